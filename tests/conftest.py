@@ -1,0 +1,64 @@
+"""What every test shares: no Hub, no window, shapes checked, and real models on request."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+# Before anything imports the libraries that read them. A test that talks to a Hub of its own runs a process of its own.
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+os.environ.setdefault("HF_DATASETS_OFFLINE", "1")
+os.environ["MPLBACKEND"] = "Agg"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("hf_fourier")
+    group.addoption("--no-shape-checks", action="store_true", help="do not check shape annotations at run time")
+    group.addoption("--slow", action="store_true", help="run the tests marked slow as well")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if config.getoption("--no-shape-checks"):
+        return
+    if "hf_fourier" in sys.modules:
+        raise pytest.UsageError("hf_fourier was imported before its shape checks were switched on")
+    from jaxtyping import install_import_hook
+
+    install_import_hook("hf_fourier", "beartype.beartype")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    for item in items:
+        if "asset" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.assets)
+    if not config.getoption("--slow"):
+        slow = [item for item in items if item.get_closest_marker("slow")]
+        items[:] = [item for item in items if not item.get_closest_marker("slow")]
+        config.hook.pytest_deselected(items=slow)
+
+
+@pytest.fixture(scope="session")
+def asset() -> Callable[[str], Path]:
+    """The folder of a real model by name, fetched and converted once per machine."""
+
+    def get(name: str) -> Path:
+        from hf_fourier import assets
+
+        try:
+            return Path(assets.get(name))
+        except assets.AssetUnavailable as error:
+            if os.environ.get("HF_FOURIER_REQUIRE_ASSETS") == "1":
+                raise
+            pytest.skip(str(error))
+
+    return get
+
+
+@pytest.fixture(scope="session")
+def root() -> Path:
+    """The folder that holds the project."""
+    return Path(__file__).parents[1]
