@@ -1,0 +1,265 @@
+"""The result: what was ranked, for which output, by what and at what cost, with the example to rebuild from it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from os import PathLike
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import torch
+
+from hf_fourier.curves import Curve
+from hf_fourier.domains import DOMAINS, Basis, Layout
+from hf_fourier.errors import InputError
+from hf_fourier.ranking import cut, descending
+from hf_fourier.seeding import Draw
+from hf_fourier.tables import Table
+from hf_fourier.typing import Bool, Float, Inexact, Int, Tensor
+from hf_fourier.views import NoView, View
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@dataclass(eq=False)
+class Attribution:
+    """One example's explanation. Everything is on the CPU, float32 or better, detached, and needs no model.
+
+    Attributes:
+        scores: One number per feature, higher is more important, shape `(K,)`.
+        layout: What each feature is.
+        target: The class index that was explained (a list where several positions were; None for a callable).
+        label: Its name.
+        confidence: The model's confidence in it on the clean example; None for heads that have none.
+        value: The score s that was explained.
+        leaf: The model's own input tensor, the part of it that is transformed; None after a compact save.
+        gradient: The clean signed gradient `ds/dx` in the leaf's shape; None for methods that take none.
+        provenance: Model, method, domain, seed, versions, passes and seconds, and what has to be said aloud (`notes`).
+        alternatives: The model's likeliest classes with their probabilities.
+        names: A name for each position along the leaf's first ordered axis (tokens), or empty.
+        view: How the leaf looks in human units.
+        inputs: What else the model got for this example (ids, masks), without a batch axis.
+        extras: What only the method has.
+        gap: How far complete methods' scores are from the sum they should have.
+        curve: What `play` has recorded.
+        key: The example's fingerprint, which seeds ties.
+    """
+
+    scores: Float[Tensor, " features"]
+    layout: Layout
+    target: Any
+    label: str
+    confidence: float | None
+    value: float
+    leaf: Float[Tensor, "..."] | None
+    gradient: Float[Tensor, "..."] | None
+    provenance: dict[str, Any]
+    alternatives: Sequence[tuple[str, float]] = ()
+    names: Sequence[str] = ()
+    view: View = field(default_factory=NoView)
+    inputs: Mapping[str, Tensor] = field(default_factory=dict)
+    extras: Mapping[str, Any] = field(default_factory=dict)
+    gap: float | None = None
+    curve: Curve | None = None
+    key: int = 0
+
+    def __repr__(self) -> str:
+        sure = "" if self.confidence is None else f" ({self.confidence:.3f})"
+        method, domain = self.provenance.get("method", "?"), self.layout.domain
+        return f"Attribution({self.label!r}{sure}, {len(self.scores)} features, {method} in {domain})"
+
+    @cached_property
+    def basis(self) -> Basis:
+        """The domain bound to the leaf's shape."""
+        return DOMAINS.parse(self.layout.domain).bind(self.layout.leaf)
+
+    @cached_property
+    def order(self) -> Int[Tensor, " features"]:
+        """Feature indices from the most to the least important; ties by a seeded key of the example."""
+        draw = Draw(int(self.provenance.get("seed", 0)), [self.key])
+        return descending(self.scores, draw.generator(0, "ties"))
+
+    @property
+    def coefficients(self) -> Inexact[Tensor, " stored"]:
+        """The clean coefficients F of the leaf."""
+        return self.basis.forward(self._leaf("coefficients").unsqueeze(0))[0]
+
+    def mask(self, fraction: float | None = None, *, k: int | None = None) -> Bool[Tensor, " features"]:
+        """Which features are on top: the longest prefix of at most `fraction` of all, or `k` features."""
+        top = self.order[: cut(self.layout.multiplicity[self.order], fraction, k)]
+        mask = torch.zeros(len(self.scores), dtype=torch.bool)
+        mask[top] = True
+        return mask
+
+    def keep(self, fraction: float | None = None, *, k: int | None = None) -> Float[Tensor, "..."]:
+        """The leaf rebuilt from the top features alone; all others have zero power.
+
+        Args:
+            fraction: Share of features (of their degrees of freedom), 0 to 1.
+            k: A number of features instead.
+
+        Raises:
+            InputError: If neither or both are given or one is out of range, or after a compact save.
+        """
+        return self._rebuilt(self.mask(fraction, k=k))
+
+    def delete(self, fraction: float | None = None, *, k: int | None = None) -> Float[Tensor, "..."]:
+        """The leaf without the top features: `keep(r) + delete(r)` is the leaf. Arguments as for `keep`."""
+        return self._rebuilt(~self.mask(fraction, k=k))
+
+    def rebuild(self, fraction: float | None = None, *, k: int | None = None, delete: bool = False) -> Any:
+        """The top features (or, with `delete`, what is left without them) in human units: an image, a sound.
+
+        Raises:
+            InputError: If the leaf has no human units (text: see `input_relevance`).
+        """
+        if isinstance(self.view, NoView):
+            return self.view.show(torch.empty(0))
+        return self.view.show(self.delete(fraction, k=k) if delete else self.keep(fraction, k=k))
+
+    def original(self) -> Any:
+        """The clean leaf in human units.
+
+        Raises:
+            InputError: If the leaf has no human units.
+        """
+        return self.view.show(self._leaf("original"))
+
+    def top(self, n: int = 20) -> Table:
+        """The `n` most important features: their coordinates in their own units, score and share of power.
+
+        The share of power is that of the leaf's total power (the transform's constant term included), 0 to 1.
+        """
+        best = self.order[: min(n, len(self.scores))]
+        columns: dict[str, Sequence[Any]] = {"rank": range(1, len(best) + 1)}
+        for column in self.layout.columns:
+            title = f"{column.name} [{column.unit}]" if column.unit else column.name
+            columns[title] = column.values[best].tolist()
+        columns["score"] = self.scores[best].tolist()
+        if self.leaf is not None:
+            power = self.power
+            columns["power"] = (power[best] / power.sum().clamp(min=torch.finfo(power.dtype).tiny)).tolist()
+        return Table(columns)
+
+    @property
+    def power(self) -> Float[Tensor, " features"]:
+        """Each feature's power `<F, F>_k`, shape `(K,)`."""
+        coefficients = self.coefficients.unsqueeze(0)
+        return self.basis.inner(coefficients, coefficients)[0]
+
+    def input_relevance(
+        self, fraction: float | None = 0.04, *, k: int | None = None, kind: Literal["gradient", "power"] = "gradient"
+    ) -> Relevance:
+        """The top features back in input space: one number per token, pixel, sample.
+
+        With `P` the top features, W⁻¹ the synthesis and g the clean signed gradient, position p over channels c has
+        `Σ_c (W⁻¹ P F)(p, c) g(p, c)`: signed, and its sum over positions is the kept features' gradient × input.
+
+        Args:
+            fraction: Share of features; ignored when `k` is given.
+            k: A number of features instead.
+            kind: "gradient" as above; "power" for `Σ_c (W⁻¹ P F)(p, c)²`, which needs no gradient.
+
+        Raises:
+            InputError: If there is no gradient and `kind` is "gradient".
+        """
+        kept = self.keep(None if k is not None else fraction, k=k)
+        if kind not in ("gradient", "power"):
+            raise InputError(f"kind {kind!r}", "'gradient' or 'power'", "choose one of them")
+        if kind == "gradient" and self.gradient is None:
+            method = self.provenance.get("method", "this method")
+            raise InputError(f"no gradient: {method} takes none", "a signed gradient", "pass kind='power'")
+        product = kept * (self.gradient if kind == "gradient" and self.gradient is not None else kept)
+        axes = self.layout.leaf.axes
+        channels = [i for i, axis in enumerate(axes) if axis.channel]
+        values = product.sum(dim=channels) if channels else product
+        positions = [axes[i].name for i in self.layout.leaf.positions]
+        return Relevance(values.numpy(), tuple(positions), tuple(self.names), kind)
+
+    def plot(self, path: str | PathLike[str] | None = None, fraction: float | None = None) -> Any:
+        """Draw the explanation (see `hf_fourier.report.plots.plot`).
+
+        Args:
+            path: Where to write it (PNG, SVG or PDF, by the ending); None only returns the figure.
+            fraction: The share of features to show; None for the least played share that keeps the decision, or 0.04.
+
+        Returns:
+            The `matplotlib.figure.Figure`.
+        """
+        from hf_fourier.report.plots import plot
+
+        return plot(self, path, fraction)
+
+    def save(self, folder: str | PathLike[str], compact: bool = False) -> Path:
+        """Write `attribution.safetensors` and `attribution.json` into `folder`, and return it.
+
+        Args:
+            folder: Made if it does not exist.
+            compact: Leave out the example itself (leaf, gradient, inputs); the result can then still be ranked and
+                listed, but not rebuilt, played or brought back to input space.
+        """
+        from hf_fourier.storage import save
+
+        return save(self, folder, compact)
+
+    @classmethod
+    def load(cls, folder: str | PathLike[str]) -> Attribution:
+        """Read what `save` wrote.
+
+        Raises:
+            InputError: If the folder holds no attribution, or one of a newer format.
+        """
+        from hf_fourier.storage import load
+
+        return load(folder)
+
+    def _rebuilt(self, mask: Bool[Tensor, " features"]) -> Float[Tensor, "..."]:
+        self._leaf("keep and delete")
+        return self.basis.keep(self.coefficients.unsqueeze(0), mask.unsqueeze(0))[0]
+
+    def _leaf(self, purpose: str) -> Tensor:
+        if self.leaf is None:
+            raise InputError(
+                f"a compact result, which {purpose} cannot be made from",
+                "one with its example",
+                "save it without compact=True",
+            )
+        return self.leaf
+
+
+@dataclass(frozen=True, eq=False)
+class Relevance:
+    """Numbers in input space, one per position.
+
+    Attributes:
+        values: Relevance per position, one dimension per ordered axis of the leaf.
+        axes: The axes' names.
+        names: The positions' names along the first axis (tokens), or empty.
+        kind: "gradient" (signed) or "power".
+    """
+
+    values: np.ndarray
+    axes: tuple[str, ...]
+    names: tuple[str, ...]
+    kind: str
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        return np.asarray(self.values, dtype=dtype)
+
+    def top(self, n: int = 20) -> Table:
+        """The `n` positions of largest absolute relevance."""
+        flat = self.values.ravel()
+        best = np.argsort(-np.abs(flat), kind="stable")[:n]
+        places = np.unravel_index(best, self.values.shape)
+        columns: dict[str, Sequence[Any]] = {"rank": range(1, len(best) + 1)}
+        if self.names:
+            columns["name"] = [self.names[i] for i in places[0]]
+        columns.update({axis: place.tolist() for axis, place in zip(self.axes, places, strict=True)})
+        columns["relevance"] = flat[best].astype(float).tolist()
+        return Table(columns)
+
+    def __repr__(self) -> str:
+        return f"Relevance({self.kind}, {' × '.join(map(str, self.values.shape))} over {', '.join(self.axes)})"

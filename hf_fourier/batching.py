@@ -1,0 +1,78 @@
+"""The one place that cuts rows into model-sized batches and recovers when memory runs out."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeVar
+
+import torch
+
+T = TypeVar("T")
+
+#: Rows of a batch when nothing else limits it. On a CPU, 8 to 16 rows are fastest.
+ROWS_ON_CPU, ROWS_ON_ACCELERATOR = 16, 64
+#: Leaf entries that a batch may hold before it has fewer rows: a model's activations grow with them.
+ENTRIES = 2**22
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether `error` says that a device or the host ran out of memory."""
+    if isinstance(error, (torch.OutOfMemoryError, MemoryError)):
+        return True
+    text = str(error)
+    return isinstance(error, RuntimeError) and ("out of memory" in text or "DefaultCPUAllocator" in text)
+
+
+def suggested_rows(entries: int, device: torch.device) -> int:
+    """How many rows of `entries` leaf values make a good batch on `device`."""
+    most = ROWS_ON_CPU if device.type == "cpu" else ROWS_ON_ACCELERATOR
+    return max(1, min(most, ENTRIES // max(1, entries)))
+
+
+@dataclass
+class Packer:
+    """Runs work over rows in chunks of at most `size`; a chunk that runs out of memory is halved and tried again.
+
+    Attributes:
+        size: The present chunk size. It only ever shrinks, and what was learnt is kept.
+        halvings: How often it had to shrink.
+    """
+
+    size: int
+    halvings: int = 0
+
+    def run(self, work: Callable[[slice], T], rows: int, least: int = 1) -> list[T]:
+        """`work(slice)` over `range(rows)`, in order.
+
+        Args:
+            work: Does one chunk, and leaves nothing behind when it fails.
+            rows: How many rows there are.
+            least: Chunks are never cut below this.
+
+        Raises:
+            torch.OutOfMemoryError: If a chunk of `least` rows does not fit either (or what the work raised).
+        """
+        results, start = [], 0
+        while start < rows:
+            stop = min(rows, start + max(self.size, least))
+            try:
+                results.append(work(slice(start, stop)))
+            except Exception as error:
+                if not is_out_of_memory(error) or stop - start <= least:
+                    raise
+                self.size = max(least, (stop - start) // 2)
+                self.halvings += 1
+            else:
+                start = stop
+                continue
+            _release()
+        return results
+
+
+def _release() -> None:
+    """Free what a failed chunk held; outside of the `except` block, whose traceback keeps it alive."""
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()

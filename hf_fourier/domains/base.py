@@ -1,0 +1,193 @@
+"""A domain is a linear, invertible map; bound to a leaf's shape it is a basis of features."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from functools import cached_property, lru_cache
+from typing import ClassVar
+
+import torch
+
+from hf_fourier.domains.layout import Column, Layout, LeafShape
+from hf_fourier.registry import Registry
+from hf_fourier.typing import Bool, Float, Inexact, Int, Tensor
+
+DOMAINS: Registry[Domain] = Registry("domain")
+
+
+class Domain(ABC):
+    """The configuration of a linear map, before it meets a shape. Subclasses are registered frozen dataclasses."""
+
+    name: ClassVar[str]
+    source: ClassVar[str] = ""
+
+    def bind(self, leaf: LeafShape) -> Basis:
+        """The basis for leaves of this shape, one transform per segment. Bases are cached and hold no data.
+
+        Raises:
+            SpecError: If the domain does not suit the leaf.
+        """
+        return _bind(self, leaf)
+
+    @abstractmethod
+    def build(self, leaf: LeafShape) -> Basis:
+        """The basis for a leaf without segments."""
+
+
+@lru_cache(maxsize=64)
+def _bind(domain: Domain, leaf: LeafShape) -> Basis:
+    if len(leaf.segments) > 1:
+        return DirectSum([domain.build(leaf.piece(length)) for length in leaf.segments], leaf)
+    return domain.build(leaf)
+
+
+class Basis(ABC):
+    """A domain bound to a leaf's shape: analysis, synthesis, and features.
+
+    Coefficients are one tensor `(batch, M)`, real or complex, of the M stored bins. Features are the K things that are
+    ranked and deleted; a feature may own several stored bins. Everything that concerns features is derived here, from
+    four index tensors which a subclass provides:
+
+    Attributes:
+        leaf: The leaf's shape.
+        parseval: Whether analysis and the adjoint of the synthesis are the same map.
+        representatives: The stored bins that stand for something, shape `(R,)`; None for all of them.
+        weights: How many bins of the full spectrum each of those stands for, shape `(R,)`.
+        groups: The feature of each representative, shape `(R,)`; None where R = K, in order.
+        owners: The feature of each stored bin, shape `(M,)`; None where M = K, in order.
+    """
+
+    leaf: LeafShape
+    parseval: bool = True
+    representatives: Int[Tensor, " bins"] | None = None
+    groups: Int[Tensor, " bins"] | None = None
+    owners: Int[Tensor, " stored"] | None = None
+    weights: Int[Tensor, " bins"]
+
+    @abstractmethod
+    def forward(self, x: Float[Tensor, "batch *leaf"]) -> Inexact[Tensor, "batch stored"]:
+        """Analysis, `F = W x`, in float32 or better."""
+
+    @abstractmethod
+    def inverse(self, coefficients: Inexact[Tensor, "batch stored"]) -> Float[Tensor, "batch *leaf"]:
+        """Synthesis: real by construction, and `inverse(forward(x)) = x`."""
+
+    def pullback(self, gradient: Float[Tensor, "batch *leaf"]) -> Inexact[Tensor, "batch stored"]:
+        """The adjoint of the synthesis, which turns an input gradient into one over coefficients."""
+        if not self.parseval:
+            raise NotImplementedError(f"{type(self).__name__} is not Parseval and must define its pullback")
+        return self.forward(gradient)
+
+    @property
+    @abstractmethod
+    def layout(self) -> Layout:
+        """What each feature is."""
+
+    @cached_property
+    def multiplicity(self) -> Int[Tensor, " features"]:
+        """How many bins of the full spectrum each feature stands for."""
+        if self.groups is None:
+            return self.weights
+        return torch.zeros(int(self.groups.max()) + 1, dtype=torch.long).index_add_(0, self.groups, self.weights)
+
+    def __len__(self) -> int:
+        return self.multiplicity.numel()
+
+    def inner(
+        self, a: Inexact[Tensor, "batch stored"], b: Inexact[Tensor, "batch stored"]
+    ) -> Float[Tensor, "batch features"]:
+        """`<a, b>_k = Σ Re(conj(a) b)` over the full-spectrum bins of each feature."""
+        product = torch.view_as_real(a).mul(torch.view_as_real(b)).sum(-1) if a.is_complex() else a * b
+        return self._pool(product)
+
+    def magnitude(self, a: Inexact[Tensor, "batch stored"]) -> Float[Tensor, "batch features"]:
+        """`|a|_k = sqrt(<a, a>_k / m_k)`: the modulus of the bin, or the root mean square over a feature's bins."""
+        if self.groups is None:
+            modulus = a.abs()
+            return modulus if self.representatives is None else modulus[:, self._on(modulus, "representatives")]
+        return (self.inner(a, a) / self._on(a, "multiplicity")).sqrt()
+
+    def weigh(
+        self, coefficients: Inexact[Tensor, "batch stored"], weights: Float[Tensor, "batch features"]
+    ) -> Inexact[Tensor, "batch stored"]:
+        """Multiply each feature by a real weight, all its stored bins alike (a pair ±k is never split)."""
+        spread = weights if self.owners is None else weights[:, self._on(weights, "owners")]
+        return coefficients * spread
+
+    def keep(
+        self, coefficients: Inexact[Tensor, "batch stored"], mask: Bool[Tensor, "batch features"]
+    ) -> Float[Tensor, "batch *leaf"]:
+        """Synthesis from the features in `mask` alone; all others have zero power."""
+        real = coefficients.real if coefficients.is_complex() else coefficients
+        return self.inverse(self.weigh(coefficients, mask.to(real.dtype)))
+
+    def _pool(self, values: Float[Tensor, "batch stored"]) -> Float[Tensor, "batch features"]:
+        if self.representatives is not None:
+            values = values[:, self._on(values, "representatives")]
+        values = values * self._on(values, "weights")
+        if self.groups is None:
+            return values
+        return values.new_zeros(len(values), len(self)).index_add_(1, self._on(values, "groups"), values)
+
+    def _on(self, like: Tensor, name: str) -> Tensor:
+        """The index tensor `name` on the device of `like`."""
+        value: Tensor = getattr(self, name)
+        return value.to(like.device)
+
+
+class DirectSum(Basis):
+    """Several bases side by side along the leaf's first axis: one transform per segment."""
+
+    def __init__(self, parts: list[Basis], leaf: LeafShape) -> None:
+        self.parts, self.leaf = parts, leaf
+        self.parseval = all(part.parseval for part in parts)
+        self._stored = [part.forward(torch.zeros(1, *part.leaf.shape)).shape[1] for part in parts]
+        self.weights = torch.cat([part.weights for part in parts])
+        starts = [sum(self._stored[:i]) for i in range(len(parts))]
+        features = [sum(len(p) for p in parts[:i]) for i in range(len(parts))]
+        if any(part.representatives is not None for part in parts):
+            self.representatives = torch.cat(
+                [start + _or_all(p.representatives, n) for start, p, n in zip(starts, parts, self._stored, strict=True)]
+            )
+        if any(part.groups is not None for part in parts):
+            self.groups = torch.cat(
+                [first + _or_all(p.groups, p.weights.numel()) for first, p in zip(features, parts, strict=True)]
+            )
+        if any(part.owners is not None for part in parts):
+            self.owners = torch.cat(
+                [first + _or_all(p.owners, n) for first, p, n in zip(features, parts, self._stored, strict=True)]
+            )
+
+    def forward(self, x: Float[Tensor, "batch *leaf"]) -> Inexact[Tensor, "batch stored"]:
+        """Analysis of each segment, one after another."""
+        pieces = x.split(list(self.leaf.segments), dim=1)
+        return torch.cat([part.forward(piece) for part, piece in zip(self.parts, pieces, strict=True)], dim=1)
+
+    def inverse(self, coefficients: Inexact[Tensor, "batch stored"]) -> Float[Tensor, "batch *leaf"]:
+        """Synthesis of each segment, put back in order."""
+        pieces = coefficients.split(self._stored, dim=1)
+        return torch.cat([part.inverse(piece) for part, piece in zip(self.parts, pieces, strict=True)], dim=1)
+
+    def pullback(self, gradient: Float[Tensor, "batch *leaf"]) -> Inexact[Tensor, "batch stored"]:
+        """The pullback of each segment."""
+        pieces = gradient.split(list(self.leaf.segments), dim=1)
+        return torch.cat([part.pullback(piece) for part, piece in zip(self.parts, pieces, strict=True)], dim=1)
+
+    @cached_property
+    def layout(self) -> Layout:
+        """The parts' layouts, one after another, with a column that says which segment a feature belongs to."""
+        layouts = [part.layout for part in self.parts]
+        segment = torch.cat([torch.full((len(layout),), i) for i, layout in enumerate(layouts)])
+        columns = [Column("segment", "segment", segment)]
+        for same in zip(*(layout.columns for layout in layouts), strict=True):
+            values = torch.cat([column.values for column in same])
+            columns.append(Column(same[0].name, same[0].role, values, same[0].unit, same[0].axis))
+        radii = [layout.radius for layout in layouts]
+        radius = None if any(r is None for r in radii) else torch.cat([r for r in radii if r is not None])
+        weights = [part.leaf.shape[0] for part in self.parts]
+        redundancy = sum(w * layout.redundancy for w, layout in zip(weights, layouts, strict=True)) / sum(weights)
+        return Layout(layouts[0].domain, self.leaf, tuple(columns), self.multiplicity, radius, redundancy)
+
+
+def _or_all(index: Tensor | None, length: int) -> Tensor:
+    return torch.arange(length) if index is None else index

@@ -1,0 +1,139 @@
+"""The Fourier domain on real leaves: a feature is a conjugate pair ±k of the orthonormal transform."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+
+from hf_fourier.domains.base import DOMAINS, Basis, Domain
+from hf_fourier.domains.layout import Column, Layout, LeafShape
+from hf_fourier.errors import SpecError
+from hf_fourier.typing import Float, Inexact, Int, Tensor
+
+
+@DOMAINS.register("fourier")
+@dataclass(frozen=True)
+class Fourier(Domain):
+    """The real discrete Fourier transform over any axes, `norm="ortho"`.
+
+    Attributes:
+        axes: The axes to transform, by name or by number (negative counts from the end); None for every axis that has
+            an order (pixels: height and width, tokens: along the tokens), each channel by itself.
+        grain: "bin" ranks every frequency of every channel; "frequency" takes all channels of one frequency together.
+    """
+
+    axes: tuple[str | int, ...] | None = None
+    grain: str = "bin"
+
+    def __post_init__(self) -> None:
+        if isinstance(self.axes, (str, int)):
+            object.__setattr__(self, "axes", (self.axes,))
+        if self.grain not in ("bin", "frequency"):
+            raise SpecError(f"grain {self.grain!r}", "'bin' or 'frequency'", "choose one of them")
+
+    def build(self, leaf: LeafShape) -> Basis:
+        """The basis for one leaf without segments."""
+        return FourierBasis(self, leaf, self._dimensions(leaf))
+
+    def _dimensions(self, leaf: LeafShape) -> tuple[int, ...]:
+        if self.axes is None:
+            if leaf.positions:
+                return leaf.positions
+            raise SpecError("a leaf with channels only", "at least one axis with an order", "name the axes to transform")
+        names = [axis.name for axis in leaf.axes]
+        known = f"names among {names} or numbers below {len(names)}"
+        chosen = []
+        for axis in self.axes:
+            if isinstance(axis, str) and axis in names:
+                chosen.append(names.index(axis))
+            elif isinstance(axis, int) and -len(names) <= axis < len(names):
+                chosen.append(axis % len(names))
+            else:
+                raise SpecError(f"axis {axis!r}", known, "correct `axes`")
+        if len(set(chosen)) != len(chosen) or not chosen:
+            raise SpecError(f"axes {self.axes!r}", "each axis once, at least one", "correct `axes`")
+        return tuple(sorted(chosen))
+
+
+class FourierBasis(Basis):
+    """`rfftn` over some dimensions of leaves of one shape.
+
+    The last transformed dimension is stored by half. Where its index is 0 or the Nyquist bin, both partners of a pair
+    are stored: the one with the smaller flat index stands for the pair, and whatever is done to a feature is done to
+    both.
+    """
+
+    def __init__(self, domain: Fourier, leaf: LeafShape, dims: tuple[int, ...]) -> None:
+        self.domain, self.leaf, self.dims = domain, leaf, dims
+        self._sizes = tuple(leaf.shape[d] for d in dims)
+        half = self._sizes[-1] // 2 + 1
+        self._stored = tuple(half if d == dims[-1] else n for d, n in enumerate(leaf.shape))
+        index = torch.arange(torch.Size(self._stored).numel()).view(self._stored)
+        partner = self._partners(index)
+        own = (partner < 0) | (index <= partner)
+        self.representatives = index[own]
+        self.weights = torch.where((partner == index)[own], 1, 2)
+        number = torch.cumsum(own.flatten(), 0) - 1
+        self.owners = torch.where(own, index, partner).flatten()
+        self.owners = number[self.owners]
+        self._bins = torch.unravel_index(self.representatives, self._stored)
+        if domain.grain == "frequency":
+            self._merge_channels()
+        if self.representatives.numel() == index.numel():
+            self.representatives = None
+            self.owners = None if self.groups is None else self.owners
+
+    def _partners(self, index: Int[Tensor, "..."]) -> Int[Tensor, "..."]:
+        """For each stored bin the flat index of its conjugate, or −1 where that is not stored."""
+        last, size = self.dims[-1], self._sizes[-1]
+        mirrored = index
+        for d, n in zip(self.dims[:-1], self._sizes[:-1], strict=True):
+            mirrored = mirrored.index_select(d, -torch.arange(n) % n)
+        partner = torch.full_like(index, -1)
+        both = torch.tensor([0] + ([size // 2] if size % 2 == 0 else []))
+        return partner.index_copy(last, both, mirrored.index_select(last, both))
+
+    def _merge_channels(self) -> None:
+        """Make one feature of each frequency, over all dimensions that are not transformed."""
+        flat = torch.zeros_like(self._bins[0])
+        for d in self.dims:
+            flat = flat * self._stored[d] + self._bins[d]
+        values, groups = torch.unique(flat, return_inverse=True)
+        self.groups = groups
+        assert self.owners is not None
+        self.owners = groups[self.owners]
+        first = torch.zeros(values.numel(), dtype=torch.long).scatter_(0, groups.flip(0), _descending(groups.numel()))
+        self._bins = tuple(b[first] for b in self._bins)
+
+    def forward(self, x: Float[Tensor, "batch *leaf"]) -> Inexact[Tensor, "batch stored"]:
+        """The half spectrum, flattened."""
+        real = x if x.dtype == torch.float64 else x.float()
+        return torch.fft.rfftn(real, dim=[d + 1 for d in self.dims], norm="ortho").flatten(1)
+
+    def inverse(self, coefficients: Inexact[Tensor, "batch stored"]) -> Float[Tensor, "batch *leaf"]:
+        """The real signal of a half spectrum."""
+        spectrum = coefficients.reshape(-1, *self._stored)
+        return torch.fft.irfftn(spectrum, s=self._sizes, dim=[d + 1 for d in self.dims], norm="ortho")
+
+    @cached_property
+    def layout(self) -> Layout:
+        """The channel and the frequency of each feature, signed on all axes but the last, in the axes' units."""
+        columns, squares = [], torch.zeros(len(self))
+        for d, axis in enumerate(self.leaf.axes):
+            bins = self._bins[d]
+            if d in self.dims:
+                signed = torch.where(bins > axis.length // 2, bins - axis.length, bins) if d != self.dims[-1] else bins
+                cycles = signed.float() / axis.length
+                squares = squares + cycles.square()
+                name = "frequency" if len(self.dims) == 1 else f"frequency_{axis.name}"
+                columns.append(Column(name, "frequency", cycles * axis.rate, axis.unit, axis.name))
+            elif self.domain.grain == "bin":
+                columns.append(Column(axis.name, "channel" if axis.channel else "position", bins, axis=axis.name))
+        spec = DOMAINS.spec(self.domain)
+        return Layout(spec, self.leaf, tuple(columns), self.multiplicity, squares.sqrt())
+
+
+def _descending(length: int) -> Int[Tensor, " length"]:
+    return torch.arange(length - 1, -1, -1)

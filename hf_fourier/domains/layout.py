@@ -1,0 +1,137 @@
+"""What a leaf's axes mean, and what each feature of a domain is. Plots, tables and metrics read nothing else."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Literal
+
+from hf_fourier.typing import Float, Int, Shaped, Tensor
+
+Role = Literal["segment", "channel", "frequency", "position", "level", "orientation"]
+
+
+@dataclass(frozen=True)
+class Axis:
+    """One axis of a leaf.
+
+    Attributes:
+        name: What lies along it ("height", "token", "channel").
+        length: How many entries it has.
+        unit: The unit of a frequency along it.
+        rate: Entries per unit, so that cycles per entry × `rate` is a frequency in `unit`.
+        channel: Whether it only counts things that lie side by side (colours, hidden dimensions) and has no order.
+    """
+
+    name: str
+    length: int
+    unit: str = "cycles/sample"
+    rate: float = 1.0
+    channel: bool = False
+
+
+@dataclass(frozen=True)
+class LeafShape:
+    """The shape of one example's leaf (the real tensor that is attributed), with the meaning of its axes.
+
+    Attributes:
+        kind: "pixels", "tokens", "waveform", "spectrogram", "volume", "video", "series" or "tensor".
+        axes: One `Axis` per dimension, the batch left out.
+        segments: Where the first axis holds several pieces that are transformed apart (a pair of texts), their
+            lengths; otherwise empty.
+    """
+
+    kind: str
+    axes: tuple[Axis, ...]
+    segments: tuple[int, ...] = ()
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The leaf's sizes, without a batch."""
+        return tuple(axis.length for axis in self.axes)
+
+    @property
+    def positions(self) -> tuple[int, ...]:
+        """The dimensions that have an order (every one that is not a channel)."""
+        return tuple(i for i, axis in enumerate(self.axes) if not axis.channel)
+
+    def piece(self, length: int) -> LeafShape:
+        """The shape of one segment, `length` entries of the first axis."""
+        first = self.axes[0]
+        cut = Axis(first.name, length, first.unit, first.rate, first.channel)
+        return LeafShape(self.kind, (cut, *self.axes[1:]))
+
+
+@dataclass(frozen=True, eq=False)
+class Column:
+    """One coordinate of every feature.
+
+    Attributes:
+        name: Its title in tables.
+        role: What kind of coordinate it is.
+        values: One number per feature, shape `(K,)`.
+        unit: The unit of the values, empty for a count.
+        axis: The leaf's axis that it belongs to, if any.
+    """
+
+    name: str
+    role: Role
+    values: Shaped[Tensor, " features"]
+    unit: str = ""
+    axis: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class Layout:
+    """What each of a basis' K features is.
+
+    Attributes:
+        domain: The spec of the domain ("fourier").
+        leaf: The leaf's shape.
+        columns: The features' coordinates.
+        multiplicity: How many real degrees of freedom each feature stands for, shape `(K,)`: 2 for a conjugate pair,
+            1 for a self-conjugate bin, their number for a coarser grain.
+        radius: The radial frequency in cycles per sample, shape `(K,)`; None where a feature has no frequency.
+        redundancy: Coefficients per sample; 1 for a basis.
+    """
+
+    domain: str
+    leaf: LeafShape
+    columns: tuple[Column, ...]
+    multiplicity: Int[Tensor, " features"]
+    radius: Float[Tensor, " features"] | None = None
+    redundancy: float = 1.0
+    notes: tuple[str, ...] = field(default=())
+
+    def __len__(self) -> int:
+        return self.multiplicity.numel()
+
+    @cached_property
+    def total(self) -> int:
+        """The sum of all multiplicities: what fractions of features are fractions of."""
+        return int(self.multiplicity.sum())
+
+    def __getitem__(self, name: str) -> Tensor:
+        """The values of the column called `name`."""
+        for column in self.columns:
+            if column.name == name:
+                return column.values
+        raise KeyError(f"no column {name!r}; there are {[column.name for column in self.columns]}")
+
+    def with_role(self, role: Role) -> tuple[Column, ...]:
+        """The columns of one kind, in the order of the leaf's axes."""
+        return tuple(column for column in self.columns if column.role == role)
+
+    def describe(self, feature: int) -> dict[str, Any]:
+        """The coordinates of one feature, by column name."""
+        return {column.name: column.values[feature].item() for column in self.columns}
+
+    def label(self, feature: int) -> str:
+        """One feature in words, such as `"channel 0, height 0.125, width -0.25 cycles/pixel"`."""
+        parts = []
+        for column in self.columns:
+            value = column.values[feature].item()
+            number = f"{value:g}" if isinstance(value, int) or not math.isfinite(value) else f"{value:.4g}"
+            parts.append(f"{column.name} {number} {column.unit}".rstrip())
+        return ", ".join(parts)

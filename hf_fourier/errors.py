@@ -1,0 +1,42 @@
+"""What the library raises. Every message says what was got, what was expected and what to do."""
+
+from __future__ import annotations
+
+
+class FourierError(Exception):
+    """Base of all errors that `hf_fourier` raises on purpose.
+
+    Args:
+        got: What arrived.
+        expected: What would have been accepted.
+        do: What the reader can do about it.
+    """
+
+    def __init__(self, got: str, expected: str, do: str) -> None:
+        super().__init__(f"got {got}; expected {expected}; {do}")
+        self.got, self.expected, self.do = got, expected, do
+
+
+class InputError(FourierError, ValueError):
+    """An example, a tensor or an argument that cannot be explained."""
+
+
+class TargetError(FourierError, ValueError):
+    """A target that the model's head does not have."""
+
+
+class SpecError(FourierError, ValueError):
+    """A name or a parameter of a method or a domain that is not registered."""
+
+
+class ModelError(FourierError, ValueError):
+    """A checkpoint or a model that cannot be loaded or explained."""
+
+
+class MissingExtraError(FourierError, ImportError):
+    """An optional dependency that is not installed."""
+
+    def __init__(self, package: str, extra: str, purpose: str) -> None:
+        super().__init__(
+            f"no package {package!r}", f"it installed, for {purpose}", f"run `pip install 'hf_fourier[{extra}]'`"
+        )

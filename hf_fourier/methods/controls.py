@@ -1,0 +1,64 @@
+"""Controls: rankings that any explanation has to beat. They ask the model for nothing but the target's name."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from hf_fourier.domains.base import Basis
+from hf_fourier.errors import SpecError
+from hf_fourier.methods.base import METHODS, Method, Ranking
+from hf_fourier.scoring import Score
+from hf_fourier.seeding import Draw
+from hf_fourier.typing import Float, Tensor
+
+
+class Control(Method):
+    """A ranking that does not look at the model; one forward pass settles the target."""
+
+    control: ClassVar[bool] = True
+
+    @property
+    def passes(self) -> tuple[int, int]:
+        """One forward pass, for the target and its confidence."""
+        return 1, 0
+
+
+@METHODS.register("magnitude")
+@dataclass(frozen=True)
+class Magnitude(Control):
+    """Rank by `|F|_k`: the strongest features first (the FFC paper's "energy")."""
+
+    source: ClassVar[str] = 'arXiv 2411.18343, baseline "energy"'
+
+    def attribute(self, score: Score, x: Float[Tensor, "batch *leaf"], basis: Basis, draw: Draw) -> Ranking:
+        """The features' magnitudes."""
+        return Ranking(basis.magnitude(basis.forward(x)))
+
+
+@METHODS.register("low_frequency")
+@dataclass(frozen=True)
+class LowFrequency(Control):
+    """Rank by radial frequency, lowest first (the FFC paper's "sorted freq")."""
+
+    source: ClassVar[str] = 'arXiv 2411.18343, baseline "sorted freq"'
+
+    def attribute(self, score: Score, x: Float[Tensor, "batch *leaf"], basis: Basis, draw: Draw) -> Ranking:
+        """Minus the radial frequency in cycles per sample, the same for every example."""
+        radius = basis.layout.radius
+        if radius is None:
+            domain = basis.layout.domain
+            raise SpecError(f"low_frequency in domain {domain!r}", "features with a frequency", "use another domain")
+        return Ranking((-radius).to(x).expand(len(x), -1))
+
+
+@METHODS.register("random")
+@dataclass(frozen=True)
+class Random(Control):
+    """Rank at random, seeded per example; a pair ±k is drawn once."""
+
+    source: ClassVar[str] = "control"
+
+    def attribute(self, score: Score, x: Float[Tensor, "batch *leaf"], basis: Basis, draw: Draw) -> Ranking:
+        """Uniform numbers."""
+        return Ranking(draw.uniform((len(basis),), "random").to(x))

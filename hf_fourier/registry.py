@@ -1,0 +1,131 @@
+"""One grammar of names for methods and domains: `"ffc:kappa=.03"`, `"wavelet:db4,level=3"`, or the objects."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+from collections.abc import Callable, Iterator
+from typing import Any, Generic, TypeVar
+
+from hf_fourier.errors import SpecError
+
+T = TypeVar("T")
+
+
+class Registry(Generic[T]):
+    """Classes by name, each a frozen dataclass whose fields are its parameters.
+
+    Args:
+        kind: What is registered, for messages ("method", "domain").
+    """
+
+    def __init__(self, kind: str) -> None:
+        self.kind = kind
+        self._classes: dict[str, type[T]] = {}
+
+    def register(self, name: str) -> Callable[[type[T]], type[T]]:
+        """A decorator that enters a frozen dataclass under `name` (also kept as its `name` attribute)."""
+
+        def enter(cls: type[T]) -> type[T]:
+            if not (dataclasses.is_dataclass(cls) and cls.__dataclass_params__.frozen):  # type: ignore[attr-defined]
+                raise TypeError(f"{cls.__name__} must be a frozen dataclass to be registered as {self.kind} {name!r}")
+            if self._classes.get(name, cls).__qualname__ != cls.__qualname__:
+                raise ValueError(f"{self.kind} {name!r} is registered already, by {self._classes[name].__qualname__}")
+            cls.name = name  # type: ignore[attr-defined]
+            self._classes[name] = cls
+            return cls
+
+        return enter
+
+    def remove(self, name: str) -> None:
+        """Take `name` out again."""
+        del self._classes[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._classes)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._classes
+
+    def __getitem__(self, name: str) -> type[T]:
+        if name not in self._classes:
+            near = difflib.get_close_matches(name, self._classes, n=1)
+            hint = f"did you mean {near[0]!r}?" if near else "choose one of them"
+            raise SpecError(f"{self.kind} {name!r}", f"one of {', '.join(sorted(self._classes))}", hint)
+        return self._classes[name]
+
+    def parse(self, spec: str | T) -> T:
+        """The object that `spec` names.
+
+        `"name"`, `"name:value,key=value"`: values without a key fill the parameters in their order; `+` separates
+        the items of a tuple. `"name:preset=x"` starts from one of the class's `presets`. Objects pass through.
+
+        Raises:
+            SpecError: If the name, a parameter or a value is unknown.
+        """
+        if not isinstance(spec, str):
+            if type(spec) in self._classes.values():
+                return spec
+            raise SpecError(f"{spec!r}", f"the name of a {self.kind} or one of its objects", "see the registered names")
+        name, _, rest = spec.partition(":")
+        cls = self[name.strip()]
+        names = [field.name for field in dataclasses.fields(cls)]  # type: ignore[arg-type]
+        values: dict[str, Any] = {}
+        for position, part in enumerate(filter(None, (p.strip() for p in rest.split(",")))):
+            key, equals, text = part.partition("=")
+            if not equals:
+                key, text = names[position] if position < len(names) else "", part
+            key = key.strip()
+            if key == "preset":
+                values = {**self._preset(cls, text.strip()), **values}
+            elif key in names:
+                values[key] = _value(text.strip())
+            else:
+                known = ", ".join(names) or "no parameters"
+                raise SpecError(f"parameter {part!r} for {self.kind} {name!r}", known, "correct the spec")
+        try:
+            return cls(**values)
+        except TypeError as error:
+            raise SpecError(f"spec {spec!r}", f"values that {self.kind} {name!r} takes", str(error)) from error
+
+    def _preset(self, cls: type[T], name: str) -> dict[str, Any]:
+        presets: dict[str, dict[str, Any]] = getattr(cls, "presets", {})
+        if name not in presets:
+            known = ", ".join(presets) or "none (it has no presets)"
+            raise SpecError(f"preset {name!r}", f"one of {known}", "choose one of them")
+        return presets[name]
+
+    def spec(self, value: T) -> str:
+        """The spec that `parse` turns back into `value`, with every parameter that is not at its default."""
+        parts = []
+        for field in dataclasses.fields(value):  # type: ignore[arg-type]
+            current = getattr(value, field.name)
+            if current != field.default:
+                parts.append(f"{field.name}={_text(current)}")
+        return value.name + (":" + ",".join(parts) if parts else "")  # type: ignore[attr-defined]
+
+
+def _value(text: str) -> Any:
+    """Read one value: None, a truth value, a number, a `+`-separated tuple, or the text itself."""
+    if "+" in text[1:] and not _is_number(text):
+        return tuple(_value(part) for part in text.split("+") if part)
+    fixed = {"none": None, "true": True, "false": False}
+    if text.lower() in fixed:
+        return fixed[text.lower()]
+    if not _is_number(text):
+        return text
+    return int(text) if text.lstrip("+-").isdigit() else float(text)
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, tuple):
+        return "+".join(_text(item) for item in value) + ("+" if len(value) == 1 else "")
+    return str(value).lower() if isinstance(value, bool) or value is None else str(value)

@@ -1,0 +1,191 @@
+"""The score: a model seen as one number per example, with its gradient at the leaf, and the count of what that cost."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import torch
+
+from hf_fourier.batching import Packer
+from hf_fourier.errors import ModelError
+from hf_fourier.targets import Custom, Head, Reading
+from hf_fourier.typing import Float, Int, Tensor
+
+#: `(leaf rows, which example each row belongs to) -> outputs`.
+Forward = Callable[[Tensor, Tensor], Any]
+#: `(outputs, which example each row belongs to) -> logits`, one row per leaf row.
+Select = Callable[[Any, Tensor], Tensor]
+
+
+@dataclass
+class Passes:
+    """Model rows that went forward, and rows whose gradient came back to the leaf."""
+
+    forward: int = 0
+    backward: int = 0
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Scores with gradients.
+
+    Attributes:
+        reading: The readings of all rows, detached.
+        drive_gradient: The gradient of `reading.drive` at the leaf, shape `(rows, *leaf)`.
+    """
+
+    reading: Reading
+    drive_gradient: Float[Tensor, "rows *leaf"]
+
+    @cached_property
+    def gradient(self) -> Float[Tensor, "rows *leaf"]:
+        """The signed gradient of the score, `ds/dx`."""
+        slope = self.reading.slope
+        return self.drive_gradient * slope.view(-1, *[1] * (self.drive_gradient.ndim - 1))
+
+
+class Score:
+    """One block of examples with leaves of one shape, asked for scores.
+
+    The targets are settled inside the first forward pass, which is always at the clean leaves; nothing is run twice.
+
+    Args:
+        x: The clean leaves, shape `(batch, *leaf)`, float32 or float64.
+        forward: Runs the model on leaf rows.
+        select: Picks the logits that the head reads.
+        head: Reads them.
+        targets: One per example: a class index or None.
+        packer: Cuts rows into batches.
+        cost: Model rows per leaf row (more than one where a score averages over several inputs).
+    """
+
+    def __init__(
+        self,
+        x: Float[Tensor, "batch *leaf"],
+        forward: Forward,
+        select: Select,
+        head: Head,
+        targets: Sequence[int | None],
+        packer: Packer,
+        cost: int = 1,
+    ) -> None:
+        self.x, self.head, self.packer, self.cost = x, head, packer, cost
+        self._forward, self._select, self._targets = forward, select, list(targets)
+        self._frozen: list[Tensor | None] = [None] * len(x)
+        self._clean: Evaluation | None = None
+        self._clean_reading: Reading | None = None
+        self.clean_logits: list[Tensor] = []
+        self.passes = Passes()
+
+    @property
+    def frozen(self) -> Tensor:
+        """The settled targets, one row per example."""
+        return torch.stack([row for row in self._frozen if row is not None])
+
+    def clean(self) -> Evaluation:
+        """Score and gradient at the clean leaves, computed once."""
+        if self._clean is None:
+            self._clean = self.evaluate(self.x)
+            self._clean_reading = self._clean.reading
+        return self._clean
+
+    def clean_reading(self) -> Reading:
+        """Score at the clean leaves, without a gradient unless one was computed already."""
+        if self._clean_reading is None:
+            self._clean_reading = self.value(self.x)
+        return self._clean_reading
+
+    def evaluate(self, x: Float[Tensor, "rows *leaf"], rows: Int[Tensor, " rows"] | None = None) -> Evaluation:
+        """Score and gradient of each row, in one forward and one backward pass.
+
+        Args:
+            x: Leaves, shape `(rows, *leaf)`.
+            rows: The example that each row belongs to; None for one row per example, in order.
+
+        Raises:
+            ModelError: If the model's clean output is not finite.
+        """
+        rows = self._rows(x, rows)
+
+        def work(chunk: slice) -> tuple[Reading, Tensor]:
+            with torch.enable_grad():
+                leaf = x[chunk].detach().requires_grad_(True)
+                reading = self._read(leaf, rows[chunk])
+                if not reading.drive.requires_grad:
+                    raise ModelError(
+                        "a score that does not depend on the leaf",
+                        "a differentiable path from the input to the target",
+                        "check the target, and that the model does not detach its input",
+                    )
+                (gradient,) = torch.autograd.grad(reading.drive.sum(), leaf)
+            self.passes.backward += leaf.shape[0] * self.cost
+            return _detached(reading), gradient
+
+        readings, gradients = zip(*self.packer.run(work, len(x)), strict=True)
+        return Evaluation(_joined(readings), torch.cat(gradients))
+
+    def value(self, x: Float[Tensor, "rows *leaf"], rows: Int[Tensor, " rows"] | None = None) -> Reading:
+        """Score of each row, forward only."""
+        rows = self._rows(x, rows)
+
+        def work(chunk: slice) -> Reading:
+            with torch.inference_mode():
+                return _detached(self._read(x[chunk], rows[chunk]))
+
+        return _joined(self.packer.run(work, len(x)))
+
+    def _rows(self, x: Tensor, rows: Tensor | None) -> Tensor:
+        return torch.arange(len(x), device=x.device) if rows is None else rows
+
+    def _read(self, leaf: Tensor, rows: Tensor) -> Reading:
+        outputs = self._forward(leaf, rows)
+        self.passes.forward += leaf.shape[0] * self.cost
+        logits = outputs if isinstance(self.head, Custom) else self._select(outputs, rows)
+        if not isinstance(self.head, Custom):
+            logits = logits if logits.dtype == torch.float64 else logits.float()
+            if len(logits) != len(leaf):
+                raise ModelError(
+                    f"logits of shape {tuple(logits.shape)} for {len(leaf)} rows",
+                    "one row of logits per input row",
+                    "check that the model keeps the batch axis first",
+                )
+        if any(self._frozen[i] is None for i in rows.tolist()):
+            self._freeze(logits, rows)
+        frozen = torch.stack([row for i in rows.tolist() if (row := self._frozen[i]) is not None])
+        return self.head.read(logits, frozen)
+
+    def _freeze(self, logits: Any, rows: Tensor) -> None:
+        detached = logits.detach() if isinstance(logits, Tensor) else logits
+        if isinstance(detached, Tensor):
+            if not bool(detached.isfinite().any(-1).all()) or bool(detached.isnan().any()):
+                raise ModelError(
+                    "outputs that are not finite for the clean example",
+                    "finite logits",
+                    "check the input and the model's dtype (half precision overflows on some models; use bfloat16)",
+                )
+            self.clean_logits.extend(detached.to("cpu"))
+        targets = [self._targets[i] for i in rows.tolist()]
+        for i, row in zip(rows.tolist(), self.head.freeze(detached, targets), strict=True):
+            with torch.inference_mode(False):  # a copy that a later gradient may save
+                self._frozen[i] = row.clone()
+
+
+def _detached(reading: Reading) -> Reading:
+    confidence = None if reading.confidence is None else reading.confidence.detach()
+    return Reading(
+        reading.value.detach(), reading.drive.detach(), reading.slope.detach(), confidence, reading.agrees.detach()
+    )
+
+
+def _joined(readings: Sequence[Reading]) -> Reading:
+    confidences = [r.confidence for r in readings if r.confidence is not None]
+    return Reading(
+        torch.cat([r.value for r in readings]),
+        torch.cat([r.drive for r in readings]),
+        torch.cat([r.slope for r in readings]),
+        torch.cat(confidences) if confidences else None,
+        torch.cat([r.agrees for r in readings]),
+    )

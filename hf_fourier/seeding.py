@@ -1,0 +1,50 @@
+"""Random numbers that belong to an example, not to a batch, an order or a process."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import torch
+
+from hf_fourier.typing import Float, Tensor
+
+
+def fingerprint(tensors: Iterable[Tensor]) -> int:
+    """A 64-bit number that depends on the contents of `tensors` alone.
+
+    It names an example wherever it stands: alone, in a batch, in another process. Two equal examples share it.
+    """
+    digest = hashlib.blake2b(digest_size=8)
+    for tensor in tensors:
+        array = tensor.detach().to("cpu").contiguous()
+        digest.update(f"{tuple(array.shape)}{array.dtype}".encode())
+        digest.update(array.view(torch.uint8).numpy() if array.ndim else array.reshape(1).view(torch.uint8).numpy())
+    return int.from_bytes(digest.digest(), "little")
+
+
+@dataclass(frozen=True)
+class Draw:
+    """The source of randomness for a block of examples, keyed by (seed, example, purpose, number).
+
+    Attributes:
+        seed: The user's seed.
+        keys: One fingerprint per example of the block.
+    """
+
+    seed: int
+    keys: Sequence[int]
+
+    def generator(self, example: int, purpose: str, number: int = 0) -> torch.Generator:
+        """A fresh CPU generator for one example of the block and one purpose."""
+        text = f"{self.seed}/{self.keys[example]}/{purpose}/{number}".encode()
+        state = int.from_bytes(hashlib.blake2b(text, digest_size=8).digest(), "little") >> 1
+        return torch.Generator().manual_seed(state)
+
+    def uniform(self, shape: Sequence[int], purpose: str, number: int = 0) -> Float[Tensor, "batch ..."]:
+        """Uniform numbers in [0, 1), shape `(batch, *shape)`, on the CPU, row i from example i's own generator."""
+        rows = [
+            torch.rand(tuple(shape), generator=self.generator(i, purpose, number)) for i in range(len(self.keys))
+        ]
+        return torch.stack(rows)

@@ -1,0 +1,114 @@
+"""One attribution in a folder: tensors as safetensors, the rest as JSON, both written whole or not at all."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from dataclasses import asdict
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from hf_fourier.curves import Curve
+from hf_fourier.domains import DOMAINS, Axis, LeafShape
+from hf_fourier.errors import InputError
+from hf_fourier.views import view_from
+
+if TYPE_CHECKING:
+    from hf_fourier.attribution import Attribution
+
+FORMAT = 1
+TENSORS, VALUES = "attribution.safetensors", "attribution.json"
+
+
+def save(result: Attribution, folder: str | PathLike[str], compact: bool = False) -> Path:
+    """Write one result; see `Attribution.save`."""
+    from safetensors.torch import save_file
+
+    path = Path(folder)
+    if path.exists() and not path.is_dir():
+        raise InputError(f"the file {path.name!r}", "a folder, or a name that does not exist yet", "choose a folder")
+    path.mkdir(parents=True, exist_ok=True)
+    tensors = {"scores": result.scores}
+    if not compact:
+        example = {"leaf": result.leaf, "gradient": result.gradient}
+        tensors.update({name: tensor for name, tensor in example.items() if tensor is not None})
+        tensors.update({f"inputs.{name}": tensor for name, tensor in result.inputs.items()})
+    extras = {name: v for name, v in result.extras.items() if isinstance(v, torch.Tensor)}
+    tensors.update({f"extras.{name}": tensor for name, tensor in extras.items()})
+    values = {
+        "format": FORMAT,
+        "domain": result.layout.domain,
+        "leaf": asdict(result.layout.leaf),
+        "target": result.target,
+        "label": result.label,
+        "confidence": result.confidence,
+        "value": result.value,
+        "provenance": result.provenance,
+        "alternatives": [list(pair) for pair in result.alternatives],
+        "names": [] if compact else list(result.names),
+        "view": result.view.to_dict(),
+        "extras": {name: v for name, v in result.extras.items() if name not in extras},
+        "gap": result.gap,
+        "curve": None if result.curve is None else result.curve.to_dict(),
+        "key": result.key,
+    }
+    text = json.dumps(values, indent=1, ensure_ascii=False)
+    ready = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    _replace(path / TENSORS, lambda to: save_file(ready, to))
+    _replace(path / VALUES, lambda to: to.write_text(text, encoding="utf-8"))
+    return path
+
+
+def load(folder: str | PathLike[str]) -> Attribution:
+    """Read one result; see `Attribution.load`."""
+    from safetensors.torch import load_file
+
+    from hf_fourier.attribution import Attribution
+
+    path = Path(folder)
+    if not (path / VALUES).is_file() or not (path / TENSORS).is_file():
+        raise InputError(f"{path.name!r}", f"a folder with {VALUES} and {TENSORS}", "pass a folder that `save` wrote")
+    values: dict[str, Any] = json.loads((path / VALUES).read_text(encoding="utf-8"))
+    if values["format"] > FORMAT:
+        raise InputError(f"format {values['format']}", f"at most {FORMAT}", "install a newer hf_fourier")
+    tensors = load_file(path / TENSORS)
+    described = values["leaf"]
+    leaf = LeafShape(described["kind"], tuple(Axis(**axis) for axis in described["axes"]), tuple(described["segments"]))
+    basis = DOMAINS.parse(values["domain"]).bind(leaf)
+    return Attribution(
+        scores=tensors["scores"],
+        layout=basis.layout,
+        target=values["target"],
+        label=values["label"],
+        confidence=values["confidence"],
+        value=values["value"],
+        leaf=tensors.get("leaf"),
+        gradient=tensors.get("gradient"),
+        provenance=values["provenance"],
+        alternatives=[(name, p) for name, p in values["alternatives"]],
+        names=values["names"],
+        view=view_from(values["view"]),
+        inputs=_below(tensors, "inputs."),
+        extras={**values["extras"], **_below(tensors, "extras.")},
+        gap=values["gap"],
+        curve=None if values["curve"] is None else Curve.from_dict(values["curve"]),
+        key=values["key"],
+    )
+
+
+def _below(tensors: dict[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:
+    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
+
+
+def _replace(path: Path, write: Callable[[Path], Any]) -> None:
+    """Write to a neighbour first, so that a run that is cut off leaves no half file."""
+    part = path.with_name(f"{path.name}.{os.getpid()}.part")
+    try:
+        write(part)
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)

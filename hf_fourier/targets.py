@@ -1,0 +1,260 @@
+"""What is explained: heads turn a model's logits into a score, a confidence and a decision, per example.
+
+A target is settled once, on the clean example, and stays frozen. Scores are on log-probabilities or on values,
+confidences are positive. `drive` is what a gradient is taken of: for a softmax it is the log-odds
+`z_y - logsumexp_{j != y} z_j`, whose gradient has the direction of that of `log p_y` without its cancellation, and
+`slope = d value / d drive` turns one into the other.
+"""
+
+from __future__ import annotations
+
+import difflib
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch.nn.functional import logsigmoid
+
+from hf_fourier.errors import ModelError, TargetError
+from hf_fourier.typing import Float, Int, Num, Tensor
+
+#: A user's target: None for what the model says, a class index, a label's name, or a callable `outputs -> (rows,)`.
+Target = int | str | Callable[[Any], Tensor] | None
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What a batch of outputs says about the frozen targets, one row each.
+
+    Attributes:
+        value: The score s, shape `(rows,)`.
+        drive: What the gradient is taken of, shape `(rows,)`.
+        slope: `d value / d drive`, shape `(rows,)`.
+        confidence: A positive number for the curves, shape `(rows,)`; None where the head has none (regression).
+        agrees: The share of the row's decisions that are the frozen ones, shape `(rows,)`.
+    """
+
+    value: Float[Tensor, " rows"]
+    drive: Float[Tensor, " rows"]
+    slope: Float[Tensor, " rows"]
+    confidence: Float[Tensor, " rows"] | None
+    agrees: Float[Tensor, " rows"]
+
+
+class Head(ABC):
+    """Reads one kind of logits. `labels` names the classes where they have names."""
+
+    name: str = ""
+    labels: Mapping[int, str] = {}
+
+    def check(self, target: Target) -> Target:
+        """A target as this head understands it: None, a class index or a callable.
+
+        Raises:
+            TargetError: If the head has no such class.
+        """
+        if target is None or callable(target):
+            return target
+        if isinstance(target, bool) or not isinstance(target, (int, str)):
+            raise TargetError(f"target {target!r}", "a class index, a label, a callable or None", "correct `target`")
+        return self._index(target) if isinstance(target, str) else target
+
+    def _index(self, label: str) -> int:
+        folded = {name.casefold(): index for index, name in reversed(list(self.labels.items()))}
+        exact = {name: index for index, name in self.labels.items()}
+        if label in exact or label.casefold() in folded:
+            return exact.get(label, folded.get(label.casefold(), -1))
+        near = difflib.get_close_matches(label.casefold(), folded, n=1, cutoff=0.5)
+        some = ", ".join(repr(name) for name in list(self.labels.values())[:8]) or "no named classes"
+        more = ", …" if len(self.labels) > 8 else ""
+        hint = f"did you mean {self.labels[folded[near[0]]]!r}?" if near else "choose one of them or a class index"
+        raise TargetError(f"label {label!r}", f"one of {some}{more}", hint)
+
+    def label(self, index: int) -> str:
+        """The name of a class, or its number as text."""
+        return self.labels.get(index, str(index))
+
+    @abstractmethod
+    def freeze(self, logits: Float[Tensor, "rows ..."], targets: list[int | None]) -> Num[Tensor, "rows ..."]:
+        """Settle the targets on clean logits; what comes back is all that `read` needs to know of them."""
+
+    @abstractmethod
+    def read(self, logits: Float[Tensor, "rows ..."], frozen: Num[Tensor, "rows ..."]) -> Reading:
+        """Score rows of logits for targets that were frozen before."""
+
+    @abstractmethod
+    def name_target(self, frozen: Num[Tensor, "..."]) -> tuple[Any, str]:
+        """One row's frozen target as `(index, label)`."""
+
+    def ranked(self, logits: Float[Tensor, "..."], most: int = 5) -> list[tuple[str, float]]:
+        """One row's likeliest classes with their probabilities."""
+        p = logits.reshape(-1, logits.shape[-1])[0].softmax(-1)
+        best = p.topk(min(most, p.numel()))
+        return [(self.label(int(i)), float(v)) for v, i in zip(best.values, best.indices, strict=True)]
+
+
+def _in_range(target: int, classes: int, labels: Mapping[int, str]) -> int:
+    if 0 <= target < classes:
+        return target
+    named = f" ({', '.join(list(labels.values())[:4])}, …)" if labels else ""
+    raise TargetError(f"class index {target}", f"0 to {classes - 1}{named}", "correct `target`")
+
+
+@dataclass
+class Categorical(Head):
+    """A softmax over classes, or a mean over several (masked positions): s = mean of log p_y.
+
+    Attributes:
+        labels: The classes' names.
+        truth: Where given, the class of each softmax when no target is asked for, one tuple per example.
+    """
+
+    labels: Mapping[int, str] = field(default_factory=dict)
+    name: str = "softmax"
+
+    def freeze(self, logits: Float[Tensor, "rows ..."], targets: list[int | None]) -> Int[Tensor, "rows ..."]:
+        """The class of each softmax: the target, or what the model says."""
+        said = logits.argmax(-1)
+        for row, target in enumerate(targets):
+            if target is not None:
+                said[row] = _in_range(target, logits.shape[-1], self.labels)
+        return said
+
+    def read(self, logits: Float[Tensor, "rows ..."], frozen: Num[Tensor, "rows ..."]) -> Reading:
+        """log p of the frozen classes, through their log-odds."""
+        own = logits.gather(-1, frozen.unsqueeze(-1))
+        others = logits.scatter(-1, frozen.unsqueeze(-1), -torch.inf)
+        odds = own.squeeze(-1) - others.logsumexp(-1)
+        agrees = (logits.argmax(-1) == frozen).float()
+        if odds.ndim == 1:
+            value = logsigmoid(odds)
+            return Reading(value, odds, torch.sigmoid(-odds), value.exp(), agrees)
+        value = logsigmoid(odds).flatten(1).mean(1)
+        return Reading(value, value, torch.ones_like(value), value.exp(), agrees.flatten(1).mean(1))
+
+    def name_target(self, frozen: Num[Tensor, "..."]) -> tuple[Any, str]:
+        """The class (or the classes) and its name."""
+        indices = [int(i) for i in frozen.reshape(-1)]
+        if len(indices) == 1:
+            return indices[0], self.label(indices[0])
+        return indices, " ".join(self.label(i) for i in indices)
+
+
+@dataclass
+class Binary(Head):
+    """One sigmoid per label: s = log of the probability of what the clean model says of one label, yes or no."""
+
+    labels: Mapping[int, str] = field(default_factory=dict)
+    name: str = "sigmoid"
+
+    def freeze(self, logits: Float[Tensor, "rows ..."], targets: list[int | None]) -> Int[Tensor, "rows 2"]:
+        """The label (the likeliest, or the target) and the side that the clean model takes on it (±1)."""
+        index = logits.argmax(-1)
+        for row, target in enumerate(targets):
+            if target is not None:
+                index[row] = _in_range(target, logits.shape[-1], self.labels)
+        side = torch.where(logits.gather(-1, index.unsqueeze(-1)).squeeze(-1) > 0, 1, -1)
+        return torch.stack([index, side], dim=-1)
+
+    def read(self, logits: Float[Tensor, "rows ..."], frozen: Num[Tensor, "rows ..."]) -> Reading:
+        """log σ(±z) of the frozen label and side."""
+        index, side = frozen[:, :1].long(), frozen[:, 1]
+        drive = side * logits.gather(-1, index).squeeze(-1)
+        value = logsigmoid(drive)
+        return Reading(value, drive, torch.sigmoid(-drive), value.exp(), (drive > 0).float())
+
+    def name_target(self, frozen: Num[Tensor, "..."]) -> tuple[Any, str]:
+        """The label, with "not" before it where the model says no."""
+        index, side = int(frozen[0]), int(frozen[1])
+        return index, self.label(index) if side > 0 else f"not {self.label(index)}"
+
+    def ranked(self, logits: Float[Tensor, "..."], most: int = 5) -> list[tuple[str, float]]:
+        """One row's likeliest labels with their probabilities."""
+        best = logits.reshape(-1).sigmoid().topk(min(most, logits.numel()))
+        return [(self.label(int(i)), float(v)) for v, i in zip(best.values, best.indices, strict=True)]
+
+
+@dataclass
+class Regression(Head):
+    """A value: s is one output, or the mean over all. A decision is kept while it moves by at most `tolerance`."""
+
+    labels: Mapping[int, str] = field(default_factory=dict)
+    tolerance: float = 0.1
+    name: str = "value"
+
+    def freeze(self, logits: Float[Tensor, "rows ..."], targets: list[int | None]) -> Float[Tensor, "rows 2"]:
+        """The output's index (−1 for the mean over all) and its clean value."""
+        flat = logits.flatten(1)
+        chosen = [-1 if t is None else _in_range(t, flat.shape[1], self.labels) for t in targets]
+        index = torch.tensor(chosen, device=logits.device)
+        return torch.stack([index.to(flat.dtype), self._value(flat, index)], dim=-1)
+
+    def read(self, logits: Float[Tensor, "rows ..."], frozen: Num[Tensor, "rows ..."]) -> Reading:
+        """The value, without a confidence."""
+        value = self._value(logits.flatten(1), frozen[:, 0].long())
+        near = (value - frozen[:, 1]).abs() <= self.tolerance * frozen[:, 1].abs()
+        return Reading(value, value, torch.ones_like(value), None, near.float())
+
+    @staticmethod
+    def _value(flat: Tensor, index: Tensor) -> Tensor:
+        picked = flat.gather(-1, index.clamp(min=0).unsqueeze(-1)).squeeze(-1)
+        return torch.where(index < 0, flat.mean(-1), picked)
+
+    def name_target(self, frozen: Num[Tensor, "..."]) -> tuple[Any, str]:
+        """The output's index and name."""
+        index = int(frozen[0])
+        return (None, "value") if index < 0 else (index, self.label(index))
+
+    def ranked(self, logits: Float[Tensor, "..."], most: int = 5) -> list[tuple[str, float]]:
+        """One row's values."""
+        return [(self.label(i) if self.labels else "value", float(v)) for i, v in enumerate(logits.reshape(-1)[:most])]
+
+
+@dataclass
+class Custom(Head):
+    """A score that the user wrote: any callable from the model's outputs to `(rows,)` real numbers."""
+
+    function: Callable[[Any], Tensor]
+    name: str = "callable"
+
+    def freeze(self, logits: Any, targets: list[int | None]) -> Float[Tensor, "rows 1"]:
+        """The clean values."""
+        return self._value(logits).detach().unsqueeze(-1)
+
+    def read(self, logits: Any, frozen: Num[Tensor, "rows ..."]) -> Reading:
+        """The callable's value; without a confidence."""
+        value = self._value(logits)
+        if len(value) != len(frozen):
+            raise TargetError(f"{len(value)} values from the target", f"{len(frozen)}, one per row", "correct `target`")
+        near = (value - frozen[:, 0]).abs() <= 0.1 * frozen[:, 0].abs()
+        return Reading(value, value, torch.ones_like(value), None, near.float())
+
+    def _value(self, outputs: Any) -> Tensor:
+        value = self.function(outputs)
+        if not isinstance(value, Tensor) or value.ndim != 1 or not value.is_floating_point():
+            got = f"shape {tuple(value.shape)}" if isinstance(value, Tensor) else type(value).__name__
+            raise TargetError(f"{got} from the target", "a real tensor of shape (rows,)", "correct the callable")
+        return value.float() if value.dtype in (torch.float16, torch.bfloat16) else value
+
+    def name_target(self, frozen: Num[Tensor, "..."]) -> tuple[Any, str]:
+        """The callable's name."""
+        return None, getattr(self.function, "__name__", type(self.function).__name__)
+
+
+def logits_of(outputs: Any) -> Tensor:
+    """The logits among a model's outputs: a tensor, `outputs.logits`, or the first of a tuple.
+
+    Raises:
+        ModelError: If there are none.
+    """
+    if isinstance(outputs, Tensor):
+        return outputs
+    logits = getattr(outputs, "logits", None)
+    if logits is None and isinstance(outputs, tuple) and outputs:
+        logits = outputs[0]
+    if not isinstance(logits, Tensor):
+        got = f"outputs {type(outputs).__name__} without logits"
+        raise ModelError(got, "a tensor or outputs with `logits`", "explain a model with a head, or pass a callable target")
+    return logits

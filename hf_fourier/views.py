@@ -1,0 +1,83 @@
+"""How a leaf looks in human units: what `rebuild` returns. Stored with a result, so no model or processor is needed."""
+
+from __future__ import annotations
+
+import dataclasses
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import torch
+
+from hf_fourier.errors import InputError, MissingExtraError
+from hf_fourier.typing import Float, Tensor
+
+VIEWS: dict[str, type[View]] = {}
+
+
+class View(ABC):
+    """Turns a leaf into something a person can look at or listen to. Subclasses are frozen dataclasses."""
+
+    kind: ClassVar[str]
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        VIEWS[cls.kind] = cls
+
+    @abstractmethod
+    def show(self, leaf: Float[Tensor, "*leaf"]) -> Any:
+        """The leaf in human units."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values that `view_from` reads back."""
+        return {"kind": self.kind, **dataclasses.asdict(self)}  # type: ignore[call-overload]
+
+
+def view_from(values: Mapping[str, Any]) -> View:
+    """The view that `View.to_dict` wrote."""
+    parameters = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items() if k != "kind"}
+    return VIEWS[values["kind"]](**parameters)
+
+
+@dataclass(frozen=True)
+class ImageView(View):
+    """Pixels as a picture: the processor's normalisation undone, clipped to the visible range.
+
+    Attributes:
+        mean: Per channel, in units of a picture from 0 to 1.
+        std: Per channel, likewise.
+    """
+
+    mean: tuple[float, ...] = (0.0, 0.0, 0.0)
+    std: tuple[float, ...] = (1.0, 1.0, 1.0)
+    kind: ClassVar[str] = "image"
+
+    def show(self, leaf: Float[Tensor, "*leaf"]) -> Any:
+        """A `PIL.Image.Image`, RGB or grey, of the leaf's size."""
+        try:
+            from PIL import Image
+        except ImportError as error:
+            raise MissingExtraError("PIL", "vision", "pictures") from error
+        mean, std = (torch.tensor(v, dtype=torch.float32).view(-1, 1, 1) for v in (self.mean, self.std))
+        picture = (leaf.detach().cpu().float() * std + mean).clamp(0, 1).mul(255).round().to(torch.uint8)
+        if len(picture) == 1:
+            return Image.fromarray(picture[0].numpy())
+        return Image.fromarray(picture.permute(1, 2, 0).contiguous().numpy())
+
+
+@dataclass(frozen=True)
+class NoView(View):
+    """A leaf that no person can read; asking for it says where to look instead."""
+
+    reason: str = "the leaf has no human units"
+    instead: str = "call input_relevance()"
+    kind: ClassVar[str] = "none"
+
+    def show(self, leaf: Float[Tensor, "*leaf"]) -> Any:
+        """Never returns.
+
+        Raises:
+            InputError: Always.
+        """
+        raise InputError(f"rebuild() of a leaf where {self.reason}", "an image or a sound", self.instead)
