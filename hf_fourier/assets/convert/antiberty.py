@@ -1,0 +1,77 @@
+"""AntiBERTy, an antibody language model that was trained with several heads."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+from zipfile import ZipFile
+
+from .checkpoint import graft, readme
+
+if TYPE_CHECKING:
+    from torch import Tensor
+    from transformers import BertConfig, BertTokenizer
+
+_ROOT = "antiberty/trained_models/"
+_FOLDER = _ROOT + "AntiBERTy_md_smooth/"
+
+
+def build(inputs: Mapping[str, Path], folder: Path) -> None:
+    """Write the masked-language model and its tokenizer."""
+    from transformers import BertForMaskedLM
+
+    wheel = inputs["antiberty"]
+    weights = {key: value for key, value in read_weights(wheel).items() if key in _MASKED or key.startswith(_BODY)}
+    graft(BertForMaskedLM, read_config(wheel), weights).save_pretrained(folder)
+    make_tokenizer(wheel).save_pretrained(folder)
+    readme(
+        folder,
+        "AntiBERTy, masked-language model",
+        'Trained on antibody sequences. Residues are tokens and are separated by spaces: `" ".join(sequence)`.',
+    )
+
+
+_BODY = ("bert.embeddings.", "bert.encoder.")
+_MASKED = (
+    "cls.predictions.bias",
+    "cls.predictions.transform.dense.weight",
+    "cls.predictions.transform.dense.bias",
+    "cls.predictions.transform.LayerNorm.weight",
+    "cls.predictions.transform.LayerNorm.bias",
+    "cls.predictions.decoder.weight",
+    "cls.predictions.decoder.bias",
+)
+
+
+def read_weights(wheel: Path) -> dict[str, Tensor]:
+    """All weights that ship, of every head, without the position numbers that transformers no longer stores."""
+    import torch
+
+    with ZipFile(wheel) as archive:
+        file = io.BytesIO(archive.read(_FOLDER + "pytorch_model.bin"))
+    weights = torch.load(file, weights_only=True, map_location="cpu")
+    return {key: value for key, value in weights.items() if not key.endswith("position_ids")}
+
+
+def read_config(wheel: Path, **changes: object) -> BertConfig:
+    """The configuration that ships, with `changes`."""
+    from transformers import BertConfig
+
+    with ZipFile(wheel) as archive:
+        shipped = json.loads(archive.read(_FOLDER + "config.json"))
+    for key in ("_name_or_path", "architectures", "transformers_version"):  # these describe the machine it came from
+        shipped.pop(key)
+    return BertConfig(**shipped | changes)
+
+
+def make_tokenizer(wheel: Path) -> BertTokenizer:
+    """The tokenizer: one token per residue, upper case."""
+    from transformers import BertTokenizer
+
+    with ZipFile(wheel) as archive:
+        tokens = archive.read(_ROOT + "vocab.txt").decode().split()
+    vocabulary = {token: index for index, token in enumerate(tokens)}
+    return BertTokenizer(vocab=vocabulary, do_lower_case=False, model_max_length=512)

@@ -1,0 +1,87 @@
+"""The data assets as plain Python objects."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from . import build
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+
+def pictures(n: int | None = None) -> list[tuple[str, Image]]:
+    """Photographs for an image classifier, as (name, RGB picture), the easiest to recognise first.
+
+    Args:
+        n: how many, from the first; all of them when None.
+
+    Raises:
+        ValueError: there are fewer than `n`, or `n` is negative.
+    """
+    from PIL import Image
+
+    folder = build.get("pictures")
+    order = json.loads((folder / "pictures.json").read_text(encoding="utf-8"))
+    if n is not None and not 0 <= n <= len(order):
+        raise ValueError(f"n must lie between 0 and {len(order)}, the number of pictures; got {n}")
+    found = []
+    for name, file in list(order.items())[:n]:
+        with Image.open(folder / file) as picture:
+            found.append((name, picture.convert("RGB")))
+    return found
+
+
+def emails(split: str = "test") -> list[tuple[str, int]]:
+    """E-mails as (text, label): subject and body on one line, label 0 for ham and 1 for spam.
+
+    The split is fixed by the texts themselves; the head of `minilm-spam` has seen `train` only.
+
+    Args:
+        split: "train" or "test".
+
+    Raises:
+        ValueError: another split is asked for.
+    """
+    if split not in ("train", "test"):
+        raise ValueError(f'split must be "train" or "test"; got {split!r}')
+    with (build.get("spam-emails") / f"{split}.jsonl").open(encoding="utf-8") as lines:
+        rows = [json.loads(line) for line in lines]
+    return [(row["text"], row["label"]) for row in rows]
+
+
+def antibodies() -> list[dict[str, str]]:
+    """Variable domains of well-known antibodies; each has `name`, `species`, `chain` and `sequence`.
+
+    `sequence` is in one-letter residues without spaces; the tokenizer of `antiberty-mlm` wants `" ".join(sequence)`.
+    Nothing is fetched: the sequences are public and short.
+    """
+    return [dict(zip(("name", "species", "chain", "sequence"), row, strict=True)) for row in _ANTIBODIES]
+
+
+_ANTIBODIES = (
+    (
+        "trastuzumab VH", "Human", "Heavy",  # humanised: human framework, mouse CDRs
+        "EVQLVESGGGLVQPGGSLRLSCAASGFNIKDTYIHWVRQAPGKGLEWVARIYPTNGYTRYADSVKGRFTISADTSKNTAYLQMNSLRAEDTAVYYCSRWGGDGFYAMDYWGQGT"
+        "LVTVSS",
+    ),
+    (
+        "trastuzumab VL", "Human", "Light",
+        "DIQMTQSPSSLSASVGDRVTITCRASQDVNTAVAWYQQKPGKAPKLLIYSASFLYSGVPSRFSGSRSGTDFTLTISSLQPEDFATYYCQQHYTTPPTFGQGTKVEIK",
+    ),
+    (
+        "OKT3 VH", "Mouse", "Heavy",
+        "QVQLQQSGAELARPGASVKMSCKASGYTFTRYTMHWVKQRPGQGLEWIGYINPSRGYTNYNQKFKDKATLTTDKSSSTAYMQLSSLTSEDSAVYYCARYYDDHYCLDYWGQGTTL"
+        "TVSS",
+    ),
+    (
+        "OKT3 VL", "Mouse", "Light",
+        "QIVLTQSPAIMSASPGEKVTMTCSASSSVSYMNWYQQKSGTSPKRWIYDTSKLASGVPAHFRGSGSGTSYSLTISGMEAEDAATYYCQQWSSNPFTFGSGTKLEINR",
+    ),
+    (
+        "camelid VHH", "Camel", "Heavy",
+        "QVQLVESGGGLVQAGGSLRLSCAASGRTFSSYAMGWFRQAPGKEREFVAAISWSGGSTYYADSVKGRFTISRDNAKNTVYLQMNSLKPEDTAVYYCAADLYYYGSDYWGQGTQVTV"
+        "SS",
+    ),
+)  # fmt: skip
