@@ -8,9 +8,10 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from hf_fourier.attribution import Attribution
-    from hf_fourier.explainer import FourierExplainer, attribute
+    from hf_fourier.callables import attribute
+    from hf_fourier.explainer import FourierExplainer
 
-_HOMES = {"Attribution": "attribution", "FourierExplainer": "explainer", "attribute": "explainer"}
+_HOMES = {"Attribution": "attribution", "FourierExplainer": "explainer", "attribute": "callables"}
 
 __all__ = ["Attribution", "FourierExplainer", "__version__", "attribute"]
 

@@ -46,6 +46,7 @@ class Attribution:
         gap: How far complete methods' scores are from the sum they should have.
         curve: What `play` has recorded.
         key: The example's fingerprint, which seeds ties.
+        frozen: The settled target as the head reads it, to be asked again.
     """
 
     scores: Float[Tensor, " features"]
@@ -65,6 +66,7 @@ class Attribution:
     gap: float | None = None
     curve: Curve | None = None
     key: int = 0
+    frozen: Tensor | None = None
 
     def __repr__(self) -> str:
         sure = "" if self.confidence is None else f" ({self.confidence:.3f})"

@@ -11,7 +11,7 @@ import torch
 
 from hf_fourier.batching import Packer
 from hf_fourier.errors import ModelError
-from hf_fourier.targets import Custom, Head, Reading
+from hf_fourier.targets import Custom, Head, Reading, Settled
 from hf_fourier.typing import Float, Int, Tensor
 
 #: `(leaf rows, which example each row belongs to) -> outputs`.
@@ -57,9 +57,10 @@ class Score:
         forward: Runs the model on leaf rows.
         select: Picks the logits that the head reads.
         head: Reads them.
-        targets: One per example: a class index or None.
+        targets: One per example: a class index, one for each of several softmaxes, or None.
         packer: Cuts rows into batches.
         cost: Model rows per leaf row (more than one where a score averages over several inputs).
+        frozen: Targets that were settled before, one row per example.
     """
 
     def __init__(
@@ -68,13 +69,14 @@ class Score:
         forward: Forward,
         select: Select,
         head: Head,
-        targets: Sequence[int | None],
+        targets: Sequence[Settled],
         packer: Packer,
         cost: int = 1,
+        frozen: Sequence[Tensor] | None = None,
     ) -> None:
         self.x, self.head, self.packer, self.cost = x, head, packer, cost
         self._forward, self._select, self._targets = forward, select, list(targets)
-        self._frozen: list[Tensor | None] = [None] * len(x)
+        self._frozen: list[Tensor | None] = [None] * len(x) if frozen is None else list(frozen)
         self._clean: Evaluation | None = None
         self._clean_reading: Reading | None = None
         self.clean_logits: list[Tensor] = []

@@ -34,7 +34,7 @@ def save(result: Attribution, folder: str | PathLike[str], compact: bool = False
     path.mkdir(parents=True, exist_ok=True)
     tensors = {"scores": result.scores}
     if not compact:
-        example = {"leaf": result.leaf, "gradient": result.gradient}
+        example = {"leaf": result.leaf, "gradient": result.gradient, "frozen": result.frozen}
         tensors.update({name: tensor for name, tensor in example.items() if tensor is not None})
         tensors.update({f"inputs.{name}": tensor for name, tensor in result.inputs.items()})
     extras = {name: v for name, v in result.extras.items() if isinstance(v, torch.Tensor)}
@@ -97,6 +97,7 @@ def load(folder: str | PathLike[str]) -> Attribution:
         gap=values["gap"],
         curve=None if values["curve"] is None else Curve.from_dict(values["curve"]),
         key=values["key"],
+        frozen=tensors.get("frozen"),
     )
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import difflib
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,8 +20,11 @@ from torch.nn.functional import logsigmoid
 from hf_fourier.errors import ModelError, TargetError
 from hf_fourier.typing import Float, Int, Num, Tensor
 
-#: A user's target: None for what the model says, a class index, a label's name, or a callable `outputs -> (rows,)`.
-Target = int | str | Callable[[Any], Tensor] | None
+#: A user's target: None for what the model says, a class index, a label's name, one index for each of several masks,
+#: or a callable `outputs -> (rows,)`.
+Target = int | str | Sequence[int] | Callable[[Any], Tensor] | None
+#: A target after `Head.check`: what a head can freeze.
+Settled = int | Tensor | None
 
 
 @dataclass(frozen=True)
@@ -57,6 +60,8 @@ class Head(ABC):
         """
         if target is None or callable(target):
             return target
+        if isinstance(target, (list, tuple)) and all(isinstance(i, int) for i in target):
+            return target
         if isinstance(target, bool) or not isinstance(target, (int, str)):
             raise TargetError(f"target {target!r}", "a class index, a label, a callable or None", "correct `target`")
         return self._index(target) if isinstance(target, str) else target
@@ -77,7 +82,7 @@ class Head(ABC):
         return self.labels.get(index, str(index))
 
     @abstractmethod
-    def freeze(self, logits: Float[Tensor, "rows ..."], targets: list[int | None]) -> Num[Tensor, "rows ..."]:
+    def freeze(self, logits: Float[Tensor, "rows ..."], targets: Sequence[Settled]) -> Num[Tensor, "rows ..."]:
         """Settle the targets on clean logits; what comes back is all that `read` needs to know of them."""
 
     @abstractmethod
@@ -95,7 +100,10 @@ class Head(ABC):
         return [(self.label(int(i)), float(v)) for v, i in zip(best.values, best.indices, strict=True)]
 
 
-def _in_range(target: int, classes: int, labels: Mapping[int, str]) -> int:
+def _in_range(target: int | Tensor, classes: int, labels: Mapping[int, str]) -> int:
+    if isinstance(target, Tensor) and target.ndim:
+        raise TargetError(f"{target.numel()} targets", "one", "correct `target`")
+    target = int(target)
     if 0 <= target < classes:
         return target
     named = f" ({', '.join(list(labels.values())[:4])}, …)" if labels else ""
@@ -108,19 +116,27 @@ class Categorical(Head):
 
     Attributes:
         labels: The classes' names.
-        truth: Where given, the class of each softmax when no target is asked for, one tuple per example.
     """
 
     labels: Mapping[int, str] = field(default_factory=dict)
     name: str = "softmax"
 
-    def freeze(self, logits: Float[Tensor, "rows ..."], targets: list[int | None]) -> Int[Tensor, "rows ..."]:
+    def freeze(self, logits: Float[Tensor, "rows ..."], targets: Sequence[Settled]) -> Int[Tensor, "rows ..."]:
         """The class of each softmax: the target, or what the model says."""
         said = logits.argmax(-1)
         for row, target in enumerate(targets):
             if target is not None:
-                said[row] = _in_range(target, logits.shape[-1], self.labels)
+                said[row] = self._classes(target, said[row].shape, logits.shape[-1]).to(said)
         return said
+
+    def _classes(self, target: int | Tensor, shape: torch.Size, classes: int) -> Tensor:
+        """One class for each softmax of a row."""
+        chosen = torch.as_tensor(target)
+        if chosen.ndim and chosen.shape != shape:
+            raise TargetError(f"{chosen.numel()} targets", f"one, or {shape.numel()} (one per mask)", "correct `target`")
+        for index in chosen.reshape(-1).tolist():
+            _in_range(index, classes, self.labels)
+        return chosen
 
     def read(self, logits: Float[Tensor, "rows ..."], frozen: Num[Tensor, "rows ..."]) -> Reading:
         """log p of the frozen classes, through their log-odds."""
@@ -149,7 +165,7 @@ class Binary(Head):
     labels: Mapping[int, str] = field(default_factory=dict)
     name: str = "sigmoid"
 
-    def freeze(self, logits: Float[Tensor, "rows ..."], targets: list[int | None]) -> Int[Tensor, "rows 2"]:
+    def freeze(self, logits: Float[Tensor, "rows ..."], targets: Sequence[Settled]) -> Int[Tensor, "rows 2"]:
         """The label (the likeliest, or the target) and the side that the clean model takes on it (±1)."""
         index = logits.argmax(-1)
         for row, target in enumerate(targets):
@@ -184,7 +200,7 @@ class Regression(Head):
     tolerance: float = 0.1
     name: str = "value"
 
-    def freeze(self, logits: Float[Tensor, "rows ..."], targets: list[int | None]) -> Float[Tensor, "rows 2"]:
+    def freeze(self, logits: Float[Tensor, "rows ..."], targets: Sequence[Settled]) -> Float[Tensor, "rows 2"]:
         """The output's index (−1 for the mean over all) and its clean value."""
         flat = logits.flatten(1)
         chosen = [-1 if t is None else _in_range(t, flat.shape[1], self.labels) for t in targets]
@@ -219,7 +235,7 @@ class Custom(Head):
     function: Callable[[Any], Tensor]
     name: str = "callable"
 
-    def freeze(self, logits: Any, targets: list[int | None]) -> Float[Tensor, "rows 1"]:
+    def freeze(self, logits: Any, targets: Sequence[Settled]) -> Float[Tensor, "rows 1"]:
         """The clean values."""
         return self._value(logits).detach().unsqueeze(-1)
 

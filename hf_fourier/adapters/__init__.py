@@ -1,0 +1,27 @@
+"""Adapters: the only place that knows `transformers`. One file per kind of input."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from hf_fourier.adapters.base import ADAPTERS, Adapter, Block, Encoded
+from hf_fourier.adapters.text import TextAdapter
+from hf_fourier.adapters.vision import VisionAdapter
+from hf_fourier.errors import ModelError
+
+__all__ = ["ADAPTERS", "Adapter", "Block", "Encoded", "TextAdapter", "VisionAdapter", "adapt"]
+
+
+def adapt(model: torch.nn.Module, processor: Any, task: str) -> Adapter:
+    """The adapter for a model with this head.
+
+    Raises:
+        ModelError: If no adapter explains this head.
+    """
+    for cls in ADAPTERS:
+        if task in cls.tasks:
+            return cls(model, processor, task)
+    known = ", ".join(sorted(task for cls in ADAPTERS for task in cls.tasks))
+    raise ModelError(f"task {task!r}", f"one of {known}", "choose one of them, or use attribute(forward, x)")

@@ -1,0 +1,259 @@
+"""Adapters turn a model and its processor into leaves, forwards and heads. They change nothing of the user's."""
+
+from __future__ import annotations
+
+import inspect
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+import torch
+
+from hf_fourier.domains import LeafShape
+from hf_fourier.errors import InputError, ModelError
+from hf_fourier.seeding import Draw, fingerprint
+from hf_fourier.targets import Binary, Categorical, Head, Regression
+from hf_fourier.typing import Tensor
+from hf_fourier.views import NoView, View
+
+ADAPTERS: list[type[Adapter]] = []
+
+
+@dataclass(frozen=True)
+class Task:
+    """One head as `transformers` names it.
+
+    Attributes:
+        auto: The Auto class that loads it.
+        mapping: The mapping of `transformers` that lists its classes.
+        endings: How names of its classes end, for classes that are not listed.
+        processor: The Auto class of its processor.
+    """
+
+    auto: str
+    mapping: str
+    endings: tuple[str, ...]
+    processor: str
+
+
+@dataclass(eq=False)
+class Encoded:
+    """One example as the model gets it, without a batch axis and without padding of ours.
+
+    Attributes:
+        leaf: The shape of what is attributed.
+        inputs: What the model gets beside the leaf, by argument name.
+        values: The leaf itself where it is an input of the model; None where the model makes it (embeddings).
+        content: Where the leaf's entries lie among the model's positions; None where they are the whole input.
+        names: A name for each entry along the leaf's first ordered axis, or empty.
+        view: How the leaf looks in human units.
+        notes: What has to be said about this example.
+    """
+
+    leaf: LeafShape
+    inputs: dict[str, Tensor]
+    values: Tensor | None = None
+    content: Tensor | None = None
+    names: tuple[str, ...] = ()
+    view: View = field(default_factory=NoView)
+    notes: tuple[str, ...] = ()
+
+    @property
+    def key(self) -> int:
+        """The example's fingerprint."""
+        parts = [self.inputs[name] for name in sorted(self.inputs)]
+        return fingerprint(parts if self.values is None else [*parts, self.values])
+
+    @property
+    def signature(self) -> tuple[Any, ...]:
+        """Examples of one signature can share a batch."""
+        shapes = tuple((name, tuple(tensor.shape)) for name, tensor in sorted(self.inputs.items()))
+        return self.leaf, shapes
+
+
+class Block(ABC):
+    """Examples of one signature on the model's device, ready to run.
+
+    Attributes:
+        x: The clean leaves, shape `(batch, *leaf)`, float32 or float64.
+        head: Reads the logits.
+        cost: Model rows per leaf row.
+        truth: What is explained where no target is given, one row per example; None for what the model says.
+        entries: Numbers per leaf row that govern how many rows fit in a batch.
+    """
+
+    x: Tensor
+    head: Head
+    cost: int = 1
+    truth: Sequence[Tensor] | None = None
+
+    @property
+    def entries(self) -> int:
+        """By default the leaf's own size."""
+        return self.x[0].numel()
+
+    @abstractmethod
+    def forward(self, x: Tensor, rows: Tensor) -> Any:
+        """The model's outputs for leaf rows `x`, row i belonging to example `rows[i]`."""
+
+    @abstractmethod
+    def select(self, outputs: Any, rows: Tensor) -> Tensor:
+        """The logits that the head reads, one row per leaf row."""
+
+
+class Adapter(ABC):
+    """One kind of model input.
+
+    Args:
+        model: A `torch.nn.Module` with a head, as `transformers` makes them.
+        processor: Its tokenizer or image processor; None if examples come as the processor's own output.
+        task: The pipeline's name of the head ("text-classification").
+    """
+
+    tasks: ClassVar[Mapping[str, Task]] = {}
+    leaf_kind: ClassVar[str] = "tensor"
+    main_input: ClassVar[str] = ""
+
+    def __init__(self, model: torch.nn.Module, processor: Any, task: str) -> None:
+        self.model, self.processor, self.task = model, processor, task
+        self.config: Any = getattr(model, "config", None)
+        self._accepted = _arguments(model)
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        ADAPTERS.append(cls)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the model's first inputs go; with weights on several devices, where its first layer runs."""
+        return device_of(self.model)
+
+    @abstractmethod
+    def encode(self, example: Any) -> Encoded:
+        """One raw example, through the processor.
+
+        Raises:
+            InputError: If it is not an example of this modality, or there is no processor.
+        """
+
+    @abstractmethod
+    def encode_batch(self, batch: Mapping[str, Tensor]) -> list[Encoded]:
+        """The processor's own output, one example per row.
+
+        Raises:
+            InputError: If the tensors do not fit the model.
+        """
+
+    @abstractmethod
+    def block(self, examples: Sequence[Encoded], draw: Draw) -> Block:
+        """Examples of one signature, ready to run."""
+
+    @abstractmethod
+    def head(self) -> Head:
+        """A head that can check targets before anything runs."""
+
+    @property
+    def rows_limit(self) -> int | None:
+        """The most rows the model can take at once, if it says so."""
+        return None
+
+    def accepts(self, argument: str) -> bool:
+        """Whether the model's `forward` takes an argument of this name."""
+        return argument in self._accepted
+
+    def no_processor(self, example: Any) -> InputError:
+        """The error for a raw example without a processor."""
+        return InputError(
+            f"a raw example ({type(example).__name__}) without a processor",
+            f"a processor, or a dict with {self.main_input!r}",
+            "pass the model's processor to FourierExplainer",
+        )
+
+    def rows_of(self, batch: Mapping[str, Any], dimensions: int) -> dict[str, Tensor]:
+        """Check a dict of tensors: the main input is there, has a batch axis, and all agree on its length."""
+        tensors = {}
+        for name, value in batch.items():
+            try:
+                tensors[name] = value if isinstance(value, Tensor) else torch.as_tensor(value)
+            except (TypeError, ValueError, RuntimeError) as error:
+                raise InputError(
+                    f"{name!r} of type {type(value).__name__}", "a tensor with a batch axis", "pass return_tensors='pt'"
+                ) from error
+        if self.main_input not in tensors:
+            raise InputError(f"a dict with {sorted(tensors)}", f"the key {self.main_input!r}", "pass the processor's output")
+        main = tensors[self.main_input]
+        if main.ndim != dimensions or main.numel() == 0:
+            raise InputError(
+                f"{self.main_input!r} of shape {tuple(main.shape)}",
+                f"{dimensions} dimensions, the batch first, none empty",
+                "pass the processor's own output (return_tensors='pt')",
+            )
+        for name, tensor in tensors.items():
+            if tensor.ndim == 0 or len(tensor) != len(main):
+                raise InputError(
+                    f"{name!r} of shape {tuple(tensor.shape)}", f"{len(main)} rows, as {self.main_input!r}", "correct it"
+                )
+        return tensors
+
+
+@contextmanager
+def held(model: torch.nn.Module) -> Iterator[None]:
+    """In evaluation mode and without parameter gradients inside; exactly as it was afterwards."""
+    modes = [(module, module.training) for module in model.modules() if module.training]
+    needing = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    try:
+        for module, _ in modes:
+            module.training = False
+        for parameter in needing:
+            parameter.requires_grad_(False)
+        yield
+    finally:
+        for module, mode in modes:
+            module.training = mode
+        for parameter in needing:
+            parameter.requires_grad_(True)
+
+
+def device_of(model: torch.nn.Module) -> torch.device:
+    """The device that a model's inputs go to."""
+    hook = getattr(model, "_hf_hook", None)
+    execution = getattr(hook, "execution_device", None)
+    if execution is not None:
+        return torch.device(execution if not isinstance(execution, int) else f"cuda:{execution}")
+    for tensor in (*model.parameters(), *model.buffers()):
+        if tensor.device.type != "meta":
+            return tensor.device
+    return torch.device("cpu")
+
+
+def dtype_of(model: torch.nn.Module) -> torch.dtype:
+    """The model's floating-point type."""
+    return next((p.dtype for p in model.parameters() if p.is_floating_point()), torch.float32)
+
+
+def classification_head(config: Any) -> Head:
+    """The head of a classifier as its config describes it: softmax, sigmoids, or a value.
+
+    Raises:
+        ModelError: If the config names no classes.
+    """
+    labels = {int(index): str(name) for index, name in (getattr(config, "id2label", None) or {}).items()}
+    problem = getattr(config, "problem_type", None)
+    if problem == "multi_label_classification":
+        return Binary(labels)
+    if problem == "regression" or (problem is None and len(labels) == 1):
+        return Regression(labels if len(labels) > 1 else {})
+    if len(labels) == 1:
+        return Binary(labels)
+    if not labels:
+        raise ModelError("a classifier without classes", "`id2label` in its config", "set `model.config.id2label`")
+    return Categorical(labels)
+
+
+def _arguments(model: torch.nn.Module) -> frozenset[str]:
+    try:
+        return frozenset(inspect.signature(model.forward).parameters)
+    except (TypeError, ValueError):
+        return frozenset()

@@ -1,0 +1,220 @@
+"""From a Hub id or a folder to a model with a head and its processor. Nothing is loaded that the user did not agree to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from hf_fourier.adapters.base import ADAPTERS, Task
+from hf_fourier.errors import ModelError
+
+_HUB = ("cache_dir", "force_download", "local_files_only", "token", "proxies")
+_PICKLES = ("pytorch_model.bin", "pytorch_model.bin.index.json")
+_WEIGHTS = ("model.safetensors", "model.safetensors.index.json")
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A model that is ready to be explained.
+
+    Attributes:
+        model: On its device, in evaluation mode.
+        processor: Its tokenizer or image processor; None where there is none.
+        task: The pipeline's name of its head.
+        name: The Hub id, or the folder's own name.
+        notes: What has to be said about it.
+    """
+
+    model: torch.nn.Module
+    processor: Any
+    task: str
+    name: str
+    notes: tuple[str, ...] = ()
+
+
+def heads() -> dict[str, Task]:
+    """All heads that some adapter explains, by the pipeline's name."""
+    return {name: task for cls in ADAPTERS for name, task in cls.tasks.items()}
+
+
+def load(
+    source: str,
+    *,
+    subfolder: str | None = None,
+    revision: str | None = None,
+    task: str | None = None,
+    device: str | torch.device | None = None,
+    dtype: str | torch.dtype | None = None,
+    device_map: Any = None,
+    trust_remote_code: bool = False,
+    **model_kwargs: Any,
+) -> Loaded:
+    """Load a checkpoint with the Auto class of its head.
+
+    Raises:
+        ModelError: If there is no such checkpoint, it has no head, its weights are pickles or code of its own is
+            needed without consent.
+    """
+    import transformers
+
+    where = {"subfolder": subfolder or "", "revision": revision or "main", "trust_remote_code": trust_remote_code}
+    where.update({key: model_kwargs[key] for key in _HUB if key in model_kwargs})
+    config = _config(source, where)
+    task = _task(config, task, source)
+    _check_weights(source, subfolder, model_kwargs)
+    auto = getattr(transformers, heads()[task].auto)
+    place: dict[str, Any] = {} if device_map is None else {"device_map": device_map}
+    on = None if device_map is not None else _device(device)
+    options = {"use_safetensors": True, **model_kwargs, **where, **place, "dtype": dtype or "auto"}
+    try:
+        model, info = auto.from_pretrained(source, config=config, output_loading_info=True, **options)
+    except (OSError, ValueError, ImportError) as error:
+        raise _explained(error, source) from error
+    _check_head(info, model, source, task)
+    notes: list[str] = []
+    if dtype is None and on is not None and on.type == "cpu" and model.dtype in (torch.float16, torch.bfloat16):
+        notes.append(f"the checkpoint's {model.dtype} was widened to float32 on the CPU; pass dtype= to keep it")
+        model = model.float()
+    if on is not None:
+        model = model.to(on)
+    processor, reason = _processor(source, task, where)
+    notes += reason
+    return Loaded(model.eval(), processor, task, shown(source), tuple(notes))
+
+
+def shown(source: Any) -> str:
+    """A model's name as it may be stored: a Hub id whole, of a local path only the last part."""
+    text = str(source or "")
+    local = Path(text).exists() or Path(text).is_absolute() or "\\" in text
+    return Path(text.replace("\\", "/")).name if local else text
+
+
+def task_of(model: torch.nn.Module) -> str:
+    """The head of a model that is loaded already, by its class.
+
+    Raises:
+        ModelError: If it has no head that can be explained.
+    """
+    task = _named(type(model).__name__)
+    if task is None:
+        raise _no_head(type(model).__name__, "pass task=, or explain it through attribute(forward, x)")
+    return task
+
+
+def _config(source: str, where: dict[str, Any]) -> Any:
+    import transformers
+
+    folder = Path(source)
+    if folder.is_dir() and not (folder / where["subfolder"] / "config.json").is_file():
+        inside = "/".join(filter(None, (folder.name, where["subfolder"])))
+        raise ModelError(f"folder {inside!r} without config.json", "a checkpoint folder", "correct the path or subfolder")
+    if folder.is_absolute() and not folder.is_dir():
+        raise ModelError(f"{source!r}, which does not exist", "a Hub id or a checkpoint folder", "correct the path")
+    try:
+        return transformers.AutoConfig.from_pretrained(source, **where)
+    except (OSError, ValueError, KeyError) as error:
+        raise _explained(error, source) from error
+
+
+def _task(config: Any, task: str | None, source: str) -> str:
+    if task is not None:
+        if task not in heads():
+            known = ", ".join(heads())
+            raise ModelError(f"task {task!r}", f"one of {known}", "choose one of them")
+        return task
+    architectures = getattr(config, "architectures", None) or []
+    for name in architectures:
+        found = _named(name)
+        if found is not None:
+            return found
+    got = f"{shown(source)!r}, a {architectures[0]}" if architectures else f"{shown(source)!r}, which names no class"
+    raise _no_head(got, "choose a fine-tuned checkpoint, or pass task= if it has that head")
+
+
+def _named(name: str) -> str | None:
+    """The head of a class by its name: as transformers lists it, or by its ending."""
+    from transformers.models.auto import modeling_auto
+
+    for task, head in heads().items():
+        listed = getattr(modeling_auto, head.mapping, {}).values()
+        if any(name == entry or (isinstance(entry, (tuple, list)) and name in entry) for entry in listed):
+            return task
+    return next((task for task, head in heads().items() if name.endswith(head.endings)), None)
+
+
+def _no_head(got: str, do: str) -> ModelError:
+    return ModelError(got, f"a model with a head for one of {', '.join(heads())}", do)
+
+
+def _check_weights(source: str, subfolder: str | None, model_kwargs: dict[str, Any]) -> None:
+    """Look into a local folder before anything heavy happens."""
+    folder = Path(source) / (subfolder or "")
+    if not folder.is_dir() or model_kwargs.get("gguf_file") or model_kwargs.get("use_safetensors") is False:
+        return
+    names = {path.name for path in folder.iterdir()}
+    if names & set(_WEIGHTS) or model_kwargs.get("variant"):
+        return
+    if names & set(_PICKLES):
+        raise _pickled(shown(source))
+    raise ModelError(f"folder {folder.name!r} without weights", "model.safetensors beside config.json", "save the model")
+
+
+def _pickled(name: str) -> ModelError:
+    return ModelError(
+        f"{name!r}, whose weights are a pickle (pytorch_model.bin)",
+        "safetensors, which cannot run code",
+        "convert it with model.save_pretrained(folder), or pass use_safetensors=False if you trust its author",
+    )
+
+
+def _check_head(info: dict[str, Any], model: torch.nn.Module, source: str, task: str) -> None:
+    """Refuse weights that would be random: an explanation of them explains nothing."""
+    missing = sorted(info.get("missing_keys", ())) + sorted(str(k) for k in info.get("mismatched_keys", ()))
+    if missing:
+        some = ", ".join(missing[:4]) + (", …" if len(missing) > 4 else "")
+        raise ModelError(
+            f"{shown(source)!r}, which has no weights for {some} of {type(model).__name__}",
+            f"a checkpoint with a trained head for {task}",
+            "choose a fine-tuned checkpoint, or fit the head and pass FourierExplainer(model, processor)",
+        )
+
+
+def _device(device: str | torch.device | None) -> torch.device:
+    if device is not None:
+        return torch.device(device)
+    from accelerate import PartialState
+
+    return torch.device(PartialState().device)
+
+
+def _processor(source: str, task: str, where: dict[str, Any]) -> tuple[Any, list[str]]:
+    import transformers
+
+    auto = getattr(transformers, heads()[task].processor)
+    try:
+        return auto.from_pretrained(source, **where), []
+    except (OSError, ValueError, KeyError, ImportError) as error:
+        first = str(error).strip().splitlines()[0]
+        return None, [f"no processor could be loaded ({first}): pass its output as a dict"]
+
+
+def _explained(error: Exception, source: str) -> ModelError:
+    """What transformers says, as got, expected, do."""
+    text, name = str(error), shown(source)
+    if "trust_remote_code" in text:
+        return ModelError(
+            f"{name!r}, which runs code from its repository",
+            "your consent",
+            "read that code, then pass trust_remote_code=True (and a revision= that pins it)",
+        )
+    if "pytorch_model.bin" in text and "safetensors" in text:
+        return _pickled(name)
+    first = text.strip().splitlines()[0] if text.strip() else type(error).__name__
+    return ModelError(
+        f"{name!r}, which could not be loaded ({first})",
+        "a Hub id that can be reached, or a checkpoint folder",
+        "check the name, subfolder=, revision= and token=; offline, download it first",
+    )

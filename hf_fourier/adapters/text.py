@@ -1,0 +1,356 @@
+"""Text models: classifiers with encoders and decoders, pairs, masked and causal language models.
+
+The leaf is the embedded content tokens, `(tokens, hidden)`. Special, padding and mask tokens never enter a transform:
+the content tokens of each segment are taken out in order, transformed, and put back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+import torch
+
+from hf_fourier.adapters.base import Adapter, Block, Encoded, Task, classification_head
+from hf_fourier.adapters.embedding import EmbeddingSwap
+from hf_fourier.domains import Axis, LeafShape
+from hf_fourier.errors import InputError, ModelError, TargetError
+from hf_fourier.seeding import Draw
+from hf_fourier.targets import Categorical, Head, Target, logits_of
+from hf_fourier.typing import Int, Tensor
+from hf_fourier.views import NoView
+
+#: How many positions are masked in turn where a masked language model gets a text without a mask.
+MASKED_IN_TURN = 8
+#: A tokenizer without a limit of its own says so with a number above this.
+NO_LIMIT = 10**6
+
+#: Models whose first position is the padding token's index plus one.
+_COUNTS_FROM_PADDING = {"roberta", "xlm-roberta", "xlm-roberta-xl", "camembert", "longformer", "data2vec-text", "xmod"}
+
+TEXT_VIEW = NoView("embedded tokens are not text any more", "call input_relevance() for one number per token")
+
+
+class TokenHead(Categorical):
+    """A softmax over the vocabulary; tokens are named by the tokenizer."""
+
+    def __init__(self, tokenizer: Any) -> None:
+        super().__init__({}, "token")
+        self.tokenizer = tokenizer
+
+    def _index(self, label: str) -> int:
+        if self.tokenizer is None:
+            raise TargetError(f"token {label!r} without a tokenizer", "a token's index", "pass the tokenizer")
+        ids = self.tokenizer(label, add_special_tokens=False)["input_ids"]
+        if len(ids) != 1:
+            known = self.tokenizer.get_vocab().get(label)
+            if known is not None:
+                return int(known)
+            pieces = [self.label(i) for i in ids]
+            raise TargetError(f"{label!r}, which is {len(ids)} tokens {pieces}", "one token", "name one of them")
+        return int(ids[0])
+
+    def label(self, index: int) -> str:
+        """The token as text."""
+        return str(index) if self.tokenizer is None else readable(self.tokenizer, [index])[0]
+
+
+class TextAdapter(Adapter):
+    """Embedded tokens behind the ids."""
+
+    tasks: ClassVar[Mapping[str, Task]] = {
+        "text-classification": Task(
+            "AutoModelForSequenceClassification",
+            "MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING_NAMES",
+            ("ForSequenceClassification",),
+            "AutoTokenizer",
+        ),
+        "fill-mask": Task(
+            "AutoModelForMaskedLM", "MODEL_FOR_MASKED_LM_MAPPING_NAMES", ("ForMaskedLM",), "AutoTokenizer"
+        ),
+        "text-generation": Task(
+            "AutoModelForCausalLM",
+            "MODEL_FOR_CAUSAL_LM_MAPPING_NAMES",
+            ("ForCausalLM", "LMHeadModel"),
+            "AutoTokenizer",
+        ),
+    }
+    leaf_kind: ClassVar[str] = "tokens"
+    main_input: ClassVar[str] = "input_ids"
+
+    def __init__(self, model: torch.nn.Module, processor: Any, task: str) -> None:
+        super().__init__(model, processor, task)
+        self.swap = EmbeddingSwap(model)
+
+    def head(self) -> Head:
+        """Classes for classifiers, tokens for language models."""
+        return classification_head(self.config) if self.task == "text-classification" else TokenHead(self.processor)
+
+    @property
+    def rows_limit(self) -> int | None:
+        """One, where a classifier without a padding token refuses batches."""
+        text = self.config.get_text_config() if hasattr(self.config, "get_text_config") else self.config
+        unpadded = getattr(text, "pad_token_id", None) is None and getattr(self.config, "pad_token_id", None) is None
+        return 1 if self.task == "text-classification" and unpadded else None
+
+    def encode(self, example: Any) -> Encoded:
+        """A text, or a tuple of two."""
+        texts = example if isinstance(example, tuple) else (example,)
+        if not all(isinstance(text, str) for text in texts) or len(texts) not in (1, 2):
+            got = f"an example of type {type(example).__name__}"
+            raise InputError(got, "a str, or a tuple of two (a pair of texts)", "several examples go in a list")
+        if self.processor is None:
+            raise self.no_processor(example)
+        limit, notes = self.limit, ()
+        encoding = self.processor(*texts, return_special_tokens_mask=True, verbose=False)
+        length = len(encoding["input_ids"])
+        if limit is not None and length > limit:
+            encoding = self.processor(*texts, return_special_tokens_mask=True, truncation=True, max_length=limit)
+            notes = (f"a text of {length} tokens was cut to the model's {limit}",)
+        added = torch.tensor(encoding["special_tokens_mask"], dtype=torch.bool)
+        row = {n: torch.tensor(v) for n, v in encoding.items() if n in self.processor.model_input_names}
+        if self._accepted and "kwargs" not in self._accepted and not self.accepts("token_type_ids"):
+            row.pop("token_type_ids", None)
+        segments = _sequences(encoding, len(texts))
+        return self._encoded(row, added, segments if segments is not None else row.get("token_type_ids"), notes)
+
+    def encode_batch(self, batch: Mapping[str, Any]) -> list[Encoded]:
+        """Rows of `input_ids` (with `attention_mask`, `special_tokens_mask`, …), padded or not."""
+        tensors = self.rows_of(batch, dimensions=2)
+        if tensors["input_ids"].is_floating_point() or tensors["input_ids"].dtype == torch.bool:
+            raise InputError(f"input_ids of {tensors['input_ids'].dtype}", "whole numbers", "pass the tokenizer's output")
+        tensors["input_ids"] = tensors["input_ids"].long()
+        size = getattr(self.config, "vocab_size", None)
+        low, high = int(tensors["input_ids"].min()), int(tensors["input_ids"].max())
+        if low < 0 or (size is not None and high >= size):
+            raise InputError(f"token ids from {low} to {high}", f"0 to {(size or 0) - 1}", "use the model's own tokenizer")
+        added = tensors.pop("special_tokens_mask", None)
+        notes: tuple[str, ...] = ()
+        if added is None and self.processor is None:
+            notes = ("no special_tokens_mask and no tokenizer: special tokens were transformed like content",)
+        examples = []
+        for i in range(len(tensors["input_ids"])):
+            row = {name: tensor[i] for name, tensor in tensors.items()}
+            held = torch.zeros_like(row["input_ids"], dtype=torch.bool) if added is None else added[i].bool()
+            examples.append(self._encoded(row, held, row.get("token_type_ids"), notes))
+        return examples
+
+    @property
+    def limit(self) -> int | None:
+        """The longest input that model and tokenizer take, in tokens; None if neither says."""
+        text = self.config.get_text_config() if hasattr(self.config, "get_text_config") else self.config
+        limits = [getattr(self.processor, "model_max_length", None), getattr(text, "max_position_embeddings", None)]
+        if limits[1] and getattr(text, "model_type", "") in _COUNTS_FROM_PADDING:
+            limits[1] -= getattr(text, "pad_token_id", 0) + 1
+        stated = [limit for limit in limits if limit is not None and 0 < limit < NO_LIMIT]
+        return min(stated) if stated else None
+
+    @property
+    def special_ids(self) -> set[int]:
+        """The tokenizer's special tokens, but for an unknown token that is nothing else."""
+        if self.processor is None:
+            return set()
+        t = self.processor
+        named = {t.pad_token_id, t.mask_token_id, t.bos_token_id, t.eos_token_id, t.cls_token_id, t.sep_token_id}
+        unknown = {t.unk_token_id} - named
+        return set(t.all_special_ids) - unknown
+
+    def _encoded(
+        self, row: dict[str, Tensor], added: Tensor, segments: Tensor | None, notes: tuple[str, ...]
+    ) -> Encoded:
+        ids = row["input_ids"]
+        special = torch.tensor(sorted(self.special_ids), dtype=torch.long)
+        held = added | torch.isin(ids, special)
+        if "attention_mask" in row and row["attention_mask"].ndim == 1:
+            held = held | (row["attention_mask"] == 0)
+        content = (~held).nonzero().flatten()
+        if content.numel() == 0:
+            raise InputError("a text without content tokens", "at least one token that is not special", "pass a longer text")
+        lengths: tuple[int, ...] = ()
+        if segments is not None:
+            _, counts = torch.unique_consecutive(segments[content], return_counts=True)
+            lengths = tuple(counts.tolist()) if len(counts) > 1 else ()
+        hidden = self._hidden()
+        axes = (Axis("token", content.numel(), "cycles/token"), Axis("hidden", hidden, channel=True))
+        names = tuple(readable(self.processor, ids[content].tolist())) if self.processor is not None else ()
+        shape = LeafShape("tokens", axes, lengths)
+        return Encoded(shape, row, content=content, names=names, view=TEXT_VIEW, notes=notes)
+
+    def _hidden(self) -> int:
+        """The embedding's width, asked of the module once."""
+        if not hasattr(self, "_width"):
+            ids = torch.zeros(1, 1, dtype=torch.long, device=self.device)
+            self._width = self.swap.embed(ids).shape[-1]
+        return self._width
+
+    def block(self, examples: Sequence[Encoded], draw: Draw) -> Block:
+        """Texts of one length and one pattern of segments."""
+        if self.task == "fill-mask":
+            return MaskedBlock(self, examples, draw)
+        return TextBlock(self, examples)
+
+
+class TextBlock(Block):
+    """Texts of one length on the model's device, read by a classifier or for their next token."""
+
+    def __init__(self, adapter: TextAdapter, examples: Sequence[Encoded]) -> None:
+        self.adapter, self.head = adapter, adapter.head()
+        device = adapter.device
+        self.inputs = {
+            name: torch.stack([example.inputs[name] for example in examples]).to(device) for name in examples[0].inputs
+        }
+        contents = [example.content for example in examples if example.content is not None]
+        self.content = torch.stack(contents).to(device)
+        self.x = self._leaves(adapter.swap.embed(self.inputs["input_ids"]))
+        self.last = self._last_attended()
+
+    def _leaves(self, embedded: Tensor) -> Tensor:
+        x = embedded.gather(1, self.content.unsqueeze(-1).expand(-1, -1, embedded.shape[-1]))
+        return x if x.dtype == torch.float64 else x.float()
+
+    def _last_attended(self) -> Int[Tensor, " batch"]:
+        ids = self.inputs["input_ids"]
+        positions = torch.arange(ids.shape[1], device=ids.device)
+        mask = self.inputs.get("attention_mask")
+        if mask is None or mask.ndim != 2:
+            return positions[-1:].expand(len(ids))
+        return (positions * (mask != 0)).amax(1)
+
+    @property
+    def _next_token(self) -> bool:
+        return self.adapter.task == "text-generation"
+
+    def forward(self, x: Tensor, rows: Tensor) -> Any:
+        """The model's outputs with the content tokens' embeddings replaced by `x`."""
+        inputs = {name: tensor[rows] for name, tensor in self.inputs.items()}
+        return self._run(inputs, x, self.content[rows])
+
+    def _run(self, inputs: dict[str, Tensor], x: Tensor, content: Tensor, held: Tensor | None = None) -> Any:
+        """One forward pass on `inputs`; positions in `held` keep the model's own embedding."""
+        ids = inputs["input_ids"]
+
+        def replace(output: Tensor) -> Tensor:
+            index = content.to(output.device).unsqueeze(-1).expand(-1, -1, output.shape[-1])
+            swapped = output.detach().scatter(1, index, x.to(output))
+            return swapped if held is None else torch.where(held.to(output.device).unsqueeze(-1), output, swapped)
+
+        options = self._options()
+        with self.adapter.swap.replaced(ids, replace) as calls:
+            outputs = self.adapter.model(**inputs, **options)
+        if len(calls) != 1:
+            self.adapter.swap.locate(lambda: self.adapter.model(**inputs, **options), ids)
+            with self.adapter.swap.replaced(ids, replace) as calls:
+                outputs = self.adapter.model(**inputs, **options)
+            if len(calls) != 1:
+                name = type(self.adapter.model).__name__
+                raise ModelError(
+                    f"{name}, whose embedding was asked {len(calls)} times for the same ids",
+                    "one embedding of the input ids per forward pass",
+                    "explain it through attribute(forward, x)",
+                )
+        return outputs
+
+    def _options(self) -> dict[str, Any]:
+        options: dict[str, Any] = {}
+        if self.adapter.accepts("use_cache"):
+            options["use_cache"] = False
+        if self._next_token and self.adapter.accepts("logits_to_keep") and self._ends_together():
+            options["logits_to_keep"] = 1
+        return options
+
+    def _ends_together(self) -> bool:
+        return bool((self.last == self.inputs["input_ids"].shape[1] - 1).all())
+
+    def select(self, outputs: Any, rows: Tensor) -> Tensor:
+        """Class logits `(rows, classes)`, or those of the next token `(rows, vocabulary)`."""
+        logits = logits_of(outputs)
+        if not self._next_token:
+            return logits
+        if logits.shape[1] == 1:
+            return logits[:, 0]
+        last = self.last[rows].to(logits.device)
+        return logits[torch.arange(len(logits), device=logits.device), last]
+
+
+class MaskedBlock(TextBlock):
+    """Texts for a masked language model.
+
+    Where a text has masks, the score is the mean log-probability of their tokens. Where it has none, some content
+    positions, seeded per example, are masked in turn, and it is the mean log-probability of the true tokens.
+    """
+
+    def __init__(self, adapter: TextAdapter, examples: Sequence[Encoded], draw: Draw) -> None:
+        super().__init__(adapter, examples)
+        ids = self.inputs["input_ids"]
+        self.mask_id = getattr(adapter.processor, "mask_token_id", None)
+        masked = ids == self.mask_id if self.mask_id is not None else torch.zeros_like(ids, dtype=torch.bool)
+        counts = set(masked.sum(1).tolist())
+        if len(counts) > 1:
+            raise ModelError("texts with different numbers of masks in one block", "one number", "report this as a bug")
+        self.in_turn = counts == {0}
+        if self.in_turn:
+            self.positions = self._draw_positions(draw)
+            self.truth = list(ids.gather(1, self.positions).to("cpu"))
+            self.cost = self.positions.shape[1]
+        else:
+            self.positions = masked.nonzero()[:, 1].view(len(ids), -1)
+
+    @property
+    def entries(self) -> int:
+        """The leaf's size, or an eighth of the logits where those are what fills the memory."""
+        logits = self.inputs["input_ids"].shape[1] * int(getattr(self.adapter.config, "vocab_size", 0))
+        return max(self.x[0].numel(), logits // 8)
+
+    def _draw_positions(self, draw: Draw) -> Int[Tensor, "batch masks"]:
+        if self.mask_id is None:
+            raise InputError(
+                "a text for a masked language model, without a tokenizer that names its mask",
+                "a tokenizer",
+                "pass the tokenizer to FourierExplainer",
+            )
+        tokens = self.content.shape[1]
+        chosen = [
+            torch.randperm(tokens, generator=draw.generator(i, "masked"))[: min(MASKED_IN_TURN, tokens)].sort().values
+            for i in range(len(self.content))
+        ]
+        return self.content.gather(1, torch.stack(chosen).to(self.content.device))
+
+    def forward(self, x: Tensor, rows: Tensor) -> Any:
+        """The model's outputs, `cost` rows for each leaf row."""
+        if not self.in_turn:
+            return super().forward(x, rows)
+        inputs = {n: tensor[rows].repeat_interleave(self.cost, dim=0) for n, tensor in self.inputs.items()}
+        position = self.positions[rows].reshape(-1, 1)
+        inputs["input_ids"] = inputs["input_ids"].scatter(1, position, self.mask_id)
+        held = torch.zeros_like(inputs["input_ids"], dtype=torch.bool).scatter(1, position, True)
+        repeated = x.repeat_interleave(self.cost, dim=0)
+        return self._run(inputs, repeated, self.content[rows].repeat_interleave(self.cost, dim=0), held)
+
+    def select(self, outputs: Any, rows: Tensor) -> Tensor:
+        """Logits at the masked positions, `(rows, vocabulary)`, or `(rows, masks, vocabulary)` for several."""
+        logits = logits_of(outputs)
+        positions = self.positions[rows].to(logits.device)
+        if self.in_turn:
+            flat = positions.reshape(-1)
+            picked = logits[torch.arange(len(logits), device=logits.device), flat]
+            return picked.view(*positions.shape, -1)
+        picked = logits.gather(1, positions.unsqueeze(-1).expand(-1, -1, logits.shape[-1]))
+        return picked[:, 0] if picked.shape[1] == 1 else picked
+
+
+def readable(tokenizer: Any, ids: Sequence[int]) -> list[str]:
+    """Each token as text: byte-level pieces decoded, with the tokenizer's own form where a piece is not whole."""
+    tokens = tokenizer.convert_ids_to_tokens(list(ids))
+    decoded = [tokenizer.decode([i]) for i in ids]
+    return [str(token) if not text or "\ufffd" in text else text for token, text in zip(tokens, decoded, strict=True)]
+
+
+def _sequences(encoding: Any, texts: int) -> Tensor | None:
+    """Which text each token of a pair belongs to, −1 for special tokens; None where the tokenizer cannot say."""
+    if texts == 1:
+        return None
+    try:
+        numbers = encoding.sequence_ids(0)
+    except (AttributeError, ValueError):
+        return None
+    return torch.tensor([-1 if number is None else number for number in numbers])

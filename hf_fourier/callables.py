@@ -1,0 +1,109 @@
+"""The same for any torch callable: no `transformers` model, no processor, a tensor in and logits out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+
+from hf_fourier.adapters.base import Block, Encoded, held
+from hf_fourier.attribution import Attribution
+from hf_fourier.domains import DOMAINS, Axis, Domain, LeafShape
+from hf_fourier.engine import BatchSize, Job, Request, explain_all
+from hf_fourier.errors import InputError
+from hf_fourier.methods import METHODS, Method
+from hf_fourier.targets import Categorical, Target, logits_of
+from hf_fourier.typing import Tensor
+
+
+class CallableBlock(Block):
+    """Rows of any tensor in front of any torch callable."""
+
+    def __init__(self, forward: Callable[[Tensor], Any], examples: Sequence[Encoded], dtype: torch.dtype) -> None:
+        values = [example.values for example in examples if example.values is not None]
+        self._forward, self._dtype, self.head = forward, dtype, Categorical()
+        stacked = torch.stack(values)
+        self.x = stacked if stacked.dtype == torch.float64 else stacked.float()
+
+    def forward(self, x: Tensor, rows: Tensor) -> Any:
+        """The callable's output."""
+        return self._forward(x.to(self._dtype))
+
+    def select(self, outputs: Any, rows: Tensor) -> Tensor:
+        """The logits, `(rows, classes)`."""
+        logits = logits_of(outputs)
+        if logits.ndim != 2:
+            raise InputError(f"logits of shape {tuple(logits.shape)}", "(rows, classes)", "correct `forward`")
+        return logits
+
+
+def attribute(
+    forward: Callable[[Tensor], Any],
+    x: Tensor,
+    target: Target | Sequence[Target] = None,
+    method: str | Method = "ffc",
+    domain: str | Domain = "fourier",
+    axes: Sequence[int] | None = None,
+    *,
+    seed: int = 0,
+    batch_size: BatchSize = "auto",
+) -> list[Attribution]:
+    """Explain any torch callable at any real tensor.
+
+    Args:
+        forward: `(rows, …) -> (rows, classes)` logits (or anything with `logits`), differentiable. A module is put in
+            evaluation mode for the time of the call.
+        x: Examples, shape `(batch, …)`, real.
+        target: A class index for all, one per example, a callable `outputs -> (rows,)`, or None for what it says.
+        method: The method.
+        domain: The domain.
+        axes: The dimensions of `x` that have an order (the batch, dimension 0, is none of them); the others lie side
+            by side like channels. None for all of one or two dimensions, and all but the first of more.
+        seed: Of everything random.
+        batch_size: Rows in a batch, at most.
+
+    Returns:
+        One `Attribution` per example.
+
+    Raises:
+        InputError: If `x` is not a batch of finite real numbers, or `axes` are not dimensions of it.
+        TargetError: If a target is no class.
+    """
+    if not isinstance(x, Tensor) or x.ndim < 2 or x.numel() == 0 or not x.is_floating_point():
+        got = f"shape {tuple(x.shape)}, {x.dtype}" if isinstance(x, Tensor) else type(x).__name__
+        raise InputError(got, "a real tensor of shape (batch, …), not empty", "add a batch axis, or convert it")
+    if not bool(x.isfinite().all()):
+        raise InputError("numbers that are NaN or infinite", "finite numbers", "mend the tensor")
+    ordered = _ordered(x, axes)
+    shape = LeafShape(
+        "tensor", tuple(Axis(f"axis{d}", x.shape[d], channel=d not in ordered) for d in range(1, x.ndim))
+    )
+    wanted = _wanted(target, len(x))
+    name = getattr(forward, "__name__", type(forward).__name__)
+    job = Job(METHODS.parse(method), DOMAINS.parse(domain), seed, {"name": name, "task": "callable", "revision": None})
+    requests = [Request(Encoded(shape, {}, values=row.detach()), t) for row, t in zip(x, wanted, strict=True)]
+    module = forward if isinstance(forward, torch.nn.Module) else torch.nn.Identity()
+    with held(module):
+        return explain_all(requests, job, lambda some, draw: CallableBlock(forward, some, x.dtype), batch_size)
+
+
+def _wanted(target: Target | Sequence[Target], examples: int) -> list[Target]:
+    """One target per example."""
+    head = Categorical()
+    if isinstance(target, Tensor):
+        target = target.tolist()
+    if not isinstance(target, (list, tuple)):
+        return [head.check(target)] * examples  # type: ignore[arg-type]
+    if len(target) != examples:
+        raise InputError(f"{len(target)} targets for {examples} examples", "one per example", "correct `target`")
+    return [head.check(one) for one in target]
+
+
+def _ordered(x: Tensor, axes: Sequence[int] | None) -> set[int]:
+    if axes is None:
+        return set(range(1, x.ndim)) if x.ndim <= 3 else set(range(2, x.ndim))
+    chosen = {axis % x.ndim if -x.ndim <= axis < x.ndim else 0 for axis in axes}
+    if 0 in chosen or not chosen:
+        raise InputError(f"axes {tuple(axes)}", f"dimensions of x from 1 to {x.ndim - 1}", "leave the batch out")
+    return chosen

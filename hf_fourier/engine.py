@@ -1,0 +1,290 @@
+"""From encoded examples to results: blocks of one signature, one method, in the order they came."""
+
+from __future__ import annotations
+
+import platform
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+
+from hf_fourier import __version__
+from hf_fourier.adapters.base import Block, Encoded
+from hf_fourier.attribution import Attribution
+from hf_fourier.batching import Packer, suggested_rows
+from hf_fourier.domains import DOMAINS, Basis, Domain
+from hf_fourier.errors import InputError, ModelError, TargetError
+from hf_fourier.methods import METHODS, Method, Ranking
+from hf_fourier.metrics.games import curves, moves, play
+from hf_fourier.scoring import Score
+from hf_fourier.seeding import Draw
+from hf_fourier.targets import Custom, Settled, Target
+from hf_fourier.typing import Tensor
+
+BatchSize = int | Literal["auto"]
+MakeBlock = Callable[[Sequence[Encoded], Draw], Block]
+
+
+@dataclass(eq=False)
+class Request:
+    """One example with its target, checked by the head."""
+
+    example: Encoded
+    target: Target
+
+
+@dataclass(frozen=True)
+class Job:
+    """What is the same for all examples of a call.
+
+    Attributes:
+        method: The method.
+        domain: The domain.
+        seed: The user's seed.
+        model: The model's name, task and revision, for the provenance.
+        notes: What has to be said of every result.
+        progress: Called with (done, in all).
+    """
+
+    method: Method
+    domain: Domain
+    seed: int
+    model: dict[str, Any]
+    notes: tuple[str, ...] = ()
+    progress: Callable[[int, int], None] | None = None
+
+
+def explain_all(
+    requests: Sequence[Request],
+    job: Job,
+    make_block: MakeBlock,
+    batch_size: BatchSize = "auto",
+    limit: int | None = None,
+) -> list[Attribution]:
+    """One result per request, in order.
+
+    Raises:
+        FourierError: What the method, the domain or the model raise; any error after some examples were done carries
+            them as `completed`, by index.
+    """
+    done: dict[int, Attribution] = {}
+    try:
+        for indices in _grouped(requests, lambda r: (r.example.signature, _custom(r.target))):
+            group = [requests[i] for i in indices]
+            method = job.method.settle(group[0].example.leaf)
+            basis = job.domain.bind(group[0].example.leaf)
+            outer = Packer(_block_size(group[0].example, batch_size, limit))
+
+            def work(chunk: slice, group: list[Request] = group, indices: list[int] = indices) -> None:
+                some = group[chunk]
+                size = min(outer.size, limit or outer.size)
+                results = _explain_block(some, job, method, basis, make_block, batch_size, size, outer)
+                done.update(zip(indices[chunk], results, strict=True))
+                if job.progress is not None:
+                    job.progress(len(done), len(requests))
+
+            outer.run(work, len(group))
+    except Exception as error:
+        error.completed = done  # type: ignore[attr-defined]
+        if done:
+            error.add_note(f"{len(done)} of {len(requests)} examples were done: they are in this error's `completed`")
+        raise
+    return [done[i] for i in range(len(requests))]
+
+
+def _explain_block(
+    requests: Sequence[Request],
+    job: Job,
+    method: Method,
+    basis: Basis,
+    make_block: MakeBlock,
+    batch_size: BatchSize,
+    limit: int,
+    outer: Packer,
+) -> list[Attribution]:
+    """Examples of one signature through the method."""
+    start = time.perf_counter()
+    examples = [request.example for request in requests]
+    draw = Draw(job.seed, [example.key for example in examples])
+    block = make_block(examples, draw)
+    packer = Packer(min(rows_for(block, batch_size), limit))
+    score = score_of(block, [request.target for request in requests], packer)
+    ranking = method.attribute(score, score.x, basis, draw)
+    reading = score.clean_reading()
+    if not bool(ranking.scores.isfinite().all()):
+        raise ModelError(
+            "scores that are not finite: the model's gradient is not",
+            "a finite gradient at the leaf",
+            "load the model in float32 or bfloat16",
+        )
+    provenance = {
+        **_provenance(job, method, score),
+        "seconds": (time.perf_counter() - start) / len(requests),
+        "passes": {
+            "forward": score.passes.forward / len(requests),
+            "backward": score.passes.backward / len(requests),
+        },
+        "batch": packer.size,
+        "halvings": packer.halvings + outer.halvings,
+    }
+    return [
+        _result(i, request.example, ranking, basis, score, reading, draw, provenance, job.notes)
+        for i, request in enumerate(requests)
+    ]
+
+
+def _result(
+    i: int,
+    example: Encoded,
+    ranking: Ranking,
+    basis: Basis,
+    score: Score,
+    reading: Any,
+    draw: Draw,
+    provenance: dict[str, Any],
+    notes: tuple[str, ...],
+) -> Attribution:
+    frozen = score.frozen[i].cpu()
+    target, label = score.head.name_target(frozen)
+    inputs = dict(example.inputs)
+    if example.content is not None:
+        inputs["content"] = example.content
+    return Attribution(
+        scores=_kept(ranking.scores[i]),
+        layout=basis.layout,
+        target=target,
+        label=label,
+        confidence=None if reading.confidence is None else float(reading.confidence[i]),
+        value=float(reading.value[i]),
+        leaf=_kept(score.x[i]),
+        gradient=None if ranking.gradient is None else _kept(ranking.gradient[i]),
+        provenance={**provenance, "notes": [*notes, *example.notes]},
+        alternatives=[] if isinstance(score.head, Custom) else score.head.ranked(score.clean_logits[i].float()),
+        names=example.names,
+        view=example.view,
+        inputs={name: tensor.detach().cpu() for name, tensor in inputs.items()},
+        extras={name: values[i] for name, values in ranking.extras.items()},
+        gap=None if ranking.gap is None else float(ranking.gap[i]),
+        key=draw.keys[i],
+        frozen=frozen,
+    )
+
+
+def score_of(
+    block: Block, targets: Sequence[Target], packer: Packer, frozen: Sequence[Tensor] | None = None
+) -> Score:
+    """The score of a block, its targets settled by what was asked, by the block's own truth, or by the model.
+
+    Raises:
+        TargetError: If a target is given where the block explains its own truth.
+    """
+    custom = next((target for target in targets if callable(target)), None)
+    head = block.head if custom is None else Custom(custom)
+    settled: list[Settled] = []
+    for i, target in enumerate(targets):
+        if callable(target):
+            settled.append(None)
+        elif block.truth is not None:
+            if target is not None:
+                raise TargetError(f"target {target!r} for a text without a mask", "None", "put the mask in the text")
+            settled.append(block.truth[i])
+        elif isinstance(target, Sequence):
+            settled.append(torch.tensor(target))
+        else:
+            settled.append(target)
+    return Score(block.x, block.forward, block.select, head, settled, packer, block.cost, frozen)
+
+
+def play_all(
+    results: Sequence[Attribution],
+    encoded: Sequence[Encoded],
+    kept: Sequence[float],
+    make_block: MakeBlock,
+    batch_size: BatchSize = "auto",
+    limit: int | None = None,
+) -> None:
+    """Play the keep and delete game at these shares and merge the stops into each result's curve.
+
+    Raises:
+        InputError: If there are no shares, one is out of range, or a result explains a callable.
+    """
+    if not kept or not all(isinstance(r, (int, float)) and 0 <= r <= 1 for r in kept):
+        raise InputError(f"kept {list(kept)}", "shares from 0 to 1, at least one", "correct `kept`")
+    for result in results:
+        if result.frozen is None or result.provenance.get("head") == Custom.name:
+            raise InputError(
+                "a result that explains a callable, or holds no target", "a class or a value", "explain it with a target"
+            )
+    keys = list(zip(encoded, results, strict=True))
+    for indices in _grouped(keys, lambda pair: (pair[0].signature, pair[1].layout.domain, pair[1].provenance["seed"])):
+        group = [results[i] for i in indices]
+        outer = Packer(_block_size(encoded[indices[0]], batch_size, limit))
+
+        def work(chunk: slice, group: list[Attribution] = group, indices: list[int] = indices) -> None:
+            some, own = group[chunk], [encoded[i] for i in indices[chunk]]
+            draw = Draw(int(some[0].provenance["seed"]), [result.key for result in some])
+            block = make_block(own, draw)
+            packer = Packer(min(rows_for(block, batch_size), limit or outer.size, outer.size))
+            frozen = [result.frozen.to(block.x.device) for result in some if result.frozen is not None]
+            score = Score(block.x, block.forward, block.select, block.head, [], packer, block.cost, frozen)
+            questions = [m for i, r in enumerate(some) for m in moves(i, r.order, r.layout.multiplicity, kept)]
+            stops = play(score, some[0].basis, questions)
+            clean = [r.value if r.confidence is None else r.confidence for r in some]
+            for result, curve in zip(some, curves(questions, stops, clean), strict=True):
+                result.curve = curve if result.curve is None else result.curve.merged(curve)
+                played = result.provenance["passes"].get("played", 0)
+                result.provenance["passes"] = {
+                    **result.provenance["passes"],
+                    "played": played + len(curve.stops) * block.cost,
+                }
+
+        outer.run(work, len(group))
+
+
+def rows_for(block: Block, batch_size: BatchSize) -> int:
+    """Leaf rows in a batch of this block."""
+    rows = suggested_rows(block.entries, block.x.device) if batch_size == "auto" else batch_size
+    return max(1, rows // block.cost)
+
+
+def _block_size(example: Encoded, batch_size: BatchSize, limit: int | None) -> int:
+    """How many examples go through a method at once."""
+    if batch_size != "auto" and (isinstance(batch_size, bool) or not isinstance(batch_size, int) or batch_size < 1):
+        raise InputError(f"batch_size {batch_size!r}", "a whole number of at least 1, or 'auto'", "correct it")
+    entries = torch.Size(example.leaf.shape).numel()
+    rows = suggested_rows(entries, torch.device("cuda")) if batch_size == "auto" else batch_size
+    return min(rows, limit) if limit else rows
+
+
+def _grouped(items: Sequence[Any], key: Callable[[Any], Any]) -> list[list[int]]:
+    """Indices of items with equal keys, groups and members in the order they came."""
+    groups: dict[Any, list[int]] = {}
+    for i, item in enumerate(items):
+        groups.setdefault(key(item), []).append(i)
+    return list(groups.values())
+
+
+def _custom(target: Target) -> int | None:
+    return id(target) if callable(target) else None
+
+
+def _kept(tensor: Tensor) -> Tensor:
+    """A copy of its own on the CPU, so that a result does not hold its whole block."""
+    return tensor.detach().to("cpu", copy=True) if tensor.dtype == torch.float64 else tensor.detach().float().cpu().clone()
+
+
+def _provenance(job: Job, method: Method, score: Score) -> dict[str, Any]:
+    """What made a result, in plain values."""
+    return {
+        "model": job.model["name"],
+        "revision": job.model["revision"],
+        "task": job.model["task"],
+        "head": score.head.name,
+        "method": METHODS.spec(method),
+        "domain": DOMAINS.spec(job.domain),
+        "seed": job.seed,
+        "device": score.x.device.type,
+        "versions": {"hf_fourier": __version__, "torch": torch.__version__, "python": platform.python_version()},
+    }

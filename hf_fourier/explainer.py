@@ -1,0 +1,292 @@
+"""What most users meet: a model with its processor that explains examples."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from hf_fourier.adapters import Adapter, Encoded, adapt
+from hf_fourier.adapters.base import held
+from hf_fourier.attribution import Attribution
+from hf_fourier.domains import DOMAINS, Domain, Fourier
+from hf_fourier.engine import BatchSize, Job, Request, explain_all, play_all
+from hf_fourier.errors import FourierError, InputError
+from hf_fourier.methods import METHODS, Method
+from hf_fourier.seeding import Draw
+from hf_fourier.targets import Target
+from hf_fourier.typing import Tensor
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What the model says.
+
+    Attributes:
+        label: Its likeliest class.
+        confidence: The probability of that class (or the value, for a regression).
+        ranked: The likeliest classes with their probabilities.
+    """
+
+    label: str
+    confidence: float
+    ranked: Sequence[tuple[str, float]]
+    logits: Tensor
+
+
+class FourierExplainer:
+    """Explains the predictions of one model by the frequencies of what it reads.
+
+    Args:
+        model: A `transformers` model with a head; it stays where it is and as it is.
+        processor: Its tokenizer or image processor; without one, examples come as the processor's own output.
+        task: The pipeline's name of the head; None to read it off the model's class.
+        method: The default method, a spec or an object ("ffc", "ffc:kappa=.03").
+        domain: The default domain; None for the Fourier transform along the leaf's ordered axes.
+        name: The model's name in results; None for the one it was loaded by.
+
+    Raises:
+        ModelError: If the model has no head that can be explained.
+    """
+
+    def __init__(
+        self,
+        model: torch.nn.Module,
+        processor: Any = None,
+        *,
+        task: str | None = None,
+        method: str | Method = "ffc",
+        domain: str | Domain | None = None,
+        name: str | None = None,
+    ) -> None:
+        from hf_fourier.adapters.loading import shown, task_of
+
+        self.method, self.domain = METHODS.parse(method), DOMAINS.parse(domain or Fourier())
+        self.adapter: Adapter = adapt(model, processor, task or task_of(model))
+        loaded_by = getattr(getattr(model, "config", None), "_name_or_path", "") or type(model).__name__
+        self.name = name or shown(loaded_by)
+        self.notes: tuple[str, ...] = ()
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        model: str,
+        *,
+        subfolder: str | None = None,
+        revision: str | None = None,
+        task: str | None = None,
+        method: str | Method = "ffc",
+        domain: str | Domain | None = None,
+        device: str | torch.device | None = None,
+        dtype: str | torch.dtype | None = None,
+        device_map: Any = None,
+        trust_remote_code: bool = False,
+        **model_kwargs: Any,
+    ) -> FourierExplainer:
+        """Load a model and its processor from the Hub or a folder.
+
+        Args:
+            model: A Hub id or a folder.
+            subfolder: Where in it the checkpoint lies.
+            revision: A branch, a tag or a commit.
+            task: The head to load, by the pipeline's name; None for the one that the checkpoint names.
+            method: The default method.
+            domain: The default domain.
+            device: Where the model goes; None for the one that Accelerate gives this process.
+            dtype: The weights' type; None for the checkpoint's own (float32 on a CPU, where half is slow and coarse).
+            device_map: Placement over several devices, by Accelerate; then `device` is not used.
+            trust_remote_code: Whether code from the repository may run.
+            **model_kwargs: Passed on to the Auto class.
+
+        Raises:
+            ModelError: If it cannot be loaded, has no trained head, holds pickles, or needs consent.
+        """
+        from hf_fourier.adapters.loading import load
+
+        loaded = load(
+            str(model),
+            subfolder=subfolder,
+            revision=revision,
+            task=task,
+            device=device,
+            dtype=dtype,
+            device_map=device_map,
+            trust_remote_code=trust_remote_code,
+            **model_kwargs,
+        )
+        explainer = cls(
+            loaded.model, loaded.processor, task=loaded.task, method=method, domain=domain, name=loaded.name
+        )
+        explainer.notes = loaded.notes
+        return explainer
+
+    @classmethod
+    def from_pipeline(cls, pipe: Any, **options: Any) -> FourierExplainer:
+        """The model and the processor of a `transformers` pipeline.
+
+        Args:
+            pipe: The pipeline; it is not changed.
+            **options: As for the constructor.
+        """
+        processor = getattr(pipe, "image_processor", None) or getattr(pipe, "tokenizer", None)
+        return cls(pipe.model, processor, **options)
+
+    @property
+    def model(self) -> torch.nn.Module:
+        """The model."""
+        return self.adapter.model
+
+    @property
+    def processor(self) -> Any:
+        """The tokenizer or image processor, or None."""
+        return self.adapter.processor
+
+    def explain(
+        self,
+        example: Any,
+        target: Target = None,
+        *,
+        targets: Sequence[Target] | None = None,
+        method: str | Method | None = None,
+        domain: str | Domain | None = None,
+        seed: int = 0,
+        batch_size: BatchSize = "auto",
+        progress: Callable[[int, int], None] | None = None,
+    ) -> Any:
+        """Rank the frequency features of one example, or of each of several.
+
+        Args:
+            example: One example (a str, a tuple of two texts, a path, an image, an array); a list of examples; or a
+                dict, the processor's own output with a batch axis.
+            target: What to explain: a class index, a label, a callable `outputs -> (rows,)`; None for what the model
+                says. For all examples alike.
+            targets: One target per example instead.
+            method: A method other than the explainer's own.
+            domain: A domain other than the explainer's own.
+            seed: Of everything random; each example has its own stream, so that answers do not depend on the batch.
+            batch_size: Rows in a batch, at most; halved by itself when memory runs out.
+            progress: Called with (examples done, examples in all).
+
+        Returns:
+            An `Attribution` for one example; a list of them for a list or a dict.
+
+        Raises:
+            InputError: If an example cannot be explained.
+            TargetError: If the model has no such target.
+            SpecError: If the method or the domain is unknown or does not suit the leaf.
+            FourierError: Whatever fails after some examples were done carries them as `error.completed`, by index.
+        """
+        many, encoded = self._encode(example)
+        job = Job(
+            method=METHODS.parse(method or self.method),
+            domain=DOMAINS.parse(domain or self.domain),
+            seed=seed,
+            model={"name": self.name, "task": self.adapter.task, "revision": self._revision},
+            notes=self.notes,
+            progress=progress,
+        )
+        wanted = self._targets(target, targets, len(encoded))
+        requests = [Request(e, t) for e, t in zip(encoded, wanted, strict=True)]
+        with held(self.model):
+            results = explain_all(requests, job, self.adapter.block, batch_size, self.adapter.rows_limit)
+        return results if many else results[0]
+
+    def predict(self, example: Any, *, leaf: Tensor | None = None) -> Prediction:
+        """What the model says of an example, or of the example with another leaf.
+
+        Args:
+            example: One raw example, or an `Attribution`.
+            leaf: A leaf in the example's shape, such as `a.keep(0.04)`; None for its own.
+
+        Raises:
+            InputError: If the example or the leaf does not fit.
+        """
+        encoded = self._restored(example) if isinstance(example, Attribution) else self._single(example)
+        with held(self.model):
+            block = self.adapter.block([encoded], Draw(0, [encoded.key]))
+            x = block.x
+            if leaf is not None:
+                if tuple(leaf.shape) != tuple(x.shape[1:]):
+                    raise InputError(f"a leaf of shape {tuple(leaf.shape)}", f"{tuple(x.shape[1:])}", "pass a.keep(…)")
+                x = leaf.unsqueeze(0).to(x)
+            rows = torch.zeros(1, dtype=torch.long, device=x.device)
+            with torch.inference_mode():
+                logits = block.select(block.forward(x, rows), rows).float().cpu()[0]
+        logits = logits.clone()
+        ranked = block.head.ranked(logits)
+        return Prediction(ranked[0][0], ranked[0][1], ranked, logits)
+
+    def play(
+        self,
+        attributions: Any,
+        kept: Sequence[float] = (0.01, 0.02, 0.04, 0.1, 0.3),
+        *,
+        batch_size: BatchSize = "auto",
+    ) -> Any:
+        """Ask the model what it says when only the top features are kept, and when they are deleted.
+
+        Two forward passes per share and example; what was played before stays in the curve.
+
+        Args:
+            attributions: One result of this model, or a list of them.
+            kept: Shares of features, 0 to 1.
+            batch_size: Rows in a batch, at most.
+
+        Returns:
+            The same object or list, with `curve` filled.
+
+        Raises:
+            InputError: If a share is out of range, or a result does not hold its example.
+        """
+        many = isinstance(attributions, (list, tuple))
+        results: list[Attribution] = list(attributions) if many else [attributions]
+        encoded = [self._restored(result) for result in results]
+        with held(self.model):
+            play_all(results, encoded, list(kept), self.adapter.block, batch_size, self.adapter.rows_limit)
+        return attributions
+
+    def _encode(self, example: Any) -> tuple[bool, list[Encoded]]:
+        if isinstance(example, Mapping):
+            return True, self.adapter.encode_batch(example)
+        if not isinstance(example, list):
+            return False, [self.adapter.encode(example)]
+        if not example:
+            raise InputError("an empty list", "at least one example", "pass examples")
+        encoded = []
+        for i, one in enumerate(example):
+            try:
+                encoded.append(self.adapter.encode(one))
+            except FourierError as error:
+                error.add_note(f"this is example {i} of the list")
+                error.args = (f"example {i}: {error.args[0]}",)
+                raise
+        return True, encoded
+
+    def _single(self, example: Any) -> Encoded:
+        many, encoded = self._encode(example)
+        if len(encoded) != 1:
+            raise InputError(f"{len(encoded)} examples", "one", "call predict for each of them")
+        return encoded[0]
+
+    def _restored(self, result: Attribution) -> Encoded:
+        if result.leaf is None:
+            raise InputError("a compact result", "one with its example", "save it without compact=True")
+        inputs = {name: tensor for name, tensor in result.inputs.items() if name != "content"}
+        content = result.inputs.get("content")
+        values = None if content is not None else result.leaf
+        return Encoded(result.layout.leaf, inputs, values, content, tuple(result.names), result.view)
+
+    def _targets(self, target: Target, targets: Sequence[Target] | None, examples: int) -> list[Target]:
+        if targets is not None and target is not None:
+            raise InputError("target and targets", "one of the two", "leave one out")
+        wanted = [target] * examples if targets is None else list(targets)
+        if len(wanted) != examples:
+            raise InputError(f"{len(wanted)} targets for {examples} examples", "one per example", "correct `targets`")
+        head = self.adapter.head()
+        return [head.check(one) for one in wanted]
+
+    @property
+    def _revision(self) -> str | None:
+        return getattr(getattr(self.model, "config", None), "_commit_hash", None)
