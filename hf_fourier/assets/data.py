@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING
+
+from hf_fourier.errors import MissingExtraError
 
 from . import build
 
 if TYPE_CHECKING:
-    from PIL.Image import Image
+    import PIL.Image
 
 
-def pictures(n: int | None = None) -> list[tuple[str, Image]]:
+def pictures(n: int | None = None) -> list[tuple[str, "PIL.Image.Image"]]:
     """Photographs for an image classifier, as (name, RGB picture), the easiest to recognise first.
 
     Args:
@@ -19,9 +22,12 @@ def pictures(n: int | None = None) -> list[tuple[str, Image]]:
 
     Raises:
         ValueError: there are fewer than `n`, or `n` is negative.
+        MissingExtraError: Pillow is not installed.
     """
-    from PIL import Image
-
+    try:
+        from PIL import Image
+    except ImportError as absent:
+        raise MissingExtraError("pillow", "vision", "reading pictures") from absent
     folder = build.get("pictures")
     order = json.loads((folder / "pictures.json").read_text(encoding="utf-8"))
     if n is not None and not 0 <= n <= len(order):
@@ -46,7 +52,12 @@ def emails(split: str = "test") -> list[tuple[str, int]]:
     """
     if split not in ("train", "test"):
         raise ValueError(f'split must be "train" or "test"; got {split!r}')
-    with (build.get("spam-emails") / f"{split}.jsonl").open(encoding="utf-8") as lines:
+    return read_emails(build.get("spam-emails"), split)
+
+
+def read_emails(folder: Path, split: str) -> list[tuple[str, int]]:
+    """The e-mails of one split of a folder that `spam-emails` filled."""
+    with (folder / f"{split}.jsonl").open(encoding="utf-8") as lines:
         rows = [json.loads(line) for line in lines]
     return [(row["text"], row["label"]) for row in rows]
 

