@@ -65,8 +65,9 @@ def test_copies_are_dropped_and_the_split_is_fixed(tmp_path: Path) -> None:
     archive = tmp_path / "mails.tgz"
     with tarfile.open(archive, "w:gz") as files:
         for group, prefix in (("easy-ham-1", "Dear friend "), ("spam-1", "Buy ")):
-            for number, body in enumerate([*bodies, bodies[0] + " 123", "short"]):
-                raw = f"Subject: {number % 10}\n\n{prefix}{body}".encode()
+            for number, body in enumerate([*bodies, bodies[0] + " 123", "short", "the same in both " + letters * 2]):
+                start = "" if body.startswith("the same") else prefix
+                raw = f"Subject: {number % 10}\n\n{start}{body}".encode()
                 entry = tarfile.TarInfo(f"package/data/{group}/{number:05}.txt")
                 entry.size = len(raw)
                 files.addfile(entry, io.BytesIO(raw))
@@ -78,7 +79,7 @@ def test_copies_are_dropped_and_the_split_is_fixed(tmp_path: Path) -> None:
         first = (tmp_path / "one" / f"{split}.jsonl").read_text()
         assert first == (tmp_path / "two" / f"{split}.jsonl").read_text()
         rows[split] = [json.loads(line) for line in first.splitlines()]
-    assert len(rows["train"]) + len(rows["test"]) == 2 * len(bodies)
+    assert len(rows["train"]) + len(rows["test"]) == 2 * len(bodies) + 1
     assert not {row["text"] for row in rows["train"]} & {row["text"] for row in rows["test"]}
     assert 0.1 < len(rows["test"]) / (2 * len(bodies)) < 0.4
     assert all(row["label"] == int(row["group"] == "spam-1") for split in rows.values() for row in split)
