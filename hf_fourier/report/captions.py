@@ -1,0 +1,142 @@
+"""What figures say in words: how sure the model is, whether its decision holds, and what may be concluded."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from hf_fourier.methods import METHODS
+from hf_fourier.report.glyphs import drawable
+
+if TYPE_CHECKING:
+    from hf_fourier.attribution import Attribution
+    from hf_fourier.curves import Part, Stop
+
+USUAL = 0.04
+
+
+def shown_fraction(attribution: Attribution) -> float:
+    """The least played share whose top features alone keep the decision, or 0.04."""
+    stops = attribution.curve.of("keep") if attribution.curve else []
+    holding = [stop.asked for stop in stops if stop.agrees >= 1 and 0 < stop.asked < 1]
+    return holding[0] if holding else USUAL
+
+
+def stop_at(attribution: Attribution, part: Part, fraction: float) -> Stop | None:
+    """What the model said at this share, or None if it was not asked."""
+    if attribution.curve is None:
+        return None
+    try:
+        return attribution.curve.at(part, fraction)
+    except KeyError:
+        return None
+
+
+def share(fraction: float) -> str:
+    """A share in per cent: "4 %"."""
+    return f"{100 * fraction:.3g} %"
+
+
+def sureness(confidence: float) -> str:
+    """A confidence to two digits that never rounds to certainty."""
+    if confidence < 0.01:
+        return f"{confidence:.4f}" if confidence >= 0.0001 else "< 0.0001"
+    return f"{confidence:.2f}" if confidence < 0.995 else f"{min(confidence, 0.9999):.4f}"
+
+
+def label(attribution: Attribution, most: int = 40) -> str:
+    """The explained label in quotation marks."""
+    return f"“{drawable(attribution.label, most)}”"
+
+
+def clean_answer(attribution: Attribution) -> str:
+    """What the model says to the whole example."""
+    if attribution.confidence is None:
+        return f"{label(attribution)}: {attribution.value:.4g}"
+    return f"{label(attribution)}: confidence {sureness(attribution.confidence)}"
+
+
+def answer(attribution: Attribution, stop: Stop | None) -> str:
+    """What the model says to a part of the example, and whether the decision holds."""
+    if stop is None:
+        return "(not shown to the model)"
+    said = f"{stop.value:.4g}" if stop.confidence is None else sureness(stop.confidence)
+    word = "" if stop.confidence is None else "confidence "
+    return f"{label(attribution)}: {word}{said}, {verdict(attribution, stop)}"
+
+
+def contested(attribution: Attribution) -> bool:
+    """Whether the explained label is another one than the model's own decision."""
+    if attribution.confidence is None or not attribution.alternatives or isinstance(attribution.target, list):
+        return False
+    best, probability = attribution.alternatives[0]
+    return attribution.label != best and attribution.confidence < min(probability, 0.5)
+
+
+def verdict(attribution: Attribution, stop: Stop) -> str:
+    """Whether the decision holds, in two or three words."""
+    if 0 < stop.agrees < 1:
+        return f"{share(stop.agrees)} of decisions hold"
+    if contested(attribution):
+        return "now the decision" if stop.agrees else "not the decision"
+    return "decision holds" if stop.agrees else "decision lost"
+
+
+def noun(attribution: Attribution) -> str:
+    """What the features are called."""
+    return "frequencies" if attribution.layout.with_role("frequency") else "features"
+
+
+def model_name(attribution: Attribution) -> str:
+    """The explained model's name, or nothing."""
+    model = attribution.provenance.get("model") or ""
+    return str(model.get("name") or "") if isinstance(model, Mapping) else str(model)
+
+
+def headline(attribution: Attribution, fraction: float | None = None) -> str:
+    """Label and confidence, with `fraction` also of the parts, if they were played; then model, method and domain."""
+    said = clean_answer(attribution)
+    parts: tuple[tuple[Part, str], ...] = (("keep", "alone"), ("delete", "taken out"))
+    for part, word in parts if fraction is not None else ():
+        stop = stop_at(attribution, part, fraction or 0.0)
+        if stop is not None:
+            number = f"{stop.value:.4g}" if stop.confidence is None else sureness(stop.confidence)
+            top = f"the top {share(stop.asked)} of {noun(attribution)} {word}"
+            said += f"; with {top}: {number}, {verdict(attribution, stop)}"
+    source = [model_name(attribution), attribution.provenance.get("method")]
+    known = [drawable(str(part), 60) for part in source if part]
+    return f"{said}\n{' · '.join([*known, drawable(attribution.layout.domain, 60)])}"
+
+
+def conclusion(attribution: Attribution, fraction: float) -> str:
+    """What may be concluded from the figure, and what not."""
+    keep, delete = (stop_at(attribution, part, fraction) for part in ("keep", "delete"))
+    kind = noun(attribution)
+    if keep is None:
+        said = (
+            f"The model was not shown these parts: the {kind} are ranked on top, which does not yet say that they "
+            "decide anything. FourierExplainer.play asks the model."
+        )
+    elif contested(attribution):
+        does = "bring about" if keep.agrees >= 1 else "do not bring about"
+        said = f"The model's own decision is another one; the kept {kind} alone {does} the one explained here."
+    elif keep.agrees < 1:
+        said = f"The top {share(fraction)} of {kind} are not sufficient for this decision."
+        if delete is not None and delete.agrees >= 1:
+            said += " Nor is it lost without them: at this share the ranking does not explain it."
+    else:
+        said = f"The kept {kind} are sufficient for this decision; they may suffice for others too. "
+        if delete is None:
+            said += "What is left without them was not shown to the model."
+        elif delete.agrees >= 1:
+            said += "What is left without them is sufficient as well, so they are not necessary."
+        else:
+            said += "Losing it without them does not prove that it rests on them: what is left is no natural input."
+    return f"{said} {_control(attribution)}".rstrip()
+
+
+def _control(attribution: Attribution) -> str:
+    name = str(attribution.provenance.get("method", "")).partition(":")[0]
+    if name in METHODS and METHODS[name].control:
+        return f"“{name}” is a control: it ranks without looking at the model."
+    return ""

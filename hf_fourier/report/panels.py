@@ -1,0 +1,216 @@
+"""The panels that figures are put together from. They draw on axes that they are given."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from hf_fourier.report import captions
+from hf_fourier.report.glyphs import PLAIN, plain
+from hf_fourier.report.spectra import Plane, Profile, decibels
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import FigureBase, SubFigure
+
+    from hf_fourier.attribution import Attribution
+
+# Safe for colour-blind readers, and apart in lightness as well.
+KEPT, DELETED, CHOSEN = "#0b559f", "#d0691c", "#ffd21f"
+FOR, AGAINST = "#f4a03a", "#7fb8e6"
+INK, SOFT = "#222222", "#8a8a8a"
+
+
+def rows(figure: FigureBase, heights: Sequence[float]) -> list[SubFigure]:
+    """Parts of a figure, one below the other."""
+    grid = figure.add_gridspec(len(heights), 1, height_ratios=list(heights))
+    return [figure.add_subfigure(grid[i]) for i in range(len(heights))]
+
+
+def title(axes: Axes, text: str) -> None:
+    """A title above the left edge, drawn as it stands."""
+    axes.set_title(text, loc="left", color=INK, **plain(text))
+
+
+def say(axes: Axes, which: str, text: str) -> None:
+    """An axis label, drawn as it stands; `which` is "x" or "y"."""
+    getattr(axes, f"set_{which}label")(text, **plain(text))
+
+
+def picture(axes: Axes, image: Any, text: str) -> None:
+    """An image without ticks."""
+    pixels = np.asarray(image)
+    grey: dict[str, Any] = {"cmap": "gray", "vmin": 0, "vmax": 255} if pixels.ndim == 2 else {}
+    axes.imshow(pixels, interpolation="nearest" if max(pixels.shape[:2]) < 64 else "antialiased", **grey)
+    axes.set_xticks([])
+    axes.set_yticks([])
+    axes.spines[:].set_visible(False)
+    title(axes, text)
+
+
+def spectrum(axes: Axes, plane: Plane, text: str) -> None:
+    """Power in grey, the chosen places in yellow on top (an artist called "chosen", masked elsewhere)."""
+    from matplotlib.colors import ListedColormap
+
+    extent = (*_ends(plane.columns), *reversed(_ends(plane.rows)))
+    level = decibels(plane.power)
+    floor, top = np.percentile(level, [2, 99.8]) if level.max() > level.min() else (-80.0, 0.0)
+    shared: dict[str, Any] = {"extent": extent, "interpolation": "nearest", "aspect": "auto", "origin": "upper"}
+    # The grey stays in the darker two thirds, so that the marks stand out in a greyscale print too.
+    greys = ListedColormap([(v, v, v) for v in np.linspace(0.03, 0.62, 256)])
+    axes.imshow(level, cmap=greys, vmin=floor, vmax=max(top, floor + 1), gid="power", **shared)
+    marks = np.ma.masked_equal(np.where(plane.chosen > 0, 1.0, 0.0), 0.0)
+    axes.imshow(marks, cmap=ListedColormap([CHOSEN]), vmin=0, vmax=1, gid="chosen", **shared)
+    axes.set_box_aspect(np.clip(len(plane.rows) / len(plane.columns), 0.5, 1.6))
+    say(axes, "y", plane.titles[0])
+    say(axes, "x", plane.titles[1])
+    title(axes, text)
+
+
+def power(axes: Axes, profile: Profile) -> None:
+    """Share of power by frequency, on a logarithmic scale where there is any."""
+    shown = 100 * profile.power
+    top = shown.max(initial=0.0)
+    axes.bar(profile.centres, shown, width=0.9 * profile.width, color=SOFT, gid="power")
+    if top > 0:
+        smallest = shown[shown > top * 1e-6].min()
+        axes.set_yscale("log")
+        axes.set_ylim(max(smallest / 2, top * 1e-6), top * 2)
+        axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
+        axes.yaxis.set_minor_formatter(lambda value, _: "")
+    else:
+        axes.set_ylim(0, 1)
+    _limits(axes, profile)
+    say(axes, "y", "% of power")
+
+
+def chosen(axes: Axes, profile: Profile) -> None:
+    """Which share of each frequency's features was chosen."""
+    axes.bar(profile.centres, 100 * profile.chosen, width=0.9 * profile.width, color=CHOSEN, edgecolor=INK,
+             linewidth=0.4, gid="chosen")  # fmt: skip
+    axes.set_ylim(0, max(1.0, 110 * profile.chosen.max(initial=0.0)))
+    _limits(axes, profile)
+    say(axes, "x", profile.title)
+    say(axes, "y", "% chosen")
+
+
+def model(axes: Axes, attribution: Attribution, fraction: float) -> None:
+    """What the model says: a curve where several shares were played, else bars."""
+    played = {stop.asked for stop in attribution.curve.stops} if attribution.curve else set()
+    (curve if len(played) > 1 else answers)(axes, attribution, fraction)
+
+
+def curve(axes: Axes, attribution: Attribution, fraction: float) -> None:
+    """The model's confidence against the share kept, and against the share deleted."""
+    assert attribution.curve is not None
+    record, kind = attribution.curve, captions.noun(attribution)
+    bounded = attribution.confidence is not None
+    looks: dict[str, dict[str, Any]] = {
+        "keep": {"color": KEPT, "linestyle": "-", "marker": "o", "label": f"top {kind} alone"},
+        "delete": {"color": DELETED, "linestyle": "--", "marker": "s", "label": "without them"},
+    }
+    for part, look in looks.items():
+        stops = record.of(part)  # type: ignore[arg-type]
+        if not stops:
+            continue
+        x = [100 * stop.asked for stop in stops]
+        y = [stop.value if stop.confidence is None else stop.confidence for stop in stops]
+        axes.plot(x, y, gid=part, **look)
+        lost = [stop.agrees < 1 for stop in stops]
+        axes.plot(np.array(x)[lost], np.array(y)[lost], linestyle="", marker=look["marker"], color=look["color"],
+                  markerfacecolor="white", gid=f"{part}-lost")  # fmt: skip
+    axes.axhline(record.clean, color=SOFT, linestyle=":", label="whole input")
+    axes.axvline(100 * fraction, color=SOFT, linewidth=0.8, label="share shown here")
+    _percents(axes, sorted({100 * stop.asked for stop in record.stops}))
+    if bounded:
+        axes.set_ylim(-0.04, 1.04)
+    say(axes, "x", f"% of {kind}")
+    say(axes, "y", "confidence" if bounded else "value")
+    title(axes, f"What the model says, by share of {kind}\n(hollow: decision lost)")
+    axes.legend(loc="upper center", bbox_to_anchor=(0.45, -0.16), ncols=2, frameon=False, fontsize=8)
+
+
+def answers(axes: Axes, attribution: Attribution, fraction: float) -> None:
+    """Three bars: the model's confidence in the whole input, in the top features alone, and without them."""
+    kind = captions.noun(attribution)
+    rows = [("whole input", attribution.confidence, attribution.value, SOFT, "")]
+    parts = (("keep", f"top {captions.share(fraction)} alone", KEPT), ("delete", "without them", DELETED))
+    for part, name, colour in parts:
+        stop = captions.stop_at(attribution, part, fraction)  # type: ignore[arg-type]
+        if stop is not None:
+            rows.append((name, stop.confidence, stop.value, colour, f", {captions.verdict(attribution, stop)}"))
+    lengths = [value if confidence is None else confidence for _, confidence, value, *_ in rows]
+    axes.barh(range(len(rows)), lengths, color=[row[3] for row in rows], height=0.6, gid="answers")
+    for i, (name, confidence, value, _, word) in enumerate(rows):
+        number = f"{value:.4g}" if confidence is None else captions.sureness(confidence)
+        axes.text(0.01, i - 0.34, f"{name}: {number}{word}", transform=axes.get_yaxis_transform(), va="bottom",
+                  color=INK, **PLAIN)  # fmt: skip
+    axes.set_ylim(2.5, -0.9)
+    axes.set_yticks([])
+    if attribution.confidence is not None:
+        axes.set_xlim(0, 1)
+    say(axes, "x", "confidence" if attribution.confidence is not None else "value")
+    missing = "" if len(rows) > 1 else f"\n(it was not shown parts of the {kind})"
+    title(axes, f"What the model says{missing}")
+
+
+def relevance(axes: Axes, attribution: Attribution, fraction: float) -> None:
+    """The chosen features back in input space: a line for one axis, a map for more."""
+    signed = attribution.gradient is not None
+    found = attribution.input_relevance(fraction, kind="gradient" if signed else "power")
+    values = np.asarray(found.values, dtype=float)
+    names = list(found.axes)
+    while values.ndim > 2:
+        values, names = values.sum(axis=0), names[1:]
+    text = f"Where the top {captions.share(fraction)} act\n"
+    text += "(above 0: for the decision, below: against)" if signed else "(power; the method takes no gradient)"
+    if values.ndim < 2:
+        line = np.atleast_1d(values)
+        places = np.arange(len(line))
+        axes.fill_between(places, line, 0, where=line >= 0, color=FOR, step="mid")
+        axes.fill_between(places, line, 0, where=line <= 0, color=AGAINST, step="mid")
+        axes.step(places, line, where="mid", color=INK, linewidth=0.8, gid="relevance")
+        axes.axhline(0, color=SOFT, linewidth=0.6)
+        say(axes, "x", names[0] if names else "entry")
+    else:
+        top = float(np.abs(values).max(initial=0.0)) or 1.0
+        shades, low = (diverging(), -top) if signed else ("Greys", 0.0)
+        image = axes.imshow(values, cmap=shades, vmin=low, vmax=top, aspect="auto", gid="relevance")
+        assert axes.figure is not None
+        axes.figure.colorbar(image, ax=axes, shrink=0.8)
+        say(axes, "y", names[0])
+        say(axes, "x", names[1])
+        text = text.replace("above 0: for the decision, below: against", "orange: for the decision, blue: against")
+        text += f", summed over {', '.join(found.axes[:-2])}" if len(found.axes) > 2 else ""
+    title(axes, text)
+
+
+def diverging() -> Any:
+    """Blue for against, white for nothing, orange for: light enough everywhere for dark letters on it."""
+    from matplotlib.colors import LinearSegmentedColormap
+
+    return LinearSegmentedColormap.from_list("for-against", [AGAINST, "#ffffff", FOR])
+
+
+def _limits(axes: Axes, profile: Profile) -> None:
+    low, high = profile.centres.min(), profile.centres.max()
+    axes.set_xlim(low - profile.width, max(high + profile.width, low + 20 * profile.width * (low == high)))
+
+
+def _ends(centres: Any) -> tuple[float, float]:
+    half = float(centres[1] - centres[0]) / 2 if len(centres) > 1 else 0.5
+    return float(centres[0]) - half, float(centres[-1]) + half
+
+
+def _percents(axes: Axes, shares: list[float]) -> None:
+    """Ticks at the played shares, the scale logarithmic where they are spread out."""
+    positive = [value for value in shares if value > 0]
+    if len(positive) == len(shares) and positive and positive[-1] / positive[0] > 5:
+        axes.set_xscale("log")
+    ticks = (
+        [v for i, v in enumerate(shares) if i == 0 or v / max(shares[i - 1], 1e-9) > 1.3] if len(shares) > 7 else shares
+    )
+    axes.set_xticks(ticks, [f"{value:.3g}" for value in ticks])
+    axes.set_xticks([], minor=True)

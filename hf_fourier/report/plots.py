@@ -1,0 +1,117 @@
+"""One figure per explanation, from the result alone: what a person needs to see and what may be concluded."""
+
+from __future__ import annotations
+
+import textwrap
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hf_fourier.errors import InputError, MissingExtraError
+from hf_fourier.report import captions
+from hf_fourier.report.glyphs import plain
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure, FigureBase
+
+    from hf_fourier.attribution import Attribution
+
+WIDTH = 11.0  # inches
+FORMATS = (".png", ".svg", ".pdf")
+STYLE: dict[str, Any] = {
+    "font.size": 9.0,
+    "font.family": ["DejaVu Sans"],
+    "axes.titlesize": 9.5,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.unicode_minus": True,
+    "lines.linewidth": 1.6,
+    "lines.markersize": 5.0,
+    "text.usetex": False,
+}
+
+
+def plot(attribution: Attribution, path: str | PathLike[str] | None = None, fraction: float | None = None) -> Figure:
+    """Draw an explanation.
+
+    A picture is shown whole, rebuilt from its top frequencies, and without them; a text by its tokens; anything else
+    by its relevance. Beside it stand the spectrum with what was chosen, and what the model says to each part as far
+    as `FourierExplainer.play` has asked it. `pyplot` is not used, and matplotlib's settings are as before afterwards.
+
+    Args:
+        attribution: What to draw; it needs its example (not a compact save).
+        path: Where to write the figure: PNG, SVG or PDF, by the ending. None only returns it.
+        fraction: The share of features to show as chosen, 0 to 1; None for the least played share whose top features
+            alone keep the decision, or 0.04.
+
+    Returns:
+        The `matplotlib.figure.Figure`, 11 inches wide.
+
+    Raises:
+        InputError: If the path has another ending, the fraction is out of range, or the result is compact.
+        MissingExtraError: If matplotlib is not installed.
+    """
+    target = None if path is None else _checked(Path(path))
+    try:
+        import matplotlib
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise MissingExtraError("matplotlib", "report", "figures") from error
+    share = captions.shown_fraction(attribution) if fraction is None else fraction
+    looks: Any = {**_looks(matplotlib.rcParamsDefault), **STYLE}
+    with matplotlib.rc_context(looks):
+        figure = Figure(dpi=130, facecolor="white")
+        _fill(figure, attribution, share)
+        if target is not None:
+            _write(figure, target)
+    return figure
+
+
+def _looks(defaults: Any) -> dict[str, Any]:
+    """Matplotlib's own settings of how things look, so that a user's style sheet does not take a figure apart."""
+    groups = ("axes", "figure", "font", "hatch", "image", "legend", "lines", "patch", "path", "savefig", "svg", "text",
+              "xtick", "ytick")  # fmt: skip
+    return {name: value for name, value in defaults.items() if name.partition(".")[0] in groups}
+
+
+def _fill(figure: Figure, attribution: Attribution, fraction: float) -> None:
+    """Title, body by the kind of view, and conclusion."""
+    from hf_fourier.report import panels, pictures, signals, tokens
+
+    pictured = attribution.view.kind == "image"
+    head = captions.headline(attribution, None if pictured else fraction)
+    foot = textwrap.fill(captions.conclusion(attribution, fraction), 165)
+    if pictured:
+        body, draw = 7.4, pictures.draw
+    elif attribution.names and attribution.view.kind == "none":
+        text = WIDTH - 0.4
+        body = tokens.height(attribution, text) + 4.3
+
+        def draw(figure: FigureBase, attribution: Attribution, fraction: float) -> None:
+            tokens.draw(figure, attribution, fraction, text)
+
+    else:
+        body, draw = 6.6, signals.draw
+    figure.set_size_inches(WIDTH, body + 1.0)
+    figure.set_layout_engine("constrained")
+    upper, middle, lower = panels.rows(figure, [0.55, body, 0.45])
+    upper.text(0.012, 0.5, head, ha="left", va="center", size=11, gid="headline", **plain(head))
+    draw(middle, attribution, fraction)
+    lower.text(0.012, 0.55, foot, ha="left", va="center", size=9, style="italic", gid="conclusion", **plain(foot))
+
+
+def _checked(path: Path) -> Path:
+    if path.suffix.lower() not in FORMATS:
+        raise InputError(
+            f"the figure's path {path.name!r}",
+            f"one that ends in {', '.join(FORMATS)}",
+            "choose the format by the ending",
+        )
+    return path
+
+
+def _write(figure: Figure, path: Path) -> None:
+    """Write the file without the time of day in it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    dates = {".svg": {"Date": None}, ".pdf": {"CreationDate": None}, ".png": None}
+    figure.savefig(path, format=path.suffix.lower()[1:], metadata=dates[path.suffix.lower()])
