@@ -19,11 +19,26 @@ def descending(scores: Float[Tensor, " features"], ties: torch.Generator | None 
     values = scores.detach().cpu().numpy()
     order = np.argsort(-values)
     ranked = values[order]
-    if (ranked[1:] == ranked[:-1]).any():
-        shuffled = torch.arange(len(values)) if ties is None else torch.randperm(len(values), generator=ties)
-        key = shuffled.numpy()
-        order = key[np.argsort(-values[key], kind="stable")]
+    equal = ranked[1:] == ranked[:-1]
+    if equal.any():
+        _settle_ties(order, equal, ties)
     return torch.from_numpy(order)
+
+
+def _settle_ties(order: np.ndarray, equal: np.ndarray, ties: torch.Generator | None) -> None:
+    """Reorder runs of equal scores in place, by a random key for each tied feature, drawn in the order of indices.
+
+    Args:
+        order: Features in descending order.
+        equal: Whether each place but the last has the same score as the next.
+        ties: Draws the keys; None keeps equal scores by index.
+    """
+    places = np.flatnonzero(np.append(equal, False) | np.insert(equal, 0, False))
+    run = np.cumsum(np.insert(~equal, 0, False))[places]
+    tied = np.sort(order[places])
+    keys = np.arange(len(tied)) if ties is None else torch.randperm(len(tied), generator=ties).numpy()
+    key = keys[np.searchsorted(tied, order[places])]
+    order[places] = order[places][np.lexsort((key, run))]
 
 
 def cut(multiplicity: Int[Tensor, " ranked"], fraction: float | None = None, k: int | None = None) -> int:

@@ -1,0 +1,111 @@
+"""What an explanation costs beside the least it can: one forward and one input-backward pass per example.
+
+Both sides run the same examples in the same batches with the same threads, in turn, in one process. The bare side is
+written without the library: the model, a scalar, `torch.autograd.grad` at the input. The other side is one-step FFC
+with its two transforms, its scores and the descending order of all features, from encodings that are ready.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+
+from benchmarks.real import MODELS, Real
+from benchmarks.tables import markdown
+from hf_fourier.adapters import Encoded
+from hf_fourier.adapters.base import held
+from hf_fourier.batching import suggested_rows
+from hf_fourier.domains import Fourier
+from hf_fourier.engine import Job, Request, explain_all
+from hf_fourier.methods import FFC
+
+#: Models whose bare pass takes less than this, in seconds a batch, are reported but not held to the gate.
+TOO_SMALL = 0.005
+GATE = 1.10
+
+
+def bare(model: torch.nn.Module, batches: Sequence[Sequence[Encoded]]) -> None:
+    """Forward and input gradient of the likeliest class of each example, in these batches."""
+    for batch in batches:
+        inputs = {name: torch.stack([e.inputs[name] for e in batch]) for name in batch[0].inputs}
+        if batch[0].values is not None:
+            leaf = torch.stack([e.values for e in batch if e.values is not None]).requires_grad_(True)
+            logits = model(pixel_values=leaf).logits
+        else:
+            ids = inputs.pop("input_ids")
+            with torch.no_grad():
+                leaf = model.get_input_embeddings()(ids)  # type: ignore[operator]
+            leaf.requires_grad_(True)
+            keep = {"logits_to_keep": 1, "use_cache": False} if "CausalLM" in type(model).__name__ else {}
+            logits = model(inputs_embeds=leaf, **inputs, **keep).logits
+        if logits.ndim == 3:
+            logits = logits[:, -1]
+        torch.autograd.grad(logits.log_softmax(-1).amax(-1).sum(), leaf)
+
+
+def packed(encoded: Sequence[Encoded]) -> list[list[Encoded]]:
+    """The batches that the library makes of these examples."""
+    groups: dict[Any, list[Encoded]] = {}
+    for example in encoded:
+        groups.setdefault(example.signature, []).append(example)
+    batches = []
+    for group in groups.values():
+        rows = suggested_rows(torch.Size(group[0].leaf.shape).numel(), torch.device("cpu"))
+        batches += [group[i : i + rows] for i in range(0, len(group), rows)]
+    return batches
+
+
+def measure(real: Real, examples: int, runs: int) -> dict[str, Any]:
+    """One row of the table."""
+    explainer = real.explainer()
+    adapter = explainer.adapter
+    encoded = [adapter.encode(example) for example in real.examples(examples)]
+    batches = packed(encoded)
+    job = Job(FFC(), Fourier(), 0, {"name": real.name, "task": adapter.task, "revision": None})
+
+    def ours() -> None:
+        for result in explain_all([Request(e, None) for e in encoded], job, adapter.block):
+            _ = result.order
+
+    with held(explainer.model):
+        sides: list[tuple[Callable[[], None], list[float]]] = [
+            (lambda: bare(explainer.model, batches), []),
+            (ours, []),
+        ]
+        for run in range(runs + 1):
+            for side, seconds in sides:
+                start = time.perf_counter()
+                side()
+                if run:
+                    seconds.append(time.perf_counter() - start)
+    least, own = sides[0][1], sides[1][1]
+    ratios = [b / a for a, b in zip(least, own, strict=True)]
+    per_batch = statistics.median(least) / len(batches)
+    return {
+        "model": real.name,
+        "examples": examples,
+        "batches": len(batches),
+        "bare, s": statistics.median(least),
+        "explain, s": statistics.median(own),
+        "ratio": statistics.median(ratios),
+        "lowest": min(ratios),
+        "highest": max(ratios),
+        "gate": "not gated" if per_batch < TOO_SMALL else ("met" if statistics.median(ratios) <= GATE else "missed"),
+    }
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Print the table; see the module's text."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks cost", description=__doc__)
+    parser.add_argument("--models", nargs="*", default=list(MODELS), choices=list(MODELS))
+    parser.add_argument("--examples", type=int, default=32)
+    parser.add_argument("--runs", type=int, default=7)
+    chosen = parser.parse_args(arguments)
+    rows = [measure(MODELS[name], chosen.examples, chosen.runs) for name in chosen.models]
+    print(f"torch {torch.__version__}, {torch.get_num_threads()} threads, median of {chosen.runs} alternating runs\n")
+    print(markdown(rows))
