@@ -116,7 +116,7 @@ ASSETS = (
         kind="data",
         what="six photographs, as they ship with scikit-image",
         packages=(SCIKIT_IMAGE,),
-        licence="CC0 or public domain, picture by picture; BSD-3-Clause (package)",
+        licence="BSD-3-Clause (package); five are CC0 or public domain, the motorcycle states nothing of its own",
         builder="pictures:build",
     ),
     Asset(

@@ -9,18 +9,24 @@ from pathlib import Path
 from .files import extract, readme
 
 _PICTURES = {
-    "coffee": "coffee.png",
-    "camera": "camera.png",
-    "cat": "chelsea.png",
-    "motorcycle": "motorcycle_left.png",
-    "rocket": "rocket.jpg",
-    "astronaut": "astronaut.png",
+    "coffee": ("coffee.png", "CC0, Rachel Michetti"),
+    "camera": ("camera.png", "CC0, Lav Varshney"),
+    "cat": ("chelsea.png", "CC0, Stefan van der Walt"),
+    "motorcycle": ("motorcycle_left.png", "none stated of its own; Middlebury 2014 stereo benchmark"),
+    "rocket": ("rocket.jpg", "public domain, SpaceX"),
+    "astronaut": ("astronaut.png", "public domain, NASA"),
 }
-"""The easiest to recognise first; the cameraman is grey."""
+"""File and licence as scikit-image states it; the easiest to recognise first. The cameraman is grey."""
 
 
 def build(inputs: Mapping[str, Path], folder: Path) -> None:
     """Copy the pictures as they are, and list them in order in `pictures.json`."""
-    extract(inputs["scikit-image"], {f"skimage/data/{file}": file for file in _PICTURES.values()}, folder)
-    (folder / "pictures.json").write_text(json.dumps(_PICTURES, indent=2) + "\n", encoding="utf-8")
-    readme(folder, "Photographs from scikit-image", "As shipped; `pictures.json` gives their names in order.")
+    files = {name: file for name, (file, _) in _PICTURES.items()}
+    extract(inputs["scikit-image"], {f"skimage/data/{file}": file for file in files.values()}, folder)
+    (folder / "pictures.json").write_text(json.dumps(files, indent=2) + "\n", encoding="utf-8")
+    readme(
+        folder,
+        "Photographs from scikit-image",
+        "As shipped; `pictures.json` gives their names in order. Licences, as scikit-image states them:",
+        "\n".join(f"- {name}: {licence}" for name, (_, licence) in _PICTURES.items()),
+    )
