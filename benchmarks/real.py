@@ -38,9 +38,7 @@ def pictures(n: int) -> list[Any]:
     for number in range(max(0, n - len(whole))):
         picture, draw = whole[number % len(whole)], torch.Generator().manual_seed(number)
         side = int(min(picture.size) * (0.6 + 0.4 * torch.rand((), generator=draw).item()))
-        left, top = (
-            int(torch.randint(0, size - side + 1, (), generator=draw).item()) for size in picture.size
-        )
+        left, top = (int(torch.randint(0, size - side + 1, (), generator=draw).item()) for size in picture.size)
         crop = picture.crop((left, top, left + side, top + side))
         made.append(crop if number % 2 else crop.transpose(0))
     return made[:n]

@@ -10,8 +10,7 @@ def markdown(rows: Sequence[Mapping[str, Any]]) -> str:
     """Rows of equal keys as a Markdown table; numbers to three digits after the point."""
     titles = list(rows[0])
     lines = ["| " + " | ".join(titles) + " |", "|" + "---|" * len(titles)]
-    for row in rows:
-        lines.append("| " + " | ".join(_cell(row[title]) for title in titles) + " |")
+    lines += ["| " + " | ".join(_cell(row[title]) for title in titles) + " |" for row in rows]
     return "\n".join(lines)
 
 

@@ -17,7 +17,6 @@ from hf_fourier.batching import Packer, suggested_rows
 from hf_fourier.domains import DOMAINS, Basis, Domain
 from hf_fourier.errors import InputError, ModelError, TargetError
 from hf_fourier.methods import METHODS, Method, Ranking
-from hf_fourier.metrics.games import curves, moves, play
 from hf_fourier.scoring import Score
 from hf_fourier.seeding import Draw
 from hf_fourier.targets import Custom, Settled, Target
@@ -65,27 +64,28 @@ def explain_all(
 ) -> list[Attribution]:
     """One result per request, in order.
 
+    Args:
+        requests: Examples with their targets.
+        job: What is the same for all of them.
+        make_block: The adapter's.
+        batch_size: Rows in a batch, at most.
+        limit: Rows that the model takes at once, if it has a limit.
+
     Raises:
         FourierError: What the method, the domain or the model raise; any error after some examples were done carries
             them as `completed`, by index.
     """
     done: dict[int, Attribution] = {}
+
+    def explain(indices: list[int], packer: Packer) -> None:
+        results = _explain_block([requests[i] for i in indices], job, make_block, batch_size, packer)
+        done.update(zip(indices, results, strict=True))
+        if job.progress is not None:
+            job.progress(len(done), len(requests))
+
     try:
-        for indices in _grouped(requests, lambda r: (r.example.signature, _custom(r.target))):
-            group = [requests[i] for i in indices]
-            method = job.method.settle(group[0].example.leaf)
-            basis = job.domain.bind(group[0].example.leaf)
-            outer = Packer(_block_size(group[0].example, batch_size, limit))
-
-            def work(chunk: slice, group: list[Request] = group, indices: list[int] = indices) -> None:
-                some = group[chunk]
-                size = min(outer.size, limit or outer.size)
-                results = _explain_block(some, job, method, basis, make_block, batch_size, size, outer)
-                done.update(zip(indices[chunk], results, strict=True))
-                if job.progress is not None:
-                    job.progress(len(done), len(requests))
-
-            outer.run(work, len(group))
+        for indices in grouped(requests, lambda r: (r.example.signature, _custom(r.target))):
+            in_blocks(indices, block_size(requests[indices[0]].example, batch_size, limit), explain)
     except Exception as error:
         error.completed = done  # type: ignore[attr-defined]
         if done:
@@ -95,21 +95,15 @@ def explain_all(
 
 
 def _explain_block(
-    requests: Sequence[Request],
-    job: Job,
-    method: Method,
-    basis: Basis,
-    make_block: MakeBlock,
-    batch_size: BatchSize,
-    limit: int,
-    outer: Packer,
+    requests: Sequence[Request], job: Job, make_block: MakeBlock, batch_size: BatchSize, outer: Packer
 ) -> list[Attribution]:
     """Examples of one signature through the method."""
     start = time.perf_counter()
     examples = [request.example for request in requests]
+    method, basis = job.method.settle(examples[0].leaf), job.domain.bind(examples[0].leaf)
     draw = Draw(job.seed, [example.key for example in examples])
     block = make_block(examples, draw)
-    packer = Packer(min(rows_for(block, batch_size), limit))
+    packer = Packer(min(rows_for(block, batch_size), outer.size))
     score = score_of(block, [request.target for request in requests], packer)
     ranking = method.attribute(score, score.x, basis, draw)
     reading = score.clean_reading()
@@ -172,9 +166,7 @@ def _result(
     )
 
 
-def score_of(
-    block: Block, targets: Sequence[Target], packer: Packer, frozen: Sequence[Tensor] | None = None
-) -> Score:
+def score_of(block: Block, targets: Sequence[Target], packer: Packer, frozen: Sequence[Tensor] | None = None) -> Score:
     """The score of a block, its targets settled by what was asked, by the block's own truth, or by the model.
 
     Raises:
@@ -197,59 +189,13 @@ def score_of(
     return Score(block.x, block.forward, block.select, head, settled, packer, block.cost, frozen)
 
 
-def play_all(
-    results: Sequence[Attribution],
-    encoded: Sequence[Encoded],
-    kept: Sequence[float],
-    make_block: MakeBlock,
-    batch_size: BatchSize = "auto",
-    limit: int | None = None,
-) -> None:
-    """Play the keep and delete game at these shares and merge the stops into each result's curve.
-
-    Raises:
-        InputError: If there are no shares, one is out of range, or a result explains a callable.
-    """
-    if not kept or not all(isinstance(r, (int, float)) and 0 <= r <= 1 for r in kept):
-        raise InputError(f"kept {list(kept)}", "shares from 0 to 1, at least one", "correct `kept`")
-    for result in results:
-        if result.frozen is None or result.provenance.get("head") == Custom.name:
-            raise InputError(
-                "a result that explains a callable, or holds no target", "a class or a value", "explain it with a target"
-            )
-    keys = list(zip(encoded, results, strict=True))
-    for indices in _grouped(keys, lambda pair: (pair[0].signature, pair[1].layout.domain, pair[1].provenance["seed"])):
-        group = [results[i] for i in indices]
-        outer = Packer(_block_size(encoded[indices[0]], batch_size, limit))
-
-        def work(chunk: slice, group: list[Attribution] = group, indices: list[int] = indices) -> None:
-            some, own = group[chunk], [encoded[i] for i in indices[chunk]]
-            draw = Draw(int(some[0].provenance["seed"]), [result.key for result in some])
-            block = make_block(own, draw)
-            packer = Packer(min(rows_for(block, batch_size), limit or outer.size, outer.size))
-            frozen = [result.frozen.to(block.x.device) for result in some if result.frozen is not None]
-            score = Score(block.x, block.forward, block.select, block.head, [], packer, block.cost, frozen)
-            questions = [m for i, r in enumerate(some) for m in moves(i, r.order, r.layout.multiplicity, kept)]
-            stops = play(score, some[0].basis, questions)
-            clean = [r.value if r.confidence is None else r.confidence for r in some]
-            for result, curve in zip(some, curves(questions, stops, clean), strict=True):
-                result.curve = curve if result.curve is None else result.curve.merged(curve)
-                played = result.provenance["passes"].get("played", 0)
-                result.provenance["passes"] = {
-                    **result.provenance["passes"],
-                    "played": played + len(curve.stops) * block.cost,
-                }
-
-        outer.run(work, len(group))
-
-
 def rows_for(block: Block, batch_size: BatchSize) -> int:
     """Leaf rows in a batch of this block."""
     rows = suggested_rows(block.entries, block.x.device) if batch_size == "auto" else batch_size
     return max(1, rows // block.cost)
 
 
-def _block_size(example: Encoded, batch_size: BatchSize, limit: int | None) -> int:
+def block_size(example: Encoded, batch_size: BatchSize, limit: int | None) -> int:
     """How many examples go through a method at once."""
     if batch_size != "auto" and (isinstance(batch_size, bool) or not isinstance(batch_size, int) or batch_size < 1):
         raise InputError(f"batch_size {batch_size!r}", "a whole number of at least 1, or 'auto'", "correct it")
@@ -258,12 +204,18 @@ def _block_size(example: Encoded, batch_size: BatchSize, limit: int | None) -> i
     return min(rows, limit) if limit else rows
 
 
-def _grouped(items: Sequence[Any], key: Callable[[Any], Any]) -> list[list[int]]:
+def grouped(items: Sequence[Any], key: Callable[[Any], Any]) -> list[list[int]]:
     """Indices of items with equal keys, groups and members in the order they came."""
     groups: dict[Any, list[int]] = {}
     for i, item in enumerate(items):
         groups.setdefault(key(item), []).append(i)
     return list(groups.values())
+
+
+def in_blocks(indices: list[int], size: int, work: Callable[[list[int], Packer], None]) -> None:
+    """Work on at most `size` examples at once; a block that runs out of memory is halved and tried again."""
+    packer = Packer(size)
+    packer.run(lambda chunk: work(indices[chunk], packer), len(indices))
 
 
 def _custom(target: Target) -> int | None:
@@ -272,7 +224,8 @@ def _custom(target: Target) -> int | None:
 
 def _kept(tensor: Tensor) -> Tensor:
     """A copy of its own on the CPU, so that a result does not hold its whole block."""
-    return tensor.detach().to("cpu", copy=True) if tensor.dtype == torch.float64 else tensor.detach().float().cpu().clone()
+    wide = tensor.detach() if tensor.dtype == torch.float64 else tensor.detach().float()
+    return wide.to("cpu", copy=True)
 
 
 def _provenance(job: Job, method: Method, score: Score) -> dict[str, Any]:

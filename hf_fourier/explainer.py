@@ -12,9 +12,10 @@ from hf_fourier.adapters import Adapter, Encoded, adapt
 from hf_fourier.adapters.base import held
 from hf_fourier.attribution import Attribution
 from hf_fourier.domains import DOMAINS, Domain, Fourier
-from hf_fourier.engine import BatchSize, Job, Request, explain_all, play_all
+from hf_fourier.engine import BatchSize, Job, Request, explain_all
 from hf_fourier.errors import FourierError, InputError
 from hf_fourier.methods import METHODS, Method
+from hf_fourier.playing import play_all
 from hf_fourier.seeding import Draw
 from hf_fourier.targets import Target
 from hf_fourier.typing import Tensor
@@ -265,7 +266,7 @@ class FourierExplainer:
         return True, encoded
 
     def _single(self, example: Any) -> Encoded:
-        many, encoded = self._encode(example)
+        encoded = self._encode(example)[1]
         if len(encoded) != 1:
             raise InputError(f"{len(encoded)} examples", "one", "call predict for each of them")
         return encoded[0]

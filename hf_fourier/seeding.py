@@ -20,7 +20,7 @@ def fingerprint(tensors: Iterable[Tensor]) -> int:
     for tensor in tensors:
         array = tensor.detach().to("cpu").contiguous()
         digest.update(f"{tuple(array.shape)}{array.dtype}".encode())
-        digest.update(array.view(torch.uint8).numpy() if array.ndim else array.reshape(1).view(torch.uint8).numpy())
+        digest.update(memoryview(array.reshape(-1).view(torch.uint8).numpy()))
     return int.from_bytes(digest.digest(), "little")
 
 
@@ -44,7 +44,5 @@ class Draw:
 
     def uniform(self, shape: Sequence[int], purpose: str, number: int = 0) -> Float[Tensor, "batch ..."]:
         """Uniform numbers in [0, 1), shape `(batch, *shape)`, on the CPU, row i from example i's own generator."""
-        rows = [
-            torch.rand(tuple(shape), generator=self.generator(i, purpose, number)) for i in range(len(self.keys))
-        ]
+        rows = [torch.rand(tuple(shape), generator=self.generator(i, purpose, number)) for i in range(len(self.keys))]
         return torch.stack(rows)

@@ -133,7 +133,9 @@ class Categorical(Head):
         """One class for each softmax of a row."""
         chosen = torch.as_tensor(target)
         if chosen.ndim and chosen.shape != shape:
-            raise TargetError(f"{chosen.numel()} targets", f"one, or {shape.numel()} (one per mask)", "correct `target`")
+            raise TargetError(
+                f"{chosen.numel()} targets", f"one, or {shape.numel()} (one per mask)", "correct `target`"
+            )
         for index in chosen.reshape(-1).tolist():
             _in_range(index, classes, self.labels)
         return chosen
@@ -272,5 +274,7 @@ def logits_of(outputs: Any) -> Tensor:
         logits = outputs[0]
     if not isinstance(logits, Tensor):
         got = f"outputs {type(outputs).__name__} without logits"
-        raise ModelError(got, "a tensor or outputs with `logits`", "explain a model with a head, or pass a callable target")
+        raise ModelError(
+            got, "a tensor or outputs with `logits`", "explain a model with a head, or pass a callable target"
+        )
     return logits

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -24,12 +25,13 @@ class Fourier(Domain):
         grain: "bin" ranks every frequency of every channel; "frequency" takes all channels of one frequency together.
     """
 
-    axes: tuple[str | int, ...] | None = None
+    axes: Sequence[str | int] | int | None = None
     grain: str = "bin"
 
     def __post_init__(self) -> None:
-        if isinstance(self.axes, (str, int)):
-            object.__setattr__(self, "axes", (self.axes,))
+        if self.axes is not None:  # a tuple, which can be hashed
+            one = isinstance(self.axes, (str, int))
+            object.__setattr__(self, "axes", (self.axes,) if one else tuple(self.axes))  # type: ignore[arg-type]
         if self.grain not in ("bin", "frequency"):
             raise SpecError(f"grain {self.grain!r}", "'bin' or 'frequency'", "choose one of them")
 
@@ -41,11 +43,13 @@ class Fourier(Domain):
         if self.axes is None:
             if leaf.positions:
                 return leaf.positions
-            raise SpecError("a leaf with channels only", "at least one axis with an order", "name the axes to transform")
+            raise SpecError(
+                "a leaf with channels only", "at least one axis with an order", "name the axes to transform"
+            )
         names = [axis.name for axis in leaf.axes]
         known = f"names among {names} or numbers below {len(names)}"
         chosen = []
-        for axis in self.axes:
+        for axis in self.axes:  # type: ignore[union-attr]
             if isinstance(axis, str) and axis in names:
                 chosen.append(names.index(axis))
             elif isinstance(axis, int) and -len(names) <= axis < len(names):

@@ -120,7 +120,9 @@ def unit(gradient: Float[Tensor, "batch *leaf"]) -> Float[Tensor, "batch *leaf"]
     top = flat.abs().amax(dim=1)
     flat = flat / torch.where(top > 0, top, 1).unsqueeze(1)
     length = flat.norm(dim=1)
-    return gradient / torch.where(top > 0, top, 1).view(per_example) / torch.where(length > 0, length, 1).view(per_example)
+    return (
+        gradient / torch.where(top > 0, top, 1).view(per_example) / torch.where(length > 0, length, 1).view(per_example)
+    )
 
 
 def correlate(
