@@ -46,23 +46,27 @@ def sureness(confidence: float) -> str:
 
 def label(attribution: Attribution, most: int = 40) -> str:
     """The explained label in quotation marks."""
-    return f"“{drawable(attribution.label, most)}”"
+    return f"“{drawable(attribution.label.strip() or '␣', most)}”"
 
 
-def clean_answer(attribution: Attribution) -> str:
+def clean_answer(attribution: Attribution, most: int = 60) -> str:
     """What the model says to the whole example."""
     if attribution.confidence is None:
-        return f"{label(attribution)}: {attribution.value:.4g}"
-    return f"{label(attribution)}: confidence {sureness(attribution.confidence)}"
+        return f"{label(attribution, most)}: {attribution.value:.4g}"
+    return f"{label(attribution, most)}: confidence {sureness(attribution.confidence)}"
 
 
-def answer(attribution: Attribution, stop: Stop | None) -> str:
-    """What the model says to a part of the example, and whether the decision holds."""
+def number(stop: Stop) -> str:
+    """A stop's confidence, or its value where there is none."""
+    return f"{stop.value:.4g}" if stop.confidence is None else sureness(stop.confidence)
+
+
+def answer(attribution: Attribution, stop: Stop | None, most: int = 60) -> str:
+    """What the model says to a part of the example, and on a second line whether the decision holds."""
     if stop is None:
-        return "(not shown to the model)"
-    said = f"{stop.value:.4g}" if stop.confidence is None else sureness(stop.confidence)
+        return "(not shown to the model)\n"
     word = "" if stop.confidence is None else "confidence "
-    return f"{label(attribution)}: {word}{said}, {verdict(attribution, stop)}"
+    return f"{label(attribution, most)}: {word}{number(stop)}\n{verdict(attribution, stop)}"
 
 
 def contested(attribution: Attribution) -> bool:
@@ -93,19 +97,19 @@ def model_name(attribution: Attribution) -> str:
     return str(model.get("name") or "") if isinstance(model, Mapping) else str(model)
 
 
-def headline(attribution: Attribution, fraction: float | None = None) -> str:
-    """Label and confidence, with `fraction` also of the parts, if they were played; then model, method and domain."""
-    said = clean_answer(attribution)
-    parts: tuple[tuple[Part, str], ...] = (("keep", "alone"), ("delete", "taken out"))
-    for part, word in parts if fraction is not None else ():
-        stop = stop_at(attribution, part, fraction or 0.0)
-        if stop is not None:
-            number = f"{stop.value:.4g}" if stop.confidence is None else sureness(stop.confidence)
-            top = f"the top {share(stop.asked)} of {noun(attribution)} {word}"
-            said += f"; with {top}: {number}, {verdict(attribution, stop)}"
-    source = [model_name(attribution), attribution.provenance.get("method")]
-    known = [drawable(str(part), 60) for part in source if part]
-    return f"{said}\n{' · '.join([*known, drawable(attribution.layout.domain, 60)])}"
+def headline(attribution: Attribution, fraction: float | None = None) -> list[str]:
+    """Label and confidence; with `fraction` also those of the parts, if they were played; model, method and domain."""
+    lines = [clean_answer(attribution)]
+    if fraction is not None:
+        parts: tuple[tuple[Part, str], ...] = (
+            ("keep", f"top {share(fraction)} of {noun(attribution)} alone"),
+            ("delete", "without them"),
+        )
+        stops = [(stop_at(attribution, part, fraction), words) for part, words in parts]
+        said = [f"{words}: {number(stop)}, {verdict(attribution, stop)}" for stop, words in stops if stop is not None]
+        lines += [" · ".join(said)] if said else []
+    source = [model_name(attribution), attribution.provenance.get("method"), attribution.layout.domain]
+    return [*lines, " · ".join(drawable(str(part), 60) for part in source if part)]
 
 
 def conclusion(attribution: Attribution, fraction: float) -> str:

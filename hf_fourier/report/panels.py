@@ -70,16 +70,17 @@ def spectrum(axes: Axes, plane: Plane, text: str) -> None:
 
 
 def power(axes: Axes, profile: Profile) -> None:
-    """Share of power by frequency, on a logarithmic scale where there is any."""
+    """Share of power by frequency, on a logarithmic scale where it spans decades."""
     shown = 100 * profile.power
     top = shown.max(initial=0.0)
     axes.bar(profile.centres, shown, width=0.9 * profile.width, color=SOFT, gid="power")
     if top > 0:
         smallest = shown[shown > top * 1e-6].min()
-        axes.set_yscale("log")
-        axes.set_ylim(max(smallest / 2, top * 1e-6), top * 2)
-        axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
-        axes.yaxis.set_minor_formatter(lambda value, _: "")
+        if top > 30 * smallest:
+            axes.set_yscale("log")
+            axes.set_ylim(smallest / 2, top * 2)
+            axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
+            axes.yaxis.set_minor_formatter(lambda value, _: "")
     else:
         axes.set_ylim(0, 1)
     _limits(axes, profile)

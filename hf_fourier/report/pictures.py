@@ -12,13 +12,17 @@ if TYPE_CHECKING:
 
     from hf_fourier.attribution import Attribution
 
+LABEL = 24  # characters of a label above a picture
+
 
 def draw(figure: FigureBase, attribution: Attribution, fraction: float) -> None:
     """Fill `figure`: three pictures above; the spectrum, the shares by frequency and the curve below."""
     kind, share = captions.noun(attribution), captions.share(fraction)
     above, below = panels.rows(figure, [1.12, 1])
     original, kept, deleted = (above.add_subplot(1, 3, i) for i in (1, 2, 3))
-    panels.picture(original, attribution.original(), f"The input\n{captions.clean_answer(attribution)}")
+    whose = "not the model's decision" if captions.contested(attribution) else "the model's decision"
+    clean = captions.clean_answer(attribution, LABEL)
+    panels.picture(original, attribution.original(), f"The input\n{clean}\n{whose}")
     parts = (
         (kept, "keep", f"The top {share} of {kind} alone"),
         (deleted, "delete", f"All but the top {share}"),
@@ -26,7 +30,7 @@ def draw(figure: FigureBase, attribution: Attribution, fraction: float) -> None:
     for axes, part, text in parts:
         stop = captions.stop_at(attribution, part, fraction)  # type: ignore[arg-type]
         image = attribution.rebuild(fraction, delete=part == "delete")
-        panels.picture(axes, image, f"{text}\n{captions.answer(attribution, stop)}")
+        panels.picture(axes, image, f"{text}\n{captions.answer(attribution, stop, LABEL)}")
     _features(below, attribution, fraction)
 
 

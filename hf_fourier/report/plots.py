@@ -79,7 +79,8 @@ def _fill(figure: Figure, attribution: Attribution, fraction: float) -> None:
     from hf_fourier.report import panels, pictures, signals, tokens
 
     pictured = attribution.view.kind == "image"
-    head = captions.headline(attribution, None if pictured else fraction)
+    head_lines = captions.headline(attribution, None if pictured else fraction)
+    head = "\n".join(textwrap.fill(line, 115) for line in head_lines)
     foot = textwrap.fill(captions.conclusion(attribution, fraction), 165)
     if pictured:
         body, draw = 7.4, pictures.draw
@@ -92,9 +93,10 @@ def _fill(figure: Figure, attribution: Attribution, fraction: float) -> None:
 
     else:
         body, draw = 6.6, signals.draw
-    figure.set_size_inches(WIDTH, body + 1.0)
+    top = 0.15 + 0.2 * len(head.splitlines())
+    figure.set_size_inches(WIDTH, body + top + 0.45)
     figure.set_layout_engine("constrained")
-    upper, middle, lower = panels.rows(figure, [0.55, body, 0.45])
+    upper, middle, lower = panels.rows(figure, [top, body, 0.45])
     upper.text(0.012, 0.5, head, ha="left", va="center", size=11, gid="headline", **plain(head))
     draw(middle, attribution, fraction)
     lower.text(0.012, 0.55, foot, ha="left", va="center", size=9, style="italic", gid="conclusion", **plain(foot))

@@ -105,7 +105,8 @@ def profile(attribution: Attribution, chosen: Array) -> Profile | None:
     weight = attribution.layout.multiplicity.double().numpy()
     places: Array
     places, owner = np.unique(np.round(values, 6), return_inverse=True)
-    width = float(np.diff(places).min()) if len(places) > 1 else 0.025
+    span = float(places[-1] - places[0])
+    width = min(float(np.diff(places).min()), span / 12) if len(places) > 1 else 0.025
     if len(places) > MOST_BARS:
         edges = np.linspace(places[0], places[-1], MOST_BARS + 1)
         owner = np.clip(np.searchsorted(edges, values, side="right") - 1, 0, MOST_BARS - 1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -55,7 +56,7 @@ def draw(figure: FigureBase, attribution: Attribution, fraction: float, width: f
     page.set_xlim(0, width)
     page.set_ylim(tall - LINE / 2, -LINE / 2)
     _tokens(page, placed, values)
-    panels.title(page, _explanation(attribution, fraction, shown, signed))
+    panels.title(page, textwrap.fill(_explanation(attribution, fraction, shown, signed), 135))
     grid = below.add_gridspec(2, 2, width_ratios=[1.3, 1])
     line = profile(attribution, attribution.mask(fraction).numpy())
     if line is not None:
@@ -77,7 +78,7 @@ def _explanation(attribution: Attribution, fraction: float, shown: range, signed
     else:
         text = f"Power that {kept} have at each token (the method takes no gradient, so there is no for or against)"
     if len(shown) < len(attribution.names):
-        text += f"\nTokens {shown.start + 1} to {shown.stop} of {len(attribution.names)}, around the strongest"
+        text += f"; tokens {shown.start + 1} to {shown.stop} of {len(attribution.names)}, around the strongest"
     if len(attribution.layout.leaf.segments) > 1:
         text += "; one text below the other"
     return text

@@ -1,0 +1,21 @@
+"""The `hf-fourier` command. Importing it loads neither torch nor transformers, so that `--help` is quick."""
+
+from __future__ import annotations
+
+import sys
+
+
+def main() -> None:
+    """Run the command that the process was started with.
+
+    Raises:
+        SystemExit: Always: 0, 1 where Typer or Rich are missing, 2 where the input cannot be explained.
+    """
+    try:
+        from hf_fourier.cli.app import app
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] not in ("typer", "rich"):
+            raise
+        sys.stderr.write(f"hf-fourier needs the package {error.name!r}: run `pip install 'hf_fourier[cli]'`\n")
+        raise SystemExit(1) from None
+    app(prog_name="hf-fourier")

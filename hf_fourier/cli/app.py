@@ -1,0 +1,134 @@
+"""The commands and their options. What they do lies in the modules that they import when they run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from hf_fourier.cli.show import reported
+
+app = typer.Typer(
+    name="hf-fourier",
+    help="Explain the predictions of Hugging Face models by the frequencies of what they read.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+assets_app = typer.Typer(
+    help="Real models and data that need no model hub: list them, fetch them.", no_args_is_help=True
+)
+app.add_typer(assets_app, name="assets")
+
+Debug = Annotated[bool, typer.Option("--debug", help="Show where an error comes from.")]
+
+
+@app.command()
+def explain(
+    model: Annotated[str, typer.Argument(help="A Hub id or a folder.", show_default=False)],
+    inputs: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="INPUT...", help="Paths of images, or texts; '-' alone reads one text per line from standard input."
+        ),
+    ],
+    target: Annotated[
+        str | None, typer.Option(help="The label or class index to explain; by default what the model says.")
+    ] = None,
+    method: Annotated[str, typer.Option(help="A method; see `hf-fourier methods`.")] = "ffc",
+    domain: Annotated[
+        str | None, typer.Option(help="A domain; see `hf-fourier domains`.", show_default="fourier")
+    ] = None,
+    task: Annotated[
+        str | None, typer.Option(help="The head, by its pipeline's name; by default the checkpoint's.")
+    ] = None,
+    subfolder: Annotated[str | None, typer.Option(help="Where in MODEL the checkpoint lies.")] = None,
+    revision: Annotated[str | None, typer.Option(help="A branch, a tag or a commit of MODEL.")] = None,
+    seed: Annotated[int, typer.Option(help="Of everything random.")] = 0,
+    keep: Annotated[
+        str, typer.Option(help="Shares of features to keep, and to delete, and ask the model again.")
+    ] = ".01,.02,.04,.1,.3",
+    output: Annotated[
+        Path | None, typer.Option(help="Folder for figures and results.", show_default="./hf-fourier-MODEL")
+    ] = None,
+    device: Annotated[str | None, typer.Option(help="Where the model runs, such as cuda:0.")] = None,
+    dtype: Annotated[str | None, typer.Option(help="The weights' type, such as bfloat16.")] = None,
+    batch_size: Annotated[str, typer.Option(help="Rows in a batch, at most, or auto.")] = "auto",
+    pair: Annotated[
+        bool, typer.Option("--pair", help="Take the texts two by two (on standard input: with a tab between).")
+    ] = False,
+    trust_remote_code: Annotated[
+        bool, typer.Option("--trust-remote-code", help="Run code from MODEL's repository.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, and nothing else, on standard output.")] = False,
+    debug: Debug = False,
+) -> None:
+    """Explain what MODEL says to each INPUT: a table, a figure and a folder with the result."""
+    with reported(debug):
+        from hf_fourier.cli.run import Wish, run
+
+        loading = {
+            "task": task,
+            "subfolder": subfolder,
+            "revision": revision,
+            "device": device,
+            "dtype": dtype,
+            "trust_remote_code": trust_remote_code,
+        }
+        run(Wish(model, inputs, pair, target, method, domain, seed, keep, batch_size, output, as_json, loading))
+
+
+@app.command()
+def methods(debug: Debug = False) -> None:
+    """List the methods: parameters with their defaults, model passes, source."""
+    with reported(debug):
+        from hf_fourier.cli.registries import show_methods
+
+        show_methods()
+
+
+@app.command()
+def domains(debug: Debug = False) -> None:
+    """List the domains: parameters with their defaults, source."""
+    with reported(debug):
+        from hf_fourier.cli.registries import show_domains
+
+        show_domains()
+
+
+@app.command()
+def demo(
+    picture: Annotated[
+        str | None, typer.Option(help="Which of the pictures that come with it; by default the first.")
+    ] = None,
+    output: Annotated[Path, typer.Option(help="Folder for the figure and the result.")] = Path("hf-fourier-demo"),
+    debug: Debug = False,
+) -> None:
+    """Explain a real classifier's view of a real picture, beside controls. Needs no model hub and no account."""
+    with reported(debug):
+        from hf_fourier.cli.demonstration import demonstrate
+
+        demonstrate(picture, output)
+
+
+@assets_app.command("list")
+def list_assets(debug: Debug = False) -> None:
+    """What there is, how large, under which licence, and whether it is here already."""
+    with reported(debug):
+        from hf_fourier.cli.registries import show_assets
+
+        show_assets()
+
+
+@assets_app.command("get")
+def get_assets(
+    names: Annotated[list[str] | None, typer.Argument(metavar="NAME...", show_default=False)] = None,
+    everything: Annotated[bool, typer.Option("--all", help="Everything that can be had on this machine.")] = False,
+    debug: Debug = False,
+) -> None:
+    """Fetch, check and convert; prints the folder of each on standard output."""
+    with reported(debug):
+        from hf_fourier.cli.registries import fetch
+
+        fetch(names or [], everything)

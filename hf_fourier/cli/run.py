@@ -1,0 +1,214 @@
+"""`hf-fourier explain`: from what was typed to results, figures and tables."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from hf_fourier.cli.show import err, line, out, progress, quiet_loading, shares, table, whole
+from hf_fourier.errors import InputError, MissingExtraError
+
+if TYPE_CHECKING:
+    from hf_fourier.attribution import Attribution
+
+PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm", ".pgm")
+TOP = 10
+ANSWERS = "What the model says when only the top features are kept, and when they are deleted:"
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What was typed.
+
+    Attributes:
+        model: A Hub id or a folder.
+        inputs: Paths of images or texts, or "-" alone.
+        pair: Whether texts belong together two by two.
+        target: A label or a class index as text; None for what the model says.
+        method: A spec.
+        domain: A spec, or None.
+        seed: Of everything random.
+        keep: Shares, separated by commas.
+        batch_size: A number as text, or "auto".
+        output: A folder; None for one that is named after the model.
+        as_json: Whether to print JSON instead of tables.
+        loading: Further arguments of `from_pretrained`.
+    """
+
+    model: str
+    inputs: Sequence[str]
+    pair: bool
+    target: str | None
+    method: str
+    domain: str | None
+    seed: int
+    keep: str
+    batch_size: str
+    output: Path | None
+    as_json: bool
+    loading: Mapping[str, Any]
+
+
+def run(wish: Wish) -> None:
+    """Explain, ask the model about kept and deleted shares, write, print.
+
+    Raises:
+        FourierError: If something that was typed cannot be explained.
+    """
+    kept = shares(wish.keep)
+    names, examples = read(wish.inputs, wish.pair)
+    with progress(f"loading {wish.model}"):
+        from hf_fourier.domains import DOMAINS
+        from hf_fourier.explainer import FourierExplainer
+        from hf_fourier.methods import METHODS
+
+        METHODS.parse(wish.method)
+        DOMAINS.parse(wish.domain or "fourier")  # a typing error is told before a model is loaded
+        with quiet_loading():
+            explainer = FourierExplainer.from_pretrained(
+                wish.model, method=wish.method, domain=wish.domain, **wish.loading
+            )
+    target = None if wish.target is None else whole(wish.target)
+    size: Any = whole(wish.batch_size)
+    with progress("explaining") as update:
+        results = explainer.explain(examples, target=target, seed=wish.seed, batch_size=size, progress=update)
+    with progress("asking the model about kept and deleted shares"):
+        explainer.play(results, kept=kept, batch_size=size)
+    folder = wish.output or Path(f"hf-fourier-{slug(Path(wish.model).name)}")
+    records = []
+    for number, (name, result) in enumerate(zip(names, results, strict=True), 1):
+        written = write(result, folder / (f"{number:03d}-{slug(name)}" if len(names) > 1 else slug(name)))
+        records.append({"input": name, **record(result), "files": written})
+        if not wish.as_json:
+            show(name, result, written)
+    if wish.as_json:
+        typer.echo(json.dumps({"model": explainer.name, "results": records}, indent=1))
+
+
+def read(inputs: Sequence[str], pair: bool) -> tuple[list[str], list[Any]]:
+    """The examples with a name for each: paths of images, texts, or pairs of texts.
+
+    Raises:
+        InputError: If standard input is empty, a text names a file that is no image, or pairs do not come out even.
+    """
+    texts = list(inputs)
+    if texts == ["-"]:
+        texts = [text for text in sys.stdin.read().splitlines() if text.strip()]
+        if not texts:
+            raise InputError("nothing on standard input", "one text per line", "pipe texts in")
+        if pair:
+            texts = [part for text in texts for part in _two(text)]
+    elif (file := next((t for t in texts if os.path.isfile(t) and not t.lower().endswith(PICTURES)), None)) is not None:
+        raise InputError(
+            f"the file {file!r}", "an image or a text", f"for its lines: hf-fourier explain MODEL - < {file}"
+        )
+    if not pair:
+        return texts, [Path(text) if os.path.isfile(text) else text for text in texts]
+    if len(texts) % 2:
+        raise InputError(f"{len(texts)} texts with --pair", "an even number", "give both texts of each pair, in quotes")
+    pairs = list(zip(texts[::2], texts[1::2], strict=True))
+    return [" | ".join(both) for both in pairs], pairs
+
+
+def slug(text: str, most: int = 40) -> str:
+    """A name for a file: letters, digits, dots and dashes."""
+    stem = Path(text).stem if text.lower().endswith(PICTURES) else text
+    return re.sub(r"[^\w.]+", "-", stem)[:most].strip("-.") or "example"
+
+
+def write(result: Attribution, folder: Path) -> dict[str, str]:
+    """Save the result and its figure; without matplotlib the result alone, which is said."""
+    written = {"folder": str(result.save(folder))}
+    try:
+        result.plot(folder / "figure.png")
+        written["figure"] = str(folder / "figure.png")
+    except MissingExtraError as error:
+        line(err(), f"no figure: {error}", style="yellow")
+    return written
+
+
+def record(result: Attribution) -> dict[str, Any]:
+    """What is printed as JSON."""
+    target = result.target if isinstance(result.target, (int, list, type(None))) else str(result.target)
+    return {
+        "label": result.label,
+        "target": target,
+        "confidence": result.confidence,
+        "value": result.value,
+        "alternatives": [[label, p] for label, p in result.alternatives],
+        "top": list(result.top(TOP).rows()),
+        "curve": None if result.curve is None else result.curve.to_dict(),
+        "provenance": result.provenance,
+    }
+
+
+def show(name: str, result: Attribution, written: Mapping[str, str]) -> None:
+    """Print one result: the answer, the top features, the answers to parts, the cost, notes, and where files lie."""
+    console = out()
+    said = f"{result.value:.4g}" if result.confidence is None else f"{result.confidence:.3f}"
+    line(console, f"\n{name if len(name) <= 100 else name[:99] + '…'}", style="bold")
+    line(console, f"explained: {result.label} ({said})")
+    others = ", ".join(f"{label} {p:.3f}" for label, p in result.alternatives[:5])
+    if others:
+        line(console, f"the model says: {others}")
+    top = result.top(TOP)
+    console.print(table(f"Top features of {len(result.scores)}", list(top.columns), top.formatted(), left=0))
+    if result.curve is not None:
+        line(console, ANSWERS)
+        console.print(answers({"": result}))
+    line(console, cost(result.provenance))
+    for note in result.provenance.get("notes", []):
+        line(console, f"note: {note}", style="yellow")
+    line(console, f"result: {written['folder']}")
+    if "figure" in written:
+        line(console, f"figure: {written['figure']}")
+
+
+def answers(results: Mapping[str, Attribution]) -> Any:
+    """A table of what the model says to kept and deleted shares, two columns per ranking."""
+    from hf_fourier.report.captions import share, stop_at
+
+    played = sorted({stop.asked for r in results.values() if r.curve for stop in r.curve.stops})
+    columns = ["top share"]
+    for name in results:
+        columns += [f"{name} kept alone".strip(), f"{name} deleted".strip()]
+    rows = []
+    for asked in played:
+        row = [share(asked)]
+        for result in results.values():
+            row += [_cell(stop_at(result, "keep", asked)), _cell(stop_at(result, "delete", asked))]
+        rows.append(row)
+    return table("Confidence (yes: the decision holds)", columns, rows)
+
+
+def cost(provenance: Mapping[str, Any]) -> str:
+    """Passes and seconds in words."""
+    passes = provenance.get("passes", {})
+    words = [f"{passes[name]:g} {word}" for name, word in _PASSES.items() if passes.get(name)]
+    return f"cost: {', '.join(words)}; {provenance.get('seconds', 0.0):.2f} s; method {provenance.get('method')}"
+
+
+_PASSES = {"forward": "forward", "backward": "backward", "played": "forward to play"}
+
+
+def _cell(stop: Any) -> str:
+    if stop is None:
+        return ""
+    said = f"{stop.value:.4g}" if stop.confidence is None else f"{stop.confidence:.3f}"
+    word = "yes" if stop.agrees >= 1 else "no" if stop.agrees <= 0 else f"{100 * stop.agrees:.0f} %"
+    return f"{said} {word:>3}"
+
+
+def _two(text: str) -> tuple[str, str]:
+    parts = text.split("\t")
+    if len(parts) != 2:
+        raise InputError(f"the line {text[:60]!r} with --pair", "two texts with one tab between", "correct the line")
+    return parts[0], parts[1]

@@ -1,0 +1,114 @@
+"""What commands print: tables on standard output, progress and errors on standard error; user text is never markup."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table as RichTable
+
+from hf_fourier.errors import FourierError, InputError
+
+
+def out() -> Console:
+    """Standard output, without markup; 120 columns where nobody says how wide it is."""
+    return Console(markup=False, emoji=False, highlight=False, width=None if sys.stdout.isatty() else 120)
+
+
+def err() -> Console:
+    """Standard error, likewise."""
+    return Console(stderr=True, markup=False, emoji=False, highlight=False, width=None if sys.stderr.isatty() else 120)
+
+
+def line(console: Console, text: str, style: str | None = None) -> None:
+    """One line that is broken by the terminal only, so that a path can be copied."""
+    console.print(text, style=style, soft_wrap=True)
+
+
+def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]], left: int = 1) -> RichTable:
+    """A table whose first `left` columns are aligned left, the others right."""
+    drawn = RichTable(title=title, title_justify="left", title_style="bold")
+    for i, column in enumerate(columns):
+        drawn.add_column(column, justify="left" if i < left else "right", overflow="fold")
+    for row in rows:
+        drawn.add_row(*row)
+    return drawn
+
+
+@contextmanager
+def reported(debug: bool) -> Iterator[None]:
+    """Turn an error that says what to do into a message on standard error and exit code 2; `debug` lets it through."""
+    try:
+        yield
+    except Exception as error:
+        if debug or not _expected(error):
+            raise
+        line(err(), f"error: {error}", style="bold red")
+        raise typer.Exit(2) from error
+
+
+@contextmanager
+def progress(text: str) -> Iterator[Callable[[int, int], None]]:
+    """A bar on standard error (one line where that is no terminal); yields what to call with (done, in all)."""
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+    )
+    console = err()
+    if not console.is_terminal:
+        line(console, f"{text} …")
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task(text, total=None)
+
+        def update(done: int, total: int) -> None:
+            bar.update(task, completed=done, total=total)
+
+        yield update
+
+
+@contextmanager
+def quiet_loading() -> Iterator[None]:
+    """Without the progress bars of `transformers`, which are set back afterwards."""
+    from transformers.utils import logging
+
+    shown = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if shown:
+            logging.enable_progress_bar()
+
+
+def shares(text: str) -> list[float]:
+    """The shares in ".01,.04".
+
+    Raises:
+        InputError: If one is no number from 0 to 1, or there are none.
+    """
+    try:
+        found = [float(part) for part in text.replace(" ", "").split(",") if part]
+    except ValueError:
+        found = []
+    if not found or not all(0 <= share <= 1 for share in found):
+        raise InputError(f"--keep {text!r}", "shares from 0 to 1", "separate them by commas, such as .01,.04")
+    return found
+
+
+def whole(text: str) -> Any:
+    """A whole number where `text` is one, else the text."""
+    return int(text) if text.removeprefix("-").isdecimal() else text
+
+
+def _expected(error: Exception) -> bool:
+    from hf_fourier import assets
+
+    return isinstance(error, (FourierError, assets.AssetUnavailable, assets.ChecksumMismatch, assets.UnknownAsset))
