@@ -9,6 +9,7 @@ confidences are positive. `drive` is what a gradient is taken of: for a softmax 
 from __future__ import annotations
 
 import difflib
+import operator
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -52,29 +53,32 @@ class Head(ABC):
     name: str = ""
     labels: Mapping[int, str] = {}
 
-    def check(self, target: Target) -> Target:
-        """A target as this head understands it: None, a class index or a callable.
+    def check(self, target: Any) -> Target:
+        """A user's target as this head understands it: None, a class index, several, or a callable.
 
         Raises:
             TargetError: If the head has no such class.
         """
         if target is None or callable(target):
             return target
-        if isinstance(target, (list, tuple)) and all(isinstance(i, int) for i in target):
-            return target
-        if isinstance(target, bool) or not isinstance(target, (int, str)):
-            raise TargetError(f"target {target!r}", "a class index, a label, a callable or None", "correct `target`")
-        return self._index(target) if isinstance(target, str) else target
+        if isinstance(target, str):
+            return self._index(target)
+        if isinstance(target, (list, tuple)):
+            return [_whole(one) for one in target]
+        return _whole(target)
 
     def _index(self, label: str) -> int:
-        folded = {name.casefold(): index for index, name in reversed(list(self.labels.items()))}
-        exact = {name: index for index, name in self.labels.items()}
-        if label in exact or label.casefold() in folded:
-            return exact.get(label, folded.get(label.casefold(), -1))
+        exact = [index for index, name in self.labels.items() if name == label]
+        found = exact or [index for index, name in self.labels.items() if name.casefold() == label.casefold()]
+        if len(found) > 1:
+            raise TargetError(f"label {label!r} of the classes {found}", "the label of one class", "pass a class index")
+        if found:
+            return found[0]
+        folded = {name.casefold(): name for name in self.labels.values()}
         near = difflib.get_close_matches(label.casefold(), folded, n=1, cutoff=0.5)
         some = ", ".join(repr(name) for name in list(self.labels.values())[:8]) or "no named classes"
         more = ", …" if len(self.labels) > 8 else ""
-        hint = f"did you mean {self.labels[folded[near[0]]]!r}?" if near else "choose one of them or a class index"
+        hint = f"did you mean {folded[near[0]]!r}?" if near else "choose one of them or a class index"
         raise TargetError(f"label {label!r}", f"one of {some}{more}", hint)
 
     def label(self, index: int) -> str:
@@ -100,6 +104,16 @@ class Head(ABC):
         return [(self.label(int(i)), float(v)) for v, i in zip(best.values, best.indices, strict=True)]
 
 
+def _whole(target: Any) -> int:
+    """A class index from any kind of whole number (numpy's, a tensor's)."""
+    try:
+        if not isinstance(target, bool):
+            return operator.index(target)
+    except TypeError:
+        pass
+    raise TargetError(f"target {target!r}", "a class index, a label, a callable or None", "correct `target`")
+
+
 def _in_range(target: int | Tensor, classes: int, labels: Mapping[int, str]) -> int:
     if isinstance(target, Tensor) and target.ndim:
         raise TargetError(f"{target.numel()} targets", "one", "correct `target`")
@@ -123,6 +137,8 @@ class Categorical(Head):
 
     def freeze(self, logits: Float[Tensor, "rows ..."], targets: Sequence[Settled]) -> Int[Tensor, "rows ..."]:
         """The class of each softmax: the target, or what the model says."""
+        if logits.shape[-1] < 2:
+            raise TargetError("a softmax over one class", "at least two", "explain the logit by a callable target")
         said = logits.argmax(-1)
         for row, target in enumerate(targets):
             if target is not None:
@@ -144,13 +160,14 @@ class Categorical(Head):
         """log p of the frozen classes, through their log-odds."""
         own = logits.gather(-1, frozen.unsqueeze(-1))
         others = logits.scatter(-1, frozen.unsqueeze(-1), -torch.inf)
-        odds = own.squeeze(-1) - others.logsumexp(-1)
-        agrees = (logits.argmax(-1) == frozen).float()
-        if odds.ndim == 1:
-            value = logsigmoid(odds)
-            return Reading(value, odds, torch.sigmoid(-odds), value.exp(), agrees)
-        value = logsigmoid(odds).flatten(1).mean(1)
-        return Reading(value, value, torch.ones_like(value), value.exp(), agrees.flatten(1).mean(1))
+        odds = (own.squeeze(-1) - others.logsumexp(-1)).reshape(len(logits), -1)
+        agrees = (logits.argmax(-1) == frozen).float().reshape(odds.shape).mean(1)
+        value = logsigmoid(odds).mean(1)
+        # d log p / d odds = σ(−odds), relative to the row's largest: of a sure model all of them underflow.
+        steepness = logsigmoid(-odds.detach())
+        steepest = steepness.amax(1)
+        drive = ((steepness - steepest.unsqueeze(1)).exp() * odds).mean(1)
+        return Reading(value, drive, steepest.exp(), value.exp(), agrees)
 
     def name_target(self, frozen: Num[Tensor, "..."]) -> tuple[Any, str]:
         """The class (or the classes) and its name."""
@@ -179,9 +196,10 @@ class Binary(Head):
     def read(self, logits: Float[Tensor, "rows ..."], frozen: Num[Tensor, "rows ..."]) -> Reading:
         """log σ(±z) of the frozen label and side."""
         index, side = frozen[:, :1].long(), frozen[:, 1]
-        drive = side * logits.gather(-1, index).squeeze(-1)
+        z = logits.gather(-1, index).squeeze(-1)
+        drive = side * z
         value = logsigmoid(drive)
-        return Reading(value, drive, torch.sigmoid(-drive), value.exp(), (drive > 0).float())
+        return Reading(value, drive, torch.sigmoid(-drive), value.exp(), ((z > 0) == (side > 0)).float())
 
     def name_target(self, frozen: Num[Tensor, "..."]) -> tuple[Any, str]:
         """The label, with "not" before it where the model says no."""
