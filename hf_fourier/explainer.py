@@ -9,11 +9,11 @@ from typing import Any
 import torch
 
 from hf_fourier.adapters import Adapter, Encoded, adapt
-from hf_fourier.adapters.base import held
+from hf_fourier.adapters.base import held, unwrapped
 from hf_fourier.attribution import Attribution
 from hf_fourier.domains import DOMAINS, Domain, Fourier
 from hf_fourier.engine import BatchSize, Job, Request, explain_all
-from hf_fourier.errors import FourierError, InputError
+from hf_fourier.errors import FourierError, InputError, ModelError
 from hf_fourier.methods import METHODS, Method
 from hf_fourier.playing import play_all
 from hf_fourier.seeding import Draw
@@ -64,6 +64,12 @@ class FourierExplainer:
     ) -> None:
         from hf_fourier.adapters.loading import shown, task_of
 
+        if not isinstance(model, torch.nn.Module):
+            got = f"a model of type {type(model).__name__}"
+            raise ModelError(
+                got, "a torch module", "call FourierExplainer.from_pretrained(name) for a Hub id or a folder"
+            )
+        model = unwrapped(model)
         self.method, self.domain = METHODS.parse(method), DOMAINS.parse(domain or Fourier())
         self.adapter: Adapter = adapt(model, processor, task or task_of(model))
         loaded_by = getattr(getattr(model, "config", None), "_name_or_path", "") or type(model).__name__
@@ -136,7 +142,7 @@ class FourierExplainer:
 
     @property
     def model(self) -> torch.nn.Module:
-        """The model."""
+        """The model (below `torch.compile` or data parallelism, where it came in one of them)."""
         return self.adapter.model
 
     @property
@@ -204,18 +210,24 @@ class FourierExplainer:
         Raises:
             InputError: If the example or the leaf does not fit.
         """
-        encoded = self._restored(example) if isinstance(example, Attribution) else self._single(example)
+        known = isinstance(example, Attribution)
+        encoded = self._restored(example) if known else self._single(example)
+        seed, key = (int(example.provenance.get("seed", 0)), example.key) if known else (0, encoded.key)
         with held(self.model):
-            block = self.adapter.block([encoded], Draw(0, [encoded.key]))
+            block = self.adapter.block([encoded], Draw(seed, [key]))
             x = block.x
             if leaf is not None:
-                if tuple(leaf.shape) != tuple(x.shape[1:]):
-                    raise InputError(f"a leaf of shape {tuple(leaf.shape)}", f"{tuple(x.shape[1:])}", "pass a.keep(…)")
+                if not isinstance(leaf, Tensor) or tuple(leaf.shape) != tuple(x.shape[1:]):
+                    got = (
+                        f"of shape {tuple(leaf.shape)}"
+                        if isinstance(leaf, Tensor)
+                        else f"of type {type(leaf).__name__}"
+                    )
+                    raise InputError(f"a leaf {got}", f"a tensor of shape {tuple(x.shape[1:])}", "pass a.keep(…)")
                 x = leaf.unsqueeze(0).to(x)
             rows = torch.zeros(1, dtype=torch.long, device=x.device)
-            with torch.inference_mode():
+            with torch.no_grad():
                 logits = block.select(block.forward(x, rows), rows).float().cpu()[0]
-        logits = logits.clone()
         ranked = block.head.ranked(logits)
         return Prediction(ranked[0][0], ranked[0][1], ranked, logits)
 
@@ -274,14 +286,23 @@ class FourierExplainer:
     def _restored(self, result: Attribution) -> Encoded:
         if result.leaf is None:
             raise InputError("a compact result", "one with its example", "save it without compact=True")
+        task, kind = result.provenance.get("task"), result.layout.leaf.kind
+        if task != self.adapter.task or kind != self.adapter.leaf_kind:
+            got = f"a result of {kind} for {task}"
+            raise InputError(
+                got, f"one of {self.adapter.leaf_kind} for {self.adapter.task}", "pass it to its own model"
+            )
         inputs = {name: tensor for name, tensor in result.inputs.items() if name != "content"}
         content = result.inputs.get("content")
-        values = None if content is not None else result.leaf
-        return Encoded(result.layout.leaf, inputs, values, content, tuple(result.names), result.view)
+        values, group = None if content is not None else result.leaf, self.adapter.group(inputs)
+        names, view = tuple(result.names), result.view
+        return Encoded(result.layout.leaf, inputs, values, content, names, view, group=group)
 
     def _targets(self, target: Target, targets: Sequence[Target] | None, examples: int) -> list[Target]:
         if targets is not None and target is not None:
             raise InputError("target and targets", "one of the two", "leave one out")
+        if targets is not None and (isinstance(targets, (str, Mapping)) or not hasattr(targets, "__iter__")):
+            raise InputError(f"targets {targets!r}", "a sequence with one target per example", "for one use `target`")
         wanted = [target] * examples if targets is None else list(targets)
         if len(wanted) != examples:
             raise InputError(f"{len(wanted)} targets for {examples} examples", "one per example", "correct `targets`")

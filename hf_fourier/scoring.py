@@ -134,7 +134,7 @@ class Score:
         rows = self._rows(x, rows)
 
         def work(chunk: slice) -> Reading:
-            with torch.inference_mode():
+            with torch.no_grad():  # in inference mode, what a model caches could not be differentiated later
                 return _detached(self._read(x[chunk], rows[chunk]))
 
         return _joined(self.packer.run(work, len(x)))
@@ -171,8 +171,7 @@ class Score:
             self.clean_logits.extend(detached.to("cpu"))
         targets = [self._targets[i] for i in rows.tolist()]
         for i, row in zip(rows.tolist(), self.head.freeze(detached, targets), strict=True):
-            with torch.inference_mode(False):  # a copy that a later gradient may save
-                self._frozen[i] = row.clone()
+            self._frozen[i] = row.clone()
 
 
 def _detached(reading: Reading) -> Reading:

@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 import torch
 
 from hf_fourier.errors import InputError, MissingExtraError
+from hf_fourier.sounds import Sound
 from hf_fourier.typing import Float, Tensor
 
 VIEWS: dict[str, type[View]] = {}
@@ -47,10 +48,12 @@ class ImageView(View):
     Attributes:
         mean: Per channel, in units of a picture from 0 to 1.
         std: Per channel, likewise.
+        order: Which channel of the leaf is red, green and blue, where they come in another order.
     """
 
     mean: tuple[float, ...] = (0.0, 0.0, 0.0)
     std: tuple[float, ...] = (1.0, 1.0, 1.0)
+    order: tuple[int, ...] = ()
     kind: ClassVar[str] = "image"
 
     def show(self, leaf: Float[Tensor, "*leaf"]) -> Any:
@@ -61,9 +64,71 @@ class ImageView(View):
             raise MissingExtraError("PIL", "vision", "pictures") from error
         mean, std = (torch.tensor(v, dtype=torch.float32).view(-1, 1, 1) for v in (self.mean, self.std))
         picture = (leaf.detach().cpu().float() * std + mean).clamp(0, 1).mul(255).round().to(torch.uint8)
+        picture = picture[list(self.order)] if self.order else picture
         if len(picture) == 1:
             return Image.fromarray(picture[0].numpy())
         return Image.fromarray(picture.permute(1, 2, 0).contiguous().numpy())
+
+
+@dataclass(frozen=True)
+class VolumeView(View):
+    """Voxels as an array: the model's own units, channels in front only where there are several."""
+
+    kind: ClassVar[str] = "volume"
+
+    def show(self, leaf: Float[Tensor, "*leaf"]) -> Any:
+        """A `numpy.ndarray`, `(depth, height, width)`."""
+        array = leaf.detach().cpu().float().numpy()
+        return array[0] if len(array) == 1 else array
+
+
+@dataclass(frozen=True)
+class SoundView(View):
+    """A waveform as a sound: the processor's normalisation undone.
+
+    Attributes:
+        rate: Samples per second.
+        mean: What the processor subtracted.
+        std: What it divided by.
+    """
+
+    rate: int
+    mean: float = 0.0
+    std: float = 1.0
+    kind: ClassVar[str] = "sound"
+
+    def show(self, leaf: Float[Tensor, "*leaf"]) -> Any:
+        """A `hf_fourier.sounds.Sound`."""
+        return Sound((leaf.detach().cpu().float() * self.std + self.mean).numpy(), self.rate)
+
+
+@dataclass(frozen=True)
+class SpectrogramView(View):
+    """A log-mel spectrogram, mel bands by frames, in decibels.
+
+    Attributes:
+        scale: Decibels per unit of the leaf.
+        offset: Decibels where the leaf is 0.
+        hop: Seconds between frames.
+        rate: Samples per second of the sound it was made from.
+        low: Hz of the lowest edge of the mel bands.
+        high: Hz of the highest edge.
+        mel_first: Whether the leaf's first axis holds the mel bands (otherwise the frames).
+    """
+
+    scale: float
+    offset: float
+    hop: float
+    rate: int
+    low: float
+    high: float
+    mel_first: bool
+    kind: ClassVar[str] = "spectrogram"
+
+    def show(self, leaf: Float[Tensor, "*leaf"]) -> Any:
+        """A `numpy.ndarray`, `(mel bands, frames)`, in dB."""
+        decibels = (leaf.detach().cpu().float() * self.scale + self.offset).numpy()
+        return decibels if self.mel_first else decibels.T
 
 
 @dataclass(frozen=True)

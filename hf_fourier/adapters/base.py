@@ -11,14 +11,26 @@ from typing import Any, ClassVar
 
 import torch
 
+from hf_fourier.batching import is_out_of_memory
 from hf_fourier.domains import LeafShape
-from hf_fourier.errors import InputError, ModelError
+from hf_fourier.errors import FourierError, InputError, ModelError
 from hf_fourier.seeding import Draw, fingerprint
 from hf_fourier.targets import Binary, Categorical, Head, Regression
 from hf_fourier.typing import Tensor
 from hf_fourier.views import NoView, View
 
 ADAPTERS: list[type[Adapter]] = []
+
+#: What a batch may hold that is none of the model's business (labels would even make it settle its `problem_type`).
+_NO_INPUTS = {
+    "labels",
+    "label",
+    "length",
+    "offset_mapping",
+    "overflow_to_sample_mapping",
+    "overflowing_tokens",
+    "num_truncated_tokens",
+}
 
 
 @dataclass(frozen=True)
@@ -50,6 +62,7 @@ class Encoded:
         names: A name for each entry along the leaf's first ordered axis, or empty.
         view: How the leaf looks in human units.
         notes: What has to be said about this example.
+        group: Examples of different groups never share a block, even where all shapes agree.
     """
 
     leaf: LeafShape
@@ -59,6 +72,7 @@ class Encoded:
     names: tuple[str, ...] = ()
     view: View = field(default_factory=NoView)
     notes: tuple[str, ...] = ()
+    group: int = 0
 
     @property
     def key(self) -> int:
@@ -70,7 +84,7 @@ class Encoded:
     def signature(self) -> tuple[Any, ...]:
         """Examples of one signature can share a batch."""
         shapes = tuple((name, tuple(tensor.shape)) for name, tensor in sorted(self.inputs.items()))
-        return self.leaf, shapes
+        return self.leaf, self.group, shapes
 
 
 class Block(ABC):
@@ -159,6 +173,31 @@ class Adapter(ABC):
         """The most rows the model can take at once, if it says so."""
         return None
 
+    def group(self, inputs: Mapping[str, Tensor]) -> int:
+        """What else examples of one block must have in common, as a number."""
+        return 0
+
+    def run(self, **inputs: Any) -> Any:
+        """The model's outputs.
+
+        Raises:
+            ModelError: If it refuses these inputs. Running out of memory is passed on as it is.
+        """
+        try:
+            return self.model(**inputs)
+        except FourierError:
+            raise
+        except (RuntimeError, ValueError, TypeError, LookupError, AttributeError) as error:
+            if is_out_of_memory(error):
+                raise
+            shapes = ", ".join(f"{n} {tuple(v.shape)}" for n, v in inputs.items() if isinstance(v, Tensor))
+            said = f"{type(error).__name__}: {error}".strip().splitlines()[0]
+            raise ModelError(
+                f"inputs {shapes}, which {type(self.model).__name__} refuses ({said})",
+                "what the model's own processor makes",
+                "check shapes and lengths, and that model and processor belong together",
+            ) from error
+
     def accepts(self, argument: str) -> bool:
         """Whether the model's `forward` takes an argument of this name."""
         return argument in self._accepted
@@ -175,6 +214,8 @@ class Adapter(ABC):
         """Check a dict of tensors: the main input is there, has a batch axis, and all agree on its length."""
         tensors = {}
         for name, value in batch.items():
+            if name in _NO_INPUTS:
+                continue
             try:
                 tensors[name] = value if isinstance(value, Tensor) else torch.as_tensor(value)
             except (TypeError, ValueError, RuntimeError) as error:
@@ -182,7 +223,9 @@ class Adapter(ABC):
                     f"{name!r} of type {type(value).__name__}", "a tensor with a batch axis", "pass return_tensors='pt'"
                 ) from error
         if self.main_input not in tensors:
-            raise InputError(f"a dict with {sorted(tensors)}", f"the key {self.main_input!r}", "pass the processor's output")
+            raise InputError(
+                f"a dict with {sorted(tensors)}", f"the key {self.main_input!r}", "pass the processor's output"
+            )
         main = tensors[self.main_input]
         if main.ndim != dimensions or main.numel() == 0:
             raise InputError(
@@ -193,27 +236,54 @@ class Adapter(ABC):
         for name, tensor in tensors.items():
             if tensor.ndim == 0 or len(tensor) != len(main):
                 raise InputError(
-                    f"{name!r} of shape {tuple(tensor.shape)}", f"{len(main)} rows, as {self.main_input!r}", "correct it"
+                    f"{name!r} of shape {tuple(tensor.shape)}",
+                    f"{len(main)} rows, as {self.main_input!r}",
+                    "correct it",
                 )
         return tensors
 
 
 @contextmanager
 def held(model: torch.nn.Module) -> Iterator[None]:
-    """In evaluation mode and without parameter gradients inside; exactly as it was afterwards."""
-    modes = [(module, module.training) for module in model.modules() if module.training]
+    """In evaluation mode, uncompiled and without parameter gradients inside; exactly as it was afterwards.
+
+    What is computed inside may be differentiated, even where the caller is in `torch.inference_mode()`.
+    """
+    training = [module for module in model.modules() if module.training]
     needing = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    compiled = [(module, call) for module in model.modules() if (call := getattr(module, _COMPILED, None)) is not None]
     try:
-        for module, _ in modes:
+        for module in training:
             module.training = False
         for parameter in needing:
             parameter.requires_grad_(False)
-        yield
+        for module, _ in compiled:
+            setattr(module, _COMPILED, None)
+        with torch.inference_mode(False):
+            yield
     finally:
-        for module, mode in modes:
-            module.training = mode
+        for module in training:
+            module.training = True
         for parameter in needing:
             parameter.requires_grad_(True)
+        for module, call in compiled:
+            setattr(module, _COMPILED, call)
+
+
+#: Where `module.compile()` puts the compiled call, which would not see our hooks.
+_COMPILED = "_compiled_call_impl"
+
+
+def unwrapped(model: torch.nn.Module) -> torch.nn.Module:
+    """The module below `torch.compile` and data parallelism, which hide hooks and split batches."""
+    while True:
+        if isinstance(model, (torch.nn.DataParallel, torch.nn.parallel.DistributedDataParallel)):
+            inner = model.module
+        else:
+            inner = getattr(model, "_orig_mod", None)
+        if not isinstance(inner, torch.nn.Module):
+            return model
+        model = inner
 
 
 def device_of(model: torch.nn.Module) -> torch.device:

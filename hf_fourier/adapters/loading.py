@@ -1,7 +1,8 @@
-"""From a Hub id or a folder to a model with a head and its processor. Nothing is loaded that the user did not agree to."""
+"""From a Hub id or a folder to a model with a head and its processor, loading nothing that was not agreed to."""
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from hf_fourier.adapters.base import ADAPTERS, Task
 from hf_fourier.errors import ModelError
 
 _HUB = ("cache_dir", "force_download", "local_files_only", "token", "proxies")
+_HUB_ID = re.compile(r"[\w-][\w.-]*(/[\w-][\w.-]*)?")
 _PICKLES = ("pytorch_model.bin", "pytorch_model.bin.index.json")
 _WEIGHTS = ("model.safetensors", "model.safetensors.index.json")
 
@@ -60,9 +62,11 @@ def load(
     """
     import transformers
 
+    dtype = model_kwargs.pop("torch_dtype", None) if dtype is None else dtype  # its former name
     where = {"subfolder": subfolder or "", "revision": revision or "main", "trust_remote_code": trust_remote_code}
     where.update({key: model_kwargs[key] for key in _HUB if key in model_kwargs})
-    config = _config(source, where)
+    given = model_kwargs.pop("config", None)
+    config = _config(source, where) if given is None else given
     task = _task(config, task, source)
     _check_weights(source, subfolder, model_kwargs)
     auto = getattr(transformers, heads()[task].auto)
@@ -75,6 +79,8 @@ def load(
         raise _explained(error, source) from error
     _check_head(info, model, source, task)
     notes: list[str] = []
+    if getattr(model, "is_quantized", False):
+        on = None  # where a quantised model lies, and as what, is its quantiser's business
     if dtype is None and on is not None and on.type == "cpu" and model.dtype in (torch.float16, torch.bfloat16):
         notes.append(f"the checkpoint's {model.dtype} was widened to float32 on the CPU; pass dtype= to keep it")
         model = model.float()
@@ -110,8 +116,13 @@ def _config(source: str, where: dict[str, Any]) -> Any:
     folder = Path(source)
     if folder.is_dir() and not (folder / where["subfolder"] / "config.json").is_file():
         inside = "/".join(filter(None, (folder.name, where["subfolder"])))
-        raise ModelError(f"folder {inside!r} without config.json", "a checkpoint folder", "correct the path or subfolder")
-    if folder.is_absolute() and not folder.is_dir():
+        raise ModelError(
+            f"folder {inside!r} without config.json", "a checkpoint folder", "correct the path or subfolder"
+        )
+    if folder.is_file():
+        got = f"the file {folder.name!r}"
+        raise ModelError(got, "a Hub id or a checkpoint folder", "pass the folder (with gguf_file= for a GGUF file)")
+    if not folder.is_dir() and not _HUB_ID.fullmatch(source):
         raise ModelError(f"{source!r}, which does not exist", "a Hub id or a checkpoint folder", "correct the path")
     try:
         return transformers.AutoConfig.from_pretrained(source, **where)
@@ -159,7 +170,9 @@ def _check_weights(source: str, subfolder: str | None, model_kwargs: dict[str, A
         return
     if names & set(_PICKLES):
         raise _pickled(shown(source))
-    raise ModelError(f"folder {folder.name!r} without weights", "model.safetensors beside config.json", "save the model")
+    raise ModelError(
+        f"folder {folder.name!r} without weights", "model.safetensors beside config.json", "save the model"
+    )
 
 
 def _pickled(name: str) -> ModelError:
@@ -195,7 +208,10 @@ def _processor(source: str, task: str, where: dict[str, Any]) -> tuple[Any, list
 
     auto = getattr(transformers, heads()[task].processor)
     try:
-        return auto.from_pretrained(source, **where), []
+        processor = auto.from_pretrained(source, **where)
+        if hasattr(processor, "all_special_ids") and len(processor) <= len(set(processor.all_special_ids)):
+            raise ValueError("there are no tokenizer files")  # transformers makes one up that knows no words
+        return processor, []
     except (OSError, ValueError, KeyError, ImportError) as error:
         first = str(error).strip().splitlines()[0]
         return None, [f"no processor could be loaded ({first}): pass its output as a dict"]

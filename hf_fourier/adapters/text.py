@@ -6,17 +6,18 @@ the content tokens of each segment are taken out in order, transformed, and put 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, ClassVar
 
 import torch
 
-from hf_fourier.adapters.base import Adapter, Block, Encoded, Task, classification_head
+from hf_fourier.adapters.base import Adapter, Block, Encoded, Task, classification_head, held
 from hf_fourier.adapters.embedding import EmbeddingSwap
 from hf_fourier.domains import Axis, LeafShape
 from hf_fourier.errors import InputError, ModelError, TargetError
 from hf_fourier.seeding import Draw
-from hf_fourier.targets import Categorical, Head, Target, logits_of
+from hf_fourier.targets import Categorical, Head, logits_of
 from hf_fourier.typing import Int, Tensor
 from hf_fourier.views import NoView
 
@@ -25,8 +26,8 @@ MASKED_IN_TURN = 8
 #: A tokenizer without a limit of its own says so with a number above this.
 NO_LIMIT = 10**6
 
-#: Models whose first position is the padding token's index plus one.
-_COUNTS_FROM_PADDING = {"roberta", "xlm-roberta", "xlm-roberta-xl", "camembert", "longformer", "data2vec-text", "xmod"}
+#: What a tokenizer says of each token, beside the ids.
+_PER_TOKEN = ("attention_mask", "token_type_ids", "special_tokens_mask", "position_ids")
 
 TEXT_VIEW = NoView("embedded tokens are not text any more", "call input_relevance() for one number per token")
 
@@ -41,7 +42,8 @@ class TokenHead(Categorical):
     def _index(self, label: str) -> int:
         if self.tokenizer is None:
             raise TargetError(f"token {label!r} without a tokenizer", "a token's index", "pass the tokenizer")
-        ids = self.tokenizer(label, add_special_tokens=False)["input_ids"]
+        with unchanged(self.tokenizer):
+            ids = self.tokenizer(label, add_special_tokens=False, verbose=False)["input_ids"]
         if len(ids) != 1:
             known = self.tokenizer.get_vocab().get(label)
             if known is not None:
@@ -81,6 +83,9 @@ class TextAdapter(Adapter):
     def __init__(self, model: torch.nn.Module, processor: Any, task: str) -> None:
         super().__init__(model, processor, task)
         self.swap = EmbeddingSwap(model)
+        self._width: int | None = None
+        tables = [m for name, m in model.named_modules() if name.rpartition(".")[2] == "position_embeddings"]
+        self._positions = next((n for n in map(_positions, tables) if n is not None), None)
 
     def head(self) -> Head:
         """Classes for classifiers, tokens for language models."""
@@ -101,38 +106,48 @@ class TextAdapter(Adapter):
             raise InputError(got, "a str, or a tuple of two (a pair of texts)", "several examples go in a list")
         if self.processor is None:
             raise self.no_processor(example)
-        limit, notes = self.limit, ()
-        encoding = self.processor(*texts, return_special_tokens_mask=True, verbose=False)
-        length = len(encoding["input_ids"])
-        if limit is not None and length > limit:
-            encoding = self.processor(*texts, return_special_tokens_mask=True, truncation=True, max_length=limit)
-            notes = (f"a text of {length} tokens was cut to the model's {limit}",)
+        limit = self.limit
+        notes: tuple[str, ...] = ()
+        options = {"return_special_tokens_mask": True, "verbose": False}
+        with unchanged(self.processor):
+            encoding = self.processor(*texts, **options)
+            length = len(encoding["input_ids"])
+            if limit is not None and length > limit:
+                encoding = self.processor(*texts, truncation=True, max_length=limit, **options)
+                notes = (f"a text of {length} tokens was cut to the model's {limit}",)
         added = torch.tensor(encoding["special_tokens_mask"], dtype=torch.bool)
-        row = {n: torch.tensor(v) for n, v in encoding.items() if n in self.processor.model_input_names}
+        names = self.processor.model_input_names
+        row = {n: torch.tensor(v, dtype=torch.long) for n, v in encoding.items() if n in names}
         if self._accepted and "kwargs" not in self._accepted and not self.accepts("token_type_ids"):
             row.pop("token_type_ids", None)
-        segments = _sequences(encoding, len(texts))
+        segments = _sequences(encoding, 0) if len(texts) == 2 else None
         return self._encoded(row, added, segments if segments is not None else row.get("token_type_ids"), notes)
 
     def encode_batch(self, batch: Mapping[str, Any]) -> list[Encoded]:
         """Rows of `input_ids` (with `attention_mask`, `special_tokens_mask`, …), padded or not."""
         tensors = self.rows_of(batch, dimensions=2)
         if tensors["input_ids"].is_floating_point() or tensors["input_ids"].dtype == torch.bool:
-            raise InputError(f"input_ids of {tensors['input_ids'].dtype}", "whole numbers", "pass the tokenizer's output")
+            raise InputError(
+                f"input_ids of {tensors['input_ids'].dtype}", "whole numbers", "pass the tokenizer's output"
+            )
         tensors["input_ids"] = tensors["input_ids"].long()
-        size = getattr(self.config, "vocab_size", None)
-        low, high = int(tensors["input_ids"].min()), int(tensors["input_ids"].max())
-        if low < 0 or (size is not None and high >= size):
-            raise InputError(f"token ids from {low} to {high}", f"0 to {(size or 0) - 1}", "use the model's own tokenizer")
+        length = tensors["input_ids"].shape[1]
+        for name in _PER_TOKEN:
+            if name in tensors and tensors[name].ndim == 2 and tensors[name].shape[1] != length:
+                got = f"{name!r} of {tensors[name].shape[1]} tokens"
+                raise InputError(got, f"{length}, as 'input_ids'", "pass the tokenizer's own output")
         added = tensors.pop("special_tokens_mask", None)
         notes: tuple[str, ...] = ()
         if added is None and self.processor is None:
-            notes = ("no special_tokens_mask and no tokenizer: special tokens were transformed like content",)
+            padding = "" if "attention_mask" in tensors else ", and padding too (no attention_mask)"
+            notes = (f"no special_tokens_mask and no tokenizer: special tokens were transformed like content{padding}",)
         examples = []
         for i in range(len(tensors["input_ids"])):
-            row = {name: tensor[i] for name, tensor in tensors.items()}
-            held = torch.zeros_like(row["input_ids"], dtype=torch.bool) if added is None else added[i].bool()
-            examples.append(self._encoded(row, held, row.get("token_type_ids"), notes))
+            row = {name: tensor[i].cpu() for name, tensor in tensors.items()}
+            fixed = torch.zeros_like(row["input_ids"], dtype=torch.bool) if added is None else added[i].bool().cpu()
+            segments = _sequences(batch, i)
+            fits = segments is not None and len(segments) == length
+            examples.append(self._encoded(row, fixed, segments if fits else row.get("token_type_ids"), notes))
         return examples
 
     @property
@@ -140,47 +155,75 @@ class TextAdapter(Adapter):
         """The longest input that model and tokenizer take, in tokens; None if neither says."""
         text = self.config.get_text_config() if hasattr(self.config, "get_text_config") else self.config
         limits = [getattr(self.processor, "model_max_length", None), getattr(text, "max_position_embeddings", None)]
-        if limits[1] and getattr(text, "model_type", "") in _COUNTS_FROM_PADDING:
-            limits[1] -= getattr(text, "pad_token_id", 0) + 1
+        limits.append(self._positions)
         stated = [limit for limit in limits if limit is not None and 0 < limit < NO_LIMIT]
         return min(stated) if stated else None
 
     @property
     def special_ids(self) -> set[int]:
-        """The tokenizer's special tokens, but for an unknown token that is nothing else."""
+        """The tokenizer's special tokens, but for an unknown token that is nothing else; at least the mask."""
         if self.processor is None:
-            return set()
+            return set() if self.mask_id is None else {self.mask_id}
         t = self.processor
         named = {t.pad_token_id, t.mask_token_id, t.bos_token_id, t.eos_token_id, t.cls_token_id, t.sep_token_id}
         unknown = {t.unk_token_id} - named
         return set(t.all_special_ids) - unknown
 
+    @property
+    def mask_id(self) -> int | None:
+        """The mask token, by the tokenizer or else by the config."""
+        own = getattr(self.processor, "mask_token_id", None)
+        return getattr(self.config, "mask_token_id", None) if own is None else own
+
+    def group(self, inputs: Mapping[str, Tensor]) -> int:
+        """How many masks a text for a masked language model has: they are read together."""
+        if self.task != "fill-mask" or self.mask_id is None:
+            return 0
+        return int((inputs["input_ids"] == self.mask_id).sum())
+
     def _encoded(
         self, row: dict[str, Tensor], added: Tensor, segments: Tensor | None, notes: tuple[str, ...]
     ) -> Encoded:
         ids = row["input_ids"]
+        hidden = self._hidden(row) if ids.numel() else 0
+        self._check_ids(ids)
         special = torch.tensor(sorted(self.special_ids), dtype=torch.long)
-        held = added | torch.isin(ids, special)
+        fixed = added | torch.isin(ids, special)
         if "attention_mask" in row and row["attention_mask"].ndim == 1:
-            held = held | (row["attention_mask"] == 0)
-        content = (~held).nonzero().flatten()
+            fixed = fixed | (row["attention_mask"] == 0)
+        content = (~fixed).nonzero().flatten()
         if content.numel() == 0:
-            raise InputError("a text without content tokens", "at least one token that is not special", "pass a longer text")
+            raise InputError(
+                "a text without content tokens", "at least one token that is not special", "pass a longer text"
+            )
         lengths: tuple[int, ...] = ()
         if segments is not None:
             _, counts = torch.unique_consecutive(segments[content], return_counts=True)
             lengths = tuple(counts.tolist()) if len(counts) > 1 else ()
-        hidden = self._hidden()
         axes = (Axis("token", content.numel(), "cycles/token"), Axis("hidden", hidden, channel=True))
         names = tuple(readable(self.processor, ids[content].tolist())) if self.processor is not None else ()
         shape = LeafShape("tokens", axes, lengths)
-        return Encoded(shape, row, content=content, names=names, view=TEXT_VIEW, notes=notes)
+        view, group = TEXT_VIEW, self.group(row)
+        return Encoded(shape, row, content=content, names=names, view=view, notes=notes, group=group)
 
-    def _hidden(self) -> int:
-        """The embedding's width, asked of the module once."""
-        if not hasattr(self, "_width"):
-            ids = torch.zeros(1, 1, dtype=torch.long, device=self.device)
-            self._width = self.swap.embed(ids).shape[-1]
+    def _check_ids(self, ids: Tensor) -> None:
+        size = self.swap.entries or getattr(self.config, "vocab_size", None)
+        if ids.numel() and (int(ids.min()) < 0 or (size is not None and int(ids.max()) >= size)):
+            got = f"token ids from {int(ids.min())} to {int(ids.max())}"
+            raise InputError(
+                got, f"0 to {(size or 0) - 1}" if size else "none below 0", "use the model's own tokenizer"
+            )
+
+    def _hidden(self, row: Mapping[str, Tensor]) -> int:
+        """The embedding's width, asked of the module once; a model that declares none runs once to show it."""
+        if self._width is None:
+            with held(self.model):
+                if not self.swap.known:
+                    self._check_ids(row["input_ids"])
+                    inputs = {name: tensor.unsqueeze(0).to(self.device) for name, tensor in row.items()}
+                    self.swap.locate(lambda: self.run(**inputs), inputs["input_ids"])
+                ids = torch.zeros(1, 1, dtype=torch.long, device=self.device)
+                self._width = self.swap.embed(ids).shape[-1]
         return self._width
 
     def block(self, examples: Sequence[Encoded], draw: Draw) -> Block:
@@ -225,22 +268,25 @@ class TextBlock(Block):
         inputs = {name: tensor[rows] for name, tensor in self.inputs.items()}
         return self._run(inputs, x, self.content[rows])
 
-    def _run(self, inputs: dict[str, Tensor], x: Tensor, content: Tensor, held: Tensor | None = None) -> Any:
-        """One forward pass on `inputs`; positions in `held` keep the model's own embedding."""
+    def _run(self, inputs: dict[str, Tensor], x: Tensor, content: Tensor, fixed: Tensor | None = None) -> Any:
+        """One forward pass on `inputs`; positions in `fixed` keep the model's own embedding."""
         ids = inputs["input_ids"]
 
         def replace(output: Tensor) -> Tensor:
             index = content.to(output.device).unsqueeze(-1).expand(-1, -1, output.shape[-1])
             swapped = output.detach().scatter(1, index, x.to(output))
-            return swapped if held is None else torch.where(held.to(output.device).unsqueeze(-1), output, swapped)
+            if fixed is None:
+                return swapped
+            own = torch.nn.functional.pad(fixed, (0, output.shape[1] - fixed.shape[1])).to(output.device)
+            return torch.where(own.unsqueeze(-1), output, swapped)
 
         options = self._options()
         with self.adapter.swap.replaced(ids, replace) as calls:
-            outputs = self.adapter.model(**inputs, **options)
+            outputs = self.adapter.run(**inputs, **options)
         if len(calls) != 1:
-            self.adapter.swap.locate(lambda: self.adapter.model(**inputs, **options), ids)
+            self.adapter.swap.locate(lambda: self.adapter.run(**inputs, **options), ids)
             with self.adapter.swap.replaced(ids, replace) as calls:
-                outputs = self.adapter.model(**inputs, **options)
+                outputs = self.adapter.run(**inputs, **options)
             if len(calls) != 1:
                 name = type(self.adapter.model).__name__
                 raise ModelError(
@@ -282,7 +328,7 @@ class MaskedBlock(TextBlock):
     def __init__(self, adapter: TextAdapter, examples: Sequence[Encoded], draw: Draw) -> None:
         super().__init__(adapter, examples)
         ids = self.inputs["input_ids"]
-        self.mask_id = getattr(adapter.processor, "mask_token_id", None)
+        self.mask_id: Any = adapter.mask_id
         masked = ids == self.mask_id if self.mask_id is not None else torch.zeros_like(ids, dtype=torch.bool)
         counts = set(masked.sum(1).tolist())
         if len(counts) > 1:
@@ -322,9 +368,9 @@ class MaskedBlock(TextBlock):
         inputs = {n: tensor[rows].repeat_interleave(self.cost, dim=0) for n, tensor in self.inputs.items()}
         position = self.positions[rows].reshape(-1, 1)
         inputs["input_ids"] = inputs["input_ids"].scatter(1, position, self.mask_id)
-        held = torch.zeros_like(inputs["input_ids"], dtype=torch.bool).scatter(1, position, True)
+        fixed = torch.zeros_like(inputs["input_ids"], dtype=torch.bool).scatter(1, position, True)
         repeated = x.repeat_interleave(self.cost, dim=0)
-        return self._run(inputs, repeated, self.content[rows].repeat_interleave(self.cost, dim=0), held)
+        return self._run(inputs, repeated, self.content[rows].repeat_interleave(self.cost, dim=0), fixed)
 
     def select(self, outputs: Any, rows: Tensor) -> Tensor:
         """Logits at the masked positions, `(rows, vocabulary)`, or `(rows, masks, vocabulary)` for several."""
@@ -342,15 +388,38 @@ def readable(tokenizer: Any, ids: Sequence[int]) -> list[str]:
     """Each token as text: byte-level pieces decoded, with the tokenizer's own form where a piece is not whole."""
     tokens = tokenizer.convert_ids_to_tokens(list(ids))
     decoded = [tokenizer.decode([i]) for i in ids]
-    return [str(token) if not text or "\ufffd" in text else text for token, text in zip(tokens, decoded, strict=True)]
+    named = [str(i) if token is None else str(token) for i, token in zip(ids, tokens, strict=True)]
+    return [token if not text or "\ufffd" in text else text for token, text in zip(named, decoded, strict=True)]
 
 
-def _sequences(encoding: Any, texts: int) -> Tensor | None:
-    """Which text each token of a pair belongs to, −1 for special tokens; None where the tokenizer cannot say."""
-    if texts == 1:
-        return None
+@contextmanager
+def unchanged(tokenizer: Any) -> Iterator[None]:
+    """Inside, a tokenizer may be called; its backend's truncation and padding are then as they were."""
+    backend: Any = getattr(tokenizer, "backend_tokenizer", None)
+    if not hasattr(backend, "enable_truncation"):
+        yield
+        return
+    truncation, padding = backend.truncation, backend.padding
     try:
-        numbers = encoding.sequence_ids(0)
-    except (AttributeError, ValueError):
+        yield
+    finally:
+        if backend.truncation != truncation:
+            backend.no_truncation() if truncation is None else backend.enable_truncation(**truncation)
+        if backend.padding != padding:
+            backend.no_padding() if padding is None else backend.enable_padding(**padding)
+
+
+def _sequences(encoding: Any, row: int) -> Tensor | None:
+    """Which text of a pair each token belongs to, −1 for special tokens; None where the tokenizer cannot say."""
+    try:
+        numbers = encoding.sequence_ids(row)
+    except (AttributeError, ValueError, IndexError):
         return None
     return torch.tensor([-1 if number is None else number for number in numbers])
+
+
+def _positions(module: torch.nn.Module) -> int | None:
+    """How many positions a table has for tokens that are counted from behind the padding's index (RoBERTa's kin)."""
+    if not isinstance(module, torch.nn.Embedding) or module.padding_idx is None:
+        return None
+    return module.num_embeddings - module.padding_idx - 1

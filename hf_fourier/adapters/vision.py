@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import textwrap
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from os import PathLike
 from pathlib import Path
 from typing import Any, ClassVar
@@ -12,7 +15,7 @@ import torch
 
 from hf_fourier.adapters.base import Adapter, Block, Encoded, Task, classification_head, dtype_of
 from hf_fourier.domains import Axis, LeafShape
-from hf_fourier.errors import InputError, MissingExtraError
+from hf_fourier.errors import FourierError, InputError, MissingExtraError
 from hf_fourier.seeding import Draw
 from hf_fourier.targets import Head, logits_of
 from hf_fourier.typing import Tensor
@@ -40,11 +43,7 @@ class VisionAdapter(Adapter):
         """
         if self.processor is None:
             raise self.no_processor(example)
-        array = as_rgb(example)
-        batch = self.processor(images=array, return_tensors="pt")
-        encoded = self.encode_batch({"pixel_values": batch["pixel_values"]})[0]
-        encoded.view = self._view()
-        return encoded
+        return self.encode_batch({"pixel_values": self._processed(as_rgb(example))})[0]
 
     def encode_batch(self, batch: Mapping[str, Any]) -> list[Encoded]:
         """Rows of `pixel_values`, shape `(batch, channels, height, width)`."""
@@ -61,11 +60,10 @@ class VisionAdapter(Adapter):
             )
         if not bool(pixels.isfinite().all()):
             raise InputError("pixel values that are NaN or infinite", "finite numbers", "mend the picture")
-        view = self._view()
         examples = []
-        for i, row in enumerate(pixels):
-            others = {name: tensor[i] for name, tensor in tensors.items()}
-            examples.append(Encoded(_shape(row), others, values=row, view=view))
+        for i, row in enumerate(pixels.cpu()):
+            others = {name: tensor[i].cpu() for name, tensor in tensors.items()}
+            examples.append(Encoded(_shape(row), others, values=row, view=self._view))
         return examples
 
     def block(self, examples: Sequence[Encoded], draw: Draw) -> Block:
@@ -76,21 +74,67 @@ class VisionAdapter(Adapter):
         """The classifier's head."""
         return classification_head(self.config)
 
+    def _processed(self, array: np.ndarray) -> Tensor:
+        """What the processor makes of an 8-bit RGB picture, `(1, channels, height, width)`."""
+        from PIL import Image
+
+        try:  # as a PIL image: of an array one or three pixels high the processor guesses the channels' place
+            pixels: Tensor = self.processor(images=Image.fromarray(array), return_tensors="pt")["pixel_values"]
+        except (TypeError, ValueError, KeyError, AttributeError) as error:
+            said = f"{type(error).__name__}: {error}".strip().splitlines()[0]
+            size = f"{array.shape[1]} × {array.shape[0]}"
+            raise InputError(
+                f"a picture of {size} pixels, which {type(self.processor).__name__} refuses ({said})",
+                "a picture that the model's own image processor takes",
+                "check the processor, or pass {'pixel_values': tensor}",
+            ) from error
+        return pixels
+
+    @cached_property
     def _view(self) -> View:
-        """How to undo the processor's normalisation."""
+        """How to undo what the processor does to colours, read off what it makes of plain ones."""
         if self.processor is None:
-            return NoView("no image processor says how pixels were normalised", "pass the image processor, or use keep()")
-        mean, std = getattr(self.processor, "image_mean", None), getattr(self.processor, "image_std", None)
-        if not getattr(self.processor, "do_normalize", True) or mean is None or std is None:
-            return ImageView((0.0,), (1.0,))
-        return ImageView(tuple(_several(mean)), tuple(_several(std)))
+            return NoView(
+                "no image processor says how pixels were normalised", "pass the image processor, or use keep()"
+            )
+        strange = NoView("the image processor does more to colours than scale them", "use keep()")
+        try:
+            black, red, green, blue, grey = (self._of_colour(colour) for colour in _COLOURS)
+        except InputError:
+            return strange
+        gain = torch.stack([red - black, green - black, blue - black])  # (colour, channel)
+        order = gain.abs().argmax(1)
+        if gain.shape != (3, 3) or order.unique().numel() < 3:
+            return strange
+        own = gain.gather(1, order.unsqueeze(1)).squeeze(1)
+        expected = black + gain.sum(0) * 128 / 255
+        tolerance = 0.01 * own.abs().max()  # a grey level is 0.004, and resizing may round
+        if not bool(
+            ((gain.abs().sum(1) - own.abs()) < tolerance).all() and ((grey - expected).abs() < tolerance).all()
+        ):
+            return strange
+        std = torch.empty(3).index_copy(0, order, 1 / own)
+        mean = -black * std
+        natural = order.tolist() == [0, 1, 2]
+        return ImageView(tuple(mean.tolist()), tuple(std.tolist()), () if natural else tuple(order.tolist()))
+
+    def _of_colour(self, colour: tuple[int, int, int]) -> Tensor:
+        """What the processor makes of the middle of a picture of one colour, by channel."""
+        pixels = self._processed(np.full((64, 64, 3), colour, dtype=np.uint8))
+        if pixels.ndim != 4:
+            raise InputError(f"pixel_values of shape {tuple(pixels.shape)}", "four dimensions", "use another processor")
+        return pixels[0, :, pixels.shape[2] // 2, pixels.shape[3] // 2].float()
+
+
+#: Black, red, green, blue and grey.
+_COLOURS = ((0, 0, 0), (255, 0, 0), (0, 255, 0), (0, 0, 255), (128, 128, 128))
 
 
 class VisionBlock(Block):
     """Pictures of one size on the model's device."""
 
     def __init__(self, adapter: VisionAdapter, examples: Sequence[Encoded]) -> None:
-        self.model, self.dtype, self.head = adapter.model, dtype_of(adapter.model), adapter.head()
+        self.adapter, self.dtype, self.head = adapter, dtype_of(adapter.model), adapter.head()
         device = adapter.device
         stacked = torch.stack([e.values for e in examples if e.values is not None]).to(device)
         self.x = stacked if stacked.dtype == torch.float64 else stacked.float()
@@ -100,7 +144,7 @@ class VisionBlock(Block):
     def forward(self, x: Tensor, rows: Tensor) -> Any:
         """The model's outputs at pixel rows."""
         others = {name: tensor[rows] for name, tensor in self.others.items()}
-        return self.model(pixel_values=x.to(self.dtype), **others)
+        return self.adapter.run(pixel_values=x.to(self.dtype), **others)
 
     def select(self, outputs: Any, rows: Tensor) -> Tensor:
         """The class logits, `(rows, classes)`."""
@@ -123,13 +167,15 @@ def as_rgb(example: Any) -> np.ndarray:
         raise MissingExtraError("PIL", "vision", "pictures") from error
     if isinstance(example, (str, PathLike)):
         path = Path(example)
-        if not path.is_file():
-            raise InputError(f"path {str(example)!r}", "an image file that exists", "correct the path")
+        if not os.path.isfile(path):  # unlike Path.is_file, no error where a text is too long for a path
+            shown = textwrap.shorten(str(example), 80, placeholder=" …")
+            raise InputError(f"path {shown!r}", "an image file that exists", "correct the path")
         try:
             with Image.open(path) as opened:
                 return as_rgb(opened)
-        except UnidentifiedImageError as error:
-            raise InputError(f"{path.name!r}", "a picture in a format that Pillow reads", "convert it") from error
+        except (UnidentifiedImageError, OSError, SyntaxError, Image.DecompressionBombError) as error:
+            got = f"{path.name!r}, which cannot be read ({type(error).__name__}: {error})"
+            raise InputError(got, "a whole picture in a format that Pillow reads", "convert it") from error
     if isinstance(example, Image.Image):
         return _flattened(example)
     if isinstance(example, Tensor):
@@ -144,13 +190,19 @@ def _flattened(image: Any) -> np.ndarray:
     """Any PIL mode as RGB; transparency is laid on white."""
     from PIL import Image, ImageOps
 
-    image = ImageOps.exif_transpose(image)
-    if image.mode.startswith("I") or image.mode == "F":
-        image = Image.fromarray(_eight_bit(np.asarray(image)))
-    if "A" in image.getbands() or "transparency" in image.info:
-        ground = Image.new("RGBA", image.size, "white")
-        image = Image.alpha_composite(ground, image.convert("RGBA"))
-    return np.asarray(image.convert("RGB"))
+    try:
+        image = ImageOps.exif_transpose(image)
+        if image.mode.startswith("I") or image.mode == "F":
+            image = Image.fromarray(_eight_bit(np.asarray(image)))
+        if "A" in image.getbands() or "transparency" in image.info:
+            ground = Image.new("RGBA", image.size, "white")
+            image = Image.alpha_composite(ground, image.convert("RGBA"))
+        return np.asarray(image.convert("RGB"))
+    except FourierError:
+        raise
+    except (OSError, ValueError) as error:
+        got = f"a picture of mode {image.mode} that cannot be read ({error})"
+        raise InputError(got, "a whole picture that Pillow turns into RGB", "convert it") from error
 
 
 def _channels_last(array: np.ndarray) -> np.ndarray:
@@ -172,6 +224,8 @@ def _eight_bit(array: np.ndarray) -> np.ndarray:
         return np.ascontiguousarray(array)
     if array.dtype == np.bool_:
         return array.astype(np.uint8) * 255
+    if array.dtype.kind not in "iuf":
+        raise InputError(f"an array of {array.dtype}", "real numbers", "convert it")
     if not np.isfinite(array).all():
         raise InputError("a picture with NaN or infinite pixels", "finite numbers", "mend the picture")
     low, high = float(array.min()), float(array.max())
@@ -187,10 +241,6 @@ def _eight_bit(array: np.ndarray) -> np.ndarray:
             "pass what is normalised already as {'pixel_values': tensor}",
         )
     return np.ascontiguousarray(np.rint(array * scale).astype(np.uint8))
-
-
-def _several(value: Any) -> list[float]:
-    return [float(v) for v in value] if isinstance(value, Sequence) else [float(value)]
 
 
 def _shape(row: Tensor) -> LeafShape:
