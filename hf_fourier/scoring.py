@@ -79,7 +79,7 @@ class Score:
         self._frozen: list[Tensor | None] = [None] * len(x) if frozen is None else list(frozen)
         self._clean: Evaluation | None = None
         self._clean_reading: Reading | None = None
-        self.clean_logits: list[Tensor] = []
+        self.clean_logits: dict[int, Tensor] = {}
         self.passes = Passes()
 
     @property
@@ -113,16 +113,19 @@ class Score:
         rows = self._rows(x, rows)
 
         def work(chunk: slice) -> tuple[Reading, Tensor]:
-            with torch.enable_grad():
-                leaf = x[chunk].detach().requires_grad_(True)
+            with torch.inference_mode(False), torch.enable_grad():
+                leaf = x[chunk].detach()
+                leaf = (leaf.clone() if leaf.is_inference() else leaf).requires_grad_(True)
                 reading = self._read(leaf, rows[chunk])
-                if not reading.drive.requires_grad:
+                gradient = None
+                if reading.drive.requires_grad:
+                    (gradient,) = torch.autograd.grad(reading.drive.sum(), leaf, allow_unused=True)
+                if gradient is None:
                     raise ModelError(
                         "a score that does not depend on the leaf",
                         "a differentiable path from the input to the target",
                         "check the target, and that the model does not detach its input",
                     )
-                (gradient,) = torch.autograd.grad(reading.drive.sum(), leaf)
             self.passes.backward += leaf.shape[0] * self.cost
             return _detached(reading), gradient
 
@@ -134,7 +137,8 @@ class Score:
         rows = self._rows(x, rows)
 
         def work(chunk: slice) -> Reading:
-            with torch.no_grad():  # in inference mode, what a model caches could not be differentiated later
+            # In inference mode, what a model caches could not be differentiated later.
+            with torch.inference_mode(False), torch.no_grad():
                 return _detached(self._read(x[chunk], rows[chunk]))
 
         return _joined(self.packer.run(work, len(x)))
@@ -160,18 +164,23 @@ class Score:
         return self.head.read(logits, frozen)
 
     def _freeze(self, logits: Any, rows: Tensor) -> None:
-        detached = logits.detach() if isinstance(logits, Tensor) else logits
-        if isinstance(detached, Tensor):
-            if not bool(detached.isfinite().any(-1).all()) or bool(detached.isnan().any()):
-                raise ModelError(
-                    "outputs that are not finite for the clean example",
-                    "finite logits",
-                    "check the input and the model's dtype (half precision overflows on some models; use bfloat16)",
-                )
-            self.clean_logits.extend(detached.to("cpu"))
-        targets = [self._targets[i] for i in rows.tolist()]
-        for i, row in zip(rows.tolist(), self.head.freeze(detached, targets), strict=True):
+        clean = logits.detach() if isinstance(logits, Tensor) else logits
+        if isinstance(clean, Tensor):
+            _finite(clean.amax(-1))  # −inf rules a class out, NaN and inf rule the answer out
+            self.clean_logits.update(zip(rows.tolist(), clean.to("cpu"), strict=False))
+        settled = self.head.freeze(clean, [self._targets[i] for i in rows.tolist()])
+        _finite(settled)
+        for i, row in zip(rows.tolist(), settled, strict=True):
             self._frozen[i] = row.clone()
+
+
+def _finite(clean: Tensor) -> None:
+    if not bool(clean.isfinite().all()):
+        raise ModelError(
+            "outputs that are not finite for the clean example",
+            "finite logits",
+            "check the input and the model's dtype (half precision overflows on some models; use bfloat16)",
+        )
 
 
 def _detached(reading: Reading) -> Reading:
