@@ -16,6 +16,7 @@ from hf_fourier.domains import DOMAINS, Basis, Layout
 from hf_fourier.errors import InputError
 from hf_fourier.ranking import cut, descending
 from hf_fourier.seeding import Draw
+from hf_fourier.sounds import Sound
 from hf_fourier.tables import Table
 from hf_fourier.typing import Bool, Float, Inexact, Int, Tensor
 from hf_fourier.views import NoView, View
@@ -47,6 +48,7 @@ class Attribution:
         curve: What `play` has recorded.
         key: The example's fingerprint, which seeds ties.
         frozen: The settled target as the head reads it, to be asked again.
+        source: What the example was made from, where that can be heard or shown (a clip behind a spectrogram).
     """
 
     scores: Float[Tensor, " features"]
@@ -67,6 +69,7 @@ class Attribution:
     curve: Curve | None = None
     key: int = 0
     frozen: Tensor | None = None
+    source: Mapping[str, Tensor] = field(default_factory=dict)
 
     def __repr__(self) -> str:
         sure = "" if self.confidence is None else f" ({self.confidence:.3f})"
@@ -129,6 +132,25 @@ class Attribution:
             InputError: If the leaf has no human units.
         """
         return self.view.show(self._leaf("original"))
+
+    def sound(self, fraction: float | None = None, *, k: int | None = None, delete: bool = False) -> Sound:
+        """The top features (or, with `delete`, what is left without them) as something to listen to.
+
+        A waveform is rebuilt as it is. Of a spectrogram the clip is filtered: each band of its own short-time spectrum
+        is scaled by what the rebuilt log-mel has more or less than the clean one, its phase kept.
+
+        Args:
+            fraction: Share of features, 0 to 1; with neither it nor `k`, the clean sound.
+            k: A number of features instead.
+            delete: What is left without them instead.
+
+        Raises:
+            InputError: If the leaf is no sound.
+        """
+        leaf = self._leaf("a sound")
+        clean = fraction is None and k is None
+        rebuilt = leaf if clean else (self.delete(fraction, k=k) if delete else self.keep(fraction, k=k))
+        return self.view.listen(leaf, rebuilt, self.source)
 
     def top(self, n: int = 20) -> Table:
         """The `n` most important features: their coordinates in their own units, score and share of power.
@@ -250,6 +272,25 @@ class Relevance:
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         return np.asarray(self.values, dtype=dtype)
+
+    def sound(self, fraction: float | None = None, *, k: int | None = None, delete: bool = False) -> Sound:
+        """The top features (or, with `delete`, what is left without them) as something to listen to.
+
+        A waveform is rebuilt as it is. Of a spectrogram the clip is filtered: each band of its own short-time spectrum
+        is scaled by what the rebuilt log-mel has more or less than the clean one, its phase kept.
+
+        Args:
+            fraction: Share of features, 0 to 1; with neither it nor `k`, the clean sound.
+            k: A number of features instead.
+            delete: What is left without them instead.
+
+        Raises:
+            InputError: If the leaf is no sound.
+        """
+        leaf = self._leaf("a sound")
+        clean = fraction is None and k is None
+        rebuilt = leaf if clean else (self.delete(fraction, k=k) if delete else self.keep(fraction, k=k))
+        return self.view.listen(leaf, rebuilt, self.source)
 
     def top(self, n: int = 20) -> Table:
         """The `n` positions of largest absolute relevance."""

@@ -163,6 +163,7 @@ def _result(
         gap=None if ranking.gap is None else float(ranking.gap[i]),
         key=draw.keys[i],
         frozen=frozen,
+        source=example.source,
     )
 
 

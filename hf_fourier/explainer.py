@@ -137,7 +137,8 @@ class FourierExplainer:
             pipe: The pipeline; it is not changed.
             **options: As for the constructor.
         """
-        processor = getattr(pipe, "image_processor", None) or getattr(pipe, "tokenizer", None)
+        parts = (getattr(pipe, name, None) for name in ("image_processor", "tokenizer", "feature_extractor"))
+        processor = next((part for part in parts if part is not None), None)
         return cls(pipe.model, processor, **options)
 
     @property
@@ -261,7 +262,7 @@ class FourierExplainer:
         return attributions
 
     def _encode(self, example: Any) -> tuple[bool, list[Encoded]]:
-        if isinstance(example, Mapping):
+        if isinstance(example, Mapping) and not self.adapter.is_example(example):
             return True, self.adapter.encode_batch(example)
         if not isinstance(example, list):
             return False, [self.adapter.encode(example)]
@@ -287,11 +288,9 @@ class FourierExplainer:
         if result.leaf is None:
             raise InputError("a compact result", "one with its example", "save it without compact=True")
         task, kind = result.provenance.get("task"), result.layout.leaf.kind
-        if task != self.adapter.task or kind != self.adapter.leaf_kind:
-            got = f"a result of {kind} for {task}"
-            raise InputError(
-                got, f"one of {self.adapter.leaf_kind} for {self.adapter.task}", "pass it to its own model"
-            )
+        if task != self.adapter.task or kind not in self.adapter.leaf_kinds:
+            expected = f"one of {' or '.join(self.adapter.leaf_kinds)} for {self.adapter.task}"
+            raise InputError(f"a result of {kind} for {task}", expected, "pass it to its own model")
         inputs = {name: tensor for name, tensor in result.inputs.items() if name != "content"}
         content = result.inputs.get("content")
         values, group = None if content is not None else result.leaf, self.adapter.group(inputs)

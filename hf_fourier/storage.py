@@ -37,6 +37,7 @@ def save(result: Attribution, folder: str | PathLike[str], compact: bool = False
         example = {"leaf": result.leaf, "gradient": result.gradient, "frozen": result.frozen}
         tensors.update({name: tensor for name, tensor in example.items() if tensor is not None})
         tensors.update({f"inputs.{name}": tensor for name, tensor in result.inputs.items()})
+        tensors.update({f"source.{name}": tensor for name, tensor in result.source.items()})
     extras = {name: v for name, v in result.extras.items() if isinstance(v, torch.Tensor)}
     tensors.update({f"extras.{name}": tensor for name, tensor in extras.items()})
     values = {
@@ -93,6 +94,7 @@ def load(folder: str | PathLike[str]) -> Attribution:
         names=values["names"],
         view=view_from(values["view"]),
         inputs=_below(tensors, "inputs."),
+        source=_below(tensors, "source."),
         extras={**values["extras"], **_below(tensors, "extras.")},
         gap=values["gap"],
         curve=None if values["curve"] is None else Curve.from_dict(values["curve"]),

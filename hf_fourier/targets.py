@@ -114,7 +114,12 @@ def _whole(target: Any) -> int:
     raise TargetError(f"target {target!r}", "a class index, a label, a callable or None", "correct `target`")
 
 
-def _in_range(target: int | Tensor, classes: int, labels: Mapping[int, str]) -> int:
+def in_range(target: int | Tensor, classes: int, labels: Mapping[int, str]) -> int:
+    """One class index, checked.
+
+    Raises:
+        TargetError: If there is no such class, or several were asked for.
+    """
     if isinstance(target, Tensor) and target.ndim:
         raise TargetError(f"{target.numel()} targets", "one", "correct `target`")
     target = int(target)
@@ -153,7 +158,7 @@ class Categorical(Head):
                 f"{chosen.numel()} targets", f"one, or {shape.numel()} (one per mask)", "correct `target`"
             )
         for index in chosen.reshape(-1).tolist():
-            _in_range(index, classes, self.labels)
+            in_range(index, classes, self.labels)
         return chosen
 
     def read(self, logits: Float[Tensor, "rows ..."], frozen: Num[Tensor, "rows ..."]) -> Reading:
@@ -189,7 +194,7 @@ class Binary(Head):
         index = logits.argmax(-1)
         for row, target in enumerate(targets):
             if target is not None:
-                index[row] = _in_range(target, logits.shape[-1], self.labels)
+                index[row] = in_range(target, logits.shape[-1], self.labels)
         side = torch.where(logits.gather(-1, index.unsqueeze(-1)).squeeze(-1) > 0, 1, -1)
         return torch.stack([index, side], dim=-1)
 
@@ -223,7 +228,7 @@ class Regression(Head):
     def freeze(self, logits: Float[Tensor, "rows ..."], targets: Sequence[Settled]) -> Float[Tensor, "rows 2"]:
         """The output's index (−1 for the mean over all) and its clean value."""
         flat = logits.flatten(1)
-        chosen = [-1 if t is None else _in_range(t, flat.shape[1], self.labels) for t in targets]
+        chosen = [-1 if t is None else in_range(t, flat.shape[1], self.labels) for t in targets]
         index = torch.tensor(chosen, device=logits.device)
         return torch.stack([index.to(flat.dtype), self._value(flat, index)], dim=-1)
 

@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 import torch
 
 from hf_fourier.errors import InputError, MissingExtraError
-from hf_fourier.sounds import Sound
+from hf_fourier.sounds import Sound, filtered
 from hf_fourier.typing import Float, Tensor
 
 VIEWS: dict[str, type[View]] = {}
@@ -29,6 +29,21 @@ class View(ABC):
     @abstractmethod
     def show(self, leaf: Float[Tensor, "*leaf"]) -> Any:
         """The leaf in human units."""
+
+    def listen(
+        self, clean: Float[Tensor, "*leaf"], rebuilt: Float[Tensor, "*leaf"], source: Mapping[str, Tensor]
+    ) -> Sound:
+        """A rebuilt leaf as a sound.
+
+        Args:
+            clean: The clean leaf.
+            rebuilt: The leaf to be heard.
+            source: What the example was made from.
+
+        Raises:
+            InputError: If the leaf is no sound.
+        """
+        raise InputError("sound() of a leaf that is no sound", "a waveform or a spectrogram", "call rebuild()")
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values that `view_from` reads back."""
@@ -101,6 +116,13 @@ class SoundView(View):
         """A `hf_fourier.sounds.Sound`."""
         return Sound((leaf.detach().cpu().float() * self.std + self.mean).numpy(), self.rate)
 
+    def listen(
+        self, clean: Float[Tensor, "*leaf"], rebuilt: Float[Tensor, "*leaf"], source: Mapping[str, Tensor]
+    ) -> Sound:
+        """The waveform itself."""
+        sound: Sound = self.show(rebuilt)
+        return sound
+
 
 @dataclass(frozen=True)
 class SpectrogramView(View):
@@ -114,6 +136,7 @@ class SpectrogramView(View):
         low: Hz of the lowest edge of the mel bands.
         high: Hz of the highest edge.
         mel_first: Whether the leaf's first axis holds the mel bands (otherwise the frames).
+        fft: Samples of the transform behind each frame.
     """
 
     scale: float
@@ -123,12 +146,25 @@ class SpectrogramView(View):
     low: float
     high: float
     mel_first: bool
+    fft: int = 512
     kind: ClassVar[str] = "spectrogram"
 
     def show(self, leaf: Float[Tensor, "*leaf"]) -> Any:
         """A `numpy.ndarray`, `(mel bands, frames)`, in dB."""
         decibels = (leaf.detach().cpu().float() * self.scale + self.offset).numpy()
         return decibels if self.mel_first else decibels.T
+
+    def listen(
+        self, clean: Float[Tensor, "*leaf"], rebuilt: Float[Tensor, "*leaf"], source: Mapping[str, Tensor]
+    ) -> Sound:
+        """The clip, filtered by the change of its log-mel."""
+        if "sound" not in source:
+            raise InputError(
+                "a spectrogram without the clip behind it", "an example given as a sound", "explain a clip"
+            )
+        change = torch.as_tensor(self.show(rebuilt) - self.show(clean))
+        hop = round(self.hop * self.rate)
+        return filtered(source["sound"], source["mel_filters"], change, self.rate, self.fft, hop)
 
 
 @dataclass(frozen=True)

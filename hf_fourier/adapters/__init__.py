@@ -7,11 +7,23 @@ from typing import Any
 import torch
 
 from hf_fourier.adapters.base import ADAPTERS, Adapter, Block, Encoded
+from hf_fourier.adapters.audio import AudioAdapter
+from hf_fourier.adapters.segmentation import SegmentationAdapter
 from hf_fourier.adapters.text import TextAdapter
 from hf_fourier.adapters.vision import VisionAdapter
 from hf_fourier.errors import ModelError
 
-__all__ = ["ADAPTERS", "Adapter", "Block", "Encoded", "TextAdapter", "VisionAdapter", "adapt"]
+__all__ = [
+    "ADAPTERS",
+    "Adapter",
+    "AudioAdapter",
+    "Block",
+    "Encoded",
+    "SegmentationAdapter",
+    "TextAdapter",
+    "VisionAdapter",
+    "adapt",
+]
 
 
 def adapt(model: torch.nn.Module, processor: Any, task: str) -> Adapter:

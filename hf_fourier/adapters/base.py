@@ -62,6 +62,7 @@ class Encoded:
         names: A name for each entry along the leaf's first ordered axis, or empty.
         view: How the leaf looks in human units.
         notes: What has to be said about this example.
+        source: What the example was made from, where that can be heard or shown.
         group: Examples of different groups never share a block, even where all shapes agree.
     """
 
@@ -72,6 +73,7 @@ class Encoded:
     names: tuple[str, ...] = ()
     view: View = field(default_factory=NoView)
     notes: tuple[str, ...] = ()
+    source: Mapping[str, Tensor] = field(default_factory=dict)
     group: int = 0
 
     @property
@@ -127,7 +129,7 @@ class Adapter(ABC):
     """
 
     tasks: ClassVar[Mapping[str, Task]] = {}
-    leaf_kind: ClassVar[str] = "tensor"
+    leaf_kinds: ClassVar[tuple[str, ...]] = ()
     main_input: ClassVar[str] = ""
 
     def __init__(self, model: torch.nn.Module, processor: Any, task: str) -> None:
@@ -167,6 +169,10 @@ class Adapter(ABC):
     @abstractmethod
     def head(self) -> Head:
         """A head that can check targets before anything runs."""
+
+    def is_example(self, mapping: Mapping[str, Any]) -> bool:
+        """Whether a mapping is one raw example, and not the processor's own output with a batch axis."""
+        return False
 
     @property
     def rows_limit(self) -> int | None:

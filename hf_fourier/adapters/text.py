@@ -77,7 +77,7 @@ class TextAdapter(Adapter):
             "AutoTokenizer",
         ),
     }
-    leaf_kind: ClassVar[str] = "tokens"
+    leaf_kinds: ClassVar[tuple[str, ...]] = ("tokens",)
     main_input: ClassVar[str] = "input_ids"
 
     def __init__(self, model: torch.nn.Module, processor: Any, task: str) -> None:

@@ -33,7 +33,7 @@ class VisionAdapter(Adapter):
             "AutoImageProcessor",
         )
     }
-    leaf_kind: ClassVar[str] = "pixels"
+    leaf_kinds: ClassVar[tuple[str, ...]] = ("pixels",)
     main_input: ClassVar[str] = "pixel_values"
 
     def encode(self, example: Any) -> Encoded:

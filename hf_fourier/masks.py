@@ -1,0 +1,103 @@
+"""Heads of dense predictions: a class for every pixel or voxel, explained as a whole mask."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch.nn.functional import logsigmoid
+
+from hf_fourier.targets import Head, Reading, Settled, in_range
+from hf_fourier.typing import Float, Int, Num, Tensor
+
+#: In a frozen map, places that do not count.
+OUTSIDE = -1
+
+
+@dataclass
+class Mask(Head):
+    """A mask: s is the mean over the clean mask's places of log p of their class; its decision is kept as Dice.
+
+    With several classes and no target every place counts, with the class the clean model gives it; a target counts
+    the places of that class alone. With one logit per place (a sigmoid) the foreground counts, or, where the clean
+    model finds none, the whole background.
+
+    Attributes:
+        labels: The classes' names.
+    """
+
+    labels: Mapping[int, str] = field(default_factory=dict)
+    name: str = "mask"
+
+    def freeze(self, logits: Float[Tensor, "rows classes ..."], targets: Sequence[Settled]) -> Int[Tensor, "rows ..."]:
+        """The class of each place that counts, −1 elsewhere; two more numbers hold the target and the classes.
+
+        Raises:
+            TargetError: If the model gives no place the class that was asked for.
+        """
+        said = decisions(logits)
+        maps = []
+        for row, target in zip(said, targets, strict=True):
+            classes = max(2, logits.shape[1])
+            wanted = None if target is None else in_range(target, classes, self.labels)
+            if wanted is None and logits.shape[1] == 1:
+                wanted = int(bool((row == 1).any()))
+            counted = row if wanted is None else torch.where(row == wanted, row, OUTSIDE)
+            if not bool((counted != OUTSIDE).any()):
+                counted = torch.full_like(row, int(wanted or 0))
+            maps.append(counted)
+        return torch.stack(maps).to(torch.int16)
+
+    def read(self, logits: Float[Tensor, "rows classes ..."], frozen: Num[Tensor, "rows ..."]) -> Reading:
+        """The mean log-probability over the places that count, and the Dice of their mask."""
+        counts = (frozen != OUTSIDE).flatten(1)
+        own = frozen.clamp(min=0).long()
+        if logits.shape[1] == 1:
+            z = logits[:, 0]
+            log_p = logsigmoid(torch.where(own == 1, z, -z))
+        else:
+            index = own.unsqueeze(1)
+            others = logits.scatter(1, index, -torch.inf).logsumexp(1)
+            log_p = logsigmoid(logits.gather(1, index).squeeze(1) - others)
+        value = (log_p.flatten(1) * counts).sum(1) / counts.sum(1)
+        agrees = dice(decisions(logits.detach()), frozen.long())
+        return Reading(value, value, torch.ones_like(value), value.exp(), agrees)
+
+    def name_target(self, frozen: Num[Tensor, "..."]) -> tuple[Any, str]:
+        """The class, where one alone counts, and its name."""
+        classes = [int(c) for c in frozen.unique() if int(c) != OUTSIDE]
+        if len(classes) == 1:
+            return classes[0], self.label(classes[0])
+        return None, f"mask of {len(classes)} classes"
+
+    def ranked(self, logits: Float[Tensor, "..."], most: int = 5) -> list[tuple[str, float]]:
+        """The classes that cover most, with their shares of all places."""
+        said = decisions(logits.unsqueeze(0))
+        classes, counts = said.unique(return_counts=True)
+        order = counts.argsort(descending=True)[:most]
+        return [(self.label(int(classes[i])), float(counts[i] / said.numel())) for i in order]
+
+
+def decisions(logits: Float[Tensor, "rows classes ..."]) -> Int[Tensor, "rows ..."]:
+    """The class of each place: the largest logit, or with one logit its side of 0."""
+    return (logits[:, 0] > 0).long() if logits.shape[1] == 1 else logits.argmax(1)
+
+
+def dice(said: Int[Tensor, "rows ..."], frozen: Int[Tensor, "rows ..."]) -> Float[Tensor, " rows"]:
+    """Dice of the mask that is predicted against the frozen one, 0 to 1, the mean over the classes that count.
+
+    For a class c it is `2 |A and B| / (|A| + |B|)`; two empty masks score 1. Where only some places counted, the
+    frozen mask is those places and everything else is outside of it.
+    """
+    scores = []
+    for now, then in zip(said, frozen, strict=True):
+        classes = [c for c in then.unique().tolist() if c != OUTSIDE]
+        parts = []
+        for c in classes:
+            a, b = now == c, then == c
+            total = a.sum() + b.sum()
+            parts.append(torch.where(total > 0, 2 * (a & b).sum() / total.clamp(min=1), torch.ones_like(total.float())))
+        scores.append(torch.stack(parts).mean() if parts else torch.ones((), device=said.device))
+    return torch.stack(scores).float()
