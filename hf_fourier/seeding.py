@@ -44,5 +44,5 @@ class Draw:
 
     def uniform(self, shape: Sequence[int], purpose: str, number: int = 0) -> Float[Tensor, "batch ..."]:
         """Uniform numbers in [0, 1), shape `(batch, *shape)`, on the CPU, row i from example i's own generator."""
-        rows = [torch.rand(tuple(shape), generator=self.generator(i, purpose, number)) for i in range(len(self.keys))]
-        return torch.stack(rows)
+        own = [self.generator(i, purpose, number) for i in range(len(self.keys))]
+        return torch.stack([torch.rand(tuple(shape), generator=one, dtype=torch.float32, device="cpu") for one in own])
