@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 VOCABULARY = 64
-#: The ids of the tokenizers in `tests/adapters/tokenizers.py`.
+#: The ids of the tokenizers in `words.py`.
 PAD, BEGIN, END, UNKNOWN, MASK = 0, 1, 2, 3, 4
 
 _SMALL = {"vocab_size": VOCABULARY, "hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4}
@@ -152,3 +152,25 @@ def enliven(model: torch.nn.Module) -> None:
     for norm, momentum in zip(norms, momenta, strict=True):
         norm.momentum = momentum
     model.eval()
+
+
+def everything(*tasks: str) -> list[tuple[str, str]]:
+    """All (task, name) of these heads."""
+    return [(task, name) for task in tasks for name in _HEADS[task][1]]
+
+
+def batch(padded: str = "none", rows: int = 3, length: int = 9, masks: bool = False) -> dict[str, torch.Tensor]:
+    """Ids with marks at both ends as a tokenizer makes them, rows of several lengths padded "right" or "left"."""
+    numbers = torch.Generator().manual_seed(3)
+    ids = torch.randint(MASK + 1, VOCABULARY, (rows, length), generator=numbers)
+    attended = torch.ones_like(ids)
+    for row in range(rows):
+        short = 0 if padded == "none" else 2 * row
+        text = ids[row, : length - short].clone()
+        text[0], text[-1] = BEGIN, END
+        if masks:
+            text[2] = MASK
+        filling = torch.full((short,), PAD)
+        ids[row] = torch.cat([filling, text] if padded == "left" else [text, filling])
+        attended[row] = (torch.arange(length) >= short) if padded == "left" else (torch.arange(length) < length - short)
+    return {"input_ids": ids, "attention_mask": attended, "special_tokens_mask": (ids <= MASK).long()}
