@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, SupportsIndex
 
 import torch
 
@@ -41,7 +41,7 @@ class CallableBlock(Block):
 def attribute(
     forward: Callable[[Tensor], Any],
     x: Tensor,
-    target: Target | Sequence[Target] = None,
+    target: Target | Sequence[Target] | SupportsIndex = None,
     method: str | Method = "ffc",
     domain: str | Domain = "fourier",
     axes: Sequence[int] | None = None,
@@ -76,9 +76,7 @@ def attribute(
     if not bool(x.isfinite().all()):
         raise InputError("numbers that are NaN or infinite", "finite numbers", "mend the tensor")
     ordered = _ordered(x, axes)
-    shape = LeafShape(
-        "tensor", tuple(Axis(f"axis{d}", x.shape[d], channel=d not in ordered) for d in range(1, x.ndim))
-    )
+    shape = LeafShape("tensor", tuple(Axis(f"axis{d}", x.shape[d], channel=d not in ordered) for d in range(1, x.ndim)))
     wanted = _wanted(target, len(x))
     name = getattr(forward, "__name__", type(forward).__name__)
     job = Job(METHODS.parse(method), DOMAINS.parse(domain), seed, {"name": name, "task": "callable", "revision": None})
@@ -88,13 +86,13 @@ def attribute(
         return explain_all(requests, job, lambda some, draw: CallableBlock(forward, some, x.dtype), batch_size)
 
 
-def _wanted(target: Target | Sequence[Target], examples: int) -> list[Target]:
+def _wanted(target: Any, examples: int) -> list[Target]:
     """One target per example."""
     head = Categorical()
-    if isinstance(target, Tensor):
+    if hasattr(target, "tolist"):  # a tensor, an array
         target = target.tolist()
     if not isinstance(target, (list, tuple)):
-        return [head.check(target)] * examples  # type: ignore[arg-type]
+        return [head.check(target)] * examples
     if len(target) != examples:
         raise InputError(f"{len(target)} targets for {examples} examples", "one per example", "correct `target`")
     return [head.check(one) for one in target]

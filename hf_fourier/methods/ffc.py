@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
@@ -17,7 +18,8 @@ from hf_fourier.seeding import Draw
 from hf_fourier.typing import Float, Inexact, Tensor
 
 #: The displacement's length relative to the leaf's, by kind of leaf. Provisional: from small trials.
-KAPPA = {"tokens": 0.01, "waveform": 0.03, "spectrogram": 0.03, "series": 0.03, "pixels": 0.1, "volume": 0.1}
+KAPPA = {"tokens": 0.01, "waveform": 0.03, "spectrogram": 0.03, "series": 0.03}
+KAPPA |= {"pixels": 0.1, "volume": 0.1, "video": 0.1}
 KAPPA_ELSEWHERE = 0.03
 
 
@@ -77,7 +79,10 @@ class FFC(Method):
             raise SpecError(f"rule {self.rule!r}", "'relative' or 'absolute'", "choose one of them")
         if not isinstance(self.steps, int) or self.steps < 1:
             raise SpecError(f"steps {self.steps!r}", "a whole number of at least 1", "correct `steps`")
-        if self.kappa is not None and not self.kappa >= 0:
+        for name in ("lr", "lam"):
+            if not math.isfinite(getattr(self, name)):
+                raise SpecError(f"{name} {getattr(self, name)!r}", "a finite number", f"correct `{name}`")
+        if self.kappa is not None and not 0 <= self.kappa < math.inf:
             raise SpecError(f"kappa {self.kappa!r}", "a number of at least 0", "correct `kappa`")
 
     def settle(self, leaf: LeafShape) -> FFC:
