@@ -64,6 +64,8 @@ def spectrum(axes: Axes, plane: Plane, text: str) -> None:
     marks = np.ma.masked_equal(np.where(plane.chosen > 0, 1.0, 0.0), 0.0)
     axes.imshow(marks, cmap=ListedColormap([CHOSEN]), vmin=0, vmax=1, gid="chosen", **shared)
     axes.set_box_aspect(np.clip(len(plane.rows) / len(plane.columns), 0.5, 1.6))
+    axes.set_anchor("W")  # so that the layout leaves the room that the label on the left really takes
+    axes.locator_params(nbins=6, integer=len(plane.rows) > 1 and plane.rows[1] - plane.rows[0] >= 1)
     say(axes, "y", plane.titles[0])
     say(axes, "x", plane.titles[1])
     title(axes, text)
@@ -73,7 +75,7 @@ def power(axes: Axes, profile: Profile) -> None:
     """Share of power by frequency, on a logarithmic scale where it spans decades."""
     shown = 100 * profile.power
     top = shown.max(initial=0.0)
-    axes.bar(profile.centres, shown, width=0.9 * profile.width, color=SOFT, gid="power")
+    axes.bar(profile.centres, shown, width=0.9 * profile.width, color=SOFT, gid="power-bars")
     if top > 0:
         smallest = shown[shown > top * 1e-6].min()
         if top > 30 * smallest:
@@ -90,7 +92,7 @@ def power(axes: Axes, profile: Profile) -> None:
 def chosen(axes: Axes, profile: Profile) -> None:
     """Which share of each frequency's features was chosen."""
     axes.bar(profile.centres, 100 * profile.chosen, width=0.9 * profile.width, color=CHOSEN, edgecolor=INK,
-             linewidth=0.4, gid="chosen")  # fmt: skip
+             linewidth=0.4, gid="chosen-bars")  # fmt: skip
     axes.set_ylim(0, max(1.0, 110 * profile.chosen.max(initial=0.0)))
     _limits(axes, profile)
     say(axes, "x", profile.title)
@@ -174,6 +176,7 @@ def relevance(axes: Axes, attribution: Attribution, fraction: float) -> None:
         axes.fill_between(places, line, 0, where=line <= 0, color=AGAINST, step="mid")
         axes.step(places, line, where="mid", color=INK, linewidth=0.8, gid="relevance")
         axes.axhline(0, color=SOFT, linewidth=0.6)
+        axes.locator_params(axis="x", integer=True)
         say(axes, "x", names[0] if names else "entry")
     else:
         top = float(np.abs(values).max(initial=0.0)) or 1.0
@@ -181,6 +184,7 @@ def relevance(axes: Axes, attribution: Attribution, fraction: float) -> None:
         image = axes.imshow(values, cmap=shades, vmin=low, vmax=top, aspect="auto", gid="relevance")
         assert axes.figure is not None
         axes.figure.colorbar(image, ax=axes, shrink=0.8)
+        axes.locator_params(integer=True)
         say(axes, "y", names[0])
         say(axes, "x", names[1])
         text = text.replace("above 0: for the decision, below: against", "orange: for the decision, blue: against")

@@ -18,7 +18,7 @@ LABEL = 24  # characters of a label above a picture
 def draw(figure: FigureBase, attribution: Attribution, fraction: float) -> None:
     """Fill `figure`: three pictures above; the spectrum, the shares by frequency and the curve below."""
     kind, share = captions.noun(attribution), captions.share(fraction)
-    above, below = panels.rows(figure, [1.12, 1])
+    above, below = panels.rows(figure, [1.12, 1.0])
     original, kept, deleted = (above.add_subplot(1, 3, i) for i in (1, 2, 3))
     whose = "not the model's decision" if captions.contested(attribution) else "the model's decision"
     clean = captions.clean_answer(attribution, LABEL)
@@ -41,7 +41,7 @@ def _features(figure: FigureBase, attribution: Attribution, fraction: float) -> 
     has_frequencies = bool(attribution.layout.with_role("frequency"))
     grid = figure.add_gridspec(2, 3)
     if flat is not None:
-        text = "Spectrum: power in grey, chosen in yellow\n(middle: coarse shapes, edge: fine detail)"
+        text = "Power: grey, chosen in any channel: yellow\n(middle: coarse shapes, edge: fine detail)"
         text = text if has_frequencies else "Where the features lie:\npower in grey, chosen in yellow"
         panels.spectrum(figure.add_subplot(grid[:, 0]), flat, text)
     if line is not None:

@@ -107,9 +107,11 @@ def profile(attribution: Attribution, chosen: Array) -> Profile | None:
     places, owner = np.unique(np.round(values, 6), return_inverse=True)
     span = float(places[-1] - places[0])
     width = min(float(np.diff(places).min()), span / 12) if len(places) > 1 else 0.025
-    if len(places) > MOST_BARS:
-        edges = np.linspace(places[0], places[-1], MOST_BARS + 1)
-        owner = np.clip(np.searchsorted(edges, values, side="right") - 1, 0, MOST_BARS - 1)
+    regular = len(places) < 3 or bool(np.diff(places).max() < 1.5 * np.diff(places).min())
+    if not regular or len(places) > MOST_BARS:
+        bars = min(MOST_BARS, max(2, len(places) // 2))
+        edges = np.linspace(places[0], places[-1], bars + 1)
+        owner = np.clip(np.searchsorted(edges, values, side="right") - 1, 0, bars - 1)
         places, width = np.add(edges[1:], edges[:-1]) / 2, float(edges[1] - edges[0])
     shape = (len(places),)
     power, total = _sum(owner, attribution.power.double().numpy(), shape), _sum(owner, weight, shape)

@@ -1,0 +1,137 @@
+"""Laws of every figure: nothing cropped, nothing global touched, text drawn as it stands, formats by ending."""
+
+import subprocess
+import sys
+
+import pytest
+import torch
+
+from hf_fourier.errors import InputError
+from hf_fourier.report.captions import sureness
+from tests.report.made import PLAYED, hand_made, picture, text
+
+LONG = "German short-haired pointer, a very long label with commas, brackets [x] and $dollars$" * 2
+WORDS = [f"token{i}" for i in range(40)]
+SHAPES = {
+    "signal": ((40,), {}),
+    "channels": ((2, 31), {"channels": (0,)}),
+    "plane": ((3, 7, 8), {"channels": (0,)}),
+    "volume": ((5, 6, 7), {}),
+    "segments": ((9, 4), {"channels": (1,), "segments": (5, 4)}),
+    "one entry": ((1,), {}),
+    "positions": ((4, 5), {"domain": "identity"}),
+    "channels only": ((2, 3), {"domain": "identity", "channels": (0, 1)}),
+}
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_anything_is_drawn_without_a_gradient(drawn, shape):
+    sizes, options = SHAPES[shape]
+    drawn(hand_made(*sizes, gradient=False, played=PLAYED[:1], **options))
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_zeros_are_drawn(drawn, shape):
+    sizes, options = SHAPES[shape]
+    drawn(hand_made(*sizes, leaf=torch.zeros(sizes), **options))
+
+
+@pytest.mark.parametrize("played", [(), PLAYED], ids=["unplayed", "curve"])
+@pytest.mark.parametrize("kind", ["picture", "text", *SHAPES])
+def test_no_text_is_cropped_and_no_titles_overlap(drawn, texts, kind, played):
+    if kind == "picture":
+        a = picture(label=LONG, played=played)
+    elif kind == "text":
+        a = text(WORDS, label=LONG, played=played)
+    else:
+        a = hand_made(*SHAPES[kind][0], label=LONG, played=played, **SHAPES[kind][1])
+    figure = drawn(a)
+    renderer = figure.canvas.get_renderer()
+    drawn_on = figure.get_tightbbox(renderer)
+    assert drawn_on.x0 > -0.01
+    assert drawn_on.y0 > -0.01
+    assert drawn_on.x1 < figure.get_figwidth() + 0.01
+    assert drawn_on.y1 < figure.get_figheight() + 0.01
+    titles = [axes.title if axes.get_title() else axes._left_title for axes in figure.get_axes()]
+    heads = [t for t in texts(figure) if t.get_gid() in ("headline", "conclusion")]
+    boxes = [t.get_window_extent(renderer) for t in [*titles, *heads] if t.get_text()]
+    for i, one in enumerate(boxes):
+        assert not any(one.overlaps(other) for other in boxes[:i])
+
+
+def test_a_label_is_drawn_as_text(drawn, texts, tmp_path):
+    figure = drawn(picture(label="$x_1$ <script>"), path=tmp_path / "figure.svg")
+    assert any("“$x_1$ <script>”: confidence 0.95" in t.get_text() for t in texts(figure))
+    assert not any(t.get_parse_math() for t in texts(figure) if "$" in t.get_text())
+    assert "<script>" not in (tmp_path / "figure.svg").read_text()
+
+
+@pytest.mark.parametrize(
+    ("ending", "start"), [("png", b"\x89PNG"), ("svg", b"<?xml"), ("pdf", b"%PDF"), ("PNG", b"\x89PNG")]
+)
+def test_the_ending_chooses_the_format(tmp_path, ending, start):
+    path = tmp_path / "new" / f"figure.{ending}"
+    text(["a", "b"]).plot(path)
+    assert path.read_bytes().startswith(start)
+    first = path.read_bytes()
+    text(["a", "b"]).plot(path)
+    assert ending == "svg" or path.read_bytes() == first, "the same result gives the same file"
+
+
+@pytest.mark.parametrize("name", ["figure.jpg", "figure", "figure.png.txt"])
+def test_another_ending_is_refused(tmp_path, name):
+    with pytest.raises(InputError, match=r"\.png, \.svg, \.pdf"):
+        text(["a", "b"]).plot(tmp_path / name)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_share_out_of_range_is_refused():
+    with pytest.raises(InputError, match="from 0 to 1"):
+        text(["a", "b"]).plot(fraction=4.0)
+
+
+def test_a_compact_result_says_why_it_has_no_figure():
+    from hf_fourier import Attribution
+
+    a = text(["a", "b"])
+    a.leaf = None
+    with pytest.raises(InputError, match="compact"):
+        Attribution.plot(a)
+
+
+def test_settings_of_matplotlib_stay_as_they_were(tmp_path):
+    import matplotlib
+
+    with matplotlib.rc_context({"axes.titlesize": 33, "savefig.dpi": 10, "axes.facecolor": "black", "font.size": 40}):
+        before = dict(matplotlib.rcParams)
+        figure = picture().plot(tmp_path / "figure.png")
+        assert dict(matplotlib.rcParams) == before
+    assert figure.get_axes()[0].get_facecolor() == (1, 1, 1, 1)
+
+
+def test_neither_pyplot_nor_a_model_library_is_loaded(tmp_path):
+    picture().save(tmp_path)
+    code = f"""
+import sys
+from hf_fourier import Attribution
+Attribution.load({str(tmp_path)!r}).plot({str(tmp_path / "figure.png")!r})
+assert not {{"transformers", "matplotlib.pyplot"}} & set(sys.modules)
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_missing_matplotlib_is_said(monkeypatch):
+    from hf_fourier.errors import MissingExtraError
+
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    with pytest.raises(MissingExtraError, match=r"hf_fourier\[report\]"):
+        text(["a"]).plot()
+
+
+@pytest.mark.parametrize(
+    ("confidence", "words"),
+    [(1.0, "0.9999"), (0.99999, "0.9999"), (0.996, "0.9960"), (0.5, "0.50"), (0.004, "0.0040"), (0.0, "< 0.0001")],
+)
+def test_confidences_never_round_to_certainty(confidence, words):
+    assert sureness(confidence) == words
