@@ -8,6 +8,8 @@ import torch
 
 from hf_fourier.adapters.base import ADAPTERS, Adapter, Block, Encoded
 from hf_fourier.adapters.audio import AudioAdapter
+from hf_fourier.adapters.gene import GeneAdapter
+from hf_fourier.adapters.protein import ProteinAdapter
 from hf_fourier.adapters.segmentation import SegmentationAdapter
 from hf_fourier.adapters.text import TextAdapter
 from hf_fourier.adapters.vision import VisionAdapter
@@ -19,6 +21,8 @@ __all__ = [
     "AudioAdapter",
     "Block",
     "Encoded",
+    "GeneAdapter",
+    "ProteinAdapter",
     "SegmentationAdapter",
     "TextAdapter",
     "VisionAdapter",
@@ -32,8 +36,8 @@ def adapt(model: torch.nn.Module, processor: Any, task: str) -> Adapter:
     Raises:
         ModelError: If no adapter explains this head.
     """
-    for cls in ADAPTERS:
-        if task in cls.tasks:
+    for cls in sorted(ADAPTERS, key=lambda cls: -len(cls.__mro__)):  # the more special first
+        if cls.suits(task, processor):
             return cls(model, processor, task)
     known = ", ".join(sorted(task for cls in ADAPTERS for task in cls.tasks))
     raise ModelError(f"task {task!r}", f"one of {known}", "choose one of them, or use attribute(forward, x)")

@@ -141,6 +141,16 @@ class Adapter(ABC):
         super().__init_subclass__(**kwargs)
         ADAPTERS.append(cls)
 
+    @classmethod
+    def suits(cls, task: str, processor: Any) -> bool:
+        """Whether this adapter explains the head `task` with examples that come through `processor`."""
+        return task in cls.tasks
+
+    @classmethod
+    def processor_of(cls, source: str, where: Mapping[str, Any]) -> Any:
+        """A processor of our own for a checkpoint that has none that `transformers` knows, or None."""
+        return None
+
     @property
     def device(self) -> torch.device:
         """Where the model's first inputs go; with weights on several devices, where its first layer runs."""

@@ -206,6 +206,9 @@ def _device(device: str | torch.device | None) -> torch.device:
 def _processor(source: str, task: str, where: dict[str, Any]) -> tuple[Any, list[str]]:
     import transformers
 
+    for cls in ADAPTERS:
+        if task in cls.tasks and (own := cls.processor_of(source, where)) is not None:
+            return own, []
     auto = getattr(transformers, heads()[task].processor)
     try:
         processor = auto.from_pretrained(source, **where)

@@ -79,6 +79,7 @@ class TextAdapter(Adapter):
     }
     leaf_kinds: ClassVar[tuple[str, ...]] = ("tokens",)
     main_input: ClassVar[str] = "input_ids"
+    unit: ClassVar[str] = "token"
 
     def __init__(self, model: torch.nn.Module, processor: Any, task: str) -> None:
         super().__init__(model, processor, task)
@@ -200,11 +201,15 @@ class TextAdapter(Adapter):
         if segments is not None:
             _, counts = torch.unique_consecutive(segments[content], return_counts=True)
             lengths = tuple(counts.tolist()) if len(counts) > 1 else ()
-        axes = (Axis("token", content.numel(), "cycles/token"), Axis("hidden", hidden, channel=True))
-        names = tuple(readable(self.processor, ids[content].tolist())) if self.processor is not None else ()
+        axes = (Axis(self.unit, content.numel(), f"cycles/{self.unit}"), Axis("hidden", hidden, channel=True))
+        names = tuple(self.name_tokens(ids[content].tolist())) if self.processor is not None else ()
         shape = LeafShape("tokens", axes, lengths)
         view, group = TEXT_VIEW, self.group(row)
         return Encoded(shape, row, content=content, names=names, view=view, notes=notes, group=group)
+
+    def name_tokens(self, ids: Sequence[int]) -> list[str]:
+        """Each token in readable form."""
+        return readable(self.processor, ids)
 
     def _check_ids(self, ids: Tensor) -> None:
         size = self.swap.entries or getattr(self.config, "vocab_size", None)

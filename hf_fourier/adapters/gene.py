@@ -1,0 +1,90 @@
+"""Single cells: Geneformer's architecture on rank-value tokens. There is no AutoTokenizer for it.
+
+A position is a gene's rank; frequencies are in cycles per gene along the ranking.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+import torch
+
+from hf_fourier.adapters.base import Encoded
+from hf_fourier.adapters.text import TextAdapter, TokenHead
+from hf_fourier.errors import InputError, TargetError
+from hf_fourier.genes import TOKENS, GeneTokenizer
+from hf_fourier.targets import Head
+
+
+class GeneHead(TokenHead):
+    """A softmax over genes; they are named by symbol or Ensembl id."""
+
+    def _index(self, label: str) -> int:
+        tokenizer: GeneTokenizer = self.tokenizer
+        found = {symbol: gene for gene, symbol in tokenizer.symbols.items()}.get(label, label)
+        if found not in tokenizer.tokens:
+            raise TargetError(f"gene {label!r}", "a symbol or an Ensembl id of the vocabulary", "correct `target`")
+        return int(tokenizer.tokens[found])
+
+    def label(self, index: int) -> str:
+        """The gene's symbol."""
+        return str(self.tokenizer.name(index))
+
+
+class GeneAdapter(TextAdapter):
+    """Embedded genes behind rank-value tokens."""
+
+    unit: ClassVar[str] = "gene"
+
+    @classmethod
+    def suits(cls, task: str, processor: Any) -> bool:
+        """Whether cells come through a `GeneTokenizer`."""
+        return isinstance(processor, GeneTokenizer) and task in cls.tasks
+
+    @classmethod
+    def processor_of(cls, source: str, where: Mapping[str, Any]) -> Any:
+        """The gene dictionaries of a checkpoint folder that has them."""
+        folder = Path(source) / where.get("subfolder", "")
+        return GeneTokenizer.from_folder(folder) if (folder / TOKENS).is_file() else None
+
+    def is_example(self, mapping: Mapping[str, Any]) -> bool:
+        """Whether a mapping is one cell: genes with values, or one row of tokens."""
+        return "genes" in mapping or ("input_ids" in mapping and torch.as_tensor(mapping["input_ids"]).ndim == 1)
+
+    def head(self) -> Head:
+        """Classes for classifiers, genes for language models."""
+        return super().head() if self.task == "text-classification" else GeneHead(self.processor)
+
+    def encode(self, example: Any) -> Encoded:
+        """A cell: `{"genes": Ensembl ids, "values": counts}`, or `{"input_ids": rank-value tokens}`.
+
+        Raises:
+            InputError: If it is neither, or no gene of it is known.
+        """
+        if not isinstance(example, Mapping) or not self.is_example(example):
+            got = f"an example of type {type(example).__name__}"
+            raise InputError(got, "{'genes': Ensembl ids, 'values': counts}", "pass one cell, or a list of cells")
+        notes: tuple[str, ...] = ()
+        if "genes" in example:
+            if "values" not in example:
+                raise InputError("a cell without 'values'", "one count per gene", "add them")
+            ids, notes = self.processor.encode(list(example["genes"]), example["values"])
+        else:
+            ids = torch.as_tensor(example["input_ids"]).tolist()
+        limit = self.limit
+        if limit is not None and len(ids) > limit:
+            notes += (f"a cell of {len(ids)} tokens was cut to the model's {limit}",)
+            ids = ids[:limit]
+        row = {"input_ids": torch.tensor(ids), "attention_mask": torch.ones(len(ids), dtype=torch.long)}
+        return self._encoded(row, torch.zeros(len(ids), dtype=torch.bool), None, notes)
+
+    @property
+    def special_ids(self) -> set[int]:
+        """The tokens that are no genes."""
+        return set(self.processor.special_ids)
+
+    def name_tokens(self, ids: Sequence[int]) -> list[str]:
+        """The genes' symbols."""
+        return [self.processor.name(token) for token in ids]
