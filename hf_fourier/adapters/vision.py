@@ -80,6 +80,7 @@ class VisionAdapter(Adapter):
 
         try:  # as a PIL image: of an array one or three pixels high the processor guesses the channels' place
             pixels: Tensor = self.processor(images=Image.fromarray(array), return_tensors="pt")["pixel_values"]
+            return pixels if pixels.is_floating_point() else pixels.float()
         except (TypeError, ValueError, KeyError, AttributeError) as error:
             said = f"{type(error).__name__}: {error}".strip().splitlines()[0]
             size = f"{array.shape[1]} × {array.shape[0]}"
@@ -88,7 +89,6 @@ class VisionAdapter(Adapter):
                 "a picture that the model's own image processor takes",
                 "check the processor, or pass {'pixel_values': tensor}",
             ) from error
-        return pixels
 
     @cached_property
     def _view(self) -> View:
@@ -172,6 +172,7 @@ def as_rgb(example: Any) -> np.ndarray:
             raise InputError(f"path {shown!r}", "an image file that exists", "correct the path")
         try:
             with Image.open(path) as opened:
+                opened.load()
                 return as_rgb(opened)
         except (UnidentifiedImageError, OSError, SyntaxError, Image.DecompressionBombError) as error:
             got = f"{path.name!r}, which cannot be read ({type(error).__name__}: {error})"
