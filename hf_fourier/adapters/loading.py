@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from hf_fourier.adapters.base import ADAPTERS, Task
+from hf_fourier.batching import is_out_of_memory
 from hf_fourier.errors import ModelError
 
 _HUB = ("cache_dir", "force_download", "local_files_only", "token", "proxies")
@@ -75,7 +76,9 @@ def load(
     options = {"use_safetensors": True, **model_kwargs, **where, **place, "dtype": dtype or "auto"}
     try:
         model, info = auto.from_pretrained(source, config=config, output_loading_info=True, **options)
-    except (OSError, ValueError, ImportError) as error:
+    except Exception as error:  # what weights, code and quantisers of others raise has no common base
+        if is_out_of_memory(error):
+            raise
         raise _explained(error, source) from error
     _check_head(info, model, source, task)
     notes: list[str] = []
@@ -123,7 +126,7 @@ def _config(source: str, where: dict[str, Any]) -> Any:
         got = f"the file {folder.name!r}"
         raise ModelError(got, "a Hub id or a checkpoint folder", "pass the folder (with gguf_file= for a GGUF file)")
     if not folder.is_dir() and not _HUB_ID.fullmatch(source):
-        raise ModelError(f"{source!r}, which does not exist", "a Hub id or a checkpoint folder", "correct the path")
+    except (OSError, ValueError, KeyError, ImportError) as error:
     try:
         return transformers.AutoConfig.from_pretrained(source, **where)
     except (OSError, ValueError, KeyError) as error:

@@ -175,7 +175,7 @@ def as_rgb(example: Any) -> np.ndarray:
                 opened.load()
                 return as_rgb(opened)
         except (UnidentifiedImageError, OSError, SyntaxError, Image.DecompressionBombError) as error:
-            got = f"{path.name!r}, which cannot be read ({type(error).__name__}: {error})"
+            got = f"{path.name!r}, which cannot be read ({error})".replace(str(path), path.name)
             raise InputError(got, "a whole picture in a format that Pillow reads", "convert it") from error
     if isinstance(example, Image.Image):
         return _flattened(example)

@@ -125,13 +125,10 @@ def test_a_camera_held_sideways_is_turned(explain: FourierExplainer, tmp_path: P
 @pytest.mark.parametrize("size", [(1, 1), (1, 7), (7, 1), (3, 50), (50, 3), (33, 31), (31, 97)])
 def test_odd_sizes_are_no_matter(explain: FourierExplainer, size: tuple[int, int]) -> None:
     array = np.asarray(picture(*size))
-    result = explain.explain(array)
-    smooth = array.astype(float) @ np.ones((3, 3)) / 3  # grey: channels that are guessed wrong would not be
-    assert smooth.shape == array.shape
-    assert result.scores.isfinite().all()
-    large = Image.fromarray(np.repeat(np.repeat(array, 5, 0), 5, 1))
-    if size == (1, 1):
-        torch.testing.assert_close(pixels(explain, array), expected(explain, large))
+    assert explain.explain(array).scores.isfinite().all()
+    if size == (1, 1):  # a plain picture, whatever its size; an array of this shape is ambiguous to the processor
+        plain = Image.new("RGB", (32, 32), tuple(array[0, 0].tolist()))
+        torch.testing.assert_close(pixels(explain, array), expected(explain, plain))
 
 
 @pytest.mark.parametrize("shade", [0, 128, 255])
