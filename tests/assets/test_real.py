@@ -9,26 +9,11 @@ import pytest
 import torch
 
 from hf_fourier import assets
+from tests.assets.real import load, tokenizer
 
 pytestmark = pytest.mark.assets
 
 MODELS = [name for name in assets.names() if assets.describe(name).kind == "model"]
-
-
-def _load(kind: str, folder: Path, **options: object) -> torch.nn.Module:
-    import transformers
-
-    model, info = getattr(transformers, kind).from_pretrained(
-        folder, use_safetensors=True, local_files_only=True, output_loading_info=True, **options
-    )
-    assert not any(info.values()), info
-    return model.eval()
-
-
-def _tokenizer(folder: Path) -> object:
-    from transformers import AutoTokenizer
-
-    return AutoTokenizer.from_pretrained(folder, local_files_only=True)
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -45,7 +30,7 @@ def test_efficientnet_sees_espresso(asset: Callable[[str], Path]) -> None:
 
     folder = asset("efficientnet-lite0")
     asset("pictures")
-    model = _load("AutoModelForImageClassification", folder)
+    model = load("AutoModelForImageClassification", folder)
     processor = AutoImageProcessor.from_pretrained(folder)
     name, picture = assets.pictures(1)[0]
     with torch.no_grad():
@@ -60,7 +45,7 @@ def test_efficientnet_recognises_most_pictures(asset: Callable[[str], Path]) -> 
 
     folder = asset("efficientnet-lite0")
     asset("pictures")
-    model, processor = _load("AutoModelForImageClassification", folder), AutoImageProcessor.from_pretrained(folder)
+    model, processor = load("AutoModelForImageClassification", folder), AutoImageProcessor.from_pretrained(folder)
     plausible = {
         "coffee": "espresso",
         "camera": "tripod",
@@ -87,9 +72,9 @@ def test_pictures_are_colour_and_counted(asset: Callable[[str], Path]) -> None:
 
 def test_minilm_puts_a_paraphrase_near(asset: Callable[[str], Path]) -> None:
     folder = asset("minilm")
-    model, tokenizer = _load("AutoModel", folder), _tokenizer(folder)
+    model, tokens = load("AutoModel", folder), tokenizer(folder)
     texts = ["A man is playing a guitar.", "Someone plays music on a guitar.", "The stock market fell on Monday."]
-    batch = tokenizer(texts, padding=True, return_tensors="pt")
+    batch = tokens(texts, padding=True, return_tensors="pt")
     assert batch.input_ids.shape[1] < 20, "the tokenizer still pads to a fixed length"
     with torch.no_grad():
         hidden = model(**batch).last_hidden_state
@@ -101,21 +86,21 @@ def test_minilm_puts_a_paraphrase_near(asset: Callable[[str], Path]) -> None:
 
 def test_minilm_tells_spam_from_ham(asset: Callable[[str], Path]) -> None:
     folder = asset("minilm-spam")
-    model, tokenizer = _load("AutoModelForSequenceClassification", folder), _tokenizer(folder)
+    model, tokens = load("AutoModelForSequenceClassification", folder), tokenizer(folder)
     assert model.config.id2label == {0: "ham", 1: "spam"}
     rows = sorted(assets.emails("test"), key=lambda row: len(row[0]))
     right = 0
     for start in range(0, len(rows), 32):
         texts, labels = zip(*rows[start : start + 32], strict=True)
         with torch.inference_mode():
-            logits = model(**tokenizer(list(texts), padding=True, truncation=True, return_tensors="pt")).logits
+            logits = model(**tokens(list(texts), padding=True, truncation=True, return_tensors="pt")).logits
         right += int((logits.argmax(-1) == torch.tensor(labels)).sum())
     assert right / len(rows) >= 0.88
 
 
 def test_the_spam_encoder_is_the_shipped_one(asset: Callable[[str], Path]) -> None:
-    encoder = _load("AutoModel", asset("minilm"))
-    theirs = _load("AutoModelForSequenceClassification", asset("minilm-spam")).bert.state_dict()
+    encoder = load("AutoModel", asset("minilm"))
+    theirs = load("AutoModelForSequenceClassification", asset("minilm-spam")).bert.state_dict()
     assert all(torch.equal(value, theirs[key]) for key, value in encoder.state_dict().items())
 
 
@@ -130,30 +115,28 @@ def test_emails_do_not_leak_between_splits(asset: Callable[[str], Path]) -> None
 
 def test_smollm2_knows_the_capital_of_france(asset: Callable[[str], Path]) -> None:
     folder = asset("smollm2")
-    model, tokenizer = _load("AutoModelForCausalLM", folder, dtype=torch.float32), _tokenizer(folder)
+    model, tokens = load("AutoModelForCausalLM", folder, dtype=torch.float32), tokenizer(folder)
     with torch.no_grad():
-        logits = model(**tokenizer("The capital of France is", return_tensors="pt")).logits[0, -1]
-    assert tokenizer.decode(logits.argmax()) == " Paris"
-    assert tokenizer.apply_chat_template([{"role": "user", "content": "Hello"}], tokenize=False).endswith(
-        "<|im_end|>\n"
-    )
+        logits = model(**tokens("The capital of France is", return_tensors="pt")).logits[0, -1]
+    assert tokens.decode(logits.argmax()) == " Paris"
+    assert tokens.apply_chat_template([{"role": "user", "content": "Hello"}], tokenize=False).endswith("<|im_end|>\n")
     assert not hasattr(model.config, "quantization_config")
 
 
 def test_antiberty_fills_in_a_conserved_tryptophan(asset: Callable[[str], Path]) -> None:
     folder = asset("antiberty-mlm")
-    model, tokenizer = _load("AutoModelForMaskedLM", folder), _tokenizer(folder)
+    model, tokens = load("AutoModelForMaskedLM", folder), tokenizer(folder)
     residues = list(assets.antibodies()[0]["sequence"])
     assert residues[35] == "W"
-    residues[35] = tokenizer.mask_token
-    batch = tokenizer(" ".join(residues), return_tensors="pt")
+    residues[35] = tokens.mask_token
+    batch = tokens(" ".join(residues), return_tensors="pt")
     assert batch.input_ids.shape[1] == len(residues) + 2
     with torch.no_grad():
         chances = model(**batch).logits[0, 36].softmax(-1)
-    assert chances[tokenizer.convert_tokens_to_ids("W")] >= 0.9
+    assert chances[tokens.convert_tokens_to_ids("W")] >= 0.9
 
 
 def test_every_antibody_residue_is_in_the_vocabulary(asset: Callable[[str], Path]) -> None:
-    tokenizer = _tokenizer(asset("antiberty-mlm"))
+    tokens = tokenizer(asset("antiberty-mlm"))
     for row in assets.antibodies():
-        assert tokenizer.unk_token_id not in tokenizer(" ".join(row["sequence"])).input_ids
+        assert tokens.unk_token_id not in tokens(" ".join(row["sequence"])).input_ids
