@@ -126,10 +126,10 @@ def _config(source: str, where: dict[str, Any]) -> Any:
         got = f"the file {folder.name!r}"
         raise ModelError(got, "a Hub id or a checkpoint folder", "pass the folder (with gguf_file= for a GGUF file)")
     if not folder.is_dir() and not _HUB_ID.fullmatch(source):
-    except (OSError, ValueError, KeyError, ImportError) as error:
+        raise ModelError(f"{source!r}, which does not exist", "a Hub id or a checkpoint folder", "correct the path")
     try:
         return transformers.AutoConfig.from_pretrained(source, **where)
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, ImportError) as error:
         raise _explained(error, source) from error
 
 
