@@ -58,9 +58,14 @@ def save(result: Attribution, folder: str | PathLike[str], compact: bool = False
         "key": result.key,
     }
     text = json.dumps(values, indent=1, ensure_ascii=False)
-    ready = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    _replace(path / TENSORS, lambda to: save_file(ready, to))
-    _replace(path / VALUES, lambda to: to.write_text(text, encoding="utf-8"))
+    # Copies: what shares memory cannot be written.
+    ready = {name: tensor.detach().cpu().clone().contiguous() for name, tensor in tensors.items()}
+    _replace(
+        {
+            path / TENSORS: lambda to: save_file(ready, to),
+            path / VALUES: lambda to: to.write_text(text, encoding="utf-8"),
+        }
+    )
     return path
 
 
@@ -107,11 +112,14 @@ def _below(tensors: dict[str, torch.Tensor], prefix: str) -> dict[str, torch.Ten
     return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
 
 
-def _replace(path: Path, write: Callable[[Path], Any]) -> None:
-    """Write to a neighbour first, so that a run that is cut off leaves no half file."""
-    part = path.with_name(f"{path.name}.{os.getpid()}.part")
+def _replace(writers: dict[Path, Callable[[Path], Any]]) -> None:
+    """Write neighbours of all files first, so that a run that is cut off leaves neither half a file nor half a pair."""
+    parts = {path: path.with_name(f"{path.name}.{os.getpid()}.part") for path in writers}
     try:
-        write(part)
-        part.replace(path)
+        for path, write in writers.items():
+            write(parts[path])
+        for path, part in parts.items():
+            part.replace(path)
     finally:
-        part.unlink(missing_ok=True)
+        for part in parts.values():
+            part.unlink(missing_ok=True)
