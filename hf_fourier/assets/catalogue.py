@@ -121,6 +121,22 @@ ASSETS = (
         builder="antiberty:build",
     ),
     Asset(
+        name="antiberty-species",
+        kind="model",
+        what="species of an antibody, by AntiBERTy's own head (BertForSequenceClassification)",
+        packages=(ANTIBERTY,),
+        licence="MIT",
+        builder="antiberty:species",
+    ),
+    Asset(
+        name="antiberty-chain",
+        kind="model",
+        what="heavy or light chain of an antibody, by AntiBERTy's own head (BertForSequenceClassification)",
+        packages=(ANTIBERTY,),
+        licence="MIT",
+        builder="antiberty:chain",
+    ),
+    Asset(
         name="whisper-tiny",
         kind="model",
         what="Whisper tiny.en speech recogniser, 38 M parameters (WhisperForConditionalGeneration)",

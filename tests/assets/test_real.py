@@ -140,3 +140,23 @@ def test_every_antibody_residue_is_in_the_vocabulary(asset: Callable[[str], Path
     tokens = tokenizer(asset("antiberty-mlm"))
     for row in assets.antibodies():
         assert tokens.unk_token_id not in tokens(" ".join(row["sequence"])).input_ids
+
+
+@pytest.mark.parametrize(("head", "least"), [("species", 4), ("chain", 5)])
+def test_antiberty_knows_species_and_chains(asset: Callable[[str], Path], head: str, least: int) -> None:
+    folder = asset(f"antiberty-{head}")
+    model, tokens = load("AutoModelForSequenceClassification", folder), tokenizer(folder)
+    right = 0
+    for row in assets.antibodies():
+        with torch.inference_mode():
+            logits = model(**tokens(" ".join(row["sequence"]), return_tensors="pt")).logits[0]
+        right += model.config.id2label[int(logits.argmax())] == row[head]
+        assert row[head] in model.config.label2id
+    assert right >= least
+
+
+def test_the_antibody_heads_share_the_language_models_body(asset: Callable[[str], Path]) -> None:
+    body = load("AutoModelForMaskedLM", asset("antiberty-mlm")).bert.state_dict()
+    for head in ("species", "chain"):
+        theirs = load("AutoModelForSequenceClassification", asset(f"antiberty-{head}")).bert.state_dict()
+        assert all(torch.equal(value, theirs[key]) for key, value in body.items())

