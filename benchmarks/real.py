@@ -11,6 +11,8 @@ import torch
 
 from hf_fourier import FourierExplainer, assets
 
+RESIDUES = "ACDEFGHIKLMNPQRSTVWY"
+
 
 @dataclass(frozen=True)
 class Real:
@@ -19,12 +21,12 @@ class Real:
     Attributes:
         name: Its asset.
         examples: `n -> n examples`, the same ones each time.
-        family: "pixels" or "tokens".
+        sources: `n -> the source of each example`: examples made from one source are not independent.
     """
 
     name: str
     examples: Callable[[int], list[Any]]
-    family: str
+    sources: Callable[[int], list[Any]]
 
     def explainer(self) -> FourierExplainer:
         """The model in float32 on the CPU."""
@@ -71,12 +73,47 @@ def antibodies(n: int) -> list[str]:
     return made
 
 
+def sequences(n: int) -> list[str]:
+    """Antibody sequences, then variants of them with five residues replaced, seeded by their number."""
+    whole = [str(entry["sequence"]) for entry in assets.antibodies()]
+    made = list(whole)
+    for number in range(max(0, n - len(whole))):
+        residues, draw = list(whole[number % len(whole)]), torch.Generator().manual_seed(number)
+        for place in torch.randperm(len(residues), generator=draw)[:5].tolist():
+            residues[place] = RESIDUES[int(torch.randint(0, len(RESIDUES), (), generator=draw).item())]
+        made.append("".join(residues))
+    return made[:n]
+
+
+def cells(n: int) -> list[Any]:
+    """Cells of the test half."""
+    return assets.cells("test")[:n]
+
+
+def each(n: int) -> list[int]:
+    """Every example is a source of its own."""
+    return list(range(n))
+
+
+def cycled(wholes: Callable[[], int]) -> Callable[[int], list[int]]:
+    """Examples made in turn from a few sources."""
+    return lambda n: [i % wholes() for i in range(n)]
+
+
 MODELS = {
     real.name: real
     for real in (
-        Real("efficientnet-lite0", pictures, "pixels"),
-        Real("minilm-spam", emails, "tokens"),
-        Real("smollm2", openings, "tokens"),
-        Real("antiberty-mlm", antibodies, "tokens"),
+        Real("efficientnet-lite0", pictures, cycled(lambda: len(assets.pictures()))),
+        Real("minilm-spam", emails, each),
+        Real("smollm2", openings, each),
+        Real("antiberty-mlm", antibodies, cycled(lambda: len(assets.antibodies()))),
+    )
+}
+TOKEN_CLASSIFIERS = {
+    real.name: real
+    for real in (
+        MODELS["minilm-spam"],
+        Real("antiberty-species", sequences, cycled(lambda: len(assets.antibodies()))),
+        Real("pbmc-geneformer", cells, each),
     )
 }

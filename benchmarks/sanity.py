@@ -14,11 +14,11 @@ import copy
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 import torch
 from scipy import stats
 
 from benchmarks.real import MODELS, Real
+from benchmarks.statistics import described
 from benchmarks.tables import markdown
 from hf_fourier import Attribution, FourierExplainer
 
@@ -57,14 +57,6 @@ def correlation(a: Attribution, b: Attribution) -> float:
     return float(stats.spearmanr(a.scores.numpy(), b.scores.numpy()).statistic)
 
 
-def mean(values: Sequence[float]) -> str:
-    """The mean with its bootstrap interval."""
-    sample = np.asarray(values)
-    drawn = stats.bootstrap((sample,), np.mean, rng=np.random.default_rng(0), method="percentile", n_resamples=2000)
-    low, high = drawn.confidence_interval
-    return f"{sample.mean():.3f} [{low:.3f}, {high:.3f}]"
-
-
 def rows(real: Real, examples: int) -> list[dict[str, Any]]:
     """The table's rows for one model."""
     explainer = real.explainer()
@@ -72,7 +64,7 @@ def rows(real: Real, examples: int) -> list[dict[str, Any]]:
     random_twin = twin(explainer, chosen)
     magnitude = explainer.explain(chosen, method="magnitude")
     seeds = [explainer.explain(chosen, method="random", seed=seed) for seed in (0, 1)]
-    chance = mean([overlap(a, b) for a, b in zip(*seeds, strict=True)])
+    chance = described([overlap(a, b) for a, b in zip(*seeds, strict=True)])
     table = []
     for title, method in METHODS.items():
         own = explainer.explain(chosen, method=method)
@@ -85,11 +77,11 @@ def rows(real: Real, examples: int) -> list[dict[str, Any]]:
                 "model": real.name,
                 "FFC": title,
                 "n": len(own),
-                "ρ with twin": mean(rho),
+                "ρ with twin": described(rho),
                 "largest |ρ|": max(abs(r) for r in rho),
-                "ρ with magnitude": mean([correlation(a, b) for a, b in pairs]),
-                "top 4 % shared with twin": mean([overlap(a, b) for a, b in zip(own, fresh, strict=True)]),
-                "shared with magnitude": mean([overlap(a, b) for a, b in pairs]),
+                "ρ with magnitude": described([correlation(a, b) for a, b in pairs]),
+                "top 4 % shared with twin": described([overlap(a, b) for a, b in zip(own, fresh, strict=True)]),
+                "shared with magnitude": described([overlap(a, b) for a, b in pairs]),
                 "two seeds of random": chance,
             }
         )

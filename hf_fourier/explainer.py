@@ -112,6 +112,7 @@ class FourierExplainer:
         """
         from hf_fourier.adapters.loading import load
 
+        method, domain = METHODS.parse(method), DOMAINS.parse(domain or Fourier())  # before anything heavy
         loaded = load(
             str(model),
             subfolder=subfolder,
