@@ -4,8 +4,10 @@ Three ways: along the tokens, each hidden dimension by itself; over tokens and h
 does for Geneformer; along the tokens with one feature per frequency over all hidden dimensions. Each is asked for the
 model's own label and for a wrong one (the runner-up of two classes, a seeded random other of more). With the top 4 %
 of features kept, `own` is the share of decisions that survive, `wrong` the share in which the model says the wrong
-label, and selectivity is their difference. A ranking that reaches any label it is asked for explains nothing. Each half holds as many examples of every label that the model gives: a model
-that answers everything with one label then scores 0, not the share of that label. E-mails are cut to 96 tokens.
+label, and selectivity is their difference. A ranking that reaches any label it is asked for explains nothing.
+
+Each half holds as many examples of every label that the model gives: a model that answers everything with one label
+then scores 0, not the share of that label. E-mails are cut to 96 tokens.
 
 Brackets are 95 % bootstrap intervals over examples (over sources, where several examples were made from one); the gap
 to `magnitude` is paired. Examples were not used to choose anything but what the last line says: axes are chosen on
@@ -109,7 +111,7 @@ def rows(real: Real, n: int) -> tuple[list[dict[str, Any]], dict[str, float]]:
                     "model": real.name,
                     "transform": title,
                     "method": method,
-                    "n (sources)": f"{len(test)} ({len(set(groups))})"
+                    "n (sources)": f"{len(test)} ({len(set(groups))}){anecdotal}",
                     + (", anecdotal" if len(set(groups)) < 30 else ""),
                     "kept": cell.reached,
                     "own": described(cell.own, groups),
