@@ -112,7 +112,6 @@ def rows(real: Real, n: int) -> tuple[list[dict[str, Any]], dict[str, float]]:
                     "transform": title,
                     "method": method,
                     "n (sources)": f"{len(test)} ({len(set(groups))}){anecdotal}",
-                    + (", anecdotal" if len(set(groups)) < 30 else ""),
                     "kept": cell.reached,
                     "own": described(cell.own, groups),
                     "wrong": described(cell.wrong, groups),
