@@ -29,8 +29,9 @@ class Registry(Generic[T]):
         def enter(cls: type[T]) -> type[T]:
             if not (dataclasses.is_dataclass(cls) and cls.__dataclass_params__.frozen):  # type: ignore[attr-defined]
                 raise TypeError(f"{cls.__name__} must be a frozen dataclass to be registered as {self.kind} {name!r}")
-            if self._classes.get(name, cls).__qualname__ != cls.__qualname__:
-                raise ValueError(f"{self.kind} {name!r} is registered already, by {self._classes[name].__qualname__}")
+            known = self._classes.get(name, cls)
+            if (known.__module__, known.__qualname__) != (cls.__module__, cls.__qualname__):
+                raise ValueError(f"{self.kind} {name!r} is registered already, by {known.__module__}")
             cls.name = name  # type: ignore[attr-defined]
             self._classes[name] = cls
             return cls

@@ -329,5 +329,5 @@ def test_other_domains_take_the_same_formula():
     model, x = Linear(3, 10), noise(1, 10)
     (result,) = attribute(model, x, method="ffc:kappa=.2", domain="identity")
     d = displacement(model, x[0].numpy(), result.target, FFC(kappa=0.2))
-    np.testing.assert_allclose(result.scores, np.abs(x[0]) + 2 * d * np.sign(x[0].numpy()), rtol=1e-9)
+    np.testing.assert_allclose(result.scores, np.abs(x[0].numpy()) + 2 * d * np.sign(x[0].numpy()), rtol=1e-9)
     assert DOMAINS.parse("identity") == result.basis.domain

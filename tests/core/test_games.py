@@ -1,0 +1,114 @@
+"""The deletion game against one question at a time, and what it costs."""
+
+import pytest
+import torch
+
+from hf_fourier.curves import Stop
+from hf_fourier.domains import DOMAINS
+from hf_fourier.metrics.games import curves, moves, play
+from hf_fourier.ranking import cut, descending
+from hf_fourier.targets import Binary, Categorical, Regression
+from tests.toys import DOMAIN_SPECS, Guard, Smooth, leaf, noise, score_of
+
+SHAPE = leaf(6, 7)
+KEPT = (0, 0.01, 0.04, 0.3, 0.5, 1.0)
+
+
+def questions_of(basis, scores, kept=KEPT):
+    layout = basis.layout
+    return [m for i, s in enumerate(scores) for m in moves(i, descending(s), layout.multiplicity, kept)]
+
+
+@pytest.fixture(params=[spec for spec in DOMAIN_SPECS if spec.split(":")[0] in ("fourier", "identity")])
+def basis(request):
+    return DOMAINS.parse(request.param).bind(SHAPE)
+
+
+@pytest.mark.parametrize("head", [Categorical(), Binary(), Regression()], ids=lambda head: head.name)
+@pytest.mark.parametrize("size", [1, 4, 100])
+def test_the_game_is_one_question_at_a_time(basis, head, size):
+    model, x = Smooth(3, 6, 7).eval(), noise(3, 6, 7)
+    ranked = noise(3, len(basis), seed=4)
+    score = score_of(model, x, head, size=size)
+    clean = score.clean_reading()
+    before = score.passes.forward
+    questions = questions_of(basis, ranked)
+    stops = play(score, basis, questions)
+    assert score.passes.forward - before == 2 * len(KEPT) * 3
+    assert score.passes.backward == 0
+    for move, stop in zip(questions, stops, strict=True):
+        i = move.example
+        order = ranked[i].argsort(descending=True)
+        count = cut(basis.multiplicity[order], move.asked)
+        left = order[:count] if move.part == "keep" else order[count:]
+        weights = torch.zeros(1, len(basis), dtype=torch.float64)
+        weights[0, left] = 1
+        rebuilt = basis.inverse(basis.weigh(basis.forward(x[i : i + 1]), weights))
+        logits = model(rebuilt)[0]
+        if head.name == "softmax":
+            y = int(model(x[i : i + 1])[0].argmax())
+            value, sure = logits.log_softmax(-1)[y], logits.softmax(-1)[y]
+            agrees = float(int(logits.argmax()) == y)
+        elif head.name == "sigmoid":
+            first = model(x[i : i + 1])[0]
+            y = int(first.argmax())
+            side = 1 if first[y] > 0 else -1
+            sure = (side * logits[y]).sigmoid()
+            value, agrees = sure.log(), float((logits[y] > 0) == (side > 0))
+        else:
+            value, sure = logits.mean(), None
+            agrees = float((value - clean.value[i]).abs() <= 0.1 * clean.value[i].abs())
+        assert stop.value == pytest.approx(float(value), rel=1e-9, abs=1e-12)
+        assert stop.confidence == (None if sure is None else pytest.approx(float(sure), rel=1e-9))
+        assert stop.agrees == agrees
+        assert (stop.part, stop.asked) == (move.part, move.asked)
+        reached = basis.multiplicity[order[:count]].sum().item() / basis.layout.total
+        assert stop.reached == pytest.approx(reached)
+
+
+def test_the_ends_are_the_whole_and_nothing(basis):
+    model, x = Smooth(3, 6, 7).eval(), noise(2, 6, 7)
+    score = score_of(model, x)
+    clean = score.clean_reading()
+    questions = questions_of(basis, noise(2, len(basis), seed=1), (0, 1.0))
+    own = curves(questions, play(score, basis, questions), clean.confidence.tolist())
+    silent = score.value(torch.zeros_like(x)).confidence
+    for i, curve in enumerate(own):
+        assert curve.clean == pytest.approx(float(clean.confidence[i]))
+        for part, asked, expected in (("keep", 1.0, clean.confidence), ("delete", 0, clean.confidence)):
+            assert curve.at(part, asked).confidence == pytest.approx(float(expected[i]))
+            assert curve.at(part, asked).agrees == 1
+        for part, asked in (("keep", 0), ("delete", 1.0)):
+            assert curve.at(part, asked).confidence == pytest.approx(float(silent[i]))
+
+
+def test_questions_in_any_order_and_after_running_out_of_memory():
+    basis = DOMAINS.parse("fourier").bind(SHAPE)
+    model, x = Smooth(3, 6, 7).eval(), noise(4, 6, 7)
+    calm, tight = score_of(model, x, size=8), score_of(Guard(model, most=3), x, size=8)
+    questions = questions_of(basis, noise(4, len(basis), seed=2))
+    for score in (calm, tight):
+        score.clean_reading()
+    expected = play(calm, basis, questions)
+    assert tight.packer.halvings
+    for got, want in zip(play(tight, basis, questions[::-1])[::-1], expected, strict=True):
+        assert got.value == pytest.approx(want.value)
+        assert (got.part, got.asked, got.agrees) == (want.part, want.asked, want.agrees)
+
+
+def test_curves_sort_stops_by_example():
+    basis = DOMAINS.parse("fourier").bind(leaf(8))
+    questions = questions_of(basis, noise(3, len(basis)), (0.2, 0.5))
+    stops = [Stop(m.part, m.asked, m.reached, float(m.example), None, 1.0) for m in questions]
+    own = curves(questions, stops, [0.0, 1.0, 2.0])
+    assert [curve.clean for curve in own] == [0.0, 1.0, 2.0]
+    for i, curve in enumerate(own):
+        assert [stop.value for stop in curve.stops] == [float(i)] * 4
+        assert [stop.asked for stop in curve.of("keep")] == [0.2, 0.5]
+
+
+def test_masks_of_a_move_are_each_others_rest():
+    (keep, delete) = moves(0, torch.tensor([2, 0, 1]), torch.tensor([2, 1, 2]), [0.5])
+    assert keep.mask.tolist() == [False, False, True]
+    assert delete.mask.tolist() == [True, True, False]
+    assert keep.reached == delete.reached == 0.4
