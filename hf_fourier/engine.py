@@ -155,7 +155,7 @@ def _result(
         leaf=_kept(score.x[i]),
         gradient=None if ranking.gradient is None else _kept(ranking.gradient[i]),
         provenance={**provenance, "notes": [*notes, *example.notes]},
-        alternatives=[] if isinstance(score.head, Custom) else score.head.ranked(score.clean_logits[i].float()),
+        alternatives=score.alternatives.get(i, []),
         names=example.names,
         view=example.view,
         inputs={name: tensor.detach().cpu() for name, tensor in inputs.items()},

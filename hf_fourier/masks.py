@@ -62,8 +62,9 @@ class Mask(Head):
             others = logits.scatter(1, index, -torch.inf).logsumexp(1)
             log_p = logsigmoid(logits.gather(1, index).squeeze(1) - others)
         value = (log_p.flatten(1) * counts).sum(1) / counts.sum(1)
-        agrees = dice(decisions(logits.detach()), frozen.long())
-        return Reading(value, value, torch.ones_like(value), value.exp(), agrees)
+        said = decisions(logits.detach())
+        agrees = dice(said, frozen.long())
+        return Reading(value, value, torch.ones_like(value), value.exp(), agrees, said.to(torch.int16))
 
     def name_target(self, frozen: Num[Tensor, "..."]) -> tuple[Any, str]:
         """The class, where one alone counts, and its name."""

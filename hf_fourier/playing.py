@@ -7,13 +7,14 @@ from collections.abc import Sequence
 from hf_fourier.adapters.base import Encoded
 from hf_fourier.attribution import Attribution
 from hf_fourier.batching import Packer
-from hf_fourier.curves import Curve
+from hf_fourier.curves import Curve, Part
 from hf_fourier.engine import BatchSize, MakeBlock, block_size, grouped, in_blocks, rows_for
 from hf_fourier.errors import InputError
-from hf_fourier.metrics.games import curves, moves, play
+from hf_fourier.metrics.games import Move, curves, moves, play
 from hf_fourier.scoring import Score
 from hf_fourier.seeding import Draw
 from hf_fourier.targets import Custom
+from hf_fourier.typing import Tensor
 
 
 def play_all(
@@ -52,7 +53,12 @@ def play_all(
         inner = Packer(min(rows_for(block, batch_size), limit or packer.size))
         score = Score(block.x, block.forward, block.select, block.head, [], inner, block.cost, frozen)
         questions = [m for i, r in enumerate(some) for m in moves(i, r.order, r.layout.multiplicity, kept)]
-        stops = play(score, some[0].basis, questions)
+
+        def look(move: Move, answer: Tensor) -> None:
+            result = some[move.example]
+            result.extras = {**result.extras, answer_name(move.part, move.asked): answer}
+
+        stops = play(score, some[0].basis, questions, look)
         clean = [r.value if r.confidence is None else r.confidence for r in some]
         for result, curve in zip(some, curves(questions, stops, clean), strict=True):
             _record(result, curve, block.cost)
@@ -60,6 +66,11 @@ def play_all(
     pairs = list(zip(encoded, results, strict=True))
     for indices in grouped(pairs, lambda pair: (pair[0].signature, pair[1].layout.domain, pair[1].provenance["seed"])):
         in_blocks(indices, block_size(encoded[indices[0]], batch_size, limit), play_block)
+
+
+def answer_name(part: Part, asked: float) -> str:
+    """Where a result's `extras` keep the mask that was predicted at one stop."""
+    return f"mask {part} {asked:g}"
 
 
 def _record(result: Attribution, curve: Curve, cost: int) -> None:

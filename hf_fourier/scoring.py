@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property
 from typing import Any
 
@@ -79,7 +79,7 @@ class Score:
         self._frozen: list[Tensor | None] = [None] * len(x) if frozen is None else list(frozen)
         self._clean: Evaluation | None = None
         self._clean_reading: Reading | None = None
-        self.clean_logits: dict[int, Tensor] = {}
+        self.alternatives: dict[int, list[tuple[str, float]]] = {}
         self.passes = Passes()
 
     @property
@@ -165,9 +165,10 @@ class Score:
 
     def _freeze(self, logits: Any, rows: Tensor) -> None:
         clean = logits.detach() if isinstance(logits, Tensor) else logits
-        if isinstance(clean, Tensor):
+        if isinstance(clean, Tensor) and not isinstance(self.head, Custom):
             _finite(clean.amax(-1))  # −inf rules a class out, NaN and inf rule the answer out
-            self.clean_logits.update(zip(rows.tolist(), clean.to("cpu"), strict=False))
+            for i, row in zip(rows.tolist(), clean, strict=False):
+                self.alternatives[i] = self.head.ranked(row)
         settled = self.head.freeze(clean, [self._targets[i] for i in rows.tolist()])
         _finite(settled)
         for i, row in zip(rows.tolist(), settled, strict=True):
@@ -184,18 +185,10 @@ def _finite(clean: Tensor) -> None:
 
 
 def _detached(reading: Reading) -> Reading:
-    confidence = None if reading.confidence is None else reading.confidence.detach()
-    return Reading(
-        reading.value.detach(), reading.drive.detach(), reading.slope.detach(), confidence, reading.agrees.detach()
-    )
+    values = {f.name: getattr(reading, f.name) for f in fields(reading)}
+    return Reading(**{name: None if value is None else value.detach() for name, value in values.items()})
 
 
 def _joined(readings: Sequence[Reading]) -> Reading:
-    confidences = [r.confidence for r in readings if r.confidence is not None]
-    return Reading(
-        torch.cat([r.value for r in readings]),
-        torch.cat([r.drive for r in readings]),
-        torch.cat([r.slope for r in readings]),
-        torch.cat(confidences) if confidences else None,
-        torch.cat([r.agrees for r in readings]),
-    )
+    columns = {f.name: [getattr(reading, f.name) for reading in readings] for f in fields(Reading)}
+    return Reading(**{name: None if values[0] is None else torch.cat(values) for name, values in columns.items()})

@@ -38,6 +38,7 @@ class Reading:
         slope: `d value / d drive`, shape `(rows,)`.
         confidence: A positive number for the curves, shape `(rows,)`; None where the head has none (regression).
         agrees: The share of the row's decisions that are the frozen ones, shape `(rows,)`.
+        answer: The decision itself where it can be looked at (a mask), shape `(rows, ...)`; None elsewhere.
     """
 
     value: Float[Tensor, " rows"]
@@ -45,6 +46,7 @@ class Reading:
     slope: Float[Tensor, " rows"]
     confidence: Float[Tensor, " rows"] | None
     agrees: Float[Tensor, " rows"]
+    answer: Int[Tensor, "rows ..."] | None = None
 
 
 class Head(ABC):
@@ -262,7 +264,10 @@ class Custom(Head):
 
     def freeze(self, logits: Any, targets: Sequence[Settled]) -> Float[Tensor, "rows 1"]:
         """The clean values."""
-        return self._value(logits).detach().unsqueeze(-1)
+        value = self._value(logits).detach()
+        if len(value) != len(targets):
+            raise TargetError(f"{len(value)} values from the target", f"{len(targets)}, one per row", "correct `target`")
+        return value.unsqueeze(-1)
 
     def read(self, logits: Any, frozen: Num[Tensor, "rows ..."]) -> Reading:
         """The callable's value; without a confidence."""

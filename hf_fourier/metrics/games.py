@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -47,13 +47,16 @@ def moves(
     return result
 
 
-def play(score: Score, basis: Basis, questions: Sequence[Move]) -> list[Stop]:
+def play(
+    score: Score, basis: Basis, questions: Sequence[Move], look: Callable[[Move, Tensor], None] | None = None
+) -> list[Stop]:
     """Ask all questions, forward only, examples and steps packed into the same batches.
 
     Args:
         score: A block whose targets are settled.
         basis: Its domain.
         questions: What to ask, in any order.
+        look: Called with each question whose answer can be looked at (a mask), and that answer on the CPU.
 
     Returns:
         One stop per question, in the same order.
@@ -67,6 +70,9 @@ def play(score: Score, basis: Basis, questions: Sequence[Move]) -> list[Stop]:
         masks = torch.stack([move.mask for move in some]).to(score.x.device)
         reading = score.value(basis.keep(coefficients[rows], masks), rows)
         confidences = [None] * len(some) if reading.confidence is None else reading.confidence.tolist()
+        if look is not None and reading.answer is not None:
+            for move, answer in zip(some, reading.answer.cpu(), strict=True):
+                look(move, answer.clone())
         told = zip(some, reading.value.tolist(), confidences, reading.agrees.tolist(), strict=True)
         stops += [Stop(m.part, m.asked, m.reached, value, sure, agrees) for m, value, sure, agrees in told]
     return stops
