@@ -271,6 +271,9 @@ class FourierExplainer:
             raise InputError("an empty list", "at least one example", "pass examples")
         encoded = []
         for i, one in enumerate(example):
+            if isinstance(one, Mapping):
+                got = f"example {i}: a dict in a list"
+                raise InputError(got, "one dict with a batch axis, or raw examples", "pass the dict itself")
             try:
                 encoded.append(self.adapter.encode(one))
             except FourierError as error:
