@@ -13,13 +13,25 @@ if TYPE_CHECKING:
     from hf_fourier.curves import Part, Stop
 
 USUAL = 0.04
+#: From this Dice with the clean mask on, a predicted mask counts as kept.
+SAME_MASK = 0.9
 
 
 def shown_fraction(attribution: Attribution) -> float:
     """The least played share whose top features alone keep the decision, or 0.04."""
     stops = attribution.curve.of("keep") if attribution.curve else []
-    holding = [stop.asked for stop in stops if stop.agrees >= 1 and 0 < stop.asked < 1]
+    holding = [stop.asked for stop in stops if holds(attribution, stop) and 0 < stop.asked < 1]
     return holding[0] if holding else USUAL
+
+
+def is_mask(attribution: Attribution) -> bool:
+    """Whether a mask was explained: its decision is kept as Dice."""
+    return attribution.provenance.get("head") == "mask"
+
+
+def holds(attribution: Attribution, stop: Stop) -> bool:
+    """Whether the decision is kept: all of it, of a mask a Dice of at least `SAME_MASK`."""
+    return stop.agrees >= (SAME_MASK if is_mask(attribution) else 1)
 
 
 def stop_at(attribution: Attribution, part: Part, fraction: float) -> Stop | None:
@@ -53,7 +65,22 @@ def clean_answer(attribution: Attribution, most: int = 60) -> str:
     """What the model says to the whole example."""
     if attribution.confidence is None:
         return f"{label(attribution, most)}: {attribution.value:.4g}"
-    return f"{label(attribution, most)}: confidence {sureness(attribution.confidence)}"
+    word = "mean confidence in the mask" if is_mask(attribution) else "confidence"
+    return f"{label(attribution, most)}: {word} {sureness(attribution.confidence)}"
+
+
+def quantity(attribution: Attribution) -> str:
+    """What is drawn of each stop (`size`)."""
+    if is_mask(attribution):
+        return "Dice with the clean mask"
+    return "value" if attribution.confidence is None else "confidence"
+
+
+def size(attribution: Attribution, stop: Stop) -> float:
+    """A stop as a number to draw: the Dice of a mask, else the confidence, else the value."""
+    if is_mask(attribution):
+        return stop.agrees
+    return stop.value if stop.confidence is None else stop.confidence
 
 
 def number(stop: Stop) -> str:
@@ -65,6 +92,9 @@ def answer(attribution: Attribution, stop: Stop | None, most: int = 60) -> str:
     """What the model says to a part of the example, and on a second line whether the decision holds."""
     if stop is None:
         return "(not shown to the model)\n"
+    if is_mask(attribution):
+        said = f"{label(attribution, most)}: {verdict(attribution, stop)} with the clean mask"
+        return f"{said}\n(outlined; dashed: the clean mask)"
     word = "" if stop.confidence is None else "confidence "
     return f"{label(attribution, most)}: {word}{number(stop)}\n{verdict(attribution, stop)}"
 
@@ -73,17 +103,38 @@ def contested(attribution: Attribution) -> bool:
     """Whether the explained label is another one than the model's own decision."""
     if attribution.confidence is None or not attribution.alternatives or isinstance(attribution.target, list):
         return False
+    if is_mask(attribution):  # its alternatives are the classes' shares of the picture
+        return False
     best, probability = attribution.alternatives[0]
     return attribution.label != best and attribution.confidence < min(probability, 0.5)
 
 
 def verdict(attribution: Attribution, stop: Stop) -> str:
     """Whether the decision holds, in two or three words."""
+    if is_mask(attribution):
+        return f"Dice {stop.agrees:.2f}"
     if 0 < stop.agrees < 1:
         return f"{share(stop.agrees)} of decisions hold"
     if contested(attribution):
         return "now the decision" if stop.agrees else "not the decision"
     return "decision holds" if stop.agrees else "decision lost"
+
+
+def three(attribution: Attribution, fraction: float, whole: str = "The input", most: int = 24) -> list[str]:
+    """What stands above the whole example, above its top features alone and above what is left without them."""
+    kind, top = noun(attribution), share(fraction)
+    whose = "not the model's decision" if contested(attribution) else "the model's decision"
+    if is_mask(attribution):
+        said = f"{label(attribution, most)}: the model's own mask\n(outlined)"
+    else:
+        said = f"{clean_answer(attribution, most)}\n{whose}"
+    titles = [f"{whole}\n{said}"]
+    parts: tuple[tuple[Part, str], ...] = (
+        ("keep", f"The top {top} of {kind} alone"),
+        ("delete", f"All but the top {top}"),
+    )
+    titles += [f"{words}\n{answer(attribution, stop_at(attribution, part, fraction), most)}" for part, words in parts]
+    return titles
 
 
 def noun(attribution: Attribution) -> str:
@@ -121,6 +172,8 @@ def conclusion(attribution: Attribution, fraction: float) -> str:
             f"The model was not shown these parts: the {kind} are ranked on top, which does not yet say that they "
             "decide anything. FourierExplainer.play asks the model."
         )
+    elif is_mask(attribution):
+        said = _of_mask(keep, delete, kind)
     elif contested(attribution):
         does = "bring about" if keep.agrees >= 1 else "do not bring about"
         said = f"The model's own decision is another one; the kept {kind} alone {does} the one explained here."
@@ -136,7 +189,27 @@ def conclusion(attribution: Attribution, fraction: float) -> str:
             said += "What is left without them is sufficient as well, so they are not necessary."
         else:
             said += "Losing it without them does not prove that it rests on them: what is left is no natural input."
+    if attribution.view.kind == "spectrogram":
+        zero = getattr(attribution.view, "offset", 0.0)
+        said += (
+            f" A place without power takes the level that the model reads as zero ({zero:.3g} dB). To be heard, a "
+            "part is the clip filtered: each band is raised or lowered by what it changes; the phase is the clip's own."
+        )
     return f"{said} {_control(attribution)}".rstrip()
+
+
+def _of_mask(keep: Stop, delete: Stop | None, kind: str) -> str:
+    """What may be concluded where the decision is a mask."""
+    if keep.agrees < SAME_MASK:
+        said = f"The kept {kind} alone do not give the mask back (Dice {keep.agrees:.2f}; {SAME_MASK:g} would count)."
+    else:
+        said = f"The kept {kind} alone are sufficient for this mask (Dice {keep.agrees:.2f})."
+    if delete is None:
+        return f"{said} What is left without them was not shown to the model."
+    if delete.agrees >= SAME_MASK:
+        return f"{said} What is left without them gives it too (Dice {delete.agrees:.2f}): they are not necessary."
+    ground = "does not prove that it rests on them: what is left is no natural input."
+    return f"{said} A Dice of {delete.agrees:.2f} without them {ground}"
 
 
 def _control(attribution: Attribution) -> str:

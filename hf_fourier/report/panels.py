@@ -50,14 +50,19 @@ def picture(axes: Axes, image: Any, text: str) -> None:
     title(axes, text)
 
 
-def spectrum(axes: Axes, plane: Plane, text: str) -> None:
-    """Power in grey, the chosen places in yellow on top (an artist called "chosen", masked elsewhere)."""
+def spectrum(axes: Axes, plane: Plane, text: str, upward: bool = False) -> None:
+    """Power in grey, the chosen places in yellow on top (an artist called "chosen", masked elsewhere).
+
+    `upward`: whether rows ascend from the bottom, as where the first axis of the leaf is drawn so.
+    """
     from matplotlib.colors import ListedColormap
 
-    extent = (*_ends(plane.columns), *reversed(_ends(plane.rows)))
+    low, high = _ends(plane.rows)
+    extent = (*_ends(plane.columns), *((low, high) if upward else (high, low)))
     level = decibels(plane.power)
     floor, top = np.percentile(level, [2, 99.8]) if level.max() > level.min() else (-80.0, 0.0)
-    shared: dict[str, Any] = {"extent": extent, "interpolation": "nearest", "aspect": "auto", "origin": "upper"}
+    shared: dict[str, Any] = {"extent": extent, "interpolation": "nearest", "aspect": "auto"}
+    shared["origin"] = "lower" if upward else "upper"
     # The grey stays in the darker two thirds, so that the marks stand out in a greyscale print too.
     greys = ListedColormap([(v, v, v) for v in np.linspace(0.03, 0.62, 256)])
     axes.imshow(level, cmap=greys, vmin=floor, vmax=max(top, floor + 1), gid="power", **shared)
@@ -99,6 +104,15 @@ def chosen(axes: Axes, profile: Profile) -> None:
     say(axes, "y", "% chosen")
 
 
+def profiles(upper: Axes, lower: Axes, profile: Profile, text: str) -> None:
+    """Power above and choice below, over one frequency axis."""
+    power(upper, profile)
+    title(upper, text)
+    chosen(lower, profile)
+    lower.sharex(upper)
+    upper.tick_params(labelbottom=False)
+
+
 def model(axes: Axes, attribution: Attribution, fraction: float) -> None:
     """What the model says: a curve where several shares were played, else bars."""
     played = {stop.asked for stop in attribution.curve.stops} if attribution.curve else set()
@@ -109,7 +123,7 @@ def curve(axes: Axes, attribution: Attribution, fraction: float) -> None:
     """The model's confidence against the share kept, and against the share deleted."""
     assert attribution.curve is not None
     record, kind = attribution.curve, captions.noun(attribution)
-    bounded = attribution.confidence is not None
+    bounded = captions.is_mask(attribution) or attribution.confidence is not None
     looks: dict[str, dict[str, Any]] = {
         "keep": {"color": KEPT, "linestyle": "-", "marker": "o", "label": f"top {kind} alone"},
         "delete": {"color": DELETED, "linestyle": "--", "marker": "s", "label": "without them"},
@@ -119,48 +133,60 @@ def curve(axes: Axes, attribution: Attribution, fraction: float) -> None:
         if not stops:
             continue
         x = [100 * stop.asked for stop in stops]
-        y = [stop.value if stop.confidence is None else stop.confidence for stop in stops]
+        y = [captions.size(attribution, stop) for stop in stops]
         axes.plot(x, y, gid=part, **look)
-        lost = [stop.agrees < 1 for stop in stops]
+        lost = [not captions.holds(attribution, stop) for stop in stops]
         axes.plot(np.array(x)[lost], np.array(y)[lost], linestyle="", marker=look["marker"], color=look["color"],
                   markerfacecolor="white", gid=f"{part}-lost")  # fmt: skip
-    axes.axhline(record.clean, color=SOFT, linestyle=":", label="whole input")
+    whole = 1.0 if captions.is_mask(attribution) else record.clean
+    axes.axhline(whole, color=SOFT, linestyle=":", label="whole input")
     axes.axvline(100 * fraction, color=SOFT, linewidth=0.8, label="share shown here")
     _percents(axes, sorted({100 * stop.asked for stop in record.stops}))
     if bounded:
         axes.set_ylim(-0.04, 1.04)
     say(axes, "x", f"% of {kind}")
-    say(axes, "y", "confidence" if bounded else "value")
-    title(axes, f"What the model says, by share of {kind}\n(hollow: decision lost)")
+    say(axes, "y", captions.quantity(attribution))
+    lost_word = f"Dice below {captions.SAME_MASK:g}" if captions.is_mask(attribution) else "decision lost"
+    title(axes, f"What the model says\n(hollow: {lost_word})")
     axes.legend(loc="upper center", bbox_to_anchor=(0.45, -0.16), ncols=2, frameon=False, fontsize=8)
 
 
 def answers(axes: Axes, attribution: Attribution, fraction: float) -> None:
     """Three bars: the model's confidence in the whole input, in the top features alone, and without them."""
     kind = captions.noun(attribution)
-    rows = [("whole input", attribution.confidence, attribution.value, SOFT, "")]
+    masked = captions.is_mask(attribution)
+    clean = 1.0 if masked else attribution.value if attribution.confidence is None else attribution.confidence
+    sure = "" if attribution.confidence is None else captions.sureness(attribution.confidence)
+    rows = [("whole input", clean, sure or f"{attribution.value:.4g}", SOFT, "")]
     parts = (("keep", f"top {captions.share(fraction)} alone", KEPT), ("delete", "without them", DELETED))
     for part, name, colour in parts:
         stop = captions.stop_at(attribution, part, fraction)  # type: ignore[arg-type]
         if stop is not None:
-            rows.append((name, stop.confidence, stop.value, colour, f", {captions.verdict(attribution, stop)}"))
-    lengths = [value if confidence is None else confidence for _, confidence, value, *_ in rows]
-    axes.barh(range(len(rows)), lengths, color=[row[3] for row in rows], height=0.6, gid="answers")
-    for i, (name, confidence, value, _, word) in enumerate(rows):
-        number = f"{value:.4g}" if confidence is None else captions.sureness(confidence)
+            word = f", {captions.verdict(attribution, stop)}"
+            rows.append((name, captions.size(attribution, stop), captions.number(stop), colour, word))
+    axes.barh(range(len(rows)), [row[1] for row in rows], color=[row[3] for row in rows], height=0.6, gid="answers")
+    for i, (name, _, number, _, word) in enumerate(rows):
         axes.text(0.01, i - 0.34, f"{name}: {number}{word}", transform=axes.get_yaxis_transform(), va="bottom",
                   color=INK, **PLAIN)  # fmt: skip
     axes.set_ylim(2.5, -0.9)
     axes.set_yticks([])
-    if attribution.confidence is not None:
+    if masked or attribution.confidence is not None:
         axes.set_xlim(0, 1)
-    say(axes, "x", "confidence" if attribution.confidence is not None else "value")
+    say(axes, "x", captions.quantity(attribution))
     missing = "" if len(rows) > 1 else f"\n(it was not shown parts of the {kind})"
     title(axes, f"What the model says{missing}")
 
 
-def relevance(axes: Axes, attribution: Attribution, fraction: float) -> None:
-    """The chosen features back in input space: a line for one axis, a map for more."""
+def relevance(axes: Axes, attribution: Attribution, fraction: float, turn: bool = False, extent: Any = None) -> None:
+    """The chosen features back in input space: a line for one axis, a map for more.
+
+    Args:
+        axes: Where to draw.
+        attribution: The result.
+        fraction: The share of features.
+        turn: Whether a map's first axis runs to the right.
+        extent: A map's left, right, lower and upper end, the first row below; None for pixels, the first row above.
+    """
     signed = attribution.gradient is not None
     found = attribution.input_relevance(fraction, kind="gradient" if signed else "power")
     values = np.asarray(found.values, dtype=float)
@@ -181,7 +207,10 @@ def relevance(axes: Axes, attribution: Attribution, fraction: float) -> None:
     else:
         top = float(np.abs(values).max(initial=0.0)) or 1.0
         shades, low = (diverging(), -top) if signed else ("Greys", 0.0)
-        image = axes.imshow(values, cmap=shades, vmin=low, vmax=top, aspect="auto", gid="relevance")
+        values, names = (values.T, names[::-1]) if turn else (values, names)
+        origin: Any = "upper" if extent is None else "lower"
+        image = axes.imshow(values, cmap=shades, vmin=low, vmax=top, aspect="auto", origin=origin, extent=extent,
+                            gid="relevance")  # fmt: skip
         assert axes.figure is not None
         axes.figure.colorbar(image, ax=axes, shrink=0.8)
         axes.locator_params(integer=True)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from hf_fourier.report import captions, panels
+import numpy as np
+
+from hf_fourier.report import captions, outlines, panels
 from hf_fourier.report.spectra import plane, profile
 
 if TYPE_CHECKING:
@@ -12,25 +14,23 @@ if TYPE_CHECKING:
 
     from hf_fourier.attribution import Attribution
 
-LABEL = 24  # characters of a label above a picture
-
 
 def draw(figure: FigureBase, attribution: Attribution, fraction: float) -> None:
-    """Fill `figure`: three pictures above; the spectrum, the shares by frequency and the curve below."""
-    kind, share = captions.noun(attribution), captions.share(fraction)
+    """Fill `figure`: three pictures above; the spectrum, the shares by frequency and the curve below.
+
+    Where a mask was explained, the model's mask of each picture is outlined on it.
+    """
     above, below = panels.rows(figure, [1.12, 1.0])
-    original, kept, deleted = (above.add_subplot(1, 3, i) for i in (1, 2, 3))
-    whose = "not the model's decision" if captions.contested(attribution) else "the model's decision"
-    clean = captions.clean_answer(attribution, LABEL)
-    panels.picture(original, attribution.original(), f"The input\n{clean}\n{whose}")
-    parts = (
-        (kept, "keep", f"The top {share} of {kind} alone"),
-        (deleted, "delete", f"All but the top {share}"),
-    )
-    for axes, part, text in parts:
-        stop = captions.stop_at(attribution, part, fraction)  # type: ignore[arg-type]
-        image = attribution.rebuild(fraction, delete=part == "delete")
-        panels.picture(axes, image, f"{text}\n{captions.answer(attribution, stop, LABEL)}")
+    images = [attribution.original(), attribution.rebuild(fraction), attribution.rebuild(fraction, delete=True)]
+    masks = outlines.predicted(attribution, fraction)
+    classes = outlines.classes_of(masks[0])
+    for i, (image, text) in enumerate(zip(images, captions.three(attribution, fraction), strict=True)):
+        axes = above.add_subplot(1, 3, i + 1)
+        panels.picture(axes, image, text)
+        size = np.asarray(image).shape[:2]
+        outlines.trace(axes, masks[i], size, f"mask-{i}", classes)
+        if i and masks[i] is not None:
+            outlines.trace(axes, masks[0], size, f"clean-mask-{i}", classes, dashed=True)
     _features(below, attribution, fraction)
 
 
@@ -46,10 +46,7 @@ def _features(figure: FigureBase, attribution: Attribution, fraction: float) -> 
         panels.spectrum(figure.add_subplot(grid[:, 0]), flat, text)
     if line is not None:
         wide = slice(0, 2) if flat is None else slice(1, 2)
-        upper = figure.add_subplot(grid[0, wide])
-        panels.power(upper, line)
         text = "Power and choice by frequency\n(left: coarse shapes, right: fine detail)"
-        panels.title(upper, text if has_frequencies else "Power and choice")
-        panels.chosen(figure.add_subplot(grid[1, wide], sharex=upper), line)
-        upper.tick_params(labelbottom=False)
+        text = text if has_frequencies else "Power and choice"
+        panels.profiles(figure.add_subplot(grid[0, wide]), figure.add_subplot(grid[1, wide]), line, text)
     panels.model(figure.add_subplot(grid[:, 2]), attribution, fraction)

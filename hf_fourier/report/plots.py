@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Callable
+from functools import partial
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -34,8 +36,9 @@ STYLE: dict[str, Any] = {
 def plot(attribution: Attribution, path: str | PathLike[str] | None = None, fraction: float | None = None) -> Figure:
     """Draw an explanation.
 
-    A picture is shown whole, rebuilt from its top frequencies, and without them; a text by its tokens; anything else
-    by its relevance. Beside it stand the spectrum with what was chosen, and what the model says to each part as far
+    A picture, a volume, a spectrogram and a waveform are shown whole, rebuilt from their top frequencies, and without
+    them, with the model's masks where it draws some; a text by its tokens, a protein by its residues, a cell by its
+    strongest genes; anything else by its relevance. Beside it stand the spectrum with what was chosen, and what the model says to each part as far
     as `FourierExplainer.play` has asked it. `pyplot` is not used, and matplotlib's settings are as before afterwards.
 
     Args:
@@ -76,30 +79,36 @@ def _looks(defaults: Any) -> dict[str, Any]:
 
 def _fill(figure: Figure, attribution: Attribution, fraction: float) -> None:
     """Title, body by the kind of view, and conclusion."""
-    from hf_fourier.report import panels, pictures, signals, tokens
+    from hf_fourier.report import panels
 
-    pictured = attribution.view.kind == "image"
-    head_lines = captions.headline(attribution, None if pictured else fraction)
+    height, draw, titled = _body(attribution)
+    head_lines = captions.headline(attribution, None if titled else fraction)
     head = "\n".join(textwrap.fill(line, 115) for line in head_lines)
     foot = textwrap.fill(captions.conclusion(attribution, fraction), 165)
-    if pictured:
-        body, draw = 7.4, pictures.draw
-    elif attribution.names and attribution.view.kind == "none":
-        text = WIDTH - 0.4
-        body = tokens.height(attribution, text) + 4.3
-
-        def draw(figure: FigureBase, attribution: Attribution, fraction: float) -> None:
-            tokens.draw(figure, attribution, fraction, text)
-
-    else:
-        body, draw = 6.6, signals.draw
-    top = 0.15 + 0.2 * len(head.splitlines())
-    figure.set_size_inches(WIDTH, body + top + 0.45)
+    top, bottom = 0.15 + 0.2 * len(head.splitlines()), max(0.45, 0.13 + 0.16 * len(foot.splitlines()))
+    figure.set_size_inches(WIDTH, height + top + bottom)
     figure.set_layout_engine("constrained")
-    upper, middle, lower = panels.rows(figure, [top, body, 0.45])
+    upper, middle, lower = panels.rows(figure, [top, height, bottom])
     upper.text(0.012, 0.5, head, ha="left", va="center", size=11, gid="headline", **plain(head))
     draw(middle, attribution, fraction)
     lower.text(0.012, 0.55, foot, ha="left", va="center", size=9, style="italic", gid="conclusion", **plain(foot))
+
+
+def _body(attribution: Attribution) -> tuple[float, Callable[[FigureBase, Attribution, float], None], bool]:
+    """By the kind of view: the body's height in inches, what draws it, and whether the answers stand above its parts."""
+    from hf_fourier.report import genes, pictures, residues, signals, sounds, tokens, volumes
+
+    line = WIDTH - 0.4  # inches of a line of tokens
+    if attribution.view.kind == "none" and attribution.names:
+        page = {"residue": residues, "gene": genes}.get(attribution.layout.leaf.axes[0].name, tokens)
+        return page.height(attribution, line), partial(page.draw, width=line), False
+    known: dict[str, tuple[float, Callable[[FigureBase, Attribution, float], None], bool]] = {
+        "image": (7.4, pictures.draw, True),
+        "spectrogram": (7.4, sounds.draw_spectrogram, True),
+        "sound": (8.6, sounds.draw_waveform, True),
+        "volume": (10.2, volumes.draw, True),
+    }
+    return known.get(attribution.view.kind, (6.6, signals.draw, False))
 
 
 def _checked(path: Path) -> Path:

@@ -23,9 +23,6 @@ def draw(figure: FigureBase, attribution: Attribution, fraction: float) -> None:
     if flat is not None:
         panels.spectrum(figure.add_subplot(grid[2:, 0]), flat, "Power in grey,\nchosen in yellow")
     if line is not None:
-        upper = figure.add_subplot(grid[2, wide])
-        panels.power(upper, line)
-        panels.title(upper, f"Power of the {captions.noun(attribution)},\nand the share chosen")
-        panels.chosen(figure.add_subplot(grid[3, wide], sharex=upper), line)
-        upper.tick_params(labelbottom=False)
+        pair = figure.add_subplot(grid[2, wide]), figure.add_subplot(grid[3, wide])
+        panels.profiles(*pair, line, f"Power of the {captions.noun(attribution)},\nand the share chosen")
     panels.model(figure.add_subplot(grid[2:, 2]), attribution, fraction)

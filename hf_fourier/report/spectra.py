@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -34,6 +34,10 @@ class Plane:
     columns: Array
     titles: tuple[str, str]
 
+    def turned(self) -> Plane:
+        """Rows and columns exchanged."""
+        return Plane(self.power.T, self.chosen.T, self.columns, self.rows, self.titles[::-1])
+
 
 @dataclass(frozen=True, eq=False)
 class Profile:
@@ -54,12 +58,13 @@ class Profile:
     title: str
 
 
-def plane(attribution: Attribution, chosen: Array) -> Plane | None:
+def plane(attribution: Attribution, chosen: Array, across: str | None = None) -> Plane | None:
     """The two-dimensional spectrum, zero frequency in the middle; for features with two places instead, their map.
 
     Args:
         attribution: The result, with its leaf.
         chosen: Which features are shown as chosen, shape `(K,)`.
+        across: The axis along which only the constant features are shown, where there are three.
 
     Returns:
         None where the features do not have exactly two such coordinates, or lie in several segments.
@@ -67,10 +72,14 @@ def plane(attribution: Attribution, chosen: Array) -> Plane | None:
     layout = attribution.layout
     coordinates = layout.with_role("frequency") or layout.with_role("position")
     axes = {axis.name: axis for axis in layout.leaf.axes}
+    power, count = attribution.power.double().numpy(), chosen.astype(float)
+    if across is not None:
+        there = next(column.values == 0 for column in coordinates if column.axis == across)
+        coordinates = tuple(replace(c, values=c.values[there]) for c in coordinates if c.axis != across)
+        power, count = power[there.numpy()], count[there.numpy()]
     if len(coordinates) != 2 or len(layout.leaf.segments) > 1 or any(c.axis not in axes for c in coordinates):
         return None
     pair = [axes[column.axis] for column in coordinates]
-    power, count = attribution.power.double().numpy(), chosen.astype(float)
     steps = [_steps(column, axis) for column, axis in zip(coordinates, pair, strict=True)]
     if (
         coordinates[0].role == "frequency"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -19,9 +19,12 @@ if TYPE_CHECKING:
 
     from hf_fourier.attribution import Attribution
 
+    Array = np.ndarray[Any, np.dtype[Any]]
+
 SIZE, PAD, GAP = 10.0, 0.05, 0.05  # points; inches beside a token and between words
 LINE, BOX, BAR = 0.52, 0.22, 0.12  # inches: a line's height, a token's, the tallest bar's
 MOST = 400  # tokens in a figure
+HEAD, BELOW = 0.5, 4.3  # inches of the title above the tokens, and of all but the tokens
 
 
 @dataclass(frozen=True)
@@ -36,55 +39,70 @@ class Placed:
 
 
 def height(attribution: Attribution, width: float) -> float:
-    """Inches that the tokens take when lines are `width` inches long."""
-    placed = _place(attribution, _window(attribution, None), width)
-    return placed[-1].y + LINE
+    """Inches that the figure takes when lines are `width` inches long."""
+    return _place(attribution, window(attribution, None), width)[-1].y + LINE + BELOW
 
 
 def draw(figure: FigureBase, attribution: Attribution, fraction: float, width: float) -> None:
     """Fill `figure`: the tokens above, in lines of `width` inches; power and choice by frequency and answers below."""
+    values = relevance(attribution, fraction)
+    shown = window(attribution, values)
+    placed = _place(attribution, shown, width)
+    tall = placed[-1].y + LINE
+    above, below = panels.rows(figure, [tall + HEAD, BELOW - HEAD])
+    boxes(sheet(above, width, tall), placed, values, explanation(attribution, fraction, shown))
+    frequencies(below, attribution, fraction)
+
+
+def relevance(attribution: Attribution, fraction: float) -> Array:
+    """One number per token: signed where there is a gradient, else the power."""
     signed = attribution.gradient is not None
     found = attribution.input_relevance(fraction, kind="gradient" if signed else "power")
     values = np.asarray(found.values, dtype=float)
-    values = values.reshape(len(values), -1).sum(axis=1)
-    shown = _window(attribution, values)
-    placed = _place(attribution, shown, width)
-    tall = placed[-1].y + LINE
-    above, below = panels.rows(figure, [tall + 0.5, 3.4])
-    page = above.add_subplot()
+    return values.reshape(len(values), -1).sum(axis=1)
+
+
+def sheet(figure: FigureBase, width: float, tall: float) -> Axes:
+    """Axes in inches, for lines of tokens from the top down."""
+    page = figure.add_subplot()
     page.set_axis_off()
     page.set_xlim(0, width)
     page.set_ylim(tall - LINE / 2, -LINE / 2)
-    _tokens(page, placed, values)
-    panels.title(page, textwrap.fill(_explanation(attribution, fraction, shown, signed), 135))
-    grid = below.add_gridspec(2, 2, width_ratios=[1.3, 1])
+    return page
+
+
+def frequencies(figure: FigureBase, attribution: Attribution, fraction: float) -> Axes | None:
+    """Fill `figure` with power and choice by frequency, and the model's answers; returns the axes of the power."""
+    grid = figure.add_gridspec(2, 2, width_ratios=[1.3, 1])
+    panels.model(figure.add_subplot(grid[:, 1]), attribution, fraction)
     line = profile(attribution, attribution.mask(fraction).numpy())
-    if line is not None:
-        upper = below.add_subplot(grid[0, 0])
-        panels.power(upper, line)
-        panels.title(
-            upper, "Power and choice by frequency\n(left: slow, along the whole text; right: from token to token)"
-        )
-        panels.chosen(below.add_subplot(grid[1, 0], sharex=upper), line)
-        upper.tick_params(labelbottom=False)
-    panels.model(below.add_subplot(grid[:, 1]), attribution, fraction)
+    if line is None:
+        return None
+    unit = attribution.layout.leaf.axes[0].name
+    whole = {"residue": "chain", "gene": "ranking"}.get(unit, "text")
+    text = f"Power and choice by frequency\n(left: slow, along the whole {whole}; right: from {unit} to {unit})"
+    upper = figure.add_subplot(grid[0, 0])
+    panels.profiles(upper, figure.add_subplot(grid[1, 0]), line, text)
+    return upper
 
 
-def _explanation(attribution: Attribution, fraction: float, shown: range, signed: bool) -> str:
+def explanation(attribution: Attribution, fraction: float, shown: range) -> str:
+    """What the colours mean, and which tokens are shown."""
+    unit = attribution.layout.leaf.axes[0].name
     kept = f"the top {captions.share(fraction)} of {captions.noun(attribution)}"
-    if signed:
+    if attribution.gradient is not None:
         label = captions.label(attribution)
-        text = f"What {kept} say at each token (orange, bar above: for {label}; blue, bar below: against)"
+        text = f"What {kept} say at each {unit} (orange, bar above: for {label}; blue, bar below: against)"
     else:
-        text = f"Power that {kept} have at each token (the method takes no gradient, so there is no for or against)"
+        text = f"Power that {kept} have at each {unit} (the method takes no gradient, so there is no for or against)"
     if len(shown) < len(attribution.names):
-        text += f"; tokens {shown.start + 1} to {shown.stop} of {len(attribution.names)}, around the strongest"
+        text += f"; {unit}s {shown.start + 1} to {shown.stop} of {len(attribution.names)}, around the strongest"
     if len(attribution.layout.leaf.segments) > 1:
         text += "; one text below the other"
     return text
 
 
-def _window(attribution: Attribution, values: np.ndarray | None) -> range:
+def window(attribution: Attribution, values: Array | None) -> range:
     """All tokens, or the most relevant stretch of a long text."""
     count = len(attribution.names)
     if count <= MOST:
@@ -145,12 +163,13 @@ def _widths(texts: Sequence[str]) -> list[float]:
     return [known[text] + 2 * PAD for text in texts]
 
 
-def _tokens(axes: Axes, placed: Sequence[Placed], values: np.ndarray) -> None:
+def boxes(axes: Axes, placed: Sequence[Placed], values: Array, text: str) -> None:
     """Boxes with letters, coloured by relevance, and a bar above or below each for its sign and size."""
     from matplotlib.patches import Rectangle
 
     top = float(np.abs(values).max(initial=0.0)) or 1.0
     colours = panels.diverging()
+    panels.title(axes, textwrap.fill(text, 135))
     for token in placed:
         strength = float(values[token.index]) / top
         corner = (token.x, token.y - BOX / 2)

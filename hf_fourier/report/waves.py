@@ -1,0 +1,62 @@
+"""WAV files of an explained sound: the clip, what the top features rebuild, and what is left without them."""
+
+from __future__ import annotations
+
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from hf_fourier.report import captions
+from hf_fourier.sounds import Sound
+
+if TYPE_CHECKING:
+    from hf_fourier.attribution import Attribution
+
+KINDS = ("sound", "spectrogram")
+NAMES = ("clean.wav", "kept.wav", "removed.wav")
+
+
+def audible(attribution: Attribution) -> bool:
+    """Whether the explained example can be heard: a waveform, or a spectrogram whose clip is known."""
+    return attribution.view.kind == "sound" or (attribution.view.kind == "spectrogram" and bool(attribution.source))
+
+
+def save_sounds(
+    attribution: Attribution, folder: str | PathLike[str], fraction: float | None = None
+) -> dict[str, Path]:
+    """Write `clean.wav`, `kept.wav` and `removed.wav`, and return their paths by name.
+
+    A waveform's parts add up to the clip. A spectrogram's are the clip filtered, with its own phase: each band is
+    raised or lowered as the rebuilt spectrogram differs from the clean one; they do not add up, as decibels do not.
+    Only what the model got is written. If one of the three goes beyond ±1, all are scaled down alike, so that their
+    loudness compares.
+
+    Args:
+        attribution: A result of a sound, with its example.
+        folder: Made if it does not exist.
+        fraction: The share of features; None for the one that the figure shows.
+
+    Raises:
+        InputError: If the leaf is no sound, or the result is compact.
+    """
+    share = captions.shown_fraction(attribution) if fraction is None else fraction
+    sounds = [attribution.sound(), attribution.sound(share), attribution.sound(share, delete=True)]
+    length = _length(attribution, sounds[0])
+    parts = [np.asarray(sound.samples[:length], dtype=np.float32) for sound in sounds]
+    scale = max(1.0, *(float(np.abs(part).max(initial=0.0)) for part in parts))
+    where = Path(folder)
+    where.mkdir(parents=True, exist_ok=True)
+    return {
+        name: Sound(part / scale, sounds[0].rate).save(where / name) for name, part in zip(NAMES, parts, strict=True)
+    }
+
+
+def _length(attribution: Attribution, sound: Sound) -> int:
+    """Samples that the model got: of a clip that was cut to its window, those inside."""
+    hop = getattr(attribution.view, "hop", None)
+    if hop is None:
+        return len(sound.samples)
+    frames = next(axis.length for axis in attribution.layout.leaf.axes if axis.name == "time")
+    return min(len(sound.samples), round(frames * hop * sound.rate))
