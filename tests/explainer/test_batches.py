@@ -63,7 +63,7 @@ def test_many_steps_do_not_depend_on_the_batch_either(name: str) -> None:
         same(explain.explain(example, method="ffc:steps=4"), result, overlap=0.95)
 
 
-@pytest.mark.parametrize(("name", "fits"), [("bert", 1), ("llama", 2), ("vit", 2)])
+@pytest.mark.parametrize(("name", "fits"), [("bert", 1), ("llama", 1), ("vit", 2)])
 def test_nor_does_it_matter_that_memory_runs_out(name: str, fits: int) -> None:
     explain, examples = prepared(name)
     examples = examples[:4]
