@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import statistics
+import sys
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -105,7 +106,13 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("--models", nargs="*", default=list(MODELS), choices=list(MODELS))
     parser.add_argument("--examples", type=int, default=32)
     parser.add_argument("--runs", type=int, default=7)
+    parser.add_argument("--threads", type=int, help="of torch; on a busy machine one is steadier than all")
     chosen = parser.parse_args(arguments)
-    rows = [measure(MODELS[name], chosen.examples, chosen.runs) for name in chosen.models]
+    if chosen.threads:
+        torch.set_num_threads(chosen.threads)
+    rows = []
+    for name in chosen.models:
+        rows.append(measure(MODELS[name], chosen.examples, chosen.runs))
+        print(rows[-1], file=sys.stderr, flush=True)
     print(f"torch {torch.__version__}, {torch.get_num_threads()} threads, median of {chosen.runs} alternating runs\n")
     print(markdown(rows))

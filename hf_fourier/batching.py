@@ -70,6 +70,12 @@ class Packer:
             _release()
         return results
 
+    def learn(self, other: Packer) -> None:
+        """Take over what a packer of the same rows has learnt about memory."""
+        if other.halvings:
+            self.size = max(1, min(self.size, other.size))
+            self.halvings += other.halvings
+
 
 def _release() -> None:
     """Free what a failed chunk held; outside of the `except` block, whose traceback keeps it alive."""

@@ -58,8 +58,8 @@ class Curve:
 
     def merged(self, other: Curve) -> Curve:
         """Both curves' stops; where both played a stop, that of `other`."""
-        newer = {(stop.part, stop.asked) for stop in other.stops}
-        kept = tuple(stop for stop in self.stops if (stop.part, stop.asked) not in newer)
+        newer = {(stop.part, round(stop.asked, 12)) for stop in other.stops}
+        kept = tuple(stop for stop in self.stops if (stop.part, round(stop.asked, 12)) not in newer)
         return Curve(kept + other.stops, other.clean)
 
     def to_dict(self) -> dict[str, Any]:

@@ -107,6 +107,7 @@ def _explain_block(
     score = score_of(block, [request.target for request in requests], packer)
     ranking = method.attribute(score, score.x, basis, draw)
     reading = score.clean_reading()
+    outer.learn(packer)
     if not bool(ranking.scores.isfinite().all()):
         raise ModelError(
             "scores that are not finite: the model's gradient is not",
@@ -121,7 +122,7 @@ def _explain_block(
             "backward": score.passes.backward / len(requests),
         },
         "batch": packer.size,
-        "halvings": packer.halvings + outer.halvings,
+        "halvings": outer.halvings,
     }
     return [
         _result(i, request.example, ranking, basis, score, reading, draw, provenance, job.notes)
@@ -159,7 +160,7 @@ def _result(
         names=example.names,
         view=example.view,
         inputs={name: tensor.detach().cpu() for name, tensor in inputs.items()},
-        extras={name: values[i] for name, values in ranking.extras.items()},
+        extras={name: _plain(values[i]) for name, values in ranking.extras.items()},
         gap=None if ranking.gap is None else float(ranking.gap[i]),
         key=draw.keys[i],
         frozen=frozen,
@@ -227,6 +228,11 @@ def _kept(tensor: Tensor) -> Tensor:
     """A copy of its own on the CPU, so that a result does not hold its whole block."""
     wide = tensor.detach() if tensor.dtype == torch.float64 else tensor.detach().float()
     return wide.to("cpu", copy=True)
+
+
+def _plain(value: Any) -> Any:
+    """An example's own copy of what a method returns beside its scores."""
+    return _kept(value) if isinstance(value, Tensor) else value
 
 
 def _provenance(job: Job, method: Method, score: Score) -> dict[str, Any]:

@@ -40,6 +40,7 @@ def play_all(
     """
     if not kept or not all(isinstance(r, (int, float)) and 0 <= r <= 1 for r in kept):
         raise InputError(f"kept {list(kept)}", "shares from 0 to 1, at least one", "correct `kept`")
+    shares = list(dict.fromkeys(float(r) for r in kept))
     for result in results:
         if result.frozen is None or result.provenance.get("head") == Custom.name:
             got = "a result that explains a callable, or holds no target"
@@ -52,7 +53,7 @@ def play_all(
         frozen = [result.frozen.to(block.x.device) for result in some if result.frozen is not None]
         inner = Packer(min(rows_for(block, batch_size), limit or packer.size))
         score = Score(block.x, block.forward, block.select, block.head, [], inner, block.cost, frozen)
-        questions = [m for i, r in enumerate(some) for m in moves(i, r.order, r.layout.multiplicity, kept)]
+        questions = [m for i, r in enumerate(some) for m in moves(i, r.order, r.layout.multiplicity, shares)]
 
         def look(move: Move, answer: Tensor) -> None:
             result = some[move.example]
@@ -62,6 +63,7 @@ def play_all(
         clean = [r.value if r.confidence is None else r.confidence for r in some]
         for result, curve in zip(some, curves(questions, stops, clean), strict=True):
             _record(result, curve, block.cost)
+        packer.learn(inner)
 
     pairs = list(zip(encoded, results, strict=True))
     for indices in grouped(pairs, lambda pair: (pair[0].signature, pair[1].layout.domain, pair[1].provenance["seed"])):
