@@ -273,25 +273,6 @@ class Relevance:
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         return np.asarray(self.values, dtype=dtype)
 
-    def sound(self, fraction: float | None = None, *, k: int | None = None, delete: bool = False) -> Sound:
-        """The top features (or, with `delete`, what is left without them) as something to listen to.
-
-        A waveform is rebuilt as it is. Of a spectrogram the clip is filtered: each band of its own short-time spectrum
-        is scaled by what the rebuilt log-mel has more or less than the clean one, its phase kept.
-
-        Args:
-            fraction: Share of features, 0 to 1; with neither it nor `k`, the clean sound.
-            k: A number of features instead.
-            delete: What is left without them instead.
-
-        Raises:
-            InputError: If the leaf is no sound.
-        """
-        leaf = self._leaf("a sound")
-        clean = fraction is None and k is None
-        rebuilt = leaf if clean else (self.delete(fraction, k=k) if delete else self.keep(fraction, k=k))
-        return self.view.listen(leaf, rebuilt, self.source)
-
     def top(self, n: int = 20) -> Table:
         """The `n` positions of largest absolute relevance."""
         flat = self.values.ravel()

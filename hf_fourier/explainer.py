@@ -271,7 +271,7 @@ class FourierExplainer:
             raise InputError("an empty list", "at least one example", "pass examples")
         encoded = []
         for i, one in enumerate(example):
-            if isinstance(one, Mapping):
+            if isinstance(one, Mapping) and not self.adapter.is_example(one):
                 got = f"example {i}: a dict in a list"
                 raise InputError(got, "one dict with a batch axis, or raw examples", "pass the dict itself")
             try:

@@ -20,7 +20,8 @@ def fingerprint(tensors: Iterable[Tensor]) -> int:
     for tensor in tensors:
         array = tensor.detach().to("cpu").contiguous()
         digest.update(f"{tuple(array.shape)}{array.dtype}".encode())
-        digest.update(memoryview(array.reshape(-1).view(torch.uint8).numpy()))
+        flat = array.reshape(-1).clone(memory_format=torch.contiguous_format)  # one entry may have a stride of 0
+        digest.update(memoryview(flat.view(torch.uint8).numpy()))
     return int.from_bytes(digest.digest(), "little")
 
 
