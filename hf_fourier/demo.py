@@ -1,10 +1,10 @@
-"""The demo: a real classifier's view of a real picture, from package registries alone, beside its controls."""
+"""The demo: a real model's view of a real example, from package registries alone, beside its controls."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from hf_fourier import assets
 from hf_fourier.errors import InputError
@@ -12,10 +12,46 @@ from hf_fourier.errors import InputError
 if TYPE_CHECKING:
     from hf_fourier.attribution import Attribution
 
-MODEL = "efficientnet-lite0"
-ASSETS = (MODEL, "pictures")
 METHOD, CONTROLS = "ffc", ("magnitude", "random")
 KEPT = (0.01, 0.02, 0.04, 0.1, 0.3)
+#: Edge of the cube that the head scan is resized to: what its model was made for.
+EDGE = 128
+
+
+@dataclass(frozen=True)
+class Example:
+    """One thing to explain.
+
+    Attributes:
+        name: What it is called.
+        value: What the explainer gets.
+        truth: What it is, if that is known.
+    """
+
+    name: str
+    value: Any
+    truth: str = ""
+
+
+@dataclass(frozen=True)
+class Scene:
+    """One of the demos.
+
+    Attributes:
+        what: What its examples are.
+        assets: What has to be fetched, the model first.
+        examples: Reads the examples, the best one to begin with first.
+        note: What has to be said about the model.
+        task: The model's head, where its class does not tell.
+        target: What is explained; None for what the model says.
+    """
+
+    what: str
+    assets: tuple[str, ...]
+    examples: Callable[[], list[Example]]
+    note: str = ""
+    task: str | None = None
+    target: str | None = None
 
 
 @dataclass(frozen=True)
@@ -23,49 +59,132 @@ class Demo:
     """What the demo finds.
 
     Attributes:
-        picture: The picture's name.
+        scene: Which of the demos.
+        example: What was explained.
         results: By method: its result, with `KEPT` played; the controls included.
     """
 
-    picture: str
+    scene: Scene
+    example: Example
     results: Mapping[str, Attribution]
 
 
-def explain(picture: str | None = None, progress: Callable[[int, int], None] | None = None) -> Demo:
-    """Explain one of the pictures by `METHOD` and by each of the controls, and play `KEPT` for all of them.
+def _pictures() -> list[Example]:
+    return [Example(name, picture) for name, picture in assets.pictures()]
+
+
+def _emails() -> list[Example]:
+    short = [(i, text, label) for i, (text, label) in enumerate(assets.emails("test")) if 200 <= len(text) <= 500]
+    return _first("e-mail-333", [Example(f"e-mail-{i}", text, ("ham", "spam")[label]) for i, text, label in short])
+
+
+def _clips() -> list[Example]:
+    return _first("loop_amen", _sounds(assets.instruments("test")))
+
+
+def _prompts() -> list[Example]:
+    return _sounds(assets.prompts("test"))
+
+
+def _sounds(clips: list[dict[str, Any]]) -> list[Example]:
+    return [Example(c["name"], {"array": c["audio"], "sampling_rate": c["rate"]}, c["label"]) for c in clips]
+
+
+def _antibodies() -> list[Example]:
+    found = [Example(row["name"], row["sequence"], row["species"]) for row in assets.antibodies()]
+    return _first("OKT3 VH", found)
+
+
+def _first(name: str, examples: list[Example]) -> list[Example]:
+    """The example of this name, then the others."""
+    return sorted(examples, key=lambda example: example.name != name)
+
+
+def _cells() -> list[Example]:
+    rows = assets.cells("test")
+    return [Example(row["name"], {"genes": row["genes"], "values": row["values"]}, row["label"]) for row in rows]
+
+
+def _heads() -> list[Example]:
+    import torch
+
+    from hf_fourier.assets.scans import at_size, normalised
+
+    return [Example("head", normalised(at_size(torch.from_numpy(assets.head_mri()["volume"]), EDGE)).numpy())]
+
+
+SCENES: Mapping[str, Scene] = {
+    "picture": Scene("picture", ("efficientnet-lite0", "pictures"), _pictures),
+    "text": Scene("text", ("minilm-spam", "spam-emails"), _emails, "its head was fitted here, on a frozen encoder"),
+    "sound": Scene(
+        "clip", ("whisper-instruments", "instrument-sounds"), _clips, "its head was fitted here, on a frozen encoder"
+    ),
+    "waveform": Scene(
+        "recording", ("wav2vec2-languages", "prompt-sounds"), _prompts, "a small model that was trained here"
+    ),
+    "protein": Scene("antibody", ("antiberty-species",), _antibodies),
+    "cell": Scene("cell", ("pbmc-geneformer", "pbmc"), _cells, "a small stand-in for Geneformer that was trained here"),
+    "mri": Scene("scan", ("deepbet", "mri-head"), _heads, task="image-segmentation", target="brain"),
+}
+
+
+def scene(name: str) -> Scene:
+    """The demo of this name.
+
+    Raises:
+        InputError: If there is none.
+    """
+    if name not in SCENES:
+        raise InputError(f"the demo {name!r}", f"one of {', '.join(SCENES)}", "choose one of them")
+    return SCENES[name]
+
+
+def explain(
+    name: str = "picture", example: str | None = None, progress: Callable[[int, int], None] | None = None
+) -> Demo:
+    """Explain one example by `METHOD` and by each of the controls, and play `KEPT` for all of them.
 
     Args:
-        picture: Its name; None for the first.
+        name: Which demo.
+        example: The example's name; None for the first.
         progress: Called with (rankings done, rankings in all).
 
     Raises:
-        InputError: If there is no such picture.
-        AssetUnavailable: If the model or the pictures cannot be had here.
+        InputError: If there is no such demo or example.
+        AssetUnavailable: If the model or the data cannot be had here.
     """
+    from hf_fourier.assets.models import linknet3d
     from hf_fourier.explainer import FourierExplainer
 
-    pictures = dict(assets.pictures())
-    name = next(iter(pictures)) if picture is None else picture
-    if name not in pictures:
-        raise InputError(f"the picture {name!r}", f"one of {', '.join(pictures)}", "choose one of them")
-    explainer = FourierExplainer.from_pretrained(str(assets.get(MODEL)))
+    chosen = scene(name)
+    examples = {one.name: one for one in chosen.examples()}
+    wanted = next(iter(examples)) if example is None else example
+    if wanted not in examples:
+        raise InputError(f"the example {wanted!r}", f"one of {', '.join(examples)}", "choose one of them")
+    linknet3d.register()
+    explainer = FourierExplainer.from_pretrained(str(assets.get(chosen.assets[0])), task=chosen.task)
     results: dict[str, Attribution] = {}
     methods = (METHOD, *CONTROLS)
     for done, method in enumerate(methods, 1):
-        result = explainer.explain(pictures[name], method=method)
+        result = explainer.explain(examples[wanted].value, target=chosen.target, method=method)
         results[method] = explainer.play(result, kept=KEPT)
         if progress is not None:
             progress(done, len(methods))
-    return Demo(name, results)
+    return Demo(chosen, examples[wanted], results)
 
 
 def least_kept(results: Mapping[str, Attribution]) -> dict[str, float | None]:
-    """By method: the least share from which on every played share keeps the decision; None if the largest does not."""
+    """By method: the least share from which on every played share keeps the decision; None if the largest does not.
+
+    A mask counts as kept from a Dice of 0.9 on.
+    """
+    from hf_fourier.report.captions import holds
+
     least: dict[str, float | None] = {}
     for method, result in results.items():
         least[method] = None
         for stop in reversed(result.curve.of("keep") if result.curve else []):
-            if stop.agrees < 1:
+            if not holds(result, stop):
                 break
             least[method] = stop.asked
     return least

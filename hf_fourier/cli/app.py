@@ -30,7 +30,9 @@ def explain(
     inputs: Annotated[
         list[str],
         typer.Argument(
-            metavar="INPUT...", help="Paths of images, or texts; '-' alone reads one text per line from standard input."
+            metavar="INPUT...",
+            help="Files: pictures, sounds (.wav .flac .ogg .mp3), volumes (.nii .nii.gz .npy), cells (.json); or texts "
+            "and proteins as they are; '-' alone reads one text per line from standard input.",
         ),
     ],
     target: Annotated[
@@ -64,7 +66,7 @@ def explain(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, and nothing else, on standard output.")] = False,
     debug: Debug = False,
 ) -> None:
-    """Explain what MODEL says to each INPUT: a table, a figure and a folder with the result."""
+    """Explain what MODEL says to each INPUT: a table, a figure, a folder with the result, of sounds also WAV files."""
     with reported(debug):
         from hf_fourier.cli.run import Wish, run
 
@@ -99,17 +101,22 @@ def domains(debug: Debug = False) -> None:
 
 @app.command()
 def demo(
-    picture: Annotated[
-        str | None, typer.Option(help="Which of the pictures that come with it; by default the first.")
+    name: Annotated[
+        str, typer.Argument(help="One of picture, text, sound, waveform, protein, cell, mri.", metavar="[NAME]")
+    ] = "picture",
+    example: Annotated[
+        str | None, typer.Option(help="Which of the examples that come with it; by default the first.")
     ] = None,
-    output: Annotated[Path, typer.Option(help="Folder for the figure and the result.")] = Path("hf-fourier-demo"),
+    output: Annotated[
+        Path | None, typer.Option(help="Folder for all that is written.", show_default="./hf-fourier-demo/NAME")
+    ] = None,
     debug: Debug = False,
 ) -> None:
-    """Explain a real classifier's view of a real picture, beside controls. Needs no model hub and no account."""
+    """Explain a real model's view of a real example, beside controls. Needs no model hub and no account."""
     with reported(debug):
         from hf_fourier.cli.demonstration import demonstrate
 
-        demonstrate(picture, output)
+        demonstrate(name, example, output or Path("hf-fourier-demo") / name)
 
 
 @assets_app.command("list")

@@ -5,35 +5,41 @@ from __future__ import annotations
 from pathlib import Path
 
 from hf_fourier.cli.registries import prepare
-from hf_fourier.cli.run import ANSWERS, answers, cost
+from hf_fourier.cli.run import ANSWERS, answers, cost, say_files, write
 from hf_fourier.cli.show import line, out, progress, quiet_loading
 
 
-def demonstrate(picture: str | None, output: Path) -> None:
+def demonstrate(name: str, example: str | None, output: Path) -> None:
     """Fetch, explain, compare with the controls, draw; ends with where the figure lies.
 
     Raises:
-        AssetUnavailable: If the model or the pictures cannot be fetched.
-        InputError: If there is no such picture.
+        AssetUnavailable: If the model or the data cannot be fetched.
+        InputError: If there is no such demo or example.
     """
     from hf_fourier import demo
+    from hf_fourier.report.captions import SAME_MASK, is_mask
 
-    for name in demo.ASSETS:
-        prepare(name)
+    for asset in demo.scene(name).assets:
+        prepare(asset)
     with progress("explaining") as update, quiet_loading():
-        found = demo.explain(picture, update)
+        found = demo.explain(name, example, update)
     explained = found.results[demo.METHOD]
     console = out()
-    line(console, f"The picture {found.picture!r}, seen by {explained.provenance['model']}:", style="bold")
-    line(console, "the model says: " + ", ".join(f"{label} {p:.3f}" for label, p in explained.alternatives[:3]))
+    model, note = explained.provenance["model"], f" ({found.scene.note})" if found.scene.note else ""
+    line(console, f"The {found.scene.what} {found.example.name!r}, seen by {model}{note}:", style="bold")
+    mask = is_mask(explained)
+    said = ", ".join(f"{label} {p:.3f}" for label, p in explained.alternatives[:3])
+    line(console, f"the model says{' (shares of all places)' if mask else ''}: {said}")
+    if found.example.truth:
+        line(console, f"in truth: {found.example.truth}")
     line(console, ANSWERS)
     console.print(answers(found.results))
-    for name, least in demo.least_kept(found.results).items():
-        control = "" if name == demo.METHOD else " (a control: it ranks without looking at the model)"
+    kept = f"keeps the mask (Dice of at least {SAME_MASK:g})" if mask else "keeps the decision"
+    for method, least in demo.least_kept(found.results).items():
+        control = "" if method == demo.METHOD else " (a control: it ranks without looking at the model)"
         words = "at none of these shares" if least is None else f"from the top {100 * least:g} % on"
-        line(console, f"{name}{control} keeps the decision {words}")
+        line(console, f"{method}{control} {kept} {words}")
+    for remark in explained.provenance.get("notes", []):
+        line(console, f"note: {remark}", style="yellow")
     line(console, cost(explained.provenance))
-    folder = explained.save(output)
-    explained.plot(output / "figure.png")
-    line(console, f"result: {folder}")
-    line(console, f"figure: {output / 'figure.png'}", style="bold")
+    say_files(write(explained, output))

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
-import re
-import sys
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from hf_fourier.cli.inputs import read, slug
 from hf_fourier.cli.show import err, line, out, progress, quiet_loading, shares, table, whole
-from hf_fourier.errors import InputError, MissingExtraError
+from hf_fourier.errors import MissingExtraError
 
 if TYPE_CHECKING:
     from hf_fourier.attribution import Attribution
 
-PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm", ".pgm")
 TOP = 10
 ANSWERS = "What the model says when only the top features are kept, and when they are deleted:"
 
@@ -30,7 +28,7 @@ class Wish:
 
     Attributes:
         model: A Hub id or a folder.
-        inputs: Paths of images or texts, or "-" alone.
+        inputs: Paths of files (`inputs.ACCEPTED`) or texts, or "-" alone.
         pair: Whether texts belong together two by two.
         target: A label or a class index as text; None for what the model says.
         method: A spec.
@@ -66,6 +64,7 @@ def run(wish: Wish) -> None:
     kept = shares(wish.keep)
     names, examples = read(wish.inputs, wish.pair)
     with progress(f"loading {wish.model}"):
+        from hf_fourier.assets.models import linknet3d
         from hf_fourier.domains import DOMAINS
         from hf_fourier.explainer import FourierExplainer
         from hf_fourier.methods import METHODS
@@ -73,6 +72,7 @@ def run(wish: Wish) -> None:
         METHODS.parse(wish.method)
         DOMAINS.parse(wish.domain or "fourier")  # a typing error is told before a model is loaded
         with quiet_loading():
+            linknet3d.register()  # a class of this package, which an asset has
             explainer = FourierExplainer.from_pretrained(
                 wish.model, method=wish.method, domain=wish.domain, **wish.loading
             )
@@ -93,46 +93,30 @@ def run(wish: Wish) -> None:
         typer.echo(json.dumps({"model": explainer.name, "results": records}, indent=1))
 
 
-def read(inputs: Sequence[str], pair: bool) -> tuple[list[str], list[Any]]:
-    """The examples with a name for each: paths of images, texts, or pairs of texts.
+def write(result: Attribution, folder: Path) -> dict[str, Any]:
+    """Save the result, its figure, and of sounds the WAV files; without matplotlib no figure, which is said."""
+    from hf_fourier.report.waves import audible, save_sounds
 
-    Raises:
-        InputError: If standard input is empty, a text names a file that is no image, or pairs do not come out even.
-    """
-    texts = list(inputs)
-    if texts == ["-"]:
-        texts = [text for text in sys.stdin.read().splitlines() if text.strip()]
-        if not texts:
-            raise InputError("nothing on standard input", "one text per line", "pipe texts in")
-        if pair:
-            texts = [part for text in texts for part in _two(text)]
-    elif (file := next((t for t in texts if os.path.isfile(t) and not t.lower().endswith(PICTURES)), None)) is not None:
-        raise InputError(
-            f"the file {file!r}", "an image or a text", f"for its lines: hf-fourier explain MODEL - < {file}"
-        )
-    if not pair:
-        return texts, [Path(text) if os.path.isfile(text) else text for text in texts]
-    if len(texts) % 2:
-        raise InputError(f"{len(texts)} texts with --pair", "an even number", "give both texts of each pair, in quotes")
-    pairs = list(zip(texts[::2], texts[1::2], strict=True))
-    return [" | ".join(both) for both in pairs], pairs
-
-
-def slug(text: str, most: int = 40) -> str:
-    """A name for a file: letters, digits, dots and dashes."""
-    stem = Path(text).stem if text.lower().endswith(PICTURES) else text
-    return re.sub(r"[^\w.]+", "-", stem)[:most].strip("-.") or "example"
-
-
-def write(result: Attribution, folder: Path) -> dict[str, str]:
-    """Save the result and its figure; without matplotlib the result alone, which is said."""
-    written = {"folder": str(result.save(folder))}
+    written: dict[str, Any] = {"folder": str(result.save(folder))}
     try:
         result.plot(folder / "figure.png")
         written["figure"] = str(folder / "figure.png")
     except MissingExtraError as error:
         line(err(), f"no figure: {error}", style="yellow")
+    if audible(result):
+        written["sounds"] = {name: str(path) for name, path in save_sounds(result, folder).items()}
     return written
+
+
+def say_files(written: Mapping[str, Any]) -> None:
+    """Print where the result, the sounds with their levels, and the figure lie."""
+    console = out()
+    line(console, f"result: {written['folder']}")
+    if "sounds" in written:
+        said = [f"{path} ({_level(path)})" for path in written["sounds"].values()]
+        line(console, f"sounds: {', '.join(said)}")
+    if "figure" in written:
+        line(console, f"figure: {written['figure']}", style="bold")
 
 
 def record(result: Attribution) -> dict[str, Any]:
@@ -150,7 +134,7 @@ def record(result: Attribution) -> dict[str, Any]:
     }
 
 
-def show(name: str, result: Attribution, written: Mapping[str, str]) -> None:
+def show(name: str, result: Attribution, written: Mapping[str, Any]) -> None:
     """Print one result: the answer, the top features, the answers to parts, the cost, notes, and where files lie."""
     console = out()
     said = f"{result.value:.4g}" if result.confidence is None else f"{result.confidence:.3f}"
@@ -167,14 +151,12 @@ def show(name: str, result: Attribution, written: Mapping[str, str]) -> None:
     line(console, cost(result.provenance))
     for note in result.provenance.get("notes", []):
         line(console, f"note: {note}", style="yellow")
-    line(console, f"result: {written['folder']}")
-    if "figure" in written:
-        line(console, f"figure: {written['figure']}")
+    say_files(written)
 
 
 def answers(results: Mapping[str, Attribution]) -> Any:
     """A table of what the model says to kept and deleted shares, two columns per ranking."""
-    from hf_fourier.report.captions import share, stop_at
+    from hf_fourier.report.captions import is_mask, share, stop_at
 
     played = sorted({stop.asked for r in results.values() if r.curve for stop in r.curve.stops})
     columns = ["top share"]
@@ -184,9 +166,11 @@ def answers(results: Mapping[str, Attribution]) -> Any:
     for asked in played:
         row = [share(asked)]
         for result in results.values():
-            row += [_cell(stop_at(result, "keep", asked)), _cell(stop_at(result, "delete", asked))]
+            row += [_cell(result, stop_at(result, "keep", asked)), _cell(result, stop_at(result, "delete", asked))]
         rows.append(row)
-    return table("Confidence (yes: the decision holds)", columns, rows)
+    masks = all(is_mask(result) for result in results.values())
+    title = "Dice with the clean mask" if masks else "Confidence (yes: the decision holds)"
+    return table(title, columns, rows)
 
 
 def cost(provenance: Mapping[str, Any]) -> str:
@@ -199,16 +183,22 @@ def cost(provenance: Mapping[str, Any]) -> str:
 _PASSES = {"forward": "forward", "backward": "backward", "played": "forward to play"}
 
 
-def _cell(stop: Any) -> str:
+def _cell(result: Attribution, stop: Any) -> str:
+    from hf_fourier.report.captions import is_mask
+
     if stop is None:
         return ""
+    if is_mask(result):
+        return f"{stop.agrees:.3f}"
     said = f"{stop.value:.4g}" if stop.confidence is None else f"{stop.confidence:.3f}"
     word = "yes" if stop.agrees >= 1 else "no" if stop.agrees <= 0 else f"{100 * stop.agrees:.0f} %"
     return f"{said} {word:>3}"
 
 
-def _two(text: str) -> tuple[str, str]:
-    parts = text.split("\t")
-    if len(parts) != 2:
-        raise InputError(f"the line {text[:60]!r} with --pair", "two texts with one tab between", "correct the line")
-    return parts[0], parts[1]
+def _level(path: str) -> str:
+    """A WAV file's mean level, 0 dB being full scale."""
+    from scipy.io import wavfile
+
+    samples = wavfile.read(path)[1].astype(float)
+    power = float((samples**2).mean()) if samples.size else 0.0
+    return f"{10 * math.log10(power):.0f} dB" if power > 0 else "silent"

@@ -38,8 +38,9 @@ def plot(attribution: Attribution, path: str | PathLike[str] | None = None, frac
 
     A picture, a volume, a spectrogram and a waveform are shown whole, rebuilt from their top frequencies, and without
     them, with the model's masks where it draws some; a text by its tokens, a protein by its residues, a cell by its
-    strongest genes; anything else by its relevance. Beside it stand the spectrum with what was chosen, and what the model says to each part as far
-    as `FourierExplainer.play` has asked it. `pyplot` is not used, and matplotlib's settings are as before afterwards.
+    strongest genes; anything else by its relevance. Beside it stand the spectrum with what was chosen, and what the
+    model says to each part as far as `FourierExplainer.play` has asked it. `pyplot` is not used, and matplotlib's
+    settings are as before afterwards.
 
     Args:
         attribution: What to draw; it needs its example (not a compact save).
@@ -95,7 +96,7 @@ def _fill(figure: Figure, attribution: Attribution, fraction: float) -> None:
 
 
 def _body(attribution: Attribution) -> tuple[float, Callable[[FigureBase, Attribution, float], None], bool]:
-    """By the kind of view: the body's height in inches, what draws it, and whether the answers stand above its parts."""
+    """By the kind of view: the body's height in inches, what draws it, and whether answers stand above its parts."""
     from hf_fourier.report import genes, pictures, residues, signals, sounds, tokens, volumes
 
     line = WIDTH - 0.4  # inches of a line of tokens

@@ -37,16 +37,20 @@ def draw(figure: FigureBase, attribution: Attribution, fraction: float) -> None:
             _slice(axes, volumes[i], axis, places[axis], text if axis == first else where, volumes[0])
             _masks(axes, masks, i, axis, places[axis], volumes[0].shape)
             if axis == first:
-                panels.say(axes, "x", where)
+                panels.say(axes, "x", f"{where}; {names[rest[0]]} to the right, {names[rest[1]]} upwards")
     _features(below, attribution, fraction, names[first])
 
 
 def _slice(axes: Axes, volume: Array, axis: int, place: int, text: str, clean: Array) -> None:
-    """One slice in grey, with the clean volume's contrast around the volume's own middle grey."""
+    """One slice in grey, with the clean volume's contrast around the volume's own middle grey.
+
+    The first of its two axes runs to the right and the second upwards, as a volume in canonical orientation (from
+    left to right, back to front, bottom to top) is looked at.
+    """
     low, high = np.percentile(clean, [1, 99.5])
     shift = float(np.median(volume) - np.median(clean))
     pixels = np.take(volume, place, axis=axis)
-    axes.imshow(pixels, cmap="gray", vmin=low + shift, vmax=max(high, low + 1e-6) + shift, interpolation="nearest",
+    axes.imshow(pixels.T, cmap="gray", vmin=low + shift, vmax=max(high, low + 1e-6) + shift, interpolation="nearest",
                 gid=f"slice-{axis}")  # fmt: skip
     axes.set_xticks([])
     axes.set_yticks([])
@@ -62,7 +66,8 @@ def _masks(axes: Axes, masks: list[Array | None], which: int, axis: int, place: 
         if mask is not None and masks[which] is not None:
             cut = np.take(mask, min(mask.shape[axis] - 1, place * mask.shape[axis] // shape[axis]), axis=axis)
             name = f"mask-{which}-{axis}" if i == which else f"clean-mask-{which}-{axis}"
-            outlines.trace(axes, cut, size, name, outlines.classes_of(masks[0]), dashed=i != which)
+            outlines.trace(axes, cut.T, size[::-1], name, outlines.classes_of(masks[0]), dashed=i != which)
+    axes.set_ylim(-0.5, size[1] - 0.5)
 
 
 def _middles(mask: Array | None, shape: tuple[int, ...]) -> list[int]:
@@ -92,7 +97,7 @@ def _features(figure: FigureBase, attribution: Attribution, fraction: float, acr
     if flat is not None:
         text = "Power in grey, chosen in yellow"
         text += f"\n(those that are constant along {across})" if three else ""
-        panels.spectrum(figure.add_subplot(grid[:, 0]), flat, text)
+        panels.spectrum(figure.add_subplot(grid[:, 0]), flat.turned(), text, upward=True)
     if line is not None:
         wide = slice(0, 2) if flat is None else slice(1, 2)
         text = "Power and choice by frequency\n(left: coarse shapes, right: fine detail)"
