@@ -21,8 +21,9 @@ class Mask(Head):
     """A mask: s is the mean over the clean mask's places of log p of their class; its decision is kept as Dice.
 
     With several classes and no target every place counts, with the class the clean model gives it; a target counts
-    the places of that class alone. With one logit per place (a sigmoid) the foreground counts, or, where the clean
-    model finds none, the whole background.
+    the places of that class alone, or, where the clean model gives it to none, all of them. With one logit per place (a
+    sigmoid) the foreground counts, or, where the clean model finds none, the whole background; its decision is then
+    kept, with a Dice of 1, as long as no foreground is found.
 
     Attributes:
         labels: The classes' names.
@@ -32,11 +33,7 @@ class Mask(Head):
     name: str = "mask"
 
     def freeze(self, logits: Float[Tensor, "rows classes ..."], targets: Sequence[Settled]) -> Int[Tensor, "rows ..."]:
-        """The class of each place that counts, −1 elsewhere; two more numbers hold the target and the classes.
-
-        Raises:
-            TargetError: If the model gives no place the class that was asked for.
-        """
+        """The class of each place that counts, −1 elsewhere."""
         said = decisions(logits)
         maps = []
         for row, target in zip(said, targets, strict=True):
@@ -56,15 +53,23 @@ class Mask(Head):
         own = frozen.clamp(min=0).long()
         if logits.shape[1] == 1:
             z = logits[:, 0]
-            log_p = logsigmoid(torch.where(own == 1, z, -z))
+            odds = torch.where(own == 1, z, -z).flatten(1)
         else:
             index = own.unsqueeze(1)
             others = logits.scatter(1, index, -torch.inf).logsumexp(1)
-            log_p = logsigmoid(logits.gather(1, index).squeeze(1) - others)
-        value = (log_p.flatten(1) * counts).sum(1) / counts.sum(1)
+            odds = (logits.gather(1, index).squeeze(1) - others).flatten(1)
+        places = counts.sum(1)
+        value = (logsigmoid(odds) * counts).sum(1) / places
+        # d log p / d odds = σ(−odds), relative to the row's largest: of a sure model all of them underflow.
+        steepness = logsigmoid(-odds.detach()).masked_fill(~counts, -torch.inf)
+        steepest = steepness.amax(1)
+        drive = ((steepness - steepest.unsqueeze(1)).exp() * odds).sum(1) / places
         said = decisions(logits.detach())
-        agrees = dice(said, frozen.long())
-        return Reading(value, value, torch.ones_like(value), value.exp(), agrees, said.to(torch.int16))
+        if logits.shape[1] == 1:
+            agrees = torch.stack([_overlap(*pair) for pair in zip(said, frozen.long(), strict=True)])
+        else:
+            agrees = dice(said, frozen.long())
+        return Reading(value, drive, steepest.exp(), value.exp(), agrees, said.to(torch.int16))
 
     def name_target(self, frozen: Num[Tensor, "..."]) -> tuple[Any, str]:
         """The class, where one alone counts, and its name."""
@@ -86,6 +91,19 @@ def decisions(logits: Float[Tensor, "rows classes ..."]) -> Int[Tensor, "rows ..
     return (logits[:, 0] > 0).long() if logits.shape[1] == 1 else logits.argmax(1)
 
 
+def _overlap(said: Int[Tensor, "..."], frozen: Int[Tensor, "..."]) -> Float[Tensor, ""]:
+    """Dice of one mask of a sigmoid: of the foreground also where the clean model finds none anywhere."""
+    nothing = bool((frozen == 0).all())
+    return _dice_of(said, frozen, 1) if nothing else dice(said.unsqueeze(0), frozen.unsqueeze(0))[0]
+
+
+def _dice_of(now: Int[Tensor, "..."], then: Int[Tensor, "..."], of: int) -> Float[Tensor, ""]:
+    """Dice of one class, 1 where neither has it."""
+    a, b = now == of, then == of
+    total = a.sum() + b.sum()
+    return torch.where(total > 0, 2 * (a & b).sum() / total.clamp(min=1), 1.0).float()
+
+
 def dice(said: Int[Tensor, "rows ..."], frozen: Int[Tensor, "rows ..."]) -> Float[Tensor, " rows"]:
     """Dice of the mask that is predicted against the frozen one, 0 to 1, the mean over the classes that count.
 
@@ -95,10 +113,6 @@ def dice(said: Int[Tensor, "rows ..."], frozen: Int[Tensor, "rows ..."]) -> Floa
     scores = []
     for now, then in zip(said, frozen, strict=True):
         classes = [c for c in then.unique().tolist() if c != OUTSIDE]
-        parts = []
-        for c in classes:
-            a, b = now == c, then == c
-            total = a.sum() + b.sum()
-            parts.append(torch.where(total > 0, 2 * (a & b).sum() / total.clamp(min=1), torch.ones_like(total.float())))
+        parts = [_dice_of(now, then, c) for c in classes]
         scores.append(torch.stack(parts).mean() if parts else torch.ones((), device=said.device))
     return torch.stack(scores).float()

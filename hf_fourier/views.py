@@ -137,6 +137,7 @@ class SpectrogramView(View):
         high: Hz of the highest edge.
         mel_first: Whether the leaf's first axis holds the mel bands (otherwise the frames).
         fft: Samples of the transform behind each frame.
+        first: Seconds from the clip's start to the middle of the first frame.
     """
 
     scale: float
@@ -147,6 +148,7 @@ class SpectrogramView(View):
     high: float
     mel_first: bool
     fft: int = 512
+    first: float = 0.0
     kind: ClassVar[str] = "spectrogram"
 
     def show(self, leaf: Float[Tensor, "*leaf"]) -> Any:
@@ -163,8 +165,8 @@ class SpectrogramView(View):
                 "a spectrogram without the clip behind it", "an example given as a sound", "explain a clip"
             )
         change = torch.as_tensor(self.show(rebuilt) - self.show(clean))
-        hop = round(self.hop * self.rate)
-        return filtered(source["sound"], source["mel_filters"], change, self.rate, self.fft, hop)
+        hop, first = round(self.hop * self.rate), round(self.first * self.rate)
+        return filtered(source["sound"], source["mel_filters"], change, self.rate, self.fft, hop, first)
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ Samples and frames that only fill a fixed window are held constant: they are no 
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from math import ceil, log
 from typing import Any, ClassVar
@@ -26,11 +27,13 @@ USUAL_RATE = 16000
 #: Decibels per unit of a natural logarithm of power.
 DECIBELS = 10 / log(10)
 #: Frames of the Kaldi filter bank: 25 ms long, 10 ms apart, none beyond the end.
-KALDI_LENGTH, KALDI_HOP = 0.025, 0.010
+KALDI_LENGTH, KALDI_HOP, KALDI_FFT = 0.025, 0.010, 512
+#: Architectures whose spectrograms have the mel bands first; all others have the frames first.
+MEL_FIRST = ("whisper",)
 
 
 class AudioAdapter(Adapter):
-    """The leaf is `input_values` or `input_features`: samples `(time,)`, or mel bands and frames in the model's order."""
+    """The leaf is `input_values` or `input_features`: samples `(time,)`, or mel bands and frames in their order."""
 
     tasks: ClassVar[Mapping[str, Task]] = {
         "audio-classification": Task(
@@ -41,6 +44,9 @@ class AudioAdapter(Adapter):
         )
     }
     leaf_kinds: ClassVar[tuple[str, ...]] = ("waveform", "spectrogram")
+
+    def __init__(self, model: torch.nn.Module, processor: Any, task: str) -> None:
+        super().__init__(model, getattr(processor, "feature_extractor", processor), task)
 
     @property
     def main_input(self) -> str:  # type: ignore[override]
@@ -68,34 +74,60 @@ class AudioAdapter(Adapter):
         if self.processor is None:
             raise self.no_processor(example)
         sound, notes = read(example, self.rate)
-        batch = self.processor(sound.samples, sampling_rate=self.rate, return_tensors="pt")
-        values = batch[self.main_input]
-        others = {name: tensor for name, tensor in batch.items() if name != self.main_input and self.accepts(name)}
-        mask = batch.get("attention_mask")
-        if mask is None or mask.shape[-1] != values.shape[self._time_dim(values[0]) + 1]:
-            filled, cut = self._content_length(values[0], sound)
-            mask = (torch.arange(values.shape[self._time_dim(values[0]) + 1]) < filled).unsqueeze(0)
-            notes += cut
-        encoded = self._encoded(values[0], {n: t[0] for n, t in others.items()}, mask[0], notes)
-        encoded.view = self._view(values[0], sound)
-        encoded.source = self._source(sound, encoded.view)
+        row = self._processed(sound)
+        values = row.pop(self.main_input)
+        mask, length = row.get("attention_mask"), values.shape[self._time_dim(values)]
+        if mask is None or len(mask) != length:
+            filled = self._frames(len(sound.samples), values)
+            mask = torch.arange(length) < filled
+            if filled > length:
+                heard = self._samples(length, values) / self.rate
+                notes += (f"a sound of {sound.seconds:.2f} s was cut to the model's window of {heard:.2f} s",)
+        encoded = self._encoded(values, {n: t for n, t in row.items() if self.accepts(n)}, mask, notes)
+        encoded.view = self._view(values, sound)
+        encoded.source = self._source(sound, values, encoded.view)
         return encoded
+
+    def _processed(self, sound: Sound) -> dict[str, Tensor]:
+        """What the processor makes of a sound, without a batch axis."""
+        name = type(self.processor).__name__
+        with np.errstate(invalid="ignore", divide="ignore"), warnings.catch_warnings():
+            warnings.simplefilter("ignore", RuntimeWarning)  # of a clip that is too short, which is said below
+            try:
+                batch = self.processor(np.atleast_1d(sound.samples), sampling_rate=self.rate, return_tensors="pt")
+                row = {key: torch.as_tensor(value)[0] for key, value in batch.items()}
+                values = row[self.main_input]
+            except (TypeError, ValueError, LookupError, AttributeError, RuntimeError) as error:
+                said = f"{type(error).__name__}: {error}".strip().splitlines()[0]
+                got = f"a sound of {len(sound.samples)} samples, which {name} refuses ({said})"
+                raise InputError(got, f"a sound at {self.rate} Hz that it takes", "pass a longer sound") from error
+        if not bool(values.isfinite().all()):
+            got = f"a sound of {len(sound.samples)} samples, of which {name} makes NaN"
+            raise InputError(got, "a sound that it can normalise", "pass a longer sound")
+        return {**row, self.main_input: values if values.is_floating_point() else values.float()}
 
     def encode_batch(self, batch: Mapping[str, Any]) -> list[Encoded]:
         """Rows of `input_values` or `input_features`; an `attention_mask` says what is padding."""
-        value = batch.get(self.main_input)
-        dimensions = 3 if isinstance(value, Tensor) and value.ndim == 3 else 2
-        tensors = self.rows_of(batch, dimensions)
+        given: Any = batch.get(self.main_input)
+        tensors = self.rows_of(batch, 3 if np.ndim(given) == 3 else 2)
+        tensors = {name: tensor.cpu() for name, tensor in tensors.items()}
         values = tensors.pop(self.main_input)
         if not values.is_floating_point() or not bool(values.isfinite().all()):
             raise InputError(f"{self.main_input} that are not finite real numbers", "finite numbers", "mend the sound")
+        length = values[0].shape[self._time_dim(values[0])]
         masks = tensors.get("attention_mask")
-        examples = []
-        for i, row in enumerate(values):
-            length = row.shape[self._time_dim(row)]
-            mask = torch.ones(length) if masks is None or masks.shape[1] != length else masks[i]
-            examples.append(self._encoded(row, {n: t[i] for n, t in tensors.items() if self.accepts(n)}, mask, ()))
-        return examples
+        notes: tuple[str, ...] = ()
+        if masks is None:
+            masks = torch.ones(len(values), length)
+            notes = ("no attention_mask: what only fills the window, if anything, was transformed like the sound",)
+        elif masks.shape != (len(values), length):
+            got = f"'attention_mask' of shape {tuple(masks.shape)}"
+            raise InputError(got, f"({len(values)}, {length})", "pass the processor's own output")
+        others = {name: tensor for name, tensor in tensors.items() if self.accepts(name)}
+        return [
+            self._encoded(row, {name: tensor[i] for name, tensor in others.items()}, masks[i], notes)
+            for i, row in enumerate(values)
+        ]
 
     def block(self, examples: Sequence[Encoded], draw: Draw) -> Block:
         """Sounds of one length."""
@@ -104,7 +136,8 @@ class AudioAdapter(Adapter):
     def _encoded(self, values: Tensor, others: dict[str, Tensor], mask: Tensor, notes: tuple[str, ...]) -> Encoded:
         content = (mask != 0).nonzero().flatten()
         if content.numel() == 0:
-            raise InputError("a sound without samples that are not padding", "at least one", "pass a longer sound")
+            least = "at least one sample" if values.ndim == 1 else f"at least {self._samples(1, values)} samples"
+            raise InputError("a sound that is nothing but padding", least, "pass a longer sound")
         self._check_length(values)
         time = self._time_dim(values)
         if values.ndim == 1:
@@ -124,34 +157,30 @@ class AudioAdapter(Adapter):
         least = 1
         for kernel, stride in zip(reversed(kernels), reversed(strides), strict=True):
             least = (least - 1) * stride + kernel
+        least *= getattr(self.config, "squeeze_factor", 1)
         if len(values) < least:
             got = f"a sound of {len(values)} samples at {self.rate} Hz"
             raise InputError(got, f"at least {least}", "pass a longer sound")
 
     def _time_dim(self, values: Tensor) -> int:
-        """The dimension of a leaf that counts time: the one that does not hold the mel bands."""
-        if values.ndim == 1:
-            return 0
-        stated = [getattr(o, n, None) for o in (self.processor, self.config) for n in ("num_mel_bins", "feature_size")]
-        bands = {int(size) for size in stated if isinstance(size, int) and size > 1}
-        if values.shape[0] in bands and values.shape[1] not in bands:
-            return 1
-        return 0 if values.shape[1] in bands or values.shape[0] > values.shape[1] else 1
+        """The dimension of a leaf that counts time."""
+        return int(values.ndim == 2 and getattr(self.config, "model_type", "") in MEL_FIRST)
 
-    def _content_length(self, values: Tensor, sound: Sound) -> tuple[int, tuple[str, ...]]:
-        """How many samples or frames the sound itself fills, and what was cut off."""
-        size, samples = values.shape[self._time_dim(values)], len(sound.samples)
+    def _frames(self, samples: int, values: Tensor) -> int:
+        """How many entries along time a sound of so many samples fills, the window's end left aside."""
         if values.ndim == 1:
-            whole = samples
-        elif getattr(self.processor, "hop_length", None):
-            whole = ceil(samples / self.processor.hop_length)
-        else:
-            length, hop = round(KALDI_LENGTH * self.rate), round(KALDI_HOP * self.rate)
-            whole = max(1, 1 + (samples - length) // hop)
-        if whole <= size:
-            return whole, ()
-        kept = sound.seconds * size / whole
-        return size, (f"a sound of {sound.seconds:.2f} s was cut to the model's window of {kept:.2f} s",)
+            return samples
+        hop = getattr(self.processor, "hop_length", None)
+        if hop:
+            return ceil(samples / hop)
+        return max(0, 1 + (samples - round(KALDI_LENGTH * self.rate)) // round(KALDI_HOP * self.rate))
+
+    def _samples(self, frames: int, values: Tensor) -> int:
+        """How many samples so many entries along time stand for."""
+        if values.ndim == 1:
+            return frames
+        hop = getattr(self.processor, "hop_length", None)
+        return frames * hop if hop else (frames - 1) * round(KALDI_HOP * self.rate) + round(KALDI_LENGTH * self.rate)
 
     def _view(self, values: Tensor, sound: Sound) -> View:
         processor = self.processor
@@ -167,16 +196,31 @@ class AudioAdapter(Adapter):
             return SpectrogramView(40.0, -40.0, hop, self.rate, 0.0, self.rate / 2, mel_first, processor.n_fft)
         if kind == "ASTFeatureExtractor":
             scale, offset = (2 * processor.std, processor.mean) if processor.do_normalize else (1.0, 0.0)
-            edges = (20.0, self.rate / 2)
-            return SpectrogramView(DECIBELS * scale, DECIBELS * offset, KALDI_HOP, self.rate, *edges, mel_first, 512)
+            decibels, edges, middle = (DECIBELS * scale, DECIBELS * offset), (20.0, self.rate / 2), KALDI_LENGTH / 2
+            return SpectrogramView(*decibels, KALDI_HOP, self.rate, *edges, mel_first, KALDI_FFT, middle)
         return NoView(f"{kind} normalises in a way that is not undone", "use keep(), or call input_relevance()")
 
-    def _source(self, sound: Sound, view: View) -> dict[str, Tensor]:
+    def _source(self, sound: Sound, values: Tensor, view: View) -> dict[str, Tensor]:
         """What a spectrogram needs to be heard again: the clip, and the mel filters, `(frequencies, bands)`."""
-        filters = getattr(self.processor, "mel_filters", None)
-        if not isinstance(view, SpectrogramView) or filters is None:
+        if not isinstance(view, SpectrogramView):
             return {}
-        return {"sound": torch.from_numpy(sound.samples.copy()), "mel_filters": torch.as_tensor(filters).float()}
+        filters = getattr(self.processor, "mel_filters", None)
+        if filters is None:
+            filters = _kaldi_filters(values.shape[1 - self._time_dim(values)], self.rate)
+        heard = self._samples(values.shape[self._time_dim(values)], values)
+        return {
+            "sound": torch.from_numpy(sound.samples[:heard].copy()),
+            "mel_filters": torch.as_tensor(filters).float(),
+        }
+
+
+def _kaldi_filters(bands: int, rate: int) -> np.ndarray:
+    """The mel filters of processors that leave them to torchaudio."""
+    from transformers.audio_utils import mel_filter_bank
+
+    edges = {"min_frequency": 20, "max_frequency": rate // 2, "sampling_rate": rate}
+    options = {"norm": None, "mel_scale": "kaldi", "triangularize_in_mel_space": True}
+    return np.asarray(mel_filter_bank(KALDI_FFT // 2 + 1, bands, **edges, **options))
 
 
 class AudioBlock(Block):

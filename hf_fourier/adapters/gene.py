@@ -51,7 +51,13 @@ class GeneAdapter(TextAdapter):
 
     def is_example(self, mapping: Mapping[str, Any]) -> bool:
         """Whether a mapping is one cell: genes with values, or one row of tokens."""
-        return "genes" in mapping or ("input_ids" in mapping and torch.as_tensor(mapping["input_ids"]).ndim == 1)
+        if "genes" in mapping:
+            return True
+        ids: Any = mapping.get("input_ids")
+        dimensions = getattr(ids, "ndim", None)
+        if dimensions is None and isinstance(ids, Sequence):
+            dimensions = 1 if ids and not any(hasattr(one, "__len__") for one in ids) else 2
+        return dimensions == 1
 
     def head(self) -> Head:
         """Classes for classifiers, genes for language models."""
@@ -70,15 +76,19 @@ class GeneAdapter(TextAdapter):
         if "genes" in example:
             if "values" not in example:
                 raise InputError("a cell without 'values'", "one count per gene", "add them")
-            ids, notes = self.processor.encode(list(example["genes"]), example["values"])
+            ids, notes = self.processor.encode(list(example["genes"]), example["values"], self.limit)
         else:
-            ids = torch.as_tensor(example["input_ids"]).tolist()
-        limit = self.limit
-        if limit is not None and len(ids) > limit:
-            notes += (f"a cell of {len(ids)} tokens was cut to the model's {limit}",)
-            ids = ids[:limit]
+            ids, notes = self._cut([int(token) for token in example["input_ids"]])
         row = {"input_ids": torch.tensor(ids), "attention_mask": torch.ones(len(ids), dtype=torch.long)}
         return self._encoded(row, torch.zeros(len(ids), dtype=torch.bool), None, notes)
+
+    def _cut(self, ids: list[int]) -> tuple[list[int], tuple[str, ...]]:
+        """Tokens that fit the model: the lowest ranks are left out, an `<eos>` stays."""
+        limit = self.limit
+        if limit is None or len(ids) <= limit:
+            return ids, ()
+        end = ids[-1:] if ids[-1] in self.special_ids else []
+        return [*ids[: limit - len(end)], *end], (f"a cell of {len(ids)} tokens was cut to the model's {limit}",)
 
     @property
     def special_ids(self) -> set[int]:

@@ -32,10 +32,13 @@ class ProteinAdapter(TextAdapter):
         if not isinstance(example, str):
             got = f"an example of type {type(example).__name__}"
             raise InputError(got, "a str of residues", "pass one sequence, or a list of them")
-        letters = re.findall(r"\[[^\]\s]+\]|<[^>\s]+>|\S", example)
         known = self.processor.get_vocab()
-        strange = sorted({letter for letter in letters if letter not in known and letter.upper() not in known})
+        written = re.findall(r"\[[^\]\s]+\]|<[^>\s]+>|\S", example)
+        letters = [one if one in known or one.upper() not in known else one.upper() for one in written]
+        strange = sorted({letter for letter in letters if letter not in known})
         encoded = super().encode(" ".join(letters))
+        if letters != written:
+            encoded.notes = (*encoded.notes, "small letters were read as residues")
         if strange:
             encoded.notes = (*encoded.notes, f"not in the vocabulary: {' '.join(strange)}")
         return encoded

@@ -19,7 +19,7 @@ from hf_fourier.views import VolumeView
 
 
 class SegmentationAdapter(VisionAdapter):
-    """The leaf is `pixel_values`: pictures `(channels, height, width)`, or volumes `(channels, depth, height, width)`."""
+    """The leaf is `pixel_values`: pictures `(channels, height, width)`, volumes `(channels, depth, height, width)`."""
 
     tasks: ClassVar[Mapping[str, Task]] = {
         "image-segmentation": Task(
@@ -33,8 +33,12 @@ class SegmentationAdapter(VisionAdapter):
     leaf_kinds: ClassVar[tuple[str, ...]] = ("pixels", "volume")
 
     def head(self) -> Head:
-        """A mask over the config's classes."""
-        return Mask({int(i): str(n) for i, n in (getattr(self.config, "id2label", None) or {}).items()})
+        """A mask over the config's classes; a lone one is what a sigmoid finds, beside what it is not."""
+        labels = {int(i): str(n) for i, n in (getattr(self.config, "id2label", None) or {}).items()}
+        if len(labels) == 1:
+            (name,) = labels.values()
+            labels = {0: f"not {name}", 1: name}
+        return Mask(labels)
 
     def encode(self, example: Any) -> Encoded:
         """A picture as for classifiers, or a volume: an array `(depth, height, width)` or with channels before it.
@@ -44,22 +48,25 @@ class SegmentationAdapter(VisionAdapter):
         volume = isinstance(example, (np.ndarray, Tensor)) and example.ndim in (3, 4) and self._reads_volumes(example)
         if not volume:
             return super().encode(example)
-        tensor = torch.as_tensor(example)
-        tensor = tensor if tensor.ndim == 4 else tensor.unsqueeze(0)
+        voxels = _voxels(example)
         if self.processor is None:
-            encoded = self.encode_batch({self.main_input: tensor.unsqueeze(0).float()})[0]
+            encoded = self.encode_batch({self.main_input: voxels.unsqueeze(0)})[0]
             encoded.notes = (*encoded.notes, "no processor: the volume was taken in the model's own units")
             return encoded
-        batch = self.processor(images=tensor.numpy(), return_tensors="pt")
+        batch = self.processor(images=voxels.numpy(), return_tensors="pt")
         return self.encode_batch({self.main_input: batch[self.main_input]})[0]
 
     def encode_batch(self, batch: Mapping[str, Any]) -> list[Encoded]:
         """Rows of `pixel_values`, four dimensions for pictures, five for volumes."""
-        pixels = batch.get(self.main_input)
-        if not isinstance(pixels, Tensor) or pixels.ndim != 5:
+        given: Any = batch.get(self.main_input)
+        if not isinstance(given, (np.ndarray, Tensor)) or given.ndim != 5:
             return super().encode_batch(batch)
         tensors = self.rows_of(batch, dimensions=5)
         volumes = tensors.pop(self.main_input).cpu()
+        channels = getattr(self.config, "num_channels", volumes.shape[1])
+        if volumes.shape[1] != channels:
+            got, expected = f"volumes of shape {tuple(volumes.shape)}", f"(batch, {channels}, depth, height, width)"
+            raise InputError(got, expected, "put the channels behind the batch")
         if not volumes.is_floating_point() or not bool(volumes.isfinite().all()):
             raise InputError("voxels that are not finite real numbers", "finite numbers", "mend the volume")
         view = VolumeView()
@@ -73,6 +80,17 @@ class SegmentationAdapter(VisionAdapter):
         if example.ndim == 4:
             return True
         return any(isinstance(module, torch.nn.Conv3d) for module in self.model.modules())
+
+
+def _voxels(example: Any) -> Tensor:
+    """A volume with its channels before it, float32 (float64 stays), whatever its bytes' order and its strides."""
+    array = example.detach().cpu() if isinstance(example, Tensor) else example
+    array = np.asarray(array.float() if isinstance(array, Tensor) and array.dtype == torch.bfloat16 else array)
+    if array.dtype.kind not in "biuf":
+        raise InputError(f"voxels of {array.dtype}", "real numbers", "convert them")
+    wide = np.float64 if array.dtype.kind == "f" and array.dtype.itemsize == 8 else np.float32
+    voxels = torch.from_numpy(np.array(array, dtype=wide, order="C"))
+    return voxels if voxels.ndim == 4 else voxels.unsqueeze(0)
 
 
 def _shape(row: Tensor) -> LeafShape:
