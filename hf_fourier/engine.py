@@ -188,7 +188,17 @@ def score_of(block: Block, targets: Sequence[Target], packer: Packer, frozen: Se
             settled.append(torch.tensor(target))
         else:
             settled.append(target)
-    return Score(block.x, block.forward, block.select, head, settled, packer, block.cost, frozen)
+    return Score(
+        block.x,
+        block.forward,
+        block.select,
+        head,
+        settled,
+        packer,
+        block.cost,
+        frozen,
+        reference=lambda: block.reference,
+    )
 
 
 def rows_for(block: Block, batch_size: BatchSize) -> int:

@@ -61,6 +61,7 @@ class Score:
         packer: Cuts rows into batches.
         cost: Model rows per leaf row (more than one where a score averages over several inputs).
         frozen: Targets that were settled before, one row per example.
+        reference: Makes leaves that stand for the absence of an example, shape `(batch, *leaf)`; None where zero does.
     """
 
     def __init__(
@@ -73,8 +74,9 @@ class Score:
         packer: Packer,
         cost: int = 1,
         frozen: Sequence[Tensor] | None = None,
+        reference: Callable[[], Tensor | None] = lambda: None,
     ) -> None:
-        self.x, self.head, self.packer, self.cost = x, head, packer, cost
+        self.x, self.head, self.packer, self.cost, self._reference = x, head, packer, cost, reference
         self._forward, self._select, self._targets = forward, select, list(targets)
         self._frozen: list[Tensor | None] = [None] * len(x) if frozen is None else list(frozen)
         self._clean: Evaluation | None = None
@@ -86,6 +88,11 @@ class Score:
     def frozen(self) -> Tensor:
         """The settled targets, one row per example."""
         return torch.stack([row for row in self._frozen if row is not None])
+
+    @cached_property
+    def reference(self) -> Tensor | None:
+        """Leaves that stand for the absence of each example, shape `(batch, *leaf)`; None where zero does."""
+        return self._reference()
 
     def clean(self) -> Evaluation:
         """Score and gradient at the clean leaves, computed once."""

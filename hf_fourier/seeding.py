@@ -47,3 +47,8 @@ class Draw:
         """Uniform numbers in [0, 1), shape `(batch, *shape)`, on the CPU, row i from example i's own generator."""
         own = [self.generator(i, purpose, number) for i in range(len(self.keys))]
         return torch.stack([torch.rand(tuple(shape), generator=one, dtype=torch.float32, device="cpu") for one in own])
+
+    def normal(self, shape: Sequence[int], purpose: str, number: int = 0) -> Float[Tensor, "batch ..."]:
+        """Standard normal numbers, shape `(batch, *shape)`, on the CPU, row i from example i's own generator."""
+        own = [self.generator(i, purpose, number) for i in range(len(self.keys))]
+        return torch.stack([torch.randn(tuple(shape), generator=one, dtype=torch.float32, device="cpu") for one in own])

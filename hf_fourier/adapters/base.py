@@ -96,6 +96,7 @@ class Block(ABC):
         x: The clean leaves, shape `(batch, *leaf)`, float32 or float64.
         head: Reads the logits.
         cost: Model rows per leaf row.
+        reference: Leaves that stand for the absence of an example (masks instead of words); None where zero does.
         truth: What is explained where no target is given, one row per example; None for what the model says.
         entries: Numbers per leaf row that govern how many rows fit in a batch.
     """
@@ -104,6 +105,11 @@ class Block(ABC):
     head: Head
     cost: int = 1
     truth: Sequence[Tensor] | None = None
+
+    @property
+    def reference(self) -> Tensor | None:
+        """By default zero is a fair baseline, and there is none."""
+        return None
 
     @property
     def entries(self) -> int:

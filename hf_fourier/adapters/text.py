@@ -256,6 +256,17 @@ class TextBlock(Block):
         x = embedded.gather(1, self.content.unsqueeze(-1).expand(-1, -1, embedded.shape[-1]))
         return x if x.dtype == torch.float64 else x.float()
 
+    @property
+    def reference(self) -> Tensor | None:
+        """The embedding of the mask, or of padding, at every content token; None for a model that has neither."""
+        token = self.adapter.mask_id
+        if token is None:
+            token = getattr(self.adapter.config, "pad_token_id", None)
+        if token is None:
+            return None
+        ids = self.inputs["input_ids"].scatter(1, self.content, int(token))
+        return self._leaves(self.adapter.swap.embed(ids))
+
     def _last_attended(self) -> Int[Tensor, " batch"]:
         ids = self.inputs["input_ids"]
         positions = torch.arange(ids.shape[1], device=ids.device)

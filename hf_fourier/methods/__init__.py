@@ -3,5 +3,20 @@
 from hf_fourier.methods.base import METHODS, Method, Ranking
 from hf_fourier.methods.controls import LowFrequency, Magnitude, Random
 from hf_fourier.methods.ffc import FFC
+from hf_fourier.methods.gradients import GradientInput, IntegratedGradients, Saliency, SmoothGrad
+from hf_fourier.methods.loop import ClosedLoop
 
-__all__ = ["FFC", "METHODS", "LowFrequency", "Magnitude", "Method", "Random", "Ranking"]
+__all__ = [
+    "FFC",
+    "METHODS",
+    "ClosedLoop",
+    "GradientInput",
+    "IntegratedGradients",
+    "LowFrequency",
+    "Magnitude",
+    "Method",
+    "Random",
+    "Ranking",
+    "Saliency",
+    "SmoothGrad",
+]

@@ -1,0 +1,207 @@
+"""The ordinary gradient methods in any domain: the signed input gradient is averaged, then pulled back once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
+import torch
+
+from hf_fourier.domains.base import Basis
+from hf_fourier.domains.layout import LeafShape
+from hf_fourier.errors import SpecError
+from hf_fourier.methods.base import METHODS, Method, Ranking
+from hf_fourier.methods.sampling import mean_gradient
+from hf_fourier.scoring import Score
+from hf_fourier.seeding import Draw
+from hf_fourier.typing import Float, Tensor
+
+#: Noise relative to the leaf's range, by kind of leaf: WAM's for pixels, waveforms and volumes, ours elsewhere.
+SPREAD = {"pixels": 0.25, "waveform": 0.001, "volume": 0.0001}
+SPREAD_ELSEWHERE = 0.1
+#: The first point of a geometric path.
+NEAREST = 1e-7
+
+
+@METHODS.register("saliency")
+@dataclass(frozen=True)
+class Saliency(Method):
+    """Rank by `|G_k|`, the size of the gradient with respect to each coefficient."""
+
+    source: ClassVar[str] = "Simonyan et al. 2013 (arXiv 1312.6034), lifted to any domain"
+
+    @property
+    def passes(self) -> tuple[int, int]:
+        """One forward and one backward pass."""
+        return 1, 1
+
+    def attribute(self, score: Score, x: Float[Tensor, "batch *leaf"], basis: Basis, draw: Draw) -> Ranking:
+        """The magnitudes of the pulled-back gradient."""
+        gradient = score.clean().gradient
+        return Ranking(basis.magnitude(basis.pullback(gradient)), gradient)
+
+
+@METHODS.register("gradient_input")
+@dataclass(frozen=True)
+class GradientInput(Method):
+    """Rank by `<G, F>_k`, the first-order effect of deleting a feature; the scores sum to `<g, x>`."""
+
+    source: ClassVar[str] = "Shrikumar et al. 2016 (arXiv 1605.01713), lifted to any domain"
+
+    @property
+    def passes(self) -> tuple[int, int]:
+        """One forward and one backward pass."""
+        return 1, 1
+
+    def attribute(self, score: Score, x: Float[Tensor, "batch *leaf"], basis: Basis, draw: Draw) -> Ranking:
+        """Signed contributions, with the gap to their sum in input space."""
+        gradient = score.clean().gradient
+        scores = basis.inner(basis.pullback(gradient), basis.forward(x))
+        return Ranking(scores, gradient, gap=scores.sum(1) - (gradient * x).flatten(1).sum(1))
+
+
+@METHODS.register("integrated_gradients")
+@dataclass(frozen=True)
+class IntegratedGradients(Method):
+    """Rank by `<Ḡ, F - F0>_k`, the gradient averaged along the straight path from a baseline; sums to s(x) - s(x0).
+
+    A straight path in the leaf is a straight path in every linear domain, so the transform is applied once.
+
+    Attributes:
+        steps: Points on the path.
+        path: "uniform" (midpoints), or "geometric" (from 1e-7 to 1, evenly in the logarithm, the clean example among
+            them), which scores that read a logarithm near the baseline need.
+        baseline: "zero", or "reference": the embedding of the mask or padding token, for tokens, where a zero
+            embedding is no input (LayerNorm jumps there); None for the reference where there is one.
+    """
+
+    steps: int = 50
+    path: str = "uniform"
+    baseline: str | None = None
+
+    source: ClassVar[str] = "Sundararajan et al. 2017 (arXiv 1703.01365), lifted to any domain"
+
+    def __post_init__(self) -> None:
+        if self.path not in ("uniform", "geometric"):
+            raise SpecError(f"path {self.path!r}", "'uniform' or 'geometric'", "choose one of them")
+        if self.baseline not in (None, "zero", "reference"):
+            raise SpecError(f"baseline {self.baseline!r}", "'zero', 'reference' or none", "choose one of them")
+        if not isinstance(self.steps, int) or self.steps < 2:
+            raise SpecError(f"steps {self.steps!r}", "a whole number of at least 2", "correct `steps`")
+
+    @property
+    def passes(self) -> tuple[int, int]:
+        """A forward and a backward pass per point; one more of each at the clean example, one forward at the baseline.
+
+        A geometric path has the clean example among its points.
+        """
+        extra = 0 if self.path == "geometric" else 1
+        return self.steps + extra + 1, self.steps + extra
+
+    def attribute(self, score: Score, x: Float[Tensor, "batch *leaf"], basis: Basis, draw: Draw) -> Ranking:
+        """Signed contributions, with the gap to `s(x) - s(x0)`."""
+        path = self.integrate(score, x)
+        scores = basis.inner(basis.pullback(path.mean), basis.forward(x - path.start))
+        return Ranking(scores, score.clean().gradient, gap=scores.sum(1) - path.difference)
+
+    def integrate(self, score: Score, x: Float[Tensor, "batch *leaf"]) -> Path:
+        """The mean gradient along the path, in input space."""
+        clean = score.clean()
+        start = self._start(score, x)
+        difference = clean.reading.value - score.value(start).value
+
+        def point(alpha: float) -> Tensor:
+            return start + alpha * (x - start)
+
+        if self.path == "uniform":
+            alphas = [(j + 0.5) / self.steps for j in range(self.steps)]
+            return Path(
+                start, mean_gradient(score, lambda j: point(alphas[j]), [1 / self.steps] * self.steps), difference
+            )
+        alphas, weights = geometric(self.steps)
+        mean = mean_gradient(score, lambda j: point(alphas[j]), weights[:-1]) + weights[-1] * clean.gradient
+        return Path(start, mean, difference)
+
+    def _start(self, score: Score, x: Float[Tensor, "batch *leaf"]) -> Float[Tensor, "batch *leaf"]:
+        if self.baseline == "reference" and score.reference is None:
+            raise SpecError("baseline 'reference' for a leaf that has none", "'zero'", "pass baseline=zero")
+        if self.baseline == "zero" or score.reference is None:
+            return torch.zeros_like(x)
+        return score.reference.to(x)
+
+
+@dataclass(frozen=True)
+class Path:
+    """What an integral along a path gives.
+
+    Attributes:
+        start: The baseline, shape `(batch, *leaf)`.
+        mean: The mean signed gradient.
+        difference: `s(x) - s(x0)`, shape `(batch,)`.
+    """
+
+    start: Float[Tensor, "batch *leaf"]
+    mean: Float[Tensor, "batch *leaf"]
+    difference: Float[Tensor, " batch"]
+
+
+def geometric(points: int) -> tuple[list[float], list[float]]:
+    """Points from 1e-7 to 1, evenly in their logarithm, and the trapezoid's weights for an integral over [0, 1]."""
+    alphas = torch.logspace(
+        torch.log10(torch.tensor(NEAREST, dtype=torch.float64)).item(), 0, points, dtype=torch.float64
+    )
+    step = -torch.log(torch.tensor(NEAREST, dtype=torch.float64)) / (points - 1)
+    weights = alphas * step
+    weights[0], weights[-1] = weights[0] / 2, weights[-1] / 2
+    return alphas.tolist(), weights.tolist()
+
+
+@METHODS.register("smoothgrad")
+@dataclass(frozen=True)
+class SmoothGrad(Method):
+    """Rank by the size of the mean signed gradient over noisy copies.
+
+    Attributes:
+        samples: Noisy copies.
+        spread: Standard deviation of the noise relative to the leaf's range (max - min); None for the default of the
+            kind of leaf.
+    """
+
+    samples: int = 25
+    spread: float | None = None
+
+    source: ClassVar[str] = "Smilkov et al. 2017 (arXiv 1706.03825), lifted to any domain"
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.samples, int) or self.samples < 1:
+            raise SpecError(f"samples {self.samples!r}", "a whole number of at least 1", "correct `samples`")
+
+    def settle(self, leaf: LeafShape) -> SmoothGrad:
+        """With the spread filled in for the kind of leaf."""
+        if self.spread is not None:
+            return self
+        return replace(self, spread=SPREAD.get(leaf.kind, SPREAD_ELSEWHERE))
+
+    @property
+    def passes(self) -> tuple[int, int]:
+        """One forward and one backward pass per copy, and one of each at the clean example."""
+        return self.samples + 1, self.samples + 1
+
+    def attribute(self, score: Score, x: Float[Tensor, "batch *leaf"], basis: Basis, draw: Draw) -> Ranking:
+        """The magnitudes of the mean gradient."""
+        gradient = score.clean().gradient
+        return Ranking(basis.magnitude(basis.pullback(self.smooth(score, x, draw))), gradient)
+
+    def smooth(self, score: Score, x: Float[Tensor, "batch *leaf"], draw: Draw) -> Float[Tensor, "batch *leaf"]:
+        """The mean signed gradient over the copies, in input space."""
+        if self.spread is None:
+            raise SpecError("spread None", "a number", "call `settle(leaf)` first")
+        flat = x.flatten(1)
+        sigma = self.spread * (flat.amax(1) - flat.amin(1)).view(-1, *[1] * (x.ndim - 1))
+        shape: Sequence[int] = x.shape[1:]
+
+        def copy(j: int) -> Tensor:
+            return x + sigma * draw.normal(shape, "noise", j).to(x)
+
+        return mean_gradient(score, copy, [1 / self.samples] * self.samples)
