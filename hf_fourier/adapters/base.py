@@ -7,6 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any, ClassVar
 
 import torch
@@ -314,7 +315,7 @@ def device_of(model: torch.nn.Module) -> torch.device:
     execution = getattr(hook, "execution_device", None)
     if execution is not None:
         return torch.device(execution if not isinstance(execution, int) else f"cuda:{execution}")
-    for tensor in (*model.parameters(), *model.buffers()):
+    for tensor in chain(model.parameters(), model.buffers()):
         if tensor.device.type != "meta":
             return tensor.device
     return torch.device("cpu")
