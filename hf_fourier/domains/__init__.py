@@ -1,8 +1,26 @@
 """Domains: linear, invertible maps in which features are ranked and deleted."""
 
 from hf_fourier.domains.base import DOMAINS, Basis, DirectSum, Domain
+from hf_fourier.domains.cosine import Cosine
 from hf_fourier.domains.fourier import Fourier
 from hf_fourier.domains.identity import Identity
-from hf_fourier.domains.layout import Axis, Column, Layout, LeafShape
+from hf_fourier.domains.layout import KINDS, Axis, Column, Layout, LeafShape
+from hf_fourier.domains.stft import Stft
+from hf_fourier.domains.wavelet import Wavelet
 
-__all__ = ["DOMAINS", "Axis", "Basis", "Column", "DirectSum", "Domain", "Fourier", "Identity", "Layout", "LeafShape"]
+__all__ = [
+    "DOMAINS",
+    "KINDS",
+    "Axis",
+    "Basis",
+    "Column",
+    "Cosine",
+    "DirectSum",
+    "Domain",
+    "Fourier",
+    "Identity",
+    "Layout",
+    "LeafShape",
+    "Stft",
+    "Wavelet",
+]

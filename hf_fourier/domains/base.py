@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
+from dataclasses import replace
 from functools import cached_property, lru_cache
 from typing import ClassVar
 
 import torch
 
 from hf_fourier.domains.layout import Column, Layout, LeafShape
+from hf_fourier.errors import SpecError
 from hf_fourier.registry import Registry
 from hf_fourier.typing import Bool, Float, Inexact, Int, Tensor
 
@@ -27,7 +30,14 @@ class Domain(ABC):
         Raises:
             SpecError: If the domain does not suit the leaf.
         """
+        reason = self.suits(leaf)
+        if reason is not None:
+            raise SpecError(f"domain {self.name!r} for {leaf.kind}", "a domain that suits them", reason)
         return _bind(self, leaf)
+
+    def suits(self, leaf: LeafShape) -> str | None:
+        """None where features of this domain mean something on the leaf, or why they do not, with what to take instead."""
+        return None
 
     @abstractmethod
     def build(self, leaf: LeafShape) -> Basis:
@@ -89,6 +99,11 @@ class Basis(ABC):
         if self.groups is None:
             return self.weights
         return torch.zeros(int(self.groups.max()) + 1, dtype=torch.long).index_add_(0, self.groups, self.weights)
+
+    @property
+    def redundancy(self) -> float:
+        """Coefficients per sample; 1 for a basis."""
+        return float(self.multiplicity.sum()) / math.prod(self.leaf.shape)
 
     def __len__(self) -> int:
         return self.multiplicity.numel()
@@ -181,12 +196,12 @@ class DirectSum(Basis):
         columns = [Column("segment", "segment", segment)]
         for same in zip(*(layout.columns for layout in layouts), strict=True):
             values = torch.cat([column.values for column in same])
-            columns.append(Column(same[0].name, same[0].role, values, same[0].unit, same[0].axis))
+            columns.append(replace(same[0], values=values))
         radii = [layout.radius for layout in layouts]
         radius = None if any(r is None for r in radii) else torch.cat([r for r in radii if r is not None])
-        weights = [part.leaf.shape[0] for part in self.parts]
-        redundancy = sum(w * layout.redundancy for w, layout in zip(weights, layouts, strict=True)) / sum(weights)
-        return Layout(layouts[0].domain, self.leaf, tuple(columns), self.multiplicity, radius, redundancy)
+        notes = tuple(dict.fromkeys(note for layout in layouts for note in layout.notes))
+        spec = layouts[0].domain
+        return Layout(spec, self.leaf, tuple(columns), self.multiplicity, radius, self.redundancy, notes)
 
 
 def _or_all(index: Tensor | None, length: int) -> Tensor:

@@ -9,7 +9,7 @@ from functools import cached_property
 import torch
 
 from hf_fourier.domains.base import DOMAINS, Basis, Domain
-from hf_fourier.domains.layout import Column, Layout, LeafShape
+from hf_fourier.domains.layout import Column, Layout, LeafShape, axes_tuple
 from hf_fourier.errors import SpecError
 from hf_fourier.typing import Float, Inexact, Int, Tensor
 
@@ -29,36 +29,13 @@ class Fourier(Domain):
     grain: str = "bin"
 
     def __post_init__(self) -> None:
-        if self.axes is not None:  # a tuple, which can be hashed
-            one = isinstance(self.axes, (str, int))
-            object.__setattr__(self, "axes", (self.axes,) if one else tuple(self.axes))  # type: ignore[arg-type]
+        object.__setattr__(self, "axes", axes_tuple(self.axes))
         if self.grain not in ("bin", "frequency"):
             raise SpecError(f"grain {self.grain!r}", "'bin' or 'frequency'", "choose one of them")
 
     def build(self, leaf: LeafShape) -> Basis:
         """The basis for one leaf without segments."""
-        return FourierBasis(self, leaf, self._dimensions(leaf))
-
-    def _dimensions(self, leaf: LeafShape) -> tuple[int, ...]:
-        if self.axes is None:
-            if leaf.positions:
-                return leaf.positions
-            raise SpecError(
-                "a leaf with channels only", "at least one axis with an order", "name the axes to transform"
-            )
-        names = [axis.name for axis in leaf.axes]
-        known = f"names among {names} or numbers below {len(names)}"
-        chosen = []
-        for axis in self.axes:  # type: ignore[union-attr]
-            if isinstance(axis, str) and axis in names:
-                chosen.append(names.index(axis))
-            elif isinstance(axis, int) and -len(names) <= axis < len(names):
-                chosen.append(axis % len(names))
-            else:
-                raise SpecError(f"axis {axis!r}", known, "correct `axes`")
-        if len(set(chosen)) != len(chosen) or not chosen:
-            raise SpecError(f"axes {self.axes!r}", "each axis once, at least one", "correct `axes`")
-        return tuple(sorted(chosen))
+        return FourierBasis(self, leaf, leaf.dimensions(self.axes))
 
 
 class FourierBasis(Basis):

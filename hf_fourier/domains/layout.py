@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal
 
+from hf_fourier.errors import SpecError
 from hf_fourier.typing import Float, Int, Shaped, Tensor
 
 Role = Literal["segment", "channel", "frequency", "position", "level", "orientation"]
+
+#: What a leaf can be; "tensor" where nothing is known about it.
+KINDS = ("tokens", "waveform", "spectrogram", "pixels", "volume", "video", "series", "tensor")
 
 
 @dataclass(frozen=True)
@@ -36,7 +41,7 @@ class LeafShape:
     """The shape of one example's leaf (the real tensor that is attributed), with the meaning of its axes.
 
     Attributes:
-        kind: "pixels", "tokens", "waveform", "spectrogram", "volume", "video", "series" or "tensor".
+        kind: One of `KINDS`.
         axes: One `Axis` per dimension, the batch left out.
         segments: Where the first axis holds several pieces that are transformed apart (a pair of texts), their
             lengths; otherwise empty.
@@ -56,11 +61,48 @@ class LeafShape:
         """The dimensions that have an order (every one that is not a channel)."""
         return tuple(i for i, axis in enumerate(self.axes) if not axis.channel)
 
+    def dimensions(self, axes: Sequence[str | int] | int | None) -> tuple[int, ...]:
+        """The numbers of the axes in `axes` (names or numbers, negative ones from the end), in order.
+
+        Args:
+            axes: What a domain was asked to transform; None for every axis that has an order.
+
+        Raises:
+            SpecError: If an axis is unknown or named twice, or if there is none.
+        """
+        if axes is None:
+            if self.positions:
+                return self.positions
+            raise SpecError(
+                "a leaf with channels only", "at least one axis with an order", "name the axes to transform"
+            )
+        names = [axis.name for axis in self.axes]
+        chosen = []
+        for axis in axes_tuple(axes) or ():
+            if isinstance(axis, str) and axis in names:
+                chosen.append(names.index(axis))
+            elif isinstance(axis, int) and -len(names) <= axis < len(names):
+                chosen.append(axis % len(names))
+            else:
+                raise SpecError(
+                    f"axis {axis!r}", f"names among {names} or numbers below {len(names)}", "correct `axes`"
+                )
+        if len(set(chosen)) != len(chosen) or not chosen:
+            raise SpecError(f"axes {axes!r}", "each axis once, at least one", "correct `axes`")
+        return tuple(sorted(chosen))
+
     def piece(self, length: int) -> LeafShape:
         """The shape of one segment, `length` entries of the first axis."""
         first = self.axes[0]
         cut = Axis(first.name, length, first.unit, first.rate, first.channel)
         return LeafShape(self.kind, (cut, *self.axes[1:]))
+
+
+def axes_tuple(axes: Sequence[str | int] | str | int | None) -> tuple[str | int, ...] | None:
+    """Axes as a domain keeps them: a tuple, which can be hashed, also of a single one; None stays None."""
+    if axes is None:
+        return None
+    return (axes,) if isinstance(axes, (str, int)) else tuple(axes)
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,6 +115,7 @@ class Column:
         values: One number per feature, shape `(K,)`.
         unit: The unit of the values, empty for a count.
         axis: The leaf's axis that it belongs to, if any.
+        names: Where the values are codes, what each of them means: value v is `names[v]`.
     """
 
     name: str
@@ -80,6 +123,12 @@ class Column:
     values: Shaped[Tensor, " features"]
     unit: str = ""
     axis: str = ""
+    names: tuple[str, ...] = ()
+
+    def value(self, feature: int) -> Any:
+        """The coordinate of one feature: a number, or its name."""
+        number = self.values[feature].item()
+        return self.names[int(number)] if self.names else number
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,6 +143,7 @@ class Layout:
             1 for a self-conjugate bin, their number for a coarser grain.
         radius: The radial frequency in cycles per sample, shape `(K,)`; None where a feature has no frequency.
         redundancy: Coefficients per sample; 1 for a basis.
+        notes: What a reader of the columns should know.
     """
 
     domain: str
@@ -125,13 +175,13 @@ class Layout:
 
     def describe(self, feature: int) -> dict[str, Any]:
         """The coordinates of one feature, by column name."""
-        return {column.name: column.values[feature].item() for column in self.columns}
+        return {column.name: column.value(feature) for column in self.columns}
 
     def label(self, feature: int) -> str:
         """One feature in words, such as `"channel 0, height 0.125, width -0.25 cycles/pixel"`."""
         parts = []
         for column in self.columns:
-            value = column.values[feature].item()
-            number = f"{value:g}" if isinstance(value, int) or not math.isfinite(value) else f"{value:.4g}"
-            parts.append(f"{column.name} {number} {column.unit}".rstrip())
+            value = column.value(feature)
+            whole = isinstance(value, float) and math.isfinite(value)
+            parts.append(f"{column.name} {f'{value:.4g}' if whole else value} {column.unit}".rstrip())
         return ", ".join(parts)

@@ -1,0 +1,115 @@
+"""The short-time Fourier domain: which frequency, and when."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+from typing import ClassVar
+
+import torch
+
+from hf_fourier.domains.base import DOMAINS, Basis, Domain
+from hf_fourier.domains.filterbank import overlap_add
+from hf_fourier.domains.layout import Column, Layout, LeafShape
+from hf_fourier.errors import SpecError
+from hf_fourier.typing import Float, Inexact, Tensor
+
+
+@DOMAINS.register("stft")
+@dataclass(frozen=True)
+class Stft(Domain):
+    """The short-time Fourier transform along one axis, as a tight frame: synthesis is the adjoint of analysis.
+
+    It has `window / hop` times as many coefficients as entries, and a few more at the ends: a deletion is made once,
+    from the clean coefficients, and the result's own analysis does not show zeros there.
+
+    Attributes:
+        window: Entries per frame; at most the leaf's own length.
+        hop: Entries from one frame to the next; None for half a window.
+        axis: The axis to transform, by name or by number; None for the axis in Hz, or else the last that has an order.
+    """
+
+    source: ClassVar[str] = "Allen and Rabiner 1977; Griffin and Lim 1984"
+
+    window: int = 512
+    hop: int | None = None
+    axis: str | int | None = None
+
+    def __post_init__(self) -> None:
+        hop = self.hop if self.hop is not None else 1
+        if not (isinstance(self.window, int) and isinstance(hop, int) and 1 <= hop <= self.window):
+            raise SpecError(
+                f"window {self.window!r} and hop {self.hop!r}",
+                "whole numbers, the hop from 1 up to the window",
+                "correct them",
+            )
+
+    def suits(self, leaf: LeafShape) -> str | None:
+        """None, or why not: pictures and volumes have no axis that stands out; a video has its time."""
+        if leaf.kind in ("pixels", "volume"):
+            return "no axis of a picture is its time; use 'wavelet' for frequencies with a place"
+        if leaf.kind == "video" and self.axis is None and not any(axis.unit == "Hz" for axis in leaf.axes):
+            return "no axis of this video is in Hz; name its time axis with `axis`"
+        return None
+
+    def build(self, leaf: LeafShape) -> Basis:
+        """The basis for one leaf without segments."""
+        dims = leaf.dimensions(None if self.axis is None else (self.axis,))
+        return StftBasis(self, leaf, next((d for d in dims if leaf.axes[d].unit == "Hz"), dims[-1]))
+
+
+class StftBasis(Basis):
+    """Half spectra of windows along one dimension of leaves of one shape.
+
+    Frames start at `hop − window`, so that every entry lies in as many frames as any other, with nothing beyond the
+    ends. The window is half a sine wave, divided by the root of the sum of its squares over all frames.
+    """
+
+    def __init__(self, domain: Stft, leaf: LeafShape, dim: int) -> None:
+        self.domain, self.leaf, self.dim = domain, leaf, dim
+        self.length = leaf.shape[dim]
+        self.size = min(domain.window, self.length)
+        self.hop = max(1, self.size // 2) if domain.hop is None else min(domain.hop, self.size)
+        self.frames = -(-(self.length + self.size - self.hop) // self.hop)
+        self.bins = self.size // 2 + 1
+        self._stored = (*leaf.shape[:dim], self.frames, self.bins, *leaf.shape[dim + 1 :])
+        self._places = torch.unravel_index(torch.arange(math.prod(self._stored)), self._stored)
+        bins = self._places[dim + 1]
+        self.weights = torch.where((bins == 0) | (2 * bins == self.size), 1, 2)
+        shape = torch.sin(math.pi * (torch.arange(self.size, dtype=torch.float64) + 0.5) / self.size)
+        rounds = torch.nn.functional.pad(shape.square(), (0, -self.size % self.hop)).view(-1, self.hop)
+        self._window = shape / rounds.sum(0).sqrt().repeat(len(rounds))[: self.size]
+
+    def forward(self, x: Float[Tensor, "batch *leaf"]) -> Inexact[Tensor, "batch stored"]:
+        """The half spectra of all frames, flattened."""
+        real = (x if x.dtype == torch.float64 else x.float()).movedim(self.dim + 1, -1)
+        before = self.size - self.hop
+        after = (self.frames - 1) * self.hop + self.size - before - self.length
+        frames = torch.nn.functional.pad(real, (before, after)).unfold(-1, self.size, self.hop)
+        spectrum = torch.fft.rfft(frames * self._window.to(real), norm="ortho")
+        return spectrum.movedim((-2, -1), (self.dim + 1, self.dim + 2)).flatten(1)
+
+    def inverse(self, coefficients: Inexact[Tensor, "batch stored"]) -> Float[Tensor, "batch *leaf"]:
+        """The sum of the frames, windowed once more."""
+        spectrum = coefficients.reshape(-1, *self._stored).movedim((self.dim + 1, self.dim + 2), (-2, -1))
+        frames = torch.fft.irfft(spectrum, n=self.size, norm="ortho")
+        before = self.size - self.hop
+        x = overlap_add(frames * self._window.to(frames), self.hop)[..., before : before + self.length]
+        return x.movedim(-1, self.dim + 1)
+
+    @cached_property
+    def layout(self) -> Layout:
+        """Frequency in the axis' unit, and the middle of the frame, in entries; at the ends it may lie outside."""
+        columns = []
+        for d, axis in enumerate(self.leaf.axes):
+            if d == self.dim:
+                cycles = self._places[d + 1].float() / self.size
+                middle = self._places[d] * self.hop + (self.hop - self.size) + (self.size - 1) / 2
+                columns.append(Column("frequency", "frequency", cycles * axis.rate, axis.unit, axis.name))
+                columns.append(Column(axis.name, "position", middle, axis=axis.name))
+            else:
+                role = "channel" if axis.channel else "position"
+                columns.append(Column(axis.name, role, self._places[d if d < self.dim else d + 1], axis=axis.name))
+        spec = DOMAINS.spec(self.domain)
+        return Layout(spec, self.leaf, tuple(columns), self.multiplicity, cycles, self.redundancy)

@@ -1,0 +1,206 @@
+"""The wavelet domain: features that have a scale, an orientation and a place."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from math import prod
+from typing import ClassVar
+
+import torch
+
+from hf_fourier.domains.base import DOMAINS, Basis, Domain
+from hf_fourier.domains.filterbank import MODES, Step, atom, filters, pywt, step
+from hf_fourier.domains.layout import Column, Layout, LeafShape, axes_tuple
+from hf_fourier.errors import SpecError
+from hf_fourier.typing import Float, Inexact, Tensor
+
+
+@DOMAINS.register("wavelet")
+@dataclass(frozen=True)
+class Wavelet(Domain):
+    """The discrete wavelet transform in one, two or three dimensions, at any size.
+
+    Orthogonal families (haar, db, sym, coif, dmey) are orthonormal: as many coefficients as entries, and deleting one
+    changes no other. Others (bior, rbio), and any family with a `mode`, have the padded form of `pywt.wavedecn`, which
+    has more coefficients than entries and whose pullback is the adjoint of its synthesis, not its analysis.
+
+    Attributes:
+        family: A discrete family of PyWavelets.
+        level: How often the smooth part is taken apart, at most as often as the filter fits the shortest transformed
+            axis, but once; None for just as often as that. 3 is what WAM uses.
+        axes: The axes to transform, by name or by number; None for every axis that has an order.
+        mode: None for the orthonormal form where the family has one and "symmetric" where not; or the padded form with
+            "symmetric", "reflect", "zero", "constant" or "periodic" ends.
+    """
+
+    source: ClassVar[str] = "Mallat 1989; Lee et al. 2019 (PyWavelets)"
+
+    family: str = "haar"
+    level: int | None = 3
+    axes: Sequence[str | int] | int | None = None
+    mode: str | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "axes", axes_tuple(self.axes))
+        if self.level is not None and (not isinstance(self.level, int) or self.level < 1):
+            raise SpecError(f"level {self.level!r}", "a whole number from 1, or None", "correct `level`")
+        if self.mode is not None and self.mode not in MODES:
+            raise SpecError(f"mode {self.mode!r}", f"None or one of {', '.join(MODES)}", "choose one of them")
+        filters(self.family)
+
+    def build(self, leaf: LeafShape) -> Basis:
+        """The basis for one leaf without segments."""
+        return WaveletBasis(self, leaf, leaf.dimensions(self.axes))
+
+
+class WaveletBasis(Basis):
+    """The bands of leaves of one shape: the smooth part first, then details from the coarsest level to the finest.
+
+    An axis of one entry has nothing to take apart and is left as it is.
+    """
+
+    def __init__(self, domain: Wavelet, leaf: LeafShape, dims: tuple[int, ...]) -> None:
+        self.domain, self.leaf = domain, leaf
+        self.dims = tuple(d for d in dims if leaf.shape[d] > 1)
+        bank = filters(domain.family)
+        self.mode = domain.mode or (None if bank.orthogonal else "symmetric")
+        self.parseval = self.mode is None or not self.dims
+        self._fits = self._deepest(bank.taps)
+        self.levels = self._fits if domain.level is None else min(domain.level, self._fits)
+        self._steps: list[list[Step]] = []
+        shape, self._shapes = list(leaf.shape), [tuple(leaf.shape)]
+        for _ in range(self.levels):
+            self._steps.append([step(domain.family, self.mode, shape[d]) for d in self.dims])
+            for d, one in zip(self.dims, self._steps[-1], strict=True):
+                shape[d] = one.analysis.lows
+            self._shapes.append(tuple(shape))
+        self._bands = self._order()
+        self._sizes = [prod(shape) for _, _, shape in self._bands]
+        self.weights = torch.ones(sum(self._sizes), dtype=torch.long)
+
+    def _deepest(self, taps: int) -> int:
+        if not self.dims:
+            return 0
+        shortest = min(self.leaf.shape[d] for d in self.dims)
+        return max(1, int(pywt().dwt_max_level(shortest, taps)))
+
+    def _order(self) -> list[tuple[int, tuple[int, ...], tuple[int, ...]]]:
+        """Level, detail (1) or smooth (0) along each transformed axis, and shape of each band."""
+        smooth = (0,) * len(self.dims)
+        bands = [(self.levels, smooth, self._shapes[-1])]
+        for level in range(self.levels, 0, -1):
+            for letters in itertools.product((0, 1), repeat=len(self.dims)):
+                shape = list(self._shapes[level])
+                for d, one, letter in zip(self.dims, self._steps[level - 1], letters, strict=True):
+                    shape[d] = one.analysis.highs if letter else one.analysis.lows
+                if letters != smooth:
+                    bands.append((level, letters, tuple(shape)))
+        return bands
+
+    def forward(self, x: Float[Tensor, "batch *leaf"]) -> Inexact[Tensor, "batch stored"]:
+        """The bands, each flattened, one after another."""
+        return self._split(x, adjoint=False)
+
+    def pullback(self, gradient: Float[Tensor, "batch *leaf"]) -> Inexact[Tensor, "batch stored"]:
+        """The adjoint of the synthesis: like the analysis, by the filters of the synthesis."""
+        return self._split(gradient, adjoint=True)
+
+    def _split(self, x: Tensor, adjoint: bool) -> Tensor:
+        rest = x if x.dtype == torch.float64 else x.float()
+        if not self.levels:
+            return rest.flatten(1)
+        out = rest.new_empty(len(x), len(self))
+        bands = self._views(out)
+        for level, steps in enumerate(self._steps, 1):
+            for d, one in zip(reversed(self.dims), reversed(steps), strict=True):
+                rest = (one.synthesis if adjoint else one.analysis).apply(rest, d + 1)
+            smooth, *details = self._places(level)
+            for place in reversed(details):
+                bands.pop().copy_(rest[place])
+            rest = rest[smooth]
+        bands.pop().copy_(rest)
+        return out
+
+    def inverse(self, coefficients: Inexact[Tensor, "batch stored"]) -> Float[Tensor, "batch *leaf"]:
+        """The signal whose bands these are."""
+        rest, *bands = self._views(coefficients)
+        for level in range(self.levels, 0, -1):
+            steps, places = self._steps[level - 1], self._places(level)
+            shape = list(self._shapes[level])
+            for d, one in zip(self.dims, steps, strict=True):
+                shape[d] = one.synthesis.lows + one.synthesis.highs
+            whole = coefficients.new_empty(len(coefficients), *shape)
+            whole[places[0]] = rest
+            for place in places[1:]:
+                whole[place] = bands.pop(0)
+            rest = whole
+            for d, one in zip(self.dims, steps, strict=True):
+                rest = one.synthesis.transpose(rest, d + 1)
+        return rest
+
+    def _views(self, coefficients: Tensor) -> list[Tensor]:
+        """The bands in their shapes, without a copy."""
+        pieces = coefficients.split(self._sizes, 1)
+        return [piece.unflatten(1, shape) for piece, (_, _, shape) in zip(pieces, self._bands, strict=True)]
+
+    def _places(self, level: int) -> list[tuple[slice, ...]]:
+        """Where each orientation of a level lies while all of them are one tensor; the smooth part first."""
+        places = []
+        for letters in itertools.product((0, 1), repeat=len(self.dims)):
+            place = [slice(None)] * (1 + len(self.leaf.shape))
+            for d, one, letter in zip(self.dims, self._steps[level - 1], letters, strict=True):
+                place[d + 1] = slice(one.analysis.lows, None) if letter else slice(0, one.analysis.lows)
+            places.append(tuple(place))
+        return places
+
+    @cached_property
+    def layout(self) -> Layout:
+        """Channel, level, orientation and place of each feature, and the mean frequency of its wave.
+
+        The place is where the energy of the feature's wave is centred, in entries of the leaf; in the padded form it
+        may lie outside. The orientation has a letter per transformed axis: "d" for detail along it, "a" for smooth;
+        only the smooth part has no "d".
+        """
+        names = tuple("".join(word) for word in itertools.product("ad", repeat=len(self.dims)))
+        grids: list[list[Tensor]] = [[] for _ in self.leaf.shape]
+        levels, orientations, radii = [], [], []
+        for (level, letters, shape), size in zip(self._bands, self._sizes, strict=True):
+            bins = torch.unravel_index(torch.arange(size), shape)
+            squares = 0.0
+            for d, values in enumerate(bins):
+                if d in self.dims:
+                    centre, cycles = atom(self.domain.family, self.mode, level, bool(letters[self.dims.index(d)]))
+                    place = values.double() * 2**level + centre
+                    grids[d].append(place % self.leaf.shape[d] if self.mode is None else place)
+                    squares += cycles**2
+                else:
+                    grids[d].append(values)
+            levels.append(torch.full((size,), level))
+            orientations.append(torch.full((size,), int("0" + "".join(map(str, letters)), 2)))
+            radii.append(torch.full((size,), squares**0.5))
+        columns = [
+            Column("level", "level", torch.cat(levels)),
+            Column("orientation", "orientation", torch.cat(orientations), names=names),
+        ]
+        for axis, grid in zip(self.leaf.axes, grids, strict=True):
+            column = Column(axis.name, "channel" if axis.channel else "position", torch.cat(grid), axis=axis.name)
+            columns.insert(0, column) if axis.channel else columns.append(column)
+        return Layout(
+            DOMAINS.spec(self.domain),
+            self.leaf,
+            tuple(columns),
+            self.multiplicity,
+            torch.cat(radii),
+            self.redundancy,
+            self._notes(),
+        )
+
+    def _notes(self) -> tuple[str, ...]:
+        axes = ", ".join(self.leaf.axes[d].name for d in self.dims)
+        notes = [f"orientation: a letter per axis ({axes}), d for detail along it, a for smooth"] if self.dims else []
+        if self.domain.level is not None and self.levels < self.domain.level:
+            notes.append(f"{self.levels} of {self.domain.level} levels: the filter does not fit more often")
+        return tuple(notes)
