@@ -184,3 +184,13 @@ class NoView(View):
             InputError: Always.
         """
         raise InputError(f"rebuild() of a leaf where {self.reason}", "an image or a sound", self.instead)
+
+    def listen(
+        self, clean: Float[Tensor, "*leaf"], rebuilt: Float[Tensor, "*leaf"], source: Mapping[str, Tensor]
+    ) -> Sound:
+        """Never returns.
+
+        Raises:
+            InputError: Always.
+        """
+        raise InputError(f"sound() of a leaf where {self.reason}", "a waveform or a spectrogram", self.instead)
