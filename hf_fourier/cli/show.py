@@ -31,10 +31,10 @@ def line(console: Console, text: str, style: str | None = None) -> None:
 
 
 def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]], left: int = 1) -> RichTable:
-    """A table whose first `left` columns are aligned left, the others right."""
+    """A table whose first `left` columns are aligned left, the others right; the first is never broken."""
     drawn = RichTable(title=title, title_justify="left", title_style="bold")
     for i, column in enumerate(columns):
-        drawn.add_column(column, justify="left" if i < left else "right", overflow="fold")
+        drawn.add_column(column, justify="left" if i < left else "right", overflow="fold", no_wrap=i == 0)
     for row in rows:
         drawn.add_row(*row)
     return drawn

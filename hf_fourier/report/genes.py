@@ -50,7 +50,7 @@ def _bars(axes: Axes, names: list[str], values: Any, ranks: Any, genes: int) -> 
     axes.set_ylim(len(values) - 0.4, -0.6)
     axes.axvline(0, color=panels.INK, linewidth=0.6)
     axes.locator_params(axis="x", nbins=5)
-    panels.say(axes, "x", f"relevance (rank: place among the cell's {genes} genes, 1 the highest)")
+    panels.say(axes, "x", f"relevance (rank: place among the {genes} genes that were read)")
 
 
 def _ranking(axes: Axes, values: Any, best: Any, names: list[str]) -> None:

@@ -150,13 +150,58 @@ def test_demo_shows_controls_beside_the_result(run, toy_demo, tmp_path):
         assert f"{a.curve.at('keep', share).confidence:.3f}" in row
     assert (tmp_path / "out" / "figure.png").is_file()
     assert done.stdout.rstrip().endswith("figure: out/figure.png")
+    assert "cost: " in done.stdout
     assert done.stdout.count("a control: it ranks without looking at the model") == 2
 
 
 def test_demo_names_its_pictures(run, toy_demo):
-    done = run("demo", "--picture", "cat")
+    done = run("demo", "--example", "cat")
     assert done.exit_code == 2
     assert "one of noise" in done.stderr
+
+
+def test_demo_names_its_scenes(run):
+    from hf_fourier import assets, demo
+
+    done = run("demo", "opera")
+    assert done.exit_code == 2
+    assert ", ".join(demo.SCENES) in done.stderr
+    assert all(name in run("demo", "--help").stdout for name in demo.SCENES)
+    for scene in demo.SCENES.values():
+        assert set(scene.assets) <= set(assets.names())
+        assert assets.describe(scene.assets[0]).kind == "model"
+
+
+def test_demos_do_not_overwrite_one_another(run, toy_demo, tmp_path):
+    assert run("demo").exit_code == 0
+    assert (tmp_path / "hf-fourier-demo" / "picture" / "figure.png").is_file()
+
+
+def test_demo_of_a_sound(run, monkeypatch, tmp_path):
+    import numpy as np
+    import torch
+    import transformers as t
+
+    from hf_fourier import assets
+
+    torch.manual_seed(0)
+    config = t.Wav2Vec2Config(
+        hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=16, conv_dim=(8, 8),
+        conv_kernel=(10, 8), conv_stride=(5, 8), num_feat_extract_layers=2, num_conv_pos_embeddings=8,
+        num_conv_pos_embedding_groups=2, classifier_proj_size=8, id2label={0: "low", 1: "high"},
+    )  # fmt: skip
+    t.Wav2Vec2ForSequenceClassification(config).save_pretrained(tmp_path / "model")
+    t.Wav2Vec2FeatureExtractor().save_pretrained(tmp_path / "model")
+    clip = {"name": "loop_amen", "audio": np.random.default_rng(0).normal(size=4000) / 9, "rate": 8000, "label": "low"}
+    monkeypatch.setattr(assets, "get", lambda name: tmp_path / "model")
+    monkeypatch.setattr(assets, "instruments", lambda split: [{**clip, "name": "other"}, clip])
+    done = run("demo", "sound", "--output", "out")
+    assert done.exit_code == 0, done.output
+    assert "The clip 'loop_amen', seen by" in done.stdout
+    assert "in truth: low" in done.stdout
+    assert "note: resampled from 8000 Hz" in done.stdout
+    assert all((tmp_path / "out" / f"{name}.wav").is_file() for name in ("clean", "kept", "removed"))
+    assert "sounds: out/clean.wav (" in done.stdout
 
 
 def test_least_kept_counts_from_the_largest_share_down():
@@ -165,14 +210,15 @@ def test_least_kept_counts_from_the_largest_share_down():
     from hf_fourier.curves import Curve, Stop
     from hf_fourier.demo import least_kept
 
-    def result(*agrees):
+    def result(*agrees, head="softmax"):
         stops = tuple(Stop("keep", share, share, 0, 0.5, a) for share, a in zip((0.1, 0.2, 0.3), agrees, strict=True))
-        return SimpleNamespace(curve=Curve(stops, 0.5))
+        return SimpleNamespace(curve=Curve(stops, 0.5), provenance={"head": head})
 
     found = least_kept(
-        {"a": result(1, 0, 1), "b": result(1, 1, 1), "c": result(1, 1, 0), "d": SimpleNamespace(curve=None)}
-    )
-    assert found == {"a": 0.3, "b": 0.1, "c": None, "d": None}
+        {"a": result(1, 0, 1), "b": result(1, 1, 1), "c": result(1, 1, 0), "d": SimpleNamespace(curve=None),
+         "e": result(0.89, 0.91, 0.95, head="mask")}
+    )  # fmt: skip
+    assert found == {"a": 0.3, "b": 0.1, "c": None, "d": None, "e": 0.2}
 
 
 @pytest.mark.parametrize(
@@ -185,6 +231,6 @@ def test_least_kept_counts_from_the_largest_share_down():
     ],
 )
 def test_names_of_folders(text, name):
-    from hf_fourier.cli.run import slug
+    from hf_fourier.cli.inputs import slug
 
     assert slug(text) == name
