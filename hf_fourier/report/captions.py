@@ -93,8 +93,7 @@ def answer(attribution: Attribution, stop: Stop | None, most: int = 60) -> str:
     if stop is None:
         return "(not shown to the model)\n"
     if is_mask(attribution):
-        said = f"{label(attribution, most)}: {verdict(attribution, stop)} with the clean mask"
-        return f"{said}\n(outlined; dashed: the clean mask)"
+        return f"{label(attribution, most)}\n{verdict(attribution, stop)} with the clean mask (dashed)"
     word = "" if stop.confidence is None else "confidence "
     return f"{label(attribution, most)}: {word}{number(stop)}\n{verdict(attribution, stop)}"
 
@@ -125,7 +124,7 @@ def three(attribution: Attribution, fraction: float, whole: str = "The input", m
     kind, top = noun(attribution), share(fraction)
     whose = "not the model's decision" if contested(attribution) else "the model's decision"
     if is_mask(attribution):
-        said = f"{label(attribution, most)}: the model's own mask\n(outlined)"
+        said = f"{label(attribution, most)}\nthe model's own mask, outlined"
     else:
         said = f"{clean_answer(attribution, most)}\n{whose}"
     titles = [f"{whole}\n{said}"]

@@ -69,7 +69,8 @@ def draw_waveform(figure: FigureBase, attribution: Attribution, fraction: float)
     line = profile(attribution, attribution.mask(fraction).numpy())
     if line is not None:
         pair = below.add_subplot(grid[0, :2]), below.add_subplot(grid[1, :2])
-        if attribution.layout.with_role("frequency"):
+        layout = attribution.layout
+        if layout.with_role("frequency") and not layout.with_role("position"):  # one feature per frequency
             panels.chosen(pair[1], line)
             _magnitudes(pair[0], attribution, fraction)
             pair[0].sharex(pair[1])

@@ -20,9 +20,9 @@ def outline(figure, name):
 @pytest.mark.parametrize("sizes", SIZES)
 def test_titles_hold_the_dice(texts, sizes):
     words = "\n".join(t.get_text() for t in texts(segmented(*sizes).plot()))
-    assert "“brain”: the model's own mask\n(outlined)" in words
-    assert "The top 10 % of frequencies alone\n“brain”: Dice 0.93 with the clean mask" in words
-    assert "All but the top 10 %\n“brain”: Dice 0.00 with the clean mask" in words
+    assert "“brain”\nthe model's own mask, outlined" in words
+    assert "The top 10 % of frequencies alone\n“brain”\nDice 0.93 with the clean mask (dashed)" in words
+    assert "All but the top 10 %\n“brain”\nDice 0.00 with the clean mask" in words
     assert "mean confidence in the mask 0.60" in words
     assert "decision" not in words
 

@@ -6,9 +6,21 @@ import sys
 import pytest
 import torch
 
-from hf_fourier.errors import InputError
+from hf_fourier.domains import DOMAINS
+from hf_fourier.errors import InputError, SpecError
 from hf_fourier.report.captions import sureness
-from tests.report.made import PLAYED, hand_made, picture, text
+from tests.report.made import (
+    MASKED,
+    PLAYED,
+    cell,
+    hand_made,
+    picture,
+    protein,
+    segmented,
+    spectrogram,
+    text,
+    waveform,
+)
 
 LONG = "German short-haired pointer, a very long label with commas, brackets [x] and $dollars$" * 2
 WORDS = [f"token{i}" for i in range(40)]
@@ -57,6 +69,41 @@ def test_no_text_is_cropped_and_no_titles_overlap(drawn, texts, kind, played):
     boxes = [t.get_window_extent(renderer) for t in [*titles, *heads] if t.get_text()]
     for i, one in enumerate(boxes):
         assert not any(one.overlaps(other) for other in boxes[:i])
+
+
+MADE = {
+    "picture": lambda **options: picture(12, 10, **options),
+    "waveform": lambda **options: waveform(400, **options),
+    "spectrogram": lambda **options: spectrogram(12, 16, **options),
+    "protein": lambda **options: protein("ACDEFGHIKL" * 2, **options),
+    "cell": lambda **options: cell(list("ABCDEFGHIJ"), **options),
+    "masked picture": lambda **options: segmented(8, 12, **options),
+    "volume": lambda **options: segmented(6, 8, 8, **options),
+}
+
+
+@pytest.mark.parametrize("kind", MADE)
+def test_every_registered_domain_has_a_figure_of_every_kind(drawn, kind):
+    drawn_by = []
+    for domain in DOMAINS:
+        try:
+            a = MADE[kind](domain=domain)
+        except SpecError:
+            continue  # it does not suit such leaves
+        drawn(a)
+        drawn_by.append(domain)
+    assert {"fourier", "identity"} <= set(drawn_by)
+
+
+@pytest.mark.parametrize("kind", [kind for kind in MADE if kind != "picture"])
+def test_no_text_of_these_is_cropped(drawn, kind):
+    played = MASKED if kind in ("masked picture", "volume") else PLAYED
+    figure = drawn(MADE[kind](label=LONG, played=played))
+    inside = figure.get_tightbbox(figure.canvas.get_renderer())
+    assert inside.x0 > -0.01
+    assert inside.y0 > -0.01
+    assert inside.x1 < figure.get_figwidth() + 0.01
+    assert inside.y1 < figure.get_figheight() + 0.01
 
 
 def test_a_label_is_drawn_as_text(drawn, texts, tmp_path):
