@@ -16,7 +16,7 @@ from __future__ import annotations
 from . import catalogue, fetch
 from .build import get
 from .catalogue import Asset
-from .data import antibodies, cells, emails, pictures
+from .data import antibodies, cells, emails, fashion, pictures
 from .errors import AssetUnavailable, ChecksumMismatch, UnknownAsset
 from .packages import Package
 from .scans import head_mri
@@ -33,6 +33,7 @@ __all__ = [
     "cells",
     "describe",
     "emails",
+    "fashion",
     "get",
     "head_mri",
     "instruments",

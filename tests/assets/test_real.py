@@ -13,7 +13,13 @@ from tests.assets.real import load, tokenizer
 
 pytestmark = pytest.mark.assets
 
-MODELS = [name for name in assets.names() if assets.describe(name).kind == "model"]
+SLOW = {"fashion-vit"}
+"""Models that train for minutes."""
+MODELS = [
+    pytest.param(name, marks=pytest.mark.slow) if name in SLOW else name
+    for name in assets.names()
+    if assets.describe(name).kind == "model"
+]
 
 
 @pytest.mark.parametrize("name", MODELS)
