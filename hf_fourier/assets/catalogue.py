@@ -246,6 +246,26 @@ ASSETS = (
         builder="fashion:transformer",
         parents=("fashion-mnist",),
     ),
+    Asset(
+        name="wav2vec2-languages",
+        kind="model",
+        what="English or French from the waveform, trained here for minutes (Wav2Vec2ForSequenceClassification)",
+        packages=(ASTERISK_ENGLISH, ASTERISK_FRENCH),
+        licence="trained here; CC-BY-SA-3.0 (data)",
+        builder="listening:waves",
+        parents=("prompt-sounds",),
+        modules=("soundfile",),
+    ),
+    Asset(
+        name="ast-languages",
+        kind="model",
+        what="English or French from the spectrogram, trained here (ASTForAudioClassification)",
+        packages=(ASTERISK_ENGLISH, ASTERISK_FRENCH),
+        licence="trained here; CC-BY-SA-3.0 (data)",
+        builder="listening:spectrograms",
+        parents=("prompt-sounds",),
+        modules=("soundfile",),
+    ),
 )
 
 _BY_NAME = {asset.name: asset for asset in ASSETS}

@@ -13,7 +13,7 @@ from tests.assets.real import load, tokenizer
 
 pytestmark = pytest.mark.assets
 
-SLOW = {"fashion-vit"}
+SLOW = {"fashion-vit", "wav2vec2-languages"}
 """Models that train for minutes."""
 MODELS = [
     pytest.param(name, marks=pytest.mark.slow) if name in SLOW else name

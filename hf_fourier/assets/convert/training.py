@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator, Mapping
+from typing import Any
 
 import numpy as np
 import torch
@@ -89,7 +90,7 @@ def answers(model: PreTrainedModel, inputs: Inputs, batch: int = 64) -> np.ndarr
     return torch.cat(found).numpy()
 
 
-def names_of(labels: list[str]) -> dict[str, dict[int, str] | dict[str, int]]:
+def names_of(labels: list[str]) -> dict[str, Any]:
     """`id2label` and `label2id` for a configuration: the labels in alphabetical order."""
     names = sorted(set(labels))
     return {"id2label": dict(enumerate(names)), "label2id": {name: index for index, name in enumerate(names)}}
