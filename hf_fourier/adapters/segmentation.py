@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from typing import Any, ClassVar
 
 import numpy as np
@@ -59,7 +60,7 @@ class SegmentationAdapter(VisionAdapter):
     def encode_batch(self, batch: Mapping[str, Any]) -> list[Encoded]:
         """Rows of `pixel_values`, four dimensions for pictures, five for volumes."""
         given: Any = batch.get(self.main_input)
-        if not isinstance(given, (np.ndarray, Tensor)) or given.ndim != 5:
+        if not isinstance(given, (np.ndarray, Tensor)) or (given.ndim != 5 and not self._volumes_alone):
             return super().encode_batch(batch)
         tensors = self.rows_of(batch, dimensions=5)
         volumes = tensors.pop(self.main_input).cpu()
@@ -77,9 +78,16 @@ class SegmentationAdapter(VisionAdapter):
 
     def _reads_volumes(self, example: Any) -> bool:
         """Whether an array is a volume: it has four dimensions, or three for a model with 3-D convolutions."""
-        if example.ndim == 4:
-            return True
-        return any(isinstance(module, torch.nn.Conv3d) for module in self.model.modules())
+        return example.ndim == 4 or torch.nn.Conv3d in self._convolutions
+
+    @property
+    def _volumes_alone(self) -> bool:
+        """Whether the model has 3-D convolutions and no others: they take a volume without its batch for a batch."""
+        return torch.nn.Conv3d in self._convolutions and torch.nn.Conv2d not in self._convolutions
+
+    @cached_property
+    def _convolutions(self) -> set[type]:
+        return {type(module) for module in self.model.modules()} & {torch.nn.Conv2d, torch.nn.Conv3d}
 
 
 def _voxels(example: Any) -> Tensor:
