@@ -6,8 +6,8 @@ from typing import Any
 
 import torch
 
-from hf_fourier.adapters.base import ADAPTERS, Adapter, Block, Encoded
 from hf_fourier.adapters.audio import AudioAdapter
+from hf_fourier.adapters.base import ADAPTERS, Adapter, Block, Encoded
 from hf_fourier.adapters.gene import GeneAdapter
 from hf_fourier.adapters.protein import ProteinAdapter
 from hf_fourier.adapters.segmentation import SegmentationAdapter
