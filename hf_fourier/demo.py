@@ -83,7 +83,7 @@ def _clips() -> list[Example]:
 
 
 def _prompts() -> list[Example]:
-    return _sounds(assets.prompts("test"))
+    return _first("french/activated", _sounds(assets.prompts("test")))
 
 
 def _sounds(clips: list[dict[str, Any]]) -> list[Example]:

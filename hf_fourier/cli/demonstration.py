@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from hf_fourier.cli.registries import prepare
 from hf_fourier.cli.run import ANSWERS, answers, cost, say_files, write
 from hf_fourier.cli.show import line, out, progress, quiet_loading
+
+if TYPE_CHECKING:
+    from hf_fourier.attribution import Attribution
 
 
 def demonstrate(name: str, example: str | None, output: Path) -> None:
@@ -37,9 +41,17 @@ def demonstrate(name: str, example: str | None, output: Path) -> None:
     kept = f"keeps the mask (Dice of at least {SAME_MASK:g})" if mask else "keeps the decision"
     for method, least in demo.least_kept(found.results).items():
         control = "" if method == demo.METHOD else " (a control: it ranks without looking at the model)"
-        words = "at none of these shares" if least is None else f"from the top {100 * least:g} % on"
+        words = f"from the top {100 * least:g} % on" if least is not None else _not_kept(found.results[method])
         line(console, f"{method}{control} {kept} {words}")
     for remark in explained.provenance.get("notes", []):
         line(console, f"note: {remark}", style="yellow")
     line(console, cost(explained.provenance))
     say_files(write(explained, output))
+
+
+def _not_kept(result: Attribution) -> str:
+    """In words: kept at some shares but not at the largest, or at none."""
+    from hf_fourier.report.captions import holds
+
+    some = result.curve is not None and any(holds(result, stop) for stop in result.curve.of("keep"))
+    return "at some of these shares, but not at the largest" if some else "at none of these shares"
