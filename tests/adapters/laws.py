@@ -126,4 +126,4 @@ def comes_back(explain: FourierExplainer, result: Attribution, folder: Any) -> N
         assert ours.agrees == theirs.agrees
     full = back.curve.at("keep", 1.0)
     assert abs(full.confidence - result.confidence) <= 1e-4 * result.confidence
-    assert full.agrees == 1.0
+    assert full.agrees == 1.0 or isinstance(result.target, list)  # the true tokens are not what the model says
