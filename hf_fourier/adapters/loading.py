@@ -149,12 +149,16 @@ def _task(config: Any, task: str | None, source: str) -> str:
 
 
 def _named(name: str) -> str | None:
-    """The head of a class by its name: as transformers lists it, or by its ending."""
+    """The head of a class by its name: as transformers lists it, as a user registered it, or by its ending."""
+    import transformers
     from transformers.models.auto import modeling_auto
 
     for task, head in heads().items():
         listed = getattr(modeling_auto, head.mapping, {}).values()
         if any(name == entry or (isinstance(entry, (tuple, list)) and name in entry) for entry in listed):
+            return task
+        mapping = getattr(getattr(transformers, head.auto), "_model_mapping", None)
+        if name in {getattr(cls, "__name__", "") for cls in getattr(mapping, "_extra_content", {}).values()}:
             return task
     return next((task for task, head in heads().items() if name.endswith(head.endings)), None)
 

@@ -97,8 +97,13 @@ def test_a_small_linknet_has_a_logit_per_voxel_and_a_loss() -> None:
     out.loss.backward()
     assert volume.grad.abs().sum() > 0
     assert torch.equal(model(volume, return_dict=False)[0], out.logits)
-    with pytest.raises(ValueError, match="multiple of 32"):
-        model(torch.rand(1, 1, 32, 33, 32))
+    for edges in ((32, 33, 31), (1, 40, 64)):  # continued inside, and cut again
+        volume = torch.rand(1, 1, *edges)
+        logits = model(volume).logits
+        assert logits.shape == (1, 3, *edges)
+        wide = torch.nn.functional.pad(volume, [n for edge in edges[::-1] for n in (0, -edge % 32)], "replicate")
+        depth, height, width = edges
+        assert torch.equal(logits, model(wide).logits[:, :, :depth, :height, :width])
 
 
 def test_the_network_is_the_torchscript(asset: Callable[[str], Path]) -> None:

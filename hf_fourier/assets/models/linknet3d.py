@@ -33,7 +33,8 @@ class LinkNet3DConfig(PreTrainedConfig):
 class LinkNet3D(PreTrainedModel):
     """Segments a volume; gives logits of shape (batch, labels, depth, height, width).
 
-    Each edge of the volume must be a multiple of 32.
+    Inside, each edge is a multiple of 32: volumes of other edges are continued by their last voxels, and the logits
+    are cut to the volume again.
     """
 
     config_class = LinkNet3DConfig
@@ -68,13 +69,10 @@ class LinkNet3D(PreTrainedModel):
             pixel_values: shape (batch, channels, depth, height, width).
             labels: the class of each voxel, shape (batch, depth, height, width), for the loss.
             return_dict: whether to return more than a bare tuple.
-
-        Raises:
-            ValueError: an edge is not a multiple of 32.
         """
-        if any(edge % 32 for edge in pixel_values.shape[2:]):
-            raise ValueError(f"each edge must be a multiple of 32; got {tuple(pixel_values.shape[2:])}")
-        first = self.init(pixel_values)
+        depth, height, width = pixel_values.shape[2:]
+        room = (0, -width % 32, 0, -height % 32, 0, -depth % 32)
+        first = self.init(nn.functional.pad(pixel_values, room, "replicate"))
         second = self.down0(first)
         third = self.down1(second)
         fourth = self.down2(third)
@@ -82,7 +80,7 @@ class LinkNet3D(PreTrainedModel):
         hidden = self.up1(hidden) + third
         hidden = self.up2(hidden) + second
         hidden = self.up3(hidden) + first
-        logits = self.tp_conv2(self.conv(self.tp_conv1(hidden)))
+        logits = self.tp_conv2(self.conv(self.tp_conv1(hidden)))[:, :, :depth, :height, :width]
         loss = None if labels is None else nn.functional.cross_entropy(logits, labels)
         if not return_dict:
             return (logits,) if loss is None else (loss, logits)

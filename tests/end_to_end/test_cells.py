@@ -1,0 +1,81 @@
+"""Real blood cells through the stand-in for Geneformer."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from hf_fourier import FourierExplainer, assets
+from tests.adapters import laws
+from tests.end_to_end.cases import Asset, Case, every_law
+
+pytestmark = pytest.mark.assets
+
+
+@pytest.fixture(scope="module")
+def case(asset: Asset) -> Case:
+    asset("pbmc")
+    explain = FourierExplainer.from_pretrained(str(asset("pbmc-geneformer")), device="cpu")
+    cells = assets.cells("test")
+    one = max(cells, key=lambda cell: int((np.asarray(cell["values"]) > 0).sum()))
+    first = int(np.argmax(one["values"]))
+    few = np.argsort(-np.asarray(one["values"]), kind="stable")[:13]
+    hard: list[Any] = [
+        {"genes": [one["genes"][first]], "values": [1]},
+        {"genes": [one["genes"][i] for i in few], "values": [2.0] * 13},
+        {"genes": [one["genes"][first], "ENSG00000000000"], "values": [3, 1]},
+        one,
+    ]
+
+    def own(cell: Any) -> torch.Tensor:
+        ids, _ = explain.processor.encode(cell["genes"], cell["values"], explain.model.config.max_position_embeddings)
+        return explain.model(input_ids=torch.tensor([ids])).logits
+
+    return Case(explain, cells[:4], hard, own)
+
+
+@every_law
+def test_laws(case: Case, law: Any) -> None:
+    law(case)
+
+
+def test_a_result_comes_back_from_a_folder(case: Case, tmp_path: Path) -> None:
+    case.comes_back(tmp_path)
+
+
+def test_most_cells_are_named_rightly_and_genes_have_symbols(case: Case) -> None:
+    cells = assets.cells("test")[:24]
+    right = [case.explain.predict(cell).label == cell["label"] for cell in cells]
+    assert sum(right) > len(right) / 2
+    symbols = set(cells[0]["symbols"])
+    for result in case.alone:
+        assert set(result.names) <= symbols
+        table = result.input_relevance(0.04).top(5)
+        assert set(table["name"]) <= symbols
+
+
+def test_ranks_are_those_of_the_counts(case: Case) -> None:
+    tokenizer = case.explain.processor
+    for cell, result in zip(case.examples, case.alone, strict=True):
+        scaled = {
+            symbol: value / tokenizer.medians[gene]
+            for gene, symbol, value in zip(cell["genes"], cell["symbols"], cell["values"], strict=True)
+            if value > 0 and gene in tokenizer.tokens and gene in tokenizer.medians
+        }
+        ranks = [scaled[name] for name in result.names]
+        assert all(a >= b * (1 - 1e-6) for a, b in pairwise(ranks))
+        limit = case.explain.model.config.max_position_embeddings
+        assert len(ranks) == len(scaled) or len(result.inputs["input_ids"]) == limit
+
+
+def test_a_cell_without_a_known_gene_is_refused(case: Case) -> None:
+    from hf_fourier.errors import InputError
+
+    with pytest.raises(InputError, match="none of 2 expressed genes is known"):
+        case.explain.explain({"genes": ["CD3D", "LYZ"], "values": [1, 2]})
+    laws.same(case.explain.explain([case.examples[0]])[0], case.alone[0])
