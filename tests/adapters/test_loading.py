@@ -182,3 +182,21 @@ def test_a_quantised_model_stays_where_and_what_it_is(folder: Path, monkeypatch:
     monkeypatch.setattr(BertForSequenceClassification, "float", moved)
     model = loading.load(str(folder), dtype=None, device="cpu").model
     assert not model.training
+
+
+def test_a_registered_class_of_any_name_has_its_head(tmp_path: Path) -> None:
+    """What a user registered with an Auto class is loaded by it, whatever it is called."""
+    from transformers import AutoConfig, AutoModelForSemanticSegmentation
+
+    from tests.adapters.zoo_masks import VolumesConfig, VolumesForSemanticSegmentation
+
+    class SliceNet(VolumesForSemanticSegmentation):
+        pass
+
+    AutoConfig.register(VolumesConfig.model_type, VolumesConfig, exist_ok=True)
+    AutoModelForSemanticSegmentation.register(VolumesConfig, SliceNet, exist_ok=True)
+    SliceNet(VolumesConfig()).save_pretrained(tmp_path)
+    explain = FourierExplainer.from_pretrained(str(tmp_path), device="cpu")
+    assert type(explain.model) is SliceNet
+    assert explain.adapter.task == "image-segmentation"
+    assert FourierExplainer(explain.model).adapter.task == "image-segmentation"

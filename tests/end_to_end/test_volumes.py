@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +19,14 @@ pytestmark = pytest.mark.assets
 EDGES = [(47, 53, 41), (33, 64, 31)]
 
 
+@cache
+def scan() -> dict[str, torch.Tensor]:
+    read = assets.head_mri()
+    return {"volume": torch.from_numpy(read["volume"]), "mask": torch.from_numpy(read["mask"]).float()}
+
+
 def head(edges: int | tuple[int, ...]) -> np.ndarray:
-    volume = torch.from_numpy(assets.head_mri()["volume"])
-    return scans.normalised(scans.at_size(volume, edges)).numpy()
+    return scans.normalised(scans.at_size(scan()["volume"], edges)).numpy()
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +63,7 @@ def test_the_brain_is_explained_at_64(case: Case) -> None:
     said = logits.argmax(1)[0] == 1
     assert torch.equal(result.frozen == 1, said)
     assert result.value == pytest.approx(float(logits.log_softmax(1)[0, 1][said].mean()), rel=1e-4)
-    brain = scans.at_size(torch.from_numpy(assets.head_mri()["mask"]).float(), 64).numpy() > 0.5
+    brain = scans.at_size(scan()["mask"], 64).numpy() > 0.5
     assert scans.dice(said.numpy(), brain) > 0.8
     case.explain.play(result, kept=[0.1, 1.0])
     stops = {share: result.curve.at("keep", share) for share in (0.1, 1.0)}
