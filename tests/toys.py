@@ -20,6 +20,9 @@ from hf_fourier.targets import Categorical, Head
 DOMAIN_SETTINGS = {
     "fourier": ["fourier:grain=frequency", "fourier:axes=0+", "fourier:axes=-1+,grain=frequency"],
     "identity": ["identity:grain=position"],
+    "cosine": ["cosine:axes=-1+,grain=frequency"],
+    "stft": ["stft:window=6,hop=2"],
+    "wavelet": ["wavelet:db4,level=none", "wavelet:bior2.2", "wavelet:db2,mode=reflect,axes=-1+"],
 }
 METHOD_SETTINGS = {
     "ffc": ["ffc:lam=0", "ffc:kappa=.1,steps=3", "ffc:rule=absolute,lr=2,steps=2", "ffc:preset=cifar"],

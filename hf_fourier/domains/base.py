@@ -36,7 +36,7 @@ class Domain(ABC):
         return _bind(self, leaf)
 
     def suits(self, leaf: LeafShape) -> str | None:
-        """None where features of this domain mean something on the leaf, or why they do not, with what to take instead."""
+        """None where features of this domain mean something on the leaf; or why not, and what to take instead."""
         return None
 
     @abstractmethod

@@ -1,11 +1,12 @@
-"""One level of a wavelet transform along one axis: a low-pass and a high-pass half, at any size, with its exact adjoint.
+"""One level of a wavelet transform along one axis: a smooth and a detail half, at any size, and the exact adjoint.
 
 Two forms, both linear maps with short rows:
 
 * *orthonormal*: as many coefficients as samples. Filters go around the end, as in `pywt`'s mode "periodization". Where
   the size is odd, going around breaks orthogonality at the seam, and the few rows there are made orthonormal again:
   the details first (so that a constant still has none), the smooth rows in what is left.
-* *padded*: what `pywt.dwt` and `pywt.idwt` do, with more coefficients than samples, for filters that are not orthogonal.
+* *padded*: what `pywt.dwt` and `pywt.idwt` do, with more coefficients than samples, for filters that are not
+  orthogonal.
 
 A short axis uses its matrix; a long one writes only the rows at its ends as a matrix and shifts one block along.
 """
@@ -256,10 +257,13 @@ def offset(bank: Filters, mode: str | None) -> int:
 
 
 def _bands(make: Callable[[int], MatrixBands], size: int, taps: int, first: int) -> Bands:
-    limit = max(SHORT, 14 * taps)
+    limit = 14 * taps
     if size <= limit:
         return make(size)
-    return LongBands(make(limit - (size - limit) % 2), size, taps, first)
+    bands = LongBands(make(limit - size % 2), size, taps, first)
+    if size > SHORT:
+        return bands
+    return MatrixBands(bands.apply(torch.eye(size, dtype=torch.float64), 1).T.contiguous().numpy(), bands.lows)
 
 
 def _rows(count: int, first: int, taps: Array, places: NDArray[np.int64], size: int) -> Array:
@@ -290,10 +294,16 @@ def _completed(fixed: Array, rows: Array) -> Array:
     """The orthonormal rows nearest to `rows` among those that are orthogonal to the orthonormal rows `fixed`."""
     if not len(rows):
         return rows
-    full = np.linalg.qr(fixed.T, mode="complete")[0] if len(fixed) else np.eye(rows.shape[1])
-    rest = full[:, len(fixed) :]
-    left, _, right = np.linalg.svd(rows @ rest, full_matrices=False)
-    return left @ right @ rest.T
+    near = rows
+    for _ in range(3):  # what is left of rounding errors after the first time is gone after the next
+        near = near - (near @ fixed.T) @ fixed
+        left, sizes, right = np.linalg.svd(near, full_matrices=False)
+        if sizes[-1] < 1e-6:  # an axis so short that the rows do not span what is left
+            rest = np.linalg.qr(fixed.T, mode="complete")[0][:, len(fixed) :]
+            left, _, right = np.linalg.svd(rows @ rest, full_matrices=False)
+            return left @ right @ rest.T
+        near = left @ right
+    return near
 
 
 def _padded(bank: Filters, size: int, mode: str) -> MatrixBands:
@@ -336,6 +346,7 @@ def atom(family: str, mode: str | None, level: int, detail: bool) -> tuple[float
             longer[2**j * t : 2**j * t + len(wave)] += tap * wave
         wave, start = longer, start + 2**j * offset(bank, mode)
     energy = wave**2 / (wave @ wave)
-    power = np.abs(np.fft.rfft(wave, 4 * len(wave))) ** 2
+    power = np.abs(np.fft.rfft(wave, max(4096, 4 * len(wave)))) ** 2  # of even length: both ends count half
+    power[[0, -1]] /= 2
     cycles = np.linspace(0, 0.5, len(power))
     return float(start + energy @ np.arange(len(wave))), float(cycles @ power / power.sum())

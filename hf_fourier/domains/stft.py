@@ -109,7 +109,7 @@ class StftBasis(Basis):
                 columns.append(Column("frequency", "frequency", cycles * axis.rate, axis.unit, axis.name))
                 columns.append(Column(axis.name, "position", middle, axis=axis.name))
             else:
-                role = "channel" if axis.channel else "position"
-                columns.append(Column(axis.name, role, self._places[d if d < self.dim else d + 1], axis=axis.name))
+                place = self._places[d if d < self.dim else d + 1]
+                columns.append(Column(axis.name, "channel" if axis.channel else "position", place, axis=axis.name))
         spec = DOMAINS.spec(self.domain)
         return Layout(spec, self.leaf, tuple(columns), self.multiplicity, cycles, self.redundancy)

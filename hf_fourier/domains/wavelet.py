@@ -63,7 +63,7 @@ class WaveletBasis(Basis):
     """
 
     def __init__(self, domain: Wavelet, leaf: LeafShape, dims: tuple[int, ...]) -> None:
-        self.domain, self.leaf = domain, leaf
+        self.domain, self.leaf, self._asked = domain, leaf, dims
         self.dims = tuple(d for d in dims if leaf.shape[d] > 1)
         bank = filters(domain.family)
         self.mode = domain.mode or (None if bank.orthogonal else "symmetric")
@@ -164,12 +164,15 @@ class WaveletBasis(Basis):
         may lie outside. The orientation has a letter per transformed axis: "d" for detail along it, "a" for smooth;
         only the smooth part has no "d".
         """
-        names = tuple("".join(word) for word in itertools.product("ad", repeat=len(self.dims)))
+        names = tuple("".join(word) for word in itertools.product("ad", repeat=len(self._asked)))
         grids: list[list[Tensor]] = [[] for _ in self.leaf.shape]
         levels, orientations, radii = [], [], []
         for (level, letters, shape), size in zip(self._bands, self._sizes, strict=True):
             bins = torch.unravel_index(torch.arange(size), shape)
-            squares = 0.0
+            squares, word = (
+                0.0,
+                "".join("ad"[dict(zip(self.dims, letters, strict=True)).get(d, 0)] for d in self._asked),
+            )
             for d, values in enumerate(bins):
                 if d in self.dims:
                     centre, cycles = atom(self.domain.family, self.mode, level, bool(letters[self.dims.index(d)]))
@@ -179,7 +182,7 @@ class WaveletBasis(Basis):
                 else:
                     grids[d].append(values)
             levels.append(torch.full((size,), level))
-            orientations.append(torch.full((size,), int("0" + "".join(map(str, letters)), 2)))
+            orientations.append(torch.full((size,), names.index(word)))
             radii.append(torch.full((size,), squares**0.5))
         columns = [
             Column("level", "level", torch.cat(levels)),
@@ -199,8 +202,8 @@ class WaveletBasis(Basis):
         )
 
     def _notes(self) -> tuple[str, ...]:
-        axes = ", ".join(self.leaf.axes[d].name for d in self.dims)
-        notes = [f"orientation: a letter per axis ({axes}), d for detail along it, a for smooth"] if self.dims else []
+        axes = ", ".join(self.leaf.axes[d].name for d in self._asked)
+        notes = [f"orientation: a letter per axis ({axes}), d for detail along it, a for smooth"]
         if self.domain.level is not None and self.levels < self.domain.level:
             notes.append(f"{self.levels} of {self.domain.level} levels: the filter does not fit more often")
         return tuple(notes)

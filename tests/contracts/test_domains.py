@@ -11,14 +11,20 @@ from hf_fourier.domains import DOMAINS
 from tests.toys import DOMAIN_SPECS, LEAVES, bound, leaf, noise
 
 CASES = [(spec, name) for spec in DOMAIN_SPECS for name in LEAVES if bound(spec, LEAVES[name]) is not None]
+BASES = {case: bound(case[0], LEAVES[case[1]]) for case in CASES}
 ROWS = 3
 TIGHT = {"rtol": 1e-9, "atol": 1e-10}
 
 
 @pytest.fixture(params=CASES, ids=lambda case: f"{case[0]} on {case[1]}")
 def basis(request):
-    spec, name = request.param
-    return DOMAINS.parse(spec).bind(LEAVES[name])
+    return BASES[request.param]
+
+
+def where(condition):
+    """Only the cases whose basis fulfils a condition."""
+    cases = [case for case in CASES if condition(BASES[case])]
+    return pytest.mark.parametrize("basis", cases, indirect=True, ids=lambda case: f"{case[0]} on {case[1]}")
 
 
 def leaves(basis, seed=0):
@@ -56,9 +62,8 @@ def test_pullback_is_the_adjoint_of_the_synthesis(basis):
     torch.testing.assert_close((inner * some).sum(1), (a * rebuilt).flatten(1).sum(1), **TIGHT)
 
 
+@where(lambda basis: basis.parseval)
 def test_parseval_where_declared(basis):
-    if not basis.parseval:
-        pytest.skip("not declared")
     x = leaves(basis)
     f = basis.forward(x)
     torch.testing.assert_close(basis.inner(f, f).sum(1), x.square().flatten(1).sum(1), **TIGHT)
@@ -82,9 +87,8 @@ def test_keep_and_delete_make_the_whole(basis):
     assert not basis.keep(f, mask & False).any()
 
 
+@where(lambda basis: basis.redundancy == 1)
 def test_deletion_zeroes_the_deleted_and_nothing_else(basis):
-    if basis.layout.redundancy != 1:
-        pytest.skip("redundant: a re-analysis does not show the zeros")
     x, mask = leaves(basis), masks(basis)
     f = basis.forward(x)
     again = basis.forward(basis.keep(f, mask))
@@ -93,10 +97,9 @@ def test_deletion_zeroes_the_deleted_and_nothing_else(basis):
     torch.testing.assert_close(again, basis.weigh(f, mask.double()), **TIGHT)
 
 
+@where(lambda basis: len(basis) <= 80)
 def test_one_feature_at_a_time_adds_up(basis):
     """Each feature's own part of the signal; nothing is shared, nothing is left."""
-    if len(basis) > 80:
-        pytest.skip("covered by the smaller leaves")
     x = leaves(basis)[:1]
     f = basis.forward(x).expand(len(basis), -1)
     parts = basis.keep(f, torch.eye(len(basis), dtype=torch.bool))
@@ -119,8 +122,7 @@ def test_rows_do_not_see_each_other(basis):
 def test_multiplicities_are_degrees_of_freedom(basis):
     n = torch.Size(basis.leaf.shape).numel()
     assert (basis.multiplicity >= 1).all()
-    if basis.layout.redundancy == 1:
-        assert int(basis.multiplicity.sum()) == n
+    assert basis.layout.redundancy == int(basis.multiplicity.sum()) / n >= 1
     assert basis.layout.total == int(basis.multiplicity.sum())
     assert torch.equal(basis.layout.multiplicity, basis.multiplicity)
     assert len(basis) == len(basis.layout) == len(basis.multiplicity)
@@ -213,6 +215,6 @@ def test_any_shape_obeys(spec, sizes, seed, data):
     torch.testing.assert_close(basis.inverse(f), x, **TIGHT)
     kept = basis.keep(f, mask)
     torch.testing.assert_close((basis.inner(basis.pullback(g), f) * mask).sum(1), (g * kept).flatten(1).sum(1), **TIGHT)
+    assert basis.layout.redundancy == int(basis.multiplicity.sum()) / torch.Size(sizes).numel()
     if basis.layout.redundancy == 1:
         torch.testing.assert_close(basis.forward(kept), basis.weigh(f, mask.double()), **TIGHT)
-        assert int(basis.multiplicity.sum()) == torch.Size(sizes).numel()
