@@ -1,6 +1,7 @@
 """What an explanation costs beside the least it can: one forward and one input-backward pass per example.
 
-Both sides run the same examples in the same batches with the same threads, in turn, in one process. The bare side is
+Both sides run the same examples in the same batches with the same threads, in one process and in turn, batch by batch,
+so that what else the machine does falls on both; a run is the sum over all batches. The bare side is
 written without the library: the model, a scalar, `torch.autograd.grad` at the input. The other side is one-step FFC
 with its two transforms, its scores and the descending order of all features, from encodings that are ready.
 """
@@ -31,23 +32,22 @@ TOO_SMALL = 0.005
 GATE = 1.10
 
 
-def bare(model: torch.nn.Module, batches: Sequence[Sequence[Encoded]]) -> None:
-    """Forward and input gradient of the likeliest class of each example, in these batches."""
-    for batch in batches:
-        inputs = {name: torch.stack([e.inputs[name] for e in batch]) for name in batch[0].inputs}
-        if batch[0].values is not None:
-            leaf = torch.stack([e.values for e in batch if e.values is not None]).requires_grad_(True)
-            logits = model(pixel_values=leaf).logits
-        else:
-            ids = inputs.pop("input_ids")
-            with torch.no_grad():
-                leaf = model.get_input_embeddings()(ids)  # type: ignore[operator]
-            leaf.requires_grad_(True)
-            keep = {"logits_to_keep": 1, "use_cache": False} if "CausalLM" in type(model).__name__ else {}
-            logits = model(inputs_embeds=leaf, **inputs, **keep).logits
-        if logits.ndim == 3:
-            logits = logits[:, -1]
-        torch.autograd.grad(logits.log_softmax(-1).amax(-1).sum(), leaf)
+def bare(model: torch.nn.Module, batch: Sequence[Encoded]) -> None:
+    """Forward and input gradient of the likeliest class of each example."""
+    inputs = {name: torch.stack([e.inputs[name] for e in batch]) for name in batch[0].inputs}
+    if batch[0].values is not None:
+        leaf = torch.stack([e.values for e in batch if e.values is not None]).requires_grad_(True)
+        logits = model(pixel_values=leaf).logits
+    else:
+        ids = inputs.pop("input_ids")
+        with torch.no_grad():
+            leaf = model.get_input_embeddings()(ids)  # type: ignore[operator]
+        leaf.requires_grad_(True)
+        keep = {"logits_to_keep": 1, "use_cache": False} if "CausalLM" in type(model).__name__ else {}
+        logits = model(inputs_embeds=leaf, **inputs, **keep).logits
+    if logits.ndim == 3:
+        logits = logits[:, -1]
+    torch.autograd.grad(logits.log_softmax(-1).amax(-1).sum(), leaf)
 
 
 def packed(encoded: Sequence[Encoded]) -> list[list[Encoded]]:
@@ -69,6 +69,9 @@ class Seconds:
     wall: float
     cpu: float
 
+    def __add__(self, other: Seconds) -> Seconds:
+        return Seconds(self.wall + other.wall, self.cpu + other.cpu)
+
 
 def timed(run: Callable[[], None]) -> Seconds:
     """Run once."""
@@ -85,12 +88,16 @@ def measure(real: Real, examples: int, runs: int) -> dict[str, Any]:
     batches = packed(encoded)
     job = Job(FFC(), Fourier(), 0, {"name": real.name, "task": adapter.task, "revision": None})
 
-    def ours() -> None:
-        for result in explain_all([Request(e, None) for e in encoded], job, adapter.block):
+    def ours(batch: Sequence[Encoded]) -> None:
+        for result in explain_all([Request(e, None) for e in batch], job, adapter.block):
             _ = result.order
 
+    pairs = []
     with held(explainer.model):
-        pairs = [(timed(lambda: bare(explainer.model, batches)), timed(ours)) for _ in range(runs + 1)][1:]
+        for _ in range(runs + 1):
+            both = [(timed(lambda: bare(explainer.model, b)), timed(lambda: ours(b))) for b in batches]  # noqa: B023
+            pairs.append(tuple(sum(side, Seconds(0, 0)) for side in zip(*both, strict=True)))
+    pairs = pairs[1:]
     ratios = [own.wall / least.wall for least, own in pairs]
     least, own = (statistics.median(side.wall for side in sides) for sides in zip(*pairs, strict=True))
     per_batch = least / len(batches)

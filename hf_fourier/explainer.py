@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from os import PathLike
 from typing import Any
 
 import torch
@@ -79,7 +80,7 @@ class FourierExplainer:
     @classmethod
     def from_pretrained(
         cls,
-        model: str,
+        model: str | PathLike[str],
         *,
         subfolder: str | None = None,
         revision: str | None = None,

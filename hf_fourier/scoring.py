@@ -192,10 +192,17 @@ def _finite(clean: Tensor) -> None:
 
 
 def _detached(reading: Reading) -> Reading:
-    values = {f.name: getattr(reading, f.name) for f in fields(reading)}
-    return Reading(**{name: None if value is None else value.detach() for name, value in values.items()})
+    return _each([reading], lambda values: values[0].detach())
 
 
 def _joined(readings: Sequence[Reading]) -> Reading:
-    columns = {f.name: [getattr(reading, f.name) for reading in readings] for f in fields(Reading)}
-    return Reading(**{name: None if values[0] is None else torch.cat(values) for name, values in columns.items()})
+    return _each(readings, torch.cat)
+
+
+def _each(readings: Sequence[Reading], make: Callable[[list[Tensor]], Tensor]) -> Reading:
+    """One reading, each field made from those of several; what the head does not have stays None."""
+    made: dict[str, Any] = {}
+    for name in (f.name for f in fields(Reading)):
+        values = [getattr(reading, name) for reading in readings]
+        made[name] = None if values[0] is None else make(values)
+    return Reading(**made)

@@ -266,7 +266,9 @@ class Custom(Head):
         """The clean values."""
         value = self._value(logits).detach()
         if len(value) != len(targets):
-            raise TargetError(f"{len(value)} values from the target", f"{len(targets)}, one per row", "correct `target`")
+            raise TargetError(
+                f"{len(value)} values from the target", f"{len(targets)}, one per row", "correct `target`"
+            )
         return value.unsqueeze(-1)
 
     def read(self, logits: Any, frozen: Num[Tensor, "rows ..."]) -> Reading:

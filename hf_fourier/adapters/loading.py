@@ -223,7 +223,7 @@ def _processor(source: str, task: str, where: dict[str, Any]) -> tuple[Any, list
             raise ValueError("there are no tokenizer files")  # transformers makes one up that knows no words
         return processor, []
     except (OSError, ValueError, KeyError, ImportError) as error:
-        first = str(error).strip().splitlines()[0]
+        first = str(error).strip().splitlines()[0].replace(source, shown(source))
         return None, [f"no processor could be loaded ({first}): pass its output as a dict"]
 
 
