@@ -35,9 +35,13 @@ GATE = 1.10
 def bare(model: torch.nn.Module, batch: Sequence[Encoded]) -> None:
     """Forward and input gradient of the likeliest class of each example."""
     inputs = {name: torch.stack([e.inputs[name] for e in batch]) for name in batch[0].inputs}
+    sound = next((name for name in ("input_features", "input_values") if name in inputs), None)
     if batch[0].values is not None:
         leaf = torch.stack([e.values for e in batch if e.values is not None]).requires_grad_(True)
         logits = model(pixel_values=leaf).logits
+    elif sound is not None:
+        leaf = inputs.pop(sound).requires_grad_(True)
+        logits = model(**{sound: leaf}, **inputs).logits
     else:
         ids = inputs.pop("input_ids")
         with torch.no_grad():
@@ -47,6 +51,10 @@ def bare(model: torch.nn.Module, batch: Sequence[Encoded]) -> None:
         logits = model(inputs_embeds=leaf, **inputs, **keep).logits
     if logits.ndim == 3:
         logits = logits[:, -1]
+    if logits.ndim > 3:  # a mask: the mean over its places
+        said = logits.logsumexp(1) if logits.shape[1] > 1 else torch.nn.functional.logsigmoid(logits.abs())
+        torch.autograd.grad(said.flatten(1).mean(1).sum(), leaf)
+        return
     torch.autograd.grad(logits.log_softmax(-1).amax(-1).sum(), leaf)
 
 

@@ -30,6 +30,10 @@ class Real:
 
     def explainer(self) -> FourierExplainer:
         """The model in float32 on the CPU."""
+        if self.name == "deepbet":
+            from hf_fourier.assets.models import linknet3d
+
+            linknet3d.register()
         return FourierExplainer.from_pretrained(str(assets.get(self.name)), device="cpu", dtype=torch.float32)
 
 
@@ -100,20 +104,59 @@ def cycled(wholes: Callable[[], int]) -> Callable[[int], list[int]]:
     return lambda n: [i % wholes() for i in range(n)]
 
 
+def clips(read: Callable[[str], list[dict[str, Any]]]) -> Callable[[int], list[Any]]:
+    """Clips of the test half, every so many of them, as `datasets` gives sounds."""
+
+    def chosen(n: int) -> list[Any]:
+        held_out = read("test")
+        some = held_out[:: max(1, len(held_out) // n)][:n]
+        return [{"array": clip["audio"], "sampling_rate": clip["rate"]} for clip in some]
+
+    return chosen
+
+
+def seconds(n: int) -> list[Any]:
+    """The first second of spoken prompts of the test half, filled up with silence where a prompt is shorter."""
+    from hf_fourier.assets.convert.listening import RATE, opening
+
+    held_out = assets.prompts("test")
+    some = held_out[:: max(1, len(held_out) // n)][:n]
+    return [{"array": opening(clip), "sampling_rate": RATE} for clip in some]
+
+
+def heads(n: int) -> list[Any]:
+    """One scan of a head at 64 voxels each way, shifted by a few voxels, seeded by its number."""
+    from hf_fourier.assets import scans
+
+    volume = scans.normalised(scans.at_size(torch.from_numpy(assets.head_mri()["volume"]), 64))
+    made = []
+    for number in range(n):
+        draw = torch.Generator().manual_seed(number)
+        shift = torch.randint(-4, 5, (3,), generator=draw).tolist() if number else [0, 0, 0]
+        made.append(volume.roll(shift, (0, 1, 2)).numpy())
+    return made
+
+
+def one(n: int) -> list[int]:
+    """All examples come from one source."""
+    return [0] * n
+
+
+_SEQUENCES = cycled(lambda: len(assets.antibodies()))
 MODELS = {
     real.name: real
     for real in (
         Real("efficientnet-lite0", pictures, cycled(lambda: len(assets.pictures()))),
         Real("minilm-spam", emails, each),
         Real("smollm2", openings, each),
-        Real("antiberty-mlm", antibodies, cycled(lambda: len(assets.antibodies()))),
-    )
-}
-TOKEN_CLASSIFIERS = {
-    real.name: real
-    for real in (
-        MODELS["minilm-spam"],
-        Real("antiberty-species", sequences, cycled(lambda: len(assets.antibodies()))),
+        Real("antiberty-mlm", antibodies, _SEQUENCES),
+        Real("antiberty-species", sequences, _SEQUENCES),
         Real("pbmc-geneformer", cells, each),
+        Real("whisper-instruments", clips(assets.instruments), each),
+        Real("whisper-languages", clips(assets.prompts), each),
+        Real("wav2vec2-languages", seconds, each),
+        Real("ast-languages", seconds, each),
+        Real("deepbet", heads, one),
     )
 }
+TOKEN_CLASSIFIERS = {name: MODELS[name] for name in ("minilm-spam", "antiberty-species", "pbmc-geneformer")}
