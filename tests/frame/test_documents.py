@@ -28,7 +28,7 @@ def test_readme_has_two_commands(root):
     for lines in blocks.values():
         assert len(lines) == 1
         assert lines[0].startswith("python3 -m venv .venv && .venv/bin/pip install -c .ci/constraints.txt -e ")
-    assert blocks["test"][0].endswith(" && .venv/bin/python -m pytest")
+    assert blocks["test"][0].endswith(" && .venv/bin/python -m pytest -n auto --dist loadfile")
 
 
 def test_ci_fails_when_a_command_fails(root, tmp_path):
