@@ -21,7 +21,7 @@ def fingerprint(tensors: Iterable[Tensor]) -> int:
         array = tensor.detach().to("cpu").contiguous()
         digest.update(f"{tuple(array.shape)}{array.dtype}".encode())
         flat = array.reshape(-1).clone(memory_format=torch.contiguous_format)  # one entry may have a stride of 0
-        digest.update(flat.view(torch.uint8).numpy().data)  # type: ignore[arg-type]
+        digest.update(flat.view(torch.uint8).numpy().data)
     return int.from_bytes(digest.digest(), "little")
 
 
