@@ -90,7 +90,6 @@ def filters(family: str) -> Filters:
         return Filters(dec_lo, dec_hi, rec_lo, rec_hi, False)
     low = _polish(rec_lo)
     high = (-1.0) ** np.arange(len(low)) * low[::-1]
-    high *= np.sign(high @ rec_hi)
     return Filters(low[::-1].copy(), high[::-1].copy(), low, high, True)
 
 

@@ -22,9 +22,15 @@ def basis(request):
 
 
 def where(condition):
-    """Only the cases whose basis fulfils a condition."""
+    """A law for bases that fulfil a condition alone, which it keeps as its `applies`."""
     cases = [case for case in CASES if condition(BASES[case])]
-    return pytest.mark.parametrize("basis", cases, indirect=True, ids=lambda case: f"{case[0]} on {case[1]}")
+    mark = pytest.mark.parametrize("basis", cases, indirect=True, ids=lambda case: f"{case[0]} on {case[1]}")
+
+    def limit(law):
+        law.applies = condition
+        return mark(law)
+
+    return limit
 
 
 def leaves(basis, seed=0):
