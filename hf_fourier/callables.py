@@ -43,7 +43,7 @@ def attribute(
     x: Tensor,
     target: Target | Sequence[Target] | SupportsIndex = None,
     method: str | Method = "ffc",
-    domain: str | Domain = "fourier",
+    domain: str | Domain | None = None,
     axes: Sequence[int] | None = None,
     *,
     seed: int = 0,
@@ -57,7 +57,7 @@ def attribute(
         x: Examples, shape `(batch, …)`, real.
         target: A class index for all, one per example, a callable `outputs -> (rows,)`, or None for what it says.
         method: The method.
-        domain: The domain.
+        domain: The domain; None for the one that the method is at home in, which for most is "fourier".
         axes: The dimensions of `x` that have an order (the batch, dimension 0, is none of them); the others lie side
             by side like channels. None for all of one or two dimensions, and all but the first of more.
         seed: Of everything random.
@@ -79,7 +79,9 @@ def attribute(
     shape = LeafShape("tensor", tuple(Axis(f"axis{d}", x.shape[d], channel=d not in ordered) for d in range(1, x.ndim)))
     wanted = _wanted(target, len(x))
     name = getattr(forward, "__name__", type(forward).__name__)
-    job = Job(METHODS.parse(method), DOMAINS.parse(domain), seed, {"name": name, "task": "callable", "revision": None})
+    chosen = METHODS.parse(method)
+    basis = DOMAINS.parse(domain or chosen.home or "fourier")
+    job = Job(chosen, basis, seed, {"name": name, "task": "callable", "revision": None})
     requests = [Request(Encoded(shape, {}, values=row.detach()), t) for row, t in zip(x, wanted, strict=True)]
     module = forward if isinstance(forward, torch.nn.Module) else torch.nn.Identity()
     with held(module):

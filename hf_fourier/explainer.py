@@ -71,7 +71,8 @@ class FourierExplainer:
                 got, "a torch module", "call FourierExplainer.from_pretrained(name) for a Hub id or a folder"
             )
         model = unwrapped(model)
-        self.method, self.domain = METHODS.parse(method), DOMAINS.parse(domain or Fourier())
+        self.method = METHODS.parse(method)
+        self.domain = None if domain is None else DOMAINS.parse(domain)
         self.adapter: Adapter = adapt(model, processor, task or task_of(model))
         loaded_by = getattr(getattr(model, "config", None), "_name_or_path", "") or type(model).__name__
         self.name = name or shown(loaded_by)
@@ -113,7 +114,8 @@ class FourierExplainer:
         """
         from hf_fourier.adapters.loading import load
 
-        method, domain = METHODS.parse(method), DOMAINS.parse(domain or Fourier())  # before anything heavy
+        method = METHODS.parse(method)  # before anything heavy
+        domain = None if domain is None else DOMAINS.parse(domain)
         loaded = load(
             str(model),
             subfolder=subfolder,
@@ -189,9 +191,10 @@ class FourierExplainer:
             FourierError: Whatever fails after some examples were done carries them as `error.completed`, by index.
         """
         many, encoded = self._encode(example)
+        chosen = METHODS.parse(method or self.method)
         job = Job(
-            method=METHODS.parse(method or self.method),
-            domain=DOMAINS.parse(domain or self.domain),
+            method=chosen,
+            domain=DOMAINS.parse(domain or self.domain or chosen.home or Fourier()),
             seed=seed,
             model={"name": self.name, "task": self.adapter.task, "revision": self._revision},
             notes=self.notes,

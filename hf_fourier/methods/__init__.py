@@ -5,10 +5,12 @@ from hf_fourier.methods.controls import LowFrequency, Magnitude, Random
 from hf_fourier.methods.ffc import FFC
 from hf_fourier.methods.gradients import GradientInput, IntegratedGradients, Saliency, SmoothGrad
 from hf_fourier.methods.loop import ClosedLoop
+from hf_fourier.methods.wam import WAM
 
 __all__ = [
     "FFC",
     "METHODS",
+    "WAM",
     "ClosedLoop",
     "GradientInput",
     "IntegratedGradients",

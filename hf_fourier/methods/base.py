@@ -41,12 +41,14 @@ class Method(ABC):
         source: Where the definition is published, or "ours".
         control: Whether it is a control: a ranking that needs no explanation of the model to be computed.
         presets: Published settings by name.
+        home: The domain that the method is at home in, where none is asked for; None for the leaf's Fourier transform.
     """
 
     name: ClassVar[str]
     source: ClassVar[str] = ""
     control: ClassVar[bool] = False
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
+    home: ClassVar[str | None] = None
 
     def settle(self, leaf: LeafShape) -> Method:
         """This method with every parameter that depends on the kind of leaf filled in."""

@@ -157,7 +157,6 @@ def test_pictures_are_answered_as_without_us(name: str) -> None:
 def test_a_model_that_hashes_its_characters_is_refused_in_one_line() -> None:
     from transformers import CanineConfig, CanineForSequenceClassification
 
-
     config = CanineConfig(
         hidden_size=32, num_hidden_layers=2, num_attention_heads=4, intermediate_size=48, num_hash_buckets=64,
         max_position_embeddings=64, local_transformer_stride=16, upsampling_kernel_size=2, downsampling_rate=2,
