@@ -223,8 +223,13 @@ def _processor(source: str, task: str, where: dict[str, Any]) -> tuple[Any, list
             raise ValueError("there are no tokenizer files")  # transformers makes one up that knows no words
         return processor, []
     except (OSError, ValueError, KeyError, ImportError) as error:
-        first = str(error).strip().splitlines()[0].replace(source, shown(source))
-        return None, [f"no processor could be loaded ({first}): pass its output as a dict"]
+        return None, [f"no processor could be loaded ({_reason(error, source)}): pass its output as a dict"]
+
+
+def _reason(error: Exception, source: str) -> str:
+    """The first sentence of an error, without the local path."""
+    first = str(error).strip().splitlines()[0].replace(source, shown(source))
+    return first.split(". ", 1)[0].rstrip(".")
 
 
 def _explained(error: Exception, source: str) -> ModelError:
