@@ -64,7 +64,8 @@ def correlation(a: Attribution, b: Attribution) -> float:
 def rows(real: Real, examples: int) -> list[dict[str, Any]]:
     """The table's rows for one model."""
     explainer = real.explainer()
-    chosen, sources = real.examples(examples), real.sources(examples)
+    chosen = real.examples(examples)
+    sources = real.sources(len(chosen))
     random_twin = twin(explainer, chosen)
     magnitude = explainer.explain(chosen, method="magnitude")
     seeds = [explainer.explain(chosen, method="random", seed=seed) for seed in (0, 1)]
