@@ -158,7 +158,7 @@ def _config() -> WhisperConfig:
     )
 
 
-def _generation(settings: Mapping[str, list[int]]) -> GenerationConfig:
+def _generation(settings: Mapping[str, Any]) -> GenerationConfig:
     return GenerationConfig(
         pad_token_id=_END,
         bos_token_id=_END,
