@@ -25,6 +25,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import torch
 
 from benchmarks.real import TOKEN_CLASSIFIERS, Real
 from benchmarks.statistics import described
@@ -79,7 +80,10 @@ def measure(explainer: FourierExplainer, examples: Sequence[Any], method: str, d
 
 def halves(said: Sequence[int], sources: Sequence[Any]) -> tuple[list[int], list[int]]:
     """Indices for tuning and for the table: whole sources on one side, no label on more than half of a side."""
-    order = {name: i for i, name in enumerate(dict.fromkeys(sources))}
+    names = list(dict.fromkeys(sources))
+    order = dict(
+        zip(names, torch.randperm(len(names), generator=torch.Generator().manual_seed(0)).tolist(), strict=True)
+    )
     sides: list[list[int]] = []
     for side in (0, 1):
         members = [i for i, source in enumerate(sources) if order[source] % 2 == side]
