@@ -33,6 +33,8 @@ from benchmarks.tables import markdown
 from hf_fourier import FourierExplainer
 
 KEPT = 0.04
+#: With fewer sources, none are set apart for tuning.
+FEW = 10
 #: Tokens of an e-mail, so that many share a batch.
 LENGTH = 96
 DOMAINS = {
@@ -79,19 +81,21 @@ def measure(explainer: FourierExplainer, examples: Sequence[Any], method: str, d
 
 
 def halves(said: Sequence[int], sources: Sequence[Any]) -> tuple[list[int], list[int]]:
-    """Indices for tuning and for the table: whole sources on one side, no label on more than half of a side."""
+    """Indices for tuning and for the table, whole sources on one side; none for tuning where sources are few."""
     names = list(dict.fromkeys(sources))
-    order = dict(
-        zip(names, torch.randperm(len(names), generator=torch.Generator().manual_seed(0)).tolist(), strict=True)
-    )
-    sides: list[list[int]] = []
-    for side in (0, 1):
-        members = [i for i, source in enumerate(sources) if order[source] % 2 == side]
-        label, count = Counter(said[i] for i in members).most_common(1)[0]
-        extra = max(0, 2 * count - len(members))
-        dropped = [i for i in members if said[i] == label][:extra]
-        sides.append([i for i in members if i not in set(dropped)])
-    return sides[0], sides[1]
+    if len(names) < FEW:
+        return [], mixed(said, range(len(said)))
+    shuffled = torch.randperm(len(names), generator=torch.Generator().manual_seed(0)).tolist()
+    order = dict(zip(names, shuffled, strict=True))
+    tune, test = ([i for i, source in enumerate(sources) if order[source] % 2 == side] for side in (0, 1))
+    return mixed(said, tune), mixed(said, test)
+
+
+def mixed(said: Sequence[int], members: Sequence[int]) -> list[int]:
+    """These examples without as many of the commonest label as leaves no label on more than half of them."""
+    label, count = Counter(said[i] for i in members).most_common(1)[0]
+    dropped = [i for i in members if said[i] == label][: max(0, 2 * count - len(members))]
+    return [i for i in members if i not in set(dropped)]
 
 
 def rows(real: Real, n: int) -> tuple[list[dict[str, Any]], dict[str, float]]:
@@ -103,12 +107,12 @@ def rows(real: Real, n: int) -> tuple[list[dict[str, Any]], dict[str, float]]:
     sources = real.sources(len(examples))
     said = [int(a.target) for a in explainer.explain(examples, method="magnitude")]
     tune, test = halves(said, sources)
-    wrong = [wrong_labels([said[i] for i in half]) for half in (tune, test)]
+    wrong = [wrong_labels([said[i] for i in half]) if half else [] for half in (tune, test)]
     tuned, table = {}, []
     for title, domain in DOMAINS.items():
-        tuned[title] = float(
-            measure(explainer, [examples[i] for i in tune], "ffc", domain, wrong[0]).selectivity.mean()
-        )
+        if tune:
+            half = measure(explainer, [examples[i] for i in tune], "ffc", domain, wrong[0])
+            tuned[title] = float(half.selectivity.mean())
         cells = {
             method: measure(explainer, [examples[i] for i in test], method, domain, wrong[1]) for method in METHODS
         }
@@ -143,6 +147,7 @@ def main(arguments: Sequence[str]) -> None:
         own, half = rows(TOKEN_CLASSIFIERS[name], chosen.examples)
         table += own
         print(markdown(own), file=sys.stderr, flush=True)  # what is measured is not lost if a later model fails
+        half = half or {"none set apart, too few sources": float("nan")}
         tuned.append(f"{name}: " + ", ".join(f"{title} {value:.2f}" for title, value in half.items()))
     print(markdown(table))
     print("\nSelectivity of `ffc` on the tuning half, by which the default was chosen: " + "; ".join(tuned) + ".")
