@@ -161,7 +161,7 @@ class Attribution:
         columns: dict[str, Sequence[Any]] = {"rank": range(1, len(best) + 1)}
         for column in self.layout.columns:
             title = f"{column.name} [{column.unit}]" if column.unit else column.name
-            columns[title] = column.values[best].tolist()
+            columns[title] = [column.value(int(feature)) for feature in best]
         columns["score"] = self.scores[best].tolist()
         if self.leaf is not None:
             power = self.power

@@ -155,7 +155,7 @@ def _result(
         value=float(reading.value[i]),
         leaf=_kept(score.x[i]),
         gradient=None if ranking.gradient is None else _kept(ranking.gradient[i]),
-        provenance={**provenance, "notes": [*notes, *example.notes]},
+        provenance={**provenance, "notes": [*notes, *example.notes, *basis.layout.notes]},
         alternatives=score.alternatives.get(i, []),
         names=example.names,
         view=example.view,
