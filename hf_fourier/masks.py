@@ -73,7 +73,7 @@ class Mask(Head):
 
     def name_target(self, frozen: Num[Tensor, "..."]) -> tuple[Any, str]:
         """The class, where one alone counts, and its name."""
-        classes = [int(c) for c in frozen.unique() if int(c) != OUTSIDE]
+        classes = sorted(areas(frozen))
         if len(classes) == 1:
             return classes[0], self.label(classes[0])
         return None, f"mask of {len(classes)} classes"
@@ -81,14 +81,23 @@ class Mask(Head):
     def ranked(self, logits: Float[Tensor, "..."], most: int = 5) -> list[tuple[str, float]]:
         """The classes that cover most, with their shares of all places."""
         said = decisions(logits.unsqueeze(0))
-        classes, counts = said.unique(return_counts=True)
-        order = counts.argsort(descending=True)[:most]
-        return [(self.label(int(classes[i])), float(counts[i] / said.numel())) for i in order]
+        largest = sorted(areas(said).items(), key=lambda pair: -pair[1])[:most]
+        return [(self.label(c), count / said.numel()) for c, count in largest]
 
 
 def decisions(logits: Float[Tensor, "rows classes ..."]) -> Int[Tensor, "rows ..."]:
     """The class of each place: the largest logit, or with one logit its side of 0."""
-    return (logits[:, 0] > 0).long() if logits.shape[1] == 1 else logits.argmax(1)
+    if logits.shape[1] == 1:
+        return (logits[:, 0] > 0).long()
+    if logits.shape[1] == 2:  # many times faster than argmax over a dimension that is not the last
+        return (logits[:, 1] > logits[:, 0]).long()
+    return logits.argmax(1)
+
+
+def areas(classes: Int[Tensor, "..."]) -> dict[int, int]:
+    """How many places each class has, where it has any and they count."""
+    counts = torch.bincount(classes.reshape(-1).long() - OUTSIDE)[1:].tolist()
+    return {c: count for c, count in enumerate(counts) if count}
 
 
 def _overlap(said: Int[Tensor, "..."], frozen: Int[Tensor, "..."]) -> Float[Tensor, ""]:
@@ -112,7 +121,6 @@ def dice(said: Int[Tensor, "rows ..."], frozen: Int[Tensor, "rows ..."]) -> Floa
     """
     scores = []
     for now, then in zip(said, frozen, strict=True):
-        classes = [c for c in then.unique().tolist() if c != OUTSIDE]
-        parts = [_dice_of(now, then, c) for c in classes]
+        parts = [_dice_of(now, then, c) for c in areas(then)]
         scores.append(torch.stack(parts).mean() if parts else torch.ones((), device=said.device))
     return torch.stack(scores).float()
