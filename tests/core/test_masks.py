@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from hf_fourier.errors import TargetError
-from hf_fourier.masks import OUTSIDE, Mask, decisions, dice
+from hf_fourier.masks import OUTSIDE, Mask, areas, decisions, dice
 from tests.toys import noise
 
 PLACES = [(3, 4), (2, 3, 5)]
@@ -148,3 +148,14 @@ def test_names_and_shares() -> None:
         head.freeze(z[None], [3])
     with pytest.raises(TargetError, match="0 to 1"):
         head.freeze(z[None, :1], [2])
+
+
+@pytest.mark.parametrize("classes", [2, 3, 5])
+def test_a_decision_is_the_largest_logit(classes):
+    logits = torch.randn(3, classes, 4, 5, generator=torch.Generator().manual_seed(classes))
+    assert torch.equal(decisions(logits), logits.argmax(1))
+    assert not decisions(torch.zeros(1, classes, 2)).any()  # of equal logits the first
+
+
+def test_areas_count_what_counts():
+    assert areas(torch.tensor([[OUTSIDE, 0, 2], [2, 2, OUTSIDE]])) == {0: 1, 2: 3}

@@ -146,6 +146,11 @@ def test_scales_and_places_add_up(family):
         importance = one.extras["scale_importance"]
         torch.testing.assert_close(importance.sum(), one.scores.abs().sum())
         assert len(importance) == len(maps)
+        smooth = torch.tensor([one.layout.describe(k)["orientation"] == "aa" for k in range(len(one.layout))])
+        torch.testing.assert_close(importance[0], one.scores[smooth].abs().sum())
+        torch.testing.assert_close(maps[0].sum(), one.scores[smooth].sum())
+        finest = ~smooth & (level == 1)
+        torch.testing.assert_close(importance[-1], one.scores[finest].abs().sum())
 
 
 def test_wam_is_at_home_in_wavelets():
