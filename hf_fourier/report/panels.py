@@ -53,7 +53,8 @@ def picture(axes: Axes, image: Any, text: str) -> None:
 def spectrum(axes: Axes, plane: Plane, text: str, upward: bool = False) -> None:
     """Power in grey, the chosen places in yellow on top (an artist called "chosen", masked elsewhere).
 
-    `upward`: whether rows ascend from the bottom, as where the first axis of the leaf is drawn so.
+    `text`: the title, where the plane has none of its own. `upward`: whether rows ascend from the bottom, as where the
+    first axis of the leaf is drawn so.
     """
     from matplotlib.colors import ListedColormap
 
@@ -73,7 +74,7 @@ def spectrum(axes: Axes, plane: Plane, text: str, upward: bool = False) -> None:
     axes.locator_params(nbins=6, integer=len(plane.rows) > 1 and plane.rows[1] - plane.rows[0] >= 1)
     say(axes, "y", plane.titles[0])
     say(axes, "x", plane.titles[1])
-    title(axes, text)
+    title(axes, plane.legend or text)
 
 
 def power(axes: Axes, profile: Profile) -> None:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hf_fourier.report import captions, outlines, panels
-from hf_fourier.report.spectra import plane, profile
+from hf_fourier.report.bands import features
+from hf_fourier.report.spectra import profile
 
 if TYPE_CHECKING:
     from matplotlib.figure import FigureBase
@@ -37,7 +38,7 @@ def draw(figure: FigureBase, attribution: Attribution, fraction: float) -> None:
 def _features(figure: FigureBase, attribution: Attribution, fraction: float) -> None:
     """The spectrum (for features without frequency their map), the shares by frequency and the model's answers."""
     mask = attribution.mask(fraction).numpy()
-    flat, line = plane(attribution, mask), profile(attribution, mask)
+    flat, line = features(attribution, mask), profile(attribution, mask)
     has_frequencies = bool(attribution.layout.with_role("frequency"))
     grid = figure.add_gridspec(2, 3)
     if flat is not None:

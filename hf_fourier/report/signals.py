@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from hf_fourier.report import captions, panels
-from hf_fourier.report.spectra import plane, profile
+from hf_fourier.report.bands import features
+from hf_fourier.report.spectra import profile
 
 if TYPE_CHECKING:
     from matplotlib.figure import FigureBase
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 def draw(figure: FigureBase, attribution: Attribution, fraction: float) -> None:
     """Fill `figure`: the relevance above; below it the spectrum and the model's answers."""
     mask = attribution.mask(fraction).numpy()
-    flat, line = plane(attribution, mask), profile(attribution, mask)
+    flat, line = features(attribution, mask), profile(attribution, mask)
     grid = figure.add_gridspec(4, 3)
     panels.relevance(figure.add_subplot(grid[:2, :]), attribution, fraction)
     wide = slice(0, 2) if flat is None else slice(1, 2)

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hf_fourier.report import captions, panels
-from hf_fourier.report.spectra import decibels, plane, profile
+from hf_fourier.report.bands import features
+from hf_fourier.report.spectra import decibels, profile
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -36,7 +37,7 @@ def draw_spectrogram(figure: FigureBase, attribution: Attribution, fraction: flo
         _mel_ticks(axes, attribution, len(levels[0]))
     panels.say(shown[0], "y", f"Hz ({len(levels[0])} mel bands)")
     mask = attribution.mask(fraction).numpy()
-    flat, line = plane(attribution, mask), profile(attribution, mask)
+    flat, line = features(attribution, mask), profile(attribution, mask)
     grid = below.add_gridspec(2, 3)
     if flat is not None:
         flat = flat if view.mel_first else flat.turned()
@@ -66,9 +67,13 @@ def draw_waveform(figure: FigureBase, attribution: Attribution, fraction: float)
     )  # fmt: skip
     panels.say(shown[0], "y", "Hz")
     grid = below.add_gridspec(2, 3)
-    line = profile(attribution, attribution.mask(fraction).numpy())
+    mask = attribution.mask(fraction).numpy()
+    line, flat = profile(attribution, mask), features(attribution, mask)
+    if flat is not None:
+        panels.spectrum(below.add_subplot(grid[:, 0]), flat, "", upward=bool(attribution.layout.with_role("frequency")))
     if line is not None:
-        pair = below.add_subplot(grid[0, :2]), below.add_subplot(grid[1, :2])
+        wide = slice(0, 2) if flat is None else slice(1, 2)
+        pair = below.add_subplot(grid[0, wide]), below.add_subplot(grid[1, wide])
         layout = attribution.layout
         if layout.with_role("frequency") and not layout.with_role("position"):  # one feature per frequency
             panels.chosen(pair[1], line)

@@ -26,6 +26,7 @@ class Plane:
         rows: The first coordinate of each row, ascending.
         columns: The second coordinate of each column, ascending.
         titles: What the two coordinates are, with their units.
+        legend: What is shown, where it is no spectrum over whole axes and no map.
     """
 
     power: Array
@@ -33,10 +34,11 @@ class Plane:
     rows: Array
     columns: Array
     titles: tuple[str, str]
+    legend: str = ""
 
     def turned(self) -> Plane:
         """Rows and columns exchanged."""
-        return Plane(self.power.T, self.chosen.T, self.columns, self.rows, self.titles[::-1])
+        return Plane(self.power.T, self.chosen.T, self.columns, self.rows, self.titles[::-1], self.legend)
 
 
 @dataclass(frozen=True, eq=False)

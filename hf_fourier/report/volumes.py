@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hf_fourier.report import captions, outlines, panels
-from hf_fourier.report.spectra import plane, profile
+from hf_fourier.report.bands import features
+from hf_fourier.report.spectra import profile
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -93,7 +94,7 @@ def _features(figure: FigureBase, attribution: Attribution, fraction: float, acr
     line = profile(attribution, mask)
     grid = figure.add_gridspec(2, 3)
     three = len(attribution.layout.with_role("frequency")) == 3
-    flat = plane(attribution, mask, across) if three else plane(attribution, mask)
+    flat = features(attribution, mask, across) if three else features(attribution, mask)
     if flat is not None:
         text = "Power in grey, chosen in yellow"
         text += f"\n(those that are constant along {across})" if three else ""
