@@ -50,8 +50,8 @@ def frames(attribution: Attribution, chosen: Array) -> Plane | None:
         return None
     rows, row = np.unique(frequency[0].values.double().numpy(), return_inverse=True)
     columns, column = np.unique(place[0].values.double().numpy(), return_inverse=True)
-    both = np.zeros((2, len(rows), len(columns)))
-    np.add.at(both, (slice(None), row, column), np.stack([attribution.power.double().numpy(), chosen.astype(float)]))
+    power = attribution.power.double().numpy()
+    both = _pile(row * len(columns) + column, (power, chosen.astype(float)), (len(rows), len(columns)))
     titles = (f"{frequency[0].name} [{frequency[0].unit}]", f"{place[0].name} [entry]")
     return Plane(both[0], both[1], rows, columns, titles, "Features by frequency and place:\n" + COLOURS)
 
@@ -94,15 +94,20 @@ def _mosaic(layout: Layout, power: Array, count: Array) -> Plane:
     tiles: dict[tuple[int, str], Array] = {}
     for band, own in _members(layout).items():
         row, column = (np.unique(values[own], return_inverse=True)[1] for values in (rows, columns))
-        tile = np.zeros((2, int(row.max()) + 1, int(column.max()) + 1))
-        np.add.at(tile, (slice(None), row, column), np.stack([power[own], count[own]]))
-        tiles[band] = tile
+        shape = (int(row.max()) + 1, int(column.max()) + 1)
+        tiles[band] = _pile(row * shape[1] + column, (power[own], count[own]), shape)
     whole = tiles[_smooth(tiles)]
     for level in sorted({level for level, _ in tiles}, reverse=True):
         whole = _joined([[whole, tiles.get((level, "ad"))], [tiles.get((level, "da")), tiles.get((level, "dd"))]])
     titles = (f"{down.name}, coarse to fine", f"{across.name}, coarse to fine")
-    places = [np.arange(size) + 0.5 for size in whole.shape[1:]]
-    return Plane(whole[0], whole[1], *places, titles, "Wavelet bands, the coarsest in the corner:\n" + COLOURS)
+    rows, columns = (np.arange(size) + 0.5 for size in whole.shape[1:])
+    return Plane(whole[0], whole[1], rows, columns, titles, "Wavelet bands, the coarsest in the corner:\n" + COLOURS)
+
+
+def _pile(place: Array, values: tuple[Array, Array], shape: tuple[int, ...]) -> Array:
+    """Power and count summed at each place, shape `(2, *shape)`."""
+    size = int(np.prod(shape))
+    return np.stack([np.bincount(place, weights=one, minlength=size).reshape(shape) for one in values])
 
 
 def _joined(quarter: list[list[Array | None]]) -> Array:
@@ -133,7 +138,7 @@ def _scalogram(layout: Layout, power: Array, count: Array) -> Plane:
         wide = np.clip(np.ceil(middle + reach / 2 - 1e-9).astype(int) - low, 1, columns - low)
         owner = np.repeat(np.arange(len(own)), wide)
         column = np.arange(len(owner)) - np.repeat(np.cumsum(wide) - wide - low, wide)
-        np.add.at(both[:, row], (slice(None), column), np.stack([power[own] / wide, count[own]])[:, owner])
+        both[:, row] = _pile(column, ((power[own] / wide)[owner], count[own][owner]), (columns,))
     centres = (np.arange(columns) + 0.5) * length / columns - 0.5
     titles = ("scale, coarse to fine", f"{place.name} [entry]")
     rows = np.arange(len(ordered), dtype=float)
