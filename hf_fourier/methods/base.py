@@ -16,6 +16,10 @@ from hf_fourier.typing import Float, Tensor
 
 METHODS: Registry[Method] = Registry("method")
 
+#: What may hold of a method: its scores have a sum that they should reach, and the gap is told; it draws random
+#: numbers, which belong to the example and the seed; it makes an example that is meant to turn the decision.
+TRAITS = ("complete", "seeded", "attack")
+
 
 @dataclass(frozen=True)
 class Ranking:
@@ -53,6 +57,11 @@ class Method(ABC):
     def settle(self, leaf: LeafShape) -> Method:
         """This method with every parameter that depends on the kind of leaf filled in."""
         return self
+
+    @property
+    def traits(self) -> tuple[str, ...]:
+        """What holds of this configuration, of `TRAITS`."""
+        return ()
 
     @property
     @abstractmethod

@@ -59,6 +59,11 @@ class Random(Control):
 
     source: ClassVar[str] = "control"
 
+    @property
+    def traits(self) -> tuple[str, ...]:
+        """All of it is drawn."""
+        return ("seeded",)
+
     def attribute(self, score: Score, x: Float[Tensor, "batch *leaf"], basis: Basis, draw: Draw) -> Ranking:
         """Uniform numbers."""
         return Ranking(draw.uniform((len(basis),), "random").to(x))

@@ -50,6 +50,11 @@ class GradientInput(Method):
     source: ClassVar[str] = "Shrikumar et al. 2016 (arXiv 1605.01713), lifted to any domain"
 
     @property
+    def traits(self) -> tuple[str, ...]:
+        """The scores sum to `<g, x>`."""
+        return ("complete",)
+
+    @property
     def passes(self) -> tuple[int, int]:
         """One forward and one backward pass."""
         return 1, 1
@@ -89,6 +94,11 @@ class IntegratedGradients(Method):
             raise SpecError(f"baseline {self.baseline!r}", "'zero', 'reference' or none", "choose one of them")
         if not isinstance(self.steps, int) or self.steps < 2:
             raise SpecError(f"steps {self.steps!r}", "a whole number of at least 2", "correct `steps`")
+
+    @property
+    def traits(self) -> tuple[str, ...]:
+        """The scores sum to `s(x) - s(x0)`."""
+        return ("complete",)
 
     @property
     def passes(self) -> tuple[int, int]:
@@ -182,6 +192,11 @@ class SmoothGrad(Method):
         if self.spread is not None:
             return self
         return replace(self, spread=SPREAD.get(leaf.kind, SPREAD_ELSEWHERE))
+
+    @property
+    def traits(self) -> tuple[str, ...]:
+        """The noise is drawn."""
+        return ("seeded",)
 
     @property
     def passes(self) -> tuple[int, int]:

@@ -61,6 +61,11 @@ class WAM(Method):
         return self if self.kind == "ig" else replace(self, spread=self._smooth.settle(leaf).spread)
 
     @property
+    def traits(self) -> tuple[str, ...]:
+        """Those of SmoothGrad or of integrated gradients."""
+        return self._smooth.traits if self.kind == "sg" else self._path.traits
+
+    @property
     def passes(self) -> tuple[int, int]:
         """Those of SmoothGrad or of integrated gradients."""
         return self._smooth.passes if self.kind == "sg" else self._path.passes

@@ -9,6 +9,7 @@ from hf_fourier import attribute
 from hf_fourier.domains import DOMAINS
 from hf_fourier.errors import SpecError
 from hf_fourier.methods import METHODS
+from hf_fourier.methods.base import TRAITS
 from hf_fourier.seeding import Draw
 from hf_fourier.targets import Binary, Categorical, Regression
 from tests.toys import DOMAIN_SPECS, METHOD_SPECS, Guard, Linear, Smooth, leaf, noise, score_of
@@ -144,8 +145,8 @@ def test_the_seed(method, model, x):
     for a, b in zip(first, again, strict=True):
         assert torch.equal(a.scores, b.scores)
         assert torch.equal(a.order, b.order)
-    if method == "random":
-        assert all(not torch.equal(a.scores, b.scores) for a, b in zip(first, other, strict=True))
+    seeded = "seeded" in METHODS.parse(method).traits
+    assert all(torch.equal(a.scores, b.scores) != seeded for a, b in zip(first, other, strict=True))
 
 
 @every
@@ -283,6 +284,15 @@ def test_the_clean_gradient(method, model, x):
             continue
         expected = model.log_p_gradient(row.double().numpy(), one.target).reshape(SIZES)
         torch.testing.assert_close(one.gradient.double(), torch.from_numpy(expected), rtol=1e-4, atol=1e-6)
+
+
+@every
+def test_what_it_says_of_itself(method, model, x):
+    traits = METHODS.parse(method).traits
+    assert set(traits) <= set(TRAITS)
+    for one in attribute(model, x, method=method):
+        assert (one.gap is not None) == ("complete" in traits)
+        assert ("adversarial" in one.extras) == ("attack" in traits)
 
 
 @every
