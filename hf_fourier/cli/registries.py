@@ -19,9 +19,9 @@ def show_methods() -> None:
     rows = []
     for name in METHODS:
         cls = METHODS[name]
-        kind = "control" if cls.control else "method"
-        rows.append([name, kind, _parameters(cls), _passes(cls), cls.source, _first_line(cls)])
-    columns = ["method", "kind", "parameters and defaults", "forward + backward", "source", "what it is"]
+        told = f"{_first_line(cls)}\n{cls.source}"
+        rows.append([name, _passes(cls), _traits(cls), _parameters(cls), told])
+    columns = ["method", "forward + backward", "traits", "parameters and defaults", "what it is; source"]
     out().print(table("Methods", columns, rows, left=len(columns)))
     for name in METHODS:
         if METHODS[name].presets:
@@ -29,12 +29,21 @@ def show_methods() -> None:
 
 
 def show_domains() -> None:
-    """Every registered domain."""
-    from hf_fourier.domains import DOMAINS
+    """Every registered domain, and which leaves it does not suit."""
+    from hf_fourier.domains import DOMAINS, matrix
 
-    rows = [[name, _parameters(DOMAINS[name]), DOMAINS[name].source, _first_line(DOMAINS[name])] for name in DOMAINS]
-    columns = ["domain", "parameters and defaults", "source", "what it is"]
-    out().print(table("Domains", columns, rows, left=len(columns)))
+    suits = matrix()
+    reasons = {(kind, name): reason for (kind, name), reason in suits.items() if reason is not None}
+    rows = []
+    for name in DOMAINS:
+        cls, excluded = DOMAINS[name], [kind for kind, other in reasons if other == name]
+        unsuited = f"not for {', '.join(excluded)}" if excluded else ""
+        told = "\n".join(part for part in (_first_line(cls), cls.source) if part)
+        rows.append([name, "\n".join(filter(None, (_properties(cls()), unsuited))), _parameters(cls), told])
+    columns = ["domain", "properties", "parameters and defaults", "what it is; source"]
+    out().print(table("Domains (no model passes)", columns, rows, left=len(columns)))
+    for (kind, name), reason in reasons.items():
+        line(out(), f"{name} for {kind}: {reason}")
 
 
 def show_assets() -> None:
@@ -115,6 +124,23 @@ def _passes(cls: Any) -> str:
     except TypeError:
         return "depends"
     return f"{forward} + {backward}"
+
+
+def _traits(cls: Any) -> str:
+    try:
+        own = cls().traits
+    except TypeError:
+        own = ("depends",)
+    return "\n".join([*(["control"] if cls.control else []), *own])
+
+
+def _properties(domain: Any) -> str:
+    """Of the domain with its defaults, on a signal of 1,024 entries."""
+    from hf_fourier.domains import Axis, LeafShape
+
+    basis = domain.bind(LeafShape("tensor", (Axis("axis0", 1024),)))
+    kept = "Parseval" if basis.parseval else "the adjoint is another map"
+    return f"{kept}, {'a basis' if basis.redundancy == 1 else f'{basis.redundancy:.3g} × redundant'}"
 
 
 def _first_line(cls: Any) -> str:

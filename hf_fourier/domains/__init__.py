@@ -5,12 +5,14 @@ from hf_fourier.domains.cosine import Cosine
 from hf_fourier.domains.fourier import Fourier
 from hf_fourier.domains.identity import Identity
 from hf_fourier.domains.layout import KINDS, Axis, Column, Layout, LeafShape
+from hf_fourier.domains.matrix import SAMPLES, matrix
 from hf_fourier.domains.stft import Stft
 from hf_fourier.domains.wavelet import Wavelet
 
 __all__ = [
     "DOMAINS",
     "KINDS",
+    "SAMPLES",
     "Axis",
     "Basis",
     "Column",
@@ -23,4 +25,5 @@ __all__ = [
     "LeafShape",
     "Stft",
     "Wavelet",
+    "matrix",
 ]

@@ -3,40 +3,28 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import ClassVar
 
 import torch
 
-from hf_fourier.domains.base import DOMAINS, Basis, Domain
+from hf_fourier.domains.base import DOMAINS, Basis
 from hf_fourier.domains.filterbank import SHORT, along
-from hf_fourier.domains.layout import Column, Layout, LeafShape, axes_tuple
-from hf_fourier.errors import SpecError
+from hf_fourier.domains.layout import Layout, LeafShape
+from hf_fourier.domains.waves import Waves, wave_layout
 from hf_fourier.typing import Float, Inexact, Tensor
 
 
 @DOMAINS.register("cosine")
 @dataclass(frozen=True)
-class Cosine(Domain):
+class Cosine(Waves):
     """The orthonormal discrete cosine transform (DCT-II) over any axes.
 
-    Attributes:
-        axes: The axes to transform, by name or by number (negative counts from the end); None for every axis that has
-            an order.
-        grain: "bin" ranks every frequency of every channel; "frequency" takes all channels of one frequency together.
+    `axes` and `grain` are those of `Waves`.
     """
 
     source: ClassVar[str] = "Ahmed et al. 1974; Makhoul 1980 (by FFT)"
-
-    axes: Sequence[str | int] | int | None = None
-    grain: str = "bin"
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "axes", axes_tuple(self.axes))
-        if self.grain not in ("bin", "frequency"):
-            raise SpecError(f"grain {self.grain!r}", "'bin' or 'frequency'", "choose one of them")
 
     def build(self, leaf: LeafShape) -> Basis:
         """The basis for one leaf without segments."""
@@ -79,18 +67,8 @@ class CosineBasis(Basis):
     @cached_property
     def layout(self) -> Layout:
         """The channel and the frequency of each feature, never negative, in the axes' units."""
-        columns, squares = [], torch.zeros(len(self))
-        for d, axis in enumerate(self.leaf.axes):
-            bins = self._bins[d]
-            if d in self.dims:
-                cycles = bins.float() / (2 * axis.length)
-                squares = squares + cycles.square()
-                name = "frequency" if len(self.dims) == 1 else f"frequency_{axis.name}"
-                columns.append(Column(name, "frequency", cycles * axis.rate, axis.unit, axis.name))
-            elif self.domain.grain == "bin":
-                columns.append(Column(axis.name, "channel" if axis.channel else "position", bins, axis=axis.name))
-        spec = DOMAINS.spec(self.domain)
-        return Layout(spec, self.leaf, tuple(columns), self.multiplicity, squares.sqrt())
+        cycles = {d: self._bins[d].float() / (2 * self.leaf.shape[d]) for d in self.dims}
+        return wave_layout(self.domain, self, self._bins, cycles)
 
 
 @lru_cache(maxsize=64)

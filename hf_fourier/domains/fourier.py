@@ -2,36 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import ClassVar
 
 import torch
 
-from hf_fourier.domains.base import DOMAINS, Basis, Domain
-from hf_fourier.domains.layout import Column, Layout, LeafShape, axes_tuple
-from hf_fourier.errors import SpecError
+from hf_fourier.domains.base import DOMAINS, Basis
+from hf_fourier.domains.layout import Layout, LeafShape
+from hf_fourier.domains.waves import Waves, wave_layout
 from hf_fourier.typing import Float, Inexact, Int, Tensor
 
 
 @DOMAINS.register("fourier")
 @dataclass(frozen=True)
-class Fourier(Domain):
+class Fourier(Waves):
     """The real discrete Fourier transform over any axes, `norm="ortho"`.
 
-    Attributes:
-        axes: The axes to transform, by name or by number (negative counts from the end); None for every axis that has
-            an order (pixels: height and width, tokens: along the tokens), each channel by itself.
-        grain: "bin" ranks every frequency of every channel; "frequency" takes all channels of one frequency together.
+    `axes` and `grain` are those of `Waves`.
     """
 
-    axes: Sequence[str | int] | int | None = None
-    grain: str = "bin"
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "axes", axes_tuple(self.axes))
-        if self.grain not in ("bin", "frequency"):
-            raise SpecError(f"grain {self.grain!r}", "'bin' or 'frequency'", "choose one of them")
+    source: ClassVar[str] = "Cooley and Tukey 1965 (FFT)"
 
     def build(self, leaf: LeafShape) -> Basis:
         """The basis for one leaf without segments."""
@@ -101,19 +92,12 @@ class FourierBasis(Basis):
     @cached_property
     def layout(self) -> Layout:
         """The channel and the frequency of each feature, signed on all axes but the last, in the axes' units."""
-        columns, squares = [], torch.zeros(len(self))
-        for d, axis in enumerate(self.leaf.axes):
+        cycles = {}
+        for d, n in zip(self.dims, self._sizes, strict=True):
             bins = self._bins[d]
-            if d in self.dims:
-                signed = torch.where(bins > axis.length // 2, bins - axis.length, bins) if d != self.dims[-1] else bins
-                cycles = signed.float() / axis.length
-                squares = squares + cycles.square()
-                name = "frequency" if len(self.dims) == 1 else f"frequency_{axis.name}"
-                columns.append(Column(name, "frequency", cycles * axis.rate, axis.unit, axis.name))
-            elif self.domain.grain == "bin":
-                columns.append(Column(axis.name, "channel" if axis.channel else "position", bins, axis=axis.name))
-        spec = DOMAINS.spec(self.domain)
-        return Layout(spec, self.leaf, tuple(columns), self.multiplicity, squares.sqrt())
+            signed = bins if d == self.dims[-1] else torch.where(bins > n // 2, bins - n, bins)
+            cycles[d] = signed.float() / n
+        return wave_layout(self.domain, self, self._bins, cycles)
 
 
 def _descending(length: int) -> Int[Tensor, " length"]:

@@ -48,7 +48,7 @@ class Stft(Domain):
     def suits(self, leaf: LeafShape) -> str | None:
         """None, or why not: pictures and volumes have no axis that stands out; a video has its time."""
         if leaf.kind in ("pixels", "volume"):
-            return "no axis of a picture is its time; use 'wavelet' for frequencies with a place"
+            return "none of its axes is time; use 'wavelet' for frequencies with a place"
         if leaf.kind == "video" and self.axis is None and not any(axis.unit == "Hz" for axis in leaf.axes):
             return "no axis of this video is in Hz; name its time axis with `axis`"
         return None

@@ -1,0 +1,29 @@
+"""Which domain suits which kind of leaf: asked of the domains themselves, on one small leaf of each kind."""
+
+from __future__ import annotations
+
+from hf_fourier.domains.base import DOMAINS
+from hf_fourier.domains.layout import Axis, LeafShape
+
+_COLOURS = Axis("channel", 3, channel=True)
+_PICTURE = (Axis("height", 6, "cycles/pixel"), Axis("width", 7, "cycles/pixel"))
+
+#: One small leaf of each kind, with the axes that the adapters give it.
+SAMPLES = {
+    kind: LeafShape(kind, axes)
+    for kind, axes in {
+        "tokens": (Axis("token", 9, "cycles/token"), Axis("hidden", 4, channel=True)),
+        "waveform": (Axis("time", 40, "Hz", 16000.0),),
+        "spectrogram": (Axis("mel", 8, "cycles/mel band"), Axis("time", 12, "cycles/frame")),
+        "pixels": (_COLOURS, *_PICTURE),
+        "volume": (Axis("channel", 1, channel=True), *(Axis(name, 5, "cycles/voxel") for name in "zyx")),
+        "video": (Axis("time", 8, "Hz", 25.0), _COLOURS, *_PICTURE),
+        "series": (Axis("time", 20, "cycles/step"), Axis("variable", 2, channel=True)),
+        "tensor": (Axis("axis0", 4), Axis("axis1", 5)),
+    }.items()
+}
+
+
+def matrix() -> dict[tuple[str, str], str | None]:
+    """By (kind of leaf, name of the domain): None where the domain suits the leaf, or why it does not."""
+    return {(kind, name): DOMAINS.parse(name).suits(leaf) for name in DOMAINS for kind, leaf in SAMPLES.items()}
