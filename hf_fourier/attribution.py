@@ -49,6 +49,7 @@ class Attribution:
         key: The example's fingerprint, which seeds ties.
         frozen: The settled target as the head reads it, to be asked again.
         source: What the example was made from, where that can be heard or shown (a clip behind a spectrogram).
+        agrees: The share of the clean example's own decisions that are the frozen ones, 0 to 1; None if not known.
     """
 
     scores: Float[Tensor, " features"]
@@ -70,6 +71,7 @@ class Attribution:
     key: int = 0
     frozen: Tensor | None = None
     source: Mapping[str, Tensor] = field(default_factory=dict)
+    agrees: float | None = None
 
     def __repr__(self) -> str:
         sure = "" if self.confidence is None else f" ({self.confidence:.3f})"

@@ -2,10 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
+from hf_fourier.errors import InputError
+
 Part = Literal["keep", "delete"]
+#: Which features are left: a part with the share that it reached. The ends have one name each.
+Left = tuple[Part, float]
+#: Shares that differ by less are one share (0.3 and 3 * 0.1).
+SAME = 1e-9
+
+
+def left(part: Part, share: float) -> Left:
+    """Which features are left: keeping all is deleting none, and keeping none is deleting all."""
+    if part == "delete" and share in (0, 1):
+        return "keep", 1.0 - share
+    return part, share
 
 
 @dataclass(frozen=True)
@@ -28,10 +42,18 @@ class Stop:
     confidence: float | None
     agrees: float
 
+    @property
+    def left(self) -> Left:
+        """Which features were left."""
+        return left(self.part, self.reached)
+
 
 @dataclass(frozen=True)
 class Curve:
     """The stops of one example, in the order they were asked for.
+
+    Deleting the least important features first up to a share r is keeping the top 1 − r: one order serves both
+    directions, `confidences("keep", …)` read backwards and `confidences("delete", …)`.
 
     Attributes:
         stops: All evaluations, both parts.
@@ -47,10 +69,50 @@ class Curve:
         Raises:
             KeyError: If it was not played.
         """
-        for stop in self.stops:
-            if stop.part == part and abs(stop.asked - asked) < 1e-12:
-                return stop
-        raise KeyError(f"{part} {asked} was not played; there are {[(s.part, s.asked) for s in self.stops]}")
+        stop = self.found(part, asked)
+        if stop is None:
+            raise KeyError(f"{part} {asked} was not played; there are {[(s.part, s.asked) for s in self.stops]}")
+        return stop
+
+    def found(self, part: Part, asked: float) -> Stop | None:
+        """The stop of one part and one share, or None if it was not played."""
+        return next((s for s in self.stops if s.part == part and abs(s.asked - asked) < SAME), None)
+
+    def decisions(self, part: Part, shares: Sequence[float]) -> list[float]:
+        """The share of the frozen decisions at each stop, 0 to 1.
+
+        Raises:
+            InputError: If a share was not played.
+        """
+        return [self._played(part, share).agrees for share in shares]
+
+    def confidences(self, part: Part, shares: Sequence[float]) -> list[float]:
+        """The confidence at each share. That of the whole example is known, and needs no stop.
+
+        Raises:
+            InputError: If a share was not played, or the head has no confidence (a regression).
+        """
+        known: list[float] = []
+        for share in shares:
+            whole = left(part, share) == ("keep", 1.0)
+            sure = self.clean if whole and not self._unsure else self._played(part, share).confidence
+            if sure is None:
+                raise InputError("a head without a confidence (a value)", "a head with one", "read the curve's values")
+            known.append(sure)
+        return known
+
+    @property
+    def _unsure(self) -> bool:
+        return any(stop.confidence is None for stop in self.stops)
+
+    def _played(self, part: Part, share: float) -> Stop:
+        """One stop, by either name of an end."""
+        other: Part = "delete" if part == "keep" else "keep"
+        stop = self.found(part, share) or (self.found(other, 1.0 - share) if share in (0, 1) else None)
+        if stop is None:
+            got = f"a curve without {part} {share:g}"
+            raise InputError(got, "one that was played there", "play a grid that has it, such as games.PUBLISHED")
+        return stop
 
     def of(self, part: Part) -> list[Stop]:
         """One part's stops by growing share."""
@@ -58,8 +120,7 @@ class Curve:
 
     def merged(self, other: Curve) -> Curve:
         """Both curves' stops; where both played a stop, that of `other`."""
-        newer = {(stop.part, round(stop.asked, 12)) for stop in other.stops}
-        kept = tuple(stop for stop in self.stops if (stop.part, round(stop.asked, 12)) not in newer)
+        kept = tuple(stop for stop in self.stops if other.found(stop.part, stop.asked) is None)
         return Curve(kept + other.stops, other.clean)
 
     def to_dict(self) -> dict[str, Any]:

@@ -165,6 +165,7 @@ def _result(
         key=draw.keys[i],
         frozen=frozen,
         source=example.source,
+        agrees=float(reading.agrees[i]),
     )
 
 

@@ -13,10 +13,11 @@ from hf_fourier.adapters import Adapter, Encoded, adapt
 from hf_fourier.adapters.base import held, unwrapped
 from hf_fourier.attribution import Attribution
 from hf_fourier.domains import DOMAINS, Domain, Fourier
-from hf_fourier.engine import BatchSize, Job, Request, explain_all
+from hf_fourier.engine import BatchSize, Job, Request, explain_all, grouped
 from hf_fourier.errors import FourierError, InputError, ModelError
 from hf_fourier.methods import METHODS, Method
-from hf_fourier.playing import play_all
+from hf_fourier.metrics.games import Grid
+from hf_fourier.playing import Work, play_all, reopen
 from hf_fourier.seeding import Draw
 from hf_fourier.targets import Target
 from hf_fourier.typing import Tensor
@@ -240,17 +241,21 @@ class FourierExplainer:
     def play(
         self,
         attributions: Any,
-        kept: Sequence[float] = (0.01, 0.02, 0.04, 0.1, 0.3),
+        kept: Sequence[float] | Grid = (0.01, 0.02, 0.04, 0.1, 0.3),
         *,
+        again: bool = False,
         batch_size: BatchSize = "auto",
     ) -> Any:
         """Ask the model what it says when only the top features are kept, and when they are deleted.
 
-        Two forward passes per share and example; what was played before stays in the curve.
+        At most two forward passes per share and example. What is known costs none: what was played before and stays
+        in the curve, shares that leave the same features, and the whole example.
 
         Args:
             attributions: One result of this model, or a list of them.
-            kept: Shares of features, 0 to 1.
+            kept: Shares of features, 0 to 1, each of which is kept and deleted; or a `hf_fourier.metrics.games.Grid`
+                that says which are kept and which deleted (`PUBLISHED`, `STANDARD`).
+            again: Ask also what is known.
             batch_size: Rows in a batch, at most.
 
         Returns:
@@ -261,10 +266,58 @@ class FourierExplainer:
         """
         many = isinstance(attributions, (list, tuple))
         results: list[Attribution] = list(attributions) if many else [attributions]
+        grid = kept if isinstance(kept, Grid) else Grid(tuple(kept), tuple(kept))
         encoded = [self._restored(result) for result in results]
         with held(self.model):
-            play_all(results, encoded, list(kept), self.adapter.block, batch_size, self.adapter.rows_limit)
+            play_all(results, encoded, grid, self.adapter.block, batch_size, self.adapter.rows_limit, again)
         return attributions
+
+    def explain_again(
+        self,
+        attributions: Sequence[Attribution],
+        targets: Sequence[Target],
+        *,
+        batch_size: BatchSize = "auto",
+    ) -> list[Attribution]:
+        """Explain the examples of results for other targets, by the same method, domain and seed.
+
+        Args:
+            attributions: Results of this model.
+            targets: One per result.
+            batch_size: Rows in a batch, at most.
+
+        Raises:
+            InputError: If a result does not hold its example, or there is not one target for each.
+            TargetError: If the model has no such target.
+        """
+        encoded = [self._restored(result) for result in attributions]
+        wanted = self._targets(None, targets, len(encoded))
+        model = {"name": self.name, "task": self.adapter.task, "revision": self._revision}
+        done: dict[int, Attribution] = {}
+        with held(self.model):
+            made = [(r.provenance["method"], r.layout.domain, int(r.provenance["seed"])) for r in attributions]
+            for indices in grouped(made, lambda how: how):
+                method, domain, seed = made[indices[0]]
+                job = Job(METHODS.parse(method), DOMAINS.parse(domain), seed, model, self.notes)
+                requests = [Request(encoded[i], wanted[i]) for i in indices]
+                results = explain_all(requests, job, self.adapter.block, batch_size, self.adapter.rows_limit)
+                done.update(zip(indices, results, strict=True))
+        return [done[i] for i in range(len(encoded))]
+
+    def reopen(self, attributions: Sequence[Attribution], work: Work, *, batch_size: BatchSize = "auto") -> None:
+        """Ask the model more about results: their blocks are made again, with the targets as they were settled.
+
+        Args:
+            attributions: Results of this model.
+            work: Called with each block: the places of its results, the block, and its score.
+            batch_size: Rows in a batch, at most.
+
+        Raises:
+            InputError: If a result does not hold its example, or explains a callable.
+        """
+        encoded = [self._restored(result) for result in attributions]
+        with held(self.model):
+            reopen(attributions, encoded, self.adapter.block, work, batch_size, self.adapter.rows_limit)
 
     def _encode(self, example: Any) -> tuple[bool, list[Encoded]]:
         if isinstance(example, Mapping) and not self.adapter.is_example(example):

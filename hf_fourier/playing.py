@@ -2,72 +2,98 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 
-from hf_fourier.adapters.base import Encoded
+from hf_fourier.adapters.base import Block, Encoded
 from hf_fourier.attribution import Attribution
 from hf_fourier.batching import Packer
-from hf_fourier.curves import Curve, Part
+from hf_fourier.curves import Curve, Left, Part, Stop
 from hf_fourier.engine import BatchSize, MakeBlock, block_size, grouped, in_blocks, rows_for
 from hf_fourier.errors import InputError
-from hf_fourier.metrics.games import Move, curves, moves, play
+from hf_fourier.masks import OUTSIDE, Mask
+from hf_fourier.metrics.games import Grid, Move, moves, play
 from hf_fourier.scoring import Score
 from hf_fourier.seeding import Draw
 from hf_fourier.targets import Custom
 from hf_fourier.typing import Tensor
 
+#: `(places of the results, their block, its score with the targets that are settled)`.
+Work = Callable[[list[int], Block, Score], None]
+
 
 def play_all(
     results: Sequence[Attribution],
     encoded: Sequence[Encoded],
-    kept: Sequence[float],
+    grid: Grid,
     make_block: MakeBlock,
     batch_size: BatchSize = "auto",
     limit: int | None = None,
+    again: bool = False,
 ) -> None:
-    """Play the keep and delete game at these shares and merge the stops into each result's curve.
+    """Play a grid and merge the stops into each result's curve.
+
+    What is known is not asked: the curve's own stops, shares that leave the same features as one of them, and the
+    whole example.
 
     Args:
         results: What to play.
         encoded: Their examples, as the adapter restored them.
-        kept: Shares of features, 0 to 1.
+        grid: Shares of features to keep and to delete.
         make_block: The adapter's.
         batch_size: Rows in a batch, at most.
         limit: Rows that the model takes at once, if it has a limit.
+        again: Ask also what is known.
 
     Raises:
-        InputError: If there are no shares, one is out of range, or a result explains a callable.
+        InputError: If a result explains a callable.
     """
-    if not kept or not all(isinstance(r, (int, float)) and 0 <= r <= 1 for r in kept):
-        raise InputError(f"kept {list(kept)}", "shares from 0 to 1, at least one", "correct `kept`")
-    shares = list(dict.fromkeys(float(r) for r in kept))
-    for result in results:
-        if result.frozen is None or result.provenance.get("head") == Custom.name:
-            got = "a result that explains a callable, or holds no target"
-            raise InputError(got, "a class or a value", "explain it with a target")
+    _refuse_callables(results)
+    questions = [_open_questions(result, grid, again) for result in results]
+    unanswered = [i for i, own in enumerate(questions) if own]
 
-    def play_block(indices: list[int], packer: Packer) -> None:
+    def work(places: list[int], block: Block, score: Score) -> None:
+        some = [unanswered[place] for place in places]
+        asked = [replace(move, example=row) for row, i in enumerate(some) for move in questions[i]]
+
+        def look(move: Move, answer: Tensor) -> None:
+            _store(results[some[move.example]], move.part, move.asked, answer)
+
+        stops = play(score, results[some[0]].basis, asked, look)
+        for row, i in enumerate(some):
+            own = [stop for move, stop in zip(asked, stops, strict=True) if move.example == row]
+            _record(results[i], own, len({stop.left for stop in own}) * block.cost)
+
+    chosen = [results[i] for i in unanswered]
+    reopen(chosen, [encoded[i] for i in unanswered], make_block, work, batch_size, limit)
+
+
+def reopen(
+    results: Sequence[Attribution],
+    encoded: Sequence[Encoded],
+    make_block: MakeBlock,
+    work: Work,
+    batch_size: BatchSize = "auto",
+    limit: int | None = None,
+) -> None:
+    """Make the blocks of results again, their targets as they were settled, and work on each.
+
+    A block that runs out of memory is halved and worked on again. Arguments and errors as for `play_all`.
+    """
+    _refuse_callables(results)
+
+    def work_on(indices: list[int], packer: Packer) -> None:
         some = [results[i] for i in indices]
         draw = Draw(int(some[0].provenance["seed"]), [result.key for result in some])
         block = make_block([encoded[i] for i in indices], draw)
         frozen = [result.frozen.to(block.x.device) for result in some if result.frozen is not None]
         inner = Packer(min(rows_for(block, batch_size), limit or packer.size))
-        score = Score(block.x, block.forward, block.select, block.head, [], inner, block.cost, frozen)
-        questions = [m for i, r in enumerate(some) for m in moves(i, r.order, r.layout.multiplicity, shares)]
-
-        def look(move: Move, answer: Tensor) -> None:
-            result = some[move.example]
-            result.extras = {**result.extras, answer_name(move.part, move.asked): answer}
-
-        stops = play(score, some[0].basis, questions, look)
-        clean = [r.value if r.confidence is None else r.confidence for r in some]
-        for result, curve in zip(some, curves(questions, stops, clean), strict=True):
-            _record(result, curve, block.cost)
+        work(indices, block, Score(block.x, block.forward, block.select, block.head, [], inner, block.cost, frozen))
         packer.learn(inner)
 
     pairs = list(zip(encoded, results, strict=True))
     for indices in grouped(pairs, lambda pair: (pair[0].signature, pair[1].layout.domain, pair[1].provenance["seed"])):
-        in_blocks(indices, block_size(encoded[indices[0]], batch_size, limit), play_block)
+        in_blocks(indices, block_size(encoded[indices[0]], batch_size, limit), work_on)
 
 
 def answer_name(part: Part, asked: float) -> str:
@@ -75,8 +101,63 @@ def answer_name(part: Part, asked: float) -> str:
     return f"mask {part} {asked:g}"
 
 
-def _record(result: Attribution, curve: Curve, cost: int) -> None:
-    """Merge a curve into a result and add what it cost."""
+def _refuse_callables(results: Sequence[Attribution]) -> None:
+    for result in results:
+        if result.frozen is None or result.provenance.get("head") == Custom.name:
+            got = "a result that explains a callable, or holds no target"
+            raise InputError(got, "a class or a value", "explain it with a target")
+
+
+def _open_questions(result: Attribution, grid: Grid, again: bool) -> list[Move]:
+    """What has to be asked; whatever is known is recorded at once."""
+    wanted = moves(0, result.order, result.layout.multiplicity, grid)
+    if again:
+        return wanted
+    if result.curve is not None:
+        curve = result.curve
+        wanted = [move for move in wanted if curve.found(move.part, move.asked) is None]
+    known = _known(result)
+    told = [move.answered(known[move.left]) for move in wanted if move.left in known]
+    for stop in told:
+        answer = _answer(result, known[stop.left])
+        if answer is not None:
+            _store(result, stop.part, stop.asked, answer)
+    if told:
+        _record(result, told, 0)
+    return [move for move in wanted if move.left not in known]
+
+
+def _known(result: Attribution) -> dict[Left, Stop]:
+    """The stops of a result's curve by what they left, and the whole example where its answer is known in full."""
+    known = {stop.left: stop for stop in (result.curve.stops if result.curve else ())}
+    if result.agrees is not None and (not _is_mask(result) or _counts_everywhere(result)):
+        known.setdefault(("keep", 1.0), Stop("keep", 1.0, 1.0, result.value, result.confidence, result.agrees))
+    return known
+
+
+def _is_mask(result: Attribution) -> bool:
+    return result.provenance.get("head") == Mask.name
+
+
+def _counts_everywhere(result: Attribution) -> bool:
+    """Whether the frozen mask is the predicted one; it is not where one class alone counts."""
+    return result.agrees == 1 and result.frozen is not None and bool((result.frozen != OUTSIDE).all())
+
+
+def _answer(result: Attribution, stop: Stop) -> Tensor | None:
+    """The mask that was predicted at a stop."""
+    answer = result.extras.get(answer_name(stop.part, stop.asked))
+    whole = stop.left == ("keep", 1.0) and _is_mask(result)
+    return result.frozen if answer is None and whole else answer
+
+
+def _store(result: Attribution, part: Part, asked: float, answer: Tensor) -> None:
+    result.extras = {**result.extras, answer_name(part, asked): answer}
+
+
+def _record(result: Attribution, stops: Sequence[Stop], cost: int) -> None:
+    """Merge stops into a result's curve and add what they cost, in model rows."""
+    curve = Curve(tuple(stops), result.value if result.confidence is None else result.confidence)
     result.curve = curve if result.curve is None else result.curve.merged(curve)
     passes = result.provenance["passes"]
-    result.provenance["passes"] = {**passes, "played": passes.get("played", 0) + len(curve.stops) * cost}
+    result.provenance["passes"] = {**passes, "played": passes.get("played", 0) + cost}

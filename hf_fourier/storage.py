@@ -56,6 +56,7 @@ def save(result: Attribution, folder: str | PathLike[str], compact: bool = False
         "gap": result.gap,
         "curve": None if result.curve is None else result.curve.to_dict(),
         "key": result.key,
+        "agrees": result.agrees,
     }
     text = json.dumps(values, indent=1, ensure_ascii=False)
     # Copies: what shares memory cannot be written.
@@ -105,6 +106,7 @@ def load(folder: str | PathLike[str]) -> Attribution:
         curve=None if values["curve"] is None else Curve.from_dict(values["curve"]),
         key=values["key"],
         frozen=tensors.get("frozen"),
+        agrees=values.get("agrees"),
     )
 
 

@@ -2,55 +2,154 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 
 import torch
 
-from hf_fourier.curves import Curve, Part, Stop
+from hf_fourier.curves import Curve, Left, Part, Stop, left
 from hf_fourier.domains import Basis
+from hf_fourier.errors import InputError
 from hf_fourier.ranking import cut
 from hf_fourier.scoring import Score
 from hf_fourier.typing import Bool, Int, Tensor
 
+#: r = 0, 0.1, …, 1.
+TENTHS = tuple(i / 10 for i in range(11))
+#: Small kept shares, each about twice the one before; the last is one of the tenths as well.
+SMALL = (0.01, 0.02, 0.04, 0.08, 0.16, 0.3)
+
 
 @dataclass(frozen=True)
+class Grid:
+    """Which shares of the features are kept alone, and which are deleted.
+
+    Attributes:
+        keep: Shares of all features, 0 to 1, whose top is kept. Deleting least important first at r is `keep` at 1 − r.
+        delete: Shares whose top is deleted (most important first).
+
+    Raises:
+        InputError: If there are no shares, or one is out of range.
+    """
+
+    keep: tuple[float, ...] = ()
+    delete: tuple[float, ...] = ()
+
+    def __post_init__(self) -> None:
+        for part in ("keep", "delete"):
+            shares = tuple(getattr(self, part))
+            if not all(isinstance(r, (int, float)) and not isinstance(r, bool) and 0 <= r <= 1 for r in shares):
+                raise InputError(f"{part} {list(shares)}", "shares from 0 to 1, at least one", f"correct `{part}`")
+            object.__setattr__(self, part, tuple(dict.fromkeys(float(r) for r in shares)))
+        if not self.keep and not self.delete:
+            raise InputError("no shares", "shares from 0 to 1, at least one", "pass some to keep or to delete")
+
+    def __or__(self, other: Grid) -> Grid:
+        """What either of them plays."""
+        return Grid(self.keep + other.keep, self.delete + other.delete)
+
+    def __iter__(self) -> Iterator[tuple[Part, float]]:
+        """All parts and shares: the two parts of one share are neighbours."""
+        for share in dict.fromkeys(self.keep + self.delete):
+            if share in self.keep:
+                yield "keep", share
+            if share in self.delete:
+                yield "delete", share
+
+    @property
+    def passes(self) -> int:
+        """Forward passes per example at most, beside the clean one: the ends are shared, the whole is known."""
+        return len({left(part, share) for part, share in self} - {("keep", 1.0)})
+
+
+#: Both directions on the tenths, as published: 19 forward passes beside the clean one.
+PUBLISHED = Grid(TENTHS, TENTHS)
+#: That, and small kept shares: 24 forward passes beside the clean one.
+STANDARD = PUBLISHED | Grid(keep=SMALL)
+
+
+def log_spaced(least: float, most: float = 1.0, points: int = 8) -> tuple[float, ...]:
+    """Shares that are equally far apart in their logarithm, from `least` to `most`, both included.
+
+    Raises:
+        InputError: Unless 0 < least < most ≤ 1 and there are at least two points.
+    """
+    if not 0 < least < most <= 1 or points < 2:
+        got = f"shares from {least} to {most} at {points} points"
+        raise InputError(got, "0 < least < most ≤ 1 and at least 2 points", "correct them")
+    ratio = math.log(most / least) / (points - 1)
+    return (least, *(least * math.exp(i * ratio) for i in range(1, points - 1)), most)
+
+
+@dataclass(frozen=True, eq=False)
 class Move:
-    """One question of the game: one example with some features left."""
+    """One question of the game: one example with some features left.
+
+    Attributes:
+        example: Its place in the block.
+        part: Whether the top is kept or deleted.
+        asked: The share that was asked for.
+        reached: The share of the longest prefix that fits.
+        order: Features in descending order.
+        count: How many of them are in that prefix.
+    """
 
     example: int
     part: Part
     asked: float
     reached: float
-    mask: Bool[Tensor, " features"]
+    order: Int[Tensor, " features"]
+    count: int
+
+    @property
+    def left(self) -> Left:
+        """Which features are left: equal for two questions about one example that are the same question."""
+        return left(self.part, self.reached)
+
+    @property
+    def mask(self) -> Bool[Tensor, " features"]:
+        """The features that are left."""
+        mask = torch.full((len(self.order),), self.part == "delete")
+        mask[self.order[: self.count]] = self.part == "keep"
+        return mask
+
+    def answered(self, stop: Stop) -> Stop:
+        """An answer to the same question, under this move's name."""
+        return replace(stop, part=self.part, asked=self.asked, reached=self.reached)
 
 
 def moves(
-    example: int, order: Int[Tensor, " features"], multiplicity: Int[Tensor, " features"], kept: Sequence[float]
+    example: int, order: Int[Tensor, " features"], multiplicity: Int[Tensor, " features"], grid: Grid
 ) -> list[Move]:
-    """Keep and delete the top features of one order at each share.
+    """All questions of a grid about one order.
 
     Args:
         example: Its place in the block.
         order: Features in descending order.
         multiplicity: By feature.
-        kept: Shares of all features, 0 to 1.
+        grid: What to keep and delete.
     """
     ranked = multiplicity[order]
-    result: list[Move] = []
-    for share in kept:
-        count = cut(ranked, share)
-        mask = torch.zeros(len(order), dtype=torch.bool)
-        mask[order[:count]] = True
-        reached = float(ranked[:count].sum()) / float(ranked.sum())
-        result += [Move(example, "keep", share, reached, mask), Move(example, "delete", share, reached, ~mask)]
-    return result
+    reached = torch.cumsum(ranked, 0).tolist()
+    counts = {share: cut(ranked, share) for share in (*grid.keep, *grid.delete)}
+    return [
+        Move(
+            example,
+            part,
+            share,
+            reached[counts[share] - 1] / reached[-1] if counts[share] else 0.0,
+            order,
+            counts[share],
+        )
+        for part, share in grid
+    ]
 
 
 def play(
     score: Score, basis: Basis, questions: Sequence[Move], look: Callable[[Move, Tensor], None] | None = None
 ) -> list[Stop]:
-    """Ask all questions, forward only, examples and steps packed into the same batches.
+    """Ask all questions, forward only, examples and steps packed into the same batches, equal questions once.
 
     Args:
         score: A block whose targets are settled.
@@ -61,20 +160,26 @@ def play(
     Returns:
         One stop per question, in the same order.
     """
+    same: dict[tuple[int, Left], list[int]] = {}
+    for i, move in enumerate(questions):
+        same.setdefault((move.example, move.left), []).append(i)
     coefficients = basis.forward(score.x)
-    stops: list[Stop] = []
+    asked, stops = list(same.values()), [Stop("keep", 0, 0, 0, None, 0)] * len(questions)
     width = max(1, score.packer.size)
-    for start in range(0, len(questions), width):
-        some = questions[start : start + width]
-        rows = torch.tensor([move.example for move in some], device=score.x.device)
-        masks = torch.stack([move.mask for move in some]).to(score.x.device)
+    for start in range(0, len(asked), width):
+        some = asked[start : start + width]
+        firsts = [questions[group[0]] for group in some]
+        rows = torch.tensor([move.example for move in firsts], device=score.x.device)
+        masks = torch.stack([move.mask for move in firsts]).to(score.x.device)
         reading = score.value(basis.keep(coefficients[rows], masks), rows)
         confidences = [None] * len(some) if reading.confidence is None else reading.confidence.tolist()
-        if look is not None and reading.answer is not None:
-            for move, answer in zip(some, reading.answer.cpu(), strict=True):
-                look(move, answer.clone())
-        told = zip(some, reading.value.tolist(), confidences, reading.agrees.tolist(), strict=True)
-        stops += [Stop(m.part, m.asked, m.reached, value, sure, agrees) for m, value, sure, agrees in told]
+        answers = [None] * len(some) if reading.answer is None else list(reading.answer.cpu())
+        told = zip(some, reading.value.tolist(), confidences, reading.agrees.tolist(), answers, strict=True)
+        for group, value, sure, agrees, answer in told:
+            for i in group:
+                stops[i] = questions[i].answered(Stop("keep", 0, 0, value, sure, agrees))
+                if look is not None and answer is not None:
+                    look(questions[i], answer.clone())
     return stops
 
 

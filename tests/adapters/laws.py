@@ -119,7 +119,7 @@ def comes_back(explain: FourierExplainer, result: Attribution, folder: Any) -> N
     assert torch.equal(back.scores, result.scores)
     assert (back.label, back.confidence, back.layout.leaf) == (result.label, result.confidence, result.layout.leaf)
     back.curve = None
-    explain.play(back, kept=[0.1, 1.0])
+    explain.play(back, kept=[0.1, 1.0], again=True)
     for part in ("keep", "delete"):
         ours, theirs = back.curve.at(part, 0.1), result.curve.at(part, 0.1)
         assert abs(ours.value - theirs.value) <= 1e-5 * max(1.0, abs(theirs.value))

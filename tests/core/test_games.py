@@ -5,7 +5,8 @@ import torch
 
 from hf_fourier.curves import Stop
 from hf_fourier.domains import DOMAINS
-from hf_fourier.metrics.games import curves, moves, play
+from hf_fourier.errors import InputError
+from hf_fourier.metrics.games import PUBLISHED, STANDARD, Grid, curves, log_spaced, moves, play
 from hf_fourier.ranking import cut, descending
 from hf_fourier.targets import Binary, Categorical, Regression
 from tests.toys import DOMAIN_SPECS, Guard, Smooth, leaf, noise, score_of
@@ -16,7 +17,8 @@ KEPT = (0, 0.01, 0.04, 0.3, 0.5, 1.0)
 
 def questions_of(basis, scores, kept=KEPT):
     layout = basis.layout
-    return [m for i, s in enumerate(scores) for m in moves(i, descending(s), layout.multiplicity, kept)]
+    grid = kept if isinstance(kept, Grid) else Grid(kept, kept)
+    return [m for i, s in enumerate(scores) for m in moves(i, descending(s), layout.multiplicity, grid)]
 
 
 @pytest.fixture(params=[spec for spec in DOMAIN_SPECS if spec.split(":")[0] in ("fourier", "identity")])
@@ -34,7 +36,9 @@ def test_the_game_is_one_question_at_a_time(basis, head, size):
     before = score.passes.forward
     questions = questions_of(basis, ranked)
     stops = play(score, basis, questions)
-    assert score.passes.forward - before == 2 * len(KEPT) * 3
+    distinct = {(m.example, tuple(m.mask.tolist())) for m in questions}
+    assert len(distinct) < len(questions) == 2 * len(KEPT) * 3  # the ends at least are shared
+    assert score.passes.forward - before == len(distinct)
     assert score.passes.backward == 0
     for move, stop in zip(questions, stops, strict=True):
         i = move.example
@@ -108,7 +112,63 @@ def test_curves_sort_stops_by_example():
 
 
 def test_masks_of_a_move_are_each_others_rest():
-    (keep, delete) = moves(0, torch.tensor([2, 0, 1]), torch.tensor([2, 1, 2]), [0.5])
+    (keep, delete) = moves(0, torch.tensor([2, 0, 1]), torch.tensor([2, 1, 2]), Grid((0.5,), (0.5,)))
     assert keep.mask.tolist() == [False, False, True]
     assert delete.mask.tolist() == [True, True, False]
     assert keep.reached == delete.reached == 0.4
+
+
+def test_equal_questions_are_those_with_equal_masks(basis):
+    """Both names of an end, and shares too small to tell apart, are one question; all others are their own."""
+    questions = questions_of(basis, noise(2, len(basis)), STANDARD | Grid((0.001, 0.002), (1e-6, 0.5)))
+    for a in questions:
+        for b in questions:
+            same = a.example == b.example and torch.equal(a.mask, b.mask)
+            assert same == ((a.example, a.left) == (b.example, b.left))
+
+
+def test_what_the_published_grid_costs():
+    """Nine shares in both directions and the empty end; with the clean one 20 (half of it in the other direction)."""
+    assert (PUBLISHED.passes, STANDARD.passes) == (19, 24)
+    basis = DOMAINS.parse("fourier").bind(leaf(16, 16))
+    model, x = Guard(Smooth(3, 16, 16).eval()), noise(3, 16, 16)
+    score = score_of(model, x, size=7)
+    score.clean_reading()
+    questions = questions_of(basis, noise(3, len(basis), seed=1), PUBLISHED)
+    play(score, basis, [m for m in questions if m.left != ("keep", 1.0)])
+    assert model.forward_rows == score.passes.forward == 3 * 20
+
+
+def test_deleting_the_least_first_is_keeping_the_rest():
+    """Both directions use one order: the two prefixes of r and 1 − r differ only by what a pair cannot split."""
+    basis = DOMAINS.parse("fourier").bind(leaf(9))
+    order = descending(noise(len(basis)))
+    for move in moves(0, order, basis.multiplicity, PUBLISHED):
+        least_first = order.flip(0)
+        left = torch.ones(len(order), dtype=torch.bool)
+        if move.part == "keep":
+            # Delete from the bottom until what is left fits into (1 − r) N.
+            for feature in least_first:
+                if int(basis.multiplicity[left].sum()) <= round(move.asked * 9):
+                    break
+                left[feature] = False
+            if not left.any() and move.asked:
+                left[order[0]] = True
+            assert torch.equal(left, move.mask)
+
+
+def test_wrong_grids():
+    for wrong in ({}, {"keep": (1.5,)}, {"delete": (-0.1,)}, {"keep": (float("nan"),)}, {"keep": (True,)}):
+        with pytest.raises(InputError, match="shares from 0 to 1"):
+            Grid(**wrong)
+    assert Grid((0.1, 0.1)).keep == (0.1,)
+    assert list(Grid((0.2, 0.1), (0.1,))) == [("keep", 0.2), ("keep", 0.1), ("delete", 0.1)]
+
+
+def test_shares_in_equal_ratios():
+    shares = log_spaced(0.01, 0.16, 5)
+    assert shares == pytest.approx((0.01, 0.02, 0.04, 0.08, 0.16))
+    assert (shares[0], shares[-1]) == (0.01, 0.16)
+    for wrong in ((0.0, 1.0, 3), (0.5, 0.2, 3), (0.1, 2.0, 3), (0.1, 1.0, 1)):
+        with pytest.raises(InputError):
+            log_spaced(*wrong)

@@ -169,11 +169,11 @@ def test_a_result_is_played_and_played_again_after_it_was_saved(
     case: Case, alone: list[Attribution], tmp_path: Path
 ) -> None:
     result = case.explain.explain(case.examples[0])
-    case.explain.play(result, kept=[0.04, 1.0])
+    case.explain.play(result, kept=[0.04, 1.0], again=True)
     assert result.curve.at("keep", 1.0).confidence == pytest.approx(result.confidence, rel=1e-3)
     back = Attribution.load(result.save(tmp_path))
     assert torch.equal(back.scores, result.scores)
-    case.explain.play(back, kept=[0.04])
+    case.explain.play(back, kept=[0.04], again=True)
     for part in ("keep", "delete"):
         assert back.curve.at(part, 0.04).value == pytest.approx(result.curve.at(part, 0.04).value, rel=1e-4, abs=1e-5)
 

@@ -65,7 +65,7 @@ def test_the_brain_is_explained_at_64(case: Case) -> None:
     assert result.value == pytest.approx(float(logits.log_softmax(1)[0, 1][said].mean()), rel=1e-4)
     brain = scans.at_size(scan()["mask"], 64).numpy() > 0.5
     assert scans.dice(said.numpy(), brain) > 0.8
-    case.explain.play(result, kept=[0.1, 1.0])
+    case.explain.play(result, kept=[0.1, 1.0], again=True)
     stops = {share: result.curve.at("keep", share) for share in (0.1, 1.0)}
     for share, stop in stops.items():
         found = result.extras[f"mask keep {share:g}"].numpy() == 1

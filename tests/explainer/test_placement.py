@@ -146,7 +146,7 @@ def test_a_result_is_played_again_after_it_was_saved(task: str, example: str, tm
     explain.play(result, kept=[0.1, 1.0])
     back = Attribution.load(result.save(tmp_path))
     before = {(stop.part, stop.asked): stop.value for stop in result.curve.stops}
-    explain.play(back, kept=[0.1, 0.5])
+    explain.play(back, kept=[0.1, 0.5, 1.0], again=True)
     assert {(stop.part, stop.asked) for stop in back.curve.stops} == {*before, ("keep", 0.5), ("delete", 0.5)}
     for part in ("keep", "delete"):
         assert back.curve.at(part, 0.1).value == pytest.approx(before[part, 0.1], rel=1e-4, abs=1e-5)
