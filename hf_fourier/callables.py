@@ -23,6 +23,7 @@ class CallableBlock(Block):
     def __init__(self, forward: Callable[[Tensor], Any], examples: Sequence[Encoded], dtype: torch.dtype) -> None:
         values = [example.values for example in examples if example.values is not None]
         self._forward, self._dtype, self.head = forward, dtype, Categorical()
+        self.model = forward if isinstance(forward, torch.nn.Module) else None
         stacked = torch.stack(values)
         self.x = stacked if stacked.dtype == torch.float64 else stacked.float()
 

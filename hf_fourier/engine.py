@@ -199,6 +199,7 @@ def score_of(block: Block, targets: Sequence[Target], packer: Packer, frozen: Se
         block.cost,
         frozen,
         reference=lambda: block.reference,
+        model=block.model,
     )
 
 

@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 
 from hf_fourier.batching import Packer
 from hf_fourier.errors import ModelError
+from hf_fourier.taps import Tapped, Watch, no_path
 from hf_fourier.targets import Custom, Head, Reading, Settled
 from hf_fourier.typing import Float, Int, Tensor
+
+T = TypeVar("T")
 
 #: `(leaf rows, which example each row belongs to) -> outputs`.
 Forward = Callable[[Tensor, Tensor], Any]
@@ -62,6 +65,7 @@ class Score:
         cost: Model rows per leaf row (more than one where a score averages over several inputs).
         frozen: Targets that were settled before, one row per example.
         reference: Makes leaves that stand for the absence of an example, shape `(batch, *leaf)`; None where zero does.
+        model: The module behind `forward`, whose layers can be tapped; None for a callable that is no module.
     """
 
     def __init__(
@@ -75,10 +79,12 @@ class Score:
         cost: int = 1,
         frozen: Sequence[Tensor] | None = None,
         reference: Callable[[], Tensor | None] = lambda: None,
+        model: torch.nn.Module | None = None,
     ) -> None:
         self.x, self.head, self.packer, self.cost, self._reference = x, head, packer, cost, reference
         self._forward, self._select, self._targets = forward, select, list(targets)
         self._frozen: list[Tensor | None] = [None] * len(x) if frozen is None else list(frozen)
+        self._model = model
         self._clean: Evaluation | None = None
         self._clean_reading: Reading | None = None
         self.alternatives: dict[int, list[tuple[str, float]]] = {}
@@ -121,18 +127,13 @@ class Score:
 
         def work(chunk: slice) -> tuple[Reading, Tensor]:
             with torch.inference_mode(False), torch.enable_grad():
-                leaf = x[chunk].detach()
-                leaf = (leaf.clone() if leaf.is_inference() else leaf).requires_grad_(True)
+                leaf = _attached(x[chunk])
                 reading = self._read(leaf, rows[chunk])
                 gradient = None
                 if reading.drive.requires_grad:
                     (gradient,) = torch.autograd.grad(reading.drive.sum(), leaf, allow_unused=True)
                 if gradient is None:
-                    raise ModelError(
-                        "a score that does not depend on the leaf",
-                        "a differentiable path from the input to the target",
-                        "check the target, and that the model does not detach its input",
-                    )
+                    raise no_path()
             self.passes.backward += leaf.shape[0] * self.cost
             return _detached(reading), gradient
 
@@ -149,6 +150,44 @@ class Score:
                 return _detached(self._read(x[chunk], rows[chunk]))
 
         return _joined(self.packer.run(work, len(x)))
+
+    def tapped(self, layers: Sequence[str] | None, visit: Callable[[Tapped], T]) -> list[T]:
+        """Lay open the layers of one pass at the clean leaves, which also becomes the clean evaluation.
+
+        Args:
+            layers: Patterns of module names; None for the repeated blocks.
+            visit: Called with the open pass of each chunk of examples, in order, and again with a smaller one where
+                memory runs out; so it leaves nothing behind but what it returns.
+
+        Returns:
+            What `visit` returned for each chunk.
+
+        Raises:
+            SpecError: If there are no such layers.
+            ModelError: If the score does not depend on the leaf.
+        """
+        rows = self._rows(self.x, None)
+        watch = Watch(self._model, layers)
+
+        def count(leaves: int) -> None:
+            self.passes.backward += leaves * self.cost
+
+        def work(chunk: slice) -> tuple[T, Reading, Tensor]:
+            with torch.inference_mode(False), torch.enable_grad():
+                leaf = _attached(self.x[chunk])
+                with watch.listening():
+                    reading = self._read(leaf, rows[chunk])
+                if not reading.drive.requires_grad:
+                    raise no_path()
+                heard = watch.heard(len(leaf), self.cost)
+                opened = Tapped(leaf, reading.drive, reading.slope, chunk.start, heard, count)
+                count(len(leaf))
+                return visit(opened), _detached(reading), opened.drive_gradient
+
+        visits, readings, gradients = zip(*self.packer.run(work, len(self.x)), strict=True)
+        self._clean = Evaluation(_joined(readings), torch.cat(gradients))
+        self._clean_reading = self._clean.reading
+        return list(visits)
 
     def _rows(self, x: Tensor, rows: Tensor | None) -> Tensor:
         return torch.arange(len(x), device=x.device) if rows is None else rows
@@ -180,6 +219,12 @@ class Score:
         _finite(settled)
         for i, row in zip(rows.tolist(), settled, strict=True):
             self._frozen[i] = row.clone()
+
+
+def _attached(x: Tensor) -> Tensor:
+    """A copy of leaves that gradients come back to."""
+    leaf = x.detach()
+    return (leaf.clone() if leaf.is_inference() else leaf).requires_grad_(True)
 
 
 def _finite(clean: Tensor) -> None:

@@ -228,6 +228,7 @@ class AudioBlock(Block):
 
     def __init__(self, adapter: AudioAdapter, examples: Sequence[Encoded]) -> None:
         self.adapter, self.head, self.dtype = adapter, adapter.head(), dtype_of(adapter.model)
+        self.model = adapter.model
         device = adapter.device
         first = examples[0].inputs
         self.inputs = {name: torch.stack([e.inputs[name] for e in examples]).to(device) for name in first}

@@ -100,10 +100,12 @@ class Block(ABC):
         reference: Leaves that stand for the absence of an example (masks instead of words); None where zero does.
         truth: What is explained where no target is given, one row per example; None for what the model says.
         entries: Numbers per leaf row that govern how many rows fit in a batch.
+        model: The module that runs, whose layers can be tapped; None for a callable that is no module.
     """
 
     x: Tensor
     head: Head
+    model: torch.nn.Module | None = None
     cost: int = 1
     truth: Sequence[Tensor] | None = None
 

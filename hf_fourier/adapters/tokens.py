@@ -38,6 +38,7 @@ class TextBlock(Block):
 
     def __init__(self, adapter: TokenAdapter, examples: Sequence[Encoded]) -> None:
         self.adapter, self.head = adapter, adapter.head()
+        self.model = adapter.model
         device = adapter.device
         self.inputs = {
             name: torch.stack([example.inputs[name] for example in examples]).to(device) for name in examples[0].inputs

@@ -135,6 +135,7 @@ class VisionBlock(Block):
 
     def __init__(self, adapter: VisionAdapter, examples: Sequence[Encoded]) -> None:
         self.adapter, self.dtype, self.head = adapter, dtype_of(adapter.model), adapter.head()
+        self.model = adapter.model
         device = adapter.device
         stacked = torch.stack([e.values for e in examples if e.values is not None]).to(device)
         self.x = stacked if stacked.dtype == torch.float64 else stacked.float()
