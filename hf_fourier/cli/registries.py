@@ -120,10 +120,10 @@ def _parameters(cls: Any) -> str:
 def _passes(cls: Any) -> str:
     """Forward and backward passes per example, with every parameter at its default."""
     try:
-        forward, backward = cls().passes
+        passes = cls().passes
     except TypeError:
-        return "depends"
-    return f"{forward} + {backward}"
+        passes = None
+    return "depends" if passes is None else f"{passes[0]} + {passes[1]}"
 
 
 def _traits(cls: Any) -> str:

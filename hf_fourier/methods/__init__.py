@@ -3,6 +3,7 @@
 from hf_fourier.methods.base import METHODS, Method, Ranking
 from hf_fourier.methods.controls import LowFrequency, Magnitude, Random
 from hf_fourier.methods.ffc import FFC
+from hf_fourier.methods.freqx import FreqX
 from hf_fourier.methods.gradients import GradientInput, IntegratedGradients, Saliency, SmoothGrad
 from hf_fourier.methods.loop import ClosedLoop
 from hf_fourier.methods.wam import WAM
@@ -12,6 +13,7 @@ __all__ = [
     "METHODS",
     "WAM",
     "ClosedLoop",
+    "FreqX",
     "GradientInput",
     "IntegratedGradients",
     "LowFrequency",

@@ -65,8 +65,8 @@ class Method(ABC):
 
     @property
     @abstractmethod
-    def passes(self) -> tuple[int, int]:
-        """Model passes per example, forward and backward, the clean one included."""
+    def passes(self) -> tuple[int, int] | None:
+        """Model passes per example, forward and backward, the clean one included; None where the model decides."""
 
     @abstractmethod
     def attribute(self, score: Score, x: Float[Tensor, "batch *leaf"], basis: Basis, draw: Draw) -> Ranking:

@@ -1,0 +1,251 @@
+"""FreqX: frequencies layer by layer, by how far a layer's neurons agree on them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import torch
+
+from hf_fourier.domains.base import Basis
+from hf_fourier.errors import SpecError
+from hf_fourier.methods.base import METHODS, Method, Ranking
+from hf_fourier.scoring import Score
+from hf_fourier.seeding import Draw
+from hf_fourier.taps import Tap, Tapped, matches
+from hf_fourier.typing import Float, Int, Tensor
+
+#: Layers of at most so many neurons are computed neuron by neuron.
+EXACT = 64
+
+
+@METHODS.register("freqx")
+@dataclass(frozen=True)
+class FreqX(Method):
+    """Layer by layer: how many bits each frequency's contributions through the neurons of a layer agree on.
+
+    The paper's own equations were not to be had (arXiv 2411.18343, first version); these are ours. With z what layer
+    l says, `a = ds/dz` and `w_j = dz_j/dx`, feature k contributes `c_j(k) = a_j <W₊ w_j, F>_k` through neuron j. Then
+
+        S_l(k) = Σ_j c_j(k)            the layer's signal: one gradient, pulled back from a
+        Q_l(k) = Σ_j c_j(k)²           its energy: the mean square of Σ_j r_j c_j(k) over random signs r
+        SNR_l(k) = S_l(k)² / Q_l(k)    from 0 to the number of neurons
+        I_l(k) = ½ log2(1 + SNR_l(k))  bits
+
+    The scores are the signed gradient × input, `S(k)` of the whole model. Where every path from the leaf to the score
+    goes through z (the layer is a *cut*: a plain net's layer, a residual stream between blocks), `S_l = S`, and only
+    the energy tells layers apart; elsewhere (a branch, a U-Net's inside) `S_l` is the branch's share. The leaf itself
+    is the first layer, and the only one of a callable that is no module.
+
+    Q is estimated with a relative standard error of √(2/samples), its inverse corrected by (samples − 2)/samples, and
+    what is not linear in it (entropy, divergence) by comparison with the two halves of the draws. Layers of at most 64
+    neurons, or no more than `samples`, are exact.
+
+    `extras`, per example (L layers in the order they speak, B bands of radial frequency, the constant term by itself):
+    "layers", "neurons", "is_cut" and "standard_error" (of Q, relative; 0 where exact), lists of L; "band_radius", the
+    mean radius of each band in cycles per sample, shape `(B,)`; "energy", each band's share of a layer's energy, and
+    "information", its mean bits weighted by energy, shape `(L, B)`; "signal", the sum of S_l in units of the score,
+    "entropy" of Q_l over features in bits and "effective", the number of frequencies 2^entropy, shape `(L,)`;
+    "divergence", the Jensen–Shannon divergence of two layers' energies in bits, shape `(L, L)`; and with `detail`,
+    "detail_layers" and "detail", I_l(k) of each feature there, shape `(layers, K)`.
+
+    Attributes:
+        layers: Names of modules, `*` for any part between dots, from the end ("layer.*", "encoder.layer.3.output");
+            None for the blocks that the model is stacked of.
+        samples: Random signs per layer, an even number: each costs a backward pass.
+        bands: Bands of radial frequency, at most.
+        detail: Which of the layers, by names as above, tell the bits of every single feature.
+    """
+
+    layers: tuple[str, ...] | None = None
+    samples: int = 16
+    bands: int = 16
+    detail: tuple[str, ...] | None = None
+
+    source: ClassVar[str] = "ours, after arXiv 2411.18343 version 1"
+
+    def __post_init__(self) -> None:
+        for name in ("layers", "detail"):
+            value = getattr(self, name)
+            if value is not None:
+                several = value if isinstance(value, (tuple, list)) else (value,)
+                object.__setattr__(self, name, tuple(map(str, several)))
+        if not isinstance(self.samples, int) or self.samples < 4 or self.samples % 2:
+            raise SpecError(f"samples {self.samples!r}", "an even number of at least 4", "correct `samples`")
+        if not isinstance(self.bands, int) or self.bands < 1:
+            raise SpecError(f"bands {self.bands!r}", "a whole number of at least 1", "correct `bands`")
+
+    @property
+    def traits(self) -> tuple[str, ...]:
+        """The scores are complete and not random; what is random lies beside them."""
+        return ("complete",)
+
+    @property
+    def passes(self) -> None:
+        """None: they depend on the model's layers; see `cost`."""
+        return None
+
+    def cost(self, neurons: Sequence[int]) -> tuple[int, int]:
+        """Passes per example, forward and backward, for layers of so many neurons, the leaf left out."""
+        return 1, 1 + sum(1 + self._pulls(own) for own in neurons)
+
+    def _pulls(self, neurons: int) -> int:
+        """Backward passes for the energy of a layer."""
+        return neurons if self._exact(neurons) else self.samples
+
+    def _exact(self, neurons: int) -> bool:
+        return neurons <= max(EXACT, self.samples)
+
+    def attribute(self, score: Score, x: Float[Tensor, "batch *leaf"], basis: Basis, draw: Draw) -> Ranking:
+        """Gradient × input, with the layers' profiles beside it.
+
+        Raises:
+            SpecError: If there are no such layers.
+        """
+        band, radius = bands(basis, self.bands)
+        parts = score.tapped(self.layers, lambda opened: self._profile(opened, basis, band, draw))
+        gradient = score.clean().gradient
+        scores = basis.inner(basis.pullback(gradient), basis.forward(x))
+        gap = scores.sum(1) - (gradient * x).flatten(1).sum(1)
+        extras = {name: [row for part in parts for row in part[name]] for name in parts[0]}
+        return Ranking(scores, gradient, {**extras, "band_radius": [radius.to(x.dtype)] * len(x)}, gap)
+
+    def _profile(self, opened: Tapped, basis: Basis, band: Int[Tensor, " features"], draw: Draw) -> dict[str, Any]:
+        """The profiles of some examples: by name, one entry per example."""
+        coefficients = basis.forward(opened.leaf)
+        rows, dtype = len(opened.leaf), opened.leaf.dtype
+
+        def contribution(tap: Tap, seed: Tensor) -> Float[Tensor, "rows features"]:
+            """`<W₊ Jᵀ seed, F>_k`, so wide that its square neither overflows nor vanishes, and off the accelerator."""
+            return basis.inner(basis.pullback(opened.pull(tap, seed)), coefficients).cpu().double()
+
+        halves, layers, details = [], [], []
+        for tap, upstream in zip(opened.taps, opened.upstream, strict=True):
+            signal = contribution(tap, upstream)
+            energy = signal.new_zeros(2, *signal.shape)
+            for number in range(self._pulls(tap.neurons)):
+                seed = self._seed(opened, tap, number, draw).to(upstream)
+                energy[number % 2] += contribution(tap, seed * upstream).square_()
+            exact = self._exact(tap.neurons)
+            if exact:
+                energy[:] = energy.sum(0) / 2
+            else:
+                energy /= self.samples
+            bits = information(signal, energy.sum(0), tap.neurons, None if exact else self.samples)
+            share = normalised(energy, (0, 2))
+            layers.append((signal.sum(1) * opened.slope.cpu(), *by_band(share.sum(0), bits, band)))
+            halves.append(share.to(dtype))
+            if self.detail is not None and matches(tap.name.partition("#")[0], self.detail):
+                details.append((tap.name, bits.to(dtype)))
+        signals, shares, informations = (torch.stack(own, 1).to(dtype) for own in zip(*layers, strict=True))
+        names = [tap.name for tap in opened.taps]
+        entropies, divergences = spread(halves)
+        same = {
+            "layers": names,
+            "neurons": [tap.neurons for tap in opened.taps],
+            "is_cut": [opened.is_cut(tap) for tap in opened.taps],
+            "standard_error": [0.0 if self._exact(t.neurons) else math.sqrt(2 / self.samples) for t in opened.taps],
+        }
+        found: dict[str, Any] = {name: [value] * rows for name, value in same.items()}
+        found |= {"signal": signals, "energy": shares, "information": informations, "entropy": entropies}
+        found |= {"effective": 2**entropies, "divergence": divergences}
+        if self.detail is not None:
+            if not details:
+                raise SpecError(f"detail {' + '.join(self.detail)}", f"one of {', '.join(names)}", "correct `detail`")
+            found["detail_layers"] = [[name for name, _ in details]] * rows
+            found["detail"] = torch.stack([bits for _, bits in details], 1)
+        return found
+
+    def _seed(self, opened: Tapped, tap: Tap, number: int, draw: Draw) -> Tensor:
+        """One neuron of each example, or the signs of one draw, in the layer's shape."""
+        rows, neurons = len(opened.leaf), tap.neurons
+        if self._exact(neurons):
+            one = torch.zeros(rows, neurons)
+            one[:, number] = 1
+            return tap.laid(one)
+        signs = torch.empty(rows, neurons, dtype=torch.int8)
+        for i, row in enumerate(signs):
+            row.random_(0, 2, generator=draw.generator(opened.first + i, f"signs at {tap.name}", number))
+        return tap.laid(signs.mul_(2).sub_(1))
+
+
+def information(
+    signal: Float[Tensor, "rows features"], energy: Float[Tensor, "rows features"], neurons: int, samples: int | None
+) -> Float[Tensor, "rows features"]:
+    """`½ log2(1 + S²/Q)` bits, the ratio held in [0, neurons]; 0 where there is no energy.
+
+    Args:
+        signal: S.
+        energy: Q.
+        neurons: The layer's.
+        samples: Random signs behind Q, whose inverse is then corrected by (samples − 2)/samples; None if it is exact.
+    """
+    heard = energy > 0
+    ratio = torch.where(heard, signal.square() / torch.where(heard, energy, 1), 0)
+    correction = 1.0 if samples is None else (samples - 2) / samples
+    return (ratio * correction).clamp(0, neurons).log1p() / (2 * math.log(2))
+
+
+def spread(
+    halves: Sequence[Float[Tensor, "2 rows features"]],
+) -> tuple[Float[Tensor, "rows layers"], Float[Tensor, "rows layers layers"]]:
+    """The entropy of each layer's energy over features, and the Jensen–Shannon divergence of each two, both in bits.
+
+    An entropy of estimates is too small, by an amount that doubles when half the draws are used; so what the halves
+    have less is added (2 H − the mean of the halves' H). Of two equal halves nothing changes.
+
+    Args:
+        halves: By layer, the energy of either half of the draws, summing to 1 over both; 0 where there is none.
+    """
+    entropies = torch.stack([_entropy(_thirds(own)) for own in halves], 1)
+    heard = torch.stack([own.sum((0, 2)) > 0 for own in halves], 1)
+    divergences = entropies.new_zeros(*entropies.shape, len(halves))
+    for i, one in enumerate(halves):
+        for j, other in enumerate(halves[:i]):
+            mixed = _entropy((_thirds(one) + _thirds(other)) / 2)
+            found = (mixed - (entropies[:, i] + entropies[:, j]) / 2).clamp(0, 1)
+            divergences[:, i, j] = divergences[:, j, i] = found * (heard[:, i] & heard[:, j])
+    return entropies.clamp(0, math.log2(halves[0].shape[2])), divergences
+
+
+def _thirds(halves: Float[Tensor, "2 rows features"]) -> Float[Tensor, "3 rows features"]:
+    """The whole energy and that of either half, each summing to 1."""
+    return normalised(torch.cat([halves.sum(0, keepdim=True), halves]), 2)
+
+
+def _entropy(thirds: Float[Tensor, "3 rows features"]) -> Float[Tensor, " rows"]:
+    """In bits, corrected for the number of draws."""
+    whole, one, other = torch.special.entr(thirds).sum(2) / math.log(2)
+    return 2 * whole - (one + other) / 2
+
+
+def normalised(values: Float[Tensor, "..."], axes: int | tuple[int, ...]) -> Float[Tensor, "..."]:
+    """Divided by their sum over `axes`; zeros where it is zero."""
+    total = values.sum(axes, keepdim=True)
+    return values / torch.where(total > 0, total, 1)
+
+
+def by_band(
+    share: Float[Tensor, "rows features"], bits: Float[Tensor, "rows features"], band: Int[Tensor, " features"]
+) -> tuple[Float[Tensor, "rows bands"], Float[Tensor, "rows bands"]]:
+    """The energy of each band, and its mean bits weighted by energy (0 where there is none)."""
+    zeros = share.new_zeros(len(share), int(band.max()) + 1)
+    energy = zeros.index_add(1, band, share)
+    return energy, zeros.index_add(1, band, share * bits) / torch.where(energy > 0, energy, 1)
+
+
+def bands(basis: Basis, most: int) -> tuple[Int[Tensor, " features"], Float[Tensor, " bands"]]:
+    """The band of each feature, and the mean radius of each band in cycles per sample.
+
+    The constant term is a band by itself, the others are equally wide; bands without features are left out. Where
+    features have no frequency there is one band, of radius 0.
+    """
+    radius = basis.layout.radius
+    if radius is None:
+        return torch.zeros(len(basis), dtype=torch.long), torch.zeros(1)
+    top = float(radius.max()) or 1.0
+    number = torch.where(radius > 0, (radius / top * most).ceil().clamp(1, most), 0).long()
+    _, band, counts = number.unique(return_inverse=True, return_counts=True)
+    return band, radius.new_zeros(len(counts)).index_add(0, band, radius) / counts
