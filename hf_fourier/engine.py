@@ -28,10 +28,11 @@ MakeBlock = Callable[[Sequence[Encoded], Draw], Block]
 
 @dataclass(eq=False)
 class Request:
-    """One example with its target, checked by the head."""
+    """One example with its target, checked by the head, and a map of it where one is taken over."""
 
     example: Encoded
     target: Target
+    given: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -105,6 +106,8 @@ def _explain_block(
     block = make_block(examples, draw)
     packer = Packer(min(rows_for(block, batch_size), outer.size))
     score = score_of(block, [request.target for request in requests], packer)
+    maps = [request.given for request in requests if request.given is not None]
+    score.given = torch.stack(maps) if maps else None
     ranking = method.attribute(score, score.x, basis, draw)
     reading = score.clean_reading()
     outer.learn(packer)

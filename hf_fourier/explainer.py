@@ -16,6 +16,7 @@ from hf_fourier.domains import DOMAINS, Domain, Fourier
 from hf_fourier.engine import BatchSize, Job, Request, explain_all, grouped
 from hf_fourier.errors import FourierError, InputError, ModelError
 from hf_fourier.methods import METHODS, Method
+from hf_fourier.methods.given import Given, fit
 from hf_fourier.metrics.games import Grid
 from hf_fourier.playing import Work, play_all, reopen
 from hf_fourier.seeding import Draw
@@ -203,6 +204,53 @@ class FourierExplainer:
         )
         wanted = self._targets(target, targets, len(encoded))
         requests = [Request(e, t) for e, t in zip(encoded, wanted, strict=True)]
+        with held(self.model):
+            results = explain_all(requests, job, self.adapter.block, batch_size, self.adapter.rows_limit)
+        return results if many else results[0]
+
+    def adopt(
+        self,
+        example: Any,
+        maps: Any,
+        origin: str = "elsewhere",
+        target: Target = None,
+        *,
+        targets: Sequence[Target] | None = None,
+        domain: str | Domain | None = None,
+        seed: int = 0,
+        batch_size: BatchSize = "auto",
+    ) -> Any:
+        """Take over maps of another library as rankings, to be played, drawn and compared like any other.
+
+        Args:
+            example: As for `explain`.
+            maps: One map for one example, else a sequence: higher is more important, in the leaf's own shape or in
+                that of its places without channels (a saliency map over pixels, one number per token), axes of one
+                entry in front left out. Grad-CAM and other coarse maps are to be interpolated first.
+            origin: What made them ("captum.Saliency"), for the provenance.
+            target: As for `explain`: what the maps are of.
+            targets: One target per example instead.
+            domain: None for the map as it is, by places; "fourier" and others for the size of its coefficients.
+            seed: Of ties.
+            batch_size: Rows in a batch, at most.
+
+        Returns:
+            An `Attribution` for one example; a list of them for a list or a dict.
+
+        Raises:
+            InputError: If there is not one map per example, or one does not fit its leaf or is not finite.
+        """
+        many, encoded = self._encode(example)
+        given = list(maps) if many else [maps]
+        if len(given) != len(encoded):
+            raise InputError(f"{len(given)} maps for {len(encoded)} examples", "one per example", "correct `maps`")
+        fitted = [fit(one, e) for one, e in zip(given, encoded, strict=True)]
+        by_place = all(place for _, place in fitted)
+        chosen = DOMAINS.parse(domain or ("identity:grain=position" if by_place else "identity"))
+        model = {"name": self.name, "task": self.adapter.task, "revision": self._revision}
+        job = Job(Given(origin), chosen, seed, model, self.notes)
+        wanted = self._targets(target, targets, len(encoded))
+        requests = [Request(e, t, one) for e, t, (one, _) in zip(encoded, wanted, fitted, strict=True)]
         with held(self.model):
             results = explain_all(requests, job, self.adapter.block, batch_size, self.adapter.rows_limit)
         return results if many else results[0]

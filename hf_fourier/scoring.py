@@ -54,6 +54,7 @@ class Score:
     """One block of examples with leaves of one shape, asked for scores.
 
     The targets are settled inside the first forward pass, which is always at the clean leaves; nothing is run twice.
+    `given` holds a map of each example, shape `(batch, *leaf)`, where maps from elsewhere are to be ranked.
 
     Args:
         x: The clean leaves, shape `(batch, *leaf)`, float32 or float64.
@@ -85,6 +86,7 @@ class Score:
         self._forward, self._select, self._targets = forward, select, list(targets)
         self._frozen: list[Tensor | None] = [None] * len(x) if frozen is None else list(frozen)
         self._model = model
+        self.given: Tensor | None = None
         self._clean: Evaluation | None = None
         self._clean_reading: Reading | None = None
         self.alternatives: dict[int, list[tuple[str, float]]] = {}
