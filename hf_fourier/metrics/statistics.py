@@ -1,0 +1,141 @@
+"""Means and medians with bootstrap intervals, drawn by sources: examples made from one source stay together."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Hashable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from hf_fourier.errors import InputError
+
+DRAWS, LEVEL = 5000, 0.95
+Kind = Literal["mean", "median"]
+Numbers = Sequence[float] | np.ndarray
+_KINDS: tuple[Kind, Kind] = ("mean", "median")
+_NONE, _UNKNOWN = math.nan, (math.nan, math.nan)
+#: Numbers that are drawn at once.
+_AT_ONCE = 2**24
+
+
+def interval(
+    values: Numbers,
+    groups: Sequence[Hashable] | None = None,
+    seed: int = 0,
+    of: Kind = "mean",
+) -> tuple[float, float]:
+    """A percentile bootstrap interval (95 %) of the mean or the median (Efron 1979).
+
+    Args:
+        values: One number per example.
+        groups: The source of each example; whole sources are drawn. None for one source each.
+        seed: Of the draws; equal seeds, values and groups give equal intervals.
+        of: What the interval is of.
+
+    Raises:
+        InputError: If there are no values, or not one group for each.
+    """
+    sample = np.asarray(values, dtype=float)
+    names = list(range(len(sample))) if groups is None else list(groups)
+    if not len(sample) or len(names) != len(sample):
+        got = f"{len(sample)} values with {len(names)} groups"
+        raise InputError(got, "at least one value, and a group for each", "pass one of both per example")
+    places = {name: i for i, name in enumerate(dict.fromkeys(names))}
+    index = np.asarray([places[name] for name in names])
+    drawn = _means(sample, index, seed) if of == "mean" else _medians(sample, index, seed)
+    low, high = np.quantile(drawn, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    return float(low), float(high)
+
+
+def paired_interval(
+    a: Numbers, b: Numbers, groups: Sequence[Hashable] | None = None, seed: int = 0
+) -> tuple[float, float]:
+    """The interval of the mean of a − b, pair by pair: two methods on the same examples.
+
+    Raises:
+        InputError: If they are not equally many, or there are none.
+    """
+    if len(a) != len(b):
+        raise InputError(f"{len(a)} and {len(b)} values", "as many of each", "pair them by example")
+    return interval([x - y for x, y in zip(a, b, strict=True)], groups, seed)
+
+
+@dataclass(frozen=True)
+class Summary:
+    """One number per example, reduced.
+
+    Attributes:
+        mean: Over the examples that have a number; NaN if none has.
+        median: Likewise.
+        interval: The mean's 95 % bootstrap interval; NaN with fewer than two sources, which say nothing about others.
+        median_interval: The median's.
+        examples: How many have a number.
+        sources: How many sources they come from.
+        undefined: How many have none (NaN: a ratio to nothing, a correlation of constants).
+    """
+
+    mean: float
+    median: float
+    interval: tuple[float, float]
+    median_interval: tuple[float, float]
+    examples: int
+    sources: int
+    undefined: int
+
+    def __str__(self) -> str:
+        low, high = self.interval
+        return f"{self.mean:.3f} [{low:.3f}, {high:.3f}], median {self.median:.3f}, n = {self.examples}"
+
+
+def summarise(values: Numbers, groups: Sequence[str | None] | None = None, seed: int = 0) -> Summary:
+    """Mean, median and their intervals. None of them depends on the order of the examples.
+
+    Args:
+        values: One number per example; NaN where it is undefined.
+        groups: The name of each example's source, None for an example that is its own; None for all of them.
+        seed: Of the bootstrap.
+
+    Raises:
+        InputError: If there is not one group for each value.
+    """
+    given = [None] * len(values) if groups is None else list(groups)
+    if len(given) != len(values):
+        raise InputError(
+            f"{len(values)} values with {len(given)} groups", "one for each", "pass one of both per example"
+        )
+    pairs = sorted((name or "", x) for name, x in zip(given, values, strict=True) if not math.isnan(x))
+    defined, names = [x for _, x in pairs], [name or i for i, (name, _) in enumerate(pairs)]
+    sources, undefined = len(set(names)), len(values) - len(defined)
+    if not defined:
+        return Summary(_NONE, _NONE, _UNKNOWN, _UNKNOWN, 0, 0, undefined)
+    mean, median = math.fsum(defined) / len(defined), float(np.median(defined))
+    ends = [interval(defined, names, seed, of) if sources > 1 else _UNKNOWN for of in _KINDS]
+    return Summary(mean, median, ends[0], ends[1], len(defined), sources, undefined)
+
+
+def _draws(sources: int, width: int, seed: int) -> Iterator[np.ndarray]:
+    """Which sources are drawn, `(some draws, sources)`, in pieces whose rows times `width` fit into memory."""
+    generator, step = np.random.default_rng(seed), max(1, _AT_ONCE // max(1, width))
+    for start in range(0, DRAWS, step):
+        yield generator.integers(0, sources, (min(step, DRAWS - start), sources))
+
+
+def _means(sample: np.ndarray, index: np.ndarray, seed: int) -> np.ndarray:
+    sums, counts = np.bincount(index, sample), np.bincount(index)
+    return np.concatenate([sums[d].sum(1) / counts[d].sum(1) for d in _draws(len(sums), len(sums), seed)])
+
+
+def _medians(sample: np.ndarray, index: np.ndarray, seed: int) -> np.ndarray:
+    """Medians of the drawn examples, from how often each is drawn."""
+    order = np.argsort(sample, kind="stable")
+    ranked, owner, sources = sample[order], index[order], int(index.max()) + 1
+    found = []
+    for draw in _draws(sources, len(sample), seed):
+        cells = draw + sources * np.arange(len(draw))[:, None]
+        times = np.bincount(cells.ravel(), minlength=draw.size).reshape(draw.shape)[:, owner].cumsum(1)
+        total = times[:, -1:]
+        lower, upper = ((times <= (total - 1) // 2).sum(1), (times <= total // 2).sum(1))
+        found.append((ranked[lower] + ranked[upper]) / 2)
+    return np.concatenate(found)
