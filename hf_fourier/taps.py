@@ -14,7 +14,7 @@ import torch
 from torch.autograd.graph import GradientEdge, get_gradient_edge
 
 from hf_fourier.errors import ModelError, SpecError
-from hf_fourier.typing import Float, Tensor
+from hf_fourier.typing import Float, Num, Tensor
 
 #: The name of the leaf among the layers.
 INPUT = "input"
@@ -46,7 +46,7 @@ class Tap:
         """Numbers per example."""
         return self.shape.numel() // self.rows
 
-    def laid(self, values: Float[Tensor, "rows neurons"]) -> Float[Tensor, "..."]:
+    def laid(self, values: Num[Tensor, "rows neurons"]) -> Num[Tensor, "..."]:
         """One number per example and neuron, in the shape of the output."""
         sizes = list(self.shape)
         if self.batch == 0:

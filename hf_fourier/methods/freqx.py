@@ -17,8 +17,12 @@ from hf_fourier.seeding import Draw
 from hf_fourier.taps import Tap, Tapped, matches
 from hf_fourier.typing import Float, Int, Tensor
 
+#: Patterns of module names: one, several, or None; a spec reads a bare number as one.
+Names = str | int | tuple[str | int, ...] | None
 #: Layers of at most so many neurons are computed neuron by neuron.
 EXACT = 64
+#: The bits of a feature whose contributions have signs as if by chance: the mean of ½ log2(1 + r²), r standard normal.
+CHANCE = 0.385
 
 
 @METHODS.register("freqx")
@@ -37,7 +41,8 @@ class FreqX(Method):
     The scores are the signed gradient × input, `S(k)` of the whole model. Where every path from the leaf to the score
     goes through z (the layer is a *cut*: a plain net's layer, a residual stream between blocks), `S_l = S`, and only
     the energy tells layers apart; elsewhere (a branch, a U-Net's inside) `S_l` is the branch's share. The leaf itself
-    is the first layer, and the only one of a callable that is no module.
+    is the first layer, and the only one of a callable that is no module. Contributions with signs as if by chance have
+    0.385 bits on average: with more the neurons agree on a frequency, with less they cancel each other.
 
     Q is estimated with a relative standard error of √(2/samples), its inverse corrected by (samples − 2)/samples, and
     what is not linear in it (entropy, divergence) by comparison with the two halves of the draws. Layers of at most 64
@@ -59,19 +64,14 @@ class FreqX(Method):
         detail: Which of the layers, by names as above, tell the bits of every single feature.
     """
 
-    layers: tuple[str, ...] | None = None
+    layers: Names = None
     samples: int = 16
     bands: int = 16
-    detail: tuple[str, ...] | None = None
+    detail: Names = None
 
     source: ClassVar[str] = "ours, after arXiv 2411.18343 version 1"
 
     def __post_init__(self) -> None:
-        for name in ("layers", "detail"):
-            value = getattr(self, name)
-            if value is not None:
-                several = value if isinstance(value, (tuple, list)) else (value,)
-                object.__setattr__(self, name, tuple(map(str, several)))
         if not isinstance(self.samples, int) or self.samples < 4 or self.samples % 2:
             raise SpecError(f"samples {self.samples!r}", "an even number of at least 4", "correct `samples`")
         if not isinstance(self.bands, int) or self.bands < 1:
@@ -105,7 +105,7 @@ class FreqX(Method):
             SpecError: If there are no such layers.
         """
         band, radius = bands(basis, self.bands)
-        parts = score.tapped(self.layers, lambda opened: self._profile(opened, basis, band, draw))
+        parts = score.tapped(_patterns(self.layers), lambda opened: self._profile(opened, basis, band, draw))
         gradient = score.clean().gradient
         scores = basis.inner(basis.pullback(gradient), basis.forward(x))
         gap = scores.sum(1) - (gradient * x).flatten(1).sum(1)
@@ -121,6 +121,7 @@ class FreqX(Method):
             """`<W₊ Jᵀ seed, F>_k`, so wide that its square neither overflows nor vanishes, and off the accelerator."""
             return basis.inner(basis.pullback(opened.pull(tap, seed)), coefficients).cpu().double()
 
+        wanted = _patterns(self.detail)
         halves, layers, details = [], [], []
         for tap, upstream in zip(opened.taps, opened.upstream, strict=True):
             signal = contribution(tap, upstream)
@@ -137,7 +138,7 @@ class FreqX(Method):
             share = normalised(energy, (0, 2))
             layers.append((signal.sum(1) * opened.slope.cpu(), *by_band(share.sum(0), bits, band)))
             halves.append(share.to(dtype))
-            if self.detail is not None and matches(tap.name.partition("#")[0], self.detail):
+            if wanted is not None and matches(tap.name.partition("#")[0], wanted):
                 details.append((tap.name, bits.to(dtype)))
         signals, shares, informations = (torch.stack(own, 1).to(dtype) for own in zip(*layers, strict=True))
         names = [tap.name for tap in opened.taps]
@@ -151,9 +152,9 @@ class FreqX(Method):
         found: dict[str, Any] = {name: [value] * rows for name, value in same.items()}
         found |= {"signal": signals, "energy": shares, "information": informations, "entropy": entropies}
         found |= {"effective": 2**entropies, "divergence": divergences}
-        if self.detail is not None:
+        if wanted is not None:
             if not details:
-                raise SpecError(f"detail {' + '.join(self.detail)}", f"one of {', '.join(names)}", "correct `detail`")
+                raise SpecError(f"detail {' + '.join(wanted)}", f"one of {', '.join(names)}", "correct `detail`")
             found["detail_layers"] = [[name for name, _ in details]] * rows
             found["detail"] = torch.stack([bits for _, bits in details], 1)
         return found
@@ -169,6 +170,12 @@ class FreqX(Method):
         for i, row in enumerate(signs):
             row.random_(0, 2, generator=draw.generator(opened.first + i, f"signs at {tap.name}", number))
         return tap.laid(signs.mul_(2).sub_(1))
+
+
+def _patterns(names: Names) -> tuple[str, ...] | None:
+    if names is None:
+        return None
+    return tuple(map(str, names)) if isinstance(names, (tuple, list)) else (str(names),)
 
 
 def information(
