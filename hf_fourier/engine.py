@@ -201,6 +201,7 @@ def score_of(block: Block, targets: Sequence[Target], packer: Packer, frozen: Se
         packer,
         block.cost,
         frozen,
+        bounds=block.bounds,
         reference=lambda: block.reference,
         model=block.model,
     )

@@ -65,6 +65,7 @@ class Score:
         packer: Cuts rows into batches.
         cost: Model rows per leaf row (more than one where a score averages over several inputs).
         frozen: Targets that were settled before, one row per example.
+        bounds: The range of the leaf's entries, low and high, each to be broadcast to the leaf; None for none.
         reference: Makes leaves that stand for the absence of an example, shape `(batch, *leaf)`; None where zero does.
         model: The module behind `forward`, whose layers can be tapped; None for a callable that is no module.
     """
@@ -79,10 +80,12 @@ class Score:
         packer: Packer,
         cost: int = 1,
         frozen: Sequence[Tensor] | None = None,
+        bounds: tuple[Tensor, Tensor] | None = None,
         reference: Callable[[], Tensor | None] = lambda: None,
         model: torch.nn.Module | None = None,
     ) -> None:
         self.x, self.head, self.packer, self.cost, self._reference = x, head, packer, cost, reference
+        self.bounds = bounds
         self._forward, self._select, self._targets = forward, select, list(targets)
         self._frozen: list[Tensor | None] = [None] * len(x) if frozen is None else list(frozen)
         self._model = model

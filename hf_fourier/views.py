@@ -22,6 +22,11 @@ class View(ABC):
 
     kind: ClassVar[str]
 
+    @property
+    def bounds(self) -> tuple[Tensor, Tensor] | None:
+        """The range of the leaf's entries, low and high, each to be broadcast to the leaf; None where there is none."""
+        return None
+
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         VIEWS[cls.kind] = cls
@@ -77,12 +82,34 @@ class ImageView(View):
             from PIL import Image
         except ImportError as error:
             raise MissingExtraError("PIL", "vision", "pictures") from error
-        mean, std = (torch.tensor(v, dtype=torch.float32).view(-1, 1, 1) for v in (self.mean, self.std))
-        picture = (leaf.detach().cpu().float() * std + mean).clamp(0, 1).mul(255).round().to(torch.uint8)
-        picture = picture[list(self.order)] if self.order else picture
+        picture = self.pixels(leaf.detach().cpu().float()).clamp(0, 1).mul(255).round().to(torch.uint8)
         if len(picture) == 1:
             return Image.fromarray(picture[0].numpy())
         return Image.fromarray(picture.permute(1, 2, 0).contiguous().numpy())
+
+    @property
+    def bounds(self) -> tuple[Tensor, Tensor]:
+        """Black and white, by channel of the leaf."""
+        mean, std = self._scale
+        ends = (0 - mean) / std, (1 - mean) / std
+        return torch.minimum(*ends), torch.maximum(*ends)
+
+    def pixels(self, leaf: Float[Tensor, "channels height width"]) -> Float[Tensor, "channels height width"]:
+        """The picture in real numbers, 0 to 1 where it is in range, its channels red, green and blue."""
+        mean, std = (part.to(leaf) for part in self._scale)
+        picture = leaf * std + mean
+        return picture[list(self.order)] if self.order else picture
+
+    def leaf(self, pixels: Float[Tensor, "channels height width"]) -> Float[Tensor, "channels height width"]:
+        """The inverse of `pixels`."""
+        mean, std = (part.to(pixels) for part in self._scale)
+        own = pixels[torch.tensor(self.order).argsort()] if self.order else pixels
+        return (own - mean) / std
+
+    @property
+    def _scale(self) -> tuple[Tensor, Tensor]:
+        mean, std = (torch.tensor(v, dtype=torch.float32).view(-1, 1, 1) for v in (self.mean, self.std))
+        return mean, std
 
 
 @dataclass(frozen=True)

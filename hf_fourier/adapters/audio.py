@@ -88,6 +88,13 @@ class AudioAdapter(Adapter):
         encoded.source = self._source(sound, values, encoded.view)
         return encoded
 
+    def adopt(self, leaf: Tensor, view: View) -> Encoded:
+        """Another model's waveform, through our own processor."""
+        if not isinstance(view, SoundView):
+            return super().adopt(leaf, view)
+        sound = view.show(leaf)
+        return self.encode((sound.samples, sound.rate))
+
     def _processed(self, sound: Sound) -> dict[str, Tensor]:
         """What the processor makes of a sound, without a batch axis."""
         name = type(self.processor).__name__

@@ -97,6 +97,7 @@ class Block(ABC):
         x: The clean leaves, shape `(batch, *leaf)`, float32 or float64.
         head: Reads the logits.
         cost: Model rows per leaf row.
+        bounds: The range that the leaf's entries have, low and high, each to be broadcast to the leaf; None for none.
         reference: Leaves that stand for the absence of an example (masks instead of words); None where zero does.
         truth: What is explained where no target is given, one row per example; None for what the model says.
         entries: Numbers per leaf row that govern how many rows fit in a batch.
@@ -107,6 +108,7 @@ class Block(ABC):
     head: Head
     model: torch.nn.Module | None = None
     cost: int = 1
+    bounds: tuple[Tensor, Tensor] | None = None
     truth: Sequence[Tensor] | None = None
 
     @property
@@ -188,6 +190,19 @@ class Adapter(ABC):
     @abstractmethod
     def head(self) -> Head:
         """A head that can check targets before anything runs."""
+
+    def adopt(self, leaf: Tensor, view: View) -> Encoded:
+        """Another model's leaf as an example of this model, by way of human units and without rounding.
+
+        Args:
+            leaf: The leaf of the other model.
+            view: How it looks in human units.
+
+        Raises:
+            InputError: If there are no units that both models read: embedded tokens are one model's own.
+        """
+        got = f"a leaf without units that {self.task} reads"
+        raise InputError(got, "pixels for an image model, a waveform for a sound model", "choose a model that reads it")
 
     def is_example(self, mapping: Mapping[str, Any]) -> bool:
         """Whether a mapping is one raw example, and not the processor's own output with a batch axis."""

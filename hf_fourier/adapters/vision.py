@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 import torch
+from torch.nn.functional import interpolate
 
 from hf_fourier.adapters.base import Adapter, Block, Encoded, Task, classification_head, dtype_of
 from hf_fourier.domains import Axis, LeafShape
@@ -65,6 +66,20 @@ class VisionAdapter(Adapter):
             others = {name: tensor[i].cpu() for name, tensor in tensors.items()}
             examples.append(Encoded(_shape(row), others, values=row, view=self._view))
         return examples
+
+    def adopt(self, leaf: Tensor, view: View) -> Encoded:
+        """Another model's pixels: its normalisation undone and ours done, in real numbers all the way.
+
+        Where our processor makes pictures of another size they are resized to it whole (bilinear, antialiased).
+        """
+        if not (isinstance(view, ImageView) and self.processor is not None and isinstance(self._view, ImageView)):
+            return super().adopt(leaf, view)
+        pixels = view.pixels(leaf)
+        height, width = pixels.shape[1:]
+        size = self._processed(np.zeros((height, width, 3), np.uint8)).shape[-2:]
+        if size != (height, width):
+            pixels = interpolate(pixels[None], size, mode="bilinear", antialias=True)[0]
+        return self.encode_batch({"pixel_values": self._view.leaf(pixels)[None]})[0]
 
     def block(self, examples: Sequence[Encoded], draw: Draw) -> Block:
         """Pictures of one size."""
@@ -141,6 +156,7 @@ class VisionBlock(Block):
         self.x = stacked if stacked.dtype == torch.float64 else stacked.float()
         names = examples[0].inputs
         self.others = {name: torch.stack([e.inputs[name] for e in examples]).to(device) for name in names}
+        self.bounds = examples[0].view.bounds
 
     def forward(self, x: Tensor, rows: Tensor) -> Any:
         """The model's outputs at pixel rows."""
