@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 FORMAT = 1
 TENSORS, VALUES = "attribution.safetensors", "attribution.json"
+#: Extras that are examples themselves, and are left out of a compact result.
+EXAMPLES = ("adversarial",)
 
 
 def save(result: Attribution, folder: str | PathLike[str], compact: bool = False) -> Path:
@@ -38,7 +40,8 @@ def save(result: Attribution, folder: str | PathLike[str], compact: bool = False
         tensors.update({name: tensor for name, tensor in example.items() if tensor is not None})
         tensors.update({f"inputs.{name}": tensor for name, tensor in result.inputs.items()})
         tensors.update({f"source.{name}": tensor for name, tensor in result.source.items()})
-    extras = {name: v for name, v in result.extras.items() if isinstance(v, torch.Tensor)}
+    kept = {name: v for name, v in result.extras.items() if not (compact and name in EXAMPLES)}
+    extras = {name: v for name, v in kept.items() if isinstance(v, torch.Tensor)}
     tensors.update({f"extras.{name}": tensor for name, tensor in extras.items()})
     values = {
         "format": FORMAT,
@@ -52,7 +55,7 @@ def save(result: Attribution, folder: str | PathLike[str], compact: bool = False
         "alternatives": [list(pair) for pair in result.alternatives],
         "names": [] if compact else list(result.names),
         "view": result.view.to_dict(),
-        "extras": {name: v for name, v in result.extras.items() if name not in extras},
+        "extras": {name: v for name, v in kept.items() if name not in extras},
         "gap": result.gap,
         "curve": None if result.curve is None else result.curve.to_dict(),
         "key": result.key,

@@ -25,6 +25,8 @@ DOMAIN_SETTINGS = {
     "wavelet": ["wavelet:db4,level=none", "wavelet:bior2.2", "wavelet:db2,mode=reflect,axes=-1+"],
 }
 METHOD_SETTINGS = {
+    "attexplore": ["attexplore:preset=published,steps=3,copies=4", "attexplore:steps=2,copies=3,epsilon=.3"],
+    "fampe": ["fampe:alpha=.8,steps=2,copies=3,measure=published"],
     "ffc": ["ffc:lam=0", "ffc:kappa=.1,steps=3", "ffc:rule=absolute,lr=2,steps=2", "ffc:preset=cifar"],
 }
 DOMAIN_SPECS = [spec for name in DOMAINS for spec in [name, *DOMAIN_SETTINGS.get(name, [])]]

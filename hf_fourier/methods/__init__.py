@@ -1,7 +1,9 @@
 """Methods: each ranks the features of an example in any domain."""
 
+from hf_fourier.methods.attexplore import AttEXplore
 from hf_fourier.methods.base import METHODS, Method, Ranking
 from hf_fourier.methods.controls import LowFrequency, Magnitude, Random
+from hf_fourier.methods.fampe import FAMPE
 from hf_fourier.methods.ffc import FFC
 from hf_fourier.methods.freqx import FreqX
 from hf_fourier.methods.gradients import GradientInput, IntegratedGradients, Saliency, SmoothGrad
@@ -9,9 +11,11 @@ from hf_fourier.methods.loop import ClosedLoop
 from hf_fourier.methods.wam import WAM
 
 __all__ = [
+    "FAMPE",
     "FFC",
     "METHODS",
     "WAM",
+    "AttEXplore",
     "ClosedLoop",
     "FreqX",
     "GradientInput",

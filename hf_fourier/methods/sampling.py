@@ -1,8 +1,8 @@
-"""Gradients averaged over many points of each example, packed over examples and points alike."""
+"""Gradients at many points of each example, packed over examples and points alike."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import torch
 
@@ -20,15 +20,31 @@ def mean_gradient(
         point: The j-th point of every example, in the leaf's shape; made when it is needed.
         weights: One per point.
     """
+    total = torch.zeros_like(score.x)
+    for weight, (drive, slope) in zip(weights, gradients(score, point, len(weights)), strict=True):
+        total += weight * (drive * slope.view(-1, *[1] * (drive.ndim - 1)))
+    return total
+
+
+def gradients(
+    score: Score, point: Callable[[int], Float[Tensor, "batch *leaf"]], count: int
+) -> Iterator[tuple[Float[Tensor, "batch *leaf"], Float[Tensor, " batch"]]]:
+    """The gradient of each example's drive and the score's slope over it, point by point, in their order.
+
+    Args:
+        score: A block whose targets are settled.
+        point: The j-th point of every example, in the leaf's shape; made when it is needed.
+        count: How many points there are.
+    """
     examples = len(score.x)
     own = torch.arange(examples, device=score.x.device)
     at_once = max(1, score.packer.size // examples)
-    total = torch.zeros_like(score.x)
-    for start in range(0, len(weights), at_once):
-        numbers = range(start, min(start + at_once, len(weights)))
+    for start in range(0, count, at_once):
+        numbers = range(start, min(start + at_once, count))
         points = torch.cat([point(j) for j in numbers])
-        gradient = score.evaluate(points, own.repeat(len(numbers))).gradient
-        by_point = gradient.view(len(numbers), *score.x.shape)
-        for j, one in zip(numbers, by_point, strict=True):
-            total += weights[j] * one
-    return total
+        found = score.evaluate(points, own.repeat(len(numbers)))
+        yield from zip(
+            found.drive_gradient.view(len(numbers), *score.x.shape),
+            found.reading.slope.view(len(numbers), examples),
+            strict=True,
+        )

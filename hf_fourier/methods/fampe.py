@@ -1,0 +1,87 @@
+"""FAMPE: AttEXplore with noise that is weighted by band, on the Fourier spectrum."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+
+from hf_fourier.domains import Fourier
+from hf_fourier.domains.base import Basis
+from hf_fourier.domains.layout import LeafShape
+from hf_fourier.errors import SpecError
+from hf_fourier.methods.base import METHODS
+from hf_fourier.methods.exploration import Bands, Exploration, within
+from hf_fourier.typing import Float, Tensor
+
+
+@METHODS.register("fampe")
+@dataclass(frozen=True)
+class FAMPE(Exploration):
+    """FAMPE (arXiv 2510.03245), in a definition of ours: the paper's own formula was not to be had.
+
+    The low band of an example are the frequencies up to its cutoff, the smallest radius (in cycles per sample) that
+    holds a share `tau` of its power, the constant left out of the count; the constant itself is low. With F the Fourier
+    coefficients of the present point, Ξ those of the noise, `w = 2 alpha` on the low band and `2 (1 - alpha)` on the
+    high one, and U uniform on ±1 and drawn once for a pair ±k, copies are
+
+        z = W⁻¹ ((F + w Ξ) (1 + min(rho w, 1) U)),    E[z] = x.
+
+    `alpha=.5` weights nothing: it is AttEXplore on the Fourier spectrum. What alpha is best depends on the data, so it
+    must never be chosen example by example with the metric that is reported. The walk, the measures and the other
+    parameters are those of `Exploration`.
+
+    Extras beside those: `cutoff`, in cycles per sample; `band_maps`, shape `(2, positions …)`, the low and the high
+    band of the displacement times the same gradients in the leaf, which add up to the identity domain's scores summed
+    over channels; `band_scores`, shape `(2,)`, their sums; and `noise_power`, the noise's expected power relative to
+    `alpha=.5`.
+
+    Attributes:
+        alpha: Weight of the low band, 0 to 1; the high one has 1 - alpha.
+        tau: Share of the power without the constant that the low band holds, 0 to 1.
+    """
+
+    alpha: float = 0.1
+    tau: float = 0.9
+
+    source: ClassVar[str] = "arXiv 2510.03245, definition ours"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        within("alpha", self.alpha, 1)
+        within("tau", self.tau, 1)
+
+    def explorer(self, leaf: LeafShape) -> Basis:
+        """The Fourier transform along the ordered axes."""
+        return Fourier().bind(leaf)
+
+    def bands(self, explorer: Basis, x: Float[Tensor, "batch *leaf"]) -> Bands:
+        """The bands of the clean examples."""
+        radius = explorer.layout.radius
+        if radius is None:
+            raise SpecError("bands of features without a frequency", "a Fourier basis", "use another explorer")
+        cutoff = cutoffs(explorer, x, radius, self.tau)
+        # What lies on the same circle differs by rounding.
+        low = (radius <= cutoff.unsqueeze(1) * (1 + 1e-6)).to(x.device)
+        weights = torch.where(low, 2 * self.alpha, 2 * (1 - self.alpha)).to(x)
+        return Bands(cutoff, low, weights)
+
+
+def cutoffs(
+    explorer: Basis, x: Float[Tensor, "batch *leaf"], radius: Float[Tensor, " features"], tau: float
+) -> Float[Tensor, " batch"]:
+    """The smallest radius that holds a share `tau` of each example's power without its constant; 0 where it has none.
+
+    With the constant, one feature can hold most of a picture's power and the cutoff says nothing. Power at rounding
+    level does not count.
+    """
+    coefficients = explorer.forward(x)
+    magnitude = explorer.magnitude(coefficients)
+    heard = magnitude > 8 * torch.finfo(magnitude.dtype).eps * magnitude.amax(1, keepdim=True)
+    power = torch.where(heard, magnitude / magnitude.amax(1, keepdim=True), 0).cpu().double().square()
+    power = power * explorer.multiplicity * (radius > 0)
+    order = radius.argsort(stable=True)
+    reached = power[:, order].cumsum(1)
+    first = (reached >= tau * reached[:, -1:]).int().argmax(1)
+    return torch.where(reached[:, -1] > 0, radius[order][first], 0)
