@@ -20,7 +20,9 @@ from hf_fourier.methods.given import Given, fit
 from hf_fourier.metrics.games import Grid
 from hf_fourier.playing import Work, play_all, reopen
 from hf_fourier.seeding import Draw
+from hf_fourier.tables import Table
 from hf_fourier.targets import Target
+from hf_fourier.transfer import transfer_all
 from hf_fourier.typing import Tensor
 
 
@@ -366,6 +368,33 @@ class FourierExplainer:
         encoded = [self._restored(result) for result in attributions]
         with held(self.model):
             reopen(attributions, encoded, self.adapter.block, work, batch_size, self.adapter.rows_limit)
+
+    def transfer(self, attributions: Any, to: FourierExplainer, *, batch_size: BatchSize = "auto") -> Table:
+        """Whether adversarial examples that were made against this model turn another model's decision.
+
+        Both the clean and the adversarial leaf are brought back to human units and from there to the other model:
+        pixels in real numbers, not rounded to the 8 bits of an image file, with each model's own normalisation, and
+        resized whole (bilinear) where the other reads another size; a waveform through the other's own processor.
+
+        Args:
+            attributions: One result of this model by "attexplore" or "fampe", or a list of them.
+            to: The other model.
+            batch_size: Rows in a batch, at most.
+
+        Returns:
+            One row per result: whether this model's decision flipped, the other's clean decision with its confidence
+            before and after, and whether that flipped. The two models' labels need not agree.
+
+        Raises:
+            InputError: If a result is not of this kind of model or holds no adversarial example, or if the two models
+                share no units (embedded tokens are one model's own).
+        """
+        results = list(attributions) if isinstance(attributions, (list, tuple)) else [attributions]
+        for result in results:
+            self._restored(result)
+        asked = to.adapter
+        with held(to.model):
+            return transfer_all(results, asked.adopt, asked.block, batch_size, asked.rows_limit)
 
     def _encode(self, example: Any) -> tuple[bool, list[Encoded]]:
         if isinstance(example, Mapping) and not self.adapter.is_example(example):
