@@ -68,19 +68,19 @@ class ClosedLoop(Method):
         direction = unit(clean.drive_gradient)
         scores = correlate(basis, coefficients, basis.forward(length * direction), self.lam)
         for keep in self.keeps:
-            there = basis.keep(coefficients, _top(scores, basis, draw, keep))
+            there = basis.keep(coefficients, top(scores, basis, draw, keep))
             direction = direction + unit(score.evaluate(there).drive_gradient)
             scores = correlate(basis, coefficients, basis.forward(length * unit(direction)), self.lam)
         return Ranking(scores, clean.gradient)
 
 
-def _top(
+def top(
     scores: Float[Tensor, "batch features"], basis: Basis, draw: Draw, keep: float
 ) -> Bool[Tensor, "batch features"]:
     """The features on top of each example's present ranking."""
     mask = torch.zeros_like(scores, dtype=torch.bool)
     for i, row in enumerate(scores):
         order = descending(row, draw.generator(i, "ties"))
-        top = order[: cut(basis.multiplicity[order], keep)]
-        mask[i, top.to(mask.device)] = True
+        first = order[: cut(basis.multiplicity[order], keep)]
+        mask[i, first.to(mask.device)] = True
     return mask
