@@ -39,8 +39,8 @@ def plot(attribution: Attribution, path: str | PathLike[str] | None = None, frac
     A picture, a volume, a spectrogram and a waveform are shown whole, rebuilt from their top frequencies, and without
     them, with the model's masks where it draws some; a text by its tokens, a protein by its residues, a cell by its
     strongest genes; anything else by its relevance. Beside it stand the spectrum with what was chosen, and what the
-    model says to each part as far as `FourierExplainer.play` has asked it. `pyplot` is not used, and matplotlib's
-    settings are as before afterwards.
+    model says to each part as far as `FourierExplainer.play` has asked it; below, FreqX's layers. `pyplot` is not used,
+    and matplotlib's settings are as before afterwards.
 
     Args:
         attribution: What to draw; it needs its example (not a compact save).
@@ -79,19 +79,22 @@ def _looks(defaults: Any) -> dict[str, Any]:
 
 
 def _fill(figure: Figure, attribution: Attribution, fraction: float) -> None:
-    """Title, body by the kind of view, and conclusion."""
-    from hf_fourier.report import panels
+    """Title, body by the kind of view, layers where the method tells of them, and conclusion."""
+    from hf_fourier.report import layers, panels
 
     height, draw, titled = _body(attribution)
     head_lines = captions.headline(attribution, None if titled else fraction)
     head = "\n".join(textwrap.fill(line, 115) for line in head_lines)
     foot = textwrap.fill(captions.conclusion(attribution, fraction), 165)
     top, bottom = 0.15 + 0.2 * len(head.splitlines()), max(0.45, 0.13 + 0.16 * len(foot.splitlines()))
-    figure.set_size_inches(WIDTH, height + top + bottom)
+    deep = layers.height(attribution)
+    figure.set_size_inches(WIDTH, height + top + deep + bottom)
     figure.set_layout_engine("constrained")
-    upper, middle, lower = panels.rows(figure, [top, height, bottom])
+    upper, middle, *more, lower = panels.rows(figure, [top, height, *([deep] if deep else []), bottom])
     upper.text(0.012, 0.5, head, ha="left", va="center", size=11, gid="headline", **plain(head))
     draw(middle, attribution, fraction)
+    for part in more:
+        layers.draw(part, attribution)
     lower.text(0.012, 0.55, foot, ha="left", va="center", size=9, style="italic", gid="conclusion", **plain(foot))
 
 
