@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from hf_fourier.curves import Curve
+from hf_fourier.errors import InputError
 from hf_fourier.metrics.games import SMALL, TENTHS
 from hf_fourier.metrics.statistics import Summary, summarise
 
@@ -141,5 +142,20 @@ def selectivity(own: Curve, wrong: Sequence[Curve], shares: Sequence[float] = SM
     Raises:
         InputError: If a share was not played.
     """
-    heights, places = [selectivity_at(own, wrong, share) for share in shares], np.log(list(shares))
+    return log_area([selectivity_at(own, wrong, share) for share in shares], shares)
+
+
+def log_area(heights: Sequence[float], shares: Sequence[float]) -> float:
+    """The mean height over log r, by the trapezoid.
+
+    Args:
+        heights: One per share.
+        shares: At least two shares above 0, in growing order.
+
+    Raises:
+        InputError: If there are fewer shares, or one is 0.
+    """
+    if len(shares) < 2 or min(shares) <= 0:
+        raise InputError(f"shares {list(shares)}", "at least two, all above 0", "choose others")
+    places = np.log(list(shares))
     return float(np.trapezoid(heights, places) / (places[-1] - places[0]))

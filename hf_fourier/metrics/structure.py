@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from hf_fourier.errors import InputError
 
-#: The features on top, one set per example.
-Tops = Sequence[Sequence[int] | np.ndarray]
+#: The features on top of one example, by index.
+Top = Sequence[int] | np.ndarray
 
 
-def counts_of(tops: Tops, features: int) -> np.ndarray:
+def counts_of(tops: Sequence[Top], features: int) -> np.ndarray:
     """In how many of the examples each feature is on top, shape `(features,)`.
 
     Raises:
@@ -30,7 +30,7 @@ def counts_of(tops: Tops, features: int) -> np.ndarray:
     return counts
 
 
-def concentration(tops: Tops, features: int) -> float:
+def concentration(tops: Sequence[Top], features: int) -> float:
     """Intra-class concentration: the kurtosis of the counts per feature over one class's examples.
 
     `mean(((c − μ)/σ)⁴)` over the features, c the number of examples in whose top a feature is (Pearson's; 3 for a
@@ -63,7 +63,7 @@ def chance_concentration(examples: int, share: float) -> float:
     return 3 + (1 - 6 * spread) / (examples * spread)
 
 
-def specificity(tops: Mapping[Hashable, Tops], features: int) -> dict[Hashable, tuple[float, int]]:
+def specificity(tops: Mapping[str, Sequence[Top]], features: int) -> dict[str, tuple[float, int]]:
     """Inter-class specificity: how much of what is usual for a class is usual for no other.
 
     Usual for a class are the features whose count over its examples exceeds the class's mean count. After arXiv
@@ -87,7 +87,7 @@ def specificity(tops: Mapping[Hashable, Tops], features: int) -> dict[Hashable, 
         counts = counts_of(own, features)
         usual[name] = counts > counts.mean()
     classes = np.sum(list(usual.values()), axis=0)
-    found: dict[Hashable, tuple[float, int]] = {}
+    found: dict[str, tuple[float, int]] = {}
     for name, mask in usual.items():
         alone = int((mask & (classes == 1)).sum())
         found[name] = (alone / int(mask.sum()) if mask.any() else math.nan, alone)
