@@ -276,7 +276,11 @@ def _tensor(output: Any) -> Tensor | None:
 
 
 def _batch(shape: torch.Size, rows: int, cost: int) -> int | None:
-    """The dimension along which examples lie: the first or the second, or the first with several rows of each."""
+    """The dimension along which examples lie: the first or the second, or the first with several rows of each.
+
+    Where a model puts the batch second (XLNet) and has as many tokens as rows the first is taken: signs are then drawn
+    for the wrong rows, which are random all the same, but no longer independent of the batch.
+    """
     for dimension in (0, 1):
         if len(shape) > dimension and shape[dimension] == rows * cost:
             return dimension

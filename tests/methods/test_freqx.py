@@ -456,3 +456,18 @@ def test_neighbours_of_one_class_are_blocks_and_heads_are_not():
     assert list(repeated(Pair()))[:2] == ["encoder.layer.0", "encoder.layer.1"]
     assert list(repeated(torch.nn.Sequential(torch.nn.Sequential(torch.nn.Linear(2, 2))))) == ["0.0"]
     assert repeated(torch.nn.Linear(2, 2)) == {}
+
+
+def test_of_a_real_model_the_blocks_are_cuts_and_their_bits_are_no_chance(asset):
+    """Spam and ham: the score is the same at every block of MiniLM, and its neurons tell low frequencies apart."""
+    explain = FourierExplainer.from_pretrained(str(asset("minilm-spam")))
+    texts = ["WINNER!! You have been selected to receive a 900 prize reward!", "Are we still on for lunch tomorrow?"]
+    for one in explain.explain(texts, method="freqx"):
+        told = one.extras
+        assert told["layers"] == ["input", *(f"bert.encoder.layer.{i}" for i in range(6))]
+        assert all(told["is_cut"])
+        assert one.provenance["passes"] == {"forward": 1.0, "backward": 1.0 + 6 * 17}
+        close = 1e-4 * float(one.scores.abs().sum())
+        assert all(abs(float(signal) - float(one.scores.sum())) < close for signal in told["signal"])
+        assert float(told["information"][1:6, 0].mean()) > CHANCE
+        assert 1 < float(told["effective"].min()) <= float(told["effective"].max()) <= len(one.scores)
