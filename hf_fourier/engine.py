@@ -16,6 +16,7 @@ from hf_fourier.attribution import Attribution
 from hf_fourier.batching import Packer, suggested_rows
 from hf_fourier.domains import DOMAINS, Basis, Domain
 from hf_fourier.errors import InputError, ModelError, TargetError
+from hf_fourier.heads import as_read
 from hf_fourier.methods import METHODS, Method, Ranking
 from hf_fourier.scoring import Score
 from hf_fourier.seeding import Draw
@@ -85,7 +86,7 @@ def explain_all(
             job.progress(len(done), len(requests))
 
     try:
-        for indices in grouped(requests, lambda r: (r.example.signature, _custom(r.target))):
+        for indices in grouped(requests, lambda r: (r.example.signature, _reader(r.target))):
             in_blocks(indices, block_size(requests[indices[0]].example, batch_size, limit), explain)
     except Exception as error:
         error.completed = done  # type: ignore[attr-defined]
@@ -179,7 +180,7 @@ def score_of(block: Block, targets: Sequence[Target], packer: Packer, frozen: Se
         TargetError: If a target is given where the block explains its own truth.
     """
     custom = next((target for target in targets if callable(target)), None)
-    head = block.head if custom is None else Custom(custom)
+    head = as_read(block.head, _reader(targets[0])) if custom is None else Custom(custom)
     settled: list[Settled] = []
     for i, target in enumerate(targets):
         if callable(target):
@@ -236,8 +237,9 @@ def in_blocks(indices: list[int], size: int, work: Callable[[list[int], Packer],
     packer.run(lambda chunk: work(indices[chunk], packer), len(indices))
 
 
-def _custom(target: Target) -> int | None:
-    return id(target) if callable(target) else None
+def _reader(target: Target) -> Any:
+    """What reads a target, where it is not the model's own head."""
+    return id(target) if callable(target) else getattr(target, "head", None)
 
 
 def _kept(tensor: Tensor) -> Tensor:

@@ -176,8 +176,9 @@ class FourierExplainer:
         Args:
             example: One example (a str, a tuple of two texts, a path, an image, an array); a list of examples; or a
                 dict, the processor's own output with a batch axis.
-            target: What to explain: a class index, a label, a callable `outputs -> (rows,)`; None for what the model
-                says. For all examples alike.
+            target: What to explain: a class index, a label, an object of `hf_fourier.targets` (a position, a span, a
+                continuation, a contrast, a direction), a callable `outputs -> (rows,)`; None for what the model says.
+                For all examples alike.
             targets: One target per example instead.
             method: A method other than the explainer's own.
             domain: A domain other than the explainer's own.
@@ -205,8 +206,8 @@ class FourierExplainer:
             progress=progress,
         )
         wanted = self._targets(target, targets, len(encoded))
-        requests = [Request(e, t) for e, t in zip(encoded, wanted, strict=True)]
         with held(self.model):
+            requests = [Request(*self.adapter.aim(e, t)) for e, t in zip(encoded, wanted, strict=True)]
             results = explain_all(requests, job, self.adapter.block, batch_size, self.adapter.rows_limit)
         return results if many else results[0]
 
@@ -252,8 +253,9 @@ class FourierExplainer:
         model = {"name": self.name, "task": self.adapter.task, "revision": self._revision}
         job = Job(Given(origin), chosen, seed, model, self.notes)
         wanted = self._targets(target, targets, len(encoded))
-        requests = [Request(e, t, one) for e, t, (one, _) in zip(encoded, wanted, fitted, strict=True)]
         with held(self.model):
+            aimed = [self.adapter.aim(e, t) for e, t in zip(encoded, wanted, strict=True)]
+            requests = [Request(e, t, one) for (e, t), (one, _) in zip(aimed, fitted, strict=True)]
             results = explain_all(requests, job, self.adapter.block, batch_size, self.adapter.rows_limit)
         return results if many else results[0]
 
@@ -271,6 +273,7 @@ class FourierExplainer:
         encoded = self._restored(example) if known else self._single(example)
         seed, key = (int(example.provenance.get("seed", 0)), example.key) if known else (0, encoded.key)
         with held(self.model):
+            encoded = encoded if known else self.adapter.aim(encoded, None)[0]
             block = self.adapter.block([encoded], Draw(seed, [key]))
             x = block.x
             if leaf is not None:
@@ -349,7 +352,7 @@ class FourierExplainer:
             for indices in grouped(made, lambda how: how):
                 method, domain, seed = made[indices[0]]
                 job = Job(METHODS.parse(method), DOMAINS.parse(domain), seed, model, self.notes)
-                requests = [Request(encoded[i], wanted[i]) for i in indices]
+                requests = [Request(*self.adapter.aim(encoded[i], wanted[i])) for i in indices]
                 results = explain_all(requests, job, self.adapter.block, batch_size, self.adapter.rows_limit)
                 done.update(zip(indices, results, strict=True))
         return [done[i] for i in range(len(encoded))]
@@ -443,8 +446,7 @@ class FourierExplainer:
         wanted = [target] * examples if targets is None else list(targets)
         if len(wanted) != examples:
             raise InputError(f"{len(wanted)} targets for {examples} examples", "one per example", "correct `targets`")
-        head = self.adapter.head()
-        return [head.check(one) for one in wanted]
+        return wanted
 
     @property
     def _revision(self) -> str | None:

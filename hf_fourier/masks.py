@@ -7,13 +7,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import torch
-from torch.nn.functional import logsigmoid
 
-from hf_fourier.targets import Head, Reading, Settled, in_range
+from hf_fourier.targets import OUTSIDE, Head, Reading, Settled, in_range, mean_log_p
 from hf_fourier.typing import Float, Int, Num, Tensor
-
-#: In a frozen map, places that do not count.
-OUTSIDE = -1
 
 
 @dataclass
@@ -58,18 +54,13 @@ class Mask(Head):
             index = own.unsqueeze(1)
             others = logits.scatter(1, index, -torch.inf).logsumexp(1)
             odds = (logits.gather(1, index).squeeze(1) - others).flatten(1)
-        places = counts.sum(1)
-        value = (logsigmoid(odds) * counts).sum(1) / places
-        # d log p / d odds = σ(−odds), relative to the row's largest: of a sure model all of them underflow.
-        steepness = logsigmoid(-odds.detach()).masked_fill(~counts, -torch.inf)
-        steepest = steepness.amax(1)
-        drive = ((steepness - steepest.unsqueeze(1)).exp() * odds).sum(1) / places
+        value, drive, slope = mean_log_p(odds, counts)
         said = decisions(logits.detach())
         if logits.shape[1] == 1:
             agrees = torch.stack([_overlap(*pair) for pair in zip(said, frozen.long(), strict=True)])
         else:
             agrees = dice(said, frozen.long())
-        return Reading(value, drive, steepest.exp(), value.exp(), agrees, said.to(torch.int16))
+        return Reading(value, drive, slope, value.exp(), agrees, said.to(torch.int16))
 
     def name_target(self, frozen: Num[Tensor, "..."]) -> tuple[Any, str]:
         """The class, where one alone counts, and its name."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import Any
 
 from hf_fourier.adapters.base import Block, Encoded
 from hf_fourier.attribution import Attribution
@@ -11,11 +12,12 @@ from hf_fourier.batching import Packer
 from hf_fourier.curves import Curve, Left, Part, Stop
 from hf_fourier.engine import BatchSize, MakeBlock, block_size, grouped, in_blocks, rows_for
 from hf_fourier.errors import InputError
-from hf_fourier.masks import OUTSIDE, Mask
+from hf_fourier.heads import as_read
+from hf_fourier.masks import Mask
 from hf_fourier.metrics.games import Grid, Move, moves, play
 from hf_fourier.scoring import Score
 from hf_fourier.seeding import Draw
-from hf_fourier.targets import Custom
+from hf_fourier.targets import OUTSIDE, Custom
 from hf_fourier.typing import Tensor
 
 #: `(places of the results, their block, its score with the targets that are settled)`.
@@ -88,12 +90,18 @@ def reopen(
         block = make_block([encoded[i] for i in indices], draw)
         frozen = [result.frozen.to(block.x.device) for result in some if result.frozen is not None]
         inner = Packer(min(rows_for(block, batch_size), limit or packer.size))
-        work(indices, block, Score(block.x, block.forward, block.select, block.head, [], inner, block.cost, frozen))
+        head = as_read(block.head, some[0].provenance.get("head"))
+        work(indices, block, Score(block.x, block.forward, block.select, head, [], inner, block.cost, frozen))
         packer.learn(inner)
 
     pairs = list(zip(encoded, results, strict=True))
-    for indices in grouped(pairs, lambda pair: (pair[0].signature, pair[1].layout.domain, pair[1].provenance["seed"])):
+    for indices in grouped(pairs, lambda pair: (pair[0].signature, pair[1].layout.domain, *_made(pair[1]))):
         in_blocks(indices, block_size(encoded[indices[0]], batch_size, limit), work_on)
+
+
+def _made(result: Attribution) -> tuple[Any, ...]:
+    """What else results of one block have in common."""
+    return result.provenance["seed"], result.provenance.get("head")
 
 
 def answer_name(part: Part, asked: float) -> str:

@@ -1,4 +1,4 @@
-"""What is explained: heads turn a model's logits into a score, a confidence and a decision, per example.
+"""What is explained: targets that a user names, and heads that turn logits into a score, a confidence and a decision.
 
 A target is settled once, on the clean example, and stays frozen. Scores are on log-probabilities or on values,
 confidences are positive. `drive` is what a gradient is taken of: for a softmax it is the log-odds
@@ -13,19 +13,81 @@ import operator
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch.nn.functional import logsigmoid
 
 from hf_fourier.errors import ModelError, TargetError
-from hf_fourier.typing import Float, Int, Num, Tensor
+from hf_fourier.typing import Bool, Float, Int, Num, Tensor
 
+#: In frozen classes, positions that do not count.
+OUTSIDE = -1
+
+
+@dataclass(frozen=True)
+class At:
+    """One position alone: of a content token, a frame, a mask token or a detection's query.
+
+    Attributes:
+        position: Its number, counted from 0; a token may be named by its text instead, the first of that name is meant.
+        label: The class to explain there, by index or name; None for what the model says.
+    """
+
+    position: int | str
+    label: int | str | None = None
+
+
+@dataclass(frozen=True)
+class Span:
+    """An answer: the content tokens from `start` to `end`, the last one included."""
+
+    start: int
+    end: int
+
+
+@dataclass(frozen=True)
+class Continuation:
+    """What a language model is to say next: a text (with the space it begins with), or token ids."""
+
+    text: str | Sequence[int]
+
+
+@dataclass(frozen=True)
+class Contrast:
+    """One answer rather than another: `log p(this) - log p(other)`.
+
+    Attributes:
+        this: A class by index or name; for a language model a continuation, by text or token ids.
+        other: Likewise.
+    """
+
+    this: Any
+    other: Any
+    #: The head that reads it.
+    head: ClassVar[str] = "contrast"
+
+
+@dataclass(frozen=True, eq=False)
+class Direction:
+    """A direction in embedding space: the score is the cosine with it.
+
+    Attributes:
+        vector: As long as the embedding, such as `explainer.predict(other).logits`; never the example's own.
+        threshold: The cosine on whose sides lie the two decisions; None where there is no decision.
+    """
+
+    vector: Any
+    threshold: float | None = None
+
+
+#: Targets that are more than a class.
+Aim = At | Span | Continuation | Contrast | Direction
 #: A user's target: None for what the model says, a class index, a label's name, one index for each of several masks,
-#: or a callable `outputs -> (rows,)`.
-Target = int | str | Sequence[int] | Callable[[Any], Tensor] | None
+#: one of the objects above, or a callable `outputs -> (rows,)`.
+Target = int | str | Sequence[int] | Aim | Callable[[Any], Tensor] | None
 #: A target after `Head.check`: what a head can freeze.
-Settled = int | Tensor | None
+Settled = int | Tensor | Aim | None
 
 
 @dataclass(frozen=True)
@@ -54,20 +116,36 @@ class Head(ABC):
 
     name: str = ""
     labels: Mapping[int, str] = {}
+    #: The kinds of targets that it reads beside classes and callables.
+    takes: ClassVar[tuple[type, ...]] = ()
 
     def check(self, target: Any) -> Target:
-        """A user's target as this head understands it: None, a class index, several, or a callable.
+        """A user's target as this head understands it: None, a class index, several, a target object, or a callable.
 
         Raises:
-            TargetError: If the head has no such class.
+            TargetError: If the head has no such class, or does not read such targets.
         """
         if target is None or callable(target):
             return target
-        if isinstance(target, str):
-            return self._index(target)
+        if isinstance(target, Aim):
+            return self._aim(target)
         if isinstance(target, (list, tuple)):
-            return [_whole(one) for one in target]
-        return _whole(target)
+            return [whole(one) for one in target]
+        return self._class(target)
+
+    def _aim(self, target: Aim) -> Aim:
+        if not isinstance(target, self.takes):
+            others = "".join(f", {kind.__name__}" for kind in self.takes)
+            got = f"a target of type {type(target).__name__} for a head that reads a {self.name}"
+            raise TargetError(got, f"None, a class, a callable{others}", "choose one of them")
+        if isinstance(target, Contrast):
+            return Contrast(self._class(target.this), self._class(target.other))
+        if isinstance(target, At):
+            return At(whole(target.position), None if target.label is None else self._class(target.label))
+        return target
+
+    def _class(self, target: Any) -> int:
+        return self._index(target) if isinstance(target, str) else whole(target)
 
     def _index(self, label: str) -> int:
         exact = [index for index, name in self.labels.items() if name == label]
@@ -106,7 +184,7 @@ class Head(ABC):
         return [(self.label(int(i)), float(v)) for v, i in zip(best.values, best.indices, strict=True)]
 
 
-def _whole(target: Any) -> int:
+def whole(target: Any) -> int:
     """A class index from any kind of whole number (numpy's, a tensor's)."""
     try:
         if not isinstance(target, bool):
@@ -116,24 +194,41 @@ def _whole(target: Any) -> int:
     raise TargetError(f"target {target!r}", "a class index, a label, a callable or None", "correct `target`")
 
 
-def in_range(target: int | Tensor, classes: int, labels: Mapping[int, str]) -> int:
-    """One class index, checked.
+def in_range(target: Any, classes: int, labels: Mapping[int, str], what: str = "class index") -> int:
+    """One class index (or another number, as `what` says), checked.
 
     Raises:
         TargetError: If there is no such class, or several were asked for.
     """
+    if isinstance(target, Aim):
+        raise TargetError(f"{target} for a head without positions", "a class", "correct `target`")
     if isinstance(target, Tensor) and target.ndim:
         raise TargetError(f"{target.numel()} targets", "one", "correct `target`")
     target = int(target)
     if 0 <= target < classes:
         return target
     named = f" ({', '.join(list(labels.values())[:4])}, …)" if labels else ""
-    raise TargetError(f"class index {target}", f"0 to {classes - 1}{named}", "correct `target`")
+    raise TargetError(f"{what} {target}", f"0 to {classes - 1}{named}", "correct `target`")
+
+
+def mean_log_p(
+    odds: Float[Tensor, "rows places"], counts: Bool[Tensor, "rows places"]
+) -> tuple[Float[Tensor, " rows"], Float[Tensor, " rows"], Float[Tensor, " rows"]]:
+    """Value, drive and slope of the mean of log p = log σ(odds) over the places that count, at least one in each row.
+
+    d log p / d odds = σ(−odds) is taken relative to the row's largest: of a sure model all of them underflow.
+    """
+    places = counts.sum(1)
+    value = logsigmoid(odds).masked_fill(~counts, 0).sum(1) / places
+    steepness = logsigmoid(-odds.detach()).masked_fill(~counts, -torch.inf)
+    steepest = steepness.amax(1)
+    weighted = (steepness - steepest.unsqueeze(1)).exp() * odds
+    return value, weighted.masked_fill(~counts, 0).sum(1) / places, steepest.exp()
 
 
 @dataclass
 class Categorical(Head):
-    """A softmax over classes, or a mean over several (masked positions): s = mean of log p_y.
+    """A softmax over classes, or a mean over several (masked positions, tokens, frames): s = mean of log p_y.
 
     Attributes:
         labels: The classes' names.
@@ -141,23 +236,32 @@ class Categorical(Head):
 
     labels: Mapping[int, str] = field(default_factory=dict)
     name: str = "softmax"
+    takes: ClassVar[tuple[type, ...]] = (At, Contrast)
 
     def freeze(self, logits: Float[Tensor, "rows ..."], targets: Sequence[Settled]) -> Int[Tensor, "rows ..."]:
-        """The class of each softmax: the target, or what the model says."""
+        """The class of each softmax: the target, or what the model says; `OUTSIDE` where it does not count."""
         if logits.shape[-1] < 2:
             raise TargetError("a softmax over one class", "at least two", "explain the logit by a callable target")
         said = logits.argmax(-1)
         for row, target in enumerate(targets):
             if target is not None:
-                said[row] = self._classes(target, said[row].shape, logits.shape[-1]).to(said)
+                said[row] = self._classes(target, said[row], logits.shape[-1]).to(said)
         return said
 
-    def _classes(self, target: int | Tensor, shape: torch.Size, classes: int) -> Tensor:
+    def _classes(self, target: Any, said: Tensor, classes: int) -> Tensor:
         """One class for each softmax of a row."""
+        if isinstance(target, At):
+            if said.ndim != 1:
+                raise TargetError(f"{target}, but there is one answer", "a class", "leave `At` out")
+            place = in_range(target.position, len(said), {}, "position")
+            own = said[place] if target.label is None else in_range(target.label, classes, self.labels)
+            alone = torch.full_like(said, OUTSIDE)
+            alone[place] = own
+            return alone
         chosen = torch.as_tensor(target)
-        if chosen.ndim and chosen.shape != shape:
+        if chosen.ndim and chosen.shape != said.shape:
             raise TargetError(
-                f"{chosen.numel()} targets", f"one, or {shape.numel()} (one per mask)", "correct `target`"
+                f"{chosen.numel()} targets", f"one, or {said.numel()} (one per position)", "correct `target`"
             )
         for index in chosen.reshape(-1).tolist():
             in_range(index, classes, self.labels)
@@ -165,20 +269,17 @@ class Categorical(Head):
 
     def read(self, logits: Float[Tensor, "rows ..."], frozen: Num[Tensor, "rows ..."]) -> Reading:
         """log p of the frozen classes, through their log-odds."""
-        own = logits.gather(-1, frozen.unsqueeze(-1))
-        others = logits.scatter(-1, frozen.unsqueeze(-1), -torch.inf)
-        odds = (own.squeeze(-1) - others.logsumexp(-1)).reshape(len(logits), -1)
-        agrees = (logits.argmax(-1) == frozen).float().reshape(odds.shape).mean(1)
-        value = logsigmoid(odds).mean(1)
-        # d log p / d odds = σ(−odds), relative to the row's largest: of a sure model all of them underflow.
-        steepness = logsigmoid(-odds.detach())
-        steepest = steepness.amax(1)
-        drive = ((steepness - steepest.unsqueeze(1)).exp() * odds).mean(1)
-        return Reading(value, drive, steepest.exp(), value.exp(), agrees)
+        index = frozen.clamp(min=0).unsqueeze(-1)
+        own = logits.gather(-1, index).squeeze(-1)
+        others = logits.scatter(-1, index, -torch.inf).logsumexp(-1)
+        counts = (frozen != OUTSIDE).reshape(len(logits), -1)
+        value, drive, slope = mean_log_p((own - others).reshape(counts.shape), counts)
+        same = (logits.argmax(-1) == frozen).reshape(counts.shape)
+        return Reading(value, drive, slope, value.exp(), same.sum(1) / counts.sum(1))
 
     def name_target(self, frozen: Num[Tensor, "..."]) -> tuple[Any, str]:
         """The class (or the classes) and its name."""
-        indices = [int(i) for i in frozen.reshape(-1)]
+        indices = [int(i) for i in frozen.reshape(-1) if i != OUTSIDE]
         if len(indices) == 1:
             return indices[0], self.label(indices[0])
         return indices, " ".join(self.label(i) for i in indices)

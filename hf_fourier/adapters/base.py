@@ -16,7 +16,7 @@ from hf_fourier.batching import is_out_of_memory
 from hf_fourier.domains import LeafShape
 from hf_fourier.errors import FourierError, InputError, ModelError
 from hf_fourier.seeding import Draw, fingerprint
-from hf_fourier.targets import Binary, Categorical, Head, Regression
+from hf_fourier.targets import Binary, Categorical, Head, Regression, Target
 from hf_fourier.typing import Tensor
 from hf_fourier.views import NoView, View
 
@@ -203,6 +203,14 @@ class Adapter(ABC):
         """
         got = f"a leaf without units that {self.task} reads"
         raise InputError(got, "pixels for an image model, a waveform for a sound model", "choose a model that reads it")
+
+    def aim(self, example: Encoded, target: Target) -> tuple[Encoded, Target]:
+        """An example with what its target adds to it, and the target as the head freezes it. May run the model.
+
+        Raises:
+            TargetError: If the head has no such target.
+        """
+        return example, self.head().check(target)
 
     def is_example(self, mapping: Mapping[str, Any]) -> bool:
         """Whether a mapping is one raw example, and not the processor's own output with a batch axis."""
