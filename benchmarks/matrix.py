@@ -2,8 +2,9 @@
 
 A row is a method on a model, at its defaults in the domain that it is at home in: model passes, and time per example as
 a multiple of one bare forward and input-backward pass, measured in the same run. The columns of the domains hold the
-time in that domain as a multiple of the time at home, both with few samples (the number of passes is the same), or the
-reason why it does not run there. All times are the median of some alternating runs.
+time in that domain as a multiple of the time at home, both with few samples (the number of passes is the same); where a
+method does not run in a domain, the reason stands below the tables. Times are medians of some runs, of one run where
+that takes more than a second.
 """
 
 from __future__ import annotations
@@ -30,16 +31,20 @@ from hf_fourier.methods import METHODS, Method
 #: Parameters that say how many samples are drawn; few of them do where only domains are compared.
 SAMPLES = ("samples", "copies", "steps", "draws", "signs")
 FEW = 4
+#: A run of more seconds is not repeated.
+LONG = 1.0
 
 
 def seconds(run: Callable[[], Any], runs: int) -> float:
-    """The median of some runs."""
+    """The median of some runs after a first one, or that first one where it is long."""
     times = []
-    for _ in range(runs):
+    for _ in range(runs + 1):
         start = time.perf_counter()
         run()
         times.append(time.perf_counter() - start)
-    return statistics.median(times)
+        if times[0] > LONG:
+            return times[0]
+    return statistics.median(times[1:])
 
 
 def few(method: Method) -> Method:
@@ -49,11 +54,20 @@ def few(method: Method) -> Method:
     return dataclasses.replace(method, **changes)  # type: ignore[type-var]
 
 
-def row(real: Real, explainer: FourierExplainer, name: str, example: Any, unit: float, runs: int) -> dict[str, Any]:
-    """One method on one model; prints nothing."""
+def row(
+    real: Real,
+    explainer: FourierExplainer,
+    name: str,
+    example: Any,
+    unit: float,
+    runs: int,
+    reasons: dict[str, str],
+) -> dict[str, Any]:
+    """One method on one model; `reasons` gets what does not run, and why."""
     method = METHODS.parse(name)
-    result = explainer.explain(example, method=method)
-    whole = seconds(lambda: explainer.explain(example, method=method), runs) / unit
+    results = []
+    whole = seconds(lambda: results.append(explainer.explain(example, method=method)), runs) / unit
+    result = results[-1]
     told = result.provenance["passes"]
     passes = f"{told['forward']:g} + {told['backward']:g}"
     cells: dict[str, Any] = {"model": real.name, "method": name, "passes": passes, "time / bare": whole}
@@ -65,15 +79,16 @@ def row(real: Real, explainer: FourierExplainer, name: str, example: Any, unit: 
             cells[domain] = "home"
             continue
         try:
-            explainer.explain(example, method=light, domain=domain)
+            spent = seconds(lambda: explainer.explain(example, method=light, domain=domain), runs)  # noqa: B023
         except SpecError as error:
-            cells[domain] = f"no: {error.do}"
+            cells[domain] = "–"
+            reasons[f"{name} on {real.name} in {domain}"] = str(error)
             continue
-        cells[domain] = seconds(lambda: explainer.explain(example, method=light, domain=domain), runs) / at_home  # noqa: B023
+        cells[domain] = spent / at_home
     return cells
 
 
-def measure(real: Real, methods: Sequence[str], runs: int) -> list[dict[str, Any]]:
+def measure(real: Real, methods: Sequence[str], runs: int, reasons: dict[str, str]) -> list[dict[str, Any]]:
     """The rows of one model."""
     explainer = real.explainer()
     example = real.examples(1)[0]
@@ -83,7 +98,7 @@ def measure(real: Real, methods: Sequence[str], runs: int) -> list[dict[str, Any
         unit = seconds(lambda: bare(explainer.model, batch), 2 * runs + 1)
     rows = []
     for name in methods:
-        rows.append(row(real, explainer, name, example, unit, runs))
+        rows.append(row(real, explainer, name, example, unit, runs, reasons))
         print(rows[-1], file=sys.stderr, flush=True)
     return rows
 
@@ -99,5 +114,9 @@ def main(arguments: Sequence[str]) -> None:
     if chosen.threads:
         torch.set_num_threads(chosen.threads)
     print(f"torch {torch.__version__}, {torch.get_num_threads()} threads, medians of {chosen.runs} runs, one example")
+    reasons: dict[str, str] = {}
     for name in chosen.models:
-        print("\n" + markdown(measure(MODELS[name], chosen.methods, chosen.runs)), flush=True)
+        print("\n" + markdown(measure(MODELS[name], chosen.methods, chosen.runs, reasons)), flush=True)
+    print()
+    for cell, reason in reasons.items():
+        print(f"- {cell}: {reason}")

@@ -43,7 +43,7 @@ class Registry(Generic[T]):
         del self._classes[name]
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._classes)
+        return iter(sorted(self._classes))
 
     def __contains__(self, name: object) -> bool:
         return name in self._classes
