@@ -33,6 +33,7 @@ class Stop:
         value: The score.
         confidence: The confidence in the frozen target; None for heads that have none.
         agrees: The share of the example's decisions that are the frozen ones.
+        said: The class that the model decided for; None where that is not one class of a softmax.
     """
 
     part: Part
@@ -41,6 +42,7 @@ class Stop:
     value: float
     confidence: float | None
     agrees: float
+    said: int | None = None
 
     @property
     def left(self) -> Left:

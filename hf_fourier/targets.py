@@ -101,6 +101,7 @@ class Reading:
         confidence: A positive number for the curves, shape `(rows,)`; None where the head has none (regression).
         agrees: The share of the row's decisions that are the frozen ones, shape `(rows,)`.
         answer: The decision itself where it can be looked at (a mask), shape `(rows, ...)`; None elsewhere.
+        said: The class that each row is decided for, shape `(rows,)`; None where that is not one class of a softmax.
     """
 
     value: Float[Tensor, " rows"]
@@ -109,6 +110,7 @@ class Reading:
     confidence: Float[Tensor, " rows"] | None
     agrees: Float[Tensor, " rows"]
     answer: Int[Tensor, "rows ..."] | None = None
+    said: Int[Tensor, " rows"] | None = None
 
 
 class Head(ABC):
@@ -274,8 +276,10 @@ class Categorical(Head):
         others = logits.scatter(-1, index, -torch.inf).logsumexp(-1)
         counts = (frozen != OUTSIDE).reshape(len(logits), -1)
         value, drive, slope = mean_log_p((own - others).reshape(counts.shape), counts)
-        same = (logits.argmax(-1) == frozen).reshape(counts.shape)
-        return Reading(value, drive, slope, value.exp(), same.sum(1) / counts.sum(1))
+        said = logits.argmax(-1)
+        same = (said == frozen).reshape(counts.shape)
+        one = said if said.ndim == 1 else None
+        return Reading(value, drive, slope, value.exp(), same.sum(1) / counts.sum(1), said=one)
 
     def name_target(self, frozen: Num[Tensor, "..."]) -> tuple[Any, str]:
         """The class (or the classes) and its name."""

@@ -174,10 +174,11 @@ def play(
         reading = score.value(basis.keep(coefficients[rows], masks), rows)
         confidences = [None] * len(some) if reading.confidence is None else reading.confidence.tolist()
         answers = [None] * len(some) if reading.answer is None else list(reading.answer.cpu())
-        told = zip(some, reading.value.tolist(), confidences, reading.agrees.tolist(), answers, strict=True)
-        for group, value, sure, agrees, answer in told:
+        said = [None] * len(some) if reading.said is None else reading.said.tolist()
+        told = zip(some, reading.value.tolist(), confidences, reading.agrees.tolist(), said, answers, strict=True)
+        for group, value, sure, agrees, label, answer in told:
             for i in group:
-                stops[i] = questions[i].answered(Stop("keep", 0, 0, value, sure, agrees))
+                stops[i] = questions[i].answered(Stop("keep", 0, 0, value, sure, agrees, label))
                 if look is not None and answer is not None:
                     look(questions[i], answer.clone())
     return stops
