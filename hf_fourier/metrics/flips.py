@@ -31,9 +31,11 @@ def flipped(curves: Sequence[Curve]) -> dict[float, float]:
 def r_flip(curves: Sequence[Curve], q: float = 0.5) -> float | None:
     """The least share of top features whose deletion turns the decisions of a share `q` of the examples.
 
-    It is as fine as the grid that was played, an upper bound: what lies between two shares was not asked. To be held
-    against the same number of the controls: on natural inputs the strongest frequencies alone (`magnitude`) turn
-    decisions as fast.
+    It is as fine as the grid that was played, an upper bound: what lies between two shares was not asked. It says what
+    turns a decision, not what the decision rested on. Deleting what a signed gradient ranks first (`freqx`,
+    `gradient_input`) is a step down that gradient: on text it turns decisions at once, and for sure, as an attack does.
+    On natural pictures the strongest frequencies alone (`magnitude`) turn them fast, too. So it is shown beside the
+    controls, and beside what the kept features do.
 
     Args:
         curves: One per example, played.
