@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from os import PathLike
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -24,6 +24,9 @@ from hf_fourier.tables import Table
 from hf_fourier.targets import Target
 from hf_fourier.transfer import transfer_all
 from hf_fourier.typing import Tensor
+
+if TYPE_CHECKING:
+    from hf_fourier.evaluation import Evaluation
 
 
 @dataclass(frozen=True)
@@ -324,6 +327,52 @@ class FourierExplainer:
         with held(self.model):
             play_all(results, encoded, grid, self.adapter.block, batch_size, self.adapter.rows_limit, again)
         return attributions
+
+    def evaluate(
+        self,
+        examples: Sequence[Any],
+        methods: str | Method | Sequence[str | Method] = ("ffc",),
+        domains: str | Domain | Sequence[str | Domain] | None = None,
+        metrics: Sequence[str] | None = None,
+        *,
+        targets: Sequence[Target] | None = None,
+        sources: Sequence[Any] | None = None,
+        seed: int = 0,
+        batch_size: BatchSize = "auto",
+        progress: Callable[[int, int], None] | None = None,
+    ) -> Evaluation:
+        """Hold methods against each other and against the controls, on the same examples.
+
+        The controls (`magnitude`, `low_frequency`, `random`) are always there. Every method is asked for the same
+        wrong labels as well: one dealt out at random, and the runner-up. One game serves all metrics that read it.
+
+        Args:
+            examples: Raw examples, as for `explain`.
+            methods: What to compare.
+            domains: Where; None for the explainer's own. A method that does not go with a domain is left out there, and
+                listed in `excluded` with the reason.
+            metrics: Names among `hf_fourier.metrics.names()`; None for those of the game that the head has, with
+                selectivity where it has labels.
+            targets: One target per example; None for what the model says.
+            sources: What each example was made from: examples of one source are not independent, and intervals draw
+                whole sources. None for an example each.
+            seed: Of everything random.
+            batch_size: Rows in a batch, at most.
+            progress: Called with (methods done, methods in all), domains counted apart.
+
+        Returns:
+            An `Evaluation`: `table()` (tidy), `summary()`, `to_pandas()`.
+
+        Raises:
+            InputError: If there are no examples, or a metric is unknown or none for this head.
+            SpecError: If a method or a domain is unknown.
+        """
+        from hf_fourier.evaluating import evaluate
+
+        chosen = [methods] if isinstance(methods, (str, Method)) else list(methods)
+        places = self.domain or Fourier() if domains is None else domains
+        where = [places] if isinstance(places, (str, Domain)) else list(places)
+        return evaluate(self, examples, chosen, where, metrics, targets, sources, seed, batch_size, progress)
 
     def explain_again(
         self,

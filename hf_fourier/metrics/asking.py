@@ -7,7 +7,7 @@ Every answer is seeded per example, so that it does not depend on the batch. Wha
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import torch
 
@@ -17,16 +17,15 @@ from hf_fourier.engine import BatchSize, grouped
 from hf_fourier.errors import InputError
 from hf_fourier.methods import METHODS
 from hf_fourier.metrics.games import SMALL, Grid
+from hf_fourier.metrics.wrong import Kind, wrong_for
 from hf_fourier.scoring import Score
 from hf_fourier.seeding import Draw
-from hf_fourier.targets import Categorical
 from hf_fourier.typing import Float, Tensor
 
 if TYPE_CHECKING:
     from hf_fourier.explainer import FourierExplainer
 
 Columns = dict[str, list[list[float]]]
-Kind = Literal["random", "runner_up", "all"]
 _SMALL = Grid(keep=SMALL)
 
 
@@ -191,7 +190,7 @@ def wrong_labels(
     """
     if kind not in ("random", "runner_up", "all"):
         raise InputError(f"kind {kind!r}", "'random', 'runner_up' or 'all'", "choose one of them")
-    wrong = [_wrong(explainer, result, kind, seed) for result in attributions]
+    wrong = [wrong_for(explainer, result, kind, seed) for result in attributions]
     examples = [result for result, own in zip(attributions, wrong, strict=True) for _ in own]
     targets = [target for own in wrong for target in own]
     found = iter(explainer.explain_again(examples, targets, batch_size=batch_size))
@@ -278,26 +277,3 @@ def _settle(some: Sequence[Attribution], cost: int) -> None:
     for result in some:
         passes = result.provenance["passes"]
         result.provenance["passes"] = {**passes, "asked": passes.get("asked", 0) + cost}
-
-
-def _wrong(explainer: FourierExplainer, result: Attribution, kind: Kind, seed: int) -> list[int]:
-    """The wrong labels of one example."""
-    labels = explainer.adapter.head().labels
-    if result.provenance.get("head") != Categorical.name or not isinstance(result.target, int) or len(labels) < 2:
-        got = f"a result for {result.label!r} of a head {result.provenance.get('head')!r}"
-        raise InputError(got, "one class of a softmax with named classes", "choose results of a classifier")
-    others = [index for index in sorted(labels) if index != result.target]
-    if kind == "all":
-        return others
-    if kind == "random":
-        drawn = torch.randint(len(others), (1,), generator=Draw(seed, [result.key]).generator(0, "wrong label"))
-        return [others[int(drawn)]]
-    for name, _ in result.alternatives:
-        named = [index for index, label in labels.items() if label == name]
-        if len(named) != 1:
-            break  # several classes share the name
-        if named[0] != result.target:
-            return named
-    logits = explainer.predict(result).logits.reshape(-1).clone()
-    logits[result.target] = -torch.inf
-    return [int(logits.argmax())]
