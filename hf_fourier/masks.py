@@ -30,37 +30,22 @@ class Mask(Head):
 
     def freeze(self, logits: Float[Tensor, "rows classes ..."], targets: Sequence[Settled]) -> Int[Tensor, "rows ..."]:
         """The class of each place that counts, −1 elsewhere."""
-        said = decisions(logits)
-        maps = []
-        for row, target in zip(said, targets, strict=True):
-            classes = max(2, logits.shape[1])
+        frozen, classes = _said(logits), max(2, logits.shape[1])
+        for row, target in zip(frozen, targets, strict=True):
             wanted = None if target is None else in_range(target, classes, self.labels)
             if wanted is None and logits.shape[1] == 1:
                 wanted = int(bool((row == 1).any()))
-            counted = row if wanted is None else torch.where(row == wanted, row, OUTSIDE)
-            if not bool((counted != OUTSIDE).any()):
-                counted = torch.full_like(row, int(wanted or 0))
-            maps.append(counted)
-        return torch.stack(maps).to(torch.int16)
+            if wanted is not None:
+                others = row != wanted
+                row.masked_fill_(others, wanted if bool(others.all()) else OUTSIDE)
+        return frozen
 
     def read(self, logits: Float[Tensor, "rows classes ..."], frozen: Num[Tensor, "rows ..."]) -> Reading:
         """The mean log-probability over the places that count, and the Dice of their mask."""
-        counts = (frozen != OUTSIDE).flatten(1)
-        own = frozen.clamp(min=0).long()
-        if logits.shape[1] == 1:
-            z = logits[:, 0]
-            odds = torch.where(own == 1, z, -z).flatten(1)
-        else:
-            index = own.unsqueeze(1)
-            others = logits.scatter(1, index, -torch.inf).logsumexp(1)
-            odds = (logits.gather(1, index).squeeze(1) - others).flatten(1)
-        value, drive, slope = mean_log_p(odds, counts)
-        said = decisions(logits.detach())
-        if logits.shape[1] == 1:
-            agrees = torch.stack([_overlap(*pair) for pair in zip(said, frozen.long(), strict=True)])
-        else:
-            agrees = dice(said, frozen.long())
-        return Reading(value, drive, slope, value.exp(), agrees, said.to(torch.int16))
+        value, drive, slope = mean_log_p(_odds(logits, frozen).flatten(1), (frozen != OUTSIDE).flatten(1))
+        said = _said(logits.detach())
+        agrees = _overlap(said, frozen) if logits.shape[1] == 1 else dice(said, frozen)
+        return Reading(value, drive, slope, value.exp(), agrees, said)
 
     def name_target(self, frozen: Num[Tensor, "..."]) -> tuple[Any, str]:
         """The class, where one alone counts, and its name."""
@@ -71,37 +56,49 @@ class Mask(Head):
 
     def ranked(self, logits: Float[Tensor, "..."], most: int = 5) -> list[tuple[str, float]]:
         """The classes that cover most, with their shares of all places."""
-        said = decisions(logits.unsqueeze(0))
+        said = _said(logits.unsqueeze(0))
         largest = sorted(areas(said).items(), key=lambda pair: -pair[1])[:most]
         return [(self.label(c), count / said.numel()) for c, count in largest]
 
 
 def decisions(logits: Float[Tensor, "rows classes ..."]) -> Int[Tensor, "rows ..."]:
     """The class of each place: the largest logit, or with one logit its side of 0."""
+    return _said(logits).long()
+
+
+def _said(logits: Float[Tensor, "rows classes ..."]) -> Int[Tensor, "rows ..."]:
+    """The same, as small as a result keeps it."""
     if logits.shape[1] == 1:
-        return (logits[:, 0] > 0).long()
+        return (logits[:, 0] > 0).to(torch.int16)
     if logits.shape[1] == 2:  # many times faster than argmax over a dimension that is not the last
-        return (logits[:, 1] > logits[:, 0]).long()
-    return logits.argmax(1)
+        return (logits[:, 1] > logits[:, 0]).to(torch.int16)
+    return logits.argmax(1).to(torch.int16)
+
+
+def _odds(logits: Float[Tensor, "rows classes ..."], frozen: Num[Tensor, "rows ..."]) -> Float[Tensor, "rows ..."]:
+    """The log-odds of each place's frozen class; anything where it does not count."""
+    if logits.shape[1] > 2:
+        index = frozen.clamp(min=0).long().unsqueeze(1)
+        others = logits.scatter(1, index, -torch.inf).logsumexp(1)
+        return logits.gather(1, index).squeeze(1) - others
+    if logits.shape[1] == 2:
+        zero, one = logits.unbind(1)
+        odds = one - zero
+    else:
+        odds = logits[:, 0]
+    return odds * frozen.to(odds.dtype).mul_(2).sub_(1)
 
 
 def areas(classes: Int[Tensor, "..."]) -> dict[int, int]:
     """How many places each class has, where it has any and they count."""
-    counts = torch.bincount(classes.reshape(-1).long() - OUTSIDE)[1:].tolist()
+    counts = torch.bincount(classes.reshape(-1) - OUTSIDE)[1:].tolist()
     return {c: count for c, count in enumerate(counts) if count}
 
 
-def _overlap(said: Int[Tensor, "..."], frozen: Int[Tensor, "..."]) -> Float[Tensor, ""]:
-    """Dice of one mask of a sigmoid: of the foreground also where the clean model finds none anywhere."""
-    nothing = bool((frozen == 0).all())
-    return _dice_of(said, frozen, 1) if nothing else dice(said.unsqueeze(0), frozen.unsqueeze(0))[0]
-
-
-def _dice_of(now: Int[Tensor, "..."], then: Int[Tensor, "..."], of: int) -> Float[Tensor, ""]:
-    """Dice of one class, 1 where neither has it."""
-    a, b = now == of, then == of
-    total = a.sum() + b.sum()
-    return torch.where(total > 0, 2 * (a & b).sum() / total.clamp(min=1), 1.0).float()
+def _overlap(said: Int[Tensor, "rows ..."], frozen: Int[Tensor, "rows ..."]) -> Float[Tensor, " rows"]:
+    """Dice of masks of a sigmoid: of the foreground also where the clean model finds none anywhere."""
+    empty = ~(frozen != 0).flatten(1).any(1)
+    return torch.where(empty, (~(said == 1).flatten(1).any(1)).float(), dice(said, frozen))
 
 
 def dice(said: Int[Tensor, "rows ..."], frozen: Int[Tensor, "rows ..."]) -> Float[Tensor, " rows"]:
@@ -112,6 +109,10 @@ def dice(said: Int[Tensor, "rows ..."], frozen: Int[Tensor, "rows ..."]) -> Floa
     """
     scores = []
     for now, then in zip(said, frozen, strict=True):
-        parts = [_dice_of(now, then, c) for c in areas(then)]
-        scores.append(torch.stack(parts).mean() if parts else torch.ones((), device=said.device))
+        classes = 1 + int(torch.maximum(now.amax(), then.amax()))
+        pairs = (then.flatten().int() - OUTSIDE) * classes + now.flatten()
+        both = torch.bincount(pairs, minlength=(classes + 1) * classes).view(classes + 1, classes)
+        a, b = both.sum(0), both[1:].sum(1)
+        parts = (2 * both[1:].diagonal() / (a + b))[b > 0]
+        scores.append(parts.mean() if len(parts) else torch.ones((), device=said.device))
     return torch.stack(scores).float()
