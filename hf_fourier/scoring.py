@@ -87,7 +87,8 @@ class Score:
         self.x, self.head, self.packer, self.cost, self._reference = x, head, packer, cost, reference
         self.bounds = bounds
         self._forward, self._select, self._targets = forward, select, list(targets)
-        self._frozen: list[Tensor | None] = [None] * len(x) if frozen is None else list(frozen)
+        self._frozen = None if frozen is None else torch.stack(list(frozen))
+        self._unsettled = set(range(len(x))) if frozen is None else set()
         self._model = model
         self.given: Tensor | None = None
         self._clean: Evaluation | None = None
@@ -98,7 +99,8 @@ class Score:
     @property
     def frozen(self) -> Tensor:
         """The settled targets, one row per example."""
-        return torch.stack([row for row in self._frozen if row is not None])
+        assert self._frozen is not None
+        return self._frozen
 
     @cached_property
     def reference(self) -> Tensor | None:
@@ -128,12 +130,11 @@ class Score:
         Raises:
             ModelError: If the model's clean output is not finite.
         """
-        rows = self._rows(x, rows)
 
         def work(chunk: slice) -> tuple[Reading, Tensor]:
             with torch.inference_mode(False), torch.enable_grad():
                 leaf = _attached(x[chunk])
-                reading = self._read(leaf, rows[chunk])
+                reading = self._read(leaf, chunk, rows)
                 gradient = None
                 if reading.drive.requires_grad:
                     (gradient,) = torch.autograd.grad(reading.drive.sum(), leaf, allow_unused=True)
@@ -143,16 +144,15 @@ class Score:
             return _detached(reading), gradient
 
         readings, gradients = zip(*self.packer.run(work, len(x)), strict=True)
-        return Evaluation(_joined(readings), torch.cat(gradients))
+        return Evaluation(_joined(readings), _cat(gradients))
 
     def value(self, x: Float[Tensor, "rows *leaf"], rows: Int[Tensor, " rows"] | None = None) -> Reading:
         """Score of each row, forward only."""
-        rows = self._rows(x, rows)
 
         def work(chunk: slice) -> Reading:
             # In inference mode, what a model caches could not be differentiated later.
             with torch.inference_mode(False), torch.no_grad():
-                return _detached(self._read(x[chunk], rows[chunk]))
+                return _detached(self._read(x[chunk], chunk, rows))
 
         return _joined(self.packer.run(work, len(x)))
 
@@ -171,7 +171,6 @@ class Score:
             SpecError: If there are no such layers.
             ModelError: If the score does not depend on the leaf.
         """
-        rows = self._rows(self.x, None)
         watch = Watch(self._model, layers)
 
         def count(leaves: int) -> None:
@@ -181,7 +180,7 @@ class Score:
             with torch.inference_mode(False), torch.enable_grad():
                 leaf = _attached(self.x[chunk])
                 with watch.listening():
-                    reading = self._read(leaf, rows[chunk])
+                    reading = self._read(leaf, chunk, None)
                 if not reading.drive.requires_grad:
                     raise no_path()
                 heard = watch.heard(len(leaf), self.cost)
@@ -190,17 +189,16 @@ class Score:
                 return visit(opened), _detached(reading), opened.drive_gradient
 
         visits, readings, gradients = zip(*self.packer.run(work, len(self.x)), strict=True)
-        self._clean = Evaluation(_joined(readings), torch.cat(gradients))
+        self._clean = Evaluation(_joined(readings), _cat(gradients))
         self._clean_reading = self._clean.reading
         return list(visits)
 
-    def _rows(self, x: Tensor, rows: Tensor | None) -> Tensor:
-        return torch.arange(len(x), device=x.device) if rows is None else rows
-
-    def _read(self, leaf: Tensor, rows: Tensor) -> Reading:
-        outputs = self._forward(leaf, rows)
+    def _read(self, leaf: Tensor, chunk: slice, rows: Tensor | None) -> Reading:
+        """Read the model at leaf rows that belong to the examples `rows[chunk]`, or without `rows` to `chunk`."""
+        own = torch.arange(chunk.start, chunk.stop, device=leaf.device) if rows is None else rows[chunk]
+        outputs = self._forward(leaf, own)
         self.passes.forward += leaf.shape[0] * self.cost
-        logits = outputs if isinstance(self.head, Custom) else self._select(outputs, rows)
+        logits = outputs if isinstance(self.head, Custom) else self._select(outputs, own)
         if not isinstance(self.head, Custom):
             logits = logits if logits.dtype == torch.float64 else logits.float()
             if len(logits) != len(leaf):
@@ -209,21 +207,21 @@ class Score:
                     "one row of logits per input row",
                     "check that the model keeps the batch axis first",
                 )
-        if any(self._frozen[i] is None for i in rows.tolist()):
-            self._freeze(logits, rows)
-        frozen = torch.stack([row for i in rows.tolist() if (row := self._frozen[i]) is not None])
-        return self.head.read(logits, frozen)
+        if self._unsettled and not self._unsettled.isdisjoint(own.tolist()):
+            self._freeze(logits, own)
+        return self.head.read(logits, self.frozen[chunk if rows is None else own])
 
     def _freeze(self, logits: Any, rows: Tensor) -> None:
-        clean = logits.detach() if isinstance(logits, Tensor) else logits
+        clean, numbers = logits.detach() if isinstance(logits, Tensor) else logits, rows.tolist()
         if isinstance(clean, Tensor) and not isinstance(self.head, Custom):
             _finite(clean.amax(-1))  # −inf rules a class out, NaN and inf rule the answer out
-            for i, row in zip(rows.tolist(), clean, strict=False):
-                self.alternatives[i] = self.head.ranked(row)
-        settled = self.head.freeze(clean, [self._targets[i] for i in rows.tolist()])
+            self.alternatives.update((i, self.head.ranked(row)) for i, row in zip(numbers, clean, strict=True))
+        settled = self.head.freeze(clean, [self._targets[i] for i in numbers])
         _finite(settled)
-        for i, row in zip(rows.tolist(), settled, strict=True):
-            self._frozen[i] = row.clone()
+        if self._frozen is None:
+            self._frozen = settled.new_empty((len(self.x), *settled.shape[1:]))
+        self._frozen[rows.to(settled.device)] = settled
+        self._unsettled.difference_update(numbers)
 
 
 def _attached(x: Tensor) -> Tensor:
@@ -233,7 +231,7 @@ def _attached(x: Tensor) -> Tensor:
 
 
 def _finite(clean: Tensor) -> None:
-    if not bool(clean.isfinite().all()):
+    if clean.is_floating_point() and not bool(clean.isfinite().all()):
         raise ModelError(
             "outputs that are not finite for the clean example",
             "finite logits",
@@ -246,7 +244,12 @@ def _detached(reading: Reading) -> Reading:
 
 
 def _joined(readings: Sequence[Reading]) -> Reading:
-    return _each(readings, torch.cat)
+    return _each(readings, _cat)
+
+
+def _cat(parts: Sequence[Tensor]) -> Tensor:
+    """`torch.cat`, without a copy of a lone part."""
+    return parts[0] if len(parts) == 1 else torch.cat(list(parts))
 
 
 def _each(readings: Sequence[Reading], make: Callable[[list[Tensor]], Tensor]) -> Reading:
