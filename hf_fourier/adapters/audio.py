@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 
-from hf_fourier.adapters.base import Adapter, Block, Encoded, Task, classification_head, dtype_of
+from hf_fourier.adapters.base import Adapter, Block, Encoded, Task, classification_head, dtype_of, run_of
 from hf_fourier.domains import Axis, LeafShape
 from hf_fourier.errors import InputError
 from hf_fourier.seeding import Draw
@@ -242,10 +242,14 @@ class AudioBlock(Block):
         values = self.inputs.pop(adapter.main_input)
         self.values = values if values.dtype == torch.float64 else values.float()
         self.time = adapter._time_dim(self.values[0]) + 1
-        content = torch.stack([e.content for e in examples if e.content is not None]).to(device)
+        contents = [e.content for e in examples if e.content is not None]
+        self.run = run_of(contents)
+        if self.run is not None:
+            self.x = self.values.narrow(self.time, self.run.start, len(contents[0])).contiguous()
+            return
         shape = [len(examples), *[1] * (self.values.ndim - 1)]
-        shape[self.time] = content.shape[1]
-        self.content = content.view(shape)
+        shape[self.time] = -1
+        self.content = torch.stack(contents).to(device).view(shape)
         self.x = self.values.gather(self.time, self._spread(self.content))
 
     def _spread(self, content: Tensor) -> Tensor:
@@ -255,9 +259,16 @@ class AudioBlock(Block):
 
     def forward(self, x: Tensor, rows: Tensor) -> Any:
         """The model's outputs with the content replaced by `x`, and the filling as it was."""
-        values = self.values[rows].scatter(self.time, self._spread(self.content[rows]), x)
+        values = self._filled(x, rows)
         others = {name: tensor[rows] for name, tensor in self.inputs.items()}
         return self.adapter.run(**{self.adapter.main_input: values.to(self.dtype)}, **others)
+
+    def _filled(self, x: Tensor, rows: Tensor) -> Tensor:
+        held = self.values[rows]
+        if self.run is None:
+            return held.scatter(self.time, self._spread(self.content[rows]), x)
+        before, _, after = held.tensor_split((self.run.start, self.run.stop), self.time)
+        return torch.cat([before, x, after], self.time)
 
     def select(self, outputs: Any, rows: Tensor) -> Tensor:
         """The class logits, `(rows, classes)`."""

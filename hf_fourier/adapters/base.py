@@ -80,8 +80,13 @@ class Encoded:
     @property
     def key(self) -> int:
         """The example's fingerprint."""
+        return fingerprint(self.parts)
+
+    @property
+    def parts(self) -> list[Tensor]:
+        """What the fingerprint is taken of: the inputs by name, then the values."""
         parts = [self.inputs[name] for name in sorted(self.inputs)]
-        return fingerprint(parts if self.values is None else [*parts, self.values])
+        return parts if self.values is None else [*parts, self.values]
 
     @property
     def signature(self) -> tuple[Any, ...]:
@@ -332,6 +337,13 @@ def unwrapped(model: torch.nn.Module) -> torch.nn.Module:
         if not isinstance(inner, torch.nn.Module):
             return model
         model = inner
+
+
+def run_of(contents: Sequence[Tensor]) -> slice | None:
+    """Ascending positions as a slice, where those of all examples are one and the same run; otherwise None."""
+    ends = {(int(content[0]), int(content[-1]) + 1) for content in contents}
+    start, stop = next(iter(ends))
+    return slice(start, stop) if len(ends) == 1 and stop - start == len(contents[0]) else None
 
 
 def device_of(model: torch.nn.Module) -> torch.device:
