@@ -15,7 +15,7 @@ from hf_fourier.curves import Curve
 from hf_fourier.domains import DOMAINS, Basis, Layout
 from hf_fourier.errors import InputError
 from hf_fourier.ranking import cut, descending
-from hf_fourier.seeding import Draw
+from hf_fourier.seeding import Draw, Key
 from hf_fourier.sounds import Sound
 from hf_fourier.tables import Table
 from hf_fourier.typing import Bool, Float, Inexact, Int, Tensor
@@ -46,7 +46,7 @@ class Attribution:
         extras: What only the method has.
         gap: How far complete methods' scores are from the sum they should have.
         curve: What `play` has recorded.
-        key: The example's fingerprint, which seeds ties.
+        fingerprint: What `key` is, or what takes it when it is asked for.
         frozen: The settled target as the head reads it, to be asked again.
         source: What the example was made from, where that can be heard or shown (a clip behind a spectrogram).
         agrees: The share of the clean example's own decisions that are the frozen ones, 0 to 1; None if not known.
@@ -68,7 +68,7 @@ class Attribution:
     extras: Mapping[str, Any] = field(default_factory=dict)
     gap: float | None = None
     curve: Curve | None = None
-    key: int = 0
+    fingerprint: int | Key = 0
     frozen: Tensor | None = None
     source: Mapping[str, Tensor] = field(default_factory=dict)
     agrees: float | None = None
@@ -83,11 +83,16 @@ class Attribution:
         """The domain bound to the leaf's shape."""
         return DOMAINS.parse(self.layout.domain).bind(self.layout.leaf)
 
+    @property
+    def key(self) -> int:
+        """The example's fingerprint, which seeds ties."""
+        return self.fingerprint.number if isinstance(self.fingerprint, Key) else self.fingerprint
+
     @cached_property
     def order(self) -> Int[Tensor, " features"]:
         """Feature indices from the most to the least important; ties by a seeded key of the example."""
-        draw = Draw(int(self.provenance.get("seed", 0)), [self.key])
-        return descending(self.scores, draw.generator(0, "ties"))
+        seed = int(self.provenance.get("seed", 0))
+        return descending(self.scores, lambda: Draw(seed, [self.key]).generator(0, "ties"))
 
     @property
     def coefficients(self) -> Inexact[Tensor, " stored"]:

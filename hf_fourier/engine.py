@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -14,12 +14,12 @@ from hf_fourier import __version__
 from hf_fourier.adapters.base import Block, Encoded
 from hf_fourier.attribution import Attribution
 from hf_fourier.batching import Packer, suggested_rows
-from hf_fourier.domains import DOMAINS, Basis, Domain
+from hf_fourier.domains import DOMAINS, Domain
 from hf_fourier.errors import InputError, ModelError, TargetError
 from hf_fourier.heads import as_read
-from hf_fourier.methods import METHODS, Method, Ranking
+from hf_fourier.methods import METHODS, Method
 from hf_fourier.scoring import Score
-from hf_fourier.seeding import Draw
+from hf_fourier.seeding import Draw, Key
 from hf_fourier.targets import Custom, Settled, Target
 from hf_fourier.typing import Tensor
 
@@ -103,7 +103,7 @@ def _explain_block(
     start = time.perf_counter()
     examples = [request.example for request in requests]
     method, basis = job.method.settle(examples[0].leaf), job.domain.bind(examples[0].leaf)
-    draw = Draw(job.seed, [example.key for example in examples])
+    draw = Draw(job.seed, [Key(example.parts) for example in examples])
     block = make_block(examples, draw)
     packer = Packer(min(rows_for(block, batch_size), outer.size))
     score = score_of(block, [request.target for request in requests], packer)
@@ -112,7 +112,7 @@ def _explain_block(
     ranking = method.attribute(score, score.x, basis, draw)
     reading = score.clean_reading()
     outer.learn(packer)
-    if not bool(ranking.scores.isfinite().all()):
+    if not bool(torch.stack(torch.aminmax(ranking.scores)).isfinite().all()):  # NaN is passed on
         raise ModelError(
             "scores that are not finite: the model's gradient is not",
             "a finite gradient at the leaf",
@@ -128,49 +128,42 @@ def _explain_block(
         "batch": packer.size,
         "halvings": outer.halvings,
     }
-    return [
-        _result(i, request.example, ranking, basis, score, reading, draw, provenance, job.notes)
-        for i, request in enumerate(requests)
-    ]
-
-
-def _result(
-    i: int,
-    example: Encoded,
-    ranking: Ranking,
-    basis: Basis,
-    score: Score,
-    reading: Any,
-    draw: Draw,
-    provenance: dict[str, Any],
-    notes: tuple[str, ...],
-) -> Attribution:
-    frozen = score.frozen[i].cpu()
-    target, label = score.head.name_target(frozen)
-    inputs = dict(example.inputs)
-    if example.content is not None:
-        inputs["content"] = example.content
-    return Attribution(
-        scores=_kept(ranking.scores[i]),
-        layout=basis.layout,
-        target=target,
-        label=label,
-        confidence=None if reading.confidence is None else float(reading.confidence[i]),
-        value=float(reading.value[i]),
-        leaf=_kept(score.x[i]),
-        gradient=None if ranking.gradient is None else _kept(ranking.gradient[i]),
-        provenance={**provenance, "notes": [*notes, *example.notes, *basis.layout.notes]},
-        alternatives=score.alternatives.get(i, []),
-        names=example.names,
-        view=example.view,
-        inputs={name: tensor.detach().cpu() for name, tensor in inputs.items()},
-        extras={name: _plain(values[i]) for name, values in ranking.extras.items()},
-        gap=None if ranking.gap is None else float(ranking.gap[i]),
-        key=draw.keys[i],
-        frozen=frozen,
-        source=example.source,
-        agrees=float(reading.agrees[i]),
-    )
+    nothing = [None] * len(requests)
+    scores, leaves, frozen = _rows(_wide(ranking.scores)), _rows(_wide(score.x)), _rows(score.frozen)
+    gradients = nothing if ranking.gradient is None else _rows(_wide(ranking.gradient))
+    confidences = nothing if reading.confidence is None else reading.confidence.tolist()
+    gaps = nothing if ranking.gap is None else ranking.gap.tolist()
+    values, agrees = reading.value.tolist(), reading.agrees.tolist()
+    results = []
+    for i, request in enumerate(requests):
+        example = request.example
+        target, label = score.head.name_target(frozen[i])
+        inputs = {name: tensor.detach().cpu() for name, tensor in example.inputs.items()}
+        whole = inputs if example.content is None else {**inputs, "content": example.content.detach().cpu()}
+        results.append(
+            Attribution(
+                scores=scores[i],
+                layout=basis.layout,
+                target=target,
+                label=label,
+                confidence=confidences[i],
+                value=values[i],
+                leaf=leaves[i],
+                gradient=gradients[i],
+                provenance={**provenance, "notes": [*job.notes, *example.notes, *basis.layout.notes]},
+                alternatives=score.alternatives.get(i, []),
+                names=example.names,
+                view=example.view,
+                inputs=whole,
+                extras={name: _plain(entries[i]) for name, entries in ranking.extras.items()},
+                gap=gaps[i],
+                fingerprint=_key(example, inputs, leaves[i]),
+                frozen=frozen[i],
+                source=example.source,
+                agrees=agrees[i],
+            )
+        )
+    return results
 
 
 def score_of(block: Block, targets: Sequence[Target], packer: Packer, frozen: Sequence[Tensor] | None = None) -> Score:
@@ -242,15 +235,28 @@ def _reader(target: Target) -> Any:
     return id(target) if callable(target) else getattr(target, "head", None)
 
 
-def _kept(tensor: Tensor) -> Tensor:
-    """A copy of its own on the CPU, so that a result does not hold its whole block."""
-    wide = tensor.detach() if tensor.dtype == torch.float64 else tensor.detach().float()
-    return wide.to("cpu", copy=True)
+def _wide(tensor: Tensor) -> Tensor:
+    """Detached, float32 or better."""
+    return tensor.detach() if tensor.dtype == torch.float64 else tensor.detach().float()
+
+
+def _rows(block: Tensor) -> list[Tensor]:
+    """Each row as a copy of its own on the CPU, so that a result does not hold its whole block."""
+    rows: Any = torch.unbind_copy(block.cpu())  # type: ignore[func-returns-value]  # which torch's stubs deny
+    return list(rows)
 
 
 def _plain(value: Any) -> Any:
     """An example's own copy of what a method returns beside its scores."""
-    return _kept(value) if isinstance(value, Tensor) else value
+    return _wide(value).to("cpu", copy=True) if isinstance(value, Tensor) else value
+
+
+def _key(example: Encoded, inputs: Mapping[str, Tensor], leaf: Tensor) -> int | Key:
+    """The example's fingerprint, to be taken of what the result holds in any case."""
+    if example.values is not None and example.values.dtype != leaf.dtype:
+        return example.key
+    parts = [inputs[name] for name in sorted(inputs)]
+    return Key(parts if example.values is None else [*parts, leaf])
 
 
 def _provenance(job: Job, method: Method, score: Score) -> dict[str, Any]:

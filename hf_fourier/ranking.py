@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import torch
 
@@ -9,20 +11,36 @@ from hf_fourier.errors import InputError
 from hf_fourier.typing import Float, Int, Tensor
 
 
-def descending(scores: Float[Tensor, " features"], ties: torch.Generator | None = None) -> Int[Tensor, " features"]:
+def descending(
+    scores: Float[Tensor, " features"], ties: torch.Generator | Callable[[], torch.Generator] | None = None
+) -> Int[Tensor, " features"]:
     """Feature indices from the highest score to the lowest.
 
     Args:
         scores: One finite number per feature.
-        ties: Settles the order of equal scores; asked only if there are any. None keeps them by index.
+        ties: Settles the order of equal scores, or makes what does; asked only if there are any. None keeps them by
+            index.
     """
-    values = scores.detach().cpu().numpy()
-    order = np.argsort(-values)
-    ranked = values[order]
-    equal = ranked[1:] == ranked[:-1]
+    order, equal = _sorted(scores.detach().cpu().numpy())
     if equal.any():
-        _settle_ties(order, equal, ties)
+        _settle_ties(order, equal, ties() if callable(ties) else ties)
     return torch.from_numpy(order)
+
+
+def _sorted(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The descending order, equal values by index, and whether each place but the last equals the next."""
+    if values.dtype != np.float32:
+        order = np.argsort(-values, kind="stable")
+        ranked = values[order]
+        return order, ranked[1:] == ranked[:-1]
+    # Score and index in one number, which sorts several times faster than indices do by their scores.
+    bits = (0 - values).view(np.int32)  # 0 - x has no -0
+    whole = (bits ^ (bits >> 31 & 0x7FFFFFFF)).astype(np.int64)
+    whole <<= 32
+    whole |= np.arange(len(values))
+    whole.sort()
+    score = whole >> 32
+    return whole & 0xFFFFFFFF, score[1:] == score[:-1]
 
 
 def _settle_ties(order: np.ndarray, equal: np.ndarray, ties: torch.Generator | None) -> None:
@@ -33,8 +51,11 @@ def _settle_ties(order: np.ndarray, equal: np.ndarray, ties: torch.Generator | N
         equal: Whether each place but the last has the same score as the next.
         ties: Draws the keys; None keeps equal scores by index.
     """
-    places = np.flatnonzero(np.append(equal, False) | np.insert(equal, 0, False))
-    run = np.cumsum(np.insert(~equal, 0, False))[places]
+    member = np.zeros(len(order), dtype=bool)
+    member[:-1] |= equal
+    member[1:] |= equal
+    places = np.flatnonzero(member)
+    run = np.cumsum((places == 0) | ~equal[places - 1])
     tied = np.sort(order[places])
     keys = np.arange(len(tied)) if ties is None else torch.randperm(len(tied), generator=ties).numpy()
     key = keys[np.searchsorted(tied, order[places])]

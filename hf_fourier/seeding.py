@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 
@@ -20,9 +21,23 @@ def fingerprint(tensors: Iterable[Tensor]) -> int:
     for tensor in tensors:
         array = tensor.detach().to("cpu").contiguous()
         digest.update(f"{tuple(array.shape)}{array.dtype}".encode())
-        flat = array.reshape(-1).clone(memory_format=torch.contiguous_format)  # one entry may have a stride of 0
+        flat = array.reshape(-1)
+        if flat.stride(0) != 1:  # of one entry any stride is contiguous
+            flat = flat.clone(memory_format=torch.contiguous_format)
         digest.update(flat.view(torch.uint8).numpy().data)
     return int.from_bytes(digest.digest(), "little")
+
+
+@dataclass(eq=False)
+class Key:
+    """A fingerprint that is taken when it is asked for: many results never need theirs."""
+
+    tensors: Sequence[Tensor]
+
+    @cached_property
+    def number(self) -> int:
+        """The fingerprint."""
+        return fingerprint(self.tensors)
 
 
 @dataclass(frozen=True)
@@ -35,11 +50,12 @@ class Draw:
     """
 
     seed: int
-    keys: Sequence[int]
+    keys: Sequence[int | Key]
 
     def generator(self, example: int, purpose: str, number: int = 0) -> torch.Generator:
         """A fresh CPU generator for one example of the block and one purpose."""
-        text = f"{self.seed}/{self.keys[example]}/{purpose}/{number}".encode()
+        key = self.keys[example]
+        text = f"{self.seed}/{key.number if isinstance(key, Key) else key}/{purpose}/{number}".encode()
         state = int.from_bytes(hashlib.blake2b(text, digest_size=8).digest(), "little") >> 1
         return torch.Generator().manual_seed(state)
 

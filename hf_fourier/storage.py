@@ -107,7 +107,7 @@ def load(folder: str | PathLike[str]) -> Attribution:
         extras={**values["extras"], **_below(tensors, "extras.")},
         gap=values["gap"],
         curve=None if values["curve"] is None else Curve.from_dict(values["curve"]),
-        key=values["key"],
+        fingerprint=values["key"],
         frozen=tensors.get("frozen"),
         agrees=values.get("agrees"),
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import ClassVar
 
 import torch
@@ -80,7 +81,7 @@ def top(
     """The features on top of each example's present ranking."""
     mask = torch.zeros_like(scores, dtype=torch.bool)
     for i, row in enumerate(scores):
-        order = descending(row, draw.generator(i, "ties"))
+        order = descending(row, partial(draw.generator, i, "ties"))
         first = order[: cut(basis.multiplicity[order], keep)]
         mask[i, first.to(mask.device)] = True
     return mask

@@ -6,6 +6,7 @@ import torch
 
 from hf_fourier import Attribution, attribute
 from hf_fourier.errors import FourierError, InputError, ModelError, SpecError, TargetError
+from hf_fourier.seeding import fingerprint
 from tests.toys import Linear, Smooth, noise
 
 
@@ -207,3 +208,10 @@ def test_a_result_holds_no_batch(x):
         for tensor in (one.scores, one.leaf, one.gradient):
             assert tensor.untyped_storage().nbytes() == tensor.numel() * tensor.element_size()
             assert tensor.device.type == "cpu"
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.float32, torch.float64])
+def test_a_results_key_is_its_examples(dtype):
+    x = noise(2, 6, dtype=torch.float32).to(dtype)
+    for row, result in zip(x, attribute(Smooth(3, 6, dtype=dtype), x, method="magnitude"), strict=True):
+        assert result.key == fingerprint([row])

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from hf_fourier.errors import InputError
 from hf_fourier.ranking import cut, descending
-from hf_fourier.seeding import Draw, fingerprint
+from hf_fourier.seeding import Draw, Key, fingerprint
 from tests.toys import noise
 
 MULTIPLICITIES = st.lists(st.integers(1, 3), min_size=1, max_size=40)
@@ -147,3 +147,17 @@ def test_fingerprints_of_odd_tensors():
     keys |= {fingerprint([]), fingerprint([torch.zeros(1)]), fingerprint([torch.zeros(1, dtype=torch.int32)])}
     assert len(keys) == 6
     assert fingerprint([torch.tensor(1.0, requires_grad=True)]) == fingerprint([torch.tensor(1.0)])
+
+
+def test_orders_of_single_and_double_precision_agree():
+    scores = torch.cat([noise(500, dtype=torch.float32), torch.tensor([0.0, -0.0, 1e-45, -1e-45, 3e38, -3e38])])
+    assert torch.equal(descending(scores), descending(scores.double()))
+
+
+def test_a_key_is_taken_when_it_is_asked_for():
+    x = noise(3)
+    key = Key([x])
+    x.zero_()
+    assert Draw(0, [key]).generator(0, "ties").initial_seed() == (
+        Draw(0, [fingerprint([torch.zeros_like(x)])]).generator(0, "ties").initial_seed()
+    )
