@@ -111,23 +111,21 @@ class FFC(Method):
             return self.lr * at.gradient
         if self.kappa is None:
             raise SpecError("kappa None", "a number", "call `settle(leaf)` first")
-        length = self.kappa / self.steps * x.flatten(1).norm(dim=1)
-        return unit(at.drive_gradient) * length.view(-1, *[1] * (x.ndim - 1))
+        return unit(at.drive_gradient, self.kappa / self.steps * x.flatten(1).norm(dim=1))
 
 
-def unit(gradient: Float[Tensor, "batch *leaf"]) -> Float[Tensor, "batch *leaf"]:
-    """Each example's gradient scaled to length 1; divided by its largest entry first, so that nothing underflows.
+def unit(
+    gradient: Float[Tensor, "batch *leaf"], length: Float[Tensor, " batch"] | float = 1.0
+) -> Float[Tensor, "batch *leaf"]:
+    """Each example's gradient scaled to a length; divided by its largest entry first, so that nothing underflows.
 
     A gradient of zero stays zero.
     """
-    per_example = (-1, *[1] * (gradient.ndim - 1))
     flat = gradient.flatten(1)
     top = flat.abs().amax(dim=1)
     flat = flat / torch.where(top > 0, top, 1).unsqueeze(1)
-    length = flat.norm(dim=1)
-    return (
-        gradient / torch.where(top > 0, top, 1).view(per_example) / torch.where(length > 0, length, 1).view(per_example)
-    )
+    own = flat.norm(dim=1)
+    return flat.mul_((length / torch.where(own > 0, own, 1)).unsqueeze(1)).view_as(gradient)
 
 
 def correlate(
@@ -139,7 +137,6 @@ def correlate(
     """`lam |F|_k + 2 <D, F>_k / (m_k |F|_k)`, the second term 0 where `|F|_k` is at rounding level."""
     magnitude = basis.magnitude(coefficients)
     floor = 8 * torch.finfo(magnitude.dtype).eps * magnitude.amax(dim=1, keepdim=True)
-    heard = magnitude > floor
-    multiplicity = basis.multiplicity.to(magnitude.device)
-    along = basis.inner(displacement, coefficients) / (multiplicity * torch.where(heard, magnitude, 1))
-    return lam * magnitude + 2 * torch.where(heard, along, 0)
+    heard = magnitude.masked_fill(magnitude <= floor, torch.inf)
+    along = basis.inner(displacement, coefficients) / (heard * basis.multiplicity.to(heard))
+    return torch.add(lam * magnitude, along, alpha=2)
