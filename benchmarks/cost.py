@@ -51,8 +51,9 @@ def bare(model: torch.nn.Module, batch: Sequence[Encoded]) -> None:
         logits = model(inputs_embeds=leaf, **inputs, **keep).logits
     if logits.ndim == 3:
         logits = logits[:, -1]
-    if logits.ndim > 3:  # a mask: the mean over its places
-        said = logits.logsumexp(1) if logits.shape[1] > 1 else torch.nn.functional.logsigmoid(logits.abs())
+    if logits.ndim > 3:  # a mask of one class or two: the mean over its places
+        margin = logits[:, 0] if logits.shape[1] == 1 else torch.sub(*logits.unbind(1))
+        said = torch.nn.functional.logsigmoid(margin.abs())
         torch.autograd.grad(said.flatten(1).mean(1).sum(), leaf)
         return
     torch.autograd.grad(logits.log_softmax(-1).amax(-1).sum(), leaf)
