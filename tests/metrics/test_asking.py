@@ -97,7 +97,7 @@ def test_infidelity_is_captums() -> None:
                 result.leaf.unsqueeze(0),
                 slopes,
                 n_perturb_samples=9,
-                max_examples_per_batch=100,
+                max_examples_per_batch=9,
                 normalize=scaled,
             )
             ours = robustness.infidelity(table["noise_predicted"][i], table["noise_drops"][i], scaled=scaled)
@@ -125,7 +125,7 @@ def test_sensitivity_max_is_captums(method: str) -> None:
             result.leaf.unsqueeze(0),
             lambda inputs, radius, moves=uniform: inputs + 0.1 * (2 * moves - 1),
             n_perturb_samples=5,
-            max_examples_per_batch=100,
+            max_examples_per_batch=5,
         )
         assert robustness.sensitivity_max(table["score_changes"][i]) == pytest.approx(float(theirs), rel=2e-3)
 
