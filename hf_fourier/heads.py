@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -24,9 +24,14 @@ class Contrasted(Head):
     """One class rather than another: s = log p(a) − log p(b), in which a softmax's normaliser cancels.
 
     The confidence is σ(s), which is p(a) / (p(a) + p(b)); the decision is the sign of s.
+
+    Attributes:
+        labels: The classes' names.
+        named: Names classes that are not among them (tokens).
     """
 
     labels: Mapping[int, str] = field(default_factory=dict)
+    named: Callable[[int], str] | None = None
     name: str = Contrast.head
     takes: ClassVar[tuple[type, ...]] = (Contrast,)
 
@@ -57,6 +62,10 @@ class Contrasted(Head):
         a, b = int(frozen[0]), int(frozen[1])
         return [a, b], f"{self.label(a)} rather than {self.label(b)}"
 
+    def label(self, index: int) -> str:
+        """The name of a class or a token."""
+        return super().label(index) if self.named is None else self.named(index)
+
 
 def _gap(logits: Tensor, index: Tensor) -> Tensor:
     own = logits.gather(1, index)
@@ -65,7 +74,7 @@ def _gap(logits: Tensor, index: Tensor) -> Tensor:
 
 def as_read(head: Head, name: str | None) -> Head:
     """The head that reads the logits of `head` for a kind of target or result, by its name."""
-    return Contrasted(head.labels) if name == Contrast.head else head
+    return Contrasted(head.labels, head.label) if name == Contrast.head else head
 
 
 @dataclass

@@ -8,6 +8,7 @@ import torch
 
 from hf_fourier.adapters.audio import AudioAdapter
 from hf_fourier.adapters.base import ADAPTERS, Adapter, Block, Encoded
+from hf_fourier.adapters.choices import ChoiceAdapter
 from hf_fourier.adapters.gene import GeneAdapter
 from hf_fourier.adapters.protein import ProteinAdapter
 from hf_fourier.adapters.segmentation import SegmentationAdapter
@@ -20,6 +21,7 @@ __all__ = [
     "Adapter",
     "AudioAdapter",
     "Block",
+    "ChoiceAdapter",
     "Encoded",
     "GeneAdapter",
     "ProteinAdapter",

@@ -363,13 +363,18 @@ def dtype_of(model: torch.nn.Module) -> torch.dtype:
     return next((p.dtype for p in model.parameters() if p.is_floating_point()), torch.float32)
 
 
+def labels_of(config: Any) -> dict[int, str]:
+    """The names of the classes in a config."""
+    return {int(index): str(name) for index, name in (getattr(config, "id2label", None) or {}).items()}
+
+
 def classification_head(config: Any) -> Head:
     """The head of a classifier as its config describes it: softmax, sigmoids, or a value.
 
     Raises:
         ModelError: If the config names no classes.
     """
-    labels = {int(index): str(name) for index, name in (getattr(config, "id2label", None) or {}).items()}
+    labels = labels_of(config)
     problem = getattr(config, "problem_type", None)
     if problem == "multi_label_classification":
         return Binary(labels)

@@ -61,7 +61,8 @@ class GeneAdapter(TextAdapter):
 
     def head(self) -> Head:
         """Classes for classifiers, genes for language models."""
-        return super().head() if self.task == "text-classification" else GeneHead(self.processor)
+        own = super().head()
+        return GeneHead(self.processor) if isinstance(own, TokenHead) else own
 
     def encode(self, example: Any) -> Encoded:
         """A cell: `{"genes": Ensembl ids, "values": counts}`, or `{"input_ids": rank-value tokens}`.

@@ -1,4 +1,4 @@
-"""Text models: classifiers with encoders and decoders, pairs, masked and causal language models.
+"""Text models: classifiers of texts, pairs and tokens, question answering, language models, encoders, embeddings.
 
 The leaf is the embedded content tokens, `(tokens, hidden)`. Special, padding and mask tokens never enter a transform:
 the content tokens of each segment are taken out in order, transformed, and put back.
@@ -8,16 +8,30 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any, ClassVar
 
 import torch
 
-from hf_fourier.adapters.base import Block, Encoded, Task, classification_head, held
-from hf_fourier.adapters.tokens import MaskedBlock, TextBlock, TokenAdapter
+from hf_fourier.adapters.base import Block, Encoded, Task, classification_head, held, labels_of
+from hf_fourier.adapters.tokens import (
+    CONTINUATIONS,
+    AnswerBlock,
+    ContinuedBlock,
+    MaskedBlock,
+    NextBlock,
+    OutputBlock,
+    PooledBlock,
+    TagBlock,
+    TextBlock,
+    TokenAdapter,
+)
+from hf_fourier.adapters.writing import given_output, written
 from hf_fourier.domains import Axis, LeafShape
 from hf_fourier.errors import InputError, TargetError
-from hf_fourier.seeding import Draw
-from hf_fourier.targets import Categorical, Head
+from hf_fourier.heads import Answer, Similarity
+from hf_fourier.seeding import Draw, fingerprint
+from hf_fourier.targets import At, Categorical, Continuation, Contrast, Head, Span, Target, whole
 from hf_fourier.typing import Tensor
 from hf_fourier.views import NoView
 
@@ -55,10 +69,27 @@ class TokenHead(Categorical):
         return str(index) if self.tokenizer is None else readable(self.tokenizer, [index])[0]
 
 
+class OutputHead(TokenHead):
+    """The tokens of an output, named as one text."""
+
+    def name_target(self, frozen: Tensor) -> tuple[Any, str]:
+        """The ids and the text."""
+        ids = [int(i) for i in frozen]
+        return ids, " ".join(map(str, ids)) if self.tokenizer is None else str(self.tokenizer.decode(ids)).strip()
+
+    def ranked(self, logits: Tensor, most: int = 5) -> list[tuple[str, float]]:
+        """What the model says at each place, given what came before, with the mean probability of a token."""
+        best = logits.log_softmax(-1).max(-1)
+        return [(self.name_target(best.indices.reshape(-1))[1], float(best.values.mean().exp()))]
+
+
 class TextAdapter(TokenAdapter):
     """Embedded tokens behind the ids."""
 
     tasks: ClassVar[Mapping[str, Task]] = {
+        "text2text-generation": Task(
+            "AutoModelForSeq2SeqLM", "MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING_NAMES", (), "AutoTokenizer"
+        ),
         "text-classification": Task(
             "AutoModelForSequenceClassification",
             "MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING_NAMES",
@@ -74,6 +105,28 @@ class TextAdapter(TokenAdapter):
             ("ForCausalLM", "LMHeadModel"),
             "AutoTokenizer",
         ),
+        "token-classification": Task(
+            "AutoModelForTokenClassification",
+            "MODEL_FOR_TOKEN_CLASSIFICATION_MAPPING_NAMES",
+            ("ForTokenClassification",),
+            "AutoTokenizer",
+        ),
+        "question-answering": Task(
+            "AutoModelForQuestionAnswering",
+            "MODEL_FOR_QUESTION_ANSWERING_MAPPING_NAMES",
+            ("ForQuestionAnswering",),
+            "AutoTokenizer",
+        ),
+        # Only where it is asked for: every model has an embedding, but that is seldom what is meant.
+        "feature-extraction": Task("AutoModel", "", (), "AutoTokenizer"),
+    }
+    blocks: ClassVar[Mapping[str, type[TextBlock]]] = {
+        "text2text-generation": OutputBlock,
+        "fill-mask": MaskedBlock,
+        "text-generation": NextBlock,
+        "token-classification": TagBlock,
+        "question-answering": AnswerBlock,
+        "feature-extraction": PooledBlock,
     }
     leaf_kinds: ClassVar[tuple[str, ...]] = ("tokens",)
     main_input: ClassVar[str] = "input_ids"
@@ -87,7 +140,18 @@ class TextAdapter(TokenAdapter):
 
     def head(self) -> Head:
         """Classes for classifiers, tokens for language models."""
-        return classification_head(self.config) if self.task == "text-classification" else TokenHead(self.processor)
+        match self.task:
+            case "text-classification":
+                return classification_head(self.config)
+            case "token-classification":
+                return Categorical(labels_of(self.config))
+            case "question-answering":
+                return Answer()
+            case "feature-extraction":
+                return Similarity()
+            case "text2text-generation":
+                return OutputHead(self.processor)
+        return TokenHead(self.processor)
 
     @property
     def rows_limit(self) -> int | None:
@@ -168,7 +232,9 @@ class TextAdapter(TokenAdapter):
         return set(t.all_special_ids) - unknown
 
     def group(self, inputs: Mapping[str, Tensor]) -> int:
-        """How many masks a text for a masked language model has: they are read together."""
+        """How many masks a text for a masked language model has, or which two continuations: they are read together."""
+        if CONTINUATIONS[1] in inputs:
+            return fingerprint([inputs[name] for name in CONTINUATIONS])
         if self.task != "fill-mask" or self.mask_id is None:
             return 0
         return int((inputs["input_ids"] == self.mask_id).sum())
@@ -224,9 +290,74 @@ class TextAdapter(TokenAdapter):
 
     def block(self, examples: Sequence[Encoded], draw: Draw) -> Block:
         """Texts of one length and one pattern of segments."""
-        if self.task == "fill-mask":
-            return MaskedBlock(self, examples, draw)
-        return TextBlock(self, examples)
+        continued = CONTINUATIONS[0] in examples[0].inputs
+        return (ContinuedBlock if continued else self.blocks.get(self.task, TextBlock))(self, examples, draw)
+
+    def aim(self, example: Encoded, target: Target) -> tuple[Encoded, Target]:
+        """An example with the continuation or the output that is explained; tokens and answers found by their text.
+
+        Raises:
+            TargetError: If the head has no such target, or the text does not have these tokens.
+        """
+        if isinstance(target, At) and isinstance(target.position, str):
+            if target.position not in example.names:
+                some = ", ".join(map(repr, example.names[:8])) or "no named tokens"
+                raise TargetError(f"token {target.position!r}", f"one of {some}", "correct `target`, or pass a number")
+            target = replace(target, position=example.names.index(target.position))
+        if self.task == "question-answering" and isinstance(target, str):
+            return example, self._found(example, target)
+        if self.task == "text2text-generation" and not callable(target):
+            added = written(self, example) if target is None else given_output(self, target)
+            return replace(example, inputs={**example.inputs, **added}), None
+        if self.task == "text-generation":
+            own = {name: tensor for name, tensor in example.inputs.items() if name not in CONTINUATIONS}
+            example = replace(example, inputs=own, group=0)
+            if isinstance(target, Continuation):
+                return self._continued(example, target.text), None
+            if isinstance(target, Contrast):
+                return self._continued(example, target.this, target.other), Contrast(0, 1)
+        return super().aim(example, target)
+
+    def _found(self, example: Encoded, answer: str) -> Span:
+        """The first place where the content has the tokens of an answer, the question left aside."""
+        content = example.inputs["input_ids"][example.content].tolist()
+        first = sum(example.leaf.segments[:-1])
+        for form in (answer, f" {answer}"):
+            ids = self._ids(form)
+            for start in range(first, len(content) - len(ids) + 1):
+                if ids and content[start : start + len(ids)] == ids:
+                    return Span(start, start + len(ids) - 1)
+        raise TargetError(f"the answer {answer!r}", "words of the context", "correct `target`, or pass a Span")
+
+    def _continued(self, example: Encoded, *texts: Any) -> Encoded:
+        """An example that continues, its filling on the right left out: it would come in between."""
+        ids, mask = example.inputs["input_ids"], example.inputs.get("attention_mask")
+        end = len(ids) if mask is None or mask.ndim != 1 else int(mask.nonzero().max()) + 1
+        inputs = {n: t[:end] if n in ("input_ids", *_PER_TOKEN) else t for n, t in example.inputs.items()}
+        for name, text in zip(CONTINUATIONS, texts, strict=False):
+            tail = self._following(ids[example.content].tolist(), text)
+            if not tail or (self.limit is not None and end + len(tail) > self.limit):
+                got = f"a continuation of {len(tail)} tokens behind {end}"
+                raise TargetError(got, f"at least one, at most {self.limit} in all", "change the continuation")
+            inputs[name] = torch.tensor(tail, dtype=torch.long)
+            self._check_ids(inputs[name])
+        return replace(example, inputs=inputs, group=self.group(inputs))
+
+    def _following(self, content: list[int], text: Any) -> list[int]:
+        """The ids of a continuation: what it adds to the text's own where the tokenizer keeps those."""
+        if not isinstance(text, str):
+            return [whole(one) for one in ([text] if isinstance(text, int) else text)]
+        if self.processor is None:
+            raise TargetError(f"continuation {text!r} without a tokenizer", "token ids", "pass the tokenizer")
+        together = self._ids(self.processor.decode(content) + text)
+        return together[len(content) :] if together[: len(content)] == content else self._ids(text)
+
+    def _ids(self, text: str) -> list[int]:
+        """A text's ids without special tokens."""
+        if self.processor is None:
+            raise TargetError(f"{text!r} without a tokenizer", "token numbers", "pass the tokenizer")
+        with unchanged(self.processor):
+            return list(self.processor(text, add_special_tokens=False, verbose=False)["input_ids"])
 
 
 def readable(tokenizer: Any, ids: Sequence[int]) -> list[str]:

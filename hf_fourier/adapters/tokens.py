@@ -12,11 +12,14 @@ from hf_fourier.adapters.base import Adapter, Block, Encoded
 from hf_fourier.adapters.embedding import EmbeddingSwap
 from hf_fourier.errors import InputError, ModelError
 from hf_fourier.seeding import Draw
-from hf_fourier.targets import logits_of
+from hf_fourier.targets import Categorical, logits_of
 from hf_fourier.typing import Int, Tensor
 
 #: How many positions are masked in turn where a masked language model gets a text without a mask.
 MASKED_IN_TURN = 8
+#: What targets add to an example's inputs: one or two continuations, the output of a decoder.
+CONTINUATIONS = ("continuation", "rather than")
+OUTPUT = "output"
 
 
 class TokenAdapter(Adapter, ABC):
@@ -34,21 +37,25 @@ class TokenAdapter(Adapter, ABC):
 
 
 class TextBlock(Block):
-    """Texts of one length on the model's device, read by a classifier or for their next token."""
+    """Texts of one length on the model's device, read by a classifier.
 
-    def __init__(self, adapter: TokenAdapter, examples: Sequence[Encoded]) -> None:
+    Ids have the shape `(batch, length)`, or `(batch, choices, length)` where several texts make one example.
+    """
+
+    def __init__(self, adapter: TokenAdapter, examples: Sequence[Encoded], draw: Draw) -> None:
         self.adapter, self.head = adapter, adapter.head()
         self.model = adapter.model
+        self.segments = examples[0].leaf.segments
         device = adapter.device
         self.inputs = {
             name: torch.stack([example.inputs[name] for example in examples]).to(device) for name in examples[0].inputs
         }
         contents = [example.content for example in examples if example.content is not None]
         self.content = torch.stack(contents).to(device)
-        self.x = self._leaves(adapter.swap.embed(self.inputs["input_ids"]))
-        self.last = self._last_attended()
+        self.x = self._leaves(self.inputs["input_ids"])
 
-    def _leaves(self, embedded: Tensor) -> Tensor:
+    def _leaves(self, ids: Tensor) -> Tensor:
+        embedded = self.adapter.swap.embed(ids.flatten(1))
         x = embedded.gather(1, self.content.unsqueeze(-1).expand(-1, -1, embedded.shape[-1]))
         return x if x.dtype == torch.float64 else x.float()
 
@@ -60,20 +67,7 @@ class TextBlock(Block):
             token = getattr(self.adapter.config, "pad_token_id", None)
         if token is None:
             return None
-        ids = self.inputs["input_ids"].scatter(1, self.content, int(token))
-        return self._leaves(self.adapter.swap.embed(ids))
-
-    def _last_attended(self) -> Int[Tensor, " batch"]:
-        ids = self.inputs["input_ids"]
-        positions = torch.arange(ids.shape[1], device=ids.device)
-        mask = self.inputs.get("attention_mask")
-        if mask is None or mask.ndim != 2:
-            return positions[-1:].expand(len(ids))
-        return (positions * (mask != 0)).amax(1)
-
-    @property
-    def _next_token(self) -> bool:
-        return self.adapter.task == "text-generation"
+        return self._leaves(self.inputs["input_ids"].flatten(1).scatter(1, self.content, int(token)))
 
     def forward(self, x: Tensor, rows: Tensor) -> Any:
         """The model's outputs with the content tokens' embeddings replaced by `x`."""
@@ -82,15 +76,17 @@ class TextBlock(Block):
 
     def _run(self, inputs: dict[str, Tensor], x: Tensor, content: Tensor, fixed: Tensor | None = None) -> Any:
         """One forward pass on `inputs`; positions in `fixed` keep the model's own embedding."""
-        ids = inputs["input_ids"]
+        ids = inputs["input_ids"].flatten(0, -2)
+        length = ids.shape[1]
 
         def replace(output: Tensor) -> Tensor:
-            index = content.to(output.device).unsqueeze(-1).expand(-1, -1, output.shape[-1])
-            swapped = output.detach().scatter(1, index, x.to(output))
-            if fixed is None:
-                return swapped
-            own = torch.nn.functional.pad(fixed, (0, output.shape[1] - fixed.shape[1])).to(output.device)
-            return torch.where(own.unsqueeze(-1), output, swapped)
+            own, appended = output[:, :length], output[:, length:]
+            flat = own.reshape(len(x), -1, own.shape[-1])
+            index = content.to(output.device).unsqueeze(-1).expand(-1, -1, flat.shape[-1])
+            swapped = flat.detach().scatter(1, index, x.to(output)).view(own.shape)
+            if fixed is not None:
+                swapped = torch.where(fixed.to(output.device).unsqueeze(-1), own, swapped)
+            return torch.cat([swapped, appended], dim=1)
 
         options = self._options()
         with self.adapter.swap.replaced(ids, replace) as calls:
@@ -109,25 +105,160 @@ class TextBlock(Block):
         return outputs
 
     def _options(self) -> dict[str, Any]:
-        options: dict[str, Any] = {}
-        if self.adapter.accepts("use_cache"):
-            options["use_cache"] = False
-        if self._next_token and self.adapter.accepts("logits_to_keep") and self._ends_together():
-            options["logits_to_keep"] = 1
-        return options
-
-    def _ends_together(self) -> bool:
-        return bool((self.last == self.inputs["input_ids"].shape[1] - 1).all())
+        return {"use_cache": False} if self.adapter.accepts("use_cache") else {}
 
     def select(self, outputs: Any, rows: Tensor) -> Tensor:
-        """Class logits `(rows, classes)`, or those of the next token `(rows, vocabulary)`."""
+        """Class logits, `(rows, classes)`."""
+        return logits_of(outputs)
+
+
+class TagBlock(TextBlock):
+    """Texts whose every token gets a tag."""
+
+    def select(self, outputs: Any, rows: Tensor) -> Tensor:
+        """The tags' logits at the content tokens, `(rows, tokens, tags)`."""
+        return at(logits_of(outputs), self.content[rows])
+
+
+class AnswerBlock(TextBlock):
+    """Questions with a context, or texts in which an answer is marked."""
+
+    def select(self, outputs: Any, rows: Tensor) -> Tensor:
+        """The logits of start and end at the content tokens, `(rows, 2, tokens)`; the question's are −inf."""
+        both = torch.stack([outputs.start_logits, outputs.end_logits], dim=-1).float()
+        logits = at(both, self.content[rows]).transpose(1, 2)
+        question = sum(self.segments[:-1])
+        return torch.cat([torch.full_like(logits[..., :question], -torch.inf), logits[..., question:]], dim=2)
+
+
+class PooledBlock(TextBlock):
+    """Texts read for their embedding: the mean over all tokens that are attended to."""
+
+    def select(self, outputs: Any, rows: Tensor) -> Tensor:
+        """The embeddings, `(rows, hidden)`."""
+        states = hidden_of(outputs)
+        mask = self.inputs.get("attention_mask")
+        if mask is None or mask[rows].shape != states.shape[:2]:
+            return states.mean(1)
+        weights = (mask[rows] != 0).to(states).unsqueeze(-1)
+        return (states * weights).sum(1) / weights.sum(1)
+
+
+class NextBlock(TextBlock):
+    """Texts read for their next token."""
+
+    def __init__(self, adapter: TokenAdapter, examples: Sequence[Encoded], draw: Draw) -> None:
+        super().__init__(adapter, examples, draw)
+        ids, mask = self.inputs["input_ids"], self.inputs.get("attention_mask")
+        positions = torch.arange(ids.shape[1], device=ids.device)
+        whole = mask is None or mask.ndim != 2
+        self.last: Int[Tensor, " batch"] = (
+            positions[-1:].expand(len(ids)) if whole or mask is None else (positions * (mask != 0)).amax(1)
+        )
+
+    def _options(self) -> dict[str, Any]:
+        together = bool((self.last == self.inputs["input_ids"].shape[1] - 1).all())
+        keep = {"logits_to_keep": 1} if together and self.adapter.accepts("logits_to_keep") else {}
+        return {**super()._options(), **keep}
+
+    def select(self, outputs: Any, rows: Tensor) -> Tensor:
+        """The logits of the next token, `(rows, vocabulary)`."""
         logits = logits_of(outputs)
-        if not self._next_token:
-            return logits
         if logits.shape[1] == 1:
             return logits[:, 0]
         last = self.last[rows].to(logits.device)
         return logits[torch.arange(len(logits), device=logits.device), last]
+
+
+class ContinuedBlock(TextBlock):
+    """Texts with a continuation that is explained, or with two of them, one rather than the other.
+
+    Continuations are appended to the ids and never change. With two, each leaf row makes two rows of the model.
+    """
+
+    def __init__(self, adapter: TokenAdapter, examples: Sequence[Encoded], draw: Draw) -> None:
+        super().__init__(adapter, examples, draw)
+        tails = [self.inputs.pop(name) for name in CONTINUATIONS if name in self.inputs]
+        self.cost, self.lengths = len(tails), [tail.shape[1] for tail in tails]
+        self.width = max(self.lengths)
+        # What fills up the shorter one comes after it, where a causal model does not see it.
+        filled = [torch.cat([t, t[:, -1:].expand(-1, self.width - t.shape[1])], dim=1) for t in tails]
+        self.tails = torch.stack(filled, dim=1)
+        if self.cost == 1:
+            self.truth = list(tails[0].to("cpu"))
+        else:
+            names = [" ".join(map(str, t)) for t in (tail[0].tolist() for tail in tails)]
+            if adapter.processor is not None:
+                names = [adapter.processor.decode(tail[0]) for tail in tails]
+            self.head = Categorical(dict(enumerate(names)))
+
+    @property
+    def entries(self) -> int:
+        """The leaf's size, or an eighth of the logits where those are what fills the memory."""
+        return max(self.x[0].numel(), self.width * int(getattr(self.adapter.config, "vocab_size", 0)) // 8)
+
+    def forward(self, x: Tensor, rows: Tensor) -> Any:
+        """The model's outputs, `cost` rows for each leaf row."""
+        inputs = {n: tensor[rows].repeat_interleave(self.cost, dim=0) for n, tensor in self.inputs.items()}
+        tails = self.tails[rows].flatten(0, 1)
+        inputs["input_ids"] = torch.cat([inputs["input_ids"], tails], dim=1)
+        for name, step in (("attention_mask", 0), ("token_type_ids", 0), ("position_ids", 1)):
+            if name in inputs:
+                own = inputs[name]
+                more = own[:, -1:] + step * torch.arange(1, self.width + 1, device=own.device)
+                inputs[name] = torch.cat([own, more.expand(len(own), -1)], dim=1)
+        content = self.content[rows].repeat_interleave(self.cost, dim=0)
+        return self._run(inputs, x.repeat_interleave(self.cost, dim=0), content)
+
+    def _options(self) -> dict[str, Any]:
+        keep = {"logits_to_keep": self.width + 1} if self.adapter.accepts("logits_to_keep") else {}
+        return {**super()._options(), **keep}
+
+    def select(self, outputs: Any, rows: Tensor) -> Tensor:
+        """Logits of each token, `(rows, tokens, vocabulary)`; of two continuations their log p, `(rows, 2)`."""
+        logits = logits_of(outputs)[:, -self.width - 1 : -1]
+        if self.cost == 1:
+            return logits
+        wide = logits if logits.dtype == torch.float64 else logits.float()
+        index = self.tails[rows].flatten(0, 1).unsqueeze(-1).to(wide.device)
+        log_p = wide.log_softmax(-1).gather(-1, index).view(-1, self.cost, self.width)
+        return torch.stack([log_p[:, i, :n].sum(1) for i, n in enumerate(self.lengths)], dim=1)
+
+
+class OutputBlock(TextBlock):
+    """Texts that an encoder reads and a decoder answers, the answer teacher-forced."""
+
+    def __init__(self, adapter: TokenAdapter, examples: Sequence[Encoded], draw: Draw) -> None:
+        super().__init__(adapter, examples, draw)
+        self.output = self.inputs.pop(OUTPUT)
+        self.truth = list(self.output.to("cpu"))
+
+    @property
+    def entries(self) -> int:
+        """The leaf's size, or an eighth of the logits where those are what fills the memory."""
+        return max(self.x[0].numel(), self.output.shape[1] * int(getattr(self.adapter.config, "vocab_size", 0)) // 8)
+
+    def select(self, outputs: Any, rows: Tensor) -> Tensor:
+        """Logits of each output token, `(rows, tokens, vocabulary)`."""
+        return logits_of(outputs)[:, -self.output.shape[1] :]
+
+
+def at(values: Tensor, positions: Int[Tensor, "rows places"]) -> Tensor:
+    """`values`, `(rows, length, n)`, at some positions of each row."""
+    return values.gather(1, positions.to(values.device).unsqueeze(-1).expand(-1, -1, values.shape[-1]))
+
+
+def hidden_of(outputs: Any) -> Tensor:
+    """The last hidden states among a model's outputs.
+
+    Raises:
+        ModelError: If there are none.
+    """
+    states = getattr(outputs, "last_hidden_state", None)
+    if not isinstance(states, Tensor):
+        got = f"outputs {type(outputs).__name__} without last_hidden_state"
+        raise ModelError(got, "those of a headless model", "load it with AutoModel")
+    return states
 
 
 class MaskedBlock(TextBlock):
@@ -138,7 +269,7 @@ class MaskedBlock(TextBlock):
     """
 
     def __init__(self, adapter: TokenAdapter, examples: Sequence[Encoded], draw: Draw) -> None:
-        super().__init__(adapter, examples)
+        super().__init__(adapter, examples, draw)
         ids = self.inputs["input_ids"]
         self.mask_id: Any = adapter.mask_id
         masked = ids == self.mask_id if self.mask_id is not None else torch.zeros_like(ids, dtype=torch.bool)
@@ -192,5 +323,5 @@ class MaskedBlock(TextBlock):
             flat = positions.reshape(-1)
             picked = logits[torch.arange(len(logits), device=logits.device), flat]
             return picked.view(*positions.shape, -1)
-        picked = logits.gather(1, positions.unsqueeze(-1).expand(-1, -1, logits.shape[-1]))
+        picked = at(logits, positions)
         return picked[:, 0] if picked.shape[1] == 1 else picked

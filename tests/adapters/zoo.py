@@ -69,6 +69,24 @@ CLASSIFIERS: dict[str, tuple[str, dict[str, Any]]] = {
     "bart": ("Bart", _BART),
     "t5": ("T5", _T5),
 }
+TAGGERS: dict[str, tuple[str, dict[str, Any]]] = {
+    name: CLASSIFIERS[name]
+    for name in ("bert", "roberta", "distilbert", "deberta-v2", "longformer", "xlnet", "esm", "gpt2", "llama")
+}
+ANSWERERS: dict[str, tuple[str, dict[str, Any]]] = {
+    name: CLASSIFIERS[name]
+    for name in ("bert", "roberta", "mpnet", "longformer", "xlnet", "gpt2", "llama", "bart", "t5")
+}
+WRITERS: dict[str, tuple[str, dict[str, Any]]] = {
+    "bart": ("Bart", {**_BART, "forced_eos_token_id": None}),
+    "t5": ("T5", _T5),
+    "pegasus": ("Pegasus", {**_BART, "forced_eos_token_id": None}),
+    "mt5": ("MT5", _T5),
+}
+EMBEDDERS: dict[str, tuple[str, dict[str, Any]]] = {name: CLASSIFIERS[name] for name in ("bert", "mpnet", "llama")}
+CHOOSERS: dict[str, tuple[str, dict[str, Any]]] = {
+    name: CLASSIFIERS[name] for name in ("bert", "roberta", "distilbert", "albert", "longformer", "xlnet")
+}
 MASKED: dict[str, tuple[str, dict[str, Any]]] = {
     name: CLASSIFIERS[name] for name in ("bert", "roberta", "esm", "esm-rotary")
 }
@@ -104,9 +122,17 @@ _HEADS = {
     "text-classification": ("ForSequenceClassification", CLASSIFIERS),
     "fill-mask": ("ForMaskedLM", MASKED),
     "text-generation": ("ForCausalLM", CAUSAL),
+    "token-classification": ("ForTokenClassification", TAGGERS),
+    "question-answering": ("ForQuestionAnswering", ANSWERERS),
+    "text2text-generation": ("ForConditionalGeneration", WRITERS),
+    "feature-extraction": ("Model", EMBEDDERS),
+    "multiple-choice": ("ForMultipleChoice", CHOOSERS),
     "image-classification": ("ForImageClassification", VISION),
 }
-_NAMES = {("GPT2", "ForCausalLM"): "GPT2LMHeadModel"}
+_NAMES = {
+    ("GPT2", "ForCausalLM"): "GPT2LMHeadModel",
+    ("XLNet", "ForQuestionAnswering"): "XLNetForQuestionAnsweringSimple",
+}
 
 
 def build(task: str, name: str, seed: int = 0, **changes: Any) -> torch.nn.Module:
@@ -115,7 +141,8 @@ def build(task: str, name: str, seed: int = 0, **changes: Any) -> torch.nn.Modul
 
     ending, table = _HEADS[task]
     stem, options = table[name]
-    config = getattr(transformers, f"{stem}Config")(**{**options, **changes})
+    two = {"num_labels": 2} if task == "question-answering" else {}
+    config = getattr(transformers, f"{stem}Config")(**{**options, **two, **changes})
     made: Callable[..., torch.nn.Module] = getattr(transformers, _NAMES.get((stem, ending), stem + ending))
     with torch.random.fork_rng():
         torch.manual_seed(seed)

@@ -1,0 +1,72 @@
+"""Multiple choice: one prompt with several answers, each read beside the prompt, one of them chosen."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import torch
+
+from hf_fourier.adapters.base import Encoded, Task
+from hf_fourier.adapters.text import TextAdapter, unchanged
+from hf_fourier.adapters.tokens import TextBlock
+from hf_fourier.errors import InputError
+from hf_fourier.targets import Categorical, Head
+from hf_fourier.typing import Tensor
+
+
+class ChoiceAdapter(TextAdapter):
+    """The leaf holds the content tokens of all choices, one after the other; each text is a segment of its own."""
+
+    tasks: ClassVar[Mapping[str, Task]] = {
+        "multiple-choice": Task(
+            "AutoModelForMultipleChoice",
+            "MODEL_FOR_MULTIPLE_CHOICE_MAPPING_NAMES",
+            ("ForMultipleChoice",),
+            "AutoTokenizer",
+        )
+    }
+    blocks: ClassVar[Mapping[str, type[TextBlock]]] = {}
+
+    def head(self) -> Head:
+        """A softmax over the choices."""
+        return Categorical()
+
+    def encode(self, example: Any) -> Encoded:
+        """A prompt and its choices: `("The sky is", ["blue", "a fish"])`."""
+        texts = example[1] if isinstance(example, tuple) and len(example) == 2 else None
+        if not isinstance(texts, (list, tuple)) or len(texts) < 2 or not all(isinstance(t, str) for t in texts):
+            got = f"an example of type {type(example).__name__}"
+            raise InputError(got, "a tuple of a prompt and a list of at least two choices", "pass ('…', ['…', '…'])")
+        if self.processor is None:
+            raise self.no_processor(example)
+        options: dict[str, Any] = {"padding": True, "return_special_tokens_mask": True, "verbose": False}
+        options |= {"truncation": True, "max_length": self.limit} if self.limit is not None else {}
+        with unchanged(self.processor):
+            encoding = self.processor([example[0]] * len(texts), list(texts), return_tensors="pt", **options)
+        side = [
+            torch.tensor([-1 if n is None else 2 * i + n for n in encoding.sequence_ids(i)])
+            for i in range(len(texts) if encoding.is_fast else 0)
+        ]
+        return self._chosen(dict(encoding), torch.stack(side) if side else None)
+
+    def encode_batch(self, batch: Mapping[str, Any]) -> list[Encoded]:
+        """Rows of `input_ids` of shape `(choices, length)`."""
+        tensors = self.rows_of(batch, dimensions=3)
+        return [self._chosen({n: t[i] for n, t in tensors.items()}, None) for i in range(len(tensors["input_ids"]))]
+
+    def _chosen(self, row: Mapping[str, Tensor], segments: Tensor | None) -> Encoded:
+        shape = row["input_ids"].shape
+        names = {"special_tokens_mask", *getattr(self.processor, "model_input_names", row)}
+        flat = {n: t.cpu().reshape(-1) for n, t in row.items() if n in names and self.accepts(n)}
+        added = row.get("special_tokens_mask", torch.zeros(shape)).reshape(-1).bool().cpu()
+        if segments is None:
+            kinds = row.get("token_type_ids", torch.zeros(shape, dtype=torch.long)).cpu()
+            segments = (kinds + 2 * torch.arange(shape[0]).unsqueeze(1)).reshape(-1)
+        encoded = self._encoded(flat, added, segments.reshape(-1), ())
+        encoded.inputs = {name: tensor.view(shape) for name, tensor in encoded.inputs.items()}
+        return encoded
+
+    def group(self, inputs: Mapping[str, Tensor]) -> int:
+        """Nothing beside the shapes."""
+        return 0
