@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from hf_fourier.errors import InputError
-from hf_fourier.metrics import areas, decisions, robustness, structure
+from hf_fourier.metrics import areas, decisions, flips, robustness, structure
 from hf_fourier.metrics.games import SMALL, TENTHS
 from hf_fourier.metrics.statistics import summarise
 from hf_fourier.metrics.structure import Top
@@ -112,6 +112,15 @@ def _maintain_rate(
     mean = [math.fsum(row) / len(row) for row in zip(*by_share.values(), strict=True)]
     named = {f"maintain_rate_at_{share:g}": values for share, values in by_share.items()}
     return {"maintain_rate": mean, **named, "least_kept": decisions.least_kept(curves, rate, least)}
+
+
+def _r_flip(table: Table, *, q: float = 0.5) -> Numbers:
+    curves = curves_of(table)
+    shares = [share for share in flips.flipped(curves) if share > 0]
+    turned = {share: [float(curve.decisions("delete", [share])[0] < 1) for curve in curves] for share in shares}
+    least = flips.r_flip(curves, q)
+    named = {f"flipped_at_{share:g}": values for share, values in turned.items()}
+    return {"r_flip": math.nan if least is None else least, **named}
 
 
 def _dice_retention(table: Table, *, shares: Sequence[float] = TENTHS, paper: bool = False) -> Numbers:
@@ -232,6 +241,19 @@ _ALL = (
         "(see `selectivity`).",
         _FFC,
         _maintain_rate,
+    ),
+    Measure(
+        "r_flip",
+        "The least share of top features whose deletion turns the decisions of a share `q` of the examples.",
+        ("deleted", "deleted_decision"),
+        "0 to 1, NaN where no played share turns so many; `flipped_at_` a share is the share of turned decisions",
+        "lower",
+        "play a grid that deletes some shares, such as `games.PUBLISHED`",
+        "what the decision rested on: it says what turns it, and deleting what a signed gradient ranks first is a step "
+        "down that gradient. It is an upper bound for the shares that were played. On natural pictures the strongest "
+        "frequencies alone turn decisions as fast: compare with `magnitude`.",
+        "this library, for FreqX",
+        _r_flip,
     ),
     Measure(
         "dice_retention",
