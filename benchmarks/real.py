@@ -144,6 +144,11 @@ def heads(n: int) -> list[Any]:
     return made
 
 
+def clothes(n: int) -> list[Any]:
+    """Fashion-MNIST's test half, every so many of it."""
+    return [entry["picture"] for entry in assets.fashion("test", 10 * n)[::10]]
+
+
 def one(n: int) -> list[int]:
     """All examples come from one source."""
     return [0] * n
@@ -154,6 +159,7 @@ MODELS = {
     real.name: real
     for real in (
         Real("efficientnet-lite0", pictures, cycled(lambda: len(assets.pictures()))),
+        Real("fashion-vit", clothes, each),
         Real("minilm-spam", emails, each),
         Real("smollm2", openings, each),
         Real("antiberty-mlm", antibodies, _SEQUENCES),
@@ -170,4 +176,10 @@ TOKEN_CLASSIFIERS = {
     "minilm-spam": Real("minilm-spam", ham_and_spam, each),
     "antiberty-species": MODELS["antiberty-species"],
     "pbmc-geneformer": MODELS["pbmc-geneformer"],
+}
+#: Models that say one of several named classes, so that a wrong one can be asked for.
+CLASSIFIERS = {
+    name: TOKEN_CLASSIFIERS.get(name, real)
+    for name, real in MODELS.items()
+    if name not in ("smollm2", "antiberty-mlm", "deepbet")
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from functools import cached_property
@@ -101,6 +102,18 @@ class Score:
         """The settled targets, one row per example."""
         assert self._frozen is not None
         return self._frozen
+
+    def asking(self, targets: Sequence[Settled]) -> Score:
+        """The same block, asked for other targets; its passes count here too.
+
+        Args:
+            targets: One per example; None for what the model says.
+        """
+        other = copy.copy(self)
+        other._targets, other._frozen, other._unsettled = list(targets), None, set(range(len(self.x)))
+        other._clean = other._clean_reading = None
+        other.alternatives = {}
+        return other
 
     @cached_property
     def reference(self) -> Tensor | None:
