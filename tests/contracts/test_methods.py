@@ -327,3 +327,36 @@ def test_the_provenance_says_how(method, model, x):
     assert told["seed"] == 5
     assert told["seconds"] > 0
     assert told["model"] == "Smooth"
+
+
+@every
+@pytest.mark.parametrize("feature", [1, 9, 20])
+def test_a_planted_feature_comes_first(method, feature):
+    """The model reads one feature of the method's home domain; all features of the example are equally strong."""
+    chosen = METHODS.parse(method)
+    basis = DOMAINS.parse(chosen.home or "fourier").bind(leaf(48))
+    features = torch.arange(len(basis))
+    owners = features if basis.owners is None else basis.owners
+    stored = basis.forward(noise(1, 48))
+    loud = stored / stored.abs()
+    read = basis.inverse(torch.where(owners == feature, loud, 0))
+    x = basis.inverse(loud) / 4
+    weight = 2 * read[0] / read.square().sum().sqrt()
+    (one,) = attribute(lambda v: torch.stack([0 * (v @ weight), v @ weight], 1), x, method=method)
+    assert one.target == 1
+    assert (int(one.order[0]) == feature) != chosen.control
+
+
+@every
+def test_equal_functions_get_equal_answers(method, x):
+    """Another network that computes the same: hidden units in another order, some of them twice, some turned around."""
+    one = Smooth(3, *SIZES).eval()
+    other = Smooth(3, *SIZES).eval()
+    order, signs = torch.tensor([3, 1, 0, 2, 7, 6, 5, 4, 4]), torch.tensor([1, -1, 1, -1, 1, 1, -1, 1, 1.0])
+    halves = torch.tensor([1, 1, 1, 1, 1, 1, 1, 0.25, 0.75]).double()
+    other.into = torch.nn.Parameter(one.into.detach()[order] * signs[:, None])
+    other.out = torch.nn.Parameter(one.out.detach()[:, order] * signs * halves)
+    wide = x.double()
+    for a, b in zip(attribute(one, wide, method=method), attribute(other, wide, method=method), strict=True):
+        torch.testing.assert_close(a.scores, b.scores, rtol=1e-7, atol=1e-9 * float(a.scores.abs().max()))
+        assert a.value == pytest.approx(b.value)
