@@ -1,0 +1,36 @@
+"""Every method has its page, and the page's numbers are the code's."""
+
+import re
+
+import pytest
+
+from hf_fourier.methods import METHODS
+
+HEADINGS = ["What it asks", "Formula", "Published and ours", "Cost", "When to use it", "When not"]
+
+
+@pytest.mark.parametrize("name", [*METHODS, "given"])
+def test_a_page_per_method(root, name):
+    text = (root / f"docs/methods/{name}.md").read_text()
+    assert re.findall(r"^## (.*)$", text, re.M) == HEADINGS
+    for picture in re.findall(r"!\[.*?\]\((.*?)\)", text):
+        assert (root / "docs/methods" / picture).read_bytes().startswith(b"\x89PNG")
+    assert name == "given" or f"({name}.png)" in text
+
+
+def test_the_list_has_every_method_with_its_cost(root):
+    text = (root / "docs/README.md").read_text()
+    for name in METHODS:
+        (line,) = [line for line in text.splitlines() if f"methods/{name}.md)" in line]
+        try:
+            forward, backward = METHODS.parse(name).passes
+        except TypeError:
+            continue  # depends on the model's layers
+        assert line.endswith(f"| {forward} + {backward} |"), line
+
+
+def test_links_lead_somewhere(root):
+    pages = [root / "README.md", root / "CONTRIBUTING.md", *(root / "docs").rglob("*.md")]
+    for page in pages:
+        for target in re.findall(r"\]\(([^)#:\s]+)\)", page.read_text()):
+            assert (page.parent / target).exists(), f"{page.name}: {target}"
