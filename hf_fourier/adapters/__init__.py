@@ -13,7 +13,9 @@ from hf_fourier.adapters.gene import GeneAdapter
 from hf_fourier.adapters.protein import ProteinAdapter
 from hf_fourier.adapters.segmentation import SegmentationAdapter
 from hf_fourier.adapters.text import TextAdapter
+from hf_fourier.adapters.video import VideoAdapter
 from hf_fourier.adapters.vision import VisionAdapter
+from hf_fourier.adapters.zero_shot import ZeroShotAdapter
 from hf_fourier.errors import ModelError
 
 __all__ = [
@@ -27,7 +29,9 @@ __all__ = [
     "ProteinAdapter",
     "SegmentationAdapter",
     "TextAdapter",
+    "VideoAdapter",
     "VisionAdapter",
+    "ZeroShotAdapter",
     "adapt",
 ]
 

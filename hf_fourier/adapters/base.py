@@ -387,6 +387,19 @@ def classification_head(config: Any) -> Head:
     return Categorical(labels)
 
 
+def hidden_of(outputs: Any) -> Tensor:
+    """The last hidden states among a model's outputs.
+
+    Raises:
+        ModelError: If there are none.
+    """
+    states = getattr(outputs, "last_hidden_state", None)
+    if not isinstance(states, Tensor):
+        got = f"outputs {type(outputs).__name__} without last_hidden_state"
+        raise ModelError(got, "those of a headless model", "load it with AutoModel")
+    return states
+
+
 def _arguments(model: torch.nn.Module) -> frozenset[str]:
     try:
         return frozenset(inspect.signature(model.forward).parameters)

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 
-from hf_fourier.adapters.base import Encoded, Task
+from hf_fourier.adapters.base import Encoded, Task, labels_of
 from hf_fourier.adapters.vision import VisionAdapter
 from hf_fourier.domains import Axis, LeafShape
 from hf_fourier.errors import InputError
@@ -35,7 +35,7 @@ class SegmentationAdapter(VisionAdapter):
 
     def head(self) -> Head:
         """A mask over the config's classes; a lone one is what a sigmoid finds, beside what it is not."""
-        labels = {int(i): str(n) for i, n in (getattr(self.config, "id2label", None) or {}).items()}
+        labels = labels_of(self.config)
         if len(labels) == 1:
             (name,) = labels.values()
             labels = {0: f"not {name}", 1: name}

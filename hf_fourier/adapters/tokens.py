@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from hf_fourier.adapters.base import Adapter, Block, Encoded
+from hf_fourier.adapters.base import Adapter, Block, Encoded, hidden_of
 from hf_fourier.adapters.embedding import EmbeddingSwap
 from hf_fourier.errors import InputError, ModelError
 from hf_fourier.seeding import Draw
@@ -246,19 +246,6 @@ class OutputBlock(TextBlock):
 def at(values: Tensor, positions: Int[Tensor, "rows places"]) -> Tensor:
     """`values`, `(rows, length, n)`, at some positions of each row."""
     return values.gather(1, positions.to(values.device).unsqueeze(-1).expand(-1, -1, values.shape[-1]))
-
-
-def hidden_of(outputs: Any) -> Tensor:
-    """The last hidden states among a model's outputs.
-
-    Raises:
-        ModelError: If there are none.
-    """
-    states = getattr(outputs, "last_hidden_state", None)
-    if not isinstance(states, Tensor):
-        got = f"outputs {type(outputs).__name__} without last_hidden_state"
-        raise ModelError(got, "those of a headless model", "load it with AutoModel")
-    return states
 
 
 class MaskedBlock(TextBlock):

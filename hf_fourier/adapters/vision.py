@@ -1,4 +1,4 @@
-"""Image classifiers: FFC at the pixel values, two-dimensional per channel."""
+"""Models that see a picture: FFC at the pixel values, two-dimensional per channel."""
 
 from __future__ import annotations
 
@@ -14,11 +14,13 @@ import numpy as np
 import torch
 from torch.nn.functional import interpolate
 
-from hf_fourier.adapters.base import Adapter, Block, Encoded, Task, classification_head, dtype_of
+from hf_fourier.adapters.base import Adapter, Block, Encoded, Task, classification_head, dtype_of, hidden_of, labels_of
+from hf_fourier.detections import Detections
 from hf_fourier.domains import Axis, LeafShape
 from hf_fourier.errors import FourierError, InputError, MissingExtraError
+from hf_fourier.heads import Similarity
 from hf_fourier.seeding import Draw
-from hf_fourier.targets import Head, logits_of
+from hf_fourier.targets import Head, Regression, logits_of
 from hf_fourier.typing import Tensor
 from hf_fourier.views import ImageView, NoView, View
 
@@ -32,7 +34,27 @@ class VisionAdapter(Adapter):
             "MODEL_FOR_IMAGE_CLASSIFICATION_MAPPING_NAMES",
             ("ForImageClassification",),
             "AutoImageProcessor",
-        )
+        ),
+        "depth-estimation": Task(
+            "AutoModelForDepthEstimation",
+            "MODEL_FOR_DEPTH_ESTIMATION_MAPPING_NAMES",
+            ("ForDepthEstimation",),
+            "AutoImageProcessor",
+        ),
+        "object-detection": Task(
+            "AutoModelForObjectDetection",
+            "MODEL_FOR_OBJECT_DETECTION_MAPPING_NAMES",
+            ("ForObjectDetection",),
+            "AutoImageProcessor",
+        ),
+        "universal-segmentation": Task(
+            "AutoModelForUniversalSegmentation",
+            "MODEL_FOR_UNIVERSAL_SEGMENTATION_MAPPING_NAMES",
+            ("ForUniversalSegmentation", "ForInstanceSegmentation"),
+            "AutoImageProcessor",
+        ),
+        # Only where it is asked for, as with texts.
+        "image-feature-extraction": Task("AutoModel", "", (), "AutoImageProcessor"),
     }
     leaf_kinds: ClassVar[tuple[str, ...]] = ("pixels",)
     main_input: ClassVar[str] = "pixel_values"
@@ -86,8 +108,32 @@ class VisionAdapter(Adapter):
         return VisionBlock(self, examples)
 
     def head(self) -> Head:
-        """The classifier's head."""
+        """What reads the model's outputs, by its task."""
+        match self.task:
+            case "depth-estimation":
+                return Regression()
+            case "object-detection" | "universal-segmentation":
+                labels = labels_of(self.config)
+                return Detections(labels, len(labels), self.task == "object-detection")
+            case "image-feature-extraction":
+                return Similarity()
         return classification_head(self.config)
+
+    def read(self, outputs: Any) -> Tensor:
+        """What the head reads of the model's outputs, a row per picture."""
+        match self.task:
+            case "depth-estimation":
+                return outputs.predicted_depth
+            case "object-detection":
+                return torch.cat([outputs.logits.float(), outputs.pred_boxes.float()], dim=-1)
+            case "universal-segmentation":
+                first = getattr(outputs, "class_queries_logits", None)
+                masks = outputs.pred_masks if first is None else outputs.masks_queries_logits
+                return torch.cat([(outputs.logits if first is None else first).float(), masks.flatten(2).float()], -1)
+            case "image-feature-extraction":
+                pooled = getattr(outputs, "pooler_output", None)
+                return (hidden_of(outputs).mean(1) if pooled is None else pooled).flatten(1)
+        return logits_of(outputs)
 
     def _processed(self, array: np.ndarray) -> Tensor:
         """What the processor makes of an 8-bit RGB picture, `(1, channels, height, width)`."""
@@ -161,11 +207,11 @@ class VisionBlock(Block):
     def forward(self, x: Tensor, rows: Tensor) -> Any:
         """The model's outputs at pixel rows."""
         others = {name: tensor[rows] for name, tensor in self.others.items()}
-        return self.adapter.run(pixel_values=x.to(self.dtype), **others)
+        return self.adapter.run(**{self.adapter.main_input: x.to(self.dtype)}, **others)
 
     def select(self, outputs: Any, rows: Tensor) -> Tensor:
-        """The class logits, `(rows, classes)`."""
-        return logits_of(outputs)
+        """What the head reads, such as class logits, `(rows, classes)`."""
+        return self.adapter.read(outputs)
 
 
 def as_rgb(example: Any) -> np.ndarray:

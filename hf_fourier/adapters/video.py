@@ -1,0 +1,68 @@
+"""Video classifiers: FFC at the pixels of all frames, three-dimensional per channel."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+
+from hf_fourier.adapters.base import Encoded, Task
+from hf_fourier.adapters.vision import VisionAdapter, as_rgb
+from hf_fourier.domains import Axis, LeafShape
+from hf_fourier.errors import InputError
+from hf_fourier.typing import Tensor
+from hf_fourier.views import NoView
+
+
+class VideoAdapter(VisionAdapter):
+    """The leaf is `pixel_values`, `(frames, channels, height, width)`."""
+
+    tasks: ClassVar[Mapping[str, Task]] = {
+        "video-classification": Task(
+            "AutoModelForVideoClassification",
+            "MODEL_FOR_VIDEO_CLASSIFICATION_MAPPING_NAMES",
+            ("ForVideoClassification",),
+            "AutoImageProcessor",
+        )
+    }
+    leaf_kinds: ClassVar[tuple[str, ...]] = ("video",)
+
+    @property
+    def main_input(self) -> str:  # type: ignore[override]
+        """The name of the argument that takes the frames."""
+        return "pixel_values_videos" if self.accepts("pixel_values_videos") else "pixel_values"
+
+    def encode(self, example: Any) -> Encoded:
+        """A tuple of pictures, each as for image classifiers, or one array with the frames first."""
+        if self.processor is None:
+            raise self.no_processor(example)
+        if not isinstance(example, (Sequence, np.ndarray, Tensor)) or isinstance(example, str) or len(example) == 0:
+            got = f"an example of type {type(example).__name__}"
+            raise InputError(got, "a tuple of pictures or an array, frames first", "several videos go in a list")
+        frames = [as_rgb(frame) for frame in example]
+        try:
+            batch = self.processor(frames, return_tensors="pt")
+        except (TypeError, ValueError, KeyError, AttributeError) as error:
+            said = f"{type(error).__name__}: {error}".strip().splitlines()[0]
+            got = f"{len(frames)} frames, which {type(self.processor).__name__} refuses ({said})"
+            raise InputError(got, "frames of one size", "check the processor, or pass its output as a dict") from error
+        return self.encode_batch({self.main_input: batch[self.main_input]})[0]
+
+    def encode_batch(self, batch: Mapping[str, Any]) -> list[Encoded]:
+        """Rows of `pixel_values`, shape `(batch, frames, channels, height, width)`."""
+        tensors = self.rows_of(batch, dimensions=5)
+        pixels = tensors.pop(self.main_input).cpu()
+        if not pixels.is_floating_point() or not bool(pixels.isfinite().all()):
+            raise InputError("pixels that are not finite real numbers", "finite numbers", "pass the processor's output")
+        view = NoView("a video is not a picture", "use keep(), or call input_relevance()")
+        return [
+            Encoded(_shape(row), {name: tensor[i].cpu() for name, tensor in tensors.items()}, values=row, view=view)
+            for i, row in enumerate(pixels)
+        ]
+
+
+def _shape(row: Tensor) -> LeafShape:
+    frames, channels, height, width = row.shape
+    sides = (Axis("height", height, "cycles/pixel"), Axis("width", width, "cycles/pixel"))
+    return LeafShape("video", (Axis("time", frames, "cycles/frame"), Axis("channel", channels, channel=True), *sides))
