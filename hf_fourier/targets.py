@@ -224,13 +224,15 @@ def mean_log_p(
 
     d log p / d odds = σ(−odds) is taken relative to the row's largest: of a sure model all of them underflow.
     """
-    outside, places = ~counts, counts.to(odds.dtype).sum(1)
     # Of many places softplus(-odds), which is -log p, is many times faster than logsigmoid.
-    value = softplus(-odds, threshold=SURE).masked_fill(outside, 0).sum(1).neg() / places
-    steepness = softplus(odds.detach(), threshold=SURE).neg_().masked_fill_(outside, -torch.inf)
+    loss, steepness = softplus(-odds, threshold=SURE), softplus(odds.detach(), threshold=SURE).neg_()
+    if not bool(counts.all()):
+        loss, odds = loss.masked_fill(~counts, 0), odds.masked_fill(~counts, 0)
+        steepness.masked_fill_(~counts, -torch.inf)
+    places = counts.sum(1, dtype=odds.dtype)
     steepest = steepness.amax(1)
     weights = steepness.sub_(steepest.unsqueeze(1)).exp_()
-    return value, torch.linalg.vecdot(weights, odds.masked_fill(outside, 0)) / places, steepest.exp()
+    return -loss.sum(1) / places, torch.linalg.vecdot(weights, odds) / places, steepest.exp()
 
 
 @dataclass
