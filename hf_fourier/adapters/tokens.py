@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from hf_fourier.adapters.base import Adapter, Block, Encoded, hidden_of
+from hf_fourier.adapters.base import Adapter, Block, Encoded, hidden_of, run_of
 from hf_fourier.adapters.embedding import EmbeddingSwap
 from hf_fourier.errors import InputError, ModelError
 from hf_fourier.seeding import Draw
@@ -51,12 +51,15 @@ class TextBlock(Block):
             name: torch.stack([example.inputs[name] for example in examples]).to(device) for name in examples[0].inputs
         }
         contents = [example.content for example in examples if example.content is not None]
-        self.content = torch.stack(contents).to(device)
+        self.run, self.content = run_of(contents), torch.stack(contents).to(device)
         self.x = self._leaves(self.inputs["input_ids"])
 
     def _leaves(self, ids: Tensor) -> Tensor:
         embedded = self.adapter.swap.embed(ids.flatten(1))
-        x = embedded.gather(1, self.content.unsqueeze(-1).expand(-1, -1, embedded.shape[-1]))
+        if self.run is not None:
+            x = embedded[:, self.run].contiguous()
+        else:
+            x = embedded.gather(1, self.content.unsqueeze(-1).expand(-1, -1, embedded.shape[-1]))
         return x if x.dtype == torch.float64 else x.float()
 
     @property
@@ -81,12 +84,16 @@ class TextBlock(Block):
 
         def replace(output: Tensor) -> Tensor:
             own, appended = output[:, :length], output[:, length:]
-            flat = own.reshape(len(x), -1, own.shape[-1])
-            index = content.to(output.device).unsqueeze(-1).expand(-1, -1, flat.shape[-1])
-            swapped = flat.detach().scatter(1, index, x.to(output)).view(own.shape)
+            flat = own.detach().reshape(len(x), -1, own.shape[-1])
+            if self.run is not None:
+                swapped = torch.cat([flat[:, : self.run.start], x.to(output), flat[:, self.run.stop :]], dim=1)
+            else:
+                index = content.to(output.device).unsqueeze(-1).expand(-1, -1, flat.shape[-1])
+                swapped = flat.scatter(1, index, x.to(output))
+            swapped = swapped.view(own.shape)
             if fixed is not None:
                 swapped = torch.where(fixed.to(output.device).unsqueeze(-1), own, swapped)
-            return torch.cat([swapped, appended], dim=1)
+            return torch.cat([swapped, appended], dim=1) if appended.shape[1] else swapped
 
         options = self._options()
         with self.adapter.swap.replaced(ids, replace) as calls:
