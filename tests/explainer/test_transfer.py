@@ -103,6 +103,11 @@ def test_a_model_of_another_size(source: FourierExplainer, results: list[Any]) -
     names = [other.model.config.id2label[int(i)] for i in logits.argmax(1)]
     assert table["clean decision"] == names
     assert table["confidence"] == pytest.approx(logits.softmax(1).amax(1).tolist(), rel=1e-4)
+    ends = [other.adapter.adopt(r.extras["adversarial"], r.view).values for r in results]
+    with torch.no_grad():
+        after = other.model(pixel_values=torch.stack(ends)).logits
+    assert table["flipped"] == (after.argmax(1) != logits.argmax(1)).tolist()
+    assert table["flipped"] != table["source flipped"], "the toy must tell the two apart"
 
 
 def test_one_result_and_saved_ones(source: FourierExplainer, results: list[Any], tmp_path: Any) -> None:

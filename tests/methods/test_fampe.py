@@ -120,6 +120,25 @@ def test_copies_have_the_law_that_is_defined(alpha):
     torch.testing.assert_close(power, (0.02 * weights) ** 2, rtol=0.12, atol=1e-9)
 
 
+def test_no_coefficient_changes_its_sign():
+    """A jitter of ρw above 1 would turn phases round; it is cut there."""
+    x = rough(1, 3, 8, 10)
+    basis = Fourier().bind(leaf(3, 8, 10, channels=(0,)))
+    clean = basis.forward(x)
+    jittered = basis.forward(copies_of("fampe:alpha=0,rho=.9", x, sigma=0))
+    ratio = basis.inner(clean.expand_as(jittered), jittered) / basis.inner(clean, clean)
+    assert float(ratio.min()) >= -1e-6
+    assert 1.9 < float(ratio.max()) <= 2 + 1e-6
+
+
+def test_the_cutoff_is_that_of_the_picture():
+    """A processor that makes much of one colour moves no band."""
+    x = torch.cat([rough(2, 1, 16, 18), pictures(2, 2, 16, 18)], 1)
+    model, much = Smooth(3, 3, 16, 18).eval(), (torch.zeros(3), torch.tensor([0.001, 1.0, 1.0]))
+    (plain, _, _), (other, _, _) = (walk(f"fampe:{QUICK}", model, x, how) for how in (PLAIN, much))
+    assert other.extras["cutoff"] == pytest.approx(plain.extras["cutoff"])
+
+
 def test_with_half_it_is_attexplore_on_the_fourier_spectrum():
     """The all-pass case: equal, copy by copy, to AttEXplore's own copies made in that basis."""
 
