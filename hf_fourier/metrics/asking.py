@@ -143,7 +143,7 @@ def perturbed_inputs(
                 numbers = range(start, min(start + at_once, draws))
                 moved = torch.cat([_moved(score.x, some, radius, seed, number) for number in numbers])
                 owner = torch.arange(len(some), device=score.x.device).repeat(len(numbers))
-                copies = _copies(block, score, moved, owner)
+                copies = at_leaves(block, score, moved, owner)
                 draw = Draw(int(some[0].provenance["seed"]), [some[i].key for i in owner.tolist()])
                 scores = method.attribute(copies, moved, some[0].basis, draw).scores.detach().cpu()
                 forward += copies.passes.forward
@@ -249,7 +249,7 @@ def _moved(
     return x + radius * (2 * uniform - 1).to(x)
 
 
-def _copies(block: Block, score: Score, x: Float[Tensor, "rows *leaf"], owner: Tensor) -> Score:
+def at_leaves(block: Block, score: Score, x: Float[Tensor, "rows *leaf"], owner: Tensor) -> Score:
     """The score of other leaves in place of a block's own, row i in place of example `owner[i]`."""
     frozen = list(score.frozen[owner])
     return Score(

@@ -26,9 +26,7 @@ def mu_fidelity(scores: Numbers, drops: Numbers) -> float:
     Raises:
         InputError: If they are not equally many.
     """
-    given, lost = (_ranks(numbers) for numbers in _paired(scores, drops, "subsets"))
-    power = math.sqrt(float(given @ given) * float(lost @ lost))
-    return float(given @ lost) / power if power else math.nan
+    return _spearman(*_paired(scores, drops, "subsets"))
 
 
 def infidelity(predicted: Numbers, drops: Numbers, *, scaled: bool = True) -> float:
@@ -67,6 +65,28 @@ def sensitivity_max(changes: Numbers) -> float:
         NaN without any, or where one is not defined (scores that are all 0).
     """
     return float(np.max(np.asarray(changes, dtype=float))) if len(changes) else math.nan
+
+
+def rank_correlation(a: Numbers, b: Numbers) -> float:
+    """Spearman's ρ of two rankings of the same features, from −1 to 1.
+
+    Returns:
+        NaN with fewer than two features, or where either gives all of them one score.
+
+    Raises:
+        InputError: If they are not equally many.
+    """
+    if len(a) != len(b):
+        raise InputError(
+            f"{len(a)} and {len(b)} scores", "the same features twice", "compare one example in one domain"
+        )
+    return _spearman(np.asarray(a, dtype=float), np.asarray(b, dtype=float))
+
+
+def _spearman(a: np.ndarray, b: np.ndarray) -> float:
+    one, other = _ranks(a), _ranks(b)
+    power = math.sqrt(float(one @ one) * float(other @ other))
+    return float(one @ other) / power if power else math.nan
 
 
 def _paired(a: Numbers, b: Numbers, what: str) -> tuple[np.ndarray, np.ndarray]:

@@ -7,10 +7,23 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from hf_fourier.attribution import Attribution
 from hf_fourier.errors import InputError
 
 #: The features on top of one example, by index.
 Top = Sequence[int] | np.ndarray
+
+
+def shared_top(a: Attribution, b: Attribution, share: float = 0.04) -> float:
+    """The share of a's top features that are among b's, 0 to 1; about `share` by chance.
+
+    Args:
+        a: A ranking of some features.
+        b: Another one of the same features.
+        share: How much of all features is the top.
+    """
+    mine, theirs = a.mask(share), b.mask(share)
+    return float((mine & theirs).sum() / mine.sum())
 
 
 def counts_of(tops: Sequence[Top], features: int) -> np.ndarray:
