@@ -1,64 +1,39 @@
 """How far a ranking follows the model: against a random twin, and against the magnitude that asks no model.
 
 The twin has the same config and fresh weights (for networks with batch norm: Kaiming weights, and statistics from the
-same pictures, since default random weights underflow). It explains the class that the trained model named. For each
-example the table gives Spearman's rank correlation over all features, and the share of the top 4 % that two rankings
-have in common; brackets are 95 % bootstrap intervals of the mean, drawn by
-sources: pictures, sequences and scans of which several examples were made stay together, and fewer than 30 sources are
-anecdotal. Two seeds of `random` show the overlap that chance gives.
+same pictures, since default random weights underflow). It explains the class that the trained model named, of the very
+leaf that the trained model read (`hf_fourier.twins`). For each example the table gives Spearman's rank correlation over
+all features, and the share of the top 4 % that two rankings have in common; brackets are 95 % bootstrap intervals of
+the mean, drawn by sources: pictures, sequences and scans of which several examples were made stay together, and fewer
+than 30 sources are anecdotal. Two seeds of `random` show the overlap that chance gives.
 """
 
 from __future__ import annotations
 
 import argparse
-import copy
 from collections.abc import Sequence
 from typing import Any
-
-import torch
-from scipy import stats
-from torch.nn.modules.batchnorm import _BatchNorm
 
 from benchmarks.real import MODELS, Real
 from benchmarks.statistics import described
 from benchmarks.tables import markdown
-from hf_fourier import Attribution, FourierExplainer
+from hf_fourier import Attribution
+from hf_fourier.checking import TOP
+from hf_fourier.metrics.robustness import rank_correlation
+from hf_fourier.metrics.structure import shared_top
+from hf_fourier.twins import rank_by_twin, twin_of
 
-TOP = 0.04
 METHODS = {"default": "ffc", "λ = 0": "ffc:lam=0"}
-
-
-def twin(explainer: FourierExplainer, examples: Sequence[Any]) -> FourierExplainer:
-    """The same architecture with fresh weights, seeded, with live activations."""
-    adapter = explainer.adapter
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        model = type(explainer.model)(copy.deepcopy(explainer.model.config))
-        norms = [m for m in model.modules() if isinstance(m, _BatchNorm)]
-        if norms:
-            for module in model.modules():
-                if isinstance(module, (torch.nn.Conv2d, torch.nn.Conv3d)):
-                    torch.nn.init.kaiming_normal_(module.weight)
-    for norm in norms:
-        norm.reset_running_stats()
-        norm.momentum = None
-    if norms:
-        model.train()
-        encoded = [adapter.encode(example).values for example in examples]
-        with torch.no_grad():
-            model(pixel_values=torch.stack([values for values in encoded if values is not None]))
-    return FourierExplainer(model.eval(), explainer.processor, task=adapter.task)
 
 
 def overlap(a: Attribution, b: Attribution) -> float:
     """The share of a's top features that are among b's."""
-    mine, theirs = a.mask(TOP), b.mask(TOP)
-    return float((mine & theirs).sum() / mine.sum())
+    return shared_top(a, b, TOP)
 
 
 def correlation(a: Attribution, b: Attribution) -> float:
     """Spearman's rank correlation over all features."""
-    return float(stats.spearmanr(a.scores.numpy(), b.scores.numpy()).statistic)
+    return rank_correlation(a.scores.numpy(), b.scores.numpy())
 
 
 def rows(real: Real, examples: int) -> list[dict[str, Any]]:
@@ -66,15 +41,14 @@ def rows(real: Real, examples: int) -> list[dict[str, Any]]:
     explainer = real.explainer()
     chosen = real.examples(examples)
     sources = real.sources(len(chosen))
-    random_twin = twin(explainer, chosen)
     magnitude = explainer.explain(chosen, method="magnitude")
+    random_twin = twin_of(explainer, magnitude)
     seeds = [explainer.explain(chosen, method="random", seed=seed) for seed in (0, 1)]
     chance = described([overlap(a, b) for a, b in zip(*seeds, strict=True)], sources)
     table = []
     for title, method in METHODS.items():
         own = explainer.explain(chosen, method=method)
-        targets = [a.target for a in own]
-        fresh = random_twin.explain(chosen, targets=targets, method=method)
+        fresh = rank_by_twin(random_twin, own)
         twins, pairs = list(zip(own, fresh, strict=True)), list(zip(own, magnitude, strict=True))
         rho = [correlation(a, b) for a, b in twins]
         table.append(
