@@ -60,7 +60,7 @@ class Contrasted(Head):
     def name_target(self, frozen: Num[Tensor, "..."]) -> tuple[Any, str]:
         """Both classes and their names."""
         a, b = int(frozen[0]), int(frozen[1])
-        return [a, b], f"{self.label(a)} rather than {self.label(b)}"
+        return [a, b], f"{self.label(a).strip()} rather than {self.label(b).strip()}"
 
     def label(self, index: int) -> str:
         """The name of a class or a token."""

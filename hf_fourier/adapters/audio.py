@@ -1,4 +1,4 @@
-"""Audio classifiers: FFC at the waveform (frequencies in Hz) or at the log-mel spectrogram (cycles per frame and bin).
+"""Models that listen: FFC at the waveform (frequencies in Hz) or at the log-mel spectrogram (cycles per frame and bin).
 
 Samples and frames that only fill a fixed window are held constant: they are no part of the leaf.
 """
@@ -7,18 +7,33 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from math import ceil, log
 from typing import Any, ClassVar
 
 import numpy as np
 import torch
 
-from hf_fourier.adapters.base import Adapter, Block, Encoded, Task, classification_head, dtype_of, run_of
+from hf_fourier.adapters.base import (
+    Adapter,
+    Block,
+    Encoded,
+    Task,
+    classification_head,
+    dtype_of,
+    hidden_of,
+    labels_of,
+    run_of,
+)
+from hf_fourier.adapters.text import OutputHead
+from hf_fourier.adapters.tokens import OUTPUT
+from hf_fourier.adapters.writing import given_output, written
 from hf_fourier.domains import Axis, LeafShape
 from hf_fourier.errors import InputError
+from hf_fourier.heads import Similarity, Transcript
 from hf_fourier.seeding import Draw
 from hf_fourier.sounds import Sound, read
-from hf_fourier.targets import Head, logits_of
+from hf_fourier.targets import Categorical, Head, Target, logits_of
 from hf_fourier.typing import Tensor
 from hf_fourier.views import NoView, SoundView, SpectrogramView, View
 
@@ -41,12 +56,31 @@ class AudioAdapter(Adapter):
             "MODEL_FOR_AUDIO_CLASSIFICATION_MAPPING_NAMES",
             ("ForAudioClassification",),
             "AutoFeatureExtractor",
-        )
+        ),
+        "automatic-speech-recognition": Task(
+            "AutoModelForSpeechSeq2Seq", "MODEL_FOR_SPEECH_SEQ_2_SEQ_MAPPING_NAMES", (), "AutoProcessor"
+        ),
+        "ctc": Task("AutoModelForCTC", "MODEL_FOR_CTC_MAPPING_NAMES", ("ForCTC",), "AutoProcessor"),
+        "audio-frame-classification": Task(
+            "AutoModelForAudioFrameClassification",
+            "MODEL_FOR_AUDIO_FRAME_CLASSIFICATION_MAPPING_NAMES",
+            ("ForAudioFrameClassification",),
+            "AutoFeatureExtractor",
+        ),
+        "audio-xvector": Task(
+            "AutoModelForAudioXVector",
+            "MODEL_FOR_AUDIO_XVECTOR_MAPPING_NAMES",
+            ("ForXVector",),
+            "AutoFeatureExtractor",
+        ),
+        # Only where it is asked for, as with texts.
+        "audio-feature-extraction": Task("AutoModel", "", (), "AutoFeatureExtractor"),
     }
     leaf_kinds: ClassVar[tuple[str, ...]] = ("waveform", "spectrogram")
 
     def __init__(self, model: torch.nn.Module, processor: Any, task: str) -> None:
         super().__init__(model, getattr(processor, "feature_extractor", processor), task)
+        self.tokenizer = getattr(processor, "tokenizer", None)
 
     @property
     def main_input(self) -> str:  # type: ignore[override]
@@ -63,8 +97,28 @@ class AudioAdapter(Adapter):
         return "array" in mapping or "raw" in mapping
 
     def head(self) -> Head:
-        """The classifier's head."""
+        """What reads the model's outputs, by its task."""
+        match self.task:
+            case "automatic-speech-recognition":
+                return OutputHead(self.tokenizer)
+            case "ctc":
+                return Transcript(self.tokenizer, int(getattr(self.config, "pad_token_id", None) or 0))
+            case "audio-frame-classification":
+                return Categorical(labels_of(self.config))
+            case "audio-xvector" | "audio-feature-extraction":
+                return Similarity()
         return classification_head(self.config)
+
+    def aim(self, example: Encoded, target: Target) -> tuple[Encoded, Target]:
+        """A sound with the words that are explained, where the model writes them.
+
+        Raises:
+            TargetError: If the head has no such target.
+        """
+        if self.task != "automatic-speech-recognition" or callable(target):
+            return super().aim(example, target)
+        added = written(self, example) if target is None else given_output(self, self.tokenizer, target)
+        return replace(example, inputs={**example.inputs, **added}), None
 
     def encode(self, example: Any) -> Encoded:
         """A sound: a path, an array, a pair (array, rate) or `{"array": …, "sampling_rate": …}`.
@@ -242,6 +296,9 @@ class AudioBlock(Block):
         values = self.inputs.pop(adapter.main_input)
         self.values = values if values.dtype == torch.float64 else values.float()
         self.time = adapter._time_dim(self.values[0]) + 1
+        self.output = self.inputs.pop(OUTPUT, None)
+        if self.output is not None:
+            self.truth = list(self.output.to("cpu"))
         contents = [e.content for e in examples if e.content is not None]
         self.run = run_of(contents)
         if self.run is not None:
@@ -260,7 +317,9 @@ class AudioBlock(Block):
     def forward(self, x: Tensor, rows: Tensor) -> Any:
         """The model's outputs with the content replaced by `x`, and the filling as it was."""
         values = self._filled(x, rows)
-        others = {name: tensor[rows] for name, tensor in self.inputs.items()}
+        others: dict[str, Any] = {name: tensor[rows] for name, tensor in self.inputs.items()}
+        if self.output is not None and self.adapter.accepts("use_cache"):
+            others["use_cache"] = False
         return self.adapter.run(**{self.adapter.main_input: values.to(self.dtype)}, **others)
 
     def _filled(self, x: Tensor, rows: Tensor) -> Tensor:
@@ -271,5 +330,22 @@ class AudioBlock(Block):
         return torch.cat([before, x, after], self.time)
 
     def select(self, outputs: Any, rows: Tensor) -> Tensor:
-        """The class logits, `(rows, classes)`."""
+        """Class logits `(rows, classes)`, those of frames or words `(rows, …, classes)`, or embeddings."""
+        match self.adapter.task:
+            case "automatic-speech-recognition" if self.output is not None:
+                return logits_of(outputs)[:, -self.output.shape[1] :]
+            case "ctc" | "audio-frame-classification":
+                return logits_of(outputs)[:, : self._frames]
+            case "audio-xvector":
+                return outputs.embeddings
+            case "audio-feature-extraction":
+                return hidden_of(outputs)[:, : self._frames].mean(1)
         return logits_of(outputs)
+
+    @property
+    def _frames(self) -> int | None:
+        """How many of the model's frames the sound reaches; None for all."""
+        reached: Any = getattr(self.model, "_get_feat_extract_output_lengths", None)
+        if reached is None or self.values.ndim != 2:
+            return None
+        return int(reached(torch.tensor(self.x.shape[1])))

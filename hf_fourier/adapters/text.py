@@ -75,7 +75,10 @@ class OutputHead(TokenHead):
     def name_target(self, frozen: Tensor) -> tuple[Any, str]:
         """The ids and the text."""
         ids = [int(i) for i in frozen]
-        return ids, " ".join(map(str, ids)) if self.tokenizer is None else str(self.tokenizer.decode(ids)).strip()
+        if self.tokenizer is None:
+            return ids, " ".join(map(str, ids))
+        words = self.tokenizer.decode(ids, skip_special_tokens=True) or self.tokenizer.decode(ids)
+        return ids, str(words).strip()
 
     def ranked(self, logits: Tensor, most: int = 5) -> list[tuple[str, float]]:
         """What the model says at each place, given what came before, with the mean probability of a token."""
@@ -290,8 +293,12 @@ class TextAdapter(TokenAdapter):
 
     def block(self, examples: Sequence[Encoded], draw: Draw) -> Block:
         """Texts of one length and one pattern of segments."""
-        continued = CONTINUATIONS[0] in examples[0].inputs
-        return (ContinuedBlock if continued else self.blocks.get(self.task, TextBlock))(self, examples, draw)
+        if CONTINUATIONS[0] not in examples[0].inputs:
+            return self.blocks.get(self.task, TextBlock)(self, examples, draw)
+        block = ContinuedBlock(self, examples, draw)
+        if block.truth is not None:
+            block.head = OutputHead(self.processor)
+        return block
 
     def aim(self, example: Encoded, target: Target) -> tuple[Encoded, Target]:
         """An example with the continuation or the output that is explained; tokens and answers found by their text.
@@ -307,7 +314,7 @@ class TextAdapter(TokenAdapter):
         if self.task == "question-answering" and isinstance(target, str):
             return example, self._found(example, target)
         if self.task == "text2text-generation" and not callable(target):
-            added = written(self, example) if target is None else given_output(self, target)
+            added = written(self, example) if target is None else given_output(self, self.processor, target)
             return replace(example, inputs={**example.inputs, **added}), None
         if self.task == "text-generation":
             own = {name: tensor for name, tensor in example.inputs.items() if name not in CONTINUATIONS}

@@ -31,6 +31,10 @@ class ZeroShotAdapter(VisionAdapter):
         )
     }
 
+    def __init__(self, model: torch.nn.Module, processor: Any, task: str) -> None:
+        super().__init__(model, getattr(processor, "image_processor", processor), task)
+        self.tokenizer = getattr(processor, "tokenizer", None)
+
     def encode(self, example: Any) -> Encoded:
         """A picture and its texts: `(picture, ["a photo of a cat", "a photo of a dog"])`."""
         texts = example[1] if isinstance(example, tuple) and len(example) == 2 else None
@@ -39,7 +43,9 @@ class ZeroShotAdapter(VisionAdapter):
             raise InputError(got, "a tuple of a picture and a list of texts", "pass (picture, ['…', '…'])")
         encoded = super().encode(example[0])
         siglip = getattr(self.config, "model_type", "").startswith("siglip")  # trained on texts of one length
-        rows = self.processor(text=list(texts), padding="max_length" if siglip else True, return_tensors="pt")
+        if self.tokenizer is None:
+            raise self.no_processor(example)
+        rows = self.tokenizer(list(texts), padding="max_length" if siglip else True, return_tensors="pt")
         return self._with(encoded, dict(rows))
 
     def encode_batch(self, batch: Mapping[str, Any]) -> list[Encoded]:
@@ -71,12 +77,8 @@ class ZeroShotAdapter(VisionAdapter):
         ids = example.inputs.get("input_ids")
         if ids is None:
             raise InputError("a picture without texts", "input_ids, a row per text", "pass the processor's own output")
-        tokenizer = getattr(self.processor, "tokenizer", None)
-        said = (
-            tokenizer.batch_decode(ids, skip_special_tokens=True)
-            if tokenizer is not None
-            else map(str, range(len(ids)))
-        )
+        known = self.tokenizer
+        said = map(str, range(len(ids))) if known is None else known.batch_decode(ids, skip_special_tokens=True)
         labels = dict(enumerate(said))
         return Categorical(labels) if len(labels) > 1 else Binary(labels)
 

@@ -1,0 +1,150 @@
+"""Models that listen: transcripts, words, frames and voices against the models' own outputs."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+
+from hf_fourier import FourierExplainer
+from hf_fourier.errors import TargetError
+from hf_fourier.targets import At, Direction
+from tests.adapters import laws, words, zoo_sound
+from tests.adapters.zoo_sound import HEADS, RATE, clip
+
+EVERYTHING = [(task, name) for task, (_, names) in HEADS.items() for name in names]
+SOUND = (clip(8009), RATE)
+
+
+@cache
+def explainer(task: str, name: str) -> FourierExplainer:
+    processor = SimpleNamespace(feature_extractor=zoo_sound.extractor(name), tokenizer=words.tokenizer("gpt"))
+    return FourierExplainer(zoo_sound.build(name, task=task), processor, task=task)
+
+
+@cache
+def target(task: str, name: str) -> Any:
+    if task not in ("audio-xvector", "audio-feature-extraction"):
+        return None
+    return Direction(explainer(task, name).predict((clip(8009, 5), RATE)).logits)
+
+
+def own(explain: FourierExplainer, sound: Any, **more: torch.Tensor) -> Any:
+    batch = explain.processor(sound[0], sampling_rate=RATE, return_tensors="pt")
+    with torch.no_grad():
+        return explain.model(**batch, **more)
+
+
+@pytest.mark.parametrize(("task", "name"), EVERYTHING)
+def test_the_clean_forward_is_the_models_own(task: str, name: str) -> None:
+    explain = explainer(task, name)
+    encoded = explain.adapter.encode(SOUND)
+    more = {}
+    if task == "automatic-speech-recognition":
+        encoded, _ = explain.adapter.aim(encoded, None)
+        more = {"decoder_input_ids": encoded.inputs["decoder_input_ids"][None]}
+    ours, theirs = laws.own_outputs(explain, encoded), own(explain, SOUND, **more)
+    laws.close(ours[0], theirs[0])
+
+
+@pytest.mark.parametrize(("task", "name"), EVERYTHING)
+def test_results_are_whole_and_come_back(task: str, name: str, tmp_path: Path) -> None:
+    explain, aim = explainer(task, name), target(task, name)
+    result = explain.explain(SOUND, aim)
+    laws.whole(result)
+    assert result.gradient.abs().max() > 0
+    assert result.agrees == 1.0
+    laws.comes_back(explain, result, tmp_path)
+    sounds = [SOUND, (clip(12_007, 1), RATE), (clip(8009, 2), RATE)]
+    for one, other in zip(sounds, explain.explain(sounds, aim), strict=True):
+        laws.same(explain.explain(one, aim), other)
+    if aim is None:
+        laws.nothing_is_changed(explain, SOUND)
+
+
+@pytest.mark.parametrize(("task", "name"), [(task, names[0]) for task, (_, names) in HEADS.items()])
+def test_bfloat16_and_gradient_checkpointing_in_training_mode(task: str, name: str) -> None:
+    explain, aim = explainer(task, name), target(task, name)
+    model = zoo_sound.build(name, task=task).bfloat16().train()
+    model.gradient_checkpointing_enable()
+    processor = SimpleNamespace(feature_extractor=explain.processor, tokenizer=explain.adapter.tokenizer)
+    result = FourierExplainer(model, processor, task=task).explain(SOUND, aim)
+    laws.whole(result)
+    assert result.scores.dtype == torch.float32
+    assert all(module.training for module in model.modules())
+
+
+@pytest.mark.parametrize("name", HEADS["ctc"][1])
+def test_transcripts(name: str) -> None:
+    explain = explainer("ctc", name)
+    log_p = own(explain, SOUND).logits.double().log_softmax(-1)
+    best = log_p[0].argmax(-1).unique_consecutive().tolist()
+    result = explain.explain(SOUND)
+    assert result.target == [i for i in best if i != 0]
+    assert result.label == explain.adapter.tokenizer.decode(result.target)
+    given = explain.explain(SOUND, "w10 w11")
+    frames, ids = log_p.shape[1], torch.tensor([[10, 11]])
+    loss = torch.nn.functional.ctc_loss(
+        log_p.transpose(0, 1), ids, torch.tensor([frames]), torch.tensor([2]), reduction="sum"
+    )
+    assert given.target == [10, 11]
+    assert given.value == pytest.approx(-float(loss) / frames, rel=1e-4)
+    assert explain.predict(SOUND).label == result.label
+    for wrong in ("w10 " * 10**3, At(0), [99]):
+        with pytest.raises(TargetError):
+            explain.explain(SOUND, wrong)
+
+
+def test_a_padded_sound_has_its_own_frames_alone() -> None:
+    explain = explainer("ctc", "wav2vec2-layer")
+    batch = explain.processor([SOUND[0], clip(4801, 1)], sampling_rate=RATE, padding=True, return_tensors="pt")
+    alone = explain.explain((clip(4801, 1), RATE))
+    padded = explain.explain(dict(batch))[1]
+    assert padded.target == alone.target
+    assert padded.value == pytest.approx(alone.value, rel=1e-2)
+
+
+@pytest.mark.parametrize("name", HEADS["audio-frame-classification"][1])
+def test_frames(name: str) -> None:
+    explain = explainer("audio-frame-classification", name)
+    log_p = own(explain, SOUND).logits[0].log_softmax(-1)
+    result = explain.explain(SOUND)
+    assert result.value == pytest.approx(float(log_p.max(-1).values.mean()), rel=1e-4)
+    alone = explain.explain(SOUND, At(4, "flute"))
+    assert (alone.target, alone.label) == (1, "flute")
+    assert alone.value == pytest.approx(float(log_p[4, 1]), rel=1e-4)
+    with pytest.raises(TargetError):
+        explain.explain(SOUND, At(10**6))
+
+
+@pytest.mark.parametrize("name", HEADS["audio-xvector"][1])
+def test_voices(name: str) -> None:
+    explain, aim = explainer("audio-xvector", name), target("audio-xvector", name)
+    voice = own(explain, SOUND).embeddings[0]
+    result = explain.explain(SOUND, aim)
+    assert result.value == pytest.approx(float(torch.cosine_similarity(voice, aim.vector, dim=0)), rel=1e-3)
+    for wrong in (None, Direction(voice), 3):
+        with pytest.raises(TargetError):
+            explain.explain(SOUND, wrong)
+
+
+@pytest.mark.parametrize("name", HEADS["automatic-speech-recognition"][1])
+def test_words(name: str) -> None:
+    """Given words score the negative of the loss that the model itself computes of them as labels."""
+    explain = explainer("automatic-speech-recognition", name)
+    ids = [10, 11, 12]
+    result = explain.explain(SOUND, ids)
+    theirs = own(explain, SOUND, labels=torch.tensor([ids]))
+    assert result.target == ids
+    assert result.value == pytest.approx(-float(theirs.loss), rel=1e-4)
+    assert explain.explain(SOUND, "w10 w11 w12").value == pytest.approx(result.value, rel=1e-6)
+    said = explain.explain(SOUND)
+    assert said.agrees == 1.0
+    assert explain.predict(SOUND).label == said.label
+    for wrong in (3, At(0), []):
+        with pytest.raises(TargetError):
+            explain.explain(SOUND, wrong)
