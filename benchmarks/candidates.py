@@ -1,6 +1,7 @@
 """Rankings that might be sufficient and selective at once; tried in `benchmarks selectivity`, in no release.
 
-All start from FFC's formula, so that each shows what one idea alone changes. κ is that of FFC for the kind of leaf.
+All start from FFC's formula, so that each shows what one idea alone changes, at a step that is large enough to persuade
+(`STEP`; the published one is larger).
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import torch
 from hf_fourier.domains.base import Basis
 from hf_fourier.domains.layout import LeafShape
 from hf_fourier.methods.base import METHODS, Method, Ranking
-from hf_fourier.methods.ffc import KAPPA, KAPPA_ELSEWHERE, correlate, unit
+from hf_fourier.methods.ffc import correlate, unit
 from hf_fourier.methods.loop import top
 from hf_fourier.methods.sampling import mean_gradient
 from hf_fourier.scoring import Score
@@ -22,6 +23,8 @@ from hf_fourier.seeding import Draw
 from hf_fourier.typing import Tensor
 
 KEEPS = (0.5, 0.25, 0.12, 0.06)
+#: κ by kind of leaf.
+STEP = {"pixels": 0.1, "waveform": 0.03, "spectrogram": 0.03, "tokens": 0.01}
 
 
 @dataclass(frozen=True)
@@ -38,7 +41,7 @@ class Candidate(Method):
 
     def settle(self, leaf: LeafShape) -> Candidate:
         """With κ filled in for the kind of leaf."""
-        return self if self.kappa is not None else replace(self, kappa=KAPPA.get(leaf.kind, KAPPA_ELSEWHERE))
+        return self if self.kappa is not None else replace(self, kappa=STEP.get(leaf.kind, 0.03))
 
     @property
     def passes(self) -> tuple[int, int]:
@@ -123,7 +126,7 @@ class StageAgreement(Candidate):
 class NoiseAgreement(Candidate):
     """FFC with the gradient averaged over noisy copies, of a tenth of the example's own size."""
 
-    copies: int = 8
+    copies: int = 4
 
     @property
     def traits(self) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ areas are own minus wrong over the logarithm of the kept share (1 to 30 %), divi
 
 The examples are cut in two by source. On one half κ is chosen for FFC and for the closed loop, by kind of leaf: the
 largest mean of both areas, averaged over the models with that kind. The other half makes the table, with FFC and the
-loop at that κ. Models with fewer than ten sources have no half for tuning and a quarter of the examples; their rows
+loop at that κ, and at the larger one at which the candidates are tried. Models with fewer than ten sources have no half for tuning and a quarter of the examples; their rows
 are anecdotal.
 
 Each model's numbers are kept in a folder as they are made: run the same command again to go on, or to print the tables.
@@ -26,8 +26,8 @@ from typing import Any
 
 import torch
 
-import benchmarks.candidates  # noqa: F401  (registers them)
 from benchmarks.axes import FEW, LENGTH, halves
+from benchmarks.candidates import STEP
 from benchmarks.real import CLASSIFIERS
 from benchmarks.tables import markdown
 from hf_fourier import FourierExplainer
@@ -100,8 +100,10 @@ def chosen(tuned: dict[str, dict[str, Any]]) -> dict[str, dict[str, float]]:
 def test(name: str, n: int, kappas: dict[str, float]) -> list[dict[str, Any]]:
     """The rows of one model, on the half that was not used to tune."""
     explainer, examples, sources, _, half = prepared(name, n)
-    tuned = [f"{method}:kappa={kappas[method]}" for method in TUNED] if kappas else []
-    methods = [*TUNED, *tuned, "gradient_input", *CANDIDATES]
+    kind = explainer.explain(examples[0], method="magnitude").layout.leaf.kind
+    steps = [{method: STEP[kind] for method in TUNED}, kappas]
+    tuned = dict.fromkeys(f"{method}:kappa={kappa}" for own in steps for method, kappa in own.items())
+    methods = [*tuned, "gradient_input", *CANDIDATES]
     found = ask(explainer, [examples[i] for i in half], methods, [sources[i] for i in half])
     columns = [f"maintain_rate_at_{SHARE}", *(f"wrong_reached_at_{SHARE} ({kind})" for kind in KINDS), *AREAS]
     rows = []
