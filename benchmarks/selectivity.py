@@ -8,8 +8,8 @@ areas are own minus wrong over the logarithm of the kept share (1 to 30 %), divi
 
 The examples are cut in two by source. On one half κ is chosen for FFC and for the closed loop, by kind of leaf: the
 largest mean of both areas, averaged over the models with that kind. The other half makes the table, with FFC and the
-loop at that κ, and at the larger one at which the candidates are tried. Models with fewer than ten sources have no half for tuning and a quarter of the examples; their rows
-are anecdotal.
+loop at that κ, and at the larger one at which the candidates are tried. Models with fewer than ten sources have no half
+for tuning and a quarter of the examples; their rows are anecdotal.
 
 Each model's numbers are kept in a folder as they are made: run the same command again to go on, or to print the tables.
 """
@@ -101,7 +101,7 @@ def test(name: str, n: int, kappas: dict[str, float]) -> list[dict[str, Any]]:
     """The rows of one model, on the half that was not used to tune."""
     explainer, examples, sources, _, half = prepared(name, n)
     kind = explainer.explain(examples[0], method="magnitude").layout.leaf.kind
-    steps = [{method: STEP[kind] for method in TUNED}, kappas]
+    steps = [dict.fromkeys(TUNED, STEP[kind]), kappas]
     tuned = dict.fromkeys(f"{method}:kappa={kappa}" for own in steps for method, kappa in own.items())
     methods = [*tuned, "gradient_input", *CANDIDATES]
     found = ask(explainer, [examples[i] for i in half], methods, [sources[i] for i in half])
