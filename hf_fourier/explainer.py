@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from os import PathLike
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -150,9 +151,10 @@ class FourierExplainer:
             pipe: The pipeline; it is not changed.
             **options: As for the constructor.
         """
-        parts = (getattr(pipe, name, None) for name in ("image_processor", "tokenizer", "feature_extractor"))
-        processor = next((part for part in parts if part is not None), None)
-        return cls(pipe.model, processor, **options)
+        names = ("image_processor", "tokenizer", "feature_extractor")
+        parts = {name: part for name in names if (part := getattr(pipe, name, None)) is not None}
+        alone = next(iter(parts.values()), None)
+        return cls(pipe.model, SimpleNamespace(**parts) if len(parts) > 1 and "tokenizer" in parts else alone, **options)
 
     @property
     def model(self) -> torch.nn.Module:

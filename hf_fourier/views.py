@@ -125,6 +125,17 @@ class VolumeView(View):
 
 
 @dataclass(frozen=True)
+class SeriesView(View):
+    """A time series as an array, in the model's own units."""
+
+    kind: ClassVar[str] = "series"
+
+    def show(self, leaf: Float[Tensor, "*leaf"]) -> Any:
+        """A `numpy.ndarray`, `(time, channels)` or `(time,)`."""
+        return leaf.detach().cpu().numpy()
+
+
+@dataclass(frozen=True)
 class SoundView(View):
     """A waveform as a sound: the processor's normalisation undone.
 

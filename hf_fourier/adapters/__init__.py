@@ -12,6 +12,7 @@ from hf_fourier.adapters.choices import ChoiceAdapter
 from hf_fourier.adapters.gene import GeneAdapter
 from hf_fourier.adapters.protein import ProteinAdapter
 from hf_fourier.adapters.segmentation import SegmentationAdapter
+from hf_fourier.adapters.series import SeriesAdapter
 from hf_fourier.adapters.text import TextAdapter
 from hf_fourier.adapters.video import VideoAdapter
 from hf_fourier.adapters.vision import VisionAdapter
@@ -28,6 +29,7 @@ __all__ = [
     "GeneAdapter",
     "ProteinAdapter",
     "SegmentationAdapter",
+    "SeriesAdapter",
     "TextAdapter",
     "VideoAdapter",
     "VisionAdapter",

@@ -39,10 +39,10 @@ class Task:
     """One head as `transformers` names it.
 
     Attributes:
-        auto: The Auto class that loads it.
+        auto: The Auto class that loads it; "" for the class that the checkpoint names.
         mapping: The mapping of `transformers` that lists its classes.
         endings: How names of its classes end, for classes that are not listed.
-        processor: The Auto class of its processor.
+        processor: The Auto class of its processor; "" where there is none.
     """
 
     auto: str

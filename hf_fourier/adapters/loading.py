@@ -70,7 +70,8 @@ def load(
     config = _config(source, where) if given is None else given
     task = _task(config, task, source)
     _check_weights(source, subfolder, model_kwargs)
-    auto = getattr(transformers, heads()[task].auto)
+    own = (getattr(config, "architectures", None) or [""])[0]
+    auto = getattr(transformers, heads()[task].auto or own)  # some heads have no Auto class
     place: dict[str, Any] = {} if device_map is None else {"device_map": device_map}
     on = None if device_map is not None else _device(device)
     options = {"use_safetensors": True, **model_kwargs, **where, **place, "dtype": dtype or "auto"}
@@ -138,8 +139,9 @@ def _task(config: Any, task: str | None, source: str) -> str:
         if task not in heads():
             known = ", ".join(heads())
             raise ModelError(f"task {task!r}", f"one of {known}", "choose one of them")
-        return task
-    architectures = getattr(config, "architectures", None) or []
+        # The pipeline's name for both kinds of speech recognition.
+        speech = task == "automatic-speech-recognition" and any(_named(name) == "ctc" for name in architectures)
+        return "ctc" if speech else task
     for name in architectures:
         found = _named(name)
         if found is not None:
@@ -150,6 +152,7 @@ def _task(config: Any, task: str | None, source: str) -> str:
 
 def _named(name: str) -> str | None:
     """The head of a class by its name: as transformers lists it, as a user registered it, or by its ending."""
+    architectures = getattr(config, "architectures", None) or []
     import transformers
     from transformers.models.auto import modeling_auto
 
@@ -157,7 +160,7 @@ def _named(name: str) -> str | None:
         listed = getattr(modeling_auto, head.mapping, {}).values()
         if any(name == entry or (isinstance(entry, (tuple, list)) and name in entry) for entry in listed):
             return task
-        mapping = getattr(getattr(transformers, head.auto), "_model_mapping", None)
+        mapping = getattr(getattr(transformers, head.auto, None), "_model_mapping", None)
         if name in {getattr(cls, "__name__", "") for cls in getattr(mapping, "_extra_content", {}).values()}:
             return task
     return next((task for task, head in heads().items() if name.endswith(head.endings)), None)
@@ -232,6 +235,8 @@ def _reason(error: Exception, source: str) -> str:
     return first.split(". ", 1)[0].rstrip(".")
 
 
+    if not heads()[task].processor:
+        return None, []
 def _explained(error: Exception, source: str) -> ModelError:
     """What transformers says, as got, expected, do."""
     text, name = str(error), shown(source)
