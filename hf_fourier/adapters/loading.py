@@ -135,6 +135,7 @@ def _config(source: str, where: dict[str, Any]) -> Any:
 
 
 def _task(config: Any, task: str | None, source: str) -> str:
+    architectures = getattr(config, "architectures", None) or []
     if task is not None:
         if task not in heads():
             known = ", ".join(heads())
@@ -152,7 +153,6 @@ def _task(config: Any, task: str | None, source: str) -> str:
 
 def _named(name: str) -> str | None:
     """The head of a class by its name: as transformers lists it, as a user registered it, or by its ending."""
-    architectures = getattr(config, "architectures", None) or []
     import transformers
     from transformers.models.auto import modeling_auto
 
@@ -219,6 +219,8 @@ def _processor(source: str, task: str, where: dict[str, Any]) -> tuple[Any, list
     for cls in ADAPTERS:
         if task in cls.tasks and (own := cls.processor_of(source, where)) is not None:
             return own, []
+    if not heads()[task].processor:
+        return None, []
     auto = getattr(transformers, heads()[task].processor)
     try:
         processor = auto.from_pretrained(source, **where)
@@ -235,8 +237,6 @@ def _reason(error: Exception, source: str) -> str:
     return first.split(". ", 1)[0].rstrip(".")
 
 
-    if not heads()[task].processor:
-        return None, []
 def _explained(error: Exception, source: str) -> ModelError:
     """What transformers says, as got, expected, do."""
     text, name = str(error), shown(source)
