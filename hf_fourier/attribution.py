@@ -19,7 +19,7 @@ from hf_fourier.seeding import Draw, Key
 from hf_fourier.sounds import Sound
 from hf_fourier.tables import Table
 from hf_fourier.typing import Bool, Float, Inexact, Int, Tensor
-from hf_fourier.views import NoView, View
+from hf_fourier.views import GeneView, NoView, View
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -209,6 +209,37 @@ class Attribution:
         values = product.sum(dim=channels) if channels else product
         positions = [axes[i].name for i in self.layout.leaf.positions]
         return Relevance(values.numpy(), tuple(positions), tuple(self.names), kind)
+
+    def genes(
+        self, fraction: float | None = 0.04, *, k: int | None = None, kind: Literal["gradient", "power"] | None = None
+    ) -> Table:
+        """All genes of a cell, ranked by what the top features say through each of them (`input_relevance`).
+
+        Args:
+            fraction: Share of features; ignored when `k` is given.
+            k: A number of features instead.
+            kind: As for `input_relevance`; None for "gradient" where the method takes one, else "power".
+
+        Returns:
+            One row per gene, the largest relevance in size first: its symbol, its Ensembl id, its place in the cell's
+            own ranking (1 is the highest rank value), and its relevance: above 0 for the label, below 0 against it.
+
+        Raises:
+            InputError: If the example is no cell, or after a compact save.
+        """
+        if not isinstance(self.view, GeneView):
+            raise InputError(f"genes() of {self.layout.leaf.kind}", "a cell's result", "call input_relevance()")
+        kind = kind or ("power" if self.gradient is None else "gradient")
+        values = self.input_relevance(fraction, k=k, kind=kind).values
+        best = np.argsort(-np.abs(values), kind="stable")
+        columns: dict[str, Sequence[Any]] = {
+            "rank": range(1, len(best) + 1),
+            "symbol": [self.names[i] for i in best],
+            "ensembl_id": [self.view.genes[i] for i in best],
+            "place": (best + 1).tolist(),
+            "relevance": values[best].astype(float).tolist(),
+        }
+        return Table(columns)
 
     def plot(self, path: str | PathLike[str] | None = None, fraction: float | None = None) -> Any:
         """Draw the explanation (see `hf_fourier.report.plots.plot`).

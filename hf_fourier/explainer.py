@@ -557,6 +557,8 @@ class FourierExplainer:
     def _encode(self, example: Any) -> tuple[bool, list[Encoded]]:
         if isinstance(example, Mapping) and not self.adapter.is_example(example):
             return True, self.adapter.encode_batch(example)
+        opened = self.adapter.opened(example)
+        example = example if opened is None else opened
         if not isinstance(example, list):
             return False, [self.adapter.encode(example)]
         if not example:

@@ -2,26 +2,43 @@
 
 Rank-value encoding (Theodoris et al. 2023): a gene's count is divided by the cell's total, times 10,000, and by the
 gene's median over many cells; genes are sorted in descending order, zeros dropped, the rest cut to the model's length.
-The order does not depend on the cell's total.
+The order does not depend on the cell's total. Version 1 reads 2,048 genes without marks, version 2 reads 4,096 tokens
+with `<cls>` in front and `<eos>` behind; the vocabulary says which it is.
 """
 
 from __future__ import annotations
 
-import json
+import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from os import PathLike
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
+from hf_fourier.cells import read_cells
+from hf_fourier.dictionaries import read_names, read_numbers
 from hf_fourier.errors import InputError, ModelError
+
+__all__ = ["GeneTokenizer", "read_cells"]
 
 TOKENS, MEDIANS, SYMBOLS = "token_dictionary.json", "gene_median_dictionary.json", "gene_symbols.json"
 #: Counts are scaled to this total.
 TOTAL = 10_000
+#: Where Geneformer's repository keeps its dictionaries, and how their names end: version 2, version 1, and those of
+#: earlier revisions.
+LAYOUTS = (
+    ("geneformer", "_gc104M"),
+    ("geneformer/gene_dictionaries_30m", "_gc30M"),
+    ("geneformer", "_gc95M"),
+    ("geneformer", ""),
+)
+#: Their names: tokens, medians, symbols to ids, other ids to ids.
+FILES = ("token_dictionary", "gene_median_dictionary", "gene_name_id_dict", "ensembl_mapping_dict")
+_ENSEMBL = re.compile(r"(ENS[A-Z]*G\d+)(\.\d+)?", re.IGNORECASE)
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,54 +52,115 @@ class GeneTokenizer:
         medians: Median of each gene's scaled nonzero counts; a gene without one is not read.
         symbols: Symbol of each gene.
         limit: The longest input in tokens, specials included; None for no limit.
+        aliases: The vocabulary's id of other ids (retired ones) and of symbols.
+        ties: Genes of equal rank value stay in the order they came, on any machine. Geneformer's tools leave them to
+            `numpy.argsort`, whose order depends on numpy and the processor; "numpy" asks it the same way.
     """
 
     tokens: Mapping[str, int]
     medians: Mapping[str, float]
     symbols: Mapping[str, str] = field(default_factory=dict)
     limit: int | None = None
+    aliases: Mapping[str, str] = field(default_factory=dict)
+    ties: Literal["stable", "numpy"] = "stable"
 
     @classmethod
     def from_folder(cls, folder: str | PathLike[str], limit: int | None = None) -> GeneTokenizer:
-        """Read the dictionaries, as JSON, from a checkpoint's folder.
+        """Read the dictionaries from a checkpoint's folder: as JSON, or as Geneformer's own pickles, safely.
 
         Raises:
-            ModelError: If one is missing.
+            ModelError: If one is missing or is refused.
         """
         path = Path(folder)
-        for name in (TOKENS, MEDIANS):
-            if not (path / name).is_file():
-                raise ModelError(f"folder {path.name!r} without {name}", "the model's gene dictionaries", "add them")
-        tokens, medians = (json.loads((path / name).read_text(encoding="utf-8")) for name in (TOKENS, MEDIANS))
-        symbols = json.loads((path / SYMBOLS).read_text(encoding="utf-8")) if (path / SYMBOLS).is_file() else {}
-        return cls(tokens, medians, symbols, limit)
+        for suffix in dict.fromkeys(suffix for _, suffix in LAYOUTS):
+            names = [f"{name}{suffix}.pkl" for name in FILES]
+            if not (path / TOKENS).is_file() and (path / names[0]).is_file():
+                found = [path / name if (path / name).is_file() else None for name in names]
+                return cls.from_files(*found, limit=limit)
+        symbols = path / SYMBOLS
+        own = cls.from_files(path / TOKENS, path / MEDIANS, limit=limit)
+        return cls(own.tokens, own.medians, read_names(symbols) if symbols.is_file() else {}, limit)
 
-    def encode(self, genes: Sequence[str], values: Any, limit: int | None = None) -> tuple[list[int], tuple[str, ...]]:
-        """The tokens of one cell in descending order of rank value, and what has to be said of it.
-
-        Genes of equal rank value stay in the order they came; counts of a gene that comes twice are added.
+    @classmethod
+    def from_files(
+        cls,
+        tokens: str | PathLike[str] | None,
+        medians: str | PathLike[str] | None,
+        names: str | PathLike[str] | None = None,
+        mapping: str | PathLike[str] | None = None,
+        *,
+        limit: int | None = None,
+    ) -> GeneTokenizer:
+        """Read Geneformer's dictionaries: pickles, out of which nothing is run, or JSON.
 
         Args:
-            genes: Ensembl ids.
+            tokens: Ensembl id → token.
+            medians: Ensembl id → median.
+            names: Symbol → Ensembl id.
+            mapping: Other Ensembl ids → Ensembl id.
+            limit: The longest input in tokens, specials included.
+
+        Raises:
+            ModelError: If one of the first two is missing, or a file is refused.
+        """
+        for name, file in zip(FILES, (tokens, medians), strict=False):
+            if file is None or not Path(file).is_file():
+                got = f"no {name if file is None else Path(file).name}"
+                raise ModelError(got, "the model's gene dictionaries", "add them")
+        assert tokens is not None
+        assert medians is not None
+        vocabulary = {gene: int(token) for gene, token in read_numbers(tokens).items()}
+        ids = {} if names is None else read_names(names)
+        others = {} if mapping is None else read_names(mapping)
+        aliases = {name: gene for name, gene in {**ids, **others}.items() if gene in vocabulary and name != gene}
+        symbols: dict[str, str] = {}
+        for name, gene in ids.items():
+            symbols.setdefault(gene, name)
+        return cls(vocabulary, read_numbers(medians), symbols, limit, aliases)
+
+    def encode(
+        self, genes: Sequence[str], values: Any, limit: int | None = None, total: float | None = None
+    ) -> tuple[list[int], tuple[str, ...]]:
+        """The tokens of one cell in descending order of rank value, and what has to be said of it.
+
+        Counts of a gene that comes twice, by whatever name, are added.
+
+        Args:
+            genes: Ensembl ids, with or without a version (".12"); symbols where the tokenizer has a map of them.
             values: Counts, raw or scaled by any factor, shape `(genes,)`, not negative, not logarithms.
             limit: The longest input of the model in tokens; the tokenizer's own, if it has one, holds too.
+            total: Of all the cell's counts, where `genes` are not all of them; it settles nothing but how values are
+                rounded.
 
         Raises:
             InputError: If the lengths differ, a value is negative or NaN, or no gene is known and expressed.
         """
-        found = _counts(genes, values)
-        if not found:
+        expressed = _counts(genes, values)
+        if total is not None and not 0 < float(total) < math.inf:
+            raise InputError(f"a total of {total}", "the sum of the cell's counts", "correct it, or leave it out")
+        if not expressed:
             raise InputError("a cell that expresses no gene", "at least one count above 0", "leave the cell out")
-        known = [gene for gene in found if gene in self.tokens and self.medians.get(gene, 0) > 0]
-        if not known:
-            got = f"a cell in which none of {len(found)} expressed genes is known ({next(iter(found))}, …)"
+        found: dict[str, float] = {}
+        by_symbol = missing = 0
+        for name, count in expressed.items():
+            gene = self.gene(name)
+            if gene is None or not self.medians.get(gene, 0) > 0:
+                missing += 1
+                continue
+            by_symbol += _ENSEMBL.fullmatch(name) is None and gene != name
+            found[gene] = found.get(gene, 0.0) + count
+        if not found:
+            got = f"a cell in which none of {len(expressed)} expressed genes is known ({next(iter(expressed))}, …)"
             raise InputError(got, "Ensembl ids of the model's vocabulary", "map symbols to Ensembl ids")
-        total = sum(found.values())
-        scaled = np.asarray([found[gene] / total * TOTAL / self.medians[gene] for gene in known])
-        ranked = [self.tokens[known[i]] for i in np.argsort(-scaled, kind="stable")]
+        whole = sum(expressed.values()) if total is None else float(total)
+        known = list(found)
+        scaled = np.asarray([found[gene] / whole * TOTAL / self.medians[gene] for gene in known])
+        ranked = [self.tokens[known[i]] for i in np.argsort(-scaled, kind="stable" if self.ties == "stable" else None)]
         notes: tuple[str, ...] = ()
-        if len(known) < len(found):
-            notes = (f"{len(found) - len(known)} of {len(found)} expressed genes are not in the model's vocabulary",)
+        if missing:
+            notes = (f"{missing} of {len(expressed)} expressed genes are not in the model's vocabulary",)
+        if by_symbol:
+            notes += (f"{by_symbol} of {len(expressed)} expressed genes were read by their symbols",)
         start, end = ([self.tokens[name]] if name in self.tokens else [] for name in ("<cls>", "<eos>"))
         limits = [most for most in (self.limit, limit) if most is not None]
         room = min(limits) - len(start) - len(end) if limits else len(ranked)
@@ -90,14 +168,30 @@ class GeneTokenizer:
             notes += (f"a cell of {len(ranked)} genes was cut to the first {room}",)
         return [*start, *ranked[:room], *end], notes
 
+    def gene(self, name: str) -> str | None:
+        """The vocabulary's id of a gene by any of its names: its Ensembl id, an older or versioned one, its symbol.
+
+        Ensembl ids may be in small letters; symbols may not: `Cd3d` is a gene of the mouse.
+        """
+        ensembl = _ENSEMBL.fullmatch(name)
+        for form in (name,) if ensembl is None else (name, ensembl[0].upper(), ensembl[1].upper()):
+            found = self.aliases.get(form, form if form in self.tokens else None)
+            if found is not None:
+                return found
+        return None
+
     @cached_property
     def genes(self) -> dict[int, str]:
         """The Ensembl id of each token."""
         return {token: gene for gene, token in self.tokens.items()}
 
+    def ensembl(self, token: int) -> str:
+        """A token's Ensembl id, or its number where it has none."""
+        return self.genes.get(token, str(token))
+
     def name(self, token: int) -> str:
         """A token's gene symbol, or its Ensembl id where there is none."""
-        gene = self.genes.get(token, str(token))
+        gene = self.ensembl(token)
         return self.symbols.get(gene, gene)
 
     @cached_property

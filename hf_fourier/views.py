@@ -232,3 +232,17 @@ class NoView(View):
             InputError: Always.
         """
         raise InputError(f"sound() of a leaf where {self.reason}", "a waveform or a spectrogram", self.instead)
+
+
+@dataclass(frozen=True)
+class GeneView(NoView):
+    """Embedded genes: no person can read them, but each has an Ensembl id.
+
+    Attributes:
+        genes: The ids, in the cell's order.
+    """
+
+    reason: str = "embedded genes are not counts any more"
+    instead: str = "call genes() for one number per gene"
+    genes: tuple[str, ...] = ()
+    kind: ClassVar[str] = "genes"

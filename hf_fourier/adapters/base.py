@@ -163,8 +163,12 @@ class Adapter(ABC):
         return task in cls.tasks
 
     @classmethod
-    def processor_of(cls, source: str, where: Mapping[str, Any]) -> Any:
+    def processor_of(cls, source: str, where: Mapping[str, Any], config: Any) -> Any:
         """A processor of our own for a checkpoint that has none that `transformers` knows, or None."""
+        return None
+
+    def opened(self, example: Any) -> list[Any] | None:
+        """The examples that a file holds several of, or None where `example` is one example."""
         return None
 
     @property

@@ -13,9 +13,16 @@ import torch
 
 from hf_fourier.adapters.base import Encoded
 from hf_fourier.adapters.text import TextAdapter, TokenHead
+from hf_fourier.cells import is_cells, read_cells
+from hf_fourier.dictionaries import read_numbers
 from hf_fourier.errors import InputError, TargetError
-from hf_fourier.genes import TOKENS, GeneTokenizer
+from hf_fourier.genes import FILES, LAYOUTS, TOKENS, GeneTokenizer
 from hf_fourier.targets import Head
+from hf_fourier.typing import Tensor
+from hf_fourier.views import GeneView
+
+#: How many folders above a checkpoint its repository's own may lie (`fine_tuned_models/NAME`).
+ABOVE = 2
 
 
 class GeneHead(TokenHead):
@@ -44,10 +51,14 @@ class GeneAdapter(TextAdapter):
         return isinstance(processor, GeneTokenizer) and task in cls.tasks
 
     @classmethod
-    def processor_of(cls, source: str, where: Mapping[str, Any]) -> Any:
-        """The gene dictionaries of a checkpoint folder that has them."""
+    def processor_of(cls, source: str, where: Mapping[str, Any], config: Any) -> Any:
+        """The gene dictionaries of a checkpoint folder that has them, or of the repository that it lies in."""
         folder = Path(source) / where.get("subfolder", "")
-        return GeneTokenizer.from_folder(folder) if (folder / TOKENS).is_file() else None
+        return GeneTokenizer.from_folder(folder) if (folder / TOKENS).is_file() else _found(source, where, config)
+
+    def opened(self, example: Any) -> list[Any] | None:
+        """The cells of an `.h5ad` or of a `.dataset`, by its path."""
+        return read_cells(example) if is_cells(example) else None
 
     def is_example(self, mapping: Mapping[str, Any]) -> bool:
         """Whether a mapping is one cell: genes with values, or one row of tokens."""
@@ -77,11 +88,20 @@ class GeneAdapter(TextAdapter):
         if "genes" in example:
             if "values" not in example:
                 raise InputError("a cell without 'values'", "one count per gene", "add them")
-            ids, notes = self.processor.encode(list(example["genes"]), example["values"], self.limit)
+            total = example.get("total")
+            ids, notes = self.processor.encode(list(example["genes"]), example["values"], self.limit, total)
         else:
             ids, notes = self._cut([int(token) for token in example["input_ids"]])
         row = {"input_ids": torch.tensor(ids), "attention_mask": torch.ones(len(ids), dtype=torch.long)}
         return self._encoded(row, torch.zeros(len(ids), dtype=torch.bool), None, notes)
+
+    def _encoded(
+        self, row: dict[str, Tensor], added: Tensor, segments: Tensor | None, notes: tuple[str, ...]
+    ) -> Encoded:
+        encoded = super()._encoded(row, added, None, notes)
+        content = row["input_ids"][encoded.content].tolist()
+        encoded.view = GeneView(genes=tuple(self.processor.ensembl(token) for token in content))
+        return encoded
 
     def _cut(self, ids: list[int]) -> tuple[list[int], tuple[str, ...]]:
         """Tokens that fit the model: the lowest ranks are left out, an `<eos>` stays."""
@@ -99,3 +119,33 @@ class GeneAdapter(TextAdapter):
     def name_tokens(self, ids: Sequence[int]) -> list[str]:
         """The genes' symbols."""
         return [self.processor.name(token) for token in ids]
+
+
+def _found(source: str, where: Mapping[str, Any], config: Any) -> GeneTokenizer | None:
+    """Geneformer's dictionaries for a model like it, those that its vocabulary fits; None where there are none.
+
+    Looked for in the checkpoint's folder, in the repository, and of a local folder in those above it.
+    """
+    if getattr(config, "model_type", None) != "bert" or getattr(config, "hidden_act", None) != "relu":
+        return None
+    for folder, suffix in (*LAYOUTS, *((where.get("subfolder") or "", suffix) for _, suffix in LAYOUTS)):
+        tokens = _file(source, f"{folder}/{FILES[0]}{suffix}.pkl", where)
+        if tokens is None or len(read_numbers(tokens)) != config.vocab_size:
+            continue
+        return GeneTokenizer.from_files(
+            *(tokens, *(_file(source, f"{folder}/{name}{suffix}.pkl", where) for name in FILES[1:]))
+        )
+    return None
+
+
+def _file(source: str, name: str, where: Mapping[str, Any]) -> str | None:
+    """One file of a repository by its path in it, on disk or from the Hub; None where it does not exist."""
+    from transformers.utils import cached_file
+
+    name, place = name.lstrip("/"), Path(source)
+    if place.is_dir():
+        folders = [place, *place.resolve().parents[:ABOVE]]
+        return next((str(folder / name) for folder in folders if (folder / name).is_file()), None)
+    own = {key: value for key, value in where.items() if key not in ("subfolder", "trust_remote_code")}
+    quiet = {"_raise_exceptions_for_missing_entries": False, "_raise_exceptions_for_connection_errors": False}
+    return cached_file(source, name, **own, **quiet)

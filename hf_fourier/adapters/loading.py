@@ -68,6 +68,8 @@ def load(
     where.update({key: model_kwargs[key] for key in _HUB if key in model_kwargs})
     given = model_kwargs.pop("config", None)
     config = _config(source, where) if given is None else given
+    commit = _commit(source, where)
+    where["revision"] = commit or where["revision"]  # the weights and all else are of this commit too
     task = _task(config, task, source)
     _check_weights(source, subfolder, model_kwargs)
     own = (getattr(config, "architectures", None) or [""])[0]
@@ -82,6 +84,8 @@ def load(
             raise
         raise _explained(error, source) from error
     _check_head(info, model, source, task)
+    if commit is not None:
+        model.config._commit_hash = commit
     notes: list[str] = []
     if getattr(model, "is_quantized", False):
         on = None  # where a quantised model lies, and as what, is its quantiser's business
@@ -90,7 +94,7 @@ def load(
         model = model.float()
     if on is not None:
         model = model.to(on)
-    processor, reason = _processor(source, task, where)
+    processor, reason = _processor(source, task, where, config)
     notes += reason
     return Loaded(model.eval(), processor, task, shown(source), tuple(notes))
 
@@ -132,6 +136,18 @@ def _config(source: str, where: dict[str, Any]) -> Any:
         return transformers.AutoConfig.from_pretrained(source, **where)
     except (OSError, ValueError, KeyError, ImportError) as error:
         raise _explained(error, source) from error
+
+
+def _commit(source: str, where: dict[str, Any]) -> str | None:
+    """The commit that a Hub id and its revision stand for; None for a folder, or where it cannot be known."""
+    from transformers.utils import cached_file
+    from transformers.utils.hub import extract_commit_hash
+
+    if Path(source).is_dir():
+        return None
+    own = {key: value for key, value in where.items() if key not in ("trust_remote_code", "force_download")}
+    quiet = {"_raise_exceptions_for_missing_entries": False, "_raise_exceptions_for_connection_errors": False}
+    return extract_commit_hash(cached_file(source, "config.json", **own, **quiet), None)
 
 
 def _task(config: Any, task: str | None, source: str) -> str:
@@ -196,6 +212,8 @@ def _pickled(name: str) -> ModelError:
 def _check_head(info: dict[str, Any], model: torch.nn.Module, source: str, task: str) -> None:
     """Refuse weights that would be random: an explanation of them explains nothing."""
     missing = sorted(info.get("missing_keys", ())) + sorted(str(k) for k in info.get("mismatched_keys", ()))
+    if task == "feature-extraction":  # the embedding is the mean of the last states, before any pooler
+        missing = [name for name in missing if not name.startswith("pooler.")]
     if missing:
         some = ", ".join(missing[:4]) + (", …" if len(missing) > 4 else "")
         raise ModelError(
@@ -213,11 +231,11 @@ def _device(device: str | torch.device | None) -> torch.device:
     return torch.device(PartialState().device)
 
 
-def _processor(source: str, task: str, where: dict[str, Any]) -> tuple[Any, list[str]]:
+def _processor(source: str, task: str, where: dict[str, Any], config: Any) -> tuple[Any, list[str]]:
     import transformers
 
     for cls in ADAPTERS:
-        if task in cls.tasks and (own := cls.processor_of(source, where)) is not None:
+        if task in cls.tasks and (own := cls.processor_of(source, where, config)) is not None:
             return own, []
     if not heads()[task].processor:
         return None, []

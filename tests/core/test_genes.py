@@ -144,3 +144,36 @@ def test_dictionaries_come_from_a_folder(tmp_path: Path) -> None:
     assert (back.tokens, back.medians, back.symbols, back.limit) == (own.tokens, own.medians, own.symbols, 6)
     (tmp_path / SYMBOLS).unlink()
     assert GeneTokenizer.from_folder(tmp_path).name(own.tokens[GENES[5]]) == GENES[5]
+
+
+def test_genes_by_their_other_names() -> None:
+    own = tokenizer(V2)
+    aliases = {"ENSG00000099999": GENES[3], "G4": GENES[4], "GENE.7": GENES[7]}
+    named = GeneTokenizer(own.tokens, own.medians, own.symbols, aliases=aliases)
+    once, notes = own.encode([GENES[3], GENES[4], GENES[5], GENES[6], GENES[7]], [5, 2, 3, 9, 1])
+    assert not notes
+    other = [f"{GENES[3]}.14", "G4", GENES[5].lower(), GENES[6], "GENE.7", "ENSG00000099999.2"]
+    found, notes = named.encode(other, [3, 2, 3, 9, 1, 2])  # the retired id's counts are added
+    assert found == once
+    assert notes == ("2 of 6 expressed genes were read by their symbols",)
+    assert named.gene("g4") is None  # a mouse's gene has its name in small letters
+    assert named.gene("ENSG00000077777") is None
+
+
+def test_ties_may_be_left_to_numpy_as_geneformer_leaves_them() -> None:
+    """`rank_genes` of its tokenizer calls `argsort` without a kind."""
+    numbers = np.random.default_rng(2)
+    tokens = {**V1, **{gene: 10 + i for i, gene in enumerate(GENES)}}
+    own = GeneTokenizer(tokens, dict.fromkeys(GENES, 2.0), ties="numpy")
+    counts = numbers.integers(1, 4, 60).astype(float)
+    vector = counts / counts.sum() * 10_000 / 2.0
+    assert own.encode(GENES, counts)[0] == [tokens[GENES[i]] for i in np.argsort(-vector)]
+
+
+def test_the_total_settles_nothing_but_rounding() -> None:
+    own = tokenizer()
+    counts = np.random.default_rng(3).poisson(3, 40) + 1.0
+    assert own.encode(GENES[:40], counts, total=1e5) == own.encode(GENES[:40], counts)
+    for wrong in (0, -1, float("nan"), float("inf")):
+        with pytest.raises(InputError, match="a total of"):
+            own.encode(GENES[:40], counts, total=wrong)

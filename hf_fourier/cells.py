@@ -1,0 +1,173 @@
+"""Cells out of files: raw counts in an AnnData `.h5ad`, or the tokenised `.dataset` that Geneformer's tools write."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hf_fourier.errors import FourierError, InputError, MissingExtraError
+
+#: Columns of `var` that may hold Ensembl ids, by preference, before its index: Geneformer's own, and those of readers.
+ID_COLUMNS = ("ensembl_id", "gene_ids", "gene_id", "feature_id", "ensembl")
+#: Columns of `obs` that hold a cell's total, and whether it passed its quality checks, as Geneformer names them.
+TOTALS, PASSED = "n_counts", "filter_pass"
+_ENSEMBL = re.compile(r"ENS[A-Z]*G\d+(\.\d+)?", re.IGNORECASE)
+#: Entries that are looked at to tell counts, and ids, from other things.
+_LOOK = 1000
+
+
+def is_cells(path: Any) -> bool:
+    """Whether something is the path of a file or folder of cells, by its form on disk."""
+    if not isinstance(path, (str, PathLike)):
+        return False
+    place = Path(path)
+    if place.suffix == ".h5ad":
+        return place.is_file()
+    return (place / "state.json").is_file() and (place / "dataset_info.json").is_file()
+
+
+def read_cells(
+    path: str | PathLike[str], cells: Sequence[int | str] | slice | None = None, *, layer: str | None = None
+) -> list[dict[str, Any]]:
+    """The cells of a file, each as `explain` takes one.
+
+    Of an `.h5ad` genes go by Ensembl id (a column of `var`, or else its index); where there are none, by the index as
+    it is, for a tokenizer that maps symbols. Cells whose `filter_pass` is not 1 are left out, as Geneformer's tools do.
+
+    Args:
+        path: An AnnData `.h5ad` with raw counts, or a `.dataset` folder with `input_ids`.
+        cells: Which ones, by number or name, in this order; None for all.
+        layer: Where the counts are: "X", "raw" or a layer's name. None for the first of X, layer "counts" and raw that
+            holds whole numbers.
+
+    Returns:
+        `{"name", "genes", "values", "total"}` with the expressed genes of each cell, `total` only where the file tells
+        it; or `{"name", "input_ids"}`.
+
+    Raises:
+        InputError: If it is no such file, holds no counts, or there is no such cell.
+        MissingExtraError: If the package that reads it is not installed.
+    """
+    place = Path(path)
+    if not is_cells(place):
+        expected = "an .h5ad file, or a folder that datasets.save_to_disk wrote"
+        raise InputError(f"{place.name!r}", expected, "correct the path")
+    try:
+        return _anndata(place, cells, layer) if place.suffix == ".h5ad" else _tokenised(place, cells)
+    except FourierError:
+        raise
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        said = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        got = f"{place.name!r}, which cannot be read ({said.replace(str(place), place.name)})"
+        raise InputError(got, "an AnnData .h5ad or a .dataset folder", "write it again") from error
+
+
+def _anndata(path: Path, cells: Any, layer: str | None) -> list[dict[str, Any]]:
+    try:
+        import anndata
+    except ImportError as error:
+        raise MissingExtraError("anndata", "bio", "cells in .h5ad files") from error
+    table = anndata.read_h5ad(path, backed="r")
+    try:
+        counts, var = _counts(table, layer, path)
+        if getattr(counts, "format", "csr") == "csc":  # by genes: rows of it would be read slowly
+            counts = (counts.to_memory() if hasattr(counts, "to_memory") else counts).tocsr()
+        genes, obs = np.asarray(_ids(var), dtype=object), table.obs
+        names = [str(name) for name in obs.index]
+        passed = obs[PASSED].to_numpy() == 1 if PASSED in obs else np.ones(len(names), dtype=bool)
+        totals = obs[TOTALS].to_numpy(dtype=float) if TOTALS in obs else None
+        found = []
+        for row in _chosen([name for name, fine in zip(names, passed, strict=True) if fine], cells):
+            place = int(np.flatnonzero(passed)[row])
+            values = counts[place]
+            values = np.ravel(values.toarray() if hasattr(values, "toarray") else values)
+            expressed = np.flatnonzero(values)
+            cell = {"name": names[place], "genes": genes[expressed].tolist(), "values": values[expressed]}
+            found.append(cell if totals is None else {**cell, "total": float(totals[place])})
+        return found
+    finally:
+        table.file.close()
+
+
+def _counts(table: Any, layer: str | None, path: Path) -> tuple[Any, Any]:
+    """The matrix of counts and the table of its genes."""
+    places = {"X": (table.X, table.var)}
+    places.update({str(name): (table.layers[name], table.var) for name in table.layers})
+    if table.raw is not None:
+        places["raw"] = (table.raw.X, table.raw.var)
+    if layer is not None:
+        if layer not in places:
+            raise InputError(f"layer {layer!r} of {path.name!r}", f"one of {', '.join(places)}", "correct `layer`")
+        return places[layer]
+    for name in ("X", "counts", "raw"):
+        if name in places and places[name][0] is not None and _whole(places[name][0]):
+            return places[name]
+    got = f"{path.name!r}, whose values are not whole numbers"
+    raise InputError(got, "raw counts in X, in the layer 'counts' or in raw", "name where they are with `layer`")
+
+
+def _whole(matrix: Any) -> bool:
+    """Whether the first rows that hold anything hold whole numbers that are not negative."""
+    seen = 0
+    for row in range(matrix.shape[0]):
+        values = matrix[row]
+        values = np.ravel(values.toarray() if hasattr(values, "toarray") else values)
+        values = values[values != 0]
+        if not ((values >= 0) & (values == np.round(values))).all():
+            return False
+        seen += len(values)
+        if seen >= _LOOK:
+            return True
+    return True
+
+
+def _ids(var: Any) -> list[str]:
+    """Ensembl ids of the genes, or else the index."""
+    for name in ID_COLUMNS:
+        if name in var and _ensembl(var[name]):
+            return [str(gene) for gene in var[name]]
+    return [str(gene) for gene in var.index]
+
+
+def _ensembl(names: Any) -> bool:
+    """Whether most of the first names are Ensembl ids."""
+    some = [str(name) for name in names[:_LOOK]]
+    return sum(_ENSEMBL.fullmatch(name) is not None for name in some) > len(some) / 2
+
+
+def _tokenised(path: Path, cells: Any) -> list[dict[str, Any]]:
+    try:
+        import datasets
+    except ImportError as error:
+        raise MissingExtraError("datasets", "metrics", "tokenised cells") from error
+    table = datasets.load_from_disk(str(path))
+    if "input_ids" not in table.column_names:
+        got = f"{path.name!r} with the columns {', '.join(table.column_names)}"
+        raise InputError(got, "'input_ids' among them", "tokenise the cells")
+    names = [f"cell-{i:05}" for i in range(len(table))]
+    return [{"name": names[i], "input_ids": list(table[i]["input_ids"])} for i in _chosen(names, cells)]
+
+
+def _chosen(names: Sequence[str], cells: Any) -> list[int]:
+    """The places of the cells that were asked for."""
+    if cells is None:
+        return list(range(len(names)))
+    if isinstance(cells, slice):
+        return list(range(len(names)))[cells]
+    places = {name: i for i, name in enumerate(names)}
+    chosen = []
+    for cell in [cells] if isinstance(cells, (int, str)) else cells:
+        if isinstance(cell, str) and cell in places:
+            chosen.append(places[cell])
+        elif not isinstance(cell, (str, bool)) and -len(names) <= int(cell) < len(names):
+            chosen.append(int(cell) % len(names))
+        else:
+            some = ", ".join(names[:3]) + (", …" if len(names) > 3 else "")
+            expected = f"a number from 0 to {len(names) - 1}, or one of {some}"
+            raise InputError(f"cell {cell!r}", expected, "correct `cells`")
+    return chosen
