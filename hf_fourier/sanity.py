@@ -135,4 +135,6 @@ class Sanity:
         for check in self.checks:
             text = f"  {check.verdict:<9}  {check.name}: {check.words}"
             lines += textwrap.wrap(text, _WIDTH, subsequent_indent=" " * 13)
-        return "\n".join([*lines, *(f"  note: {note}" for note in self.notes)])
+        for note in self.notes:
+            lines += textwrap.wrap(f"  note: {note}", _WIDTH, subsequent_indent=" " * 8)
+        return "\n".join(lines)

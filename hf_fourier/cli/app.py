@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -21,64 +21,156 @@ assets_app = typer.Typer(
 )
 app.add_typer(assets_app, name="assets")
 
+Model = Annotated[str, typer.Argument(help="A Hub id or a folder.", show_default=False)]
+Inputs = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="INPUT...",
+        help="Files: pictures, sounds (.wav .flac .ogg .mp3), volumes (.nii .nii.gz .npy), cells (.json); or texts "
+        "and proteins as they are; '-' alone reads one text per line from standard input.",
+    ),
+]
+Aimed = Annotated[str | None, typer.Option(help="The label or class index to explain; by default what the model says.")]
+Head = Annotated[str | None, typer.Option(help="The head, by its pipeline's name; by default the checkpoint's.")]
+Subfolder = Annotated[str | None, typer.Option(help="Where in MODEL the checkpoint lies.")]
+Revision = Annotated[str | None, typer.Option(help="A branch, a tag or a commit of MODEL.")]
+Seed = Annotated[int, typer.Option(help="Of everything random.")]
+Device = Annotated[str | None, typer.Option(help="Where the model runs, such as cuda:0.")]
+Dtype = Annotated[str | None, typer.Option(help="The weights' type, such as bfloat16.")]
+Rows = Annotated[str, typer.Option(help="Rows in a batch, at most, or auto.")]
+Pair = Annotated[
+    bool, typer.Option("--pair", help="Take the texts two by two (on standard input: with a tab between).")
+]
+Trust = Annotated[bool, typer.Option("--trust-remote-code", help="Run code from MODEL's repository.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON, and nothing else, on standard output.")]
+Methods = Annotated[
+    list[str], typer.Option("--method", help="A method; see `hf-fourier methods`. More than once for several.")
+]
+Domains = Annotated[
+    list[str] | None, typer.Option("--domain", help="A domain; see `hf-fourier domains`.", show_default="fourier")
+]
+Csv = Annotated[Path | None, typer.Option(help="A CSV file for the tidy table.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Show where an error comes from.")]
 
 
 @app.command()
 def explain(
-    model: Annotated[str, typer.Argument(help="A Hub id or a folder.", show_default=False)],
-    inputs: Annotated[
-        list[str],
-        typer.Argument(
-            metavar="INPUT...",
-            help="Files: pictures, sounds (.wav .flac .ogg .mp3), volumes (.nii .nii.gz .npy), cells (.json); or texts "
-            "and proteins as they are; '-' alone reads one text per line from standard input.",
-        ),
-    ],
-    target: Annotated[
-        str | None, typer.Option(help="The label or class index to explain; by default what the model says.")
-    ] = None,
+    model: Model,
+    inputs: Inputs,
+    target: Aimed = None,
     method: Annotated[str, typer.Option(help="A method; see `hf-fourier methods`.")] = "ffc",
     domain: Annotated[
         str | None, typer.Option(help="A domain; see `hf-fourier domains`.", show_default="fourier")
     ] = None,
-    task: Annotated[
-        str | None, typer.Option(help="The head, by its pipeline's name; by default the checkpoint's.")
-    ] = None,
-    subfolder: Annotated[str | None, typer.Option(help="Where in MODEL the checkpoint lies.")] = None,
-    revision: Annotated[str | None, typer.Option(help="A branch, a tag or a commit of MODEL.")] = None,
-    seed: Annotated[int, typer.Option(help="Of everything random.")] = 0,
+    task: Head = None,
+    subfolder: Subfolder = None,
+    revision: Revision = None,
+    seed: Seed = 0,
     keep: Annotated[
         str, typer.Option(help="Shares of features to keep, and to delete, and ask the model again.")
     ] = ".01,.02,.04,.1,.3",
     output: Annotated[
         Path | None, typer.Option(help="Folder for figures and results.", show_default="./hf-fourier-MODEL")
     ] = None,
-    device: Annotated[str | None, typer.Option(help="Where the model runs, such as cuda:0.")] = None,
-    dtype: Annotated[str | None, typer.Option(help="The weights' type, such as bfloat16.")] = None,
-    batch_size: Annotated[str, typer.Option(help="Rows in a batch, at most, or auto.")] = "auto",
-    pair: Annotated[
-        bool, typer.Option("--pair", help="Take the texts two by two (on standard input: with a tab between).")
-    ] = False,
-    trust_remote_code: Annotated[
-        bool, typer.Option("--trust-remote-code", help="Run code from MODEL's repository.")
-    ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, and nothing else, on standard output.")] = False,
+    device: Device = None,
+    dtype: Dtype = None,
+    batch_size: Rows = "auto",
+    pair: Pair = False,
+    trust_remote_code: Trust = False,
+    as_json: Json = False,
     debug: Debug = False,
 ) -> None:
     """Explain what MODEL says to each INPUT: a table, a figure, a folder with the result, of sounds also WAV files."""
     with reported(debug):
         from hf_fourier.cli.run import Wish, run
 
-        loading = {
-            "task": task,
-            "subfolder": subfolder,
-            "revision": revision,
-            "device": device,
-            "dtype": dtype,
-            "trust_remote_code": trust_remote_code,
-        }
+        loading = _loading(task, subfolder, revision, device, dtype, trust_remote_code)
         run(Wish(model, inputs, pair, target, method, domain, seed, keep, batch_size, output, as_json, loading))
+
+
+@app.command()
+def evaluate(
+    model: Model,
+    inputs: Inputs,
+    method: Methods = ["ffc"],  # noqa: B006 (Typer reads it, nobody changes it)
+    domain: Domains = None,
+    metric: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--metric",
+            help="dig, selectivity, maintain_rate, …; more than once for several.",
+            show_default="the head's",
+        ),
+    ] = None,
+    target: Aimed = None,
+    task: Head = None,
+    subfolder: Subfolder = None,
+    revision: Revision = None,
+    seed: Seed = 0,
+    output: Csv = None,
+    device: Device = None,
+    dtype: Dtype = None,
+    batch_size: Rows = "auto",
+    pair: Pair = False,
+    trust_remote_code: Trust = False,
+    as_json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Hold methods against each other and the controls on all INPUTs: means, and gaps to the magnitude ranking."""
+    with reported(debug):
+        from hf_fourier.cli.study import Study, run_evaluate
+
+        loading = _loading(task, subfolder, revision, device, dtype, trust_remote_code)
+        chosen = (method, domain or [], metric or [])
+        run_evaluate(Study(model, inputs, pair, target, *chosen, seed, batch_size, output, as_json, loading))
+
+
+@app.command()
+def sanity(
+    model: Model,
+    inputs: Inputs,
+    method: Methods = ["ffc"],  # noqa: B006 (Typer reads it, nobody changes it)
+    domain: Domains = None,
+    target: Aimed = None,
+    task: Head = None,
+    subfolder: Subfolder = None,
+    revision: Revision = None,
+    seed: Seed = 0,
+    output: Csv = None,
+    device: Device = None,
+    dtype: Dtype = None,
+    batch_size: Rows = "auto",
+    pair: Pair = False,
+    trust_remote_code: Trust = False,
+    as_json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Check a method on MODEL with all INPUTs: fresh weights, wrong labels, batches, seeds, controls. 1 if it fails."""
+    with reported(debug):
+        from hf_fourier.cli.study import Study, run_sanity
+
+        loading = _loading(task, subfolder, revision, device, dtype, trust_remote_code)
+        places = domain or []
+        run_sanity(Study(model, inputs, pair, target, method, places, [], seed, batch_size, output, as_json, loading))
+
+
+def _loading(
+    task: str | None,
+    subfolder: str | None,
+    revision: str | None,
+    device: str | None,
+    dtype: str | None,
+    trust_remote_code: bool,
+) -> dict[str, Any]:
+    """What `from_pretrained` is told beside the model."""
+    return {
+        "task": task,
+        "subfolder": subfolder,
+        "revision": revision,
+        "device": device,
+        "dtype": dtype,
+        "trust_remote_code": trust_remote_code,
+    }
 
 
 @app.command()

@@ -17,6 +17,7 @@ from hf_fourier.errors import MissingExtraError
 
 if TYPE_CHECKING:
     from hf_fourier.attribution import Attribution
+    from hf_fourier.explainer import FourierExplainer
 
 TOP = 10
 ANSWERS = "What the model says when only the top features are kept, and when they are deleted:"
@@ -63,19 +64,7 @@ def run(wish: Wish) -> None:
     """
     kept = shares(wish.keep)
     names, examples = read(wish.inputs, wish.pair)
-    with progress(f"loading {wish.model}"):
-        from hf_fourier.assets.models import linknet3d
-        from hf_fourier.domains import DOMAINS
-        from hf_fourier.explainer import FourierExplainer
-        from hf_fourier.methods import METHODS
-
-        METHODS.parse(wish.method)
-        DOMAINS.parse(wish.domain or "fourier")  # a typing error is told before a model is loaded
-        with quiet_loading():
-            linknet3d.register()  # a class of this package, which an asset has
-            explainer = FourierExplainer.from_pretrained(
-                wish.model, method=wish.method, domain=wish.domain, **wish.loading
-            )
+    explainer = load(wish.model, [wish.method], [wish.domain] if wish.domain else [], wish.loading)
     target = None if wish.target is None else whole(wish.target)
     size: Any = whole(wish.batch_size)
     with progress("explaining") as update:
@@ -91,6 +80,29 @@ def run(wish: Wish) -> None:
             show(name, result, written)
     if wish.as_json:
         typer.echo(json.dumps({"model": explainer.name, "results": records}, indent=1))
+
+
+def load(model: str, methods: Sequence[str], domains: Sequence[str], loading: Mapping[str, Any]) -> FourierExplainer:
+    """The model, its default method and domain the first of each; what is misspelt is told before it is loaded.
+
+    Raises:
+        FourierError: If a spec is unknown, or the model cannot be loaded.
+    """
+    with progress(f"loading {model}"):
+        from hf_fourier.assets.models import linknet3d
+        from hf_fourier.domains import DOMAINS
+        from hf_fourier.explainer import FourierExplainer
+        from hf_fourier.methods import METHODS
+
+        for spec in methods:
+            METHODS.parse(spec)
+        for spec in domains:
+            DOMAINS.parse(spec)
+        with quiet_loading():
+            linknet3d.register()  # a class of this package, which an asset has
+            return FourierExplainer.from_pretrained(
+                model, method=methods[0], domain=domains[0] if domains else None, **loading
+            )
 
 
 def write(result: Attribution, folder: Path) -> dict[str, Any]:

@@ -1,0 +1,109 @@
+"""`hf-fourier evaluate` and `hf-fourier sanity`: the numbers of Python, narrow enough, as JSON and CSV too."""
+
+import csv
+import json
+
+import pytest
+
+from hf_fourier import FourierExplainer
+
+TEXTS = ["a good b", "bad c", "c b a", "good good a c"]
+
+
+@pytest.fixture(scope="module")
+def explainer(text_model):
+    return FourierExplainer.from_pretrained(text_model)
+
+
+def test_an_evaluation_says_what_python_says(run, text_model, explainer, tmp_path):
+    done = run("evaluate", text_model, *TEXTS, "--method", "ffc", "--method", "saliency", "--output", "a/b.csv")
+    assert done.exit_code == 0, done.output
+    assert max(len(text) for text in done.stdout.splitlines() if not text.startswith("note")) <= 120
+    expected = explainer.evaluate(TEXTS, ["ffc", "saliency"])
+    for name, better in expected.better.items():
+        assert f"{name} ({'more' if better > 0 else 'less'} is better)" in done.stdout
+    assert f"{explainer.name}: 4 examples (4 sources), anecdotal" in done.stdout
+    rows = list(csv.DictReader((tmp_path / "a/b.csv").open()))
+    table = list(expected.table().rows())
+    assert list(rows[0]) == list(table[0])
+    assert [row["method"] for row in rows] == [row["method"] for row in table]
+    assert [float(row["mean"]) for row in rows] == pytest.approx([row["mean"] for row in table], nan_ok=True)
+    (dig,) = [row for row in table if (row["method"], row["metric"]) == ("saliency", "dig")]
+    assert f"{dig['mean']:.3f}" in done.stdout
+    assert f"[{dig['gap_low']:.3f}, {dig['gap_high']:.3f}]" in done.stdout
+    assert "table: a/b.csv" in done.stdout
+
+
+def test_an_evaluation_in_json(run, text_model):
+    arguments = [
+        "--domain",
+        "fourier",
+        "--domain",
+        "identity",
+        "--metric",
+        "maintain_rate",
+        "--json",
+        "--target",
+        "good",
+    ]
+    done = run("evaluate", text_model, "-", *arguments, input="\n".join(TEXTS))
+    assert done.exit_code == 0, done.output
+    found = json.loads(done.stdout)
+    assert {row["domain"] for row in found["rows"]} == {"fourier", "identity"}
+    assert all(row["metric"].startswith("maintain_rate") for row in found["rows"])
+    assert [one["method"] for one in found["excluded"]] == ["low_frequency"]
+    assert "NaN" not in done.stdout
+
+
+def test_pictures(run, image_model, image):
+    done = run("evaluate", image_model, image, "--metric", "dig", "--json")
+    assert done.exit_code == 0, done.output
+    rows = json.loads(done.stdout)["rows"]
+    assert {row["n"] for row in rows} == {1}
+    assert rows[0]["low"] is None  # of one source no interval is taken
+
+
+def test_sanity_fails_with_words_and_code_1(run, text_model, tmp_path):
+    done = run("sanity", text_model, *TEXTS, "--method", "magnitude", "--output", "checks.csv")
+    assert done.exit_code == 1, done.output
+    assert "FAIL" in done.stdout
+    assert "random twin: with fresh weights, 1.00 of the top 4 % are the same" in done.stdout
+    assert max(map(len, done.stdout.splitlines())) <= 120
+    rows = {row["check"]: row for row in csv.DictReader((tmp_path / "checks.csv").open())}
+    assert rows["random twin"]["passed"] == "False"
+    assert rows["completeness"]["passed"] == ""
+
+
+def test_sanity_in_json(run, text_model, explainer):
+    done = run("sanity", text_model, *TEXTS, "--method", "gradient_input", "--json")
+    found, expected = json.loads(done.stdout), explainer.sanity(TEXTS, "gradient_input")
+    assert done.exit_code == (0 if expected.passed else 1)
+    assert found["passed"] == expected.passed
+    assert [row["check"] for row in found["rows"]] == [check.name for check in expected.checks]
+    assert [row["passed"] for row in found["rows"]] == [check.passed for check in expected.checks]
+    assert [row["words"] for row in found["rows"]] == [check.words for check in expected.checks]
+
+
+@pytest.mark.parametrize("command", ["evaluate", "sanity"])
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["a", "--method", "fcc"], "did you mean 'ffc'?"),
+        (["a", "--domain", "furier"], "did you mean 'fourier'?"),
+        (["a", "--target", "god"], "did you mean 'good'?"),
+        (["a", "--batch-size", "0"], "a whole number of at least 1, or 'auto'"),
+        (["-"], "nothing on standard input"),
+        (["a", "--output", "."], "a CSV file"),
+    ],
+)
+def test_errors_are_one_message_and_exit_code_2(run, text_model, command, arguments, words):
+    done = run(command, text_model, *arguments)
+    assert done.exit_code == 2
+    assert words in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_an_unknown_metric_is_told_before_anything_is_loaded(run):
+    done = run("evaluate", "no-such-model", "a", "--metric", "dug")
+    assert done.exit_code == 2
+    assert "metric 'dug'" in done.stderr
