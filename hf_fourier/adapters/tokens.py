@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from abc import ABC
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
+from torch.utils.checkpoint import checkpoint
 
 from hf_fourier.adapters.base import Adapter, Block, Encoded, hidden_of, run_of
 from hf_fourier.adapters.embedding import EmbeddingSwap
@@ -20,6 +22,8 @@ MASKED_IN_TURN = 8
 #: What targets add to an example's inputs: one or two continuations, the output of a decoder.
 CONTINUATIONS = ("continuation", "rather than")
 OUTPUT = "output"
+#: Leaf entries of the rows that are masked in turn and run at once; with more, they run one after the other.
+IN_TURN_AT_ONCE = 2**24
 
 
 class TokenAdapter(Adapter, ABC):
@@ -255,6 +259,13 @@ def at(values: Tensor, positions: Int[Tensor, "rows places"]) -> Tensor:
     return values.gather(1, positions.to(values.device).unsqueeze(-1).expand(-1, -1, values.shape[-1]))
 
 
+@dataclass(frozen=True)
+class Picked:
+    """What is left of outputs that were made one after the other: the logits at the masked positions."""
+
+    logits: Tensor
+
+
 class MaskedBlock(TextBlock):
     """Texts for a masked language model.
 
@@ -306,16 +317,36 @@ class MaskedBlock(TextBlock):
         position = self.positions[rows].reshape(-1, 1)
         inputs["input_ids"] = inputs["input_ids"].scatter(1, position, self.mask_id)
         fixed = torch.zeros_like(inputs["input_ids"], dtype=torch.bool).scatter(1, position, True)
-        repeated = x.repeat_interleave(self.cost, dim=0)
-        return self._run(inputs, repeated, self.content[rows].repeat_interleave(self.cost, dim=0), fixed)
+        repeated, content = (t.repeat_interleave(self.cost, dim=0) for t in (x, self.content[rows]))
+        most = max(1, IN_TURN_AT_ONCE // self.entries)
+        if len(repeated) <= most:
+            return self._run(inputs, repeated, content, fixed)
+
+        def pick(part: Tensor, start: int) -> Tensor:
+            some = slice(start, start + most)
+            outputs = self._run({n: t[some] for n, t in inputs.items()}, part, content[some], fixed[some])
+            return _rows_at(logits_of(outputs), position[some, 0])
+
+        picked = []
+        for start in range(0, len(repeated), most):
+            part = repeated[start : start + most]
+            # Nothing of a part but its logits is kept until the gradient comes back, when it runs again.
+            again = torch.is_grad_enabled() and part.requires_grad
+            picked.append(checkpoint(pick, part, start, use_reentrant=False) if again else pick(part, start))
+        return Picked(torch.cat(picked))
 
     def select(self, outputs: Any, rows: Tensor) -> Tensor:
         """Logits at the masked positions, `(rows, vocabulary)`, or `(rows, masks, vocabulary)` for several."""
+        if isinstance(outputs, Picked):
+            return outputs.logits.view(*self.positions[rows].shape, -1)
         logits = logits_of(outputs)
         positions = self.positions[rows].to(logits.device)
         if self.in_turn:
-            flat = positions.reshape(-1)
-            picked = logits[torch.arange(len(logits), device=logits.device), flat]
-            return picked.view(*positions.shape, -1)
+            return _rows_at(logits, positions.reshape(-1)).view(*positions.shape, -1)
         picked = at(logits, positions)
         return picked[:, 0] if picked.shape[1] == 1 else picked
+
+
+def _rows_at(logits: Tensor, positions: Int[Tensor, " rows"]) -> Tensor:
+    """Each row's logits at one position, `(rows, vocabulary)`."""
+    return logits[torch.arange(len(logits), device=logits.device), positions.to(logits.device)]

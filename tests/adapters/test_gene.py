@@ -213,3 +213,24 @@ def test_names_of_many_genes_are_quick() -> None:
     start = time.process_time()
     assert len([own.name(i) for i in range(4096)]) == 4096
     assert time.process_time() - start < 1
+
+
+@pytest.mark.parametrize("version", SPECIALS)
+def test_rows_masked_in_turn_may_run_one_after_the_other(version: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A long cell's eight rows do not fit in memory at once; what comes out is the same."""
+    from hf_fourier.adapters import tokens
+
+    explain, cells = explainer("fill-mask", version), [cell(12), cell(12, 5)]
+    whole = explain.play(explain.explain(cells))
+    monkeypatch.setattr(tokens, "IN_TURN_AT_ONCE", 1)
+    rows: list[int] = []
+    handle = explain.model.register_forward_pre_hook(
+        lambda module, args, kwargs: rows.append(len(kwargs["input_ids"])), with_kwargs=True
+    )
+    for one, other in zip(whole, explain.play(explain.explain(cells)), strict=True):
+        laws.same(one, other)
+        for stop, another in zip(one.curve.stops, other.curve.stops, strict=True):
+            assert another.value == pytest.approx(stop.value, rel=1e-4)
+        assert one.provenance["passes"] == other.provenance["passes"]
+    handle.remove()
+    assert set(rows) == {1}
