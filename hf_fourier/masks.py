@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 
-from hf_fourier.targets import OUTSIDE, Head, Reading, Settled, in_range, mean_log_p
+from hf_fourier.errors import TargetError
+from hf_fourier.targets import OUTSIDE, Head, Reading, Region, Settled, in_range, mean_log_p
 from hf_fourier.typing import Float, Int, Num, Tensor
 
 
@@ -27,11 +28,15 @@ class Mask(Head):
 
     labels: Mapping[int, str] = field(default_factory=dict)
     name: str = "mask"
+    takes: ClassVar[tuple[type, ...]] = (Region,)
 
     def freeze(self, logits: Float[Tensor, "rows classes ..."], targets: Sequence[Settled]) -> Int[Tensor, "rows ..."]:
         """The class of each place that counts, −1 elsewhere."""
         frozen, classes = _said(logits), max(2, logits.shape[1])
         for row, target in zip(frozen, targets, strict=True):
+            if isinstance(target, Region):
+                row.copy_(_given(target, row, classes))
+                continue
             wanted = None if target is None else in_range(target, classes, self.labels)
             if wanted is None and logits.shape[1] == 1:
                 wanted = int(bool((row == 1).any()))
@@ -59,6 +64,19 @@ class Mask(Head):
         said = _said(logits.unsqueeze(0))
         largest = sorted(areas(said).items(), key=lambda pair: -pair[1])[:most]
         return [(self.label(c), count / said.numel()) for c, count in largest]
+
+
+def _given(target: Region, said: Int[Tensor, "..."], classes: int) -> Int[Tensor, "..."]:
+    """A mask of the user's, checked."""
+    given = torch.as_tensor(target.classes)
+    if given.is_floating_point() or given.is_complex() or given.shape != said.shape:
+        got = f"a region of {given.dtype} and shape {tuple(given.shape)}"
+        raise TargetError(got, f"whole numbers of shape {tuple(said.shape)}", "resize it to the model's own mask")
+    given = given.to(said)
+    if int(given.min()) < OUTSIDE or int(given.max()) >= classes or not bool((given != OUTSIDE).any()):
+        got = f"a region of classes {int(given.min())} to {int(given.max())}"
+        raise TargetError(got, f"0 to {classes - 1}, or −1 where it does not count", "correct `target`")
+    return given
 
 
 def decisions(logits: Float[Tensor, "rows classes ..."]) -> Int[Tensor, "rows ..."]:

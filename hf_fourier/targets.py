@@ -79,12 +79,23 @@ class Direction:
         threshold: The cosine on whose sides lie the two decisions; None where there is no decision.
     """
 
-    vector: Any
+    vector: Any = field(repr=False)
     threshold: float | None = None
 
 
+@dataclass(frozen=True, eq=False)
+class Region:
+    """A mask of one's own instead of the clean one.
+
+    Attributes:
+        classes: The class of each place, −1 where it does not count, in the shape of the predicted mask.
+    """
+
+    classes: Any = field(repr=False)
+
+
 #: Targets that are more than a class.
-Aim = At | Span | Continuation | Contrast | Direction
+Aim = At | Span | Continuation | Contrast | Direction | Region
 #: A user's target: None for what the model says, a class index, a label's name, one index for each of several masks,
 #: one of the objects above, or a callable `outputs -> (rows,)`.
 Target = int | str | Sequence[int] | Aim | Callable[[Any], Tensor] | None

@@ -13,6 +13,7 @@ import torch
 from hf_fourier import FourierExplainer
 from hf_fourier.errors import InputError, TargetError
 from hf_fourier.masks import decisions
+from hf_fourier.targets import Region
 from tests.adapters import laws, zoo_masks
 from tests.adapters.zoo_masks import PICTURES, VOLUMES, inputs
 
@@ -106,6 +107,24 @@ def test_one_class_as_a_target(name: str) -> None:
         explain.explain({"pixel_values": pixels}, "spoon")
     with pytest.raises(TargetError):
         explain.explain({"pixel_values": pixels}, 3)
+
+
+@pytest.mark.parametrize("name", ["segformer", "two channels", "one logit"])
+def test_a_mask_of_ones_own(name: str) -> None:
+    explain, pixels = explainer(name), inputs(name)[:1]
+    with torch.no_grad():
+        z = explain.model(pixel_values=pixels).logits[0]
+    own = torch.full(z.shape[1:], -1)
+    own[0], own[1] = 1, 0
+    (result,) = explain.explain({"pixel_values": pixels}, Region(own.numpy()))
+    log_p = (torch.cat([torch.zeros_like(z), z]) if len(z) == 1 else z).log_softmax(0)
+    assert result.value == pytest.approx(
+        float((log_p[1][own == 1].sum() + log_p[0][own == 0].sum()) / (own >= 0).sum())
+    )
+    assert torch.equal(result.frozen.long(), own)
+    for wrong in (own + 3, own[1:], own.float(), torch.full_like(own, -1), own - 1):
+        with pytest.raises(TargetError):
+            explain.explain({"pixel_values": pixels}, Region(wrong))
 
 
 def test_a_class_that_is_absent_and_masks_that_are_empty() -> None:

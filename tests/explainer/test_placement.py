@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from hf_fourier import Attribution, FourierExplainer
-from tests.adapters import words, zoo
+from tests.adapters import words, zoo, zoo_sound
 
 TEXTS = words.texts(3)
 
@@ -53,6 +53,19 @@ def test_a_picture_pipeline() -> None:
     result = explain.explain(picture)
     assert result.label == first["label"]
     assert result.confidence == pytest.approx(first["score"], rel=1e-4)
+
+
+def test_a_pipeline_of_two_processors() -> None:
+    from transformers import AutomaticSpeechRecognitionPipeline
+
+    model, tokenizer = zoo_sound.build("wav2vec2", task="ctc"), words.tokenizer("gpt")
+    pipe = AutomaticSpeechRecognitionPipeline(
+        model=model, tokenizer=tokenizer, feature_extractor=zoo_sound.extractor("wav2vec2"), device="cpu"
+    )
+    explain = FourierExplainer.from_pipeline(pipe)
+    assert explain.adapter.task == "ctc"
+    result = explain.explain((zoo_sound.clip(8009), zoo_sound.RATE))
+    assert result.label == tokenizer.decode(result.target)
 
 
 def off_loaded(model: torch.nn.Module, folder: Path) -> torch.nn.Module:
