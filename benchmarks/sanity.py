@@ -14,6 +14,7 @@ import argparse
 from collections.abc import Sequence
 from typing import Any
 
+from benchmarks.candidates import STEP
 from benchmarks.real import MODELS, Real
 from benchmarks.statistics import described
 from benchmarks.tables import markdown
@@ -22,8 +23,6 @@ from hf_fourier.checking import TOP
 from hf_fourier.metrics.robustness import rank_correlation
 from hf_fourier.metrics.structure import shared_top
 from hf_fourier.twins import rank_by_twin, twin_of
-
-METHODS = {"default": "ffc", "λ = 0": "ffc:lam=0"}
 
 
 def overlap(a: Attribution, b: Attribution) -> float:
@@ -46,7 +45,8 @@ def rows(real: Real, examples: int) -> list[dict[str, Any]]:
     seeds = [explainer.explain(chosen, method="random", seed=seed) for seed in (0, 1)]
     chance = described([overlap(a, b) for a, b in zip(*seeds, strict=True)], sources)
     table = []
-    for title, method in METHODS.items():
+    kappa = STEP.get(magnitude[0].layout.leaf.kind, 0.1)
+    for title, method in ((f"κ = {kappa:g}", f"ffc:kappa={kappa}"), ("λ = 0", "ffc:lam=0")):
         own = explainer.explain(chosen, method=method)
         fresh = rank_by_twin(random_twin, own)
         twins, pairs = list(zip(own, fresh, strict=True)), list(zip(own, magnitude, strict=True))

@@ -15,7 +15,7 @@ from hf_fourier.domains.base import Basis
 from hf_fourier.domains.layout import LeafShape
 from hf_fourier.errors import SpecError
 from hf_fourier.methods.base import Method, Ranking
-from hf_fourier.methods.ffc import KAPPA, KAPPA_ELSEWHERE, unit
+from hf_fourier.methods.ffc import unit
 from hf_fourier.methods.sampling import gradients
 from hf_fourier.scoring import Score
 from hf_fourier.seeding import Draw
@@ -24,6 +24,9 @@ from hf_fourier.typing import Bool, Float, Tensor
 
 #: ε and σ of pixels, in units of a picture from 0 to 1.
 PIXELS = 16 / 255
+#: ε and σ of other leaves, in units of their root mean square.
+RELATIVE = {"tokens": 0.01, "volume": 0.1, "video": 0.1}
+RELATIVE_ELSEWHERE = 0.03
 
 Chosen = TypeVar("Chosen", bound="Exploration")
 
@@ -56,7 +59,7 @@ class Exploration(Method):
     Attributes:
         steps: Steps T of the walk.
         copies: Copies N at each step.
-        epsilon: How far the walk may go; None for 16/255 of pixels and FFC's relative length of other leaves.
+        epsilon: How far the walk may go; None for 16/255 of pixels and the relative size of other leaves.
         rho: Coefficients are scaled by up to 1 ± rho.
         sigma: Standard deviation of the noise, in the unit of `epsilon`; None for the default of the kind of leaf.
         momentum: What is kept of the momentum from step to step; 1 keeps all.
@@ -106,7 +109,7 @@ class Exploration(Method):
     def settle(self: Chosen, leaf: LeafShape) -> Chosen:
         """With sizes filled in for the kind of leaf, and what only pictures have switched off elsewhere."""
         pixels = leaf.kind == "pixels"
-        size = PIXELS if pixels else KAPPA.get(leaf.kind, KAPPA_ELSEWHERE)
+        size = PIXELS if pixels else RELATIVE.get(leaf.kind, RELATIVE_ELSEWHERE)
         return replace(
             self,
             epsilon=size if self.epsilon is None else self.epsilon,

@@ -113,7 +113,7 @@ def test_the_presets_are_the_published_ones():
 
 
 def test_kappa_depends_on_the_kind_of_leaf():
-    kinds = {"tokens": 0.01, "waveform": 0.03, "spectrogram": 0.03, "series": 0.03, "pixels": 0.1, "volume": 0.1}
+    kinds = {"tokens": 0.003, "waveform": 0.003, "spectrogram": 0.003, "series": 0.03, "pixels": 0.01, "volume": 0.1}
     for kind, kappa in {**kinds, "video": 0.1, "tensor": 0.03}.items():
         shape = leaf(4)
         object.__setattr__(shape, "kind", kind)
