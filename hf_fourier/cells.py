@@ -14,8 +14,8 @@ from hf_fourier.errors import FourierError, InputError, MissingExtraError
 
 #: Columns of `var` that may hold Ensembl ids, by preference, before its index: Geneformer's own, and those of readers.
 ID_COLUMNS = ("ensembl_id", "gene_ids", "gene_id", "feature_id", "ensembl")
-#: Columns of `obs` that hold a cell's total, and whether it passed its quality checks, as Geneformer names them.
-TOTALS, PASSED = "n_counts", "filter_pass"
+#: The column of `obs` that says which cells passed their quality checks, as Geneformer names it.
+PASSED = "filter_pass"
 _ENSEMBL = re.compile(r"ENS[A-Z]*G\d+(\.\d+)?", re.IGNORECASE)
 #: Entries that are looked at to tell counts, and ids, from other things.
 _LOOK = 1000
@@ -32,7 +32,10 @@ def is_cells(path: Any) -> bool:
 
 
 def read_cells(
-    path: str | PathLike[str], cells: Sequence[int | str] | slice | None = None, *, layer: str | None = None
+    path: str | PathLike[str],
+    cells: Sequence[int | str] | np.ndarray | slice | None = None,
+    *,
+    layer: str | None = None,
 ) -> list[dict[str, Any]]:
     """The cells of a file, each as `explain` takes one.
 
@@ -46,8 +49,7 @@ def read_cells(
             holds whole numbers.
 
     Returns:
-        `{"name", "genes", "values", "total"}` with the expressed genes of each cell, `total` only where the file tells
-        it; or `{"name", "input_ids"}`.
+        `{"name", "genes", "values"}` with the expressed genes of each cell, or `{"name", "input_ids"}`.
 
     Raises:
         InputError: If it is no such file, holds no counts, or there is no such cell.
@@ -80,15 +82,13 @@ def _anndata(path: Path, cells: Any, layer: str | None) -> list[dict[str, Any]]:
         genes, obs = np.asarray(_ids(var), dtype=object), table.obs
         names = [str(name) for name in obs.index]
         passed = obs[PASSED].to_numpy() == 1 if PASSED in obs else np.ones(len(names), dtype=bool)
-        totals = obs[TOTALS].to_numpy(dtype=float) if TOTALS in obs else None
         found = []
         for row in _chosen([name for name, fine in zip(names, passed, strict=True) if fine], cells):
             place = int(np.flatnonzero(passed)[row])
             values = counts[place]
             values = np.ravel(values.toarray() if hasattr(values, "toarray") else values)
             expressed = np.flatnonzero(values)
-            cell = {"name": names[place], "genes": genes[expressed].tolist(), "values": values[expressed]}
-            found.append(cell if totals is None else {**cell, "total": float(totals[place])})
+            found.append({"name": names[place], "genes": genes[expressed].tolist(), "values": values[expressed]})
         return found
     finally:
         table.file.close()

@@ -8,7 +8,6 @@ with `<cls>` in front and `<eos>` behind; the vocabulary says which it is.
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -26,8 +25,6 @@ from hf_fourier.errors import InputError, ModelError
 __all__ = ["GeneTokenizer", "read_cells"]
 
 TOKENS, MEDIANS, SYMBOLS = "token_dictionary.json", "gene_median_dictionary.json", "gene_symbols.json"
-#: Counts are scaled to this total.
-TOTAL = 10_000
 #: Where Geneformer's repository keeps its dictionaries, and how their names end: version 2, version 1, and those of
 #: earlier revisions.
 LAYOUTS = (
@@ -118,9 +115,7 @@ class GeneTokenizer:
             symbols.setdefault(gene, name)
         return cls(vocabulary, read_numbers(medians), symbols, limit, aliases)
 
-    def encode(
-        self, genes: Sequence[str], values: Any, limit: int | None = None, total: float | None = None
-    ) -> tuple[list[int], tuple[str, ...]]:
+    def encode(self, genes: Sequence[str], values: Any, limit: int | None = None) -> tuple[list[int], tuple[str, ...]]:
         """The tokens of one cell in descending order of rank value, and what has to be said of it.
 
         Counts of a gene that comes twice, by whatever name, are added.
@@ -129,15 +124,11 @@ class GeneTokenizer:
             genes: Ensembl ids, with or without a version (".12"); symbols where the tokenizer has a map of them.
             values: Counts, raw or scaled by any factor, shape `(genes,)`, not negative, not logarithms.
             limit: The longest input of the model in tokens; the tokenizer's own, if it has one, holds too.
-            total: Of all the cell's counts, where `genes` are not all of them; it settles nothing but how values are
-                rounded.
 
         Raises:
             InputError: If the lengths differ, a value is negative or NaN, or no gene is known and expressed.
         """
         expressed = _counts(genes, values)
-        if total is not None and not 0 < float(total) < math.inf:
-            raise InputError(f"a total of {total}", "the sum of the cell's counts", "correct it, or leave it out")
         if not expressed:
             raise InputError("a cell that expresses no gene", "at least one count above 0", "leave the cell out")
         found: dict[str, float] = {}
@@ -152,9 +143,9 @@ class GeneTokenizer:
         if not found:
             got = f"a cell in which none of {len(expressed)} expressed genes is known ({next(iter(expressed))}, …)"
             raise InputError(got, "Ensembl ids of the model's vocabulary", "map symbols to Ensembl ids")
-        whole = sum(expressed.values()) if total is None else float(total)
         known = list(found)
-        scaled = np.asarray([found[gene] / whole * TOTAL / self.medians[gene] for gene in known])
+        # The cell's total and the 10,000 are the same for all its genes; without them equal ratios are equal numbers.
+        scaled = np.asarray([found[gene] / self.medians[gene] for gene in known])
         ranked = [self.tokens[known[i]] for i in np.argsort(-scaled, kind="stable" if self.ties == "stable" else None)]
         notes: tuple[str, ...] = ()
         if missing:

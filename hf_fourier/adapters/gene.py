@@ -88,8 +88,7 @@ class GeneAdapter(TextAdapter):
         if "genes" in example:
             if "values" not in example:
                 raise InputError("a cell without 'values'", "one count per gene", "add them")
-            total = example.get("total")
-            ids, notes = self.processor.encode(list(example["genes"]), example["values"], self.limit, total)
+            ids, notes = self.processor.encode(list(example["genes"]), example["values"], self.limit)
         else:
             ids, notes = self._cut([int(token) for token in example["input_ids"]])
         row = {"input_ids": torch.tensor(ids), "attention_mask": torch.ones(len(ids), dtype=torch.long)}

@@ -234,3 +234,50 @@ def test_rows_masked_in_turn_may_run_one_after_the_other(version: str, monkeypat
         assert one.provenance["passes"] == other.provenance["passes"]
     handle.remove()
     assert set(rows) == {1}
+
+
+@pytest.mark.parametrize("version", SPECIALS)
+def test_files_of_cells_are_explained_by_their_path(version: str, tmp_path: Path) -> None:
+    """An `.h5ad`, and the `.dataset` that Geneformer's tools make of it, give the same answers."""
+    anndata, datasets = pytest.importorskip("anndata"), pytest.importorskip("datasets")
+    import pandas as pd
+
+    explain = explainer("text-classification", version)
+    counts = np.random.default_rng(0).poisson(1, (3, len(GENES))).astype(np.float32)
+    obs = pd.DataFrame({"n_counts": counts.sum(1)}, index=list("abc"))
+    anndata.AnnData(counts, obs=obs, var=pd.DataFrame(index=GENES)).write_h5ad(tmp_path / "cells.h5ad")
+    ids = [explain.processor.encode(GENES, row, 48)[0] for row in counts]
+    made = datasets.Dataset.from_dict({"input_ids": ids, "length": [len(row) for row in ids]})
+    made.save_to_disk(str(tmp_path / "cells.dataset"))
+    raw = explain.explain(tmp_path / "cells.h5ad")
+    stored = explain.explain(str(tmp_path / "cells.dataset"))
+    assert len(raw) == len(stored) == 3
+    for one, other, row in zip(raw, stored, counts, strict=True):
+        laws.same(one, other)
+        laws.same(one, explain.explain({"genes": GENES, "values": row}))
+
+
+def test_genes_are_ranked_with_their_ids(tmp_path: Path) -> None:
+    explain, one = explainer("text-classification", "V2"), cell(9)
+    result = explain.explain(one)
+    table = result.genes(0.3)
+    values = result.input_relevance(0.3).values
+    assert table["rank"] == list(range(1, 10))
+    for row in table.rows():
+        assert row["relevance"] == pytest.approx(float(values[row["place"] - 1]))
+        assert row["symbol"] == result.names[row["place"] - 1]
+        assert row["symbol"] == f"G{GENES.index(row['ensembl_id'])}"
+    assert [abs(v) for v in table["relevance"]] == sorted(np.abs(values).tolist(), reverse=True)
+    back = type(result).load(result.save(tmp_path))
+    assert list(back.genes(0.3).rows()) == list(table.rows())
+    assert min(explain.explain(one, method="magnitude").genes()["relevance"]) >= 0  # power: no gradient was taken
+    with pytest.raises(InputError, match="genes\\(\\)"):
+        result.rebuild(0.1)
+
+
+def test_only_cells_have_genes() -> None:
+    from tests.adapters import words
+
+    result = FourierExplainer(zoo.build("text-classification", "bert"), words.tokenizer("bert")).explain("a b")
+    with pytest.raises(InputError, match="a cell's result"):
+        result.genes()
