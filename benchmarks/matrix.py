@@ -4,7 +4,7 @@ A row is a method on a model, at its defaults in the domain that it is at home i
 a multiple of one bare forward and input-backward pass, measured in the same run. The columns of the domains hold the
 time in that domain as a multiple of the time at home, both with few samples (the number of passes is the same); where a
 method does not run in a domain, the reason stands below the tables. Times are medians of some runs, of one run where
-that takes more than a second.
+that takes more than a second, in processor time, which other work on the machine disturbs less.
 """
 
 from __future__ import annotations
@@ -39,9 +39,9 @@ def seconds(run: Callable[[], Any], runs: int) -> float:
     """The median of some runs after a first one, or that first one where it is long."""
     times = []
     for _ in range(runs + 1):
-        start = time.perf_counter()
+        start = time.process_time()
         run()
-        times.append(time.perf_counter() - start)
+        times.append(time.process_time() - start)
         if times[0] > LONG:
             return times[0]
     return statistics.median(times[1:])
