@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 CONTROLS = ("magnitude", "low_frequency", "random")
 #: Examples that are explained, played and reduced before the next are begun, so that memory stays flat.
 CHUNK = 64
+#: Metrics that read the small kept shares alone.
+OF_SMALL = {"maintain_rate", "selectivity"}
 #: What the columns that no game gives are asked by.
 ASKED: dict[str, Callable[..., asking.Columns]] = {
     "subset_drops": asking.random_subsets,
@@ -161,10 +163,9 @@ class Survey:
     ) -> dict[str, Sequence[float]]:
         """Play, ask and reduce: by quantity, a number per result."""
         reads = {column for measure in measures for column in measure.reads}
-        played = {"kept", "deleted"} & reads
+        played = {measure.name for measure in measures if {"kept", "deleted"} & set(measure.reads)}
         if played:
-            whole = bool({"clean", "deleted"} & reads)
-            grid = STANDARD if whole else Grid(keep=SMALL)
+            grid = Grid(keep=SMALL) if played <= OF_SMALL else STANDARD
             self.explainer.play(results, grid, batch_size=self.batch_size)
         table: dict[str, Any] = {**columns(results)} if played else {}
         for column, ask in ASKED.items():

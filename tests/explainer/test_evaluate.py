@@ -119,6 +119,15 @@ def test_other_metrics_domains_and_exclusions(vision, pictures):
     assert len(found.cells) == 7
 
 
+@pytest.mark.parametrize("metric", ["input_fidelity", "faithfulness_of_spectra", "maintain_rate", "insertion"])
+def test_each_metric_alone_is_played_where_it_reads(text, evaluation, metric):
+    found = text.evaluate(words.texts(7), ["ffc"], metrics=[metric]).of("ffc").values
+    assert found
+    grid = {"maintain_rate"}  # the mean over what was played
+    for name in set(found) & set(evaluation.of("ffc").values) - grid:
+        assert found[name] == pytest.approx(list(evaluation.of("ffc").values[name]), abs=1e-6)
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
