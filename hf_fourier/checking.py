@@ -122,7 +122,7 @@ class Checker:
         except ModelError as error:
             return Check(name, None, str(error))
         theirs = rank_by_twin(twin, self.own, self.batch_size)
-        return self._differs(name, theirs, "with fresh weights", "the weights", "the input")
+        return self._differs(name, theirs, "with fresh weights", "the weights")
 
     def labels(self) -> list[Check]:
         """Whether the top goes with the label, and whether wrong labels are out of the method's reach."""
@@ -132,7 +132,9 @@ class Checker:
             told = f"the head {self.survey.head!r} has no other labels to ask for"
             return [Check(name, None, _CALLABLE if self.callable else told) for name in names]
         theirs = self.explainer.explain_again(self.own, dealt, batch_size=self.batch_size)
-        shuffled = self._differs(names[0], theirs, "asked for a wrong label", "the label", "the example")
+        two = len(self.explainer.adapter.head().labels) == 2
+        hint = ", and of two classes a method without a sign ranks both alike" if two else ""
+        shuffled = self._differs(names[0], theirs, "asked for a wrong label", "the label", hint)
         return [shuffled, self._selects(names[1])]
 
     def completeness(self) -> Check:
@@ -223,7 +225,7 @@ class Checker:
         )
         return Check(name, good, words, quantity, value, ends, "low end above 0, and above random's", row["n"])
 
-    def _differs(self, name: str, theirs: Sequence[Attribution], when: str, of: str, instead: str) -> Check:
+    def _differs(self, name: str, theirs: Sequence[Attribution], when: str, of: str, hint: str = "") -> Check:
         """How much of the top that repeats is lost with something else than chance would lose.
 
         The effect is `(repeat − shared) / (repeat − chance)`, from 0 (the method's own repetition differs as much) to 1
@@ -252,7 +254,7 @@ class Checker:
         near = _mean([shared_top(self.own[i], self._magnitude[i], TOP) for i in known])
         words = f"{told}: {_with(found.mean, found.interval)} of the top goes with {of}, needed above {FLOOR:g}"
         if not good:
-            words += f"; the ranking is {instead}'s ({near:.2f} of the top are the magnitude's)"
+            words += f"; {near:.2f} of the top are the magnitude's{hint}"
         if len(known) < len(theirs):
             words += f"; {len(theirs) - len(known)} examples without a ranking left out"
         return Check(name, good, words, quantity, found.mean, found.interval, needed, found.examples)

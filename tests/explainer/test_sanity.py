@@ -11,7 +11,7 @@ from hf_fourier.metrics.structure import shared_top
 from hf_fourier.sanity import Check, Sanity
 from hf_fourier.twins import rank_by_twin, twin_of
 from tests.adapters import test_text_heads as heads
-from tests.adapters import words, zoo
+from tests.adapters import words, zoo, zoo_masks
 from tests.adapters.test_planted import TWO, WaveformReader, waves
 from tests.explainer.test_untouched import same, state_of, state_of_torch
 
@@ -55,7 +55,8 @@ def test_the_magnitude_follows_neither(checked):
     twin, labels = found.of("random twin"), found.of("label shuffle")
     assert (twin.passed, twin.value, labels.passed, labels.value) == (False, 0, False, 0)
     assert "with fresh weights, 1.00 of the top 4 % are the same" in twin.words
-    assert "the ranking is the input's (1.00 of the top are the magnitude's)" in twin.words
+    assert "0.00 [0.00, 0.00] of the top goes with the weights, needed above 0.1" in twin.words
+    assert twin.words.endswith("1.00 of the top are the magnitude's")
     gap = found.of("gap to magnitude: dig")
     assert (gap.passed, gap.value, gap.interval) == (False, 0, (0, 0))
     assert not found.passed
@@ -140,6 +141,23 @@ def test_a_value_and_a_callable(text):
     assert custom.of("random twin").passed is None
     assert "callable" in custom.of("gap to magnitude").words
     assert custom.of("batch invariance").passed
+
+
+def test_masks_and_yes_or_no():
+    from transformers import SegformerImageProcessor
+
+    processor = SegformerImageProcessor(size={"height": 47, "width": 33})
+    mask = FourierExplainer(zoo_masks.build("segformer"), processor, task="image-segmentation")
+    pictures = [torch.rand(3, 47, 33, generator=torch.Generator().manual_seed(i)) for i in range(3)]
+    found = mask.sanity(pictures, "gradient_input")
+    assert found.head == "mask"
+    assert found.of("random twin").passed, found
+    assert found.of("label shuffle").passed is None
+    assert found.of("gap to magnitude: dice_retention").passed is not None
+    yes = text_model(problem_type="multi_label_classification").sanity(TEXTS, "gradient_input")
+    assert (yes.head, yes.of("label shuffle").passed) == ("sigmoid", None)
+    assert yes.of("random twin").passed
+    assert yes.of("gap to magnitude: dig").passed is not None
 
 
 def test_a_model_that_no_config_builds_has_no_twin():
