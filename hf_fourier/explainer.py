@@ -153,8 +153,9 @@ class FourierExplainer:
         """
         names = ("image_processor", "tokenizer", "feature_extractor")
         parts = {name: part for name in names if (part := getattr(pipe, name, None)) is not None}
-        alone = next(iter(parts.values()), None)
-        return cls(pipe.model, SimpleNamespace(**parts) if len(parts) > 1 and "tokenizer" in parts else alone, **options)
+        several = len(parts) > 1 and "tokenizer" in parts
+        processor = SimpleNamespace(**parts) if several else next(iter(parts.values()), None)
+        return cls(pipe.model, processor, **options)
 
     @property
     def model(self) -> torch.nn.Module:
