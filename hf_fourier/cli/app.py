@@ -26,8 +26,8 @@ Inputs = Annotated[
     list[str],
     typer.Argument(
         metavar="INPUT...",
-        help="Files: pictures, sounds (.wav .flac .ogg .mp3), volumes (.nii .nii.gz .npy), cells (.json); or texts "
-        "and proteins as they are; '-' alone reads one text per line from standard input.",
+        help="Files: pictures, sounds (.wav .flac .ogg .mp3), volumes (.nii .nii.gz .npy), cells (.h5ad .dataset "
+        ".json); or texts and proteins as they are; '-' alone reads one text per line from standard input.",
     ),
 ]
 Aimed = Annotated[str | None, typer.Option(help="The label or class index to explain; by default what the model says.")]
@@ -50,6 +50,13 @@ Domains = Annotated[
     list[str] | None, typer.Option("--domain", help="A domain; see `hf-fourier domains`.", show_default="fourier")
 ]
 Csv = Annotated[Path | None, typer.Option(help="A CSV file for the tidy table.")]
+Cells = Annotated[
+    str | None,
+    typer.Option(
+        help="Which cells of a file that holds many: names or numbers with commas between, 0:20, or all.",
+        show_default="the first 8",
+    ),
+]
 Debug = Annotated[bool, typer.Option("--debug", help="Show where an error comes from.")]
 
 
@@ -76,16 +83,20 @@ def explain(
     dtype: Dtype = None,
     batch_size: Rows = "auto",
     pair: Pair = False,
+    cells: Cells = None,
     trust_remote_code: Trust = False,
     as_json: Json = False,
     debug: Debug = False,
 ) -> None:
-    """Explain what MODEL says to each INPUT: a table, a figure, a folder with the result, of sounds also WAV files."""
+    """Explain what MODEL says to each INPUT: a table, a figure, a folder with the result, of sounds also WAV files.
+
+    Of cells there is a table of their genes as well, genes.csv.
+    """
     with reported(debug):
         from hf_fourier.cli.run import Wish, run
 
         loading = _loading(task, subfolder, revision, device, dtype, trust_remote_code)
-        run(Wish(model, inputs, pair, target, method, domain, seed, keep, batch_size, output, as_json, loading))
+        run(Wish(model, inputs, pair, target, method, domain, seed, keep, batch_size, output, as_json, loading, cells))
 
 
 @app.command()

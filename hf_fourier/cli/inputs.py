@@ -10,21 +10,30 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from hf_fourier.cli.show import err, line
 from hf_fourier.errors import InputError
 
 PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm", ".pgm")
 SOUNDS = (".wav", ".flac", ".ogg", ".mp3")
 SCANS = (".nii", ".nii.gz")
 ARRAYS, CELLS = (".npy",), (".json",)
-READ = (*PICTURES, *SOUNDS, *SCANS, *ARRAYS, *CELLS)
+MANY_CELLS = (".h5ad", ".dataset")
+READ = (*PICTURES, *SOUNDS, *SCANS, *ARRAYS, *CELLS, *MANY_CELLS)
 ACCEPTED = (
-    "a picture, a sound (.wav, .flac, .ogg, .mp3), a volume (.nii, .nii.gz, .npy), a cell "
+    "a picture, a sound (.wav, .flac, .ogg, .mp3), a volume (.nii, .nii.gz, .npy), cells (.h5ad, .dataset), a cell "
     '(.json: {"genes": [Ensembl ids], "values": [counts]}), or a text or protein typed as it is'
 )
+#: Cells of a file that are read where none are named.
+FIRST_CELLS = 8
 
 
-def read(inputs: Sequence[str], pair: bool) -> tuple[list[str], list[Any]]:
+def read(inputs: Sequence[str], pair: bool, cells: str | None = None) -> tuple[list[str], list[Any]]:
     """The examples with a name for each: files by their endings, texts, or pairs of texts.
+
+    Args:
+        inputs: Paths or texts, or "-" alone.
+        pair: Whether texts belong together two by two.
+        cells: Which cells of a file that holds many: names and numbers with commas between, "0:20" or "all".
 
     Raises:
         InputError: If standard input is empty, a file cannot be read, or pairs do not come out even.
@@ -40,7 +49,8 @@ def read(inputs: Sequence[str], pair: bool) -> tuple[list[str], list[Any]]:
     else:
         files = True
     if not pair:
-        return texts, [example(text) if files else text for text in texts]
+        found = [one for text in texts for one in (_several(text, cells) if files else [(text, text)])]
+        return [name for name, _ in found], [one for _, one in found]
     if len(texts) % 2:
         raise InputError(f"{len(texts)} texts with --pair", "an even number", "give both texts of each pair, in quotes")
     pairs = list(zip(texts[::2], texts[1::2], strict=True))
@@ -65,9 +75,32 @@ def example(text: str) -> Any:
     if name.endswith(CELLS):
         return _cell(path)
     do = f"for the lines of a text file: hf-fourier explain MODEL - < {text}"
-    if name.endswith(".h5ad"):
-        do = "such a file holds many cells: write the genes and counts of one as JSON"
     raise InputError(f"the file {text!r}", ACCEPTED, do)
+
+
+def _several(text: str, cells: str | None) -> list[tuple[str, Any]]:
+    """One example under its own name, or some cells of a file under theirs."""
+    from hf_fourier.cells import is_cells, read_cells
+
+    if not is_cells(text):
+        return [(text, example(text))]
+    found = read_cells(text, _which(cells))
+    if cells is None and len(found) > FIRST_CELLS:
+        said = f"{Path(text).name} holds {len(found)} cells: the first {FIRST_CELLS} are read; --cells names others"
+        line(err(), said, style="yellow")
+        found = found[:FIRST_CELLS]
+    return [(cell["name"], cell) for cell in found]
+
+
+def _which(cells: str | None) -> Any:
+    """What `--cells` says, as `read_cells` takes it."""
+    if cells is None or cells == "all":
+        return None
+    span = re.fullmatch(r"(\d*):(\d*)", cells)
+    if span is not None:
+        return slice(*(int(end) if end else None for end in span.groups()))
+    parts = [part.strip() for part in cells.split(",") if part.strip()]
+    return [int(part) if re.fullmatch(r"\d+", part) else part for part in parts]
 
 
 def slug(text: str, most: int = 40) -> str:

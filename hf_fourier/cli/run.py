@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import math
 from collections.abc import Mapping, Sequence
@@ -40,6 +41,7 @@ class Wish:
         output: A folder; None for one that is named after the model.
         as_json: Whether to print JSON instead of tables.
         loading: Further arguments of `from_pretrained`.
+        cells: Which cells of a file that holds many.
     """
 
     model: str
@@ -54,6 +56,7 @@ class Wish:
     output: Path | None
     as_json: bool
     loading: Mapping[str, Any]
+    cells: str | None = None
 
 
 def run(wish: Wish) -> None:
@@ -63,7 +66,7 @@ def run(wish: Wish) -> None:
         FourierError: If something that was typed cannot be explained.
     """
     kept = shares(wish.keep)
-    names, examples = read(wish.inputs, wish.pair)
+    names, examples = read(wish.inputs, wish.pair, wish.cells)
     explainer = load(wish.model, [wish.method], [wish.domain] if wish.domain else [], wish.loading)
     target = None if wish.target is None else whole(wish.target)
     size: Any = whole(wish.batch_size)
@@ -74,10 +77,15 @@ def run(wish: Wish) -> None:
     folder = wish.output or Path(f"hf-fourier-{slug(Path(wish.model).name)}")
     records = []
     for number, (name, result) in enumerate(zip(names, results, strict=True), 1):
-        written = write(result, folder / (f"{number:03d}-{slug(name)}" if len(names) > 1 else slug(name)))
+        written = write(result, folder / (f"{number:03d}-{slug(name)}" if len(names) > 1 else slug(name)), name)
         records.append({"input": name, **record(result), "files": written})
         if not wish.as_json:
             show(name, result, written)
+    told = {name: result for name, result in zip(names, results, strict=True) if is_cell(result)}
+    if len(told) > 1:
+        path = write_genes(told, folder / "genes.csv")
+        if not wish.as_json:
+            line(out(), f"\ngenes of all {len(told)} cells: {path}", style="bold")
     if wish.as_json:
         typer.echo(json.dumps({"model": explainer.name, "results": records}, indent=1))
 
@@ -105,11 +113,13 @@ def load(model: str, methods: Sequence[str], domains: Sequence[str], loading: Ma
             )
 
 
-def write(result: Attribution, folder: Path) -> dict[str, Any]:
-    """Save the result, its figure, and of sounds the WAV files; without matplotlib no figure, which is said."""
+def write(result: Attribution, folder: Path, name: str | None = None) -> dict[str, Any]:
+    """Save the result, its figure, of sounds the WAV files, of cells the genes; without matplotlib no figure."""
     from hf_fourier.report.waves import audible, save_sounds
 
     written: dict[str, Any] = {"folder": str(result.save(folder))}
+    if is_cell(result):
+        written["genes"] = str(write_genes({name or folder.name: result}, folder / "genes.csv"))
     try:
         result.plot(folder / "figure.png")
         written["figure"] = str(folder / "figure.png")
@@ -120,10 +130,34 @@ def write(result: Attribution, folder: Path) -> dict[str, Any]:
     return written
 
 
+def is_cell(result: Attribution) -> bool:
+    """Whether there is a table of genes."""
+    return result.view.kind == "genes"
+
+
+def write_genes(results: Mapping[str, Attribution], path: Path) -> Path:
+    """The genes of cells as CSV: a cell's name, what was explained, the share of features, and `Attribution.genes`."""
+    from hf_fourier.report.captions import shown_fraction
+
+    shares = {name: shown_fraction(result) for name, result in results.items()}
+    rows = [
+        {"cell": name, "label": result.label, "top_share": shares[name], **row}
+        for name, result in results.items()
+        for row in result.genes(shares[name]).rows()
+    ]
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+    return path
+
+
 def say_files(written: Mapping[str, Any]) -> None:
     """Print where the result, the sounds with their levels, and the figure lie."""
     console = out()
     line(console, f"result: {written['folder']}")
+    if "genes" in written:
+        line(console, f"genes: {written['genes']}")
     if "sounds" in written:
         said = [f"{path} ({_level(path)})" for path in written["sounds"].values()]
         line(console, f"sounds: {', '.join(said)}")
@@ -157,6 +191,12 @@ def show(name: str, result: Attribution, written: Mapping[str, Any]) -> None:
         line(console, f"the model says: {others}")
     top = result.top(TOP)
     console.print(table(f"Top features of {len(result.scores)}", list(top.columns), top.formatted(), left=0))
+    if is_cell(result):
+        from hf_fourier.report.captions import share, shown_fraction
+
+        genes, top_share = result.genes(shown_fraction(result)), share(shown_fraction(result))
+        title = f"Top genes of {len(genes)}, by what the top {top_share} of the features says through them"
+        console.print(table(title, list(genes.columns), genes.formatted()[:TOP], left=1))
     if result.curve is not None:
         line(console, ANSWERS)
         console.print(answers({"": result}))

@@ -1,5 +1,6 @@
 """What `hf-fourier explain` reads beside pictures and texts, and what it writes for them."""
 
+import csv
 import gzip
 import json
 import struct
@@ -8,6 +9,7 @@ import numpy as np
 import pytest
 from scipy.io import wavfile
 
+from hf_fourier.cli import inputs
 from hf_fourier.cli.inputs import example, read, slug
 from hf_fourier.errors import InputError
 
@@ -123,6 +125,63 @@ def test_a_cell_end_to_end(run, cell_model, tmp_path):
     assert "cycles/gene" in done.stdout
 
 
+@pytest.fixture
+def atlas(cell_model, tmp_path):
+    """Twelve cells in one file."""
+    anndata, pd = pytest.importorskip("anndata"), pytest.importorskip("pandas")
+    counts = np.random.default_rng(0).poisson(2, (12, 30)).astype(np.float32)
+    names = [f"AAAC{i}-1" for i in range(12)]
+    table = anndata.AnnData(counts, obs=pd.DataFrame(index=names), var=pd.DataFrame(index=cell_model[1]))
+    table.write_h5ad(tmp_path / "atlas.h5ad")
+    return counts
+
+
+def genes_of(path):
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_a_file_of_cells_goes_to_tables_of_genes_and_figures(run, cell_model, atlas, tmp_path, monkeypatch):
+    from hf_fourier import Attribution
+
+    monkeypatch.setattr(inputs, "FIRST_CELLS", 2)
+    done = run("explain", cell_model[0], "atlas.h5ad", "--output", "out", "--keep", ".1,.3")
+    assert done.exit_code == 0, done.output
+    assert "holds 12 cells: the first 2 are read" in done.stderr
+    assert "Top genes of" in done.stdout
+    every = genes_of(tmp_path / "out" / "genes.csv")
+    assert sorted({row["cell"] for row in every}) == ["AAAC0-1", "AAAC1-1"]
+    for number in range(2):
+        folder = tmp_path / "out" / f"{number + 1:03d}-AAAC{number}-1"
+        assert (folder / "figure.png").stat().st_size > 10_000
+        own = genes_of(folder / "genes.csv")
+        assert own == [row for row in every if row["cell"] == f"AAAC{number}-1"]
+        assert len(own) == (atlas[number] > 0).sum()
+        table = Attribution.load(folder).genes(float(own[0]["top_share"]))
+        for row, expected in zip(own, table.rows(), strict=True):
+            assert row["symbol"] == f"SYM{int(row['ensembl_id'][4:])}"
+            assert {name: type(value)(row[name]) for name, value in expected.items()} == expected
+
+
+@pytest.mark.parametrize(
+    ("cells", "numbers"), [("AAAC3-1, 5", [3, 5]), ("2:4", [2, 3]), (":2", [0, 1]), ("all", range(12)), ("7", [7])]
+)
+def test_cells_may_be_chosen(cell_model, atlas, tmp_path, cells, numbers):
+    names, _ = read([str(tmp_path / "atlas.h5ad")], pair=False, cells=cells)
+    assert names == [f"AAAC{i}-1" for i in numbers]
+
+
+def test_one_cell_of_a_dataset(run, cell_model, tmp_path):
+    datasets = pytest.importorskip("datasets")
+    rows = {"input_ids": [[5, 6, 7], [8, 9]], "length": [3, 2]}
+    datasets.Dataset.from_dict(rows).save_to_disk(str(tmp_path / "cells.dataset"))
+    done = run("explain", cell_model[0], "cells.dataset", "--cells", "1", "--output", "out", "--keep", ".3", "--json")
+    assert done.exit_code == 0, done.output
+    (result,) = json.loads(done.stdout)["results"]
+    assert result["input"] == "cell-00001"
+    assert sorted(row["symbol"] for row in genes_of(tmp_path / "out" / "cell-00001" / "genes.csv")) == ["SYM6", "SYM7"]
+
+
 @pytest.mark.parametrize(
     "content", ["", "[1, 2]", '{"genes": ["a"]}', '{"genes": "abc", "values": [1]}', "{", '[{"genes": []}]']
 )
@@ -212,7 +271,7 @@ def test_a_mask_end_to_end(run, tmp_path):
 
 @pytest.mark.parametrize(
     ("name", "words"),
-    [("notes.txt", "explain MODEL - <"), ("atlas.h5ad", "write the genes and counts of one as JSON")],
+    [("notes.txt", "explain MODEL - <"), ("atlas.loom", "explain MODEL - <")],
 )
 def test_files_that_are_not_read_say_what_is(tmp_path, name, words):
     (tmp_path / name).write_text("a")
