@@ -31,7 +31,7 @@ def explainer():
     """Says "there" if it hears the tone."""
     model = WaveformReader(Wav2Vec2Config(**TWO), waves(LENGTH, TONE), gain=5e-2)
     return FourierExplainer(
-        model, Wav2Vec2FeatureExtractor(do_normalize=False), task="audio-classification", method="ffc:lam=0"
+        model, Wav2Vec2FeatureExtractor(do_normalize=False), task="audio-classification", method="ffc:kappa=.03,lam=0"
     )
 
 
@@ -112,7 +112,9 @@ def test_wrong_arguments(explainer):
 def test_the_tone_takes_its_class_along(explainer):
     """One feature is enough if it is the right one; the louder ones take nothing along."""
     victims, donors = [sound(i, 0) for i in range(3)], [sound(10 + i, 1) for i in range(3)]
-    found = swap(explainer, [*victims, sound(5, 1)], [*donors, sound(6, 1)], "ffc:lam=0", shares=[0.0005, 0.002])
+    found = swap(
+        explainer, [*victims, sound(5, 1)], [*donors, sound(6, 1)], "ffc:kappa=.03,lam=0", shares=[0.0005, 0.002]
+    )
     assert found.alike == 1
     rows = {(row["ranking"], row["share"]): row for row in found.table().rows()}
     own = rows["ffc:kappa=0.03,lam=0", 0.0005]
@@ -128,7 +130,7 @@ def test_amplitudes_are_exchanged_and_not_added(explainer):
     said = explainer.predict(sound(10, 0.07)).label
     assert said == "absent"
     assert explainer.predict(sound(10, 0.14)).label == "there"
-    found = swap(explainer, [sound(0, 1)], [sound(10, 0.07)], "ffc:lam=0", shares=[1.0], by="victim")
+    found = swap(explainer, [sound(0, 1)], [sound(10, 0.07)], "ffc:kappa=.03,lam=0", shares=[1.0], by="victim")
     assert found.said["ffc:kappa=0.03,lam=0", 1.0] == [0]
     assert found.said["magnitude", 1.0] == [0]
 
