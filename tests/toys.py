@@ -27,10 +27,19 @@ DOMAIN_SETTINGS = {
 METHOD_SETTINGS = {
     "attexplore": ["attexplore:preset=published,steps=3,copies=4", "attexplore:steps=2,copies=3,epsilon=.3"],
     "fampe": ["fampe:alpha=.8,steps=2,copies=3,measure=published"],
+    "wam": ["wam:ig,samples=6"],
     "ffc": ["ffc:lam=0", "ffc:kappa=.1,steps=3", "ffc:rule=absolute,lr=2,steps=2", "ffc:preset=cifar"],
 }
+#: Methods whose defaults take hundreds of passes stand here with fewer; everything else with its defaults.
+LIGHT = {
+    "attexplore": "attexplore:steps=3,copies=2",
+    "fampe": "fampe:steps=3,copies=2",
+    "integrated_gradients": "integrated_gradients:steps=8",
+    "smoothgrad": "smoothgrad:samples=6",
+    "wam": "wam:samples=6",
+}
 DOMAIN_SPECS = [spec for name in DOMAINS for spec in [name, *DOMAIN_SETTINGS.get(name, [])]]
-METHOD_SPECS = [spec for name in METHODS for spec in [name, *METHOD_SETTINGS.get(name, [])]]
+METHOD_SPECS = [spec for name in METHODS for spec in [LIGHT.get(name, name), *METHOD_SETTINGS.get(name, [])]]
 
 
 def leaf(*sizes: int, channels: tuple[int, ...] = (), segments: tuple[int, ...] = ()) -> LeafShape:

@@ -360,3 +360,12 @@ def test_equal_functions_get_equal_answers(method, x):
     for a, b in zip(attribute(one, wide, method=method), attribute(other, wide, method=method), strict=True):
         torch.testing.assert_close(a.scores, b.scores, rtol=1e-7, atol=1e-9 * float(a.scores.abs().max()))
         assert a.value == pytest.approx(b.value)
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_the_defaults_cost_what_they_state(name, model, x):
+    """Once with every parameter as it comes; the other contracts use fewer samples where there are many."""
+    (one,) = attribute(model, x[:1], method=name)
+    stated = METHODS.parse(name).settle(one.layout.leaf).passes
+    told = one.provenance["passes"]
+    assert stated is None or (told["forward"], told["backward"]) == stated
