@@ -335,11 +335,12 @@ class FourierExplainer:
 
     def evaluate(
         self,
-        examples: Sequence[Any],
+        examples: Any,
         methods: str | Method | Sequence[str | Method] = ("ffc",),
         domains: str | Domain | Sequence[str | Domain] | None = None,
         metrics: Sequence[str] | None = None,
         *,
+        column: str | None = None,
         targets: Sequence[Target] | None = None,
         sources: Sequence[Any] | None = None,
         seed: int = 0,
@@ -352,7 +353,8 @@ class FourierExplainer:
         wrong labels as well: one dealt out at random, and the runner-up. One game serves all metrics that read it.
 
         Args:
-            examples: Raw examples, as for `explain`.
+            examples: Raw examples, as for `explain`: a list, or a `datasets.Dataset`.
+            column: Which column of a data set holds them; None for the only one of pictures, sounds or texts.
             methods: What to compare.
             domains: Where; None for the explainer's own. A method that does not go with a domain is left out there, and
                 listed in `excluded` with the reason.
@@ -373,11 +375,13 @@ class FourierExplainer:
             SpecError: If a method or a domain is unknown.
         """
         from hf_fourier.evaluating import evaluate
+        from hf_fourier.examples import examples_of
 
         chosen = [methods] if isinstance(methods, (str, Method)) else list(methods)
         places = self.domain or Fourier() if domains is None else domains
         where = [places] if isinstance(places, (str, Domain)) else list(places)
-        return evaluate(self, examples, chosen, where, metrics, targets, sources, seed, batch_size, progress)
+        given = examples_of(examples, column)
+        return evaluate(self, given, chosen, where, metrics, targets, sources, seed, batch_size, progress)
 
     def sanity(
         self,
