@@ -91,7 +91,7 @@ def timed(run: Callable[[], None]) -> Seconds:
 
 
 def keep_memory() -> None:
-    """Let glibc keep what is freed: fresh pages cost as much as a small model does, and either side may get them."""
+    """Let glibc keep what is freed: fresh pages cost milliseconds, and either side may get them."""
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is not None:
         mallopt(-1, 2**31 - 1)  # M_TRIM_THRESHOLD
