@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from hf_fourier.attribution import Attribution
@@ -38,10 +38,26 @@ ASKED: dict[str, Callable[..., asking.Columns]] = {
 }
 
 
+@dataclass(frozen=True)
+class Ready:
+    """Attributions that are made elsewhere, to be held against methods: maps that `FourierExplainer.adopt` took over.
+
+    Attributes:
+        name: What made them, as tables show it.
+        make: `(examples, targets) -> an attribution for each`, of the explainer's own model; a target is None for what
+            the model says, else one that the evaluation asks for (selectivity asks for wrong labels).
+        domain: The domain whose features they rank.
+    """
+
+    name: str
+    make: Callable[[Sequence[Any], Sequence[Target]], Sequence[Attribution]]
+    domain: str | Domain = "identity"
+
+
 def evaluate(
     explainer: FourierExplainer,
     examples: Sequence[Any],
-    methods: Sequence[str | Method],
+    methods: Sequence[str | Method | Ready],
     domains: Sequence[str | Domain],
     metrics: Sequence[str] | None,
     targets: Sequence[Target] | None,
@@ -56,17 +72,36 @@ def evaluate(
     if len(names) != len(examples):
         raise InputError(f"{len(names)} sources for {len(examples)} examples", "one for each", "correct `sources`")
     measures = survey.measures(metrics)
-    parsed = dict.fromkeys(METHODS.parse(one) for one in (*CONTROLS, *methods))
-    pairs = [(method, DOMAINS.parse(domain)) for domain in dict.fromkeys(domains) for method in parsed]
+    pairs = _pairs(methods, domains)
     cells, excluded = [], []
     for number, (method, domain) in enumerate(pairs):
         try:
             cells.append(survey.cell(method, domain, measures))
         except SpecError as error:
-            excluded.append((METHODS.spec(method), DOMAINS.spec(domain), str(error)))
+            excluded.append((_named(method), DOMAINS.spec(domain), str(error)))
         if progress is not None:
             progress(number + 1, len(pairs))
     return Evaluation(explainer.name, cells, names, survey.better, excluded, survey.notes)
+
+
+def _pairs(
+    methods: Sequence[str | Method | Ready], domains: Sequence[str | Domain]
+) -> list[tuple[Method | Ready, Domain]]:
+    """What is evaluated: by domain the controls, the methods, and what is ready in it."""
+    ready = [(one, DOMAINS.parse(one.domain)) for one in methods if isinstance(one, Ready)]
+    asked = [METHODS.parse(one) for one in methods if not isinstance(one, Ready)]
+    controls = [METHODS.parse(one) for one in CONTROLS]
+    own = list(dict.fromkeys(DOMAINS.parse(domain) for domain in domains))
+    pairs: list[tuple[Method | Ready, Domain]] = []
+    for domain in dict.fromkeys([*own, *(other for _, other in ready)]):
+        parsed = dict.fromkeys([*controls, *(asked if domain in own else [])])
+        pairs += [(method, domain) for method in parsed]
+        pairs += [(one, domain) for one, other in ready if other == domain]
+    return pairs
+
+
+def _named(method: Method | Ready) -> str:
+    return method.name if isinstance(method, Ready) else METHODS.spec(method)
 
 
 class Survey:
@@ -140,26 +175,29 @@ class Survey:
             raise InputError(got, "one class of a softmax with named classes", "leave it out")
         return [MEASURES[name] for name in dict.fromkeys(metrics)]
 
-    def cell(self, method: Method, domain: Domain, measures: Sequence[Measure]) -> Cell:
+    def cell(self, method: Method | Ready, domain: Domain, measures: Sequence[Measure]) -> Cell:
         """One method in one domain, some examples at a time.
 
         Raises:
             SpecError: If they do not go together, or do not suit the leaf.
         """
         values: dict[str, list[float]] = {}
-        passes = [0.0, 0.0]
+        passes, seconds = [0.0, 0.0], 0.0
         for where in self._chunks():
             results = self._explain(method, domain, where)
             for result in results:
                 passes[0] += result.provenance["passes"]["forward"]
                 passes[1] += result.provenance["passes"]["backward"]
+                seconds += result.provenance["seconds"]
             for quantity, some in self._numbers(method, results, measures, where).items():
                 values.setdefault(quantity, []).extend(some)
         mean = passes[0] / len(self.examples), passes[1] / len(self.examples)
-        return Cell(METHODS.spec(method), DOMAINS.spec(domain), type(method).control, mean, values)
+        return Cell(
+            _named(method), DOMAINS.spec(domain), _is_control(method), mean, values, seconds / len(self.examples)
+        )
 
     def _numbers(
-        self, method: Method, results: list[Attribution], measures: Sequence[Measure], where: slice
+        self, method: Method | Ready, results: list[Attribution], measures: Sequence[Measure], where: slice
     ) -> dict[str, Sequence[float]]:
         """Play, ask and reduce: by quantity, a number per result."""
         reads = {column for measure in measures for column in measure.reads}
@@ -177,7 +215,7 @@ class Survey:
                 self._add(found, measure, table, "")
                 continue
             for kind, labels in self.wrong.items():
-                curves = self._reached(method, results, labels[where])
+                curves = self._reached(method, results, labels[where], where)
                 both = {"wrong_kept": [kept_by_all([c]) for c in curves]}
                 both["wrong_reached"] = [[reached([c], share) for share in kept_by_all([c])] for c in curves]
                 self._add(found, measure, {**table, **both}, f" ({kind})")
@@ -191,18 +229,25 @@ class Survey:
             found[name + suffix] = numbers
             self.better[name + suffix] = {"higher": 1, "lower": -1, "neither": 0}[direction]
 
-    def _reached(self, method: Method, results: list[Attribution], labels: Sequence[int]) -> list[Curve]:
+    def _reached(
+        self, method: Method | Ready, results: list[Attribution], labels: Sequence[int], where: slice
+    ) -> list[Curve]:
         """Whether each wrong label is said when the top of its own ranking is kept.
 
         A control ranks alike whatever label it is asked for, so what was played tells.
         """
-        if type(method).control:
+        if _is_control(method):
             return [_asked_for(result, label) for result, label in zip(results, labels, strict=True)]
-        others = self.explainer.explain_again(results, labels, batch_size=self.batch_size)
+        if isinstance(method, Ready):
+            others = self._made(method, where, labels)
+        else:
+            others = self.explainer.explain_again(results, labels, batch_size=self.batch_size)
         self.explainer.play(others, Grid(keep=SMALL), batch_size=self.batch_size)
         return [other.curve for other in others if other.curve is not None]
 
-    def _explain(self, method: str | Method, domain: str | Domain, where: slice) -> list[Attribution]:
+    def _explain(self, method: str | Method | Ready, domain: str | Domain, where: slice) -> list[Attribution]:
+        if isinstance(method, Ready):
+            return self._made(method, where, self._targets[where])
         return self.explainer.explain(
             self.examples[where],
             targets=self._targets[where],
@@ -212,8 +257,24 @@ class Survey:
             batch_size=self.batch_size,
         )
 
+    def _made(self, ready: Ready, where: slice, targets: Sequence[Target]) -> list[Attribution]:
+        """What is ready, checked: one result per example, in the domain that was said."""
+        results, examples = list(ready.make(self.examples[where], targets)), self.examples[where]
+        if len(results) != len(examples):
+            got = f"{len(results)} attributions by {ready.name!r} for {len(examples)} examples"
+            raise InputError(got, "one for each", "correct `make`")
+        wanted, domains = DOMAINS.parse(ready.domain), {result.layout.domain for result in results}
+        if any(DOMAINS.parse(domain) != wanted for domain in domains):
+            got = f"attributions by {ready.name!r} in {', '.join(sorted(domains))}"
+            raise InputError(got, f"all in {DOMAINS.spec(wanted)}", "correct `domain` or `make`")
+        return results
+
     def _chunks(self) -> list[slice]:
         return [slice(start, start + CHUNK) for start in range(0, len(self.examples), CHUNK)]
+
+
+def _is_control(method: Method | Ready) -> bool:
+    return isinstance(method, Method) and type(method).control
 
 
 def _asked_for(result: Attribution, label: int) -> Curve:

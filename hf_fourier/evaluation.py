@@ -27,6 +27,7 @@ class Cell:
         control: Whether it is a control.
         passes: Model passes per example that the attributions took, forward and backward.
         values: By quantity, one number per example; NaN where it is undefined.
+        seconds: What an attribution took by the clock, per example, the game left out; NaN if not known.
     """
 
     method: str
@@ -34,6 +35,7 @@ class Cell:
     control: bool
     passes: tuple[float, float]
     values: Mapping[str, Sequence[float]]
+    seconds: float = math.nan
 
 
 @dataclass(frozen=True)
@@ -61,7 +63,7 @@ class Evaluation:
 
         Columns: mean and median with their 95 % bootstrap intervals (drawn by sources), `n`, `sources`, `undefined`,
         the best control in the same domain with the paired difference to it and its interval, the difference to
-        `magnitude` likewise, passes per example, and whether the row is anecdotal (fewer than 30 sources).
+        `magnitude` likewise, passes and seconds per example, and whether the row is anecdotal (fewer than 30 sources).
         """
         rows = [self._row(cell, name, seed) for cell in self.cells for name in cell.values]
         return Table({title: [row[title] for row in rows] for title in rows[0]} if rows else {})
@@ -129,7 +131,8 @@ class Evaluation:
             ends = ("gap_low", "gap_high") if title == "magnitude" else ("gap_control_low", "gap_control_high")
             row |= {f"gap_{title}": gap, ends[0]: low, ends[1]: high}
         row |= {"n": own.examples, "sources": own.sources, "undefined": own.undefined}
-        row |= {"forward": cell.passes[0], "backward": cell.passes[1], "anecdotal": not self._enough}
+        row |= {"forward": cell.passes[0], "backward": cell.passes[1], "seconds": cell.seconds}
+        row |= {"anecdotal": not self._enough}
         return row
 
     def _worth(self, cell: Cell, name: str) -> float:

@@ -27,6 +27,7 @@ from hf_fourier.transfer import transfer_all
 from hf_fourier.typing import Tensor
 
 if TYPE_CHECKING:
+    from hf_fourier.evaluating import Ready
     from hf_fourier.evaluation import Evaluation
     from hf_fourier.rectifying import Correction, Rectification
     from hf_fourier.sanity import Sanity
@@ -336,7 +337,7 @@ class FourierExplainer:
     def evaluate(
         self,
         examples: Any,
-        methods: str | Method | Sequence[str | Method] = ("ffc",),
+        methods: str | Method | Ready | Sequence[str | Method | Ready] = ("ffc",),
         domains: str | Domain | Sequence[str | Domain] | None = None,
         metrics: Sequence[str] | None = None,
         *,
@@ -355,7 +356,8 @@ class FourierExplainer:
         Args:
             examples: Raw examples, as for `explain`: a list, or a `datasets.Dataset`.
             column: Which column of a data set holds them; None for the only one of pictures, sounds or texts.
-            methods: What to compare.
+            methods: What to compare; a `hf_fourier.evaluating.Ready` brings attributions that are made elsewhere, and
+                stands in its own domain.
             domains: Where; None for the explainer's own. A method that does not go with a domain is left out there, and
                 listed in `excluded` with the reason.
             metrics: Names among `hf_fourier.metrics.names()`; None for those of the game that the head has, with
@@ -374,10 +376,10 @@ class FourierExplainer:
             InputError: If there are no examples, or a metric is unknown or none for this head.
             SpecError: If a method or a domain is unknown.
         """
-        from hf_fourier.evaluating import evaluate
+        from hf_fourier.evaluating import Ready, evaluate
         from hf_fourier.examples import examples_of
 
-        chosen = [methods] if isinstance(methods, (str, Method)) else list(methods)
+        chosen = [methods] if isinstance(methods, (str, Method, Ready)) else list(methods)
         places = self.domain or Fourier() if domains is None else domains
         where = [places] if isinstance(places, (str, Domain)) else list(places)
         given = examples_of(examples, column)

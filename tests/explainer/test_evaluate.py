@@ -8,6 +8,7 @@ import torch
 
 from hf_fourier import FourierExplainer, evaluating
 from hf_fourier.errors import InputError
+from hf_fourier.evaluating import Ready
 from hf_fourier.metrics import areas, decisions
 from hf_fourier.metrics.games import SMALL, STANDARD, Grid
 from hf_fourier.metrics.statistics import paired_interval
@@ -126,6 +127,40 @@ def test_each_metric_alone_is_played_where_it_reads(text, evaluation, metric):
     grid = {"maintain_rate"}  # the mean over what was played
     for name in set(found) & set(evaluation.of("ffc").values) - grid:
         assert found[name] == pytest.approx(list(evaluation.of("ffc").values[name]), abs=1e-6)
+
+
+def test_what_is_ready_stands_among_the_methods(text, evaluation):
+    """Attributions that happen to be FFC's get FFC's numbers, wrong labels among them."""
+    asked = []
+
+    def make(examples, targets):
+        asked.append(list(targets))
+        return text.explain(examples, targets=targets, method="ffc")
+
+    found = text.evaluate(words.texts(7), [Ready("by hand", make, "fourier")], sources=evaluation.sources)
+    assert [cell.method for cell in found.cells] == ["magnitude", "low_frequency", "random", "by hand"]
+    own, other = found.of("by hand"), evaluation.of("ffc")
+    assert (own.values, own.passes, own.control) == (other.values, other.passes, False)
+    assert asked[0] == [None] * 7
+    assert len(asked) == 3
+    assert all(isinstance(target, int) for target in asked[1])
+
+
+def test_what_is_ready_has_controls_in_its_own_domain(vision, pictures):
+    def make(examples, targets):
+        maps = [torch.randn(32, 32, generator=torch.Generator().manual_seed(i)) for i in range(len(examples))]
+        return vision.adopt(list(examples), maps, "noise", targets=targets, domain="identity")
+
+    found = vision.evaluate(pictures, ["ffc", Ready("noise", make)], metrics=["dig"])
+    domains = {cell.method: {c.domain for c in found.cells if c.method == cell.method} for cell in found.cells}
+    assert domains["noise"] == {"identity"}
+    assert domains["magnitude"] == {"identity", "fourier"}
+    assert domains["ffc"] == {"fourier"}
+    for wrong, message in (("fourier", "all in fourier"), ("cosine", "all in cosine")):
+        with pytest.raises(InputError, match=message):
+            vision.evaluate(pictures, [Ready("noise", make, wrong)], metrics=["dig"])
+    with pytest.raises(InputError, match="one for each"):
+        vision.evaluate(pictures, [Ready("few", lambda e, t: make(e, t)[1:])], metrics=["dig"])
 
 
 @pytest.mark.parametrize(
