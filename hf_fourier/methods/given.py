@@ -59,7 +59,8 @@ class Given(Method):
 def fit(values: Any, example: Encoded) -> tuple[Float[Tensor, "*leaf"], bool]:
     """A map in the leaf's shape, and whether it came without channels, whose places then share one value.
 
-    A map of all the model's positions is cut to those that the leaf holds (no special tokens, no padding).
+    A map of all the model's positions is cut to those that the leaf holds (no special tokens, no padding or silence
+    that only fills a window).
 
     Raises:
         InputError: If it has another shape, or numbers that are not finite.
@@ -69,8 +70,8 @@ def fit(values: Any, example: Encoded) -> tuple[Float[Tensor, "*leaf"], bool]:
     shape, plain = leaf.shape, tuple(leaf.shape[i] for i in leaf.positions)
     while one.ndim > len(plain) and one.shape[0] == 1 and tuple(one.shape) != shape:
         one = one[0]
-    if example.content is not None and one.ndim and len(one) == len(next(iter(example.inputs.values()))):
-        one = one[example.content.cpu()]
+    if example.content is not None:
+        one = _cut(one, shape if one.ndim == len(shape) else plain, example)
     if not bool(one.isfinite().all()):
         raise InputError("a map with NaN or infinite numbers", "finite numbers", "mend the map")
     if tuple(one.shape) == shape:
@@ -79,3 +80,13 @@ def fit(values: Any, example: Encoded) -> tuple[Float[Tensor, "*leaf"], bool]:
         return one.reshape([1 if axis.channel else axis.length for axis in leaf.axes]).expand(shape), True
     expected = f"the leaf's shape {shape}, or {plain} without channels"
     raise InputError(f"a map of shape {tuple(one.shape)}", expected, "interpolate or crop the map to its leaf first")
+
+
+def _cut(one: Tensor, shape: tuple[int, ...], example: Encoded) -> Tensor:
+    """A map of all positions, at those that the leaf holds; any other map as it is."""
+    if example.content is None or one.ndim != len(shape):
+        return one
+    longer = [d for d, (got, own) in enumerate(zip(one.shape, shape, strict=True)) if got != own]
+    if len(longer) != 1 or one.shape[longer[0]] not in next(iter(example.inputs.values())).shape:
+        return one
+    return one.index_select(longer[0], example.content.cpu())

@@ -5,7 +5,7 @@ import torch
 
 from hf_fourier import FourierExplainer
 from hf_fourier.errors import InputError
-from tests.adapters import words, zoo
+from tests.adapters import words, zoo, zoo_sound
 
 
 @pytest.fixture(scope="module")
@@ -68,6 +68,21 @@ def test_maps_of_tokens_with_and_without_special_ones():
     assert explainer.adopt([text], [whole])[0].label == one.label
     wide = explainer.adopt(text, torch.randn(length, explainer.model.config.hidden_size), domain="fourier")
     assert wide.scores.shape == explainer.explain(text).scores.shape
+
+
+@pytest.mark.parametrize("name", zoo_sound.WINDOWS)
+def test_maps_of_spectrograms_with_and_without_what_fills_the_window(name):
+    explainer = FourierExplainer(zoo_sound.build(name), zoo_sound.extractor(name))
+    clip = (zoo_sound.clip(8000), zoo_sound.RATE)
+    leaf = explainer.explain(clip, method="magnitude").layout.leaf
+    time = [axis.name for axis in leaf.axes].index("time")
+    encoded = explainer.adapter.encode(clip)
+    window = encoded.inputs[explainer.adapter.main_input].shape
+    assert window[time] > leaf.shape[time]
+    whole = torch.randn(window, generator=torch.Generator().manual_seed(0))
+    heard = whole.index_select(time, encoded.content)
+    for given in (whole, heard):
+        assert torch.equal(explainer.adopt(clip, given).scores, heard.flatten())
 
 
 @pytest.mark.parametrize(
