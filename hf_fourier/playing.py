@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from typing import Any
 
 from hf_fourier.adapters.base import Block, Encoded
@@ -14,7 +13,7 @@ from hf_fourier.engine import BatchSize, MakeBlock, block_size, grouped, in_bloc
 from hf_fourier.errors import InputError
 from hf_fourier.heads import as_read
 from hf_fourier.masks import Mask
-from hf_fourier.metrics.games import Grid, Move, moves, play
+from hf_fourier.metrics.games import Grid, Move, curves, moves, play
 from hf_fourier.scoring import Score
 from hf_fourier.seeding import Draw
 from hf_fourier.targets import OUTSIDE, Custom
@@ -56,15 +55,14 @@ def play_all(
 
     def work(places: list[int], block: Block, score: Score) -> None:
         some = [unanswered[place] for place in places]
-        asked = [replace(move, example=row) for row, i in enumerate(some) for move in questions[i]]
+        asked = [move.at(row) for row, i in enumerate(some) for move in questions[i]]
 
         def look(move: Move, answer: Tensor) -> None:
             _store(results[some[move.example]], move.part, move.asked, answer)
 
         stops = play(score, results[some[0]].basis, asked, look)
-        for row, i in enumerate(some):
-            own = [stop for move, stop in zip(asked, stops, strict=True) if move.example == row]
-            _record(results[i], own, len({stop.left for stop in own}) * block.cost)
+        for i, curve in zip(some, curves(asked, stops, [0.0] * len(some)), strict=True):
+            _record(results[i], curve.stops, len({stop.left for stop in curve.stops}) * block.cost)
 
     chosen = [results[i] for i in unanswered]
     reopen(chosen, [encoded[i] for i in unanswered], make_block, work, batch_size, limit)

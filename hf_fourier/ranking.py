@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
@@ -81,10 +81,21 @@ def cut(multiplicity: Int[Tensor, " ranked"], fraction: float | None = None, k: 
             raise InputError(f"k {k!r}", f"a whole number from 0 to {len(multiplicity)}", "correct `k`")
         return k
     assert fraction is not None
-    if not 0 <= fraction <= 1:
-        raise InputError(f"fraction {fraction!r}", "a number from 0 to 1", "for a count of features use `k=`")
-    if fraction == 0:
-        return 0
-    reached = torch.cumsum(multiplicity, 0)
-    most = round(fraction * int(reached[-1]))
-    return max(1, int(torch.searchsorted(reached, most, right=True)))
+    ((count, _),) = cuts(multiplicity, [fraction])
+    return count
+
+
+def cuts(multiplicity: Int[Tensor, " ranked"], fractions: Sequence[float]) -> list[tuple[int, float]]:
+    """`cut` for several shares at once, each with the share of all that its prefix holds.
+
+    Raises:
+        InputError: If a share is out of range.
+    """
+    for fraction in fractions:
+        if not 0 <= fraction <= 1:
+            raise InputError(f"fraction {fraction!r}", "a number from 0 to 1", "for a count of features use `k=`")
+    held = multiplicity.cpu().numpy().cumsum()
+    total = int(held[-1])
+    fitting = np.searchsorted(held, [round(fraction * total) for fraction in fractions], side="right").tolist()
+    counts = [max(1, count) if fraction else 0 for count, fraction in zip(fitting, fractions, strict=True)]
+    return [(count, int(held[count - 1]) / total if count else 0.0) for count in counts]

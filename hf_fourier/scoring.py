@@ -18,6 +18,8 @@ from hf_fourier.typing import Float, Int, Tensor
 
 T = TypeVar("T")
 
+#: Logits of at most so many numbers a row are read when all rows are there, which spares small models many steps.
+READ_LATE = 2**10
 #: `(leaf rows, which example each row belongs to) -> outputs`.
 Forward = Callable[[Tensor, Tensor], Any]
 #: `(outputs, which example each row belongs to) -> logits`, one row per leaf row.
@@ -162,12 +164,20 @@ class Score:
     def value(self, x: Float[Tensor, "rows *leaf"], rows: Int[Tensor, " rows"] | None = None) -> Reading:
         """Score of each row, forward only."""
 
-        def work(chunk: slice) -> Reading:
+        def work(chunk: slice) -> Reading | Tensor:
             # In inference mode, what a model caches could not be differentiated later.
             with torch.inference_mode(False), torch.no_grad():
-                return _detached(self._read(x[chunk], chunk, rows))
+                logits, own = self._logits(x[chunk], chunk, rows)
+                few = not isinstance(self.head, Custom) and logits[0].numel() <= READ_LATE
+                return logits.detach() if few else _detached(self._reading(logits, own))
 
-        return _joined(self.packer.run(work, len(x)))
+        parts = self.packer.run(work, len(x))
+        readings = [part for part in parts if isinstance(part, Reading)]
+        if readings:
+            return _joined(readings)
+        with torch.inference_mode(False), torch.no_grad():
+            logits = _cat([part for part in parts if isinstance(part, Tensor)])
+            return _detached(self._reading(logits, slice(0, len(x)) if rows is None else rows))
 
     def tapped(self, layers: Sequence[str] | None, visit: Callable[[Tapped], T]) -> list[T]:
         """Lay open the layers of one pass at the clean leaves, which also becomes the clean evaluation.
@@ -208,6 +218,11 @@ class Score:
 
     def _read(self, leaf: Tensor, chunk: slice, rows: Tensor | None) -> Reading:
         """Read the model at leaf rows that belong to the examples `rows[chunk]`, or without `rows` to `chunk`."""
+        logits, own = self._logits(leaf, chunk, rows)
+        return self._reading(logits, own)
+
+    def _logits(self, leaf: Tensor, chunk: slice, rows: Tensor | None) -> tuple[Any, slice | Tensor]:
+        """What the head reads of leaf rows, their targets settled, and the examples that they belong to."""
         own = torch.arange(chunk.start, chunk.stop, device=leaf.device) if rows is None else rows[chunk]
         outputs = self._forward(leaf, own)
         self.passes.forward += leaf.shape[0] * self.cost
@@ -222,7 +237,10 @@ class Score:
                 )
         if self._unsettled and not self._unsettled.isdisjoint(own.tolist()):
             self._freeze(logits, own)
-        return self.head.read(logits, self.frozen[chunk if rows is None else own])
+        return logits, chunk if rows is None else own
+
+    def _reading(self, logits: Any, examples: slice | Tensor) -> Reading:
+        return self.head.read(logits, self.frozen[examples])
 
     def _freeze(self, logits: Any, rows: Tensor) -> None:
         clean, numbers = logits.detach() if isinstance(logits, Tensor) else logits, rows.tolist()

@@ -236,6 +236,9 @@ def mean_log_p(
     d log p / d odds = σ(−odds) is taken relative to the row's largest: of a sure model all of them underflow.
     """
     # Of many places softplus(-odds), which is -log p, is many times faster than logsigmoid.
+    if counts.shape[1] == 1:  # that counts; a dozen operations fewer, which small models notice
+        own = odds[:, 0]
+        return -softplus(-own, threshold=SURE), own, softplus(own.detach(), threshold=SURE).neg_().exp_()
     loss, steepness = softplus(-odds, threshold=SURE), softplus(odds.detach(), threshold=SURE).neg_()
     if not bool(counts.all()):
         loss, odds = loss.masked_fill(~counts, 0), odds.masked_fill(~counts, 0)

@@ -14,7 +14,7 @@ import torch
 from hf_fourier.domains.layout import Column, Layout, LeafShape
 from hf_fourier.errors import SpecError
 from hf_fourier.registry import Registry
-from hf_fourier.typing import Bool, Float, Inexact, Int, Tensor
+from hf_fourier.typing import Bool, Float, Inexact, Int, Shaped, Tensor
 
 DOMAINS: Registry[Domain] = Registry("domain")
 
@@ -130,8 +130,11 @@ class Basis(ABC):
         self, coefficients: Inexact[Tensor, "batch stored"], weights: Float[Tensor, "batch features"]
     ) -> Inexact[Tensor, "batch stored"]:
         """Multiply each feature by a real weight, all its stored bins alike (a pair ±k is never split)."""
-        spread = weights if self.owners is None else weights.index_select(1, self._on(weights, "owners"))
-        return coefficients * spread
+        return coefficients * self.spread(weights)
+
+    def spread(self, values: Shaped[Tensor, "batch features"]) -> Shaped[Tensor, "batch stored"]:
+        """Each feature's value at all of its stored bins."""
+        return values if self.owners is None else values.index_select(1, self._on(values, "owners"))
 
     def keep(
         self, coefficients: Inexact[Tensor, "batch stored"], mask: Bool[Tensor, "batch features"]

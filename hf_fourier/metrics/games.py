@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
+import numpy as np
 import torch
 
 from hf_fourier.curves import Curve, Left, Part, Stop, left
 from hf_fourier.domains import Basis
 from hf_fourier.errors import InputError
-from hf_fourier.ranking import cut
+from hf_fourier.ranking import cuts
 from hf_fourier.scoring import Score
 from hf_fourier.typing import Bool, Int, Tensor
 
+#: Coefficients that are filtered at once, unless a batch holds more.
+ENTRIES = 2**18
 #: r = 0, 0.1, …, 1.
 TENTHS = tuple(i / 10 for i in range(11))
 #: Small kept shares, each about twice the one before; the last is one of the tenths as well.
@@ -114,9 +117,14 @@ class Move:
         mask[self.order[: self.count]] = self.part == "keep"
         return mask
 
+    def at(self, example: int) -> Move:
+        """The same question about the example at another place."""
+        return Move(example, self.part, self.asked, self.reached, self.order, self.count)
+
     def answered(self, stop: Stop) -> Stop:
         """An answer to the same question, under this move's name."""
-        return replace(stop, part=self.part, asked=self.asked, reached=self.reached)
+        told = stop.value, stop.confidence, stop.agrees, stop.said
+        return Stop(self.part, self.asked, self.reached, *told)
 
 
 def moves(
@@ -130,20 +138,9 @@ def moves(
         multiplicity: By feature.
         grid: What to keep and delete.
     """
-    ranked = multiplicity[order]
-    reached = torch.cumsum(ranked, 0).tolist()
-    counts = {share: cut(ranked, share) for share in (*grid.keep, *grid.delete)}
-    return [
-        Move(
-            example,
-            part,
-            share,
-            reached[counts[share] - 1] / reached[-1] if counts[share] else 0.0,
-            order,
-            counts[share],
-        )
-        for part, share in grid
-    ]
+    shares = tuple(dict.fromkeys(grid.keep + grid.delete))
+    found = dict(zip(shares, cuts(multiplicity[order], shares), strict=True))
+    return [Move(example, part, share, found[share][1], order, found[share][0]) for part, share in grid]
 
 
 def play(
@@ -161,27 +158,46 @@ def play(
         One stop per question, in the same order.
     """
     same: dict[tuple[int, Left], list[int]] = {}
+    orders: dict[int, Tensor] = {}
     for i, move in enumerate(questions):
         same.setdefault((move.example, move.left), []).append(i)
+        orders.setdefault(move.example, move.order)
     coefficients = basis.forward(score.x)
+    ranks = _ranks(basis, orders, len(score.x)).to(score.x.device)
+    real = coefficients.real.dtype if coefficients.is_complex() else coefficients.dtype
     asked, stops = list(same.values()), [Stop("keep", 0, 0, 0, None, 0)] * len(questions)
-    width = max(1, score.packer.size)
+    # Rows of small leaves are made for several batches at once.
+    batch = max(1, score.packer.size)
+    width = batch * max(1, ENTRIES // (batch * ranks.shape[1]))
     for start in range(0, len(asked), width):
         some = asked[start : start + width]
         firsts = [questions[group[0]] for group in some]
         rows = torch.tensor([move.example for move in firsts], device=score.x.device)
-        masks = torch.stack([move.mask for move in firsts]).to(score.x.device)
-        reading = score.value(basis.keep(coefficients[rows], masks), rows)
+        ends = torch.tensor([[move.count, move.part == "keep"] for move in firsts], dtype=torch.int32).to(rows.device)
+        left = (ranks[rows] < ends[:, :1]) == ends[:, 1:].bool()
+        reading = score.value(basis.inverse(coefficients[rows] * left.to(real)), rows)
         confidences = [None] * len(some) if reading.confidence is None else reading.confidence.tolist()
         answers = [None] * len(some) if reading.answer is None else list(reading.answer.cpu())
         said = [None] * len(some) if reading.said is None else reading.said.tolist()
         told = zip(some, reading.value.tolist(), confidences, reading.agrees.tolist(), said, answers, strict=True)
         for group, value, sure, agrees, label, answer in told:
             for i in group:
-                stops[i] = questions[i].answered(Stop("keep", 0, 0, value, sure, agrees, label))
+                move = questions[i]
+                stops[i] = Stop(move.part, move.asked, move.reached, value, sure, agrees, label)
                 if look is not None and answer is not None:
-                    look(questions[i], answer.clone())
+                    look(move, answer.clone())
     return stops
+
+
+def _ranks(
+    basis: Basis, orders: Mapping[int, Int[Tensor, " features"]], examples: int
+) -> Int[Tensor, "examples stored"]:
+    """The place of each stored bin's feature in its example's order."""
+    ranks = np.zeros((examples, len(basis)), dtype=np.int32)
+    count = np.arange(len(basis), dtype=np.int32)
+    for example, order in orders.items():
+        ranks[example, order.cpu().numpy()] = count
+    return basis.spread(torch.from_numpy(ranks))
 
 
 def curves(questions: Sequence[Move], stops: Sequence[Stop], clean: Sequence[float]) -> list[Curve]:
