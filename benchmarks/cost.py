@@ -27,29 +27,33 @@ from hf_fourier.batching import suggested_rows
 from hf_fourier.domains import Fourier
 from hf_fourier.engine import Job, Request, explain_all
 from hf_fourier.methods import FFC
+from hf_fourier.typing import Tensor
 
 #: Models whose bare pass takes less than this, in seconds a batch, are reported but not held to the gate.
 TOO_SMALL = 0.005
 GATE = 1.10
 
 
-def bare(model: torch.nn.Module, batch: Sequence[Encoded]) -> None:
-    """Forward and input gradient of the likeliest class of each example."""
+def laid_out(model: torch.nn.Module, batch: Sequence[Encoded]) -> tuple[Tensor, Callable[[Tensor], Tensor]]:
+    """A batch as the model takes it: its leaf, and the way from there to the logits."""
     inputs = {name: torch.stack([e.inputs[name] for e in batch]) for name in batch[0].inputs}
     sound = next((name for name in ("input_features", "input_values") if name in inputs), None)
     if batch[0].values is not None:
-        leaf = torch.stack([e.values for e in batch if e.values is not None]).requires_grad_(True)
-        logits = model(pixel_values=leaf).logits
-    elif sound is not None:
-        leaf = inputs.pop(sound).requires_grad_(True)
-        logits = model(**{sound: leaf}, **inputs).logits
-    else:
-        ids = inputs.pop("input_ids")
-        with torch.no_grad():
-            leaf = model.get_input_embeddings()(ids)  # type: ignore[operator]
-        leaf.requires_grad_(True)
-        keep = {"logits_to_keep": 1, "use_cache": False} if "CausalLM" in type(model).__name__ else {}
-        logits = model(inputs_embeds=leaf, **inputs, **keep).logits
+        leaf = torch.stack([e.values for e in batch if e.values is not None])
+        return leaf, lambda x: model(pixel_values=x).logits
+    if sound is not None:
+        return inputs.pop(sound), lambda x: model(**{sound: x}, **inputs).logits
+    with torch.no_grad():
+        leaf = model.get_input_embeddings()(inputs.pop("input_ids"))  # type: ignore[operator]
+    keep = {"logits_to_keep": 1, "use_cache": False} if "CausalLM" in type(model).__name__ else {}
+    return leaf, lambda x: model(inputs_embeds=x, **inputs, **keep).logits
+
+
+def bare(model: torch.nn.Module, batch: Sequence[Encoded]) -> None:
+    """Forward and input gradient of the likeliest class of each example."""
+    leaf, forward = laid_out(model, batch)
+    leaf.requires_grad_(True)
+    logits = forward(leaf)
     if logits.ndim == 3:
         logits = logits[:, -1]
     if logits.ndim > 3:  # a mask of one class or two: the mean over its places

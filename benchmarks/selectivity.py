@@ -17,9 +17,7 @@ Each model's numbers are kept in a folder as they are made: run the same command
 from __future__ import annotations
 
 import argparse
-import json
 import math
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -28,6 +26,7 @@ import torch
 
 from benchmarks.axes import FEW, LENGTH, halves
 from benchmarks.candidates import STEP
+from benchmarks.keeping import kept
 from benchmarks.real import CLASSIFIERS
 from benchmarks.tables import markdown
 from hf_fourier import FourierExplainer
@@ -114,15 +113,6 @@ def test(name: str, n: int, kappas: dict[str, float]) -> list[dict[str, Any]]:
             cells |= {title: row[column]} if title else {column: row[column], f"{column}, gap": gap}
         rows.append(cells)
     return rows
-
-
-def kept(path: Path, make: Any) -> Any:
-    """What a file holds, made first where it does not exist."""
-    if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(make(), indent=1))
-        print(path, file=sys.stderr, flush=True)
-    return json.loads(path.read_text())
 
 
 def main(arguments: Sequence[str]) -> None:

@@ -1,0 +1,226 @@
+"""What a played curve costs beside the forward passes that it needs, and beside the published way to get one.
+
+The first table: `explainer.play(results, STANDARD)`, results with their orders ready, gives DIG with both directions,
+the maintain rate on the fine grid, insertion and deletion. The bare side is written without the library: the model
+under `torch.inference_mode` on as many ready-made rows (the examples' own, repeated) in batches of the same size. Both
+sides run in turn, one group of examples of one shape after the other, in one process with the same threads; a run is
+the sum over the groups.
+
+The second table: one DIG from raw example to area, ours (one attribution of T steps, both directions from one order)
+and the published way in our own words (`published`), at the same T, on the same batch.
+
+The third: the mean DIG after T steps, and what it took. The published rule is that of the paper's ImageNet curves,
+an effective step of 5 per example; ours is FFC as it comes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import statistics
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from benchmarks.cost import GATE, TOO_SMALL, Seconds, laid_out, timed
+from benchmarks.keeping import kept
+from benchmarks.real import CLASSIFIERS, MODELS
+from benchmarks.tables import markdown
+from hf_fourier import FourierExplainer
+from hf_fourier.adapters import Encoded
+from hf_fourier.adapters.base import held
+from hf_fourier.attribution import Attribution
+from hf_fourier.batching import suggested_rows
+from hf_fourier.engine import grouped, rows_for
+from hf_fourier.methods import FFC
+from hf_fourier.metrics.areas import dig
+from hf_fourier.metrics.games import PUBLISHED, STANDARD, TENTHS
+from hf_fourier.seeding import Draw
+from hf_fourier.typing import Tensor
+
+#: Examples of the slow models.
+FEWER = {"efficientnet-lite0": 4, "minilm-spam": 4, "antiberty-species": 2, "antiberty-mlm": 2, "smollm2": 2}
+FEWER |= {"deepbet": 2}
+#: At the same T, the published way has to take this many times as long.
+FASTER = 1.3
+#: The published effective step of the ImageNet curves.
+STEP = 5.0
+WALKS = (1, 2, 5, 10, 20, 40)
+
+
+def played(explainer: FourierExplainer, results: Sequence[Attribution]) -> list[Attribution]:
+    """Copies of results, orders kept, with the standard grid played afresh."""
+    fresh = [copy.copy(result) for result in results]
+    for result in fresh:
+        result.curve, result.provenance = None, {**result.provenance}
+    return explainer.play(fresh, STANDARD)
+
+
+def ready(explainer: FourierExplainer, group: Sequence[Encoded]) -> list[Callable[[], Tensor]]:
+    """The forward passes that a group needs, in batches of the library's size, on rows that are laid out."""
+    block = explainer.adapter.block(group, Draw(0, [e.key for e in group]))
+    rows, width = [e for e in group for _ in range(STANDARD.passes)], rows_for(block, "auto")
+    batches = [laid_out(explainer.model, rows[i : i + width]) for i in range(0, len(rows), width)]
+    return [lambda leaf=leaf, forward=forward: forward(leaf) for leaf, forward in batches]  # type: ignore[misc]
+
+
+def against_bare(name: str, n: int, runs: int) -> dict[str, Any]:
+    """One row of the first table."""
+    explainer = MODELS[name].explainer()
+    examples = MODELS[name].examples(n)
+    results = explainer.explain(examples, method="ffc")
+    for result in results:
+        _ = result.order
+    encoded = [explainer.adapter.encode(example) for example in examples]
+    shapes = grouped(encoded, lambda e: e.signature)
+    with held(explainer.model):
+        groups = [(ready(explainer, [encoded[i] for i in own]), [results[i] for i in own]) for own in shapes]
+
+    def least(passes: Sequence[Callable[[], Tensor]]) -> None:
+        with torch.inference_mode():
+            for run in passes:
+                run()
+
+    pairs = []
+    for _ in range(runs + 1):
+        both = []
+        for passes, own in groups:
+            with held(explainer.model):
+                bare = timed(lambda: least(passes))  # noqa: B023
+            both.append((bare, timed(lambda: played(explainer, own))))  # noqa: B023
+        pairs.append([sum(side, Seconds(0, 0)) for side in zip(*both, strict=True)])
+    asked = sum(result.provenance["passes"]["played"] for result in played(explainer, results))
+    pairs = pairs[1:]
+    ratios = [own.wall / bare.wall for bare, own in pairs]
+    bare, own = (statistics.median(side.wall for side in sides) for sides in zip(*pairs, strict=True))
+    batches = sum(len(passes) for passes, _ in groups)
+    small = bare / batches < TOO_SMALL
+    return {
+        "model": name,
+        "examples": n,
+        "rows": asked,
+        "batches": batches,
+        "bare, s": bare,
+        "play, s": own,
+        "ratio": statistics.median(ratios),
+        "lowest": min(ratios),
+        "highest": max(ratios),
+        "ratio of CPU time": statistics.median(own.cpu / bare.cpu for bare, own in pairs),
+        "gate": "not gated" if small else ("met" if statistics.median(ratios) <= GATE else "missed"),
+    }
+
+
+def published(model: torch.nn.Module, batch: Sequence[Encoded], steps: int) -> list[float]:
+    """DIG as the released code gets it, in our own words: everything twice, once for each direction.
+
+    A walk down the cross-entropy with gradients of the weights as well; the score of every bin of the full complex
+    spectrum; for each share one full sort for its threshold, and a forward pass that keeps its graph.
+    """
+    leaf, forward = laid_out(model, batch)
+    dims = [d + 1 for d in batch[0].leaf.positions]
+    areas = []
+    for least_first in (True, False):
+        x, label = leaf.clone(), None
+        for _ in range(steps):
+            x.requires_grad_(True)
+            logits = forward(x)
+            label = logits.argmax(-1) if label is None else label
+            loss = torch.nn.functional.cross_entropy(logits, label, reduction="sum")
+            model.zero_grad()
+            loss.backward()
+            x = (x - STEP * x.grad).detach()  # type: ignore[operator]
+        whole, moved = torch.fft.fftn(leaf, dim=dims), torch.fft.fftn(x, dim=dims)
+        modulus = whole.abs().clamp(min=torch.finfo(leaf.dtype).tiny)
+        scores = (2 * (moved.conj() * whole).real / modulus - modulus).flatten(1)
+        sure = []
+        for share in TENTHS:
+            mask = torch.ones_like(scores, dtype=torch.bool)
+            if 0 < share < 1:
+                at = min(int(share * scores.shape[1]), scores.shape[1] - 1)
+                threshold = scores.sort(descending=not least_first).values[:, at : at + 1]
+                mask = scores > threshold if least_first else scores < threshold
+            if share == 1:
+                mask = ~mask
+            left = torch.fft.ifftn(whole * mask.view(whole.shape), dim=dims).real
+            sure.append(forward(left).softmax(-1).gather(1, label.unsqueeze(1))[:, 0])  # type: ignore[union-attr]
+        curve = torch.stack(sure).detach()
+        areas.append(np.trapezoid((curve / curve[0]).numpy(), TENTHS, axis=0))
+    return list(areas[0] - areas[1])
+
+
+def ours(explainer: FourierExplainer, examples: Sequence[Any], steps: int) -> list[float]:
+    """DIG from raw examples."""
+    results = explainer.explain(list(examples), method=FFC(steps=steps))
+    explainer.play(results, PUBLISHED)
+    return [dig(result.curve) for result in results]
+
+
+def both_ways(name: str, n: int, steps: int, runs: int) -> dict[str, Any]:
+    """DIG of a batch by both ways in turn: what they took and what came out."""
+    explainer = CLASSIFIERS[name].explainer()
+    examples = CLASSIFIERS[name].examples(n)
+    encoded = [explainer.adapter.encode(example) for example in examples]
+    (first, *_) = grouped(encoded, lambda e: e.signature)
+    width = suggested_rows(torch.Size(encoded[first[0]].leaf.shape).numel(), torch.device("cpu"))
+    some = [examples[i] for i in first[:width]]
+    found: dict[str, list[float]] = {}
+
+    def theirs() -> None:
+        batch = [explainer.adapter.encode(example) for example in some]
+        found["published"] = published(explainer.model.eval(), batch, steps)
+
+    def own() -> None:
+        found["ours"] = ours(explainer, some, steps)
+
+    pairs = [(timed(theirs), timed(own)) for _ in range(runs)]
+    ratios = [a.wall / b.wall for a, b in pairs]
+    return {
+        "model": name,
+        "examples": len(some),
+        "T": steps,
+        "published, s": statistics.median(a.wall for a, _ in pairs),
+        "ours, s": statistics.median(b.wall for _, b in pairs),
+        "times as long": statistics.median(ratios),
+        "lowest": min(ratios),
+        "highest": max(ratios),
+        "DIG published": float(np.mean(found["published"])),
+        "DIG ours": float(np.mean(found["ours"])),
+    }
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Print the tables; see the module's text."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks game", description=__doc__)
+    parser.add_argument("--models", nargs="*", default=list(MODELS), choices=list(MODELS))
+    parser.add_argument("--walks", nargs="*", default=["fashion-vit", "efficientnet-lite0"], choices=list(CLASSIFIERS))
+    parser.add_argument("--examples", type=int, default=8, help="at most; fewer of the slow models")
+    parser.add_argument("--runs", type=int, default=7)
+    parser.add_argument("--folder", type=Path, default=Path("game"), help="where numbers are kept")
+    parser.add_argument("--threads", type=int, help="of torch; on a busy machine one is steadier than all")
+    given = parser.parse_args(arguments)
+    if given.threads:
+        torch.set_num_threads(given.threads)
+    n, runs, folder = given.examples, given.runs, given.folder / f"n{given.examples}"
+    print(f"torch {torch.__version__}, {torch.get_num_threads()} threads, median of {runs} alternating runs\n")
+    tables: list[list[dict[str, Any]]] = [[], [], []]
+
+    def few(name: str) -> int:
+        return min(n, FEWER.get(name, n))
+
+    for name in given.models:
+        tables[0].append(kept(folder / f"{name}-bare.json", lambda: against_bare(name, few(name), runs)))  # noqa: B023
+        print(tables[0][-1], file=sys.stderr, flush=True)
+    for name in (name for name in given.models if name in CLASSIFIERS):
+        row = kept(folder / f"{name}-published.json", lambda: both_ways(name, few(name), 1, 3))  # noqa: B023
+        tables[1].append({**row, "gate": "met" if row["times as long"] >= FASTER else "missed"})
+    for name in given.walks:
+        for steps in WALKS:
+            row = kept(folder / f"{name}-T{steps}.json", lambda: both_ways(name, few(name), steps, 1))  # noqa: B023
+            tables[2].append({key: row[key] for key in row if key not in ("lowest", "highest")})
+    for table in tables:
+        if table:
+            print(markdown(table) + "\n")
