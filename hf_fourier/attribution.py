@@ -222,7 +222,8 @@ class Attribution:
 
         Returns:
             One row per gene, the largest relevance in size first: its symbol, its Ensembl id, its place in the cell's
-            own ranking (1 is the highest rank value), and its relevance: above 0 for the label, below 0 against it.
+            own ranking (1 is the highest rank value), its relevance (above 0 for the label, below 0 against it), and
+            its gradient × input, which is its relevance for all features, where the method takes a gradient.
 
         Raises:
             InputError: If the example is no cell, or after a compact save.
@@ -239,6 +240,8 @@ class Attribution:
             "place": (best + 1).tolist(),
             "relevance": values[best].astype(float).tolist(),
         }
+        if kind == "gradient":
+            columns["gradient_input"] = self.input_relevance(1.0).values[best].astype(float).tolist()
         return Table(columns)
 
     def plot(self, path: str | PathLike[str] | None = None, fraction: float | None = None) -> Any:

@@ -265,12 +265,16 @@ def test_genes_are_ranked_with_their_ids(tmp_path: Path) -> None:
     assert table["rank"] == list(range(1, 10))
     for row in table.rows():
         assert row["relevance"] == pytest.approx(float(values[row["place"] - 1]))
+        whole = (result.leaf * result.gradient)[row["place"] - 1].sum()
+        assert row["gradient_input"] == pytest.approx(float(whole), rel=1e-3, abs=1e-7)
         assert row["symbol"] == result.names[row["place"] - 1]
         assert row["symbol"] == f"G{GENES.index(row['ensembl_id'])}"
     assert [abs(v) for v in table["relevance"]] == sorted(np.abs(values).tolist(), reverse=True)
     back = type(result).load(result.save(tmp_path))
     assert list(back.genes(0.3).rows()) == list(table.rows())
-    assert min(explain.explain(one, method="magnitude").genes()["relevance"]) >= 0  # power: no gradient was taken
+    control = explain.explain(one, method="magnitude").genes()
+    assert min(control["relevance"]) >= 0  # power: no gradient was taken
+    assert "gradient_input" not in control.columns
     with pytest.raises(InputError, match="genes\\(\\)"):
         result.rebuild(0.1)
 

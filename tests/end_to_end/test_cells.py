@@ -79,3 +79,14 @@ def test_a_cell_without_a_known_gene_is_refused(case: Case) -> None:
     with pytest.raises(InputError, match="none of 2 expressed genes is known"):
         case.explain.explain({"genes": ["CD3D", "LYZ"], "values": [1, 2]})
     laws.same(case.explain.explain([case.examples[0]])[0], case.alone[0])
+
+
+def test_the_file_of_cells_says_the_same(case: Case, asset: Asset) -> None:
+    from hf_fourier.genes import read_cells
+
+    names = [cell["name"] for cell in case.examples]
+    for one, result in zip(read_cells(asset("pbmc") / "cells.h5ad", names), case.alone, strict=True):
+        laws.same(case.explain.explain(one), result)
+        table = result.genes()
+        by_id = dict(zip(case.examples[0]["genes"], case.examples[0]["symbols"], strict=True))
+        assert all(by_id[row["ensembl_id"]] == row["symbol"] for row in table.rows())
