@@ -68,6 +68,11 @@ class Method(ABC):
     def passes(self) -> tuple[int, int] | None:
         """Model passes per example, forward and backward, the clean one included; None where the model decides."""
 
+    @property
+    def told_passes(self) -> str:
+        """The passes in words, for lists."""
+        return "depends on the model" if self.passes is None else "{} + {}".format(*self.passes)
+
     @abstractmethod
     def attribute(self, score: Score, x: Float[Tensor, "batch *leaf"], basis: Basis, draw: Draw) -> Ranking:
         """Rank the features of each example of a block.

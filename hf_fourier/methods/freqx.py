@@ -87,6 +87,11 @@ class FreqX(Method):
         """None: they depend on the model's layers; see `cost`."""
         return None
 
+    @property
+    def told_passes(self) -> str:
+        """The passes in words, for layers that are not exact."""
+        return f"1 + 1, and {1 + self.samples} a layer"
+
     def cost(self, neurons: Sequence[int]) -> tuple[int, int]:
         """Passes per example, forward and backward, for layers of so many neurons, the leaf left out."""
         return 1, 1 + sum(1 + self._pulls(own) for own in neurons)
