@@ -14,10 +14,10 @@ from hf_fourier import __version__
 from hf_fourier.adapters.base import Block, Encoded
 from hf_fourier.attribution import Attribution
 from hf_fourier.batching import Packer, suggested_rows
-from hf_fourier.domains import DOMAINS, Domain
+from hf_fourier.domains import DOMAINS, Basis, Domain
 from hf_fourier.errors import InputError, ModelError, TargetError
 from hf_fourier.heads import as_read
-from hf_fourier.methods import METHODS, Method
+from hf_fourier.methods import METHODS, Method, Ranking
 from hf_fourier.scoring import Score
 from hf_fourier.seeding import Draw, Key
 from hf_fourier.targets import Custom, Settled, Target
@@ -110,7 +110,7 @@ def _explain_block(
     maps = [request.given for request in requests if request.given is not None]
     score.given = torch.stack(maps) if maps else None
     ranking = method.attribute(score, score.x, basis, draw)
-    reading = score.clean_reading()
+    score.clean_reading()  # a control asks for it here, so that its pass is counted
     outer.learn(packer)
     if not bool(torch.stack(torch.aminmax(ranking.scores)).isfinite().all()):  # NaN is passed on
         raise ModelError(
@@ -128,6 +128,14 @@ def _explain_block(
         "batch": packer.size,
         "halvings": outer.halvings,
     }
+    return _results(requests, job, basis, score, ranking, provenance)
+
+
+def _results(
+    requests: Sequence[Request], job: Job, basis: Basis, score: Score, ranking: Ranking, provenance: dict[str, Any]
+) -> list[Attribution]:
+    """One result per example: what belongs to the whole block is converted once."""
+    reading = score.clean_reading()
     nothing = [None] * len(requests)
     scores, leaves, frozen = _rows(_wide(ranking.scores)), _rows(_wide(score.x)), _rows(score.frozen)
     gradients = nothing if ranking.gradient is None else _rows(_wide(ranking.gradient))

@@ -14,6 +14,7 @@ from hf_fourier.errors import InputError, SpecError
 from hf_fourier.evaluation import Cell, Evaluation
 from hf_fourier.masks import Mask
 from hf_fourier.methods import METHODS, Method
+from hf_fourier.methods.controls import CONTROLS
 from hf_fourier.metrics import asking
 from hf_fourier.metrics.decisions import kept_by_all, reached
 from hf_fourier.metrics.games import SMALL, STANDARD, Grid
@@ -25,7 +26,6 @@ from hf_fourier.targets import Categorical, Target
 if TYPE_CHECKING:
     from hf_fourier.explainer import FourierExplainer
 
-CONTROLS = ("magnitude", "low_frequency", "random")
 #: Examples that are explained, played and reduced before the next are begun, so that memory stays flat.
 CHUNK = 64
 #: Metrics that read the small kept shares alone.
@@ -58,7 +58,7 @@ def evaluate(
     explainer: FourierExplainer,
     examples: Sequence[Any],
     methods: Sequence[str | Method | Ready],
-    domains: Sequence[str | Domain],
+    domains: Sequence[str | Domain] | None,
     metrics: Sequence[str] | None,
     targets: Sequence[Target] | None,
     sources: Sequence[Any] | None,
@@ -72,7 +72,7 @@ def evaluate(
     if len(names) != len(examples):
         raise InputError(f"{len(names)} sources for {len(examples)} examples", "one for each", "correct `sources`")
     measures = survey.measures(metrics)
-    pairs = _pairs(methods, domains)
+    pairs = _pairs(explainer, methods, domains)
     cells, excluded = [], []
     for number, (method, domain) in enumerate(pairs):
         try:
@@ -85,19 +85,19 @@ def evaluate(
 
 
 def _pairs(
-    methods: Sequence[str | Method | Ready], domains: Sequence[str | Domain]
+    explainer: FourierExplainer, methods: Sequence[str | Method | Ready], domains: Sequence[str | Domain] | None
 ) -> list[tuple[Method | Ready, Domain]]:
-    """What is evaluated: by domain the controls, the methods, and what is ready in it."""
-    ready = [(one, DOMAINS.parse(one.domain)) for one in methods if isinstance(one, Ready)]
-    asked = [METHODS.parse(one) for one in methods if not isinstance(one, Ready)]
+    """What is evaluated: by domain the controls, and the methods there; without domains each where it is at home."""
+    wanted: dict[Domain, list[Method | Ready]] = {}
+    for one in methods:
+        if isinstance(one, Ready):
+            wanted.setdefault(DOMAINS.parse(one.domain), []).append(one)
+            continue
+        method = METHODS.parse(one)
+        for domain in [None] if domains is None else domains:
+            wanted.setdefault(explainer.domain_of(method, domain), []).append(method)
     controls = [METHODS.parse(one) for one in CONTROLS]
-    own = list(dict.fromkeys(DOMAINS.parse(domain) for domain in domains))
-    pairs: list[tuple[Method | Ready, Domain]] = []
-    for domain in dict.fromkeys([*own, *(other for _, other in ready)]):
-        parsed = dict.fromkeys([*controls, *(asked if domain in own else [])])
-        pairs += [(method, domain) for method in parsed]
-        pairs += [(one, domain) for one, other in ready if other == domain]
-    return pairs
+    return [(one, domain) for domain, own in wanted.items() for one in dict.fromkeys([*controls, *own])]
 
 
 def _named(method: Method | Ready) -> str:

@@ -107,7 +107,8 @@ class Evaluation:
         raise KeyError(f"no {method} in {domain}; there are {[(c.method, c.domain) for c in self.cells]}")
 
     def __str__(self) -> str:
-        return str(self.summary())
+        left_out = [f"left out: {method} in {domain}: {reason}" for method, domain, reason in self.excluded]
+        return "\n".join([str(self.summary()), *left_out, *self.notes])
 
     @property
     def _sources(self) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from hf_fourier.errors import InputError
@@ -19,8 +19,11 @@ def examples_of(source: Any, column: str | None = None) -> list[Any]:
         column: Which column of a data set; None for the only one that holds pictures, sounds or texts.
 
     Raises:
-        InputError: If the data set has no such column, or several might be meant.
+        InputError: If it is a single example, or the data set has no such column, or several might be meant.
     """
+    if isinstance(source, (str, bytes, Mapping)):
+        got = f"one {type(source).__name__}"
+        raise InputError(got, "a list of examples, or a data set", "put a single example in a list")
     names = getattr(source, "column_names", None)
     if names is None:
         if column is not None:

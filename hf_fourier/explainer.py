@@ -168,6 +168,10 @@ class FourierExplainer:
         """The tokenizer or image processor, or None."""
         return self.adapter.processor
 
+    def domain_of(self, method: Method, domain: str | Domain | None = None) -> Domain:
+        """Where a method ranks: in the domain that is asked for, the explainer's own, or the method's home."""
+        return DOMAINS.parse(domain or self.domain or method.home or Fourier())
+
     def explain(
         self,
         example: Any,
@@ -206,18 +210,8 @@ class FourierExplainer:
         """
         many, encoded = self._encode(example)
         chosen = METHODS.parse(method or self.method)
-        job = Job(
-            method=chosen,
-            domain=DOMAINS.parse(domain or self.domain or chosen.home or Fourier()),
-            seed=seed,
-            model={"name": self.name, "task": self.adapter.task, "revision": self._revision},
-            notes=self.notes,
-            progress=progress,
-        )
-        wanted = self._targets(target, targets, len(encoded))
-        with held(self.model):
-            requests = [Request(*self.adapter.aim(e, t)) for e, t in zip(encoded, wanted, strict=True)]
-            results = explain_all(requests, job, self.adapter.block, batch_size, self.adapter.rows_limit)
+        job = self._job(chosen, self.domain_of(chosen, domain), seed, progress)
+        results = self._explained(encoded, self._targets(target, targets, len(encoded)), job, batch_size)
         return results if many else results[0]
 
     def adopt(
@@ -259,13 +253,8 @@ class FourierExplainer:
         fitted = [fit(one, e) for one, e in zip(given, encoded, strict=True)]
         by_place = all(place for _, place in fitted)
         chosen = DOMAINS.parse(domain or ("identity:grain=position" if by_place else "identity"))
-        model = {"name": self.name, "task": self.adapter.task, "revision": self._revision}
-        job = Job(Given(origin), chosen, seed, model, self.notes)
-        wanted = self._targets(target, targets, len(encoded))
-        with held(self.model):
-            aimed = [self.adapter.aim(e, t) for e, t in zip(encoded, wanted, strict=True)]
-            requests = [Request(e, t, one) for (e, t), (one, _) in zip(aimed, fitted, strict=True)]
-            results = explain_all(requests, job, self.adapter.block, batch_size, self.adapter.rows_limit)
+        wanted, job = self._targets(target, targets, len(encoded)), self._job(Given(origin), chosen, seed)
+        results = self._explained(encoded, wanted, job, batch_size, [one for one, _ in fitted])
         return results if many else results[0]
 
     def predict(self, example: Any, *, leaf: Tensor | None = None) -> Prediction:
@@ -358,8 +347,8 @@ class FourierExplainer:
             column: Which column of a data set holds them; None for the only one of pictures, sounds or texts.
             methods: What to compare; a `hf_fourier.evaluating.Ready` brings attributions that are made elsewhere, and
                 stands in its own domain.
-            domains: Where; None for the explainer's own. A method that does not go with a domain is left out there, and
-                listed in `excluded` with the reason.
+            domains: Where; None for the explainer's own, or else each method's home, as for `explain`. What does not go
+                together is left out, and listed in `excluded` with the reason.
             metrics: Names among `hf_fourier.metrics.names()`; None for those of the game that the head has, with
                 selectivity where it has labels.
             targets: One target per example; None for what the model says.
@@ -380,8 +369,7 @@ class FourierExplainer:
         from hf_fourier.examples import examples_of
 
         chosen = [methods] if isinstance(methods, (str, Method, Ready)) else list(methods)
-        places = self.domain or Fourier() if domains is None else domains
-        where = [places] if isinstance(places, (str, Domain)) else list(places)
+        where = [domains] if isinstance(domains, (str, Domain)) else None if domains is None else list(domains)
         given = examples_of(examples, column)
         return evaluate(self, given, chosen, where, metrics, targets, sources, seed, batch_size, progress)
 
@@ -507,16 +495,13 @@ class FourierExplainer:
         """
         encoded = [self._restored(result) for result in attributions]
         wanted = self._targets(None, targets, len(encoded))
-        model = {"name": self.name, "task": self.adapter.task, "revision": self._revision}
+        made = [(r.provenance["method"], r.layout.domain, int(r.provenance["seed"])) for r in attributions]
         done: dict[int, Attribution] = {}
-        with held(self.model):
-            made = [(r.provenance["method"], r.layout.domain, int(r.provenance["seed"])) for r in attributions]
-            for indices in grouped(made, lambda how: how):
-                method, domain, seed = made[indices[0]]
-                job = Job(METHODS.parse(method), DOMAINS.parse(domain), seed, model, self.notes)
-                requests = [Request(*self.adapter.aim(encoded[i], wanted[i])) for i in indices]
-                results = explain_all(requests, job, self.adapter.block, batch_size, self.adapter.rows_limit)
-                done.update(zip(indices, results, strict=True))
+        for indices in grouped(made, lambda how: how):
+            method, domain, seed = made[indices[0]]
+            job = self._job(METHODS.parse(method), DOMAINS.parse(domain), seed)
+            some = self._explained([encoded[i] for i in indices], [wanted[i] for i in indices], job, batch_size)
+            done.update(zip(indices, some, strict=True))
         return [done[i] for i in range(len(encoded))]
 
     def reopen(self, attributions: Sequence[Attribution], work: Work, *, batch_size: BatchSize = "auto") -> None:
@@ -560,6 +545,27 @@ class FourierExplainer:
         asked = to.adapter
         with held(to.model):
             return transfer_all(results, asked.adopt, asked.block, batch_size, asked.rows_limit)
+
+    def _job(
+        self, method: Method, domain: Domain, seed: int, progress: Callable[[int, int], None] | None = None
+    ) -> Job:
+        model = {"name": self.name, "task": self.adapter.task, "revision": self._revision}
+        return Job(method, domain, seed, model, self.notes, progress)
+
+    def _explained(
+        self,
+        encoded: Sequence[Encoded],
+        wanted: Sequence[Target],
+        job: Job,
+        batch_size: BatchSize,
+        maps: Sequence[Tensor] | None = None,
+    ) -> list[Attribution]:
+        """One result per example, with a map of it where those are ranked."""
+        with held(self.model):
+            aimed = [self.adapter.aim(e, t) for e, t in zip(encoded, wanted, strict=True)]
+            given: Sequence[Tensor | None] = maps or [None] * len(aimed)
+            requests = [Request(e, t, one) for (e, t), one in zip(aimed, given, strict=True)]
+            return explain_all(requests, job, self.adapter.block, batch_size, self.adapter.rows_limit)
 
     def _encode(self, example: Any) -> tuple[bool, list[Encoded]]:
         if isinstance(example, Mapping) and not self.adapter.is_example(example):

@@ -20,6 +20,7 @@ from hf_fourier.domains import Domain
 from hf_fourier.engine import BatchSize
 from hf_fourier.errors import InputError, SpecError
 from hf_fourier.methods import METHODS, Method
+from hf_fourier.methods.controls import CONTROLS
 from hf_fourier.metrics.statistics import summarise
 from hf_fourier.metrics.wrong import selective
 from hf_fourier.scoring import Score
@@ -28,7 +29,6 @@ from hf_fourier.tables import Table
 if TYPE_CHECKING:
     from hf_fourier.explainer import FourierExplainer
 
-CONTROLS = ("magnitude", "low_frequency", "random")
 SHARES = (0.005, 0.01, 0.02, 0.04, 0.08, 0.16, 0.3)
 By = Literal["donor", "victim"]
 

@@ -131,6 +131,22 @@ class Linear(torch.nn.Module):
         return softmax_gradient(a.reshape(len(a), -1) @ x.ravel() + b, y) @ a.reshape(len(a), -1)
 
 
+class Weighted(torch.nn.Module):
+    """A linear score with known weights, the model's only output."""
+
+    def __init__(self, *shape: int) -> None:
+        super().__init__()
+        self.weight = torch.nn.Parameter(noise(*shape))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return (x * self.weight).flatten(1).sum(1, keepdim=True)
+
+
+def value(outputs: torch.Tensor) -> torch.Tensor:
+    """The score of a model with one output."""
+    return outputs[:, 0]
+
+
 class Smooth(torch.nn.Module):
     """A small smooth network: one hidden layer of tanh."""
 

@@ -12,6 +12,9 @@ from hf_fourier.scoring import Score
 from hf_fourier.seeding import Draw
 from hf_fourier.typing import Float, Tensor
 
+#: The controls that every comparison has beside it.
+CONTROLS = ("magnitude", "low_frequency", "random")
+
 
 class Control(Method):
     """A ranking that does not look at the model; one forward pass settles the target."""

@@ -163,6 +163,17 @@ def test_what_is_ready_has_controls_in_its_own_domain(vision, pictures):
         vision.evaluate(pictures, [Ready("few", lambda e, t: make(e, t)[1:])], metrics=["dig"])
 
 
+def test_without_domains_each_method_is_at_home(vision, pictures):
+    found = vision.evaluate(pictures[:2], ["ffc", "wam:samples=2"], metrics=["maintain_rate"])
+    assert {(cell.method, cell.domain) for cell in found.cells if not cell.control} == {
+        ("ffc", "fourier"),
+        ("wam:samples=2", "wavelet"),
+    }
+    assert {cell.domain for cell in found.cells if cell.method == "random"} == {"fourier", "wavelet"}
+    assert not found.excluded
+    assert "left out: wam" in str(vision.evaluate(pictures[:2], "wam:samples=2", "fourier", ["maintain_rate"]))
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

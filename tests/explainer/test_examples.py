@@ -20,6 +20,12 @@ def test_lists_and_iterables_stay_as_they_are():
         examples_of(["a"], "text")
 
 
+@pytest.mark.parametrize("single", ["a text", b"bytes", {"input_ids": 1}])
+def test_a_single_example_is_not_taken_apart(single):
+    with pytest.raises(InputError, match="in a list"):
+        examples_of(single)
+
+
 def test_the_only_column_of_texts():
     assert examples_of(texts()) == words.texts(4)
     assert examples_of(texts().to_iterable_dataset()) == words.texts(4)

@@ -13,7 +13,7 @@ from hf_fourier.methods import METHODS, AttEXplore
 from hf_fourier.methods.exploration import diverse, smoothed
 from hf_fourier.targets import Regression
 from tests.methods.walks import NORMAL, PLAIN, normalised, pictures, undone, walk
-from tests.toys import Linear, Smooth, leaf, noise
+from tests.toys import Linear, Smooth, Weighted, leaf, noise, value
 
 EPS = 16 / 255
 #: Few copies where their number is no matter.
@@ -22,24 +22,9 @@ DOMAINS_HERE = ("fourier", "identity", "cosine", "wavelet", "wavelet:bior2.2,lev
 BOTH = pytest.mark.parametrize("name", ["attexplore", "fampe"])
 
 
-def value(outputs):
-    return outputs[:, 0]
-
-
 def of(model):
     """A toy as a callable, in evaluation mode."""
     return model.eval()
-
-
-class Weighted(torch.nn.Module):
-    """A linear score with known weights, the same for all examples, times what each example says of itself."""
-
-    def __init__(self, *shape):
-        super().__init__()
-        self.weight = torch.nn.Parameter(noise(*shape))
-
-    def forward(self, x):
-        return (x * self.weight).flatten(1).sum(1, keepdim=True)
 
 
 @BOTH

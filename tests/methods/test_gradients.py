@@ -11,25 +11,9 @@ from hf_fourier.domains.fourier import FourierBasis
 from hf_fourier.errors import SpecError
 from hf_fourier.methods import METHODS
 from hf_fourier.methods.gradients import geometric
-from tests.toys import noise
+from tests.toys import Weighted, noise, value
 
 DOMAINS_HERE = ("fourier", "identity", "cosine", "wavelet", "wavelet:bior2.2,level=2")
-
-
-def value(outputs):
-    """A score that is the model's only output."""
-    return outputs[:, 0]
-
-
-class Weighted(torch.nn.Module):
-    """A linear score with known weights."""
-
-    def __init__(self, *shape):
-        super().__init__()
-        self.weight = torch.nn.Parameter(noise(*shape))
-
-    def forward(self, x):
-        return (x * self.weight).flatten(1).sum(1, keepdim=True)
 
 
 class Curved(torch.nn.Module):
