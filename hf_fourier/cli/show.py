@@ -1,4 +1,8 @@
-"""What commands print: tables on standard output, progress and errors on standard error; user text is never markup."""
+"""What commands print: tables on standard output, progress and errors on standard error.
+
+Text of others (labels, file names, model ids) is never markup, and nothing in it acts on the terminal: all that is
+printed goes through `line`, `table` or `progress`.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +17,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 from rich.table import Table as RichTable
 
 from hf_fourier.errors import FourierError, InputError
+from hf_fourier.plain import visible
 
 
 def out() -> Console:
@@ -27,16 +32,16 @@ def err() -> Console:
 
 def line(console: Console, text: str, style: str | None = None) -> None:
     """One line that is broken by the terminal only, so that a path can be copied."""
-    console.print(text, style=style, soft_wrap=True)
+    console.print(visible(text, keep="\n"), style=style, soft_wrap=True)
 
 
 def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]], left: int = 1) -> RichTable:
     """A table whose first `left` columns are aligned left, the others right; the first is never broken."""
-    drawn = RichTable(title=title, title_justify="left", title_style="bold")
+    drawn = RichTable(title=visible(title), title_justify="left", title_style="bold")
     for i, column in enumerate(columns):
-        drawn.add_column(column, justify="left" if i < left else "right", overflow="fold", no_wrap=i == 0)
+        drawn.add_column(visible(column), justify="left" if i < left else "right", overflow="fold", no_wrap=i == 0)
     for row in rows:
-        drawn.add_row(*row)
+        drawn.add_row(*(visible(cell, keep="\n") for cell in row))
     return drawn
 
 
@@ -66,7 +71,7 @@ def progress(text: str) -> Iterator[Callable[[int, int], None]]:
     if not console.is_terminal:
         line(console, f"{text} …")
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
-        task = bar.add_task(text, total=None)
+        task = bar.add_task(visible(text), total=None)
 
         def update(done: int, total: int) -> None:
             bar.update(task, completed=done, total=total)

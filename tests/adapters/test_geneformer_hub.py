@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import os
 import pickle
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,7 +16,8 @@ from hf_fourier import FourierExplainer
 from hf_fourier.errors import ModelError
 from tests.adapters import geneformers as small
 from tests.adapters import laws
-from tests.hub import COMMIT, serving
+from tests.hub.asking import python
+from tests.hub.server import serving
 
 REPO = "ctheodoris/Geneformer"
 
@@ -56,38 +55,30 @@ def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_FOURIER_CACHE", str(tmp_path / "own"))
 
 
-def ask(address: str, home: Path, calls: list[dict[str, Any]], root: Path) -> list[dict[str, Any]]:
-    without = {"HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE", "TRANSFORMERS_OFFLINE"}
-    environment = {key: value for key, value in os.environ.items() if key not in without}
-    environment |= {
-        "HF_ENDPOINT": address, "HF_HOME": str(home / "hf"), "HF_FOURIER_CACHE": str(home / "own"),
-        "HF_HUB_DISABLE_XET": "1", "HF_TOKEN": "hf_none", "PYTHONPATH": str(root), "NO_PROXY": "127.0.0.1",
-        "HF_HUB_DISABLE_TELEMETRY": "1",
-    }  # fmt: skip
-    done = subprocess.run(
-        [sys.executable, "-c", ASK, json.dumps(calls)], env=environment, capture_output=True, text=True, timeout=300
-    )
+def ask(address: str, home: Path, calls: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    done = python(ASK, json.dumps(calls), address=address, home=home, token=None)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout.strip().splitlines()[-1])
 
 
-def test_the_repository_is_explained_by_its_name(repo: Path, tmp_path: Path, root: Path) -> None:
-    calls = [
-        {"model": REPO, "version": "V2"},
-        {"model": REPO, "version": "V2", "subfolder": "Geneformer-V2-104M", "revision": COMMIT},
-        {"model": REPO, "version": "V1", "subfolder": "Geneformer-V1-10M"},
-        {"model": REPO, "version": "V1", "subfolder": "fine_tuned_models/Geneformer-V1-10M_CellClassifier"},
-        {"model": REPO, "version": "V2", "subfolder": "fine_tuned_models/Geneformer-V2-104M_GeneClassifier"},
-        {"model": REPO, "version": "V2", "subfolder": "Geneformer-V9"},
-    ]
-    with serving({REPO: repo}) as (address, asked):
-        *told, wrong = ask(address, tmp_path, [dict(call) for call in calls], root)
+def test_the_repository_is_explained_by_its_name(repo: Path, tmp_path: Path) -> None:
+    with serving({REPO: repo}) as hub:
+        commit = hub.repo(REPO).head
+        calls = [
+            {"model": REPO, "version": "V2"},
+            {"model": REPO, "version": "V2", "subfolder": "Geneformer-V2-104M", "revision": commit},
+            {"model": REPO, "version": "V1", "subfolder": "Geneformer-V1-10M"},
+            {"model": REPO, "version": "V1", "subfolder": "fine_tuned_models/Geneformer-V1-10M_CellClassifier"},
+            {"model": REPO, "version": "V2", "subfolder": "fine_tuned_models/Geneformer-V2-104M_GeneClassifier"},
+            {"model": REPO, "version": "V2", "subfolder": "Geneformer-V9"},
+        ]
+        *told, wrong = ask(hub.address, tmp_path, [dict(call) for call in calls])
     tasks = ["fill-mask", "fill-mask", "fill-mask", "text-classification", "token-classification"]
     assert [one["task"] for one in told] == tasks
     for one, call in zip(told, calls, strict=False):
         version = call["version"]
         assert one["name"] == REPO
-        assert one["revision"] == COMMIT
+        assert one["revision"] == commit
         assert one["tokens"] == len(small.tokens(version))
         assert (one["ids"][0] == 2 and one["ids"][-1] == 3) == (version == "V2")
         assert not any("no processor" in note for note in one["notes"])
@@ -97,17 +88,17 @@ def test_the_repository_is_explained_by_its_name(repo: Path, tmp_path: Path, roo
     assert told[0]["passes"] == {"forward": 8, "backward": 8}  # eight genes masked in turn
     assert wrong["error"] == "ModelError"
     assert "subfolder=" in wrong["said"]
-    assert not any("training_args" in line or "tokenizer_config" in line for line in asked)
+    assert not any("training_args" in line or "tokenizer_config" in line for line in hub.asked)
     copies = list((tmp_path / "own" / "dictionaries").glob("*.json"))
     assert len(copies) == 8  # four dictionaries of each version
 
 
-def test_a_poisoned_dictionary_is_refused_on_the_hub(repo: Path, tmp_path: Path, root: Path) -> None:
+def test_a_poisoned_dictionary_is_refused_on_the_hub(repo: Path, tmp_path: Path) -> None:
     poisoned, trace = tmp_path / "Geneformer", tmp_path / "ran"
     small.snapshot(poisoned)
     poison(poisoned, "V2", "token_dictionary", trace)
-    with serving({REPO: poisoned}) as (address, _):
-        (told,) = ask(address, tmp_path, [{"model": REPO, "version": "V2"}], root)
+    with serving({REPO: poisoned}) as hub:
+        (told,) = ask(hub.address, tmp_path, [{"model": REPO, "version": "V2"}])
     assert told["error"] == "ModelError"
     assert "token_dictionary_gc104M.pkl" in told["said"]
     assert not trace.exists()
