@@ -10,10 +10,16 @@ if TYPE_CHECKING:
     from hf_fourier.attribution import Attribution
     from hf_fourier.callables import attribute
     from hf_fourier.explainer import FourierExplainer
+    from hf_fourier.report.report import Report
 
-_HOMES = {"Attribution": "attribution", "FourierExplainer": "explainer", "attribute": "callables"}
+_HOMES = {
+    "Attribution": "attribution",
+    "FourierExplainer": "explainer",
+    "Report": "report.report",
+    "attribute": "callables",
+}
 
-__all__ = ["Attribution", "FourierExplainer", "__version__", "attribute"]
+__all__ = ["Attribution", "FourierExplainer", "Report", "__version__", "attribute"]
 
 
 def __getattr__(name: str) -> Any:

@@ -110,6 +110,11 @@ def profile(attribution: Attribution, chosen: Array) -> Profile | None:
     Returns:
         None where the features have no coordinate but their channel.
     """
+    return binned(attribution, chosen, MOST_BARS)
+
+
+def binned(attribution: Attribution, chosen: Array, most: int) -> Profile | None:
+    """`profile` with at most `most` bars."""
     values, title = _coordinate(attribution)
     if values is None:
         return None
@@ -119,8 +124,8 @@ def profile(attribution: Attribution, chosen: Array) -> Profile | None:
     span = float(places[-1] - places[0])
     width = min(float(np.diff(places).min()), span / 12) if len(places) > 1 else 0.025
     regular = len(places) < 3 or bool(np.diff(places).max() < 1.5 * np.diff(places).min())
-    if not regular or len(places) > MOST_BARS:
-        bars = min(MOST_BARS, max(2, len(places) // 2))
+    if not regular or len(places) > most:
+        bars = min(most, max(2, len(places) // 2))
         edges = np.linspace(places[0], places[-1], bars + 1)
         owner = np.clip(np.searchsorted(edges, values, side="right") - 1, 0, bars - 1)
         places, width = np.add(edges[1:], edges[:-1]) / 2, float(edges[1] - edges[0])

@@ -1,0 +1,210 @@
+"""A report: results of one model with what was measured about them, as a folder, one HTML file, and tables."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from hf_fourier.errors import InputError
+from hf_fourier.report.records import Record, record
+
+if TYPE_CHECKING:
+    from hf_fourier.attribution import Attribution
+    from hf_fourier.evaluation import Evaluation
+    from hf_fourier.report.classes import ClassSummary
+    from hf_fourier.sanity import Sanity
+    from hf_fourier.tables import Table
+
+
+class Report:
+    """What a model's explanations look and sound like, with what was measured and what may be concluded.
+
+    It is made from results alone and never asks the model. What is written without `include_inputs=True` holds no
+    input and nothing that one can be rebuilt from; see `docs/reports.md`.
+
+    Args:
+        results: Attributions of one model: of many examples, by one method or several.
+        evaluation: What `FourierExplainer.evaluate` found.
+        sanity: What `FourierExplainer.sanity` found, or several such.
+        title: The report's title; by default it names the model. It is shown and shared as it is.
+        names: What the examples are called, one per result. Names are shown beside inputs only.
+
+    Attributes:
+        results: The attributions; empty in a report that was read from a folder without inputs.
+        records: One `Record` per example, which holds no input.
+        evaluation: As given, or None.
+        sanity: All checks that were given.
+        title: The title.
+        names: As given, or numbers.
+
+    Raises:
+        InputError: If there is nothing to report, the results are of several models, or names are too few or many.
+    """
+
+    def __init__(
+        self,
+        results: Sequence[Attribution],
+        evaluation: Evaluation | None = None,
+        sanity: Sanity | Sequence[Sanity] | None = None,
+        title: str | None = None,
+        names: Sequence[str] | None = None,
+    ) -> None:
+        self.results = tuple(results)
+        self.evaluation = evaluation
+        self.sanity = () if sanity is None else tuple(sanity) if isinstance(sanity, Sequence) else (sanity,)
+        if names is not None and len(names) != len(self.results):
+            got = f"{len(names)} names for {len(self.results)} results"
+            raise InputError(got, "one for each", "correct `names`")
+        self.names = tuple(str(n) for n in names) if names is not None else _numbers(len(self.results))
+        self._stored: tuple[Record, ...] | None = None
+        self._stored_classes: tuple[ClassSummary, ...] | None = None
+        if not self.results and evaluation is None and not self.sanity:
+            raise InputError("nothing to report", "results, an evaluation or sanity checks", "pass some")
+        models = {one.provenance.get("model") for one in self.results}
+        if len(models) > 1:
+            got = f"results of {len(models)} models: {', '.join(sorted(map(str, models))[:4])}"
+            raise InputError(got, "those of one", "make a report of each")
+        self.title = title if title is not None else f"What {self.model or 'a model'} goes by"
+
+    def __repr__(self) -> str:
+        kinds = [f"{len(self.records)} examples"]
+        kinds += ["an evaluation"] if self.evaluation else []
+        kinds += [f"{len(self.sanity)} sets of sanity checks"] if self.sanity else []
+        return f"Report({self.title!r}: {', '.join(kinds)})"
+
+    def __len__(self) -> int:
+        return len(self.records)
+
+    @property
+    def model(self) -> str:
+        """The explained model's name."""
+        if self.records:
+            return str(self.records[0].provenance.get("model") or "")
+        return self.evaluation.model if self.evaluation else self.sanity[0].model if self.sanity else ""
+
+    @property
+    def has_inputs(self) -> bool:
+        """Whether the examples themselves are here, to be looked at and listened to."""
+        return any(result.leaf is not None for result in self.results)
+
+    @cached_property
+    def records(self) -> tuple[Record, ...]:
+        """One per example: what can be shared of it."""
+        return self._records(shared=True)
+
+    @cached_property
+    def classes(self) -> tuple[ClassSummary, ...]:
+        """What the examples of each label have in common."""
+        return self._classes(self.records)
+
+    def save(self, folder: str | PathLike[str], include_inputs: bool = False) -> Path:
+        """Write the report into a folder and return it; `docs/reports.md` gives the layout.
+
+        Args:
+            folder: Made if it does not exist. One that holds a report is written anew, its inputs included.
+            include_inputs: Write the examples too: results to load again, pictures, sounds, tokens, genes and names.
+                Without, nothing is written that an input can be rebuilt from.
+
+        Raises:
+            InputError: If the folder holds something else, or inputs are asked for and there are none.
+            MissingExtraError: If a package of the extra `report` is missing.
+        """
+        from hf_fourier.report.folder import save
+
+        return save(self, folder, include_inputs)
+
+    @classmethod
+    def load(cls, folder: str | PathLike[str]) -> Report:
+        """Read what `save` wrote.
+
+        Raises:
+            InputError: If the folder holds no report, or one of a newer format.
+        """
+        from hf_fourier.report.folder import load
+
+        return load(folder)
+
+    def html(self, path: str | PathLike[str] | None = None, include_inputs: bool = False) -> str:
+        """The report as one HTML page that needs no network.
+
+        Args:
+            path: Where to write it as well.
+            include_inputs: Show the examples too; see `save`.
+
+        Raises:
+            InputError: If inputs are asked for and there are none.
+            MissingExtraError: If Jinja2 is not installed.
+        """
+        from hf_fourier.report.page import page
+
+        text = page(self, include_inputs)
+        if path is not None:
+            where = Path(path)
+            where.parent.mkdir(parents=True, exist_ok=True)
+            where.write_text(text, encoding="utf-8")
+        return text
+
+    def tables(self, include_inputs: bool = False) -> dict[str, Table]:
+        """Everything as tidy tables: `examples`, `curves`, `bands`, `classes`, `evaluation`, `sanity`.
+
+        Args:
+            include_inputs: Name the examples, and the labels that are a part of them.
+        """
+        from hf_fourier.report.tidy import tables
+
+        return tables(self, include_inputs)
+
+    def to_parquet(self, folder: str | PathLike[str], include_inputs: bool = False) -> dict[str, Path]:
+        """Write each of `tables` as a Parquet file, and return the paths by name.
+
+        Raises:
+            MissingExtraError: If pyarrow is not installed.
+        """
+        from hf_fourier.report.tidy import to_parquet
+
+        return to_parquet(self, folder, include_inputs)
+
+    def to_csv(self, folder: str | PathLike[str], include_inputs: bool = False) -> dict[str, Path]:
+        """Write each of `tables` as a CSV file, and return the paths by name."""
+        from hf_fourier.report.tidy import to_csv
+
+        return to_csv(self, folder, include_inputs)
+
+    def _repr_html_(self) -> str:
+        """The page in a frame, for notebooks. Notebooks are shared, so it shows no input; `show()` does."""
+        from hf_fourier.report.page import framed
+
+        return framed(self.html())
+
+    def _records(self, shared: bool) -> tuple[Record, ...]:
+        """One per example; not `shared`: with its name and with labels that are a part of it."""
+        if self._stored is not None:
+            return self._stored
+        pairs = zip(self.results, self.names, strict=True)
+        return tuple(record(result, name, shared) for result, name in pairs)
+
+    def _classes(self, records: Sequence[Record]) -> tuple[ClassSummary, ...]:
+        from hf_fourier.report.classes import summaries
+
+        if self._stored_classes is not None:
+            return self._stored_classes
+        return tuple(summaries(records, self.results))
+
+    @classmethod
+    def _of(
+        cls, records: Sequence[Record], classes: Sequence[ClassSummary], evaluation: Evaluation | None,
+        sanity: Sequence[Sanity], title: str,
+    ) -> Report:  # fmt: skip
+        """A report of records without results."""
+        made = cls.__new__(cls)
+        made.results, made.names = (), _numbers(len(records))
+        made.evaluation, made.sanity, made.title = evaluation, tuple(sanity), title
+        made._stored, made._stored_classes = tuple(records), tuple(classes)
+        return made
+
+
+def _numbers(count: int) -> tuple[str, ...]:
+    return tuple(f"example {i + 1}" for i in range(count))
