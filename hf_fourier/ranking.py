@@ -33,14 +33,20 @@ def _sorted(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         order = np.argsort(-values, kind="stable")
         ranked = values[order]
         return order, ranked[1:] == ranked[:-1]
-    # Score and index in one number, which sorts several times faster than indices do by their scores.
-    bits = (0 - values).view(np.int32)  # 0 - x has no -0
-    whole = (bits ^ (bits >> 31 & 0x7FFFFFFF)).astype(np.int64)
-    whole <<= 32
-    whole |= np.arange(len(values))
-    whole.sort()
-    score = whole >> 32
-    return whole & 0xFFFFFFFF, score[1:] == score[:-1]
+    order = _by_digits((0 - values).view(np.uint32))  # 0 - x has no -0
+    ranked = values.take(order)
+    return order, ranked[1:] == ranked[:-1]
+
+
+def _by_digits(bits: np.ndarray) -> np.ndarray:
+    """The stable ascending order of floats from their bits: numpy sorts 16-bit digits by radix, in linear time.
+
+    Several times faster than indices sorted by their scores, and faster than score and index packed in one number.
+    """
+    key = bits ^ ((bits.view(np.int32) >> 31).view(np.uint32) | np.uint32(1 << 31))  # orders as the floats do
+    low = key.astype(np.uint16).argsort(kind="stable")
+    high = (key >> np.uint32(16)).astype(np.uint16).take(low)
+    return low.take(high.argsort(kind="stable"))
 
 
 def _settle_ties(order: np.ndarray, equal: np.ndarray, ties: torch.Generator | None) -> None:
