@@ -120,6 +120,7 @@ def _explain_block(
         )
     provenance = {
         **_provenance(job, method, score),
+        "leaf": examples[0].leaf.kind,
         "seconds": (time.perf_counter() - start) / len(requests),
         "passes": {
             "forward": score.passes.forward / len(requests),

@@ -59,9 +59,11 @@ class FourierExplainer:
         method: The default method, a spec or an object ("ffc", "ffc:kappa=.03").
         domain: The default domain; None for the Fourier transform along the leaf's ordered axes.
         name: The model's name in results; None for the one it was loaded by.
+        leaf: Where to explain, if not at the model's own input: "waveform" for the samples in front of a model that
+            reads their log-mel spectrogram, so that frequencies are in Hz.
 
     Raises:
-        ModelError: If the model has no head that can be explained.
+        ModelError: If the model has no head that can be explained, or no such leaf.
     """
 
     def __init__(
@@ -73,6 +75,7 @@ class FourierExplainer:
         method: str | Method = "ffc",
         domain: str | Domain | None = None,
         name: str | None = None,
+        leaf: str | None = None,
     ) -> None:
         from hf_fourier.adapters.loading import shown, task_of
 
@@ -85,6 +88,7 @@ class FourierExplainer:
         self.method = METHODS.parse(method)
         self.domain = None if domain is None else DOMAINS.parse(domain)
         self.adapter: Adapter = adapt(model, processor, task or task_of(model))
+        self.adapter.take(leaf)
         loaded_by = getattr(getattr(model, "config", None), "_name_or_path", "") or type(model).__name__
         self.name = name or shown(loaded_by)
         self.notes: tuple[str, ...] = ()
@@ -99,6 +103,7 @@ class FourierExplainer:
         task: str | None = None,
         method: str | Method = "ffc",
         domain: str | Domain | None = None,
+        leaf: str | None = None,
         device: str | torch.device | None = None,
         dtype: str | torch.dtype | None = None,
         device_map: Any = None,
@@ -114,6 +119,7 @@ class FourierExplainer:
             task: The head to load, by the pipeline's name; None for the one that the checkpoint names.
             method: The default method.
             domain: The default domain.
+            leaf: Where to explain, if not at the model's own input; see the class.
             device: Where the model goes; None for the one that Accelerate gives this process.
             dtype: The weights' type; None for the checkpoint's own (float32 on a CPU, where half is slow and coarse).
             device_map: Placement over several devices, by Accelerate; then `device` is not used.
@@ -139,7 +145,7 @@ class FourierExplainer:
             **model_kwargs,
         )
         explainer = cls(
-            loaded.model, loaded.processor, task=loaded.task, method=method, domain=domain, name=loaded.name
+            loaded.model, loaded.processor, task=loaded.task, method=method, domain=domain, name=loaded.name, leaf=leaf
         )
         explainer.notes = loaded.notes
         return explainer

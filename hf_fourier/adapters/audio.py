@@ -1,5 +1,6 @@
 """Models that listen: FFC at the waveform (frequencies in Hz) or at the log-mel spectrogram (cycles per frame and bin).
 
+The leaf is the model's own input; with `leaf="waveform"` it is the samples also where the model reads a log-mel.
 Samples and frames that only fill a fixed window are held constant: they are no part of the leaf.
 """
 
@@ -20,20 +21,26 @@ from hf_fourier.adapters.base import (
     Encoded,
     Task,
     classification_head,
-    dtype_of,
-    hidden_of,
     labels_of,
-    run_of,
 )
+from hf_fourier.adapters.front_ends import (
+    FRONT_ENDS,
+    KALDI_FFT,
+    KALDI_HOP,
+    KALDI_LENGTH,
+    FrontEnd,
+    front_end,
+    kaldi_filters,
+)
+from hf_fourier.adapters.listening import AudioBlock, WaveformBlock
 from hf_fourier.adapters.text import OutputHead
-from hf_fourier.adapters.tokens import OUTPUT
 from hf_fourier.adapters.writing import given_output, written
 from hf_fourier.domains import Axis, LeafShape
-from hf_fourier.errors import InputError
+from hf_fourier.errors import InputError, ModelError
 from hf_fourier.heads import Similarity, Transcript
 from hf_fourier.seeding import Draw
 from hf_fourier.sounds import Sound, read
-from hf_fourier.targets import Categorical, Head, Target, logits_of
+from hf_fourier.targets import Categorical, Head, Target
 from hf_fourier.typing import Tensor
 from hf_fourier.views import NoView, SoundView, SpectrogramView, View
 
@@ -41,8 +48,6 @@ from hf_fourier.views import NoView, SoundView, SpectrogramView, View
 USUAL_RATE = 16000
 #: Decibels per unit of a natural logarithm of power.
 DECIBELS = 10 / log(10)
-#: Frames of the Kaldi filter bank: 25 ms long, 10 ms apart, none beyond the end.
-KALDI_LENGTH, KALDI_HOP, KALDI_FFT = 0.025, 0.010, 512
 #: Architectures whose spectrograms have the mel bands first; all others have the frames first.
 MEL_FIRST = ("whisper",)
 
@@ -81,6 +86,19 @@ class AudioAdapter(Adapter):
     def __init__(self, model: torch.nn.Module, processor: Any, task: str) -> None:
         super().__init__(model, getattr(processor, "feature_extractor", processor), task)
         self.tokenizer = getattr(processor, "tokenizer", None)
+        self.asked: str | None = None
+        self.front: FrontEnd | None = None
+
+    def take(self, leaf: str | None) -> None:
+        """Explain at the waveform or at the spectrogram; None for the model's own input.
+
+        Raises:
+            ModelError: If it is neither, or the processor has no differentiable front end.
+        """
+        super().take(leaf)
+        known = any(cls.__name__ in FRONT_ENDS for cls in type(self.processor).__mro__)
+        reads_features = known or (self.processor is not None and self.main_input == "input_features")
+        self.asked, self.front = leaf, front_end(self.processor) if leaf == "waveform" and reads_features else None
 
     @property
     def main_input(self) -> str:  # type: ignore[override]
@@ -117,8 +135,17 @@ class AudioAdapter(Adapter):
         """
         if self.task != "automatic-speech-recognition" or callable(target):
             return super().aim(example, target)
-        added = written(self, example) if target is None else given_output(self, self.tokenizer, target)
+        added = given_output(self, self.tokenizer, target) if target is not None else written(self, self._fed(example))
         return replace(example, inputs={**example.inputs, **added}), None
+
+    def _fed(self, example: Encoded) -> Encoded:
+        """An example with the model's own input among its inputs."""
+        if example.content is not None or example.values is None:
+            return example
+        front = self.front or front_end(self.processor)
+        with torch.no_grad():
+            features = front(example.values.unsqueeze(0))[0]
+        return replace(example, inputs={self.main_input: features, **example.inputs})
 
     def encode(self, example: Any) -> Encoded:
         """A sound: a path, an array, a pair (array, rate) or `{"array": …, "sampling_rate": …}`.
@@ -137,10 +164,23 @@ class AudioAdapter(Adapter):
             if filled > length:
                 heard = self._samples(length, values) / self.rate
                 notes += (f"a sound of {sound.seconds:.2f} s was cut to the model's window of {heard:.2f} s",)
-        encoded = self._encoded(values, {n: t for n, t in row.items() if self.accepts(n)}, mask, notes)
+        others = {n: t for n, t in row.items() if self.accepts(n)}
+        if self.front is not None:
+            return self._at_the_samples(self.front, sound, values, others, notes)
+        encoded = self._encoded(values, others, mask, notes)
         encoded.view = self._view(values, sound)
         encoded.source = self._source(sound, values, encoded.view)
         return encoded
+
+    def _at_the_samples(
+        self, front: FrontEnd, sound: Sound, values: Tensor, others: dict[str, Tensor], notes: tuple[str, ...]
+    ) -> Encoded:
+        """The clip itself as the leaf, as far as it fits into the model's window."""
+        samples = torch.from_numpy(np.array(sound.samples[: front.window], dtype=np.float32))
+        front.check(samples, values)
+        leaf = LeafShape("waveform", (Axis("time", len(samples), "Hz", float(self.rate)),))
+        said = f"explained at the waveform, through a differentiable copy of {front.name}"
+        return Encoded(leaf, others, values=samples, view=SoundView(self.rate), notes=(*notes, said))
 
     def adopt(self, leaf: Tensor, view: View) -> Encoded:
         """Another model's waveform, through our own processor."""
@@ -169,6 +209,9 @@ class AudioAdapter(Adapter):
 
     def encode_batch(self, batch: Mapping[str, Any]) -> list[Encoded]:
         """Rows of `input_values` or `input_features`; an `attention_mask` says what is padding."""
+        if self.front is not None:
+            got = f"the output of {self.front.name} with leaf 'waveform'"
+            raise InputError(got, "sounds, since it holds no samples", "pass paths or arrays, or leave `leaf` out")
         given: Any = batch.get(self.main_input)
         tensors = self.rows_of(batch, 3 if np.ndim(given) == 3 else 2)
         tensors = {name: tensor.cpu() for name, tensor in tensors.items()}
@@ -192,6 +235,8 @@ class AudioAdapter(Adapter):
 
     def block(self, examples: Sequence[Encoded], draw: Draw) -> Block:
         """Sounds of one length."""
+        if examples[0].content is None:  # samples in front of the model's input
+            return WaveformBlock(self, examples, self.front or front_end(self.processor))
         return AudioBlock(self, examples)
 
     def _encoded(self, values: Tensor, others: dict[str, Tensor], mask: Tensor, notes: tuple[str, ...]) -> Encoded:
@@ -208,6 +253,9 @@ class AudioAdapter(Adapter):
             bands = Axis("mel", values.shape[1 - time], "cycles/mel band")
             axes = (frames, bands) if time == 0 else (bands, frames)
         leaf = LeafShape("waveform" if values.ndim == 1 else "spectrogram", axes)
+        if self.asked not in (None, leaf.kind):
+            got = f"leaf {self.asked!r} of a model that reads a {leaf.kind}"
+            raise ModelError(got, f"{leaf.kind!r}, or a processor with a front end", "leave `leaf` out")
         return Encoded(leaf, {self.main_input: values, **others}, content=content, notes=notes)
 
     def _check_length(self, values: Tensor) -> None:
@@ -267,85 +315,9 @@ class AudioAdapter(Adapter):
             return {}
         filters = getattr(self.processor, "mel_filters", None)
         if filters is None:
-            filters = _kaldi_filters(values.shape[1 - self._time_dim(values)], self.rate)
+            filters = kaldi_filters(values.shape[1 - self._time_dim(values)], self.rate)
         heard = self._samples(values.shape[self._time_dim(values)], values)
         return {
             "sound": torch.from_numpy(sound.samples[:heard].copy()),
             "mel_filters": torch.as_tensor(filters).float(),
         }
-
-
-def _kaldi_filters(bands: int, rate: int) -> np.ndarray:
-    """The mel filters of processors that leave them to torchaudio."""
-    from transformers.audio_utils import mel_filter_bank
-
-    edges = {"min_frequency": 20, "max_frequency": rate // 2, "sampling_rate": rate}
-    options = {"norm": None, "mel_scale": "kaldi", "triangularize_in_mel_space": True}
-    return np.asarray(mel_filter_bank(KALDI_FFT // 2 + 1, bands, **edges, **options))
-
-
-class AudioBlock(Block):
-    """Sounds of one length on the model's device."""
-
-    def __init__(self, adapter: AudioAdapter, examples: Sequence[Encoded]) -> None:
-        self.adapter, self.head, self.dtype = adapter, adapter.head(), dtype_of(adapter.model)
-        self.model = adapter.model
-        device = adapter.device
-        first = examples[0].inputs
-        self.inputs = {name: torch.stack([e.inputs[name] for e in examples]).to(device) for name in first}
-        values = self.inputs.pop(adapter.main_input)
-        self.values = values if values.dtype == torch.float64 else values.float()
-        self.time = adapter._time_dim(self.values[0]) + 1
-        self.output = self.inputs.pop(OUTPUT, None)
-        if self.output is not None:
-            self.truth = list(self.output.to("cpu"))
-        contents = [e.content for e in examples if e.content is not None]
-        self.run = run_of(contents)
-        if self.run is not None:
-            self.x = self.values.narrow(self.time, self.run.start, len(contents[0])).contiguous()
-            return
-        shape = [len(examples), *[1] * (self.values.ndim - 1)]
-        shape[self.time] = -1
-        self.content = torch.stack(contents).to(device).view(shape)
-        self.x = self.values.gather(self.time, self._spread(self.content))
-
-    def _spread(self, content: Tensor) -> Tensor:
-        """The content's indices over all mel bands."""
-        sizes = [-1 if d in (0, self.time) else size for d, size in enumerate(self.values.shape)]
-        return content.expand(sizes)
-
-    def forward(self, x: Tensor, rows: Tensor) -> Any:
-        """The model's outputs with the content replaced by `x`, and the filling as it was."""
-        values = self._filled(x, rows)
-        others: dict[str, Any] = {name: tensor[rows] for name, tensor in self.inputs.items()}
-        if self.output is not None and self.adapter.accepts("use_cache"):
-            others["use_cache"] = False
-        return self.adapter.run(**{self.adapter.main_input: values.to(self.dtype)}, **others)
-
-    def _filled(self, x: Tensor, rows: Tensor) -> Tensor:
-        held = self.values[rows]
-        if self.run is None:
-            return held.scatter(self.time, self._spread(self.content[rows]), x)
-        before, _, after = held.tensor_split((self.run.start, self.run.stop), self.time)
-        return torch.cat([before, x, after], self.time)
-
-    def select(self, outputs: Any, rows: Tensor) -> Tensor:
-        """Class logits `(rows, classes)`, those of frames or words `(rows, …, classes)`, or embeddings."""
-        match self.adapter.task:
-            case "automatic-speech-recognition" if self.output is not None:
-                return logits_of(outputs)[:, -self.output.shape[1] :]
-            case "ctc" | "audio-frame-classification":
-                return logits_of(outputs)[:, : self._frames]
-            case "audio-xvector":
-                return outputs.embeddings
-            case "audio-feature-extraction":
-                return hidden_of(outputs)[:, : self._frames].mean(1)
-        return logits_of(outputs)
-
-    @property
-    def _frames(self) -> int | None:
-        """How many of the model's frames the sound reaches; None for all."""
-        reached: Any = getattr(self.model, "_get_feat_extract_output_lengths", None)
-        if reached is None or self.values.ndim != 2:
-            return None
-        return int(reached(torch.tensor(self.x.shape[1])))

@@ -171,6 +171,19 @@ class Adapter(ABC):
         """The examples that a file holds several of, or None where `example` is one example."""
         return None
 
+    def take(self, leaf: str | None) -> None:
+        """Choose the leaf, where there is more than one that could be explained.
+
+        Args:
+            leaf: One of `leaf_kinds`; None for the model's own input.
+
+        Raises:
+            ModelError: If it is none of them.
+        """
+        if leaf is not None and leaf not in self.leaf_kinds:
+            expected = f"one of {', '.join(map(repr, self.leaf_kinds))} for {self.task}"
+            raise ModelError(f"leaf {leaf!r}", expected, "leave `leaf` out to explain the model's own input")
+
     @property
     def device(self) -> torch.device:
         """Where the model's first inputs go; with weights on several devices, where its first layer runs."""

@@ -34,6 +34,10 @@ Aimed = Annotated[str | None, typer.Option(help="The label or class index to exp
 Head = Annotated[str | None, typer.Option(help="The head, by its pipeline's name; by default the checkpoint's.")]
 Subfolder = Annotated[str | None, typer.Option(help="Where in MODEL the checkpoint lies.")]
 Revision = Annotated[str | None, typer.Option(help="A branch, a tag or a commit of MODEL.")]
+Leaf = Annotated[
+    str | None,
+    typer.Option(help="waveform: explain a model that reads log-mel at the samples in front of it, in Hz."),
+]
 Seed = Annotated[int, typer.Option(help="Of everything random.")]
 Device = Annotated[str | None, typer.Option(help="Where the model runs, such as cuda:0.")]
 Dtype = Annotated[str | None, typer.Option(help="The weights' type, such as bfloat16.")]
@@ -72,6 +76,7 @@ def explain(
     task: Head = None,
     subfolder: Subfolder = None,
     revision: Revision = None,
+    leaf: Leaf = None,
     seed: Seed = 0,
     keep: Annotated[
         str, typer.Option(help="Shares of features to keep, and to delete, and ask the model again.")
@@ -95,7 +100,7 @@ def explain(
     with reported(debug):
         from hf_fourier.cli.run import Wish, run
 
-        loading = _loading(task, subfolder, revision, device, dtype, trust_remote_code)
+        loading = _loading(task, subfolder, revision, leaf, device, dtype, trust_remote_code)
         run(Wish(model, inputs, pair, target, method, domain, seed, keep, batch_size, output, as_json, loading, cells))
 
 
@@ -117,6 +122,7 @@ def evaluate(
     task: Head = None,
     subfolder: Subfolder = None,
     revision: Revision = None,
+    leaf: Leaf = None,
     seed: Seed = 0,
     output: Csv = None,
     device: Device = None,
@@ -131,7 +137,7 @@ def evaluate(
     with reported(debug):
         from hf_fourier.cli.study import Study, run_evaluate
 
-        loading = _loading(task, subfolder, revision, device, dtype, trust_remote_code)
+        loading = _loading(task, subfolder, revision, leaf, device, dtype, trust_remote_code)
         chosen = (method, domain or [], metric or [])
         run_evaluate(Study(model, inputs, pair, target, *chosen, seed, batch_size, output, as_json, loading))
 
@@ -146,6 +152,7 @@ def sanity(
     task: Head = None,
     subfolder: Subfolder = None,
     revision: Revision = None,
+    leaf: Leaf = None,
     seed: Seed = 0,
     output: Csv = None,
     device: Device = None,
@@ -160,7 +167,7 @@ def sanity(
     with reported(debug):
         from hf_fourier.cli.study import Study, run_sanity
 
-        loading = _loading(task, subfolder, revision, device, dtype, trust_remote_code)
+        loading = _loading(task, subfolder, revision, leaf, device, dtype, trust_remote_code)
         places = domain or []
         run_sanity(Study(model, inputs, pair, target, method, places, [], seed, batch_size, output, as_json, loading))
 
@@ -169,6 +176,7 @@ def _loading(
     task: str | None,
     subfolder: str | None,
     revision: str | None,
+    leaf: str | None,
     device: str | None,
     dtype: str | None,
     trust_remote_code: bool,
@@ -178,6 +186,7 @@ def _loading(
         "task": task,
         "subfolder": subfolder,
         "revision": revision,
+        "leaf": leaf,
         "device": device,
         "dtype": dtype,
         "trust_remote_code": trust_remote_code,
