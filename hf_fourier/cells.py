@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -76,25 +76,33 @@ def _anndata(path: Path, cells: Any, layer: str | None) -> list[dict[str, Any]]:
         raise MissingExtraError("anndata", "bio", "cells in .h5ad files") from error
     table = anndata.read_h5ad(path, backed="r")
     try:
-        counts, var = _counts(table, layer, path)
-        if getattr(counts, "format", "csr") == "csc":  # by genes: rows of it would be read slowly
-            counts = (counts.to_memory() if hasattr(counts, "to_memory") else counts).tocsr()
-        genes, obs = np.asarray(_ids(var), dtype=object), table.obs
-        names = [str(name) for name in obs.index]
-        passed = obs[PASSED].to_numpy() == 1 if PASSED in obs else np.ones(len(names), dtype=bool)
-        found = []
-        for row in _chosen([name for name, fine in zip(names, passed, strict=True) if fine], cells):
-            place = int(np.flatnonzero(passed)[row])
-            values = counts[place]
-            values = np.ravel(values.toarray() if hasattr(values, "toarray") else values)
-            expressed = np.flatnonzero(values)
-            found.append({"name": names[place], "genes": genes[expressed].tolist(), "values": values[expressed]})
-        return found
+        names, cell = table_cells(table, layer, path.name)
+        return [cell(place) for place in _chosen(names, cells)]
     finally:
         table.file.close()
 
 
-def _counts(table: Any, layer: str | None, path: Path) -> tuple[Any, Any]:
+def table_cells(
+    table: Any, layer: str | None = None, name: str = "the AnnData"
+) -> tuple[list[str], Callable[[int], dict[str, Any]]]:
+    """The names of an open `AnnData`'s cells, and what reads one of them by its place; see `read_cells`."""
+    counts, var = _counts(table, layer, name)
+    if getattr(counts, "format", "csr") == "csc":  # by genes: rows of it would be read slowly
+        counts = (counts.to_memory() if hasattr(counts, "to_memory") else counts).tocsr()
+    genes, obs = np.asarray(_ids(var), dtype=object), table.obs
+    passed = np.flatnonzero(obs[PASSED].to_numpy() == 1) if PASSED in obs else np.arange(len(obs))
+    names = [str(obs.index[place]) for place in passed]
+
+    def cell(place: int) -> dict[str, Any]:
+        values = counts[int(passed[place])]
+        values = np.ravel(values.toarray() if hasattr(values, "toarray") else values)
+        expressed = np.flatnonzero(values)
+        return {"name": names[place], "genes": genes[expressed].tolist(), "values": values[expressed]}
+
+    return names, cell
+
+
+def _counts(table: Any, layer: str | None, file: str) -> tuple[Any, Any]:
     """The matrix of counts and the table of its genes."""
     places = {"X": (table.X, table.var)}
     places.update({str(name): (table.layers[name], table.var) for name in table.layers})
@@ -102,12 +110,12 @@ def _counts(table: Any, layer: str | None, path: Path) -> tuple[Any, Any]:
         places["raw"] = (table.raw.X, table.raw.var)
     if layer is not None:
         if layer not in places:
-            raise InputError(f"layer {layer!r} of {path.name!r}", f"one of {', '.join(places)}", "correct `layer`")
+            raise InputError(f"layer {layer!r} of {file!r}", f"one of {', '.join(places)}", "correct `layer`")
         return places[layer]
     for name in ("X", "counts", "raw"):
         if name in places and places[name][0] is not None and _whole(places[name][0]):
             return places[name]
-    got = f"{path.name!r}, whose values are not whole numbers"
+    got = f"{file!r}, whose values are not whole numbers"
     raise InputError(got, "raw counts in X, in the layer 'counts' or in raw", "name where they are with `layer`")
 
 

@@ -233,10 +233,15 @@ def grouped(items: Sequence[Any], key: Callable[[Any], Any]) -> list[list[int]]:
     return list(groups.values())
 
 
-def in_blocks(indices: list[int], size: int, work: Callable[[list[int], Packer], None]) -> None:
-    """Work on at most `size` examples at once; a block that runs out of memory is halved and tried again."""
+def in_blocks(indices: list[int], size: int, work: Callable[[list[int], Packer], None]) -> int:
+    """Work on at most `size` examples at once; a block that runs out of memory is halved and tried again.
+
+    Returns:
+        How often memory ran out.
+    """
     packer = Packer(size)
     packer.run(lambda chunk: work(indices[chunk], packer), len(indices))
+    return packer.halvings
 
 
 def _reader(target: Target) -> Any:

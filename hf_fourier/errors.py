@@ -33,6 +33,10 @@ class ModelError(FourierError, ValueError):
     """A checkpoint or a model that cannot be loaded or explained."""
 
 
+class StorageError(FourierError, OSError):
+    """Something on disk that cannot be written, or that another run writes."""
+
+
 class MissingExtraError(FourierError, ImportError):
     """An optional dependency that is not installed."""
 

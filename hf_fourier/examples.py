@@ -29,11 +29,22 @@ def examples_of(source: Any, column: str | None = None) -> list[Any]:
         if column is not None:
             raise InputError(f"column {column!r} of a {type(source).__name__}", "a data set", "leave `column` out")
         return list(source)
-    chosen = column or _only(source, list(names))
-    if chosen not in names:
-        raise InputError(f"column {chosen!r}", f"one of {', '.join(names)}", "correct `column`")
+    chosen = column_of(source, column)
     picked: Iterable[Any] = source.select_columns([chosen])
     return [row[chosen] for row in picked]
+
+
+def column_of(source: Any, column: str | None) -> str:
+    """The name of a data set's column that holds the examples.
+
+    Raises:
+        InputError: If there is no such column, or several might be meant.
+    """
+    names = list(source.column_names)
+    chosen = column or _only(source, names)
+    if chosen not in names:
+        raise InputError(f"column {chosen!r}", f"one of {', '.join(names)}", "correct `column`")
+    return chosen
 
 
 def _only(source: Any, names: list[str]) -> str:

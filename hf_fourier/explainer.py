@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from hf_fourier.evaluating import Ready
     from hf_fourier.evaluation import Evaluation
     from hf_fourier.rectifying import Correction, Rectification
+    from hf_fourier.runs.plan import Plan
+    from hf_fourier.runs.results import Results
     from hf_fourier.sanity import Sanity
 
 
@@ -219,6 +221,39 @@ class FourierExplainer:
         job = self._job(chosen, self.domain_of(chosen, domain), seed, progress)
         results = self._explained(encoded, self._targets(target, targets, len(encoded)), job, batch_size)
         return results if many else results[0]
+
+    def explain_dataset(self, dataset: Any, output_dir: str | PathLike[str], **options: Any) -> Results:
+        """Explain a whole data set into a folder: in shards, on one process or many, going on where it was stopped.
+
+        Examples that cannot be explained are recorded with the reason. A run that is killed at any moment goes on
+        with the same call from its last finished chunk, to the same bytes. Started in several processes
+        (docs/runs.md), they share the chunks.
+
+        Args:
+            dataset: A list of examples; a `datasets.Dataset`, streaming or not; a Hub id; a local parquet, CSV, JSON
+                lines or text file, an `.h5ad`, or a folder of pictures, sounds, volumes or cells; an `AnnData`.
+            output_dir: The run's folder.
+            **options: The fields of `hf_fourier.runs.options.Options`: `target`, `column`, `method`, `play`, `store`,
+                `budget` and others.
+
+        Returns:
+            The results, which are read when they are asked for.
+
+        Raises:
+            InputError: If the folder holds another run, or nothing can be explained.
+            StorageError: If the disk is full or closed, or another run writes to the folder; what was written stays.
+        """
+        from hf_fourier.runs.options import Options
+        from hf_fourier.runs.run import explain_dataset
+
+        return explain_dataset(self, dataset, output_dir, Options(**options))
+
+    def plan(self, dataset: Any, **options: Any) -> Plan:
+        """What `explain_dataset` would take with the same options: time, memory, space, measured on a few examples."""
+        from hf_fourier.runs.options import Options
+        from hf_fourier.runs.run import plan
+
+        return plan(self, dataset, Options(**options))
 
     def adopt(
         self,

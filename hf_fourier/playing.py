@@ -31,7 +31,7 @@ def play_all(
     batch_size: BatchSize = "auto",
     limit: int | None = None,
     again: bool = False,
-) -> None:
+) -> int:
     """Play a grid and merge the stops into each result's curve.
 
     What is known is not asked: the curve's own stops, shares that leave the same features as one of them, and the
@@ -45,6 +45,9 @@ def play_all(
         batch_size: Rows in a batch, at most.
         limit: Rows that the model takes at once, if it has a limit.
         again: Ask also what is known.
+
+    Returns:
+        How often memory ran out.
 
     Raises:
         InputError: If a result explains a callable.
@@ -65,7 +68,7 @@ def play_all(
             _record(results[i], curve.stops, len({stop.left for stop in curve.stops}) * block.cost)
 
     chosen = [results[i] for i in unanswered]
-    reopen(chosen, [encoded[i] for i in unanswered], make_block, work, batch_size, limit)
+    return reopen(chosen, [encoded[i] for i in unanswered], make_block, work, batch_size, limit)
 
 
 def reopen(
@@ -75,10 +78,10 @@ def reopen(
     work: Work,
     batch_size: BatchSize = "auto",
     limit: int | None = None,
-) -> None:
+) -> int:
     """Make the blocks of results again, their targets as they were settled, and work on each.
 
-    A block that runs out of memory is halved and worked on again. Arguments and errors as for `play_all`.
+    A block that runs out of memory is halved and worked on again. Arguments, returns and errors as for `play_all`.
     """
     _refuse_callables(results)
 
@@ -93,8 +96,8 @@ def reopen(
         packer.learn(inner)
 
     pairs = list(zip(encoded, results, strict=True))
-    for indices in grouped(pairs, lambda pair: (pair[0].signature, pair[1].layout.domain, *_made(pair[1]))):
-        in_blocks(indices, block_size(encoded[indices[0]], batch_size, limit), work_on)
+    groups = grouped(pairs, lambda pair: (pair[0].signature, pair[1].layout.domain, *_made(pair[1])))
+    return sum(in_blocks(own, block_size(encoded[own[0]], batch_size, limit), work_on) for own in groups)
 
 
 def _made(result: Attribution) -> tuple[Any, ...]:

@@ -34,6 +34,32 @@ def save(result: Attribution, folder: str | PathLike[str], compact: bool = False
     if path.exists() and not path.is_dir():
         raise InputError(f"the file {path.name!r}", "a folder, or a name that does not exist yet", "choose a folder")
     path.mkdir(parents=True, exist_ok=True)
+    values, tensors = parts(result, compact)
+    text = json.dumps(values, indent=1, ensure_ascii=False)
+    # Copies: what shares memory cannot be written.
+    ready = {name: tensor.detach().cpu().clone().contiguous() for name, tensor in tensors.items()}
+    _replace(
+        {
+            path / TENSORS: lambda to: save_file(ready, to),
+            path / VALUES: lambda to: to.write_text(text, encoding="utf-8"),
+        }
+    )
+    return path
+
+
+def load(folder: str | PathLike[str]) -> Attribution:
+    """Read one result; see `Attribution.load`."""
+    from safetensors.torch import load_file
+
+    path = Path(folder)
+    if not (path / VALUES).is_file() or not (path / TENSORS).is_file():
+        raise InputError(f"{path.name!r}", f"a folder with {VALUES} and {TENSORS}", "pass a folder that `save` wrote")
+    values: dict[str, Any] = json.loads((path / VALUES).read_text(encoding="utf-8"))
+    return from_parts(values, load_file(path / TENSORS))
+
+
+def parts(result: Attribution, compact: bool = False) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
+    """What a result is made of: plain values for JSON, and tensors by name."""
     tensors = {"scores": result.scores}
     if not compact:
         example = {"leaf": result.leaf, "gradient": result.gradient, "frozen": result.frozen}
@@ -61,37 +87,22 @@ def save(result: Attribution, folder: str | PathLike[str], compact: bool = False
         "key": result.key,
         "agrees": result.agrees,
     }
-    text = json.dumps(values, indent=1, ensure_ascii=False)
-    # Copies: what shares memory cannot be written.
-    ready = {name: tensor.detach().cpu().clone().contiguous() for name, tensor in tensors.items()}
-    _replace(
-        {
-            path / TENSORS: lambda to: save_file(ready, to),
-            path / VALUES: lambda to: to.write_text(text, encoding="utf-8"),
-        }
-    )
-    return path
+    return values, tensors
 
 
-def load(folder: str | PathLike[str]) -> Attribution:
-    """Read one result; see `Attribution.load`."""
-    from safetensors.torch import load_file
+def from_parts(values: dict[str, Any], tensors: dict[str, torch.Tensor]) -> Attribution:
+    """The result that `parts` took apart.
 
+    Raises:
+        InputError: If it is of a newer format.
+    """
     from hf_fourier.attribution import Attribution
 
-    path = Path(folder)
-    if not (path / VALUES).is_file() or not (path / TENSORS).is_file():
-        raise InputError(f"{path.name!r}", f"a folder with {VALUES} and {TENSORS}", "pass a folder that `save` wrote")
-    values: dict[str, Any] = json.loads((path / VALUES).read_text(encoding="utf-8"))
     if values["format"] > FORMAT:
         raise InputError(f"format {values['format']}", f"at most {FORMAT}", "install a newer hf_fourier")
-    tensors = load_file(path / TENSORS)
-    described = values["leaf"]
-    leaf = LeafShape(described["kind"], tuple(Axis(**axis) for axis in described["axes"]), tuple(described["segments"]))
-    basis = DOMAINS.parse(values["domain"]).bind(leaf)
     return Attribution(
         scores=tensors["scores"],
-        layout=basis.layout,
+        layout=DOMAINS.parse(values["domain"]).bind(leaf_from(values["leaf"])).layout,
         target=values["target"],
         label=values["label"],
         confidence=values["confidence"],
@@ -111,6 +122,11 @@ def load(folder: str | PathLike[str]) -> Attribution:
         frozen=tensors.get("frozen"),
         agrees=values.get("agrees"),
     )
+
+
+def leaf_from(values: dict[str, Any]) -> LeafShape:
+    """A leaf's shape out of its plain values."""
+    return LeafShape(values["kind"], tuple(Axis(**axis) for axis in values["axes"]), tuple(values["segments"]))
 
 
 def _below(tensors: dict[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:

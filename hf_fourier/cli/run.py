@@ -30,7 +30,7 @@ class Wish:
 
     Attributes:
         model: A Hub id or a folder.
-        inputs: Paths of files (`inputs.ACCEPTED`) or texts, or "-" alone.
+        inputs: Paths of files (`hf_fourier.files.ACCEPTED`) or texts, or "-" alone.
         pair: Whether texts belong together two by two.
         target: A label or a class index as text; None for what the model says.
         method: A spec.

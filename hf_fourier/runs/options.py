@@ -1,0 +1,109 @@
+"""What can be asked of a run, checked before anything starts."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from hf_fourier.domains import Domain
+from hf_fourier.engine import BatchSize
+from hf_fourier.errors import InputError
+from hf_fourier.methods import Method
+from hf_fourier.metrics.games import Grid
+from hf_fourier.runs.shards import STORES
+from hf_fourier.targets import Target
+
+_UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
+
+
+@dataclass(frozen=True)
+class Options:
+    """How a data set is explained.
+
+    Attributes:
+        target: What to explain in every example, as for `explain`; None for what the model says.
+        targets: One for each example instead (a list, a column of a data set).
+        column: Which column of a data set holds the examples; two for pairs of texts.
+        split: Which split, of a data set that has several.
+        streaming: Whether a Hub id is streamed, and not fetched first.
+        method: A method other than the explainer's own.
+        domain: A domain other than the explainer's own.
+        play: Shares of features to keep and to delete (or a `Grid`), asked of the model at once; None plays nothing.
+        store: How much of each result: "everything" (it can be played again), "scores" (all features' scores, without
+            the example), "top" (the top features and the curves), or "auto": as much as the budget allows.
+        budget: Bytes that the results may take ("20GB"); only "auto" reads it.
+        top: How many top features, where they alone are stored.
+        seed: Of everything random.
+        batch_size: Rows in a batch, at most; "auto" for what suits the leaf and the device.
+        chunk: Examples in a chunk, which is what a stop costs at most; None for a size that suits the results.
+        processes: How many there should be; None for as many as came.
+        progress: Whether to say on standard error what will be done, and how far it is.
+
+    Raises:
+        InputError: If one of them is out of range.
+    """
+
+    target: Target = None
+    targets: Sequence[Target] | None = None
+    column: str | Sequence[str] | None = None
+    split: str | None = None
+    streaming: bool = False
+    method: str | Method | None = None
+    domain: str | Domain | None = None
+    play: Sequence[float] | Grid | None = None
+    store: str = "auto"
+    budget: str | int = "20GB"
+    top: int = 100
+    seed: int = 0
+    batch_size: BatchSize = "auto"
+    chunk: int | None = None
+    processes: int | None = None
+    progress: bool = True
+
+    def __post_init__(self) -> None:
+        if self.store not in ("auto", *STORES):
+            raise InputError(f"store {self.store!r}", f"one of auto, {', '.join(STORES)}", "choose one of them")
+        for name in ("top", "chunk", "processes"):
+            value = getattr(self, name)
+            if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < 1):
+                raise InputError(f"{name} {value!r}", "a whole number of at least 1", f"correct `{name}`")
+        if self.target is not None and self.targets is not None:
+            raise InputError("target and targets", "one of the two", "leave one out")
+        _ = self.bytes
+
+    @property
+    def grid(self) -> Grid | None:
+        """What is played."""
+        if self.play is None or isinstance(self.play, Grid):
+            return self.play
+        return Grid(tuple(self.play), tuple(self.play))
+
+    @property
+    def bytes(self) -> int:
+        """The budget as a number."""
+        if isinstance(self.budget, int) and not isinstance(self.budget, bool) and self.budget > 0:
+            return self.budget
+        said = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([kmgt]?)b?\s*", str(self.budget).lower())
+        if said is None or float(said[1]) <= 0:
+            raise InputError(f"budget {self.budget!r}", "a size such as '500MB' or '20GB'", "correct `budget`")
+        return int(float(said[1]) * _UNITS[said[2]])
+
+    def described(self) -> dict[str, Any]:
+        """What of it decides about the results, as plain values."""
+        grid = self.grid
+        return {
+            "target": _named(self.target),
+            "play": None if grid is None else {"keep": list(grid.keep), "delete": list(grid.delete)},
+            "seed": self.seed,
+            "batch_size": self.batch_size,
+            "top": self.top,
+        }
+
+
+def _named(target: Any) -> Any:
+    """A target as it can be compared with that of another run."""
+    if callable(target):
+        return f"a callable {getattr(target, '__qualname__', type(target).__name__)}"
+    return target if isinstance(target, (int, str, type(None))) else repr(target)

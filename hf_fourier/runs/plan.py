@@ -1,0 +1,245 @@
+"""What a run will take, before it starts: measured on a few examples, told in words."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+
+from hf_fourier.attribution import Attribution
+from hf_fourier.batching import suggested_rows
+from hf_fourier.errors import InputError
+from hf_fourier.runs.ordering import cost_of
+from hf_fourier.runs.shards import STORES, Outcome, Store, packed
+from hf_fourier.runs.sources import Source
+from hf_fourier.runs.work import Ready, Worker
+
+#: Examples that are explained to see what they take.
+PROBES = 4
+#: Seconds below which an example is explained twice.
+QUICK = 0.1
+#: Bytes of results that a chunk holds, about; it is in memory several times over.
+CHUNK_BYTES = 64 * 10**6
+#: Examples in a chunk: at least, and so many chunks at most.
+CHUNK, CHUNKS = 64, 20_000
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a run takes.
+
+    Attributes:
+        examples: How many; None in a stream.
+        chunk: Examples in a chunk, on average.
+        seconds: Of one process, for all examples; for one of them in a stream. Measured on a few examples.
+        memory: Bytes of one process at its peak, the model included.
+        sizes: Bytes on disk for each way to store, for all examples; for one of them in a stream.
+        store: Which one is chosen.
+        passes: Model passes per example: forward, backward, and to play.
+        processes: How many share the time.
+        notes: What has to be said.
+    """
+
+    examples: int | None
+    chunk: int
+    seconds: float
+    memory: int
+    sizes: Mapping[Store, int]
+    store: Store
+    passes: Mapping[str, float]
+    processes: int = 1
+    notes: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        many = "a stream of examples" if self.examples is None else f"{self.examples:,} examples"
+        each = ", each" if self.examples is None else ""
+        passes = ", ".join(f"{n:g} {name}" for name, n in self.passes.items())
+        shared = (
+            "" if self.processes == 1 else f", {words(self.seconds / self.processes)} in {self.processes} processes"
+        )
+        sizes = ", ".join(f"{name} {size(self.sizes[name])}" for name in STORES)
+        lines = [
+            f"{many} in chunks of about {self.chunk}; passes per example: {passes}",
+            f"time: about {words(self.seconds)}{each} in one process{shared}",
+            f"memory: about {size(self.memory)} a process",
+            f"on disk: {size(self.sizes[self.store])}{each} with store={self.store!r} ({sizes})",
+            *self.notes,
+        ]
+        return "\n".join(lines)
+
+
+def words(seconds: float) -> str:
+    """A time as people say it."""
+    for unit, length in (("days", 86400), ("h", 3600), ("min", 60)):
+        if seconds >= 2 * length:
+            return f"{seconds / length:.3g} {unit}"
+    return f"{seconds:.2g} s"
+
+
+def size(count: float) -> str:
+    """Bytes as people say them."""
+    for unit, length in (("TB", 10**12), ("GB", 10**9), ("MB", 10**6), ("kB", 10**3)):
+        if count >= length:
+            return f"{count / length:.3g} {unit}"
+    return f"{count:.0f} B"
+
+
+@dataclass(frozen=True)
+class Probe:
+    """A few examples as they were explained.
+
+    Attributes:
+        rates: Cost units that one second does, by an example's cost.
+        cost: The mean cost of an example of the probe.
+        sizes: Mean bytes per example for each way to store.
+        passes: Model passes per example.
+        peak: Bytes beyond those before, for the dearest example alone.
+        rows: Examples in a batch.
+        content: Whether the leaves are embedded tokens, which are ordered by length.
+    """
+
+    rates: Sequence[tuple[float, float]]
+    cost: float
+    sizes: Mapping[Store, float]
+    passes: Mapping[str, float]
+    peak: int
+    rows: int
+    content: bool
+
+    def seconds(self, cost: float) -> float:
+        """What an example of this cost takes, by the nearest that was measured."""
+        nearest = min(self.rates, key=lambda known: abs(known[0] - cost))
+        return cost / nearest[1]
+
+
+def probe(worker: Worker, source: Source, top: int) -> Probe:
+    """Explain a few examples from all over the data set.
+
+    Raises:
+        InputError: If none of them can be explained; says why.
+    """
+    if source.length is None:
+        items = [item for item, _ in zip(source.stream(0), range(PROBES + 1), strict=False)]
+    else:
+        step = max(1, source.length // (PROBES + 1))
+        items = source.read(range(0, source.length, step)[: PROBES + 1])
+    ready = [worker.encode(item) for item in items]
+    fine = sorted((one for one in ready if one.encoded is not None), key=_cost)
+    if not fine:
+        reason = ready[0].failure.reason if ready and ready[0].failure else "there are none"
+        raise InputError(f"examples that cannot be read ({reason})", "some that can", "check data and `column`")
+    return _measured(worker, fine, top)
+
+
+def _cost(ready: Ready) -> float:
+    return 0.0 if ready.encoded is None else cost_of(ready.encoded)
+
+
+def _measured(worker: Worker, fine: Sequence[Ready], top: int) -> Probe:
+    """The probe of examples by growing cost; the first of them is explained once more, to warm up."""
+    rates, results, peak = [], [], 0
+    worker.explain(fine[:1])
+    for one in fine:
+        with watched() as memory:
+            spent, outcomes = _timed(worker, one)
+            if spent < QUICK:  # what is bound to a new shape is made once
+                spent, outcomes = _timed(worker, one)
+        peak = max(peak, memory[0])
+        found = outcomes[0].found
+        if isinstance(found, Attribution):
+            rates.append((_cost(one), _cost(one) / spent))
+            results.append(outcomes[0])
+        else:
+            reason = found.reason
+    if not results:
+        raise InputError(f"examples that cannot be explained ({reason})", "some that can", "check model and target")
+    sizes: dict[Store, float] = {store: _bytes(results, store, top) for store in STORES}
+    last, encoded = results[-1].found, fine[-1].encoded
+    assert isinstance(last, Attribution)
+    assert encoded is not None
+    passes = {name: float(count) for name, count in last.provenance["passes"].items()}
+    device = torch.device(last.provenance["device"])
+    rows = worker.batch_size
+    rows = suggested_rows(torch.Size(encoded.leaf.shape).numel(), device) if rows == "auto" else rows
+    cost = sum(known for known, _ in rates) / len(rates)
+    return Probe(rates, cost, sizes, passes, peak, int(rows), encoded.content is not None)
+
+
+def _timed(worker: Worker, one: Ready) -> tuple[float, list[Outcome]]:
+    start = time.perf_counter()
+    outcomes, _ = worker.explain([one])
+    return time.perf_counter() - start, outcomes
+
+
+def _bytes(results: Sequence[Outcome], store: Store, top: int) -> float:
+    """What one more example adds to a shard."""
+    return (len(packed([*results, *results], store, top, False)) - len(packed(results, store, top, False))) / len(
+        results
+    )
+
+
+def planned(
+    known: Probe, length: int | None, store: str, budget: int, chunk: int | None, processes: int, cost: float | None
+) -> Plan:
+    """What a run takes, from a probe.
+
+    Args:
+        known: The probe.
+        length: How many examples there are.
+        store: As asked for.
+        budget: Bytes that "auto" may take.
+        chunk: As asked for.
+        processes: How many share the work.
+        cost: The cost of all examples, where that is known already.
+    """
+    count = 1 if length is None else length
+    sizes: dict[Store, int] = {name: int(known.sizes[name] * count) for name in STORES}
+    fits = [name for name in STORES if sizes[name] <= budget]
+    chosen: Store = next((name for name in STORES if name == store), (fits or ["top"])[0])
+    notes = []
+    if store == "auto" and not fits:
+        notes.append(f"no way to store fits into {size(budget)}: the smallest is taken")
+    each = known.sizes[chosen]
+    if chunk is None:
+        least = CHUNK if length is None else max(CHUNK, -(-length // CHUNKS))
+        chunk = max(1, min(least, int(CHUNK_BYTES / max(each, 1.0))))
+    mean = known.cost if cost is None else cost / count
+    memory = _resident() + known.peak * known.rows + 5 * int(each) * chunk
+    spent = known.seconds(mean) * count
+    return Plan(length, chunk, spent, memory, sizes, chosen, known.passes, processes, tuple(notes))
+
+
+@contextlib.contextmanager
+def watched() -> Iterator[list[int]]:
+    """Inside, memory is watched; yields a list that then holds the bytes beyond those at the start."""
+    found = [0]
+    if torch.cuda.is_available():
+        torch.cuda.reset_peak_memory_stats()
+        before = torch.cuda.memory_allocated()
+        yield found
+        found[0] = torch.cuda.max_memory_allocated() - before
+        return
+    start, done = _resident(), threading.Event()
+
+    def look() -> None:
+        while not done.wait(0.005):
+            found[0] = max(found[0], _resident() - start)
+
+    watcher = threading.Thread(target=look, daemon=True)
+    watcher.start()
+    try:
+        yield found
+    finally:
+        done.set()
+        watcher.join()
+
+
+def _resident() -> int:
+    """Bytes of this process in memory."""
+    import psutil
+
+    return int(psutil.Process().memory_info().rss)

@@ -1,0 +1,57 @@
+"""How far a run is: examples, rate, and the time that is left by what the rest costs."""
+
+from __future__ import annotations
+
+import time
+from types import TracebackType
+from typing import Any
+
+from hf_fourier.runs.machine import Machine
+from hf_fourier.runs.plan import words
+
+
+class Bar:
+    """A line on standard error, of the first process alone; it tells its own share.
+
+    Args:
+        total: Examples and cost of the share; None where nobody knows.
+        machine: The processes.
+        shown: Whether there is a line.
+    """
+
+    def __init__(self, total: tuple[int, float] | None, machine: Machine, shown: bool) -> None:
+        from tqdm import tqdm
+
+        many = None if total is None else total[0]
+        self._cost = None if total is None else total[1]
+        name = "explaining" if machine.processes == 1 else f"explaining (process 1 of {machine.processes})"
+        ends = "{desc}: {n_fmt}{rest} [{elapsed}, {rate_fmt}{postfix}]"
+        form = ends.replace("{rest}", "") if many is None else ends.replace("{rest}", "/{total_fmt} {bar}")
+        self._bar: Any = tqdm(
+            total=many, desc=name, unit=" examples", disable=not (shown and machine.first), bar_format=form
+        )
+        self._start, self._spent = time.perf_counter(), 0.0
+
+    def __enter__(self) -> Bar:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._bar.close()
+
+    def add(self, examples: int, cost: float, failed: int) -> None:
+        """Tell of finished examples.
+
+        Args:
+            examples: How many.
+            cost: What they cost.
+            failed: How many failed so far.
+        """
+        self._spent += cost
+        said = []
+        if self._cost:
+            passed = time.perf_counter() - self._start
+            said.append(f"{words(passed * (self._cost - self._spent) / self._spent)} left")
+        if failed:
+            said.append(f"{failed} failed")
+        self._bar.set_postfix_str(", ".join(said), refresh=False)
+        self._bar.update(examples)

@@ -1,0 +1,189 @@
+"""What a run wrote, read back: results by index, rows as a table or a `datasets.Dataset`, failures. Needs no model."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from collections.abc import Iterator
+from functools import lru_cache
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hf_fourier.attribution import Attribution
+from hf_fourier.domains import DOMAINS, Layout
+from hf_fourier.errors import InputError, MissingExtraError
+from hf_fourier.runs.manifest import Chunks, Manifest
+from hf_fourier.runs.shards import Shard, top_of
+from hf_fourier.storage import leaf_from
+from hf_fourier.tables import Table
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+#: Top features in a row, at most.
+TOP = 20
+
+
+class Results:
+    """The folder of a run, finished or not. One shard is open at a time; of it, what is asked for is read.
+
+    Args:
+        folder: What `explain_dataset` wrote into.
+
+    Raises:
+        InputError: If it is no run's folder.
+    """
+
+    def __init__(self, folder: str | PathLike[str]) -> None:
+        self.folder = Path(folder)
+        self.manifest = Manifest.read(self.folder)
+        self.chunks = Chunks(self.folder, self.manifest)
+        self._shard = lru_cache(maxsize=2)(self._open)
+
+    def __repr__(self) -> str:
+        settings, many = self.manifest.settings, self.manifest.examples
+        state = "a stream" if many is None else f"{many} examples"
+        return f"Results({self.folder.name!r}: {settings['model']} by {settings['method']}, {state})"
+
+    def __len__(self) -> int:
+        """How many examples the data set has (in a stream that has not ended: how many are finished)."""
+        if self.manifest.examples is not None:
+            return self.manifest.examples
+        return sum(len(Shard(path)) for path in self._paths())
+
+    def __getitem__(self, index: int) -> Attribution:
+        """The result of one example of the data set; only its part of one shard is read.
+
+        Raises:
+            IndexError: If there is no such example.
+            InputError: If it is not finished, failed, or only its top features are stored.
+        """
+        shard, row = self._placed(index)
+        return shard.result(row)
+
+    def __iter__(self) -> Iterator[Attribution]:
+        """All results that are there, in the data set's order."""
+        for index in range(len(self)):
+            shard, row = self._placed(index)
+            if "failed" not in shard.record(row):
+                yield shard.result(row)
+
+    @property
+    def finished(self) -> bool:
+        """Whether every chunk is there."""
+        return self.manifest.chunks is not None and self.manifest.planned and not self.chunks.open()
+
+    @property
+    def done(self) -> int:
+        """How many examples are in finished chunks, failures among them."""
+        return sum(len(Shard(path)) for path in self._paths())
+
+    def row(self, index: int, top: int = TOP) -> dict[str, Any]:
+        """One example's numbers as plain values: what was explained, the top features and the curve.
+
+        Args:
+            index: Its place in the data set.
+            top: How many features.
+        """
+        shard, row = self._placed(index)
+        return _row(shard, row, top)
+
+    def rows(self, top: int = TOP) -> Iterator[dict[str, Any]]:
+        """The rows of all finished chunks, one shard after the other; "index" says where each belongs."""
+        for path in self._paths():
+            shard = Shard(path)
+            for row in range(len(shard)):
+                yield _row(shard, row, top)
+
+    def failures(self) -> Table:
+        """The examples that could not be explained, with the reasons."""
+        found = [row for row in self._records() if "failed" in row]
+        names = ("index", "name", "failed")
+        return Table({name: [row[name] for row in found] for name in names})
+
+    def split(self) -> list[int]:
+        """Chunks in which memory ran out: their batches differ, and with them the last digits."""
+        return [int(path.stem) for path in self._paths() if Shard(path).split]
+
+    def to_dataset(self, top: int = TOP) -> Dataset:
+        """The rows as a `datasets.Dataset` in the data set's order, written to its cache piece by piece.
+
+        Args:
+            top: Features in a row.
+
+        Raises:
+            MissingExtraError: If `datasets` is not installed.
+        """
+        try:
+            from datasets import Dataset
+        except ImportError as error:
+            raise MissingExtraError("datasets", "metrics", "data sets") from error
+        made = Dataset.from_generator(_all_rows, gen_kwargs={"folder": str(self.folder), "top": top, "done": self.done})
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)  # of arrow, about how `datasets` calls it
+            return made.sort("index") if self.manifest.window else made
+
+    def _records(self) -> Iterator[dict[str, Any]]:
+        for path in self._paths():
+            shard = Shard(path)
+            yield from (shard.record(row) for row in range(len(shard)))
+
+    def _placed(self, index: int) -> tuple[Shard, int]:
+        if self.manifest.examples is not None and not -self.manifest.examples <= index < self.manifest.examples:
+            raise IndexError(f"example {index} of {self.manifest.examples}")
+        index = index % self.manifest.examples if self.manifest.examples else index
+        chunk, row = self.chunks.place(index)
+        path = self.chunks.path(chunk)
+        if not path.is_file():
+            got = f"example {index}, whose chunk {chunk} is not finished"
+            raise InputError(got, "a finished one", "run the same command again: it goes on where it stopped")
+        return self._shard(path), row
+
+    def _paths(self) -> list[Path]:
+        return sorted((self.folder / "shards").glob("*/*.safetensors"))
+
+    def _open(self, path: Path) -> Shard:
+        return Shard(path)
+
+
+def _all_rows(folder: str, top: int, done: int) -> Iterator[dict[str, Any]]:
+    """What a `datasets.Dataset` is made of; `done` only tells one state of a run from another."""
+    yield from Results(folder).rows(top)
+
+
+_PLAIN = ("label", "confidence", "value", "gap", "agrees", "domain")
+
+
+def _row(shard: Shard, row: int, top: int) -> dict[str, Any]:
+    """Plain values of equal types in every row, failed or not."""
+    record = shard.record(row)
+    failed = record.get("failed")
+    values: dict[str, Any] = {"index": record["index"], "name": record["name"], "failed": failed}
+    values |= {name: record.get(name) for name in _PLAIN}
+    values["target"] = None if failed is not None else str(record["target"])
+    curve = record.get("curve") or {"stops": []}
+    values["curve"] = [{**stop, "said": stop.get("said")} for stop in curve["stops"]]
+    found: dict[str, list[Any]] = {"features": [], "scores": [], "power": []}
+    where: list[str] = []
+    if failed is None:
+        found |= {name: tensor.tolist() for name, tensor in top_of(record, shard.tensors(row), top).items()}
+        layout = _layout(record["domain"], json.dumps(record["leaf"]))
+        where = [_where(layout, feature) for feature in found["features"]]
+    features = {"top_feature": found["features"], "top_where": where}
+    return {**values, **features, "top_score": found["scores"], "top_power": found["power"]}
+
+
+@lru_cache(maxsize=64)
+def _layout(domain: str, leaf: str) -> Layout:
+    return DOMAINS.parse(domain).bind(leaf_from(json.loads(leaf))).layout
+
+
+def _where(layout: Layout, feature: int) -> str:
+    """A feature's coordinates in words."""
+    told = ((column.name, _short(column.value(feature)), column.unit) for column in layout.columns)
+    return ", ".join(" ".join(filter(None, parts)) for parts in told)
+
+
+def _short(value: Any) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

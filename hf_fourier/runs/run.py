@@ -1,0 +1,287 @@
+"""A run: planned once, chunk by chunk, each written whole; stopped at any moment, the same call goes on."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import socket
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import replace
+from itertools import islice
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from hf_fourier import __version__
+from hf_fourier.adapters.base import held
+from hf_fourier.domains import DOMAINS
+from hf_fourier.errors import InputError
+from hf_fourier.methods import METHODS
+from hf_fourier.runs.disk import locked, write_whole
+from hf_fourier.runs.machine import Machine, found, say, threads
+from hf_fourier.runs.manifest import NAME, Chunks, Manifest, dealt
+from hf_fourier.runs.options import Options
+from hf_fourier.runs.ordering import ordered
+from hf_fourier.runs.plan import Plan, planned, probe
+from hf_fourier.runs.progress import Bar
+from hf_fourier.runs.results import Results
+from hf_fourier.runs.shards import Failure, Outcome, packed
+from hf_fourier.runs.sources import Aimed, Item, Source, source_of
+from hf_fourier.runs.work import Ready, Worker
+
+if TYPE_CHECKING:
+    from hf_fourier.explainer import FourierExplainer
+
+#: Examples that are ordered by length together: memory for the plan of so many, and no more.
+WINDOW = 2**14
+#: After so many failures and not one result, something is wrong with more than an example.
+HOPELESS = 16
+#: Entries of each parameter by which weights are known again.
+SEEN = 64
+
+
+def explain_dataset(explainer: FourierExplainer, data: Any, output: str | PathLike[str], options: Options) -> Results:
+    """See `FourierExplainer.explain_dataset`."""
+    machine, folder = found(options.processes), Path(output)
+    source, worker = _source(explainer, data, options), _worker(explainer, options)
+    with ExitStack() as stack:
+        if machine.first:
+            machine.decided(lambda: stack.enter_context(locked(folder, 0)) or True)
+        else:
+            machine.decided(lambda: True)
+            stack.enter_context(locked(folder, machine.rank))
+        stack.enter_context(held(explainer.model))
+        run = Run(machine, folder, source, worker, options)
+        run.prepare()
+        run.work()
+    return Results(folder)
+
+
+def plan(explainer: FourierExplainer, data: Any, options: Options) -> Plan:
+    """See `FourierExplainer.plan`."""
+    source, worker = _source(explainer, data, options), _worker(explainer, options)
+    with held(explainer.model):
+        known = probe(worker, source, options.top)
+    count = options.processes or 1
+    return planned(known, source.length, options.store, options.bytes, options.chunk, count, None)
+
+
+def _source(explainer: FourierExplainer, data: Any, options: Options) -> Source:
+    is_example = explainer.adapter.is_example
+    source = source_of(data, options.column, split=options.split, streaming=options.streaming, is_example=is_example)
+    if options.targets is None:
+        return source
+    targets = options.targets
+    if source.length is not None and len(targets) != source.length:
+        got = f"{len(targets)} targets for {source.length} examples"
+        raise InputError(got, "one per example", "correct `targets`")
+    return Aimed(source, targets.__getitem__)
+
+
+def _worker(explainer: FourierExplainer, options: Options) -> Worker:
+    method = METHODS.parse(options.method or explainer.method)
+    job = explainer._job(method, explainer.domain_of(method, options.domain), options.seed)
+    return Worker(explainer, job, options.target, options.grid, options.batch_size)
+
+
+class Run:
+    """One process' part in a run.
+
+    Args:
+        machine: The processes.
+        folder: What is written into; this run holds its lock.
+        source: The examples.
+        worker: What explains them.
+        options: What was asked for.
+    """
+
+    def __init__(self, machine: Machine, folder: Path, source: Source, worker: Worker, options: Options) -> None:
+        self.machine, self.folder, self.source = machine, folder, source
+        self.worker, self.options = worker, options
+        self.done = self.failed = 0
+
+    def prepare(self) -> None:
+        """Plan what is not planned yet, or check that what is there is this run's.
+
+        Raises:
+            InputError: If the folder holds another run, or no example can be explained.
+        """
+        plan = self.machine.decided(self._begun)
+        if self.machine.first and self.options.progress:
+            say(f"{self.machine}\n{plan}" if plan else f"{self.machine}\ngoing on with {self.folder.name!r}")
+        self.manifest = Manifest.read(self.folder)
+        if not self.manifest.planned:
+            self._order()
+        self.chunks = Chunks(self.folder, self.manifest)
+
+    def work(self) -> None:
+        """Do this process' share of what is not finished, and wait until all is."""
+        if self.source.length is None:
+            self._work_through(self._streamed(), None)
+        else:
+            self._work_through(*self._dealt())
+        while not Results(self.folder).finished:
+            time.sleep(0.2)  # other processes are at work; a launcher ends all when one fails
+
+    def _dealt(self) -> tuple[Iterator[tuple[int, list[Item], float]], tuple[int, float]]:
+        """This process' share of the chunks that are not there, and how many examples and what cost that is."""
+        left = self.machine.decided(self.chunks.open)
+        costs = self.chunks.costs()
+        own = dealt(left, costs, self.machine.processes)[self.machine.rank]
+        total = sum(len(self.chunks.indices(chunk)) for chunk in own)
+        loads = ((chunk, self.source.read(self.chunks.indices(chunk)), float(costs[chunk])) for chunk in own)
+        return loads, (total, float(sum(costs[chunk] for chunk in own)))
+
+    def _begun(self) -> Plan | None:
+        """Write the manifest of a new run and return what it takes; or check that of one that goes on."""
+        settings = self._settings()
+        if (self.folder / NAME).is_file():
+            before = Manifest.read(self.folder)
+            _agree(before.settings, settings, self.folder)
+            return None
+        if (self.folder / "shards").exists():
+            raise InputError(f"the folder {self.folder.name!r} with shards and no {NAME}", "a new folder", "choose one")
+        known = probe(self.worker, self.source, self.options.top)
+        options, length = self.options, self.source.length
+        found = planned(known, length, options.store, options.bytes, options.chunk, self.machine.processes, None)
+        said = {"threads": threads(), "hf_fourier": __version__, "torch": torch.__version__}
+        window = WINDOW if known.content and length is not None else 0
+        settings["store"] = found.store
+        Manifest(settings, said, length, found.chunk, window).write(self.folder)
+        return found
+
+    def _settings(self) -> dict[str, Any]:
+        """What decides about the results."""
+        job, options = self.worker.job, self.options
+        return {
+            "model": job.model["name"],
+            "revision": job.model["revision"],
+            "task": job.model["task"],
+            "weights": weights(self.worker.explainer.model),
+            "method": METHODS.spec(job.method),
+            "domain": DOMAINS.spec(job.domain),
+            **options.described(),
+            "data": self.source.identity(),
+            "store": options.store,
+        }
+
+    def _order(self) -> None:
+        """Plan the windows, each by one process."""
+        chunks = Chunks(self.folder, self.manifest)
+
+        def look(index: int) -> Any:
+            (item,) = self.source.read([index])
+            return self.worker.encode(item).encoded
+
+        spans = self.manifest.spans
+        for number in range(self.machine.rank, len(spans), self.machine.processes):
+            if not chunks.has_window(number):
+                chunks.write_window(number, ordered(spans[number], look, self.manifest.chunk))
+        self.machine.wait()
+        if self.machine.first:
+            counts = tuple(chunks.window_chunks(number) for number in range(len(spans)))
+            replace(self.manifest, windows=counts).write(self.folder)
+        self.machine.wait()
+        self.manifest = Manifest.read(self.folder)
+
+    def _streamed(self) -> Iterator[tuple[int, list[Item], float]]:
+        """This process' chunks of a stream that are not there; when it ends, its length is written down."""
+        size, machine = self.manifest.chunk, self.machine
+        first = 0
+        while self.chunks.path(first).is_file():
+            first += 1
+        items, chunk = self.source.stream(first * size), first
+        while some := list(islice(items, size)):
+            if chunk % machine.processes == machine.rank and not self.chunks.path(chunk).is_file():
+                yield chunk, some, float(len(some))
+            examples = some[-1].index + 1
+            chunk += 1
+            if len(some) < size:
+                break
+        if machine.first and chunk > first:
+            self.manifest = self.manifest.ended(examples, self.folder)
+
+    def _work_through(self, loads: Iterable[tuple[int, list[Item], float]], total: tuple[int, float] | None) -> None:
+        """Load and encode the next chunk, explain this one and write the last one, all at once."""
+        with (
+            Bar(total, self.machine, self.options.progress) as bar,
+            ThreadPoolExecutor(1) as loading,
+            ThreadPoolExecutor(1) as writing,
+        ):
+            source, written = iter(loads), None
+            coming: Future[Any] = loading.submit(self._load, source)
+            while (loaded := coming.result()) is not None:
+                chunk, ready, cost, read = loaded
+                coming = loading.submit(self._load, source)
+                start = time.perf_counter()
+                outcomes, split = self.worker.explain(ready)
+                spent = time.perf_counter() - start
+                self._count(outcomes)
+                if written is not None:
+                    written.result()
+                written = writing.submit(self._write, chunk, outcomes, split, {"load": read, "explain": spent})
+                bar.add(len(outcomes), cost, self.failed)
+            if written is not None:
+                written.result()
+
+    def _load(self, source: Iterator[tuple[int, list[Item], float]]) -> tuple[int, list[Ready], float, float] | None:
+        """The next chunk, encoded; None at the end."""
+        start = time.perf_counter()
+        coming = next(source, None)
+        if coming is None:
+            return None
+        chunk, items, cost = coming
+        return chunk, [self.worker.encode(item) for item in items], cost, time.perf_counter() - start
+
+    def _count(self, outcomes: Sequence[Outcome]) -> None:
+        """Count, and stop where nothing works at all.
+
+        Raises:
+            InputError: If there are failures and not one result.
+        """
+        failures = [outcome for outcome in outcomes if isinstance(outcome.found, Failure)]
+        self.failed += len(failures)
+        self.done += len(outcomes) - len(failures)
+        if failures and not self.done and self.failed >= HOPELESS:
+            first = failures[0]
+            assert isinstance(first.found, Failure)
+            got = f"{self.failed} failures and no result (example {first.index}: {first.found.reason})"
+            raise InputError(got, "examples that can be explained", "check model, data, `column` and `target`")
+
+    def _write(self, chunk: int, outcomes: Sequence[Outcome], split: bool, spent: dict[str, float]) -> None:
+        """Write a shard; and, beside the data, when and where it was made."""
+        start = time.perf_counter()
+        data = packed(outcomes, self.manifest.settings["store"], self.options.top, split)
+        write_whole(self.chunks.path(chunk), data)
+        spent["write"] = time.perf_counter() - start
+        line = {"chunk": chunk, "examples": len(outcomes), "host": socket.gethostname(), "at": time.time(), **spent}
+        with (self.folder / f"log-{self.machine.rank}.jsonl").open("a", encoding="utf-8") as log:
+            log.write(json.dumps(line) + "\n")
+
+
+def weights(model: torch.nn.Module) -> str:
+    """A digest of some entries of every parameter and buffer, by which to know a model again."""
+    digest = hashlib.blake2b(digest_size=16)
+    for name, tensor in (*model.named_parameters(), *model.named_buffers()):
+        digest.update(f"{name}{tuple(tensor.shape)}{tensor.dtype}".encode())
+        if tensor.device.type != "meta":
+            digest.update(repr(tensor.detach().reshape(-1)[:SEEN].cpu().tolist()).encode())
+    return digest.hexdigest()
+
+
+def _agree(before: dict[str, Any], now: dict[str, Any], folder: Path) -> None:
+    """Check that a folder's run is this one.
+
+    Raises:
+        InputError: If it is another one.
+    """
+    for name, value in before.items():
+        same = now[name] == value or (name == "store" and now[name] == "auto")
+        if not same:
+            got = f"a run with {name} {now[name]!r} into {folder.name!r}, which holds one with {value!r}"
+            raise InputError(got, "the settings that it was begun with", "choose another folder")

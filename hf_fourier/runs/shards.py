@@ -1,0 +1,231 @@
+"""One chunk of a run as one file: results side by side in safetensors, each readable without the others.
+
+Tensors of one name lie end to end in one flat column per type and number of dimensions, with the rows that have one and
+their shapes. What is no tensor is JSON, a record per example; what many records share is written once. Nothing in a
+shard tells when, where or by which process it was written, so that equal chunks are equal bytes.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+
+from hf_fourier import storage
+from hf_fourier.attribution import Attribution
+from hf_fourier.errors import InputError
+from hf_fourier.typing import Tensor
+
+FORMAT = 1
+#: How much of a result is stored: all of it; all but the example itself; the top features and the curves alone.
+Store = Literal["everything", "scores", "top"]
+STORES: tuple[Store, ...] = ("everything", "scores", "top")
+_RECORDS, _SHARED = "records", "shared"
+#: Parts of a record that many records share.
+_REPEATED = ("domain", "leaf", "provenance", "view")
+#: What differs from run to run, and is left out.
+_PASSING = ("seconds",)
+
+
+@dataclass(frozen=True)
+class Failure:
+    """An example that could not be explained.
+
+    Attributes:
+        reason: What was raised, in one line.
+    """
+
+    reason: str
+
+
+@dataclass(frozen=True, eq=False)
+class Outcome:
+    """What became of one example.
+
+    Attributes:
+        index: Its place in the data set.
+        name: What it is called there (a file's name), or "".
+        found: Its result, or why there is none.
+    """
+
+    index: int
+    name: str
+    found: Attribution | Failure
+
+
+def packed(outcomes: Sequence[Outcome], store: Store, top: int, split: bool) -> bytes:
+    """The bytes of a shard.
+
+    Args:
+        outcomes: A chunk's, in its order.
+        store: How much of each result.
+        top: How many features, where only the top ones are stored.
+        split: Whether memory ran out on the way, so that other batches ran than in a run where it did not.
+    """
+    from safetensors.torch import save
+
+    records, columns = _Records(), _Columns()
+    for row, outcome in enumerate(outcomes):
+        record: dict[str, Any] = {"index": outcome.index, "name": outcome.name}
+        if isinstance(outcome.found, Failure):
+            records.add({**record, "failed": outcome.found.reason})
+            continue
+        values, tensors = _parts(outcome.found, store, top)
+        records.add({**record, **values})
+        for name, tensor in tensors.items():
+            columns.add(row, name, tensor)
+    head = json.dumps({"format": FORMAT, "store": store, "split": split, "rows": len(outcomes)})
+    return save({"head": _bytes(head), **records.tensors(), **columns.tensors()})
+
+
+def _parts(result: Attribution, store: Store, top: int) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """A result's values and tensors, as much as is stored of it."""
+    values, tensors = storage.parts(result, compact=store != "everything")
+    values["provenance"] = {name: value for name, value in values["provenance"].items() if name not in _PASSING}
+    if store != "top":
+        return values, tensors
+    values["features"], values["extras"] = len(result.scores), {}
+    return values, {f"top.{name}": tensor for name, tensor in _best(result, top).items()}
+
+
+def _best(result: Attribution, top: int) -> dict[str, Tensor]:
+    """The top features: their numbers, scores, and shares of the leaf's power where the leaf is known."""
+    best = result.order[:top]
+    found = {"features": best.to(torch.int32), "scores": result.scores[best]}
+    if result.leaf is not None:
+        power = result.power
+        found["power"] = (power / power.sum().clamp(min=torch.finfo(power.dtype).tiny))[best]
+    return found
+
+
+class _Records:
+    """JSON texts end to end, with the parts that repeat replaced by their number among the shared ones."""
+
+    def __init__(self) -> None:
+        self.texts: list[bytes] = []
+        self.shared: dict[str, int] = {}
+
+    def add(self, record: dict[str, Any]) -> None:
+        for name in _REPEATED:
+            if name in record:
+                text = json.dumps(record[name], ensure_ascii=False)
+                record = {**record, name: self.shared.setdefault(text, len(self.shared))}
+        self.texts.append(json.dumps(record, ensure_ascii=False).encode())
+
+    def tensors(self) -> dict[str, Tensor]:
+        ends = torch.tensor([len(text) for text in self.texts], dtype=torch.long).cumsum(0)
+        shared = _bytes("[" + ",".join(self.shared) + "]")
+        return {_RECORDS: _bytes(b"".join(self.texts)), f"{_RECORDS}.ends": ends, _SHARED: shared}
+
+
+class _Columns:
+    """Tensors of one name, type and number of dimensions end to end."""
+
+    def __init__(self) -> None:
+        self.found: dict[str, tuple[list[int], list[Tensor]]] = {}
+
+    def add(self, row: int, name: str, tensor: Tensor) -> None:
+        kind = f"{name}|{str(tensor.dtype).removeprefix('torch.')}|{tensor.ndim}"
+        rows, tensors = self.found.setdefault(kind, ([], []))
+        rows.append(row)
+        tensors.append(tensor.detach().cpu())
+
+    def tensors(self) -> dict[str, Tensor]:
+        made = {}
+        for kind, (rows, tensors) in self.found.items():
+            made[f"{kind}|data"] = torch.cat([tensor.reshape(-1) for tensor in tensors])
+            made[f"{kind}|rows"] = torch.tensor(rows, dtype=torch.int32)
+            shapes = [list(tensor.shape) for tensor in tensors]
+            made[f"{kind}|shapes"] = torch.tensor(shapes, dtype=torch.int64).reshape(len(rows), tensors[0].ndim)
+        return made
+
+
+class Shard:
+    """One finished chunk. Opening it reads its head; a row is read when it is asked for.
+
+    Raises:
+        InputError: If it is of a newer format.
+    """
+
+    def __init__(self, path: Path) -> None:
+        from safetensors import safe_open
+
+        self.path = path
+        self._file = safe_open(path, "pt")
+        self._names = list(self._file.keys())
+        self._head = json.loads(_text(self._file.get_tensor("head")))
+        if self._head["format"] > FORMAT:
+            got = f"a shard of format {self._head['format']}"
+            raise InputError(got, f"at most {FORMAT}", "install a newer hf_fourier")
+        self._ends = self._file.get_tensor(f"{_RECORDS}.ends").tolist()
+        self._shared: list[Any] | None = None
+
+    def __len__(self) -> int:
+        return int(self._head["rows"])
+
+    @property
+    def store(self) -> Store:
+        """How much of each result is stored."""
+        return self._head["store"]
+
+    @property
+    def split(self) -> bool:
+        """Whether memory ran out while it was made."""
+        return bool(self._head["split"])
+
+    def record(self, row: int) -> dict[str, Any]:
+        """What is no tensor of one row: "index", "name", and either "failed" or the values of a result."""
+        start = self._ends[row - 1] if row else 0
+        record: dict[str, Any] = json.loads(_text(self._file.get_slice(_RECORDS)[start : self._ends[row]]))
+        if self._shared is None:
+            self._shared = json.loads(_text(self._file.get_tensor(_SHARED)))
+        return {name: self._shared[value] if name in _REPEATED else value for name, value in record.items()}
+
+    def tensors(self, row: int) -> dict[str, Tensor]:
+        """The tensors of one row by name; nothing else is read."""
+        found = {}
+        for kind in (name.removesuffix("|data") for name in self._names if name.endswith("|data")):
+            place = (self._file.get_tensor(f"{kind}|rows") == row).nonzero().flatten()
+            if len(place):
+                shapes = self._file.get_tensor(f"{kind}|shapes")
+                sizes = shapes.prod(1)
+                start, shape = int(sizes[: int(place)].sum()), shapes[int(place)].tolist()
+                flat = self._file.get_slice(f"{kind}|data")[start : start + int(sizes[int(place)])]
+                found[kind.partition("|")[0]] = flat.reshape(shape)
+        return found
+
+    def result(self, row: int) -> Attribution:
+        """The result of one row.
+
+        Raises:
+            InputError: If the example failed, or only its top features are stored.
+        """
+        record = self.record(row)
+        if "failed" in record:
+            got = f"example {record['index']}, which could not be explained ({record['failed']})"
+            raise InputError(got, "one that was explained", "see failures()")
+        if self.store == "top":
+            got = "a run of which the top features alone are stored"
+            raise InputError(got, "one with scores", "read rows(), or run it with store='scores'")
+        return storage.from_parts(record, self.tensors(row))
+
+
+def top_of(record: Mapping[str, Any], tensors: Mapping[str, Tensor], top: int) -> dict[str, Tensor]:
+    """The top features of a row with their scores and shares of power, however much of it is stored."""
+    stored = {name.removeprefix("top."): tensor for name, tensor in tensors.items() if name.startswith("top.")}
+    if stored:
+        return {name: tensor[:top] for name, tensor in stored.items()}
+    return _best(storage.from_parts(dict(record), dict(tensors)), top)
+
+
+def _bytes(text: str | bytes) -> Tensor:
+    data = text.encode() if isinstance(text, str) else text
+    return torch.frombuffer(bytearray(data), dtype=torch.uint8) if data else torch.zeros(0, dtype=torch.uint8)
+
+
+def _text(tensor: Tensor) -> str:
+    return bytes(tensor.numpy()).decode()

@@ -1,0 +1,282 @@
+"""A run gives what `explain` gives, goes on where it stopped, and loses nothing to a bad example, disk or memory."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+from pathlib import Path
+
+import pytest
+import torch
+
+from hf_fourier import Attribution
+from hf_fourier.errors import InputError, StorageError
+from hf_fourier.runs import Results, disk
+from hf_fourier.runs.shards import Shard
+from tests.runs.made import PLAY, digests, explainer, run, texts
+
+
+def test_results_are_those_of_explain_and_play(tmp_path: Path) -> None:
+    data, explain = texts(), explainer()
+    results = run(data, tmp_path / "run", explain)
+    alone = explain.play(explain.explain(data), PLAY)
+    assert len(results) == len(data)
+    assert results.finished
+    for one, other in zip(results, alone, strict=True):
+        assert isinstance(one, Attribution)
+        assert (one.label, one.key) == (other.label, other.key)
+        assert torch.equal(one.leaf, other.leaf)
+        assert (one.scores - other.scores).abs().max() <= 1e-5 * other.scores.abs().max()
+        assert [stop.left for stop in one.curve.stops] == [stop.left for stop in other.curve.stops]
+    explain.play(results[7], (0.5,))  # a stored result can be played again
+
+
+def test_a_run_that_stopped_goes_on_to_the_same_bytes(tmp_path: Path) -> None:
+    run(texts(), tmp_path / "whole")
+    run(texts(), tmp_path / "cut")
+    shards = sorted((tmp_path / "cut" / "shards").glob("*/*"))
+    kept = shards[0].stat().st_mtime_ns
+    for path in shards[1::2]:
+        path.unlink()
+    assert not Results(tmp_path / "cut").finished
+    run(texts(), tmp_path / "cut")
+    assert digests(tmp_path / "cut") == digests(tmp_path / "whole")
+    assert shards[0].stat().st_mtime_ns == kept
+
+
+def test_shards_hold_no_time_host_or_path(tmp_path: Path) -> None:
+    run(texts(), tmp_path / "run")
+    for path in (tmp_path / "run" / "shards").glob("*/*"):
+        data = path.read_bytes()
+        for told in (b"seconds", os.uname().nodename.encode() + b'"', str(tmp_path).encode()):
+            assert told not in data
+
+
+def test_chunks_are_ordered_by_length_and_cost_about_the_same(tmp_path: Path) -> None:
+    data = texts(100)
+    results = run(data, tmp_path / "run", chunk=10)
+    chunks = results.chunks
+    lengths = [[len(data[i].split()) for i in chunks.indices(c)] for c in range(results.manifest.chunks)]
+    flat = [length for chunk in lengths for length in chunk]
+    assert flat == sorted(flat)
+    assert sorted(i for c in range(results.manifest.chunks) for i in chunks.indices(c)) == list(range(100))
+    costs = chunks.costs()
+    assert costs.max() <= 2 * costs.mean()
+    assert len(lengths[0]) > len(lengths[-2])  # short texts: more of them
+
+
+def test_another_run_is_refused(tmp_path: Path) -> None:
+    run(texts(), tmp_path / "run")
+    for other in ({"seed": 1}, {"method": "magnitude"}, {"play": (0.2,)}, {"target": 1}):
+        with pytest.raises(InputError, match=r"choose another folder"):
+            run(texts(), tmp_path / "run", **other)
+    with pytest.raises(InputError, match="data"):
+        run(texts(41), tmp_path / "run")
+    with pytest.raises(InputError, match="data"):
+        run(texts()[::-1], tmp_path / "run")
+    different = explainer()
+    with torch.no_grad():
+        next(different.model.parameters()).add_(1)
+    with pytest.raises(InputError, match="weights"):
+        run(texts(), tmp_path / "run", different)
+
+
+def test_two_runs_do_not_write_to_one_folder(tmp_path: Path) -> None:
+    with disk.locked(tmp_path / "run", 0), pytest.raises(StorageError, match="another run"):
+        run(texts(), tmp_path / "run")
+    with disk.locked(tmp_path / "run", 3), pytest.raises(StorageError, match="another run"):
+        run(texts(), tmp_path / "run")
+    assert run(texts(), tmp_path / "run").finished
+
+
+def test_a_bad_example_is_recorded_and_the_run_goes_on(tmp_path: Path) -> None:
+    data = [*texts(20), None, *texts(20)]
+    results = run(data, tmp_path / "run")
+    assert results.finished
+    assert results.failures()["index"] == [20]
+    assert results.failures()["failed"][0].startswith("InputError")
+    assert len(list(results)) == 40
+    with pytest.raises(InputError, match="could not be explained"):
+        results[20]
+    assert results[21].key == results[0].key
+
+
+def test_an_example_that_poisons_its_batch_is_set_aside_alone(tmp_path: Path) -> None:
+    data, explain = texts(), explainer()
+    poison = "w63 w63 w63 w63 w63 w63 w63"
+    data[3] = poison
+    bad = explain.processor(poison)["input_ids"][1]
+    inner = explain.model.get_input_embeddings()
+    with torch.no_grad():
+        for text in data[:3] + data[4:]:
+            assert bad not in explain.processor(text.replace("w63", "w62"))["input_ids"]
+        inner.weight[bad] = float("nan")
+    data = [poison if i == 3 else text.replace("w63", "w62") for i, text in enumerate(data)]
+    results = run(data, tmp_path / "run", explain)
+    assert results.failures()["index"] == [3]
+    assert "not finite" in results.failures()["failed"][0]
+    assert len(list(results)) == 39
+
+
+def test_a_run_in_which_nothing_works_stops_at_once(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="cannot be read"):
+        run([None] * 40, tmp_path / "none")
+    with pytest.raises(InputError, match="cannot be explained"):
+        run(texts(), tmp_path / "target", target="no such label")
+    assert not (tmp_path / "target" / "shards").exists()
+
+
+@pytest.mark.parametrize("data", [lambda: iter(texts()), "dataset"])
+def test_streams(tmp_path: Path, data: object) -> None:
+    if data == "dataset":
+        datasets = pytest.importorskip("datasets")
+        data = datasets.Dataset.from_dict({"text": texts()}).to_iterable_dataset()
+    results = run(data, tmp_path / "stream")
+    assert results.finished
+    assert len(results) == 40
+    assert results[33].key == explainer().explain(texts()[33]).key
+    for path in sorted((tmp_path / "stream" / "shards").glob("*/*"))[2::3]:
+        path.unlink()
+    before = digests(tmp_path / "stream")
+    results = run(data, tmp_path / "stream")
+    assert results.finished
+    assert before.items() < digests(tmp_path / "stream").items()
+
+
+def test_an_iterator_that_is_read_but_once_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="read but once"):
+        run(iter(texts()), tmp_path / "run")
+
+
+def test_memory_that_runs_out_halves_the_chunk_and_is_marked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    data = texts(25)
+    whole = run(data, tmp_path / "whole", chunk=12)
+    explain = explainer()
+    forward = explain.model.forward
+
+    def small(*args: object, **kwargs: object) -> object:
+        if len(kwargs["input_ids"]) > 3:
+            raise torch.OutOfMemoryError("out of memory")
+        return forward(*args, **kwargs)
+
+    monkeypatch.setattr(explain.model, "forward", small)
+    results = run(data, tmp_path / "small", explain, chunk=12)
+    assert results.finished
+    assert not whole.split()
+    assert results.split() == list(range(results.manifest.chunks))
+    for one, other in zip(results, whole, strict=True):
+        assert (one.scores - other.scores).abs().max() <= 1e-5 * other.scores.abs().max()
+
+
+def test_a_full_disk_stops_the_run_and_what_was_written_is_readable(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flush, written = os.fsync, []
+
+    def full(number: int) -> None:
+        written.append(number)
+        if len(written) > 12:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        flush(number)
+
+    monkeypatch.setattr(disk.os, "fsync", full)
+    with pytest.raises(StorageError, match=r"full disk.*run the same command again"):
+        run(texts(), tmp_path / "run")
+    monkeypatch.undo()
+    cut = Results(tmp_path / "run")
+    assert not cut.finished
+    assert 0 < cut.done < 40
+    assert not list((tmp_path / "run").rglob("*.part"))
+    assert len(list(cut.rows())) == cut.done
+    run(texts(), tmp_path / "run")
+    run(texts(), tmp_path / "whole")
+    assert digests(tmp_path / "run") == digests(tmp_path / "whole")
+
+
+def test_a_folder_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
+    folder = Path("/sys")  # where nobody may write, root neither
+    if not folder.is_dir():
+        folder = tmp_path / "closed"
+        folder.mkdir(mode=0o555)
+    with pytest.raises(StorageError, match="cannot be written"):
+        run(texts(), folder / "run")
+
+
+@pytest.mark.parametrize("store", ["everything", "scores", "top"])
+def test_rows_are_the_same_however_much_is_stored(tmp_path: Path, store: str) -> None:
+    explain, data = explainer(), texts(12)
+    results = run([*data, None], tmp_path / "run", explain, store=store, top=30)
+    for index, whole in enumerate(explain.play(explain.explain(data), PLAY)):
+        row = results.row(index, top=5)
+        assert row["top_feature"] == whole.order[:5].tolist()
+        assert row["label"] == whole.label
+        assert [stop["confidence"] for stop in row["curve"]] == pytest.approx(
+            [stop.confidence for stop in whole.curve.stops], abs=1e-6
+        )
+        assert len(row["top_power"]) == (0 if store == "scores" else 5)
+    if store == "top":
+        with pytest.raises(InputError, match="top features alone"):
+            results[0]
+    else:
+        assert len(results[0].scores) == len(explain.explain(data[0]).scores)
+
+
+def test_rows_as_a_dataset(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("datasets")
+    results = run([*texts(), None], tmp_path / "run")
+    table = results.to_dataset(top=3)
+    assert table["index"][:] == list(range(41))
+    assert table[5]["top_feature"] == results.row(5, 3)["top_feature"]
+    assert table[40]["label"] is None
+    assert "InputError" in table[40]["failed"]
+
+
+def test_how_much_is_stored_follows_the_budget(tmp_path: Path) -> None:
+    sizes = explainer().plan(texts(), play=PLAY, top=5).sizes
+    assert sizes["everything"] > sizes["scores"] > sizes["top"]
+    for budget, store in ((sizes["everything"], "everything"), (sizes["scores"], "scores"), (1, "top")):
+        plan = explainer().plan(texts(), play=PLAY, budget=budget, top=5)
+        assert plan.store == store
+        assert "time: about" in str(plan)
+    results = run(texts(), tmp_path / "run", budget=sizes["scores"], top=5)
+    assert results.manifest.settings["store"] == "scores"
+    assert run(texts(), tmp_path / "run", budget=sizes["scores"], top=5).finished
+    taken = sum(path.stat().st_size for path in (tmp_path / "run" / "shards").glob("*/*"))
+    assert taken < 1.6 * sizes["scores"]  # the heads of small shards
+
+
+def test_one_result_is_read_without_the_rest(tmp_path: Path) -> None:
+    run(texts(), tmp_path / "run", chunk=40)
+    (path,) = (tmp_path / "run" / "shards").glob("*/*")
+    shard = Shard(path)
+    asked: list[str] = []
+    file = shard._file
+
+    class Watched:
+        def get_tensor(self, name: str) -> torch.Tensor:
+            asked.append(name)
+            return file.get_tensor(name)
+
+        def get_slice(self, name: str) -> object:
+            return file.get_slice(name)
+
+    shard._file = Watched()
+    shard.result(3)
+    assert not [name for name in asked if name.endswith("|data") or name == "records"]
+
+
+def test_targets_one_for_each(tmp_path: Path) -> None:
+    wanted = [i % 3 for i in range(40)]
+    results = run(texts(), tmp_path / "run", targets=wanted)
+    assert [result.target for result in results] == wanted
+    with pytest.raises(InputError, match="39 targets for 40 examples"):
+        run(texts(), tmp_path / "other", targets=wanted[1:])
+
+
+def test_the_manifest_is_plain_json(tmp_path: Path) -> None:
+    run(texts(), tmp_path / "run")
+    told = json.loads((tmp_path / "run" / "manifest.json").read_text())
+    assert told["settings"]["method"] == "ffc"
+    assert told["said"]["threads"] >= 1
+    assert str(tmp_path) not in json.dumps(told)
