@@ -1,0 +1,139 @@
+"""The reference: one page per module that users meet, from the docstrings, as Markdown.
+
+Docstrings here are Markdown (`|F|_k`, `x`), which no reader of reStructuredText takes: the pages are written plainly.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import re
+import textwrap
+from pathlib import Path
+from typing import Any
+
+#: Pages in order: a title and the modules whose public names it lists.
+PAGES = {
+    "explainer": ("Explaining", ("hf_fourier.explainer", "hf_fourier.callables")),
+    "results": ("Results", ("hf_fourier.attribution", "hf_fourier.curves", "hf_fourier.tables")),
+    "evaluation": ("Evaluations and checks", ("hf_fourier.evaluation", "hf_fourier.evaluating", "hf_fourier.sanity")),
+    "methods": ("Methods", ("hf_fourier.methods", "hf_fourier.methods.base")),
+    "domains": ("Domains", ("hf_fourier.domains", "hf_fourier.domains.base", "hf_fourier.domains.layout")),
+    "targets": ("Targets", ("hf_fourier.targets",)),
+    "metrics": ("Metrics", ("hf_fourier.metrics.games", "hf_fourier.metrics.areas", "hf_fourier.metrics.decisions",
+                            "hf_fourier.metrics.flips", "hf_fourier.metrics.asking", "hf_fourier.metrics.structure",
+                            "hf_fourier.metrics.robustness", "hf_fourier.metrics.statistics")),
+    "studies": ("Studies", ("hf_fourier.rectifying", "hf_fourier.swapping", "hf_fourier.concepts",
+                            "hf_fourier.federated", "hf_fourier.transfer", "hf_fourier.knockout")),
+    "assets": ("Assets", ("hf_fourier.assets", "hf_fourier.assets.data", "hf_fourier.assets.sounds",
+                          "hf_fourier.assets.scans")),
+}  # fmt: skip
+SECTION = re.compile(r"^(Args|Attributes|Returns|Raises|Yields):$", re.M)
+ENTRY = re.compile(r"^(\*{0,2}[\w.]+)(?: \([^)]*\))?:\s*(.*)$", re.S)
+
+
+def write(folder: Path) -> None:
+    """Write all pages and their list into a folder; pages that would not change are left alone."""
+    folder.mkdir(exist_ok=True)
+    listed = "\n".join(PAGES)
+    pages = {"index": f"# Reference\n\nFrom the docstrings.\n\n```{{toctree}}\n:maxdepth: 1\n\n{listed}\nerrors\n```\n"}
+    pages |= {name: page(title, modules) for name, (title, modules) in PAGES.items()}
+    pages["errors"] = errors()
+    for name, text in pages.items():
+        path = folder / f"{name}.md"
+        if not path.exists() or path.read_text() != text:
+            path.write_text(text)
+
+
+def write_cards(folder: Path, modules: Path) -> None:
+    """Write the card of every metric into a folder, without its front matter, and their list."""
+    folder.mkdir(exist_ok=True)
+    cards = {card.parent.name: card.read_text() for card in sorted(modules.glob("*/README.md"))}
+    for name, text in cards.items():
+        (folder / f"{name}.md").write_text(re.sub(r"\A---\n.*?\n---\n+", "", text, flags=re.S))
+    listed = "\n".join(cards)
+    (folder / "index.md").write_text(f"# Metrics\n\nA card each.\n\n```{{toctree}}\n:maxdepth: 1\n\n{listed}\n```\n")
+
+
+def page(title: str, modules: tuple[str, ...]) -> str:
+    """One page: each module's text and its public classes and functions."""
+    parts = [f"# {title}"]
+    for name in modules:
+        module = importlib.import_module(name)
+        parts += [f"## `{name}`", sections(inspect.getdoc(module) or "")]
+        for member in public(module):
+            parts += described(member, getattr(module, member))
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def errors() -> str:
+    """The page of errors: each says what was got, what was expected and what to do."""
+    module = importlib.import_module("hf_fourier.errors")
+    parts = ["# Errors", sections(inspect.getdoc(module) or "")]
+    for member in public(module):
+        value = getattr(module, member)
+        if inspect.isclass(value) and issubclass(value, Exception):
+            bases = ", ".join(f"`{base.__name__}`" for base in value.__bases__)
+            parts += [f"## {member}", f"A {bases}.", sections(inspect.getdoc(value) or "")]
+    return "\n\n".join(parts) + "\n"
+
+
+def public(module: Any) -> list[str]:
+    """The names that a module means to show: `__all__`, or its own classes and functions."""
+    names = getattr(module, "__all__", None)
+    if names is None:
+        own = [n for n, v in vars(module).items() if getattr(v, "__module__", None) == module.__name__]
+        names = [n for n in own if not n.startswith("_")]
+    shown = [n for n in names if inspect.isclass(getattr(module, n)) or inspect.isfunction(getattr(module, n))]
+    return shown if module.__name__ != "hf_fourier.domains" else [n for n in shown if n != "Basis"]
+
+
+def described(name: str, value: Any) -> list[str]:
+    """A class with its public methods, or a function."""
+    parts = [f"### {name}", f"```text\n{signature(name, value)}\n```", sections(inspect.getdoc(value) or "")]
+    if inspect.isclass(value):
+        for own, member in vars(value).items():
+            plain = member.__func__ if isinstance(member, (classmethod, staticmethod)) else member
+            told = inspect.isfunction(plain) or isinstance(member, property) or hasattr(member, "attrname")
+            if own.startswith("_") or not told or not (text := inspect.getdoc(member)):
+                continue
+            shown = signature(own, plain) if inspect.isfunction(plain) else own
+            parts += [f"#### {name}.{own}", f"```text\n{shown}\n```", sections(text)]
+    return parts
+
+
+def signature(name: str, value: Any) -> str:
+    """How it is called, one parameter a line where that is long."""
+    try:
+        own = inspect.signature(value)
+    except (TypeError, ValueError):
+        return name
+    shown = f"{name}{own}".replace("'", "")
+    if len(shown) <= 100:
+        return shown
+    given = ",\n".join(f"    {parameter}" for parameter in own.parameters.values()).replace("'", "")
+    back = "" if own.return_annotation is inspect.Signature.empty else f" -> {own.return_annotation}".replace("'", "")
+    return f"{name}(\n{given},\n){back}"
+
+
+def sections(text: str) -> str:
+    """A docstring with its sections as headed lists; indented blocks become code."""
+    parts = SECTION.split(text)
+    shown = [parts[0]]
+    for title, body in zip(parts[1::2], parts[2::2], strict=True):
+        inner, _, after = re.match(r"((?:[ \t]+.*\n?|\s*\n)*)()((?:.*\n?)*)", body).groups()
+        entries = listed(textwrap.dedent(inner.strip("\n"))) if title not in ("Returns", "Yields") else inner.strip()
+        shown += [f"**{title}**", entries if title in ("Returns", "Yields") else "\n".join(entries), after]
+    return "\n\n".join(part.strip("\n") for part in shown if part.strip())
+
+
+def listed(body: str) -> list[str]:
+    """`name: text` entries as a list."""
+    entries: list[str] = []
+    for line in body.splitlines():
+        if line and not line[0].isspace():
+            entries.append(line)
+        elif entries:
+            entries[-1] += " " + line.strip()
+    found = [ENTRY.match(entry) for entry in entries]
+    return [f"- `{m[1]}`: {m[2].strip()}" if m else f"- {e}" for m, e in zip(found, entries, strict=True)]

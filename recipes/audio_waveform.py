@@ -1,0 +1,31 @@
+"""Which frequencies, in Hz, does a model of waveforms go by? With the parts to listen to.
+
+    .venv/bin/python recipes/audio_waveform.py
+
+Yours: change MODEL (--model, a Hub id such as a wav2vec2 classifier) and CLIPS. About two minutes on two cores.
+Offline, MODEL is a small wav2vec2 that tells English from French telephone prompts. There is one speaker a language,
+so it may tell the speakers apart; telephone sound has nothing above 4 kHz, so no explanation may name that.
+"""
+
+from options import options
+
+from hf_fourier import FourierExplainer, Report, assets
+
+given = options(__doc__, out="hf-fourier-audio-waveform")
+MODEL = given.model or assets.get("wav2vec2-languages")
+PROMPTS = assets.prompts("test")[:: 100 if given.small else 16][: 4 if given.small else 24]
+CLIPS = [{"array": clip["audio"], "sampling_rate": clip["rate"]} for clip in PROMPTS]
+
+explainer = FourierExplainer.from_pretrained(MODEL)
+results = explainer.explain(CLIPS)
+explainer.play(results, kept=[0.01, 0.04, 0.1, 0.3])
+print(results[0].label, results[0].confidence)
+print(results[0].top(8))
+
+evaluation = explainer.evaluate(CLIPS, methods=["ffc"], metrics=["maintain_rate", "selectivity"])
+print(evaluation.summary(["maintain_rate_at_0.04", "selectivity (random)"]))
+
+names = [clip["name"] for clip in PROMPTS]
+folder = Report(results, evaluation=evaluation, names=names).save(given.out, include_inputs=True)
+print("sounds/0001 holds the first clip, what was kept and what was removed: the two add up to the clip")
+print(f"report: {folder}")
