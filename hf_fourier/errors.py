@@ -37,6 +37,10 @@ class StorageError(FourierError, OSError):
     """Something on disk that cannot be written, or that another run writes."""
 
 
+class HubError(FourierError, RuntimeError):
+    """Something that the Hub did not take or give. What lies on this machine is as it was."""
+
+
 class MissingExtraError(FourierError, ImportError):
     """An optional dependency that is not installed."""
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from hf_fourier.attribution import Attribution
     from hf_fourier.evaluation import Evaluation
     from hf_fourier.report.classes import ClassSummary
+    from hf_fourier.report.hub import Pushed
     from hf_fourier.sanity import Sanity
     from hf_fourier.tables import Table
 
@@ -172,6 +173,84 @@ class Report:
         from hf_fourier.report.tidy import to_csv
 
         return to_csv(self, folder, include_inputs)
+
+    def push_to_hub(
+        self,
+        repo_id: str,
+        *,
+        as_space: bool = False,
+        include_inputs: bool = False,
+        private: bool = True,
+        licence: str | None = None,
+        token: str | None = None,
+    ) -> Pushed:
+        """Push the report to the Hub in one commit, as a data set with a card, or as a Space that shows the page.
+
+        An earlier report in the repository is replaced, with its files; a repository that holds something else is left
+        alone. Nothing on this machine changes. `docs/sharing.md` says what is written.
+
+        Args:
+            repo_id: "user/name"; made where it is not there.
+            as_space: A static Space with the HTML page instead of a data set.
+            include_inputs: Share the examples too. A rebuilt example *is* the example.
+            private: Whether a new repository is private; True refuses an existing one that is public.
+            licence: By the Hub's identifier ("cc-by-4.0"), for the card.
+            token: For the Hub; None for the one that is logged in, or HF_TOKEN.
+
+        Raises:
+            HubError: If there is no token or it is refused, the network fails, or the repository is not the report's.
+            InputError: If the name cannot be a repository's, or inputs are asked for and there are none.
+            MissingExtraError: If a package of the extra `report` is missing.
+        """
+        from hf_fourier.report.hub import push
+
+        return push(self, repo_id, as_space, include_inputs, private, licence, token)
+
+    def propose_to_model_card(
+        self, model_id: str, *, data_set: str | None = None, data_set_id: str = "custom", token: str | None = None
+    ) -> str | None:
+        """Open a pull request that adds what was measured to a model's card.
+
+        It changes one marked section, and in `model-index` the results of this library for the same task and data.
+        What others wrote stays as it is.
+
+        Args:
+            model_id: The explained model's id.
+            data_set: What the examples were, for people; None says that they are the author's.
+            data_set_id: The id of that data set on the Hub, if it has one.
+            token: For the Hub; None for the one that is logged in, or HF_TOKEN.
+
+        Returns:
+            The pull request's page; None where the card says all of it already.
+
+        Raises:
+            HubError: If there is no token or it is refused, the network fails, or there is no such model.
+            InputError: If the report has no evaluation, is of another model, or the card's metadata are broken.
+        """
+        from hf_fourier.report.hub import propose
+
+        return propose(self, model_id, data_set, data_set_id, token)
+
+    @classmethod
+    def from_hub(
+        cls, repo_id: str, revision: str | None = None, *, token: str | None = None, max_bytes: int = 2_000_000_000
+    ) -> Report:
+        """Read a report that `push_to_hub` pushed, all of it at one commit.
+
+        Values and tensors alone are fetched, no page and nothing that runs; sizes are checked before and after.
+
+        Args:
+            repo_id: "user/name".
+            revision: A branch, a tag or a commit.
+            token: For a private repository; None for the one that is logged in, or HF_TOKEN.
+            max_bytes: What is fetched, at most.
+
+        Raises:
+            HubError: If there is no such report, it is too large or not whole, or the network fails.
+        """
+        from hf_fourier.report.hub import pull
+
+        return pull(repo_id, revision, token, max_bytes)
 
     def _repr_html_(self) -> str:
         """The page in a frame, for notebooks. Notebooks are shared, so it shows no input; `show()` does."""

@@ -18,7 +18,7 @@ def environment(address: str, home: Path, token: str | None) -> dict[str, str]:
     kept |= {
         "HF_ENDPOINT": address, "HF_HOME": str(home / "hf"), "HF_FOURIER_CACHE": str(home / "own"),
         "HF_HUB_DISABLE_XET": "1", "HF_HUB_DISABLE_TELEMETRY": "1", "HF_HUB_DISABLE_PROGRESS_BARS": "1",
-        "PYTHONPATH": str(ROOT), "NO_PROXY": "127.0.0.1", "OMP_NUM_THREADS": "1",
+        "PYTHONPATH": str(ROOT), "NO_PROXY": "127.0.0.1,localhost", "OMP_NUM_THREADS": "1",
     }  # fmt: skip
     return kept if token is None else {**kept, "HF_TOKEN": token}
 

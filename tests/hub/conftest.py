@@ -1,0 +1,43 @@
+"""A Hub and one process that talks to it, for all tests of a file; reports made by hand."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.hub.server import serving
+from tests.hub.worker import Worker
+
+
+@pytest.fixture(scope="module")
+def running():
+    with serving() as hub:
+        yield hub
+
+
+@pytest.fixture
+def hub(running):
+    """Nothing fails, nothing was asked for; repositories of earlier tests are gone."""
+    running.repos.clear()
+    running.objects.clear()
+    running.faults.clear()
+    running.asked.clear()
+    running.tokens.clear()
+    return running
+
+
+@pytest.fixture(scope="module")
+def ask(running, tmp_path_factory):
+    """Runs code in the other process."""
+    worker = Worker(running.address, tmp_path_factory.mktemp("worker"))
+    yield worker
+    worker.close()
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory):
+    """A report of pictures with its inputs, as a folder."""
+    from hf_fourier import Report
+    from tests.hub import reports
+
+    report = Report(reports.pictures(), reports.EVALUATION, reports.SANITY, names=["a.png", "b.png"])
+    return report.save(tmp_path_factory.mktemp("saved") / "report", include_inputs=True)

@@ -1,0 +1,153 @@
+"""A pull request on a model's card, by the real client: one section, our results, and nothing of others."""
+
+from __future__ import annotations
+
+import pytest
+import yaml
+
+from tests.hub import reports
+from tests.hub.repos import Blob, Repo
+from tests.hub.server import Fault
+from tests.hub.worker import Failed
+from tests.report.hostile import ALL
+from tests.report.test_readme import THEIRS, changes
+
+PROPOSE = """
+from hf_fourier import Report
+result = Report.load(folder).propose_to_model_card(model, **more)
+"""
+LOAD = """
+from huggingface_hub import ModelCard, DatasetCard, HfApi
+card = {"model": ModelCard, "dataset": DatasetCard}[kind].load(repo)
+card.validate()
+result = [str(one.metric_type) for one in (card.data.get("eval_results") or [])]
+"""
+
+
+@pytest.fixture
+def model(hub):
+    """Bob's model, with a card; ada is somebody else."""
+    repo = hub.add(Repo("model", reports.MODEL))
+    repo.commit("main", {"README.md": Blob(THEIRS.encode()), "model.safetensors": Blob(b"weights", True)}, "files")
+    return repo
+
+
+def propose(ask, folder, model=reports.MODEL, token="hf_good", **more):
+    return ask(PROPOSE, token, folder=folder, model=model, more=more)
+
+
+def test_a_pull_request_changes_the_card_alone(hub, ask, saved, model):
+    head = model.head
+    url = propose(ask, saved, data_set="Cups", data_set_id="cups")
+    assert url == f"{hub.address}/{reports.MODEL}/discussions/1"
+    assert model.head == head
+    proposed = model.at("refs/pr/1")
+    assert proposed.parent == head
+    assert {path for path, blob in proposed.files.items() if model.at().files.get(path) != blob} == {"README.md"}
+    gone, new = changes(THEIRS, model.text("README.md", "refs/pr/1"))
+    assert gone == []
+    assert "| DIG | ffc | fourier | 0.300 [0.300, 0.300] | +0.200 [0.200, 0.200] | more |" in new
+    data = yaml.safe_load(model.text("README.md", "refs/pr/1").split("---\n")[1])
+    ours = data["model-index"][0]["results"][-1]
+    assert ours["dataset"] == {"name": "Cups", "type": "cups"}
+    assert {one["type"]: one["value"] for one in ours["metrics"]} == {
+        "dig": 0.3, "maintain_rate": 0.6, "selectivity": 0.1
+    }  # fmt: skip
+
+
+def test_an_accepted_proposal_is_read_and_need_not_be_repeated(hub, ask, saved, model):
+    propose(ask, saved)
+    model.refs["main"] = model.refs["refs/pr/1"]
+    assert ask(LOAD, repo=reports.MODEL, kind="model") == ["accuracy", "f1", "dig", "maintain_rate", "selectivity"]
+    assert propose(ask, saved) is None
+    assert len(model.requests) == 1
+
+
+def test_a_model_without_a_card_gets_one(hub, ask, saved):
+    repo = hub.add(Repo("model", reports.MODEL))
+    propose(ask, saved)
+    repo.refs["main"] = repo.refs["refs/pr/1"]
+    assert "dig" in ask(LOAD, repo=reports.MODEL, kind="model")
+
+
+def test_a_branch_that_moved_on_is_not_overwritten(hub, ask, saved, model):
+    own = hub.failing
+
+    def move(line):
+        if "/preupload/" in line:
+            model.commit("main", {**model.at().files, "README.md": Blob(b"# newer\n")}, "meanwhile")
+        return own(line)
+
+    hub.failing = move
+    try:
+        with pytest.raises(Failed, match=r"somebody else changed meanwhile \(412\).*try again"):
+            propose(ask, saved)
+    finally:
+        hub.failing = own
+    assert not model.requests
+
+
+@pytest.mark.parametrize(
+    ("token", "words"),
+    [
+        (None, "got no token"),
+        ("hf_bad", "a token that the Hub does not know"),
+        ("hf_read", "a token that may not propose"),
+    ],
+)
+def test_a_token_that_will_not_do(hub, ask, saved, model, token, words):
+    with pytest.raises(Failed, match=words):
+        propose(ask, saved, token=token)
+    assert not model.requests
+
+
+def test_a_network_that_goes(hub, ask, saved, model):
+    hub.faults.append(Fault("/commit/main"))
+    with pytest.raises(Failed, match="no answer from the Hub"):
+        propose(ask, saved)
+    assert not model.requests
+
+
+def test_what_cannot_be_proposed(hub, ask, saved, model, tmp_path):
+    from hf_fourier import Report
+
+    with pytest.raises(Failed, match=r"a report of 'bob/classifier' for the card of 'bob/other'"):
+        propose(ask, saved, "bob/other")
+    bare = Report(reports.pictures()).save(tmp_path / "bare")
+    with pytest.raises(Failed, match="a report without an evaluation"):
+        propose(ask, bare)
+    del hub.repos["model", reports.MODEL]
+    with pytest.raises(Failed, match="no such repository"):
+        propose(ask, saved)
+
+
+def test_a_broken_card_is_told_and_left_alone(hub, ask, saved, model):
+    model.commit("main", {"README.md": Blob(b"---\na: [\n---\n# x\n")}, "broken")
+    with pytest.raises(Failed, match=r"metadata are no YAML.*correct the model card first"):
+        propose(ask, saved)
+
+
+def test_hostile_text_stays_text_on_the_hub(hub, ask, tmp_path):
+    """What is pushed and what is proposed is read back by the client and judged by the Hub."""
+    from dataclasses import replace
+
+    from hf_fourier import Report
+    from hf_fourier.plain import visible
+    from hf_fourier.report import privacy
+
+    made = [reports.explained(one, "bob's `m`odel | <script>") for one in reports.pictures(method="ffc")]
+    made[0].label = ALL
+    found = reports.evaluation("bob's `m`odel | <script>", notes=[ALL], excluded=[(ALL, ALL, ALL)])
+    found = replace(found, cells=[found.cells[0], replace(found.cells[1], method=ALL)])
+    folder = Report(made, found, title=ALL).save(tmp_path / "r")
+    ask("from hf_fourier import Report; Report.load(folder).push_to_hub('ada/x')", folder=folder)
+    ask("from hf_fourier import Report; Report.load(folder).push_to_hub('ada/y', as_space=True)", folder=folder)
+    assert ask(LOAD, repo="ada/x", kind="dataset") == []
+    told = ask("from huggingface_hub import DatasetCard; result = DatasetCard.load('ada/x').data.pretty_name")
+    assert told == visible(privacy.scrubbed(ALL))
+    repo = hub.add(Repo("model", "bob/x"))
+    propose(ask, folder, "bob/x", data_set=ALL, data_set_id=ALL)
+    repo.refs["main"] = repo.refs["refs/pr/1"]
+    assert ask(LOAD, repo="bob/x", kind="model") == ["dig", "maintain_rate", "selectivity"]
+    propose(ask, folder, "bob/x", data_set="other")
+    assert repo.text("README.md", "refs/pr/2").count("hf_fourier: begin") == 1
