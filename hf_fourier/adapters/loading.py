@@ -12,6 +12,7 @@ import torch
 from hf_fourier.adapters.base import ADAPTERS, Task
 from hf_fourier.batching import is_out_of_memory
 from hf_fourier.errors import ModelError
+from hf_fourier.parallel import state
 
 _HUB = ("cache_dir", "force_download", "local_files_only", "token", "proxies")
 _HUB_ID = re.compile(r"[\w-][\w.-]*(/[\w-][\w.-]*)?")
@@ -226,9 +227,8 @@ def _check_head(info: dict[str, Any], model: torch.nn.Module, source: str, task:
 def _device(device: str | torch.device | None) -> torch.device:
     if device is not None:
         return torch.device(device)
-    from accelerate import PartialState
-
-    return torch.device(PartialState().device)
+    own = torch.device(state().device)
+    return torch.device("cpu") if own.type == "cpu" else own  # which has no number
 
 
 def _processor(source: str, task: str, where: dict[str, Any], config: Any) -> tuple[Any, list[str]]:

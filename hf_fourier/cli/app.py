@@ -104,6 +104,74 @@ def explain(
         run(Wish(model, inputs, pair, target, method, domain, seed, keep, batch_size, output, as_json, loading, cells))
 
 
+@app.command("run")
+def run_dataset(
+    model: Model,
+    dataset: Annotated[
+        str,
+        typer.Argument(
+            help="A folder of pictures, sounds, volumes or cells; a .parquet, .csv, .json(l), .txt or .h5ad file; or a "
+            "Hub id.",
+            show_default=False,
+        ),
+    ],
+    output: Annotated[Path, typer.Option(help="The run's folder; the same command goes on with what is there.")],
+    target: Aimed = None,
+    column: Annotated[list[str] | None, typer.Option(help="The column of the examples; twice for pairs.")] = None,
+    split: Annotated[str | None, typer.Option(help="The split, where there are several.")] = None,
+    streaming: Annotated[bool, typer.Option("--streaming", help="Stream a Hub id, and do not fetch it first.")] = False,
+    method: Annotated[str, typer.Option(help="A method; see `hf-fourier methods`.")] = "ffc",
+    domain: Annotated[
+        str | None, typer.Option(help="A domain; see `hf-fourier domains`.", show_default="fourier")
+    ] = None,
+    keep: Annotated[
+        str | None, typer.Option(help="Shares of features to keep and to delete, such as .01,.04; none by default.")
+    ] = None,
+    store: Annotated[
+        str, typer.Option(help="everything, scores, top, or auto: as much as the budget allows.")
+    ] = "auto",
+    budget: Annotated[str, typer.Option(help="What the results may take on disk.")] = "20GB",
+    chunk: Annotated[
+        int | None, typer.Option(help="Examples in a chunk, which a stop costs at most.", show_default="by size")
+    ] = None,
+    task: Head = None,
+    subfolder: Subfolder = None,
+    revision: Revision = None,
+    seed: Seed = 0,
+    device: Device = None,
+    dtype: Dtype = None,
+    device_map: Annotated[str | None, typer.Option(help="Spread a model that is too large over devices: auto.")] = None,
+    batch_size: Rows = "auto",
+    processes: Annotated[int | None, typer.Option(help="Start so many processes on this machine.")] = None,
+    threads: Annotated[
+        int | None,
+        typer.Option(help="Of torch, in each process.", show_default="torch's choice, or a share of the cores"),
+    ] = None,
+    plan: Annotated[bool, typer.Option("--plan", help="Only say what it would take.")] = False,
+    leaf: Leaf = None,
+    trust_remote_code: Trust = False,
+    debug: Debug = False,
+) -> None:
+    """Explain a whole data set into a folder, going on where it was stopped. Under torchrun, processes share it."""
+    with reported(debug):
+        from hf_fourier.cli.dataset import Order, run
+
+        loading = _loading(task, subfolder, revision, device, dtype, leaf, trust_remote_code) | {
+            "device_map": device_map
+        }
+        options = {
+            "target": target,
+            "column": column[0] if column and len(column) == 1 else column,
+            "split": split,
+            "streaming": streaming,
+            "store": store,
+            "budget": budget,
+            "chunk": chunk,
+            "seed": seed,
+        }
+        run(Order(model, dataset, output, method, domain, keep, batch_size, processes, threads, plan, options, loading))
+
+
 @app.command()
 def evaluate(
     model: Model,

@@ -14,6 +14,11 @@ from hf_fourier.runs.manifest import Window
 MOST = 4
 
 
+def is_tokens(encoded: Encoded) -> bool:
+    """Whether an example is tokens, whose lengths vary and are quickly found."""
+    return encoded.content is not None and "input_ids" in encoded.inputs
+
+
 def cost_of(encoded: Encoded) -> float:
     """What a pass through a model takes, relative to others of the same model: leaf entries, and what attention adds.
 
@@ -21,7 +26,7 @@ def cost_of(encoded: Encoded) -> float:
     """
     shape = encoded.leaf.shape
     entries = float(np.prod(shape, dtype=float))
-    if encoded.content is None:
+    if not is_tokens(encoded):
         return entries
     tokens, width = encoded.inputs["input_ids"].numel(), shape[-1]
     return tokens * width * (1 + tokens / (6 * width))

@@ -13,7 +13,7 @@ import torch
 from hf_fourier.attribution import Attribution
 from hf_fourier.batching import suggested_rows
 from hf_fourier.errors import InputError
-from hf_fourier.runs.ordering import cost_of
+from hf_fourier.runs.ordering import cost_of, is_tokens
 from hf_fourier.runs.shards import STORES, Outcome, Store, packed
 from hf_fourier.runs.sources import Source
 from hf_fourier.runs.work import Ready, Worker
@@ -99,7 +99,7 @@ class Probe:
         passes: Model passes per example.
         peak: Bytes beyond those before, for the dearest example alone.
         rows: Examples in a batch.
-        content: Whether the leaves are embedded tokens, which are ordered by length.
+        tokens: Whether the leaves are embedded tokens, which are ordered by length.
     """
 
     rates: Sequence[tuple[float, float]]
@@ -108,7 +108,7 @@ class Probe:
     passes: Mapping[str, float]
     peak: int
     rows: int
-    content: bool
+    tokens: bool
 
     def seconds(self, cost: float) -> float:
         """What an example of this cost takes, by the nearest that was measured."""
@@ -166,7 +166,7 @@ def _measured(worker: Worker, fine: Sequence[Ready], top: int) -> Probe:
     rows = worker.batch_size
     rows = suggested_rows(torch.Size(encoded.leaf.shape).numel(), device) if rows == "auto" else rows
     cost = sum(known for known, _ in rates) / len(rates)
-    return Probe(rates, cost, sizes, passes, peak, int(rows), encoded.content is not None)
+    return Probe(rates, cost, sizes, passes, peak, int(rows), is_tokens(encoded))
 
 
 def _timed(worker: Worker, one: Ready) -> tuple[float, list[Outcome]]:

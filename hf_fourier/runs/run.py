@@ -22,8 +22,8 @@ from hf_fourier.adapters.base import held
 from hf_fourier.domains import DOMAINS
 from hf_fourier.errors import InputError
 from hf_fourier.methods import METHODS
+from hf_fourier.parallel import Machine, found, say, threads
 from hf_fourier.runs.disk import locked, write_whole
-from hf_fourier.runs.machine import Machine, found, say, threads
 from hf_fourier.runs.manifest import NAME, Chunks, Manifest, dealt
 from hf_fourier.runs.options import Options
 from hf_fourier.runs.ordering import ordered
@@ -113,7 +113,8 @@ class Run:
         """
         plan = self.machine.decided(self._begun)
         if self.machine.first and self.options.progress:
-            say(f"{self.machine}\n{plan}" if plan else f"{self.machine}\ngoing on with {self.folder.name!r}")
+            alone = self.machine.processes == 1 and self.machine.asked is None
+            say(*([] if alone else [self.machine]), plan or f"going on with {self.folder.name!r}")
         self.manifest = Manifest.read(self.folder)
         if not self.manifest.planned:
             self._order()
@@ -150,7 +151,7 @@ class Run:
         options, length = self.options, self.source.length
         found = planned(known, length, options.store, options.bytes, options.chunk, self.machine.processes, None)
         said = {"threads": threads(), "hf_fourier": __version__, "torch": torch.__version__}
-        window = WINDOW if known.content and length is not None else 0
+        window = WINDOW if known.tokens and length is not None else 0
         settings["store"] = found.store
         Manifest(settings, said, length, found.chunk, window).write(self.folder)
         return found

@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 from hf_fourier.errors import InputError
 
@@ -66,9 +66,15 @@ class Machine:
     def wait(self) -> None:
         """Until all processes are here."""
         if self.processes > 1:
-            from accelerate import PartialState
+            state().wait_for_everyone()
 
-            PartialState().wait_for_everyone()
+
+def state() -> Any:
+    """Accelerate's `PartialState`, which finds several processes on a machine without accelerators as well."""
+    import torch
+    from accelerate import PartialState
+
+    return PartialState() if torch.accelerator.is_available() else PartialState(cpu=True)
 
 
 def found(asked: int | None = None) -> Machine:
@@ -78,16 +84,18 @@ def found(asked: int | None = None) -> Machine:
         asked: How many there should be; None for what the launcher's command line says, if it can be read.
 
     Raises:
-        InputError: If `asked` is given and another number came.
+        InputError: If `asked` is given and another number came, or if Accelerate does not see the launcher's.
     """
-    from accelerate import PartialState
-
-    state = PartialState()
-    machine = Machine(state.process_index, state.num_processes, launched() if asked is None else asked)
-    if asked is not None and asked != state.num_processes:
+    came = state()
+    started = int(os.environ.get("WORLD_SIZE", "0"))
+    if started > 1 and came.num_processes != started:
+        got = f"{started} processes of which Accelerate sees {came.num_processes}"
+        do = "where there are no accelerators make it Accelerator(cpu=True), or none at all"
+        raise InputError(got, "processes that know each other", do)
+    if asked is not None and asked != came.num_processes:
         do = "start them with torchrun or accelerate launch (docs/runs.md), or with `hf-fourier run --processes`"
-        raise InputError(f"{state.num_processes} processes", f"the {asked} that were asked for", do)
-    return machine
+        raise InputError(f"{came.num_processes} processes", f"the {asked} that were asked for", do)
+    return Machine(came.process_index, came.num_processes, launched() if asked is None else asked)
 
 
 def launched() -> int | None:
@@ -106,10 +114,33 @@ def launched() -> int | None:
     return int(number[1]) if number else None
 
 
-def say(text: str) -> None:
-    """A line on standard error."""
-    sys.stderr.write(text + "\n")
+def say(*lines: object) -> None:
+    """Lines on standard error."""
+    sys.stderr.write("".join(f"{one}\n" for one in lines))
     sys.stderr.flush()
+
+
+def cores() -> int:
+    """Cores that this process may use."""
+    allowed = getattr(os, "sched_getaffinity", None)
+    return len(allowed(0)) if allowed else os.cpu_count() or 1
+
+
+def start(processes: int, arguments: Sequence[str], threads: int | None = None) -> NoReturn:
+    """Become a launcher of several processes of `hf-fourier` on this machine, by torch's own.
+
+    Args:
+        processes: How many.
+        arguments: Of the command.
+        threads: Of each; None for its share of the cores, unless `OMP_NUM_THREADS` says how many.
+    """
+    each = str(threads or max(1, cores() // processes))
+    environment = {
+        **os.environ,
+        "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", each) if threads is None else each,
+    }
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", str(processes)]
+    os.execve(sys.executable, [*launcher, "--module", "hf_fourier", *arguments], environment)
 
 
 def threads() -> int:

@@ -1,0 +1,85 @@
+"""`hf-fourier run`: a whole data set, on one process or many."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hf_fourier.cli.run import load
+from hf_fourier.cli.show import err, line, out, shares, whole
+
+
+@dataclass(frozen=True)
+class Order:
+    """What was typed.
+
+    Attributes:
+        model: A Hub id or a folder.
+        dataset: A folder, a file, or a Hub id.
+        output: The run's folder.
+        method: A spec.
+        domain: A spec, or None.
+        keep: Shares, separated by commas, or None.
+        batch_size: A number as text, or "auto".
+        processes: How many to start here; None for this one alone, or those of a launcher.
+        threads: Of torch, in each process.
+        plan: Whether only to say what it would take.
+        options: Further options of the run.
+        loading: Further arguments of `from_pretrained`.
+    """
+
+    model: str
+    dataset: str
+    output: Path
+    method: str
+    domain: str | None
+    keep: str | None
+    batch_size: str
+    processes: int | None
+    threads: int | None
+    plan: bool
+    options: Mapping[str, Any]
+    loading: Mapping[str, Any]
+
+
+def run(order: Order) -> None:
+    """Explain a data set; the first process says how it went.
+
+    Raises:
+        FourierError: If something that was typed cannot be done.
+    """
+    from hf_fourier.parallel import found, start
+    from hf_fourier.runs.options import Options
+
+    options = {**order.options, "play": None if order.keep is None else shares(order.keep)}
+    options |= {"batch_size": whole(order.batch_size), "processes": order.processes}
+    if isinstance(target := options["target"], str):
+        options["target"] = whole(target)
+    Options(**options)  # what is mistyped is told before anything starts
+    if order.processes and order.processes > 1 and "WORLD_SIZE" not in os.environ and not order.plan:
+        start(order.processes, sys.argv[1:], order.threads)
+    if order.threads:
+        import torch
+
+        torch.set_num_threads(order.threads)
+    explainer = load(order.model, [order.method], [order.domain] if order.domain else [], order.loading)
+    if order.plan:
+        line(out(), str(explainer.plan(order.dataset, **options)))
+        return
+    results = explainer.explain_dataset(order.dataset, order.output, **options)
+    if not found().first:
+        return
+    failures = results.failures()
+    for row in list(failures.rows())[:SHOWN]:
+        line(err(), f"example {row['index']} {row['name']}: {row['failed']}", style="yellow")
+    if len(failures) > SHOWN:
+        line(err(), f"… and {len(failures) - SHOWN} more", style="yellow")
+    line(out(), f"{len(results) - len(failures)} of {len(results)} examples explained: {order.output}", style="bold")
+
+
+#: Failures that are shown one by one.
+SHOWN = 5
