@@ -165,15 +165,35 @@ def headline(attribution: Attribution, fraction: float | None = None) -> list[st
 def conclusion(attribution: Attribution, fraction: float) -> str:
     """What may be concluded from the figure, and what not."""
     keep, delete = (stop_at(attribution, part, fraction) for part in ("keep", "delete"))
-    kind = noun(attribution)
+    said = concluded(keep, delete, noun(attribution), fraction, is_mask(attribution), contested(attribution))
+    if attribution.view.kind == "spectrogram":
+        zero = getattr(attribution.view, "offset", 0.0)
+        said += (
+            f" A place without power takes the level that the model reads as zero ({zero:.3g} dB). To be heard, a "
+            "part is the clip filtered: each band is raised or lowered by what it changes; the phase is the clip's own."
+        )
+    return f"{said} {_control(attribution)}".rstrip()
+
+
+def concluded(keep: Stop | None, delete: Stop | None, kind: str, fraction: float, mask: bool, other: bool) -> str:
+    """What may be concluded from two stops, and what not.
+
+    Args:
+        keep: What the model said to the top features alone.
+        delete: What it said to what is left without them.
+        kind: What features are called.
+        fraction: The share of features.
+        mask: Whether a mask was explained.
+        other: Whether what was explained is not the model's own decision (`contested`).
+    """
     if keep is None:
         said = (
             f"The model was not shown these parts: the {kind} are ranked on top, which does not yet say that they "
             "decide anything. FourierExplainer.play asks the model."
         )
-    elif is_mask(attribution):
+    elif mask:
         said = _of_mask(keep, delete, kind)
-    elif contested(attribution):
+    elif other:
         does = "bring about" if keep.agrees >= 1 else "do not bring about"
         said = f"The model's own decision is another one; the kept {kind} alone {does} the one explained here."
     elif keep.agrees < 1:
@@ -188,13 +208,7 @@ def conclusion(attribution: Attribution, fraction: float) -> str:
             said += "What is left without them is sufficient as well, so they are not necessary."
         else:
             said += "Losing it without them does not prove that it rests on them: what is left is no natural input."
-    if attribution.view.kind == "spectrogram":
-        zero = getattr(attribution.view, "offset", 0.0)
-        said += (
-            f" A place without power takes the level that the model reads as zero ({zero:.3g} dB). To be heard, a "
-            "part is the clip filtered: each band is raised or lowered by what it changes; the phase is the clip's own."
-        )
-    return f"{said} {_control(attribution)}".rstrip()
+    return said.rstrip()
 
 
 def _of_mask(keep: Stop, delete: Stop | None, kind: str) -> str:

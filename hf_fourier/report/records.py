@@ -59,6 +59,7 @@ class Record:
         provenance: How the result was made.
         name: What the example is called; empty in what is shared.
         contested: Whether the explained label is another one than the model's own decision.
+        noun: What the features are called.
     """
 
     label: str
@@ -77,6 +78,7 @@ class Record:
     provenance: Mapping[str, Any] = field(default_factory=dict)
     name: str = ""
     contested: bool = False
+    noun: str = "features"
 
     @property
     def head(self) -> str:
@@ -150,6 +152,7 @@ def record(attribution: Attribution, name: str = "", shared: bool = True) -> Rec
         provenance=privacy.rounded(privacy.provenance_of(attribution, shared), 6),
         name="" if shared else name,
         contested=captions.contested(attribution),
+        noun=captions.noun(attribution),
     )
 
 

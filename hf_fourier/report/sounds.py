@@ -62,7 +62,7 @@ def draw_waveform(figure: FigureBase, attribution: Attribution, fraction: float)
     above, middle, below = panels.rows(figure, [0.62, 1.0, 1.15])
     _waveform(above.add_subplot(), sounds[0], sounds[1], captions.share(fraction))
     shown = _spectrograms(
-        middle, [_levels(sound) for sound in sounds], captions.three(attribution, fraction, "The clip"),
+        middle, [levels(sound) for sound in sounds], captions.three(attribution, fraction, "The clip"),
         (0.0, sounds[0].seconds), (0.0, sounds[0].rate / 2),
     )  # fmt: skip
     panels.say(shown[0], "y", "Hz")
@@ -156,7 +156,7 @@ def _magnitudes(axes: Axes, attribution: Attribution, fraction: float) -> None:
                        "and the share that was chosen")  # fmt: skip
 
 
-def _levels(sound: Sound) -> Array:
+def levels(sound: Sound) -> Array:
     """A short-time spectrum in dB, windows of 25 ms."""
     from scipy.signal import stft
 

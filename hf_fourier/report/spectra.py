@@ -83,17 +83,13 @@ def plane(attribution: Attribution, chosen: Array, across: str | None = None) ->
         return None
     pair = [axes[column.axis] for column in coordinates]
     steps = [_steps(column, axis) for column, axis in zip(coordinates, pair, strict=True)]
-    if (
-        coordinates[0].role == "frequency"
-        and len(np.unique(np.stack(steps), axis=1)[0]) < pair[0].length * pair[1].length
-    ):
+    if coordinates[0].role == "frequency" and _places(steps) < pair[0].length * pair[1].length:
         mirrored = [_fold(-values, axis) for values, axis in zip(steps, pair, strict=True)]
         other = (mirrored[0] != steps[0]) | (mirrored[1] != steps[1])
         power = np.concatenate([np.where(other, power / 2, power), power[other] / 2])
         count = np.concatenate([count, count[other]])
         steps = [np.concatenate([own, mirror[other]]) for own, mirror in zip(steps, mirrored, strict=True)]
-    rows, row = np.unique(steps[0], return_inverse=True)
-    columns, column = np.unique(steps[1], return_inverse=True)
+    (rows, row), (columns, column) = _numbered(steps[0]), _numbered(steps[1])
     place, shape = row * len(columns) + column, (len(rows), len(columns))
     return Plane(
         _sum(place, power, shape),
@@ -184,6 +180,19 @@ def _fold(steps: Array, axis: Axis) -> Array:
 
 def _unstep(steps: Array, column: Column, axis: Axis) -> Array:
     return steps.astype(float) if column.role != "frequency" else steps * axis.rate / (2 * axis.length)
+
+
+def _numbered(steps: Array) -> tuple[Array, Array]:
+    """`np.unique` of whole numbers with its inverse, without sorting them."""
+    low = int(steps.min())
+    there = np.bincount(steps - low) > 0
+    return np.flatnonzero(there) + low, (np.cumsum(there) - 1)[steps - low]
+
+
+def _places(steps: list[Array]) -> int:
+    """How many different pairs there are."""
+    (rows, row), (columns, column) = map(_numbered, steps)
+    return int(np.count_nonzero(np.bincount(row * len(columns) + column, minlength=len(rows) * len(columns))))
 
 
 def _sum(place: Array, values: Array, shape: tuple[int, ...]) -> Array:

@@ -24,7 +24,7 @@ def draw(figure: FigureBase, attribution: Attribution, fraction: float) -> None:
     volumes = [attribution.original(), attribution.rebuild(fraction), attribution.rebuild(fraction, delete=True)]
     volumes = [volume if volume.ndim == 3 else volume[0] for volume in volumes]
     masks = outlines.predicted(attribution, fraction)
-    places = _middles(masks[0], volumes[0].shape)
+    places = middles(masks[0], volumes[0].shape)
     first = _largest(masks[0], volumes[0].shape)
     above, below = panels.rows(figure, [2.0, 1.0])
     grid = above.add_gridspec(2, 6, height_ratios=[2.1, 1])
@@ -71,7 +71,7 @@ def _masks(axes: Axes, masks: list[Array | None], which: int, axis: int, place: 
     axes.set_ylim(-0.5, size[1] - 0.5)
 
 
-def _middles(mask: Array | None, shape: tuple[int, ...]) -> list[int]:
+def middles(mask: Array | None, shape: tuple[int, ...]) -> list[int]:
     """Along each axis the slice with the largest mask; without one, the middle."""
     if mask is None or not (mask > 0).any():
         return [length // 2 for length in shape]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -13,6 +13,8 @@ from hf_fourier.sounds import Sound
 
 if TYPE_CHECKING:
     from hf_fourier.attribution import Attribution
+
+    Samples = np.ndarray[Any, np.dtype[Any]]
 
 KINDS = ("sound", "spectrogram")
 NAMES = ("clean.wav", "kept.wav", "removed.wav")
@@ -42,15 +44,20 @@ def save_sounds(
         InputError: If the leaf is no sound, or the result is compact.
     """
     share = captions.shown_fraction(attribution) if fraction is None else fraction
-    sounds = [attribution.sound(), attribution.sound(share), attribution.sound(share, delete=True)]
-    length = _length(attribution, sounds[0])
-    parts = [np.asarray(sound.samples[:length], dtype=np.float32) for sound in sounds]
+    (clean, rate), (kept, _), (removed, _) = (
+        heard(attribution), heard(attribution, share), heard(attribution, share, delete=True)
+    )  # fmt: skip
+    parts = [clean, kept, removed]
     scale = max(1.0, *(float(np.abs(part).max(initial=0.0)) for part in parts))
     where = Path(folder)
     where.mkdir(parents=True, exist_ok=True)
-    return {
-        name: Sound(part / scale, sounds[0].rate).save(where / name) for name, part in zip(NAMES, parts, strict=True)
-    }
+    return {name: Sound(part / scale, rate).save(where / name) for name, part in zip(NAMES, parts, strict=True)}
+
+
+def heard(attribution: Attribution, fraction: float | None = None, delete: bool = False) -> tuple[Samples, int]:
+    """The samples of the clip, or of a part of it (`Attribution.sound`), that the model got, and their rate in Hz."""
+    sound = attribution.sound(fraction, delete=delete)
+    return np.asarray(sound.samples[: _length(attribution, sound)], dtype=np.float32), sound.rate
 
 
 def _length(attribution: Attribution, sound: Sound) -> int:
