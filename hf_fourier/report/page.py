@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from hf_fourier.errors import MissingExtraError
 from hf_fourier.plain import visible
-from hf_fourier.report import captions, privacy, sayings
+from hf_fourier.report import captions, media, privacy, sayings
 from hf_fourier.report.average import Quantity, averages
 
 if TYPE_CHECKING:
@@ -157,6 +157,7 @@ def _example(report: Report, number: int, record: Record, include_inputs: bool) 
         "data": {**data, "start": start},
         "stops": stops,
         "layers": _layers(record),
+        "energy": _energy(record),
     }
 
 
@@ -203,6 +204,18 @@ def _layers(record: Record) -> list[dict[str, Any]]:
         return []
     columns = zip(told["layers"], told["is_cut"], told["effective"], strict=True)
     return [{"name": name, "cut": cut, "spread": spread} for name, cut, spread in columns]
+
+
+def _energy(record: Record) -> str:
+    """FreqX's energy by layer and band, each layer's largest share darkest."""
+    import numpy as np
+
+    energy = np.asarray(record.extras.get("energy", []), dtype=float)
+    if energy.ndim != 2 or not energy.size:
+        return ""
+    share = energy / np.maximum(energy.max(axis=1, keepdims=True), 1e-12)
+    grey = (255 * (1 - 0.92 * np.sqrt(share))).round().astype(np.uint8)
+    return media.picture(media.image_of(grey.repeat(8, 0).repeat(24, 1)))
 
 
 def _finite(value: Any) -> Any:

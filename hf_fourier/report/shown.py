@@ -64,7 +64,7 @@ def shown(attribution: Attribution, budget: float) -> dict[str, Any]:
         found = _line(attribution, stops)
     else:
         found = _map(attribution, stops, budget)
-    return {**found, "plane": _planes(attribution, stops, budget / 8)}
+    return {**found, "plane": _planes(attribution, stops, budget / 8), "scales": _scales(attribution, budget / 8)}
 
 
 def _image(attribution: Attribution, stops: list[float], budget: float) -> dict[str, Any]:
@@ -307,6 +307,38 @@ def _map(attribution: Attribution, stops: list[float], budget: float) -> dict[st
     caption = f"Where the top features act ({sense}), {names[-2:][0]} downwards, {names[-1]} to the right{summed}"
     found = _pictures(images, [None] * len(stops), 0.75 * budget, caption=caption)
     return {**found, "relevance": True}
+
+
+def _scales(attribution: Attribution, budget: float) -> dict[str, Any] | None:
+    """WAM's maps, the smooth part first: where each scale speaks for the decision and where against it."""
+    from hf_fourier.report.panels import diverging
+
+    if "scale_maps" not in attribution.extras:
+        return None
+    maps = np.asarray(attribution.extras["scale_maps"], dtype=float)
+    names, importance = scale_names(len(maps)), np.asarray(attribution.extras["scale_importance"], dtype=float)
+    while maps.ndim > 3:
+        maps = maps.sum(axis=1)
+    flat = maps.ndim == 2
+    maps = maps[:, None] if flat else maps
+    top = float(np.abs(maps).max(initial=0)) or 1.0
+    shades = diverging()
+    images = []
+    for one in maps:
+        strong = media.pooled(one, PLANE) + -media.pooled(-one, PLANE)
+        images.append(media.shaded(strong, -top, top, shades))
+    encoded = media.pictures(images, budget)
+    total = float(importance.sum()) or 1.0
+    told = [f"{100 * value / total:.3g} % of all importance" for value in importance]
+    return {
+        "flat": flat,
+        "maps": [{"name": n, "picture": p, "importance": t} for n, p, t in zip(names, encoded, told, strict=True)],
+    }
+
+
+def scale_names(count: int) -> list[str]:
+    """Of a wavelet's scales, the smooth part first, then from coarse to fine."""
+    return ["smooth part", *(f"details {2**level} entries wide" for level in range(count - 1, 0, -1))]
 
 
 def _planes(attribution: Attribution, stops: list[float], budget: float) -> dict[str, Any] | None:
