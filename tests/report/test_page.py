@@ -191,11 +191,10 @@ def test_genes_are_ranked_at_each_stop_and_sort(opened):
     assert "“GNLY”" in page.locator(".pointed").inner_text()
 
 
-EVALUATION = Evaluation(
-    "toy", [Cell("magnitude", "fourier", True, (1, 0), {"dig": [0.1, 0.2, 0.3], "selectivity (random)": [0.5, 0.5, 0.6]}),
-            Cell("ffc", "fourier", False, (1, 1), {"dig": [0.3, 0.4, 0.6], "selectivity (random)": [0.4, 0.5, 0.5]})],
-    ["a", "b", "c"], {"dig": 1, "selectivity (random)": 1},
-)  # fmt: skip
+CONTROL = {"dig": [0.1, 0.2, 0.3], "selectivity (random)": [0.5, 0.5, 0.6]}
+OWN = {"dig": [0.3, 0.4, 0.6], "selectivity (random)": [0.4, 0.5, 0.5]}
+CELLS = [Cell("magnitude", "fourier", True, (1, 0), CONTROL), Cell("ffc", "fourier", False, (1, 1), OWN)]
+EVALUATION = Evaluation("toy", CELLS, ["a", "b", "c"], {"dig": 1, "selectivity (random)": 1})
 SANITY = Sanity("toy", "ffc", "fourier", "softmax", ["a"], [Check("fresh weights", False, "stays as it was"),
                                                             Check("seeds", True, "changes nothing")])  # fmt: skip
 
@@ -253,7 +252,8 @@ EVERYTHING = {
 }  # fmt: skip
 UNNAMED = """() => [...document.querySelectorAll("img, input, select, audio, button, svg[role=img], [role=region]")]
     .filter(node => !(node.alt || node.textContent.trim() || node.getAttribute("aria-label")
-        || (node.labels && node.labels.length)) || (node.tagName === "IMG" && !node.alt)).map(node => node.outerHTML.slice(0, 90))"""
+        || (node.labels && node.labels.length)) || (node.tagName === "IMG" && !node.alt))
+    .map(node => node.outerHTML.slice(0, 90))"""
 
 
 @pytest.mark.parametrize("kind", EVERYTHING)
@@ -270,9 +270,7 @@ def test_every_kind_opens_wide_and_narrow_light_and_dark_with_and_without_its_in
             assert moved(page, "End") == last
             moved(page, "Home")
             assert page.locator(".percent").first.inner_text() != "100 %" or before == "100 %"
-        ink, paper = page.evaluate(
-            "[getComputedStyle(document.body).color, getComputedStyle(document.body).backgroundColor]"
-        )
+        ink, paper = page.evaluate("(s => [s.color, s.backgroundColor])(getComputedStyle(document.body))")
         assert (sum(map(int, ink[4:-1].split(","))) > sum(map(int, paper[4:-1].split(",")))) == (scheme == "dark")
 
 
