@@ -9,7 +9,7 @@ def main() -> None:
     """Run the command that the process was started with.
 
     Raises:
-        SystemExit: Always: 0, 1 where Typer or Rich are missing, 2 where the input cannot be explained.
+        SystemExit: Always: 0 done, 1 what was asked for failed (or Typer or Rich are missing), 2 a wrong usage.
     """
     try:
         from hf_fourier.cli.app import app

@@ -8,12 +8,12 @@ from typing import Annotated, Any
 import typer
 
 from hf_fourier.cli.show import reported
+from hf_fourier.cli.teaching import teach
 
 app = typer.Typer(
     name="hf-fourier",
     help="Explain the predictions of Hugging Face models by the frequencies of what they read.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
 )
 assets_app = typer.Typer(
@@ -150,6 +150,7 @@ def run_dataset(
     plan: Annotated[bool, typer.Option("--plan", help="Only say what it would take.")] = False,
     leaf: Leaf = None,
     trust_remote_code: Trust = False,
+    as_json: Json = False,
     debug: Debug = False,
 ) -> None:
     """Explain a whole data set into a folder, going on where it was stopped. Under torchrun, processes share it."""
@@ -169,7 +170,8 @@ def run_dataset(
             "chunk": chunk,
             "seed": seed,
         }
-        run(Order(model, dataset, output, method, domain, keep, batch_size, processes, threads, plan, options, loading))
+        how = (batch_size, processes, threads, plan, options, loading, as_json)
+        run(Order(model, dataset, output, method, domain, keep, *how))
 
 
 @app.command()
@@ -262,21 +264,57 @@ def _loading(
 
 
 @app.command()
-def methods(debug: Debug = False) -> None:
+def methods(as_json: Json = False, debug: Debug = False) -> None:
     """List the methods: parameters with their defaults, model passes, source."""
     with reported(debug):
         from hf_fourier.cli.registries import show_methods
 
-        show_methods()
+        show_methods(as_json)
 
 
 @app.command()
-def domains(debug: Debug = False) -> None:
+def domains(as_json: Json = False, debug: Debug = False) -> None:
     """List the domains: parameters with their defaults, source."""
     with reported(debug):
         from hf_fourier.cli.registries import show_domains
 
-        show_domains()
+        show_domains(as_json)
+
+
+@app.command()
+def push(
+    report: Annotated[Path, typer.Argument(help="A folder that `Report.save` wrote.", show_default=False)],
+    repo: Annotated[
+        str | None,
+        typer.Argument(metavar="[USER/NAME]", help="The data set (or Space) on the Hub.", show_default=False),
+    ] = None,
+    space: Annotated[bool, typer.Option("--space", help="A static Space that shows the page.")] = False,
+    include_inputs: Annotated[
+        bool, typer.Option("--include-inputs", help="Share the examples too: a rebuilt example is the example.")
+    ] = False,
+    public: Annotated[
+        bool, typer.Option("--public", help="For everybody; otherwise the repository is private.")
+    ] = False,
+    licence: Annotated[str | None, typer.Option(help="By the Hub's identifier, such as cc-by-4.0.")] = None,
+    model_card: Annotated[
+        str | None, typer.Option(metavar="MODEL", help="Open a pull request on this model's card.")
+    ] = None,
+    data_set: Annotated[str | None, typer.Option(help="What the examples were, for the model's card.")] = None,
+    data_set_id: Annotated[str, typer.Option(help="The id of that data set on the Hub.")] = "custom",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only list what would be written; no network.")] = False,
+    as_json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Push REPORT to the Hub as a private data set or a Space, or propose it to a model's card.
+
+    Who you are is read from `hf auth login` or HF_TOKEN. Without --include-inputs no example is written, only
+    confidences, curves, bands and aggregates.
+    """
+    with reported(debug):
+        from hf_fourier.cli.share import Parcel, send
+
+        sharing = (space, include_inputs, not public, licence)
+        send(Parcel(report, repo, *sharing, model_card, data_set, data_set_id, dry_run, as_json))
 
 
 @app.command()
@@ -290,22 +328,23 @@ def demo(
     output: Annotated[
         Path | None, typer.Option(help="Folder for all that is written.", show_default="./hf-fourier-demo/NAME")
     ] = None,
+    as_json: Json = False,
     debug: Debug = False,
 ) -> None:
     """Explain a real model's view of a real example, beside controls. Needs no model hub and no account."""
     with reported(debug):
         from hf_fourier.cli.demonstration import demonstrate
 
-        demonstrate(name, example, output or Path("hf-fourier-demo") / name)
+        demonstrate(name, example, output or Path("hf-fourier-demo") / name, as_json)
 
 
 @assets_app.command("list")
-def list_assets(debug: Debug = False) -> None:
+def list_assets(as_json: Json = False, debug: Debug = False) -> None:
     """What there is, how large, under which licence, and whether it is here already."""
     with reported(debug):
         from hf_fourier.cli.registries import show_assets
 
-        show_assets()
+        show_assets(as_json)
 
 
 @assets_app.command("get")
@@ -319,3 +358,6 @@ def get_assets(
         from hf_fourier.cli.registries import fetch
 
         fetch(names or [], everything)
+
+
+teach(app)

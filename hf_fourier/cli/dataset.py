@@ -5,12 +5,17 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+import typer
 
 from hf_fourier.cli.run import load
-from hf_fourier.cli.show import err, line, out, shares, whole
+from hf_fourier.cli.show import echo_json, err, line, out, shares, whole
+
+if TYPE_CHECKING:
+    from hf_fourier.tables import Table
 
 
 @dataclass(frozen=True)
@@ -30,6 +35,7 @@ class Order:
         plan: Whether only to say what it would take.
         options: Further options of the run.
         loading: Further arguments of `from_pretrained`.
+        as_json: Whether to print JSON instead of lines.
     """
 
     model: str
@@ -44,6 +50,7 @@ class Order:
     plan: bool
     options: Mapping[str, Any]
     loading: Mapping[str, Any]
+    as_json: bool = False
 
 
 def run(order: Order) -> None:
@@ -51,6 +58,7 @@ def run(order: Order) -> None:
 
     Raises:
         FourierError: If something that was typed cannot be done.
+        Exit: With code 1 if no example could be explained.
     """
     from hf_fourier.parallel import found, start
     from hf_fourier.runs.options import Options
@@ -68,17 +76,30 @@ def run(order: Order) -> None:
         torch.set_num_threads(order.threads)
     explainer = load(order.model, [order.method], [order.domain] if order.domain else [], order.loading)
     if order.plan:
-        line(out(), str(explainer.plan(order.dataset, **options)))
+        plan = explainer.plan(order.dataset, **options)
+        echo_json(asdict(plan)) if order.as_json else line(out(), str(plan))
         return
     results = explainer.explain_dataset(order.dataset, order.output, **options)
     if not found().first:
         return
     failures = results.failures()
+    explained = len(results) - len(failures)
+    if order.as_json:
+        told = {"examples": len(results), "explained": explained, "failures": list(failures.rows())}
+        echo_json({**told, "output": str(order.output)})
+    else:
+        _say(order, len(results), failures)
+    if failures and not explained:
+        raise typer.Exit(1)
+
+
+def _say(order: Order, examples: int, failures: Table) -> None:
+    """What could not be explained, and how many could."""
     for row in list(failures.rows())[:SHOWN]:
         line(err(), f"example {row['index']} {row['name']}: {row['failed']}", style="yellow")
     if len(failures) > SHOWN:
         line(err(), f"… and {len(failures) - SHOWN} more", style="yellow")
-    line(out(), f"{len(results) - len(failures)} of {len(results)} examples explained: {order.output}", style="bold")
+    line(out(), f"{examples - len(failures)} of {examples} examples explained: {order.output}", style="bold")
 
 
 #: Failures that are shown one by one.

@@ -6,14 +6,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hf_fourier.cli.registries import prepare
-from hf_fourier.cli.run import ANSWERS, answers, cost, say_files, write
-from hf_fourier.cli.show import line, out, progress, quiet_loading
+from hf_fourier.cli.run import ANSWERS, answers, cost, record, say_files, write
+from hf_fourier.cli.show import echo_json, line, out, progress, quiet_loading
 
 if TYPE_CHECKING:
     from hf_fourier.attribution import Attribution
 
 
-def demonstrate(name: str, example: str | None, output: Path) -> None:
+def demonstrate(name: str, example: str | None, output: Path, as_json: bool = False) -> None:
     """Fetch, explain, compare with the controls, draw; ends with where the figure lies.
 
     Raises:
@@ -28,6 +28,11 @@ def demonstrate(name: str, example: str | None, output: Path) -> None:
     with progress("explaining") as update, quiet_loading():
         found = demo.explain(name, example, update)
     explained = found.results[demo.METHOD]
+    if as_json:
+        told = {method: record(result) for method, result in found.results.items()}
+        kept_from, files = demo.least_kept(found.results), write(explained, output)
+        echo_json({"example": found.example.name, "results": told, "least_share_kept": kept_from, "files": files})
+        return
     console = out()
     model, note = explained.provenance["model"], f" ({found.scene.note})" if found.scene.note else ""
     line(console, f"The {found.scene.what} {found.example.name!r}, seen by {model}{note}:", style="bold")

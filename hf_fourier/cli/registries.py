@@ -8,14 +8,17 @@ from typing import Any
 
 import typer
 
-from hf_fourier.cli.show import err, line, out, table
+from hf_fourier.cli.show import echo_json, err, line, out, table
 from hf_fourier.errors import InputError
 
 
-def show_methods() -> None:
+def show_methods(as_json: bool = False) -> None:
     """Every registered method."""
     from hf_fourier.methods import METHODS
 
+    if as_json:
+        echo_json([{**_told(name, METHODS[name]), **_asked(METHODS[name])} for name in METHODS])
+        return
     rows = []
     for name in METHODS:
         cls = METHODS[name]
@@ -28,35 +31,46 @@ def show_methods() -> None:
             line(out(), f"Presets of {name} (write {name}:preset=NAME): {', '.join(METHODS[name].presets)}")
 
 
-def show_domains() -> None:
+def show_domains(as_json: bool = False) -> None:
     """Every registered domain, and which leaves it does not suit."""
     from hf_fourier.domains import DOMAINS, matrix
 
     suits = matrix()
     reasons = {(kind, name): reason for (kind, name), reason in suits.items() if reason is not None}
+    if as_json:
+        unsuited = {name: {kind: why for (kind, other), why in reasons.items() if other == name} for name in DOMAINS}
+        echo_json([{**_told(name, DOMAINS[name]), "not_for": unsuited[name]} for name in DOMAINS])
+        return
     rows = []
     for name in DOMAINS:
         cls, excluded = DOMAINS[name], [kind for kind, other in reasons if other == name]
-        unsuited = f"not for {', '.join(excluded)}" if excluded else ""
+        left_out = f"not for {', '.join(excluded)}" if excluded else ""
         told = "\n".join(part for part in (_first_line(cls), cls.source) if part)
-        rows.append([name, "\n".join(filter(None, (_properties(cls()), unsuited))), _parameters(cls), told])
+        rows.append([name, "\n".join(filter(None, (_properties(cls()), left_out))), _parameters(cls), told])
     columns = ["domain", "properties", "parameters and defaults", "what it is; source"]
     out().print(table("Domains (no model passes)", columns, rows, left=len(columns)))
     for (kind, name), reason in reasons.items():
         line(out(), f"{name} for {kind}: {reason}")
 
 
-def show_assets() -> None:
+def show_assets(as_json: bool = False) -> None:
     """Every asset, and whether it is here."""
     from hf_fourier import assets
 
-    rows = []
-    for name in assets.names():
-        asset = assets.describe(name)
-        can, reason = assets.available(name)
-        state = "ready" if _ready(name) else "can be fetched" if can else reason
-        rows.append([name, asset.kind, f"{asset.megabytes:g} MB", asset.licence, state, asset.what])
+    found = [assets.describe(name) for name in assets.names()]
+    states = [_state(asset.name) for asset in found]
+    if as_json:
+        echo_json([
+            {"asset": one.name, "kind": one.kind, "megabytes": one.megabytes, "licence": one.licence, "state": state,
+             "what": one.what}
+            for one, state in zip(found, states, strict=True)
+        ])  # fmt: skip
+        return
     columns = ["asset", "kind", "to fetch", "licence", "state", "what it is"]
+    rows = [
+        [one.name, one.kind, f"{one.megabytes:g} MB", one.licence, state, one.what]
+        for one, state in zip(found, states, strict=True)
+    ]
     out().print(table("Assets", columns, rows, left=len(columns)))
 
 
@@ -99,6 +113,14 @@ def prepare(name: str) -> Any:
     return folder
 
 
+def _state(name: str) -> str:
+    """In words: ready, to be fetched, or what is missing for that."""
+    from hf_fourier import assets
+
+    can, reason = assets.available(name)
+    return "ready" if _ready(name) else "can be fetched" if can else reason
+
+
 def _ready(name: str) -> bool:
     from hf_fourier import assets
     from hf_fourier.assets import cache
@@ -115,6 +137,23 @@ def _parameters(cls: Any) -> str:
         else:
             shown.append(field.name if field.default_factory is dataclasses.MISSING else f"{field.name}=…")
     return ", ".join(shown)
+
+
+def _told(name: str, cls: Any) -> dict[str, Any]:
+    """A method or a domain for machines; parameters that have no plain default are text."""
+    parameters = {}
+    for field in dataclasses.fields(cls):
+        plain = field.default is None or isinstance(field.default, (bool, int, float, str))
+        missing = field.default is dataclasses.MISSING
+        parameters[field.name] = None if missing else field.default if plain else str(field.default)
+    return {"name": name, "what": _first_line(cls), "source": cls.source, "parameters": parameters}
+
+
+def _asked(cls: Any) -> dict[str, Any]:
+    """What a method asks of the model, with every parameter at its default."""
+    traits = _traits(cls).split("\n")
+    return {"control": cls.control, "passes": _passes(cls), "traits": [one for one in traits if one],
+            "presets": list(cls.presets)}  # fmt: skip
 
 
 def _passes(cls: Any) -> str:

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import csv
-import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import typer
-
 from hf_fourier.cli.inputs import read, slug
-from hf_fourier.cli.show import err, line, out, progress, quiet_loading, shares, table, whole
+from hf_fourier.cli.show import echo_json, err, line, out, progress, quiet_loading, shares, table, whole
 from hf_fourier.errors import MissingExtraError
 
 if TYPE_CHECKING:
@@ -87,7 +84,7 @@ def run(wish: Wish) -> None:
         if not wish.as_json:
             line(out(), f"\ngenes of all {len(told)} cells: {path}", style="bold")
     if wish.as_json:
-        typer.echo(json.dumps({"model": explainer.name, "results": records}, indent=1))
+        echo_json({"model": explainer.name, "results": records})
 
 
 def load(model: str, methods: Sequence[str], domains: Sequence[str], loading: Mapping[str, Any]) -> FourierExplainer:

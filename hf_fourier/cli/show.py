@@ -6,8 +6,10 @@ printed goes through `line`, `table` or `progress`.
 
 from __future__ import annotations
 
+import json
+import math
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -16,7 +18,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table as RichTable
 
-from hf_fourier.errors import FourierError, InputError
+from hf_fourier.errors import FourierError, InputError, SpecError, TargetError
 from hf_fourier.plain import visible
 
 
@@ -47,14 +49,18 @@ def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]], lef
 
 @contextmanager
 def reported(debug: bool) -> Iterator[None]:
-    """Turn an error that says what to do into a message on standard error and exit code 2; `debug` lets it through."""
+    """Turn an error that says what to do into a message on standard error; `debug` lets it through.
+
+    Raises:
+        Exit: With code 2 where what was typed cannot be done, 1 where it could not be done here and now.
+    """
     try:
         yield
     except Exception as error:
         if debug or not _expected(error):
             raise
         line(err(), f"error: {error}", style="bold red")
-        raise typer.Exit(2) from error
+        raise typer.Exit(2 if _mistyped(error) else 1) from error
 
 
 @contextmanager
@@ -93,6 +99,19 @@ def quiet_loading() -> Iterator[None]:
             logging.enable_progress_bar()
 
 
+def echo_json(value: Any) -> None:
+    """Plain values as JSON, alone on standard output: ASCII only, and null for what is no number."""
+    typer.echo(json.dumps(_plain(value), indent=1, allow_nan=False))
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(key): _plain(own) for key, own in value.items()}
+    if isinstance(value, Iterable) and not isinstance(value, str):
+        return [_plain(own) for own in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
 def shares(text: str) -> list[float]:
     """The shares in ".01,.04".
 
@@ -111,6 +130,13 @@ def shares(text: str) -> list[float]:
 def whole(text: str) -> Any:
     """A whole number where `text` is one, else the text."""
     return int(text) if text.removeprefix("-").isdecimal() else text
+
+
+def _mistyped(error: Exception) -> bool:
+    """Whether the same command would fail again, however the model, the network or the disk are."""
+    from hf_fourier import assets
+
+    return isinstance(error, (InputError, SpecError, TargetError, assets.UnknownAsset))
 
 
 def _expected(error: Exception) -> bool:

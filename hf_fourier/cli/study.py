@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import csv
-import json
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,7 +13,7 @@ import typer
 
 from hf_fourier.cli.inputs import read
 from hf_fourier.cli.run import load
-from hf_fourier.cli.show import line, out, progress, table, whole
+from hf_fourier.cli.show import echo_json, line, out, progress, table, whole
 from hf_fourier.errors import InputError
 
 if TYPE_CHECKING:
@@ -80,7 +79,7 @@ def run_evaluate(study: Study) -> None:
     written = _write(tidy, study.output)
     if study.as_json:
         left = [dict(zip(("method", "domain", "reason"), one, strict=True)) for one in found.excluded]
-        _echo({"model": found.model, "rows": list(tidy.rows()), "excluded": left, "notes": list(found.notes)})
+        echo_json({"model": found.model, "rows": list(tidy.rows()), "excluded": left, "notes": list(found.notes)})
         return
     show_evaluation(found, study.seed)
     _say(written)
@@ -103,7 +102,7 @@ def run_sanity(study: Study) -> None:
     rows = [row for one in found for row in one.table().rows()]
     written = _write(_table(rows), study.output)
     if study.as_json:
-        _echo({"model": explainer.name, "passed": all(one.passed for one in found), "rows": rows})
+        echo_json({"model": explainer.name, "passed": all(one.passed for one in found), "rows": rows})
     else:
         _say(written)
     if not all(one.passed for one in found):
@@ -194,16 +193,3 @@ def _write(tidy: Table, path: Path | None) -> Path | None:
 def _say(written: Path | None) -> None:
     if written is not None:
         line(out(), f"table: {written}", style="bold")
-
-
-def _echo(found: Mapping[str, Any]) -> None:
-    """JSON, which has no NaN."""
-    typer.echo(json.dumps(_plain(found), indent=1))
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {key: _plain(own) for key, own in value.items()}
-    if isinstance(value, Iterable) and not isinstance(value, str):
-        return [_plain(own) for own in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value

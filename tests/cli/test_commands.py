@@ -115,12 +115,12 @@ def test_what_cannot_be_had_is_said(run, monkeypatch, tmp_path):
 
     monkeypatch.setenv("HF_FOURIER_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(assets, "get", missing)
-    assert run("assets", "get", "spam-emails").exit_code == 2
+    assert run("assets", "get", "spam-emails").exit_code == 1
     everything = run("assets", "get", "--all")
     assert everything.exit_code == 1
     assert everything.stderr.count("npm is not installed") == len(assets.names())
     done = run("demo")
-    assert done.exit_code == 2
+    assert done.exit_code == 1
     assert "npm is not installed" in done.stderr
 
 

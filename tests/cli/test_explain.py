@@ -88,7 +88,6 @@ def test_methods_and_domains_are_passed_on(run, text_model):
         (["{model}", ""], "at least one"),
         (["{model}", "-"], "nothing on standard input"),
         (["{model}", "notes.txt"], "explain MODEL - < notes.txt"),
-        (["no-such-folder/[bold]", "a"], "no-such-folder/[bold]"),
     ],
 )
 def test_errors_are_one_message_and_exit_code_2(run, text_model, tmp_path, arguments, words):
@@ -99,6 +98,13 @@ def test_errors_are_one_message_and_exit_code_2(run, text_model, tmp_path, argum
     assert words in done.stderr
     assert "error: " in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_model_that_cannot_be_loaded_is_exit_code_1(run):
+    done = run("explain", "no-such-folder/[bold]", "a", "--json")
+    assert done.exit_code == 1
+    assert done.stdout == ""
+    assert "no-such-folder/[bold]" in done.stderr
 
 
 def test_debug_shows_where_an_error_comes_from(run, text_model):

@@ -1,0 +1,110 @@
+"""`hf-fourier push`: from a report's folder to the Hub."""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hf_fourier.cli.show import echo_json, line, out, progress, table
+from hf_fourier.errors import InputError
+
+if TYPE_CHECKING:
+    from hf_fourier import Report
+
+
+@dataclass(frozen=True)
+class Parcel:
+    """What was typed.
+
+    Attributes:
+        folder: A report's.
+        repo: "user/name", or None where only a model's card is meant.
+        space: Whether it is to be a static Space.
+        include_inputs: Whether the examples go with it.
+        private: Whether a new repository is private.
+        licence: For the card.
+        model_card: The model on whose card a pull request is opened, or None.
+        data_set: What the examples were.
+        data_set_id: The id of that data set.
+        dry_run: Whether only to say what would be written.
+        as_json: Whether to print JSON instead of lines.
+    """
+
+    folder: Path
+    repo: str | None
+    space: bool
+    include_inputs: bool
+    private: bool
+    licence: str | None
+    model_card: str | None
+    data_set: str | None
+    data_set_id: str
+    dry_run: bool
+    as_json: bool
+
+
+def send(parcel: Parcel) -> None:
+    """Push, propose, or say what would be pushed.
+
+    Raises:
+        FourierError: If something that was typed cannot be done, or the Hub does not take it.
+    """
+    from hf_fourier import Report
+
+    if parcel.repo is None and parcel.model_card is None:
+        raise InputError("no repository", "USER/NAME, or --model-card MODEL", "see `hf-fourier push --help`")
+    report = Report.load(parcel.folder)
+    if parcel.dry_run:
+        _say_files(parcel, report)
+        return
+    found: dict[str, Any] = {}
+    if parcel.repo is not None:
+        with progress(f"pushing to {parcel.repo}"):
+            pushed = report.push_to_hub(
+                parcel.repo,
+                as_space=parcel.space,
+                include_inputs=parcel.include_inputs,
+                private=parcel.private,
+                licence=parcel.licence,
+            )
+        found |= {**vars(pushed), "files": list(pushed.files)}
+        if not parcel.as_json:
+            seen = "only you and those you let in" if pushed.private else "everybody"
+            inputs = "with" if parcel.include_inputs else "without"
+            line(out(), f"{len(pushed.files)} files {inputs} inputs, for {seen}: {pushed.url}", style="bold")
+    if parcel.model_card is not None:
+        with progress(f"proposing to {parcel.model_card}"):
+            page = report.propose_to_model_card(
+                parcel.model_card, data_set=parcel.data_set, data_set_id=parcel.data_set_id
+            )
+        found["pull_request"] = page
+        if not parcel.as_json:
+            line(out(), f"pull request: {page}" if page else "the card says all of it already", style="bold")
+    if parcel.as_json:
+        echo_json(found)
+
+
+def _say_files(parcel: Parcel, report: Report) -> None:
+    """What would be written, and how large it is; of a model's card, the section."""
+    from hf_fourier.report import cards, hub
+    from hf_fourier.report.facts import facts
+
+    told: dict[str, Any] = {"private": parcel.private, "inputs": parcel.include_inputs}
+    if parcel.repo is not None:
+        with tempfile.TemporaryDirectory(prefix="hf-fourier-") as own:
+            where = hub.written(report, Path(own) / "report", parcel.space, parcel.include_inputs, parcel.licence)
+            files = {f.relative_to(where).as_posix(): f.stat().st_size for f in where.rglob("*") if f.is_file()}
+        told |= {"repository": parcel.repo, "files": dict(sorted(files.items()))}
+    if parcel.model_card is not None:
+        told |= {"model": parcel.model_card, "section": cards.section(facts(report), parcel.data_set)}
+    if parcel.as_json:
+        echo_json(told)
+        return
+    if parcel.repo is not None:
+        seen = "private" if parcel.private else "public"
+        rows = [[name, f"{size / 1000:.1f} kB"] for name, size in told["files"].items()]
+        out().print(table(f"Would be written to {parcel.repo} ({seen})", ["file", "size"], rows))
+    if parcel.model_card is not None:
+        line(out(), f"Would be proposed to {parcel.model_card}:\n\n{told['section']}")

@@ -1,0 +1,58 @@
+"""What `--help` teaches beside options: an example or two of each command, and what exit codes mean."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import typer
+
+EXIT_CODES = "Exit codes: 0 done, 1 what was asked for failed, 2 it was asked for in a wrong way."
+#: By command, lines as they can be typed; a test types each of them.
+EXAMPLES: dict[str, tuple[str, ...]] = {
+    "explain": (
+        "hf-fourier explain google/vit-base-patch16-224 cat.jpg --output explained",
+        "hf-fourier explain distilbert/distilbert-base-uncased-finetuned-sst-2-english 'a fine film' --target POSITIVE",
+        "hf-fourier explain google/vit-base-patch16-224 cat.jpg --method closed_loop --domain wavelet:haar --json",
+    ),
+    "run": (
+        "hf-fourier run google/vit-base-patch16-224 pictures --output explained --plan",
+        "hf-fourier run google/vit-base-patch16-224 pictures --output explained --keep .01,.04",
+    ),
+    "evaluate": (
+        "hf-fourier evaluate google/vit-base-patch16-224 cat.jpg dog.jpg --method ffc --method closed_loop",
+        "hf-fourier evaluate google/vit-base-patch16-224 cat.jpg dog.jpg --metric selectivity --output table.csv",
+    ),
+    "sanity": ("hf-fourier sanity google/vit-base-patch16-224 cat.jpg dog.jpg --method ffc",),
+    "push": (
+        "hf-fourier push report ada/cups --dry-run",
+        "hf-fourier push report ada/cups",
+        "hf-fourier push report ada/cups-page --space --public",
+        "hf-fourier push report --model-card google/vit-base-patch16-224 --data-set 'ImageNet, 50 pictures'",
+    ),
+    "methods": ("hf-fourier methods", "hf-fourier methods --json"),
+    "domains": ("hf-fourier domains", "hf-fourier domains --json"),
+    "demo": ("hf-fourier demo", "hf-fourier demo sound --output heard"),
+    "assets list": ("hf-fourier assets list", "hf-fourier assets list --json"),
+    "assets get": ("hf-fourier assets get efficientnet-lite0",),
+}
+
+
+def teach(app: typer.Typer) -> None:
+    """Give every command its examples, and the whole the exit codes."""
+    app.info.epilog = f"{EXIT_CODES}\n\n`hf-fourier COMMAND --help` shows examples."
+    for name, command in commands(app).items():
+        if name in EXAMPLES:
+            command.epilog = "\n\n".join(["For example:", *EXAMPLES[name]])
+
+
+def commands(app: typer.Typer) -> dict[str, typer.models.CommandInfo]:
+    """All commands by what is typed, those of groups too."""
+    found = {}
+    for command in app.registered_commands:
+        assert command.callback is not None
+        found[command.name or command.callback.__name__.replace("_", "-")] = command
+    for group in app.registered_groups:
+        assert group.typer_instance is not None
+        found |= {f"{group.name} {name}": one for name, one in commands(group.typer_instance).items()}
+    return found
