@@ -29,6 +29,7 @@ from hf_fourier.typing import Tensor
 if TYPE_CHECKING:
     from hf_fourier.evaluating import Ready
     from hf_fourier.evaluation import Evaluation
+    from hf_fourier.recordings import Recording
     from hf_fourier.rectifying import Correction, Rectification
     from hf_fourier.runs.plan import Plan
     from hf_fourier.runs.results import Results
@@ -254,6 +255,54 @@ class FourierExplainer:
         from hf_fourier.runs.run import plan
 
         return plan(self, dataset, Options(**options))
+
+    def explain_recording(
+        self,
+        example: Any,
+        target: Target = None,
+        *,
+        seconds: float | None = None,
+        overlap: float = 0.25,
+        kept: Sequence[float] = (),
+        folder: str | PathLike[str] | None = None,
+        method: str | Method | None = None,
+        domain: str | Domain | None = None,
+        seed: int = 0,
+        batch_size: BatchSize = "auto",
+        progress: Callable[[int, int], None] | None = None,
+    ) -> Recording:
+        """Explain a recording of any length in overlapping segments, with one merged answer.
+
+        The file is read piece by piece and the segments' results lie in files, so that memory does not grow with the
+        recording. Segments are of one length; the last one ends with the recording. An event that is at most as long
+        as the overlap lies whole in some segment.
+
+        Args:
+            example: A path, or any other sound that `explain` takes.
+            target: What to explain in every segment; None for what the model says in each.
+            seconds: Of a segment; None for the model's window, or for 10 where it has none.
+            overlap: The share of a segment that overlaps the next, 0 to below 1.
+            kept: Shares of features to play in each segment (see `play`).
+            folder: Where the segments' results go, and stay; None for a temporary folder that goes with the result.
+            method: A method other than the explainer's own.
+            domain: A domain other than the explainer's own.
+            seed: Of everything random.
+            batch_size: Segments at once, at most.
+            progress: Called with (segments done, segments in all).
+
+        Returns:
+            A `Recording`: the decision over time, one spectrum for each label, and each segment's `Attribution`.
+
+        Raises:
+            InputError: If it is no sound, or the model does not listen.
+            FourierError: Whatever fails after some segments were done carries them as `error.completed`.
+        """
+        from hf_fourier.recordings import explain_recording
+
+        return explain_recording(
+            self, example, target, seconds=seconds, overlap=overlap, kept=kept, folder=folder, method=method,
+            domain=domain, seed=seed, batch_size=batch_size, progress=progress,
+        )  # fmt: skip
 
     def adopt(
         self,

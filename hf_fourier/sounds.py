@@ -1,12 +1,15 @@
-"""Sound in and out: files and arrays of any rate and channel count as mono at a model's rate, and WAV files back."""
+"""Sound in and out: files and arrays of any rate and channel count as mono at a model's rate, and WAV files back.
+
+Clips are read whole (`read`), recordings of any length piece by piece (`Stream`).
+"""
 
 from __future__ import annotations
 
 import os
 import textwrap
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from math import gcd
+from math import ceil, gcd
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -23,6 +26,8 @@ LOUDER = 20.0
 LOUDEST = 2.0
 #: Arrays with at most this many rows or columns hold channels along that side.
 CHANNELS = 8
+#: Half the length of the resampling filter, in samples of the slower of the two rates (scipy's).
+REACH = 10
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,8 +88,92 @@ def read(example: Any, rate: int) -> tuple[Sound, tuple[str, ...]]:
         notes.append(f"samples reach {peak:.3g}, far beyond the ±1 of real samples")
     if own != rate:
         notes.append(f"resampled from {own} Hz to the model's {rate} Hz")
-        mono = _resampled(mono, own, rate)
+        mono = resampled(mono, own, rate)
     return Sound(mono, rate), tuple(notes)
+
+
+class Stream:
+    """A recording as mono at a model's rate, read forwards piece by piece.
+
+    A file is decoded as far as it is asked for, and forgotten behind that. A piece that is resampled is what the same
+    stretch of the whole recording, resampled at once, would be. An array is in memory anyway.
+
+    Args:
+        example: A path, or whatever else `read` takes.
+        rate: The model's rate in Hz.
+
+    Attributes:
+        samples: How many samples there are at the model's rate, by the file's header.
+        notes: What is done to it.
+
+    Raises:
+        InputError: If it is no sound, or holds no samples.
+    """
+
+    def __init__(self, example: Any, rate: int) -> None:
+        self.rate, self.notes, self._file = rate, list[str](), None
+        if isinstance(example, (str, PathLike)):
+            self._file = _file(Path(example))
+            own, self._frames, channels = self._file.samplerate, self._file.frames, self._file.channels
+            self._more = _from_blocks(self._file, Path(example))
+        else:
+            array, given, channel_axis = _parts(example)
+            mono, channels = _mono(_real(array), channel_axis)
+            own, self._frames, self._more = given or rate, len(mono), _pieces(mono)
+            if given is None:
+                self.notes.append(f"an array without a rate was taken as {rate} Hz, the model's")
+        if not self._frames:
+            raise InputError("a recording without samples", "a sound", "record it again")
+        if channels > 1:
+            self.notes.append(f"{channels} channels were averaged into one")
+        if own != rate:
+            self.notes.append(f"resampled from {own} Hz to the model's {rate} Hz")
+        self._up, self._down = rate // gcd(own, rate), own // gcd(own, rate)
+        self.samples = ceil(self._frames * self._up / self._down)
+        self._buffer, self._at = np.zeros(0, np.float32), 0
+
+    @property
+    def seconds(self) -> float:
+        """How long it lasts."""
+        return self.samples / self.rate
+
+    def close(self) -> None:
+        """Close the file."""
+        if self._file is not None:
+            self._file.close()
+
+    def read(self, start: int, stop: int) -> np.ndarray:
+        """Samples `start` to `stop` at the model's rate; neither ever goes back.
+
+        Returns:
+            Fewer samples where the file ends before its header says so.
+
+        Raises:
+            InputError: If a sample is no number.
+        """
+        up, down = self._up, self._down
+        if up == down:
+            return self._own(start, stop)
+        reach = REACH * max(up, down)
+        first = max(0, (start * down - reach) // (up * down) * down)  # whole periods: the filter keeps its phase
+        last = min(self._frames, ((stop - 1) * down + reach) // up + 2)
+        block = self._own(first, last)
+        before = first // down * up
+        there = stop if len(block) == last - first else min(stop, before + ceil(len(block) * up / down))
+        return resampled(block, down, up)[start - before : there - before]
+
+    def _own(self, first: int, last: int) -> np.ndarray:
+        """Samples at the recording's own rate; those before them are forgotten."""
+        gone = min(max(0, first - self._at), len(self._buffer))
+        pieces, self._at = [self._buffer[gone:]], self._at + gone
+        missing = last - self._at - len(pieces[0])
+        while missing > 0 and len(piece := self._more(missing)):
+            if not np.isfinite(piece).all():
+                raise InputError("a recording with NaN or infinite samples", "finite numbers", "mend the recording")
+            pieces.append(piece)
+            missing -= len(piece)
+        self._buffer = np.concatenate(pieces)
+        return self._buffer[first - self._at : last - self._at].copy()
 
 
 def filtered(
@@ -158,18 +247,63 @@ def _rate(given: Any) -> int | None:
 
 def _from_file(example: str | PathLike[str]) -> tuple[np.ndarray, int, int]:
     path = Path(example)
+    with _file(path) as file:
+        return _decoded(file, -1, path), int(file.samplerate), 1
+
+
+def _from_blocks(file: Any, path: Path) -> Callable[[int], np.ndarray]:
+    """What gives the next samples of an open file as mono, at most so many; none where it breaks off."""
+
+    def more(count: int) -> np.ndarray:
+        try:
+            return _decoded(file, count, path).mean(axis=1, dtype=np.float32)
+        except InputError:
+            if not file.tell():
+                raise
+            return np.zeros(0, np.float32)
+
+    return more
+
+
+def _pieces(samples: np.ndarray) -> Callable[[int], np.ndarray]:
+    """What gives the next samples of an array, at most so many."""
+    at = 0
+
+    def more(count: int) -> np.ndarray:
+        nonlocal at
+        piece, at = samples[at : at + count], at + count
+        return piece
+
+    return more
+
+
+def _file(path: Path) -> Any:
+    """An open `soundfile.SoundFile`."""
     if not os.path.isfile(path):  # unlike Path.is_file, no error where a text is too long for a path
-        shown = textwrap.shorten(str(example), 80, placeholder=" …")
+        shown = textwrap.shorten(str(path), 80, placeholder=" …")
         raise InputError(f"path {shown!r}", "a sound file that exists", "correct the path")
     try:
         import soundfile
     except ImportError as error:
         raise MissingExtraError("soundfile", "audio", "sound files") from error
     try:
-        samples, rate = soundfile.read(path, dtype="float32", always_2d=True)
+        return soundfile.SoundFile(path)
     except soundfile.LibsndfileError as error:
-        raise InputError(f"{path.name!r}", "a sound in a format that libsndfile reads", "convert it to WAV") from error
-    return samples, int(rate), 1
+        raise _unreadable(path) from error
+
+
+def _decoded(file: Any, count: int, path: Path) -> np.ndarray:
+    """The next samples of an open file, `(samples, channels)`; all of them where `count` is −1."""
+    import soundfile
+
+    try:
+        return np.asarray(file.read(count, dtype="float32", always_2d=True))
+    except soundfile.LibsndfileError as error:
+        raise _unreadable(path) from error
+
+
+def _unreadable(path: Path) -> InputError:
+    return InputError(f"{path.name!r}", "a sound in a format that libsndfile reads", "convert it to WAV")
 
 
 def _real(array: Any) -> np.ndarray:
@@ -204,7 +338,8 @@ def _mono(array: np.ndarray, channel_axis: int | None) -> tuple[np.ndarray, int]
     )
 
 
-def _resampled(samples: np.ndarray, own: int, rate: int) -> np.ndarray:
+def resampled(samples: np.ndarray, own: int, rate: int) -> np.ndarray:
+    """Samples at another rate, by a polyphase filter."""
     from scipy.signal import resample_poly
 
     shared = gcd(own, rate)

@@ -24,13 +24,13 @@ from hf_fourier.adapters.base import (
     labels_of,
 )
 from hf_fourier.adapters.front_ends import (
-    FRONT_ENDS,
     KALDI_FFT,
     KALDI_HOP,
     KALDI_LENGTH,
     FrontEnd,
     front_end,
     kaldi_filters,
+    known,
 )
 from hf_fourier.adapters.listening import AudioBlock, WaveformBlock
 from hf_fourier.adapters.text import OutputHead
@@ -96,8 +96,7 @@ class AudioAdapter(Adapter):
             ModelError: If it is neither, or the processor has no differentiable front end.
         """
         super().take(leaf)
-        known = any(cls.__name__ in FRONT_ENDS for cls in type(self.processor).__mro__)
-        reads_features = known or (self.processor is not None and self.main_input == "input_features")
+        reads_features = known(self.processor) is not None or (self.processor and self.main_input == "input_features")
         self.asked, self.front = leaf, front_end(self.processor) if leaf == "waveform" and reads_features else None
 
     @property
@@ -109,6 +108,12 @@ class AudioAdapter(Adapter):
     def rate(self) -> int:
         """The model's sampling rate in Hz."""
         return int(getattr(self.processor, "sampling_rate", USUAL_RATE))
+
+    @property
+    def window(self) -> int | None:
+        """The most samples that the processor passes on; None without a limit."""
+        cls = known(self.processor)
+        return getattr(self.processor, "nb_max_samples", None) if cls is None else cls(self.processor).window
 
     def is_example(self, mapping: Mapping[str, Any]) -> bool:
         """Whether a mapping is one sound, as `datasets` gives it, and not a batch."""

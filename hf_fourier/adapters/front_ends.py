@@ -35,12 +35,20 @@ def front_end(processor: Any) -> FrontEnd:
     Raises:
         ModelError: If none is known, or the processor draws noise.
     """
-    for cls in type(processor).__mro__:
-        if cls.__name__ in FRONT_ENDS:
-            return FRONT_ENDS[cls.__name__](processor)
+    cls = known(processor)
+    if cls is not None and getattr(processor, "dither", False):
+        got = f"{type(processor).__name__} with dither={processor.dither}, which adds noise of its own"
+        raise ModelError(got, "features that depend on the sound alone", "set `processor.dither = 0.0`")
+    if cls is not None:
+        return cls(processor)
     got = f"leaf 'waveform' through {type(processor).__name__}"
     expected = f"a processor with a differentiable front end ({', '.join(sorted(FRONT_ENDS))}), or a waveform model"
     raise ModelError(got, expected, "leave `leaf` out to explain the model's own input")
+
+
+def known(processor: Any) -> type[FrontEnd] | None:
+    """The front end's class for a processor, or None."""
+    return next((FRONT_ENDS[cls.__name__] for cls in type(processor).__mro__ if cls.__name__ in FRONT_ENDS), None)
 
 
 class FrontEnd(ABC):
@@ -64,9 +72,6 @@ class FrontEnd(ABC):
 
     def __init__(self, processor: Any) -> None:
         self.name = type(processor).__name__
-        if getattr(processor, "dither", 0.0):
-            got = f"{self.name} with dither={processor.dither}, which adds noise of its own"
-            raise ModelError(got, "features that depend on the sound alone", "set `processor.dither = 0.0`")
 
     @abstractmethod
     def __call__(self, samples: Float[Tensor, "rows samples"]) -> Float[Tensor, "rows ..."]:

@@ -38,6 +38,11 @@ Leaf = Annotated[
     str | None,
     typer.Option(help="waveform: explain a model that reads log-mel at the samples in front of it, in Hz."),
 ]
+Seconds = Annotated[
+    float | None,
+    typer.Option(help="Of a segment of a long recording.", show_default="the model's window, or 10"),
+]
+Overlap = Annotated[float, typer.Option(help="The share of a segment that overlaps the next.")]
 Seed = Annotated[int, typer.Option(help="Of everything random.")]
 Device = Annotated[str | None, typer.Option(help="Where the model runs, such as cuda:0.")]
 Dtype = Annotated[str | None, typer.Option(help="The weights' type, such as bfloat16.")]
@@ -89,19 +94,23 @@ def explain(
     batch_size: Rows = "auto",
     pair: Pair = False,
     cells: Cells = None,
+    seconds: Seconds = None,
+    overlap: Overlap = 0.25,
     trust_remote_code: Trust = False,
     as_json: Json = False,
     debug: Debug = False,
 ) -> None:
     """Explain what MODEL says to each INPUT: a table, a figure, a folder with the result, of sounds also WAV files.
 
-    Of cells there is a table of their genes as well, genes.csv.
+    Of cells there is a table of their genes as well, genes.csv. A sound that is longer than the model's window is
+    explained in segments, with one merged answer.
     """
     with reported(debug):
         from hf_fourier.cli.run import Wish, run
 
         loading = _loading(task, subfolder, revision, leaf, device, dtype, trust_remote_code)
-        run(Wish(model, inputs, pair, target, method, domain, seed, keep, batch_size, output, as_json, loading, cells))
+        chosen = (model, inputs, pair, target, method, domain, seed, keep, batch_size, output, as_json, loading)
+        run(Wish(*chosen, cells, seconds, overlap))
 
 
 @app.command("run")

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from hf_fourier.cli import listening
 from hf_fourier.cli.inputs import read, slug
 from hf_fourier.cli.show import echo_json, err, line, out, progress, quiet_loading, shares, table, whole
 from hf_fourier.errors import MissingExtraError
@@ -16,6 +17,7 @@ from hf_fourier.errors import MissingExtraError
 if TYPE_CHECKING:
     from hf_fourier.attribution import Attribution
     from hf_fourier.explainer import FourierExplainer
+    from hf_fourier.recordings import Recording
 
 TOP = 10
 ANSWERS = "What the model says when only the top features are kept, and when they are deleted:"
@@ -39,6 +41,8 @@ class Wish:
         as_json: Whether to print JSON instead of tables.
         loading: Further arguments of `from_pretrained`.
         cells: Which cells of a file that holds many.
+        seconds: Of a segment of a long recording; None for the model's window.
+        overlap: The share of a segment that overlaps the next.
     """
 
     model: str
@@ -54,6 +58,8 @@ class Wish:
     as_json: bool
     loading: Mapping[str, Any]
     cells: str | None = None
+    seconds: float | None = None
+    overlap: float = 0.25
 
 
 def run(wish: Wish) -> None:
@@ -67,24 +73,51 @@ def run(wish: Wish) -> None:
     explainer = load(wish.model, [wish.method], [wish.domain] if wish.domain else [], wish.loading)
     target = None if wish.target is None else whole(wish.target)
     size: Any = whole(wish.batch_size)
-    with progress("explaining") as update:
-        results = explainer.explain(examples, target=target, seed=wish.seed, batch_size=size, progress=update)
-    with progress("asking the model about kept and deleted shares"):
-        explainer.play(results, kept=kept, batch_size=size)
     folder = wish.output or Path(f"hf-fourier-{slug(Path(wish.model).name)}")
+    options = {"target": target, "seed": wish.seed, "batch_size": size}
+    places = [folder / (f"{i:03d}-{slug(one)}" if len(names) > 1 else slug(one)) for i, one in enumerate(names, 1)]
+    recorded = _recordings(explainer, examples, places, wish, {**options, "kept": kept})
+    clips = [i for i in range(len(examples)) if i not in recorded]
+    results: dict[int, Attribution] = {}
+    if clips:
+        with progress("explaining") as update:
+            done = explainer.explain([examples[i] for i in clips], **options, progress=update)
+            results = dict(zip(clips, done, strict=True))
+        with progress("asking the model about kept and deleted shares"):
+            explainer.play(list(results.values()), kept=kept, batch_size=size)
     records = []
-    for number, (name, result) in enumerate(zip(names, results, strict=True), 1):
-        written = write(result, folder / (f"{number:03d}-{slug(name)}" if len(names) > 1 else slug(name)), name)
-        records.append({"input": name, **record(result), "files": written})
-        if not wish.as_json:
-            show(name, result, written)
-    told = {name: result for name, result in zip(names, results, strict=True) if is_cell(result)}
+    for i, (name, place) in enumerate(zip(names, places, strict=True)):
+        if i in recorded:
+            written = listening.write(recorded[i], place)
+            records.append({"input": name, **listening.record(recorded[i]), "files": written})
+        else:
+            written = write(results[i], place, name)
+            records.append({"input": name, **record(results[i]), "files": written})
+        if wish.as_json:
+            continue
+        if i in recorded:
+            listening.show(name, recorded[i], written)
+        else:
+            show(name, results[i], written)
+    told = {names[i]: result for i, result in results.items() if is_cell(result)}
     if len(told) > 1:
         path = write_genes(told, folder / "genes.csv")
         if not wish.as_json:
             line(out(), f"\ngenes of all {len(told)} cells: {path}", style="bold")
     if wish.as_json:
         echo_json({"model": explainer.name, "results": records})
+
+
+def _recordings(
+    explainer: FourierExplainer, examples: Sequence[Any], places: Sequence[Path], wish: Wish, options: Mapping[str, Any]
+) -> dict[int, Recording]:
+    """The inputs that are longer than the model takes at once, explained in segments, by their places in the list."""
+    cut = {"seconds": wish.seconds, "overlap": wish.overlap, **options}
+    return {
+        i: listening.explain_file(explainer, example, places[i], cut)
+        for i, example in enumerate(examples)
+        if listening.is_recording(explainer, example, wish.seconds)
+    }
 
 
 def load(model: str, methods: Sequence[str], domains: Sequence[str], loading: Mapping[str, Any]) -> FourierExplainer:

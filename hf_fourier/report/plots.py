@@ -55,17 +55,27 @@ def plot(attribution: Attribution, path: str | PathLike[str] | None = None, frac
         InputError: If the path has another ending, the fraction is out of range, or the result is compact.
         MissingExtraError: If matplotlib is not installed.
     """
+    share = captions.shown_fraction(attribution) if fraction is None else fraction
+    return drawn(lambda figure: _fill(figure, attribution, share), path)
+
+
+def drawn(fill: Callable[[Figure], None], path: str | PathLike[str] | None = None) -> Figure:
+    """A figure in the looks of this package, filled and, with a path, written.
+
+    Raises:
+        InputError: If the path has another ending than `FORMATS`.
+        MissingExtraError: If matplotlib is not installed.
+    """
     target = None if path is None else _checked(Path(path))
     try:
         import matplotlib
         from matplotlib.figure import Figure
     except ImportError as error:
         raise MissingExtraError("matplotlib", "report", "figures") from error
-    share = captions.shown_fraction(attribution) if fraction is None else fraction
     looks: Any = {**_looks(matplotlib.rcParamsDefault), **STYLE}
     with matplotlib.rc_context(looks):
         figure = Figure(dpi=130, facecolor="white")
-        _fill(figure, attribution, share)
+        fill(figure)
         if target is not None:
             _write(figure, target)
     return figure

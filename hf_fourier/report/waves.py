@@ -13,6 +13,7 @@ from hf_fourier.sounds import Sound
 
 if TYPE_CHECKING:
     from hf_fourier.attribution import Attribution
+    from hf_fourier.recordings import Recording
 
     Samples = np.ndarray[Any, np.dtype[Any]]
 
@@ -58,6 +59,50 @@ def heard(attribution: Attribution, fraction: float | None = None, delete: bool 
     """The samples of the clip, or of a part of it (`Attribution.sound`), that the model got, and their rate in Hz."""
     sound = attribution.sound(fraction, delete=delete)
     return np.asarray(sound.samples[: _length(attribution, sound)], dtype=np.float32), sound.rate
+
+
+def save_recording(
+    recording: Recording, folder: str | PathLike[str], fraction: float = captions.USUAL
+) -> dict[str, Path]:
+    """Write `clean.wav`, `kept.wav` and `removed.wav` of a whole recording, and return their paths by name.
+
+    Segments are faded into each other where they overlap, with weights that add up to 1. Of waveforms the parts add up
+    to the recording. Nothing is scaled: these are files of real numbers, which may go beyond ±1.
+
+    Args:
+        recording: What `FourierExplainer.explain_recording` returned.
+        folder: Made if it does not exist.
+        fraction: The share of features that is kept, and removed, in each segment.
+
+    Raises:
+        InputError: If the segments cannot be heard.
+    """
+    import soundfile
+
+    from hf_fourier.recordings import shares
+
+    where = Path(folder)
+    where.mkdir(parents=True, exist_ok=True)
+    starts = [round(segment.start * recording.rate) for segment in recording.segments]
+    paths = {name: where / name for name in NAMES}
+    files = [soundfile.SoundFile(path, "w", recording.rate, 1, "FLOAT") for path in paths.values()]
+    try:
+        open_end, at = np.zeros((len(NAMES), 0), np.float64), 0  # what later segments may still add to
+        for i, attribution in enumerate(recording):
+            sounds = [attribution.sound(), attribution.sound(fraction), attribution.sound(fraction, delete=True)]
+            parts = np.stack([sound.samples for sound in sounds]) * shares(starts, len(sounds[0].samples), i)
+            done, open_end, at = open_end[:, : starts[i] - at], open_end[:, starts[i] - at :], starts[i]
+            missing = max(0, parts.shape[1] - open_end.shape[1])
+            open_end = np.pad(open_end, ((0, 0), (0, missing)))
+            open_end[:, : parts.shape[1]] += parts
+            for file, part in zip(files, done, strict=True):
+                file.write(part.astype(np.float32))
+        for file, part in zip(files, open_end, strict=True):
+            file.write(part.astype(np.float32))
+    finally:
+        for file in files:
+            file.close()
+    return paths
 
 
 def _length(attribution: Attribution, sound: Sound) -> int:
