@@ -5,11 +5,20 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import asdict
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hf_fourier.evaluation import Cell, Evaluation
 from hf_fourier.report import privacy
 from hf_fourier.sanity import Check, Sanity
+
+if TYPE_CHECKING:
+    from hf_fourier.report.report import Report
+
+
+def told(report: Report, shared: bool) -> tuple[Evaluation | None, list[Sanity]]:
+    """A report's evaluation and checks as they are written: scrubbed, with `shared` their sources numbered."""
+    evaluation = None if report.evaluation is None else evaluation_from(evaluation_to(report.evaluation, shared))
+    return evaluation, [sanity_from(sanity_to(one, shared)) for one in report.sanity]
 
 
 def evaluation_to(found: Evaluation, shared: bool) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from hf_fourier.errors import MissingExtraError
 from hf_fourier.plain import visible
-from hf_fourier.report import captions, media, privacy, sayings
+from hf_fourier.report import beside, captions, media, privacy, sayings
 from hf_fourier.report.average import Quantity, averages
 
 if TYPE_CHECKING:
@@ -76,24 +76,25 @@ def framed(page: str) -> str:
 def _context(report: Report, include_inputs: bool) -> dict[str, Any]:
     records = report._records(shared=not include_inputs)
     tables = report.tables(include_inputs)
+    evaluation, sanity = beside.told(report, not include_inputs)
     examples = [_example(report, i, one, include_inputs) for i, one in enumerate(records)]
     return {
         "title": privacy.scrubbed(report.title),
         "model": privacy.model_of(report.model),
         "inputs": include_inputs,
         "counts": sayings.counts(records),
-        "headlines": sayings.headlines(report.evaluation) if report.evaluation else [],
-        "beside": sayings.beside(report.evaluation),
+        "headlines": sayings.headlines(evaluation) if evaluation else [],
+        "beside": sayings.beside(evaluation),
         "charts": _charts(records),
         "examples": examples,
         "data": [one["data"] for one in examples],
         "tables": [_table(name, tables[name]) for name in _TABLES if name in tables],
-        "sanity": [(one.headline, one.checks) for one in report.sanity],
+        "sanity": [(one.headline, one.checks) for one in sanity],
         "may": sayings.MAY,
         "may_not": sayings.MAY_NOT,
         "provenance": sayings.provenance(records),
         "cost": sayings.cost(records),
-        "notes": sayings.notes(records, report.evaluation, report.sanity),
+        "notes": sayings.notes(records, evaluation, sanity),
     }
 
 

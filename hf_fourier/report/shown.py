@@ -313,7 +313,7 @@ def _scales(attribution: Attribution, budget: float) -> dict[str, Any] | None:
     """WAM's maps, the smooth part first: where each scale speaks for the decision and where against it."""
     from hf_fourier.report.panels import diverging
 
-    if "scale_maps" not in attribution.extras:
+    if not {"scale_maps", "scale_importance"} <= set(attribution.extras):
         return None
     maps = np.asarray(attribution.extras["scale_maps"], dtype=float)
     names, importance = scale_names(len(maps)), np.asarray(attribution.extras["scale_importance"], dtype=float)

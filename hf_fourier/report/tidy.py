@@ -10,8 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hf_fourier.errors import MissingExtraError
-from hf_fourier.report import privacy
-from hf_fourier.report.beside import evaluation_from, evaluation_to
+from hf_fourier.report import beside
 from hf_fourier.tables import Table
 
 if TYPE_CHECKING:
@@ -29,12 +28,12 @@ def tables(report: Report, include_inputs: bool = False) -> dict[str, Table]:
         "classes": [_class(one) for one in report._classes(records)],
     }
     made = {name: _table(rows) for name, rows in found.items() if rows}
-    if report.evaluation is not None:
-        shared = evaluation_from(evaluation_to(report.evaluation, not include_inputs))
-        made["evaluation"] = shared.table()
-    checked = [row for one in report.sanity for row in one.table().rows()]
+    evaluation, sanity = beside.told(report, not include_inputs)
+    if evaluation is not None and evaluation.cells:
+        made["evaluation"] = evaluation.table()
+    checked = [row for one in sanity for row in one.table().rows()]
     if checked:
-        made["sanity"] = _table([{**row, "model": privacy.model_of(row["model"])} for row in checked])
+        made["sanity"] = _table(checked)
     return made
 
 

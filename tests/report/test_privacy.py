@@ -1,0 +1,225 @@
+"""What is shared holds no input, neither as it is nor to be worked out; no report tells of its machine."""
+
+import getpass
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from scipy.optimize import nnls
+
+from hf_fourier import Report
+from hf_fourier.evaluation import Cell, Evaluation
+from hf_fourier.report import privacy
+from hf_fourier.report.records import BANDS
+from hf_fourier.sanity import Check, Sanity
+from hf_fourier.views import GeneView
+from tests.report.made import PLAYED, cell, hand_made, picture, spectrogram, text, waveform
+
+TOKENS = ("Zyzzyva", "##quux", "flibbertigibbet", "wobbegong", "xylophagous")
+GENES = ("GENEONE", "GENETWO", "GENETHREE")
+IDS = ("ENSG00000999991", "ENSG00000999992", "ENSG00000999993")
+
+
+def secretive(result, task, **made):
+    """A result that holds all that should not be told."""
+    noisy = {"adversarial": result.leaf + 0.123456, "scale_maps": result.leaf[None], "band_maps": result.leaf[None],
+             "path": [0.1] * 40, "mask keep 0.1": torch.ones(3, 3)}  # fmt: skip
+    result.extras = {**result.extras, **noisy, "effective": torch.ones(2)}
+    result.inputs = {"input_ids": torch.arange(4321, 4326)}
+    result.fingerprint = 987654321987654321
+    result.provenance |= {"task": task, "notes": ["not in the vocabulary: wobbegong"], "file": "wobbegong.png", **made}
+    return result
+
+
+def everything():
+    cells = {"view": GeneView(genes=IDS)}
+    return [
+        secretive(picture(played=PLAYED), "image-classification"),
+        secretive(text(TOKENS, played=PLAYED, label="wobbegong", target=4323), "text-generation"),
+        secretive(cell(GENES, played=PLAYED, **cells), "text-classification"),
+        secretive(waveform(played=PLAYED), "audio-classification"),
+        secretive(spectrogram(played=PLAYED), "automatic-speech-recognition"),
+        secretive(hand_made(40, domain="identity", played=PLAYED), "time-series-classification"),
+    ]
+
+
+def written(folder):
+    """All files of a folder by name, their bytes as text; what Parquet and PNG files hold inside included."""
+    from pyarrow import parquet
+
+    files = {}
+    for path in sorted(Path(folder).rglob("*")):
+        if path.is_file():
+            files[str(path.relative_to(folder))] = path.read_bytes().decode("utf-8", errors="replace")
+        if path.suffix == ".parquet":
+            files[f"{path.name} inside"] = str(parquet.read_table(path).to_pydict())
+    return files
+
+
+@pytest.fixture
+def shared(tmp_path):
+    evaluation = Evaluation("toy", [Cell("ffc", "fourier", False, (1, 1), {"dig": [0.1] * 6})],
+                            [f"patient-{i}.png" for i in range(6)], {"dig": 1})  # fmt: skip
+    sanity = Sanity("toy", "ffc", "fourier", "softmax", ["patient-1.png"], [Check("seeds", True, "no change")])
+    report = Report(everything(), evaluation, sanity, names=[f"scan-of-{i}.png" for i in range(6)])
+    return report.save(tmp_path / "shared")
+
+
+def test_no_token_gene_name_or_fingerprint_is_written(shared):
+    secrets = [*TOKENS, "quux", *GENES, *IDS, "patient-", "scan-of", '.png"', "987654321987654321", "4321", "4323"]
+    for name, content in written(shared).items():
+        for secret in secrets:
+            assert secret not in content, (name, secret)
+    names = {Path(name).parts[0] for name in written(shared) if "inside" not in name}
+    assert names <= {"report.json", "index.html", "data", "figures"}
+
+
+def test_nothing_is_written_that_has_a_number_for_each_place_or_feature(shared):
+    def longest(value):
+        if isinstance(value, dict):
+            return max(map(longest, value.values()), default=0)
+        if isinstance(value, list):
+            return max(len(value) if all(isinstance(v, (int, float)) for v in value) else 0,
+                       *(longest(v) for v in value), 0)  # fmt: skip
+        return 0
+
+    values = json.loads((shared / "report.json").read_text())
+    for one in values["examples"]:
+        assert longest(one) <= BANDS, one["kind"]
+        assert {"adversarial", "scale_maps", "band_maps", "path", "mask keep 0.1"}.isdisjoint(one["extras"])
+    assert longest(values["examples"][-1]) <= 2  # identity: its features are places, and have no bands
+    page = (shared / "index.html").read_text()
+    assert "data:audio" not in page
+    assert "data:image" not in page
+
+
+def test_labels_that_are_tokens_or_answers_are_withheld_and_classes_are_not(shared):
+    labels = [one["label"] for one in json.loads((shared / "report.json").read_text())["examples"]]
+    assert labels[1] == labels[4] == privacy.WITHHELD
+    assert labels[0] == labels[2] == labels[3] == "espresso" or labels[2] == "T"
+    said = [stop["said"] for stop in json.loads((shared / "report.json").read_text())["examples"][1]["curve"]["stops"]]
+    assert set(said) == {None}
+
+
+CREDENTIALS = ("hf_" + "AbCdEfGhIjKlMnOpQrStUvWxYz012345", "ghp_" + "a1B2c3D4e5F6g7H8i9J0k1L2m3N4o5P6q7R8",
+               "AKIA" + "ABCDEFGHIJKLMNOP")  # fmt: skip
+
+
+@pytest.mark.parametrize("inputs", [False, True])
+def test_no_credential_user_or_path_of_the_machine_is_written(inputs, tmp_path, monkeypatch):
+    home = "/home/mmustermann"
+    monkeypatch.setenv("HOME", home)
+    monkeypatch.setattr(getpass, "getuser", lambda: "mmustermann")
+    results = []
+    for result in everything():
+        result.provenance |= {
+            "model": f"{home}/models/private-net", "revision": CREDENTIALS[0], "origin": f"captum at {home}/lib",
+            "notes": [f"read from {home}/data/x.wav with {CREDENTIALS[1]}", r"C:\Users\mmustermann\x",
+                      "for mmustermann", "https://mmustermann:secretword@example.org/x", "file:///home/mmustermann/y", "~/z/mmustermann"],
+        }  # fmt: skip
+        results.append(result)
+    evaluation = Evaluation(f"{home}/models/private-net", [], [], {}, [("ffc", "fourier", f"see {home}/log")],
+                            [CREDENTIALS[2]])  # fmt: skip
+    sanity = Sanity(f"{home}/models/private-net", "ffc", "fourier", "softmax", ["a"],
+                    [Check("seeds", True, f"as in {home}/log")], [CREDENTIALS[0]])  # fmt: skip
+    title = f"Report of mmustermann in {home} {CREDENTIALS[0]}"
+    folder = Report(results, evaluation, sanity, title=title).save(tmp_path / "r", include_inputs=inputs)
+    for name, content in written(folder).items():
+        for secret in (*CREDENTIALS, "mmustermann", home, "secretword", str(tmp_path), "C:\\Users"):
+            assert secret not in content, (name, secret)
+    assert json.loads((folder / "report.json").read_text())["model"] == "private-net"
+
+
+@pytest.mark.parametrize(("name", "told"), [
+    ("google/vit-base-patch16-224", "google/vit-base-patch16-224"), ("/srv/models/net", "net"), ("./net", "net"),
+    ("../a/b", "b"), (r"D:\nets\net", "net"), ("a/b/c", "c"), (None, ""),
+])  # fmt: skip
+def test_a_model_is_named_without_folders(name, told):
+    assert privacy.model_of(name) == told
+
+
+def test_words_that_look_a_little_like_paths_stay():
+    for told in ("precision/recall at 4 %", "cycles/pixel", "a sound of 4.4 s", "1/2 of km/h", "and/or"):
+        assert privacy.scrubbed(told) == told
+
+
+# Inversion. Each attack is shown to work on magnitudes as they are, so that it could work.
+
+
+def bag(power, table):
+    """The tokens whose squared embeddings add up to the power of each channel."""
+    weights, _ = nnls(table.T**2, power)
+    return set(np.flatnonzero(weights > 0.3).tolist())
+
+
+def test_a_bag_of_tokens_can_be_solved_for_from_magnitudes_and_not_from_a_report(tmp_path):
+    rng = np.random.default_rng(0)
+    table, length, found, chance = rng.normal(size=(60, 64)), 12, [], []
+    for trial in range(4):
+        ids = rng.choice(60, length, replace=False)
+        result = hand_made(length, 64, channels=(1,), kind="tokens", leaf=torch.tensor(table[ids]).float(),
+                           names=tuple(map(str, ids)))  # fmt: skip
+        channel = next(column.values for column in result.layout.columns if column.role == "channel")
+        full = np.bincount(channel.long().numpy(), weights=result.power.double().numpy())
+        assert bag(full, table) == set(ids.tolist())
+        bands = Report.load(Report([result]).save(tmp_path / str(trial))).records[0].bands
+        found.append(len(_matching(bands, table, length, rng) & set(ids.tolist())))
+        chance.append(length * length / 60)
+    assert np.mean(found) <= np.mean(chance) + 2.5  # three standard errors of as many hypergeometric draws
+
+
+def _matching(bands, table, length, rng):
+    """Of many texts the one whose power is most like a report's."""
+    best, least = set(), np.inf
+    for _ in range(1500):
+        ids = rng.choice(len(table), length, replace=False)
+        power = (np.abs(np.fft.rfft(table[ids], axis=0)) ** 2).sum(1)
+        power[1:-1] *= 2
+        wrong = np.abs(power / power.sum() - np.asarray(bands.power)).sum()
+        if wrong < least:
+            best, least = set(ids.tolist()), wrong
+    return best
+
+
+def retrieved(magnitude, edge, rng, steps=300):
+    """Fienup's hybrid input-output: a positive picture of known magnitudes, known to lie in a corner."""
+    inside = np.zeros(magnitude.shape, dtype=bool)
+    inside[:edge, :edge] = True
+    x = rng.random(magnitude.shape) * inside
+    for step in range(steps):
+        spectrum = np.fft.fft2(x)
+        new = np.fft.ifft2(magnitude * np.exp(1j * np.angle(spectrum))).real
+        good = inside & (new > 0)
+        x = np.where(good, new, x - 0.9 * new if step % 50 < 35 else 0)
+    return np.where(inside & (x > 0), x, 0)
+
+
+def alike(guess, truth):
+    """The correlation of a guess or of its twin, which has the same magnitudes, with the truth."""
+    return max(np.corrcoef(one.ravel(), truth.ravel())[0, 1] for one in (guess, guess[::-1, ::-1]))
+
+
+def best(magnitude, edge, rng, starts=8):
+    """Of several starts the one that fits the magnitudes best."""
+    guesses = [retrieved(magnitude, edge, rng) for _ in range(starts)]
+    return min(guesses, key=lambda guess: np.abs(np.abs(np.fft.fft2(guess)) - magnitude).sum())[:edge, :edge]
+
+
+def test_a_picture_can_be_retrieved_from_magnitudes_and_not_from_a_report(tmp_path):
+    rng, size, edge, full_marks, told = np.random.default_rng(1), 24, 8, [], []
+    for trial in range(3):
+        truth = np.zeros((size, size))
+        truth[:edge, :edge] = rng.random((edge, edge))
+        result = hand_made(1, size, size, channels=(0,), kind="pixels", leaf=torch.tensor(truth)[None].float())
+        full = np.abs(np.fft.fft2(truth))
+        full_marks.append(alike(best(full, edge, rng), truth[:edge, :edge]))
+        bands = Report.load(Report([result]).save(tmp_path / str(trial))).records[0].bands
+        radius = np.hypot(*np.meshgrid(np.fft.fftfreq(size), np.fft.fftfreq(size), indexing="ij"))
+        which = np.abs(radius[..., None] - np.asarray(bands.centres)).argmin(-1)
+        count = np.bincount(which.ravel(), minlength=len(bands.power))
+        power = (np.asarray(bands.power) / np.maximum(count, 1))[which] * (full**2).sum()  # its total is given away
+        told.append(alike(best(np.sqrt(power), edge, rng), truth[:edge, :edge]))
+    assert np.mean(full_marks) > 0.9
+    assert np.mean(told) < 0.4
