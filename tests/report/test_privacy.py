@@ -117,7 +117,8 @@ def test_no_credential_user_or_path_of_the_machine_is_written(inputs, tmp_path, 
         result.provenance |= {
             "model": f"{home}/models/private-net", "revision": CREDENTIALS[0], "origin": f"captum at {home}/lib",
             "notes": [f"read from {home}/data/x.wav with {CREDENTIALS[1]}", r"C:\Users\mmustermann\x",
-                      "for mmustermann", "https://mmustermann:secretword@example.org/x", "file:///home/mmustermann/y", "~/z/mmustermann"],
+                      "for mmustermann", "https://mmustermann:secretword@example.org/x",
+                      "file:///home/mmustermann/y", "~/z/mmustermann"],
         }  # fmt: skip
         results.append(result)
     evaluation = Evaluation(f"{home}/models/private-net", [], [], {}, [("ffc", "fourier", f"see {home}/log")],
