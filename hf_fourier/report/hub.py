@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import hf_fourier
 from hf_fourier.errors import FourierError, HubError, InputError
-from hf_fourier.report import cards, folder, readme
+from hf_fourier.report import cards, folder, privacy, readme
 from hf_fourier.report.facts import facts
 from hf_fourier.report.telling import told
 
@@ -92,6 +92,8 @@ def written(report: Report, where: Path, as_space: bool, include_inputs: bool, l
         include_inputs: Whether the examples go with it.
         licence: By the Hub's identifier, for the card.
     """
+    if include_inputs:
+        report = _for_others(report)
     found = facts(report)
     if as_space:
         where.mkdir(parents=True, exist_ok=True)
@@ -102,6 +104,26 @@ def written(report: Report, where: Path, as_space: bool, include_inputs: bool, l
         card = cards.dataset_card(found, report.tables(include_inputs), include_inputs, licence)
     (where / README).write_text(card, encoding="utf-8")
     return where
+
+
+def _for_others(report: Report) -> Report:
+    """The report with its inputs, but names and sources without this machine's paths and whoever sits at it."""
+    from hf_fourier.report.report import Report
+
+    folder.require_inputs(report)
+    found, checked = report.evaluation, report.sanity
+    if found is not None:
+        found = replace(found, sources=[_named_for_others(source) for source in found.sources])
+    sanity = [replace(one, sources=[_named_for_others(source) for source in one.sources]) for one in checked]
+    names = [_named_for_others(name) for name in report.names]
+    return Report(report.results, found, sanity, report.title, names)
+
+
+def _named_for_others(name: Any) -> str:
+    """A name; of a path the last part."""
+    text = str(name)
+    is_path = re.match(r"[/~]|[A-Za-z]:[\\/]|\\\\", text) is not None
+    return privacy.scrubbed(re.split(r"[\\/]", text.rstrip("\\/"))[-1] if is_path else text)
 
 
 def propose(report: Report, model_id: str, data_set: str | None, data_set_id: str, token: str | None) -> str | None:
