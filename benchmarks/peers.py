@@ -62,14 +62,14 @@ class Scored(torch.nn.Module):
         self.passes[1] += len(gradient) * self.block.cost
 
 
-def integrated_gradients(scored: Scored, x: Tensor) -> Tensor:
+def integrated_gradients(scored: Scored, x: Tensor, steps: int = STEPS) -> Tensor:
     """Captum's, from zero."""
     from captum.attr import IntegratedGradients
 
-    return IntegratedGradients(scored).attribute(x, target=0, n_steps=STEPS, internal_batch_size=scored.rows)
+    return IntegratedGradients(scored).attribute(x, target=0, n_steps=steps, internal_batch_size=scored.rows)
 
 
-def smoothgrad(scored: Scored, x: Tensor) -> Tensor:
+def smoothgrad(scored: Scored, x: Tensor, samples: int = SAMPLES) -> Tensor:
     """Captum's noise tunnel over its saliency (absolute gradients, its default), with the noise of our SmoothGrad."""
     from captum.attr import NoiseTunnel, Saliency
 
@@ -77,7 +77,7 @@ def smoothgrad(scored: Scored, x: Tensor) -> Tensor:
     with torch.random.fork_rng():
         torch.manual_seed(SEED)
         return NoiseTunnel(Saliency(scored)).attribute(
-            x, nt_type="smoothgrad", nt_samples=SAMPLES, nt_samples_batch_size=scored.rows, stdevs=sigma, target=0
+            x, nt_type="smoothgrad", nt_samples=samples, nt_samples_batch_size=scored.rows, stdevs=sigma, target=0
         )
 
 
@@ -96,12 +96,12 @@ def grad_cam(scored: Scored, x: Tensor) -> Tensor:
     return LayerAttribution.interpolate(coarse, tuple(x.shape[2:]), interpolate_mode="bilinear")
 
 
-def shap_gradients(scored: Scored, x: Tensor) -> Tensor:
+def shap_gradients(scored: Scored, x: Tensor, samples: int = STEPS) -> Tensor:
     """shap's expected gradients, from zero."""
     import shap
 
     explainer = shap.GradientExplainer(scored, torch.zeros_like(x), batch_size=scored.rows)
-    values = torch.as_tensor(explainer.shap_values(x.detach(), nsamples=STEPS, rseed=SEED))
+    values = torch.as_tensor(explainer.shap_values(x.detach(), nsamples=samples, rseed=SEED))
     return values.reshape(x.shape)
 
 
@@ -248,10 +248,10 @@ def _turned_back(values: Tensor, result: Attribution) -> Tensor:
     return turned
 
 
-def peers(explainer: FourierExplainer, leaf: LeafShape) -> list[Ready]:
+def peers(explainer: FourierExplainer, leaf: LeafShape, among: Sequence[Peer] = PEERS) -> list[Ready]:
     """All peers that are installed and can be asked about this model, maps in both domains."""
     found = []
-    for peer in PEERS:
+    for peer in among:
         if importlib.util.find_spec(peer.package.partition(".")[0]) is None or not peer.suits(leaf, explainer.model):
             continue
         made = Made(explainer, peer)

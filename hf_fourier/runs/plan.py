@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 import torch
 
@@ -18,8 +19,8 @@ from hf_fourier.runs.shards import STORES, Outcome, Store, packed
 from hf_fourier.runs.sources import Source
 from hf_fourier.runs.work import Ready, Worker
 
-#: Examples that are explained to see what they take.
-PROBES = 4
+#: Examples that are read to see how they differ; of these the cheapest, a middle one and the dearest are explained.
+LOOK = 9
 #: Seconds below which an example is explained twice.
 QUICK = 0.1
 #: Bytes of results that a chunk holds, about; it is in memory several times over.
@@ -94,7 +95,7 @@ class Probe:
 
     Attributes:
         rates: Cost units that one second does, by an example's cost.
-        cost: The mean cost of an example of the probe.
+        cost: The mean cost of an example.
         sizes: Mean bytes per example for each way to store.
         passes: Model passes per example.
         peak: Bytes beyond those before, for the dearest example alone.
@@ -123,10 +124,10 @@ def probe(worker: Worker, source: Source, top: int) -> Probe:
         InputError: If none of them can be explained; says why.
     """
     if source.length is None:
-        items = [item for item, _ in zip(source.stream(0), range(PROBES + 1), strict=False)]
+        items = list(islice(source.stream(0), LOOK))
     else:
-        step = max(1, source.length // (PROBES + 1))
-        items = source.read(range(0, source.length, step)[: PROBES + 1])
+        step = max(1, source.length // LOOK)
+        items = source.read(range(0, source.length, step)[:LOOK])
     ready = [worker.encode(item) for item in items]
     fine = sorted((one for one in ready if one.encoded is not None), key=_cost)
     if not fine:
@@ -140,13 +141,18 @@ def _cost(ready: Ready) -> float:
 
 
 def _measured(worker: Worker, fine: Sequence[Ready], top: int) -> Probe:
-    """The probe of examples by growing cost; the first of them is explained once more, to warm up."""
-    rates, results, peak = [], [], 0
-    worker.explain(fine[:1])
-    for one in fine:
+    """The probe of some examples by growing cost: one of each of up to three costs; more only where these fail."""
+    ends = {_cost(fine[i]): fine[i] for i in (0, len(fine) // 2, len(fine) - 1)}
+    chosen = list(ends.values())
+    rates: list[tuple[float, float]] = []
+    results: list[Outcome] = []
+    peak, reason = 0, ""
+    for one in [*chosen, *(other for other in fine if other not in chosen)]:
+        if results and one not in chosen:
+            break
         with watched() as memory:
             spent, outcomes = _timed(worker, one)
-            if spent < QUICK:  # what is bound to a new shape is made once
+            if spent < QUICK:  # what is bound to a new shape is made once, and a small model warms up
                 spent, outcomes = _timed(worker, one)
         peak = max(peak, memory[0])
         found = outcomes[0].found
@@ -157,7 +163,9 @@ def _measured(worker: Worker, fine: Sequence[Ready], top: int) -> Probe:
             reason = found.reason
     if not results:
         raise InputError(f"examples that cannot be explained ({reason})", "some that can", "check model and target")
-    sizes: dict[Store, float] = {store: _bytes(results, store, top) for store in STORES}
+    cost = sum(map(_cost, fine)) / len(fine)
+    larger = cost / (sum(known for known, _ in rates) / len(rates))
+    sizes: dict[Store, float] = {store: larger * _bytes(results, store, top) for store in STORES}
     last, encoded = results[-1].found, fine[-1].encoded
     assert isinstance(last, Attribution)
     assert encoded is not None
@@ -165,7 +173,6 @@ def _measured(worker: Worker, fine: Sequence[Ready], top: int) -> Probe:
     device = torch.device(last.provenance["device"])
     rows = worker.batch_size
     rows = suggested_rows(torch.Size(encoded.leaf.shape).numel(), device) if rows == "auto" else rows
-    cost = sum(known for known, _ in rates) / len(rates)
     return Probe(rates, cost, sizes, passes, peak, int(rows), is_tokens(encoded))
 
 
@@ -177,9 +184,8 @@ def _timed(worker: Worker, one: Ready) -> tuple[float, list[Outcome]]:
 
 def _bytes(results: Sequence[Outcome], store: Store, top: int) -> float:
     """What one more example adds to a shard."""
-    return (len(packed([*results, *results], store, top, False)) - len(packed(results, store, top, False))) / len(
-        results
-    )
+    twice, once = (len(packed(some, store, top, False)) for some in ([*results, *results], results))
+    return (twice - once) / len(results)
 
 
 def planned(

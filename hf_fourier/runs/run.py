@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from hf_fourier import __version__
+from hf_fourier.adapters import Encoded
 from hf_fourier.adapters.base import held
 from hf_fourier.domains import DOMAINS
 from hf_fourier.errors import InputError
@@ -39,6 +40,8 @@ if TYPE_CHECKING:
 
 #: Examples that are ordered by length together: memory for the plan of so many, and no more.
 WINDOW = 2**14
+#: Tokens of examples that are kept from planning for explaining, and not encoded twice: about 15 MB.
+KEPT = 2**17
 #: After so many failures and not one result, something is wrong with more than an example.
 HOPELESS = 16
 #: Entries of each parameter by which weights are known again.
@@ -104,6 +107,7 @@ class Run:
         self.machine, self.folder, self.source = machine, folder, source
         self.worker, self.options = worker, options
         self.done = self.failed = 0
+        self._known: dict[int, Ready] = {}
 
     def prepare(self) -> None:
         """Plan what is not planned yet, or check that what is there is this run's.
@@ -173,16 +177,22 @@ class Run:
 
     def _order(self) -> None:
         """Plan the windows, each by one process."""
-        chunks = Chunks(self.folder, self.manifest)
+        chunks, start, kept = Chunks(self.folder, self.manifest), time.thread_time(), 0
 
-        def look(index: int) -> Any:
+        def look(index: int) -> Encoded | None:
+            nonlocal kept
             (item,) = self.source.read([index])
-            return self.worker.encode(item).encoded
+            ready = self.worker.encode(item)
+            if ready.encoded is not None and kept < KEPT:
+                self._known[index] = ready
+                kept += ready.encoded.leaf.shape[0]
+            return ready.encoded
 
         spans = self.manifest.spans
         for number in range(self.machine.rank, len(spans), self.machine.processes):
             if not chunks.has_window(number):
                 chunks.write_window(number, ordered(spans[number], look, self.manifest.chunk))
+        self._note(plan=time.thread_time() - start)
         self.machine.wait()
         if self.machine.first:
             counts = tuple(chunks.window_chunks(number) for number in range(len(spans)))
@@ -232,12 +242,17 @@ class Run:
 
     def _load(self, source: Iterator[tuple[int, list[Item], float]]) -> tuple[int, list[Ready], float, float] | None:
         """The next chunk, encoded; None at the end."""
-        start = time.perf_counter()
+        start = time.thread_time()
         coming = next(source, None)
         if coming is None:
             return None
         chunk, items, cost = coming
-        return chunk, [self.worker.encode(item) for item in items], cost, time.perf_counter() - start
+        return chunk, [self._ready(item) for item in items], cost, time.thread_time() - start
+
+    def _ready(self, item: Item) -> Ready:
+        """An example as the model gets it, unless planning has left it."""
+        known = self._known.pop(item.index, None)
+        return self.worker.encode(item) if known is None else known
 
     def _count(self, outcomes: Sequence[Outcome]) -> None:
         """Count, and stop where nothing works at all.
@@ -256,11 +271,15 @@ class Run:
 
     def _write(self, chunk: int, outcomes: Sequence[Outcome], split: bool, spent: dict[str, float]) -> None:
         """Write a shard; and, beside the data, when and where it was made."""
-        start = time.perf_counter()
+        start = time.thread_time()
         data = packed(outcomes, self.manifest.settings["store"], self.options.top, split)
         write_whole(self.chunks.path(chunk), data)
-        spent["write"] = time.perf_counter() - start
-        line = {"chunk": chunk, "examples": len(outcomes), "host": socket.gethostname(), "at": time.time(), **spent}
+        spent["write"] = time.thread_time() - start
+        self._note(chunk=chunk, examples=len(outcomes), **spent)
+
+    def _note(self, **told: Any) -> None:
+        """A line about this process, beside the data: when and where something was made, and how long it took."""
+        line = {"host": socket.gethostname(), "at": time.time(), "cpu": time.process_time(), **told}
         with (self.folder / f"log-{self.machine.rank}.jsonl").open("a", encoding="utf-8") as log:
             log.write(json.dumps(line) + "\n")
 

@@ -265,21 +265,28 @@ def _rows_of(data: Any, column: str | Sequence[str] | None, is_example: Callable
     if names is None:  # a stream of which nobody has said
         data = data._resolve_features()
         names = data.column_names
-    first = next(iter(data), None) if column is None else None
-    if first is not None and is_example(first):
+    for name, feature in (data.features or {}).items():
+        if type(feature).__name__ == "Audio":
+            data = _undecoded(data, name)
+    if column is None and is_example(_first(data)):
         get: Callable[[Any], Any] = dict
     else:
         chosen = [column_of(data, column)] if column is None or isinstance(column, str) else list(column)
         if missing := [name for name in chosen if name not in names]:
             raise InputError(f"column {missing[0]!r}", f"one of {', '.join(names)}", "correct `column`")
         data = data.select_columns(chosen)
-        for name in chosen:
-            if type((data.features or {}).get(name)).__name__ == "Audio":
-                data = _undecoded(data, name)
         get = (lambda row: _sound(row[chosen[0]])) if len(chosen) == 1 else lambda row: tuple(row[c] for c in chosen)
     if streams:
         return Streamed(lambda start: data.skip(start) if start else data, get)
     return _filled(Listed(len(data), lambda i: get(data[i])), "the data set")
+
+
+def _first(data: Any) -> Mapping[str, Any]:
+    """The first row, or nothing where it cannot be read."""
+    try:
+        return next(iter(data), {})
+    except Exception:  # what decoders of others raise has no common base
+        return {}
 
 
 def _undecoded(data: Any, column: str) -> Any:
@@ -326,7 +333,7 @@ def _hash(update: Callable[[bytes], object], value: Any) -> None:
             for key in sorted(value, key=str):
                 update(str(key).encode())
                 _hash(update, value[key])
-        case list() | tuple():
+        case list() | tuple() if not all(isinstance(one, (str, int, float)) for one in value):
             for one in value:
                 _hash(update, one)
         case PathLike():

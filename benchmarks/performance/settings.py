@@ -1,0 +1,114 @@
+"""What is said to make models faster, measured at the model and checked on rankings: channels last, bf16, compiling.
+
+Each setting is tried on the bare forward pass with the input gradient, in turn with the plain one; and its ranking of
+the same examples is held against the plain one: what of the top 4 % is shared, and whether the answers are the same.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import statistics
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import torch
+
+from benchmarks.cost import bare, laid_out, packed, timed
+from benchmarks.real import MODELS
+from hf_fourier.adapters.base import held
+
+
+@contextlib.contextmanager
+def channels_last(model: torch.nn.Module) -> Iterator[None]:
+    """Convolutions with the channels last in memory, afterwards as before."""
+    model.to(memory_format=torch.channels_last)
+    try:
+        yield
+    finally:
+        model.to(memory_format=torch.contiguous_format)
+
+
+@contextlib.contextmanager
+def bf16(model: torch.nn.Module) -> Iterator[None]:
+    """Autocast to bfloat16."""
+    with torch.autocast("cpu", torch.bfloat16):
+        yield
+
+
+@contextlib.contextmanager
+def eager_attention(model: torch.nn.Module) -> Iterator[None]:
+    """Attention written out, in place of the fused kernel that is the default."""
+    before = model.config._attn_implementation
+    model.set_attn_implementation("eager")
+    try:
+        yield
+    finally:
+        model.set_attn_implementation(before)
+
+
+SETTINGS: dict[str, tuple[Callable[[torch.nn.Module], Any], tuple[str, ...]]] = {
+    "channels last": (channels_last, ("efficientnet-lite0",)),
+    "bf16 autocast": (bf16, ("efficientnet-lite0", "fashion-vit", "minilm-spam")),
+    "eager attention": (eager_attention, ("fashion-vit", "minilm-spam")),
+}
+
+
+def row(setting: str, name: str, n: int, runs: int) -> dict[str, Any]:
+    """One setting on one model."""
+    explainer, enter = MODELS[name].explainer(), SETTINGS[setting][0]
+    examples = MODELS[name].examples(n)
+    batches = packed([explainer.adapter.encode(example) for example in examples])
+    plain = explainer.explain(examples)
+    with enter(explainer.model):
+        changed = explainer.explain(examples)
+
+    def passes() -> None:
+        for batch in batches:
+            bare(explainer.model, batch)
+
+    pairs = []
+    with held(explainer.model):
+        for _ in range(runs):
+            before = timed(passes)
+            with enter(explainer.model):
+                pairs.append((before, timed(passes)))
+    shared = [
+        float((a.mask(0.04) & b.mask(0.04)).sum() / a.mask(0.04).sum()) for a, b in zip(plain, changed, strict=True)
+    ]
+    return {
+        "setting": setting,
+        "model": name,
+        "examples": n,
+        "time ÷ plain": statistics.median(b.wall / a.wall for a, b in pairs),
+        "by CPU time": statistics.median(b.cpu / a.cpu for a, b in pairs),
+        "top 4 % shared, mean": statistics.mean(shared),
+        "least": min(shared),
+        "same labels": statistics.mean(a.label == b.label for a, b in zip(plain, changed, strict=True)),
+    }
+
+
+def games(name: str, n: int, runs: int) -> dict[str, Any]:
+    """Forward passes without a gradient, as games take them: `inference_mode` beside `no_grad`."""
+    explainer = MODELS[name].explainer()
+    batches = packed([explainer.adapter.encode(example) for example in MODELS[name].examples(n)])
+
+    def passes(mode: Callable[[], Any]) -> None:
+        with mode():
+            for batch in batches:
+                leaf, forward = laid_out(explainer.model, batch)
+                forward(leaf)
+
+    with held(explainer.model):
+        pairs = [
+            (timed(lambda: passes(torch.no_grad)), timed(lambda: passes(torch.inference_mode))) for _ in range(runs)
+        ]
+    return {
+        "setting": "inference_mode for games",
+        "model": name,
+        "examples": n,
+        "time ÷ plain": statistics.median(b.wall / a.wall for a, b in pairs),
+        "by CPU time": statistics.median(b.cpu / a.cpu for a, b in pairs),
+        "top 4 % shared, mean": 1.0,
+        "least": 1.0,
+        "same labels": 1.0,
+    }

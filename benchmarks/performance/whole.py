@@ -1,0 +1,136 @@
+"""A whole run beside the passes that it cannot do without: the model alone, in the same batches, one thread."""
+
+from __future__ import annotations
+
+import json
+import statistics
+import tempfile
+import time
+from collections.abc import Sequence
+from itertools import cycle, islice
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from benchmarks.cost import Seconds, bare, keep_memory, packed, timed
+from benchmarks.real import MODELS, emails
+from hf_fourier import FourierExplainer
+from hf_fourier.adapters import Encoded
+from hf_fourier.adapters.base import held
+from hf_fourier.runs import Results
+
+#: Examples of each model: enough for several seconds of bare passes.
+EXAMPLES = {
+    "ast-languages": 512,
+    "fashion-vit": 1024,
+    "pbmc-geneformer": 512,
+    "wav2vec2-languages": 128,
+    "whisper-instruments": 96,
+    "whisper-languages": 96,
+    "minilm-spam": 96,
+    "deepbet": 16,
+    "efficientnet-lite0": 64,
+    "antiberty-species": 48,
+    "smollm2": 24,
+    "antiberty-mlm": 48,
+}
+#: Examples that are made; more are these again.
+MOST = 128
+#: The e-mails as long as the model can read them.
+LONGEST = 512
+
+
+def logged(folder: Path, *names: str) -> float:
+    """Seconds of planning, loading or writing, by the threads' own clocks."""
+    lines = [json.loads(line) for path in folder.glob("log-*.jsonl") for line in path.open()]
+    return sum(line.get(name, 0.0) for line in lines for name in names)
+
+
+def batches(results: Results, explainer: FourierExplainer, examples: Sequence[Any]) -> list[list[Encoded]]:
+    """The batches that a run made of its examples."""
+    found: list[list[Encoded]] = []
+    for chunk in range(results.manifest.chunks or 0):
+        found += packed([explainer.adapter.encode(examples[i]) for i in results.chunks.indices(chunk)])
+    return found
+
+
+def beside_bare(name: str, n: int, runs: int) -> dict[str, Any]:
+    """One row: whole runs and bare passes in turn."""
+    explainer, some = MODELS[name].explainer(), MODELS[name].examples(min(n, MOST))
+    examples = list(islice(cycle(some), n))
+    with tempfile.TemporaryDirectory() as place:
+        results = explainer.explain_dataset(examples, Path(place) / "first", progress=False)
+        made = batches(results, explainer, examples)
+        size = sum(path.stat().st_size for path in (Path(place) / "first").rglob("*.safetensors"))
+
+        def least() -> None:
+            with held(explainer.model):
+                for batch in made:
+                    bare(explainer.model, batch)
+
+        rows = []
+        for i in range(runs):
+            folder = Path(place) / f"run-{i}"
+            alone = timed(least)
+            whole = timed(lambda: explainer.explain_dataset(examples, folder, progress=False))  # noqa: B023
+            rows.append((alone, whole, logged(folder, "plan", "load"), logged(folder, "write")))
+    middle = [statistics.median(kind) for kind in zip(*((a.wall, w.wall, *rest) for a, w, *rest in rows), strict=True)]
+    return {
+        "model": name,
+        "examples": n,
+        "batches": len(made),
+        "bare, s": middle[0],
+        "run, s": middle[1],
+        "run ÷ bare": statistics.median(w.wall / a.wall for a, w, *_ in rows),
+        "lowest": min(w.wall / a.wall for a, w, *_ in rows),
+        "highest": max(w.wall / a.wall for a, w, *_ in rows),
+        "by CPU time, decoding apart": statistics.median((w.cpu - load) / a.cpu for a, w, load, _ in rows),
+        "decoding, s": middle[2],
+        "writing, s": middle[3],
+        "MB": size / 1e6,
+    }
+
+
+def beside_padding(n: int, runs: int) -> dict[str, Any]:
+    """The e-mails, natural lengths against all padded to the longest: time, and whether the answers are the same."""
+    real = MODELS["minilm-spam"]
+    explainer, examples = real.explainer(), emails(n)
+    explainer.processor.model_max_length = LONGEST
+    texts = explainer.processor(examples, truncation=True)
+    lengths = [len(ids) for ids in texts["input_ids"]]
+    padded = explainer.processor(examples, truncation=True, padding="longest", return_tensors="pt")
+    rows, found, theirs = [], None, []
+    with tempfile.TemporaryDirectory() as place:
+        for i in range(runs):
+            folder = Path(place) / str(i)
+            own = timed(lambda: explainer.explain_dataset(examples, folder, progress=False))  # noqa: B023
+            found = Results(folder)
+            start = Seconds(time.perf_counter(), time.process_time())
+            theirs = explainer.explain(dict(padded))
+            other = Seconds(time.perf_counter() - start.wall, time.process_time() - start.cpu)
+            rows.append((own, other))
+        assert found is not None
+        pairs = list(zip(found, theirs, strict=True))
+        same = [a.label == b.label for a, b in pairs]
+        far = max(float((a.scores - b.scores).abs().max() / b.scores.abs().max()) for a, b in pairs)
+        overlap = [float((a.mask(0.04) & b.mask(0.04)).sum() / a.mask(0.04).sum()) for a, b in pairs]
+    return {
+        "e-mails": n,
+        "tokens, mean": statistics.mean(lengths),
+        "tokens, median": statistics.median(lengths),
+        "longest": max(lengths),
+        "packed, s": statistics.median(own.wall for own, _ in rows),
+        "padded, s": statistics.median(other.wall for _, other in rows),
+        "times as fast": statistics.median(other.wall / own.wall for own, other in rows),
+        "by CPU time": statistics.median(other.cpu / own.cpu for own, other in rows),
+        "same labels": statistics.mean(same),
+        "scores differ by at most": f"{far:.1e}",
+        "top 4 % shared, least": min(overlap),
+    }
+
+
+def prepared(threads: int) -> None:
+    """One setting for all measurements."""
+    torch.set_num_threads(threads)
+    keep_memory()
