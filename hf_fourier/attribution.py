@@ -19,7 +19,7 @@ from hf_fourier.seeding import Draw, Key
 from hf_fourier.sounds import Sound
 from hf_fourier.tables import Table
 from hf_fourier.typing import Bool, Float, Inexact, Int, Tensor
-from hf_fourier.views import GeneView, NoView, View
+from hf_fourier.views import BaseView, GeneView, NoView, View
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -242,6 +242,48 @@ class Attribution:
         }
         if kind == "gradient":
             columns["gradient_input"] = self.input_relevance(1.0).values[best].astype(float).tolist()
+        return Table(columns)
+
+    def bases(
+        self, fraction: float | None = 0.04, *, k: int | None = None, kind: Literal["gradient", "power"] | None = None
+    ) -> Table:
+        """All bases of a DNA or RNA sequence, in order, with what the top features say through each of them.
+
+        A word's relevance (`input_relevance`) is divided evenly among its bases; where words overlap, a base has a part
+        of each. So the sum over bases is that over words.
+
+        Args:
+            fraction: Share of features; ignored when `k` is given.
+            k: A number of features instead.
+            kind: As for `input_relevance`; None for "gradient" where the method takes one, else "power".
+
+        Returns:
+            One row per base: its place (1 is the first), its letter, its relevance (above 0 for the label, below 0
+            against it), and its gradient × input where the method takes a gradient.
+
+        Raises:
+            InputError: If the example is no sequence of bases, or after a compact save.
+        """
+        view = self.view
+        if not isinstance(view, BaseView):
+            raise InputError(
+                f"bases() of {self.layout.leaf.kind}", "the result of a DNA model", "call input_relevance()"
+            )
+        kind = kind or ("power" if self.gradient is None else "gradient")
+
+        def spread(words: np.ndarray) -> list[float]:
+            found = np.zeros(len(view.sequence))
+            for start, stop, value in zip(view.starts, view.stops, words, strict=True):
+                found[start:stop] += value / (stop - start)
+            return [float(value) for value in found]
+
+        columns: dict[str, Sequence[Any]] = {
+            "place": range(1, len(view.sequence) + 1),
+            "base": list(view.sequence),
+            "relevance": spread(self.input_relevance(fraction, k=k, kind=kind).values),
+        }
+        if kind == "gradient":
+            columns["gradient_input"] = spread(self.input_relevance(1.0).values)
         return Table(columns)
 
     def plot(self, path: str | PathLike[str] | None = None, fraction: float | None = None) -> Any:

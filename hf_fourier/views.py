@@ -246,3 +246,21 @@ class GeneView(NoView):
     instead: str = "call genes() for one number per gene"
     genes: tuple[str, ...] = ()
     kind: ClassVar[str] = "genes"
+
+
+@dataclass(frozen=True)
+class BaseView(NoView):
+    """Embedded words of bases: no person can read them, but each lies somewhere in the sequence.
+
+    Attributes:
+        starts: The first base of each word, counted from 0.
+        stops: The one behind its last. Words may overlap.
+        sequence: The bases; "?" where a mask hides them.
+    """
+
+    reason: str = "embedded words of bases are no sequence any more"
+    instead: str = "call bases() for one number per base"
+    starts: tuple[int, ...] = ()
+    stops: tuple[int, ...] = ()
+    sequence: str = ""
+    kind: ClassVar[str] = "bases"

@@ -9,6 +9,7 @@ import torch
 from hf_fourier.adapters.audio import AudioAdapter
 from hf_fourier.adapters.base import ADAPTERS, Adapter, Block, Encoded
 from hf_fourier.adapters.choices import ChoiceAdapter
+from hf_fourier.adapters.dna import DNAAdapter
 from hf_fourier.adapters.gene import GeneAdapter
 from hf_fourier.adapters.protein import ProteinAdapter
 from hf_fourier.adapters.segmentation import SegmentationAdapter
@@ -25,6 +26,7 @@ __all__ = [
     "AudioAdapter",
     "Block",
     "ChoiceAdapter",
+    "DNAAdapter",
     "Encoded",
     "GeneAdapter",
     "ProteinAdapter",

@@ -181,6 +181,8 @@ class TextAdapter(TokenAdapter):
                 encoding = self.processor(*texts, truncation=True, max_length=limit, **options)
                 notes = (f"a text of {length} tokens was cut to the model's {limit}",)
         added = torch.tensor(encoding["special_tokens_mask"], dtype=torch.bool)
+        if len(added) != len(encoding["input_ids"]):  # EsmTokenizer counts an end mark also where it has none
+            added = torch.zeros(len(encoding["input_ids"]), dtype=torch.bool)
         names = self.processor.model_input_names
         row = {n: torch.tensor(v, dtype=torch.long) for n, v in encoding.items() if n in names}
         if self._accepted and "kwargs" not in self._accepted and not self.accepts("token_type_ids"):

@@ -50,8 +50,8 @@ def explain_file(explainer: FourierExplainer, path: Path, folder: Path, options:
 def write(recording: Recording, folder: Path) -> dict[str, Any]:
     """The tables, the WAV files and the figure of a recording beside its segments."""
     written: dict[str, Any] = {"folder": str(folder)}
-    written["segments"] = str(_csv(recording.decisions(), folder / "segments.csv"))
-    written["spectrum"] = str(_csv(recording.spectrum(recording.label).table(), folder / "spectrum.csv"))
+    written["segments"] = str(write_table(recording.decisions(), folder / "segments.csv"))
+    written["spectrum"] = str(write_table(recording.spectrum(recording.label).table(), folder / "spectrum.csv"))
     from hf_fourier.report.waves import audible
 
     if audible(recording[0]):
@@ -108,7 +108,8 @@ def _notes(recording: Recording) -> list[str]:
     return list(dict.fromkeys([*recording.notes, *recording[0].provenance.get("notes", [])]))
 
 
-def _csv(rows: Table, path: Path) -> Path:
+def write_table(rows: Table, path: Path) -> Path:
+    """Write a table as CSV, and return its path."""
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(rows.columns)

@@ -144,12 +144,16 @@ def load(model: str, methods: Sequence[str], domains: Sequence[str], loading: Ma
 
 
 def write(result: Attribution, folder: Path, name: str | None = None) -> dict[str, Any]:
-    """Save the result, its figure, of sounds the WAV files, of cells the genes; without matplotlib no figure."""
+    """Save the result, its figure where there is matplotlib, WAV files of sounds, and the tables of genes or bases."""
     from hf_fourier.report.waves import audible, save_sounds
 
     written: dict[str, Any] = {"folder": str(result.save(folder))}
     if is_cell(result):
         written["genes"] = str(write_genes({name or folder.name: result}, folder / "genes.csv"))
+    if result.view.kind == "bases":
+        from hf_fourier.report.captions import shown_fraction
+
+        written["bases"] = str(listening.write_table(result.bases(shown_fraction(result)), folder / "bases.csv"))
     try:
         result.plot(folder / "figure.png")
         written["figure"] = str(folder / "figure.png")
@@ -188,6 +192,8 @@ def say_files(written: Mapping[str, Any]) -> None:
     line(console, f"result: {written['folder']}")
     if "genes" in written:
         line(console, f"genes: {written['genes']}")
+    if "bases" in written:
+        line(console, f"bases: {written['bases']}")
     if "sounds" in written:
         said = [f"{path} ({_level(path)})" for path in written["sounds"].values()]
         line(console, f"sounds: {', '.join(said)}")

@@ -113,8 +113,8 @@ def _body(attribution: Attribution) -> tuple[float, Callable[[FigureBase, Attrib
     from hf_fourier.report import genes, pictures, residues, signals, sounds, tokens, volumes
 
     line = WIDTH - 0.4  # inches of a line of tokens
-    if attribution.view.kind in ("none", "genes") and attribution.names:
-        page = {"residue": residues, "gene": genes}.get(attribution.layout.leaf.axes[0].name, tokens)
+    if attribution.view.kind in ("none", "genes", "bases") and attribution.names:
+        page = {"residue": residues, "base": residues, "gene": genes}.get(attribution.layout.leaf.axes[0].name, tokens)
         return page.height(attribution, line), partial(page.draw, width=line), False
     known: dict[str, tuple[float, Callable[[FigureBase, Attribution, float], None], bool]] = {
         "image": (7.4, pictures.draw, True),

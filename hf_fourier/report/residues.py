@@ -1,4 +1,4 @@
-"""The figure of an explained protein: its residues in blocks of ten with their numbers, and its spectrum."""
+"""The figure of an explained protein or DNA: its residues or bases in numbered blocks of ten, and its spectrum."""
 
 from __future__ import annotations
 
@@ -17,8 +17,11 @@ BLOCK, WIDE, SPACE = 10, 0.155, 0.14  # residues in a block; inches of a residue
 MARGIN = 0.45  # inches for the number at the start of a line
 ABOVE = 0.1  # inches for the numbers above the first line
 LINE = 1.35 * tokens.LINE  # a line has numbers above it
-#: Periods in residues that are ticked for orientation, with what often has them.
-PERIODS = ((10.0, "10"), (5.0, "5"), (3.6, "3.6 (turn of an α-helix)"), (2.0, "2 (β-strand)"))
+#: Periods in residues, and in bases, that are ticked for orientation, with what often has them.
+PERIODS = {
+    "residue": ((10.0, "10"), (5.0, "5"), (3.6, "3.6 (turn of an α-helix)"), (2.0, "2 (β-strand)")),
+    "base": ((10.5, "10.5 (turn of B-DNA)"), (5.0, "5"), (3.0, "3 (codon)"), (2.0, "2")),
+}
 
 
 def height(attribution: Attribution, width: float) -> float:
@@ -38,7 +41,7 @@ def draw(figure: FigureBase, attribution: Attribution, fraction: float, width: f
     _numbers(page, placed)
     power = tokens.frequencies(below, attribution, fraction)
     if power is not None and attribution.layout.with_role("frequency"):
-        _periods(power)
+        _periods(power, attribution.layout.leaf.axes[0].name)
 
 
 def _place(attribution: Attribution, shown: range, width: float) -> list[tokens.Placed]:
@@ -65,11 +68,11 @@ def _numbers(axes: Axes, placed: list[tokens.Placed]) -> None:
                       va="center", **place)  # fmt: skip
 
 
-def _periods(axes: Axes) -> None:
-    """The residues of one cycle, on top."""
+def _periods(axes: Axes, unit: str) -> None:
+    """The residues or bases of one cycle, on top."""
     top = axes.secondary_xaxis("top")
     low, high = axes.get_xlim()
-    shown = [(1 / period, words) for period, words in PERIODS if low < 1 / period < high]
+    shown = [(1 / period, words) for period, words in PERIODS[unit] if low < 1 / period < high]
     top.set_xticks([at for at, _ in shown], [words for _, words in shown], fontsize=7)
-    top.set_xlabel("residues per cycle (structures in brackets: for orientation only)", fontsize=7, loc="left")
+    top.set_xlabel(f"{unit}s per cycle (structures in brackets: for orientation only)", fontsize=7, loc="left")
     top.tick_params(length=3, pad=1)

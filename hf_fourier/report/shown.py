@@ -243,7 +243,7 @@ def _tokens(attribution: Attribution, stops: list[float]) -> dict[str, Any]:
     values = [_values(attribution, share) for share in stops]
     unit = attribution.layout.leaf.axes[0].name
     told = pieces(attribution.names)
-    letters = unit == "residue"
+    letters = unit in ("residue", "base")
     return {
         "kind": "tokens",
         "unit": unit,

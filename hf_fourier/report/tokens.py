@@ -71,6 +71,9 @@ def sheet(figure: FigureBase, width: float, tall: float) -> Axes:
     return page
 
 
+_WHOLES = {"residue": "chain", "base": "sequence", "k-mer": "sequence", "gene": "ranking"}
+
+
 def frequencies(figure: FigureBase, attribution: Attribution, fraction: float) -> Axes | None:
     """Fill `figure` with power and choice by frequency, and the model's answers; returns the axes of the power."""
     grid = figure.add_gridspec(2, 2, width_ratios=[1.3, 1])
@@ -79,7 +82,7 @@ def frequencies(figure: FigureBase, attribution: Attribution, fraction: float) -
     if line is None:
         return None
     unit = attribution.layout.leaf.axes[0].name
-    whole = {"residue": "chain", "gene": "ranking"}.get(unit, "text")
+    whole = _WHOLES.get(unit, "text")
     text = f"Power and choice by frequency\n(left: slow, along the whole {whole}; right: from {unit} to {unit})"
     upper = figure.add_subplot(grid[0, 0])
     panels.profiles(upper, figure.add_subplot(grid[1, 0]), line, text)
