@@ -33,11 +33,13 @@ class WAM(Method):
         kind: "sg" or "ig".
         samples: Noisy copies for "sg", points on the path for "ig".
         spread: Noise of "sg" relative to the leaf's range; None for WAM's, by kind of leaf.
+        path: Of "ig": "uniform", or "geometric", which a logarithm near silence needs (a log-mel front end).
     """
 
     kind: str = "sg"
     samples: int = 25
     spread: float | None = None
+    path: str = "uniform"
 
     source: ClassVar[str] = "arXiv 2410.01482; averaged with its sign, complete for ig"
     home: ClassVar[str | None] = "wavelet"
@@ -47,6 +49,7 @@ class WAM(Method):
             raise SpecError(f"kind {self.kind!r}", "'sg' or 'ig'", "choose one of them")
         if not isinstance(self.samples, int) or self.samples < 2:
             raise SpecError(f"samples {self.samples!r}", "a whole number of at least 2", "correct `samples`")
+        _ = self._path  # which refuses other paths
 
     @property
     def _smooth(self) -> SmoothGrad:
@@ -54,7 +57,7 @@ class WAM(Method):
 
     @property
     def _path(self) -> IntegratedGradients:
-        return IntegratedGradients(self.samples, baseline="zero")
+        return IntegratedGradients(self.samples, self.path, baseline="zero")
 
     def settle(self, leaf: LeafShape) -> WAM:
         """With the spread filled in for the kind of leaf."""

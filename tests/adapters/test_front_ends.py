@@ -237,6 +237,16 @@ def test_from_silence_a_geometric_path_is_complete(name: str) -> None:
     assert gaps["geometric"] < gaps["uniform"] / 10
 
 
+def test_wavelets_from_silence_are_complete_on_a_geometric_path() -> None:
+    explain, sound, gaps = explainer("ast"), (clip(4001), RATE), {}
+    for path in ("geometric", "uniform"):
+        result = explain.explain(sound, method=f"wam:kind=ig,samples=25,path={path}")
+        gaps[path] = abs(result.gap)
+        total = float(result.scores.sum())
+        assert float(result.extras["scale_maps"].sum()) == pytest.approx(total, rel=1e-3, abs=1e-3)
+    assert gaps["geometric"] < gaps["uniform"] / 10
+
+
 def test_what_there_is_no_front_end_for() -> None:
     clap = transformers.ClapFeatureExtractor()
     with pytest.raises(ModelError, match=r"ClapFeatureExtractor.*WhisperFeatureExtractor.*leave `leaf` out"):

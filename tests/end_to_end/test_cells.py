@@ -90,3 +90,33 @@ def test_the_file_of_cells_says_the_same(case: Case, asset: Asset) -> None:
         table = result.genes()
         by_id = dict(zip(case.examples[0]["genes"], case.examples[0]["symbols"], strict=True))
         assert all(by_id[row["ensembl_id"]] == row["symbol"] for row in table.rows())
+
+
+def test_one_command_from_the_file_to_a_table_and_a_figure(
+    asset: Asset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Blood cells from `.h5ad`: a gene in each row, for each cell and for all of them, and a figure each."""
+    import csv
+
+    from typer.testing import CliRunner
+
+    from hf_fourier.cli.app import app
+
+    monkeypatch.chdir(tmp_path)
+    model, file = str(asset("pbmc-geneformer")), str(asset("pbmc") / "cells.h5ad")
+    said = CliRunner().invoke(app, ["explain", model, file, "--cells", "0:2", "--keep", ".04", "--output", "out"])
+    assert said.exit_code == 0, said.output
+    folders = sorted(folder for folder in (tmp_path / "out").iterdir() if folder.is_dir())
+    assert len(folders) == 2
+    rows: list[dict[str, str]] = []
+    for folder in folders:
+        assert (folder / "figure.png").stat().st_size > 20_000
+        with (folder / "genes.csv").open(encoding="utf-8", newline="") as one:
+            own = list(csv.DictReader(one))
+        assert [int(row["rank"]) for row in own] == list(range(1, len(own) + 1))
+        assert len({row["ensembl_id"] for row in own}) == len(own) == 128
+        sizes = [abs(float(row["relevance"])) for row in own]
+        assert sizes == sorted(sizes, reverse=True)
+        rows += own
+    with (tmp_path / "out" / "genes.csv").open(encoding="utf-8", newline="") as every:
+        assert list(csv.DictReader(every)) == rows
