@@ -39,8 +39,8 @@ def plot(attribution: Attribution, path: str | PathLike[str] | None = None, frac
     A picture, a volume, a spectrogram and a waveform are shown whole, rebuilt from their top frequencies, and without
     them, with the model's masks where it draws some; a text by its tokens, a protein by its residues, a cell by its
     strongest genes; anything else by its relevance. Beside it stand the spectrum with what was chosen, and what the
-    model says to each part as far as `FourierExplainer.play` has asked it; below, FreqX's layers. `pyplot` is not used,
-    and matplotlib's settings are as before afterwards.
+    model says to each part as far as `FourierExplainer.play` has asked it; below, FreqX's layers and WAM's scales.
+    `pyplot` is not used, and matplotlib's settings are as before afterwards.
 
     Args:
         attribution: What to draw; it needs its example (not a compact save).
@@ -68,43 +68,45 @@ def drawn(fill: Callable[[Figure], None], path: str | PathLike[str] | None = Non
     """
     target = None if path is None else _checked(Path(path))
     try:
-        import matplotlib
+        from matplotlib import rc_context
         from matplotlib.figure import Figure
     except ImportError as error:
         raise MissingExtraError("matplotlib", "report", "figures") from error
-    looks: Any = {**_looks(matplotlib.rcParamsDefault), **STYLE}
-    with matplotlib.rc_context(looks):
+    with rc_context(looks()):
         figure = Figure(dpi=130, facecolor="white")
         fill(figure)
         if target is not None:
-            _write(figure, target)
+            write(figure, target)
     return figure
 
 
-def _looks(defaults: Any) -> dict[str, Any]:
+def looks() -> Any:
     """Matplotlib's own settings of how things look, so that a user's style sheet does not take a figure apart."""
+    from matplotlib import rcParamsDefault as defaults
+
     groups = ("axes", "figure", "font", "hatch", "image", "legend", "lines", "patch", "path", "savefig", "svg", "text",
               "xtick", "ytick")  # fmt: skip
-    return {name: value for name, value in defaults.items() if name.partition(".")[0] in groups}
+    return {name: value for name, value in defaults.items() if name.partition(".")[0] in groups} | STYLE
 
 
 def _fill(figure: Figure, attribution: Attribution, fraction: float) -> None:
     """Title, body by the kind of view, layers where the method tells of them, and conclusion."""
-    from hf_fourier.report import layers, panels
+    from hf_fourier.report import layers, panels, scales
 
     height, draw, titled = _body(attribution)
     head_lines = captions.headline(attribution, None if titled else fraction)
     head = "\n".join(textwrap.fill(line, 115) for line in head_lines)
     foot = textwrap.fill(captions.conclusion(attribution, fraction), 165)
     top, bottom = 0.15 + 0.2 * len(head.splitlines()), max(0.45, 0.13 + 0.16 * len(foot.splitlines()))
-    deep = layers.height(attribution)
-    figure.set_size_inches(WIDTH, height + top + deep + bottom)
+    told = [(part.height(attribution), part.draw) for part in (layers, scales)]
+    deep = [tall for tall, _ in told if tall]
+    figure.set_size_inches(WIDTH, height + top + sum(deep) + bottom)
     figure.set_layout_engine("constrained")
-    upper, middle, *more, lower = panels.rows(figure, [top, height, *([deep] if deep else []), bottom])
+    upper, middle, *more, lower = panels.rows(figure, [top, height, *deep, bottom])
     upper.text(0.012, 0.5, head, ha="left", va="center", size=11, gid="headline", **plain(head))
     draw(middle, attribution, fraction)
-    for part in more:
-        layers.draw(part, attribution)
+    for part, draw_part in zip(more, (own for tall, own in told if tall), strict=True):
+        draw_part(part, attribution)
     lower.text(0.012, 0.55, foot, ha="left", va="center", size=9, style="italic", gid="conclusion", **plain(foot))
 
 
@@ -135,7 +137,7 @@ def _checked(path: Path) -> Path:
     return path
 
 
-def _write(figure: Figure, path: Path) -> None:
+def write(figure: Figure, path: Path) -> None:
     """Write the file without the time of day in it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     dates = {".svg": {"Date": None}, ".pdf": {"CreationDate": None}, ".png": None}

@@ -158,6 +158,24 @@ class Report:
 
         return tables(self, include_inputs)
 
+    def figures(self, folder: str | PathLike[str], include_inputs: bool = False) -> dict[str, Path]:
+        """Write figures as PNG and SVG, light and dark: curves, bands, classes, the evaluation; and return their paths.
+
+        Args:
+            folder: Made if it does not exist.
+            include_inputs: Write the figure of each example too (`Attribution.plot`), which takes seconds for each.
+
+        Raises:
+            InputError: If inputs are asked for and there are none.
+            MissingExtraError: If matplotlib is not installed.
+        """
+        from hf_fourier.report.folder import require_inputs
+        from hf_fourier.report.overview import save_figures
+
+        if include_inputs:
+            require_inputs(self)
+        return save_figures(self, folder, include_inputs, examples=True)
+
     def to_parquet(self, folder: str | PathLike[str], include_inputs: bool = False) -> dict[str, Path]:
         """Write each of `tables` as a Parquet file, and return the paths by name.
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hf_fourier.report import captions, media, outlines
+from hf_fourier.report import captions, media, outlines, scales
 from hf_fourier.report.bands import features
 from hf_fourier.report.glyphs import pieces
 from hf_fourier.report.spectra import decibels
@@ -313,32 +313,14 @@ def _scales(attribution: Attribution, budget: float) -> dict[str, Any] | None:
     """WAM's maps, the smooth part first: where each scale speaks for the decision and where against it."""
     from hf_fourier.report.panels import diverging
 
-    if not {"scale_maps", "scale_importance"} <= set(attribution.extras):
+    if not scales.height(attribution):
         return None
-    maps = np.asarray(attribution.extras["scale_maps"], dtype=float)
-    names, importance = scale_names(len(maps)), np.asarray(attribution.extras["scale_importance"], dtype=float)
-    while maps.ndim > 3:
-        maps = maps.sum(axis=1)
-    flat = maps.ndim == 2
-    maps = maps[:, None] if flat else maps
-    top = float(np.abs(maps).max(initial=0)) or 1.0
-    shades = diverging()
-    images = []
-    for one in maps:
-        strong = media.pooled(one, PLANE) + -media.pooled(-one, PLANE)
-        images.append(media.shaded(strong, -top, top, shades))
-    encoded = media.pictures(images, budget)
-    total = float(importance.sum()) or 1.0
-    told = [f"{100 * value / total:.3g} % of all importance" for value in importance]
-    return {
-        "flat": flat,
-        "maps": [{"name": n, "picture": p, "importance": t} for n, p, t in zip(names, encoded, told, strict=True)],
-    }
-
-
-def scale_names(count: int) -> list[str]:
-    """Of a wavelet's scales, the smooth part first, then from coarse to fine."""
-    return ["smooth part", *(f"details {2**level} entries wide" for level in range(count - 1, 0, -1))]
+    maps, names, worth = scales.maps(attribution)
+    top, shades = float(np.abs(maps).max(initial=0)) or 1.0, diverging()
+    images = [media.shaded(media.pooled(one, PLANE) - media.pooled(-one, PLANE), -top, top, shades) for one in maps]
+    encoded = zip(names, media.pictures(images, budget), worth, strict=True)
+    told = [{"name": name, "picture": picture, "importance": share} for name, picture, share in encoded]
+    return {"flat": maps.shape[1] == 1, "maps": told}
 
 
 def _planes(attribution: Attribution, stops: list[float], budget: float) -> dict[str, Any] | None:
