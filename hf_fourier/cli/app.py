@@ -291,6 +291,37 @@ def domains(as_json: Json = False, debug: Debug = False) -> None:
 
 
 @app.command()
+def report(
+    results: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="RESULTS...",
+            help="Folders that `hf-fourier explain`, `hf-fourier run` or `Attribution.save` wrote, of one model.",
+            show_default=False,
+        ),
+    ],
+    output: Annotated[Path, typer.Option(help="A folder that is new, empty, or an earlier report.")],
+    include_inputs: Annotated[
+        bool, typer.Option("--include-inputs", help="Show the examples, to look at here: a rebuilt one is the example.")
+    ] = False,
+    title: Annotated[str | None, typer.Option(help="By default it names the model.", show_default=False)] = None,
+    most: Annotated[int, typer.Option(min=1, help="Results of each folder, at most.")] = 50,
+    figures: Annotated[
+        bool, typer.Option("--figures", help="With inputs also a figure of each example, light and dark.")
+    ] = False,
+    debug: Debug = False,
+) -> None:
+    """Make a report of saved RESULTS: a page, tables and figures. Asks no model.
+
+    Without --include-inputs nothing is written that an example can be worked out from.
+    """
+    with reported(debug):
+        from hf_fourier.cli.reporting import write_report
+
+        write_report(results, output, include_inputs, title, most, figures)
+
+
+@app.command()
 def push(
     report: Annotated[Path, typer.Argument(help="A folder that `Report.save` wrote.", show_default=False)],
     repo: Annotated[

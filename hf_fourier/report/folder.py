@@ -26,16 +26,17 @@ VALUES, PAGE = "report.json", "index.html"
 RESULTS, SOUNDS, FIGURES, DATA = "results", "sounds", "figures", "data"
 
 
-def save(report: Report, folder: str | PathLike[str], include_inputs: bool = False) -> Path:
+def save(report: Report, folder: str | PathLike[str], include_inputs: bool = False, figures: bool = True) -> Path:
     """Write a report; see `Report.save`."""
     if include_inputs:
         require_inputs(report)
     where = _emptied(Path(folder))
     report.html(where / PAGE, include_inputs)
     report.to_parquet(where / DATA, include_inputs)
-    from hf_fourier.report.overview import save_figures
+    if figures:
+        from hf_fourier.report.overview import save_figures
 
-    save_figures(report, where / FIGURES, include_inputs)
+        save_figures(report, where / FIGURES, include_inputs, endings=(".png",))
     if include_inputs:
         _save_examples(report, where)
     records = report._records(shared=not include_inputs)

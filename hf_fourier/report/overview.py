@@ -34,15 +34,20 @@ CLASSES, LINE = 24, 0.28
 
 
 def save_figures(
-    report: Report, folder: str | PathLike[str], include_inputs: bool, examples: bool = False
+    report: Report,
+    folder: str | PathLike[str],
+    include_inputs: bool,
+    examples: bool = False,
+    endings: Sequence[str] = (".png", ".svg"),
 ) -> dict[str, Path]:
-    """Write the figures as PNG and SVG, light and dark, and return their paths by name ("curves-dark.svg").
+    """Write the figures, light and dark, and return their paths by name ("curves-dark.svg").
 
     Args:
         report: The report.
         folder: Made if it does not exist.
         include_inputs: Name what is withheld otherwise; see `Report.save`.
         examples: Write the figure of each example too, which shows it.
+        endings: Formats.
 
     Raises:
         MissingExtraError: If matplotlib is not installed.
@@ -52,7 +57,7 @@ def save_figures(
         from matplotlib.figure import Figure
     except ImportError as error:
         raise MissingExtraError("matplotlib", "report", "figures") from error
-    from hf_fourier.report.plots import looks, plot, write
+    from hf_fourier.report.plots import looks, plot
 
     where, written = Path(folder), {}
     found = list(_overviews(report, include_inputs))
@@ -60,23 +65,26 @@ def save_figures(
         for name, (size, draw) in found:
             figure = Figure(figsize=size, dpi=130, facecolor="white", layout="constrained")
             draw(figure)
-            written.update(_both(figure, where, name, write))
+            written.update(_both(figure, where, name, endings))
     for number, result in enumerate(report.results if examples and include_inputs else (), 1):
         with rc_context(looks()):
-            written.update(_both(plot(result), where, f"{number:04d}", write))
+            written.update(_both(plot(result), where, f"{number:04d}", endings))
     return written
 
 
-def _both(figure: Figure, where: Path, name: str, write: Callable[[Figure, Path], None]) -> dict[str, Path]:
+def _both(figure: Figure, where: Path, name: str, endings: Sequence[str]) -> dict[str, Path]:
+    """The paths of one figure in both looks."""
     from hf_fourier.report.dark import darken
+    from hf_fourier.report.plots import write
 
     paths = {}
     for look in ("", "-dark"):
         if look:
             darken(figure)
-        for kind in (".png", ".svg"):
+        for kind in endings:
             paths[f"{name}{look}{kind}"] = where / f"{name}{look}{kind}"
             write(figure, paths[f"{name}{look}{kind}"])
+            figure.set_layout_engine("none")  # all has its place now
     return paths
 
 

@@ -101,13 +101,15 @@ class Report:
         """What the examples of each label have in common."""
         return self._classes(self.records)
 
-    def save(self, folder: str | PathLike[str], include_inputs: bool = False) -> Path:
+    def save(self, folder: str | PathLike[str], include_inputs: bool = False, figures: bool = True) -> Path:
         """Write the report into a folder and return it; `docs/reports.md` gives the layout.
 
         Args:
             folder: Made if it does not exist. One that holds a report is written anew, its inputs included.
             include_inputs: Write the examples too: results to load again, pictures, sounds, tokens, genes and names.
                 Without, nothing is written that an input can be rebuilt from.
+            figures: Draw the curves, bands, classes and the evaluation as PNG, which takes a second or two; `figures()`
+                draws them as SVG too, and each example.
 
         Raises:
             InputError: If the folder holds something else, or inputs are asked for and there are none.
@@ -115,7 +117,7 @@ class Report:
         """
         from hf_fourier.report.folder import save
 
-        return save(self, folder, include_inputs)
+        return save(self, folder, include_inputs, figures)
 
     @classmethod
     def load(cls, folder: str | PathLike[str]) -> Report:

@@ -58,13 +58,13 @@ def written(folder):
     return files
 
 
-@pytest.fixture
-def shared(tmp_path):
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory):
     evaluation = Evaluation("toy", [Cell("ffc", "fourier", False, (1, 1), {"dig": [0.1] * 6})],
                             [f"patient-{i}.png" for i in range(6)], {"dig": 1})  # fmt: skip
     sanity = Sanity("toy", "ffc", "fourier", "softmax", ["patient-1.png"], [Check("seeds", True, "no change")])
     report = Report(everything(), evaluation, sanity, names=[f"scan-of-{i}.png" for i in range(6)])
-    return report.save(tmp_path / "shared")
+    return report.save(tmp_path_factory.mktemp("shared"))
 
 
 def test_no_token_gene_name_or_fingerprint_is_written(shared):
@@ -126,7 +126,7 @@ def test_no_credential_user_or_path_of_the_machine_is_written(inputs, tmp_path, 
     sanity = Sanity(f"{home}/models/private-net", "ffc", "fourier", "softmax", ["a"],
                     [Check("seeds", True, f"as in {home}/log")], [CREDENTIALS[0]])  # fmt: skip
     title = f"Report of mmustermann in {home} {CREDENTIALS[0]}"
-    folder = Report(results, evaluation, sanity, title=title).save(tmp_path / "r", include_inputs=inputs)
+    folder = Report(results, evaluation, sanity, title=title).save(tmp_path / "r", include_inputs=inputs, figures=False)
     for name, content in written(folder).items():
         for secret in (*CREDENTIALS, "mmustermann", home, "secretword", str(tmp_path), "C:\\Users"):
             assert secret not in content, (name, secret)
@@ -165,7 +165,7 @@ def test_a_bag_of_tokens_can_be_solved_for_from_magnitudes_and_not_from_a_report
         channel = next(column.values for column in result.layout.columns if column.role == "channel")
         full = np.bincount(channel.long().numpy(), weights=result.power.double().numpy())
         assert bag(full, table) == set(ids.tolist())
-        bands = Report.load(Report([result]).save(tmp_path / str(trial))).records[0].bands
+        bands = Report.load(Report([result]).save(tmp_path / str(trial), figures=False)).records[0].bands
         found.append(len(_matching(bands, table, length, rng) & set(ids.tolist())))
         chance.append(length * length / 60)
     assert np.mean(found) <= np.mean(chance) + 2.5  # three standard errors of as many hypergeometric draws
@@ -216,7 +216,7 @@ def test_a_picture_can_be_retrieved_from_magnitudes_and_not_from_a_report(tmp_pa
         result = hand_made(1, size, size, channels=(0,), kind="pixels", leaf=torch.tensor(truth)[None].float())
         full = np.abs(np.fft.fft2(truth))
         full_marks.append(alike(best(full, edge, rng), truth[:edge, :edge]))
-        bands = Report.load(Report([result]).save(tmp_path / str(trial))).records[0].bands
+        bands = Report.load(Report([result]).save(tmp_path / str(trial), figures=False)).records[0].bands
         radius = np.hypot(*np.meshgrid(np.fft.fftfreq(size), np.fft.fftfreq(size), indexing="ij"))
         which = np.abs(radius[..., None] - np.asarray(bands.centres)).argmin(-1)
         count = np.bincount(which.ravel(), minlength=len(bands.power))

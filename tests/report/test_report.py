@@ -34,7 +34,7 @@ def report():
 
 
 def test_a_report_with_inputs_gives_back_results_and_all_else(report, tmp_path):
-    again = Report.load(report.save(tmp_path / "r", include_inputs=True))
+    again = Report.load(report.save(tmp_path / "r", include_inputs=True, figures=False))
     assert again.names == ("a.png", "b.png")
     assert again.records == report.records
     assert (again.results[1].leaf == report.results[1].leaf).all()
@@ -44,21 +44,21 @@ def test_a_report_with_inputs_gives_back_results_and_all_else(report, tmp_path):
 
 
 def test_a_report_without_inputs_gives_back_records_and_the_same_tables(report, tmp_path):
-    again = Report.load(report.save(tmp_path / "r"))
+    again = Report.load(report.save(tmp_path / "r", figures=False))
     assert again.results == ()
     assert not again.has_inputs
     assert again.records == report.records
     assert again.classes == report.classes
     tables = report.tables()
     assert {name: str(table) for name, table in again.tables().items()} == {n: str(t) for n, t in tables.items()}
-    once_more = Report.load(again.save(tmp_path / "s"))
+    once_more = Report.load(again.save(tmp_path / "s", figures=False))
     assert once_more.records == report.records
 
 
 def test_saving_without_inputs_over_a_report_with_them_leaves_none_behind(report, tmp_path):
-    report.save(tmp_path / "r", include_inputs=True)
+    report.save(tmp_path / "r", include_inputs=True, figures=False)
     assert list((tmp_path / "r").rglob("*.safetensors"))
-    report.save(tmp_path / "r")
+    report.save(tmp_path / "r", figures=False)
     names = {path.name for path in (tmp_path / "r").iterdir()}
     assert names <= {"report.json", "index.html", "data", "figures"}
 
@@ -81,13 +81,13 @@ def test_what_cannot_be_a_report_is_refused(report, tmp_path):
         Report([classified(), classified()], names=["a"])
     compact = Attribution.load(classified().save(tmp_path / "c", compact=True))
     with pytest.raises(InputError, match="compact"):
-        Report([compact]).save(tmp_path / "r", include_inputs=True)
+        Report([compact]).save(tmp_path / "r", include_inputs=True, figures=False)
     assert not (tmp_path / "r").exists()
-    Report([compact]).save(tmp_path / "r")
+    Report([compact]).save(tmp_path / "r", figures=False)
 
 
 def test_a_newer_format_is_refused(report, tmp_path):
-    path = report.save(tmp_path / "r") / "report.json"
+    path = report.save(tmp_path / "r", figures=False) / "report.json"
     values = json.loads(path.read_text())
     path.write_text(json.dumps({**values, "format": 99}))
     with pytest.raises(InputError, match="newer hf_fourier"):

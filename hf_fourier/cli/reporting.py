@@ -1,0 +1,37 @@
+"""`hf-fourier report`: from folders of saved results to a report, and what was written."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from hf_fourier.cli.show import err, line, out, progress
+
+
+def write_report(
+    folders: Sequence[Path], output: Path, include_inputs: bool, title: str | None, most: int, figures: bool
+) -> None:
+    """Gather, write, and print where to look.
+
+    Raises:
+        InputError: If a folder holds no results, they are of several models, or the output holds something else.
+    """
+    with progress("making the report"):
+        from hf_fourier.report.gathering import gather
+        from hf_fourier.report.report import Report
+
+        found = gather(folders, most)
+        report = Report(found.results, found.evaluation, found.sanity, title, found.names)
+        where = report.save(output, include_inputs)
+        if figures:
+            report.figures(where / "figures", include_inputs)
+    for note in found.notes:
+        line(err(), f"note: {note}", style="yellow")
+    console = out()
+    line(console, f"{report.title}: {len(report)} examples, {'with' if include_inputs else 'without'} inputs")
+    if not include_inputs:
+        line(
+            console, "nothing in it shows or gives back what the model read; --include-inputs shows it, to look at here"
+        )
+    line(console, f"tables: {where / 'data'}")
+    line(console, f"page: {where / 'index.html'}", style="bold")
