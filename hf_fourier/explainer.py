@@ -545,7 +545,8 @@ class FourierExplainer:
             batch_size: Rows in a batch, at most.
 
         Returns:
-            A `Correction` for one example: how few features, the corrected leaf (`leaf()`, `rebuilt()`), the controls.
+            A `Correction` for one example: how few features, what they are in input space (`removed()`, `relevance()`),
+                the corrected leaf (`leaf()`, `rebuilt()`), the controls.
             A `Rectification` for a list: its `corrections`, `table()` and `summary()`; what the model said rightly is
             left out.
 

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 from hf_fourier.adapters.base import Block
-from hf_fourier.attribution import Attribution
+from hf_fourier.attribution import Attribution, Relevance
 from hf_fourier.domains import Domain
 from hf_fourier.engine import BatchSize
 from hf_fourier.errors import InputError, SpecError
@@ -128,6 +128,22 @@ class Correction:
             InputError: If the mistake was not corrected, or the leaf has no human units.
         """
         return self.attribution.rebuild(k=self._count(), delete=True)
+
+    def removed(self) -> Any:
+        """What was deleted, in human units: an image, a sound.
+
+        Raises:
+            InputError: If the mistake was not corrected, or the leaf has no human units (text: see `relevance`).
+        """
+        return self.attribution.rebuild(k=self._count())
+
+    def relevance(self) -> Relevance:
+        """What was deleted, back in input space: what it says for the wrong class, per token, pixel, sample.
+
+        Raises:
+            InputError: If the mistake was not corrected, or the method takes no gradient.
+        """
+        return self.attribution.input_relevance(k=self._count())
 
     def as_few(self, control: str) -> float:
         """How many of a control's draws correct it with no more features than the method, 0 to 1; NaN if it did not."""

@@ -1,13 +1,14 @@
 """Which frequencies, in Hz, does a model of waveforms go by? With the parts to listen to.
 
     .venv/bin/python recipes/audio_waveform.py
+    .venv/bin/accelerate launch recipes/audio_waveform.py          # as many processes as are configured
 
 Yours: change MODEL (--model, a Hub id such as a wav2vec2 classifier) and CLIPS. About two minutes on two cores.
 Offline, MODEL is a small wav2vec2 that tells English from French telephone prompts. There is one speaker a language,
 so it may tell the speakers apart; telephone sound has nothing above 4 kHz, so no explanation may name that.
 """
 
-from options import options
+from options import first_goes_on, options
 
 from hf_fourier import FourierExplainer, Report, assets
 
@@ -17,8 +18,8 @@ PROMPTS = assets.prompts("test")[:: 100 if given.small else 16][: 4 if given.sma
 CLIPS = [{"array": clip["audio"], "sampling_rate": clip["rate"]} for clip in PROMPTS]
 
 explainer = FourierExplainer.from_pretrained(MODEL)
-results = explainer.explain(CLIPS)
-explainer.play(results, kept=[0.01, 0.04, 0.1, 0.3])
+results = list(explainer.explain_dataset(CLIPS, given.run, play=[0.01, 0.04, 0.1, 0.3]))
+first_goes_on()  # under `accelerate launch` the processes have shared the examples; one goes on
 print(results[0].label, results[0].confidence)
 print(results[0].top(8))
 

@@ -7,11 +7,12 @@ Read the gaps to `magnitude`, which asks no model, and selectivity: own decision
 The same with other libraries beside it is `python -m benchmarks compare`.
 """
 
-from options import options
+from options import first_goes_on, options
 
 from hf_fourier import FourierExplainer, Report, assets
 
 given = options(__doc__, out="hf-fourier-compare-methods")
+first_goes_on()  # nothing here is shared among processes
 MODEL = given.model or assets.get("fashion-vit")
 EXAMPLES = [one["picture"] for one in assets.fashion("test", 8 if given.small else 40)]
 METHODS = ["ffc", "ffc:kappa=.1", "closed_loop", "closed_loop:kappa=.1", "gradient_input"]

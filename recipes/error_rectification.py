@@ -8,11 +8,12 @@ Offline, MODEL is a small vision transformer that takes one picture of clothes i
 
 from pathlib import Path
 
-from options import options
+from options import first_goes_on, options
 
 from hf_fourier import FourierExplainer, Report, assets
 
 given = options(__doc__, out="hf-fourier-error-rectification")
+first_goes_on()  # nothing here is shared among processes
 MODEL = given.model or assets.get("fashion-vit")
 CLOTHES = assets.fashion("test", 60 if given.small else 400)
 EXAMPLES, TRUTH = [one["picture"] for one in CLOTHES], [one["label"] for one in CLOTHES]
@@ -30,6 +31,6 @@ explainer.play(mistakes, kept=[0.01, 0.04, 0.1, 0.3])
 names = [CLOTHES[place]["name"] for place in found.places][:24]
 folder = Path(Report(mistakes, names=names, title="Mistakes").save(given.out, include_inputs=True))
 for place, one in corrected[:5]:  # what went, as a picture, and what the model then called by its right name
-    one.attribution.rebuild(k=one.features).resize((224, 224)).save(folder / f"{CLOTHES[place]['name']}-removed.png")
+    one.removed().resize((224, 224)).save(folder / f"{CLOTHES[place]['name']}-removed.png")
     one.rebuilt().resize((224, 224)).save(folder / f"{CLOTHES[place]['name']}-corrected.png")
 print(f"report: {folder}")

@@ -10,12 +10,13 @@ client, which is what a contribution should mean. A profile is no privacy guaran
 
 import numpy as np
 import torch
-from options import options
+from options import first_goes_on, options
 
 from hf_fourier import Report, assets, attribute
 from hf_fourier.federated import contributions, profile
 
 given = options(__doc__, out="hf-fourier-federated-freqx")
+first_goes_on()  # nothing here is shared among processes
 N, ROUNDS = (200, 3) if given.small else (1500, 10)
 CLOTHES = assets.fashion("train", 6 * N)
 NAMES = sorted({one["label"] for one in CLOTHES})

@@ -1,13 +1,14 @@
 """Which genes, and which patterns over a cell's ranked genes, does a cell classifier go by?
 
     .venv/bin/python recipes/geneformer_cells.py
+    .venv/bin/accelerate launch recipes/geneformer_cells.py          # as many processes as are configured
 
 Yours: change MODEL (--model ctheodoris/Geneformer, with `subfolder=` below) and CELLS ("cells.h5ad").
 About a minute on two cores. Offline, MODEL is a small stand-in for Geneformer, which it is not: the same architecture
 and code path with two layers, trained here on 549 blood cells.
 """
 
-from options import options
+from options import first_goes_on, options
 
 from hf_fourier import FourierExplainer, Report, assets
 from hf_fourier.knockout import play_genes
@@ -17,8 +18,8 @@ MODEL = given.model or assets.get("pbmc-geneformer")
 CELLS = assets.cells("test")[: 4 if given.small else 32]
 
 explainer = FourierExplainer.from_pretrained(MODEL)
-results = explainer.explain(CELLS)
-explainer.play(results, kept=[0.04, 0.1, 0.3])
+results = list(explainer.explain_dataset(CELLS, given.run, play=[0.04, 0.1, 0.3]))
+first_goes_on()  # under `accelerate launch` the processes have shared the examples; one goes on
 for result, cell in list(zip(results, CELLS, strict=True))[:2]:
     print(f"{cell['name']}: {result.label} ({result.confidence:.2f}), in truth {cell['label']}")
     print(result.genes(0.3).to_pandas().head(5).to_string(index=False))

@@ -9,11 +9,12 @@ variances of the noise, is `python -m recipes.paper ground_truth`.
 """
 
 import torch
-from options import options
+from options import first_goes_on, options
 
 from hf_fourier import Report, attribute
 
 given = options(__doc__, out="hf-fourier-ground-truth")
+first_goes_on()  # nothing here is shared among processes
 METHODS = ["ffc:lam=0", "ffc", "closed_loop", "gradient_input", "magnitude", "low_frequency", "random"]
 PLANTED = [18, 27, 30, 47]  # cycles per signal
 SIGNALS, POINTS, VARIANCE = 400 if given.small else 2000, 200, 5.0

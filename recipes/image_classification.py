@@ -1,12 +1,13 @@
 """Which spatial frequencies does a classifier of pictures go by?
 
     .venv/bin/python recipes/image_classification.py
+    .venv/bin/accelerate launch recipes/image_classification.py          # as many processes as are configured
 
 Yours: change MODEL (--model, a Hub id such as google/vit-base-patch16-224) and PICTURES. About three minutes on two
 cores. Offline, MODEL is EfficientNet-lite0 for ImageNet, and PICTURES are six photographs.
 """
 
-from options import options
+from options import first_goes_on, options
 
 from hf_fourier import FourierExplainer, Report, assets
 
@@ -15,8 +16,8 @@ MODEL = given.model or assets.get("efficientnet-lite0")
 names, PICTURES = zip(*assets.pictures()[: 2 if given.small else None], strict=True)
 
 explainer = FourierExplainer.from_pretrained(MODEL)
-results = explainer.explain(list(PICTURES))
-explainer.play(results, kept=[0.01, 0.02, 0.04, 0.1, 0.3])
+results = list(explainer.explain_dataset(list(PICTURES), given.run, play=[0.01, 0.02, 0.04, 0.1, 0.3]))
+first_goes_on()  # under `accelerate launch` the processes have shared the examples; one goes on
 for name, result in zip(names, results, strict=True):
     kept = [f"{stop.asked:.0%}" for stop in result.curve.of("keep") if stop.agrees == 1]
     print(f"{name}: {result.label} ({result.confidence:.2f}); kept by the top {', '.join(kept) or 'none of these'}")

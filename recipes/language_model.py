@@ -1,12 +1,13 @@
 """Why this word next? Frequencies along the words of a prompt.
 
     .venv/bin/python recipes/language_model.py
+    .venv/bin/accelerate launch recipes/language_model.py          # as many processes as are configured
 
 Yours: change MODEL (or pass --model) and PROMPTS. About two minutes on two cores.
 Offline, MODEL is SmolLM2-135M, an instruction-tuned language model.
 """
 
-from options import options
+from options import first_goes_on, options
 
 from hf_fourier import FourierExplainer, Report, assets
 from hf_fourier.targets import Contrast
@@ -29,8 +30,9 @@ for prompt in texts:
     print(f"{prompt!r} goes on {said.label!r} ({said.confidence:.2f})")
 
 # One word rather than another: the difference of their log-probabilities is explained.
-results = explainer.explain(texts, targets=[Contrast(good, bad) for _, good, bad in PROMPTS])
-explainer.play(results, kept=[0.02, 0.04, 0.1, 0.3])
+rather = [Contrast(good, bad) for _, good, bad in PROMPTS]
+results = list(explainer.explain_dataset(texts, given.run, play=[0.02, 0.04, 0.1, 0.3], targets=rather))
+first_goes_on()  # under `accelerate launch` the processes have shared the examples; one goes on
 for result in results:
     print(f"{result.label}: {result.value:+.2f}")
     print(result.input_relevance(0.1).top(3))

@@ -1,6 +1,7 @@
 """Which spatial frequencies of a scan does a segmentation need?
 
     .venv/bin/python recipes/mri_segmentation.py
+    .venv/bin/accelerate launch recipes/mri_segmentation.py          # as many processes as are configured
 
 Yours: change MODEL (--model, a Hub id or a folder with a segmentation head) and SCANS: a volume, a `.nii` file, a
 picture. About three minutes on two cores. Offline, MODEL is deepbet's brain extraction, and there is one head, which
@@ -8,7 +9,7 @@ the recipe shifts to have several: they come from one source, and the tables say
 """
 
 import torch
-from options import options
+from options import first_goes_on, options
 
 from hf_fourier import FourierExplainer, Report, assets
 from hf_fourier.assets import scans
@@ -21,8 +22,8 @@ head = scans.normalised(scans.at_size(torch.from_numpy(assets.head_mri()["volume
 SCANS = [head.roll(shift, 0).numpy() for shift in ((0,) if given.small else (0, 3, -3))]
 
 explainer = FourierExplainer.from_pretrained(MODEL, task="image-segmentation")
-results = explainer.explain(SCANS, target="brain")
-explainer.play(results, kept=[0.001, 0.01, 0.04, 0.1, 0.3])
+results = list(explainer.explain_dataset(SCANS, given.run, play=[0.001, 0.01, 0.04, 0.1, 0.3], target="brain"))
+first_goes_on()  # under `accelerate launch` the processes have shared the examples; one goes on
 for stop in results[0].curve.of("keep"):
     print(f"the top {stop.asked:.1%} of the features alone: Dice {stop.agrees:.3f} with the mask of the whole scan")
 

@@ -1,12 +1,13 @@
 """Which frequencies along its words does a text classifier go by?
 
     .venv/bin/python recipes/text_classification.py
+    .venv/bin/accelerate launch recipes/text_classification.py          # as many processes as are configured
 
 Yours: change MODEL (or pass --model, a Hub id or a folder) and TEXTS. About a minute on two cores.
 Offline, MODEL is a MiniLM that tells spam from ham, and TEXTS are e-mails that it has not seen.
 """
 
-from options import options
+from options import first_goes_on, options
 
 from hf_fourier import FourierExplainer, Report, assets
 
@@ -15,8 +16,8 @@ MODEL = given.model or assets.get("minilm-spam")
 TEXTS = [text[:300] for text, _ in assets.emails("test")][: 4 if given.small else 32]
 
 explainer = FourierExplainer.from_pretrained(MODEL)
-results = explainer.explain(TEXTS)
-explainer.play(results, kept=[0.01, 0.02, 0.04, 0.1, 0.3])
+results = list(explainer.explain_dataset(TEXTS, given.run, play=[0.01, 0.02, 0.04, 0.1, 0.3]))
+first_goes_on()  # under `accelerate launch` the processes have shared the examples; one goes on
 print(results[0].input_relevance(0.04).top(8))  # the top 4 % of the frequencies, carried back to the words
 
 # Does the ranking add anything to one that asks no model, and does it reach wrong labels too?

@@ -55,6 +55,14 @@ def test_the_planted_frequency_is_what_has_to_go(explainer):
     assert "corrected by deleting the top 1 features (0.050%)" in str(found)
     assert "magnitude yes (fewest 4)" in str(found)
     assert found.rebuilt() is not None
+    went = np.abs(np.fft.rfft(found.removed().samples))
+    assert np.flatnonzero(went > 1e-2).tolist() == [TONE]
+    np.testing.assert_allclose(found.removed().samples + found.rebuilt().samples, sound(0, 1)[0], atol=1e-5)
+    said = found.relevance().values
+    assert said.shape == (LENGTH,)
+    one = found.attribution.input_relevance(k=1).values
+    np.testing.assert_array_equal(said, one)
+    assert said.sum() > 0  # it speaks for the wrong class
 
 
 def test_several_examples(explainer):
