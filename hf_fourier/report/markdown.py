@@ -17,7 +17,10 @@ FOLDER = Path(__file__).parent / "templates"
 #: Punctuation that means nothing inside a line. All other ASCII punctuation is written as a character reference, which
 #: is never structure: no tag, emphasis, code, link, cell border, heading, comment, emoji or formula comes of it.
 _MEANS_NOTHING = frozenset(" ,-'()/.;%?")
-_BEGINS = re.compile(r"(\d+(?=[.)])|)([.) -])")
+#: What begins a list where it begins a line.
+_BEGINS = re.compile(r"(\d+(?=[.)](?:\s|$))|)([.)]|[ -])")
+#: Punctuation that means something at the edge of a word only, inside one.
+_INSIDE = re.compile(r"(?<=[A-Za-z0-9])(?:_(?=[A-Za-z0-9])|=)|(?<=[A-Za-z0-9)]):(?=\s|$)")
 
 
 class Markdown(str):
@@ -31,9 +34,11 @@ def text(value: Any) -> Markdown:
     if isinstance(value, Markdown):
         return value
     given = visible(str(value))
-    begins = _BEGINS.match(given)  # a list or a code block, where the text begins its line
+    begins = _BEGINS.match(given)
     head = f"{begins[1]}&#{ord(begins[2])};" if begins else ""
-    shown = head + "".join(_reference(one) for one in given[begins.end() if begins else 0 :])
+    harmless = {found.start() for found in _INSIDE.finditer(given)}
+    rest = range(begins.end() if begins else 0, len(given))
+    shown = head + "".join(given[i] if i in harmless else _reference(given[i]) for i in rest)
     return Markdown(shown.replace("www.", "www&#46;"))  # which would become a link
 
 

@@ -1,4 +1,4 @@
-"""A Hub and one process that talks to it, for all tests of a file; reports made by hand."""
+"""A Hub and one process that talks to it, for all tests; reports made by hand."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from tests.hub.server import serving
 from tests.hub.worker import Worker
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def running():
     with serving() as hub:
         yield hub
@@ -25,7 +25,7 @@ def hub(running):
     return running
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def ask(running, tmp_path_factory):
     """Runs code in the other process."""
     worker = Worker(running.address, tmp_path_factory.mktemp("worker"))
@@ -33,7 +33,7 @@ def ask(running, tmp_path_factory):
     worker.close()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def saved(tmp_path_factory):
     """A report of pictures with its inputs, as a folder."""
     from hf_fourier import Report

@@ -16,6 +16,7 @@ TEXTS = (
     "line\none\r\ntwo\u2028three\x1b[31mred\x00",
     "null", "yes", "1e3", "? key", "%TAG", "@at", "`tick", "# comment", ": colon", "> fold",
     "1. one", "2) two", "- three", "+ four", "    code", "-", ". x",
+    "_a_", "a_", "__b__ c_d_e _f", "===", "a=b ==", ":a: b:c: :x", "1.", "x: y: z:",
     "<!-- hf_fourier: end -->",
     "=HYPERLINK(1)",
 )  # fmt: skip

@@ -87,7 +87,8 @@ def test_any_text_is_shown_as_it_is(bad, place):
 
 def test_text_that_is_markdown_on_purpose_is_let_through():
     assert text(Markdown("**b**")) == "**b**"
-    assert text("plain words, 1.5 (x)") == "plain words, 1.5 (x)"
+    for plain in ("plain words, 1.5 (x)", "closed_loop in fourier", "kappa=.1", "0.1.0", "Offline: it is", "(a): b"):
+        assert text(plain) == plain
 
 
 @pytest.mark.parametrize("make", [
