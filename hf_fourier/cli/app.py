@@ -309,6 +309,7 @@ def report(
     figures: Annotated[
         bool, typer.Option("--figures", help="With inputs also a figure of each example, light and dark.")
     ] = False,
+    as_json: Json = False,
     debug: Debug = False,
 ) -> None:
     """Make a report of saved RESULTS: a page, tables and figures. Asks no model.
@@ -318,7 +319,7 @@ def report(
     with reported(debug):
         from hf_fourier.cli.reporting import write_report
 
-        write_report(results, output, include_inputs, title, most, figures)
+        write_report(results, output, include_inputs, title, most, figures, as_json)
 
 
 @app.command()

@@ -5,11 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from hf_fourier.cli.show import err, line, out, progress
+from hf_fourier.cli.show import echo_json, err, line, out, progress
 
 
 def write_report(
-    folders: Sequence[Path], output: Path, include_inputs: bool, title: str | None, most: int, figures: bool
+    folders: Sequence[Path],
+    output: Path,
+    include_inputs: bool,
+    title: str | None,
+    most: int,
+    figures: bool,
+    as_json: bool = False,
 ) -> None:
     """Gather, write, and print where to look.
 
@@ -25,6 +31,10 @@ def write_report(
         where = report.save(output, include_inputs)
         if figures:
             report.figures(where / "figures", include_inputs)
+    if as_json:
+        told = {"title": report.title, "examples": len(report), "inputs": include_inputs, "notes": list(found.notes)}
+        echo_json({**told, "folder": str(where), "page": str(where / "index.html"), "tables": str(where / "data")})
+        return
     for note in found.notes:
         line(err(), f"note: {note}", style="yellow")
     console = out()

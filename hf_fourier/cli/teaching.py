@@ -24,6 +24,10 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "hf-fourier evaluate google/vit-base-patch16-224 cat.jpg dog.jpg --metric selectivity --output table.csv",
     ),
     "sanity": ("hf-fourier sanity google/vit-base-patch16-224 cat.jpg dog.jpg --method ffc",),
+    "report": (
+        "hf-fourier report explained --output report",
+        "hf-fourier report explained --output report-here --include-inputs --title 'Cats'",
+    ),
     "push": (
         "hf-fourier push report ada/cups --dry-run",
         "hf-fourier push report ada/cups",

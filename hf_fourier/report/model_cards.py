@@ -68,7 +68,7 @@ def take(recipe: str, folder: Path, recipes: Path = RECIPES) -> Recorded:
     """What a recipe's report says, with what the recipe says of itself.
 
     Raises:
-        InputError: If there is no such recipe, or no report.
+        InputError: If there is no such recipe, no report, or nothing was measured.
     """
     from hf_fourier import Report
 
@@ -80,6 +80,9 @@ def take(recipe: str, folder: Path, recipes: Path = RECIPES) -> Recorded:
     offline = re.search(r"Offline, (.*)$", told)
     question = told.partition("?")[0] + "?" if "?" in told else told.partition(".")[0] + "."
     found = facts(Report.load(folder))
+    if not found.measured:
+        got = f"a report of {recipe!r} without an evaluation"
+        raise InputError(got, "one with what was measured", "take a recipe that evaluates")
     kept = replace(found, measured=found.shown())  # the other quantities are in the report
     return Recorded(recipe, question, offline[0] if offline else "", kept)
 

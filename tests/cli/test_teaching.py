@@ -13,7 +13,7 @@ import pytest
 from hf_fourier.cli.teaching import EXAMPLES, EXIT_CODES, commands
 
 #: Options that every command of a kind has.
-PRINTS = {"explain", "run", "evaluate", "sanity", "methods", "domains", "demo", "push", "assets list"}
+PRINTS = {"explain", "run", "evaluate", "sanity", "methods", "domains", "demo", "report", "push", "assets list"}
 
 
 def every():
@@ -129,6 +129,16 @@ def test_methods_and_domains_as_json_are_the_registries(run):
     domains = {one["name"]: one for one in json.loads(run("domains", "--json").stdout)}
     assert list(domains) == list(DOMAINS)
     assert domains["fourier"]["parameters"]["grain"] == "bin"
+
+
+def test_what_was_explained_is_reported(typed, tmp_path):
+    assert typed(EXAMPLES["explain"][0]).exit_code == 0
+    done = typed(f"{EXAMPLES['report'][1]} --json")
+    assert done.exit_code == 0, done.output
+    told = json.loads(done.stdout)
+    assert (told["title"], told["examples"], told["inputs"]) == ("Cats", 1, True)
+    assert (tmp_path / told["page"]).is_file()
+    assert "report-here" in told["folder"]
 
 
 def test_a_run_as_json(typed):

@@ -71,5 +71,8 @@ def test_a_report_is_taken_and_rendered(root, tmp_path, monkeypatch):
     assert (tmp_path / "model_cards/cups.md").read_text(encoding="utf-8") == before
     with pytest.raises(InputError, match="the recipe 'mugs'"):
         model_cards.main([f"mugs={folder}"])
+    bare = Report(reports.pictures()).save(tmp_path / "bare")
+    with pytest.raises(InputError, match="without an evaluation"):
+        model_cards.main([f"cups={bare}"])
     with pytest.raises(SystemExit):
         model_cards.main(["cups"])
