@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 SMALL = 64
 #: Pictures with a longer side are made smaller.
 LARGE = 448
-QUALITIES = (88, 75, 60, 45)
+#: Qualities, and shares of the sides, from the best on.
+LOOKS = ((88, 1.0), (75, 1.0), (60, 1.0), (45, 1.0), (45, 0.7), (40, 0.5), (40, 0.25))
 
 
 def uri(data: bytes, kind: str) -> str:
@@ -34,21 +35,30 @@ def size(count: float) -> float:
 
 
 def pictures(images: list[Image], budget: float) -> list[str]:
-    """Pictures of one example as data URIs, all at the best quality with which they fit together.
+    """Pictures of one example as data URIs, all at the best quality (and size) with which they fit together.
 
     Args:
         images: Grey or RGB.
-        budget: Characters for all of them; the lowest quality is taken where it goes beyond.
+        budget: Characters for all of them; the last look is taken where it goes beyond.
     """
     encoded: list[str] = []
-    for quality in QUALITIES:
-        encoded = [picture(image, quality) for image in images]
+    for quality, share in LOOKS:
+        encoded = [picture(smaller(image, share), quality) for image in images]
         if sum(map(len, encoded)) <= budget:
             break
     return encoded
 
 
-def picture(image: Image, quality: int = QUALITIES[0]) -> str:
+def smaller(image: Image, share: float) -> Image:
+    """A picture with sides that are a share of its own, as far as they stay above `SMALL`."""
+    longest = max(image.size)
+    if share == 1 or longest <= SMALL:
+        return image
+    share = max(share, (SMALL + 1) / longest)  # below it would be stored without loss again
+    return image.resize((max(1, round(share * image.width)), max(1, round(share * image.height))))
+
+
+def picture(image: Image, quality: int = LOOKS[0][0]) -> str:
     """One picture: without loss where it is small, as WebP where Pillow can, else as JPEG."""
     from PIL import features
 

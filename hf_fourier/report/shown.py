@@ -14,7 +14,7 @@ import numpy as np
 
 from hf_fourier.report import captions, media, outlines, scales
 from hf_fourier.report.bands import features
-from hf_fourier.report.glyphs import pieces
+from hf_fourier.report.glyphs import pieces, right_to_left
 from hf_fourier.report.spectra import decibels
 
 if TYPE_CHECKING:
@@ -250,6 +250,7 @@ def _tokens(attribution: Attribution, stops: list[float]) -> dict[str, Any]:
         "signed": attribution.gradient is not None,
         "texts": list(attribution.names) if letters else [piece.text for piece in told],
         "starts": [i % 10 == 0 for i in range(len(told))] if letters else [piece.starts for piece in told],
+        "rtl": right_to_left("".join(piece.text for piece in told)),
         "segments": list(attribution.layout.leaf.segments),
         "values": [_digits(row) for row in values],
     }

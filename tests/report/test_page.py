@@ -177,6 +177,12 @@ def test_tokens_answer_the_pointer_and_the_arrow_keys_and_change_with_the_share(
         assert signs == (values > 0).tolist()
 
 
+def test_a_text_from_the_right_begins_at_the_right(opened):
+    page = opened(Report([text(("שלום", "עולם"), played=PLAYED)]))
+    first, second = (page.locator(".token").nth(i).bounding_box()["x"] for i in (0, 1))
+    assert first > second
+
+
 def test_genes_are_ranked_at_each_stop_and_sort(opened):
     result = cell(GENES, played=PLAYED, view=GeneView(genes=tuple(f"ENSG{i}" for i in range(5))))
     page = opened(Report([result]))
