@@ -39,6 +39,8 @@ COMPARED = (
     "minilm-spam",
     "efficientnet-lite0",
 )
+#: Models that are measured on more examples, because they take so little.
+QUICK = COMPARED[:3]
 GROWTH = (10**2, 10**3, 10**4, 10**5)
 
 
@@ -60,10 +62,10 @@ def tables(part: str, models: Sequence[str], keep: Callable[[str, Callable[[], A
     """The titled tables of one part."""
     match part:
         case "runs":
-            own = [keep(m, lambda m=m: whole.beside_bare(m, whole.EXAMPLES[m], 3)) for m in models]  # type: ignore[misc]
+            own = [keep(m, lambda m=m: whole.beside_bare(m, whole.EXAMPLES[m], 2)) for m in models]  # type: ignore[misc]
             return [("A whole run beside bare passes", own)]
         case "padding":
-            return [("Natural lengths beside padding", [keep("emails", lambda: whole.beside_padding(96, 2))])]
+            return [("Natural lengths beside padding", [keep("emails", lambda: whole.beside_padding(48, 2))])]
         case "passes":
             return [("Attribution and game", [keep(m, lambda m=m: passes(m)) for m in models])]  # type: ignore[misc]
         case "memory":
@@ -72,11 +74,15 @@ def tables(part: str, models: Sequence[str], keep: Callable[[str, Callable[[], A
             grown = [keep(str(n), lambda n=n: apart.growth(n)) for n in GROWTH]  # type: ignore[misc]
             return [("From 10² to 10⁵ examples", grown)]
         case "processes":
-            two = keep("two", lambda: apart.processes("minilm-spam", 320, Path(os.environ.get("TMPDIR", "/tmp"))))
+            two = keep("two", lambda: apart.processes("minilm-spam", 192, Path(os.environ.get("TMPDIR", "/tmp"))))
             return [("Two processes beside one", [two])]
         case "others":
             known = {m: keep(m, lambda m=m: others.measured(m)) for m in models if m in COMPARED}  # type: ignore[misc]
-            rows = [("Cost beside Captum's IG", [others.cost_row(m, found) for m, found in known.items()])]
+            spent = {
+                m: keep(f"{m}-cost", lambda m=m: others.timings(m, 4 if m in QUICK else 2, 3 if m in QUICK else 2))
+                for m in known
+            }  # type: ignore[misc]
+            rows = [("Cost beside Captum's IG", [others.cost_row(m, found) for m, found in spent.items()])]
             quality = [others.quality_row(m, found) for m, found in known.items()]
             rows.append(("FFC / IG by Fourier / IG as it is", quality))
             return rows + [(m, others.everything(m, found)) for m, found in known.items()]

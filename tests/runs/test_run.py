@@ -5,6 +5,8 @@ from __future__ import annotations
 import errno
 import json
 import os
+import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -192,6 +194,36 @@ def test_a_full_disk_stops_the_run_and_what_was_written_is_readable(
     run(texts(), tmp_path / "run")
     run(texts(), tmp_path / "whole")
     assert digests(tmp_path / "run") == digests(tmp_path / "whole")
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A disk of its own that holds part of a run; only root may mount one."""
+    place = tmp_path / "disk"
+    place.mkdir()
+    try:
+        subprocess.run(
+            ["mount", "-t", "tmpfs", "-o", "size=140k", "tmpfs", str(place)], check=True, capture_output=True
+        )
+    except (OSError, subprocess.CalledProcessError):
+        pytest.skip("mounting is not allowed here; the same is tested with an error that is put in")
+    yield place
+    subprocess.run(["umount", str(place)], check=True)
+
+
+def test_a_disk_that_is_really_full(tmp_path: Path, small_disk: Path) -> None:
+    with pytest.raises(StorageError, match="full disk"):
+        run(texts(), small_disk / "run")
+    cut = Results(small_disk / "run")
+    assert 0 < cut.done < 40
+    assert len(list(cut.rows())) == cut.done
+    subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
+    with pytest.raises(StorageError, match="cannot be written"):
+        run(texts(), small_disk / "run")
+    subprocess.run(["mount", "-o", "remount,rw,size=10m", str(small_disk)], check=True)
+    run(texts(), small_disk / "run")
+    run(texts(), tmp_path / "whole")
+    assert digests(small_disk / "run") == digests(tmp_path / "whole")
 
 
 def test_a_folder_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
