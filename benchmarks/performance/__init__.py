@@ -78,10 +78,7 @@ def tables(part: str, models: Sequence[str], keep: Callable[[str, Callable[[], A
             return [("Two processes beside one", [two])]
         case "others":
             known = {m: keep(m, lambda m=m: others.measured(m)) for m in models if m in COMPARED}  # type: ignore[misc]
-            spent = {
-                m: keep(f"{m}-cost", lambda m=m: others.timings(m, 4 if m in QUICK else 2, 3 if m in QUICK else 2))
-                for m in known
-            }  # type: ignore[misc]
+            spent = {m: keep(f"{m}-cost", lambda m=m: others.timings(m, 16 if m in QUICK else 2, 2)) for m in known}  # type: ignore[misc]
             rows = [("Cost beside Captum's IG", [others.cost_row(m, found) for m, found in spent.items()])]
             quality = [others.quality_row(m, found) for m, found in known.items()]
             rows.append(("FFC / IG by Fourier / IG as it is", quality))
