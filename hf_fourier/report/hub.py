@@ -66,18 +66,19 @@ def push(
     _named(repo_id)
     kind = "space" if as_space else "dataset"
     api = _api(token)
-    with tempfile.TemporaryDirectory(prefix="hf-fourier-") as own, told(f"push the report to {repo_id!r}"):
+    with tempfile.TemporaryDirectory(prefix="hf-fourier-") as own:
         where = written(report, Path(own) / "report", as_space, include_inputs, licence)
         _hold_back(where, api.token, include_inputs)
-        there, is_private = _ready(api, repo_id, kind, private)
         files = sorted(path.relative_to(where).as_posix() for path in where.rglob("*") if path.is_file())
-        gone = [path for path in there if _OWN.fullmatch(path) and path not in files]
-        commit = api.create_commit(
-            repo_id,
-            [*(CommitOperationDelete(path) for path in gone), *(CommitOperationAdd(f, where / f) for f in files)],
-            commit_message="Add a report of explanations by frequencies",
-            repo_type=kind,
-        )
+        with told(f"push the report to {repo_id!r}"):
+            there, is_private = _ready(api, repo_id, kind, private)
+            gone = [path for path in there if _OWN.fullmatch(path) and path not in files]
+            commit = api.create_commit(
+                repo_id,
+                [*(CommitOperationDelete(path) for path in gone), *(CommitOperationAdd(f, where / f) for f in files)],
+                commit_message="Add a report of explanations by frequencies",
+                repo_type=kind,
+            )
     page = f"{api.endpoint}/{kind}s/{repo_id}"
     return Pushed(page, str(commit.oid), tuple(files), is_private, kind)
 

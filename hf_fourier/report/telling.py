@@ -25,10 +25,14 @@ def told(what: str, reading: bool = False) -> Iterator[None]:
     except FourierError:
         raise
     except Exception as error:
+        whole = "" if reading else f"; {_WHOLE}"
         for one in _causes(error):
-            found = _translated(one, what, "" if reading else f"; {_WHOLE}")
+            found = _translated(one, what, whole)
             if found is not None:
                 raise found from error
+        if isinstance(error, (OSError, RuntimeError)):  # what an uploader that is no Python package raises
+            got = f"{type(error).__name__} ({_line(error)}) when asked to {what}"
+            raise HubError(got, "the Hub to take it", f"try again{whole}") from error
         raise
 
 

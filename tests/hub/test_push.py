@@ -177,6 +177,31 @@ def test_a_network_that_blinks_is_waited_for(hub, ask, saved):
     assert "report.json" in hub.repo("ada/report", "dataset").files()
 
 
+def test_the_viewer_opens_every_table(hub, ask, saved):
+    """As `datasets` reads what the card names, on which the viewer rests."""
+    push(ask, saved)
+    code = """
+import datasets
+names = datasets.get_dataset_config_names("ada/report")
+result = {name: datasets.load_dataset("ada/report", name, split="train").to_dict() for name in names}
+result["first"] = names[0]
+"""
+    read = ask(code)
+    assert read.pop("first") == "examples"
+    tables = Report.load(saved).tables()
+    assert set(read) == set(tables)
+    assert read["examples"]["label"] == ["espresso", "cup"]
+    assert read["evaluation"]["mean"] == tables["evaluation"]["mean"]
+
+
+def test_an_uploader_that_breaks_is_told(hub, ask, saved):
+    code = "from huggingface_hub import HfApi\nown = HfApi.create_commit\n"
+    code += "def broken(*a, **k): raise RuntimeError('native code failed')\n"
+    code += f"HfApi.create_commit = broken\ntry:\n{_indented(PUSH)}\nfinally: HfApi.create_commit = own\n"
+    with pytest.raises(Failed, match=r"HubError: got RuntimeError \(native code failed\).*is whole"):
+        ask(code, folder=saved, repo="ada/report", more={})
+
+
 def test_a_hub_that_is_not_there(ask, saved):
     code = "import huggingface_hub.hf_api as api\nown = api.HfApi.__init__\n"
     code += "def elsewhere(self, **k): own(self, **{**k, 'endpoint': 'http://127.0.0.1:9'})\n"
