@@ -303,7 +303,8 @@ def shares(starts: Sequence[int], length: int, index: int) -> np.ndarray:
 
 
 def _keep(made: Recording, result: Attribution, piece: np.ndarray, start: int, share: np.ndarray) -> None:
-    """Add one segment, its attribution in a file."""
+    """Add one segment, its attribution in a file, and what has to be said about it and was not yet."""
+    made.notes = tuple(dict.fromkeys([*made.notes, *result.provenance.get("notes", [])]))
     result.save(_place(made.folder, len(made.segments)))
     parts = np.array_split(np.abs(piece), min(PEAKS, len(piece)))
 

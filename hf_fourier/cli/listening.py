@@ -74,7 +74,7 @@ def record(recording: Recording) -> dict[str, Any]:
         "segments": list(recording.decisions().rows()),
         "answers": list(recording.answers().rows()),
         "top": list(recording.spectrum(recording.label).top(TOP).rows()),
-        "notes": _notes(recording),
+        "notes": list(recording.notes),
     }
 
 
@@ -89,23 +89,19 @@ def show(name: str, recording: Recording, written: Mapping[str, Any]) -> None:
     rows = over.formatted()[:SEGMENTS_SHOWN]
     console.print(table(f"What the model says over time{more}", list(over.columns), rows, left=0))
     top = recording.spectrum(label).top(TOP)
-    title = f"Top features of all segments of {label} together; chosen: the share of seconds in whose top 4 % it is"
-    console.print(table(title, list(top.columns), top.formatted(), left=0))
+    line(console, "All segments of one label together; chosen: in which share of the seconds it is among the top 4 %")
+    console.print(table(f"Top features of {label}", list(top.columns), top.formatted(), left=0))
     answers = recording.answers()
     if len(answers):
-        title = "Share of seconds whose decision holds when only the top features are kept, and when they are deleted"
-        console.print(table(title, list(answers.columns), answers.formatted(), left=0))
-    for note in _notes(recording):
+        line(console, "In which share of the seconds the decision holds on the top features alone, and without them:")
+        console.print(table("Decisions that hold", list(answers.columns), answers.formatted(), left=0))
+    for note in recording.notes:
         line(console, f"note: {note}", style="yellow")
     line(console, f"result: {written['folder']}; tables: {written['segments']}, {written['spectrum']}")
     if "sounds" in written:
         line(console, f"sounds of the top 4 %: {', '.join(written['sounds'].values())}")
     if "figure" in written:
         line(console, f"figure: {written['figure']}", style="bold")
-
-
-def _notes(recording: Recording) -> list[str]:
-    return list(dict.fromkeys([*recording.notes, *recording[0].provenance.get("notes", [])]))
 
 
 def write_table(rows: Table, path: Path) -> Path:

@@ -33,7 +33,8 @@ def test_a_long_file_is_explained_in_segments(run: Any, listener: Path, tmp_path
     said = run("explain", listener, "long.wav", "short.wav", "--leaf", "waveform", "--output", "out", "--keep", ".1,.5")
     assert said.exit_code == 0, said.output
     assert "longer than the model takes at once: explained in segments of 1 s" in said.stderr
-    assert "Top features of all segments" in said.stdout
+    assert "All segments of one label together" in said.stdout
+    assert "note: explained at the waveform" in said.stdout
     assert "frequency [Hz]" in said.stdout
     folder = Path("out") / "001-long"
     found = Recording.load(folder)
