@@ -6,6 +6,7 @@ import html as escaping
 import json
 import math
 from collections.abc import Sequence
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from hf_fourier.errors import MissingExtraError
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
 #: Characters of all pictures and sounds of a page: what is left for the rest keeps it below 10 MB.
 BUDGET = 8_000_000
+#: Examples that are shown one by one, and rows of a table, at most: beyond that a page is no page any more.
+SHOWN, ROWS = 200, 1000
 #: Characters of one example, at most.
 OWN = 1_200_000
 CHARTS: tuple[tuple[Part, Quantity, str, str], ...] = (
@@ -77,11 +80,12 @@ def _context(report: Report, include_inputs: bool) -> dict[str, Any]:
     records = report._records(shared=not include_inputs)
     tables = report.tables(include_inputs)
     evaluation, sanity = beside.told(report, not include_inputs)
-    examples = [_example(report, i, one, include_inputs) for i, one in enumerate(records)]
+    examples = [_example(report, i, one, include_inputs) for i, one in enumerate(records[:SHOWN])]
     return {
         "title": privacy.scrubbed(report.title),
         "model": privacy.model_of(report.model),
         "inputs": include_inputs,
+        "count": len(records),
         "counts": sayings.counts(records),
         "headlines": sayings.headlines(evaluation) if evaluation else [],
         "beside": sayings.beside(evaluation),
@@ -107,10 +111,17 @@ _TABLES = {
 
 
 def _table(name: str, table: Table) -> dict[str, Any]:
-    rows = [list(row.values()) for row in table.rows()]
+    rows = [list(row.values()) for row in islice(table.rows(), ROWS)]
     numeric = [all(isinstance(row[i], (int, float, type(None))) for row in rows) for i in range(len(table.columns))]
     titles = [title.replace("_", " ") for title in table.columns]
-    return {"id": name, "caption": _TABLES[name], "titles": titles, "rows": rows, "numeric": numeric}
+    return {
+        "id": name,
+        "caption": _TABLES[name],
+        "count": len(table),
+        "titles": titles,
+        "rows": rows,
+        "numeric": numeric,
+    }
 
 
 def _charts(records: Sequence[Record]) -> list[Markup]:
@@ -138,7 +149,7 @@ def _example(report: Report, number: int, record: Record, include_inputs: bool) 
 
         result = report.results[number]
         stops = [sayings.at(record, share) for share in shares(result)]
-        budget = min(OWN, BUDGET / len(report.results))
+        budget = min(OWN, BUDGET / min(SHOWN, len(report.results)))
         data = {"stops": stops, **shown(result, budget)}
     usual = sayings.shown_share(record)
     start = next((i for i, stop in enumerate(stops) if abs(stop["share"] - usual) < 1e-9), 0)

@@ -66,5 +66,14 @@ def test_a_long_sound_is_cut_and_that_is_said():
     assert len(told["stops"]) == 1
 
 
+def test_a_report_of_very_many_shows_the_first_and_says_so(monkeypatch):
+    monkeypatch.setattr(page, "SHOWN", 2)
+    monkeypatch.setattr(page, "ROWS", 3)
+    text = Report([picture(played=PLAYED) for _ in range(4)]).html()
+    assert text.count("<article") == 2
+    assert "The first 2 of 4 are shown" in text
+    assert "Examples (4, the first 3 shown)" in text
+
+
 def test_a_report_says_what_it_does_not_show():
     assert "not measured" in Report([picture(played=PLAYED)]).html()

@@ -153,6 +153,10 @@ def test_players_hold_what_is_kept_and_removed_at_each_stop_that_has_sound(opene
     )
     assert told[0] == pytest.approx(len(samples(clip.get_attribute("src"))[1]) / rate, abs=1e-3)
     assert clip.get_attribute("aria-label") == "The whole clip"
+    with page.expect_download() as saved:
+        page.locator(".part.kept a[download]").press("Enter")
+    assert saved.value.suggested_filename == "kept-30-percent.wav"
+    assert saved.value.path().read_bytes()[:4] == b"RIFF"
 
 
 def test_tokens_answer_the_pointer_and_the_arrow_keys_and_change_with_the_share(opened):

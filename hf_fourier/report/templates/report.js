@@ -50,7 +50,7 @@
   const sound = (article, one, stop) => {
     const found = one.sounds.stops.find(each => Math.abs(each.share - stop.share) < 1e-9);
     const kept = article.querySelector(".kept .sound"), removed = article.querySelector(".removed .sound");
-    const percent = stop.percent.replace(" ", "");
+    const percent = stop.percent.replace(" %", "-percent");
     if (stop.share === 1) { player(kept, one.sounds.clean, "clip.wav", "The whole clip"); removed.textContent = ""; }
     else if (found) {
       player(kept, found.kept, `kept-${percent}.wav`, `The top ${stop.percent} alone`);
