@@ -14,9 +14,13 @@ import torch
 
 from hf_fourier import Attribution
 from hf_fourier.errors import InputError, StorageError
-from hf_fourier.runs import Results, disk
+from hf_fourier.runs import Results, disk, plan
 from hf_fourier.runs.shards import Shard
 from tests.runs.made import PLAY, digests, explainer, run, texts
+
+#: An example of each store's size: 10 MB with everything.
+PROBE = plan.Probe([(1.0, 1.0)], 1.0, {"everything": 1e7, "scores": 1e6, "top": 1e3}, {"forward": 1.0}, 0, 16, False)
+COUNTS = {"few": 10, "some": 100, "usual": 1000, "many": 10**6, "very many": 10**8, "stream": None}
 
 
 def test_results_are_those_of_explain_and_play(tmp_path: Path) -> None:
@@ -312,3 +316,10 @@ def test_the_manifest_is_plain_json(tmp_path: Path) -> None:
     assert told["settings"]["method"] == "ffc"
     assert told["said"]["threads"] >= 1
     assert str(tmp_path) not in json.dumps(told)
+
+
+def test_chunks_are_of_a_size_that_can_be_shared_and_read() -> None:
+    known = {name: plan.planned(PROBE, n, "top", 10**9, None, 1, None).chunk for name, n in COUNTS.items()}
+    assert known == {"few": 8, "some": 13, "usual": 64, "many": 64, "very many": 5000, "stream": 64}
+    assert plan.planned(PROBE, 10**4, "everything", 10**9, None, 1, None).chunk == 6  # 64 MB of them
+    assert plan.planned(PROBE, 10**4, "everything", 10**9, 7, 1, None).chunk == 7
