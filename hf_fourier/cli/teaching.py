@@ -36,6 +36,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     ),
     "methods": ("hf-fourier methods", "hf-fourier methods --json"),
     "domains": ("hf-fourier domains", "hf-fourier domains --json"),
+    "coverage": ("hf-fourier coverage", "hf-fourier coverage bert --json"),
     "demo": ("hf-fourier demo", "hf-fourier demo sound --output heard"),
     "assets list": ("hf-fourier assets list", "hf-fourier assets list --json"),
     "assets get": ("hf-fourier assets get efficientnet-lite0",),
