@@ -19,6 +19,7 @@ from hf_fourier.errors import FourierError, InputError, ModelError
 from hf_fourier.methods import METHODS, Method
 from hf_fourier.methods.given import Given, fit
 from hf_fourier.metrics.games import Grid
+from hf_fourier.paths import Paths
 from hf_fourier.playing import Work, play_all, reopen
 from hf_fourier.seeding import Draw
 from hf_fourier.tables import Table
@@ -95,6 +96,7 @@ class FourierExplainer:
         loaded_by = getattr(getattr(model, "config", None), "_name_or_path", "") or type(model).__name__
         self.name = name or shown(loaded_by)
         self.notes: tuple[str, ...] = ()
+        self._paths = Paths()
 
     @classmethod
     def from_pretrained(
@@ -656,7 +658,9 @@ class FourierExplainer:
             aimed = [self.adapter.aim(e, t) for e, t in zip(encoded, wanted, strict=True)]
             given: Sequence[Tensor | None] = maps or [None] * len(aimed)
             requests = [Request(e, t, one) for (e, t), one in zip(aimed, given, strict=True)]
-            return explain_all(requests, job, self.adapter.block, batch_size, self.adapter.rows_limit)
+            results = explain_all(requests, job, self.adapter.block, batch_size, self.adapter.rows_limit)
+            self._paths.tell(self.adapter, requests, results)
+        return results
 
     def _encode(self, example: Any) -> tuple[bool, list[Encoded]]:
         if isinstance(example, Mapping) and not self.adapter.is_example(example):

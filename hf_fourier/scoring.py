@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 import torch
 
-from hf_fourier.batching import Packer
+from hf_fourier.batching import Packer, is_out_of_memory
 from hf_fourier.errors import ModelError
 from hf_fourier.taps import Tapped, Watch, no_path
 from hf_fourier.targets import Custom, Head, Reading, Settled
@@ -152,7 +152,7 @@ class Score:
                 reading = self._read(leaf, chunk, rows)
                 gradient = None
                 if reading.drive.requires_grad:
-                    (gradient,) = torch.autograd.grad(reading.drive.sum(), leaf, allow_unused=True)
+                    gradient = _gradient(reading.drive.sum(), leaf)
                 if gradient is None:
                     raise no_path()
             self.passes.backward += leaf.shape[0] * self.cost
@@ -253,6 +253,25 @@ class Score:
             self._frozen = settled.new_empty((len(self.x), *settled.shape[1:]))
         self._frozen[rows.to(settled.device)] = settled
         self._unsettled.difference_update(numbers)
+
+
+def _gradient(total: Tensor, leaf: Tensor) -> Tensor | None:
+    """The gradient at the leaf; None where there is no path.
+
+    Raises:
+        ModelError: If the model cannot be differentiated as it is. Running out of memory is passed on.
+    """
+    try:
+        return torch.autograd.grad(total, leaf, allow_unused=True)[0]
+    except (RuntimeError, AssertionError, NotImplementedError, TypeError) as error:
+        if is_out_of_memory(error):
+            raise
+        said = f"{type(error).__name__}: {error}".strip().splitlines()[0]
+        raise ModelError(
+            f"a model whose backward pass fails ({said})",
+            "a model that can be differentiated in evaluation mode",
+            "use a method that needs no gradient (random, magnitude, low_frequency), or another implementation of it",
+        ) from error
 
 
 def _attached(x: Tensor) -> Tensor:

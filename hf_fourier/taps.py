@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from functools import cached_property
 from typing import Any
@@ -42,6 +42,11 @@ class Tap:
     handle: Tensor
 
     @property
+    def is_square(self) -> bool:
+        """Whether the examples may lie along the first dimension or the second: there are as many tokens as rows."""
+        return len(self.shape) > 2 and self.rows > 1 and self.shape[0] == self.shape[1] and self.batch == 0
+
+    @property
     def neurons(self) -> int:
         """Numbers per example."""
         return self.shape.numel() // self.rows
@@ -71,6 +76,7 @@ class Tapped:
         self, leaf: Tensor, drive: Tensor, slope: Tensor, first: int, heard: Sequence[Tap], count: Callable[[int], None]
     ) -> None:
         total = drive.sum()
+        heard = self._placed(heard, drive, count)
         edges = [get_gradient_edge(leaf), *(tap.edge for tap in heard)]
         own, *others = torch.autograd.grad(total, edges, retain_graph=True, allow_unused=True)
         if own is None:
@@ -82,6 +88,25 @@ class Tapped:
         self.upstream = [own, *(gradient for _, gradient in between)]
         self.leaf, self.first, self.slope = leaf.detach(), first, slope.detach()
         self._attached, self._root, self._count = leaf, get_gradient_edge(total), count
+
+    @staticmethod
+    def _placed(heard: Sequence[Tap], drive: Tensor, count: Callable[[int], None]) -> list[Tap]:
+        """The layers with the dimension of the examples settled where two fit: one backward pass if there are such.
+
+        The gradient of one example's drive is zero in all other examples' places.
+        """
+        unsure = [i for i, tap in enumerate(heard) if tap.is_square]
+        placed = list(heard)
+        if not unsure:
+            return placed
+        edges = [heard[i].edge for i in unsure]
+        gradients = torch.autograd.grad(drive[0], edges, retain_graph=True, allow_unused=True)
+        count(len(drive))
+        for i, gradient in zip(unsure, gradients, strict=True):
+            own = heard[i].shape[0] // heard[i].rows
+            if gradient is not None and bool(gradient[own:].any()) and not bool(gradient[:, own:].any()):
+                placed[i] = replace(heard[i], batch=1)
+        return placed
 
     def pull(self, tap: Tap, seed: Float[Tensor, "..."]) -> Float[Tensor, "rows *leaf"]:
         """The gradient at the leaf of `<seed, z>`, z what the layer said: one backward pass; at the leaf none."""
@@ -278,8 +303,7 @@ def _tensor(output: Any) -> Tensor | None:
 def _batch(shape: torch.Size, rows: int, cost: int) -> int | None:
     """The dimension along which examples lie: the first or the second, or the first with several rows of each.
 
-    Where a model puts the batch second (XLNet) and has as many tokens as rows the first is taken: signs are then drawn
-    for the wrong rows, which are random all the same, but no longer independent of the batch.
+    Where both fit the first is taken, until the gradient of one example shows which it is.
     """
     for dimension in (0, 1):
         if len(shape) > dimension and shape[dimension] == rows * cost:

@@ -234,6 +234,14 @@ class Adapter(ABC):
         """
         return example, self.head().check(target)
 
+    def reordered(self, example: Encoded) -> Encoded | None:
+        """The example with its ids exchanged, to be run at the clean leaf; None where no leaf is made of ids."""
+        return None
+
+    def stripped(self, example: Encoded) -> Encoded | None:
+        """An example that arrived padded, without its padding; None where there is none."""
+        return None
+
     def is_example(self, mapping: Mapping[str, Any]) -> bool:
         """Whether a mapping is one raw example, and not the processor's own output with a batch axis."""
         return False
@@ -257,7 +265,7 @@ class Adapter(ABC):
             return self.model(**inputs)
         except FourierError:
             raise
-        except (RuntimeError, ValueError, TypeError, LookupError, AttributeError) as error:
+        except (RuntimeError, ValueError, TypeError, LookupError, AttributeError, AssertionError, ImportError) as error:
             if is_out_of_memory(error):
                 raise
             shapes = ", ".join(f"{n} {tuple(v.shape)}" for n, v in inputs.items() if isinstance(v, Tensor))
@@ -391,15 +399,14 @@ def classification_head(config: Any) -> Head:
     Raises:
         ModelError: If the config names no classes.
     """
-    labels = labels_of(config)
-    problem = getattr(config, "problem_type", None)
+    labels, problem = labels_of(config), getattr(config, "problem_type", None)
     if problem == "multi_label_classification":
         return Binary(labels)
     if problem == "regression" or (problem is None and len(labels) == 1):
         return Regression(labels if len(labels) > 1 else {})
     if len(labels) == 1:
         return Binary(labels)
-    if not labels:
+    if not labels and int(getattr(config, "num_labels", None) or 0) < 2:  # some configs count them without naming them
         raise ModelError("a classifier without classes", "`id2label` in its config", "set `model.config.id2label`")
     return Categorical(labels)
 

@@ -2,17 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, ClassVar
 
 import torch
 
 from hf_fourier.adapters.base import Encoded, Task
 from hf_fourier.adapters.text import TextAdapter, unchanged
-from hf_fourier.adapters.tokens import TextBlock
+from hf_fourier.adapters.tokens import Picked, TextBlock, TokenAdapter
 from hf_fourier.errors import InputError
-from hf_fourier.targets import Categorical, Head
+from hf_fourier.seeding import Draw, fingerprint
+from hf_fourier.targets import Categorical, Head, logits_of
 from hf_fourier.typing import Tensor
+
+#: Among the inputs, where each choice starts and ends within its row, if it is to be read without what fills that up.
+BARE = "read from to"
+
+
+class ChoiceBlock(TextBlock):
+    """Prompts with their choices; where padding of ours made these equally long, each is read without it."""
+
+    def __init__(self, adapter: TokenAdapter, examples: Sequence[Encoded], draw: Draw) -> None:
+        super().__init__(adapter, examples, draw)
+        bare = self.inputs.pop(BARE, None)
+        self.ends = None if bare is None else bare[0].tolist()
+        if self.ends is not None:
+            self.run = None  # the content of one choice is not that of all
+
+    def forward(self, x: Tensor, rows: Tensor) -> Any:
+        """The model's outputs, or its logits where it reads the choices one by one."""
+        if self.ends is None:
+            return super().forward(x, rows)
+        length, content, logits = self.inputs["input_ids"].shape[2], self.content[rows], []
+        for choice, (start, stop) in enumerate(self.ends):
+            own = (content[0] >= choice * length) & (content[0] < (choice + 1) * length)
+            inputs = {n: t[rows, choice : choice + 1, start:stop] for n, t in self.inputs.items()}
+            outputs = self._run(inputs, x[:, own], content[:, own] - choice * length - start)
+            logits.append(logits_of(outputs))
+        return Picked(torch.cat(logits, dim=1))
 
 
 class ChoiceAdapter(TextAdapter):
@@ -26,7 +54,7 @@ class ChoiceAdapter(TextAdapter):
             "AutoTokenizer",
         )
     }
-    blocks: ClassVar[Mapping[str, type[TextBlock]]] = {}
+    blocks: ClassVar[Mapping[str, type[TextBlock]]] = {"multiple-choice": ChoiceBlock}
 
     def head(self) -> Head:
         """A softmax over the choices."""
@@ -48,7 +76,7 @@ class ChoiceAdapter(TextAdapter):
             torch.tensor([-1 if n is None else 2 * i + n for n in encoding.sequence_ids(i)])
             for i in range(len(texts) if encoding.is_fast else 0)
         ]
-        return self._chosen(dict(encoding), torch.stack(side) if side else None)
+        return self._bare(self._chosen(dict(encoding), torch.stack(side) if side else None))
 
     def encode_batch(self, batch: Mapping[str, Any]) -> list[Encoded]:
         """Rows of `input_ids` of shape `(choices, length)`."""
@@ -68,5 +96,19 @@ class ChoiceAdapter(TextAdapter):
         return encoded
 
     def group(self, inputs: Mapping[str, Tensor]) -> int:
-        """Nothing beside the shapes."""
-        return 0
+        """Where the choices lie that are read one by one, without the padding between them."""
+        return fingerprint([inputs[BARE]]) if BARE in inputs else 0
+
+    def stripped(self, example: Encoded) -> Encoded | None:
+        """The example with each choice read by itself; None where none is padded, or they are read so already."""
+        bare = self._bare(example)
+        return None if bare is example or BARE in example.inputs else bare
+
+    def _bare(self, example: Encoded) -> Encoded:
+        """The example with its choices to be read one by one, where padding makes them equally long."""
+        mask = example.inputs.get("attention_mask")
+        if mask is None or bool(mask.all()):
+            return example
+        ends = [(int(row.nonzero().min()), int(row.nonzero().max()) + 1) for row in mask]
+        inputs = {**example.inputs, BARE: torch.tensor(ends)}
+        return replace(example, inputs=inputs, group=self.group(inputs))

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, Literal
+from dataclasses import dataclass
+from typing import Any
 
 import torch
 
@@ -48,8 +49,8 @@ class EmbeddingSwap:
         if self._module is None:
             raise _no_module(self.model)
         with torch.no_grad():
-            said = self._module(ids)
-        if not isinstance(said, Tensor) or said.ndim != 3 or said.shape[:2] != ids.shape:
+            said = _vectors(self._module(ids))
+        if said is None or said.shape[:2] != ids.shape:
             raise _no_module(self.model)
         return said.detach()
 
@@ -66,10 +67,10 @@ class EmbeddingSwap:
         found: list[torch.nn.Module] = []
 
         def watch(module: torch.nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> None:
-            if _way(_asked(args, kwargs), ids) and isinstance(output, Tensor) and output.ndim == 3:
+            if _way(_asked(args, kwargs), ids) and _vectors(output) is not None:
                 found.append(module)
 
-        embeddings = [m for m in self.model.modules() if isinstance(m, torch.nn.Embedding)]
+        embeddings = [m for m in self.model.modules() if isinstance(m, torch.nn.Embedding) or m is self._module]
         handles = [module.register_forward_hook(watch, with_kwargs=True) for module in embeddings]
         try:
             with torch.no_grad():
@@ -82,8 +83,8 @@ class EmbeddingSwap:
         declared, self._module = self._module, found[0]
         if declared is not None and declared is not found[0]:
             with torch.no_grad():
-                same = torch.equal(declared(ids), found[0](ids))
-            if not same:
+                ours, theirs = _vectors(declared(ids)), _vectors(found[0](ids))
+            if ours is None or theirs is None or not torch.equal(ours, theirs):
                 raise ModelError(
                     f"{type(self.model).__name__}, whose get_input_embeddings() is not what embeds its ids",
                     "the module that embeds the input ids",
@@ -92,19 +93,24 @@ class EmbeddingSwap:
 
     @contextmanager
     def replaced(self, ids: Int[Tensor, "rows length"], replace: Replace) -> Iterator[list[int]]:
-        """Inside, the embedding of exactly these ids (and of padding behind them) is passed through `replace`.
+        """Inside, the embedding of exactly these ids, without what the model puts around them, goes through `replace`.
 
         Yields:
             A list that holds one entry per replacement: empty means that the module was not asked.
         """
         calls: list[int] = []
 
-        def hook(module: torch.nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: Tensor) -> Tensor:
-            way = _way(_asked(args, kwargs), ids)
-            if way is None:
+        def hook(module: torch.nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> Any:
+            way, said = _way(_asked(args, kwargs), ids), _vectors(output)
+            if way is None or said is None:
                 return output
             calls.append(1)
-            return replace(output) if way == "rows" else replace(output.transpose(0, 1)).transpose(0, 1)
+            turned = said.transpose(0, 1) if way.columns else said
+            before, own, after = turned.tensor_split((way.start, way.start + ids.shape[1]), dim=1)
+            parts = [part for part in (before, replace(own), after) if part.shape[1]]
+            whole = parts[0] if len(parts) == 1 else torch.cat(parts, dim=1)
+            whole = whole.transpose(0, 1) if way.columns else whole
+            return whole if isinstance(output, Tensor) else (whole, *output[1:])
 
         if self._module is None:
             yield calls
@@ -133,21 +139,38 @@ def _asked(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     return args[0] if args else next(iter(kwargs.values()), None)
 
 
-def _way(given: Any, ids: Tensor) -> Literal["rows", "columns"] | None:
-    """How a module was asked for `ids`: a row per example, a column per example (XLNet), or not at all.
+@dataclass(frozen=True)
+class _Way:
+    """How a module was asked for ids: a row per example or a column per example (XLNet), and where they start."""
 
-    Models that work in windows append padding to each example before they embed it (Longformer): what is longer than
-    the ids and begins with them counts.
+    columns: bool
+    start: int
+
+
+def _way(given: Any, ids: Tensor) -> _Way | None:
+    """How a module was asked for `ids`, or None where it was not.
+
+    Models that work in windows append padding to each example before they embed it (Longformer), others put a prompt
+    of their own before it (CPM-Ant): what is longer than the ids and begins or ends with them counts.
     """
     if not isinstance(given, Tensor) or given.ndim != 2 or given.is_floating_point():
         return None
     ids = ids.to(given.device)
     rows, length = ids.shape
-    if given.shape[0] == rows and given.shape[1] >= length and torch.equal(given[:, :length], ids):
-        return "rows"
-    if given.shape[1] == rows and given.shape[0] >= length and torch.equal(given[:length].T, ids):
-        return "columns"
+    for columns, asked in ((False, given), (True, given.T)):
+        more = asked.shape[1] - length
+        if asked.shape[0] != rows or more < 0:
+            continue
+        for start in dict.fromkeys((0, more)):
+            if torch.equal(asked[:, start : start + length], ids):
+                return _Way(columns, start)
     return None
+
+
+def _vectors(output: Any) -> Tensor | None:
+    """The vectors that an embedding says: a tensor, or the first of a tuple (I-BERT says how it is scaled, too)."""
+    said = output[0] if isinstance(output, tuple) and output else output
+    return said if isinstance(said, Tensor) and said.ndim == 3 else None
 
 
 def _no_module(model: torch.nn.Module) -> ModelError:

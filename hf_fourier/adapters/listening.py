@@ -10,6 +10,7 @@ import torch
 from hf_fourier.adapters.base import Block, Encoded, dtype_of, hidden_of, run_of
 from hf_fourier.adapters.front_ends import FrontEnd
 from hf_fourier.adapters.tokens import OUTPUT
+from hf_fourier.adapters.writing import followed
 from hf_fourier.targets import logits_of
 from hf_fourier.typing import Tensor
 
@@ -53,8 +54,11 @@ class AudioBlock(Block):
         """The model's outputs with the content replaced by `x`, and the filling as it was."""
         values = self._filled(x, rows)
         others: dict[str, Any] = {name: tensor[rows] for name, tensor in self.inputs.items()}
-        if self.output is not None and self.adapter.accepts("use_cache"):
-            others["use_cache"] = False
+        if self.output is not None:
+            if "input_ids" in others and "decoder_input_ids" not in others:  # a language model that listens
+                others.update(followed(others, self.output[rows]))
+            if self.adapter.accepts("use_cache"):
+                others["use_cache"] = False
         return self.adapter.run(**{self.adapter.main_input: values.to(self.dtype)}, **others)
 
     def _filled(self, x: Tensor, rows: Tensor) -> Tensor:

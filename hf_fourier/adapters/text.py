@@ -16,6 +16,7 @@ import torch
 from hf_fourier.adapters.base import Block, Encoded, Task, classification_head, held, labels_of
 from hf_fourier.adapters.tokens import (
     CONTINUATIONS,
+    OUTPUT,
     AnswerBlock,
     ContinuedBlock,
     MaskedBlock,
@@ -26,7 +27,7 @@ from hf_fourier.adapters.tokens import (
     TextBlock,
     TokenAdapter,
 )
-from hf_fourier.adapters.writing import given_output, written
+from hf_fourier.adapters.writing import encodes, given_output, written
 from hf_fourier.domains import Axis, LeafShape
 from hf_fourier.errors import InputError, TargetError
 from hf_fourier.heads import Answer, Similarity
@@ -317,6 +318,8 @@ class TextAdapter(TokenAdapter):
             return example, self._found(example, target)
         if self.task == "text2text-generation" and not callable(target):
             added = written(self, example) if target is None else given_output(self, self.processor, target)
+            if not encodes(self.model):
+                return self._continued(example, added[OUTPUT].tolist()), None
             return replace(example, inputs={**example.inputs, **added}), None
         if self.task == "text-generation":
             own = {name: tensor for name, tensor in example.inputs.items() if name not in CONTINUATIONS}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -22,6 +22,8 @@ MASKED_IN_TURN = 8
 #: What targets add to an example's inputs: one or two continuations, the output of a decoder.
 CONTINUATIONS = ("continuation", "rather than")
 OUTPUT = "output"
+#: What is no statement about each token, whatever its length.
+ADDED = (*CONTINUATIONS, OUTPUT, "decoder_input_ids")
 #: Leaf entries of the rows that are masked in turn and run at once; with more, they run one after the other.
 IN_TURN_AT_ONCE = 2**24
 
@@ -38,6 +40,32 @@ class TokenAdapter(Adapter, ABC):
         """The mask token, by the tokenizer or else by the config."""
         own = getattr(self.processor, "mask_token_id", None)
         return getattr(self.config, "mask_token_id", None) if own is None else own
+
+    def reordered(self, example: Encoded) -> Encoded | None:
+        """The content's ids turned by one place; None where that changes none of them."""
+        if example.content is None:
+            return None
+        ids = example.inputs["input_ids"]
+        flat = ids.flatten()
+        turned = flat.scatter(0, example.content, flat[example.content].roll(1))
+        if torch.equal(turned, flat):
+            return None
+        return replace(example, inputs={**example.inputs, "input_ids": turned.view(ids.shape)})
+
+    def stripped(self, example: Encoded) -> Encoded | None:
+        """The row without what its mask leaves out at both ends, in all that it says of each token."""
+        mask = example.inputs.get("attention_mask")
+        if mask is None or mask.ndim != 1 or example.content is None or bool(mask.all()):
+            return None
+        attended = mask.nonzero()
+        start, stop = int(attended.min()), int(attended.max()) + 1
+        if stop - start == len(mask):
+            return None
+        inputs = {
+            name: tensor[start:stop] if tensor.ndim and len(tensor) == len(mask) and name not in ADDED else tensor
+            for name, tensor in example.inputs.items()
+        }
+        return replace(example, inputs=inputs, content=example.content - start)
 
 
 class TextBlock(Block):
@@ -84,27 +112,23 @@ class TextBlock(Block):
     def _run(self, inputs: dict[str, Tensor], x: Tensor, content: Tensor, fixed: Tensor | None = None) -> Any:
         """One forward pass on `inputs`; positions in `fixed` keep the model's own embedding."""
         ids = inputs["input_ids"].flatten(0, -2)
-        length = ids.shape[1]
 
-        def replace(output: Tensor) -> Tensor:
-            own, appended = output[:, :length], output[:, length:]
+        def put(own: Tensor) -> Tensor:
             flat = own.detach().reshape(len(x), -1, own.shape[-1])
             if self.run is not None:
-                swapped = torch.cat([flat[:, : self.run.start], x.to(output), flat[:, self.run.stop :]], dim=1)
+                swapped = torch.cat([flat[:, : self.run.start], x.to(own), flat[:, self.run.stop :]], dim=1)
             else:
-                index = content.to(output.device).unsqueeze(-1).expand(-1, -1, flat.shape[-1])
-                swapped = flat.scatter(1, index, x.to(output))
+                index = content.to(own.device).unsqueeze(-1).expand(-1, -1, flat.shape[-1])
+                swapped = flat.scatter(1, index, x.to(own))
             swapped = swapped.view(own.shape)
-            if fixed is not None:
-                swapped = torch.where(fixed.to(output.device).unsqueeze(-1), own, swapped)
-            return torch.cat([swapped, appended], dim=1) if appended.shape[1] else swapped
+            return swapped if fixed is None else torch.where(fixed.to(own.device).unsqueeze(-1), own, swapped)
 
         options = self._options()
-        with self.adapter.swap.replaced(ids, replace) as calls:
+        with self.adapter.swap.replaced(ids, put) as calls:
             outputs = self.adapter.run(**inputs, **options)
         if len(calls) != 1:
             self.adapter.swap.locate(lambda: self.adapter.run(**inputs, **options), ids)
-            with self.adapter.swap.replaced(ids, replace) as calls:
+            with self.adapter.swap.replaced(ids, put) as calls:
                 outputs = self.adapter.run(**inputs, **options)
             if len(calls) != 1:
                 name = type(self.adapter.model).__name__

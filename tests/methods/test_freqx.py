@@ -471,3 +471,15 @@ def test_of_a_real_model_the_blocks_are_cuts_and_their_bits_are_no_chance(asset)
         assert all(abs(float(signal) - float(one.scores.sum())) < close for signal in told["signal"])
         assert float(told["information"][1:6, 0].mean()) > CHANCE
         assert 1 < float(told["effective"].min()) <= float(told["effective"].max()) <= len(one.scores)
+
+
+def test_the_batch_is_no_matter_where_there_are_as_many_tokens_as_rows() -> None:
+    """XLNet puts the batch second, and shapes do not show it then."""
+    explain = FourierExplainer(zoo.build("text-classification", "xlnet"))
+    batch = zoo.batch(rows=9, length=9)
+    together = explain.explain(batch, method="freqx")
+    for row in (0, 4):
+        alone = explain.explain({name: tensor[row : row + 1] for name, tensor in batch.items()}, method="freqx")[0]
+        for name in ("energy", "information", "divergence"):
+            torch.testing.assert_close(together[row].extras[name], alone.extras[name], rtol=1e-4, atol=1e-6)
+        assert together[row].provenance["passes"]["backward"] == alone.provenance["passes"]["backward"] + 1
