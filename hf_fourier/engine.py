@@ -159,7 +159,10 @@ def _results(
                 value=values[i],
                 leaf=leaves[i],
                 gradient=gradients[i],
-                provenance={**provenance, "notes": [*job.notes, *example.notes, *basis.layout.notes]},
+                provenance={
+                    **provenance,
+                    "notes": [*job.notes, *example.notes, *basis.layout.notes, *_of_gradient(gradients[i])],
+                },
                 alternatives=score.alternatives.get(i, []),
                 names=example.names,
                 view=example.view,
@@ -252,6 +255,17 @@ def _reader(target: Target) -> Any:
 def _wide(tensor: Tensor) -> Tensor:
     """Detached, float32 or better."""
     return tensor.detach() if tensor.dtype == torch.float64 else tensor.detach().float()
+
+
+#: What is said of a gradient that says nothing.
+NO_GRADIENT = (
+    "the gradient at the leaf is zero everywhere: the model does not read it here, or its numbers have underflowed; "
+    "what a method adds to the magnitudes is nothing"
+)
+
+
+def _of_gradient(gradient: Tensor | None) -> list[str]:
+    return [] if gradient is None or bool(gradient.any()) else [NO_GRADIENT]
 
 
 def _rows(block: Tensor) -> list[Tensor]:

@@ -48,7 +48,7 @@ from hf_fourier.views import NoView, SoundView, SpectrogramView, View
 USUAL_RATE = 16000
 #: Decibels per unit of a natural logarithm of power.
 DECIBELS = 10 / log(10)
-#: Architectures whose spectrograms have the mel bands first; all others have the frames first.
+#: Architectures whose spectrograms have the mel bands first, where the number of bands does not show it.
 MEL_FIRST = ("whisper",)
 
 
@@ -278,7 +278,13 @@ class AudioAdapter(Adapter):
 
     def _time_dim(self, values: Tensor) -> int:
         """The dimension of a leaf that counts time."""
-        return int(values.ndim == 2 and getattr(self.config, "model_type", "") in MEL_FIRST)
+        if values.ndim != 2:
+            return 0
+        parts = [getattr(self.config, name, None) for name in ("audio_config", "encoder_config")]
+        bands = next((n for c in (self.config, *parts) if (n := getattr(c, "num_mel_bins", None)) is not None), None)
+        if bands in values.shape and values.shape[0] != values.shape[1]:
+            return int(values.shape[0] == bands)
+        return int(getattr(self.config, "model_type", "") in MEL_FIRST)
 
     def _frames(self, samples: int, values: Tensor) -> int:
         """How many entries along time a sound of so many samples fills, the window's end left aside."""

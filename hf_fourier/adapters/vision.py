@@ -17,7 +17,7 @@ from torch.nn.functional import interpolate
 from hf_fourier.adapters.base import Adapter, Block, Encoded, Task, classification_head, dtype_of, hidden_of, labels_of
 from hf_fourier.detections import Detections
 from hf_fourier.domains import Axis, LeafShape
-from hf_fourier.errors import FourierError, InputError, MissingExtraError
+from hf_fourier.errors import FourierError, InputError, MissingExtraError, ModelError
 from hf_fourier.heads import Similarity
 from hf_fourier.seeding import Draw
 from hf_fourier.targets import Head, Regression, logits_of
@@ -120,7 +120,20 @@ class VisionAdapter(Adapter):
         return classification_head(self.config)
 
     def read(self, outputs: Any) -> Tensor:
-        """What the head reads of the model's outputs, a row per picture."""
+        """What the head reads of the model's outputs, a row per picture.
+
+        Raises:
+            ModelError: If they are not those of such a head.
+        """
+        try:
+            return self._read(outputs)
+        except AttributeError as error:
+            got = f"outputs {type(outputs).__name__} of {type(self.model).__name__}, which hold no {error.name}"
+            raise ModelError(
+                got, f"outputs of {self.task}", "pass a callable target, or choose another task"
+            ) from error
+
+    def _read(self, outputs: Any) -> Tensor:
         match self.task:
             case "depth-estimation":
                 return outputs.predicted_depth
@@ -133,6 +146,9 @@ class VisionAdapter(Adapter):
             case "image-feature-extraction":
                 pooled = getattr(outputs, "pooler_output", None)
                 return (hidden_of(outputs).mean(1) if pooled is None else pooled).flatten(1)
+        states = getattr(outputs, "last_hidden_state", None)
+        if getattr(outputs, "logits", None) is None and isinstance(states, Tensor) and states.ndim == 2:
+            return states  # PP-LCNet's name for its logits
         return logits_of(outputs)
 
     def _processed(self, array: np.ndarray) -> Tensor:

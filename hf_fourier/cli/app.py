@@ -273,6 +273,23 @@ def _loading(
 
 
 @app.command()
+def coverage(
+    architecture: Annotated[
+        str | None, typer.Argument(metavar="[MODEL_TYPE]", help="As `model_type` in config.json has it.")
+    ] = None,
+    task: Annotated[str | None, typer.Option(help="One head alone, by its pipeline's name.")] = None,
+    run: Annotated[bool, typer.Option("--run", help="Check it now, on small models with random weights.")] = False,
+    as_json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Show which architectures of `transformers` were explained with which heads, and why others were not."""
+    with reported(debug):
+        from hf_fourier.cli.coverage import show_coverage
+
+        show_coverage(architecture, task, run, as_json)
+
+
+@app.command()
 def methods(as_json: Json = False, debug: Debug = False) -> None:
     """List the methods: parameters with their defaults, model passes, source."""
     with reported(debug):
