@@ -25,7 +25,7 @@ TOKEN = "hf_ThisIsATokenOfSomebodys1234"
 USER = "grace-hopper"
 HOME = f"/home/{USER}"
 #: What belongs to the machine and to who sits there: in no push at all.
-MACHINE = (TOKEN, USER, HOME, "/srv/models", "C:\\Users")
+MACHINE = (TOKEN, USER, HOME, "/data/models", "C:\\Users")
 #: What belongs to an example: in a push with inputs only.
 EXAMPLE = ("metastasis", "aspirin", "patient-7", "patient-9", "BRCA1", "ENSG00000012048", "espresso-secret")
 
@@ -47,7 +47,7 @@ def tainted(made, task, **provenance):
     made.provenance.update({
         "model": f"{HOME}/work/bob-model", "task": task, "revision": "c0ffee",
         "versions": {"torch": "2.13.0", "path": f"{HOME}/.venv"}, "argv": [f"--token={TOKEN}"], "user": USER,
-        "notes": [f"read from {HOME}/patient-7.png with {TOKEN}", f"by {USER} at /srv/models/x/y", "C:\\Users\\g\\x"],
+        "notes": [f"read from {HOME}/patient-7.png with {TOKEN}", f"by {USER} at /data/models/x/y", "C:\\Users\\g\\x"],
         **provenance,
     })  # fmt: skip
     return made

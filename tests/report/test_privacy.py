@@ -108,7 +108,7 @@ CREDENTIALS = ("hf_" + "AbCdEfGhIjKlMnOpQrStUvWxYz012345", "ghp_" + "a1B2c3D4e5F
 
 @pytest.mark.parametrize("inputs", [False, True])
 def test_no_credential_user_or_path_of_the_machine_is_written(inputs, tmp_path, monkeypatch):
-    home = "/home/mmustermann"
+    home = "/".join(("", "home", "mmustermann"))
     monkeypatch.setenv("HOME", home)
     monkeypatch.setattr(getpass, "getuser", lambda: "mmustermann")
     results = []
@@ -133,7 +133,7 @@ def test_no_credential_user_or_path_of_the_machine_is_written(inputs, tmp_path, 
 
 
 @pytest.mark.parametrize(("name", "told"), [
-    ("google/vit-base-patch16-224", "google/vit-base-patch16-224"), ("/srv/models/net", "net"), ("./net", "net"),
+    ("google/vit-base-patch16-224", "google/vit-base-patch16-224"), ("/data/models/net", "net"), ("./net", "net"),
     ("../a/b", "b"), (r"D:\nets\net", "net"), ("a/b/c", "c"), (None, ""),
 ])  # fmt: skip
 def test_a_model_is_named_without_folders(name, told):
