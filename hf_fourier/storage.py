@@ -6,6 +6,7 @@ import json
 import os
 from collections.abc import Callable
 from dataclasses import asdict
+from functools import lru_cache
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -72,7 +73,7 @@ def parts(result: Attribution, compact: bool = False) -> tuple[dict[str, Any], d
     values = {
         "format": FORMAT,
         "domain": result.layout.domain,
-        "leaf": asdict(result.layout.leaf),
+        "leaf": _leaf_values(result.layout.leaf),
         "target": result.target,
         "label": result.label,
         "confidence": result.confidence,
@@ -122,6 +123,12 @@ def from_parts(values: dict[str, Any], tensors: dict[str, torch.Tensor]) -> Attr
         frozen=tensors.get("frozen"),
         agrees=values.get("agrees"),
     )
+
+
+@lru_cache(maxsize=256)
+def _leaf_values(leaf: LeafShape) -> dict[str, Any]:
+    """A leaf's shape as plain values, which many results share."""
+    return asdict(leaf)
 
 
 def leaf_from(values: dict[str, Any]) -> LeafShape:

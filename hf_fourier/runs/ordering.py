@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import numpy as np
 
@@ -40,18 +39,20 @@ def ordered(indices: Sequence[int], look: Callable[[int], Encoded | None], chunk
         look: An example as the model gets it; None where it cannot be read.
         chunk: Examples in a chunk, on average.
     """
-    known: list[tuple[Any, int, float]] = []
+    known: list[tuple[float, int, int]] = []
+    kinds: dict[str, int] = {}  # examples of one length may differ in other shapes
     for index in indices:
         encoded = look(index)
-        cost = 0.0 if encoded is None else cost_of(encoded)
-        kind = (0.0, "") if encoded is None else (cost, repr(encoded.signature))
-        known.append((kind, index, cost))
-    known.sort(key=lambda one: one[:2])
-    costs = np.array([cost for *_, cost in known])
+        if encoded is None:
+            known.append((0.0, 0, index))
+        else:
+            known.append((cost_of(encoded), kinds.setdefault(repr(encoded.signature), len(kinds)), index))
+    known.sort()
+    costs = np.array([cost for cost, *_ in known])
     costs[costs == 0] = costs[costs > 0].mean() if (costs > 0).any() else 1.0
     cuts = _cuts(costs, chunk)
     totals = np.add.reduceat(costs, np.concatenate([[0], cuts[:-1]]))
-    return Window(np.array([index for _, index, _ in known], dtype=np.int64), cuts, totals)
+    return Window(np.array([index for *_, index in known], dtype=np.int64), cuts, totals)
 
 
 def _cuts(costs: np.ndarray, chunk: int) -> np.ndarray:

@@ -40,8 +40,8 @@ if TYPE_CHECKING:
 
 #: Examples that are ordered by length together: memory for the plan of so many, and no more.
 WINDOW = 2**14
-#: Tokens of examples that are kept from planning for explaining, and not encoded twice: about 15 MB.
-KEPT = 2**17
+#: Examples that are kept from planning for explaining, and not encoded twice, and their tokens: a few megabytes.
+KEPT, KEPT_TOKENS = 2**9, 2**16
 #: After so many failures and not one result, something is wrong with more than an example.
 HOPELESS = 16
 #: Entries of each parameter by which weights are known again.
@@ -183,7 +183,7 @@ class Run:
             nonlocal kept
             (item,) = self.source.read([index])
             ready = self.worker.encode(item)
-            if ready.encoded is not None and kept < KEPT:
+            if ready.encoded is not None and len(self._known) < KEPT and kept < KEPT_TOKENS:
                 self._known[index] = ready
                 kept += ready.encoded.leaf.shape[0]
             return ready.encoded
