@@ -1,7 +1,7 @@
 """Run the code of the documents as a reader would: every `python` and `sh` block of a page, top to bottom.
 
     python3 docs/blocks.py docs/tutorial.md                      # from nothing: the page installs what it needs
-    .venv/bin/python docs/blocks.py --env .venv docs/howto/*.md  # in an environment that is there
+    .venv/bin/python docs/blocks.py --env .venv docs  # all others, in an environment that is there
 
 Each page runs in a copy of the project of its own. Its Python blocks share their names; its shell blocks stop at the
 first line that fails. A block after a line `<!-- not run: REASON -->` is listed and left out. Only the standard library
@@ -26,6 +26,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 BLOCK = re.compile(r"(?:^<!-- not run: (?P<reason>.*) -->\n+)?^```(?P<kind>python|sh)\n(?P<code>.*?)^```$", re.M | re.S)
+#: Folders of pages that are made from docstrings, cards and the pages themselves.
+MADE = {"_build", "reference", "metrics"}
 #: Runs blocks that come as lines of JSON, and answers each with one line.
 READER = """
 import json, sys, traceback
@@ -57,6 +59,13 @@ def blocks(text: str) -> list[Block]:
     return [
         Block(text.count("\n", 0, m.start("code")), m["kind"], m["code"], m["reason"]) for m in BLOCK.finditer(text)
     ]
+
+
+def pages(path: Path) -> list[Path]:
+    """A page, or the pages of a folder that are not made by a program."""
+    if not path.is_dir():
+        return [path]
+    return sorted(page for page in path.rglob("*.md") if not MADE & set(page.relative_to(path).parts))
 
 
 def copied(folder: Path) -> Path:
@@ -120,9 +129,10 @@ def main() -> int:
     given = parser.parse_args()
     failed = []
     for path in given.pages:
-        for page in sorted(path.rglob("*.md")) if path.is_dir() else [path]:
-            if not blocks(page.read_text(encoding="utf-8")):
-                continue
+        for page in pages(path):
+            code = blocks(page.read_text(encoding="utf-8"))
+            if not code or (given.env and any("-m venv" in block.code for block in code)):
+                continue  # a page that makes an environment is run by itself
             print(page, flush=True)
             spent, installed, good = run(page, given.env)
             print(f"  {spent:.0f} s, and {installed:.0f} s to install", flush=True)

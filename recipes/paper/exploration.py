@@ -47,7 +47,7 @@ def row(at: Setting, method: str) -> dict[str, Any]:
 )
 def attexplore(ask: Ask) -> Found:
     """Its settings one by one, beside spatial methods and controls."""
-    at = setting(ask, "fashion-vit", 16)
+    at = setting(ask, "fashion-vit", 12)
     base = f"attexplore:copies={1 if ask.small else COPIES}"
     settings = [base, f"{base},measure=published", f"{base},direction=descend,measure=published"]
     if not ask.small:
@@ -127,7 +127,7 @@ def plain(values: dict[str, Any]) -> dict[str, Any]:
 )
 def transfer(ask: Ask) -> Found:
     """How often both models' decisions turn."""
-    at = setting(ask, "fashion-vit", 32)
+    at = setting(ask, "fashion-vit", 24)
     other, accuracy = second(ask)
     copies, rows = 1 if ask.small else COPIES, []
     sizes = (16,) if ask.small else (16, 32)
@@ -162,7 +162,7 @@ def second(ask: Ask) -> tuple[FourierExplainer, float]:
     """A small ResNet of `transformers`, trained here, with the processor of the first model."""
     from transformers import AutoImageProcessor, ResNetConfig, ResNetForImageClassification
 
-    x, y, names = clothes("train", 500 if ask.small else 3000)
+    x, y, names = clothes("train", 500 if ask.small else 2000)
     test, truth, _ = clothes("test", 300)
     processor = AutoImageProcessor.from_pretrained(assets.get("fashion-vit"))
     config = ResNetConfig(

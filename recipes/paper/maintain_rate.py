@@ -22,11 +22,9 @@ SHARES = (0.2, 0.18, 0.16, 0.14, 0.12, 0.1, 0.08, 0.06, 0.04, 0.02)
 def run(ask: Ask) -> Found:
     """Decisions kept by share, beside the controls."""
     tables, on = {}, []
-    for name, n in (("efficientnet-lite0", 8), ("fashion-vit", 64), ("whisper-instruments", 8)):
+    for name, n in (("efficientnet-lite0", 5), ("fashion-vit", 64)):
         at = setting(ask, name, n, small=1)
-        preset = (
-            "imagenet-released" if ask.small else "imagenet-maintain-rate" if name != "whisper-instruments" else "audio"
-        )
+        preset = "imagenet-released" if ask.small else "imagenet-maintain-rate"
         rows = []
         for method in (f"ffc:preset={preset}", "ffc", "closed_loop:kappa=.1", "magnitude", "low_frequency", "random"):
             found = kept(played(at.explainer, at.examples, Grid(keep=SHARES), method=method), SHARES)

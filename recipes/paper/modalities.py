@@ -54,7 +54,7 @@ def cells(ask: Ask) -> Found:
 )
 def sounds(ask: Ask) -> Found:
     """Log-mel spectrograms."""
-    at = setting(ask, "whisper-instruments", 10)
+    at = setting(ask, "whisper-instruments", 6)
     preset = "sensitivity-cifar" if ask.small else "audio"
     return Found(at.on, curves(at, (f"ffc:preset={preset}", "ffc", "magnitude", "low_frequency", "random")))
 

@@ -29,8 +29,8 @@ def faithfulness(ask: Ask) -> Found:
     cases = (("efficientnet-lite0", 2), ("fashion-vit", 24), ("wav2vec2-languages", 8))
     for name, n in cases[1:2] if ask.small else cases:
         at = setting(ask, name, n)
-        methods = ["wam:kind=ig", "wam:kind=sg", "saliency", "gradient_input", "integrated_gradients:steps=25"]
-        methods += ["smoothgrad:samples=25"]
+        methods = ["wam:kind=ig,samples=12", "wam:kind=sg,samples=12", "saliency", "gradient_input"]
+        methods += ["integrated_gradients:steps=12", "smoothgrad:samples=12"]
         rows: Rows = []
         for domain in ("wavelet", "identity"):
             found = at.explainer.evaluate(
