@@ -58,11 +58,13 @@ def passes(name: str) -> dict[str, Any]:
     }
 
 
-def tables(part: str, models: Sequence[str], keep: Callable[[str, Callable[[], Any]], Any]) -> list[tuple[str, Any]]:
+def tables(
+    part: str, models: Sequence[str], runs: int, keep: Callable[[str, Callable[[], Any]], Any]
+) -> list[tuple[str, Any]]:
     """The titled tables of one part."""
     match part:
         case "runs":
-            own = [keep(m, lambda m=m: whole.beside_bare(m, whole.EXAMPLES[m], 2)) for m in models]  # type: ignore[misc]
+            own = [keep(m, lambda m=m: whole.beside_bare(m, whole.EXAMPLES[m], runs)) for m in models]  # type: ignore[misc]
             return [("A whole run beside bare passes", own)]
         case "padding":
             return [("Natural lengths beside padding", [keep("emails", lambda: whole.beside_padding(48, 2))])]
@@ -94,6 +96,7 @@ def main(arguments: Sequence[str]) -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks performance", description=__doc__)
     parser.add_argument("--parts", nargs="*", default=list(PARTS), choices=list(PARTS))
     parser.add_argument("--models", nargs="*", default=list(whole.EXAMPLES), choices=list(whole.EXAMPLES))
+    parser.add_argument("--runs", type=int, default=1, help="of the part `runs`, alternating")
     parser.add_argument("--folder", type=Path, default=Path("performance"), help="where numbers are kept")
     parser.add_argument("--here", nargs=3, metavar=("PART", "MODEL", "N"), help="one measurement in this process")
     given = parser.parse_args(arguments)
@@ -107,6 +110,6 @@ def main(arguments: Sequence[str]) -> None:
         def keep(name: str, make: Callable[[], Any]) -> Any:
             return kept(given.folder / part / f"{name}.json", make)  # noqa: B023
 
-        for title, rows in tables(part, given.models, keep):
+        for title, rows in tables(part, given.models, given.runs, keep):
             print(f"### {title}\n\n{markdown(rows)}\n", flush=True)
     print(f"load of the machine at the end: {os.getloadavg()}", file=sys.stderr)

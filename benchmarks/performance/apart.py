@@ -57,7 +57,9 @@ def here(part: str, name: str, n: int) -> dict[str, Any]:
         explainer = MODELS[name].explainer()
         examples = list(islice(cycle(MODELS[name].examples(min(n, MOST))), n))
         if part == "run":
-            work: Callable[[], Any] = lambda: explainer.explain_dataset(examples, Path(place) / "run", progress=False)  # noqa: E731
+            work: Callable[[], Any] = lambda: explainer.explain_dataset(
+                examples, Path(place) / "run", progress=False, chunk=n
+            )  # noqa: E731
         else:
             batches = packed([explainer.adapter.encode(example) for example in examples])
 

@@ -20,20 +20,20 @@ from hf_fourier.adapters import Encoded
 from hf_fourier.adapters.base import held
 from hf_fourier.runs import Results
 
-#: Examples of each model: enough for several seconds of bare passes.
+#: Examples of each model; with so few, the estimate before a run, of up to three examples, still weighs.
 EXAMPLES = {
     "ast-languages": 512,
-    "fashion-vit": 1024,
-    "pbmc-geneformer": 512,
-    "wav2vec2-languages": 128,
-    "whisper-instruments": 96,
-    "whisper-languages": 96,
-    "minilm-spam": 96,
+    "fashion-vit": 512,
+    "pbmc-geneformer": 256,
+    "wav2vec2-languages": 48,
+    "whisper-instruments": 48,
+    "whisper-languages": 48,
+    "minilm-spam": 48,
     "deepbet": 16,
-    "efficientnet-lite0": 64,
-    "antiberty-species": 48,
+    "efficientnet-lite0": 32,
+    "antiberty-species": 24,
     "smollm2": 24,
-    "antiberty-mlm": 48,
+    "antiberty-mlm": 24,
 }
 #: Examples that are made; more are these again.
 MOST = 128
