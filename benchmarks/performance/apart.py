@@ -56,17 +56,14 @@ def here(part: str, name: str, n: int) -> dict[str, Any]:
             return {"examples": n, "seconds": time.perf_counter() - start, "before": before, "peak": before + most}
         explainer = MODELS[name].explainer()
         examples = list(islice(cycle(MODELS[name].examples(min(n, MOST))), n))
-        if part == "run":
-            work: Callable[[], Any] = lambda: explainer.explain_dataset(
-                examples, Path(place) / "run", progress=False, chunk=n
-            )  # noqa: E731
-        else:
-            batches = packed([explainer.adapter.encode(example) for example in examples])
+        batches = packed([explainer.adapter.encode(example) for example in examples]) if part == "bare" else []
 
-            def work() -> None:
-                with held(explainer.model):
-                    for batch in batches:
-                        bare(explainer.model, batch)
+        def work() -> None:
+            if part == "run":
+                explainer.explain_dataset(examples, Path(place) / "run", progress=False, chunk=n)
+            with held(explainer.model):
+                for batch in batches:
+                    bare(explainer.model, batch)
 
         before, most = peak(work)
     return {"before": before, "peak": most}
