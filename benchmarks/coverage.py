@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from benchmarks.tables import markdown
 from hf_fourier.coverage import table
 from hf_fourier.coverage.pairs import pairs
 from hf_fourier.coverage.running import LIMIT, sweep
@@ -35,18 +36,17 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("--folder", type=Path, default=Path("coverage"), help="where what was found is kept")
     parser.add_argument("--limit", type=float, default=LIMIT, help="seconds for each pair")
     parser.add_argument("--part", default="1/1", help="which part of how many")
-    parser.add_argument("--write", type=Path, help="the page to write; needs all pairs")
+    parser.add_argument("--write", type=Path, help="the page to write, of all that the folder holds")
+    parser.add_argument("--no-run", action="store_true", help="try nothing more, and write what there is")
     chosen = parser.parse_args(arguments)
     number, parts = map(int, chosen.part.split("/"))
     every = pairs(chosen.task, chosen.model_type)
     size = -(-len(every) // parts)
-    found = sweep(every[(number - 1) * size : number * size], chosen.folder, chosen.limit, tell)
-    told = table.kept(found)
-    for row in table.summary(told["pairs"]):
-        print(row)
+    if not chosen.no_run:
+        sweep(every[(number - 1) * size : number * size], chosen.folder, chosen.limit, tell)
+    told = table.kept(table.collected(pairs(), chosen.folder))
+    print(markdown(table.summary(told["pairs"])))
     if chosen.write:
-        if len(found) != len(pairs()):
-            parser.error("--write takes all pairs: leave --task, --model-type and --part out")
         chosen.write.write_text(table.page(told), "utf-8")
         file = Path(table.__file__).with_name(table.FILE)
         file.write_text(json.dumps(told, indent=0) + "\n", "utf-8")

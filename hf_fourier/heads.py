@@ -182,13 +182,14 @@ class Transcript(Head):
         whole = torch.full((rows,), frames, device=logits.device)
         loss = ctc_loss(log_p, frozen.clamp(min=0), whole, lengths, self.blank, reduction="none")
         value = -loss / frames
-        agrees = (self._greedy(logits.detach()) == frozen).all(1).float()
-        return Reading(value, value, torch.ones_like(value), value.exp(), agrees)
+        said = self._greedy(logits.detach())
+        agrees = (said == frozen).all(1).float()
+        return Reading(value, value, torch.ones_like(value), value.exp(), agrees, answer=said)
 
     def name_target(self, frozen: Num[Tensor, "..."]) -> tuple[Any, str]:
         """The transcript's ids and its text."""
         ids = [int(i) for i in frozen if i != OUTSIDE]
-        return ids, self._text(ids)
+        return ids, self.text(ids)
 
     def ranked(self, logits: Float[Tensor, "..."], most: int = 5) -> list[tuple[str, float]]:
         """The greedy transcript and its probability per frame."""
@@ -196,7 +197,8 @@ class Transcript(Head):
         sure = self.read(logits.unsqueeze(0), said).value.exp()
         return [(self.name_target(said[0])[1], float(sure))]
 
-    def _text(self, ids: list[int]) -> str:
+    def text(self, ids: list[int]) -> str:
+        """A transcript's ids as text, or as numbers without a tokenizer."""
         if self.tokenizer is None:
             return " ".join(map(str, ids))
         grouped = {"group_tokens": False} if hasattr(self.tokenizer, "word_delimiter_token") else {}

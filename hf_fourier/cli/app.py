@@ -30,7 +30,14 @@ Inputs = Annotated[
         ".json); or texts and proteins as they are; '-' alone reads one text per line from standard input.",
     ),
 ]
-Aimed = Annotated[str | None, typer.Option(help="The label or class index to explain; by default what the model says.")]
+Aimed = Annotated[
+    str | None,
+    typer.Option(
+        help="A label or class index; or at:3, at:Paris=LOC, span:4-6, 'continuation: Paris', "
+        "'contrast: Paris| London', direction:vector.npy@0.5, region:mask.npy.",
+        show_default="what the model says",
+    ),
+]
 Head = Annotated[str | None, typer.Option(help="The head, by its pipeline's name; by default the checkpoint's.")]
 Subfolder = Annotated[str | None, typer.Option(help="Where in MODEL the checkpoint lies.")]
 Revision = Annotated[str | None, typer.Option(help="A branch, a tag or a commit of MODEL.")]

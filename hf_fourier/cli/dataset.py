@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from hf_fourier.cli.aims import aim
 from hf_fourier.cli.run import load
 from hf_fourier.cli.show import echo_json, err, line, out, shares, whole
 
@@ -66,7 +67,7 @@ def run(order: Order) -> None:
     options = {**order.options, "play": None if order.keep is None else shares(order.keep)}
     options |= {"batch_size": whole(order.batch_size), "processes": order.processes}
     if isinstance(target := options["target"], str):
-        options["target"] = whole(target)
+        options["target"] = aim(target)
     Options(**options)  # what is mistyped is told before anything starts
     if order.processes and order.processes > 1 and "WORLD_SIZE" not in os.environ and not order.plan:
         start(order.processes, sys.argv[1:], order.threads)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hf_fourier.cli import listening
+from hf_fourier.cli.aims import aim
 from hf_fourier.cli.inputs import read, slug
 from hf_fourier.cli.show import echo_json, err, line, out, progress, quiet_loading, shares, table, whole
 from hf_fourier.errors import MissingExtraError
@@ -71,7 +72,7 @@ def run(wish: Wish) -> None:
     kept = shares(wish.keep)
     names, examples = read(wish.inputs, wish.pair, wish.cells)
     explainer = load(wish.model, [wish.method], [wish.domain] if wish.domain else [], wish.loading)
-    target = None if wish.target is None else whole(wish.target)
+    target = None if wish.target is None else aim(wish.target)
     size: Any = whole(wish.batch_size)
     folder = wish.output or Path(f"hf-fourier-{slug(Path(wish.model).name)}")
     options = {"target": target, "seed": wish.seed, "batch_size": size}

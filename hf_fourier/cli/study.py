@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from hf_fourier.cli.aims import aim
 from hf_fourier.cli.inputs import read
 from hf_fourier.cli.run import load
 from hf_fourier.cli.show import echo_json, line, out, progress, table, whole
@@ -144,7 +145,7 @@ def _ready(study: Study) -> tuple[Any, list[Any], dict[str, Any]]:
     """The explainer, the examples, and what is common to both commands."""
     names, examples = read(study.inputs, study.pair)
     explainer = load(study.model, study.methods, study.domains, study.loading)
-    targets = None if study.target is None else [whole(study.target)] * len(names)
+    targets = None if study.target is None else [aim(study.target)] * len(names)
     return explainer, examples, {"targets": targets, "seed": study.seed, "batch_size": whole(study.batch_size)}
 
 

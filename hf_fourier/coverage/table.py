@@ -6,10 +6,16 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from importlib import resources
+from pathlib import Path
 from typing import Any
+
+from hf_fourier.coverage.pairs import Pair
+from hf_fourier.errors import InputError
 
 #: What may come of a pair (see `hf_fourier.coverage.checks.check`).
 STATUSES = ("works", "refused", "failed", "not built")
+#: A pair that no run has reached. It counts for nothing.
+UNTRIED = "not tried"
 #: What is kept of each pair.
 _KEPT = ("task", "model_type", "cls", "status", "why", "leaf", "second", "padding")
 FILE = "found.json"
@@ -24,21 +30,40 @@ def kept(found: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
     return {"transformers": transformers.__version__, "torch": torch.__version__, "pairs": rows}
 
 
+def collected(pairs: Iterable[Pair], folder: Path) -> list[dict[str, Any]]:
+    """What runs have left in a folder, pair by pair; what none has reached is "not tried"."""
+    found = []
+    for pair in pairs:
+        file = folder / f"{pair.name}.json"
+        none = {"task": pair.task, "model_type": pair.model_type, "cls": pair.cls, "status": UNTRIED}
+        found.append(json.loads(file.read_text("utf-8")) if file.exists() else none)
+    return found
+
+
 def known() -> dict[str, Any]:
-    """What the sweep of this release found, as `kept` made it."""
-    told: dict[str, Any] = json.loads(resources.files(__package__).joinpath(FILE).read_text("utf-8"))
+    """What the sweep of this release found, as `kept` made it.
+
+    Raises:
+        InputError: If this release came without it.
+    """
+    file = resources.files(__package__).joinpath(FILE)
+    if not file.is_file():
+        do = "pass --run for one architecture, or run `python -m benchmarks coverage`"
+        raise InputError("a release without the results of a sweep", FILE, do)
+    told: dict[str, Any] = json.loads(file.read_text("utf-8"))
     return told
 
 
 def summary(pairs: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """One row per head: how many pairs there are, were built, and came to what; the last row is all of them."""
+    """One row per head: how many pairs there are, were tried, built, and came to what; the last row is all of them."""
     heads = sorted({told["task"] for told in pairs})
     rows = []
     for head in (*heads, None):
         own = [told for told in pairs if head in (None, told["task"])]
         count = Counter(told["status"] for told in own)
-        built = len(own) - count["not built"]
-        row: dict[str, Any] = {"head": head or "all", "pairs": len(own), "built": built}
+        tried = len(own) - count[UNTRIED]
+        built = tried - count["not built"]
+        row: dict[str, Any] = {"head": head or "all", "pairs": len(own), "tried": tried, "built": built}
         row |= {status: count[status] for status in STATUSES[:-1]}
         rows.append({**row, "works of built": f"{100 * count['works'] / built:.1f} %" if built else ""})
     return rows
@@ -55,6 +80,7 @@ def page(told: Mapping[str, Any]) -> str:
         works=_listed(one for one in pairs if one["status"] == "works"),
         refused=_reasons(pairs, ("refused", "failed")),
         unbuilt=_reasons(pairs, ("not built",)),
+        untried=_listed(one for one in pairs if one["status"] == UNTRIED),
         second=_listed(one for one in pairs if one.get("second")),
         **{side: _listed(one for one in pairs if one.get("padding", {}).get(side)) for side in ("right", "left")},
     )

@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 import torch
 
-from hf_fourier import FourierExplainer
-from hf_fourier.errors import TargetError
+from hf_fourier import Attribution, FourierExplainer
+from hf_fourier.errors import InputError, TargetError
 from hf_fourier.targets import At, Direction
+from hf_fourier.transcripts import error_rate, word_errors
 from tests.adapters import laws, words, zoo_sound
 from tests.adapters.zoo_sound import HEADS, RATE, clip
 
@@ -148,3 +149,65 @@ def test_words(name: str) -> None:
     for wrong in (3, At(0), []):
         with pytest.raises(TargetError):
             explain.explain(SOUND, wrong)
+
+
+def test_error_rates_are_edit_distances() -> None:
+    assert error_rate(["the", "cat", "sat"], ["the", "cat", "sat"]) == 0
+    assert error_rate(["the", "cat", "sat"], ["the", "bat", "sat", "down"]) == pytest.approx(2 / 3)
+    assert error_rate("kitten", "sitting") == pytest.approx(3 / 6)
+    assert error_rate("abc", "") == 1
+    assert error_rate("", "ab") == 2
+
+
+def test_word_errors_stand_beside_the_transcripts_decision(tmp_path: Path) -> None:
+    explain = explainer("ctc", "wav2vec2")
+    result = explain.explain((clip(8009), RATE))
+    with pytest.raises(InputError, match="not played"):
+        word_errors(explain, result)
+    explain.play(result, kept=[0.02, 0.5, 1.0])
+    for played in (result, Attribution.load(result.save(tmp_path))):
+        table = word_errors(explain, played)
+        stops = {(stop.part, stop.asked): stop for stop in played.curve.stops}
+        assert len(table) == len(stops) == 6
+        for row in table.rows():
+            same = stops[row["part"], row["share"]].agrees == 1
+            assert (row["cer"] == 0) == (row["transcript"] == result.label) == same
+        leaf = played.keep(0.02)
+        said = explain.predict(played, leaf=leaf).label
+        (own,) = [row for row in table.rows() if (row["part"], row["share"]) == ("keep", 0.02)]
+        assert own["transcript"] == said
+        assert own["wer"] == error_rate(result.label.split(), said.split())
+    other = FourierExplainer(zoo_sound.build("wav2vec2"), zoo_sound.extractor("wav2vec2"))
+    with pytest.raises(InputError):
+        word_errors(other, other.explain((clip(8009), RATE)))
+
+
+class Listener(torch.nn.Module):
+    """A language model that reads a sound's frames before its ids: the running mean of both."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.config = SimpleNamespace(is_encoder_decoder=False, vocab_size=20, num_mel_bins=5, model_type="toy")
+        self.words, self.sound = torch.nn.Embedding(20, 8), torch.nn.Linear(5, 8)
+        self.out = torch.nn.Linear(8, 20)
+
+    def forward(self, input_features: Any, input_ids: Any, attention_mask: Any = None) -> Any:
+        states = torch.cat([self.sound(input_features), self.words(input_ids)], 1).cumsum(1)
+        return SimpleNamespace(logits=self.out(states.tanh())[:, input_features.shape[1] :])
+
+
+def test_what_a_language_model_says_of_a_sound_follows_its_ids() -> None:
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        model, features = Listener().eval(), torch.randn(2, 7, 5)
+    explain = FourierExplainer(model, task="automatic-speech-recognition", name="toy")
+    ids = torch.tensor([[1, 2, 3], [4, 5, 6]])
+    batch = {"input_features": features, "input_ids": ids, "attention_mask": torch.ones(2, 7)}
+    results = explain.explain(batch, [7, 8, 9])
+    for row, result in enumerate(results):
+        longer = torch.tensor([[*ids[row].tolist(), 7, 8]])
+        with torch.no_grad():
+            log_p = model(features[row : row + 1], longer).logits[0, -3:].log_softmax(-1)
+        assert result.value == pytest.approx(float(log_p[[0, 1, 2], [7, 8, 9]].mean()), rel=1e-5)
+        assert result.gradient.any()
+    explain.play(results, kept=[0.5])
