@@ -1,14 +1,17 @@
-"""What a Hub keeps: users with tokens, and repositories as commits of files, with branches, tags and pull requests."""
+"""What a Hub keeps (users with tokens; repositories as commits of files, with branches and requests); what fails."""
 
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 TYPES = ("model", "dataset", "space")
+_CLOCK = itertools.count()
 
 
 @dataclass(frozen=True)
@@ -122,7 +125,8 @@ class Repo:
     def commit(self, branch: str, files: Mapping[str, Blob], title: str, description: str = "") -> Commit:
         """A new state at the end of a branch."""
         parent = self.refs.get(branch)
-        told = [parent, title, description, len(self.commits), {path: blob.oid for path, blob in sorted(files.items())}]
+        when = next(_CLOCK)  # as in git, the same change at another time is another commit
+        told = [parent, title, description, when, {path: blob.oid for path, blob in sorted(files.items())}]
         oid = hashlib.sha1(json.dumps([self.name, self.kind, told]).encode()).hexdigest()
         self.commits[oid] = Commit(oid, title, description, dict(files), parent)
         self.refs[branch] = oid
@@ -154,3 +158,47 @@ class Store:
         """Keep a repository."""
         self.repos[repo.kind, repo.name] = repo
         return repo
+
+
+@dataclass
+class Fault:
+    """What goes wrong: requests that match are dropped without an answer, or answered with a status.
+
+    Attributes:
+        pattern: Of "METHOD /path".
+        status: The answer; 0 closes the connection.
+        left: How often; below 0 for ever.
+    """
+
+    pattern: str
+    status: int = 0
+    left: int = -1
+
+
+@dataclass
+class Hub(Store):
+    """A running Hub.
+
+    Attributes:
+        address: For `HF_ENDPOINT`.
+        asked: "METHOD /path" of all requests, in order.
+        faults: What goes wrong.
+        tokens: All tokens that arrived.
+    """
+
+    address: str = ""
+    asked: list[str] = field(default_factory=list)
+    faults: list[Fault] = field(default_factory=list)
+    tokens: set[str] = field(default_factory=set)
+
+    def repo(self, name: str, kind: str = "model") -> Repo:
+        """A repository by its name."""
+        return self.repos[kind, name]
+
+    def failing(self, line: str) -> Fault | None:
+        """What goes wrong with a request."""
+        for fault in self.faults:
+            if fault.left and re.search(fault.pattern, line):
+                fault.left -= 1
+                return fault
+        return None

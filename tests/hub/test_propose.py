@@ -6,8 +6,7 @@ import pytest
 import yaml
 
 from tests.hub import reports
-from tests.hub.repos import Blob, Repo
-from tests.hub.server import Fault
+from tests.hub.repos import Blob, Fault, Repo
 from tests.hub.worker import Failed
 from tests.report.hostile import ALL
 from tests.report.test_readme import THEIRS, changes

@@ -7,8 +7,7 @@ import pickle
 
 import pytest
 
-from tests.hub.repos import Blob, Repo
-from tests.hub.server import Fault
+from tests.hub.repos import Blob, Fault, Repo
 from tests.hub.test_push import PULL, content, push
 from tests.hub.worker import Failed
 

@@ -7,8 +7,7 @@ import json
 import pytest
 
 from hf_fourier import Report
-from tests.hub.repos import Blob, Repo
-from tests.hub.server import Fault
+from tests.hub.repos import Blob, Fault, Repo
 from tests.hub.worker import Failed
 
 PUSH = """
