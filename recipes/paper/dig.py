@@ -42,9 +42,8 @@ def table(at: Setting, preset: str) -> Rows:
     others = peers(at.explainer, leaf)
     chosen = [f"ffc:preset={preset}", *FOURIER, *others]
     found = at.explainer.evaluate(at.examples, chosen, metrics=["dig"], sources=at.sources)
-    pixels = at.explainer.evaluate(at.examples, ["gradient_input"], "identity", ["dig"], sources=at.sources)
     rows = []
-    for cell in [*found.cells, *(one for one in pixels.cells if one.control)]:
+    for cell in found.cells:
         own = summarise(cell.values["dig"], at.sources)
         rows.append(
             {"method": cell.method, "domain": cell.domain, "AUC": 10 * own.mean, "AUC, median": 10 * own.median}
