@@ -25,7 +25,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-BLOCK = re.compile(r"(?:^<!-- not run: (?P<reason>.*) -->\n+)?^```(?P<kind>python|sh)\n(?P<code>.*?)^```$", re.M | re.S)
+BLOCK = re.compile(
+    r"(?:^<!-- not run: (?P<reason>[^\n]*) -->\n+)?^```(?P<kind>python|sh)\n(?P<code>.*?)^```$", re.M | re.S
+)
 #: Folders of pages that are made from docstrings, cards and the pages themselves.
 MADE = {"_build", "reference", "metrics"}
 #: Runs blocks that come as lines of JSON, and answers each with one line.

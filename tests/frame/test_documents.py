@@ -125,6 +125,10 @@ class TestBlocks:
         assert run("<!-- not run: it would fail -->\n" + code) == 0
         assert "it would fail" in capfd.readouterr().out
 
+    def test_a_reason_is_that_of_the_next_block_alone(self, run):
+        failing = "```python\nassert False\n```\n"
+        assert run("<!-- not run: first -->\n" + failing + failing + "<!-- not run: third -->\n" + failing) == 1
+
     def test_time_is_held_to(self, run):
         assert run("```python\nimport time; time.sleep(.2)\n```\n", "--within", "0.1") == 1
         assert run("```python\nimport time; time.sleep(.2)  # pip install\n```\n", "--within", "0.1") == 0
