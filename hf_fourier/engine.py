@@ -259,8 +259,8 @@ def _wide(tensor: Tensor) -> Tensor:
 
 #: What is said of a gradient that says nothing.
 NO_GRADIENT = (
-    "the gradient at the leaf is zero everywhere: the model does not read it here, or its numbers have underflowed; "
-    "what a method adds to the magnitudes is nothing"
+    "the gradient of the score is zero everywhere at the leaf: the model does not read it here, or is so sure that the "
+    "gradient underflows; what is made of this gradient (input relevance, contributions) is zero, too"
 )
 
 

@@ -121,7 +121,8 @@ def explained(explainer: FourierExplainer, batch: dict[str, Tensor], target: Tar
         if not bool(gradient.any()):
             if NO_GRADIENT not in result.provenance["notes"]:
                 raise Differs("a gradient of zero, and no note of it")
-            raise ModelError("a gradient of zero", "a leaf that the model reads", "see the result's notes")
+            do = "as the result's note says; fresh weights may be surer than trained ones"
+            raise ModelError("a gradient of zero", "a leaf that is read, and an answer that is not too sure", do)
     result = results[0]
     explainer.play(result, kept=[0.1, 0.5])
     told: dict[str, Any] = {"leaf": [result.layout.leaf.kind, *result.layout.leaf.shape], "second": False}
