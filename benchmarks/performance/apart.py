@@ -135,6 +135,12 @@ def tiny() -> FourierExplainer:
     return FourierExplainer(transformers.BertForSequenceClassification(config), tokenizer, name="tiny")
 
 
+def _worked(log: Sequence[dict[str, Any]]) -> float:
+    """Processor seconds of a process for all its chunks, by those after the first, before which it also started."""
+    examples = [line["examples"] for line in log]
+    return (log[-1]["cpu"] - log[0]["cpu"]) / sum(examples[1:]) * sum(examples)
+
+
 def processes(name: str, n: int, folder: Path) -> dict[str, Any]:
     """The rate of two processes of one thread beside that of one: from their first chunk to their last.
 
@@ -157,7 +163,7 @@ def processes(name: str, n: int, folder: Path) -> dict[str, Any]:
             chunks = [[line for line in log if "chunk" in line] for log in logs]
             begun = min(log[0]["at"] - log[0]["explain"] for log in chunks)
             spans[count] = max(log[-1]["at"] for log in chunks) - begun
-            worked[count] = max(log[-1]["cpu"] - log[0]["cpu"] + log[0]["explain"] for log in chunks)
+            worked[count] = max(map(_worked, chunks))
             shards = sorted(Path(place).glob("run/shards/*/*"))
             bytes_of[count] = [path.read_bytes() for path in shards]
     return {

@@ -23,9 +23,9 @@ from hf_fourier.runs import Results
 #: Examples of each model; with so few, the estimate before a run, of up to three examples, still weighs.
 EXAMPLES = {
     "ast-languages": 512,
-    "fashion-vit": 512,
+    "fashion-vit": 900,
     "pbmc-geneformer": 256,
-    "wav2vec2-languages": 48,
+    "wav2vec2-languages": 128,
     "whisper-instruments": 48,
     "whisper-languages": 48,
     "minilm-spam": 48,
