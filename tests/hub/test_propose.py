@@ -11,6 +11,8 @@ from tests.hub.worker import Failed
 from tests.report.hostile import ALL
 from tests.report.test_readme import THEIRS, changes
 
+pytestmark = pytest.mark.usefixtures("one_figure")
+
 PROPOSE = """
 from hf_fourier import Report
 result = Report.load(folder).propose_to_model_card(model, **more)

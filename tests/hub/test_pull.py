@@ -11,6 +11,8 @@ from tests.hub.repos import Blob, Fault, Repo
 from tests.hub.test_push import PULL, content, push
 from tests.hub.worker import Failed
 
+pytestmark = pytest.mark.usefixtures("one_figure")
+
 
 def pull(ask, to, repo="ada/report", token="hf_good", **more):
     return ask(PULL, token, repo=repo, to=to, more=more)

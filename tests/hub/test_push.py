@@ -10,6 +10,8 @@ from hf_fourier import Report
 from tests.hub.repos import Blob, Fault, Repo
 from tests.hub.worker import Failed
 
+pytestmark = pytest.mark.usefixtures("one_figure")
+
 PUSH = """
 from hf_fourier import Report
 pushed = Report.load(folder).push_to_hub(repo, **more)
