@@ -6,7 +6,9 @@ import pytest
 import torch
 
 from hf_fourier import FourierExplainer
-from hf_fourier.targets import Continuation, Contrast, Direction
+from hf_fourier.assets import head_mri, scans
+from hf_fourier.errors import TargetError
+from hf_fourier.targets import At, Continuation, Contrast, Direction, Region, Span
 from tests.adapters import laws
 from tests.end_to_end.cases import Asset
 
@@ -56,3 +58,92 @@ def test_a_direction_between_sentences(asset: Asset) -> None:
     with torch.no_grad():
         states = explain.model(**explain.processor("A kitten rests on a rug.", return_tensors="pt")).last_hidden_state
     assert near.value == pytest.approx(float(torch.cosine_similarity(states[0].mean(0), cat.vector, dim=0)), rel=1e-4)
+
+
+def test_classes_by_index_name_contrast_and_callable(asset: Asset) -> None:
+    explain = FourierExplainer.from_pretrained(str(asset("minilm-spam")), device="cpu")
+    text, names = "Win a free prize now, click here to claim your money!!!", explain.model.config.id2label
+    with torch.no_grad():
+        z = explain.model(**explain.processor(text, return_tensors="pt")).logits[0]
+    said, other = (int(k) for k in z.argsort(descending=True))
+    for index in (said, other):
+        by_index, by_name = explain.explain(text, index), explain.explain(text, names[index])
+        assert by_index.value == pytest.approx(float(z.log_softmax(0)[index]), rel=1e-4, abs=1e-6)
+        assert by_name.label == by_index.label == names[index]
+        assert torch.equal(by_index.scores, by_name.scores)
+    assert torch.equal(explain.explain(text).scores, explain.explain(text, said).scores)
+    rather = explain.explain(text, Contrast(names[said], names[other]))
+    own = explain.explain(text, lambda outputs: outputs.logits[:, said] - outputs.logits[:, other])
+    assert rather.value == pytest.approx(float(z[said] - z[other]), rel=1e-4)
+    assert own.value == pytest.approx(rather.value, rel=1e-5)
+    assert torch.allclose(own.scores, rather.scores, rtol=1e-4, atol=1e-5)
+    with pytest.raises(TargetError):
+        explain.explain(text, Span(0, 1))
+
+
+def test_one_masked_residue_of_two(asset: Asset) -> None:
+    explain = FourierExplainer.from_pretrained(str(asset("antiberty-mlm")), device="cpu")
+    chain = [*"EVQLVESGGGLVQPGGSLRLSCAASGFTFSSYAMSWVRQAPGKGLEWVSAISGSGGSTYYADSVKG"]
+    assert chain[35] == "W"
+    chain[35] = chain[10] = "[MASK]"
+    text, tokenizer = " ".join(chain), explain.processor
+    with torch.no_grad():
+        log_p = explain.model(**tokenizer(text, return_tensors="pt")).logits[0].log_softmax(-1)
+    masks = [i for i, token in enumerate(tokenizer(text)["input_ids"]) if token == tokenizer.mask_token_id]
+    both, second = explain.explain(text), explain.explain(text, At(1))
+    assert second.label.startswith("W")
+    assert second.value == pytest.approx(float(log_p[masks[1]].max()), rel=1e-3, abs=1e-5)
+    assert both.value == pytest.approx(float(log_p[masks].amax(-1).mean()), rel=1e-3, abs=1e-5)
+    laws.whole(second)
+
+
+def test_a_region_of_a_scan(asset: Asset) -> None:
+    from hf_fourier.assets.models import linknet3d
+
+    asset("mri-head")
+    linknet3d.register()
+    explain = FourierExplainer.from_pretrained(str(asset("deepbet")), device="cpu")
+    volume = scans.normalised(scans.at_size(torch.from_numpy(head_mri()["volume"]), 48)).numpy()
+    with torch.no_grad():
+        z = explain.model(pixel_values=torch.from_numpy(volume)[None, None]).logits[0]
+    log_p = torch.stack([-z, z]).squeeze(1).mul(0.5).log_softmax(0) if len(z) == 1 else z.log_softmax(0)
+    own = log_p.argmax(0)
+    left = torch.full_like(own, -1)
+    left[:24] = own[:24]  # half of the head alone
+    result = explain.explain(volume, Region(left.numpy()))
+    assert result.value == pytest.approx(float(log_p.amax(0)[:24].mean()), rel=1e-3)
+    laws.whole(result)
+
+
+ANIMALS = ("cat", "dog", "horse", "lion", "tiger", "sheep", "goat", "duck", "rabbit", "wolf", "mouse", "snake")
+CONTEXTS = ("The {} sat on the old chair.", "We saw a {} near the river today.", "He feeds his {} every morning.")
+
+
+def test_a_span_that_answers(asset: Asset) -> None:
+    """MiniLM with a head that least squares fit to the places of animals finds one that it has not seen."""
+    from transformers import AutoTokenizer, BertForQuestionAnswering
+
+    folder = str(asset("minilm"))
+    model, tokenizer = BertForQuestionAnswering.from_pretrained(folder).eval(), AutoTokenizer.from_pretrained(folder)
+    question, places, states = "Which animal is it?", [], []
+    for animal in ANIMALS:
+        for context in CONTEXTS:
+            batch = tokenizer(question, context.format(animal), return_tensors="pt")
+            with torch.no_grad():
+                states.append(model.bert(**batch).last_hidden_state[0])
+            places.append((batch["input_ids"][0] == tokenizer.convert_tokens_to_ids(animal)).float())
+    x, y = torch.cat(states).double(), torch.cat(places).double()
+    weight = torch.linalg.solve(x.T @ x + 10 * torch.eye(x.shape[1], dtype=x.dtype), x.T @ y)
+    with torch.no_grad():
+        model.qa_outputs.weight.copy_(20 * weight.float().expand(2, -1))
+        model.qa_outputs.bias.zero_()
+    explain = FourierExplainer(model, tokenizer)
+    context = "Yesterday the elephant walked through our garden."
+    found = explain.explain((question, context))
+    place, garden = (found.names.index(word) for word in ("elephant", "garden"))
+    assert found.target == [place, place]
+    given, wrong = (explain.explain((question, context), Span(i, i)) for i in (place, garden))
+    assert given.value == pytest.approx(found.value, rel=1e-5)
+    assert wrong.target == [garden, garden]
+    assert wrong.value < given.value
+    laws.whole(given)
