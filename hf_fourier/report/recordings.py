@@ -53,13 +53,15 @@ def plot_recording(
 def _fill(figure: Figure, recording: Recording, fraction: float) -> None:
     figure.set_size_inches(11.0, HEIGHT)
     figure.set_layout_engine("constrained")
-    head, wave, time, below, foot = panels.rows(figure, [0.5, 1.1, 2.0, 3.6, 0.5])
+    head, over, below, foot = panels.rows(figure, [0.5, 3.1, 3.6, 0.5])
     label, own = recording.label, recording.labels[recording.label]
     sure = "" if recording.confidence is None else f", mean confidence there {captions.sureness(recording.confidence)}"
     text = f"“{drawable(label, 40)}” for {own:.1f} of {recording.seconds:.1f} s{sure}\n{_source(recording)}"
     head.text(0.012, 0.5, text, ha="left", va="center", size=11, gid="headline", **plain(text))
-    _wave(wave.add_subplot(), recording)
-    _time(time.add_subplot(), recording)
+    times = over.add_gridspec(2, 1, height_ratios=[1.1, 2.0])  # in one grid, so that their seconds are in line
+    wave = over.add_subplot(times[0])
+    _wave(wave, recording)
+    _time(over.add_subplot(times[1], sharex=wave), recording)
     grid = below.add_gridspec(2, 3)
     spectrum = recording.spectrum(label, fraction)
     upper, lower = below.add_subplot(grid[0, :2]), below.add_subplot(grid[1, :2])
