@@ -101,7 +101,7 @@ def _overviews(report: Report, include_inputs: bool) -> Iterator[tuple[str, tupl
     if classes:
         yield "classes", ((9.0, max(2.6, 1.5 + LINE * len(classes))), lambda figure: _structure(figure, classes))
     evaluation, _ = beside.told(report, not include_inputs)
-    metrics = [] if evaluation is None else [m for m in evaluation.better if m.startswith(sayings.HEADLINES)][:6]
+    metrics = [] if evaluation is None else [m for m in sayings.HEADLINES if m in evaluation.better]
     if evaluation is not None and metrics:
         rows = len(evaluation.cells)
         size = (9.0, 0.6 + (0.75 + LINE * rows) * -(-len(metrics) // 2))

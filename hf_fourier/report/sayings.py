@@ -15,8 +15,14 @@ if TYPE_CHECKING:
     from hf_fourier.report.records import Record
     from hf_fourier.sanity import Sanity
 
-#: What stands beside every headline, by the beginning of a metric's name.
-HEADLINES = ("dig", "dice_retention", "maintain_rate", "selectivity")
+#: The quantities that stand side by side in a headline, where they were measured; more is better in all of them.
+HEADLINES = {
+    "dig": "DIG",
+    "dice_retention": "Dice retention",
+    "maintain_rate_at_0.04": "decisions kept at 4 %",
+    "selectivity (random)": "selectivity (random label)",
+    "selectivity (runner-up)": "selectivity (runner-up)",
+}
 
 MAY = (
     "That the shown features suffice for a decision, where it holds with them alone.",
@@ -77,25 +83,19 @@ def shown_share(record: Record) -> float:
 
 
 def headlines(evaluation: Evaluation, seed: int = 0) -> list[dict[str, str]]:
-    """The evaluation's main numbers, each with its gap to the magnitude ranking."""
+    """A row per method and domain: sufficiency, selectivity and the gaps to the magnitude ranking side by side."""
+    chosen = [name for name in HEADLINES if name in evaluation.better]
     rows = []
-    for row in evaluation.table(seed).rows():
-        if not row["metric"].startswith(HEADLINES) or math.isnan(row["mean"]):
+    for row in evaluation.summary(chosen, seed).rows() if chosen else []:
+        if not any(row[name] for name in chosen):
             continue
+        control = " (control)" if is_control(row["method"]) else ""
+        named = {"method": row["method"] + control, "domain": row["domain"], "n (sources)": row["n (sources)"]}
         own = row["method"].partition(":")[0] == "magnitude"
-        better = {1: "more is better", -1: "less is better"}.get(evaluation.better.get(row["metric"], 0), "")
-        rows.append(
-            {
-                "method": row["method"],
-                "domain": row["domain"],
-                "metric": row["metric"],
-                "mean": _interval(row["mean"], row["low"], row["high"]),
-                "gap to magnitude": "—"
-                if own
-                else _interval(row["gap_magnitude"], row["gap_low"], row["gap_high"], "+"),
-                "direction": better,
-            }
-        )
+        for name in chosen:
+            named[HEADLINES[name]] = row[name] or "—"
+            named[f"{HEADLINES[name]}, gap to magnitude"] = "—" if own else row[f"{name}, gap to magnitude"] or "—"
+        rows.append(named)
     return rows
 
 
@@ -224,13 +224,6 @@ def _level(confidence: float | None) -> float | None:
 def _mean(values: Sequence[Any]) -> float | None:
     known = [float(value) for value in values if value is not None]
     return math.fsum(known) / len(known) if known else None
-
-
-def _interval(mean: float, low: float, high: float, sign: str = "") -> str:
-    if math.isnan(mean):
-        return "—"
-    middle = f"{mean:{sign}.3f}"
-    return middle if math.isnan(low) else f"{middle} [{low:.3f}, {high:.3f}]"
 
 
 def facts(record: Record) -> Mapping[str, str]:
