@@ -20,7 +20,7 @@ HEADLINES = {
     "dig": "DIG",
     "dice_retention": "Dice retention",
     "maintain_rate_at_0.04": "decisions kept at 4 %",
-    "selectivity (random)": "selectivity (random label)",
+    "selectivity (random)": "selectivity (random)",
     "selectivity (runner-up)": "selectivity (runner-up)",
 }
 
@@ -94,7 +94,9 @@ def headlines(evaluation: Evaluation, seed: int = 0) -> list[dict[str, str]]:
         own = row["method"].partition(":")[0] == "magnitude"
         for name in chosen:
             named[HEADLINES[name]] = row[name] or "—"
-            named[f"{HEADLINES[name]}, gap to magnitude"] = "—" if own else row[f"{name}, gap to magnitude"] or "—"
+            gap = row[f"{name}, gap to magnitude"]
+            signed = gap if gap.startswith("-") else f"+{gap}"
+            named[f"{HEADLINES[name]}, gap to magnitude"] = signed if gap and not own else "—"
         rows.append(named)
     return rows
 
