@@ -142,7 +142,7 @@ def no_path() -> ModelError:
     return ModelError(
         "a score that does not depend on the leaf",
         "a differentiable path from the input to the target",
-        "check the target, and that the model does not detach its input",
+        "check the target, and that the model does not detach its input or run on integers, as some quantised ones do",
     )
 
 

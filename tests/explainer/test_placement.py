@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from hf_fourier import Attribution, FourierExplainer
+from hf_fourier.errors import ModelError
 from tests.adapters import words, zoo, zoo_sound
 
 TEXTS = words.texts(3)
@@ -165,3 +166,45 @@ def test_a_result_is_played_again_after_it_was_saved(task: str, example: str, tm
         assert back.curve.at(part, 0.1).value == pytest.approx(before[part, 0.1], rel=1e-4, abs=1e-5)
     assert back.curve.at("keep", 1.0).value == pytest.approx(result.value, rel=1e-4, abs=1e-5)
     assert explain.predict(back).logits.shape == explain.predict(result).logits.shape
+
+
+class Int8Linear(torch.nn.Module):
+    """Weights of 8 bits with a scale a row, as 8-bit libraries keep them: multiplied out in each pass."""
+
+    def __init__(self, linear: torch.nn.Linear) -> None:
+        super().__init__()
+        scale = linear.weight.detach().abs().amax(1, keepdim=True).clamp(min=1e-8) / 127
+        self.register_buffer("scale", scale)
+        self.register_buffer("weight", (linear.weight.detach() / scale).round().to(torch.int8))
+        self.bias = linear.bias
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.nn.functional.linear(x, self.weight.to(x.dtype) * self.scale.to(x.dtype), self.bias)
+
+
+def test_weights_of_8_bits() -> None:
+    quantised, rounded = (zoo.build("text-classification", "bert") for _ in range(2))
+    for name, module in list(rounded.named_modules()):
+        if isinstance(module, torch.nn.Linear):
+            small = Int8Linear(module)
+            quantised.set_submodule(name, small)
+            with torch.no_grad():
+                module.weight.copy_(small.weight * small.scale)
+    before = {name: buffer.clone() for name, buffer in quantised.named_buffers()}
+    tokenizer = words.tokenizer("bert")
+    ours, theirs = (FourierExplainer(model, tokenizer).explain(TEXTS) for model in (quantised, rounded))
+    for one, other in zip(ours, theirs, strict=True):
+        same(one, other)
+    assert all(torch.equal(buffer, before[name]) for name, buffer in quantised.named_buffers())
+    assert {buffer.dtype for buffer in before.values()} >= {torch.int8}
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_weights_that_let_no_gradient_through_are_refused_in_words() -> None:
+    quantise = torch.ao.quantization.quantize_dynamic
+    model = quantise(zoo.build("text-classification", "bert"), {torch.nn.Linear}, dtype=torch.qint8)
+    explain = FourierExplainer(model, words.tokenizer("bert"))
+    assert explain.predict(TEXTS[0]).label
+    with pytest.raises(ModelError, match="quantised"):
+        explain.explain(TEXTS[0])
+    assert explain.explain(TEXTS[0], method="magnitude").label == explain.predict(TEXTS[0]).label
