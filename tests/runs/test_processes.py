@@ -52,7 +52,7 @@ def test_two_processes_write_the_bytes_of_one(tiny: Path) -> None:
     assert digests(tiny / "two") == digests(tiny / "one")
     logs = [[json.loads(line) for line in path.open()] for path in sorted((tiny / "two").glob("log-*.jsonl"))]
     assert len(logs) == 2
-    counts = [sum(line["examples"] for line in log) for log in logs]
+    counts = [sum(line.get("examples", 0) for line in log) for log in logs]  # planning has lines of its own
     assert min(counts) >= 10
     assert Results(tiny / "two").failures()["index"] == [30]
 
