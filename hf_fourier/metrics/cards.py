@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from hf_fourier.metrics.measures import MEASURES, Measure
@@ -48,14 +49,24 @@ tags: [evaluate, metric, explainability, frequency]
 
 {body(measure)}
 ```python
-from hf_fourier import metrics
-
-table = metrics.columns(results)
-print(metrics.load("{measure.name}").compute(**table))
+{example(measure)}
 ```
 
 `evaluate.load` takes this folder as well; it needs `hf_fourier` installed.
 """
+
+
+def example(measure: Measure) -> str:
+    """Code that computes a measure from played `results` of an `explainer`."""
+    asks = re.search(r"`asking[.](\w+)`", measure.needs)
+    options = "results, top=0.04" if "top=0.04" in measure.needs else "results"
+    lines = ["from hf_fourier import metrics", f"table = metrics.columns({options})"]
+    if asks is not None:
+        lines[0] += "\nfrom hf_fourier.metrics import asking"
+        asked = f"asking.{asks[1]}(explainer, results)"
+        wrong = asks[1] == "wrong_labels"
+        lines[1] = f"table = metrics.columns(results, wrong={asked})" if wrong else f"table = {asked}"
+    return f'{lines[0]}\n\n{lines[1]}\nprint(metrics.load("{measure.name}").compute(**table))'
 
 
 def _drawn(measure: Measure) -> str:

@@ -19,16 +19,18 @@ from typing import Any
 import evaluate
 import numpy as np
 import pytest
+import torch
 from hatchling.builders.wheel import WheelBuilder
 
-from hf_fourier import metrics
+from hf_fourier import FourierExplainer, metrics
 from hf_fourier.errors import InputError
 from hf_fourier.metrics import areas, decisions, robustness, statistics
-from hf_fourier.metrics.cards import card
-from hf_fourier.metrics.games import SMALL, TENTHS
+from hf_fourier.metrics.cards import card, example
+from hf_fourier.metrics.games import SMALL, STANDARD, TENTHS
 from hf_fourier.metrics.loading import path
 from hf_fourier.metrics.measures import MEASURES
 from hf_fourier.metrics.table import COLUMNS, curves_of
+from tests.adapters import zoo
 
 KEPT = sorted({*TENTHS, *SMALL})
 
@@ -227,6 +229,22 @@ def test_two_processes_give_the_number_of_one(tmp_path: Path, root: Path) -> Non
 @pytest.mark.parametrize("name", MEASURES)
 def test_cards_say_what_the_measures_say(name: str) -> None:
     assert (path(name).parent / "README.md").read_text() == card(MEASURES[name])  # python -m hf_fourier.metrics.cards
+
+
+@pytest.fixture(scope="module")
+def told() -> dict[str, Any]:
+    """What the cards' code takes as given: an explainer, and results that were played."""
+    explainer = FourierExplainer(zoo.build("image-classification", "resnet"), None)
+    batch = {"pixel_values": torch.rand(4, 3, 32, 32, generator=torch.Generator().manual_seed(0))}
+    results = explainer.explain(batch, targets=[0, 1, 0, 1])
+    return {"explainer": explainer, "results": explainer.play(results, STANDARD)}
+
+
+@pytest.mark.parametrize("name", MEASURES)
+def test_the_code_of_a_card_runs(name: str, told: dict[str, Any], capsys: pytest.CaptureFixture[str]) -> None:
+    exec(example(MEASURES[name]), dict(told))
+    assert f"'{name}'" in capsys.readouterr().out
+    assert example(MEASURES[name]) in (Path(path(name)).parent / "README.md").read_text()
 
 
 @pytest.mark.parametrize("name", MEASURES)
