@@ -6,8 +6,7 @@ written without the library: the model, a scalar, `torch.autograd.grad` at the i
 with its two transforms, its scores and the descending order of all features, from encodings that are ready.
 
 `least` is the bare side with that arithmetic added and nothing else, again without the library: two half spectra, the
-scores, one sort. No implementation can be below it by more than a better transform or sort would bring, so where it is
-above the gate already, the gate cannot be met on that model.
+scores, one sort. Where it is above the gate already, only a better transform or sort could meet the gate.
 """
 
 from __future__ import annotations
@@ -76,7 +75,11 @@ def ranked(leaf: Tensor, gradient: Tensor, dims: Sequence[int]) -> np.ndarray:
     whole, moved = (torch.fft.rfftn(x, dim=tuple(dims), norm="ortho").flatten(1).numpy() for x in (leaf, step))
     modulus = np.abs(whole)
     scores = modulus + 2 * (whole.real * moved.real + whole.imag * moved.imag) / (modulus + 1e-12)
-    return np.argsort(-scores, axis=1)
+    bits = (-scores).astype(np.float32).view(np.uint32)  # sorted by 16-bit digits, numpy's fastest here
+    key = bits ^ ((bits.view(np.int32) >> 31).view(np.uint32) | np.uint32(1 << 31))
+    low = key.astype(np.uint16).argsort(axis=1, kind="stable")
+    high = np.take_along_axis((key >> np.uint32(16)).astype(np.uint16), low, axis=1)
+    return np.take_along_axis(low, high.argsort(axis=1, kind="stable"), axis=1)
 
 
 def packed(encoded: Sequence[Encoded]) -> list[list[Encoded]]:
