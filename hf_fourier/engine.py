@@ -140,6 +140,7 @@ def _results(
     nothing = [None] * len(requests)
     scores, leaves, frozen = _rows(_wide(ranking.scores)), _rows(_wide(score.x)), _rows(score.frozen)
     gradients = nothing if ranking.gradient is None else _rows(_wide(ranking.gradient))
+    silent = [False] * len(requests) if ranking.gradient is None else _silent(ranking.gradient)
     confidences = nothing if reading.confidence is None else reading.confidence.tolist()
     gaps = nothing if ranking.gap is None else ranking.gap.tolist()
     values, agrees = reading.value.tolist(), reading.agrees.tolist()
@@ -161,7 +162,7 @@ def _results(
                 gradient=gradients[i],
                 provenance={
                     **provenance,
-                    "notes": [*job.notes, *example.notes, *basis.layout.notes, *_of_gradient(gradients[i])],
+                    "notes": [*job.notes, *example.notes, *basis.layout.notes, *([NO_GRADIENT] if silent[i] else [])],
                 },
                 alternatives=score.alternatives.get(i, []),
                 names=example.names,
@@ -264,8 +265,9 @@ NO_GRADIENT = (
 )
 
 
-def _of_gradient(gradient: Tensor | None) -> list[str]:
-    return [] if gradient is None or bool(gradient.any()) else [NO_GRADIENT]
+def _silent(gradients: Tensor) -> list[bool]:
+    """Whether each gradient is zero everywhere."""
+    return [top == 0 for top in gradients.detach().flatten(1).abs().amax(1).tolist()]
 
 
 def _rows(block: Tensor) -> list[Tensor]:

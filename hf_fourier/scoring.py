@@ -246,7 +246,7 @@ class Score:
         clean, numbers = logits.detach() if isinstance(logits, Tensor) else logits, rows.tolist()
         if isinstance(clean, Tensor) and not isinstance(self.head, Custom):
             _finite(clean.amax(-1))  # −inf rules a class out, NaN and inf rule the answer out
-            self.alternatives.update((i, self.head.ranked(row)) for i, row in zip(numbers, clean, strict=True))
+            self.alternatives.update(zip(numbers, self.head.rankings(clean), strict=True))
         settled = self.head.freeze(clean, [self._targets[i] for i in numbers])
         _finite(settled)
         if self._frozen is None:

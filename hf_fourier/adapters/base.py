@@ -366,8 +366,8 @@ def unwrapped(model: torch.nn.Module) -> torch.nn.Module:
 
 def run_of(contents: Sequence[Tensor]) -> slice | None:
     """Ascending positions as a slice, where those of all examples are one and the same run; otherwise None."""
-    ends = {(int(content[0]), int(content[-1]) + 1) for content in contents}
-    start, stop = next(iter(ends))
+    ends = {(places[0], places[-1] + 1) for places in (content.numpy() for content in contents)}
+    start, stop = (int(end) for end in next(iter(ends)))
     return slice(start, stop) if len(ends) == 1 and stop - start == len(contents[0]) else None
 
 

@@ -113,18 +113,21 @@ class Basis(ABC):
         self, a: Inexact[Tensor, "batch stored"], b: Inexact[Tensor, "batch stored"]
     ) -> Float[Tensor, "batch features"]:
         """`<a, b>_k = Σ Re(conj(a) b)` over the full-spectrum bins of each feature."""
-        return self._pool((a.conj() * b).real if a.is_complex() else a * b)
+        return self._pool(_product(a, b))
+
+    def mean_inner(
+        self, a: Inexact[Tensor, "batch stored"], b: Inexact[Tensor, "batch stored"]
+    ) -> Float[Tensor, "batch features"]:
+        """`<a, b>_k / m_k`, the mean over the bins of each feature."""
+        if self.groups is None:
+            return self._chosen(_product(a, b))
+        return self.inner(a, b) / self._on(a, "multiplicity")
 
     def magnitude(self, a: Inexact[Tensor, "batch stored"]) -> Float[Tensor, "batch features"]:
         """`|a|_k = sqrt(<a, a>_k / m_k)`: the modulus of the bin, or the root mean square over a feature's bins."""
         if self.groups is None:
-            modulus = _modulus(a)
-            return (
-                modulus
-                if self.representatives is None
-                else modulus.index_select(1, self._on(modulus, "representatives"))
-            )
-        return (self.inner(a, a) / self._on(a, "multiplicity")).sqrt()
+            return self._chosen(_modulus(a))
+        return self.mean_inner(a, a).sqrt()
 
     def weigh(
         self, coefficients: Inexact[Tensor, "batch stored"], weights: Float[Tensor, "batch features"]
@@ -143,10 +146,14 @@ class Basis(ABC):
         real = coefficients.real if coefficients.is_complex() else coefficients
         return self.inverse(self.weigh(coefficients, mask.to(real.dtype)))
 
+    def _chosen(self, values: Float[Tensor, "batch stored"]) -> Float[Tensor, "batch bins"]:
+        """The values of the bins that stand for something."""
+        if self.representatives is None:
+            return values
+        return values.index_select(1, self._on(values, "representatives"))
+
     def _pool(self, values: Float[Tensor, "batch stored"]) -> Float[Tensor, "batch features"]:
-        if self.representatives is not None:
-            values = values.index_select(1, self._on(values, "representatives"))
-        values = values * self._on(values, "weights").to(values.dtype)
+        values = self._chosen(values) * self._on(values, "weights").to(values.dtype)
         if self.groups is None:
             return values
         return values.new_zeros(len(values), len(self)).index_add_(1, self._on(values, "groups"), values)
@@ -155,6 +162,11 @@ class Basis(ABC):
         """The index tensor `name` on the device of `like`."""
         value: Tensor = getattr(self, name)
         return value.to(like.device)
+
+
+def _product(a: Inexact[Tensor, "..."], b: Inexact[Tensor, "..."]) -> Float[Tensor, "..."]:
+    """`Re(conj(a) b)`, entry by entry."""
+    return (a.conj() * b).real if a.is_complex() else a * b
 
 
 def _modulus(a: Inexact[Tensor, "..."]) -> Float[Tensor, "..."]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import torch
+from torch.nn.functional import threshold
 
 from hf_fourier.domains.base import Basis
 from hf_fourier.domains.layout import LeafShape
@@ -24,6 +25,8 @@ KAPPA = {"tokens": 0.003, "waveform": 0.003, "spectrogram": 0.003, "pixels": 0.0
 #: Provisional, from small trials: these leaves have no labels to be asked for among the models at hand.
 KAPPA |= {"series": 0.03, "volume": 0.1, "video": 0.1}
 KAPPA_ELSEWHERE = 0.03
+#: Between this and its inverse, the norm of a float32 gradient is as good as its entries.
+TAME = 1e-12
 
 
 def _published(lr: float, steps: int) -> dict[str, Any]:
@@ -120,11 +123,14 @@ class FFC(Method):
 def unit(
     gradient: Float[Tensor, "batch *leaf"], length: Float[Tensor, " batch"] | float = 1.0
 ) -> Float[Tensor, "batch *leaf"]:
-    """Each example's gradient scaled to a length; divided by its largest entry first, so that nothing underflows.
+    """Each example's gradient scaled to a length; a gradient of zero stays zero.
 
-    A gradient of zero stays zero.
+    One whose squares may underflow or overflow is divided by its largest entry first.
     """
     flat = gradient.flatten(1)
+    own = flat.norm(dim=1)
+    if all(TAME < norm < 1 / TAME for norm in own.tolist()):
+        return (flat * (length / own).unsqueeze(1)).view_as(gradient)
     top = flat.abs().amax(dim=1)
     flat = flat / torch.where(top > 0, top, 1).unsqueeze(1)
     own = flat.norm(dim=1)
@@ -139,7 +145,8 @@ def correlate(
 ) -> Float[Tensor, "batch features"]:
     """`lam |F|_k + 2 <D, F>_k / (m_k |F|_k)`, the second term 0 where `|F|_k` is at rounding level."""
     magnitude = basis.magnitude(coefficients)
-    floor = 8 * torch.finfo(magnitude.dtype).eps * magnitude.amax(dim=1, keepdim=True)
-    heard = magnitude.masked_fill(magnitude <= floor, torch.inf)
-    along = basis.inner(displacement, coefficients) / (heard * basis.multiplicity.to(heard))
+    kind = torch.finfo(magnitude.dtype)
+    floor = (8 * kind.eps * magnitude.amax(dim=1, keepdim=True)).clamp_(min=kind.tiny)
+    heard = threshold(magnitude / floor, 1, torch.inf).mul_(floor)  # many times faster here than a mask
+    along = basis.mean_inner(displacement, coefficients) / heard
     return torch.add(lam * magnitude, along, alpha=2)
