@@ -13,7 +13,7 @@ import torch
 from hf_fourier.typing import Float, Tensor
 
 #: Tensors of so many bytes are folded before the digest is taken.
-LARGE = 2**17
+LARGE = 2**15
 #: 2⁶⁴ divided by the golden ratio, made odd.
 _ODD = np.uint64(0x9E3779B97F4A7C15)
 _LANES = 128

@@ -52,7 +52,8 @@ class View(ABC):
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values that `view_from` reads back."""
-        return {"kind": self.kind, **dataclasses.asdict(self)}  # type: ignore[call-overload]
+        own = dataclasses.fields(self)  # type: ignore[arg-type]  # plain values all, which `asdict` would copy one by one
+        return {"kind": self.kind, **{field.name: getattr(self, field.name) for field in own}}
 
 
 def view_from(values: Mapping[str, Any]) -> View:

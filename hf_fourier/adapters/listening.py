@@ -62,11 +62,12 @@ class AudioBlock(Block):
         return self.adapter.run(**{self.adapter.main_input: values.to(self.dtype)}, **others)
 
     def _filled(self, x: Tensor, rows: Tensor) -> Tensor:
-        held = self.values[rows]
         if self.run is None:
-            return held.scatter(self.time, self._spread(self.content[rows]), x)
-        before, _, after = held.tensor_split((self.run.start, self.run.stop), self.time)
-        return torch.cat([before, x, after], self.time)
+            return self.values[rows].scatter(self.time, self._spread(self.content[rows]), x)
+        before, _, after = self.values.tensor_split((self.run.start, self.run.stop), self.time)
+        if not before.numel() + after.numel():
+            return x
+        return torch.cat([before[rows], x, after[rows]], self.time)
 
     def select(self, outputs: Any, rows: Tensor) -> Tensor:
         """Class logits `(rows, classes)`, those of frames or words `(rows, …, classes)`, or embeddings."""

@@ -14,10 +14,10 @@ from hf_fourier.domains import Basis
 from hf_fourier.errors import InputError
 from hf_fourier.ranking import cuts
 from hf_fourier.scoring import Score
-from hf_fourier.typing import Bool, Int, Tensor
+from hf_fourier.typing import Bool, Inexact, Int, Tensor
 
 #: Coefficients that are filtered at once, unless a batch holds more.
-ENTRIES = 2**18
+ENTRIES = 2**20
 #: r = 0, 0.1, …, 1.
 TENTHS = tuple(i / 10 for i in range(11))
 #: Small kept shares, each about twice the one before; the last is one of the tenths as well.
@@ -164,7 +164,6 @@ def play(
         orders.setdefault(move.example, move.order)
     coefficients = basis.forward(score.x)
     ranks = _ranks(basis, orders, len(score.x)).to(score.x.device)
-    real = coefficients.real.dtype if coefficients.is_complex() else coefficients.dtype
     asked, stops = list(same.values()), [Stop("keep", 0, 0, 0, None, 0)] * len(questions)
     # Rows of small leaves are made for several batches at once.
     batch = max(1, score.packer.size)
@@ -173,9 +172,7 @@ def play(
         some = asked[start : start + width]
         firsts = [questions[group[0]] for group in some]
         rows = torch.tensor([move.example for move in firsts], device=score.x.device)
-        ends = torch.tensor([[move.count, move.part == "keep"] for move in firsts], dtype=torch.int32).to(rows.device)
-        left = (ranks[rows] < ends[:, :1]) == ends[:, 1:].bool()
-        reading = score.value(basis.inverse(coefficients[rows] * left.to(real)), rows)
+        reading = score.value(basis.inverse(_filtered(coefficients, ranks, rows, firsts)), rows)
         confidences = [None] * len(some) if reading.confidence is None else reading.confidence.tolist()
         answers = [None] * len(some) if reading.answer is None else list(reading.answer.cpu())
         said = [None] * len(some) if reading.said is None else reading.said.tolist()
@@ -187,6 +184,25 @@ def play(
                 if look is not None and answer is not None:
                     look(move, answer.clone())
     return stops
+
+
+def _filtered(
+    coefficients: Inexact[Tensor, "examples stored"],
+    ranks: Int[Tensor, "examples stored"],
+    rows: Int[Tensor, " rows"],
+    questions: Sequence[Move],
+) -> Inexact[Tensor, "rows stored"]:
+    """The coefficients that each question leaves; on the CPU numpy makes them several times faster."""
+    counts = np.array([[move.count] for move in questions], dtype=np.int32)
+    kept = np.array([[move.part == "keep"] for move in questions])
+    if coefficients.device.type != "cpu":
+        left = (ranks[rows] < torch.from_numpy(counts).to(ranks)) == torch.from_numpy(kept).to(ranks.device)
+        return coefficients[rows] * left
+    chosen = rows.numpy()
+    left_here = (ranks.numpy()[chosen] < counts) == kept
+    found = coefficients.detach().resolve_conj().numpy()[chosen]
+    found *= left_here
+    return torch.from_numpy(found)
 
 
 def _ranks(

@@ -1,18 +1,20 @@
 """One chunk of a run as one file: results side by side in safetensors, each readable without the others.
 
-Tensors of one name lie end to end in one flat column per type and number of dimensions, with the rows that have one and
-their shapes. What is no tensor is JSON, a record per example; what many records share is written once. Nothing in a
-shard tells when, where or by which process it was written, so that equal chunks are equal bytes.
+Tensors of one name lie end to end in one flat column per type and number of dimensions, with their shapes, the rows
+that have one, and which one that is: rows one after the other that have the same input share it. What is no tensor is JSON, a
+record per example; what many records share is written once. Nothing in a shard tells when, where or by which process it
+was written, so that equal chunks are equal bytes.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
 import torch
 
 from hf_fourier import storage
@@ -20,11 +22,17 @@ from hf_fourier.attribution import Attribution
 from hf_fourier.errors import InputError
 from hf_fourier.typing import Tensor
 
-FORMAT = 1
+#: In format 1 every row had a tensor of its own.
+FORMAT = 2
 #: How much of a result is stored: all of it; all but the example itself; the top features and the curves alone.
 Store = Literal["everything", "scores", "top"]
 STORES: tuple[Store, ...] = ("everything", "scores", "top")
 _RECORDS, _SHARED = "records", "shared"
+_JSON = json.JSONEncoder(ensure_ascii=False)
+#: Tensors that many examples of a data set may share: masks, places, filters.
+_SHAREABLE = ("inputs.", "source.")
+#: Bytes that are compared before all are.
+LOOK = 1024
 #: Parts of a record that many records share.
 _REPEATED = ("domain", "leaf", "provenance", "view")
 #: What differs from run to run, and is left out.
@@ -108,13 +116,19 @@ class _Records:
     def __init__(self) -> None:
         self.texts: list[bytes] = []
         self.shared: dict[str, int] = {}
+        self.last: dict[str, tuple[Any, int]] = {}
 
     def add(self, record: dict[str, Any]) -> None:
-        for name in _REPEATED:
-            if name in record:
-                text = json.dumps(record[name], ensure_ascii=False)
-                record = {**record, name: self.shared.setdefault(text, len(self.shared))}
-        self.texts.append(json.dumps(record, ensure_ascii=False).encode())
+        numbers = {name: self._number(name, record[name]) for name in _REPEATED if name in record}
+        self.texts.append(_JSON.encode({**record, **numbers}).encode())
+
+    def _number(self, name: str, value: Any) -> int:
+        """Where a part stands among the shared ones; mostly it is that of the record before."""
+        before, number = self.last.get(name, (None, 0))
+        if before is None or before != value:
+            number = self.shared.setdefault(_JSON.encode(value), len(self.shared))
+            self.last[name] = value, number
+        return number
 
     def tensors(self) -> dict[str, Tensor]:
         ends = torch.tensor([len(text) for text in self.texts], dtype=torch.long).cumsum(0)
@@ -122,26 +136,46 @@ class _Records:
         return {_RECORDS: _bytes(b"".join(self.texts)), f"{_RECORDS}.ends": ends, _SHARED: shared}
 
 
+@dataclass(eq=False)
+class _Column:
+    """Tensors of one name, type and number of dimensions, each once, and which of them a row has."""
+
+    rows: list[int] = field(default_factory=list)
+    places: list[int] = field(default_factory=list)
+    tensors: list[Tensor] = field(default_factory=list)
+
+
 class _Columns:
-    """Tensors of one name, type and number of dimensions end to end."""
+    """All columns by name, type and number of dimensions."""
 
     def __init__(self) -> None:
-        self.found: dict[str, tuple[list[int], list[Tensor]]] = {}
+        self.found: dict[tuple[str, torch.dtype, int], _Column] = {}
 
     def add(self, row: int, name: str, tensor: Tensor) -> None:
-        kind = f"{name}|{str(tensor.dtype).removeprefix('torch.')}|{tensor.ndim}"
-        rows, tensors = self.found.setdefault(kind, ([], []))
-        rows.append(row)
-        tensors.append(tensor.detach().cpu())
+        column, own = self.found.setdefault((name, tensor.dtype, tensor.ndim), _Column()), tensor.detach().cpu()
+        if not (column.tensors and name.startswith(_SHAREABLE) and _same(column.tensors[-1], own)):
+            column.tensors.append(own)
+        column.rows.append(row)
+        column.places.append(len(column.tensors) - 1)
 
     def tensors(self) -> dict[str, Tensor]:
         made = {}
-        for kind, (rows, tensors) in self.found.items():
-            made[f"{kind}|data"] = torch.cat([tensor.reshape(-1) for tensor in tensors])
-            made[f"{kind}|rows"] = torch.tensor(rows, dtype=torch.int32)
-            shapes = [list(tensor.shape) for tensor in tensors]
-            made[f"{kind}|shapes"] = torch.tensor(shapes, dtype=torch.int64).reshape(len(rows), tensors[0].ndim)
+        for (name, dtype, dimensions), column in self.found.items():
+            kind = f"{name}|{str(dtype).removeprefix('torch.')}|{dimensions}"
+            made[f"{kind}|data"] = torch.cat([tensor.reshape(-1) for tensor in column.tensors])
+            made[f"{kind}|rows"] = torch.tensor(column.rows, dtype=torch.int32)
+            made[f"{kind}|places"] = torch.tensor(column.places, dtype=torch.int32)
+            shapes = [list(tensor.shape) for tensor in column.tensors]
+            made[f"{kind}|shapes"] = torch.tensor(shapes, dtype=torch.int64).reshape(len(shapes), dimensions)
         return made
+
+
+def _same(a: Tensor, b: Tensor) -> bool:
+    """Whether two tensors of one type are the same, bit by bit: -0 is not 0, and NaN is itself."""
+    if a.shape != b.shape:
+        return False
+    first, second = (tensor.reshape(-1).view(torch.uint8).numpy() for tensor in (a, b))
+    return np.array_equal(first[:LOOK], second[:LOOK]) and np.array_equal(first, second)
 
 
 class Shard:
@@ -189,12 +223,13 @@ class Shard:
         """The tensors of one row by name; nothing else is read."""
         found = {}
         for kind in (name.removesuffix("|data") for name in self._names if name.endswith("|data")):
-            place = (self._file.get_tensor(f"{kind}|rows") == row).nonzero().flatten()
-            if len(place):
-                shapes = self._file.get_tensor(f"{kind}|shapes")
+            own = (self._file.get_tensor(f"{kind}|rows") == row).nonzero().flatten()
+            if len(own):
+                places, shapes = f"{kind}|places", self._file.get_tensor(f"{kind}|shapes")
+                place = int(self._file.get_tensor(places)[int(own)]) if places in self._names else int(own)
                 sizes = shapes.prod(1)
-                start, shape = int(sizes[: int(place)].sum()), shapes[int(place)].tolist()
-                flat = self._file.get_slice(f"{kind}|data")[start : start + int(sizes[int(place)])]
+                start, shape = int(sizes[:place].sum()), shapes[place].tolist()
+                flat = self._file.get_slice(f"{kind}|data")[start : start + int(sizes[place])]
                 found[kind.partition("|")[0]] = flat.reshape(shape)
         return found
 
