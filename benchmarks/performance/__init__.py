@@ -67,7 +67,9 @@ def tables(
             own = [keep(m, lambda m=m: whole.beside_bare(m, whole.EXAMPLES[m], runs)) for m in models]  # type: ignore[misc]
             return [("A whole run beside bare passes", own)]
         case "padding":
-            return [("Natural lengths beside padding", [keep("emails", lambda: whole.beside_padding(48, 2))])]
+            some = {m: n for m, n in whole.PADDED.items() if m in models}
+            rows = [keep(m, lambda m=m, n=n: whole.beside_padding(m, n, 2)) for m, n in some.items()]  # type: ignore[misc]
+            return [("Natural lengths beside padding", rows)]
         case "passes":
             return [("Attribution and game", [keep(m, lambda m=m: passes(m)) for m in models])]  # type: ignore[misc]
         case "memory":
@@ -76,7 +78,7 @@ def tables(
             grown = [keep(str(n), lambda n=n: apart.growth(n)) for n in GROWTH]  # type: ignore[misc]
             return [("From 10² to 10⁵ examples", grown)]
         case "processes":
-            two = keep("two", lambda: apart.processes("minilm-spam", 192, Path(os.environ.get("TMPDIR", "/tmp"))))
+            two = keep("two", lambda: apart.processes("minilm-spam", 768, Path(os.environ.get("TMPDIR", "/tmp"))))
             return [("Two processes beside one", [two])]
         case "others":
             known = {m: keep(m, lambda m=m: others.measured(m)) for m in models if m in COMPARED}  # type: ignore[misc]

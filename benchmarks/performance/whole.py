@@ -22,14 +22,14 @@ from hf_fourier.runs import Results
 
 #: Examples of each model; with so few, the estimate before a run, of up to three examples, still weighs.
 EXAMPLES = {
-    "ast-languages": 512,
-    "fashion-vit": 900,
-    "pbmc-geneformer": 256,
-    "wav2vec2-languages": 128,
+    "ast-languages": 2048,
+    "fashion-vit": 2048,
+    "pbmc-geneformer": 1024,
+    "wav2vec2-languages": 512,
     "whisper-instruments": 48,
     "whisper-languages": 48,
-    "minilm-spam": 48,
-    "deepbet": 16,
+    "minilm-spam": 96,
+    "deepbet": 32,
     "efficientnet-lite0": 32,
     "antiberty-species": 24,
     "smollm2": 24,
@@ -37,8 +37,9 @@ EXAMPLES = {
 }
 #: Examples that are made; more are these again.
 MOST = 128
-#: The e-mails as long as the model can read them.
-LONGEST = 512
+#: E-mails for models that read them beside padding: MiniLM, which cuts them at its longest, and SmolLM2, which does not.
+PADDED = {"minilm-spam": 48, "smollm2": 12}
+LONGEST = {"minilm-spam": 512}
 
 
 def logged(folder: Path, *names: str) -> float:
@@ -92,11 +93,10 @@ def beside_bare(name: str, n: int, runs: int) -> dict[str, Any]:
     }
 
 
-def beside_padding(n: int, runs: int) -> dict[str, Any]:
+def beside_padding(name: str, n: int, runs: int) -> dict[str, Any]:
     """The e-mails, natural lengths against all padded to the longest: time, and whether the answers are the same."""
-    real = MODELS["minilm-spam"]
-    explainer, examples = real.explainer(), emails(n)
-    explainer.processor.model_max_length = LONGEST
+    explainer, examples = MODELS[name].explainer(), emails(n)
+    explainer.processor.model_max_length = LONGEST.get(name, explainer.processor.model_max_length)
     texts = explainer.processor(examples, truncation=True)
     lengths = [len(ids) for ids in texts["input_ids"]]
     padded = explainer.processor(examples, truncation=True, padding="longest", return_tensors="pt")
@@ -116,6 +116,7 @@ def beside_padding(n: int, runs: int) -> dict[str, Any]:
         far = max(float((a.scores - b.scores).abs().max() / b.scores.abs().max()) for a, b in pairs)
         overlap = [float((a.mask(0.04) & b.mask(0.04)).sum() / a.mask(0.04).sum()) for a, b in pairs]
     return {
+        "model": name,
         "e-mails": n,
         "tokens, mean": statistics.mean(lengths),
         "tokens, median": statistics.median(lengths),
