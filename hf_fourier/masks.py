@@ -13,7 +13,6 @@ from hf_fourier.errors import TargetError
 from hf_fourier.targets import OUTSIDE, Head, Reading, Region, Settled, in_range, mean_log_p
 from hf_fourier.typing import Float, Int, Num, Tensor
 
-
 #: So few classes are counted one by one, which is faster than a histogram.
 FEW = 8
 

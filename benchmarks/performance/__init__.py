@@ -102,6 +102,9 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("--folder", type=Path, default=Path("performance"), help="where numbers are kept")
     parser.add_argument("--here", nargs=3, metavar=("PART", "MODEL", "N"), help="one measurement in this process")
     given = parser.parse_args(arguments)
+    if "OMP_NUM_THREADS" not in os.environ:  # numpy's threads, which decode sounds, are made when it is loaded
+        words = [sys.executable, "-m", "benchmarks", "performance", *arguments]
+        os.execve(sys.executable, words, {**os.environ, "OMP_NUM_THREADS": "1"})
     whole.prepared(1)
     if given.here:
         print(json.dumps(apart.here(given.here[0], given.here[1], int(given.here[2]))))

@@ -26,19 +26,19 @@ EXAMPLES = {
     "fashion-vit": 2048,
     "pbmc-geneformer": 1024,
     "wav2vec2-languages": 512,
-    "whisper-instruments": 48,
-    "whisper-languages": 48,
-    "minilm-spam": 96,
-    "deepbet": 32,
-    "efficientnet-lite0": 32,
-    "antiberty-species": 24,
-    "smollm2": 24,
-    "antiberty-mlm": 24,
+    "whisper-instruments": 128,
+    "whisper-languages": 128,
+    "minilm-spam": 192,
+    "deepbet": 64,
+    "efficientnet-lite0": 128,
+    "antiberty-species": 96,
+    "smollm2": 48,
+    "antiberty-mlm": 96,
 }
 #: Examples that are made; more are these again.
 MOST = 128
-#: E-mails for models that read them beside padding: MiniLM, which cuts them at its longest, and SmolLM2, which does not.
-PADDED = {"minilm-spam": 48, "smollm2": 12}
+#: E-mails for models that read them beside padding: MiniLM cuts them at its longest, SmolLM2 does not.
+PADDED = {"minilm-spam": 48, "smollm2": 48}
 LONGEST = {"minilm-spam": 512}
 
 

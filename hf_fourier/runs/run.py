@@ -5,10 +5,11 @@ from __future__ import annotations
 import hashlib
 import json
 import socket
+import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from itertools import islice
 from os import PathLike
@@ -44,6 +45,8 @@ WINDOW = 2**14
 KEPT, KEPT_TOKENS = 2**9, 2**16
 #: After so many failures and not one result, something is wrong with more than an example.
 HOPELESS = 16
+#: Seconds after which a thread that waits for the interpreter gets it.
+TURN = 1e-4
 #: Entries of each parameter by which weights are known again.
 SEEN = 64
 
@@ -220,6 +223,7 @@ class Run:
     def _work_through(self, loads: Iterable[tuple[int, list[Item], float]], total: tuple[int, float] | None) -> None:
         """Load and encode the next chunk, explain this one and write the last one, all at once."""
         with (
+            _in_turn(),
             Bar(total, self.machine, self.options.progress) as bar,
             ThreadPoolExecutor(1) as loading,
             ThreadPoolExecutor(1) as writing,
@@ -282,6 +286,21 @@ class Run:
         line = {"host": socket.gethostname(), "at": time.time(), "cpu": time.process_time(), **told}
         with (self.folder / f"log-{self.machine.rank}.jsonl").open("a", encoding="utf-8") as log:
             log.write(json.dumps(line) + "\n")
+
+
+@contextmanager
+def _in_turn() -> Iterator[None]:
+    """Inside, Python's threads take turns quickly.
+
+    A batch is hundreds of short operations, each of which gives the interpreter up and waits for it, by default for up
+    to 5 ms: a small model would stand still while the next examples are encoded.
+    """
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(min(before, TURN))
+    try:
+        yield
+    finally:
+        sys.setswitchinterval(before)
 
 
 def weights(model: torch.nn.Module) -> str:

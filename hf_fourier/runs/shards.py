@@ -1,9 +1,9 @@
 """One chunk of a run as one file: results side by side in safetensors, each readable without the others.
 
 Tensors of one name lie end to end in one flat column per type and number of dimensions, with their shapes, the rows
-that have one, and which one that is: rows one after the other that have the same input share it. What is no tensor is JSON, a
-record per example; what many records share is written once. Nothing in a shard tells when, where or by which process it
-was written, so that equal chunks are equal bytes.
+that have one, and which one that is: rows one after the other that have the same input share it. What is no tensor is
+JSON, a record per example; what many records share is written once. Nothing in a shard tells when, where or by which
+process it was written, so that equal chunks are equal bytes.
 """
 
 from __future__ import annotations

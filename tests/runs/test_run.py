@@ -6,8 +6,10 @@ import errno
 import json
 import os
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 import torch
@@ -15,6 +17,7 @@ import torch
 from hf_fourier import Attribution
 from hf_fourier.errors import InputError, StorageError
 from hf_fourier.runs import Results, disk, plan
+from hf_fourier.runs.run import TURN
 from hf_fourier.runs.shards import Shard
 from tests.runs.made import PLAY, digests, explainer, run, texts
 
@@ -323,3 +326,11 @@ def test_chunks_are_of_a_size_that_can_be_shared_and_read() -> None:
     assert known == {"few": 8, "some": 13, "usual": 64, "many": 64, "very many": 5000, "stream": 64}
     assert plan.planned(PROBE, 10**4, "everything", 10**9, None, 1, None).chunk == 6  # 64 MB of them
     assert plan.planned(PROBE, 10**4, "everything", 10**9, 7, 1, None).chunk == 7
+
+
+def test_the_turns_of_threads_are_as_they_were(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "setswitchinterval", Mock(wraps=sys.setswitchinterval))
+    before = sys.getswitchinterval()
+    run(texts(4), tmp_path / "run")
+    assert sys.getswitchinterval() == before
+    assert min(call.args[0] for call in sys.setswitchinterval.call_args_list) == TURN

@@ -40,7 +40,9 @@ def written(results: Sequence[Attribution], path: Path) -> Shard:
 
 
 @pytest.mark.parametrize(("one", "other"), PAIRS)
-def test_rows_share_what_is_the_same(results: list[Attribution], tmp_path: Path, one: torch.Tensor, other: torch.Tensor):
+def test_rows_share_what_is_the_same(
+    results: list[Attribution], tmp_path: Path, one: torch.Tensor, other: torch.Tensor
+):
     inputs = [one, one.clone(), other, one]
     for result, tensor in zip(results, inputs, strict=True):
         result.inputs = {**result.inputs, "mask": tensor}
