@@ -68,7 +68,7 @@ def tables(
             return [("A whole run beside bare passes", own)]
         case "padding":
             some = {m: n for m, n in whole.PADDED.items() if m in models}
-            rows = [keep(m, lambda m=m, n=n: whole.beside_padding(m, n, 2)) for m, n in some.items()]  # type: ignore[misc]
+            rows = [keep(m, lambda m=m, n=n: whole.beside_padding(m, n, runs)) for m, n in some.items()]  # type: ignore[misc]
             return [("Natural lengths beside padding", rows)]
         case "passes":
             return [("Attribution and game", [keep(m, lambda m=m: passes(m)) for m in models])]  # type: ignore[misc]
@@ -98,7 +98,7 @@ def main(arguments: Sequence[str]) -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks performance", description=__doc__)
     parser.add_argument("--parts", nargs="*", default=list(PARTS), choices=list(PARTS))
     parser.add_argument("--models", nargs="*", default=list(whole.EXAMPLES), choices=list(whole.EXAMPLES))
-    parser.add_argument("--runs", type=int, default=1, help="of the part `runs`, alternating")
+    parser.add_argument("--runs", type=int, default=1, help="of the parts `runs` and `padding`, alternating")
     parser.add_argument("--folder", type=Path, default=Path("performance"), help="where numbers are kept")
     parser.add_argument("--here", nargs=3, metavar=("PART", "MODEL", "N"), help="one measurement in this process")
     given = parser.parse_args(arguments)
