@@ -178,7 +178,8 @@ def main(arguments: Sequence[str]) -> None:
         if path.exists() or not given.done:
             found[name] = kept(path, lambda: run(name, n))  # noqa: B023
     print(markdown([shares(name, numbers) for name, numbers in found.items()]) + "\n")
-    print(markdown([wrong(name, numbers) for name, numbers in found.items() if name in CLASSIFIERS]))
+    if any(name in CLASSIFIERS for name in found):
+        print(markdown([wrong(name, numbers) for name, numbers in found.items() if name in CLASSIFIERS]))
     for name, numbers in found.items():
         print(f"\n### {name}\n\n{markdown(rows(name, numbers))}\n")
         print(f"- κ of `ffc` and `closed_loop`: {numbers['kappa']}")
