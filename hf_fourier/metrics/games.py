@@ -17,7 +17,7 @@ from hf_fourier.scoring import Score
 from hf_fourier.typing import Bool, Inexact, Int, Tensor
 
 #: Coefficients that are filtered at once, unless a batch holds more.
-ENTRIES = 2**20
+ENTRIES = 2**19
 #: r = 0, 0.1, …, 1.
 TENTHS = tuple(i / 10 for i in range(11))
 #: Small kept shares, each about twice the one before; the last is one of the tenths as well.
