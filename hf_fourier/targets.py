@@ -23,6 +23,8 @@ from hf_fourier.typing import Bool, Float, Int, Num, Tensor
 
 #: Above it softplus is the identity, in float64 too.
 SURE = 40
+#: Log-odds beyond it are as good as infinite.
+BOUND = 1e30
 #: In frozen classes, positions that do not count.
 OUTSIDE = -1
 
@@ -253,7 +255,8 @@ def mean_log_p(
         own = odds[:, 0]
         return -softplus(-own, threshold=SURE), own, softplus(own.detach(), threshold=SURE).neg_().exp_()
     loss = softplus(-odds, threshold=SURE)
-    steepness = (odds.detach() + loss.detach()).neg_()  # log σ(−odds), from softplus(odds) = odds + softplus(−odds)
+    # log σ(−odds), from softplus(odds) = odds + softplus(−odds); where odds are −∞, both are cut off alike.
+    steepness = odds.detach().clamp(min=-BOUND).add_(loss.detach().clamp(max=BOUND)).neg_()
     places: Tensor | int = counts.shape[1]
     if not all_of(counts):
         loss, odds = loss.masked_fill(~counts, 0), odds.masked_fill(~counts, 0)

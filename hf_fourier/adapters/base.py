@@ -366,7 +366,7 @@ def unwrapped(model: torch.nn.Module) -> torch.nn.Module:
 
 def run_of(contents: Sequence[Tensor]) -> slice | None:
     """Ascending positions as a slice, where those of all examples are one and the same run; otherwise None."""
-    ends = {(places[0], places[-1] + 1) for places in (content.numpy() for content in contents)}
+    ends = {(places[0], places[-1] + 1) for places in (content.cpu().numpy() for content in contents)}
     start, stop = (int(end) for end in next(iter(ends)))
     return slice(start, stop) if len(ends) == 1 and stop - start == len(contents[0]) else None
 

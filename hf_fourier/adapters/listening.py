@@ -66,7 +66,7 @@ class AudioBlock(Block):
             return self.values[rows].scatter(self.time, self._spread(self.content[rows]), x)
         before, _, after = self.values.tensor_split((self.run.start, self.run.stop), self.time)
         if not before.numel() + after.numel():
-            return x
+            return x.clone()  # which a model may work on in place
         return torch.cat([before[rows], x, after[rows]], self.time)
 
     def select(self, outputs: Any, rows: Tensor) -> Tensor:

@@ -1,11 +1,13 @@
 """Heads against direct formulas in float64."""
 
+import math
+
 import numpy as np
 import pytest
 import torch
 
 from hf_fourier.errors import ModelError, TargetError
-from hf_fourier.targets import Binary, Categorical, Custom, Regression, logits_of
+from hf_fourier.targets import Binary, Categorical, Custom, Regression, logits_of, mean_log_p
 from tests.toys import noise
 
 LABELS = {0: "Cat", 1: "dog", 2: "Great dane", 3: "crane", 4: "crane"}
@@ -225,3 +227,12 @@ def test_logits_among_outputs():
     assert logits_of(type("Output", (), {"logits": z})()) is z
     with pytest.raises(ModelError):
         logits_of({"a": 1})
+
+
+def test_an_answer_that_is_ruled_out_leaves_the_gradient_finite():
+    odds = torch.tensor([[-torch.inf, 1.0, torch.inf], [-50.0, 0.0, 50.0]], requires_grad=True)
+    value, drive, slope = mean_log_p(odds, torch.ones_like(odds, dtype=torch.bool))
+    assert value.tolist() == [-torch.inf, pytest.approx((-50 - math.log(2)) / 3)]
+    (weights,) = torch.autograd.grad(drive.sum(), odds)
+    steepness = 3 * weights * slope.unsqueeze(1)  # d log p / d odds = σ(−odds), whatever it is relative to
+    torch.testing.assert_close(steepness, torch.sigmoid(-odds.detach()), rtol=1e-5, atol=1e-12)
