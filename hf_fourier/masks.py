@@ -139,10 +139,20 @@ def dice(said: Int[Tensor, "rows ..."], frozen: Int[Tensor, "rows ..."]) -> Floa
         if torch.equal(now, then):
             scores.append(torch.ones((), device=said.device))
             continue
-        classes = 1 + int(torch.maximum(now.amax(), then.amax()))
-        pairs = (then.flatten().int() - OUTSIDE) * classes + now.flatten()
-        both = torch.bincount(pairs, minlength=(classes + 1) * classes).view(classes + 1, classes)
-        a, b = both.sum(0), both[1:].sum(1)
-        parts = (2 * both[1:].diagonal() / (a + b))[b > 0]
+        a, b, both = _shared(now, then)
+        parts = (2 * both / (a + b))[b > 0]
         scores.append(parts.mean() if len(parts) else torch.ones((), device=said.device))
     return torch.stack(scores).float()
+
+
+def _shared(now: Int[Tensor, "..."], then: Int[Tensor, "..."]) -> tuple[Tensor, Tensor, Tensor]:
+    """How many places each class has now, had then, and has and had."""
+    classes = 1 + int(torch.maximum(now.amax(), then.amax()))
+    if now.device.type == "cpu" and classes <= FEW:
+        pairs = [(now.numpy() == c, then.numpy() == c) for c in range(classes)]
+        counts = [[np.count_nonzero(part) for part in (a, b, a & b)] for a, b in pairs]
+        now_has, then_had, both_have = torch.tensor(counts).unbind(1)
+        return now_has, then_had, both_have
+    pairs_seen = (then.flatten().int() - OUTSIDE) * classes + now.flatten()
+    both = torch.bincount(pairs_seen, minlength=(classes + 1) * classes).view(classes + 1, classes)
+    return both.sum(0), both[1:].sum(1), both[1:].diagonal()

@@ -248,23 +248,26 @@ def mean_log_p(
 ) -> tuple[Float[Tensor, " rows"], Float[Tensor, " rows"], Float[Tensor, " rows"]]:
     """Value, drive and slope of the mean of log p = log σ(odds) over the places that count, at least one in each row.
 
-    d log p / d odds = σ(−odds) is taken relative to the row's largest: of a sure model all of them underflow.
+    d log p / d odds = σ(−odds) is taken relative to the row's largest: of a sure model all of them underflow. Where no
+    gradient is taken, the value is its own drive.
     """
     # Of many places softplus(-odds), which is -log p, is many times faster than logsigmoid.
     if counts.shape[1] == 1:  # that counts; a dozen operations fewer, which small models notice
         own = odds[:, 0]
         return -softplus(-own, threshold=SURE), own, softplus(own.detach(), threshold=SURE).neg_().exp_()
-    loss = softplus(-odds, threshold=SURE)
+    loss, whole = softplus(-odds, threshold=SURE), all_of(counts)
+    places: Tensor | int = counts.shape[1] if whole else counts.sum(1, dtype=odds.dtype)
+    value = -(loss if whole else loss.masked_fill(~counts, 0)).sum(1) / places
+    if not torch.is_grad_enabled():
+        return value, value, torch.ones_like(value)
     # log σ(−odds), from softplus(odds) = odds + softplus(−odds); where odds are −∞, both are cut off alike.
     steepness = odds.detach().clamp(min=-BOUND).add_(loss.detach().clamp(max=BOUND)).neg_()
-    places: Tensor | int = counts.shape[1]
-    if not all_of(counts):
-        loss, odds = loss.masked_fill(~counts, 0), odds.masked_fill(~counts, 0)
+    if not whole:
+        odds = odds.masked_fill(~counts, 0)
         steepness.masked_fill_(~counts, -torch.inf)
-        places = counts.sum(1, dtype=odds.dtype)
     steepest = steepness.amax(1)
     weights = steepness.sub_(steepest.unsqueeze(1)).exp_()
-    return -loss.sum(1) / places, torch.linalg.vecdot(weights, odds) / places, steepest.exp()
+    return value, torch.linalg.vecdot(weights, odds) / places, steepest.exp()
 
 
 @dataclass

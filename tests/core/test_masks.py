@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from hf_fourier import masks
 from hf_fourier.errors import TargetError
 from hf_fourier.masks import OUTSIDE, Mask, areas, decisions, dice
 from tests.toys import noise
@@ -159,3 +160,28 @@ def test_a_decision_is_the_largest_logit(classes):
 
 def test_areas_count_what_counts():
     assert areas(torch.tensor([[OUTSIDE, 0, 2], [2, 2, OUTSIDE]])) == {0: 1, 2: 3}
+
+
+@pytest.mark.parametrize("classes", [1, 2, 3, masks.FEW])
+def test_counting_and_the_histogram_agree(classes: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    draw = torch.Generator().manual_seed(classes)
+    said = torch.randint(0, classes, (4, 9, 5), generator=draw).short()
+    frozen = torch.randint(OUTSIDE, classes, (4, 9, 5), generator=draw).short()
+    counted = dice(said, frozen), [areas(row) for row in (*said, *frozen)]
+    monkeypatch.setattr(masks, "FEW", 0)
+    seen = dice(said, frozen), [areas(row) for row in (*said, *frozen)]
+    torch.testing.assert_close(counted[0], seen[0])
+    assert counted[1] == seen[1]
+
+
+def test_without_gradients_the_value_is_its_own_drive() -> None:
+    logits = torch.randn(3, 2, 6, 6, generator=torch.Generator().manual_seed(0))
+    head = Mask()
+    for target in (None, 1):
+        frozen = head.freeze(logits, [target] * 3)
+        with_gradient = head.read(logits.clone().requires_grad_(), frozen)
+        with torch.no_grad():
+            without = head.read(logits, frozen)
+        torch.testing.assert_close(without.value, with_gradient.value.detach())
+        assert torch.equal(without.drive, without.value)
+        assert without.slope.tolist() == [1.0] * 3
