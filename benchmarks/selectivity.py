@@ -31,6 +31,7 @@ from benchmarks.real import CLASSIFIERS
 from benchmarks.tables import markdown
 from hf_fourier import FourierExplainer
 from hf_fourier.evaluation import Evaluation
+from hf_fourier.methods.ffc import KAPPA
 
 KAPPAS = (0.003, 0.01, 0.03, 0.1, 0.3)
 TUNED = ("ffc", "closed_loop")
@@ -128,20 +129,17 @@ def main(arguments: Sequence[str]) -> None:
     folder, n = given.folder / f"n{given.examples}", given.examples
     tuned = {name: kept(folder / f"{name}-tuned.json", lambda: tune(name, n)) for name in given.models}  # noqa: B023
     best = chosen(tuned)
-    specs = list(next(row["areas"] for row in tuned.values() if row["areas"]))
-    print("Tuning halves: the mean of both areas\n")
-    print(
-        markdown(
-            [
-                {"model": name, "leaf": row["kind"], "n": row["n"], **{spec: row["areas"][spec] for spec in specs}}
-                for name, row in tuned.items()
-                if row["areas"]
-            ]
-        )
-    )
+    tuning = [
+        {"model": name, "leaf": row["kind"], "n": row["n"], **row["areas"]}
+        for name, row in tuned.items()
+        if row["areas"]  # a model with a few sources has no half to tune on
+    ]
+    if tuning:
+        print(f"Tuning tuning: the mean of both areas\n\n{markdown(halves)}")
     print("\nChosen: " + "; ".join(f"{kind} {own}" for kind, own in best.items()) + ".\n")
     rows = []
     for name in given.models:
-        kappas = best.get(tuned[name]["kind"], {})
+        kind = tuned[name]["kind"]
+        kappas = best.get(kind) or dict.fromkeys(TUNED, KAPPA[kind])
         rows += kept(folder / f"{name}-test.json", lambda: test(name, n, kappas))  # noqa: B023
     print(markdown(rows))
