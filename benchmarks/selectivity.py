@@ -135,8 +135,8 @@ def main(arguments: Sequence[str]) -> None:
         if row["areas"]  # a model with a few sources has no half to tune on
     ]
     if tuning:
-        print(f"Tuning tuning: the mean of both areas\n\n{markdown(halves)}")
-    print("\nChosen: " + "; ".join(f"{kind} {own}" for kind, own in best.items()) + ".\n")
+        print(f"Tuning halves: the mean of both areas\n\n{markdown(tuning)}\n")
+        print("Chosen: " + "; ".join(f"{kind} {own}" for kind, own in best.items()) + ".\n")
     rows = []
     for name in given.models:
         kind = tuned[name]["kind"]
