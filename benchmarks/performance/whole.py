@@ -82,6 +82,10 @@ def beside_bare(name: str, n: int, runs: int) -> dict[str, Any]:
     """One row: bare passes, whole runs with encodings ready, and whole runs, in turn."""
     explainer, some = MODELS[name].explainer(), MODELS[name].examples(min(n, MOST))
     examples = list(islice(cycle(some), n))
+
+    def run(folder: Path) -> Seconds:
+        return timed(lambda: explainer.explain_dataset(examples, folder, progress=False))
+
     with tempfile.TemporaryDirectory() as place, encodings_ready():
         results = explainer.explain_dataset(examples, Path(place) / "first", progress=False)
         made = batches(results, explainer, examples)
@@ -92,13 +96,10 @@ def beside_bare(name: str, n: int, runs: int) -> dict[str, Any]:
                 for batch in made:
                     bare(explainer.model, batch)
 
-        def run(folder: str) -> Seconds:
-            return timed(lambda: explainer.explain_dataset(examples, Path(place) / folder, progress=False))
-
-        rows = [(timed(least), run(f"ready-{i}")) for i in range(runs)]
+        rows = [(timed(least), run(Path(place) / f"ready-{i}")) for i in range(runs)]
         writing = logged(Path(place) / "ready-0", "write")
     with tempfile.TemporaryDirectory() as place:
-        whole = run("whole")
+        whole = run(Path(place) / "whole")
         decoding = logged(Path(place) / "whole", "plan", "load")
     alone, ready = (statistics.median(one.wall for one in side) for side in zip(*rows, strict=True))
     return {
