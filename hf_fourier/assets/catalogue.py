@@ -211,6 +211,7 @@ ASSETS = (
         builder="ranks:build",
         parents=("pbmc",),
         modules=("h5py",),
+        revision=2,
     ),
     Asset(
         name="mri-head",
@@ -265,6 +266,7 @@ ASSETS = (
         builder="listening:spectrograms",
         parents=("prompt-sounds",),
         modules=("soundfile",),
+        revision=2,
     ),
 )
 
