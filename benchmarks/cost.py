@@ -62,7 +62,7 @@ def bare(model: torch.nn.Module, batch: Sequence[Encoded]) -> tuple[Tensor, Tens
         logits = logits[:, -1]
     if logits.ndim > 3:  # a mask of one class or two: the mean over its places
         margin = logits[:, 0] if logits.shape[1] == 1 else torch.sub(*logits.unbind(1))
-        score = torch.nn.functional.logsigmoid(margin.abs()).flatten(1).mean(1)
+        score = torch.nn.functional.softplus(margin.abs(), -1).flatten(1).mean(1)
     else:
         score = logits.log_softmax(-1).amax(-1)
     return leaf.detach(), torch.autograd.grad(score.sum(), leaf)[0]

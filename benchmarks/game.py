@@ -2,11 +2,13 @@
 
 The first table: `explainer.play(results, STANDARD)`, results with their orders ready, gives DIG with both directions,
 the maintain rate on the fine grid, insertion and deletion. The bare side is written without the library: the model
-under `torch.inference_mode` on as many ready-made rows (the examples' own, repeated) in batches of the same size. Both
-sides run in turn, one group of examples of one shape after the other, in one process with the same threads; a run is
-the sum over the groups. `least` is the bare side with the arithmetic of the game added and nothing else, again without
-the library: each row's half spectrum times a ready-made mask, and its inverse transform. Where it is above the gate
-already, the gate cannot be met on that model.
+under `torch.inference_mode` on the rows that the game asks, ready-made (where the model reads more than the leaf, such
+as special tokens, the examples' own, repeated), in batches of the same size. Both sides run in turn, one group of
+examples of one shape after the other, in one process with the same threads; a run is the sum over the groups. `least`
+is the bare side with the arithmetic of the game added and nothing else, again without the library: half spectra times
+ready-made masks and their inverse transforms; the rows that are the rest of another one are taken off the example
+instead. Where it is above the gate already, the gate cannot be met on that model. Freed memory stays with the process,
+as in `benchmarks.cost`.
 
 The second table: one DIG from raw example to area, ours (one attribution of T steps, both directions from one order)
 and the published way in our own words (`published`), at the same T, on the same batch.
@@ -28,7 +30,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from benchmarks.cost import GATE, TOO_SMALL, Seconds, laid_out, timed
+from benchmarks.cost import GATE, TOO_SMALL, Seconds, keep_memory, laid_out, timed
 from benchmarks.keeping import kept
 from benchmarks.real import CLASSIFIERS, MODELS
 from benchmarks.tables import markdown
@@ -40,7 +42,7 @@ from hf_fourier.batching import suggested_rows
 from hf_fourier.engine import grouped, rows_for
 from hf_fourier.methods import FFC
 from hf_fourier.metrics.areas import dig
-from hf_fourier.metrics.games import PUBLISHED, STANDARD, TENTHS
+from hf_fourier.metrics.games import PUBLISHED, STANDARD, TENTHS, moves
 from hf_fourier.seeding import Draw
 from hf_fourier.typing import Tensor
 
@@ -62,22 +64,42 @@ def played(explainer: FourierExplainer, results: Sequence[Attribution]) -> list[
     return explainer.play(fresh, STANDARD)
 
 
-def ready(explainer: FourierExplainer, group: Sequence[Encoded]) -> list[tuple[Callable[[], Tensor], ...]]:
+def asked(x: Tensor, results: Sequence[Attribution]) -> tuple[Tensor, float]:
+    """What the game leaves of the examples, row after row, and the share of rows that are the rest of another one."""
+    rows, rest = [], 0
+    for i, result in enumerate(results):
+        coefficients = result.basis.forward(x[i : i + 1])
+        own = {move.left: move for move in moves(i, result.order, result.layout.multiplicity, STANDARD)}
+        del own["keep", 1.0]
+        rows += [result.basis.keep(coefficients, move.mask.unsqueeze(0)) for move in own.values()]
+        rest += sum(part == "keep" and ("delete", share) in own for part, share in own)
+    return torch.cat(rows), rest / len(rows)
+
+
+def ready(
+    explainer: FourierExplainer, group: Sequence[Encoded], results: Sequence[Attribution]
+) -> list[tuple[Callable[[], Tensor], ...]]:
     """The forward passes that a group needs, and its inverse transforms, in batches of the library's size."""
     block = explainer.adapter.block(group, Draw(0, [e.key for e in group]))
-    rows, width = [e for e in group for _ in range(STANDARD.passes)], rows_for(block, "auto")
+    left, rest = asked(block.x, results)
+    rows, width = [e for e in group for _ in range(len(left) // len(group))], rows_for(block, "auto")
     batches = [laid_out(explainer.model, rows[i : i + width]) for i in range(0, len(rows), width)]
     dims = tuple(d + 1 for d in group[0].leaf.positions)
 
-    def made(leaf: Tensor, forward: Callable[[Tensor], Tensor]) -> tuple[Callable[[], Tensor], ...]:
-        leaf = leaf.detach()
-        spectrum = torch.fft.rfftn(leaf, dim=dims, norm="ortho")
+    def made(leaf: Tensor, own: Tensor, forward: Callable[[Tensor], Tensor]) -> tuple[Callable[[], Tensor], ...]:
+        leaf = own if own.shape == leaf.shape else leaf.detach()
+        direct = len(leaf) - round(rest * len(leaf))
+        spectrum = torch.fft.rfftn(leaf[:direct], dim=dims, norm="ortho")
         mask = torch.rand(spectrum.shape, generator=torch.Generator().manual_seed(0)) < 0.5
         sizes = [leaf.shape[d] for d in dims]
-        filtered = lambda: torch.fft.irfftn(spectrum * mask, s=sizes, dim=dims, norm="ortho")  # noqa: E731
+
+        def filtered() -> Tensor:
+            found = torch.fft.irfftn(spectrum * mask, s=sizes, dim=dims, norm="ortho")
+            return torch.cat([found, leaf[direct:] - found[: len(leaf) - direct]])
+
         return lambda: forward(leaf), filtered
 
-    return [made(leaf, forward) for leaf, forward in batches]
+    return [made(leaf, own, forward) for (leaf, forward), own in zip(batches, left.split(width), strict=True)]
 
 
 def against_bare(name: str, n: int, runs: int) -> dict[str, Any]:
@@ -90,7 +112,8 @@ def against_bare(name: str, n: int, runs: int) -> dict[str, Any]:
     encoded = [explainer.adapter.encode(example) for example in examples]
     shapes = grouped(encoded, lambda e: e.signature)
     with held(explainer.model):
-        groups = [(ready(explainer, [encoded[i] for i in own]), [results[i] for i in own]) for own in shapes]
+        each = [([encoded[i] for i in own], [results[i] for i in own]) for own in shapes]
+        groups = [(ready(explainer, group, own), own) for group, own in each]
 
     def run(passes: Sequence[tuple[Callable[[], Tensor], ...]], part: int) -> None:
         with torch.inference_mode():
@@ -217,6 +240,7 @@ def main(arguments: Sequence[str]) -> None:
     given = parser.parse_args(arguments)
     if given.threads:
         torch.set_num_threads(given.threads)
+    keep_memory()
     n, runs, folder = given.examples, given.runs, given.folder / f"n{given.examples}"
     print(f"torch {torch.__version__}, {torch.get_num_threads()} threads, median of {runs} alternating runs\n")
     tables: list[list[dict[str, Any]]] = [[], [], []]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
@@ -10,7 +11,7 @@ import numpy as np
 import torch
 
 from hf_fourier.errors import TargetError
-from hf_fourier.targets import OUTSIDE, Head, Reading, Region, Settled, in_range, mean_log_p
+from hf_fourier.targets import OUTSIDE, Head, Reading, Region, Settled, compared, in_range, mean_log_p
 from hf_fourier.typing import Float, Int, Num, Tensor
 
 #: So few classes are counted one by one, which is faster than a histogram.
@@ -51,8 +52,8 @@ class Mask(Head):
 
     def read(self, logits: Float[Tensor, "rows classes ..."], frozen: Num[Tensor, "rows ..."]) -> Reading:
         """The mean log-probability over the places that count, and the Dice of their mask."""
-        value, drive, slope = mean_log_p(_odds(logits, frozen).flatten(1), (frozen != OUTSIDE).flatten(1))
-        said = _said(logits.detach())
+        odds, said = _odds(logits, frozen)
+        value, drive, slope = mean_log_p(odds.flatten(1), compared(operator.ne, frozen, OUTSIDE).flatten(1))
         agrees = _overlap(said, frozen) if logits.shape[1] == 1 else dice(said, frozen)
         return Reading(value, drive, slope, value.exp(), agrees, said)
 
@@ -90,25 +91,36 @@ def decisions(logits: Float[Tensor, "rows classes ..."]) -> Int[Tensor, "rows ..
 
 def _said(logits: Float[Tensor, "rows classes ..."]) -> Int[Tensor, "rows ..."]:
     """The same, as small as a result keeps it."""
+    if logits.shape[1] > 2:
+        return logits.argmax(1).to(torch.int16)
+    return _positive(_margin(logits))
+
+
+def _positive(margin: Float[Tensor, "rows ..."]) -> Int[Tensor, "rows ..."]:
+    """Class 1 where the margin is above 0, else 0."""
+    return compared(operator.gt, margin, 0).to(torch.int16)
+
+
+def _margin(logits: Float[Tensor, "rows few ..."]) -> Float[Tensor, "rows ..."]:
+    """The log-odds of class 1 where there are two classes, or one logit."""
     if logits.shape[1] == 1:
-        return (logits[:, 0] > 0).to(torch.int16)
-    if logits.shape[1] == 2:  # many times faster than argmax over a dimension that is not the last
-        return (logits[:, 1] > logits[:, 0]).to(torch.int16)
-    return logits.argmax(1).to(torch.int16)
+        return logits[:, 0]
+    zero, one = logits.unbind(1)
+    return one - zero
 
 
-def _odds(logits: Float[Tensor, "rows classes ..."], frozen: Num[Tensor, "rows ..."]) -> Float[Tensor, "rows ..."]:
-    """The log-odds of each place's frozen class; anything where it does not count."""
+def _odds(
+    logits: Float[Tensor, "rows classes ..."], frozen: Num[Tensor, "rows ..."]
+) -> tuple[Float[Tensor, "rows ..."], Int[Tensor, "rows ..."]]:
+    """The log-odds of each place's frozen class, anything where it does not count; and the class of each place."""
     if logits.shape[1] > 2:
         index = frozen.clamp(min=0).long().unsqueeze(1)
         others = logits.scatter(1, index, -torch.inf).logsumexp(1)
-        return logits.gather(1, index).squeeze(1) - others
-    if logits.shape[1] == 2:
-        zero, one = logits.unbind(1)
-        odds = one - zero
-    else:
-        odds = logits[:, 0]
-    return odds * frozen.to(odds.dtype).mul_(2).sub_(1)
+        return logits.gather(1, index).squeeze(1) - others, _said(logits.detach())
+    margin = _margin(logits)
+    signs = frozen.to(margin.dtype).mul_(2).sub_(1)
+    odds = margin * signs if margin.requires_grad else signs.mul_(margin)
+    return odds, _positive(margin.detach())
 
 
 def areas(classes: Int[Tensor, "..."]) -> dict[int, int]:
@@ -124,8 +136,16 @@ def areas(classes: Int[Tensor, "..."]) -> dict[int, int]:
 
 def _overlap(said: Int[Tensor, "rows ..."], frozen: Int[Tensor, "rows ..."]) -> Float[Tensor, " rows"]:
     """Dice of masks of a sigmoid: of the foreground also where the clean model finds none anywhere."""
-    empty = ~(frozen != 0).flatten(1).any(1)
-    return torch.where(empty, (~(said == 1).flatten(1).any(1)).float(), dice(said, frozen))
+    scores = dice(said, frozen)
+    for row, (now, then) in enumerate(zip(said, frozen, strict=True)):
+        if not _foreground(then):
+            scores[row] = float(not _foreground(now))
+    return scores
+
+
+def _foreground(classes: Int[Tensor, "..."]) -> bool:
+    """Whether any place is not 0; on the CPU numpy looks several times faster."""
+    return bool((classes.numpy() if classes.device.type == "cpu" else classes).any())
 
 
 def dice(said: Int[Tensor, "rows ..."], frozen: Int[Tensor, "rows ..."]) -> Float[Tensor, " rows"]:
@@ -149,10 +169,19 @@ def _shared(now: Int[Tensor, "..."], then: Int[Tensor, "..."]) -> tuple[Tensor, 
     """How many places each class has now, had then, and has and had."""
     classes = 1 + int(torch.maximum(now.amax(), then.amax()))
     if now.device.type == "cpu" and classes <= FEW:
-        pairs = [(now.numpy() == c, then.numpy() == c) for c in range(classes)]
-        counts = [[np.count_nonzero(part) for part in (a, b, a & b)] for a, b in pairs]
-        now_has, then_had, both_have = torch.tensor(counts).unbind(1)
+        now_has, then_had, both_have = torch.tensor(_counted(now.numpy(), then.numpy(), classes)).unbind(1)
         return now_has, then_had, both_have
     pairs_seen = (then.flatten().int() - OUTSIDE) * classes + now.flatten()
     both = torch.bincount(pairs_seen, minlength=(classes + 1) * classes).view(classes + 1, classes)
     return both.sum(0), both[1:].sum(1), both[1:].diagonal()
+
+
+def _counted(now: np.ndarray, then: np.ndarray, classes: int) -> list[list[int]]:
+    """The same for each of a few classes."""
+    shared = classes == 2 and int(then.min()) > OUTSIDE  # then the first class is what the second leaves
+    pairs = [(now == c, then == c) for c in range(int(shared), classes)]
+    counts = [[int(np.count_nonzero(part)) for part in (a, b, a & b)] for a, b in pairs]
+    if shared:
+        a, b, both = counts[0]
+        counts = [[now.size - a, now.size - b, now.size - a - b + both], *counts]
+    return counts

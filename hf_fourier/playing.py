@@ -150,7 +150,7 @@ def _is_mask(result: Attribution) -> bool:
 
 def _counts_everywhere(result: Attribution) -> bool:
     """Whether the frozen mask is the predicted one; it is not where one class alone counts."""
-    return result.agrees == 1 and result.frozen is not None and bool((result.frozen != OUTSIDE).all())
+    return result.agrees == 1 and result.frozen is not None and int(result.frozen.min()) > OUTSIDE
 
 
 def _answer(result: Attribution, stop: Stop) -> Tensor | None:

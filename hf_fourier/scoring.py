@@ -240,7 +240,8 @@ class Score:
         return logits, chunk if rows is None else own
 
     def _reading(self, logits: Any, examples: slice | Tensor) -> Reading:
-        return self.head.read(logits, self.frozen[examples])
+        own = self.frozen[examples] if isinstance(examples, slice) else self.frozen.index_select(0, examples)
+        return self.head.read(logits, own)
 
     def _freeze(self, logits: Any, rows: Tensor) -> None:
         clean, numbers = logits.detach() if isinstance(logits, Tensor) else logits, rows.tolist()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -14,7 +15,7 @@ from hf_fourier.domains import Basis
 from hf_fourier.errors import InputError
 from hf_fourier.ranking import cuts
 from hf_fourier.scoring import Score
-from hf_fourier.typing import Bool, Inexact, Int, Tensor
+from hf_fourier.typing import Bool, Float, Inexact, Int, Tensor
 
 #: Coefficients that are filtered at once, unless a batch holds more.
 ENTRIES = 2**19
@@ -105,7 +106,7 @@ class Move:
     order: Int[Tensor, " features"]
     count: int
 
-    @property
+    @cached_property
     def left(self) -> Left:
         """Which features are left: equal for two questions about one example that are the same question."""
         return left(self.part, self.reached)
@@ -162,17 +163,17 @@ def play(
     for i, move in enumerate(questions):
         same.setdefault((move.example, move.left), []).append(i)
         orders.setdefault(move.example, move.order)
-    coefficients = basis.forward(score.x)
-    ranks = _ranks(basis, orders, len(score.x)).to(score.x.device)
+    remains = _Remains(basis, score.x, orders)
     asked, stops = list(same.values()), [Stop("keep", 0, 0, 0, None, 0)] * len(questions)
     # Rows of small leaves are made for several batches at once.
     batch = max(1, score.packer.size)
-    width = batch * max(1, ENTRIES // (batch * ranks.shape[1]))
+    width = batch * max(1, ENTRIES // (batch * remains.stored))
     for start in range(0, len(asked), width):
-        some = asked[start : start + width]
+        places, rests = remains.paired([questions[group[0]] for group in asked[start : start + width]])
+        some = [asked[start + place] for place in places]
         firsts = [questions[group[0]] for group in some]
         rows = torch.tensor([move.example for move in firsts], device=score.x.device)
-        reading = score.value(basis.inverse(_filtered(coefficients, ranks, rows, firsts)), rows)
+        reading = score.value(remains.leaves(firsts, rows, rests), rows)
         confidences = [None] * len(some) if reading.confidence is None else reading.confidence.tolist()
         answers = [None] * len(some) if reading.answer is None else list(reading.answer.cpu())
         said = [None] * len(some) if reading.said is None else reading.said.tolist()
@@ -186,34 +187,83 @@ def play(
     return stops
 
 
-def _filtered(
-    coefficients: Inexact[Tensor, "examples stored"],
-    ranks: Int[Tensor, "examples stored"],
-    rows: Int[Tensor, " rows"],
-    questions: Sequence[Move],
-) -> Inexact[Tensor, "rows stored"]:
-    """The coefficients that each question leaves; on the CPU numpy makes them several times faster."""
-    counts = np.array([[move.count] for move in questions], dtype=np.int32)
-    kept = np.array([[move.part == "keep"] for move in questions])
-    if coefficients.device.type != "cpu":
-        left = (ranks[rows] < torch.from_numpy(counts).to(ranks)) == torch.from_numpy(kept).to(ranks.device)
-        return coefficients[rows] * left
-    chosen = rows.numpy()
-    left_here = (ranks.numpy()[chosen] < counts) == kept
-    found = coefficients.detach().resolve_conj().numpy()[chosen]
-    found *= left_here
-    return torch.from_numpy(found)
+class _Remains:
+    """What is left of a block's examples when features are kept or deleted.
 
+    Two questions may leave each other's rest. Then the one that leaves less power is made from its coefficients, and
+    the other by taking that off the example: one inverse transform for both, and rounding that is small beside either.
 
-def _ranks(
-    basis: Basis, orders: Mapping[int, Int[Tensor, " features"]], examples: int
-) -> Int[Tensor, "examples stored"]:
-    """The place of each stored bin's feature in its example's order."""
-    ranks = np.zeros((examples, len(basis)), dtype=np.int32)
-    count = np.arange(len(basis), dtype=np.int32)
-    for example, order in orders.items():
-        ranks[example, order.cpu().numpy()] = count
-    return basis.spread(torch.from_numpy(ranks))
+    Attributes:
+        stored: How many coefficients an example has.
+
+    Args:
+        basis: The domain.
+        x: The examples.
+        orders: Features in descending order, by example.
+    """
+
+    def __init__(
+        self, basis: Basis, x: Float[Tensor, "examples *leaf"], orders: Mapping[int, Int[Tensor, " features"]]
+    ) -> None:
+        self._basis, self._x, self._orders = basis, x, orders
+        self._coefficients = basis.forward(x)
+        self.stored = self._coefficients.shape[1]
+        ranks = np.zeros((len(x), len(basis)), dtype=np.int32)
+        places = np.arange(len(basis), dtype=np.int32)
+        for example, order in orders.items():
+            ranks[example, order.cpu().numpy()] = places
+        # The place of each stored bin's feature in its example's order.
+        self._ranks: Int[Tensor, "examples stored"] = basis.spread(torch.from_numpy(ranks)).to(x.device)
+
+    def paired(self, asked: Sequence[Move]) -> tuple[Sequence[int], int]:
+        """An order of different questions, and how many at its end leave the rest of as many at its beginning."""
+        deleting = {(move.example, move.count): i for i, move in enumerate(asked) if move.part == "delete"}
+        keeping = [(i, move) for i, move in enumerate(asked) if move.part == "keep"]
+        pairs = [(i, deleting[key]) for i, move in keeping if (key := (move.example, move.count)) in deleting]
+        less = [self._keeps_less(asked[i]) for i, _ in pairs]
+        small = [i if keep else j for (i, j), keep in zip(pairs, less, strict=True)]
+        large = [j if keep else i for (i, j), keep in zip(pairs, less, strict=True)]
+        alone = sorted(set(range(len(asked))).difference(small, large))
+        return small + alone + large, len(pairs)
+
+    def leaves(self, questions: Sequence[Move], rows: Int[Tensor, " rows"], rests: int) -> Float[Tensor, "rows *leaf"]:
+        """What each question leaves, the last `rests` being the rest of the first ones."""
+        direct = len(questions) - rests
+        made = self._basis.inverse(self._filtered(rows[:direct], questions[:direct]))
+        if not rests:
+            return made
+        leaves = made.new_empty((len(questions), *made.shape[1:]))
+        leaves[:direct] = made
+        torch.sub(self._x.index_select(0, rows[direct:]), made[:rests], out=leaves[direct:])
+        return leaves
+
+    def _keeps_less(self, move: Move) -> bool:
+        """Whether the top that a question is about has less than half of the example's power."""
+        example, powers = self._powers
+        row = powers[example[move.example]]
+        return move.count == 0 or bool(2 * row[move.count - 1] <= row[-1])
+
+    @cached_property
+    def _powers(self) -> tuple[dict[int, int], np.ndarray]:
+        """The rows of the examples that are asked about, and the power of each prefix of their orders."""
+        examples = list(self._orders)
+        orders = torch.stack(list(self._orders.values())).to(self._x.device)
+        own = self._coefficients[examples]
+        powers = self._basis.inner(own, own).gather(1, orders).cumsum(1)
+        return {example: row for row, example in enumerate(examples)}, powers.cpu().numpy()
+
+    def _filtered(self, rows: Int[Tensor, " rows"], questions: Sequence[Move]) -> Inexact[Tensor, "rows stored"]:
+        """The coefficients that each question leaves; on the CPU numpy makes them several times faster."""
+        counts = np.array([[move.count] for move in questions], dtype=np.int32)
+        kept = np.array([[move.part == "keep"] for move in questions])
+        if self._x.device.type != "cpu":
+            below = self._ranks[rows] < torch.from_numpy(counts).to(self._ranks)
+            return self._coefficients[rows] * (below == torch.from_numpy(kept).to(below.device))
+        chosen = rows.numpy()
+        left_here = (self._ranks.numpy()[chosen] < counts) == kept
+        found = self._coefficients.detach().resolve_conj().numpy()[chosen]
+        found *= left_here
+        return torch.from_numpy(found)
 
 
 def curves(questions: Sequence[Move], stops: Sequence[Stop], clean: Sequence[float]) -> list[Curve]:
