@@ -327,9 +327,10 @@ def held(model: torch.nn.Module) -> Iterator[None]:
 
     What is computed inside may be differentiated, even where the caller is in `torch.inference_mode()`.
     """
-    training = [module for module in model.modules() if module.training]
-    needing = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    compiled = [(module, call) for module in model.modules() if (call := getattr(module, _COMPILED, None)) is not None]
+    modules = list(model.modules())
+    training = [module for module in modules if module.training]
+    needing = [p for module in modules for p in module._parameters.values() if p is not None and p.requires_grad]
+    compiled = [(module, call) for module in modules if (call := vars(module).get(_COMPILED)) is not None]
     try:
         for module in training:
             module.training = False

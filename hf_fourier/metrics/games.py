@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import groupby
 
 import numpy as np
 import torch
@@ -86,7 +87,7 @@ def log_spaced(least: float, most: float = 1.0, points: int = 8) -> tuple[float,
     return (least, *(least * math.exp(i * ratio) for i in range(1, points - 1)), most)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False)  # not frozen, which would double the time it takes to make one
 class Move:
     """One question of the game: one example with some features left.
 
@@ -97,6 +98,7 @@ class Move:
         reached: The share of the longest prefix that fits.
         order: Features in descending order.
         count: How many of them are in that prefix.
+        left: Which features are left: equal for two questions about one example that are the same question.
     """
 
     example: int
@@ -105,11 +107,10 @@ class Move:
     reached: float
     order: Int[Tensor, " features"]
     count: int
+    left: Left = field(init=False)
 
-    @cached_property
-    def left(self) -> Left:
-        """Which features are left: equal for two questions about one example that are the same question."""
-        return left(self.part, self.reached)
+    def __post_init__(self) -> None:
+        self.left = left(self.part, self.reached)
 
     @property
     def mask(self) -> Bool[Tensor, " features"]:
@@ -259,10 +260,11 @@ class _Remains:
         if self._x.device.type != "cpu":
             below = self._ranks[rows] < torch.from_numpy(counts).to(self._ranks)
             return self._coefficients[rows] * (below == torch.from_numpy(kept).to(below.device))
-        chosen = rows.numpy()
-        left_here = (self._ranks.numpy()[chosen] < counts) == kept
-        found = self._coefficients.detach().resolve_conj().numpy()[chosen]
-        found *= left_here
+        ranks, whole = self._ranks.numpy(), self._coefficients.detach().resolve_conj().numpy()
+        found, start = np.empty((len(questions), self.stored), whole.dtype), 0
+        for example, own in groupby(move.example for move in questions):
+            here = slice(start, start := start + len(list(own)))
+            np.multiply(whole[example], (ranks[example] < counts[here]) == kept[here], out=found[here])
         return torch.from_numpy(found)
 
 
