@@ -5,7 +5,7 @@
 
 Yours: change MODEL (--model ctheodoris/Geneformer, with `subfolder=` below) and CELLS ("cells.h5ad").
 About a minute on two cores. Offline, MODEL is a small stand-in for Geneformer, which it is not: the same architecture
-and code path with two layers, trained here on 549 blood cells.
+and code path with four layers, trained here on 549 blood cells.
 """
 
 from options import first_goes_on, options

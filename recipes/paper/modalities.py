@@ -30,7 +30,7 @@ def curves(at: Setting, methods: tuple[str, ...], domain: str | None = None) -> 
     ("FFC Figure 9a",),
     "The released script passes no attention mask, transforms padding and the unordered hidden axis, ranks whole rows "
     "of the spectrum, and follows the class that is now predicted instead of the original one. Here padding is no part "
-    "of the transform and the original class is followed. The model is a stand-in with two layers, trained on blood "
+    "of the transform and the original class is followed. The model is a stand-in with four layers, trained on blood "
     "cells.",
     "--model YOUR-FINE-TUNED-GENEFORMER --data human_dcm_hcm --n 17228",
 )
