@@ -70,10 +70,11 @@ def orders(explainer: FourierExplainer, cells: Sequence[Any]) -> dict[str, list[
 
 
 def constant(results: Sequence[Attribution]) -> tuple[float, float]:
-    """Of the top features, the share that is constant along the ranking, and the share of relevance in size it makes."""
+    """The share of the top features that is constant along the ranking, and its share of the relevance in size."""
     features, sizes = [], []
     for a in results:
-        assert a.layout.radius is not None and a.gradient is not None
+        assert a.layout.radius is not None
+        assert a.gradient is not None
         features.append(float((a.layout.radius == 0)[a.mask(TOP)].float().mean()))
         kept = a.keep(TOP)
         still = (kept.mean(0, keepdim=True) * a.gradient).sum(-1).abs().sum()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 from itertools import groupby
 
 import numpy as np
@@ -191,8 +190,8 @@ def play(
 class _Remains:
     """What is left of a block's examples when features are kept or deleted.
 
-    Two questions may leave each other's rest. Then the one that leaves less power is made from its coefficients, and
-    the other by taking that off the example: one inverse transform for both, and rounding that is small beside either.
+    Two questions may leave each other's rest. Then one inverse transform does for both: what is left without the top is
+    made from its coefficients, and the top by taking that off the example, which rounds like one more transform.
 
     Attributes:
         stored: How many coefficients an example has.
@@ -206,7 +205,7 @@ class _Remains:
     def __init__(
         self, basis: Basis, x: Float[Tensor, "examples *leaf"], orders: Mapping[int, Int[Tensor, " features"]]
     ) -> None:
-        self._basis, self._x, self._orders = basis, x, orders
+        self._basis, self._x = basis, x
         self._coefficients = basis.forward(x)
         self.stored = self._coefficients.shape[1]
         ranks = np.zeros((len(x), len(basis)), dtype=np.int32)
@@ -219,13 +218,12 @@ class _Remains:
     def paired(self, asked: Sequence[Move]) -> tuple[Sequence[int], int]:
         """An order of different questions, and how many at its end leave the rest of as many at its beginning."""
         deleting = {(move.example, move.count): i for i, move in enumerate(asked) if move.part == "delete"}
-        keeping = [(i, move) for i, move in enumerate(asked) if move.part == "keep"]
-        pairs = [(i, deleting[key]) for i, move in keeping if (key := (move.example, move.count)) in deleting]
-        less = [self._keeps_less(asked[i]) for i, _ in pairs]
-        small = [i if keep else j for (i, j), keep in zip(pairs, less, strict=True)]
-        large = [j if keep else i for (i, j), keep in zip(pairs, less, strict=True)]
-        alone = sorted(set(range(len(asked))).difference(small, large))
-        return small + alone + large, len(pairs)
+        keeping = ((i, (move.example, move.count)) for i, move in enumerate(asked) if move.part == "keep")
+        pairs = [(deleting[key], i) for i, key in keeping if key in deleting]
+        pairs = [pair if asked[pair[0]].count else pair[::-1] for pair in pairs]  # nothing is nothing, exactly
+        made, rests = [i for i, _ in pairs], [i for _, i in pairs]
+        alone = sorted(set(range(len(asked))).difference(made, rests))
+        return made + alone + rests, len(pairs)
 
     def leaves(self, questions: Sequence[Move], rows: Int[Tensor, " rows"], rests: int) -> Float[Tensor, "rows *leaf"]:
         """What each question leaves, the last `rests` being the rest of the first ones."""
@@ -237,21 +235,6 @@ class _Remains:
         leaves[:direct] = made
         torch.sub(self._x.index_select(0, rows[direct:]), made[:rests], out=leaves[direct:])
         return leaves
-
-    def _keeps_less(self, move: Move) -> bool:
-        """Whether the top that a question is about has less than half of the example's power."""
-        example, powers = self._powers
-        row = powers[example[move.example]]
-        return move.count == 0 or bool(2 * row[move.count - 1] <= row[-1])
-
-    @cached_property
-    def _powers(self) -> tuple[dict[int, int], np.ndarray]:
-        """The rows of the examples that are asked about, and the power of each prefix of their orders."""
-        examples = list(self._orders)
-        orders = torch.stack(list(self._orders.values())).to(self._x.device)
-        own = self._coefficients[examples]
-        powers = self._basis.inner(own, own).gather(1, orders).cumsum(1)
-        return {example: row for row, example in enumerate(examples)}, powers.cpu().numpy()
 
     def _filtered(self, rows: Int[Tensor, " rows"], questions: Sequence[Move]) -> Inexact[Tensor, "rows stored"]:
         """The coefficients that each question leaves; on the CPU numpy makes them several times faster."""

@@ -172,3 +172,48 @@ def test_shares_in_equal_ratios():
     for wrong in ((0.0, 1.0, 3), (0.5, 0.2, 3), (0.1, 2.0, 3), (0.1, 1.0, 1)):
         with pytest.raises(InputError):
             log_spaced(*wrong)
+
+
+def test_the_rest_of_another_question_takes_no_transform(monkeypatch):
+    """The published grid's 20 rows are ten shares in two parts, which add up to the example: ten are transformed."""
+    basis = DOMAINS.parse("fourier").bind(leaf(16, 16))
+    score = score_of(Smooth(3, 16, 16).eval(), noise(3, 16, 16), size=60)
+    questions = questions_of(basis, noise(3, len(basis), seed=1), PUBLISHED)
+    rows, inverse = [], type(basis).inverse
+
+    def counted(own, coefficients):
+        rows.append(len(coefficients))
+        return inverse(own, coefficients)
+
+    monkeypatch.setattr(type(basis), "inverse", counted)
+    play(score, basis, questions)
+    assert sum(rows) == 3 * 10
+
+
+@pytest.mark.parametrize("least_first", [True, False])
+@pytest.mark.parametrize("offset", [0, 1000])
+def test_a_rest_is_as_exact_as_a_transform(offset, least_first):
+    """Also where nearly all power lies in one feature, and what is left is the smaller part."""
+    basis = DOMAINS.parse("fourier").bind(leaf(16, 16))
+    x = (noise(2, 16, 16) + offset).float()
+    heard = []
+
+    class Listens(Smooth):
+        def forward(self, rows):
+            heard.extend(rows.detach().double())
+            return super().forward(rows)
+
+    score = score_of(Listens(3, 16, 16).float().eval(), x, size=60)
+    score.clean_reading()
+    heard.clear()
+    ranked = basis.magnitude(basis.forward(x)) * (-1 if least_first else 1)
+    questions = questions_of(basis, ranked, Grid((0.2, 0.5, 0.9), (0.2, 0.5, 0.9)))
+    play(score, basis, questions)
+    assert len(heard) == len(questions)
+    for move in questions:
+        truth, ours = (
+            basis.keep(basis.forward(own[move.example : move.example + 1]), move.mask.unsqueeze(0))[0]
+            for own in (x.double(), x)
+        )
+        nearest = min(float((row - truth).norm()) for row in heard)
+        assert nearest <= 5 * float((ours - truth).norm())

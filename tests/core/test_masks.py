@@ -185,3 +185,8 @@ def test_without_gradients_the_value_is_its_own_drive() -> None:
         torch.testing.assert_close(without.value, with_gradient.value.detach())
         assert torch.equal(without.drive, without.value)
         assert without.slope.tolist() == [1.0] * 3
+
+
+def test_half_precision_is_compared_too() -> None:
+    z = noise(2, 1, 3, 4)
+    assert torch.equal(decisions(z.bfloat16()), decisions(z))

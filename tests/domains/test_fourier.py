@@ -204,3 +204,15 @@ def test_a_leaf_without_an_order_is_refused():
 def test_an_unknown_grain_is_refused():
     with pytest.raises(SpecError, match="grain"):
         Fourier(grain="octave")
+
+
+@pytest.mark.parametrize("sizes", [(16, 15), (8, 9, 10), (7, 16), (12,)])
+def test_the_inverse_is_the_same_where_a_gradient_is_taken(sizes):
+    """Of some sizes scipy inverts, unless a gradient has to come back."""
+    basis = DOMAINS.parse("fourier").bind(leaf(*sizes))
+    coefficients = basis.forward(noise(3, *sizes))
+    plain, taken = basis.inverse(coefficients), basis.inverse(coefficients.clone().requires_grad_(True))
+    assert taken.requires_grad
+    torch.testing.assert_close(plain, taken.detach())
+    torch.testing.assert_close(plain, noise(3, *sizes))
+    assert basis.inverse(basis.forward(noise(1, *sizes).float())).dtype == torch.float32
