@@ -15,12 +15,14 @@ from tests.end_to_end.cases import Asset, Case, every_law
 
 pytestmark = pytest.mark.assets
 RATE = zoo_sound.RATE
-NAMES = ("whisper-instruments", "whisper-languages", "wav2vec2", "ast")
+NAMES = ("whisper-instruments", "whisper-languages", "ast-languages", "wav2vec2-languages")
+#: Small ones with random weights; and one that takes longer to train than all tests of it.
+CASES = (*NAMES[:3], pytest.param(NAMES[3], marks=pytest.mark.slow), "wav2vec2", "ast")
 
 
 def clips(name: str, asset: Asset, count: int) -> list[dict[str, Any]]:
     """Short real sounds of the test split, several classes among them."""
-    data = "prompt-sounds" if name == "whisper-languages" else "instrument-sounds"
+    data = "prompt-sounds" if name.endswith("languages") else "instrument-sounds"
     asset(data)
     found = assets.prompts("test") if data == "prompt-sounds" else assets.instruments("test")
     short = sorted((one for one in found if len(one["audio"]) > one["rate"] // 4), key=lambda one: len(one["audio"]))
@@ -31,10 +33,10 @@ def example(one: dict[str, Any]) -> dict[str, Any]:
     return {"array": one["audio"], "sampling_rate": one["rate"]}
 
 
-@pytest.fixture(scope="module", params=NAMES)
+@pytest.fixture(scope="module", params=CASES)
 def case(request: pytest.FixtureRequest, asset: Asset) -> Case:
     name = request.param
-    if name.startswith("whisper"):
+    if name in NAMES:
         explain = FourierExplainer.from_pretrained(str(asset(name)), device="cpu")
     else:
         explain = FourierExplainer(zoo_sound.build(name), zoo_sound.extractor(name))
