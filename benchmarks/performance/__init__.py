@@ -78,7 +78,7 @@ def tables(
             grown = [keep(str(n), lambda n=n: apart.growth(n)) for n in GROWTH]  # type: ignore[misc]
             return [("From 10² to 10⁵ examples", grown)]
         case "processes":
-            two = keep("two", lambda: apart.processes("minilm-spam", 768, Path(os.environ.get("TMPDIR", "/tmp"))))
+            two = keep("two", lambda: apart.processes("minilm-spam", 1536, Path(os.environ.get("TMPDIR", "/tmp"))))
             return [("Two processes beside one", [two])]
         case "others":
             known = {m: keep(m, lambda m=m: others.measured(m)) for m in models if m in COMPARED}  # type: ignore[misc]

@@ -232,7 +232,7 @@ class Adapter(ABC):
         Raises:
             TargetError: If the head has no such target.
         """
-        return example, self.head().check(target)
+        return example, None if target is None else self.head().check(target)
 
     def reordered(self, example: Encoded) -> Encoded | None:
         """The example with its ids exchanged, to be run at the clean leaf; None where no leaf is made of ids."""
