@@ -20,6 +20,8 @@ T = TypeVar("T")
 
 #: Logits of at most so many numbers a row are read when all rows are there, which spares small models many steps.
 READ_LATE = 2**10
+#: Of larger ones so many numbers are read at once, which stay in the processor's cache from one step to the next.
+READ_AT_ONCE = 2**20
 #: `(leaf rows, which example each row belongs to) -> outputs`.
 Forward = Callable[[Tensor, Tensor], Any]
 #: `(outputs, which example each row belongs to) -> logits`, one row per leaf row.
@@ -168,8 +170,14 @@ class Score:
             # In inference mode, what a model caches could not be differentiated later.
             with torch.inference_mode(False), torch.no_grad():
                 logits, own = self._logits(x[chunk], chunk, rows)
-                few = not isinstance(self.head, Custom) and logits[0].numel() <= READ_LATE
-                return logits.detach() if few else _detached(self._reading(logits, own))
+                if isinstance(self.head, Custom):
+                    return _detached(self._reading(logits, own))
+                if logits[0].numel() <= READ_LATE:
+                    return logits.detach()
+                most = max(1, READ_AT_ONCE // logits[0].numel())
+                examples = torch.arange(len(x), device=x.device)[own] if isinstance(own, slice) else own
+                parts = zip(logits.split(most), examples.split(most), strict=True)
+                return _joined([_detached(self._reading(part, some)) for part, some in parts])
 
         parts = self.packer.run(work, len(x))
         readings = [part for part in parts if isinstance(part, Reading)]

@@ -233,7 +233,8 @@ class _Remains:
             return made
         leaves = made.new_empty((len(questions), *made.shape[1:]))
         leaves[:direct] = made
-        torch.sub(self._x.index_select(0, rows[direct:]), made[:rests], out=leaves[direct:])
+        for example, own in _runs(questions[direct:]):
+            torch.sub(self._x[example], made[own], out=leaves[direct:][own])
         return leaves
 
     def _filtered(self, rows: Int[Tensor, " rows"], questions: Sequence[Move]) -> Inexact[Tensor, "rows stored"]:
@@ -244,11 +245,17 @@ class _Remains:
             below = self._ranks[rows] < torch.from_numpy(counts).to(self._ranks)
             return self._coefficients[rows] * (below == torch.from_numpy(kept).to(below.device))
         ranks, whole = self._ranks.numpy(), self._coefficients.detach().resolve_conj().numpy()
-        found, start = np.empty((len(questions), self.stored), whole.dtype), 0
-        for example, own in groupby(move.example for move in questions):
-            here = slice(start, start := start + len(list(own)))
-            np.multiply(whole[example], (ranks[example] < counts[here]) == kept[here], out=found[here])
+        found = np.empty((len(questions), self.stored), whole.dtype)
+        for example, own in _runs(questions):
+            np.multiply(whole[example], (ranks[example] < counts[own]) == kept[own], out=found[own])
         return torch.from_numpy(found)
+
+
+def _runs(questions: Sequence[Move]) -> Iterator[tuple[int, slice]]:
+    """Examples, and where questions about them lie side by side."""
+    end = 0
+    for example, own in groupby(move.example for move in questions):
+        yield example, slice(end, end := end + len(list(own)))
 
 
 def curves(questions: Sequence[Move], stops: Sequence[Stop], clean: Sequence[float]) -> list[Curve]:
