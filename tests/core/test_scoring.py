@@ -3,8 +3,10 @@
 import pytest
 import torch
 
+from hf_fourier import scoring
 from hf_fourier.batching import Packer, is_out_of_memory, suggested_rows
 from hf_fourier.errors import ModelError, TargetError
+from hf_fourier.masks import Mask
 from hf_fourier.scoring import Score
 from hf_fourier.targets import Binary, Custom, Regression
 from tests.toys import Guard, Linear, Smooth, noise, score_of
@@ -231,3 +233,21 @@ def test_suggested_rows():
     assert suggested_rows(2**14, cpu) == suggested_rows(2**18, cpu) == 16
     assert suggested_rows(10, gpu) == 64
     assert suggested_rows(10**9, gpu) == suggested_rows(10**9, cpu) == 1
+
+
+@pytest.mark.parametrize("rows", [None, torch.tensor([2, 0, 0, 1, 2, 1])])
+def test_large_answers_are_read_in_parts(monkeypatch, rows):
+    """Each part by the masks of its own examples."""
+    heads = torch.nn.Conv2d(1, 2, 3, padding=1, dtype=torch.float64).eval()
+    x = noise(3, 1, 6, 7)
+    asked = x if rows is None else noise(len(rows), 1, 6, 7, seed=1)
+    score = score_of(heads, x, Mask())
+    score.clean_reading()
+    whole = score.value(asked, rows)
+    assert len(set(whole.agrees.tolist())) > (rows is not None)
+    monkeypatch.setattr(scoring, "READ_LATE", 0)
+    for numbers in (1, 2 * 2 * 6 * 7, 10**6):
+        monkeypatch.setattr(scoring, "READ_AT_ONCE", numbers)
+        parts = score.value(asked, rows)
+        for name in ("value", "confidence", "agrees", "answer"):
+            torch.testing.assert_close(getattr(parts, name), getattr(whole, name))
