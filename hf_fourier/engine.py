@@ -232,8 +232,12 @@ def block_size(example: Encoded, batch_size: BatchSize, limit: int | None) -> in
 def grouped(items: Sequence[Any], key: Callable[[Any], Any]) -> list[list[int]]:
     """Indices of items with equal keys, groups and members in the order they came."""
     groups: dict[Any, list[int]] = {}
+    before, own = object(), []
     for i, item in enumerate(items):
-        groups.setdefault(key(item), []).append(i)
+        found = key(item)
+        if found != before:  # comparing is faster than hashing, and neighbours are mostly alike
+            before, own = found, groups.setdefault(found, [])
+        own.append(i)
     return list(groups.values())
 
 

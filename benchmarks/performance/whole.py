@@ -28,7 +28,7 @@ from hf_fourier.runs.work import Worker
 #: Examples of each model; with so few, the estimate before a run, of up to three examples, still weighs.
 EXAMPLES = {
     "ast-languages": 2048,
-    "fashion-vit": 2048,
+    "fashion-vit": 8192,
     "pbmc-geneformer": 1024,
     "wav2vec2-languages": 512,
     "whisper-instruments": 128,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import textwrap
 from collections.abc import Mapping, Sequence
-from functools import cached_property
+from functools import cached_property, lru_cache
 from os import PathLike
 from pathlib import Path
 from typing import Any, ClassVar
@@ -86,7 +86,7 @@ class VisionAdapter(Adapter):
         examples = []
         for i, row in enumerate(pixels.cpu()):
             others = {name: tensor[i].cpu() for name, tensor in tensors.items()}
-            examples.append(Encoded(_shape(row), others, values=row, view=self._view))
+            examples.append(Encoded(_shape(*row.shape), others, values=row, view=self._view))
         return examples
 
     def adopt(self, leaf: Tensor, view: View) -> Encoded:
@@ -323,8 +323,8 @@ def _eight_bit(array: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(np.rint(array * scale).astype(np.uint8))
 
 
-def _shape(row: Tensor) -> LeafShape:
-    channels, height, width = row.shape
+@lru_cache(maxsize=256)  # the same object for all pictures of a size: examples are grouped by it
+def _shape(channels: int, height: int, width: int) -> LeafShape:
     return LeafShape(
         "pixels",
         (
