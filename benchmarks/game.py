@@ -112,8 +112,10 @@ def against_bare(name: str, n: int, runs: int) -> dict[str, Any]:
     encoded = [explainer.adapter.encode(example) for example in examples]
     shapes = grouped(encoded, lambda e: e.signature)
     with held(explainer.model):
-        each = [([encoded[i] for i in own], [results[i] for i in own]) for own in shapes]
-        groups = [(ready(explainer, group, own), own) for group, own in each]
+        groups = []
+        for shape in shapes:
+            some = [results[i] for i in shape]
+            groups.append((ready(explainer, [encoded[i] for i in shape], some), some))
 
     def run(passes: Sequence[tuple[Callable[[], Tensor], ...]], part: int) -> None:
         with torch.inference_mode():

@@ -248,8 +248,10 @@ class Score:
         return logits, chunk if rows is None else own
 
     def _reading(self, logits: Any, examples: slice | Tensor) -> Reading:
-        own = self.frozen[examples] if isinstance(examples, slice) else self.frozen.index_select(0, examples)
-        return self.head.read(logits, own)
+        if isinstance(examples, slice):
+            return self.head.read(logits, self.frozen[examples])
+        # The answer may be on another device than the leaf, of a model that lies on several.
+        return self.head.read(logits, self.frozen.index_select(0, examples.to(self.frozen.device)))
 
     def _freeze(self, logits: Any, rows: Tensor) -> None:
         clean, numbers = logits.detach() if isinstance(logits, Tensor) else logits, rows.tolist()

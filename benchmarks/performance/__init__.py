@@ -82,9 +82,8 @@ def tables(
             return [("Two processes beside one", [two])]
         case "others":
             known = {m: keep(m, lambda m=m: others.measured(m)) for m in models if m in COMPARED}  # type: ignore[misc]
-            spent = {
-                m: keep(f"{m}-cost", lambda m=m: others.timings(m, *((16, 7) if m in QUICK else (2, 2)))) for m in known
-            }  # type: ignore[misc]
+            sizes = {m: (16, 7) if m in QUICK else (2, 2) for m in known}
+            spent = {m: keep(f"{m}-cost", lambda m=m, n=n: others.timings(m, *n)) for m, n in sizes.items()}  # type: ignore[misc]
             rows = [("Cost beside Captum's IG", [others.cost_row(m, found) for m, found in spent.items()])]
             quality = [others.quality_row(m, found) for m, found in known.items()]
             rows.append(("FFC / IG by Fourier / IG as it is", quality))

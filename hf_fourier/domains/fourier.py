@@ -91,8 +91,8 @@ class FourierBasis(Basis):
         """The real signal of a half spectrum."""
         spectrum, dims = coefficients.reshape(-1, *self._stored), [d + 1 for d in self.dims]
         if self._scipy_inverts and spectrum.device.type == "cpu" and not spectrum.requires_grad:
-            of = spectrum.resolve_conj().numpy()
-            return torch.from_numpy(irfftn(of, self._sizes, dims, "ortho", workers=torch.get_num_threads()))
+            values = spectrum.numpy(force=True)  # also where a conjugation is still to be done
+            return torch.from_numpy(irfftn(values, self._sizes, dims, "ortho", workers=torch.get_num_threads()))
         return torch.fft.irfftn(spectrum, s=self._sizes, dim=dims, norm="ortho")
 
     @cached_property
