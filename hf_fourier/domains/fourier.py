@@ -7,7 +7,6 @@ from functools import cached_property
 from typing import ClassVar
 
 import torch
-from scipy.fft import irfftn, next_fast_len
 
 from hf_fourier.domains.base import DOMAINS, Basis
 from hf_fourier.domains.layout import Layout, LeafShape
@@ -42,8 +41,6 @@ class FourierBasis(Basis):
         self.domain, self.leaf, self.dims = domain, leaf, dims
         self._sizes = tuple(leaf.shape[d] for d in dims)
         half = self._sizes[-1] // 2 + 1
-        # Of several axes with no prime factor above 5, scipy's inverse is up to a third faster than torch's.
-        self._scipy_inverts = len(dims) > 1 and all(next_fast_len(n, real=True) == n for n in self._sizes)
         self._stored = tuple(half if d == dims[-1] else n for d, n in enumerate(leaf.shape))
         index = torch.arange(torch.Size(self._stored).numel()).view(self._stored)
         partner = self._partners(index)
@@ -91,9 +88,20 @@ class FourierBasis(Basis):
         """The real signal of a half spectrum."""
         spectrum, dims = coefficients.reshape(-1, *self._stored), [d + 1 for d in self.dims]
         if self._scipy_inverts and spectrum.device.type == "cpu" and not spectrum.requires_grad:
+            from scipy.fft import irfftn
+
             values = spectrum.numpy(force=True)  # also where a conjugation is still to be done
             return torch.from_numpy(irfftn(values, self._sizes, dims, "ortho", workers=torch.get_num_threads()))
         return torch.fft.irfftn(spectrum, s=self._sizes, dim=dims, norm="ortho")
+
+    @cached_property
+    def _scipy_inverts(self) -> bool:
+        """Of several axes with no prime factor above 5, scipy's inverse is up to a third faster than torch's."""
+        if len(self.dims) == 1:
+            return False
+        from scipy.fft import next_fast_len
+
+        return all(next_fast_len(n, real=True) == n for n in self._sizes)
 
     @cached_property
     def layout(self) -> Layout:

@@ -90,6 +90,11 @@ print(json.dumps([end - middle, sorted({name.partition(".")[0] for name in sys.m
     assert not {"transformers", "matplotlib", "datasets", "evaluate", "accelerate", "rich", "typer"} & set(runs[0][1])
 
 
+def test_the_explainer_leaves_scipy_alone_until_it_is_needed():
+    code = "import sys; from hf_fourier import Attribution, FourierExplainer; print(*{'scipy.fft'} & set(sys.modules))"
+    assert run_python(code).stdout.split() == []
+
+
 def without_extras(project, code: str) -> subprocess.CompletedProcess:
     """Run code as if none of the extras were installed."""
     wanted = {normalise(line) for group in project["optional-dependencies"].values() for line in group}
