@@ -68,7 +68,7 @@ class Manifest:
             StorageError: If it cannot be written.
         """
         text = json.dumps({"format": FORMAT, **asdict(self)}, indent=1, ensure_ascii=False)
-        write_whole(folder / NAME, text.encode())
+        write_whole(folder / NAME, [text.encode()])
 
     def ended(self, examples: int, folder: Path) -> Manifest:
         """The same, once a stream has ended; written."""
@@ -175,7 +175,7 @@ class Chunks:
         from safetensors.numpy import save
 
         data = save({"indices": window.indices, "cuts": window.cuts, "costs": window.costs})
-        write_whole(self._window_path(number), data)
+        write_whole(self._window_path(number), [data])
 
     def has_window(self, number: int) -> bool:
         """Whether a window is planned."""

@@ -184,7 +184,7 @@ def _timed(worker: Worker, one: Ready) -> tuple[float, list[Outcome]]:
 
 def _bytes(results: Sequence[Outcome], store: Store, top: int) -> float:
     """What one more example adds to a shard."""
-    twice, once = (len(packed(some, store, top, False)) for some in ([*results, *results], results))
+    twice, once = (sum(map(len, packed(some, store, top, False))) for some in ([*results, *results], results))
     return (twice - once) / len(results)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import json
 import socket
@@ -62,6 +63,7 @@ def explain_dataset(explainer: FourierExplainer, data: Any, output: str | PathLi
             machine.decided(lambda: True)
             stack.enter_context(locked(folder, machine.rank))
         stack.enter_context(held(explainer.model))
+        stack.enter_context(_lasting())
         run = Run(machine, folder, source, worker, options)
         run.prepare()
         run.work()
@@ -301,6 +303,23 @@ def _in_turn() -> Iterator[None]:
         yield
     finally:
         sys.setswitchinterval(before)
+
+
+@contextmanager
+def _lasting() -> Iterator[None]:
+    """Inside, Python does not look for garbage among what was there before.
+
+    Models and their libraries are hundreds of thousands of objects, which it would look through again and again, all
+    threads waiting, while a run makes small ones by the thousand.
+    """
+    if gc.get_freeze_count():  # someone else has seen to it
+        yield
+        return
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
 
 
 def weights(model: torch.nn.Module) -> str:

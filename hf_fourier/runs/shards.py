@@ -20,6 +20,7 @@ import torch
 from hf_fourier import storage
 from hf_fourier.attribution import Attribution
 from hf_fourier.errors import InputError
+from hf_fourier.runs.files import Parts, laid_out
 from hf_fourier.typing import Tensor
 
 #: In format 1 every row had a tensor of its own.
@@ -65,8 +66,8 @@ class Outcome:
     found: Attribution | Failure
 
 
-def packed(outcomes: Sequence[Outcome], store: Store, top: int, split: bool) -> bytes:
-    """The bytes of a shard.
+def packed(outcomes: Sequence[Outcome], store: Store, top: int, split: bool) -> Parts:
+    """A shard, as parts to be written one after the other.
 
     Args:
         outcomes: A chunk's, in its order.
@@ -74,8 +75,6 @@ def packed(outcomes: Sequence[Outcome], store: Store, top: int, split: bool) -> 
         top: How many features, where only the top ones are stored.
         split: Whether memory ran out on the way, so that other batches ran than in a run where it did not.
     """
-    from safetensors.torch import save
-
     records, columns = _Records(), _Columns()
     for row, outcome in enumerate(outcomes):
         record: dict[str, Any] = {"index": outcome.index, "name": outcome.name}
@@ -87,7 +86,7 @@ def packed(outcomes: Sequence[Outcome], store: Store, top: int, split: bool) -> 
         for name, tensor in tensors.items():
             columns.add(row, name, tensor)
     head = json.dumps({"format": FORMAT, "store": store, "split": split, "rows": len(outcomes)})
-    return save({"head": _bytes(head), **records.tensors(), **columns.tensors()})
+    return laid_out({"head": _bytes(head), **records.tensors(), **columns.tensors()})
 
 
 def _parts(result: Attribution, store: Store, top: int) -> tuple[dict[str, Any], dict[str, Tensor]]:

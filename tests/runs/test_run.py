@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import gc
 import json
 import os
 import subprocess
@@ -334,3 +335,20 @@ def test_the_turns_of_threads_are_as_they_were(tmp_path: Path, monkeypatch: pyte
     run(texts(4), tmp_path / "run")
     assert sys.getswitchinterval() == before
     assert min(call.args[0] for call in sys.setswitchinterval.call_args_list) == TURN
+
+
+@pytest.mark.parametrize("frozen", [False, True], ids=["as usual", "frozen by someone else"])
+def test_what_was_there_before_is_not_looked_through_while_a_run_goes_on(tmp_path: Path, frozen: bool) -> None:
+    explain, counts = explainer(), []
+    explain.model.register_forward_hook(lambda *_: counts.append(gc.get_freeze_count()))
+    if frozen:
+        gc.freeze()
+    try:
+        run(texts(4), tmp_path / "run", explain)
+        assert min(counts) > 10_000
+        assert bool(gc.get_freeze_count()) is frozen
+        with pytest.raises(InputError, match="seed"):
+            run(texts(4), tmp_path / "run", explain, seed=1)
+        assert bool(gc.get_freeze_count()) is frozen
+    finally:
+        gc.unfreeze()

@@ -35,7 +35,8 @@ def results() -> list[Attribution]:
 
 def written(results: Sequence[Attribution], path: Path) -> Shard:
     """A shard of these results."""
-    path.write_bytes(packed([Outcome(i, "", result) for i, result in enumerate(results)], "everything", 10, False))
+    outcomes = [Outcome(i, "", result) for i, result in enumerate(results)]
+    path.write_bytes(b"".join(packed(outcomes, "everything", 10, False)))
     return Shard(path)
 
 
