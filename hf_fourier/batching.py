@@ -12,8 +12,8 @@ import torch
 T = TypeVar("T")
 
 #: Rows of a batch when nothing else limits it. On a CPU, 8 to 16 rows are fastest, unless a model is so small that
-#: what every batch costs counts: a batch there has more rows until it holds `SMALL` leaf entries.
-ROWS_ON_CPU, ROWS_ON_ACCELERATOR, SMALL = 16, 64, 2**18
+#: what every batch costs counts: a batch there has up to `MOST_ON_CPU` rows until it holds `SMALL` leaf entries.
+ROWS_ON_CPU, MOST_ON_CPU, ROWS_ON_ACCELERATOR, SMALL = 16, 128, 64, 2**18
 #: Leaf entries that a batch may hold before it has fewer rows: a model's activations grow with them.
 ENTRIES = 2**22
 
@@ -28,10 +28,10 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 def suggested_rows(entries: int, device: torch.device) -> int:
     """How many rows of `entries` leaf values make a good batch on `device`."""
-    most = ROWS_ON_ACCELERATOR
+    entries, most = max(1, entries), ROWS_ON_ACCELERATOR
     if device.type == "cpu":
-        most = min(most, max(ROWS_ON_CPU, SMALL // max(1, entries)))
-    return max(1, min(most, ENTRIES // max(1, entries)))
+        most = max(ROWS_ON_CPU, min(MOST_ON_CPU, SMALL // entries))
+    return max(1, min(most, ENTRIES // entries))
 
 
 @dataclass

@@ -225,7 +225,8 @@ def block_size(example: Encoded, batch_size: BatchSize, limit: int | None) -> in
     if batch_size != "auto" and (isinstance(batch_size, bool) or not isinstance(batch_size, int) or batch_size < 1):
         raise InputError(f"batch_size {batch_size!r}", "a whole number of at least 1, or 'auto'", "correct it")
     entries = torch.Size(example.leaf.shape).numel()
-    rows = suggested_rows(entries, torch.device("cuda")) if batch_size == "auto" else batch_size
+    devices = torch.device("cpu"), torch.device("cuda")
+    rows = max(suggested_rows(entries, device) for device in devices) if batch_size == "auto" else batch_size
     return min(rows, limit) if limit else rows
 
 

@@ -25,7 +25,8 @@ LOOK = 9
 QUICK = 0.1
 #: Bytes of results that a chunk holds, about; it is in memory several times over.
 CHUNK_BYTES = 64 * 10**6
-#: Examples in a chunk, fewer where there would be less than `FEW` chunks, more where there would be too many.
+#: Examples in a chunk, fewer where there would be less than `FEW` chunks, more where a batch has more or there would be
+#: too many.
 CHUNK, FEW, CHUNKS = 64, 8, 20_000
 
 
@@ -211,18 +212,19 @@ def planned(
         notes.append(f"no way to store fits into {size(budget)}: the smallest is taken")
     each = known.sizes[chosen]
     if chunk is None:
-        chunk = max(1, min(_usual(length), int(CHUNK_BYTES / max(each, 1.0))))
+        chunk = max(1, min(_usual(length, known.rows), int(CHUNK_BYTES / max(each, 1.0))))
     mean = known.cost if cost is None else cost / count
     memory = _resident() + known.peak * known.rows + 5 * int(each) * chunk
     spent = known.seconds(mean) * count
     return Plan(length, chunk, spent, memory, sizes, chosen, known.passes, processes, tuple(notes))
 
 
-def _usual(length: int | None) -> int:
+def _usual(length: int | None, rows: int) -> int:
     """Examples in a chunk, whatever they hold; not less than eight, which a batch makes use of."""
+    most = max(CHUNK, rows)
     if length is None:
-        return CHUNK
-    return max(min(CHUNK, -(-length // FEW)), FEW, -(-length // CHUNKS))
+        return most
+    return max(min(most, -(-length // FEW)), FEW, -(-length // CHUNKS))
 
 
 @contextlib.contextmanager

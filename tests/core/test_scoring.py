@@ -228,7 +228,8 @@ def test_which_errors_say_out_of_memory():
 
 def test_suggested_rows():
     cpu, gpu = torch.device("cpu"), torch.device("cuda")
-    assert suggested_rows(10, cpu) == suggested_rows(0, cpu) == 64, "a small leaf"
+    assert suggested_rows(10, cpu) == suggested_rows(0, cpu) == 128, "a small leaf"
+    assert suggested_rows(2352, cpu) == 111
     assert suggested_rows(2**13, cpu) == 32
     assert suggested_rows(2**14, cpu) == suggested_rows(2**18, cpu) == 16
     assert suggested_rows(10, gpu) == 64

@@ -9,6 +9,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from unittest.mock import Mock
 
@@ -326,6 +327,8 @@ def test_chunks_are_of_a_size_that_can_be_shared_and_read() -> None:
     known = {name: plan.planned(PROBE, n, "top", 10**9, None, 1, None).chunk for name, n in COUNTS.items()}
     assert known == {"few": 8, "some": 13, "usual": 64, "many": 64, "very many": 5000, "stream": 64}
     assert plan.planned(PROBE, 10**4, "everything", 10**9, None, 1, None).chunk == 6  # 64 MB of them
+    small = replace(PROBE, rows=111)
+    assert [plan.planned(small, n, "top", 10**9, None, 1, None).chunk for n in (100, 10**4)] == [13, 111]
     assert plan.planned(PROBE, 10**4, "everything", 10**9, 7, 1, None).chunk == 7
 
 
