@@ -118,7 +118,7 @@ class FourierExplainer:
         """Load a model and its processor from the Hub or a folder.
 
         Args:
-            model: A Hub id or a folder.
+            model: A Hub id or a folder: of a model, or of an adapter that PEFT wrote, whose base model is loaded too.
             subfolder: Where in it the checkpoint lies.
             revision: A branch, a tag or a commit.
             task: The head to load, by the pipeline's name; None for the one that the checkpoint names.
@@ -129,10 +129,11 @@ class FourierExplainer:
             dtype: The weights' type; None for the checkpoint's own (float32 on a CPU, where half is slow and coarse).
             device_map: Placement over several devices, by Accelerate; then `device` is not used.
             trust_remote_code: Whether code from the repository may run.
-            **model_kwargs: Passed on to the Auto class.
+            **model_kwargs: Passed on to the Auto class; `id2label` names the classes.
 
         Raises:
             ModelError: If it cannot be loaded, has no trained head, holds pickles, or needs consent.
+            MissingExtraError: If it is an adapter, and PEFT is not installed.
         """
         from hf_fourier.adapters.loading import load
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import re
+from collections.abc import Container, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,6 +13,7 @@ from typing import Any
 import torch
 
 from hf_fourier.adapters.base import ADAPTERS, Task
+from hf_fourier.adapters.tuning import CONFIG, Tuning, file_of, tuning_of
 from hf_fourier.batching import is_out_of_memory
 from hf_fourier.errors import ModelError
 from hf_fourier.parallel import state
@@ -18,6 +22,10 @@ _HUB = ("cache_dir", "force_download", "local_files_only", "token", "proxies")
 _HUB_ID = re.compile(r"[\w-][\w.-]*(/[\w-][\w.-]*)?")
 _PICKLES = ("pytorch_model.bin", "pytorch_model.bin.index.json")
 _WEIGHTS = ("model.safetensors", "model.safetensors.index.json")
+#: What a config is told about classes.
+_LABELS = ("num_labels", "id2label", "label2id")
+#: Any of them says that there is a processor.
+_PROCESSORS = ("tokenizer_config.json", "preprocessor_config.json", "processor_config.json")
 
 
 @dataclass(frozen=True)
@@ -56,38 +64,52 @@ def load(
     trust_remote_code: bool = False,
     **model_kwargs: Any,
 ) -> Loaded:
-    """Load a checkpoint with the Auto class of its head.
+    """Load a checkpoint with the Auto class of its head; of one that PEFT wrote, its base model first.
 
     Raises:
         ModelError: If there is no such checkpoint, it has no head, its weights are pickles or code of its own is
             needed without consent.
+        MissingExtraError: If PEFT wrote it and is not installed.
     """
     import transformers
 
     dtype = model_kwargs.pop("torch_dtype", None) if dtype is None else dtype  # its former name
-    where = {"subfolder": subfolder or "", "revision": revision or "main", "trust_remote_code": trust_remote_code}
+    where: dict[str, Any] = {
+        "subfolder": subfolder or "",
+        "revision": revision or "main",
+        "trust_remote_code": trust_remote_code,
+    }
     where.update({key: model_kwargs[key] for key in _HUB if key in model_kwargs})
+    tuning = tuning_of(source, where)
+    base, there = source, where
+    if tuning is not None:
+        _check_adapter(tuning, source, model_kwargs)
+        base, there = tuning.base, {**where, "subfolder": "", "revision": tuning.revision or "main"}
+    labels = {name: model_kwargs.pop(name) for name in _LABELS if name in model_kwargs}
     given = model_kwargs.pop("config", None)
-    config = _config(source, where) if given is None else given
-    commit = _commit(source, where)
+    config = _labelled(_config(base, there) if given is None else given, labels)
+    commit = _commit(source, where, "config.json" if tuning is None else CONFIG)
     where["revision"] = commit or where["revision"]  # the weights and all else are of this commit too
-    task = _task(config, task, source)
-    _check_weights(source, subfolder, model_kwargs)
+    task = _task(config, task or _tuned(tuning), base)
+    _check_weights(base, there["subfolder"], model_kwargs)
     own = (getattr(config, "architectures", None) or [""])[0]
     auto = getattr(transformers, heads()[task].auto or own)  # some heads have no Auto class
     place: dict[str, Any] = {} if device_map is None else {"device_map": device_map}
     on = None if device_map is not None else _device(device)
-    options = {"use_safetensors": True, **model_kwargs, **where, **place, "dtype": dtype or "auto"}
+    options = {"use_safetensors": True, **model_kwargs, **there, **place, "dtype": dtype or "auto"}
+    notes: list[str] = []
     try:
-        model, info = auto.from_pretrained(source, config=config, output_loading_info=True, **options)
+        if tuning is not None and not labels:
+            config, notes = _sized(config, auto, tuning, shown(source))
+        model = _model(auto, base, config, task, options, tuning)
+    except ModelError:
+        raise
     except Exception as error:  # what weights, code and quantisers of others raise has no common base
         if is_out_of_memory(error):
             raise
         raise _explained(error, source) from error
-    _check_head(info, model, source, task)
     if commit is not None:
         model.config._commit_hash = commit
-    notes: list[str] = []
     if getattr(model, "is_quantized", False):
         on = None  # where a quantised model lies, and as what, is its quantiser's business
     if dtype is None and on is not None and on.type == "cpu" and model.dtype in (torch.float16, torch.bfloat16):
@@ -95,7 +117,9 @@ def load(
         model = model.float()
     if on is not None:
         model = model.to(on)
-    processor, reason = _processor(source, task, where, config)
+    if tuning is not None and any(file_of(source, name, where) for name in _PROCESSORS):
+        base, there = source, where
+    processor, reason = _processor(base, task, there, config)
     notes += reason
     return Loaded(model.eval(), processor, task, shown(source), tuple(notes))
 
@@ -113,9 +137,11 @@ def task_of(model: torch.nn.Module) -> str:
     Raises:
         ModelError: If it has no head that can be explained.
     """
-    task = _named(type(model).__name__)
+    inner: Any = getattr(model, "get_base_model", None)  # of a model in PEFT's wrapping
+    own = type(model if inner is None else inner()).__name__
+    task = _named(own)
     if task is None:
-        raise _no_head(type(model).__name__, "pass task=, or explain it through attribute(forward, x)")
+        raise _no_head(own, "pass task=, or explain it through attribute(forward, x)")
     return task
 
 
@@ -139,7 +165,53 @@ def _config(source: str, where: dict[str, Any]) -> Any:
         raise _explained(error, source) from error
 
 
-def _commit(source: str, where: dict[str, Any]) -> str | None:
+def _labelled(config: Any, labels: dict[str, Any]) -> Any:
+    """A config with what is said about classes."""
+    if labels:
+        config = copy.deepcopy(config)
+        for name, value in labels.items():
+            setattr(config, name, value)
+    return config
+
+
+def _sized(config: Any, auto: Any, tuning: Tuning, name: str) -> tuple[Any, list[str]]:
+    """A config with as many classes as an adapter has a head for, and what has to be said about it."""
+    make = getattr(auto, "from_config", None) or auto._from_config
+    with torch.device("meta"):  # without weights, which takes no memory
+        classes = tuning.classes(make(copy.deepcopy(config)), config.num_labels)
+    if classes is None:
+        return config, []
+    note = f"{name!r} does not name its {classes} classes: pass id2label= to name them"
+    return _labelled(config, {"num_labels": classes}), [note]
+
+
+def _model(auto: Any, base: str, config: Any, task: str, options: dict[str, Any], tuning: Tuning | None) -> Any:
+    """The model of a checkpoint, with its adapter where it has one."""
+    if tuning is None:
+        model, info = auto.from_pretrained(base, config=config, output_loading_info=True, **options)
+        _check_head(info, model, base, task, ())
+        return model
+    options = {**options, "ignore_mismatched_sizes": True}  # the base model's own head, which is replaced
+    with _quiet():
+        model, info = auto.from_pretrained(base, config=config, output_loading_info=True, **options)
+    _check_head(info, model, base, task, tuning.shapes)
+    return tuning.on_top_of(model)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Inside, transformers does not warn of weights that are missing: what is really missing is an error of ours."""
+    from transformers.utils import logging
+
+    before = logging.get_verbosity()
+    logging.set_verbosity_error()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(before)
+
+
+def _commit(source: str, where: dict[str, Any], name: str) -> str | None:
     """The commit that a Hub id and its revision stand for; None for a folder, or where it cannot be known."""
     from transformers.utils import cached_file
     from transformers.utils.hub import extract_commit_hash
@@ -148,7 +220,7 @@ def _commit(source: str, where: dict[str, Any]) -> str | None:
         return None
     own = {key: value for key, value in where.items() if key not in ("trust_remote_code", "force_download")}
     quiet = {"_raise_exceptions_for_missing_entries": False, "_raise_exceptions_for_connection_errors": False}
-    return extract_commit_hash(cached_file(source, "config.json", **own, **quiet), None)
+    return extract_commit_hash(cached_file(source, name, **own, **quiet), None)
 
 
 def _task(config: Any, task: str | None, source: str) -> str:
@@ -166,6 +238,13 @@ def _task(config: Any, task: str | None, source: str) -> str:
             return found
     got = f"{shown(source)!r}, a {architectures[0]}" if architectures else f"{shown(source)!r}, which names no class"
     raise _no_head(got, "choose a fine-tuned checkpoint, or pass task= if it has that head")
+
+
+def _tuned(tuning: Tuning | None) -> str | None:
+    """The head of the model that PEFT tuned, where its config says it."""
+    if tuning is None:
+        return None
+    return tuning.task or _named(tuning.head or "")
 
 
 def _named(name: str) -> str | None:
@@ -202,17 +281,30 @@ def _check_weights(source: str, subfolder: str | None, model_kwargs: dict[str, A
     )
 
 
-def _pickled(name: str) -> ModelError:
+def _check_adapter(tuning: Tuning, source: str, model_kwargs: dict[str, Any]) -> None:
+    if tuning.pickled and model_kwargs.get("use_safetensors") is not False:
+        raise _pickled(shown(source), "adapter_model.bin")
+    base = tuning.config.base_model_name_or_path
+    if base is None or not (Path(base).is_dir() or _HUB_ID.fullmatch(base)):
+        gone = "which does not say what model it is for" if base is None else f"for {shown(base)!r}, which is not there"
+        got = f"the adapter {shown(source)!r}, {gone}"
+        raise ModelError(got, f"a Hub id or a folder as base_model_name_or_path in its {CONFIG}", "write it there")
+
+
+def _pickled(name: str, file: str = "pytorch_model.bin") -> ModelError:
     return ModelError(
-        f"{name!r}, whose weights are a pickle (pytorch_model.bin)",
+        f"{name!r}, whose weights are a pickle ({file})",
         "safetensors, which cannot run code",
         "convert it with model.save_pretrained(folder), or pass use_safetensors=False if you trust its author",
     )
 
 
-def _check_head(info: dict[str, Any], model: torch.nn.Module, source: str, task: str) -> None:
-    """Refuse weights that would be random: an explanation of them explains nothing."""
-    missing = sorted(info.get("missing_keys", ())) + sorted(str(k) for k in info.get("mismatched_keys", ()))
+def _check_head(
+    info: dict[str, Any], model: torch.nn.Module, source: str, task: str, elsewhere: Container[str]
+) -> None:
+    """Refuse weights that would be random, and do not come from elsewhere: an explanation of them explains nothing."""
+    wrong = (key[0] if isinstance(key, tuple) else str(key) for key in info.get("mismatched_keys", ()))
+    missing = [name for name in (*sorted(info.get("missing_keys", ())), *sorted(wrong)) if name not in elsewhere]
     if task == "feature-extraction":  # the embedding is the mean of the last states, before any pooler
         missing = [name for name in missing if not name.startswith("pooler.")]
     if missing:
