@@ -26,7 +26,7 @@ import torch
 from benchmarks.real import MODELS, Real
 from benchmarks.tables import markdown
 from hf_fourier.adapters import Encoded
-from hf_fourier.adapters.base import held
+from hf_fourier.adapters.models import held
 from hf_fourier.batching import suggested_rows
 from hf_fourier.domains import Fourier
 from hf_fourier.engine import Job, Request, explain_all

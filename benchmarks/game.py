@@ -36,7 +36,7 @@ from benchmarks.real import CLASSIFIERS, MODELS
 from benchmarks.tables import markdown
 from hf_fourier import FourierExplainer
 from hf_fourier.adapters import Encoded
-from hf_fourier.adapters.base import held
+from hf_fourier.adapters.models import held
 from hf_fourier.attribution import Attribution
 from hf_fourier.batching import suggested_rows
 from hf_fourier.engine import grouped, rows_for

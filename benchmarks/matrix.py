@@ -23,7 +23,7 @@ from benchmarks.cost import bare, packed
 from benchmarks.real import MODELS, Real
 from benchmarks.tables import markdown
 from hf_fourier import FourierExplainer
-from hf_fourier.adapters.base import held
+from hf_fourier.adapters.models import held
 from hf_fourier.domains import DOMAINS
 from hf_fourier.errors import SpecError
 from hf_fourier.methods import METHODS, Method

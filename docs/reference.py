@@ -19,7 +19,7 @@ PAGES = {
     "evaluation": ("Evaluations and checks", ("hf_fourier.evaluation", "hf_fourier.evaluating", "hf_fourier.sanity")),
     "methods": ("Methods", ("hf_fourier.methods", "hf_fourier.methods.base")),
     "domains": ("Domains", ("hf_fourier.domains", "hf_fourier.domains.base", "hf_fourier.domains.layout")),
-    "targets": ("Targets", ("hf_fourier.targets",)),
+    "targets": ("Targets and heads", ("hf_fourier.targets", "hf_fourier.heads")),
     "metrics": ("Metrics", ("hf_fourier.metrics.games", "hf_fourier.metrics.areas", "hf_fourier.metrics.decisions",
                             "hf_fourier.metrics.flips", "hf_fourier.metrics.asking", "hf_fourier.metrics.structure",
                             "hf_fourier.metrics.robustness", "hf_fourier.metrics.statistics")),

@@ -7,13 +7,15 @@ from typing import Any, SupportsIndex
 
 import torch
 
-from hf_fourier.adapters.base import Block, Encoded, held
+from hf_fourier.adapters.base import Block, Encoded
+from hf_fourier.adapters.models import held
 from hf_fourier.attribution import Attribution
 from hf_fourier.domains import DOMAINS, Axis, Domain, LeafShape
 from hf_fourier.engine import BatchSize, Job, Request, explain_all
 from hf_fourier.errors import InputError
+from hf_fourier.heads import Categorical, logits_of
 from hf_fourier.methods import METHODS, Method
-from hf_fourier.targets import Categorical, Target, logits_of
+from hf_fourier.targets import Target
 from hf_fourier.typing import Tensor
 
 

@@ -17,13 +17,14 @@ from hf_fourier.engine import BatchSize
 from hf_fourier.errors import InputError, ModelError
 from hf_fourier.evaluating import Survey
 from hf_fourier.evaluation import Evaluation
+from hf_fourier.heads import Custom
 from hf_fourier.masks import Mask
 from hf_fourier.methods import METHODS, Method
 from hf_fourier.metrics.robustness import rank_correlation
 from hf_fourier.metrics.statistics import paired_interval, summarise
 from hf_fourier.metrics.structure import shared_top
 from hf_fourier.sanity import Check, Sanity
-from hf_fourier.targets import Custom, Target
+from hf_fourier.targets import Target
 from hf_fourier.twins import rank_by_twin, twin_of
 
 if TYPE_CHECKING:

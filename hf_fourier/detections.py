@@ -9,7 +9,9 @@ from typing import Any, ClassVar
 
 import torch
 
-from hf_fourier.targets import OUTSIDE, At, Head, Reading, Settled, in_range, mean_log_p
+from hf_fourier.heads import Head, Reading
+from hf_fourier.heads.odds import mean_log_p
+from hf_fourier.targets import OUTSIDE, At, Settled, in_range
 from hf_fourier.typing import Float, Num, Tensor
 
 #: A query with this probability of a class has found something.

@@ -16,11 +16,11 @@ from hf_fourier.attribution import Attribution
 from hf_fourier.batching import Packer, suggested_rows
 from hf_fourier.domains import DOMAINS, Basis, Domain
 from hf_fourier.errors import InputError, ModelError, TargetError
-from hf_fourier.heads import as_read
+from hf_fourier.heads import Custom, as_read
 from hf_fourier.methods import METHODS, Method, Ranking
 from hf_fourier.scoring import Score
 from hf_fourier.seeding import Draw, Key
-from hf_fourier.targets import Custom, Settled, Target
+from hf_fourier.targets import Settled, Target
 from hf_fourier.typing import Tensor
 
 BatchSize = int | Literal["auto"]

@@ -12,6 +12,7 @@ from hf_fourier.domains import DOMAINS, Domain
 from hf_fourier.engine import BatchSize
 from hf_fourier.errors import InputError, SpecError
 from hf_fourier.evaluation import Cell, Evaluation
+from hf_fourier.heads import Categorical
 from hf_fourier.masks import Mask
 from hf_fourier.methods import METHODS, Method
 from hf_fourier.methods.controls import CONTROLS
@@ -21,7 +22,7 @@ from hf_fourier.metrics.games import SMALL, STANDARD, Grid
 from hf_fourier.metrics.measures import MEASURES, Measure
 from hf_fourier.metrics.table import Table, columns
 from hf_fourier.metrics.wrong import dealt, selective, wrong_for
-from hf_fourier.targets import Categorical, Target
+from hf_fourier.targets import Target
 
 if TYPE_CHECKING:
     from hf_fourier.explainer import FourierExplainer

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from hf_fourier.adapters import Adapter, Encoded, adapt
-from hf_fourier.adapters.base import held, unwrapped
+from hf_fourier.adapters.models import held, unwrapped
 from hf_fourier.attribution import Attribution
 from hf_fourier.domains import DOMAINS, Domain, Fourier
 from hf_fourier.engine import BatchSize, Job, Request, explain_all, grouped

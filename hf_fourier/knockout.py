@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from hf_fourier.adapters.base import Block, Encoded, held
+from hf_fourier.adapters.base import Block, Encoded
 from hf_fourier.adapters.gene import GeneAdapter
+from hf_fourier.adapters.models import held
 from hf_fourier.attribution import Attribution
 from hf_fourier.curves import Curve, Left, Stop
 from hf_fourier.engine import BatchSize

@@ -11,7 +11,9 @@ import numpy as np
 import torch
 
 from hf_fourier.errors import TargetError
-from hf_fourier.targets import OUTSIDE, Head, Reading, Region, Settled, compared, in_range, mean_log_p
+from hf_fourier.heads import Head, Reading
+from hf_fourier.heads.odds import compared, mean_log_p
+from hf_fourier.targets import OUTSIDE, Region, Settled, in_range
 from hf_fourier.typing import Float, Int, Num, Tensor
 
 #: So few classes are counted one by one, which is faster than a histogram.

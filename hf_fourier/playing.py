@@ -11,12 +11,12 @@ from hf_fourier.batching import Packer
 from hf_fourier.curves import Curve, Left, Part, Stop
 from hf_fourier.engine import BatchSize, MakeBlock, block_size, grouped, in_blocks, rows_for
 from hf_fourier.errors import InputError
-from hf_fourier.heads import as_read
+from hf_fourier.heads import Custom, as_read
 from hf_fourier.masks import Mask
 from hf_fourier.metrics.games import Grid, Move, curves, moves, play
 from hf_fourier.scoring import Score
 from hf_fourier.seeding import Draw
-from hf_fourier.targets import OUTSIDE, Custom
+from hf_fourier.targets import OUTSIDE
 from hf_fourier.typing import Tensor
 
 #: `(places of the results, their block, its score with the targets that are settled)`.

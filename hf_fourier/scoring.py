@@ -12,8 +12,9 @@ import torch
 
 from hf_fourier.batching import Packer, is_out_of_memory
 from hf_fourier.errors import ModelError
+from hf_fourier.heads import Custom, Head, Reading
 from hf_fourier.taps import Tapped, Watch, no_path
-from hf_fourier.targets import Custom, Head, Reading, Settled
+from hf_fourier.targets import Settled
 from hf_fourier.typing import Float, Int, Tensor
 
 T = TypeVar("T")

@@ -12,9 +12,9 @@ import torch
 from hf_fourier.batching import Packer
 from hf_fourier.domains import DOMAINS, Axis, Basis, Layout, LeafShape
 from hf_fourier.errors import SpecError
+from hf_fourier.heads import Categorical, Head
 from hf_fourier.methods import METHODS
 from hf_fourier.scoring import Score
-from hf_fourier.targets import Categorical, Head
 
 #: More settings than the default one, for domains and methods that have some.
 DOMAIN_SETTINGS = {

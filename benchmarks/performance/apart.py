@@ -21,7 +21,7 @@ from benchmarks.cost import bare, packed
 from benchmarks.performance.whole import EXAMPLES, MOST
 from benchmarks.real import MODELS
 from hf_fourier import FourierExplainer
-from hf_fourier.adapters.base import held
+from hf_fourier.adapters.models import held
 
 #: A model that is so small that only the run itself is seen: two layers of width 32, texts of 5 to 20 words.
 WORDS, LENGTHS = 60, (7, 12, 5, 20, 9)

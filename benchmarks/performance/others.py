@@ -19,7 +19,8 @@ from benchmarks import peers
 from benchmarks.axes import LENGTH
 from benchmarks.cost import timed
 from benchmarks.real import CLASSIFIERS
-from hf_fourier.adapters.base import Block, held
+from hf_fourier.adapters.base import Block
+from hf_fourier.adapters.models import held
 from hf_fourier.domains import Fourier
 from hf_fourier.engine import Job, Request, explain_all
 from hf_fourier.evaluation import Cell, Evaluation

@@ -15,7 +15,7 @@ import torch
 
 from benchmarks.cost import bare, laid_out, packed, timed
 from benchmarks.real import MODELS
-from hf_fourier.adapters.base import held
+from hf_fourier.adapters.models import held
 
 
 @contextlib.contextmanager

@@ -21,7 +21,7 @@ from benchmarks.cost import Seconds, bare, keep_memory, packed, timed
 from benchmarks.real import MODELS, emails
 from hf_fourier import FourierExplainer
 from hf_fourier.adapters import Encoded
-from hf_fourier.adapters.base import held
+from hf_fourier.adapters.models import held
 from hf_fourier.runs import Results
 from hf_fourier.runs.work import Worker
 
@@ -34,7 +34,7 @@ EXAMPLES = {
     "whisper-instruments": 128,
     "whisper-languages": 128,
     "minilm-spam": 192,
-    "deepbet": 64,
+    "deepbet": 192,
     "efficientnet-lite0": 128,
     "antiberty-species": 96,
     "smollm2": 48,

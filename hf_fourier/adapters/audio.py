@@ -15,14 +15,7 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 
-from hf_fourier.adapters.base import (
-    Adapter,
-    Block,
-    Encoded,
-    Task,
-    classification_head,
-    labels_of,
-)
+from hf_fourier.adapters.base import Adapter, Block, Encoded, Task
 from hf_fourier.adapters.front_ends import (
     KALDI_FFT,
     KALDI_HOP,
@@ -33,14 +26,15 @@ from hf_fourier.adapters.front_ends import (
     known,
 )
 from hf_fourier.adapters.listening import AudioBlock, WaveformBlock
+from hf_fourier.adapters.models import classification_head, labels_of
 from hf_fourier.adapters.text import OutputHead
 from hf_fourier.adapters.writing import given_output, written
 from hf_fourier.domains import Axis, LeafShape
 from hf_fourier.errors import InputError, ModelError
-from hf_fourier.heads import Similarity, Transcript
+from hf_fourier.heads import Categorical, Head, Similarity, Transcript
 from hf_fourier.seeding import Draw
 from hf_fourier.sounds import Sound, read
-from hf_fourier.targets import Categorical, Head, Target
+from hf_fourier.targets import Target
 from hf_fourier.typing import Tensor
 from hf_fourier.views import NoView, SoundView, SpectrogramView, View
 

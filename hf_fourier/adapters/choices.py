@@ -12,8 +12,8 @@ from hf_fourier.adapters.base import Encoded, Task
 from hf_fourier.adapters.text import TextAdapter, unchanged
 from hf_fourier.adapters.tokens import Picked, TextBlock, TokenAdapter
 from hf_fourier.errors import InputError
+from hf_fourier.heads import Categorical, Head, logits_of
 from hf_fourier.seeding import Draw, fingerprint
-from hf_fourier.targets import Categorical, Head, logits_of
 from hf_fourier.typing import Tensor
 
 #: Among the inputs, where each choice starts and ends within its row, if it is to be read without what fills that up.

@@ -17,7 +17,7 @@ from hf_fourier.cells import is_cells, read_cells
 from hf_fourier.dictionaries import read_numbers
 from hf_fourier.errors import InputError, TargetError
 from hf_fourier.genes import FILES, LAYOUTS, TOKENS, GeneTokenizer
-from hf_fourier.targets import Head
+from hf_fourier.heads import Head
 from hf_fourier.typing import Tensor
 from hf_fourier.views import GeneView
 

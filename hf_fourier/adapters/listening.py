@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from hf_fourier.adapters.base import Block, Encoded, dtype_of, hidden_of, run_of
+from hf_fourier.adapters.base import Block, Encoded, run_of
 from hf_fourier.adapters.front_ends import FrontEnd
+from hf_fourier.adapters.models import dtype_of, hidden_of
 from hf_fourier.adapters.tokens import OUTPUT
 from hf_fourier.adapters.writing import followed
-from hf_fourier.targets import logits_of
+from hf_fourier.heads import logits_of
 from hf_fourier.typing import Tensor
 
 if TYPE_CHECKING:

@@ -9,12 +9,13 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 
-from hf_fourier.adapters.base import Encoded, Task, labels_of
+from hf_fourier.adapters.base import Encoded, Task
+from hf_fourier.adapters.models import labels_of
 from hf_fourier.adapters.vision import VisionAdapter
 from hf_fourier.domains import Axis, LeafShape
 from hf_fourier.errors import InputError
+from hf_fourier.heads import Head
 from hf_fourier.masks import Mask
-from hf_fourier.targets import Head
 from hf_fourier.typing import Tensor
 from hf_fourier.views import VolumeView
 

@@ -8,11 +8,12 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 
-from hf_fourier.adapters.base import Adapter, Block, Encoded, Task, dtype_of, labels_of
+from hf_fourier.adapters.base import Adapter, Block, Encoded, Task
+from hf_fourier.adapters.models import dtype_of, labels_of
 from hf_fourier.domains import Axis, LeafShape
 from hf_fourier.errors import InputError, ModelError
+from hf_fourier.heads import Categorical, Head, Regression
 from hf_fourier.seeding import Draw
-from hf_fourier.targets import Categorical, Head, Regression
 from hf_fourier.typing import Tensor
 from hf_fourier.views import SeriesView
 

@@ -13,7 +13,8 @@ from typing import Any, ClassVar
 
 import torch
 
-from hf_fourier.adapters.base import Block, Encoded, Task, classification_head, held, labels_of
+from hf_fourier.adapters.base import Block, Encoded, Task
+from hf_fourier.adapters.models import classification_head, held, labels_of
 from hf_fourier.adapters.tokens import (
     CONTINUATIONS,
     OUTPUT,
@@ -30,9 +31,9 @@ from hf_fourier.adapters.tokens import (
 from hf_fourier.adapters.writing import encodes, given_output, written
 from hf_fourier.domains import Axis, LeafShape
 from hf_fourier.errors import InputError, TargetError
-from hf_fourier.heads import Answer, Similarity
+from hf_fourier.heads import Answer, Categorical, Head, Similarity
 from hf_fourier.seeding import Draw, fingerprint
-from hf_fourier.targets import At, Categorical, Continuation, Contrast, Head, Span, Target, whole
+from hf_fourier.targets import At, Continuation, Contrast, Span, Target, whole
 from hf_fourier.typing import Tensor
 from hf_fourier.views import NoView
 

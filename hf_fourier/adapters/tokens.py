@@ -10,11 +10,12 @@ from typing import Any
 import torch
 from torch.utils.checkpoint import checkpoint
 
-from hf_fourier.adapters.base import Adapter, Block, Encoded, hidden_of, run_of
+from hf_fourier.adapters.base import Adapter, Block, Encoded, run_of
 from hf_fourier.adapters.embedding import EmbeddingSwap
+from hf_fourier.adapters.models import hidden_of
 from hf_fourier.errors import InputError, ModelError
+from hf_fourier.heads import Categorical, logits_of
 from hf_fourier.seeding import Draw
-from hf_fourier.targets import Categorical, logits_of
 from hf_fourier.typing import Int, Tensor
 
 #: How many positions are masked in turn where a masked language model gets a text without a mask.

@@ -14,13 +14,13 @@ import numpy as np
 import torch
 from torch.nn.functional import interpolate
 
-from hf_fourier.adapters.base import Adapter, Block, Encoded, Task, classification_head, dtype_of, hidden_of, labels_of
+from hf_fourier.adapters.base import Adapter, Block, Encoded, Task
+from hf_fourier.adapters.models import classification_head, dtype_of, hidden_of, labels_of
 from hf_fourier.detections import Detections
 from hf_fourier.domains import Axis, LeafShape
 from hf_fourier.errors import FourierError, InputError, MissingExtraError, ModelError
-from hf_fourier.heads import Similarity
+from hf_fourier.heads import Head, Regression, Similarity, logits_of
 from hf_fourier.seeding import Draw
-from hf_fourier.targets import Head, Regression, logits_of
 from hf_fourier.typing import Tensor
 from hf_fourier.views import ImageView, NoView, View
 

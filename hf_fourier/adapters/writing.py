@@ -8,7 +8,8 @@ from typing import Any
 
 import torch
 
-from hf_fourier.adapters.base import Adapter, Encoded, dtype_of
+from hf_fourier.adapters.base import Adapter, Encoded
+from hf_fourier.adapters.models import dtype_of
 from hf_fourier.adapters.tokens import OUTPUT
 from hf_fourier.batching import is_out_of_memory
 from hf_fourier.errors import ModelError, TargetError

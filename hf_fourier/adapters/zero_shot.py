@@ -11,8 +11,9 @@ import torch
 from hf_fourier.adapters.base import Block, Encoded, Task
 from hf_fourier.adapters.vision import VisionAdapter, VisionBlock
 from hf_fourier.errors import InputError
+from hf_fourier.heads import Binary, Categorical, Head
 from hf_fourier.seeding import Draw, fingerprint
-from hf_fourier.targets import Binary, Categorical, Head, Target
+from hf_fourier.targets import Target
 from hf_fourier.typing import Tensor
 
 #: What belongs to the texts among the inputs.

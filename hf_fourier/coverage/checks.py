@@ -8,7 +8,8 @@ from typing import Any
 
 import torch
 
-from hf_fourier.adapters.base import Encoded, held
+from hf_fourier.adapters.base import Encoded
+from hf_fourier.adapters.models import held
 from hf_fourier.attribution import Attribution
 from hf_fourier.coverage.inputs import inputs_for
 from hf_fourier.coverage.models import Made, make

@@ -14,12 +14,12 @@ from torch.nn.functional import conv2d, interpolate, pad
 from hf_fourier.domains.base import Basis
 from hf_fourier.domains.layout import LeafShape
 from hf_fourier.errors import SpecError
+from hf_fourier.heads import Reading
 from hf_fourier.methods.base import Method, Ranking
 from hf_fourier.methods.ffc import unit
 from hf_fourier.methods.sampling import gradients
 from hf_fourier.scoring import Score
 from hf_fourier.seeding import Draw
-from hf_fourier.targets import Reading
 from hf_fourier.typing import Bool, Float, Tensor
 
 #: ε and σ of pixels, in units of a picture from 0 to 1.

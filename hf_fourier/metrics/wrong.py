@@ -10,8 +10,8 @@ import torch
 
 from hf_fourier.attribution import Attribution
 from hf_fourier.errors import InputError
+from hf_fourier.heads import Categorical
 from hf_fourier.seeding import Draw
-from hf_fourier.targets import Categorical
 
 if TYPE_CHECKING:
     from hf_fourier.explainer import FourierExplainer

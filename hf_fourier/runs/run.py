@@ -21,7 +21,7 @@ import torch
 
 from hf_fourier import __version__
 from hf_fourier.adapters import Encoded
-from hf_fourier.adapters.base import held
+from hf_fourier.adapters.models import held
 from hf_fourier.domains import DOMAINS
 from hf_fourier.errors import InputError
 from hf_fourier.methods import METHODS

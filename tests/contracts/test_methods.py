@@ -8,10 +8,10 @@ import torch
 from hf_fourier import attribute
 from hf_fourier.domains import DOMAINS
 from hf_fourier.errors import SpecError
+from hf_fourier.heads import Binary, Categorical, Regression
 from hf_fourier.methods import METHODS
 from hf_fourier.methods.base import TRAITS
 from hf_fourier.seeding import Draw
-from hf_fourier.targets import Binary, Categorical, Regression
 from tests.toys import DOMAIN_SPECS, METHOD_SPECS, Guard, Linear, Smooth, leaf, noise, score_of
 
 every = pytest.mark.parametrize("method", METHOD_SPECS)

@@ -6,9 +6,9 @@ import torch
 from hf_fourier.curves import Stop
 from hf_fourier.domains import DOMAINS
 from hf_fourier.errors import InputError
+from hf_fourier.heads import Binary, Categorical, Regression
 from hf_fourier.metrics.games import PUBLISHED, STANDARD, Grid, curves, log_spaced, moves, play
 from hf_fourier.ranking import cut, descending
-from hf_fourier.targets import Binary, Categorical, Regression
 from tests.toys import DOMAIN_SPECS, Guard, Smooth, leaf, noise, score_of
 
 SHAPE = leaf(6, 7)

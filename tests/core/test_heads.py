@@ -8,8 +8,8 @@ import torch
 
 from hf_fourier.callables import attribute
 from hf_fourier.errors import TargetError
-from hf_fourier.heads import Answer, Contrasted, Similarity, Transcript
-from hf_fourier.targets import At, Binary, Categorical, Continuation, Contrast, Direction, Regression, Span
+from hf_fourier.heads import Answer, Binary, Categorical, Contrasted, Regression, Similarity, Transcript
+from hf_fourier.targets import At, Continuation, Contrast, Direction, Span
 from tests.core.test_targets import gradients
 from tests.toys import noise
 

@@ -6,9 +6,9 @@ import torch
 from hf_fourier import scoring
 from hf_fourier.batching import Packer, is_out_of_memory, suggested_rows
 from hf_fourier.errors import ModelError, TargetError
+from hf_fourier.heads import Binary, Custom, Regression
 from hf_fourier.masks import Mask
 from hf_fourier.scoring import Score
-from hf_fourier.targets import Binary, Custom, Regression
 from tests.toys import Guard, Linear, Smooth, noise, score_of
 
 

@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from hf_fourier.errors import ModelError, TargetError
-from hf_fourier.targets import Binary, Categorical, Custom, Regression, logits_of, mean_log_p
+from hf_fourier.heads import Binary, Categorical, Custom, Regression, logits_of
+from hf_fourier.heads.odds import mean_log_p
 from tests.toys import noise
 
 LABELS = {0: "Cat", 1: "dog", 2: "Great dane", 3: "crane", 4: "crane"}

@@ -7,9 +7,9 @@ import torch
 from hf_fourier import attribute
 from hf_fourier.domains import DOMAINS, Fourier
 from hf_fourier.errors import SpecError
+from hf_fourier.heads import Regression
 from hf_fourier.methods import FAMPE, METHODS, AttEXplore
 from hf_fourier.methods.fampe import cutoffs
-from hf_fourier.targets import Regression
 from tests.methods.walks import NORMAL, PLAIN, pictures, walk
 from tests.toys import Smooth, leaf, noise
 

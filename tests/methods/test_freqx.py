@@ -13,12 +13,12 @@ from hf_fourier import Attribution, FourierExplainer, attribute
 from hf_fourier.batching import Packer
 from hf_fourier.domains import DOMAINS
 from hf_fourier.errors import SpecError
+from hf_fourier.heads import Categorical
 from hf_fourier.methods import METHODS
 from hf_fourier.methods.freqx import CHANCE, FreqX, bands, information, spread
 from hf_fourier.scoring import Score
 from hf_fourier.seeding import Draw
 from hf_fourier.taps import Watch, matches, repeated
-from hf_fourier.targets import Categorical
 from tests.adapters import zoo, zoo_masks, zoo_sound
 from tests.toys import leaf, noise
 

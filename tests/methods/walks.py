@@ -8,11 +8,11 @@ import torch
 
 from hf_fourier.batching import Packer
 from hf_fourier.domains import DOMAINS, Axis, Basis, LeafShape
+from hf_fourier.heads import Categorical, Head
 from hf_fourier.methods import METHODS, Ranking
 from hf_fourier.methods.exploration import Exploration
 from hf_fourier.scoring import Score
 from hf_fourier.seeding import Draw
-from hf_fourier.targets import Categorical, Head
 from tests.toys import Logits
 
 #: ImageNet's, and one that leaves pictures as they are.

@@ -10,7 +10,9 @@ import torch
 from torch.nn.functional import cosine_similarity, ctc_loss, normalize
 
 from hf_fourier.errors import TargetError
-from hf_fourier.targets import OUTSIDE, Categorical, Contrast, Direction, Head, Reading, Settled, Span, in_range
+from hf_fourier.heads.base import Head, Reading
+from hf_fourier.heads.classes import Categorical
+from hf_fourier.targets import OUTSIDE, Contrast, Direction, Settled, Span, in_range
 from hf_fourier.typing import Float, Int, Num, Tensor
 
 #: A cosine above this is that of an embedding with itself.

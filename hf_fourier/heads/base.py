@@ -1,0 +1,143 @@
+"""Heads turn a model's logits into a score, a confidence and a decision, for targets that were settled before.
+
+Scores are on log-probabilities or on values, confidences are positive. `drive` is what a gradient is taken of: for a
+softmax it is the log-odds `z_y - logsumexp_{j != y} z_j`, whose gradient has the direction of that of `log p_y` without
+its cancellation, and `slope = d value / d drive` turns one into the other.
+"""
+
+from __future__ import annotations
+
+import difflib
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from hf_fourier.errors import ModelError, TargetError
+from hf_fourier.targets import Aim, At, Contrast, Settled, Target, whole
+from hf_fourier.typing import Float, Int, Num, Tensor
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What a batch of outputs says about the frozen targets, one row each.
+
+    Attributes:
+        value: The score s, shape `(rows,)`.
+        drive: What the gradient is taken of, shape `(rows,)`.
+        slope: `d value / d drive`, shape `(rows,)`.
+        confidence: A positive number for the curves, shape `(rows,)`; None where the head has none (regression).
+        agrees: The share of the row's decisions that are the frozen ones, shape `(rows,)`.
+        answer: The decision itself where it can be looked at (a mask), shape `(rows, ...)`; None elsewhere.
+        said: The class that each row is decided for, shape `(rows,)`; None where that is not one class of a softmax.
+    """
+
+    value: Float[Tensor, " rows"]
+    drive: Float[Tensor, " rows"]
+    slope: Float[Tensor, " rows"]
+    confidence: Float[Tensor, " rows"] | None
+    agrees: Float[Tensor, " rows"]
+    answer: Int[Tensor, "rows ..."] | None = None
+    said: Int[Tensor, " rows"] | None = None
+
+
+class Head(ABC):
+    """Reads one kind of logits. `labels` names the classes where they have names."""
+
+    name: str = ""
+    labels: Mapping[int, str] = {}
+    #: The kinds of targets that it reads beside classes and callables.
+    takes: ClassVar[tuple[type, ...]] = ()
+
+    def check(self, target: Any) -> Target:
+        """A user's target as this head understands it: None, a class index, several, a target object, or a callable.
+
+        Raises:
+            TargetError: If the head has no such class, or does not read such targets.
+        """
+        if target is None or callable(target):
+            return target
+        if isinstance(target, Aim):
+            return self._aim(target)
+        if isinstance(target, (list, tuple)):
+            return [whole(one) for one in target]
+        return self._class(target)
+
+    def _aim(self, target: Aim) -> Aim:
+        if not isinstance(target, self.takes):
+            others = "".join(f", {kind.__name__}" for kind in self.takes)
+            got = f"a target of type {type(target).__name__} for a head that reads a {self.name}"
+            raise TargetError(got, f"None, a class, a callable{others}", "choose one of them")
+        if isinstance(target, Contrast):
+            return Contrast(self._class(target.this), self._class(target.other))
+        if isinstance(target, At):
+            return At(whole(target.position), None if target.label is None else self._class(target.label))
+        return target
+
+    def _class(self, target: Any) -> int:
+        return self._index(target) if isinstance(target, str) else whole(target)
+
+    def _index(self, label: str) -> int:
+        exact = [index for index, name in self.labels.items() if name == label]
+        found = exact or [index for index, name in self.labels.items() if name.casefold() == label.casefold()]
+        if len(found) > 1:
+            raise TargetError(f"label {label!r} of the classes {found}", "the label of one class", "pass a class index")
+        if found:
+            return found[0]
+        folded = {name.casefold(): name for name in self.labels.values()}
+        near = difflib.get_close_matches(label.casefold(), folded, n=1, cutoff=0.5)
+        some = ", ".join(repr(name) for name in list(self.labels.values())[:8]) or "no named classes"
+        more = ", …" if len(self.labels) > 8 else ""
+        hint = f"did you mean {folded[near[0]]!r}?" if near else "choose one of them or a class index"
+        raise TargetError(f"label {label!r}", f"one of {some}{more}", hint)
+
+    def label(self, index: int) -> str:
+        """The name of a class, or its number as text."""
+        return self.labels.get(index, str(index))
+
+    @abstractmethod
+    def freeze(self, logits: Float[Tensor, "rows ..."], targets: Sequence[Settled]) -> Num[Tensor, "rows ..."]:
+        """Settle the targets on clean logits; what comes back is all that `read` needs to know of them."""
+
+    @abstractmethod
+    def read(self, logits: Float[Tensor, "rows ..."], frozen: Num[Tensor, "rows ..."]) -> Reading:
+        """Score rows of logits for targets that were frozen before."""
+
+    @abstractmethod
+    def name_target(self, frozen: Num[Tensor, "..."]) -> tuple[Any, str]:
+        """One row's frozen target as `(index, label)`."""
+
+    def ranked(self, logits: Float[Tensor, "..."], most: int = 5) -> list[tuple[str, float]]:
+        """One row's likeliest classes with their probabilities."""
+        return self._likeliest(logits.reshape(-1, logits.shape[-1])[0].softmax(-1), most)
+
+    def rankings(self, logits: Float[Tensor, "rows ..."], most: int = 5) -> list[list[tuple[str, float]]]:
+        """`ranked` of each row; all at once where that is the head's own softmax."""
+        if type(self).ranked is not Head.ranked or type(self)._likeliest is not Head._likeliest:
+            return [self.ranked(row, most) for row in logits]
+        best = logits.reshape(len(logits), -1, logits.shape[-1])[:, 0].softmax(-1).topk(min(most, logits.shape[-1]))
+        pairs = zip(best.values.tolist(), best.indices.tolist(), strict=True)
+        return [[(self.label(i), p) for p, i in zip(*row, strict=True)] for row in pairs]
+
+    def _likeliest(self, p: Float[Tensor, " classes"], most: int) -> list[tuple[str, float]]:
+        best = p.topk(min(most, p.numel()))
+        return [(self.label(i), v) for v, i in zip(best.values.tolist(), best.indices.tolist(), strict=True)]
+
+
+def logits_of(outputs: Any) -> Tensor:
+    """The logits among a model's outputs: a tensor, `outputs.logits`, or the first of a tuple.
+
+    Raises:
+        ModelError: If there are none.
+    """
+    if isinstance(outputs, Tensor):
+        return outputs
+    logits = getattr(outputs, "logits", None)
+    if logits is None and isinstance(outputs, tuple) and outputs:
+        logits = outputs[0]
+    if not isinstance(logits, Tensor):
+        got = f"outputs {type(outputs).__name__} without logits"
+        raise ModelError(
+            got, "a tensor or outputs with `logits`", "explain a model with a head, or pass a callable target"
+        )
+    return logits
