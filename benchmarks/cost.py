@@ -25,7 +25,7 @@ import torch
 
 from benchmarks.real import MODELS, Real
 from benchmarks.tables import markdown
-from hf_fourier.adapters import Encoded
+from hf_fourier.adapters import Encoded, models
 from hf_fourier.adapters.models import held
 from hf_fourier.batching import suggested_rows
 from hf_fourier.domains import Fourier
@@ -44,6 +44,8 @@ def laid_out(model: torch.nn.Module, batch: Sequence[Encoded]) -> tuple[Tensor, 
     sound = next((name for name in ("input_features", "input_values") if name in inputs), None)
     if batch[0].values is not None:
         leaf = torch.stack([e.values for e in batch if e.values is not None])
+        if leaf.ndim == 4 and models.reads_channels_last(model):
+            leaf = leaf.contiguous(memory_format=torch.channels_last)
         return leaf, lambda x: model(pixel_values=x).logits
     if sound is not None:
         return inputs.pop(sound), lambda x: model(**{sound: x}, **inputs).logits

@@ -15,7 +15,7 @@ import torch
 from torch.nn.functional import interpolate
 
 from hf_fourier.adapters.base import Adapter, Block, Encoded, Task
-from hf_fourier.adapters.models import classification_head, dtype_of, hidden_of, labels_of
+from hf_fourier.adapters.models import classification_head, dtype_of, hidden_of, labels_of, reads_channels_last
 from hf_fourier.detections import Detections
 from hf_fourier.domains import Axis, LeafShape
 from hf_fourier.errors import FourierError, InputError, MissingExtraError, ModelError
@@ -58,6 +58,11 @@ class VisionAdapter(Adapter):
     }
     leaf_kinds: ClassVar[tuple[str, ...]] = ("pixels",)
     main_input: ClassVar[str] = "pixel_values"
+
+    @cached_property
+    def channels_last(self) -> bool:
+        """Whether pictures go to the model with their channels last in memory; it may turn out that it refuses that."""
+        return reads_channels_last(self.model)
 
     def encode(self, example: Any) -> Encoded:
         """One picture: a path, a `PIL.Image`, or an array `(height, width[, channels])` or `(channels, height, width)`.
@@ -222,8 +227,19 @@ class VisionBlock(Block):
 
     def forward(self, x: Tensor, rows: Tensor) -> Any:
         """The model's outputs at pixel rows."""
-        others = {name: tensor[rows] for name, tensor in self.others.items()}
-        return self.adapter.run(**{self.adapter.main_input: x.to(self.dtype)}, **others)
+        return self._run(x, {name: tensor[rows] for name, tensor in self.others.items()})
+
+    def _run(self, x: Tensor, others: Mapping[str, Any]) -> Any:
+        """The model's outputs, from pixels that lie in memory as it reads them fastest."""
+        name, pixels = self.adapter.main_input, x.to(self.dtype)
+        if not self.adapter.channels_last or pixels.ndim != 4:
+            return self.adapter.run(**{name: pixels}, **others)
+        try:
+            return self.adapter.run(**{name: pixels.contiguous(memory_format=torch.channels_last)}, **others)
+        except ModelError:
+            outputs = self.adapter.run(**{name: pixels}, **others)  # refused again, if it was not for the layout
+            self.adapter.channels_last = False  # code that counts on the usual one (`view`)
+            return outputs
 
     def select(self, outputs: Any, rows: Tensor) -> Tensor:
         """What the head reads, such as class logits, `(rows, classes)`."""

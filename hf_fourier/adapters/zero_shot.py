@@ -106,5 +106,4 @@ class ZeroShotBlock(VisionBlock):
 
     def forward(self, x: Tensor, rows: Tensor) -> Any:
         """The model's outputs at pixel rows, for each of the texts."""
-        others = {name: tensor[rows] for name, tensor in self.others.items()}
-        return self.adapter.run(pixel_values=x.to(self.dtype), **others, **self.texts)
+        return self._run(x, {name: tensor[rows] for name, tensor in self.others.items()} | self.texts)

@@ -21,6 +21,11 @@ def close(ours: torch.Tensor, theirs: torch.Tensor) -> None:
     torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-5 * theirs.abs().max().item())
 
 
+def laid_out(explain: FourierExplainer, pixels: torch.Tensor) -> torch.Tensor:
+    """Pictures as they lie in memory when the model gets them: in another layout its own rounding differs."""
+    return pixels.contiguous(memory_format=torch.channels_last) if explain.adapter.channels_last else pixels
+
+
 def own_outputs(explain: FourierExplainer, encoded: Encoded, leaf: torch.Tensor | None = None) -> Any:
     """The outputs of the model behind its adapter, at the clean leaf or another one."""
     block = explain.adapter.block([encoded], Draw(0, [encoded.key]))

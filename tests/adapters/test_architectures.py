@@ -12,7 +12,7 @@ import torch
 from hf_fourier import FourierExplainer
 from hf_fourier.errors import ModelError
 from hf_fourier.seeding import Draw
-from tests.adapters import zoo
+from tests.adapters import laws, zoo
 
 TEXT = zoo.everything("text-classification", "fill-mask", "text-generation")
 VISION = [name for _, name in zoo.everything("image-classification")]
@@ -157,7 +157,8 @@ def test_pictures_are_answered_as_without_us(name: str) -> None:
     examples = explain.adapter.encode_batch({"pixel_values": pixels})
     block = explain.adapter.block(examples, Draw(0, [example.key for example in examples]))
     with torch.no_grad():
-        close(block.forward(block.x, torch.arange(3)).logits, explain.model(pixel_values=pixels).logits)
+        theirs = explain.model(pixel_values=laws.laid_out(explain, pixels)).logits
+        close(block.forward(block.x, torch.arange(3)).logits, theirs)
     for result in explain.explain({"pixel_values": pixels}):
         assert result.gradient.isfinite().all()
         assert result.gradient.abs().max() > 0

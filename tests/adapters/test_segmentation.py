@@ -30,7 +30,7 @@ def test_the_clean_forward_is_the_models_own(name: str) -> None:
     explain, pixels = explainer(name), inputs(name)
     for i, encoded in enumerate(explain.adapter.encode_batch({"pixel_values": pixels})):
         with torch.no_grad():
-            theirs = explain.model(pixel_values=pixels[i : i + 1]).logits
+            theirs = explain.model(pixel_values=laws.laid_out(explain, pixels[i : i + 1])).logits
         laws.close(laws.own_forward(explain, encoded), theirs)
 
 
@@ -38,7 +38,7 @@ def test_the_clean_forward_is_the_models_own(name: str) -> None:
 def test_results_are_whole_and_come_back(name: str, tmp_path: Path) -> None:
     explain, pixels = explainer(name), inputs(name)
     with torch.no_grad():
-        theirs = explain.model(pixel_values=pixels).logits
+        theirs = explain.model(pixel_values=laws.laid_out(explain, pixels)).logits
     results = explain.explain({"pixel_values": pixels})
     for i, result in enumerate(results):
         laws.whole(result)
@@ -91,7 +91,7 @@ def test_one_class_as_a_target(name: str) -> None:
     """By index or by name; its places alone count, and Dice is that of its mask."""
     explain, pixels = explainer(name), inputs(name)[:1]
     with torch.no_grad():
-        said = explain.model(pixel_values=pixels).logits.argmax(1)[0]
+        said = explain.model(pixel_values=laws.laid_out(explain, pixels)).logits.argmax(1)[0]
     index = int(said.flatten().mode().values)
     (result,) = explain.explain({"pixel_values": pixels}, index)
     label = explain.model.config.id2label[index]
@@ -113,7 +113,7 @@ def test_one_class_as_a_target(name: str) -> None:
 def test_a_mask_of_ones_own(name: str) -> None:
     explain, pixels = explainer(name), inputs(name)[:1]
     with torch.no_grad():
-        z = explain.model(pixel_values=pixels).logits[0]
+        z = explain.model(pixel_values=laws.laid_out(explain, pixels)).logits[0]
     own = torch.full(z.shape[1:], -1)
     own[0], own[1] = 1, 0
     (result,) = explain.explain({"pixel_values": pixels}, Region(own.numpy()))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -11,8 +12,9 @@ import torch
 from PIL import Image
 
 from hf_fourier import FourierExplainer
-from hf_fourier.errors import InputError
-from tests.adapters import zoo
+from hf_fourier.adapters.models import reads_channels_last
+from hf_fourier.errors import InputError, ModelError
+from tests.adapters import laws, zoo
 
 MEAN, STD = [0.4, 0.5, 0.6], [0.2, 0.25, 0.3]
 
@@ -244,3 +246,62 @@ def test_a_size_that_the_model_refuses_is_told_with_its_reason(explain: FourierE
 
     with pytest.raises(ModelError, match=r"pixel_values \(1, 3, 16, 16\).*refuses.*doesn't match model"):
         explain.explain({"pixel_values": torch.zeros(1, 3, 16, 16)})
+
+
+class Rows(torch.nn.Module):
+    """Two convolutions; what they find becomes rows by `reshape`, or by `view`, which takes the usual layout alone."""
+
+    def __init__(self, how: str) -> None:
+        super().__init__()
+        with torch.random.fork_rng():
+            torch.manual_seed(4)
+            self.first, self.second = torch.nn.Conv2d(3, 8, 3, padding=1), torch.nn.Conv2d(8, 4, 3, padding=1)
+            self.last = torch.nn.Linear(4 * 16 * 16, 3)
+        self.how, self.config = how, SimpleNamespace(id2label={0: "a", 1: "b", 2: "c"}, num_channels=3)
+        self.strides: list[tuple[int, ...]] = []
+
+    def forward(self, pixel_values: torch.Tensor) -> SimpleNamespace:
+        """Logits."""
+        self.strides.append(pixel_values.stride())
+        found = self.second(self.first(pixel_values).relu()).relu()
+        return SimpleNamespace(logits=self.last(getattr(found, self.how)(len(found), -1)))
+
+
+def rows(how: str) -> FourierExplainer:
+    return FourierExplainer(Rows(how).eval(), task="image-classification")
+
+
+PIXELS = {"pixel_values": torch.randn(2, 3, 16, 16, generator=torch.Generator().manual_seed(1))}
+FIRST, LAST = (3 * 256, 256, 16, 1), (3 * 256, 1, 48, 3)
+
+
+def test_convolutions_get_pictures_with_the_channels_last_and_say_the_same() -> None:
+    own, plain = rows("reshape"), rows("reshape")
+    plain.adapter.channels_last = False
+    for one, other in zip(own.explain(PIXELS), plain.explain(PIXELS), strict=True):
+        laws.same(one, other)
+        assert one.leaf.is_contiguous()
+        assert one.gradient.is_contiguous()
+    assert set(own.model.strides) == {LAST}
+    assert set(plain.model.strides) == {FIRST}
+
+
+def test_a_model_that_counts_on_the_usual_layout_gets_it() -> None:
+    own = rows("view")
+    laws.same(own.explain(PIXELS)[0], rows("reshape").explain(PIXELS)[0])
+    assert own.model.strides == [LAST, FIRST]
+    assert own.explain(PIXELS)[0].provenance["passes"] == {"forward": 1, "backward": 1}
+    assert own.model.strides == [LAST, FIRST, FIRST]
+
+
+def test_a_picture_that_is_refused_in_any_layout_changes_nothing() -> None:
+    own = rows("reshape")
+    with pytest.raises(ModelError, match="shapes"):
+        own.explain({"pixel_values": torch.randn(1, 3, 12, 12)})
+    own.explain(PIXELS)
+    assert own.model.strides[-1] == LAST
+
+
+def test_what_only_cuts_pictures_into_patches_gets_them_as_they_are(model: torch.nn.Module) -> None:
+    assert not reads_channels_last(model)
+    assert reads_channels_last(zoo.build("image-classification", "resnet"))
