@@ -35,7 +35,7 @@ EXAMPLES = {
     "whisper-languages": 128,
     "minilm-spam": 192,
     "deepbet": 192,
-    "efficientnet-lite0": 128,
+    "efficientnet-lite0": 256,
     "antiberty-species": 96,
     "smollm2": 48,
     "antiberty-mlm": 96,
