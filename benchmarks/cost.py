@@ -134,7 +134,7 @@ def measure(real: Real, examples: int, runs: int) -> dict[str, Any]:
         ranked(*bare(explainer.model, batch), [d + 1 for d in batch[0].leaf.positions])
 
     def ours(batch: Sequence[Encoded]) -> None:
-        for result in explain_all([Request(e, None) for e in batch], job, adapter.block):
+        for result in explain_all([Request(e, None) for e in batch], job, adapter):
             _ = result.order
 
     sides = (lambda batch: bare(explainer.model, batch), least, ours)

@@ -15,6 +15,7 @@ from hf_fourier.engine import BatchSize, Job, Request, explain_all
 from hf_fourier.errors import InputError
 from hf_fourier.heads import Categorical, logits_of
 from hf_fourier.methods import METHODS, Method
+from hf_fourier.seeding import Draw
 from hf_fourier.targets import Target
 from hf_fourier.typing import Tensor
 
@@ -39,6 +40,19 @@ class CallableBlock(Block):
         if logits.ndim != 2:
             raise InputError(f"logits of shape {tuple(logits.shape)}", "(rows, classes)", "correct `forward`")
         return logits
+
+
+class CallableHost:
+    """Makes blocks in front of a torch callable, for rows like those of `x`."""
+
+    rows_limit: None = None
+
+    def __init__(self, forward: Callable[[Tensor], Any], x: Tensor) -> None:
+        self._forward, self._dtype, self.device = forward, x.dtype, x.device
+
+    def block(self, examples: Sequence[Encoded], draw: Draw) -> Block:
+        """Rows, ready to run."""
+        return CallableBlock(self._forward, examples, self._dtype)
 
 
 def attribute(
@@ -88,7 +102,7 @@ def attribute(
     requests = [Request(Encoded(shape, {}, values=row.detach()), t) for row, t in zip(x, wanted, strict=True)]
     module = forward if isinstance(forward, torch.nn.Module) else torch.nn.Identity()
     with held(module):
-        return explain_all(requests, job, lambda some, draw: CallableBlock(forward, some, x.dtype), batch_size)
+        return explain_all(requests, job, CallableHost(forward, x), batch_size)
 
 
 def _wanted(target: Any, examples: int) -> list[Target]:

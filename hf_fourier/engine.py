@@ -6,7 +6,7 @@ import platform
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import torch
 
@@ -24,7 +24,21 @@ from hf_fourier.targets import Settled, Target
 from hf_fourier.typing import Tensor
 
 BatchSize = int | Literal["auto"]
-MakeBlock = Callable[[Sequence[Encoded], Draw], Block]
+
+
+class Host(Protocol):
+    """What makes blocks of examples: an adapter, or what stands for one."""
+
+    @property
+    def device(self) -> torch.device:
+        """Where the model's inputs go."""
+
+    @property
+    def rows_limit(self) -> int | None:
+        """The most rows the model can take at once, if it says so."""
+
+    def block(self, examples: Sequence[Encoded], draw: Draw) -> Block:
+        """Examples of one signature, ready to run."""
 
 
 @dataclass(eq=False)
@@ -57,21 +71,14 @@ class Job:
     progress: Callable[[int, int], None] | None = None
 
 
-def explain_all(
-    requests: Sequence[Request],
-    job: Job,
-    make_block: MakeBlock,
-    batch_size: BatchSize = "auto",
-    limit: int | None = None,
-) -> list[Attribution]:
+def explain_all(requests: Sequence[Request], job: Job, host: Host, batch_size: BatchSize = "auto") -> list[Attribution]:
     """One result per request, in order.
 
     Args:
         requests: Examples with their targets.
         job: What is the same for all of them.
-        make_block: The adapter's.
+        host: Makes their blocks.
         batch_size: Rows in a batch, at most.
-        limit: Rows that the model takes at once, if it has a limit.
 
     Raises:
         FourierError: What the method, the domain or the model raise; any error after some examples were done carries
@@ -80,14 +87,14 @@ def explain_all(
     done: dict[int, Attribution] = {}
 
     def explain(indices: list[int], packer: Packer) -> None:
-        results = _explain_block([requests[i] for i in indices], job, make_block, batch_size, packer)
+        results = _explain_block([requests[i] for i in indices], job, host, batch_size, packer)
         done.update(zip(indices, results, strict=True))
         if job.progress is not None:
             job.progress(len(done), len(requests))
 
     try:
         for indices in grouped(requests, lambda r: (r.example.signature, _reader(r.target))):
-            in_blocks(indices, block_size(requests[indices[0]].example, batch_size, limit), explain)
+            in_blocks(indices, block_size(requests[indices[0]].example, batch_size, host), explain)
     except Exception as error:
         error.completed = done  # type: ignore[attr-defined]
         if done:
@@ -97,14 +104,14 @@ def explain_all(
 
 
 def _explain_block(
-    requests: Sequence[Request], job: Job, make_block: MakeBlock, batch_size: BatchSize, outer: Packer
+    requests: Sequence[Request], job: Job, host: Host, batch_size: BatchSize, outer: Packer
 ) -> list[Attribution]:
     """Examples of one signature through the method."""
     start = time.perf_counter()
     examples = [request.example for request in requests]
     method, basis = job.method.settle(examples[0].leaf), job.domain.bind(examples[0].leaf)
     draw = Draw(job.seed, [Key(example.parts) for example in examples])
-    block = make_block(examples, draw)
+    block = host.block(examples, draw)
     packer = Packer(min(rows_for(block, batch_size), outer.size))
     score = score_of(block, [request.target for request in requests], packer)
     maps = [request.given for request in requests if request.given is not None]
@@ -220,14 +227,15 @@ def rows_for(block: Block, batch_size: BatchSize) -> int:
     return max(1, rows // block.cost)
 
 
-def block_size(example: Encoded, batch_size: BatchSize, limit: int | None) -> int:
-    """How many examples go through a method at once."""
+def block_size(example: Encoded, batch_size: BatchSize, host: Host) -> int:
+    """How many examples go through a method at once: whole batches, where it is more than one."""
     if batch_size != "auto" and (isinstance(batch_size, bool) or not isinstance(batch_size, int) or batch_size < 1):
         raise InputError(f"batch_size {batch_size!r}", "a whole number of at least 1, or 'auto'", "correct it")
     entries = torch.Size(example.leaf.shape).numel()
-    devices = torch.device("cpu"), torch.device("cuda")
-    rows = max(suggested_rows(entries, device) for device in devices) if batch_size == "auto" else batch_size
-    return min(rows, limit) if limit else rows
+    if batch_size == "auto":
+        batch, together = (suggested_rows(entries, device) for device in (host.device, torch.device("cuda")))
+        batch_size = max(1, together // batch) * batch
+    return min(batch_size, host.rows_limit) if host.rows_limit else batch_size
 
 
 def grouped(items: Sequence[Any], key: Callable[[Any], Any]) -> list[list[int]]:

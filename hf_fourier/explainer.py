@@ -413,7 +413,7 @@ class FourierExplainer:
         grid = kept if isinstance(kept, Grid) else Grid(tuple(kept), tuple(kept))
         encoded = [self._restored(result) for result in results]
         with held(self.model):
-            play_all(results, encoded, grid, self.adapter.block, batch_size, self.adapter.rows_limit, again)
+            play_all(results, encoded, grid, self.adapter, batch_size, again)
         return attributions
 
     def evaluate(
@@ -611,7 +611,7 @@ class FourierExplainer:
         """
         encoded = [self._restored(result) for result in attributions]
         with held(self.model):
-            reopen(attributions, encoded, self.adapter.block, work, batch_size, self.adapter.rows_limit)
+            reopen(attributions, encoded, self.adapter, work, batch_size)
 
     def transfer(self, attributions: Any, to: FourierExplainer, *, batch_size: BatchSize = "auto") -> Table:
         """Whether adversarial examples that were made against this model turn another model's decision.
@@ -636,9 +636,8 @@ class FourierExplainer:
         results = list(attributions) if isinstance(attributions, (list, tuple)) else [attributions]
         for result in results:
             self._restored(result)
-        asked = to.adapter
         with held(to.model):
-            return transfer_all(results, asked.adopt, asked.block, batch_size, asked.rows_limit)
+            return transfer_all(results, to.adapter, batch_size)
 
     def _job(
         self, method: Method, domain: Domain, seed: int, progress: Callable[[int, int], None] | None = None
@@ -659,7 +658,7 @@ class FourierExplainer:
             aimed = [self.adapter.aim(e, t) for e, t in zip(encoded, wanted, strict=True)]
             given: Sequence[Tensor | None] = maps or [None] * len(aimed)
             requests = [Request(e, t, one) for (e, t), one in zip(aimed, given, strict=True)]
-            results = explain_all(requests, job, self.adapter.block, batch_size, self.adapter.rows_limit)
+            results = explain_all(requests, job, self.adapter, batch_size)
             self._paths.tell(self.adapter, requests, results)
         return results
 

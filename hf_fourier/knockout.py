@@ -97,7 +97,7 @@ def play_genes(
                 stops[rows[place].example, rows[place].left] = stop
 
         whole = [attributions[move.example] for move in rows]
-        reopen(whole, cells, adapter.block, work, batch_size, adapter.rows_limit)
+        reopen(whole, cells, adapter, work, batch_size)
     answered: list[list[Stop]] = [[] for _ in attributions]
     for move in questions:
         answered[move.example].append(move.answered(stops[move.example, move.left]))

@@ -9,7 +9,7 @@ from hf_fourier.adapters.base import Block, Encoded
 from hf_fourier.attribution import Attribution
 from hf_fourier.batching import Packer
 from hf_fourier.curves import Curve, Left, Part, Stop
-from hf_fourier.engine import BatchSize, MakeBlock, block_size, grouped, in_blocks, rows_for
+from hf_fourier.engine import BatchSize, Host, block_size, grouped, in_blocks, rows_for
 from hf_fourier.errors import InputError
 from hf_fourier.heads import Custom, as_read
 from hf_fourier.masks import Mask
@@ -27,9 +27,8 @@ def play_all(
     results: Sequence[Attribution],
     encoded: Sequence[Encoded],
     grid: Grid,
-    make_block: MakeBlock,
+    host: Host,
     batch_size: BatchSize = "auto",
-    limit: int | None = None,
     again: bool = False,
 ) -> int:
     """Play a grid and merge the stops into each result's curve.
@@ -41,9 +40,8 @@ def play_all(
         results: What to play.
         encoded: Their examples, as the adapter restored them.
         grid: Shares of features to keep and to delete.
-        make_block: The adapter's.
+        host: Makes their blocks.
         batch_size: Rows in a batch, at most.
-        limit: Rows that the model takes at once, if it has a limit.
         again: Ask also what is known.
 
     Returns:
@@ -68,16 +66,15 @@ def play_all(
             _record(results[i], curve.stops, len({stop.left for stop in curve.stops}) * block.cost)
 
     chosen = [results[i] for i in unanswered]
-    return reopen(chosen, [encoded[i] for i in unanswered], make_block, work, batch_size, limit)
+    return reopen(chosen, [encoded[i] for i in unanswered], host, work, batch_size)
 
 
 def reopen(
     results: Sequence[Attribution],
     encoded: Sequence[Encoded],
-    make_block: MakeBlock,
+    host: Host,
     work: Work,
     batch_size: BatchSize = "auto",
-    limit: int | None = None,
 ) -> int:
     """Make the blocks of results again, their targets as they were settled, and work on each.
 
@@ -88,16 +85,16 @@ def reopen(
     def work_on(indices: list[int], packer: Packer) -> None:
         some = [results[i] for i in indices]
         draw = Draw(int(some[0].provenance["seed"]), [result.key for result in some])
-        block = make_block([encoded[i] for i in indices], draw)
+        block = host.block([encoded[i] for i in indices], draw)
         frozen = [result.frozen.to(block.x.device) for result in some if result.frozen is not None]
-        inner = Packer(min(rows_for(block, batch_size), limit or packer.size))
+        inner = Packer(min(rows_for(block, batch_size), host.rows_limit or packer.size))
         head = as_read(block.head, some[0].provenance.get("head"))
         work(indices, block, Score(block.x, block.forward, block.select, head, [], inner, block.cost, frozen))
         packer.learn(inner)
 
     pairs = list(zip(encoded, results, strict=True))
     groups = grouped(pairs, lambda pair: (pair[0].signature, pair[1].layout.domain, *_made(pair[1])))
-    return sum(in_blocks(own, block_size(encoded[own[0]], batch_size, limit), work_on) for own in groups)
+    return sum(in_blocks(own, block_size(encoded[own[0]], batch_size, host), work_on) for own in groups)
 
 
 def _made(result: Attribution) -> tuple[Any, ...]:

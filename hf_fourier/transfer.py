@@ -2,38 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-from hf_fourier.adapters.base import Encoded
+from hf_fourier.adapters.base import Adapter
 from hf_fourier.attribution import Attribution
 from hf_fourier.batching import Packer
-from hf_fourier.engine import BatchSize, MakeBlock, block_size, grouped, in_blocks, rows_for, score_of
+from hf_fourier.engine import BatchSize, block_size, grouped, in_blocks, rows_for, score_of
 from hf_fourier.errors import InputError
 from hf_fourier.methods.exploration import flipped
 from hf_fourier.seeding import Draw
 from hf_fourier.tables import Table
 from hf_fourier.typing import Tensor
 
-#: `(leaf, view) -> example`: another model's leaf as an example of the model that is asked.
-Adopt = Callable[..., Encoded]
 
-
-def transfer_all(
-    results: Sequence[Attribution],
-    adopt: Adopt,
-    make_block: MakeBlock,
-    batch_size: BatchSize = "auto",
-    limit: int | None = None,
-) -> Table:
+def transfer_all(results: Sequence[Attribution], asked: Adapter, batch_size: BatchSize = "auto") -> Table:
     """Ask a model about the clean and the adversarial leaf of each result; see `FourierExplainer.transfer`.
 
     Args:
         results: Results of an attack.
-        adopt: The asked model's.
-        make_block: Likewise.
+        asked: The other model's.
         batch_size: Rows in a batch, at most.
-        limit: Rows that the asked model takes at once, if it has a limit.
 
     Raises:
         InputError: If a result has no adversarial example, or the asked model cannot read its leaf.
@@ -45,13 +34,13 @@ def transfer_all(
             method = result.provenance.get("method", "?")
             got = f"a result of {method} without an adversarial example"
             raise InputError(got, "one of an attack, with its example", "explain with method='attexplore' or 'fampe'")
-        pairs.append((adopt(leaf, result.view), adopt(end, result.view)))
+        pairs.append((asked.adopt(leaf, result.view), asked.adopt(end, result.view)))
     rows: dict[int, dict[str, Any]] = {}
 
     def ask(indices: list[int], packer: Packer) -> None:
         draw = Draw(0, [pairs[i][0].key for i in indices])
-        block = make_block([pairs[i][0] for i in indices], draw)
-        ends = make_block([pairs[i][1] for i in indices], draw).x
+        block = asked.block([pairs[i][0] for i in indices], draw)
+        ends = asked.block([pairs[i][1] for i in indices], draw).x
         score = score_of(block, [None] * len(indices), Packer(min(rows_for(block, batch_size), packer.size)))
         clean, there = score.clean_reading(), score.value(ends)
         turned = flipped(clean, there)
@@ -68,5 +57,5 @@ def transfer_all(
         packer.learn(score.packer)
 
     for indices in grouped(pairs, lambda pair: pair[0].signature):
-        in_blocks(indices, block_size(pairs[indices[0]][0], batch_size, limit), ask)
+        in_blocks(indices, block_size(pairs[indices[0]][0], batch_size, asked), ask)
     return Table({name: [rows[i][name] for i in range(len(rows))] for name in rows[0]} if rows else {})

@@ -75,7 +75,7 @@ def timings(name: str, n: int, runs: int) -> dict[str, Any]:
 
     def ours() -> None:
         with held(explainer.model):
-            for result in explain_all([Request(one, None) for one in encoded], job, adapter.block):
+            for result in explain_all([Request(one, None) for one in encoded], job, adapter):
                 _ = result.order
 
     def theirs() -> None:

@@ -213,6 +213,7 @@ def planned(
     each = known.sizes[chosen]
     if chunk is None:
         chunk = max(1, min(_usual(length, known.rows), int(CHUNK_BYTES / max(each, 1.0))))
+        chunk -= chunk % known.rows if chunk > known.rows else 0  # whole batches
     mean = known.cost if cost is None else cost / count
     memory = _resident() + known.peak * known.rows + 5 * int(each) * chunk
     spent = known.seconds(mean) * count

@@ -100,11 +100,11 @@ class Worker:
     def _explained(self, requests: Sequence[Request]) -> tuple[list[Attribution], int]:
         """Results with their curves; and how often memory ran out."""
         adapter = self.explainer.adapter
-        results = explain_all(requests, self.job, adapter.block, self.batch_size, adapter.rows_limit)
+        results = explain_all(requests, self.job, adapter, self.batch_size)
         halvings = sum(int(result.provenance["halvings"]) for result in results)
         if self.grid is not None:
             encoded = [request.example for request in requests]
-            halvings += play_all(results, encoded, self.grid, adapter.block, self.batch_size, adapter.rows_limit)
+            halvings += play_all(results, encoded, self.grid, adapter, self.batch_size)
         return results, halvings
 
     def _encoded(self, example: Any) -> Encoded:

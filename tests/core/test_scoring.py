@@ -1,10 +1,13 @@
 """The score: one pass, frozen targets, per example whatever the batch, and rows that do not fit."""
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 
 from hf_fourier import scoring
 from hf_fourier.batching import Packer, is_out_of_memory, suggested_rows
+from hf_fourier.engine import block_size
 from hf_fourier.errors import ModelError, TargetError
 from hf_fourier.heads import Binary, Custom, Regression
 from hf_fourier.masks import Mask
@@ -234,6 +237,21 @@ def test_suggested_rows():
     assert suggested_rows(2**14, cpu) == suggested_rows(2**18, cpu) == 16
     assert suggested_rows(10, gpu) == 64
     assert suggested_rows(10**9, gpu) == suggested_rows(10**9, cpu) == 1
+
+
+def test_a_method_gets_whole_batches():
+    """Of 27 pictures together 11 would make a batch of their own, which is slower for each of them."""
+    sizes = {
+        "cpu": {10: 128, 2352: 111, 3 * 224**2: 16, 2**18: 16, 2**19: 8, 10**9: 1},
+        "cuda": {10: 64, 3 * 224**2: 27},
+    }
+    for name, known in sizes.items():
+        for entries, size in known.items():
+            example = SimpleNamespace(leaf=SimpleNamespace(shape=(entries,)))
+            host = SimpleNamespace(device=torch.device(name), rows_limit=None)
+            assert block_size(example, "auto", host) == size
+            assert block_size(example, 5, host) == 5
+            assert block_size(example, "auto", SimpleNamespace(device=host.device, rows_limit=1)) == 1
 
 
 @pytest.mark.parametrize("rows", [None, torch.tensor([2, 0, 0, 1, 2, 1])])
