@@ -6,7 +6,7 @@ import platform
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import torch
 
@@ -26,6 +26,7 @@ from hf_fourier.typing import Tensor
 BatchSize = int | Literal["auto"]
 
 
+@runtime_checkable  # for the tests, which check types as they run
 class Host(Protocol):
     """What makes blocks of examples: an adapter, or what stands for one."""
 

@@ -1,12 +1,14 @@
 """The score: one pass, frozen targets, per example whatever the batch, and rows that do not fit."""
 
-from types import SimpleNamespace
+from dataclasses import dataclass
 
 import pytest
 import torch
 
 from hf_fourier import scoring
+from hf_fourier.adapters import Encoded
 from hf_fourier.batching import Packer, is_out_of_memory, suggested_rows
+from hf_fourier.domains import Axis, LeafShape
 from hf_fourier.engine import block_size
 from hf_fourier.errors import ModelError, TargetError
 from hf_fourier.heads import Binary, Custom, Regression
@@ -239,19 +241,27 @@ def test_suggested_rows():
     assert suggested_rows(10**9, gpu) == suggested_rows(10**9, cpu) == 1
 
 
+@dataclass
+class Host:
+    """Where a model lies and how many rows it takes, and nothing more."""
+
+    device: torch.device
+    rows_limit: int | None = None
+
+    def block(self, examples, draw):
+        """Is not asked for."""
+        raise NotImplementedError
+
+
 def test_a_method_gets_whole_batches():
     """Of 27 pictures together 11 would make a batch of their own, which is slower for each of them."""
-    sizes = {
-        "cpu": {10: 128, 2352: 111, 3 * 224**2: 16, 2**18: 16, 2**19: 8, 10**9: 1},
-        "cuda": {10: 64, 3 * 224**2: 27},
-    }
-    for name, known in sizes.items():
+    on_cpu = {10: 128, 2352: 111, 3 * 224**2: 16, 2**18: 16, 2**19: 8, 10**9: 1}
+    for name, known in {"cpu": on_cpu, "cuda": {10: 64, 3 * 224**2: 27}}.items():
         for entries, size in known.items():
-            example = SimpleNamespace(leaf=SimpleNamespace(shape=(entries,)))
-            host = SimpleNamespace(device=torch.device(name), rows_limit=None)
-            assert block_size(example, "auto", host) == size
-            assert block_size(example, 5, host) == 5
-            assert block_size(example, "auto", SimpleNamespace(device=host.device, rows_limit=1)) == 1
+            example = Encoded(LeafShape("tensor", (Axis("axis", entries),)), {})
+            assert block_size(example, "auto", Host(torch.device(name))) == size
+            assert block_size(example, 5, Host(torch.device(name))) == 5
+            assert block_size(example, "auto", Host(torch.device(name), 1)) == 1
 
 
 @pytest.mark.parametrize("rows", [None, torch.tensor([2, 0, 0, 1, 2, 1])])
