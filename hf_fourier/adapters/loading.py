@@ -15,7 +15,7 @@ import torch
 from hf_fourier.adapters.base import ADAPTERS, Task
 from hf_fourier.adapters.tuning import CONFIG, Tuning, file_of, tuning_of
 from hf_fourier.batching import is_out_of_memory
-from hf_fourier.errors import ModelError
+from hf_fourier.errors import FourierError, ModelError
 from hf_fourier.parallel import state
 
 _HUB = ("cache_dir", "force_download", "local_files_only", "token", "proxies")
@@ -80,7 +80,7 @@ def load(
         "trust_remote_code": trust_remote_code,
     }
     where.update({key: model_kwargs[key] for key in _HUB if key in model_kwargs})
-    tuning = tuning_of(source, where)
+    tuning = _tuning(source, where)
     base, there = source, where
     if tuning is not None:
         _check_adapter(tuning, source, model_kwargs)
@@ -162,6 +162,16 @@ def _config(source: str, where: dict[str, Any]) -> Any:
     try:
         return transformers.AutoConfig.from_pretrained(source, **where)
     except (OSError, ValueError, KeyError, ImportError) as error:
+        raise _explained(error, source) from error
+
+
+def _tuning(source: str, where: dict[str, Any]) -> Tuning | None:
+    """The adapter that a checkpoint is, if it is one."""
+    try:
+        return tuning_of(source, where)
+    except FourierError:
+        raise
+    except Exception as error:  # PEFT reads its config without looking
         raise _explained(error, source) from error
 
 

@@ -157,6 +157,9 @@ def test_what_is_refused(places: tuple[Path, Path], monkeypatch: pytest.MonkeyPa
     gone = str(base / "gone")
     refused(lambda: load(changed(base_model_name_or_path=gone)), "for 'gone', which is not there", "write it there")
     refused(lambda: load(changed(task_type="CAUSAL_LM")), "no weights for cls")
+    refused(lambda: load(changed(peft_type="of tomorrow")), "'adapter'", "could not be loaded")
+    (own / "adapter_config.json").write_text("{")
+    refused(lambda: load(str(own)), "'adapter'", "could not be loaded")
     changed()
     weights = own / "adapter_model.safetensors"
     whole = weights.read_bytes()
