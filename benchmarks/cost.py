@@ -44,7 +44,7 @@ def laid_out(model: torch.nn.Module, batch: Sequence[Encoded]) -> tuple[Tensor, 
     sound = next((name for name in ("input_features", "input_values") if name in inputs), None)
     if batch[0].values is not None:
         leaf = torch.stack([e.values for e in batch if e.values is not None])
-        last = leaf.ndim == 4 and models.reads_channels_last(model)  # the faster layout, for both sides
+        last = leaf.ndim == 4 and models.convolves(model)  # the faster layout, for both sides
         layout = torch.channels_last if last else torch.contiguous_format
         return leaf, lambda x: model(pixel_values=x.contiguous(memory_format=layout)).logits
     if sound is not None:

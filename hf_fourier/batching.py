@@ -82,6 +82,11 @@ class Packer:
 
 def _release() -> None:
     """Free what a failed chunk held; outside of the `except` block, whose traceback keeps it alive."""
+    frozen = gc.get_freeze_count()  # during a run, what was there before it is set aside
+    if frozen:
+        gc.unfreeze()
     gc.collect()
+    if frozen:
+        gc.freeze()
     if torch.cuda.is_available():
         torch.cuda.empty_cache()

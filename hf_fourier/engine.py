@@ -229,7 +229,7 @@ def rows_for(block: Block, batch_size: BatchSize) -> int:
 
 
 def block_size(example: Encoded, batch_size: BatchSize, host: Host) -> int:
-    """How many examples go through a method at once: whole batches, where it is more than one."""
+    """How many examples go through a method at once: as many as make whole batches, of leaves that cost a row each."""
     if batch_size != "auto" and (isinstance(batch_size, bool) or not isinstance(batch_size, int) or batch_size < 1):
         raise InputError(f"batch_size {batch_size!r}", "a whole number of at least 1, or 'auto'", "correct it")
     entries = torch.Size(example.leaf.shape).numel()

@@ -26,8 +26,8 @@ from hf_fourier.adapters.models import held
 def channels_first(explainer: FourierExplainer) -> Iterator[None]:
     """Pictures as they come, in place of the channels last in memory."""
     with (
-        mock.patch.object(models, "reads_channels_last", return_value=False),
-        mock.patch.object(explainer.adapter, "channels_last", False),
+        mock.patch.object(models, "convolves", return_value=False),
+        mock.patch.object(explainer.adapter, "takes_channels_last", False),
     ):
         yield
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import copy
 import re
-from collections.abc import Container, Iterator
-from contextlib import contextmanager
+from collections.abc import Container, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from typing import Any
 import torch
 
 from hf_fourier.adapters.base import ADAPTERS, Task
+from hf_fourier.adapters.models import wrapped
 from hf_fourier.adapters.tuning import CONFIG, Tuning, file_of, tuning_of
 from hf_fourier.batching import is_out_of_memory
 from hf_fourier.errors import FourierError, ModelError
@@ -94,20 +95,16 @@ def load(
     _check_weights(base, there["subfolder"], model_kwargs)
     own = (getattr(config, "architectures", None) or [""])[0]
     auto = getattr(transformers, heads()[task].auto or own)  # some heads have no Auto class
+    if tuning is not None:
+        config = _sized(config, auto, tuning, bool(labels), source, trust_remote_code)
     place: dict[str, Any] = {} if device_map is None else {"device_map": device_map}
     on = None if device_map is not None else _device(device)
     options = {"use_safetensors": True, **model_kwargs, **there, **place, "dtype": dtype or "auto"}
-    notes: list[str] = []
-    try:
-        if tuning is not None and not labels:
-            config, notes = _sized(config, auto, tuning, shown(source))
-        model = _model(auto, base, config, task, options, tuning)
-    except ModelError:
-        raise
-    except Exception as error:  # what weights, code and quantisers of others raise has no common base
-        if is_out_of_memory(error):
-            raise
-        raise _explained(error, source) from error
+    model, info = _loaded(auto, base, config, options, tuning)
+    _check_head(info, model, base, task, () if tuning is None else tuning.shapes)
+    notes = [*_told(model, tuning, labels, source, base)]
+    if tuning is not None:
+        model = _attached(model, tuning, source)
     if commit is not None:
         model.config._commit_hash = commit
     if getattr(model, "is_quantized", False):
@@ -117,9 +114,11 @@ def load(
         model = model.float()
     if on is not None:
         model = model.to(on)
+    processor, reason = None, list[str]()
     if tuning is not None and any(file_of(source, name, where) for name in _PROCESSORS):
-        base, there = source, where
-    processor, reason = _processor(base, task, there, config)
+        processor, _ = _processor(source, task, where, config)
+    if processor is None:
+        processor, reason = _processor(base, task, there, config)
     notes += reason
     return Loaded(model.eval(), processor, task, shown(source), tuple(notes))
 
@@ -137,8 +136,7 @@ def task_of(model: torch.nn.Module) -> str:
     Raises:
         ModelError: If it has no head that can be explained.
     """
-    inner: Any = getattr(model, "get_base_model", None)  # of a model in PEFT's wrapping
-    own = type(model if inner is None else inner()).__name__
+    own = type(wrapped(model)).__name__
     task = _named(own)
     if task is None:
         raise _no_head(own, "pass task=, or explain it through attribute(forward, x)")
@@ -176,36 +174,91 @@ def _tuning(source: str, where: dict[str, Any]) -> Tuning | None:
 
 
 def _labelled(config: Any, labels: dict[str, Any]) -> Any:
-    """A config with what is said about classes."""
-    if labels:
-        config = copy.deepcopy(config)
-        for name, value in labels.items():
+    """A config with what is said about classes.
+
+    Raises:
+        ModelError: If that is none of `num_labels`, or names by number.
+    """
+    if not labels:
+        return config
+    config, said = copy.deepcopy(config), dict(labels)
+    try:
+        if "label2id" in said and "id2label" not in said:
+            said["id2label"] = {number: name for name, number in said["label2id"].items()}
+        if "id2label" in said:
+            names = said["id2label"]
+            pairs = names.items() if isinstance(names, Mapping) else enumerate(names)
+            said["id2label"] = {int(number): str(name) for number, name in pairs}
+        for name, value in said.items():
             setattr(config, name, value)
+    except (TypeError, ValueError, AttributeError) as error:
+        got = ", ".join(f"{name}={value!r}" for name, value in labels.items())
+        raise ModelError(got, "id2label={0: 'a name', …}, or num_labels=2", "correct it") from error
     return config
 
 
-def _sized(config: Any, auto: Any, tuning: Tuning, name: str) -> tuple[Any, list[str]]:
-    """A config with as many classes as an adapter has a head for, and what has to be said about it."""
-    make = getattr(auto, "from_config", None) or auto._from_config
-    with torch.device("meta"):  # without weights, which takes no memory
-        classes = tuning.classes(make(copy.deepcopy(config)), config.num_labels)
-    if classes is None:
-        return config, []
-    note = f"{name!r} does not name its {classes} classes: pass id2label= to name them"
-    return _labelled(config, {"num_labels": classes}), [note]
+def _sized(config: Any, auto: Any, tuning: Tuning, named: bool, source: str, trusted: bool) -> Any:
+    """A config with as many classes as an adapter has a head for.
+
+    Raises:
+        ModelError: If names were given for another number of them, or the adapter cannot be read.
+    """
+    try:
+        with torch.device("meta"):  # without weights, which takes no memory
+            if hasattr(auto, "from_config"):
+                blank = auto.from_config(copy.deepcopy(config), trust_remote_code=trusted)
+            else:
+                blank = auto._from_config(copy.deepcopy(config))
+        classes = tuning.classes(blank, config.num_labels)
+    except Exception as error:  # as when the model is loaded
+        raise _explained(error, source) from error
+    if classes is None or classes == config.num_labels:
+        return config
+    if named:
+        got = f"{config.num_labels} classes for {shown(source)!r}, whose head has {classes}"
+        raise ModelError(got, f"{classes} names", "correct id2label=")
+    return _labelled(config, {"num_labels": classes})
 
 
-def _model(auto: Any, base: str, config: Any, task: str, options: dict[str, Any], tuning: Tuning | None) -> Any:
-    """The model of a checkpoint, with its adapter where it has one."""
+def _loaded(auto: Any, base: str, config: Any, options: dict[str, Any], tuning: Tuning | None) -> tuple[Any, Any]:
+    """The model of a checkpoint, or the base of an adapter, and what transformers says of its weights."""
+    quiet: AbstractContextManager[None] = nullcontext()
+    if tuning is not None:
+        consent = {} if options["use_safetensors"] else {"use_safetensors": None}  # which is about the adapter
+        options = {**options, **consent, "ignore_mismatched_sizes": True}  # of a head that is replaced
+        quiet = _quiet()
+    try:
+        with quiet:
+            model, info = auto.from_pretrained(base, config=config, output_loading_info=True, **options)
+        return model, info
+    except Exception as error:  # what weights, code and quantisers of others raise has no common base
+        if is_out_of_memory(error):
+            raise
+        raise _explained(error, base) from error
+
+
+def _attached(model: Any, tuning: Tuning, source: str) -> Any:
+    """The base model with its adapter."""
+    try:
+        return tuning.on_top_of(model)
+    except ModelError:
+        raise
+    except Exception as error:  # likewise
+        if is_out_of_memory(error):
+            raise
+        raise _explained(error, source) from error
+
+
+def _told(model: Any, tuning: Tuning | None, labels: dict[str, Any], source: str, base: str) -> Iterator[str]:
+    """What has to be said about adapters."""
     if tuning is None:
-        model, info = auto.from_pretrained(base, config=config, output_loading_info=True, **options)
-        _check_head(info, model, base, task, ())
-        return model
-    options = {**options, "ignore_mismatched_sizes": True}  # the base model's own head, which is replaced
-    with _quiet():
-        model, info = auto.from_pretrained(base, config=config, output_loading_info=True, **options)
-    _check_head(info, model, base, task, tuning.shapes)
-    return tuning.on_top_of(model)
+        if getattr(model, "_hf_peft_config_loaded", False):
+            yield "transformers has attached the adapter that lies beside the model"
+        return
+    yield f"an adapter of PEFT on top of {shown(base)!r}"
+    names = set(model.state_dict())
+    if not labels and any(name in names for name in tuning.shapes):
+        yield f"{shown(source)!r} does not name its classes, and {shown(base)!r} may mean others: pass id2label="
 
 
 @contextmanager
@@ -252,9 +305,12 @@ def _task(config: Any, task: str | None, source: str) -> str:
 
 def _tuned(tuning: Tuning | None) -> str | None:
     """The head of the model that PEFT tuned, where its config says it."""
-    if tuning is None:
-        return None
-    return tuning.task or _named(tuning.head or "")
+    if tuning is None or tuning.task is not None or tuning.head is None:
+        return None if tuning is None else tuning.task
+    found = _named(tuning.head)
+    if found is None:
+        raise _no_head(f"an adapter of a {tuning.head}", "pass task= if the base model has that head")
+    return found
 
 
 def _named(name: str) -> str | None:
@@ -292,11 +348,14 @@ def _check_weights(source: str, subfolder: str | None, model_kwargs: dict[str, A
 
 
 def _check_adapter(tuning: Tuning, source: str, model_kwargs: dict[str, Any]) -> None:
+    if tuning.empty:
+        got = f"the adapter {shown(source)!r} without weights"
+        raise ModelError(got, f"adapter_model.safetensors beside its {CONFIG}", "save it again, or try again")
     if tuning.pickled and model_kwargs.get("use_safetensors") is not False:
         raise _pickled(shown(source), "adapter_model.bin")
     base = tuning.config.base_model_name_or_path
-    if base is None or not (Path(base).is_dir() or _HUB_ID.fullmatch(base)):
-        gone = "which does not say what model it is for" if base is None else f"for {shown(base)!r}, which is not there"
+    if not base or not (Path(base).is_dir() or _HUB_ID.fullmatch(base)):
+        gone = "which does not say what model it is for" if not base else f"for {shown(base)!r}, which is not there"
         got = f"the adapter {shown(source)!r}, {gone}"
         raise ModelError(got, f"a Hub id or a folder as base_model_name_or_path in its {CONFIG}", "write it there")
 
@@ -368,7 +427,8 @@ def _explained(error: Exception, source: str) -> ModelError:
         )
     if "pytorch_model.bin" in text and "safetensors" in text:
         return _pickled(name)
-    first = text.strip().splitlines()[0] if text.strip() else type(error).__name__
+    lines = text.strip().splitlines() or [type(error).__name__]
+    first = " ".join(line.strip() for line in lines[: 2 if lines[0].rstrip().endswith(":") else 1])
     return ModelError(
         f"{name!r}, which could not be loaded ({first})",
         "a Hub id that can be reached, or a checkpoint folder",

@@ -75,19 +75,26 @@ def dtype_of(model: torch.nn.Module) -> torch.dtype:
     return next((p.dtype for p in model.parameters() if p.is_floating_point()), torch.float32)
 
 
-def reads_channels_last(model: torch.nn.Module) -> bool:
-    """Whether a model is faster on pictures whose channels lie last in memory: convolutions on a CPU are, by a fifth.
+def convolves(model: torch.nn.Module) -> bool:
+    """Whether a model has several convolutions over pictures; a single one only cuts them into patches."""
+    return sum(isinstance(module, torch.nn.Conv2d) for module in model.modules()) > 1
 
-    Networks with a single one, which cuts a picture into patches, gain nothing.
-    """
-    convolutions = sum(isinstance(module, torch.nn.Conv2d) for module in model.modules())
-    return convolutions > 1 and device_of(model).type == "cpu"
+
+def wrapped(model: torch.nn.Module) -> torch.nn.Module:
+    """The model that PEFT has wrapped; any other as it is."""
+    inner: Any = getattr(model, "get_base_model", None)
+    return model if inner is None else inner()
+
+
+def learns_prompts(model: torch.nn.Module) -> bool:
+    """Whether an adapter puts virtual tokens in front of a text."""
+    return bool(getattr(getattr(model, "active_peft_config", None), "is_prompt_learning", False))
 
 
 def arguments_of(model: torch.nn.Module) -> frozenset[str]:
-    """The names of what a model takes; none where it does not say."""
+    """The names of what a model takes (below PEFT, which passes on whatever it gets); none where it does not say."""
     try:
-        return frozenset(inspect.signature(model.forward).parameters)
+        return frozenset(inspect.signature(wrapped(model).forward).parameters)
     except (TypeError, ValueError):
         return frozenset()
 

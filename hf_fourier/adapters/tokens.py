@@ -12,7 +12,7 @@ from torch.utils.checkpoint import checkpoint
 
 from hf_fourier.adapters.base import Adapter, Block, Encoded, run_of
 from hf_fourier.adapters.embedding import EmbeddingSwap
-from hf_fourier.adapters.models import hidden_of
+from hf_fourier.adapters.models import hidden_of, learns_prompts
 from hf_fourier.errors import InputError, ModelError
 from hf_fourier.heads import Categorical, logits_of
 from hf_fourier.seeding import Draw
@@ -147,13 +147,17 @@ class TextBlock(Block):
         """Class logits, `(rows, classes)`."""
         return logits_of(outputs)
 
+    def _of_text(self, logits: Tensor) -> Tensor:
+        """What is said at the text's own tokens, `(rows, tokens, …)`, without the virtual ones in front of them."""
+        return logits[:, -self.inputs["input_ids"].shape[1] :] if learns_prompts(self.adapter.model) else logits
+
 
 class TagBlock(TextBlock):
     """Texts whose every token gets a tag."""
 
     def select(self, outputs: Any, rows: Tensor) -> Tensor:
         """The tags' logits at the content tokens, `(rows, tokens, tags)`."""
-        return at(logits_of(outputs), self.content[rows])
+        return at(self._of_text(logits_of(outputs)), self.content[rows])
 
 
 class AnswerBlock(TextBlock):
@@ -162,7 +166,7 @@ class AnswerBlock(TextBlock):
     def select(self, outputs: Any, rows: Tensor) -> Tensor:
         """The logits of start and end at the content tokens, `(rows, 2, tokens)`; the question's are −inf."""
         both = torch.stack([outputs.start_logits, outputs.end_logits], dim=-1).float()
-        logits = at(both, self.content[rows]).transpose(1, 2)
+        logits = at(self._of_text(both), self.content[rows]).transpose(1, 2)
         question = sum(self.segments[:-1])
         return torch.cat([torch.full_like(logits[..., :question], -torch.inf), logits[..., question:]], dim=2)
 
@@ -199,7 +203,7 @@ class NextBlock(TextBlock):
 
     def select(self, outputs: Any, rows: Tensor) -> Tensor:
         """The logits of the next token, `(rows, vocabulary)`."""
-        logits = logits_of(outputs)
+        logits = self._of_text(logits_of(outputs))
         if logits.shape[1] == 1:
             return logits[:, 0]
         last = self.last[rows].to(logits.device)

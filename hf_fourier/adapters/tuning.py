@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -10,9 +11,12 @@ from typing import Any
 
 import torch
 
-from hf_fourier.errors import MissingExtraError
+from hf_fourier.adapters.models import device_of
+from hf_fourier.errors import MissingExtraError, ModelError
 
 CONFIG, WEIGHTS, PICKLE = "adapter_config.json", "adapter_model.safetensors", "adapter_model.bin"
+#: Weights of a whole model.
+WHOLE = ("model.safetensors", "model.safetensors.index.json", "pytorch_model.bin", "pytorch_model.bin.index.json")
 #: PEFT's names of tasks, by the pipeline's.
 TASKS = {
     "SEQ_CLS": "text-classification",
@@ -63,39 +67,63 @@ class Tuning:
         """Whether its weights are a pickle."""
         return not (self.folder / WEIGHTS).is_file()
 
+    @property
+    def empty(self) -> bool:
+        """Whether it has no weights at all."""
+        return self.pickled and not (self.folder / PICKLE).is_file()
+
     @cached_property
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """The shapes of its tensors, those that replace the base model's own under their names there."""
         from safetensors import safe_open
 
-        if self.pickled:
-            return {}
-        with safe_open(self.folder / WEIGHTS, "pt") as file:
-            found = {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
+        if self.pickled:  # and there is consent
+            tensors = torch.load(self.folder / PICKLE, map_location="cpu", weights_only=True)
+            found = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
+        else:
+            with safe_open(self.folder / WEIGHTS, "pt") as file:
+                found = {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
         return {name.removeprefix(_PREFIX): shape for name, shape in found.items()}
 
     def classes(self, blank: torch.nn.Module, expected: int) -> int | None:
-        """How many classes its head has, where that is not as many as expected; otherwise None.
+        """How many classes its own head has; None where it has none.
 
         Args:
             blank: The base model with a head of the expected size; its shapes are read.
             expected: That size.
         """
         for name, own in blank.state_dict().items():
-            shape = self.shapes.get(name, tuple(own.shape))
-            if shape[:1] != own.shape[:1] == (expected,) and shape[1:] == own.shape[1:]:
+            shape = self.shapes.get(name)
+            if shape and own.shape[:1] == (expected,) and shape[1:] == own.shape[1:]:
                 return shape[0]
         return None
 
     def on_top_of(self, model: torch.nn.Module) -> torch.nn.Module:
-        """The base model with the adapter attached."""
+        """The base model with the adapter attached.
+
+        Raises:
+            ModelError: If weights of the adapter are missing, or are of another model.
+        """
         import peft
 
-        return peft.PeftModel.from_pretrained(model, str(self.folder))
+        where: dict[str, Any] = {} if hasattr(model, "hf_device_map") else {"torch_device": str(device_of(model))}
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Found missing adapter keys")  # which is an error below
+            tuned = peft.PeftModel.from_pretrained(model, str(self.folder), **where)
+        wanted = peft.get_peft_model_state_dict(tuned, save_embedding_layers=False)
+        missing = [name for name in wanted if name.removeprefix(_PREFIX) not in self.shapes]
+        if missing:
+            some = ", ".join(missing[:2]) + (", …" if len(missing) > 2 else "")
+            got = f"the adapter {self.folder.name!r}, in which {len(missing)} of {len(wanted)} weights are not ({some})"
+            do = "pass the task= that it was trained for, or save it again"
+            raise ModelError(got, f"an adapter for {type(model).__name__}", do)
+        return tuned
 
 
 def tuning_of(source: str, where: Mapping[str, Any]) -> Tuning | None:
     """The adapter that a Hub id or a folder holds; None where it holds a whole model, or nothing.
+
+    The weights are of the commit that its config is of.
 
     Args:
         source: The Hub id or the folder.
@@ -104,17 +132,19 @@ def tuning_of(source: str, where: Mapping[str, Any]) -> Tuning | None:
     Raises:
         MissingExtraError: If it is an adapter, and PEFT is not installed.
     """
-    if file_of(source, "config.json", where) is not None:
-        return None
     found = file_of(source, CONFIG, where)
-    if found is None:
+    if found is None or any(file_of(source, name, where) for name in WHOLE):
         return None
+    from transformers.utils.hub import extract_commit_hash
+
     try:
         import peft
     except ImportError as error:
         raise MissingExtraError("peft", "peft", "models that are adapters on top of another") from error
-    if file_of(source, WEIGHTS, where) is None:
-        file_of(source, PICKLE, where)
+    commit = extract_commit_hash(found, None)
+    pinned = {**where, "revision": commit} if commit else where
+    if file_of(source, WEIGHTS, pinned) is None:
+        file_of(source, PICKLE, pinned)
     return Tuning(Path(found).parent, peft.PeftConfig.from_pretrained(str(Path(found).parent)))
 
 

@@ -9,7 +9,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from hf_fourier.errors import StorageError
-from hf_fourier.runs.files import Parts
+from hf_fourier.runs.files import Pieces
 
 #: What the neighbour is called that is written first; a run that is killed leaves at most one, and overwrites it.
 PART = ".part"
@@ -19,14 +19,14 @@ _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _CLOSED = (errno.EROFS, errno.EACCES, errno.EPERM)
 
 
-def write_whole(path: Path, parts: Parts, move: Callable[[Path, Path], object] = os.replace) -> None:
+def write_whole(path: Path, pieces: Pieces, move: Callable[[Path, Path], object] = os.replace) -> None:
     """Write a file so that it exists whole or not at all, also when the power goes.
 
     The bytes go to a neighbour, which is flushed to the disk and then renamed; then the folder is flushed.
 
     Args:
         path: Where to.
-        parts: What it will hold, one part behind the other.
+        pieces: What it will hold, one behind the other.
         move: Renames the neighbour.
 
     Raises:
@@ -36,14 +36,14 @@ def write_whole(path: Path, parts: Parts, move: Callable[[Path, Path], object] =
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with part.open("wb") as file:
-            file.writelines(parts)
+            file.writelines(pieces)
             file.flush()
             os.fsync(file.fileno())
         move(part, path)
         _flush_folder(path.parent)
     except OSError as error:
         _remove(part)
-        raise refused(error, path, sum(map(len, parts))) from error
+        raise refused(error, path, sum(map(len, pieces))) from error
 
 
 def refused(error: OSError, path: Path, size: int) -> StorageError:

@@ -1,4 +1,4 @@
-"""Tensors as a safetensors file's parts, which are written from where they lie."""
+"""Tensors as the pieces of a safetensors file, which are written from where they lie."""
 
 from __future__ import annotations
 
@@ -11,12 +11,11 @@ import torch
 from hf_fourier.typing import Tensor
 
 #: One behind the other, a file.
-Parts = Sequence[bytes | memoryview]
+Pieces = Sequence[bytes | memoryview]
 #: What safetensors calls types, in the order in which it lays them out.
 TYPES = {
     torch.int64: "I64",
     torch.float64: "F64",
-    torch.complex64: "C64",
     torch.float32: "F32",
     torch.int32: "I32",
     torch.bfloat16: "BF16",
@@ -30,14 +29,14 @@ _RANKS = {dtype: rank for rank, dtype in enumerate(TYPES)}
 _JSON = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 
 
-def laid_out(tensors: Mapping[str, Tensor]) -> Parts:
+def laid_out(tensors: Mapping[str, Tensor]) -> Pieces:
     """The bytes of `safetensors.torch.save(tensors)`, without a copy of them.
 
     The library's `save` copies all data twice and holds the interpreter, so that a model beside it waits; its
     `save_file` does not, but writes to a neighbour of a name of its own, which a run that is killed would leave.
 
     Args:
-        tensors: Contiguous, on the CPU; they stay as they are until the parts are written.
+        tensors: Contiguous, on the CPU; they stay as they are until the pieces are written.
     """
     if sys.byteorder != "little" or not all(tensor.dtype in TYPES for tensor in tensors.values()):
         from safetensors.torch import save

@@ -153,7 +153,8 @@ def _measured(worker: Worker, fine: Sequence[Ready], top: int) -> Probe:
             break
         with watched() as memory:
             spent, outcomes = _timed(worker, one)
-            if spent < QUICK:  # what is bound to a new shape is made once, and a small model warms up
+        if spent < QUICK:  # what is bound to a new shape is made once, and a small model warms up
+            with watched() as memory:
                 spent, outcomes = _timed(worker, one)
         peak = max(peak, memory[0])
         found = outcomes[0].found
@@ -174,7 +175,8 @@ def _measured(worker: Worker, fine: Sequence[Ready], top: int) -> Probe:
     device = torch.device(last.provenance["device"])
     rows = worker.batch_size
     rows = suggested_rows(torch.Size(encoded.leaf.shape).numel(), device) if rows == "auto" else rows
-    return Probe(rates, cost, sizes, passes, peak, int(rows), is_tokens(encoded))
+    most = worker.explainer.adapter.rows_limit
+    return Probe(rates, cost, sizes, passes, peak, min(int(rows), most or int(rows)), is_tokens(encoded))
 
 
 def _timed(worker: Worker, one: Ready) -> tuple[float, list[Outcome]]:
@@ -213,7 +215,9 @@ def planned(
     each = known.sizes[chosen]
     if chunk is None:
         chunk = max(1, min(_usual(length, known.rows), int(CHUNK_BYTES / max(each, 1.0))))
-        chunk -= chunk % known.rows if chunk > known.rows else 0  # whole batches
+        if chunk > known.rows:  # whole batches
+            fewer = chunk - chunk % known.rows
+            chunk = fewer if fewer * CHUNKS >= count else fewer + known.rows
     mean = known.cost if cost is None else cost / count
     memory = _resident() + known.peak * known.rows + 5 * int(each) * chunk
     spent = known.seconds(mean) * count

@@ -20,7 +20,7 @@ import torch
 from hf_fourier import storage
 from hf_fourier.attribution import Attribution
 from hf_fourier.errors import InputError
-from hf_fourier.runs.files import Parts, laid_out
+from hf_fourier.runs.files import Pieces, laid_out
 from hf_fourier.typing import Tensor
 
 #: In format 1 every row had a tensor of its own.
@@ -66,8 +66,8 @@ class Outcome:
     found: Attribution | Failure
 
 
-def packed(outcomes: Sequence[Outcome], store: Store, top: int, split: bool) -> Parts:
-    """A shard, as parts to be written one after the other.
+def packed(outcomes: Sequence[Outcome], store: Store, top: int, split: bool) -> Pieces:
+    """A shard, as pieces to be written one after the other.
 
     Args:
         outcomes: A chunk's, in its order.

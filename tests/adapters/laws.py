@@ -23,7 +23,7 @@ def close(ours: torch.Tensor, theirs: torch.Tensor) -> None:
 
 def laid_out(explain: FourierExplainer, pixels: torch.Tensor) -> torch.Tensor:
     """Pictures as they lie in memory when the model gets them: in another layout its own rounding differs."""
-    return pixels.contiguous(memory_format=torch.channels_last) if explain.adapter.channels_last else pixels
+    return pixels.contiguous(memory_format=explain.adapter.layout(pixels))
 
 
 def own_outputs(explain: FourierExplainer, encoded: Encoded, leaf: torch.Tensor | None = None) -> Any:

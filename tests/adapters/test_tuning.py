@@ -10,6 +10,7 @@ from typing import Any
 import peft
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 from transformers import BertConfig, BertForSequenceClassification
 
 from hf_fourier import FourierExplainer
@@ -63,14 +64,20 @@ def test_an_adapter_is_loaded_with_its_base_its_head_and_its_tokenizer(places: t
     assert not explain.model.training
     laws.same(explain.explain(TEXT), by_hand(*places).explain(TEXT))
     assert len(explain.predict(TEXT).ranked) == 4
-    assert any("4 classes: pass id2label=" in note for note in explain.explain(TEXT).provenance["notes"])
+    told = explain.explain(TEXT).provenance["notes"]
+    assert any("on top of 'base'" in note for note in told)
+    assert any("'adapter' does not name its classes" in note and "pass id2label=" in note for note in told)
 
 
 def test_its_classes_can_be_named(places: tuple[Path, Path]) -> None:
     names = {0: "low", 1: "middle", 2: "high", 3: "very high"}
     explain = load(str(places[1]), id2label=names)
     assert explain.explain(TEXT, target="middle").label == "middle"
-    assert not explain.explain(TEXT).provenance["notes"]
+    assert not any("id2label" in note for note in explain.explain(TEXT).provenance["notes"])
+    for other in (list(names.values()), {str(number): name for number, name in names.items()}):
+        assert load(str(places[1]), id2label=other).explain(TEXT, target="middle").label == "middle"
+    by_name = {name: number for number, name in names.items()}
+    assert load(str(places[1]), label2id=by_name).explain(TEXT, target="middle").label == "middle"
 
 
 def test_an_adapter_in_a_subfolder_with_its_own_tokenizer(places: tuple[Path, Path]) -> None:
@@ -160,25 +167,99 @@ def test_what_is_refused(places: tuple[Path, Path], monkeypatch: pytest.MonkeyPa
     refused(lambda: load(changed(peft_type="of tomorrow")), "'adapter'", "could not be loaded")
     (own / "adapter_config.json").write_text("{")
     refused(lambda: load(str(own)), "'adapter'", "could not be loaded")
+    changed(task_type=None, auto_mapping={"base_model_class": "BertModel"})
+    refused(lambda: load(str(own)), "an adapter of a BertModel", "pass task=")
+    changed(base_model_name_or_path="")
+    refused(lambda: load(str(own)), "does not say what model it is for")
     changed()
+    for labels in ({"id2label": ["a", "b"]}, {"num_labels": 3}):
+        refused(lambda labels=labels: load(str(own), **labels), "'adapter', whose head has 4", "id2label=")
+    for labels in ({"id2label": 7}, {"num_labels": "4"}, {"label2id": ["a"]}):
+        refused(lambda labels=labels: load(str(own), **labels), "id2label={0: 'a name', …}")
     weights = own / "adapter_model.safetensors"
     whole = weights.read_bytes()
     weights.write_bytes(whole[:500])
     refused(lambda: load(str(own)), "'adapter'", "could not be loaded")
     weights.unlink()
-    torch.save({}, own / "adapter_model.bin")
+    refused(lambda: load(str(own)), "'adapter' without weights")
+    weights.write_bytes(whole)
+    tensors = load_file(weights)
+    weights.unlink()
+    torch.save(tensors, own / "adapter_model.bin")
     refused(lambda: load(str(own)), "'adapter'", "pickle (adapter_model.bin)", "use_safetensors=False")
+    laws.same(load(str(own), use_safetensors=False).explain(TEXT), by_hand(base, own).explain(TEXT))
     weights.write_bytes(whole)
     monkeypatch.setitem(__import__("sys").modules, "peft", None)
     with pytest.raises(MissingExtraError, match=r"hf_fourier\[peft\]"):
         load(str(own))
 
 
-def test_a_whole_model_beside_an_adapters_config_is_a_whole_model(places: tuple[Path, Path]) -> None:
+def test_half_an_adapter_is_refused(places: tuple[Path, Path]) -> None:
+    weights = places[1] / "adapter_model.safetensors"
+    tensors = load_file(weights)
+    save_file({name: tensor for name, tensor in tensors.items() if "layer.0" not in name}, weights)
+    refused(lambda: load(str(places[1])), "the adapter 'adapter'", "weights are not", "layer.0")
+
+
+def test_an_adapter_that_fits_nowhere_is_refused(tmp_path: Path) -> None:
+    """It was trained on the encoder alone, whose layers have other names in the base that is written down."""
+    base, own = tmp_path / "base", tmp_path / "adapter"
+    whole = zoo.build("fill-mask", "bert")
+    whole.save_pretrained(base)
+    model = trained(type(whole.bert)(whole.config), target_modules=["query", "value"])
+    model.save_pretrained(own)
+    told = json.loads((own / "adapter_config.json").read_text())
+    (own / "adapter_config.json").write_text(json.dumps({**told, "base_model_name_or_path": str(base)}))
+    refused(lambda: load(str(own)), "an adapter of a BertModel", "pass task=")
+    refused(lambda: load(str(own), task="fill-mask"), "weights are not", "BertForMaskedLM")
+
+
+def test_a_config_beside_an_adapter_is_no_model(places: tuple[Path, Path]) -> None:
     base, own = places
-    (base / "adapter_config.json").write_text((own / "adapter_config.json").read_text())
-    assert tuning.tuning_of(str(base), {"subfolder": ""}) is None
-    assert tuning.tuning_of(str(own), {"subfolder": ""}) is not None
+    (own / "config.json").write_bytes((base / "config.json").read_bytes())
+    laws.same(load(str(own)).explain(TEXT), by_hand(base, own).explain(TEXT))
+
+
+def test_a_whole_model_with_an_adapter_beside_it_says_so(tmp_path: Path) -> None:
+    plain = zoo.build("text-classification", "bert")
+    plain.save_pretrained(tmp_path / "both")
+    words.tokenizer("bert").save_pretrained(tmp_path / "both")
+    model = type(plain).from_pretrained(tmp_path / "both")
+    tuned = trained(model, task_type="SEQ_CLS", target_modules=["query", "value"])
+    tuned.save_pretrained(tmp_path / "both")
+    assert tuning.tuning_of(str(tmp_path / "both"), {"subfolder": ""}) is None
+    explain = load(str(tmp_path / "both"))  # and transformers loads the adapter as well
+    result = explain.explain(TEXT)
+    laws.close(result.scores, FourierExplainer(tuned, words.tokenizer("bert")).explain(TEXT).scores)
+    assert any("attached the adapter" in note for note in result.provenance["notes"])
+
+
+@pytest.mark.parametrize("consent", [False, True])
+def test_a_base_with_code_of_its_own_needs_consent(places: tuple[Path, Path], consent: bool) -> None:
+    base, own = places
+    config = json.loads((base / "config.json").read_text())
+    told = {"AutoConfig": "theirs.C", "AutoModelForSequenceClassification": "theirs.M"}
+    (base / "config.json").write_text(json.dumps({**config, "model_type": "of-their-own", "auto_map": told}))
+    (base / "theirs.py").write_text(THEIRS)
+    if not consent:
+        refused(lambda: load(str(own)), "runs code from its repository", "trust_remote_code=True")
+        return
+    explain = load(str(own), trust_remote_code=True)
+    assert explain.explain(TEXT).scores.isfinite().all()
+
+
+#: Code of a repository: BERT under another name.
+THEIRS = """
+from transformers import BertConfig, BertForSequenceClassification
+
+
+class C(BertConfig):
+    model_type = "of-their-own"
+
+
+class M(BertForSequenceClassification):
+    config_class = C
+"""
 
 
 def test_a_head_of_the_expected_size_is_not_read_as_another() -> None:
@@ -186,7 +267,7 @@ def test_a_head_of_the_expected_size_is_not_read_as_another() -> None:
     of = tuning.Tuning(Path("nowhere"), None)
     for shapes, found in (
         ({"classifier.weight": (5, 8), "classifier.bias": (5,)}, 5),
-        ({"classifier.weight": (2, 8)}, None),
+        ({"classifier.weight": (2, 8)}, 2),
         ({"classifier.weight": (5, 9)}, None),  # of another model: said when it is attached
         ({"bert.encoder.layer.0.attention.self.query.lora_A.weight": (4, 8)}, None),
     ):

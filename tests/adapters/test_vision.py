@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -10,9 +11,10 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from transformers.utils import ModelOutput
 
 from hf_fourier import FourierExplainer
-from hf_fourier.adapters.models import reads_channels_last
+from hf_fourier.adapters.models import convolves
 from hf_fourier.errors import InputError, ModelError
 from tests.adapters import laws, zoo
 
@@ -248,27 +250,50 @@ def test_a_size_that_the_model_refuses_is_told_with_its_reason(explain: FourierE
         explain.explain({"pixel_values": torch.zeros(1, 3, 16, 16)})
 
 
+class Upright(torch.autograd.Function):
+    """Nothing, whose backward pass takes the usual layout alone."""
+
+    @staticmethod
+    def forward(ctx: Any, x: torch.Tensor) -> torch.Tensor:
+        """As it is."""
+        return x.clone()
+
+    @staticmethod
+    def backward(ctx: Any, gradient: torch.Tensor) -> torch.Tensor:
+        """As it comes, if it comes in order."""
+        return gradient.view(len(gradient), -1).view(gradient.shape)
+
+
 class Rows(torch.nn.Module):
     """Two convolutions; what they find becomes rows by `reshape`, or by `view`, which takes the usual layout alone."""
 
-    def __init__(self, how: str) -> None:
+    def __init__(self, how: str, backward: bool = False) -> None:
         super().__init__()
         with torch.random.fork_rng():
             torch.manual_seed(4)
             self.first, self.second = torch.nn.Conv2d(3, 8, 3, padding=1), torch.nn.Conv2d(8, 4, 3, padding=1)
             self.last = torch.nn.Linear(4 * 16 * 16, 3)
         self.how, self.config = how, SimpleNamespace(id2label={0: "a", 1: "b", 2: "c"}, num_channels=3)
-        self.strides: list[tuple[int, ...]] = []
+        self.backward, self.strides = backward, []
 
-    def forward(self, pixel_values: torch.Tensor) -> SimpleNamespace:
-        """Logits."""
+    def forward(self, pixel_values: torch.Tensor) -> ImageClassifierOutput:
+        """Logits, and what was found."""
         self.strides.append(pixel_values.stride())
-        found = self.second(self.first(pixel_values).relu()).relu()
-        return SimpleNamespace(logits=self.last(getattr(found, self.how)(len(found), -1)))
+        found = self.first(pixel_values).relu()
+        found = self.second(Upright.apply(found) if self.backward else found).relu()
+        return ImageClassifierOutput(logits=self.last(getattr(found, self.how)(len(found), -1)), maps=found)
 
 
-def rows(how: str) -> FourierExplainer:
-    return FourierExplainer(Rows(how).eval(), task="image-classification")
+@dataclass
+class ImageClassifierOutput(ModelOutput):
+    """What a classifier says, and its last maps."""
+
+    logits: torch.Tensor | None = None
+    maps: torch.Tensor | None = None
+
+
+def rows(how: str, backward: bool = False) -> FourierExplainer:
+    return FourierExplainer(Rows(how, backward).eval(), task="image-classification")
 
 
 PIXELS = {"pixel_values": torch.randn(2, 3, 16, 16, generator=torch.Generator().manual_seed(1))}
@@ -277,25 +302,38 @@ FIRST, LAST = (3 * 256, 256, 16, 1), (3 * 256, 1, 48, 3)
 
 def test_convolutions_get_pictures_with_the_channels_last_and_say_the_same() -> None:
     own, plain = rows("reshape"), rows("reshape")
-    plain.adapter.channels_last = False
+    plain.adapter.takes_channels_last = False
     for one, other in zip(own.explain(PIXELS), plain.explain(PIXELS), strict=True):
         laws.same(one, other)
         assert one.leaf.is_contiguous()
         assert one.gradient.is_contiguous()
-    assert set(own.model.strides) == {LAST}
-    assert set(plain.model.strides) == {FIRST}
+        assert one.provenance["passes"] == {"forward": 1, "backward": 1}
+    assert own.model.strides == [LAST, LAST]  # tried once, on a corner, which here is all
+    assert plain.model.strides == [FIRST]
+    own.explain(PIXELS)
+    assert own.model.strides == [LAST, LAST, LAST]
 
 
-def test_a_model_that_counts_on_the_usual_layout_gets_it() -> None:
-    own = rows("view")
+@pytest.mark.parametrize(("how", "backward"), [("view", False), ("reshape", True)])
+def test_a_model_that_counts_on_the_usual_layout_gets_it(how: str, backward: bool) -> None:
+    own = rows(how, backward)
     laws.same(own.explain(PIXELS)[0], rows("reshape").explain(PIXELS)[0])
     assert own.model.strides == [LAST, FIRST]
-    assert own.explain(PIXELS)[0].provenance["passes"] == {"forward": 1, "backward": 1}
-    assert own.model.strides == [LAST, FIRST, FIRST]
 
 
-def test_a_picture_that_is_refused_in_any_layout_changes_nothing() -> None:
+def test_a_callable_of_ones_own_finds_maps_in_the_usual_layout() -> None:
     own = rows("reshape")
+    values = [
+        explain.explain(PIXELS, target=lambda outputs: outputs.maps.view(len(outputs.maps), -1).mean(1))[0].value
+        for explain in (own, rows("view"))
+    ]
+    assert own.adapter.takes_channels_last
+    assert values[0] == pytest.approx(values[1], rel=1e-5)
+
+
+def test_a_picture_that_is_refused_changes_nothing() -> None:
+    own = rows("reshape")
+    own.explain(PIXELS)
     with pytest.raises(ModelError, match="shapes"):
         own.explain({"pixel_values": torch.randn(1, 3, 12, 12)})
     own.explain(PIXELS)
@@ -303,5 +341,5 @@ def test_a_picture_that_is_refused_in_any_layout_changes_nothing() -> None:
 
 
 def test_what_only_cuts_pictures_into_patches_gets_them_as_they_are(model: torch.nn.Module) -> None:
-    assert not reads_channels_last(model)
-    assert reads_channels_last(zoo.build("image-classification", "resnet"))
+    assert not convolves(model)
+    assert convolves(zoo.build("image-classification", "resnet"))

@@ -79,6 +79,9 @@ def test_virtual_tokens_are_no_features(name: str, how: str) -> None:
     laws.close(ours, theirs[:, -ours.shape[1] :] if ours.ndim == 3 else theirs)
     result = explain.explain(TEXTS[0])
     laws.whole(result)
+    said = theirs[0, -1] if ours.ndim == 3 else theirs[0]
+    assert result.target == int(said.argmax())
+    assert result.value == pytest.approx(float(said.log_softmax(-1).amax()), rel=1e-4)
     assert result.leaf.shape[0] == len(TEXTS[0].split())
     assert result.gradient.abs().max() > 0
     assert same(before, state_of(model))

@@ -19,7 +19,7 @@ FILES: dict[str, Mapping[str, torch.Tensor]] = {
     "empty and of no dimension": {"empty": torch.zeros(0, 3), "one": torch.tensor(3.0)},
     "names": {name: COLUMN + i for i, name in enumerate(('a "quoted" name', "naïve", "frequência|data", "B", "a"))},
     "a part of a larger tensor": {"middle": COLUMN[4:8]},
-    "a type that only the library knows": {"eight bits": torch.ones(3).to(torch.float8_e4m3fn), "b": COLUMN},
+    "types that only the library knows": {"eight bits": torch.ones(3).to(torch.float8_e4m3fn), "b": COLUMN},
 }
 
 
