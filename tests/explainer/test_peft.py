@@ -6,12 +6,13 @@ import copy
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import peft
 import pytest
 import torch
 
 from hf_fourier import FourierExplainer
-from tests.adapters import laws, words, zoo
+from tests.adapters import laws, words, zoo, zoo_sound
 from tests.explainer.test_untouched import same, state_of
 
 TEXTS = words.texts(2)
@@ -112,3 +113,27 @@ def test_an_adapter_in_its_own_folder(tmp_path: Path) -> None:
         FourierExplainer(loaded, words.tokenizer("bert")).explain(TEXTS[0]),
         FourierExplainer(model, words.tokenizer("bert")).explain(TEXTS[0]),
     )
+
+
+@pytest.mark.parametrize("name", ["whisper", "wav2vec2"])
+def test_an_adapter_without_a_task_hides_nothing_of_what_the_model_takes(name: str) -> None:
+    plain = zoo_sound.build(name)
+    with torch.random.fork_rng():
+        torch.manual_seed(3)
+        config = peft.LoraConfig(target_modules=["q_proj", "v_proj"], r=4, init_lora_weights=False)
+        model = peft.get_peft_model(copy.deepcopy(plain), config).eval()
+    sound = np.random.default_rng(0).normal(size=8000).astype(np.float32)
+    own, merged = (
+        FourierExplainer(one, zoo_sound.extractor(name), task="audio-classification").explain(sound)
+        for one in (model, copy.deepcopy(model).merge_and_unload())
+    )
+    laws.same(own, merged)
+    assert FourierExplainer(model, zoo_sound.extractor(name)).adapter.task == "audio-classification"
+
+
+def test_of_an_adapted_language_model_only_the_last_place_is_read() -> None:
+    model, _ = adapted("llama", "lora")
+    heard: list[torch.Tensor] = []
+    model.get_output_embeddings().register_forward_hook(lambda module, given, said: heard.append(said))
+    FourierExplainer(model, words.tokenizer("gpt")).explain(TEXTS[0])
+    assert {said.shape[1] for said in heard} == {1}
