@@ -1,5 +1,7 @@
 """The score: one pass, frozen targets, per example whatever the batch, and rows that do not fit."""
 
+import gc
+import weakref
 from dataclasses import dataclass
 
 import pytest
@@ -7,7 +9,7 @@ import torch
 
 from hf_fourier import scoring
 from hf_fourier.adapters import Encoded
-from hf_fourier.batching import Packer, is_out_of_memory, suggested_rows
+from hf_fourier.batching import Packer, _release, is_out_of_memory, suggested_rows
 from hf_fourier.domains import Axis, LeafShape
 from hf_fourier.engine import block_size
 from hf_fourier.errors import ModelError, TargetError
@@ -229,6 +231,27 @@ def test_which_errors_say_out_of_memory():
     assert is_out_of_memory(RuntimeError("[enforce fail at alloc_cpu.cpp] DefaultCPUAllocator: can't allocate memory"))
     assert not is_out_of_memory(RuntimeError("shape mismatch"))
     assert not is_out_of_memory(ValueError("out of memory"))
+
+
+def test_memory_that_ran_out_is_given_back_also_during_a_run():
+    """What was there before a run is set aside: garbage among it is looked for only then."""
+
+    class Loop:
+        """Refers to itself, as what a traceback holds does."""
+
+    loop = Loop()
+    loop.itself, gone = loop, weakref.ref(loop)
+    gc.collect()
+    gc.freeze()
+    try:
+        del loop
+        gc.collect()
+        assert gone() is not None
+        _release()
+        assert gone() is None
+        assert gc.get_freeze_count() > 0
+    finally:
+        gc.unfreeze()
 
 
 def test_suggested_rows():

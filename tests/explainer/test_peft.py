@@ -137,3 +137,19 @@ def test_of_an_adapted_language_model_only_the_last_place_is_read() -> None:
     model.get_output_embeddings().register_forward_hook(lambda module, given, said: heard.append(said))
     FourierExplainer(model, words.tokenizer("gpt")).explain(TEXTS[0])
     assert {said.shape[1] for said in heard} == {1}
+
+
+def test_tags_are_those_of_the_texts_own_tokens() -> None:
+    plain = zoo.build("token-classification", "bert")
+    with torch.random.fork_rng():
+        torch.manual_seed(3)
+        config = peft.PromptTuningConfig(task_type="TOKEN_CLS", num_virtual_tokens=3)
+        model = peft.get_peft_model(copy.deepcopy(plain), config).eval()
+    tokenizer = words.tokenizer("bert")
+    given = tokenizer(TEXTS[0], return_tensors="pt")
+    with torch.no_grad():
+        said = model(**given).logits[0, 3 + 1 : -1]  # behind the virtual tokens, between [CLS] and [SEP]
+    result = FourierExplainer(model, tokenizer).explain(TEXTS[0])
+    assert len(said) == len(TEXTS[0].split())
+    assert result.target == said.argmax(-1).tolist()
+    assert result.value == pytest.approx(float(said.log_softmax(-1).amax(-1).mean()), rel=1e-4)
