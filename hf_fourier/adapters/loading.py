@@ -13,16 +13,14 @@ from typing import Any
 import torch
 
 from hf_fourier.adapters.base import ADAPTERS, Task
-from hf_fourier.adapters.models import wrapped
-from hf_fourier.adapters.tuning import CONFIG, Tuning, file_of, tuning_of
+from hf_fourier.adapters.models import below_peft
+from hf_fourier.adapters.tuning import CONFIG, PICKLES, SAFE, Tuning, commit_of, file_of, tuning_of
 from hf_fourier.batching import is_out_of_memory
 from hf_fourier.errors import FourierError, ModelError
 from hf_fourier.parallel import state
 
 _HUB = ("cache_dir", "force_download", "local_files_only", "token", "proxies")
 _HUB_ID = re.compile(r"[\w-][\w.-]*(/[\w-][\w.-]*)?")
-_PICKLES = ("pytorch_model.bin", "pytorch_model.bin.index.json")
-_WEIGHTS = ("model.safetensors", "model.safetensors.index.json")
 #: What a config is told about classes.
 _LABELS = ("num_labels", "id2label", "label2id")
 #: Any of them says that there is a processor.
@@ -89,7 +87,7 @@ def load(
     labels = {name: model_kwargs.pop(name) for name in _LABELS if name in model_kwargs}
     given = model_kwargs.pop("config", None)
     config = _labelled(_config(base, there) if given is None else given, labels)
-    commit = _commit(source, where, "config.json" if tuning is None else CONFIG)
+    commit = commit_of(source, "config.json", where) if tuning is None else tuning.commit
     where["revision"] = commit or where["revision"]  # the weights and all else are of this commit too
     task = _task(config, task or _tuned(tuning), base)
     _check_weights(base, there["subfolder"], model_kwargs)
@@ -136,7 +134,7 @@ def task_of(model: torch.nn.Module) -> str:
     Raises:
         ModelError: If it has no head that can be explained.
     """
-    own = type(wrapped(model)).__name__
+    own = type(below_peft(model)).__name__
     task = _named(own)
     if task is None:
         raise _no_head(own, "pass task=, or explain it through attribute(forward, x)")
@@ -274,18 +272,6 @@ def _quiet() -> Iterator[None]:
         logging.set_verbosity(before)
 
 
-def _commit(source: str, where: dict[str, Any], name: str) -> str | None:
-    """The commit that a Hub id and its revision stand for; None for a folder, or where it cannot be known."""
-    from transformers.utils import cached_file
-    from transformers.utils.hub import extract_commit_hash
-
-    if Path(source).is_dir():
-        return None
-    own = {key: value for key, value in where.items() if key not in ("trust_remote_code", "force_download")}
-    quiet = {"_raise_exceptions_for_missing_entries": False, "_raise_exceptions_for_connection_errors": False}
-    return extract_commit_hash(cached_file(source, name, **own, **quiet), None)
-
-
 def _task(config: Any, task: str | None, source: str) -> str:
     architectures = getattr(config, "architectures", None) or []
     if task is not None:
@@ -338,9 +324,9 @@ def _check_weights(source: str, subfolder: str | None, model_kwargs: dict[str, A
     if not folder.is_dir() or model_kwargs.get("gguf_file") or model_kwargs.get("use_safetensors") is False:
         return
     names = {path.name for path in folder.iterdir()}
-    if names & set(_WEIGHTS) or model_kwargs.get("variant"):
+    if names & set(SAFE) or model_kwargs.get("variant"):
         return
-    if names & set(_PICKLES):
+    if names & set(PICKLES):
         raise _pickled(shown(source))
     raise ModelError(
         f"folder {folder.name!r} without weights", "model.safetensors beside config.json", "save the model"

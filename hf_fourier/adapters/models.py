@@ -80,7 +80,7 @@ def convolves(model: torch.nn.Module) -> bool:
     return sum(isinstance(module, torch.nn.Conv2d) for module in model.modules()) > 1
 
 
-def wrapped(model: torch.nn.Module) -> torch.nn.Module:
+def below_peft(model: torch.nn.Module) -> torch.nn.Module:
     """The model that PEFT has wrapped; any other as it is."""
     inner: Any = getattr(model, "get_base_model", None)
     return model if inner is None else inner()
@@ -94,7 +94,7 @@ def learns_prompts(model: torch.nn.Module) -> bool:
 def arguments_of(model: torch.nn.Module) -> frozenset[str]:
     """The names of what a model takes (below PEFT, which passes on whatever it gets); none where it does not say."""
     try:
-        return frozenset(inspect.signature(wrapped(model).forward).parameters)
+        return frozenset(inspect.signature(below_peft(model).forward).parameters)
     except (TypeError, ValueError):
         return frozenset()
 

@@ -15,9 +15,10 @@ from hf_fourier.adapters.models import device_of
 from hf_fourier.errors import MissingExtraError, ModelError
 
 CONFIG, WEIGHTS, PICKLE = "adapter_config.json", "adapter_model.safetensors", "adapter_model.bin"
-#: Weights of a whole model.
-WHOLE = ("model.safetensors", "model.safetensors.index.json", "pytorch_model.bin", "pytorch_model.bin.index.json")
-#: PEFT's names of tasks, by the pipeline's.
+#: Weights of a whole model, and those that may run code.
+SAFE = ("model.safetensors", "model.safetensors.index.json")
+PICKLES = ("pytorch_model.bin", "pytorch_model.bin.index.json")
+#: The pipeline's names of heads, by PEFT's.
 TASKS = {
     "SEQ_CLS": "text-classification",
     "SEQ_2_SEQ_LM": "text2text-generation",
@@ -37,10 +38,12 @@ class Tuning:
     Attributes:
         folder: Where its files lie on this machine.
         config: Its `peft.PeftConfig`.
+        commit: What its revision stands for; None for a folder.
     """
 
     folder: Path
     config: Any
+    commit: str | None = None
 
     @property
     def base(self) -> str:
@@ -133,19 +136,34 @@ def tuning_of(source: str, where: Mapping[str, Any]) -> Tuning | None:
         MissingExtraError: If it is an adapter, and PEFT is not installed.
     """
     found = file_of(source, CONFIG, where)
-    if found is None or any(file_of(source, name, where) for name in WHOLE):
+    if found is None or any(_has(source, name, where) for name in (*SAFE, *PICKLES)):
         return None
-    from transformers.utils.hub import extract_commit_hash
-
     try:
         import peft
     except ImportError as error:
         raise MissingExtraError("peft", "peft", "models that are adapters on top of another") from error
-    commit = extract_commit_hash(found, None)
+    commit = commit_of(source, CONFIG, where)
     pinned = {**where, "revision": commit} if commit else where
     if file_of(source, WEIGHTS, pinned) is None:
         file_of(source, PICKLE, pinned)
-    return Tuning(Path(found).parent, peft.PeftConfig.from_pretrained(str(Path(found).parent)))
+    return Tuning(Path(found).parent, peft.PeftConfig.from_pretrained(str(Path(found).parent)), commit)
+
+
+def _has(source: str, name: str, where: Mapping[str, Any]) -> bool:
+    """Whether a checkpoint holds a file, which is not fetched."""
+    from transformers.utils.hub import has_file
+
+    own = {key: where[key] for key in ("revision", "token", "proxies", "cache_dir", "local_files_only") if key in where}
+    return bool(has_file(source, f"{where['subfolder']}/{name}".lstrip("/"), **own))
+
+
+def commit_of(source: str, name: str, where: Mapping[str, Any]) -> str | None:
+    """The commit that a Hub id and its revision stand for, by one of its files; None for a folder, or if not known."""
+    from transformers.utils.hub import extract_commit_hash
+
+    if Path(source).is_dir():
+        return None
+    return extract_commit_hash(file_of(source, name, {k: v for k, v in where.items() if k != "force_download"}), None)
 
 
 def file_of(source: str, name: str, where: Mapping[str, Any]) -> str | None:
