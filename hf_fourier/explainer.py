@@ -81,7 +81,8 @@ class FourierExplainer:
         name: str | None = None,
         leaf: str | None = None,
     ) -> None:
-        from hf_fourier.adapters.loading import shown, task_of
+        from hf_fourier.adapters.checkpoint import shown
+        from hf_fourier.adapters.loading import task_of
 
         if not isinstance(model, torch.nn.Module):
             got = f"a model of type {type(model).__name__}"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import re
 from collections.abc import Container, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
@@ -13,14 +12,23 @@ from typing import Any
 import torch
 
 from hf_fourier.adapters.base import ADAPTERS, Task
+from hf_fourier.adapters.checkpoint import (
+    HUB_ID,
+    check_weights,
+    commit_of,
+    explained,
+    file_of,
+    pickled,
+    reason_of,
+    shown,
+)
 from hf_fourier.adapters.models import below_peft
-from hf_fourier.adapters.tuning import CONFIG, PICKLES, SAFE, Tuning, commit_of, file_of, tuning_of
+from hf_fourier.adapters.tuning import CONFIG, Tuning, tuning_of
 from hf_fourier.batching import is_out_of_memory
 from hf_fourier.errors import FourierError, ModelError
 from hf_fourier.parallel import state
 
 _HUB = ("cache_dir", "force_download", "local_files_only", "token", "proxies")
-_HUB_ID = re.compile(r"[\w-][\w.-]*(/[\w-][\w.-]*)?")
 #: What a config is told about classes.
 _LABELS = ("num_labels", "id2label", "label2id")
 #: Any of them says that there is a processor.
@@ -90,7 +98,7 @@ def load(
     commit = commit_of(source, "config.json", where) if tuning is None else tuning.commit
     where["revision"] = commit or where["revision"]  # the weights and all else are of this commit too
     task = _task(config, task or _tuned(tuning), base)
-    _check_weights(base, there["subfolder"], model_kwargs)
+    check_weights(base, there["subfolder"], model_kwargs)
     own = (getattr(config, "architectures", None) or [""])[0]
     auto = getattr(transformers, heads()[task].auto or own)  # some heads have no Auto class
     if tuning is not None:
@@ -105,27 +113,23 @@ def load(
         model = _attached(model, tuning, source)
     if commit is not None:
         model.config._commit_hash = commit
-    if getattr(model, "is_quantized", False):
-        on = None  # where a quantised model lies, and as what, is its quantiser's business
-    if dtype is None and on is not None and on.type == "cpu" and model.dtype in (torch.float16, torch.bfloat16):
-        notes.append(f"the checkpoint's {model.dtype} was widened to float32 on the CPU; pass dtype= to keep it")
+    model, widened = _placed(model, on, dtype is None)
+    complete = tuning is None or any(file_of(source, name, where) for name in _PROCESSORS)
+    processor, missing = _processor(source, task, where, config) if complete else (None, [])
+    if processor is None and tuning is not None:
+        processor, missing = _processor(base, task, there, config)
+    return Loaded(model.eval(), processor, task, shown(source), (*notes, *widened, *missing))
+
+
+def _placed(model: Any, on: torch.device | None, by_itself: bool) -> tuple[Any, list[str]]:
+    """A model on its device, and in a type that suits it where nobody chose one; and what has to be said about that."""
+    if on is None or getattr(model, "is_quantized", False):
+        return model, []  # where a quantised model lies, and as what, is its quantiser's business
+    said = []
+    if by_itself and on.type == "cpu" and model.dtype in (torch.float16, torch.bfloat16):
+        said.append(f"the checkpoint's {model.dtype} was widened to float32 on the CPU; pass dtype= to keep it")
         model = model.float()
-    if on is not None:
-        model = model.to(on)
-    processor, reason = None, list[str]()
-    if tuning is not None and any(file_of(source, name, where) for name in _PROCESSORS):
-        processor, _ = _processor(source, task, where, config)
-    if processor is None:
-        processor, reason = _processor(base, task, there, config)
-    notes += reason
-    return Loaded(model.eval(), processor, task, shown(source), tuple(notes))
-
-
-def shown(source: Any) -> str:
-    """A model's name as it may be stored: a Hub id whole, of a local path only the last part."""
-    text = str(source or "")
-    local = Path(text).exists() or Path(text).is_absolute() or "\\" in text
-    return Path(text.replace("\\", "/")).name if local else text
+    return model.to(on), said
 
 
 def task_of(model: torch.nn.Module) -> str:
@@ -153,12 +157,12 @@ def _config(source: str, where: dict[str, Any]) -> Any:
     if folder.is_file():
         got = f"the file {folder.name!r}"
         raise ModelError(got, "a Hub id or a checkpoint folder", "pass the folder (with gguf_file= for a GGUF file)")
-    if not folder.is_dir() and not _HUB_ID.fullmatch(source):
+    if not folder.is_dir() and not HUB_ID.fullmatch(source):
         raise ModelError(f"{source!r}, which does not exist", "a Hub id or a checkpoint folder", "correct the path")
     try:
         return transformers.AutoConfig.from_pretrained(source, **where)
     except (OSError, ValueError, KeyError, ImportError) as error:
-        raise _explained(error, source) from error
+        raise explained(error, source) from error
 
 
 def _tuning(source: str, where: dict[str, Any]) -> Tuning | None:
@@ -168,7 +172,7 @@ def _tuning(source: str, where: dict[str, Any]) -> Tuning | None:
     except FourierError:
         raise
     except Exception as error:  # PEFT reads its config without looking
-        raise _explained(error, source) from error
+        raise explained(error, source) from error
 
 
 def _labelled(config: Any, labels: dict[str, Any]) -> Any:
@@ -209,7 +213,7 @@ def _sized(config: Any, auto: Any, tuning: Tuning, named: bool, source: str, tru
                 blank = auto._from_config(copy.deepcopy(config))
         classes = tuning.classes(blank, config.num_labels)
     except Exception as error:  # as when the model is loaded
-        raise _explained(error, source) from error
+        raise explained(error, source) from error
     if classes is None or classes == config.num_labels:
         return config
     if named:
@@ -232,7 +236,7 @@ def _loaded(auto: Any, base: str, config: Any, options: dict[str, Any], tuning: 
     except Exception as error:  # what weights, code and quantisers of others raise has no common base
         if is_out_of_memory(error):
             raise
-        raise _explained(error, base) from error
+        raise explained(error, base) from error
 
 
 def _attached(model: Any, tuning: Tuning, source: str) -> Any:
@@ -244,7 +248,7 @@ def _attached(model: Any, tuning: Tuning, source: str) -> Any:
     except Exception as error:  # likewise
         if is_out_of_memory(error):
             raise
-        raise _explained(error, source) from error
+        raise explained(error, source) from error
 
 
 def _told(model: Any, tuning: Tuning | None, labels: dict[str, Any], source: str, base: str) -> Iterator[str]:
@@ -318,40 +322,17 @@ def _no_head(got: str, do: str) -> ModelError:
     return ModelError(got, f"a model with a head for one of {', '.join(heads())}", do)
 
 
-def _check_weights(source: str, subfolder: str | None, model_kwargs: dict[str, Any]) -> None:
-    """Look into a local folder before anything heavy happens."""
-    folder = Path(source) / (subfolder or "")
-    if not folder.is_dir() or model_kwargs.get("gguf_file") or model_kwargs.get("use_safetensors") is False:
-        return
-    names = {path.name for path in folder.iterdir()}
-    if names & set(SAFE) or model_kwargs.get("variant"):
-        return
-    if names & set(PICKLES):
-        raise _pickled(shown(source))
-    raise ModelError(
-        f"folder {folder.name!r} without weights", "model.safetensors beside config.json", "save the model"
-    )
-
-
 def _check_adapter(tuning: Tuning, source: str, model_kwargs: dict[str, Any]) -> None:
     if tuning.empty:
         got = f"the adapter {shown(source)!r} without weights"
         raise ModelError(got, f"adapter_model.safetensors beside its {CONFIG}", "save it again, or try again")
     if tuning.pickled and model_kwargs.get("use_safetensors") is not False:
-        raise _pickled(shown(source), "adapter_model.bin")
+        raise pickled(shown(source), "adapter_model.bin")
     base = tuning.config.base_model_name_or_path
-    if not base or not (Path(base).is_dir() or _HUB_ID.fullmatch(base)):
+    if not base or not (Path(base).is_dir() or HUB_ID.fullmatch(base)):
         gone = "which does not say what model it is for" if not base else f"for {shown(base)!r}, which is not there"
         got = f"the adapter {shown(source)!r}, {gone}"
         raise ModelError(got, f"a Hub id or a folder as base_model_name_or_path in its {CONFIG}", "write it there")
-
-
-def _pickled(name: str, file: str = "pytorch_model.bin") -> ModelError:
-    return ModelError(
-        f"{name!r}, whose weights are a pickle ({file})",
-        "safetensors, which cannot run code",
-        "convert it with model.save_pretrained(folder), or pass use_safetensors=False if you trust its author",
-    )
 
 
 def _check_head(
@@ -393,30 +374,4 @@ def _processor(source: str, task: str, where: dict[str, Any], config: Any) -> tu
             raise ValueError("there are no tokenizer files")  # transformers makes one up that knows no words
         return processor, []
     except (OSError, ValueError, KeyError, ImportError) as error:
-        return None, [f"no processor could be loaded ({_reason(error, source)}): pass its output as a dict"]
-
-
-def _reason(error: Exception, source: str) -> str:
-    """The first sentence of an error, without the local path."""
-    first = str(error).strip().splitlines()[0].replace(source, shown(source))
-    return first.split(". ", 1)[0].rstrip(".")
-
-
-def _explained(error: Exception, source: str) -> ModelError:
-    """What transformers says, as got, expected, do."""
-    text, name = str(error), shown(source)
-    if "trust_remote_code" in text:
-        return ModelError(
-            f"{name!r}, which runs code from its repository",
-            "your consent",
-            "read that code, then pass trust_remote_code=True (and a revision= that pins it)",
-        )
-    if "pytorch_model.bin" in text and "safetensors" in text:
-        return _pickled(name)
-    lines = text.strip().splitlines() or [type(error).__name__]
-    first = " ".join(line.strip() for line in lines[: 2 if lines[0].rstrip().endswith(":") else 1])
-    return ModelError(
-        f"{name!r}, which could not be loaded ({first})",
-        "a Hub id that can be reached, or a checkpoint folder",
-        "check the name, subfolder=, revision= and token=; offline, download it first",
-    )
+        return None, [f"no processor could be loaded ({reason_of(error, source)}): pass its output as a dict"]

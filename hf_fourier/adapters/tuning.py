@@ -11,13 +11,11 @@ from typing import Any
 
 import torch
 
+from hf_fourier.adapters.checkpoint import PICKLES, SAFE, commit_of, file_of, has
 from hf_fourier.adapters.models import device_of
 from hf_fourier.errors import MissingExtraError, ModelError
 
 CONFIG, WEIGHTS, PICKLE = "adapter_config.json", "adapter_model.safetensors", "adapter_model.bin"
-#: Weights of a whole model, and those that may run code.
-SAFE = ("model.safetensors", "model.safetensors.index.json")
-PICKLES = ("pytorch_model.bin", "pytorch_model.bin.index.json")
 #: The pipeline's names of heads, by PEFT's.
 TASKS = {
     "SEQ_CLS": "text-classification",
@@ -136,7 +134,7 @@ def tuning_of(source: str, where: Mapping[str, Any]) -> Tuning | None:
         MissingExtraError: If it is an adapter, and PEFT is not installed.
     """
     found = file_of(source, CONFIG, where)
-    if found is None or any(_has(source, name, where) for name in (*SAFE, *PICKLES)):
+    if found is None or any(has(source, name, where) for name in (*SAFE, *PICKLES)):
         return None
     try:
         import peft
@@ -147,36 +145,3 @@ def tuning_of(source: str, where: Mapping[str, Any]) -> Tuning | None:
     if file_of(source, WEIGHTS, pinned) is None:
         file_of(source, PICKLE, pinned)
     return Tuning(Path(found).parent, peft.PeftConfig.from_pretrained(str(Path(found).parent)), commit)
-
-
-def _has(source: str, name: str, where: Mapping[str, Any]) -> bool:
-    """Whether a checkpoint holds a file, which is not fetched."""
-    from transformers.utils.hub import has_file
-
-    own = {key: where[key] for key in ("revision", "token", "proxies", "cache_dir", "local_files_only") if key in where}
-    return bool(has_file(source, f"{where['subfolder']}/{name}".lstrip("/"), **own))
-
-
-def commit_of(source: str, name: str, where: Mapping[str, Any]) -> str | None:
-    """The commit that a Hub id and its revision stand for, by one of its files; None for a folder, or if not known."""
-    from transformers.utils.hub import extract_commit_hash
-
-    if Path(source).is_dir():
-        return None
-    return extract_commit_hash(file_of(source, name, {k: v for k, v in where.items() if k != "force_download"}), None)
-
-
-def file_of(source: str, name: str, where: Mapping[str, Any]) -> str | None:
-    """Where a file of a checkpoint lies on this machine, fetched if need be; None where there is none."""
-    from transformers.utils import cached_file
-
-    folder = Path(source)
-    if folder.is_dir():
-        path = folder / where["subfolder"] / name
-        return str(path) if path.is_file() else None
-    own = {key: value for key, value in where.items() if key != "trust_remote_code"}
-    quiet = {"_raise_exceptions_for_missing_entries": False, "_raise_exceptions_for_connection_errors": False}
-    try:
-        return cached_file(source, name, **own, **quiet)
-    except OSError:  # there is no such repository, which is said where a whole model is looked for
-        return None
