@@ -13,7 +13,7 @@ from hf_fourier.cli.show import line, out, progress, table
 from hf_fourier.errors import InputError
 
 
-def show_coverage(architecture: str | None, task: str | None, run: bool, as_json: bool) -> None:
+def show_coverage(*, architecture: str | None, task: str | None, run: bool, as_json: bool) -> None:
     """Print the heads of one architecture, or without one the summary of all.
 
     Raises:

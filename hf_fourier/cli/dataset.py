@@ -4,54 +4,18 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from dataclasses import asdict
+from typing import TYPE_CHECKING
 
 import typer
 
 from hf_fourier.cli.aims import aim
+from hf_fourier.cli.options import Order
 from hf_fourier.cli.run import load
 from hf_fourier.cli.show import echo_json, err, line, out, shares, whole
 
 if TYPE_CHECKING:
     from hf_fourier.tables import Table
-
-
-@dataclass(frozen=True)
-class Order:
-    """What was typed.
-
-    Attributes:
-        model: A Hub id or a folder.
-        dataset: A folder, a file, or a Hub id.
-        output: The run's folder.
-        method: A spec.
-        domain: A spec, or None.
-        keep: Shares, separated by commas, or None.
-        batch_size: A number as text, or "auto".
-        processes: How many to start here; None for this one alone, or those of a launcher.
-        threads: Of torch, in each process.
-        plan: Whether only to say what it would take.
-        options: Further options of the run.
-        loading: Further arguments of `from_pretrained`.
-        as_json: Whether to print JSON instead of lines.
-    """
-
-    model: str
-    dataset: str
-    output: Path
-    method: str
-    domain: str | None
-    keep: str | None
-    batch_size: str
-    processes: int | None
-    threads: int | None
-    plan: bool
-    options: Mapping[str, Any]
-    loading: Mapping[str, Any]
-    as_json: bool = False
 
 
 def run(order: Order) -> None:
@@ -64,10 +28,20 @@ def run(order: Order) -> None:
     from hf_fourier.parallel import found, start
     from hf_fourier.runs.options import Options
 
-    options = {**order.options, "play": None if order.keep is None else shares(order.keep)}
-    options |= {"batch_size": whole(order.batch_size), "processes": order.processes}
-    if isinstance(target := options["target"], str):
-        options["target"] = aim(target)
+    column = order.column
+    options = {
+        "target": None if order.target is None else aim(order.target),
+        "column": column[0] if column and len(column) == 1 else column,
+        "split": order.split,
+        "streaming": order.streaming,
+        "play": None if order.keep is None else shares(order.keep),
+        "store": order.store,
+        "budget": order.budget,
+        "chunk": order.chunk,
+        "seed": order.seed,
+        "batch_size": whole(order.batch_size),
+        "processes": order.processes,
+    }
     Options(**options)  # what is mistyped is told before anything starts
     if order.processes and order.processes > 1 and "WORLD_SIZE" not in os.environ and not order.plan:
         start(order.processes, sys.argv[1:], order.threads)

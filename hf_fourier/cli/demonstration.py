@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from hf_fourier.attribution import Attribution
 
 
-def demonstrate(name: str, example: str | None, output: Path, as_json: bool = False) -> None:
+def demonstrate(*, name: str, example: str | None, output: Path, as_json: bool = False) -> None:
     """Fetch, explain, compare with the controls, draw; ends with where the figure lies.
 
     Raises:

@@ -2,36 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from pathlib import Path
-
+from hf_fourier.cli.options import Reporting
 from hf_fourier.cli.show import echo_json, err, line, out, progress
 
 
-def write_report(
-    folders: Sequence[Path],
-    output: Path,
-    include_inputs: bool,
-    title: str | None,
-    most: int,
-    figures: bool,
-    as_json: bool = False,
-) -> None:
+def write_report(reporting: Reporting) -> None:
     """Gather, write, and print where to look.
 
     Raises:
         InputError: If a folder holds no results, they are of several models, or the output holds something else.
     """
+    include_inputs = reporting.include_inputs
     with progress("making the report"):
         from hf_fourier.report.gathering import gather
         from hf_fourier.report.report import Report
 
-        found = gather(folders, most)
-        report = Report(found.results, found.evaluation, found.sanity, title, found.names)
-        where = report.save(output, include_inputs)
-        if figures:
+        found = gather(reporting.results, reporting.most)
+        report = Report(found.results, found.evaluation, found.sanity, reporting.title, found.names)
+        where = report.save(reporting.output, include_inputs)
+        if reporting.figures:
             report.figures(where / "figures", include_inputs)
-    if as_json:
+    if reporting.as_json:
         told = {"title": report.title, "examples": len(report), "inputs": include_inputs, "notes": list(found.notes)}
         echo_json({**told, "folder": str(where), "page": str(where / "index.html"), "tables": str(where / "data")})
         return

@@ -5,13 +5,13 @@ from __future__ import annotations
 import csv
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hf_fourier.cli import listening
 from hf_fourier.cli.aims import aim
 from hf_fourier.cli.inputs import read, slug
+from hf_fourier.cli.options import Loading, Wish
 from hf_fourier.cli.show import echo_json, err, line, out, progress, quiet_loading, shares, table, whole
 from hf_fourier.errors import MissingExtraError
 
@@ -22,45 +22,6 @@ if TYPE_CHECKING:
 
 TOP = 10
 ANSWERS = "What the model says when only the top features are kept, and when they are deleted:"
-
-
-@dataclass(frozen=True)
-class Wish:
-    """What was typed.
-
-    Attributes:
-        model: A Hub id or a folder.
-        inputs: Paths of files (`hf_fourier.files.ACCEPTED`) or texts, or "-" alone.
-        pair: Whether texts belong together two by two.
-        target: A label or a class index as text; None for what the model says.
-        method: A spec.
-        domain: A spec, or None.
-        seed: Of everything random.
-        keep: Shares, separated by commas.
-        batch_size: A number as text, or "auto".
-        output: A folder; None for one that is named after the model.
-        as_json: Whether to print JSON instead of tables.
-        loading: Further arguments of `from_pretrained`.
-        cells: Which cells of a file that holds many.
-        seconds: Of a segment of a long recording; None for the model's window.
-        overlap: The share of a segment that overlaps the next.
-    """
-
-    model: str
-    inputs: Sequence[str]
-    pair: bool
-    target: str | None
-    method: str
-    domain: str | None
-    seed: int
-    keep: str
-    batch_size: str
-    output: Path | None
-    as_json: bool
-    loading: Mapping[str, Any]
-    cells: str | None = None
-    seconds: float | None = None
-    overlap: float = 0.25
 
 
 def run(wish: Wish) -> None:
@@ -121,7 +82,7 @@ def _recordings(
     }
 
 
-def load(model: str, methods: Sequence[str], domains: Sequence[str], loading: Mapping[str, Any]) -> FourierExplainer:
+def load(model: str, methods: Sequence[str], domains: Sequence[str], loading: Loading) -> FourierExplainer:
     """The model, its default method and domain the first of each; what is misspelt is told before it is loaded.
 
     Raises:
@@ -140,7 +101,7 @@ def load(model: str, methods: Sequence[str], domains: Sequence[str], loading: Ma
         with quiet_loading():
             linknet3d.register()  # a class of this package, which an asset has
             return FourierExplainer.from_pretrained(
-                model, method=methods[0], domain=domains[0] if domains else None, **loading
+                model, method=methods[0], domain=domains[0] if domains else None, **loading.arguments()
             )
 
 

@@ -3,46 +3,15 @@
 from __future__ import annotations
 
 import tempfile
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from hf_fourier.cli.options import Parcel
 from hf_fourier.cli.show import echo_json, line, out, progress, table
 from hf_fourier.errors import InputError
 
 if TYPE_CHECKING:
     from hf_fourier import Report
-
-
-@dataclass(frozen=True)
-class Parcel:
-    """What was typed.
-
-    Attributes:
-        folder: A report's.
-        repo: "user/name", or None where only a model's card is meant.
-        space: Whether it is to be a static Space.
-        include_inputs: Whether the examples go with it.
-        private: Whether a new repository is private.
-        licence: For the card.
-        model_card: The model on whose card a pull request is opened, or None.
-        data_set: What the examples were.
-        data_set_id: The id of that data set.
-        dry_run: Whether only to say what would be written.
-        as_json: Whether to print JSON instead of lines.
-    """
-
-    folder: Path
-    repo: str | None
-    space: bool
-    include_inputs: bool
-    private: bool
-    licence: str | None
-    model_card: str | None
-    data_set: str | None
-    data_set_id: str
-    dry_run: bool
-    as_json: bool
 
 
 def send(parcel: Parcel) -> None:
@@ -55,7 +24,7 @@ def send(parcel: Parcel) -> None:
 
     if parcel.repo is None and parcel.model_card is None:
         raise InputError("no repository", "USER/NAME, or --model-card MODEL", "see `hf-fourier push --help`")
-    report = Report.load(parcel.folder)
+    report = Report.load(parcel.report)
     if parcel.dry_run:
         _say_files(parcel, report)
         return
@@ -66,7 +35,7 @@ def send(parcel: Parcel) -> None:
                 parcel.repo,
                 as_space=parcel.space,
                 include_inputs=parcel.include_inputs,
-                private=parcel.private,
+                private=not parcel.public,
                 licence=parcel.licence,
             )
         found |= {**vars(pushed), "files": list(pushed.files)}
@@ -77,7 +46,7 @@ def send(parcel: Parcel) -> None:
     if parcel.model_card is not None:
         with progress(f"proposing to {parcel.model_card}"):
             page = report.propose_to_model_card(
-                parcel.model_card, data_set=parcel.data_set, data_set_id=parcel.data_set_id
+                parcel.model_card, data_set=parcel.data_set, data_set_id=parcel.data_set_id or "custom"
             )
         found["pull_request"] = page
         if not parcel.as_json:
@@ -91,7 +60,7 @@ def _say_files(parcel: Parcel, report: Report) -> None:
     from hf_fourier.report import cards, hub
     from hf_fourier.report.facts import facts
 
-    told: dict[str, Any] = {"private": parcel.private, "inputs": parcel.include_inputs}
+    told: dict[str, Any] = {"private": not parcel.public, "inputs": parcel.include_inputs}
     if parcel.repo is not None:
         with tempfile.TemporaryDirectory(prefix="hf-fourier-") as own:
             where = hub.written(report, Path(own) / "report", parcel.space, parcel.include_inputs, parcel.licence)
@@ -103,7 +72,7 @@ def _say_files(parcel: Parcel, report: Report) -> None:
         echo_json(told)
         return
     if parcel.repo is not None:
-        seen = "private" if parcel.private else "public"
+        seen = "public" if parcel.public else "private"
         rows = [[name, f"{size / 1000:.1f} kB"] for name, size in told["files"].items()]
         out().print(table(f"Would be written to {parcel.repo} ({seen})", ["file", "size"], rows))
     if parcel.model_card is not None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +12,7 @@ import typer
 
 from hf_fourier.cli.aims import aim
 from hf_fourier.cli.inputs import read
+from hf_fourier.cli.options import Comparison, Study
 from hf_fourier.cli.run import load
 from hf_fourier.cli.show import echo_json, line, out, progress, table, whole
 from hf_fourier.errors import InputError
@@ -23,40 +23,7 @@ if TYPE_CHECKING:
     from hf_fourier.tables import Table
 
 
-@dataclass(frozen=True)
-class Study:
-    """What was typed.
-
-    Attributes:
-        model: A Hub id or a folder.
-        inputs: Paths of files (`hf_fourier.files.ACCEPTED`) or texts, or "-" alone.
-        pair: Whether texts belong together two by two.
-        target: A label or a class index as text; None for what the model says.
-        methods: Specs.
-        domains: Specs; none for the default.
-        metrics: Names; none for those of the head.
-        seed: Of everything random.
-        batch_size: A number as text, or "auto".
-        output: A CSV file, or None.
-        as_json: Whether to print JSON instead of tables.
-        loading: Further arguments of `from_pretrained`.
-    """
-
-    model: str
-    inputs: Sequence[str]
-    pair: bool
-    target: str | None
-    methods: Sequence[str]
-    domains: Sequence[str]
-    metrics: Sequence[str]
-    seed: int
-    batch_size: str
-    output: Path | None
-    as_json: bool
-    loading: Mapping[str, Any]
-
-
-def run_evaluate(study: Study) -> None:
+def run_evaluate(study: Comparison) -> None:
     """Hold methods against each other and the controls; print a block per quantity.
 
     Raises:
@@ -64,15 +31,15 @@ def run_evaluate(study: Study) -> None:
     """
     from hf_fourier.metrics.measures import MEASURES
 
-    if unknown := [name for name in study.metrics if name not in MEASURES]:
+    if unknown := [name for name in study.metrics or () if name not in MEASURES]:
         raise InputError(f"metric {unknown[0]!r}", f"some of {', '.join(MEASURES)}", "correct --metric")
     explainer, examples, how = _ready(study)
     with progress("evaluating") as update:
         found = explainer.evaluate(
             examples,
-            list(study.methods),
-            list(study.domains) or None,
-            list(study.metrics) or None,
+            study.methods,
+            study.domains or None,
+            study.metrics or None,
             progress=update,
             **how,
         )
@@ -143,8 +110,8 @@ def show_sanity(found: Sanity) -> None:
 
 def _ready(study: Study) -> tuple[Any, list[Any], dict[str, Any]]:
     """The explainer, the examples, and what is common to both commands."""
-    names, examples = read(study.inputs, study.pair)
-    explainer = load(study.model, study.methods, study.domains, study.loading)
+    names, examples = read(study.inputs, study.pair, study.cells)
+    explainer = load(study.model, study.methods, study.domains or [], study.loading)
     targets = None if study.target is None else [aim(study.target)] * len(names)
     return explainer, examples, {"targets": targets, "seed": study.seed, "batch_size": whole(study.batch_size)}
 

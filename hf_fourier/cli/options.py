@@ -1,0 +1,294 @@
+"""Options, each declared once, and the one way from them to the commands: by name, through `command`."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import MISSING, Field, dataclass, field, fields, is_dataclass
+from functools import wraps
+from pathlib import Path
+from typing import Annotated, Any, get_type_hints
+
+import typer
+
+from hf_fourier.cli.show import reported
+
+Model = Annotated[str, typer.Argument(help="A Hub id or a folder.", show_default=False)]
+Inputs = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="INPUT...",
+        help="Files: pictures, sounds (.wav .flac .ogg .mp3), volumes (.nii .nii.gz .npy), cells (.h5ad .dataset "
+        ".json); or texts and proteins as they are; '-' alone reads one text per line from standard input.",
+        show_default=False,
+    ),
+]
+Aimed = Annotated[
+    str | None,
+    typer.Option(
+        help="A label or class index; or at:3, at:Paris=LOC, span:4-6, 'continuation: Paris', "
+        "'contrast: Paris| London', direction:vector.npy@0.5, region:mask.npy.",
+        show_default="what the model says",
+    ),
+]
+Method = Annotated[str, typer.Option(help="A method; see `hf-fourier methods`.")]
+Methods = Annotated[
+    list[str], typer.Option("--method", help="A method; see `hf-fourier methods`. More than once for several.")
+]
+Domain = Annotated[str | None, typer.Option(help="A domain; see `hf-fourier domains`.", show_default="fourier")]
+Domains = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--domain", help="A domain; see `hf-fourier domains`. More than once for several.", show_default="fourier"
+    ),
+]
+Seed = Annotated[int, typer.Option(help="Of everything random.")]
+Rows = Annotated[str, typer.Option(help="Rows in a batch, at most, or auto.")]
+Pair = Annotated[
+    bool, typer.Option("--pair", help="Take the texts two by two (on standard input: with a tab between).")
+]
+Cells = Annotated[
+    str | None,
+    typer.Option(
+        help="Which cells of a file that holds many: names or numbers with commas between, 0:20, or all.",
+        show_default="the first 8",
+    ),
+]
+WithInputs = Annotated[
+    bool, typer.Option("--include-inputs", help="Show the examples too: a rebuilt example is the example.")
+]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON, and nothing else, on standard output.")]
+Debug = Annotated[bool, typer.Option("--debug", help="Show where an error comes from.")]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Loading:
+    """What `FourierExplainer.from_pretrained` is told beside the model, by its own names."""
+
+    task: Annotated[str | None, typer.Option(help="The head, by its pipeline's name; by default the checkpoint's.")] = (
+        None
+    )
+    subfolder: Annotated[str | None, typer.Option(help="Where in MODEL the checkpoint lies.")] = None
+    revision: Annotated[str | None, typer.Option(help="A branch, a tag or a commit of MODEL.")] = None
+    leaf: Annotated[
+        str | None,
+        typer.Option(help="waveform: explain a model that reads log-mel at the samples in front of it, in Hz."),
+    ] = None
+    device: Annotated[str | None, typer.Option(help="Where the model runs, such as cuda:0.")] = None
+    dtype: Annotated[str | None, typer.Option(help="The weights' type, such as bfloat16.")] = None
+    device_map: Annotated[
+        str | None, typer.Option(help="Spread a model that is too large over devices: auto. In place of --device.")
+    ] = None
+    trust_remote_code: Annotated[
+        bool, typer.Option("--trust-remote-code", help="Run code from MODEL's repository.")
+    ] = False
+
+    def arguments(self) -> dict[str, Any]:
+        """What was typed, by the names of `from_pretrained`."""
+        return {one.name: getattr(self, one.name) for one in fields(self)}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wish:
+    """What `hf-fourier explain` is asked."""
+
+    model: Model
+    inputs: Inputs
+    target: Aimed = None
+    method: Method = "ffc"
+    domain: Domain = None
+    keep: Annotated[str, typer.Option(help="Shares of features to keep, and to delete, and ask the model again.")] = (
+        ".01,.02,.04,.1,.3"
+    )
+    output: Annotated[
+        Path | None, typer.Option(help="Folder for figures and results.", show_default="./hf-fourier-MODEL")
+    ] = None
+    pair: Pair = False
+    cells: Cells = None
+    seconds: Annotated[
+        float | None,
+        typer.Option(help="Of a segment of a long recording.", show_default="the model's window, or 10"),
+    ] = None
+    overlap: Annotated[float, typer.Option(help="The share of a segment that overlaps the next.")] = 0.25
+    seed: Seed = 0
+    batch_size: Rows = "auto"
+    loading: Loading
+    as_json: Json = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Order:
+    """What `hf-fourier run` is asked."""
+
+    model: Model
+    dataset: Annotated[
+        str,
+        typer.Argument(
+            help="A folder of pictures, sounds, volumes or cells; a .parquet, .csv, .json(l), .txt or .h5ad file; or a "
+            "Hub id.",
+            show_default=False,
+        ),
+    ]
+    output: Annotated[Path, typer.Option(help="The run's folder; the same command goes on with what is there.")]
+    target: Aimed = None
+    column: Annotated[list[str] | None, typer.Option(help="The column of the examples; twice for pairs.")] = None
+    split: Annotated[str | None, typer.Option(help="The split, where there are several.")] = None
+    streaming: Annotated[bool, typer.Option("--streaming", help="Stream a Hub id, and do not fetch it first.")] = False
+    method: Method = "ffc"
+    domain: Domain = None
+    keep: Annotated[
+        str | None, typer.Option(help="Shares of features to keep and to delete, such as .01,.04; none by default.")
+    ] = None
+    store: Annotated[str, typer.Option(help="everything, scores, top, or auto: as much as the budget allows.")] = "auto"
+    budget: Annotated[str, typer.Option(help="What the results may take on disk.")] = "20GB"
+    chunk: Annotated[
+        int | None, typer.Option(help="Examples in a chunk, which a stop costs at most.", show_default="by size")
+    ] = None
+    seed: Seed = 0
+    batch_size: Rows = "auto"
+    processes: Annotated[int | None, typer.Option(help="Start so many processes on this machine.")] = None
+    threads: Annotated[
+        int | None,
+        typer.Option(help="Of torch, in each process.", show_default="torch's choice, or a share of the cores", min=1),
+    ] = None
+    plan: Annotated[bool, typer.Option("--plan", help="Only say what it would take.")] = False
+    loading: Loading
+    as_json: Json = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Study:
+    """What `hf-fourier sanity` is asked."""
+
+    model: Model
+    inputs: Inputs
+    methods: Methods = field(default_factory=lambda: ["ffc"])
+    domains: Domains = None
+    target: Aimed = None
+    pair: Pair = False
+    cells: Cells = None
+    seed: Seed = 0
+    batch_size: Rows = "auto"
+    output: Annotated[Path | None, typer.Option(help="A CSV file for the tidy table.")] = None
+    loading: Loading
+    as_json: Json = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Comparison(Study):
+    """What `hf-fourier evaluate` is asked."""
+
+    metrics: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--metric",
+            help="dig, selectivity, maintain_rate, …; more than once for several.",
+            show_default="the head's",
+        ),
+    ] = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reporting:
+    """What `hf-fourier report` is asked."""
+
+    results: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="RESULTS...",
+            help="Folders that `hf-fourier explain`, `hf-fourier run` or `Attribution.save` wrote, of one model.",
+            show_default=False,
+        ),
+    ]
+    output: Annotated[Path, typer.Option(help="A folder that is new, empty, or an earlier report.")]
+    include_inputs: WithInputs = False
+    title: Annotated[str | None, typer.Option(help="By default it names the model.", show_default=False)] = None
+    most: Annotated[int, typer.Option(min=1, help="Results of each folder, at most.")] = 50
+    figures: Annotated[
+        bool, typer.Option("--figures", help="With inputs also a figure of each example, light and dark.")
+    ] = False
+    as_json: Json = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parcel:
+    """What `hf-fourier push` is asked."""
+
+    report: Annotated[Path, typer.Argument(help="A folder that `Report.save` wrote.", show_default=False)]
+    repo: Annotated[
+        str | None,
+        typer.Argument(metavar="[USER/NAME]", help="The data set (or Space) on the Hub.", show_default=False),
+    ] = None
+    space: Annotated[bool, typer.Option("--space", help="A static Space that shows the page.")] = False
+    include_inputs: WithInputs = False
+    public: Annotated[bool, typer.Option("--public", help="For everybody; otherwise the repository is private.")] = (
+        False
+    )
+    licence: Annotated[str | None, typer.Option(help="By the Hub's identifier, such as cc-by-4.0.")] = None
+    model_card: Annotated[
+        str | None, typer.Option(metavar="MODEL", help="Open a pull request on this model's card.")
+    ] = None
+    data_set: Annotated[str | None, typer.Option(help="What the examples were, for the model's card.")] = None
+    data_set_id: Annotated[
+        str | None, typer.Option(help="The id of that data set on the Hub.", show_default="custom")
+    ] = None
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only list what would be written; no network.")] = False
+    as_json: Json = False
+
+
+def command(app: typer.Typer, name: str | None = None) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Register a function as a command, every field of the dataclasses that it takes being an option of that name.
+
+    Every command has `--debug`; without it, errors that say what to do are one message.
+
+    Args:
+        app: Where it is registered.
+        name: What is typed; by default the function's name.
+    """
+
+    def register(function: Callable[..., None]) -> Callable[..., None]:
+        hints = get_type_hints(function, include_extras=True)
+        taken = {one: (hints[one], own.default) for one, own in inspect.signature(function).parameters.items()}
+
+        @wraps(function)
+        def typed(*, debug: bool, **given: Any) -> None:
+            with reported(debug):
+                function(**{one: _made(one, kind, given) for one, (kind, _) in taken.items()})
+
+        options = [option for one, (kind, default) in taken.items() for option in _options(one, kind, default)]
+        options.append(_option("debug", Debug, False))
+        told: Any = typed  # which Typer reads the options off
+        del told.__wrapped__
+        told.__signature__ = inspect.Signature(options)
+        told.__annotations__ = {option.name: option.annotation for option in options}
+        app.command(name)(typed)
+        return typed
+
+    return register
+
+
+def _options(name: str, kind: Any, default: Any) -> Iterator[inspect.Parameter]:
+    if not is_dataclass(kind):
+        yield _option(name, kind, default)
+        return
+    hints = get_type_hints(kind, include_extras=True)
+    for own in fields(kind):
+        yield from _options(own.name, hints[own.name], _default(own))
+
+
+def _option(name: str, kind: Any, default: Any) -> inspect.Parameter:
+    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=kind)
+
+
+def _default(own: Field[Any]) -> Any:
+    if own.default_factory is not MISSING:
+        return own.default_factory()
+    return inspect.Parameter.empty if own.default is MISSING else own.default
+
+
+def _made(name: str, kind: Any, given: Mapping[str, Any]) -> Any:
+    """What a command takes under a name: an option's value, or a dataclass of several."""
+    if not isinstance(kind, type) or not is_dataclass(kind):
+        return given[name]
+    hints = get_type_hints(kind, include_extras=True)
+    return kind(**{own.name: _made(own.name, hints[own.name], given) for own in fields(kind)})

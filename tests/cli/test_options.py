@@ -1,0 +1,338 @@
+"""Every option of every command arrives where it belongs: seen in the call it is meant for, or in what is printed."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hf_fourier.errors import InputError
+
+EXPLAINER, REPORT = "hf_fourier.explainer:FourierExplainer", "hf_fourier.report.report:Report"
+LOAD = f"{EXPLAINER}.from_pretrained"
+
+
+class Seen(Exception):
+    """The watched call was made; what it was given."""
+
+    def __init__(self, given: dict[str, Any]) -> None:
+        super().__init__(", ".join(given))
+        self.given = given
+
+
+@dataclass(frozen=True)
+class Case:
+    """One option of one command.
+
+    Attributes:
+        command: The command with what it needs; words in capitals stand for fixtures.
+        option: As it is typed; an argument by what help calls it.
+        typed: What is typed for it; None for a flag, () for nothing beside what `command` holds.
+        where: The call that it is meant for.
+        name: The argument of that call.
+        value: What arrives there.
+    """
+
+    command: str
+    option: str
+    typed: Any
+    where: str
+    name: str
+    value: Any
+
+    def words(self) -> list[str]:
+        own = [] if self.typed == () else [self.option] if self.typed is None else [self.option, self.typed]
+        return [*self.command.split(), *own]
+
+    @property
+    def key(self) -> tuple[str, str]:
+        names = ("assets list", "assets get")
+        return next((n for n in names if self.command.startswith(n)), self.command.split()[0]), self.option
+
+
+def loading(command: str) -> list[Case]:
+    """What goes to `from_pretrained`, alike for all commands that load a model."""
+    typed = {
+        "--task": "ctc", "--subfolder": "inner", "--revision": "abc", "--leaf": "waveform", "--device": "cuda:3",
+        "--dtype": "bfloat16", "--device-map": "balanced",
+    }  # fmt: skip
+    cases = [Case(command, o, v, LOAD, o.removeprefix("--").replace("-", "_"), v) for o, v in typed.items()]
+    trusted = Case(command, "--trust-remote-code", None, LOAD, "trust_remote_code", True)
+    return [*cases, trusted, Case(command, "MODEL", (), LOAD, "model", "MODEL")]
+
+
+def running(call: str, plan: str) -> list[Case]:
+    """What a run and its plan are told alike."""
+    base, where = f"run MODEL data --output out{plan}", f"{EXPLAINER}.{call}"
+    same = {
+        "--target": ("good", "target", "good"), "--column": ("text", "column", "text"),
+        "--split": ("train", "split", "train"), "--keep": (".5,.25", "play", [0.5, 0.25]),
+        "--store": ("scores", "store", "scores"), "--budget": ("3GB", "budget", "3GB"), "--chunk": ("7", "chunk", 7),
+        "--seed": ("5", "seed", 5), "--batch-size": ("3", "batch_size", 3), "--processes": ("1", "processes", 1),
+    }  # fmt: skip
+    cases = [Case(base, option, typed, where, name, value) for option, (typed, name, value) in same.items()]
+    both = Case(f"{base} --column a", "--column", "b", where, "column", ["a", "b"])
+    return [*cases, both, Case(base, "--streaming", None, where, "streaming", True),
+            Case(base, "DATASET", (), where, "dataset", "data")]  # fmt: skip
+
+
+def study(command: str) -> list[Case]:
+    """What `evaluate` and `sanity` are told alike."""
+    base, where = f"{command} MODEL good bad", f"{EXPLAINER}.{command}"
+    return [
+        *loading(base),
+        Case(base, "INPUT...", (), where, "examples", ["good", "bad"]),
+        Case(base, "--target", "good", where, "targets", ["good", "good"]),
+        Case(base, "--seed", "5", where, "seed", 5),
+        Case(base, "--batch-size", "3", where, "batch_size", 3),
+        Case(base, "--pair", None, where, "examples", [("good", "bad")]),
+        Case(f"{command} MODEL cells.h5ad", "--cells", "a,2", "hf_fourier.cells:read_cells", "cells", ["a", 2]),
+        Case(base, "--output", "t/x.csv", "hf_fourier.cli.study:_write", "path", Path("t/x.csv")),
+    ]
+
+
+EXPLAIN, RECORDING = "explain MODEL good", f"{EXPLAINER}.explain_recording"
+PUSH, REPORTING = "push REPORT ada/cups", "report SAVED --output made"
+CASES = [
+    *loading(EXPLAIN),
+    Case(EXPLAIN, "INPUT...", (), f"{EXPLAINER}.explain", "example", ["good"]),
+    *(
+        Case(line, *rest)
+        for line, call in ((EXPLAIN, f"{EXPLAINER}.explain"), ("explain MODEL long.wav", RECORDING))
+        for rest in (
+            ("--target", "good", call, "target", "good"),
+            ("--seed", "5", call, "seed", 5),
+            ("--batch-size", "3", call, "batch_size", 3),
+        )
+    ),
+    Case(EXPLAIN, "--method", "magnitude", LOAD, "method", "magnitude"),
+    Case(EXPLAIN, "--domain", "cosine", LOAD, "domain", "cosine"),
+    Case(EXPLAIN, "--keep", ".5", f"{EXPLAINER}.play", "kept", [0.5]),
+    Case("explain MODEL long.wav", "--keep", ".5", RECORDING, "kept", [0.5]),
+    Case("explain MODEL long.wav", "--seconds", "2.5", RECORDING, "seconds", 2.5),
+    Case("explain MODEL long.wav", "--overlap", ".5", RECORDING, "overlap", 0.5),
+    Case(EXPLAIN, "--output", "here", "hf_fourier.cli.run:write", "folder", Path("here/good")),
+    Case("explain MODEL long.wav", "--output", "here", RECORDING, "folder", Path("here/long")),
+    Case("explain MODEL good bad", "--pair", None, f"{EXPLAINER}.explain", "example", [("good", "bad")]),
+    Case("explain MODEL cells.h5ad", "--cells", "a,2", "hf_fourier.cells:read_cells", "cells", ["a", 2]),
+    Case("explain MODEL cells.h5ad", "--cells", "3:5", "hf_fourier.cells:read_cells", "cells", slice(3, 5)),
+    *loading("run MODEL data --output out"),
+    *running("explain_dataset", ""),
+    *running("plan", " --plan"),
+    Case("run MODEL data --output out", "--method", "magnitude", LOAD, "method", "magnitude"),
+    Case("run MODEL data --output out", "--domain", "cosine", LOAD, "domain", "cosine"),
+    Case("run MODEL data", "--output", "there", f"{EXPLAINER}.explain_dataset", "output_dir", Path("there")),
+    Case("run MODEL data --output out", "--processes", "2", "hf_fourier.parallel:start", "processes", 2),
+    Case("run MODEL data --output out", "--threads", "1", "torch:set_num_threads", "int", 1),
+    Case("run MODEL data --output out --processes 2", "--threads", "3", "hf_fourier.parallel:start", "threads", 3),
+    Case("run MODEL data --output out", "--plan", None, f"{EXPLAINER}.plan", "dataset", "data"),
+    *study("evaluate"),
+    *study("sanity"),
+    Case("evaluate MODEL good --method ffc", "--method", "random", f"{EXPLAINER}.evaluate", "methods",
+         ["ffc", "random"]),
+    Case("evaluate MODEL good --domain cosine", "--domain", "fourier", f"{EXPLAINER}.evaluate", "domains",
+         ["cosine", "fourier"]),
+    Case("evaluate MODEL good --metric dig", "--metric", "maintain_rate", f"{EXPLAINER}.evaluate", "metrics",
+         ["dig", "maintain_rate"]),
+    Case("sanity MODEL good", "--method", "random", f"{EXPLAINER}.sanity", "method", "random"),
+    Case("sanity MODEL good", "--domain", "cosine", f"{EXPLAINER}.sanity", "domain", "cosine"),
+    Case("coverage bert", "[MODEL_TYPE]", (), "hf_fourier.cli.coverage:table", "title", "bert"),
+    Case("coverage bert --run", "--task", "fill-mask", "hf_fourier.coverage.pairs:pairs", "task", "fill-mask"),
+    Case("coverage bert", "--run", None, "hf_fourier.coverage.pairs:pairs", "model_type", "bert"),
+    Case("report SAVED --output made", "RESULTS...", (), "hf_fourier.report.gathering:gather", "folders",
+         [Path("SAVED")]),
+    Case(REPORTING, "--most", "3", "hf_fourier.report.gathering:gather", "most", 3),
+    Case(REPORTING, "--title", "Cats", f"{REPORT}.__init__", "title", "Cats"),
+    Case("report SAVED", "--output", "there", f"{REPORT}.save", "folder", Path("there")),
+    Case(REPORTING, "--include-inputs", None, f"{REPORT}.save", "include_inputs", True),
+    Case(f"{REPORTING} --include-inputs", "--figures", None, f"{REPORT}.figures", "include_inputs", True),
+    Case(PUSH, "REPORT", (), f"{REPORT}.load", "folder", Path("REPORT")),
+    Case(PUSH, "[USER/NAME]", (), f"{REPORT}.push_to_hub", "repo_id", "ada/cups"),
+    Case(PUSH, "--space", None, f"{REPORT}.push_to_hub", "as_space", True),
+    Case(PUSH, "--include-inputs", None, f"{REPORT}.push_to_hub", "include_inputs", True),
+    Case(PUSH, "--public", None, f"{REPORT}.push_to_hub", "private", False),
+    Case(PUSH, "--licence", "mit", f"{REPORT}.push_to_hub", "licence", "mit"),
+    Case(f"{PUSH} --dry-run", "--space", None, "hf_fourier.report.hub:written", "as_space", True),
+    Case(f"{PUSH} --dry-run", "--include-inputs", None, "hf_fourier.report.hub:written", "include_inputs", True),
+    Case(f"{PUSH} --dry-run", "--licence", "mit", "hf_fourier.report.hub:written", "licence", "mit"),
+    Case(PUSH, "--dry-run", None, "hf_fourier.report.hub:written", "as_space", False),
+    Case("push REPORT", "--model-card", "a/b", f"{REPORT}.propose_to_model_card", "model_id", "a/b"),
+    Case("push REPORT --model-card a/b", "--data-set", "Cups", f"{REPORT}.propose_to_model_card", "data_set", "Cups"),
+    Case("push REPORT --model-card a/b", "--data-set-id", "a/cups", f"{REPORT}.propose_to_model_card", "data_set_id",
+         "a/cups"),
+    Case("push REPORT --model-card a/b --dry-run", "--data-set", "Cups", "hf_fourier.report.cards:section", "data_set",
+         "Cups"),
+    Case("demo text", "[NAME]", (), "hf_fourier.demo:scene", "name", "text"),
+    Case("demo", "--example", "second", "hf_fourier.demo:explain", "example", "second"),
+    Case("demo", "--output", "there", "hf_fourier.cli.demonstration:write", "folder", Path("there")),
+    Case("assets get NAME", "NAME...", (), "hf_fourier.assets:describe", "name", "NAME"),
+    Case("assets get", "--all", None, "hf_fourier.cli.registries:prepare", "name", "efficientnet-lite0"),
+]  # fmt: skip
+#: Commands in a form that is quickly done, and what they do before that.
+WHOLE = {
+    "explain": (EXPLAIN, LOAD), "run": ("run MODEL texts.txt --output out --plan", LOAD),
+    "evaluate": ("evaluate MODEL good --metric maintain_rate", LOAD), "sanity": ("sanity MODEL good", LOAD),
+    "coverage": ("coverage bert", "hf_fourier.coverage.table:known"),
+    "methods": ("methods", "hf_fourier.cli.registries:show_methods"),
+    "domains": ("domains", "hf_fourier.cli.registries:show_domains"),
+    "report": (REPORTING, "hf_fourier.report.gathering:gather"), "push": (f"{PUSH} --dry-run", f"{REPORT}.load"),
+    "demo": ("demo", "hf_fourier.demo:scene"), "assets list": ("assets list", "hf_fourier.assets:names"),
+    "assets get": ("assets get NAME", "hf_fourier.assets:describe"),
+}  # fmt: skip
+
+
+def options():
+    """All options and arguments of the app, by command."""
+    import typer
+
+    from hf_fourier.cli.app import app
+
+    def walk(command, path):
+        for parameter in command.params if not getattr(command, "commands", {}) else ():
+            names = [name for name in parameter.opts if name.startswith("--")]
+            yield path, names[0] if names else parameter.metavar or parameter.name.upper()
+        for name, own in getattr(command, "commands", {}).items():
+            yield from walk(own, f"{path} {name}".strip())
+
+    return {(path, name) for path, name in walk(typer.main.get_command(app), "") if name != "--help"}
+
+
+def test_no_option_is_without_a_case():
+    general = {(command, option) for command in WHOLE for option in ("--json", "--debug")} - {("assets get", "--json")}
+    assert {case.key for case in CASES} | general == options()
+
+
+@pytest.fixture(scope="module")
+def ready(text_model, tmp_path_factory):
+    """An explainer, a saved result of it, and a report."""
+    from hf_fourier import FourierExplainer, Report
+
+    folder = tmp_path_factory.mktemp("ready")
+    explainer = FourierExplainer.from_pretrained(text_model)
+    result = explainer.explain("a good")
+    result.save(folder / "saved")
+    Report([result]).save(folder / "report", include_inputs=True)
+    return explainer, {"MODEL": text_model, "SAVED": folder / "saved", "REPORT": folder / "report"}
+
+
+def replaced(monkeypatch, where: str, make) -> None:
+    """Put `make(signature without self)` in the place of a function or a method."""
+    module, _, path = where.partition(":")
+    owner: Any = importlib.import_module(module)
+    *classes, name = path.split(".")
+    for one in classes:
+        owner = getattr(owner, one)
+    own = inspect.getattr_static(owner, name)
+    bound = bool(classes)
+    function = own.__func__ if isinstance(own, classmethod) else own
+    try:
+        signature = inspect.signature(function)
+    except ValueError:  # of C
+        signature = inspect.Signature([inspect.Parameter("int", inspect.Parameter.POSITIONAL_ONLY)])
+    monkeypatch.setattr(owner, name, make(signature, bound))
+
+
+def watched(monkeypatch, where: str) -> None:
+    """Let a call end in `Seen` with its arguments by name, those it gathers among them."""
+
+    def make(signature, bound):
+        def call(*args, **kwargs):
+            whole = signature.bind(*((None, *args) if bound and len(args) < len(given(signature, args)) else args),
+                                   **kwargs)  # fmt: skip
+            whole.apply_defaults()
+            arguments = dict(whole.arguments)
+            for name, parameter in signature.parameters.items():
+                if parameter.kind is parameter.VAR_KEYWORD:
+                    arguments.update(arguments.pop(name))
+            raise Seen(arguments)
+
+        return call
+
+    replaced(monkeypatch, where, make)
+
+
+def given(signature, args):
+    """`args` with room for a class that a patched class method does not get."""
+    first = next(iter(signature.parameters), "")
+    return [*args, None] if first == "cls" else args
+
+
+@pytest.fixture
+def typed(run, ready, image_model, image, monkeypatch, tmp_path):
+    """Runs a command with a model that is loaded already, and folders in place of words in capitals."""
+    from PIL import Image
+
+    from hf_fourier import FourierExplainer, assets
+    from hf_fourier.cli import listening
+
+    explainer, instead = ready
+    real = assets.describe
+    monkeypatch.setattr(listening, "is_recording", lambda explainer, example, seconds: "long.wav" in str(example))
+    monkeypatch.setattr(assets, "get", lambda name: image_model)
+    monkeypatch.setattr(assets, "names", lambda: ["efficientnet-lite0"])
+    monkeypatch.setattr(assets, "describe", lambda name: real("efficientnet-lite0" if name == "NAME" else name))
+    monkeypatch.setattr(assets, "pictures", lambda: [(name, Image.open(image)) for name in ("noise", "second")])
+    for name in ("long.wav", "cells.h5ad"):
+        (tmp_path / name).write_bytes(b"")
+    (tmp_path / "texts.txt").write_text("a good\n")
+
+    def start(*words, loads=False, **options):
+        if not loads and "demo" not in words:
+            monkeypatch.setattr(FourierExplainer, "from_pretrained", lambda *args, **kwargs: explainer)
+        return run(*(instead.get(word, word) for word in words), **options)
+
+    start.instead = instead
+    return start
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: f"{' '.join(case.words())} in {case.where.split(':')[1]}")
+def test_an_option_arrives(typed, monkeypatch, case):
+    loads = case.where == LOAD
+    watched(monkeypatch, case.where)
+    done = typed(*case.words(), loads=loads)
+    assert isinstance(done.exception, Seen), done.output
+    found = done.exception.given[case.name]
+    expected = case.value
+    if isinstance(expected, list) and expected and isinstance(expected[0], Path):
+        expected = [typed.instead.get(str(one), one) for one in expected]
+    expected = typed.instead.get(str(expected), expected)
+    assert type(found) is type(expected) or isinstance(expected, Path)
+    assert found == expected or (isinstance(expected, Path) and Path(found) == expected)
+
+
+@pytest.mark.parametrize("command", sorted(set(WHOLE) - {"assets get"}))
+def test_json_is_alone_on_standard_output(typed, command):
+    done = typed(*WHOLE[command][0].split(), "--json")
+    assert done.exit_code == (1 if command == "sanity" else 0), done.output
+    json.loads(done.stdout)
+
+
+@pytest.mark.parametrize("command", list(WHOLE))
+def test_debug_lets_an_error_through(typed, monkeypatch, command):
+    def make(signature, bound):
+        def fail(*args, **kwargs):
+            raise InputError("a", "b", "c")
+
+        return fail
+
+    line, where = WHOLE[command]
+    replaced(monkeypatch, where, make)
+    done = typed(*line.split(), loads=True)
+    assert done.exit_code == 2
+    assert done.stderr.endswith("error: got a; expected b; c\n")
+    assert isinstance(typed(*line.split(), "--debug", loads=True).exception, InputError)
+
+
+def test_a_run_on_a_device_in_a_dtype(run, text_model, tmp_path):
+    from hf_fourier.runs import Results
+
+    (tmp_path / "texts.txt").write_text("a good\n")
+    how = ["--device", "cpu", "--dtype", "float32", "--task", "text-classification"]
+    done = run("run", text_model, "texts.txt", "--output", "out", *how)
+    assert done.exit_code == 0, done.output
+    assert Results("out")[0].provenance["device"] == "cpu"
