@@ -14,7 +14,7 @@ from hf_fourier.errors import TargetError
 from hf_fourier.heads import Head, Reading
 from hf_fourier.heads.odds import compared, mean_log_p
 from hf_fourier.targets import OUTSIDE, Region, Settled, in_range
-from hf_fourier.typing import Float, Int, Num, Tensor
+from hf_fourier.typing import Float, Int, Num, Tensor, tensor_of
 
 #: So few classes are counted one by one, which is faster than a histogram.
 FEW = 8
@@ -75,7 +75,7 @@ class Mask(Head):
 
 def _given(target: Region, said: Int[Tensor, "..."], classes: int) -> Int[Tensor, "..."]:
     """A mask of the user's, checked."""
-    given = torch.as_tensor(target.classes)
+    given = tensor_of(target.classes)
     if given.is_floating_point() or given.is_complex() or given.shape != said.shape:
         got = f"a region of {given.dtype} and shape {tuple(given.shape)}"
         raise TargetError(got, f"whole numbers of shape {tuple(said.shape)}", "resize it to the model's own mask")

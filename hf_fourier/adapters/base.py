@@ -16,7 +16,7 @@ from hf_fourier.errors import FourierError, InputError, ModelError
 from hf_fourier.heads import Head
 from hf_fourier.seeding import Draw, fingerprint
 from hf_fourier.targets import Target
-from hf_fourier.typing import Tensor
+from hf_fourier.typing import Tensor, tensor_of
 from hf_fourier.views import NoView, View
 
 ADAPTERS: list[type[Adapter]] = []
@@ -294,7 +294,7 @@ class Adapter(ABC):
             if name in _NO_INPUTS:
                 continue
             try:
-                tensors[name] = value if isinstance(value, Tensor) else torch.as_tensor(value)
+                tensors[name] = value if isinstance(value, Tensor) else tensor_of(value)
             except (TypeError, ValueError, RuntimeError) as error:
                 raise InputError(
                     f"{name!r} of type {type(value).__name__}", "a tensor with a batch axis", "pass return_tensors='pt'"

@@ -14,7 +14,7 @@ from hf_fourier.domains import Axis, LeafShape
 from hf_fourier.errors import InputError, ModelError
 from hf_fourier.heads import Categorical, Head, Regression
 from hf_fourier.seeding import Draw
-from hf_fourier.typing import Tensor
+from hf_fourier.typing import Tensor, tensor_of
 from hf_fourier.views import SeriesView
 
 #: What models call their answers.
@@ -53,7 +53,9 @@ class SeriesAdapter(Adapter):
         if not isinstance(example, (np.ndarray, Tensor)) or example.ndim not in (1, 2):
             got = f"an example of type {type(example).__name__}"
             raise InputError(got, "an array (time,) or (time, channels)", "pass one series; several go in a list")
-        values = torch.as_tensor(example).detach()
+        if isinstance(example, np.ndarray) and example.dtype.kind not in "biuf":
+            raise InputError(f"a series of {example.dtype}", "real numbers", "convert it")
+        values = tensor_of(example).detach()
         if values.is_complex():
             raise InputError(f"a series of {values.dtype}", "real numbers", "convert it")
         values = values if values.dtype == torch.float64 else values.float()

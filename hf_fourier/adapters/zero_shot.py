@@ -14,7 +14,7 @@ from hf_fourier.errors import InputError
 from hf_fourier.heads import Binary, Categorical, Head
 from hf_fourier.seeding import Draw, fingerprint
 from hf_fourier.targets import Target
-from hf_fourier.typing import Tensor
+from hf_fourier.typing import Tensor, tensor_of
 
 #: What belongs to the texts among the inputs.
 TEXTS = ("input_ids", "attention_mask", "token_type_ids", "position_ids")
@@ -57,7 +57,7 @@ class ZeroShotAdapter(VisionAdapter):
         return [self._with(one, texts) for one in encoded] if texts else encoded
 
     def _with(self, encoded: Encoded, rows: Mapping[str, Any]) -> Encoded:
-        texts = {n: torch.as_tensor(t).cpu() for n, t in rows.items() if n in TEXTS and self.accepts(n)}
+        texts = {n: tensor_of(t).cpu() for n, t in rows.items() if n in TEXTS and self.accepts(n)}
         inputs = {**encoded.inputs, **texts}
         return replace(encoded, inputs=inputs, group=self.group(inputs))
 

@@ -13,7 +13,7 @@ from hf_fourier.errors import TargetError
 from hf_fourier.heads.base import Head, Reading
 from hf_fourier.heads.classes import Categorical
 from hf_fourier.targets import OUTSIDE, Contrast, Direction, Settled, Span, in_range
-from hf_fourier.typing import Float, Int, Num, Tensor
+from hf_fourier.typing import Float, Int, Num, Tensor, tensor_of
 
 #: A cosine above this is that of an embedding with itself.
 ITSELF = 1 - 1e-6
@@ -224,7 +224,7 @@ class Similarity(Head):
             if not isinstance(target, Direction):
                 got = f"target {target!r} for an embedding, which says nothing by itself"
                 raise TargetError(got, "Direction(vector)", "compare it with predict(another).logits")
-            vector = torch.as_tensor(target.vector).to(row).reshape(-1)
+            vector = tensor_of(target.vector).to(row).reshape(-1)
             if vector.shape != row.shape or not bool(vector.isfinite().all() and vector.any()):
                 got = f"a direction of {vector.numel()} numbers"
                 raise TargetError(got, f"{row.numel()} finite ones, not all 0", "pass predict(another).logits")

@@ -122,6 +122,10 @@ def test_a_mask_of_ones_own(name: str) -> None:
         float((log_p[1][own == 1].sum() + log_p[0][own == 0].sum()) / (own >= 0).sum())
     )
     assert torch.equal(result.frozen.long(), own)
+    (again,) = explain.explain({"pixel_values": pixels.numpy()[:, ::-1][:, ::-1]}, Region(own.numpy()[::-1][::-1]))
+    laws.same(again, result)
+    (flipped,) = explain.explain({"pixel_values": pixels}, Region(own.flip(0).numpy()[::-1].astype(">i8")))
+    laws.same(flipped, result)
     for wrong in (own + 3, own[1:], own.float(), torch.full_like(own, -1), own - 1):
         with pytest.raises(TargetError):
             explain.explain({"pixel_values": pixels}, Region(wrong))

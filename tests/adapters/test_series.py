@@ -95,6 +95,20 @@ def test_steps_that_were_not_observed_never_move(name: str) -> None:
     assert not torch.equal(kept[0], x[0])
 
 
+def test_arrays_as_they_lie_in_memory() -> None:
+    explain, x = explainer("PatchTSTForClassification"), series(1)[0].numpy()
+    result, locked = explain.explain(x), x.copy()
+    locked.setflags(write=False)
+    for same in (x[::-1].copy()[::-1], x.astype(">f4"), np.asfortranarray(x), np.repeat(x, 2, axis=0)[::2], locked):
+        laws.same(explain.explain(same), result)
+        laws.same(explain.explain({"past_values": same[None]})[0], result)
+    encoded, held = explain.adapter.encode(locked), explain.adapter.encode(x).inputs["past_values"]
+    assert not np.shares_memory(x, held.numpy())  # whoever fills one buffer again and again
+    assert torch.equal(encoded.inputs["past_values"], held)
+    with pytest.raises(InputError, match="object"):
+        explain.explain(x.astype(object))
+
+
 def test_targets_and_bad_series() -> None:
     explain, x = explainer("PatchTSTForClassification"), series(1)[0].numpy()
     z = explain.predict(x).logits
