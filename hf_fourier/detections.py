@@ -9,7 +9,8 @@ from typing import Any, ClassVar
 
 import torch
 
-from hf_fourier.heads import Head, Reading
+from hf_fourier.errors import ModelError
+from hf_fourier.heads import Head, Reading, misnamed
 from hf_fourier.heads.odds import mean_log_p
 from hf_fourier.targets import OUTSIDE, At, Settled, in_range
 from hf_fourier.typing import Float, Num, Tensor
@@ -51,6 +52,16 @@ class Detections(Head):
             p = (z - whole).exp()
             return _log_odds(z)[..., :-1], p[..., :-1].detach(), extent.detach()
         return z, z.sigmoid().detach(), extent.detach()
+
+    def fits(self, logits: Float[Tensor, "rows ..."]) -> tuple[str, ...]:
+        """Check that boxes have a logit for each class that has a name, and at most one more, for "nothing".
+
+        How many logits lie in front of a mask is known where they are put together.
+        """
+        width = logits.shape[-1] - 4
+        if self.boxes and self.labels and width not in (self.classes, self.classes + 1):
+            raise misnamed(f"{self.classes} classes", width - 1)
+        return ()
 
     def freeze(self, logits: Float[Tensor, "rows ..."], targets: Sequence[Settled]) -> Float[Tensor, "rows ..."]:
         """By query its class (`OUTSIDE` where it counts for nothing), the probability to reach, and its extent."""
@@ -146,3 +157,19 @@ def _corners(boxes: Float[Tensor, "n 4"]) -> Float[Tensor, "n 4"]:
     """Boxes by two corners."""
     middle, half = boxes[:, :2], boxes[:, 2:] / 2
     return torch.cat([middle - half, middle + half], dim=1)
+
+
+def boxes_of(said: Float[Tensor, "rows queries numbers"]) -> Float[Tensor, "rows queries 4"]:
+    """Boxes (centre, width, height) as a model says them; of quadrilaterals the boxes around them.
+
+    Raises:
+        ModelError: If they are neither.
+    """
+    if said.shape[-1] == 4:
+        return said
+    if said.shape[-1] != 10:  # a centre and the four corners' distances from it, moved by a half
+        got = f"boxes of {said.shape[-1]} numbers"
+        raise ModelError(got, "4 (centre, width, height), or 10 (a quadrilateral)", "pass a callable target")
+    corners = said[..., None, :2] + said[..., 2:].unflatten(-1, (4, 2)) - 0.5
+    low, high = corners.amin(-2), corners.amax(-2)
+    return torch.cat([(low + high) / 2, high - low], dim=-1)

@@ -156,6 +156,7 @@ def _results(
     for i, request in enumerate(requests):
         example = request.example
         target, label = score.head.name_target(frozen[i])
+        silence = [NO_GRADIENT] if silent[i] else []
         inputs = {name: tensor.detach().cpu() for name, tensor in example.inputs.items()}
         whole = inputs if example.content is None else {**inputs, "content": example.content.detach().cpu()}
         results.append(
@@ -170,7 +171,7 @@ def _results(
                 gradient=gradients[i],
                 provenance={
                     **provenance,
-                    "notes": [*job.notes, *example.notes, *basis.layout.notes, *([NO_GRADIENT] if silent[i] else [])],
+                    "notes": [*job.notes, *score.notes, *example.notes, *basis.layout.notes, *silence],
                 },
                 alternatives=score.alternatives.get(i, []),
                 names=example.names,

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from hf_fourier.adapters import Adapter, Encoded, adapt
-from hf_fourier.adapters.models import held, unwrapped
+from hf_fourier.adapters.models import held, label_notes, unwrapped
 from hf_fourier.attribution import Attribution
 from hf_fourier.domains import DOMAINS, Domain, Fourier
 from hf_fourier.engine import BatchSize, Job, Request, explain_all, grouped
@@ -380,6 +380,7 @@ class FourierExplainer:
             rows = torch.zeros(1, dtype=torch.long, device=x.device)
             with torch.no_grad():
                 logits = block.select(block.forward(x, rows), rows).float().cpu()[0]
+        block.head.fits(logits.unsqueeze(0))
         ranked = block.head.ranked(logits)
         return Prediction(ranked[0][0], ranked[0][1], ranked, logits)
 
@@ -644,7 +645,7 @@ class FourierExplainer:
         self, method: Method, domain: Domain, seed: int, progress: Callable[[int, int], None] | None = None
     ) -> Job:
         model = {"name": self.name, "task": self.adapter.task, "revision": self._revision}
-        return Job(method, domain, seed, model, self.notes, progress)
+        return Job(method, domain, seed, model, (*self.notes, *label_notes(self.adapter.config)), progress)
 
     def _explained(
         self,

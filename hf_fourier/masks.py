@@ -37,6 +37,10 @@ class Mask(Head):
     name: str = "mask"
     takes: ClassVar[tuple[type, ...]] = (Region,)
 
+    def fits(self, logits: Float[Tensor, "rows classes ..."]) -> tuple[str, ...]:
+        """Check that the classes that have names are those of the logits; one logit says yes or no to two."""
+        return self._named(max(2, logits.shape[1])) if self.labels else ()
+
     def freeze(self, logits: Float[Tensor, "rows classes ..."], targets: Sequence[Settled]) -> Int[Tensor, "rows ..."]:
         """The class of each place that counts, −1 elsewhere."""
         frozen, classes = _said(logits), max(2, logits.shape[1])

@@ -100,6 +100,7 @@ class Score:
         self._clean: Evaluation | None = None
         self._clean_reading: Reading | None = None
         self.alternatives: dict[int, list[tuple[str, float]]] = {}
+        self.notes: dict[str, None] = {}
         self.passes = Passes()
 
     @property
@@ -258,6 +259,7 @@ class Score:
         clean, numbers = logits.detach() if isinstance(logits, Tensor) else logits, rows.tolist()
         if isinstance(clean, Tensor) and not isinstance(self.head, Custom):
             _finite(clean.amax(-1))  # −inf rules a class out, NaN and inf rule the answer out
+            self.notes.update(dict.fromkeys(self.head.fits(clean)))
             self.alternatives.update(zip(numbers, self.head.rankings(clean), strict=True))
         settled = self.head.freeze(clean, [self._targets[i] for i in numbers])
         _finite(settled)

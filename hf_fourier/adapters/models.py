@@ -100,8 +100,37 @@ def arguments_of(model: torch.nn.Module) -> frozenset[str]:
 
 
 def labels_of(config: Any) -> dict[int, str]:
-    """The names of the classes in a config."""
-    return {int(index): str(name) for index, name in (getattr(config, "id2label", None) or {}).items()}
+    """The names of the classes in a config.
+
+    Raises:
+        ModelError: If `id2label` does not go from class numbers to names, one name for each.
+    """
+    given = getattr(config, "id2label", None) or {}
+    try:
+        labels = {int(index): str(name) for index, name in given.items()}
+        good = len(labels) == len(given) and min(labels, default=0) >= 0
+    except (TypeError, ValueError, AttributeError):
+        good = False
+    if not good:
+        some = ", ".join(map(repr, list(given)[:3]))
+        do = "set `model.config.id2label` the right way round, from numbers to names"
+        raise ModelError(f"`id2label` with the keys {some} in the config", "class numbers from 0 on, each once", do)
+    return labels
+
+
+def label_notes(config: Any) -> tuple[str, ...]:
+    """What has to be said where a config's two lists of names contradict each other."""
+    back = getattr(config, "label2id", None) or {}
+    odd = [
+        f"{name!r} ({index} and {back[name]})"
+        for index, name in labels_of(config).items()
+        if back.get(name, index) != index
+    ]
+    if not odd:
+        return ()
+    more = ", …" if len(odd) > 3 else ""
+    said = f"id2label and label2id in the config contradict each other about {', '.join(odd[:3])}{more}"
+    return (f"{said}: names are those of id2label",)
 
 
 def classification_head(config: Any) -> Head:
@@ -114,7 +143,7 @@ def classification_head(config: Any) -> Head:
     if problem == "multi_label_classification":
         return Binary(labels)
     if problem == "regression" or (problem is None and len(labels) == 1):
-        return Regression(labels if len(labels) > 1 else {})
+        return Regression(labels if len(labels) > 1 else {}, outputs=len(labels), assumed=problem is None)
     if len(labels) == 1:
         return Binary(labels)
     if not labels and int(getattr(config, "num_labels", None) or 0) < 2:  # some configs count them without naming them

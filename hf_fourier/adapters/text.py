@@ -53,6 +53,14 @@ class TokenHead(Categorical):
         super().__init__({}, "token")
         self.tokenizer = tokenizer
 
+    def fits(self, logits: Tensor) -> tuple[str, ...]:
+        """Say where the tokenizer knows more tokens than the model; that a model has room for more is usual."""
+        known = len(self.tokenizer) if hasattr(self.tokenizer, "__len__") else 0
+        if known <= logits.shape[-1]:
+            return ()
+        said = f"the tokenizer knows {known} tokens and the model {logits.shape[-1]}"
+        return (f"{said}: the last ones cannot be read or said, and if it is another model's, the names are wrong",)
+
     def _index(self, label: str) -> int:
         if self.tokenizer is None:
             raise TargetError(f"token {label!r} without a tokenizer", "a token's index", "pass the tokenizer")

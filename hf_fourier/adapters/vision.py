@@ -16,10 +16,10 @@ from torch.nn.functional import interpolate
 
 from hf_fourier.adapters.base import Adapter, Block, Encoded, Task
 from hf_fourier.adapters.models import classification_head, convolves, dtype_of, hidden_of, labels_of
-from hf_fourier.detections import Detections
+from hf_fourier.detections import Detections, boxes_of
 from hf_fourier.domains import Axis, LeafShape
 from hf_fourier.errors import FourierError, InputError, MissingExtraError, ModelError
-from hf_fourier.heads import Head, Regression, Similarity, logits_of
+from hf_fourier.heads import Head, Regression, Similarity, logits_of, misnamed
 from hf_fourier.seeding import Draw
 from hf_fourier.typing import Tensor
 from hf_fourier.views import ImageView, NoView, View
@@ -145,7 +145,7 @@ class VisionAdapter(Adapter):
                 return Regression()
             case "object-detection" | "universal-segmentation":
                 labels = labels_of(self.config)
-                return Detections(labels, len(labels), self.task == "object-detection")
+                return Detections(labels, 1 + max(labels, default=-1), self.task == "object-detection")
             case "image-feature-extraction":
                 return Similarity()
         return classification_head(self.config)
@@ -169,11 +169,14 @@ class VisionAdapter(Adapter):
             case "depth-estimation":
                 return outputs.predicted_depth
             case "object-detection":
-                return torch.cat([outputs.logits.float(), outputs.pred_boxes.float()], dim=-1)
+                return torch.cat([outputs.logits.float(), boxes_of(outputs.pred_boxes.float())], dim=-1)
             case "universal-segmentation":
                 first = getattr(outputs, "class_queries_logits", None)
                 masks = outputs.pred_masks if first is None else outputs.masks_queries_logits
-                return torch.cat([(outputs.logits if first is None else first).float(), masks.flatten(2).float()], -1)
+                said, classes = outputs.logits if first is None else first, 1 + max(labels_of(self.config), default=-1)
+                if classes and said.shape[-1] != classes + 1:  # a class for "nothing" comes last
+                    raise misnamed(f"{classes} classes", said.shape[-1] - 1)
+                return torch.cat([said.float(), masks.flatten(2).float()], -1)
             case "image-feature-extraction":
                 pooled = getattr(outputs, "pooler_output", None)
                 return (hidden_of(outputs).mean(1) if pooled is None else pooled).flatten(1)

@@ -95,6 +95,29 @@ class Head(ABC):
         """The name of a class, or its number as text."""
         return self.labels.get(index, str(index))
 
+    def fits(self, logits: Float[Tensor, "rows ..."]) -> tuple[str, ...]:
+        """Check that the classes that have names are those of the logits, which are known with the first outputs.
+
+        Args:
+            logits: Clean ones.
+
+        Returns:
+            What has to be said: classes without a name.
+
+        Raises:
+            ModelError: If there are names for other classes than the logits', or for a few of them alone.
+        """
+        return self._named(logits.shape[-1]) if self.labels else ()
+
+    def _named(self, classes: int) -> tuple[str, ...]:
+        names = len(self.labels)
+        counted = names < classes and all(name == f"LABEL_{index}" for index, name in self.labels.items())
+        if max(self.labels) != classes - 1 and not counted:
+            raise misnamed(f"{names} class{'es' * (names != 1)}", classes)
+        if names == classes:
+            return ()
+        return (f"the config names {names} of the model's {classes} classes: the others are shown by their number",)
+
     @abstractmethod
     def freeze(self, logits: Float[Tensor, "rows ..."], targets: Sequence[Settled]) -> Num[Tensor, "rows ..."]:
         """Settle the targets on clean logits; what comes back is all that `read` needs to know of them."""
@@ -122,6 +145,22 @@ class Head(ABC):
     def _likeliest(self, p: Float[Tensor, " classes"], most: int) -> list[tuple[str, float]]:
         best = p.topk(min(most, p.numel()))
         return [(self.label(i), v) for v, i in zip(best.values.tolist(), best.indices.tolist(), strict=True)]
+
+
+def misnamed(named: str, logits: int) -> ModelError:
+    """The error for names that are not those of the logits: nobody can say which name belongs to which."""
+    if logits == 1:
+        do = (
+            "set `model.config.id2label = {0: 'yes'}`, with `model.config.problem_type = 'multi_label_classification'` "
+            "for a sigmoid or 'regression' for a value"
+        )
+    else:
+        do = (
+            f"set `model.config.id2label = {{i: str(i) for i in range({logits})}}`, or their real names (and "
+            "`model.config.problem_type = 'regression'` if they are values)"
+        )
+    got = f"{logits} logit{'s' * (logits != 1)} of a model whose config names {named}"
+    return ModelError(got, "a name for each logit", do)
 
 
 def logits_of(outputs: Any) -> Tensor:

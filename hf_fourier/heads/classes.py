@@ -11,10 +11,16 @@ import torch
 from torch.nn.functional import logsigmoid
 
 from hf_fourier.errors import TargetError
-from hf_fourier.heads.base import Head, Reading
+from hf_fourier.heads.base import Head, Reading, misnamed
 from hf_fourier.heads.odds import compared, mean_log_p
 from hf_fourier.targets import OUTSIDE, At, Contrast, Settled, in_range
 from hf_fourier.typing import Float, Int, Num, Tensor
+
+#: What is said of a lone output of which the config does not say what it is.
+ASSUMED_VALUE = (
+    "the model has one output and its config no problem_type: it is explained as a value; to explain a sigmoid's "
+    "probability, set model.config.problem_type = 'multi_label_classification'"
+)
 
 
 @dataclass
@@ -114,11 +120,27 @@ class Binary(Head):
 
 @dataclass
 class Regression(Head):
-    """A value: s is one output, or the mean over all. A decision is kept while it moves by at most `tolerance`."""
+    """A value: s is one output, or the mean over all. A decision is kept while it moves by at most `tolerance`.
+
+    Attributes:
+        labels: The outputs' names.
+        tolerance: Of a decision, relative to the clean value.
+        outputs: How many outputs the config tells of; 0 where it tells nothing (a map, a forecast).
+        assumed: Whether nothing but the number of outputs says that they are values.
+    """
 
     labels: Mapping[int, str] = field(default_factory=dict)
     tolerance: float = 0.1
     name: str = "value"
+    outputs: int = 0
+    assumed: bool = False
+
+    def fits(self, logits: Float[Tensor, "rows ..."]) -> tuple[str, ...]:
+        """Check that there are as many outputs as the config tells of; say what is assumed of a lone one."""
+        found = logits[0].numel()
+        if self.outputs and found != self.outputs:
+            raise misnamed(f"{self.outputs} output{'s' * (self.outputs != 1)}", found)
+        return (ASSUMED_VALUE,) if self.assumed else ()
 
     def freeze(self, logits: Float[Tensor, "rows ..."], targets: Sequence[Settled]) -> Float[Tensor, "rows 2"]:
         """The output's index (−1 for the mean over all) and its clean value."""
