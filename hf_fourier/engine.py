@@ -171,6 +171,7 @@ def _results(
                 gradient=gradients[i],
                 provenance={
                     **provenance,
+                    **({"range": example.range} if example.range else {}),
                     "notes": [*job.notes, *score.notes, *example.notes, *basis.layout.notes, *silence],
                 },
                 alternatives=score.alternatives.get(i, []),

@@ -64,6 +64,8 @@ class Encoded:
         notes: What has to be said about this example.
         source: What the example was made from, where that can be heard or shown.
         group: Examples of different groups never share a block, even where all shapes agree.
+        range: Which numbers of what it was made from were read as black and white, or as the loudest; "" where it came
+            as the processor's own output.
     """
 
     leaf: LeafShape
@@ -75,6 +77,7 @@ class Encoded:
     notes: tuple[str, ...] = ()
     source: Mapping[str, Tensor] = field(default_factory=dict)
     group: int = 0
+    range: str = ""
 
     @property
     def key(self) -> int:

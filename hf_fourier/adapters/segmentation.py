@@ -50,13 +50,15 @@ class SegmentationAdapter(VisionAdapter):
         volume = isinstance(example, (np.ndarray, Tensor)) and example.ndim in (3, 4) and self._reads_volumes(example)
         if not volume:
             return super().encode(example)
-        voxels = _voxels(example)
+        voxels, kind = _voxels(example), str(example.dtype).removeprefix("torch.")
         if self.processor is None:
             encoded = self.encode_batch({self.main_input: voxels.unsqueeze(0)})[0]
             encoded.notes = (*encoded.notes, "no processor: the volume was taken in the model's own units")
-            return encoded
-        batch = self.processor(images=voxels.numpy(), return_tensors="pt")
-        return self.encode_batch({self.main_input: batch[self.main_input]})[0]
+        else:
+            batch = self.processor(images=voxels.numpy(), return_tensors="pt")
+            encoded = self.encode_batch({self.main_input: batch[self.main_input]})[0]
+        encoded.range = f"{kind} voxels, as they are"
+        return encoded
 
     def encode_batch(self, batch: Mapping[str, Any]) -> list[Encoded]:
         """Rows of `pixel_values`, four dimensions for pictures, five for volumes."""

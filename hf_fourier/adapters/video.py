@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from os import PathLike
 from typing import Any, ClassVar
 
 import numpy as np
 
 from hf_fourier.adapters.base import Encoded, Task
-from hf_fourier.adapters.vision import VisionAdapter, as_rgb
+from hf_fourier.adapters.pictures import as_rgb, told
+from hf_fourier.adapters.vision import VisionAdapter
 from hf_fourier.domains import Axis, LeafShape
 from hf_fourier.errors import InputError
 from hf_fourier.typing import Tensor
@@ -37,17 +39,35 @@ class VideoAdapter(VisionAdapter):
         """A tuple of pictures, each as for image classifiers, or one array with the frames first."""
         if self.processor is None:
             raise self.no_processor(example)
-        if not isinstance(example, (Sequence, np.ndarray, Tensor)) or isinstance(example, str) or len(example) == 0:
-            got = f"an example of type {type(example).__name__}"
-            raise InputError(got, "a tuple of pictures or an array, frames first", "several videos go in a list")
-        frames = [as_rgb(frame) for frame in example]
+        read = [as_rgb(frame) for frame in self._frames(example)]
+        frames = [rgb for rgb, _ in read]
         try:
             batch = self.processor(frames, return_tensors="pt")
         except (TypeError, ValueError, KeyError, AttributeError) as error:
             said = f"{type(error).__name__}: {error}".strip().splitlines()[0]
             got = f"{len(frames)} frames, which {type(self.processor).__name__} refuses ({said})"
             raise InputError(got, "frames of one size", "check the processor, or pass its output as a dict") from error
-        return self.encode_batch({self.main_input: batch[self.main_input]})[0]
+        encoded, ranges = self.encode_batch({self.main_input: batch[self.main_input]})[0], [taken for _, taken in read]
+        encoded.range, encoded.notes = str(ranges[0]), (*encoded.notes, *told(ranges))
+        return encoded
+
+    def _frames(self, example: Any) -> Any:
+        """The frames one by one, of a decoder all that there are."""
+        expected = "a tuple of pictures or an array, frames first"
+        if hasattr(example, "get_frames_at"):  # of torchcodec, as `datasets` gives it
+            own = getattr(self.config, "num_frames", None)
+            if own is not None and len(example) != own:
+                step = max(1, len(example) // own)
+                do = f"choose them: decoder.get_frames_at(list(range(0, {len(example)}, {step}))[:{own}]).data"
+                raise InputError(f"a video of {len(example)} frames", f"{own}, as the model was trained on", do)
+            return example.get_frames_at(list(range(len(example)))).data
+        if isinstance(example, (str, bytes, PathLike, Mapping)):
+            got, do = f"an example of type {type(example).__name__}", "decode it with torchcodec or PyAV"
+            raise InputError(got, expected, f"{do}, and pass the frames as one uint8 array")
+        if not isinstance(example, (Sequence, np.ndarray, Tensor)) or len(example) == 0:
+            got = f"an example of type {type(example).__name__}"
+            raise InputError(got, expected, "several videos go in a list")
+        return example
 
     def encode_batch(self, batch: Mapping[str, Any]) -> list[Encoded]:
         """Rows of `pixel_values`, shape `(batch, frames, channels, height, width)`."""

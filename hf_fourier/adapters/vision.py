@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import os
-import textwrap
 from collections.abc import Mapping, Sequence
 from functools import cached_property, lru_cache
-from os import PathLike
-from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
@@ -16,9 +12,10 @@ from torch.nn.functional import interpolate
 
 from hf_fourier.adapters.base import Adapter, Block, Encoded, Task
 from hf_fourier.adapters.models import classification_head, convolves, dtype_of, hidden_of, labels_of
+from hf_fourier.adapters.pictures import as_rgb, told
 from hf_fourier.detections import Detections, boxes_of
 from hf_fourier.domains import Axis, LeafShape
-from hf_fourier.errors import FourierError, InputError, MissingExtraError, ModelError
+from hf_fourier.errors import InputError, ModelError
 from hf_fourier.heads import Head, Regression, Similarity, logits_of, misnamed
 from hf_fourier.seeding import Draw
 from hf_fourier.typing import Tensor
@@ -93,11 +90,15 @@ class VisionAdapter(Adapter):
     def encode(self, example: Any) -> Encoded:
         """One picture: a path, a `PIL.Image`, or an array `(height, width[, channels])` or `(channels, height, width)`.
 
-        Arrays are 8-bit, or real numbers from 0 to 1, or from 0 to 255.
+        Arrays are of `uint8` (0 to 255), `uint16` (0 to 65535), `bool`, `int64` (0 to 255) or real from 0 to 1: white
+        follows from the type, and is said where it is not 8 bits. What is encoded (`bytes`) is decoded.
         """
         if self.processor is None:
             raise self.no_processor(example)
-        return self.encode_batch({"pixel_values": self._processed(as_rgb(example))})[0]
+        rgb, taken = as_rgb(example)
+        encoded = self.encode_batch({"pixel_values": self._processed(rgb)})[0]
+        encoded.range, encoded.notes = str(taken), (*encoded.notes, *told([taken]))
+        return encoded
 
     def encode_batch(self, batch: Mapping[str, Any]) -> list[Encoded]:
         """Rows of `pixel_values`, shape `(batch, channels, height, width)`."""
@@ -283,99 +284,6 @@ def _usual(outputs: Any) -> Any:
             if isinstance(value, Tensor) and not value.is_contiguous():
                 outputs[name] = value.contiguous()
     return outputs
-
-
-def as_rgb(example: Any) -> np.ndarray:
-    """A picture as 8-bit RGB, `(height, width, 3)`.
-
-    Args:
-        example: A path, a `PIL.Image` of any mode, or an array or tensor: `(height, width)`, channels last or first,
-            1, 3 or 4 of them, 8-bit or real from 0 to 1 or from 0 to 255.
-
-    Raises:
-        InputError: If it is none of these, or has NaN in it.
-    """
-    try:
-        from PIL import Image, UnidentifiedImageError
-    except ImportError as error:
-        raise MissingExtraError("PIL", "vision", "pictures") from error
-    if isinstance(example, (str, PathLike)):
-        path = Path(example)
-        if not os.path.isfile(path):  # unlike Path.is_file, no error where a text is too long for a path
-            shown = textwrap.shorten(str(example), 80, placeholder=" …")
-            raise InputError(f"path {shown!r}", "an image file that exists", "correct the path")
-        try:
-            with Image.open(path) as opened:
-                opened.load()
-                return as_rgb(opened)
-        except (UnidentifiedImageError, OSError, SyntaxError, Image.DecompressionBombError) as error:
-            got = f"{path.name!r}, which cannot be read ({error})".replace(str(path), path.name)
-            raise InputError(got, "a whole picture in a format that Pillow reads", "convert it") from error
-    if isinstance(example, Image.Image):
-        return _flattened(example)
-    if isinstance(example, Tensor):
-        example = example.detach().cpu().numpy() if example.dtype != torch.bfloat16 else example.float().cpu().numpy()
-    if not isinstance(example, np.ndarray):
-        got = f"an example of type {type(example).__name__}"
-        raise InputError(got, "a path, a PIL image, an array or a tensor", "pass one picture, or a list of them")
-    return _flattened(Image.fromarray(_eight_bit(_channels_last(example))))
-
-
-def _flattened(image: Any) -> np.ndarray:
-    """Any PIL mode as RGB; transparency is laid on white."""
-    from PIL import Image, ImageOps
-
-    try:
-        image = ImageOps.exif_transpose(image)
-        if image.mode.startswith("I") or image.mode == "F":
-            image = Image.fromarray(_eight_bit(np.asarray(image)))
-        if "A" in image.getbands() or "transparency" in image.info:
-            ground = Image.new("RGBA", image.size, "white")
-            image = Image.alpha_composite(ground, image.convert("RGBA"))
-        return np.asarray(image.convert("RGB"))
-    except FourierError:
-        raise
-    except (OSError, ValueError) as error:
-        got = f"a picture of mode {image.mode} that cannot be read ({error})"
-        raise InputError(got, "a whole picture that Pillow turns into RGB", "convert it") from error
-
-
-def _channels_last(array: np.ndarray) -> np.ndarray:
-    if array.ndim == 2 and array.size:
-        return array
-    if array.ndim == 3 and array.size and array.shape[-1] in (1, 3, 4):
-        return array[..., 0] if array.shape[-1] == 1 else array
-    if array.ndim == 3 and array.size and array.shape[0] in (1, 3, 4):
-        return array[0] if array.shape[0] == 1 else np.moveaxis(array, 0, -1)
-    raise InputError(
-        f"an array of shape {array.shape}",
-        "(height, width), (height, width, 1|3|4) or (1|3|4, height, width)",
-        "pass one picture; several go in a list",
-    )
-
-
-def _eight_bit(array: np.ndarray) -> np.ndarray:
-    if array.dtype == np.uint8:
-        return np.ascontiguousarray(array)
-    if array.dtype == np.bool_:
-        return array.astype(np.uint8) * 255
-    if array.dtype.kind not in "iuf":
-        raise InputError(f"an array of {array.dtype}", "real numbers", "convert it")
-    if not np.isfinite(array).all():
-        raise InputError("a picture with NaN or infinite pixels", "finite numbers", "mend the picture")
-    low, high = float(array.min()), float(array.max())
-    if np.issubdtype(array.dtype, np.integer):
-        scale = 1.0 if high <= 255 else 255 / 65535
-        limit = 65535.0
-    else:
-        scale, limit = (255.0, 1.0) if high <= 1 else (1.0, 255.0)
-    if low < 0 or high > limit:
-        raise InputError(
-            f"pixels from {low:g} to {high:g}",
-            "0 to 255, 0 to 1, or 16-bit whole numbers",
-            "pass what is normalised already as {'pixel_values': tensor}",
-        )
-    return np.ascontiguousarray(np.rint(array * scale).astype(np.uint8))
 
 
 @lru_cache(maxsize=256)  # the same object for all pictures of a size: examples are grouped by it
