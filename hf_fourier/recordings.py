@@ -20,8 +20,9 @@ import numpy as np
 from hf_fourier.attribution import Attribution
 from hf_fourier.curves import Part
 from hf_fourier.errors import InputError
+from hf_fourier.examples import example_of
 from hf_fourier.merging import Spectrum, merged
-from hf_fourier.sounds import Stream
+from hf_fourier.sounds import LOUD, Stream
 from hf_fourier.tables import Table
 
 if TYPE_CHECKING:
@@ -229,7 +230,7 @@ def explain_recording(
     if not 0 <= overlap < 1:
         raise InputError(f"overlap {overlap!r}", "a share of a segment, from 0 to below 1", "correct it")
     length = length_of(adapter, seconds)
-    stream = Stream(example, adapter.rate)
+    stream = Stream(example_of(example, adapter.is_example), adapter.rate)
     room = None if folder is not None else tempfile.TemporaryDirectory(prefix="hf_fourier-recording-")
     place = Path(folder if folder is not None else room.name)  # type: ignore[union-attr]
     starts = plan(stream.samples, length, overlap)
@@ -304,7 +305,9 @@ def shares(starts: Sequence[int], length: int, index: int) -> np.ndarray:
 
 def _keep(made: Recording, result: Attribution, piece: np.ndarray, start: int, share: np.ndarray) -> None:
     """Add one segment, its attribution in a file, and what has to be said about it and was not yet."""
-    made.notes = tuple(dict.fromkeys([*made.notes, *result.provenance.get("notes", [])]))
+    said = any(note.startswith(LOUD) for note in made.notes)  # of one segment is enough
+    notes = [note for note in result.provenance.get("notes", []) if not (said and note.startswith(LOUD))]
+    made.notes = tuple(dict.fromkeys([*made.notes, *notes]))
     result.save(_place(made.folder, len(made.segments)))
     parts = np.array_split(np.abs(piece), min(PEAKS, len(piece)))
 

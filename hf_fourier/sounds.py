@@ -5,11 +5,13 @@ Clips are read whole (`read`), recordings of any length piece by piece (`Stream`
 
 from __future__ import annotations
 
+import io
 import os
 import textwrap
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from math import ceil, gcd
+from numbers import Real
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -18,12 +20,15 @@ import numpy as np
 import torch
 
 from hf_fourier.errors import InputError, MissingExtraError
+from hf_fourier.examples import is_stored
 from hf_fourier.typing import Float, Tensor
 
 #: The most that a band may be raised when a spectrogram is made audible, in dB.
 LOUDER = 20.0
 #: Real samples lie within ±1; what reaches beyond this was scaled in another way, and that is said.
 LOUDEST = 2.0
+#: How what is said of those begins.
+LOUD = "samples reach"
 #: Arrays with at most this many rows or columns hold channels along that side.
 CHANNELS = 8
 #: Half the length of the resampling filter, in samples of the slower of the two rates (scipy's).
@@ -67,7 +72,8 @@ def read(example: Any, rate: int) -> tuple[Sound, tuple[str, ...]]:
     Args:
         example: A path; an array `(samples,)`, `(channels, samples)` or `(samples, channels)` at the model's rate;
             a pair (array, rate); a mapping with "array" (or "raw") and "sampling_rate", as `datasets` gives it; or a
-            decoder of `datasets` with `get_all_samples`. Whole numbers are PCM of 8 to 32 bits.
+            decoder of `datasets` with `get_all_samples`; or an encoded sound, as `bytes` or `{"bytes", "path"}`. Whole
+            numbers are PCM of 8 to 32 bits, their type's full range ±1; real ones are taken as they are.
         rate: The model's rate in Hz.
 
     Raises:
@@ -75,7 +81,8 @@ def read(example: Any, rate: int) -> tuple[Sound, tuple[str, ...]]:
     """
     notes: list[str] = []
     array, own, channel_axis = _parts(example)
-    mono, channels = _mono(_real(array), channel_axis)
+    samples, scale = _real(array)
+    mono, channels = _mono(samples, channel_axis)
     if own is None:
         own = rate
         notes.append(f"an array without a rate was taken as {rate} Hz, the model's")
@@ -83,9 +90,7 @@ def read(example: Any, rate: int) -> tuple[Sound, tuple[str, ...]]:
         notes.append(f"{channels} channels were averaged into one")
     if not np.isfinite(mono).all():
         raise InputError("a sound with NaN or infinite samples", "finite numbers", "mend the recording")
-    peak = float(np.abs(mono).max())
-    if peak > LOUDEST:
-        notes.append(f"samples reach {peak:.3g}, far beyond the ±1 of real samples")
+    notes += _scaled(samples, scale)
     if own != rate:
         notes.append(f"resampled from {own} Hz to the model's {rate} Hz")
         mono = resampled(mono, own, rate)
@@ -118,10 +123,12 @@ class Stream:
             self._more = _from_blocks(self._file, Path(example))
         else:
             array, given, channel_axis = _parts(example)
-            mono, channels = _mono(_real(array), channel_axis)
+            samples, scale = _real(array)
+            mono, channels = _mono(samples, channel_axis)
             own, self._frames, self._more = given or rate, len(mono), _pieces(mono)
             if given is None:
                 self.notes.append(f"an array without a rate was taken as {rate} Hz, the model's")
+            self.notes += _scaled(samples, scale)
         if not self._frames:
             raise InputError("a recording without samples", "a sound", "record it again")
         if channels > 1:
@@ -222,24 +229,37 @@ def _parts(example: Any) -> tuple[Any, int | None, int | None]:
     if hasattr(example, "get_all_samples"):
         decoded = example.get_all_samples()
         return decoded.data, _rate(decoded.sample_rate), 0
+    if is_stored(example):
+        data = example.get("bytes")
+        return _from_file(example["path"]) if data is None else _from_bytes(data, example.get("path"))
+    if isinstance(example, (bytes, bytearray)):
+        return _from_bytes(example, None)
     if isinstance(example, Mapping):
         array = example.get("array", example.get("raw"))
         if array is None:
             raise InputError(f"a mapping with {sorted(example)}", "'array' and 'sampling_rate'", "correct the keys")
         return array, _rate(example.get("sampling_rate", example.get("rate"))), None
-    if isinstance(example, tuple) and len(example) == 2 and np.ndim(example[1]) == 0:
+    if isinstance(example, tuple) and len(example) == 2 and np.ndim(_lone(example[1])) == 0:
         return example[0], _rate(example[1]), None
     if hasattr(example, "__array__") or hasattr(example, "detach"):
         return example, None, None
     got = f"an example of type {type(example).__name__}"
-    raise InputError(got, "a path, an array, (array, rate) or {'array': …, 'sampling_rate': …}", "convert it")
+    do = "several sounds go in a list" if isinstance(example, tuple) else "convert it"
+    raise InputError(got, "a path, an array, (array, rate) or {'array': …, 'sampling_rate': …}", do)
+
+
+def _lone(value: Any) -> Any:
+    """The number in a tensor or an array that holds one; anything else as it is."""
+    many = value.numel() if isinstance(value, Tensor) else np.size(value)
+    return value.item() if many == 1 and hasattr(value, "item") else value
 
 
 def _rate(given: Any) -> int | None:
     """A sampling rate, if one is given."""
     if given is None:
         return None
-    number = None if isinstance(given, (bool, str)) or not np.isreal(given) else float(given)
+    one = _lone(given)
+    number = None if isinstance(one, bool) or not isinstance(one, Real) else float(one)
     if number is None or not number.is_integer() or number <= 0:
         raise InputError(f"a rate of {given} Hz", "a positive whole number", "correct the sampling rate")
     return int(number)
@@ -248,6 +268,13 @@ def _rate(given: Any) -> int | None:
 def _from_file(example: str | PathLike[str]) -> tuple[np.ndarray, int, int]:
     path = Path(example)
     with _file(path) as file:
+        return _decoded(file, -1, path), int(file.samplerate), 1
+
+
+def _from_bytes(data: bytes | bytearray, name: str | None) -> tuple[np.ndarray, int, int]:
+    """An encoded sound that is in memory."""
+    path = Path(name or "the sound in memory")
+    with _opened(io.BytesIO(data), path) as file:
         return _decoded(file, -1, path), int(file.samplerate), 1
 
 
@@ -281,13 +308,22 @@ def _file(path: Path) -> Any:
     """An open `soundfile.SoundFile`."""
     if not os.path.isfile(path):  # unlike Path.is_file, no error where a text is too long for a path
         shown = textwrap.shorten(str(path), 80, placeholder=" …")
-        raise InputError(f"path {shown!r}", "a sound file that exists", "correct the path")
+        if os.path.isdir(path):
+            do = "list its files, as in sorted(pathlib.Path(folder).glob('*.wav')), or use explain_dataset"
+            raise InputError(f"the folder {shown!r}", "a sound file", do)
+        do = "download it first, and pass its path" if ":/" in shown[:12] else "correct the path"
+        raise InputError(f"path {shown!r}", "a sound file that exists", do)
+    return _opened(path, path)
+
+
+def _opened(file: Any, path: Path) -> Any:
+    """An open `soundfile.SoundFile` of a path, or of what lies in memory."""
     try:
         import soundfile
     except ImportError as error:
         raise MissingExtraError("soundfile", "audio", "sound files") from error
     try:
-        return soundfile.SoundFile(path)
+        return soundfile.SoundFile(file)
     except soundfile.LibsndfileError as error:
         raise _unreadable(path) from error
 
@@ -306,8 +342,8 @@ def _unreadable(path: Path) -> InputError:
     return InputError(f"{path.name!r}", "a sound in a format that libsndfile reads", "convert it to WAV")
 
 
-def _real(array: Any) -> np.ndarray:
-    """Samples as float32; of PCM the full range becomes ±1."""
+def _real(array: Any) -> tuple[np.ndarray, tuple[str, float]]:
+    """Samples as float32, of PCM the full range ±1; the type that held them and the number that became 1."""
     if isinstance(array, Tensor):
         array = array.detach().cpu()
         array = array.float() if array.dtype == torch.bfloat16 else array
@@ -318,12 +354,27 @@ def _real(array: Any) -> np.ndarray:
     kind, bits = array.dtype.kind, 8 * array.dtype.itemsize
     if kind == "f":
         with np.errstate(over="ignore"):
-            return array.astype(np.float32)
+            return array.astype(np.float32), (array.dtype.name, 1.0)
     if kind not in "iu" or bits > 32:
         expected = "real numbers from −1 to 1, or PCM of 8 to 32 bits"
         raise InputError(f"samples of {array.dtype}", expected, "convert them (16-bit PCM is int16)")
     half = 2.0 ** (bits - 1)
-    return ((array.astype(np.float64) - (half if kind == "u" else 0.0)) / half).astype(np.float32)
+    real = ((array.astype(np.float64) - (half if kind == "u" else 0.0)) / half).astype(np.float32)
+    return real, (array.dtype.name, half)
+
+
+def _scaled(samples: np.ndarray, scale: tuple[str, float]) -> list[str]:
+    """What has to be said of the range that samples were read in: all but 16-bit PCM and real numbers within ±1."""
+    (kind, full), peak = scale, float(np.abs(samples).max(initial=0.0))
+    if "float" not in kind:
+        said = f"{kind} samples were read as PCM, whose full range of {full:.0f} is 1; they reach {peak:.3g}"
+        return [] if kind == "int16" else [said]
+    if peak <= 1:
+        return []
+    if peak <= LOUDEST:
+        return [f"{LOUD} {peak:.4g}, beyond the ±1 of real samples; they were taken as they are"]
+    do = "of PCM pass the whole numbers (int16), or divide by what full scale is"
+    return [f"{LOUD} {peak:.3g}, far beyond the ±1 of real samples; {do}"]
 
 
 def _mono(array: np.ndarray, channel_axis: int | None) -> tuple[np.ndarray, int]:

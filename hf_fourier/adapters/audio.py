@@ -31,6 +31,7 @@ from hf_fourier.adapters.text import OutputHead
 from hf_fourier.adapters.writing import given_output, written
 from hf_fourier.domains import Axis, LeafShape
 from hf_fourier.errors import InputError, ModelError
+from hf_fourier.examples import is_stored
 from hf_fourier.heads import Categorical, Head, Similarity, Transcript
 from hf_fourier.seeding import Draw
 from hf_fourier.sounds import Sound, read
@@ -111,7 +112,7 @@ class AudioAdapter(Adapter):
 
     def is_example(self, mapping: Mapping[str, Any]) -> bool:
         """Whether a mapping is one sound, as `datasets` gives it, and not a batch."""
-        return "array" in mapping or "raw" in mapping
+        return "array" in mapping or "raw" in mapping or is_stored(mapping)
 
     def head(self) -> Head:
         """What reads the model's outputs, by its task."""

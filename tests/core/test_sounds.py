@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from hf_fourier.errors import InputError
-from hf_fourier.sounds import LOUDER, Sound, filtered, read
+from hf_fourier.sounds import LOUDER, Sound, Stream, filtered, read
 
 RATE = 16_000
 
@@ -43,6 +43,11 @@ MONO = {
     "pair": (A, RATE),
     "pair of numpy's numbers": (A, np.int64(RATE)),
     "pair with a real rate": (A, 16_000.0),
+    "pair with a tensor's rate": (A, torch.tensor(RATE)),
+    "pair with a tensor of one": (A, torch.tensor([RATE])),
+    "pair with an array of one": (A, np.array([RATE], np.int32)),
+    "pair with a real tensor": (A, torch.tensor(16_000.0)),
+    "mapping of tensors": {"array": torch.from_numpy(A), "sampling_rate": torch.tensor(RATE)},
     "mapping": {"array": A, "sampling_rate": RATE},
     "mapping as pipelines take it": {"raw": A, "sampling_rate": RATE},
     "mapping with a path": {"path": "a.wav", "array": A.tolist(), "sampling_rate": RATE},
@@ -120,9 +125,47 @@ def test_a_tone_above_the_models_reach_is_gone() -> None:
     assert np.abs(sound.samples[1000:-1000]).max() < 0.01
 
 
-def test_samples_of_another_scale_are_said() -> None:
-    _, notes = read((A * 32768, RATE), RATE)
+@pytest.mark.parametrize("peak", [1.0001, 1.5, 2.5, 32768.0])
+def test_samples_of_another_scale_are_said(peak: float) -> None:
+    loud = (A / np.abs(A).max() * np.float32(peak)).astype(np.float32)
+    sound, notes = read((loud, RATE), RATE)
+    assert np.array_equal(sound.samples, loud)
     assert any("beyond the ±1" in note for note in notes)
+    assert read((loud / np.float32(peak * 1.0001), RATE), RATE)[1] == ()
+    stream = Stream(loud, RATE)
+    assert any("beyond the ±1" in note for note in stream.notes)
+
+
+@pytest.mark.parametrize("dtype", ["int8", "uint8", "uint16", "int32"])
+def test_the_scale_of_whole_numbers_is_their_types_and_is_said(dtype: str) -> None:
+    quiet = np.array([0, 100, 50], dtype=dtype) + np.array(0, dtype=dtype)
+    sound, notes = read((quiet, RATE), RATE)
+    louder, _ = read((np.array([0, 100, 127], dtype=dtype), RATE), RATE)
+    assert np.array_equal(sound.samples[:2], louder.samples[:2])  # the loudest sample decides nothing
+    assert any(f"{dtype} samples were read as PCM" in note for note in notes)
+    assert read((np.array([0, 100], np.int16), RATE), RATE)[1] == ()
+
+
+@pytest.mark.parametrize("form", ["bytes", "stored", "stored by its path"])
+def test_encoded_sounds_are_read(form: str, tmp_path: Path) -> None:
+    path = Sound(A, RATE).save(tmp_path / "clip.wav")
+    forms: dict[str, Any] = {
+        "bytes": path.read_bytes(),
+        "stored": {"bytes": path.read_bytes(), "path": None},
+        "stored by its path": {"bytes": None, "path": str(path)},
+    }
+    sound, notes = read(forms[form], RATE)
+    np.testing.assert_allclose(sound.samples, A, atol=1e-7)
+    assert notes == ()
+
+
+@pytest.mark.parametrize("subtype", ["PCM_U8", "PCM_16", "PCM_24", "PCM_32", "FLOAT", "DOUBLE"])
+def test_files_of_every_depth_are_as_loud(subtype: str, tmp_path: Path) -> None:
+    import soundfile
+
+    soundfile.write(tmp_path / "clip.wav", A, RATE, subtype=subtype)
+    sound, _ = read(tmp_path / "clip.wav", RATE)
+    np.testing.assert_allclose(sound.samples, A, atol=2**-7)
 
 
 class Torn:
@@ -135,7 +178,11 @@ BAD: dict[str, tuple[Any, str]] = {
     "no channels": (np.zeros((0, 5), np.float32), "shape (0, 5)"),
     "a number": (3, "type int"),
     "none": (None, "type NoneType"),
-    "bytes": (b"RIFF", "type bytes"),
+    "bytes": (b"RIFF", "libsndfile"),
+    "several in a tuple": ((A, A), "go in a list"),
+    "three in a tuple": ((A, A, A), "go in a list"),
+    "two rates": ((A, [16_000, 8_000]), "go in a list"),
+    "an address": ("https://example.org/a.wav", "download it first"),
     "NaN": (np.array([0.0, np.nan]), "NaN"),
     "infinity": (np.array([0.0, np.inf]), "NaN or infinite"),
     "too large for float32": (np.array([0.0, 1e300]), "NaN or infinite"),
@@ -146,6 +193,9 @@ BAD: dict[str, tuple[Any, str]] = {
     "64-bit whole numbers": (np.arange(9), "int64"),
     "truth values": (np.ones(4, bool), "bool"),
     "uneven": ({"array": [[1.0], [1.0, 2.0]], "sampling_rate": RATE}, "uneven length"),
+    "yes as a rate": ((A, True), "a rate of True"),
+    "yes of numpy as a rate": ((A, np.bool_(True)), "a rate of True"),
+    "an imaginary rate": ((A, 16_000j), "a rate of 16000j"),
     "no array": ({"sampling_rate": RATE}, "['sampling_rate']"),
     "rate of zero": ((A, 0), "a rate of 0 Hz"),
     "negative rate": ((A, -16_000), "a rate of -16000 Hz"),
@@ -172,7 +222,7 @@ def test_a_file_that_is_no_sound(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="libsndfile") as caught:
         read(tmp_path / "clip.wav", RATE)
     assert str(tmp_path) not in str(caught.value)
-    with pytest.raises(InputError, match="exists"):
+    with pytest.raises(InputError, match=r"the folder .*glob"):
         read(tmp_path, RATE)
 
 
