@@ -16,6 +16,7 @@ from hf_fourier.attribution import Attribution
 from hf_fourier.domains import DOMAINS, Domain, Fourier
 from hf_fourier.engine import BatchSize, Job, Request, explain_all, grouped
 from hf_fourier.errors import FourierError, InputError, ModelError
+from hf_fourier.examples import examples_of, listed
 from hf_fourier.methods import METHODS, Method
 from hf_fourier.methods.given import Given, fit
 from hf_fourier.metrics.games import Grid
@@ -200,7 +201,8 @@ class FourierExplainer:
         """Rank the frequency features of one example, or of each of several.
 
         Args:
-            example: One example (a str, a tuple of two texts, a path, an image, an array); a list of examples; or a
+            example: One example (a str, a tuple of two texts, a path, an image, an array); a list of examples, or what
+                else holds several: a column or a whole data set of `datasets`, a `pandas.Series`, an iterator; or a
                 dict, the processor's own output with a batch axis.
             target: What to explain: a class index, a label, an object of `hf_fourier.targets` (a position, a span, a
                 continuation, a contrast, a direction), a callable `outputs -> (rows,)`; None for what the model says.
@@ -213,7 +215,7 @@ class FourierExplainer:
             progress: Called with (examples done, examples in all).
 
         Returns:
-            An `Attribution` for one example; a list of them for a list or a dict.
+            An `Attribution` for one example; a list of them for several or for a dict of tensors.
 
         Raises:
             InputError: If an example cannot be explained.
@@ -398,7 +400,7 @@ class FourierExplainer:
         in the curve, shares that leave the same features, and the whole example.
 
         Args:
-            attributions: One result of this model, or a list of them.
+            attributions: One result of this model, or a list of them (of an iterator or `Results` a list is made).
             kept: Shares of features, 0 to 1, each of which is kept and deleted; or a `hf_fourier.metrics.games.Grid`
                 that says which are kept and which deleted (`PUBLISHED`, `STANDARD`).
             again: Ask also what is known.
@@ -410,6 +412,8 @@ class FourierExplainer:
         Raises:
             InputError: If a share is out of range, or a result does not hold its example.
         """
+        if not isinstance(attributions, (Attribution, list, tuple)) and hasattr(attributions, "__iter__"):
+            attributions = list(attributions)
         many = isinstance(attributions, (list, tuple))
         results: list[Attribution] = list(attributions) if many else [attributions]
         grid = kept if isinstance(kept, Grid) else Grid(tuple(kept), tuple(kept))
@@ -438,7 +442,7 @@ class FourierExplainer:
         wrong labels as well: one dealt out at random, and the runner-up. One game serves all metrics that read it.
 
         Args:
-            examples: Raw examples, as for `explain`: a list, or a `datasets.Dataset`.
+            examples: Raw examples, as for `explain`: a list, a `datasets.Dataset`, or what else holds several.
             column: Which column of a data set holds them; None for the only one of pictures, sounds or texts.
             methods: What to compare; a `hf_fourier.evaluating.Ready` brings attributions that are made elsewhere, and
                 stands in its own domain.
@@ -461,16 +465,15 @@ class FourierExplainer:
             SpecError: If a method or a domain is unknown.
         """
         from hf_fourier.evaluating import Ready, evaluate
-        from hf_fourier.examples import examples_of
 
         chosen = [methods] if isinstance(methods, (str, Method, Ready)) else list(methods)
         where = [domains] if isinstance(domains, (str, Domain)) else None if domains is None else list(domains)
-        given = examples_of(examples, column)
+        given = self._several(examples, column)
         return evaluate(self, given, chosen, where, metrics, targets, sources, seed, batch_size, progress)
 
     def sanity(
         self,
-        examples: Sequence[Any],
+        examples: Any,
         method: str | Method | None = None,
         domain: str | Domain | None = None,
         *,
@@ -518,7 +521,7 @@ class FourierExplainer:
         from hf_fourier.checking import check
 
         chosen = method or self.method
-        return check(self, examples, chosen, domain, targets, sources, seed, batch_size)
+        return check(self, self._several(examples), chosen, domain, targets, sources, seed, batch_size)
 
     def rectify(
         self,
@@ -562,9 +565,15 @@ class FourierExplainer:
         """
         from hf_fourier.rectifying import rectify
 
-        many, chosen = isinstance(example, list), method or self.method
-        examples, true = (example, true_label) if many else ([example], [true_label])
-        found = rectify(self, examples, true, chosen, domain, budget, draws, sources, seed, batch_size)  # type: ignore[arg-type]
+        given = listed(example, self.adapter)
+        if given is None:
+            got, do = "a batch of tensors", "pass the examples themselves, in a list"
+            raise InputError(got, "raw examples", do)
+        many, examples = given
+        single = not many or isinstance(true_label, (str, int))
+        true: Any = true_label if many and single else [true_label] if single else list(true_label)  # type: ignore[arg-type]
+        chosen = method or self.method
+        found = rectify(self, examples, true, chosen, domain, budget, draws, sources, seed, batch_size)
         if many:
             return found
         if not found.corrections:
@@ -589,6 +598,7 @@ class FourierExplainer:
             InputError: If a result does not hold its example, or there is not one target for each.
             TargetError: If the model has no such target.
         """
+        attributions = list(attributions)
         encoded = [self._restored(result) for result in attributions]
         wanted = self._targets(None, targets, len(encoded))
         made = [(r.provenance["method"], r.layout.domain, int(r.provenance["seed"])) for r in attributions]
@@ -611,6 +621,7 @@ class FourierExplainer:
         Raises:
             InputError: If a result does not hold its example, or explains a callable.
         """
+        attributions = list(attributions)
         encoded = [self._restored(result) for result in attributions]
         with held(self.model):
             reopen(attributions, encoded, self.adapter, work, batch_size)
@@ -635,7 +646,8 @@ class FourierExplainer:
             InputError: If a result is not of this kind of model or holds no adversarial example, or if the two models
                 share no units (embedded tokens are one model's own).
         """
-        results = list(attributions) if isinstance(attributions, (list, tuple)) else [attributions]
+        several = not isinstance(attributions, Attribution) and hasattr(attributions, "__iter__")
+        results: list[Attribution] = list(attributions) if several else [attributions]
         for result in results:
             self._restored(result)
         with held(to.model):
@@ -665,19 +677,16 @@ class FourierExplainer:
         return results
 
     def _encode(self, example: Any) -> tuple[bool, list[Encoded]]:
-        if isinstance(example, Mapping) and not self.adapter.is_example(example):
+        given = listed(example, self.adapter)
+        if given is None:
             return True, self.adapter.encode_batch(example)
-        opened = self.adapter.opened(example)
-        example = example if opened is None else opened
-        if not isinstance(example, list):
-            return False, [self.adapter.encode(example)]
-        if not example:
+        many, examples = given
+        if not many:
+            return False, [self.adapter.encode(examples[0])]
+        if not examples:
             raise InputError("an empty list", "at least one example", "pass examples")
         encoded = []
-        for i, one in enumerate(example):
-            if isinstance(one, Mapping) and not self.adapter.is_example(one):
-                got = f"example {i}: a dict in a list"
-                raise InputError(got, "one dict with a batch axis, or raw examples", "pass the dict itself")
+        for i, one in enumerate(examples):
             try:
                 encoded.append(self.adapter.encode(one))
             except FourierError as error:
@@ -686,6 +695,11 @@ class FourierExplainer:
                 raise
         return True, encoded
 
+    def _several(self, examples: Any, column: str | None = None) -> list[Any]:
+        """The raw examples of what holds several."""
+        opened = self.adapter.opened(examples)
+        return examples_of(examples, column, self.adapter.is_example) if opened is None else opened
+
     def _single(self, example: Any) -> Encoded:
         encoded = self._encode(example)[1]
         if len(encoded) != 1:
@@ -693,6 +707,9 @@ class FourierExplainer:
         return encoded[0]
 
     def _restored(self, result: Attribution) -> Encoded:
+        if not isinstance(result, Attribution):
+            got = f"a {type(result).__name__}"
+            raise InputError(got, "a result of explain", "call explain first, and pass what it returns")
         if result.leaf is None:
             raise InputError("a compact result", "one with its example", "save it without compact=True")
         task, kind = result.provenance.get("task"), result.layout.leaf.kind

@@ -14,10 +14,14 @@ SOUNDS = (".wav", ".flac", ".ogg", ".mp3")
 SCANS = (".nii", ".nii.gz")
 ARRAYS, CELLS = (".npy",), (".json",)
 MANY_CELLS = (".h5ad", ".dataset")
-READ = (*PICTURES, *SOUNDS, *SCANS, *ARRAYS, *CELLS, *MANY_CELLS)
+SEQUENCES = (".fasta", ".fa", ".fna", ".faa", ".ffn", ".frn", ".fas")
+READ = (*PICTURES, *SOUNDS, *SCANS, *ARRAYS, *CELLS, *MANY_CELLS, *SEQUENCES)
+#: Other files that are named where their content is meant.
+TEXTS = (".txt", ".csv", ".tsv", ".jsonl", ".md", ".html", ".pdf", ".docx", ".parquet", ".arrow", ".xml", ".gz", ".zip")
 ACCEPTED = (
-    "a picture, a sound (.wav, .flac, .ogg, .mp3), a volume (.nii, .nii.gz, .npy), cells (.h5ad, .dataset), a cell "
-    '(.json: {"genes": [Ensembl ids], "values": [counts]}), or a text or protein typed as it is'
+    "a picture, a sound (.wav, .flac, .ogg, .mp3), a volume (.nii, .nii.gz, .npy), cells (.h5ad, .dataset), "
+    'sequences (.fasta), a cell (.json: {"genes": [Ensembl ids], "values": [counts]}), '
+    "or a text or protein typed as it is"
 )
 
 
@@ -40,6 +44,59 @@ def example(text: str) -> Any:
         return _cell(path)
     do = f"for the lines of a text file: hf-fourier explain MODEL - < {text}"
     raise InputError(f"the file {text!r}", ACCEPTED, do)
+
+
+def is_fasta(path: Any) -> bool:
+    """Whether something is the path of a FASTA file that exists, by its ending (".gz" behind it or not)."""
+    if not isinstance(path, (str, os.PathLike)):
+        return False
+    name = os.fspath(path).lower() if isinstance(os.fspath(path), str) else ""
+    return name.removesuffix(".gz").endswith(SEQUENCES) and os.path.isfile(path)
+
+
+def read_fasta(source: str | os.PathLike[str]) -> list[tuple[str, str]]:
+    """The records of a FASTA file, or of a text in that form, in their order.
+
+    Args:
+        source: A path (".gz" is unpacked), or a text whose first line begins with ">".
+
+    Returns:
+        The header of each record without its ">", and its letters as they are written.
+
+    Raises:
+        InputError: If it cannot be read, holds no record, or a header has no letters below it.
+    """
+    if isinstance(source, str) and source.lstrip().startswith(">"):
+        name, text = "a FASTA text", source
+    else:
+        name, text = repr(Path(source).name), _unpacked(Path(source))
+    found: list[tuple[str, list[str]]] = []
+    for line in (line.strip() for line in text.splitlines()):
+        if line.startswith(">"):
+            found.append((line[1:].strip(), []))
+        elif line and not line.startswith(";"):
+            if not found:
+                raise InputError(f"{name} with letters before its first header", "FASTA, with '>' first", "correct it")
+            found[-1][1].append(line)
+    if not found:
+        raise InputError(f"{name} without a record", "a header with '>' and letters below it", "correct it")
+    records = [(header, "".join(lines)) for header, lines in found]
+    if bare := [header for header, letters in records if not letters]:
+        got = f"the FASTA header {bare[0][:60]!r} without letters below it"
+        raise InputError(got, "a sequence", "pass the sequence alone, or with its header in the line above")
+    return records
+
+
+def _unpacked(path: Path) -> str:
+    import gzip
+    import zlib
+
+    try:
+        data = path.read_bytes()
+        return (gzip.decompress(data) if path.suffix.lower() == ".gz" else data).decode("utf-8")
+    except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
+        said = str(error).replace(str(path), path.name)
+        raise InputError(f"{path.name!r}, which cannot be read ({said})", "a FASTA file", "correct the path") from error
 
 
 def _scan(path: Path) -> Any:

@@ -50,6 +50,7 @@ class SeriesAdapter(Adapter):
 
     def encode(self, example: Any) -> Encoded:
         """An array or tensor of past values, `(time,)` or `(time, channels)`."""
+        example = _numbers(example)
         if not isinstance(example, (np.ndarray, Tensor)) or example.ndim not in (1, 2):
             got = f"an example of type {type(example).__name__}"
             raise InputError(got, "an array (time,) or (time, channels)", "pass one series; several go in a list")
@@ -93,6 +94,17 @@ class SeriesAdapter(Adapter):
     def block(self, examples: Sequence[Encoded], draw: Draw) -> Block:
         """Series of one length with equally many observed steps."""
         return SeriesBlock(self, examples)
+
+
+def _numbers(example: Any) -> Any:
+    """A series that comes as a list of numbers (a row of a data set), as an array; anything else as it is."""
+    if not isinstance(example, (list, tuple)):
+        return example
+    try:
+        array = np.asarray(example)
+    except ValueError:  # of uneven lengths
+        return example
+    return array.astype(np.float32) if array.dtype.kind in "biuf" else example
 
 
 class SeriesBlock(Block):

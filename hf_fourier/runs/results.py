@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import operator
 import warnings
 from collections.abc import Iterator
 from functools import lru_cache
@@ -52,14 +53,31 @@ class Results:
             return self.manifest.examples
         return sum(len(Shard(path)) for path in self._paths())
 
-    def __getitem__(self, index: int) -> Attribution:
-        """The result of one example of the data set; only its part of one shard is read.
+    def __getitem__(self, index: Any) -> Any:
+        """The result of one example of the data set, or a list of those of several; of shards their parts are read.
+
+        Args:
+            index: A place, counted from the end where it is negative; a slice; or several places, or one truth value
+                for each example.
 
         Raises:
             IndexError: If there is no such example.
-            InputError: If it is not finished, failed, or only its top features are stored.
+            TypeError: If it is no whole number.
+            InputError: If one is not finished, failed, or only its top features are stored.
         """
-        shard, row = self._placed(index)
+        if isinstance(index, slice):
+            return [self[i] for i in range(*index.indices(len(self)))]
+        several = not hasattr(index, "__index__") and hasattr(index, "__iter__") and not isinstance(index, str)
+        if getattr(index, "ndim", 0) or several:
+            places = list(index)
+            if places and all(_is_truth(place) for place in places):
+                if len(places) != len(self):
+                    raise IndexError(f"{len(places)} truth values for {len(self)} examples")
+                places = [i for i, taken in enumerate(places) if taken]
+            return [self[place] for place in places]
+        if _is_truth(index):
+            raise TypeError(f"example {index!r}: a place is a whole number")
+        shard, row = self._placed(operator.index(index))
         return shard.result(row)
 
     def __iter__(self) -> Iterator[Attribution]:
@@ -130,9 +148,10 @@ class Results:
             yield from (shard.record(row) for row in range(len(shard)))
 
     def _placed(self, index: int) -> tuple[Shard, int]:
-        if self.manifest.examples is not None and not -self.manifest.examples <= index < self.manifest.examples:
-            raise IndexError(f"example {index} of {self.manifest.examples}")
-        index = index % self.manifest.examples if self.manifest.examples else index
+        many = len(self) if index < 0 else self.manifest.examples
+        if many is not None and not -many <= index < many:
+            raise IndexError(f"example {index} of {many}")
+        index = index % many if many else index
         chunk, row = self.chunks.place(index)
         path = self.chunks.path(chunk)
         if not path.is_file():
@@ -145,6 +164,11 @@ class Results:
 
     def _open(self, path: Path) -> Shard:
         return Shard(path)
+
+
+def _is_truth(value: Any) -> bool:
+    """Whether something is a truth value, of numpy or torch as well."""
+    return isinstance(value, bool) or str(getattr(value, "dtype", "")).removeprefix("torch.") == "bool"
 
 
 def _all_rows(folder: str, top: int, done: int) -> Iterator[dict[str, Any]]:

@@ -16,8 +16,8 @@ import torch
 
 from hf_fourier.cells import table_cells
 from hf_fourier.errors import FourierError, InputError, MissingExtraError
-from hf_fourier.examples import column_of
-from hf_fourier.files import ARRAYS, CELLS, PICTURES, READ, SCANS, SOUNDS, example
+from hf_fourier.examples import Asked, column_of, example_of, is_column, is_data_set, is_stored, is_table, plain
+from hf_fourier.files import ARRAYS, CELLS, PICTURES, READ, SCANS, SOUNDS, example, is_fasta, read_fasta
 
 #: Local files that `datasets` reads, by their endings, with its name of the format.
 TABLES = {".parquet": "parquet", ".csv": "csv", ".json": "json", ".jsonl": "json", ".arrow": "arrow", ".txt": "text"}
@@ -139,7 +139,7 @@ def source_of(
     *,
     split: str | None = None,
     streaming: bool = False,
-    is_example: Callable[[Mapping[str, Any]], bool] = lambda row: False,
+    is_example: Asked = lambda row: False,
 ) -> Source:
     """The examples of whatever users hold them in.
 
@@ -166,22 +166,27 @@ def source_of(
         data = data[split]
     if hasattr(data, "obs") and hasattr(data, "var"):
         return _cells_of(data)
-    if getattr(data, "column_names", None) is not None or hasattr(data, "_ex_iterable"):
+    if is_data_set(data):
         return _rows_of(data, column, is_example)
+    if is_column(data) and is_data_set(data.source):
+        return _rows_of(data.source, data.column_name, is_example)
+    if is_table(data) and isinstance(column, str) and column in data:
+        data, column = data[column], None
     if column is not None:
         raise InputError(f"column {column!r} of a {type(data).__name__}", "a data set", "leave `column` out")
     if isinstance(data, (bytes, Mapping)):
         got = f"one {type(data).__name__}"
         raise InputError(got, "a list of examples, or a data set", "put a single example in a list")
+    data = plain(data)  # a series by the order of its rows, not by their names
     if isinstance(data, (np.ndarray, torch.Tensor)):
         got = f"one array of shape {tuple(data.shape)}"
         raise InputError(got, "a list of examples, or a data set", "pass list(array) where its rows are examples")
     if not hasattr(data, "__getitem__") or not hasattr(data, "__len__"):
-        return _streamed(data)
-    return _filled(Listed(len(data), data.__getitem__), "the list")
+        return _streamed(data, is_example)
+    return _filled(Listed(len(data), lambda i: example_of(data[i], is_example, i)), "the list")
 
 
-def _streamed(data: Any) -> Source:
+def _streamed(data: Any, is_example: Asked) -> Source:
     """Anything that can be iterated anew: what was done before is read over."""
     again = data if callable(data) else data.__iter__ if hasattr(data, "__iter__") else None
     if again is None or (isinstance(data, Iterator)):
@@ -190,7 +195,7 @@ def _streamed(data: Any) -> Source:
         raise InputError(
             got, expected, "pass the function itself, not what it returns" if again else "pass one of them"
         )
-    return Streamed(lambda start: islice(iter(again()), start, None))
+    return Streamed(lambda start: islice(iter(again()), start, None), lambda row: example_of(row, is_example))
 
 
 def _by_name(
@@ -198,7 +203,7 @@ def _by_name(
     column: str | Sequence[str] | None,
     split: str | None,
     streaming: bool,
-    is_example: Callable[[Mapping[str, Any]], bool],
+    is_example: Asked,
 ) -> Source:
     """What a path or a Hub id names."""
     path = Path(text)
@@ -206,6 +211,9 @@ def _by_name(
         return _cells_of(_anndata(path))
     if (path / "dataset_info.json").is_file() and (path / "state.json").is_file():
         return _rows_of(_datasets().load_from_disk(text), column, is_example)
+    if is_fasta(path):
+        records = read_fasta(path)
+        return Listed(len(records), lambda i: records[i][1], lambda i: records[i][0])
     if path.is_dir() and (found := _files(path)):
         return Listed(len(found), lambda i: example(str(path / found[i])), found.__getitem__)
     kind = TABLES.get(path.suffix.lower()) if path.is_file() else None
@@ -258,24 +266,27 @@ def _cells_of(table: Any) -> Source:
     return _filled(Listed(len(names), get, names.__getitem__), "the AnnData")
 
 
-def _rows_of(data: Any, column: str | Sequence[str] | None, is_example: Callable[[Mapping[str, Any]], bool]) -> Source:
+def _rows_of(data: Any, column: str | Sequence[str] | None, is_example: Asked) -> Source:
     """A `datasets.Dataset` or `IterableDataset`, sounds left as they are stored: `soundfile` reads them here."""
     streams = not hasattr(data, "__len__")
     names = data.column_names
     if names is None:  # a stream of which nobody has said
         data = data._resolve_features()
         names = data.column_names
-    for name, feature in (data.features or {}).items():
-        if type(feature).__name__ == "Audio":
-            data = _undecoded(data, name)
-    if column is None and is_example(_first(data)):
-        get: Callable[[Any], Any] = dict
-    else:
+    heard = {name for name, feature in (data.features or {}).items() if type(feature).__name__ == "Audio"}
+    for name in heard:
+        data = _undecoded(data, name)
+    get: Callable[[Any], Any] = dict
+    if column is not None or not is_example(_first(data)):
         chosen = [column_of(data, column)] if column is None or isinstance(column, str) else list(column)
         if missing := [name for name in chosen if name not in names]:
             raise InputError(f"column {missing[0]!r}", f"one of {', '.join(names)}", "correct `column`")
         data = data.select_columns(chosen)
-        get = (lambda row: _sound(row[chosen[0]])) if len(chosen) == 1 else lambda row: tuple(row[c] for c in chosen)
+
+        def get(row: Any) -> Any:
+            found = tuple(_sound(row[name]) if name in heard else row[name] for name in chosen)
+            return found if len(found) > 1 else found[0]
+
     if streams:
         return Streamed(lambda start: data.skip(start) if start else data, get)
     return _filled(Listed(len(data), lambda i: get(data[i])), "the data set")
@@ -297,7 +308,7 @@ def _undecoded(data: Any, column: str) -> Any:
 
 def _sound(value: Any) -> Any:
     """A stored sound, decoded; anything else as it is."""
-    if not (isinstance(value, Mapping) and set(value) == {"bytes", "path"}):
+    if not is_stored(value):
         return value
     import io
 
@@ -305,7 +316,8 @@ def _sound(value: Any) -> Any:
         import soundfile
     except ImportError as error:
         raise MissingExtraError("soundfile", "audio", "sounds in data sets") from error
-    array, rate = soundfile.read(io.BytesIO(value["bytes"]) if value["bytes"] else value["path"], dtype="float32")
+    data = value.get("bytes")
+    array, rate = soundfile.read(value["path"] if data is None else io.BytesIO(data), dtype="float32")
     return {"array": array, "sampling_rate": rate}
 
 

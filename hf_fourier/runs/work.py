@@ -10,6 +10,7 @@ from hf_fourier.adapters import Encoded
 from hf_fourier.attribution import Attribution
 from hf_fourier.engine import BatchSize, Job, Request, explain_all, grouped
 from hf_fourier.errors import InputError
+from hf_fourier.examples import is_stored
 from hf_fourier.metrics.games import Grid
 from hf_fourier.playing import play_all
 from hf_fourier.runs.shards import Failure, Outcome
@@ -109,7 +110,7 @@ class Worker:
 
     def _encoded(self, example: Any) -> Encoded:
         adapter = self.explainer.adapter
-        if isinstance(example, Mapping) and not adapter.is_example(example):
+        if isinstance(example, Mapping) and not adapter.is_example(example) and not is_stored(example):
             got = f"a dict with {', '.join(map(str, example))}"
             raise InputError(got, "a raw example", "say which column holds the examples")
         return adapter.encode(example)

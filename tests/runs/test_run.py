@@ -13,6 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from unittest.mock import Mock
 
+import numpy as np
 import pytest
 import torch
 
@@ -356,3 +357,33 @@ def test_what_was_there_before_is_not_looked_through_while_a_run_goes_on(tmp_pat
         assert bool(gc.get_freeze_count()) is frozen
     finally:
         gc.unfreeze()
+
+
+def test_results_by_slices_and_places(tmp_path: Path) -> None:
+    results = run(texts(10), tmp_path / "run", chunk=10, play=None)
+    keys = [result.key for result in results]
+    for part in (slice(2, 5), slice(-3, 99), slice(8, 2, -2), slice(4, 4)):
+        assert [result.key for result in results[part]] == keys[part]
+    for place in (3, -1, np.int64(3), np.int8(-2), torch.tensor(4)):
+        assert results[place].key == keys[int(place)]
+    for places in ([0, -1, 3], (2, 1), np.array([4, 4]), torch.tensor([1, 2]), range(3), []):
+        assert [result.key for result in results[places]] == [keys[int(place)] for place in places]
+    chosen = np.arange(10) % 3 == 0
+    assert [result.key for result in results[chosen]] == [keys[i] for i in (0, 3, 6, 9)]
+    assert [result.key for result in results[chosen.tolist()]] == [keys[i] for i in (0, 3, 6, 9)]
+    played = explainer().play(results[2:4], (0.5,))
+    assert [result.key for result in played] == keys[2:4]
+    for wrong in (10, -11, [0, 10], chosen[:5]):
+        with pytest.raises(IndexError):
+            results[wrong]
+    for wrong in (1.0, "1", True, np.True_, None):
+        with pytest.raises(TypeError):
+            results[wrong]
+
+
+def test_places_of_a_stream_are_counted_from_its_end(tmp_path: Path) -> None:
+    results = run(lambda: iter(texts(10)), tmp_path / "run")
+    assert results[-1].key == results[9].key
+    assert [result.key for result in results[-2:]] == [results[8].key, results[9].key]
+    with pytest.raises(IndexError):
+        results[-11]
