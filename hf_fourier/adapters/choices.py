@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 import torch
 
 from hf_fourier.adapters.base import Encoded, Task
+from hf_fourier.adapters.strings import whole
 from hf_fourier.adapters.text import TextAdapter, unchanged
 from hf_fourier.adapters.tokens import Picked, TextBlock, TokenAdapter
 from hf_fourier.errors import InputError
@@ -66,6 +67,8 @@ class ChoiceAdapter(TextAdapter):
         if not isinstance(texts, (list, tuple)) or len(texts) < 2 or not all(isinstance(t, str) for t in texts):
             got = f"an example of type {type(example).__name__}"
             raise InputError(got, "a tuple of a prompt and a list of at least two choices", "pass ('…', ['…', '…'])")
+        for text in (example[0], *texts):
+            whole(text)
         if self.processor is None:
             raise self.no_processor(example)
         options: dict[str, Any] = {"padding": True, "return_special_tokens_mask": True, "verbose": False}

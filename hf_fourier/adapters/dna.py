@@ -17,6 +17,7 @@ from typing import Any
 import torch
 
 from hf_fourier.adapters.base import Encoded
+from hf_fourier.adapters.strings import letters_of, sequences_in
 from hf_fourier.adapters.text import TextAdapter
 from hf_fourier.domains import Axis
 from hf_fourier.errors import InputError
@@ -65,23 +66,25 @@ class DNAAdapter(TextAdapter):
             return False
         return bool(words_of(processor))
 
+    def opened(self, example: Any) -> list[Any] | None:
+        """The sequences of a FASTA file, by its path."""
+        return sequences_in(example)
+
     def encode(self, example: Any) -> Encoded:
         """A sequence such as "ACGTTGCA", with the tokenizer's mask where a word is to be predicted.
 
-        Overlapping k-mers may also be given as such, with spaces between them.
+        Overlapping k-mers may also be given as such, with spaces between them; a sequence may be a FASTA record.
 
         Raises:
             InputError: If it is no text, holds letters that are no bases, or is shorter than one word.
         """
-        if not isinstance(example, str):
-            got = f"an example of type {type(example).__name__}"
-            raise InputError(got, "a str of bases", "pass one sequence, or a list of them")
+        example, read = letters_of(example, "DNA sequence", "bases")
         special = set(self.processor.all_special_tokens)
         pieces = _PIECES.findall(example)
         written = [piece if piece in special else self._spelt(piece) for piece in pieces]
         notes = tuple(dict.fromkeys(note for piece in pieces if piece not in special for note in self._said(piece)))
         encoded = super().encode(self._joined(written, special))
-        encoded.notes = (*encoded.notes, *notes)
+        encoded.notes = (*encoded.notes, *read, *notes)
         return encoded
 
     def _joined(self, pieces: Sequence[str], special: set[str]) -> str:
@@ -113,7 +116,8 @@ class DNAAdapter(TextAdapter):
         strange = sorted(set(piece) - self.letters)
         if strange:
             known = "".join(sorted(self.letters))
-            raise InputError(f"letters {' '.join(strange)} in a sequence", f"some of {known}", "cut or replace them")
+            do = "cut them, or write N for what is not known" if "N" in self.letters else "cut or replace them"
+            raise InputError(f"letters {' '.join(strange)} in a sequence", f"some of {known}", do)
         return piece
 
     def _said(self, piece: str) -> list[str]:

@@ -15,6 +15,8 @@ import torch
 
 from hf_fourier.adapters.base import Block, Encoded, Task
 from hf_fourier.adapters.models import classification_head, held, labels_of
+from hf_fourier.adapters.strings import text_of
+from hf_fourier.adapters.strings import whole as whole_text
 from hf_fourier.adapters.tokens import (
     CONTINUATIONS,
     OUTPUT,
@@ -65,7 +67,7 @@ class TokenHead(Categorical):
         if self.tokenizer is None:
             raise TargetError(f"token {label!r} without a tokenizer", "a token's index", "pass the tokenizer")
         with unchanged(self.tokenizer):
-            ids = self.tokenizer(label, add_special_tokens=False, verbose=False)["input_ids"]
+            ids = self.tokenizer(whole_text(label), add_special_tokens=False, verbose=False)["input_ids"]
         if len(ids) != 1:
             known = self.tokenizer.get_vocab().get(label)
             if known is not None:
@@ -176,20 +178,23 @@ class TextAdapter(TokenAdapter):
     def encode(self, example: Any) -> Encoded:
         """A text, or a tuple of two."""
         texts = example if isinstance(example, tuple) else (example,)
-        if not all(isinstance(text, str) for text in texts) or len(texts) not in (1, 2):
-            got = f"an example of type {type(example).__name__}"
+        if len(texts) not in (1, 2):
+            got = f"a tuple of {len(texts)}"
             raise InputError(got, "a str, or a tuple of two (a pair of texts)", "several examples go in a list")
+        said = text_of(texts[0])[1] if len(texts) == 1 else ()
+        for text in texts:
+            whole_text(text)
         if self.processor is None:
             raise self.no_processor(example)
         limit = self.limit
-        notes: tuple[str, ...] = ()
+        notes: tuple[str, ...] = said
         options = {"return_special_tokens_mask": True, "verbose": False}
         with unchanged(self.processor):
             encoding = self.processor(*texts, **options)
             length = len(encoding["input_ids"])
             if limit is not None and length > limit:
                 encoding = self.processor(*texts, truncation=True, max_length=limit, **options)
-                notes = (f"a text of {length} tokens was cut to the model's {limit}",)
+                notes += (f"a text of {length} tokens was cut to the model's {limit}",)
         added = torch.tensor(encoding["special_tokens_mask"], dtype=torch.bool)
         if len(added) != len(encoding["input_ids"]):  # EsmTokenizer counts an end mark also where it has none
             added = torch.zeros(len(encoding["input_ids"]), dtype=torch.bool)
@@ -378,7 +383,7 @@ class TextAdapter(TokenAdapter):
         if self.processor is None:
             raise TargetError(f"{text!r} without a tokenizer", "token numbers", "pass the tokenizer")
         with unchanged(self.processor):
-            return list(self.processor(text, add_special_tokens=False, verbose=False)["input_ids"])
+            return list(self.processor(whole_text(text), add_special_tokens=False, verbose=False)["input_ids"])
 
 
 def readable(tokenizer: Any, ids: Sequence[int]) -> list[str]:

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 import torch
 
 from hf_fourier.adapters.base import Block, Encoded, Task
+from hf_fourier.adapters.strings import whole
 from hf_fourier.adapters.vision import VisionAdapter, VisionBlock
 from hf_fourier.errors import InputError
 from hf_fourier.heads import Binary, Categorical, Head
@@ -46,7 +47,9 @@ class ZeroShotAdapter(VisionAdapter):
         siglip = getattr(self.config, "model_type", "").startswith("siglip")  # trained on texts of one length
         if self.tokenizer is None:
             raise self.no_processor(example)
-        rows = self.tokenizer(list(texts), padding="max_length" if siglip else True, return_tensors="pt")
+        rows = self.tokenizer(
+            [whole(text) for text in texts], padding="max_length" if siglip else True, return_tensors="pt"
+        )
         return self._with(encoded, dict(rows))
 
     def encode_batch(self, batch: Mapping[str, Any]) -> list[Encoded]:

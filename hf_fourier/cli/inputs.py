@@ -10,7 +10,7 @@ from typing import Any
 
 from hf_fourier.cli.show import err, line
 from hf_fourier.errors import InputError
-from hf_fourier.files import READ, example
+from hf_fourier.files import READ, example, is_fasta, read_fasta
 
 #: Cells of a file that are read where none are named.
 FIRST_CELLS = 8
@@ -50,6 +50,8 @@ def _several(text: str, cells: str | None) -> list[tuple[str, Any]]:
     """One example under its own name, or some cells of a file under theirs."""
     from hf_fourier.cells import is_cells, read_cells
 
+    if is_fasta(text):
+        return [(header.split(" ")[0] or text, letters) for header, letters in read_fasta(text)]
     if not is_cells(text):
         return [(text, example(text))]
     found = read_cells(text, _which(cells))

@@ -101,7 +101,7 @@ def test_ways_to_write_a_sequence(name: str) -> None:
     small = explain.explain("evqlvesgg")
     laws.same(small, result)
     assert small.provenance["notes"] == ["small letters were read as residues"]
-    strange = explain.explain("EVQJ*")
+    strange = explain.explain("EVQ*J")
     assert strange.provenance["notes"] == ["not in the vocabulary: * J"]
     laws.whole(strange)
 
