@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,10 @@ ID_COLUMNS = ("ensembl_id", "gene_ids", "gene_id", "feature_id", "ensembl")
 #: The column of `obs` that says which cells passed their quality checks, as Geneformer names it.
 PASSED = "filter_pass"
 _ENSEMBL = re.compile(r"ENS[A-Z]*G\d+(\.\d+)?", re.IGNORECASE)
+_YES, _NO = {"1", "true", "yes"}, {"0", "false", "no", "nan", "none", "<na>", ""}
+#: How near to whole the ratios of counts that were stored in float32 are, how many values tell logarithms from chance,
+#: and what no logarithm of a count exceeds.
+_NEAR, _DISTINCT, _LARGEST_LOG = 2e-6, 3, 40
 #: Entries that are looked at to tell counts, and ids, from other things.
 _LOOK = 1000
 
@@ -40,13 +44,14 @@ def read_cells(
     """The cells of a file, each as `explain` takes one.
 
     Of an `.h5ad` genes go by Ensembl id (a column of `var`, or else its index); where there are none, by the index as
-    it is, for a tokenizer that maps symbols. Cells whose `filter_pass` is not 1 are left out, as Geneformer's tools do.
+    it is, for a tokenizer that maps symbols. Cells whose `filter_pass` is not 1 or True (also as texts) are left out,
+    as Geneformer's tools do.
 
     Args:
         path: An AnnData `.h5ad` with raw counts, or a `.dataset` folder with `input_ids`.
         cells: Which ones, by number or name, in this order; None for all.
-        layer: Where the counts are: "X", "raw" or a layer's name. None for the first of X, layer "counts" and raw that
-            holds whole numbers.
+        layer: Where the counts are, raw or scaled: "X", "raw" or a layer's name. None for the first of X, layer
+            "counts" and raw that holds whole numbers.
 
     Returns:
         `{"name", "genes", "values"}` with the expressed genes of each cell, or `{"name", "input_ids"}`.
@@ -90,7 +95,7 @@ def table_cells(
     if getattr(counts, "format", "csr") == "csc":  # by genes: rows of it would be read slowly
         counts = (counts.to_memory() if hasattr(counts, "to_memory") else counts).tocsr()
     genes, obs = np.asarray(_ids(var), dtype=object), table.obs
-    passed = np.flatnonzero(obs[PASSED].to_numpy() == 1) if PASSED in obs else np.arange(len(obs))
+    passed = np.flatnonzero(_passed(obs[PASSED], name)) if PASSED in obs else np.arange(len(obs))
     names = [str(obs.index[place]) for place in passed]
 
     def cell(place: int) -> dict[str, Any]:
@@ -109,8 +114,10 @@ def _counts(table: Any, layer: str | None, file: str) -> tuple[Any, Any]:
     if table.raw is not None:
         places["raw"] = (table.raw.X, table.raw.var)
     if layer is not None:
-        if layer not in places:
-            raise InputError(f"layer {layer!r} of {file!r}", f"one of {', '.join(places)}", "correct `layer`")
+        if layer not in places or places[layer][0] is None:
+            some = ", ".join(name for name, (matrix, _) in places.items() if matrix is not None)
+            raise InputError(f"layer {layer!r} of {file!r}", f"one of {some}", "correct `layer`")
+        _refuse_logs(layer, places, file)
         return places[layer]
     for name in ("X", "counts", "raw"):
         if name in places and places[name][0] is not None and _whole(places[name][0]):
@@ -119,19 +126,78 @@ def _counts(table: Any, layer: str | None, file: str) -> tuple[Any, Any]:
     raise InputError(got, "raw counts in X, in the layer 'counts' or in raw", "name where they are with `layer`")
 
 
-def _whole(matrix: Any) -> bool:
-    """Whether the first rows that hold anything hold whole numbers that are not negative."""
+def kind_of(values: np.ndarray) -> str:
+    """What the values of one cell are: "counts", "scaled" (counts times a factor), "logs" of counts, or "other".
+
+    Logarithms are known by being whole multiples of the least of them once log1p (or log2 of 1 + x) is undone, which
+    chance does not bring about. Ranks of scaled counts are those of the counts; ranks of logarithms are not.
+    """
+    values = np.asarray(values, dtype=np.float64)
+    values = values[values != 0]
+    if not np.isfinite(values).all() or (values < 0).any():
+        return "other"
+    if (values == np.round(values)).all():
+        return "counts"
+    if _multiples(values):
+        return "scaled"
+    distinct = len(np.unique(values)) >= _DISTINCT and values.max() < _LARGEST_LOG
+    return "logs" if distinct and any(_multiples(undo(values)) for undo in (np.expm1, _exp2m1)) else "other"
+
+
+def _exp2m1(values: np.ndarray) -> np.ndarray:
+    return np.exp2(values) - 1
+
+
+def _multiples(values: np.ndarray) -> bool:
+    """Whether values are whole numbers times a factor, the least of them standing for 1, 2 or 3."""
+    ratios = values / values.min()
+    return any(bool((np.abs(n * ratios - np.round(n * ratios)) <= _NEAR * (5 + n * ratios)).all()) for n in (1, 2, 3))
+
+
+def _rows(matrix: Any) -> Iterator[np.ndarray]:
+    """The values of the first rows that hold anything, as many as tell what they are."""
     seen = 0
     for row in range(matrix.shape[0]):
         values = matrix[row]
         values = np.ravel(values.toarray() if hasattr(values, "toarray") else values)
         values = values[values != 0]
-        if not ((values >= 0) & (values == np.round(values))).all():
-            return False
+        if len(values):
+            yield values
         seen += len(values)
         if seen >= _LOOK:
-            return True
-    return True
+            return
+
+
+def _whole(matrix: Any) -> bool:
+    """Whether the first rows that hold anything hold whole numbers that are not negative."""
+    return all(kind_of(values) == "counts" for values in _rows(matrix))
+
+
+def _refuse_logs(layer: str, places: Mapping[str, tuple[Any, Any]], file: str) -> None:
+    """Refuse a layer of logarithms, and one of numbers below 0, which are no counts whatever they are."""
+    for values in _rows(places[layer][0]):
+        kind = "values below 0" if (values < 0).any() else "logarithms of counts" if kind_of(values) == "logs" else ""
+        if kind:
+            counts = [n for n, (matrix, _) in places.items() if n != layer and matrix is not None and _whole(matrix)]
+            do = f"pass layer={counts[0]!r}" if counts else "undo the logarithm (np.expm1), and write the file again"
+            raise InputError(f"layer {layer!r} of {file!r}, which holds {kind}", "counts, raw or scaled", do)
+
+
+def _passed(column: Any, file: str) -> list[bool]:
+    """Which cells passed their checks, of 1 and 0, True and False, or the same as texts.
+
+    Raises:
+        InputError: If it says something else, or no cell passed.
+    """
+    said = [str(value).strip().lower().removesuffix(".0") for value in column.tolist()]
+    if strange := sorted({value for value in said if value not in _YES | _NO}):
+        got = f"{PASSED!r} of {file!r} with {', '.join(map(repr, strange[:3]))}"
+        raise InputError(got, "1 and 0, or True and False", f"set obs[{PASSED!r}] to these, or delete the column")
+    passed = [value in _YES for value in said]
+    if said and not any(passed):
+        got = f"{file!r}, of whose {len(said)} cells none has {PASSED!r} 1"
+        raise InputError(got, "at least one cell that passed", f"correct obs[{PASSED!r}], or delete the column")
+    return passed
 
 
 def _ids(var: Any) -> list[str]:

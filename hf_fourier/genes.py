@@ -18,7 +18,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from hf_fourier.cells import read_cells
+from hf_fourier.cells import kind_of, read_cells
 from hf_fourier.dictionaries import read_names, read_numbers
 from hf_fourier.errors import InputError, ModelError
 
@@ -126,9 +126,10 @@ class GeneTokenizer:
             limit: The longest input of the model in tokens; the tokenizer's own, if it has one, holds too.
 
         Raises:
-            InputError: If the lengths differ, a value is negative or NaN, or no gene is known and expressed.
+            InputError: If the lengths differ, a value is negative or NaN, they are logarithms of counts, or no gene is
+                known and expressed.
         """
-        expressed = _counts(genes, values)
+        expressed, told = _counts(genes, values)
         if not expressed:
             raise InputError("a cell that expresses no gene", "at least one count above 0", "leave the cell out")
         found: dict[str, float] = {}
@@ -147,9 +148,9 @@ class GeneTokenizer:
         # The cell's total and the 10,000 are the same for all its genes; without them equal ratios are equal numbers.
         scaled = np.asarray([found[gene] / self.medians[gene] for gene in known])
         ranked = [self.tokens[known[i]] for i in np.argsort(-scaled, kind="stable" if self.ties == "stable" else None)]
-        notes: tuple[str, ...] = ()
+        notes: tuple[str, ...] = told
         if missing:
-            notes = (f"{missing} of {len(expressed)} expressed genes are not in the model's vocabulary",)
+            notes += (f"{missing} of {len(expressed)} expressed genes are not in the model's vocabulary",)
         if by_symbol:
             notes += (f"{by_symbol} of {len(expressed)} expressed genes were read by their symbols",)
         start, end = ([self.tokens[name]] if name in self.tokens else [] for name in ("<cls>", "<eos>"))
@@ -196,8 +197,8 @@ class GeneTokenizer:
         return self.tokens.get("<mask>")
 
 
-def _counts(genes: Sequence[str], values: Any) -> dict[str, float]:
-    """The expressed genes with their counts, in the order they came.
+def _counts(genes: Sequence[str], values: Any) -> tuple[dict[str, float], tuple[str, ...]]:
+    """The expressed genes with their counts, in the order they came, and what has to be said of these.
 
     Raises:
         InputError: If the lengths differ, or a value is no count.
@@ -213,8 +214,13 @@ def _counts(genes: Sequence[str], values: Any) -> dict[str, float]:
         raise InputError(f"{len(genes)} genes and {len(counts)} values", "as many", "correct the cell")
     if not np.isfinite(counts).all() or (counts < 0).any():
         raise InputError("values that are negative or NaN", "counts", "pass counts, not logarithms or z-scores")
+    kind = kind_of(counts)
+    if kind == "logs":
+        got = "values that are logarithms of counts, whose ranks are others"
+        raise InputError(got, "counts, raw or scaled", "pass np.expm1(values), or the counts themselves")
+    said = "values are neither counts nor counts times a factor: if they are logarithms, their ranks are wrong"
     found: dict[str, float] = {}
     for gene, count in zip(genes, counts.tolist(), strict=True):
         if count > 0:
             found[str(gene)] = found.get(str(gene), 0.0) + count
-    return found
+    return found, (said,) if kind == "other" else ()

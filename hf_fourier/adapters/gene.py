@@ -5,6 +5,7 @@ A position is a gene's rank; frequencies are in cycles per gene along the rankin
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
@@ -13,7 +14,7 @@ import torch
 
 from hf_fourier.adapters.base import Encoded
 from hf_fourier.adapters.text import TextAdapter, TokenHead
-from hf_fourier.cells import is_cells, read_cells
+from hf_fourier.cells import is_cells, read_cells, table_cells
 from hf_fourier.dictionaries import read_numbers
 from hf_fourier.errors import InputError, TargetError
 from hf_fourier.genes import FILES, LAYOUTS, TOKENS, GeneTokenizer
@@ -57,7 +58,10 @@ class GeneAdapter(TextAdapter):
         return GeneTokenizer.from_folder(folder) if (folder / TOKENS).is_file() else _found(source, where, config)
 
     def opened(self, example: Any) -> list[Any] | None:
-        """The cells of an `.h5ad` or of a `.dataset`, by its path."""
+        """The cells of an `.h5ad` or of a `.dataset`, by its path, or of an `AnnData`."""
+        if hasattr(example, "obs") and hasattr(example, "var"):
+            names, cell = table_cells(example)
+            return [cell(place) for place in range(len(names))]
         return read_cells(example) if is_cells(example) else None
 
     def is_example(self, mapping: Mapping[str, Any]) -> bool:
@@ -90,7 +94,10 @@ class GeneAdapter(TextAdapter):
                 raise InputError("a cell without 'values'", "one count per gene", "add them")
             ids, notes = self.processor.encode(list(example["genes"]), example["values"], self.limit)
         else:
-            ids, notes = self._cut([int(token) for token in example["input_ids"]])
+            ids, notes = self._cut(_tokens(example["input_ids"]))
+            first = self.processor.tokens.get("<cls>")
+            if first is not None and ids[:1] != [first]:
+                notes += ("tokens without the <cls> that this model's cells begin with: made for another version?",)
         row = {"input_ids": torch.tensor(ids), "attention_mask": torch.ones(len(ids), dtype=torch.long)}
         return self._encoded(row, torch.zeros(len(ids), dtype=torch.bool), None, notes)
 
@@ -118,6 +125,16 @@ class GeneAdapter(TextAdapter):
     def name_tokens(self, ids: Sequence[int]) -> list[str]:
         """The genes' symbols."""
         return [self.processor.name(token) for token in ids]
+
+
+def _tokens(given: Any) -> list[int]:
+    """Rank-value tokens as whole numbers."""
+    try:
+        return [operator.index(token) for token in given]
+    except TypeError as error:
+        raise InputError(
+            f"tokens that are no whole numbers ({error})", "rank-value tokens", "tokenise again"
+        ) from error
 
 
 def _found(source: str, where: Mapping[str, Any], config: Any) -> GeneTokenizer | None:

@@ -285,3 +285,27 @@ def test_only_cells_have_genes() -> None:
     result = FourierExplainer(zoo.build("text-classification", "bert"), words.tokenizer("bert")).explain("a b")
     with pytest.raises(InputError, match="a cell's result"):
         result.genes()
+
+
+def test_tokens_of_another_version_and_no_tokens() -> None:
+    explain = explainer("text-classification", "V2")
+    ids, _ = explain.processor.encode(**cell(9))
+    assert explain.explain({"input_ids": ids}).provenance["notes"] == []
+    (note,) = explain.explain({"input_ids": ids[1:]}).provenance["notes"]
+    assert "without the <cls>" in note
+    with pytest.raises(InputError, match="no whole numbers"):
+        explain.explain({"input_ids": [5.7, 6.2]})
+
+
+def test_an_anndata_is_its_cells() -> None:
+    anndata = pytest.importorskip("anndata")
+    import pandas as pd
+
+    counts = np.random.default_rng(0).poisson(2, (3, len(GENES))).astype(np.float32)
+    table = anndata.AnnData(counts, var=pd.DataFrame(index=GENES))
+    explain = explainer("text-classification", "V1")
+    for result, row in zip(explain.explain(table), counts, strict=True):
+        laws.same(result, explain.explain({"genes": GENES, "values": row}))
+    logs = np.log1p(counts / counts.sum(1, keepdims=True) * 1e4)
+    with pytest.raises(InputError, match=r"np.expm1"):
+        explain.explain({"genes": GENES, "values": logs[0]})

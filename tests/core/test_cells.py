@@ -138,7 +138,10 @@ def test_counts_from_where_they_are(tmp_path: Path, counts: np.ndarray) -> None:
         for one, other in zip(read_cells(path), expected, strict=True):
             assert one["genes"] == other["genes"]
             assert one["values"].tolist() == other["values"].tolist()
-    assert read_cells(paths["layer"], [0], layer="X")[0]["values"].max() < 3
+    with pytest.raises(InputError, match=r"logarithms.*layer='counts'") as caught:
+        read_cells(paths["layer"], [0], layer="X")
+    assert caught.value.do == "pass layer='counts'"
+    assert read_cells(paths["layer"], layer="counts")[0]["genes"] == expected[0]["genes"]
     with pytest.raises(InputError, match="one of X, counts"):
         read_cells(paths["layer"], layer="spliced")
     with pytest.raises(InputError, match="not whole numbers"):
@@ -154,6 +157,69 @@ def test_cells_that_did_not_pass_are_left_out(tmp_path: Path, counts: np.ndarray
     assert [cell["name"] for cell in cells] == [f"cell{i}" for i in (0, 2, 3, 5, 6, 7, 8)]
     assert cells[1]["values"].sum() == counts[2].sum()
     assert read_cells(path, [1])[0]["name"] == "cell2"
+
+
+@pytest.mark.parametrize("form", ["log1p", "log1p of shares", "log2", "float64", "shifted"])
+def test_logarithms_are_not_taken_for_counts(tmp_path: Path, counts: np.ndarray, form: str) -> None:
+    shares = counts / counts.sum(1, keepdims=True) * 1e4
+    logs = {
+        "log1p": np.log1p(counts), "log1p of shares": np.log1p(shares), "log2": np.log2(1 + shares),
+        "float64": np.log1p(shares.astype(np.float64)), "shifted": np.log1p(shares) - 1,
+    }[form]  # fmt: skip
+    path = write(tmp_path / "cells.h5ad", sparse.csr_matrix(counts), layers=lambda table: {"logs": logs})
+    for where in ({"layer": "logs"}, {"layer": "logs", "cells": ["cell8"]}):
+        with pytest.raises(InputError, match=r"layer 'logs' of .*layer='X'"):
+            read_cells(path, **where)
+    own, row = tokenizer("V1"), logs[8][logs[8] != 0]
+    genes = [gene for gene, value in zip(GENES, logs[8], strict=True) if value]
+    with pytest.raises(InputError, match=r"negative|np.expm1\(values\)"):
+        own.encode(genes, row)
+    if form in ("log1p", "log1p of shares", "float64"):  # the advice gives the ranks of the counts, rounding aside
+        advised, _ = own.encode(genes, np.expm1(row))
+        assert set(advised[:50]) <= set(own.encode(genes, counts[8][counts[8] != 0])[0])
+
+
+@pytest.mark.parametrize("factor", [0.5, 1e4 / 3217, 1 / 7])
+def test_scaled_counts_are_counts_without_a_word(tmp_path: Path, counts: np.ndarray, factor: float) -> None:
+    scaled = (counts * np.float32(factor)).astype(np.float32)
+    path = write(tmp_path / "cells.h5ad", sparse.csr_matrix(counts), layers=lambda table: {"scaled": scaled})
+    cells = zip(read_cells(path, layer="scaled"), read_cells(path), strict=True)
+    for one, other in cells:
+        assert one["genes"] == other["genes"]
+        notes = tokenizer("V1").encode(one["genes"], one["values"])[1]
+        assert notes == tokenizer("V1").encode(other["genes"], other["values"])[1]
+
+
+def test_values_that_are_neither_are_said() -> None:
+    values = np.random.default_rng(0).uniform(0.1, 5, 40)
+    _, notes = tokenizer("V1").encode(KNOWN[:40], values)
+    assert "neither counts nor counts times a factor" in notes[0]
+
+
+PASSES: dict[str, Any] = {
+    "numbers": [1, 0, 1, 1, 0, 1, 1, 1, 1],
+    "real": [1.0, 0.0, 1.0, 1.0, 0.0, 1.0, 1.0, 1.0, 1.0],
+    "truth values": [True, False, True, True, False, True, True, True, True],
+    "texts of truth": ["True", "False", "True", "True", "False", "True", "True", "True", "True"],
+    "texts of numbers": ["1", "0", "1", "1", "0", "1", "1", "1", "1"],
+    "texts of real numbers": ["1.0", "0.0", "1.0", "1.0", "nan", "1.0", "1.0", "1.0", "1.0"],
+}
+
+
+@pytest.mark.parametrize("categories", [False, True])
+@pytest.mark.parametrize("form", PASSES)
+def test_cells_pass_in_every_form(tmp_path: Path, counts: np.ndarray, form: str, categories: bool) -> None:
+    given = pd.Categorical(PASSES[form]) if categories else PASSES[form]
+    path = write(tmp_path / "a.h5ad", sparse.csr_matrix(counts), obs=lambda t: t.obs.assign(filter_pass=given))
+    assert [cell["name"] for cell in read_cells(path)] == [f"cell{i}" for i in (0, 2, 3, 5, 6, 7, 8)]
+
+
+@pytest.mark.parametrize(("given", "said"), [(["good"] * 9, "'good'"), ([0] * 9, "none has 'filter_pass' 1")])
+def test_checks_that_nobody_passed_or_understands(tmp_path: Path, counts: np.ndarray, given: Any, said: str) -> None:
+    path = write(tmp_path / "a.h5ad", sparse.csr_matrix(counts), obs=lambda t: t.obs.assign(filter_pass=given))
+    with pytest.raises(InputError) as caught:
+        read_cells(path)
+    assert said in str(caught.value)
 
 
 @pytest.mark.parametrize("asked", [["cell3", 5], (3, "cell5"), [-6, -4], np.array([3, 5])])
