@@ -14,6 +14,7 @@ import torch
 from hf_fourier.curves import Curve
 from hf_fourier.domains import DOMAINS, Basis, Layout
 from hf_fourier.errors import InputError
+from hf_fourier.modes import exact_class
 from hf_fourier.ranking import cut, descending
 from hf_fourier.seeding import Draw, Key
 from hf_fourier.sounds import Sound
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+@exact_class
 @dataclass(eq=False)
 class Attribution:
     """One example's explanation. Everything is on the CPU, float32 or better, detached, and needs no model.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
@@ -18,12 +19,20 @@ ROWS_ON_CPU, MOST_ON_CPU, ROWS_ON_ACCELERATOR, SMALL = 16, 128, 64, 2**18
 ENTRIES = 2**22
 
 
+#: What devices, their libraries and the host say when memory is short; each in its own words.
+_SHORT = re.compile(
+    r"out[ _]of[ _](?:(?:host|device)[ _])?(?:memory|resources)|alloc_?failed|status_memory_error|bad_?alloc"
+    r"|defaultcpuallocator|(?:can't|cannot|can not|could not|unable to|failed to) allocate"
+    r"|memory allocation (?:error|fail)",
+    re.IGNORECASE,
+)
+
+
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether `error` says that a device or the host ran out of memory."""
+    """Whether `error` says that a device or the host ran out of memory, wherever: a model, a transform, a library."""
     if isinstance(error, (torch.OutOfMemoryError, MemoryError)):
         return True
-    text = str(error)
-    return isinstance(error, RuntimeError) and ("out of memory" in text or "DefaultCPUAllocator" in text)
+    return isinstance(error, (RuntimeError, OSError)) and _SHORT.search(str(error)) is not None
 
 
 def suggested_rows(entries: int, device: torch.device) -> int:

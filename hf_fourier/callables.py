@@ -2,37 +2,42 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from typing import Any, SupportsIndex
 
 import torch
 
 from hf_fourier.adapters.base import Block, Encoded
-from hf_fourier.adapters.models import held
+from hf_fourier.adapters.models import alone, held, owner, reached
 from hf_fourier.attribution import Attribution
+from hf_fourier.batching import is_out_of_memory
 from hf_fourier.domains import DOMAINS, Axis, Domain, LeafShape
 from hf_fourier.engine import BatchSize, Job, Request, explain_all
-from hf_fourier.errors import InputError
+from hf_fourier.errors import FourierError, InputError, ModelError
 from hf_fourier.heads import Categorical, logits_of
 from hf_fourier.methods import METHODS, Method
+from hf_fourier.modes import exact, theirs
 from hf_fourier.seeding import Draw
 from hf_fourier.targets import Target
 from hf_fourier.typing import Tensor
+
+#: How torch says that types do not fit.
+_OF_TYPES = re.compile(r"dtype|scalar type|(?:input|weight|bias) type", re.IGNORECASE)
 
 
 class CallableBlock(Block):
     """Rows of any tensor in front of any torch callable."""
 
-    def __init__(self, forward: Callable[[Tensor], Any], examples: Sequence[Encoded], dtype: torch.dtype) -> None:
+    def __init__(self, host: CallableHost, examples: Sequence[Encoded]) -> None:
         values = [example.values for example in examples if example.values is not None]
-        self._forward, self._dtype, self.head = forward, dtype, Categorical()
-        self.model = forward if isinstance(forward, torch.nn.Module) else None
+        self._host, self.head, self.model = host, Categorical(), host.model
         stacked = torch.stack(values)
         self.x = stacked if stacked.dtype == torch.float64 else stacked.float()
 
     def forward(self, x: Tensor, rows: Tensor) -> Any:
         """The callable's output."""
-        return self._forward(x.to(self._dtype))
+        return self._host.run(x)
 
     def select(self, outputs: Any, rows: Tensor) -> Tensor:
         """The logits, `(rows, classes)`."""
@@ -48,13 +53,52 @@ class CallableHost:
     rows_limit: None = None
 
     def __init__(self, forward: Callable[[Tensor], Any], x: Tensor) -> None:
-        self._forward, self._dtype, self.device = forward, x.dtype, x.device
+        self._forward, self.dtype, self.device = forward, x.dtype, x.device
+        self.modules = reached(forward)
+        #: The module whose layers can be tapped, and that is put in evaluation mode.
+        self.model = owner(forward)
 
     def block(self, examples: Sequence[Encoded], draw: Draw) -> Block:
         """Rows, ready to run."""
-        return CallableBlock(self._forward, examples, self._dtype)
+        return CallableBlock(self, examples)
+
+    def run(self, x: Tensor) -> Any:
+        """The callable's output at copies of rows, which it may work on in place.
+
+        Rows have the type of the user's tensor. Where the callable fails on that and its weights are of another type,
+        rows have that type from then on. What it raises is passed on, but for what torch says of types.
+
+        Raises:
+            ModelError: If types do not fit.
+        """
+        try:
+            return self._called(x, self.dtype)
+        except Exception as error:
+            own = next((p.dtype for m in self.modules for p in m.parameters() if p.is_floating_point()), self.dtype)
+            if is_out_of_memory(error) or isinstance(error, FourierError):
+                raise
+            if own != self.dtype:
+                try:
+                    outputs = self._called(x, own)
+                except Exception as again:  # the first error is the one to be told
+                    if is_out_of_memory(again):
+                        raise
+                else:
+                    self.dtype = own
+                    return outputs
+            if isinstance(error, RuntimeError) and _OF_TYPES.search(str(error)):
+                said = str(error).strip().splitlines()[0]
+                got = f"rows of {self.dtype}, which `forward` does not take ({said})"
+                do = "convert `x` to the type of the weights, as by x.float()"
+                raise ModelError(got, "rows of the type that `forward` takes", do) from error
+            raise
+
+    def _called(self, x: Tensor, dtype: torch.dtype) -> Any:
+        with theirs():
+            return self._forward(x.to(dtype, copy=True))
 
 
+@exact
 def attribute(
     forward: Callable[[Tensor], Any],
     x: Tensor,
@@ -69,9 +113,11 @@ def attribute(
     """Explain any torch callable at any real tensor.
 
     Args:
-        forward: `(rows, …) -> (rows, classes)` logits (or anything with `logits`), differentiable. A module is put in
-            evaluation mode for the time of the call.
-        x: Examples, shape `(batch, …)`, real.
+        forward: `(rows, …) -> (rows, classes)` logits (or anything with `logits`), differentiable. A module, or one
+            whose method this is, is put in evaluation mode for the time of the call; what any other callable runs is
+            left as it is. No other thread explains a module that it reaches meanwhile. It gets copies of rows.
+        x: Examples, shape `(batch, …)`, real. Where `forward` refuses their type and its weights are of another, rows
+            are converted to that, and a note says so; scores stay in float32, or float64 where `x` is.
         target: A class index for all, one per example, a callable `outputs -> (rows,)`, or None for what it says.
         method: The method.
         domain: The domain; None for the one that the method is at home in, which for most is "fourier".
@@ -86,6 +132,7 @@ def attribute(
     Raises:
         InputError: If `x` is not a batch of finite real numbers, or `axes` are not dimensions of it.
         TargetError: If a target is no class.
+        ModelError: If `forward` does not take the type of `x`.
     """
     if not isinstance(x, Tensor) or x.ndim < 2 or x.numel() == 0 or not x.is_floating_point():
         got = f"shape {tuple(x.shape)}, {x.dtype}" if isinstance(x, Tensor) else type(x).__name__
@@ -100,9 +147,14 @@ def attribute(
     basis = DOMAINS.parse(domain or chosen.home or "fourier")
     job = Job(chosen, basis, seed, {"name": name, "task": "callable", "revision": None})
     requests = [Request(Encoded(shape, {}, values=row.detach()), t) for row, t in zip(x, wanted, strict=True)]
-    module = forward if isinstance(forward, torch.nn.Module) else torch.nn.Identity()
-    with held(module):
-        return explain_all(requests, job, CallableHost(forward, x), batch_size)
+    host = CallableHost(forward, x)
+    with alone(*host.modules), held(host.model or torch.nn.Identity()):
+        results = explain_all(requests, job, host, batch_size)
+    if host.dtype != x.dtype:
+        said = f"`forward` takes no {x.dtype}: its rows were converted to {host.dtype}, the type of its weights"
+        for result in results:
+            result.provenance["notes"].append(said)
+    return results
 
 
 def _wanted(target: Any, examples: int) -> list[Target]:

@@ -157,8 +157,10 @@ def _results(
         example = request.example
         target, label = score.head.name_target(frozen[i])
         silence = [NO_GRADIENT] if silent[i] else []
-        inputs = {name: tensor.detach().cpu() for name, tensor in example.inputs.items()}
-        whole = inputs if example.content is None else {**inputs, "content": example.content.detach().cpu()}
+        # Copies: what the user does to the example later is not done to its result.
+        inputs = {name: tensor.detach().to("cpu", copy=True) for name, tensor in example.inputs.items()}
+        content = example.content
+        whole = inputs if content is None else {**inputs, "content": content.detach().to("cpu", copy=True)}
         results.append(
             Attribution(
                 scores=scores[i],

@@ -20,6 +20,7 @@ from hf_fourier.examples import examples_of, listed
 from hf_fourier.methods import METHODS, Method
 from hf_fourier.methods.given import Given, fit
 from hf_fourier.metrics.games import Grid
+from hf_fourier.modes import exact_class
 from hf_fourier.paths import Paths
 from hf_fourier.playing import Work, play_all, reopen
 from hf_fourier.seeding import Draw
@@ -54,8 +55,13 @@ class Prediction:
     logits: Tensor
 
 
+@exact_class
 class FourierExplainer:
     """Explains the predictions of one model by the frequencies of what it reads.
+
+    Threads may share an explainer, or have several of models that share modules: they take turns with a model, and
+    its train mode and gradient flags are as they were between the turns. Ambient modes of torch (autocast, a default
+    device, inference mode) reach the model's forward alone, as the user asked; all else is computed without them.
 
     Args:
         model: A `transformers` model with a head; it stays where it is and as it is.
@@ -378,10 +384,10 @@ class FourierExplainer:
                         else f"of type {type(leaf).__name__}"
                     )
                     raise InputError(f"a leaf {got}", f"a tensor of shape {tuple(x.shape[1:])}", "pass a.keep(…)")
-                x = leaf.unsqueeze(0).to(x)
+                x = leaf.detach().unsqueeze(0).to(x)
             rows = torch.zeros(1, dtype=torch.long, device=x.device)
             with torch.no_grad():
-                logits = block.select(block.forward(x, rows), rows).float().cpu()[0]
+                logits = block.select(block.forward(x, rows), rows).to("cpu", torch.float32, copy=True)[0]
         block.head.fits(logits.unsqueeze(0))
         ranked = block.head.ranked(logits)
         return Prediction(ranked[0][0], ranked[0][1], ranked, logits)

@@ -21,6 +21,7 @@ from hf_fourier.methods import METHODS
 from hf_fourier.metrics.asking import at_leaves
 from hf_fourier.scoring import Score
 from hf_fourier.seeding import Draw
+from hf_fourier.turns import taken
 from hf_fourier.typing import Tensor
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ def twin_of(
 
     trained = explainer.model
     dtype = next((p.dtype for p in trained.parameters() if p.is_floating_point()), torch.float32)
-    with torch.random.fork_rng():
+    with taken(torch.random), torch.random.fork_rng():
         torch.manual_seed(seed)
         try:
             model = type(trained)(copy.deepcopy(trained.config))

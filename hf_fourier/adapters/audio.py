@@ -36,6 +36,7 @@ from hf_fourier.heads import Categorical, Head, Similarity, Transcript
 from hf_fourier.seeding import Draw
 from hf_fourier.sounds import Sound, read
 from hf_fourier.targets import Target
+from hf_fourier.turns import taken
 from hf_fourier.typing import Tensor
 from hf_fourier.views import NoView, SoundView, SpectrogramView, View
 
@@ -192,7 +193,7 @@ class AudioAdapter(Adapter):
     def _processed(self, sound: Sound) -> dict[str, Tensor]:
         """What the processor makes of a sound, without a batch axis."""
         name = type(self.processor).__name__
-        with np.errstate(invalid="ignore", divide="ignore"), warnings.catch_warnings():
+        with np.errstate(invalid="ignore", divide="ignore"), taken(warnings), warnings.catch_warnings():
             warnings.simplefilter("ignore", RuntimeWarning)  # of a clip that is too short, which is said below
             try:
                 batch = self.processor(np.atleast_1d(sound.samples), sampling_rate=self.rate, return_tensors="pt")

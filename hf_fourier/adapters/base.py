@@ -14,6 +14,7 @@ from hf_fourier.batching import is_out_of_memory
 from hf_fourier.domains import LeafShape
 from hf_fourier.errors import FourierError, InputError, ModelError
 from hf_fourier.heads import Head
+from hf_fourier.modes import theirs
 from hf_fourier.seeding import Draw, fingerprint
 from hf_fourier.targets import Target
 from hf_fourier.typing import Tensor, tensor_of
@@ -264,7 +265,8 @@ class Adapter(ABC):
             ModelError: If it refuses these inputs. Running out of memory is passed on as it is.
         """
         try:
-            return self.model(**inputs)
+            with theirs():
+                return self.model(**inputs)
         except FourierError:
             raise
         except (RuntimeError, ValueError, TypeError, LookupError, AttributeError, AssertionError, ImportError) as error:

@@ -14,6 +14,7 @@ from typing import Any
 import torch
 
 from hf_fourier.errors import ModelError
+from hf_fourier.modes import theirs
 from hf_fourier.typing import Float, Int, Tensor
 
 Replace = Callable[[Tensor], Tensor]
@@ -48,8 +49,8 @@ class EmbeddingSwap:
         """
         if self._module is None:
             raise _no_module(self.model)
-        with torch.no_grad():
-            said = _vectors(self._module(ids))
+        with torch.no_grad(), theirs():
+            said = _vectors(self._module(ids.clone()))
         if said is None or said.shape[:2] != ids.shape:
             raise _no_module(self.model)
         return said.detach()
@@ -82,9 +83,9 @@ class EmbeddingSwap:
             raise _no_module(self.model)
         declared, self._module = self._module, found[0]
         if declared is not None and declared is not found[0]:
-            with torch.no_grad():
-                ours, theirs = _vectors(declared(ids)), _vectors(found[0](ids))
-            if ours is None or theirs is None or not torch.equal(ours, theirs):
+            with torch.no_grad(), theirs():
+                said, true = _vectors(declared(ids.clone())), _vectors(found[0](ids.clone()))
+            if said is None or true is None or not torch.equal(said, true):
                 raise ModelError(
                     f"{type(self.model).__name__}, whose get_input_embeddings() is not what embeds its ids",
                     "the module that embeds the input ids",

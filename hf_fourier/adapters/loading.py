@@ -27,6 +27,7 @@ from hf_fourier.adapters.tuning import CONFIG, Tuning, tuning_of
 from hf_fourier.batching import is_out_of_memory
 from hf_fourier.errors import FourierError, ModelError
 from hf_fourier.parallel import state
+from hf_fourier.turns import taken
 
 _HUB = ("cache_dir", "force_download", "local_files_only", "token", "proxies")
 #: What a config is told about classes.
@@ -268,12 +269,13 @@ def _quiet() -> Iterator[None]:
     """Inside, transformers does not warn of weights that are missing: what is really missing is an error of ours."""
     from transformers.utils import logging
 
-    before = logging.get_verbosity()
-    logging.set_verbosity_error()
-    try:
-        yield
-    finally:
-        logging.set_verbosity(before)
+    with taken(logging):
+        before = logging.get_verbosity()
+        logging.set_verbosity_error()
+        try:
+            yield
+        finally:
+            logging.set_verbosity(before)
 
 
 def _task(config: Any, task: str | None, source: str) -> str:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
-from collections.abc import Iterator
+import types
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import chain
 from typing import Any
@@ -12,38 +14,148 @@ import torch
 
 from hf_fourier.errors import ModelError
 from hf_fourier.heads import Binary, Categorical, Head, Regression
+from hf_fourier.modes import ours
+from hf_fourier.turns import taken
 from hf_fourier.typing import Tensor
 
 #: Where `module.compile()` puts the compiled call, which would not see our hooks.
 _COMPILED = "_compiled_call_impl"
+#: How far into what a callable holds modules are looked for.
+_DEPTH = 5
+
+
+@contextmanager
+def alone(*models: torch.nn.Module) -> Iterator[None]:
+    """Inside, no other thread explains these models, or others that share a module with them.
+
+    Hooks, train mode and `requires_grad` are a module's, whoever runs it: two threads would see each other's.
+    """
+    with taken(*(module for model in models for module in model.modules())):
+        yield
 
 
 @contextmanager
 def held(model: torch.nn.Module) -> Iterator[None]:
-    """In evaluation mode, uncompiled and without parameter gradients inside; exactly as it was afterwards.
+    """This thread's alone, in evaluation mode, uncompiled, without parameter gradients inside; as it was afterwards.
 
-    What is computed inside may be differentiated, even where the caller is in `torch.inference_mode()`.
+    What is computed inside may be differentiated, even where the caller is in `torch.inference_mode()`, or was when
+    the model was made.
     """
     modules = list(model.modules())
-    training = [module for module in modules if module.training]
-    needing = [p for module in modules for p in module._parameters.values() if p is not None and p.requires_grad]
-    compiled = [(module, call) for module in modules if (call := vars(module).get(_COMPILED)) is not None]
-    try:
-        for module in training:
-            module.training = False
-        for parameter in needing:
-            parameter.requires_grad_(False)
-        for module, _ in compiled:
-            setattr(module, _COMPILED, None)
-        with torch.inference_mode(False):
+    training, needing, compiled, lent = list[Any](), list[Tensor](), list[tuple[Any, Any]](), list[_Loan]()
+    with taken(*modules), ours():
+        try:
+            for module in modules:
+                if module.training:
+                    training.append(module)
+                    module.training = False
+                for parameter in module._parameters.values():
+                    if parameter is not None and parameter.requires_grad and not parameter.is_inference():
+                        needing.append(parameter)
+                        parameter.requires_grad_(False)
+                call = vars(module).get(_COMPILED)
+                if call is not None:
+                    compiled.append((module, call))
+                    setattr(module, _COMPILED, None)
+            _lend_out_of_inference(modules, lent)
             yield
-    finally:
-        for module in training:
-            module.training = True
-        for parameter in needing:
-            parameter.requires_grad_(True)
-        for module, call in compiled:
-            setattr(module, _COMPILED, call)
+        finally:
+            for module in training:
+                module.training = True
+            for parameter in needing:
+                parameter.requires_grad_(True)
+            for module, call in compiled:
+                setattr(module, _COMPILED, call)
+            for store, name, tensor, plain in lent:
+                if store.get(name) is plain:  # the model has not put another one there
+                    store[name] = tensor
+
+
+#: Where a tensor was, by what name, and what stands in for it.
+_Loan = tuple[dict[str, Any], str, Tensor, Tensor]
+
+
+def _lend_out_of_inference(modules: Sequence[torch.nn.Module], lent: list[_Loan]) -> None:
+    """Put tensors of the same memory in the place of those made in inference mode, which take no part in gradients."""
+    stores = [store for module in modules for store in (module._parameters, module._buffers) if store]
+    if not any(t is not None and t.is_inference() for store in stores for t in store.values()):
+        return
+    found: dict[int, Tensor] = {}
+    for store in [*stores, *(vars(module) for module in modules)]:
+        for name, tensor in list(store.items()):
+            if isinstance(tensor, Tensor) and tensor.is_inference():
+                if id(tensor) not in found:
+                    found[id(tensor)] = _plain(tensor)
+                lent.append((store, name, tensor, found[id(tensor)]))
+                store[name] = found[id(tensor)]
+
+
+def _plain(tensor: Tensor) -> Tensor:
+    """The same memory in a tensor that was not made in inference mode."""
+    if tensor.layout is not torch.strided or tensor.is_quantized:
+        return tensor.clone()
+    plain = torch.empty(0, dtype=tensor.dtype, device=tensor.device)
+    plain.set_(tensor.untyped_storage(), tensor.storage_offset(), tensor.size(), tensor.stride())
+    return torch.nn.Parameter(plain, requires_grad=False) if isinstance(tensor, torch.nn.Parameter) else plain
+
+
+def owner(function: Callable[..., Any]) -> torch.nn.Module | None:
+    """The module that a callable is, or is a method of."""
+    one = function if isinstance(function, torch.nn.Module) else getattr(function, "__self__", None)
+    return one if isinstance(one, torch.nn.Module) else None
+
+
+def reached(function: Callable[..., Any]) -> list[torch.nn.Module]:
+    """The modules that a callable runs, as far as it shows them.
+
+    Those are itself, whose method it is, what it closes over, was bound to or keeps, and the globals that it names.
+    """
+    found: dict[torch.nn.Module, None] = {}
+    seen: set[int] = set()
+    stack: list[tuple[Any, int]] = [(function, 0)]
+    while stack:
+        thing, depth = stack.pop()
+        if isinstance(thing, torch.nn.Module):
+            found[thing] = None
+        elif depth < _DEPTH and id(thing) not in seen:
+            seen.add(id(thing))
+            stack.extend((part, depth + 1) for part in _parts(thing))
+    return list(found)
+
+
+def _parts(thing: Any) -> Iterable[Any]:
+    """What a callable or a container holds."""
+    match thing:
+        case types.MethodType():
+            return thing.__self__, thing.__func__
+        case functools.partial():
+            return thing.func, *thing.args, *thing.keywords.values()
+        case types.FunctionType():
+            cells = [cell.cell_contents for cell in thing.__closure__ or () if _filled(cell)]
+            named = [thing.__globals__[name] for name in _names(thing.__code__) if name in thing.__globals__]
+            return *cells, *named, *(thing.__defaults__ or ()), *(thing.__kwdefaults__ or {}).values()
+        case list() | tuple() | set() | frozenset():
+            return thing
+        case dict():
+            return thing.values()
+        case type() | types.ModuleType() | Tensor():
+            return ()
+    own = [vars(cls)["__call__"] for cls in type(thing).__mro__ if "__call__" in vars(cls)]
+    return *getattr(thing, "__dict__", {}).values(), *(call for call in own if isinstance(call, types.FunctionType))
+
+
+def _filled(cell: Any) -> bool:
+    """Whether a cell of a closure has got its contents."""
+    try:
+        return cell.cell_contents is not None
+    except ValueError:
+        return False
+
+
+def _names(code: types.CodeType) -> set[str]:
+    """The names that code and the functions inside it use."""
+    inner = (_names(const) for const in code.co_consts if isinstance(const, types.CodeType))
+    return set(code.co_names).union(*inner)
 
 
 def unwrapped(model: torch.nn.Module) -> torch.nn.Module:

@@ -36,6 +36,7 @@ from hf_fourier.errors import InputError, TargetError
 from hf_fourier.heads import Answer, Categorical, Head, Similarity
 from hf_fourier.seeding import Draw, fingerprint
 from hf_fourier.targets import At, Continuation, Contrast, Span, Target, whole
+from hf_fourier.turns import taken
 from hf_fourier.typing import Tensor
 from hf_fourier.views import NoView
 
@@ -302,7 +303,7 @@ class TextAdapter(TokenAdapter):
             with held(self.model):
                 if not self.swap.known:
                     self._check_ids(row["input_ids"])
-                    inputs = {name: tensor.unsqueeze(0).to(self.device) for name, tensor in row.items()}
+                    inputs = {name: tensor.unsqueeze(0).to(self.device, copy=True) for name, tensor in row.items()}
                     self.swap.locate(lambda: self.run(**inputs), inputs["input_ids"])
                 ids = torch.zeros(1, 1, dtype=torch.long, device=self.device)
                 self._width = self.swap.embed(ids).shape[-1]
@@ -396,19 +397,23 @@ def readable(tokenizer: Any, ids: Sequence[int]) -> list[str]:
 
 @contextmanager
 def unchanged(tokenizer: Any) -> Iterator[None]:
-    """Inside, a tokenizer may be called; its backend's truncation and padding are then as they were."""
-    backend: Any = getattr(tokenizer, "backend_tokenizer", None)
-    if not hasattr(backend, "enable_truncation"):
-        yield
-        return
-    truncation, padding = backend.truncation, backend.padding
-    try:
-        yield
-    finally:
-        if backend.truncation != truncation:
-            backend.no_truncation() if truncation is None else backend.enable_truncation(**truncation)
-        if backend.padding != padding:
-            backend.no_padding() if padding is None else backend.enable_padding(**padding)
+    """Inside, a tokenizer may be called, by no other thread; its backend's truncation and padding are then as before.
+
+    A call sets both for the tokenizer as a whole: a text could be cut as another thread's is.
+    """
+    with taken(tokenizer):
+        backend: Any = getattr(tokenizer, "backend_tokenizer", None)
+        if not hasattr(backend, "enable_truncation"):
+            yield
+            return
+        truncation, padding = backend.truncation, backend.padding
+        try:
+            yield
+        finally:
+            if backend.truncation != truncation:
+                backend.no_truncation() if truncation is None else backend.enable_truncation(**truncation)
+            if backend.padding != padding:
+                backend.no_padding() if padding is None else backend.enable_padding(**padding)
 
 
 def _sequences(encoding: Any, row: int) -> Tensor | None:

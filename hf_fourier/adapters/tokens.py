@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -15,6 +15,7 @@ from hf_fourier.adapters.embedding import EmbeddingSwap
 from hf_fourier.adapters.models import hidden_of, learns_prompts
 from hf_fourier.errors import InputError, ModelError
 from hf_fourier.heads import Categorical, logits_of
+from hf_fourier.modes import carried
 from hf_fourier.seeding import Draw
 from hf_fourier.typing import Int, Tensor
 
@@ -112,7 +113,6 @@ class TextBlock(Block):
 
     def _run(self, inputs: dict[str, Tensor], x: Tensor, content: Tensor, fixed: Tensor | None = None) -> Any:
         """One forward pass on `inputs`; positions in `fixed` keep the model's own embedding."""
-        ids = inputs["input_ids"].flatten(0, -2)
 
         def put(own: Tensor) -> Tensor:
             flat = own.detach().reshape(len(x), -1, own.shape[-1])
@@ -124,17 +124,21 @@ class TextBlock(Block):
             swapped = swapped.view(own.shape)
             return swapped if fixed is None else torch.where(fixed.to(own.device).unsqueeze(-1), own, swapped)
 
+        def ask() -> tuple[Any, int]:
+            given = _copies(inputs)
+            with self.adapter.swap.replaced(given["input_ids"].flatten(0, -2), put) as calls:
+                return self.adapter.run(**given, **options), len(calls)
+
         options = self._options()
-        with self.adapter.swap.replaced(ids, put) as calls:
-            outputs = self.adapter.run(**inputs, **options)
-        if len(calls) != 1:
-            self.adapter.swap.locate(lambda: self.adapter.run(**inputs, **options), ids)
-            with self.adapter.swap.replaced(ids, put) as calls:
-                outputs = self.adapter.run(**inputs, **options)
-            if len(calls) != 1:
+        outputs, calls = ask()
+        if calls != 1:
+            given = _copies(inputs)
+            self.adapter.swap.locate(lambda: self.adapter.run(**given, **options), given["input_ids"].flatten(0, -2))
+            outputs, calls = ask()
+            if calls != 1:
                 name = type(self.adapter.model).__name__
                 raise ModelError(
-                    f"{name}, whose embedding was asked {len(calls)} times for the same ids",
+                    f"{name}, whose embedding was asked {calls} times for the same ids",
                     "one embedding of the input ids per forward pass",
                     "explain it through attribute(forward, x)",
                 )
@@ -283,6 +287,11 @@ class OutputBlock(TextBlock):
         return logits_of(outputs)[:, -self.output.shape[1] :]
 
 
+def _copies(inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """What a model may work on in place."""
+    return {name: tensor.clone() for name, tensor in inputs.items()}
+
+
 def at(values: Tensor, positions: Int[Tensor, "rows places"]) -> Tensor:
     """`values`, `(rows, length, n)`, at some positions of each row."""
     return values.gather(1, positions.to(values.device).unsqueeze(-1).expand(-1, -1, values.shape[-1]))
@@ -351,6 +360,7 @@ class MaskedBlock(TextBlock):
         if len(repeated) <= most:
             return self._run(inputs, repeated, content, fixed)
 
+        @carried  # on an accelerator it runs again in a thread of its own
         def pick(part: Tensor, start: int) -> Tensor:
             some = slice(start, start + most)
             outputs = self._run({n: t[some] for n, t in inputs.items()}, part, content[some], fixed[some])

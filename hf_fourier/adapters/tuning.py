@@ -14,6 +14,7 @@ import torch
 from hf_fourier.adapters.checkpoint import PICKLES, SAFE, commit_of, file_of, has
 from hf_fourier.adapters.models import device_of
 from hf_fourier.errors import MissingExtraError, ModelError
+from hf_fourier.turns import taken
 
 CONFIG, WEIGHTS, PICKLE = "adapter_config.json", "adapter_model.safetensors", "adapter_model.bin"
 #: The pipeline's names of heads, by PEFT's.
@@ -108,7 +109,7 @@ class Tuning:
         import peft
 
         where: dict[str, Any] = {} if hasattr(model, "hf_device_map") else {"torch_device": str(device_of(model))}
-        with warnings.catch_warnings():
+        with taken(warnings), warnings.catch_warnings():
             warnings.filterwarnings("ignore", "Found missing adapter keys")  # which is an error below
             tuned = peft.PeftModel.from_pretrained(model, str(self.folder), **where)
         wanted = peft.get_peft_model_state_dict(tuned, save_embedding_layers=False)

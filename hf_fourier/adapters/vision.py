@@ -81,7 +81,7 @@ class VisionAdapter(Adapter):
         with torch.inference_mode(False), torch.enable_grad():
             leaf = pixels.to(dtype_of(self.model), copy=True, memory_format=torch.channels_last).requires_grad_(True)
             try:
-                answer = self.read(self.run(**{self.main_input: leaf}))
+                answer = self.read(self.run(**{self.main_input: leaf.clone()}))  # a copy, as in `VisionBlock`
                 torch.autograd.grad(answer.sum(), leaf)
             except Exception:  # for whatever reason, the usual layout is always right
                 return False
@@ -264,9 +264,10 @@ class VisionBlock(Block):
 
     def _run(self, x: Tensor, others: Mapping[str, Any]) -> Any:
         """The model's outputs, from pixels that lie in memory as it reads them fastest."""
-        pixels = x.to(self.dtype)
         if self.layout is torch.channels_last:
-            pixels = pixels.contiguous(memory_format=torch.channels_last)
+            pixels = x.to(self.dtype, copy=True, memory_format=torch.channels_last)
+        else:
+            pixels = x.to(self.dtype, copy=True)  # which a model may work on in place
         outputs = self.adapter.run(**{self.adapter.main_input: pixels}, **others)
         return outputs if self.layout is torch.contiguous_format else _usual(outputs)
 

@@ -13,7 +13,9 @@ from hf_fourier.adapters.models import dtype_of
 from hf_fourier.adapters.tokens import OUTPUT
 from hf_fourier.batching import is_out_of_memory
 from hf_fourier.errors import ModelError, TargetError
+from hf_fourier.modes import theirs
 from hf_fourier.targets import Continuation, whole
+from hf_fourier.turns import taken
 from hf_fourier.typing import Tensor
 
 #: The most tokens of an output, with what it begins with.
@@ -39,15 +41,16 @@ def written(adapter: Adapter, example: Encoded) -> dict[str, Tensor]:
         got = f"{type(model).__name__}, which cannot generate"
         raise ModelError(got, "a model that generates", "pass the output as the target")
     inputs = {n: t for n, t in example.inputs.items() if n not in (OUTPUT, "decoder_input_ids")}
-    rows = {
-        n: t.to(adapter.device, dtype_of(model) if t.is_floating_point() else None)[None] for n, t in inputs.items()
+    rows = {  # copies, which a model may work on in place
+        n: t.to(adapter.device, dtype_of(model) if t.is_floating_point() else t.dtype, copy=True)[None]
+        for n, t in inputs.items()
     }
     how = copy.deepcopy(model.generation_config)
     own = 0 if encodes(model) or "input_ids" not in inputs else len(inputs["input_ids"])
     how.update(do_sample=False, num_beams=1, max_length=own + _room(model.config), max_new_tokens=None)
     how.update(return_dict_in_generate=True, output_scores=True)
     try:
-        with torch.no_grad():
+        with torch.no_grad(), theirs():
             said = model.generate(**rows, generation_config=how)
     except (RuntimeError, ValueError, TypeError, LookupError, AttributeError, NotImplementedError) as error:
         if is_out_of_memory(error):
@@ -76,7 +79,8 @@ def given_output(adapter: Adapter, tokenizer: Any, target: Any) -> dict[str, Ten
     if isinstance(target, str):
         if tokenizer is None:
             raise TargetError(f"output {target!r} without a tokenizer", "token ids", "pass the tokenizer")
-        target = tokenizer(text_target=target)["input_ids"]
+        with taken(tokenizer):
+            target = tokenizer(text_target=target)["input_ids"]
     if not isinstance(target, Sequence) or not target:
         raise TargetError(f"target {target!r} for an output", "its text, its token ids, or None", "correct `target`")
     model: Any = adapter.model

@@ -10,6 +10,7 @@ import torch
 
 from hf_fourier.adapters.base import Block, Encoded, Task
 from hf_fourier.adapters.strings import whole
+from hf_fourier.adapters.text import unchanged
 from hf_fourier.adapters.vision import VisionAdapter, VisionBlock
 from hf_fourier.errors import InputError
 from hf_fourier.heads import Binary, Categorical, Head
@@ -47,9 +48,10 @@ class ZeroShotAdapter(VisionAdapter):
         siglip = getattr(self.config, "model_type", "").startswith("siglip")  # trained on texts of one length
         if self.tokenizer is None:
             raise self.no_processor(example)
-        rows = self.tokenizer(
-            [whole(text) for text in texts], padding="max_length" if siglip else True, return_tensors="pt"
-        )
+        with unchanged(self.tokenizer):
+            rows = self.tokenizer(
+                [whole(text) for text in texts], padding="max_length" if siglip else True, return_tensors="pt"
+            )
         return self._with(encoded, dict(rows))
 
     def encode_batch(self, batch: Mapping[str, Any]) -> list[Encoded]:
@@ -109,4 +111,8 @@ class ZeroShotBlock(VisionBlock):
 
     def forward(self, x: Tensor, rows: Tensor) -> Any:
         """The model's outputs at pixel rows, for each of the texts."""
-        return self._run(x, {name: tensor[rows] for name, tensor in self.others.items()} | self.texts)
+        return self._run(
+            x,
+            {name: tensor[rows] for name, tensor in self.others.items()}
+            | {n: t.clone() for n, t in self.texts.items()},
+        )

@@ -6,13 +6,14 @@ import math
 from abc import ABC, abstractmethod
 from dataclasses import replace
 from functools import cached_property, lru_cache
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
 
 from hf_fourier.domains.layout import Column, Layout, LeafShape
 from hf_fourier.errors import SpecError
+from hf_fourier.modes import exact, set_exact
 from hf_fourier.registry import Registry
 from hf_fourier.typing import Bool, Float, Inexact, Int, Shaped, Tensor
 
@@ -46,6 +47,7 @@ class Domain(ABC):
 
 
 @lru_cache(maxsize=64)
+@exact
 def _bind(domain: Domain, leaf: LeafShape) -> Basis:
     if len(leaf.segments) > 1:
         return DirectSum([domain.build(leaf.piece(length)) for length in leaf.segments], leaf)
@@ -74,6 +76,13 @@ class Basis(ABC):
     groups: Int[Tensor, " bins"] | None = None
     owners: Int[Tensor, " stored"] | None = None
     weights: Int[Tensor, " bins"]
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """Transforms are the same in any ambient mode (autocast would run their products in half precision)."""
+        super().__init_subclass__(**kwargs)
+        for name in ("forward", "inverse", "pullback", "layout"):
+            if name in vars(cls):
+                set_exact(cls, name, vars(cls)[name])
 
     @abstractmethod
     def forward(self, x: Float[Tensor, "batch *leaf"]) -> Inexact[Tensor, "batch stored"]:

@@ -13,6 +13,7 @@ from hf_fourier.errors import TargetError
 from hf_fourier.heads.base import Head, Reading
 from hf_fourier.heads.classes import Categorical
 from hf_fourier.targets import OUTSIDE, Contrast, Direction, Settled, Span, in_range
+from hf_fourier.turns import taken
 from hf_fourier.typing import Float, Int, Num, Tensor, tensor_of
 
 #: A cosine above this is that of an embedding with itself.
@@ -148,7 +149,8 @@ class Transcript(Head):
         if isinstance(target, str):
             if self.tokenizer is None:
                 raise TargetError("a transcript as text without a tokenizer", "token ids", "pass the whole processor")
-            return self.tokenizer(target, add_special_tokens=False)["input_ids"]
+            with taken(self.tokenizer):
+                return self.tokenizer(target, add_special_tokens=False)["input_ids"]
         return [super().check(target)] if isinstance(target, int) else super().check(target)
 
     def freeze(self, logits: Float[Tensor, "rows ..."], targets: Sequence[Settled]) -> Int[Tensor, "rows frames"]:

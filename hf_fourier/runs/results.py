@@ -18,6 +18,7 @@ from hf_fourier.runs.manifest import Chunks, Manifest
 from hf_fourier.runs.shards import Shard, top_of
 from hf_fourier.storage import leaf_from
 from hf_fourier.tables import Table
+from hf_fourier.turns import taken
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -138,7 +139,7 @@ class Results:
         except ImportError as error:
             raise MissingExtraError("datasets", "metrics", "data sets") from error
         made = Dataset.from_generator(_all_rows, gen_kwargs={"folder": str(self.folder), "top": top, "done": self.done})
-        with warnings.catch_warnings():
+        with taken(warnings), warnings.catch_warnings():
             warnings.simplefilter("ignore", FutureWarning)  # of arrow, about how `datasets` calls it
             return made.sort("index") if self.manifest.window else made
 

@@ -21,10 +21,10 @@ import torch
 
 from hf_fourier import __version__
 from hf_fourier.adapters import Encoded
-from hf_fourier.adapters.models import held
 from hf_fourier.domains import DOMAINS
 from hf_fourier.errors import InputError
 from hf_fourier.methods import METHODS
+from hf_fourier.modes import carried
 from hf_fourier.parallel import Machine, found, say, threads
 from hf_fourier.runs.disk import locked, write_whole
 from hf_fourier.runs.manifest import NAME, Chunks, Manifest, dealt
@@ -36,6 +36,7 @@ from hf_fourier.runs.results import Results
 from hf_fourier.runs.shards import Failure, Outcome, packed
 from hf_fourier.runs.sources import Aimed, Item, Source, source_of
 from hf_fourier.runs.work import Ready, Worker
+from hf_fourier.turns import taken
 
 if TYPE_CHECKING:
     from hf_fourier.explainer import FourierExplainer
@@ -48,6 +49,8 @@ KEPT, KEPT_TOKENS = 2**9, 2**16
 HOPELESS = 16
 #: Seconds after which a thread that waits for the interpreter gets it.
 TURN = 1e-4
+#: What the interpreter's turns were before the runs that are under way, once for each of them.
+_before: list[float] = []
 #: Entries of each parameter by which weights are known again.
 SEEN = 64
 
@@ -62,7 +65,6 @@ def explain_dataset(explainer: FourierExplainer, data: Any, output: str | PathLi
         else:
             machine.decided(lambda: True)
             stack.enter_context(locked(folder, machine.rank))
-        stack.enter_context(held(explainer.model))
         stack.enter_context(_lasting())
         run = Run(machine, folder, source, worker, options)
         run.prepare()
@@ -73,8 +75,7 @@ def explain_dataset(explainer: FourierExplainer, data: Any, output: str | PathLi
 def plan(explainer: FourierExplainer, data: Any, options: Options) -> Plan:
     """See `FourierExplainer.plan`."""
     source, worker = _source(explainer, data, options), _worker(explainer, options)
-    with held(explainer.model):
-        known = probe(worker, source, options.top)
+    known = probe(worker, source, options.top)
     count = options.processes or 1
     return planned(known, source.length, options.store, options.bytes, options.chunk, count, None)
 
@@ -234,14 +235,14 @@ class Run:
             coming: Future[Any] = loading.submit(self._load, source)
             while (loaded := coming.result()) is not None:
                 chunk, ready, cost, read = loaded
-                coming = loading.submit(self._load, source)
+                coming = loading.submit(carried(self._load), source)
                 start = time.perf_counter()
                 outcomes, split = self.worker.explain(ready)
                 spent = time.perf_counter() - start
                 self._count(outcomes)
                 if written is not None:
                     written.result()
-                written = writing.submit(self._write, chunk, outcomes, split, {"load": read, "explain": spent})
+                written = writing.submit(carried(self._write), chunk, outcomes, split, {"load": read, "explain": spent})
                 bar.add(len(outcomes), cost, self.failed)
             if written is not None:
                 written.result()
@@ -297,12 +298,16 @@ def _in_turn() -> Iterator[None]:
     A batch is hundreds of short operations, each of which gives the interpreter up and waits for it, by default for up
     to 5 ms: a small model would stand still while the next examples are encoded.
     """
-    before = sys.getswitchinterval()
-    sys.setswitchinterval(min(before, TURN))
+    with taken(sys):
+        _before.append(_before[0] if _before else sys.getswitchinterval())
+        sys.setswitchinterval(min(_before[0], TURN))
     try:
         yield
     finally:
-        sys.setswitchinterval(before)
+        with taken(sys):
+            before = _before.pop()
+            if not _before:
+                sys.setswitchinterval(before)
 
 
 @contextmanager

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from hf_fourier.adapters import Encoded
+from hf_fourier.adapters.models import held
 from hf_fourier.attribution import Attribution
 from hf_fourier.engine import BatchSize, Job, Request, explain_all, grouped
 from hf_fourier.errors import InputError
@@ -62,7 +63,14 @@ class Worker:
             return Ready(item, None, _failure(error))
 
     def explain(self, chunk: Sequence[Ready]) -> tuple[list[Outcome], bool]:
-        """One outcome per example, in order, and whether batches were smaller than planned because of memory."""
+        """One outcome per example, in order, and whether batches were smaller than planned because of memory.
+
+        The model is this thread's for a chunk, not for a run, so that other threads have their turns.
+        """
+        with held(self.explainer.model):
+            return self._outcomes(chunk)
+
+    def _outcomes(self, chunk: Sequence[Ready]) -> tuple[list[Outcome], bool]:
         found: dict[int, Attribution | Failure] = {}
         requests: dict[int, Request] = {}
         for i, ready in enumerate(chunk):

@@ -1,0 +1,136 @@
+"""Torch's ambient modes: our own arithmetic leaves the caller's, and the model's forward is given them back.
+
+Autocast, inference mode and the default device belong to a thread and are left here. The default type belongs to the
+whole process, where other threads see it: our code never sets it, and names the type of what it makes instead.
+"""
+
+from __future__ import annotations
+
+import functools
+import types
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from contextvars import ContextVar, copy_context
+from dataclasses import dataclass
+from typing import Any, ParamSpec, TypeVar
+
+import torch
+
+P = ParamSpec("P")
+T = TypeVar("T")
+Class = TypeVar("Class", bound=type)
+
+#: Kinds of devices that autocast knows.
+_CASTING = ("cpu", "cuda", "xpu", "mps", "hpu", "xla")
+_CPU = torch.device("cpu")
+
+
+@dataclass(frozen=True)
+class Modes:
+    """What the caller's thread is in.
+
+    Attributes:
+        casts: Kinds of devices under autocast, each with the type that it casts to.
+        cached: Whether autocast keeps the weights that it has cast.
+        device: The default device.
+    """
+
+    casts: tuple[tuple[str, torch.dtype], ...]
+    cached: bool
+    device: torch.device
+
+
+#: The modes that were left, inside `ours`; None where none were, and inside `theirs`.
+_left: ContextVar[Modes | None] = ContextVar("modes that were left", default=None)
+
+
+def _ambient() -> bool:
+    """Whether this thread is in a mode that is to be left."""
+    if torch.is_inference_mode_enabled() or torch.get_default_device() != _CPU:
+        return True
+    return any(map(torch.is_autocast_enabled, _CASTING))
+
+
+@contextmanager
+def ours() -> Iterator[None]:
+    """Inside, numbers come out as without any ambient mode. Gradients are taken as before."""
+    if not _ambient():
+        yield
+        return
+    casts = tuple((kind, torch.get_autocast_dtype(kind)) for kind in _CASTING if torch.is_autocast_enabled(kind))
+    device = torch.get_default_device()
+    elsewhere, inferring = device.type != "cpu", torch.is_inference_mode_enabled()
+    with ExitStack() as stack:
+        if casts or elsewhere:
+            token = _left.set(Modes(casts, torch.is_autocast_cache_enabled(), device))
+            stack.callback(_left.reset, token)
+        for kind, _ in casts:
+            stack.enter_context(torch.autocast(kind, enabled=False))
+        if elsewhere:
+            stack.enter_context(_CPU)
+        if inferring:
+            stack.enter_context(torch.inference_mode(False))
+        yield
+
+
+@contextmanager
+def theirs() -> Iterator[None]:
+    """Inside, the caller's autocast and default device are back: for the model's forward, and other code of theirs.
+
+    Inference mode is not: what is computed in it cannot be differentiated, nor can what a model keeps of it.
+    """
+    modes = _left.get()
+    if modes is None:
+        yield
+        return
+    with ExitStack() as stack:
+        stack.callback(_left.reset, _left.set(None))
+        for kind, dtype in modes.casts:
+            stack.enter_context(torch.autocast(kind, dtype, cache_enabled=modes.cached))
+        if modes.device.type != "cpu":
+            stack.enter_context(modes.device)
+        yield
+
+
+def carried(function: Callable[P, T]) -> Callable[P, T]:
+    """A function that finds the present caller's modes also in another thread."""
+    context = copy_context()
+
+    @functools.wraps(function)
+    def call(*args: P.args, **kwargs: P.kwargs) -> T:
+        return context.copy().run(function, *args, **kwargs)
+
+    return call
+
+
+def exact(function: Callable[P, T]) -> Callable[P, T]:
+    """A function that runs in `ours`."""
+
+    @functools.wraps(function)
+    def call(*args: P.args, **kwargs: P.kwargs) -> T:
+        if not _ambient():
+            return function(*args, **kwargs)
+        with ours():
+            return function(*args, **kwargs)
+
+    return call
+
+
+def exact_class(cls: Class) -> Class:
+    """A class whose own methods and properties run in `ours`, but for those that begin with an underscore."""
+    for name, member in list(vars(cls).items()):
+        if not name.startswith("_"):
+            set_exact(cls, name, member)
+    return cls
+
+
+def set_exact(cls: type, name: str, member: Any) -> None:
+    """Let one member of a class run in `ours`."""
+    if isinstance(member, types.FunctionType):
+        setattr(cls, name, exact(member))
+    elif isinstance(member, classmethod):
+        setattr(cls, name, classmethod(exact(member.__func__)))
+    elif isinstance(member, property) and member.fget is not None:
+        setattr(cls, name, property(exact(member.fget), member.fset, member.fdel, member.__doc__))
+    elif isinstance(member, functools.cached_property):
+        member.func = exact(member.func)
