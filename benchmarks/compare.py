@@ -2,9 +2,10 @@
 
 Every method ranks the same features of the same examples, and is asked for the same wrong labels. Peers
 (`benchmarks.peers`) explain the same score of the same leaves through their own API; their maps are ranked as they are
-(domain `identity`) and by the sizes of their Fourier coefficients (domain `fourier`). Brackets are 95 % bootstrap
-intervals of the mean, drawn by sources; gaps to `magnitude` in the same domain are paired. Rows with fewer than 30
-sources are anecdotal and claim nothing.
+(domain `identity`), and in the domain `fourier` by the contributions of frequencies that they stand for ("transport",
+of maps that are contributions) and by the sizes of their own Fourier coefficients ("magnitude", as published). Brackets
+are 95 % bootstrap intervals of the mean, drawn by sources; gaps to `magnitude` in the same domain are paired. Rows with
+fewer than 30 sources are anecdotal and claim nothing.
 
 `passes` are model rows per example that the attribution took, forward + backward; `s` is its time by the clock, per
 example, on a machine that may do other things as well.

@@ -1,9 +1,9 @@
 """Attributions by other libraries, each through its own API, on the same leaves and of the same score as ours.
 
 A library that is not installed is left out. Maps go through `FourierExplainer.adopt`: as they are in the identity
-domain, by the sizes of their coefficients in the Fourier domain. `freqig` and `cross-domain-saliency-maps` rank
-coefficients of a transform along one axis, which are our features where the leaf has one axis with an order (waveforms,
-embedded tokens).
+domain; in the Fourier domain contributions are transported, which keeps their sum, and any map is ranked by the sizes
+of its own coefficients, as published. `freqig` and `cross-domain-saliency-maps` rank coefficients of a transform along
+one axis, which are our features where the leaf has one axis with an order (waveforms, embedded tokens).
 """
 
 from __future__ import annotations
@@ -157,6 +157,7 @@ class Peer:
         make: One example's map, or its scores of Fourier coefficients.
         suits: Whether it can be asked about a leaf of a model.
         coefficients: Whether it ranks coefficients.
+        contributions: Whether its maps are contributions with a zero baseline, which can be transported.
     """
 
     name: str
@@ -164,6 +165,7 @@ class Peer:
     make: Callable[[Scored, Tensor], Tensor]
     suits: Callable[[LeafShape, torch.nn.Module], bool] = lambda leaf, model: True
     coefficients: bool = False
+    contributions: bool = False
 
 
 def _pictures(leaf: LeafShape, model: torch.nn.Module) -> bool:
@@ -181,11 +183,11 @@ def _even_sound(leaf: LeafShape, model: torch.nn.Module) -> bool:
 
 
 PEERS = (
-    Peer("captum.IntegratedGradients", "captum", integrated_gradients),
+    Peer("captum.IntegratedGradients", "captum", integrated_gradients, contributions=True),
     Peer("captum.NoiseTunnel(Saliency)", "captum", smoothgrad),
-    Peer("captum.InputXGradient", "captum", input_x_gradient),
+    Peer("captum.InputXGradient", "captum", input_x_gradient, contributions=True),
     Peer("captum.LayerGradCam", "captum", grad_cam, _pictures),
-    Peer("shap.GradientExplainer", "shap", shap_gradients),
+    Peer("shap.GradientExplainer", "shap", shap_gradients, contributions=True),
     Peer("freqig", "scripts.freqIG", freqig, _even_sound, True),
     Peer("cross_domain_saliency_maps.FourierIG", "cross_domain_saliency_maps", cross_domain, _one_axis, True),
 )
@@ -198,8 +200,8 @@ class Made:
         self.explainer, self.peer = explainer, peer
         self.known: dict[Any, tuple[list[Tensor], list[dict[str, Any]]]] = {}
 
-    def ready(self, domain: str) -> Ready:
-        """The peer among methods."""
+    def ready(self, domain: str, lift: str | None = None) -> Ready:
+        """The peer among methods, its maps brought into a domain by a lift."""
 
         def make(examples: Sequence[Any], targets: Sequence[Target]) -> list[Attribution]:
             values, costs = self._values(examples, targets)
@@ -209,12 +211,14 @@ class Made:
                 scores = [_turned_back(one, r).flatten() for one, r in zip(values, base, strict=True)]
                 results = [replace(r, scores=s) for r, s in zip(base, scores, strict=True)]
             else:
-                results = self.explainer.adopt(list(examples), values, self.peer.name, targets=targets, domain=domain)
+                results = self.explainer.adopt(
+                    list(examples), values, self.peer.name, targets=targets, domain=domain, lift=lift
+                )
             for result, cost in zip(results, costs, strict=True):
                 result.provenance |= cost
             return results
 
-        return Ready(self.peer.name, make, domain)
+        return Ready(self.peer.name if lift is None else f"{self.peer.name}, {lift}", make, domain)
 
     def _values(self, examples: Sequence[Any], targets: Sequence[Target]) -> tuple[list[Tensor], list[dict[str, Any]]]:
         key = (tuple(map(id, examples)), tuple(targets))
@@ -249,11 +253,15 @@ def _turned_back(values: Tensor, result: Attribution) -> Tensor:
 
 
 def peers(explainer: FourierExplainer, leaf: LeafShape, among: Sequence[Peer] = PEERS) -> list[Ready]:
-    """All peers that are installed and can be asked about this model, maps in both domains."""
+    """All peers that are installed and can be asked about this model, maps in both domains and by every lift."""
     found = []
     for peer in among:
         if importlib.util.find_spec(peer.package.partition(".")[0]) is None or not peer.suits(leaf, explainer.model):
             continue
         made = Made(explainer, peer)
-        found += [made.ready(domain) for domain in (("fourier",) if peer.coefficients else ("fourier", "identity"))]
+        if peer.coefficients:
+            found.append(made.ready("fourier"))
+            continue
+        lifts = ("transport", "magnitude") if peer.contributions else ("magnitude",)
+        found += [*(made.ready("fourier", lift) for lift in lifts), made.ready("identity")]
     return found

@@ -94,7 +94,7 @@ def explain_all(requests: Sequence[Request], job: Job, host: Host, batch_size: B
             job.progress(len(done), len(requests))
 
     try:
-        for indices in grouped(requests, lambda r: (r.example.signature, _reader(r.target))):
+        for indices in grouped(requests, _alike):
             in_blocks(indices, block_size(requests[indices[0]].example, batch_size, host), explain)
     except Exception as error:
         error.completed = done  # type: ignore[attr-defined]
@@ -264,6 +264,12 @@ def in_blocks(indices: list[int], size: int, work: Callable[[list[int], Packer],
     packer = Packer(size)
     packer.run(lambda chunk: work(indices[chunk], packer), len(indices))
     return packer.halvings
+
+
+def _alike(request: Request) -> Any:
+    """What the requests of a block share."""
+    shape = None if request.given is None else request.given.shape
+    return request.example.signature, _reader(request.target), shape
 
 
 def _reader(target: Target) -> Any:

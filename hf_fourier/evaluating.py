@@ -44,7 +44,7 @@ class Ready:
     """Attributions that are made elsewhere, to be held against methods: maps that `FourierExplainer.adopt` took over.
 
     Attributes:
-        name: What made them, as tables show it.
+        name: What made them, as tables show it; with the lift, where `adopt` was given one.
         make: `(examples, targets) -> an attribution for each`, of the explainer's own model; a target is None for what
             the model says, else one that the evaluation asks for (selectivity asks for wrong labels).
         domain: The domain whose features they rank.

@@ -18,7 +18,7 @@ from hf_fourier.engine import BatchSize, Job, Request, explain_all, grouped
 from hf_fourier.errors import FourierError, InputError, ModelError
 from hf_fourier.examples import examples_of, listed
 from hf_fourier.methods import METHODS, Method
-from hf_fourier.methods.given import Given, fit
+from hf_fourier.methods.given import Given, fit, lifted_notes
 from hf_fourier.metrics.games import Grid
 from hf_fourier.modes import exact_class
 from hf_fourier.paths import Paths
@@ -325,6 +325,7 @@ class FourierExplainer:
         *,
         targets: Sequence[Target] | None = None,
         domain: str | Domain | None = None,
+        lift: str | None = None,
         seed: int = 0,
         batch_size: BatchSize = "auto",
     ) -> Any:
@@ -338,7 +339,12 @@ class FourierExplainer:
             origin: What made them ("captum.Saliency"), for the provenance.
             target: As for `explain`: what the maps are of.
             targets: One target per example instead.
-            domain: None for the map as it is, by places; "fourier" and others for the size of its coefficients.
+            domain: None for the map as it is, by places; "fourier" and others for what `lift` makes of it there.
+            lift: How a map comes into another domain. None is "transport", for contributions (integrated gradients,
+                gradient × input, LRP, DeepLIFT, SHAP, with a zero baseline): they are carried over and keep their sum,
+                as if the method had been run in that domain. "gradient" is for signed gradients and ranks by the size
+                of the coefficient's own. "magnitude" is for anything else (heat maps, absolute values) and ranks by
+                the size of the map's coefficient, as published; it says how fast the map changes, not the evidence.
             seed: Of ties.
             batch_size: Rows in a batch, at most.
 
@@ -347,6 +353,7 @@ class FourierExplainer:
 
         Raises:
             InputError: If there is not one map per example, or one does not fit its leaf or is not finite.
+            SpecError: If the lift is unknown, or a gradient lacks the leaf's channels.
         """
         many, encoded = self._encode(example)
         given = list(maps) if many else [maps]
@@ -355,8 +362,13 @@ class FourierExplainer:
         fitted = [fit(one, e) for one, e in zip(given, encoded, strict=True)]
         by_place = all(place for _, place in fitted)
         chosen = DOMAINS.parse(domain or ("identity:grain=position" if by_place else "identity"))
-        wanted, job = self._targets(target, targets, len(encoded)), self._job(Given(origin), chosen, seed)
+        if lift is None and not chosen.bind(encoded[0].leaf).layout.by_place:
+            lift = "transport"
+        wanted, job = self._targets(target, targets, len(encoded)), self._job(Given(origin, lift), chosen, seed)
         results = self._explained(encoded, wanted, job, batch_size, [one for one, _ in fitted])
+        for result, (one, _) in zip(results, fitted, strict=True):
+            if lift in ("transport", "gradient"):
+                result.provenance["notes"] += lifted_notes(result, one)
         return results if many else results[0]
 
     def predict(self, example: Any, *, leaf: Tensor | None = None) -> Prediction:

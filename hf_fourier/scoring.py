@@ -60,7 +60,8 @@ class Score:
     """One block of examples with leaves of one shape, asked for scores.
 
     The targets are settled inside the first forward pass, which is always at the clean leaves; nothing is run twice.
-    `given` holds a map of each example, shape `(batch, *leaf)`, where maps from elsewhere are to be ranked.
+    `given` holds a map of each example, shape `(batch, *leaf)` or with channels of length 1, where maps from elsewhere
+    are to be ranked.
 
     Args:
         x: The clean leaves, shape `(batch, *leaf)`, float32 or float64.

@@ -162,6 +162,11 @@ class Layout:
         """The sum of all multiplicities: what fractions of features are fractions of."""
         return int(self.multiplicity.sum())
 
+    @property
+    def by_place(self) -> bool:
+        """Whether the features are the leaf's own entries or positions, so that what is said of them is said there."""
+        return not any(column.role in ("frequency", "level", "orientation") for column in self.columns)
+
     def __getitem__(self, name: str) -> Tensor:
         """The values of the column called `name`."""
         for column in self.columns:

@@ -1,10 +1,10 @@
-"""Maps of other libraries: ranked as they are by place, by their coefficients elsewhere, and played like any other."""
+"""Maps of other libraries: ranked as they are by place, lifted to other domains, and played like any other."""
 
 import pytest
 import torch
 
 from hf_fourier import FourierExplainer
-from hf_fourier.errors import InputError
+from hf_fourier.errors import InputError, SpecError
 from tests.adapters import words, zoo, zoo_sound
 
 
@@ -38,11 +38,84 @@ def test_a_map_is_ranked_as_it_is(vision, pixels):
     assert {stop.part for stop in one.curve.stops} == {"keep", "delete"}
 
 
-def test_coefficients_of_a_map(vision, pixels):
+def test_contributions_in_another_domain_are_those_that_are_made_there(vision, pixels):
+    """gradient × input by place, adopted in another domain, is gradient × input of that domain, and keeps its sum."""
+    x = pixels["pixel_values"]
+    maps = saliency(vision.model, x) * x
+    for domain in ("fourier", "wavelet:bior2.2", "cosine"):
+        own = vision.explain(pixels, method="gradient_input", domain=domain)
+        for one, other, given in zip(vision.adopt(pixels, maps, "by hand", domain=domain), own, maps, strict=True):
+            torch.testing.assert_close(one.scores, other.scores, rtol=1e-4, atol=1e-6)
+            assert float(one.scores.double().sum()) == pytest.approx(float(given.sum()), abs=1e-5)
+            assert one.provenance["method"] == "given:origin=by hand,lift=transport"
+            assert abs(one.gap) < 1e-5
+            assert one.provenance["notes"] == other.provenance["notes"]
+
+
+def test_integrated_gradients_from_zero_in_another_domain(vision, pixels):
+    from captum.attr import IntegratedGradients
+
+    def score(x, labels):
+        return vision.model(pixel_values=x).logits.log_softmax(-1).gather(1, labels[:, None])[:, 0]
+
+    own = vision.explain(pixels, method="integrated_gradients:steps=16", domain="fourier")
+    labels = torch.tensor([one.target for one in own])
+    made = IntegratedGradients(score).attribute(
+        pixels["pixel_values"], n_steps=16, additional_forward_args=labels, method="riemann_middle"
+    )
+    for one, other in zip(vision.adopt(pixels, made.detach(), "captum", domain="fourier"), own, strict=True):
+        torch.testing.assert_close(one.scores, other.scores, rtol=1e-3, atol=1e-5)
+
+
+def test_gradients_and_the_published_lift_by_name(vision, pixels):
     maps = saliency(vision.model, pixels["pixel_values"])
     own = vision.explain(pixels, method="saliency", domain="fourier")
-    for one, other in zip(vision.adopt(pixels, maps, domain="fourier"), own, strict=True):
+    lifted = vision.adopt(pixels, maps, domain="fourier", lift="gradient")
+    published = vision.adopt(pixels, maps, domain="fourier", lift="magnitude")
+    for one, two, other in zip(lifted, published, own, strict=True):
         torch.testing.assert_close(one.scores, other.scores)
+        torch.testing.assert_close(two.scores, other.scores)  # the same by Fourier features, of signed gradients
+        assert two.provenance["method"] == "given:lift=magnitude"
+
+
+def test_what_a_lift_cannot_know_is_said(vision, pixels):
+    x = pixels["pixel_values"]
+    size = saliency(vision.model, x).abs()
+    for lift in (None, "gradient"):
+        assert any(
+            "no negative" in note
+            for note in vision.adopt(pixels, size, domain="fourier", lift=lift)[0].provenance["notes"]
+        )
+    assert not vision.adopt(pixels, size, domain="fourier", lift="magnitude")[0].provenance["notes"]
+    assert not vision.adopt(pixels, size)[0].provenance["notes"]
+    black = {"pixel_values": x.clone()}
+    black["pixel_values"][:, :, :8] = 0
+    (one, _) = vision.adopt(black, saliency(vision.model, x), domain="fourier")
+    assert any("25 % of the input is zero" in note for note in one.provenance["notes"])
+    with pytest.raises(SpecError, match="transport"):
+        vision.adopt(pixels, size, domain="fourier", lift="fft")
+    with pytest.raises(SpecError, match="channels"):
+        vision.adopt(pixels, torch.randn(2, 32, 32), domain="fourier", lift="gradient")
+
+
+def test_maps_with_and_without_channels_in_one_call(vision, pixels):
+    flat = torch.randn(32, 32, generator=torch.Generator().manual_seed(1))
+    full = torch.randn(3, 32, 32, generator=torch.Generator().manual_seed(2))
+    mixed = vision.adopt(pixels, [flat, full], domain="fourier")
+    assert torch.equal(mixed[0].scores, vision.adopt(pixels, [flat, flat], domain="fourier")[0].scores)
+    assert torch.equal(mixed[1].scores, vision.adopt(pixels, [full, full], domain="fourier")[1].scores)
+    for one, given in zip(mixed, (flat, full), strict=True):
+        assert float(one.scores.double().sum()) == pytest.approx(float(given.sum()), abs=1e-3)
+
+
+def test_a_pair_of_texts_by_place_keeps_the_sign():
+    """Two segments, each a basis of its own: by place a map is ranked as it is there, too."""
+    explainer = FourierExplainer(zoo.build("text-classification", "bert"), words.tokenizer("bert"))
+    pair = (words.texts(2)[0], words.texts(2)[1])
+    names = explainer.explain(pair, method="magnitude").names
+    given = torch.linspace(-1, 1, len(names))
+    one = explainer.adopt(pair, given)
+    torch.testing.assert_close(one.scores, given)
 
 
 @pytest.mark.parametrize("lead", [(), (1,), (1, 1)])
