@@ -6,9 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from os import PathLike
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import torch
 
 from hf_fourier.curves import Curve
@@ -16,11 +15,12 @@ from hf_fourier.domains import DOMAINS, Basis, Layout
 from hf_fourier.errors import InputError
 from hf_fourier.modes import exact_class
 from hf_fourier.ranking import cut, descending
+from hf_fourier.relevance import Kind, Relevance, bases, genes, relevance
 from hf_fourier.seeding import Draw, Key
 from hf_fourier.sounds import Sound
 from hf_fourier.tables import Table
 from hf_fourier.typing import Bool, Float, Inexact, Int, Tensor
-from hf_fourier.views import BaseView, GeneView, NoView, View
+from hf_fourier.views import NoView, View
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -184,109 +184,64 @@ class Attribution:
         return self.basis.inner(coefficients, coefficients)[0]
 
     def input_relevance(
-        self, fraction: float | None = 0.04, *, k: int | None = None, kind: Literal["gradient", "power"] = "gradient"
+        self, fraction: float | None = None, *, k: int | None = None, kind: Kind | None = None
     ) -> Relevance:
-        """The top features back in input space: one number per token, pixel, sample.
+        """One number per token, pixel, sample, with what it is (`told`, `measure`).
 
-        With `P` the top features, W⁻¹ the synthesis and g the clean signed gradient, position p over channels c has
+        Where the features are places themselves (the identity domain, either grain), these are the method's own scores,
+        all of them. Elsewhere they are not the method's scores but what its top features do at each place. With `P` the
+        top features, W⁻¹ the synthesis and g the clean signed gradient, position p over channels c has
         `Σ_c (W⁻¹ P F)(p, c) g(p, c)`: signed, and its sum over positions is the kept features' gradient × input.
 
         Args:
-            fraction: Share of features; ignored when `k` is given.
+            fraction: Share of features; ignored when `k` is given. None for all scores, and elsewhere for 0.04.
             k: A number of features instead.
-            kind: "gradient" as above; "power" for `Σ_c (W⁻¹ P F)(p, c)²`, which needs no gradient.
+            kind: "scores", "gradient" as above, or "power" for `Σ_c (W⁻¹ P F)(p, c)²`, which needs no gradient; None
+                for "scores" where features are places, else "gradient".
 
         Raises:
-            InputError: If there is no gradient and `kind` is "gradient".
+            InputError: If there is no gradient and `kind` is "gradient", or no score of a place and it is "scores".
         """
-        kept = self.keep(None if k is not None else fraction, k=k)
-        if kind not in ("gradient", "power"):
-            raise InputError(f"kind {kind!r}", "'gradient' or 'power'", "choose one of them")
-        if kind == "gradient" and self.gradient is None:
-            method = self.provenance.get("method", "this method")
-            raise InputError(f"no gradient: {method} takes none", "a signed gradient", "pass kind='power'")
-        product = kept * (self.gradient if kind == "gradient" and self.gradient is not None else kept)
-        axes = self.layout.leaf.axes
-        channels = [i for i, axis in enumerate(axes) if axis.channel]
-        values = product.sum(dim=channels) if channels else product
-        positions = [axes[i].name for i in self.layout.leaf.positions]
-        return Relevance(values.numpy(), tuple(positions), tuple(self.names), kind)
+        return relevance(self, fraction, k, kind)
 
-    def genes(
-        self, fraction: float | None = 0.04, *, k: int | None = None, kind: Literal["gradient", "power"] | None = None
-    ) -> Table:
-        """All genes of a cell, ranked by what the top features say through each of them (`input_relevance`).
+    def genes(self, fraction: float | None = None, *, k: int | None = None, kind: Kind | None = None) -> Table:
+        """All genes of a cell, ranked by the size of their `input_relevance`.
 
         Args:
-            fraction: Share of features; ignored when `k` is given.
+            fraction: As for `input_relevance`.
             k: A number of features instead.
-            kind: As for `input_relevance`; None for "gradient" where the method takes one, else "power".
+            kind: As for `input_relevance`; None is also "power" where the method takes no gradient.
 
         Returns:
             One row per gene, the largest relevance in size first: its symbol, its Ensembl id, its place in the cell's
-            own ranking (1 is the highest rank value), its relevance (above 0 for the label, below 0 against it), and
-            its gradient × input, which is its relevance for all features, where the method takes a gradient.
+            own ranking (1 is the highest rank value), its relevance and what that measures (a score of the method,
+            gradient × input or power), and its gradient × input for all features, where the method takes a gradient.
+            Contributions and gradient × input are above 0 for the label and below against it.
 
         Raises:
             InputError: If the example is no cell, or after a compact save.
         """
-        if not isinstance(self.view, GeneView):
-            raise InputError(f"genes() of {self.layout.leaf.kind}", "a cell's result", "call input_relevance()")
-        kind = kind or ("power" if self.gradient is None else "gradient")
-        values = self.input_relevance(fraction, k=k, kind=kind).values
-        best = np.argsort(-np.abs(values), kind="stable")
-        columns: dict[str, Sequence[Any]] = {
-            "rank": range(1, len(best) + 1),
-            "symbol": [self.names[i] for i in best],
-            "ensembl_id": [self.view.genes[i] for i in best],
-            "place": (best + 1).tolist(),
-            "relevance": values[best].astype(float).tolist(),
-        }
-        if kind == "gradient":
-            columns["gradient_input"] = self.input_relevance(1.0).values[best].astype(float).tolist()
-        return Table(columns)
+        return genes(self, fraction, k, kind)
 
-    def bases(
-        self, fraction: float | None = 0.04, *, k: int | None = None, kind: Literal["gradient", "power"] | None = None
-    ) -> Table:
-        """All bases of a DNA or RNA sequence, in order, with what the top features say through each of them.
+    def bases(self, fraction: float | None = None, *, k: int | None = None, kind: Kind | None = None) -> Table:
+        """All bases of a DNA or RNA sequence, in order, with their `input_relevance`.
 
-        A word's relevance (`input_relevance`) is divided evenly among its bases; where words overlap, a base has a part
-        of each. So the sum over bases is that over words.
+        A word's relevance is divided evenly among its bases; where words overlap, a base has a part of each. So the sum
+        over bases is that over words.
 
         Args:
-            fraction: Share of features; ignored when `k` is given.
+            fraction: As for `input_relevance`.
             k: A number of features instead.
-            kind: As for `input_relevance`; None for "gradient" where the method takes one, else "power".
+            kind: As for `input_relevance`; None is also "power" where the method takes no gradient.
 
         Returns:
-            One row per base: its place (1 is the first), its letter, its relevance (above 0 for the label, below 0
-            against it), and its gradient × input where the method takes a gradient.
+            One row per base: its place (1 is the first), its letter, its relevance and what that measures, and its
+            gradient × input where the method takes a gradient; signs as for `genes`.
 
         Raises:
             InputError: If the example is no sequence of bases, or after a compact save.
         """
-        view = self.view
-        if not isinstance(view, BaseView):
-            raise InputError(
-                f"bases() of {self.layout.leaf.kind}", "the result of a DNA model", "call input_relevance()"
-            )
-        kind = kind or ("power" if self.gradient is None else "gradient")
-
-        def spread(words: np.ndarray) -> list[float]:
-            found = np.zeros(len(view.sequence))
-            for start, stop, value in zip(view.starts, view.stops, words, strict=True):
-                found[start:stop] += value / (stop - start)
-            return [float(value) for value in found]
-
-        columns: dict[str, Sequence[Any]] = {
-            "place": range(1, len(view.sequence) + 1),
-            "base": list(view.sequence),
-            "relevance": spread(self.input_relevance(fraction, k=k, kind=kind).values),
-        }
-        if kind == "gradient":
-            columns["gradient_input"] = spread(self.input_relevance(1.0).values)
-        return Table(columns)
+        return bases(self, fraction, k, kind)
 
     def plot(self, path: str | PathLike[str] | None = None, fraction: float | None = None) -> Any:
         """Draw the explanation (see `hf_fourier.report.plots.plot`).
@@ -337,38 +292,3 @@ class Attribution:
                 "save it without compact=True",
             )
         return self.leaf
-
-
-@dataclass(frozen=True, eq=False)
-class Relevance:
-    """Numbers in input space, one per position.
-
-    Attributes:
-        values: Relevance per position, one dimension per ordered axis of the leaf.
-        axes: The axes' names.
-        names: The positions' names along the first axis (tokens), or empty.
-        kind: "gradient" (signed) or "power".
-    """
-
-    values: np.ndarray
-    axes: tuple[str, ...]
-    names: tuple[str, ...]
-    kind: str
-
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
-        return np.asarray(self.values, dtype=dtype)
-
-    def top(self, n: int = 20) -> Table:
-        """The `n` positions of largest absolute relevance."""
-        flat = self.values.ravel()
-        best = np.argsort(-np.abs(flat), kind="stable")[:n]
-        places = np.unravel_index(best, self.values.shape)
-        columns: dict[str, Sequence[Any]] = {"rank": range(1, len(best) + 1)}
-        if self.names:
-            columns["name"] = [self.names[i] for i in places[0]]
-        columns.update({axis: place.tolist() for axis, place in zip(self.axes, places, strict=True)})
-        columns["relevance"] = flat[best].astype(float).tolist()
-        return Table(columns)
-
-    def __repr__(self) -> str:
-        return f"Relevance({self.kind}, {' × '.join(map(str, self.values.shape))} over {', '.join(self.axes)})"

@@ -39,7 +39,7 @@ def play_genes(
     kept: Sequence[float] | Grid = (0.01, 0.02, 0.04, 0.1, 0.3),
     *,
     orders: Sequence[Any] | None = None,
-    fraction: float = 0.04,
+    fraction: float | None = None,
     batch_size: BatchSize = "auto",
 ) -> list[Curve]:
     """Ask the model what it says of cells with only their top genes, and without them.
@@ -52,7 +52,7 @@ def play_genes(
         kept: Shares of a cell's genes, 0 to 1, each of which is kept and deleted; or a `metrics.games.Grid`.
         orders: For each result one number per gene in the cell's order, higher is more important, ties by the seed;
             None for `input_relevance`, what speaks for the label first.
-        fraction: The share of features that `input_relevance` is taken of.
+        fraction: As for `input_relevance`.
         batch_size: Rows in a batch, at most.
 
     Returns:
@@ -107,7 +107,7 @@ def play_genes(
     ]
 
 
-def _scores(result: Attribution, given: Any, fraction: float) -> torch.Tensor:
+def _scores(result: Attribution, given: Any, fraction: float | None) -> torch.Tensor:
     """One number per gene, float32 or float64."""
     if result.leaf is None or "content" not in result.inputs:
         raise InputError("a compact result", "one with its example", "save it without compact=True")

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 from hf_fourier.adapters.base import Block
-from hf_fourier.attribution import Attribution, Relevance
+from hf_fourier.attribution import Attribution
 from hf_fourier.domains import Domain
 from hf_fourier.engine import BatchSize
 from hf_fourier.errors import InputError, SpecError
@@ -138,12 +138,12 @@ class Correction:
         return self.attribution.rebuild(k=self._count())
 
     def relevance(self) -> Relevance:
-        """What was deleted, back in input space: what it says for the wrong class, per token, pixel, sample.
+        """What was deleted, back in input space: its gradient × input for the wrong class, per token, pixel, sample.
 
         Raises:
             InputError: If the mistake was not corrected, or the method takes no gradient.
         """
-        return self.attribution.input_relevance(k=self._count())
+        return self.attribution.input_relevance(k=self._count(), kind="gradient")
 
     def as_few(self, control: str) -> float:
         """How many of a control's draws correct it with no more features than the method, 0 to 1; NaN if it did not."""

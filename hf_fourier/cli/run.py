@@ -113,9 +113,7 @@ def write(result: Attribution, folder: Path, name: str | None = None) -> dict[st
     if is_cell(result):
         written["genes"] = str(write_genes({name or folder.name: result}, folder / "genes.csv"))
     if result.view.kind == "bases":
-        from hf_fourier.report.captions import shown_fraction
-
-        written["bases"] = str(listening.write_table(result.bases(shown_fraction(result)), folder / "bases.csv"))
+        written["bases"] = str(listening.write_table(result.bases(top_share(result)), folder / "bases.csv"))
     try:
         result.plot(folder / "figure.png")
         written["figure"] = str(folder / "figure.png")
@@ -131,13 +129,18 @@ def is_cell(result: Attribution) -> bool:
     return result.view.kind == "genes"
 
 
-def write_genes(results: Mapping[str, Attribution], path: Path) -> Path:
-    """The genes of cells as CSV: a cell's name, what was explained, the share of features, and `Attribution.genes`."""
+def top_share(result: Attribution) -> float | None:
+    """The share of features whose relevance is shown; None where features are places, and all scores are."""
     from hf_fourier.report.captions import shown_fraction
 
-    shares = {name: shown_fraction(result) for name, result in results.items()}
+    return None if result.layout.by_place else shown_fraction(result)
+
+
+def write_genes(results: Mapping[str, Attribution], path: Path) -> Path:
+    """The genes of cells as CSV: a cell's name, what was explained, the share of features, and `Attribution.genes`."""
+    shares = {name: top_share(result) for name, result in results.items()}
     rows = [
-        {"cell": name, "label": result.label, "top_share": shares[name], **row}
+        {"cell": name, "label": result.label, "top_share": shares[name] or 1.0, **row}
         for name, result in results.items()
         for row in result.genes(shares[name]).rows()
     ]
@@ -190,10 +193,11 @@ def show(name: str, result: Attribution, written: Mapping[str, Any]) -> None:
     top = result.top(TOP)
     console.print(table(f"Top features of {len(result.scores)}", list(top.columns), top.formatted(), left=0))
     if is_cell(result):
-        from hf_fourier.report.captions import share, shown_fraction
+        from hf_fourier.relevance import shown
+        from hf_fourier.report.captions import shown_fraction
 
-        genes, top_share = result.genes(shown_fraction(result)), share(shown_fraction(result))
-        title = f"Top genes of {len(genes)}, by what the top {top_share} of the features says through them"
+        genes, found = result.genes(top_share(result)), shown(result, shown_fraction(result))
+        title = f"Top genes of {len(genes)} by {found.told} ({found.sense})"
         console.print(table(title, list(genes.columns), genes.formatted()[:TOP], left=1))
     if result.curve is not None:
         line(console, ANSWERS)

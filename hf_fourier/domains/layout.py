@@ -126,9 +126,14 @@ class Column:
     names: tuple[str, ...] = ()
 
     def value(self, feature: int) -> Any:
-        """The coordinate of one feature: a number, or its name."""
+        """The coordinate of one feature as it is told: a number, or its name; places are counted from 1.
+
+        `values`, like all tensors, count them from 0; so do channels, which are indices.
+        """
         number = self.values[feature].item()
-        return self.names[int(number)] if self.names else number
+        if self.names:
+            return self.names[int(number)]
+        return number + 1 if self.role in ("position", "segment") else number
 
 
 @dataclass(frozen=True, eq=False)

@@ -53,7 +53,7 @@ def frames(attribution: Attribution, chosen: Array) -> Plane | None:
     power = attribution.power.double().numpy()
     both = _pile(row * len(columns) + column, (power, chosen.astype(float)), (len(rows), len(columns)))
     titles = (f"{frequency[0].name} [{frequency[0].unit}]", f"{place[0].name} [entry]")
-    return Plane(both[0], both[1], rows, columns, titles, "Features by frequency and place:\n" + COLOURS)
+    return Plane(both[0], both[1], rows, columns + 1, titles, "Features by frequency and place:\n" + COLOURS)
 
 
 def scales(attribution: Attribution, chosen: Array) -> Plane | None:
@@ -139,7 +139,7 @@ def _scalogram(layout: Layout, power: Array, count: Array) -> Plane:
         owner = np.repeat(np.arange(len(own)), wide)
         column = np.arange(len(owner)) - np.repeat(np.cumsum(wide) - wide - low, wide)
         both[:, row] = _pile(column, ((power[own] / wide)[owner], count[own][owner]), (columns,))
-    centres = (np.arange(columns) + 0.5) * length / columns - 0.5
+    centres = (np.arange(columns) + 0.5) * length / columns + 0.5
     titles = ("scale, coarse to fine", f"{place.name} [entry]")
     rows = np.arange(len(ordered), dtype=float)
     return Plane(both[0], both[1], rows, centres, titles, "Features by scale and place:\n" + COLOURS)

@@ -6,11 +6,13 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from hf_fourier.methods import METHODS
+from hf_fourier.relevance import SIZE
 from hf_fourier.report.glyphs import drawable
 
 if TYPE_CHECKING:
     from hf_fourier.attribution import Attribution
     from hf_fourier.curves import Part, Stop
+    from hf_fourier.relevance import Relevance
 
 USUAL = 0.04
 #: From this Dice with the clean mask on, a predicted mask counts as kept.
@@ -134,6 +136,24 @@ def three(attribution: Attribution, fraction: float, whole: str = "The input", m
     )
     titles += [f"{words}\n{answer(attribution, stop_at(attribution, part, fraction), most)}" for part, words in parts]
     return titles
+
+
+def colours(attribution: Attribution, found: Relevance, above: str = "", below: str = "") -> str:
+    """What orange and blue say."""
+    if found.signed:
+        return f"orange{above}: for {label(attribution)}; blue{below}: against"
+    if found.kind == "power":
+        return SIZE
+    least = f", blue{below}: below 0" if (found.values < 0).any() else ""
+    return f"orange{above}: more important{least}; {SIZE}"
+
+
+def coordinate(attribution: Attribution) -> str:
+    """What features without a frequency are told apart by."""
+    layout = attribution.layout
+    if layout.with_role("level"):
+        return "scale"
+    return " and ".join(column.name for column in layout.with_role("position")) or "feature"
 
 
 def noun(attribution: Attribution) -> str:

@@ -1,11 +1,13 @@
-"""The figure of an explained cell: the genes that the chosen frequencies speak through most, and its spectrum."""
+"""The figure of an explained cell: the genes of the largest relevance, and its spectrum."""
 
 from __future__ import annotations
 
+import textwrap
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from hf_fourier import relevance
 from hf_fourier.report import captions, panels, tokens
 from hf_fourier.report.glyphs import drawable, families
 
@@ -25,22 +27,21 @@ def height(attribution: Attribution, width: float) -> float:
 
 def draw(figure: FigureBase, attribution: Attribution, fraction: float, width: float) -> None:
     """Fill `figure`: the top genes and where they stand in the cell above; the spectrum and the answers below."""
-    values = tokens.relevance(attribution, fraction)
+    found = relevance.shown(attribution, fraction)
+    values = tokens.by_token(found)
     best = np.argsort(-np.abs(values), kind="stable")[:MOST]
     tall = height(attribution, width) - tokens.BELOW + tokens.HEAD
     above, below = panels.rows(figure, [tall, tokens.BELOW - tokens.HEAD])
     left, right = above.subplots(1, 2, width_ratios=[1, 1.15])
     names = [drawable(attribution.names[i], 16) for i in best]
-    _bars(left, names, values[best], best, len(values))
-    signed = attribution.gradient is not None
-    sense = f"orange: for {captions.label(attribution)}, blue: against" if signed else "power; no gradient was taken"
-    panels.title(left, f"The {len(best)} genes that the top {captions.share(fraction)} of "
-                       f"{captions.noun(attribution)} speak through most\n({sense})")  # fmt: skip
-    _ranking(right, values, best, names)
+    _bars(left, names, values[best], best, found)
+    text = textwrap.fill(f"The {len(best)} strongest genes: {found.told}", 68)
+    panels.title(left, f"{text}\n({captions.colours(attribution, found)})")
+    _ranking(right, values, best, names, found.measure)
     tokens.frequencies(below, attribution, fraction)
 
 
-def _bars(axes: Axes, names: list[str], values: Any, ranks: Any, genes: int) -> None:
+def _bars(axes: Axes, names: list[str], values: Any, ranks: Any, found: relevance.Relevance) -> None:
     """One bar per gene, the strongest on top, with its rank in the cell."""
     places = np.arange(len(values))
     colours = [panels.FOR if value >= 0 else panels.AGAINST for value in values]
@@ -50,10 +51,10 @@ def _bars(axes: Axes, names: list[str], values: Any, ranks: Any, genes: int) -> 
     axes.set_ylim(len(values) - 0.4, -0.6)
     axes.axvline(0, color=panels.INK, linewidth=0.6)
     axes.locator_params(axis="x", nbins=5)
-    panels.say(axes, "x", f"relevance (rank: place among the {genes} genes that were read)")
+    panels.say(axes, "x", f"{found.measure} (rank: place among the {len(found.values)} genes that were read)")
 
 
-def _ranking(axes: Axes, values: Any, best: Any, names: list[str]) -> None:
+def _ranking(axes: Axes, values: Any, best: Any, names: list[str], measure: str) -> None:
     """All genes in the cell's order, the strongest few named."""
     ranks = np.arange(1, len(values) + 1)
     colours = [panels.FOR if value >= 0 else panels.AGAINST for value in values]
@@ -72,5 +73,5 @@ def _ranking(axes: Axes, values: Any, best: Any, names: list[str]) -> None:
     axes.set_xlim(0, len(values) + 1)
     axes.margins(y=0.12)
     panels.say(axes, "x", "rank in the cell (left: most above its usual level)")
-    panels.say(axes, "y", "relevance")
+    panels.say(axes, "y", measure)
     panels.title(axes, "The same numbers for all genes, in the order that the model reads them")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from hf_fourier.relevance import shown
 from hf_fourier.report import captions
 from hf_fourier.report.glyphs import PLAIN, plain
 from hf_fourier.report.spectra import Plane, Profile, decibels
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 KEPT, DELETED, CHOSEN = "#0b559f", "#d0691c", "#ffd21f"
 FOR, AGAINST = "#f4a03a", "#7fb8e6"
 INK, SOFT = "#222222", "#8a8a8a"
+#: How low and how tall a map or a plane is drawn, as a share of its width, whatever its rows and columns.
+SQUAT = (0.3, 1.6)
 
 
 def rows(figure: FigureBase, heights: Sequence[float]) -> list[SubFigure]:
@@ -179,7 +182,7 @@ def answers(axes: Axes, attribution: Attribution, fraction: float) -> None:
 
 
 def relevance(axes: Axes, attribution: Attribution, fraction: float, turn: bool = False, extent: Any = None) -> None:
-    """The chosen features back in input space: a line for one axis, a map for more.
+    """The relevance (`relevance.shown`) in input space: a line for one axis, a map for more.
 
     Args:
         axes: Where to draw.
@@ -188,17 +191,16 @@ def relevance(axes: Axes, attribution: Attribution, fraction: float, turn: bool 
         turn: Whether a map's first axis runs to the right.
         extent: A map's left, right, lower and upper end, the first row below; None for pixels, the first row above.
     """
-    signed = attribution.gradient is not None
-    found = attribution.input_relevance(fraction, kind="gradient" if signed else "power")
+    found = shown(attribution, fraction)
     values = np.asarray(found.values, dtype=float)
+    signed = found.signed or bool((values < 0).any())
     names = list(found.axes)
     while values.ndim > 2:
         values, names = values.sum(axis=0), names[1:]
-    text = f"Where the top {captions.share(fraction)} act\n"
-    text += "(above 0: for the decision, below: against)" if signed else "(power; the method takes no gradient)"
+    sense = found.sense
     if values.ndim < 2:
         line = np.atleast_1d(values)
-        places = np.arange(len(line))
+        places = np.arange(1, len(line) + 1)
         axes.fill_between(places, line, 0, where=line >= 0, color=FOR, step="mid")
         axes.fill_between(places, line, 0, where=line <= 0, color=AGAINST, step="mid")
         axes.step(places, line, where="mid", color=INK, linewidth=0.8, gid="relevance")
@@ -210,16 +212,23 @@ def relevance(axes: Axes, attribution: Attribution, fraction: float, turn: bool 
         shades, low = (diverging(), -top) if signed else ("Greys", 0.0)
         values, names = (values.T, names[::-1]) if turn else (values, names)
         origin: Any = "upper" if extent is None else "lower"
+        beside: dict[str, Any] = {"ax": axes, "shrink": 0.8}
+        if extent is None:  # places are counted from 1; as wide and tall as the map is, within reason
+            beside = {"cax": axes.inset_axes((1.02, 0.1, 0.02, 0.8))}
+            extent = (0.5, values.shape[1] + 0.5, values.shape[0] + 0.5, 0.5)
+            axes.set_box_aspect(np.clip(values.shape[0] / values.shape[1], *SQUAT))
+            axes.set_anchor("W")
         image = axes.imshow(values, cmap=shades, vmin=low, vmax=top, aspect="auto", origin=origin, extent=extent,
                             gid="relevance")  # fmt: skip
         assert axes.figure is not None
-        axes.figure.colorbar(image, ax=axes, shrink=0.8)
+        axes.figure.colorbar(image, **beside)
         axes.locator_params(integer=True)
         say(axes, "y", names[0])
         say(axes, "x", names[1])
-        text = text.replace("above 0: for the decision, below: against", "orange: for the decision, blue: against")
-        text += f", summed over {', '.join(found.axes[:-2])}" if len(found.axes) > 2 else ""
-    title(axes, text)
+        sense = "orange: for the decision, blue: against" if found.signed else sense
+        sense += f"; summed over {', '.join(found.axes[:-2])}" if len(found.axes) > 2 else ""
+    told = f"{found.told[0].upper()}{found.told[1:]}"
+    title(axes, f"{told.replace(', not', chr(10) + 'not')}\n({sense})")
 
 
 def diverging() -> Any:

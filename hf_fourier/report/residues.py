@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from hf_fourier import relevance
 from hf_fourier.report import panels, tokens
 from hf_fourier.report.glyphs import drawable
 
@@ -31,13 +32,14 @@ def height(attribution: Attribution, width: float) -> float:
 
 def draw(figure: FigureBase, attribution: Attribution, fraction: float, width: float) -> None:
     """Fill `figure`: the residues above; power and choice by frequency, with periods, and the answers below."""
-    values = tokens.relevance(attribution, fraction)
+    found = relevance.shown(attribution, fraction)
+    values = tokens.by_token(found)
     shown = tokens.window(attribution, values)
     placed = _place(attribution, shown, width)
     tall = placed[-1].y + LINE
     above, below = panels.rows(figure, [tall + tokens.HEAD, tokens.BELOW - tokens.HEAD])
     page = tokens.sheet(above, width, tall)
-    tokens.boxes(page, placed, values, tokens.explanation(attribution, fraction, shown))
+    tokens.boxes(page, placed, values, tokens.explanation(attribution, found, shown))
     _numbers(page, placed)
     power = tokens.frequencies(below, attribution, fraction)
     if power is not None and attribution.layout.with_role("frequency"):

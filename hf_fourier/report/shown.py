@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from hf_fourier import relevance
 from hf_fourier.report import captions, media, outlines, scales
 from hf_fourier.report.bands import features
 from hf_fourier.report.glyphs import pieces, right_to_left
@@ -232,22 +233,25 @@ def _sounds(attribution: Attribution, stops: list[float], budget: float) -> dict
     }
 
 
-def _values(attribution: Attribution, share: float) -> Array:
-    """Relevance per position at one stop: signed where there is a gradient, else the power."""
-    signed = attribution.gradient is not None
-    found = attribution.input_relevance(share, kind="gradient" if signed else "power")
-    return np.asarray(found.values, dtype=float)
+def _relevance(attribution: Attribution, stops: list[float]) -> tuple[list[Array], dict[str, Any]]:
+    """Relevance per position at each stop, and what a page says of it: whose numbers it shows, and what signs mean."""
+    found = [relevance.shown(attribution, share) for share in stops]
+    one = found[0]
+    whose = one.told if one.kind == "scores" else one.told.replace(f"top {captions.share(stops[0])} of", "chosen")
+    word = "score" if one.kind == "scores" else one.measure
+    said = {"signed": one.signed, "told": whose, "word": word, "sense": captions.colours(attribution, one)}
+    return [np.asarray(each.values, dtype=float) for each in found], said
 
 
 def _tokens(attribution: Attribution, stops: list[float]) -> dict[str, Any]:
-    values = [_values(attribution, share) for share in stops]
+    values, said = _relevance(attribution, stops)
     unit = attribution.layout.leaf.axes[0].name
     told = pieces(attribution.names)
     letters = unit in ("residue", "base")
     return {
         "kind": "tokens",
         "unit": unit,
-        "signed": attribution.gradient is not None,
+        **said,
         "texts": list(attribution.names) if letters else [piece.text for piece in told],
         "starts": [i % 10 == 0 for i in range(len(told))] if letters else [piece.starts for piece in told],
         "rtl": right_to_left("".join(piece.text for piece in told)),
@@ -257,12 +261,13 @@ def _tokens(attribution: Attribution, stops: list[float]) -> dict[str, Any]:
 
 
 def _genes(attribution: Attribution, stops: list[float], budget: float) -> dict[str, Any]:
-    values = np.stack([_values(attribution, share) for share in stops])
+    rows, said = _relevance(attribution, stops)
+    values = np.stack(rows)
     strongest = np.argsort(-np.abs(values).max(axis=0), kind="stable")[:GENES]
     ids = getattr(attribution.view, "genes", ()) or [""] * values.shape[1]
     return {
         "kind": "genes",
-        "signed": attribution.gradient is not None,
+        **said,
         "names": [attribution.names[i] for i in strongest],
         "ids": [ids[i] for i in strongest],
         "places": (strongest + 1).tolist(),
@@ -293,19 +298,19 @@ def _line(attribution: Attribution, stops: list[float]) -> dict[str, Any]:
 
 
 def _map(attribution: Attribution, stops: list[float], budget: float) -> dict[str, Any]:
-    """Anything else: where the top features act, the first axes summed."""
+    """Anything else: its relevance, the first axes summed."""
     from hf_fourier.report.panels import diverging
 
     images, names = [], [attribution.layout.leaf.axes[i].name for i in attribution.layout.leaf.positions]
-    for share in stops:
-        values = _values(attribution, share)
+    found, said = _relevance(attribution, stops)
+    for values in found:
         while values.ndim > 2:
             values = values.sum(axis=0)
         top = float(np.abs(values).max(initial=0)) or 1.0
         images.append(media.shaded(np.atleast_2d(values), -top, top, diverging()))
-    sense = "orange: for the decision, blue: against" if attribution.gradient is not None else "power"
     summed = f", summed over {', '.join(names[:-2])}" if len(names) > 2 else ""
-    caption = f"Where the top features act ({sense}), {names[-2:][0]} downwards, {names[-1]} to the right{summed}"
+    where = f"{names[-2:][0]} downwards, {names[-1]} to the right{summed}"
+    caption = f"{said['told'][0].upper()}{said['told'][1:]} ({said['sense']}); {where}"
     found = _pictures(images, [None] * len(stops), 0.75 * budget, caption=caption)
     return {**found, "relevance": True}
 

@@ -154,7 +154,7 @@ def _coordinate(attribution: Attribution) -> tuple[Array | None, str]:
         return layout.radius.double().numpy() * rate, f"frequency in any direction [{unit}]"
     for role in ("level", "position"):
         for column in layout.with_role(role):
-            return column.values.double().numpy(), _title(column)
+            return column.values.double().numpy() + (1 if role == "position" else 0), _title(column)
     return None, ""
 
 
@@ -179,7 +179,7 @@ def _fold(steps: Array, axis: Axis) -> Array:
 
 
 def _unstep(steps: Array, column: Column, axis: Axis) -> Array:
-    return steps.astype(float) if column.role != "frequency" else steps * axis.rate / (2 * axis.length)
+    return steps + 1.0 if column.role != "frequency" else steps * axis.rate / (2 * axis.length)
 
 
 def _numbered(steps: Array) -> tuple[Array, Array]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from hf_fourier import relevance
 from hf_fourier.report import captions, panels
 from hf_fourier.report.glyphs import Piece, families, pieces, plain, right_to_left
 from hf_fourier.report.spectra import profile
@@ -45,19 +46,18 @@ def height(attribution: Attribution, width: float) -> float:
 
 def draw(figure: FigureBase, attribution: Attribution, fraction: float, width: float) -> None:
     """Fill `figure`: the tokens above, in lines of `width` inches; power and choice by frequency and answers below."""
-    values = relevance(attribution, fraction)
+    found = relevance.shown(attribution, fraction)
+    values = by_token(found)
     shown = window(attribution, values)
     placed = _place(attribution, shown, width)
     tall = placed[-1].y + LINE
     above, below = panels.rows(figure, [tall + HEAD, BELOW - HEAD])
-    boxes(sheet(above, width, tall), placed, values, explanation(attribution, fraction, shown))
+    boxes(sheet(above, width, tall), placed, values, explanation(attribution, found, shown))
     frequencies(below, attribution, fraction)
 
 
-def relevance(attribution: Attribution, fraction: float) -> Array:
-    """One number per token: signed where there is a gradient, else the power."""
-    signed = attribution.gradient is not None
-    found = attribution.input_relevance(fraction, kind="gradient" if signed else "power")
+def by_token(found: relevance.Relevance) -> Array:
+    """One number per token."""
     values = np.asarray(found.values, dtype=float)
     return values.reshape(len(values), -1).sum(axis=1)
 
@@ -83,21 +83,19 @@ def frequencies(figure: FigureBase, attribution: Attribution, fraction: float) -
         return None
     unit = attribution.layout.leaf.axes[0].name
     whole = _WHOLES.get(unit, "text")
-    text = f"Power and choice by frequency\n(left: slow, along the whole {whole}; right: from {unit} to {unit})"
+    if attribution.layout.with_role("frequency"):
+        text = f"Power and choice by frequency\n(left: slow, along the whole {whole}; right: from {unit} to {unit})"
+    else:
+        text = f"Power and choice by {captions.coordinate(attribution)}"
     upper = figure.add_subplot(grid[0, 0])
     panels.profiles(upper, figure.add_subplot(grid[1, 0]), line, text)
     return upper
 
 
-def explanation(attribution: Attribution, fraction: float, shown: range) -> str:
-    """What the colours mean, and which tokens are shown."""
+def explanation(attribution: Attribution, found: relevance.Relevance, shown: range) -> str:
+    """What the colours mean, whose numbers they are, and which tokens are shown."""
     unit = attribution.layout.leaf.axes[0].name
-    kept = f"the top {captions.share(fraction)} of {captions.noun(attribution)}"
-    if attribution.gradient is not None:
-        label = captions.label(attribution)
-        text = f"What {kept} say at each {unit} (orange, bar above: for {label}; blue, bar below: against)"
-    else:
-        text = f"Power that {kept} have at each {unit} (the method takes no gradient, so there is no for or against)"
+    text = f"At each {unit}: {found.told} ({captions.colours(attribution, found, ', bar above', ', bar below')})"
     if len(shown) < len(attribution.names):
         text += f"; {unit}s {shown.start + 1} to {shown.stop} of {len(attribution.names)}, around the strongest"
     if len(attribution.layout.leaf.segments) > 1:

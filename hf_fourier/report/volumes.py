@@ -102,5 +102,6 @@ def _features(figure: FigureBase, attribution: Attribution, fraction: float, acr
     if line is not None:
         wide = slice(0, 2) if flat is None else slice(1, 2)
         text = "Power and choice by frequency\n(left: coarse shapes, right: fine detail)"
+        text = text if captions.noun(attribution) == "frequencies" else "Power and choice"
         panels.profiles(figure.add_subplot(grid[0, wide]), figure.add_subplot(grid[1, wide]), line, text)
     panels.model(figure.add_subplot(grid[:, 2]), attribution, fraction)

@@ -119,6 +119,9 @@ def test_relevance_for_each_base_adds_up(kind: str) -> None:
         np.testing.assert_allclose(table["relevance"][6:12], [by_token[1] / 6] * 6, rtol=1e-6)
     if kind == "dnabert":  # base 2 lies in the first three words
         assert table["relevance"][2] == pytest.approx(float(by_token[:3].sum()) / 6, rel=1e-5)
+    own = explainer(kind).explain(SEQUENCE, method="integrated_gradients:steps=4", domain="identity")
+    assert sum(own.bases()["relevance"]) == pytest.approx(float(own.scores.sum()), rel=1e-4)
+    assert set(own.bases()["measure"]) == {"score of integrated_gradients"}
     power = explainer(kind).explain(SEQUENCE, method="magnitude").bases()
     assert min(power["relevance"]) >= 0
     assert "gradient_input" not in power.columns

@@ -272,6 +272,10 @@ def test_genes_are_ranked_with_their_ids(tmp_path: Path) -> None:
     assert [abs(v) for v in table["relevance"]] == sorted(np.abs(values).tolist(), reverse=True)
     back = type(result).load(result.save(tmp_path))
     assert list(back.genes(0.3).rows()) == list(table.rows())
+    own = explain.explain(one, method="integrated_gradients:steps=4", domain="identity:grain=position")
+    for row in own.genes().rows():
+        assert row["relevance"] == pytest.approx(float(own.scores[row["place"] - 1]))
+        assert row["measure"] == "score of integrated_gradients"
     control = explain.explain(one, method="magnitude").genes()
     assert min(control["relevance"]) >= 0  # power: no gradient was taken
     assert "gradient_input" not in control.columns

@@ -1,15 +1,18 @@
 """A result: its order and cuts, what it rebuilds, its tables, and the example back in input space."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
 from hf_fourier import attribute
 from hf_fourier.curves import Curve, Stop
+from hf_fourier.domains import DOMAINS
 from hf_fourier.errors import InputError
 from hf_fourier.tables import Table
 from hf_fourier.views import ImageView, NoView, view_from
-from tests.toys import DOMAIN_SPECS, Linear, Smooth, noise
+from tests.toys import DOMAIN_SPECS, Linear, Smooth, leaf, noise
 
 SHARES = (0, 1e-6, 0.04, 0.25, 0.5, 0.9, 1, 1.0)
 
@@ -61,7 +64,7 @@ def test_wrong_shares(wrong):
 
 def test_relevance_sums_to_the_kept_gradient_times_input(result):
     for share in (0.04, 0.5, 1.0):
-        relevance = result.input_relevance(share)
+        relevance = result.input_relevance(share, kind="gradient")
         assert relevance.values.shape == (5, 8)
         expected = (result.keep(share) * result.gradient).sum(-1)
         np.testing.assert_allclose(relevance.values, expected)
@@ -74,14 +77,53 @@ def test_relevance_sums_to_the_kept_gradient_times_input(result):
 
 
 def test_relevance_by_count_and_in_tables(result):
-    relevance = result.input_relevance(k=3)
+    relevance = result.input_relevance(k=3, kind="gradient")
     assert relevance.values.sum() == pytest.approx(float((result.keep(k=3) * result.gradient).sum()))
     table = relevance.top(4)
     assert len(table) == 4
     values = [abs(v) for v in table["relevance"]]
     assert values == sorted(values, reverse=True)
     assert values[0] == pytest.approx(np.abs(relevance.values).max())
-    assert relevance.values[table["axis1"][0], table["axis2"][0]] == pytest.approx(table["relevance"][0])
+    assert relevance.values[table["axis1"][0] - 1, table["axis2"][0] - 1] == pytest.approx(table["relevance"][0])
+    assert set(table["measure"]) == {"gradient × input"}
+
+
+@pytest.mark.parametrize("method", ["gradient_input", "integrated_gradients:steps=4", "saliency", "ffc", "magnitude"])
+@pytest.mark.parametrize("grain", ["entry", "position"])
+def test_where_features_are_places_the_relevance_is_the_method_s_own(method, grain):
+    x = noise(1, 5, 8, 15)
+    (result,) = attribute(Smooth(3, 5, 8, 15).eval(), x, method=method, domain=f"identity:grain={grain}", axes=[1, 2])
+    found = result.input_relevance()
+    own = result.scores.view(5, 8, 15).double().sum(-1) if grain == "entry" else result.scores.view(5, 8)
+    np.testing.assert_allclose(found.values, own, rtol=1e-6)
+    name = method.partition(":")[0]
+    assert (found.kind, found.told, found.measure) == ("scores", f"scores of {name}", f"score of {name}")
+    assert found.signed == (name in ("gradient_input", "integrated_gradients"))
+    assert found.sense.startswith("above 0: for the decision") == found.signed
+    few = result.input_relevance(k=3)
+    assert (np.abs(few.values) > 0).sum() == len({tuple(c) for c in np.argwhere(few.values)}) <= 3
+    assert few.values.sum() == pytest.approx(float(result.scores[result.order[:3]].sum()))
+    assert found.top(3)["relevance"][0] == pytest.approx(np.abs(found.values).max())
+
+
+def test_places_in_segments_have_their_scores():
+    shape = leaf(12, 2, channels=(1,), segments=(7, 5))
+    (made,) = attribute(Smooth(3, 12, 2).eval(), noise(1, 12, 2), method="gradient_input", domain="identity")
+    layout = DOMAINS.parse("identity").bind(shape).layout
+    result = replace(made, layout=layout)
+    np.testing.assert_allclose(result.input_relevance().values, made.scores.view(12, 2).double().sum(1))
+
+
+def test_elsewhere_it_says_that_it_is_not_the_method_s(result):
+    if not result.layout.by_place:
+        found = result.input_relevance()
+        assert found.told == "gradient × input of the top 4 % of frequencies, not scores of ffc"
+        assert (found.kind, found.signed) == ("gradient", True)
+        power = result.input_relevance(k=3, kind="power")
+        assert power.told == "power of the top 3 frequencies, not scores of ffc"
+        assert not power.signed
+        with pytest.raises(InputError, match="no places"):
+            result.input_relevance(kind="scores")
 
 
 def test_relevance_needs_a_gradient():

@@ -280,8 +280,8 @@ def test_columns_and_words():
         ("height", "position"),
         ("width", "position"),
     ]
-    assert layout.describe(0) == {"channel": 0, "level": 2, "orientation": "aa", "height": 1.5, "width": 1.5}
-    assert layout.label(len(layout) - 1) == "channel 2, level 1, orientation dd, height 6.5, width 6.5"
+    assert layout.describe(0) == {"channel": 0, "level": 2, "orientation": "aa", "height": 2.5, "width": 2.5}
+    assert layout.label(len(layout) - 1) == "channel 2, level 1, orientation dd, height 7.5, width 7.5"
     assert layout["level"].tolist() == [2] * 48 + [1] * 144
     assert (layout.radius[layout["orientation"] == 0].max() < layout.radius[layout["orientation"] > 0].min()).item()
 

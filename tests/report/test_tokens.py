@@ -124,7 +124,7 @@ def test_odd_tokens_are_drawn_without_warnings(drawn, names):
 
 def test_without_a_gradient_power_is_shown(drawn, texts):
     figure = drawn(text(["a", "b", "c"], gradient=False))
-    assert any("the method takes no gradient" in t.get_text() for t in texts(figure))
+    assert any("neither for nor against" in t.get_text() for t in texts(figure))
 
 
 def test_a_long_text_shows_its_strongest_part(texts):

@@ -71,7 +71,7 @@
       token.setAttribute("aria-label", `${one.texts[i]}: ${sense(one, values[i])}`);
     });
   };
-  const sense = (one, value) => (one.signed ? `${short(Math.abs(value))} ${value > 0 ? "for" : value < 0 ? "against" : ""}`.trim() : `power ${short(value)}`);
+  const sense = (one, value) => (one.signed ? `${short(Math.abs(value))} ${value > 0 ? "for" : value < 0 ? "against" : ""}`.trim() : `${one.word} ${short(value)}`);
   const pointing = (article, one) => {
     const box = article.querySelector(".tokens"), status = article.querySelector(".pointed"), all = [...box.querySelectorAll(".token")];
     const point = i => {
