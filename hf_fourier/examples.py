@@ -164,8 +164,10 @@ def examples_of(source: Any, column: str | None = None, is_example: Asked = lamb
         return [_whole(item) for item in source_of(source, column, is_example=is_example).stream(0)]
     found = several_of(list(source) if isinstance(source, tuple) else source, is_example)
     if found is None:
-        got = f"one {type(source).__name__}"
-        raise InputError(got, "a list of examples, or a data set", "put a single example in a list")
+        got, do = f"one {type(source).__name__}", "put a single example in a list"
+        if isinstance(source, Mapping):
+            do = "put raw examples (texts, pictures, …) in a list"
+        raise InputError(got, "a list of examples, or a data set", do)
     return found
 
 

@@ -715,8 +715,11 @@ class FourierExplainer:
 
     def _several(self, examples: Any, column: str | None = None) -> list[Any]:
         """The raw examples of what holds several."""
-        opened = self.adapter.opened(examples)
-        return examples_of(examples, column, self.adapter.is_example) if opened is None else opened
+        if column is None and not isinstance(examples, tuple):
+            given = listed(examples, self.adapter)
+            if given is not None and given[0]:
+                return given[1]
+        return examples_of(examples, column, self.adapter.is_example)
 
     def _single(self, example: Any) -> Encoded:
         encoded = self._encode(example)[1]

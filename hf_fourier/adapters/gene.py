@@ -6,7 +6,9 @@ A position is a gene's rank; frequencies are in cycles per gene along the rankin
 from __future__ import annotations
 
 import operator
+import os
 from collections.abc import Mapping, Sequence
+from os import PathLike
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -17,6 +19,7 @@ from hf_fourier.adapters.text import TextAdapter, TokenHead
 from hf_fourier.cells import is_cells, read_cells, table_cells
 from hf_fourier.dictionaries import read_numbers
 from hf_fourier.errors import InputError, TargetError
+from hf_fourier.files import MANY_CELLS
 from hf_fourier.genes import FILES, LAYOUTS, TOKENS, GeneTokenizer
 from hf_fourier.heads import Head
 from hf_fourier.typing import Tensor
@@ -85,6 +88,10 @@ class GeneAdapter(TextAdapter):
         Raises:
             InputError: If it is neither, or no gene of it is known.
         """
+        if isinstance(example, PathLike) or (isinstance(example, str) and example.lower().endswith(MANY_CELLS)):
+            got = f"the path {os.fspath(example)!r}, which is no file of cells"
+            do = "correct it, and pass it alone: it holds several"
+            raise InputError(got, "an .h5ad file or a .dataset folder that exists", do)
         if not isinstance(example, Mapping) or not self.is_example(example):
             got = f"an example of type {type(example).__name__}"
             raise InputError(got, "{'genes': Ensembl ids, 'values': counts}", "pass one cell, or a list of cells")

@@ -173,7 +173,7 @@ def _grey(image: Any, format_: str | None, tags: Mapping[int, Any]) -> tuple[np.
         if format_ not in STRETCHED:
             raise _nameless(array, "mode 'I' (32 bits)", "np.asarray(picture)")
         array = array.astype(np.uint16)
-    bits = tags.get(_BITS, ()) if sixteen else ()
+    bits: Sequence[int] = tags.get(_BITS, ()) if sixteen else ()
     stated = bits[0] if len(bits) == 1 and bits[0] < 16 else None
     eight, taken = _eight_bit(array, *((None, None) if stated is None else (f"{stated}-bit", 2**stated - 1)))
     if sixteen and tags.get(_PHOTOMETRIC) == 0:  # of which Pillow takes no notice

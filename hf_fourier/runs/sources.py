@@ -175,8 +175,10 @@ def source_of(
     if column is not None:
         raise InputError(f"column {column!r} of a {type(data).__name__}", "a data set", "leave `column` out")
     if isinstance(data, (bytes, Mapping)):
-        got = f"one {type(data).__name__}"
-        raise InputError(got, "a list of examples, or a data set", "put a single example in a list")
+        got, do = f"one {type(data).__name__}", "put a single example in a list"
+        if isinstance(data, Mapping):
+            do += "; for columns pass datasets.Dataset.from_dict(…)"
+        raise InputError(got, "a list of examples, or a data set", do)
     data = plain(data)  # a series by the order of its rows, not by their names
     if isinstance(data, (np.ndarray, torch.Tensor)):
         got = f"one array of shape {tuple(data.shape)}"

@@ -301,6 +301,12 @@ def test_tokens_of_another_version_and_no_tokens() -> None:
         explain.explain({"input_ids": [5.7, 6.2]})
 
 
+def test_a_path_of_no_cells_is_named() -> None:
+    for wrong in ("nowhere.h5ad", Path("nowhere.h5ad"), ["nowhere.h5ad"]):
+        with pytest.raises(InputError, match=r"nowhere.h5ad.*no file of cells"):
+            explainer("text-classification", "V1").explain(wrong)
+
+
 def test_an_anndata_is_its_cells() -> None:
     anndata = pytest.importorskip("anndata")
     import pandas as pd

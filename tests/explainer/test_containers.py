@@ -82,7 +82,10 @@ def test_runs_read_them_in_the_same_order(explain: FourierExplainer, name: str, 
     assert [item.example for item in source_of(given).stream(0)] == TEXTS
 
 
-@pytest.mark.parametrize("name", ["column", "data set", "rows", "series", "array of objects", "generator"])
+SOME = ["column", "data set", "columns of a slice", "rows", "series", "array of objects", "generator"]
+
+
+@pytest.mark.parametrize("name", SOME)
 def test_every_command_takes_them(explain: FourierExplainer, name: str) -> None:
     made = CONTAINERS[name]
     table = explain.evaluate(made(), "magnitude", metrics=["maintain_rate"]).of("magnitude")
