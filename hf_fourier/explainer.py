@@ -135,12 +135,14 @@ class FourierExplainer:
             leaf: Where to explain, if not at the model's own input; see the class.
             device: Where the model goes; None for the one that Accelerate gives this process.
             dtype: The weights' type; None for the checkpoint's own (float32 on a CPU, where half is slow and coarse).
-            device_map: Placement over several devices, by Accelerate; then `device` is not used.
+            device_map: Placement over several devices, by Accelerate, in place of `device`.
             trust_remote_code: Whether code from the repository may run.
             **model_kwargs: Passed on to the Auto class; `id2label` names the classes.
 
         Raises:
-            ModelError: If it cannot be loaded, has no trained head, holds pickles, or needs consent.
+            InputError: If `device`, `device_map` or `dtype` are none, or exclude one another.
+            ModelError: If it cannot be loaded, has no trained head, holds pickles, or needs consent; or if there is no
+                such device.
             MissingExtraError: If it is an adapter, and PEFT is not installed.
         """
         from hf_fourier.adapters.loading import load

@@ -87,7 +87,8 @@ class Registry(Generic[T]):
         try:
             return cls(**values)
         except TypeError as error:
-            raise SpecError(f"spec {spec!r}", f"values that {self.kind} {name!r} takes", str(error)) from error
+            got = f"spec {spec!r} ({str(error).strip().splitlines()[0]})"
+            raise SpecError(got, f"values that {self.kind} {name!r} takes", "correct the spec") from error
 
     def _preset(self, cls: type[T], name: str) -> dict[str, Any]:
         presets: dict[str, dict[str, Any]] = getattr(cls, "presets", {})

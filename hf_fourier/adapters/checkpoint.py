@@ -96,6 +96,11 @@ def explained(error: Exception, source: str) -> ModelError:
         )
     if "pytorch_model.bin" in text and "safetensors" in text:
         return pickled(name)
+    if "Unrecognized configuration class" in text:  # for the Auto class of a head
+        kind = re.search(r"AutoModel\w+", text)
+        got = f"{name!r}, of a kind that {kind[0] if kind else 'this head'} does not load"
+        do = "choose another task, or leave task= out for the checkpoint's own head"
+        return ModelError(got, "a checkpoint of a model with that head", do)
     lines = text.strip().splitlines() or [type(error).__name__]
     first = " ".join(line.strip() for line in lines[: 2 if lines[0].rstrip().endswith(":") else 1])
     return ModelError(

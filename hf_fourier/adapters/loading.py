@@ -23,10 +23,10 @@ from hf_fourier.adapters.checkpoint import (
     shown,
 )
 from hf_fourier.adapters.models import below_peft
+from hf_fourier.adapters.placing import place_of, placed, type_of
 from hf_fourier.adapters.tuning import CONFIG, Tuning, tuning_of
 from hf_fourier.batching import is_out_of_memory
 from hf_fourier.errors import FourierError, ModelError
-from hf_fourier.parallel import state
 from hf_fourier.turns import taken
 
 _HUB = ("cache_dir", "force_download", "local_files_only", "token", "proxies")
@@ -75,13 +75,18 @@ def load(
     """Load a checkpoint with the Auto class of its head; of one that PEFT wrote, its base model first.
 
     Raises:
+        InputError: If `device`, `device_map` or `dtype` are none, or exclude one another.
         ModelError: If there is no such checkpoint, it has no head, its weights are pickles or code of its own is
             needed without consent.
         MissingExtraError: If PEFT wrote it and is not installed.
     """
     import transformers
 
-    dtype = model_kwargs.pop("torch_dtype", None) if dtype is None else dtype  # its former name
+    dtype = type_of(model_kwargs.pop("torch_dtype", None) if dtype is None else dtype)  # its former name
+    on = place_of(device, device_map)
+    if revision is not None and Path(source).is_dir():
+        got = f"revision {revision!r} of the folder {shown(source)!r}"
+        raise ModelError(got, "a revision of a Hub id", "leave revision= out, or pass the Hub id")
     where: dict[str, Any] = {
         "subfolder": subfolder or "",
         "revision": revision or "main",
@@ -105,7 +110,6 @@ def load(
     if tuning is not None:
         config = _sized(config, auto, tuning, bool(labels), source, trust_remote_code)
     place: dict[str, Any] = {} if device_map is None else {"device_map": device_map}
-    on = None if device_map is not None else _device(device)
     options = {"use_safetensors": True, **model_kwargs, **there, **place, "dtype": dtype or "auto"}
     model, info = _loaded(auto, base, config, options, tuning)
     _check_head(info, model, base, task, () if tuning is None else tuning.shapes)
@@ -114,23 +118,12 @@ def load(
         model = _attached(model, tuning, source)
     if commit is not None:
         model.config._commit_hash = commit
-    model, widened = _placed(model, on, dtype is None)
+    model, widened = placed(model, on, dtype is None)
     complete = tuning is None or any(file_of(source, name, where) for name in _PROCESSORS)
     processor, missing = _processor(source, task, where, config) if complete else (None, [])
     if processor is None and tuning is not None:
         processor, missing = _processor(base, task, there, config)
     return Loaded(model.eval(), processor, task, shown(source), (*notes, *widened, *missing))
-
-
-def _placed(model: Any, on: torch.device | None, by_itself: bool) -> tuple[Any, list[str]]:
-    """A model on its device, and in a type that suits it where nobody chose one; and what has to be said about that."""
-    if on is None or getattr(model, "is_quantized", False):
-        return model, []  # where a quantised model lies, and as what, is its quantiser's business
-    said = []
-    if by_itself and on.type == "cpu" and model.dtype in (torch.float16, torch.bfloat16):
-        said.append(f"the checkpoint's {model.dtype} was widened to float32 on the CPU; pass dtype= to keep it")
-        model = model.float()
-    return model.to(on), said
 
 
 def task_of(model: torch.nn.Module) -> str:
@@ -352,13 +345,6 @@ def _check_head(
             f"a checkpoint with a trained head for {task}",
             "choose a fine-tuned checkpoint, or fit the head and pass FourierExplainer(model, processor)",
         )
-
-
-def _device(device: str | torch.device | None) -> torch.device:
-    if device is not None:
-        return torch.device(device)
-    own = torch.device(state().device)
-    return torch.device("cpu") if own.type == "cpu" else own  # which has no number
 
 
 def _processor(source: str, task: str, where: dict[str, Any], config: Any) -> tuple[Any, list[str]]:

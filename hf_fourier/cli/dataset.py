@@ -12,7 +12,7 @@ import typer
 from hf_fourier.cli.aims import aim
 from hf_fourier.cli.options import Order
 from hf_fourier.cli.run import load
-from hf_fourier.cli.show import echo_json, err, line, out, shares, whole
+from hf_fourier.cli.show import echo_json, err, line, out, rows, shares, writable
 
 if TYPE_CHECKING:
     from hf_fourier.tables import Table
@@ -39,10 +39,11 @@ def run(order: Order) -> None:
         "budget": order.budget,
         "chunk": order.chunk,
         "seed": order.seed,
-        "batch_size": whole(order.batch_size),
+        "batch_size": rows(order.batch_size),
         "processes": order.processes,
     }
     Options(**options)  # what is mistyped is told before anything starts
+    writable(order.output)
     if order.processes and order.processes > 1 and "WORLD_SIZE" not in os.environ and not order.plan:
         start(order.processes, sys.argv[1:], order.threads)
     if order.threads:

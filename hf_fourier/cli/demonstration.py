@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from hf_fourier.cli.registries import prepare
 from hf_fourier.cli.run import ANSWERS, answers, cost, record, say_files, write
-from hf_fourier.cli.show import echo_json, line, out, progress, quiet_loading
+from hf_fourier.cli.show import echo_json, line, out, progress, quiet_loading, writable
 
 if TYPE_CHECKING:
     from hf_fourier.attribution import Attribution
@@ -23,7 +23,9 @@ def demonstrate(*, name: str, example: str | None, output: Path, as_json: bool =
     from hf_fourier import demo
     from hf_fourier.report.captions import SAME_MASK, is_mask
 
-    for asset in demo.scene(name).assets:
+    scene = demo.scene(name)
+    writable(output)
+    for asset in scene.assets:
         prepare(asset)
     with progress("explaining") as update, quiet_loading():
         found = demo.explain(name, example, update)

@@ -25,9 +25,14 @@ def read(inputs: Sequence[str], pair: bool, cells: str | None = None) -> tuple[l
         cells: Which cells of a file that holds many: names and numbers with commas between, "0:20" or "all".
 
     Raises:
-        InputError: If standard input is empty, a file cannot be read, or pairs do not come out even.
+        InputError: If standard input is empty, a file cannot be read, pairs are no texts or do not come out even, or
+            cells are named where there are none.
     """
+    from hf_fourier.cells import is_cells
+
     texts = list(inputs)
+    if cells is not None and not any(map(is_cells, texts)):
+        raise InputError(f"--cells {cells} without a file of cells", "an .h5ad or a .dataset", "leave --cells out")
     if texts == ["-"]:
         texts = [text for text in sys.stdin.read().splitlines() if text.strip()]
         if not texts:
@@ -38,8 +43,11 @@ def read(inputs: Sequence[str], pair: bool, cells: str | None = None) -> tuple[l
     else:
         files = True
     if not pair:
-        found = [one for text in texts for one in (_several(text, cells) if files else [(text, text)])]
-        return [name for name, _ in found], [one for _, one in found]
+        all_of = [one for text in texts for one in (_several(text, cells) if files else [(text, text)])]
+        return [name for name, _ in all_of], [one for _, one in all_of]
+    if files and (found := [text for text in texts if text.lower().endswith(READ) and Path(text).exists()]):
+        got = f"the file {found[0]!r} with --pair, which takes texts"
+        raise InputError(got, "two texts each", "leave --pair out: pictures, sounds and cells are taken one by one")
     if len(texts) % 2:
         raise InputError(f"{len(texts)} texts with --pair", "an even number", "give both texts of each pair, in quotes")
     pairs = list(zip(texts[::2], texts[1::2], strict=True))

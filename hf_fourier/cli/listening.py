@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import csv
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hf_fourier.cli.show import err, line, out, progress, table
-from hf_fourier.errors import MissingExtraError
+from hf_fourier.errors import InputError, MissingExtraError
 from hf_fourier.files import SOUNDS
 
 if TYPE_CHECKING:
@@ -20,6 +21,18 @@ if TYPE_CHECKING:
 WHOLE_SECONDS = 60.0
 TOP = 10
 SEGMENTS_SHOWN = 12
+
+
+def check(seconds: float | None, overlap: float) -> None:
+    """What is typed for recordings, whether or not there is one.
+
+    Raises:
+        InputError: If no recording can be cut so.
+    """
+    if seconds is not None and not 0 < seconds < math.inf:
+        raise InputError(f"--seconds {seconds:g}", "a length above 0", "correct it")
+    if not 0 <= overlap < 1:
+        raise InputError(f"--overlap {overlap:g}", "a share of a segment, from 0 to below 1", "correct it")
 
 
 def is_recording(explainer: FourierExplainer, example: Any, seconds: float | None) -> bool:

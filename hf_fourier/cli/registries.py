@@ -85,6 +85,8 @@ def fetch(names: list[str], everything: bool) -> None:
 
     if not names and not everything:
         raise InputError("no name", "at least one asset, or --all", "see `hf-fourier assets list`")
+    if names and everything:
+        raise InputError(f"{names[0]} and --all", "one of the two", "leave one out")
     failed = False
     for name in assets.names() if everything else names:
         try:

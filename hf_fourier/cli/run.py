@@ -12,7 +12,19 @@ from hf_fourier.cli import listening
 from hf_fourier.cli.aims import aim
 from hf_fourier.cli.inputs import read, slug
 from hf_fourier.cli.options import Loading, Wish
-from hf_fourier.cli.show import echo_json, err, line, out, progress, quiet_loading, shares, table, whole
+from hf_fourier.cli.show import (
+    echo_json,
+    err,
+    line,
+    out,
+    progress,
+    quiet_loading,
+    rows,
+    shares,
+    table,
+    writable,
+    writing,
+)
 from hf_fourier.errors import MissingExtraError
 
 if TYPE_CHECKING:
@@ -30,12 +42,12 @@ def run(wish: Wish) -> None:
     Raises:
         FourierError: If something that was typed cannot be explained.
     """
-    kept = shares(wish.keep)
+    kept, size = shares(wish.keep), rows(wish.batch_size)
+    listening.check(wish.seconds, wish.overlap)
+    folder = writable(wish.output or Path(f"hf-fourier-{slug(Path(wish.model).name)}"))
+    target = None if wish.target is None else aim(wish.target)
     names, examples = read(wish.inputs, wish.pair, wish.cells)
     explainer = load(wish.model, [wish.method], [wish.domain] if wish.domain else [], wish.loading)
-    target = None if wish.target is None else aim(wish.target)
-    size: Any = whole(wish.batch_size)
-    folder = wish.output or Path(f"hf-fourier-{slug(Path(wish.model).name)}")
     options = {"target": target, "seed": wish.seed, "batch_size": size}
     places = [folder / (f"{i:03d}-{slug(one)}" if len(names) > 1 else slug(one)) for i, one in enumerate(names, 1)]
     recorded = _recordings(explainer, examples, places, wish, {**options, "kept": kept})
@@ -50,7 +62,8 @@ def run(wish: Wish) -> None:
     records = []
     for i, (name, place) in enumerate(zip(names, places, strict=True)):
         if i in recorded:
-            written = listening.write(recorded[i], place)
+            with writing(place):
+                written = listening.write(recorded[i], place)
             records.append({"input": name, **listening.record(recorded[i]), "files": written})
         else:
             written = write(results[i], place, name)
@@ -106,7 +119,16 @@ def load(model: str, methods: Sequence[str], domains: Sequence[str], loading: Lo
 
 
 def write(result: Attribution, folder: Path, name: str | None = None) -> dict[str, Any]:
-    """Save the result, its figure where there is matplotlib, WAV files of sounds, and the tables of genes or bases."""
+    """Save the result, its figure where there is matplotlib, WAV files of sounds, and the tables of genes or bases.
+
+    Raises:
+        StorageError: If it cannot be written there.
+    """
+    with writing(folder):
+        return _written(result, folder, name)
+
+
+def _written(result: Attribution, folder: Path, name: str | None) -> dict[str, Any]:
     from hf_fourier.report.waves import audible, save_sounds
 
     written: dict[str, Any] = {"folder": str(result.save(folder))}

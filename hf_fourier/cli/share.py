@@ -24,6 +24,7 @@ def send(parcel: Parcel) -> None:
 
     if parcel.repo is None and parcel.model_card is None:
         raise InputError("no repository", "USER/NAME, or --model-card MODEL", "see `hf-fourier push --help`")
+    _check(parcel)
     report = Report.load(parcel.report)
     if parcel.dry_run:
         _say_files(parcel, report)
@@ -53,6 +54,25 @@ def send(parcel: Parcel) -> None:
             line(out(), f"pull request: {page}" if page else "the card says all of it already", style="bold")
     if parcel.as_json:
         echo_json(found)
+
+
+def _check(parcel: Parcel) -> None:
+    """Names that cannot be, and options of what is not asked for, told before anything is read."""
+    from hf_fourier.report.hub import check_name
+
+    for name in filter(None, (parcel.repo, parcel.model_card)):
+        check_name(name)
+    of_cards = {"--data-set": parcel.data_set, "--data-set-id": parcel.data_set_id}
+    if parcel.model_card is None and (given := [option for option, value in of_cards.items() if value is not None]):
+        raise InputError(f"{given[0]} without a model's card", "--model-card MODEL", f"add it, or leave {given[0]} out")
+    of_repositories = {
+        "--space": parcel.space,
+        "--include-inputs": parcel.include_inputs,
+        "--public": parcel.public,
+        "--licence": parcel.licence,
+    }
+    if parcel.repo is None and (given := [option for option, value in of_repositories.items() if value]):
+        raise InputError(f"{given[0]} without a repository", "USER/NAME", f"add it, or leave {given[0]} out")
 
 
 def _say_files(parcel: Parcel, report: Report) -> None:

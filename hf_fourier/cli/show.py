@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import typer
@@ -18,7 +20,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table as RichTable
 
-from hf_fourier.errors import FourierError, InputError, SpecError, TargetError
+from hf_fourier.errors import FourierError, InputError, SpecError, StorageError, TargetError
 from hf_fourier.plain import visible
 
 
@@ -125,6 +127,56 @@ def shares(text: str) -> list[float]:
     if not found or not all(0 <= share <= 1 for share in found):
         raise InputError(f"--keep {text!r}", "shares from 0 to 1", "separate them by commas, such as .01,.04")
     return found
+
+
+def rows(text: str) -> Any:
+    """What is typed behind `--batch-size`: a number, or "auto".
+
+    Raises:
+        InputError: If it is neither.
+    """
+    if text != "auto" and not (text.isdecimal() and int(text) > 0):
+        raise InputError(f"--batch-size {text!r}", "a whole number of at least 1, or 'auto'", "correct it")
+    return whole(text)
+
+
+def writable(place: Path, what: str = "a folder") -> Path:
+    """What is typed behind `--output`, told before anything long begins where it cannot be.
+
+    Args:
+        place: The folder or the file.
+        what: Which of the two, in words.
+
+    Raises:
+        InputError: If it cannot be written.
+    """
+    file = what != "a folder"
+    there = next(folder for folder in ((place.parent if file else place).absolute(), *place.absolute().parents)
+                 if folder.exists())  # fmt: skip
+    if (file and place.is_dir()) or not there.is_dir() or not os.access(there, os.W_OK):
+        said = (
+            "is a folder"
+            if file and place.is_dir()
+            else f"{there.name!r} is " + ("read-only" if there.is_dir() else "a file")
+        )
+        raise InputError(f"--output {str(place)!r} ({said})", f"{what} that can be written", "choose another")
+    return place
+
+
+@contextmanager
+def writing(place: Path) -> Iterator[None]:
+    """Tell of a disk that does not take what is written below a folder.
+
+    Raises:
+        StorageError: If it cannot be written.
+    """
+    try:
+        yield
+    except FourierError:
+        raise
+    except OSError as error:
+        got = f"--output {str(place)!r}, which cannot be written ({error.strerror or error})"
+        raise StorageError(got, "a disk that takes it", "mend that, or choose another") from error
 
 
 def whole(text: str) -> Any:

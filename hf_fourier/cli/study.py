@@ -14,7 +14,7 @@ from hf_fourier.cli.aims import aim
 from hf_fourier.cli.inputs import read
 from hf_fourier.cli.options import Comparison, Study
 from hf_fourier.cli.run import load
-from hf_fourier.cli.show import echo_json, line, out, progress, table, whole
+from hf_fourier.cli.show import echo_json, line, out, progress, rows, table, writable
 from hf_fourier.errors import InputError
 
 if TYPE_CHECKING:
@@ -110,10 +110,14 @@ def show_sanity(found: Sanity) -> None:
 
 def _ready(study: Study) -> tuple[Any, list[Any], dict[str, Any]]:
     """The explainer, the examples, and what is common to both commands."""
+    size = rows(study.batch_size)
+    if study.output is not None:
+        writable(study.output, "a CSV file")
+    target = None if study.target is None else aim(study.target)
     names, examples = read(study.inputs, study.pair, study.cells)
     explainer = load(study.model, study.methods, study.domains or [], study.loading)
-    targets = None if study.target is None else [aim(study.target)] * len(names)
-    return explainer, examples, {"targets": targets, "seed": study.seed, "batch_size": whole(study.batch_size)}
+    targets = None if target is None else [target] * len(names)
+    return explainer, examples, {"targets": targets, "seed": study.seed, "batch_size": size}
 
 
 def _enough() -> int:

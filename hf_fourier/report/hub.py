@@ -63,7 +63,7 @@ def push(
     """Write a report into a repository in one commit; see `Report.push_to_hub`."""
     from huggingface_hub import CommitOperationAdd, CommitOperationDelete
 
-    _named(repo_id)
+    check_name(repo_id)
     kind = "space" if as_space else "dataset"
     api = _api(token)
     with tempfile.TemporaryDirectory(prefix="hf-fourier-") as own:
@@ -139,7 +139,7 @@ def propose(report: Report, model_id: str, data_set: str | None, data_set_id: st
     if found.on_hub and found.model != model_id:
         got = f"a report of {found.model!r} for the card of {model_id!r}"
         raise InputError(got, "the id of the explained model", f"propose it to {found.model!r}")
-    _named(model_id)
+    check_name(model_id)
     api = _api(token)
     with told(f"propose the report to {model_id!r}"):
         head = api.model_info(model_id).sha
@@ -169,7 +169,7 @@ def pull(repo_id: str, revision: str | None, token: str | None, most: int) -> Re
 
     from hf_fourier.report.report import Report
 
-    _named(repo_id)
+    check_name(repo_id)
     api = _api(token, needed=False)
     with told(f"read the report {repo_id!r}", reading=True):
         commit = api.dataset_info(repo_id, revision=revision).sha
@@ -207,7 +207,7 @@ def _api(token: str | None, needed: bool = True) -> HfApi:
     return HfApi(token=known or False, library_name="hf_fourier", library_version=hf_fourier.__version__)
 
 
-def _named(repo_id: str) -> None:
+def check_name(repo_id: str) -> None:
     """Whether the name can be a repository's.
 
     Raises:

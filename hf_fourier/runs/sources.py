@@ -209,16 +209,19 @@ def _by_name(
 ) -> Source:
     """What a path or a Hub id names."""
     path = Path(text)
+    kind = TABLES.get(path.suffix.lower()) if path.is_file() else None
+    if path.exists():
+        has_columns = kind is not None or _is_data_set(path)
+        _own(f"{path.name!r}", None if has_columns else column, split, kind is not None)
     if path.is_file() and path.suffix == ".h5ad":
         return _cells_of(_anndata(path))
-    if (path / "dataset_info.json").is_file() and (path / "state.json").is_file():
+    if _is_data_set(path):
         return _rows_of(_datasets().load_from_disk(text), column, is_example)
     if is_fasta(path):
         records = read_fasta(path)
         return Listed(len(records), lambda i: records[i][1], lambda i: records[i][0])
     if path.is_dir() and (found := _files(path)):
         return Listed(len(found), lambda i: example(str(path / found[i])), found.__getitem__)
-    kind = TABLES.get(path.suffix.lower()) if path.is_file() else None
     if kind is None and path.exists():
         if path.is_file() and path.suffix.lower() in READ:
             return Listed(1, lambda i: example(text), lambda i: path.name)
@@ -239,6 +242,26 @@ def _by_name(
     return source_of(data, column, split=split, is_example=is_example)
 
 
+def _is_data_set(path: Path) -> bool:
+    """Whether `datasets` saved it."""
+    return (path / "dataset_info.json").is_file() and (path / "state.json").is_file()
+
+
+def _own(name: str, column: Any, split: str | None, train: bool = False) -> None:
+    """Refuse a column or a split of what has none.
+
+    Args:
+        name: What it is, in words.
+        column: A column of what has no columns.
+        split: A split.
+        train: Whether there is one that is called "train".
+    """
+    if column is not None:
+        raise InputError(f"column {column!r} of {name}", "a data set", "leave `column` out")
+    if split is not None and not (train and split == "train"):
+        raise InputError(f"split {split!r} of {name}, which has none", "a data set with splits", "leave `split` out")
+
+
 def _datasets() -> Any:
     try:
         import datasets
@@ -252,7 +275,11 @@ def _anndata(path: Path) -> Any:
         import anndata
     except ImportError as error:
         raise MissingExtraError("anndata", "bio", "cells in .h5ad files") from error
-    return anndata.read_h5ad(path, backed="r")
+    try:
+        return anndata.read_h5ad(path, backed="r")
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        said = (str(error).strip().splitlines() or [type(error).__name__])[0].replace(str(path), path.name)
+        raise InputError(f"{path.name!r}, which cannot be read ({said})", "an AnnData", "write it again") from error
 
 
 def _files(folder: Path) -> list[str]:
