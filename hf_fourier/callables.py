@@ -113,9 +113,10 @@ def attribute(
     """Explain any torch callable at any real tensor.
 
     Args:
-        forward: `(rows, …) -> (rows, classes)` logits (or anything with `logits`), differentiable. A module, or one
-            whose method this is, is put in evaluation mode for the time of the call; what any other callable runs is
-            left as it is. No other thread explains a module that it reaches meanwhile. It gets copies of rows.
+        forward: `(rows, …) -> (rows, classes)` logits, or a mapping, a tuple or an object with them, differentiable. A
+            module, or one whose method this is, is put in evaluation mode for the time of the call; what any other
+            callable runs is left as it is. No other thread explains a module that it reaches meanwhile. It gets copies
+            of rows.
         x: Examples, shape `(batch, …)`, real. Where `forward` refuses their type and its weights are of another, rows
             are converted to that, and a note says so; scores stay in float32, or float64 where `x` is.
         target: A class index for all, one per example, a callable `outputs -> (rows,)`, or None for what it says.

@@ -12,7 +12,7 @@ from hf_fourier.adapters.front_ends import FrontEnd
 from hf_fourier.adapters.models import dtype_of, hidden_of
 from hf_fourier.adapters.tokens import OUTPUT
 from hf_fourier.adapters.writing import followed
-from hf_fourier.heads import logits_of
+from hf_fourier.heads import logits_of, part_of
 from hf_fourier.typing import Tensor
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ class AudioBlock(Block):
             case "ctc" | "audio-frame-classification":
                 return logits_of(outputs)[:, : self._frames]
             case "audio-xvector":
-                return outputs.embeddings
+                return part_of(outputs, "embeddings")
             case "audio-feature-extraction":
                 return hidden_of(outputs)[:, : self._frames].mean(1)
         return logits_of(outputs)

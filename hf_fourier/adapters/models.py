@@ -13,7 +13,7 @@ from typing import Any
 import torch
 
 from hf_fourier.errors import ModelError
-from hf_fourier.heads import Binary, Categorical, Head, Regression
+from hf_fourier.heads import Binary, Categorical, Head, Regression, named
 from hf_fourier.modes import ours
 from hf_fourier.turns import taken
 from hf_fourier.typing import Tensor
@@ -269,7 +269,7 @@ def hidden_of(outputs: Any) -> Tensor:
     Raises:
         ModelError: If there are none.
     """
-    states = getattr(outputs, "last_hidden_state", None)
+    states = getattr(named(outputs), "last_hidden_state", None)
     if not isinstance(states, Tensor):
         got = f"outputs {type(outputs).__name__} without last_hidden_state"
         raise ModelError(got, "those of a headless model", "load it with AutoModel")

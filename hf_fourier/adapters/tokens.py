@@ -14,7 +14,7 @@ from hf_fourier.adapters.base import Adapter, Block, Encoded, run_of
 from hf_fourier.adapters.embedding import EmbeddingSwap
 from hf_fourier.adapters.models import hidden_of, learns_prompts
 from hf_fourier.errors import InputError, ModelError
-from hf_fourier.heads import Categorical, logits_of
+from hf_fourier.heads import Categorical, logits_of, part_of
 from hf_fourier.modes import carried
 from hf_fourier.seeding import Draw
 from hf_fourier.typing import Int, Tensor
@@ -169,7 +169,7 @@ class AnswerBlock(TextBlock):
 
     def select(self, outputs: Any, rows: Tensor) -> Tensor:
         """The logits of start and end at the content tokens, `(rows, 2, tokens)`; the question's are −inf."""
-        both = torch.stack([outputs.start_logits, outputs.end_logits], dim=-1).float()
+        both = torch.stack([part_of(outputs, "start_logits"), part_of(outputs, "end_logits")], dim=-1).float()
         logits = at(self._of_text(both), self.content[rows]).transpose(1, 2)
         question = sum(self.segments[:-1])
         return torch.cat([torch.full_like(logits[..., :question], -torch.inf), logits[..., question:]], dim=2)

@@ -16,7 +16,7 @@ from hf_fourier.adapters.pictures import as_rgb, told
 from hf_fourier.detections import Detections, boxes_of
 from hf_fourier.domains import Axis, LeafShape
 from hf_fourier.errors import InputError, ModelError
-from hf_fourier.heads import Head, Regression, Similarity, logits_of, misnamed
+from hf_fourier.heads import Head, Regression, Similarity, logits_of, misnamed, named
 from hf_fourier.seeding import Draw
 from hf_fourier.typing import Tensor
 from hf_fourier.views import ImageView, NoView, View
@@ -158,12 +158,11 @@ class VisionAdapter(Adapter):
             ModelError: If they are not those of such a head.
         """
         try:
-            return self._read(outputs)
+            return self._read(named(outputs))
         except AttributeError as error:
             got = f"outputs {type(outputs).__name__} of {type(self.model).__name__}, which hold no {error.name}"
-            raise ModelError(
-                got, f"outputs of {self.task}", "pass a callable target, or choose another task"
-            ) from error
+            do = "let the model return them by name, pass a callable target, or choose another task"
+            raise ModelError(got, f"outputs of {self.task}", do) from error
 
     def _read(self, outputs: Any) -> Tensor:
         match self.task:

@@ -13,7 +13,7 @@ from hf_fourier.adapters.strings import whole
 from hf_fourier.adapters.text import unchanged
 from hf_fourier.adapters.vision import VisionAdapter, VisionBlock
 from hf_fourier.errors import InputError
-from hf_fourier.heads import Binary, Categorical, Head
+from hf_fourier.heads import Binary, Categorical, Head, part_of
 from hf_fourier.seeding import Draw, fingerprint
 from hf_fourier.targets import Target
 from hf_fourier.typing import Tensor, tensor_of
@@ -94,7 +94,7 @@ class ZeroShotAdapter(VisionAdapter):
 
     def read(self, outputs: Any) -> Tensor:
         """The logits of a picture's texts."""
-        return outputs.logits_per_image
+        return part_of(outputs, "logits_per_image")
 
     def block(self, examples: Sequence[Encoded], draw: Draw) -> Block:
         """Pictures of one size with the same texts."""

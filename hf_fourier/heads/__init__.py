@@ -1,8 +1,9 @@
 """Heads: what turns a model's logits into a score, a confidence and a decision."""
 
 from hf_fourier.heads.answers import Answer, Contrasted, Similarity, Transcript, as_read
-from hf_fourier.heads.base import Head, Reading, logits_of, misnamed
+from hf_fourier.heads.base import Head, Reading, misnamed
 from hf_fourier.heads.classes import Binary, Categorical, Custom, Regression
+from hf_fourier.heads.outputs import logits_of, named, part_of
 
 __all__ = [
     "Answer",
@@ -18,4 +19,6 @@ __all__ = [
     "as_read",
     "logits_of",
     "misnamed",
+    "named",
+    "part_of",
 ]

@@ -161,22 +161,3 @@ def misnamed(named: str, logits: int) -> ModelError:
         )
     got = f"{logits} logit{'s' * (logits != 1)} of a model whose config names {named}"
     return ModelError(got, "a name for each logit", do)
-
-
-def logits_of(outputs: Any) -> Tensor:
-    """The logits among a model's outputs: a tensor, `outputs.logits`, or the first of a tuple.
-
-    Raises:
-        ModelError: If there are none.
-    """
-    if isinstance(outputs, Tensor):
-        return outputs
-    logits = getattr(outputs, "logits", None)
-    if logits is None and isinstance(outputs, tuple) and outputs:
-        logits = outputs[0]
-    if not isinstance(logits, Tensor):
-        got = f"outputs {type(outputs).__name__} without logits"
-        raise ModelError(
-            got, "a tensor or outputs with `logits`", "explain a model with a head, or pass a callable target"
-        )
-    return logits
