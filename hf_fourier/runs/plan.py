@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
-import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
@@ -14,6 +12,7 @@ import torch
 from hf_fourier.attribution import Attribution
 from hf_fourier.batching import suggested_rows
 from hf_fourier.errors import InputError
+from hf_fourier.runs.memory import LIBRARIES, counted, weights
 from hf_fourier.runs.ordering import cost_of, is_tokens
 from hf_fourier.runs.shards import STORES, Outcome, Store, packed
 from hf_fourier.runs.sources import Source
@@ -21,6 +20,8 @@ from hf_fourier.runs.work import Ready, Worker
 
 #: Examples that are read to see how they differ; of these the cheapest, a middle one and the dearest are explained.
 LOOK = 9
+#: How many times a chunk's results are in memory: explained, being written and their bytes.
+WAITING = 5
 #: Seconds below which an example is explained twice.
 QUICK = 0.1
 #: Bytes of results that a chunk holds, about; it is in memory several times over.
@@ -38,7 +39,9 @@ class Plan:
         examples: How many; None in a stream.
         chunk: Examples in a chunk, on average.
         seconds: Of one process, for all examples; for one of them in a stream. Measured on a few examples.
-        memory: Bytes of one process at its peak, the model included.
+        memory: Bytes of one process at its peak, about: Python with its libraries, the model, a whole batch of the
+            dearest example that was tried, and the results that wait to be written. A data set that lies in memory
+            comes on top. It does not depend on what the process did before.
         sizes: Bytes on disk for each way to store, for all examples; for one of them in a stream.
         store: Which one is chosen.
         passes: Model passes per example: forward, backward, and to play.
@@ -99,7 +102,8 @@ class Probe:
         cost: The mean cost of an example.
         sizes: Mean bytes per example for each way to store.
         passes: Model passes per example.
-        peak: Bytes beyond those before, for the dearest example alone.
+        row: Bytes of tensors that a row of a batch adds, for the dearest example.
+        model: Bytes of the model's weights.
         rows: Examples in a batch.
         tokens: Whether the leaves are embedded tokens, which are ordered by length.
     """
@@ -108,7 +112,8 @@ class Probe:
     cost: float
     sizes: Mapping[Store, float]
     passes: Mapping[str, float]
-    peak: int
+    row: int
+    model: int
     rows: int
     tokens: bool
 
@@ -147,16 +152,17 @@ def _measured(worker: Worker, fine: Sequence[Ready], top: int) -> Probe:
     chosen = list(ends.values())
     rates: list[tuple[float, float]] = []
     results: list[Outcome] = []
-    peak, reason = 0, ""
+    row, reason = 0.0, ""
+    model = worker.explainer.model
     for one in [*chosen, *(other for other in fine if other not in chosen)]:
         if results and one not in chosen:
             break
-        with watched() as memory:
+        with counted(model) as tensors:
             spent, outcomes = _timed(worker, one)
-        if spent < QUICK:  # what is bound to a new shape is made once, and a small model warms up
-            with watched() as memory:
-                spent, outcomes = _timed(worker, one)
-        peak = max(peak, memory[0])
+        # What is bound to a new shape is made once, a small model warms up, and not all code lets itself be watched.
+        if spent < QUICK or not isinstance(outcomes[0].found, Attribution):
+            spent, outcomes = _timed(worker, one)
+        row = max(row, tensors.per_row)
         found = outcomes[0].found
         if isinstance(found, Attribution):
             rates.append((_cost(one), _cost(one) / spent))
@@ -176,7 +182,8 @@ def _measured(worker: Worker, fine: Sequence[Ready], top: int) -> Probe:
     rows = worker.batch_size
     rows = suggested_rows(torch.Size(encoded.leaf.shape).numel(), device) if rows == "auto" else rows
     most = worker.explainer.adapter.rows_limit
-    return Probe(rates, cost, sizes, passes, peak, min(int(rows), most or int(rows)), is_tokens(encoded))
+    rows = min(int(rows), most or int(rows))
+    return Probe(rates, cost, sizes, passes, int(row), weights(model), rows, is_tokens(encoded))
 
 
 def _timed(worker: Worker, one: Ready) -> tuple[float, list[Outcome]]:
@@ -219,7 +226,8 @@ def planned(
             fewer = chunk - chunk % known.rows
             chunk = fewer if fewer * CHUNKS >= count else fewer + known.rows
     mean = known.cost if cost is None else cost / count
-    memory = _resident() + known.peak * known.rows + 5 * int(each) * chunk
+    memory = LIBRARIES + known.model + known.row * min(known.rows, count if length else known.rows)
+    memory += WAITING * int(each) * chunk
     spent = known.seconds(mean) * count
     return Plan(length, chunk, spent, memory, sizes, chosen, known.passes, processes, tuple(notes))
 
@@ -230,35 +238,3 @@ def _usual(length: int | None, rows: int) -> int:
     if length is None:
         return most
     return max(min(most, -(-length // FEW)), FEW, -(-length // CHUNKS))
-
-
-@contextlib.contextmanager
-def watched() -> Iterator[list[int]]:
-    """Inside, memory is watched; yields a list that then holds the bytes beyond those at the start."""
-    found = [0]
-    if torch.cuda.is_available():
-        torch.cuda.reset_peak_memory_stats()
-        before = torch.cuda.memory_allocated()
-        yield found
-        found[0] = torch.cuda.max_memory_allocated() - before
-        return
-    start, done = _resident(), threading.Event()
-
-    def look() -> None:
-        while not done.wait(0.005):
-            found[0] = max(found[0], _resident() - start)
-
-    watcher = threading.Thread(target=look, daemon=True)
-    watcher.start()
-    try:
-        yield found
-    finally:
-        done.set()
-        watcher.join()
-
-
-def _resident() -> int:
-    """Bytes of this process in memory."""
-    import psutil
-
-    return int(psutil.Process().memory_info().rss)

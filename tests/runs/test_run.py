@@ -19,13 +19,13 @@ import torch
 
 from hf_fourier import Attribution
 from hf_fourier.errors import InputError, StorageError
-from hf_fourier.runs import Results, disk, plan
+from hf_fourier.runs import Results, disk, memory, plan
 from hf_fourier.runs.run import TURN
 from hf_fourier.runs.shards import Shard
 from tests.runs.made import PLAY, digests, explainer, run, texts
 
 #: An example of each store's size: 10 MB with everything.
-PROBE = plan.Probe([(1.0, 1.0)], 1.0, {"everything": 1e7, "scores": 1e6, "top": 1e3}, {"forward": 1.0}, 0, 16, False)
+PROBE = plan.Probe([(1.0, 1.0)], 1.0, {"everything": 1e7, "scores": 1e6, "top": 1e3}, {"forward": 1.0}, 0, 0, 16, False)
 COUNTS = {"few": 10, "some": 100, "usual": 1000, "many": 10**6, "very many": 10**8, "stream": None}
 
 
@@ -332,6 +332,31 @@ def test_chunks_are_of_a_size_that_can_be_shared_and_read() -> None:
     small = replace(PROBE, rows=111)
     assert [plan.planned(small, n, "top", 10**9, None, 1, None).chunk for n in (100, 10**4)] == [13, 111]
     assert plan.planned(PROBE, 10**4, "everything", 10**9, 7, 1, None).chunk == 7
+
+
+def test_the_memory_of_a_plan_is_the_same_whatever_was_done_before() -> None:
+    """Noise of the resident memory, times the rows of a batch, once made gigabytes of a tiny model."""
+    plans = [explainer().plan(texts(), play=PLAY).memory]
+    kept = [bytearray(10**8) for _ in range(3)]
+    plans.append(explainer().plan(texts(), play=PLAY).memory)
+    del kept
+    explainer().explain(texts(8), method="integrated_gradients")
+    plans.append(explainer().plan(texts(), play=PLAY).memory)
+    assert max(plans) < 1.02 * min(plans)
+    assert max(plans) < memory.LIBRARIES + 10**8
+
+
+def test_what_a_row_takes_is_counted_by_hand() -> None:
+    """A layer of 1000 → 3000 without gradients: the rows' inputs and outputs, and nothing that was freed."""
+    layer = torch.nn.Linear(1000, 3000, bias=False)
+    rows = 10
+    with memory.counted(layer) as tensors, torch.no_grad():
+        for _ in range(5):
+            layer(torch.zeros(rows, 1000)).sum()
+    assert memory.weights(layer) == 3000 * 1000 * 4  # which a transposed view of it does not add to
+    one = rows * 4 * (1000 + 3000)
+    assert one <= tensors.per_row * rows <= one + rows * 4 * 1000 + 100
+    assert not layer._forward_pre_hooks
 
 
 def test_the_turns_of_threads_are_as_they_were(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
