@@ -63,7 +63,7 @@ def several_of(data: Any, is_example: Asked = lambda row: False) -> list[Any] | 
     if is_single(data):
         return None
     rows = data if hasattr(data, "__iter__") else (data[i] for i in range(len(data)))
-    return [example_of(row, is_example, i) for i, row in enumerate(rows)]
+    return [kept(example_of(row, is_example, i)) for i, row in enumerate(rows)]
 
 
 def listed(given: Any, adapter: Adapter) -> tuple[bool, list[Any]] | None:
@@ -194,6 +194,22 @@ def example_of(row: Any, is_example: Asked = lambda row: False, place: int | Non
     expected = "one picture, sound, video or text in it" if found else "raw examples, or one dict with a batch axis"
     do = f"pass row[{found[0]!r}] of each row" if found else "pass the dict itself, or what the rows hold"
     raise InputError(got, expected, do)
+
+
+def kept(example: Any) -> Any:
+    """A copy of an example's array or image: whoever reads a stream may fill one buffer again and again.
+
+    So do sound cards, and the frames of a GIF are one image.
+    """
+    if isinstance(example, torch.Tensor):
+        return example.detach().clone()
+    if isinstance(example, np.ndarray) or hasattr(example, "getbands"):
+        return example.copy()
+    if isinstance(example, tuple):
+        return tuple(map(kept, example)) if type(example) is tuple else example
+    if type(example) is dict:
+        return {name: kept(value) for name, value in example.items()}
+    return example
 
 
 def _is_media(value: Any) -> bool:

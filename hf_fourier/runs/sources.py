@@ -16,7 +16,7 @@ import torch
 
 from hf_fourier.cells import table_cells
 from hf_fourier.errors import FourierError, InputError, MissingExtraError
-from hf_fourier.examples import Asked, column_of, example_of, is_column, is_data_set, is_stored, is_table, plain
+from hf_fourier.examples import Asked, column_of, example_of, is_column, is_data_set, is_stored, is_table, kept, plain
 from hf_fourier.files import ARRAYS, CELLS, PICTURES, READ, SCANS, SOUNDS, example, is_fasta, read_fasta
 
 #: Local files that `datasets` reads, by their endings, with its name of the format.
@@ -197,7 +197,7 @@ def _streamed(data: Any, is_example: Asked) -> Source:
         raise InputError(
             got, expected, "pass the function itself, not what it returns" if again else "pass one of them"
         )
-    return Streamed(lambda start: islice(iter(again()), start, None), lambda row: example_of(row, is_example))
+    return Streamed(lambda start: islice(iter(again()), start, None), lambda row: kept(example_of(row, is_example)))
 
 
 def _by_name(

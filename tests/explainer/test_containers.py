@@ -13,12 +13,12 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from PIL import Image
+from PIL import Image, ImageSequence
 from scipy.io import wavfile
 
 from hf_fourier import FourierExplainer
 from hf_fourier.errors import InputError
-from tests.adapters import laws, test_audio, words, zoo
+from tests.adapters import laws, test_audio, test_vision, words, zoo
 
 pytestmark = pytest.mark.usefixtures("unchecked")
 TEXTS = words.texts(4)
@@ -68,6 +68,35 @@ def explain() -> FourierExplainer:
 def test_all_containers_hold_the_same_examples(explain: FourierExplainer, name: str) -> None:
     for one, other in zip(explain.explain(CONTAINERS[name]()), explain.explain(TEXTS), strict=True):
         laws.same(one, other)
+
+
+def test_what_a_stream_reuses_is_read_before_it_goes_on() -> None:
+    """One buffer that is filled again and again, as of a sound card, and the frames of a GIF, which are one image."""
+    from hf_fourier.runs.sources import source_of
+
+    hears = test_audio.explainer("wav2vec2-plain")
+    blocks = [test_audio.clip(2001, seed) for seed in range(3)]
+
+    def refilled(form: Callable[[Any], Any]) -> Any:
+        buffer = np.empty_like(blocks[0])
+        for block in blocks:
+            buffer[...] = block
+            yield form(buffer)
+
+    for form in (lambda b: (b, 16_000), lambda b: torch.from_numpy(b), lambda b: {"array": b, "sampling_rate": 16_000}):
+        for one, block in zip(hears.explain(refilled(form)), blocks, strict=True):
+            laws.same(one, hears.explain((block, 16_000)))
+
+    held = [item.example for item in source_of(lambda: refilled(lambda b: b)).stream(0)]
+    assert all(np.array_equal(one, block) for one, block in zip(held, blocks, strict=True))
+
+    pictures = [Image.fromarray(np.full((9, 9), grey, np.uint8)) for grey in (0, 90, 255)]
+    file = io.BytesIO()
+    pictures[0].save(file, "gif", save_all=True, append_images=pictures[1:])
+    sees = FourierExplainer(zoo.build("image-classification", "vit"), test_vision.processor())
+    frames = ImageSequence.Iterator(Image.open(file))
+    for result, picture in zip(sees.explain(frames), pictures, strict=True):
+        laws.same(result, sees.explain(picture))
 
 
 @pytest.mark.parametrize("name", [name for name in CONTAINERS if name != "columns of a slice"])
