@@ -24,6 +24,7 @@ from hf_fourier.metrics.games import Move, play
 from hf_fourier.metrics.statistics import summarise
 from hf_fourier.metrics.wrong import selective
 from hf_fourier.ranking import cut
+from hf_fourier.relevance import Relevance
 from hf_fourier.scoring import Score
 from hf_fourier.tables import Table
 from hf_fourier.typing import Tensor

@@ -1,8 +1,8 @@
 """One-step FFC beside other libraries: what each takes, alone and with one game played for both, and how good it is.
 
-FFC ranks Fourier features. The others' maps are ranked by the sizes of their Fourier coefficients, which is the same
-domain and the same game, and as they are (`identity`), which is a home of their own: gaps across domains compare
-different features. DIG, and selectivity: what is left of the decisions kept when the wrong labels reached are taken
+FFC ranks Fourier features. The others' maps are brought into the same domain and the same game, contributions carried
+over ("transport") and any map by the sizes of its own coefficients ("magnitude", the published way), and ranked as they
+are (`identity`), which is a home of their own: gaps across domains compare different features. DIG, and selectivity: what is left of the decisions kept when the wrong labels reached are taken
 off, its area over small shares.
 """
 
@@ -33,10 +33,10 @@ STEPS = 50
 IG, SMOOTH, SHAP = "captum.IntegratedGradients", "captum.NoiseTunnel(Saliency)", "shap.GradientExplainer"
 #: Captum's defaults are 50 steps and 5 samples, shap's 200 samples (which few models here can wait for).
 THEIRS = (
-    peers.Peer(IG, "captum", partial(peers.integrated_gradients, steps=STEPS)),
+    peers.Peer(IG, "captum", partial(peers.integrated_gradients, steps=STEPS), contributions=True),
     peers.Peer(SMOOTH, "captum", partial(peers.smoothgrad, samples=5)),
 )
-QUICK = peers.Peer(SHAP, "shap", partial(peers.shap_gradients, samples=200))
+QUICK = peers.Peer(SHAP, "shap", partial(peers.shap_gradients, samples=200), contributions=True)
 #: Models that are asked by shap at its defaults as well.
 WITH_SHAP = ("ast-languages",)
 QUANTITIES = ("dig", "selectivity (random)", "selectivity (runner-up)")
@@ -115,9 +115,10 @@ def cost_row(name: str, found: dict[str, Any]) -> dict[str, Any]:
 
 
 def quality_row(name: str, numbers: dict[str, Any]) -> dict[str, Any]:
-    """DIG and selectivity of both in one domain, with the paired gap, and of IG at home."""
+    """DIG and selectivity of both in one domain (IG transported), with the paired gap, and of IG at home."""
     found = _cells(name, numbers)
-    own, same, home = found.of("ffc", "fourier"), found.of(IG, "fourier"), found.of(IG, "identity")
+    same = found.of(f"{IG}, transport", "fourier")
+    own, home = found.of("ffc", "fourier"), found.of(IG, "identity")
     row: dict[str, Any] = {"model": name, "n (sources)": f"{len(found.sources)} ({len(set(found.sources))})"}
     no_lower = True
     for quantity in QUANTITIES:

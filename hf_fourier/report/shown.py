@@ -302,8 +302,8 @@ def _map(attribution: Attribution, stops: list[float], budget: float) -> dict[st
     from hf_fourier.report.panels import diverging
 
     images, names = [], [attribution.layout.leaf.axes[i].name for i in attribution.layout.leaf.positions]
-    found, said = _relevance(attribution, stops)
-    for values in found:
+    maps, said = _relevance(attribution, stops)
+    for values in maps:
         while values.ndim > 2:
             values = values.sum(axis=0)
         top = float(np.abs(values).max(initial=0)) or 1.0

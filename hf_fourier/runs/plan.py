@@ -182,8 +182,8 @@ def _measured(worker: Worker, fine: Sequence[Ready], top: int) -> Probe:
     rows = worker.batch_size
     rows = suggested_rows(torch.Size(encoded.leaf.shape).numel(), device) if rows == "auto" else rows
     most = worker.explainer.adapter.rows_limit
-    rows = min(int(rows), most or int(rows))
-    return Probe(rates, cost, sizes, passes, int(row), weights(model), rows, is_tokens(encoded))
+    least = min(int(rows), most or int(rows))
+    return Probe(rates, cost, sizes, passes, int(row), weights(model), least, is_tokens(encoded))
 
 
 def _timed(worker: Worker, one: Ready) -> tuple[float, list[Outcome]]:
