@@ -2,8 +2,8 @@
 
 FFC ranks Fourier features. The others' maps are brought into the same domain and the same game, contributions carried
 over ("transport") and any map by the sizes of its own coefficients ("magnitude", the published way), and ranked as they
-are (`identity`), which is a home of their own: gaps across domains compare different features. DIG, and selectivity: what is left of the decisions kept when the wrong labels reached are taken
-off, its area over small shares.
+are (`identity`), which is a home of their own: gaps across domains compare different features. DIG, and selectivity:
+what is left of the decisions kept when the wrong labels reached are taken off, its area over small shares.
 """
 
 from __future__ import annotations
