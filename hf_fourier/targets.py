@@ -5,7 +5,7 @@ from __future__ import annotations
 import operator
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any, ClassVar, SupportsIndex
 
 from hf_fourier.errors import TargetError
 from hf_fourier.typing import Tensor
@@ -37,17 +37,21 @@ class Span:
 
 @dataclass(frozen=True)
 class Continuation:
-    """What a language model is to say next: a text (with the space it begins with), or token ids."""
+    """What a language model is to say next.
 
-    text: str | Sequence[int]
+    Attributes:
+        text: A text, taken as it is (with the space that it begins with), or token ids.
+    """
+
+    text: Any
 
 
 @dataclass(frozen=True)
 class Contrast:
-    """One answer rather than another: `log p(this) - log p(other)`.
+    """One answer rather than another: `log p(this) - log p(other)`, of several tokens the sum over them.
 
     Attributes:
-        this: A class by index or name; for a language model a continuation, by text or token ids.
+        this: A class by index or name; for a language model a continuation: its text, its token ids, a `Continuation`.
         other: Likewise.
     """
 
@@ -83,21 +87,75 @@ class Region:
 
 #: Targets that are more than a class.
 Aim = At | Span | Continuation | Contrast | Direction | Region
-#: A user's target: None for what the model says, a class index, a label's name, one index for each of several masks,
-#: one of the objects above, or a callable `outputs -> (rows,)`.
-Target = int | str | Sequence[int] | Aim | Callable[[Any], Tensor] | None
+#: A user's target: None for what the model says, a class index (of any kind of whole number), a label's name, one of
+#: these for each of several masks, one of the objects above, or a callable `outputs -> (rows,)`.
+Target = int | str | SupportsIndex | Sequence[int | str] | Aim | Callable[[Any], Tensor] | None
 #: A target after `Head.check`: what a head can freeze.
 Settled = int | Tensor | Aim | None
 
 
+class Typed(int):
+    """A whole number as it was typed in a shell, where it is not yet known whether a number or a text is meant.
+
+    Attributes:
+        text: What was typed.
+    """
+
+    text: str
+
+    def __new__(cls, text: str | int) -> Typed:
+        """The number in a text."""
+        made = super().__new__(cls, text)
+        made.text = str(text)
+        return made
+
+
 def whole(target: Any) -> int:
-    """A class index from any kind of whole number (numpy's, a tensor's)."""
+    """A class index from any kind of whole number (numpy's, a tensor's).
+
+    Raises:
+        TargetError: If it is no whole number.
+    """
     try:
         if not isinstance(target, bool):
             return operator.index(target)
     except TypeError:
         pass
-    raise TargetError(f"target {target!r}", "a class index, a label, a callable or None", "correct `target`")
+    raise TargetError(f"target {target!r}", "a class index, a label, a callable or None", _instead(target))
+
+
+def listed(target: Any) -> Any:
+    """Several targets in one array or tensor as a list, a single one in it as a number; anything else as it is."""
+    found = target.tolist() if hasattr(target, "tolist") and hasattr(target, "ndim") else target
+    return found[0] if found is not target and isinstance(found, list) and len(found) == 1 else found
+
+
+def token_ids(given: Any) -> list[int]:
+    """The ids of a continuation or an output that is given by numbers: one, or several in a list, an array, a tensor.
+
+    Raises:
+        TargetError: If it is none of these.
+    """
+    ids = listed(given)
+    if isinstance(ids, (list, tuple, range)):
+        return [whole(one) for one in ids]
+    if isinstance(ids, (str, Mapping, Aim)):
+        got = f"a {type(ids).__name__} within another target" if isinstance(ids, Aim) else f"target {ids!r}"
+        raise TargetError(got, "a text or token ids", "pass ' a text' or its ids")
+    return [whole(ids)]
+
+
+def _instead(target: Any) -> str:
+    """What to pass in place of something that is no target."""
+    if isinstance(target, Mapping):
+        return "pass one target, or with targets= one for each example in a list"
+    if isinstance(target, (list, tuple)) or getattr(target, "ndim", 0):
+        return "for one target per example pass targets="
+    if isinstance(target, bool):
+        return "for the class index pass 0 or 1"
+    if isinstance(target, float):
+        return "for a class index pass a whole number, without a decimal point"
+    return "correct `target`"
 
 
 def in_range(target: Any, classes: int, labels: Mapping[int, str], what: str = "class index") -> int:
@@ -109,8 +167,8 @@ def in_range(target: Any, classes: int, labels: Mapping[int, str], what: str = "
     if isinstance(target, Aim):
         raise TargetError(f"{target} for a head without positions", "a class", "correct `target`")
     if isinstance(target, Tensor) and target.ndim:
-        raise TargetError(f"{target.numel()} targets", "one", "correct `target`")
-    target = int(target)
+        raise TargetError(f"{target.numel()} targets", "one", "for one target per example pass targets=")
+    target = whole(target)
     if 0 <= target < classes:
         return target
     named = f" ({', '.join(list(labels.values())[:4])}, …)" if labels else ""

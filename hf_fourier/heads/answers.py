@@ -12,7 +12,7 @@ from torch.nn.functional import cosine_similarity, ctc_loss, normalize
 from hf_fourier.errors import TargetError
 from hf_fourier.heads.base import Head, Reading
 from hf_fourier.heads.classes import Categorical
-from hf_fourier.targets import OUTSIDE, Contrast, Direction, Settled, Span, in_range
+from hf_fourier.targets import OUTSIDE, Contrast, Direction, Settled, Span, Typed, in_range
 from hf_fourier.turns import taken
 from hf_fourier.typing import Float, Int, Num, Tensor, tensor_of
 
@@ -146,12 +146,37 @@ class Transcript(Head):
 
     def check(self, target: Any) -> Any:
         """A transcript as text or as token ids; None for the clean greedy one."""
+        if isinstance(target, Typed):
+            target = target.text
         if isinstance(target, str):
             if self.tokenizer is None:
                 raise TargetError("a transcript as text without a tokenizer", "token ids", "pass the whole processor")
             with taken(self.tokenizer):
-                return self.tokenizer(target, add_special_tokens=False)["input_ids"]
-        return [super().check(target)] if isinstance(target, int) else super().check(target)
+                return self._spelt(target)
+        settled = super().check(target)
+        return [settled] if isinstance(settled, int) else settled
+
+    def _spelt(self, text: str) -> list[int]:
+        """The ids of a transcript.
+
+        Raises:
+            TargetError: If the tokenizer does not know some of its letters.
+        """
+        unknown = getattr(self.tokenizer, "unk_token_id", None)
+        ids = list(self.tokenizer(text, add_special_tokens=False)["input_ids"])
+        if unknown is None or unknown not in ids:
+            return ids
+        for other in (text.upper(), text.lower()):
+            if unknown not in self.tokenizer(other, add_special_tokens=False)["input_ids"]:
+                raise TargetError(
+                    f"the transcript {text!r}, whose letters the tokenizer does not know",
+                    "letters of its vocabulary",
+                    f"write it as {other!r}",
+                )
+        strange = [c for c in text if unknown in self.tokenizer(c, add_special_tokens=False)["input_ids"]]
+        some = " ".join(map(repr, dict.fromkeys(strange)))
+        got = f"the transcript {text!r}, of which the tokenizer does not know {some or 'a part'}"
+        raise TargetError(got, "letters of its vocabulary", "spell it with other letters, or pass token ids")
 
     def freeze(self, logits: Float[Tensor, "rows ..."], targets: Sequence[Settled]) -> Int[Tensor, "rows frames"]:
         """The transcripts' ids, filled up with `OUTSIDE`."""

@@ -8,13 +8,14 @@ its cancellation, and `slope = d value / d drive` turns one into the other.
 from __future__ import annotations
 
 import difflib
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from hf_fourier.errors import ModelError, TargetError
-from hf_fourier.targets import Aim, At, Contrast, Settled, Target, whole
+from hf_fourier.targets import Aim, At, Contrast, Settled, Target, Typed, listed, whole
 from hf_fourier.typing import Float, Int, Num, Tensor
 
 
@@ -59,8 +60,9 @@ class Head(ABC):
             return target
         if isinstance(target, Aim):
             return self._aim(target)
+        target = listed(target)
         if isinstance(target, (list, tuple)):
-            return [whole(one) for one in target]
+            return [self._class(one) for one in target]
         return self._class(target)
 
     def _aim(self, target: Aim) -> Aim:
@@ -69,17 +71,35 @@ class Head(ABC):
             got = f"a target of type {type(target).__name__} for a head that reads a {self.name}"
             raise TargetError(got, f"None, a class, a callable{others}", "choose one of them")
         if isinstance(target, Contrast):
+            for one in (target.this, target.other):
+                if isinstance(one, (Aim, Mapping, list, tuple)) or one is None or callable(one):
+                    got = f"a contrast with a {type(one).__name__} in it for a head that reads a {self.name}"
+                    raise TargetError(got, "two classes, each by index or label", "pass Contrast('this', 'other')")
             return Contrast(self._class(target.this), self._class(target.other))
         if isinstance(target, At):
             return At(whole(target.position), None if target.label is None else self._class(target.label))
         return target
 
     def _class(self, target: Any) -> int:
-        return self._index(target) if isinstance(target, str) else whole(target)
+        if isinstance(target, Typed):
+            return self._typed(target)
+        return self._index(target) if isinstance(target, str) else whole(listed(target))
+
+    def _typed(self, number: Typed) -> int:
+        """A number that was typed: a class index, or a label where there is no doubt."""
+        try:
+            named = self._index(number.text)
+        except TargetError:
+            return int(number)
+        if named == number or (self.labels and number not in self.labels):
+            return named
+        got = f"{number.text}, which is a class index, and the name of {named} too"
+        raise TargetError(got, "one of the two", f"write index:{number.text} or label:{number.text}")
 
     def _index(self, label: str) -> int:
-        exact = [index for index, name in self.labels.items() if name == label]
-        found = exact or [index for index, name in self.labels.items() if name.casefold() == label.casefold()]
+        found: list[int] = []
+        for spelt in (str, str.casefold, _folded):  # as it is, in any case, with any spaces between its words
+            found = found or [index for index, name in self.labels.items() if spelt(name) == spelt(label)]
         if len(found) > 1:
             raise TargetError(f"label {label!r} of the classes {found}", "the label of one class", "pass a class index")
         if found:
@@ -89,6 +109,8 @@ class Head(ABC):
         some = ", ".join(repr(name) for name in list(self.labels.values())[:8]) or "no named classes"
         more = ", …" if len(self.labels) > 8 else ""
         hint = f"did you mean {folded[near[0]]!r}?" if near else "choose one of them or a class index"
+        if re.fullmatch(r"\s*-?\d+\s*", label):
+            hint = f"for the class index pass {int(label)}, a number and no text"
         raise TargetError(f"label {label!r}", f"one of {some}{more}", hint)
 
     def label(self, index: int) -> str:
@@ -145,6 +167,11 @@ class Head(ABC):
     def _likeliest(self, p: Float[Tensor, " classes"], most: int) -> list[tuple[str, float]]:
         best = p.topk(min(most, p.numel()))
         return [(self.label(i), v) for v, i in zip(best.values.tolist(), best.indices.tolist(), strict=True)]
+
+
+def _folded(name: str) -> str:
+    """A label without the differences that are no matter: case, and how its words are put together."""
+    return " ".join(re.split(r"[\s_-]+", name.casefold().strip(" _-\t\n")))
 
 
 def misnamed(named: str, logits: int) -> ModelError:

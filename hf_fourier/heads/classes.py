@@ -57,9 +57,8 @@ class Categorical(Head):
             return alone
         chosen = torch.as_tensor(target)
         if chosen.ndim and chosen.shape != said.shape:
-            raise TargetError(
-                f"{chosen.numel()} targets", f"one, or {said.numel()} (one per position)", "correct `target`"
-            )
+            expected = f"one, or {said.numel()} (one per position)" if said.ndim else "one"
+            raise TargetError(f"{chosen.numel()} targets", expected, "for one target per example pass targets=")
         for index in chosen.reshape(-1).tolist():
             in_range(index, classes, self.labels)
         return chosen

@@ -9,6 +9,7 @@ import torch
 from hf_fourier.errors import ModelError, TargetError
 from hf_fourier.heads import Binary, Categorical, Custom, Regression, logits_of
 from hf_fourier.heads.odds import mean_log_p
+from hf_fourier.targets import Typed
 from tests.toys import noise
 
 LABELS = {0: "Cat", 1: "dog", 2: "Great dane", 3: "crane", 4: "crane"}
@@ -193,6 +194,24 @@ def test_labels_are_found():
     assert head.check(None) is None
     assert head.label(2) == "Great dane"
     assert head.label(77) == "77"
+
+
+@pytest.mark.parametrize("label", ["great_dane", "GREAT-DANE", " Great  dane ", "great dane"])
+def test_case_and_spaces_of_labels_are_no_matter(label):
+    assert Categorical(LABELS).check(label) == 2
+    assert Categorical({0: "spam", 1: "SPAM"}).check("SPAM") == 1
+    with pytest.raises(TargetError, match=r"\[0, 1\]"):
+        Categorical({0: "spam", 1: "SPAM"}).check("Spam")
+
+
+def test_numbers_as_labels():
+    stars = Categorical({0: "1", 1: "2", 2: "3"})
+    assert [stars.check(target) for target in ("1", "3", 1, Typed("3"), Typed("0"))] == [0, 2, 1, 2, 0]
+    with pytest.raises(TargetError, match="write index:1 or label:1"):
+        stars.check(Typed("1"))
+    assert Categorical({0: "0", 1: "1"}).check(Typed("1")) == Regression().check(Typed("1")) == 1
+    with pytest.raises(TargetError, match="pass 1, a number and no text"):
+        Categorical(LABELS).check("1")
 
 
 @pytest.mark.parametrize(("target", "says"), [("dgo", "dog"), ("great dan", "Great dane"), ("xyzzy", "Cat")])
