@@ -35,6 +35,8 @@ LAYOUTS = (
 )
 #: Their names: tokens, medians, symbols to ids, other ids to ids.
 FILES = ("token_dictionary", "gene_median_dictionary", "gene_name_id_dict", "ensembl_mapping_dict")
+#: Unknown genes that a note names.
+MOST_NAMED = 8
 _ENSEMBL = re.compile(r"(ENS[A-Z]*G\d+)(\.\d+)?", re.IGNORECASE)
 
 
@@ -133,11 +135,12 @@ class GeneTokenizer:
         if not expressed:
             raise InputError("a cell that expresses no gene", "at least one count above 0", "leave the cell out")
         found: dict[str, float] = {}
-        by_symbol = missing = 0
+        by_symbol = 0
+        missing: list[str] = []
         for name, count in expressed.items():
             gene = self.gene(name)
             if gene is None or not self.medians.get(gene, 0) > 0:
-                missing += 1
+                missing.append(name)
                 continue
             by_symbol += _ENSEMBL.fullmatch(name) is None and gene != name
             found[gene] = found.get(gene, 0.0) + count
@@ -150,7 +153,8 @@ class GeneTokenizer:
         ranked = [self.tokens[known[i]] for i in np.argsort(-scaled, kind="stable" if self.ties == "stable" else None)]
         notes: tuple[str, ...] = told
         if missing:
-            notes += (f"{missing} of {len(expressed)} expressed genes are not in the model's vocabulary",)
+            said = f"{len(missing)} of {len(expressed)} expressed genes are not in the model's vocabulary"
+            notes += (f"{said}: {', '.join(missing[:MOST_NAMED])}{', …' if len(missing) > MOST_NAMED else ''}",)
         if by_symbol:
             notes += (f"{by_symbol} of {len(expressed)} expressed genes were read by their symbols",)
         start, end = ([self.tokens[name]] if name in self.tokens else [] for name in ("<cls>", "<eos>"))

@@ -134,7 +134,7 @@ def test_missing_genes_are_said() -> None:
     explain, one = explainer("text-classification", "V1"), cell(6)
     more = {"genes": [*one["genes"], "ENSG99", "ENSG98"], "values": [*one["values"], 5, 0]}
     result = explain.explain(more)
-    assert result.provenance["notes"] == ["1 of 7 expressed genes are not in the model's vocabulary"]
+    assert result.provenance["notes"] == ["1 of 7 expressed genes are not in the model's vocabulary: ENSG99"]
     laws.same(result, explain.explain(one))
 
 

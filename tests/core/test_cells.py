@@ -74,7 +74,9 @@ def test_tokens_agree_with_a_second_computation(tmp_path: Path, counts: np.ndarr
         assert ids == second(own, version, GENES, row)
         missing = int((row[len(KNOWN) :] > 0).sum())
         expressed = int((row > 0).sum())
-        assert notes[0] == f"{missing} of {expressed} expressed genes are not in the model's vocabulary"
+        unknown = [gene for gene, count in zip(GENES[len(KNOWN) :], row[len(KNOWN) :], strict=True) if count > 0]
+        said = f"{missing} of {expressed} expressed genes are not in the model's vocabulary: "
+        assert notes[0] == said + ", ".join(unknown[:8]) + (", …" if missing > 8 else "")
         cut = expressed - missing > LIMITS[version] - 2 * (version == "V2")
         assert len(notes) == 1 + cut
         lengths.add(len(ids) == LIMITS[version])
