@@ -174,7 +174,14 @@ def _results(
                 provenance={
                     **provenance,
                     **({"range": example.range} if example.range else {}),
-                    "notes": [*job.notes, *score.notes, *example.notes, *basis.layout.notes, *silence],
+                    "notes": [
+                        *job.notes,
+                        *score.notes,
+                        *example.notes,
+                        *score.remarks.get(i, ()),
+                        *basis.layout.notes,
+                        *silence,
+                    ],
                 },
                 alternatives=score.alternatives.get(i, []),
                 names=example.names,
@@ -211,7 +218,7 @@ def score_of(block: Block, targets: Sequence[Target], packer: Packer, frozen: Se
             settled.append(torch.tensor(target))
         else:
             settled.append(target)
-    return Score(
+    score = Score(
         block.x,
         block.forward,
         block.select,
@@ -224,6 +231,8 @@ def score_of(block: Block, targets: Sequence[Target], packer: Packer, frozen: Se
         reference=lambda: block.reference,
         model=block.model,
     )
+    score.remark = block.remarks
+    return score
 
 
 def rows_for(block: Block, batch_size: BatchSize) -> int:

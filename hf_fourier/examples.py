@@ -29,6 +29,14 @@ STORED = {"bytes", "path"}
 Asked = Callable[[Mapping[str, Any]], bool]
 
 
+def is_chat(example: Any) -> bool:
+    """Whether something is one chat: messages with a role and a content, or a mapping that holds them as `messages`."""
+    if isinstance(example, Mapping):
+        example = example.get("messages")
+    messages = isinstance(example, (list, tuple)) and len(example) > 0
+    return messages and all(isinstance(one, Mapping) and "role" in one and "content" in one for one in example)
+
+
 def is_stored(value: Any) -> bool:
     """Whether something is a picture, a sound or a video as `datasets` stores it: `{"bytes", "path"}`."""
     return isinstance(value, Mapping) and 0 < len(value) <= len(STORED) and STORED.issuperset(value)
@@ -90,6 +98,8 @@ def listed(given: Any, adapter: Adapter) -> tuple[bool, list[Any]] | None:
             return None
         rows = [dict(zip(given, row, strict=False)) for row in zip(*given.values(), strict=False)]
         return True, [example_of(row, adapter.is_example, i) for i, row in enumerate(rows)]
+    if isinstance(given, list) and adapter.is_conversation(given):
+        return False, [given]
     found = several_of(given, adapter.is_example)
     return (False, [given]) if found is None else (True, found)
 
@@ -156,6 +166,8 @@ def examples_of(source: Any, column: str | None = None, is_example: Asked = lamb
     Raises:
         InputError: If it is a single example, or the data set has no such column, or several might be meant.
     """
+    if is_chat(source):
+        raise InputError("one chat", "a list of examples, or a data set", "put it in a list: [messages]")
     if column is not None:
         if not is_data_set(source) and not is_table(source):
             raise InputError(f"column {column!r} of a {type(source).__name__}", "a data set", "leave `column` out")

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from hf_fourier.errors import InputError
+from hf_fourier.examples import is_chat
 
 PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm", ".pgm")
 SOUNDS = (".wav", ".flac", ".ogg", ".mp3")
@@ -21,8 +22,10 @@ TEXTS = (".txt", ".csv", ".tsv", ".jsonl", ".md", ".html", ".pdf", ".docx", ".pa
 ACCEPTED = (
     "a picture, a sound (.wav, .flac, .ogg, .mp3), a volume (.nii, .nii.gz, .npy), cells (.h5ad, .dataset), "
     'sequences (.fasta), a cell (.json: {"genes": [Ensembl ids], "values": [counts]}), '
-    "or a text or protein typed as it is"
+    'a chat (.json: [{"role": …, "content": …}]), or a text or protein typed as it is'
 )
+#: What a JSON file holds.
+EXPECTED = '{"genes": [Ensembl ids], "values": [counts]} or [{"role": "user", "content": "…"}]'
 
 
 def example(text: str) -> Any:
@@ -32,7 +35,7 @@ def example(text: str) -> Any:
         InputError: If the file's ending is none that is read, or it does not hold what its ending says.
     """
     if not os.path.isfile(text):
-        return text
+        return _typed(text)
     path, name = Path(text), text.lower()
     if name.endswith((*PICTURES, *SOUNDS)):
         return path
@@ -41,7 +44,7 @@ def example(text: str) -> Any:
     if name.endswith(ARRAYS):
         return _array(path)
     if name.endswith(CELLS):
-        return _cell(path)
+        return _chat_or_cell(path)
     do = f"for the lines of a text file: hf-fourier explain MODEL - < {text}"
     raise InputError(f"the file {text!r}", ACCEPTED, do)
 
@@ -122,13 +125,27 @@ def _array(path: Path) -> Any:
         raise InputError(got, "one array of numbers as numpy.save writes it", "save it again") from error
 
 
-def _cell(path: Path) -> dict[str, Any]:
+def _typed(text: str) -> Any:
+    """What was typed: the messages of a chat where that is JSON of them, else the text itself."""
+    if not text.lstrip().startswith(("[", "{")):
+        return text
+    try:
+        found = json.loads(text)
+    except ValueError:
+        return text
+    return found if is_chat(found) else text
+
+
+def _chat_or_cell(path: Path) -> Any:
+    """What a JSON file holds: the messages of a chat, or one cell."""
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
     except (ValueError, OSError) as error:
         got = f"{path.name!r}, which is no JSON ({error})"
-        raise InputError(got, '{"genes": [Ensembl ids], "values": [counts]}', "correct it") from error
+        raise InputError(got, EXPECTED, "correct it") from error
+    if is_chat(found):
+        return found["messages"] if isinstance(found, dict) else found
     if not isinstance(found, dict) or not all(isinstance(found.get(key), list) for key in ("genes", "values")):
-        got = f"{path.name!r} without 'genes' and 'values'"
-        raise InputError(got, '{"genes": [Ensembl ids], "values": [counts]}', "write one cell per file")
+        got = f"{path.name!r} without 'genes' and 'values', or messages"
+        raise InputError(got, EXPECTED, "write one cell, or one chat, per file")
     return {"genes": [str(gene) for gene in found["genes"]], "values": found["values"]}

@@ -27,6 +27,8 @@ READ_AT_ONCE = 2**20
 Forward = Callable[[Tensor, Tensor], Any]
 #: `(outputs, which example each row belongs to) -> logits`, one row per leaf row.
 Select = Callable[[Any, Tensor], Tensor]
+#: `(clean logits, settled targets, which example each row belongs to) -> notes by example`.
+Remark = Callable[[Tensor, Tensor, Sequence[int]], dict[int, tuple[str, ...]]]
 
 
 @dataclass
@@ -61,7 +63,7 @@ class Score:
 
     The targets are settled inside the first forward pass, which is always at the clean leaves; nothing is run twice.
     `given` holds a map of each example, shape `(batch, *leaf)` or with channels of length 1, where maps from elsewhere
-    are to be ranked.
+    are to be ranked. `remark` looks at the targets as they are settled; what it has to say of each is in `remarks`.
 
     Args:
         x: The clean leaves, shape `(batch, *leaf)`, float32 or float64.
@@ -102,6 +104,8 @@ class Score:
         self._clean_reading: Reading | None = None
         self.alternatives: dict[int, list[tuple[str, float]]] = {}
         self.notes: dict[str, None] = {}
+        self.remark: Remark | None = None
+        self.remarks: dict[int, tuple[str, ...]] = {}
         self.passes = Passes()
 
     @property
@@ -119,7 +123,7 @@ class Score:
         other = copy.copy(self)
         other._targets, other._frozen, other._unsettled = list(targets), None, set(range(len(self.x)))
         other._clean = other._clean_reading = None
-        other.alternatives = {}
+        other.alternatives, other.remarks = {}, {}
         return other
 
     @cached_property
@@ -267,6 +271,8 @@ class Score:
         if self._frozen is None:
             self._frozen = settled.new_empty((len(self.x), *settled.shape[1:]))
         self._frozen[rows.to(settled.device)] = settled
+        if self.remark is not None and isinstance(clean, Tensor) and not isinstance(self.head, Custom):
+            self.remarks.update(self.remark(clean, settled, numbers))
         self._unsettled.difference_update(numbers)
 
 

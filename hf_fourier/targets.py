@@ -124,7 +124,7 @@ def whole(target: Any) -> int:
     raise TargetError(f"target {target!r}", "a class index, a label, a callable or None", _instead(target))
 
 
-def listed(target: Any) -> Any:
+def in_python(target: Any) -> Any:
     """Several targets in one array or tensor as a list, a single one in it as a number; anything else as it is."""
     found = target.tolist() if hasattr(target, "tolist") and hasattr(target, "ndim") else target
     return found[0] if found is not target and isinstance(found, list) and len(found) == 1 else found
@@ -136,7 +136,7 @@ def token_ids(given: Any) -> list[int]:
     Raises:
         TargetError: If it is none of these.
     """
-    ids = listed(given)
+    ids = in_python(given)
     if isinstance(ids, (list, tuple, range)):
         return [whole(one) for one in ids]
     if isinstance(ids, (str, Mapping, Aim)):

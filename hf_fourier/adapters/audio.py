@@ -25,10 +25,12 @@ from hf_fourier.adapters.front_ends import (
     kaldi_filters,
     known,
 )
+from hf_fourier.adapters.generation import unapplied
 from hf_fourier.adapters.listening import AudioBlock, WaveformBlock
 from hf_fourier.adapters.models import classification_head, labels_of
-from hf_fourier.adapters.text import OutputHead
-from hf_fourier.adapters.writing import given_output, written
+from hf_fourier.adapters.tokens import OUTPUT
+from hf_fourier.adapters.wording import OutputHead
+from hf_fourier.adapters.writing import cut_short, given_output, output_forms, output_rules, written
 from hf_fourier.domains import Axis, LeafShape
 from hf_fourier.errors import InputError, ModelError
 from hf_fourier.examples import is_stored
@@ -136,8 +138,14 @@ class AudioAdapter(Adapter):
         """
         if self.task != "automatic-speech-recognition" or callable(target):
             return super().aim(example, target)
-        added = given_output(self, self.tokenizer, target) if target is not None else written(self, self._fed(example))
-        return replace(example, inputs={**example.inputs, **added}), None
+        fed, notes = self._fed(example), unapplied(self.model)
+        if target is None:
+            added = written(self, fed)
+            notes += cut_short(self, added[OUTPUT])
+        else:
+            added = given_output(self, fed, self.tokenizer, target)
+        forms, notes = output_forms(self.tokenizer, target, added[OUTPUT]), (*example.notes, *notes)
+        return replace(example, inputs={**example.inputs, **added}, notes=notes, spellings=forms), None
 
     def _fed(self, example: Encoded) -> Encoded:
         """An example with the model's own input among its inputs."""
@@ -237,8 +245,12 @@ class AudioAdapter(Adapter):
     def block(self, examples: Sequence[Encoded], draw: Draw) -> Block:
         """Sounds of one length."""
         if examples[0].content is None:  # samples in front of the model's input
-            return WaveformBlock(self, examples, self.front or front_end(self.processor))
-        return AudioBlock(self, examples)
+            block: AudioBlock = WaveformBlock(self, examples, self.front or front_end(self.processor))
+        else:
+            block = AudioBlock(self, examples)
+        if isinstance(block.head, OutputHead):
+            block.head.rules = output_rules(self.model, examples[0].inputs)
+        return block
 
     def _encoded(self, values: Tensor, others: dict[str, Tensor], mask: Tensor, notes: tuple[str, ...]) -> Encoded:
         content = (mask != 0).nonzero().flatten()

@@ -67,6 +67,8 @@ class Encoded:
         group: Examples of different groups never share a block, even where all shapes agree.
         range: Which numbers of what it was made from were read as black and white, or as the loudest; "" where it came
             as the processor's own output.
+        spellings: Of each target that was given as text its first token, then those that only differ from it by the
+            space in front or by capitals.
     """
 
     leaf: LeafShape
@@ -79,6 +81,7 @@ class Encoded:
     source: Mapping[str, Tensor] = field(default_factory=dict)
     group: int = 0
     range: str = ""
+    spellings: tuple[tuple[int, ...], ...] = ()
 
     @property
     def key(self) -> int:
@@ -136,6 +139,16 @@ class Block(ABC):
     @abstractmethod
     def select(self, outputs: Any, rows: Tensor) -> Tensor:
         """The logits that the head reads, one row per leaf row."""
+
+    def remarks(self, logits: Tensor, frozen: Tensor, numbers: Sequence[int]) -> dict[int, tuple[str, ...]]:
+        """What has to be said of targets beside the clean logits that they were settled on, by the example's number.
+
+        Args:
+            logits: What the head read, one row per example.
+            frozen: The settled targets.
+            numbers: Which example each row is of.
+        """
+        return {}
 
 
 class Adapter(ABC):
@@ -241,12 +254,23 @@ class Adapter(ABC):
         """The example with its ids exchanged, to be run at the clean leaf; None where no leaf is made of ids."""
         return None
 
+    def generated(self, example: Encoded, token: int) -> tuple[float, str] | None:
+        """How likely (log p) `generate` finds a token as the next one, and what it finds likeliest; may run the model.
+
+        None where no next token is explained.
+        """
+        return None
+
     def stripped(self, example: Encoded) -> Encoded | None:
         """An example that arrived padded, without its padding; None where there is none."""
         return None
 
     def is_example(self, mapping: Mapping[str, Any]) -> bool:
         """Whether a mapping is one raw example, and not the processor's own output with a batch axis."""
+        return False
+
+    def is_conversation(self, several: Sequence[Any]) -> bool:
+        """Whether a list is one example (the messages of a chat), and not several."""
         return False
 
     @property

@@ -10,8 +10,9 @@ import torch
 
 from hf_fourier.adapters.base import Encoded, Task
 from hf_fourier.adapters.strings import whole
-from hf_fourier.adapters.text import TextAdapter, unchanged
+from hf_fourier.adapters.text import TextAdapter
 from hf_fourier.adapters.tokens import Picked, TextBlock, TokenAdapter
+from hf_fourier.adapters.wording import unchanged, unknown_note
 from hf_fourier.errors import InputError
 from hf_fourier.heads import Categorical, Head, logits_of
 from hf_fourier.seeding import Draw, fingerprint
@@ -79,7 +80,18 @@ class ChoiceAdapter(TextAdapter):
             torch.tensor([-1 if n is None else 2 * i + n for n in encoding.sequence_ids(i)])
             for i in range(len(texts) if encoding.is_fast else 0)
         ]
-        return self._bare(self._chosen(dict(encoding), torch.stack(side) if side else None))
+        chosen = self._chosen(dict(encoding), torch.stack(side) if side else None)
+        chosen.notes += self._cut(encoding["input_ids"].shape[-1], example[0], texts)
+        chosen.notes += unknown_note(self.processor, encoding["input_ids"], (example[0], *texts))
+        return self._bare(chosen)
+
+    def _cut(self, length: int, prompt: str, texts: Sequence[str]) -> tuple[str, ...]:
+        """What has to be said where a prompt with one of its choices was longer than the model's limit."""
+        if self.limit is None or length < self.limit:
+            return ()
+        with unchanged(self.processor):
+            whole = max(len(self.processor(prompt, text, verbose=False)["input_ids"]) for text in texts)
+        return () if whole <= self.limit else (f"a choice of {whole} tokens was cut to the model's {self.limit}",)
 
     def encode_batch(self, batch: Mapping[str, Any]) -> list[Encoded]:
         """Rows of `input_ids` of shape `(choices, length)`."""

@@ -15,7 +15,8 @@ from typing import Any, ClassVar
 import torch
 
 from hf_fourier.adapters.base import Encoded
-from hf_fourier.adapters.text import TextAdapter, TokenHead
+from hf_fourier.adapters.text import TextAdapter
+from hf_fourier.adapters.wording import TokenHead
 from hf_fourier.cells import is_cells, read_cells, table_cells
 from hf_fourier.dictionaries import read_numbers
 from hf_fourier.errors import InputError, TargetError

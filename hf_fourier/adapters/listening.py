@@ -11,6 +11,7 @@ from hf_fourier.adapters.base import Block, Encoded, run_of
 from hf_fourier.adapters.front_ends import FrontEnd
 from hf_fourier.adapters.models import dtype_of, hidden_of
 from hf_fourier.adapters.tokens import OUTPUT
+from hf_fourier.adapters.wording import remarks_of
 from hf_fourier.adapters.writing import followed
 from hf_fourier.heads import logits_of, part_of
 from hf_fourier.typing import Tensor
@@ -42,9 +43,14 @@ class AudioBlock(Block):
         self.model = adapter.model
         names = examples[0].inputs
         self.inputs = {name: torch.stack([e.inputs[name] for e in examples]).to(adapter.device) for name in names}
+        self.spellings = [example.spellings for example in examples]
         self.output = self.inputs.pop(OUTPUT, None)
         if self.output is not None:
             self.truth = list(self.output.to("cpu"))
+
+    def remarks(self, logits: Tensor, frozen: Tensor, numbers: Sequence[int]) -> dict[int, tuple[str, ...]]:
+        """Where the model expects another spelling of an output far more."""
+        return remarks_of(self, getattr(self.adapter, "tokenizer", None), logits, frozen, numbers)
 
     def _spread(self, content: Tensor) -> Tensor:
         """The content's indices over all mel bands."""

@@ -58,6 +58,4 @@ class ProteinAdapter(TextAdapter):
         encoded.notes = (*encoded.notes, *notes)
         if letters != written:
             encoded.notes = (*encoded.notes, "small letters were read as residues")
-        if strange:
-            encoded.notes = (*encoded.notes, f"not in the vocabulary: {' '.join(strange)}")
         return encoded

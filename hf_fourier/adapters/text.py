@@ -6,20 +6,21 @@ the content tokens of each segment are taken out in order, transformed, and put 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 import torch
 
+from hf_fourier.adapters.aiming import AimedAdapter
 from hf_fourier.adapters.base import Block, Encoded, Task
+from hf_fourier.adapters.generation import unapplied
 from hf_fourier.adapters.models import classification_head, held, labels_of
+from hf_fourier.adapters.prompts import ended, kept, written_out
 from hf_fourier.adapters.strings import text_of
 from hf_fourier.adapters.strings import whole as whole_text
 from hf_fourier.adapters.tokens import (
     CONTINUATIONS,
-    OUTPUT,
+    PER_TOKEN,
     AnswerBlock,
     ContinuedBlock,
     MaskedBlock,
@@ -28,78 +29,32 @@ from hf_fourier.adapters.tokens import (
     PooledBlock,
     TagBlock,
     TextBlock,
-    TokenAdapter,
 )
-from hf_fourier.adapters.writing import encodes, given_output, written
+from hf_fourier.adapters.wording import (
+    OutputHead,
+    TokenHead,
+    readable,
+    unchanged,
+    unknown_note,
+)
+from hf_fourier.adapters.writing import output_rules
 from hf_fourier.domains import Axis, LeafShape
-from hf_fourier.errors import InputError, TargetError
+from hf_fourier.errors import InputError
+from hf_fourier.examples import is_chat
 from hf_fourier.heads import Answer, Categorical, Head, Similarity
 from hf_fourier.seeding import Draw, fingerprint
-from hf_fourier.targets import At, Continuation, Contrast, Span, Target, whole
-from hf_fourier.turns import taken
 from hf_fourier.typing import Tensor
 from hf_fourier.views import NoView
 
-#: A tokenizer without a limit of its own says so with a number above this.
-NO_LIMIT = 10**6
-
-#: What a tokenizer says of each token, beside the ids.
-_PER_TOKEN = ("attention_mask", "token_type_ids", "special_tokens_mask", "position_ids")
-
+#: What to do about a target of several tokens.
+SEVERAL = {
+    "text-generation": "pass Continuation(…) for all of them, or name one",
+    "fill-mask": "put a mask for each into the text, and pass their tokens in a list",
+}
 TEXT_VIEW = NoView("embedded tokens are not text any more", "call input_relevance() for one number per token")
 
 
-class TokenHead(Categorical):
-    """A softmax over the vocabulary; tokens are named by the tokenizer."""
-
-    def __init__(self, tokenizer: Any) -> None:
-        super().__init__({}, "token")
-        self.tokenizer = tokenizer
-
-    def fits(self, logits: Tensor) -> tuple[str, ...]:
-        """Say where the tokenizer knows more tokens than the model; that a model has room for more is usual."""
-        known = len(self.tokenizer) if hasattr(self.tokenizer, "__len__") else 0
-        if known <= logits.shape[-1]:
-            return ()
-        said = f"the tokenizer knows {known} tokens and the model {logits.shape[-1]}"
-        return (f"{said}: the last ones cannot be read or said, and if it is another model's, the names are wrong",)
-
-    def _index(self, label: str) -> int:
-        if self.tokenizer is None:
-            raise TargetError(f"token {label!r} without a tokenizer", "a token's index", "pass the tokenizer")
-        with unchanged(self.tokenizer):
-            ids = self.tokenizer(whole_text(label), add_special_tokens=False, verbose=False)["input_ids"]
-        if len(ids) != 1:
-            known = self.tokenizer.get_vocab().get(label)
-            if known is not None:
-                return int(known)
-            pieces = [self.label(i) for i in ids]
-            raise TargetError(f"{label!r}, which is {len(ids)} tokens {pieces}", "one token", "name one of them")
-        return int(ids[0])
-
-    def label(self, index: int) -> str:
-        """The token as text."""
-        return str(index) if self.tokenizer is None else readable(self.tokenizer, [index])[0]
-
-
-class OutputHead(TokenHead):
-    """The tokens of an output, named as one text."""
-
-    def name_target(self, frozen: Tensor) -> tuple[Any, str]:
-        """The ids and the text."""
-        ids = [int(i) for i in frozen]
-        if self.tokenizer is None:
-            return ids, " ".join(map(str, ids))
-        words = self.tokenizer.decode(ids, skip_special_tokens=True) or self.tokenizer.decode(ids)
-        return ids, str(words).strip()
-
-    def ranked(self, logits: Tensor, most: int = 5) -> list[tuple[str, float]]:
-        """What the model says at each place, given what came before, with the mean probability of a token."""
-        best = logits.log_softmax(-1).max(-1)
-        return [(self.name_target(best.indices.reshape(-1))[1], float(best.values.mean().exp()))]
-
-
-class TextAdapter(TokenAdapter):
+class TextAdapter(AimedAdapter):
     """Embedded tokens behind the ids."""
 
     tasks: ClassVar[Mapping[str, Task]] = {
@@ -152,7 +107,7 @@ class TextAdapter(TokenAdapter):
         super().__init__(model, processor, task)
         self._width: int | None = None
         tables = [m for name, m in model.named_modules() if name.rpartition(".")[2] == "position_embeddings"]
-        self._positions = next((n for n in map(_positions, tables) if n is not None), None)
+        self.positions = next((n for n in map(_positions, tables) if n is not None), None)
 
     def head(self) -> Head:
         """Classes for classifiers, tokens for language models."""
@@ -167,7 +122,7 @@ class TextAdapter(TokenAdapter):
                 return Similarity()
             case "text2text-generation":
                 return OutputHead(self.processor)
-        return TokenHead(self.processor)
+        return TokenHead(self.processor, SEVERAL.get(self.task, "name one of them"))
 
     @property
     def rows_limit(self) -> int | None:
@@ -176,8 +131,18 @@ class TextAdapter(TokenAdapter):
         unpadded = getattr(text, "pad_token_id", None) is None and getattr(self.config, "pad_token_id", None) is None
         return 1 if self.task == "text-classification" and unpadded else None
 
+    def is_example(self, mapping: Mapping[str, Any]) -> bool:
+        """Whether a mapping is one chat, `{"messages": [...]}`, and not a batch."""
+        return is_chat(mapping)
+
+    def is_conversation(self, several: Sequence[Any]) -> bool:
+        """Whether a list is one chat, and not several examples."""
+        return is_chat(several)
+
     def encode(self, example: Any) -> Encoded:
-        """A text, or a tuple of two."""
+        """A text, or a tuple of two; for a language model a chat too: messages with `role` and `content`."""
+        if is_chat(example):
+            return self._encode_chat(example)
         texts = example if isinstance(example, tuple) else (example,)
         if len(texts) not in (1, 2):
             got = f"a tuple of {len(texts)}"
@@ -187,23 +152,45 @@ class TextAdapter(TokenAdapter):
             whole_text(text)
         if self.processor is None:
             raise self.no_processor(example)
-        limit = self.limit
+        limit, prompt = self.limit, self.task == "text-generation"
         notes: tuple[str, ...] = said
         options = {"return_special_tokens_mask": True, "verbose": False}
         with unchanged(self.processor):
             encoding = self.processor(*texts, **options)
             length = len(encoding["input_ids"])
-            if limit is not None and length > limit:
+            if limit is not None and length > limit and not prompt:
                 encoding = self.processor(*texts, truncation=True, max_length=limit, **options)
                 notes += (f"a text of {length} tokens was cut to the model's {limit}",)
         added = torch.tensor(encoding["special_tokens_mask"], dtype=torch.bool)
         if len(added) != len(encoding["input_ids"]):  # EsmTokenizer counts an end mark also where it has none
             added = torch.zeros(len(encoding["input_ids"]), dtype=torch.bool)
+        segments = _sequences(encoding, 0) if len(texts) == 2 else None
+        notes += unknown_note(self.processor, encoding["input_ids"], texts)
+        return self._tokenized(encoding, added, segments, notes)
+
+    def _encode_chat(self, chat: Any) -> Encoded:
+        if self.task != "text-generation":
+            got = f"a chat for {self.task}"
+            raise InputError(got, "a text", "pass what is to be read as one str, such as the last message's content")
+        if self.processor is None:
+            raise self.no_processor(chat)
+        encoding, added, message, notes = written_out(self.processor, chat)
+        return self._tokenized(encoding, added, message, notes, closed=False)
+
+    def _tokenized(
+        self, encoding: Any, added: Tensor, segments: Tensor | None, notes: tuple[str, ...], closed: bool = True
+    ) -> Encoded:
+        """What the tokenizer made of one example, as the model takes it."""
         names = self.processor.model_input_names
         row = {n: torch.tensor(v, dtype=torch.long) for n, v in encoding.items() if n in names}
         if self._accepted and "kwargs" not in self._accepted and not self.accepts("token_type_ids"):
             row.pop("token_type_ids", None)
-        segments = _sequences(encoding, 0) if len(texts) == 2 else None
+        if self.task == "text-generation":
+            places, said = kept(self.processor, encoding["input_ids"], added, self.limit, closed)
+            if len(places) < len(added):
+                row, added = {n: t[places] for n, t in row.items()}, added[places]
+                segments = None if segments is None else segments[places]
+            notes += (*said, *unapplied(self.model))
         return self._encoded(row, added, segments if segments is not None else row.get("token_type_ids"), notes)
 
     def encode_batch(self, batch: Mapping[str, Any]) -> list[Encoded]:
@@ -215,12 +202,14 @@ class TextAdapter(TokenAdapter):
             )
         tensors["input_ids"] = tensors["input_ids"].long()
         length = tensors["input_ids"].shape[1]
-        for name in _PER_TOKEN:
+        for name in PER_TOKEN:
             if name in tensors and tensors[name].ndim == 2 and tensors[name].shape[1] != length:
                 got = f"{name!r} of {tensors[name].shape[1]} tokens"
                 raise InputError(got, f"{length}, as 'input_ids'", "pass the tokenizer's own output")
         added = tensors.pop("special_tokens_mask", None)
         notes: tuple[str, ...] = ()
+        if self.task == "text-generation" and "attention_mask" not in tensors:
+            tensors |= self._filling(tensors["input_ids"])
         if added is None and self.processor is None:
             padding = "" if "attention_mask" in tensors else ", and padding too (no attention_mask)"
             notes = (f"no special_tokens_mask and no tokenizer: special tokens were transformed like content{padding}",)
@@ -230,17 +219,22 @@ class TextAdapter(TokenAdapter):
             fixed = torch.zeros_like(row["input_ids"], dtype=torch.bool) if added is None else added[i].bool().cpu()
             segments = _sequences(batch, i)
             fits = segments is not None and len(segments) == length
-            examples.append(self._encoded(row, fixed, segments if fits else row.get("token_type_ids"), notes))
+            parts = segments if fits else row.get("token_type_ids")
+            said = unknown_note(self.processor, row["input_ids"])
+            if self.task == "text-generation":
+                row, fixed, parts = _unpadded(row, fixed, parts)
+                said += (*ended(self.processor, row["input_ids"].tolist()), *unapplied(self.model))
+            examples.append(self._encoded(row, fixed, parts, notes + said))
         return examples
 
-    @property
-    def limit(self) -> int | None:
-        """The longest input that model and tokenizer take, in tokens; None if neither says."""
-        text = self.config.get_text_config() if hasattr(self.config, "get_text_config") else self.config
-        limits = [getattr(self.processor, "model_max_length", None), getattr(text, "max_position_embeddings", None)]
-        limits.append(self._positions)
-        stated = [limit for limit in limits if limit is not None and 0 < limit < NO_LIMIT]
-        return min(stated) if stated else None
+    def _filling(self, ids: Tensor) -> dict[str, Tensor]:
+        """The attention mask that `generate` makes of ids that come without one; nothing where nothing tells."""
+        own = getattr(self.model, "generation_config", None)
+        pad, end = getattr(own, "pad_token_id", None), getattr(own, "eos_token_id", None)
+        pad = getattr(self.processor, "pad_token_id", None) if pad is None else pad
+        ends = set(end) if isinstance(end, (list, tuple)) else {end, getattr(self.processor, "eos_token_id", None)}
+        filled = pad is not None and pad not in ends and bool((ids == pad).any())
+        return {"attention_mask": (ids != pad).long()} if filled else {}
 
     @property
     def special_ids(self) -> set[int]:
@@ -311,109 +305,29 @@ class TextAdapter(TokenAdapter):
 
     def block(self, examples: Sequence[Encoded], draw: Draw) -> Block:
         """Texts of one length and one pattern of segments."""
-        if CONTINUATIONS[0] not in examples[0].inputs:
-            return self.blocks.get(self.task, TextBlock)(self, examples, draw)
-        block = ContinuedBlock(self, examples, draw)
-        if block.truth is not None:
-            block.head = OutputHead(self.processor)
+        inputs = examples[0].inputs
+        if CONTINUATIONS[0] not in inputs:
+            block = self.blocks.get(self.task, TextBlock)(self, examples, draw)
+        else:
+            block = ContinuedBlock(self, examples, draw)
+            if block.truth is not None:
+                block.head = OutputHead(self.processor)
+        if self.task in ("text-generation", "text2text-generation") and isinstance(block.head, TokenHead):
+            block.head.rules = output_rules(self.model, inputs)
         return block
 
-    def aim(self, example: Encoded, target: Target) -> tuple[Encoded, Target]:
-        """An example with the continuation or the output that is explained; tokens and answers found by their text.
 
-        Raises:
-            TargetError: If the head has no such target, or the text does not have these tokens.
-        """
-        if isinstance(target, At) and isinstance(target.position, str):
-            if target.position not in example.names:
-                some = ", ".join(map(repr, example.names[:8])) or "no named tokens"
-                raise TargetError(f"token {target.position!r}", f"one of {some}", "correct `target`, or pass a number")
-            target = replace(target, position=example.names.index(target.position))
-        if self.task == "question-answering" and isinstance(target, str):
-            return example, self._found(example, target)
-        if self.task == "text2text-generation" and not callable(target):
-            added = written(self, example) if target is None else given_output(self, self.processor, target)
-            if not encodes(self.model):
-                return self._continued(example, added[OUTPUT].tolist()), None
-            return replace(example, inputs={**example.inputs, **added}), None
-        if self.task == "text-generation":
-            own = {name: tensor for name, tensor in example.inputs.items() if name not in CONTINUATIONS}
-            example = replace(example, inputs=own, group=0)
-            if isinstance(target, Continuation):
-                return self._continued(example, target.text), None
-            if isinstance(target, Contrast):
-                return self._continued(example, target.this, target.other), Contrast(0, 1)
-        return super().aim(example, target)
-
-    def _found(self, example: Encoded, answer: str) -> Span:
-        """The first place where the content has the tokens of an answer, the question left aside."""
-        content = example.inputs["input_ids"][example.content].tolist()
-        first = sum(example.leaf.segments[:-1])
-        for form in (answer, f" {answer}"):
-            ids = self._ids(form)
-            for start in range(first, len(content) - len(ids) + 1):
-                if ids and content[start : start + len(ids)] == ids:
-                    return Span(start, start + len(ids) - 1)
-        raise TargetError(f"the answer {answer!r}", "words of the context", "correct `target`, or pass a Span")
-
-    def _continued(self, example: Encoded, *texts: Any) -> Encoded:
-        """An example that continues, its filling on the right left out: it would come in between."""
-        ids, mask = example.inputs["input_ids"], example.inputs.get("attention_mask")
-        end = len(ids) if mask is None or mask.ndim != 1 else int(mask.nonzero().max()) + 1
-        inputs = {n: t[:end] if n in ("input_ids", *_PER_TOKEN) else t for n, t in example.inputs.items()}
-        for name, text in zip(CONTINUATIONS, texts, strict=False):
-            tail = self._following(ids[example.content].tolist(), text)
-            if not tail or (self.limit is not None and end + len(tail) > self.limit):
-                got = f"a continuation of {len(tail)} tokens behind {end}"
-                raise TargetError(got, f"at least one, at most {self.limit} in all", "change the continuation")
-            inputs[name] = torch.tensor(tail, dtype=torch.long)
-            self._check_ids(inputs[name])
-        return replace(example, inputs=inputs, group=self.group(inputs))
-
-    def _following(self, content: list[int], text: Any) -> list[int]:
-        """The ids of a continuation: what it adds to the text's own where the tokenizer keeps those."""
-        if not isinstance(text, str):
-            return [whole(one) for one in ([text] if isinstance(text, int) else text)]
-        if self.processor is None:
-            raise TargetError(f"continuation {text!r} without a tokenizer", "token ids", "pass the tokenizer")
-        together = self._ids(self.processor.decode(content) + text)
-        return together[len(content) :] if together[: len(content)] == content else self._ids(text)
-
-    def _ids(self, text: str) -> list[int]:
-        """A text's ids without special tokens."""
-        if self.processor is None:
-            raise TargetError(f"{text!r} without a tokenizer", "token numbers", "pass the tokenizer")
-        with unchanged(self.processor):
-            return list(self.processor(whole_text(text), add_special_tokens=False, verbose=False)["input_ids"])
-
-
-def readable(tokenizer: Any, ids: Sequence[int]) -> list[str]:
-    """Each token as text: byte-level pieces decoded, with the tokenizer's own form where a piece is not whole."""
-    tokens = tokenizer.convert_ids_to_tokens(list(ids))
-    decoded = [tokenizer.decode([i]) for i in ids]
-    named = [str(i) if token is None else str(token) for i, token in zip(ids, tokens, strict=True)]
-    return [token if not text or "\ufffd" in text else text for token, text in zip(named, decoded, strict=True)]
-
-
-@contextmanager
-def unchanged(tokenizer: Any) -> Iterator[None]:
-    """Inside, a tokenizer may be called, by no other thread; its backend's truncation and padding are then as before.
-
-    A call sets both for the tokenizer as a whole: a text could be cut as another thread's is.
-    """
-    with taken(tokenizer):
-        backend: Any = getattr(tokenizer, "backend_tokenizer", None)
-        if not hasattr(backend, "enable_truncation"):
-            yield
-            return
-        truncation, padding = backend.truncation, backend.padding
-        try:
-            yield
-        finally:
-            if backend.truncation != truncation:
-                backend.no_truncation() if truncation is None else backend.enable_truncation(**truncation)
-            if backend.padding != padding:
-                backend.no_padding() if padding is None else backend.enable_padding(**padding)
+def _unpadded(
+    row: dict[str, Tensor], fixed: Tensor, parts: Tensor | None
+) -> tuple[dict[str, Tensor], Tensor, Tensor | None]:
+    """A prompt without its padding, where generation would count no positions."""
+    mask = row.get("attention_mask")
+    if mask is None or mask.ndim != 1 or not bool(mask.any()):
+        return row, fixed, parts
+    own = mask.nonzero().flatten()
+    kept = slice(int(own[0]), int(own[-1]) + 1)
+    short = {n: t[kept] if n in ("input_ids", *PER_TOKEN) else t for n, t in row.items()}
+    return short, fixed[kept], None if parts is None else parts[kept]
 
 
 def _sequences(encoding: Any, row: int) -> Tensor | None:

@@ -13,6 +13,7 @@ from torch.utils.checkpoint import checkpoint
 from hf_fourier.adapters.base import Adapter, Block, Encoded, run_of
 from hf_fourier.adapters.embedding import EmbeddingSwap
 from hf_fourier.adapters.models import hidden_of, learns_prompts
+from hf_fourier.adapters.wording import remarks_of
 from hf_fourier.errors import InputError, ModelError
 from hf_fourier.heads import Categorical, logits_of, part_of
 from hf_fourier.modes import carried
@@ -24,6 +25,8 @@ MASKED_IN_TURN = 8
 #: What targets add to an example's inputs: one or two continuations, the output of a decoder.
 CONTINUATIONS = ("continuation", "rather than")
 OUTPUT = "output"
+#: What a tokenizer says of each token, beside the ids.
+PER_TOKEN = ("attention_mask", "token_type_ids", "special_tokens_mask", "position_ids")
 #: What is no statement about each token, whatever its length.
 ADDED = (*CONTINUATIONS, OUTPUT, "decoder_input_ids")
 #: Leaf entries of the rows that are masked in turn and run at once; with more, they run one after the other.
@@ -87,6 +90,11 @@ class TextBlock(Block):
         contents = [example.content for example in examples if example.content is not None]
         self.run, self.content = run_of(contents), torch.stack(contents).to(device)
         self.x = self._leaves(self.inputs["input_ids"])
+        self.spellings = [example.spellings for example in examples]
+
+    def remarks(self, logits: Tensor, frozen: Tensor, numbers: Sequence[int]) -> dict[int, tuple[str, ...]]:
+        """Where the model expects another spelling of a target far more."""
+        return remarks_of(self, self.adapter.processor, logits, frozen, numbers)
 
     def _leaves(self, ids: Tensor) -> Tensor:
         embedded = self.adapter.swap.embed(ids.flatten(1))
@@ -235,6 +243,12 @@ class ContinuedBlock(TextBlock):
             if adapter.processor is not None:
                 names = [adapter.processor.decode(tail[0]) for tail in tails]
             self.head = Categorical(dict(enumerate(names)))
+        self._begun: Tensor | None = None
+
+    def remarks(self, logits: Tensor, frozen: Tensor, numbers: Sequence[int]) -> dict[int, tuple[str, ...]]:
+        """Likewise; two continuations are asked for what they begin with, by the pass that came last."""
+        begun = logits if self._begun is None else self._begun
+        return super().remarks(begun, frozen if self._begun is None else frozen[:, :1], numbers)
 
     @property
     def entries(self) -> int:
@@ -264,6 +278,8 @@ class ContinuedBlock(TextBlock):
         if self.cost == 1:
             return logits
         wide = logits if logits.dtype == torch.float64 else logits.float()
+        if self._begun is None and any(self.spellings):
+            self._begun = wide[:: self.cost, 0].detach()
         index = self.tails[rows].flatten(0, 1).unsqueeze(-1).to(wide.device)
         log_p = wide.log_softmax(-1).gather(-1, index).view(-1, self.cost, self.width)
         return torch.stack([log_p[:, i, :n].sum(1) for i, n in enumerate(self.lengths)], dim=1)

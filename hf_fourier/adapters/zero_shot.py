@@ -10,8 +10,8 @@ import torch
 
 from hf_fourier.adapters.base import Block, Encoded, Task
 from hf_fourier.adapters.strings import whole
-from hf_fourier.adapters.text import unchanged
 from hf_fourier.adapters.vision import VisionAdapter, VisionBlock
+from hf_fourier.adapters.wording import unchanged, unknown_note
 from hf_fourier.errors import InputError
 from hf_fourier.heads import Binary, Categorical, Head, part_of
 from hf_fourier.seeding import Draw, fingerprint
@@ -52,6 +52,7 @@ class ZeroShotAdapter(VisionAdapter):
             rows = self.tokenizer(
                 [whole(text) for text in texts], padding="max_length" if siglip else True, return_tensors="pt"
             )
+        encoded.notes += unknown_note(self.tokenizer, rows["input_ids"], texts)
         return self._with(encoded, dict(rows))
 
     def encode_batch(self, batch: Mapping[str, Any]) -> list[Encoded]:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from hf_fourier.errors import ModelError, TargetError
-from hf_fourier.targets import Aim, At, Contrast, Settled, Target, Typed, listed, whole
+from hf_fourier.targets import Aim, At, Contrast, Settled, Target, Typed, in_python, whole
 from hf_fourier.typing import Float, Int, Num, Tensor
 
 
@@ -60,7 +60,7 @@ class Head(ABC):
             return target
         if isinstance(target, Aim):
             return self._aim(target)
-        target = listed(target)
+        target = in_python(target)
         if isinstance(target, (list, tuple)):
             return [self._class(one) for one in target]
         return self._class(target)
@@ -83,7 +83,7 @@ class Head(ABC):
     def _class(self, target: Any) -> int:
         if isinstance(target, Typed):
             return self._typed(target)
-        return self._index(target) if isinstance(target, str) else whole(listed(target))
+        return self._index(target) if isinstance(target, str) else whole(in_python(target))
 
     def _typed(self, number: Typed) -> int:
         """A number that was typed: a class index, or a label where there is no doubt."""

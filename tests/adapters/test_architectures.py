@@ -39,6 +39,12 @@ def own_inputs(batch: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     return {key: tensor for key, tensor in batch.items() if key != "special_tokens_mask"}
 
 
+def own_row(task: str, batch: dict[str, torch.Tensor], row: int) -> dict[str, torch.Tensor]:
+    """What the model gets of one row: all of it, of a prompt what generation counts."""
+    places = batch["attention_mask"][row].bool() if task == "text-generation" else slice(None)
+    return {key: tensor[row : row + 1, places] for key, tensor in batch.items()}
+
+
 def close(ours: torch.Tensor, theirs: torch.Tensor) -> None:
     torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-5 * theirs.abs().max().item())
 
@@ -70,7 +76,7 @@ def test_the_clean_forward_is_the_models_own(task: str, name: str, padded: str) 
     explain = explainer(task, name)
     batch = zoo.batch(padded, masks=task == "fill-mask")
     for i, example in enumerate(explain.adapter.encode_batch(batch)):
-        own = {key: tensor[i : i + 1] for key, tensor in own_inputs(batch).items()}
+        own = own_inputs(own_row(task, batch, i))
         with torch.no_grad():
             theirs = explain.model(**own).logits
             block = explain.adapter.block([example], Draw(0, [example.key]))
@@ -124,13 +130,14 @@ def test_special_padding_and_mask_tokens_never_move(task: str, name: str, padded
     for row, (example, result) in enumerate(
         zip(explain.adapter.encode_batch(batch), explain.explain(batch), strict=True)
     ):
-        own = {key: tensor[row : row + 1] for key, tensor in own_inputs(batch).items()}
+        whole = own_row(task, batch, row)
+        own, special = own_inputs(whole), whole["special_tokens_mask"][0]
         block = explain.adapter.block([example], Draw(0, [example.key]))
         clean = heard(module, lambda own=own: explain.model(**own))
         clean = clean.transpose(0, 1) if name == "xlnet" else clean
         moves = torch.ones(clean.shape[1], dtype=torch.bool)  # what Longformer appends is not among them
-        moves[: len(batch["special_tokens_mask"][row])] = batch["special_tokens_mask"][row] == 0
-        moves[len(batch["special_tokens_mask"][row]) :] = False
+        moves[: len(special)] = special == 0
+        moves[len(special) :] = False
         for leaf in (result.keep(0.2), result.delete(0.2)):
             other = heard(module, lambda block=block, leaf=leaf: block.forward(leaf[None], torch.tensor([0])))
             other = other.transpose(0, 1) if name == "xlnet" else other

@@ -102,7 +102,8 @@ def test_ways_to_write_a_sequence(name: str) -> None:
     laws.same(small, result)
     assert small.provenance["notes"] == ["small letters were read as residues"]
     strange = explain.explain("EVQ*J")
-    assert strange.provenance["notes"] == ["not in the vocabulary: * J"]
+    unknown = explain.processor.unk_token
+    assert strange.provenance["notes"] == [f"not in the vocabulary, read as {unknown}: '*', 'J'"]
     laws.whole(strange)
 
 

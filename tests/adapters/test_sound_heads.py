@@ -211,3 +211,61 @@ def test_what_a_language_model_says_of_a_sound_follows_its_ids() -> None:
         assert result.value == pytest.approx(float(log_p[[0, 1, 2], [7, 8, 9]].mean()), rel=1e-5)
         assert result.gradient.any()
     explain.play(results, kept=[0.5])
+
+
+def test_a_given_text_begins_as_generation_begins_it() -> None:
+    """With the language that the model hears and the task, which a tokenizer does not know of by itself."""
+    name, task = "whisper", "automatic-speech-recognition"
+    tokenizer = words.tokenizer("roberta")
+    explain = FourierExplainer(
+        zoo_sound.build(name, task=task),
+        SimpleNamespace(feature_extractor=zoo_sound.extractor(name), tokenizer=tokenizer),
+        task=task,
+    )
+    own: Any = explain.model.generation_config
+    own.is_multilingual, own.no_timestamps_token_id = True, 9
+    own.lang_to_id, own.task_to_id = {"<|en|>": 5, "<|de|>": 6}, {"transcribe": 7, "translate": 8}
+    written = explain.explain(SOUND).inputs["decoder_input_ids"].tolist()
+    assert written[0] == 1
+    assert written[1] in (5, 6)
+    assert written[2] == 9
+    given = explain.explain(SOUND, "w15 w16")
+    assert given.inputs["decoder_input_ids"].tolist() == [*written[:3], 15, 16]
+    assert given.target == [15, 16, 2]
+    by_ids = explain.explain(SOUND, [1, 5, 7, 9, 15, 16])  # as they are
+    assert by_ids.inputs["decoder_input_ids"][0] == 1
+
+
+def test_what_whisper_does_not_say_is_not_what_it_is_held_to() -> None:
+    explain = explainer("automatic-speech-recognition", "whisper")
+    said = explain.explain(SOUND)
+    own: Any = explain.model.generation_config
+    own.suppress_tokens = [said.target[0]]
+    try:
+        other = explain.explain(SOUND)
+    finally:
+        own.suppress_tokens = None
+    assert said.target[0] not in other.target
+    assert other.agrees == said.agrees == 1.0
+
+
+@pytest.mark.parametrize("kind", ["upper", "lower"])
+def test_a_transcript_in_letters_that_are_not_there_is_refused_with_those_that_are(kind: str, tmp_path: Path) -> None:
+    import json
+
+    from transformers import Wav2Vec2CTCTokenizer
+
+    letters = "ABCDEFGH" if kind == "upper" else "abcdefgh"
+    known, other = (letters[:3], letters[:3].swapcase())
+    vocabulary = {"<pad>": 0, "<s>": 1, "</s>": 2, "<unk>": 3, "|": 4, **{c: i + 5 for i, c in enumerate(letters)}}
+    path = tmp_path / f"{kind}.json"
+    path.write_text(json.dumps(vocabulary))
+    processor = SimpleNamespace(
+        feature_extractor=zoo_sound.extractor("wav2vec2"), tokenizer=Wav2Vec2CTCTokenizer(str(path))
+    )
+    explain = FourierExplainer(zoo_sound.build("wav2vec2", task="ctc"), processor, task="ctc")
+    assert explain.explain(SOUND, known).target == [5, 6, 7]
+    with pytest.raises(TargetError, match=f"write it as '{known}'"):
+        explain.explain(SOUND, other)
+    with pytest.raises(TargetError, match="does not know 'Z'"):
+        explain.explain(SOUND, f"{known}Z")

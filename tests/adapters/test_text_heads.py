@@ -77,7 +77,8 @@ def test_results_are_whole_and_come_back(task: str, name: str, tmp_path: Path) -
     result = explain.explain(examples(task)[0], target(task, name))
     laws.whole(result)
     assert result.gradient.abs().max() > 0
-    assert len(result.provenance["notes"]) == (name in ("bart", "t5") and task == "question-answering")
+    said = task in ("contrast", "text2text-generation")  # of two tokens and one; an output that finds no end
+    assert len(result.provenance["notes"]) == (said or (name in ("bart", "t5") and task == "question-answering"))
     laws.comes_back(explain, result, tmp_path)
 
 

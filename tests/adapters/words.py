@@ -49,3 +49,32 @@ def texts(count: int, seed: int = 0, lengths: tuple[int, ...] = (7, 12, 5)) -> l
         text(*torch.randint(MASK + 1, VOCABULARY, (lengths[i % len(lengths)],), generator=numbers).tolist())
         for i in range(count)
     ]
+
+
+#: What the tokenizers below are trained on.
+CORPUS = ["the capital of France is Paris", "is Paris Paris", "is paris in France", "London is not Paris", "Paris"] * 9
+
+
+def spaced(kind: str = "bytes", **options: Any) -> Any:
+    """A tokenizer whose tokens hold the space in front of a word: byte-level BPE ("bytes"), or SentencePiece's "▁"."""
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+    from transformers import PreTrainedTokenizerFast
+
+    special = ["<pad>", "<s>", "</s>", "<unk>"]
+    if kind == "bytes":
+        backend = Tokenizer(models.BPE())
+        backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+        backend.decoder = decoders.ByteLevel()
+        alphabet = pre_tokenizers.ByteLevel.alphabet()
+        trainer = trainers.BpeTrainer(vocab_size=320, special_tokens=special, initial_alphabet=alphabet)
+    else:
+        backend = Tokenizer(models.BPE(unk_token="<unk>"))
+        backend.pre_tokenizer = pre_tokenizers.Metaspace(prepend_scheme="always")
+        backend.decoder = decoders.Metaspace(prepend_scheme="always")
+        trainer = trainers.BpeTrainer(vocab_size=80, special_tokens=special)
+    backend.train_from_iterator(CORPUS, trainer)
+    named = dict(zip(("pad_token", "bos_token", "eos_token"), special, strict=False))
+    if kind != "bytes":
+        named["unk_token"] = "<unk>"
+    names = ["input_ids", "attention_mask"]
+    return PreTrainedTokenizerFast(tokenizer_object=backend, **named, model_input_names=names, **options)

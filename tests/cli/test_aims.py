@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 
 import numpy as np
 import pytest
@@ -11,7 +12,8 @@ import torch
 from hf_fourier import FourierExplainer
 from hf_fourier.cli.aims import aim
 from hf_fourier.errors import InputError, TargetError
-from hf_fourier.targets import At, Continuation, Contrast, Direction, Region, Span
+from hf_fourier.targets import At, Continuation, Contrast, Direction, Region, Span, Typed
+from tests.adapters import words, zoo
 
 
 @pytest.mark.parametrize(
@@ -65,6 +67,80 @@ def test_a_contrast_from_the_shell_is_that_of_python(run, text_model) -> None:
     result = FourierExplainer.from_pretrained(text_model).explain("a good b", Contrast("good", "bad"))
     assert told["value"] == pytest.approx(result.value, rel=1e-5)
     assert told["label"] == result.label == "good rather than bad"
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [
+        ("label:3", "3"),
+        ("index:3", 3),
+        ("at:label:3=index:1", At("3", 1)),
+        ("contrast:label:5|label:6", Contrast("5", "6")),
+        ("contrast:index:5| 6", Contrast(5, " 6")),
+        ("label:", "label:"),
+        ("label:index:3", "index:3"),
+    ],
+)
+def test_whether_a_number_is_meant_can_be_written(typed: str, meant: object) -> None:
+    assert aim(typed) == meant
+    assert not any(isinstance(one, Typed) for one in (aim(typed), getattr(aim(typed), "this", None)))
+
+
+def test_a_number_is_refused_where_a_label_is_written_so_too(run, text_model, tmp_path) -> None:
+    """One star is class 0, so class 1 is another: which of them "1" means cannot be known."""
+    from transformers import BertForSequenceClassification, BertTokenizerFast
+
+    model = BertForSequenceClassification.from_pretrained(text_model)
+    model.config.id2label, model.config.label2id = {0: "1", 1: "2"}, {"1": 0, "2": 1}
+    model.save_pretrained(tmp_path / "stars")
+    BertTokenizerFast.from_pretrained(text_model).save_pretrained(tmp_path / "stars")
+
+    def told(target: str):
+        return run("explain", "stars", "a good b", "--target", target, "--json", "--keep", ".1")
+
+    refused = told("1")
+    assert refused.exit_code == 2
+    assert "write index:1 or label:1" in refused.output
+    found = {
+        target: json.loads(told(target).stdout)["results"][0]["label"] for target in ("index:1", "label:1", "0", "2")
+    }
+    assert found == {"index:1": "2", "label:1": "1", "0": "1", "2": "2"}
+    assert told("7").exit_code == told("index:x").exit_code == 2
+
+
+def test_a_number_stays_one_on_its_way_to_another_process() -> None:
+    again = pickle.loads(pickle.dumps(aim("contrast:05|6")))
+    assert (again.this, again.this.text, again.other.text) == (5, "05", "6")
+
+
+def test_numbers_that_are_texts_are_continuations_only_by_name() -> None:
+    explain = FourierExplainer(zoo.build("text-generation", "llama"), words.tokenizer("gpt"))
+    with pytest.raises(TargetError, match="write label:15 or index:15"):
+        explain.explain(words.text(10, 11), aim("contrast:15|16"))
+    by_index = explain.explain(words.text(10, 11), aim("contrast:index:15|index:16"))
+    assert by_index.value == pytest.approx(explain.explain(words.text(10, 11), Contrast(" w15", " w16")).value)
+
+
+def test_a_number_as_an_answer_is_its_text() -> None:
+    explain = FourierExplainer(zoo.build("question-answering", "bert"), words.tokenizer("bert"))
+    explain.processor.add_tokens(["1990"])
+    with pytest.raises(TargetError, match="the answer '1990'"):
+        explain.explain((words.text(10), words.text(11, 12)), aim("1990"))
+
+
+def test_a_chat_from_the_shell_is_that_of_python(run, tmp_path) -> None:
+    model, tokenizer = zoo.build("text-generation", "llama"), words.tokenizer("gpt")
+    tokenizer.chat_template = "{% for m in messages %}<s> {{ m['content'] }} {% endfor %}<s> w40"
+    for part in (model, tokenizer):
+        part.save_pretrained(tmp_path / "lm")
+    chat = [{"role": "user", "content": "w10 w11 w12"}]
+    (tmp_path / "chat.json").write_text(json.dumps(chat))
+    expected = FourierExplainer(model, tokenizer).explain(chat)
+    for given in ("chat.json", json.dumps(chat)):
+        done = run("explain", "lm", given, "--json", "--keep", ".1")
+        assert done.exit_code == 0, done.output
+        (told,) = json.loads(done.stdout)["results"]
+        assert (told["label"], told["value"]) == (expected.label, pytest.approx(expected.value, rel=1e-5))
 
 
 def test_a_target_that_the_head_has_not_is_one_message(run, text_model) -> None:

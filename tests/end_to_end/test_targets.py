@@ -39,6 +39,51 @@ def test_continuations_and_contrasts_of_a_language_model(asset: Asset) -> None:
         assert one.curve.at("keep", 1.0).agrees == 1.0
 
 
+def test_a_target_without_its_space_is_told_from_the_likely_one(asset: Asset) -> None:
+    explain = FourierExplainer.from_pretrained(str(asset("smollm2")), device="cpu", dtype="float32")
+    model, tokenizer = explain.model, explain.processor
+    with torch.no_grad():
+        p = model(**tokenizer(TEXT, return_tensors="pt")).logits[0, -1].softmax(-1)
+    bare, spaced = (tokenizer.get_vocab()[token] for token in ("Paris", "ĠParis"))
+    likely = explain.explain(TEXT, " Paris")
+    assert (likely.target, likely.provenance["notes"]) == (spaced, [])
+    assert likely.confidence == pytest.approx(float(p[spaced]), rel=1e-3)
+    assert likely.confidence > 0.5
+    for target in ("Paris", Continuation("Paris"), Contrast("Paris", " London")):
+        result = explain.explain(TEXT, target)
+        (note,) = result.provenance["notes"]
+        assert note.startswith(f"the target begins with 'Paris' (p = {float(p[bare]):.2g}); ' Paris' is far likelier")
+        assert f"(p = {float(p[spaced]):.2g})" in note
+    assert explain.explain(TEXT, "Paris").confidence == pytest.approx(float(p[bare]), rel=1e-2)
+
+
+def test_a_closing_mark_of_a_template_is_not_what_a_language_model_goes_on_from(asset: Asset) -> None:
+    from tokenizers.processors import TemplateProcessing
+
+    explain = FourierExplainer.from_pretrained(str(asset("smollm2")), device="cpu", dtype="float32")
+    known = explain.explain(TEXT)
+    end = explain.processor.eos_token
+    marks = [(end, explain.processor.eos_token_id)]
+    explain.processor.backend_tokenizer.post_processor = TemplateProcessing(single=f"$A {end}", special_tokens=marks)
+    assert explain.processor(TEXT)["input_ids"][-1] == explain.processor.eos_token_id
+    result = explain.explain(TEXT)
+    assert result.label == known.label == " Paris"
+    assert result.confidence == pytest.approx(known.confidence, rel=1e-4)
+    (note,) = result.provenance["notes"]
+    assert note.startswith(f"{end}, which the tokenizer adds behind a text, was left off")
+
+
+def test_a_chat_is_answered_as_generation_answers_it(asset: Asset) -> None:
+    explain = FourierExplainer.from_pretrained(str(asset("smollm2")), device="cpu", dtype="float32")
+    chat = [{"role": "user", "content": "What is the capital of France?"}]
+    ids = explain.processor.apply_chat_template(chat, add_generation_prompt=True, return_tensors="pt")["input_ids"]
+    said = explain.model.generate(ids, max_new_tokens=1, do_sample=False)[0, -1]
+    result = explain.explain(chat)
+    assert result.inputs["input_ids"].tolist() == ids[0].tolist()
+    assert result.target == int(said)
+    assert "".join(result.names) == chat[0]["content"]
+
+
 def test_the_words_that_a_speech_recogniser_writes(asset: Asset) -> None:
     explain = FourierExplainer.from_pretrained(str(asset("whisper-tiny")), device="cpu")
     asset("prompt-sounds")
