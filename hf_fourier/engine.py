@@ -20,7 +20,7 @@ from hf_fourier.heads import Custom, as_read
 from hf_fourier.methods import METHODS, Method, Ranking
 from hf_fourier.scoring import Score
 from hf_fourier.seeding import Draw, Key
-from hf_fourier.targets import Settled, Target
+from hf_fourier.targets import Target
 from hf_fourier.typing import Tensor
 
 BatchSize = int | Literal["auto"]
@@ -206,7 +206,7 @@ def score_of(block: Block, targets: Sequence[Target], packer: Packer, frozen: Se
     """
     custom = next((target for target in targets if callable(target)), None)
     head = as_read(block.head, _reader(targets[0])) if custom is None else Custom(custom)
-    settled: list[Settled] = []
+    settled: list[Any] = []
     for i, target in enumerate(targets):
         if callable(target):
             settled.append(None)

@@ -209,7 +209,7 @@ class FourierExplainer:
         """Rank the frequency features of one example, or of each of several.
 
         Args:
-            example: One example (a str, a tuple of two texts, a path, an image, an array); a list of examples, or what
+            example: One example (a str, a tuple of two, a chat, a path, an image, an array); a list of them, or what
                 else holds several: a column or a whole data set of `datasets`, a `pandas.Series`, an iterator; or a
                 dict, the processor's own output with a batch axis.
             target: What to explain: a class index, a label, an object of `hf_fourier.targets` (a position, a span, a

@@ -149,7 +149,7 @@ def _instead(target: Any) -> str:
     """What to pass in place of something that is no target."""
     if isinstance(target, Mapping):
         return "pass one target, or with targets= one for each example in a list"
-    if isinstance(target, (list, tuple)) or getattr(target, "ndim", 0):
+    if isinstance(target, (list, tuple)) or bool(getattr(target, "ndim", False)):
         return "for one target per example pass targets="
     if isinstance(target, bool):
         return "for the class index pass 0 or 1"

@@ -15,7 +15,7 @@ from hf_fourier.adapters.models import held
 from hf_fourier.adapters.tokens import CONTINUATIONS, OUTPUT, PER_TOKEN, TokenAdapter
 from hf_fourier.adapters.wording import TokenHead, ids_of, known_words, respelt, spellings
 from hf_fourier.adapters.writing import cut_short, encodes, given_output, output_forms, written
-from hf_fourier.errors import FourierError, TargetError
+from hf_fourier.errors import FourierError, InputError, TargetError
 from hf_fourier.heads import logits_of
 from hf_fourier.targets import At, Continuation, Contrast, Span, Target, Typed, token_ids
 from hf_fourier.typing import Tensor
@@ -163,6 +163,14 @@ class AimedAdapter(TokenAdapter, ABC):
             said = f"the two have {len(tails[0])} and {len(tails[1])} tokens: of each the whole log p is taken"
             made = replace(made, notes=(*made.notes, f"{said}, which sinks with every token"))
         return self._worded(made, words) if words else made
+
+    def _check_ids(self, ids: Tensor) -> None:
+        size = self.swap.entries or getattr(self.config, "vocab_size", None)
+        if ids.numel() and (int(ids.min()) < 0 or (size is not None and int(ids.max()) >= size)):
+            got = f"token ids from {int(ids.min())} to {int(ids.max())}"
+            raise InputError(
+                got, f"0 to {(size or 0) - 1}" if size else "none below 0", "use the model's own tokenizer"
+            )
 
     def _looks_back(self) -> bool:
         """Whether a token's answer does not depend on those that follow; the model is asked once."""

@@ -234,7 +234,7 @@ class TextAdapter(AimedAdapter):
         pad = getattr(self.processor, "pad_token_id", None) if pad is None else pad
         ends = set(end) if isinstance(end, (list, tuple)) else {end, getattr(self.processor, "eos_token_id", None)}
         filled = pad is not None and pad not in ends and bool((ids == pad).any())
-        return {"attention_mask": (ids != pad).long()} if filled else {}
+        return {"attention_mask": torch.ne(ids, int(pad or 0)).long()} if filled else {}
 
     @property
     def special_ids(self) -> set[int]:
@@ -282,14 +282,6 @@ class TextAdapter(AimedAdapter):
     def name_tokens(self, ids: Sequence[int]) -> list[str]:
         """Each token in readable form."""
         return readable(self.processor, ids)
-
-    def _check_ids(self, ids: Tensor) -> None:
-        size = self.swap.entries or getattr(self.config, "vocab_size", None)
-        if ids.numel() and (int(ids.min()) < 0 or (size is not None and int(ids.max()) >= size)):
-            got = f"token ids from {int(ids.min())} to {int(ids.max())}"
-            raise InputError(
-                got, f"0 to {(size or 0) - 1}" if size else "none below 0", "use the model's own tokenizer"
-            )
 
     def _hidden(self, row: Mapping[str, Tensor]) -> int:
         """The embedding's width, asked of the module once; a model that declares none runs once to show it."""

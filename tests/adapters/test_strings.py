@@ -150,7 +150,7 @@ def test_what_stands_for_no_residue(protein: FourierExplainer) -> None:
     laws.same(stopped, protein.explain("EVQLVESGG"))
     assert stopped.provenance["notes"] == ["the stop * at the end was left out"]
     inside = protein.explain("EVQ*LV")
-    assert inside.provenance["notes"] == ["not in the vocabulary: *"]
+    assert inside.provenance["notes"] == ["not in the vocabulary, read as [UNK]: '*'"]
     for wrong in ("seqs.fasta", "data/protein", "1 EVQLV 6", "EVQ_LV", "EVQé", "sp|P1"):
         with pytest.raises(InputError):
             protein.explain(wrong)
