@@ -1,0 +1,143 @@
+"""The sweep sees: each of these faults, put into the library, turns it red."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from contextlib import nullcontext
+from typing import Any
+
+import pytest
+import torch
+
+from hf_fourier import sounds
+from hf_fourier.adapters import text, vision
+from hf_fourier.domains.fourier import FourierBasis
+from hf_fourier.explainer import FourierExplainer
+from hf_fourier.genes import GeneTokenizer
+from hf_fourier.heads import Categorical
+from hf_fourier.paths import Paths
+from tests.sweep import test_sweep
+from tests.sweep.test_sweep import SUBJECTS, each_once
+
+pytestmark = pytest.mark.usefixtures("unchecked")
+Patch = pytest.MonkeyPatch
+
+
+def after(patch: Patch, owner: Any, name: str, change: Callable[..., Any]) -> None:
+    """What a function returns is changed."""
+    own = getattr(owner, name)
+    patch.setattr(owner, name, lambda *args, **kwargs: change(own(*args, **kwargs)))
+
+
+def before(patch: Patch, owner: Any, name: str, change: Callable[..., Any]) -> None:
+    """The second argument is changed: that of a method."""
+    own = getattr(owner, name)
+    patch.setattr(owner, name, lambda self, one, *args, **kwargs: own(self, change(one), *args, **kwargs))
+
+
+def _coarse(patch: Patch) -> None:
+    """Transforms in half precision, as under autocast."""
+    before(patch, FourierBasis, "forward", lambda x: x.bfloat16().float())
+
+
+def _transposed(patch: Patch) -> None:
+    def turned(batch: Any) -> Any:
+        return {n: torch.as_tensor(t).transpose(-1, -2) if n == "pixel_values" else t for n, t in batch.items()}
+
+    before(patch, vision.VisionAdapter, "encode_batch", turned)
+
+
+def _brightest(patch: Patch) -> None:
+    """The scale follows the brightest entry."""
+    after(patch, vision.VisionAdapter, "_processed", lambda pixels: pixels / pixels.abs().max().clamp(min=1e-3))
+
+
+def _unmasked(patch: Patch) -> None:
+    """Padding is read like content."""
+    before(patch, text.TextAdapter, "encode_batch", lambda b: {n: t for n, t in b.items() if n != "attention_mask"})
+
+
+def _reversed(patch: Patch) -> None:
+    """Results in another order than their examples."""
+    after(patch, FourierExplainer, "_explained", lambda results: results[::-1])
+
+
+def _least(patch: Patch) -> None:
+    """The least likely class is explained."""
+    own = Categorical.freeze
+    patch.setattr(Categorical, "freeze", lambda self, logits, targets: own(self, -logits, targets))
+
+
+def _summed(patch: Patch) -> None:
+    """Channels of a sound are added up."""
+    after(patch, sounds, "_mono", lambda found: (found[0] * found[1], found[1]))
+
+
+def _off_centre(patch: Patch) -> None:
+    """Unsigned samples keep their offset."""
+    after(patch, sounds, "_real", lambda samples: samples + (samples.min() < -0.9))
+
+
+def _joined(patch: Patch) -> None:
+    """Both texts of a pair are transformed as one."""
+
+    def whole(encoded: Any) -> Any:
+        encoded.leaf = dataclasses.replace(encoded.leaf, segments=())
+        return encoded
+
+    after(patch, text.TextAdapter, "_encoded", whole)
+
+
+def _ranked_backwards(patch: Patch) -> None:
+    after(patch, GeneTokenizer, "encode", lambda found: ([found[0][0], *found[0][-2:0:-1], found[0][-1]], *found[1:]))
+
+
+def _silent(patch: Patch) -> None:
+    """What is to be said of padding is not."""
+    patch.setattr(Paths, "tell", lambda self, adapter, requests, results: None)
+
+
+def _drifting(patch: Patch) -> None:
+    """The gradient is that of another score."""
+    after(patch, Categorical, "read", lambda reading: dataclasses.replace(reading, drive=reading.drive * 1.1))
+
+
+def _training(patch: Patch) -> None:
+    """A model that trains goes on training."""
+    patch.setattr("hf_fourier.explainer.held", lambda model: nullcontext())
+
+
+#: A fault, and a subject that shows it.
+FAULTS: dict[str, tuple[Callable[[Patch], None], str]] = {
+    "coarse transforms": (_coarse, "picture"),
+    "height and width exchanged": (_transposed, "picture"),
+    "a scale by the brightest": (_brightest, "picture"),
+    "padding is content": (_unmasked, "text"),
+    "results in another order": (_reversed, "text"),
+    "the least likely class": (_least, "tags"),
+    "channels added up": (_summed, "plain waveform"),
+    "an offset": (_off_centre, "waveform"),
+    "pairs as one": (_joined, "pairs"),
+    "ranks backwards": (_ranked_backwards, "cells"),
+    "nothing said of padding": (_silent, "text"),
+    "another gradient": (_drifting, "video"),
+    "still training": (_training, "text"),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_fault_turns_the_sweep_red(fault: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    broken, name = FAULTS[fault]
+    fresh = SUBJECTS[name].explainer()
+    monkeypatch.setattr(test_sweep, "made", lambda name: fresh)
+    broken(monkeypatch)
+    with pytest.raises(AssertionError, match=name):
+        swept(name)
+
+
+def swept(name: str) -> None:
+    """Every form once, with nothing else that might turn it red."""
+    for case in each_once(SUBJECTS[name]):
+        plain = dataclasses.replace(case, ambient="nothing", edit="nothing", output="nothing", threads=1)
+        test_sweep.checked(name, plain)
