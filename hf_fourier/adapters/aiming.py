@@ -59,7 +59,8 @@ class AimedAdapter(TokenAdapter, ABC):
         if self.task in ("question-answering", "text2text-generation") and isinstance(target, Typed):
             target = target.text
         if self.task == "question-answering" and isinstance(target, str):
-            return example, self._found(example, target)
+            span, notes = self._found(example, target)
+            return replace(example, notes=example.notes + notes), span
         if self.task == "text2text-generation" and not callable(target):
             added, forms = self._output(example, target)
             notes = (*unapplied(self.model), *(cut_short(self, added[OUTPUT]) if target is None else ()))
@@ -124,16 +125,18 @@ class AimedAdapter(TokenAdapter, ABC):
         forms = tuple(spellings(self.processor, ids) for _, ids in words)
         return replace(example, notes=example.notes + notes, spellings=forms)
 
-    def _found(self, example: Encoded, answer: str) -> Span:
-        """The first place where the content has the tokens of an answer, the question left aside."""
+    def _found(self, example: Encoded, answer: str) -> tuple[Span, tuple[str, ...]]:
+        """The first place where the content has the tokens of an answer, the question left aside; whether it is one."""
         content = example.inputs["input_ids"][example.content].tolist()
         first = sum(example.leaf.segments[:-1])
         for form in (answer, f" {answer}"):
             ids = ids_of(self.processor, form)
             known_words(self.processor, form, ids)
-            for start in range(first, len(content) - len(ids) + 1):
-                if ids and content[start : start + len(ids)] == ids:
-                    return Span(start, start + len(ids) - 1)
+            ends = range(first + len(ids), len(content) + 1) if ids else ()
+            found = [end for end in ends if content[end - len(ids) : end] == ids]
+            if found:
+                said = f"the answer {answer!r} stands {len(found)} times in the context: the first is explained"
+                return Span(found[0] - len(ids), found[0] - 1), (said,) if len(found) > 1 else ()
         raise TargetError(f"the answer {answer!r}", "words of the context", "correct `target`, or pass a Span")
 
     def _continued(self, example: Encoded, *texts: Any) -> Encoded:

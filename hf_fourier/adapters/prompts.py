@@ -56,6 +56,17 @@ def ended(tokenizer: Any, ids: Sequence[int]) -> tuple[str, ...]:
     return (f"the ids end with {mark}: what follows that is explained; leave it off for what follows the text",)
 
 
+def not_begun(tokenizer: Any, ids: Sequence[int]) -> tuple[str, ...]:
+    """What has to be said of ids that lack the mark which the tokenizer sets in front of a text."""
+    begin = getattr(tokenizer, "bos_token_id", None)
+    if begin is None or not len(ids) or int(ids[0]) == begin:
+        return ()
+    with unchanged(tokenizer):
+        sets = list(tokenizer("a", verbose=False)["input_ids"][:1]) == [begin]
+    mark = readable(tokenizer, [begin])[0]
+    return (f"the ids do not begin with {mark}, which the tokenizer sets in front of a text",) if sets else ()
+
+
 def _begun_twice(tokenizer: Any, ids: Sequence[int]) -> tuple[str, ...]:
     begin = getattr(tokenizer, "bos_token_id", None)
     if begin is None or list(ids[:2]) != [begin, begin]:

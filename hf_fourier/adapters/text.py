@@ -15,7 +15,7 @@ from hf_fourier.adapters.aiming import AimedAdapter
 from hf_fourier.adapters.base import Block, Encoded, Task
 from hf_fourier.adapters.generation import unapplied
 from hf_fourier.adapters.models import classification_head, held, labels_of
-from hf_fourier.adapters.prompts import ended, kept, written_out
+from hf_fourier.adapters.prompts import ended, kept, not_begun, written_out
 from hf_fourier.adapters.strings import text_of
 from hf_fourier.adapters.strings import whole as whole_text
 from hf_fourier.adapters.tokens import (
@@ -223,7 +223,8 @@ class TextAdapter(AimedAdapter):
             said = unknown_note(self.processor, row["input_ids"])
             if self.task == "text-generation":
                 row, fixed, parts = _unpadded(row, fixed, parts)
-                said += (*ended(self.processor, row["input_ids"].tolist()), *unapplied(self.model))
+                ids = row["input_ids"].tolist()
+                said += (*not_begun(self.processor, ids), *ended(self.processor, ids), *unapplied(self.model))
             examples.append(self._encoded(row, fixed, parts, notes + said))
         return examples
 

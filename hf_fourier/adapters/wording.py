@@ -13,7 +13,7 @@ from hf_fourier.adapters.strings import whole
 from hf_fourier.errors import TargetError
 from hf_fourier.heads import Categorical
 from hf_fourier.heads.base import Reading
-from hf_fourier.targets import OUTSIDE, Settled
+from hf_fourier.targets import Settled
 from hf_fourier.turns import taken
 from hf_fourier.typing import Float, Int, Num, Tensor
 
@@ -238,13 +238,14 @@ def compared_spellings(
         frozen: Its settled target.
         first: Whether only the first of several places is looked at, since a longer target goes on from there.
     """
-    places = logits.reshape(-1, logits.shape[-1])
-    if first:
-        places = places[:1]
-    elif frozen.ndim and len(frozen) == len(places):
-        places = places[frozen.to(places.device) != OUTSIDE]
-    log_p = places.log_softmax(-1).mean(0)
-    return tuple(note for own in forms for note in likelier(tokenizer, own, log_p[list(own)].cpu()))
+    places, notes = logits.reshape(-1, logits.shape[-1]), ()
+    for own in forms:
+        where = places[:1]
+        if not first and frozen.ndim and len(frozen) == len(places) > 1:
+            where = places[frozen.to(places.device) == own[0]]
+        log_p = where.log_softmax(-1)[:, list(own)].mean(0).cpu()
+        notes += likelier(tokenizer, own, log_p)
+    return notes
 
 
 def remarks_of(

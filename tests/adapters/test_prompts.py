@@ -68,6 +68,16 @@ def test_ids_are_explained_as_they_are_and_a_closing_mark_is_said() -> None:
     assert open_.target == explain.explain(TEXT).target
 
 
+def test_ids_without_the_mark_that_begins_a_text_are_said() -> None:
+    explain = explainer("roberta")
+    explain.processor.bos_token = "<s>"
+    ids = torch.tensor([explain.processor(TEXT)["input_ids"][:-1]])
+    (whole,), (bare,) = explain.explain({"input_ids": ids}), explain.explain({"input_ids": ids[:, 1:]})
+    assert whole.provenance["notes"] == []
+    assert bare.provenance["notes"] == ["the ids do not begin with <s>, which the tokenizer sets in front of a text"]
+    assert bare.target == generated(explain, ids[0, 1:].tolist())[0]
+
+
 def test_of_a_long_prompt_the_end_is_kept() -> None:
     explain = explainer("roberta", max_position_embeddings=16)
     ids = torch.randint(5, 64, (40,), generator=torch.Generator().manual_seed(4)).tolist()
@@ -233,6 +243,23 @@ class TestChats:
         assert [run[i].target for i in range(2)] == [result.target for result in results]
         with pytest.raises(InputError, match="one chat"):
             explain.evaluate(CHAT, methods=["magnitude"])
+
+    def test_chats_of_data_sets_are_read_by_their_column(self, tmp_path: Any) -> None:
+        import json
+
+        from datasets import Dataset
+
+        explain, rows = self.explainer(), [{"messages": CHAT, "id": "a"}, {"messages": CHAT[:1], "id": "b"}]
+        targets = [explain.explain(row["messages"]).target for row in rows]
+        (tmp_path / "chats.jsonl").write_text("\n".join(map(json.dumps, rows)))
+        data = Dataset.from_list(rows)
+        assert [result.target for result in explain.explain(data)] == targets
+        assert [result.target for result in explain.explain(data["messages"])] == targets
+        for i, (source, options) in enumerate(
+            [(data, {}), (data, {"column": "messages"}), (str(tmp_path / "chats.jsonl"), {})]
+        ):
+            run = explain.explain_dataset(source, tmp_path / f"run{i}", progress=False, **options)
+            assert [run[k].target for k in range(2)] == targets
 
     def test_a_chat_that_cannot_be_written_out_is_refused_with_advice(self) -> None:
         with pytest.raises(InputError, match="without a chat template"):

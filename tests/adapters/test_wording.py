@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from hf_fourier import FourierExplainer
-from hf_fourier.adapters.wording import spellings
+from hf_fourier.adapters.wording import compared_spellings, spellings
 from hf_fourier.errors import TargetError
 from hf_fourier.targets import At, Continuation, Contrast, Direction, Span, Typed, in_range
 from tests.adapters import words, zoo
@@ -192,6 +192,26 @@ class TestKinds:
             explain.explain(words.text(10, 11), "1")
         with pytest.raises(TargetError):
             in_range(1.5, 3, {})
+
+    def test_of_an_answer_that_stands_twice_the_first_is_explained_and_it_is_said(self) -> None:
+        explain = FourierExplainer(zoo.build("question-answering", "bert"), words.tokenizer("bert"))
+        twice = explain.explain(("w10", "w11 w12 w13 w11 w12"), "w11 w12")
+        assert (twice.target, len(twice.provenance["notes"])) == ([1, 2], 1)
+        assert "stands 2 times" in twice.provenance["notes"][0]
+        once = explain.explain(("w10", "w11 w12 w13 w11 w12"), "w12 w13")
+        assert (once.target, once.provenance["notes"]) == ([2, 3], [])
+
+    def test_each_mask_is_compared_at_its_own_place(self) -> None:
+        """The first place expects capitals, the second small letters."""
+        tokenizer = words.spaced("bytes")
+        vocabulary = tokenizer.get_vocab()
+        capital, small = vocabulary["ĠParis"], vocabulary["Ġparis"]
+        logits = torch.zeros(2, len(tokenizer))
+        logits[0, capital] = logits[1, small] = 9
+        forms = [spellings(tokenizer, [one]) for one in (capital, small)]
+        assert compared_spellings(tokenizer, forms, logits, torch.tensor([capital, small]), False) == ()
+        turned = compared_spellings(tokenizer, forms, logits, torch.tensor([small, capital]), False)
+        assert ["' Paris'" in turned[0], "' paris'" in turned[1], len(turned)] == [True, True, 2]
 
     def test_masks_take_a_token_each_by_its_name(self) -> None:
         explain = FourierExplainer(zoo.build("fill-mask", "bert"), words.tokenizer("bert"))
