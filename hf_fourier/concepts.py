@@ -8,10 +8,12 @@ import torch
 
 from hf_fourier.attribution import Attribution
 from hf_fourier.errors import InputError
+from hf_fourier.modes import exact
 from hf_fourier.ranking import cut, descending
 from hf_fourier.typing import Bool, Float, Tensor
 
 
+@exact
 def concept(results: Sequence[Attribution], fraction: float = 0.04) -> Bool[Tensor, " features"]:
     """The features on top of the mean ranking of several examples, each example's scores first scaled to length 1.
 
@@ -30,6 +32,7 @@ def concept(results: Sequence[Attribution], fraction: float = 0.04) -> Bool[Tens
     return mask
 
 
+@exact
 def class_filter(results: Sequence[Attribution], fraction: float | None = None) -> Float[Tensor, "*leaf"]:
     """The class's mean filter: the mean of the clean gradients, each of length 1, shape `(*leaf,)`.
 

@@ -21,6 +21,7 @@ from hf_fourier.curves import Curve, Left, Stop
 from hf_fourier.engine import BatchSize
 from hf_fourier.errors import InputError, TargetError
 from hf_fourier.metrics.games import Grid, Move, moves
+from hf_fourier.modes import exact
 from hf_fourier.playing import reopen
 from hf_fourier.ranking import descending
 from hf_fourier.scoring import Score
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 TASKS = ("text-classification", "feature-extraction")
 
 
+@exact
 def play_genes(
     explainer: FourierExplainer,
     attributions: Sequence[Attribution],

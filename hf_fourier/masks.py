@@ -163,11 +163,11 @@ def dice(said: Int[Tensor, "rows ..."], frozen: Int[Tensor, "rows ..."]) -> Floa
     scores = []
     for now, then in zip(said, frozen, strict=True):
         if torch.equal(now, then):
-            scores.append(torch.ones((), device=said.device))
+            scores.append(torch.ones((), device=said.device, dtype=torch.float32))
             continue
         a, b, both = _shared(now, then)
-        parts = (2 * both / (a + b))[b > 0]
-        scores.append(parts.mean() if len(parts) else torch.ones((), device=said.device))
+        parts = ((2 * both).float() / (a + b))[b > 0]
+        scores.append(parts.mean() if len(parts) else torch.ones((), device=said.device, dtype=torch.float32))
     return torch.stack(scores).float()
 
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any, ParamSpec, TypeVar
 
 import torch
+from torch.overrides import TorchFunctionMode
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -23,6 +24,11 @@ Class = TypeVar("Class", bound=type)
 #: Kinds of devices that autocast knows.
 _CASTING = ("cpu", "cuda", "xpu", "mps", "hpu", "xla")
 _CPU = torch.device("cpu")
+#: What makes real numbers of the default type.
+_MAKING = {
+    torch.zeros, torch.ones, torch.empty, torch.rand, torch.randn, torch.linspace, torch.logspace, torch.eye,
+    torch.hann_window, torch.hamming_window, torch.blackman_window, torch.bartlett_window, torch.kaiser_window,
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -92,6 +98,26 @@ def theirs() -> Iterator[None]:
         yield
 
 
+class _InFloat32(TorchFunctionMode):
+    """Tensors that are made without a type are float32 in this thread, whatever the process's default is."""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = dict(kwargs or {})
+        if func in _MAKING and kwargs.get("dtype") is None:
+            kwargs["dtype"] = torch.float32
+        return func(*args, **kwargs)
+
+
+@contextmanager
+def in_float32() -> Iterator[None]:
+    """Inside, code of others that counts on the usual default type finds it: a processor's windows and filters."""
+    if torch.get_default_dtype() == torch.float32:
+        yield
+        return
+    with _InFloat32():
+        yield
+
+
 def carried(function: Callable[P, T]) -> Callable[P, T]:
     """A function that finds the present caller's modes also in another thread."""
     context = copy_context()
@@ -117,9 +143,9 @@ def exact(function: Callable[P, T]) -> Callable[P, T]:
 
 
 def exact_class(cls: Class) -> Class:
-    """A class whose own methods and properties run in `ours`, but for those that begin with an underscore."""
+    """A class whose own public methods and properties run in `ours`."""
     for name, member in list(vars(cls).items()):
-        if not name.startswith("_"):
+        if not name.startswith("_") or name == "__getitem__":
             set_exact(cls, name, member)
     return cls
 

@@ -22,6 +22,7 @@ from hf_fourier.curves import Part
 from hf_fourier.errors import InputError
 from hf_fourier.examples import example_of
 from hf_fourier.merging import Spectrum, merged
+from hf_fourier.modes import exact_class
 from hf_fourier.sounds import LOUD, Stream
 from hf_fourier.tables import Table
 
@@ -68,6 +69,7 @@ class Segment:
     peaks: tuple[float, ...] = ()
 
 
+@exact_class
 @dataclass(eq=False)
 class Recording:
     """A recording's explanation. `recording[i]` reads the `Attribution` of one segment.

@@ -210,7 +210,7 @@ def filtered(
     window = torch.hann_window(fft, dtype=torch.float32)
     spectrum = torch.stft(samples.float(), fft, hop, window=window, pad_mode="constant", return_complex=True)
     middles = torch.arange(spectrum.shape[1]) * hop
-    nearest = ((middles - first) / hop).round().long().clamp(0, gain.shape[1] - 1)
+    nearest = ((middles - first).float() / hop).round().long().clamp(0, gain.shape[1] - 1)
     return Sound(torch.istft(spectrum * gain[:, nearest], fft, hop, window=window, length=len(samples)).numpy(), rate)
 
 

@@ -23,6 +23,7 @@ from hf_fourier.methods import METHODS, Method
 from hf_fourier.methods.controls import CONTROLS
 from hf_fourier.metrics.statistics import summarise
 from hf_fourier.metrics.wrong import selective
+from hf_fourier.modes import exact
 from hf_fourier.scoring import Score
 from hf_fourier.tables import Table
 
@@ -80,6 +81,7 @@ class Swaps:
         return str(self.table())
 
 
+@exact
 def swap(
     explainer: FourierExplainer,
     victims: Sequence[Any],

@@ -19,6 +19,7 @@ from hf_fourier.engine import BatchSize, grouped
 from hf_fourier.errors import ModelError
 from hf_fourier.methods import METHODS
 from hf_fourier.metrics.asking import at_leaves
+from hf_fourier.modes import exact, in_float32
 from hf_fourier.scoring import Score
 from hf_fourier.seeding import Draw
 from hf_fourier.turns import taken
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 _CONVOLUTIONS = (torch.nn.Conv1d, torch.nn.Conv2d, torch.nn.Conv3d)
 
 
+@exact
 def twin_of(
     explainer: FourierExplainer, attributions: Sequence[Attribution], seed: int = 0, batch_size: BatchSize = "auto"
 ) -> FourierExplainer:
@@ -51,7 +53,7 @@ def twin_of(
 
     trained = explainer.model
     dtype = next((p.dtype for p in trained.parameters() if p.is_floating_point()), torch.float32)
-    with taken(torch.random), torch.random.fork_rng():
+    with taken(torch.random), torch.random.fork_rng(), in_float32():
         torch.manual_seed(seed)
         try:
             model = type(trained)(copy.deepcopy(trained.config))

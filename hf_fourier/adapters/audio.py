@@ -35,6 +35,7 @@ from hf_fourier.domains import Axis, LeafShape
 from hf_fourier.errors import InputError, ModelError
 from hf_fourier.examples import is_stored
 from hf_fourier.heads import Categorical, Head, Similarity, Transcript
+from hf_fourier.modes import in_float32
 from hf_fourier.seeding import Draw
 from hf_fourier.sounds import Sound, read
 from hf_fourier.targets import Target
@@ -201,7 +202,8 @@ class AudioAdapter(Adapter):
     def _processed(self, sound: Sound) -> dict[str, Tensor]:
         """What the processor makes of a sound, without a batch axis."""
         name = type(self.processor).__name__
-        with np.errstate(invalid="ignore", divide="ignore"), taken(warnings), warnings.catch_warnings():
+        quiet = np.errstate(invalid="ignore", divide="ignore")
+        with quiet, in_float32(), taken(warnings), warnings.catch_warnings():
             warnings.simplefilter("ignore", RuntimeWarning)  # of a clip that is too short, which is said below
             try:
                 batch = self.processor(np.atleast_1d(sound.samples), sampling_rate=self.rate, return_tensors="pt")
@@ -231,7 +233,7 @@ class AudioAdapter(Adapter):
         masks = tensors.get("attention_mask")
         notes: tuple[str, ...] = ()
         if masks is None:
-            masks = torch.ones(len(values), length)
+            masks = torch.ones(len(values), length, dtype=torch.long)
             notes = ("no attention_mask: what only fills the window, if anything, was transformed like the sound",)
         elif masks.shape != (len(values), length):
             got = f"'attention_mask' of shape {tuple(masks.shape)}"

@@ -224,7 +224,7 @@ class VisionAdapter(Adapter):
             ((gain.abs().sum(1) - own.abs()) < tolerance).all() and ((grey - expected).abs() < tolerance).all()
         ):
             return strange
-        std = torch.empty(3).index_copy(0, order, 1 / own)
+        std = torch.empty(3, dtype=torch.float32).index_copy(0, order, 1 / own)
         mean = -black * std
         natural = order.tolist() == [0, 1, 2]
         return ImageView(tuple(mean.tolist()), tuple(std.tolist()), () if natural else tuple(order.tolist()))

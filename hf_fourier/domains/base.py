@@ -13,7 +13,7 @@ import torch
 
 from hf_fourier.domains.layout import Column, Layout, LeafShape
 from hf_fourier.errors import SpecError
-from hf_fourier.modes import exact, set_exact
+from hf_fourier.modes import exact, exact_class, set_exact
 from hf_fourier.registry import Registry
 from hf_fourier.typing import Bool, Float, Inexact, Int, Shaped, Tensor
 
@@ -54,6 +54,7 @@ def _bind(domain: Domain, leaf: LeafShape) -> Basis:
     return domain.build(leaf)
 
 
+@exact_class
 class Basis(ABC):
     """A domain bound to a leaf's shape: analysis, synthesis, and features.
 
@@ -191,7 +192,7 @@ class DirectSum(Basis):
     def __init__(self, parts: list[Basis], leaf: LeafShape) -> None:
         self.parts, self.leaf = parts, leaf
         self.parseval = all(part.parseval for part in parts)
-        self._stored = [part.forward(torch.zeros(1, *part.leaf.shape)).shape[1] for part in parts]
+        self._stored = [part.forward(torch.zeros(1, *part.leaf.shape, dtype=torch.float32)).shape[1] for part in parts]
         self.weights = torch.cat([part.weights for part in parts])
         starts = [sum(self._stored[:i]) for i in range(len(parts))]
         features = [sum(len(p) for p in parts[:i]) for i in range(len(parts))]

@@ -105,7 +105,7 @@ class StftBasis(Basis):
         for d, axis in enumerate(self.leaf.axes):
             if d == self.dim:
                 cycles = self._places[d + 1].float() / self.size
-                middle = self._places[d] * self.hop + (self.hop - self.size) + (self.size - 1) / 2
+                middle = (self._places[d] * self.hop + (self.hop - self.size)).float() + (self.size - 1) / 2
                 columns.append(Column("frequency", "frequency", cycles * axis.rate, axis.unit, axis.name))
                 columns.append(Column(axis.name, "position", middle, axis=axis.name))
             else:

@@ -183,7 +183,7 @@ class WaveletBasis(Basis):
                     grids[d].append(values)
             levels.append(torch.full((size,), level))
             orientations.append(torch.full((size,), names.index(word)))
-            radii.append(torch.full((size,), squares**0.5))
+            radii.append(torch.full((size,), squares**0.5, dtype=torch.float32))
         columns = [
             Column("level", "level", torch.cat(levels)),
             Column("orientation", "orientation", torch.cat(orientations), names=names),

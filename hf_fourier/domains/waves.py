@@ -43,7 +43,7 @@ def wave_layout(
         bins: Each feature's index along each dimension of the leaf (of those that it has).
         cycles: By transformed dimension, each feature's frequency in cycles per entry.
     """
-    columns, squares = [], torch.zeros(len(basis))
+    columns, squares = [], torch.zeros(len(basis), dtype=torch.float32)
     for d, axis in enumerate(basis.leaf.axes):
         if d in cycles:
             squares = squares + cycles[d].square()

@@ -260,8 +260,8 @@ class Similarity(Head):
                 got = "the embedding's own direction, at which the gradient is zero"
                 raise TargetError(got, "the embedding of another example", "pass predict(another).logits")
             edge = cosine if target.threshold is None else row.new_tensor(target.threshold)
-            side = torch.zeros_like(edge) if target.threshold is None else torch.where(cosine > edge, 1.0, -1.0)
-            settled.append(torch.cat([normalize(vector, dim=0), edge.view(1), side.to(row).view(1)]))
+            side = 0.0 if target.threshold is None else 1.0 if bool(cosine > edge) else -1.0
+            settled.append(torch.cat([normalize(vector, dim=0), edge.view(1), row.new_full((1,), side)]))
         return torch.stack(settled)
 
     def read(self, logits: Float[Tensor, "rows ..."], frozen: Num[Tensor, "rows ..."]) -> Reading:

@@ -73,7 +73,7 @@ class Categorical(Head):
         said = logits.argmax(-1)
         same = (said == frozen).reshape(counts.shape)
         one = said if said.ndim == 1 else None
-        return Reading(value, drive, slope, value.exp(), same.sum(1) / counts.sum(1), said=one)
+        return Reading(value, drive, slope, value.exp(), same.sum(1).float() / counts.sum(1), said=one)
 
     def name_target(self, frozen: Num[Tensor, "..."]) -> tuple[Any, str]:
         """The class (or the classes) and its name."""

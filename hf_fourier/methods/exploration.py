@@ -181,7 +181,7 @@ class Exploration(Method):
         back: dict[int, Callable[[Tensor], Tensor]] = {}
 
         def copy(j: int) -> Tensor:
-            number, jitter = step * self.copies + j, torch.as_tensor(self.rho)
+            number, jitter = step * self.copies + j, torch.tensor(self.rho, dtype=torch.float32)
             noise = explorer.forward((self.sigma or 0) * draw.normal(shape, "noise", number).to(d))
             if bands is not None:
                 noise, jitter = explorer.weigh(noise, bands.weights), (self.rho * bands.weights).clamp(max=1)
@@ -362,7 +362,7 @@ def smoothed(
     gradient: Float[Tensor, "batch channels height width"], size: int
 ) -> Float[Tensor, "batch channels height width"]:
     """Each channel under a Gaussian window of `size` × `size` that reaches three deviations, sum 1, zeros around."""
-    bell = torch.exp(-torch.linspace(-3, 3, size).square() / 2).to(gradient)
+    bell = torch.exp(-torch.linspace(-3, 3, size, dtype=torch.float32).square() / 2).to(gradient)
     window = torch.outer(bell, bell) / bell.sum().square()
     flat = gradient.flatten(0, 1).unsqueeze(1)
     return conv2d(flat, window.view(1, 1, size, size), padding=size // 2).view_as(gradient)

@@ -64,7 +64,7 @@ class FAMPE(Exploration):
         cutoff = cutoffs(explorer, x, radius, self.tau)
         # What lies on the same circle differs by rounding.
         low = (radius <= cutoff.unsqueeze(1) * (1 + 1e-6)).to(x.device)
-        weights = torch.where(low, 2 * self.alpha, 2 * (1 - self.alpha)).to(x)
+        weights = torch.where(low, x.new_full((), 2 * self.alpha), 2 * (1 - self.alpha))
         return Bands(cutoff, low, weights)
 
 

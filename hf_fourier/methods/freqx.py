@@ -168,7 +168,7 @@ class FreqX(Method):
         """One neuron of each example, or the signs of one draw, in the layer's shape."""
         rows, neurons = len(opened.leaf), tap.neurons
         if self._exact(neurons):
-            one = torch.zeros(rows, neurons)
+            one = torch.zeros(rows, neurons, dtype=torch.float32)
             one[:, number] = 1
             return tap.laid(one)
         signs = torch.empty(rows, neurons, dtype=torch.int8)

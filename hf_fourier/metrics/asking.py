@@ -60,7 +60,7 @@ def random_subsets(
     def lost(result: Attribution, number: int) -> Tensor:
         features = len(result.scores)
         own = Draw(seed, [result.key]).generator(0, "subset", number)
-        taken = torch.zeros(features)
+        taken = torch.zeros(features, dtype=torch.float32)
         taken[torch.randperm(features, generator=own)[: max(1, round(share * features))]] = 1
         return taken
 
@@ -96,7 +96,7 @@ def noise(
 
     def lost(result: Attribution, number: int) -> Tensor:
         own = Draw(seed, [result.key]).generator(0, "noise", number)
-        return size * torch.randn(len(result.scores), generator=own)
+        return size * torch.randn(len(result.scores), generator=own, dtype=torch.float32)
 
     predicted, drops = _without(explainer, attributions, lost, draws, batch_size)
     return {"noise_predicted": predicted, "noise_drops": drops}

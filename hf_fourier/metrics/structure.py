@@ -23,7 +23,7 @@ def shared_top(a: Attribution, b: Attribution, share: float = 0.04) -> float:
         share: How much of all features is the top.
     """
     mine, theirs = a.mask(share), b.mask(share)
-    return float((mine & theirs).sum() / mine.sum())
+    return float((mine & theirs).sum().float() / mine.sum())
 
 
 def counts_of(tops: Sequence[Top], features: int) -> np.ndarray:

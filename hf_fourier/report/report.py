@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hf_fourier.errors import InputError
+from hf_fourier.modes import exact_class
 from hf_fourier.report.records import Record, record
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from hf_fourier.tables import Table
 
 
+@exact_class
 class Report:
     """What a model's explanations look and sound like, with what was measured and what may be concluded.
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from hf_fourier.attribution import Attribution
 from hf_fourier.domains import DOMAINS, Layout
 from hf_fourier.errors import InputError, MissingExtraError
+from hf_fourier.modes import exact_class
 from hf_fourier.runs.manifest import Chunks, Manifest
 from hf_fourier.runs.shards import Shard, top_of
 from hf_fourier.storage import leaf_from
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 TOP = 20
 
 
+@exact_class
 class Results:
     """The folder of a run, finished or not. One shard is open at a time; of it, what is asked for is read.
 
