@@ -92,6 +92,9 @@ class Answer(Categorical):
 
     def freeze(self, logits: Float[Tensor, "rows ..."], targets: Sequence[Settled]) -> Int[Tensor, "rows 2"]:
         """The first and the last token of each answer."""
+        if bool((logits.isfinite().sum(-1) < 2).any()):
+            got = "an answer in a context of one token, which is sure whatever it is"
+            raise TargetError(got, "at least two tokens to choose from", "pass a longer context")
         said = _best_span(logits)
         for row, target in enumerate(targets):
             if target is None:

@@ -129,6 +129,14 @@ def test_tags(name: str) -> None:
             explain.explain(TEXTS[1], wrong)
 
 
+@pytest.mark.parametrize("name", ["bert", "gpt2"])
+def test_an_answer_needs_something_to_choose_from(name: str) -> None:
+    explain, question = explainer("question-answering", name), words.text(40, 41)
+    with pytest.raises(TargetError, match=r"context of one token.*a longer context"):
+        explain.explain((question, words.text(10)))
+    assert explain.explain((question, words.text(10, 11))).gradient.abs().max() > 0
+
+
 @pytest.mark.parametrize("name", zoo.ANSWERERS)
 def test_answers(name: str) -> None:
     explain = explainer("question-answering", name)

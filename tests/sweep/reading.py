@@ -204,7 +204,7 @@ SUBJECTS: dict[str, Subject] = {
     "masked": Subject(_reader("fill-mask", "bert"), _masked, plain=_text(_at_the_mask), **_WORDS),
     "next": Subject(_reader("text-generation", "llama", "gpt"), _words, plain=_text(_next), **_WORDS),
     "answers": Subject(
-        _reader("question-answering", "bert"), lambda n: (_words(n), _words(n)), plain=_answer, **_WORDS
+        _reader("question-answering", "bert"), lambda n: (_words(n), _words(n, 2)), plain=_answer, **_WORDS
     ),
     "choices": Subject(_reader("multiple-choice", "bert"), _choices, f.TEXTS, _chosen),
     "protein": Subject(
