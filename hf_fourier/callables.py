@@ -14,8 +14,9 @@ from hf_fourier.attribution import Attribution
 from hf_fourier.batching import is_out_of_memory
 from hf_fourier.domains import DOMAINS, Axis, Domain, LeafShape
 from hf_fourier.engine import BatchSize, Job, Request, explain_all
-from hf_fourier.errors import FourierError, InputError, ModelError
-from hf_fourier.heads import Categorical, logits_of
+from hf_fourier.errors import FourierError, InputError, ModelError, TargetError
+from hf_fourier.heads import Categorical, by_class, logits_of, of_each
+from hf_fourier.heads.outputs import aimed
 from hf_fourier.methods import METHODS, Method
 from hf_fourier.modes import exact, theirs
 from hf_fourier.seeding import Draw
@@ -41,9 +42,20 @@ class CallableBlock(Block):
 
     def select(self, outputs: Any, rows: Tensor) -> Tensor:
         """The logits, `(rows, classes)`."""
-        logits = logits_of(outputs)
-        if logits.ndim != 2:
-            raise InputError(f"logits of shape {tuple(logits.shape)}", "(rows, classes)", "correct `forward`")
+        found = logits_of(outputs)
+        if not found.ndim:
+            got, do = "one number for all rows", "return a row of logits for each row of the input"
+            raise InputError(f"logits of shape (), {got}", "(rows, classes)", do)
+        of_each(found, len(rows))
+        logits = by_class(found)
+        if found.ndim == 1 or logits.ndim != 2:
+            do = f"explain one number of each row, as by {aimed(outputs, found)}"
+            raise InputError(f"logits of shape {tuple(found.shape)}", "(rows, classes)", do)
+        if logits.shape[1] == 1:
+            do = f"explain that number, as by {aimed(outputs, found)}"
+            raise TargetError("a softmax over one class", "at least two", do)
+        if len(rows) > 1 and logits.shape[1] == len(rows):
+            self._host.check_batch(self.x[:1])
         return logits
 
 
@@ -54,6 +66,7 @@ class CallableHost:
 
     def __init__(self, forward: Callable[[Tensor], Any], x: Tensor) -> None:
         self._forward, self.dtype, self.device = forward, x.dtype, x.device
+        self._batch_first = False
         self.modules = reached(forward)
         #: The module whose layers can be tapped, and that is put in evaluation mode.
         self.model = owner(forward)
@@ -61,6 +74,17 @@ class CallableHost:
     def block(self, examples: Sequence[Encoded], draw: Draw) -> Block:
         """Rows, ready to run."""
         return CallableBlock(self, examples)
+
+    def check_batch(self, row: Tensor) -> None:
+        """Refuse a batch that comes second, where there are as many rows as classes: one row alone shows it, once.
+
+        Raises:
+            ModelError: If it does.
+        """
+        if not self._batch_first:
+            with torch.no_grad():  # so that nothing that listens to the layers hears it
+                of_each(by_class(logits_of(self.run(row))), 1)
+            self._batch_first = True
 
     def run(self, x: Tensor) -> Any:
         """The callable's output at copies of rows, which it may work on in place.

@@ -10,9 +10,10 @@ from typing import Any, TypeVar
 
 import torch
 
-from hf_fourier.batching import Packer, is_out_of_memory
+from hf_fourier.batching import Packer
+from hf_fourier.causes import differentiate
 from hf_fourier.errors import ModelError
-from hf_fourier.heads import Custom, Head, Reading
+from hf_fourier.heads import Custom, Head, Reading, of_each
 from hf_fourier.taps import Tapped, Watch, no_path
 from hf_fourier.targets import Settled
 from hf_fourier.typing import Float, Int, Tensor
@@ -161,7 +162,7 @@ class Score:
                 reading = self._read(leaf, chunk, rows)
                 gradient = None
                 if reading.drive.requires_grad:
-                    gradient = _gradient(reading.drive.sum(), leaf)
+                    (gradient,) = differentiate(self._model, reading.drive.sum(), [leaf])
                 if gradient is None:
                     raise no_path()
             self.passes.backward += leaf.shape[0] * self.cost
@@ -222,7 +223,7 @@ class Score:
                 if not reading.drive.requires_grad:
                     raise no_path()
                 heard = watch.heard(len(leaf), self.cost)
-                opened = Tapped(leaf, reading.drive, reading.slope, chunk.start, heard, count)
+                opened = Tapped(leaf, reading.drive, reading.slope, chunk.start, heard, count, self._model)
                 count(len(leaf))
                 return visit(opened), _detached(reading), opened.drive_gradient
 
@@ -244,12 +245,7 @@ class Score:
         logits = outputs if isinstance(self.head, Custom) else self._select(outputs, own)
         if not isinstance(self.head, Custom):
             logits = logits if logits.dtype == torch.float64 else logits.float()
-            if len(logits) != len(leaf):
-                raise ModelError(
-                    f"logits of shape {tuple(logits.shape)} for {len(leaf)} rows",
-                    "one row of logits per input row",
-                    "check that the model keeps the batch axis first",
-                )
+            of_each(logits, len(leaf))
         if self._unsettled and not self._unsettled.isdisjoint(own.tolist()):
             self._freeze(logits, own)
         return logits, chunk if rows is None else own
@@ -274,25 +270,6 @@ class Score:
         if self.remark is not None and isinstance(clean, Tensor) and not isinstance(self.head, Custom):
             self.remarks.update(self.remark(clean, settled, numbers))
         self._unsettled.difference_update(numbers)
-
-
-def _gradient(total: Tensor, leaf: Tensor) -> Tensor | None:
-    """The gradient at the leaf; None where there is no path.
-
-    Raises:
-        ModelError: If the model cannot be differentiated as it is. Running out of memory is passed on.
-    """
-    try:
-        return torch.autograd.grad(total, leaf, allow_unused=True)[0]
-    except (RuntimeError, AssertionError, NotImplementedError, TypeError) as error:
-        if is_out_of_memory(error):
-            raise
-        said = f"{type(error).__name__}: {error}".strip().splitlines()[0]
-        raise ModelError(
-            f"a model whose backward pass fails ({said})",
-            "a model that can be differentiated in evaluation mode",
-            "use a method that needs no gradient (random, magnitude, low_frequency), or another implementation of it",
-        ) from error
 
 
 def _attached(x: Tensor) -> Tensor:

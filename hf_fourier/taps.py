@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch.autograd.graph import GradientEdge, get_gradient_edge
 
+from hf_fourier.causes import differentiate
 from hf_fourier.errors import ModelError, SpecError
 from hf_fourier.typing import Float, Num, Tensor
 
@@ -73,12 +74,20 @@ class Tapped:
     """
 
     def __init__(
-        self, leaf: Tensor, drive: Tensor, slope: Tensor, first: int, heard: Sequence[Tap], count: Callable[[int], None]
+        self,
+        leaf: Tensor,
+        drive: Tensor,
+        slope: Tensor,
+        first: int,
+        heard: Sequence[Tap],
+        count: Callable[[int], None],
+        model: torch.nn.Module | None = None,
     ) -> None:
+        self._model = model
         total = drive.sum()
         heard = self._placed(heard, drive, count)
         edges = [get_gradient_edge(leaf), *(tap.edge for tap in heard)]
-        own, *others = torch.autograd.grad(total, edges, retain_graph=True, allow_unused=True)
+        own, *others = differentiate(model, total, edges, retain_graph=True)
         if own is None:
             raise no_path()
         self.drive_gradient: Tensor = own
@@ -89,8 +98,7 @@ class Tapped:
         self.leaf, self.first, self.slope = leaf.detach(), first, slope.detach()
         self._attached, self._root, self._count = leaf, get_gradient_edge(total), count
 
-    @staticmethod
-    def _placed(heard: Sequence[Tap], drive: Tensor, count: Callable[[int], None]) -> list[Tap]:
+    def _placed(self, heard: Sequence[Tap], drive: Tensor, count: Callable[[int], None]) -> list[Tap]:
         """The layers with the dimension of the examples settled where two fit: one backward pass if there are such.
 
         The gradient of one example's drive is zero in all other examples' places.
@@ -100,9 +108,9 @@ class Tapped:
         if not unsure:
             return placed
         edges = [heard[i].edge for i in unsure]
-        gradients = torch.autograd.grad(drive[0], edges, retain_graph=True, allow_unused=True)
+        found = differentiate(self._model, drive[0], edges, retain_graph=True)
         count(len(drive))
-        for i, gradient in zip(unsure, gradients, strict=True):
+        for i, gradient in zip(unsure, found, strict=True):
             own = heard[i].shape[0] // heard[i].rows
             if gradient is not None and bool(gradient[own:].any()) and not bool(gradient[:, own:].any()):
                 placed[i] = replace(heard[i], batch=1)
@@ -112,7 +120,8 @@ class Tapped:
         """The gradient at the leaf of `<seed, z>`, z what the layer said: one backward pass; at the leaf none."""
         if tap is self.taps[0]:
             return seed
-        (gradient,) = torch.autograd.grad(tap.handle, self._attached, seed, retain_graph=True)
+        (gradient,) = differentiate(self._model, tap.handle, [self._attached], seed, retain_graph=True)
+        assert gradient is not None
         self._count(len(self.leaf))
         return gradient
 

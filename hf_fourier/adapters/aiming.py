@@ -170,10 +170,10 @@ class AimedAdapter(TokenAdapter, ABC):
     def _check_ids(self, ids: Tensor) -> None:
         size = self.swap.entries or getattr(self.config, "vocab_size", None)
         if ids.numel() and (int(ids.min()) < 0 or (size is not None and int(ids.max()) >= size)):
-            got = f"token ids from {int(ids.min())} to {int(ids.max())}"
-            raise InputError(
-                got, f"0 to {(size or 0) - 1}" if size else "none below 0", "use the model's own tokenizer"
-            )
+            got, do = f"token ids from {int(ids.min())} to {int(ids.max())}", "use the model's own tokenizer"
+            if int(ids.min()) >= 0:
+                do += f", or model.resize_token_embeddings({int(ids.max()) + 1})"
+            raise InputError(got, f"0 to {(size or 0) - 1}" if size else "none below 0", do)
 
     def _looks_back(self) -> bool:
         """Whether a token's answer does not depend on those that follow; the model is asked once."""

@@ -11,6 +11,7 @@ import torch
 
 from hf_fourier.adapters.models import arguments_of, device_of
 from hf_fourier.batching import is_out_of_memory
+from hf_fourier.causes import refusal
 from hf_fourier.domains import LeafShape
 from hf_fourier.errors import FourierError, InputError, ModelError
 from hf_fourier.heads import Head
@@ -288,21 +289,17 @@ class Adapter(ABC):
         Raises:
             ModelError: If it refuses these inputs. Running out of memory is passed on as it is.
         """
+        if getattr(self.config, "return_dict", True) is False and self._accepted & {"return_dict", "kwargs"}:
+            inputs["return_dict"] = True  # heads read parts by their names
         try:
             with theirs():
                 return self.model(**inputs)
         except FourierError:
             raise
-        except (RuntimeError, ValueError, TypeError, LookupError, AttributeError, AssertionError, ImportError) as error:
+        except Exception as error:  # what models of others raise has no common base
             if is_out_of_memory(error):
                 raise
-            shapes = ", ".join(f"{n} {tuple(v.shape)}" for n, v in inputs.items() if isinstance(v, Tensor))
-            said = f"{type(error).__name__}: {error}".strip().splitlines()[0]
-            raise ModelError(
-                f"inputs {shapes}, which {type(self.model).__name__} refuses ({said})",
-                "what the model's own processor makes",
-                "check shapes and lengths, and that model and processor belong together",
-            ) from error
+            raise refusal(error, self.model, inputs) from error
 
     def accepts(self, argument: str) -> bool:
         """Whether the model's `forward` takes an argument of this name."""

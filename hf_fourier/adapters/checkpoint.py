@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from hf_fourier.causes import Failure, advice, words
 from hf_fourier.errors import ModelError
 
 HUB_ID = re.compile(r"[\w-][\w.-]*(/[\w-][\w.-]*)?")
@@ -101,6 +102,8 @@ def explained(error: Exception, source: str) -> ModelError:
         got = f"{name!r}, of a kind that {kind[0] if kind else 'this head'} does not load"
         do = "choose another task, or leave task= out for the checkpoint's own head"
         return ModelError(got, "a checkpoint of a model with that head", do)
+    if (told := advice(Failure(words(error)), "attention", "package")) is not None:
+        return ModelError(f"{name!r}, which could not be loaded ({words(error).replace(source, name)})", *told)
     lines = text.strip().splitlines() or [type(error).__name__]
     first = " ".join(line.strip() for line in lines[: 2 if lines[0].rstrip().endswith(":") else 1])
     return ModelError(

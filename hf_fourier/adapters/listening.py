@@ -13,7 +13,7 @@ from hf_fourier.adapters.models import dtype_of, hidden_of
 from hf_fourier.adapters.tokens import OUTPUT
 from hf_fourier.adapters.wording import remarks_of
 from hf_fourier.adapters.writing import followed
-from hf_fourier.heads import logits_of, part_of
+from hf_fourier.heads import by_class, logits_of, part_of
 from hf_fourier.typing import Tensor
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ class AudioBlock(Block):
                 return part_of(outputs, "embeddings")
             case "audio-feature-extraction":
                 return hidden_of(outputs)[:, : self._frames].mean(1)
-        return logits_of(outputs)
+        return by_class(logits_of(outputs))
 
     @property
     def _frames(self) -> int | None:

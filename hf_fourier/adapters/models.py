@@ -13,7 +13,7 @@ from typing import Any
 import torch
 
 from hf_fourier.errors import ModelError
-from hf_fourier.heads import Binary, Categorical, Head, Regression, named
+from hf_fourier.heads import Binary, Categorical, Head, Regression, part_of
 from hf_fourier.modes import ours
 from hf_fourier.turns import taken
 from hf_fourier.typing import Tensor
@@ -264,13 +264,13 @@ def classification_head(config: Any) -> Head:
 
 
 def hidden_of(outputs: Any) -> Tensor:
-    """The last hidden states among a model's outputs.
+    """The last hidden states among a model's outputs, or the first of a tuple, which is where they stand.
 
     Raises:
         ModelError: If there are none.
     """
-    states = getattr(named(outputs), "last_hidden_state", None)
-    if not isinstance(states, Tensor):
-        got = f"outputs {type(outputs).__name__} without last_hidden_state"
-        raise ModelError(got, "those of a headless model", "load it with AutoModel")
-    return states
+    if isinstance(outputs, tuple) and outputs and not hasattr(outputs, "_fields"):
+        first = outputs[0]
+        if isinstance(first, Tensor) and first.ndim > 2:
+            return first
+    return part_of(outputs, "last_hidden_state")

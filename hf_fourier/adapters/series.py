@@ -11,8 +11,8 @@ import torch
 from hf_fourier.adapters.base import Adapter, Block, Encoded, Task
 from hf_fourier.adapters.models import dtype_of, labels_of
 from hf_fourier.domains import Axis, LeafShape
-from hf_fourier.errors import InputError, ModelError
-from hf_fourier.heads import Categorical, Head, Regression, named
+from hf_fourier.errors import InputError
+from hf_fourier.heads import Categorical, Head, Regression, part_of
 from hf_fourier.seeding import Draw
 from hf_fourier.typing import Tensor, tensor_of
 from hf_fourier.views import SeriesView
@@ -129,9 +129,4 @@ class SeriesBlock(Block):
 
     def select(self, outputs: Any, rows: Tensor) -> Tensor:
         """Class logits, or values, `(rows, ...)`."""
-        given = named(outputs)
-        answer = next((found for name in ANSWERS if (found := getattr(given, name, None)) is not None), None)
-        if not isinstance(answer, Tensor):
-            got = f"outputs {type(outputs).__name__} without values ({', '.join(ANSWERS)})"
-            raise ModelError(got, "one tensor of classes or values", "pass a callable target for a distribution")
-        return answer
+        return part_of(outputs, *ANSWERS)

@@ -15,7 +15,7 @@ from hf_fourier.adapters.embedding import EmbeddingSwap
 from hf_fourier.adapters.models import hidden_of, learns_prompts
 from hf_fourier.adapters.wording import remarks_of
 from hf_fourier.errors import InputError, ModelError
-from hf_fourier.heads import Categorical, logits_of, part_of
+from hf_fourier.heads import Categorical, by_class, logits_of, part_of
 from hf_fourier.modes import carried
 from hf_fourier.seeding import Draw
 from hf_fourier.typing import Int, Tensor
@@ -157,7 +157,7 @@ class TextBlock(Block):
 
     def select(self, outputs: Any, rows: Tensor) -> Tensor:
         """Class logits, `(rows, classes)`."""
-        return logits_of(outputs)
+        return by_class(logits_of(outputs))
 
     def _of_text(self, logits: Tensor) -> Tensor:
         """What is said at the text's own tokens, `(rows, tokens, …)`, without the virtual ones in front of them."""

@@ -11,12 +11,12 @@ import torch
 from torch.nn.functional import interpolate
 
 from hf_fourier.adapters.base import Adapter, Block, Encoded, Task
-from hf_fourier.adapters.models import classification_head, convolves, dtype_of, hidden_of, labels_of
+from hf_fourier.adapters.models import classification_head, convolves, dtype_of, labels_of
 from hf_fourier.adapters.pictures import as_rgb, told
 from hf_fourier.detections import Detections, boxes_of
 from hf_fourier.domains import Axis, LeafShape
-from hf_fourier.errors import InputError, ModelError
-from hf_fourier.heads import Head, Regression, Similarity, logits_of, misnamed, named
+from hf_fourier.errors import InputError
+from hf_fourier.heads import Head, Regression, Similarity, by_class, logits_of, misnamed, named, part_of
 from hf_fourier.seeding import Draw
 from hf_fourier.typing import Tensor
 from hf_fourier.views import ImageView, NoView, View
@@ -157,33 +157,29 @@ class VisionAdapter(Adapter):
         Raises:
             ModelError: If they are not those of such a head.
         """
-        try:
-            return self._read(named(outputs))
-        except AttributeError as error:
-            got = f"outputs {type(outputs).__name__} of {type(self.model).__name__}, which hold no {error.name}"
-            do = "let the model return them by name, pass a callable target, or choose another task"
-            raise ModelError(got, f"outputs of {self.task}", do) from error
-
-    def _read(self, outputs: Any) -> Tensor:
         match self.task:
             case "depth-estimation":
-                return outputs.predicted_depth
+                return part_of(outputs, "predicted_depth")
             case "object-detection":
-                return torch.cat([outputs.logits.float(), boxes_of(outputs.pred_boxes.float())], dim=-1)
+                boxes = boxes_of(part_of(outputs, "pred_boxes").float())
+                return torch.cat([part_of(outputs, "logits").float(), boxes], dim=-1)
             case "universal-segmentation":
-                first = getattr(outputs, "class_queries_logits", None)
-                masks = outputs.pred_masks if first is None else outputs.masks_queries_logits
-                said, classes = outputs.logits if first is None else first, 1 + max(labels_of(self.config), default=-1)
+                said = part_of(outputs, "class_queries_logits", "logits")
+                masks = part_of(outputs, "masks_queries_logits", "pred_masks")
+                classes = 1 + max(labels_of(self.config), default=-1)
                 if classes and said.shape[-1] != classes + 1:  # a class for "nothing" comes last
                     raise misnamed(f"{classes} classes", said.shape[-1] - 1)
                 return torch.cat([said.float(), masks.flatten(2).float()], -1)
             case "image-feature-extraction":
-                pooled = getattr(outputs, "pooler_output", None)
-                return (hidden_of(outputs).mean(1) if pooled is None else pooled).flatten(1)
-        states = getattr(outputs, "last_hidden_state", None)
-        if getattr(outputs, "logits", None) is None and isinstance(states, Tensor) and states.ndim == 2:
+                pooled = part_of(outputs, "pooler_output", "last_hidden_state")
+                states = getattr(named(outputs), "last_hidden_state", None)
+                return (pooled.mean(1) if pooled is states else pooled).flatten(1)
+            case "image-segmentation":
+                return logits_of(outputs)
+        states = getattr(named(outputs), "last_hidden_state", None)
+        if getattr(named(outputs), "logits", None) is None and isinstance(states, Tensor) and states.ndim == 2:
             return states  # PP-LCNet's name for its logits
-        return logits_of(outputs)
+        return by_class(logits_of(outputs))
 
     def _processed(self, array: np.ndarray) -> Tensor:
         """What the processor makes of an 8-bit RGB picture, `(1, channels, height, width)`."""

@@ -14,6 +14,7 @@ from hf_fourier.adapters.models import dtype_of
 from hf_fourier.adapters.tokens import OUTPUT
 from hf_fourier.adapters.wording import known_words, spellings
 from hf_fourier.batching import is_out_of_memory
+from hf_fourier.causes import Failure, advice, words
 from hf_fourier.errors import ModelError, TargetError
 from hf_fourier.modes import theirs
 from hf_fourier.targets import Continuation, Contrast, Typed, in_python, whole
@@ -148,9 +149,10 @@ def _generated(adapter: Adapter, example: Encoded, most: int) -> tuple[Tensor, i
     except (RuntimeError, ValueError, TypeError, LookupError, AttributeError, NotImplementedError) as error:
         if is_out_of_memory(error):
             raise
-        words = f"{type(error).__name__}: {error}".strip().splitlines()[0]
-        got = f"{type(model).__name__}, which does not generate from this example ({words})"
-        raise ModelError(got, "a model that generates", "pass the output as the target") from error
+        failure = Failure(words(error), model, rows)
+        told = advice(failure) or ("a model that generates", "pass the output as the target")
+        got = f"{type(model).__name__}, which does not generate from this example ({failure.said})"
+        raise ModelError(got, *told) from error
     ids, free = said.sequences[0].cpu(), [int(scores[0].isfinite().sum()) > 1 for scores in said.scores]
     if not encodes(model):
         return ids, len(ids) - len(free)

@@ -3,7 +3,7 @@
 from hf_fourier.heads.answers import Answer, Contrasted, Similarity, Transcript, as_read
 from hf_fourier.heads.base import Head, Reading, misnamed
 from hf_fourier.heads.classes import Binary, Categorical, Custom, Regression
-from hf_fourier.heads.outputs import logits_of, named, part_of
+from hf_fourier.heads.outputs import by_class, logits_of, named, of_each, part_of
 
 __all__ = [
     "Answer",
@@ -17,8 +17,10 @@ __all__ = [
     "Similarity",
     "Transcript",
     "as_read",
+    "by_class",
     "logits_of",
     "misnamed",
     "named",
+    "of_each",
     "part_of",
 ]

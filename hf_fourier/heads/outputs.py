@@ -1,13 +1,19 @@
-"""What models hand out: a tensor, outputs with names, a plain mapping of them, or a tuple with logits in some place."""
+"""What models hand out: a tensor, outputs with names, a plain mapping of them, or a tuple with logits in some place.
+
+What can be read in one way alone is read. Of anything else the error names a callable target that reads a part of it.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from types import SimpleNamespace
 from typing import Any
 
 from hf_fourier.errors import ModelError
-from hf_fourier.typing import Tensor
+from hf_fourier.typing import Float, Num, Tensor
+
+#: How deep containers are looked through.
+_DEPTH = 4
 
 
 def named(outputs: Any) -> Any:
@@ -17,38 +23,127 @@ def named(outputs: Any) -> Any:
     return outputs
 
 
-def part_of(outputs: Any, name: str) -> Tensor:
-    """One tensor among a model's outputs, by its name.
+def part_of(outputs: Any, *names: str) -> Tensor:
+    """One tensor among a model's outputs, by its name, or by the first of several that is there.
 
     Raises:
         ModelError: If there is none.
     """
-    found = getattr(named(outputs), name, None)
-    if not isinstance(found, Tensor):
-        got = f"outputs {type(outputs).__name__} without {name}"
-        do = "let the model return them by name (`model.config.return_dict = True`), or pass a callable target"
-        raise ModelError(got, f"outputs with `{name}`", do)
-    return found
+    parts = named(outputs)
+    for name in names:
+        if isinstance(found := getattr(parts, name, None), Tensor):
+            return found
+    do = "let the model return them by name (`model.config.return_dict = True`), or explain what there is" + _such(
+        outputs
+    )
+    raise ModelError(f"{told(outputs)} without {', '.join(names)}", f"outputs with `{names[0]}`", do)
 
 
 def logits_of(outputs: Any) -> Tensor:
     """The logits among a model's outputs.
 
     Args:
-        outputs: A tensor, outputs or a mapping with `logits`, or a tuple or list: its first tensor that is no single
-            number, since a loss (or None in its place) may stand before them.
+        outputs: A tensor, outputs or a mapping with `logits`, or a tuple or list that begins with one of these: a loss
+            or None may stand before it. What has names, and none that is `logits`, is not guessed at.
 
     Raises:
         ModelError: If there are none.
     """
+    found = _logits(outputs, _DEPTH)
+    if found is None:
+        do = "return the logits from the model, or explain what there is" + _such(outputs)
+        raise ModelError(f"{told(outputs)} without logits", "a tensor or outputs with `logits`", do)
+    return found
+
+
+def by_class(logits: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
+    """Logits as `(rows, classes)` where that is what they are: without dimensions of one entry beside the classes."""
+    if logits.ndim == 1:
+        return logits.unsqueeze(1)
+    if logits.ndim > 2 and sum(size != 1 for size in logits.shape[1:]) <= 1:
+        return logits.flatten(1)
+    return logits
+
+
+def of_each(logits: Num[Tensor, "..."], rows: int) -> None:
+    """Check that there is one row of logits for each row of the input.
+
+    Raises:
+        ModelError: If there is not.
+    """
+    if logits.ndim and len(logits) == rows:
+        return
+    do = "return a row of logits for each row of the input, the batch first"
+    if logits.ndim == 2 and logits.shape[1] == rows:
+        do = "put the batch first: return logits.T"
+    got = f"logits of shape {tuple(logits.shape)} for {rows} row{'s' * (rows != 1)}"
+    raise ModelError(got, "one row of logits per input row, the batch first", do)
+
+
+def aimed(outputs: Any, logits: Tensor) -> str:
+    """A callable target, as it is typed, that reads the first number of each row of `logits`, a part of `outputs`."""
+    path = next((path for path, tensor in _tensors(outputs, "out", _DEPTH) if tensor is logits), "out")
+    places = f"[:, {', '.join('0' * (logits.ndim - 1))}]" if logits.ndim > 1 else ""
+    return f"target=lambda out: {path}{places}"
+
+
+def told(outputs: Any) -> str:
+    """Outputs in words: their type, and the names of what they hold."""
+    held = [str(name) for name, _, value in _parts(outputs, "") if value is not None]
+    some = f" of {', '.join(held[:8])}" if held and not isinstance(outputs, (list, tuple)) else ""
+    return f"outputs {type(outputs).__name__}{some}"
+
+
+def _logits(outputs: Any, depth: int) -> Tensor | None:
     if isinstance(outputs, Tensor):
         return outputs
-    logits = getattr(named(outputs), "logits", None)
-    if logits is None and isinstance(outputs, (tuple, list)):
-        logits = next((one for one in outputs if isinstance(one, Tensor) and one.ndim), None)
-    if not isinstance(logits, Tensor):
-        got = f"outputs {type(outputs).__name__} without logits"
-        raise ModelError(
-            got, "a tensor or outputs with `logits`", "explain a model with a head, or pass a callable target"
-        )
-    return logits
+    if not depth:
+        return None
+    if isinstance(outputs, (tuple, list)) and not hasattr(outputs, "_fields"):
+        parts = [part for part in outputs if part is not None and not isinstance(part, (bool, int, float))]
+        while len(parts) > 1 and _is_loss(*parts[:2]):
+            del parts[0]
+        return _logits(parts[0], depth - 1) if parts and not _is_number(parts[0]) else None
+    own = getattr(named(outputs), "logits", None)
+    return own if isinstance(own, Tensor) else None
+
+
+def _is_number(part: Any) -> bool:
+    return isinstance(part, Tensor) and part.ndim == 0
+
+
+def _is_loss(part: Any, after: Any) -> bool:
+    """Whether a part is one number, with something larger behind it."""
+    if not isinstance(part, Tensor) or part.ndim == 0:
+        return _is_number(part)
+    behind = after if isinstance(after, Tensor) else _logits(after, _DEPTH)
+    return part.shape == (1,) and behind is not None and behind.ndim > 1
+
+
+def _such(outputs: Any) -> str:
+    """How to explain outputs by a callable target; with the first tensor of real numbers that they hold, if any."""
+    for _, tensor in _tensors(outputs, "out", _DEPTH):
+        if tensor.ndim and tensor.is_floating_point():
+            return f", as by {aimed(outputs, tensor)}"
+    return " by a callable target, outputs -> (rows,)"
+
+
+def _tensors(outputs: Any, path: str, depth: int) -> Iterator[tuple[str, Tensor]]:
+    """All tensors in a container, and how each is written."""
+    if isinstance(outputs, Tensor):
+        yield path, outputs
+    elif depth:
+        for _, own, value in _parts(outputs, path):
+            yield from _tensors(value, own, depth - 1)
+
+
+def _parts(outputs: Any, path: str) -> Iterator[tuple[Any, str, Any]]:
+    """What a container holds: names, how they are written, and values."""
+    if isinstance(outputs, Mapping):
+        yield from ((name, f"{path}[{name!r}]", value) for name, value in outputs.items())
+    elif hasattr(outputs, "_fields"):
+        yield from ((name, f"{path}.{name}", getattr(outputs, name)) for name in outputs._fields)
+    elif isinstance(outputs, (tuple, list)):
+        yield from ((i, f"{path}[{i}]", value) for i, value in enumerate(outputs))
+    elif hasattr(outputs, "__dict__"):
+        yield from ((name, f"{path}.{name}", value) for name, value in vars(outputs).items())

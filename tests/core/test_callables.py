@@ -141,7 +141,7 @@ def test_targets_that_are_none(model, x, target):
     ("forward", "kind"),
     [
         (lambda v: v.sum(1), InputError),
-        (lambda v: v.unsqueeze(1), InputError),
+        (lambda v: torch.stack([v, v], 1), InputError),
         (lambda v: v[:1], ModelError),
         (lambda v: v.detach(), ModelError),
         (lambda v: v * torch.nan, ModelError),
@@ -190,8 +190,8 @@ def test_what_was_done_is_not_lost(model, x):
     assert any("3 of 4" in note for note in caught.value.__notes__)
 
 
-def test_batches_are_as_small_as_asked(model, x):
-    seen = []
+def test_batches_are_as_small_as_asked(x):
+    model, seen = Smooth(5, 6), []
 
     def forward(v):
         seen.append(len(v))
