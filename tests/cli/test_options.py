@@ -336,3 +336,15 @@ def test_a_run_on_a_device_in_a_dtype(run, text_model, tmp_path):
     done = run("run", text_model, "texts.txt", "--output", "out", *how)
     assert done.exit_code == 0, done.output
     assert Results("out")[0].provenance["device"] == "cpu"
+
+
+def test_the_document_names_options_that_there_are():
+    import re
+
+    page = (Path(__file__).parents[2] / "docs" / "shell.md").read_text(encoding="utf-8")
+    shell = {"--help", "--install-completion", "--show-completion"}
+    there = {name for _, name in options()}
+    assert set(re.findall(r"--[a-z][a-z-]+", page)) <= there | shell
+    row = re.search(r"^\| `--task`.*\n\| `--device`.*\n\| `--leaf`.*$", page, re.MULTILINE)[0]
+    named = set(re.findall(r"--[a-z-]+", row))
+    assert named == {case.option for case in loading("explain MODEL good")} - {"MODEL"}
