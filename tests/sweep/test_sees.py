@@ -10,14 +10,15 @@ from typing import Any
 import pytest
 import torch
 
-from hf_fourier import sounds
+from hf_fourier import modes, sounds
 from hf_fourier.adapters import text, vision
+from hf_fourier.callables import CallableHost
 from hf_fourier.domains.fourier import FourierBasis
 from hf_fourier.explainer import FourierExplainer
 from hf_fourier.genes import GeneTokenizer
 from hf_fourier.heads import Categorical
 from hf_fourier.paths import Paths
-from tests.sweep import test_sweep
+from tests.sweep import test_habits, test_sweep
 from tests.sweep.test_sweep import SUBJECTS, each_once
 
 pytestmark = pytest.mark.usefixtures("unchecked")
@@ -136,8 +137,24 @@ def test_a_fault_turns_the_sweep_red(fault: str, monkeypatch: pytest.MonkeyPatch
         swept(name)
 
 
+def test_modes_that_are_not_left_turn_it_red(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(modes, "_ambient", lambda: False)
+    with pytest.raises(AssertionError, match=r"autocast|meta|inference"):
+        for_all("picture", each_once(SUBJECTS["picture"]))
+
+
+def test_a_model_that_gets_no_copy_turns_it_red(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(CallableHost, "_called", lambda self, x, dtype: self._forward(x.to(dtype)))
+    with pytest.raises(AssertionError, match=r"edit='ReLU in place"):
+        test_habits.test_each_habit_once()
+
+
 def swept(name: str) -> None:
     """Every form once, with nothing else that might turn it red."""
-    for case in each_once(SUBJECTS[name]):
-        plain = dataclasses.replace(case, ambient="nothing", edit="nothing", output="nothing", threads=1)
-        test_sweep.checked(name, plain)
+    plainer = {"ambient": "nothing", "edit": "nothing", "output": "nothing", "threads": 1}
+    for_all(name, [dataclasses.replace(case, **plainer) for case in each_once(SUBJECTS[name])])
+
+
+def for_all(name: str, cases: list[test_sweep.Case]) -> None:
+    for case in cases:
+        test_sweep.checked(name, case)
