@@ -88,6 +88,14 @@ def _text(read: Callable[[Any, dict[str, Any], torch.Tensor], torch.Tensor], joi
     return plain
 
 
+def _prompt(explain: FourierExplainer, content: Any) -> Plain:
+    """A prompt, of which the end is kept: that is what goes on."""
+    whole = explain.processor(content, return_tensors="pt")
+    row = {name: whole[name][:, -48:] for name in ("input_ids", "attention_mask")}
+    places = _content(explain.processor, row["input_ids"][0])
+    return _of_row(explain, row, places, lambda out: out.logits[0, -1])
+
+
 def _bases_read(explain: FourierExplainer, content: Any) -> Plain:
     row = _read(explain.processor, content, 66)
     places = _content(explain.processor, row["input_ids"][0])
@@ -131,10 +139,6 @@ def _tags(out: Any, row: Any, places: Any) -> torch.Tensor:
 
 def _at_the_mask(out: Any, row: Any, places: Any) -> torch.Tensor:
     return out.logits[0, row["input_ids"][0] == zoo.MASK]
-
-
-def _next(out: Any, row: Any, places: Any) -> torch.Tensor:
-    return out.logits[0, -1]
 
 
 def _answer(explain: FourierExplainer, content: Any) -> Plain:
@@ -202,7 +206,7 @@ SUBJECTS: dict[str, Subject] = {
     "decoder": Subject(_reader("text-classification", "gpt2", "gpt"), _words, plain=_text(_classes), **_WORDS),
     "tags": Subject(_reader("token-classification", "bert"), _words, plain=_text(_tags), **_WORDS),
     "masked": Subject(_reader("fill-mask", "bert"), _masked, plain=_text(_at_the_mask), **_WORDS),
-    "next": Subject(_reader("text-generation", "llama", "gpt"), _words, plain=_text(_next), **_WORDS),
+    "next": Subject(_reader("text-generation", "llama", "gpt"), _words, plain=_prompt, **_WORDS),
     "answers": Subject(
         _reader("question-answering", "bert"), lambda n: (_words(n), _words(n, 2)), plain=_answer, **_WORDS
     ),
