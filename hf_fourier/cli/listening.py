@@ -30,9 +30,9 @@ def check(seconds: float | None, overlap: float) -> None:
         InputError: If no recording can be cut so.
     """
     if seconds is not None and not 0 < seconds < math.inf:
-        raise InputError(f"--seconds {seconds:g}", "a length above 0", "correct it")
+        raise InputError(f"--seconds {seconds}", "a length above 0", "correct it")
     if not 0 <= overlap < 1:
-        raise InputError(f"--overlap {overlap:g}", "a share of a segment, from 0 to below 1", "correct it")
+        raise InputError(f"--overlap {overlap}", "a share of a segment, from 0 to below 1", "correct it")
 
 
 def is_recording(explainer: FourierExplainer, example: Any, seconds: float | None) -> bool:
