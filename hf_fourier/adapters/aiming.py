@@ -11,7 +11,7 @@ import torch
 
 from hf_fourier.adapters.base import Encoded
 from hf_fourier.adapters.generation import next_log_p, unapplied
-from hf_fourier.adapters.models import held
+from hf_fourier.adapters.models import held, learns_prompts
 from hf_fourier.adapters.tokens import CONTINUATIONS, OUTPUT, PER_TOKEN, TokenAdapter
 from hf_fourier.adapters.wording import TokenHead, ids_of, known_words, respelt, spellings
 from hf_fourier.adapters.writing import cut_short, encodes, given_output, output_forms, written
@@ -79,7 +79,7 @@ class AimedAdapter(TokenAdapter, ABC):
 
     def generated(self, example: Encoded, token: int) -> tuple[float, str] | None:
         """Likewise, of a language model."""
-        if self.task != "text-generation" or CONTINUATIONS[0] in example.inputs:
+        if self.task != "text-generation" or CONTINUATIONS[0] in example.inputs or learns_prompts(self.model):
             return None
         found = next_log_p(self.model, example.inputs, token)
         return None if found is None else (found[0], self.head().label(found[1]))

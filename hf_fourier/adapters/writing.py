@@ -10,7 +10,7 @@ import torch
 
 from hf_fourier.adapters.base import Adapter, Encoded
 from hf_fourier.adapters.generation import Rules, rules_of
-from hf_fourier.adapters.models import dtype_of
+from hf_fourier.adapters.models import below_peft, dtype_of, learns_prompts
 from hf_fourier.adapters.tokens import OUTPUT
 from hf_fourier.adapters.wording import known_words, spellings
 from hf_fourier.batching import is_out_of_memory
@@ -130,7 +130,7 @@ def _generated(adapter: Adapter, example: Encoded, most: int) -> tuple[Tensor, i
     Raises:
         ModelError: If it cannot generate.
     """
-    model: Any = adapter.model
+    model: Any = adapter.model if learns_prompts(adapter.model) else below_peft(adapter.model)
     if not hasattr(model, "generate"):
         got = f"{type(model).__name__}, which cannot generate"
         raise ModelError(got, "a model that generates", "pass the output as the target")

@@ -39,6 +39,18 @@ def adapted(name: str, how: str) -> tuple[Any, torch.nn.Module]:
     return model.eval(), plain
 
 
+def test_what_a_tuned_model_writes_leaves_no_marks_on_it() -> None:
+    """PEFT's own `generate` sets attributes on the model below."""
+    plain = zoo.build("text2text-generation", "t5")
+    model = peft.get_peft_model(plain, peft.LoraConfig(task_type="SEQ_2_SEQ_LM", target_modules=["q", "v"], r=4)).eval()
+    before = state_of(model)
+    explain = FourierExplainer(model, words.tokenizer("roberta"))
+    result = explain.explain(TEXTS[0])
+    assert same(before, state_of(model))
+    merged = FourierExplainer(copy.deepcopy(model).merge_and_unload(), words.tokenizer("roberta"))
+    assert result.target == merged.explain(TEXTS[0]).target
+
+
 @pytest.mark.parametrize("name", KINDS)
 @pytest.mark.parametrize("how", ["lora", "ia3"])
 def test_an_adapter_counts_and_is_left_attached(name: str, how: str) -> None:
