@@ -16,6 +16,7 @@ from hf_fourier.errors import InputError
 from hf_fourier.modes import exact_class
 from hf_fourier.ranking import cut, descending
 from hf_fourier.relevance import Kind, Relevance, bases, genes, relevance
+from hf_fourier.remarks import INCOMPLETE
 from hf_fourier.seeding import Draw, Key
 from hf_fourier.sounds import Sound
 from hf_fourier.tables import Table
@@ -78,7 +79,14 @@ class Attribution:
     def __repr__(self) -> str:
         sure = "" if self.confidence is None else f" ({self.confidence:.3f})"
         method, domain = self.provenance.get("method", "?"), self.layout.domain
-        return f"Attribution({self.label!r}{sure}, {len(self.scores)} features, {method} in {domain})"
+        kind = f"{len(self.scores)} features, {method} in {domain}"
+        said = "".join(f", {note}" for note in self.incomplete)
+        return f"Attribution({self.label!r}{sure}, {kind}{said})"
+
+    @property
+    def incomplete(self) -> list[str]:
+        """What has to be said where a complete method's scores miss the sum that they should have, or nothing."""
+        return [note for note in self.provenance.get("notes", ()) if note.startswith(INCOMPLETE)]
 
     @cached_property
     def basis(self) -> Basis:
@@ -175,7 +183,7 @@ class Attribution:
         if self.leaf is not None:
             power = self.power
             columns["power"] = (power[best] / power.sum().clamp(min=torch.finfo(power.dtype).tiny)).tolist()
-        return Table(columns)
+        return Table(columns, self.incomplete)
 
     @property
     def power(self) -> Float[Tensor, " features"]:

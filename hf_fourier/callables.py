@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from typing import Any, SupportsIndex
+from weakref import WeakKeyDictionary
 
 import torch
 
@@ -19,6 +21,7 @@ from hf_fourier.heads import Categorical, by_class, logits_of, of_each
 from hf_fourier.heads.outputs import aimed
 from hf_fourier.methods import METHODS, Method
 from hf_fourier.modes import exact, theirs
+from hf_fourier.paths import Paths
 from hf_fourier.seeding import Draw
 from hf_fourier.targets import Target
 from hf_fourier.typing import Tensor
@@ -33,6 +36,7 @@ class CallableBlock(Block):
     def __init__(self, host: CallableHost, examples: Sequence[Encoded]) -> None:
         values = [example.values for example in examples if example.values is not None]
         self._host, self.head, self.model = host, Categorical(), host.model
+        self.reads = host.dtype
         stacked = torch.stack(values)
         self.x = stacked if stacked.dtype == torch.float64 else stacked.float()
 
@@ -133,14 +137,17 @@ def attribute(
     *,
     seed: int = 0,
     batch_size: BatchSize = "auto",
+    dither: float = 0.0,
 ) -> list[Attribution]:
     """Explain any torch callable at any real tensor.
 
     Args:
         forward: `(rows, …) -> (rows, classes)` logits, or a mapping, a tuple or an object with them, differentiable. A
-            module, or one whose method this is, is put in evaluation mode for the time of the call; what any other
-            callable runs is left as it is. No other thread explains a module that it reaches meanwhile. It gets copies
-            of rows.
+            module, one whose method this is, and those that a function shows (it closes over them, was bound to them,
+            or names them as globals) are put in evaluation mode for the time of the call, and a note says so where one
+            behind a function was in training mode; running statistics stay as they are. No other thread explains them
+            meanwhile. It gets copies of rows. Where its answer to the same row differs from call to call, or with the
+            rest of the batch, results have a note.
         x: Examples, shape `(batch, …)`, real. Where `forward` refuses their type and its weights are of another, rows
             are converted to that, and a note says so; scores stay in float32, or float64 where `x` is.
         target: A class index for all, one per example, a callable `outputs -> (rows,)`, or None for what it says.
@@ -150,6 +157,7 @@ def attribute(
             by side like channels. None for all of one or two dimensions, and all but the first of more.
         seed: Of everything random.
         batch_size: Rows in a batch, at most.
+        dither: Noise that is added to whatever `forward` reads, as for `FourierExplainer`.
 
     Returns:
         One `Attribution` per example.
@@ -170,16 +178,36 @@ def attribute(
     name = getattr(forward, "__name__", type(forward).__name__)
     chosen = METHODS.parse(method)
     basis = DOMAINS.parse(domain or chosen.home or "fourier")
-    job = Job(chosen, basis, seed, {"name": name, "task": "callable", "revision": None})
+    job = Job(chosen, basis, seed, {"name": name, "task": "callable", "revision": None}, dither=dither)
     requests = [Request(Encoded(shape, {}, values=row.detach()), t) for row, t in zip(x, wanted, strict=True)]
     host = CallableHost(forward, x)
-    with alone(*host.modules), held(host.model or torch.nn.Identity()):
+    trained = [type(m).__name__ for m in host.modules if m is not host.model and any(p.training for p in m.modules())]
+    with alone(*host.modules), ExitStack() as stack:
+        for module in host.modules:
+            stack.enter_context(held(module))
         results = explain_all(requests, job, host, batch_size)
+        _paths_of(forward).tell(host, requests, results)
+    if trained:
+        said = f"in training mode behind `forward`, and put in evaluation mode for the call: {', '.join(trained)}"
+        for result in results:
+            result.provenance["notes"].append(said)
     if host.dtype != x.dtype:
         said = f"`forward` takes no {x.dtype}: its rows were converted to {host.dtype}, the type of its weights"
         for result in results:
             result.provenance["notes"].append(said)
     return results
+
+
+#: What was found of callables that are still there.
+_KNOWN: WeakKeyDictionary[Callable[[Tensor], Any], Paths] = WeakKeyDictionary()
+
+
+def _paths_of(forward: Callable[[Tensor], Any]) -> Paths:
+    """What was found of a callable so far; of one that cannot be known again nothing."""
+    try:
+        return _KNOWN.setdefault(forward, Paths())
+    except TypeError:
+        return Paths()
 
 
 def _wanted(target: Any, examples: int) -> list[Target]:

@@ -23,6 +23,7 @@ from hf_fourier.methods import METHODS, Method
 from hf_fourier.metrics.robustness import rank_correlation
 from hf_fourier.metrics.statistics import paired_interval, summarise
 from hf_fourier.metrics.structure import shared_top
+from hf_fourier.remarks import GAP
 from hf_fourier.sanity import Check, Sanity
 from hf_fourier.targets import Target
 from hf_fourier.twins import rank_by_twin, twin_of
@@ -36,8 +37,6 @@ TOP = 0.04
 FLOOR = 0.1
 #: The least part of the top that two seeds have to share.
 STEADY = 0.5
-#: The largest completeness gap, relative to the difference that is explained: what Sundararajan et al. 2017 ask for.
-GAP = 0.05
 #: The largest relative change of the scores by a batch, in full and in half precision.
 BATCH, HALF_BATCH = 0.01, 0.1
 #: Examples that are explained alone as well.

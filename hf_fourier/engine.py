@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import platform
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -15,9 +16,10 @@ from hf_fourier.adapters.base import Block, Encoded
 from hf_fourier.attribution import Attribution
 from hf_fourier.batching import Packer, suggested_rows
 from hf_fourier.domains import DOMAINS, Basis, Domain
-from hf_fourier.errors import InputError, ModelError, TargetError
+from hf_fourier.errors import InputError, NotFinite, TargetError
 from hf_fourier.heads import Custom, as_read
 from hf_fourier.methods import METHODS, Method, Ranking
+from hf_fourier.remarks import dithered, not_finite, of_ranking
 from hf_fourier.scoring import Score
 from hf_fourier.seeding import Draw, Key
 from hf_fourier.targets import Target
@@ -62,6 +64,10 @@ class Job:
         model: The model's name, task and revision, for the provenance.
         notes: What has to be said of every result.
         progress: Called with (done, in all).
+        dither: Noise on what the model reads, a share of each leaf's largest entry (`Block.dither`).
+
+    Raises:
+        InputError: If that is no share.
     """
 
     method: Method
@@ -70,6 +76,13 @@ class Job:
     model: dict[str, Any]
     notes: tuple[str, ...] = ()
     progress: Callable[[int, int], None] | None = None
+    dither: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.dither < math.inf:
+            raise InputError(
+                f"dither {self.dither!r}", "a share of the largest entry, such as 1e-6, or 0", "correct it"
+            )
 
 
 def explain_all(requests: Sequence[Request], job: Job, host: Host, batch_size: BatchSize = "auto") -> list[Attribution]:
@@ -83,19 +96,34 @@ def explain_all(requests: Sequence[Request], job: Job, host: Host, batch_size: B
 
     Raises:
         FourierError: What the method, the domain or the model raise; any error after some examples were done carries
-            them as `completed`, by index.
+            them as `completed`, by index. Where a model makes NaN or infinities of some examples, all others are done
+            first.
     """
     done: dict[int, Attribution] = {}
+    failed: dict[int, str] = {}
+    advice: dict[str, str] = {}
 
     def explain(indices: list[int], packer: Packer) -> None:
-        results = _explain_block([requests[i] for i in indices], job, host, batch_size, packer)
-        done.update(zip(indices, results, strict=True))
+        while indices:
+            try:
+                results = _explain_block([requests[i] for i in indices], job, host, batch_size, packer)
+            except NotFinite as error:
+                failed.update({indices[row]: said for row, said in error.found.items()})
+                if len(requests) == 1:
+                    raise
+                advice.update({"expected": error.expected, "do": error.do})
+                indices = [i for i in indices if i not in failed]
+                continue
+            done.update(zip(indices, results, strict=True))
+            break
         if job.progress is not None:
             job.progress(len(done), len(requests))
 
     try:
         for indices in grouped(requests, _alike):
             in_blocks(indices, block_size(requests[indices[0]].example, batch_size, host), explain)
+        if failed:
+            raise NotFinite({i: f"{said} of example {i}" for i, said in failed.items()}, **advice)
     except Exception as error:
         error.completed = done  # type: ignore[attr-defined]
         if done:
@@ -112,7 +140,7 @@ def _explain_block(
     examples = [request.example for request in requests]
     method, basis = job.method.settle(examples[0].leaf), job.domain.bind(examples[0].leaf)
     draw = Draw(job.seed, [Key(example.parts) for example in examples])
-    block = host.block(examples, draw)
+    block = block_of(host, examples, draw, job.dither)
     packer = Packer(min(rows_for(block, batch_size), outer.size))
     score = score_of(block, [request.target for request in requests], packer)
     maps = [request.given for request in requests if request.given is not None]
@@ -121,11 +149,7 @@ def _explain_block(
     score.clean_reading()  # a control asks for it here, so that its pass is counted
     outer.learn(packer)
     if not bool(torch.stack(torch.aminmax(ranking.scores)).isfinite().all()):  # NaN is passed on
-        raise ModelError(
-            "scores that are not finite: the model's gradient is not",
-            "a finite gradient at the leaf",
-            "load the model in float32 or bfloat16",
-        )
+        raise not_finite(ranking, score, basis.leaf, job.dither)
     provenance = {
         **_provenance(job, method, score),
         "leaf": examples[0].leaf.kind,
@@ -145,10 +169,13 @@ def _results(
 ) -> list[Attribution]:
     """One result per example: what belongs to the whole block is converted once."""
     reading = score.clean_reading()
+    told = [*job.notes, *score.notes]
+    if job.dither:
+        told.append(dithered(job.dither))
     nothing = [None] * len(requests)
     scores, leaves, frozen = _rows(_wide(ranking.scores)), _rows(_wide(score.x)), _rows(score.frozen)
     gradients = nothing if ranking.gradient is None else _rows(_wide(ranking.gradient))
-    silent = [False] * len(requests) if ranking.gradient is None else _silent(ranking.gradient)
+    remarks = of_ranking(ranking, score, gradients, basis.leaf)
     confidences = nothing if reading.confidence is None else reading.confidence.tolist()
     gaps = nothing if ranking.gap is None else ranking.gap.tolist()
     values, agrees = reading.value.tolist(), reading.agrees.tolist()
@@ -156,7 +183,6 @@ def _results(
     for i, request in enumerate(requests):
         example = request.example
         target, label = score.head.name_target(frozen[i])
-        silence = [NO_GRADIENT] if silent[i] else []
         # Copies: what the user does to the example later is not done to its result.
         inputs = {name: tensor.detach().to("cpu", copy=True) for name, tensor in example.inputs.items()}
         content = example.content
@@ -175,12 +201,11 @@ def _results(
                     **provenance,
                     **({"range": example.range} if example.range else {}),
                     "notes": [
-                        *job.notes,
-                        *score.notes,
+                        *told,
                         *example.notes,
                         *score.remarks.get(i, ()),
                         *basis.layout.notes,
-                        *silence,
+                        *remarks[i],
                     ],
                 },
                 alternatives=score.alternatives.get(i, []),
@@ -196,6 +221,14 @@ def _results(
             )
         )
     return results
+
+
+def block_of(host: Host, examples: Sequence[Encoded], draw: Draw, dither: float) -> Block:
+    """Examples of one signature, ready to run, with noise on what the model reads where there is to be some."""
+    block = host.block(examples, draw)
+    if dither:
+        block.dither(draw, dither)
+    return block
 
 
 def score_of(block: Block, targets: Sequence[Target], packer: Packer, frozen: Sequence[Tensor] | None = None) -> Score:
@@ -291,18 +324,6 @@ def _wide(tensor: Tensor) -> Tensor:
     return tensor.detach() if tensor.dtype == torch.float64 else tensor.detach().float()
 
 
-#: What is said of a gradient that says nothing.
-NO_GRADIENT = (
-    "the gradient of the score is zero everywhere at the leaf: the model does not read it here, or is so sure that the "
-    "gradient underflows; what is made of this gradient (input relevance, contributions) is zero, too"
-)
-
-
-def _silent(gradients: Tensor) -> list[bool]:
-    """Whether each gradient is zero everywhere."""
-    return [top == 0 for top in gradients.detach().flatten(1).abs().amax(1).tolist()]
-
-
 def _rows(block: Tensor) -> list[Tensor]:
     """Each row as a copy of its own on the CPU, so that a result does not hold its whole block."""
     rows: Any = torch.unbind_copy(block.cpu())  # type: ignore[func-returns-value]  # which torch's stubs deny
@@ -324,6 +345,7 @@ def _key(example: Encoded, inputs: Mapping[str, Tensor], leaf: Tensor) -> int | 
 
 def _provenance(job: Job, method: Method, score: Score) -> dict[str, Any]:
     """What made a result, in plain values."""
+    made = {"dither": job.dither} if job.dither else {}
     return {
         "model": job.model["name"],
         "revision": job.model["revision"],
@@ -332,6 +354,7 @@ def _provenance(job: Job, method: Method, score: Score) -> dict[str, Any]:
         "method": METHODS.spec(method),
         "domain": DOMAINS.spec(job.domain),
         "seed": job.seed,
+        **made,
         "device": score.x.device.type,
         "versions": {"hf_fourier": __version__, "torch": torch.__version__, "python": platform.python_version()},
     }

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 
 class FourierError(Exception):
     """Base of all errors that `hf_fourier` raises on purpose.
@@ -31,6 +33,22 @@ class SpecError(FourierError, ValueError):
 
 class ModelError(FourierError, ValueError):
     """A checkpoint or a model that cannot be loaded or explained."""
+
+
+class NotFinite(ModelError):
+    """Numbers that a model makes NaN or infinite of some examples.
+
+    Args:
+        found: What was got, by example: its row in a block, or its place among all.
+        expected: As for all errors.
+        do: Likewise.
+    """
+
+    def __init__(self, found: Mapping[int, str], expected: str, do: str) -> None:
+        first, *others = sorted(found)
+        likewise = f" (likewise {', '.join(map(str, others))})" if others else ""
+        super().__init__(found[first] + likewise, expected, do)
+        self.found = dict(found)
 
 
 class StorageError(FourierError, OSError):

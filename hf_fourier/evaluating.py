@@ -147,7 +147,7 @@ class Survey:
                     said.append(int(result.target))
                     keys.append(result.key)
                     runners.append(wrong_for(explainer, result, "runner_up")[0])
-        self.notes: tuple[str, ...] = ()
+        self.notes: tuple[str, ...] = explainer.known.said
         self.wrong: dict[str, list[int]] = {}
         if len(said) == len(self.examples):
             random, drawn = dealt(said, sorted(explainer.adapter.head().labels), keys, seed)
@@ -156,7 +156,7 @@ class Survey:
                 told = (
                     f"one label is that of more than half: {drawn} of {len(said)} random wrong labels are drawn by lot"
                 )
-                self.notes = (f"{told}, and selectivity (random) flatters",)
+                self.notes = (*self.notes, f"{told}, and selectivity (random) flatters")
 
     def measures(self, metrics: Sequence[str] | None) -> list[Measure]:
         """The metrics by name; by default those of the games that the head has, and selectivity.
@@ -183,15 +183,19 @@ class Survey:
             SpecError: If they do not go together, or do not suit the leaf.
         """
         values: dict[str, list[float]] = {}
-        passes, seconds = [0.0, 0.0], 0.0
+        passes, seconds, gone = [0.0, 0.0], 0.0, list[str]()
         for where in self._chunks():
             results = self._explain(method, domain, where)
             for result in results:
                 passes[0] += result.provenance["passes"]["forward"]
                 passes[1] += result.provenance["passes"]["backward"]
                 seconds += result.provenance["seconds"]
+                gone += result.incomplete
             for quantity, some in self._numbers(method, results, measures, where).items():
                 values.setdefault(quantity, []).extend(some)
+        if gone:
+            told = f"{_named(method)} in {DOMAINS.spec(domain)} on {len(gone)} of {len(self.examples)} examples"
+            self.notes = (*self.notes, f"{gone[0]}: the first of these, by {told}")
         mean = passes[0] / len(self.examples), passes[1] / len(self.examples)
         return Cell(
             _named(method), DOMAINS.spec(domain), _is_control(method), mean, values, seconds / len(self.examples)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from os import PathLike
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -14,8 +14,8 @@ from hf_fourier.adapters import Adapter, Encoded, adapt
 from hf_fourier.adapters.models import held, label_notes, unwrapped
 from hf_fourier.attribution import Attribution
 from hf_fourier.domains import DOMAINS, Domain, Fourier
-from hf_fourier.engine import BatchSize, Job, Request, explain_all, grouped
-from hf_fourier.errors import FourierError, InputError, ModelError
+from hf_fourier.engine import BatchSize, Job, Request, block_of, explain_all, grouped
+from hf_fourier.errors import FourierError, InputError, ModelError, NotFinite
 from hf_fourier.examples import examples_of, listed
 from hf_fourier.methods import METHODS, Method
 from hf_fourier.methods.given import Given, fit, lifted_notes
@@ -23,6 +23,7 @@ from hf_fourier.metrics.games import Grid
 from hf_fourier.modes import exact_class
 from hf_fourier.paths import Paths
 from hf_fourier.playing import Work, play_all, reopen
+from hf_fourier.remarks import MEND
 from hf_fourier.seeding import Draw
 from hf_fourier.tables import Table
 from hf_fourier.targets import Target
@@ -72,6 +73,10 @@ class FourierExplainer:
         name: The model's name in results; None for the one it was loaded by.
         leaf: Where to explain, if not at the model's own input: "waveform" for the samples in front of a model that
             reads their log-mel spectrogram, so that frequencies are in Hz.
+        dither: Noise that is added to whatever the model reads, wherever it is asked: its standard deviation, relative
+            to the largest entry of each example's leaf (to 1 where all are 0). It is seeded, and results have a note.
+            With 1e-6, which is 120 dB below the peak, models have a gradient that have none at digital silence (a root,
+            a logarithm, a norm of zeros). Kept as the attribute `dither`, which may be set later.
 
     Raises:
         ModelError: If the model has no head that can be explained, or no such leaf.
@@ -87,6 +92,7 @@ class FourierExplainer:
         domain: str | Domain | None = None,
         name: str | None = None,
         leaf: str | None = None,
+        dither: float = 0.0,
     ) -> None:
         from hf_fourier.adapters.checkpoint import shown
         from hf_fourier.adapters.loading import task_of
@@ -104,7 +110,9 @@ class FourierExplainer:
         loaded_by = getattr(getattr(model, "config", None), "_name_or_path", "") or type(model).__name__
         self.name = name or shown(loaded_by)
         self.notes: tuple[str, ...] = ()
-        self._paths = Paths()
+        self.dither = dither
+        #: What was found of what reaches the model's answers beside the leaf.
+        self.known = Paths()
 
     @classmethod
     def from_pretrained(
@@ -117,6 +125,7 @@ class FourierExplainer:
         method: str | Method = "ffc",
         domain: str | Domain | None = None,
         leaf: str | None = None,
+        dither: float = 0.0,
         device: str | torch.device | None = None,
         dtype: str | torch.dtype | None = None,
         device_map: Any = None,
@@ -133,6 +142,7 @@ class FourierExplainer:
             method: The default method.
             domain: The default domain.
             leaf: Where to explain, if not at the model's own input; see the class.
+            dither: Noise that is added to whatever the model reads; see the class.
             device: Where the model goes; None for the one that Accelerate gives this process.
             dtype: The weights' type; None for the checkpoint's own (float32 on a CPU, where half is slow and coarse).
             device_map: Placement over several devices, by Accelerate, in place of `device`.
@@ -161,8 +171,9 @@ class FourierExplainer:
             **model_kwargs,
         )
         explainer = cls(
-            loaded.model, loaded.processor, task=loaded.task, method=method, domain=domain, name=loaded.name, leaf=leaf
-        )
+            loaded.model, loaded.processor, task=loaded.task, method=method, domain=domain, name=loaded.name,
+            leaf=leaf, dither=dither,
+        )  # fmt: skip
         explainer.notes = loaded.notes
         return explainer
 
@@ -388,7 +399,8 @@ class FourierExplainer:
         seed, key = (int(example.provenance.get("seed", 0)), example.key) if known else (0, encoded.key)
         with held(self.model):
             encoded = encoded if known else self.adapter.aim(encoded, None)[0]
-            block = self.adapter.block([encoded], Draw(seed, [key]))
+            dither = float(example.provenance.get("dither", 0.0)) if known else self.dither
+            block = block_of(self.adapter, [encoded], Draw(seed, [key]), dither)
             x = block.x
             if leaf is not None:
                 if not isinstance(leaf, Tensor) or tuple(leaf.shape) != tuple(x.shape[1:]):
@@ -402,6 +414,9 @@ class FourierExplainer:
             rows = torch.zeros(1, dtype=torch.long, device=x.device)
             with torch.no_grad():
                 logits = block.select(block.forward(x, rows), rows).to("cpu", torch.float32, copy=True)[0]
+        if bool(logits.isnan().any()):
+            got = "outputs that are not numbers (NaN)"
+            raise NotFinite({0: got}, "finite logits", f"check the input and the model's dtype; or {MEND}")
         block.head.fits(logits.unsqueeze(0))
         ranked = block.head.ranked(logits)
         return Prediction(ranked[0][0], ranked[0][1], ranked, logits)
@@ -621,11 +636,14 @@ class FourierExplainer:
         attributions = list(attributions)
         encoded = [self._restored(result) for result in attributions]
         wanted = self._targets(None, targets, len(encoded))
-        made = [(r.provenance["method"], r.layout.domain, int(r.provenance["seed"])) for r in attributions]
+        made = [
+            (r.provenance["method"], r.layout.domain, int(r.provenance["seed"]), float(r.provenance.get("dither", 0.0)))
+            for r in attributions
+        ]
         done: dict[int, Attribution] = {}
         for indices in grouped(made, lambda how: how):
-            method, domain, seed = made[indices[0]]
-            job = self._job(METHODS.parse(method), DOMAINS.parse(domain), seed)
+            method, domain, seed, dither = made[indices[0]]
+            job = replace(self._job(METHODS.parse(method), DOMAINS.parse(domain), seed), dither=dither)
             some = self._explained([encoded[i] for i in indices], [wanted[i] for i in indices], job, batch_size)
             done.update(zip(indices, some, strict=True))
         return [done[i] for i in range(len(encoded))]
@@ -677,7 +695,8 @@ class FourierExplainer:
         self, method: Method, domain: Domain, seed: int, progress: Callable[[int, int], None] | None = None
     ) -> Job:
         model = {"name": self.name, "task": self.adapter.task, "revision": self._revision}
-        return Job(method, domain, seed, model, (*self.notes, *label_notes(self.adapter.config)), progress)
+        notes = (*self.notes, *label_notes(self.adapter.config))
+        return Job(method, domain, seed, model, notes, progress, self.dither)
 
     def _explained(
         self,
@@ -693,7 +712,7 @@ class FourierExplainer:
             given: Sequence[Tensor | None] = maps or [None] * len(aimed)
             requests = [Request(e, t, one) for (e, t), one in zip(aimed, given, strict=True)]
             results = explain_all(requests, job, self.adapter, batch_size)
-            self._paths.tell(self.adapter, requests, results)
+            self.known.tell(self.adapter, requests, results)
         return results
 
     def _encode(self, example: Any) -> tuple[bool, list[Encoded]]:

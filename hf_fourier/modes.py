@@ -118,6 +118,12 @@ def in_float32() -> Iterator[None]:
         yield
 
 
+def casting() -> bool:
+    """Whether the caller's autocast will be back for the model's forward."""
+    modes = _left.get()
+    return bool(modes.casts) if modes is not None else any(map(torch.is_autocast_enabled, _CASTING))
+
+
 def carried(function: Callable[P, T]) -> Callable[P, T]:
     """A function that finds the present caller's modes also in another thread."""
     context = copy_context()

@@ -9,7 +9,7 @@ from hf_fourier.adapters.base import Block, Encoded
 from hf_fourier.attribution import Attribution
 from hf_fourier.batching import Packer
 from hf_fourier.curves import Curve, Left, Part, Stop
-from hf_fourier.engine import BatchSize, Host, block_size, grouped, in_blocks, rows_for
+from hf_fourier.engine import BatchSize, Host, block_of, block_size, grouped, in_blocks, rows_for
 from hf_fourier.errors import InputError
 from hf_fourier.heads import Custom, as_read
 from hf_fourier.masks import Mask
@@ -85,7 +85,8 @@ def reopen(
     def work_on(indices: list[int], packer: Packer) -> None:
         some = [results[i] for i in indices]
         draw = Draw(int(some[0].provenance["seed"]), [result.key for result in some])
-        block = host.block([encoded[i] for i in indices], draw)
+        dither = float(some[0].provenance.get("dither", 0.0))
+        block = block_of(host, [encoded[i] for i in indices], draw, dither)
         frozen = [result.frozen.to(block.x.device) for result in some if result.frozen is not None]
         inner = Packer(min(rows_for(block, batch_size), host.rows_limit or packer.size))
         head = as_read(block.head, some[0].provenance.get("head"))
@@ -99,7 +100,8 @@ def reopen(
 
 def _made(result: Attribution) -> tuple[Any, ...]:
     """What else results of one block have in common."""
-    return result.provenance["seed"], result.provenance.get("head")
+    made = result.provenance
+    return made["seed"], made.get("head"), made.get("dither")
 
 
 def answer_name(part: Part, asked: float) -> str:

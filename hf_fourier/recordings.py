@@ -23,7 +23,8 @@ from hf_fourier.errors import InputError
 from hf_fourier.examples import example_of
 from hf_fourier.merging import Spectrum, merged
 from hf_fourier.modes import exact_class
-from hf_fourier.sounds import LOUD, Stream
+from hf_fourier.remarks import once
+from hf_fourier.sounds import Stream
 from hf_fourier.tables import Table
 
 if TYPE_CHECKING:
@@ -307,9 +308,7 @@ def shares(starts: Sequence[int], length: int, index: int) -> np.ndarray:
 
 def _keep(made: Recording, result: Attribution, piece: np.ndarray, start: int, share: np.ndarray) -> None:
     """Add one segment, its attribution in a file, and what has to be said about it and was not yet."""
-    said = any(note.startswith(LOUD) for note in made.notes)  # of one segment is enough
-    notes = [note for note in result.provenance.get("notes", []) if not (said and note.startswith(LOUD))]
-    made.notes = tuple(dict.fromkeys([*made.notes, *notes]))
+    made.notes = tuple(once([*made.notes, *result.provenance.get("notes", [])]))
     result.save(_place(made.folder, len(made.segments)))
     parts = np.array_split(np.abs(piece), min(PEAKS, len(piece)))
 

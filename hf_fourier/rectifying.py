@@ -25,6 +25,7 @@ from hf_fourier.metrics.statistics import summarise
 from hf_fourier.metrics.wrong import selective
 from hf_fourier.ranking import cut
 from hf_fourier.relevance import Relevance
+from hf_fourier.remarks import once
 from hf_fourier.scoring import Score
 from hf_fourier.tables import Table
 from hf_fourier.typing import Tensor
@@ -165,7 +166,8 @@ class Correction:
             done = [draw.first.count for draw in draws if draw.first is not None]
             many = f"{len(done)} of {len(draws)} draws" if len(draws) > 1 else "yes" if done else "no"
             told.append(f"{name} {many}" + (f" (fewest {min(done)})" if done else ""))
-        return f"{said}: {own}; within the same budget: {', '.join(told)}"
+        notes = "".join(f"\nnote: {note}" for note in self.attribution.provenance.get("notes", ()))
+        return f"{said}: {own}; within the same budget: {', '.join(told)}{notes}"
 
     def _count(self) -> int:
         if self.features is None:
@@ -251,8 +253,13 @@ class Rectification:
         head = f"{self.method} in {self.domain}: {len(self.corrections)} mistakes, {self.right} examples were right"
         if not self.corrections:
             return head
-        short = Table({name: column for name, column in self.summary().columns.items() if "within" not in name})
+        short = Table({n: c for n, c in self.summary().columns.items() if "within" not in n}, self.notes)
         return f"{head}; deleting up to {self.budget:.3g} of the features\n{short}"
+
+    @property
+    def notes(self) -> list[str]:
+        """What has to be said of the mistakes' explanations, once each."""
+        return once(note for one in self.corrections for note in one.attribution.provenance.get("notes", ()))
 
 
 def shares_of(budget: float) -> list[float]:

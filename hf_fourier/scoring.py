@@ -12,8 +12,9 @@ import torch
 
 from hf_fourier.batching import Packer
 from hf_fourier.causes import differentiate
-from hf_fourier.errors import ModelError
+from hf_fourier.errors import NotFinite
 from hf_fourier.heads import Custom, Head, Reading, of_each
+from hf_fourier.remarks import MEND
 from hf_fourier.taps import Tapped, Watch, no_path
 from hf_fourier.targets import Settled
 from hf_fourier.typing import Float, Int, Tensor
@@ -99,7 +100,7 @@ class Score:
         self._forward, self._select, self._targets = forward, select, list(targets)
         self._frozen = None if frozen is None else torch.stack(list(frozen))
         self._unsettled = set(range(len(x))) if frozen is None else set()
-        self._model = model
+        self.model = model
         self.given: Tensor | None = None
         self._clean: Evaluation | None = None
         self._clean_reading: Reading | None = None
@@ -162,7 +163,7 @@ class Score:
                 reading = self._read(leaf, chunk, rows)
                 gradient = None
                 if reading.drive.requires_grad:
-                    (gradient,) = differentiate(self._model, reading.drive.sum(), [leaf])
+                    (gradient,) = differentiate(self.model, reading.drive.sum(), [leaf])
                 if gradient is None:
                     raise no_path()
             self.passes.backward += leaf.shape[0] * self.cost
@@ -210,7 +211,7 @@ class Score:
             SpecError: If there are no such layers.
             ModelError: If the score does not depend on the leaf.
         """
-        watch = Watch(self._model, layers)
+        watch = Watch(self.model, layers)
 
         def count(leaves: int) -> None:
             self.passes.backward += leaves * self.cost
@@ -223,7 +224,7 @@ class Score:
                 if not reading.drive.requires_grad:
                     raise no_path()
                 heard = watch.heard(len(leaf), self.cost)
-                opened = Tapped(leaf, reading.drive, reading.slope, chunk.start, heard, count, self._model)
+                opened = Tapped(leaf, reading.drive, reading.slope, chunk.start, heard, count, self.model)
                 count(len(leaf))
                 return visit(opened), _detached(reading), opened.drive_gradient
 
@@ -259,11 +260,11 @@ class Score:
     def _freeze(self, logits: Any, rows: Tensor) -> None:
         clean, numbers = logits.detach() if isinstance(logits, Tensor) else logits, rows.tolist()
         if isinstance(clean, Tensor) and not isinstance(self.head, Custom):
-            _finite(clean.amax(-1))  # −inf rules a class out, NaN and inf rule the answer out
+            _finite(clean.amax(-1), numbers)  # −inf rules a class out, NaN and inf rule the answer out
             self.notes.update(dict.fromkeys(self.head.fits(clean)))
             self.alternatives.update(zip(numbers, self.head.rankings(clean), strict=True))
         settled = self.head.freeze(clean, [self._targets[i] for i in numbers])
-        _finite(settled)
+        _finite(settled, numbers)
         if self._frozen is None:
             self._frozen = settled.new_empty((len(self.x), *settled.shape[1:]))
         self._frozen[rows.to(settled.device)] = settled
@@ -278,13 +279,18 @@ def _attached(x: Tensor) -> Tensor:
     return (leaf.clone() if leaf.is_inference() else leaf).requires_grad_(True)
 
 
-def _finite(clean: Tensor) -> None:
-    if clean.is_floating_point() and not bool(clean.isfinite().all()):
-        raise ModelError(
-            "outputs that are not finite for the clean example",
-            "finite logits",
-            "check the input and the model's dtype (half precision overflows on some models; use bfloat16)",
-        )
+def _finite(clean: Tensor, rows: Sequence[int]) -> None:
+    """Check that a row's numbers are finite, and name those that have others."""
+    if not clean.is_floating_point() or bool(clean.isfinite().all()):
+        return
+    bad = ~clean.isfinite().reshape(len(clean), -1).all(1)
+    which = [row for row, own in zip(rows, bad.tolist(), strict=True) if own]
+    raise NotFinite(
+        dict.fromkeys(which, "outputs that are not finite for the clean example"),
+        "finite logits",
+        "check the input and the model's dtype (half precision overflows on some models; use bfloat16); where a "
+        f"logarithm or a division meets zeros, {MEND}",
+    )
 
 
 def _detached(reading: Reading) -> Reading:

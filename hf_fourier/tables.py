@@ -16,10 +16,12 @@ class Table:
 
     Args:
         columns: Values by title.
+        notes: What has to be said of it, printed below.
     """
 
-    def __init__(self, columns: Mapping[str, Sequence[Any]]) -> None:
+    def __init__(self, columns: Mapping[str, Sequence[Any]], notes: Sequence[str] = ()) -> None:
         self.columns = {name: list(values) for name, values in columns.items()}
+        self.notes = tuple(notes)
 
     def __len__(self) -> int:
         return len(next(iter(self.columns.values()), []))
@@ -52,7 +54,7 @@ class Table:
         cells = [list(self.columns), *self.formatted()]
         widths = [max(len(row[i]) for row in cells) for i in range(len(self.columns))]
         lines = ["  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)) for row in cells]
-        return "\n".join(lines)
+        return "\n".join([*lines, *(f"note: {note}" for note in self.notes)])
 
     __repr__ = __str__
 

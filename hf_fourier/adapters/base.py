@@ -110,6 +110,7 @@ class Block(ABC):
         head: Reads the logits.
         cost: Model rows per leaf row.
         bounds: The range that the leaf's entries have, low and high, each to be broadcast to the leaf; None for none.
+        reads: The type of a callable's rows; None where the model's weights tell.
         reference: Leaves that stand for the absence of an example (masks instead of words); None where zero does.
         truth: What is explained where no target is given, one row per example; None for what the model says.
         entries: Numbers per leaf row that govern how many rows fit in a batch.
@@ -121,6 +122,7 @@ class Block(ABC):
     model: torch.nn.Module | None = None
     cost: int = 1
     bounds: tuple[Tensor, Tensor] | None = None
+    reads: torch.dtype | None = None
     truth: Sequence[Tensor] | None = None
 
     @property
@@ -132,6 +134,18 @@ class Block(ABC):
     def entries(self) -> int:
         """By default the leaf's own size."""
         return self.x[0].numel()
+
+    def dither(self, draw: Draw, share: float) -> None:
+        """Add seeded noise to whatever rows the model reads from now on; the leaves themselves stay as they are.
+
+        Args:
+            draw: Of these examples.
+            share: The noise's standard deviation, relative to the largest entry of each leaf (to 1 where all are 0).
+        """
+        forward, peak = self.forward, self.x.detach().flatten(1).abs().amax(1)
+        size = share * torch.where(peak > 0, peak, 1.0)
+        noise = draw.normal(self.x.shape[1:], "dither").to(self.x) * size.view(-1, *[1] * (self.x.ndim - 1))
+        self.forward = lambda x, rows: forward(x + noise[rows], rows)  # type: ignore[method-assign]
 
     @abstractmethod
     def forward(self, x: Tensor, rows: Tensor) -> Any:

@@ -38,12 +38,15 @@ def alone(*models: torch.nn.Module) -> Iterator[None]:
 def held(model: torch.nn.Module) -> Iterator[None]:
     """This thread's alone, in evaluation mode, uncompiled, without parameter gradients inside; as it was afterwards.
 
+    Running statistics that a model goes on collecting in evaluation mode are put back, too.
+
     What is computed inside may be differentiated, even where the caller is in `torch.inference_mode()`, or was when
     the model was made.
     """
     modules = list(model.modules())
     training, needing, compiled, lent = list[Any](), list[Tensor](), list[tuple[Any, Any]](), list[_Loan]()
     with taken(*modules), ours():
+        collected = _statistics(modules)
         try:
             for module in modules:
                 if module.training:
@@ -66,11 +69,26 @@ def held(model: torch.nn.Module) -> Iterator[None]:
                 parameter.requires_grad_(True)
             for module, call in compiled:
                 setattr(module, _COMPILED, call)
+            for buffer, before in collected:
+                if not torch.equal(buffer, before):  # a norm's own update does not count as a change
+                    buffer.copy_(before)
             for store, name, tensor, plain in lent:
                 if store.get(name) is plain:  # the model has not put another one there
                     store[name] = tensor
 
 
+def _statistics(modules: Sequence[torch.nn.Module]) -> list[tuple[Tensor, Tensor]]:
+    """The running statistics of norms, each with a copy."""
+    return [
+        (buffer, buffer.clone())
+        for module in modules
+        for name, buffer in module._buffers.items()
+        if buffer is not None and name.startswith(_COLLECTED) and not buffer.is_inference()
+    ]
+
+
+#: How buffers are called in which norms collect statistics.
+_COLLECTED = ("running_", "num_batches_tracked")
 #: Where a tensor was, by what name, and what stands in for it.
 _Loan = tuple[dict[str, Any], str, Tensor, Tensor]
 

@@ -74,6 +74,14 @@ class Loading:
         str | None,
         typer.Option(help="waveform: explain a model that reads log-mel at the samples in front of it, in Hz."),
     ] = None
+    dither: Annotated[
+        float,
+        typer.Option(
+            help="Noise added to what the model reads, relative to the largest entry, where digital silence has no "
+            "gradient: 1e-6.",
+            min=0.0,
+        ),
+    ] = 0.0
     device: Annotated[str | None, typer.Option(help="Where the model runs, such as cuda:0.")] = None
     dtype: Annotated[str | None, typer.Option(help="The weights' type, such as bfloat16.")] = None
     device_map: Annotated[

@@ -14,10 +14,10 @@ from hf_fourier.attribution import Attribution
 from hf_fourier.coverage.inputs import inputs_for
 from hf_fourier.coverage.models import Made, make
 from hf_fourier.coverage.pairs import Pair
-from hf_fourier.engine import NO_GRADIENT
 from hf_fourier.errors import FourierError, ModelError
 from hf_fourier.explainer import FourierExplainer
-from hf_fourier.paths import SECOND_PATH, STILL
+from hf_fourier.paths import SECOND_PATH, STILL, far, log_odds
+from hf_fourier.remarks import NO_GRADIENT
 from hf_fourier.seeding import Draw
 from hf_fourier.targets import Direction, Target
 from hf_fourier.typing import Tensor
@@ -157,7 +157,8 @@ def exchanged(explainer: FourierExplainer, example: Encoded, target: Target, res
             x = adapter.block([aimed], Draw(0, [result.key])).x
             logits = block.select(block.forward(x, ROW), ROW).double()
             values.append(block.head.read(logits, result.frozen.unsqueeze(0)).value)  # type: ignore[union-attr]
-    return abs(float(values[0] - values[1])) / max(1.0, abs(float(values[0])))
+    own, there = map(float, values)
+    return max(far(there, own), far(log_odds(result, there), log_odds(result, own)))
 
 
 def furthest(explainer: FourierExplainer, batch: Mapping[str, Tensor], target: Target) -> float:

@@ -30,12 +30,14 @@ class Ranking:
         gradient: The clean signed gradient of the score at the leaf, shape `(batch, *leaf)`; None if none was taken.
         extras: What only this method has: by name, one entry per example.
         gap: How far the scores are from the sum they should have, shape `(batch,)`, for complete methods.
+        reference: The score at the other end of the path, shape `(batch,)`, where that sum is the difference to it.
     """
 
     scores: Float[Tensor, "batch features"]
     gradient: Float[Tensor, "batch *leaf"] | None = None
     extras: Mapping[str, Any] = field(default_factory=dict)
     gap: Float[Tensor, " batch"] | None = None
+    reference: Float[Tensor, " batch"] | None = None
 
 
 class Method(ABC):

@@ -161,7 +161,7 @@ class Exploration(Method):
         if bands is not None:
             extras |= bands.extras(explorer, sum(parts[1:], parts[0]))
         gap = scores.sum(1) - (values[:, 0] - values[:, -1]) if self.measure == "path" else None
-        return Ranking(scores, clean.gradient, extras, gap)
+        return Ranking(scores, clean.gradient, extras, gap, None if gap is None else values[:, -1])
 
     def _uphill(
         self,

@@ -113,7 +113,9 @@ class IntegratedGradients(Method):
         """Signed contributions, with the gap to `s(x) - s(x0)`."""
         path = self.integrate(score, x)
         scores = basis.inner(basis.pullback(path.mean), basis.forward(x - path.start))
-        return Ranking(scores, score.clean().gradient, gap=scores.sum(1) - path.difference)
+        clean = score.clean()
+        gap, reference = scores.sum(1) - path.difference, clean.reading.value - path.difference
+        return Ranking(scores, clean.gradient, gap=gap, reference=reference)
 
     def integrate(self, score: Score, x: Float[Tensor, "batch *leaf"]) -> Path:
         """The mean gradient along the path, in input space."""

@@ -93,7 +93,8 @@ class WAM(Method):
             part = basis.keep(coefficients, (scale == j).to(x.device).expand(len(x), -1)) * path.mean
             maps.append(part.sum(channels) if channels else part)
         extras = {"scale_importance": importance(scores, scale), "scale_maps": torch.stack(maps, 1)}
-        return Ranking(scores, gradient, extras, gap=scores.sum(1) - path.difference)
+        gap, reference = scores.sum(1) - path.difference, score.clean().reading.value - path.difference
+        return Ranking(scores, gradient, extras, gap, reference)
 
 
 def scales(basis: Basis) -> Int[Tensor, " features"]:

@@ -192,7 +192,7 @@ def conclusion(attribution: Attribution, fraction: float) -> str:
             f" A place without power takes the level that the model reads as zero ({zero:.3g} dB). To be heard, a "
             "part is the clip filtered: each band is raised or lowered by what it changes; the phase is the clip's own."
         )
-    return f"{said} {_control(attribution)}".rstrip()
+    return " ".join([said, *filter(None, [_control(attribution)]), *(f"{one}." for one in attribution.incomplete)])
 
 
 def concluded(keep: Stop | None, delete: Stop | None, kind: str, fraction: float, mask: bool, other: bool) -> str:

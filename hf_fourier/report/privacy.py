@@ -16,6 +16,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from hf_fourier import remarks
+
 if TYPE_CHECKING:
     from hf_fourier.attribution import Attribution
 
@@ -92,7 +94,8 @@ def provenance_of(attribution: Attribution, shared: bool) -> dict[str, Any]:
     made["model"] = model_of(_name(made.get("model")))
     notes = [str(note) for note in attribution.provenance.get("notes", ())]
     known = set(attribution.layout.notes)
-    made["notes"] = [note for note in notes if not shared or note in known or note.startswith("the checkpoint's ")]
+    free = ("the checkpoint's ", *remarks.FREE)
+    made["notes"] = [note for note in notes if not shared or note in known or note.startswith(free)]
     kept = {name: value for name, value in made.items() if name != "model"}
     return {"model": made["model"], **scrub(kept)}
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from hf_fourier.curves import Part, Stop
 from hf_fourier.methods import METHODS
+from hf_fourier.remarks import INCOMPLETE, once
 from hf_fourier.report import captions
 
 if TYPE_CHECKING:
@@ -171,13 +172,13 @@ def provenance(records: Sequence[Record]) -> list[tuple[str, str]]:
 
 
 def notes(records: Sequence[Record], evaluation: Evaluation | None, sanity: Sequence[Sanity]) -> list[str]:
-    """All that has to be said aloud, once each."""
+    """All that has to be said aloud, once each; of notes that differ in their numbers alone the first."""
     found = [note for one in records for note in one.provenance.get("notes", ())]
     found += list(evaluation.notes) if evaluation else []
     found += (
         [f"left out: {method} in {domain}: {why}" for method, domain, why in evaluation.excluded] if evaluation else []
     )
-    return list(dict.fromkeys([*found, *(note for one in sanity for note in one.notes)]))
+    return once([*found, *(note for one in sanity for note in one.notes)])
 
 
 def number(value: Any) -> str:
@@ -234,7 +235,8 @@ def facts(record: Record) -> Mapping[str, str]:
     found = {"leaf": f"{record.kind}, {shape}", "features": f"{record.features:,}", "method": record.method,
              "domain": record.domain}  # fmt: skip
     if record.gap is not None:
-        found["completeness gap"] = f"{record.gap:.3g}"
+        note = next((one for one in record.provenance.get("notes", ()) if one.startswith(INCOMPLETE)), "")
+        found["completeness gap"] = f"{record.gap:.3g} ({note})" if note else f"{record.gap:.3g}"
     if record.alternatives:
         found["the model says"] = ", ".join(f"{label} {captions.sureness(p)}" for label, p in record.alternatives[:3])
     return found

@@ -26,6 +26,7 @@ from hf_fourier.errors import InputError
 from hf_fourier.methods import METHODS
 from hf_fourier.modes import carried
 from hf_fourier.parallel import Machine, found, say, threads
+from hf_fourier.paths import Paths
 from hf_fourier.runs.disk import locked, write_whole
 from hf_fourier.runs.manifest import NAME, Chunks, Manifest, dealt
 from hf_fourier.runs.options import Options
@@ -95,7 +96,7 @@ def _source(explainer: FourierExplainer, data: Any, options: Options) -> Source:
 def _worker(explainer: FourierExplainer, options: Options) -> Worker:
     method = METHODS.parse(options.method or explainer.method)
     job = explainer._job(method, explainer.domain_of(method, options.domain), options.seed)
-    return Worker(explainer, job, options.target, options.grid, options.batch_size)
+    return Worker(explainer, job, options.target, options.grid, options.batch_size, explainer.known)
 
 
 class Run:
@@ -126,6 +127,8 @@ class Run:
             alone = self.machine.processes == 1 and self.machine.asked is None
             say(*([] if alone else [self.machine]), plan or f"going on with {self.folder.name!r}")
         self.manifest = Manifest.read(self.folder)
+        if "paths" in self.manifest.said:  # asked once, when it was planned: all chunks say the same
+            self.worker.paths = Paths.of(self.manifest.said["paths"])
         if not self.manifest.planned:
             self._order()
         self.chunks = Chunks(self.folder, self.manifest)
@@ -160,7 +163,8 @@ class Run:
         known = probe(self.worker, self.source, self.options.top)
         options, length = self.options, self.source.length
         found = planned(known, length, options.store, options.bytes, options.chunk, self.machine.processes, None)
-        said = {"threads": threads(), "hf_fourier": __version__, "torch": torch.__version__}
+        said: dict[str, Any] = {"threads": threads(), "hf_fourier": __version__, "torch": torch.__version__}
+        said["paths"] = self.worker.paths.known()
         window = WINDOW if known.tokens and length is not None else 0
         settings["store"] = found.store
         Manifest(settings, said, length, found.chunk, window).write(self.folder)
@@ -176,6 +180,7 @@ class Run:
             "weights": weights(self.worker.explainer.model),
             "method": METHODS.spec(job.method),
             "domain": DOMAINS.spec(job.domain),
+            "dither": job.dither,
             **options.described(),
             "data": self.source.identity(),
             "store": options.store,
@@ -343,7 +348,7 @@ def _agree(before: dict[str, Any], now: dict[str, Any], folder: Path) -> None:
     Raises:
         InputError: If it is another one.
     """
-    for name, value in before.items():
+    for name, value in {"dither": 0.0, **before}.items():
         same = now[name] == value or (name == "store" and now[name] == "auto")
         if not same:
             got = f"a run with {name} {now[name]!r} into {folder.name!r}, which holds one with {value!r}"

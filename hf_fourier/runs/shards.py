@@ -37,7 +37,7 @@ LOOK = 1024
 #: Parts of a record that many records share.
 _REPEATED = ("domain", "leaf", "provenance", "view")
 #: What differs from run to run, and is left out.
-_PASSING = ("seconds",)
+_PASSING = ("seconds", "checks")
 
 
 @dataclass(frozen=True)

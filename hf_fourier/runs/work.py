@@ -10,9 +10,10 @@ from hf_fourier.adapters import Encoded
 from hf_fourier.adapters.models import held
 from hf_fourier.attribution import Attribution
 from hf_fourier.engine import BatchSize, Job, Request, explain_all, grouped
-from hf_fourier.errors import InputError
+from hf_fourier.errors import InputError, NotFinite
 from hf_fourier.examples import is_stored
 from hf_fourier.metrics.games import Grid
+from hf_fourier.paths import Paths
 from hf_fourier.playing import play_all
 from hf_fourier.runs.shards import Failure, Outcome
 from hf_fourier.runs.sources import Item
@@ -41,6 +42,7 @@ class Worker:
         target: What is explained of examples that name nothing.
         grid: What is played, or None.
         batch_size: Rows in a batch, at most; shrinks for good where memory runs out.
+        paths: What was found of the model, and is said of every result.
     """
 
     explainer: FourierExplainer
@@ -48,6 +50,7 @@ class Worker:
     target: Target
     grid: Grid | None
     batch_size: BatchSize
+    paths: Paths = field(default_factory=Paths)
     _wanted: BatchSize = field(init=False)
 
     def __post_init__(self) -> None:
@@ -97,6 +100,11 @@ class Worker:
             results, halvings = self._explained(list(requests.values()))
             found.update(zip(requests, results, strict=True))
             return halvings
+        except NotFinite as error:  # all others are done at once
+            places = list(requests)
+            told = {place: NotFinite({0: said}, error.expected, error.do) for place, said in error.found.items()}
+            found.update({places[i]: _failure(one) for i, one in told.items()})
+            return self._attempt({place: one for place, one in requests.items() if place not in found}, found)
         except Exception as error:  # a model may raise anything
             if len(requests) == 1:
                 found[next(iter(requests))] = _failure(error)
@@ -110,6 +118,7 @@ class Worker:
         """Results with their curves; and how often memory ran out."""
         adapter = self.explainer.adapter
         results = explain_all(requests, self.job, adapter, self.batch_size)
+        self.paths.tell(adapter, requests, results)
         halvings = sum(int(result.provenance["halvings"]) for result in results)
         if self.grid is not None:
             encoded = [request.example for request in requests]

@@ -11,8 +11,8 @@ import torch
 
 from hf_fourier import FourierExplainer
 from hf_fourier.adapters import ProteinAdapter, TextAdapter
-from hf_fourier.engine import NO_GRADIENT
 from hf_fourier.errors import InputError
+from hf_fourier.remarks import NO_GRADIENT
 from tests.adapters import laws, words, zoo
 
 RESIDUES = "LAGVSERTIDPKQNFYMHWC"

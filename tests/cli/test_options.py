@@ -62,6 +62,7 @@ def loading(command: str) -> list[Case]:
         "--dtype": "bfloat16", "--device-map": "balanced",
     }  # fmt: skip
     cases = [Case(command, o, v, LOAD, o.removeprefix("--").replace("-", "_"), v) for o, v in typed.items()]
+    cases.append(Case(command, "--dither", "1e-6", LOAD, "dither", 1e-6))
     trusted = Case(command, "--trust-remote-code", None, LOAD, "trust_remote_code", True)
     return [*cases, trusted, Case(command, "MODEL", (), LOAD, "model", "MODEL")]
 

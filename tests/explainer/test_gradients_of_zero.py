@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import torch
 
 from hf_fourier import FourierExplainer
-from hf_fourier.engine import NO_GRADIENT
+from hf_fourier.remarks import NO_GRADIENT
 
 
 class Linear(torch.nn.Module):

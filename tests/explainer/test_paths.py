@@ -28,8 +28,8 @@ class Toy(PreTrainedModel):
 
     def __init__(self, config):
         super().__init__(config)
-        self.embedding = torch.nn.Embedding(20, 8)
-        self.beside = torch.nn.Parameter(torch.randn(20, 8))  # read by index, as no module sees it
+        self.embedding = torch.nn.Embedding(64, 8)
+        self.beside = torch.nn.Parameter(torch.randn(64, 8))  # read by index, as no module sees it
         self.out = torch.nn.Linear(8, 3)
         self.post_init()
 
@@ -78,12 +78,12 @@ def test_the_model_is_asked_once() -> None:
     rows: list[int] = []
     handle = explain.model.register_forward_pre_hook(lambda m, a, k: rows.append(len(k["input_ids"])), with_kwargs=True)
     first = explain.explain(batch())
-    assert sum(rows) == 3  # two examples and one question
+    assert sum(rows) == 4  # two examples, one of them once more, and with exchanged ids
     rows.clear()
     second = explain.explain(batch(), target=Contrast(0, 1))
     handle.remove()
     assert sum(rows) == 2
-    assert [r.provenance.get("checks") for r in (*first, *second)] == [{"forward": 1}, None, None, None]
+    assert [r.provenance.get("checks") for r in (*first, *second)] == [{"forward": 2}, None, None, None]
     assert all(r.provenance["passes"]["forward"] == 1 for r in (*first, *second))
     assert all(SECOND_PATH in r.provenance["notes"] for r in (*first, *second))
 
@@ -99,7 +99,7 @@ def test_an_example_that_cannot_tell_leaves_the_question_open() -> None:
 def test_padding_that_the_model_leaves_out_needs_no_note(target: object) -> None:
     first, second = toy(filling=0.0).explain(batch(filling=0)), toy(filling=1e-9).explain(batch(filling=3), target)
     assert [r.provenance["notes"] for r in second] == [[], []]
-    assert [r.provenance["checks"]["forward"] for r in second] == [2, 1]  # each row's padding, and once the ids
+    assert [r.provenance["checks"]["forward"] for r in second] == [3, 1]  # each row's padding, and once all else
     assert first[0].leaf.shape == second[0].leaf.shape
 
 
@@ -129,4 +129,4 @@ def test_a_raw_text_is_never_padded() -> None:
     explain = FourierExplainer(zoo.build("text-classification", "gpt2-unpadded"), words.tokenizer("gpt"))
     results = explain.explain(words.texts(3, lengths=(5, 9, 12)))
     assert all("padding" not in " ".join(r.provenance["notes"]) for r in results)
-    assert [r.provenance.get("checks") for r in results] == [{"forward": 1}, None, None]
+    assert [r.provenance.get("checks") for r in results] == [{"forward": 2}, None, None]
