@@ -21,7 +21,7 @@ from hf_fourier.methods import METHODS, Method
 from hf_fourier.methods.given import Given, fit, lifted_notes
 from hf_fourier.metrics.games import Grid
 from hf_fourier.modes import exact_class
-from hf_fourier.paths import Paths
+from hf_fourier.paths import Paths, logits_at, padded
 from hf_fourier.playing import Work, play_all, reopen
 from hf_fourier.remarks import MEND
 from hf_fourier.seeding import Draw
@@ -48,12 +48,15 @@ class Prediction:
         label: Its likeliest class.
         confidence: The probability of that class (or the value, for a regression).
         ranked: The likeliest classes with their probabilities.
+        logits: What they were read off.
+        notes: What has to be said of the example, and of the model as far as it was asked.
     """
 
     label: str
     confidence: float
     ranked: Sequence[tuple[str, float]]
     logits: Tensor
+    notes: tuple[str, ...] = ()
 
 
 @exact_class
@@ -411,15 +414,15 @@ class FourierExplainer:
                     )
                     raise InputError(f"a leaf {got}", f"a tensor of shape {tuple(x.shape[1:])}", "pass a.keep(…)")
                 x = leaf.detach().unsqueeze(0).to(x)
-            rows = torch.zeros(1, dtype=torch.long, device=x.device)
-            with torch.no_grad():
-                logits = block.select(block.forward(x, rows), rows).to("cpu", torch.float32, copy=True)[0]
+            logits = logits_at(block, x)
+            bare = None if known or leaf is not None else self.adapter.stripped(encoded)
+            notes = [*encoded.notes, *self.known.said, *([] if bare is None else padded(self.adapter, bare, logits))]
         if bool(logits.isnan().any()):
             got = "outputs that are not numbers (NaN)"
             raise NotFinite({0: got}, "finite logits", f"check the input and the model's dtype; or {MEND}")
         block.head.fits(logits.unsqueeze(0))
         ranked = block.head.ranked(logits)
-        return Prediction(ranked[0][0], ranked[0][1], ranked, logits)
+        return Prediction(ranked[0][0], ranked[0][1], ranked, logits, tuple(notes))
 
     def play(
         self,

@@ -20,6 +20,7 @@ from typing import Any
 import torch
 
 from hf_fourier.adapters.base import Adapter, Block, Encoded
+from hf_fourier.adapters.padding import LOOKS
 from hf_fourier.attribution import Attribution
 from hf_fourier.batching import Packer
 from hf_fourier.engine import Host, Request, block_of, score_of
@@ -176,7 +177,8 @@ class Paths:
         if moved[1] <= max(STILL, BEYOND * self.moving):
             return []
         sure = f", its log-odds by {moved[1]:.2g}" if moved[0] <= STILL else ""
-        return [f"{PADDED}without it the score moves by {moved[0]:.2g}{sure}; explained as given"]
+        guessed = "".join(f" ({note})" for note in stripped.notes if note.startswith(LOOKS))
+        return [f"{PADDED}without it the score moves by {moved[0]:.2g}{sure}; explained as given{guessed}"]
 
 
 @dataclass(frozen=True)
@@ -239,6 +241,27 @@ class _Question:
             return None
         _counted(result, score.passes.forward)
         return found
+
+
+def logits_at(block: Block, x: Tensor) -> Tensor:
+    """What a block's head reads at one leaf, `(1, *leaf)`, as float32 on the CPU."""
+    rows = torch.zeros(1, dtype=torch.long, device=x.device)
+    with torch.no_grad():
+        return block.select(block.forward(x, rows), rows).to("cpu", torch.float32, copy=True)[0]
+
+
+def padded(adapter: Adapter, bare: Encoded, logits: Tensor) -> list[str]:
+    """What has to be said of logits of an example with padding, given the same example without it."""
+    try:
+        block = adapter.block([bare], Draw(0, [bare.key]))
+        there = logits_at(block, block.x)
+    except Exception:  # a prediction is not lost because of a question beside it
+        return [UNASKED]
+    if there.shape != logits.shape:
+        return [UNASKED]
+    apart, size = (one.abs().nan_to_num(0.0, 0.0, 0.0).max() for one in (there - logits, logits))
+    moved = float(apart / size.clamp(min=1))
+    return [f"{PADDED}without it the logits move by {moved:.2g}"] if moved > STILL else []
 
 
 @contextmanager

@@ -28,6 +28,7 @@ from hf_fourier.adapters.front_ends import (
 from hf_fourier.adapters.generation import unapplied
 from hf_fourier.adapters.listening import AudioBlock, WaveformBlock
 from hf_fourier.adapters.models import classification_head, labels_of
+from hf_fourier.adapters.padding import TIME_MASKS, in_time, unmasked
 from hf_fourier.adapters.tokens import OUTPUT
 from hf_fourier.adapters.wording import OutputHead
 from hf_fourier.adapters.writing import cut_short, given_output, output_forms, output_rules, written
@@ -45,6 +46,8 @@ from hf_fourier.views import NoView, SoundView, SpectrogramView, View
 
 #: The rate of a model that comes without a processor, in Hz.
 USUAL_RATE = 16000
+#: What is said of a batch of which nothing says what is padding.
+NO_MASK = "no attention_mask: what only fills the window, if anything, was transformed like the sound"
 #: Decibels per unit of a natural logarithm of power.
 DECIBELS = 10 / log(10)
 #: Architectures whose spectrograms have the mel bands first, where the number of bands does not show it.
@@ -230,19 +233,37 @@ class AudioAdapter(Adapter):
         if not values.is_floating_point() or not bool(values.isfinite().all()):
             raise InputError(f"{self.main_input} that are not finite real numbers", "finite numbers", "mend the sound")
         length = values[0].shape[self._time_dim(values[0])]
-        masks = tensors.get("attention_mask")
+        fitting = [n for n in TIME_MASKS if n in tensors and tensors[n].shape == (len(values), length)]
         notes: tuple[str, ...] = ()
-        if masks is None:
-            masks = torch.ones(len(values), length, dtype=torch.long)
-            notes = ("no attention_mask: what only fills the window, if anything, was transformed like the sound",)
-        elif masks.shape != (len(values), length):
-            got = f"'attention_mask' of shape {tuple(masks.shape)}"
+        if fitting:
+            masks = tensors[fitting[0]]
+        elif "attention_mask" in tensors and "input_ids" not in tensors:
+            got = f"'attention_mask' of shape {tuple(tensors['attention_mask'].shape)}"
             raise InputError(got, f"({len(values)}, {length})", "pass the processor's own output")
+        else:
+            masks, notes = torch.ones(len(values), length, dtype=torch.long), (NO_MASK,)
         others = {name: tensor for name, tensor in tensors.items() if self.accepts(name)}
         return [
             self._encoded(row, {name: tensor[i] for name, tensor in others.items()}, masks[i], notes)
             for i, row in enumerate(values)
         ]
+
+    def stripped(self, example: Encoded) -> Encoded | None:
+        """The sound without the entries that its mask leaves out at the ends, or, without one, what looks like them.
+
+        Where the model reads a window of one length, what fills it is no padding.
+        """
+        values = example.inputs.get(self.main_input)
+        if values is None or example.content is None:
+            return None
+        time = self._time_dim(values)
+        frames = 2 * int(getattr(self.config, "max_source_positions", None) or 0) if self._time_dim(values) else 0
+        windows = (frames, getattr(self.config, "max_length", None))
+        if self.window is not None or (values.ndim == 2 and values.shape[time] in windows):
+            return None
+        if NO_MASK not in example.notes:
+            return in_time(example, self.main_input, time, TIME_MASKS)
+        return unmasked(example, self.main_input, time)
 
     def block(self, examples: Sequence[Encoded], draw: Draw) -> Block:
         """Sounds of one length."""

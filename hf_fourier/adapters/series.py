@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -10,6 +11,7 @@ import torch
 
 from hf_fourier.adapters.base import Adapter, Block, Encoded, Task
 from hf_fourier.adapters.models import dtype_of, labels_of
+from hf_fourier.adapters.padding import in_time
 from hf_fourier.domains import Axis, LeafShape
 from hf_fourier.errors import InputError
 from hf_fourier.heads import Categorical, Head, Regression, part_of
@@ -21,6 +23,8 @@ from hf_fourier.views import SeriesView
 ANSWERS = ("prediction_logits", "prediction_outputs", "regression_outputs", "mean_predictions")
 #: Says which steps were observed.
 OBSERVED = "past_observed_mask"
+#: Among inputs, which steps were observed in all channels.
+_SEEN = "steps that were observed"
 
 
 class SeriesAdapter(Adapter):
@@ -90,6 +94,22 @@ class SeriesAdapter(Adapter):
         time = Axis("time", content.numel(), "cycles/step")
         channels = (Axis("channel", values.shape[1], channel=True),) if values.ndim == 2 else ()
         return Encoded(LeafShape("series", (time, *channels)), row, content=content, view=SeriesView())
+
+    def stripped(self, example: Encoded) -> Encoded | None:
+        """The series without the steps at its ends that were not observed, where the model takes any length."""
+        length = example.inputs[self.main_input].shape[0]
+        context = getattr(self.config, "context_length", None)
+        lags = getattr(self.config, "lags_sequence", None) or [0]
+        if context in (length, length - max(lags)):
+            return None
+        mask = example.inputs.get(OBSERVED)
+        if mask is None:
+            return None
+        seen = (mask != 0).reshape(length, -1).all(1)
+        marked = replace(example, inputs={**example.inputs, _SEEN: seen})
+        names = (_SEEN, *(name for name in example.inputs if name.startswith("past_") and name != self.main_input))
+        bare = in_time(marked, self.main_input, 0, names)
+        return None if bare is None else replace(bare, inputs={n: t for n, t in bare.inputs.items() if n != _SEEN})
 
     def block(self, examples: Sequence[Encoded], draw: Draw) -> Block:
         """Series of one length with equally many observed steps."""

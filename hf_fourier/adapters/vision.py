@@ -12,6 +12,7 @@ from torch.nn.functional import interpolate
 
 from hf_fourier.adapters.base import Adapter, Block, Encoded, Task
 from hf_fourier.adapters.models import classification_head, convolves, dtype_of, labels_of
+from hf_fourier.adapters.padding import in_pixels
 from hf_fourier.adapters.pictures import as_rgb, told
 from hf_fourier.detections import Detections, boxes_of
 from hf_fourier.domains import Axis, LeafShape
@@ -134,6 +135,10 @@ class VisionAdapter(Adapter):
         if size != (height, width):
             pixels = interpolate(pixels[None], size, mode="bilinear", antialias=True)[0]
         return self.encode_batch({"pixel_values": self._view.leaf(pixels)[None]})[0]
+
+    def stripped(self, example: Encoded) -> Encoded | None:
+        """The picture without what its `pixel_mask` leaves out at the sides."""
+        return in_pixels(example)
 
     def block(self, examples: Sequence[Encoded], draw: Draw) -> Block:
         """Pictures of one size."""
