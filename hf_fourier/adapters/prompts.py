@@ -34,7 +34,7 @@ def kept(
     Returns:
         The places of the tokens that stay, ascending, and notes.
     """
-    places, own = list(range(len(ids))), (~added).nonzero().flatten().tolist()
+    places, own = list(range(len(ids))), [i for i, template in enumerate(added.tolist()) if not template]
     notes: tuple[str, ...] = ()
     if closed and own and own[-1] + 1 < len(ids):
         left = " ".join(readable(tokenizer, ids[own[-1] + 1 :]))
@@ -68,8 +68,7 @@ def not_begun(tokenizer: Any, ids: Sequence[int]) -> tuple[str, ...]:
 
 
 def _begun_twice(tokenizer: Any, ids: Sequence[int]) -> tuple[str, ...]:
-    begin = getattr(tokenizer, "bos_token_id", None)
-    if begin is None or list(ids[:2]) != [begin, begin]:
+    if len(ids) < 2 or ids[0] != ids[1] or ids[0] != (begin := getattr(tokenizer, "bos_token_id", None)):
         return ()
     mark = readable(tokenizer, [begin])[0]
     return (f"the prompt begins with {mark} twice: the tokenizer adds one by itself",)

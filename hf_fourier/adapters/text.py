@@ -166,7 +166,7 @@ class TextAdapter(AimedAdapter):
             added = torch.zeros(len(encoding["input_ids"]), dtype=torch.bool)
         segments = _sequences(encoding, 0) if len(texts) == 2 else None
         notes += unknown_note(self.processor, encoding["input_ids"], texts)
-        return self._tokenized(encoding, added, segments, notes)
+        return self._tokenized(encoding, added, segments, notes, limit)
 
     def _encode_chat(self, chat: Any) -> Encoded:
         if self.task != "text-generation":
@@ -175,10 +175,16 @@ class TextAdapter(AimedAdapter):
         if self.processor is None:
             raise self.no_processor(chat)
         encoding, added, message, notes = written_out(self.processor, chat)
-        return self._tokenized(encoding, added, message, notes, closed=False)
+        return self._tokenized(encoding, added, message, notes, self.limit, closed=False)
 
     def _tokenized(
-        self, encoding: Any, added: Tensor, segments: Tensor | None, notes: tuple[str, ...], closed: bool = True
+        self,
+        encoding: Any,
+        added: Tensor,
+        segments: Tensor | None,
+        notes: tuple[str, ...],
+        limit: int | None,
+        closed: bool = True,
     ) -> Encoded:
         """What the tokenizer made of one example, as the model takes it."""
         names = self.processor.model_input_names
@@ -186,7 +192,7 @@ class TextAdapter(AimedAdapter):
         if self._accepted and "kwargs" not in self._accepted and not self.accepts("token_type_ids"):
             row.pop("token_type_ids", None)
         if self.task == "text-generation":
-            places, said = kept(self.processor, encoding["input_ids"], added, self.limit, closed)
+            places, said = kept(self.processor, encoding["input_ids"], added, limit, closed)
             if len(places) < len(added):
                 row, added = {n: t[places] for n, t in row.items()}, added[places]
                 segments = None if segments is None else segments[places]

@@ -156,8 +156,8 @@ def unknown_words(tokenizer: Any, texts: Sequence[str]) -> list[str]:
 
 def unknown_note(tokenizer: Any, ids: Any, texts: Sequence[str] = ()) -> tuple[str, ...]:
     """What has to be said of words that the tokenizer does not know: which, or only how many where there is no text."""
-    unknown = unknown_id(tokenizer)
-    if unknown is None or unknown not in ids:
+    mark = getattr(tokenizer, "unk_token_id", None)
+    if mark is None or mark not in ids or (unknown := unknown_id(tokenizer)) is None:  # asked last: it is slow
         return ()
     if not texts:
         many = int((torch.as_tensor(ids) == unknown).sum())
@@ -238,7 +238,8 @@ def compared_spellings(
         frozen: Its settled target.
         first: Whether only the first of several places is looked at, since a longer target goes on from there.
     """
-    places, notes = logits.reshape(-1, logits.shape[-1]), ()
+    places = logits.reshape(-1, logits.shape[-1])
+    notes: tuple[str, ...] = ()
     for own in forms:
         where = places[:1]
         if not first and frozen.ndim and len(frozen) == len(places) > 1:
