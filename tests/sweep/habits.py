@@ -109,6 +109,8 @@ class Habit(torch.nn.Module):
     def logits(self, x: torch.Tensor) -> torch.Tensor:
         """The answer as a function of the input, which is not changed."""
         hidden = torch.tanh(EDITS[self.edit](x.clone()).flatten(1) @ self.into.to(x.dtype))
+        if self.unsteady == "the batch's mean":  # which alone is its own
+            hidden = hidden * 0.5
         return hidden @ self.out.to(x.dtype)
 
     def forward(self, x: torch.Tensor) -> Any:
@@ -121,6 +123,11 @@ class Habit(torch.nn.Module):
 #: What makes an answer no function of one example.
 UNSTEADY: Mapping[str, Callable[[Habit, torch.Tensor], torch.Tensor]] = {
     "nothing": lambda net, h: h,
+    "dropout": lambda net, h: torch.nn.functional.dropout(h, 0.5, training=True),
+    "noise": lambda net, h: h + 0.5 * torch.randn_like(h),
+    "batch statistics": lambda net, h: net.norm(h) if len(h) > 1 else h,
+    "the batch's mean": lambda net, h: h - 0.5 * h.mean(0, keepdim=True),
+    "how often it was called": lambda net, h: h * (1 + 0.2 * net.calls),
 }
 
 

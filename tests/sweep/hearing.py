@@ -107,7 +107,7 @@ def _frames(outputs: Any) -> torch.Tensor:
 SUBJECTS: dict[str, Subject] = {
     "waveform": Subject(_ears("wav2vec2-layer"), plain=_heard(), **_MASKED),
     "plain waveform": Subject(_ears("wav2vec2-plain"), plain=_heard(), **_HEAR),
-    "group norm": Subject(_ears("wav2vec2"), plain=_heard(), **_HEAR),
+    "group norm": Subject(_ears("wav2vec2"), plain=_heard(), **_MASKED),
     "spectrogram": Subject(_ears("ast"), plain=_spectrogram(lambda n: 1 + (n - 400) // 160, 0), **_HEAR),
     "log-mel": Subject(_ears("whisper"), plain=_spectrogram(lambda n: -(-n // 160), 1), **_HEAR),
     "transcript": Subject(_ears("wav2vec2", "ctc"), plain=_heard(_frames, r.collapsed, r.ctc), **_HEAR),
