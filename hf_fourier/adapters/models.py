@@ -5,11 +5,13 @@ from __future__ import annotations
 import functools
 import inspect
 import types
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from itertools import chain
+from itertools import chain, islice
 from typing import Any
 
+import numpy as np
 import torch
 
 from hf_fourier.errors import ModelError
@@ -22,6 +24,8 @@ from hf_fourier.typing import Tensor
 _COMPILED = "_compiled_call_impl"
 #: How far into what a callable holds modules are looked for.
 _DEPTH = 5
+#: How many things are looked at, and what holds none.
+_MOST, _PLAIN = 10_000, frozenset((str, bytes, int, float, bool, complex, type(None), np.ndarray, Tensor))
 
 
 @contextmanager
@@ -126,18 +130,19 @@ def owner(function: Callable[..., Any]) -> torch.nn.Module | None:
 def reached(function: Callable[..., Any]) -> list[torch.nn.Module]:
     """The modules that a callable runs, as far as it shows them.
 
-    Those are itself, whose method it is, what it closes over, was bound to or keeps, and the globals that it names.
+    Those are itself, whose method it is, what it closes over, was bound to or keeps, and the globals that it names;
+    what is near first, so that a data set that it also keeps costs little.
     """
     found: dict[torch.nn.Module, None] = {}
     seen: set[int] = set()
-    stack: list[tuple[Any, int]] = [(function, 0)]
-    while stack:
-        thing, depth = stack.pop()
+    near: deque[tuple[Any, int]] = deque([(function, 0)])
+    while near and len(seen) < _MOST:
+        thing, depth = near.popleft()
         if isinstance(thing, torch.nn.Module):
             found[thing] = None
         elif depth < _DEPTH and id(thing) not in seen:
             seen.add(id(thing))
-            stack.extend((part, depth + 1) for part in _parts(thing))
+            near.extend((part, depth + 1) for part in islice(_parts(thing), _MOST) if type(part) not in _PLAIN)
     return list(found)
 
 

@@ -16,6 +16,7 @@ import pytest
 import torch
 
 from hf_fourier import Attribution, FourierExplainer, attribute
+from hf_fourier.adapters import models
 from hf_fourier.adapters.models import alone, held, reached
 from hf_fourier.runs import run as runs
 from tests.adapters import words, zoo, zoo_sound
@@ -223,6 +224,15 @@ def test_what_a_callable_reaches() -> None:
         assert net in reached(function)
         assert other not in reached(function)
     assert reached(torch.tanh) == []
+
+
+def test_a_data_set_beside_a_model_is_not_searched_through(monkeypatch: pytest.MonkeyPatch) -> None:
+    net, looked, parts = Linear(2, 3), list[Any](), models._parts
+    monkeypatch.setattr(models, "_parts", lambda thing: looked.append(thing) or parts(thing))
+    texts, rows = ["w"] * 10**6, [(i, "w") for i in range(10**5)]
+    kept = {"texts": texts, "rows": rows, "model": net}
+    assert reached(lambda x: kept["model"](x)) == [net]
+    assert len(looked) <= 10**4
 
 
 def test_turns_are_taken_whole() -> None:
