@@ -90,7 +90,7 @@ def read(example: Any, rate: int) -> tuple[Sound, tuple[str, ...]]:
         notes.append(f"{channels} channels were averaged into one")
     if not np.isfinite(mono).all():
         raise InputError("a sound with NaN or infinite samples", "finite numbers", "mend the recording")
-    notes += _scaled(samples, scale)
+    notes += _scaled(samples, scale, example)
     if own != rate:
         notes.append(f"resampled from {own} Hz to the model's {rate} Hz")
         mono = resampled(mono, own, rate)
@@ -128,7 +128,7 @@ class Stream:
             own, self._frames, self._more = given or rate, len(mono), _pieces(mono)
             if given is None:
                 self.notes.append(f"an array without a rate was taken as {rate} Hz, the model's")
-            self.notes += _scaled(samples, scale)
+            self.notes += _scaled(samples, scale, example)
         if not self._frames:
             raise InputError("a recording without samples", "a sound", "record it again")
         if channels > 1:
@@ -363,13 +363,14 @@ def _real(array: Any) -> tuple[np.ndarray, tuple[str, float]]:
     return real, (array.dtype.name, half)
 
 
-def _scaled(samples: np.ndarray, scale: tuple[str, float]) -> list[str]:
-    """What has to be said of the range that samples were read in: all but 16-bit PCM and real numbers within ±1."""
+def _scaled(samples: np.ndarray, scale: tuple[str, float], example: Any) -> list[str]:
+    """What has to be said of the range of samples: all but 16-bit PCM, ±1, and what decoders (MP3, Ogg) overshoot."""
     (kind, full), peak = scale, float(np.abs(samples).max(initial=0.0))
+    most = 1 if isinstance(example, tuple) or hasattr(example, "__array__") else LOUDEST
     if "float" not in kind:
         said = f"{kind} samples were read as PCM, whose full range of {full:.0f} is 1; they reach {peak:.3g}"
         return [] if kind == "int16" else [said]
-    if peak <= 1:
+    if peak <= most:
         return []
     if peak <= LOUDEST:
         return [f"{LOUD} {peak:.4g}, beyond the ±1 of real samples; they were taken as they are"]

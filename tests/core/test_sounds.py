@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -305,3 +306,14 @@ def test_one_moment_is_taken_out(kind: str) -> None:
     assert abs((gone[0] + gone[-1] + 80) / 2 - middle) <= hop
     assert gone[-1] - gone[0] > 10 * hop
     np.testing.assert_allclose(back[: 20 * hop], clip[: 20 * hop], atol=1e-4)
+
+
+@pytest.mark.parametrize("kind", ["OGG", "MP3"])
+def test_what_decoders_overshoot_is_no_matter(kind: str) -> None:
+    soundfile = pytest.importorskip("soundfile")
+    loud, file = np.sign(np.sin(np.arange(RATE) / 20)) * 0.99, io.BytesIO()
+    soundfile.write(file, loud, RATE, format=kind)
+    sound, notes = read(file.getvalue(), RATE)
+    assert np.abs(sound.samples).max() > 1
+    assert notes == read({"array": sound.samples, "sampling_rate": RATE}, RATE)[1] == ()
+    assert read((sound.samples, RATE), RATE)[1]  # an array that a user has scaled
