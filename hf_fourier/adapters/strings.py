@@ -15,6 +15,7 @@ from hf_fourier.files import READ, TEXTS, is_fasta, read_fasta
 
 #: How the name of a file ends, where a text of one word does.
 _ENDINGS = (*READ, *TEXTS)
+_HOST = re.compile(r"(?:[\w-]+\.)+[a-z]{2,}/", re.IGNORECASE)
 _SURROGATE = re.compile("[\ud800-\udfff]")
 #: Characters of a path, at most, that are looked for on disk.
 _LONGEST = 1024
@@ -35,7 +36,13 @@ def text_of(example: Any, what: str = "text") -> tuple[str, tuple[str, ...]]:
     whole(example)
     refuse_names(example, what)
     said = f"the address was read as a {what}: nothing is fetched"
-    return example, (said,) if is_url(example.strip()) else ()
+    name = example.strip()
+    return example, (said,) if is_url(name) or (name.lower().endswith(_ENDINGS) and _is_address(name)) else ()
+
+
+def _is_address(name: str) -> bool:
+    """Whether something is a web address without its scheme, as lists of malicious ones have them, and no file here."""
+    return _HOST.match(name) is not None and len(name.split()) == 1 and not os.path.exists(name)
 
 
 def whole(text: Any) -> str:
@@ -61,19 +68,21 @@ def refuse_names(text: str, what: str = "text") -> None:
         InputError: If it is one word with the ending of a file, or the path of something that exists.
     """
     name = text.strip()
-    if not name or len(name) > _LONGEST or "\n" in name or is_url(name):
+    if not any(map(str.isalnum, name)) or len(name) > _LONGEST or "\n" in name or is_url(name):
         return
     one, lower = len(name.split()) == 1, name.lower()
     ends = lower.endswith(_ENDINGS) and not lower.startswith(".")
     there = (ends or "/" in name or "\\" in name) and os.path.exists(name)
-    if not (there or (ends and one)):
+    if not there and not (ends and one and not (what == "text" and _is_address(name))):
         return
     shown = textwrap.shorten(name, 60, placeholder=" …")
-    got = f"{shown!r}, the name of a {'folder' if os.path.isdir(name) else 'file'}"
-    got += "" if there else " that does not exist"
+    folder = os.path.isdir(name)
+    got = f"{shown!r}, the name of a {'folder' if folder else 'file'}" + ("" if there else " that does not exist")
     if what != "text":
         raise InputError(got, f"a {what}, or a FASTA file that exists", "pass the letters themselves, or correct it")
     do = "pass open(name, encoding='utf-8').read(), or for a table explain_dataset(name)"
+    if folder:
+        do = "pass [path.read_text(encoding='utf-8') for path in sorted(pathlib.Path(name).glob('*.txt'))]"
     raise InputError(got, "the text itself", do + "; a name that is meant goes in as tokenizer(…, return_tensors='pt')")
 
 

@@ -156,3 +156,23 @@ def test_what_stands_for_no_residue(protein: FourierExplainer) -> None:
             protein.explain(wrong)
     with pytest.raises(InputError, match="the name of a file that does not exist"):
         protein.explain("seqs.fasta")
+
+
+@pytest.mark.parametrize("said", ["mp3.example.com/music/w10.html", "www.example.com/w10/w11.zip"])
+def test_an_address_without_its_scheme_is_one_where_no_such_file_is(text: FourierExplainer, said: str) -> None:
+    assert any("nothing is fetched" in note for note in text.explain(said).provenance["notes"])
+
+
+def test_an_address_that_is_a_file_here_or_meant_as_a_protein_is_a_name(
+    text: FourierExplainer, protein: FourierExplainer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "example.com").mkdir()
+    (tmp_path / "example.com" / "a.txt").write_text("w10 w11")
+    with pytest.raises(InputError, match="the name of a file"):
+        text.explain("example.com/a.txt")
+    with pytest.raises(InputError, match="the name of a file"):
+        protein.explain("example.com/b.fasta")
+    with pytest.raises(InputError, match=r"the name of a folder; .*path\.read_text"):
+        text.explain("example.com/")
+    assert text.explain("/").scores.isfinite().all()  # a slash alone is the root, and a text
