@@ -20,6 +20,7 @@ from typing import Any
 import torch
 
 from hf_fourier.adapters.base import Adapter, Block, Encoded
+from hf_fourier.adapters.models import dtype_of
 from hf_fourier.adapters.padding import LOOKS
 from hf_fourier.attribution import Attribution
 from hf_fourier.batching import Packer
@@ -36,8 +37,8 @@ STILL = 1e-4
 STILL_ELSEWHERE, STILL_IN_HALF = 2e-3, 5e-2
 #: A question counts where its answer moves by so many times what moves by itself.
 BEYOND = 3
-#: A log-probability that differs by more is that of another question.
-OTHER = 0.05
+#: A log-probability that differs by more, or by so many roundings of the model's type, is that of another question.
+OTHER, ROUNDINGS = 0.05, 64
 #: What is said where the leaf does not carry everything.
 SECOND_PATH = f"{BESIDE}what goes that way is held constant, and no feature stands for it"
 
@@ -154,7 +155,8 @@ class Paths:
             return []
         _counted(result, 1)
         log_p, other = found
-        self.generates = abs(log_p - result.value) > max(OTHER, BEYOND * self.moving)
+        rounding = ROUNDINGS * torch.finfo(dtype_of(adapter.model)).eps
+        self.generates = abs(log_p - result.value) > max(OTHER, BEYOND * self.moving, rounding)
         if not self.generates:
             return []
         p, own = math.exp(log_p), math.exp(result.value)

@@ -270,3 +270,14 @@ class TestChats:
         with pytest.raises(InputError, match="a chat for text-classification"):
             classifier.explain(CHAT)
         assert classifier.explain(CHAT[-1]["content"]).names == ("w14", "w15")
+
+
+@pytest.mark.parametrize(("dtype", "told"), [(torch.float32, True), (torch.bfloat16, False)])
+def test_roundings_of_half_types_are_no_other_way_to_read(
+    monkeypatch: pytest.MonkeyPatch, dtype: torch.dtype, told: bool
+) -> None:
+    explain = FourierExplainer(zoo.build(GENERATE, "llama").to(dtype), words.tokenizer("gpt"))
+    value = explain.explain(TEXT).value
+    again = FourierExplainer(explain.model, words.tokenizer("gpt"))
+    monkeypatch.setattr(again.adapter, "generated", lambda example, token: (value - 0.2, "w5"))
+    assert any("generate() reads" in note for note in again.explain(TEXT).provenance["notes"]) == told
