@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 from collections.abc import Sequence
@@ -45,7 +46,7 @@ def read(inputs: Sequence[str], pair: bool, cells: str | None = None) -> tuple[l
     if not pair:
         all_of = [one for text in texts for one in (_several(text, cells) if files else [(text, text)])]
         return [name for name, _ in all_of], [one for _, one in all_of]
-    if files and (found := [text for text in texts if text.lower().endswith(READ) and Path(text).exists()]):
+    if files and (found := [text for text in texts if text.lower().endswith(READ) and os.path.exists(text)]):
         got = f"the file {found[0]!r} with --pair, which takes texts"
         raise InputError(got, "two texts each", "leave --pair out: pictures, sounds and cells are taken one by one")
     if len(texts) % 2:

@@ -12,6 +12,7 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, ClassVar
 
 from hf_fourier.errors import ModelError, TargetError
@@ -99,7 +100,8 @@ class Head(ABC):
     def _index(self, label: str) -> int:
         found: list[int] = []
         for spelt in (str, str.casefold, _folded):  # as it is, in any case, with any spaces between its words
-            found = found or [index for index, name in self.labels.items() if spelt(name) == spelt(label)]
+            wanted = spelt(label)
+            found = found or [index for index, name in self.labels.items() if spelt(name) == wanted]
         if len(found) > 1:
             raise TargetError(f"label {label!r} of the classes {found}", "the label of one class", "pass a class index")
         if found:
@@ -169,6 +171,7 @@ class Head(ABC):
         return [(self.label(i), v) for v, i in zip(best.values.tolist(), best.indices.tolist(), strict=True)]
 
 
+@lru_cache(maxsize=2**16)  # a target by name is looked up for each example
 def _folded(name: str) -> str:
     """A label without the differences that are no matter: case, and how its words are put together."""
     return " ".join(re.split(r"[\s_-]+", name.casefold().strip(" _-\t\n")))
