@@ -7,6 +7,7 @@ in an order holds several.
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Callable, Mapping
 from os import PathLike
 from typing import TYPE_CHECKING, Any
@@ -25,6 +26,8 @@ MEDIA = ("Image", "Audio", "Video")
 DECODERS = ("get_all_samples", "get_frames_at")
 #: The keys of an example as `datasets` stores it, not decoded.
 STORED = {"bytes", "path"}
+#: What columns are called that name the rows.
+IDS = r"_?(id|uid|uuid|guid|idx|index|key)_*|__key__|\w+_id"
 
 Asked = Callable[[Mapping[str, Any]], bool]
 
@@ -91,13 +94,10 @@ def listed(given: Any, adapter: Adapter) -> tuple[bool, list[Any]] | None:
     if isinstance(given, Mapping) and not is_stored(given) and not adapter.is_example(given):
         if adapter.main_input in given:
             return None
-        lists = [value for value in given.values() if isinstance(value, list)]
-        if any(_is_media(value) or isinstance(value, str) for value in given.values()):
+        lists = [name for name, value in given.items() if isinstance(value, list) and value and _is_raw(value[0])]
+        if not lists and any(map(_is_raw, given.values())):
             return False, [example_of(given, adapter.is_example)]
-        if not any(value and (_is_media(value[0]) or isinstance(value[0], str)) for value in lists):
-            return None
-        rows = [dict(zip(given, row, strict=False)) for row in zip(*given.values(), strict=False)]
-        return True, [example_of(row, adapter.is_example, i) for i, row in enumerate(rows)]
+        return (True, _rows(given, lists[0], adapter.is_example)) if lists else None
     if isinstance(given, list) and adapter.is_conversation(given):
         return False, [given]
     found = several_of(given, adapter.is_example)
@@ -197,7 +197,7 @@ def example_of(row: Any, is_example: Asked = lambda row: False, place: int | Non
     if not isinstance(row, Mapping) or is_stored(row) or is_example(row):
         return row
     for wanted in (_is_media, lambda value: isinstance(value, str)):
-        found = [name for name, value in row.items() if wanted(value)]
+        found = [name for name, value in row.items() if wanted(value) and not _is_id(name)]
         if len(found) == 1:
             return row[found[0]]
         if found:
@@ -233,6 +233,35 @@ def _is_media(value: Any) -> bool:
     return hasattr(value, "getbands")  # of PIL
 
 
+def _is_raw(value: Any) -> bool:
+    """Whether a value in a row is a text, a picture, a sound or a video."""
+    return isinstance(value, str) or _is_media(value)
+
+
+def _is_id(name: Any) -> bool:
+    """Whether a column holds names of the rows, by what it is called: no texts to be explained."""
+    return isinstance(name, str) and re.fullmatch(IDS, name, re.IGNORECASE) is not None
+
+
+def _rows(columns: Mapping[Any, Any], name: Any, is_example: Asked) -> list[Any]:
+    """The examples in columns of one length.
+
+    Args:
+        columns: Lists, arrays or tensors by their names.
+        name: One that holds examples.
+        is_example: Whether a mapping is one example of the model.
+
+    Raises:
+        InputError: If the columns differ in length, or several of them might be meant.
+    """
+    several = {n: len(v) if isinstance(v, (list, tuple)) or getattr(v, "ndim", 0) else None for n, v in columns.items()}
+    if len(set(several.values())) > 1:
+        told = ", ".join(f"{'one value' if many is None else many} as {n!r}" for n, many in several.items())
+        raise InputError(f"a dict with {told}", "columns of one length", f"pass the examples alone: data[{name!r}]")
+    rows = [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+    return [example_of(row, is_example, i) for i, row in enumerate(rows)]
+
+
 def _whole(item: Any) -> Any:
     """An item's example.
 
@@ -262,7 +291,8 @@ def column_of(source: Any, column: str | None) -> str:
 
 def _only(source: Any, names: list[str]) -> str:
     """The column that must be meant: the only one of media, or the only one of texts."""
-    kinds = {name: _kind(feature) for name, feature in (getattr(source, "features", None) or {}).items()}
+    features = (getattr(source, "features", None) or {}).items()
+    kinds = {name: _kind(feature) for name, feature in features if not _is_id(name)}
     for wanted in (MEDIA, ("string", "large_string")):
         found = [name for name, kind in kinds.items() if kind in wanted]
         if len(found) == 1:

@@ -254,3 +254,34 @@ def test_a_tensor_of_texts_ids_is_still_a_batch(explain: FourierExplainer) -> No
     (result,) = explain.explain(batch)
     laws.same(result, explain.explain(TEXTS[0]))
     assert isinstance(batch["input_ids"], torch.Tensor)
+
+
+@pytest.mark.parametrize(
+    "columns",
+    [
+        {"text": TEXTS, "label": [0, 1]},
+        {"text": TEXTS, "number": 4},
+        {"text": TEXTS, "split": "train"},
+        {"split": "train", "text": TEXTS, "weight": torch.ones(3)},
+        {"text": TEXTS, "weight": torch.tensor(1.0)},
+    ],
+)
+def test_columns_of_uneven_lengths_are_refused_and_the_advice_works(explain: FourierExplainer, columns: Any) -> None:
+    with pytest.raises(InputError, match="columns of one length") as caught:
+        explain.explain(columns)
+    assert str(caught.value).endswith("pass the examples alone: data['text']")
+    assert len(explain.explain(columns["text"])) == len(TEXTS)
+
+
+@pytest.mark.parametrize("name", ["id", "ID", "_id", "guid", "idx", "sample_id", "__key__"])
+def test_what_names_rows_is_no_text(explain: FourierExplainer, name: str) -> None:
+    alone = explain.explain(TEXTS[0])
+    row = {name: "7", "text": TEXTS[0]}
+    data = datasets.Dataset.from_dict({name: ["7", "8"], "text": TEXTS[:2]})
+    for found in (explain.explain(row), explain.explain([row])[0], explain.explain(data)[0]):
+        assert found.names == alone.names
+    tagged = {name: "7", "tokens": TEXTS[0].split(), "tags": [0, 1]}  # as data sets of named entities have them
+    with pytest.raises(InputError):
+        explain.explain([tagged])
+    with pytest.raises(InputError, match="say which one"):
+        explain.explain(datasets.Dataset.from_list([tagged]))
