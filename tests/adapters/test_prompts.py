@@ -187,7 +187,10 @@ def test_a_model_whose_generation_asks_otherwise_is_told_once_asked(stem: str) -
     explain = explainer()
     first, second = explain.explain([TEXT, words.text(20, 21, 22)])
     assert first.provenance["notes"] == second.provenance["notes"] == []
-    assert [r.provenance.get("checks") for r in (first, second)] == [{"forward": 4}, None]  # two rows at once, the ids, generate()
+    assert [r.provenance.get("checks") for r in (first, second)] == [
+        {"forward": 4},
+        None,
+    ]  # two rows at once, the ids, generate()
 
 
 def test_a_continuation_needs_a_model_that_does_not_look_ahead() -> None:
