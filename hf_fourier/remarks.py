@@ -136,9 +136,10 @@ def of_ranking(ranking: Ranking, score: Score, gradients: Sequence[Tensor | None
     if ranking.gap is not None:
         totals, sizes = ranking.scores.sum(1, dtype=torch.float64), ranking.scores.norm(1, dim=1)
         ends = [None] * len(said) if ranking.reference is None else ranking.reference.tolist()
-        columns = (totals, ranking.gap, sizes, score.clean_reading().value)
-        for notes, numbers, end in zip(said, zip(*(c.tolist() for c in columns), strict=True), ends, strict=True):
-            note = incomplete(*numbers, end)
+        clean = score.clean_reading().value
+        columns = [numbers.tolist() for numbers in (totals, ranking.gap, sizes, clean)]
+        for notes, total, gap, size, value, end in zip(said, *columns, ends, strict=True):
+            note = incomplete(total, gap, size, value, end)
             notes += [] if note is None else [note]
     return said
 

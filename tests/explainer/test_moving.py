@@ -14,7 +14,7 @@ from transformers.modeling_outputs import ImageClassifierOutput, SequenceClassif
 from hf_fourier import FourierExplainer, attribute
 from hf_fourier.paths import SECOND_PATH
 from hf_fourier.remarks import MOVING
-from tests.adapters import words, zoo
+from tests.adapters import words, zoo, zoo_sound
 from tests.explainer.test_paths import Toy, ToyConfig, batch
 from tests.toys import noise
 
@@ -242,3 +242,20 @@ def test_pictures_and_batches() -> None:
     explain = FourierExplainer(Noisy(), task="image-classification")
     for result in explain.explain({"pixel_values": noise(2, 3, 32, 32, dtype=torch.float32)}):
         assert "from call to call" in moving(result.provenance["notes"])
+
+
+def test_a_recording_says_it_once() -> None:
+    class Hearing(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.inner = zoo_sound.build("wav2vec2-plain")
+            self.config = self.inner.config
+
+        def forward(self, input_values: torch.Tensor) -> Any:
+            return self.inner(input_values + 0.1 * torch.randn_like(input_values))
+
+    explain = FourierExplainer(Hearing(), zoo_sound.extractor("wav2vec2-plain"), task="audio-classification")
+    sound = (zoo_sound.clip(9000), zoo_sound.RATE)
+    recording = explain.explain_recording(sound, seconds=0.25)
+    assert len(recording) > 1
+    assert "from call to call" in moving(list(recording.notes))
