@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -21,7 +21,7 @@ ENTRIES = 2**22
 
 #: What devices, their libraries and the host say when memory is short; each in its own words.
 _SHORT = re.compile(
-    r"out[ _]of[ _](?:(?:host|device)[ _])?(?:memory|resources)|alloc_?failed|status_memory_error|bad_?alloc"
+    r"out[ _]?of[ _]?(?:(?:host|device)[ _])?(?:memory|resources)|alloc_?failed|status_memory_error|bad_?alloc"
     r"|defaultcpuallocator|(?:can't|cannot|can not|could not|unable to|failed to) allocate"
     r"|memory allocation (?:error|fail)",
     re.IGNORECASE,
@@ -66,11 +66,15 @@ class Packer:
         Raises:
             torch.OutOfMemoryError: If a chunk of `least` rows does not fit either (or what the work raised).
         """
-        results, start = [], 0
+        return list(self.each(work, rows, least))
+
+    def each(self, work: Callable[[slice], T], rows: int, least: int = 1) -> Iterator[T]:
+        """The same one chunk after the other, as they are asked for."""
+        start = 0
         while start < rows:
             stop = min(rows, start + max(self.size, least))
             try:
-                results.append(work(slice(start, stop)))
+                found = work(slice(start, stop))
             except Exception as error:
                 if not is_out_of_memory(error) or stop - start <= least:
                     raise
@@ -78,9 +82,9 @@ class Packer:
                 self.halvings += 1
             else:
                 start = stop
+                yield found
                 continue
             _release()
-        return results
 
     def learn(self, other: Packer) -> None:
         """Take over what a packer of the same rows has learnt about memory."""

@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterator, Sequence
 
 import torch
 
-from hf_fourier.scoring import Score
+from hf_fourier.batching import Packer
+from hf_fourier.scoring import Evaluation, Score
 from hf_fourier.typing import Float, Tensor
 
 
@@ -39,12 +40,14 @@ def gradients(
     examples = len(score.x)
     own = torch.arange(examples, device=score.x.device)
     at_once = max(1, score.packer.size // examples)
-    for start in range(0, count, at_once):
-        numbers = range(start, min(start + at_once, count))
-        points = torch.cat([point(j) for j in numbers])
-        found = score.evaluate(points, own.repeat(len(numbers)))
+
+    def ask(chunk: slice) -> tuple[int, Evaluation]:
+        points = [point(j) for j in range(count)[chunk]]
+        return len(points), score.evaluate(torch.cat(points), own.repeat(len(points)))
+
+    packer = Packer(at_once)  # fewer points at once where making them takes too much memory
+    for many, found in packer.each(ask, count):
         yield from zip(
-            found.drive_gradient.view(len(numbers), *score.x.shape),
-            found.reading.slope.view(len(numbers), examples),
-            strict=True,
+            found.drive_gradient.view(many, *score.x.shape), found.reading.slope.view(many, examples), strict=True
         )
+    score.packer.halvings += packer.halvings

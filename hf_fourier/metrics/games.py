@@ -10,6 +10,7 @@ from itertools import groupby
 import numpy as np
 import torch
 
+from hf_fourier.batching import Packer
 from hf_fourier.curves import Curve, Left, Part, Stop, left
 from hf_fourier.domains import Basis
 from hf_fourier.errors import InputError
@@ -168,9 +169,11 @@ def play(
     # Rows of small leaves are made for several batches at once.
     batch = max(1, score.packer.size)
     width = batch * max(1, ENTRIES // (batch * remains.stored))
-    for start in range(0, len(asked), width):
-        places, rests = remains.paired([questions[group[0]] for group in asked[start : start + width]])
-        some = [asked[start + place] for place in places]
+
+    def ask(chunk: slice) -> None:
+        groups = asked[chunk]
+        places, rests = remains.paired([questions[group[0]] for group in groups])
+        some = [groups[place] for place in places]
         firsts = [questions[group[0]] for group in some]
         rows = torch.tensor([move.example for move in firsts], device=score.x.device)
         reading = score.value(remains.leaves(firsts, rows, rests), rows)
@@ -184,6 +187,10 @@ def play(
                 stops[i] = Stop(move.part, move.asked, move.reached, value, sure, agrees, label)
                 if look is not None and answer is not None:
                     look(move, answer.clone())
+
+    packer = Packer(width)  # fewer leaves at once where making them takes too much memory
+    packer.run(ask, len(asked))
+    score.packer.halvings += packer.halvings
     return stops
 
 

@@ -215,3 +215,61 @@ def test_a_results_key_is_its_examples(dtype):
     x = noise(2, 6, dtype=torch.float32).to(dtype)
     for row, result in zip(x, attribute(Smooth(3, 6, dtype=dtype), x, method="magnitude"), strict=True):
         assert result.key == fingerprint([row])
+
+
+class Typed(torch.nn.Module):
+    """A net whose weights are of one type, and that says which type its rows had."""
+
+    def __init__(self, dtype):
+        super().__init__()
+        self.layer = torch.nn.Linear(6, 3, dtype=dtype)
+        self.seen = set()
+
+    def forward(self, x):
+        out = self.layer(x)
+        self.seen.add(x.dtype)
+        return out
+
+
+@pytest.mark.parametrize("own", [torch.float32, torch.float64, torch.bfloat16])
+@pytest.mark.parametrize("given", [torch.float32, torch.float64, torch.float16])
+def test_rows_have_the_users_type_where_the_net_takes_it_and_else_its_own(own, given):
+    net, x = Typed(own), noise(2, 6).to(given)
+    for forward in (net, net.forward, lambda rows: net(rows)):
+        net.seen.clear()
+        results = attribute(forward, x)
+        assert net.seen == {own}
+        said = [note for note in results[0].provenance["notes"] if str(own) in note]
+        assert bool(said) == (own != given)
+        assert results[0].leaf.dtype == (torch.float64 if given == torch.float64 else torch.float32)
+        assert torch.equal(results[0].leaf, x[0].to(results[0].leaf.dtype))
+
+
+def test_a_net_that_takes_another_type_gets_it():
+    """Entry by entry, float32 weights and float64 rows make float64."""
+    weight, seen = torch.nn.Parameter(noise(3, 6, dtype=torch.float32)), []
+
+    class Entries(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.weight = weight
+
+        def forward(self, x):
+            seen.append(x.dtype)
+            return (x.unsqueeze(1) * self.weight).sum(2)
+
+    (result,) = attribute(Entries(), noise(1, 6))
+    assert set(seen) == {torch.float64}
+    assert not any("converted" in note for note in result.provenance["notes"])
+
+
+def test_types_that_do_not_fit_and_advice_that_does():
+    hidden = {"net": Typed(torch.float32).layer}
+    weights = [hidden["net"].weight.detach()]  # no module shows
+
+    def forward(x):
+        return x @ weights[0].T
+
+    with pytest.raises(ModelError, match=r"x\.float\(\)"):
+        attribute(forward, noise(2, 6))
+    assert len(attribute(forward, noise(2, 6).float())) == 2
