@@ -69,8 +69,8 @@ def held(model: torch.nn.Module) -> Iterator[None]:
         finally:
             for module in training:
                 module.training = True
-            for parameter in needing:
-                parameter.requires_grad_(True)
+            for needed in needing:
+                needed.requires_grad_(True)
             for module, call in compiled:
                 setattr(module, _COMPILED, call)
             for buffer, before in collected:
@@ -99,7 +99,7 @@ _Loan = tuple[dict[str, Any], str, Tensor, Tensor]
 
 def _lend_out_of_inference(modules: Sequence[torch.nn.Module], lent: list[_Loan]) -> None:
     """Put tensors of the same memory in the place of those made in inference mode, which take no part in gradients."""
-    stores = [store for module in modules for store in (module._parameters, module._buffers) if store]
+    stores: list[dict[str, Any]] = [s for m in modules for s in (m._parameters, m._buffers) if s]
     if not any(t is not None and t.is_inference() for store in stores for t in store.values()):
         return
     found: dict[int, Tensor] = {}
