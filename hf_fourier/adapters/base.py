@@ -360,6 +360,11 @@ class Adapter(ABC):
         return tensors
 
 
+def copies(inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """What a model may work on in place."""
+    return {name: tensor.clone() for name, tensor in inputs.items()}
+
+
 def run_of(contents: Sequence[Tensor]) -> slice | None:
     """Ascending positions as a slice, where those of all examples are one and the same run; otherwise None."""
     ends = {(places[0], places[-1] + 1) for places in (content.cpu().numpy() for content in contents)}

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from abc import ABC
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 from torch.utils.checkpoint import checkpoint
 
-from hf_fourier.adapters.base import Adapter, Block, Encoded, run_of
+from hf_fourier.adapters.base import Adapter, Block, Encoded, copies, run_of
 from hf_fourier.adapters.embedding import EmbeddingSwap
 from hf_fourier.adapters.models import hidden_of, learns_prompts
 from hf_fourier.adapters.wording import remarks_of
@@ -133,23 +133,20 @@ class TextBlock(Block):
             return swapped if fixed is None else torch.where(fixed.to(own.device).unsqueeze(-1), own, swapped)
 
         def ask() -> tuple[Any, int]:
-            given = _copies(inputs)
+            given = copies(inputs)
             with self.adapter.swap.replaced(given["input_ids"].flatten(0, -2), put) as calls:
                 return self.adapter.run(**given, **options), len(calls)
 
         options = self._options()
         outputs, calls = ask()
         if calls != 1:
-            given = _copies(inputs)
+            given = copies(inputs)
             self.adapter.swap.locate(lambda: self.adapter.run(**given, **options), given["input_ids"].flatten(0, -2))
             outputs, calls = ask()
             if calls != 1:
-                name = type(self.adapter.model).__name__
-                raise ModelError(
-                    f"{name}, whose embedding was asked {calls} times for the same ids",
-                    "one embedding of the input ids per forward pass",
-                    "explain it through attribute(forward, x)",
-                )
+                got = f"{type(self.adapter.model).__name__}, whose embedding was asked {calls} times for the same ids"
+                do = "explain it through attribute(forward, x)"
+                raise ModelError(got, "one embedding of the input ids per forward pass", do)
         return outputs
 
     def _options(self) -> dict[str, Any]:
@@ -301,11 +298,6 @@ class OutputBlock(TextBlock):
     def select(self, outputs: Any, rows: Tensor) -> Tensor:
         """Logits of each output token, `(rows, tokens, vocabulary)`."""
         return logits_of(outputs)[:, -self.output.shape[1] :]
-
-
-def _copies(inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """What a model may work on in place."""
-    return {name: tensor.clone() for name, tensor in inputs.items()}
 
 
 def at(values: Tensor, positions: Int[Tensor, "rows places"]) -> Tensor:
