@@ -254,7 +254,7 @@ def _rows(columns: Mapping[Any, Any], name: Any, is_example: Asked) -> list[Any]
     Raises:
         InputError: If the columns differ in length, or several of them might be meant.
     """
-    several = {n: len(v) if isinstance(v, (list, tuple)) or getattr(v, "ndim", 0) else None for n, v in columns.items()}
+    several = {n: len(v) if isinstance(v, (list, tuple)) or np.ndim(v) else None for n, v in columns.items()}
     if len(set(several.values())) > 1:
         told = ", ".join(f"{'one value' if many is None else many} as {n!r}" for n, many in several.items())
         raise InputError(f"a dict with {told}", "columns of one length", f"pass the examples alone: data[{name!r}]")
