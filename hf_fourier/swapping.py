@@ -24,6 +24,7 @@ from hf_fourier.methods.controls import CONTROLS
 from hf_fourier.metrics.statistics import summarise
 from hf_fourier.metrics.wrong import selective
 from hf_fourier.modes import exact
+from hf_fourier.remarks import once
 from hf_fourier.scoring import Score
 from hf_fourier.tables import Table
 
@@ -47,6 +48,7 @@ class Swaps:
         sources: The source of each pair.
         alike: How many pairs of one decision were left out.
         excluded: By control that cannot rank here, the reason.
+        notes: What has to be said of the explanations, once each.
     """
 
     method: str
@@ -57,6 +59,7 @@ class Swaps:
     sources: list[str]
     alike: int
     excluded: dict[str, str]
+    notes: Sequence[str] = ()
 
     def table(self, seed: int = 0) -> Table:
         """One row per ranking and share: how often the donor's class is taken over, and the victim's kept.
@@ -75,7 +78,7 @@ class Swaps:
             row |= {"low": found.interval[0], "high": found.interval[1], "gap_magnitude": gap.mean}
             row |= {"gap_low": gap.interval[0], "gap_high": gap.interval[1], "kept": math.fsum(kept) / len(kept)}
             rows.append(row)
-        return Table({title: [row[title] for row in rows] for title in rows[0]})
+        return Table({title: [row[title] for row in rows] for title in rows[0]}, self.notes)
 
     def __str__(self) -> str:
         return str(self.table())
@@ -158,6 +161,7 @@ def swap(
         sources=[names[i] for i in pairs],
         alike=n - len(pairs),
         excluded=excluded,
+        notes=once(note for one in own for note in one.provenance.get("notes", ())),
     )
 
 

@@ -14,6 +14,7 @@ from transformers.modeling_outputs import ImageClassifierOutput, SequenceClassif
 from hf_fourier import FourierExplainer, attribute
 from hf_fourier.paths import SECOND_PATH
 from hf_fourier.remarks import MOVING
+from hf_fourier.swapping import swap
 from tests.adapters import words, zoo, zoo_sound
 from tests.explainer.test_paths import Toy, ToyConfig, batch
 from tests.toys import noise
@@ -218,6 +219,10 @@ def test_evaluations_checks_corrections_and_runs_say_it_too(tmp_path: Path) -> N
     fixed = explain.rectify(texts, [(r.target + 1) % 3 for r in explain.explain(texts)], "magnitude", draws=1)
     assert moving(fixed.notes)
     assert moving(str(fixed).split("\nnote: ")[1:])
+    alike = words.texts(8, lengths=(7,))
+    pairs = swap(built(Batching), alike[:4], alike[4:], shares=[0.5])
+    assert moving(list(pairs.notes))
+    assert MOVING in str(pairs)
     results = built(Batching).explain_dataset(texts, tmp_path / "run", chunk=2, progress=False)
     said = {moving(results[i].provenance["notes"]) for i in range(4)}
     assert len(said) == 1
