@@ -13,6 +13,8 @@ from typing import Any, NamedTuple
 import torch
 from transformers.modeling_outputs import ImageClassifierOutput
 
+#: Hidden units: of few, dropout could leave the same ones twice.
+WIDTH = 48
 Edit = Callable[[torch.Tensor], torch.Tensor]
 
 
@@ -101,9 +103,11 @@ class Habit(torch.nn.Module):
         super().__init__()
         draw = torch.Generator().manual_seed(0)
         n = torch.Size(sizes).numel()
-        self.into = torch.nn.Parameter(torch.randn(n, 8, generator=draw, dtype=torch.float32) / n**0.5)
-        self.out = torch.nn.Parameter(torch.randn(8, 3, generator=draw, dtype=torch.float32) * 2)
-        self.norm = torch.nn.BatchNorm1d(8, track_running_stats=unsteady != "batch statistics")
+        self.into = torch.nn.Parameter(torch.randn(n, WIDTH, generator=draw, dtype=torch.float32) / n**0.5)
+        self.out = torch.nn.Parameter(
+            torch.randn(WIDTH, 3, generator=draw, dtype=torch.float32) * 2 * (8 / WIDTH) ** 0.5
+        )
+        self.norm = torch.nn.BatchNorm1d(WIDTH, track_running_stats=unsteady != "batch statistics")
         self.edit, self.output, self.unsteady, self.calls = edit, output, unsteady, 0
 
     def logits(self, x: torch.Tensor) -> torch.Tensor:

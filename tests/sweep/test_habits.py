@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from typing import Any
 
@@ -102,7 +103,21 @@ def each_once() -> list[Case]:
 
 
 def checked(case: Case) -> None:
-    """Hold one call to the plain reference."""
+    """Hold one call to the plain reference.
+
+    What is no function of its input gets a second try: whether it is, is asked of one example by one more pass, whose
+    answer can be nearly the same by chance (one in 2000; in bfloat16 more often).
+    """
+    if case.unsteady != "nothing":
+        try:
+            _checked(case)
+        except AssertionError:
+            _checked(dataclasses.replace(case, seed=case.seed + 1))
+        return
+    _checked(case)
+
+
+def _checked(case: Case) -> None:
     draw = torch.Generator().manual_seed(case.seed)
     x = torch.randn(case.rows, *SIZES[case.sizes], generator=draw, dtype=torch.float32)
     net = Habit(SIZES[case.sizes], case.edit, case.output, case.unsteady).eval()
@@ -110,6 +125,7 @@ def checked(case: Case) -> None:
     given: Any = ROWS[case.lies](x)
     shown = given.clone() if isinstance(given, torch.Tensor) else given
     plainly = case.lies in PLAIN_ROWS and OUTPUTS[case.output][1] and case.unsteady == "nothing"
+    torch.manual_seed(case.seed)  # of dropout and noise, so that a failure comes back
     try:
         with STATES[case.state](net), AMBIENT[case.ambient]():
             results = attribute(net, given, method=case.method, batch_size=case.batch_size)
