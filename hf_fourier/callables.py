@@ -226,6 +226,8 @@ def _ordered(x: Tensor, axes: Sequence[int] | None) -> set[int]:
     if axes is None:
         return set(range(1, x.ndim)) if x.ndim <= 3 else set(range(2, x.ndim))
     chosen = {axis % x.ndim if -x.ndim <= axis < x.ndim else 0 for axis in axes}
-    if 0 in chosen or not chosen:
+    if not chosen:
+        raise InputError("no axes", f"dimensions of x from 1 to {x.ndim - 1}", "name at least one")
+    if 0 in chosen:
         raise InputError(f"axes {tuple(axes)}", f"dimensions of x from 1 to {x.ndim - 1}", "leave the batch out")
     return chosen

@@ -244,7 +244,7 @@ def _parts(example: Any) -> tuple[Any, int | None, int | None]:
     if hasattr(example, "__array__") or hasattr(example, "detach"):
         return example, None, None
     got = f"an example of type {type(example).__name__}"
-    do = "several sounds go in a list" if isinstance(example, tuple) else "convert it"
+    do = "several sounds go in a list" if isinstance(example, tuple) else "pass np.asarray(samples, np.float32)"
     raise InputError(got, "a path, an array, (array, rate) or {'array': …, 'sampling_rate': …}", do)
 
 

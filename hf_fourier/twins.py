@@ -59,7 +59,8 @@ def twin_of(
             model = type(trained)(copy.deepcopy(trained.config))
         except (AttributeError, LookupError, RuntimeError, TypeError, ValueError, ImportError) as error:
             got = f"no twin of {type(trained).__name__} ({type(error).__name__}: {error})"
-            raise ModelError(got, "a class that its config alone builds", "pass a model of transformers") from error
+            do = "let type(model)(model.config) build it, or pass a model of transformers"
+            raise ModelError(got, "a class that its config alone builds", do) from error
         norms = [module for module in model.modules() if isinstance(module, _BatchNorm)]
         for module in model.modules() if norms else ():
             if isinstance(module, _CONVOLUTIONS):

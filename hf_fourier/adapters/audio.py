@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 
-from hf_fourier.adapters.base import Adapter, Block, Encoded, Task
+from hf_fourier.adapters.base import Adapter, Block, Encoded, Task, check_numbers
 from hf_fourier.adapters.front_ends import (
     KALDI_FFT,
     KALDI_HOP,
@@ -230,8 +230,7 @@ class AudioAdapter(Adapter):
         tensors = self.rows_of(batch, 3 if np.ndim(given) == 3 else 2)
         tensors = {name: tensor.cpu() for name, tensor in tensors.items()}
         values = tensors.pop(self.main_input)
-        if not values.is_floating_point() or not bool(values.isfinite().all()):
-            raise InputError(f"{self.main_input} that are not finite real numbers", "finite numbers", "mend the sound")
+        check_numbers(self.main_input, values, "pass the processor's own output", "mend the sound")
         length = values[0].shape[self._time_dim(values[0])]
         fitting = [n for n in TIME_MASKS if n in tensors and tensors[n].shape == (len(values), length)]
         notes: tuple[str, ...] = ()

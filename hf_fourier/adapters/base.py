@@ -365,6 +365,24 @@ def copies(inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {name: tensor.clone() for name, tensor in inputs.items()}
 
 
+def check_numbers(name: str, values: Tensor, convert: str, mend: str) -> None:
+    """Refuse what is not made of finite real numbers.
+
+    Args:
+        name: What they are called.
+        values: The numbers.
+        convert: What to do where they are whole numbers, complex ones or truth values.
+        mend: What to do where some are NaN or infinite.
+
+    Raises:
+        InputError: If they are not.
+    """
+    if not values.is_floating_point():
+        raise InputError(f"{name} of {values.dtype}", "real numbers", convert)
+    if not bool(values.isfinite().all()):
+        raise InputError(f"{name} with NaN or infinite numbers", "finite numbers", mend)
+
+
 def run_of(contents: Sequence[Tensor]) -> slice | None:
     """Ascending positions as a slice, where those of all examples are one and the same run; otherwise None."""
     ends = {(places[0], places[-1] + 1) for places in (content.cpu().numpy() for content in contents)}

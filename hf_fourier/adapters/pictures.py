@@ -237,5 +237,8 @@ def _beyond(name: str, low: float, high: float, real: bool) -> InputError:
 def _nameless(array: np.ndarray, name: str, written: str) -> InputError:
     """The error for numbers of which nobody says what white is."""
     got = f"pixels of {name} from {array.min():g} to {array.max():g}, of which nobody says what white is"
-    do = f"pass {written}.astype(np.uint8) where 255 is white, {written} / white where it is another number"
+    if array.min() < 0:  # as in Hounsfield units
+        do = f"pass ({written} - black) / (white - black), with what stands for black and for white"
+    else:
+        do = f"pass {written}.astype(np.uint8) where 255 is white, {written} / white where it is another number"
     return InputError(got, "uint8 (0 to 255), uint16 (0 to 65535), or real numbers from 0 to 1", do)

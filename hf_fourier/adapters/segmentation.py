@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 
-from hf_fourier.adapters.base import Encoded, Task
+from hf_fourier.adapters.base import Encoded, Task, check_numbers
 from hf_fourier.adapters.models import labels_of
 from hf_fourier.adapters.vision import VisionAdapter
 from hf_fourier.domains import Axis, LeafShape
@@ -71,8 +71,7 @@ class SegmentationAdapter(VisionAdapter):
         if volumes.shape[1] != channels:
             got, expected = f"volumes of shape {tuple(volumes.shape)}", f"(batch, {channels}, depth, height, width)"
             raise InputError(got, expected, "put the channels behind the batch")
-        if not volumes.is_floating_point() or not bool(volumes.isfinite().all()):
-            raise InputError("voxels that are not finite real numbers", "finite numbers", "mend the volume")
+        check_numbers("voxels", volumes, "convert them, as by x.float()", "mend the volume")
         view = VolumeView()
         return [
             Encoded(_shape(row), {name: tensor[i].cpu() for name, tensor in tensors.items()}, values=row, view=view)

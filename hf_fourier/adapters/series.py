@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 
-from hf_fourier.adapters.base import Adapter, Block, Encoded, Task
+from hf_fourier.adapters.base import Adapter, Block, Encoded, Task, check_numbers
 from hf_fourier.adapters.models import dtype_of, labels_of
 from hf_fourier.adapters.padding import in_time
 from hf_fourier.domains import Axis, LeafShape
@@ -72,8 +72,11 @@ class SeriesAdapter(Adapter):
         given: Any = batch.get(self.main_input)
         tensors = {n: t.cpu() for n, t in self.rows_of(batch, 2 if np.ndim(given) == 2 else 3).items()}
         values = tensors[self.main_input]
-        if not values.is_floating_point() or not bool(values.isfinite().all()):
-            raise InputError("past_values that are not finite real numbers", "finite numbers", "mark what is missing")
+        if self.accepts(OBSERVED):
+            missing = f"pass {{'past_values': x, {OBSERVED!r}: mask}}, both 0 where a number is missing"
+        else:
+            missing = "fill in what is missing, as by interpolation"
+        check_numbers("past_values", values, "convert them, as by x.float()", missing)
         channels = getattr(self.config, "num_input_channels", None)
         if values.ndim == 3 and channels not in (None, values.shape[2]):
             got = f"past_values of shape {tuple(values.shape)}"

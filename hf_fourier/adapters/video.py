@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from hf_fourier.adapters.base import Encoded, Task
+from hf_fourier.adapters.base import Encoded, Task, check_numbers
 from hf_fourier.adapters.pictures import as_rgb, told
 from hf_fourier.adapters.vision import VisionAdapter
 from hf_fourier.domains import Axis, LeafShape
@@ -73,8 +73,7 @@ class VideoAdapter(VisionAdapter):
         """Rows of `pixel_values`, shape `(batch, frames, channels, height, width)`."""
         tensors = self.rows_of(batch, dimensions=5)
         pixels = tensors.pop(self.main_input).cpu()
-        if not pixels.is_floating_point() or not bool(pixels.isfinite().all()):
-            raise InputError("pixels that are not finite real numbers", "finite numbers", "pass the processor's output")
+        check_numbers("pixel_values", pixels, "pass the processor's own output", "mend the video")
         view = NoView("a video is not a picture", "use keep(), or call input_relevance()")
         return [
             Encoded(_shape(row), {name: tensor[i].cpu() for name, tensor in tensors.items()}, values=row, view=view)

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch.nn.functional import interpolate
 
-from hf_fourier.adapters.base import Adapter, Block, Encoded, Task
+from hf_fourier.adapters.base import Adapter, Block, Encoded, Task, check_numbers
 from hf_fourier.adapters.models import classification_head, convolves, dtype_of, labels_of
 from hf_fourier.adapters.padding import in_pixels
 from hf_fourier.adapters.pictures import as_rgb, told
@@ -105,8 +105,6 @@ class VisionAdapter(Adapter):
         """Rows of `pixel_values`, shape `(batch, channels, height, width)`."""
         tensors = self.rows_of(batch, dimensions=4)
         pixels = tensors.pop("pixel_values")
-        if not pixels.is_floating_point():
-            raise InputError(f"pixel_values of {pixels.dtype}", "real numbers", "pass the image processor's own output")
         channels = getattr(self.config, "num_channels", pixels.shape[1])
         if pixels.shape[1] != channels:
             raise InputError(
@@ -114,8 +112,7 @@ class VisionAdapter(Adapter):
                 f"(batch, {channels}, height, width)",
                 "pass the image processor's own output",
             )
-        if not bool(pixels.isfinite().all()):
-            raise InputError("pixel values that are NaN or infinite", "finite numbers", "mend the picture")
+        check_numbers("pixel_values", pixels, "pass the image processor's own output", "mend the picture")
         examples = []
         for i, row in enumerate(pixels.cpu()):
             others = {name: tensor[i].cpu() for name, tensor in tensors.items()}

@@ -81,7 +81,9 @@ def given_output(adapter: Adapter, example: Encoded, tokenizer: Any, target: Any
         return {OUTPUT: torch.tensor(ids)}
     start = _setting(model, "decoder_start_token_id")
     if start is None:
-        raise ModelError("a model without decoder_start_token_id", "one in its config", "set it")
+        raise ModelError(
+            "a model without decoder_start_token_id", "one in its config", "set `model.config.decoder_start_token_id`"
+        )
     special, end = set(getattr(tokenizer, "all_special_ids", [start])), getattr(tokenizer, "eos_token_id", None)
     if is_text and end in ids and set(ids[ids.index(end) :]) <= special:  # behind which some tokenizers set a language
         ids = ids[: ids.index(end) + 1]

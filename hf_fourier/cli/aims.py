@@ -89,7 +89,7 @@ def _array(name: str) -> Any:
         return torch.from_numpy(np.load(Path(name), allow_pickle=False))
     except (OSError, ValueError, TypeError) as error:
         raise InputError(
-            f"{Path(name).name!r}, which cannot be read", "numbers in a .npy file", "save them so"
+            f"{Path(name).name!r}, which cannot be read", "numbers in a .npy file", "save them with numpy.save"
         ) from error
 
 

@@ -22,7 +22,7 @@ def show_coverage(*, architecture: str | None, task: str | None, run: bool, as_j
     from hf_fourier.coverage.table import known, summary
 
     if run and architecture is None:
-        raise InputError("--run without an architecture", "MODEL_TYPE", "for all: python -m benchmarks coverage")
+        raise InputError("--run without an architecture", "MODEL_TYPE", "name one, or leave --run out")
     told = _checked(architecture, task) if run else known()
     own = [one for one in told["pairs"] if architecture in (None, one["model_type"]) and task in (None, one["task"])]
     if not own:

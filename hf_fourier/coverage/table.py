@@ -48,8 +48,7 @@ def known() -> dict[str, Any]:
     """
     file = resources.files(__package__).joinpath(FILE)
     if not file.is_file():
-        do = "pass --run for one architecture, or run `python -m benchmarks coverage`"
-        raise InputError("a release without the results of a sweep", FILE, do)
+        raise InputError("a release without the results of a sweep", FILE, "name an architecture and pass --run")
     told: dict[str, Any] = json.loads(file.read_text("utf-8"))
     return told
 

@@ -41,7 +41,8 @@ class Contrasted(Head):
     def freeze(self, logits: Float[Tensor, "rows ..."], targets: Sequence[Settled]) -> Int[Tensor, "rows 3"]:
         """Both classes, and the side that the clean model takes (±1)."""
         if logits.ndim != 2:
-            raise TargetError(f"a contrast of {logits.shape[1]} answers at once", "one answer", "ask one position")
+            got = f"a contrast of {logits.shape[1]} answers at once"
+            raise TargetError(got, "one answer", "explain one of them by At(position, label)")
         pairs = []
         for target in targets:
             if not isinstance(target, Contrast):
@@ -100,7 +101,9 @@ class Answer(Categorical):
             if target is None:
                 continue
             if not isinstance(target, Span):
-                raise TargetError(f"target {target!r} for an answer", "Span(start, end), its text, or None", "name it")
+                raise TargetError(
+                    f"target {target!r} for an answer", "Span(start, end), its text, or None", "pass one of these"
+                )
             ends = [in_range(place, logits.shape[2], {}, "token") for place in (target.start, target.end)]
             if ends[0] > ends[1] or not bool(logits[row, [0, 1], ends].isfinite().all()):
                 raise TargetError(f"{target}", "tokens of the context, in their order", "correct `target`")
@@ -253,7 +256,7 @@ class Similarity(Head):
         for row, target in zip(logits, targets, strict=True):
             if not isinstance(target, Direction):
                 got = f"target {target!r} for an embedding, which says nothing by itself"
-                raise TargetError(got, "Direction(vector)", "compare it with predict(another).logits")
+                raise TargetError(got, "Direction(vector)", "pass Direction(explainer.predict(another).logits)")
             vector = tensor_of(target.vector).to(row).reshape(-1)
             if vector.shape != row.shape or not bool(vector.isfinite().all() and vector.any()):
                 got = f"a direction of {vector.numel()} numbers"

@@ -33,7 +33,10 @@ def part_of(outputs: Any, *names: str) -> Tensor:
     for name in names:
         if isinstance(found := getattr(parts, name, None), Tensor):
             return found
-    do = "let the model return them by name (`model.config.return_dict = True`), or what there is" + _such(outputs)
+    first = "choose a task that it has a head for"
+    if isinstance(outputs, (tuple, list)):
+        first = "let the model return them by name (`model.config.return_dict = True`)"
+    do = f"{first}, or explain what there is{_such(outputs)}"
     raise ModelError(f"{told(outputs)} without {', '.join(names)}", f"outputs with `{names[0]}`", do)
 
 
@@ -49,7 +52,7 @@ def logits_of(outputs: Any) -> Tensor:
     """
     found = _logits(outputs, _DEPTH)
     if found is None:
-        do = "explain a model with a head (or return logits from yours), or what there is" + _such(outputs)
+        do = f"explain a model with a head (or return logits from yours), or what there is{_such(outputs)}"
         raise ModelError(f"{told(outputs)} without logits", "a tensor or outputs with `logits`", do)
     return found
 

@@ -16,7 +16,18 @@ import torch
 
 from hf_fourier.cells import table_cells
 from hf_fourier.errors import FourierError, InputError, MissingExtraError
-from hf_fourier.examples import Asked, column_of, example_of, is_column, is_data_set, is_stored, is_table, kept, plain
+from hf_fourier.examples import (
+    Asked,
+    column_of,
+    example_of,
+    is_chat,
+    is_column,
+    is_data_set,
+    is_stored,
+    is_table,
+    kept,
+    plain,
+)
 from hf_fourier.files import ARRAYS, CELLS, PICTURES, READ, SCANS, SOUNDS, example, is_fasta, read_fasta
 
 #: Local files that `datasets` reads, by their endings, with its name of the format.
@@ -179,6 +190,8 @@ def source_of(
         if isinstance(data, Mapping):
             do += "; for columns pass datasets.Dataset.from_dict(…)"
         raise InputError(got, "a list of examples, or a data set", do)
+    if is_chat(data):
+        raise InputError("one chat", "a list of examples, or a data set", "put it in a list: [messages]")
     data = plain(data)  # a series by the order of its rows, not by their names
     if isinstance(data, (np.ndarray, torch.Tensor)):
         got = f"one array of shape {tuple(data.shape)}"
