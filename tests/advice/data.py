@@ -1,0 +1,49 @@
+"""Advice that no other call can follow: about the user's files and machine, and about others.
+
+By reason; each is a regular expression of the whole advice.
+"""
+
+from __future__ import annotations
+
+#: Damaged or unfit files, recordings and numbers, which have to be mended where they come from.
+_FILES = (
+    r"mend the (sound|recording|picture|video|volume|tensor|map)",
+    r"record it again",
+    r"mend it, or convert it to WAV",
+    r"correct the file",
+    r"save it again, or try again",
+    r"correct it",
+)
+#: What a newer version of the library wrote.
+_NEWER = (r"install a newer hf_fourier",)
+#: A full, broken or closed disk.
+_DISK = (
+    r"free some, or choose another folder, and run the same command again: it goes on from what is finished",
+    r"mend that, and run the same command again",
+)
+#: The network, the Hub's own state, and what went wrong in another process.
+_ELSEWHERE = (
+    r"(try again|try again later|look at the network and try again|fetch it again|report it)(; .*|\.\*)?",
+    r"see what it says",
+)
+#: What somebody else pushed or wrote by hand: a report that is none, a model's card.
+_OTHERS = (
+    r"ask whoever pushed it",
+    r"correct the model card (first|by hand)",
+    r"add the results by hand",
+)
+#: Faults of the library's own.
+_BUGS = (r"report this as a bug",)
+#: Said in the table of a sweep over architectures, about models that it drew itself.
+_SWEEP = (r"as the result's note says; fresh weights may be surer than trained ones",)
+
+ABOUT_DATA = (*_FILES, *_NEWER, *_DISK, *_ELSEWHERE, *_OTHERS, *_BUGS, *_SWEEP)
+#: Advice of a table of causes, each of which is followed by its name there.
+BY_CAUSE = ("causes.py", "tests/adapters/test_causes.py")
+#: Followed by runs of several processes.
+IN_PROCESSES = {
+    "start them with torchrun or accelerate launch (docs/runs.md), or with `hf-fourier run --processes`": (
+        "tests/runs/test_processes.py",
+        "test_two_processes_write_the_bytes_of_one",
+    )
+}

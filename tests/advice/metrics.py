@@ -1,0 +1,110 @@
+"""Advice about metrics, evaluations, rectification, swapping and recordings."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from hf_fourier.metrics import columns, load, loading
+from hf_fourier.metrics.flips import flipped
+from hf_fourier.metrics.games import STANDARD, Grid, log_spaced
+from hf_fourier.swapping import swap
+from tests.adapters import words
+from tests.advice.case import Case, played, read, reader, seer
+
+TEXTS = words.texts(4, lengths=(7,))
+
+
+def _games(*grids: Grid) -> list[Any]:
+    results = reader().explain(TEXTS[: len(grids)])
+    for result, grid in zip(results, grids, strict=True):
+        reader().play(result, grid)
+    return list(results)
+
+
+def valued() -> Any:
+    """A result of a head that has no confidence."""
+    from hf_fourier import FourierExplainer
+    from tests.adapters import zoo
+
+    model = zoo.build("text-classification", "bert", id2label={0: "value"}, problem_type="regression")
+    explainer = FourierExplainer(model, words.tokenizer("bert"))
+    result = explainer.explain(TEXTS[0])
+    return explainer.play(result, STANDARD)
+
+
+CASES = [
+    Case("call explainer.play(results, STANDARD)", lambda: columns(read()), lambda: columns(played())),
+    Case(
+        "correct `sources`", lambda: columns(played(), sources=["a"]), lambda: columns(played(), sources=list("abcd"))
+    ),
+    Case(
+        "read the curve's values",
+        lambda: valued().curve.confidences("keep", [0.04]),
+        lambda: [s.value for s in valued().curve.of("keep")],
+    ),
+    Case("pass the `curve` of played results", lambda: flipped([]), lambda: flipped([r.curve for r in played()])),
+    Case(
+        "play them",
+        lambda: flipped([r.curve for r in _games(Grid((), (0.1,)), Grid((), (0.2,)))]),
+        lambda: flipped([r.curve for r in _games(STANDARD, STANDARD)]),
+    ),
+    Case("pass some to keep or to delete", lambda: Grid((), ()), lambda: Grid((0.1,), ())),
+    Case("correct `keep`", lambda: Grid((2.0,), ()), lambda: Grid((1.0,), ())),
+    Case("correct them", lambda: log_spaced(0.5, 0.1, 3), lambda: log_spaced(0.1, 0.5, 3)),
+    Case("choose one of them", lambda: loading.path("zzz"), lambda: loading.path("dig")),
+    Case("did you mean 'dig'?", lambda: loading.path("digg"), lambda: loading.path("dig")),
+    Case(
+        "make the table with `columns`",
+        lambda: load("dig").add_batch(shares=[[1.0]]),
+        lambda: load("dig").compute(**columns(played())),
+    ),
+    Case(
+        "correct `metrics`",
+        lambda: reader().evaluate(TEXTS, metrics=["zzz"]),
+        lambda: reader().evaluate(TEXTS, metrics=["dig"]),
+    ),
+    Case("pass examples", lambda: reader().evaluate([]), lambda: reader().evaluate(TEXTS[:1])),
+    Case("pass examples", lambda: reader().sanity([]), lambda: reader().sanity(TEXTS[:1])),
+    Case(
+        "correct `sources`",
+        lambda: reader().evaluate(TEXTS, sources=[1]),
+        lambda: reader().evaluate(TEXTS, sources="aabb"),
+    ),
+    Case(
+        "correct `true_label`", lambda: reader().rectify(TEXTS, ["ham"]), lambda: reader().rectify(TEXTS, ["ham"] * 4)
+    ),
+    Case(
+        "correct it",
+        lambda: reader().rectify(TEXTS, ["ham"] * 4, budget=0),
+        lambda: reader().rectify(TEXTS, ["ham"] * 4, budget=0.1),
+    ),
+    Case("pass another one", lambda: _mistaken(read()[0].label), lambda: _mistaken(_other())),
+    Case("pair them", lambda: swap(reader(), TEXTS[:1], TEXTS), lambda: swap(reader(), *_pair())),
+    Case("pair others", lambda: swap(reader(), TEXTS[:1], TEXTS[:1]), lambda: swap(reader(), *_pair())),
+    Case(
+        "choose one of them", lambda: swap(reader(), *_pair(), by="both"), lambda: swap(reader(), *_pair(), by="victim")
+    ),
+    Case(
+        "call explain",
+        lambda: seer().explain_recording(torch.rand(3, 32, 32)),
+        lambda: seer().explain(torch.rand(3, 32, 32)),
+    ),
+]
+
+
+def _other() -> str:
+    return next(label for label in ("ham", "spam") if label != read()[0].label)
+
+
+def _mistaken(label: str) -> Any:
+    return reader().rectify(TEXTS[0], label, budget=0.5)
+
+
+def _pair() -> tuple[list[str], list[str]]:
+    """Two texts of one length that are of different classes."""
+    texts = words.texts(40, seed=4, lengths=(7,))
+    labels = [reader().predict(text).label for text in texts]
+    other = next(i for i, label in enumerate(labels) if label != labels[0])
+    return [texts[0]], [texts[other]]

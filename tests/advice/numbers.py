@@ -1,0 +1,118 @@
+"""Advice about metrics of numbers, statistics, prepared attributions and merged spectra."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hf_fourier.evaluating import Ready
+from hf_fourier.merging import merged
+from hf_fourier.metrics import columns, load
+from hf_fourier.metrics.asking import random_subsets, wrong_labels
+from hf_fourier.metrics.decisions import log_area
+from hf_fourier.metrics.flips import r_flip
+from hf_fourier.metrics.games import PUBLISHED, STANDARD, Grid
+from hf_fourier.metrics.robustness import mu_fidelity, rank_correlation
+from hf_fourier.metrics.statistics import interval, paired_interval, summarise
+from hf_fourier.metrics.structure import counts_of, specificity
+from tests.adapters import words
+from tests.advice.case import Case, explained, played, read, reader
+
+TEXTS = words.texts(4, lengths=(7,))
+
+
+def _ready(count: int, domain: str) -> Any:
+    def make(examples: Any, targets: Any) -> Any:
+        return reader().explain(list(examples), targets=list(targets), method="magnitude", domain="fourier")[:count]
+
+    return reader().evaluate(TEXTS, [Ready("own", make, domain)], metrics=["dig"])
+
+
+def _concentration(labels: list[str]) -> Any:
+    tops = [[0, 1]] * len(labels)
+    features = [9] * len(labels)
+    return load("concentration").compute(top=tops, features=features, label=labels)
+
+
+def _selectivity(grid: Grid) -> Any:
+    results = played()
+    wrong = wrong_labels(reader(), results, grid=grid)
+    return load("selectivity").compute(**columns(results, wrong=wrong))
+
+
+def _maintained(*grids: Grid) -> Any:
+    results = reader().explain(TEXTS[: len(grids)])
+    for result, grid in zip(results, grids, strict=True):
+        reader().play(result, grid)
+    return load("maintain_rate").compute(**columns(results))
+
+
+def _mu() -> Any:
+    table = random_subsets(reader(), read())
+    return mu_fidelity(table["subset_scores"][0], table["subset_drops"][0])
+
+
+def _dig(grid: Grid) -> Any:
+    results = reader().explain(TEXTS)
+    reader().play(results, grid)
+    return load("dig").compute(**columns(results))
+
+
+CASES = [
+    Case("correct `make`", lambda: _ready(1, "fourier"), lambda: _ready(4, "fourier")),
+    Case("correct `domain` or `make`", lambda: _ready(4, "cosine"), lambda: _ready(4, "fourier")),
+    Case("explain some", lambda: merged([], 0.1), lambda: merged([(read()[0], 1.0)], 0.1)),
+    Case(
+        "explain them alike",
+        lambda: merged([(r, 1.0) for domain in ("fourier", "cosine") for r in explained(domain=domain)], 0.1),
+        lambda: merged([(r, 1.0) for r in explained(domain="fourier")], 0.1),
+    ),
+    Case(
+        "correct `q`", lambda: r_flip([r.curve for r in played()], 0), lambda: r_flip([r.curve for r in played()], 0.5)
+    ),
+    Case("choose others", lambda: log_area([1.0], [0.1]), lambda: log_area([1.0, 1.0], [0.1, 0.2])),
+    Case(
+        "correct it",
+        lambda: random_subsets(reader(), read(), share=0),
+        lambda: random_subsets(reader(), read(), share=0.1),
+    ),
+    Case(
+        "choose one of them",
+        lambda: wrong_labels(reader(), read(), kind="none"),  # type: ignore[arg-type]
+        lambda: wrong_labels(reader(), read(), kind="all"),
+    ),
+    Case(
+        "compare one example in one domain",
+        lambda: rank_correlation([1, 2], [1]),
+        lambda: rank_correlation([1, 2], [2, 1]),
+    ),
+    Case("pass what `asking` returns", lambda: mu_fidelity([1.0], [1.0, 2.0]), _mu),
+    Case("pass one of both per example", lambda: interval([1.0, 2.0], ["a"]), lambda: interval([1.0, 2.0], ["a", "b"])),
+    Case(
+        "pass one of both per example", lambda: summarise([1.0, 2.0], ["a"]), lambda: summarise([1.0, 2.0], ["a", "b"])
+    ),
+    Case(
+        "pair them by example",
+        lambda: paired_interval([1.0], [1.0, 2.0]),
+        lambda: paired_interval([1.0, 3.0], [1.0, 2.0]),
+    ),
+    Case("correct `tops`", lambda: counts_of([[9]], 5), lambda: counts_of([[4]], 5)),
+    Case(
+        "explain examples of several classes",
+        lambda: specificity({"a": [[0]]}, 5),
+        lambda: specificity({"a": [[0]], "b": [[1]]}, 5),
+    ),
+    Case("explain more examples", lambda: _concentration(["a", "b"]), lambda: _concentration(["a", "a", "b"])),
+    Case(
+        "give `asking.wrong_labels` a grid that keeps it",
+        lambda: _selectivity(Grid((0.5,), ())),
+        lambda: _selectivity(STANDARD),
+    ),
+    Case(
+        "play a grid that has it, such as games.PUBLISHED", lambda: _dig(Grid((0.5,), (0.5,))), lambda: _dig(PUBLISHED)
+    ),
+    Case(
+        "play one grid",
+        lambda: _maintained(Grid((0.1,), ()), Grid((0.2,), ())),
+        lambda: _maintained(Grid((0.1,), ()), Grid((0.1,), ())),
+    ),
+]

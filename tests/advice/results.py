@@ -1,0 +1,115 @@
+"""Advice about results: ranking, rebuilding, playing, merging, saving."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from hf_fourier import Attribution
+from hf_fourier.concepts import class_filter
+from hf_fourier.federated import contributions, profile
+from tests.adapters import words
+from tests.advice.case import Case, explained, read, reader, seer
+
+
+def _compact() -> Attribution:
+    folder = Path(tempfile.mkdtemp())
+    return Attribution.load(read()[0].save(folder, compact=True))
+
+
+def _whole() -> Attribution:
+    folder = Path(tempfile.mkdtemp())
+    return Attribution.load(read()[0].save(folder))
+
+
+def _file(folder: Path) -> Path:
+    path = folder / "explained"
+    path.write_text("no folder")
+    return path
+
+
+def _adopted(**options: Any) -> Any:
+    picture = torch.rand(3, 32, 32)
+    result = seer().explain(picture)
+    return seer().adopt(picture, torch.rand(options.pop("side", 32), 32), **options), result
+
+
+CASES = [
+    Case(
+        "pass kind='power'",
+        lambda: explained("magnitude")[0].input_relevance(kind="gradient"),
+        lambda: explained("magnitude")[0].input_relevance(kind="power"),
+    ),
+    Case(
+        "call input_relevance()",
+        lambda: explained()[0].genes(),
+        lambda: explained()[0].input_relevance(),
+    ),
+    Case("save it without compact=True", lambda: _compact().keep(0.04), lambda: _whole().keep(0.04)),
+    Case(
+        "save it without compact=True",
+        lambda: reader().play(_compact()),
+        lambda: reader().play(_whole()),
+    ),
+    Case("give a share of features or a count", lambda: explained()[0].keep(), lambda: explained()[0].keep(0.04)),
+    Case(
+        "give a share of features or a count", lambda: explained()[0].keep(0.1, k=3), lambda: explained()[0].keep(k=3)
+    ),
+    Case("for a count of features use `k=`", lambda: explained()[0].keep(3), lambda: explained()[0].keep(k=3)),
+    Case("correct `k`", lambda: explained()[0].keep(k=1000), lambda: explained()[0].keep(k=10)),
+    Case("call rebuild()", lambda: seer().explain(torch.rand(3, 32, 32)).sound(), lambda: _rebuilt()),
+    Case("choose a folder", lambda: read()[0].save(_file(Path(tempfile.mkdtemp()))), lambda: _whole()),
+    Case("pass a folder that `save` wrote", lambda: Attribution.load(tempfile.mkdtemp()), lambda: _whole()),
+    Case(
+        "explain it with a target",
+        lambda: reader().play(reader().explain(words.text(7, 8, 9), target=lambda outputs: outputs.logits[:, 0])),
+        lambda: reader().play(reader().explain(words.text(7, 8, 9), target=0)),
+    ),
+    Case(
+        "pass it to its own model",
+        lambda: reader().play(seer().explain(torch.rand(3, 32, 32))),
+        lambda: seer().play(seer().explain(torch.rand(3, 32, 32))),
+    ),
+    Case(
+        "explain by another method",
+        lambda: class_filter(explained("magnitude", target=0)),
+        lambda: class_filter(explained("ffc", target=0)),
+    ),
+    Case("pass explained examples", lambda: class_filter([]), lambda: class_filter(explained(target=0))),
+    Case(
+        "pass one class at a time",
+        lambda: class_filter([*explained(target=0), *explained(target=1)]),
+        lambda: [class_filter(explained(target=label)) for label in (0, 1)],
+    ),
+    Case(
+        "cut inputs to one size",
+        lambda: class_filter([*explained(target=0), *explained(target=0, domain="fourier:axes=-1")]),
+        lambda: class_filter(explained(target=0)),
+    ),
+    Case(
+        "explain more, or share nothing",
+        lambda: profile(explained(target=0), least=9),
+        lambda: profile(explained(target=0), least=3),
+    ),
+    Case(
+        "explain with method='attexplore' or 'fampe'",
+        lambda: seer().transfer(seer().explain(torch.rand(3, 32, 32)), seer()),
+        lambda: [
+            seer().transfer(seer().explain(torch.rand(3, 32, 32), method=f"{method}:steps=1,copies=1"), seer())
+            for method in ("attexplore", "fampe")
+        ],
+    ),
+    Case(
+        "pass one number of examples per profile",
+        lambda: contributions(torch.rand(3, 5), [1, 2]),
+        lambda: contributions(torch.rand(3, 5), [1, 2, 3]),
+    ),
+    Case("interpolate or crop the map to its leaf first", lambda: _adopted(side=8), lambda: _adopted(side=32)),
+]
+
+
+def _rebuilt() -> Any:
+    return seer().explain(torch.rand(3, 32, 32)).rebuild(0.1)

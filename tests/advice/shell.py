@@ -1,0 +1,173 @@
+"""Advice about what is typed in a shell."""
+
+from __future__ import annotations
+
+import io
+import sys
+import tempfile
+from functools import cache
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+from unittest import mock
+
+import numpy as np
+
+from hf_fourier.cli import coverage, inputs, registries, share, show, study
+from hf_fourier.cli.aims import aim
+from hf_fourier.cli.options import Parcel
+from hf_fourier.coverage import table
+from hf_fourier.coverage.pairs import pairs
+from tests.adapters import words, zoo
+from tests.advice.case import Case
+from tests.advice.letters import COUNTS, _table
+from tests.advice.runs import _report, _saved
+from tests.advice.sight import picture
+
+TEXT = words.text(7, 8, 9)
+
+
+@cache
+def model() -> str:
+    """A tiny text classifier in a folder."""
+    folder = Path(tempfile.mkdtemp()) / "tiny-bert"
+    zoo.build("text-classification", "bert").save_pretrained(folder)
+    words.tokenizer("bert").save_pretrained(folder)
+    return str(folder)
+
+
+def typed(*arguments: Any, stdin: str | None = None) -> str:
+    """What the command says; it has to work."""
+    from typer.testing import CliRunner
+
+    from hf_fourier.cli.app import app
+
+    done = CliRunner().invoke(app, [str(one) for one in arguments], input=stdin)
+    assert done.exit_code == 0, done.output
+    return done.output
+
+
+def _explained(*arguments: Any, stdin: str | None = None) -> str:
+    return typed("explain", model(), *arguments, "--output", tempfile.mkdtemp() + "/out", stdin=stdin)
+
+
+def _piped(text: str, pair: bool = False) -> Any:
+    with mock.patch.object(sys, "stdin", io.StringIO(text)):
+        return inputs.read(["-"], pair)
+
+
+def _array(name: str = "vector.npy") -> str:
+    path = Path(tempfile.mkdtemp()) / name
+    np.save(path, np.ones(4, np.float32))
+    return str(path)
+
+
+def _text() -> str:
+    path = Path(tempfile.mkdtemp()) / "vector.npy"
+    path.write_text("1 2 3")
+    return str(path)
+
+
+@cache
+def _folder() -> Path:
+    return _saved(_report())
+
+
+def _parcel(repo: str | None = None, **options: Any) -> Any:
+    return share.send(Parcel(report=_folder(), repo=repo, dry_run=True, **options))
+
+
+def _covered(architecture: str | None, run: bool = False) -> Any:
+    return coverage.show_coverage(architecture=architecture, task=None, run=run, as_json=True)
+
+
+def _unswept(*arguments: Any) -> Any:
+    with mock.patch.object(table, "FILE", "nowhere.json"):
+        return typed("coverage", *arguments) if arguments else table.known()
+
+
+def _written(place: Path) -> Any:
+    with show.writing(place):
+        place.write_text("told")
+    return place
+
+
+def _evaluated(metric: str, shell: bool = False) -> Any:
+    if shell:
+        return typed("evaluate", model(), TEXT, "--metric", metric, "--method", "magnitude")
+    return study.run_evaluate(SimpleNamespace(metrics=[metric]))  # type: ignore[arg-type]
+
+
+CASES = [
+    Case("name a token or count it from 0", lambda: aim("at:"), lambda: [aim("at:w7"), aim("at:0=spam")]),
+    Case("count content tokens from 0", lambda: aim("span:a-b"), lambda: aim("span:0-1")),
+    Case("write what is to follow", lambda: aim("continuation:"), lambda: aim("continuation: w8")),
+    Case("put a | between the two", lambda: aim("contrast:ham"), lambda: aim("contrast:ham|spam")),
+    Case("write the class index behind it", lambda: aim("index:ham"), lambda: aim("index:1")),
+    Case(
+        "write the cosine as a number",
+        lambda: aim(f"direction:{_array()}@half"),
+        lambda: aim(f"direction:{_array()}@.5"),
+    ),
+    Case("save them with numpy.save", lambda: aim(f"direction:{_text()}"), lambda: aim(f"direction:{_array()}")),
+    Case("leave --cells out", lambda: inputs.read([TEXT], False, "0"), lambda: _explained(TEXT)),
+    Case("pipe texts in", lambda: _piped(""), lambda: _explained("-", stdin=f"{TEXT}\n{TEXT}\n")),
+    Case("correct the line", lambda: _piped("w7 w8\n", pair=True), lambda: _piped("w7\tw8\n", pair=True)),
+    Case(
+        "leave --pair out: pictures, sounds and cells are taken one by one",
+        lambda: inputs.read([str(picture()), TEXT], True),
+        lambda: inputs.read([str(picture()), str(_table(COUNTS))], False),
+    ),
+    Case(
+        "give both texts of each pair, in quotes",
+        lambda: inputs.read([TEXT], True),
+        lambda: _explained(TEXT, "w7 w8", "--pair"),
+    ),
+    Case(
+        "for the lines of a text file: hf-fourier explain MODEL - < letters.txt",
+        lambda: _in_folder(lambda: inputs.example("letters.txt")),
+        lambda: _explained("-", stdin=TEXT),
+    ),
+    Case("see `hf-fourier assets list`", lambda: registries.fetch([], False), lambda: typed("assets", "list")),
+    Case("leave one out", lambda: registries.fetch(["minilm"], True), lambda: typed("assets", "get", "--help")),
+    Case("see `hf-fourier push --help`", lambda: _parcel(), lambda: typed("push", "--help")),
+    Case(
+        "add it, or leave --data-set out",
+        lambda: _parcel("ada/cups", data_set="Cups"),
+        lambda: [_parcel("ada/cups"), typed("push", _folder(), "ada/cups", "--dry-run")],
+    ),
+    Case(
+        "add it, or leave --space out",
+        lambda: _parcel(model_card="a/b", space=True),
+        lambda: _parcel("ada/cups", space=True),
+    ),
+    Case(
+        "separate them by commas, such as .01,.04",
+        lambda: show.shares("a;b"),
+        lambda: [show.shares(".01,.04"), _explained(TEXT, "--keep", ".01,.04")],
+    ),
+    Case(
+        "mend that, or choose another",
+        lambda: _written(Path(tempfile.mkdtemp()) / "not" / "there"),
+        lambda: _written(Path(tempfile.mkdtemp()) / "there"),
+    ),
+    Case("correct --metric", lambda: _evaluated("none"), lambda: _evaluated("dig", shell=True)),
+    Case("name one, or leave --run out", lambda: _covered(None, run=True), lambda: [_covered("vit"), _covered(None)]),
+    Case(
+        "see docs/coverage.md, or pass --run for one that is newer",
+        lambda: _covered("of-tomorrow"),
+        lambda: _covered("vit", run=True),
+    ),
+    Case("correct its name", lambda: pairs(model_type="bret"), lambda: pairs(model_type="bert")),
+    Case("name an architecture and pass --run", _unswept, lambda: _unswept("vit", "--run", "--json")),
+]
+
+
+def _in_folder(call: Any) -> Any:
+    """In a folder with a file of letters."""
+    import contextlib
+
+    folder = Path(tempfile.mkdtemp())
+    (folder / "letters.txt").write_text(TEXT)
+    with contextlib.chdir(folder):
+        return call()

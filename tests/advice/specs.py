@@ -1,0 +1,85 @@
+"""Advice about methods and domains."""
+
+from __future__ import annotations
+
+from hf_fourier.domains import DOMAINS
+from hf_fourier.methods import METHODS
+from tests.advice.case import PICTURES, Case, explained, net
+
+
+def _parsed(do: str, wrong: str, right: str) -> Case:
+    registry = METHODS if wrong.split(":")[0] in METHODS else DOMAINS
+    return Case(do, lambda: registry.parse(wrong), lambda: registry.parse(right))
+
+
+CASES = [
+    _parsed("choose one of them", "identity:grain=pixel", "identity:grain=position"),
+    _parsed("choose one of them", "fourier:grain=position", "fourier:grain=frequency"),
+    _parsed("choose one of them", "wavelet:db2,mode=mirror", "wavelet:db2,mode=reflect"),
+    _parsed("choose one of them", "ffc:rule=other", "ffc:rule=absolute"),
+    _parsed("choose one of them", "integrated_gradients:path=curved", "integrated_gradients:path=geometric"),
+    _parsed("choose one of them", "integrated_gradients:baseline=mean", "integrated_gradients:baseline=zero"),
+    _parsed("choose one of them", "wam:kind=xx", "wam:kind=ig"),
+    _parsed("choose one of them", "ffc:preset=none", "ffc:preset=cifar"),
+    _parsed("choose one of them", "fampe:measure=other", "fampe:measure=published"),
+    _parsed("correct `level`", "wavelet:db2,level=0", "wavelet:db2,level=1"),
+    _parsed("correct them", "stft:window=4,hop=8", "stft:window=8,hop=4"),
+    _parsed("correct `steps`", "ffc:steps=0", "ffc:steps=1"),
+    _parsed("correct `kappa`", "ffc:kappa=-1", "ffc:kappa=.03"),
+    _parsed("correct `lam`", "ffc:lam=nan", "ffc:lam=1"),
+    _parsed("correct `keeps`", "closed_loop:keeps=0", "closed_loop:keeps=.5"),
+    _parsed("correct `steps`", "integrated_gradients:steps=1", "integrated_gradients:steps=2"),
+    _parsed("correct `samples`", "smoothgrad:samples=0", "smoothgrad:samples=2"),
+    _parsed("correct `samples`", "wam:samples=1", "wam:samples=2"),
+    _parsed("correct `samples`", "freqx:samples=5", "freqx:samples=4"),
+    _parsed("correct `bands`", "freqx:bands=0", "freqx:bands=4"),
+    _parsed("correct `smoothing`", "attexplore:smoothing=2", "attexplore:smoothing=3"),
+    _parsed("correct `copies`", "attexplore:copies=0", "attexplore:copies=1"),
+    _parsed("correct `epsilon`", "attexplore:epsilon=-1", "attexplore:epsilon=.1"),
+    _parsed("correct the spec", "ffc:kapa=.1", "ffc:kappa=.1"),
+    Case("did you mean 'ffc'?", lambda: METHODS.parse("fffc"), lambda: METHODS.parse("ffc")),
+    Case("choose one of them", lambda: METHODS.parse("zzz"), lambda: METHODS.parse("magnitude")),
+    Case("see the registered names", lambda: METHODS.parse(3), lambda: METHODS.parse(next(iter(METHODS)))),  # type: ignore[arg-type]
+    Case(
+        "see `pywt.wavelist(kind='discrete')`",
+        lambda: explained(domain="wavelet:morl"),
+        lambda: [explained(domain=f"wavelet:{name}") for name in __import__("pywt").wavelist(kind="discrete")[-1:]],
+    ),
+    Case(
+        "correct `axes`",
+        lambda: explained(domain="fourier:axes=depth"),
+        lambda: explained(domain="fourier:axes=-1"),
+    ),
+    Case(
+        "correct `axes`",
+        lambda: explained(domain="fourier:axes=-1+-1"),
+        lambda: explained(domain="fourier:axes=-2+-1"),
+    ),
+    Case(
+        "use another domain",
+        lambda: explained("low_frequency", "identity"),
+        lambda: explained("low_frequency", "fourier"),
+    ),
+    Case("use domain='wavelet'", lambda: explained("wam", "fourier"), lambda: explained("wam", domain="wavelet")),
+    Case(
+        "pass baseline=zero",
+        lambda: explained("integrated_gradients:steps=2,baseline=reference"),
+        lambda: explained("integrated_gradients:steps=2,baseline=zero"),
+    ),
+    Case(
+        "leave `layers` out",
+        lambda: _of_function("freqx:samples=4,layers=conv"),
+        lambda: _of_function("freqx:samples=4"),
+    ),
+    Case(
+        "correct `layers`",
+        lambda: explained("freqx:samples=4,layers=attention"),
+        lambda: explained("freqx:samples=4,layers=0"),
+    ),
+]
+
+
+def _of_function(method: str) -> object:
+    from hf_fourier import attribute
+
+    return attribute(lambda x: net()(x), PICTURES, method=method)

@@ -1,0 +1,251 @@
+"""Advice about what results can be shown as, and what metrics need."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+import torch
+
+from hf_fourier import FourierExplainer
+from hf_fourier.metrics import asking, columns, games, load
+from hf_fourier.metrics.games import Grid
+from hf_fourier.metrics.measures import MEASURES
+from hf_fourier.swapping import swap
+from tests.adapters import test_segmentation, words, zoo, zoo_sound
+from tests.adapters.test_gene import cell
+from tests.advice.case import Case, played, read, reader, seer
+from tests.advice.letters import DNA, cells, test_dna
+from tests.advice.metrics import valued
+from tests.advice.sight import FRAMES, PICTURE, videos
+from tests.advice.texts import TEXT
+
+TEXTS = words.texts(4, lengths=(7,))
+
+
+class _Inverted:
+    """An image processor that inverts colours where they are bright: nothing undoes that."""
+
+    def __call__(self, images: Any, return_tensors: str = "pt") -> Any:
+        pixels = seer().processor(images, return_tensors="pt")["pixel_values"]
+        return {"pixel_values": pixels.square()}
+
+
+def _pixels(processor: Any) -> Any:
+    pixels = seer().processor(PICTURE, return_tensors="pt")["pixel_values"]
+    return FourierExplainer(seer().model, processor).explain({"pixel_values": pixels})[0]
+
+
+def _strange() -> Any:
+    return FourierExplainer(seer().model, _Inverted()).explain(PICTURE)
+
+
+def _spectrogram() -> Any:
+    name = "wav2vec2-bert"
+    return FourierExplainer(zoo_sound.build(name), zoo_sound.extractor(name)).explain(zoo_sound.clip(8000))
+
+
+def _bases() -> Any:
+    return test_dna.explainer("bases").explain(DNA)
+
+
+def _computed(name: str, kept: Any = games.PUBLISHED, **asked: Any) -> Any:
+    results = reader().explain(TEXTS)
+    if kept is not None:
+        reader().play(results, kept)
+    table = columns(results, **{key: ask(results) for key, ask in asked.items()})
+    return load(name).compute(**table)
+
+
+def _asked(name: str, ask: Any) -> Any:
+    return load(name).compute(**ask(reader(), reader().explain(TEXTS[:1])))
+
+
+def _dice() -> Any:
+    explain = test_segmentation.explainer("upernet")
+    from tests.adapters.zoo_masks import inputs
+
+    results = explain.explain({"pixel_values": inputs("upernet")[:1]})
+    explain.play(results, games.PUBLISHED)
+    return load("dice_retention").compute(**columns(results))
+
+
+def _topped(name: str, top: float | None) -> Any:
+    results = [reader().explain(text, target) for text in TEXTS for target in ("ham", "spam")]
+    return load(name).compute(
+        **(
+            columns(reader().play(results, games.STANDARD))
+            if top is None
+            else columns(reader().play(results, games.STANDARD), top=top)
+        )
+    )
+
+
+def _wrong(**options: Any) -> Any:
+    return lambda results: asking.wrong_labels(reader(), results, **options)
+
+
+def _regression(task: str) -> Any:
+    """What only classifiers do, of a model of values."""
+    model = zoo.build("text-classification", "bert", id2label={0: "value"}, problem_type="regression")
+    explain = FourierExplainer(model, words.tokenizer("bert"))
+    match task:
+        case "wrong":
+            return asking.wrong_labels(explain, [valued()])
+        case "rectify":
+            return explain.rectify([TEXT], [0])
+        case "swap":
+            return swap(explain, [TEXT], ["w9 w8 w7"])
+    return explain.evaluate([TEXT], metrics=["selectivity"])
+
+
+@cache
+def _pair() -> tuple[str, str]:
+    """A text and a label that deleting features leads to."""
+    for text in TEXTS:
+        for label in ("ham", "spam", "neither"):
+            if label != reader().predict(text).label and _rectified(text, label, 1.0).features is not None:
+                return text, label
+    raise AssertionError("no such text")
+
+
+def _rectified(text: str, label: str, budget: float) -> Any:
+    return reader().rectify(text, label, budget=budget)
+
+
+def _corrected(budget: float) -> Any:
+    return _rectified(*_pair(), budget).leaf()
+
+
+def _swapped(other: str) -> Any:
+    return swap(reader(), [TEXTS[0]], [other])
+
+
+def _different() -> str:
+    label = reader().predict(TEXTS[0]).label
+    return next(text for text in words.texts(60, seed=4, lengths=(7,)) if reader().predict(text).label != label)
+
+
+def _concentration(sizes: list[int]) -> Any:
+    return load("concentration").compute(top=[[0, 1]] * len(sizes), features=sizes, label=["a"] * len(sizes))
+
+
+CASES = [
+    Case(
+        "call input_relevance() for one number per token",
+        lambda: read()[0].rebuild(0.1),
+        lambda: read()[0].input_relevance(),
+    ),
+    Case(
+        "call input_relevance()",
+        lambda: reader().explain({"input_ids": torch.tensor([[1, 7, 2]])})[0].genes(),
+        lambda: read()[0].input_relevance(),
+    ),
+    Case(
+        "call genes() for one number per gene",
+        lambda: cells().explain(cell(5)).rebuild(0.1),
+        lambda: cells().explain(cell(5)).genes(),
+    ),
+    Case("call bases() for one number per base", lambda: _bases().rebuild(0.1), lambda: _bases().bases()),
+    Case(
+        "use keep(), or call input_relevance()",
+        lambda: videos().explain(FRAMES).rebuild(0.1),
+        lambda: [videos().explain(FRAMES).keep(0.1), videos().explain(FRAMES).input_relevance()],
+    ),
+    Case(
+        "use keep(), or call input_relevance()",
+        lambda: _spectrogram().sound(0.1),
+        lambda: [_spectrogram().keep(0.1), _spectrogram().input_relevance()],
+    ),
+    Case(
+        "pass the image processor, or use keep()",
+        lambda: _pixels(None).rebuild(0.1),
+        lambda: [_pixels(seer().processor).rebuild(0.1), _pixels(None).keep(0.1)],
+    ),
+    Case("use keep()", lambda: _strange().rebuild(0.1), lambda: _strange().keep(0.1)),
+    Case(
+        "play `games.PUBLISHED`: 19 forward passes per example",
+        lambda: MEASURES["dig"].compute({}),
+        lambda: _computed("dig", games.PUBLISHED),
+    ),
+    Case(
+        "play a grid that keeps some shares, such as `games.STANDARD`",
+        lambda: MEASURES["maintain_rate"].compute({}),
+        lambda: _computed("maintain_rate", games.STANDARD),
+    ),
+    Case(
+        "play a grid that deletes some shares, such as `games.PUBLISHED`",
+        lambda: MEASURES["r_flip"].compute({}),
+        lambda: _computed("r_flip", games.PUBLISHED),
+    ),
+    Case(
+        "play `games.PUBLISHED` on a segmentation model",
+        lambda: MEASURES["dice_retention"].compute({}),
+        _dice,
+    ),
+    Case(
+        "play a grid that keeps `games.SMALL`, and pass `asking.wrong_labels` to `columns`",
+        lambda: _computed("selectivity"),
+        lambda: _computed("selectivity", Grid(games.SMALL, ()), wrong=_wrong(grid=Grid(games.SMALL, ()))),
+    ),
+    Case(
+        "play a grid that deletes 0.5 (or the `share` that you pass), such as `games.PUBLISHED`",
+        lambda: MEASURES["faithfulness_of_spectra"].compute({}),
+        lambda: _computed("faithfulness_of_spectra", games.PUBLISHED),
+    ),
+    Case(
+        "play a grid that keeps 0.5 (or the `share` that you pass), such as `games.PUBLISHED`",
+        lambda: MEASURES["input_fidelity"].compute({}),
+        lambda: _computed("input_fidelity", games.PUBLISHED),
+    ),
+    Case(
+        "pass the columns of `asking.random_subsets`: 200 forward passes per example",
+        lambda: load("mu_fidelity").compute(**columns(played())),
+        lambda: _asked("mu_fidelity", asking.random_subsets),
+    ),
+    Case(
+        "pass the columns of `asking.noise`: 100 forward passes per example",
+        lambda: load("infidelity").compute(**columns(played())),
+        lambda: _asked("infidelity", asking.noise),
+    ),
+    Case(
+        "pass the columns of `asking.perturbed_inputs`: ten explanations per example",
+        lambda: load("sensitivity_max").compute(**columns(played())),
+        lambda: _asked("sensitivity_max", asking.perturbed_inputs),
+    ),
+    Case(
+        "make the table with `columns(results, top=0.04)`, several examples of a class",
+        lambda: _topped("concentration", None),
+        lambda: _topped("concentration", 0.04),
+    ),
+    Case(
+        "make the table with `columns(results, top=0.04)`, examples of several classes",
+        lambda: _topped("specificity", None),
+        lambda: _topped("specificity", 0.04),
+    ),
+    Case("compare leaves of one shape", lambda: _concentration([9, 8]), lambda: _concentration([9, 9])),
+    Case("choose results of a classifier", lambda: _regression("wrong"), lambda: asking.wrong_labels(reader(), read())),
+    Case(
+        "rectify a classifier's mistakes",
+        lambda: _regression("rectify"),
+        lambda: reader().rectify([TEXT], ["ham"], budget=0.1),
+    ),
+    Case("swap features of a classifier", lambda: _regression("swap"), lambda: _swapped(_different())),
+    Case("cut or resize the examples", lambda: _swapped("w9 w8"), lambda: _swapped(_different())),
+    Case(
+        "leave it out",
+        lambda: _regression("evaluate"),
+        lambda: reader().evaluate([TEXT], metrics=["dig"]),
+    ),
+    Case("raise `budget`, or skip it", lambda: _corrected(0.0001), lambda: _corrected(1.0)),
+    Case(
+        "pass the examples themselves, in a list",
+        lambda: reader().rectify({"input_ids": torch.tensor([[1, 7, 2]])}, ["ham"]),
+        lambda: reader().rectify([TEXT], ["ham"], budget=0.1),
+    ),
+    Case(
+        "call explain first, and pass what it returns",
+        lambda: reader().play(TEXT),
+        lambda: reader().play(reader().explain(TEXT)),
+    ),
+]
