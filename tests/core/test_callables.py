@@ -273,3 +273,20 @@ def test_types_that_do_not_fit_and_advice_that_does():
     with pytest.raises(ModelError, match=r"x\.float\(\)"):
         attribute(forward, noise(2, 6))
     assert len(attribute(forward, noise(2, 6).float())) == 2
+
+
+def test_what_a_model_made_in_inference_mode_puts_in_its_buffers_stays(x):
+    class Counting(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.net = Smooth(3, *x.shape[1:])
+            self.register_buffer("asked", torch.zeros(()))
+
+        def forward(self, rows):
+            self.asked = self.asked + 1
+            return self.net(rows)
+
+    with torch.inference_mode():
+        model = Counting()
+    attribute(model, x, 1)
+    assert int(model.asked) > 0

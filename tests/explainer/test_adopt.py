@@ -92,6 +92,11 @@ def test_what_a_lift_cannot_know_is_said(vision, pixels):
     black["pixel_values"][:, :, :8] = 0
     (one, _) = vision.adopt(black, saliency(vision.model, x), domain="fourier")
     assert any("25 % of the input is zero" in note for note in one.provenance["notes"])
+    one_entry, there = {"pixel_values": x.clone()}, torch.zeros_like(x)
+    one_entry["pixel_values"][:, 0, 3, 4] = 0
+    there[:, 0, 3, 4], there[:, 1, 5, 6] = 1, -3
+    (one, _) = vision.adopt(one_entry, there, domain="fourier")
+    assert any("loses 25 % of the map's size" in note for note in one.provenance["notes"])
     with pytest.raises(SpecError, match="transport"):
         vision.adopt(pixels, size, domain="fourier", lift="fft")
     with pytest.raises(SpecError, match="channels"):

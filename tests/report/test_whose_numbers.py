@@ -6,8 +6,9 @@ import torch
 
 from hf_fourier.relevance import shown
 from hf_fourier.report import shown as pages
+from hf_fourier.report.spectra import plane, profile
 from hf_fourier.views import GeneView
-from tests.report.made import PLAYED, cell, hand_made, protein, spectrogram, text
+from tests.report.made import PLAYED, cell, hand_made, picture, protein, spectrogram, text
 
 COUNT = 12
 OWN = torch.linspace(-1, 2, COUNT)
@@ -97,3 +98,10 @@ def test_a_square_map_is_square(artist):
         box = artist(figure, "relevance").axes.get_window_extent()
         assert box.height / box.width == pytest.approx(ratio, rel=0.02)
         assert artist(figure, "relevance").get_extent() == [0.5, sizes[1] + 0.5, sizes[0] + 0.5, 0.5]
+
+
+def test_places_are_counted_from_one_along_axes():
+    flat = plane(a := picture(8, 10, domain="identity:grain=position"), a.mask(0.1).numpy())
+    assert (flat.rows.tolist(), flat.columns.tolist()) == (list(range(1, 9)), list(range(1, 11)))
+    line = profile(a := text(NAMES, **BY_PLACE), a.mask(0.1).numpy())
+    assert line.centres.tolist() == pytest.approx(list(range(1, COUNT + 1)))
