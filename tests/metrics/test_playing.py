@@ -42,7 +42,7 @@ def pictures() -> tuple[Counted, list[Attribution]]:
 @pytest.mark.parametrize("size", [1, 5, "auto"])
 def test_the_published_grid_takes_nineteen_passes_and_the_clean_one(pictures: Any, size: Any) -> None:
     counted, results = pictures
-    assert counted.rows == 3  # the clean pass, which the magnitude takes for the target's name
+    assert counted.rows == 3 + 2  # the clean pass, which the magnitude takes for the target's name, and one question
     assert counted.cost(results, PUBLISHED, batch_size=size) == 19 * 3
     assert counted.cost(results, STANDARD) == 5 * 3  # the small shares but one, which is among the tenths
     assert counted.cost(results, STANDARD) == 0
