@@ -75,7 +75,7 @@ def test_one_gene_and_zeros() -> None:
 @pytest.mark.parametrize(("own_limit", "models", "room"), [(10, None, 8), (None, 10, 8), (12, 10, 8), (10, 99, 8)])
 def test_the_lowest_ranks_are_cut_and_the_marks_stay(own_limit: int | None, models: int | None, room: int) -> None:
     own = tokenizer(V2, limit=own_limit)
-    counts = np.random.default_rng(1).uniform(1, 9, 30)
+    counts = np.random.default_rng(1).permutation(30) + 1.0
     ids, notes = own.encode(GENES[:30], counts, models)
     assert ids == [2, *by_hand(own, GENES[:30], counts)[:room], 3]
     assert notes == (f"a cell of 30 genes was cut to the first {room}",)
