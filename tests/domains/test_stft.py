@@ -99,6 +99,7 @@ def test_the_axis():
     ]
 
 
+@pytest.mark.usefixtures("unchecked")
 @pytest.mark.parametrize("bad", ["stft:0", "stft:8,9", "stft:8,0", "stft:8.5"])
 def test_what_is_refused(bad):
     with pytest.raises(SpecError, match="window"):
