@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -13,6 +14,10 @@ import pytest
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("HF_DATASETS_OFFLINE", "1")
 os.environ["MPLBACKEND"] = "Agg"
+# `evaluate` and transformers copy code that they load into one folder and put it on the path: a folder of this process,
+# so that tests find neither what another checkout has left nor what it writes at the same time.
+MODULES = tempfile.TemporaryDirectory(prefix="hf_fourier-modules-")
+os.environ["HF_MODULES_CACHE"] = MODULES.name
 # Tests are many and small: one thread each is faster than several, above all beside other work.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 

@@ -44,7 +44,6 @@ def caches(tmp_path_factory: pytest.TempPathFactory) -> Any:
 
     with pytest.MonkeyPatch.context() as patch:
         folder = tmp_path_factory.mktemp("huggingface")
-        patch.setattr(evaluate.config, "HF_MODULES_CACHE", str(folder / "modules"))
         patch.setattr(evaluate.config, "HF_METRICS_CACHE", str(folder / "metrics"))
         patch.setattr(socket.socket, "connect", refuse)
         yield
