@@ -30,9 +30,9 @@ from benchmarks.keeping import kept
 from benchmarks.peers import peers
 from benchmarks.real import CLASSIFIERS, MODELS
 from benchmarks.tables import markdown
-from hf_fourier.evaluation import Cell, Evaluation
+from hf_fourier.evaluation.metrics.statistics import summarise
+from hf_fourier.evaluation.results import Cell, Evaluation
 from hf_fourier.methods.ffc import KAPPA, KAPPA_ELSEWHERE
-from hf_fourier.metrics.statistics import summarise
 
 LARGE = 0.1
 METHODS = (

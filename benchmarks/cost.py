@@ -25,12 +25,13 @@ import torch
 
 from benchmarks.real import MODELS, Real
 from benchmarks.tables import markdown
-from hf_fourier.adapters import Encoded, models
-from hf_fourier.adapters.models import held
-from hf_fourier.batching import suggested_rows
 from hf_fourier.domains import Fourier
-from hf_fourier.engine import Job, Request, explain_all
 from hf_fourier.methods import FFC
+from hf_fourier.methods.apply import Job, Request, explain_all
+from hf_fourier.models import inspection
+from hf_fourier.models.base import Encoded
+from hf_fourier.models.inspection import held
+from hf_fourier.scoring.batching import suggested_rows
 from hf_fourier.typing import Tensor
 
 #: Models whose bare pass takes less than this, in seconds a batch, are reported but not held to the gate.
@@ -44,7 +45,7 @@ def laid_out(model: torch.nn.Module, batch: Sequence[Encoded]) -> tuple[Tensor, 
     sound = next((name for name in ("input_features", "input_values") if name in inputs), None)
     if batch[0].values is not None:
         leaf = torch.stack([e.values for e in batch if e.values is not None])
-        last = leaf.ndim == 4 and models.convolves(model)  # the faster layout, for both sides
+        last = leaf.ndim == 4 and inspection.convolves(model)  # the faster layout, for both sides
         layout = torch.channels_last if last else torch.contiguous_format
         return leaf, lambda x: model(pixel_values=x.contiguous(memory_format=layout)).logits
     if sound is not None:

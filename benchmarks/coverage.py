@@ -1,6 +1,6 @@
 """Every architecture with every head that the installed `transformers` knows: which can be explained.
 
-Each pair is built small and checked in a process of its own (see `hf_fourier.coverage`); what was found is kept in a
+Each pair is built small and checked in a process of its own (see `tools.coverage`); what was found is kept in a
 folder, one file per pair, so that a run that was stopped goes on. `--part 2/3` does the second third of the pairs.
 """
 
@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.tables import markdown
-from hf_fourier.coverage import table
-from hf_fourier.coverage.pairs import pairs
-from hf_fourier.coverage.running import LIMIT, sweep
+from tools.coverage import table
+from tools.coverage.pairs import pairs
+from tools.coverage.running import LIMIT, sweep
 
 
 def tell(told: Mapping[str, Any]) -> None:

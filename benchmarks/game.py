@@ -35,14 +35,14 @@ from benchmarks.keeping import kept
 from benchmarks.real import CLASSIFIERS, MODELS
 from benchmarks.tables import markdown
 from hf_fourier import FourierExplainer
-from hf_fourier.adapters import Encoded
-from hf_fourier.adapters.models import held
-from hf_fourier.attribution import Attribution
-from hf_fourier.batching import suggested_rows
-from hf_fourier.engine import grouped, rows_for
+from hf_fourier.evaluation.metrics.dig import dig
 from hf_fourier.methods import FFC
-from hf_fourier.metrics.areas import dig
-from hf_fourier.metrics.games import PUBLISHED, STANDARD, TENTHS, moves
+from hf_fourier.methods.apply import grouped, rows_for
+from hf_fourier.models.base import Encoded
+from hf_fourier.models.inspection import held
+from hf_fourier.results.attribution import Attribution
+from hf_fourier.scoring.batching import suggested_rows
+from hf_fourier.scoring.perturbation import PUBLISHED, STANDARD, TENTHS, moves
 from hf_fourier.seeding import Draw
 from hf_fourier.typing import Tensor
 

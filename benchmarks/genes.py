@@ -27,9 +27,9 @@ from benchmarks.real import CLASSIFIERS
 from benchmarks.statistics import described
 from benchmarks.tables import markdown
 from hf_fourier import Attribution, FourierExplainer
-from hf_fourier.curves import Curve
-from hf_fourier.knockout import play_genes
-from hf_fourier.metrics.games import Grid
+from hf_fourier.evaluation.studies.in_silico_deletion import play_genes
+from hf_fourier.results.curve import Curve
+from hf_fourier.scoring.perturbation import Grid
 
 STEPS = tuple(i / 10 for i in range(1, 10))
 SHARES = (0.04, 0.08, 0.16, 0.3)

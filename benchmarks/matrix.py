@@ -23,10 +23,10 @@ from benchmarks.cost import bare, packed
 from benchmarks.real import MODELS, Real
 from benchmarks.tables import markdown
 from hf_fourier import FourierExplainer
-from hf_fourier.adapters.models import held
 from hf_fourier.domains import DOMAINS
 from hf_fourier.errors import SpecError
 from hf_fourier.methods import METHODS, Method
+from hf_fourier.models.inspection import held
 
 #: Parameters that say how many samples are drawn; few of them do where only domains are compared.
 SAMPLES = ("samples", "copies", "steps", "draws", "signs")

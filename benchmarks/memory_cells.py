@@ -31,7 +31,7 @@ def measure(size: str, head: str, threads: int, shares: Sequence[float]) -> dict
     import transformers
 
     from hf_fourier import FourierExplainer
-    from hf_fourier.genes import GeneTokenizer
+    from hf_fourier.models.gene_tokenizer import GeneTokenizer
 
     torch.set_num_threads(threads)
     layers, width, heads, positions, vocabulary, marks = SIZES[size]

@@ -28,9 +28,9 @@ def write(path: Path, minutes: float) -> None:
     import numpy as np
     import soundfile
 
-    from hf_fourier import assets
+    from hf_fourier import demo
 
-    clips = [one for one in assets.instruments("test") if one["rate"] == RATE]
+    clips = [one for one in demo.instruments("test") if one["rate"] == RATE]
     left = round(60 * minutes * RATE)
     with soundfile.SoundFile(path, "w", RATE, 2, "PCM_16") as file:
         while left:
@@ -47,10 +47,10 @@ def measure(path: str, leaf: str | None, shares: Sequence[float]) -> dict[str, f
     import soundfile
     import torch
 
-    from hf_fourier import FourierExplainer, assets
+    from hf_fourier import FourierExplainer, demo
 
     torch.set_num_threads(1)
-    explainer = FourierExplainer.from_pretrained(str(assets.get("whisper-instruments")), device="cpu", leaf=leaf)
+    explainer = FourierExplainer.from_pretrained(str(demo.get("whisper-instruments")), device="cpu", leaf=leaf)
     with tempfile.TemporaryDirectory() as folder:
         start = time.perf_counter()
         found = explainer.explain_recording(path, folder=folder, kept=shares)

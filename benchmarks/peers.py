@@ -20,13 +20,13 @@ from typing import Any
 import torch
 
 from hf_fourier import FourierExplainer
-from hf_fourier.adapters.base import Block
-from hf_fourier.attribution import Attribution
 from hf_fourier.domains import LeafShape
-from hf_fourier.evaluating import Ready
+from hf_fourier.evaluation.evaluate import Ready
 from hf_fourier.methods.gradients import SPREAD, SPREAD_ELSEWHERE
-from hf_fourier.scoring import Score
-from hf_fourier.targets import Target
+from hf_fourier.models.base import Block
+from hf_fourier.results.attribution import Attribution
+from hf_fourier.scoring.score import Score
+from hf_fourier.scoring.targets import Target
 from hf_fourier.typing import Tensor
 
 STEPS, SAMPLES, SEED = 20, 10, 0

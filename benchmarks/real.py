@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from hf_fourier import FourierExplainer, assets
+from hf_fourier import FourierExplainer, demo
 
 RESIDUES = "ACDEFGHIKLMNPQRSTVWY"
 
@@ -31,15 +31,15 @@ class Real:
     def explainer(self) -> FourierExplainer:
         """The model in float32 on the CPU."""
         if self.name == "deepbet":
-            from hf_fourier.assets.models import linknet3d
+            from hf_fourier.demo.models import linknet3d
 
             linknet3d.register()
-        return FourierExplainer.from_pretrained(str(assets.get(self.name)), device="cpu", dtype=torch.float32)
+        return FourierExplainer.from_pretrained(str(demo.get(self.name)), device="cpu", dtype=torch.float32)
 
 
 def pictures(n: int) -> list[Any]:
     """Photographs, then crops of them: eight places and mirror images of each, seeded by their number."""
-    whole = [picture.convert("RGB") for _, picture in assets.pictures()]
+    whole = [picture.convert("RGB") for _, picture in demo.pictures()]
     made = list(whole)
     for number in range(max(0, n - len(whole))):
         picture, draw = whole[number % len(whole)], torch.Generator().manual_seed(number)
@@ -52,7 +52,7 @@ def pictures(n: int) -> list[Any]:
 
 @cache
 def _emails() -> list[str]:
-    return [text for text, _ in assets.emails(split="test")]
+    return [text for text, _ in demo.emails(split="test")]
 
 
 def emails(n: int) -> list[str]:
@@ -62,7 +62,7 @@ def emails(n: int) -> list[str]:
 
 def ham_and_spam(n: int) -> list[str]:
     """E-mails of the test half, ham and spam in turn."""
-    held_out = assets.emails(split="test")
+    held_out = demo.emails(split="test")
     kinds = [[text for text, label in held_out if label == kind] for kind in (0, 1)]
     return [text for pair in zip(*kinds, strict=False) for text in pair][:n]
 
@@ -74,7 +74,7 @@ def openings(n: int) -> list[str]:
 
 def antibodies(n: int) -> list[str]:
     """Antibody sequences with one residue masked, at another place in each."""
-    sequences = [str(entry["sequence"]) for entry in assets.antibodies()]
+    sequences = [str(entry["sequence"]) for entry in demo.antibodies()]
     made = []
     for number in range(n):
         residues = list(sequences[number % len(sequences)])
@@ -86,7 +86,7 @@ def antibodies(n: int) -> list[str]:
 
 def sequences(n: int) -> list[str]:
     """Antibody sequences, then variants of them with five residues replaced, seeded by their number."""
-    whole = [str(entry["sequence"]) for entry in assets.antibodies()]
+    whole = [str(entry["sequence"]) for entry in demo.antibodies()]
     made = list(whole)
     for number in range(max(0, n - len(whole))):
         residues, draw = list(whole[number % len(whole)]), torch.Generator().manual_seed(number)
@@ -98,7 +98,7 @@ def sequences(n: int) -> list[str]:
 
 def cells(n: int) -> list[Any]:
     """Cells of the test half."""
-    return assets.cells("test")[:n]
+    return demo.cells("test")[:n]
 
 
 def each(n: int) -> list[int]:
@@ -124,18 +124,19 @@ def clips(read: Callable[[str], list[dict[str, Any]]]) -> Callable[[int], list[A
 
 def seconds(n: int) -> list[Any]:
     """The first second of spoken prompts of the test half, filled up with silence where a prompt is shorter."""
-    from hf_fourier.assets.convert.listening import RATE, opening
+    from hf_fourier.demo.convert.hearing import RATE
+    from hf_fourier.demo.convert.listening import opening
 
-    held_out = assets.prompts("test")
+    held_out = demo.prompts("test")
     some = held_out[:: max(1, len(held_out) // n)][:n]
     return [{"array": opening(clip), "sampling_rate": RATE} for clip in some]
 
 
 def heads(n: int) -> list[Any]:
     """One scan of a head at 64 voxels each way, shifted by a few voxels, seeded by its number."""
-    from hf_fourier.assets import scans
+    from hf_fourier.demo import scans
 
-    volume = scans.normalised(scans.at_size(torch.from_numpy(assets.head_mri()["volume"]), 64))
+    volume = scans.normalised(scans.at_size(torch.from_numpy(demo.head_mri()["volume"]), 64))
     made = []
     for number in range(n):
         draw = torch.Generator().manual_seed(number)
@@ -146,7 +147,7 @@ def heads(n: int) -> list[Any]:
 
 def clothes(n: int) -> list[Any]:
     """Fashion-MNIST's test half, every so many of it."""
-    return [entry["picture"] for entry in assets.fashion("test", 10 * n)[::10]]
+    return [entry["picture"] for entry in demo.fashion("test", 10 * n)[::10]]
 
 
 def one(n: int) -> list[int]:
@@ -154,19 +155,19 @@ def one(n: int) -> list[int]:
     return [0] * n
 
 
-_SEQUENCES = cycled(lambda: len(assets.antibodies()))
+_SEQUENCES = cycled(lambda: len(demo.antibodies()))
 MODELS = {
     real.name: real
     for real in (
-        Real("efficientnet-lite0", pictures, cycled(lambda: len(assets.pictures()))),
+        Real("efficientnet-lite0", pictures, cycled(lambda: len(demo.pictures()))),
         Real("fashion-vit", clothes, each),
         Real("minilm-spam", emails, each),
         Real("smollm2", openings, each),
         Real("antiberty-mlm", antibodies, _SEQUENCES),
         Real("antiberty-species", sequences, _SEQUENCES),
         Real("pbmc-geneformer", cells, each),
-        Real("whisper-instruments", clips(assets.instruments), each),
-        Real("whisper-languages", clips(assets.prompts), each),
+        Real("whisper-instruments", clips(demo.instruments), each),
+        Real("whisper-languages", clips(demo.prompts), each),
         Real("wav2vec2-languages", seconds, each),
         Real("ast-languages", seconds, each),
         Real("deepbet", heads, one),

@@ -2,10 +2,10 @@
 
 The twin has the same config and fresh weights (for networks with batch norm: Kaiming weights, and statistics from the
 same pictures, since default random weights underflow). It explains the class that the trained model named, of the very
-leaf that the trained model read (`hf_fourier.twins`). For each example the table gives Spearman's rank correlation over
-all features, and the share of the top 4 % that two rankings have in common; brackets are 95 % bootstrap intervals of
-the mean, drawn by sources: pictures, sequences and scans of which several examples were made stay together, and fewer
-than 30 sources are anecdotal. Two seeds of `random` show the overlap that chance gives.
+leaf that the trained model read (`hf_fourier.evaluation.randomized_model`). For each example the table gives Spearman's
+rank correlation over all features, and the share of the top 4 % that two rankings have in common; brackets are 95 %
+bootstrap intervals of the mean, drawn by sources: pictures, sequences and scans of which several examples were made
+stay together, and fewer than 30 sources are anecdotal. Two seeds of `random` show the overlap that chance gives.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from benchmarks.real import MODELS, Real
 from benchmarks.statistics import described
 from benchmarks.tables import markdown
 from hf_fourier import Attribution
-from hf_fourier.checking import TOP
-from hf_fourier.metrics.robustness import rank_correlation
-from hf_fourier.metrics.structure import shared_top
-from hf_fourier.twins import rank_by_twin, twin_of
+from hf_fourier.evaluation.metrics.robustness import rank_correlation
+from hf_fourier.evaluation.metrics.structure import shared_top
+from hf_fourier.evaluation.randomized_model import rank_by_twin, twin_of
+from hf_fourier.evaluation.sanity_checks import TOP
 
 
 def overlap(a: Attribution, b: Attribution) -> float:

@@ -30,7 +30,7 @@ from benchmarks.keeping import kept
 from benchmarks.real import CLASSIFIERS
 from benchmarks.tables import markdown
 from hf_fourier import FourierExplainer
-from hf_fourier.evaluation import Evaluation
+from hf_fourier.evaluation.results import Evaluation
 from hf_fourier.methods.ffc import KAPPA
 
 KAPPAS = (0.003, 0.01, 0.03, 0.1, 0.3)

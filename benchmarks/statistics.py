@@ -6,7 +6,7 @@ from collections.abc import Hashable, Sequence
 
 import numpy as np
 
-from hf_fourier.metrics.statistics import interval
+from hf_fourier.evaluation.metrics.statistics import interval
 
 
 def described(values: Sequence[float], groups: Sequence[Hashable] | None = None) -> str:

@@ -23,6 +23,6 @@ pygments_style = "friendly"
 
 def setup(app):
     """Write the reference and the metrics' cards before anything is read."""
-    modules = HERE.parent / "hf_fourier/metrics/modules"
+    modules = HERE.parent / "hf_fourier/evaluation/metrics/modules"
     app.connect("builder-inited", lambda _: reference.write(HERE / "reference"))
     app.connect("builder-inited", lambda _: reference.write_cards(HERE / "metrics", modules))

@@ -14,19 +14,24 @@ from typing import Any
 
 #: Pages in order: a title and the modules whose public names it lists.
 PAGES = {
-    "explainer": ("Explaining", ("hf_fourier.explainer", "hf_fourier.callables")),
-    "results": ("Results", ("hf_fourier.attribution", "hf_fourier.curves", "hf_fourier.tables")),
-    "evaluation": ("Evaluations and checks", ("hf_fourier.evaluation", "hf_fourier.evaluating", "hf_fourier.sanity")),
+    "explainer": ("Explaining", ("hf_fourier.explainer", "hf_fourier.functional")),
+    "results": ("Results", ("hf_fourier.results.attribution", "hf_fourier.results.curve", "hf_fourier.results.table")),
+    "evaluation": ("Evaluations and checks", ("hf_fourier.evaluation.results", "hf_fourier.evaluation.evaluate",
+    "hf_fourier.evaluation.sanity")),
     "methods": ("Methods", ("hf_fourier.methods", "hf_fourier.methods.base")),
     "domains": ("Domains", ("hf_fourier.domains", "hf_fourier.domains.base", "hf_fourier.domains.layout")),
-    "targets": ("Targets and heads", ("hf_fourier.targets", "hf_fourier.heads")),
-    "metrics": ("Metrics", ("hf_fourier.metrics.games", "hf_fourier.metrics.areas", "hf_fourier.metrics.decisions",
-                            "hf_fourier.metrics.flips", "hf_fourier.metrics.asking", "hf_fourier.metrics.structure",
-                            "hf_fourier.metrics.robustness", "hf_fourier.metrics.statistics")),
-    "studies": ("Studies", ("hf_fourier.rectifying", "hf_fourier.swapping", "hf_fourier.concepts",
-                            "hf_fourier.federated", "hf_fourier.transfer", "hf_fourier.knockout")),
-    "assets": ("Assets", ("hf_fourier.assets", "hf_fourier.assets.data", "hf_fourier.assets.sounds",
-                          "hf_fourier.assets.scans")),
+    "targets": ("Targets and heads", ("hf_fourier.scoring.targets", "hf_fourier.scoring.heads")),
+    "metrics": ("Metrics", ("hf_fourier.scoring.perturbation", "hf_fourier.evaluation.metrics.dig",
+    "hf_fourier.evaluation.metrics.maintain_rate",
+                            "hf_fourier.evaluation.metrics.r_flip", "hf_fourier.evaluation.model_queries",
+                            "hf_fourier.evaluation.metrics.structure",
+                            "hf_fourier.evaluation.metrics.robustness", "hf_fourier.evaluation.metrics.statistics")),
+    "studies": ("Studies", ("hf_fourier.evaluation.rectification", "hf_fourier.evaluation.studies.class_swap",
+    "hf_fourier.evaluation.studies.class_filters",
+                            "hf_fourier.evaluation.studies.federated", "hf_fourier.evaluation.studies.transfer",
+                            "hf_fourier.evaluation.studies.in_silico_deletion")),
+    "assets": ("Assets", ("hf_fourier.demo", "hf_fourier.demo.data", "hf_fourier.demo.sounds",
+                          "hf_fourier.demo.scans")),
 }  # fmt: skip
 SECTION = re.compile(r"^(Args|Attributes|Returns|Raises|Yields):$", re.M)
 ENTRY = re.compile(r"^(\*{0,2}[\w.]+)(?: \([^)]*\))?:\s*(.*)$", re.S)

@@ -7,16 +7,22 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from hf_fourier.attribution import Attribution
-    from hf_fourier.callables import attribute
     from hf_fourier.explainer import FourierExplainer
+    from hf_fourier.functional import attribute
     from hf_fourier.report.report import Report
+    from hf_fourier.results.attribution import Attribution
 
 _HOMES = {
-    "Attribution": "attribution",
-    "FourierExplainer": "explainer",
-    "Report": "report.report",
-    "attribute": "callables",
+    "Attribution": "hf_fourier.results.attribution",
+    "FourierExplainer": "hf_fourier.explainer",
+    "Report": "hf_fourier.report.report",
+    "attribute": "hf_fourier.functional",
+}
+#: Modules that users meet under a shorter name.
+_MODULES = {
+    "metrics": "hf_fourier.evaluation.metrics",
+    "studies": "hf_fourier.evaluation.studies",
+    "targets": "hf_fourier.scoring.targets",
 }
 
 __all__ = ["Attribution", "FourierExplainer", "Report", "__version__", "attribute"]
@@ -24,12 +30,14 @@ __all__ = ["Attribution", "FourierExplainer", "Report", "__version__", "attribut
 
 def __getattr__(name: str) -> Any:
     """Load the public names when they are first used, so that the import costs little more than torch's own."""
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module
 
-    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    if name in _MODULES:
+        return import_module(_MODULES[name])
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), *_HOMES])
+    return sorted([*globals(), *_HOMES, *_MODULES])

@@ -10,34 +10,35 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from hf_fourier.adapters import Adapter, Encoded, adapt
-from hf_fourier.adapters.models import held, label_notes, unwrapped
-from hf_fourier.attribution import Attribution
 from hf_fourier.domains import DOMAINS, Domain, Fourier
-from hf_fourier.engine import BatchSize, Job, Request, block_of, explain_all, grouped
 from hf_fourier.errors import FourierError, InputError, ModelError, NotFinite
-from hf_fourier.examples import examples_of, listed
+from hf_fourier.evaluation.studies.transfer import transfer_all
 from hf_fourier.methods import METHODS, Method
-from hf_fourier.methods.given import Given, fit, lifted_notes
-from hf_fourier.metrics.games import Grid
-from hf_fourier.modes import exact_class
-from hf_fourier.paths import Paths, logits_at, padded
-from hf_fourier.playing import Work, play_all, reopen
-from hf_fourier.remarks import MEND
+from hf_fourier.methods.apply import BatchSize, Job, Request, block_of, explain_all, grouped
+from hf_fourier.methods.precomputed import Given, fit, lifted_notes
+from hf_fourier.models.base import Adapter, Encoded
+from hf_fourier.models.inputs.containers import examples_of, listed
+from hf_fourier.models.inspection import held, label_notes, unwrapped
+from hf_fourier.models.side_inputs import Paths, logits_at, padded
+from hf_fourier.models.wrappers import adapt
+from hf_fourier.results.attribution import Attribution
+from hf_fourier.results.remarks import MEND
+from hf_fourier.results.table import Table
+from hf_fourier.scoring.perturb_results import Work, play_all, reopen
+from hf_fourier.scoring.perturbation import Grid
+from hf_fourier.scoring.targets import Target
 from hf_fourier.seeding import Draw
-from hf_fourier.tables import Table
-from hf_fourier.targets import Target
-from hf_fourier.transfer import transfer_all
+from hf_fourier.torch_state import exact_class
 from hf_fourier.typing import Tensor
 
 if TYPE_CHECKING:
-    from hf_fourier.evaluating import Ready
-    from hf_fourier.evaluation import Evaluation
-    from hf_fourier.recordings import Recording
-    from hf_fourier.rectifying import Correction, Rectification
+    from hf_fourier.evaluation.evaluate import Ready
+    from hf_fourier.evaluation.rectification import Correction, Rectification
+    from hf_fourier.evaluation.results import Evaluation
+    from hf_fourier.evaluation.sanity import Sanity
     from hf_fourier.runs.plan import Plan
+    from hf_fourier.runs.recording import Recording
     from hf_fourier.runs.results import Results
-    from hf_fourier.sanity import Sanity
 
 
 @dataclass(frozen=True)
@@ -97,8 +98,8 @@ class FourierExplainer:
         leaf: str | None = None,
         dither: float = 0.0,
     ) -> None:
-        from hf_fourier.adapters.checkpoint import shown
-        from hf_fourier.adapters.loading import task_of
+        from hf_fourier.models.checkpoint import shown
+        from hf_fourier.models.loading import task_of
 
         if not isinstance(model, torch.nn.Module):
             got = f"a model of type {type(model).__name__}"
@@ -158,7 +159,7 @@ class FourierExplainer:
                 such device.
             MissingExtraError: If it is an adapter, and PEFT is not installed.
         """
-        from hf_fourier.adapters.loading import load
+        from hf_fourier.models.loading import load
 
         method = METHODS.parse(method)  # before anything heavy
         domain = None if domain is None else DOMAINS.parse(domain)
@@ -325,7 +326,7 @@ class FourierExplainer:
             InputError: If it is no sound, or the model does not listen.
             FourierError: Whatever fails after some segments were done carries them as `error.completed`.
         """
-        from hf_fourier.recordings import explain_recording
+        from hf_fourier.runs.recording import explain_recording
 
         return explain_recording(
             self, example, target, seconds=seconds, overlap=overlap, kept=kept, folder=folder, method=method,
@@ -439,8 +440,9 @@ class FourierExplainer:
 
         Args:
             attributions: One result of this model, or a list of them (of an iterator or `Results` a list is made).
-            kept: Shares of features, 0 to 1, each of which is kept and deleted; or a `hf_fourier.metrics.games.Grid`
-                that says which are kept and which deleted (`PUBLISHED`, `STANDARD`).
+            kept: Shares of features, 0 to 1, each of which is kept and deleted; or a
+                `hf_fourier.scoring.perturbation.Grid` that says which are kept and which deleted (`PUBLISHED`,
+                `STANDARD`).
             again: Ask also what is known.
             batch_size: Rows in a batch, at most.
 
@@ -482,8 +484,8 @@ class FourierExplainer:
         Args:
             examples: Raw examples, as for `explain`: a list, a `datasets.Dataset`, or what else holds several.
             column: Which column of a data set holds them; None for the only one of pictures, sounds or texts.
-            methods: What to compare; a `hf_fourier.evaluating.Ready` brings attributions that are made elsewhere, and
-                stands in its own domain.
+            methods: What to compare; a `hf_fourier.evaluation.evaluate.Ready` brings attributions that are made
+                elsewhere, and stands in its own domain.
             domains: Where; None for the explainer's own, or else each method's home, as for `explain`. What does not go
                 together is left out, and listed in `excluded` with the reason.
             metrics: Names among `hf_fourier.metrics.names()`; None for those of the game that the head has, with
@@ -502,7 +504,7 @@ class FourierExplainer:
             InputError: If there are no examples, or a metric is unknown or none for this head.
             SpecError: If a method or a domain is unknown.
         """
-        from hf_fourier.evaluating import Ready, evaluate
+        from hf_fourier.evaluation.evaluate import Ready, evaluate
 
         chosen = [methods] if isinstance(methods, (str, Method, Ready)) else list(methods)
         where = [domains] if isinstance(domains, (str, Domain)) else None if domains is None else list(domains)
@@ -556,7 +558,7 @@ class FourierExplainer:
             InputError: If there are no examples, or one cannot be explained.
             SpecError: If the method or the domain is unknown or does not suit the leaf.
         """
-        from hf_fourier.checking import check
+        from hf_fourier.evaluation.sanity_checks import check
 
         chosen = method or self.method
         return check(self, self._several(examples), chosen, domain, targets, sources, seed, batch_size)
@@ -601,7 +603,7 @@ class FourierExplainer:
                 softmax over named classes.
             TargetError: If the model has no such label.
         """
-        from hf_fourier.rectifying import rectify
+        from hf_fourier.evaluation.rectification import rectify
 
         given = listed(example, self.adapter)
         if given is None:

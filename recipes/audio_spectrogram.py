@@ -9,11 +9,11 @@ Offline, MODEL is Whisper's encoder with a head for five families of instruments
 
 from options import first_goes_on, options
 
-from hf_fourier import FourierExplainer, Report, assets
+from hf_fourier import FourierExplainer, Report, demo
 
 given = options(__doc__, out="hf-fourier-audio-spectrogram")
-MODEL = given.model or assets.get("whisper-instruments")
-SOUNDS = assets.instruments("test")[:: 8 if given.small else 2][: 3 if given.small else 16]
+MODEL = given.model or demo.get("whisper-instruments")
+SOUNDS = demo.instruments("test")[:: 8 if given.small else 2][: 3 if given.small else 16]
 CLIPS = [{"array": clip["audio"], "sampling_rate": clip["rate"]} for clip in SOUNDS]
 
 explainer = FourierExplainer.from_pretrained(MODEL)

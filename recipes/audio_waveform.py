@@ -10,11 +10,11 @@ so it may tell the speakers apart; telephone sound has nothing above 4 kHz, so n
 
 from options import first_goes_on, options
 
-from hf_fourier import FourierExplainer, Report, assets
+from hf_fourier import FourierExplainer, Report, demo
 
 given = options(__doc__, out="hf-fourier-audio-waveform")
-MODEL = given.model or assets.get("wav2vec2-languages")
-PROMPTS = assets.prompts("test")[:: 100 if given.small else 16][: 4 if given.small else 24]
+MODEL = given.model or demo.get("wav2vec2-languages")
+PROMPTS = demo.prompts("test")[:: 100 if given.small else 16][: 4 if given.small else 24]
 CLIPS = [{"array": clip["audio"], "sampling_rate": clip["rate"]} for clip in PROMPTS]
 
 explainer = FourierExplainer.from_pretrained(MODEL)

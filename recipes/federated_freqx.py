@@ -5,20 +5,21 @@
 Yours: change CLIENTS. About a minute on two cores.
 Each client explains its own examples with the shared model and sends one number per frequency, a mean of magnitudes
 without phase. The likeness of a client's profile to the others' is held against what the model loses without the
-client, which is what a contribution should mean. A profile is no privacy guarantee: see `hf_fourier.federated`.
+client, which is what a contribution should mean. A profile is no privacy guarantee: see
+`hf_fourier.evaluation.studies.federated`.
 """
 
 import numpy as np
 import torch
 from options import first_goes_on, options
 
-from hf_fourier import Report, assets, attribute
-from hf_fourier.federated import contributions, profile
+from hf_fourier import Report, attribute, demo
+from hf_fourier.evaluation.studies.federated import contributions, profile
 
 given = options(__doc__, out="hf-fourier-federated-freqx")
 first_goes_on()  # nothing here is shared among processes
 N, ROUNDS = (200, 3) if given.small else (1500, 10)
-CLOTHES = assets.fashion("train", 6 * N)
+CLOTHES = demo.fashion("train", 6 * N)
 NAMES = sorted({one["label"] for one in CLOTHES})
 pixels = torch.stack([torch.from_numpy(np.array(one["picture"].convert("L"))) / 255.0 for one in CLOTHES])
 labels = torch.tensor([NAMES.index(one["label"]) for one in CLOTHES])

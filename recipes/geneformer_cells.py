@@ -10,12 +10,12 @@ and code path with four layers, trained here on 549 blood cells.
 
 from options import first_goes_on, options
 
-from hf_fourier import FourierExplainer, Report, assets
-from hf_fourier.knockout import play_genes
+from hf_fourier import FourierExplainer, Report, demo
+from hf_fourier.evaluation.studies.in_silico_deletion import play_genes
 
 given = options(__doc__, out="hf-fourier-geneformer-cells")
-MODEL = given.model or assets.get("pbmc-geneformer")
-CELLS = assets.cells("test")[: 4 if given.small else 32]
+MODEL = given.model or demo.get("pbmc-geneformer")
+CELLS = demo.cells("test")[: 4 if given.small else 32]
 
 explainer = FourierExplainer.from_pretrained(MODEL)
 results = list(explainer.explain_dataset(CELLS, given.run, play=[0.04, 0.1, 0.3]))

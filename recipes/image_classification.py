@@ -9,11 +9,11 @@ cores. Offline, MODEL is EfficientNet-lite0 for ImageNet, and PICTURES are six p
 
 from options import first_goes_on, options
 
-from hf_fourier import FourierExplainer, Report, assets
+from hf_fourier import FourierExplainer, Report, demo
 
 given = options(__doc__, out="hf-fourier-image-classification")
-MODEL = given.model or assets.get("efficientnet-lite0")
-names, PICTURES = zip(*assets.pictures()[: 2 if given.small else None], strict=True)
+MODEL = given.model or demo.get("efficientnet-lite0")
+names, PICTURES = zip(*demo.pictures()[: 2 if given.small else None], strict=True)
 
 explainer = FourierExplainer.from_pretrained(MODEL)
 results = list(explainer.explain_dataset(list(PICTURES), given.run, play=[0.01, 0.02, 0.04, 0.1, 0.3]))

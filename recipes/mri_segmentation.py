@@ -11,14 +11,14 @@ the recipe shifts to have several: they come from one source, and the tables say
 import torch
 from options import first_goes_on, options
 
-from hf_fourier import FourierExplainer, Report, assets
-from hf_fourier.assets import scans
-from hf_fourier.assets.models import linknet3d
+from hf_fourier import FourierExplainer, Report, demo
+from hf_fourier.demo import scans
+from hf_fourier.demo.models import linknet3d
 
 given = options(__doc__, out="hf-fourier-mri-segmentation")
 linknet3d.register()  # deepbet's class; a model of `transformers` needs no such line
-MODEL = given.model or assets.get("deepbet")
-head = scans.normalised(scans.at_size(torch.from_numpy(assets.head_mri()["volume"]), 48 if given.small else 64))
+MODEL = given.model or demo.get("deepbet")
+head = scans.normalised(scans.at_size(torch.from_numpy(demo.head_mri()["volume"]), 48 if given.small else 64))
 SCANS = [head.roll(shift, 0).numpy() for shift in ((0,) if given.small else (0, 3, -3))]
 
 explainer = FourierExplainer.from_pretrained(MODEL, task="image-segmentation")

@@ -9,11 +9,11 @@ Offline, MODEL is AntiBERTy's own head for the species of an antibody, on well-k
 
 from options import first_goes_on, options
 
-from hf_fourier import FourierExplainer, Report, assets
+from hf_fourier import FourierExplainer, Report, demo
 
 given = options(__doc__, out="hf-fourier-protein")
-MODEL = given.model or assets.get("antiberty-species")
-ANTIBODIES = assets.antibodies()[: 2 if given.small else None]
+MODEL = given.model or demo.get("antiberty-species")
+ANTIBODIES = demo.antibodies()[: 2 if given.small else None]
 SEQUENCES = [one["sequence"] for one in ANTIBODIES]
 
 explainer = FourierExplainer.from_pretrained(MODEL)

@@ -9,11 +9,11 @@ Offline, MODEL is a MiniLM that tells spam from ham, and TEXTS are e-mails that 
 
 from options import first_goes_on, options
 
-from hf_fourier import FourierExplainer, Report, assets
+from hf_fourier import FourierExplainer, Report, demo
 
 given = options(__doc__, out="hf-fourier-text-classification")
-MODEL = given.model or assets.get("minilm-spam")
-TEXTS = [text[:300] for text, _ in assets.emails("test")][: 4 if given.small else 32]
+MODEL = given.model or demo.get("minilm-spam")
+TEXTS = [text[:300] for text, _ in demo.emails("test")][: 4 if given.small else 32]
 
 explainer = FourierExplainer.from_pretrained(MODEL)
 results = list(explainer.explain_dataset(TEXTS, given.run, play=[0.01, 0.02, 0.04, 0.1, 0.3]))

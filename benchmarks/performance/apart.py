@@ -21,7 +21,7 @@ from benchmarks.cost import bare, packed
 from benchmarks.performance.whole import EXAMPLES, MOST
 from benchmarks.real import MODELS
 from hf_fourier import FourierExplainer
-from hf_fourier.adapters.models import held
+from hf_fourier.models.inspection import held
 
 #: A model that is so small that only the run itself is seen: two layers of width 32, texts of 5 to 20 words.
 WORDS, LENGTHS = 60, (7, 12, 5, 20, 9)
@@ -150,12 +150,12 @@ def processes(name: str, n: int, folder: Path) -> dict[str, Any]:
     data.parent.mkdir(parents=True, exist_ok=True)
     texts = list(islice(cycle(MODELS[name].examples(MOST)), n))
     data.write_text("\n".join(json.dumps({"text": text}) for text in texts))
-    from hf_fourier import assets
+    from hf_fourier import demo
 
     spans, worked, bytes_of = {}, {}, {}
     for count in (1, 2):
         with tempfile.TemporaryDirectory() as place:
-            command = [sys.executable, "-m", "hf_fourier", "run", str(assets.get(name)), str(data), "--output"]
+            command = [sys.executable, "-m", "hf_fourier", "run", str(demo.get(name)), str(data), "--output"]
             command += [f"{place}/run", "--chunk", "16", "--processes", str(count)]
             environment = {**os.environ, "OMP_NUM_THREADS": "1", "HF_DATASETS_CACHE": f"{place}/cache"}
             subprocess.run(command, check=True, env=environment, capture_output=True)

@@ -19,15 +19,15 @@ from benchmarks import peers
 from benchmarks.axes import LENGTH
 from benchmarks.cost import timed
 from benchmarks.real import CLASSIFIERS
-from hf_fourier.adapters.base import Block
-from hf_fourier.adapters.models import held
 from hf_fourier.domains import Fourier
-from hf_fourier.engine import Job, Request, explain_all
-from hf_fourier.evaluation import Cell, Evaluation
+from hf_fourier.evaluation.metrics.statistics import paired_interval, summarise
+from hf_fourier.evaluation.results import Cell, Evaluation
 from hf_fourier.methods import FFC
-from hf_fourier.metrics.games import PUBLISHED, STANDARD, Grid
-from hf_fourier.metrics.statistics import paired_interval, summarise
-from hf_fourier.scoring import Score
+from hf_fourier.methods.apply import Job, Request, explain_all
+from hf_fourier.models.base import Block
+from hf_fourier.models.inspection import held
+from hf_fourier.scoring.perturbation import PUBLISHED, STANDARD, Grid
+from hf_fourier.scoring.score import Score
 
 STEPS = 50
 IG, SMOOTH, SHAP = "captum.IntegratedGradients", "captum.NoiseTunnel(Saliency)", "shap.GradientExplainer"

@@ -18,15 +18,15 @@ import torch
 from benchmarks.cost import bare, laid_out, packed, timed
 from benchmarks.real import MODELS
 from hf_fourier import FourierExplainer
-from hf_fourier.adapters import models
-from hf_fourier.adapters.models import held
+from hf_fourier.models import inspection
+from hf_fourier.models.inspection import held
 
 
 @contextlib.contextmanager
 def channels_first(explainer: FourierExplainer) -> Iterator[None]:
     """Pictures as they come, in place of the channels last in memory."""
     with (
-        mock.patch.object(models, "convolves", return_value=False),
+        mock.patch.object(inspection, "convolves", return_value=False),
         mock.patch.object(explainer.adapter, "takes_channels_last", False),
     ):
         yield

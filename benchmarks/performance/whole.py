@@ -20,10 +20,10 @@ import torch
 from benchmarks.cost import Seconds, bare, keep_memory, packed, timed
 from benchmarks.real import MODELS, emails
 from hf_fourier import FourierExplainer
-from hf_fourier.adapters import Encoded
-from hf_fourier.adapters.models import held
+from hf_fourier.models.base import Encoded
+from hf_fourier.models.inspection import held
 from hf_fourier.runs import Results
-from hf_fourier.runs.work import Worker
+from hf_fourier.runs.worker import Worker
 
 #: Examples of each model; with so few, the estimate before a run, of up to three examples, still weighs.
 EXAMPLES = {

@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
+from hf_fourier.cli.help_text import teach
 from hf_fourier.cli.options import Comparison, Json, Order, Parcel, Reporting, Study, Wish, command
-from hf_fourier.cli.teaching import teach
 
 app = typer.Typer(
     name="hf-fourier",
@@ -29,7 +29,7 @@ def explain(wish: Wish) -> None:
     Of cells there is a table of their genes as well, genes.csv. A sound that is longer than the model's window is
     explained in segments, with one merged answer.
     """
-    from hf_fourier.cli.run import run
+    from hf_fourier.cli.explain import run
 
     run(wish)
 
@@ -37,7 +37,7 @@ def explain(wish: Wish) -> None:
 @command(app, "run")
 def run_dataset(order: Order) -> None:
     """Explain a whole data set into a folder, going on where it was stopped. Under torchrun, processes share it."""
-    from hf_fourier.cli.dataset import run
+    from hf_fourier.cli.run import run
 
     run(order)
 
@@ -45,7 +45,7 @@ def run_dataset(order: Order) -> None:
 @command(app)
 def evaluate(study: Comparison) -> None:
     """Hold methods against each other and the controls on all INPUTs: means, and gaps to the magnitude ranking."""
-    from hf_fourier.cli.study import run_evaluate
+    from hf_fourier.cli.evaluate import run_evaluate
 
     run_evaluate(study)
 
@@ -53,7 +53,7 @@ def evaluate(study: Comparison) -> None:
 @command(app)
 def sanity(study: Study) -> None:
     """Check a method on MODEL with all INPUTs: fresh weights, wrong labels, batches, seeds, controls. 1 if it fails."""
-    from hf_fourier.cli.study import run_sanity
+    from hf_fourier.cli.evaluate import run_sanity
 
     run_sanity(study)
 
@@ -68,7 +68,7 @@ def coverage(
     as_json: Json = False,
 ) -> None:
     """Show which architectures of `transformers` were explained with which heads, and why others were not."""
-    from hf_fourier.cli.coverage import show_coverage
+    from hf_fourier.cli.supported_models import show_coverage
 
     show_coverage(architecture=architecture, task=task, run=run, as_json=as_json)
 
@@ -76,7 +76,7 @@ def coverage(
 @command(app)
 def methods(as_json: Json = False) -> None:
     """List the methods: parameters with their defaults, model passes, source."""
-    from hf_fourier.cli.registries import show_methods
+    from hf_fourier.cli.list import show_methods
 
     show_methods(as_json)
 
@@ -84,7 +84,7 @@ def methods(as_json: Json = False) -> None:
 @command(app)
 def domains(as_json: Json = False) -> None:
     """List the domains: parameters with their defaults, source."""
-    from hf_fourier.cli.registries import show_domains
+    from hf_fourier.cli.list import show_domains
 
     show_domains(as_json)
 
@@ -95,7 +95,7 @@ def report(reporting: Reporting) -> None:
 
     Without --include-inputs nothing is written that an example can be worked out from.
     """
-    from hf_fourier.cli.reporting import write_report
+    from hf_fourier.cli.report import write_report
 
     write_report(reporting)
 
@@ -107,7 +107,7 @@ def push(parcel: Parcel) -> None:
     Who you are is read from `hf auth login` or HF_TOKEN. Without --include-inputs no example is written, only
     confidences, curves, bands and aggregates.
     """
-    from hf_fourier.cli.share import send
+    from hf_fourier.cli.push import send
 
     send(parcel)
 
@@ -134,7 +134,7 @@ def demo(
 @command(assets_app, "list")
 def list_assets(as_json: Json = False) -> None:
     """What there is, how large, under which licence, and whether it is here already."""
-    from hf_fourier.cli.registries import show_assets
+    from hf_fourier.cli.list import show_assets
 
     show_assets(as_json)
 
@@ -147,7 +147,7 @@ def get_assets(
     everything: Annotated[bool, typer.Option("--all", help="Everything that can be had on this machine.")] = False,
 ) -> None:
     """Fetch, check and convert; prints the folder of each on standard output."""
-    from hf_fourier.cli.registries import fetch
+    from hf_fourier.cli.list import fetch
 
     fetch(names or [], everything)
 

@@ -1,16 +1,16 @@
-"""`hf-fourier demo`: prints what `hf_fourier.demo` finds."""
+"""`hf-fourier demo`: prints what `hf_fourier.cli.demo` finds."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hf_fourier.cli.registries import prepare
-from hf_fourier.cli.run import ANSWERS, answers, cost, record, say_files, write
-from hf_fourier.cli.show import echo_json, line, out, progress, quiet_loading, writable
+from hf_fourier.cli.console import echo_json, line, out, progress, quiet_loading, writable
+from hf_fourier.cli.explain import ANSWERS, answers, cost, record, say_files, write
+from hf_fourier.cli.list import prepare
 
 if TYPE_CHECKING:
-    from hf_fourier.attribution import Attribution
+    from hf_fourier.results.attribution import Attribution
 
 
 def demonstrate(*, name: str, example: str | None, output: Path, as_json: bool = False) -> None:
@@ -20,8 +20,8 @@ def demonstrate(*, name: str, example: str | None, output: Path, as_json: bool =
         AssetUnavailable: If the model or the data cannot be fetched.
         InputError: If there is no such demo or example.
     """
-    from hf_fourier import demo
-    from hf_fourier.report.captions import SAME_MASK, is_mask
+    from hf_fourier.cli import demo
+    from hf_fourier.report.wording import SAME_MASK, is_mask
 
     scene = demo.scene(name)
     writable(output)
@@ -58,7 +58,7 @@ def demonstrate(*, name: str, example: str | None, output: Path, as_json: bool =
 
 def _not_kept(result: Attribution) -> str:
     """In words: kept at some shares but not at the largest, or at none."""
-    from hf_fourier.report.captions import holds
+    from hf_fourier.report.wording import holds
 
     some = result.curve is not None and any(holds(result, stop) for stop in result.curve.of("keep"))
     return "at some of these shares, but not at the largest" if some else "at none of these shares"

@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from hf_fourier.cli.show import err, line
+from hf_fourier.cli.console import err, line
 from hf_fourier.errors import InputError
-from hf_fourier.files import READ, example, is_fasta, read_fasta
+from hf_fourier.models.inputs.files import READ, example, is_fasta, read_fasta
 
 #: Cells of a file that are read where none are named.
 FIRST_CELLS = 8
@@ -29,7 +29,7 @@ def read(inputs: Sequence[str], pair: bool, cells: str | None = None) -> tuple[l
         InputError: If standard input is empty, a file cannot be read, pairs are no texts or do not come out even, or
             cells are named where there are none.
     """
-    from hf_fourier.cells import is_cells
+    from hf_fourier.models.inputs.cells import is_cells
 
     texts = list(inputs)
     if cells is not None and not any(map(is_cells, texts)):
@@ -57,7 +57,7 @@ def read(inputs: Sequence[str], pair: bool, cells: str | None = None) -> tuple[l
 
 def _several(text: str, cells: str | None) -> list[tuple[str, Any]]:
     """One example under its own name, or some cells of a file under theirs."""
-    from hf_fourier.cells import is_cells, read_cells
+    from hf_fourier.models.inputs.cells import is_cells, read_cells
 
     if is_fasta(text):
         return [(header.split(" ")[0] or text, letters) for header, letters in read_fasta(text)]

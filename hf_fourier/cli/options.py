@@ -11,7 +11,7 @@ from typing import Annotated, Any, get_type_hints
 
 import typer
 
-from hf_fourier.cli.show import reported
+from hf_fourier.cli.console import reported
 
 Model = Annotated[str, typer.Argument(help="A Hub id or a folder.", show_default=False)]
 Inputs = Annotated[

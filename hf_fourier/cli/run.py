@@ -1,280 +1,82 @@
-"""`hf-fourier explain`: from what was typed to results, figures and tables."""
+"""`hf-fourier run`: a whole data set, on one process or many."""
 
 from __future__ import annotations
 
-import csv
-import math
-from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+import os
+import sys
+from dataclasses import asdict
+from typing import TYPE_CHECKING
 
-from hf_fourier.cli import listening
-from hf_fourier.cli.aims import aim
-from hf_fourier.cli.inputs import read, slug
-from hf_fourier.cli.options import Loading, Wish
-from hf_fourier.cli.show import (
-    echo_json,
-    err,
-    line,
-    out,
-    progress,
-    quiet_loading,
-    rows,
-    shares,
-    table,
-    writable,
-    writing,
-)
-from hf_fourier.errors import MissingExtraError
+import typer
+
+from hf_fourier.cli.console import echo_json, err, line, out, rows, shares, writable
+from hf_fourier.cli.explain import load
+from hf_fourier.cli.options import Order
+from hf_fourier.cli.targets import aim
 
 if TYPE_CHECKING:
-    from hf_fourier.attribution import Attribution
-    from hf_fourier.explainer import FourierExplainer
-    from hf_fourier.recordings import Recording
-
-TOP = 10
-ANSWERS = "What the model says when only the top features are kept, and when they are deleted:"
+    from hf_fourier.results.table import Table
 
 
-def run(wish: Wish) -> None:
-    """Explain, ask the model about kept and deleted shares, write, print.
+def run(order: Order) -> None:
+    """Explain a data set; the first process says how it went.
 
     Raises:
-        FourierError: If something that was typed cannot be explained.
+        FourierError: If something that was typed cannot be done.
+        Exit: With code 1 if no example could be explained.
     """
-    kept, size = shares(wish.keep), rows(wish.batch_size)
-    listening.check(wish.seconds, wish.overlap)
-    folder = writable(wish.output or Path(f"hf-fourier-{slug(Path(wish.model).name)}"))
-    target = None if wish.target is None else aim(wish.target)
-    names, examples = read(wish.inputs, wish.pair, wish.cells)
-    explainer = load(wish.model, [wish.method], [wish.domain] if wish.domain else [], wish.loading)
-    options = {"target": target, "seed": wish.seed, "batch_size": size}
-    places = [folder / (f"{i:03d}-{slug(one)}" if len(names) > 1 else slug(one)) for i, one in enumerate(names, 1)]
-    recorded = _recordings(explainer, examples, places, wish, {**options, "kept": kept})
-    clips = [i for i in range(len(examples)) if i not in recorded]
-    results: dict[int, Attribution] = {}
-    if clips:
-        with progress("explaining") as update:
-            done = explainer.explain([examples[i] for i in clips], **options, progress=update)
-            results = dict(zip(clips, done, strict=True))
-        with progress("asking the model about kept and deleted shares"):
-            explainer.play(list(results.values()), kept=kept, batch_size=size)
-    records = []
-    for i, (name, place) in enumerate(zip(names, places, strict=True)):
-        if i in recorded:
-            with writing(place):
-                written = listening.write(recorded[i], place)
-            records.append({"input": name, **listening.record(recorded[i]), "files": written})
-        else:
-            written = write(results[i], place, name)
-            records.append({"input": name, **record(results[i]), "files": written})
-        if wish.as_json:
-            continue
-        if i in recorded:
-            listening.show(name, recorded[i], written)
-        else:
-            show(name, results[i], written)
-    told = {names[i]: result for i, result in results.items() if is_cell(result)}
-    if len(told) > 1:
-        path = write_genes(told, folder / "genes.csv")
-        if not wish.as_json:
-            line(out(), f"\ngenes of all {len(told)} cells: {path}", style="bold")
-    if wish.as_json:
-        echo_json({"model": explainer.name, "results": records})
+    from hf_fourier.models.distributed import found, start
+    from hf_fourier.runs.options import Options
 
-
-def _recordings(
-    explainer: FourierExplainer, examples: Sequence[Any], places: Sequence[Path], wish: Wish, options: Mapping[str, Any]
-) -> dict[int, Recording]:
-    """The inputs that are longer than the model takes at once, explained in segments, by their places in the list."""
-    cut = {"seconds": wish.seconds, "overlap": wish.overlap, **options}
-    return {
-        i: listening.explain_file(explainer, example, places[i], cut)
-        for i, example in enumerate(examples)
-        if listening.is_recording(explainer, example, wish.seconds)
+    column = order.column
+    options = {
+        "target": None if order.target is None else aim(order.target),
+        "column": column[0] if column and len(column) == 1 else column,
+        "split": order.split,
+        "streaming": order.streaming,
+        "play": None if order.keep is None else shares(order.keep),
+        "store": order.store,
+        "budget": order.budget,
+        "chunk": order.chunk,
+        "seed": order.seed,
+        "batch_size": rows(order.batch_size),
+        "processes": order.processes,
     }
+    Options(**options)  # what is mistyped is told before anything starts
+    writable(order.output)
+    if order.processes and order.processes > 1 and "WORLD_SIZE" not in os.environ and not order.plan:
+        start(order.processes, sys.argv[1:], order.threads)
+    if order.threads:
+        import torch
+
+        torch.set_num_threads(order.threads)
+    explainer = load(order.model, [order.method], [order.domain] if order.domain else [], order.loading)
+    if order.plan:
+        plan = explainer.plan(order.dataset, **options)
+        echo_json(asdict(plan)) if order.as_json else line(out(), str(plan))
+        return
+    results = explainer.explain_dataset(order.dataset, order.output, **options)
+    if not found().first:
+        return
+    failures = results.failures()
+    explained = len(results) - len(failures)
+    if order.as_json:
+        told = {"examples": len(results), "explained": explained, "failures": list(failures.rows())}
+        echo_json({**told, "output": str(order.output)})
+    else:
+        _say(order, len(results), failures)
+    if failures and not explained:
+        raise typer.Exit(1)
 
 
-def load(model: str, methods: Sequence[str], domains: Sequence[str], loading: Loading) -> FourierExplainer:
-    """The model, its default method and domain the first of each; what is misspelt is told before it is loaded.
-
-    Raises:
-        FourierError: If a spec is unknown, or the model cannot be loaded.
-    """
-    with progress(f"loading {model}"):
-        from hf_fourier.assets.models import linknet3d
-        from hf_fourier.domains import DOMAINS
-        from hf_fourier.explainer import FourierExplainer
-        from hf_fourier.methods import METHODS
-
-        for spec in methods:
-            METHODS.parse(spec)
-        for spec in domains:
-            DOMAINS.parse(spec)
-        with quiet_loading():
-            linknet3d.register()  # a class of this package, which an asset has
-            return FourierExplainer.from_pretrained(
-                model, method=methods[0], domain=domains[0] if domains else None, **loading.arguments()
-            )
+def _say(order: Order, examples: int, failures: Table) -> None:
+    """What could not be explained, and how many could."""
+    for row in list(failures.rows())[:SHOWN]:
+        line(err(), f"example {row['index']} {row['name']}: {row['failed']}", style="yellow")
+    if len(failures) > SHOWN:
+        line(err(), f"… and {len(failures) - SHOWN} more", style="yellow")
+    line(out(), f"{examples - len(failures)} of {examples} examples explained: {order.output}", style="bold")
 
 
-def write(result: Attribution, folder: Path, name: str | None = None) -> dict[str, Any]:
-    """Save the result, its figure where there is matplotlib, WAV files of sounds, and the tables of genes or bases.
-
-    Raises:
-        StorageError: If it cannot be written there.
-    """
-    with writing(folder):
-        return _written(result, folder, name)
-
-
-def _written(result: Attribution, folder: Path, name: str | None) -> dict[str, Any]:
-    from hf_fourier.report.waves import audible, save_sounds
-
-    written: dict[str, Any] = {"folder": str(result.save(folder))}
-    if is_cell(result):
-        written["genes"] = str(write_genes({name or folder.name: result}, folder / "genes.csv"))
-    if result.view.kind == "bases":
-        written["bases"] = str(listening.write_table(result.bases(top_share(result)), folder / "bases.csv"))
-    try:
-        result.plot(folder / "figure.png")
-        written["figure"] = str(folder / "figure.png")
-    except MissingExtraError as error:
-        line(err(), f"no figure: {error}", style="yellow")
-    if audible(result):
-        written["sounds"] = {name: str(path) for name, path in save_sounds(result, folder).items()}
-    return written
-
-
-def is_cell(result: Attribution) -> bool:
-    """Whether there is a table of genes."""
-    return result.view.kind == "genes"
-
-
-def top_share(result: Attribution) -> float | None:
-    """The share of features whose relevance is shown; None where features are places, and all scores are."""
-    from hf_fourier.report.captions import shown_fraction
-
-    return None if result.layout.by_place else shown_fraction(result)
-
-
-def write_genes(results: Mapping[str, Attribution], path: Path) -> Path:
-    """The genes of cells as CSV: a cell's name, what was explained, the share of features, and `Attribution.genes`."""
-    shares = {name: top_share(result) for name, result in results.items()}
-    rows = [
-        {"cell": name, "label": result.label, "top_share": shares[name] or 1.0, **row}
-        for name, result in results.items()
-        for row in result.genes(shares[name]).rows()
-    ]
-    with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, list(rows[0]))
-        writer.writeheader()
-        writer.writerows(rows)
-    return path
-
-
-def say_files(written: Mapping[str, Any]) -> None:
-    """Print where the result, the sounds with their levels, and the figure lie."""
-    console = out()
-    line(console, f"result: {written['folder']}")
-    if "genes" in written:
-        line(console, f"genes: {written['genes']}")
-    if "bases" in written:
-        line(console, f"bases: {written['bases']}")
-    if "sounds" in written:
-        said = [f"{path} ({_level(path)})" for path in written["sounds"].values()]
-        line(console, f"sounds: {', '.join(said)}")
-    if "figure" in written:
-        line(console, f"figure: {written['figure']}", style="bold")
-
-
-def record(result: Attribution) -> dict[str, Any]:
-    """What is printed as JSON."""
-    target = result.target if isinstance(result.target, (int, list, type(None))) else str(result.target)
-    return {
-        "label": result.label,
-        "target": target,
-        "confidence": result.confidence,
-        "value": result.value,
-        "alternatives": [[label, p] for label, p in result.alternatives],
-        "top": list(result.top(TOP).rows()),
-        "curve": None if result.curve is None else result.curve.to_dict(),
-        "provenance": result.provenance,
-    }
-
-
-def show(name: str, result: Attribution, written: Mapping[str, Any]) -> None:
-    """Print one result: the answer, the top features, the answers to parts, the cost, notes, and where files lie."""
-    console = out()
-    said = f"{result.value:.4g}" if result.confidence is None else f"{result.confidence:.3f}"
-    line(console, f"\n{name if len(name) <= 100 else name[:99] + '…'}", style="bold")
-    line(console, f"explained: {result.label} ({said})")
-    others = ", ".join(f"{label} {p:.3f}" for label, p in result.alternatives[:5])
-    if others:
-        line(console, f"the model says: {others}")
-    top = result.top(TOP)
-    console.print(table(f"Top features of {len(result.scores)}", list(top.columns), top.formatted(), left=0))
-    if is_cell(result):
-        from hf_fourier.relevance import shown
-        from hf_fourier.report.captions import shown_fraction
-
-        genes, found = result.genes(top_share(result)), shown(result, shown_fraction(result))
-        title = f"Top genes of {len(genes)} by {found.told} ({found.sense})"
-        console.print(table(title, list(genes.columns), genes.formatted()[:TOP], left=1))
-    if result.curve is not None:
-        line(console, ANSWERS)
-        console.print(answers({"": result}))
-    line(console, cost(result.provenance))
-    for note in result.provenance.get("notes", []):
-        line(console, f"note: {note}", style="yellow")
-    say_files(written)
-
-
-def answers(results: Mapping[str, Attribution]) -> Any:
-    """A table of what the model says to kept and deleted shares, two columns per ranking."""
-    from hf_fourier.report.captions import is_mask, share, stop_at
-
-    played = sorted({stop.asked for r in results.values() if r.curve for stop in r.curve.stops})
-    columns = ["top share"]
-    for name in results:
-        columns += [f"{name} kept".strip(), f"{name} deleted".strip()]
-    rows = []
-    for asked in played:
-        row = [share(asked)]
-        for result in results.values():
-            row += [_cell(result, stop_at(result, "keep", asked)), _cell(result, stop_at(result, "delete", asked))]
-        rows.append(row)
-    masks = all(is_mask(result) for result in results.values())
-    title = "Dice with the clean mask" if masks else "Confidence (yes: the decision holds)"
-    return table(title, columns, rows)
-
-
-def cost(provenance: Mapping[str, Any]) -> str:
-    """Passes and seconds in words."""
-    passes = provenance.get("passes", {})
-    words = [f"{passes[name]:g} {word}" for name, word in _PASSES.items() if passes.get(name)]
-    return f"cost: {', '.join(words)}; {provenance.get('seconds', 0.0):.2f} s; method {provenance.get('method')}"
-
-
-_PASSES = {"forward": "forward", "backward": "backward", "played": "forward to play"}
-
-
-def _cell(result: Attribution, stop: Any) -> str:
-    from hf_fourier.report.captions import is_mask
-
-    if stop is None:
-        return ""
-    if is_mask(result):
-        return f"{stop.agrees:.3f}"
-    said = f"{stop.value:.4g}" if stop.confidence is None else f"{stop.confidence:.3f}"
-    word = "yes" if stop.agrees >= 1 else "no" if stop.agrees <= 0 else f"{100 * stop.agrees:.0f} %"
-    return f"{said} {word:>3}"
-
-
-def _level(path: str) -> str:
-    """A WAV file's mean level, 0 dB being full scale."""
-    from scipy.io import wavfile
-
-    samples = wavfile.read(path)[1].astype(float)
-    power = float((samples**2).mean()) if samples.size else 0.0
-    return f"{10 * math.log10(power):.0f} dB" if power > 0 else "silent"
+#: Failures that are shown one by one.
+SHOWN = 5

@@ -13,8 +13,8 @@ import torch
 
 from hf_fourier.domains.layout import Column, Layout, LeafShape
 from hf_fourier.errors import SpecError
-from hf_fourier.modes import exact, exact_class, set_exact
 from hf_fourier.registry import Registry
+from hf_fourier.torch_state import exact, exact_class, set_exact
 from hf_fourier.typing import Bool, Float, Inexact, Int, Shaped, Tensor
 
 DOMAINS: Registry[Domain] = Registry("domain")

@@ -8,9 +8,9 @@ from typing import ClassVar
 
 import torch
 
+from hf_fourier.domains.axis_waves import Waves, wave_layout
 from hf_fourier.domains.base import DOMAINS, Basis
 from hf_fourier.domains.layout import Layout, LeafShape
-from hf_fourier.domains.waves import Waves, wave_layout
 from hf_fourier.typing import Float, Inexact, Int, Tensor
 
 

@@ -2,12 +2,12 @@
 
 from hf_fourier.methods.attexplore import AttEXplore
 from hf_fourier.methods.base import METHODS, Method, Ranking
+from hf_fourier.methods.closed_loop import ClosedLoop
 from hf_fourier.methods.controls import LowFrequency, Magnitude, Random
 from hf_fourier.methods.fampe import FAMPE
 from hf_fourier.methods.ffc import FFC
 from hf_fourier.methods.freqx import FreqX
 from hf_fourier.methods.gradients import GradientInput, IntegratedGradients, Saliency, SmoothGrad
-from hf_fourier.methods.loop import ClosedLoop
 from hf_fourier.methods.wam import WAM
 
 __all__ = [

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 from hf_fourier.domains.base import Basis
 from hf_fourier.domains.layout import LeafShape
 from hf_fourier.registry import Registry
-from hf_fourier.scoring import Score
+from hf_fourier.scoring.score import Score
 from hf_fourier.seeding import Draw
 from hf_fourier.typing import Float, Tensor
 

@@ -8,7 +8,7 @@ from typing import ClassVar
 from hf_fourier.domains.base import Basis
 from hf_fourier.errors import SpecError
 from hf_fourier.methods.base import METHODS, Method, Ranking
-from hf_fourier.scoring import Score
+from hf_fourier.scoring.score import Score
 from hf_fourier.seeding import Draw
 from hf_fourier.typing import Float, Tensor
 

@@ -14,11 +14,11 @@ from torch.nn.functional import conv2d, interpolate, pad
 from hf_fourier.domains.base import Basis
 from hf_fourier.domains.layout import LeafShape
 from hf_fourier.errors import SpecError
-from hf_fourier.heads import Reading
 from hf_fourier.methods.base import Method, Ranking
 from hf_fourier.methods.ffc import unit
-from hf_fourier.methods.sampling import gradients
-from hf_fourier.scoring import Score
+from hf_fourier.methods.path_gradients import gradients
+from hf_fourier.scoring.heads import Reading
+from hf_fourier.scoring.score import Score
 from hf_fourier.seeding import Draw
 from hf_fourier.typing import Bool, Float, Tensor
 

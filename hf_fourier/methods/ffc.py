@@ -14,7 +14,7 @@ from hf_fourier.domains.base import Basis
 from hf_fourier.domains.layout import LeafShape
 from hf_fourier.errors import SpecError
 from hf_fourier.methods.base import METHODS, Method, Ranking
-from hf_fourier.scoring import Evaluation, Score
+from hf_fourier.scoring.score import Evaluation, Score
 from hf_fourier.seeding import Draw
 from hf_fourier.typing import Float, Inexact, Tensor
 

@@ -12,9 +12,9 @@ import torch
 from hf_fourier.domains.base import Basis
 from hf_fourier.errors import SpecError
 from hf_fourier.methods.base import METHODS, Method, Ranking
-from hf_fourier.scoring import Score
+from hf_fourier.scoring.layer_gradients import Tap, Tapped, matches
+from hf_fourier.scoring.score import Score
 from hf_fourier.seeding import Draw
-from hf_fourier.taps import Tap, Tapped, matches
 from hf_fourier.typing import Float, Int, Tensor
 
 #: Patterns of module names: one, several, or None; a spec reads a bare number as one.

@@ -12,8 +12,8 @@ from hf_fourier.domains.base import Basis
 from hf_fourier.domains.layout import LeafShape
 from hf_fourier.errors import SpecError
 from hf_fourier.methods.base import METHODS, Method, Ranking
-from hf_fourier.methods.sampling import mean_gradient
-from hf_fourier.scoring import Score
+from hf_fourier.methods.path_gradients import mean_gradient
+from hf_fourier.scoring.score import Score
 from hf_fourier.seeding import Draw
 from hf_fourier.typing import Float, Tensor
 

@@ -12,7 +12,7 @@ from hf_fourier.domains.layout import LeafShape
 from hf_fourier.errors import SpecError
 from hf_fourier.methods.base import METHODS, Method, Ranking
 from hf_fourier.methods.gradients import IntegratedGradients, SmoothGrad
-from hf_fourier.scoring import Score
+from hf_fourier.scoring.score import Score
 from hf_fourier.seeding import Draw
 from hf_fourier.typing import Float, Int, Tensor
 

@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any
 from hf_fourier import __version__
 from hf_fourier.errors import InputError
 from hf_fourier.report import privacy
-from hf_fourier.report.beside import evaluation_from, evaluation_to, sanity_from, sanity_to
-from hf_fourier.report.classes import ClassSummary
-from hf_fourier.report.records import Record
+from hf_fourier.report.class_summary import ClassSummary
+from hf_fourier.report.example_record import Record
 from hf_fourier.report.report import Report
+from hf_fourier.report.serialization import evaluation_from, evaluation_to, sanity_from, sanity_to
 
 if TYPE_CHECKING:
-    from hf_fourier.attribution import Attribution
+    from hf_fourier.results.attribution import Attribution
 
 #: Raised when an older version could not read what is written any more.
 FORMAT = 1
@@ -34,7 +34,7 @@ def save(report: Report, folder: str | PathLike[str], include_inputs: bool = Fal
     report.html(where / PAGE, include_inputs)
     report.to_parquet(where / DATA, include_inputs)
     if figures:
-        from hf_fourier.report.overview import save_figures
+        from hf_fourier.report.figures.overview import save_figures
 
         save_figures(report, where / FIGURES, include_inputs, endings=(".png",))
     if include_inputs:
@@ -91,7 +91,7 @@ def require_inputs(report: Report) -> None:
 
 def _save_examples(report: Report, where: Path) -> None:
     """The results, and of sounds WAV files."""
-    from hf_fourier.report.waves import audible, save_sounds
+    from hf_fourier.report.audio_files import audible, save_sounds
 
     for number, result in enumerate(report.results, 1):
         made = privacy.provenance_of(result, shared=False)
@@ -101,7 +101,7 @@ def _save_examples(report: Report, where: Path) -> None:
 
 
 def _result(folder: Path) -> Attribution:
-    from hf_fourier.attribution import Attribution
+    from hf_fourier.results.attribution import Attribution
 
     return Attribution.load(folder)
 

@@ -16,10 +16,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hf_fourier import remarks
+from hf_fourier.results import remarks
 
 if TYPE_CHECKING:
-    from hf_fourier.attribution import Attribution
+    from hf_fourier.results.attribution import Attribution
 
 #: What stands where a label is a part of the example or of an answer to it.
 WITHHELD = "(withheld)"

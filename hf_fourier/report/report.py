@@ -9,16 +9,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hf_fourier.errors import InputError
-from hf_fourier.modes import exact_class
-from hf_fourier.report.records import Record, record
+from hf_fourier.report.example_record import Record, record
+from hf_fourier.torch_state import exact_class
 
 if TYPE_CHECKING:
-    from hf_fourier.attribution import Attribution
-    from hf_fourier.evaluation import Evaluation
-    from hf_fourier.report.classes import ClassSummary
-    from hf_fourier.report.hub import Pushed
-    from hf_fourier.sanity import Sanity
-    from hf_fourier.tables import Table
+    from hf_fourier.evaluation.results import Evaluation
+    from hf_fourier.evaluation.sanity import Sanity
+    from hf_fourier.report.class_summary import ClassSummary
+    from hf_fourier.report.hub.repository import Pushed
+    from hf_fourier.results.attribution import Attribution
+    from hf_fourier.results.table import Table
 
 
 @exact_class
@@ -143,7 +143,7 @@ class Report:
             InputError: If inputs are asked for and there are none.
             MissingExtraError: If Jinja2 is not installed.
         """
-        from hf_fourier.report.page import page
+        from hf_fourier.report.html.page import page
 
         text = page(self, include_inputs)
         if path is not None:
@@ -158,7 +158,7 @@ class Report:
         Args:
             include_inputs: Name the examples, and the labels that are a part of them.
         """
-        from hf_fourier.report.tidy import tables
+        from hf_fourier.report.tables import tables
 
         return tables(self, include_inputs)
 
@@ -173,8 +173,8 @@ class Report:
             InputError: If inputs are asked for and there are none.
             MissingExtraError: If matplotlib is not installed.
         """
+        from hf_fourier.report.figures.overview import save_figures
         from hf_fourier.report.folder import require_inputs
-        from hf_fourier.report.overview import save_figures
 
         if include_inputs:
             require_inputs(self)
@@ -186,13 +186,13 @@ class Report:
         Raises:
             MissingExtraError: If pyarrow is not installed.
         """
-        from hf_fourier.report.tidy import to_parquet
+        from hf_fourier.report.tables import to_parquet
 
         return to_parquet(self, folder, include_inputs)
 
     def to_csv(self, folder: str | PathLike[str], include_inputs: bool = False) -> dict[str, Path]:
         """Write each of `tables` as a CSV file, and return the paths by name."""
-        from hf_fourier.report.tidy import to_csv
+        from hf_fourier.report.tables import to_csv
 
         return to_csv(self, folder, include_inputs)
 
@@ -224,7 +224,7 @@ class Report:
             InputError: If the name cannot be a repository's, or inputs are asked for and there are none.
             MissingExtraError: If a package of the extra `report` is missing.
         """
-        from hf_fourier.report.hub import push
+        from hf_fourier.report.hub.repository import push
 
         return push(self, repo_id, as_space, include_inputs, private, licence, token)
 
@@ -249,7 +249,7 @@ class Report:
             HubError: If there is no token or it is refused, the network fails, or there is no such model.
             InputError: If the report has no evaluation, is of another model, or the card's metadata are broken.
         """
-        from hf_fourier.report.hub import propose
+        from hf_fourier.report.hub.repository import propose
 
         return propose(self, model_id, data_set, data_set_id, token)
 
@@ -270,13 +270,13 @@ class Report:
         Raises:
             HubError: If there is no such report, it is too large or not whole, or the network fails.
         """
-        from hf_fourier.report.hub import pull
+        from hf_fourier.report.hub.repository import pull
 
         return pull(repo_id, revision, token, max_bytes)
 
     def _repr_html_(self) -> str:
         """The page in a frame, for notebooks. Notebooks are shared, so it shows no input; `show()` does."""
-        from hf_fourier.report.page import framed
+        from hf_fourier.report.html.page import framed
 
         return framed(self.html())
 
@@ -288,7 +288,7 @@ class Report:
         return tuple(record(result, name, shared) for result, name in pairs)
 
     def _classes(self, records: Sequence[Record]) -> tuple[ClassSummary, ...]:
-        from hf_fourier.report.classes import summaries
+        from hf_fourier.report.class_summary import summaries
 
         if self._stored_classes is not None:
             return self._stored_classes

@@ -6,15 +6,15 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from hf_fourier.curves import Part, Stop
 from hf_fourier.methods import METHODS
-from hf_fourier.remarks import INCOMPLETE, once
-from hf_fourier.report import captions
+from hf_fourier.report import wording
+from hf_fourier.results.curve import Part, Stop
+from hf_fourier.results.remarks import INCOMPLETE, once
 
 if TYPE_CHECKING:
-    from hf_fourier.evaluation import Evaluation
-    from hf_fourier.report.records import Record
-    from hf_fourier.sanity import Sanity
+    from hf_fourier.evaluation.results import Evaluation
+    from hf_fourier.evaluation.sanity import Sanity
+    from hf_fourier.report.example_record import Record
 
 #: The quantities that stand side by side in a headline, where they were measured; more is better in all of them.
 HEADLINES = {
@@ -68,10 +68,10 @@ def at(record: Record, share: float) -> dict[str, Any]:
     masked = record.head == "mask"
     return {
         "share": share,
-        "percent": captions.share(share),
+        "percent": wording.share(share),
         "kept": _said(record, keep),
         "removed": _said(record, delete),
-        "conclusion": captions.concluded(keep, delete, record.noun, share, masked, record.contested),
+        "conclusion": wording.concluded(keep, delete, record.noun, share, masked, record.contested),
     }
 
 
@@ -80,7 +80,7 @@ def shown_share(record: Record) -> float:
     if record.least is not None:
         return record.least
     asked = [stop.asked for stop in (record.curve.of("keep") if record.curve else []) if 0 < stop.asked < 1]
-    return min(asked, key=lambda share: abs(math.log(share / captions.USUAL)), default=captions.USUAL)
+    return min(asked, key=lambda share: abs(math.log(share / wording.USUAL)), default=wording.USUAL)
 
 
 def headlines(evaluation: Evaluation, seed: int = 0) -> list[dict[str, str]]:
@@ -128,10 +128,10 @@ def counts(records: Sequence[Record]) -> list[str]:
         played = [one for one in own if one.curve is not None]
         name = f"{method} (a control)" if is_control(method) else method
         shares = sorted({s.asked for one in played for s in one.curve.of("keep") if 0 < s.asked < 1})  # type: ignore[union-attr]
-        for share in [s for s in (captions.USUAL,) if s in shares] or shares[:1]:
+        for share in [s for s in (wording.USUAL,) if s in shares] or shares[:1]:
             stops = [(one, _found(one, "keep", share)) for one in played]
             kept = sum(stop is not None and one.holds(stop) for one, stop in stops)
-            told.append(f"{name}: {kept} of {len(stops)} decisions hold with the top {captions.share(share)} alone")
+            told.append(f"{name}: {kept} of {len(stops)} decisions hold with the top {wording.share(share)} alone")
         if not played:
             told.append(f"{name}: the model was not asked about parts of its {len(own)} examples")
     if told and not any(is_control(one.method) for one in records):
@@ -210,14 +210,14 @@ def _verdict(record: Record, stop: Stop) -> str:
     if record.head == "mask":
         return "mask kept" if record.holds(stop) else "mask not kept"
     if 0 < stop.agrees < 1:
-        return f"{captions.share(stop.agrees)} of decisions hold"
+        return f"{wording.share(stop.agrees)} of decisions hold"
     if record.contested:
         return "now the decision" if stop.agrees else "not the decision"
     return "decision holds" if stop.agrees else "decision lost"
 
 
 def _number(confidence: float | None, value: float) -> str:
-    return f"value {value:.4g}" if confidence is None else f"confidence {captions.sureness(confidence)}"
+    return f"value {value:.4g}" if confidence is None else f"confidence {wording.sureness(confidence)}"
 
 
 def _level(confidence: float | None) -> float | None:
@@ -238,5 +238,5 @@ def facts(record: Record) -> Mapping[str, str]:
         note = next((one for one in record.provenance.get("notes", ()) if one.startswith(INCOMPLETE)), "")
         found["completeness gap"] = f"{record.gap:.3g} ({note})" if note else f"{record.gap:.3g}"
     if record.alternatives:
-        found["the model says"] = ", ".join(f"{label} {captions.sureness(p)}" for label, p in record.alternatives[:3])
+        found["the model says"] = ", ".join(f"{label} {wording.sureness(p)}" for label, p in record.alternatives[:3])
     return found

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from hf_fourier.errors import InputError
-from hf_fourier.runs.disk import there, write_whole
+from hf_fourier.runs.atomic_files import there, write_whole
 
 FORMAT = 1
 NAME = "manifest.json"

@@ -9,14 +9,14 @@ from itertools import islice
 
 import torch
 
-from hf_fourier.attribution import Attribution
-from hf_fourier.batching import suggested_rows
 from hf_fourier.errors import InputError
+from hf_fourier.models.inputs.sources import Source
+from hf_fourier.results.attribution import Attribution
+from hf_fourier.runs.chunking import cost_of, is_tokens
 from hf_fourier.runs.memory import LIBRARIES, counted, weights
-from hf_fourier.runs.ordering import cost_of, is_tokens
 from hf_fourier.runs.shards import STORES, Outcome, Store, packed
-from hf_fourier.runs.sources import Source
-from hf_fourier.runs.work import Ready, Worker
+from hf_fourier.runs.worker import Ready, Worker
+from hf_fourier.scoring.batching import suggested_rows
 
 #: Examples that are read to see how they differ; of these the cheapest, a middle one and the dearest are explained.
 LOOK = 9

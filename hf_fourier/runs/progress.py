@@ -6,7 +6,7 @@ import time
 from types import TracebackType
 from typing import Any
 
-from hf_fourier.parallel import Machine
+from hf_fourier.models.distributed import Machine
 from hf_fourier.runs.plan import words
 
 

@@ -11,14 +11,14 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hf_fourier.attribution import Attribution
 from hf_fourier.domains import DOMAINS, Layout
 from hf_fourier.errors import InputError, MissingExtraError
-from hf_fourier.modes import exact_class
+from hf_fourier.results.attribution import Attribution
+from hf_fourier.results.storage import leaf_from
+from hf_fourier.results.table import Table
 from hf_fourier.runs.manifest import Chunks, Manifest
 from hf_fourier.runs.shards import Shard, top_of
-from hf_fourier.storage import leaf_from
-from hf_fourier.tables import Table
+from hf_fourier.torch_state import exact_class
 from hf_fourier.turns import taken
 
 if TYPE_CHECKING:

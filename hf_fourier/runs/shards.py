@@ -17,9 +17,9 @@ from typing import Any, Literal
 import numpy as np
 import torch
 
-from hf_fourier import storage
-from hf_fourier.attribution import Attribution
 from hf_fourier.errors import InputError
+from hf_fourier.results import storage
+from hf_fourier.results.attribution import Attribution
 from hf_fourier.runs.files import Pieces, laid_out
 from hf_fourier.typing import Tensor
 

@@ -12,8 +12,8 @@ import torch
 
 from benchmarks.real import CLASSIFIERS, MODELS
 from hf_fourier import Attribution, FourierExplainer
-from hf_fourier.metrics.areas import least_first, most_first
-from hf_fourier.metrics.games import PUBLISHED, TENTHS, Grid
+from hf_fourier.evaluation.metrics.dig import least_first, most_first
+from hf_fourier.scoring.perturbation import PUBLISHED, TENTHS, Grid
 
 Rows = list[dict[str, Any]]
 PICTURES = (".jpg", ".jpeg", ".png", ".webp")
@@ -167,9 +167,9 @@ def train(model: torch.nn.Module, x: torch.Tensor, y: torch.Tensor, epochs: int,
 
 def clothes(split: str, n: int) -> tuple[torch.Tensor, torch.Tensor, list[str]]:
     """Fashion-MNIST as numbers from 0 to 1, `(n, 28, 28)`, with labels and their names."""
-    from hf_fourier import assets
+    from hf_fourier import demo
 
-    rows = assets.fashion(split, n)
-    names = sorted({row["label"] for row in assets.fashion("test", 400)})
+    rows = demo.fashion(split, n)
+    names = sorted({row["label"] for row in demo.fashion("test", 400)})
     pixels = torch.stack([torch.from_numpy(np.array(row["picture"].convert("L"))) / 255 for row in rows])
     return pixels, torch.tensor([names.index(row["label"]) for row in rows]), names

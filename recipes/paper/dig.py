@@ -1,7 +1,7 @@
 """DIG: Fourier features against pixels, and against the transforms of maps of pixels."""
 
 from benchmarks.peers import peers
-from hf_fourier.metrics.statistics import summarise
+from hf_fourier.evaluation.metrics.statistics import summarise
 from recipes.paper.base import Ask, Found, Rows, Setting, experiment, mean_curve, played, setting
 
 ITEMS = ("FFC Figure 5a", "FFC Figure 5b", "FFC Figure 5c", "FFC Figure 5d", "FFC Table II")

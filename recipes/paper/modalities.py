@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import torch
 
-from hf_fourier import FourierExplainer, assets
-from hf_fourier.metrics.games import TENTHS, Grid
+from hf_fourier import FourierExplainer, demo
+from hf_fourier.scoring.perturbation import TENTHS, Grid
 from recipes.paper.base import Ask, Found, Rows, Setting, experiment, kept, mean_curve, played, setting
 
 #: Kept shares whose complements are the published deletions 0, 10, … 90 %.
@@ -69,12 +69,12 @@ def sounds(ask: Ask) -> Found:
 )
 def masks(ask: Ask) -> Found:
     """Dice with the clean mask, by share kept."""
-    from hf_fourier.assets import scans
-    from hf_fourier.assets.models import linknet3d
+    from hf_fourier.demo import scans
+    from hf_fourier.demo.models import linknet3d
 
     linknet3d.register()
-    explainer = FourierExplainer.from_pretrained(ask.model or assets.get("deepbet"), task="image-segmentation")
-    head = scans.normalised(scans.at_size(torch.from_numpy(assets.head_mri()["volume"]), 48))
+    explainer = FourierExplainer.from_pretrained(ask.model or demo.get("deepbet"), task="image-segmentation")
+    head = scans.normalised(scans.at_size(torch.from_numpy(demo.head_mri()["volume"]), 48))
     rows = []
     for method in ("ffc:preset=sensitivity-cifar",) if ask.small else ("ffc:preset=unet", "ffc", "magnitude", "random"):
         result = explainer.play(explainer.explain(head.numpy(), target="brain", method=method), Grid(keep=TWENTIETHS))

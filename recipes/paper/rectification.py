@@ -1,6 +1,6 @@
 """Error rectification: do the top features of a mistake, deleted, correct it, and do others as well?"""
 
-from hf_fourier import assets
+from hf_fourier import demo
 from recipes.paper.base import Ask, Found, experiment, setting
 
 DIFFERS = (
@@ -25,11 +25,11 @@ def run(ask: Ask) -> Found:
         at = setting(ask, "efficientnet-lite0", 100)
         cases = [(at.on, at, at.examples, at.labels, (0.001,))]
     else:
-        clothes = assets.fashion("test", 60 if ask.small else 500)
+        clothes = demo.fashion("test", 60 if ask.small else 500)
         pictures, truth = [one["picture"] for one in clothes], [one["label"] for one in clothes]
         cases = [(f"fashion-vit, {len(clothes)} pictures", at, pictures, truth, (0.001, 0.02))]
         if not ask.small:
-            mails = assets.emails("test")[:120]
+            mails = demo.emails("test")[:120]
             texts, said = [text[:300] for text, _ in mails], [("ham", "spam")[label] for _, label in mails]
             cases.append(
                 (f"minilm-spam, {len(mails)} e-mails", setting(Ask(), "minilm-spam", 1), texts, said, (0.001,))

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from hf_fourier.metrics.asking import perturbed_inputs
+from hf_fourier.evaluation.model_queries import perturbed_inputs
 from recipes.paper.base import Ask, Found, experiment, setting
 
 ITEMS = ("FFC Table III",)

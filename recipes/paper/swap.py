@@ -1,6 +1,6 @@
 """Features swapped between classes."""
 
-from hf_fourier.swapping import swap
+from hf_fourier.evaluation.studies.class_swap import swap
 from recipes.paper.base import Ask, Found, experiment, setting
 
 ITEMS = ("FFC Figure 7",)

@@ -8,7 +8,7 @@ from functools import cache
 
 import torch
 
-from hf_fourier import assets
+from hf_fourier import demo
 from recipes.paper.base import train
 
 COLUMNS = 57
@@ -17,7 +17,7 @@ COLUMNS = 57
 @cache
 def tables(n: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
     """Train and test rows `(n, 57)` of standardised word shares with their labels; the commonest words of training."""
-    halves = [assets.emails(split)[:n] for split in ("train", "test")]
+    halves = [demo.emails(split)[:n] for split in ("train", "test")]
     counts = [[Counter(re.findall(r"[a-z$!]+", text.lower())) for text, _ in half] for half in halves]
     words = [word for word, _ in Counter(word for one in counts[0] for word in one).most_common(COLUMNS)]
     shares = [torch.tensor([[c[w] / max(1, c.total()) for w in words] for c in some]) for some in counts]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from hf_fourier import attribute
-from hf_fourier.metrics.statistics import summarise
+from hf_fourier.evaluation.metrics.statistics import summarise
 from recipes.paper.base import Ask, Found, Rows, clothes, experiment, setting, train
 
 FAULTS = (

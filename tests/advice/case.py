@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from hf_fourier import Attribution, FourierExplainer, attribute
-from tests.adapters import words, zoo
+from tests.models import tiny_models, tiny_tokenizers
 
 PICTURES = torch.rand(3, 1, 8, 8, generator=torch.Generator().manual_seed(0))
 
@@ -49,22 +49,24 @@ def explained(method: str = "ffc", domain: str | None = None, x: torch.Tensor = 
 def reader(labels: tuple[str, ...] = ("ham", "spam", "neither")) -> FourierExplainer:
     """A tiny text classifier."""
     names = dict(enumerate(labels))
-    return FourierExplainer(zoo.build("text-classification", "bert", id2label=names), words.tokenizer("bert"))
+    return FourierExplainer(
+        tiny_models.build("text-classification", "bert", id2label=names), tiny_tokenizers.tokenizer("bert")
+    )
 
 
 @cache
 def read(count: int = 4) -> list[Attribution]:
     """Texts that it explained."""
-    found: list[Attribution] = reader().explain(words.texts(count, lengths=(7,)))
+    found: list[Attribution] = reader().explain(tiny_tokenizers.texts(count, lengths=(7,)))
     return found
 
 
 @cache
 def played(count: int = 4) -> list[Attribution]:
     """Texts that it explained, and what it says of parts of them."""
-    from hf_fourier.metrics.games import STANDARD
+    from hf_fourier.scoring.perturbation import STANDARD
 
-    found: list[Attribution] = reader().explain(words.texts(count, lengths=(7,)))
+    found: list[Attribution] = reader().explain(tiny_tokenizers.texts(count, lengths=(7,)))
     reader().play(found, STANDARD)
     return found
 
@@ -74,5 +76,5 @@ def seer() -> FourierExplainer:
     """A tiny picture classifier of transformers."""
     from transformers import ViTImageProcessor
 
-    model = zoo.build("image-classification", "resnet")
+    model = tiny_models.build("image-classification", "resnet")
     return FourierExplainer(model, ViTImageProcessor(size={"height": 32, "width": 32}))

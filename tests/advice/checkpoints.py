@@ -13,11 +13,11 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from hf_fourier import FourierExplainer
-from tests.adapters import words, zoo
-from tests.adapters.test_tuning import headless, trained
 from tests.advice.case import Case
+from tests.models import tiny_models, tiny_tokenizers
+from tests.models.test_peft import headless, trained
 
-TEXT = words.text(10, 11, 12)
+TEXT = tiny_tokenizers.text(10, 11, 12)
 #: A model's own code, as a repository ships it.
 THEIRS = """
 from transformers import BertConfig, BertForSequenceClassification
@@ -37,8 +37,8 @@ def _new() -> Path:
 @cache
 def _saved() -> Path:
     place = _new() / "tiny-bert"
-    zoo.build("text-classification", "bert").save_pretrained(place)
-    words.tokenizer("bert").save_pretrained(place)
+    tiny_models.build("text-classification", "bert").save_pretrained(place)
+    tiny_tokenizers.tokenizer("bert").save_pretrained(place)
     return place
 
 
@@ -78,13 +78,13 @@ def _without(name: str) -> Path:
 
 def _mended(name: str) -> Path:
     folder = _without(name)
-    zoo.build("text-classification", "bert").save_pretrained(folder)
+    tiny_models.build("text-classification", "bert").save_pretrained(folder)
     return folder
 
 
 def _pickled() -> Path:
     folder = _without("model.safetensors")
-    torch.save(zoo.build("text-classification", "bert").state_dict(), folder / "pytorch_model.bin")
+    torch.save(tiny_models.build("text-classification", "bert").state_dict(), folder / "pytorch_model.bin")
     return folder
 
 
@@ -131,11 +131,11 @@ def _fitted() -> Any:
     from transformers import BertForSequenceClassification
 
     model = BertForSequenceClassification.from_pretrained(_base(), num_labels=2).eval()
-    return FourierExplainer(model, words.tokenizer("bert")).explain(TEXT)
+    return FourierExplainer(model, tiny_tokenizers.tokenizer("bert")).explain(TEXT)
 
 
 def _direction() -> Any:
-    from hf_fourier.targets import Direction
+    from hf_fourier.scoring.targets import Direction
 
     explain = FourierExplainer.from_pretrained(str(_base()), task="feature-extraction")
     return explain.explain(TEXT, Direction(explain.predict("w20 w21").logits))
@@ -191,8 +191,11 @@ CASES = [
     ),
     Case(
         "pass task=, or explain it through attribute(forward, x)",
-        lambda: FourierExplainer(zoo.build("feature-extraction", "bert")),
-        lambda: [FourierExplainer(zoo.build("feature-extraction", "bert"), task="feature-extraction"), _direction()],
+        lambda: FourierExplainer(tiny_models.build("feature-extraction", "bert")),
+        lambda: [
+            FourierExplainer(tiny_models.build("feature-extraction", "bert"), task="feature-extraction"),
+            _direction(),
+        ],
     ),
     Case(
         "pass task= if the base model has that head",

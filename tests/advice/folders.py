@@ -12,16 +12,18 @@ from unittest import mock
 
 import torch
 
-from hf_fourier import Report, parallel
-from hf_fourier.report import hub, model_cards
-from hf_fourier.report.gathering import gather
-from hf_fourier.runs.disk import locked, refused
-from hf_fourier.runs.work import Worker
-from tests.adapters import words
+from hf_fourier import Report
+from hf_fourier.models import distributed
+from hf_fourier.report.collect import gather
+from hf_fourier.report.hub import repository
+from hf_fourier.runs.atomic_files import locked, refused
+from hf_fourier.runs.worker import Worker
 from tests.advice.case import Case, read, reader, seer
 from tests.advice.sight import picture
+from tests.models import tiny_tokenizers
+from tools import model_cards
 
-TEXTS = words.texts(4, lengths=(7,))
+TEXTS = tiny_tokenizers.texts(4, lengths=(7,))
 
 
 def _new() -> Path:
@@ -218,12 +220,12 @@ CASES = [
 def _held_back(title: str) -> Any:
     folder = Path(tempfile.mkdtemp())
     (folder / "README.md").write_text(f"# {title}\n")
-    return hub._hold_back(folder, "hf_secret", include_inputs=False)
+    return repository._hold_back(folder, "hf_secret", include_inputs=False)
 
 
 def _launched(processes: str) -> Any:
     with mock.patch.dict(os.environ, WORLD_SIZE=processes):
-        return parallel.found()
+        return distributed.found()
 
 
 def _again(folder: Path) -> Any:

@@ -9,16 +9,16 @@ import torch
 from hf_fourier import FourierExplainer, attribute
 from hf_fourier.domains import DOMAINS
 from hf_fourier.domains.layout import Axis, LeafShape
+from hf_fourier.evaluation.randomized_model import twin_of
 from hf_fourier.methods import METHODS
-from hf_fourier.methods.given import Given
-from hf_fourier.remarks import MEND, MEND_FURTHER
+from hf_fourier.methods.precomputed import Given
+from hf_fourier.results.remarks import MEND, MEND_FURTHER
 from hf_fourier.seeding import Draw
-from hf_fourier.twins import twin_of
-from tests import toys
-from tests.adapters import zoo
+from tests import toy_scores
 from tests.advice.case import PICTURES, Case, net, reader
 from tests.advice.heads import Once, attributed
 from tests.advice.texts import TEXT, ids
+from tests.models import tiny_models
 
 
 class Fixed(Once):
@@ -102,14 +102,14 @@ def _inverse(floor: float = 0.0, **options: Any) -> Any:
 
 
 def _settled(spec: str, settle: bool) -> Any:
-    method, leaf = METHODS.parse(spec), toys.leaf(6)
-    score = toys.score_of(toys.Smooth(3, 6).eval(), toys.noise(2, 6))
+    method, leaf = METHODS.parse(spec), toy_scores.leaf(6)
+    score = toy_scores.score_of(toy_scores.Smooth(3, 6).eval(), toy_scores.noise(2, 6))
     basis = DOMAINS.parse("fourier").bind(leaf)
     return (method.settle(leaf) if settle else method).attribute(score, score.x, basis, Draw(0, [1, 2]))
 
 
 def _given() -> Any:
-    leaf, score = toys.leaf(6), toys.score_of(toys.Smooth(3, 6).eval(), toys.noise(2, 6))
+    leaf, score = toy_scores.leaf(6), toy_scores.score_of(toy_scores.Smooth(3, 6).eval(), toy_scores.noise(2, 6))
     return Given().attribute(score, score.x, DOMAINS.parse("identity").bind(leaf), Draw(0, [1, 2]))
 
 
@@ -119,7 +119,7 @@ def _needs_settling(spec: str) -> Case:
 
 def _bands(domain: str) -> Any:
     method: Any = METHODS.parse("fampe")
-    return method.bands(DOMAINS.parse(domain).bind(toys.leaf(6)), toys.noise(2, 6))
+    return method.bands(DOMAINS.parse(domain).bind(toy_scores.leaf(6)), toy_scores.noise(2, 6))
 
 
 def _video(spec: str) -> Any:
@@ -132,7 +132,7 @@ def _pixels(spec: str) -> Any:
 
 
 def _channels(spec: str) -> Any:
-    return DOMAINS.parse(spec).bind(toys.leaf(4, channels=(0,)))
+    return DOMAINS.parse(spec).bind(toy_scores.leaf(4, channels=(0,)))
 
 
 def _twin(model: torch.nn.Module) -> Any:
@@ -240,5 +240,5 @@ _DETAIL = "freqx:samples=4,layers=0,detail=0"
 
 
 def _doubled() -> Any:
-    weights = zoo.build("image-classification", "resnet").state_dict()["classifier.1.weight"]
+    weights = tiny_models.build("image-classification", "resnet").state_dict()["classifier.1.weight"]
     return lambda x: torch.nn.functional.linear(x.flatten(1)[:, : weights.shape[1]], weights)

@@ -8,12 +8,12 @@ from typing import Any
 import torch
 
 from hf_fourier import FourierExplainer, attribute
-from hf_fourier.heads import Categorical
-from hf_fourier.heads.answers import Contrasted
-from hf_fourier.targets import At, Contrast, Direction, Span
-from tests.adapters import words, zoo, zoo_sight
+from hf_fourier.scoring.heads import Categorical
+from hf_fourier.scoring.heads.sequences import Contrasted
+from hf_fourier.scoring.targets import At, Contrast, Direction, Span
 from tests.advice.case import PICTURES, Case, net, reader
 from tests.advice.texts import TEXT, Misled, ids, of
+from tests.models import tiny_models, tiny_models_vision, tiny_tokenizers
 
 LABELS = {0: "ham", 1: "spam", 2: "neither"}
 
@@ -64,7 +64,7 @@ class _Parts:
 
 def _deep(target: Any = None, outputs: Any = None) -> Any:
     """Depth by its name, or as `outputs` makes it."""
-    model: Any = zoo_sight.build("depth-estimation", "glpn")
+    model: Any = tiny_models_vision.build("depth-estimation", "glpn")
     own = model.forward
     if outputs is not None:
         model.forward = lambda pixel_values: outputs(own(pixel_values).predicted_depth)
@@ -73,14 +73,14 @@ def _deep(target: Any = None, outputs: Any = None) -> Any:
 
 
 def _tagged(target: Any) -> Any:
-    model = zoo.build("token-classification", "bert", id2label=LABELS)
-    return FourierExplainer(model, words.tokenizer("bert")).explain(TEXT, target)
+    model = tiny_models.build("token-classification", "bert", id2label=LABELS)
+    return FourierExplainer(model, tiny_tokenizers.tokenizer("bert")).explain(TEXT, target)
 
 
 def _embedded(target: Any, model: torch.nn.Module | None = None) -> Any:
     explain = of("feature-extraction")
     if model is not None:
-        explain = FourierExplainer(model, words.tokenizer("bert"), task="feature-extraction")
+        explain = FourierExplainer(model, tiny_tokenizers.tokenizer("bert"), task="feature-extraction")
     return explain.explain(TEXT, target)
 
 
@@ -89,7 +89,7 @@ def _another() -> torch.Tensor:
 
 
 def _typed(number: str, *labels: str) -> Any:
-    from hf_fourier.cli.aims import aim
+    from hf_fourier.cli.targets import aim
 
     return reader(labels).explain(TEXT, aim(number))
 

@@ -12,11 +12,11 @@ import numpy as np
 import torch
 
 from hf_fourier import FourierExplainer
-from hf_fourier.transcripts import word_errors
-from tests.adapters import test_sound_heads, zoo_sound
-from tests.adapters.test_front_ends import explainer as at_waveform
-from tests.adapters.zoo_sound import RATE, clip
+from hf_fourier.evaluation.studies.transcript_errors import word_errors
 from tests.advice.case import Case, read, reader
+from tests.models import test_audio_heads, tiny_models_audio
+from tests.models.test_log_mel import explainer as at_waveform
+from tests.models.tiny_models_audio import RATE, clip
 
 CLIP = clip(3000)
 
@@ -24,7 +24,7 @@ CLIP = clip(3000)
 @cache
 def hearer(name: str = "wav2vec2", leaf: str | None = None) -> FourierExplainer:
     """A tiny model of sounds."""
-    return FourierExplainer(zoo_sound.build(name), zoo_sound.extractor(name), leaf=leaf)
+    return FourierExplainer(tiny_models_audio.build(name), tiny_models_audio.extractor(name), leaf=leaf)
 
 
 def _heard(example: Any) -> Any:
@@ -54,18 +54,18 @@ def _noise(name: str = "clip.wav") -> Path:
 
 
 def _dithered(dither: float) -> Any:
-    processor = zoo_sound.extractor("whisper")
+    processor = tiny_models_audio.extractor("whisper")
     processor.dither = dither
-    return FourierExplainer(zoo_sound.build("whisper"), processor, leaf="waveform").explain(CLIP)
+    return FourierExplainer(tiny_models_audio.build("whisper"), processor, leaf="waveform").explain(CLIP)
 
 
 def _other(leaf: str | None) -> Any:
     """A processor that makes other features than its class says."""
-    processor = zoo_sound.extractor("whisper")
+    processor = tiny_models_audio.extractor("whisper")
     processor.mel_filters = processor.mel_filters[:, ::-1].copy()
     processor._np_extract_fbank_features = lambda *args, **options: np.zeros((1, 16, 100))
     processor._torch_extract_fbank_features = lambda *args, **options: np.zeros((1, 16, 100))
-    return FourierExplainer(zoo_sound.build("whisper"), processor, leaf=leaf).explain(CLIP)
+    return FourierExplainer(tiny_models_audio.build("whisper"), processor, leaf=leaf).explain(CLIP)
 
 
 def _rebuilt(sound: bool) -> Any:
@@ -80,16 +80,16 @@ def _recording(label: str | None) -> Any:
 
 
 def _spoken(played: bool) -> Any:
-    explain = test_sound_heads.explainer("ctc", "wav2vec2")
+    explain = test_audio_heads.explainer("ctc", "wav2vec2")
     result = explain.explain((CLIP, RATE))
     return word_errors(explain, explain.play(result, kept=[0.5]) if played else result)
 
 
 def _transcript(target: Any, whole: bool = True) -> Any:
-    explain = test_sound_heads.explainer("ctc", "wav2vec2")
+    explain = test_audio_heads.explainer("ctc", "wav2vec2")
     if not whole:
-        explain = FourierExplainer(explain.model, zoo_sound.extractor("wav2vec2"), task="ctc")
-    return explain.explain(test_sound_heads.SOUND, target)
+        explain = FourierExplainer(explain.model, tiny_models_audio.extractor("wav2vec2"), task="ctc")
+    return explain.explain(test_audio_heads.SOUND, target)
 
 
 CASES = [

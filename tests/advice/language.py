@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from hf_fourier import FourierExplainer
-from hf_fourier.cli.aims import aim
-from hf_fourier.targets import Continuation, Contrast, Typed
-from tests.adapters import test_sound_heads, words, zoo
+from hf_fourier.cli.targets import aim
+from hf_fourier.scoring.targets import Continuation, Contrast, Typed
 from tests.advice.case import Case, reader
 from tests.advice.texts import TEXT, of
+from tests.models import test_audio_heads, tiny_models, tiny_tokenizers
 
 CHAT = [{"role": "user", "content": "w7 w8"}]
 #: A template that knows users and the assistant alone.
@@ -26,7 +26,7 @@ def _next(target: Any = None, example: Any = TEXT) -> Any:
 
 
 def _chatted(example: Any, template: str | None = TEMPLATE) -> Any:
-    explain = FourierExplainer(zoo.build("text-generation", "gpt2"), words.tokenizer("gpt"))
+    explain = FourierExplainer(tiny_models.build("text-generation", "gpt2"), tiny_tokenizers.tokenizer("gpt"))
     explain.processor.chat_template = template
     return explain.explain(example)
 
@@ -35,12 +35,12 @@ def _both_ways(target: Any, **options: Any) -> Any:
     """A masked model's body that predicts the next token."""
     from transformers import BertLMHeadModel
 
-    config = zoo.build("fill-mask", "bert").config
+    config = tiny_models.build("fill-mask", "bert").config
     for name, value in options.items():
         setattr(config, name, value)
     model = BertLMHeadModel(config).eval()
-    zoo.enliven(model)
-    return FourierExplainer(model, words.tokenizer("gpt"), task="text-generation").explain(TEXT, target)
+    tiny_models.enliven(model)
+    return FourierExplainer(model, tiny_tokenizers.tokenizer("gpt"), task="text-generation").explain(TEXT, target)
 
 
 def _output(target: Any) -> Any:
@@ -48,11 +48,11 @@ def _output(target: Any) -> Any:
 
 
 def _transcript(target: Any) -> Any:
-    return test_sound_heads.explainer("ctc", "wav2vec2").explain(test_sound_heads.SOUND, target)
+    return test_audio_heads.explainer("ctc", "wav2vec2").explain(test_audio_heads.SOUND, target)
 
 
 def _evaluated(examples: Any) -> Any:
-    explain = FourierExplainer(zoo.build("text-generation", "gpt2"), words.tokenizer("gpt"))
+    explain = FourierExplainer(tiny_models.build("text-generation", "gpt2"), tiny_tokenizers.tokenizer("gpt"))
     explain.processor.chat_template = TEMPLATE
     return explain.explain_dataset(examples, tempfile.mkdtemp() + "/run")
 

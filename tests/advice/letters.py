@@ -11,16 +11,16 @@ from typing import Any
 import numpy as np
 
 from hf_fourier import FourierExplainer
-from hf_fourier.cells import read_cells
-from hf_fourier.dictionaries import read_numbers
-from hf_fourier.files import example, read_fasta
-from hf_fourier.genes import GeneTokenizer
-from hf_fourier.knockout import play_genes
-from hf_fourier.metrics.games import STANDARD
-from tests.adapters import geneformers, test_dna, test_protein
-from tests.adapters.test_gene import GENES, cell
-from tests.adapters.test_gene import explainer as genes_of
+from hf_fourier.evaluation.studies.in_silico_deletion import play_genes
+from hf_fourier.models.gene_tokenizer import GeneTokenizer
+from hf_fourier.models.inputs.cells import read_cells
+from hf_fourier.models.inputs.files import example, read_fasta
+from hf_fourier.models.inputs.pickles import read_numbers
+from hf_fourier.scoring.perturbation import STANDARD
 from tests.advice.case import Case, read, reader
+from tests.models import test_dna, test_protein, tiny_geneformer
+from tests.models.test_single_cell import GENES, cell
+from tests.models.test_single_cell import explainer as genes_of
 
 PROTEIN = "EVQLVESGG"
 DNA = test_dna.SEQUENCE
@@ -88,8 +88,8 @@ def _data_set(**columns: Any) -> Path:
 
 def _dictionaries(complete: bool) -> Any:
     folder = Path(tempfile.mkdtemp())
-    geneformers.write_dictionaries(folder, "V2")
-    place, tag = geneformers.PLACES["V2"]
+    tiny_geneformer.write_dictionaries(folder, "V2")
+    place, tag = tiny_geneformer.PLACES["V2"]
     if not complete:
         (folder / place / f"gene_median_dictionary_{tag}.pkl").unlink()
     return GeneTokenizer.from_folder(folder / place)
@@ -110,7 +110,7 @@ CASES = [
         lambda: [proteins().explain(PROTEIN), proteins().explain(_written(_fasta(PROTEIN), "there.fasta"))],
     ),
     Case(
-        "pass the file alone, or [letters for _, letters in hf_fourier.files.read_fasta(path)]",
+        "pass the file alone, or [letters for _, letters in hf_fourier.models.inputs.files.read_fasta(path)]",
         lambda: proteins().explain([_written(_fasta(PROTEIN, PROTEIN), "two.fasta")]),
         lambda: [
             proteins().explain(_written(_fasta(PROTEIN, PROTEIN), "two.fasta")),
@@ -118,7 +118,7 @@ CASES = [
         ],
     ),
     Case(
-        "pass [letters for _, letters in hf_fourier.files.read_fasta(text)]",
+        "pass [letters for _, letters in hf_fourier.models.inputs.files.read_fasta(text)]",
         lambda: proteins().explain(_fasta(PROTEIN, PROTEIN)),
         lambda: proteins().explain(_letters(_fasta(PROTEIN, PROTEIN))),
     ),

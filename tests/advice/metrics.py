@@ -6,14 +6,14 @@ from typing import Any
 
 import torch
 
-from hf_fourier.metrics import columns, load, loading
-from hf_fourier.metrics.flips import flipped
-from hf_fourier.metrics.games import STANDARD, Grid, log_spaced
-from hf_fourier.swapping import swap
-from tests.adapters import words
+from hf_fourier.evaluation.metrics import columns, hf_evaluate, load
+from hf_fourier.evaluation.metrics.r_flip import flipped
+from hf_fourier.evaluation.studies.class_swap import swap
+from hf_fourier.scoring.perturbation import STANDARD, Grid, log_spaced
 from tests.advice.case import Case, played, read, reader, seer
+from tests.models import tiny_tokenizers
 
-TEXTS = words.texts(4, lengths=(7,))
+TEXTS = tiny_tokenizers.texts(4, lengths=(7,))
 
 
 def _games(*grids: Grid) -> list[Any]:
@@ -26,10 +26,10 @@ def _games(*grids: Grid) -> list[Any]:
 def valued() -> Any:
     """A result of a head that has no confidence."""
     from hf_fourier import FourierExplainer
-    from tests.adapters import zoo
+    from tests.models import tiny_models
 
-    model = zoo.build("text-classification", "bert", id2label={0: "value"}, problem_type="regression")
-    explainer = FourierExplainer(model, words.tokenizer("bert"))
+    model = tiny_models.build("text-classification", "bert", id2label={0: "value"}, problem_type="regression")
+    explainer = FourierExplainer(model, tiny_tokenizers.tokenizer("bert"))
     result = explainer.explain(TEXTS[0])
     return explainer.play(result, STANDARD)
 
@@ -53,8 +53,8 @@ CASES = [
     Case("pass some to keep or to delete", lambda: Grid((), ()), lambda: Grid((0.1,), ())),
     Case("correct `keep`", lambda: Grid((2.0,), ()), lambda: Grid((1.0,), ())),
     Case("correct them", lambda: log_spaced(0.5, 0.1, 3), lambda: log_spaced(0.1, 0.5, 3)),
-    Case("choose one of them", lambda: loading.path("zzz"), lambda: loading.path("dig")),
-    Case("did you mean 'dig'?", lambda: loading.path("digg"), lambda: loading.path("dig")),
+    Case("choose one of them", lambda: hf_evaluate.path("zzz"), lambda: hf_evaluate.path("dig")),
+    Case("did you mean 'dig'?", lambda: hf_evaluate.path("digg"), lambda: hf_evaluate.path("dig")),
     Case(
         "make the table with `columns`",
         lambda: load("dig").add_batch(shares=[[1.0]]),
@@ -104,7 +104,7 @@ def _mistaken(label: str) -> Any:
 
 def _pair() -> tuple[list[str], list[str]]:
     """Two texts of one length that are of different classes."""
-    texts = words.texts(40, seed=4, lengths=(7,))
+    texts = tiny_tokenizers.texts(40, seed=4, lengths=(7,))
     labels = [reader().predict(text).label for text in texts]
     other = next(i for i, label in enumerate(labels) if label != labels[0])
     return [texts[0]], [texts[other]]

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from typing import Any
 
-from hf_fourier.evaluating import Ready
-from hf_fourier.merging import merged
-from hf_fourier.metrics import columns, load
-from hf_fourier.metrics.asking import random_subsets, wrong_labels
-from hf_fourier.metrics.decisions import log_area
-from hf_fourier.metrics.flips import r_flip
-from hf_fourier.metrics.games import PUBLISHED, STANDARD, Grid
-from hf_fourier.metrics.robustness import mu_fidelity, rank_correlation
-from hf_fourier.metrics.statistics import interval, paired_interval, summarise
-from hf_fourier.metrics.structure import counts_of, specificity
-from tests.adapters import words
+from hf_fourier.evaluation.evaluate import Ready
+from hf_fourier.evaluation.metrics import columns, load
+from hf_fourier.evaluation.metrics.maintain_rate import log_area
+from hf_fourier.evaluation.metrics.r_flip import r_flip
+from hf_fourier.evaluation.metrics.robustness import mu_fidelity, rank_correlation
+from hf_fourier.evaluation.metrics.statistics import interval, paired_interval, summarise
+from hf_fourier.evaluation.metrics.structure import counts_of, specificity
+from hf_fourier.evaluation.model_queries import random_subsets, wrong_labels
+from hf_fourier.results.spectrum import merged
+from hf_fourier.scoring.perturbation import PUBLISHED, STANDARD, Grid
 from tests.advice.case import Case, explained, played, read, reader
+from tests.models import tiny_tokenizers
 
-TEXTS = words.texts(4, lengths=(7,))
+TEXTS = tiny_tokenizers.texts(4, lengths=(7,))
 
 
 def _ready(count: int, domain: str) -> Any:
@@ -103,12 +103,14 @@ CASES = [
     ),
     Case("explain more examples", lambda: _concentration(["a", "b"]), lambda: _concentration(["a", "a", "b"])),
     Case(
-        "give `asking.wrong_labels` a grid that keeps it",
+        "give `model_queries.wrong_labels` a grid that keeps it",
         lambda: _selectivity(Grid((0.5,), ())),
         lambda: _selectivity(STANDARD),
     ),
     Case(
-        "play a grid that has it, such as games.PUBLISHED", lambda: _dig(Grid((0.5,), (0.5,))), lambda: _dig(PUBLISHED)
+        "play a grid that has it, such as perturbation.PUBLISHED",
+        lambda: _dig(Grid((0.5,), (0.5,))),
+        lambda: _dig(PUBLISHED),
     ),
     Case(
         "play one grid",

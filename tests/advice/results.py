@@ -9,10 +9,10 @@ from typing import Any
 import torch
 
 from hf_fourier import Attribution
-from hf_fourier.concepts import class_filter
-from hf_fourier.federated import contributions, profile
-from tests.adapters import words
+from hf_fourier.evaluation.studies.class_filters import class_filter
+from hf_fourier.evaluation.studies.federated import contributions, profile
 from tests.advice.case import Case, explained, read, reader, seer
+from tests.models import tiny_tokenizers
 
 
 def _compact() -> Attribution:
@@ -65,8 +65,10 @@ CASES = [
     Case("pass a folder that `save` wrote", lambda: Attribution.load(tempfile.mkdtemp()), lambda: _whole()),
     Case(
         "explain it with a target",
-        lambda: reader().play(reader().explain(words.text(7, 8, 9), target=lambda outputs: outputs.logits[:, 0])),
-        lambda: reader().play(reader().explain(words.text(7, 8, 9), target=0)),
+        lambda: reader().play(
+            reader().explain(tiny_tokenizers.text(7, 8, 9), target=lambda outputs: outputs.logits[:, 0])
+        ),
+        lambda: reader().play(reader().explain(tiny_tokenizers.text(7, 8, 9), target=0)),
     ),
     Case(
         "pass it to its own model",

@@ -9,13 +9,13 @@ from typing import Any
 import torch
 
 from hf_fourier import FourierExplainer, Report, attribute
-from hf_fourier.report.gathering import gather
+from hf_fourier.report.collect import gather
 from hf_fourier.runs.options import Options
 from hf_fourier.runs.results import Results
-from tests.adapters import words
 from tests.advice.case import PICTURES, Case, net, read, reader, seer
+from tests.models import tiny_tokenizers
 
-TEXTS = words.texts(3, lengths=(7,))
+TEXTS = tiny_tokenizers.texts(3, lengths=(7,))
 BATCH = {"input_ids": torch.tensor([[1, 10, 11, 2], [1, 12, 13, 2]])}
 
 

@@ -13,26 +13,26 @@ from unittest import mock
 
 import numpy as np
 
-from hf_fourier.cli import coverage, inputs, registries, share, show, study
-from hf_fourier.cli.aims import aim
+from hf_fourier.cli import console, evaluate, inputs, list, push, supported_models
 from hf_fourier.cli.options import Parcel
-from hf_fourier.coverage import table
-from hf_fourier.coverage.pairs import pairs
-from tests.adapters import words, zoo
+from hf_fourier.cli.targets import aim
 from tests.advice.case import Case
 from tests.advice.letters import COUNTS, _table
 from tests.advice.runs import _report, _saved
 from tests.advice.sight import picture
+from tests.models import tiny_models, tiny_tokenizers
+from tools.coverage import table
+from tools.coverage.pairs import pairs
 
-TEXT = words.text(7, 8, 9)
+TEXT = tiny_tokenizers.text(7, 8, 9)
 
 
 @cache
 def model() -> str:
     """A tiny text classifier in a folder."""
     folder = Path(tempfile.mkdtemp()) / "tiny-bert"
-    zoo.build("text-classification", "bert").save_pretrained(folder)
-    words.tokenizer("bert").save_pretrained(folder)
+    tiny_models.build("text-classification", "bert").save_pretrained(folder)
+    tiny_tokenizers.tokenizer("bert").save_pretrained(folder)
     return str(folder)
 
 
@@ -74,11 +74,11 @@ def _folder() -> Path:
 
 
 def _parcel(repo: str | None = None, **options: Any) -> Any:
-    return share.send(Parcel(report=_folder(), repo=repo, dry_run=True, **options))
+    return push.send(Parcel(report=_folder(), repo=repo, dry_run=True, **options))
 
 
 def _covered(architecture: str | None, run: bool = False) -> Any:
-    return coverage.show_coverage(architecture=architecture, task=None, run=run, as_json=True)
+    return supported_models.show_coverage(architecture=architecture, task=None, run=run, as_json=True)
 
 
 def _unswept(*arguments: Any) -> Any:
@@ -87,7 +87,7 @@ def _unswept(*arguments: Any) -> Any:
 
 
 def _written(place: Path) -> Any:
-    with show.writing(place):
+    with console.writing(place):
         place.write_text("told")
     return place
 
@@ -95,7 +95,7 @@ def _written(place: Path) -> Any:
 def _evaluated(metric: str, shell: bool = False) -> Any:
     if shell:
         return typed("evaluate", model(), TEXT, "--metric", metric, "--method", "magnitude")
-    return study.run_evaluate(SimpleNamespace(metrics=[metric]))  # type: ignore[arg-type]
+    return evaluate.run_evaluate(SimpleNamespace(metrics=[metric]))  # type: ignore[arg-type]
 
 
 CASES = [
@@ -128,8 +128,8 @@ CASES = [
         lambda: _in_folder(lambda: inputs.example("letters.txt")),
         lambda: _explained("-", stdin=TEXT),
     ),
-    Case("see `hf-fourier assets list`", lambda: registries.fetch([], False), lambda: typed("assets", "list")),
-    Case("leave one out", lambda: registries.fetch(["minilm"], True), lambda: typed("assets", "get", "--help")),
+    Case("see `hf-fourier assets list`", lambda: list.fetch([], False), lambda: typed("assets", "list")),
+    Case("leave one out", lambda: list.fetch(["minilm"], True), lambda: typed("assets", "get", "--help")),
     Case("see `hf-fourier push --help`", lambda: _parcel(), lambda: typed("push", "--help")),
     Case(
         "add it, or leave --data-set out",
@@ -143,8 +143,8 @@ CASES = [
     ),
     Case(
         "separate them by commas, such as .01,.04",
-        lambda: show.shares("a;b"),
-        lambda: [show.shares(".01,.04"), _explained(TEXT, "--keep", ".01,.04")],
+        lambda: console.shares("a;b"),
+        lambda: [console.shares(".01,.04"), _explained(TEXT, "--keep", ".01,.04")],
     ),
     Case(
         "mend that, or choose another",

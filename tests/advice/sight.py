@@ -12,9 +12,9 @@ import torch
 from PIL import Image
 
 from hf_fourier import FourierExplainer
-from hf_fourier.targets import Region
-from tests.adapters import test_segmentation, test_series, words, zoo, zoo_sight
+from hf_fourier.scoring.targets import Region
 from tests.advice.case import Case, reader, seer
+from tests.models import test_segmentation, test_time_series, tiny_models, tiny_models_vision, tiny_tokenizers
 
 PICTURE = torch.rand(3, 32, 32, generator=torch.Generator().manual_seed(1))
 PIXELS = torch.randn(1, 3, 32, 32, generator=torch.Generator().manual_seed(2))
@@ -44,7 +44,7 @@ def _pixels(pixels: Any, **others: Any) -> Any:
 def videos() -> FourierExplainer:
     from transformers import VideoMAEImageProcessor
 
-    model = zoo_sight.build("video-classification", "videomae")
+    model = tiny_models_vision.build("video-classification", "videomae")
     processor = VideoMAEImageProcessor(size={"shortest_edge": 32}, crop_size={"height": 32, "width": 32})
     return FourierExplainer(model, processor)
 
@@ -76,9 +76,9 @@ def _texts() -> FourierExplainer:
 
     from transformers import ViTImageProcessor
 
-    model = zoo_sight.build("zero-shot-image-classification", "clip")
+    model = tiny_models_vision.build("zero-shot-image-classification", "clip")
     own = SimpleNamespace(
-        image_processor=ViTImageProcessor(size={"height": 32, "width": 32}), tokenizer=words.tokenizer("gpt")
+        image_processor=ViTImageProcessor(size={"height": 32, "width": 32}), tokenizer=tiny_tokenizers.tokenizer("gpt")
     )
     return FourierExplainer(model, own)
 
@@ -96,23 +96,23 @@ def _region(side: int) -> Any:
 
 def zoo_masks_inputs() -> torch.Tensor:
     """One picture for a segmentation model."""
-    from tests.adapters.zoo_masks import inputs
+    from tests.models.tiny_models_segmentation import inputs
 
     return inputs("upernet")[:1]
 
 
 def _series(values: Any, name: str = "PatchTSTForClassification", target: Any = None) -> Any:
-    return test_series.explainer(name).explain(values, target)
+    return test_time_series.explainer(name).explain(values, target)
 
 
 def _missing(mended: bool) -> Any:
-    x, mask = test_series.series(1), torch.ones(1, 24, 2)
+    x, mask = test_time_series.series(1), torch.ones(1, 24, 2)
     x[0, 3], mask[0, 3] = (0.0 if mended else torch.nan), 0.0
     return _series({"past_values": x, "past_observed_mask": mask} if mended else x[0])
 
 
 def _filled(mended: bool) -> Any:
-    x = test_series.series(1)[0]
+    x = test_time_series.series(1)[0]
     x[3] = (x[2] + x[4]) / 2 if mended else torch.nan
     return _series(x, "PatchTSMixerForTimeSeriesClassification")
 
@@ -120,22 +120,22 @@ def _filled(mended: bool) -> Any:
 def _distribution(target: Any) -> Any:
     import transformers
 
-    _, options = test_series.MODELS["PatchTSTForPrediction"]
+    _, options = test_time_series.MODELS["PatchTSTForPrediction"]
     config = transformers.PatchTSTConfig(**{**options, "loss": "nll", "distribution_output": "normal"})
     model = transformers.PatchTSTForPrediction(config).eval()
-    return FourierExplainer(model).explain({"past_values": test_series.series(1)}, target)
+    return FourierExplainer(model).explain({"past_values": test_time_series.series(1)}, target)
 
 
 def _boxes(target: Any) -> Any:
     """A model whose boxes are three numbers."""
-    model: Any = zoo_sight.build("object-detection", "yolos")
+    model: Any = tiny_models_vision.build("object-detection", "yolos")
     boxes = model.bbox_predictor.layers[-1]
     boxes.weight, boxes.bias = torch.nn.Parameter(boxes.weight[:3]), torch.nn.Parameter(boxes.bias[:3])
     return FourierExplainer(model, task="object-detection").explain({"pixel_values": PIXELS}, target)
 
 
 def _depth(task: str, target: Any = None) -> Any:
-    model = zoo.build("image-classification", "vit")
+    model = tiny_models.build("image-classification", "vit")
     return FourierExplainer(model, task=task).explain({"pixel_values": PIXELS}, target)
 
 
@@ -289,8 +289,8 @@ CASES = [
     Case("resize it to the model's own mask", lambda: _region(3), lambda: _region(0)),
     Case(
         "pass one series; several go in a list",
-        lambda: _series(test_series.series(2)),
-        lambda: [_series(test_series.series(1)[0]), _series(list(test_series.series(2)))],
+        lambda: _series(test_time_series.series(2)),
+        lambda: [_series(test_time_series.series(1)[0]), _series(list(test_time_series.series(2)))],
     ),
     Case(
         "convert it",
@@ -299,8 +299,8 @@ CASES = [
     ),
     Case(
         "convert them, as by x.float()",
-        lambda: _series({"past_values": test_series.series(1).int()}),
-        lambda: _series({"past_values": test_series.series(1).int().float()}),
+        lambda: _series({"past_values": test_time_series.series(1).int()}),
+        lambda: _series({"past_values": test_time_series.series(1).int().float()}),
     ),
     Case(
         "pass {'past_values': x, 'past_observed_mask': mask}, both 0 where a number is missing",
@@ -320,7 +320,7 @@ CASES = [
     Case(
         "pass a longer series",
         lambda: _series({"past_values": torch.zeros(1, 24, 2), "past_observed_mask": torch.zeros(1, 24, 2)}),
-        lambda: _series(test_series.series(1)[0]),
+        lambda: _series(test_time_series.series(1)[0]),
     ),
     Case(
         "choose a task that it has a head for, or explain what there is, as by "
@@ -357,7 +357,7 @@ def picture_of() -> Any:
 
 def zoo_sight_texts() -> dict[str, torch.Tensor]:
     """The texts of the zoo."""
-    given = zoo_sight.inputs("zero-shot-image-classification")
+    given = tiny_models_vision.inputs("zero-shot-image-classification")
     return {"input_ids": given["input_ids"]}
 
 

@@ -47,7 +47,7 @@ pytestmark = pytest.mark.usefixtures("unchecked", "no_figures")
 @pytest.fixture
 def no_figures(monkeypatch: pytest.MonkeyPatch) -> None:
     """Reports draw none, which would take most of the time."""
-    from hf_fourier.report import overview
+    from hf_fourier.report.figures import overview
 
     monkeypatch.setattr(overview, "save_figures", lambda *given, **options: {})
 
@@ -79,11 +79,11 @@ def test_what_is_about_data_is_still_said() -> None:
 
 
 def test_what_is_followed_elsewhere_is(root: Path) -> None:
-    from hf_fourier.causes import CAUSES
-    from tests.adapters import test_causes
+    from hf_fourier.scoring.failures import CAUSES
+    from tests.scoring import test_failures
 
-    assert ("causes.py", str(Path(test_causes.__file__).relative_to(root))) == data.BY_CAUSE
-    assert {cause.name for cause in CAUSES} <= set(test_causes.CASES)
+    assert ("causes.py", str(Path(test_failures.__file__).relative_to(root))) == data.BY_CAUSE
+    assert {cause.name for cause in CAUSES} <= set(test_failures.CASES)
     for file, name in data.IN_PROCESSES.values():
         tree = ast.parse((root / file).read_text(encoding="utf-8"))
         assert name in {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}

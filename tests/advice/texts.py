@@ -11,26 +11,26 @@ from typing import Any
 import torch
 
 from hf_fourier import FourierExplainer, attribute
-from hf_fourier.adapters.wording import TokenHead
-from hf_fourier.targets import At, Continuation, Span
-from tests.adapters import words, zoo
+from hf_fourier.models.tokenization import TokenHead
+from hf_fourier.scoring.targets import At, Continuation, Span
 from tests.advice.case import Case, reader
+from tests.models import tiny_models, tiny_tokenizers
 
-TEXT = words.text(7, 8, 9)
-BATCH = dict(zoo.batch())
+TEXT = tiny_tokenizers.text(7, 8, 9)
+BATCH = dict(tiny_models.batch())
 
 
 @cache
 def of(task: str, name: str = "bert", tokenizer: bool = True, **changes: Any) -> FourierExplainer:
     """An explainer of a tiny text model."""
     kind = {"gpt2": "gpt", "bart": "roberta"}.get(name, "bert")
-    model = zoo.build(task, name, **changes)
-    return FourierExplainer(model, words.tokenizer(kind) if tokenizer else None, task=task)
+    model = tiny_models.build(task, name, **changes)
+    return FourierExplainer(model, tiny_tokenizers.tokenizer(kind) if tokenizer else None, task=task)
 
 
 def ids(*content: int) -> dict[str, torch.Tensor]:
     """What a tokenizer would have made of them."""
-    return {"input_ids": torch.tensor([[zoo.BEGIN, *content, zoo.END]])}
+    return {"input_ids": torch.tensor([[tiny_models.BEGIN, *content, tiny_models.END]])}
 
 
 def path(text: str = TEXT) -> Path:
@@ -99,7 +99,7 @@ def _by_hand(scale: torch.nn.Linear) -> Any:
     return attribute(lambda v: scale(v.mean(1, keepdim=True)), ids(7, 8, 9)["input_ids"].float())
 
 
-def _writes(target: Any, start: int | None = zoo.END) -> Any:
+def _writes(target: Any, start: int | None = tiny_models.END) -> Any:
     explain = of("text2text-generation", "bart")
     model: Any = explain.model
     before = [(config, config.decoder_start_token_id) for config in (model.config, model.generation_config)]
@@ -116,7 +116,7 @@ def _mute(target: Any) -> Any:
     """A writer that ends at once where nobody says what it is to write."""
     explain = of("text2text-generation", "bart", forced_bos_token_id=None)
     model: Any = explain.model
-    model.generation_config.suppress_tokens = [i for i in range(zoo.VOCABULARY) if i != zoo.END]
+    model.generation_config.suppress_tokens = [i for i in range(tiny_models.VOCABULARY) if i != tiny_models.END]
     return explain.explain(TEXT, target)
 
 
@@ -139,7 +139,9 @@ class Silent(torch.nn.Module):
 
 
 def _silent(target: Any) -> Any:
-    return FourierExplainer(Silent(), words.tokenizer("roberta"), task="text2text-generation").explain(TEXT, target)
+    return FourierExplainer(Silent(), tiny_tokenizers.tokenizer("roberta"), task="text2text-generation").explain(
+        TEXT, target
+    )
 
 
 CASES = [
@@ -176,7 +178,7 @@ CASES = [
         lambda: [
             reader().explain(open(str(path()), encoding="utf-8").read()),  # noqa: SIM115
             reader().explain_dataset(_table(), tempfile.mkdtemp() + "/run"),
-            reader().explain(words.tokenizer("bert")([str(path())], return_tensors="pt")),
+            reader().explain(tiny_tokenizers.tokenizer("bert")([str(path())], return_tensors="pt")),
         ],
     ),
     Case(
@@ -185,19 +187,19 @@ CASES = [
         lambda: reader().explain(str(path().parent)),
         lambda: [
             reader().explain([one.read_text(encoding="utf-8") for one in sorted(path().parent.glob("*.txt"))]),
-            reader().explain(words.tokenizer("bert")([str(path().parent)], return_tensors="pt")),
+            reader().explain(tiny_tokenizers.tokenizer("bert")([str(path().parent)], return_tensors="pt")),
         ],
     ),
     Case("pass a longer text", lambda: reader().explain(""), lambda: reader().explain(TEXT)),
     Case(
         "pass the tokenizer's output",
         lambda: reader().explain({"input_ids": torch.rand(2, 5)}),
-        lambda: reader().explain(words.tokenizer("bert")([TEXT], return_tensors="pt")),
+        lambda: reader().explain(tiny_tokenizers.tokenizer("bert")([TEXT], return_tensors="pt")),
     ),
     Case(
         "pass the tokenizer's own output",
         lambda: reader().explain({**BATCH, "attention_mask": BATCH["attention_mask"][:, :-1]}),
-        lambda: reader().explain(words.tokenizer("bert")([TEXT], return_tensors="pt")),
+        lambda: reader().explain(tiny_tokenizers.tokenizer("bert")([TEXT], return_tensors="pt")),
     ),
     Case(
         "use the model's own tokenizer",
@@ -217,8 +219,8 @@ CASES = [
     ),
     Case(
         "pass return_tensors='pt'",
-        lambda: reader().explain(words.tokenizer("bert")(["w7", TEXT])),
-        lambda: reader().explain(words.tokenizer("bert")(["w7", TEXT], return_tensors="pt", padding=True)),
+        lambda: reader().explain(tiny_tokenizers.tokenizer("bert")(["w7", TEXT])),
+        lambda: reader().explain(tiny_tokenizers.tokenizer("bert")(["w7", TEXT], return_tensors="pt", padding=True)),
     ),
     Case(
         "pass the processor's output",
@@ -302,17 +304,17 @@ CASES = [
     Case(
         "set `model.config.decoder_start_token_id`",
         lambda: _writes("w7", start=None),
-        lambda: _writes("w7", start=zoo.END),
+        lambda: _writes("w7", start=tiny_models.END),
     ),
 ]
 
 
 def _token(label: str) -> Any:
-    return TokenHead(words.tokenizer("bert")).check(label)
+    return TokenHead(tiny_tokenizers.tokenizer("bert")).check(label)
 
 
 def _resized() -> Any:
-    model = zoo.build("text-classification", "bert")
+    model = tiny_models.build("text-classification", "bert")
     model.resize_token_embeddings(100)  # type: ignore[operator]
     return FourierExplainer(model).explain(ids(7, 99))
 

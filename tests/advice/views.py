@@ -8,19 +8,21 @@ from typing import Any
 import torch
 
 from hf_fourier import FourierExplainer
-from hf_fourier.metrics import asking, columns, games, load
-from hf_fourier.metrics.games import Grid
-from hf_fourier.metrics.measures import MEASURES
-from hf_fourier.swapping import swap
-from tests.adapters import test_segmentation, words, zoo, zoo_sound
-from tests.adapters.test_gene import cell
+from hf_fourier.evaluation import model_queries
+from hf_fourier.evaluation.metrics import columns, load
+from hf_fourier.evaluation.metrics.base import MEASURES
+from hf_fourier.evaluation.studies.class_swap import swap
+from hf_fourier.scoring import perturbation
+from hf_fourier.scoring.perturbation import Grid
 from tests.advice.case import Case, played, read, reader, seer
 from tests.advice.letters import DNA, cells, test_dna
 from tests.advice.metrics import valued
 from tests.advice.sight import FRAMES, PICTURE, videos
 from tests.advice.texts import TEXT
+from tests.models import test_segmentation, tiny_models, tiny_models_audio, tiny_tokenizers
+from tests.models.test_single_cell import cell
 
-TEXTS = words.texts(4, lengths=(7,))
+TEXTS = tiny_tokenizers.texts(4, lengths=(7,))
 
 
 class _Inverted:
@@ -42,14 +44,16 @@ def _strange() -> Any:
 
 def _spectrogram() -> Any:
     name = "wav2vec2-bert"
-    return FourierExplainer(zoo_sound.build(name), zoo_sound.extractor(name)).explain(zoo_sound.clip(8000))
+    return FourierExplainer(tiny_models_audio.build(name), tiny_models_audio.extractor(name)).explain(
+        tiny_models_audio.clip(8000)
+    )
 
 
 def _bases() -> Any:
     return test_dna.explainer("bases").explain(DNA)
 
 
-def _computed(name: str, kept: Any = games.PUBLISHED, **asked: Any) -> Any:
+def _computed(name: str, kept: Any = perturbation.PUBLISHED, **asked: Any) -> Any:
     results = reader().explain(TEXTS)
     if kept is not None:
         reader().play(results, kept)
@@ -63,10 +67,10 @@ def _asked(name: str, ask: Any) -> Any:
 
 def _dice() -> Any:
     explain = test_segmentation.explainer("upernet")
-    from tests.adapters.zoo_masks import inputs
+    from tests.models.tiny_models_segmentation import inputs
 
     results = explain.explain({"pixel_values": inputs("upernet")[:1]})
-    explain.play(results, games.PUBLISHED)
+    explain.play(results, perturbation.PUBLISHED)
     return load("dice_retention").compute(**columns(results))
 
 
@@ -74,24 +78,24 @@ def _topped(name: str, top: float | None) -> Any:
     results = [reader().explain(text, target) for text in TEXTS for target in ("ham", "spam")]
     return load(name).compute(
         **(
-            columns(reader().play(results, games.STANDARD))
+            columns(reader().play(results, perturbation.STANDARD))
             if top is None
-            else columns(reader().play(results, games.STANDARD), top=top)
+            else columns(reader().play(results, perturbation.STANDARD), top=top)
         )
     )
 
 
 def _wrong(**options: Any) -> Any:
-    return lambda results: asking.wrong_labels(reader(), results, **options)
+    return lambda results: model_queries.wrong_labels(reader(), results, **options)
 
 
 def _regression(task: str) -> Any:
     """What only classifiers do, of a model of values."""
-    model = zoo.build("text-classification", "bert", id2label={0: "value"}, problem_type="regression")
-    explain = FourierExplainer(model, words.tokenizer("bert"))
+    model = tiny_models.build("text-classification", "bert", id2label={0: "value"}, problem_type="regression")
+    explain = FourierExplainer(model, tiny_tokenizers.tokenizer("bert"))
     match task:
         case "wrong":
-            return asking.wrong_labels(explain, [valued()])
+            return model_queries.wrong_labels(explain, [valued()])
         case "rectify":
             return explain.rectify([TEXT], [0])
         case "swap":
@@ -123,7 +127,9 @@ def _swapped(other: str) -> Any:
 
 def _different() -> str:
     label = reader().predict(TEXTS[0]).label
-    return next(text for text in words.texts(60, seed=4, lengths=(7,)) if reader().predict(text).label != label)
+    return next(
+        text for text in tiny_tokenizers.texts(60, seed=4, lengths=(7,)) if reader().predict(text).label != label
+    )
 
 
 def _concentration(sizes: list[int]) -> Any:
@@ -164,54 +170,54 @@ CASES = [
     ),
     Case("use keep()", lambda: _strange().rebuild(0.1), lambda: _strange().keep(0.1)),
     Case(
-        "play `games.PUBLISHED`: 19 forward passes per example",
+        "play `perturbation.PUBLISHED`: 19 forward passes per example",
         lambda: MEASURES["dig"].compute({}),
-        lambda: _computed("dig", games.PUBLISHED),
+        lambda: _computed("dig", perturbation.PUBLISHED),
     ),
     Case(
-        "play a grid that keeps some shares, such as `games.STANDARD`",
+        "play a grid that keeps some shares, such as `perturbation.STANDARD`",
         lambda: MEASURES["maintain_rate"].compute({}),
-        lambda: _computed("maintain_rate", games.STANDARD),
+        lambda: _computed("maintain_rate", perturbation.STANDARD),
     ),
     Case(
-        "play a grid that deletes some shares, such as `games.PUBLISHED`",
+        "play a grid that deletes some shares, such as `perturbation.PUBLISHED`",
         lambda: MEASURES["r_flip"].compute({}),
-        lambda: _computed("r_flip", games.PUBLISHED),
+        lambda: _computed("r_flip", perturbation.PUBLISHED),
     ),
     Case(
-        "play `games.PUBLISHED` on a segmentation model",
+        "play `perturbation.PUBLISHED` on a segmentation model",
         lambda: MEASURES["dice_retention"].compute({}),
         _dice,
     ),
     Case(
-        "play a grid that keeps `games.SMALL`, and pass `asking.wrong_labels` to `columns`",
+        "play a grid that keeps `perturbation.SMALL`, and pass `model_queries.wrong_labels` to `columns`",
         lambda: _computed("selectivity"),
-        lambda: _computed("selectivity", Grid(games.SMALL, ()), wrong=_wrong(grid=Grid(games.SMALL, ()))),
+        lambda: _computed("selectivity", Grid(perturbation.SMALL, ()), wrong=_wrong(grid=Grid(perturbation.SMALL, ()))),
     ),
     Case(
-        "play a grid that deletes 0.5 (or the `share` that you pass), such as `games.PUBLISHED`",
+        "play a grid that deletes 0.5 (or the `share` that you pass), such as `perturbation.PUBLISHED`",
         lambda: MEASURES["faithfulness_of_spectra"].compute({}),
-        lambda: _computed("faithfulness_of_spectra", games.PUBLISHED),
+        lambda: _computed("faithfulness_of_spectra", perturbation.PUBLISHED),
     ),
     Case(
-        "play a grid that keeps 0.5 (or the `share` that you pass), such as `games.PUBLISHED`",
+        "play a grid that keeps 0.5 (or the `share` that you pass), such as `perturbation.PUBLISHED`",
         lambda: MEASURES["input_fidelity"].compute({}),
-        lambda: _computed("input_fidelity", games.PUBLISHED),
+        lambda: _computed("input_fidelity", perturbation.PUBLISHED),
     ),
     Case(
-        "pass the columns of `asking.random_subsets`: 200 forward passes per example",
+        "pass the columns of `model_queries.random_subsets`: 200 forward passes per example",
         lambda: load("mu_fidelity").compute(**columns(played())),
-        lambda: _asked("mu_fidelity", asking.random_subsets),
+        lambda: _asked("mu_fidelity", model_queries.random_subsets),
     ),
     Case(
-        "pass the columns of `asking.noise`: 100 forward passes per example",
+        "pass the columns of `model_queries.noise`: 100 forward passes per example",
         lambda: load("infidelity").compute(**columns(played())),
-        lambda: _asked("infidelity", asking.noise),
+        lambda: _asked("infidelity", model_queries.noise),
     ),
     Case(
-        "pass the columns of `asking.perturbed_inputs`: ten explanations per example",
+        "pass the columns of `model_queries.perturbed_inputs`: ten explanations per example",
         lambda: load("sensitivity_max").compute(**columns(played())),
-        lambda: _asked("sensitivity_max", asking.perturbed_inputs),
+        lambda: _asked("sensitivity_max", model_queries.perturbed_inputs),
     ),
     Case(
         "make the table with `columns(results, top=0.04)`, several examples of a class",
@@ -224,7 +230,11 @@ CASES = [
         lambda: _topped("specificity", 0.04),
     ),
     Case("compare leaves of one shape", lambda: _concentration([9, 8]), lambda: _concentration([9, 9])),
-    Case("choose results of a classifier", lambda: _regression("wrong"), lambda: asking.wrong_labels(reader(), read())),
+    Case(
+        "choose results of a classifier",
+        lambda: _regression("wrong"),
+        lambda: model_queries.wrong_labels(reader(), read()),
+    ),
     Case(
         "rectify a classifier's mistakes",
         lambda: _regression("rectify"),

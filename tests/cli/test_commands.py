@@ -80,7 +80,7 @@ def test_domains_come_from_the_registry(run):
 
 
 def test_assets_are_listed(run):
-    from hf_fourier import assets
+    from hf_fourier import demo as assets
 
     done = run("assets", "list")
     assert done.exit_code == 0
@@ -88,7 +88,7 @@ def test_assets_are_listed(run):
 
 
 def test_getting_an_asset_prints_its_folder_alone(run, monkeypatch, tmp_path):
-    from hf_fourier import assets
+    from hf_fourier import demo as assets
 
     monkeypatch.setenv("HF_FOURIER_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(assets, "get", lambda name: tmp_path / name)
@@ -108,7 +108,7 @@ def test_unknown_assets(run, arguments, words):
 
 
 def test_what_cannot_be_had_is_said(run, monkeypatch, tmp_path):
-    from hf_fourier import assets
+    from hf_fourier import demo as assets
 
     def missing(name):
         raise assets.AssetUnavailable("npm is not installed")
@@ -129,14 +129,15 @@ def toy_demo(monkeypatch, image_model, image):
     """The demo on a tiny model and a picture of noise."""
     from PIL import Image
 
-    from hf_fourier import assets
+    from hf_fourier import demo as assets
 
     monkeypatch.setattr(assets, "get", lambda name: image_model)
     monkeypatch.setattr(assets, "pictures", lambda: [("noise", Image.open(image))])
 
 
 def test_demo_shows_controls_beside_the_result(run, toy_demo, tmp_path):
-    from hf_fourier import Attribution, demo
+    from hf_fourier import Attribution
+    from hf_fourier.cli import demo
 
     done = run("demo", "--output", "out")
     assert done.exit_code == 0, done.output
@@ -161,7 +162,8 @@ def test_demo_names_its_pictures(run, toy_demo):
 
 
 def test_demo_names_its_scenes(run):
-    from hf_fourier import assets, demo
+    from hf_fourier import demo as assets
+    from hf_fourier.cli import demo
 
     done = run("demo", "opera")
     assert done.exit_code == 2
@@ -182,7 +184,7 @@ def test_demo_of_a_sound(run, monkeypatch, tmp_path):
     import torch
     import transformers as t
 
-    from hf_fourier import assets
+    from hf_fourier import demo as assets
 
     torch.manual_seed(0)
     config = t.Wav2Vec2Config(
@@ -207,8 +209,8 @@ def test_demo_of_a_sound(run, monkeypatch, tmp_path):
 def test_least_kept_counts_from_the_largest_share_down():
     from types import SimpleNamespace
 
-    from hf_fourier.curves import Curve, Stop
-    from hf_fourier.demo import least_kept
+    from hf_fourier.cli.demo import least_kept
+    from hf_fourier.results.curve import Curve, Stop
 
     def result(*agrees, head="softmax"):
         stops = tuple(Stop("keep", share, share, 0, 0.5, a) for share, a in zip((0.1, 0.2, 0.3), agrees, strict=True))
@@ -224,7 +226,7 @@ def test_least_kept_counts_from_the_largest_share_down():
 @pytest.mark.parametrize(("agrees", "words"), [((1.0, 0.0), "at some of these shares"), ((0.0, 0.0), "at none of")])
 def test_kept_at_a_small_share_alone_is_not_kept_at_none(agrees, words):
     from hf_fourier.cli.demonstration import _not_kept
-    from tests.report.made import picture
+    from tests.report.sample_results import picture
 
     played = [(share, 0.5, holds, 0.5, 0.0) for share, holds in zip((0.1, 0.3), agrees, strict=True)]
     assert words in _not_kept(picture(played=played))

@@ -125,8 +125,8 @@ def test_other_errors_are_not_hidden(run, text_model, monkeypatch):
 
 
 def test_without_matplotlib_the_result_is_still_saved(run, text_model, tmp_path, monkeypatch):
-    from hf_fourier.attribution import Attribution
     from hf_fourier.errors import MissingExtraError
+    from hf_fourier.results.attribution import Attribution
 
     def missing(*_, **__):
         raise MissingExtraError("matplotlib", "report", "figures")

@@ -10,8 +10,9 @@ import pytest
 from scipy.io import wavfile
 
 from hf_fourier.cli import inputs
-from hf_fourier.cli.inputs import example, read, slug
+from hf_fourier.cli.inputs import read, slug
 from hf_fourier.errors import InputError
+from hf_fourier.models.inputs.files import example
 
 
 @pytest.fixture(scope="session")

@@ -73,7 +73,7 @@ def typed(run, text_model, tmp_path):
 
 @pytest.mark.parametrize(("line", "words"), MISTYPED, ids=[line for line, _ in MISTYPED])
 def test_what_cannot_be_done_is_told_at_once(typed, monkeypatch, line, words):
-    from hf_fourier.adapters import loading
+    from hf_fourier.models import loading
 
     loaded = []
     monkeypatch.setattr(loading, "_config", lambda *args: loaded.append(args))

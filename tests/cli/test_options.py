@@ -92,8 +92,15 @@ def study(command: str) -> list[Case]:
         Case(base, "--seed", "5", where, "seed", 5),
         Case(base, "--batch-size", "3", where, "batch_size", 3),
         Case(base, "--pair", None, where, "examples", [("good", "bad")]),
-        Case(f"{command} MODEL cells.h5ad", "--cells", "a,2", "hf_fourier.cells:read_cells", "cells", ["a", 2]),
-        Case(base, "--output", "t/x.csv", "hf_fourier.cli.study:_write", "path", Path("t/x.csv")),
+        Case(
+            f"{command} MODEL cells.h5ad",
+            "--cells",
+            "a,2",
+            "hf_fourier.models.inputs.cells:read_cells",
+            "cells",
+            ["a", 2],
+        ),
+        Case(base, "--output", "t/x.csv", "hf_fourier.cli.evaluate:_write", "path", Path("t/x.csv")),
     ]
 
 
@@ -117,20 +124,22 @@ CASES = [
     Case("explain MODEL long.wav", "--keep", ".5", RECORDING, "kept", [0.5]),
     Case("explain MODEL long.wav", "--seconds", "2.5", RECORDING, "seconds", 2.5),
     Case("explain MODEL long.wav", "--overlap", ".5", RECORDING, "overlap", 0.5),
-    Case(EXPLAIN, "--output", "here", "hf_fourier.cli.run:write", "folder", Path("here/good")),
+    Case(EXPLAIN, "--output", "here", "hf_fourier.cli.explain:write", "folder", Path("here/good")),
     Case("explain MODEL long.wav", "--output", "here", RECORDING, "folder", Path("here/long")),
     Case("explain MODEL good bad", "--pair", None, f"{EXPLAINER}.explain", "example", [("good", "bad")]),
-    Case("explain MODEL cells.h5ad", "--cells", "a,2", "hf_fourier.cells:read_cells", "cells", ["a", 2]),
-    Case("explain MODEL cells.h5ad", "--cells", "3:5", "hf_fourier.cells:read_cells", "cells", slice(3, 5)),
+    Case("explain MODEL cells.h5ad", "--cells", "a,2", "hf_fourier.models.inputs.cells:read_cells", "cells", ["a", 2]),
+    Case("explain MODEL cells.h5ad", "--cells", "3:5", "hf_fourier.models.inputs.cells:read_cells", "cells", slice(3,
+    5)),
     *loading("run MODEL data --output out"),
     *running("explain_dataset", ""),
     *running("plan", " --plan"),
     Case("run MODEL data --output out", "--method", "magnitude", LOAD, "method", "magnitude"),
     Case("run MODEL data --output out", "--domain", "cosine", LOAD, "domain", "cosine"),
     Case("run MODEL data", "--output", "there", f"{EXPLAINER}.explain_dataset", "output_dir", Path("there")),
-    Case("run MODEL data --output out", "--processes", "2", "hf_fourier.parallel:start", "processes", 2),
+    Case("run MODEL data --output out", "--processes", "2", "hf_fourier.models.distributed:start", "processes", 2),
     Case("run MODEL data --output out", "--threads", "1", "torch:set_num_threads", "int", 1),
-    Case("run MODEL data --output out --processes 2", "--threads", "3", "hf_fourier.parallel:start", "threads", 3),
+    Case("run MODEL data --output out --processes 2", "--threads", "3", "hf_fourier.models.distributed:start",
+    "threads", 3),
     Case("run MODEL data --output out", "--plan", None, f"{EXPLAINER}.plan", "dataset", "data"),
     *study("evaluate"),
     *study("sanity"),
@@ -142,12 +151,12 @@ CASES = [
          ["dig", "maintain_rate"]),
     Case("sanity MODEL good", "--method", "random", f"{EXPLAINER}.sanity", "method", "random"),
     Case("sanity MODEL good", "--domain", "cosine", f"{EXPLAINER}.sanity", "domain", "cosine"),
-    Case("coverage bert", "[MODEL_TYPE]", (), "hf_fourier.cli.coverage:table", "title", "bert"),
-    Case("coverage bert --run", "--task", "fill-mask", "hf_fourier.coverage.pairs:pairs", "task", "fill-mask"),
-    Case("coverage bert", "--run", None, "hf_fourier.coverage.pairs:pairs", "model_type", "bert"),
-    Case("report SAVED --output made", "RESULTS...", (), "hf_fourier.report.gathering:gather", "folders",
+    Case("coverage bert", "[MODEL_TYPE]", (), "hf_fourier.cli.supported_models:table", "title", "bert"),
+    Case("coverage bert --run", "--task", "fill-mask", "tools.coverage.pairs:pairs", "task", "fill-mask"),
+    Case("coverage bert", "--run", None, "tools.coverage.pairs:pairs", "model_type", "bert"),
+    Case("report SAVED --output made", "RESULTS...", (), "hf_fourier.report.collect:gather", "folders",
          [Path("SAVED")]),
-    Case(REPORTING, "--most", "3", "hf_fourier.report.gathering:gather", "most", 3),
+    Case(REPORTING, "--most", "3", "hf_fourier.report.collect:gather", "most", 3),
     Case(REPORTING, "--title", "Cats", f"{REPORT}.__init__", "title", "Cats"),
     Case("report SAVED", "--output", "there", f"{REPORT}.save", "folder", Path("there")),
     Case(REPORTING, "--include-inputs", None, f"{REPORT}.save", "include_inputs", True),
@@ -158,32 +167,34 @@ CASES = [
     Case(PUSH, "--include-inputs", None, f"{REPORT}.push_to_hub", "include_inputs", True),
     Case(PUSH, "--public", None, f"{REPORT}.push_to_hub", "private", False),
     Case(PUSH, "--licence", "mit", f"{REPORT}.push_to_hub", "licence", "mit"),
-    Case(f"{PUSH} --dry-run", "--space", None, "hf_fourier.report.hub:written", "as_space", True),
-    Case(f"{PUSH} --dry-run", "--include-inputs", None, "hf_fourier.report.hub:written", "include_inputs", True),
-    Case(f"{PUSH} --dry-run", "--licence", "mit", "hf_fourier.report.hub:written", "licence", "mit"),
-    Case(PUSH, "--dry-run", None, "hf_fourier.report.hub:written", "as_space", False),
+    Case(f"{PUSH} --dry-run", "--space", None, "hf_fourier.report.hub.repository:written", "as_space", True),
+    Case(f"{PUSH} --dry-run", "--include-inputs", None, "hf_fourier.report.hub.repository:written", "include_inputs",
+    True),
+    Case(f"{PUSH} --dry-run", "--licence", "mit", "hf_fourier.report.hub.repository:written", "licence", "mit"),
+    Case(PUSH, "--dry-run", None, "hf_fourier.report.hub.repository:written", "as_space", False),
     Case("push REPORT", "--model-card", "a/b", f"{REPORT}.propose_to_model_card", "model_id", "a/b"),
     Case("push REPORT --model-card a/b", "--data-set", "Cups", f"{REPORT}.propose_to_model_card", "data_set", "Cups"),
     Case("push REPORT --model-card a/b", "--data-set-id", "a/cups", f"{REPORT}.propose_to_model_card", "data_set_id",
          "a/cups"),
-    Case("push REPORT --model-card a/b --dry-run", "--data-set", "Cups", "hf_fourier.report.cards:section", "data_set",
+    Case("push REPORT --model-card a/b --dry-run", "--data-set", "Cups", "hf_fourier.report.hub.cards:section",
+    "data_set",
          "Cups"),
-    Case("demo text", "[NAME]", (), "hf_fourier.demo:scene", "name", "text"),
-    Case("demo", "--example", "second", "hf_fourier.demo:explain", "example", "second"),
+    Case("demo text", "[NAME]", (), "hf_fourier.cli.demo:scene", "name", "text"),
+    Case("demo", "--example", "second", "hf_fourier.cli.demo:explain", "example", "second"),
     Case("demo", "--output", "there", "hf_fourier.cli.demonstration:write", "folder", Path("there")),
-    Case("assets get NAME", "NAME...", (), "hf_fourier.assets:describe", "name", "NAME"),
-    Case("assets get", "--all", None, "hf_fourier.cli.registries:prepare", "name", "efficientnet-lite0"),
+    Case("assets get NAME", "NAME...", (), "hf_fourier.demo:describe", "name", "NAME"),
+    Case("assets get", "--all", None, "hf_fourier.cli.list:prepare", "name", "efficientnet-lite0"),
 ]  # fmt: skip
 #: Commands in a form that is quickly done, and what they do before that.
 WHOLE = {
     "explain": (EXPLAIN, LOAD), "run": ("run MODEL texts.txt --output out --plan", LOAD),
     "evaluate": ("evaluate MODEL good --metric maintain_rate", LOAD), "sanity": ("sanity MODEL good", LOAD),
-    "coverage": ("coverage bert", "hf_fourier.coverage.table:known"),
-    "methods": ("methods", "hf_fourier.cli.registries:show_methods"),
-    "domains": ("domains", "hf_fourier.cli.registries:show_domains"),
-    "report": (REPORTING, "hf_fourier.report.gathering:gather"), "push": (f"{PUSH} --dry-run", f"{REPORT}.load"),
-    "demo": ("demo", "hf_fourier.demo:scene"), "assets list": ("assets list", "hf_fourier.assets:names"),
-    "assets get": ("assets get NAME", "hf_fourier.assets:describe"),
+    "coverage": ("coverage bert", "tools.coverage.table:known"),
+    "methods": ("methods", "hf_fourier.cli.list:show_methods"),
+    "domains": ("domains", "hf_fourier.cli.list:show_domains"),
+    "report": (REPORTING, "hf_fourier.report.collect:gather"), "push": (f"{PUSH} --dry-run", f"{REPORT}.load"),
+    "demo": ("demo", "hf_fourier.cli.demo:scene"), "assets list": ("assets list", "hf_fourier.demo:names"),
+    "assets get": ("assets get NAME", "hf_fourier.demo:describe"),
 }  # fmt: skip
 
 
@@ -268,16 +279,18 @@ def typed(run, ready, image_model, image, monkeypatch, tmp_path):
     """Runs a command with a model that is loaded already, and folders in place of words in capitals."""
     from PIL import Image
 
-    from hf_fourier import FourierExplainer, assets
-    from hf_fourier.cli import listening
+    from hf_fourier import FourierExplainer, demo
+    from hf_fourier.cli import explain_recording
 
     explainer, instead = ready
-    real = assets.describe
-    monkeypatch.setattr(listening, "is_recording", lambda explainer, example, seconds: "long.wav" in str(example))
-    monkeypatch.setattr(assets, "get", lambda name: image_model)
-    monkeypatch.setattr(assets, "names", lambda: ["efficientnet-lite0"])
-    monkeypatch.setattr(assets, "describe", lambda name: real("efficientnet-lite0" if name == "NAME" else name))
-    monkeypatch.setattr(assets, "pictures", lambda: [(name, Image.open(image)) for name in ("noise", "second")])
+    real = demo.describe
+    monkeypatch.setattr(
+        explain_recording, "is_recording", lambda explainer, example, seconds: "long.wav" in str(example)
+    )
+    monkeypatch.setattr(demo, "get", lambda name: image_model)
+    monkeypatch.setattr(demo, "names", lambda: ["efficientnet-lite0"])
+    monkeypatch.setattr(demo, "describe", lambda name: real("efficientnet-lite0" if name == "NAME" else name))
+    monkeypatch.setattr(demo, "pictures", lambda: [(name, Image.open(image)) for name in ("noise", "second")])
     for name in ("long.wav", "cells.h5ad"):
         (tmp_path / name).write_bytes(b"")
     (tmp_path / "texts.txt").write_text("a good\n")

@@ -2,8 +2,8 @@
 
 import json
 
-from tests.report.hostile import TEXTS
-from tests.report.made import PLAYED, picture, text
+from tests.report.hostile_text import TEXTS
+from tests.report.sample_results import PLAYED, picture, text
 
 
 def test_a_report_of_saved_results_with_and_without_inputs(run, tmp_path):

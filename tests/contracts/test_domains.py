@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hf_fourier.domains import DOMAINS
-from tests.toys import DOMAIN_SPECS, LEAVES, bound, leaf, noise
+from tests.toy_scores import DOMAIN_SPECS, LEAVES, bound, leaf, noise
 
 CASES = [(spec, name) for spec in DOMAIN_SPECS for name in LEAVES if bound(spec, LEAVES[name]) is not None]
 BASES = {case: bound(case[0], LEAVES[case[1]]) for case in CASES}

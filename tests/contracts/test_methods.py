@@ -8,11 +8,11 @@ import torch
 from hf_fourier import attribute
 from hf_fourier.domains import DOMAINS
 from hf_fourier.errors import SpecError
-from hf_fourier.heads import Binary, Categorical, Regression
 from hf_fourier.methods import METHODS
 from hf_fourier.methods.base import TRAITS
+from hf_fourier.scoring.heads import Binary, Categorical, Regression
 from hf_fourier.seeding import Draw
-from tests.toys import DOMAIN_SPECS, METHOD_SPECS, Guard, Linear, Smooth, leaf, noise, score_of
+from tests.toy_scores import DOMAIN_SPECS, METHOD_SPECS, Guard, Linear, Smooth, leaf, noise, score_of
 
 every = pytest.mark.parametrize("method", METHOD_SPECS)
 ROWS, SIZES = 5, (5, 6)

@@ -15,11 +15,11 @@ import torch
 from hf_fourier import Attribution, FourierExplainer, Report, attribute
 from hf_fourier.domains import DOMAINS, base, cosine, filterbank
 from hf_fourier.domains.layout import Layout
-from hf_fourier.modes import carried, ours, theirs
-from tests.adapters import words, zoo
-from tests.adapters.kinds import KINDS, Kind
-from tests.runs import made
-from tests.toys import DOMAIN_SPECS, LEAVES, METHOD_SPECS, bound, noise
+from hf_fourier.torch_state import carried, ours, theirs
+from tests.models import tiny_models, tiny_tokenizers
+from tests.models.kinds import KINDS, Kind
+from tests.runs import sample_results
+from tests.toy_scores import DOMAIN_SPECS, LEAVES, METHOD_SPECS, bound, noise
 
 HALF = torch.bfloat16
 
@@ -238,16 +238,16 @@ def asked(explain: FourierExplainer, texts: list[str], folder: Path) -> list[Any
 @pytest.fixture(scope="module")
 def expected(tmp_path_factory: pytest.TempPathFactory) -> list[Any]:
     """What is said in no mode."""
-    explain = FourierExplainer(zoo.build("text-classification", "bert"), words.tokenizer())
-    return asked(explain, words.texts(2), tmp_path_factory.mktemp("plain"))
+    explain = FourierExplainer(tiny_models.build("text-classification", "bert"), tiny_tokenizers.tokenizer())
+    return asked(explain, tiny_tokenizers.texts(2), tmp_path_factory.mktemp("plain"))
 
 
 @quiet
 def test_explainers(mode: str, expected: list[Any], tmp_path: Path) -> None:
-    model, texts = zoo.build("text-classification", "bert"), words.texts(2)
+    model, texts = tiny_models.build("text-classification", "bert"), tiny_tokenizers.texts(2)
     forget()
     with MODES[mode]():
-        found = asked(FourierExplainer(model, words.tokenizer()), texts, tmp_path)
+        found = asked(FourierExplainer(model, tiny_tokenizers.tokenizer()), texts, tmp_path)
     forget()
     assert found == expected
 
@@ -268,14 +268,14 @@ def under_autocast(model: torch.nn.Module, dtype: torch.dtype = HALF) -> torch.n
 @pytest.mark.parametrize(("task", "name"), [("text-classification", "bert"), ("fill-mask", "bert")])
 def test_autocast_is_the_models_forward_alone(task: str, name: str, tmp_path: Path) -> None:
     """As torch says: the backward pass and everything that is not the model stay out of it."""
-    texts = words.texts(2)
-    itself = FourierExplainer(under_autocast(zoo.build(task, name)), words.tokenizer(), name="x")
+    texts = tiny_tokenizers.texts(2)
+    itself = FourierExplainer(under_autocast(tiny_models.build(task, name)), tiny_tokenizers.tokenizer(), name="x")
     expected = asked(itself, texts, tmp_path / "own") if task != "fill-mask" else told(itself.explain(texts[0]))
-    explain = FourierExplainer(zoo.build(task, name), words.tokenizer(), name="x")
+    explain = FourierExplainer(tiny_models.build(task, name), tiny_tokenizers.tokenizer(), name="x")
     with torch.autocast("cpu", dtype=HALF):
         found = asked(explain, texts, tmp_path / "around") if task != "fill-mask" else told(explain.explain(texts[0]))
     assert found == expected
-    without = told(FourierExplainer(zoo.build(task, name), words.tokenizer()).explain(texts[0]))
+    without = told(FourierExplainer(tiny_models.build(task, name), tiny_tokenizers.tokenizer()).explain(texts[0]))
     assert without["value"] != told(itself.explain(texts[0]))["value"]
 
 
@@ -342,15 +342,15 @@ def test_modes_are_left_and_given_back() -> None:
 
 
 def test_the_threads_of_a_run_have_the_callers_modes(tmp_path: Path) -> None:
-    explain, seen = made.explainer(), list[bool]()
+    explain, seen = sample_results.explainer(), list[bool]()
 
     def look(module: Any, args: Any) -> None:
         seen.append(torch.is_autocast_enabled("cpu"))
 
     explain.model.register_forward_pre_hook(look)
     with torch.autocast("cpu", dtype=HALF), torch.inference_mode():
-        results = made.run(made.texts(8), tmp_path, explain)
-        one, again = explain.explain(made.texts(8)[0]), results[0]
+        results = sample_results.run(sample_results.texts(8), tmp_path, explain)
+        one, again = explain.explain(sample_results.texts(8)[0]), results[0]
     assert all(seen)
     assert told(again)["scores"] == told(one)["scores"]
 

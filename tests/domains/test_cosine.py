@@ -8,7 +8,7 @@ import torch
 
 from hf_fourier.domains import Axis, Cosine, Fourier, LeafShape
 from hf_fourier.errors import SpecError
-from tests.toys import leaf, noise
+from tests.toy_scores import leaf, noise
 
 
 @pytest.mark.parametrize("sizes", [(1,), (2,), (7,), (16,), (5, 8), (3, 5, 4), (257,), (300,), (1001,), (2, 258, 3)])

@@ -8,7 +8,7 @@ import torch
 
 from hf_fourier.domains import DOMAINS, Axis, Fourier, LeafShape
 from hf_fourier.errors import SpecError
-from tests.toys import DOMAIN_SPECS, LEAVES, bound, full_bins, full_spectrum, leaf, noise
+from tests.toy_scores import DOMAIN_SPECS, LEAVES, bound, full_bins, full_spectrum, leaf, noise
 
 SPECS = [spec for spec in DOMAIN_SPECS if spec.startswith("fourier")]
 WHOLE = {name: shape for name, shape in LEAVES.items() if not shape.segments}

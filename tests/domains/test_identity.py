@@ -5,7 +5,7 @@ import torch
 
 from hf_fourier.domains import Axis, Fourier, Identity, LeafShape
 from hf_fourier.errors import SpecError
-from tests.toys import leaf, noise
+from tests.toy_scores import leaf, noise
 
 
 def test_features_are_entries():

@@ -8,7 +8,7 @@ import torch
 
 from hf_fourier.domains import DOMAINS, Axis, LeafShape, Stft
 from hf_fourier.errors import SpecError
-from tests.toys import leaf, noise
+from tests.toy_scores import leaf, noise
 
 WINDOWS = [(8, None), (8, 2), (8, 4), (7, 3), (7, None), (8, 8), (5, 1), (1, None), (64, None), (8, 5)]
 LENGTHS = [1, 2, 3, 7, 8, 9, 12, 16, 17, 31, 100]

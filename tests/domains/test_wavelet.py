@@ -10,7 +10,7 @@ import torch
 
 from hf_fourier.domains import DOMAINS, Axis, LeafShape, Wavelet, filterbank
 from hf_fourier.errors import MissingExtraError, SpecError
-from tests.toys import leaf, noise
+from tests.toy_scores import leaf, noise
 
 DISCRETE = pywt.wavelist(kind="discrete")
 ORTHOGONAL = [name for name in DISCRETE if pywt.Wavelet(name).orthogonal]

@@ -1,4 +1,4 @@
-"""What the tests of real models of sound, cells, proteins and volumes share: the laws of `tests.adapters.laws`."""
+"""What the tests of real models of sound, cells, proteins and volumes share: the laws of `tests.models.laws`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from hf_fourier import Attribution, FourierExplainer
-from tests.adapters import laws
+from tests.models import laws
 
 Asset = Callable[[str], Path]
 

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 import torch
 
-from hf_fourier import FourierExplainer, assets
-from tests.adapters import laws
+from hf_fourier import FourierExplainer, demo
 from tests.end_to_end.cases import Asset, Case, every_law
+from tests.models import laws
 
 pytestmark = pytest.mark.assets
 
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.assets
 def case(asset: Asset) -> Case:
     asset("pbmc")
     explain = FourierExplainer.from_pretrained(str(asset("pbmc-geneformer")), device="cpu")
-    cells = assets.cells("test")
+    cells = demo.cells("test")
     one = max(cells, key=lambda cell: int((np.asarray(cell["values"]) > 0).sum()))
     first = int(np.argmax(one["values"]))
     few = np.argsort(-np.asarray(one["values"]), kind="stable")[:13]
@@ -49,7 +49,7 @@ def test_a_result_comes_back_from_a_folder(case: Case, tmp_path: Path) -> None:
 
 
 def test_most_cells_are_named_rightly_and_genes_have_symbols(case: Case) -> None:
-    cells = assets.cells("test")[:24]
+    cells = demo.cells("test")[:24]
     right = [case.explain.predict(cell).label == cell["label"] for cell in cells]
     assert sum(right) > len(right) / 2
     symbols = set(cells[0]["symbols"])
@@ -82,7 +82,7 @@ def test_a_cell_without_a_known_gene_is_refused(case: Case) -> None:
 
 
 def test_the_file_of_cells_says_the_same(case: Case, asset: Asset) -> None:
-    from hf_fourier.genes import read_cells
+    from hf_fourier.models.inputs.cells import read_cells
 
     names = [cell["name"] for cell in case.examples]
     for one, result in zip(read_cells(asset("pbmc") / "cells.h5ad", names), case.alone, strict=True):

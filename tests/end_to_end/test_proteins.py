@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 import torch
 
-from hf_fourier import FourierExplainer, assets
-from tests.adapters import laws
+from hf_fourier import FourierExplainer, demo
 from tests.end_to_end.cases import Asset, Case, every_law
+from tests.models import laws
 
 pytestmark = pytest.mark.assets
 
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.assets
 @pytest.fixture(scope="module", params=["species", "chain"])
 def case(request: pytest.FixtureRequest, asset: Asset) -> Case:
     explain = FourierExplainer.from_pretrained(str(asset(f"antiberty-{request.param}")), device="cpu")
-    sequences = [one["sequence"] for one in assets.antibodies()]
+    sequences = [one["sequence"] for one in demo.antibodies()]
     hard = ["W", "EVQLVES", sequences[0][:37], "EVQLXVES", "W" * 41, sequences[1].lower()]
 
     def own(sequence: str) -> torch.Tensor:
@@ -37,7 +37,7 @@ def test_a_result_comes_back_from_a_folder(case: Case, tmp_path: Path) -> None:
 
 
 def test_residues_and_answers(case: Case) -> None:
-    known = [*assets.antibodies()]
+    known = [*demo.antibodies()]
     right = 0
     for one in known:
         said = case.explain.predict(one["sequence"]).label.casefold()

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import torch
 
-from hf_fourier import Attribution, FourierExplainer, assets
+from hf_fourier import Attribution, FourierExplainer, demo
 from hf_fourier.seeding import Draw
 
 pytestmark = pytest.mark.assets
@@ -40,7 +40,7 @@ class Case:
 
 def texts_of(name: str) -> tuple[list[Any], list[Any]]:
     if name == "minilm-spam":
-        mails = [text[:200] for text, _ in assets.emails()[:3]]
+        mails = [text[:200] for text, _ in demo.emails()[:3]]
         return mails, ["money", " ".join(["free"] * 31), " ".join(["meeting"] * 40)]
     if name == "smollm2":
         return (
@@ -48,7 +48,7 @@ def texts_of(name: str) -> tuple[list[Any], list[Any]]:
             ["Hello", " one" * 13, " two" * 16],
         )
     sequences = [
-        " ".join(one["sequence"][:length]) for one, length in zip(assets.antibodies(), (48, 40, 48), strict=False)
+        " ".join(one["sequence"][:length]) for one, length in zip(demo.antibodies(), (48, 40, 48), strict=False)
     ]
     masked = sequences[0].split()
     masked[3] = "[MASK]"
@@ -65,7 +65,7 @@ def case(request: pytest.FixtureRequest, asset: Asset) -> Case:
     if name == "efficientnet-lite0":
         import numpy as np
 
-        examples: list[Any] = [picture for _, picture in assets.pictures(3)]
+        examples: list[Any] = [picture for _, picture in demo.pictures(3)]
         odd: list[Any] = [
             np.zeros((64, 64, 3), np.uint8),
             np.full((1, 1, 3), 200, np.uint8),
@@ -183,7 +183,7 @@ def test_a_picture_comes_back(asset: Asset) -> None:
 
     explain = FourierExplainer.from_pretrained(str(asset("efficientnet-lite0")))
     asset("pictures")
-    ((_, picture),) = assets.pictures(1)
+    ((_, picture),) = demo.pictures(1)
     result = explain.explain(picture)
     assert result.label == "espresso"
     pixels = explain.processor(images=picture, return_tensors="pt")["pixel_values"][0]

@@ -9,7 +9,7 @@ import pytest
 import torch
 from scipy.stats import spearmanr
 
-from hf_fourier import Attribution, FourierExplainer, assets
+from hf_fourier import Attribution, FourierExplainer, demo
 from tests.end_to_end.cases import Asset
 
 pytestmark = pytest.mark.assets
@@ -39,7 +39,7 @@ def test_words_that_are_masked(asset: Asset) -> None:
     asset("spam-emails")
     explainer = FourierExplainer.from_pretrained(str(asset("minilm-spam")), device="cpu")
     found = []
-    for mail in [text for text, _ in assets.emails("test") if 150 < len(text) < 450][:4]:
+    for mail in [text for text, _ in demo.emails("test") if 150 < len(text) < 450][:4]:
         result = explainer.explain(mail, **BY_PLACE)
         ids, places = result.inputs["input_ids"], result.inputs["content"]
         masked = [ids.index_fill(0, place[None], explainer.processor.mask_token_id) for place in places]
@@ -53,7 +53,7 @@ def test_genes_that_are_deleted(asset: Asset) -> None:
     asset("pbmc")
     explainer = FourierExplainer.from_pretrained(str(asset("pbmc-geneformer")), device="cpu")
     found = []
-    for cell in assets.cells("test")[:12]:
+    for cell in demo.cells("test")[:12]:
         result = explainer.explain(cell, **BY_PLACE)
         ids, places = result.inputs["input_ids"], result.inputs["content"]
         closed = [torch.cat([ids[:place], ids[place + 1 :]]) for place in places.tolist()]

@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 import torch
 
-from hf_fourier import FourierExplainer, assets
-from tests.adapters import laws, zoo_sound
+from hf_fourier import FourierExplainer, demo
 from tests.end_to_end.cases import Asset, Case, every_law
+from tests.models import laws, tiny_models_audio
 
 pytestmark = pytest.mark.assets
-RATE = zoo_sound.RATE
+RATE = tiny_models_audio.RATE
 NAMES = ("whisper-instruments", "whisper-languages", "ast-languages", "wav2vec2-languages")
 #: Small ones with random weights; and one that takes longer to train than all tests of it.
 CASES = (*NAMES[:3], pytest.param(NAMES[3], marks=pytest.mark.slow), "wav2vec2", "ast")
@@ -24,7 +24,7 @@ def clips(name: str, asset: Asset, count: int) -> list[dict[str, Any]]:
     """Short real sounds of the test split, several classes among them."""
     data = "prompt-sounds" if name.endswith("languages") else "instrument-sounds"
     asset(data)
-    found = assets.prompts("test") if data == "prompt-sounds" else assets.instruments("test")
+    found = demo.prompts("test") if data == "prompt-sounds" else demo.instruments("test")
     short = sorted((one for one in found if len(one["audio"]) > one["rate"] // 4), key=lambda one: len(one["audio"]))
     return short[: 2 * count : 2]
 
@@ -39,7 +39,7 @@ def case(request: pytest.FixtureRequest, asset: Asset) -> Case:
     if name in NAMES:
         explain = FourierExplainer.from_pretrained(str(asset(name)), device="cpu")
     else:
-        explain = FourierExplainer(zoo_sound.build(name), zoo_sound.extractor(name))
+        explain = FourierExplainer(tiny_models_audio.build(name), tiny_models_audio.extractor(name))
     numbers = np.random.default_rng(0)
     hard = [
         np.zeros(8009, np.float32),
@@ -49,7 +49,7 @@ def case(request: pytest.FixtureRequest, asset: Asset) -> Case:
     ]
 
     def own(sound: Any) -> torch.Tensor:
-        from hf_fourier.sounds import read
+        from hf_fourier.models.inputs.audio import read
 
         samples = read(sound, RATE)[0].samples
         return explain.model(**explain.processor(samples, sampling_rate=RATE, return_tensors="pt")).logits

@@ -6,11 +6,11 @@ import pytest
 import torch
 
 from hf_fourier import FourierExplainer
-from hf_fourier.assets import head_mri, scans
+from hf_fourier.demo import head_mri, scans
 from hf_fourier.errors import TargetError
-from hf_fourier.targets import At, Continuation, Contrast, Direction, Region, Span
-from tests.adapters import laws
+from hf_fourier.scoring.targets import At, Continuation, Contrast, Direction, Region, Span
 from tests.end_to_end.cases import Asset
+from tests.models import laws
 
 pytestmark = pytest.mark.assets
 TEXT = "The capital of France is"
@@ -143,7 +143,7 @@ def test_one_masked_residue_of_two(asset: Asset) -> None:
 
 
 def test_a_region_of_a_scan(asset: Asset) -> None:
-    from hf_fourier.assets.models import linknet3d
+    from hf_fourier.demo.models import linknet3d
 
     asset("mri-head")
     linknet3d.register()

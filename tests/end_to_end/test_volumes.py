@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 import torch
 
-from hf_fourier import FourierExplainer, assets
-from hf_fourier.assets import scans
-from tests.adapters import laws
+from hf_fourier import FourierExplainer, demo
+from hf_fourier.demo import scans
 from tests.end_to_end.cases import Asset, Case, every_law
+from tests.models import laws
 
 pytestmark = pytest.mark.assets
 EDGES = [(47, 53, 41), (33, 64, 31)]
@@ -21,7 +21,7 @@ EDGES = [(47, 53, 41), (33, 64, 31)]
 
 @cache
 def scan() -> dict[str, torch.Tensor]:
-    read = assets.head_mri()
+    read = demo.head_mri()
     return {"volume": torch.from_numpy(read["volume"]), "mask": torch.from_numpy(read["mask"]).float()}
 
 
@@ -31,7 +31,7 @@ def head(edges: int | tuple[int, ...]) -> np.ndarray:
 
 @pytest.fixture(scope="module")
 def case(asset: Asset) -> Case:
-    from hf_fourier.assets.models import linknet3d
+    from hf_fourier.demo.models import linknet3d
 
     asset("mri-head")
     linknet3d.register()

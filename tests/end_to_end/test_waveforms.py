@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from hf_fourier import FourierExplainer
-from hf_fourier.adapters.front_ends import front_end
-from hf_fourier.sounds import read
+from hf_fourier.models.inputs.audio import read
+from hf_fourier.models.log_mel import front_end
 from tests.end_to_end.cases import Asset
 from tests.end_to_end.test_sound import RATE, clips, example
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.hub.server import serving
-from tests.hub.worker import Worker
+from tests.hub.fake_hub.server import serving
+from tests.hub.fake_hub.worker import Worker
 
 
 @pytest.fixture(scope="session")
@@ -49,7 +49,7 @@ def one_figure(ask):
     ask(
         """
 import base64
-from hf_fourier.report import overview
+from hf_fourier.report.figures import overview
 drawn = overview.save_figures
 DOT = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
 
@@ -62,4 +62,4 @@ overview.save_figures = dot
 """
     )
     yield
-    ask("from hf_fourier.report import overview; overview.save_figures = overview.save_figures.drawn")
+    ask("from hf_fourier.report.figures import overview; overview.save_figures = overview.save_figures.drawn")

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 
-from hf_fourier.attribution import Attribution
-from hf_fourier.evaluation import Cell, Evaluation
-from hf_fourier.sanity import Check, Sanity
-from tests.report.made import PLAYED, picture
+from hf_fourier.evaluation.results import Cell, Evaluation
+from hf_fourier.evaluation.sanity import Check, Sanity
+from hf_fourier.results.attribution import Attribution
+from tests.report.sample_results import PLAYED, picture
 
 MODEL = "bob/classifier"
 QUANTITIES = {"dig": (0.1, 0.3), "maintain_rate_at_0.04": (0.5, 0.6), "selectivity (random)": (0.2, 0.1)}

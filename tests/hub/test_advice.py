@@ -9,11 +9,11 @@ import pytest
 
 from hf_fourier import Report
 from tests.hub import reports
-from tests.hub.repos import Blob, Repo
+from tests.hub.fake_hub.repositories import Blob, Repo
+from tests.hub.fake_hub.worker import Failed
 from tests.hub.test_propose import propose
 from tests.hub.test_pull import pull
 from tests.hub.test_push import push
-from tests.hub.worker import Failed
 
 pytestmark = pytest.mark.usefixtures("one_figure")
 
@@ -25,7 +25,7 @@ result = offline
 """
 HEADERS = """
 from huggingface_hub.utils import build_hf_headers
-from hf_fourier.report.telling import told
+from hf_fourier.report.hub.errors import told
 with told("push", reading=True):
     build_hf_headers(token=True)
 """

@@ -9,10 +9,10 @@ import sys
 
 import pytest
 
-from hf_fourier.cli.teaching import EXAMPLES
+from hf_fourier.cli.help_text import EXAMPLES
 from tests.hub import reports
-from tests.hub.asking import environment
-from tests.hub.repos import Repo
+from tests.hub.fake_hub.repositories import Repo
+from tests.hub.fake_hub.requests import environment
 
 
 @pytest.fixture

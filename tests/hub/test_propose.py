@@ -6,10 +6,10 @@ import pytest
 import yaml
 
 from tests.hub import reports
-from tests.hub.repos import Blob, Fault, Repo
-from tests.hub.worker import Failed
-from tests.report.hostile import ALL
-from tests.report.test_readme import THEIRS, changes
+from tests.hub.fake_hub.repositories import Blob, Fault, Repo
+from tests.hub.fake_hub.worker import Failed
+from tests.report.hostile_text import ALL
+from tests.report.test_model_card import THEIRS, changes
 
 pytestmark = pytest.mark.usefixtures("one_figure")
 
@@ -133,8 +133,8 @@ def test_hostile_text_stays_text_on_the_hub(hub, ask, tmp_path):
     from dataclasses import replace
 
     from hf_fourier import Report
-    from hf_fourier.plain import visible
     from hf_fourier.report import privacy
+    from hf_fourier.report.visible_text import visible
 
     made = [reports.explained(one, "bob's `m`odel | <script>") for one in reports.pictures(method="ffc")]
     made[0].label = ALL

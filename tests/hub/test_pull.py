@@ -7,9 +7,9 @@ import pickle
 
 import pytest
 
-from tests.hub.repos import Blob, Fault, Repo
+from tests.hub.fake_hub.repositories import Blob, Fault, Repo
+from tests.hub.fake_hub.worker import Failed
 from tests.hub.test_push import PULL, content, push
-from tests.hub.worker import Failed
 
 pytestmark = pytest.mark.usefixtures("one_figure")
 

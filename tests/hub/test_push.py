@@ -7,8 +7,8 @@ import json
 import pytest
 
 from hf_fourier import Report
-from tests.hub.repos import Blob, Fault, Repo
-from tests.hub.worker import Failed
+from tests.hub.fake_hub.repositories import Blob, Fault, Repo
+from tests.hub.fake_hub.worker import Failed
 
 pytestmark = pytest.mark.usefixtures("one_figure")
 

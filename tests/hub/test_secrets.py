@@ -15,11 +15,11 @@ import pytest
 import torch
 
 from hf_fourier import Report
-from hf_fourier.evaluation import Cell, Evaluation
-from hf_fourier.sanity import Check, Sanity
-from hf_fourier.views import GeneView
-from tests.hub.repos import Repo
-from tests.report.made import PLAYED, cell, picture, text, waveform
+from hf_fourier.evaluation.results import Cell, Evaluation
+from hf_fourier.evaluation.sanity import Check, Sanity
+from hf_fourier.results.views import GeneView
+from tests.hub.fake_hub.repositories import Repo
+from tests.report.sample_results import PLAYED, cell, picture, text, waveform
 
 TOKEN = "hf_ThisIsATokenOfSomebodys1234"
 USER = "grace-hopper"
@@ -204,12 +204,12 @@ def test_the_search_is_no_rubber_stamp(name):
 
 def test_a_last_look_refuses_what_got_past_all_else(ask, hub, tmp_path):
     """Whatever else fails to leave it out: a file with the token in it is not pushed."""
-    from tests.hub.worker import Failed
+    from tests.hub.fake_hub.worker import Failed
 
     folder = Report(results()[:1]).save(tmp_path / "r")
     code = """
 from hf_fourier import Report
-from hf_fourier.report import cards
+from hf_fourier.report.hub import cards
 own = cards.dataset_card
 cards.dataset_card = lambda *a, **k: own(*a, **k) + "hf_good"
 try:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 
-from tests.cli.test_teaching import parsed
+from tests.cli.test_help_text import parsed
 from tests.hub import reports
-from tests.hub.repos import Repo
+from tests.hub.fake_hub.repositories import Repo
 
 BLOCK = re.compile(r"^<!-- not run: [^\n]* -->\n```(python|sh)\n(.*?)^```$", re.M | re.S)
 

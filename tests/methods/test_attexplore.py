@@ -9,11 +9,11 @@ import torch
 from hf_fourier import Attribution, attribute
 from hf_fourier.domains import DOMAINS, Cosine
 from hf_fourier.errors import SpecError
-from hf_fourier.heads import Regression
 from hf_fourier.methods import METHODS, AttEXplore
 from hf_fourier.methods.exploration import diverse, smoothed
-from tests.methods.walks import NORMAL, PLAIN, normalised, pictures, undone, walk
-from tests.toys import Linear, Smooth, Weighted, leaf, noise, value
+from hf_fourier.scoring.heads import Regression
+from tests.methods.reference_walks import NORMAL, PLAIN, normalised, pictures, undone, walk
+from tests.toy_scores import Linear, Smooth, Weighted, leaf, noise, value
 
 EPS = 16 / 255
 #: Few copies where their number is no matter.

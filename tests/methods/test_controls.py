@@ -9,7 +9,7 @@ from hf_fourier.domains import Axis, Fourier, LeafShape
 from hf_fourier.errors import SpecError
 from hf_fourier.methods import METHODS, LowFrequency
 from hf_fourier.seeding import Draw
-from tests.toys import Smooth, full_bins, full_spectrum, noise, score_of
+from tests.toy_scores import Smooth, full_bins, full_spectrum, noise, score_of
 
 
 def test_which_methods_are_controls():

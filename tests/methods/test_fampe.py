@@ -7,11 +7,11 @@ import torch
 from hf_fourier import attribute
 from hf_fourier.domains import DOMAINS, Fourier
 from hf_fourier.errors import SpecError
-from hf_fourier.heads import Regression
 from hf_fourier.methods import FAMPE, METHODS, AttEXplore
 from hf_fourier.methods.fampe import cutoffs
-from tests.methods.walks import NORMAL, PLAIN, pictures, walk
-from tests.toys import Smooth, leaf, noise
+from hf_fourier.scoring.heads import Regression
+from tests.methods.reference_walks import NORMAL, PLAIN, pictures, walk
+from tests.toy_scores import Smooth, leaf, noise
 
 QUICK = "steps=4,copies=3"
 

@@ -11,7 +11,7 @@ from hf_fourier.domains import DOMAINS, Fourier
 from hf_fourier.errors import SpecError
 from hf_fourier.methods import FFC, METHODS
 from hf_fourier.methods.ffc import correlate
-from tests.toys import Linear, Smooth, full_bins, full_spectrum, leaf, noise
+from tests.toy_scores import Linear, Smooth, full_bins, full_spectrum, leaf, noise
 
 SHAPES = [(12,), (13,), (5, 6), (3, 4, 6)]
 

@@ -10,17 +10,17 @@ from scipy.spatial.distance import jensenshannon
 from scipy.stats import entropy, norm
 
 from hf_fourier import Attribution, FourierExplainer, attribute
-from hf_fourier.batching import Packer
 from hf_fourier.domains import DOMAINS
 from hf_fourier.errors import SpecError
-from hf_fourier.heads import Categorical
 from hf_fourier.methods import METHODS
 from hf_fourier.methods.freqx import CHANCE, FreqX, bands, information, spread
-from hf_fourier.scoring import Score
+from hf_fourier.scoring.batching import Packer
+from hf_fourier.scoring.heads import Categorical
+from hf_fourier.scoring.layer_gradients import Watch, matches, repeated
+from hf_fourier.scoring.score import Score
 from hf_fourier.seeding import Draw
-from hf_fourier.taps import Watch, matches, repeated
-from tests.adapters import zoo, zoo_masks, zoo_sound
-from tests.toys import leaf, noise
+from tests.models import tiny_models, tiny_models_audio, tiny_models_segmentation
+from tests.toy_scores import leaf, noise
 
 WIDTHS = (12, 70, 9, 3)
 
@@ -388,13 +388,15 @@ SOUND = {"whisper": "encoder.layers", "wav2vec2": "wav2vec2.", "ast": "audio_spe
 
 def explained(kind, name, **options):
     if kind == "text":
-        explain = FourierExplainer(zoo.build("text-classification", name), task="text-classification")
-        return explain.explain(zoo.batch(rows=2, length=9), **options)
+        explain = FourierExplainer(tiny_models.build("text-classification", name), task="text-classification")
+        return explain.explain(tiny_models.batch(rows=2, length=9), **options)
     if kind == "vision":
-        explain = FourierExplainer(zoo.build("image-classification", name), task="image-classification")
+        explain = FourierExplainer(tiny_models.build("image-classification", name), task="image-classification")
         return explain.explain({"pixel_values": noise(2, 3, 32, 32).float()}, **options)
-    explain = FourierExplainer(zoo_sound.build(name), zoo_sound.extractor(name), task="audio-classification")
-    return [explain.explain((zoo_sound.clip(8000), zoo_sound.RATE), **options)]
+    explain = FourierExplainer(
+        tiny_models_audio.build(name), tiny_models_audio.extractor(name), task="audio-classification"
+    )
+    return [explain.explain((tiny_models_audio.clip(8000), tiny_models_audio.RATE), **options)]
 
 
 @pytest.mark.parametrize(
@@ -421,9 +423,11 @@ def test_a_decoder_that_looks_at_its_encoder_again_is_no_cut():
 
 
 def test_masks_of_pictures_and_volumes():
-    for name in ("segformer", *zoo_masks.VOLUMES):
-        explain = FourierExplainer(zoo_masks.build(name), task="image-segmentation")
-        for one in explain.explain({"pixel_values": zoo_masks.inputs(name, 2)}, method="freqx:samples=4"):
+    for name in ("segformer", *tiny_models_segmentation.VOLUMES):
+        explain = FourierExplainer(tiny_models_segmentation.build(name), task="image-segmentation")
+        for one in explain.explain(
+            {"pixel_values": tiny_models_segmentation.inputs(name, 2)}, method="freqx:samples=4"
+        ):
             assert len(one.extras["layers"]) >= 3
             assert one.extras["information"].isfinite().all()
             if name == "segformer":  # its stages are all read by the head
@@ -432,9 +436,9 @@ def test_masks_of_pictures_and_volumes():
 
 def test_several_rows_of_an_example_are_one_example():
     """A masked language model whose score is a mean over several masks: neurons are those of all of its rows."""
-    explain = FourierExplainer(zoo.build("fill-mask", "esm"), task="fill-mask")
-    both = explain.explain(zoo.batch(rows=2), method="freqx:samples=4")
-    alone = explain.explain({n: t[1:] for n, t in zoo.batch(rows=2).items()}, method="freqx:samples=4")[0]
+    explain = FourierExplainer(tiny_models.build("fill-mask", "esm"), task="fill-mask")
+    both = explain.explain(tiny_models.batch(rows=2), method="freqx:samples=4")
+    alone = explain.explain({n: t[1:] for n, t in tiny_models.batch(rows=2).items()}, method="freqx:samples=4")[0]
     torch.testing.assert_close(both[1].extras["energy"], alone.extras["energy"], rtol=1e-3, atol=1e-5)
     assert both[1].extras["neurons"][1] == 7 * 9 * 32
 
@@ -475,8 +479,8 @@ def test_of_a_real_model_the_blocks_are_cuts_and_their_bits_are_no_chance(asset)
 
 def test_the_batch_is_no_matter_where_there_are_as_many_tokens_as_rows() -> None:
     """XLNet puts the batch second, and shapes do not show it then."""
-    explain = FourierExplainer(zoo.build("text-classification", "xlnet"))
-    batch = zoo.batch(rows=9, length=9)
+    explain = FourierExplainer(tiny_models.build("text-classification", "xlnet"))
+    batch = tiny_models.batch(rows=9, length=9)
     together = explain.explain(batch, method="freqx")
     for row in (0, 4):
         alone = explain.explain({name: tensor[row : row + 1] for name, tensor in batch.items()}, method="freqx")[0]

@@ -6,9 +6,9 @@ import torch
 from hf_fourier.domains import DOMAINS
 from hf_fourier.errors import SpecError
 from hf_fourier.methods import METHODS
-from hf_fourier.methods.given import NEAR_ZERO, Given
+from hf_fourier.methods.precomputed import NEAR_ZERO, Given
 from hf_fourier.seeding import Draw
-from tests.toys import DOMAIN_SPECS, LEAVES, Smooth, bound, leaf, noise, score_of
+from tests.toy_scores import DOMAIN_SPECS, LEAVES, Smooth, bound, leaf, noise, score_of
 
 SHAPES = ("16", "13", "6x7", "c3x4x6", "4x6x8", "12c2 in 7+5", "10 in 1+8+1")
 CASES = [(spec, name) for spec in DOMAIN_SPECS for name in SHAPES if bound(spec, LEAVES[name]) is not None]

@@ -11,7 +11,7 @@ from hf_fourier.domains.fourier import FourierBasis
 from hf_fourier.errors import SpecError
 from hf_fourier.methods import METHODS
 from hf_fourier.methods.gradients import geometric
-from tests.toys import Weighted, noise, value
+from tests.toy_scores import Weighted, noise, value
 
 DOMAINS_HERE = ("fourier", "identity", "cosine", "wavelet", "wavelet:bior2.2,level=2")
 

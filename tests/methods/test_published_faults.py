@@ -11,7 +11,7 @@ import torch
 
 from hf_fourier import attribute
 from hf_fourier.domains.wavelet import WaveletBasis
-from tests.toys import Smooth, noise, value
+from tests.toy_scores import Smooth, noise, value
 
 
 class Even(torch.nn.Module):

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tests.report.made import PLAYED, cell, protein
+from tests.report.sample_results import PLAYED, cell, protein
 
 CHAIN = "QVQLQQSGAELARPGASVKMSCKASGYTFTRYTMHWVKQRPGQGLEWIGYINPSRGYTNYNQKFKDKATL"
 

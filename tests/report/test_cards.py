@@ -10,13 +10,13 @@ import yaml
 from huggingface_hub import DatasetCard, ModelCard, RepoCard
 
 from hf_fourier import Report
-from hf_fourier.plain import visible
-from hf_fourier.report import cards
-from hf_fourier.report.facts import Facts, facts
-from hf_fourier.report.markdown import Markdown, interval, number, text
+from hf_fourier.report.hub import cards
+from hf_fourier.report.hub.card_data import Facts, facts
+from hf_fourier.report.hub.markdown import Markdown, interval, number, text
+from hf_fourier.report.visible_text import visible
 from tests.hub import reports
 from tests.hub.metadata import judged
-from tests.report.hostile import ALL, TEXTS
+from tests.report.hostile_text import ALL, TEXTS
 
 #: What a card is made of where nobody put anything into it.
 TAGS = {

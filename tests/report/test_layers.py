@@ -6,9 +6,9 @@ import torch
 
 from hf_fourier import attribute
 from hf_fourier.methods.freqx import CHANCE
-from hf_fourier.report.layers import labels
-from tests.report.made import cell, hand_made, picture, text, waveform
-from tests.toys import noise
+from hf_fourier.report.figures.layers import labels
+from tests.report.sample_results import cell, hand_made, picture, text, waveform
+from tests.toy_scores import noise
 
 
 def told(layers=5, bands=4, cuts=None, energy=None, **others):

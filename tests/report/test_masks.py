@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 import torch
 
-from hf_fourier.report import captions, outlines
-from hf_fourier.report.spectra import plane
-from tests.report.made import MASKED, segmented
+from hf_fourier.report import wording
+from hf_fourier.report.figures import mask_contours
+from hf_fourier.report.figures.spectrum import plane
+from tests.report.sample_results import MASKED, segmented
 
 SIZES = [(16, 12), (10, 16, 12)]
 
@@ -59,7 +60,7 @@ def test_classes_keep_their_colours(artist):
 def test_other_classes_than_the_counted_do_not_count():
     a = segmented(16, 12)
     a.extras = {"mask keep 0.1": torch.zeros(16, 12, dtype=torch.int16)}
-    clean, kept, deleted = outlines.predicted(a, 0.1)
+    clean, kept, deleted = mask_contours.predicted(a, 0.1)
     assert (kept == -1).all()
     assert deleted is None
     assert (clean == 1).sum() == 8 * 6
@@ -67,7 +68,7 @@ def test_other_classes_than_the_counted_do_not_count():
 
 def test_a_mask_counts_as_kept_from_its_dice_on(artist):
     a = segmented(16, 12)
-    assert captions.shown_fraction(a) == 0.1
+    assert wording.shown_fraction(a) == 0.1
     figure = a.plot()
     assert artist(figure, "keep").get_xydata().tolist() == [[4, 0.62], [10, 0.93]]
     assert artist(figure, "keep-lost").get_xydata().tolist() == [[4, 0.62]]
@@ -146,8 +147,8 @@ def test_an_empty_mask_is_drawn(drawn):
 
 
 def test_channels_of_a_volume(drawn):
-    from hf_fourier.views import VolumeView
-    from tests.report.made import hand_made
+    from hf_fourier.results.views import VolumeView
+    from tests.report.sample_results import hand_made
 
     axes = {"axes": ("channel", "depth", "height", "width"), "units": ("", *["cycles/voxel"] * 3)}
     drawn(hand_made(2, 5, 6, 7, kind="volume", channels=(0,), view=VolumeView(), **axes))

@@ -8,9 +8,9 @@ import pytest
 import torch
 
 from hf_fourier import Report
-from hf_fourier.report import media, page
-from hf_fourier.report.shown import shown
-from tests.report.made import PLAYED, picture, waveform
+from hf_fourier.report.html import media, page
+from hf_fourier.report.html.example_view import shown
+from tests.report.sample_results import PLAYED, picture, waveform
 
 
 def opened(uri):

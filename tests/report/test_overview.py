@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 
 from hf_fourier import Report
-from hf_fourier.curves import Curve, Stop
-from hf_fourier.report.average import averages
-from hf_fourier.report.dark import darken
-from hf_fourier.report.overview import save_figures
-from tests.report.hostile import TEXTS
-from tests.report.made import PLAYED, picture, text
+from hf_fourier.report.figures.dark_mode import darken
+from hf_fourier.report.figures.overview import save_figures
+from hf_fourier.report.mean_curves import averages
+from hf_fourier.results.curve import Curve, Stop
+from tests.report.hostile_text import TEXTS
+from tests.report.sample_results import PLAYED, picture, text
 from tests.report.test_page import EVALUATION, WORDS
 
 

@@ -10,11 +10,21 @@ import pytest
 import torch
 
 from hf_fourier import Report
-from hf_fourier.evaluation import Cell, Evaluation
-from hf_fourier.sanity import Check, Sanity
-from hf_fourier.views import GeneView
-from tests.report.hostile import TEXTS
-from tests.report.made import PLAYED, cell, hand_made, picture, protein, segmented, spectrogram, text, waveform
+from hf_fourier.evaluation.results import Cell, Evaluation
+from hf_fourier.evaluation.sanity import Check, Sanity
+from hf_fourier.results.views import GeneView
+from tests.report.hostile_text import TEXTS
+from tests.report.sample_results import (
+    PLAYED,
+    cell,
+    hand_made,
+    picture,
+    protein,
+    segmented,
+    spectrogram,
+    text,
+    waveform,
+)
 
 pytestmark = pytest.mark.browser
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",

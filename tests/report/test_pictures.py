@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from hf_fourier.domains import DOMAINS
-from tests.report.made import PLAYED, picture
+from tests.report.sample_results import PLAYED, picture
 
 
 def said(figure, texts):
@@ -38,7 +38,7 @@ def test_spectrum_axes_are_cycles_per_pixel(artist):
 
 
 def test_power_in_the_plane_is_all_power():
-    from hf_fourier.report.spectra import plane
+    from hf_fourier.report.figures.spectrum import plane
 
     a = picture(9, 8)
     flat = plane(a, a.mask(0.1).numpy())

@@ -8,8 +8,8 @@ import torch
 
 from hf_fourier.domains import DOMAINS
 from hf_fourier.errors import InputError, SpecError
-from hf_fourier.report.captions import sureness
-from tests.report.made import (
+from hf_fourier.report.wording import sureness
+from tests.report.sample_results import (
     MASKED,
     PLAYED,
     cell,

@@ -10,11 +10,11 @@ import torch
 from scipy.optimize import nnls
 
 from hf_fourier import Report
-from hf_fourier.evaluation import Cell, Evaluation
+from hf_fourier.evaluation.results import Cell, Evaluation
+from hf_fourier.evaluation.sanity import Check, Sanity
 from hf_fourier.report import privacy
-from hf_fourier.sanity import Check, Sanity
-from hf_fourier.views import GeneView
-from tests.report.made import PLAYED, cell, hand_made, picture, spectrogram, text, waveform
+from hf_fourier.results.views import GeneView
+from tests.report.sample_results import PLAYED, cell, hand_made, picture, spectrogram, text, waveform
 
 TOKENS = ("Zyzzyva", "##quux", "flibbertigibbet", "wobbegong", "xylophagous")
 GENES = ("GENEONE", "GENETWO", "GENETHREE")

@@ -6,9 +6,9 @@ import pytest
 
 from hf_fourier import Attribution, Report
 from hf_fourier.errors import InputError
-from hf_fourier.evaluation import Cell, Evaluation
-from hf_fourier.sanity import Check, Sanity
-from tests.report.made import PLAYED, picture
+from hf_fourier.evaluation.results import Cell, Evaluation
+from hf_fourier.evaluation.sanity import Check, Sanity
+from tests.report.sample_results import PLAYED, picture
 
 
 def classified(**others):

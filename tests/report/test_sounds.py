@@ -5,9 +5,9 @@ import pytest
 import torch
 
 from hf_fourier.errors import InputError
-from hf_fourier.report.sounds import band_centres
-from hf_fourier.report.waves import NAMES, audible, save_sounds
-from tests.report.made import PLAYED, picture, spectrogram, waveform
+from hf_fourier.report.audio_files import NAMES, audible, save_sounds
+from hf_fourier.report.figures.audio import band_centres
+from tests.report.sample_results import PLAYED, picture, spectrogram, waveform
 
 
 def titles(figure):

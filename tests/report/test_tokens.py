@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from hf_fourier.report.glyphs import drawable, pieces
-from tests.report.made import PLAYED, text
+from hf_fourier.report.figures.fonts import drawable, pieces
+from tests.report.sample_results import PLAYED, text
 
 
 def shown(names):

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from hf_fourier import Report
-from tests.report.made import PLAYED, picture, text
+from tests.report.sample_results import PLAYED, picture, text
 from tests.report.test_report import EVALUATION, SANITY
 
 SAVED = Path(__file__).parent / "saved"

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 import torch
 
-from hf_fourier.relevance import shown
-from hf_fourier.report import shown as pages
-from hf_fourier.report.spectra import plane, profile
-from hf_fourier.views import GeneView
-from tests.report.made import PLAYED, cell, hand_made, picture, protein, spectrogram, text
+from hf_fourier.report.figures.spectrum import plane, profile
+from hf_fourier.report.html import example_view as pages
+from hf_fourier.results.relevance import shown
+from hf_fourier.results.views import GeneView
+from tests.report.sample_results import PLAYED, cell, hand_made, picture, protein, spectrogram, text
 
 COUNT = 12
 OWN = torch.linspace(-1, 2, COUNT)

@@ -7,7 +7,7 @@ import sys
 
 
 def test_twenty_kills_and_the_same_bytes(root, tmp_path):
-    command = [sys.executable, "-m", "tests.runs.nursery", str(tmp_path), "20", "0"]
+    command = [sys.executable, "-m", "tests.runs.killed_runs", str(tmp_path), "20", "0"]
     done = subprocess.run(
         command, cwd=root, capture_output=True, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"}, timeout=240
     )

@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 from hf_fourier.errors import InputError
-from hf_fourier.parallel import Machine, found
+from hf_fourier.models.distributed import Machine, found
 from hf_fourier.runs import Results
 from hf_fourier.runs.manifest import dealt
-from tests.runs.made import digests, explainer, texts
+from tests.runs.sample_results import digests, explainer, texts
 
 
 def shell(*words: object, folder: Path, **more: str) -> subprocess.CompletedProcess[str]:

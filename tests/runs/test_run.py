@@ -19,10 +19,10 @@ import torch
 
 from hf_fourier import Attribution
 from hf_fourier.errors import InputError, StorageError
-from hf_fourier.runs import Results, disk, memory, plan
+from hf_fourier.runs import Results, atomic_files, memory, plan
 from hf_fourier.runs.run import TURN
 from hf_fourier.runs.shards import Shard
-from tests.runs.made import PLAY, digests, explainer, run, texts
+from tests.runs.sample_results import PLAY, digests, explainer, run, texts
 
 #: An example of each store's size: 10 MB with everything.
 PROBE = plan.Probe([(1.0, 1.0)], 1.0, {"everything": 1e7, "scores": 1e6, "top": 1e3}, {"forward": 1.0}, 0, 0, 16, False)
@@ -95,9 +95,9 @@ def test_another_run_is_refused(tmp_path: Path) -> None:
 
 
 def test_two_runs_do_not_write_to_one_folder(tmp_path: Path) -> None:
-    with disk.locked(tmp_path / "run", 0), pytest.raises(StorageError, match="another run"):
+    with atomic_files.locked(tmp_path / "run", 0), pytest.raises(StorageError, match="another run"):
         run(texts(), tmp_path / "run")
-    with disk.locked(tmp_path / "run", 3), pytest.raises(StorageError, match="another run"):
+    with atomic_files.locked(tmp_path / "run", 3), pytest.raises(StorageError, match="another run"):
         run(texts(), tmp_path / "run")
     assert run(texts(), tmp_path / "run").finished
 
@@ -192,7 +192,7 @@ def test_a_full_disk_stops_the_run_and_what_was_written_is_readable(
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         flush(number)
 
-    monkeypatch.setattr(disk.os, "fsync", full)
+    monkeypatch.setattr(atomic_files.os, "fsync", full)
     with pytest.raises(StorageError, match=r"full disk.*run the same command again"):
         run(texts(), tmp_path / "run")
     monkeypatch.undo()

@@ -10,9 +10,9 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from hf_fourier.attribution import Attribution
+from hf_fourier.results.attribution import Attribution
 from hf_fourier.runs.shards import LOOK, Outcome, Shard, packed
-from tests.runs.made import explainer, texts
+from tests.runs.sample_results import explainer, texts
 
 LONG = torch.arange(LOOK, dtype=torch.int64)
 CHANGED = LONG.where(LONG < LOOK - 1, 7)

@@ -11,7 +11,7 @@ import pytest
 from scipy.io import wavfile
 
 from hf_fourier.errors import InputError
-from hf_fourier.runs.sources import Item, Source, source_of
+from hf_fourier.models.inputs.sources import Item, Source, source_of
 
 TEXTS = ["one", "two", "three"]
 RATE = 8000

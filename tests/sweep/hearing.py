@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from hf_fourier import FourierExplainer
-from tests.adapters import words, zoo_sound
+from tests.models import tiny_models_audio, tiny_tokenizers
 from tests.sweep import forms as f
 from tests.sweep import references as r
 from tests.sweep.references import Plain
@@ -22,7 +22,7 @@ from tests.sweep.subject import MASKS, Batch, Subject
 def _sound(numbers: np.random.Generator) -> np.ndarray:
     samples = int(numbers.choice([400, 801, 1600, 2003]))
     quiet = numbers.choice([1.0, 1.0, 1e-3])
-    return zoo_sound.clip(samples, int(numbers.integers(0, 10**6))) * np.float32(quiet * 0.9)
+    return tiny_models_audio.clip(samples, int(numbers.integers(0, 10**6))) * np.float32(quiet * 0.9)
 
 
 def _heard(read: Any = lambda out: out.logits[0], settle: Any = r.best, score: Any = r.log_p) -> Any:
@@ -84,8 +84,10 @@ def _written(explain: FourierExplainer, sound: np.ndarray) -> Plain:
 
 def _ears(name: str, task: str = "audio-classification") -> Callable[[], FourierExplainer]:
     def made() -> FourierExplainer:
-        processor = SimpleNamespace(feature_extractor=zoo_sound.extractor(name), tokenizer=words.tokenizer("gpt"))
-        return FourierExplainer(zoo_sound.build(name, task=task), processor, task=task)
+        processor = SimpleNamespace(
+            feature_extractor=tiny_models_audio.extractor(name), tokenizer=tiny_tokenizers.tokenizer("gpt")
+        )
+        return FourierExplainer(tiny_models_audio.build(name, task=task), processor, task=task)
 
     return made
 

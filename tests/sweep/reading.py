@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from hf_fourier import FourierExplainer
-from tests.adapters import test_dna, test_gene, test_protein, words, zoo
+from tests.models import test_dna, test_protein, test_single_cell, tiny_models, tiny_tokenizers
 from tests.sweep import forms as f
 from tests.sweep import references as r
 from tests.sweep.references import Plain
@@ -19,7 +19,9 @@ from tests.sweep.subject import MASKS, Batch, Subject
 
 
 def _words(numbers: np.random.Generator, least: int = 1, most: int = 12) -> str:
-    return words.text(*numbers.integers(zoo.MASK + 1, zoo.VOCABULARY, numbers.integers(least, most + 1)).tolist())
+    return tiny_tokenizers.text(
+        *numbers.integers(tiny_models.MASK + 1, tiny_models.VOCABULARY, numbers.integers(least, most + 1)).tolist()
+    )
 
 
 def _masked(numbers: np.random.Generator) -> str:
@@ -138,7 +140,7 @@ def _tags(out: Any, row: Any, places: Any) -> torch.Tensor:
 
 
 def _at_the_mask(out: Any, row: Any, places: Any) -> torch.Tensor:
-    return out.logits[0, row["input_ids"][0] == zoo.MASK]
+    return out.logits[0, row["input_ids"][0] == tiny_models.MASK]
 
 
 def _answer(explain: FourierExplainer, content: Any) -> Plain:
@@ -178,7 +180,10 @@ def _words_in(explain: FourierExplainer, contents: list[Any], how: str) -> Batch
 
 
 def _cell(numbers: np.random.Generator) -> dict[str, Any]:
-    genes = [test_gene.GENES[i] for i in numbers.permutation(len(test_gene.GENES) - 1)[: numbers.integers(1, 30)]]
+    genes = [
+        test_single_cell.GENES[i]
+        for i in numbers.permutation(len(test_single_cell.GENES) - 1)[: numbers.integers(1, 30)]
+    ]
     return {"genes": genes, "values": (numbers.permutation(100)[: len(genes)] + 1).astype(float).tolist()}
 
 
@@ -192,7 +197,7 @@ def _ranks(explain: FourierExplainer, cell: dict[str, Any]) -> Plain:
 
 
 def _reader(task: str, name: str, kind: str = "bert") -> Callable[[], FourierExplainer]:
-    return lambda: FourierExplainer(zoo.build(task, name), words.tokenizer(kind), task=task)
+    return lambda: FourierExplainer(tiny_models.build(task, name), tiny_tokenizers.tokenizer(kind), task=task)
 
 
 _ROWS = tuple(f"{side} {kind}" for side in ("right", "left") for kind in MASKS)
@@ -215,5 +220,5 @@ SUBJECTS: dict[str, Subject] = {
         lambda: test_protein.explainer("text-classification", "bert"), _residues, f.SEQUENCES, _text(_classes, " ")
     ),
     "dna": Subject(lambda: test_dna.explainer("bases"), _bases, f.SEQUENCES, _bases_read),
-    "cells": Subject(lambda: test_gene.explainer("text-classification", "V2"), _cell, f.CELLS, _ranks),
+    "cells": Subject(lambda: test_single_cell.explainer("text-classification", "V2"), _cell, f.CELLS, _ranks),
 }

@@ -12,7 +12,7 @@ import torch
 
 from hf_fourier import Attribution
 from hf_fourier.domains import Layout, LeafShape
-from tests.toys import full_bins
+from tests.toy_scores import full_bins
 
 Said = tuple[torch.Tensor, Any]
 

@@ -12,8 +12,8 @@ import torch
 from PIL import Image
 
 from hf_fourier import FourierExplainer
-from tests.adapters import words, zoo, zoo_masks, zoo_sight
-from tests.adapters.test_series import explainer as series_explainer
+from tests.models import tiny_models, tiny_models_segmentation, tiny_models_vision, tiny_tokenizers
+from tests.models.test_time_series import explainer as series_explainer
 from tests.sweep import forms as f
 from tests.sweep import references as r
 from tests.sweep.references import Plain
@@ -118,8 +118,8 @@ def _beside_texts(form: f.Form) -> f.Form:
 
 
 def _zero_shot() -> FourierExplainer:
-    processor = SimpleNamespace(image_processor=_processor(), tokenizer=words.tokenizer("gpt"))
-    return FourierExplainer(zoo_sight.build("zero-shot-image-classification", "clip"), processor)
+    processor = SimpleNamespace(image_processor=_processor(), tokenizer=tiny_tokenizers.tokenizer("gpt"))
+    return FourierExplainer(tiny_models_vision.build("zero-shot-image-classification", "clip"), processor)
 
 
 @cache
@@ -207,12 +207,12 @@ def _looker(model: Callable[[], torch.nn.Module], task: str) -> Callable[[], Fou
 
 
 def _head(task: str, name: str) -> Callable[[], FourierExplainer]:
-    return _looker(lambda: zoo_sight.build(task, name), task)
+    return _looker(lambda: tiny_models_vision.build(task, name), task)
 
 
 def _finder() -> torch.nn.Module:
     """Queries that differ: fresh ones are all alike."""
-    model = zoo_sight.build("object-detection", "yolos")
+    model = tiny_models_vision.build("object-detection", "yolos")
     model.vit.embeddings.detection_tokens.data.normal_(generator=torch.Generator().manual_seed(0))
     return model
 
@@ -221,10 +221,12 @@ _SEE: dict[str, Any] = {"content": _picture, "forms": f.PICTURES, "batch": _pict
 
 SUBJECTS: dict[str, Subject] = {
     "picture": Subject(
-        _looker(lambda: zoo.build("image-classification", "vit"), "image-classification"), plain=_sight(), **_SEE
+        _looker(lambda: tiny_models.build("image-classification", "vit"), "image-classification"), plain=_sight(),
+        **_SEE
     ),
     "convolutions": Subject(
-        _looker(lambda: zoo.build("image-classification", "resnet"), "image-classification"), plain=_sight(), **_SEE
+        _looker(lambda: tiny_models.build("image-classification", "resnet"), "image-classification"), plain=_sight(),
+        **_SEE
     ),
     "detections": Subject(
         _looker(_finder, "object-detection"), plain=_sight(settle=_found, score=_found_log_p), playable=False, **_SEE
@@ -235,7 +237,7 @@ SUBJECTS: dict[str, Subject] = {
         **_SEE,
     ),
     "masks": Subject(
-        _looker(lambda: zoo_masks.build("segformer"), "image-segmentation"),
+        _looker(lambda: tiny_models_segmentation.build("segformer"), "image-segmentation"),
         plain=_sight(settle=r.mask, score=r.mask_log_p),
         **_SEE,
     ),
@@ -246,10 +248,12 @@ SUBJECTS: dict[str, Subject] = {
         _described,
     ),
     "video": Subject(
-        lambda: FourierExplainer(zoo_sight.build("video-classification", "videomae"), _film()), _frames, FILMS, _watched
+        lambda: FourierExplainer(tiny_models_vision.build("video-classification", "videomae"), _film()), _frames,
+        FILMS, _watched
     ),
     "volume": Subject(
-        lambda: FourierExplainer(zoo_masks.build("two classes"), task="image-segmentation"), _volume, VOLUMES, _voxels
+        lambda: FourierExplainer(tiny_models_segmentation.build("two classes"), task="image-segmentation"), _volume,
+        VOLUMES, _voxels
     ),
     "series": Subject(
         lambda: series_explainer("PatchTSTForClassification"), _walk, f.SERIES,

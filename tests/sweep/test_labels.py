@@ -10,7 +10,7 @@ import torch
 
 from hf_fourier import FourierExplainer
 from hf_fourier.errors import FourierError
-from tests.adapters import zoo
+from tests.models import tiny_models
 
 pytestmark = pytest.mark.usefixtures("unchecked")
 #: Names for three logits.
@@ -32,7 +32,7 @@ LABELS: dict[str, Any] = {
 
 @cache
 def model() -> torch.nn.Module:
-    return zoo.build("image-classification", "vit")
+    return tiny_models.build("image-classification", "vit")
 
 
 @pytest.mark.parametrize("seed", range(4))

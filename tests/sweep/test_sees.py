@@ -10,14 +10,15 @@ from typing import Any
 import pytest
 import torch
 
-from hf_fourier import modes, sounds
-from hf_fourier.adapters import text, vision
-from hf_fourier.callables import CallableHost
+from hf_fourier import torch_state
 from hf_fourier.domains.fourier import FourierBasis
 from hf_fourier.explainer import FourierExplainer
-from hf_fourier.genes import GeneTokenizer
-from hf_fourier.heads import Categorical
-from hf_fourier.paths import Paths
+from hf_fourier.functional import CallableHost
+from hf_fourier.models import text, vision
+from hf_fourier.models.gene_tokenizer import GeneTokenizer
+from hf_fourier.models.inputs import audio
+from hf_fourier.models.side_inputs import Paths
+from hf_fourier.scoring.heads import Categorical
 from tests.sweep import test_habits, test_sweep
 from tests.sweep.test_sweep import SUBJECTS, each_once
 
@@ -72,12 +73,12 @@ def _least(patch: Patch) -> None:
 
 def _summed(patch: Patch) -> None:
     """Channels of a sound are added up."""
-    after(patch, sounds, "_mono", lambda found: (found[0] * found[1], found[1]))
+    after(patch, audio, "_mono", lambda found: (found[0] * found[1], found[1]))
 
 
 def _off_centre(patch: Patch) -> None:
     """Unsigned samples keep their offset."""
-    after(patch, sounds, "_real", lambda samples: samples + (samples.min() < -0.9))
+    after(patch, audio, "_real", lambda samples: samples + (samples.min() < -0.9))
 
 
 def _joined(patch: Patch) -> None:
@@ -138,7 +139,7 @@ def test_a_fault_turns_the_sweep_red(fault: str, monkeypatch: pytest.MonkeyPatch
 
 
 def test_modes_that_are_not_left_turn_it_red(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(modes, "_ambient", lambda: False)
+    monkeypatch.setattr(torch_state, "_ambient", lambda: False)
     with pytest.raises(AssertionError, match=r"autocast|meta|inference"):
         for_all("picture", each_once(SUBJECTS["picture"]))
 

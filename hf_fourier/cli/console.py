@@ -1,0 +1,197 @@
+"""What commands print: tables on standard output, progress and errors on standard error.
+
+Text of others (labels, file names, model ids) is never markup, and nothing in it acts on the terminal: all that is
+printed goes through `line`, `table` or `progress`.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table as RichTable
+
+from hf_fourier.errors import FourierError, InputError, SpecError, StorageError, TargetError
+from hf_fourier.report.visible_text import visible
+
+
+def out() -> Console:
+    """Standard output, without markup; 120 columns where nobody says how wide it is."""
+    return Console(markup=False, emoji=False, highlight=False, width=None if sys.stdout.isatty() else 120)
+
+
+def err() -> Console:
+    """Standard error, likewise."""
+    return Console(stderr=True, markup=False, emoji=False, highlight=False, width=None if sys.stderr.isatty() else 120)
+
+
+def line(console: Console, text: str, style: str | None = None) -> None:
+    """One line that is broken by the terminal only, so that a path can be copied."""
+    console.print(visible(text, keep="\n"), style=style, soft_wrap=True)
+
+
+def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]], left: int = 1) -> RichTable:
+    """A table whose first `left` columns are aligned left, the others right; the first is never broken."""
+    drawn = RichTable(title=visible(title), title_justify="left", title_style="bold")
+    for i, column in enumerate(columns):
+        drawn.add_column(visible(column), justify="left" if i < left else "right", overflow="fold", no_wrap=i == 0)
+    for row in rows:
+        drawn.add_row(*(visible(cell, keep="\n") for cell in row))
+    return drawn
+
+
+@contextmanager
+def reported(debug: bool) -> Iterator[None]:
+    """Turn an error that says what to do into a message on standard error; `debug` lets it through.
+
+    Raises:
+        Exit: With code 2 where what was typed cannot be done, 1 where it could not be done here and now.
+    """
+    try:
+        yield
+    except Exception as error:
+        if debug or not _expected(error):
+            raise
+        line(err(), f"error: {error}", style="bold red")
+        raise typer.Exit(2 if _mistyped(error) else 1) from error
+
+
+@contextmanager
+def progress(text: str) -> Iterator[Callable[[int, int], None]]:
+    """A bar on standard error (one line where that is no terminal); yields what to call with (done, in all)."""
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+    )
+    console = err()
+    if not console.is_terminal:
+        line(console, f"{text} …")
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task(visible(text), total=None)
+
+        def update(done: int, total: int) -> None:
+            bar.update(task, completed=done, total=total)
+
+        yield update
+
+
+@contextmanager
+def quiet_loading() -> Iterator[None]:
+    """Without the progress bars of `transformers`, which are set back afterwards."""
+    from transformers.utils import logging
+
+    shown = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if shown:
+            logging.enable_progress_bar()
+
+
+def echo_json(value: Any) -> None:
+    """Plain values as JSON, alone on standard output: ASCII only, and null for what is no number."""
+    typer.echo(json.dumps(_plain(value), indent=1, allow_nan=False))
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(key): _plain(own) for key, own in value.items()}
+    if isinstance(value, Iterable) and not isinstance(value, str):
+        return [_plain(own) for own in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def shares(text: str) -> list[float]:
+    """The shares in ".01,.04".
+
+    Raises:
+        InputError: If one is no number from 0 to 1, or there are none.
+    """
+    try:
+        found = [float(part) for part in text.replace(" ", "").split(",") if part]
+    except ValueError:
+        found = []
+    if not found or not all(0 <= share <= 1 for share in found):
+        raise InputError(f"--keep {text!r}", "shares from 0 to 1", "separate them by commas, such as .01,.04")
+    return found
+
+
+def rows(text: str) -> Any:
+    """What is typed behind `--batch-size`: a number, or "auto".
+
+    Raises:
+        InputError: If it is neither.
+    """
+    if text != "auto" and not (text.isdecimal() and int(text) > 0):
+        raise InputError(f"--batch-size {text!r}", "a whole number of at least 1, or 'auto'", "correct it")
+    return whole(text)
+
+
+def writable(place: Path, what: str = "a folder") -> Path:
+    """What is typed behind `--output`, told before anything long begins where it cannot be.
+
+    Args:
+        place: The folder or the file.
+        what: Which of the two, in words.
+
+    Raises:
+        InputError: If it cannot be written.
+    """
+    file = what != "a folder"
+    there = next(folder for folder in ((place.parent if file else place).absolute(), *place.absolute().parents)
+                 if folder.exists())  # fmt: skip
+    if (file and place.is_dir()) or not there.is_dir() or not os.access(there, os.W_OK):
+        said = (
+            "is a folder"
+            if file and place.is_dir()
+            else f"{there.name!r} is " + ("read-only" if there.is_dir() else "a file")
+        )
+        raise InputError(f"--output {str(place)!r} ({said})", f"{what} that can be written", "choose another")
+    return place
+
+
+@contextmanager
+def writing(place: Path) -> Iterator[None]:
+    """Tell of a disk that does not take what is written below a folder.
+
+    Raises:
+        StorageError: If it cannot be written.
+    """
+    try:
+        yield
+    except FourierError:
+        raise
+    except OSError as error:
+        got = f"--output {str(place)!r}, which cannot be written ({error.strerror or error})"
+        raise StorageError(got, "a disk that takes it", "mend that, or choose another") from error
+
+
+def whole(text: str) -> Any:
+    """A whole number where `text` is one, else the text."""
+    return int(text) if text.removeprefix("-").isdecimal() else text
+
+
+def _mistyped(error: Exception) -> bool:
+    """Whether the same command would fail again, however the model, the network or the disk are."""
+    from hf_fourier import demo
+
+    return isinstance(error, (InputError, SpecError, TargetError, demo.UnknownAsset))
+
+
+def _expected(error: Exception) -> bool:
+    from hf_fourier import demo
+
+    return isinstance(error, (FourierError, demo.AssetUnavailable, demo.ChecksumMismatch, demo.UnknownAsset))

@@ -1,0 +1,190 @@
+"""The demo: a real model's view of a real example, from package registries alone, beside its controls."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from hf_fourier import demo
+from hf_fourier.errors import InputError
+
+if TYPE_CHECKING:
+    from hf_fourier.results.attribution import Attribution
+
+METHOD, CONTROLS = "ffc", ("magnitude", "random")
+KEPT = (0.01, 0.02, 0.04, 0.1, 0.3)
+#: Edge of the cube that the head scan is resized to: what its model was made for.
+EDGE = 128
+
+
+@dataclass(frozen=True)
+class Example:
+    """One thing to explain.
+
+    Attributes:
+        name: What it is called.
+        value: What the explainer gets.
+        truth: What it is, if that is known.
+    """
+
+    name: str
+    value: Any
+    truth: str = ""
+
+
+@dataclass(frozen=True)
+class Scene:
+    """One of the demos.
+
+    Attributes:
+        what: What its examples are.
+        assets: What has to be fetched, the model first.
+        examples: Reads the examples, the best one to begin with first.
+        note: What has to be said about the model.
+        task: The model's head, where its class does not tell.
+        target: What is explained; None for what the model says.
+    """
+
+    what: str
+    assets: tuple[str, ...]
+    examples: Callable[[], list[Example]]
+    note: str = ""
+    task: str | None = None
+    target: str | None = None
+
+
+@dataclass(frozen=True)
+class Demo:
+    """What the demo finds.
+
+    Attributes:
+        scene: Which of the demos.
+        example: What was explained.
+        results: By method: its result, with `KEPT` played; the controls included.
+    """
+
+    scene: Scene
+    example: Example
+    results: Mapping[str, Attribution]
+
+
+def _pictures() -> list[Example]:
+    return [Example(name, picture) for name, picture in demo.pictures()]
+
+
+def _emails() -> list[Example]:
+    short = [(i, text, label) for i, (text, label) in enumerate(demo.emails("test")) if 200 <= len(text) <= 500]
+    return _first("e-mail-333", [Example(f"e-mail-{i}", text, ("ham", "spam")[label]) for i, text, label in short])
+
+
+def _clips() -> list[Example]:
+    return _first("loop_amen", _sounds(demo.instruments("test")))
+
+
+def _prompts() -> list[Example]:
+    return _first("french/activated", _sounds(demo.prompts("test")))
+
+
+def _sounds(clips: list[dict[str, Any]]) -> list[Example]:
+    return [Example(c["name"], {"array": c["audio"], "sampling_rate": c["rate"]}, c["label"]) for c in clips]
+
+
+def _antibodies() -> list[Example]:
+    found = [Example(row["name"], row["sequence"], row["species"]) for row in demo.antibodies()]
+    return _first("OKT3 VH", found)
+
+
+def _first(name: str, examples: list[Example]) -> list[Example]:
+    """The example of this name, then the others."""
+    return sorted(examples, key=lambda example: example.name != name)
+
+
+def _cells() -> list[Example]:
+    rows = demo.cells("test")
+    return [Example(row["name"], {"genes": row["genes"], "values": row["values"]}, row["label"]) for row in rows]
+
+
+def _heads() -> list[Example]:
+    import torch
+
+    from hf_fourier.demo.scans import at_size, normalised
+
+    return [Example("head", normalised(at_size(torch.from_numpy(demo.head_mri()["volume"]), EDGE)).numpy())]
+
+
+SCENES: Mapping[str, Scene] = {
+    "picture": Scene("picture", ("efficientnet-lite0", "pictures"), _pictures),
+    "text": Scene("text", ("minilm-spam", "spam-emails"), _emails, "its head was fitted here, on a frozen encoder"),
+    "sound": Scene(
+        "clip", ("whisper-instruments", "instrument-sounds"), _clips, "its head was fitted here, on a frozen encoder"
+    ),
+    "waveform": Scene(
+        "recording", ("wav2vec2-languages", "prompt-sounds"), _prompts, "a small model that was trained here"
+    ),
+    "protein": Scene("antibody", ("antiberty-species",), _antibodies),
+    "cell": Scene("cell", ("pbmc-geneformer", "pbmc"), _cells, "a small stand-in for Geneformer that was trained here"),
+    "mri": Scene("scan", ("deepbet", "mri-head"), _heads, task="image-segmentation", target="brain"),
+}
+
+
+def scene(name: str) -> Scene:
+    """The demo of this name.
+
+    Raises:
+        InputError: If there is none.
+    """
+    if name not in SCENES:
+        raise InputError(f"the demo {name!r}", f"one of {', '.join(SCENES)}", "choose one of them")
+    return SCENES[name]
+
+
+def explain(
+    name: str = "picture", example: str | None = None, progress: Callable[[int, int], None] | None = None
+) -> Demo:
+    """Explain one example by `METHOD` and by each of the controls, and play `KEPT` for all of them.
+
+    Args:
+        name: Which demo.
+        example: The example's name; None for the first.
+        progress: Called with (rankings done, rankings in all).
+
+    Raises:
+        InputError: If there is no such demo or example.
+        AssetUnavailable: If the model or the data cannot be had here.
+    """
+    from hf_fourier.demo.models import linknet3d
+    from hf_fourier.explainer import FourierExplainer
+
+    chosen = scene(name)
+    examples = {one.name: one for one in chosen.examples()}
+    wanted = next(iter(examples)) if example is None else example
+    if wanted not in examples:
+        raise InputError(f"the example {wanted!r}", f"one of {', '.join(examples)}", "choose one of them")
+    linknet3d.register()
+    explainer = FourierExplainer.from_pretrained(str(demo.get(chosen.assets[0])), task=chosen.task)
+    results: dict[str, Attribution] = {}
+    methods = (METHOD, *CONTROLS)
+    for done, method in enumerate(methods, 1):
+        result = explainer.explain(examples[wanted].value, target=chosen.target, method=method)
+        results[method] = explainer.play(result, kept=KEPT)
+        if progress is not None:
+            progress(done, len(methods))
+    return Demo(chosen, examples[wanted], results)
+
+
+def least_kept(results: Mapping[str, Attribution]) -> dict[str, float | None]:
+    """By method: the least share from which on every played share keeps the decision; None if the largest does not.
+
+    A mask counts as kept from a Dice of 0.9 on.
+    """
+    from hf_fourier.report.wording import holds
+
+    least: dict[str, float | None] = {}
+    for method, result in results.items():
+        least[method] = None
+        for stop in reversed(result.curve.of("keep") if result.curve else []):
+            if not holds(result, stop):
+                break
+            least[method] = stop.asked
+    return least

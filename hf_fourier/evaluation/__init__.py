@@ -1,0 +1,1 @@
+"""Evaluations: methods against each other and the controls, sanity checks, rectification, metrics, studies."""

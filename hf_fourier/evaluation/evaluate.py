@@ -1,0 +1,289 @@
+"""Methods held against each other and against the controls: the same examples, the same questions to the model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from hf_fourier.domains import DOMAINS, Domain
+from hf_fourier.errors import InputError, SpecError
+from hf_fourier.evaluation import model_queries
+from hf_fourier.evaluation.metrics.base import MEASURES, Measure
+from hf_fourier.evaluation.metrics.maintain_rate import kept_by_all, reached
+from hf_fourier.evaluation.metrics.table import Table, columns
+from hf_fourier.evaluation.results import Cell, Evaluation
+from hf_fourier.evaluation.wrong_labels import dealt, selective, wrong_for
+from hf_fourier.methods import METHODS, Method
+from hf_fourier.methods.apply import BatchSize
+from hf_fourier.methods.controls import CONTROLS
+from hf_fourier.results.attribution import Attribution
+from hf_fourier.results.curve import Curve
+from hf_fourier.scoring.heads import Categorical
+from hf_fourier.scoring.heads.segmentation import Mask
+from hf_fourier.scoring.perturbation import SMALL, STANDARD, Grid
+from hf_fourier.scoring.targets import Target
+
+if TYPE_CHECKING:
+    from hf_fourier.explainer import FourierExplainer
+
+#: Examples that are explained, played and reduced before the next are begun, so that memory stays flat.
+CHUNK = 64
+#: Metrics that read the small kept shares alone.
+OF_SMALL = {"maintain_rate", "selectivity"}
+#: What the columns that no game gives are asked by.
+ASKED: dict[str, Callable[..., model_queries.Columns]] = {
+    "subset_drops": model_queries.random_subsets,
+    "noise_drops": model_queries.noise,
+    "score_changes": model_queries.perturbed_inputs,
+}
+
+
+@dataclass(frozen=True)
+class Ready:
+    """Attributions that are made elsewhere, to be held against methods: maps that `FourierExplainer.adopt` took over.
+
+    Attributes:
+        name: What made them, as tables show it; with the lift, where `adopt` was given one.
+        make: `(examples, targets) -> an attribution for each`, of the explainer's own model; a target is None for what
+            the model says, else one that the evaluation asks for (selectivity asks for wrong labels).
+        domain: The domain whose features they rank.
+    """
+
+    name: str
+    make: Callable[[Sequence[Any], Sequence[Target]], Sequence[Attribution]]
+    domain: str | Domain = "identity"
+
+
+def evaluate(
+    explainer: FourierExplainer,
+    examples: Sequence[Any],
+    methods: Sequence[str | Method | Ready],
+    domains: Sequence[str | Domain] | None,
+    metrics: Sequence[str] | None,
+    targets: Sequence[Target] | None,
+    sources: Sequence[Any] | None,
+    seed: int,
+    batch_size: BatchSize,
+    progress: Callable[[int, int], None] | None,
+) -> Evaluation:
+    """See `FourierExplainer.evaluate`."""
+    survey = Survey(explainer, examples, targets, seed, batch_size)
+    names = [str(i) for i in range(len(examples))] if sources is None else [str(one) for one in sources]
+    if len(names) != len(examples):
+        raise InputError(f"{len(names)} sources for {len(examples)} examples", "one for each", "correct `sources`")
+    measures = survey.measures(metrics)
+    pairs = _pairs(explainer, methods, domains)
+    cells, excluded = [], []
+    for number, (method, domain) in enumerate(pairs):
+        try:
+            cells.append(survey.cell(method, domain, measures))
+        except SpecError as error:
+            excluded.append((_named(method), DOMAINS.spec(domain), str(error)))
+        if progress is not None:
+            progress(number + 1, len(pairs))
+    return Evaluation(explainer.name, cells, names, survey.better, excluded, survey.notes)
+
+
+def _pairs(
+    explainer: FourierExplainer, methods: Sequence[str | Method | Ready], domains: Sequence[str | Domain] | None
+) -> list[tuple[Method | Ready, Domain]]:
+    """What is evaluated: by domain the controls, and the methods there; without domains each where it is at home."""
+    wanted: dict[Domain, list[Method | Ready]] = {}
+    for one in methods:
+        if isinstance(one, Ready):
+            wanted.setdefault(DOMAINS.parse(one.domain), []).append(one)
+            continue
+        method = METHODS.parse(one)
+        for domain in [None] if domains is None else domains:
+            wanted.setdefault(explainer.domain_of(method, domain), []).append(method)
+    controls = [METHODS.parse(one) for one in CONTROLS]
+    return [(one, domain) for domain, own in wanted.items() for one in dict.fromkeys([*controls, *own])]
+
+
+def _named(method: Method | Ready) -> str:
+    return method.name if isinstance(method, Ready) else METHODS.spec(method)
+
+
+class Survey:
+    """Examples, what the model says of them, and the wrong labels that all methods are asked for.
+
+    Args:
+        explainer: Of the model.
+        examples: Raw examples.
+        targets: One per example, or None for what the model says.
+        seed: Of everything random.
+        batch_size: Rows in a batch, at most.
+
+    Attributes:
+        head: The name of the model's head.
+        wrong: By kind ("random", "runner-up"), one wrong label per example; empty where labels are not one class of a
+            softmax.
+        better: By quantity that was measured: 1 where more is better, −1 where less is, 0 where neither.
+        notes: What has to be said.
+
+    Raises:
+        InputError: If there are no examples.
+    """
+
+    def __init__(
+        self,
+        explainer: FourierExplainer,
+        examples: Sequence[Any],
+        targets: Sequence[Target] | None,
+        seed: int,
+        batch_size: BatchSize,
+    ) -> None:
+        if not examples:
+            raise InputError("no examples", "at least one", "pass examples")
+        self.explainer, self.examples, self.seed, self.batch_size = explainer, list(examples), seed, batch_size
+        self._targets: list[Target] = [None] * len(self.examples) if targets is None else list(targets)
+        self.better: dict[str, int] = {}
+        said, keys, runners = [], [], []
+        for where in self._chunks():
+            for result in self._explain("magnitude", "identity", where):
+                self.head = str(result.provenance["head"])
+                if selective(explainer, result):
+                    said.append(int(result.target))
+                    keys.append(result.key)
+                    runners.append(wrong_for(explainer, result, "runner_up")[0])
+        self.notes: tuple[str, ...] = explainer.known.said
+        self.wrong: dict[str, list[int]] = {}
+        if len(said) == len(self.examples):
+            random, drawn = dealt(said, sorted(explainer.adapter.head().labels), keys, seed)
+            self.wrong = {"random": random, "runner-up": runners}
+            if drawn:
+                told = (
+                    f"one label is that of more than half: {drawn} of {len(said)} random wrong labels are drawn by lot"
+                )
+                self.notes = (*self.notes, f"{told}, and selectivity (random) flatters")
+
+    def measures(self, metrics: Sequence[str] | None) -> list[Measure]:
+        """The metrics by name; by default those of the games that the head has, and selectivity.
+
+        Raises:
+            InputError: If a metric is unknown, is one of classes, or is none for this head.
+        """
+        if metrics is None:
+            names = {Mask.name: ["dice_retention", "dig"], Categorical.name: ["dig", "insertion", "deletion"]}
+            metrics = [*names.get(self.head, []), "maintain_rate", *(["selectivity"] if self.wrong else [])]
+        for name in metrics:
+            if name not in MEASURES or MEASURES[name].over != "example":
+                known = [other for other, measure in MEASURES.items() if measure.over == "example"]
+                raise InputError(f"metric {name!r}", f"some of {', '.join(known)}", "correct `metrics`")
+        if "selectivity" in metrics and not self.wrong:
+            got = f"selectivity for a head {self.head!r}"
+            raise InputError(got, "one class of a softmax with named classes", "leave it out")
+        return [MEASURES[name] for name in dict.fromkeys(metrics)]
+
+    def cell(self, method: Method | Ready, domain: Domain, measures: Sequence[Measure]) -> Cell:
+        """One method in one domain, some examples at a time.
+
+        Raises:
+            SpecError: If they do not go together, or do not suit the leaf.
+        """
+        values: dict[str, list[float]] = {}
+        passes, seconds, gone = [0.0, 0.0], 0.0, list[str]()
+        for where in self._chunks():
+            results = self._explain(method, domain, where)
+            for result in results:
+                passes[0] += result.provenance["passes"]["forward"]
+                passes[1] += result.provenance["passes"]["backward"]
+                seconds += result.provenance["seconds"]
+                gone += result.incomplete
+            for quantity, some in self._numbers(method, results, measures, where).items():
+                values.setdefault(quantity, []).extend(some)
+        if gone:
+            told = f"{_named(method)} in {DOMAINS.spec(domain)} on {len(gone)} of {len(self.examples)} examples"
+            self.notes = (*self.notes, f"{gone[0]}: the first of these, by {told}")
+        mean = passes[0] / len(self.examples), passes[1] / len(self.examples)
+        return Cell(
+            _named(method), DOMAINS.spec(domain), _is_control(method), mean, values, seconds / len(self.examples)
+        )
+
+    def _numbers(
+        self, method: Method | Ready, results: list[Attribution], measures: Sequence[Measure], where: slice
+    ) -> dict[str, Sequence[float]]:
+        """Play, ask and reduce: by quantity, a number per result."""
+        reads = {column for measure in measures for column in measure.reads}
+        played = {measure.name for measure in measures if {"kept", "deleted"} & set(measure.reads)}
+        if played:
+            grid = Grid(keep=SMALL) if played <= OF_SMALL else STANDARD
+            self.explainer.play(results, grid, batch_size=self.batch_size)
+        table: dict[str, Any] = {**columns(results)} if played else {}
+        for column, ask in ASKED.items():
+            if column in reads:
+                table |= ask(self.explainer, results, seed=self.seed, batch_size=self.batch_size)
+        found: dict[str, Sequence[float]] = {}
+        for measure in measures:
+            if "wrong_reached" not in measure.reads:
+                self._add(found, measure, table, "")
+                continue
+            for kind, labels in self.wrong.items():
+                curves = self._reached(method, results, labels[where], where)
+                both = {"wrong_kept": [kept_by_all([c]) for c in curves]}
+                both["wrong_reached"] = [[reached([c], share) for share in kept_by_all([c])] for c in curves]
+                self._add(found, measure, {**table, **both}, f" ({kind})")
+        return found
+
+    def _add(self, found: dict[str, Sequence[float]], measure: Measure, table: Table, suffix: str) -> None:
+        for name, numbers in measure.reduce(table).items():
+            if isinstance(numbers, (int, float)):  # of all examples at once
+                continue
+            direction = "lower" if name.startswith("wrong_reached") else measure.better
+            found[name + suffix] = numbers
+            self.better[name + suffix] = {"higher": 1, "lower": -1, "neither": 0}[direction]
+
+    def _reached(
+        self, method: Method | Ready, results: list[Attribution], labels: Sequence[int], where: slice
+    ) -> list[Curve]:
+        """Whether each wrong label is said when the top of its own ranking is kept.
+
+        A control ranks alike whatever label it is asked for, so what was played tells.
+        """
+        if _is_control(method):
+            return [_asked_for(result, label) for result, label in zip(results, labels, strict=True)]
+        if isinstance(method, Ready):
+            others = self._made(method, where, labels)
+        else:
+            others = self.explainer.explain_again(results, labels, batch_size=self.batch_size)
+        self.explainer.play(others, Grid(keep=SMALL), batch_size=self.batch_size)
+        return [other.curve for other in others if other.curve is not None]
+
+    def _explain(self, method: str | Method | Ready, domain: str | Domain, where: slice) -> list[Attribution]:
+        if isinstance(method, Ready):
+            return self._made(method, where, self._targets[where])
+        return self.explainer.explain(
+            self.examples[where],
+            targets=self._targets[where],
+            method=method,
+            domain=domain,
+            seed=self.seed,
+            batch_size=self.batch_size,
+        )
+
+    def _made(self, ready: Ready, where: slice, targets: Sequence[Target]) -> list[Attribution]:
+        """What is ready, checked: one result per example, in the domain that was said."""
+        results, examples = list(ready.make(self.examples[where], targets)), self.examples[where]
+        if len(results) != len(examples):
+            got = f"{len(results)} attributions by {ready.name!r} for {len(examples)} examples"
+            raise InputError(got, "one for each", "correct `make`")
+        wanted, domains = DOMAINS.parse(ready.domain), {result.layout.domain for result in results}
+        if any(DOMAINS.parse(domain) != wanted for domain in domains):
+            got = f"attributions by {ready.name!r} in {', '.join(sorted(domains))}"
+            raise InputError(got, f"all in {DOMAINS.spec(wanted)}", "correct `domain` or `make`")
+        return results
+
+    def _chunks(self) -> list[slice]:
+        return [slice(start, start + CHUNK) for start in range(0, len(self.examples), CHUNK)]
+
+
+def _is_control(method: Method | Ready) -> bool:
+    return isinstance(method, Method) and type(method).control
+
+
+def _asked_for(result: Attribution, label: int) -> Curve:
+    """The curve of a ranking that would be the same for another label: whether that is what the model said."""
+    assert result.curve is not None
+    stops = (replace(stop, agrees=float(stop.said == label)) for stop in result.curve.of("keep"))
+    return Curve(tuple(stops), result.curve.clean)

@@ -1,0 +1,96 @@
+"""Areas under the curves of the deletion game. All are reductions of one example's curve and ask no model.
+
+Every area is taken by the trapezoid over shares r of the features. Least important first at r is keeping the top 1 − r.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from hf_fourier.results.curve import Curve
+from hf_fourier.scoring.perturbation import TENTHS
+
+
+def least_first(curve: Curve, shares: Sequence[float] = TENTHS) -> list[float]:
+    """L(r): the relative confidence `p(x_r) / p(x)` as the least important features are deleted first; at least 0.
+
+    Args:
+        curve: One example's, played at these shares; the clean confidence is known.
+        shares: Deleted shares r, 0 to 1.
+
+    Returns:
+        One number per share; NaN if the clean confidence is 0.
+
+    Raises:
+        InputError: If a share was not played, or the head has no confidence.
+    """
+    return _relative(curve, curve.confidences("keep", [round(1 - r, 12) for r in shares]))
+
+
+def most_first(curve: Curve, shares: Sequence[float] = TENTHS) -> list[float]:
+    """M(r): likewise as the most important features are deleted first. Arguments as for `least_first`."""
+    return _relative(curve, curve.confidences("delete", shares))
+
+
+def dig(curve: Curve, *, paper: bool = False, shares: Sequence[float] = TENTHS) -> float:
+    """DIG, the deletion-insertion game: the area between deleting least and most important first.
+
+    `∫ L(r) − M(r) dr` over r from 0 to 1. Both curves begin at 1 and end at the same empty example, so on the tenths
+    this is the published sum divided by 10. From −0.9 to 0.9 while no curve exceeds 1, and unbounded above where a
+    confidence grows; 0 for a random order, on average.
+
+    Args:
+        curve: One example's, played in both directions (`perturbation.PUBLISHED`).
+        paper: The plain sum of L − M over the ten points r = 0, 0.1, …, 0.9 instead (arXiv 2411.18343, as its code
+            computes it), at most 9 while no curve exceeds 1.
+        shares: Deleted shares of the area, 0 and 1 among them; `paper` has its own.
+
+    Returns:
+        NaN if the clean confidence is 0.
+
+    Raises:
+        InputError: If a share was not played, or the head has no confidence (a regression).
+    """
+    chosen = TENTHS[:-1] if paper else tuple(shares)
+    gaps = np.subtract(least_first(curve, chosen), most_first(curve, chosen))
+    return math.fsum(gaps) if paper else _area(gaps, chosen)
+
+
+def dig_normalised(curve: Curve) -> float:
+    """The published sum of DIG divided by 9, its largest value while no curve exceeds 1; see `dig`."""
+    return dig(curve, paper=True) / 9
+
+
+def insertion(curve: Curve, shares: Sequence[float] = TENTHS) -> float:
+    """The area under the confidence as the most important features are put back, the first first; higher is better.
+
+    The substrate is the example with no power in any feature (Petsiuk et al. 2018, arXiv 1806.07421, whose substrate is
+    a blurred image). From 0 to 1.
+
+    Args:
+        curve: One example's, played by keeping these shares.
+        shares: Kept shares, in growing order.
+
+    Raises:
+        InputError: If a share was not played, or the head has no confidence.
+    """
+    return _area(curve.confidences("keep", shares), shares)
+
+
+def deletion(curve: Curve, shares: Sequence[float] = TENTHS) -> float:
+    """The area under the confidence as the most important features lose their power; lower is better; from 0 to 1.
+
+    Petsiuk et al. 2018, arXiv 1806.07421. Arguments as for `insertion`, for deleted shares.
+    """
+    return _area(curve.confidences("delete", shares), shares)
+
+
+def _relative(curve: Curve, confidences: Sequence[float]) -> list[float]:
+    return [sure / curve.clean if curve.clean else math.nan for sure in confidences]
+
+
+def _area(heights: Sequence[float] | np.ndarray, places: Sequence[float]) -> float:
+    return float(np.trapezoid(np.asarray(heights, dtype=float), np.asarray(places, dtype=float)))

@@ -1,0 +1,11 @@
+"""`concentration` as an `evaluate` module; the card beside it says what it measures."""
+
+import evaluate
+
+from hf_fourier.evaluation.metrics import wrapping
+
+
+class Concentration(wrapping.Module, evaluate.Metric):
+    """See the card."""
+
+    measure = "concentration"

@@ -1,0 +1,11 @@
+"""`dice_retention` as an `evaluate` module; the card beside it says what it measures."""
+
+import evaluate
+
+from hf_fourier.evaluation.metrics import wrapping
+
+
+class DiceRetention(wrapping.Module, evaluate.Metric):
+    """See the card."""
+
+    measure = "dice_retention"

@@ -1,0 +1,11 @@
+"""`faithfulness_of_spectra` as an `evaluate` module; the card beside it says what it measures."""
+
+import evaluate
+
+from hf_fourier.evaluation.metrics import wrapping
+
+
+class FaithfulnessOfSpectra(wrapping.Module, evaluate.Metric):
+    """See the card."""
+
+    measure = "faithfulness_of_spectra"

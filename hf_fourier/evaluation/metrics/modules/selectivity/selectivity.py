@@ -1,0 +1,11 @@
+"""`selectivity` as an `evaluate` module; the card beside it says what it measures."""
+
+import evaluate
+
+from hf_fourier.evaluation.metrics import wrapping
+
+
+class Selectivity(wrapping.Module, evaluate.Metric):
+    """See the card."""
+
+    measure = "selectivity"

@@ -1,0 +1,101 @@
+"""What scores say of random deletions and of small changes: reductions of numbers that `metrics.asking` records."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from hf_fourier.errors import InputError
+from hf_fourier.evaluation.metrics.statistics import Numbers
+
+
+def mu_fidelity(scores: Numbers, drops: Numbers) -> float:
+    """μ-fidelity: Spearman's ρ between what the scores give random subsets and what deleting those costs.
+
+    Bhatt et al. 2020 (arXiv 2005.00631), with ranks as in xplique; ρ alone (the code of WAM averages it with its
+    p-value). From −1 to 1, higher is better.
+
+    Args:
+        scores: For each subset the sum of its features' scores.
+        drops: For each subset `s(x) − s(x without it)`.
+
+    Returns:
+        NaN with fewer than two subsets, or where either is constant.
+
+    Raises:
+        InputError: If they are not equally many.
+    """
+    return _spearman(*_paired(scores, drops, "subsets"))
+
+
+def infidelity(predicted: Numbers, drops: Numbers, *, scaled: bool = True) -> float:
+    """Infidelity: the mean square of what the scores predict for a perturbation minus what it does to the score s.
+
+    `mean (β Σ_k ε_k S_k − (s(x) − s(x_ε)))²` over random multiplicative perturbations ε of the features (Yeh et al.
+    2019, arXiv 1901.09392, with the perturbation I = ε ⊙ F). At least 0, lower is better, in the square of s's unit.
+
+    Args:
+        predicted: For each perturbation `Σ_k ε_k S_k`.
+        drops: For each perturbation `s(x) − s(x_ε)`.
+        scaled: Take the β that fits best, since most scores are no contributions to s; False for β = 1.
+
+    Returns:
+        NaN without perturbations.
+
+    Raises:
+        InputError: If they are not equally many.
+    """
+    said, drop = _paired(predicted, drops, "perturbations")
+    power = float(said @ said)
+    factor = float(said @ drop) / power if scaled and power else 1.0
+    return float(np.mean((factor * said - drop) ** 2)) if len(said) else math.nan
+
+
+def sensitivity_max(changes: Numbers) -> float:
+    """Sensitivity-max: the largest relative change of the scores under small changes of the input.
+
+    `max_j ‖S(x + u_j) − S(x)‖₂ / ‖S(x)‖₂` (Yeh et al. 2019, arXiv 1901.09392, estimated by sampling; relative as
+    arXiv 2411.18343 takes it). At least 0, lower is better.
+
+    Args:
+        changes: The relative change for each perturbed input.
+
+    Returns:
+        NaN without any, or where one is not defined (scores that are all 0).
+    """
+    return float(np.max(np.asarray(changes, dtype=float))) if len(changes) else math.nan
+
+
+def rank_correlation(a: Numbers, b: Numbers) -> float:
+    """Spearman's ρ of two rankings of the same features, from −1 to 1.
+
+    Returns:
+        NaN with fewer than two features, or where either gives all of them one score.
+
+    Raises:
+        InputError: If they are not equally many.
+    """
+    if len(a) != len(b):
+        raise InputError(
+            f"{len(a)} and {len(b)} scores", "the same features twice", "compare one example in one domain"
+        )
+    return _spearman(np.asarray(a, dtype=float), np.asarray(b, dtype=float))
+
+
+def _spearman(a: np.ndarray, b: np.ndarray) -> float:
+    one, other = _ranks(a), _ranks(b)
+    power = math.sqrt(float(one @ one) * float(other @ other))
+    return float(one @ other) / power if power else math.nan
+
+
+def _paired(a: Numbers, b: Numbers, what: str) -> tuple[np.ndarray, np.ndarray]:
+    if len(a) != len(b):
+        raise InputError(f"{len(a)} and {len(b)} numbers", f"one of each for all {what}", "pass what `asking` returns")
+    return np.asarray(a, dtype=float), np.asarray(b, dtype=float)
+
+
+def _ranks(values: np.ndarray) -> np.ndarray:
+    """Ranks about their mean, equal values sharing the mean of theirs."""
+    _, place, counts = np.unique(values, return_inverse=True, return_counts=True)
+    return (np.cumsum(counts) - (counts - 1) / 2)[place] - (len(values) + 1) / 2

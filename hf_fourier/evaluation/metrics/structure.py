@@ -1,0 +1,107 @@
+"""How alike the top features of a class are, and how much they are its own. Reductions of sets of features."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from hf_fourier.errors import InputError
+from hf_fourier.results.attribution import Attribution
+
+#: The features on top of one example, by index.
+Top = Sequence[int] | np.ndarray
+
+
+def shared_top(a: Attribution, b: Attribution, share: float = 0.04) -> float:
+    """The share of a's top features that are among b's, 0 to 1; about `share` by chance.
+
+    Args:
+        a: A ranking of some features.
+        b: Another one of the same features.
+        share: How much of all features is the top.
+    """
+    mine, theirs = a.mask(share), b.mask(share)
+    return float((mine & theirs).sum().float() / mine.sum())
+
+
+def counts_of(tops: Sequence[Top], features: int) -> np.ndarray:
+    """In how many of the examples each feature is on top, shape `(features,)`.
+
+    Raises:
+        InputError: If a feature is out of range, or twice in one example.
+    """
+    counts = np.zeros(features, dtype=int)
+    for top in tops:
+        index = np.asarray(top, dtype=int)
+        if len(index) and (index.min() < 0 or index.max() >= features or len(np.unique(index)) < len(index)):
+            raise InputError(
+                "features that repeat or are out of range", f"some of 0 to {features - 1}", "correct `tops`"
+            )
+        counts[index] += 1
+    return counts
+
+
+def concentration(tops: Sequence[Top], features: int) -> float:
+    """Intra-class concentration: the kurtosis of the counts per feature over one class's examples.
+
+    `mean(((c − μ)/σ)⁴)` over the features, c the number of examples in whose top a feature is (Pearson's; 3 for a
+    normal distribution). At least 1. Examples that agree on few features give a large value, examples with nothing in
+    common about `chance_concentration`. After arXiv 2411.18343, whose code takes it of a 0/1 vector, where it only
+    measures the share of ones.
+
+    Args:
+        tops: The top features of each example, all with the same features.
+        features: How many features there are.
+
+    Returns:
+        NaN where all counts are equal.
+
+    Raises:
+        InputError: If a feature is out of range or repeats.
+    """
+    counts = counts_of(tops, features)
+    centred = counts - counts.mean()
+    variance = float((centred**2).mean())
+    return float((centred**4).mean()) / variance**2 if variance > 1e-12 else math.nan
+
+
+def chance_concentration(examples: int, share: float) -> float:
+    """What `concentration` is on average where each example's top is a random share of many features.
+
+    The kurtosis of a binomial count, `3 + (1 − 6 r (1 − r)) / (n r (1 − r))`.
+    """
+    spread = share * (1 - share)
+    return 3 + (1 - 6 * spread) / (examples * spread)
+
+
+def specificity(tops: Mapping[str, Sequence[Top]], features: int) -> dict[str, tuple[float, int]]:
+    """Inter-class specificity: how much of what is usual for a class is usual for no other.
+
+    Usual for a class are the features whose count over its examples exceeds the class's mean count. After arXiv
+    2411.18343, which gives the number of features that are usual for exactly one class.
+
+    Args:
+        tops: By class, the top features of each example.
+        features: How many features there are.
+
+    Returns:
+        By class, the share of its usual features that are usual for no other class (0 to 1, higher is more specific;
+        NaN where none is usual), and their number.
+
+    Raises:
+        InputError: With fewer than two classes, or if a feature is out of range or repeats.
+    """
+    if len(tops) < 2:
+        raise InputError(f"{len(tops)} class", "at least two", "explain examples of several classes")
+    usual = {}
+    for name, own in tops.items():
+        counts = counts_of(own, features)
+        usual[name] = counts > counts.mean()
+    classes = np.sum(list(usual.values()), axis=0)
+    found: dict[str, tuple[float, int]] = {}
+    for name, mask in usual.items():
+        alone = int((mask & (classes == 1)).sum())
+        found[name] = (alone / int(mask.sum()) if mask.any() else math.nan, alone)
+    return found

@@ -1,0 +1,138 @@
+"""Random twins: the same architecture with fresh weights, which explains the same output of the same leaf.
+
+A ranking that follows the model is another one for its twin (Adebayo et al. 2018, arXiv 1810.03292).
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import torch
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from hf_fourier.errors import ModelError
+from hf_fourier.evaluation.model_queries import at_leaves
+from hf_fourier.methods import METHODS
+from hf_fourier.methods.apply import BatchSize, grouped
+from hf_fourier.models.base import Block
+from hf_fourier.results.attribution import Attribution
+from hf_fourier.scoring.score import Score
+from hf_fourier.seeding import Draw
+from hf_fourier.torch_state import exact, in_float32
+from hf_fourier.turns import taken
+from hf_fourier.typing import Tensor
+
+if TYPE_CHECKING:
+    from hf_fourier.explainer import FourierExplainer
+
+_CONVOLUTIONS = (torch.nn.Conv1d, torch.nn.Conv2d, torch.nn.Conv3d)
+
+
+@exact
+def twin_of(
+    explainer: FourierExplainer, attributions: Sequence[Attribution], seed: int = 0, batch_size: BatchSize = "auto"
+) -> FourierExplainer:
+    """The same architecture with fresh weights, on the same device and in the same type.
+
+    With batch norm, default weights say the same of everything: there convolutions get Kaiming weights, and the norms
+    take their statistics from the leaves of these results.
+
+    Args:
+        explainer: Of the model; it is not touched.
+        attributions: Results of it.
+        seed: Of the weights.
+        batch_size: Rows in a batch, at most.
+
+    Raises:
+        ModelError: If the model's class cannot be built from its config alone.
+    """
+    from hf_fourier.explainer import FourierExplainer
+
+    trained = explainer.model
+    dtype = next((p.dtype for p in trained.parameters() if p.is_floating_point()), torch.float32)
+    with taken(torch.random), torch.random.fork_rng(), in_float32():
+        torch.manual_seed(seed)
+        try:
+            model = type(trained)(copy.deepcopy(trained.config))
+        except (AttributeError, LookupError, RuntimeError, TypeError, ValueError, ImportError) as error:
+            got = f"no twin of {type(trained).__name__} ({type(error).__name__}: {error})"
+            do = "let type(model)(model.config) build it, or pass a model of transformers"
+            raise ModelError(got, "a class that its config alone builds", do) from error
+        norms = [module for module in model.modules() if isinstance(module, _BatchNorm)]
+        for module in model.modules() if norms else ():
+            if isinstance(module, _CONVOLUTIONS):
+                torch.nn.init.kaiming_normal_(module.weight)
+    model = model.to(explainer.adapter.device, dtype).eval()
+    made = FourierExplainer(model, explainer.processor, task=explainer.adapter.task, name=f"a twin of {explainer.name}")
+    if norms:
+        _settle_norms(made, attributions, norms, batch_size)
+    return made
+
+
+def rank_by_twin(
+    twin: FourierExplainer, attributions: Sequence[Attribution], batch_size: BatchSize = "auto"
+) -> list[Attribution]:
+    """How a twin ranks the same features: same leaf, same frozen target, same method, same draws, other weights.
+
+    The leaf is the trained model's own, also where it is made by weights (embedded tokens): else a ranking by magnitude
+    would pass for one that follows the model.
+
+    Args:
+        twin: Of the model that made the results.
+        attributions: Results with their examples.
+        batch_size: Rows in a batch, at most.
+
+    Returns:
+        The results with the twin's scores in place of their own.
+
+    Raises:
+        InputError: If a result does not hold its example, or explains a callable.
+    """
+    scores: list[Tensor] = [result.scores for result in attributions]
+
+    def work_on(members: list[int]) -> Callable[[list[int], Block, Score], None]:
+        method = METHODS.parse(attributions[members[0]].provenance["method"])
+
+        def work(places: list[int], block: Block, score: Score) -> None:
+            some = [attributions[members[place]] for place in places]
+            leaves, rows = _leaves(some).to(score.x), torch.arange(len(some), device=score.x.device)
+            draw = Draw(int(some[0].provenance["seed"]), [result.key for result in some])
+            asked = at_leaves(block, score, leaves, rows)
+            ranked = method.attribute(asked, leaves, some[0].basis, draw).scores.detach().float().cpu()
+            for place, own in zip(places, ranked, strict=True):
+                scores[members[place]] = own
+
+        return work
+
+    for members in grouped(attributions, lambda result: result.provenance["method"]):
+        twin.reopen([attributions[i] for i in members], work_on(members), batch_size=batch_size)
+    return [replace(result, scores=own) for result, own in zip(attributions, scores, strict=True)]
+
+
+def _settle_norms(
+    twin: FourierExplainer, attributions: Sequence[Attribution], norms: Sequence[_BatchNorm], batch_size: BatchSize
+) -> None:
+    """Give the norms the mean statistics of all batches."""
+    for norm in norms:
+        norm.reset_running_stats()
+        norm.momentum = None
+
+    def work(places: list[int], block: Block, score: Score) -> None:
+        leaves = _leaves([attributions[place] for place in places]).to(score.x)
+        rows = torch.arange(len(leaves), device=leaves.device)
+        for norm in norms:
+            norm.train()
+        with torch.no_grad():
+            for some in rows.split(max(2, score.packer.size)):
+                block.forward(leaves[some], some)
+        for norm in norms:
+            norm.eval()
+
+    twin.reopen(attributions, work, batch_size=batch_size)
+
+
+def _leaves(some: Sequence[Attribution]) -> Tensor:
+    return torch.stack([result.leaf for result in some if result.leaf is not None])

@@ -1,0 +1,367 @@
+"""Error rectification: how few of the features that a mistake is ranked by have to go for it to be corrected.
+
+After arXiv 2411.18343, which deletes the top .01 to .10 % of a misclassified example, ranked for the class that the
+model says, and counts it as corrected if any of the ten inputs is given its true class.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from hf_fourier.domains import Domain
+from hf_fourier.errors import InputError, SpecError
+from hf_fourier.evaluation.metrics.statistics import summarise
+from hf_fourier.evaluation.wrong_labels import selective
+from hf_fourier.methods import METHODS, Method
+from hf_fourier.methods.apply import BatchSize
+from hf_fourier.models.base import Block
+from hf_fourier.results.attribution import Attribution
+from hf_fourier.results.ordering import cut
+from hf_fourier.results.relevance import Relevance
+from hf_fourier.results.remarks import once
+from hf_fourier.results.table import Table
+from hf_fourier.scoring.perturbation import Move, play
+from hf_fourier.scoring.score import Score
+from hf_fourier.typing import Tensor
+
+if TYPE_CHECKING:
+    from hf_fourier.explainer import FourierExplainer
+
+#: The largest share of the features that may go, and in how many equal steps it is reached: as published.
+BUDGET, STEPS = 0.001, 10
+#: Every count up to here is tried, and about as many between it and the budget.
+FINE = 16
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What the model says without the top features.
+
+    Attributes:
+        count: How many features were deleted.
+        share: How much of all features that is, by degrees of freedom, 0 to 1.
+        within: The least of the ten steps up to the budget that allows it (each allows one feature).
+        said: The class.
+    """
+
+    count: int
+    share: float
+    within: float
+    said: int
+
+
+@dataclass(frozen=True)
+class Search:
+    """One ranking of one mistake, tried at growing counts.
+
+    Attributes:
+        true: The true class.
+        trials: What was tried.
+    """
+
+    true: int
+    trials: tuple[Trial, ...]
+
+    @property
+    def first(self) -> Trial | None:
+        """The trial with the fewest features that corrects the mistake; None if none does.
+
+        Corrections are not monotone in the count: it is the fewest of what was tried.
+        """
+        return next((trial for trial in self.trials if trial.said == self.true), None)
+
+    def corrected(self, share: float = 1.0, count: int | None = None) -> bool:
+        """Whether a trial that this share allows, of at most this count, corrects the mistake."""
+        first = self.first
+        return first is not None and first.within <= share and (count is None or first.count <= count)
+
+
+@dataclass(frozen=True)
+class Correction:
+    """One mistake.
+
+    Attributes:
+        attribution: Why the model says what it says: the ranking for the class that it predicted.
+        true: The true class.
+        true_label: Its name.
+        search: What the method's ranking did.
+        controls: By control, what its ranking did; of `random` several draws.
+    """
+
+    attribution: Attribution
+    true: int
+    true_label: str
+    search: Search
+    controls: dict[str, tuple[Search, ...]]
+
+    @property
+    def corrected(self) -> bool:
+        """Whether deleting some of the top corrected it."""
+        return self.search.first is not None
+
+    @property
+    def features(self) -> int | None:
+        """The fewest features that did, of what was tried; None if none did."""
+        return None if self.search.first is None else self.search.first.count
+
+    @property
+    def share(self) -> float | None:
+        """How much of all features that is, 0 to 1."""
+        return None if self.search.first is None else self.search.first.share
+
+    def leaf(self) -> Tensor:
+        """The leaf that is told apart rightly: without those features.
+
+        Raises:
+            InputError: If the mistake was not corrected.
+        """
+        return self.attribution.delete(k=self._count())
+
+    def rebuilt(self) -> Any:
+        """That leaf in human units: an image, a sound.
+
+        Raises:
+            InputError: If the mistake was not corrected, or the leaf has no human units.
+        """
+        return self.attribution.rebuild(k=self._count(), delete=True)
+
+    def removed(self) -> Any:
+        """What was deleted, in human units: an image, a sound.
+
+        Raises:
+            InputError: If the mistake was not corrected, or the leaf has no human units (text: see `relevance`).
+        """
+        return self.attribution.rebuild(k=self._count())
+
+    def relevance(self) -> Relevance:
+        """What was deleted, back in input space: its gradient × input for the wrong class, per token, pixel, sample.
+
+        Raises:
+            InputError: If the mistake was not corrected, or the method takes no gradient.
+        """
+        return self.attribution.input_relevance(k=self._count(), kind="gradient")
+
+    def as_few(self, control: str) -> float:
+        """How many of a control's draws correct it with no more features than the method, 0 to 1; NaN if it did not."""
+        if self.features is None:
+            return math.nan
+        draws = self.controls[control]
+        return sum(draw.corrected(count=self.features) for draw in draws) / len(draws)
+
+    def __str__(self) -> str:
+        said = f"{self.attribution.label!r}, in truth {self.true_label!r}"
+        if self.features is None:
+            most = self.search.trials[-1]
+            own = f"not corrected by deleting up to {most.count} top features ({most.share:.2%})"
+        else:
+            own = f"corrected by deleting the top {self.features} features ({self.share:.3%})"
+        told = []
+        for name, draws in self.controls.items():
+            done = [draw.first.count for draw in draws if draw.first is not None]
+            many = f"{len(done)} of {len(draws)} draws" if len(draws) > 1 else "yes" if done else "no"
+            told.append(f"{name} {many}" + (f" (fewest {min(done)})" if done else ""))
+        notes = "".join(f"\nnote: {note}" for note in self.attribution.provenance.get("notes", ()))
+        return f"{said}: {own}; within the same budget: {', '.join(told)}{notes}"
+
+    def _count(self) -> int:
+        if self.features is None:
+            raise InputError("a mistake that was not corrected", "a corrected one", "raise `budget`, or skip it")
+        return self.features
+
+
+@dataclass(frozen=True)
+class Rectification:
+    """What `FourierExplainer.rectify` found for several examples.
+
+    Attributes:
+        method: The method's spec.
+        domain: The domain's spec.
+        corrections: One per mistake.
+        places: Which of the examples those are.
+        sources: The source of each mistake.
+        right: How many examples were no mistakes, and were left out.
+        budget: The largest share that was deleted.
+        excluded: By control that cannot rank here, the reason.
+    """
+
+    method: str
+    domain: str
+    corrections: Sequence[Correction]
+    places: Sequence[int]
+    sources: Sequence[str]
+    right: int
+    budget: float
+    excluded: dict[str, str]
+
+    def table(self) -> Table:
+        """One row per mistake and ranking: corrected (of several draws, the share), with how few features."""
+        rows = []
+        for place, one in zip(self.places, self.corrections, strict=True):
+            for name, draws in {self.method: (one.search,), **one.controls}.items():
+                found = [draw.first for draw in draws if draw.first is not None]
+                rows.append(
+                    {
+                        "example": place,
+                        "said": one.attribution.label,
+                        "true": one.true_label,
+                        "ranking": name,
+                        "corrected": len(found) / len(draws),
+                        "features": min((trial.count for trial in found), default=None),
+                        "share": min((trial.share for trial in found), default=math.nan),
+                    }
+                )
+        return Table({title: [row[title] for row in rows] for title in rows[0]} if rows else {})
+
+    def summary(self, seed: int = 0) -> Table:
+        """One row per ranking: the share of mistakes corrected within parts of the budget, with 95 % intervals.
+
+        Columns: `corrected` with `low` and `high`; the paired gap to the method's rate with its interval; the median of
+        the fewest features where corrected; in how many of the method's corrections the ranking needs no more features
+        (`as few`); then the rate within each tenth of the budget.
+        """
+        rows = []
+        own = [float(one.corrected) for one in self.corrections]
+        for name in [self.method, *self._controls]:
+            draws = [(one.search,) if name == self.method else one.controls[name] for one in self.corrections]
+            rates = [sum(draw.corrected() for draw in some) / len(some) for some in draws]
+            found = summarise(rates, self.sources, seed)
+            gap = summarise([a - b for a, b in zip(rates, own, strict=True)], self.sources, seed)
+            few = [draw.first.count for some in draws for draw in some if draw.first is not None]
+            as_few = [1.0 if name == self.method else one.as_few(name) for one in self.corrections if one.corrected]
+            row: dict[str, Any] = {"ranking": name, "n": len(rates), "corrected": found.mean}
+            row |= {"low": found.interval[0], "high": found.interval[1], "gap": gap.mean}
+            row |= {"gap_low": gap.interval[0], "gap_high": gap.interval[1]}
+            row |= {"features, median": float(np.median(few)) if few else math.nan}
+            row |= {"as few": float(np.mean(as_few)) if as_few else math.nan}
+            for share in shares_of(self.budget):
+                within = [sum(draw.corrected(share) for draw in some) / len(some) for some in draws]
+                row[f"within {share:.4%}"] = float(np.mean(within)) if within else math.nan
+            rows.append(row)
+        return Table({title: [row[title] for row in rows] for title in rows[0]})
+
+    @property
+    def _controls(self) -> list[str]:
+        return list(self.corrections[0].controls) if self.corrections else []
+
+    def __str__(self) -> str:
+        head = f"{self.method} in {self.domain}: {len(self.corrections)} mistakes, {self.right} examples were right"
+        if not self.corrections:
+            return head
+        short = Table({n: c for n, c in self.summary().columns.items() if "within" not in n}, self.notes)
+        return f"{head}; deleting up to {self.budget:.3g} of the features\n{short}"
+
+    @property
+    def notes(self) -> list[str]:
+        """What has to be said of the mistakes' explanations, once each."""
+        return once(note for one in self.corrections for note in one.attribution.provenance.get("notes", ()))
+
+
+def shares_of(budget: float) -> list[float]:
+    """The shares up to a budget, in ten equal steps."""
+    return [*(budget * step / STEPS for step in range(1, STEPS)), budget]
+
+
+def rectify(
+    explainer: FourierExplainer,
+    examples: Sequence[Any],
+    true_labels: Sequence[int | str],
+    method: str | Method,
+    domain: str | Domain | None,
+    budget: float,
+    draws: int,
+    sources: Sequence[Any] | None,
+    seed: int,
+    batch_size: BatchSize,
+) -> Rectification:
+    """See `FourierExplainer.rectify`."""
+    if not 0 < budget <= 1 or draws < 1:
+        raise InputError(f"budget {budget!r} with {draws!r} draws", "a share above 0, and a draw or more", "correct it")
+    if isinstance(true_labels, (str, int)) or len(true_labels) != len(examples):
+        got = "one true label" if isinstance(true_labels, (str, int)) else f"{len(true_labels)} true labels"
+        raise InputError(f"{got} for {len(examples)} examples", "one for each", "correct `true_label`")
+    head = explainer.adapter.head()
+    true = [int(settled) for settled in map(head.check, true_labels) if isinstance(settled, int)]
+    how: dict[str, Any] = {"domain": domain, "batch_size": batch_size}
+    results = explainer.explain(list(examples), method=method, seed=seed, **how)
+    for result in results:
+        if not selective(explainer, result) or len(true) != len(results):
+            got = f"a result for {result.label!r} of a head {result.provenance['head']!r}"
+            raise InputError(got, "one class of a softmax with named classes", "rectify a classifier's mistakes")
+    names = [str(i) for i in range(len(results))] if sources is None else [str(one) for one in sources]
+    if len(names) != len(results):
+        raise InputError(f"{len(names)} sources for {len(results)} examples", "one for each", "correct `sources`")
+    wrong = [i for i, (result, label) in enumerate(zip(results, true, strict=True)) if result.target != label]
+    own, wanted, excluded = [results[i] for i in wrong], [true[i] for i in wrong], {}
+    found: dict[str, list[list[Search]]] = {}
+    for name in ("magnitude", "low_frequency", "random") if wrong else ():
+        some = [examples[i] for i in wrong]
+        try:
+            found[name] = [
+                _searches(
+                    explainer, explainer.explain(some, method=name, seed=seed + n, **how), wanted, budget, batch_size
+                )
+                for n in range(draws if name == "random" else 1)
+            ]
+        except SpecError as error:
+            excluded[name] = str(error)
+    mine = _searches(explainer, own, wanted, budget, batch_size) if wrong else []
+    corrections = [
+        Correction(
+            result,
+            label,
+            head.label(label),
+            search,
+            {name: tuple(draw[i] for draw in several) for name, several in found.items()},
+        )
+        for i, (result, label, search) in enumerate(zip(own, wanted, mine, strict=True))
+    ]
+    spec = METHODS.spec(METHODS.parse(results[0].provenance["method"]))
+    right = len(results) - len(wrong)
+    groups = [names[i] for i in wrong]
+    return Rectification(spec, results[0].layout.domain, corrections, wrong, groups, right, budget, excluded)
+
+
+def _searches(
+    explainer: FourierExplainer, results: Sequence[Attribution], true: Sequence[int], budget: float, size: BatchSize
+) -> list[Search]:
+    """Delete the top of each ranking at all counts that are tried."""
+    found: list[Search] = [Search(label, ()) for label in true]
+
+    def work(places: list[int], block: Block, score: Score) -> None:
+        moves = [move for row, place in enumerate(places) for move in _moves(row, results[place], budget)]
+        stops = play(score, results[places[0]].basis, moves)
+        for row, place in enumerate(places):
+            own = [(move, stop) for move, stop in zip(moves, stops, strict=True) if move.example == row]
+            trials = [Trial(m.count, m.reached, m.asked, stop.said) for m, stop in own if stop.said is not None]
+            found[place] = Search(true[place], tuple(trials))
+
+    explainer.reopen(results, work, batch_size=size)
+    return found
+
+
+def _moves(row: int, result: Attribution, budget: float) -> list[Move]:
+    """The counts of the published shares, and a finer search between them."""
+    ranked = result.layout.multiplicity[result.order]
+    reached = torch.cumsum(ranked, 0).tolist()
+    allowed = {share: cut(ranked, share) for share in shares_of(budget)}
+    most = allowed[budget]
+    counts = {*allowed.values(), *range(1, min(FINE, most) + 1)}
+    if most > FINE:
+        counts |= {round(count) for count in np.geomspace(FINE, most, FINE).tolist()}
+    return [
+        Move(
+            row,
+            "delete",
+            next(share for share, own in allowed.items() if count <= own),
+            reached[count - 1] / reached[-1],
+            result.order,
+            count,
+        )
+        for count in sorted(counts)
+    ]

@@ -1,0 +1,160 @@
+"""What an evaluation found: methods held against each other and the controls, example by example."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from hf_fourier.evaluation.metrics.statistics import paired_interval, summarise
+from hf_fourier.results.table import Table
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+#: With fewer sources a row is anecdotal and claims nothing.
+ENOUGH = 30
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One method in one domain: a number per example of each quantity.
+
+    Attributes:
+        method: Its spec.
+        domain: The domain's spec.
+        control: Whether it is a control.
+        passes: Model passes per example that the attributions took, forward and backward.
+        values: By quantity, one number per example; NaN where it is undefined.
+        seconds: What an attribution took by the clock, per example, the game left out; NaN if not known.
+    """
+
+    method: str
+    domain: str
+    control: bool
+    passes: tuple[float, float]
+    values: Mapping[str, Sequence[float]]
+    seconds: float = math.nan
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What `FourierExplainer.evaluate` found.
+
+    Attributes:
+        model: The model's name.
+        cells: All methods in all domains, the controls first.
+        sources: The source of each example; intervals draw whole sources.
+        better: By quantity, whether more is better (1), less (-1) or neither (0).
+        excluded: (method, domain, reason) for what cannot be combined.
+        notes: What has to be said.
+    """
+
+    model: str
+    cells: Sequence[Cell]
+    sources: Sequence[str]
+    better: Mapping[str, int]
+    excluded: Sequence[tuple[str, str, str]] = ()
+    notes: Sequence[str] = ()
+
+    def table(self, seed: int = 0) -> Table:
+        """One row per method, domain and quantity.
+
+        Columns: mean and median with their 95 % bootstrap intervals (drawn by sources), `n`, `sources`, `undefined`,
+        the best control in the same domain with the paired difference to it and its interval, the difference to
+        `magnitude` likewise, passes and seconds per example, and whether the row is anecdotal (fewer than 30 sources).
+        """
+        rows = [self._row(cell, name, seed) for cell in self.cells for name in cell.values]
+        return Table({title: [row[title] for row in rows] for title in rows[0]} if rows else {})
+
+    def to_pandas(self) -> pd.DataFrame:
+        """`table()` as a `pandas.DataFrame`.
+
+        Raises:
+            MissingExtraError: If pandas is not installed.
+        """
+        return self.table().to_pandas()
+
+    def summary(self, quantities: Sequence[str] | None = None, seed: int = 0) -> Table:
+        """One row per method and domain: each quantity's mean with its interval, and its paired gap to `magnitude`.
+
+        Args:
+            quantities: Which; None for all.
+            seed: Of the bootstrap.
+        """
+        chosen = list(self.better) if quantities is None else list(quantities)
+        rows = []
+        for cell in self.cells:
+            row: dict[str, Any] = {"method": cell.method, "domain": cell.domain}
+            row["n (sources)"] = f"{len(self.sources)} ({self._sources}){'' if self._enough else ', anecdotal'}"
+            for name in chosen:
+                own = self._row(cell, name, seed) if name in cell.values else None
+                row[name] = _interval(own, "mean", "low", "high")
+                row[f"{name}, gap to magnitude"] = _interval(own, "gap_magnitude", "gap_low", "gap_high")
+            rows.append(row)
+        return Table({title: [row[title] for row in rows] for title in rows[0]} if rows else {})
+
+    def of(self, method: str, domain: str | None = None) -> Cell:
+        """The cell of a method (by its spec as it was given, or its name) in a domain.
+
+        Raises:
+            KeyError: If there is none.
+        """
+        for cell in self.cells:
+            if method in (cell.method, cell.method.partition(":")[0]) and domain in (None, cell.domain):
+                return cell
+        raise KeyError(f"no {method} in {domain}; there are {[(c.method, c.domain) for c in self.cells]}")
+
+    def __str__(self) -> str:
+        left_out = [f"left out: {method} in {domain}: {reason}" for method, domain, reason in self.excluded]
+        return "\n".join([str(self.summary()), *left_out, *self.notes])
+
+    @property
+    def _sources(self) -> int:
+        return len(set(self.sources))
+
+    @property
+    def _enough(self) -> bool:
+        return self._sources >= ENOUGH
+
+    def _row(self, cell: Cell, name: str, seed: int) -> dict[str, Any]:
+        own = summarise(cell.values[name], self.sources, seed)
+        controls = [one for one in self.cells if one.control and one.domain == cell.domain and name in one.values]
+        best = max(controls, key=lambda one: self._worth(one, name), default=None)
+        magnitude = next((one for one in controls if one.method == "magnitude"), None)
+        row: dict[str, Any] = {"method": cell.method, "domain": cell.domain, "metric": name}
+        row |= {"mean": own.mean, "low": own.interval[0], "high": own.interval[1], "median": own.median}
+        row |= {"median_low": own.median_interval[0], "median_high": own.median_interval[1]}
+        row |= {"best_control": "" if best is None else best.method}
+        for title, control in (("control", best), ("magnitude", magnitude)):
+            gap, low, high = self._gap(cell, control, name, seed)
+            ends = ("gap_low", "gap_high") if title == "magnitude" else ("gap_control_low", "gap_control_high")
+            row |= {f"gap_{title}": gap, ends[0]: low, ends[1]: high}
+        row |= {"n": own.examples, "sources": own.sources, "undefined": own.undefined}
+        row |= {"forward": cell.passes[0], "backward": cell.passes[1], "seconds": cell.seconds}
+        row |= {"anecdotal": not self._enough}
+        return row
+
+    def _worth(self, cell: Cell, name: str) -> float:
+        mean = summarise(cell.values[name], self.sources).mean * (self.better.get(name, 0) or 1)
+        return -math.inf if math.isnan(mean) else mean
+
+    def _gap(self, cell: Cell, control: Cell | None, name: str, seed: int) -> tuple[float, float, float]:
+        """The mean paired difference to a control over the examples that both have a number for."""
+        if control is None:
+            return math.nan, math.nan, math.nan
+        pairs = zip(cell.values[name], control.values[name], self.sources, strict=True)
+        known = [(a, b, source) for a, b, source in pairs if not math.isnan(a - b)]
+        if not known:
+            return math.nan, math.nan, math.nan
+        a, b, sources = (list(side) for side in zip(*known, strict=True))
+        low, high = paired_interval(a, b, sources, seed) if len(set(sources)) > 1 else (math.nan, math.nan)
+        return math.fsum(x - y for x, y in zip(a, b, strict=True)) / len(a), low, high
+
+
+def _interval(row: Mapping[str, Any] | None, *names: str) -> str:
+    if row is None or math.isnan(row[names[0]]):
+        return ""
+    middle, low, high = (row[name] for name in names)
+    return f"{middle:.3f}" if math.isnan(low) else f"{middle:.3f} [{low:.3f}, {high:.3f}]"

@@ -1,0 +1,1 @@
+"""Studies: class swaps, class filters, gene deletion, transcript errors, transfer."""

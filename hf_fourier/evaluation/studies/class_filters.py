@@ -1,0 +1,82 @@
+"""What a class has in common: the mean filter of a model's answers, and the features that it lives on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+
+from hf_fourier.errors import InputError
+from hf_fourier.results.attribution import Attribution
+from hf_fourier.results.ordering import cut, descending
+from hf_fourier.torch_state import exact
+from hf_fourier.typing import Bool, Float, Tensor
+
+
+@exact
+def concept(results: Sequence[Attribution], fraction: float = 0.04) -> Bool[Tensor, " features"]:
+    """The features on top of the mean ranking of several examples, each example's scores first scaled to length 1.
+
+    Args:
+        results: Examples of one class in one layout.
+        fraction: Share of features (of their degrees of freedom), 0 to 1.
+
+    Raises:
+        InputError: If there are none, or their layouts or targets differ.
+    """
+    first = _alike(results)
+    scores = torch.stack([torch.nn.functional.normalize(result.scores, dim=0) for result in results]).mean(0)
+    order = descending(scores)
+    mask = torch.zeros(len(order), dtype=torch.bool)
+    mask[order[: cut(first.layout.multiplicity[order], fraction)]] = True
+    return mask
+
+
+@exact
+def class_filter(results: Sequence[Attribution], fraction: float | None = None) -> Float[Tensor, "*leaf"]:
+    """The class's mean filter: the mean of the clean gradients, each of length 1, shape `(*leaf,)`.
+
+    For a layer's neurons with filters w_j it is the mean of Σ_j a_j w_j: what the model listens for, without any one
+    example in it. Shown to a person it is a pattern of the leaf's size. It is no input.
+
+    Args:
+        results: Examples of one class in one layout, by a method that takes a gradient.
+        fraction: Only the part of it in the features of `concept`; None for all of it.
+
+    Raises:
+        InputError: If there are none, their layouts or targets differ, or they hold no gradient.
+    """
+    first = _alike(results)
+    gradients = [result.gradient for result in results if result.gradient is not None]
+    if len(gradients) != len(results):
+        raise InputError(
+            "results without a gradient", "results of a method that takes one", "explain by another method"
+        )
+    flat = torch.stack([torch.nn.functional.normalize(gradient.flatten(), dim=0) for gradient in gradients])
+    mean = flat.mean(0).view_as(gradients[0])
+    if fraction is None:
+        return mean
+    basis = first.basis
+    return basis.keep(basis.forward(mean.unsqueeze(0)), concept(results, fraction).unsqueeze(0))[0]
+
+
+def of_one_layout(results: Sequence[Attribution]) -> Attribution:
+    """The first of several results, checked to have the features of all.
+
+    Raises:
+        InputError: If there are none, or their features differ.
+    """
+    if not results:
+        raise InputError("no results", "at least one", "pass explained examples")
+    first = results[0].layout
+    if any((one.layout.domain, one.layout.leaf) != (first.domain, first.leaf) for one in results):
+        raise InputError("results of different layouts", "one domain and one leaf's shape", "cut inputs to one size")
+    return results[0]
+
+
+def _alike(results: Sequence[Attribution]) -> Attribution:
+    first = of_one_layout(results)
+    other = next((one for one in results if one.target != first.target), None)
+    if other is not None:
+        raise InputError(f"results for {first.label!r} and {other.label!r}", "one class", "pass one class at a time")
+    return first

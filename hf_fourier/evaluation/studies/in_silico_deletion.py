@@ -1,0 +1,129 @@
+"""The deletion game on genes: tokens are taken out of the cell and the gap is closed, as in-silico deletion does.
+
+Deleting a frequency leaves every gene where it is; deleting a gene moves all genes below it up by one rank. After
+Theodoris et al. 2023, whose in-silico deletion removes the token likewise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from hf_fourier.errors import InputError, TargetError
+from hf_fourier.methods.apply import BatchSize
+from hf_fourier.models.base import Block, Encoded
+from hf_fourier.models.inspection import held
+from hf_fourier.models.single_cell import GeneAdapter
+from hf_fourier.results.attribution import Attribution
+from hf_fourier.results.curve import Curve, Left, Stop
+from hf_fourier.results.ordering import descending
+from hf_fourier.scoring.perturb_results import reopen
+from hf_fourier.scoring.perturbation import Grid, Move, moves
+from hf_fourier.scoring.score import Score
+from hf_fourier.seeding import Draw
+from hf_fourier.torch_state import exact
+
+if TYPE_CHECKING:
+    from hf_fourier.explainer import FourierExplainer
+
+#: Heads whose target is the cell's; those of positions have no target left once a gene is gone.
+TASKS = ("text-classification", "feature-extraction")
+
+
+@exact
+def play_genes(
+    explainer: FourierExplainer,
+    attributions: Sequence[Attribution],
+    kept: Sequence[float] | Grid = (0.01, 0.02, 0.04, 0.1, 0.3),
+    *,
+    orders: Sequence[Any] | None = None,
+    fraction: float | None = None,
+    batch_size: BatchSize = "auto",
+) -> list[Curve]:
+    """Ask the model what it says of cells with only their top genes, and without them.
+
+    At most two forward passes per share and cell. Shares that would leave no gene are not asked.
+
+    Args:
+        explainer: The model that the results are of.
+        attributions: Its results of cells; they are not changed.
+        kept: Shares of a cell's genes, 0 to 1, each of which is kept and deleted; or a `perturbation.Grid`.
+        orders: For each result one number per gene in the cell's order, higher is more important, ties by the seed;
+            None for `input_relevance`, what speaks for the label first.
+        fraction: As for `input_relevance`.
+        batch_size: Rows in a batch, at most.
+
+    Returns:
+        One curve per result.
+
+    Raises:
+        InputError: If a result is none of a cell, or there is not one finite number per gene.
+        TargetError: If what was explained belongs to single genes.
+    """
+    adapter = explainer.adapter
+    if not isinstance(adapter, GeneAdapter):
+        raise InputError(f"genes of {adapter.task}", "a model of cells", "call explainer.play")
+    if adapter.task not in TASKS:
+        expected = f"one of {', '.join(TASKS)}"
+        raise TargetError(f"genes deleted under {adapter.task}, whose targets are genes", expected, "explain the cell")
+    if orders is not None and len(orders) != len(attributions):
+        raise InputError(f"{len(orders)} orders for {len(attributions)} cells", "one per cell", "correct `orders`")
+    grid = kept if isinstance(kept, Grid) else Grid(tuple(kept), tuple(kept))
+    asked: dict[tuple[int, Left], Move] = {}
+    questions = []
+    for number, result in enumerate(attributions):
+        content = result.inputs["content"]
+        scores = _scores(result, None if orders is None else orders[number], fraction)
+        draw = Draw(int(result.provenance["seed"]), [result.key])
+        order = descending(scores, lambda draw=draw: draw.generator(0, "gene ties"))  # type: ignore[misc]
+        for move in moves(number, order, torch.ones(len(content), dtype=torch.long), grid):
+            if bool(move.mask.any()):
+                questions.append(move)
+                asked.setdefault((number, move.left), move)
+    rows = list(asked.values())
+    stops: dict[tuple[int, Left], Stop] = {}
+    with held(explainer.model):
+        cells = [_without(adapter, attributions[move.example], move) for move in rows]
+
+        def work(places: list[int], block: Block, score: Score) -> None:
+            reading = score.value(score.x)
+            sure = [None] * len(places) if reading.confidence is None else reading.confidence.tolist()
+            said = [None] * len(places) if reading.said is None else reading.said.tolist()
+            told = zip(places, reading.value.tolist(), sure, reading.agrees.tolist(), said, strict=True)
+            for place, value, confidence, agrees, label in told:
+                stop = Stop("keep", 0, 0, value, confidence, agrees, label)
+                stops[rows[place].example, rows[place].left] = stop
+
+        whole = [attributions[move.example] for move in rows]
+        reopen(whole, cells, adapter, work, batch_size)
+    answered: list[list[Stop]] = [[] for _ in attributions]
+    for move in questions:
+        answered[move.example].append(move.answered(stops[move.example, move.left]))
+    return [
+        Curve(tuple(own), a.value if a.confidence is None else a.confidence)
+        for own, a in zip(answered, attributions, strict=True)
+    ]
+
+
+def _scores(result: Attribution, given: Any, fraction: float | None) -> torch.Tensor:
+    """One number per gene, float32 or float64."""
+    if result.leaf is None or "content" not in result.inputs:
+        raise InputError("a compact result", "one with its example", "save it without compact=True")
+    genes = len(result.inputs["content"])
+    values = np.asarray(result.input_relevance(fraction).values if given is None else given)
+    if values.shape != (genes,) or values.dtype.kind not in "biuf" or not np.isfinite(values).all():
+        got = f"an order of shape {values.shape} for {genes} genes"
+        raise InputError(got, "one finite number per gene", "correct `orders`")
+    return torch.from_numpy(values.astype(np.float64))
+
+
+def _without(adapter: GeneAdapter, result: Attribution, move: Move) -> Encoded:
+    """A cell with the genes that a move leaves, in their order, the gaps closed; marks stay."""
+    ids = result.inputs["input_ids"]
+    left = torch.ones(len(ids), dtype=torch.bool)
+    left[result.inputs["content"][~move.mask]] = False
+    return replace(adapter.encode({"input_ids": ids[left].tolist()}), notes=())

@@ -1,0 +1,64 @@
+"""How far a transcript goes to pieces in a game: word and character errors, where its decision is all or nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from hf_fourier.errors import InputError
+from hf_fourier.results.attribution import Attribution
+from hf_fourier.results.table import Table
+from hf_fourier.scoring.heads import Transcript
+from hf_fourier.scoring.perturb_results import answer_name
+from hf_fourier.scoring.targets import OUTSIDE
+
+if TYPE_CHECKING:
+    from hf_fourier.explainer import FourierExplainer
+
+
+def word_errors(explainer: FourierExplainer, result: Attribution) -> Table:
+    """The transcript at each stop of a game against the one that is explained. No model passes.
+
+    Args:
+        explainer: That made and played the result; its tokenizer tells words.
+        result: Of a CTC model, played.
+
+    Returns:
+        One row per stop: `part`, `share`, `transcript`, `wer` and `cer`: the fewest words (characters) to insert,
+        delete and replace, per word (character) explained. Both are 0 for the same transcript and have no upper bound.
+
+    Raises:
+        InputError: If the result is of another head, or was not played.
+    """
+    head = explainer.adapter.head()
+    if not isinstance(head, Transcript) or result.provenance.get("head") != Transcript.name:
+        raise InputError(
+            f"a result of {result.provenance.get('head')!r}", "a CTC model's", "pass a transcript's result"
+        )
+    if result.curve is None or result.frozen is None:
+        raise InputError("a result that was not played", "one with a curve", "call explainer.play(result)")
+    clean = _text(head, result.frozen)
+    rows: dict[str, list[Any]] = {name: [] for name in ("part", "share", "transcript", "wer", "cer")}
+    for stop in result.curve.stops:
+        ids = result.extras.get(answer_name(stop.part, stop.asked))
+        said = clean if ids is None else _text(head, ids)  # what leaves everything was not asked
+        own = (stop.part, stop.asked, said, error_rate(clean.split(), said.split()), error_rate(clean, said))
+        for column, value in zip(rows.values(), own, strict=True):
+            column.append(value)
+    return Table(rows)
+
+
+def error_rate(expected: Sequence[Any], said: Sequence[Any]) -> float:
+    """The edit distance (insertions, deletions, replacements cost 1 each) per entry expected, of at least one."""
+    costs = list(range(len(said) + 1))
+    for i, wanted in enumerate(expected, 1):
+        diagonal, costs[0] = costs[0], i
+        for j, other in enumerate(said, 1):
+            diagonal, costs[j] = costs[j], min(costs[j] + 1, costs[j - 1] + 1, diagonal + (wanted != other))
+    return costs[-1] / max(1, len(expected))
+
+
+def _text(head: Transcript, ids: torch.Tensor) -> str:
+    return head.text([int(i) for i in ids if i != OUTSIDE])

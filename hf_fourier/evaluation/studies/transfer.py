@@ -1,0 +1,61 @@
+"""Whether one model's adversarial examples turn another model's decision as well."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from hf_fourier.errors import InputError
+from hf_fourier.methods.apply import BatchSize, block_size, grouped, in_blocks, rows_for, score_of
+from hf_fourier.methods.exploration import flipped
+from hf_fourier.models.base import Adapter
+from hf_fourier.results.attribution import Attribution
+from hf_fourier.results.table import Table
+from hf_fourier.scoring.batching import Packer
+from hf_fourier.seeding import Draw
+from hf_fourier.typing import Tensor
+
+
+def transfer_all(results: Sequence[Attribution], asked: Adapter, batch_size: BatchSize = "auto") -> Table:
+    """Ask a model about the clean and the adversarial leaf of each result; see `FourierExplainer.transfer`.
+
+    Args:
+        results: Results of an attack.
+        asked: The other model's.
+        batch_size: Rows in a batch, at most.
+
+    Raises:
+        InputError: If a result has no adversarial example, or the asked model cannot read its leaf.
+    """
+    pairs = []
+    for result in results:
+        leaf, end = result.leaf, result.extras.get("adversarial")
+        if leaf is None or not isinstance(end, Tensor):
+            method = result.provenance.get("method", "?")
+            got = f"a result of {method} without an adversarial example"
+            raise InputError(got, "one of an attack, with its example", "explain with method='attexplore' or 'fampe'")
+        pairs.append((asked.adopt(leaf, result.view), asked.adopt(end, result.view)))
+    rows: dict[int, dict[str, Any]] = {}
+
+    def ask(indices: list[int], packer: Packer) -> None:
+        draw = Draw(0, [pairs[i][0].key for i in indices])
+        block = asked.block([pairs[i][0] for i in indices], draw)
+        ends = asked.block([pairs[i][1] for i in indices], draw).x
+        score = score_of(block, [None] * len(indices), Packer(min(rows_for(block, batch_size), packer.size)))
+        clean, there = score.clean_reading(), score.value(ends)
+        turned = flipped(clean, there)
+        for row, i in enumerate(indices):
+            rows[i] = {
+                "example": i,
+                "explained": results[i].label,
+                "source flipped": bool(results[i].extras["flipped"]),
+                "clean decision": score.head.name_target(score.frozen[row].cpu())[1],
+                "confidence": None if clean.confidence is None else float(clean.confidence[row]),
+                "confidence after": None if there.confidence is None else float(there.confidence[row]),
+                "flipped": turned[row],
+            }
+        packer.learn(score.packer)
+
+    for indices in grouped(pairs, lambda pair: pair[0].signature):
+        in_blocks(indices, block_size(pairs[indices[0]][0], batch_size, asked), ask)
+    return Table({name: [rows[i][name] for i in range(len(rows))] for name in rows[0]} if rows else {})

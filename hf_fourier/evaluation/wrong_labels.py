@@ -1,0 +1,90 @@
+"""Wrong labels: what a method is asked for to see whether it explains a decision or can bring about any."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Literal
+
+import torch
+
+from hf_fourier.errors import InputError
+from hf_fourier.results.attribution import Attribution
+from hf_fourier.scoring.heads import Categorical
+from hf_fourier.seeding import Draw
+
+if TYPE_CHECKING:
+    from hf_fourier.explainer import FourierExplainer
+
+Kind = Literal["random", "runner_up", "all"]
+
+
+def dealt(said: Sequence[int], labels: Sequence[int], keys: Sequence[int], seed: int = 0) -> tuple[list[int], int]:
+    """A wrong label for each example, every label asked for as often as it is an example's own.
+
+    The decisions are dealt out again among the examples, none to one that has it. Drawn without regard to how often a
+    label occurs, wrong labels flatter: a model that says one label to everything it hardly sees would keep that
+    label's examples and seldom say the others, and any ranking of it, a random one too, would look selective. Where
+    one label is that of more than half, the rest of its examples get another one by lot, and the balance is lost.
+
+    Args:
+        said: The decision for each example.
+        labels: All classes.
+        keys: The examples' fingerprints, by which the lot is drawn.
+        seed: Of the lot.
+
+    Returns:
+        The labels, and how many were drawn by lot.
+    """
+    order = sorted(
+        range(len(said)), key=lambda i: (said[i], Draw(seed, [keys[i]]).generator(0, "dealt").initial_seed())
+    )
+    shift = max(Counter(said).values())
+    wrong, drawn = list(said), 0
+    for place, i in enumerate(order):
+        wrong[i] = said[order[(place + shift) % len(order)]]
+        if wrong[i] == said[i]:
+            others = [label for label in labels if label != said[i]]
+            lot = torch.randint(len(others), (1,), generator=Draw(seed, [keys[i]]).generator(0, "wrong label"))
+            wrong[i], drawn = others[int(lot)], drawn + 1
+    return wrong, drawn
+
+
+def selective(explainer: FourierExplainer, result: Attribution) -> bool:
+    """Whether a result is for one class of a softmax over several named ones, so that wrong labels can be asked for."""
+    labels = explainer.adapter.head().labels
+    return result.provenance.get("head") == Categorical.name and isinstance(result.target, int) and len(labels) > 1
+
+
+def wrong_for(explainer: FourierExplainer, result: Attribution, kind: Kind, seed: int = 0) -> list[int]:
+    """The wrong labels of one example by itself.
+
+    Args:
+        explainer: Of the model that made the result.
+        result: For one class of a softmax, with its example.
+        kind: "random" for one other class by lot (see `dealt` for what that overlooks); "runner_up" for the likeliest
+            other class; "all" for all of them.
+        seed: Of the lot.
+
+    Raises:
+        InputError: If the result is not for one class of several.
+    """
+    labels = explainer.adapter.head().labels
+    if not selective(explainer, result):
+        got = f"a result for {result.label!r} of a head {result.provenance.get('head')!r}"
+        raise InputError(got, "one class of a softmax with named classes", "choose results of a classifier")
+    others = [index for index in sorted(labels) if index != result.target]
+    if kind == "all":
+        return others
+    if kind == "random":
+        drawn = torch.randint(len(others), (1,), generator=Draw(seed, [result.key]).generator(0, "wrong label"))
+        return [others[int(drawn)]]
+    for name, _ in result.alternatives:
+        named = [index for index, label in labels.items() if label == name]
+        if len(named) != 1:
+            break  # several classes share the name
+        if named[0] != result.target:
+            return named
+    logits = explainer.predict(result).logits.reshape(-1).clone()
+    logits[result.target] = -torch.inf
+    return [int(logits.argmax())]

@@ -1,0 +1,233 @@
+"""The same for any torch callable: no `transformers` model, no processor, a tensor in and logits out."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from typing import Any, SupportsIndex
+from weakref import WeakKeyDictionary
+
+import torch
+
+from hf_fourier.domains import DOMAINS, Axis, Domain, LeafShape
+from hf_fourier.errors import FourierError, InputError, ModelError, TargetError
+from hf_fourier.methods import METHODS, Method
+from hf_fourier.methods.apply import BatchSize, Job, Request, explain_all
+from hf_fourier.models.base import Block, Encoded
+from hf_fourier.models.inspection import alone, held, owner, reached
+from hf_fourier.models.side_inputs import Paths
+from hf_fourier.results.attribution import Attribution
+from hf_fourier.scoring.batching import is_out_of_memory
+from hf_fourier.scoring.heads import Categorical, by_class, logits_of, of_each
+from hf_fourier.scoring.heads.outputs import aimed
+from hf_fourier.scoring.targets import Target
+from hf_fourier.seeding import Draw
+from hf_fourier.torch_state import exact, theirs
+from hf_fourier.typing import Tensor
+
+#: How torch says that types do not fit.
+_OF_TYPES = re.compile(r"dtype|scalar type|(?:input|weight|bias) type", re.IGNORECASE)
+
+
+class CallableBlock(Block):
+    """Rows of any tensor in front of any torch callable."""
+
+    def __init__(self, host: CallableHost, examples: Sequence[Encoded]) -> None:
+        values = [example.values for example in examples if example.values is not None]
+        self._host, self.head, self.model = host, Categorical(), host.model
+        self.reads = host.dtype
+        stacked = torch.stack(values)
+        self.x = stacked if stacked.dtype == torch.float64 else stacked.float()
+
+    def forward(self, x: Tensor, rows: Tensor) -> Any:
+        """The callable's output."""
+        return self._host.run(x)
+
+    def select(self, outputs: Any, rows: Tensor) -> Tensor:
+        """The logits, `(rows, classes)`."""
+        found = logits_of(outputs)
+        if not found.ndim:
+            got, do = "one number for all rows", "return a row of logits for each row of the input"
+            raise InputError(f"logits of shape (), {got}", "(rows, classes)", do)
+        of_each(found, len(rows))
+        logits = by_class(found)
+        if found.ndim == 1 or logits.ndim != 2:
+            do = f"explain one number of each row, as by {aimed(outputs, found)}"
+            raise InputError(f"logits of shape {tuple(found.shape)}", "(rows, classes)", do)
+        if logits.shape[1] == 1:
+            do = f"explain that number, as by {aimed(outputs, found)}"
+            raise TargetError("a softmax over one class", "at least two", do)
+        if len(rows) > 1 and logits.shape[1] == len(rows):
+            self._host.check_batch(self.x[:1])
+        return logits
+
+
+class CallableHost:
+    """Makes blocks in front of a torch callable, for rows like those of `x`."""
+
+    rows_limit: None = None
+
+    def __init__(self, forward: Callable[[Tensor], Any], x: Tensor) -> None:
+        self._forward, self.dtype, self.device = forward, x.dtype, x.device
+        self._batch_first = False
+        self.modules = reached(forward)
+        #: The module whose layers can be tapped, and that is put in evaluation mode.
+        self.model = owner(forward)
+
+    def block(self, examples: Sequence[Encoded], draw: Draw) -> Block:
+        """Rows, ready to run."""
+        return CallableBlock(self, examples)
+
+    def check_batch(self, row: Tensor) -> None:
+        """Refuse a batch that comes second, where there are as many rows as classes: one row alone shows it, once.
+
+        Raises:
+            ModelError: If it does.
+        """
+        if not self._batch_first:
+            with torch.no_grad():  # so that nothing that listens to the layers hears it
+                of_each(by_class(logits_of(self.run(row))), 1)
+            self._batch_first = True
+
+    def run(self, x: Tensor) -> Any:
+        """The callable's output at copies of rows, which it may work on in place.
+
+        Rows have the type of the user's tensor. Where the callable fails on that and its weights are of another type,
+        rows have that type from then on. What it raises is passed on, but for what torch says of types.
+
+        Raises:
+            ModelError: If types do not fit.
+        """
+        try:
+            return self._called(x, self.dtype)
+        except Exception as error:
+            own = next((p.dtype for m in self.modules for p in m.parameters() if p.is_floating_point()), self.dtype)
+            if is_out_of_memory(error) or isinstance(error, FourierError):
+                raise
+            if own != self.dtype:
+                try:
+                    outputs = self._called(x, own)
+                except Exception as again:  # the first error is the one to be told
+                    if is_out_of_memory(again):
+                        raise
+                else:
+                    self.dtype = own
+                    return outputs
+            if isinstance(error, RuntimeError) and _OF_TYPES.search(str(error)):
+                said = str(error).strip().splitlines()[0]
+                got = f"rows of {self.dtype}, which `forward` does not take ({said})"
+                do = "convert `x` to the type of the weights, as by x.float()"
+                raise ModelError(got, "rows of the type that `forward` takes", do) from error
+            raise
+
+    def _called(self, x: Tensor, dtype: torch.dtype) -> Any:
+        with theirs():
+            return self._forward(x.to(dtype, copy=True))
+
+
+@exact
+def attribute(
+    forward: Callable[[Tensor], Any],
+    x: Tensor,
+    target: Target | Sequence[Target] | SupportsIndex = None,
+    method: str | Method = "ffc",
+    domain: str | Domain | None = None,
+    axes: Sequence[int] | None = None,
+    *,
+    seed: int = 0,
+    batch_size: BatchSize = "auto",
+    dither: float = 0.0,
+) -> list[Attribution]:
+    """Explain any torch callable at any real tensor.
+
+    Args:
+        forward: `(rows, …) -> (rows, classes)` logits, or a mapping, a tuple or an object with them, differentiable. A
+            module, one whose method this is, and those that a function shows (it closes over them, was bound to them,
+            or names them as globals) are put in evaluation mode for the time of the call, and a note says so where one
+            behind a function was in training mode; running statistics stay as they are. No other thread explains them
+            meanwhile. It gets copies of rows. Where its answer to the same row differs from call to call, or with the
+            rest of the batch, results have a note.
+        x: Examples, shape `(batch, …)`, real. Where `forward` refuses their type and its weights are of another, rows
+            are converted to that, and a note says so; scores stay in float32, or float64 where `x` is.
+        target: A class index for all, one per example, a callable `outputs -> (rows,)`, or None for what it says.
+        method: The method.
+        domain: The domain; None for the one that the method is at home in, which for most is "fourier".
+        axes: The dimensions of `x` that have an order (the batch, dimension 0, is none of them); the others lie side
+            by side like channels. None for all of one or two dimensions, and all but the first of more.
+        seed: Of everything random.
+        batch_size: Rows in a batch, at most.
+        dither: Noise that is added to whatever `forward` reads, as for `FourierExplainer`.
+
+    Returns:
+        One `Attribution` per example.
+
+    Raises:
+        InputError: If `x` is not a batch of finite real numbers, or `axes` are not dimensions of it.
+        TargetError: If a target is no class.
+        ModelError: If `forward` does not take the type of `x`.
+    """
+    if not isinstance(x, Tensor) or x.ndim < 2 or x.numel() == 0 or not x.is_floating_point():
+        got = f"shape {tuple(x.shape)}, {x.dtype}" if isinstance(x, Tensor) else type(x).__name__
+        raise InputError(got, "a real tensor of shape (batch, …), not empty", "add a batch axis, or convert it")
+    if not bool(x.isfinite().all()):
+        raise InputError("numbers that are NaN or infinite", "finite numbers", "mend the tensor")
+    ordered = _ordered(x, axes)
+    shape = LeafShape("tensor", tuple(Axis(f"axis{d}", x.shape[d], channel=d not in ordered) for d in range(1, x.ndim)))
+    wanted = _wanted(target, len(x))
+    name = getattr(forward, "__name__", type(forward).__name__)
+    chosen = METHODS.parse(method)
+    basis = DOMAINS.parse(domain or chosen.home or "fourier")
+    job = Job(chosen, basis, seed, {"name": name, "task": "callable", "revision": None}, dither=dither)
+    requests = [Request(Encoded(shape, {}, values=row.detach()), t) for row, t in zip(x, wanted, strict=True)]
+    host = CallableHost(forward, x)
+    trained = [type(m).__name__ for m in host.modules if m is not host.model and any(p.training for p in m.modules())]
+    with alone(*host.modules), ExitStack() as stack:
+        for module in host.modules:
+            stack.enter_context(held(module))
+        results = explain_all(requests, job, host, batch_size)
+        _paths_of(forward).tell(host, requests, results)
+    if trained:
+        said = f"in training mode behind `forward`, and put in evaluation mode for the call: {', '.join(trained)}"
+        for result in results:
+            result.provenance["notes"].append(said)
+    if host.dtype != x.dtype:
+        said = f"`forward` takes no {x.dtype}: its rows were converted to {host.dtype}, the type of its weights"
+        for result in results:
+            result.provenance["notes"].append(said)
+    return results
+
+
+#: What was found of callables that are still there.
+_KNOWN: WeakKeyDictionary[Callable[[Tensor], Any], Paths] = WeakKeyDictionary()
+
+
+def _paths_of(forward: Callable[[Tensor], Any]) -> Paths:
+    """What was found of a callable so far; of one that cannot be known again nothing."""
+    try:
+        return _KNOWN.setdefault(forward, Paths())
+    except TypeError:
+        return Paths()
+
+
+def _wanted(target: Any, examples: int) -> list[Target]:
+    """One target per example."""
+    head = Categorical()
+    if hasattr(target, "tolist"):  # a tensor, an array
+        target = target.tolist()
+    if not isinstance(target, (list, tuple)):
+        return [head.check(target)] * examples
+    if len(target) != examples:
+        raise InputError(f"{len(target)} targets for {examples} examples", "one per example", "correct `target`")
+    return [head.check(one) for one in target]
+
+
+def _ordered(x: Tensor, axes: Sequence[int] | None) -> set[int]:
+    if axes is None:
+        return set(range(1, x.ndim)) if x.ndim <= 3 else set(range(2, x.ndim))
+    chosen = {axis % x.ndim if -x.ndim <= axis < x.ndim else 0 for axis in axes}
+    if not chosen:
+        raise InputError("no axes", f"dimensions of x from 1 to {x.ndim - 1}", "name at least one")
+    if 0 in chosen:
+        raise InputError(f"axes {tuple(axes)}", f"dimensions of x from 1 to {x.ndim - 1}", "leave the batch out")
+    return chosen

@@ -1,0 +1,53 @@
+"""Gradients at many points of each example, packed over examples and points alike."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+
+import torch
+
+from hf_fourier.scoring.batching import Packer
+from hf_fourier.scoring.score import Evaluation, Score
+from hf_fourier.typing import Float, Tensor
+
+
+def mean_gradient(
+    score: Score, point: Callable[[int], Float[Tensor, "batch *leaf"]], weights: Sequence[float]
+) -> Float[Tensor, "batch *leaf"]:
+    """`Σ_j weights[j] ds/dx(point(j))`, the signed gradient: no transform enters the loop.
+
+    Args:
+        score: A block whose targets are settled.
+        point: The j-th point of every example, in the leaf's shape; made when it is needed.
+        weights: One per point.
+    """
+    total = torch.zeros_like(score.x)
+    for weight, (drive, slope) in zip(weights, gradients(score, point, len(weights)), strict=True):
+        total += weight * (drive * slope.view(-1, *[1] * (drive.ndim - 1)))
+    return total
+
+
+def gradients(
+    score: Score, point: Callable[[int], Float[Tensor, "batch *leaf"]], count: int
+) -> Iterator[tuple[Float[Tensor, "batch *leaf"], Float[Tensor, " batch"]]]:
+    """The gradient of each example's drive and the score's slope over it, point by point, in their order.
+
+    Args:
+        score: A block whose targets are settled.
+        point: The j-th point of every example, in the leaf's shape; made when it is needed.
+        count: How many points there are.
+    """
+    examples = len(score.x)
+    own = torch.arange(examples, device=score.x.device)
+    at_once = max(1, score.packer.size // examples)
+
+    def ask(chunk: slice) -> tuple[int, Evaluation]:
+        points = [point(j) for j in range(count)[chunk]]
+        return len(points), score.evaluate(torch.cat(points), own.repeat(len(points)))
+
+    packer = Packer(at_once)  # fewer points at once where making them takes too much memory
+    for many, found in packer.each(ask, count):
+        yield from zip(
+            found.drive_gradient.view(many, *score.x.shape), found.reading.slope.view(many, examples), strict=True
+        )
+    score.packer.halvings += packer.halvings

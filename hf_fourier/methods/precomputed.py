@@ -1,0 +1,164 @@
+"""Maps of other libraries as rankings, so that they can be played and compared like any other."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import torch
+
+from hf_fourier.domains.base import Basis
+from hf_fourier.errors import InputError, SpecError
+from hf_fourier.methods.base import Method, Ranking
+from hf_fourier.scoring.score import Score
+from hf_fourier.seeding import Draw
+from hf_fourier.typing import Float, Tensor
+
+if TYPE_CHECKING:
+    from hf_fourier.models.base import Encoded
+    from hf_fourier.results.attribution import Attribution
+
+#: How a map comes into a domain whose features are no places.
+LIFTS = ("transport", "gradient", "magnitude")
+#: An entry of the input below this share of the root mean square counts as zero: a contribution is not divided by it.
+NEAR_ZERO = 1e-6
+#: Shares of the input that are zero, and of a map's size that lies there, above which a result says so.
+TOLD_ZERO, TOLD_LOST = 0.01, 1e-3
+
+
+@dataclass(frozen=True)
+class Given(Method):
+    """Rank by a map over the leaf that was made elsewhere; see `FourierExplainer.adopt`.
+
+    Where features are places of the leaf (the identity domain) a feature's score is the map's value there, summed over
+    the channels that it takes together. In any other domain a lift carries the map R over to the coefficients F of the
+    leaf x:
+
+    - "transport": of contributions, `<F, Q>_k` with Q the pullback of the sensitivity ρ that R stands for. Where R has
+      channels, ρ = R / x; where it has none, ρ = R x / Σ x² over the channels of a place, the least ρ that contributes
+      R there. The scores sum to the map's sum but for what lies where x is zero, which is the gap.
+    - "gradient": of signed gradients, `|pullback(R)|_k`, the size of the gradient with respect to the coefficient.
+    - "magnitude": of any map, `|W R|_k`, the size of its own coefficient, as the FFC paper ranks frequencies by spatial
+      maps. It says how fast the map changes: the contributions x·g of one tone at k lie at 0 and 2k by this lift.
+
+    It is in no registry: without its maps it means nothing.
+
+    Attributes:
+        origin: What made the maps.
+        lift: One of the above; None for the map as it is by place, and "transport" elsewhere.
+    """
+
+    origin: str = "elsewhere"
+    lift: str | None = None
+
+    name: ClassVar[str] = "given"
+    source: ClassVar[str] = (
+        "transport: arXiv 2303.06365 (virtual inspection layer); magnitude: arXiv 2411.18343 (FFT of spatial baselines)"
+    )
+
+    def __post_init__(self) -> None:
+        if self.lift is not None and self.lift not in LIFTS:
+            raise SpecError(f"lift {self.lift!r}", f"one of {', '.join(LIFTS)}, or None", "choose one of them")
+
+    @property
+    def traits(self) -> tuple[str, ...]:
+        """Contributions that are transported sum to what the map sums to."""
+        return ("complete",) if self.lift == "transport" else ()
+
+    @property
+    def passes(self) -> tuple[int, int]:
+        """One forward pass, for the target and its confidence; what the map cost is not known here."""
+        return 1, 0
+
+    def attribute(self, score: Score, x: Float[Tensor, "batch *leaf"], basis: Basis, draw: Draw) -> Ranking:
+        """The maps' values by place, or what their lift makes of them.
+
+        Raises:
+            SpecError: If there are no maps, or a gradient comes without channels.
+        """
+        if score.given is None:
+            raise SpecError("method 'given' without maps", "a map for each example", "call `explainer.adopt`")
+        exact = torch.float32 if x.device.type == "mps" else torch.float64  # which Apple's GPUs lack
+        maps, leaves = score.given.to(x.device, exact), x.to(exact)
+        if self.lift == "transport" or (self.lift is None and not basis.layout.by_place):
+            return _transported(maps, leaves, basis)
+        if self.lift == "gradient":
+            if maps.shape != leaves.shape:
+                raise SpecError(
+                    "a gradient without the leaf's channels",
+                    f"one number per entry, shape {tuple(x.shape[1:])}",
+                    "pass the signed gradient before channels are pooled, or lift='magnitude'",
+                )
+            return Ranking(basis.magnitude(basis.pullback(maps)).float())
+        if self.lift == "magnitude":
+            return Ranking(basis.magnitude(basis.forward(maps.expand_as(leaves))).float())
+        # A place's value is shared by its channels, so that it is one number again where they are taken together.
+        entries = basis.forward(maps.expand_as(leaves) * (maps[0].numel() / leaves[0].numel()))
+        return Ranking(basis.inner(entries, torch.ones_like(entries)).float())
+
+
+def _transported(maps: Tensor, x: Tensor, basis: Basis) -> Ranking:
+    """Contributions over the leaf as contributions of coefficients; `maps` may lack the channels (length 1)."""
+    pooled = [d for d in range(1, x.ndim) if maps.shape[d] != x.shape[d]]
+    power = x.square().sum(pooled, keepdim=True) if pooled else x.square()
+    floor = NEAR_ZERO**2 * power.flatten(1).mean(1).view(-1, *[1] * (x.ndim - 1))
+    there = power > floor
+    sensitivity = torch.where(there, maps * x / torch.where(there, power, 1), 0)
+    scores = basis.inner(basis.pullback(sensitivity), basis.forward(x))
+    size = maps.abs().flatten(1).sum(1).clamp(min=torch.finfo(maps.dtype).tiny)
+    lost = torch.where(there, 0, maps.abs()).flatten(1).sum(1) / size
+    extras = {"zero_share": (~there).flatten(1).double().mean(1).tolist(), "lost_share": lost.tolist()}
+    return Ranking(scores.float(), extras=extras, gap=(scores.sum(1) - maps.flatten(1).sum(1)).float())
+
+
+def lifted_notes(result: Attribution, values: Tensor) -> list[str]:
+    """What has to be said of a map that was lifted."""
+    notes = []
+    zero, lost = (float(result.extras.get(name, 0.0)) for name in ("zero_share", "lost_share"))
+    if zero > TOLD_ZERO or lost > TOLD_LOST:
+        notes.append(
+            f"{100 * zero:.3g} % of the input is zero, where a contribution does not say how sensitive the model is: "
+            f"the lift takes nothing there, and loses {100 * lost:.3g} % of the map's size"
+        )
+    if bool((values >= 0).all()) and bool((values > 0).any()):
+        notes.append(
+            "the map has no negative number: if it is a heat map or the size of a gradient it is neither contributions "
+            "nor a gradient, and lift='magnitude' is what there is for it"
+        )
+    return notes
+
+
+def fit(values: Any, example: Encoded) -> tuple[Float[Tensor, "..."], bool]:
+    """A map in the leaf's shape, or with channels of length 1, and whether it has one number per place.
+
+    A map of all the model's positions is cut to those that the leaf holds (no special tokens, no padding or silence
+    that only fills a window).
+
+    Raises:
+        InputError: If it has another shape, or numbers that are not finite.
+    """
+    leaf = example.leaf
+    one = torch.as_tensor(values).detach().cpu().float()
+    shape, plain = leaf.shape, tuple(leaf.shape[i] for i in leaf.positions)
+    while one.ndim > len(plain) and one.shape[0] == 1 and tuple(one.shape) != shape:
+        one = one[0]
+    if example.content is not None:
+        one = _cut(one, shape if one.ndim == len(shape) else plain, example)
+    if not bool(one.isfinite().all()):
+        raise InputError("a map with NaN or infinite numbers", "finite numbers", "mend the map")
+    if tuple(one.shape) == shape:
+        return one, plain == shape
+    if tuple(one.shape) == plain:
+        return one.reshape([1 if axis.channel else axis.length for axis in leaf.axes]), True
+    expected = f"the leaf's shape {shape}, or {plain} without channels"
+    raise InputError(f"a map of shape {tuple(one.shape)}", expected, "interpolate or crop the map to its leaf first")
+
+
+def _cut(one: Tensor, shape: tuple[int, ...], example: Encoded) -> Tensor:
+    """A map of all positions, at those that the leaf holds; any other map as it is."""
+    if example.content is None or one.ndim != len(shape):
+        return one
+    longer = [d for d, (got, own) in enumerate(zip(one.shape, shape, strict=True)) if got != own]
+    if len(longer) != 1 or one.shape[longer[0]] not in next(iter(example.inputs.values())).shape:
+        return one
+    return one.index_select(longer[0], example.content.cpu())

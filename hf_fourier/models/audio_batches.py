@@ -1,0 +1,141 @@
+"""Sounds on the model's device: the model's own input as the leaf, or the samples in front of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from hf_fourier.models.base import Block, Encoded, run_of
+from hf_fourier.models.inspection import dtype_of, hidden_of
+from hf_fourier.models.log_mel import FrontEnd
+from hf_fourier.models.seq2seq_outputs import followed
+from hf_fourier.models.token_batches import OUTPUT
+from hf_fourier.models.tokenization import remarks_of
+from hf_fourier.scoring.heads import by_class, logits_of, part_of
+from hf_fourier.typing import Tensor
+
+if TYPE_CHECKING:
+    from hf_fourier.models.audio import AudioAdapter
+
+
+class AudioBlock(Block):
+    """Sounds of one length on the model's device."""
+
+    def __init__(self, adapter: AudioAdapter, examples: Sequence[Encoded]) -> None:
+        self._take(adapter, examples)
+        self.values = _wide(self.inputs.pop(adapter.main_input))
+        self.time = adapter._time_dim(self.values[0]) + 1
+        contents = [e.content for e in examples if e.content is not None]
+        self.run = run_of(contents)
+        if self.run is not None:
+            self.x = self.values.narrow(self.time, self.run.start, len(contents[0])).contiguous()
+            return
+        shape = [len(examples), *[1] * (self.values.ndim - 1)]
+        shape[self.time] = -1
+        self.content = torch.stack(contents).to(adapter.device).view(shape)
+        self.x = self.values.gather(self.time, self._spread(self.content))
+
+    def _take(self, adapter: AudioAdapter, examples: Sequence[Encoded]) -> None:
+        """What does not depend on the leaf: the model, its head, and what it gets beside the leaf."""
+        self.adapter, self.head, self.dtype = adapter, adapter.head(), dtype_of(adapter.model)
+        self.model = adapter.model
+        names = examples[0].inputs
+        self.inputs = {name: torch.stack([e.inputs[name] for e in examples]).to(adapter.device) for name in names}
+        self.spellings = [example.spellings for example in examples]
+        self.output = self.inputs.pop(OUTPUT, None)
+        if self.output is not None:
+            self.truth = list(self.output.to("cpu"))
+
+    def remarks(self, logits: Tensor, frozen: Tensor, numbers: Sequence[int]) -> dict[int, tuple[str, ...]]:
+        """Where the model expects another spelling of an output far more."""
+        return remarks_of(self, getattr(self.adapter, "tokenizer", None), logits, frozen, numbers)
+
+    def _spread(self, content: Tensor) -> Tensor:
+        """The content's indices over all mel bands."""
+        sizes = [-1 if d in (0, self.time) else size for d, size in enumerate(self.values.shape)]
+        return content.expand(sizes)
+
+    def forward(self, x: Tensor, rows: Tensor) -> Any:
+        """The model's outputs with the content replaced by `x`, and the filling as it was."""
+        values = self._filled(x, rows)
+        others: dict[str, Any] = {name: tensor[rows] for name, tensor in self.inputs.items()}
+        if self.output is not None:
+            if "input_ids" in others and "decoder_input_ids" not in others:  # a language model that listens
+                others.update(followed(others, self.output[rows]))
+            if self.adapter.accepts("use_cache"):
+                others["use_cache"] = False
+        return self.adapter.run(**{self.adapter.main_input: values.to(self.dtype)}, **others)
+
+    def _filled(self, x: Tensor, rows: Tensor) -> Tensor:
+        if self.run is None:
+            return self.values[rows].scatter(self.time, self._spread(self.content[rows]), x)
+        before, _, after = self.values.tensor_split((self.run.start, self.run.stop), self.time)
+        if not before.numel() + after.numel():
+            return x.clone()  # which a model may work on in place
+        return torch.cat([before[rows], x, after[rows]], self.time)
+
+    def select(self, outputs: Any, rows: Tensor) -> Tensor:
+        """Class logits `(rows, classes)`, those of frames or words `(rows, …, classes)`, or embeddings."""
+        match self.adapter.task:
+            case "automatic-speech-recognition" if self.output is not None:
+                return logits_of(outputs)[:, -self.output.shape[1] :]
+            case "ctc" | "audio-frame-classification":
+                return logits_of(outputs)[:, : self._frames]
+            case "audio-xvector":
+                return part_of(outputs, "embeddings")
+            case "audio-feature-extraction":
+                return hidden_of(outputs)[:, : self._frames].mean(1)
+        return by_class(logits_of(outputs))
+
+    @property
+    def _frames(self) -> int | None:
+        """How many of the model's frames the sound reaches; None for all."""
+        reached: Any = getattr(self.model, "_get_feat_extract_output_lengths", None)
+        if reached is None or self.values.ndim != 2:
+            return None
+        return int(reached(torch.tensor(self.x.shape[1])))
+
+
+class WaveformBlock(AudioBlock):
+    """Waveforms of one length in front of a model that reads their log-mel: the leaf is the samples.
+
+    The model gets what `front` makes of the samples. Frames that hear none of them only fill the window: they are held
+    as they are for the clean clip, and pass no gradient on (Whisper's would move with the clip's loudest entry).
+    """
+
+    def __init__(self, adapter: AudioAdapter, examples: Sequence[Encoded], front: FrontEnd) -> None:
+        self._take(adapter, examples)
+        self.front = front
+        self.x = _wide(torch.stack([e.values for e in examples if e.values is not None]).to(adapter.device))
+        self.filling: Tensor | None = None
+        with torch.no_grad():
+            features = front(self.x)
+        heard = front.heard(self.x.shape[1])
+        if heard is not None and heard < features.shape[front.time + 1]:
+            self.filling = features.narrow(front.time + 1, heard, features.shape[front.time + 1] - heard).clone()
+        self._features = features[0].numel()
+
+    @property
+    def entries(self) -> int:
+        """The samples or the features, whichever are more."""
+        return max(self.x[0].numel(), self._features)
+
+    def _filled(self, x: Tensor, rows: Tensor) -> Tensor:
+        """The features of the samples, with the filling as it was."""
+        features = self.front(x)
+        if self.filling is None:
+            return features
+        time, filling = self.front.time + 1, self.filling[rows]
+        return torch.cat([features.narrow(time, 0, features.shape[time] - filling.shape[time]), filling], time)
+
+    @property
+    def _frames(self) -> int | None:
+        """All of them."""
+        return None
+
+
+def _wide(values: Tensor) -> Tensor:
+    """Float32 or better."""
+    return values if values.dtype == torch.float64 else values.float()

@@ -1,0 +1,390 @@
+"""Adapters turn a model and its processor into leaves, forwards and heads. They change nothing of the user's."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+import torch
+
+from hf_fourier.domains import LeafShape
+from hf_fourier.errors import FourierError, InputError, ModelError
+from hf_fourier.models.inspection import arguments_of, device_of
+from hf_fourier.results.views import NoView, View
+from hf_fourier.scoring.batching import is_out_of_memory
+from hf_fourier.scoring.failures import refusal
+from hf_fourier.scoring.heads import Head
+from hf_fourier.scoring.targets import Target
+from hf_fourier.seeding import Draw, fingerprint
+from hf_fourier.torch_state import theirs
+from hf_fourier.typing import Tensor, tensor_of
+
+ADAPTERS: list[type[Adapter]] = []
+
+#: What a batch may hold that is none of the model's business (labels would even make it settle its `problem_type`).
+_NO_INPUTS = {
+    "labels",
+    "label",
+    "length",
+    "offset_mapping",
+    "overflow_to_sample_mapping",
+    "overflowing_tokens",
+    "num_truncated_tokens",
+}
+
+
+@dataclass(frozen=True)
+class Task:
+    """One head as `transformers` names it.
+
+    Attributes:
+        auto: The Auto class that loads it; "" for the class that the checkpoint names.
+        mapping: The mapping of `transformers` that lists its classes.
+        endings: How names of its classes end, for classes that are not listed.
+        processor: The Auto class of its processor; "" where there is none.
+    """
+
+    auto: str
+    mapping: str
+    endings: tuple[str, ...]
+    processor: str
+
+
+@dataclass(eq=False)
+class Encoded:
+    """One example as the model gets it, without a batch axis and without padding of ours.
+
+    Attributes:
+        leaf: The shape of what is attributed.
+        inputs: What the model gets beside the leaf, by argument name.
+        values: The leaf itself where it is an input of the model; None where the model makes it (embeddings).
+        content: Where the leaf's entries lie among the model's positions; None where they are the whole input.
+        names: A name for each entry along the leaf's first ordered axis, or empty.
+        view: How the leaf looks in human units.
+        notes: What has to be said about this example.
+        source: What the example was made from, where that can be heard or shown.
+        group: Examples of different groups never share a block, even where all shapes agree.
+        range: Which numbers of what it was made from were read as black and white, or as the loudest; "" where it came
+            as the processor's own output.
+        spellings: Of each target that was given as text its first token, then those that only differ from it by the
+            space in front or by capitals.
+    """
+
+    leaf: LeafShape
+    inputs: dict[str, Tensor]
+    values: Tensor | None = None
+    content: Tensor | None = None
+    names: tuple[str, ...] = ()
+    view: View = field(default_factory=NoView)
+    notes: tuple[str, ...] = ()
+    source: Mapping[str, Tensor] = field(default_factory=dict)
+    group: int = 0
+    range: str = ""
+    spellings: tuple[tuple[int, ...], ...] = ()
+
+    @property
+    def key(self) -> int:
+        """The example's fingerprint."""
+        return fingerprint(self.parts)
+
+    @property
+    def parts(self) -> list[Tensor]:
+        """What the fingerprint is taken of: the inputs by name, then the values."""
+        parts = [self.inputs[name] for name in sorted(self.inputs)]
+        return parts if self.values is None else [*parts, self.values]
+
+    @property
+    def signature(self) -> tuple[Any, ...]:
+        """Examples of one signature can share a batch."""
+        shapes = tuple((name, tuple(tensor.shape)) for name, tensor in sorted(self.inputs.items()))
+        return self.leaf, self.group, shapes
+
+
+class Block(ABC):
+    """Examples of one signature on the model's device, ready to run.
+
+    Attributes:
+        x: The clean leaves, shape `(batch, *leaf)`, float32 or float64.
+        head: Reads the logits.
+        cost: Model rows per leaf row.
+        bounds: The range that the leaf's entries have, low and high, each to be broadcast to the leaf; None for none.
+        reads: The type of a callable's rows; None where the model's weights tell.
+        reference: Leaves that stand for the absence of an example (masks instead of words); None where zero does.
+        truth: What is explained where no target is given, one row per example; None for what the model says.
+        entries: Numbers per leaf row that govern how many rows fit in a batch.
+        model: The module that runs, whose layers can be tapped; None for a callable that is no module.
+    """
+
+    x: Tensor
+    head: Head
+    model: torch.nn.Module | None = None
+    cost: int = 1
+    bounds: tuple[Tensor, Tensor] | None = None
+    reads: torch.dtype | None = None
+    truth: Sequence[Tensor] | None = None
+
+    @property
+    def reference(self) -> Tensor | None:
+        """By default zero is a fair baseline, and there is none."""
+        return None
+
+    @property
+    def entries(self) -> int:
+        """By default the leaf's own size."""
+        return self.x[0].numel()
+
+    def dither(self, draw: Draw, share: float) -> None:
+        """Add seeded noise to whatever rows the model reads from now on; the leaves themselves stay as they are.
+
+        Args:
+            draw: Of these examples.
+            share: The noise's standard deviation, relative to the largest entry of each leaf (to 1 where all are 0).
+        """
+        forward, peak = self.forward, self.x.detach().flatten(1).abs().amax(1)
+        size = share * torch.where(peak > 0, peak, 1.0)
+        noise = draw.normal(self.x.shape[1:], "dither").to(self.x) * size.view(-1, *[1] * (self.x.ndim - 1))
+        self.forward = lambda x, rows: forward(x + noise[rows], rows)  # type: ignore[method-assign]
+
+    @abstractmethod
+    def forward(self, x: Tensor, rows: Tensor) -> Any:
+        """The model's outputs for leaf rows `x`, row i belonging to example `rows[i]`."""
+
+    @abstractmethod
+    def select(self, outputs: Any, rows: Tensor) -> Tensor:
+        """The logits that the head reads, one row per leaf row."""
+
+    def remarks(self, logits: Tensor, frozen: Tensor, numbers: Sequence[int]) -> dict[int, tuple[str, ...]]:
+        """What has to be said of targets beside the clean logits that they were settled on, by the example's number.
+
+        Args:
+            logits: What the head read, one row per example.
+            frozen: The settled targets.
+            numbers: Which example each row is of.
+        """
+        return {}
+
+
+class Adapter(ABC):
+    """One kind of model input.
+
+    Args:
+        model: A `torch.nn.Module` with a head, as `transformers` makes them.
+        processor: Its tokenizer or image processor; None if examples come as the processor's own output.
+        task: The pipeline's name of the head ("text-classification").
+    """
+
+    tasks: ClassVar[Mapping[str, Task]] = {}
+    leaf_kinds: ClassVar[tuple[str, ...]] = ()
+    main_input: ClassVar[str] = ""
+
+    def __init__(self, model: torch.nn.Module, processor: Any, task: str) -> None:
+        self.model, self.processor, self.task = model, processor, task
+        self.config: Any = getattr(model, "config", None)
+        self._accepted = arguments_of(model)
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        ADAPTERS.append(cls)
+
+    @classmethod
+    def suits(cls, task: str, processor: Any) -> bool:
+        """Whether this adapter explains the head `task` with examples that come through `processor`."""
+        return task in cls.tasks
+
+    @classmethod
+    def processor_of(cls, source: str, where: Mapping[str, Any], config: Any) -> Any:
+        """A processor of our own for a checkpoint that has none that `transformers` knows, or None."""
+        return None
+
+    def opened(self, example: Any) -> list[Any] | None:
+        """The examples that a file holds several of, or None where `example` is one example."""
+        return None
+
+    def take(self, leaf: str | None) -> None:
+        """Choose the leaf, where there is more than one that could be explained.
+
+        Args:
+            leaf: One of `leaf_kinds`; None for the model's own input.
+
+        Raises:
+            ModelError: If it is none of them.
+        """
+        if leaf is not None and leaf not in self.leaf_kinds:
+            expected = f"one of {', '.join(map(repr, self.leaf_kinds))} for {self.task}"
+            raise ModelError(f"leaf {leaf!r}", expected, "leave `leaf` out to explain the model's own input")
+
+    @property
+    def device(self) -> torch.device:
+        """Where the model's first inputs go; with weights on several devices, where its first layer runs."""
+        return device_of(self.model)
+
+    @abstractmethod
+    def encode(self, example: Any) -> Encoded:
+        """One raw example, through the processor.
+
+        Raises:
+            InputError: If it is not an example of this modality, or there is no processor.
+        """
+
+    @abstractmethod
+    def encode_batch(self, batch: Mapping[str, Tensor]) -> list[Encoded]:
+        """The processor's own output, one example per row.
+
+        Raises:
+            InputError: If the tensors do not fit the model.
+        """
+
+    @abstractmethod
+    def block(self, examples: Sequence[Encoded], draw: Draw) -> Block:
+        """Examples of one signature, ready to run."""
+
+    @abstractmethod
+    def head(self) -> Head:
+        """A head that can check targets before anything runs."""
+
+    def adopt(self, leaf: Tensor, view: View) -> Encoded:
+        """Another model's leaf as an example of this model, by way of human units and without rounding.
+
+        Args:
+            leaf: The leaf of the other model.
+            view: How it looks in human units.
+
+        Raises:
+            InputError: If there are no units that both models read: embedded tokens are one model's own.
+        """
+        got = f"a leaf without units that {self.task} reads"
+        raise InputError(got, "pixels for an image model, a waveform for a sound model", "choose a model that reads it")
+
+    def aim(self, example: Encoded, target: Target) -> tuple[Encoded, Target]:
+        """An example with what its target adds to it, and the target as the head freezes it. May run the model.
+
+        Raises:
+            TargetError: If the head has no such target.
+        """
+        return example, None if target is None else self.head().check(target)
+
+    def reordered(self, example: Encoded) -> Encoded | None:
+        """The example with its ids exchanged, to be run at the clean leaf; None where no leaf is made of ids."""
+        return None
+
+    def generated(self, example: Encoded, token: int) -> tuple[float, str] | None:
+        """How likely (log p) `generate` finds a token as the next one, and what it finds likeliest; may run the model.
+
+        None where no next token is explained.
+        """
+        return None
+
+    def stripped(self, example: Encoded) -> Encoded | None:
+        """An example that arrived padded, without its padding; None where there is none."""
+        return None
+
+    def is_example(self, mapping: Mapping[str, Any]) -> bool:
+        """Whether a mapping is one raw example, and not the processor's own output with a batch axis."""
+        return False
+
+    def is_conversation(self, several: Sequence[Any]) -> bool:
+        """Whether a list is one example (the messages of a chat), and not several."""
+        return False
+
+    @property
+    def rows_limit(self) -> int | None:
+        """The most rows the model can take at once, if it says so."""
+        return None
+
+    def group(self, inputs: Mapping[str, Tensor]) -> int:
+        """What else examples of one block must have in common, as a number."""
+        return 0
+
+    def run(self, **inputs: Any) -> Any:
+        """The model's outputs.
+
+        Raises:
+            ModelError: If it refuses these inputs. Running out of memory is passed on as it is.
+        """
+        if getattr(self.config, "return_dict", True) is False and self._accepted & {"return_dict", "kwargs"}:
+            inputs["return_dict"] = True  # heads read parts by their names
+        try:
+            with theirs():
+                return self.model(**inputs)
+        except FourierError:
+            raise
+        except Exception as error:  # what models of others raise has no common base
+            if is_out_of_memory(error):
+                raise
+            raise refusal(error, self.model, inputs) from error
+
+    def accepts(self, argument: str) -> bool:
+        """Whether the model's `forward` takes an argument of this name."""
+        return argument in self._accepted
+
+    def no_processor(self, example: Any) -> InputError:
+        """The error for a raw example without a processor."""
+        return InputError(
+            f"a raw example ({type(example).__name__}) without a processor",
+            f"a processor, or a dict with {self.main_input!r}",
+            "pass the model's processor to FourierExplainer",
+        )
+
+    def rows_of(self, batch: Mapping[str, Any], dimensions: int) -> dict[str, Tensor]:
+        """Check a dict of tensors: the main input is there, has a batch axis, and all agree on its length."""
+        tensors = {}
+        for name, value in batch.items():
+            if name in _NO_INPUTS:
+                continue
+            try:
+                tensors[name] = value if isinstance(value, Tensor) else tensor_of(value)
+            except (TypeError, ValueError, RuntimeError) as error:
+                raise InputError(
+                    f"{name!r} of type {type(value).__name__}", "a tensor with a batch axis", "pass return_tensors='pt'"
+                ) from error
+        if self.main_input not in tensors:
+            raise InputError(
+                f"a dict with {sorted(tensors)}", f"the key {self.main_input!r}", "pass the processor's output"
+            )
+        main = tensors[self.main_input]
+        if main.ndim != dimensions or main.numel() == 0:
+            raise InputError(
+                f"{self.main_input!r} of shape {tuple(main.shape)}",
+                f"{dimensions} dimensions, the batch first, none empty",
+                "pass the processor's own output (return_tensors='pt')",
+            )
+        for name, tensor in tensors.items():
+            if tensor.ndim == 0 or len(tensor) != len(main):
+                raise InputError(
+                    f"{name!r} of shape {tuple(tensor.shape)}",
+                    f"{len(main)} rows, as {self.main_input!r}",
+                    "correct it",
+                )
+        return tensors
+
+
+def copies(inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """What a model may work on in place."""
+    return {name: tensor.clone() for name, tensor in inputs.items()}
+
+
+def check_numbers(name: str, values: Tensor, convert: str, mend: str) -> None:
+    """Refuse what is not made of finite real numbers.
+
+    Args:
+        name: What they are called.
+        values: The numbers.
+        convert: What to do where they are whole numbers, complex ones or truth values.
+        mend: What to do where some are NaN or infinite.
+
+    Raises:
+        InputError: If they are not.
+    """
+    if not values.is_floating_point():
+        raise InputError(f"{name} of {values.dtype}", "real numbers", convert)
+    if not bool(values.isfinite().all()):
+        raise InputError(f"{name} with NaN or infinite numbers", "finite numbers", mend)
+
+
+def run_of(contents: Sequence[Tensor]) -> slice | None:
+    """Ascending positions as a slice, where those of all examples are one and the same run; otherwise None."""
+    ends = {(places[0], places[-1] + 1) for places in (content.cpu().numpy() for content in contents)}
+    start, stop = (int(end) for end in next(iter(ends)))
+    return slice(start, stop) if len(ends) == 1 and stop - start == len(contents[0]) else None

@@ -1,0 +1,182 @@
+"""The leaf of token models: the output of the embedding module, replaced while the ids still go in.
+
+Feeding `inputs_embeds` instead changes the answer of many models (positions counted from the ids, token dropout, the
+search for the last token that is not padding). Replacing the module's output does not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from hf_fourier.errors import ModelError
+from hf_fourier.torch_state import theirs
+from hf_fourier.typing import Float, Int, Tensor
+
+Replace = Callable[[Tensor], Tensor]
+
+
+class EmbeddingSwap:
+    """Finds the module that embeds the input ids, and replaces what it says during one forward pass.
+
+    Args:
+        model: The model; nothing of it is changed but for a hook during a call.
+    """
+
+    def __init__(self, model: torch.nn.Module) -> None:
+        self.model = model
+        self._module = _declared(model)
+
+    @property
+    def known(self) -> bool:
+        """Whether a module was declared or found."""
+        return self._module is not None
+
+    @property
+    def entries(self) -> int | None:
+        """How many ids the module knows, if it says so."""
+        return getattr(self._module, "num_embeddings", None)
+
+    def embed(self, ids: Int[Tensor, "rows length"]) -> Float[Tensor, "rows length hidden"]:
+        """What the module says of `ids`, without a gradient.
+
+        Raises:
+            ModelError: If there is no such module.
+        """
+        if self._module is None:
+            raise _no_module(self.model)
+        with torch.no_grad(), theirs():
+            said = _vectors(self._module(ids.clone()))
+        if said is None or said.shape[:2] != ids.shape:
+            raise _no_module(self.model)
+        return said.detach()
+
+    def locate(self, run: Callable[[], Any], ids: Int[Tensor, "rows length"]) -> None:
+        """Run the model once and take the `nn.Embedding` that was asked for `ids`, where the declared one was not.
+
+        Args:
+            run: Runs the model on `ids`.
+            ids: The input ids.
+
+        Raises:
+            ModelError: If no module embeds the ids, or another one than declared does and says something else.
+        """
+        found: list[torch.nn.Module] = []
+
+        def watch(module: torch.nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> None:
+            if _way(_asked(args, kwargs), ids) and _vectors(output) is not None:
+                found.append(module)
+
+        embeddings = [m for m in self.model.modules() if isinstance(m, torch.nn.Embedding) or m is self._module]
+        handles = [module.register_forward_hook(watch, with_kwargs=True) for module in embeddings]
+        try:
+            with torch.no_grad():
+                run()
+        finally:
+            for handle in handles:
+                handle.remove()
+        if not found:
+            raise _no_module(self.model)
+        declared, self._module = self._module, found[0]
+        if declared is not None and declared is not found[0]:
+            with torch.no_grad(), theirs():
+                said, true = _vectors(declared(ids.clone())), _vectors(found[0](ids.clone()))
+            if said is None or true is None or not torch.equal(said, true):
+                raise ModelError(
+                    f"{type(self.model).__name__}, whose get_input_embeddings() is not what embeds its ids",
+                    "the module that embeds the input ids",
+                    "correct get_input_embeddings(), or explain it through attribute(forward, x)",
+                )
+
+    @contextmanager
+    def replaced(self, ids: Int[Tensor, "rows length"], replace: Replace) -> Iterator[list[int]]:
+        """Inside, the embedding of exactly these ids, without what the model puts around them, goes through `replace`.
+
+        Yields:
+            A list that holds one entry per replacement: empty means that the module was not asked.
+        """
+        calls: list[int] = []
+
+        def hook(module: torch.nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> Any:
+            way, said = _way(_asked(args, kwargs), ids), _vectors(output)
+            if way is None or said is None:
+                return output
+            calls.append(1)
+            turned = said.transpose(0, 1) if way.columns else said
+            before, own, after = turned.tensor_split((way.start, way.start + ids.shape[1]), dim=1)
+            parts = [part for part in (before, replace(own), after) if part.shape[1]]
+            whole = parts[0] if len(parts) == 1 else torch.cat(parts, dim=1)
+            whole = whole.transpose(0, 1) if way.columns else whole
+            return whole if isinstance(output, Tensor) else (whole, *output[1:])
+
+        if self._module is None:
+            yield calls
+            return
+        handle = self._module.register_forward_hook(hook, with_kwargs=True)
+        try:
+            yield calls
+        finally:
+            handle.remove()
+
+
+def _declared(model: torch.nn.Module) -> torch.nn.Module | None:
+    """The module that the model says embeds its input ids: the encoder's where there is one."""
+    config = getattr(model, "config", None)
+    owner: Any = model
+    if getattr(config, "is_encoder_decoder", False) and hasattr(model, "get_encoder"):
+        owner = model.get_encoder()  # type: ignore[operator]
+    try:
+        module = owner.get_input_embeddings()
+    except (AttributeError, NotImplementedError):
+        return None
+    return module if isinstance(module, torch.nn.Module) else None
+
+
+def _asked(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    return args[0] if args else next(iter(kwargs.values()), None)
+
+
+@dataclass(frozen=True)
+class _Way:
+    """How a module was asked for ids: a row per example or a column per example (XLNet), and where they start."""
+
+    columns: bool
+    start: int
+
+
+def _way(given: Any, ids: Tensor) -> _Way | None:
+    """How a module was asked for `ids`, or None where it was not.
+
+    Models that work in windows append padding to each example before they embed it (Longformer), others put a prompt
+    of their own before it (CPM-Ant): what is longer than the ids and begins or ends with them counts.
+    """
+    if not isinstance(given, Tensor) or given.ndim != 2 or given.is_floating_point():
+        return None
+    ids = ids.to(given.device)
+    rows, length = ids.shape
+    for columns, asked in ((False, given), (True, given.T)):
+        more = asked.shape[1] - length
+        if asked.shape[0] != rows or more < 0:
+            continue
+        for start in dict.fromkeys((0, more)):
+            if torch.equal(asked[:, start : start + length], ids):
+                return _Way(columns, start)
+    return None
+
+
+def _vectors(output: Any) -> Tensor | None:
+    """The vectors that an embedding says: a tensor, or the first of a tuple (I-BERT says how it is scaled, too)."""
+    said = output[0] if isinstance(output, tuple) and output else output
+    return said if isinstance(said, Tensor) and said.ndim == 3 else None
+
+
+def _no_module(model: torch.nn.Module) -> ModelError:
+    return ModelError(
+        f"{type(model).__name__}, in which no embedding module takes the input ids",
+        "a model that embeds its tokens with a module",
+        "explain it through attribute(forward, x) on a tensor of your choice",
+    )

@@ -1,0 +1,1 @@
+"""Examples from files: sounds, volumes, cells, pickled dictionaries."""

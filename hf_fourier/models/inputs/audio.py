@@ -1,0 +1,398 @@
+"""Sound in and out: files and arrays of any rate and channel count as mono at a model's rate, and WAV files back.
+
+Clips are read whole (`read`), recordings of any length piece by piece (`Stream`).
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import textwrap
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from math import ceil, gcd
+from numbers import Real
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from hf_fourier.errors import InputError, MissingExtraError
+from hf_fourier.models.inputs.containers import is_stored
+from hf_fourier.typing import Float, Tensor
+
+#: The most that a band may be raised when a spectrogram is made audible, in dB.
+LOUDER = 20.0
+#: Real samples lie within ±1; what reaches beyond this was scaled in another way, and that is said.
+LOUDEST = 2.0
+#: How what is said of those begins.
+LOUD = "samples reach"
+#: Arrays with at most this many rows or columns hold channels along that side.
+CHANNELS = 8
+#: Half the length of the resampling filter, in samples of the slower of the two rates (scipy's).
+REACH = 10
+
+
+@dataclass(frozen=True, eq=False)
+class Sound:
+    """A mono sound.
+
+    Attributes:
+        samples: Real numbers, shape `(samples,)`.
+        rate: Samples per second, in Hz.
+    """
+
+    samples: np.ndarray
+    rate: int
+
+    @property
+    def seconds(self) -> float:
+        """How long it lasts."""
+        return len(self.samples) / self.rate
+
+    def save(self, path: str | PathLike[str]) -> Path:
+        """Write a WAV file of 32-bit floating-point samples, unscaled but for what lies beyond ±1, and return its path.
+
+        A sound that goes beyond ±1 is scaled down as a whole.
+        """
+        from scipy.io import wavfile
+
+        where = Path(path)
+        samples = np.asarray(self.samples, dtype=np.float32)
+        peak = float(np.abs(samples).max(initial=0.0))
+        wavfile.write(where, self.rate, samples / max(1.0, peak))
+        return where
+
+
+def read(example: Any, rate: int) -> tuple[Sound, tuple[str, ...]]:
+    """A sound as mono at `rate`, and what was done to it.
+
+    Args:
+        example: A path; an array `(samples,)`, `(channels, samples)` or `(samples, channels)` at the model's rate;
+            a pair (array, rate); a mapping with "array" (or "raw") and "sampling_rate", as `datasets` gives it; or a
+            decoder of `datasets` with `get_all_samples`; or an encoded sound, as `bytes` or `{"bytes", "path"}`. Whole
+            numbers are PCM of 8 to 32 bits, their type's full range ±1; real ones are taken as they are.
+        rate: The model's rate in Hz.
+
+    Raises:
+        InputError: If it is none of these, is empty, or holds NaN.
+    """
+    notes: list[str] = []
+    array, own, channel_axis = _parts(example)
+    samples, scale = _real(array)
+    mono, channels = _mono(samples, channel_axis)
+    if own is None:
+        own = rate
+        notes.append(f"an array without a rate was taken as {rate} Hz, the model's")
+    if channels > 1:
+        notes.append(f"{channels} channels were averaged into one")
+    if not np.isfinite(mono).all():
+        raise InputError("a sound with NaN or infinite samples", "finite numbers", "mend the recording")
+    notes += _scaled(samples, scale, example)
+    if own != rate:
+        notes.append(f"resampled from {own} Hz to the model's {rate} Hz")
+        mono = resampled(mono, own, rate)
+    return Sound(mono, rate), tuple(notes)
+
+
+class Stream:
+    """A recording as mono at a model's rate, read forwards piece by piece.
+
+    A file is decoded as far as it is asked for, and forgotten behind that. A piece that is resampled is what the same
+    stretch of the whole recording, resampled at once, would be. An array is in memory anyway.
+
+    Args:
+        example: A path, or whatever else `read` takes.
+        rate: The model's rate in Hz.
+
+    Attributes:
+        samples: How many samples there are at the model's rate, by the file's header.
+        notes: What is done to it.
+
+    Raises:
+        InputError: If it is no sound, or holds no samples.
+    """
+
+    def __init__(self, example: Any, rate: int) -> None:
+        self.rate, self.notes, self._file = rate, list[str](), None
+        if isinstance(example, (str, PathLike)):
+            self._file = _file(Path(example))
+            own, self._frames, channels = self._file.samplerate, self._file.frames, self._file.channels
+            self._more = _from_blocks(self._file, Path(example))
+        else:
+            array, given, channel_axis = _parts(example)
+            samples, scale = _real(array)
+            mono, channels = _mono(samples, channel_axis)
+            own, self._frames, self._more = given or rate, len(mono), _pieces(mono)
+            if given is None:
+                self.notes.append(f"an array without a rate was taken as {rate} Hz, the model's")
+            self.notes += _scaled(samples, scale, example)
+        if not self._frames:
+            raise InputError("a recording without samples", "a sound", "record it again")
+        if channels > 1:
+            self.notes.append(f"{channels} channels were averaged into one")
+        if own != rate:
+            self.notes.append(f"resampled from {own} Hz to the model's {rate} Hz")
+        self._up, self._down = rate // gcd(own, rate), own // gcd(own, rate)
+        self.samples = ceil(self._frames * self._up / self._down)
+        self._buffer, self._at = np.zeros(0, np.float32), 0
+
+    @property
+    def seconds(self) -> float:
+        """How long it lasts."""
+        return self.samples / self.rate
+
+    def close(self) -> None:
+        """Close the file."""
+        if self._file is not None:
+            self._file.close()
+
+    def read(self, start: int, stop: int) -> np.ndarray:
+        """Samples `start` to `stop` at the model's rate; neither ever goes back.
+
+        Returns:
+            Fewer samples where the file ends before its header says so.
+
+        Raises:
+            InputError: If a sample is no number.
+        """
+        up, down = self._up, self._down
+        if up == down:
+            return self._own(start, stop)
+        reach = REACH * max(up, down)
+        first = max(0, (start * down - reach) // (up * down) * down)  # whole periods: the filter keeps its phase
+        last = min(self._frames, ((stop - 1) * down + reach) // up + 2)
+        block = self._own(first, last)
+        before = first // down * up
+        there = stop if len(block) == last - first else min(stop, before + ceil(len(block) * up / down))
+        return resampled(block, down, up)[start - before : there - before]
+
+    def _own(self, first: int, last: int) -> np.ndarray:
+        """Samples at the recording's own rate; those before them are forgotten."""
+        gone = min(max(0, first - self._at), len(self._buffer))
+        pieces, self._at = [self._buffer[gone:]], self._at + gone
+        missing = last - self._at - len(pieces[0])
+        while missing > 0 and len(piece := self._more(missing)):
+            if not np.isfinite(piece).all():
+                raise InputError("a recording with NaN or infinite samples", "finite numbers", "mend the recording")
+            pieces.append(piece)
+            missing -= len(piece)
+        self._buffer = np.concatenate(pieces)
+        return self._buffer[first - self._at : last - self._at].copy()
+
+
+def filtered(
+    samples: Float[Tensor, " samples"],
+    mel_filters: Float[Tensor, "frequencies bands"],
+    change: Float[Tensor, "bands frames"],
+    rate: int,
+    fft: int,
+    hop: int,
+    first: int = 0,
+) -> Sound:
+    """A clip whose short-time spectrum is scaled, frame by frame, by a change of its log-mel; the phase is its own.
+
+    Frequencies outside of all bands change as the nearest band does, samples outside of all frames as the nearest
+    frame. Without a change the clip comes back.
+
+    Args:
+        samples: The clip.
+        mel_filters: Weights of each frequency in each mel band.
+        change: Decibels by which each band changes; raised by at most `LOUDER`, lowered without a limit.
+        rate: Samples per second.
+        fft: Samples of a frame's transform.
+        hop: Samples between frames.
+        first: The sample at the middle of the first frame.
+    """
+    gain = _band_weights(mel_filters[: fft // 2 + 1].float()) @ (10 ** (change.clamp(max=LOUDER).float() / 20))
+    window = torch.hann_window(fft, dtype=torch.float32)
+    spectrum = torch.stft(samples.float(), fft, hop, window=window, pad_mode="constant", return_complex=True)
+    middles = torch.arange(spectrum.shape[1]) * hop
+    nearest = ((middles - first).float() / hop).round().long().clamp(0, gain.shape[1] - 1)
+    return Sound(torch.istft(spectrum * gain[:, nearest], fft, hop, window=window, length=len(samples)).numpy(), rate)
+
+
+def _band_weights(filters: Float[Tensor, "frequencies bands"]) -> Float[Tensor, "frequencies bands"]:
+    """How much each frequency follows each band, summing to 1; one that no band holds follows the nearest that is."""
+    total = filters.sum(1)
+    held = (total > 0).nonzero().flatten()
+    away = (torch.arange(len(filters)).unsqueeze(1) - held).abs()
+    return (filters / total.clamp(min=torch.finfo(torch.float32).tiny).unsqueeze(1))[held[away.argmin(1)]]
+
+
+def _parts(example: Any) -> tuple[Any, int | None, int | None]:
+    """Samples, their rate and the axis that holds their channels, None for what is not known."""
+    if isinstance(example, (str, PathLike)):
+        return _from_file(example)
+    if hasattr(example, "get_all_samples"):
+        decoded = example.get_all_samples()
+        return decoded.data, _rate(decoded.sample_rate), 0
+    if is_stored(example):
+        data = example.get("bytes")
+        return _from_file(example["path"]) if data is None else _from_bytes(data, example.get("path"))
+    if isinstance(example, (bytes, bytearray)):
+        return _from_bytes(example, None)
+    if isinstance(example, Mapping):
+        array = example.get("array", example.get("raw"))
+        if array is None:
+            raise InputError(f"a mapping with {sorted(example)}", "'array' and 'sampling_rate'", "correct the keys")
+        return array, _rate(example.get("sampling_rate", example.get("rate"))), None
+    if isinstance(example, tuple) and len(example) == 2 and np.ndim(_lone(example[1])) == 0:
+        return example[0], _rate(example[1]), None
+    if hasattr(example, "__array__") or hasattr(example, "detach"):
+        return example, None, None
+    got = f"an example of type {type(example).__name__}"
+    do = "several sounds go in a list" if isinstance(example, tuple) else "pass np.asarray(samples, np.float32)"
+    raise InputError(got, "a path, an array, (array, rate) or {'array': …, 'sampling_rate': …}", do)
+
+
+def _lone(value: Any) -> Any:
+    """The number in a tensor or an array that holds one; anything else as it is."""
+    many = value.numel() if isinstance(value, Tensor) else np.size(value)
+    return value.item() if many == 1 and hasattr(value, "item") else value
+
+
+def _rate(given: Any) -> int | None:
+    """A sampling rate, if one is given."""
+    if given is None:
+        return None
+    one = _lone(given)
+    number = None if isinstance(one, bool) or not isinstance(one, Real) else float(one)
+    if number is None or not number.is_integer() or number <= 0:
+        raise InputError(f"a rate of {given} Hz", "a positive whole number", "correct the sampling rate")
+    return int(number)
+
+
+def _from_file(example: str | PathLike[str]) -> tuple[np.ndarray, int, int]:
+    path = Path(example)
+    with _file(path) as file:
+        return _decoded(file, -1, path), int(file.samplerate), 1
+
+
+def _from_bytes(data: bytes | bytearray, name: str | None) -> tuple[np.ndarray, int, int]:
+    """An encoded sound that is in memory."""
+    path = Path(name or "the sound in memory")
+    with _opened(io.BytesIO(data), path) as file:
+        return _decoded(file, -1, path), int(file.samplerate), 1
+
+
+def _from_blocks(file: Any, path: Path) -> Callable[[int], np.ndarray]:
+    """What gives the next samples of an open file as mono, at most so many; none where it breaks off."""
+
+    def more(count: int) -> np.ndarray:
+        try:
+            return _decoded(file, count, path).mean(axis=1, dtype=np.float32)
+        except InputError:
+            if not file.tell():
+                raise
+            return np.zeros(0, np.float32)
+
+    return more
+
+
+def _pieces(samples: np.ndarray) -> Callable[[int], np.ndarray]:
+    """What gives the next samples of an array, at most so many."""
+    at = 0
+
+    def more(count: int) -> np.ndarray:
+        nonlocal at
+        piece, at = samples[at : at + count], at + count
+        return piece
+
+    return more
+
+
+def _file(path: Path) -> Any:
+    """An open `soundfile.SoundFile`."""
+    if not os.path.isfile(path):  # unlike Path.is_file, no error where a text is too long for a path
+        shown = textwrap.shorten(str(path), 80, placeholder=" …")
+        if os.path.isdir(path):
+            do = "list its files, as in sorted(pathlib.Path(folder).glob('*.wav')), or use explain_dataset"
+            raise InputError(f"the folder {shown!r}", "a sound file", do)
+        do = "download it first, and pass its path" if ":/" in shown[:12] else "correct the path"
+        raise InputError(f"path {shown!r}", "a sound file that exists", do)
+    return _opened(path, path)
+
+
+def _opened(file: Any, path: Path) -> Any:
+    """An open `soundfile.SoundFile` of a path, or of what lies in memory."""
+    try:
+        import soundfile
+    except ImportError as error:
+        raise MissingExtraError("soundfile", "audio", "sound files") from error
+    try:
+        return soundfile.SoundFile(file)
+    except soundfile.LibsndfileError as error:
+        raise _unreadable(path) from error
+
+
+def _decoded(file: Any, count: int, path: Path) -> np.ndarray:
+    """The next samples of an open file, `(samples, channels)`; all of them where `count` is −1."""
+    import soundfile
+
+    try:
+        return np.asarray(file.read(count, dtype="float32", always_2d=True))
+    except soundfile.LibsndfileError as error:
+        raise _unreadable(path) from error
+
+
+def _unreadable(path: Path) -> InputError:
+    return InputError(f"{path.name!r}", "a sound in a format that libsndfile reads", "convert it to WAV")
+
+
+def _real(array: Any) -> tuple[np.ndarray, tuple[str, float]]:
+    """Samples as float32, of PCM the full range ±1; the type that held them and the number that became 1."""
+    if isinstance(array, Tensor):
+        array = array.detach().cpu()
+        array = array.float() if array.dtype == torch.bfloat16 else array
+    try:
+        array = np.asarray(array)
+    except ValueError as error:
+        raise InputError(f"samples of uneven length ({error})", "one array", "pass one sound") from error
+    kind, bits = array.dtype.kind, 8 * array.dtype.itemsize
+    if kind == "f":
+        with np.errstate(over="ignore"):
+            return array.astype(np.float32), (array.dtype.name, 1.0)
+    if kind not in "iu" or bits > 32:
+        expected = "real numbers from −1 to 1, or PCM of 8 to 32 bits"
+        raise InputError(f"samples of {array.dtype}", expected, "convert them (16-bit PCM is int16)")
+    half = 2.0 ** (bits - 1)
+    real = ((array.astype(np.float64) - (half if kind == "u" else 0.0)) / half).astype(np.float32)
+    return real, (array.dtype.name, half)
+
+
+def _scaled(samples: np.ndarray, scale: tuple[str, float], example: Any) -> list[str]:
+    """What has to be said of the range of samples: all but 16-bit PCM, ±1, and what decoders (MP3, Ogg) overshoot."""
+    (kind, full), peak = scale, float(np.abs(samples).max(initial=0.0))
+    most = 1 if isinstance(example, tuple) or hasattr(example, "__array__") else LOUDEST
+    if "float" not in kind:
+        said = f"{kind} samples were read as PCM, whose full range of {full:.0f} is 1; they reach {peak:.3g}"
+        return [] if kind == "int16" else [said]
+    if peak <= most:
+        return []
+    if peak <= LOUDEST:
+        return [f"{LOUD} {peak:.4g}, beyond the ±1 of real samples; they were taken as they are"]
+    do = "of PCM pass the whole numbers (int16), or divide by what full scale is"
+    return [f"{LOUD} {peak:.3g}, far beyond the ±1 of real samples; {do}"]
+
+
+def _mono(array: np.ndarray, channel_axis: int | None) -> tuple[np.ndarray, int]:
+    """Channels averaged, and how many there were."""
+    if array.ndim == 1 and array.size:
+        return array, 1
+    if array.ndim == 2 and array.size and (channel_axis is not None or min(array.shape) <= CHANNELS):
+        axis = int(array.shape[0] > array.shape[1]) if channel_axis is None else channel_axis
+        return array.mean(axis=axis, dtype=np.float32), array.shape[axis]
+    raise InputError(
+        f"a sound of shape {array.shape}", "(samples,), (channels, samples) or (samples, channels)", "pass one sound"
+    )
+
+
+def resampled(samples: np.ndarray, own: int, rate: int) -> np.ndarray:
+    """Samples at another rate, by a polyphase filter."""
+    from scipy.signal import resample_poly
+
+    shared = gcd(own, rate)
+    return np.asarray(resample_poly(samples, rate // shared, own // shared), dtype=np.float32)

@@ -1,0 +1,309 @@
+"""Examples out of what users hold them in: lists, columns, series, arrays of texts, data sets and their rows.
+
+One example is a str, a tuple, a path, an array, an image, a decoder or a mapping of one; whatever else can be iterated
+in an order holds several.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Callable, Mapping
+from os import PathLike
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from hf_fourier.errors import FourierError, InputError
+
+if TYPE_CHECKING:
+    from hf_fourier.models.base import Adapter
+
+#: Kinds of columns that hold examples, as `datasets` names their features; a plain one by the type of its values.
+MEDIA = ("Image", "Audio", "Video")
+#: What decoders of sounds and videos are known by.
+DECODERS = ("get_all_samples", "get_frames_at")
+#: The keys of an example as `datasets` stores it, not decoded.
+STORED = {"bytes", "path"}
+#: What columns are called that name the rows.
+IDS = r"_?(id|uid|uuid|guid|idx|index|key)_*|__key__|\w+_id"
+
+Asked = Callable[[Mapping[str, Any]], bool]
+
+
+def is_chat(example: Any) -> bool:
+    """Whether something is one chat: messages with a role and a content, or a mapping that holds them as `messages`."""
+    if isinstance(example, Mapping):
+        example = example.get("messages")
+    messages = isinstance(example, (list, tuple)) and len(example) > 0
+    return messages and all(isinstance(one, Mapping) and "role" in one and "content" in one for one in example)
+
+
+def is_stored(value: Any) -> bool:
+    """Whether something is a picture, a sound or a video as `datasets` stores it: `{"bytes", "path"}`."""
+    return isinstance(value, Mapping) and 0 < len(value) <= len(STORED) and STORED.issuperset(value)
+
+
+def is_url(example: Any) -> bool:
+    """Whether something is the address of a web page or a file elsewhere, and nothing else."""
+    return isinstance(example, str) and "://" in example[:12] and len(example.split()) == 1
+
+
+def several_of(data: Any, is_example: Asked = lambda row: False) -> list[Any] | None:
+    """The examples of what holds several, in order; None for what is one example, or a batch of tensors.
+
+    Several are in a list, a column or a whole data set of `datasets`, a `pandas.Series` or an array of texts or
+    objects, and in any other iterable that is none of a str, a tuple, a mapping, an array of numbers or an image. Rows
+    that are mappings count as the picture, sound, video or text in them.
+
+    Args:
+        data: Whatever was given.
+        is_example: Whether a mapping is one example of the model.
+
+    Raises:
+        InputError: If it has no order or no single column of examples, or one of them cannot be read.
+    """
+    data = plain(data)
+    if isinstance(data, list):
+        return [example_of(row, is_example, i) for i, row in enumerate(data)]
+    if is_data_set(data) or is_column(data):
+        from hf_fourier.models.inputs.sources import source_of
+
+        return [_whole(item) for item in source_of(data, is_example=is_example).stream(0)]
+    if is_single(data):
+        return None
+    rows = data if hasattr(data, "__iter__") else (data[i] for i in range(len(data)))
+    return [kept(example_of(row, is_example, i)) for i, row in enumerate(rows)]
+
+
+def listed(given: Any, adapter: Adapter) -> tuple[bool, list[Any]] | None:
+    """What was given as raw examples, and whether it holds several; None for a batch of tensors.
+
+    Args:
+        given: One example, several (see `several_of`), a file of several, a row or rows of a data set, or a batch.
+        adapter: Of the model that they are for.
+
+    Raises:
+        InputError: If it has no order or no single column of examples, or one of them cannot be read.
+    """
+    opened = adapter.opened(given)
+    if opened is not None:
+        return True, opened
+    given = plain(given)
+    if isinstance(given, Mapping) and not is_stored(given) and not adapter.is_example(given):
+        if adapter.main_input in given:
+            return None
+        lists = [name for name, value in given.items() if isinstance(value, list) and value and _is_raw(value[0])]
+        if not lists and any(map(_is_raw, given.values())):
+            return False, [example_of(given, adapter.is_example)]
+        return (True, _rows(given, lists[0], adapter.is_example)) if lists else None
+    if isinstance(given, list) and adapter.is_conversation(given):
+        return False, [given]
+    found = several_of(given, adapter.is_example)
+    return (False, [given]) if found is None else (True, found)
+
+
+def plain(data: Any) -> Any:
+    """Series and arrays as the list of what they hold, or as an array of numbers; anything else as it is.
+
+    Raises:
+        InputError: If it is a table, several splits, or a set.
+    """
+    if type(data).__name__ in ("DatasetDict", "IterableDatasetDict"):
+        do = f"pass data[{next(iter(data), 'train')!r}], or another"
+        raise InputError(f"a data set with the splits {', '.join(data)}", "one split", do)
+    if isinstance(data, (set, frozenset)):
+        raise InputError(f"an example of type {type(data).__name__}", "a list, which has an order", "pass sorted(…)")
+    if is_table(data):
+        names = ", ".join(map(str, list(data.columns)[:5]))
+        array = data.to_numpy()
+        if array.dtype.kind in "biuf":
+            return array
+        raise InputError(f"a table with the columns {names}", "one column of it", "pass table['the column']")
+    if hasattr(data, "to_pylist"):  # of pyarrow
+        data = data.to_pylist()
+    elif hasattr(data, "to_list") and hasattr(data, "dtype"):  # of pandas and polars
+        array = np.asarray(data)
+        data = array if array.dtype.kind in "biufc" else data.to_list()
+    if isinstance(data, np.ndarray) and data.dtype.kind in "OSUT" and data.ndim < 2:
+        return data.item() if data.ndim == 0 else data.tolist()
+    return data
+
+
+def is_single(data: Any) -> bool:
+    """Whether something is one example by its type (or is none at all)."""
+    if isinstance(data, (str, bytes, bytearray, tuple, Mapping, PathLike, np.ndarray, torch.Tensor, io.IOBase)):
+        return True
+    if any(hasattr(data, name) for name in ("__array__", "__array_interface__", *DECODERS)):
+        return True
+    return not hasattr(data, "__iter__") and not (hasattr(data, "__getitem__") and hasattr(data, "__len__"))
+
+
+def is_table(data: Any) -> bool:
+    """Whether something is a table of `pandas`."""
+    return hasattr(data, "columns") and hasattr(data, "iloc")
+
+
+def is_data_set(data: Any) -> bool:
+    """Whether something is a data set of `datasets`, streaming or not."""
+    return hasattr(data, "select_columns") or hasattr(data, "_ex_iterable")
+
+
+def is_column(data: Any) -> bool:
+    """Whether something is a column of a data set, which `datasets` reads when it is asked for."""
+    return type(data).__name__ in ("Column", "IterableColumn") and hasattr(data, "column_name")
+
+
+def examples_of(source: Any, column: str | None = None, is_example: Asked = lambda row: False) -> list[Any]:
+    """The raw examples of a list, of any iterable, or of one column of a `datasets.Dataset`.
+
+    Args:
+        source: Whatever holds several examples (see `several_of`), or a tuple of them.
+        column: Which column of a data set; None for the only one that holds pictures, sounds or texts.
+        is_example: Whether a mapping is one example of the model.
+
+    Raises:
+        InputError: If it is a single example, or the data set has no such column, or several might be meant.
+    """
+    if is_chat(source):
+        raise InputError("one chat", "a list of examples, or a data set", "put it in a list: [messages]")
+    if column is not None:
+        if not is_data_set(source) and not is_table(source):
+            raise InputError(f"column {column!r} of a {type(source).__name__}", "a data set", "leave `column` out")
+        from hf_fourier.models.inputs.sources import source_of
+
+        return [_whole(item) for item in source_of(source, column, is_example=is_example).stream(0)]
+    found = several_of(list(source) if isinstance(source, tuple) else source, is_example)
+    if found is None:
+        got, do = f"one {type(source).__name__}", "put a single example in a list"
+        if isinstance(source, Mapping):
+            do = "put raw examples (texts, pictures, …) in a list"
+        raise InputError(got, "a list of examples, or a data set", do)
+    return found
+
+
+def example_of(row: Any, is_example: Asked = lambda row: False, place: int | None = None) -> Any:
+    """What a row of a data set holds: its picture, sound or video, or its text; anything else as it is.
+
+    Args:
+        row: An example, or a mapping that has one among its values.
+        is_example: Whether a mapping is one example of the model.
+        place: Where it lies in its list, for the error.
+
+    Raises:
+        InputError: If several of its values might be meant, or none.
+    """
+    if not isinstance(row, Mapping) or is_stored(row) or is_example(row):
+        return row
+    for wanted in (_is_media, lambda value: isinstance(value, str)):
+        found = [name for name, value in row.items() if wanted(value) and not _is_id(name)]
+        if len(found) == 1:
+            return row[found[0]]
+        if found:
+            break
+    got = f"a dict with {', '.join(map(repr, row))}" if place is None else f"example {place}: a dict in a list"
+    expected = "one picture, sound, video or text in it" if found else "raw examples, or one dict with a batch axis"
+    do = f"pass row[{found[0]!r}] of each row" if found else "pass the dict itself, or what the rows hold"
+    raise InputError(got, expected, do)
+
+
+def kept(example: Any) -> Any:
+    """A copy of an example's array or image: whoever reads a stream may fill one buffer again and again.
+
+    So do sound cards, and the frames of a GIF are one image.
+    """
+    if isinstance(example, torch.Tensor):
+        return example.detach().clone()
+    if isinstance(example, np.ndarray) or hasattr(example, "getbands"):
+        return example.copy()
+    if isinstance(example, tuple):
+        return tuple(map(kept, example)) if type(example) is tuple else example
+    if type(example) is dict:
+        return {name: kept(value) for name, value in example.items()}
+    return example
+
+
+def _is_media(value: Any) -> bool:
+    """Whether a value in a row is a picture, a sound or a video."""
+    if isinstance(value, Mapping):
+        return is_stored(value) or "array" in value
+    if any(hasattr(value, name) for name in DECODERS):
+        return True
+    return hasattr(value, "getbands")  # of PIL
+
+
+def _is_raw(value: Any) -> bool:
+    """Whether a value in a row is a text, a picture, a sound or a video."""
+    return isinstance(value, str) or _is_media(value)
+
+
+def _is_id(name: Any) -> bool:
+    """Whether a column holds names of the rows, by what it is called: no texts to be explained."""
+    return isinstance(name, str) and re.fullmatch(IDS, name, re.IGNORECASE) is not None
+
+
+def _rows(columns: Mapping[Any, Any], name: Any, is_example: Asked) -> list[Any]:
+    """The examples in columns of one length.
+
+    Args:
+        columns: Lists, arrays or tensors by their names.
+        name: One that holds examples.
+        is_example: Whether a mapping is one example of the model.
+
+    Raises:
+        InputError: If the columns differ in length, or several of them might be meant.
+    """
+    several = {n: len(v) if isinstance(v, (list, tuple)) or np.ndim(v) else None for n, v in columns.items()}
+    if len(set(several.values())) > 1:
+        told = ", ".join(f"{'one value' if many is None else many} as {n!r}" for n, many in several.items())
+        raise InputError(f"a dict with {told}", "columns of one length", f"pass the examples alone: data[{name!r}]")
+    rows = [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+    return [example_of(row, is_example, i) for i, row in enumerate(rows)]
+
+
+def _whole(item: Any) -> Any:
+    """An item's example.
+
+    Raises:
+        InputError: If it could not be read.
+    """
+    if item.error is None:
+        return item.example
+    if isinstance(item.error, FourierError):
+        raise item.error
+    got = f"example {item.index}, which cannot be read ({type(item.error).__name__}: {item.error})"
+    raise InputError(got, "examples that can be read", "leave it out") from item.error
+
+
+def column_of(source: Any, column: str | None) -> str:
+    """The name of a data set's column that holds the examples.
+
+    Raises:
+        InputError: If there is no such column, or several might be meant.
+    """
+    names = list(source.column_names)
+    chosen = column or _only(source, names)
+    if chosen not in names:
+        raise InputError(f"column {chosen!r}", f"one of {', '.join(names)}", "correct `column`")
+    return chosen
+
+
+def _only(source: Any, names: list[str]) -> str:
+    """The column that must be meant: the only one of media, or the only one of texts."""
+    features = (getattr(source, "features", None) or {}).items()
+    kinds = {name: _kind(feature) for name, feature in features if not _is_id(name)}
+    for wanted in (MEDIA, ("string", "large_string")):
+        found = [name for name, kind in kinds.items() if kind in wanted]
+        if len(found) == 1:
+            return found[0]
+        if found:
+            break
+    if len(names) == 1:
+        return names[0]
+    got = f"a data set with the columns {', '.join(names)}"
+    raise InputError(got, "one column of pictures, sounds or texts", "say which one: data['the column'], or `column`")
+
+
+def _kind(feature: Any) -> str:
+    return getattr(feature, "dtype", "") if type(feature).__name__ == "Value" else type(feature).__name__

@@ -1,0 +1,151 @@
+"""Examples out of files, by their endings: pictures, sounds, volumes and cells."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from hf_fourier.errors import InputError
+from hf_fourier.models.inputs.containers import is_chat
+
+PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm", ".pgm")
+SOUNDS = (".wav", ".flac", ".ogg", ".mp3")
+SCANS = (".nii", ".nii.gz")
+ARRAYS, CELLS = (".npy",), (".json",)
+MANY_CELLS = (".h5ad", ".dataset")
+SEQUENCES = (".fasta", ".fa", ".fna", ".faa", ".ffn", ".frn", ".fas")
+READ = (*PICTURES, *SOUNDS, *SCANS, *ARRAYS, *CELLS, *MANY_CELLS, *SEQUENCES)
+#: Other files that are named where their content is meant.
+TEXTS = (".txt", ".csv", ".tsv", ".jsonl", ".md", ".html", ".pdf", ".docx", ".parquet", ".arrow", ".xml", ".gz", ".zip")
+ACCEPTED = (
+    "a picture, a sound (.wav, .flac, .ogg, .mp3), a volume (.nii, .nii.gz, .npy), cells (.h5ad, .dataset), "
+    'sequences (.fasta), a cell (.json: {"genes": [Ensembl ids], "values": [counts]}), '
+    'a chat (.json: [{"role": …, "content": …}]), or a text or protein typed as it is'
+)
+#: What a JSON file holds.
+EXPECTED = '{"genes": [Ensembl ids], "values": [counts]} or [{"role": "user", "content": "…"}]'
+
+
+def example(text: str) -> Any:
+    """One example: what the file of this name holds, or the text itself where there is no such file.
+
+    Raises:
+        InputError: If the file's ending is none that is read, or it does not hold what its ending says.
+    """
+    if not os.path.isfile(text):
+        return _typed(text)
+    path, name = Path(text), text.lower()
+    if name.endswith((*PICTURES, *SOUNDS)):
+        return path
+    if name.endswith(SCANS):
+        return _scan(path)
+    if name.endswith(ARRAYS):
+        return _array(path)
+    if name.endswith(CELLS):
+        return _chat_or_cell(path)
+    do = f"for the lines of a text file: hf-fourier explain MODEL - < {text}"
+    raise InputError(f"the file {text!r}", ACCEPTED, do)
+
+
+def is_fasta(path: Any) -> bool:
+    """Whether something is the path of a FASTA file that exists, by its ending (".gz" behind it or not)."""
+    if not isinstance(path, (str, os.PathLike)):
+        return False
+    name = os.fspath(path).lower() if isinstance(os.fspath(path), str) else ""
+    return name.removesuffix(".gz").endswith(SEQUENCES) and os.path.isfile(path)
+
+
+def read_fasta(source: str | os.PathLike[str]) -> list[tuple[str, str]]:
+    """The records of a FASTA file, or of a text in that form, in their order.
+
+    Args:
+        source: A path (".gz" is unpacked), or a text whose first line begins with ">".
+
+    Returns:
+        The header of each record without its ">", and its letters as they are written.
+
+    Raises:
+        InputError: If it cannot be read, holds no record, or a header has no letters below it.
+    """
+    if isinstance(source, str) and source.lstrip().startswith(">"):
+        name, text = "a FASTA text", source
+    else:
+        name, text = repr(Path(source).name), _unpacked(Path(source))
+    found: list[tuple[str, list[str]]] = []
+    for line in (line.strip() for line in text.splitlines()):
+        if line.startswith(">"):
+            found.append((line[1:].strip(), []))
+        elif line and not line.startswith(";"):
+            if not found:
+                raise InputError(f"{name} with letters before its first header", "FASTA, with '>' first", "correct it")
+            found[-1][1].append(line)
+    if not found:
+        raise InputError(f"{name} without a record", "a header with '>' and letters below it", "correct it")
+    records = [(header, "".join(lines)) for header, lines in found]
+    if bare := [header for header, letters in records if not letters]:
+        got = f"the FASTA header {bare[0][:60]!r} without letters below it"
+        raise InputError(got, "a sequence", "pass the sequence alone, or with its header in the line above")
+    return records
+
+
+def _unpacked(path: Path) -> str:
+    import gzip
+    import zlib
+
+    try:
+        data = path.read_bytes()
+        return (gzip.decompress(data) if path.suffix.lower() == ".gz" else data).decode("utf-8")
+    except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
+        said = str(error).replace(str(path), path.name)
+        raise InputError(f"{path.name!r}, which cannot be read ({said})", "a FASTA file", "correct the path") from error
+
+
+def _scan(path: Path) -> Any:
+    """A NIfTI volume, its axes from left to right, back to front and bottom to top."""
+    import struct
+    import zlib
+
+    from hf_fourier.demo.scans import read_nifti
+
+    try:
+        return read_nifti(path)[0]
+    except (ValueError, OSError, EOFError, struct.error, zlib.error) as error:
+        raise InputError(f"{path.name!r}, which cannot be read ({error})", "a NIfTI-1 volume", "convert it") from error
+
+
+def _array(path: Path) -> Any:
+    import numpy as np
+
+    try:
+        return np.load(path, allow_pickle=False)
+    except (ValueError, OSError, EOFError) as error:
+        got = f"{path.name!r}, which cannot be read ({error})"
+        raise InputError(got, "one array of numbers as numpy.save writes it", "save it again") from error
+
+
+def _typed(text: str) -> Any:
+    """What was typed: the messages of a chat where that is JSON of them, else the text itself."""
+    if not text.lstrip().startswith(("[", "{")):
+        return text
+    try:
+        found = json.loads(text)
+    except ValueError:
+        return text
+    return found if is_chat(found) else text
+
+
+def _chat_or_cell(path: Path) -> Any:
+    """What a JSON file holds: the messages of a chat, or one cell."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, OSError) as error:
+        got = f"{path.name!r}, which is no JSON ({error})"
+        raise InputError(got, EXPECTED, "correct it") from error
+    if is_chat(found):
+        return found["messages"] if isinstance(found, dict) else found
+    if not isinstance(found, dict) or not all(isinstance(found.get(key), list) for key in ("genes", "values")):
+        got = f"{path.name!r} without 'genes' and 'values', or messages"
+        raise InputError(got, EXPECTED, "write one cell, or one chat, per file")
+    return {"genes": [str(gene) for gene in found["genes"]], "values": found["values"]}

@@ -1,0 +1,148 @@
+"""Flat dictionaries that come as pickles: read without running anything that is in them, and kept as JSON.
+
+A pickle names what it wants called. What is admitted here are the two globals behind numpy's scalars, and even they are
+stand-ins of ours, made anew for each file; everything else is refused before it is looked up.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import io
+import json
+import math
+import os
+import pickle
+import tempfile
+from collections.abc import Callable, Mapping
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hf_fourier.errors import ModelError
+
+#: The largest file that is read, in bytes; Geneformer's have up to two million.
+MOST_BYTES = 2**26
+_SCALAR = {("numpy.core.multiarray", "scalar"), ("numpy._core.multiarray", "scalar")}
+_DTYPE = ("numpy", "dtype")
+#: Numbers that scalars may hold, by numpy's name for their type.
+_NUMBERS = {"i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "f2", "f4", "f8"}
+
+
+def read_numbers(path: str | PathLike[str]) -> dict[str, float]:
+    """A dictionary from names to finite numbers, out of a pickle or a JSON file.
+
+    Args:
+        path: The file; of a pickle a copy as JSON is kept in the cache, by its digest.
+
+    Raises:
+        ModelError: If it is none, or wants anything called but what makes numpy's scalars. Nothing of it has run then.
+    """
+    return _checked(Path(path), (int, float), "numbers")
+
+
+def read_names(path: str | PathLike[str]) -> dict[str, str]:
+    """A dictionary from names to names, likewise."""
+    return _checked(Path(path), (str,), "names")
+
+
+def _checked(path: Path, kinds: tuple[type, ...], what: str) -> dict[str, Any]:
+    found = _read(path)
+    for name, value in found.items():
+        fits = isinstance(value, kinds) and not isinstance(value, bool)
+        if not isinstance(name, str) or not fits or (isinstance(value, float) and not math.isfinite(value)):
+            got = f"{path.name!r} with the entry {name!r:.60}: {value!r:.60}"
+            raise ModelError(got, f"a dictionary from names to {what}", "take it from the model's own repository")
+    return found
+
+
+def _read(path: Path) -> dict[Any, Any]:
+    if not path.is_file() or path.stat().st_size > MOST_BYTES:
+        raise ModelError(f"no readable file {path.name!r}", f"one of at most {MOST_BYTES} bytes", "correct the path")
+    data = path.read_bytes()
+    if path.suffix == ".json":
+        return _mapping(json.loads, data, path)
+    copy = _copies() / f"{hashlib.sha256(data).hexdigest()}.json"
+    with contextlib.suppress(OSError, ValueError):
+        kept = json.loads(copy.read_text(encoding="utf-8"))
+        if isinstance(kept, dict):
+            return kept
+    found = _mapping(_unpickled, data, path)
+    with contextlib.suppress(OSError, TypeError, ValueError):  # a cache that cannot be written is done without
+        _keep(found, copy)
+    return found
+
+
+def _mapping(parse: Callable[[bytes], Any], data: bytes, path: Path) -> dict[Any, Any]:
+    try:
+        found = parse(data)
+    except Exception as error:  # what broken files raise has no common base
+        said = f"{type(error).__name__}: {error}".splitlines()[0][:200]
+        expected = "a flat dictionary of names and numbers"
+        do = "do not load it elsewhere either; take it from the model's own repository"
+        raise ModelError(f"{path.name!r}, which was not read ({said})", expected, do) from error
+    if not isinstance(found, dict):
+        raise ModelError(f"{path.name!r} with a {type(found).__name__}", "a dictionary", "correct the file")
+    return found
+
+
+def _unpickled(data: bytes) -> Any:
+    """What a pickle holds, if it holds nothing but plain values and numpy's scalars.
+
+    Raises:
+        pickle.UnpicklingError: If it names any other global.
+    """
+
+    class Kind:
+        """Stands for `numpy.dtype`: a name with a byte order."""
+
+        def __init__(self, name: str, *flags: Any) -> None:
+            if name not in _NUMBERS:
+                raise pickle.UnpicklingError(f"a scalar of type {name!r:.40}")
+            self.name, self.order = name, "<"
+
+        def __setstate__(self, state: Any) -> None:
+            order = state[1]
+            if order not in ("<", ">", "|", "="):
+                raise pickle.UnpicklingError(f"a byte order {order!r:.40}")
+            self.order = "<" if order in ("|", "=") else order
+
+    def scalar(kind: Any, raw: Any) -> Any:
+        if type(kind) is not Kind:
+            raise pickle.UnpicklingError("a scalar without a type")
+        (value,) = np.frombuffer(raw, kind.order + kind.name)
+        return value.item()
+
+    class Reader(pickle.Unpickler):
+        def find_class(self, module: str, name: str, /) -> Any:
+            if (module, name) in _SCALAR:
+                return scalar
+            if (module, name) == _DTYPE:
+                return Kind
+            raise pickle.UnpicklingError(f"it wants {module}.{name}, which is no number")
+
+    return Reader(io.BytesIO(data)).load()
+
+
+def _copies() -> Path:
+    from hf_fourier.models.cache import root
+
+    return root() / "dictionaries"
+
+
+def _keep(found: Mapping[Any, Any], copy: Path) -> None:
+    """Write the copy whole or not at all."""
+    if not all(isinstance(name, str) for name in found):
+        return
+    text = json.dumps(found)
+    copy.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=copy.parent, suffix=".part")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(text)
+        os.replace(name, copy)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise

@@ -1,0 +1,137 @@
+"""A str as an example: told apart from the name of a file, a FASTA record and half a character."""
+
+from __future__ import annotations
+
+import math
+import os
+import re
+import textwrap
+from os import PathLike
+from typing import Any
+
+from hf_fourier.errors import InputError
+from hf_fourier.models.inputs.containers import is_url
+from hf_fourier.models.inputs.files import READ, TEXTS, is_fasta, read_fasta
+
+#: How the name of a file ends, where a text of one word does.
+_ENDINGS = (*READ, *TEXTS)
+_HOST = re.compile(r"(?:[\w-]+\.)+[a-z]{2,}/", re.IGNORECASE)
+_SURROGATE = re.compile("[\ud800-\udfff]")
+#: Characters of a path, at most, that are looked for on disk.
+_LONGEST = 1024
+
+
+def text_of(example: Any, what: str = "text") -> tuple[str, tuple[str, ...]]:
+    """A text, and what has to be said of it.
+
+    Args:
+        example: What was given as one.
+        what: What it is meant to be.
+
+    Raises:
+        InputError: If it is no str, holds half a character, or is the name of a file.
+    """
+    if not isinstance(example, str):
+        raise _no_str(example, what)
+    whole(example)
+    refuse_names(example, what)
+    said = f"the address was read as a {what}: nothing is fetched"
+    name = example.strip()
+    return example, (said,) if is_url(name) or (name.lower().endswith(_ENDINGS) and _is_address(name)) else ()
+
+
+def _is_address(name: str) -> bool:
+    """Whether something is a web address without its scheme, as lists of malicious ones have them, and no file here."""
+    return _HOST.match(name) is not None and len(name.split()) == 1 and not os.path.exists(name)
+
+
+def whole(text: Any) -> str:
+    """A text of whole characters.
+
+    Raises:
+        InputError: If it is no str, or holds a surrogate alone: half a character, which cannot be written as UTF-8.
+    """
+    if not isinstance(text, str):
+        raise _no_str(text, "text")
+    found = None if text.isascii() else _SURROGATE.search(text)
+    if found is not None:
+        got = f"a text with half a character at place {found.start()} ({found[0]!a}, a surrogate alone)"
+        do = "pass text.encode('utf-16', 'surrogatepass').decode('utf-16', 'replace')"
+        raise InputError(got, "whole Unicode characters", do)
+    return text
+
+
+def refuse_names(text: str, what: str = "text") -> None:
+    """Refuse what is the name of a file or a folder, whether it exists or not.
+
+    Raises:
+        InputError: If it is one word with the ending of a file, or the path of something that exists.
+    """
+    name = text.strip()
+    if not any(map(str.isalnum, name)) or len(name) > _LONGEST or "\n" in name or is_url(name):
+        return
+    one, lower = len(name.split()) == 1, name.lower()
+    ends = lower.endswith(_ENDINGS) and not lower.startswith(".")
+    there = (ends or "/" in name or "\\" in name) and os.path.exists(name)
+    if not there and not (ends and one and not (what == "text" and _is_address(name))):
+        return
+    shown = textwrap.shorten(name, 60, placeholder=" …")
+    folder = os.path.isdir(name)
+    got = f"{shown!r}, the name of a {'folder' if folder else 'file'}" + ("" if there else " that does not exist")
+    if what != "text":
+        raise InputError(got, f"a {what}, or a FASTA file that exists", "pass the letters themselves, or correct it")
+    do = "pass open(name, encoding='utf-8').read(), or for a table explain_dataset(name)"
+    if folder:
+        do = "pass [path.read_text(encoding='utf-8') for path in sorted(pathlib.Path(name).glob('*.txt'))]"
+    raise InputError(got, "the text itself", do + "; a name that is meant goes in as tokenizer(…, return_tensors='pt')")
+
+
+def letters_of(example: Any, what: str, unit: str) -> tuple[str, tuple[str, ...]]:
+    """The letters of one sequence, out of a FASTA record if it is one, and what has to be said of it.
+
+    Args:
+        example: What was given as one.
+        what: What it is meant to be: "protein", "DNA sequence".
+        unit: What its letters stand for, in the plural.
+
+    Raises:
+        InputError: If it is no str, the name of a file, or a FASTA text of no or of several records.
+    """
+    if is_fasta(example):  # of a list: alone, its records are the examples
+        got, do = f"the FASTA file {os.path.basename(example)!r} in a list", "pass the file alone"
+        raise InputError(
+            got, "sequences", f"{do}, or [letters for _, letters in hf_fourier.models.inputs.files.read_fasta(path)]"
+        )
+    if not isinstance(example, str):
+        raise _no_str(example, f"str of {unit}")
+    whole(example)
+    if not example.lstrip().startswith(">"):
+        refuse_names(example, what)
+        return example, ()
+    records = read_fasta(example)
+    if len(records) > 1:
+        do = "pass [letters for _, letters in hf_fourier.models.inputs.files.read_fasta(text)]"
+        raise InputError(f"a FASTA text of {len(records)} records", "one", do)
+    ((header, letters),) = records
+    return letters, (f"read from the FASTA record {header[:60]!r}",)
+
+
+def sequences_in(example: Any) -> list[str] | None:
+    """The sequences of a FASTA file, by its path; None where it is none."""
+    if isinstance(example, (str, PathLike)) and is_fasta(example):
+        return [letters for _, letters in read_fasta(example)]
+    return None
+
+
+def _no_str(example: Any, what: str) -> InputError:
+    """The error for what is no str, with how it becomes one."""
+    kind = f"an example of type {type(example).__name__}"
+    expected = f"a {what}" if what.startswith("str") else f"a str (a {what}), or a tuple of two (a pair of texts)"
+    if isinstance(example, (bytes, bytearray)):
+        return InputError(kind, expected, "pass example.decode('utf-8')")
+    if isinstance(example, PathLike):
+        return InputError(f"the path {os.fspath(example)!r}", expected, "pass path.read_text(encoding='utf-8')")
+    missing = example is None or type(example).__name__ in ("NAType", "NaTType")
+    if missing or (isinstance(example, float) and math.isnan(example)):
+        return InputError(f"{kind} (a missing value)", expected, "leave out what is missing, as in series.dropna()")
+    return InputError(kind, expected, "pass one, or a list of them")

@@ -1,0 +1,356 @@
+"""From a Hub id or a folder to a model with a head and its processor, loading nothing that was not agreed to."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Container, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from hf_fourier.errors import FourierError, ModelError
+from hf_fourier.models.base import ADAPTERS, Task
+from hf_fourier.models.checkpoint import HUB_ID, check_weights, commit_of, explained, file_of, pickled, reason_of, shown
+from hf_fourier.models.inspection import below_peft
+from hf_fourier.models.peft import CONFIG, Tuning, tuning_of
+from hf_fourier.models.placement import place_of, placed, type_of
+from hf_fourier.scoring.batching import is_out_of_memory
+from hf_fourier.turns import taken
+
+_HUB = ("cache_dir", "force_download", "local_files_only", "token", "proxies")
+#: What a config is told about classes.
+_LABELS = ("num_labels", "id2label", "label2id")
+#: Any of them says that there is a processor.
+_PROCESSORS = ("tokenizer_config.json", "preprocessor_config.json", "processor_config.json")
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A model that is ready to be explained.
+
+    Attributes:
+        model: On its device, in evaluation mode.
+        processor: Its tokenizer or image processor; None where there is none.
+        task: The pipeline's name of its head.
+        name: The Hub id, or the folder's own name.
+        notes: What has to be said about it.
+    """
+
+    model: torch.nn.Module
+    processor: Any
+    task: str
+    name: str
+    notes: tuple[str, ...] = ()
+
+
+def heads() -> dict[str, Task]:
+    """All heads that some adapter explains, by the pipeline's name."""
+    return {name: task for cls in ADAPTERS for name, task in cls.tasks.items()}
+
+
+def load(
+    source: str,
+    *,
+    subfolder: str | None = None,
+    revision: str | None = None,
+    task: str | None = None,
+    device: str | torch.device | None = None,
+    dtype: str | torch.dtype | None = None,
+    device_map: Any = None,
+    trust_remote_code: bool = False,
+    **model_kwargs: Any,
+) -> Loaded:
+    """Load a checkpoint with the Auto class of its head; of one that PEFT wrote, its base model first.
+
+    Raises:
+        InputError: If `device`, `device_map` or `dtype` are none, or exclude one another.
+        ModelError: If there is no such checkpoint, it has no head, its weights are pickles or code of its own is
+            needed without consent.
+        MissingExtraError: If PEFT wrote it and is not installed.
+    """
+    import transformers
+
+    dtype = type_of(model_kwargs.pop("torch_dtype", None) if dtype is None else dtype)  # its former name
+    on = place_of(device, device_map)
+    if revision is not None and Path(source).is_dir():
+        got = f"revision {revision!r} of the folder {shown(source)!r}"
+        raise ModelError(got, "a revision of a Hub id", "leave revision= out, or pass the Hub id")
+    where: dict[str, Any] = {
+        "subfolder": subfolder or "",
+        "revision": revision or "main",
+        "trust_remote_code": trust_remote_code,
+    }
+    where.update({key: model_kwargs[key] for key in _HUB if key in model_kwargs})
+    tuning = _tuning(source, where)
+    base, there = source, where
+    if tuning is not None:
+        _check_adapter(tuning, source, model_kwargs)
+        base, there = tuning.base, {**where, "subfolder": "", "revision": tuning.revision or "main"}
+    labels = {name: model_kwargs.pop(name) for name in _LABELS if name in model_kwargs}
+    given = model_kwargs.pop("config", None)
+    config = _labelled(_config(base, there) if given is None else given, labels)
+    commit = commit_of(source, "config.json", where) if tuning is None else tuning.commit
+    where["revision"] = commit or where["revision"]  # the weights and all else are of this commit too
+    task = _task(config, task or _tuned(tuning), base)
+    check_weights(base, there["subfolder"], model_kwargs)
+    own = (getattr(config, "architectures", None) or [""])[0]
+    auto = getattr(transformers, heads()[task].auto or own)  # some heads have no Auto class
+    if tuning is not None:
+        config = _sized(config, auto, tuning, bool(labels), source, trust_remote_code)
+    place: dict[str, Any] = {} if device_map is None else {"device_map": device_map}
+    options = {"use_safetensors": True, **model_kwargs, **there, **place, "dtype": dtype or "auto"}
+    model, info = _loaded(auto, base, config, options, tuning)
+    _check_head(info, model, base, task, () if tuning is None else tuning.shapes)
+    notes = [*_told(model, tuning, labels, source, base)]
+    if tuning is not None:
+        model = _attached(model, tuning, source)
+    if commit is not None:
+        model.config._commit_hash = commit
+    model, widened = placed(model, on, dtype is None)
+    complete = tuning is None or any(file_of(source, name, where) for name in _PROCESSORS)
+    processor, missing = _processor(source, task, where, config) if complete else (None, [])
+    if processor is None and tuning is not None:
+        processor, missing = _processor(base, task, there, config)
+    return Loaded(model.eval(), processor, task, shown(source), (*notes, *widened, *missing))
+
+
+def task_of(model: torch.nn.Module) -> str:
+    """The head of a model that is loaded already, by its class.
+
+    Raises:
+        ModelError: If it has no head that can be explained.
+    """
+    own = type(below_peft(model)).__name__
+    task = _named(own)
+    if task is None:
+        raise _no_head(own, "pass task=, or explain it through attribute(forward, x)")
+    return task
+
+
+def _config(source: str, where: dict[str, Any]) -> Any:
+    import transformers
+
+    folder = Path(source)
+    if folder.is_dir() and not (folder / where["subfolder"] / "config.json").is_file():
+        inside = "/".join(filter(None, (folder.name, where["subfolder"])))
+        raise ModelError(
+            f"folder {inside!r} without config.json", "a checkpoint folder", "correct the path or subfolder"
+        )
+    if folder.is_file():
+        got = f"the file {folder.name!r}"
+        raise ModelError(got, "a Hub id or a checkpoint folder", "pass the folder (with gguf_file= for a GGUF file)")
+    if not folder.is_dir() and not HUB_ID.fullmatch(source):
+        raise ModelError(f"{source!r}, which does not exist", "a Hub id or a checkpoint folder", "correct the path")
+    try:
+        return transformers.AutoConfig.from_pretrained(source, **where)
+    except (OSError, ValueError, KeyError, ImportError) as error:
+        raise explained(error, source) from error
+
+
+def _tuning(source: str, where: dict[str, Any]) -> Tuning | None:
+    """The adapter that a checkpoint is, if it is one."""
+    try:
+        return tuning_of(source, where)
+    except FourierError:
+        raise
+    except Exception as error:  # PEFT reads its config without looking
+        raise explained(error, source) from error
+
+
+def _labelled(config: Any, labels: dict[str, Any]) -> Any:
+    """A config with what is said about classes.
+
+    Raises:
+        ModelError: If that is none of `num_labels`, or names by number.
+    """
+    if not labels:
+        return config
+    config, said = copy.deepcopy(config), dict(labels)
+    try:
+        if "label2id" in said and "id2label" not in said:
+            said["id2label"] = {number: name for name, number in said["label2id"].items()}
+        if "id2label" in said:
+            names = said["id2label"]
+            pairs = names.items() if isinstance(names, Mapping) else enumerate(names)
+            said["id2label"] = {int(number): str(name) for number, name in pairs}
+        for name, value in said.items():
+            setattr(config, name, value)
+    except (TypeError, ValueError, AttributeError) as error:
+        got = ", ".join(f"{name}={value!r}" for name, value in labels.items())
+        raise ModelError(got, "id2label={0: 'a name', …}, or num_labels=2", "correct it") from error
+    return config
+
+
+def _sized(config: Any, auto: Any, tuning: Tuning, named: bool, source: str, trusted: bool) -> Any:
+    """A config with as many classes as an adapter has a head for.
+
+    Raises:
+        ModelError: If names were given for another number of them, or the adapter cannot be read.
+    """
+    try:
+        with torch.device("meta"):  # without weights, which takes no memory
+            if hasattr(auto, "from_config"):
+                blank = auto.from_config(copy.deepcopy(config), trust_remote_code=trusted)
+            else:
+                blank = auto._from_config(copy.deepcopy(config))
+        classes = tuning.classes(blank, config.num_labels)
+    except Exception as error:  # as when the model is loaded
+        raise explained(error, source) from error
+    if classes is None or classes == config.num_labels:
+        return config
+    if named:
+        got = f"{config.num_labels} classes for {shown(source)!r}, whose head has {classes}"
+        raise ModelError(got, f"{classes} names", "correct id2label=")
+    return _labelled(config, {"num_labels": classes})
+
+
+def _loaded(auto: Any, base: str, config: Any, options: dict[str, Any], tuning: Tuning | None) -> tuple[Any, Any]:
+    """The model of a checkpoint, or the base of an adapter, and what transformers says of its weights."""
+    quiet: AbstractContextManager[None] = nullcontext()
+    if tuning is not None:
+        consent = {} if options["use_safetensors"] else {"use_safetensors": None}  # which is about the adapter
+        options = {**options, **consent, "ignore_mismatched_sizes": True}  # of a head that is replaced
+        quiet = _quiet()
+    try:
+        with quiet:
+            model, info = auto.from_pretrained(base, config=config, output_loading_info=True, **options)
+        return model, info
+    except Exception as error:  # what weights, code and quantisers of others raise has no common base
+        if is_out_of_memory(error):
+            raise
+        raise explained(error, base) from error
+
+
+def _attached(model: Any, tuning: Tuning, source: str) -> Any:
+    """The base model with its adapter."""
+    try:
+        return tuning.on_top_of(model)
+    except ModelError:
+        raise
+    except Exception as error:  # likewise
+        if is_out_of_memory(error):
+            raise
+        raise explained(error, source) from error
+
+
+def _told(model: Any, tuning: Tuning | None, labels: dict[str, Any], source: str, base: str) -> Iterator[str]:
+    """What has to be said about adapters."""
+    if tuning is None:
+        if getattr(model, "_hf_peft_config_loaded", False):
+            yield "transformers has attached the adapter that lies beside the model"
+        return
+    yield f"an adapter of PEFT on top of {shown(base)!r}"
+    names = set(model.state_dict())
+    if not labels and any(name in names for name in tuning.shapes):
+        yield f"{shown(source)!r} does not name its classes, and {shown(base)!r} may mean others: pass id2label="
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Inside, transformers does not warn of weights that are missing: what is really missing is an error of ours."""
+    from transformers.utils import logging
+
+    with taken(logging):
+        before = logging.get_verbosity()
+        logging.set_verbosity_error()
+        try:
+            yield
+        finally:
+            logging.set_verbosity(before)
+
+
+def _task(config: Any, task: str | None, source: str) -> str:
+    architectures = getattr(config, "architectures", None) or []
+    if task is not None:
+        if task not in heads():
+            known = ", ".join(heads())
+            raise ModelError(f"task {task!r}", f"one of {known}", "choose one of them")
+        # The pipeline's name for both kinds of speech recognition.
+        speech = task == "automatic-speech-recognition" and any(_named(name) == "ctc" for name in architectures)
+        return "ctc" if speech else task
+    for name in architectures:
+        found = _named(name)
+        if found is not None:
+            return found
+    got = f"{shown(source)!r}, a {architectures[0]}" if architectures else f"{shown(source)!r}, which names no class"
+    raise _no_head(got, "choose a fine-tuned checkpoint, or pass task= if it has that head")
+
+
+def _tuned(tuning: Tuning | None) -> str | None:
+    """The head of the model that PEFT tuned, where its config says it."""
+    if tuning is None or tuning.task is not None or tuning.head is None:
+        return None if tuning is None else tuning.task
+    found = _named(tuning.head)
+    if found is None:
+        raise _no_head(f"an adapter of a {tuning.head}", "pass task= if the base model has that head")
+    return found
+
+
+def _named(name: str) -> str | None:
+    """The head of a class by its name: as transformers lists it, as a user registered it, or by its ending."""
+    import transformers
+    from transformers.models.auto import modeling_auto
+
+    for task, head in heads().items():
+        listed = getattr(modeling_auto, head.mapping, {}).values()
+        if any(name == entry or (isinstance(entry, (tuple, list)) and name in entry) for entry in listed):
+            return task
+        mapping = getattr(getattr(transformers, head.auto, None), "_model_mapping", None)
+        if name in {getattr(cls, "__name__", "") for cls in getattr(mapping, "_extra_content", {}).values()}:
+            return task
+    return next((task for task, head in heads().items() if name.endswith(head.endings)), None)
+
+
+def _no_head(got: str, do: str) -> ModelError:
+    return ModelError(got, f"a model with a head for one of {', '.join(heads())}", do)
+
+
+def _check_adapter(tuning: Tuning, source: str, model_kwargs: dict[str, Any]) -> None:
+    if tuning.empty:
+        got = f"the adapter {shown(source)!r} without weights"
+        raise ModelError(got, f"adapter_model.safetensors beside its {CONFIG}", "save it again, or try again")
+    if tuning.pickled and model_kwargs.get("use_safetensors") is not False:
+        raise pickled(shown(source), "adapter_model.bin")
+    base = tuning.config.base_model_name_or_path
+    if not base or not (Path(base).is_dir() or HUB_ID.fullmatch(base)):
+        gone = "which does not say what model it is for" if not base else f"for {shown(base)!r}, which is not there"
+        got = f"the adapter {shown(source)!r}, {gone}"
+        raise ModelError(got, f"a Hub id or a folder as base_model_name_or_path in its {CONFIG}", "write it there")
+
+
+def _check_head(
+    info: dict[str, Any], model: torch.nn.Module, source: str, task: str, elsewhere: Container[str]
+) -> None:
+    """Refuse weights that would be random, and do not come from elsewhere: an explanation of them explains nothing."""
+    wrong = (key[0] if isinstance(key, tuple) else str(key) for key in info.get("mismatched_keys", ()))
+    missing = [name for name in (*sorted(info.get("missing_keys", ())), *sorted(wrong)) if name not in elsewhere]
+    if task == "feature-extraction":  # the embedding is the mean of the last states, before any pooler
+        missing = [name for name in missing if not name.startswith("pooler.")]
+    if missing:
+        some = ", ".join(missing[:4]) + (", …" if len(missing) > 4 else "")
+        raise ModelError(
+            f"{shown(source)!r}, which has no weights for {some} of {type(model).__name__}",
+            f"a checkpoint with a trained head for {task}",
+            "choose a fine-tuned checkpoint, or fit the head and pass FourierExplainer(model, processor)",
+        )
+
+
+def _processor(source: str, task: str, where: dict[str, Any], config: Any) -> tuple[Any, list[str]]:
+    import transformers
+
+    for cls in ADAPTERS:
+        if task in cls.tasks and (own := cls.processor_of(source, where, config)) is not None:
+            return own, []
+    if not heads()[task].processor:
+        return None, []
+    auto = getattr(transformers, heads()[task].processor)
+    try:
+        processor = auto.from_pretrained(source, **where)
+        if hasattr(processor, "all_special_ids") and len(processor) <= len(set(processor.all_special_ids)):
+            raise ValueError("there are no tokenizer files")  # transformers makes one up that knows no words
+        return processor, []
+    except (OSError, ValueError, KeyError, ImportError) as error:
+        return None, [f"no processor could be loaded ({reason_of(error, source)}): pass its output as a dict"]

@@ -1,0 +1,61 @@
+"""Protein language models: one residue is one token, frequencies are in cycles per residue."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, ClassVar
+
+from hf_fourier.errors import InputError
+from hf_fourier.models.base import Encoded
+from hf_fourier.models.inputs.text import letters_of, sequences_in
+from hf_fourier.models.text import TextAdapter
+
+#: What ends a translated sequence; it is no residue.
+STOP = "*"
+RESIDUES = frozenset("ACDEFGHIKLMNPQRSTVWY")
+#: A vocabulary of residues has hardly more tokens than there are letters.
+MOST_TOKENS = 64
+
+
+class ProteinAdapter(TextAdapter):
+    """Embedded residues. A sequence may be written with or without spaces between its letters."""
+
+    unit: ClassVar[str] = "residue"
+
+    @classmethod
+    def suits(cls, task: str, processor: Any) -> bool:
+        """Whether the tokenizer's vocabulary is the residues' letters."""
+        if task not in cls.tasks or not hasattr(processor, "get_vocab"):
+            return False
+        vocabulary = processor.get_vocab()
+        return len(vocabulary) <= MOST_TOKENS and RESIDUES.issubset(vocabulary)
+
+    def opened(self, example: Any) -> list[Any] | None:
+        """The sequences of a FASTA file, by its path."""
+        return sequences_in(example)
+
+    def encode(self, example: Any) -> Encoded:
+        """A sequence such as "EVQLV", with the tokenizer's mask where a residue is to be predicted.
+
+        It may be a FASTA record with its header.
+
+        Raises:
+            InputError: If it is no text, the name of a file, several records, or holds what stands for no residue.
+        """
+        example, notes = letters_of(example, "protein", "residues")
+        known = self.processor.get_vocab()
+        written = re.findall(r"\[[^\]\s]+\]|<[^>\s]+>|\S", example)
+        while written and written[-1] == STOP and STOP not in known:
+            written.pop()
+            notes = (*dict.fromkeys((*notes, f"the stop {STOP} at the end was left out")),)
+        letters = [one if one in known or one.upper() not in known else one.upper() for one in written]
+        strange = sorted({letter for letter in letters if letter not in known})
+        others = [one for one in strange if len(one) == 1 and not re.fullmatch(r"[A-Za-z*.-]", one)]
+        if others:
+            got = f"{' '.join(others[:8])} in a protein"
+            raise InputError(got, "the letters of residues", "leave out numbers, marks and names")
+        encoded = super().encode(" ".join(letters))
+        encoded.notes = (*encoded.notes, *notes)
+        if letters != written:
+            encoded.notes = (*encoded.notes, "small letters were read as residues")
+        return encoded

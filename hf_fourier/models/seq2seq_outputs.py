@@ -1,0 +1,200 @@
+"""What a decoder is made to say: the output of a sequence-to-sequence model, generated once or given."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+
+from hf_fourier.errors import ModelError, TargetError
+from hf_fourier.models.base import Adapter, Encoded
+from hf_fourier.models.generation import Rules, rules_of
+from hf_fourier.models.inspection import below_peft, dtype_of, learns_prompts
+from hf_fourier.models.token_batches import OUTPUT
+from hf_fourier.models.tokenization import known_words, spellings
+from hf_fourier.scoring.batching import is_out_of_memory
+from hf_fourier.scoring.failures import Failure, advice, words
+from hf_fourier.scoring.targets import Continuation, Contrast, Typed, in_python, whole
+from hf_fourier.torch_state import theirs
+from hf_fourier.turns import taken
+from hf_fourier.typing import Tensor
+
+#: The most tokens of an output, with what it begins with.
+MOST_WRITTEN = 64
+#: Tokens that are generated to see what an output begins with.
+BEGINNING = 8
+
+
+def encodes(model: Any) -> bool:
+    """Whether a decoder of its own writes the output; otherwise it is a language model, and the output follows on."""
+    return bool(getattr(model.config, "is_encoder_decoder", False))
+
+
+def written(adapter: Adapter, example: Encoded) -> dict[str, Tensor]:
+    """What the model says of the clean example, greedily, as inputs of its decoder and what follows them.
+
+    Tokens that are not of the model's choice (where an output starts, its language, its task) do not follow. Of a
+    language model there are no inputs of a decoder: the output follows the example's own ids.
+
+    Raises:
+        ModelError: If the model cannot generate, or says nothing.
+    """
+    ids, prefix = _generated(adapter, example, MOST_WRITTEN)
+    if encodes(adapter.model):
+        return _forced(ids, prefix)
+    if len(ids) <= prefix:
+        raise ModelError("an empty output", "at least one token", "pass the output as the target")
+    return {OUTPUT: ids[prefix:].clone()}
+
+
+def cut_short(adapter: Adapter, output: Tensor) -> tuple[str, ...]:
+    """What has to be said of an output that generation did not end by itself."""
+    room, own = _room(adapter.model.config, MOST_WRITTEN), getattr(adapter.model, "generation_config", None)
+    end: Any = getattr(own, "eos_token_id", None)
+    ends = set(end) if isinstance(end, (list, tuple)) else {end}
+    if end is None or len(output) < room - 4 or int(output[-1]) in ends:
+        return ()
+    return (f"what the model writes was cut at {room} tokens, and does not end there",)
+
+
+def given_output(adapter: Adapter, example: Encoded, tokenizer: Any, target: Any) -> dict[str, Tensor]:
+    """A given output, a text or token ids, as inputs of the decoder and what follows them.
+
+    A text begins as generation lets outputs begin: with the language that is set, or that the model hears.
+
+    Raises:
+        TargetError: If it is neither, or there is no tokenizer.
+    """
+    target = target.text if isinstance(target, (Continuation, Typed)) else in_python(target)
+    is_text = isinstance(target, str)
+    if is_text:
+        target = _ids(tokenizer, target)
+    if not isinstance(target, (list, tuple)) or not target:
+        got = f"target {target!r} for an output"
+        do = "explain each output by itself" if isinstance(target, Contrast) else "correct `target`"
+        raise TargetError(got, "its text, its token ids, or None", do)
+    model: Any = adapter.model
+    ids = [whole(one) for one in target]
+    if not encodes(model):
+        return {OUTPUT: torch.tensor(ids)}
+    start = _setting(model, "decoder_start_token_id")
+    if start is None:
+        raise ModelError(
+            "a model without decoder_start_token_id", "one in its config", "set `model.config.decoder_start_token_id`"
+        )
+    special, end = set(getattr(tokenizer, "all_special_ids", [start])), getattr(tokenizer, "eos_token_id", None)
+    if is_text and end in ids and set(ids[ids.index(end) :]) <= special:  # behind which some tokenizers set a language
+        ids = ids[: ids.index(end) + 1]
+    forced = _setting(model, "forced_bos_token_id")
+    if ids[0] == start and len(ids) > 1:  # a tokenizer that writes the whole beginning
+        first = next((i for i, one in enumerate(ids) if one not in special), len(ids))
+        begun = _begun(adapter, example) if is_text else None
+        begun = ids[:first] if begun is None else begun
+        return _forced(torch.tensor([*begun, *ids[first:]]), len(begun))
+    if forced is None:
+        return _forced(torch.tensor([start, *ids]), 1)
+    first = next((i for i, one in enumerate(ids) if one not in special), 0)  # behind a language or another beginning
+    return _forced(torch.tensor([start, int(forced), *ids[first:]]), 2)
+
+
+def _begun(adapter: Adapter, example: Encoded) -> list[int] | None:
+    """What the outputs of a model of many languages begin with here; None where it does not tell."""
+    if not getattr(getattr(adapter.model, "generation_config", None), "is_multilingual", False):
+        return None
+    try:
+        said, prefix = _generated(adapter, example, BEGINNING)
+    except ModelError:
+        return None
+    return said[:prefix].tolist()
+
+
+def output_forms(tokenizer: Any, target: Any, output: Tensor) -> tuple[tuple[int, ...], ...]:
+    """Other spellings of the first word of an output that was given as text, as `Encoded.spellings` has them."""
+    text = target.text if isinstance(target, Continuation) else target
+    if not isinstance(text, str) or tokenizer is None:
+        return ()
+    special = set(getattr(tokenizer, "all_special_ids", ()))
+    return () if int(output[0]) in special else (spellings(tokenizer, output[:1].tolist()),)
+
+
+def output_rules(model: Any, inputs: Mapping[str, Tensor]) -> Rules:
+    """What generation leaves out of the choice of what follows some inputs."""
+    if "decoder_input_ids" in inputs and OUTPUT in inputs:
+        return rules_of(model, len(inputs["decoder_input_ids"]) - len(inputs[OUTPUT]) + 1)
+    return rules_of(model, len(inputs.get("input_ids", ())))
+
+
+def _generated(adapter: Adapter, example: Encoded, most: int) -> tuple[Tensor, int]:
+    """The ids that the model writes greedily, and how many of them are not of its choice.
+
+    Raises:
+        ModelError: If it cannot generate.
+    """
+    model: Any = adapter.model if learns_prompts(adapter.model) else below_peft(adapter.model)
+    if not hasattr(model, "generate"):
+        got = f"{type(model).__name__}, which cannot generate"
+        raise ModelError(got, "a model that generates", "pass the output as the target")
+    inputs = {n: t for n, t in example.inputs.items() if n not in (OUTPUT, "decoder_input_ids")}
+    rows = {  # copies, which a model may work on in place
+        n: t.to(adapter.device, dtype_of(model) if t.is_floating_point() else t.dtype, copy=True)[None]
+        for n, t in inputs.items()
+    }
+    how = copy.deepcopy(model.generation_config)
+    own = 0 if encodes(model) or "input_ids" not in inputs else len(inputs["input_ids"])
+    how.update(do_sample=False, num_beams=1, max_length=own + _room(model.config, most), max_new_tokens=None)
+    how.update(return_dict_in_generate=True, output_scores=True)
+    try:
+        with torch.no_grad(), theirs():
+            said = model.generate(**rows, generation_config=how)
+    except (RuntimeError, ValueError, TypeError, LookupError, AttributeError, NotImplementedError) as error:
+        if is_out_of_memory(error):
+            raise
+        failure = Failure(words(error), model, rows)
+        told = advice(failure) or ("a model that generates", "pass the output as the target")
+        got = f"{type(model).__name__}, which does not generate from this example ({failure.said})"
+        raise ModelError(got, *told) from error
+    ids, free = said.sequences[0].cpu(), [int(scores[0].isfinite().sum()) > 1 for scores in said.scores]
+    if not encodes(model):
+        return ids, len(ids) - len(free)
+    return ids, len(ids) - len(free) + (free.index(True) if True in free else len(free))
+
+
+def _ids(tokenizer: Any, text: str) -> list[int]:
+    """The ids of an output that is given as text, as the tokenizer writes targets."""
+    if tokenizer is None:
+        raise TargetError(f"output {text!r} without a tokenizer", "token ids", "pass the tokenizer")
+    with taken(tokenizer):
+        ids = list(tokenizer(text_target=text)["input_ids"])
+    known_words(tokenizer, text, ids)
+    return ids
+
+
+def _setting(model: Any, name: str) -> int | None:
+    """What the generation config says, or else the config."""
+    said = [getattr(one, name, None) for one in (getattr(model, "generation_config", None), model.config)]
+    return next((one for one in said if one is not None), None)
+
+
+def followed(inputs: Mapping[str, Tensor], output: Tensor) -> dict[str, Tensor]:
+    """The inputs of a language model, `(rows, length)`, with all but the last of an output's tokens behind its ids."""
+    tail = output[:, :-1]
+    longer = {"input_ids": torch.cat([inputs["input_ids"], tail.to(inputs["input_ids"])], dim=1)}
+    mask = inputs.get("attention_mask")
+    if mask is not None and mask.shape == inputs["input_ids"].shape:
+        longer["attention_mask"] = torch.cat([mask, torch.ones_like(tail).to(mask)], dim=1)
+    return {**inputs, **longer}
+
+
+def _room(config: Any, most: int) -> int:
+    """How long an output may be, with what it begins with."""
+    inner = config.get_text_config(decoder=True) if hasattr(config, "get_text_config") else config
+    limits = [getattr(inner, name, None) for name in ("max_target_positions", "max_position_embeddings")]
+    return min([most, *(limit for limit in limits if limit)])
+
+
+def _forced(said: Tensor, prefix: int) -> dict[str, Tensor]:
+    if len(said) <= prefix:
+        raise ModelError("an empty output", "at least one token", "pass the output as the target")
+    return {"decoder_input_ids": said[:-1].clone(), OUTPUT: said[prefix:].clone()}

@@ -1,0 +1,339 @@
+"""Text models: classifiers of texts, pairs and tokens, question answering, language models, encoders, embeddings.
+
+The leaf is the embedded content tokens, `(tokens, hidden)`. Special, padding and mask tokens never enter a transform:
+the content tokens of each segment are taken out in order, transformed, and put back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+import torch
+
+from hf_fourier.domains import Axis, LeafShape
+from hf_fourier.errors import InputError
+from hf_fourier.models.base import Block, Encoded, Task
+from hf_fourier.models.generation import unapplied
+from hf_fourier.models.inputs.containers import is_chat
+from hf_fourier.models.inputs.text import text_of
+from hf_fourier.models.inputs.text import whole as whole_text
+from hf_fourier.models.inspection import classification_head, held, labels_of
+from hf_fourier.models.prompts import ended, kept, not_begun, written_out
+from hf_fourier.models.seq2seq_outputs import output_rules
+from hf_fourier.models.text_targets import AimedAdapter
+from hf_fourier.models.token_batches import (
+    CONTINUATIONS,
+    PER_TOKEN,
+    AnswerBlock,
+    ContinuedBlock,
+    MaskedBlock,
+    NextBlock,
+    OutputBlock,
+    PooledBlock,
+    TagBlock,
+    TextBlock,
+)
+from hf_fourier.models.tokenization import OutputHead, TokenHead, readable, unchanged, unknown_note
+from hf_fourier.results.views import NoView
+from hf_fourier.scoring.heads import Answer, Categorical, Head, Similarity
+from hf_fourier.seeding import Draw, fingerprint
+from hf_fourier.typing import Tensor
+
+#: What to do about a target of several tokens.
+SEVERAL = {
+    "text-generation": "pass Continuation(…) for all of them, or name one",
+    "fill-mask": "put a mask for each into the text, and pass their tokens in a list",
+}
+TEXT_VIEW = NoView("embedded tokens are not text any more", "call input_relevance() for one number per token")
+
+
+class TextAdapter(AimedAdapter):
+    """Embedded tokens behind the ids."""
+
+    tasks: ClassVar[Mapping[str, Task]] = {
+        "text2text-generation": Task(
+            "AutoModelForSeq2SeqLM", "MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING_NAMES", (), "AutoTokenizer"
+        ),
+        "text-classification": Task(
+            "AutoModelForSequenceClassification",
+            "MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING_NAMES",
+            ("ForSequenceClassification",),
+            "AutoTokenizer",
+        ),
+        "fill-mask": Task(
+            "AutoModelForMaskedLM", "MODEL_FOR_MASKED_LM_MAPPING_NAMES", ("ForMaskedLM",), "AutoTokenizer"
+        ),
+        "text-generation": Task(
+            "AutoModelForCausalLM",
+            "MODEL_FOR_CAUSAL_LM_MAPPING_NAMES",
+            ("ForCausalLM", "LMHeadModel"),
+            "AutoTokenizer",
+        ),
+        "token-classification": Task(
+            "AutoModelForTokenClassification",
+            "MODEL_FOR_TOKEN_CLASSIFICATION_MAPPING_NAMES",
+            ("ForTokenClassification",),
+            "AutoTokenizer",
+        ),
+        "question-answering": Task(
+            "AutoModelForQuestionAnswering",
+            "MODEL_FOR_QUESTION_ANSWERING_MAPPING_NAMES",
+            ("ForQuestionAnswering",),
+            "AutoTokenizer",
+        ),
+        # Only where it is asked for: every model has an embedding, but that is seldom what is meant.
+        "feature-extraction": Task("AutoModel", "", (), "AutoTokenizer"),
+    }
+    blocks: ClassVar[Mapping[str, type[TextBlock]]] = {
+        "text2text-generation": OutputBlock,
+        "fill-mask": MaskedBlock,
+        "text-generation": NextBlock,
+        "token-classification": TagBlock,
+        "question-answering": AnswerBlock,
+        "feature-extraction": PooledBlock,
+    }
+    leaf_kinds: ClassVar[tuple[str, ...]] = ("tokens",)
+    main_input: ClassVar[str] = "input_ids"
+    unit: ClassVar[str] = "token"
+
+    def __init__(self, model: torch.nn.Module, processor: Any, task: str) -> None:
+        super().__init__(model, processor, task)
+        self._width: int | None = None
+        tables = [m for name, m in model.named_modules() if name.rpartition(".")[2] == "position_embeddings"]
+        self.positions = next((n for n in map(_positions, tables) if n is not None), None)
+
+    def head(self) -> Head:
+        """Classes for classifiers, tokens for language models."""
+        match self.task:
+            case "text-classification":
+                return classification_head(self.config)
+            case "token-classification":
+                return Categorical(labels_of(self.config))
+            case "question-answering":
+                return Answer()
+            case "feature-extraction":
+                return Similarity()
+            case "text2text-generation":
+                return OutputHead(self.processor)
+        return TokenHead(self.processor, SEVERAL.get(self.task, "name one of them"))
+
+    @property
+    def rows_limit(self) -> int | None:
+        """One, where a classifier without a padding token refuses batches."""
+        text = self.config.get_text_config() if hasattr(self.config, "get_text_config") else self.config
+        unpadded = getattr(text, "pad_token_id", None) is None and getattr(self.config, "pad_token_id", None) is None
+        return 1 if self.task == "text-classification" and unpadded else None
+
+    def is_example(self, mapping: Mapping[str, Any]) -> bool:
+        """Whether a mapping is one chat, `{"messages": [...]}`, and not a batch."""
+        return is_chat(mapping)
+
+    def is_conversation(self, several: Sequence[Any]) -> bool:
+        """Whether a list is one chat, and not several examples."""
+        return is_chat(several)
+
+    def encode(self, example: Any) -> Encoded:
+        """A text, or a tuple of two; for a language model a chat too: messages with `role` and `content`."""
+        if is_chat(example):
+            return self._encode_chat(example)
+        texts = example if isinstance(example, tuple) else (example,)
+        if len(texts) not in (1, 2):
+            got = f"a tuple of {len(texts)}"
+            raise InputError(got, "a str, or a tuple of two (a pair of texts)", "several examples go in a list")
+        said = text_of(texts[0])[1] if len(texts) == 1 else ()
+        for text in texts:
+            whole_text(text)
+        if self.processor is None:
+            raise self.no_processor(example)
+        limit, prompt = self.limit, self.task == "text-generation"
+        notes: tuple[str, ...] = said
+        options = {"return_special_tokens_mask": True, "verbose": False}
+        with unchanged(self.processor):
+            encoding = self.processor(*texts, **options)
+            length = len(encoding["input_ids"])
+            if limit is not None and length > limit and not prompt:
+                encoding = self.processor(*texts, truncation=True, max_length=limit, **options)
+                notes += (f"a text of {length} tokens was cut to the model's {limit}",)
+        added = torch.tensor(encoding["special_tokens_mask"], dtype=torch.bool)
+        if len(added) != len(encoding["input_ids"]):  # EsmTokenizer counts an end mark also where it has none
+            added = torch.zeros(len(encoding["input_ids"]), dtype=torch.bool)
+        segments = _sequences(encoding, 0) if len(texts) == 2 else None
+        notes += unknown_note(self.processor, encoding["input_ids"], texts)
+        return self._tokenized(encoding, added, segments, notes, limit)
+
+    def _encode_chat(self, chat: Any) -> Encoded:
+        if self.task != "text-generation":
+            got = f"a chat for {self.task}"
+            raise InputError(got, "a text", "pass what is to be read as one str, such as the last message's content")
+        if self.processor is None:
+            raise self.no_processor(chat)
+        encoding, added, message, notes = written_out(self.processor, chat)
+        return self._tokenized(encoding, added, message, notes, self.limit, closed=False)
+
+    def _tokenized(
+        self,
+        encoding: Any,
+        added: Tensor,
+        segments: Tensor | None,
+        notes: tuple[str, ...],
+        limit: int | None,
+        closed: bool = True,
+    ) -> Encoded:
+        """What the tokenizer made of one example, as the model takes it."""
+        names = self.processor.model_input_names
+        row = {n: torch.tensor(v, dtype=torch.long) for n, v in encoding.items() if n in names}
+        if self._accepted and "kwargs" not in self._accepted and not self.accepts("token_type_ids"):
+            row.pop("token_type_ids", None)
+        if self.task == "text-generation":
+            places, said = kept(self.processor, encoding["input_ids"], added, limit, closed)
+            if len(places) < len(added):
+                row, added = {n: t[places] for n, t in row.items()}, added[places]
+                segments = None if segments is None else segments[places]
+            notes += (*said, *unapplied(self.model))
+        return self._encoded(row, added, segments if segments is not None else row.get("token_type_ids"), notes)
+
+    def encode_batch(self, batch: Mapping[str, Any]) -> list[Encoded]:
+        """Rows of `input_ids` (with `attention_mask`, `special_tokens_mask`, …), padded or not."""
+        tensors = self.rows_of(batch, dimensions=2)
+        if tensors["input_ids"].is_floating_point() or tensors["input_ids"].dtype == torch.bool:
+            raise InputError(
+                f"input_ids of {tensors['input_ids'].dtype}", "whole numbers", "pass the tokenizer's output"
+            )
+        tensors["input_ids"] = tensors["input_ids"].long()
+        length = tensors["input_ids"].shape[1]
+        for name in PER_TOKEN:
+            if name in tensors and tensors[name].ndim == 2 and tensors[name].shape[1] != length:
+                got = f"{name!r} of {tensors[name].shape[1]} tokens"
+                raise InputError(got, f"{length}, as 'input_ids'", "pass the tokenizer's own output")
+        added = tensors.pop("special_tokens_mask", None)
+        notes: tuple[str, ...] = ()
+        if self.task == "text-generation" and "attention_mask" not in tensors:
+            tensors |= self._filling(tensors["input_ids"])
+        if added is None and self.processor is None:
+            padding = "" if "attention_mask" in tensors else ", and padding too (no attention_mask)"
+            notes = (f"no special_tokens_mask and no tokenizer: special tokens were transformed like content{padding}",)
+        examples = []
+        for i in range(len(tensors["input_ids"])):
+            row = {name: tensor[i].cpu() for name, tensor in tensors.items()}
+            fixed = torch.zeros_like(row["input_ids"], dtype=torch.bool) if added is None else added[i].bool().cpu()
+            segments = _sequences(batch, i)
+            fits = segments is not None and len(segments) == length
+            parts = segments if fits else row.get("token_type_ids")
+            said = unknown_note(self.processor, row["input_ids"])
+            if self.task == "text-generation":
+                row, fixed, parts = _unpadded(row, fixed, parts)
+                ids = row["input_ids"].tolist()
+                said += (*not_begun(self.processor, ids), *ended(self.processor, ids), *unapplied(self.model))
+            examples.append(self._encoded(row, fixed, parts, notes + said))
+        return examples
+
+    def _filling(self, ids: Tensor) -> dict[str, Tensor]:
+        """The attention mask that `generate` makes of ids that come without one; nothing where nothing tells."""
+        own = getattr(self.model, "generation_config", None)
+        pad, end = getattr(own, "pad_token_id", None), getattr(own, "eos_token_id", None)
+        pad = getattr(self.processor, "pad_token_id", None) if pad is None else pad
+        ends = set(end) if isinstance(end, (list, tuple)) else {end, getattr(self.processor, "eos_token_id", None)}
+        filled = pad is not None and pad not in ends and bool((ids == pad).any())
+        return {"attention_mask": torch.ne(ids, int(pad or 0)).long()} if filled else {}
+
+    @property
+    def special_ids(self) -> set[int]:
+        """The tokenizer's special tokens, but for an unknown token that is nothing else; at least the mask."""
+        if self.processor is None:
+            return set() if self.mask_id is None else {self.mask_id}
+        t = self.processor
+        named = {t.pad_token_id, t.mask_token_id, t.bos_token_id, t.eos_token_id, t.cls_token_id, t.sep_token_id}
+        unknown = {t.unk_token_id} - named
+        return set(t.all_special_ids) - unknown
+
+    def group(self, inputs: Mapping[str, Tensor]) -> int:
+        """How many masks a text for a masked language model has, or which two continuations: they are read together."""
+        if CONTINUATIONS[1] in inputs:
+            return fingerprint([inputs[name] for name in CONTINUATIONS])
+        if self.task != "fill-mask" or self.mask_id is None:
+            return 0
+        return int((inputs["input_ids"] == self.mask_id).sum())
+
+    def _encoded(
+        self, row: dict[str, Tensor], added: Tensor, segments: Tensor | None, notes: tuple[str, ...]
+    ) -> Encoded:
+        ids = row["input_ids"]
+        hidden = self._hidden(row) if ids.numel() else 0
+        self._check_ids(ids)
+        special = torch.tensor(sorted(self.special_ids), dtype=torch.long)
+        fixed = added | torch.isin(ids, special)
+        if "attention_mask" in row and row["attention_mask"].ndim == 1:
+            fixed = fixed | (row["attention_mask"] == 0)
+        content = (~fixed).nonzero().flatten()
+        if content.numel() == 0:
+            raise InputError(
+                "a text without content tokens", "at least one token that is not special", "pass a longer text"
+            )
+        lengths: tuple[int, ...] = ()
+        if segments is not None:
+            _, counts = torch.unique_consecutive(segments[content], return_counts=True)
+            lengths = tuple(counts.tolist()) if len(counts) > 1 else ()
+        axes = (Axis(self.unit, content.numel(), f"cycles/{self.unit}"), Axis("hidden", hidden, channel=True))
+        names = tuple(self.name_tokens(ids[content].tolist())) if self.processor is not None else ()
+        shape = LeafShape("tokens", axes, lengths)
+        view, group = TEXT_VIEW, self.group(row)
+        return Encoded(shape, row, content=content, names=names, view=view, notes=notes, group=group)
+
+    def name_tokens(self, ids: Sequence[int]) -> list[str]:
+        """Each token in readable form."""
+        return readable(self.processor, ids)
+
+    def _hidden(self, row: Mapping[str, Tensor]) -> int:
+        """The embedding's width, asked of the module once; a model that declares none runs once to show it."""
+        if self._width is None:
+            with held(self.model):
+                if not self.swap.known:
+                    self._check_ids(row["input_ids"])
+                    inputs = {name: tensor.unsqueeze(0).to(self.device, copy=True) for name, tensor in row.items()}
+                    self.swap.locate(lambda: self.run(**inputs), inputs["input_ids"])
+                ids = torch.zeros(1, 1, dtype=torch.long, device=self.device)
+                self._width = self.swap.embed(ids).shape[-1]
+        return self._width
+
+    def block(self, examples: Sequence[Encoded], draw: Draw) -> Block:
+        """Texts of one length and one pattern of segments."""
+        inputs = examples[0].inputs
+        if CONTINUATIONS[0] not in inputs:
+            block = self.blocks.get(self.task, TextBlock)(self, examples, draw)
+        else:
+            block = ContinuedBlock(self, examples, draw)
+            if block.truth is not None:
+                block.head = OutputHead(self.processor)
+        if self.task in ("text-generation", "text2text-generation") and isinstance(block.head, TokenHead):
+            block.head.rules = output_rules(self.model, inputs)
+        return block
+
+
+def _unpadded(
+    row: dict[str, Tensor], fixed: Tensor, parts: Tensor | None
+) -> tuple[dict[str, Tensor], Tensor, Tensor | None]:
+    """A prompt without its padding, where generation would count no positions."""
+    mask = row.get("attention_mask")
+    if mask is None or mask.ndim != 1 or not bool(mask.any()):
+        return row, fixed, parts
+    own = mask.nonzero().flatten()
+    kept = slice(int(own[0]), int(own[-1]) + 1)
+    short = {n: t[kept] if n in ("input_ids", *PER_TOKEN) else t for n, t in row.items()}
+    return short, fixed[kept], None if parts is None else parts[kept]
+
+
+def _sequences(encoding: Any, row: int) -> Tensor | None:
+    """Which text of a pair each token belongs to, −1 for special tokens; None where the tokenizer cannot say."""
+    try:
+        numbers = encoding.sequence_ids(row)
+    except (AttributeError, ValueError, IndexError):
+        return None
+    return torch.tensor([-1 if number is None else number for number in numbers])
+
+
+def _positions(module: torch.nn.Module) -> int | None:
+    """How many positions a table has for tokens that are counted from behind the padding's index (RoBERTa's kin)."""
+    if not isinstance(module, torch.nn.Embedding) or module.padding_idx is None:
+        return None
+    return module.num_embeddings - module.padding_idx - 1

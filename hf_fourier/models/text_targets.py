@@ -1,0 +1,210 @@
+"""What a text's targets become: tokens, continuations, outputs, answers and places, found by their wording."""
+
+from __future__ import annotations
+
+from abc import ABC
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import torch
+
+from hf_fourier.errors import FourierError, InputError, TargetError
+from hf_fourier.models.base import Encoded
+from hf_fourier.models.generation import next_log_p, unapplied
+from hf_fourier.models.inspection import held, learns_prompts
+from hf_fourier.models.seq2seq_outputs import cut_short, encodes, given_output, output_forms, written
+from hf_fourier.models.token_batches import CONTINUATIONS, OUTPUT, PER_TOKEN, TokenAdapter
+from hf_fourier.models.tokenization import TokenHead, ids_of, known_words, respelt, spellings
+from hf_fourier.scoring.heads import logits_of
+from hf_fourier.scoring.targets import At, Continuation, Contrast, Span, Target, Typed, token_ids
+from hf_fourier.typing import Tensor
+
+#: A tokenizer without a limit of its own says so with a number above this.
+NO_LIMIT = 10**6
+#: Logits that differ by less, of the largest or of 1, are the same.
+SEEN = 1e-3
+
+
+class AimedAdapter(TokenAdapter, ABC):
+    """Token models behind a tokenizer, whose targets may be words.
+
+    Attributes:
+        positions: How many positions the model has a table for; None where it does not say.
+    """
+
+    positions: int | None = None
+
+    def __init__(self, model: torch.nn.Module, processor: Any, task: str) -> None:
+        super().__init__(model, processor, task)
+        self._causal: bool | None = None
+
+    @property
+    def limit(self) -> int | None:
+        """The longest input that model and tokenizer take, in tokens; None if neither says."""
+        text = self.config.get_text_config() if hasattr(self.config, "get_text_config") else self.config
+        limits = [getattr(self.processor, "model_max_length", None), getattr(text, "max_position_embeddings", None)]
+        limits.append(self.positions)
+        stated = [limit for limit in limits if limit is not None and 0 < limit < NO_LIMIT]
+        return min(stated) if stated else None
+
+    def aim(self, example: Encoded, target: Target) -> tuple[Encoded, Target]:
+        """An example with the continuation or the output that is explained; tokens and answers found by their text.
+
+        Raises:
+            TargetError: If the head has no such target, or the text does not have these tokens.
+        """
+        if isinstance(target, At) and isinstance(target.position, (str, Typed)):
+            target = replace(target, position=self._placed(example, target.position))
+        if self.task in ("question-answering", "text2text-generation") and isinstance(target, Typed):
+            target = target.text
+        if self.task == "question-answering" and isinstance(target, str):
+            span, notes = self._found(example, target)
+            return replace(example, notes=example.notes + notes), span
+        if self.task == "text2text-generation" and not callable(target):
+            added, forms = self._output(example, target)
+            notes = (*unapplied(self.model), *(cut_short(self, added[OUTPUT]) if target is None else ()))
+            example = replace(example, notes=example.notes + notes, spellings=forms)
+            if not encodes(self.model):
+                return self._continued(example, added[OUTPUT].tolist()), None
+            return replace(example, inputs={**example.inputs, **added}), None
+        if self.task == "text-generation":
+            own = {name: tensor for name, tensor in example.inputs.items() if name not in CONTINUATIONS}
+            example = replace(example, inputs=own, group=0)
+            if isinstance(target, Continuation):
+                return self._continued(example, target.text), None
+            if isinstance(target, Contrast):
+                return self._continued(example, target.this, target.other), Contrast(0, 1)
+        return self._with_spellings(example, target), super().aim(example, target)[1]
+
+    def generated(self, example: Encoded, token: int) -> tuple[float, str] | None:
+        """Likewise, of a language model."""
+        if self.task != "text-generation" or CONTINUATIONS[0] in example.inputs or learns_prompts(self.model):
+            return None
+        found = next_log_p(self.model, example.inputs, token)
+        return None if found is None else (found[0], self.head().label(found[1]))
+
+    def _output(self, example: Encoded, target: Any) -> tuple[dict[str, Tensor], tuple[tuple[int, ...], ...]]:
+        """The output that is explained, and other spellings of what it begins with."""
+        if target is None:
+            return written(self, example), ()
+        added = given_output(self, example, self.processor, target)
+        return added, output_forms(self.processor, target, added[OUTPUT])
+
+    def _placed(self, example: Encoded, position: str | Typed) -> int | str:
+        """The number of a content token that is named by its text, or by a number that was typed."""
+        text = position.text if isinstance(position, Typed) else position
+        found = [i for i, name in enumerate(example.names) if name == text]
+        found = found or [i for i, name in enumerate(example.names) if name.strip() == text.strip()]
+        if isinstance(position, Typed):
+            if found and found[0] != position:
+                got = f"at:{text}, which is a token's number, and the text of token {found[0]} too"
+                raise TargetError(got, "one of the two", f"write at:index:{text} or at:label:{text}")
+            return int(position)
+        if not found:
+            some = ", ".join(map(repr, example.names[:8])) or "no named tokens"
+            raise TargetError(f"token {text!r}", f"one of {some}", "correct `target`, or pass a number")
+        return found[0]
+
+    def _with_spellings(self, example: Encoded, target: Target) -> Encoded:
+        """An example with what has to be said of how tokens were spelt that are its target."""
+        texts: list[Any] = list(target) if isinstance(target, (list, tuple)) else [target]
+        if isinstance(target, Contrast):
+            texts = [target.this, target.other]
+        if isinstance(target, At):
+            texts = [target.label]
+        texts = [str(text) for text in texts if isinstance(text, str)]
+        if not texts or type(self.head()) is not TokenHead or self.processor is None:
+            return example
+        ids = [ids_of(self.processor, text) for text in texts]
+        return self._worded(example, [(t, own) for t, own in zip(texts, ids, strict=True) if len(own) == 1])
+
+    def _worded(self, example: Encoded, words: Sequence[tuple[str, list[int]]]) -> Encoded:
+        """An example with notes on how the tokenizer spells its targets, and with their other spellings."""
+        notes = tuple(note for text, ids in words for note in respelt(self.processor, text, ids))
+        forms = tuple(spellings(self.processor, ids) for _, ids in words)
+        return replace(example, notes=example.notes + notes, spellings=forms)
+
+    def _found(self, example: Encoded, answer: str) -> tuple[Span, tuple[str, ...]]:
+        """The first place where the content has the tokens of an answer, the question left aside; whether it is one."""
+        content = example.inputs["input_ids"][example.content].tolist()
+        first = sum(example.leaf.segments[:-1])
+        for form in (answer, f" {answer}"):
+            ids = ids_of(self.processor, form)
+            known_words(self.processor, form, ids)
+            ends = range(first + len(ids), len(content) + 1) if ids else ()
+            found = [end for end in ends if content[end - len(ids) : end] == ids]
+            if found:
+                said = f"the answer {answer!r} stands {len(found)} times in the context: the first is explained"
+                return Span(found[0] - len(ids), found[0] - 1), (said,) if len(found) > 1 else ()
+        raise TargetError(f"the answer {answer!r}", "words of the context", "correct `target`, or pass a Span")
+
+    def _continued(self, example: Encoded, *texts: Any) -> Encoded:
+        """An example that continues, its filling on the right left out: it would come in between."""
+        ids, mask = example.inputs["input_ids"], example.inputs.get("attention_mask")
+        end = len(ids) if mask is None or mask.ndim != 1 else int(mask.nonzero().max()) + 1
+        inputs = {n: t[:end] if n in ("input_ids", *PER_TOKEN) else t for n, t in example.inputs.items()}
+        words, tails = [], []
+        for text in texts:
+            text = text.text if isinstance(text, Continuation) else text
+            tail = self._following(ids[example.content].tolist(), text)
+            if not tail or (self.limit is not None and end + len(tail) > self.limit):
+                got = f"a continuation of {len(tail)} tokens behind {end}"
+                raise TargetError(got, f"at least one, at most {self.limit} in all", "change the continuation")
+            tails.append(tail)
+            words += [(text, tail)] if isinstance(text, str) else []
+        if len(tails) == 2 and tails[0] == tails[1]:
+            raise TargetError("a contrast of a continuation with itself", "two different ones", "correct `target`")
+        if not self._looks_back():
+            got = f"a continuation for {type(self.model).__name__}, in which a token sees those that follow it"
+            raise TargetError(got, "a causal language model", "load it with is_decoder=True, or ask for one next token")
+        for name, tail in zip(CONTINUATIONS, tails, strict=False):
+            inputs[name] = torch.tensor(tail, dtype=torch.long)
+            self._check_ids(inputs[name])
+        made = replace(example, inputs=inputs, group=self.group(inputs))
+        if len(tails) == 2 and len(tails[0]) != len(tails[1]):
+            said = f"the two have {len(tails[0])} and {len(tails[1])} tokens: of each the whole log p is taken"
+            made = replace(made, notes=(*made.notes, f"{said}, which sinks with every token"))
+        return self._worded(made, words) if words else made
+
+    def _check_ids(self, ids: Tensor) -> None:
+        size = self.swap.entries or getattr(self.config, "vocab_size", None)
+        if ids.numel() and (int(ids.min()) < 0 or (size is not None and int(ids.max()) >= size)):
+            got, do = f"token ids from {int(ids.min())} to {int(ids.max())}", "use the model's own tokenizer"
+            if int(ids.min()) >= 0:
+                do += f", or model.resize_token_embeddings({int(ids.max()) + 1})"
+            raise InputError(got, f"0 to {(size or 0) - 1}" if size else "none below 0", do)
+
+    def _looks_back(self) -> bool:
+        """Whether a token's answer does not depend on those that follow; the model is asked once."""
+        if self._causal is None:
+            ids = torch.zeros(2, 3, dtype=torch.long, device=self.device)
+            ids[1, 2] = 1
+            try:
+                with held(self.model), torch.no_grad():
+                    logits = logits_of(self.run(input_ids=ids))[:, -3:-1].float()
+            except FourierError:  # a model that does not take so short a text
+                self._causal = True
+                return True
+            moved = float((logits[0] - logits[1]).abs().max())
+            self._causal = moved <= SEEN * max(1.0, float(logits.abs().max()))
+        return self._causal
+
+    def _following(self, content: list[int], text: Any) -> list[int]:
+        """The ids of a continuation: what it adds to the text's own where the tokenizer keeps those.
+
+        Raises:
+            TargetError: If it is neither a text nor ids, or has words that the tokenizer does not know.
+        """
+        if isinstance(text, Typed):
+            got = f"{text.text}, which may be a text or a token's id"
+            raise TargetError(got, "one of the two", f"write label:{text.text} or index:{text.text}")
+        if not isinstance(text, str):
+            return token_ids(text)
+        alone = ids_of(self.processor, text)
+        known_words(self.processor, text, alone)
+        for start in dict.fromkeys((0, max(0, len(content) - 1))):  # the whole text, or its last token alone
+            together = ids_of(self.processor, self.processor.decode(content[start:]) + text)
+            if together[: len(content) - start] == content[start:]:
+                return together[len(content) - start :]
+        return alone

@@ -1,0 +1,399 @@
+"""Blocks of token models: texts, proteins and cells of one length, with the output of their embedding replaced."""
+
+from __future__ import annotations
+
+from abc import ABC
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch.utils.checkpoint import checkpoint
+
+from hf_fourier.errors import InputError, ModelError
+from hf_fourier.models.base import Adapter, Block, Encoded, copies, run_of
+from hf_fourier.models.embedding_hook import EmbeddingSwap
+from hf_fourier.models.inspection import hidden_of, learns_prompts
+from hf_fourier.models.tokenization import remarks_of
+from hf_fourier.scoring.heads import Categorical, by_class, logits_of, part_of
+from hf_fourier.seeding import Draw
+from hf_fourier.torch_state import carried
+from hf_fourier.typing import Int, Tensor
+
+#: How many positions are masked in turn where a masked language model gets a text without a mask.
+MASKED_IN_TURN = 8
+#: What targets add to an example's inputs: one or two continuations, the output of a decoder.
+CONTINUATIONS = ("continuation", "rather than")
+OUTPUT = "output"
+#: What a tokenizer says of each token, beside the ids.
+PER_TOKEN = ("attention_mask", "token_type_ids", "special_tokens_mask", "position_ids")
+#: What is no statement about each token, whatever its length.
+ADDED = (*CONTINUATIONS, OUTPUT, "decoder_input_ids")
+#: Leaf entries of the rows that are masked in turn and run at once; with more, they run one after the other.
+IN_TURN_AT_ONCE = 2**24
+
+
+class TokenAdapter(Adapter, ABC):
+    """What all token models share: an embedding that is swapped, and maybe a mask."""
+
+    def __init__(self, model: torch.nn.Module, processor: Any, task: str) -> None:
+        super().__init__(model, processor, task)
+        self.swap = EmbeddingSwap(model)
+
+    @property
+    def mask_id(self) -> int | None:
+        """The mask token, by the tokenizer or else by the config."""
+        own = getattr(self.processor, "mask_token_id", None)
+        return getattr(self.config, "mask_token_id", None) if own is None else own
+
+    def reordered(self, example: Encoded) -> Encoded | None:
+        """The content's ids turned by one place; None where that changes none of them."""
+        if example.content is None:
+            return None
+        ids = example.inputs["input_ids"]
+        flat = ids.flatten()
+        turned = flat.scatter(0, example.content, flat[example.content].roll(1))
+        if torch.equal(turned, flat):
+            return None
+        return replace(example, inputs={**example.inputs, "input_ids": turned.view(ids.shape)})
+
+    def stripped(self, example: Encoded) -> Encoded | None:
+        """The row without what its mask leaves out at both ends, in all that it says of each token."""
+        mask = example.inputs.get("attention_mask")
+        if mask is None or mask.ndim != 1 or example.content is None or bool(mask.all()):
+            return None
+        attended = mask.nonzero()
+        start, stop = int(attended.min()), int(attended.max()) + 1
+        if stop - start == len(mask):
+            return None
+        inputs = {
+            name: tensor[start:stop] if tensor.ndim and len(tensor) == len(mask) and name not in ADDED else tensor
+            for name, tensor in example.inputs.items()
+        }
+        return replace(example, inputs=inputs, content=example.content - start)
+
+
+class TextBlock(Block):
+    """Texts of one length on the model's device, read by a classifier.
+
+    Ids have the shape `(batch, length)`, or `(batch, choices, length)` where several texts make one example.
+    """
+
+    def __init__(self, adapter: TokenAdapter, examples: Sequence[Encoded], draw: Draw) -> None:
+        self.adapter, self.head = adapter, adapter.head()
+        self.model = adapter.model
+        self.segments = examples[0].leaf.segments
+        device = adapter.device
+        self.inputs = {
+            name: torch.stack([example.inputs[name] for example in examples]).to(device) for name in examples[0].inputs
+        }
+        contents = [example.content for example in examples if example.content is not None]
+        self.run, self.content = run_of(contents), torch.stack(contents).to(device)
+        self.x = self._leaves(self.inputs["input_ids"])
+        self.spellings = [example.spellings for example in examples]
+
+    def remarks(self, logits: Tensor, frozen: Tensor, numbers: Sequence[int]) -> dict[int, tuple[str, ...]]:
+        """Where the model expects another spelling of a target far more."""
+        return remarks_of(self, self.adapter.processor, logits, frozen, numbers)
+
+    def _leaves(self, ids: Tensor) -> Tensor:
+        embedded = self.adapter.swap.embed(ids.flatten(1))
+        if self.run is not None:
+            x = embedded[:, self.run].contiguous()
+        else:
+            x = embedded.gather(1, self.content.unsqueeze(-1).expand(-1, -1, embedded.shape[-1]))
+        return x if x.dtype == torch.float64 else x.float()
+
+    @property
+    def reference(self) -> Tensor | None:
+        """The embedding of the mask, or of padding, at every content token; None for a model that has neither."""
+        token = self.adapter.mask_id
+        if token is None:
+            token = getattr(self.adapter.config, "pad_token_id", None)
+        if token is None:
+            return None
+        return self._leaves(self.inputs["input_ids"].flatten(1).scatter(1, self.content, int(token)))
+
+    def forward(self, x: Tensor, rows: Tensor) -> Any:
+        """The model's outputs with the content tokens' embeddings replaced by `x`."""
+        inputs = {name: tensor[rows] for name, tensor in self.inputs.items()}
+        return self._run(inputs, x, self.content[rows])
+
+    def _run(self, inputs: dict[str, Tensor], x: Tensor, content: Tensor, fixed: Tensor | None = None) -> Any:
+        """One forward pass on `inputs`; positions in `fixed` keep the model's own embedding."""
+
+        def put(own: Tensor) -> Tensor:
+            flat = own.detach().reshape(len(x), -1, own.shape[-1])
+            if self.run is not None:
+                swapped = torch.cat([flat[:, : self.run.start], x.to(own), flat[:, self.run.stop :]], dim=1)
+            else:
+                index = content.to(own.device).unsqueeze(-1).expand(-1, -1, flat.shape[-1])
+                swapped = flat.scatter(1, index, x.to(own))
+            swapped = swapped.view(own.shape)
+            return swapped if fixed is None else torch.where(fixed.to(own.device).unsqueeze(-1), own, swapped)
+
+        def ask() -> tuple[Any, int]:
+            given = copies(inputs)
+            with self.adapter.swap.replaced(given["input_ids"].flatten(0, -2), put) as calls:
+                return self.adapter.run(**given, **options), len(calls)
+
+        options = self._options()
+        outputs, calls = ask()
+        if calls != 1:
+            given = copies(inputs)
+            self.adapter.swap.locate(lambda: self.adapter.run(**given, **options), given["input_ids"].flatten(0, -2))
+            outputs, calls = ask()
+            if calls != 1:
+                got = f"{type(self.adapter.model).__name__}, whose embedding was asked {calls} times for the same ids"
+                do = "explain it through attribute(forward, x)"
+                raise ModelError(got, "one embedding of the input ids per forward pass", do)
+        return outputs
+
+    def _options(self) -> dict[str, Any]:
+        return {"use_cache": False} if self.adapter.accepts("use_cache") else {}
+
+    def select(self, outputs: Any, rows: Tensor) -> Tensor:
+        """Class logits, `(rows, classes)`."""
+        return by_class(logits_of(outputs))
+
+    def _of_text(self, logits: Tensor) -> Tensor:
+        """What is said at the text's own tokens, `(rows, tokens, …)`, without the virtual ones in front of them."""
+        return logits[:, -self.inputs["input_ids"].shape[1] :] if learns_prompts(self.adapter.model) else logits
+
+
+class TagBlock(TextBlock):
+    """Texts whose every token gets a tag."""
+
+    def select(self, outputs: Any, rows: Tensor) -> Tensor:
+        """The tags' logits at the content tokens, `(rows, tokens, tags)`."""
+        return at(self._of_text(logits_of(outputs)), self.content[rows])
+
+
+class AnswerBlock(TextBlock):
+    """Questions with a context, or texts in which an answer is marked."""
+
+    def select(self, outputs: Any, rows: Tensor) -> Tensor:
+        """The logits of start and end at the content tokens, `(rows, 2, tokens)`; the question's are −inf."""
+        both = torch.stack([part_of(outputs, "start_logits"), part_of(outputs, "end_logits")], dim=-1).float()
+        logits = at(self._of_text(both), self.content[rows]).transpose(1, 2)
+        question = sum(self.segments[:-1])
+        return torch.cat([torch.full_like(logits[..., :question], -torch.inf), logits[..., question:]], dim=2)
+
+
+class PooledBlock(TextBlock):
+    """Texts read for their embedding: the mean over all tokens that are attended to."""
+
+    def select(self, outputs: Any, rows: Tensor) -> Tensor:
+        """The embeddings, `(rows, hidden)`."""
+        states = hidden_of(outputs)
+        mask = self.inputs.get("attention_mask")
+        if mask is None or mask[rows].shape != states.shape[:2]:
+            return states.mean(1)
+        weights = (mask[rows] != 0).to(states).unsqueeze(-1)
+        return (states * weights).sum(1) / weights.sum(1)
+
+
+class NextBlock(TextBlock):
+    """Texts read for their next token."""
+
+    def __init__(self, adapter: TokenAdapter, examples: Sequence[Encoded], draw: Draw) -> None:
+        super().__init__(adapter, examples, draw)
+        ids, mask = self.inputs["input_ids"], self.inputs.get("attention_mask")
+        positions = torch.arange(ids.shape[1], device=ids.device)
+        whole = mask is None or mask.ndim != 2
+        self.last: Int[Tensor, " batch"] = (
+            positions[-1:].expand(len(ids)) if whole or mask is None else (positions * (mask != 0)).amax(1)
+        )
+
+    def _options(self) -> dict[str, Any]:
+        together = bool((self.last == self.inputs["input_ids"].shape[1] - 1).all())
+        keep = {"logits_to_keep": 1} if together and self.adapter.accepts("logits_to_keep") else {}
+        return {**super()._options(), **keep}
+
+    def select(self, outputs: Any, rows: Tensor) -> Tensor:
+        """The logits of the next token, `(rows, vocabulary)`."""
+        logits = self._of_text(logits_of(outputs))
+        if logits.shape[1] == 1:
+            return logits[:, 0]
+        last = self.last[rows].to(logits.device)
+        return logits[torch.arange(len(logits), device=logits.device), last]
+
+
+class ContinuedBlock(TextBlock):
+    """Texts with a continuation that is explained, or with two of them, one rather than the other.
+
+    Continuations are appended to the ids and never change. With two, each leaf row makes two rows of the model.
+    """
+
+    def __init__(self, adapter: TokenAdapter, examples: Sequence[Encoded], draw: Draw) -> None:
+        super().__init__(adapter, examples, draw)
+        tails = [self.inputs.pop(name) for name in CONTINUATIONS if name in self.inputs]
+        self.cost, self.lengths = len(tails), [tail.shape[1] for tail in tails]
+        self.width = max(self.lengths)
+        # What fills up the shorter one comes after it, where a causal model does not see it.
+        filled = [torch.cat([t, t[:, -1:].expand(-1, self.width - t.shape[1])], dim=1) for t in tails]
+        self.tails = torch.stack(filled, dim=1)
+        if self.cost == 1:
+            self.truth = list(tails[0].to("cpu"))
+        else:
+            names = [" ".join(map(str, t)) for t in (tail[0].tolist() for tail in tails)]
+            if adapter.processor is not None:
+                names = [adapter.processor.decode(tail[0]) for tail in tails]
+            self.head = Categorical(dict(enumerate(names)))
+        self._begun: Tensor | None = None
+
+    def remarks(self, logits: Tensor, frozen: Tensor, numbers: Sequence[int]) -> dict[int, tuple[str, ...]]:
+        """Likewise; two continuations are asked for what they begin with, by the pass that came last."""
+        begun = logits if self._begun is None else self._begun
+        return super().remarks(begun, frozen if self._begun is None else frozen[:, :1], numbers)
+
+    @property
+    def entries(self) -> int:
+        """The leaf's size, or an eighth of the logits where those are what fills the memory."""
+        return max(self.x[0].numel(), self.width * int(getattr(self.adapter.config, "vocab_size", 0)) // 8)
+
+    def forward(self, x: Tensor, rows: Tensor) -> Any:
+        """The model's outputs, `cost` rows for each leaf row."""
+        inputs = {n: tensor[rows].repeat_interleave(self.cost, dim=0) for n, tensor in self.inputs.items()}
+        tails = self.tails[rows].flatten(0, 1)
+        inputs["input_ids"] = torch.cat([inputs["input_ids"], tails], dim=1)
+        for name, step in (("attention_mask", 0), ("token_type_ids", 0), ("position_ids", 1)):
+            if name in inputs:
+                own = inputs[name]
+                more = own[:, -1:] + step * torch.arange(1, self.width + 1, device=own.device)
+                inputs[name] = torch.cat([own, more.expand(len(own), -1)], dim=1)
+        content = self.content[rows].repeat_interleave(self.cost, dim=0)
+        return self._run(inputs, x.repeat_interleave(self.cost, dim=0), content)
+
+    def _options(self) -> dict[str, Any]:
+        keep = {"logits_to_keep": self.width + 1} if self.adapter.accepts("logits_to_keep") else {}
+        return {**super()._options(), **keep}
+
+    def select(self, outputs: Any, rows: Tensor) -> Tensor:
+        """Logits of each token, `(rows, tokens, vocabulary)`; of two continuations their log p, `(rows, 2)`."""
+        logits = logits_of(outputs)[:, -self.width - 1 : -1]
+        if self.cost == 1:
+            return logits
+        wide = logits if logits.dtype == torch.float64 else logits.float()
+        if self._begun is None and any(self.spellings):
+            self._begun = wide[:: self.cost, 0].detach()
+        index = self.tails[rows].flatten(0, 1).unsqueeze(-1).to(wide.device)
+        log_p = wide.log_softmax(-1).gather(-1, index).view(-1, self.cost, self.width)
+        return torch.stack([log_p[:, i, :n].sum(1) for i, n in enumerate(self.lengths)], dim=1)
+
+
+class OutputBlock(TextBlock):
+    """Texts that an encoder reads and a decoder answers, the answer teacher-forced."""
+
+    def __init__(self, adapter: TokenAdapter, examples: Sequence[Encoded], draw: Draw) -> None:
+        super().__init__(adapter, examples, draw)
+        self.output = self.inputs.pop(OUTPUT)
+        self.truth = list(self.output.to("cpu"))
+
+    @property
+    def entries(self) -> int:
+        """The leaf's size, or an eighth of the logits where those are what fills the memory."""
+        return max(self.x[0].numel(), self.output.shape[1] * int(getattr(self.adapter.config, "vocab_size", 0)) // 8)
+
+    def select(self, outputs: Any, rows: Tensor) -> Tensor:
+        """Logits of each output token, `(rows, tokens, vocabulary)`."""
+        return logits_of(outputs)[:, -self.output.shape[1] :]
+
+
+def at(values: Tensor, positions: Int[Tensor, "rows places"]) -> Tensor:
+    """`values`, `(rows, length, n)`, at some positions of each row."""
+    return values.gather(1, positions.to(values.device).unsqueeze(-1).expand(-1, -1, values.shape[-1]))
+
+
+@dataclass(frozen=True)
+class Picked:
+    """What is left of outputs that were made one after the other: the logits at the masked positions."""
+
+    logits: Tensor
+
+
+class MaskedBlock(TextBlock):
+    """Texts for a masked language model.
+
+    Where a text has masks, the score is the mean log-probability of their tokens. Where it has none, some content
+    positions, seeded per example, are masked in turn, and it is the mean log-probability of the true tokens.
+    """
+
+    def __init__(self, adapter: TokenAdapter, examples: Sequence[Encoded], draw: Draw) -> None:
+        super().__init__(adapter, examples, draw)
+        ids = self.inputs["input_ids"]
+        self.mask_id: Any = adapter.mask_id
+        masked = ids == self.mask_id if self.mask_id is not None else torch.zeros_like(ids, dtype=torch.bool)
+        counts = set(masked.sum(1).tolist())
+        if len(counts) > 1:
+            raise ModelError("texts with different numbers of masks in one block", "one number", "report this as a bug")
+        self.in_turn = counts == {0}
+        if self.in_turn:
+            self.positions = self._draw_positions(draw)
+            self.truth = list(ids.gather(1, self.positions).to("cpu"))
+            self.cost = self.positions.shape[1]
+        else:
+            self.positions = masked.nonzero()[:, 1].view(len(ids), -1)
+
+    @property
+    def entries(self) -> int:
+        """The leaf's size, or an eighth of the logits where those are what fills the memory."""
+        logits = self.inputs["input_ids"].shape[1] * int(getattr(self.adapter.config, "vocab_size", 0))
+        return max(self.x[0].numel(), logits // 8)
+
+    def _draw_positions(self, draw: Draw) -> Int[Tensor, "batch masks"]:
+        if self.mask_id is None:
+            raise InputError(
+                "a text for a masked language model, without a tokenizer that names its mask",
+                "a tokenizer",
+                "pass the tokenizer to FourierExplainer",
+            )
+        tokens = self.content.shape[1]
+        chosen = [
+            torch.randperm(tokens, generator=draw.generator(i, "masked"))[: min(MASKED_IN_TURN, tokens)].sort().values
+            for i in range(len(self.content))
+        ]
+        return self.content.gather(1, torch.stack(chosen).to(self.content.device))
+
+    def forward(self, x: Tensor, rows: Tensor) -> Any:
+        """The model's outputs, `cost` rows for each leaf row."""
+        if not self.in_turn:
+            return super().forward(x, rows)
+        inputs = {n: tensor[rows].repeat_interleave(self.cost, dim=0) for n, tensor in self.inputs.items()}
+        position = self.positions[rows].reshape(-1, 1)
+        inputs["input_ids"] = inputs["input_ids"].scatter(1, position, self.mask_id)
+        fixed = torch.zeros_like(inputs["input_ids"], dtype=torch.bool).scatter(1, position, True)
+        repeated, content = (t.repeat_interleave(self.cost, dim=0) for t in (x, self.content[rows]))
+        most = max(1, IN_TURN_AT_ONCE // self.entries)
+        if len(repeated) <= most:
+            return self._run(inputs, repeated, content, fixed)
+
+        @carried  # on an accelerator it runs again in a thread of its own
+        def pick(part: Tensor, start: int) -> Tensor:
+            some = slice(start, start + most)
+            outputs = self._run({n: t[some] for n, t in inputs.items()}, part, content[some], fixed[some])
+            return _rows_at(logits_of(outputs), position[some, 0])
+
+        picked = []
+        for start in range(0, len(repeated), most):
+            part = repeated[start : start + most]
+            # Nothing of a part but its logits is kept until the gradient comes back, when it runs again.
+            again = torch.is_grad_enabled() and part.requires_grad
+            picked.append(checkpoint(pick, part, start, use_reentrant=False) if again else pick(part, start))
+        return Picked(torch.cat(picked))
+
+    def select(self, outputs: Any, rows: Tensor) -> Tensor:
+        """Logits at the masked positions, `(rows, vocabulary)`, or `(rows, masks, vocabulary)` for several."""
+        if isinstance(outputs, Picked):
+            return outputs.logits.view(*self.positions[rows].shape, -1)
+        logits = logits_of(outputs)
+        positions = self.positions[rows].to(logits.device)
+        if self.in_turn:
+            return _rows_at(logits, positions.reshape(-1)).view(*positions.shape, -1)
+        picked = at(logits, positions)
+        return picked[:, 0] if picked.shape[1] == 1 else picked
+
+
+def _rows_at(logits: Tensor, positions: Int[Tensor, " rows"]) -> Tensor:
+    """Each row's logits at one position, `(rows, vocabulary)`."""
+    return logits[torch.arange(len(logits), device=logits.device), positions.to(logits.device)]

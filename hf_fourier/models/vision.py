@@ -1,0 +1,296 @@
+"""Models that see a picture: FFC at the pixel values, two-dimensional per channel."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import cached_property, lru_cache
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from torch.nn.functional import interpolate
+
+from hf_fourier.domains import Axis, LeafShape
+from hf_fourier.errors import InputError
+from hf_fourier.models.base import Adapter, Block, Encoded, Task, check_numbers
+from hf_fourier.models.inputs.images import as_rgb, told
+from hf_fourier.models.inspection import classification_head, convolves, dtype_of, labels_of
+from hf_fourier.models.padding import in_pixels
+from hf_fourier.results.views import ImageView, NoView, View
+from hf_fourier.scoring.heads import Head, Regression, Similarity, by_class, logits_of, misnamed, named, part_of
+from hf_fourier.scoring.heads.detection import Detections, boxes_of
+from hf_fourier.seeding import Draw
+from hf_fourier.typing import Tensor
+
+
+class VisionAdapter(Adapter):
+    """The leaf is `pixel_values`, `(channels, height, width)`, as the model gets it."""
+
+    tasks: ClassVar[Mapping[str, Task]] = {
+        "image-classification": Task(
+            "AutoModelForImageClassification",
+            "MODEL_FOR_IMAGE_CLASSIFICATION_MAPPING_NAMES",
+            ("ForImageClassification",),
+            "AutoImageProcessor",
+        ),
+        "depth-estimation": Task(
+            "AutoModelForDepthEstimation",
+            "MODEL_FOR_DEPTH_ESTIMATION_MAPPING_NAMES",
+            ("ForDepthEstimation",),
+            "AutoImageProcessor",
+        ),
+        "object-detection": Task(
+            "AutoModelForObjectDetection",
+            "MODEL_FOR_OBJECT_DETECTION_MAPPING_NAMES",
+            ("ForObjectDetection",),
+            "AutoImageProcessor",
+        ),
+        "universal-segmentation": Task(
+            "AutoModelForUniversalSegmentation",
+            "MODEL_FOR_UNIVERSAL_SEGMENTATION_MAPPING_NAMES",
+            ("ForUniversalSegmentation", "ForInstanceSegmentation"),
+            "AutoImageProcessor",
+        ),
+        # Only where it is asked for, as with texts.
+        "image-feature-extraction": Task("AutoModel", "", (), "AutoImageProcessor"),
+    }
+    leaf_kinds: ClassVar[tuple[str, ...]] = ("pixels",)
+    main_input: ClassVar[str] = "pixel_values"
+    #: None until it is tried.
+    takes_channels_last: bool | None = None
+
+    def layout(self, pixels: Tensor) -> torch.memory_format:
+        """How pictures go to the model: with the channels last in memory, where that is faster and the model takes it.
+
+        Convolutions on a CPU are a fifth faster so. Code that counts on the usual layout (`view`) is found out by a
+        forward and a backward pass of a corner of one picture, once for each model.
+
+        Args:
+            pixels: A batch, `(rows, channels, height, width)` or of other dimensions.
+        """
+        if pixels.ndim != 4 or pixels.device.type != "cpu":
+            return torch.contiguous_format
+        return torch.channels_last if self._tried(pixels[:1, :, :CORNER, :CORNER]) else torch.contiguous_format
+
+    def _tried(self, pixels: Tensor) -> bool:
+        """Whether the model takes pictures with their channels last; asked once."""
+        if self.takes_channels_last is None:
+            self.takes_channels_last = convolves(self.model) and self._takes(pixels)
+        return self.takes_channels_last
+
+    def _takes(self, pixels: Tensor) -> bool:
+        with torch.inference_mode(False), torch.enable_grad():
+            leaf = pixels.to(dtype_of(self.model), copy=True, memory_format=torch.channels_last).requires_grad_(True)
+            try:
+                answer = self.read(self.run(**{self.main_input: leaf.clone()}))  # a copy, as in `VisionBlock`
+                torch.autograd.grad(answer.sum(), leaf)
+            except Exception:  # for whatever reason, the usual layout is always right
+                return False
+        return True
+
+    def encode(self, example: Any) -> Encoded:
+        """One picture: a path, a `PIL.Image`, or an array `(height, width[, channels])` or `(channels, height, width)`.
+
+        Arrays are of `uint8` (0 to 255), `uint16` (0 to 65535), `bool`, `int64` (0 to 255) or real from 0 to 1: white
+        follows from the type, and is said where it is not 8 bits. What is encoded (`bytes`) is decoded.
+        """
+        if self.processor is None:
+            raise self.no_processor(example)
+        rgb, taken = as_rgb(example)
+        encoded = self.encode_batch({"pixel_values": self._processed(rgb)})[0]
+        encoded.range, encoded.notes = str(taken), (*encoded.notes, *told([taken]))
+        return encoded
+
+    def encode_batch(self, batch: Mapping[str, Any]) -> list[Encoded]:
+        """Rows of `pixel_values`, shape `(batch, channels, height, width)`."""
+        tensors = self.rows_of(batch, dimensions=4)
+        pixels = tensors.pop("pixel_values")
+        channels = getattr(self.config, "num_channels", pixels.shape[1])
+        if pixels.shape[1] != channels:
+            raise InputError(
+                f"pixel_values of shape {tuple(pixels.shape)}",
+                f"(batch, {channels}, height, width)",
+                "pass the image processor's own output",
+            )
+        check_numbers("pixel_values", pixels, "pass the image processor's own output", "mend the picture")
+        examples = []
+        for i, row in enumerate(pixels.cpu()):
+            others = {name: tensor[i].cpu() for name, tensor in tensors.items()}
+            examples.append(Encoded(_shape(*row.shape), others, values=row, view=self._view))
+        return examples
+
+    def adopt(self, leaf: Tensor, view: View) -> Encoded:
+        """Another model's pixels: its normalisation undone and ours done, in real numbers all the way.
+
+        Where our processor makes pictures of another size they are resized to it whole (bilinear, antialiased).
+        """
+        if not (isinstance(view, ImageView) and self.processor is not None and isinstance(self._view, ImageView)):
+            return super().adopt(leaf, view)
+        pixels = view.pixels(leaf)
+        height, width = pixels.shape[1:]
+        size = self._processed(np.zeros((height, width, 3), np.uint8)).shape[-2:]
+        if size != (height, width):
+            pixels = interpolate(pixels[None], size, mode="bilinear", antialias=True)[0]
+        return self.encode_batch({"pixel_values": self._view.leaf(pixels)[None]})[0]
+
+    def stripped(self, example: Encoded) -> Encoded | None:
+        """The picture without what its `pixel_mask` leaves out at the sides."""
+        return in_pixels(example)
+
+    def block(self, examples: Sequence[Encoded], draw: Draw) -> Block:
+        """Pictures of one size."""
+        return VisionBlock(self, examples)
+
+    def head(self) -> Head:
+        """What reads the model's outputs, by its task."""
+        match self.task:
+            case "depth-estimation":
+                return Regression()
+            case "object-detection" | "universal-segmentation":
+                labels = labels_of(self.config)
+                return Detections(labels, 1 + max(labels, default=-1), self.task == "object-detection")
+            case "image-feature-extraction":
+                return Similarity()
+        return classification_head(self.config)
+
+    def read(self, outputs: Any) -> Tensor:
+        """What the head reads of the model's outputs, a row per picture.
+
+        Raises:
+            ModelError: If they are not those of such a head.
+        """
+        match self.task:
+            case "depth-estimation":
+                return part_of(outputs, "predicted_depth")
+            case "object-detection":
+                boxes = boxes_of(part_of(outputs, "pred_boxes").float())
+                return torch.cat([part_of(outputs, "logits").float(), boxes], dim=-1)
+            case "universal-segmentation":
+                said = part_of(outputs, "class_queries_logits", "logits")
+                masks = part_of(outputs, "masks_queries_logits", "pred_masks")
+                classes = 1 + max(labels_of(self.config), default=-1)
+                if classes and said.shape[-1] != classes + 1:  # a class for "nothing" comes last
+                    raise misnamed(f"{classes} classes", said.shape[-1] - 1)
+                return torch.cat([said.float(), masks.flatten(2).float()], -1)
+            case "image-feature-extraction":
+                pooled = part_of(outputs, "pooler_output", "last_hidden_state")
+                states = getattr(named(outputs), "last_hidden_state", None)
+                return (pooled.mean(1) if pooled is states else pooled).flatten(1)
+            case "image-segmentation":
+                return logits_of(outputs)
+        states = getattr(named(outputs), "last_hidden_state", None)
+        if getattr(named(outputs), "logits", None) is None and isinstance(states, Tensor) and states.ndim == 2:
+            return states  # PP-LCNet's name for its logits
+        return by_class(logits_of(outputs))
+
+    def _processed(self, array: np.ndarray) -> Tensor:
+        """What the processor makes of an 8-bit RGB picture, `(1, channels, height, width)`."""
+        from PIL import Image
+
+        try:  # as a PIL image: of an array one or three pixels high the processor guesses the channels' place
+            pixels: Tensor = self.processor(images=Image.fromarray(array), return_tensors="pt")["pixel_values"]
+            return pixels if pixels.is_floating_point() else pixels.float()
+        except (TypeError, ValueError, KeyError, AttributeError) as error:
+            said = f"{type(error).__name__}: {error}".strip().splitlines()[0]
+            size = f"{array.shape[1]} × {array.shape[0]}"
+            raise InputError(
+                f"a picture of {size} pixels, which {type(self.processor).__name__} refuses ({said})",
+                "a picture that the model's own image processor takes",
+                "check the processor, or pass {'pixel_values': tensor}",
+            ) from error
+
+    @cached_property
+    def _view(self) -> View:
+        """How to undo what the processor does to colours, read off what it makes of plain ones."""
+        if self.processor is None:
+            return NoView(
+                "no image processor says how pixels were normalised", "pass the image processor, or use keep()"
+            )
+        strange = NoView("the image processor does more to colours than scale them", "use keep()")
+        try:
+            black, red, green, blue, grey = (self._of_colour(colour) for colour in _COLOURS)
+        except InputError:
+            return strange
+        gain = torch.stack([red - black, green - black, blue - black])  # (colour, channel)
+        order = gain.abs().argmax(1)
+        if gain.shape != (3, 3) or order.unique().numel() < 3:
+            return strange
+        own = gain.gather(1, order.unsqueeze(1)).squeeze(1)
+        expected = black + gain.sum(0) * 128 / 255
+        tolerance = 0.01 * own.abs().max()  # a grey level is 0.004, and resizing may round
+        if not bool(
+            ((gain.abs().sum(1) - own.abs()) < tolerance).all() and ((grey - expected).abs() < tolerance).all()
+        ):
+            return strange
+        std = torch.empty(3, dtype=torch.float32).index_copy(0, order, 1 / own)
+        mean = -black * std
+        natural = order.tolist() == [0, 1, 2]
+        return ImageView(tuple(mean.tolist()), tuple(std.tolist()), () if natural else tuple(order.tolist()))
+
+    def _of_colour(self, colour: tuple[int, int, int]) -> Tensor:
+        """What the processor makes of the middle of a picture of one colour, by channel."""
+        pixels = self._processed(np.full((64, 64, 3), colour, dtype=np.uint8))
+        if pixels.ndim != 4:
+            raise InputError(f"pixel_values of shape {tuple(pixels.shape)}", "four dimensions", "use another processor")
+        return pixels[0, :, pixels.shape[2] // 2, pixels.shape[3] // 2].float()
+
+
+#: Pixels along each side of what a layout is tried on.
+CORNER = 64
+#: Black, red, green, blue and grey.
+_COLOURS = ((0, 0, 0), (255, 0, 0), (0, 255, 0), (0, 0, 255), (128, 128, 128))
+
+
+class VisionBlock(Block):
+    """Pictures of one size on the model's device."""
+
+    def __init__(self, adapter: VisionAdapter, examples: Sequence[Encoded]) -> None:
+        self.adapter, self.dtype, self.head = adapter, dtype_of(adapter.model), adapter.head()
+        self.model = adapter.model
+        device = adapter.device
+        stacked = torch.stack([e.values for e in examples if e.values is not None]).to(device)
+        self.x = stacked if stacked.dtype == torch.float64 else stacked.float()
+        names = examples[0].inputs
+        self.others = {name: torch.stack([e.inputs[name] for e in examples]).to(device) for name in names}
+        self.bounds = examples[0].view.bounds
+        self.layout = adapter.layout(self.x)
+
+    def forward(self, x: Tensor, rows: Tensor) -> Any:
+        """The model's outputs at pixel rows."""
+        return self._run(x, {name: tensor[rows] for name, tensor in self.others.items()})
+
+    def _run(self, x: Tensor, others: Mapping[str, Any]) -> Any:
+        """The model's outputs, from pixels that lie in memory as it reads them fastest."""
+        if self.layout is torch.channels_last:
+            pixels = x.to(self.dtype, copy=True, memory_format=torch.channels_last)
+        else:
+            pixels = x.to(self.dtype, copy=True)  # which a model may work on in place
+        outputs = self.adapter.run(**{self.adapter.main_input: pixels}, **others)
+        return outputs if self.layout is torch.contiguous_format else _usual(outputs)
+
+    def select(self, outputs: Any, rows: Tensor) -> Tensor:
+        """What the head reads, such as class logits, `(rows, classes)`."""
+        return self.adapter.read(outputs)
+
+
+def _usual(outputs: Any) -> Any:
+    """Outputs whose maps lie in memory as a callable of the user's expects them."""
+    if isinstance(outputs, Tensor):
+        return outputs.contiguous()
+    if isinstance(outputs, dict):  # as all of transformers' are
+        for name, value in outputs.items():
+            if isinstance(value, Tensor) and not value.is_contiguous():
+                outputs[name] = value.contiguous()
+    return outputs
+
+
+@lru_cache(maxsize=256)  # the same object for all pictures of a size: examples are grouped by it
+def _shape(channels: int, height: int, width: int) -> LeafShape:
+    return LeafShape(
+        "pixels",
+        (
+            Axis("channel", channels, channel=True),
+            Axis("height", height, "cycles/pixel"),
+            Axis("width", width, "cycles/pixel"),
+        ),
+    )

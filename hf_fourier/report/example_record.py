@@ -1,0 +1,181 @@
+"""One example of a report in plain numbers: what was said of it and how sure, the curve, and features by band."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from hf_fourier.report import privacy, wording
+from hf_fourier.report.figures.spectrum import Profile, binned
+from hf_fourier.results.curve import Curve, Stop
+
+if TYPE_CHECKING:
+    from hf_fourier.results.attribution import Attribution
+
+#: Bands of a record, at most: few enough that nobody finds a text or a picture from their power.
+BANDS = 16
+
+
+@dataclass(frozen=True)
+class Bands:
+    """Features by frequency (or by wavelet level), all places and channels together.
+
+    Attributes:
+        title: What the coordinate is, with its unit.
+        centres: The coordinate of each band, ascending.
+        power: Each band's share of all power, 0 to 1.
+        chosen: The share of each band's features that are on top at `share`, 0 to 1.
+        share: The share of all features that counts as the top.
+    """
+
+    title: str
+    centres: Sequence[float]
+    power: Sequence[float]
+    chosen: Sequence[float]
+    share: float
+
+
+@dataclass(frozen=True)
+class Record:
+    """One example without its input.
+
+    Attributes:
+        label: What was explained; `privacy.WITHHELD` where that is a part of the example.
+        target: Its class index; None where there is none, or it is withheld.
+        confidence: In it, on the clean example.
+        value: The score that was explained.
+        agrees: The share of the clean example's own decisions that are the frozen ones; None if not known.
+        alternatives: The model's likeliest classes with their probabilities; empty where they are withheld.
+        kind: Of the leaf.
+        shape: The leaf's axes with their lengths.
+        features: How many there are.
+        gap: How far complete methods' scores are from the sum that they should have.
+        curve: What was played; the classes that were said at each stop are withheld with the label.
+        bands: Features by frequency; None where they have a place only.
+        extras: What the method tells beside its scores, summed over places.
+        provenance: How the result was made.
+        name: What the example is called; empty in what is shared.
+        contested: Whether the explained label is another one than the model's own decision.
+        noun: What the features are called.
+    """
+
+    label: str
+    target: int | None
+    confidence: float | None
+    value: float
+    agrees: float | None
+    alternatives: Sequence[tuple[str, float]]
+    kind: str
+    shape: Mapping[str, int]
+    features: int
+    gap: float | None
+    curve: Curve | None
+    bands: Bands | None
+    extras: Mapping[str, Any] = field(default_factory=dict)
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+    name: str = ""
+    contested: bool = False
+    noun: str = "features"
+
+    @property
+    def head(self) -> str:
+        """The kind of what is explained."""
+        return str(self.provenance.get("head") or "")
+
+    @property
+    def method(self) -> str:
+        """The method's spec."""
+        return str(self.provenance.get("method") or "?")
+
+    @property
+    def domain(self) -> str:
+        """The domain's spec."""
+        return str(self.provenance.get("domain") or "?")
+
+    def holds(self, stop: Stop) -> bool:
+        """Whether the decision is kept at a stop; of a mask a Dice of at least `wording.SAME_MASK`."""
+        return stop.agrees >= (wording.SAME_MASK if self.head == "mask" else 1)
+
+    @property
+    def least(self) -> float | None:
+        """The least played share whose top features alone keep the decision; None where none does."""
+        stops = self.curve.of("keep") if self.curve else []
+        return next((stop.asked for stop in stops if self.holds(stop) and 0 < stop.asked < 1), None)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values that `from_dict` reads back."""
+        own = {name: getattr(self, name) for name in self.__dataclass_fields__}
+        own["curve"] = None if self.curve is None else self.curve.to_dict()
+        own["bands"] = None if self.bands is None else dict(vars(self.bands))
+        own["alternatives"] = [list(pair) for pair in self.alternatives]
+        return {**own, "shape": dict(self.shape), "extras": dict(self.extras), "provenance": dict(self.provenance)}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Record:
+        """The record that `to_dict` wrote; what a newer minor version added is not read."""
+        own = {name: value for name, value in values.items() if name in cls.__dataclass_fields__}
+        own["curve"] = None if own["curve"] is None else Curve.from_dict(own["curve"])
+        own["bands"] = None if own["bands"] is None else Bands(**own["bands"])
+        own["alternatives"] = [(str(label), p) for label, p in own["alternatives"]]
+        return cls(**own)
+
+
+def record(attribution: Attribution, name: str = "", shared: bool = True) -> Record:
+    """What a report says of one result.
+
+    Args:
+        attribution: The result; compact ones will do.
+        name: What the example is called.
+        shared: Leave out what belongs to the example, and round what is left; see `privacy`.
+    """
+    told = not shared or privacy.shareable(attribution)
+    digits = privacy.DIGITS if shared else 17
+    extras = {n: v for n, v in attribution.extras.items() if n in privacy.SUMMARIES}
+    target = attribution.target
+    return Record(
+        label=attribution.label if told else privacy.WITHHELD,
+        target=target if told and isinstance(target, int) else None,
+        confidence=privacy.rounded(attribution.confidence, digits),
+        value=privacy.rounded(float(attribution.value), digits),
+        agrees=privacy.rounded(attribution.agrees, digits),
+        alternatives=[(n, privacy.rounded(p, digits)) for n, p in attribution.alternatives] if told else [],
+        kind=attribution.layout.leaf.kind,
+        shape={axis.name: axis.length for axis in attribution.layout.leaf.axes},
+        features=len(attribution.scores),
+        gap=privacy.rounded(attribution.gap, digits),
+        curve=_curve(attribution.curve, told, digits),
+        bands=_bands(attribution),
+        extras=privacy.rounded(extras, privacy.DIGITS),
+        provenance=privacy.rounded(privacy.provenance_of(attribution, shared), 6),
+        name="" if shared else name,
+        contested=wording.contested(attribution),
+        noun=wording.noun(attribution),
+    )
+
+
+def _curve(curve: Curve | None, told: bool, digits: int) -> Curve | None:
+    if curve is None:
+        return None
+    stops = [
+        Stop(s.part, s.asked, privacy.rounded(s.reached, 6), privacy.rounded(s.value, digits),
+             privacy.rounded(s.confidence, digits), privacy.rounded(s.agrees, digits), s.said if told else None)
+        for s in curve.stops
+    ]  # fmt: skip
+    return Curve(tuple(stops), privacy.rounded(curve.clean, digits))
+
+
+def _bands(attribution: Attribution) -> Bands | None:
+    """Features by frequency or level; None where they have places only, or the result is compact."""
+    layout = attribution.layout
+    if attribution.leaf is None or not (layout.with_role("frequency") or layout.with_role("level")):
+        return None
+    share = wording.shown_fraction(attribution)
+    found: Profile | None = binned(attribution, attribution.mask(share).numpy(), BANDS)
+    if found is None:
+        return None
+    columns = (np.asarray(values, dtype=float).tolist() for values in (found.centres, found.power, found.chosen))
+    centres, power, chosen = (privacy.rounded(list(values), privacy.BAND_DIGITS) for values in columns)
+    return Bands(found.title, centres, power, chosen, share)

@@ -1,0 +1,1 @@
+"""Figures of single results and of whole reports, by matplotlib."""

@@ -1,0 +1,54 @@
+"""The figure of an explained picture: what was seen, what is left of it, and which frequencies that is."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from hf_fourier.report import wording
+from hf_fourier.report.figures import mask_contours, panels
+from hf_fourier.report.figures.feature_map import features
+from hf_fourier.report.figures.spectrum import profile
+
+if TYPE_CHECKING:
+    from matplotlib.figure import FigureBase
+
+    from hf_fourier.results.attribution import Attribution
+
+
+def draw(figure: FigureBase, attribution: Attribution, fraction: float) -> None:
+    """Fill `figure`: three pictures above; the spectrum, the shares by frequency and the curve below.
+
+    Where a mask was explained, the model's mask of each picture is outlined on it.
+    """
+    above, below = panels.rows(figure, [1.12, 1.0])
+    images = [attribution.original(), attribution.rebuild(fraction), attribution.rebuild(fraction, delete=True)]
+    masks = mask_contours.predicted(attribution, fraction)
+    classes = mask_contours.classes_of(masks[0])
+    for i, (image, text) in enumerate(zip(images, wording.three(attribution, fraction), strict=True)):
+        axes = above.add_subplot(1, 3, i + 1)
+        panels.picture(axes, image, text)
+        size = np.asarray(image).shape[:2]
+        mask_contours.trace(axes, masks[i], size, f"mask-{i}", classes)
+        if i and masks[i] is not None:
+            mask_contours.trace(axes, masks[0], size, f"clean-mask-{i}", classes, dashed=True)
+    _features(below, attribution, fraction)
+
+
+def _features(figure: FigureBase, attribution: Attribution, fraction: float) -> None:
+    """The spectrum (for features without frequency their map), the shares by frequency and the model's answers."""
+    mask = attribution.mask(fraction).numpy()
+    flat, line = features(attribution, mask), profile(attribution, mask)
+    has_frequencies = bool(attribution.layout.with_role("frequency"))
+    grid = figure.add_gridspec(2, 3)
+    if flat is not None:
+        text = "Power: grey, chosen in any channel: yellow\n(middle: coarse shapes, edge: fine detail)"
+        text = text if has_frequencies else "Where the features lie:\npower in grey, chosen in yellow"
+        panels.spectrum(figure.add_subplot(grid[:, 0]), flat, text)
+    if line is not None:
+        wide = slice(0, 2) if flat is None else slice(1, 2)
+        text = "Power and choice by frequency\n(left: coarse shapes, right: fine detail)"
+        text = text if has_frequencies else "Power and choice"
+        panels.profiles(figure.add_subplot(grid[0, wide]), figure.add_subplot(grid[1, wide]), line, text)
+    panels.model(figure.add_subplot(grid[:, 2]), attribution, fraction)

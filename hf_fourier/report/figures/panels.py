@@ -1,0 +1,260 @@
+"""The panels that figures are put together from. They draw on axes that they are given."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from hf_fourier.report import wording
+from hf_fourier.report.figures.fonts import PLAIN, plain
+from hf_fourier.report.figures.spectrum import Plane, Profile, decibels
+from hf_fourier.results.relevance import shown
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import FigureBase, SubFigure
+
+    from hf_fourier.results.attribution import Attribution
+
+# Safe for colour-blind readers, and apart in lightness as well.
+KEPT, DELETED, CHOSEN = "#0b559f", "#d0691c", "#ffd21f"
+FOR, AGAINST = "#f4a03a", "#7fb8e6"
+INK, SOFT = "#222222", "#8a8a8a"
+#: How low and how tall a map or a plane is drawn, as a share of its width, whatever its rows and columns.
+SQUAT = (0.3, 1.6)
+
+
+def rows(figure: FigureBase, heights: Sequence[float]) -> list[SubFigure]:
+    """Parts of a figure, one below the other."""
+    grid = figure.add_gridspec(len(heights), 1, height_ratios=list(heights))
+    return [figure.add_subfigure(grid[i]) for i in range(len(heights))]
+
+
+def title(axes: Axes, text: str) -> None:
+    """A title above the left edge, drawn as it stands."""
+    axes.set_title(text, loc="left", color=INK, **plain(text))
+
+
+def say(axes: Axes, which: str, text: str) -> None:
+    """An axis label, drawn as it stands; `which` is "x" or "y"."""
+    getattr(axes, f"set_{which}label")(text, **plain(text))
+
+
+def picture(axes: Axes, image: Any, text: str) -> None:
+    """An image without ticks."""
+    pixels = np.asarray(image)
+    grey: dict[str, Any] = {"cmap": "gray", "vmin": 0, "vmax": 255} if pixels.ndim == 2 else {}
+    axes.imshow(pixels, interpolation="nearest" if max(pixels.shape[:2]) < 64 else "antialiased", **grey)
+    axes.set_xticks([])
+    axes.set_yticks([])
+    axes.spines[:].set_visible(False)
+    title(axes, text)
+
+
+def spectrum(axes: Axes, plane: Plane, text: str, upward: bool = False) -> None:
+    """Power in grey, the chosen places in yellow on top (an artist called "chosen", masked elsewhere).
+
+    `text`: the title, where the plane has none of its own. `upward`: whether rows ascend from the bottom, as where the
+    first axis of the leaf is drawn so.
+    """
+    from matplotlib.colors import ListedColormap
+
+    low, high = _ends(plane.rows)
+    extent = (*_ends(plane.columns), *((low, high) if upward else (high, low)))
+    level = decibels(plane.power)
+    floor, top = np.percentile(level, [2, 99.8]) if level.max() > level.min() else (-80.0, 0.0)
+    shared: dict[str, Any] = {"extent": extent, "interpolation": "nearest", "aspect": "auto"}
+    shared["origin"] = "lower" if upward else "upper"
+    # The grey stays in the darker two thirds, so that the marks stand out in a greyscale print too.
+    greys = ListedColormap([(v, v, v) for v in np.linspace(0.03, 0.62, 256)])
+    axes.imshow(level, cmap=greys, vmin=floor, vmax=max(top, floor + 1), gid="power", **shared)
+    marks = np.ma.masked_equal(np.where(plane.chosen > 0, 1.0, 0.0), 0.0)
+    axes.imshow(marks, cmap=ListedColormap([CHOSEN]), vmin=0, vmax=1, gid="chosen", **shared)
+    axes.set_box_aspect(np.clip(len(plane.rows) / len(plane.columns), 0.5, 1.6))
+    axes.set_anchor("W")  # so that the layout leaves the room that the label on the left really takes
+    axes.locator_params(nbins=6, integer=len(plane.rows) > 1 and plane.rows[1] - plane.rows[0] >= 1)
+    say(axes, "y", plane.titles[0])
+    say(axes, "x", plane.titles[1])
+    title(axes, plane.legend or text)
+
+
+def power(axes: Axes, profile: Profile) -> None:
+    """Share of power by frequency, on a logarithmic scale where it spans decades."""
+    shown = 100 * profile.power
+    top = shown.max(initial=0.0)
+    axes.bar(profile.centres, shown, width=0.9 * profile.width, color=SOFT, gid="power-bars")
+    if top > 0:
+        smallest = shown[shown > top * 1e-6].min()
+        if top > 30 * smallest:
+            axes.set_yscale("log")
+            axes.set_ylim(smallest / 2, top * 2)
+            axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
+            axes.yaxis.set_minor_formatter(lambda value, _: "")
+    else:
+        axes.set_ylim(0, 1)
+    _limits(axes, profile)
+    say(axes, "y", "% of power")
+
+
+def chosen(axes: Axes, profile: Profile) -> None:
+    """Which share of each frequency's features was chosen."""
+    axes.bar(profile.centres, 100 * profile.chosen, width=0.9 * profile.width, color=CHOSEN, edgecolor=INK,
+             linewidth=0.4, gid="chosen-bars")  # fmt: skip
+    axes.set_ylim(0, max(1.0, 110 * profile.chosen.max(initial=0.0)))
+    _limits(axes, profile)
+    say(axes, "x", profile.title)
+    say(axes, "y", "% chosen")
+
+
+def profiles(upper: Axes, lower: Axes, profile: Profile, text: str) -> None:
+    """Power above and choice below, over one frequency axis."""
+    power(upper, profile)
+    title(upper, text)
+    chosen(lower, profile)
+    lower.sharex(upper)
+    upper.tick_params(labelbottom=False)
+
+
+def model(axes: Axes, attribution: Attribution, fraction: float) -> None:
+    """What the model says: a curve where several shares were played, else bars."""
+    played = {stop.asked for stop in attribution.curve.stops} if attribution.curve else set()
+    (curve if len(played) > 1 else answers)(axes, attribution, fraction)
+
+
+def curve(axes: Axes, attribution: Attribution, fraction: float) -> None:
+    """The model's confidence against the share kept, and against the share deleted."""
+    assert attribution.curve is not None
+    record, kind = attribution.curve, wording.noun(attribution)
+    bounded = wording.is_mask(attribution) or attribution.confidence is not None
+    looks: dict[str, dict[str, Any]] = {
+        "keep": {"color": KEPT, "linestyle": "-", "marker": "o", "label": f"top {kind} alone"},
+        "delete": {"color": DELETED, "linestyle": "--", "marker": "s", "label": "without them"},
+    }
+    for part, look in looks.items():
+        stops = record.of(part)  # type: ignore[arg-type]
+        if not stops:
+            continue
+        x = [100 * stop.asked for stop in stops]
+        y = [wording.size(attribution, stop) for stop in stops]
+        axes.plot(x, y, gid=part, **look)
+        lost = [not wording.holds(attribution, stop) for stop in stops]
+        axes.plot(np.array(x)[lost], np.array(y)[lost], linestyle="", marker=look["marker"], color=look["color"],
+                  markerfacecolor="white", gid=f"{part}-lost")  # fmt: skip
+    whole = 1.0 if wording.is_mask(attribution) else record.clean
+    axes.axhline(whole, color=SOFT, linestyle=":", label="whole input")
+    axes.axvline(100 * fraction, color=SOFT, linewidth=0.8, label="share shown here")
+    _percents(axes, sorted({100 * stop.asked for stop in record.stops}))
+    if bounded:
+        axes.set_ylim(-0.04, 1.04)
+    say(axes, "x", f"% of {kind}")
+    say(axes, "y", wording.quantity(attribution))
+    lost_word = f"Dice below {wording.SAME_MASK:g}" if wording.is_mask(attribution) else "decision lost"
+    title(axes, f"What the model says\n(hollow: {lost_word})")
+    axes.legend(loc="upper center", bbox_to_anchor=(0.45, -0.16), ncols=2, frameon=False, fontsize=8)
+
+
+def answers(axes: Axes, attribution: Attribution, fraction: float) -> None:
+    """Three bars: the model's confidence in the whole input, in the top features alone, and without them."""
+    kind = wording.noun(attribution)
+    masked = wording.is_mask(attribution)
+    clean = 1.0 if masked else attribution.value if attribution.confidence is None else attribution.confidence
+    sure = "" if attribution.confidence is None else wording.sureness(attribution.confidence)
+    rows = [("whole input", clean, sure or f"{attribution.value:.4g}", SOFT, "")]
+    parts = (("keep", f"top {wording.share(fraction)} alone", KEPT), ("delete", "without them", DELETED))
+    for part, name, colour in parts:
+        stop = wording.stop_at(attribution, part, fraction)  # type: ignore[arg-type]
+        if stop is not None:
+            word = f", {wording.verdict(attribution, stop)}"
+            rows.append((name, wording.size(attribution, stop), wording.number(stop), colour, word))
+    axes.barh(range(len(rows)), [row[1] for row in rows], color=[row[3] for row in rows], height=0.6, gid="answers")
+    for i, (name, _, number, _, word) in enumerate(rows):
+        axes.text(0.01, i - 0.34, f"{name}: {number}{word}", transform=axes.get_yaxis_transform(), va="bottom",
+                  color=INK, **PLAIN)  # fmt: skip
+    axes.set_ylim(2.5, -0.9)
+    axes.set_yticks([])
+    if masked or attribution.confidence is not None:
+        axes.set_xlim(0, 1)
+    say(axes, "x", wording.quantity(attribution))
+    missing = "" if len(rows) > 1 else f"\n(it was not shown parts of the {kind})"
+    title(axes, f"What the model says{missing}")
+
+
+def relevance(axes: Axes, attribution: Attribution, fraction: float, turn: bool = False, extent: Any = None) -> None:
+    """The relevance (`relevance.shown`) in input space: a line for one axis, a map for more.
+
+    Args:
+        axes: Where to draw.
+        attribution: The result.
+        fraction: The share of features.
+        turn: Whether a map's first axis runs to the right.
+        extent: A map's left, right, lower and upper end, the first row below; None for pixels, the first row above.
+    """
+    found = shown(attribution, fraction)
+    values = np.asarray(found.values, dtype=float)
+    signed = found.signed or bool((values < 0).any())
+    names = list(found.axes)
+    while values.ndim > 2:
+        values, names = values.sum(axis=0), names[1:]
+    sense = found.sense
+    if values.ndim < 2:
+        line = np.atleast_1d(values)
+        places = np.arange(1, len(line) + 1)
+        axes.fill_between(places, line, 0, where=line >= 0, color=FOR, step="mid")
+        axes.fill_between(places, line, 0, where=line <= 0, color=AGAINST, step="mid")
+        axes.step(places, line, where="mid", color=INK, linewidth=0.8, gid="relevance")
+        axes.axhline(0, color=SOFT, linewidth=0.6)
+        axes.locator_params(axis="x", integer=True)
+        say(axes, "x", names[0] if names else "entry")
+    else:
+        top = float(np.abs(values).max(initial=0.0)) or 1.0
+        shades, low = (diverging(), -top) if signed else ("Greys", 0.0)
+        values, names = (values.T, names[::-1]) if turn else (values, names)
+        origin: Any = "upper" if extent is None else "lower"
+        beside: dict[str, Any] = {"ax": axes, "shrink": 0.8}
+        if extent is None:  # places are counted from 1; as wide and tall as the map is, within reason
+            beside = {"cax": axes.inset_axes((1.02, 0.1, 0.02, 0.8))}
+            extent = (0.5, values.shape[1] + 0.5, values.shape[0] + 0.5, 0.5)
+            axes.set_box_aspect(np.clip(values.shape[0] / values.shape[1], *SQUAT))
+            axes.set_anchor("W")
+        image = axes.imshow(values, cmap=shades, vmin=low, vmax=top, aspect="auto", origin=origin, extent=extent,
+                            gid="relevance")  # fmt: skip
+        assert axes.figure is not None
+        axes.figure.colorbar(image, **beside)
+        axes.locator_params(integer=True)
+        say(axes, "y", names[0])
+        say(axes, "x", names[1])
+        sense = "orange: for the decision, blue: against" if found.signed else sense
+        sense += f"; summed over {', '.join(found.axes[:-2])}" if len(found.axes) > 2 else ""
+    told = f"{found.told[0].upper()}{found.told[1:]}"
+    title(axes, f"{told.replace(', not', chr(10) + 'not')}\n({sense})")
+
+
+def diverging() -> Any:
+    """Blue for against, white for nothing, orange for: light enough everywhere for dark letters on it."""
+    from matplotlib.colors import LinearSegmentedColormap
+
+    return LinearSegmentedColormap.from_list("for-against", [AGAINST, "#ffffff", FOR])
+
+
+def _limits(axes: Axes, profile: Profile) -> None:
+    low, high = profile.centres.min(), profile.centres.max()
+    axes.set_xlim(low - profile.width, max(high + profile.width, low + 20 * profile.width * (low == high)))
+
+
+def _ends(centres: Any) -> tuple[float, float]:
+    half = float(centres[1] - centres[0]) / 2 if len(centres) > 1 else 0.5
+    return float(centres[0]) - half, float(centres[-1]) + half
+
+
+def _percents(axes: Axes, shares: list[float]) -> None:
+    """Ticks at the played shares, the scale logarithmic where they are spread out."""
+    positive = [value for value in shares if value > 0]
+    if len(positive) == len(shares) and positive and positive[-1] / positive[0] > 5:
+        axes.set_xscale("log")
+    ticks = (
+        [v for i, v in enumerate(shares) if i == 0 or v / max(shares[i - 1], 1e-9) > 1.3] if len(shares) > 7 else shares
+    )
+    axes.set_xticks(ticks, [f"{value:.3g}" for value in ticks])
+    axes.set_xticks([], minor=True)

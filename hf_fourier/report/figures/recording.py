@@ -1,0 +1,174 @@
+"""The figure of a recording: what the model says over time, the merged spectrum of one label, and what of it holds."""
+
+from __future__ import annotations
+
+from os import PathLike
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from hf_fourier.report import wording
+from hf_fourier.report.figures import panels
+from hf_fourier.report.figures.fonts import drawable, plain
+from hf_fourier.report.figures.plot import drawn
+from hf_fourier.report.figures.spectrum import decibels
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from hf_fourier.results.spectrum import Spectrum
+    from hf_fourier.runs.recording import Recording
+
+HEIGHT = 8.4  # inches
+#: Labels that have a colour of their own; the rest share the last.
+COLOURS = ("#0b559f", "#d0691c", "#2a9d6f", "#9b3f9b", "#8c6d1f", "#8a8a8a")
+BANDS = 60
+NOTHING = "What is chosen is ranked on top within its segment; that says nothing about other segments' loudness."
+
+
+def plot_recording(
+    recording: Recording, path: str | PathLike[str] | None = None, fraction: float = wording.USUAL
+) -> Figure:
+    """Draw a recording.
+
+    Args:
+        recording: What `FourierExplainer.explain_recording` returned.
+        path: Where to write the figure: PNG, SVG or PDF, by the ending. None only returns it.
+        fraction: The share of features that counts as chosen in each segment.
+
+    Returns:
+        The `matplotlib.figure.Figure`, 11 inches wide.
+
+    Raises:
+        InputError: If the path has another ending.
+        MissingExtraError: If matplotlib is not installed.
+    """
+
+    def fill(figure: Figure) -> None:
+        _fill(figure, recording, fraction)
+
+    return drawn(fill, path)
+
+
+def _fill(figure: Figure, recording: Recording, fraction: float) -> None:
+    figure.set_size_inches(11.0, HEIGHT)
+    figure.set_layout_engine("constrained")
+    head, over, below, foot = panels.rows(figure, [0.5, 3.1, 3.6, 0.5])
+    label, own = recording.label, recording.labels[recording.label]
+    sure = "" if recording.confidence is None else f", mean confidence there {wording.sureness(recording.confidence)}"
+    text = f"“{drawable(label, 40)}” for {own:.1f} of {recording.seconds:.1f} s{sure}\n{_source(recording)}"
+    head.text(0.012, 0.5, text, ha="left", va="center", size=11, gid="headline", **plain(text))
+    times = over.add_gridspec(2, 1, height_ratios=[1.1, 2.0])  # in one grid, so that their seconds are in line
+    wave = over.add_subplot(times[0])
+    _wave(wave, recording)
+    _time(over.add_subplot(times[1], sharex=wave), recording)
+    grid = below.add_gridspec(2, 3)
+    spectrum = recording.spectrum(label, fraction)
+    upper, lower = below.add_subplot(grid[0, :2]), below.add_subplot(grid[1, :2])
+    _spectrum(upper, lower, spectrum, f"“{drawable(label, 24)}”", fraction)
+    _answers(below.add_subplot(grid[:, 2]), recording)
+    said = f"{len(recording)} segments; what overlaps counts once. {NOTHING}"
+    foot.text(0.012, 0.55, said, ha="left", va="center", size=9, style="italic", gid="conclusion", **plain(said))
+
+
+def _source(recording: Recording) -> str:
+    provenance = recording[0].provenance
+    parts = (wording.model_name(recording[0]), provenance.get("method"), provenance.get("domain"))
+    return " · ".join(drawable(str(part), 60) for part in parts if part)
+
+
+def _wave(axes: Axes, recording: Recording) -> None:
+    """The largest amplitudes, up and down."""
+    places, peaks = [], []
+    for segment in recording.segments:
+        count = len(segment.peaks)
+        places += [segment.start + (i + 0.5) * (segment.end - segment.start) / count for i in range(count)]
+        peaks += list(segment.peaks)
+    order = np.argsort(places, kind="stable")
+    at, high = np.array(places)[order], np.array(peaks)[order]
+    axes.fill_between(at, -high, high, color=panels.SOFT, linewidth=0, gid="wave")
+    axes.set_xlim(0, recording.seconds)
+    axes.tick_params(labelbottom=False)
+    panels.say(axes, "y", "amplitude")
+    panels.title(axes, "The recording (largest amplitudes)")
+
+
+def _time(axes: Axes, recording: Recording) -> None:
+    """Each segment as a bar as high as the model is sure, coloured by its label."""
+    names = list(recording.labels)
+    colour = {name: COLOURS[min(i, len(COLOURS) - 1)] for i, name in enumerate(names)}
+    sure = [segment.value if segment.confidence is None else segment.confidence for segment in recording.segments]
+    known = recording.segments[0].confidence is not None
+    meets = [(a.end + b.start) / 2 for a, b in zip(recording.segments, recording.segments[1:], strict=False)]
+    edges = [0.0, *meets, recording.seconds]
+    for i, (segment, height) in enumerate(zip(recording.segments, sure, strict=True)):
+        axes.bar(edges[i], height, width=edges[i + 1] - edges[i], align="edge", color=colour[segment.label],
+                 linewidth=0, gid="segment")  # fmt: skip
+    for i, name in enumerate(names[: len(COLOURS)]):
+        rest = " and others" if i == len(COLOURS) - 1 < len(names) - 1 else ""
+        legend = f"{drawable(name, 24)}{rest}: {recording.labels[name]:.1f} s".replace("$", r"\$")
+        axes.bar(0, 0, color=colour[name], label=legend if not legend.startswith("_") else f" {legend}")
+    axes.set_xlim(0, recording.seconds)
+    if known:
+        axes.set_ylim(0, 1)
+    axes.legend(loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=len(COLOURS), frameon=False, fontsize=8)
+    panels.say(axes, "x", "seconds")
+    panels.say(axes, "y", "confidence" if known else "value")
+    panels.title(axes, "What the model says in each segment, and how sure it is")
+
+
+def _spectrum(upper: Axes, lower: Axes, spectrum: Spectrum, label: str, fraction: float) -> None:
+    """Power above; below in which share of the seconds each frequency was chosen, both by the first coordinate."""
+    title, values = _coordinate(spectrum)
+    kinds, place = np.unique(values, return_inverse=True)
+    if len(kinds) > BANDS and np.issubdtype(kinds.dtype, np.number):
+        edges = np.linspace(kinds[0], kinds[-1], BANDS + 1)
+        place, centres = np.clip(np.digitize(values, edges) - 1, 0, BANDS - 1), (edges[1:] + edges[:-1]) / 2
+    else:
+        numbers = np.issubdtype(kinds.dtype, np.number)
+        centres = np.asarray(kinds if numbers else np.arange(len(kinds)), dtype=float)
+    count = np.maximum(np.bincount(place, minlength=len(centres)), 1)
+    power = np.bincount(place, spectrum.power, len(centres))
+    chosen = np.bincount(place, spectrum.chosen, len(centres)) / count
+    width = 0.9 * (float(np.diff(centres).min()) if len(centres) > 1 else 1.0)
+    level = decibels(power)
+    upper.bar(centres, level - level.min(), width=width, bottom=level.min(), color=panels.SOFT, gid="power-bars")
+    upper.tick_params(labelbottom=False)
+    panels.say(upper, "y", "power [dB]")
+    panels.title(upper, f"The segments of {label} together, {spectrum.weight:.1f} s: power,\n"
+                        f"and how often a frequency is among a segment's top {wording.share(fraction)}")  # fmt: skip
+    lower.bar(centres, 100 * chosen, width=width, color=panels.CHOSEN, edgecolor=panels.INK, linewidth=0.4,
+              gid="chosen-bars")  # fmt: skip
+    lower.set_ylim(0, max(1.0, 110 * float(chosen.max(initial=0.0))))
+    lower.sharex(upper)
+    panels.say(lower, "x", title)
+    panels.say(lower, "y", "% of seconds")
+
+
+def _coordinate(spectrum: Spectrum) -> tuple[str, np.ndarray]:
+    """What the bars stand along: the finest of the coordinates, of several frequencies the first."""
+    found = max(spectrum.coordinates.items(), key=lambda one: ("frequency" in one[0], len(np.unique(one[1]))))
+    return found
+
+
+def _answers(axes: Axes, recording: Recording) -> None:
+    """The share of seconds whose decision holds, for each played share."""
+    table = recording.answers()
+    if not len(table):
+        axes.set_axis_off()
+        said = "(no share of the features\nwas shown to the model)"
+        axes.text(0.5, 0.5, said, ha="center", va="center", color=panels.SOFT, **plain(said))
+        return
+    places = np.arange(len(table))
+    for part, colour, marker, words in (
+        ("kept", panels.KEPT, "o", "top features alone"),
+        ("deleted", panels.DELETED, "s", "without them"),
+    ):
+        axes.plot(places, [100 * value for value in table[part]], marker=marker, color=colour, label=words, gid=part)
+    axes.set_xticks(places, [f"{100 * share:.3g}" for share in table["top share"]])
+    axes.set_ylim(-4, 104)
+    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.18), ncols=2, frameon=False, fontsize=8)
+    panels.say(axes, "x", "% of features")
+    panels.say(axes, "y", "% of seconds")
+    panels.title(axes, "Where the decision holds")

@@ -1,0 +1,30 @@
+"""The figure of anything that is neither a picture nor a text: its spectrum and where the chosen features act."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from hf_fourier.report import wording
+from hf_fourier.report.figures import panels
+from hf_fourier.report.figures.feature_map import features
+from hf_fourier.report.figures.spectrum import profile
+
+if TYPE_CHECKING:
+    from matplotlib.figure import FigureBase
+
+    from hf_fourier.results.attribution import Attribution
+
+
+def draw(figure: FigureBase, attribution: Attribution, fraction: float) -> None:
+    """Fill `figure`: the relevance above; below it the spectrum and the model's answers."""
+    mask = attribution.mask(fraction).numpy()
+    flat, line = features(attribution, mask), profile(attribution, mask)
+    grid = figure.add_gridspec(4, 3)
+    panels.relevance(figure.add_subplot(grid[:2, :]), attribution, fraction)
+    wide = slice(0, 2) if flat is None else slice(1, 2)
+    if flat is not None:
+        panels.spectrum(figure.add_subplot(grid[2:, 0]), flat, "Power in grey,\nchosen in yellow")
+    if line is not None:
+        pair = figure.add_subplot(grid[2, wide]), figure.add_subplot(grid[3, wide])
+        panels.profiles(*pair, line, f"Power of the {wording.noun(attribution)},\nand the share chosen")
+    panels.model(figure.add_subplot(grid[2:, 2]), attribution, fraction)

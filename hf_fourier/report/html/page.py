@@ -1,0 +1,242 @@
+"""The report as one HTML page: no network, no framework; every text of a user's is escaped."""
+
+from __future__ import annotations
+
+import html as escaping
+import json
+import math
+from collections.abc import Sequence
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+from hf_fourier.errors import MissingExtraError
+from hf_fourier.report import privacy, sayings, serialization, wording
+from hf_fourier.report.html import media
+from hf_fourier.report.mean_curves import Quantity, averages
+from hf_fourier.report.visible_text import visible
+
+if TYPE_CHECKING:
+    from markupsafe import Markup
+
+    from hf_fourier.report.example_record import Record
+    from hf_fourier.report.report import Report
+    from hf_fourier.results.curve import Part
+    from hf_fourier.results.table import Table
+
+#: Characters of all pictures and sounds of a page: what is left for the rest keeps it below 10 MB.
+BUDGET = 8_000_000
+#: Examples that are shown one by one, and rows of a table, at most: beyond that a page is no page any more.
+SHOWN, ROWS = 200, 1000
+#: Characters of one example, at most.
+OWN = 1_200_000
+CHARTS: tuple[tuple[Part, Quantity, str, str], ...] = (
+    ("keep", "decisions", "Decisions kept with the top features alone (M)", "share of decisions kept"),
+    ("keep", "confidence", "Confidence with the top features alone (L)", "mean confidence"),
+    ("delete", "decisions", "Decisions kept without the top features", "share of decisions kept"),
+    ("delete", "confidence", "Confidence without the top features", "mean confidence"),
+)
+
+
+def page(report: Report, include_inputs: bool) -> str:
+    """The page; see `Report.html`."""
+    try:
+        from jinja2 import Environment, PackageLoader, StrictUndefined
+    except ImportError as error:
+        raise MissingExtraError("jinja2", "report", "HTML pages") from error
+    from hf_fourier.report.folder import require_inputs
+
+    if include_inputs:
+        require_inputs(report)
+    loader = PackageLoader("hf_fourier.report.html", "templates")
+    environment = Environment(loader=loader, autoescape=True, undefined=StrictUndefined,  # whatever the file's ending
+                              trim_blocks=True, lstrip_blocks=True,
+                              finalize=_shown)  # fmt: skip
+    environment.filters["number"] = sayings.number
+    environment.filters["embedded"] = embedded
+    return environment.get_template("report.html").render(_context(report, include_inputs))
+
+
+def embedded(value: Any) -> Markup:
+    """Plain values as JSON inside a script element, which nothing in them can end."""
+    from markupsafe import Markup
+
+    text = json.dumps(_finite(value), ensure_ascii=True, separators=(",", ":"), allow_nan=False)
+    return Markup(text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026"))
+
+
+def _shown(value: Any) -> Any:
+    """What a template writes: texts with what nobody would see written out; what is markup already as it is."""
+    return visible(value) if type(value) is str else value
+
+
+def framed(page: str) -> str:
+    """The page in a frame of its own, which no script leaves."""
+    return (
+        f'<iframe srcdoc="{escaping.escape(page)}" title="Report" sandbox="allow-scripts allow-downloads" '
+        'style="width:100%;height:48rem;border:1px solid #8888"></iframe>'
+    )
+
+
+def _context(report: Report, include_inputs: bool) -> dict[str, Any]:
+    records = report._records(shared=not include_inputs)
+    tables = report.tables(include_inputs)
+    evaluation, sanity = serialization.told(report, not include_inputs)
+    examples = [_example(report, i, one, include_inputs) for i, one in enumerate(records[:SHOWN])]
+    return {
+        "title": privacy.scrubbed(report.title),
+        "model": privacy.model_of(report.model),
+        "inputs": include_inputs,
+        "count": len(records),
+        "counts": sayings.counts(records),
+        "headlines": sayings.headlines(evaluation) if evaluation else [],
+        "beside": sayings.beside(evaluation),
+        "charts": _charts(records),
+        "examples": examples,
+        "data": [one["data"] for one in examples],
+        "tables": [_table(name, tables[name]) for name in _TABLES if name in tables],
+        "sanity": [(one.headline, one.checks) for one in sanity],
+        "may": sayings.MAY,
+        "may_not": sayings.MAY_NOT,
+        "provenance": sayings.provenance(records),
+        "cost": sayings.cost(records),
+        "notes": sayings.notes(records, evaluation, sanity),
+    }
+
+
+_TABLES = {
+    "examples": "Examples",
+    "classes": "Classes",
+    "evaluation": "Evaluation",
+    "sanity": "Sanity checks",
+}
+
+
+def _table(name: str, table: Table) -> dict[str, Any]:
+    rows = [list(row.values()) for row in islice(table.rows(), ROWS)]
+    numeric = [all(isinstance(row[i], (int, float, type(None))) for row in rows) for i in range(len(table.columns))]
+    titles = [title.replace("_", " ") for title in table.columns]
+    return {
+        "id": name,
+        "caption": _TABLES[name],
+        "count": len(table),
+        "titles": titles,
+        "rows": rows,
+        "numeric": numeric,
+    }
+
+
+def _charts(records: Sequence[Record]) -> list[Markup]:
+    """The curves of all methods, the controls dashed."""
+    from hf_fourier.report.html.charts import Series, lines
+
+    found = []
+    for part, quantity, title, up in CHARTS:
+        series = [
+            Series(visible(f"{one.method} in {one.domain} (n = {one.examples})"), one.shares, one.means,
+                   () if math.isnan(one.low[0]) else one.low, () if math.isnan(one.low[0]) else one.high,
+                   sayings.is_control(one.method))
+            for one in averages(records, part, quantity)
+        ]  # fmt: skip
+        found.append(lines(series, title, "features kept" if part == "keep" else "features removed", up))
+    return [chart for chart in found if chart]
+
+
+def _example(report: Report, number: int, record: Record, include_inputs: bool) -> dict[str, Any]:
+    """One example: its facts, its charts, what the slider says, and with inputs what is seen and heard."""
+    stops = sayings.stops_of(record)
+    data: dict[str, Any] = {"stops": stops}
+    if include_inputs:
+        from hf_fourier.report.html.example_view import shares, shown
+
+        result = report.results[number]
+        stops = [sayings.at(record, share) for share in shares(result)]
+        budget = min(OWN, BUDGET / min(SHOWN, len(report.results)))
+        data = {"stops": stops, **shown(result, budget)}
+    usual = sayings.shown_share(record)
+    start = next((i for i, stop in enumerate(stops) if abs(stop["share"] - usual) < 1e-9), 0)
+    return {
+        "number": number + 1,
+        "name": record.name or f"example {number + 1}",
+        "label": record.label.strip() or "␣",
+        "withheld": record.label == privacy.WITHHELD,
+        "says": _says(record),
+        "contested": record.contested,
+        "method": record.method,
+        "control": sayings.is_control(record.method),
+        "noun": record.noun,
+        "facts": sayings.facts(record),
+        "charts": _own_charts(record),
+        "start": start,
+        "data": {**data, "start": start},
+        "stops": stops,
+        "layers": _layers(record),
+        "energy": _energy(record),
+    }
+
+
+def _says(record: Record) -> str:
+    if record.confidence is None:
+        return f"value {record.value:.4g}"
+    word = "mean confidence in the mask" if record.head == "mask" else "confidence"
+    return f"{word} {wording.sureness(record.confidence)}"
+
+
+def _own_charts(record: Record) -> list[Markup]:
+    from hf_fourier.report.html.charts import Series, bars, lines
+
+    found = []
+    if record.curve is not None:
+        series = []
+        for part, name in (("keep", f"top {record.noun} alone"), ("delete", "without them")):
+            stops = [stop for stop in record.curve.of(part) if 0 < stop.asked < 1]  # type: ignore[arg-type]
+            values = [_size(record, stop) for stop in stops]
+            lost = [not record.holds(stop) for stop in stops]
+            series.append(Series(name, [stop.asked for stop in stops], values, hollow=lost))
+        up = "Dice with the clean mask" if record.head == "mask" else "confidence"
+        bounded = record.head == "mask" or record.confidence is not None
+        title = "What the model says (hollow: decision lost)"
+        found.append(
+            lines(series, title, f"{record.noun} kept or removed", up if bounded else "value", 1.0 if bounded else None)
+        )
+    if record.bands is not None:
+        title = f"Power, and the top {wording.share(record.bands.share)}"
+        found.append(bars(record.bands.centres, record.bands.power, record.bands.chosen, title, record.bands.title))
+    return [chart for chart in found if chart]
+
+
+def _size(record: Record, stop: Any) -> float:
+    if record.head == "mask":
+        return float(stop.agrees)
+    return float(stop.value if stop.confidence is None else stop.confidence)
+
+
+def _layers(record: Record) -> list[dict[str, Any]]:
+    """FreqX's layers, from the input downwards."""
+    told = record.extras
+    if "layers" not in told or "effective" not in told:
+        return []
+    columns = zip(told["layers"], told["is_cut"], told["effective"], strict=True)
+    return [{"name": name, "cut": cut, "spread": spread} for name, cut, spread in columns]
+
+
+def _energy(record: Record) -> str:
+    """FreqX's energy by layer and band, each layer's largest share darkest."""
+    import numpy as np
+
+    energy = np.asarray(record.extras.get("energy", []), dtype=float)
+    if energy.ndim != 2 or not energy.size:
+        return ""
+    share = energy / np.maximum(energy.max(axis=1, keepdims=True), 1e-12)
+    grey = (255 * (1 - 0.92 * np.sqrt(share))).round().astype(np.uint8)
+    return media.picture(media.image_of(grey.repeat(8, 0).repeat(24, 1)))
+
+
+def _finite(value: Any) -> Any:
+    """JSON has no NaN; and nothing in a text acts on who shows it."""
+    if isinstance(value, str):
+        return visible(value)
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {key: _finite(own) for key, own in value.items()}
+    return [_finite(own) for own in value] if isinstance(value, (list, tuple)) else value

@@ -1,0 +1,1 @@
+"""Reports and cards on the Hub."""

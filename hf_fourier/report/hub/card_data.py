@@ -1,0 +1,186 @@
+"""What cards say of a report, in plain values: they can be stored, and a card can be made of them again."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+import hf_fourier
+from hf_fourier.report import privacy
+
+if TYPE_CHECKING:
+    from hf_fourier.report.report import Report
+
+#: What a card shows, in this order; everything else that was measured is in the tables. None stands without those
+#: that say how far it is the method's freedom (selectivity) or what the strongest features do anyway (the gap).
+SHOWN = ("dig", "dice_retention", "maintain_rate_at_0.04", "maintain_rate", "selectivity (random)",
+         "selectivity (runner-up)")  # fmt: skip
+#: Classes that a card lists, at most.
+CLASSES = 12
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One quantity of one method: a row of `Evaluation.table`.
+
+    Attributes:
+        method: The method's spec.
+        domain: The domain's spec.
+        control: Whether it is a control, which ranks without the model.
+        metric: The quantity.
+        better: 1 where more is better, −1 where less is, 0 where neither.
+        mean: Its mean over examples, with the ends of its 95 % interval.
+        low: The lower end.
+        high: The upper end.
+        gap: The mean paired difference to `magnitude`, with the ends of its 95 % interval; None for `magnitude` itself.
+        gap_low: The lower end.
+        gap_high: The upper end.
+    """
+
+    method: str
+    domain: str
+    control: bool
+    metric: str
+    better: int
+    mean: float | None
+    low: float | None
+    high: float | None
+    gap: float | None
+    gap_low: float | None
+    gap_high: float | None
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What there is to say of a report.
+
+    Attributes:
+        title: Its title.
+        model: The model's name: a Hub id, or the last part of a path.
+        revision: The model's commit; "" where it is not known.
+        task: By the name of its pipeline.
+        head: What is explained.
+        methods: Specs, with the domain of each.
+        examples: How many were explained.
+        evaluated: How many were evaluated; 0 without an evaluation.
+        sources: How many independent ones.
+        measured: What was measured.
+        checks: Of the sanity checks: method, domain, check, verdict, words.
+        classes: Of the labels: method, label, examples, confidence, decisions that the top 4 % keep.
+        excluded: Method, domain and reason of what could not be combined.
+        notes: What has to be said.
+        versions: Of the packages.
+    """
+
+    title: str
+    model: str
+    revision: str
+    task: str
+    head: str
+    methods: Sequence[tuple[str, str]]
+    examples: int
+    evaluated: int
+    sources: int
+    measured: Sequence[Measured]
+    checks: Sequence[tuple[str, str, str, str, str]] = ()
+    classes: Sequence[tuple[str, str, int, float | None, float | None]] = ()
+    excluded: Sequence[tuple[str, str, str]] = ()
+    notes: Sequence[str] = ()
+    versions: Mapping[str, str] | None = None
+
+    @property
+    def enough(self) -> bool:
+        """Whether there are sources enough to claim anything."""
+        from hf_fourier.evaluation.results import ENOUGH
+
+        return self.sources >= ENOUGH
+
+    @property
+    def on_hub(self) -> bool:
+        """Whether the model's name has the form of a Hub id with a namespace."""
+        return re.fullmatch(r"[\w.-]+/[\w.-]+", self.model, re.ASCII) is not None
+
+    def shown(self) -> list[Measured]:
+        """What a card shows: by quantity, the methods before the controls."""
+        known = [one for name in SHOWN for one in self.measured if one.metric == name]
+        return sorted(known, key=lambda one: (SHOWN.index(one.metric), one.control))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values that `from_dict` reads back."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Facts:
+        """The facts that `to_dict` wrote."""
+        pairs = {name: [tuple(one) for one in values[name]] for name in ("methods", "checks", "classes", "excluded")}
+        return cls(**{**values, **pairs, "measured": [Measured(**one) for one in values["measured"]]})
+
+
+def facts(report: Report) -> Facts:
+    """What there is to say of a report that belongs to none of its examples."""
+    first: Mapping[str, Any] = report.records[0].provenance if report.records else {}
+    evaluation, sanity = report.evaluation, report.sanity
+    model = privacy.model_of(report.model)
+    methods = [(one.method, one.domain) for one in report.records]
+    methods += [(cell.method, cell.domain) for cell in evaluation.cells if not cell.control] if evaluation else []
+    methods += [(one.method, one.domain) for one in sanity]
+    notes = [privacy.scrubbed(note) for note in (evaluation.notes if evaluation else ())]
+    excluded = [tuple(privacy.scrubbed(part) for part in one) for one in (evaluation.excluded if evaluation else ())]
+    return Facts(
+        title=privacy.scrubbed(report.title),
+        model=model,
+        revision=str(first.get("revision") or ""),
+        task=str(first.get("task") or ""),
+        head=str(first.get("head") or (sanity[0].head if sanity else "")),
+        methods=list(dict.fromkeys(methods)),
+        examples=len(report.records),
+        evaluated=len(evaluation.sources) if evaluation else 0,
+        sources=len(set(evaluation.sources)) if evaluation else 0,
+        measured=_measured(report),
+        checks=[
+            (one.method, one.domain, check.name, check.verdict, privacy.scrubbed(check.words))
+            for one in sanity
+            for check in one.checks
+        ],
+        classes=_classes(report),
+        excluded=[(method, domain, reason) for method, domain, reason in excluded],
+        notes=notes,
+        versions={**_plain(first.get("versions") or {}), "hf_fourier": hf_fourier.__version__},
+    )
+
+
+def _measured(report: Report) -> list[Measured]:
+    found = report.evaluation
+    if found is None:
+        return []
+    controls = {(cell.method, cell.domain) for cell in found.cells if cell.control}
+    rows = []
+    for row in found.table().rows():
+        key = (row["method"], row["domain"])
+        numbers = [_number(row[name]) for name in ("mean", "low", "high", "gap_magnitude", "gap_low", "gap_high")]
+        if row["method"] == "magnitude":
+            numbers[3:] = [None, None, None]
+        better = found.better.get(row["metric"], 0)
+        rows.append(Measured(*key, key in controls, row["metric"], better, *numbers))
+    return rows
+
+
+def _classes(report: Report) -> list[tuple[str, str, int, float | None, float | None]]:
+    """The labels with most examples; none where labels are withheld."""
+    known = [one for one in report.classes if one.label != privacy.WITHHELD]
+    known.sort(key=lambda one: -one.examples)
+    return [
+        (one.method, one.label, one.examples, _number(one.confidence), _number(one.kept.get("0.04")))
+        for one in known[:CLASSES]
+    ]
+
+
+def _number(value: float | None) -> float | None:
+    return None if value is None or not math.isfinite(value) else round(float(value), 4)
+
+
+def _plain(versions: Mapping[str, Any]) -> dict[str, str]:
+    return {str(name): str(version) for name, version in versions.items()}

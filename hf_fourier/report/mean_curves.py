@@ -1,0 +1,72 @@
+"""The curves of many examples as one: the share of decisions kept (M) and the confidence (L), with their intervals."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from hf_fourier.evaluation.metrics.statistics import interval
+from hf_fourier.results.curve import Part
+
+if TYPE_CHECKING:
+    from hf_fourier.report.example_record import Record
+
+Quantity = Literal["decisions", "confidence"]
+
+
+@dataclass(frozen=True)
+class Average:
+    """One method's mean over examples at each share that all of them were asked at.
+
+    Attributes:
+        method: The method's spec.
+        domain: The domain's spec.
+        part: "keep" or "delete".
+        quantity: "decisions" (the share that is kept, 0 to 1; of a mask the Dice) or "confidence".
+        shares: Ascending.
+        means: One for each share.
+        low: The lower ends of their 95 % bootstrap intervals over examples; NaN for one example.
+        high: The upper ends.
+        examples: How many there are.
+    """
+
+    method: str
+    domain: str
+    part: Part
+    quantity: Quantity
+    shares: Sequence[float]
+    means: Sequence[float]
+    low: Sequence[float]
+    high: Sequence[float]
+    examples: int
+
+
+def averages(records: Sequence[Record], part: Part, quantity: Quantity) -> list[Average]:
+    """One average per method and domain, of the examples that were played; none where no share is common to all."""
+    groups: dict[tuple[str, str], list[Record]] = {}
+    for one in records:
+        if one.curve is not None:
+            groups.setdefault((one.method, one.domain), []).append(one)
+    found = []
+    for (method, domain), own in groups.items():
+        columns = _columns(own, part, quantity)
+        if not columns:
+            continue
+        means = [math.fsum(values) / len(values) for values in columns.values()]
+        ends = [interval(values) if len(values) > 1 else (math.nan, math.nan) for values in columns.values()]
+        low, high = [a for a, _ in ends], [b for _, b in ends]
+        found.append(Average(method, domain, part, quantity, list(columns), means, low, high, len(own)))
+    return found
+
+
+def _columns(records: Sequence[Record], part: Part, quantity: Quantity) -> dict[float, list[float]]:
+    """By share, a number per example, where all examples have one."""
+    columns: dict[float, list[float]] = {}
+    for one in records:
+        for stop in one.curve.of(part) if one.curve else []:
+            value = stop.agrees if quantity == "decisions" else stop.confidence
+            if 0 < stop.asked < 1 and value is not None:
+                columns.setdefault(round(stop.asked, 9), []).append(value)
+    return {share: values for share, values in sorted(columns.items()) if len(values) == len(records)}

@@ -1,0 +1,148 @@
+"""A report as tidy tables, and those as Parquet and CSV files."""
+
+from __future__ import annotations
+
+import csv
+import math
+from collections.abc import Mapping, Sequence
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hf_fourier.errors import MissingExtraError
+from hf_fourier.report import serialization
+from hf_fourier.results.table import Table
+
+if TYPE_CHECKING:
+    from hf_fourier.report.example_record import Record
+    from hf_fourier.report.report import Report
+
+
+def tables(report: Report, include_inputs: bool = False) -> dict[str, Table]:
+    """By name, all tables that have rows; see `Report.tables`."""
+    records = report._records(shared=not include_inputs)
+    found = {
+        "examples": [_example(i, one, include_inputs) for i, one in enumerate(records, 1)],
+        "curves": [row for i, one in enumerate(records, 1) for row in _stops(i, one)],
+        "bands": [row for i, one in enumerate(records, 1) for row in _bands(i, one)],
+        "classes": [_class(one) for one in report._classes(records)],
+    }
+    made = {name: _table(rows) for name, rows in found.items() if rows}
+    evaluation, sanity = serialization.told(report, not include_inputs)
+    if evaluation is not None and evaluation.cells:
+        made["evaluation"] = evaluation.table()
+    checked = [row for one in sanity for row in one.table().rows()]
+    if checked:
+        made["sanity"] = _table(checked)
+    return made
+
+
+def to_csv(report: Report, folder: str | PathLike[str], include_inputs: bool = False) -> dict[str, Path]:
+    """One CSV file per table; see `Report.to_csv`."""
+    where, written = _made(folder), {}
+    for name, table in tables(report, include_inputs).items():
+        written[name] = where / f"{name}.csv"
+        with written[name].open("w", encoding="utf-8", newline="") as file:
+            writer = csv.writer(file)
+            writer.writerow(table.columns)
+            writer.writerows([harmless(value) for value in row.values()] for row in table.rows())
+    return written
+
+
+def to_parquet(report: Report, folder: str | PathLike[str], include_inputs: bool = False) -> dict[str, Path]:
+    """One Parquet file per table; see `Report.to_parquet`."""
+    try:
+        import pyarrow as pa
+        from pyarrow import parquet
+    except ImportError as error:
+        raise MissingExtraError("pyarrow", "report", "Parquet files") from error
+    where, written = _made(folder), {}
+    for name, table in tables(report, include_inputs).items():
+        written[name] = where / f"{name}.parquet"
+        parquet.write_table(pa.table({title: _plain(values) for title, values in table.columns.items()}), written[name])
+    return written
+
+
+def harmless(value: Any) -> Any:
+    """A cell that no spreadsheet runs: a text that begins like a formula gets an apostrophe before it."""
+    return f"'{value}" if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r") else value
+
+
+def _example(number: int, one: Record, named: bool) -> dict[str, Any]:
+    passes: Mapping[str, Any] = one.provenance.get("passes") or {}
+    row: dict[str, Any] = {"example": number}
+    row |= {"name": one.name} if named else {}
+    return {
+        **row,
+        "label": one.label,
+        "confidence": one.confidence,
+        "value": one.value,
+        "contested": one.contested,
+        "least_share_kept": one.least,
+        "method": one.method,
+        "domain": one.domain,
+        "features": one.features,
+        "gap": one.gap,
+        "kind": one.kind,
+        "shape": " × ".join(f"{name} {length}" for name, length in one.shape.items()),
+        "forward": passes.get("forward"),
+        "backward": passes.get("backward"),
+        "played": passes.get("played"),
+        "seconds": one.provenance.get("seconds"),
+        "seed": one.provenance.get("seed"),
+    }
+
+
+def _stops(number: int, one: Record) -> list[dict[str, Any]]:
+    return [
+        {
+            "example": number,
+            "label": one.label,
+            "method": one.method,
+            "domain": one.domain,
+            "part": stop.part,
+            "share": stop.asked,
+            "reached": stop.reached,
+            "value": stop.value,
+            "confidence": stop.confidence,
+            "agrees": stop.agrees,
+        }
+        for stop in (one.curve.stops if one.curve else ())
+    ]
+
+
+def _bands(number: int, one: Record) -> list[dict[str, Any]]:
+    if one.bands is None:
+        return []
+    columns = zip(one.bands.centres, one.bands.power, one.bands.chosen, strict=True)
+    return [
+        {"example": number, "label": one.label, "method": one.method, "domain": one.domain,
+         "coordinate": one.bands.title, "centre": centre, "power": power, "chosen": chosen, "share": one.bands.share}
+        for centre, power, chosen in columns
+    ]  # fmt: skip
+
+
+def _class(one: Any) -> dict[str, Any]:
+    row = one.to_dict()
+    kept = row.pop("kept")
+    return {**row, **{f"decisions_kept_at_{share}": value for share, value in kept.items()}}
+
+
+def _table(rows: Sequence[Mapping[str, Any]]) -> Table:
+    titles = list(dict.fromkeys(title for row in rows for title in row))
+    return Table({title: [row.get(title) for row in rows] for title in titles})
+
+
+def _plain(values: Sequence[Any]) -> list[Any]:
+    """A column of one type: missing numbers as nulls."""
+    plain = [None if isinstance(value, float) and math.isnan(value) else value for value in values]
+    kinds = {type(value) for value in plain if value is not None}
+    if kinds == {int, float}:
+        return [None if value is None else float(value) for value in plain]
+    return plain if len(kinds) < 2 else [None if value is None else str(value) for value in plain]
+
+
+def _made(folder: str | PathLike[str]) -> Path:
+    where = Path(folder)
+    where.mkdir(parents=True, exist_ok=True)
+    return where

@@ -1,0 +1,302 @@
+"""The result: what was ranked, for which output, by what and at what cost, with the example to rebuild from it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from os import PathLike
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from hf_fourier.domains import DOMAINS, Basis, Layout
+from hf_fourier.errors import InputError
+from hf_fourier.models.inputs.audio import Sound
+from hf_fourier.results.curve import Curve
+from hf_fourier.results.ordering import cut, descending
+from hf_fourier.results.relevance import Kind, Relevance, bases, genes, relevance
+from hf_fourier.results.remarks import INCOMPLETE
+from hf_fourier.results.table import Table
+from hf_fourier.results.views import NoView, View
+from hf_fourier.seeding import Draw, Key
+from hf_fourier.torch_state import exact_class
+from hf_fourier.typing import Bool, Float, Inexact, Int, Tensor
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@exact_class
+@dataclass(eq=False)
+class Attribution:
+    """One example's explanation. Everything is on the CPU, float32 or better, detached, and needs no model.
+
+    Attributes:
+        scores: One number per feature, higher is more important, shape `(K,)`.
+        layout: What each feature is.
+        target: The class index that was explained (a list where several positions were; None for a callable).
+        label: Its name.
+        confidence: The model's confidence in it on the clean example; None for heads that have none.
+        value: The score s that was explained.
+        leaf: The model's own input tensor, the part of it that is transformed; None after a compact save.
+        gradient: The clean signed gradient `ds/dx` in the leaf's shape; None for methods that take none.
+        provenance: Model, method, domain, seed, versions, passes and seconds, and what has to be said aloud (`notes`).
+        alternatives: The model's likeliest classes with their probabilities.
+        names: A name for each position along the leaf's first ordered axis (tokens), or empty.
+        view: How the leaf looks in human units.
+        inputs: What else the model got for this example (ids, masks), without a batch axis.
+        extras: What only the method has.
+        gap: How far complete methods' scores are from the sum they should have.
+        curve: What `play` has recorded.
+        fingerprint: What `key` is, or what takes it when it is asked for.
+        frozen: The settled target as the head reads it, to be asked again.
+        source: What the example was made from, where that can be heard or shown (a clip behind a spectrogram).
+        agrees: The share of the clean example's own decisions that are the frozen ones, 0 to 1; None if not known.
+    """
+
+    scores: Float[Tensor, " features"]
+    layout: Layout
+    target: Any
+    label: str
+    confidence: float | None
+    value: float
+    leaf: Float[Tensor, "..."] | None
+    gradient: Float[Tensor, "..."] | None
+    provenance: dict[str, Any]
+    alternatives: Sequence[tuple[str, float]] = ()
+    names: Sequence[str] = ()
+    view: View = field(default_factory=NoView)
+    inputs: Mapping[str, Tensor] = field(default_factory=dict)
+    extras: Mapping[str, Any] = field(default_factory=dict)
+    gap: float | None = None
+    curve: Curve | None = None
+    fingerprint: int | Key = 0
+    frozen: Tensor | None = None
+    source: Mapping[str, Tensor] = field(default_factory=dict)
+    agrees: float | None = None
+
+    def __repr__(self) -> str:
+        sure = "" if self.confidence is None else f" ({self.confidence:.3f})"
+        method, domain = self.provenance.get("method", "?"), self.layout.domain
+        kind = f"{len(self.scores)} features, {method} in {domain}"
+        said = "".join(f", {note}" for note in self.incomplete)
+        return f"Attribution({self.label!r}{sure}, {kind}{said})"
+
+    @property
+    def incomplete(self) -> list[str]:
+        """What has to be said where a complete method's scores miss the sum that they should have, or nothing."""
+        return [note for note in self.provenance.get("notes", ()) if note.startswith(INCOMPLETE)]
+
+    @cached_property
+    def basis(self) -> Basis:
+        """The domain bound to the leaf's shape."""
+        return DOMAINS.parse(self.layout.domain).bind(self.layout.leaf)
+
+    @property
+    def key(self) -> int:
+        """The example's fingerprint, which seeds ties."""
+        return self.fingerprint.number if isinstance(self.fingerprint, Key) else self.fingerprint
+
+    @cached_property
+    def order(self) -> Int[Tensor, " features"]:
+        """Feature indices from the most to the least important; ties by a seeded key of the example."""
+        seed = int(self.provenance.get("seed", 0))
+        return descending(self.scores, lambda: Draw(seed, [self.key]).generator(0, "ties"))
+
+    @property
+    def coefficients(self) -> Inexact[Tensor, " stored"]:
+        """The clean coefficients F of the leaf."""
+        return self.basis.forward(self._leaf("coefficients").unsqueeze(0))[0]
+
+    def mask(self, fraction: float | None = None, *, k: int | None = None) -> Bool[Tensor, " features"]:
+        """Which features are on top: the longest prefix of at most `fraction` of all, or `k` features."""
+        top = self.order[: cut(self.layout.multiplicity[self.order], fraction, k)]
+        mask = torch.zeros(len(self.scores), dtype=torch.bool)
+        mask[top] = True
+        return mask
+
+    def keep(self, fraction: float | None = None, *, k: int | None = None) -> Float[Tensor, "..."]:
+        """The leaf rebuilt from the top features alone; all others have zero power.
+
+        Args:
+            fraction: Share of features (of their degrees of freedom), 0 to 1.
+            k: A number of features instead.
+
+        Raises:
+            InputError: If neither or both are given or one is out of range, or after a compact save.
+        """
+        return self._rebuilt(self.mask(fraction, k=k))
+
+    def delete(self, fraction: float | None = None, *, k: int | None = None) -> Float[Tensor, "..."]:
+        """The leaf without the top features: `keep(r) + delete(r)` is the leaf. Arguments as for `keep`."""
+        return self._rebuilt(~self.mask(fraction, k=k))
+
+    def rebuild(self, fraction: float | None = None, *, k: int | None = None, delete: bool = False) -> Any:
+        """The top features (or, with `delete`, what is left without them) in human units: an image, a sound.
+
+        Raises:
+            InputError: If the leaf has no human units (text: see `input_relevance`).
+        """
+        if isinstance(self.view, NoView):
+            return self.view.show(torch.empty(0))
+        return self.view.show(self.delete(fraction, k=k) if delete else self.keep(fraction, k=k))
+
+    def original(self) -> Any:
+        """The clean leaf in human units.
+
+        Raises:
+            InputError: If the leaf has no human units.
+        """
+        return self.view.show(self._leaf("original"))
+
+    def sound(self, fraction: float | None = None, *, k: int | None = None, delete: bool = False) -> Sound:
+        """The top features (or, with `delete`, what is left without them) as something to listen to.
+
+        A waveform is rebuilt as it is. Of a spectrogram the clip is filtered: each band of its own short-time spectrum
+        is scaled by what the rebuilt log-mel has more or less than the clean one, its phase kept.
+
+        Args:
+            fraction: Share of features, 0 to 1; with neither it nor `k`, the clean sound.
+            k: A number of features instead.
+            delete: What is left without them instead.
+
+        Raises:
+            InputError: If the leaf is no sound.
+        """
+        leaf = self._leaf("a sound")
+        clean = fraction is None and k is None
+        rebuilt = leaf if clean else (self.delete(fraction, k=k) if delete else self.keep(fraction, k=k))
+        return self.view.listen(leaf, rebuilt, self.source)
+
+    def top(self, n: int = 20) -> Table:
+        """The `n` most important features: their coordinates in their own units, score and share of power.
+
+        The share of power is that of the leaf's total power (the transform's constant term included), 0 to 1.
+        """
+        best = self.order[: min(n, len(self.scores))]
+        columns: dict[str, Sequence[Any]] = {"rank": range(1, len(best) + 1)}
+        for column in self.layout.columns:
+            title = f"{column.name} [{column.unit}]" if column.unit else column.name
+            columns[title] = [column.value(int(feature)) for feature in best]
+        columns["score"] = self.scores[best].tolist()
+        if self.leaf is not None:
+            power = self.power
+            columns["power"] = (power[best] / power.sum().clamp(min=torch.finfo(power.dtype).tiny)).tolist()
+        return Table(columns, self.incomplete)
+
+    @property
+    def power(self) -> Float[Tensor, " features"]:
+        """Each feature's power `<F, F>_k`, shape `(K,)`."""
+        coefficients = self.coefficients.unsqueeze(0)
+        return self.basis.inner(coefficients, coefficients)[0]
+
+    def input_relevance(
+        self, fraction: float | None = None, *, k: int | None = None, kind: Kind | None = None
+    ) -> Relevance:
+        """One number per token, pixel, sample, with what it is (`told`, `measure`).
+
+        Where the features are places themselves (the identity domain, either grain), these are the method's own scores,
+        all of them. Elsewhere they are not the method's scores but what its top features do at each place. With `P` the
+        top features, W⁻¹ the synthesis and g the clean signed gradient, position p over channels c has
+        `Σ_c (W⁻¹ P F)(p, c) g(p, c)`: signed, and its sum over positions is the kept features' gradient × input.
+
+        Args:
+            fraction: Share of features; ignored when `k` is given. None for all scores, and elsewhere for 0.04.
+            k: A number of features instead.
+            kind: "scores", "gradient" as above, or "power" for `Σ_c (W⁻¹ P F)(p, c)²`, which needs no gradient; None
+                for "scores" where features are places, else "gradient".
+
+        Raises:
+            InputError: If there is no gradient and `kind` is "gradient", or no score of a place and it is "scores".
+        """
+        return relevance(self, fraction, k, kind)
+
+    def genes(self, fraction: float | None = None, *, k: int | None = None, kind: Kind | None = None) -> Table:
+        """All genes of a cell, ranked by the size of their `input_relevance`.
+
+        Args:
+            fraction: As for `input_relevance`.
+            k: A number of features instead.
+            kind: As for `input_relevance`; None is also "power" where the method takes no gradient.
+
+        Returns:
+            One row per gene, the largest relevance in size first: its symbol, its Ensembl id, its place in the cell's
+            own ranking (1 is the highest rank value), its relevance and what that measures (a score of the method,
+            gradient × input or power), and its gradient × input for all features, where the method takes a gradient.
+            Contributions and gradient × input are above 0 for the label and below against it.
+
+        Raises:
+            InputError: If the example is no cell, or after a compact save.
+        """
+        return genes(self, fraction, k, kind)
+
+    def bases(self, fraction: float | None = None, *, k: int | None = None, kind: Kind | None = None) -> Table:
+        """All bases of a DNA or RNA sequence, in order, with their `input_relevance`.
+
+        A word's relevance is divided evenly among its bases; where words overlap, a base has a part of each. So the sum
+        over bases is that over words.
+
+        Args:
+            fraction: As for `input_relevance`.
+            k: A number of features instead.
+            kind: As for `input_relevance`; None is also "power" where the method takes no gradient.
+
+        Returns:
+            One row per base: its place (1 is the first), its letter, its relevance and what that measures, and its
+            gradient × input where the method takes a gradient; signs as for `genes`.
+
+        Raises:
+            InputError: If the example is no sequence of bases, or after a compact save.
+        """
+        return bases(self, fraction, k, kind)
+
+    def plot(self, path: str | PathLike[str] | None = None, fraction: float | None = None) -> Any:
+        """Draw the explanation (see `hf_fourier.report.figures.plot.plot`).
+
+        Args:
+            path: Where to write it (PNG, SVG or PDF, by the ending); None only returns the figure.
+            fraction: The share of features to show; None for the least played share that keeps the decision, or 0.04.
+
+        Returns:
+            The `matplotlib.figure.Figure`.
+        """
+        from hf_fourier.report.figures.plot import plot
+
+        return plot(self, path, fraction)
+
+    def save(self, folder: str | PathLike[str], compact: bool = False) -> Path:
+        """Write `attribution.safetensors` and `attribution.json` into `folder`, and return it.
+
+        Args:
+            folder: Made if it does not exist.
+            compact: Leave out the example itself (leaf, gradient, inputs); the result can then still be ranked and
+                listed, but not rebuilt, played or brought back to input space.
+        """
+        from hf_fourier.results.storage import save
+
+        return save(self, folder, compact)
+
+    @classmethod
+    def load(cls, folder: str | PathLike[str]) -> Attribution:
+        """Read what `save` wrote.
+
+        Raises:
+            InputError: If the folder holds no attribution, or one of a newer format.
+        """
+        from hf_fourier.results.storage import load
+
+        return load(folder)
+
+    def _rebuilt(self, mask: Bool[Tensor, " features"]) -> Float[Tensor, "..."]:
+        self._leaf("keep and delete")
+        return self.basis.keep(self.coefficients.unsqueeze(0), mask.unsqueeze(0))[0]
+
+    def _leaf(self, purpose: str) -> Tensor:
+        if self.leaf is None:
+            raise InputError(
+                f"a compact result, which {purpose} cannot be made from",
+                "one with its example",
+                "save it without compact=True",
+            )
+        return self.leaf

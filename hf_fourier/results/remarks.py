@@ -1,0 +1,173 @@
+"""What has to be said of a result beside its numbers, in words, and which of many remarks are one and the same."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+import torch
+
+from hf_fourier.domains import LeafShape
+from hf_fourier.errors import NotFinite
+from hf_fourier.typing import Bool, Tensor
+
+if TYPE_CHECKING:
+    from hf_fourier.methods import Ranking
+    from hf_fourier.scoring.score import Score
+
+#: The largest completeness gap, relative to the difference that is explained: what Sundararajan et al. 2017 ask for.
+GAP = 0.05
+#: A difference that is smaller, relative to the scores that it is of, counts as this large.
+LEAST = 1e-3
+#: The part of all scores' sizes that rounding may leave of a sum.
+ROUNDING = 1e-5
+#: How notes begin that say of a complete method that it is not.
+INCOMPLETE = "not complete: "
+#: How notes begin that say that an answer is no function of its input.
+MOVING = "the model's answer is no function of its input: "
+#: How notes begin that say that padding counts.
+PADDED = "the padding is part of the answer: "
+#: What is said where that could not be found out.
+UNASKED = "whether the padding moves the answer could not be asked: the model refuses the row without it"
+#: How the note begins that the leaf does not carry everything.
+BESIDE = "the model reads its token ids a second way, beside the embedding that is transformed: "
+#: How notes begin that say what dither was added.
+DITHERED = "dither: "
+#: What a gradient or an output that is not finite can be mended by.
+MEND = (
+    "pass dither=1e-6 to FourierExplainer or attribute (--dither 1e-6 in a shell), which adds seeded noise of that "
+    "share of the example's largest entry to what the model reads, or put a floor under the root, the logarithm, the "
+    "norm or the divisor in the model"
+)
+#: What it can be mended by where dither was added already.
+MEND_FURTHER = (
+    "raise `dither`, put a floor under the root, the logarithm, the norm or the divisor in the model, or use a method "
+    "that needs no gradient (magnitude, low_frequency, random)"
+)
+#: What is said of a gradient that says nothing.
+NO_GRADIENT = (
+    "the gradient of the score is zero everywhere at the leaf: the model does not read it here, or is so sure that the "
+    "gradient underflows; what is made of this gradient (input relevance, contributions) is zero, too"
+)
+#: How notes begin that hold nothing of an example but its score, and may be shared without it.
+FREE = (INCOMPLETE, MOVING, PADDED, UNASKED, BESIDE, DITHERED, NO_GRADIENT)
+#: Runs of places that are named one by one.
+_RUNS = 3
+_NUMBER = re.compile(r"-?\d+(\.\d+)?(e[+-]?\d+)?|\bnan\b|-?\binf\b")
+
+
+def incomplete(total: float, gap: float, size: float, value: float, reference: float | None) -> str | None:
+    """What has to be said where scores miss the sum that their method promises; None where they do not.
+
+    They miss it by more than `GAP` of it; a sum below `LEAST` of the scores at both ends counts as that, and what
+    rounding leaves of a sum is no miss.
+
+    Args:
+        total: The scores' sum.
+        gap: How far that is from what was promised.
+        size: The sum of the scores' sizes.
+        value: The example's score.
+        reference: The score at the other end of the path, where the promise is the difference to it.
+    """
+    promised = total - gap
+    ends = ""
+    if reference is not None:
+        ends = f" (the example scores {value:.4g}, the other end of the path {reference:.4g})"
+    if not math.isfinite(promised):
+        return f"{INCOMPLETE}the scores should sum to {promised:.4g}{ends}, to which nothing can be held"
+    least = LEAST * max(abs(value), abs(reference or 0.0))
+    if abs(gap) <= max(GAP * max(abs(promised), least), ROUNDING * size):
+        return None
+    share = f", {abs(gap / promised):.0%} of it away" if promised else ""
+    return f"{INCOMPLETE}the scores sum to {total:.4g} in place of {promised:.4g}{share}{ends}"
+
+
+def places(bad: Bool[Tensor, "..."], leaf: LeafShape) -> str:
+    """Where entries of a leaf are, by the axes that have an order: "time 0 to 400"."""
+    found = []
+    for i in leaf.positions:
+        others = [d for d in range(bad.ndim) if d != i]
+        hit = (bad.any(dim=others) if others else bad).nonzero().flatten().tolist()
+        if not hit:
+            continue
+        starts = [place for j, place in enumerate(hit) if j == 0 or hit[j - 1] != place - 1]
+        ends = [place for j, place in enumerate(hit) if j == len(hit) - 1 or hit[j + 1] != place + 1]
+        runs = [str(a) if a == b else f"{a} to {b}" for a, b in zip(starts, ends, strict=True)]
+        if len(runs) > _RUNS:
+            runs = [f"{hit[0]} to {hit[-1]}, with gaps"]
+        found.append(f"{leaf.axes[i].name} {', '.join(runs)}")
+    return "; ".join(found)
+
+
+def unfinished(gradient: Tensor, example: Tensor, leaf: LeafShape) -> str:
+    """A gradient that is not finite in words: how many of its entries, where, and whether the example is 0 there.
+
+    Args:
+        gradient: In the leaf's shape.
+        example: The leaf itself.
+        leaf: Its axes.
+    """
+    bad = ~gradient.isfinite()
+    where = places(bad, leaf)
+    zero = ", where the example is 0" if not bool(example[bad].any()) else ""
+    return f"a gradient that is not finite at {int(bad.sum())} of {bad.numel()} entries ({where}{zero})"
+
+
+def of_ranking(ranking: Ranking, score: Score, gradients: Sequence[Tensor | None], leaf: LeafShape) -> list[list[str]]:
+    """What has to be said of each example's gradient and sum; gradients that are not finite are 0 there from now on.
+
+    Args:
+        ranking: Of a block.
+        score: Of the same.
+        gradients: What its results hold.
+        leaf: The leaves' axes.
+    """
+    said: list[list[str]] = [[] for _ in gradients]
+    if ranking.gradient is not None:
+        tops = ranking.gradient.detach().flatten(1).abs().amax(1).tolist()
+        for i, (notes, own, top) in enumerate(zip(said, gradients, tops, strict=True)):
+            if top == 0:
+                notes.append(NO_GRADIENT)
+            elif own is not None and not math.isfinite(top):
+                notes.append(f"{unfinished(own, score.x[i].cpu(), leaf)} is taken as 0 there: {MEND}")
+                own.nan_to_num_(0.0, 0.0, 0.0)
+    if ranking.gap is not None:
+        totals, sizes = ranking.scores.sum(1, dtype=torch.float64), ranking.scores.norm(1, dim=1)
+        ends = [None] * len(said) if ranking.reference is None else ranking.reference.tolist()
+        clean = score.clean_reading().value
+        columns = [numbers.tolist() for numbers in (totals, ranking.gap, sizes, clean)]
+        for notes, total, gap, size, value, end in zip(said, *columns, ends, strict=True):
+            note = incomplete(total, gap, size, value, end)
+            notes += [] if note is None else [note]
+    return said
+
+
+def not_finite(ranking: Ranking, score: Score, leaf: LeafShape, dither: float) -> NotFinite:
+    """The error for scores that are not finite: whose they are, and where the gradient is not, if that is known."""
+    found = {}
+    for row in (~ranking.scores.isfinite().all(1)).nonzero().flatten().tolist():
+        gradient = None if ranking.gradient is None else ranking.gradient[row]
+        if gradient is None or bool(gradient.isfinite().all()):
+            found[row] = "scores that are not finite, though the gradient at the clean leaf is"
+        else:
+            found[row] = unfinished(gradient.cpu(), score.x[row].cpu(), leaf)
+    kinds = set() if score.model is None else {p.dtype for p in score.model.parameters()}
+    do = MEND_FURTHER if dither else MEND
+    if torch.float16 in kinds:
+        do = f"load the model in float32 or bfloat16; if it still is not finite, {do}"
+    return NotFinite(found, "a finite gradient at the leaf", do)
+
+
+def dithered(share: float) -> str:
+    """What has to be said of dither."""
+    return f"{DITHERED}seeded noise of {share:g} of the example's largest entry was added to what the model reads"
+
+
+def once(notes: Iterable[str]) -> list[str]:
+    """The first of the notes that differ in their numbers alone, in the order they came."""
+    found: dict[str, str] = {}
+    for note in notes:
+        found.setdefault(_NUMBER.sub("#", note), note)
+    return list(found.values())

@@ -1,0 +1,267 @@
+"""How a leaf looks in human units: what `rebuild` returns. Stored with a result, so no model or processor is needed."""
+
+from __future__ import annotations
+
+import dataclasses
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import torch
+
+from hf_fourier.errors import InputError, MissingExtraError
+from hf_fourier.models.inputs.audio import Sound, filtered
+from hf_fourier.typing import Float, Tensor
+
+VIEWS: dict[str, type[View]] = {}
+
+
+class View(ABC):
+    """Turns a leaf into something a person can look at or listen to. Subclasses are frozen dataclasses."""
+
+    kind: ClassVar[str]
+
+    @property
+    def bounds(self) -> tuple[Tensor, Tensor] | None:
+        """The range of the leaf's entries, low and high, each to be broadcast to the leaf; None where there is none."""
+        return None
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        VIEWS[cls.kind] = cls
+
+    @abstractmethod
+    def show(self, leaf: Float[Tensor, "*leaf"]) -> Any:
+        """The leaf in human units."""
+
+    def listen(
+        self, clean: Float[Tensor, "*leaf"], rebuilt: Float[Tensor, "*leaf"], source: Mapping[str, Tensor]
+    ) -> Sound:
+        """A rebuilt leaf as a sound.
+
+        Args:
+            clean: The clean leaf.
+            rebuilt: The leaf to be heard.
+            source: What the example was made from.
+
+        Raises:
+            InputError: If the leaf is no sound.
+        """
+        raise InputError("sound() of a leaf that is no sound", "a waveform or a spectrogram", "call rebuild()")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values that `view_from` reads back."""
+        own = dataclasses.fields(self)  # type: ignore[arg-type]  # plain values all, which `asdict` would copy one by one
+        return {"kind": self.kind, **{field.name: getattr(self, field.name) for field in own}}
+
+
+def view_from(values: Mapping[str, Any]) -> View:
+    """The view that `View.to_dict` wrote."""
+    parameters = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items() if k != "kind"}
+    return VIEWS[values["kind"]](**parameters)
+
+
+@dataclass(frozen=True)
+class ImageView(View):
+    """Pixels as a picture: the processor's normalisation undone, clipped to the visible range.
+
+    Attributes:
+        mean: Per channel, in units of a picture from 0 to 1.
+        std: Per channel, likewise.
+        order: Which channel of the leaf is red, green and blue, where they come in another order.
+    """
+
+    mean: tuple[float, ...] = (0.0, 0.0, 0.0)
+    std: tuple[float, ...] = (1.0, 1.0, 1.0)
+    order: tuple[int, ...] = ()
+    kind: ClassVar[str] = "image"
+
+    def show(self, leaf: Float[Tensor, "*leaf"]) -> Any:
+        """A `PIL.Image.Image`, RGB or grey, of the leaf's size."""
+        try:
+            from PIL import Image
+        except ImportError as error:
+            raise MissingExtraError("PIL", "vision", "pictures") from error
+        picture = self.pixels(leaf.detach().cpu().float()).clamp(0, 1).mul(255).round().to(torch.uint8)
+        if len(picture) == 1:
+            return Image.fromarray(picture[0].numpy())
+        return Image.fromarray(picture.permute(1, 2, 0).contiguous().numpy())
+
+    @property
+    def bounds(self) -> tuple[Tensor, Tensor]:
+        """Black and white, by channel of the leaf."""
+        mean, std = self._scale
+        ends = (0 - mean) / std, (1 - mean) / std
+        return torch.minimum(*ends), torch.maximum(*ends)
+
+    def pixels(self, leaf: Float[Tensor, "channels height width"]) -> Float[Tensor, "channels height width"]:
+        """The picture in real numbers, 0 to 1 where it is in range, its channels red, green and blue."""
+        mean, std = (part.to(leaf) for part in self._scale)
+        picture = leaf * std + mean
+        return picture[list(self.order)] if self.order else picture
+
+    def leaf(self, pixels: Float[Tensor, "channels height width"]) -> Float[Tensor, "channels height width"]:
+        """The inverse of `pixels`."""
+        mean, std = (part.to(pixels) for part in self._scale)
+        own = pixels[torch.tensor(self.order).argsort()] if self.order else pixels
+        return (own - mean) / std
+
+    @property
+    def _scale(self) -> tuple[Tensor, Tensor]:
+        mean, std = (torch.tensor(v, dtype=torch.float32).view(-1, 1, 1) for v in (self.mean, self.std))
+        return mean, std
+
+
+@dataclass(frozen=True)
+class VolumeView(View):
+    """Voxels as an array: the model's own units, channels in front only where there are several."""
+
+    kind: ClassVar[str] = "volume"
+
+    def show(self, leaf: Float[Tensor, "*leaf"]) -> Any:
+        """A `numpy.ndarray`, `(depth, height, width)`."""
+        array = leaf.detach().cpu().float().numpy()
+        return array[0] if len(array) == 1 else array
+
+
+@dataclass(frozen=True)
+class SeriesView(View):
+    """A time series as an array, in the model's own units."""
+
+    kind: ClassVar[str] = "series"
+
+    def show(self, leaf: Float[Tensor, "*leaf"]) -> Any:
+        """A `numpy.ndarray`, `(time, channels)` or `(time,)`."""
+        return leaf.detach().cpu().numpy()
+
+
+@dataclass(frozen=True)
+class SoundView(View):
+    """A waveform as a sound: the processor's normalisation undone.
+
+    Attributes:
+        rate: Samples per second.
+        mean: What the processor subtracted.
+        std: What it divided by.
+    """
+
+    rate: int
+    mean: float = 0.0
+    std: float = 1.0
+    kind: ClassVar[str] = "sound"
+
+    def show(self, leaf: Float[Tensor, "*leaf"]) -> Any:
+        """A `hf_fourier.models.inputs.audio.Sound`."""
+        return Sound((leaf.detach().cpu().float() * self.std + self.mean).numpy(), self.rate)
+
+    def listen(
+        self, clean: Float[Tensor, "*leaf"], rebuilt: Float[Tensor, "*leaf"], source: Mapping[str, Tensor]
+    ) -> Sound:
+        """The waveform itself."""
+        sound: Sound = self.show(rebuilt)
+        return sound
+
+
+@dataclass(frozen=True)
+class SpectrogramView(View):
+    """A log-mel spectrogram, mel bands by frames, in decibels.
+
+    Attributes:
+        scale: Decibels per unit of the leaf.
+        offset: Decibels where the leaf is 0.
+        hop: Seconds between frames.
+        rate: Samples per second of the sound it was made from.
+        low: Hz of the lowest edge of the mel bands.
+        high: Hz of the highest edge.
+        mel_first: Whether the leaf's first axis holds the mel bands (otherwise the frames).
+        fft: Samples of the transform behind each frame.
+        first: Seconds from the clip's start to the middle of the first frame.
+    """
+
+    scale: float
+    offset: float
+    hop: float
+    rate: int
+    low: float
+    high: float
+    mel_first: bool
+    fft: int = 512
+    first: float = 0.0
+    kind: ClassVar[str] = "spectrogram"
+
+    def show(self, leaf: Float[Tensor, "*leaf"]) -> Any:
+        """A `numpy.ndarray`, `(mel bands, frames)`, in dB."""
+        decibels = (leaf.detach().cpu().float() * self.scale + self.offset).numpy()
+        return decibels if self.mel_first else decibels.T
+
+    def listen(
+        self, clean: Float[Tensor, "*leaf"], rebuilt: Float[Tensor, "*leaf"], source: Mapping[str, Tensor]
+    ) -> Sound:
+        """The clip, filtered by the change of its log-mel."""
+        if "sound" not in source:
+            raise InputError(
+                "a spectrogram without the clip behind it", "an example given as a sound", "explain a clip"
+            )
+        change = torch.as_tensor(self.show(rebuilt) - self.show(clean))
+        hop, first = round(self.hop * self.rate), round(self.first * self.rate)
+        return filtered(source["sound"], source["mel_filters"], change, self.rate, self.fft, hop, first)
+
+
+@dataclass(frozen=True)
+class NoView(View):
+    """A leaf that no person can read; asking for it says where to look instead."""
+
+    reason: str = "the leaf has no human units"
+    instead: str = "call input_relevance()"
+    kind: ClassVar[str] = "none"
+
+    def show(self, leaf: Float[Tensor, "*leaf"]) -> Any:
+        """Never returns.
+
+        Raises:
+            InputError: Always.
+        """
+        raise InputError(f"rebuild() of a leaf where {self.reason}", "an image or a sound", self.instead)
+
+    def listen(
+        self, clean: Float[Tensor, "*leaf"], rebuilt: Float[Tensor, "*leaf"], source: Mapping[str, Tensor]
+    ) -> Sound:
+        """Never returns.
+
+        Raises:
+            InputError: Always.
+        """
+        raise InputError(f"sound() of a leaf where {self.reason}", "a waveform or a spectrogram", self.instead)
+
+
+@dataclass(frozen=True)
+class GeneView(NoView):
+    """Embedded genes: no person can read them, but each has an Ensembl id.
+
+    Attributes:
+        genes: The ids, in the cell's order.
+    """
+
+    reason: str = "embedded genes are not counts any more"
+    instead: str = "call genes() for one number per gene"
+    genes: tuple[str, ...] = ()
+    kind: ClassVar[str] = "genes"
+
+
+@dataclass(frozen=True)
+class BaseView(NoView):
+    """Embedded words of bases: no person can read them, but each lies somewhere in the sequence.
+
+    Attributes:
+        starts: The first base of each word, counted from 0.
+        stops: The one behind its last. Words may overlap.
+        sequence: The bases; "?" where a mask hides them.
+    """
+
+    reason: str = "embedded words of bases are no sequence any more"
+    instead: str = "call bases() for one number per base"
+    starts: tuple[int, ...] = ()
+    stops: tuple[int, ...] = ()
+    sequence: str = ""
+    kind: ClassVar[str] = "bases"

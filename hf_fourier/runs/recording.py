@@ -1,0 +1,358 @@
+"""Recordings longer than a model's window: explained in overlapping segments, with one merged answer.
+
+Segments stay in a folder and are read one at a time, so that memory does not grow with the recording.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, field
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from hf_fourier.errors import InputError
+from hf_fourier.models.inputs.audio import Stream
+from hf_fourier.models.inputs.containers import example_of
+from hf_fourier.results.attribution import Attribution
+from hf_fourier.results.curve import Part
+from hf_fourier.results.remarks import once
+from hf_fourier.results.spectrum import Spectrum, merged
+from hf_fourier.results.table import Table
+from hf_fourier.torch_state import exact_class
+
+if TYPE_CHECKING:
+    from hf_fourier.explainer import FourierExplainer
+    from hf_fourier.methods import Method
+    from hf_fourier.methods.apply import BatchSize
+    from hf_fourier.scoring.targets import Target
+
+#: Seconds of a segment for models that take sounds of any length.
+USUAL_SECONDS = 10.0
+#: Segments that are explained at once, where nobody says how many.
+AT_ONCE = 8
+#: Peaks of the waveform that are kept of each segment, for the figure.
+PEAKS = 16
+FORMAT = 1
+INDEX, SEGMENTS = "recording.json", "segments"
+
+
+@dataclass(frozen=True)
+class Segment:
+    """One stretch of a recording, and what the model says there.
+
+    Attributes:
+        start: Where it begins, in seconds.
+        end: Where it ends.
+        own: Seconds that count for it: those it shares with its neighbours are divided among them.
+        label: What was explained.
+        confidence: The model's confidence in it; None for heads that have none.
+        value: The score.
+        kept: Of each played share, whether the decision is kept when the top features alone are left.
+        lost: Of each played share, whether it is kept when they are deleted.
+        peaks: The largest amplitudes of equal parts of it.
+    """
+
+    start: float
+    end: float
+    own: float
+    label: str
+    confidence: float | None
+    value: float
+    kept: dict[str, float] = field(default_factory=dict)
+    lost: dict[str, float] = field(default_factory=dict)
+    peaks: tuple[float, ...] = ()
+
+
+@exact_class
+@dataclass(eq=False)
+class Recording:
+    """A recording's explanation. `recording[i]` reads the `Attribution` of one segment.
+
+    Attributes:
+        segments: What the model says over time, in order.
+        folder: Where the segments' attributions lie.
+        seconds: How long the recording is.
+        rate: The model's rate in Hz.
+        notes: What has to be said about the whole.
+    """
+
+    segments: list[Segment]
+    folder: Path
+    seconds: float
+    rate: int
+    notes: tuple[str, ...] = ()
+    _room: Any = None  # a temporary folder, which lives as long as this object
+
+    def __len__(self) -> int:
+        return len(self.segments)
+
+    def __getitem__(self, index: int) -> Attribution:
+        """One segment's attribution, read from its file."""
+        return Attribution.load(_place(self.folder, range(len(self.segments))[index]))
+
+    def __iter__(self) -> Iterator[Attribution]:
+        return (self[i] for i in range(len(self)))
+
+    def __repr__(self) -> str:
+        return (
+            f"Recording({self.label!r} for {self.labels[self.label]:.1f} of {self.seconds:.1f} s, {len(self)} segments)"
+        )
+
+    @property
+    def labels(self) -> dict[str, float]:
+        """For how many seconds each label was explained, the longest first."""
+        found: dict[str, float] = {}
+        for segment in self.segments:
+            found[segment.label] = found.get(segment.label, 0.0) + segment.own
+        return dict(sorted(found.items(), key=lambda one: -one[1]))
+
+    @property
+    def label(self) -> str:
+        """The label of the most seconds."""
+        return next(iter(self.labels))
+
+    @property
+    def confidence(self) -> float | None:
+        """The mean confidence in `label` over its own seconds; None for heads that have none."""
+        known = [(s.own, s.confidence) for s in self.segments if s.label == self.label and s.confidence is not None]
+        return sum(own * sure for own, sure in known) / sum(own for own, _ in known) if known else None
+
+    def decisions(self) -> Table:
+        """What the model says over time: one row per segment."""
+        rows = [(s.start, s.end, s.label, s.confidence, s.value) for s in self.segments]
+        columns = ("start [s]", "end [s]", "label", "confidence", "value")
+        return Table({name: [row[i] for row in rows] for i, name in enumerate(columns)})
+
+    def answers(self, label: str | None = None) -> Table:
+        """What is left of the decisions when the top features alone are kept, and when they are deleted.
+
+        Args:
+            label: Of which segments; None for all.
+
+        Returns:
+            One row per played share: the share of seconds whose decision holds.
+        """
+        chosen = [s for s in self.segments if label in (None, s.label)]
+        shares = sorted({share for s in chosen for share in (*s.kept, *s.lost)}, key=float)
+
+        def holds(part: str) -> list[float | None]:
+            found = []
+            for share in shares:
+                known = [(s.own, getattr(s, part)[share]) for s in chosen if share in getattr(s, part)]
+                found.append(sum(own * yes for own, yes in known) / sum(o for o, _ in known) if known else None)
+            return found
+
+        return Table({"top share": [float(s) for s in shares], "kept": holds("kept"), "deleted": holds("lost")})
+
+    def spectrum(self, label: str | None = None, fraction: float = 0.04) -> Spectrum:
+        """One spectrum for all segments, or for those of one label.
+
+        Scores compare features within one segment only, so each segment's are divided by the sum of their sizes. Then
+        segments are averaged, each by its own seconds: what overlaps counts once. Loudness does not weigh, nor does
+        confidence.
+
+        Args:
+            label: Whose segments; None for all, whatever they were explained for.
+            fraction: The share of features that counts as chosen in each segment.
+
+        Raises:
+            InputError: If no segment has this label.
+        """
+        chosen = [i for i, s in enumerate(self.segments) if label in (None, s.label)]
+        if not chosen:
+            raise InputError(f"label {label!r}", f"one of {list(self.labels)}", "choose one that was explained")
+        return merged(((self[i], self.segments[i].own) for i in chosen), fraction)
+
+    def sounds(self, folder: str | PathLike[str], fraction: float = 0.04) -> dict[str, Path]:
+        """Write WAV files of the whole recording; see `hf_fourier.report.audio_files.save_recording`."""
+        from hf_fourier.report.audio_files import save_recording
+
+        return save_recording(self, folder, fraction)
+
+    def plot(self, path: str | PathLike[str] | None = None, fraction: float = 0.04) -> Any:
+        """Draw the decision over time and the spectrum of the main label; see `report.recordings`.
+
+        Returns:
+            The `matplotlib.figure.Figure`.
+        """
+        from hf_fourier.report.figures.recording import plot_recording
+
+        return plot_recording(self, path, fraction)
+
+    def save(self, folder: str | PathLike[str]) -> Path:
+        """Write everything into `folder`, and return it."""
+        path = Path(folder)
+        if path.resolve() != self.folder.resolve():
+            shutil.copytree(self.folder / SEGMENTS, path / SEGMENTS, dirs_exist_ok=True)
+        _write(self, path)
+        return path
+
+    @classmethod
+    def load(cls, folder: str | PathLike[str]) -> Recording:
+        """Read what `save` wrote, or what a run that was cut off has left.
+
+        Raises:
+            InputError: If the folder holds no recording, or one of a newer format.
+        """
+        path = Path(folder)
+        if not (path / INDEX).is_file():
+            raise InputError(f"{path.name!r}", f"a folder with {INDEX}", "pass a folder that `save` wrote")
+        values = json.loads((path / INDEX).read_text(encoding="utf-8"))
+        if values["format"] > FORMAT:
+            raise InputError(f"format {values['format']}", f"at most {FORMAT}", "install a newer hf_fourier")
+        segments = [Segment(**{**one, "peaks": tuple(one["peaks"])}) for one in values["segments"]]
+        return cls(segments, path, values["seconds"], values["rate"], tuple(values["notes"]))
+
+
+def explain_recording(
+    explainer: FourierExplainer,
+    example: Any,
+    target: Target = None,
+    *,
+    seconds: float | None = None,
+    overlap: float = 0.25,
+    kept: Sequence[float] = (),
+    folder: str | PathLike[str] | None = None,
+    method: str | Method | None = None,
+    domain: Any = None,
+    seed: int = 0,
+    batch_size: BatchSize = "auto",
+    progress: Callable[[int, int], None] | None = None,
+) -> Recording:
+    """Explain a recording in segments; see `FourierExplainer.explain_recording`."""
+    adapter: Any = explainer.adapter
+    if not hasattr(adapter, "rate"):
+        raise InputError(f"a recording for {adapter.task}", "a model that listens", "call explain")
+    if not 0 <= overlap < 1:
+        raise InputError(f"overlap {overlap!r}", "a share of a segment, from 0 to below 1", "correct it")
+    length = length_of(adapter, seconds)
+    stream = Stream(example_of(example, adapter.is_example), adapter.rate)
+    room = None if folder is not None else tempfile.TemporaryDirectory(prefix="hf_fourier-recording-")
+    place = Path(folder if folder is not None else room.name)  # type: ignore[union-attr]
+    starts = plan(stream.samples, length, overlap)
+    length = min(length, stream.samples)
+    made = Recording([], place, stream.seconds, adapter.rate, tuple(stream.notes), room)
+    options = {"method": method, "domain": domain, "seed": seed, "batch_size": batch_size}
+    at_once = AT_ONCE if batch_size == "auto" else int(batch_size)
+    try:
+        for first in range(0, len(starts), at_once):
+            some = starts[first : first + at_once]
+            pieces = [piece for start in some if len(piece := stream.read(start, start + length)) == length]
+            if pieces:
+                results = explainer.explain([(piece, adapter.rate) for piece in pieces], target, **options)
+                if kept:
+                    explainer.play(results, kept=kept, batch_size=batch_size)
+                for i, (piece, result) in enumerate(zip(pieces, results, strict=True), first):
+                    _keep(made, result, piece, starts[i], shares(starts, length, i))
+                _write(made, place)
+            if len(pieces) < len(some):
+                _cut_off(made, stream)
+                break
+            if progress is not None:
+                progress(len(made), len(starts))
+    except Exception as error:
+        error.completed = made  # type: ignore[attr-defined]
+        if made.segments:
+            error.add_note(f"{len(made)} of {len(starts)} segments were done: they are this error's `completed`")
+        raise
+    finally:
+        stream.close()
+    return made
+
+
+def length_of(adapter: Any, seconds: float | None = None) -> int:
+    """Samples of a segment: as asked, or the model's window, or ten seconds where it has none.
+
+    Raises:
+        InputError: If it is none, or longer than the window.
+    """
+    window: int | None = adapter.window
+    if seconds is None:
+        return window or round(USUAL_SECONDS * adapter.rate)
+    length = round(seconds * adapter.rate)
+    if length < 1 or (window is not None and length > window):
+        most = "" if window is None else f", up to the model's window of {window / adapter.rate:.2f}"
+        raise InputError(f"segments of {seconds} s", f"seconds above 0{most}", "correct `seconds`")
+    return length
+
+
+def plan(samples: int, length: int, overlap: float) -> list[int]:
+    """Where segments of one length begin; the last one ends with the recording, and overlaps more if it must."""
+    if samples <= length:
+        return [0]
+    hop = max(1, round(length * (1 - overlap)))
+    starts = list(range(0, samples - length + 1, hop))
+    return starts if starts[-1] + length == samples else [*starts, samples - length]
+
+
+def shares(starts: Sequence[int], length: int, index: int) -> np.ndarray:
+    """How much each sample of one segment counts for it, `(length,)`: over all segments 1 at every sample.
+
+    Where segments overlap, one is faded into the next.
+    """
+    places = np.arange(starts[index], starts[index] + length)
+    total = np.zeros(length)
+    reach = bisect_right(starts, starts[index] - length), bisect_left(starts, starts[index] + length)
+    for start in starts[slice(*reach)]:
+        total += np.clip(np.minimum(places - start + 1, start + length - places), 0, None)
+    own = np.minimum(places - starts[index] + 1, starts[index] + length - places)
+    return np.asarray(own / total)
+
+
+def _keep(made: Recording, result: Attribution, piece: np.ndarray, start: int, share: np.ndarray) -> None:
+    """Add one segment, its attribution in a file, and what has to be said about it and was not yet."""
+    made.notes = tuple(once([*made.notes, *result.provenance.get("notes", [])]))
+    result.save(_place(made.folder, len(made.segments)))
+    parts = np.array_split(np.abs(piece), min(PEAKS, len(piece)))
+
+    def played(part: Part) -> dict[str, float]:
+        return {f"{stop.asked:g}": stop.agrees for stop in (result.curve.of(part) if result.curve else [])}
+
+    made.segments.append(
+        Segment(
+            start=start / made.rate,
+            end=(start + len(piece)) / made.rate,
+            own=float(share.sum()) / made.rate,
+            label=result.label,
+            confidence=result.confidence,
+            value=result.value,
+            kept=played("keep"),
+            lost=played("delete"),
+            peaks=tuple(round(float(part.max()), 5) for part in parts),
+        )
+    )
+
+
+def _cut_off(made: Recording, stream: Stream) -> None:
+    """Say that a file ended before its header says so."""
+    end = made.segments[-1].end if made.segments else 0.0
+    if not made.segments:
+        raise InputError("a file that is cut off in its first segment", "a whole file", "mend it, or convert it to WAV")
+    said = f"the file is cut off or broken: nothing is explained after {end:.2f} of {stream.seconds:.2f} s"
+    made.notes, made.seconds = (*made.notes, said), end
+
+
+def _place(folder: Path, index: int) -> Path:
+    return folder / SEGMENTS / f"{index:05d}"
+
+
+def _write(made: Recording, folder: Path) -> None:
+    """The index of what is there, written whole or not at all."""
+    values = {
+        "format": FORMAT,
+        "seconds": made.seconds,
+        "rate": made.rate,
+        "notes": list(made.notes),
+        "segments": [asdict(segment) for segment in made.segments],
+    }
+    folder.mkdir(parents=True, exist_ok=True)
+    part = folder / f"{INDEX}.part"
+    part.write_text(json.dumps(values, ensure_ascii=False, indent=1), encoding="utf-8")
+    part.replace(folder / INDEX)

@@ -1,0 +1,145 @@
+"""One chunk: its examples encoded, explained and played, with what fails set aside."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from hf_fourier.errors import InputError, NotFinite
+from hf_fourier.methods.apply import BatchSize, Job, Request, explain_all, grouped
+from hf_fourier.models.base import Encoded
+from hf_fourier.models.inputs.containers import is_stored
+from hf_fourier.models.inputs.sources import Item
+from hf_fourier.models.inspection import held
+from hf_fourier.models.side_inputs import Paths
+from hf_fourier.results.attribution import Attribution
+from hf_fourier.runs.shards import Failure, Outcome
+from hf_fourier.scoring.perturb_results import play_all
+from hf_fourier.scoring.perturbation import Grid
+from hf_fourier.scoring.targets import Target
+
+if TYPE_CHECKING:
+    from hf_fourier.explainer import FourierExplainer
+
+
+@dataclass(frozen=True, eq=False)
+class Ready:
+    """An example as the model gets it, or why there is none."""
+
+    item: Item
+    encoded: Encoded | None
+    failure: Failure | None = None
+
+
+@dataclass(eq=False)
+class Worker:
+    """Explains chunks with one model; what it learns about memory it keeps.
+
+    Attributes:
+        explainer: The model.
+        job: Method, domain and seed.
+        target: What is explained of examples that name nothing.
+        grid: What is played, or None.
+        batch_size: Rows in a batch, at most; shrinks for good where memory runs out.
+        paths: What was found of the model, and is said of every result.
+    """
+
+    explainer: FourierExplainer
+    job: Job
+    target: Target
+    grid: Grid | None
+    batch_size: BatchSize
+    paths: Paths = field(default_factory=Paths)
+    _wanted: BatchSize = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._wanted = self.batch_size
+
+    def encode(self, item: Item) -> Ready:
+        """One example through the processor."""
+        if item.error is not None:
+            return Ready(item, None, _failure(item.error))
+        try:
+            return Ready(item, self._encoded(item.example))
+        except Exception as error:  # what processors of others raise has no common base
+            return Ready(item, None, _failure(error))
+
+    def explain(self, chunk: Sequence[Ready]) -> tuple[list[Outcome], bool]:
+        """One outcome per example, in order, and whether batches were smaller than planned because of memory.
+
+        The model is this thread's for a chunk, not for a run, so that other threads have their turns.
+        """
+        with held(self.explainer.model):
+            return self._outcomes(chunk)
+
+    def _outcomes(self, chunk: Sequence[Ready]) -> tuple[list[Outcome], bool]:
+        found: dict[int, Attribution | Failure] = {}
+        requests: dict[int, Request] = {}
+        for i, ready in enumerate(chunk):
+            if ready.encoded is None:
+                found[i] = ready.failure or Failure("not read")
+                continue
+            try:
+                aim = self.explainer.adapter.aim
+                wanted = self.target if ready.item.target is None else ready.item.target
+                requests[i] = Request(*aim(ready.encoded, wanted))
+            except Exception as error:  # a callable, or a model that writes its target, may raise anything
+                found[i] = _failure(error)
+        halvings = self._attempt(requests, found)
+        split = halvings > 0 or self.batch_size != self._wanted
+        self._learn(found.values())
+        outcomes = [Outcome(r.item.index, r.item.name, found[i]) for i, r in enumerate(chunk)]
+        return outcomes, split
+
+    def _attempt(self, requests: Mapping[int, Request], found: dict[int, Attribution | Failure]) -> int:
+        """Explain together; what a failure leaves undone goes by shape, and then one by one."""
+        if not requests:
+            return 0
+        try:
+            results, halvings = self._explained(list(requests.values()))
+            found.update(zip(requests, results, strict=True))
+            return halvings
+        except NotFinite as error:  # all others are done at once
+            places = list(requests)
+            told = {place: NotFinite({0: said}, error.expected, error.do) for place, said in error.found.items()}
+            found.update({places[i]: _failure(one) for i, one in told.items()})
+            return self._attempt({place: one for place, one in requests.items() if place not in found}, found)
+        except Exception as error:  # a model may raise anything
+            if len(requests) == 1:
+                found[next(iter(requests))] = _failure(error)
+                return 0
+        places = list(requests)
+        groups = grouped(list(requests.values()), lambda request: request.example.signature)
+        parts = groups if len(groups) > 1 else [[i] for i in range(len(places))]
+        return sum(self._attempt({places[i]: requests[places[i]] for i in own}, found) for own in parts)
+
+    def _explained(self, requests: Sequence[Request]) -> tuple[list[Attribution], int]:
+        """Results with their curves; and how often memory ran out."""
+        adapter = self.explainer.adapter
+        results = explain_all(requests, self.job, adapter, self.batch_size)
+        self.paths.tell(adapter, requests, results)
+        halvings = sum(int(result.provenance["halvings"]) for result in results)
+        if self.grid is not None:
+            encoded = [request.example for request in requests]
+            halvings += play_all(results, encoded, self.grid, adapter, self.batch_size)
+        return results, halvings
+
+    def _encoded(self, example: Any) -> Encoded:
+        adapter = self.explainer.adapter
+        if isinstance(example, Mapping) and not adapter.is_example(example) and not is_stored(example):
+            got = f"a dict with {', '.join(map(str, example))}"
+            raise InputError(got, "a raw example", "say which column holds the examples")
+        return adapter.encode(example)
+
+    def _learn(self, found: Iterable[Attribution | Failure]) -> None:
+        """Remember the batch that fitted, so that the next chunks do not fail first."""
+        halved = [r for r in found if isinstance(r, Attribution) and r.provenance["halvings"]]
+        if halved:
+            least = min(int(result.provenance["batch"]) for result in halved)
+            self.batch_size = least if self.batch_size == "auto" else min(self.batch_size, least)
+
+
+def _failure(error: Exception) -> Failure:
+    said = f"{type(error).__name__}: {error}".strip().splitlines()
+    return Failure(said[0] if said else type(error).__name__)

@@ -1,0 +1,1 @@
+"""A model as a score: one number per example, its gradient, and what is deleted from what it reads."""

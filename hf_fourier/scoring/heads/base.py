@@ -1,0 +1,193 @@
+"""Heads turn a model's logits into a score, a confidence and a decision, for targets that were settled before.
+
+Scores are on log-probabilities or on values, confidences are positive. `drive` is what a gradient is taken of: for a
+softmax it is the log-odds `z_y - logsumexp_{j != y} z_j`, whose gradient has the direction of that of `log p_y` without
+its cancellation, and `slope = d value / d drive` turns one into the other.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, ClassVar
+
+from hf_fourier.errors import ModelError, TargetError
+from hf_fourier.scoring.targets import Aim, At, Contrast, Settled, Target, Typed, in_python, whole
+from hf_fourier.typing import Float, Int, Num, Tensor
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What a batch of outputs says about the frozen targets, one row each.
+
+    Attributes:
+        value: The score s, shape `(rows,)`.
+        drive: What the gradient is taken of, shape `(rows,)`.
+        slope: `d value / d drive`, shape `(rows,)`.
+        confidence: A positive number for the curves, shape `(rows,)`; None where the head has none (regression).
+        agrees: The share of the row's decisions that are the frozen ones, shape `(rows,)`.
+        answer: The decision itself where it can be looked at (a mask), shape `(rows, ...)`; None elsewhere.
+        said: The class that each row is decided for, shape `(rows,)`; None where that is not one class of a softmax.
+    """
+
+    value: Float[Tensor, " rows"]
+    drive: Float[Tensor, " rows"]
+    slope: Float[Tensor, " rows"]
+    confidence: Float[Tensor, " rows"] | None
+    agrees: Float[Tensor, " rows"]
+    answer: Int[Tensor, "rows ..."] | None = None
+    said: Int[Tensor, " rows"] | None = None
+
+
+class Head(ABC):
+    """Reads one kind of logits. `labels` names the classes where they have names."""
+
+    name: str = ""
+    labels: Mapping[int, str] = {}
+    #: The kinds of targets that it reads beside classes and callables.
+    takes: ClassVar[tuple[type, ...]] = ()
+
+    def check(self, target: Any) -> Target:
+        """A user's target as this head understands it: None, a class index, several, a target object, or a callable.
+
+        Raises:
+            TargetError: If the head has no such class, or does not read such targets.
+        """
+        if target is None or callable(target):
+            return target
+        if isinstance(target, Aim):
+            return self._aim(target)
+        target = in_python(target)
+        if isinstance(target, (list, tuple)):
+            return [self._class(one) for one in target]
+        return self._class(target)
+
+    def _aim(self, target: Aim) -> Aim:
+        if not isinstance(target, self.takes):
+            others = "".join(f", {kind.__name__}" for kind in self.takes)
+            got = f"a target of type {type(target).__name__} for a head that reads a {self.name}"
+            raise TargetError(got, f"None, a class, a callable{others}", "choose one of them")
+        if isinstance(target, Contrast):
+            for one in (target.this, target.other):
+                if isinstance(one, (Aim, Mapping, list, tuple)) or one is None or callable(one):
+                    got = f"a contrast with a {type(one).__name__} in it for a head that reads a {self.name}"
+                    raise TargetError(got, "two classes, each by index or label", "pass Contrast('this', 'other')")
+            return Contrast(self._class(target.this), self._class(target.other))
+        if isinstance(target, At):
+            return At(whole(target.position), None if target.label is None else self._class(target.label))
+        return target
+
+    def _class(self, target: Any) -> int:
+        if isinstance(target, Typed):
+            return self._typed(target)
+        return self._index(target) if isinstance(target, str) else whole(in_python(target))
+
+    def _typed(self, number: Typed) -> int:
+        """A number that was typed: a class index, or a label where there is no doubt."""
+        try:
+            named = self._index(number.text)
+        except TargetError:
+            return int(number)
+        if named == number or (self.labels and number not in self.labels):
+            return named
+        got = f"{number.text}, which is a class index, and the name of {named} too"
+        raise TargetError(got, "one of the two", f"write index:{number.text} or label:{number.text}")
+
+    def _index(self, label: str) -> int:
+        found: list[int] = []
+        for spelt in (str, str.casefold, _folded):  # as it is, in any case, with any spaces between its words
+            wanted = spelt(label)
+            found = found or [index for index, name in self.labels.items() if spelt(name) == wanted]
+        if len(found) > 1:
+            raise TargetError(f"label {label!r} of the classes {found}", "the label of one class", "pass a class index")
+        if found:
+            return found[0]
+        folded = {name.casefold(): name for name in self.labels.values()}
+        near = difflib.get_close_matches(label.casefold(), folded, n=1, cutoff=0.5)
+        some = ", ".join(repr(name) for name in list(self.labels.values())[:8]) or "no named classes"
+        more = ", …" if len(self.labels) > 8 else ""
+        hint = f"did you mean {folded[near[0]]!r}?" if near else "choose one of them or a class index"
+        if re.fullmatch(r"\s*-?\d+\s*", label):
+            hint = f"for the class index pass {int(label)}, a number and no text"
+        raise TargetError(f"label {label!r}", f"one of {some}{more}", hint)
+
+    def label(self, index: int) -> str:
+        """The name of a class, or its number as text."""
+        return self.labels.get(index, str(index))
+
+    def fits(self, logits: Float[Tensor, "rows ..."]) -> tuple[str, ...]:
+        """Check that the classes that have names are those of the logits, which are known with the first outputs.
+
+        Args:
+            logits: Clean ones.
+
+        Returns:
+            What has to be said: classes without a name.
+
+        Raises:
+            ModelError: If there are names for other classes than the logits', or for a few of them alone.
+        """
+        return self._named(logits.shape[-1]) if self.labels else ()
+
+    def _named(self, classes: int) -> tuple[str, ...]:
+        names = len(self.labels)
+        counted = names < classes and all(name == f"LABEL_{index}" for index, name in self.labels.items())
+        if max(self.labels) != classes - 1 and not counted:
+            raise misnamed(f"{names} class{'es' * (names != 1)}", classes)
+        if names == classes:
+            return ()
+        return (f"the config names {names} of the model's {classes} classes: the others are shown by their number",)
+
+    @abstractmethod
+    def freeze(self, logits: Float[Tensor, "rows ..."], targets: Sequence[Settled]) -> Num[Tensor, "rows ..."]:
+        """Settle the targets on clean logits; what comes back is all that `read` needs to know of them."""
+
+    @abstractmethod
+    def read(self, logits: Float[Tensor, "rows ..."], frozen: Num[Tensor, "rows ..."]) -> Reading:
+        """Score rows of logits for targets that were frozen before."""
+
+    @abstractmethod
+    def name_target(self, frozen: Num[Tensor, "..."]) -> tuple[Any, str]:
+        """One row's frozen target as `(index, label)`."""
+
+    def ranked(self, logits: Float[Tensor, "..."], most: int = 5) -> list[tuple[str, float]]:
+        """One row's likeliest classes with their probabilities."""
+        return self._likeliest(logits.reshape(-1, logits.shape[-1])[0].softmax(-1), most)
+
+    def rankings(self, logits: Float[Tensor, "rows ..."], most: int = 5) -> list[list[tuple[str, float]]]:
+        """`ranked` of each row; all at once where that is the head's own softmax."""
+        if type(self).ranked is not Head.ranked or type(self)._likeliest is not Head._likeliest:
+            return [self.ranked(row, most) for row in logits]
+        best = logits.reshape(len(logits), -1, logits.shape[-1])[:, 0].softmax(-1).topk(min(most, logits.shape[-1]))
+        pairs = zip(best.values.tolist(), best.indices.tolist(), strict=True)
+        return [[(self.label(i), p) for p, i in zip(*row, strict=True)] for row in pairs]
+
+    def _likeliest(self, p: Float[Tensor, " classes"], most: int) -> list[tuple[str, float]]:
+        best = p.topk(min(most, p.numel()))
+        return [(self.label(i), v) for v, i in zip(best.values.tolist(), best.indices.tolist(), strict=True)]
+
+
+@lru_cache(maxsize=2**16)  # a target by name is looked up for each example
+def _folded(name: str) -> str:
+    """A label without the differences that are no matter: case, and how its words are put together."""
+    return " ".join(re.split(r"[\s_-]+", name.casefold().strip(" _-\t\n")))
+
+
+def misnamed(named: str, logits: int) -> ModelError:
+    """The error for names that are not those of the logits: nobody can say which name belongs to which."""
+    if logits == 1:
+        do = (
+            "set `model.config.id2label = {0: 'yes'}`, with `model.config.problem_type = 'multi_label_classification'` "
+            "for a sigmoid or 'regression' for a value"
+        )
+    else:
+        do = (
+            f"set `model.config.id2label = {{i: str(i) for i in range({logits})}}`, or their real names (and "
+            "`model.config.problem_type = 'regression'` if they are values)"
+        )
+    got = f"{logits} logit{'s' * (logits != 1)} of a model whose config names {named}"
+    return ModelError(got, "a name for each logit", do)

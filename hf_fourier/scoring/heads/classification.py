@@ -1,0 +1,205 @@
+"""Heads of classes and values, and scores that a user wrote."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+import torch
+from torch.nn.functional import logsigmoid
+
+from hf_fourier.errors import TargetError
+from hf_fourier.scoring.heads.base import Head, Reading, misnamed
+from hf_fourier.scoring.heads.log_odds import compared, mean_log_p
+from hf_fourier.scoring.targets import OUTSIDE, At, Contrast, Settled, in_range
+from hf_fourier.typing import Float, Int, Num, Tensor
+
+#: What is said of a lone output of which the config does not say what it is.
+ASSUMED_VALUE = (
+    "the model has one output and its config no problem_type: it is explained as a value; to explain a sigmoid's "
+    "probability, set model.config.problem_type = 'multi_label_classification'"
+)
+
+
+@dataclass
+class Categorical(Head):
+    """A softmax over classes, or a mean over several (masked positions, tokens, frames): s = mean of log p_y.
+
+    Attributes:
+        labels: The classes' names.
+    """
+
+    labels: Mapping[int, str] = field(default_factory=dict)
+    name: str = "softmax"
+    takes: ClassVar[tuple[type, ...]] = (At, Contrast)
+
+    def freeze(self, logits: Float[Tensor, "rows ..."], targets: Sequence[Settled]) -> Int[Tensor, "rows ..."]:
+        """The class of each softmax: the target, or what the model says; `OUTSIDE` where it does not count."""
+        if logits.shape[-1] < 2:
+            raise TargetError("a softmax over one class", "at least two", "explain the logit by a callable target")
+        said = logits.argmax(-1)
+        for row, target in enumerate(targets):
+            if target is not None:
+                said[row] = self._classes(target, said[row], logits.shape[-1]).to(said)
+        return said
+
+    def _classes(self, target: Any, said: Tensor, classes: int) -> Tensor:
+        """One class for each softmax of a row."""
+        if isinstance(target, At):
+            if said.ndim != 1:
+                raise TargetError(f"{target}, but there is one answer", "a class", "leave `At` out")
+            place = in_range(target.position, len(said), {}, "position")
+            own = said[place] if target.label is None else in_range(target.label, classes, self.labels)
+            alone = torch.full_like(said, OUTSIDE)
+            alone[place] = own
+            return alone
+        chosen = torch.as_tensor(target)
+        if chosen.ndim and chosen.shape != said.shape:
+            expected = f"one, or {said.numel()} (one per position)" if said.ndim else "one"
+            raise TargetError(f"{chosen.numel()} targets", expected, "for one target per example pass targets=")
+        for index in chosen.reshape(-1).tolist():
+            in_range(index, classes, self.labels)
+        return chosen
+
+    def read(self, logits: Float[Tensor, "rows ..."], frozen: Num[Tensor, "rows ..."]) -> Reading:
+        """log p of the frozen classes, through their log-odds."""
+        index = frozen.clamp(min=0).unsqueeze(-1)
+        own = logits.gather(-1, index).squeeze(-1)
+        others = logits.scatter(-1, index, -torch.inf).logsumexp(-1)
+        counts = compared(operator.ne, frozen, OUTSIDE).reshape(len(logits), -1)
+        value, drive, slope = mean_log_p((own - others).reshape(counts.shape), counts)
+        said = logits.argmax(-1)
+        same = (said == frozen).reshape(counts.shape)
+        one = said if said.ndim == 1 else None
+        return Reading(value, drive, slope, value.exp(), same.sum(1).float() / counts.sum(1), said=one)
+
+    def name_target(self, frozen: Num[Tensor, "..."]) -> tuple[Any, str]:
+        """The class (or the classes) and its name."""
+        indices = [i for i in frozen.reshape(-1).tolist() if i != OUTSIDE]
+        if len(indices) == 1:
+            return indices[0], self.label(indices[0])
+        return indices, " ".join(self.label(i) for i in indices)
+
+
+@dataclass
+class Binary(Head):
+    """One sigmoid per label: s = log of the probability of what the clean model says of one label, yes or no."""
+
+    labels: Mapping[int, str] = field(default_factory=dict)
+    name: str = "sigmoid"
+
+    def freeze(self, logits: Float[Tensor, "rows ..."], targets: Sequence[Settled]) -> Int[Tensor, "rows 2"]:
+        """The label (the likeliest, or the target) and the side that the clean model takes on it (±1)."""
+        index = logits.argmax(-1)
+        for row, target in enumerate(targets):
+            if target is not None:
+                index[row] = in_range(target, logits.shape[-1], self.labels)
+        side = torch.where(logits.gather(-1, index.unsqueeze(-1)).squeeze(-1) > 0, 1, -1)
+        return torch.stack([index, side], dim=-1)
+
+    def read(self, logits: Float[Tensor, "rows ..."], frozen: Num[Tensor, "rows ..."]) -> Reading:
+        """log σ(±z) of the frozen label and side."""
+        index, side = frozen[:, :1].long(), frozen[:, 1]
+        z = logits.gather(-1, index).squeeze(-1)
+        drive = side * z
+        value = logsigmoid(drive)
+        return Reading(value, drive, torch.sigmoid(-drive), value.exp(), ((z > 0) == (side > 0)).float())
+
+    def name_target(self, frozen: Num[Tensor, "..."]) -> tuple[Any, str]:
+        """The label, with "not" before it where the model says no."""
+        index, side = int(frozen[0]), int(frozen[1])
+        return index, self.label(index) if side > 0 else f"not {self.label(index)}"
+
+    def ranked(self, logits: Float[Tensor, "..."], most: int = 5) -> list[tuple[str, float]]:
+        """One row's likeliest labels with their probabilities."""
+        return self._likeliest(logits.reshape(-1).sigmoid(), most)
+
+
+@dataclass
+class Regression(Head):
+    """A value: s is one output, or the mean over all. A decision is kept while it moves by at most `tolerance`.
+
+    Attributes:
+        labels: The outputs' names.
+        tolerance: Of a decision, relative to the clean value.
+        outputs: How many outputs the config tells of; 0 where it tells nothing (a map, a forecast).
+        assumed: Whether nothing but the number of outputs says that they are values.
+    """
+
+    labels: Mapping[int, str] = field(default_factory=dict)
+    tolerance: float = 0.1
+    name: str = "value"
+    outputs: int = 0
+    assumed: bool = False
+
+    def fits(self, logits: Float[Tensor, "rows ..."]) -> tuple[str, ...]:
+        """Check that there are as many outputs as the config tells of; say what is assumed of a lone one."""
+        found = logits[0].numel()
+        if self.outputs and found != self.outputs:
+            raise misnamed(f"{self.outputs} output{'s' * (self.outputs != 1)}", found)
+        return (ASSUMED_VALUE,) if self.assumed else ()
+
+    def freeze(self, logits: Float[Tensor, "rows ..."], targets: Sequence[Settled]) -> Float[Tensor, "rows 2"]:
+        """The output's index (−1 for the mean over all) and its clean value."""
+        flat = logits.flatten(1)
+        chosen = [-1 if t is None else in_range(t, flat.shape[1], self.labels) for t in targets]
+        index = torch.tensor(chosen, device=logits.device)
+        return torch.stack([index.to(flat.dtype), self._value(flat, index)], dim=-1)
+
+    def read(self, logits: Float[Tensor, "rows ..."], frozen: Num[Tensor, "rows ..."]) -> Reading:
+        """The value, without a confidence."""
+        value = self._value(logits.flatten(1), frozen[:, 0].long())
+        near = (value - frozen[:, 1]).abs() <= self.tolerance * frozen[:, 1].abs()
+        return Reading(value, value, torch.ones_like(value), None, near.float())
+
+    @staticmethod
+    def _value(flat: Tensor, index: Tensor) -> Tensor:
+        picked = flat.gather(-1, index.clamp(min=0).unsqueeze(-1)).squeeze(-1)
+        return torch.where(index < 0, flat.mean(-1), picked)
+
+    def name_target(self, frozen: Num[Tensor, "..."]) -> tuple[Any, str]:
+        """The output's index and name."""
+        index = int(frozen[0])
+        return (None, "value") if index < 0 else (index, self.label(index))
+
+    def ranked(self, logits: Float[Tensor, "..."], most: int = 5) -> list[tuple[str, float]]:
+        """One row's values."""
+        return [(self.label(i) if self.labels else "value", float(v)) for i, v in enumerate(logits.reshape(-1)[:most])]
+
+
+@dataclass
+class Custom(Head):
+    """A score that the user wrote: any callable from the model's outputs to `(rows,)` real numbers."""
+
+    function: Callable[[Any], Tensor]
+    name: str = "callable"
+
+    def freeze(self, logits: Any, targets: Sequence[Settled]) -> Float[Tensor, "rows 1"]:
+        """The clean values."""
+        value = self._value(logits).detach()
+        if len(value) != len(targets):
+            raise TargetError(
+                f"{len(value)} values from the target", f"{len(targets)}, one per row", "correct `target`"
+            )
+        return value.unsqueeze(-1)
+
+    def read(self, logits: Any, frozen: Num[Tensor, "rows ..."]) -> Reading:
+        """The callable's value; without a confidence."""
+        value = self._value(logits)
+        if len(value) != len(frozen):
+            raise TargetError(f"{len(value)} values from the target", f"{len(frozen)}, one per row", "correct `target`")
+        near = (value - frozen[:, 0]).abs() <= 0.1 * frozen[:, 0].abs()
+        return Reading(value, value, torch.ones_like(value), None, near.float())
+
+    def _value(self, outputs: Any) -> Tensor:
+        value = self.function(outputs)
+        if not isinstance(value, Tensor) or value.ndim != 1 or not value.is_floating_point():
+            got = f"shape {tuple(value.shape)}" if isinstance(value, Tensor) else type(value).__name__
+            raise TargetError(f"{got} from the target", "a real tensor of shape (rows,)", "correct the callable")
+        return value.float() if value.dtype in (torch.float16, torch.bfloat16) else value
+
+    def name_target(self, frozen: Num[Tensor, "..."]) -> tuple[Any, str]:
+        """The callable's name."""
+        return None, getattr(self.function, "__name__", type(self.function).__name__)

@@ -1,0 +1,175 @@
+"""The head of object detection and universal segmentation: queries with a class and a box or a mask."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+import torch
+
+from hf_fourier.errors import ModelError
+from hf_fourier.scoring.heads import Head, Reading, misnamed
+from hf_fourier.scoring.heads.log_odds import mean_log_p
+from hf_fourier.scoring.targets import OUTSIDE, At, Settled, in_range
+from hf_fourier.typing import Float, Num, Tensor
+
+#: A query with this probability of a class has found something.
+FOUND = 0.5
+#: Two boxes or masks that overlap by this much (intersection over union) are one.
+SAME_PLACE = 0.5
+
+
+@dataclass
+class Detections(Head):
+    """What is found: s is the mean over the clean detections of log p of their class, each at the query matched to it.
+
+    Detections are queries with p ≥ 0.5, or, where there are none, the likeliest one. They are matched one to one to
+    queries of the filtered input, by the class's probability and by overlap. The decision is the share of them that is
+    found again: matched with the same class and an overlap of at least 0.5.
+
+    Logits have the shape `(rows, queries, classes + extent)`: behind the classes' logits lies the box, or the mask.
+
+    Attributes:
+        labels: The classes' names.
+        classes: How many the model knows.
+        boxes: Whether extents are boxes (centre, width, height); otherwise they are masks' logits.
+    """
+
+    labels: Mapping[int, str] = field(default_factory=dict)
+    classes: int = 1
+    boxes: bool = True
+    name: str = "detections"
+    takes: ClassVar[tuple[type, ...]] = (At,)
+
+    def _split(self, logits: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Each query's log-odds and probabilities of all classes (without "nothing"), and its extent."""
+        width = logits.shape[-1] - 4 if self.boxes else self.classes + 1
+        z, extent = logits[..., :width], logits[..., width:]
+        if width == self.classes + 1:  # a softmax in which the last is "nothing"
+            whole = z.logsumexp(-1, keepdim=True)
+            p = (z - whole).exp()
+            return _log_odds(z)[..., :-1], p[..., :-1].detach(), extent.detach()
+        return z, z.sigmoid().detach(), extent.detach()
+
+    def fits(self, logits: Float[Tensor, "rows ..."]) -> tuple[str, ...]:
+        """Check that boxes have a logit for each class that has a name, and at most one more, for "nothing".
+
+        How many logits lie in front of a mask is known where they are put together.
+        """
+        width = logits.shape[-1] - 4
+        if self.boxes and self.labels and width not in (self.classes, self.classes + 1):
+            raise misnamed(f"{self.classes} classes", width - 1)
+        return ()
+
+    def freeze(self, logits: Float[Tensor, "rows ..."], targets: Sequence[Settled]) -> Float[Tensor, "rows ..."]:
+        """By query its class (`OUTSIDE` where it counts for nothing), the probability to reach, and its extent."""
+        _, p, extent = self._split(logits)
+        best = p.max(-1)
+        settled = []
+        for row, target in enumerate(targets):
+            sure, said = best.values[row], best.indices[row]
+            found = sure >= FOUND
+            if isinstance(target, At):
+                query = in_range(target.position, len(said), {}, "query")
+                if target.label is not None:
+                    said = torch.full_like(said, in_range(target.label, p.shape[-1], self.labels))
+                found = torch.arange(len(said), device=said.device) == query
+            elif target is not None:
+                wanted = in_range(target, p.shape[-1], self.labels)
+                found = found & (said == wanted)
+                if not bool(found.any()):
+                    said = torch.full_like(said, wanted)
+                    found = torch.arange(len(said), device=said.device) == p[row, :, wanted].argmax()
+            elif not bool(found.any()):
+                found = sure == sure.max()
+            own = p[row].gather(-1, said.unsqueeze(-1)).squeeze(-1)
+            to_reach = (own * (1 - 1e-4)).clamp(max=FOUND)
+            place = extent[row] if self.boxes else (extent[row] > 0).to(extent)
+            classes = torch.where(found, said, OUTSIDE).to(extent)
+            settled.append(torch.cat([classes.unsqueeze(1), to_reach.to(extent).unsqueeze(1), place], dim=1))
+        return torch.stack(settled)
+
+    def read(self, logits: Float[Tensor, "rows ..."], frozen: Num[Tensor, "rows ..."]) -> Reading:
+        """The mean log-probability at the matched queries, and the share that is found again."""
+        odds, p, extent = self._split(logits)
+        picked = odds.new_zeros(p.shape[:2])
+        counts = torch.zeros(p.shape[:2], dtype=torch.bool, device=p.device)
+        agrees = []
+        for row, known in enumerate(frozen.to(extent)):
+            wanted = known[known[:, 0] != OUTSIDE]
+            classes = wanted[:, 0].long()
+            overlap = self._overlap(extent[row], wanted[:, 2:])
+            query = _matched(p[row][:, classes] + overlap)
+            number = torch.arange(len(classes), device=p.device)
+            same = (p[row, query].argmax(-1) == classes) & (p[row, query, classes] >= wanted[:, 1])
+            agrees.append((same & (overlap[query, number] >= SAME_PLACE)).float().mean())
+            own = torch.nn.functional.pad(odds[row, query, classes], (0, p.shape[1] - len(classes)))
+            picked = picked.index_copy(0, torch.tensor([row], device=p.device), own.unsqueeze(0))
+            counts[row, : len(classes)] = True
+        value, drive, slope = mean_log_p(picked, counts)
+        return Reading(value, drive, slope, value.exp(), torch.stack(agrees))
+
+    def _overlap(self, extent: Tensor, known: Tensor) -> Float[Tensor, "queries known"]:
+        """Intersection over union of all pairs."""
+        if not self.boxes:
+            here = (extent > 0).to(extent)
+            both = here @ known.T
+            return both / (here.sum(1, keepdim=True) + known.sum(1) - both).clamp(min=1)
+        a, b = _corners(extent).unsqueeze(1), _corners(known).unsqueeze(0)
+        sides = (torch.minimum(a[..., 2:], b[..., 2:]) - torch.maximum(a[..., :2], b[..., :2])).clamp(min=0)
+        both = sides.prod(-1)
+        areas = [(c[..., 2:] - c[..., :2]).clamp(min=0).prod(-1) for c in (a, b)]
+        return both / (areas[0] + areas[1] - both).clamp(min=1e-9)
+
+    def name_target(self, frozen: Num[Tensor, "..."]) -> tuple[Any, str]:
+        """The classes that were found, and how many of each."""
+        classes = [int(c) for c in frozen[:, 0] if c != OUTSIDE]
+        counts = Counter(map(self.label, classes))
+        named = ", ".join(name if n == 1 else f"{n} × {name}" for name, n in counts.items())
+        return (classes[0] if len(classes) == 1 else classes), named
+
+    def ranked(self, logits: Float[Tensor, "..."], most: int = 5) -> list[tuple[str, float]]:
+        """The surest queries, by the class they found."""
+        best = self._split(logits)[1].max(-1)
+        order = best.values.argsort(descending=True)[:most]
+        return [(self.label(int(best.indices[i])), float(best.values[i])) for i in order]
+
+
+def _log_odds(z: Tensor) -> Tensor:
+    """`z_c - logsumexp_{j != c} z_j` for all classes c, in the last dimension, without cancellation."""
+    size = z.shape[-1]
+    own = torch.eye(size, dtype=torch.bool, device=z.device)
+    return z - z.unsqueeze(-2).masked_fill(own, -torch.inf).logsumexp(-1)
+
+
+def _matched(gain: Float[Tensor, "queries known"]) -> Tensor:
+    """A query of its own for each known detection, with the largest gain in all."""
+    from scipy.optimize import linear_sum_assignment
+
+    queries, known = linear_sum_assignment(gain.cpu().numpy(), maximize=True)
+    order = torch.as_tensor(known).argsort()
+    return torch.as_tensor(queries)[order].to(gain.device)
+
+
+def _corners(boxes: Float[Tensor, "n 4"]) -> Float[Tensor, "n 4"]:
+    """Boxes by two corners."""
+    middle, half = boxes[:, :2], boxes[:, 2:] / 2
+    return torch.cat([middle - half, middle + half], dim=1)
+
+
+def boxes_of(said: Float[Tensor, "rows queries numbers"]) -> Float[Tensor, "rows queries 4"]:
+    """Boxes (centre, width, height) as a model says them; of quadrilaterals the boxes around them.
+
+    Raises:
+        ModelError: If they are neither.
+    """
+    if said.shape[-1] == 4:
+        return said
+    if said.shape[-1] != 10:  # a centre and the four corners' distances from it, moved by a half
+        got = f"boxes of {said.shape[-1]} numbers"
+        raise ModelError(got, "4 (centre, width, height), or 10 (a quadrilateral)", "pass a callable target")
+    corners = said[..., None, :2] + said[..., 2:].unflatten(-1, (4, 2)) - 0.5
+    low, high = corners.amin(-2), corners.amax(-2)
+    return torch.cat([(low + high) / 2, high - low], dim=-1)

@@ -1,0 +1,287 @@
+"""Heads of answers that are no single class: contrasts, spans, transcripts, and directions in embedding space."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+import torch
+from torch.nn.functional import cosine_similarity, ctc_loss, normalize
+
+from hf_fourier.errors import TargetError
+from hf_fourier.scoring.heads.base import Head, Reading
+from hf_fourier.scoring.heads.classification import Categorical
+from hf_fourier.scoring.targets import OUTSIDE, Contrast, Direction, Settled, Span, Typed, in_range
+from hf_fourier.turns import taken
+from hf_fourier.typing import Float, Int, Num, Tensor, tensor_of
+
+#: A cosine above this is that of an embedding with itself.
+ITSELF = 1 - 1e-6
+#: Without a threshold, a cosine that moved by at most this share of itself is the same.
+SAME_COSINE = 0.1
+
+
+@dataclass
+class Contrasted(Head):
+    """One class rather than another: s = log p(a) − log p(b), in which a softmax's normaliser cancels.
+
+    The confidence is σ(s), which is p(a) / (p(a) + p(b)); the decision is the sign of s.
+
+    Attributes:
+        labels: The classes' names.
+        named: Names classes that are not among them (tokens).
+    """
+
+    labels: Mapping[int, str] = field(default_factory=dict)
+    named: Callable[[int], str] | None = None
+    name: str = Contrast.head
+    takes: ClassVar[tuple[type, ...]] = (Contrast,)
+
+    def freeze(self, logits: Float[Tensor, "rows ..."], targets: Sequence[Settled]) -> Int[Tensor, "rows 3"]:
+        """Both classes, and the side that the clean model takes (±1)."""
+        if logits.ndim != 2:
+            got = f"a contrast of {logits.shape[1]} answers at once"
+            raise TargetError(got, "one answer", "explain one of them by At(position, label)")
+        pairs = []
+        for target in targets:
+            if not isinstance(target, Contrast):
+                raise TargetError(f"target {target!r} beside a contrast", "a Contrast", "explain them in two calls")
+            pair = [in_range(one, logits.shape[1], self.labels) for one in (target.this, target.other)]
+            if pair[0] == pair[1]:
+                raise TargetError(f"{target}, of an answer with itself", "two different ones", "correct `target`")
+            pairs.append(pair)
+        index = torch.tensor(pairs, device=logits.device)
+        side = torch.where(_gap(logits, index) > 0, 1, -1)
+        return torch.cat([index, side.unsqueeze(1)], dim=1)
+
+    def read(self, logits: Float[Tensor, "rows ..."], frozen: Num[Tensor, "rows ..."]) -> Reading:
+        """The difference of the two logits."""
+        value = _gap(logits, frozen[:, :2].long())
+        agrees = ((value > 0) == (frozen[:, 2] > 0)).float()
+        return Reading(value, value, torch.ones_like(value), value.sigmoid(), agrees)
+
+    def name_target(self, frozen: Num[Tensor, "..."]) -> tuple[Any, str]:
+        """Both classes and their names."""
+        a, b = int(frozen[0]), int(frozen[1])
+        return [a, b], f"{self.label(a).strip()} rather than {self.label(b).strip()}"
+
+    def label(self, index: int) -> str:
+        """The name of a class or a token."""
+        return super().label(index) if self.named is None else self.named(index)
+
+
+def _gap(logits: Tensor, index: Tensor) -> Tensor:
+    own = logits.gather(1, index)
+    return own[:, 0] - own[:, 1]
+
+
+def as_read(head: Head, name: str | None) -> Head:
+    """The head that reads the logits of `head` for a kind of target or result, by its name."""
+    return Contrasted(head.labels, head.label) if name == Contrast.head else head
+
+
+@dataclass
+class Answer(Categorical):
+    """Question answering: s = log p(start) + log p(end), of logits `(rows, 2, tokens)`; no span ends before it starts.
+
+    Tokens that cannot be in an answer have logits of −inf.
+    """
+
+    name: str = "span"
+    takes: ClassVar[tuple[type, ...]] = (Span,)
+
+    def freeze(self, logits: Float[Tensor, "rows ..."], targets: Sequence[Settled]) -> Int[Tensor, "rows 2"]:
+        """The first and the last token of each answer."""
+        if bool((logits.isfinite().sum(-1) < 2).any()):
+            got = "an answer in a context of one token, which is sure whatever it is"
+            raise TargetError(got, "at least two tokens to choose from", "pass a longer context")
+        said = _best_span(logits)
+        for row, target in enumerate(targets):
+            if target is None:
+                continue
+            if not isinstance(target, Span):
+                raise TargetError(
+                    f"target {target!r} for an answer", "Span(start, end), its text, or None", "pass one of these"
+                )
+            ends = [in_range(place, logits.shape[2], {}, "token") for place in (target.start, target.end)]
+            if ends[0] > ends[1] or not bool(logits[row, [0, 1], ends].isfinite().all()):
+                raise TargetError(f"{target}", "tokens of the context, in their order", "correct `target`")
+            said[row] = torch.tensor(ends)
+        return said
+
+    def read(self, logits: Float[Tensor, "rows ..."], frozen: Num[Tensor, "rows ..."]) -> Reading:
+        """The sum over both ends."""
+        mean = super().read(logits, frozen)
+        agrees = (_best_span(logits) == frozen).all(1).float()
+        return Reading(2 * mean.value, 2 * mean.drive, mean.slope, (2 * mean.value).exp(), agrees)
+
+    def name_target(self, frozen: Num[Tensor, "..."]) -> tuple[Any, str]:
+        """The first and the last token."""
+        start, end = int(frozen[0]), int(frozen[1])
+        return [start, end], f"token {start}" if start == end else f"tokens {start} to {end}"
+
+    def ranked(self, logits: Float[Tensor, "..."], most: int = 5) -> list[tuple[str, float]]:
+        """The likeliest answer."""
+        said = _best_span(logits.unsqueeze(0))
+        p = logits.log_softmax(-1).gather(-1, said[0].unsqueeze(-1)).sum().exp()
+        return [(self.name_target(said[0])[1], float(p))]
+
+
+def _best_span(logits: Float[Tensor, "rows 2 tokens"]) -> Int[Tensor, "rows 2"]:
+    """The likeliest start with an end that is not before it."""
+    starts, ends = logits.detach().unbind(1)
+    best = ends.flip(1).cummax(1)
+    start = (starts + best.values.flip(1)).argmax(1, keepdim=True)
+    end = ends.shape[1] - 1 - best.indices.flip(1).gather(1, start)
+    return torch.cat([start, end], dim=1)
+
+
+@dataclass
+class Transcript(Head):
+    """CTC: s is the log-probability of a transcript, summed over its alignments, per frame; logits `(rows, frames, n)`.
+
+    Attributes:
+        tokenizer: Names transcripts and takes them from text; None where only ids are known.
+        blank: The index of the blank.
+    """
+
+    tokenizer: Any = None
+    blank: int = 0
+    name: str = "transcript"
+
+    def check(self, target: Any) -> Any:
+        """A transcript as text or as token ids; None for the clean greedy one."""
+        if isinstance(target, Typed):
+            target = target.text
+        if isinstance(target, str):
+            if self.tokenizer is None:
+                raise TargetError("a transcript as text without a tokenizer", "token ids", "pass the whole processor")
+            with taken(self.tokenizer):
+                return self._spelt(target)
+        settled = super().check(target)
+        return [settled] if isinstance(settled, int) else settled
+
+    def _spelt(self, text: str) -> list[int]:
+        """The ids of a transcript.
+
+        Raises:
+            TargetError: If the tokenizer does not know some of its letters.
+        """
+        unknown = getattr(self.tokenizer, "unk_token_id", None)
+        ids = list(self.tokenizer(text, add_special_tokens=False)["input_ids"])
+        if unknown is None or unknown not in ids:
+            return ids
+        for other in (text.upper(), text.lower()):
+            if unknown not in self.tokenizer(other, add_special_tokens=False)["input_ids"]:
+                raise TargetError(
+                    f"the transcript {text!r}, whose letters the tokenizer does not know",
+                    "letters of its vocabulary",
+                    f"write it as {other!r}",
+                )
+        strange = [c for c in text if unknown in self.tokenizer(c, add_special_tokens=False)["input_ids"]]
+        some = " ".join(map(repr, dict.fromkeys(strange)))
+        got = f"the transcript {text!r}, of which the tokenizer does not know {some or 'a part'}"
+        raise TargetError(got, "letters of its vocabulary", "spell it with other letters, or pass token ids")
+
+    def freeze(self, logits: Float[Tensor, "rows ..."], targets: Sequence[Settled]) -> Int[Tensor, "rows frames"]:
+        """The transcripts' ids, filled up with `OUTSIDE`."""
+        said = self._greedy(logits)
+        for row, target in enumerate(targets):
+            if target is None:
+                continue
+            ids = torch.as_tensor(target)
+            needed = len(ids) + int((ids[1:] == ids[:-1]).sum())
+            if needed > logits.shape[1]:
+                got = f"a transcript that needs {needed} frames"
+                raise TargetError(got, f"at most {logits.shape[1]}", "shorten it")
+            for one in ids.tolist():
+                in_range(one, logits.shape[2], {}, "token")
+            said[row] = OUTSIDE
+            said[row, : len(ids)] = ids.to(said)
+        return said
+
+    def _greedy(self, logits: Float[Tensor, "rows frames tokens"]) -> Int[Tensor, "rows frames"]:
+        best = logits.argmax(-1)
+        fresh = torch.ones_like(best, dtype=torch.bool)
+        fresh[:, 1:] = best[:, 1:] != best[:, :-1]
+        counted = fresh & (best != self.blank)
+        ranks = (~counted).long().sort(dim=1, stable=True).indices  # what counts goes to the front, in its order
+        return best.masked_fill(~counted, OUTSIDE).gather(1, ranks)
+
+    def read(self, logits: Float[Tensor, "rows ..."], frozen: Num[Tensor, "rows ..."]) -> Reading:
+        """The CTC sum, in float64: of a sure model its gradient cancels."""
+        rows, frames, _ = logits.shape
+        lengths = (frozen != OUTSIDE).sum(1)
+        log_p = logits.double().log_softmax(-1).transpose(0, 1)
+        whole = torch.full((rows,), frames, device=logits.device)
+        loss = ctc_loss(log_p, frozen.clamp(min=0), whole, lengths, self.blank, reduction="none")
+        value = -loss / frames
+        said = self._greedy(logits.detach())
+        agrees = (said == frozen).all(1).float()
+        return Reading(value, value, torch.ones_like(value), value.exp(), agrees, answer=said)
+
+    def name_target(self, frozen: Num[Tensor, "..."]) -> tuple[Any, str]:
+        """The transcript's ids and its text."""
+        ids = [int(i) for i in frozen if i != OUTSIDE]
+        return ids, self.text(ids)
+
+    def ranked(self, logits: Float[Tensor, "..."], most: int = 5) -> list[tuple[str, float]]:
+        """The greedy transcript and its probability per frame."""
+        said = self._greedy(logits.unsqueeze(0))
+        sure = self.read(logits.unsqueeze(0), said).value.exp()
+        return [(self.name_target(said[0])[1], float(sure))]
+
+    def text(self, ids: list[int]) -> str:
+        """A transcript's ids as text, or as numbers without a tokenizer."""
+        if self.tokenizer is None:
+            return " ".join(map(str, ids))
+        grouped = {"group_tokens": False} if hasattr(self.tokenizer, "word_delimiter_token") else {}
+        return str(self.tokenizer.decode(ids, **grouped))
+
+
+@dataclass
+class Similarity(Head):
+    """An embedding: s is its cosine with a given direction, the confidence is (1 + s) / 2.
+
+    With a threshold the decision is its side; without one it is kept while the cosine moves by at most a tenth.
+    """
+
+    name: str = "direction"
+    takes: ClassVar[tuple[type, ...]] = (Direction,)
+
+    def freeze(self, logits: Float[Tensor, "rows ..."], targets: Sequence[Settled]) -> Float[Tensor, "rows ..."]:
+        """The unit vector, the threshold or the clean cosine, and the clean side (±1, or 0 without a threshold)."""
+        settled = []
+        for row, target in zip(logits, targets, strict=True):
+            if not isinstance(target, Direction):
+                got = f"target {target!r} for an embedding, which says nothing by itself"
+                raise TargetError(got, "Direction(vector)", "pass Direction(explainer.predict(another).logits)")
+            vector = tensor_of(target.vector).to(row).reshape(-1)
+            if vector.shape != row.shape or not bool(vector.isfinite().all() and vector.any()):
+                got = f"a direction of {vector.numel()} numbers"
+                raise TargetError(got, f"{row.numel()} finite ones, not all 0", "pass predict(another).logits")
+            cosine = cosine_similarity(row, vector, dim=0)
+            if cosine > ITSELF:
+                got = "the embedding's own direction, at which the gradient is zero"
+                raise TargetError(got, "the embedding of another example", "pass predict(another).logits")
+            edge = cosine if target.threshold is None else row.new_tensor(target.threshold)
+            side = 0.0 if target.threshold is None else 1.0 if bool(cosine > edge) else -1.0
+            settled.append(torch.cat([normalize(vector, dim=0), edge.view(1), row.new_full((1,), side)]))
+        return torch.stack(settled)
+
+    def read(self, logits: Float[Tensor, "rows ..."], frozen: Num[Tensor, "rows ..."]) -> Reading:
+        """The cosine."""
+        value = cosine_similarity(logits, frozen[:, :-2].to(logits), dim=1)
+        edge, side = frozen[:, -2], frozen[:, -1]
+        near = (value - edge).abs() <= SAME_COSINE * edge.abs()
+        agrees = torch.where(side == 0, near, (value > edge) == (side > 0)).float()
+        return Reading(value, value, torch.ones_like(value), (1 + value) / 2, agrees)
+
+    def name_target(self, frozen: Num[Tensor, "..."]) -> tuple[Any, str]:
+        """There is no class."""
+        return None, "direction"
+
+    def ranked(self, logits: Float[Tensor, "..."], most: int = 5) -> list[tuple[str, float]]:
+        """The embedding's length, which is all that can be said of it."""
+        return [("embedding", float(logits.norm()))]

@@ -1,0 +1,171 @@
+"""The deletion game for results: each result's own example goes back to the model, with features kept or deleted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from hf_fourier.errors import InputError
+from hf_fourier.methods.apply import BatchSize, Host, block_of, block_size, grouped, in_blocks, rows_for
+from hf_fourier.models.base import Block, Encoded
+from hf_fourier.results.attribution import Attribution
+from hf_fourier.results.curve import Curve, Left, Part, Stop
+from hf_fourier.scoring.batching import Packer
+from hf_fourier.scoring.heads import Custom, as_read
+from hf_fourier.scoring.heads.segmentation import Mask
+from hf_fourier.scoring.perturbation import Grid, Move, curves, moves, play
+from hf_fourier.scoring.score import Score
+from hf_fourier.scoring.targets import OUTSIDE
+from hf_fourier.seeding import Draw
+from hf_fourier.typing import Tensor
+
+#: `(places of the results, their block, its score with the targets that are settled)`.
+Work = Callable[[list[int], Block, Score], None]
+
+
+def play_all(
+    results: Sequence[Attribution],
+    encoded: Sequence[Encoded],
+    grid: Grid,
+    host: Host,
+    batch_size: BatchSize = "auto",
+    again: bool = False,
+) -> int:
+    """Play a grid and merge the stops into each result's curve.
+
+    What is known is not asked: the curve's own stops, shares that leave the same features as one of them, and the
+    whole example.
+
+    Args:
+        results: What to play.
+        encoded: Their examples, as the adapter restored them.
+        grid: Shares of features to keep and to delete.
+        host: Makes their blocks.
+        batch_size: Rows in a batch, at most.
+        again: Ask also what is known.
+
+    Returns:
+        How often memory ran out.
+
+    Raises:
+        InputError: If a result explains a callable.
+    """
+    _refuse_callables(results)
+    questions = [_open_questions(result, grid, again) for result in results]
+    unanswered = [i for i, own in enumerate(questions) if own]
+
+    def work(places: list[int], block: Block, score: Score) -> None:
+        some = [unanswered[place] for place in places]
+        asked = [move.at(row) for row, i in enumerate(some) for move in questions[i]]
+
+        def look(move: Move, answer: Tensor) -> None:
+            _store(results[some[move.example]], move.part, move.asked, answer)
+
+        stops = play(score, results[some[0]].basis, asked, look)
+        for i, curve in zip(some, curves(asked, stops, [0.0] * len(some)), strict=True):
+            _record(results[i], curve.stops, len({stop.left for stop in curve.stops}) * block.cost)
+
+    chosen = [results[i] for i in unanswered]
+    return reopen(chosen, [encoded[i] for i in unanswered], host, work, batch_size)
+
+
+def reopen(
+    results: Sequence[Attribution],
+    encoded: Sequence[Encoded],
+    host: Host,
+    work: Work,
+    batch_size: BatchSize = "auto",
+) -> int:
+    """Make the blocks of results again, their targets as they were settled, and work on each.
+
+    A block that runs out of memory is halved and worked on again. Arguments, returns and errors as for `play_all`.
+    """
+    _refuse_callables(results)
+
+    def work_on(indices: list[int], packer: Packer) -> None:
+        some = [results[i] for i in indices]
+        draw = Draw(int(some[0].provenance["seed"]), [result.key for result in some])
+        dither = float(some[0].provenance.get("dither", 0.0))
+        block = block_of(host, [encoded[i] for i in indices], draw, dither)
+        frozen = [result.frozen.to(block.x.device) for result in some if result.frozen is not None]
+        inner = Packer(min(rows_for(block, batch_size), host.rows_limit or packer.size))
+        head = as_read(block.head, some[0].provenance.get("head"))
+        work(indices, block, Score(block.x, block.forward, block.select, head, [], inner, block.cost, frozen))
+        packer.learn(inner)
+
+    pairs = list(zip(encoded, results, strict=True))
+    groups = grouped(pairs, lambda pair: (pair[0].signature, pair[1].layout.domain, *_made(pair[1])))
+    return sum(in_blocks(own, block_size(encoded[own[0]], batch_size, host), work_on) for own in groups)
+
+
+def _made(result: Attribution) -> tuple[Any, ...]:
+    """What else results of one block have in common."""
+    made = result.provenance
+    return made["seed"], made.get("head"), made.get("dither")
+
+
+def answer_name(part: Part, asked: float) -> str:
+    """Where a result's `extras` keep the mask that was predicted at one stop."""
+    return f"mask {part} {asked:g}"
+
+
+def _refuse_callables(results: Sequence[Attribution]) -> None:
+    for result in results:
+        if result.frozen is None or result.provenance.get("head") == Custom.name:
+            got = "a result that explains a callable, or holds no target"
+            raise InputError(got, "a class or a value", "explain it with a target")
+
+
+def _open_questions(result: Attribution, grid: Grid, again: bool) -> list[Move]:
+    """What has to be asked; whatever is known is recorded at once."""
+    wanted = moves(0, result.order, result.layout.multiplicity, grid)
+    if again:
+        return wanted
+    if result.curve is not None:
+        curve = result.curve
+        wanted = [move for move in wanted if curve.found(move.part, move.asked) is None]
+    known = _known(result)
+    told = [move.answered(known[move.left]) for move in wanted if move.left in known]
+    for stop in told:
+        answer = _answer(result, known[stop.left])
+        if answer is not None:
+            _store(result, stop.part, stop.asked, answer)
+    if told:
+        _record(result, told, 0)
+    return [move for move in wanted if move.left not in known]
+
+
+def _known(result: Attribution) -> dict[Left, Stop]:
+    """The stops of a result's curve by what they left, and the whole example where its answer is known in full."""
+    known = {stop.left: stop for stop in (result.curve.stops if result.curve else ())}
+    if result.agrees is not None and (not _is_mask(result) or _counts_everywhere(result)):
+        known.setdefault(("keep", 1.0), Stop("keep", 1.0, 1.0, result.value, result.confidence, result.agrees))
+    return known
+
+
+def _is_mask(result: Attribution) -> bool:
+    return result.provenance.get("head") == Mask.name
+
+
+def _counts_everywhere(result: Attribution) -> bool:
+    """Whether the frozen mask is the predicted one; it is not where one class alone counts."""
+    return result.agrees == 1 and result.frozen is not None and int(result.frozen.min()) > OUTSIDE
+
+
+def _answer(result: Attribution, stop: Stop) -> Tensor | None:
+    """The mask that was predicted at a stop."""
+    answer = result.extras.get(answer_name(stop.part, stop.asked))
+    whole = stop.left == ("keep", 1.0) and _is_mask(result)
+    return result.frozen if answer is None and whole else answer
+
+
+def _store(result: Attribution, part: Part, asked: float, answer: Tensor) -> None:
+    result.extras = {**result.extras, answer_name(part, asked): answer}
+
+
+def _record(result: Attribution, stops: Sequence[Stop], cost: int) -> None:
+    """Merge stops into a result's curve and add what they cost, in model rows."""
+    curve = Curve(tuple(stops), result.value if result.confidence is None else result.confidence)
+    result.curve = curve if result.curve is None else result.curve.merged(curve)
+    passes = result.provenance["passes"]
+    result.provenance["passes"] = {**passes, "played": passes.get("played", 0) + cost}

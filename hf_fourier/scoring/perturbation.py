@@ -1,0 +1,273 @@
+"""The deletion game: the one routine that asks the model what it says as features are kept or deleted."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import groupby
+
+import numpy as np
+import torch
+
+from hf_fourier.domains import Basis
+from hf_fourier.errors import InputError
+from hf_fourier.results.curve import Curve, Left, Part, Stop, left
+from hf_fourier.results.ordering import cuts
+from hf_fourier.scoring.batching import Packer
+from hf_fourier.scoring.score import Score
+from hf_fourier.typing import Bool, Float, Inexact, Int, Tensor
+
+#: Coefficients that are filtered at once, unless a batch holds more.
+ENTRIES = 2**19
+#: r = 0, 0.1, …, 1.
+TENTHS = tuple(i / 10 for i in range(11))
+#: Small kept shares, each about twice the one before; the last is one of the tenths as well.
+SMALL = (0.01, 0.02, 0.04, 0.08, 0.16, 0.3)
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Which shares of the features are kept alone, and which are deleted.
+
+    Attributes:
+        keep: Shares of all features, 0 to 1, whose top is kept. Deleting least important first at r is `keep` at 1 − r.
+        delete: Shares whose top is deleted (most important first).
+
+    Raises:
+        InputError: If there are no shares, or one is out of range.
+    """
+
+    keep: tuple[float, ...] = ()
+    delete: tuple[float, ...] = ()
+
+    def __post_init__(self) -> None:
+        for part in ("keep", "delete"):
+            shares = tuple(getattr(self, part))
+            if not all(isinstance(r, (int, float)) and not isinstance(r, bool) and 0 <= r <= 1 for r in shares):
+                raise InputError(f"{part} {list(shares)}", "shares from 0 to 1, at least one", f"correct `{part}`")
+            object.__setattr__(self, part, tuple(dict.fromkeys(float(r) for r in shares)))
+        if not self.keep and not self.delete:
+            raise InputError("no shares", "shares from 0 to 1, at least one", "pass some to keep or to delete")
+
+    def __or__(self, other: Grid) -> Grid:
+        """What either of them plays."""
+        return Grid(self.keep + other.keep, self.delete + other.delete)
+
+    def __iter__(self) -> Iterator[tuple[Part, float]]:
+        """All parts and shares: the two parts of one share are neighbours."""
+        for share in dict.fromkeys(self.keep + self.delete):
+            if share in self.keep:
+                yield "keep", share
+            if share in self.delete:
+                yield "delete", share
+
+    @property
+    def passes(self) -> int:
+        """Forward passes per example at most, beside the clean one: the ends are shared, the whole is known."""
+        return len({left(part, share) for part, share in self} - {("keep", 1.0)})
+
+
+#: Both directions on the tenths, as published: 19 forward passes beside the clean one.
+PUBLISHED = Grid(TENTHS, TENTHS)
+#: That, and small kept shares: 24 forward passes beside the clean one.
+STANDARD = PUBLISHED | Grid(keep=SMALL)
+
+
+def log_spaced(least: float, most: float = 1.0, points: int = 8) -> tuple[float, ...]:
+    """Shares that are equally far apart in their logarithm, from `least` to `most`, both included.
+
+    Raises:
+        InputError: Unless 0 < least < most ≤ 1 and there are at least two points.
+    """
+    if not 0 < least < most <= 1 or points < 2:
+        got = f"shares from {least} to {most} at {points} points"
+        raise InputError(got, "0 < least < most ≤ 1 and at least 2 points", "correct them")
+    ratio = math.log(most / least) / (points - 1)
+    return (least, *(least * math.exp(i * ratio) for i in range(1, points - 1)), most)
+
+
+@dataclass(eq=False)  # not frozen, which would double the time it takes to make one
+class Move:
+    """One question of the game: one example with some features left.
+
+    Attributes:
+        example: Its place in the block.
+        part: Whether the top is kept or deleted.
+        asked: The share that was asked for.
+        reached: The share of the longest prefix that fits.
+        order: Features in descending order.
+        count: How many of them are in that prefix.
+        left: Which features are left: equal for two questions about one example that are the same question.
+    """
+
+    example: int
+    part: Part
+    asked: float
+    reached: float
+    order: Int[Tensor, " features"]
+    count: int
+    left: Left = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.left = left(self.part, self.reached)
+
+    @property
+    def mask(self) -> Bool[Tensor, " features"]:
+        """The features that are left."""
+        mask = torch.full((len(self.order),), self.part == "delete")
+        mask[self.order[: self.count]] = self.part == "keep"
+        return mask
+
+    def at(self, example: int) -> Move:
+        """The same question about the example at another place."""
+        return Move(example, self.part, self.asked, self.reached, self.order, self.count)
+
+    def answered(self, stop: Stop) -> Stop:
+        """An answer to the same question, under this move's name."""
+        told = stop.value, stop.confidence, stop.agrees, stop.said
+        return Stop(self.part, self.asked, self.reached, *told)
+
+
+def moves(
+    example: int, order: Int[Tensor, " features"], multiplicity: Int[Tensor, " features"], grid: Grid
+) -> list[Move]:
+    """All questions of a grid about one order.
+
+    Args:
+        example: Its place in the block.
+        order: Features in descending order.
+        multiplicity: By feature.
+        grid: What to keep and delete.
+    """
+    shares = tuple(dict.fromkeys(grid.keep + grid.delete))
+    found = dict(zip(shares, cuts(multiplicity[order], shares), strict=True))
+    return [Move(example, part, share, found[share][1], order, found[share][0]) for part, share in grid]
+
+
+def play(
+    score: Score, basis: Basis, questions: Sequence[Move], look: Callable[[Move, Tensor], None] | None = None
+) -> list[Stop]:
+    """Ask all questions, forward only, examples and steps packed into the same batches, equal questions once.
+
+    Args:
+        score: A block whose targets are settled.
+        basis: Its domain.
+        questions: What to ask, in any order.
+        look: Called with each question whose answer can be looked at (a mask), and that answer on the CPU.
+
+    Returns:
+        One stop per question, in the same order.
+    """
+    same: dict[tuple[int, Left], list[int]] = {}
+    orders: dict[int, Tensor] = {}
+    for i, move in enumerate(questions):
+        same.setdefault((move.example, move.left), []).append(i)
+        orders.setdefault(move.example, move.order)
+    remains = _Remains(basis, score.x, orders)
+    asked, stops = list(same.values()), [Stop("keep", 0, 0, 0, None, 0)] * len(questions)
+    # Rows of small leaves are made for several batches at once.
+    batch = max(1, score.packer.size)
+    width = batch * max(1, ENTRIES // (batch * remains.stored))
+
+    def ask(chunk: slice) -> None:
+        groups = asked[chunk]
+        places, rests = remains.paired([questions[group[0]] for group in groups])
+        some = [groups[place] for place in places]
+        firsts = [questions[group[0]] for group in some]
+        rows = torch.tensor([move.example for move in firsts], device=score.x.device)
+        reading = score.value(remains.leaves(firsts, rows, rests), rows)
+        confidences = [None] * len(some) if reading.confidence is None else reading.confidence.tolist()
+        answers = [None] * len(some) if reading.answer is None else list(reading.answer.cpu())
+        said = [None] * len(some) if reading.said is None else reading.said.tolist()
+        told = zip(some, reading.value.tolist(), confidences, reading.agrees.tolist(), said, answers, strict=True)
+        for group, value, sure, agrees, label, answer in told:
+            for i in group:
+                move = questions[i]
+                stops[i] = Stop(move.part, move.asked, move.reached, value, sure, agrees, label)
+                if look is not None and answer is not None:
+                    look(move, answer.clone())
+
+    packer = Packer(width)  # fewer leaves at once where making them takes too much memory
+    packer.run(ask, len(asked))
+    score.packer.halvings += packer.halvings
+    return stops
+
+
+class _Remains:
+    """What is left of a block's examples when features are kept or deleted.
+
+    Two questions may leave each other's rest. Then one inverse transform does for both: what is left without the top is
+    made from its coefficients, and the top by taking that off the example, which rounds like one more transform.
+
+    Attributes:
+        stored: How many coefficients an example has.
+
+    Args:
+        basis: The domain.
+        x: The examples.
+        orders: Features in descending order, by example.
+    """
+
+    def __init__(
+        self, basis: Basis, x: Float[Tensor, "examples *leaf"], orders: Mapping[int, Int[Tensor, " features"]]
+    ) -> None:
+        self._basis, self._x = basis, x
+        self._coefficients = basis.forward(x)
+        self.stored = self._coefficients.shape[1]
+        ranks = np.zeros((len(x), len(basis)), dtype=np.int32)
+        places = np.arange(len(basis), dtype=np.int32)
+        for example, order in orders.items():
+            ranks[example, order.cpu().numpy()] = places
+        # The place of each stored bin's feature in its example's order.
+        self._ranks: Int[Tensor, "examples stored"] = basis.spread(torch.from_numpy(ranks)).to(x.device)
+
+    def paired(self, asked: Sequence[Move]) -> tuple[Sequence[int], int]:
+        """An order of different questions, and how many at its end leave the rest of as many at its beginning."""
+        deleting = {(move.example, move.count): i for i, move in enumerate(asked) if move.part == "delete"}
+        keeping = ((i, (move.example, move.count)) for i, move in enumerate(asked) if move.part == "keep")
+        pairs = [(deleting[key], i) for i, key in keeping if key in deleting]
+        pairs = [pair if asked[pair[0]].count else pair[::-1] for pair in pairs]  # nothing is nothing, exactly
+        made, rests = [i for i, _ in pairs], [i for _, i in pairs]
+        alone = sorted(set(range(len(asked))).difference(made, rests))
+        return made + alone + rests, len(pairs)
+
+    def leaves(self, questions: Sequence[Move], rows: Int[Tensor, " rows"], rests: int) -> Float[Tensor, "rows *leaf"]:
+        """What each question leaves, the last `rests` being the rest of the first ones."""
+        direct = len(questions) - rests
+        made = self._basis.inverse(self._filtered(rows[:direct], questions[:direct]))
+        if not rests:
+            return made
+        leaves = made.new_empty((len(questions), *made.shape[1:]))
+        leaves[:direct] = made
+        for example, own in _runs(questions[direct:]):
+            torch.sub(self._x[example], made[own], out=leaves[direct:][own])
+        return leaves
+
+    def _filtered(self, rows: Int[Tensor, " rows"], questions: Sequence[Move]) -> Inexact[Tensor, "rows stored"]:
+        """The coefficients that each question leaves; on the CPU numpy makes them several times faster."""
+        counts = np.array([[move.count] for move in questions], dtype=np.int32)
+        kept = np.array([[move.part == "keep"] for move in questions])
+        if self._x.device.type != "cpu":
+            below = self._ranks[rows] < torch.from_numpy(counts).to(self._ranks)
+            return self._coefficients[rows] * (below == torch.from_numpy(kept).to(below.device))
+        ranks, whole = self._ranks.numpy(), self._coefficients.detach().resolve_conj().numpy()
+        found = np.empty((len(questions), self.stored), whole.dtype)
+        for example, own in _runs(questions):
+            np.multiply(whole[example], (ranks[example] < counts[own]) == kept[own], out=found[own])
+        return torch.from_numpy(found)
+
+
+def _runs(questions: Sequence[Move]) -> Iterator[tuple[int, slice]]:
+    """Examples, and where questions about them lie side by side."""
+    end = 0
+    for example, own in groupby(move.example for move in questions):
+        yield example, slice(end, end := end + len(list(own)))
+
+
+def curves(questions: Sequence[Move], stops: Sequence[Stop], clean: Sequence[float]) -> list[Curve]:
+    """The stops sorted by example."""
+    by_example: list[list[Stop]] = [[] for _ in clean]
+    for move, stop in zip(questions, stops, strict=True):
+        by_example[move.example].append(stop)
+    return [Curve(tuple(own), start) for own, start in zip(by_example, clean, strict=True)]

@@ -1,0 +1,315 @@
+"""The score: a model seen as one number per example, with its gradient at the leaf, and the count of what that cost."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields
+from functools import cached_property
+from typing import Any, TypeVar
+
+import torch
+
+from hf_fourier.errors import NotFinite
+from hf_fourier.results.remarks import MEND
+from hf_fourier.scoring.batching import Packer
+from hf_fourier.scoring.failures import differentiate
+from hf_fourier.scoring.heads import Custom, Head, Reading, of_each
+from hf_fourier.scoring.layer_gradients import Tapped, Watch, no_path
+from hf_fourier.scoring.targets import Settled
+from hf_fourier.typing import Float, Int, Tensor
+
+T = TypeVar("T")
+
+#: Logits of at most so many numbers a row are read when all rows are there, which spares small models many steps.
+READ_LATE = 2**10
+#: Of larger ones so many numbers are read at once, which stay in the processor's cache from one step to the next.
+READ_AT_ONCE = 2**20
+#: `(leaf rows, which example each row belongs to) -> outputs`.
+Forward = Callable[[Tensor, Tensor], Any]
+#: `(outputs, which example each row belongs to) -> logits`, one row per leaf row.
+Select = Callable[[Any, Tensor], Tensor]
+#: `(clean logits, settled targets, which example each row belongs to) -> notes by example`.
+Remark = Callable[[Tensor, Tensor, Sequence[int]], dict[int, tuple[str, ...]]]
+
+
+@dataclass
+class Passes:
+    """Model rows that went forward, and rows whose gradient came back to the leaf."""
+
+    forward: int = 0
+    backward: int = 0
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Scores with gradients.
+
+    Attributes:
+        reading: The readings of all rows, detached.
+        drive_gradient: The gradient of `reading.drive` at the leaf, shape `(rows, *leaf)`.
+    """
+
+    reading: Reading
+    drive_gradient: Float[Tensor, "rows *leaf"]
+
+    @cached_property
+    def gradient(self) -> Float[Tensor, "rows *leaf"]:
+        """The signed gradient of the score, `ds/dx`."""
+        slope = self.reading.slope
+        return self.drive_gradient * slope.view(-1, *[1] * (self.drive_gradient.ndim - 1))
+
+
+class Score:
+    """One block of examples with leaves of one shape, asked for scores.
+
+    The targets are settled inside the first forward pass, which is always at the clean leaves; nothing is run twice.
+    `given` holds a map of each example, shape `(batch, *leaf)` or with channels of length 1, where maps from elsewhere
+    are to be ranked. `remark` looks at the targets as they are settled; what it has to say of each is in `remarks`.
+
+    Args:
+        x: The clean leaves, shape `(batch, *leaf)`, float32 or float64.
+        forward: Runs the model on leaf rows.
+        select: Picks the logits that the head reads.
+        head: Reads them.
+        targets: One per example: a class index, one for each of several softmaxes, or None.
+        packer: Cuts rows into batches.
+        cost: Model rows per leaf row (more than one where a score averages over several inputs).
+        frozen: Targets that were settled before, one row per example.
+        bounds: The range of the leaf's entries, low and high, each to be broadcast to the leaf; None for none.
+        reference: Makes leaves that stand for the absence of an example, shape `(batch, *leaf)`; None where zero does.
+        model: The module behind `forward`, whose layers can be tapped; None for a callable that is no module.
+    """
+
+    def __init__(
+        self,
+        x: Float[Tensor, "batch *leaf"],
+        forward: Forward,
+        select: Select,
+        head: Head,
+        targets: Sequence[Settled],
+        packer: Packer,
+        cost: int = 1,
+        frozen: Sequence[Tensor] | None = None,
+        bounds: tuple[Tensor, Tensor] | None = None,
+        reference: Callable[[], Tensor | None] = lambda: None,
+        model: torch.nn.Module | None = None,
+    ) -> None:
+        self.x, self.head, self.packer, self.cost, self._reference = x, head, packer, cost, reference
+        self.bounds = bounds
+        self._forward, self._select, self._targets = forward, select, list(targets)
+        self._frozen = None if frozen is None else torch.stack(list(frozen))
+        self._unsettled = set(range(len(x))) if frozen is None else set()
+        self.model = model
+        self.given: Tensor | None = None
+        self._clean: Evaluation | None = None
+        self._clean_reading: Reading | None = None
+        self.alternatives: dict[int, list[tuple[str, float]]] = {}
+        self.notes: dict[str, None] = {}
+        self.remark: Remark | None = None
+        self.remarks: dict[int, tuple[str, ...]] = {}
+        self.passes = Passes()
+
+    @property
+    def frozen(self) -> Tensor:
+        """The settled targets, one row per example."""
+        assert self._frozen is not None
+        return self._frozen
+
+    def asking(self, targets: Sequence[Settled]) -> Score:
+        """The same block, asked for other targets; its passes count here too.
+
+        Args:
+            targets: One per example; None for what the model says.
+        """
+        other = copy.copy(self)
+        other._targets, other._frozen, other._unsettled = list(targets), None, set(range(len(self.x)))
+        other._clean = other._clean_reading = None
+        other.alternatives, other.remarks = {}, {}
+        return other
+
+    @cached_property
+    def reference(self) -> Tensor | None:
+        """Leaves that stand for the absence of each example, shape `(batch, *leaf)`; None where zero does."""
+        return self._reference()
+
+    def clean(self) -> Evaluation:
+        """Score and gradient at the clean leaves, computed once."""
+        if self._clean is None:
+            self._clean = self.evaluate(self.x)
+            self._clean_reading = self._clean.reading
+        return self._clean
+
+    def clean_reading(self) -> Reading:
+        """Score at the clean leaves, without a gradient unless one was computed already."""
+        if self._clean_reading is None:
+            self._clean_reading = self.value(self.x)
+        return self._clean_reading
+
+    def evaluate(self, x: Float[Tensor, "rows *leaf"], rows: Int[Tensor, " rows"] | None = None) -> Evaluation:
+        """Score and gradient of each row, in one forward and one backward pass.
+
+        Args:
+            x: Leaves, shape `(rows, *leaf)`.
+            rows: The example that each row belongs to; None for one row per example, in order.
+
+        Raises:
+            ModelError: If the model's clean output is not finite.
+        """
+
+        def work(chunk: slice) -> tuple[Reading, Tensor]:
+            with torch.inference_mode(False), torch.enable_grad():
+                leaf = _attached(x[chunk])
+                reading = self._read(leaf, chunk, rows)
+                gradient = None
+                if reading.drive.requires_grad:
+                    (gradient,) = differentiate(self.model, reading.drive.sum(), [leaf])
+                if gradient is None:
+                    raise no_path()
+            self.passes.backward += leaf.shape[0] * self.cost
+            return _detached(reading), gradient
+
+        readings, gradients = zip(*self.packer.run(work, len(x)), strict=True)
+        return Evaluation(_joined(readings), _cat(gradients))
+
+    def value(self, x: Float[Tensor, "rows *leaf"], rows: Int[Tensor, " rows"] | None = None) -> Reading:
+        """Score of each row, forward only."""
+
+        def work(chunk: slice) -> Reading | Tensor:
+            # In inference mode, what a model caches could not be differentiated later.
+            with torch.inference_mode(False), torch.no_grad():
+                logits, own = self._logits(x[chunk], chunk, rows)
+                if isinstance(self.head, Custom):
+                    return _detached(self._reading(logits, own))
+                if logits[0].numel() <= READ_LATE:
+                    return logits.detach()
+                most = max(1, READ_AT_ONCE // logits[0].numel())
+                examples = torch.arange(len(x), device=x.device)[own] if isinstance(own, slice) else own
+                parts = zip(logits.split(most), examples.split(most), strict=True)
+                return _joined([_detached(self._reading(part, some)) for part, some in parts])
+
+        parts = self.packer.run(work, len(x))
+        readings = [part for part in parts if isinstance(part, Reading)]
+        if readings:
+            return _joined(readings)
+        with torch.inference_mode(False), torch.no_grad():
+            logits = _cat([part for part in parts if isinstance(part, Tensor)])
+            return _detached(self._reading(logits, slice(0, len(x)) if rows is None else rows))
+
+    def tapped(self, layers: Sequence[str] | None, visit: Callable[[Tapped], T]) -> list[T]:
+        """Lay open the layers of one pass at the clean leaves, which also becomes the clean evaluation.
+
+        Args:
+            layers: Patterns of module names; None for the repeated blocks.
+            visit: Called with the open pass of each chunk of examples, in order, and again with a smaller one where
+                memory runs out; so it leaves nothing behind but what it returns.
+
+        Returns:
+            What `visit` returned for each chunk.
+
+        Raises:
+            SpecError: If there are no such layers.
+            ModelError: If the score does not depend on the leaf.
+        """
+        watch = Watch(self.model, layers)
+
+        def count(leaves: int) -> None:
+            self.passes.backward += leaves * self.cost
+
+        def work(chunk: slice) -> tuple[T, Reading, Tensor]:
+            with torch.inference_mode(False), torch.enable_grad():
+                leaf = _attached(self.x[chunk])
+                with watch.listening():
+                    reading = self._read(leaf, chunk, None)
+                if not reading.drive.requires_grad:
+                    raise no_path()
+                heard = watch.heard(len(leaf), self.cost)
+                opened = Tapped(leaf, reading.drive, reading.slope, chunk.start, heard, count, self.model)
+                count(len(leaf))
+                return visit(opened), _detached(reading), opened.drive_gradient
+
+        visits, readings, gradients = zip(*self.packer.run(work, len(self.x)), strict=True)
+        self._clean = Evaluation(_joined(readings), _cat(gradients))
+        self._clean_reading = self._clean.reading
+        return list(visits)
+
+    def _read(self, leaf: Tensor, chunk: slice, rows: Tensor | None) -> Reading:
+        """Read the model at leaf rows that belong to the examples `rows[chunk]`, or without `rows` to `chunk`."""
+        logits, own = self._logits(leaf, chunk, rows)
+        return self._reading(logits, own)
+
+    def _logits(self, leaf: Tensor, chunk: slice, rows: Tensor | None) -> tuple[Any, slice | Tensor]:
+        """What the head reads of leaf rows, their targets settled, and the examples that they belong to."""
+        own = torch.arange(chunk.start, chunk.stop, device=leaf.device) if rows is None else rows[chunk]
+        outputs = self._forward(leaf, own)
+        self.passes.forward += leaf.shape[0] * self.cost
+        logits = outputs if isinstance(self.head, Custom) else self._select(outputs, own)
+        if not isinstance(self.head, Custom):
+            logits = logits if logits.dtype == torch.float64 else logits.float()
+            of_each(logits, len(leaf))
+        if self._unsettled and not self._unsettled.isdisjoint(own.tolist()):
+            self._freeze(logits, own)
+        return logits, chunk if rows is None else own
+
+    def _reading(self, logits: Any, examples: slice | Tensor) -> Reading:
+        if isinstance(examples, slice):
+            return self.head.read(logits, self.frozen[examples])
+        # The answer may be on another device than the leaf, of a model that lies on several.
+        return self.head.read(logits, self.frozen.index_select(0, examples.to(self.frozen.device)))
+
+    def _freeze(self, logits: Any, rows: Tensor) -> None:
+        clean, numbers = logits.detach() if isinstance(logits, Tensor) else logits, rows.tolist()
+        if isinstance(clean, Tensor) and not isinstance(self.head, Custom):
+            _finite(clean.amax(-1), numbers)  # −inf rules a class out, NaN and inf rule the answer out
+            self.notes.update(dict.fromkeys(self.head.fits(clean)))
+            self.alternatives.update(zip(numbers, self.head.rankings(clean), strict=True))
+        settled = self.head.freeze(clean, [self._targets[i] for i in numbers])
+        _finite(settled, numbers)
+        if self._frozen is None:
+            self._frozen = settled.new_empty((len(self.x), *settled.shape[1:]))
+        self._frozen[rows.to(settled.device)] = settled
+        if self.remark is not None and isinstance(clean, Tensor) and not isinstance(self.head, Custom):
+            self.remarks.update(self.remark(clean, settled, numbers))
+        self._unsettled.difference_update(numbers)
+
+
+def _attached(x: Tensor) -> Tensor:
+    """A copy of leaves that gradients come back to."""
+    leaf = x.detach()
+    return (leaf.clone() if leaf.is_inference() else leaf).requires_grad_(True)
+
+
+def _finite(clean: Tensor, rows: Sequence[int]) -> None:
+    """Check that a row's numbers are finite, and name those that have others."""
+    if not clean.is_floating_point() or bool(clean.isfinite().all()):
+        return
+    bad = ~clean.isfinite().reshape(len(clean), -1).all(1)
+    which = [row for row, own in zip(rows, bad.tolist(), strict=True) if own]
+    raise NotFinite(
+        dict.fromkeys(which, "outputs that are not finite for the clean example"),
+        "finite logits",
+        "check the input and the model's dtype (half precision overflows on some models; use bfloat16); where a "
+        f"logarithm or a division meets zeros, {MEND}",
+    )
+
+
+def _detached(reading: Reading) -> Reading:
+    return _each([reading], lambda values: values[0].detach())
+
+
+def _joined(readings: Sequence[Reading]) -> Reading:
+    return _each(readings, _cat)
+
+
+def _cat(parts: Sequence[Tensor]) -> Tensor:
+    """`torch.cat`, without a copy of a lone part."""
+    return parts[0] if len(parts) == 1 else torch.cat(list(parts))
+
+
+def _each(readings: Sequence[Reading], make: Callable[[list[Tensor]], Tensor]) -> Reading:
+    """One reading, each field made from those of several; what the head does not have stays None."""
+    made: dict[str, Any] = {}
+    for name in (f.name for f in fields(Reading)):
+        values = [getattr(reading, name) for reading in readings]
+        made[name] = None if values[0] is None else make(values)
+    return Reading(**made)

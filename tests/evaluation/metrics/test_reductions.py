@@ -1,0 +1,211 @@
+"""Each metric by a case computed by hand, against published numbers, and against second implementations."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from scipy import stats
+from torchmetrics.functional.segmentation import dice_score
+
+from hf_fourier.errors import InputError
+from hf_fourier.evaluation.metrics import dig, maintain_rate, robustness, structure
+from hf_fourier.results.curve import Curve, Stop
+from hf_fourier.scoring.heads.segmentation import dice
+from hf_fourier.scoring.perturbation import SMALL, TENTHS
+from tests.evaluation.metrics.sample_results import curve, kept
+
+PUBLISHED = json.loads((Path(__file__).parent / "published_dig.json").read_text())
+
+
+@pytest.mark.parametrize("row", PUBLISHED, ids=lambda row: f"{row['network']}-{row['maps']}-{row['method']}")
+def test_published_curves_give_the_published_sums(row: dict) -> None:
+    """arXiv 2411.18343 as its authors' code prints it; four digits, ten points r = 0, 0.1, …, 0.9."""
+    keep = {round(1 - r, 12): height for r, height in zip(TENTHS, row["L"], strict=False)}
+    delete = dict(zip(TENTHS, row["M"], strict=False))
+    game = curve({0.0: 0.01, **keep}, {**delete, 1.0: 0.01}, clean=1.0)
+    assert dig.dig(game, paper=True) == pytest.approx(row["sum"], abs=1e-3)
+    assert dig.dig_normalised(game) == pytest.approx(row["ninth"], abs=2e-4)
+    assert dig.dig(game) == pytest.approx(row["sum"] / 10, abs=1e-4)
+    assert math.fsum(dig.least_first(game, TENTHS[:-1])) == pytest.approx(row["area L"], abs=1e-3)
+    assert math.fsum(dig.most_first(game, TENTHS[:-1])) == pytest.approx(row["area M"], abs=1e-3)
+
+
+def test_dig_by_hand() -> None:
+    """L falls from 1 to 0 only at the end, M at once: on the tenths each misses half a step of the unit square."""
+    best = curve(keep=[0, *[0.8] * 10], delete=[0.8, *[0] * 10], clean=0.8)
+    assert dig.dig(best) == pytest.approx(0.95 - 0.05)
+    assert dig.dig(best, paper=True) == pytest.approx(9)
+    assert dig.dig_normalised(best) == pytest.approx(1)
+    worst = curve(
+        keep=best.confidences("delete", TENTHS)[::-1], delete=best.confidences("keep", TENTHS)[::-1], clean=0.8
+    )
+    assert dig.dig(worst) == pytest.approx(-0.9)
+    three = curve({0.0: 0.1, 0.5: 0.6, 1.0: 0.4}, {0.0: 0.4, 0.5: 0.2, 1.0: 0.1}, clean=0.4)
+    # L = 1, 1.5, 0.25 and M = 1, 0.5, 0.25 at r = 0, ½, 1.
+    assert dig.dig(three, shares=(0, 0.5, 1)) == pytest.approx((1 + 1.5) / 4 + (1.5 + 0.25) / 4 - (1.5 + 0.75) / 4)
+
+
+def test_the_ends_are_shared_and_the_whole_is_known() -> None:
+    full = curve(keep=[0.1 * i for i in range(11)], delete=[1 - 0.1 * i for i in range(11)], clean=1.0)
+    inner = [stop for stop in full.stops if 0 < stop.asked < 1]
+    least = Curve((*inner, full.at("keep", 0)), 1.0)
+    assert len(least.stops) == 19
+    for metric in (dig.dig, dig.insertion, dig.deletion):
+        assert metric(least) == pytest.approx(metric(full))
+
+
+def test_areas_of_constant_curves_are_their_height() -> None:
+    flat = curve(keep=[0.3] * 11, delete=[0.3] * 11, clean=0.3)
+    assert dig.insertion(flat) == pytest.approx(0.3)
+    assert dig.deletion(flat) == pytest.approx(0.3)
+    assert dig.dig(flat) == pytest.approx(0)
+
+
+def test_insertion_and_deletion_by_hand() -> None:
+    game = curve({0.0: 0.1, 0.5: 0.9, 1.0: 0.8}, {0.0: 0.8, 0.5: 0.2, 1.0: 0.1}, clean=0.8)
+    assert dig.insertion(game, (0, 0.5, 1)) == pytest.approx(0.25 + 0.425)
+    assert dig.deletion(game, (0, 0.5, 1)) == pytest.approx(0.25 + 0.075)
+    assert maintain_rate.faithfulness_of_spectra(game) == pytest.approx(0.6)
+
+
+def test_heads_without_a_confidence_and_shares_that_were_not_played_are_refused() -> None:
+    value = curve(keep=[1.0] * 11, delete=[1.0] * 11, sure=False)
+    for metric in (dig.dig, dig.insertion, dig.deletion, maintain_rate.faithfulness_of_spectra):
+        with pytest.raises(InputError, match="without a confidence"):
+            metric(value)
+    short = curve(keep={0.1: 0.5})
+    for metric in (dig.dig, dig.insertion, maintain_rate.dice_retention, maintain_rate.input_fidelity):
+        with pytest.raises(InputError, match="play a grid"):
+            metric(short)
+
+
+def test_a_clean_confidence_of_nothing_has_no_ratio() -> None:
+    assert math.isnan(dig.dig(curve(keep=[0.0] * 11, delete=[0.0] * 11, clean=0.0)))
+
+
+def test_maintain_rate_by_hand() -> None:
+    games = [kept({0.1: a, 0.5: b, 1.0: 1.0}) for a, b in ((0, 1), (1, 0), (0, 1), (0.5, 1))]
+    assert [maintain_rate.maintain_rate(games, r).mean for r in (0.1, 0.5, 1)] == [0.25, 0.75, 1]
+    assert maintain_rate.maintain_rate(games, 0.1, least=0.5).mean == 0.5
+    assert maintain_rate.least_kept(games, 0.25) == 0.1  # although 0.5 would keep others: no decision is monotone
+    assert maintain_rate.least_kept(games, 0.75) == 0.5
+    assert maintain_rate.least_kept(games) == 1.0
+    assert math.isnan(maintain_rate.least_kept([kept({0.1: 0.0})]))
+    assert maintain_rate.kept_by_all([*games, kept({0.5: 1})]) == [0.5]
+
+
+def test_the_published_maintain_rate_keeps_six_per_cent_and_not_four() -> None:
+    """ViT-B/32: its code's shares of decisions kept by 20, 18, …, 4 % of the features; 94 % deleted keep .803."""
+    rates = (0.9941, 0.99248, 0.98936, 0.9835, 0.9717, 0.9473, 0.8939, 0.80334, 0.67024)
+    shares = [round(0.2 - 0.02 * i, 2) for i in range(9)]
+    games = [kept({s: float(i < rate * 2000) for s, rate in zip(shares, rates, strict=True)}) for i in range(2000)]
+    assert maintain_rate.least_kept(games) == 0.06
+
+
+def test_dice_retention_by_hand() -> None:
+    game = kept({0.0: 0.0, 0.5: 0.8, 1.0: 1.0})
+    assert maintain_rate.dice_retention(game, (0, 0.5, 1)) == pytest.approx(0.2 + 0.45)
+    assert maintain_rate.dice_retention(game, (0.5, 1)) == pytest.approx(0.9)
+    assert maintain_rate.dice_retention(game, (0.5, 1), paper=True) == pytest.approx(1.8)
+
+
+def test_dice_against_torchmetrics() -> None:
+    numbers = torch.Generator().manual_seed(0)
+    said, clean = (torch.randint(0, 4, (6, 9, 7), generator=numbers) for _ in range(2))
+    theirs = dice_score(said, clean, 4, input_format="index", average="macro")
+    torch.testing.assert_close(dice(said, clean), theirs.float())
+    foreground = dice_score((said > 1).long(), (clean > 1).long(), 2, average="none", input_format="index")[:, 1]
+    ours = dice(torch.where(said > 1, 1, 0), torch.where(clean > 1, 1, -1))
+    torch.testing.assert_close(ours, foreground.float())
+    assert dice(torch.zeros(1, 4).long(), torch.zeros(1, 4).long()).item() == 1
+    assert dice(torch.zeros(1, 4).long(), torch.full((1, 4), -1)).item() == 1  # two empty masks
+
+
+def test_input_fidelity_is_the_maintain_rate_at_half() -> None:
+    assert maintain_rate.input_fidelity(kept({0.5: 1.0})) == 1
+    assert maintain_rate.input_fidelity(kept({0.5: 0.9})) == 0
+
+
+def test_selectivity_by_hand() -> None:
+    """Own kept everywhere; of two wrong labels one is reached at the largest share: 1 − ½ there."""
+    own, wrong = kept({0.01: 1, 0.1: 1, 1.0: 1}), [kept({0.01: 0, 0.1: 0, 1.0: w}) for w in (0, 1)]
+    assert [maintain_rate.selectivity_at(own, wrong, r) for r in (0.01, 0.1, 1.0)] == [1, 1, 0.5]
+    assert maintain_rate.selectivity(own, wrong, (0.01, 0.1, 1.0)) == pytest.approx((1 + 0.75) / 2)
+    nothing = kept(dict.fromkeys(SMALL, 0.0))
+    everything = kept(dict.fromkeys(SMALL, 1.0))
+    assert maintain_rate.selectivity(everything, [nothing]) == pytest.approx(1)
+    assert maintain_rate.selectivity(nothing, [everything]) == pytest.approx(-1)
+    assert maintain_rate.selectivity(everything, [everything]) == 0
+
+
+def test_mu_fidelity_is_spearman() -> None:
+    numbers = np.random.default_rng(0)
+    for scale in (0.0, 0.5, 3.0):
+        scores = numbers.normal(size=64).round(1)  # with ties
+        drops = scale * scores + numbers.normal(size=64).round(1)
+        assert robustness.mu_fidelity(scores, drops) == pytest.approx(stats.spearmanr(scores, drops).statistic)
+    assert robustness.mu_fidelity([1, 2, 3], [2, 4, 9]) == pytest.approx(1)
+    assert robustness.mu_fidelity([1, 2, 3], [9, 4, 2]) == pytest.approx(-1)
+    for undefined in (([1, 1], [1, 2]), ([1, 2], [3, 3]), ([1], [1]), ([], [])):
+        assert math.isnan(robustness.mu_fidelity(*undefined))
+    with pytest.raises(InputError):
+        robustness.mu_fidelity([1, 2], [1])
+
+
+def test_infidelity_by_hand() -> None:
+    assert robustness.infidelity([1, 2], [1, 4], scaled=False) == pytest.approx((0 + 4) / 2)
+    # β = (1·1 + 2·4) / (1 + 4) = 1.8
+    assert robustness.infidelity([1, 2], [1, 4]) == pytest.approx((0.8**2 + 0.4**2) / 2)
+    assert robustness.infidelity([2, 4], [1, 2]) == pytest.approx(0)
+    assert robustness.infidelity([0, 0], [3, 1]) == 5
+    assert math.isnan(robustness.infidelity([], []))
+
+
+def test_sensitivity_max_by_hand() -> None:
+    assert robustness.sensitivity_max([0.1, 0.5, 0.2]) == 0.5
+    assert math.isnan(robustness.sensitivity_max([]))
+    assert math.isnan(robustness.sensitivity_max([0.1, math.nan]))
+
+
+def test_concentration_is_the_kurtosis_of_counts() -> None:
+    numbers = np.random.default_rng(1)
+    tops = [numbers.choice(50, 10, replace=False) for _ in range(8)]
+    counts = np.bincount(np.concatenate(tops), minlength=50)
+    assert structure.concentration(tops, 50) == pytest.approx(stats.kurtosis(counts, fisher=False))
+    # All examples agree on a quarter of the features: counts of n and 0, so 1/(p(1−p)) − 3 with p = ¼.
+    assert structure.concentration([[0, 1]] * 5, 8) == pytest.approx(1 / (0.25 * 0.75) - 3)
+    assert math.isnan(structure.concentration([[0], [1]], 2))
+
+
+def test_concentration_by_chance() -> None:
+    numbers, features, examples = np.random.default_rng(2), 20000, 12
+    tops = [numbers.choice(features, features // 10, replace=False) for _ in range(examples)]
+    assert structure.concentration(tops, features) == pytest.approx(structure.chance_concentration(12, 0.1), rel=0.02)
+    assert structure.chance_concentration(12, 0.1) == pytest.approx(stats.binom(12, 0.1).stats("k") + 3)
+
+
+def test_specificity_by_hand() -> None:
+    """Usual for a: 0, 1; for b: 1, 2, 3. One of a's two and two of b's three are nobody else's."""
+    tops = {"a": [[0, 1], [1, 0]], "b": [[1, 2, 3], [2, 3, 1]]}
+    assert structure.specificity(tops, 8) == {"a": (0.5, 1), "b": (pytest.approx(2 / 3), 2)}
+    everything = structure.specificity({"a": [[0, 1]], "b": [[0, 1]]}, 2)
+    assert math.isnan(everything["a"][0])
+    with pytest.raises(InputError, match="two"):
+        structure.specificity({"a": [[0]]}, 3)
+    for wrong in ([[3]], [[-1]], [[0, 0]]):
+        with pytest.raises(InputError):
+            structure.concentration(wrong, 3)
+
+
+def test_curves_know_an_end_by_both_names() -> None:
+    one = Curve((Stop("keep", 0, 0, 0.0, 0.25, 0.0),), 0.5)
+    assert one.confidences("delete", [0, 1]) == [0.5, 0.25]
+    assert one.decisions("delete", [1]) == [0.0]
+    assert one.confidences("keep", [1.0, 0]) == [0.5, 0.25]
+    with pytest.raises(InputError):
+        one.decisions("keep", [1.0])  # a decision of the whole is not always kept: the target may be another

@@ -1,0 +1,79 @@
+"""Intervals: what they cover, that sources stay together, and that no order of examples changes them."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from hf_fourier.errors import InputError
+from hf_fourier.evaluation.metrics import statistics
+from hf_fourier.evaluation.metrics.statistics import interval, paired_interval, summarise
+
+
+@pytest.mark.parametrize("of", ["mean", "median"])
+def test_intervals_are_the_textbooks(of: str) -> None:
+    """Whole sources are drawn, with the same draws, and what they hold is put together and reduced."""
+    numbers = np.random.default_rng(3)
+    sources = np.arange(40) % 11
+    values = numbers.normal(size=40) * 0.3 + numbers.normal(size=11)[sources]
+    draws = np.random.default_rng(5).integers(0, 11, (statistics.DRAWS, 11))
+    pieces = [values[sources == i] for i in range(11)]
+    found = [getattr(np, of)(np.concatenate([pieces[i] for i in draw])) for draw in draws]
+    expected = tuple(np.quantile(found, [0.025, 0.975]))
+    assert interval(values, list(sources), seed=5, of=of) == pytest.approx(expected, abs=1e-12)
+    alone = interval(values, of=of)
+    assert alone[1] - alone[0] < 0.8 * (expected[1] - expected[0])  # as if forty examples were forty sources
+
+
+def test_intervals_cover(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(statistics, "DRAWS", 400)
+    numbers = np.random.default_rng(4)
+    hits = [low <= 0 <= high for low, high in (interval(numbers.normal(size=50)) for _ in range(300))]
+    assert 0.9 < np.mean(hits) < 0.98
+
+
+def test_draws_in_pieces_are_draws_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    values, sources = list(np.random.default_rng(5).normal(size=30)), [i % 7 for i in range(30)]
+    whole = [interval(values, groups, of=of) for groups in (None, sources) for of in ("mean", "median")]
+    monkeypatch.setattr(statistics, "_AT_ONCE", 100)
+    assert [interval(values, groups, of=of) for groups in (None, sources) for of in ("mean", "median")] == whole
+
+
+def test_pairs() -> None:
+    numbers = np.random.default_rng(6)
+    level = numbers.normal(size=60) * 5
+    a, b = level + 0.3 + numbers.normal(size=60) * 0.1, level + numbers.normal(size=60) * 0.1
+    low, high = paired_interval(a, b)
+    assert 0.2 < low < 0.3 < high < 0.4
+    assert interval(a)[1] > interval(b)[0]  # unpaired, nothing would be seen
+    assert paired_interval(a, b, ["one"] * 30 + ["two"] * 30) == interval(list(a - b), ["one"] * 30 + ["two"] * 30)
+    with pytest.raises(InputError, match="60 and 59"):
+        paired_interval(a, b[1:])
+
+
+def test_summaries_do_not_depend_on_the_order() -> None:
+    numbers = np.random.default_rng(7)
+    values, sources = numbers.normal(size=50).tolist(), [str(i % 9) for i in range(48)] + [None, None]
+    shuffled = numbers.permutation(50)
+    for groups in (None, sources):
+        again = None if groups is None else [groups[i] for i in shuffled]
+        assert summarise([values[i] for i in shuffled], again) == summarise(values, groups)
+    assert summarise(values, sources).sources == 11
+
+
+def test_summaries_by_hand() -> None:
+    found = summarise([1.0, 2.0, 6.0, math.nan], ["a", "a", "b", "b"])
+    assert (found.mean, found.median, found.examples, found.sources, found.undefined) == (3, 2, 3, 2, 1)
+    assert found.interval == (1.5, 6)
+    lone = summarise([1.0, 2.0], ["a", "a"])
+    assert lone.mean == 1.5
+    assert all(math.isnan(end) for end in (*lone.interval, *lone.median_interval))
+    nothing = summarise([math.nan])
+    assert (nothing.examples, nothing.undefined) == (0, 1)
+    assert math.isnan(nothing.mean)
+    for wrong in (lambda: interval([]), lambda: interval([1.0], ["a", "b"]), lambda: summarise([1.0], [])):
+        with pytest.raises(InputError):
+            wrong()
+    assert str(summarise([1.0, 1.0])) == "1.000 [1.000, 1.000], median 1.000, n = 2"

@@ -1,0 +1,228 @@
+"""Evaluations: the same numbers as by hand, the controls always there, wrong labels that flatter nobody."""
+
+import math
+from collections import Counter
+
+import pytest
+import torch
+
+from hf_fourier import FourierExplainer
+from hf_fourier.errors import InputError
+from hf_fourier.evaluation import evaluate
+from hf_fourier.evaluation.evaluate import Ready
+from hf_fourier.evaluation.metrics import dig, maintain_rate
+from hf_fourier.evaluation.metrics.statistics import paired_interval
+from hf_fourier.evaluation.wrong_labels import dealt
+from hf_fourier.scoring.perturbation import SMALL, STANDARD, Grid
+from tests.models import tiny_models, tiny_tokenizers
+
+SHARE = "maintain_rate_at_0.04"
+
+
+@pytest.fixture(scope="module")
+def vision():
+    from transformers import ViTImageProcessor
+
+    return FourierExplainer(
+        tiny_models.build("image-classification", "resnet"), ViTImageProcessor(size={"height": 32, "width": 32})
+    )
+
+
+@pytest.fixture(scope="module")
+def pictures():
+    return [torch.rand(3, 32, 32, generator=torch.Generator().manual_seed(i)) for i in range(7)]
+
+
+@pytest.fixture(scope="module")
+def text():
+    return FourierExplainer(tiny_models.build("text-classification", "bert"), tiny_tokenizers.tokenizer("bert"))
+
+
+@pytest.fixture(scope="module")
+def evaluation(text):
+    return text.evaluate(tiny_tokenizers.texts(7), ["ffc", "ffc:kappa=1"], sources=[0, 0, 1, 2, 3, 4, 5])
+
+
+def test_the_numbers_are_those_by_hand(text, evaluation):
+    results = text.explain(tiny_tokenizers.texts(7), method="ffc")
+    text.play(results, STANDARD)
+    cell = evaluation.of("ffc")
+    assert cell.values["dig"] == pytest.approx([dig.dig(r.curve) for r in results])
+    assert cell.values[SHARE] == [maintain_rate.maintained(r.curve, 0.04) for r in results]
+    random, _ = dealt([r.target for r in results], sorted(text.model.config.id2label), [r.key for r in results])
+    others = text.explain_again(results, random)
+    text.play(others, Grid(keep=SMALL))
+    by_hand = [maintain_rate.selectivity(a.curve, [b.curve]) for a, b in zip(results, others, strict=True)]
+    assert cell.values["selectivity (random)"] == pytest.approx(by_hand)
+
+
+@pytest.mark.parametrize("control", evaluate.CONTROLS)
+def test_controls_are_there_and_asked_for_wrong_labels_for_nothing(text, evaluation, control):
+    """A ranking that is the same for every label is not played twice, and gives what playing twice would."""
+    own = evaluation.of(control)
+    assert own.control
+    assert own.passes == (1, 0)
+    results = text.explain(tiny_tokenizers.texts(7), method=control)
+    text.play(results, STANDARD)
+    runners = [text.adapter.head().check(r.alternatives[1][0]) for r in results]
+    others = text.explain_again(results, runners)
+    text.play(others, Grid(keep=SMALL))
+    by_hand = [maintain_rate.selectivity(a.curve, [b.curve]) for a, b in zip(results, others, strict=True)]
+    assert own.values["selectivity (runner-up)"] == pytest.approx(by_hand)
+
+
+def test_the_table(evaluation):
+    rows = list(evaluation.table().rows())
+    assert {row["method"] for row in rows} == {"magnitude", "low_frequency", "random", "ffc", "ffc:kappa=1"}
+    (row,) = [row for row in rows if row["method"] == "ffc:kappa=1" and row["metric"] == "dig"]
+    own, control = evaluation.of("ffc:kappa=1").values["dig"], evaluation.of("magnitude").values["dig"]
+    gap = [a - b for a, b in zip(own, control, strict=True)]
+    assert row["mean"] == pytest.approx(math.fsum(own) / 7)
+    assert row["gap_magnitude"] == pytest.approx(math.fsum(gap) / 7)
+    assert (row["gap_low"], row["gap_high"]) == paired_interval(own, control, evaluation.sources)
+    means = {c.method: math.fsum(c.values["dig"]) for c in evaluation.cells if c.control}
+    assert row["best_control"] == max(means, key=means.get)
+    assert (row["n"], row["sources"], row["anecdotal"]) == (7, 6, True)
+    (less,) = [row for row in rows if row["method"] == "ffc" and row["metric"] == "deletion"]
+    means = {c.method: math.fsum(c.values["deletion"]) for c in evaluation.cells if c.control}
+    assert less["best_control"] == min(means, key=means.get)
+    assert "anecdotal" in str(evaluation)
+    assert list(evaluation.to_pandas().columns) == list(rows[0])
+
+
+def test_chunks_are_no_matter(text, evaluation, monkeypatch):
+    monkeypatch.setattr(evaluate, "CHUNK", 3)
+    again = text.evaluate(tiny_tokenizers.texts(7), ["ffc", "ffc:kappa=1"], batch_size=2)
+    for one, other in zip(again.cells, evaluation.cells, strict=True):
+        for name, values in one.values.items():
+            assert values == pytest.approx(list(other.values[name]), abs=1e-4), (one.method, name)
+
+
+def test_what_it_costs(vision, pictures):
+    """One game for all metrics; the controls' games tell what wrong labels get."""
+    rows = []
+    vision.explain(pictures[:1])  # how pictures are best laid out is tried once for a model
+    hook = vision.model.register_forward_hook(lambda module, given, outputs: rows.append(len(outputs.logits)))
+    try:
+        vision.evaluate(pictures, ["ffc"])
+    finally:
+        hook.remove()
+    survey, game = 1, 1 + STANDARD.passes
+    assert sum(rows) / len(pictures) == survey + 4 * game + 2 * (1 + len(SMALL))
+
+
+def test_other_metrics_domains_and_exclusions(vision, pictures):
+    found = vision.evaluate(
+        pictures[:2], ["saliency"], ["identity", "cosine"], ["infidelity", "mu_fidelity"], progress=lambda *_: None
+    )
+    assert {name for cell in found.cells for name in cell.values} == {"infidelity", "mu_fidelity"}
+    (left_out,) = found.excluded
+    assert left_out[:2] == ("low_frequency", "identity")
+    assert "frequency" in left_out[2]
+    assert len(found.cells) == 7
+
+
+@pytest.mark.parametrize("metric", ["input_fidelity", "faithfulness_of_spectra", "maintain_rate", "insertion"])
+def test_each_metric_alone_is_played_where_it_reads(text, evaluation, metric):
+    found = text.evaluate(tiny_tokenizers.texts(7), ["ffc"], metrics=[metric]).of("ffc").values
+    assert found
+    grid = {"maintain_rate"}  # the mean over what was played
+    for name in set(found) & set(evaluation.of("ffc").values) - grid:
+        assert found[name] == pytest.approx(list(evaluation.of("ffc").values[name]), abs=1e-6)
+
+
+def test_what_is_ready_stands_among_the_methods(text, evaluation):
+    """Attributions that happen to be FFC's get FFC's numbers, wrong labels among them."""
+    asked = []
+
+    def make(examples, targets):
+        asked.append(list(targets))
+        return text.explain(examples, targets=targets, method="ffc")
+
+    found = text.evaluate(tiny_tokenizers.texts(7), [Ready("by hand", make, "fourier")], sources=evaluation.sources)
+    assert [cell.method for cell in found.cells] == ["magnitude", "low_frequency", "random", "by hand"]
+    own, other = found.of("by hand"), evaluation.of("ffc")
+    assert (own.values, own.passes, own.control) == (other.values, other.passes, False)
+    assert asked[0] == [None] * 7
+    assert len(asked) == 3
+    assert all(isinstance(target, int) for target in asked[1])
+
+
+def test_what_is_ready_has_controls_in_its_own_domain(vision, pictures):
+    def make(examples, targets):
+        maps = [torch.randn(32, 32, generator=torch.Generator().manual_seed(i)) for i in range(len(examples))]
+        return vision.adopt(list(examples), maps, "noise", targets=targets, domain="identity")
+
+    found = vision.evaluate(pictures, ["ffc", Ready("noise", make)], metrics=["dig"])
+    domains = {cell.method: {c.domain for c in found.cells if c.method == cell.method} for cell in found.cells}
+    assert domains["noise"] == {"identity"}
+    assert domains["magnitude"] == {"identity", "fourier"}
+    assert domains["ffc"] == {"fourier"}
+    for wrong, message in (("fourier", "all in fourier"), ("cosine", "all in cosine")):
+        with pytest.raises(InputError, match=message):
+            vision.evaluate(pictures, [Ready("noise", make, wrong)], metrics=["dig"])
+    with pytest.raises(InputError, match="one for each"):
+        vision.evaluate(pictures, [Ready("few", lambda e, t: make(e, t)[1:])], metrics=["dig"])
+
+
+def test_without_domains_each_method_is_at_home(vision, pictures):
+    found = vision.evaluate(pictures[:2], ["ffc", "wam:samples=2"], metrics=["maintain_rate"])
+    assert {(cell.method, cell.domain) for cell in found.cells if not cell.control} == {
+        ("ffc", "fourier"),
+        ("wam:samples=2", "wavelet"),
+    }
+    assert {cell.domain for cell in found.cells if cell.method == "random"} == {"fourier", "wavelet"}
+    assert not found.excluded
+    assert "left out: wam" in str(vision.evaluate(pictures[:2], "wam:samples=2", "fourier", ["maintain_rate"]))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"metrics": ["dug"]}, "some of"),
+        ({"metrics": ["concentration"]}, "some of"),
+        ({"sources": [1]}, "one for each"),
+        ({"examples": []}, "at least one"),
+    ],
+)
+def test_wrong_arguments(text, arguments, message):
+    with pytest.raises(InputError, match=message):
+        text.evaluate(**{"examples": tiny_tokenizers.texts(2), **arguments})
+
+
+def test_a_value_has_no_wrong_labels():
+    explainer = FourierExplainer(
+        tiny_models.build("text-classification", "bert", num_labels=1), tiny_tokenizers.tokenizer("bert")
+    )
+    found = explainer.evaluate(tiny_tokenizers.texts(3), "ffc")
+    assert all(not name.startswith(("selectivity", "dig")) for cell in found.cells for name in cell.values)
+    with pytest.raises(InputError, match="leave it out"):
+        explainer.evaluate(tiny_tokenizers.texts(3), "ffc", metrics=["selectivity"])
+
+
+@pytest.mark.parametrize("counts", [(5, 5), (4, 3, 2), (1, 1, 1, 1)])
+def test_wrong_labels_are_asked_for_as_often_as_they_are_own(counts):
+    said = [label for label, count in enumerate(counts) for _ in range(count)]
+    keys = list(range(100, 100 + len(said)))
+    wrong, drawn = dealt(said, range(len(counts)), keys)
+    assert Counter(wrong) == Counter(said) if max(counts) * 2 <= len(said) else drawn
+    assert all(a != b for a, b in zip(said, wrong, strict=True))
+    order = torch.randperm(len(said), generator=torch.Generator().manual_seed(0)).tolist()
+    again, _ = dealt([said[i] for i in order], range(len(counts)), [keys[i] for i in order])
+    assert again == [wrong[i] for i in order]
+
+
+def test_a_constant_answerer_is_not_selective():
+    """With labels drawn evenly it would look so: it keeps most of what it is usually right about."""
+    said = [0] * 40 + [1] * 30 + [2] * 30
+    wrong, drawn = dealt(said, range(3), range(100))
+    assert drawn == 0
+    for constant in range(3):
+        own, other = (sum(label == constant for label in labels) for labels in (said, wrong))
+        assert own == other
+
+
+def test_an_unbalanced_set_is_said():
+    wrong, drawn = dealt([0] * 8 + [1] * 2, range(3), range(10))
+    assert drawn == 6
+    assert 0 not in wrong[:8]

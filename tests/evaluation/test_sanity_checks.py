@@ -1,0 +1,247 @@
+"""Sanity checks: what follows no model fails and is told so, what follows it passes, and no head is asked in vain."""
+
+import math
+
+import pytest
+import torch
+
+from hf_fourier import FourierExplainer
+from hf_fourier.errors import InputError
+from hf_fourier.evaluation.metrics.structure import shared_top
+from hf_fourier.evaluation.randomized_model import rank_by_twin, twin_of
+from hf_fourier.evaluation.sanity import Check, Sanity
+from tests.engine.test_untouched import same, state_of, state_of_torch
+from tests.models import test_text_heads as heads
+from tests.models import tiny_models, tiny_models_segmentation, tiny_tokenizers
+from tests.models.test_planted import TWO, WaveformReader, waves
+
+TEXTS = tiny_tokenizers.texts(6)
+
+
+def text_model(**changes):
+    return FourierExplainer(
+        tiny_models.build("text-classification", "bert", **changes), tiny_tokenizers.tokenizer("bert")
+    )
+
+
+@pytest.fixture(scope="module")
+def text():
+    return text_model()
+
+
+@pytest.fixture(scope="module")
+def checked(text):
+    """Each method checked once."""
+    known = {}
+
+    def of(method):
+        if method not in known:
+            known[method] = text.sanity(TEXTS, method)
+        return known[method]
+
+    return of
+
+
+@pytest.mark.parametrize("method", ["gradient_input", "integrated_gradients:steps=8"])
+def test_gradients_follow_the_model_and_the_label(checked, method):
+    found = checked(method)
+    for name in ("random twin", "label shuffle", "batch invariance", "completeness"):
+        assert found.of(name).passed, found
+    assert found.of("random twin").interval[0] > 0.5
+    assert found.of("seed variance").passed is None
+
+
+def test_the_magnitude_follows_neither(checked):
+    """Also on embedded tokens, which a twin would embed otherwise: both rank one leaf."""
+    found = checked("magnitude")
+    twin, labels = found.of("random twin"), found.of("label shuffle")
+    assert (twin.passed, twin.value, labels.passed, labels.value) == (False, 0, False, 0)
+    assert "with fresh weights, 1.00 of the top 4 % are the same" in twin.words
+    assert "0.00 [0.00, 0.00] of the top goes with the weights, needed above 0.1" in twin.words
+    assert twin.words.endswith("1.00 of the top are the magnitude's")
+    gap = found.of("gap to magnitude: dig")
+    assert (gap.passed, gap.value, gap.interval) == (False, 0, (0, 0))
+    assert not found.passed
+    assert found.of("completeness").passed is None
+
+
+def test_a_random_order_does_not_repeat(checked):
+    found = checked("random")
+    assert found.of("seed variance").passed is False
+    assert found.of("seed variance").value < 0.2
+    twin = found.of("random twin")
+    assert twin.passed is False
+    assert "hardly repeats itself" in twin.words
+
+
+def test_seeds_are_compared_where_something_is_drawn(checked):
+    assert checked("smoothgrad:samples=2").of("seed variance").passed is not None
+
+
+def test_a_model_that_says_the_same_of_everything_explains_nothing():
+    explainer = text_model()
+    for parameter in explainer.model.classifier.parameters():
+        torch.nn.init.zeros_(parameter)
+    found = explainer.sanity(TEXTS, "gradient_input")
+    assert not found.passed
+    assert "nothing is ranked" in found.of("random twin").words
+    assert "nothing is ranked" in found.of("label shuffle").words
+    assert found.of("completeness").words == "the difference to explain is 0 everywhere"
+    found = explainer.sanity(TEXTS, "ffc")  # of no gradient the magnitude is left, whatever the label
+    assert found.of("label shuffle").value == 0
+    assert found.of("label shuffle").passed is False
+
+
+def test_a_broken_promise_fails(text):
+    """Two points of a path do not reach the difference."""
+    found = text.sanity(TEXTS, "integrated_gradients:steps=2").of("completeness")
+    exact = text.explain(TEXTS, method="integrated_gradients:steps=2")
+    gaps = sorted(abs(a.gap / (float(a.scores.double().sum()) - a.gap)) for a in exact)
+    assert found.value == pytest.approx((gaps[2] + gaps[3]) / 2)
+    assert found.passed == (found.value <= 0.05)
+
+
+def test_a_model_whose_answers_depend_on_the_batch_is_found(text, monkeypatch):
+    forward = text.model.forward
+
+    def leaking(*args, **kwargs):
+        outputs = forward(*args, **kwargs)
+        weight = 1 + outputs.logits[:, :1].detach() * len(outputs.logits)
+        outputs.logits = outputs.logits * weight
+        return outputs
+
+    monkeypatch.setattr(text.model, "forward", leaking)
+    check = text.sanity(TEXTS, "gradient_input").of("batch invariance")
+    assert check.passed is False
+    assert check.value > 0.01
+
+
+HEADS = [("token-classification", "bert"), ("question-answering", "bert"), ("text2text-generation", "t5"),
+         ("feature-extraction", "bert"), ("multiple-choice", "bert"), ("continuation", "gpt2"), ("contrast", "gpt2"),
+         ("text-generation", "llama")]  # fmt: skip
+
+
+@pytest.mark.parametrize(("task", "name"), HEADS)
+def test_every_head_is_asked_what_it_can_be(task, name):
+    explain, target = heads.explainer(task, name), heads.target(task, name)
+    examples = heads.examples(task)
+    found = explain.sanity(examples, "gradient_input", targets=[target] * len(examples))
+    asked = {check.name for check in found.checks if check.passed is not None}
+    assert {"random twin", "batch invariance", "completeness"} <= asked
+    assert any(name.startswith("gap to magnitude") for name in asked)
+    if task != "multiple-choice":
+        assert found.of("label shuffle").passed is None
+    assert found.of("batch invariance").passed, found
+
+
+def test_a_value_and_a_callable(text):
+    value = text_model(num_labels=1).sanity(TEXTS, "gradient_input")
+    assert value.of("label shuffle").passed is None
+    assert "no other labels" in value.of("wrong-label control").words
+    assert value.of("gap to magnitude: maintain_rate_at_0.04").passed is not None
+    custom = text.sanity(TEXTS, "gradient_input", targets=[lambda outputs: outputs.logits[:, 0]] * 6)
+    assert custom.of("random twin").passed is None
+    assert "callable" in custom.of("gap to magnitude").words
+    assert custom.of("batch invariance").passed
+
+
+def test_masks_and_yes_or_no():
+    from transformers import SegformerImageProcessor
+
+    processor = SegformerImageProcessor(size={"height": 47, "width": 33})
+    mask = FourierExplainer(tiny_models_segmentation.build("segformer"), processor, task="image-segmentation")
+    pictures = [torch.rand(3, 47, 33, generator=torch.Generator().manual_seed(i)) for i in range(3)]
+    found = mask.sanity(pictures, "gradient_input")
+    assert found.head == "mask"
+    assert found.of("random twin").passed, found
+    assert found.of("label shuffle").passed is None
+    assert found.of("gap to magnitude: dice_retention").passed is not None
+    yes = text_model(problem_type="multi_label_classification").sanity(TEXTS, "gradient_input")
+    assert (yes.head, yes.of("label shuffle").passed) == ("sigmoid", None)
+    assert yes.of("random twin").passed
+    assert yes.of("gap to magnitude: dig").passed is not None
+
+
+def test_a_model_that_no_config_builds_has_no_twin():
+    explainer = sounds()
+    found = explainer.sanity([torch.randn(800, generator=torch.Generator().manual_seed(i)).numpy() for i in range(3)])
+    twin = found.of("random twin")
+    assert twin.passed is None
+    assert "no twin of WaveformReader" in twin.words
+    assert "not asked" in str(found)
+
+
+def sounds():
+    from transformers import Wav2Vec2Config, Wav2Vec2FeatureExtractor
+
+    model = WaveformReader(Wav2Vec2Config(**TWO), waves(800, 50), gain=1e-3)
+    return FourierExplainer(model, Wav2Vec2FeatureExtractor(), task="audio-classification")
+
+
+def test_nothing_is_changed(text):
+    model = text.model
+    for i, module in enumerate(model.modules()):
+        module.training = i % 3 == 0
+    try:
+        before = (state_of(model), state_of_torch())
+        text.sanity(TEXTS[:2], "gradient_input")
+        assert same(before[0], state_of(model))
+        assert same(before[1], state_of_torch())
+    finally:
+        model.eval()
+
+
+def test_twins_of_batch_norms_are_alive():
+    from transformers import ViTImageProcessor
+
+    processor = ViTImageProcessor(size={"height": 32, "width": 32})
+    explainer = FourierExplainer(tiny_models.build("image-classification", "resnet"), processor)
+    pictures = [torch.rand(3, 32, 32, generator=torch.Generator().manual_seed(i)) for i in range(4)]
+    own = explainer.explain(pictures, method="gradient_input")
+    twin = twin_of(explainer, own)
+    theirs = rank_by_twin(twin, own)
+    assert not twin.model.training
+    for a, b in zip(own, theirs, strict=True):
+        assert torch.equal(a.leaf, b.leaf)
+        assert float(b.scores.std()) > 0
+        assert shared_top(a, b) < 0.5
+    assert not same(twin.model.state_dict(), explainer.model.state_dict())
+    again = rank_by_twin(twin_of(explainer, own), own)
+    assert all(torch.equal(a.scores, b.scores) for a, b in zip(theirs, again, strict=True))
+
+
+def test_a_twin_asks_for_the_same_output(text):
+    """A ranking by a twin with the same weights is the own one, whatever was explained."""
+    own = text.explain(TEXTS, method="gradient_input", targets=[0, 1, 2, 0, 1, 2])
+    for a, b in zip(own, rank_by_twin(text, own), strict=True):
+        assert torch.allclose(a.scores, b.scores, atol=1e-6)
+
+
+def test_what_is_printed():
+    checks = [
+        Check("one", True, "good", "q", 0.5, (0.4, 0.6), "above 0", 9),
+        Check("two", None, "cannot be asked"),
+    ]
+    found = Sanity("m", "ffc", "fourier", "softmax", ["a"] * 9, checks, ["said"])
+    assert found.passed
+    assert str(found).splitlines() == [
+        "ffc in fourier on m, 9 examples (1 source, anecdotal): pass (1 passed, 0 failed, 1 not asked)",
+        "  pass       one: good",
+        "  not asked  two: cannot be asked",
+        "  note: said",
+    ]
+    table = found.table()
+    assert table["passed"] == [True, None]
+    assert table["value"][0] == 0.5
+    assert math.isnan(table["low"][1])
+    assert len(found.to_pandas()) == 2
+    assert not Sanity("m", "ffc", "fourier", "softmax", ["a"], checks[1:]).passed
+    with pytest.raises(KeyError, match="there are"):
+        found.of("three")
+
+
+def test_wrong_arguments(text):
+    with pytest.raises(InputError, match="at least one"):
+        text.sanity([])
+    with pytest.raises(InputError, match="one for each"):
+        text.sanity(TEXTS, sources=[1])

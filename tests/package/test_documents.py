@@ -1,0 +1,134 @@
+"""The documents tell the truth: their code runs, and CI runs their commands."""
+
+import importlib.util
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+
+def import_path(path: Path):
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[path.stem] = module  # dataclasses look their module up
+    spec.loader.exec_module(module)
+    return module
+
+
+def marked(document: Path) -> dict[str, list[str]]:
+    """The fenced blocks after `<!-- ci: NAME -->`, which `.ci/run` runs."""
+    blocks = re.findall(r"^<!-- ci: (\w+) -->\n+```\w*\n(.*?)^```$", document.read_text(), re.M | re.S)
+    return {name: block.splitlines() for name, block in blocks}
+
+
+def test_ci_runs_what_the_documents_print(root):
+    script = (root / ".ci/run").read_text()
+    runs = re.findall(r"^run (\S+) (\w+)$", script, re.M)
+    printed = {(name, block) for name in ("README.md", "CONTRIBUTING.md") for block in marked(root / name)}
+    assert set(runs) == printed
+    for tool in ("pytest", "ruff", "mypy", "pip"):
+        assert not re.search(rf"^[^#]*\b{tool} ", script, re.M), f".ci/run has a {tool} command of its own"
+
+
+def test_readme_has_two_commands(root):
+    blocks = marked(root / "README.md")
+    assert list(blocks) == ["demo", "test"]
+    for lines in blocks.values():
+        assert len(lines) == 1
+        assert lines[0].startswith("python3 -m venv .venv && .venv/bin/pip install -c .ci/constraints.txt -e ")
+    assert blocks["test"][0].endswith(" && .venv/bin/python -m pytest -n auto --dist loadfile")
+
+
+def test_ci_fails_when_a_command_fails(root, tmp_path):
+    (tmp_path / ".ci").mkdir()
+    (tmp_path / ".ci/run").write_text((root / ".ci/run").read_text())
+    for document in ("README.md", "CONTRIBUTING.md"):
+        blocks = (
+            f"<!-- ci: {name} -->\n```sh\nfalse && touch chained\ntouch {name}\n```\n"
+            for name in marked(root / document)
+        )
+        (tmp_path / document).write_text("".join(blocks))
+    done = subprocess.run(["bash", ".ci/run"], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 1
+    blocks = [block for document in ("README.md", "CONTRIBUTING.md") for block in marked(root / document)]
+    assert done.stderr.count("failed: false") == len(blocks) > 3
+    assert {*blocks} <= {file.name for file in tmp_path.iterdir()}
+    assert not (tmp_path / "chained").exists()
+
+
+@pytest.mark.assets
+def test_readme_code_runs(root, asset, tmp_path, monkeypatch):
+    asset("efficientnet-lite0")
+    monkeypatch.chdir(tmp_path)
+    blocks = re.findall(r"^```python\n(.*?)^```$", (root / "README.md").read_text(), re.M | re.S)
+    assert blocks
+    names: dict[str, object] = {}
+    for number, block in enumerate(blocks):
+        exec(compile(block, f"README.md, block {number}", "exec"), names)
+
+
+def test_every_error_has_a_section(root):
+    from hf_fourier import errors
+    from hf_fourier.demo import errors as of_assets
+
+    text = (root / "docs/errors.md").read_text()
+    for name, value in vars(errors).items():
+        if isinstance(value, type) and issubclass(value, errors.FourierError):
+            assert f"\n## {name}\n" in text
+    for name, value in vars(of_assets).items():
+        if isinstance(value, type) and issubclass(value, Exception):
+            assert f"**{name}**" in text
+
+
+def test_every_page_is_listed(root):
+    """On the site by a table of contents, on a forge by the list of documents."""
+    docs = root / "docs"
+    listed = (docs / "README.md").read_text()
+    made = {"_build", "reference", "metrics"}
+    for page in docs.rglob("*.md"):
+        name = page.relative_to(docs)
+        if name.parts[0] not in made and name.name not in ("README.md", "index.md"):
+            assert f"]({name.as_posix()})" in listed, name
+
+
+class TestBlocks:
+    """The runner of the documents' code fails when their code does."""
+
+    @pytest.fixture
+    def run(self, root, tmp_path, monkeypatch):
+        module = import_path(root / "docs/blocks.py")
+        project = tmp_path / "project"
+        project.mkdir()
+        subprocess.run(["git", "init", "-q", "."], cwd=project, check=True)
+        (project / "notes.txt").write_text("here")
+        monkeypatch.setattr(module, "ROOT", project)
+
+        def run(text, *options):
+            page = tmp_path / "page.md"
+            page.write_text(text)
+            monkeypatch.setattr("sys.argv", ["blocks.py", "--env", sys.prefix, *options, str(page)])
+            return module.main()
+
+        return run
+
+    def test_blocks_share_names_and_a_folder(self, run):
+        python = "```python\n{}\n```\n"
+        page = python.format("x = 3\nopen('made', 'w').write('y')")
+        page += "```sh\ntest -f made && test -f notes.txt && test -x .venv/bin/python\n```\n"
+        assert run(page + python.format("assert x == 3 and open('made').read() == 'y'")) == 0
+
+    @pytest.mark.parametrize("code", ["```python\nassert False\n```\n", "```sh\nfalse\ntrue\n```\n"])
+    def test_failures_fail(self, run, code, capfd):
+        assert run(code) == 1
+        assert run("<!-- not run: it would fail -->\n" + code) == 0
+        assert "it would fail" in capfd.readouterr().out
+
+    def test_a_reason_is_that_of_the_next_block_alone(self, run):
+        failing = "```python\nassert False\n```\n"
+        assert run("<!-- not run: first -->\n" + failing + failing + "<!-- not run: third -->\n" + failing) == 1
+
+    def test_time_is_held_to(self, run):
+        assert run("```python\nimport time; time.sleep(.2)\n```\n", "--within", "0.1") == 1
+        assert run("```python\nimport time; time.sleep(.2)  # pip install\n```\n", "--within", "0.1") == 0

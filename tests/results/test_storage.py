@@ -1,0 +1,171 @@
+"""Saved and read again: exactly, wholly, and without a trace of the machine."""
+
+import json
+from pathlib import Path
+
+import pytest
+import safetensors.torch
+import torch
+
+from hf_fourier import Attribution, attribute
+from hf_fourier.domains import Fourier
+from hf_fourier.errors import InputError
+from hf_fourier.results.curve import Curve, Stop
+from hf_fourier.results.storage import FORMAT, TENSORS, VALUES
+from hf_fourier.results.views import ImageView
+from tests.toy_scores import Smooth, leaf, noise
+
+STOPS = (Stop("keep", 0.1, 0.09, -0.5, 0.6, 1.0), Stop("delete", 0.1, 0.09, -2.5, None, 0.0))
+
+
+@pytest.fixture(params=[torch.float32, torch.float64], ids=["float32", "float64"])
+def result(request):
+    model = Smooth(3, 5, 6, dtype=request.param).eval()
+    (one,) = attribute(model, noise(1, 5, 6, dtype=request.param), method="ffc:kappa=.2", domain="fourier:axes=0+1")
+    one.curve = Curve(STOPS, 0.7)
+    one.extras = {"map": noise(4, 4), "cutoff": 0.25, "bands": ["low", "high"]}
+    one.inputs = {"input_ids": torch.arange(5), "mask": torch.tensor([True, False])}
+    one.names, one.gap = ("a", "β", "c"), 0.125
+    one.view = ImageView((0.1, 0.2, 0.3), (1.0, 2.0, 3.0))
+    return one
+
+
+def test_a_round_trip_is_exact(result, tmp_path):
+    assert result.save(tmp_path / "deep" / "folder") == tmp_path / "deep" / "folder"
+    back = Attribution.load(str(tmp_path / "deep" / "folder"))
+    for name in ("scores", "leaf", "gradient", "frozen", "coefficients", "power", "order"):
+        assert torch.equal(getattr(back, name), getattr(result, name)), name
+        assert getattr(back, name).dtype == getattr(result, name).dtype, name
+    for name in ("target", "label", "confidence", "value", "gap", "key", "provenance", "curve", "view"):
+        assert getattr(back, name) == getattr(result, name), name
+    assert tuple(back.names) == tuple(result.names)
+    assert [tuple(pair) for pair in back.alternatives] == [tuple(pair) for pair in result.alternatives]
+    assert back.layout.leaf == result.layout.leaf
+    assert back.layout.domain == result.layout.domain
+    assert set(back.inputs) == set(result.inputs)
+    assert all(torch.equal(back.inputs[name], result.inputs[name]) for name in result.inputs)
+    assert torch.equal(back.extras["map"], result.extras["map"])
+    assert (back.extras["cutoff"], back.extras["bands"]) == (0.25, ["low", "high"])
+    for share in (0, 0.1, 0.5, 1.0):
+        assert torch.equal(back.keep(share), result.keep(share))
+        assert torch.equal(back.delete(share), result.delete(share))
+    assert str(back.top(5)) == str(result.top(5))
+    assert (back.input_relevance(0.2).values == result.input_relevance(0.2).values).all()
+
+
+def test_saved_twice_is_the_same(result, tmp_path):
+    result.save(tmp_path / "a")
+    Attribution.load(tmp_path / "a").save(tmp_path / "b")
+    for name in (TENSORS, VALUES):
+        assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
+
+
+def test_segments_are_kept(tmp_path):
+    shape = leaf(12, 2, channels=(1,), segments=(7, 5))
+    (one,) = attribute(Smooth(3, 12, 2).eval(), noise(1, 12, 2), axes=[1])
+    one.layout = Fourier().bind(shape).layout
+    one.scores = noise(len(one.layout))
+    back = Attribution.load(one.save(tmp_path))
+    assert back.layout.leaf == shape
+    assert torch.equal(back.keep(0.3), one.keep(0.3))
+
+
+def test_a_compact_result_says_what_it_cannot_do(result, tmp_path):
+    back = Attribution.load(result.save(tmp_path, compact=True))
+    assert torch.equal(back.scores, result.scores)
+    assert torch.equal(back.order, result.order)
+    assert back.top(3)["score"] == result.top(3)["score"]
+    assert "power" not in back.top(3).columns
+    assert back.curve == result.curve
+    assert not back.inputs
+    assert not back.names
+    for ask in (back.keep, back.delete, back.rebuild, back.input_relevance):
+        with pytest.raises(InputError, match="compact"):
+            ask(0.1)
+    with pytest.raises(InputError, match="compact"):
+        back.original()
+    with pytest.raises(InputError, match="compact"):
+        back.coefficients  # noqa: B018
+    assert set(safetensors.torch.load_file(tmp_path / TENSORS)) == {"scores", "extras.map"}
+
+
+def test_compact_over_whole_leaves_nothing_of_it(result, tmp_path):
+    result.save(tmp_path)
+    assert Attribution.load(result.save(tmp_path, compact=True)).leaf is None
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted([TENSORS, VALUES])
+
+
+@pytest.mark.parametrize("fails", ["tensors", "values", "text"])
+def test_a_save_that_fails_leaves_the_good_one(result, tmp_path, monkeypatch, fails):
+    result.save(tmp_path)
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    result.scores = result.scores + 1
+
+    def broken(*arguments, **more):
+        raise OSError("no space left on device")
+
+    if fails == "tensors":
+
+        def half(tensors, path, *rest):
+            Path(path).write_bytes(b"half")
+            broken()
+
+        monkeypatch.setattr(safetensors.torch, "save_file", half)
+    elif fails == "values":
+        monkeypatch.setattr(json, "dumps", broken)
+    else:
+        result.label = "\ud800"  # cannot be written as UTF-8
+    with pytest.raises((OSError, UnicodeEncodeError)):
+        result.save(tmp_path)
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+def test_a_newer_format_is_refused(result, tmp_path):
+    result.save(tmp_path)
+    values = json.loads((tmp_path / VALUES).read_text())
+    assert values["format"] == FORMAT
+    values["format"] = FORMAT + 1
+    (tmp_path / VALUES).write_text(json.dumps(values))
+    with pytest.raises(InputError, match="newer"):
+        Attribution.load(tmp_path)
+
+
+@pytest.mark.parametrize("missing", [TENSORS, VALUES])
+def test_a_folder_without_a_result(result, tmp_path, missing):
+    result.save(tmp_path)
+    (tmp_path / missing).unlink()
+    with pytest.raises(InputError, match=tmp_path.name):
+        Attribution.load(tmp_path)
+    with pytest.raises(InputError):
+        Attribution.load(tmp_path / "nowhere")
+
+
+def test_a_file_is_no_folder(result, tmp_path):
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(InputError, match="folder"):
+        result.save(tmp_path / "file")
+
+
+def test_nothing_of_the_machine_is_written(result, tmp_path):
+    result.save(tmp_path)
+    text = (tmp_path / VALUES).read_text()
+    assert str(tmp_path) not in text
+    assert "/tmp" not in text
+    assert "/home" not in text
+    json.loads(text, parse_constant=lambda name: pytest.fail(f"{name} is no JSON"))
+
+
+def test_numbers_that_json_has_not(result, tmp_path):
+    result.value, result.curve = float("-inf"), Curve((Stop("keep", 0.1, 0.1, float("nan"), 0.0, 0.0),), 0.5)
+    back = Attribution.load(result.save(tmp_path))
+    assert back.value == float("-inf")
+    assert back.curve.stops[0].value != back.curve.stops[0].value
+
+
+def test_tensors_that_share_memory(result, tmp_path):
+    whole = noise(10)
+    result.extras = {"a": whole[:6], "b": whole[4:], "c": whole}
+    result.inputs = {"x": result.leaf}
+    back = Attribution.load(result.save(tmp_path))
+    assert torch.equal(back.extras["b"], whole[4:])
+    assert torch.equal(back.inputs["x"], result.leaf)
