@@ -27,11 +27,11 @@ from benchmarks.real import MODELS, Real
 from benchmarks.tables import markdown
 from hf_fourier.domains import Fourier
 from hf_fourier.methods import FFC
-from hf_fourier.methods.apply import Job, Request, explain_all
+from hf_fourier.methods.apply import Job, explain_all
 from hf_fourier.models import inspection
-from hf_fourier.models.base import Encoded
 from hf_fourier.models.inspection import held
 from hf_fourier.scoring.batching import suggested_rows
+from hf_fourier.scoring.example_batch import Encoded, Request
 from hf_fourier.typing import Tensor
 
 #: Models whose bare pass takes less than this, in seconds a batch, are reported but not held to the gate.

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.tables import markdown
+from hf_fourier.models import supported
 from tools.coverage import table
 from tools.coverage.pairs import pairs
 from tools.coverage.running import LIMIT, sweep
@@ -45,8 +46,8 @@ def main(arguments: Sequence[str]) -> None:
     if not chosen.no_run:
         sweep(every[(number - 1) * size : number * size], chosen.folder, chosen.limit, tell)
     told = table.kept(table.collected(pairs(), chosen.folder))
-    print(markdown(table.summary(told["pairs"])))
+    print(markdown(supported.summary(told["pairs"])))
     if chosen.write:
         chosen.write.write_text(table.page(told), "utf-8")
-        file = Path(table.__file__).with_name(table.FILE)
+        file = Path(table.__file__).with_name(supported.FILE)
         file.write_text(json.dumps(told, indent=0) + "\n", "utf-8")

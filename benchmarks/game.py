@@ -37,12 +37,12 @@ from benchmarks.tables import markdown
 from hf_fourier import FourierExplainer
 from hf_fourier.evaluation.metrics.dig import dig
 from hf_fourier.methods import FFC
-from hf_fourier.methods.apply import grouped, rows_for
-from hf_fourier.models.base import Encoded
 from hf_fourier.models.inspection import held
 from hf_fourier.results.attribution import Attribution
+from hf_fourier.results.curve import PUBLISHED, STANDARD, TENTHS
 from hf_fourier.scoring.batching import suggested_rows
-from hf_fourier.scoring.perturbation import PUBLISHED, STANDARD, TENTHS, moves
+from hf_fourier.scoring.example_batch import Encoded, grouped, rows_for
+from hf_fourier.scoring.perturbation import moves
 from hf_fourier.seeding import Draw
 from hf_fourier.typing import Tensor
 

@@ -28,8 +28,7 @@ from benchmarks.statistics import described
 from benchmarks.tables import markdown
 from hf_fourier import Attribution, FourierExplainer
 from hf_fourier.evaluation.studies.in_silico_deletion import play_genes
-from hf_fourier.results.curve import Curve
-from hf_fourier.scoring.perturbation import Grid
+from hf_fourier.results.curve import Curve, Grid
 
 STEPS = tuple(i / 10 for i in range(1, 10))
 SHARES = (0.04, 0.08, 0.16, 0.3)

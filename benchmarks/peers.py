@@ -23,8 +23,8 @@ from hf_fourier import FourierExplainer
 from hf_fourier.domains import LeafShape
 from hf_fourier.evaluation.evaluate import Ready
 from hf_fourier.methods.gradients import SPREAD, SPREAD_ELSEWHERE
-from hf_fourier.models.base import Block
 from hf_fourier.results.attribution import Attribution
+from hf_fourier.scoring.example_batch import Block
 from hf_fourier.scoring.score import Score
 from hf_fourier.scoring.targets import Target
 from hf_fourier.typing import Tensor

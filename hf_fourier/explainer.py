@@ -14,18 +14,20 @@ from hf_fourier.domains import DOMAINS, Domain, Fourier
 from hf_fourier.errors import FourierError, InputError, ModelError, NotFinite
 from hf_fourier.evaluation.studies.transfer import transfer_all
 from hf_fourier.methods import METHODS, Method
-from hf_fourier.methods.apply import BatchSize, Job, Request, block_of, explain_all, grouped
+from hf_fourier.methods.apply import Job, explain_all
 from hf_fourier.methods.precomputed import Given, fit, lifted_notes
-from hf_fourier.models.base import Adapter, Encoded
-from hf_fourier.models.inputs.containers import examples_of, listed
+from hf_fourier.models.base import Adapter
+from hf_fourier.models.inputs.examples import examples_of, listed
 from hf_fourier.models.inspection import held, label_notes, unwrapped
 from hf_fourier.models.side_inputs import Paths, logits_at, padded
 from hf_fourier.models.wrappers import adapt
 from hf_fourier.results.attribution import Attribution
+from hf_fourier.results.curve import Grid
 from hf_fourier.results.remarks import MEND
 from hf_fourier.results.table import Table
-from hf_fourier.scoring.perturb_results import Work, play_all, reopen
-from hf_fourier.scoring.perturbation import Grid
+from hf_fourier.scoring.example_batch import BatchSize, Encoded, Request, block_of, grouped
+from hf_fourier.scoring.perturb_results import play_all
+from hf_fourier.scoring.replay import Work, reopen
 from hf_fourier.scoring.targets import Target
 from hf_fourier.seeding import Draw
 from hf_fourier.torch_state import exact_class
@@ -34,8 +36,7 @@ from hf_fourier.typing import Tensor
 if TYPE_CHECKING:
     from hf_fourier.evaluation.evaluate import Ready
     from hf_fourier.evaluation.rectification import Correction, Rectification
-    from hf_fourier.evaluation.results import Evaluation
-    from hf_fourier.evaluation.sanity import Sanity
+    from hf_fourier.evaluation.results import Evaluation, Sanity
     from hf_fourier.runs.plan import Plan
     from hf_fourier.runs.recording import Recording
     from hf_fourier.runs.results import Results
@@ -441,7 +442,7 @@ class FourierExplainer:
         Args:
             attributions: One result of this model, or a list of them (of an iterator or `Results` a list is made).
             kept: Shares of features, 0 to 1, each of which is kept and deleted; or a
-                `hf_fourier.scoring.perturbation.Grid` that says which are kept and which deleted (`PUBLISHED`,
+                `hf_fourier.results.curve.Grid` that says which are kept and which deleted (`PUBLISHED`,
                 `STANDARD`).
             again: Ask also what is known.
             batch_size: Rows in a batch, at most.

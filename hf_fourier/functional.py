@@ -13,12 +13,12 @@ import torch
 from hf_fourier.domains import DOMAINS, Axis, Domain, LeafShape
 from hf_fourier.errors import FourierError, InputError, ModelError, TargetError
 from hf_fourier.methods import METHODS, Method
-from hf_fourier.methods.apply import BatchSize, Job, Request, explain_all
-from hf_fourier.models.base import Block, Encoded
+from hf_fourier.methods.apply import Job, explain_all
 from hf_fourier.models.inspection import alone, held, owner, reached
 from hf_fourier.models.side_inputs import Paths
 from hf_fourier.results.attribution import Attribution
 from hf_fourier.scoring.batching import is_out_of_memory
+from hf_fourier.scoring.example_batch import BatchSize, Block, Encoded, Request
 from hf_fourier.scoring.heads import Categorical, by_class, logits_of, of_each
 from hf_fourier.scoring.heads.outputs import aimed
 from hf_fourier.scoring.targets import Target

@@ -6,7 +6,7 @@ Yours: change CLIENTS. About a minute on two cores.
 Each client explains its own examples with the shared model and sends one number per frequency, a mean of magnitudes
 without phase. The likeness of a client's profile to the others' is held against what the model loses without the
 client, which is what a contribution should mean. A profile is no privacy guarantee: see
-`hf_fourier.evaluation.studies.federated`.
+`hf_fourier.evaluation.studies.class_filters`.
 """
 
 import numpy as np
@@ -14,7 +14,7 @@ import torch
 from options import first_goes_on, options
 
 from hf_fourier import Report, attribute, demo
-from hf_fourier.evaluation.studies.federated import contributions, profile
+from hf_fourier.evaluation.studies.class_filters import contributions, profile
 
 given = options(__doc__, out="hf-fourier-federated-freqx")
 first_goes_on()  # nothing here is shared among processes

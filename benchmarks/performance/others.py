@@ -23,10 +23,10 @@ from hf_fourier.domains import Fourier
 from hf_fourier.evaluation.metrics.statistics import paired_interval, summarise
 from hf_fourier.evaluation.results import Cell, Evaluation
 from hf_fourier.methods import FFC
-from hf_fourier.methods.apply import Job, Request, explain_all
-from hf_fourier.models.base import Block
+from hf_fourier.methods.apply import Job, explain_all
 from hf_fourier.models.inspection import held
-from hf_fourier.scoring.perturbation import PUBLISHED, STANDARD, Grid
+from hf_fourier.results.curve import PUBLISHED, STANDARD, Grid
+from hf_fourier.scoring.example_batch import Block, Request
 from hf_fourier.scoring.score import Score
 
 STEPS = 50

@@ -20,10 +20,10 @@ import torch
 from benchmarks.cost import Seconds, bare, keep_memory, packed, timed
 from benchmarks.real import MODELS, emails
 from hf_fourier import FourierExplainer
-from hf_fourier.models.base import Encoded
 from hf_fourier.models.inspection import held
 from hf_fourier.runs import Results
 from hf_fourier.runs.worker import Worker
+from hf_fourier.scoring.example_batch import Encoded
 
 #: Examples of each model; with so few, the estimate before a run, of up to three examples, still weighs.
 EXAMPLES = {

@@ -126,7 +126,7 @@ def demo(
     as_json: Json = False,
 ) -> None:
     """Explain a real model's view of a real example, beside controls. Needs no model hub and no account."""
-    from hf_fourier.cli.demonstration import demonstrate
+    from hf_fourier.cli.demo import demonstrate
 
     demonstrate(name=name, example=example, output=output or Path("hf-fourier-demo") / name, as_json=as_json)
 

@@ -18,8 +18,7 @@ from hf_fourier.cli.targets import aim
 from hf_fourier.errors import InputError
 
 if TYPE_CHECKING:
-    from hf_fourier.evaluation.results import Evaluation
-    from hf_fourier.evaluation.sanity import Sanity
+    from hf_fourier.evaluation.results import Evaluation, Sanity
     from hf_fourier.results.table import Table
 
 

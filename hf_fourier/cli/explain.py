@@ -153,7 +153,7 @@ def is_cell(result: Attribution) -> bool:
 
 def top_share(result: Attribution) -> float | None:
     """The share of features whose relevance is shown; None where features are places, and all scores are."""
-    from hf_fourier.report.wording import shown_fraction
+    from hf_fourier.report.example_record import shown_fraction
 
     return None if result.layout.by_place else shown_fraction(result)
 
@@ -215,7 +215,7 @@ def show(name: str, result: Attribution, written: Mapping[str, Any]) -> None:
     top = result.top(TOP)
     console.print(table(f"Top features of {len(result.scores)}", list(top.columns), top.formatted(), left=0))
     if is_cell(result):
-        from hf_fourier.report.wording import shown_fraction
+        from hf_fourier.report.example_record import shown_fraction
         from hf_fourier.results.relevance import shown
 
         genes, found = result.genes(top_share(result)), shown(result, shown_fraction(result))
@@ -232,7 +232,8 @@ def show(name: str, result: Attribution, written: Mapping[str, Any]) -> None:
 
 def answers(results: Mapping[str, Attribution]) -> Any:
     """A table of what the model says to kept and deleted shares, two columns per ranking."""
-    from hf_fourier.report.wording import is_mask, share, stop_at
+    from hf_fourier.report.example_record import is_mask
+    from hf_fourier.report.wording import format_fraction, stop_at
 
     played = sorted({stop.asked for r in results.values() if r.curve for stop in r.curve.stops})
     columns = ["top share"]
@@ -240,7 +241,7 @@ def answers(results: Mapping[str, Attribution]) -> Any:
         columns += [f"{name} kept".strip(), f"{name} deleted".strip()]
     rows = []
     for asked in played:
-        row = [share(asked)]
+        row = [format_fraction(asked)]
         for result in results.values():
             row += [_cell(result, stop_at(result, "keep", asked)), _cell(result, stop_at(result, "delete", asked))]
         rows.append(row)
@@ -260,7 +261,7 @@ _PASSES = {"forward": "forward", "backward": "backward", "played": "forward to p
 
 
 def _cell(result: Attribution, stop: Any) -> str:
-    from hf_fourier.report.wording import is_mask
+    from hf_fourier.report.example_record import is_mask
 
     if stop is None:
         return ""

@@ -19,7 +19,7 @@ def show_coverage(*, architecture: str | None, task: str | None, run: bool, as_j
     Raises:
         InputError: If there is no such architecture or head, or all were to be checked at once.
     """
-    from tools.coverage.table import known, summary
+    from hf_fourier.models.supported import known, summary
 
     if run and architecture is None:
         raise InputError("--run without an architecture", "MODEL_TYPE", "name one, or leave --run out")

@@ -10,18 +10,16 @@ from hf_fourier.domains import DOMAINS, Domain
 from hf_fourier.errors import InputError, SpecError
 from hf_fourier.evaluation import model_queries
 from hf_fourier.evaluation.metrics.base import MEASURES, Measure
-from hf_fourier.evaluation.metrics.maintain_rate import kept_by_all, reached
 from hf_fourier.evaluation.metrics.table import Table, columns
 from hf_fourier.evaluation.results import Cell, Evaluation
 from hf_fourier.evaluation.wrong_labels import dealt, selective, wrong_for
 from hf_fourier.methods import METHODS, Method
-from hf_fourier.methods.apply import BatchSize
 from hf_fourier.methods.controls import CONTROLS
 from hf_fourier.results.attribution import Attribution
-from hf_fourier.results.curve import Curve
+from hf_fourier.results.curve import SMALL, STANDARD, Curve, Grid, kept_by_all, reached
+from hf_fourier.scoring.example_batch import BatchSize
 from hf_fourier.scoring.heads import Categorical
 from hf_fourier.scoring.heads.segmentation import Mask
-from hf_fourier.scoring.perturbation import SMALL, STANDARD, Grid
 from hf_fourier.scoring.targets import Target
 
 if TYPE_CHECKING:

@@ -16,13 +16,11 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from hf_fourier.errors import ModelError
 from hf_fourier.evaluation.model_queries import at_leaves
 from hf_fourier.methods import METHODS
-from hf_fourier.methods.apply import BatchSize, grouped
-from hf_fourier.models.base import Block
 from hf_fourier.results.attribution import Attribution
+from hf_fourier.scoring.example_batch import BatchSize, Block, grouped
 from hf_fourier.scoring.score import Score
 from hf_fourier.seeding import Draw
-from hf_fourier.torch_state import exact, in_float32
-from hf_fourier.turns import taken
+from hf_fourier.torch_state import exact, in_float32, taken
 from hf_fourier.typing import Tensor
 
 if TYPE_CHECKING:

@@ -18,12 +18,11 @@ from hf_fourier.evaluation.metrics.robustness import rank_correlation
 from hf_fourier.evaluation.metrics.statistics import paired_interval, summarise
 from hf_fourier.evaluation.metrics.structure import shared_top
 from hf_fourier.evaluation.randomized_model import rank_by_twin, twin_of
-from hf_fourier.evaluation.results import Evaluation
-from hf_fourier.evaluation.sanity import Check, Sanity
+from hf_fourier.evaluation.results import Check, Evaluation, Sanity
 from hf_fourier.methods import METHODS, Method
-from hf_fourier.methods.apply import BatchSize
 from hf_fourier.results.attribution import Attribution
 from hf_fourier.results.remarks import GAP
+from hf_fourier.scoring.example_batch import BatchSize
 from hf_fourier.scoring.heads import Custom
 from hf_fourier.scoring.heads.segmentation import Mask
 from hf_fourier.scoring.targets import Target

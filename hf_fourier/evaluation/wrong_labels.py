@@ -10,6 +10,8 @@ import torch
 
 from hf_fourier.errors import InputError
 from hf_fourier.results.attribution import Attribution
+from hf_fourier.results.curve import SMALL, Grid
+from hf_fourier.scoring.example_batch import BatchSize
 from hf_fourier.scoring.heads import Categorical
 from hf_fourier.seeding import Draw
 
@@ -88,3 +90,45 @@ def wrong_for(explainer: FourierExplainer, result: Attribution, kind: Kind, seed
     logits = explainer.predict(result).logits.reshape(-1).clone()
     logits[result.target] = -torch.inf
     return [int(logits.argmax())]
+
+
+_SMALL = Grid(keep=SMALL)
+
+
+def wrong_labels(
+    explainer: FourierExplainer,
+    attributions: Sequence[Attribution],
+    *,
+    kind: Kind = "random",
+    grid: Grid = _SMALL,
+    seed: int = 0,
+    batch_size: BatchSize = "auto",
+) -> list[list[Attribution]]:
+    """Ask the same method for wrong labels and play what it says, for selectivity.
+
+    Costs an explanation and one forward pass per kept share, for each wrong label.
+
+    Args:
+        explainer: Of the model that made the results.
+        attributions: Results with their examples, each for one class of a softmax.
+        kind: "random" for one other class drawn per example, for which no evidence is expected; "runner_up" for the
+            likeliest other class, for which there may be some; "all" for all other classes.
+        grid: What to play; selectivity reads its kept shares.
+        seed: Of the random classes.
+        batch_size: Rows in a batch, at most.
+
+    Returns:
+        For each result, the played results of its example for the wrong labels.
+
+    Raises:
+        InputError: If `kind` is unknown, or a result is not for one class of several.
+    """
+    if kind not in ("random", "runner_up", "all"):
+        raise InputError(f"kind {kind!r}", "'random', 'runner_up' or 'all'", "choose one of them")
+    wrong = [wrong_for(explainer, result, kind, seed) for result in attributions]
+    examples = [result for result, own in zip(attributions, wrong, strict=True) for _ in own]
+    targets = [target for own in wrong for target in own]
+    found = iter(explainer.explain_again(examples, targets, batch_size=batch_size))
+    sorted_out = [[next(found) for _ in own] for own in wrong]
+    explainer.play([result for own in sorted_out for result in own], grid, batch_size=batch_size)
+    return sorted_out

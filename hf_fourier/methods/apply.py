@@ -7,50 +7,33 @@ import platform
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol, runtime_checkable
+from typing import Any
 
 import torch
 
 from hf_fourier import __version__
-from hf_fourier.domains import DOMAINS, Basis, Domain
-from hf_fourier.errors import InputError, NotFinite, TargetError
+from hf_fourier.domains import DOMAINS, Basis, Domain, LeafShape
+from hf_fourier.errors import InputError, NotFinite
 from hf_fourier.methods import METHODS, Method, Ranking
-from hf_fourier.models.base import Block, Encoded
 from hf_fourier.results.attribution import Attribution
-from hf_fourier.results.remarks import dithered, not_finite, of_ranking
-from hf_fourier.scoring.batching import Packer, suggested_rows
-from hf_fourier.scoring.heads import Custom, as_read
+from hf_fourier.results.remarks import MEND, MEND_FURTHER, NO_GRADIENT, dithered, incomplete, unfinished
+from hf_fourier.scoring.batching import Packer
+from hf_fourier.scoring.example_batch import (
+    BatchSize,
+    Encoded,
+    Host,
+    Request,
+    _reader,
+    block_of,
+    block_size,
+    grouped,
+    in_blocks,
+    rows_for,
+    score_of,
+)
 from hf_fourier.scoring.score import Score
-from hf_fourier.scoring.targets import Target
 from hf_fourier.seeding import Draw, Key
 from hf_fourier.typing import Tensor
-
-BatchSize = int | Literal["auto"]
-
-
-@runtime_checkable  # for the tests, which check types as they run
-class Host(Protocol):
-    """What makes blocks of examples: an adapter, or what stands for one."""
-
-    @property
-    def device(self) -> torch.device:
-        """Where the model's inputs go."""
-
-    @property
-    def rows_limit(self) -> int | None:
-        """The most rows the model can take at once, if it says so."""
-
-    def block(self, examples: Sequence[Encoded], draw: Draw) -> Block:
-        """Examples of one signature, ready to run."""
-
-
-@dataclass(eq=False)
-class Request:
-    """One example with its target, checked by the head, and a map of it where one is taken over."""
-
-    example: Encoded
-    target: Target
-    given: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -223,100 +206,10 @@ def _results(
     return results
 
 
-def block_of(host: Host, examples: Sequence[Encoded], draw: Draw, dither: float) -> Block:
-    """Examples of one signature, ready to run, with noise on what the model reads where there is to be some."""
-    block = host.block(examples, draw)
-    if dither:
-        block.dither(draw, dither)
-    return block
-
-
-def score_of(block: Block, targets: Sequence[Target], packer: Packer, frozen: Sequence[Tensor] | None = None) -> Score:
-    """The score of a block, its targets settled by what was asked, by the block's own truth, or by the model.
-
-    Raises:
-        TargetError: If a target is given where the block explains its own truth.
-    """
-    custom = next((target for target in targets if callable(target)), None)
-    head = as_read(block.head, _reader(targets[0])) if custom is None else Custom(custom)
-    settled: list[Any] = []
-    for i, target in enumerate(targets):
-        if callable(target):
-            settled.append(None)
-        elif block.truth is not None:
-            if target is not None:
-                raise TargetError(f"target {target!r} for a text without a mask", "None", "put the mask in the text")
-            settled.append(block.truth[i])
-        elif isinstance(target, Sequence):
-            settled.append(torch.tensor(target))
-        else:
-            settled.append(target)
-    score = Score(
-        block.x,
-        block.forward,
-        block.select,
-        head,
-        settled,
-        packer,
-        block.cost,
-        frozen,
-        bounds=block.bounds,
-        reference=lambda: block.reference,
-        model=block.model,
-    )
-    score.remark = block.remarks
-    return score
-
-
-def rows_for(block: Block, batch_size: BatchSize) -> int:
-    """Leaf rows in a batch of this block."""
-    rows = suggested_rows(block.entries, block.x.device) if batch_size == "auto" else batch_size
-    return max(1, rows // block.cost)
-
-
-def block_size(example: Encoded, batch_size: BatchSize, host: Host) -> int:
-    """How many examples go through a method at once: as many as make whole batches, of leaves that cost a row each."""
-    if batch_size != "auto" and (isinstance(batch_size, bool) or not isinstance(batch_size, int) or batch_size < 1):
-        raise InputError(f"batch_size {batch_size!r}", "a whole number of at least 1, or 'auto'", "correct it")
-    entries = torch.Size(example.leaf.shape).numel()
-    if batch_size == "auto":
-        batch, together = (suggested_rows(entries, device) for device in (host.device, torch.device("cuda")))
-        batch_size = max(1, together // batch) * batch
-    return min(batch_size, host.rows_limit) if host.rows_limit else batch_size
-
-
-def grouped(items: Sequence[Any], key: Callable[[Any], Any]) -> list[list[int]]:
-    """Indices of items with equal keys, groups and members in the order they came."""
-    groups: dict[Any, list[int]] = {}
-    before, own = object(), []
-    for i, item in enumerate(items):
-        found = key(item)
-        if found != before:  # comparing is faster than hashing, and neighbours are mostly alike
-            before, own = found, groups.setdefault(found, [])
-        own.append(i)
-    return list(groups.values())
-
-
-def in_blocks(indices: list[int], size: int, work: Callable[[list[int], Packer], None]) -> int:
-    """Work on at most `size` examples at once; a block that runs out of memory is halved and tried again.
-
-    Returns:
-        How often memory ran out.
-    """
-    packer = Packer(size)
-    packer.run(lambda chunk: work(indices[chunk], packer), len(indices))
-    return packer.halvings
-
-
 def _alike(request: Request) -> Any:
     """What the requests of a block share."""
     shape = None if request.given is None else request.given.shape
     return request.example.signature, _reader(request.target), shape
-
-
-def _reader(target: Target) -> Any:
-    """What reads a target, where it is not the model's own head."""
-    return id(target) if callable(target) else getattr(target, "head", None)
 
 
 def _wide(tensor: Tensor) -> Tensor:
@@ -358,3 +251,48 @@ def _provenance(job: Job, method: Method, score: Score) -> dict[str, Any]:
         "device": score.x.device.type,
         "versions": {"hf_fourier": __version__, "torch": torch.__version__, "python": platform.python_version()},
     }
+
+
+def of_ranking(ranking: Ranking, score: Score, gradients: Sequence[Tensor | None], leaf: LeafShape) -> list[list[str]]:
+    """What has to be said of each example's gradient and sum; gradients that are not finite are 0 there from now on.
+
+    Args:
+        ranking: Of a block.
+        score: Of the same.
+        gradients: What its results hold.
+        leaf: The leaves' axes.
+    """
+    said: list[list[str]] = [[] for _ in gradients]
+    if ranking.gradient is not None:
+        tops = ranking.gradient.detach().flatten(1).abs().amax(1).tolist()
+        for i, (notes, own, top) in enumerate(zip(said, gradients, tops, strict=True)):
+            if top == 0:
+                notes.append(NO_GRADIENT)
+            elif own is not None and not math.isfinite(top):
+                notes.append(f"{unfinished(own, score.x[i].cpu(), leaf)} is taken as 0 there: {MEND}")
+                own.nan_to_num_(0.0, 0.0, 0.0)
+    if ranking.gap is not None:
+        totals, sizes = ranking.scores.sum(1, dtype=torch.float64), ranking.scores.norm(1, dim=1)
+        ends = [None] * len(said) if ranking.reference is None else ranking.reference.tolist()
+        clean = score.clean_reading().value
+        columns = [numbers.tolist() for numbers in (totals, ranking.gap, sizes, clean)]
+        for notes, total, gap, size, value, end in zip(said, *columns, ends, strict=True):
+            note = incomplete(total, gap, size, value, end)
+            notes += [] if note is None else [note]
+    return said
+
+
+def not_finite(ranking: Ranking, score: Score, leaf: LeafShape, dither: float) -> NotFinite:
+    """The error for scores that are not finite: whose they are, and where the gradient is not, if that is known."""
+    found = {}
+    for row in (~ranking.scores.isfinite().all(1)).nonzero().flatten().tolist():
+        gradient = None if ranking.gradient is None else ranking.gradient[row]
+        if gradient is None or bool(gradient.isfinite().all()):
+            found[row] = "scores that are not finite, though the gradient at the clean leaf is"
+        else:
+            found[row] = unfinished(gradient.cpu(), score.x[row].cpu(), leaf)
+    kinds = set() if score.model is None else {p.dtype for p in score.model.parameters()}
+    do = MEND_FURTHER if dither else MEND
+    if torch.float16 in kinds:
+        do = f"load the model in float32 or bfloat16; if it still is not finite, {do}"
+    return NotFinite(found, "a finite gradient at the leaf", do)

@@ -15,8 +15,8 @@ from hf_fourier.seeding import Draw
 from hf_fourier.typing import Float, Tensor
 
 if TYPE_CHECKING:
-    from hf_fourier.models.base import Encoded
     from hf_fourier.results.attribution import Attribution
+    from hf_fourier.scoring.example_batch import Encoded
 
 #: How a map comes into a domain whose features are no places.
 LIFTS = ("transport", "gradient", "magnitude")

@@ -18,9 +18,9 @@ import torch
 from hf_fourier.domains import Axis, LeafShape
 from hf_fourier.errors import InputError, ModelError
 from hf_fourier.models.audio_batches import AudioBlock, WaveformBlock
-from hf_fourier.models.base import Adapter, Block, Encoded, Task, check_numbers
+from hf_fourier.models.base import Adapter, Task, check_numbers
 from hf_fourier.models.generation import unapplied
-from hf_fourier.models.inputs.audio import Sound, read
+from hf_fourier.models.inputs.audio import read
 from hf_fourier.models.inputs.containers import is_stored
 from hf_fourier.models.inspection import classification_head, labels_of
 from hf_fourier.models.log_mel import KALDI_FFT, KALDI_HOP, KALDI_LENGTH, FrontEnd, front_end, kaldi_filters, known
@@ -28,12 +28,13 @@ from hf_fourier.models.padding import TIME_MASKS, in_time, unmasked
 from hf_fourier.models.seq2seq_outputs import cut_short, given_output, output_forms, output_rules, written
 from hf_fourier.models.token_batches import OUTPUT
 from hf_fourier.models.tokenization import OutputHead
+from hf_fourier.results.audio import Sound
 from hf_fourier.results.views import NoView, SoundView, SpectrogramView, View
+from hf_fourier.scoring.example_batch import Block, Encoded
 from hf_fourier.scoring.heads import Categorical, Head, Similarity, Transcript
 from hf_fourier.scoring.targets import Target
 from hf_fourier.seeding import Draw
-from hf_fourier.torch_state import in_float32
-from hf_fourier.turns import taken
+from hf_fourier.torch_state import in_float32, taken
 from hf_fourier.typing import Tensor
 
 #: The rate of a model that comes without a processor, in Hz.

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from hf_fourier.models.base import Block, Encoded, run_of
 from hf_fourier.models.inspection import dtype_of, hidden_of
 from hf_fourier.models.log_mel import FrontEnd
 from hf_fourier.models.seq2seq_outputs import followed
 from hf_fourier.models.token_batches import OUTPUT
 from hf_fourier.models.tokenization import remarks_of
+from hf_fourier.scoring.example_batch import Block, Encoded, run_of
 from hf_fourier.scoring.heads import by_class, logits_of, part_of
 from hf_fourier.typing import Tensor
 

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import torch
 
-from hf_fourier.domains import LeafShape
 from hf_fourier.errors import FourierError, InputError, ModelError
 from hf_fourier.models.inspection import arguments_of, device_of
-from hf_fourier.results.views import NoView, View
+from hf_fourier.results.views import View
 from hf_fourier.scoring.batching import is_out_of_memory
+from hf_fourier.scoring.example_batch import Block, Encoded
 from hf_fourier.scoring.failures import refusal
 from hf_fourier.scoring.heads import Head
 from hf_fourier.scoring.targets import Target
-from hf_fourier.seeding import Draw, fingerprint
+from hf_fourier.seeding import Draw
 from hf_fourier.torch_state import theirs
 from hf_fourier.typing import Tensor, tensor_of
 
@@ -50,120 +50,6 @@ class Task:
     mapping: str
     endings: tuple[str, ...]
     processor: str
-
-
-@dataclass(eq=False)
-class Encoded:
-    """One example as the model gets it, without a batch axis and without padding of ours.
-
-    Attributes:
-        leaf: The shape of what is attributed.
-        inputs: What the model gets beside the leaf, by argument name.
-        values: The leaf itself where it is an input of the model; None where the model makes it (embeddings).
-        content: Where the leaf's entries lie among the model's positions; None where they are the whole input.
-        names: A name for each entry along the leaf's first ordered axis, or empty.
-        view: How the leaf looks in human units.
-        notes: What has to be said about this example.
-        source: What the example was made from, where that can be heard or shown.
-        group: Examples of different groups never share a block, even where all shapes agree.
-        range: Which numbers of what it was made from were read as black and white, or as the loudest; "" where it came
-            as the processor's own output.
-        spellings: Of each target that was given as text its first token, then those that only differ from it by the
-            space in front or by capitals.
-    """
-
-    leaf: LeafShape
-    inputs: dict[str, Tensor]
-    values: Tensor | None = None
-    content: Tensor | None = None
-    names: tuple[str, ...] = ()
-    view: View = field(default_factory=NoView)
-    notes: tuple[str, ...] = ()
-    source: Mapping[str, Tensor] = field(default_factory=dict)
-    group: int = 0
-    range: str = ""
-    spellings: tuple[tuple[int, ...], ...] = ()
-
-    @property
-    def key(self) -> int:
-        """The example's fingerprint."""
-        return fingerprint(self.parts)
-
-    @property
-    def parts(self) -> list[Tensor]:
-        """What the fingerprint is taken of: the inputs by name, then the values."""
-        parts = [self.inputs[name] for name in sorted(self.inputs)]
-        return parts if self.values is None else [*parts, self.values]
-
-    @property
-    def signature(self) -> tuple[Any, ...]:
-        """Examples of one signature can share a batch."""
-        shapes = tuple((name, tuple(tensor.shape)) for name, tensor in sorted(self.inputs.items()))
-        return self.leaf, self.group, shapes
-
-
-class Block(ABC):
-    """Examples of one signature on the model's device, ready to run.
-
-    Attributes:
-        x: The clean leaves, shape `(batch, *leaf)`, float32 or float64.
-        head: Reads the logits.
-        cost: Model rows per leaf row.
-        bounds: The range that the leaf's entries have, low and high, each to be broadcast to the leaf; None for none.
-        reads: The type of a callable's rows; None where the model's weights tell.
-        reference: Leaves that stand for the absence of an example (masks instead of words); None where zero does.
-        truth: What is explained where no target is given, one row per example; None for what the model says.
-        entries: Numbers per leaf row that govern how many rows fit in a batch.
-        model: The module that runs, whose layers can be tapped; None for a callable that is no module.
-    """
-
-    x: Tensor
-    head: Head
-    model: torch.nn.Module | None = None
-    cost: int = 1
-    bounds: tuple[Tensor, Tensor] | None = None
-    reads: torch.dtype | None = None
-    truth: Sequence[Tensor] | None = None
-
-    @property
-    def reference(self) -> Tensor | None:
-        """By default zero is a fair baseline, and there is none."""
-        return None
-
-    @property
-    def entries(self) -> int:
-        """By default the leaf's own size."""
-        return self.x[0].numel()
-
-    def dither(self, draw: Draw, share: float) -> None:
-        """Add seeded noise to whatever rows the model reads from now on; the leaves themselves stay as they are.
-
-        Args:
-            draw: Of these examples.
-            share: The noise's standard deviation, relative to the largest entry of each leaf (to 1 where all are 0).
-        """
-        forward, peak = self.forward, self.x.detach().flatten(1).abs().amax(1)
-        size = share * torch.where(peak > 0, peak, 1.0)
-        noise = draw.normal(self.x.shape[1:], "dither").to(self.x) * size.view(-1, *[1] * (self.x.ndim - 1))
-        self.forward = lambda x, rows: forward(x + noise[rows], rows)  # type: ignore[method-assign]
-
-    @abstractmethod
-    def forward(self, x: Tensor, rows: Tensor) -> Any:
-        """The model's outputs for leaf rows `x`, row i belonging to example `rows[i]`."""
-
-    @abstractmethod
-    def select(self, outputs: Any, rows: Tensor) -> Tensor:
-        """The logits that the head reads, one row per leaf row."""
-
-    def remarks(self, logits: Tensor, frozen: Tensor, numbers: Sequence[int]) -> dict[int, tuple[str, ...]]:
-        """What has to be said of targets beside the clean logits that they were settled on, by the example's number.
-
-        Args:
-            logits: What the head read, one row per example.
-            frozen: The settled targets.
-            numbers: Which example each row is of.
-        """
-        return {}
 
 
 class Adapter(ABC):
@@ -381,10 +267,3 @@ def check_numbers(name: str, values: Tensor, convert: str, mend: str) -> None:
         raise InputError(f"{name} of {values.dtype}", "real numbers", convert)
     if not bool(values.isfinite().all()):
         raise InputError(f"{name} with NaN or infinite numbers", "finite numbers", mend)
-
-
-def run_of(contents: Sequence[Tensor]) -> slice | None:
-    """Ascending positions as a slice, where those of all examples are one and the same run; otherwise None."""
-    ends = {(places[0], places[-1] + 1) for places in (content.cpu().numpy() for content in contents)}
-    start, stop = (int(end) for end in next(iter(ends)))
-    return slice(start, stop) if len(ends) == 1 and stop - start == len(contents[0]) else None

@@ -18,10 +18,10 @@ import torch
 
 from hf_fourier.domains import Axis
 from hf_fourier.errors import InputError
-from hf_fourier.models.base import Encoded
 from hf_fourier.models.inputs.text import letters_of, sequences_in
 from hf_fourier.models.text import TextAdapter
 from hf_fourier.results.views import BaseView
+from hf_fourier.scoring.example_batch import Encoded
 from hf_fourier.typing import Tensor
 
 #: What stands before a word, or a part of one, in vocabularies.

@@ -16,8 +16,7 @@ import torch
 
 from hf_fourier.errors import ModelError
 from hf_fourier.scoring.heads import Binary, Categorical, Head, Regression, part_of
-from hf_fourier.torch_state import ours
-from hf_fourier.turns import taken
+from hf_fourier.torch_state import ours, taken
 from hf_fourier.typing import Tensor
 
 #: Where `module.compile()` puts the compiled call, which would not see our hooks.

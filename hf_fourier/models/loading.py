@@ -18,7 +18,7 @@ from hf_fourier.models.inspection import below_peft
 from hf_fourier.models.peft import CONFIG, Tuning, tuning_of
 from hf_fourier.models.placement import place_of, placed, type_of
 from hf_fourier.scoring.batching import is_out_of_memory
-from hf_fourier.turns import taken
+from hf_fourier.torch_state import taken
 
 _HUB = ("cache_dir", "force_download", "local_files_only", "token", "proxies")
 #: What a config is told about classes.

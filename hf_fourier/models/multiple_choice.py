@@ -9,11 +9,12 @@ from typing import Any, ClassVar
 import torch
 
 from hf_fourier.errors import InputError
-from hf_fourier.models.base import Encoded, Task
+from hf_fourier.models.base import Task
 from hf_fourier.models.inputs.text import whole
 from hf_fourier.models.text import TextAdapter
 from hf_fourier.models.token_batches import Picked, TextBlock, TokenAdapter
 from hf_fourier.models.tokenization import unchanged, unknown_note
+from hf_fourier.scoring.example_batch import Encoded
 from hf_fourier.scoring.heads import Categorical, Head, logits_of
 from hf_fourier.seeding import Draw, fingerprint
 from hf_fourier.typing import Tensor

@@ -8,7 +8,7 @@ from dataclasses import replace
 import torch
 
 from hf_fourier.domains import LeafShape
-from hf_fourier.models.base import Encoded
+from hf_fourier.scoring.example_batch import Encoded
 from hf_fourier.typing import Tensor
 
 #: What says which entries along time, or which pixels, are no padding.

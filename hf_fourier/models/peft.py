@@ -14,7 +14,7 @@ import torch
 from hf_fourier.errors import MissingExtraError, ModelError
 from hf_fourier.models.checkpoint import PICKLES, SAFE, commit_of, file_of, has
 from hf_fourier.models.inspection import device_of
-from hf_fourier.turns import taken
+from hf_fourier.torch_state import taken
 
 CONFIG, WEIGHTS, PICKLE = "adapter_config.json", "adapter_model.safetensors", "adapter_model.bin"
 #: The pipeline's names of heads, by PEFT's.

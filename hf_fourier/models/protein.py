@@ -6,9 +6,9 @@ import re
 from typing import Any, ClassVar
 
 from hf_fourier.errors import InputError
-from hf_fourier.models.base import Encoded
 from hf_fourier.models.inputs.text import letters_of, sequences_in
 from hf_fourier.models.text import TextAdapter
+from hf_fourier.scoring.example_batch import Encoded
 
 #: What ends a translated sequence; it is no residue.
 STOP = "*"

@@ -11,10 +11,11 @@ import torch
 
 from hf_fourier.domains import Axis, LeafShape
 from hf_fourier.errors import InputError
-from hf_fourier.models.base import Encoded, Task, check_numbers
+from hf_fourier.models.base import Task, check_numbers
 from hf_fourier.models.inspection import labels_of
 from hf_fourier.models.vision import VisionAdapter
 from hf_fourier.results.views import VolumeView
+from hf_fourier.scoring.example_batch import Encoded
 from hf_fourier.scoring.heads import Head
 from hf_fourier.scoring.heads.segmentation import Mask
 from hf_fourier.typing import Tensor

@@ -9,16 +9,16 @@ from typing import Any
 import torch
 
 from hf_fourier.errors import ModelError, TargetError
-from hf_fourier.models.base import Adapter, Encoded
+from hf_fourier.models.base import Adapter
 from hf_fourier.models.generation import Rules, rules_of
 from hf_fourier.models.inspection import below_peft, dtype_of, learns_prompts
 from hf_fourier.models.token_batches import OUTPUT
 from hf_fourier.models.tokenization import known_words, spellings
 from hf_fourier.scoring.batching import is_out_of_memory
+from hf_fourier.scoring.example_batch import Encoded
 from hf_fourier.scoring.failures import Failure, advice, words
 from hf_fourier.scoring.targets import Continuation, Contrast, Typed, in_python, whole
-from hf_fourier.torch_state import theirs
-from hf_fourier.turns import taken
+from hf_fourier.torch_state import taken, theirs
 from hf_fourier.typing import Tensor
 
 #: The most tokens of an output, with what it begins with.

@@ -19,13 +19,13 @@ from typing import Any
 
 import torch
 
-from hf_fourier.methods.apply import Host, Request, block_of, score_of
-from hf_fourier.models.base import Adapter, Block, Encoded
+from hf_fourier.models.base import Adapter
 from hf_fourier.models.inspection import dtype_of
 from hf_fourier.models.padding import LOOKS
 from hf_fourier.results.attribution import Attribution
 from hf_fourier.results.remarks import BESIDE, MOVING, PADDED, UNASKED
 from hf_fourier.scoring.batching import Packer
+from hf_fourier.scoring.example_batch import Block, Encoded, Host, Request, block_of, score_of
 from hf_fourier.scoring.score import Score
 from hf_fourier.seeding import Draw, fingerprint
 from hf_fourier.torch_state import casting

@@ -15,7 +15,6 @@ from typing import Any, ClassVar
 import torch
 
 from hf_fourier.errors import InputError, TargetError
-from hf_fourier.models.base import Encoded
 from hf_fourier.models.gene_tokenizer import FILES, LAYOUTS, TOKENS, GeneTokenizer
 from hf_fourier.models.inputs.cells import is_cells, read_cells, table_cells
 from hf_fourier.models.inputs.files import MANY_CELLS
@@ -23,6 +22,7 @@ from hf_fourier.models.inputs.pickles import read_numbers
 from hf_fourier.models.text import TextAdapter
 from hf_fourier.models.tokenization import TokenHead
 from hf_fourier.results.views import GeneView
+from hf_fourier.scoring.example_batch import Encoded
 from hf_fourier.scoring.heads import Head
 from hf_fourier.typing import Tensor
 

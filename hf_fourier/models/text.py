@@ -13,7 +13,7 @@ import torch
 
 from hf_fourier.domains import Axis, LeafShape
 from hf_fourier.errors import InputError
-from hf_fourier.models.base import Block, Encoded, Task
+from hf_fourier.models.base import Task
 from hf_fourier.models.generation import unapplied
 from hf_fourier.models.inputs.containers import is_chat
 from hf_fourier.models.inputs.text import text_of
@@ -36,6 +36,7 @@ from hf_fourier.models.token_batches import (
 )
 from hf_fourier.models.tokenization import OutputHead, TokenHead, readable, unchanged, unknown_note
 from hf_fourier.results.views import NoView
+from hf_fourier.scoring.example_batch import Block, Encoded
 from hf_fourier.scoring.heads import Answer, Categorical, Head, Similarity
 from hf_fourier.seeding import Draw, fingerprint
 from hf_fourier.typing import Tensor

@@ -10,12 +10,12 @@ from typing import Any
 import torch
 
 from hf_fourier.errors import FourierError, InputError, TargetError
-from hf_fourier.models.base import Encoded
 from hf_fourier.models.generation import next_log_p, unapplied
 from hf_fourier.models.inspection import held, learns_prompts
 from hf_fourier.models.seq2seq_outputs import cut_short, encodes, given_output, output_forms, written
 from hf_fourier.models.token_batches import CONTINUATIONS, OUTPUT, PER_TOKEN, TokenAdapter
 from hf_fourier.models.tokenization import TokenHead, ids_of, known_words, respelt, spellings
+from hf_fourier.scoring.example_batch import Encoded
 from hf_fourier.scoring.heads import logits_of
 from hf_fourier.scoring.targets import At, Continuation, Contrast, Span, Target, Typed, token_ids
 from hf_fourier.typing import Tensor

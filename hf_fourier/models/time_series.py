@@ -11,10 +11,11 @@ import torch
 
 from hf_fourier.domains import Axis, LeafShape
 from hf_fourier.errors import InputError
-from hf_fourier.models.base import Adapter, Block, Encoded, Task, check_numbers
+from hf_fourier.models.base import Adapter, Task, check_numbers
 from hf_fourier.models.inspection import dtype_of, labels_of
 from hf_fourier.models.padding import in_time
 from hf_fourier.results.views import SeriesView
+from hf_fourier.scoring.example_batch import Block, Encoded
 from hf_fourier.scoring.heads import Categorical, Head, Regression, part_of
 from hf_fourier.seeding import Draw
 from hf_fourier.typing import Tensor, tensor_of

@@ -11,10 +11,11 @@ import torch
 from torch.utils.checkpoint import checkpoint
 
 from hf_fourier.errors import InputError, ModelError
-from hf_fourier.models.base import Adapter, Block, Encoded, copies, run_of
+from hf_fourier.models.base import Adapter, copies
 from hf_fourier.models.embedding_hook import EmbeddingSwap
 from hf_fourier.models.inspection import hidden_of, learns_prompts
 from hf_fourier.models.tokenization import remarks_of
+from hf_fourier.scoring.example_batch import Block, Encoded, run_of
 from hf_fourier.scoring.heads import Categorical, by_class, logits_of, part_of
 from hf_fourier.seeding import Draw
 from hf_fourier.torch_state import carried

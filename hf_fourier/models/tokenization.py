@@ -14,7 +14,7 @@ from hf_fourier.models.inputs.text import whole
 from hf_fourier.scoring.heads import Categorical
 from hf_fourier.scoring.heads.base import Reading
 from hf_fourier.scoring.targets import Settled
-from hf_fourier.turns import taken
+from hf_fourier.torch_state import taken
 from hf_fourier.typing import Float, Int, Num, Tensor
 
 #: What stands for a space at the beginning of a token, in byte-level and in SentencePiece vocabularies.

@@ -10,10 +10,11 @@ import numpy as np
 
 from hf_fourier.domains import Axis, LeafShape
 from hf_fourier.errors import InputError
-from hf_fourier.models.base import Encoded, Task, check_numbers
+from hf_fourier.models.base import Task, check_numbers
 from hf_fourier.models.inputs.images import as_rgb, told
 from hf_fourier.models.vision import VisionAdapter
 from hf_fourier.results.views import NoView
+from hf_fourier.scoring.example_batch import Encoded
 from hf_fourier.typing import Tensor
 
 

@@ -12,11 +12,12 @@ from torch.nn.functional import interpolate
 
 from hf_fourier.domains import Axis, LeafShape
 from hf_fourier.errors import InputError
-from hf_fourier.models.base import Adapter, Block, Encoded, Task, check_numbers
+from hf_fourier.models.base import Adapter, Task, check_numbers
 from hf_fourier.models.inputs.images import as_rgb, told
 from hf_fourier.models.inspection import classification_head, convolves, dtype_of, labels_of
 from hf_fourier.models.padding import in_pixels
 from hf_fourier.results.views import ImageView, NoView, View
+from hf_fourier.scoring.example_batch import Block, Encoded
 from hf_fourier.scoring.heads import Head, Regression, Similarity, by_class, logits_of, misnamed, named, part_of
 from hf_fourier.scoring.heads.detection import Detections, boxes_of
 from hf_fourier.seeding import Draw

@@ -8,7 +8,7 @@ import torch
 
 from hf_fourier.errors import ModelError
 from hf_fourier.models.audio import AudioAdapter
-from hf_fourier.models.base import ADAPTERS, Adapter, Block, Encoded
+from hf_fourier.models.base import ADAPTERS, Adapter
 from hf_fourier.models.dna import DNAAdapter
 from hf_fourier.models.multiple_choice import ChoiceAdapter
 from hf_fourier.models.protein import ProteinAdapter
@@ -19,6 +19,7 @@ from hf_fourier.models.time_series import SeriesAdapter
 from hf_fourier.models.video import VideoAdapter
 from hf_fourier.models.vision import VisionAdapter
 from hf_fourier.models.zero_shot import ZeroShotAdapter
+from hf_fourier.scoring.example_batch import Block, Encoded
 
 __all__ = [
     "ADAPTERS",

@@ -9,10 +9,11 @@ from typing import Any, ClassVar
 import torch
 
 from hf_fourier.errors import InputError
-from hf_fourier.models.base import Block, Encoded, Task
+from hf_fourier.models.base import Task
 from hf_fourier.models.inputs.text import whole
 from hf_fourier.models.tokenization import unchanged, unknown_note
 from hf_fourier.models.vision import VisionAdapter, VisionBlock
+from hf_fourier.scoring.example_batch import Block, Encoded
 from hf_fourier.scoring.heads import Binary, Categorical, Head, part_of
 from hf_fourier.scoring.targets import Target
 from hf_fourier.seeding import Draw, fingerprint

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hf_fourier.models.inputs.audio import Sound
-from hf_fourier.report import wording
+from hf_fourier.report import example_record
+from hf_fourier.results.audio import Sound
 
 if TYPE_CHECKING:
     from hf_fourier.results.attribution import Attribution
@@ -44,7 +44,7 @@ def save_sounds(
     Raises:
         InputError: If the leaf is no sound, or the result is compact.
     """
-    share = wording.shown_fraction(attribution) if fraction is None else fraction
+    share = example_record.shown_fraction(attribution) if fraction is None else fraction
     (clean, rate), (kept, _), (removed, _) = (
         heard(attribution), heard(attribution, share), heard(attribution, share, delete=True)
     )  # fmt: skip
@@ -62,7 +62,7 @@ def heard(attribution: Attribution, fraction: float | None = None, delete: bool 
 
 
 def save_recording(
-    recording: Recording, folder: str | PathLike[str], fraction: float = wording.USUAL
+    recording: Recording, folder: str | PathLike[str], fraction: float = example_record.USUAL
 ) -> dict[str, Path]:
     """Write `clean.wav`, `kept.wav` and `removed.wav` of a whole recording, and return their paths by name.
 

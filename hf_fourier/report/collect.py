@@ -12,8 +12,7 @@ from hf_fourier.errors import InputError
 from hf_fourier.results import storage
 
 if TYPE_CHECKING:
-    from hf_fourier.evaluation.results import Evaluation
-    from hf_fourier.evaluation.sanity import Sanity
+    from hf_fourier.evaluation.results import Evaluation, Sanity
     from hf_fourier.results.attribution import Attribution
 
 #: Examples of a run in a report, where nobody says how many.

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hf_fourier.report import privacy, wording
+from hf_fourier.report import privacy
 from hf_fourier.report.figures.spectrum import Profile, binned
 from hf_fourier.results.curve import Curve, Stop
 
@@ -97,7 +97,7 @@ class Record:
 
     def holds(self, stop: Stop) -> bool:
         """Whether the decision is kept at a stop; of a mask a Dice of at least `wording.SAME_MASK`."""
-        return stop.agrees >= (wording.SAME_MASK if self.head == "mask" else 1)
+        return stop.agrees >= (SAME_MASK if self.head == "mask" else 1)
 
     @property
     def least(self) -> float | None:
@@ -151,8 +151,8 @@ def record(attribution: Attribution, name: str = "", shared: bool = True) -> Rec
         extras=privacy.rounded(extras, privacy.DIGITS),
         provenance=privacy.rounded(privacy.provenance_of(attribution, shared), 6),
         name="" if shared else name,
-        contested=wording.contested(attribution),
-        noun=wording.noun(attribution),
+        contested=contested(attribution),
+        noun=noun(attribution),
     )
 
 
@@ -172,10 +172,47 @@ def _bands(attribution: Attribution) -> Bands | None:
     layout = attribution.layout
     if attribution.leaf is None or not (layout.with_role("frequency") or layout.with_role("level")):
         return None
-    share = wording.shown_fraction(attribution)
+    share = shown_fraction(attribution)
     found: Profile | None = binned(attribution, attribution.mask(share).numpy(), BANDS)
     if found is None:
         return None
     columns = (np.asarray(values, dtype=float).tolist() for values in (found.centres, found.power, found.chosen))
     centres, power, chosen = (privacy.rounded(list(values), privacy.BAND_DIGITS) for values in columns)
     return Bands(found.title, centres, power, chosen, share)
+
+
+USUAL = 0.04
+#: From this Dice with the clean mask on, a predicted mask counts as kept.
+SAME_MASK = 0.9
+
+
+def shown_fraction(attribution: Attribution) -> float:
+    """The least played share whose top features alone keep the decision, or 0.04."""
+    stops = attribution.curve.of("keep") if attribution.curve else []
+    holding = [stop.asked for stop in stops if holds(attribution, stop) and 0 < stop.asked < 1]
+    return holding[0] if holding else USUAL
+
+
+def is_mask(attribution: Attribution) -> bool:
+    """Whether a mask was explained: its decision is kept as Dice."""
+    return attribution.provenance.get("head") == "mask"
+
+
+def holds(attribution: Attribution, stop: Stop) -> bool:
+    """Whether the decision is kept: all of it, of a mask a Dice of at least `SAME_MASK`."""
+    return stop.agrees >= (SAME_MASK if is_mask(attribution) else 1)
+
+
+def contested(attribution: Attribution) -> bool:
+    """Whether the explained label is another one than the model's own decision."""
+    if attribution.confidence is None or not attribution.alternatives or isinstance(attribution.target, list):
+        return False
+    if is_mask(attribution):  # its alternatives are the classes' shares of the picture
+        return False
+    best, probability = attribution.alternatives[0]
+    return attribution.label != best and attribution.confidence < min(probability, 0.5)
+
+
+def noun(attribution: Attribution) -> str:
+    """What the features are called."""
+    return "frequencies" if attribution.layout.with_role("frequency") else "features"

@@ -13,6 +13,7 @@ from hf_fourier import __version__
 from hf_fourier.errors import InputError
 from hf_fourier.report import privacy
 from hf_fourier.report.class_summary import ClassSummary
+from hf_fourier.report.content import require_inputs
 from hf_fourier.report.example_record import Record
 from hf_fourier.report.report import Report
 from hf_fourier.report.serialization import evaluation_from, evaluation_to, sanity_from, sanity_to
@@ -75,18 +76,6 @@ def load(folder: str | PathLike[str]) -> Report:
     records = [Record.from_dict(one) for one in values["examples"]]
     classes = [ClassSummary(**one) for one in values["classes"]]
     return Report._of(records, classes, evaluation, sanity, values["title"])
-
-
-def require_inputs(report: Report) -> None:
-    """Refuse to show inputs that are not there.
-
-    Raises:
-        InputError: If a result is compact, or there are none.
-    """
-    compact = [i + 1 for i, result in enumerate(report.results) if result.leaf is None]
-    if report.records and (compact or not report.results):
-        got = f"compact results ({', '.join(map(str, compact[:5]))})" if compact else "a report without its inputs"
-        raise InputError(f"include_inputs=True and {got}", "results with their examples", "leave include_inputs out")
 
 
 def _save_examples(report: Report, where: Path) -> None:

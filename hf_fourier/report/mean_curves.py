@@ -70,3 +70,11 @@ def _columns(records: Sequence[Record], part: Part, quantity: Quantity) -> dict[
             if 0 < stop.asked < 1 and value is not None:
                 columns.setdefault(round(stop.asked, 9), []).append(value)
     return {share: values for share, values in sorted(columns.items()) if len(values) == len(records)}
+
+
+CHARTS: tuple[tuple[Part, Quantity, str, str], ...] = (
+    ("keep", "decisions", "Decisions kept with the top features alone (M)", "share of decisions kept"),
+    ("keep", "confidence", "Confidence with the top features alone (L)", "mean confidence"),
+    ("delete", "decisions", "Decisions kept without the top features", "share of decisions kept"),
+    ("delete", "confidence", "Confidence without the top features", "mean confidence"),
+)

@@ -13,8 +13,7 @@ from hf_fourier.report.example_record import Record, record
 from hf_fourier.torch_state import exact_class
 
 if TYPE_CHECKING:
-    from hf_fourier.evaluation.results import Evaluation
-    from hf_fourier.evaluation.sanity import Sanity
+    from hf_fourier.evaluation.results import Evaluation, Sanity
     from hf_fourier.report.class_summary import ClassSummary
     from hf_fourier.report.hub.repository import Pushed
     from hf_fourier.results.attribution import Attribution
@@ -173,8 +172,8 @@ class Report:
             InputError: If inputs are asked for and there are none.
             MissingExtraError: If matplotlib is not installed.
         """
+        from hf_fourier.report.content import require_inputs
         from hf_fourier.report.figures.overview import save_figures
-        from hf_fourier.report.folder import require_inputs
 
         if include_inputs:
             require_inputs(self)

@@ -7,8 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from hf_fourier.evaluation.results import Cell, Evaluation
-from hf_fourier.evaluation.sanity import Check, Sanity
+from hf_fourier.evaluation.results import Cell, Check, Evaluation, Sanity
 from hf_fourier.report import privacy
 
 if TYPE_CHECKING:

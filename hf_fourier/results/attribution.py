@@ -12,7 +12,7 @@ import torch
 
 from hf_fourier.domains import DOMAINS, Basis, Layout
 from hf_fourier.errors import InputError
-from hf_fourier.models.inputs.audio import Sound
+from hf_fourier.results.audio import Sound
 from hf_fourier.results.curve import Curve
 from hf_fourier.results.ordering import cut, descending
 from hf_fourier.results.relevance import Kind, Relevance, bases, genes, relevance

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
+
+import numpy as np
 
 from hf_fourier.errors import InputError
 
@@ -135,3 +138,102 @@ class Curve:
     def from_dict(cls, values: dict[str, Any]) -> Curve:
         """The curve that `to_dict` wrote."""
         return cls(tuple(Stop(**stop) for stop in values["stops"]), values["clean"])
+
+
+#: r = 0, 0.1, …, 1.
+TENTHS = tuple(i / 10 for i in range(11))
+#: Small kept shares, each about twice the one before; the last is one of the tenths as well.
+SMALL = (0.01, 0.02, 0.04, 0.08, 0.16, 0.3)
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Which shares of the features are kept alone, and which are deleted.
+
+    Attributes:
+        keep: Shares of all features, 0 to 1, whose top is kept. Deleting least important first at r is `keep` at 1 − r.
+        delete: Shares whose top is deleted (most important first).
+
+    Raises:
+        InputError: If there are no shares, or one is out of range.
+    """
+
+    keep: tuple[float, ...] = ()
+    delete: tuple[float, ...] = ()
+
+    def __post_init__(self) -> None:
+        for part in ("keep", "delete"):
+            shares = tuple(getattr(self, part))
+            if not all(isinstance(r, (int, float)) and not isinstance(r, bool) and 0 <= r <= 1 for r in shares):
+                raise InputError(f"{part} {list(shares)}", "shares from 0 to 1, at least one", f"correct `{part}`")
+            object.__setattr__(self, part, tuple(dict.fromkeys(float(r) for r in shares)))
+        if not self.keep and not self.delete:
+            raise InputError("no shares", "shares from 0 to 1, at least one", "pass some to keep or to delete")
+
+    def __or__(self, other: Grid) -> Grid:
+        """What either of them plays."""
+        return Grid(self.keep + other.keep, self.delete + other.delete)
+
+    def __iter__(self) -> Iterator[tuple[Part, float]]:
+        """All parts and shares: the two parts of one share are neighbours."""
+        for share in dict.fromkeys(self.keep + self.delete):
+            if share in self.keep:
+                yield "keep", share
+            if share in self.delete:
+                yield "delete", share
+
+    @property
+    def passes(self) -> int:
+        """Forward passes per example at most, beside the clean one: the ends are shared, the whole is known."""
+        return len({left(part, share) for part, share in self} - {("keep", 1.0)})
+
+
+#: Both directions on the tenths, as published: 19 forward passes beside the clean one.
+PUBLISHED = Grid(TENTHS, TENTHS)
+#: That, and small kept shares: 24 forward passes beside the clean one.
+STANDARD = PUBLISHED | Grid(keep=SMALL)
+
+
+def log_spaced(least: float, most: float = 1.0, points: int = 8) -> tuple[float, ...]:
+    """Shares that are equally far apart in their logarithm, from `least` to `most`, both included.
+
+    Raises:
+        InputError: Unless 0 < least < most ≤ 1 and there are at least two points.
+    """
+    if not 0 < least < most <= 1 or points < 2:
+        got = f"shares from {least} to {most} at {points} points"
+        raise InputError(got, "0 < least < most ≤ 1 and at least 2 points", "correct them")
+    ratio = math.log(most / least) / (points - 1)
+    return (least, *(least * math.exp(i * ratio) for i in range(1, points - 1)), most)
+
+
+def maintained(curve: Curve, share: float, least: float = 1.0) -> float:
+    """Whether the decision survives when the top features alone are kept: 1 or 0.
+
+    Args:
+        curve: One example's, played by keeping `share`.
+        share: Kept share of the features, 0 to 1.
+        least: From which share of the example's decisions on it counts as kept: 1 for all of them; for a mask the
+            least Dice.
+
+    Raises:
+        InputError: If the share was not played.
+    """
+    return float(curve.decisions("keep", [share])[0] >= least)
+
+
+def kept_by_all(curves: Sequence[Curve]) -> list[float]:
+    """The shares that were kept in every curve, in growing order."""
+    if not curves:
+        return []
+    first = [stop.asked for stop in curves[0].of("keep")]
+    return [share for share in first if all(curve.found("keep", share) is not None for curve in curves)]
+
+
+def reached(curves: Sequence[Curve], share: float) -> float:
+    """The share of wrong labels that the model says when their own rankings' top features alone are kept, 0 to 1."""
+    return math.fsum(maintained(curve, share) for curve in curves) / len(curves)
+
+
+def _area(heights: Sequence[float] | np.ndarray, places: Sequence[float]) -> float:
+    return float(np.trapezoid(np.asarray(heights, dtype=float), np.asarray(places, dtype=float)))

@@ -4,18 +4,10 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
-
-import torch
+from collections.abc import Iterable
 
 from hf_fourier.domains import LeafShape
-from hf_fourier.errors import NotFinite
 from hf_fourier.typing import Bool, Tensor
-
-if TYPE_CHECKING:
-    from hf_fourier.methods import Ranking
-    from hf_fourier.scoring.score import Score
 
 #: The largest completeness gap, relative to the difference that is explained: what Sundararajan et al. 2017 ask for.
 GAP = 0.05
@@ -113,51 +105,6 @@ def unfinished(gradient: Tensor, example: Tensor, leaf: LeafShape) -> str:
     where = places(bad, leaf)
     zero = ", where the example is 0" if not bool(example[bad].any()) else ""
     return f"a gradient that is not finite at {int(bad.sum())} of {bad.numel()} entries ({where}{zero})"
-
-
-def of_ranking(ranking: Ranking, score: Score, gradients: Sequence[Tensor | None], leaf: LeafShape) -> list[list[str]]:
-    """What has to be said of each example's gradient and sum; gradients that are not finite are 0 there from now on.
-
-    Args:
-        ranking: Of a block.
-        score: Of the same.
-        gradients: What its results hold.
-        leaf: The leaves' axes.
-    """
-    said: list[list[str]] = [[] for _ in gradients]
-    if ranking.gradient is not None:
-        tops = ranking.gradient.detach().flatten(1).abs().amax(1).tolist()
-        for i, (notes, own, top) in enumerate(zip(said, gradients, tops, strict=True)):
-            if top == 0:
-                notes.append(NO_GRADIENT)
-            elif own is not None and not math.isfinite(top):
-                notes.append(f"{unfinished(own, score.x[i].cpu(), leaf)} is taken as 0 there: {MEND}")
-                own.nan_to_num_(0.0, 0.0, 0.0)
-    if ranking.gap is not None:
-        totals, sizes = ranking.scores.sum(1, dtype=torch.float64), ranking.scores.norm(1, dim=1)
-        ends = [None] * len(said) if ranking.reference is None else ranking.reference.tolist()
-        clean = score.clean_reading().value
-        columns = [numbers.tolist() for numbers in (totals, ranking.gap, sizes, clean)]
-        for notes, total, gap, size, value, end in zip(said, *columns, ends, strict=True):
-            note = incomplete(total, gap, size, value, end)
-            notes += [] if note is None else [note]
-    return said
-
-
-def not_finite(ranking: Ranking, score: Score, leaf: LeafShape, dither: float) -> NotFinite:
-    """The error for scores that are not finite: whose they are, and where the gradient is not, if that is known."""
-    found = {}
-    for row in (~ranking.scores.isfinite().all(1)).nonzero().flatten().tolist():
-        gradient = None if ranking.gradient is None else ranking.gradient[row]
-        if gradient is None or bool(gradient.isfinite().all()):
-            found[row] = "scores that are not finite, though the gradient at the clean leaf is"
-        else:
-            found[row] = unfinished(gradient.cpu(), score.x[row].cpu(), leaf)
-    kinds = set() if score.model is None else {p.dtype for p in score.model.parameters()}
-    do = MEND_FURTHER if dither else MEND
-    if torch.float16 in kinds:
-        do = f"load the model in float32 or bfloat16; if it still is not finite, {do}"
-    return NotFinite(found, "a finite gradient at the leaf", do)
 
 
 def dithered(share: float) -> str:

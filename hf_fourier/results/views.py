@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 import torch
 
 from hf_fourier.errors import InputError, MissingExtraError
-from hf_fourier.models.inputs.audio import Sound, filtered
+from hf_fourier.results.audio import Sound, filtered
 from hf_fourier.typing import Float, Tensor
 
 VIEWS: dict[str, type[View]] = {}
@@ -152,7 +152,7 @@ class SoundView(View):
     kind: ClassVar[str] = "sound"
 
     def show(self, leaf: Float[Tensor, "*leaf"]) -> Any:
-        """A `hf_fourier.models.inputs.audio.Sound`."""
+        """A `hf_fourier.results.audio.Sound`."""
         return Sound((leaf.detach().cpu().float() * self.std + self.mean).numpy(), self.rate)
 
     def listen(

@@ -10,9 +10,9 @@ from typing import Any
 from hf_fourier.domains import Domain
 from hf_fourier.errors import InputError
 from hf_fourier.methods import Method
-from hf_fourier.methods.apply import BatchSize
+from hf_fourier.results.curve import Grid
 from hf_fourier.runs.shards import STORES
-from hf_fourier.scoring.perturbation import Grid
+from hf_fourier.scoring.example_batch import BatchSize
 from hf_fourier.scoring.targets import Target
 
 _UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}

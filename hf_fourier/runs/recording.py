@@ -30,7 +30,7 @@ from hf_fourier.torch_state import exact_class
 if TYPE_CHECKING:
     from hf_fourier.explainer import FourierExplainer
     from hf_fourier.methods import Method
-    from hf_fourier.methods.apply import BatchSize
+    from hf_fourier.scoring.example_batch import BatchSize
     from hf_fourier.scoring.targets import Target
 
 #: Seconds of a segment for models that take sounds of any length.

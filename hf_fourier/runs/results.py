@@ -16,10 +16,10 @@ from hf_fourier.errors import InputError, MissingExtraError
 from hf_fourier.results.attribution import Attribution
 from hf_fourier.results.storage import leaf_from
 from hf_fourier.results.table import Table
-from hf_fourier.runs.manifest import Chunks, Manifest
+from hf_fourier.runs.chunking import Chunks
+from hf_fourier.runs.manifest import Manifest
 from hf_fourier.runs.shards import Shard, top_of
-from hf_fourier.torch_state import exact_class
-from hf_fourier.turns import taken
+from hf_fourier.torch_state import exact_class, taken
 
 if TYPE_CHECKING:
     from datasets import Dataset

@@ -23,21 +23,20 @@ from hf_fourier import __version__
 from hf_fourier.domains import DOMAINS
 from hf_fourier.errors import InputError
 from hf_fourier.methods import METHODS
-from hf_fourier.models.base import Encoded
 from hf_fourier.models.distributed import Machine, found, say, threads
 from hf_fourier.models.inputs.sources import Aimed, Item, Source, source_of
 from hf_fourier.models.side_inputs import Paths
 from hf_fourier.runs.atomic_files import locked, write_whole
-from hf_fourier.runs.chunking import ordered
-from hf_fourier.runs.manifest import NAME, Chunks, Manifest, dealt
+from hf_fourier.runs.chunking import Chunks, dealt, ordered
+from hf_fourier.runs.manifest import NAME, Manifest
 from hf_fourier.runs.options import Options
 from hf_fourier.runs.plan import Plan, planned, probe
 from hf_fourier.runs.progress import Bar
 from hf_fourier.runs.results import Results
 from hf_fourier.runs.shards import Failure, Outcome, packed
 from hf_fourier.runs.worker import Ready, Worker
-from hf_fourier.torch_state import carried
-from hf_fourier.turns import taken
+from hf_fourier.scoring.example_batch import Encoded
+from hf_fourier.torch_state import carried, taken
 
 if TYPE_CHECKING:
     from hf_fourier.explainer import FourierExplainer

@@ -7,16 +7,16 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from hf_fourier.errors import InputError, NotFinite
-from hf_fourier.methods.apply import BatchSize, Job, Request, explain_all, grouped
-from hf_fourier.models.base import Encoded
+from hf_fourier.methods.apply import Job, explain_all
 from hf_fourier.models.inputs.containers import is_stored
 from hf_fourier.models.inputs.sources import Item
 from hf_fourier.models.inspection import held
 from hf_fourier.models.side_inputs import Paths
 from hf_fourier.results.attribution import Attribution
+from hf_fourier.results.curve import Grid
 from hf_fourier.runs.shards import Failure, Outcome
+from hf_fourier.scoring.example_batch import BatchSize, Encoded, Request, grouped
 from hf_fourier.scoring.perturb_results import play_all
-from hf_fourier.scoring.perturbation import Grid
 from hf_fourier.scoring.targets import Target
 
 if TYPE_CHECKING:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
@@ -11,8 +10,7 @@ import numpy as np
 import torch
 
 from hf_fourier.domains import Basis
-from hf_fourier.errors import InputError
-from hf_fourier.results.curve import Curve, Left, Part, Stop, left
+from hf_fourier.results.curve import Curve, Grid, Left, Part, Stop, left
 from hf_fourier.results.ordering import cuts
 from hf_fourier.scoring.batching import Packer
 from hf_fourier.scoring.score import Score
@@ -20,71 +18,6 @@ from hf_fourier.typing import Bool, Float, Inexact, Int, Tensor
 
 #: Coefficients that are filtered at once, unless a batch holds more.
 ENTRIES = 2**19
-#: r = 0, 0.1, …, 1.
-TENTHS = tuple(i / 10 for i in range(11))
-#: Small kept shares, each about twice the one before; the last is one of the tenths as well.
-SMALL = (0.01, 0.02, 0.04, 0.08, 0.16, 0.3)
-
-
-@dataclass(frozen=True)
-class Grid:
-    """Which shares of the features are kept alone, and which are deleted.
-
-    Attributes:
-        keep: Shares of all features, 0 to 1, whose top is kept. Deleting least important first at r is `keep` at 1 − r.
-        delete: Shares whose top is deleted (most important first).
-
-    Raises:
-        InputError: If there are no shares, or one is out of range.
-    """
-
-    keep: tuple[float, ...] = ()
-    delete: tuple[float, ...] = ()
-
-    def __post_init__(self) -> None:
-        for part in ("keep", "delete"):
-            shares = tuple(getattr(self, part))
-            if not all(isinstance(r, (int, float)) and not isinstance(r, bool) and 0 <= r <= 1 for r in shares):
-                raise InputError(f"{part} {list(shares)}", "shares from 0 to 1, at least one", f"correct `{part}`")
-            object.__setattr__(self, part, tuple(dict.fromkeys(float(r) for r in shares)))
-        if not self.keep and not self.delete:
-            raise InputError("no shares", "shares from 0 to 1, at least one", "pass some to keep or to delete")
-
-    def __or__(self, other: Grid) -> Grid:
-        """What either of them plays."""
-        return Grid(self.keep + other.keep, self.delete + other.delete)
-
-    def __iter__(self) -> Iterator[tuple[Part, float]]:
-        """All parts and shares: the two parts of one share are neighbours."""
-        for share in dict.fromkeys(self.keep + self.delete):
-            if share in self.keep:
-                yield "keep", share
-            if share in self.delete:
-                yield "delete", share
-
-    @property
-    def passes(self) -> int:
-        """Forward passes per example at most, beside the clean one: the ends are shared, the whole is known."""
-        return len({left(part, share) for part, share in self} - {("keep", 1.0)})
-
-
-#: Both directions on the tenths, as published: 19 forward passes beside the clean one.
-PUBLISHED = Grid(TENTHS, TENTHS)
-#: That, and small kept shares: 24 forward passes beside the clean one.
-STANDARD = PUBLISHED | Grid(keep=SMALL)
-
-
-def log_spaced(least: float, most: float = 1.0, points: int = 8) -> tuple[float, ...]:
-    """Shares that are equally far apart in their logarithm, from `least` to `most`, both included.
-
-    Raises:
-        InputError: Unless 0 < least < most ≤ 1 and there are at least two points.
-    """
-    if not 0 < least < most <= 1 or points < 2:
-        got = f"shares from {least} to {most} at {points} points"
-        raise InputError(got, "0 < least < most ≤ 1 and at least 2 points", "correct them")
-    ratio = math.log(most / least) / (points - 1)
-    return (least, *(least * math.exp(i * ratio) for i in range(1, points - 1)), most)
 
 
 @dataclass(eq=False)  # not frozen, which would double the time it takes to make one

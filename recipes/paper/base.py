@@ -13,7 +13,7 @@ import torch
 from benchmarks.real import CLASSIFIERS, MODELS
 from hf_fourier import Attribution, FourierExplainer
 from hf_fourier.evaluation.metrics.dig import least_first, most_first
-from hf_fourier.scoring.perturbation import PUBLISHED, TENTHS, Grid
+from hf_fourier.results.curve import PUBLISHED, TENTHS, Grid
 
 Rows = list[dict[str, Any]]
 PICTURES = (".jpg", ".jpeg", ".png", ".webp")

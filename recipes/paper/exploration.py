@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from hf_fourier import FourierExplainer, demo
-from hf_fourier.evaluation.metrics.dig import deletion, insertion
+from hf_fourier.evaluation.metrics.insertion_deletion import deletion, insertion
 from recipes.paper.base import Ask, Found, Rows, Setting, clothes, experiment, played, setting, train
 
 DOMAIN = "identity:grain=position"

@@ -8,8 +8,8 @@ import numpy as np
 import torch
 
 from hf_fourier import attribute
-from hf_fourier.evaluation.studies.federated import contributions, profile
-from hf_fourier.scoring.perturbation import Grid
+from hf_fourier.evaluation.studies.class_filters import contributions, profile
+from hf_fourier.results.curve import Grid
 from recipes.paper.base import Ask, Found, Rows, experiment, played, setting, train
 from recipes.paper.tabular import perceptron, tables, trained
 

@@ -1,6 +1,6 @@
 """How few features keep the decision."""
 
-from hf_fourier.scoring.perturbation import Grid
+from hf_fourier.results.curve import Grid
 from recipes.paper.base import Ask, Found, experiment, kept, played, setting
 
 ITEMS = ("FFC Figure 8c", "FFC abstract: 4 % keep 80 %")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from hf_fourier import FourierExplainer, demo
-from hf_fourier.scoring.perturbation import TENTHS, Grid
+from hf_fourier.results.curve import TENTHS, Grid
 from recipes.paper.base import Ask, Found, Rows, Setting, experiment, kept, mean_curve, played, setting
 
 #: Kept shares whose complements are the published deletions 0, 10, … 90 %.

@@ -64,7 +64,7 @@ def read(count: int = 4) -> list[Attribution]:
 @cache
 def played(count: int = 4) -> list[Attribution]:
     """Texts that it explained, and what it says of parts of them."""
-    from hf_fourier.scoring.perturbation import STANDARD
+    from hf_fourier.results.curve import STANDARD
 
     found: list[Attribution] = reader().explain(tiny_tokenizers.texts(count, lengths=(7,)))
     reader().play(found, STANDARD)

@@ -39,7 +39,7 @@ _SWEEP = (r"as the result's note says; fresh weights may be surer than trained o
 
 ABOUT_DATA = (*_FILES, *_NEWER, *_DISK, *_ELSEWHERE, *_OTHERS, *_BUGS, *_SWEEP)
 #: Advice of a table of causes, each of which is followed by its name there.
-BY_CAUSE = ("causes.py", "tests/scoring/test_failures.py")
+BY_CAUSE = ("scoring/failures.py", "tests/scoring/test_failures.py")
 #: Followed by runs of several processes.
 IN_PROCESSES = {
     "start them with torchrun or accelerate launch (docs/runs.md), or with `hf-fourier run --processes`": (

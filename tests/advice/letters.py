@@ -16,7 +16,7 @@ from hf_fourier.models.gene_tokenizer import GeneTokenizer
 from hf_fourier.models.inputs.cells import read_cells
 from hf_fourier.models.inputs.files import example, read_fasta
 from hf_fourier.models.inputs.pickles import read_numbers
-from hf_fourier.scoring.perturbation import STANDARD
+from hf_fourier.results.curve import STANDARD
 from tests.advice.case import Case, read, reader
 from tests.models import test_dna, test_protein, tiny_geneformer
 from tests.models.test_single_cell import GENES, cell

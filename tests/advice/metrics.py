@@ -9,7 +9,7 @@ import torch
 from hf_fourier.evaluation.metrics import columns, hf_evaluate, load
 from hf_fourier.evaluation.metrics.r_flip import flipped
 from hf_fourier.evaluation.studies.class_swap import swap
-from hf_fourier.scoring.perturbation import STANDARD, Grid, log_spaced
+from hf_fourier.results.curve import STANDARD, Grid, log_spaced
 from tests.advice.case import Case, played, read, reader, seer
 from tests.models import tiny_tokenizers
 

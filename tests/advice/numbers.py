@@ -6,14 +6,15 @@ from typing import Any
 
 from hf_fourier.evaluation.evaluate import Ready
 from hf_fourier.evaluation.metrics import columns, load
-from hf_fourier.evaluation.metrics.maintain_rate import log_area
 from hf_fourier.evaluation.metrics.r_flip import r_flip
 from hf_fourier.evaluation.metrics.robustness import mu_fidelity, rank_correlation
+from hf_fourier.evaluation.metrics.selectivity import log_area
 from hf_fourier.evaluation.metrics.statistics import interval, paired_interval, summarise
 from hf_fourier.evaluation.metrics.structure import counts_of, specificity
-from hf_fourier.evaluation.model_queries import random_subsets, wrong_labels
+from hf_fourier.evaluation.model_queries import random_subsets
+from hf_fourier.evaluation.wrong_labels import wrong_labels
+from hf_fourier.results.curve import PUBLISHED, STANDARD, Grid
 from hf_fourier.results.spectrum import merged
-from hf_fourier.scoring.perturbation import PUBLISHED, STANDARD, Grid
 from tests.advice.case import Case, explained, played, read, reader
 from tests.models import tiny_tokenizers
 
@@ -103,7 +104,7 @@ CASES = [
     ),
     Case("explain more examples", lambda: _concentration(["a", "b"]), lambda: _concentration(["a", "a", "b"])),
     Case(
-        "give `model_queries.wrong_labels` a grid that keeps it",
+        "give `wrong_labels.wrong_labels` a grid that keeps it",
         lambda: _selectivity(Grid((0.5,), ())),
         lambda: _selectivity(STANDARD),
     ),

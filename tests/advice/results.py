@@ -9,8 +9,7 @@ from typing import Any
 import torch
 
 from hf_fourier import Attribution
-from hf_fourier.evaluation.studies.class_filters import class_filter
-from hf_fourier.evaluation.studies.federated import contributions, profile
+from hf_fourier.evaluation.studies.class_filters import class_filter, contributions, profile
 from tests.advice.case import Case, explained, read, reader, seer
 from tests.models import tiny_tokenizers
 

@@ -16,12 +16,12 @@ import numpy as np
 from hf_fourier.cli import console, evaluate, inputs, list, push, supported_models
 from hf_fourier.cli.options import Parcel
 from hf_fourier.cli.targets import aim
+from hf_fourier.models import supported
 from tests.advice.case import Case
 from tests.advice.letters import COUNTS, _table
 from tests.advice.runs import _report, _saved
 from tests.advice.sight import picture
 from tests.models import tiny_models, tiny_tokenizers
-from tools.coverage import table
 from tools.coverage.pairs import pairs
 
 TEXT = tiny_tokenizers.text(7, 8, 9)
@@ -82,8 +82,8 @@ def _covered(architecture: str | None, run: bool = False) -> Any:
 
 
 def _unswept(*arguments: Any) -> Any:
-    with mock.patch.object(table, "FILE", "nowhere.json"):
-        return typed("coverage", *arguments) if arguments else table.known()
+    with mock.patch.object(supported, "FILE", "nowhere.json"):
+        return typed("coverage", *arguments) if arguments else supported.known()
 
 
 def _written(place: Path) -> Any:

@@ -82,7 +82,7 @@ def test_what_is_followed_elsewhere_is(root: Path) -> None:
     from hf_fourier.scoring.failures import CAUSES
     from tests.scoring import test_failures
 
-    assert ("causes.py", str(Path(test_failures.__file__).relative_to(root))) == data.BY_CAUSE
+    assert ("scoring/failures.py", str(Path(test_failures.__file__).relative_to(root))) == data.BY_CAUSE
     assert {cause.name for cause in CAUSES} <= set(test_failures.CASES)
     for file, name in data.IN_PROCESSES.values():
         tree = ast.parse((root / file).read_text(encoding="utf-8"))

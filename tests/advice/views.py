@@ -8,12 +8,12 @@ from typing import Any
 import torch
 
 from hf_fourier import FourierExplainer
-from hf_fourier.evaluation import model_queries
+from hf_fourier.evaluation import model_queries, wrong_labels
 from hf_fourier.evaluation.metrics import columns, load
 from hf_fourier.evaluation.metrics.base import MEASURES
 from hf_fourier.evaluation.studies.class_swap import swap
-from hf_fourier.scoring import perturbation
-from hf_fourier.scoring.perturbation import Grid
+from hf_fourier.results import curve
+from hf_fourier.results.curve import Grid
 from tests.advice.case import Case, played, read, reader, seer
 from tests.advice.letters import DNA, cells, test_dna
 from tests.advice.metrics import valued
@@ -53,7 +53,7 @@ def _bases() -> Any:
     return test_dna.explainer("bases").explain(DNA)
 
 
-def _computed(name: str, kept: Any = perturbation.PUBLISHED, **asked: Any) -> Any:
+def _computed(name: str, kept: Any = curve.PUBLISHED, **asked: Any) -> Any:
     results = reader().explain(TEXTS)
     if kept is not None:
         reader().play(results, kept)
@@ -70,7 +70,7 @@ def _dice() -> Any:
     from tests.models.tiny_models_segmentation import inputs
 
     results = explain.explain({"pixel_values": inputs("upernet")[:1]})
-    explain.play(results, perturbation.PUBLISHED)
+    explain.play(results, curve.PUBLISHED)
     return load("dice_retention").compute(**columns(results))
 
 
@@ -78,15 +78,15 @@ def _topped(name: str, top: float | None) -> Any:
     results = [reader().explain(text, target) for text in TEXTS for target in ("ham", "spam")]
     return load(name).compute(
         **(
-            columns(reader().play(results, perturbation.STANDARD))
+            columns(reader().play(results, curve.STANDARD))
             if top is None
-            else columns(reader().play(results, perturbation.STANDARD), top=top)
+            else columns(reader().play(results, curve.STANDARD), top=top)
         )
     )
 
 
 def _wrong(**options: Any) -> Any:
-    return lambda results: model_queries.wrong_labels(reader(), results, **options)
+    return lambda results: wrong_labels.wrong_labels(reader(), results, **options)
 
 
 def _regression(task: str) -> Any:
@@ -95,7 +95,7 @@ def _regression(task: str) -> Any:
     explain = FourierExplainer(model, tiny_tokenizers.tokenizer("bert"))
     match task:
         case "wrong":
-            return model_queries.wrong_labels(explain, [valued()])
+            return wrong_labels.wrong_labels(explain, [valued()])
         case "rectify":
             return explain.rectify([TEXT], [0])
         case "swap":
@@ -170,39 +170,39 @@ CASES = [
     ),
     Case("use keep()", lambda: _strange().rebuild(0.1), lambda: _strange().keep(0.1)),
     Case(
-        "play `perturbation.PUBLISHED`: 19 forward passes per example",
+        "play `curve.PUBLISHED`: 19 forward passes per example",
         lambda: MEASURES["dig"].compute({}),
-        lambda: _computed("dig", perturbation.PUBLISHED),
+        lambda: _computed("dig", curve.PUBLISHED),
     ),
     Case(
-        "play a grid that keeps some shares, such as `perturbation.STANDARD`",
+        "play a grid that keeps some shares, such as `curve.STANDARD`",
         lambda: MEASURES["maintain_rate"].compute({}),
-        lambda: _computed("maintain_rate", perturbation.STANDARD),
+        lambda: _computed("maintain_rate", curve.STANDARD),
     ),
     Case(
-        "play a grid that deletes some shares, such as `perturbation.PUBLISHED`",
+        "play a grid that deletes some shares, such as `curve.PUBLISHED`",
         lambda: MEASURES["r_flip"].compute({}),
-        lambda: _computed("r_flip", perturbation.PUBLISHED),
+        lambda: _computed("r_flip", curve.PUBLISHED),
     ),
     Case(
-        "play `perturbation.PUBLISHED` on a segmentation model",
+        "play `curve.PUBLISHED` on a segmentation model",
         lambda: MEASURES["dice_retention"].compute({}),
         _dice,
     ),
     Case(
-        "play a grid that keeps `perturbation.SMALL`, and pass `model_queries.wrong_labels` to `columns`",
+        "play a grid that keeps `curve.SMALL`, and pass `wrong_labels.wrong_labels` to `columns`",
         lambda: _computed("selectivity"),
-        lambda: _computed("selectivity", Grid(perturbation.SMALL, ()), wrong=_wrong(grid=Grid(perturbation.SMALL, ()))),
+        lambda: _computed("selectivity", Grid(curve.SMALL, ()), wrong=_wrong(grid=Grid(curve.SMALL, ()))),
     ),
     Case(
-        "play a grid that deletes 0.5 (or the `share` that you pass), such as `perturbation.PUBLISHED`",
+        "play a grid that deletes 0.5 (or the `share` that you pass), such as `curve.PUBLISHED`",
         lambda: MEASURES["faithfulness_of_spectra"].compute({}),
-        lambda: _computed("faithfulness_of_spectra", perturbation.PUBLISHED),
+        lambda: _computed("faithfulness_of_spectra", curve.PUBLISHED),
     ),
     Case(
-        "play a grid that keeps 0.5 (or the `share` that you pass), such as `perturbation.PUBLISHED`",
+        "play a grid that keeps 0.5 (or the `share` that you pass), such as `curve.PUBLISHED`",
         lambda: MEASURES["input_fidelity"].compute({}),
-        lambda: _computed("input_fidelity", perturbation.PUBLISHED),
+        lambda: _computed("input_fidelity", curve.PUBLISHED),
     ),
     Case(
         "pass the columns of `model_queries.random_subsets`: 200 forward passes per example",
@@ -233,7 +233,7 @@ CASES = [
     Case(
         "choose results of a classifier",
         lambda: _regression("wrong"),
-        lambda: model_queries.wrong_labels(reader(), read()),
+        lambda: wrong_labels.wrong_labels(reader(), read()),
     ),
     Case(
         "rectify a classifier's mistakes",

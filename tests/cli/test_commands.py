@@ -225,7 +225,7 @@ def test_least_kept_counts_from_the_largest_share_down():
 
 @pytest.mark.parametrize(("agrees", "words"), [((1.0, 0.0), "at some of these shares"), ((0.0, 0.0), "at none of")])
 def test_kept_at_a_small_share_alone_is_not_kept_at_none(agrees, words):
-    from hf_fourier.cli.demonstration import _not_kept
+    from hf_fourier.cli.demo import _not_kept
     from tests.report.sample_results import picture
 
     played = [(share, 0.5, holds, 0.5, 0.0) for share, holds in zip((0.1, 0.3), agrees, strict=True)]

@@ -181,7 +181,7 @@ CASES = [
          "Cups"),
     Case("demo text", "[NAME]", (), "hf_fourier.cli.demo:scene", "name", "text"),
     Case("demo", "--example", "second", "hf_fourier.cli.demo:explain", "example", "second"),
-    Case("demo", "--output", "there", "hf_fourier.cli.demonstration:write", "folder", Path("there")),
+    Case("demo", "--output", "there", "hf_fourier.cli.demo:write", "folder", Path("there")),
     Case("assets get NAME", "NAME...", (), "hf_fourier.demo:describe", "name", "NAME"),
     Case("assets get", "--all", None, "hf_fourier.cli.list:prepare", "name", "efficientnet-lite0"),
 ]  # fmt: skip
@@ -189,7 +189,7 @@ CASES = [
 WHOLE = {
     "explain": (EXPLAIN, LOAD), "run": ("run MODEL texts.txt --output out --plan", LOAD),
     "evaluate": ("evaluate MODEL good --metric maintain_rate", LOAD), "sanity": ("sanity MODEL good", LOAD),
-    "coverage": ("coverage bert", "tools.coverage.table:known"),
+    "coverage": ("coverage bert", "hf_fourier.models.supported:known"),
     "methods": ("methods", "hf_fourier.cli.list:show_methods"),
     "domains": ("domains", "hf_fourier.cli.list:show_domains"),
     "report": (REPORTING, "hf_fourier.report.collect:gather"), "push": (f"{PUSH} --dry-run", f"{REPORT}.load"),

@@ -15,6 +15,7 @@ from hf_fourier import demo
 from hf_fourier.demo import fetch, packages, scans
 from hf_fourier.demo.convert import deepbet
 from hf_fourier.demo.models import linknet3d
+from hf_fourier.models.inputs import nifti
 from tests.demo.real import load
 
 
@@ -40,12 +41,12 @@ def test_a_volume_is_turned_to_canonical_axes(tmp_path: Path, sign: str) -> None
     volume = np.arange(24).reshape(2, 3, 4)
     path = tmp_path / "x.nii.gz"
     path.write_bytes(gzip.compress(_nifti(volume, ((0, 1.0), (1, 2.0), (2, 3.0)), sign)))
-    read, spacing = scans.read_nifti(path)
+    read, spacing = nifti.read_nifti(path)
     assert read.dtype == np.float32
     assert np.array_equal(read, 2 * volume + 1)
     assert spacing == (1, 2, 3)
     path.write_bytes(gzip.compress(_nifti(volume, ((1, -1.0), (0, 2.0), (2, -3.0)), sign)))
-    read, spacing = scans.read_nifti(path)
+    read, spacing = nifti.read_nifti(path)
     assert np.array_equal(read, 2 * volume.transpose(1, 0, 2)[:, ::-1, ::-1] + 1)
     assert spacing == (2, 1, 3)
 
@@ -53,25 +54,25 @@ def test_a_volume_is_turned_to_canonical_axes(tmp_path: Path, sign: str) -> None
 def test_a_quaternion_without_a_turn_means_canonical_axes(tmp_path: Path) -> None:
     volume = np.arange(24).reshape(2, 3, 4)
     (tmp_path / "x.nii").write_bytes(_nifti(volume, ((0, 1.0), (1, 1.0), (2, 1.0)), quaternion=True))
-    assert np.array_equal(scans.read_nifti(tmp_path / "x.nii")[0], 2 * volume + 1)
+    assert np.array_equal(nifti.read_nifti(tmp_path / "x.nii")[0], 2 * volume + 1)
 
 
 def test_what_is_not_a_volume_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "x.nii"
     path.write_bytes(bytes(400))
     with pytest.raises(ValueError, match="no NIfTI-1"):
-        scans.read_nifti(path)
+        nifti.read_nifti(path)
     good = bytearray(_nifti(np.zeros((2, 2, 2)), ((0, 1.0), (1, 1.0), (2, 1.0))))
     struct.pack_into("<2h", good, 40, 4, 2)
     struct.pack_into("<h", good, 48, 5)
     path.write_bytes(good)
     with pytest.raises(ValueError, match="something else than one volume"):
-        scans.read_nifti(path)
+        nifti.read_nifti(path)
     oblique = bytearray(_nifti(np.zeros((2, 2, 2)), ((0, 1.0), (1, 1.0), (2, 1.0))))
     struct.pack_into("<12f", oblique, 280, 1, 1, 0, 0, 1, -1, 0, 0, 0, 0, 1, 0)
     path.write_bytes(oblique)
     with pytest.raises(ValueError, match="oblique"):
-        scans.read_nifti(path)
+        nifti.read_nifti(path)
 
 
 def test_overlap_and_scaling() -> None:

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from hf_fourier import Attribution, FourierExplainer, Report, attribute
-from hf_fourier.report import sayings, wording
+from hf_fourier.report import wording
 from hf_fourier.results.remarks import GAP, INCOMPLETE, incomplete, once
 from tests.models import tiny_models, tiny_tokenizers
 from tests.toy_scores import noise
@@ -94,10 +94,10 @@ def test_it_is_in_a_report_once_and_at_each_example(inputs: bool) -> None:
     results = attribute(normalised, X, target=first, method="integrated_gradients")
     report = Report(results)
     records = report._records(not inputs)
-    said = [note for note in sayings.notes(records, None, []) if note.startswith(INCOMPLETE)]
+    said = [note for note in wording.notes(records, None, []) if note.startswith(INCOMPLETE)]
     assert len(said) == 1
     for record in records:
-        assert INCOMPLETE in sayings.facts(record)["completeness gap"]
+        assert INCOMPLETE in wording.facts(record)["completeness gap"]
     assert INCOMPLETE in report.html(include_inputs=inputs)
 
 

@@ -10,10 +10,11 @@ from hf_fourier import FourierExplainer
 from hf_fourier.errors import InputError
 from hf_fourier.evaluation import evaluate
 from hf_fourier.evaluation.evaluate import Ready
-from hf_fourier.evaluation.metrics import dig, maintain_rate
+from hf_fourier.evaluation.metrics import dig, selectivity
 from hf_fourier.evaluation.metrics.statistics import paired_interval
 from hf_fourier.evaluation.wrong_labels import dealt
-from hf_fourier.scoring.perturbation import SMALL, STANDARD, Grid
+from hf_fourier.results import curve
+from hf_fourier.results.curve import SMALL, STANDARD, Grid
 from tests.models import tiny_models, tiny_tokenizers
 
 SHARE = "maintain_rate_at_0.04"
@@ -48,11 +49,11 @@ def test_the_numbers_are_those_by_hand(text, evaluation):
     text.play(results, STANDARD)
     cell = evaluation.of("ffc")
     assert cell.values["dig"] == pytest.approx([dig.dig(r.curve) for r in results])
-    assert cell.values[SHARE] == [maintain_rate.maintained(r.curve, 0.04) for r in results]
+    assert cell.values[SHARE] == [curve.maintained(r.curve, 0.04) for r in results]
     random, _ = dealt([r.target for r in results], sorted(text.model.config.id2label), [r.key for r in results])
     others = text.explain_again(results, random)
     text.play(others, Grid(keep=SMALL))
-    by_hand = [maintain_rate.selectivity(a.curve, [b.curve]) for a, b in zip(results, others, strict=True)]
+    by_hand = [selectivity.selectivity(a.curve, [b.curve]) for a, b in zip(results, others, strict=True)]
     assert cell.values["selectivity (random)"] == pytest.approx(by_hand)
 
 
@@ -67,7 +68,7 @@ def test_controls_are_there_and_asked_for_wrong_labels_for_nothing(text, evaluat
     runners = [text.adapter.head().check(r.alternatives[1][0]) for r in results]
     others = text.explain_again(results, runners)
     text.play(others, Grid(keep=SMALL))
-    by_hand = [maintain_rate.selectivity(a.curve, [b.curve]) for a, b in zip(results, others, strict=True)]
+    by_hand = [selectivity.selectivity(a.curve, [b.curve]) for a, b in zip(results, others, strict=True)]
     assert own.values["selectivity (runner-up)"] == pytest.approx(by_hand)
 
 

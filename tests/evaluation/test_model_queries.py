@@ -12,10 +12,10 @@ from scipy import stats
 
 from hf_fourier import Attribution, FourierExplainer
 from hf_fourier.errors import InputError
-from hf_fourier.evaluation import model_queries
+from hf_fourier.evaluation import model_queries, wrong_labels
 from hf_fourier.evaluation.metrics import columns, robustness
 from hf_fourier.evaluation.metrics.base import MEASURES
-from hf_fourier.scoring.perturbation import SMALL, STANDARD, Grid
+from hf_fourier.results.curve import SMALL, STANDARD, Grid
 from tests.models import tiny_models, tiny_tokenizers
 from tests.models.tiny_models_segmentation import build as build_mask
 
@@ -157,7 +157,7 @@ def test_text_and_masks_are_asked_too() -> None:
 def test_wrong_labels(kind: Any, many: int) -> None:
     counted = Counted("ffc")
     before = counted.rows
-    wrong = model_queries.wrong_labels(counted.explain, counted.results, kind=kind)
+    wrong = wrong_labels.wrong_labels(counted.explain, counted.results, kind=kind)
     assert counted.rows - before == 3 * many * (1 + len(SMALL))
     for own, others in zip(counted.results, wrong, strict=True):
         targets = {other.target for other in others}
@@ -174,7 +174,7 @@ def test_wrong_labels(kind: Any, many: int) -> None:
                 kept = other.basis.keep(other.coefficients.unsqueeze(0), other.mask(stop.asked).unsqueeze(0))
                 reached = int(counted.log_p(kept, slice(None))[0].argmax()) == other.target
                 assert stop.agrees == reached
-    again = model_queries.wrong_labels(counted.explain, counted.results[2:], kind=kind)
+    again = wrong_labels.wrong_labels(counted.explain, counted.results[2:], kind=kind)
     assert [other.target for other in again[0]] == [other.target for other in wrong[2]]
 
 
@@ -184,7 +184,7 @@ def test_runners_up_whose_names_are_shared() -> None:
         setattr(counted.explain.model.config, name, {0: "crane", 1: "crane", 2: "crane"})
     explain = FourierExplainer(counted.explain.model, method="magnitude")
     results = explain.explain({"pixel_values": torch.stack([r.leaf for r in counted.results])})
-    for own, (other,) in zip(results, model_queries.wrong_labels(explain, results, kind="runner_up"), strict=True):
+    for own, (other,) in zip(results, wrong_labels.wrong_labels(explain, results, kind="runner_up"), strict=True):
         p = counted.log_p(own.leaf.unsqueeze(0), slice(None))[0]
         assert other.target == int(p.argsort(descending=True)[1])
 
@@ -193,20 +193,20 @@ def test_runners_up_whose_names_are_shared() -> None:
 def test_what_cannot_be_asked() -> None:
     counted = Counted("magnitude")
     with pytest.raises(InputError, match="'random', 'runner_up' or 'all'"):
-        model_queries.wrong_labels(counted.explain, counted.results, kind="near")
+        wrong_labels.wrong_labels(counted.explain, counted.results, kind="near")
     with pytest.raises(InputError, match="share"):
         model_queries.random_subsets(counted.explain, counted.results, share=0)
     masks = FourierExplainer(build_mask("two classes"), task="image-segmentation", method="magnitude")
     volume = torch.rand(1, 5, 7, 6, generator=torch.Generator().manual_seed(1)).numpy()
     with pytest.raises(InputError, match="a softmax with named classes"):
-        model_queries.wrong_labels(masks, [masks.explain(volume)])
+        wrong_labels.wrong_labels(masks, [masks.explain(volume)])
 
 
 def test_one_table_from_a_model_to_every_metric() -> None:
     counted = Counted("ffc", rows=4)
     explain, results = counted.explain, counted.results
     explain.play(results, STANDARD)
-    wrong = model_queries.wrong_labels(explain, results)
+    wrong = wrong_labels.wrong_labels(explain, results)
     table = {
         **columns(results, wrong=wrong, top=0.1, sources=["a", "a", "b", "c"]),
         **model_queries.random_subsets(explain, results, draws=5),
@@ -221,7 +221,7 @@ def test_one_table_from_a_model_to_every_metric() -> None:
     own = np.mean([result.curve.at("keep", 0.04).agrees for result in results])
     reached = np.mean([other.curve.at("keep", 0.04).agrees for (other,) in wrong])
     assert (share["own_kept_at_0.04"], share["wrong_reached_at_0.04"]) == (own, reached)
-    few = columns(results, wrong=model_queries.wrong_labels(explain, results, grid=Grid(keep=(0.3,))))
+    few = columns(results, wrong=wrong_labels.wrong_labels(explain, results, grid=Grid(keep=(0.3,))))
     with pytest.raises(InputError, match=r"not played at 0\.01"):
         MEASURES["selectivity"].compute(few)
 

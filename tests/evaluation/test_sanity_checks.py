@@ -9,7 +9,7 @@ from hf_fourier import FourierExplainer
 from hf_fourier.errors import InputError
 from hf_fourier.evaluation.metrics.structure import shared_top
 from hf_fourier.evaluation.randomized_model import rank_by_twin, twin_of
-from hf_fourier.evaluation.sanity import Check, Sanity
+from hf_fourier.evaluation.results import Check, Sanity
 from tests.engine.test_untouched import same, state_of, state_of_torch
 from tests.models import test_text_heads as heads
 from tests.models import tiny_models, tiny_models_segmentation, tiny_tokenizers

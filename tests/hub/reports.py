@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import math
 
-from hf_fourier.evaluation.results import Cell, Evaluation
-from hf_fourier.evaluation.sanity import Check, Sanity
+from hf_fourier.evaluation.results import Cell, Check, Evaluation, Sanity
 from hf_fourier.results.attribution import Attribution
 from tests.report.sample_results import PLAYED, picture
 

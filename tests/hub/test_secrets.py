@@ -15,8 +15,7 @@ import pytest
 import torch
 
 from hf_fourier import Report
-from hf_fourier.evaluation.results import Cell, Evaluation
-from hf_fourier.evaluation.sanity import Check, Sanity
+from hf_fourier.evaluation.results import Cell, Check, Evaluation, Sanity
 from hf_fourier.results.views import GeneView
 from tests.hub.fake_hub.repositories import Repo
 from tests.report.sample_results import PLAYED, cell, picture, text, waveform

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from hf_fourier import Attribution, FourierExplainer
-from hf_fourier.models.base import Encoded
+from hf_fourier.scoring.example_batch import Encoded
 from hf_fourier.seeding import Draw
 from tests.engine.test_untouched import same as same_state
 from tests.engine.test_untouched import state_of, state_of_torch

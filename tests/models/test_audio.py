@@ -12,7 +12,7 @@ import torch
 
 from hf_fourier import FourierExplainer
 from hf_fourier.errors import InputError
-from hf_fourier.models.inputs.audio import Sound
+from hf_fourier.results.audio import Sound
 from hf_fourier.results.remarks import PADDED
 from tests.models import laws, tiny_models_audio
 from tests.models.tiny_models_audio import MODELS, RATE, WAVEFORMS, WINDOWS, clip

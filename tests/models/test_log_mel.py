@@ -13,8 +13,8 @@ import transformers
 
 from hf_fourier import FourierExplainer
 from hf_fourier.errors import InputError, ModelError
-from hf_fourier.models.inputs.audio import Sound
 from hf_fourier.models.log_mel import FRONT_ENDS, front_end
+from hf_fourier.results.audio import Sound
 from tests.models import laws, tiny_models_audio
 from tests.models.test_audio import heard, processed
 from tests.models.test_planted import TWO, FeatureReader, WaveformReader

@@ -10,8 +10,7 @@ import pytest
 import torch
 
 from hf_fourier import Report
-from hf_fourier.evaluation.results import Cell, Evaluation
-from hf_fourier.evaluation.sanity import Check, Sanity
+from hf_fourier.evaluation.results import Cell, Check, Evaluation, Sanity
 from hf_fourier.results.views import GeneView
 from tests.report.hostile_text import TEXTS
 from tests.report.sample_results import (

@@ -6,8 +6,7 @@ import pytest
 
 from hf_fourier import Attribution, Report
 from hf_fourier.errors import InputError
-from hf_fourier.evaluation.results import Cell, Evaluation
-from hf_fourier.evaluation.sanity import Check, Sanity
+from hf_fourier.evaluation.results import Cell, Check, Evaluation, Sanity
 from tests.report.sample_results import PLAYED, picture
 
 

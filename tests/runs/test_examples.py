@@ -5,7 +5,7 @@ from datasets import Dataset, Features, Image, Value
 
 from hf_fourier import FourierExplainer
 from hf_fourier.errors import InputError
-from hf_fourier.models.inputs.containers import examples_of
+from hf_fourier.models.inputs.examples import examples_of
 from tests.models import tiny_models, tiny_tokenizers
 
 

@@ -13,7 +13,7 @@ import pytest
 from hf_fourier.errors import InputError
 from hf_fourier.models.distributed import Machine, found
 from hf_fourier.runs import Results
-from hf_fourier.runs.manifest import dealt
+from hf_fourier.runs.chunking import dealt
 from tests.runs.sample_results import digests, explainer, texts
 
 

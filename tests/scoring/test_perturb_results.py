@@ -9,7 +9,7 @@ import torch
 
 from hf_fourier import Attribution, FourierExplainer
 from hf_fourier.errors import InputError
-from hf_fourier.scoring.perturbation import PUBLISHED, SMALL, STANDARD, Grid
+from hf_fourier.results.curve import PUBLISHED, SMALL, STANDARD, Grid
 from tests.models import tiny_models, tiny_models_segmentation, tiny_tokenizers
 
 

@@ -5,10 +5,10 @@ import torch
 
 from hf_fourier.domains import DOMAINS
 from hf_fourier.errors import InputError
-from hf_fourier.results.curve import Stop
+from hf_fourier.results.curve import PUBLISHED, STANDARD, Grid, Stop, log_spaced
 from hf_fourier.results.ordering import cut, descending
 from hf_fourier.scoring.heads import Binary, Categorical, Regression
-from hf_fourier.scoring.perturbation import PUBLISHED, STANDARD, Grid, curves, log_spaced, moves, play
+from hf_fourier.scoring.perturbation import curves, moves, play
 from tests.toy_scores import DOMAIN_SPECS, Guard, Smooth, leaf, noise, score_of
 
 SHAPE = leaf(6, 7)

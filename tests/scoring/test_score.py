@@ -9,10 +9,9 @@ import torch
 
 from hf_fourier.domains import Axis, LeafShape
 from hf_fourier.errors import ModelError, TargetError
-from hf_fourier.methods.apply import block_size
-from hf_fourier.models.base import Encoded
 from hf_fourier.scoring import score as scoring
 from hf_fourier.scoring.batching import Packer, _release, is_out_of_memory, suggested_rows
+from hf_fourier.scoring.example_batch import Encoded, block_size
 from hf_fourier.scoring.heads import Binary, Custom, Regression
 from hf_fourier.scoring.heads.segmentation import Mask
 from hf_fourier.scoring.score import Score

@@ -13,10 +13,11 @@ import torch
 
 from hf_fourier.errors import InputError
 from hf_fourier.models.side_inputs import Paths
+from hf_fourier.models.supported import summary
 from hf_fourier.models.token_batches import TextBlock
 from tools.coverage import checks, running
 from tools.coverage.pairs import Pair, pairs
-from tools.coverage.table import collected, kept, page, summary
+from tools.coverage.table import collected, kept, page
 
 _LEFT = {"right": False, "left": True}
 BERT = Pair("text-classification", "bert", "BertForSequenceClassification")

@@ -10,11 +10,11 @@ import torch
 
 from hf_fourier.errors import FourierError, ModelError
 from hf_fourier.explainer import FourierExplainer
-from hf_fourier.models.base import Encoded
 from hf_fourier.models.inspection import held
 from hf_fourier.models.side_inputs import SECOND_PATH, STILL, far, log_odds
 from hf_fourier.results.attribution import Attribution
 from hf_fourier.results.remarks import NO_GRADIENT
+from hf_fourier.scoring.example_batch import Encoded
 from hf_fourier.scoring.targets import Direction, Target
 from hf_fourier.seeding import Draw
 from hf_fourier.typing import Tensor

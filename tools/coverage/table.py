@@ -3,22 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from hf_fourier.errors import InputError
+from hf_fourier.models.supported import UNTRIED, summary
 from tools.coverage.pairs import Pair
 
-#: What may come of a pair (see `tools.coverage.checks.check`).
-STATUSES = ("works", "refused", "failed", "not built")
-#: A pair that no run has reached. It counts for nothing.
-UNTRIED = "not tried"
 #: What is kept of each pair.
 _KEPT = ("task", "model_type", "cls", "status", "why", "leaf", "second", "padding")
-FILE = "found.json"
 
 
 def kept(found: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
@@ -38,34 +32,6 @@ def collected(pairs: Iterable[Pair], folder: Path) -> list[dict[str, Any]]:
         none = {"task": pair.task, "model_type": pair.model_type, "cls": pair.cls, "status": UNTRIED}
         found.append(json.loads(file.read_text("utf-8")) if file.exists() else none)
     return found
-
-
-def known() -> dict[str, Any]:
-    """What the sweep of this release found, as `kept` made it.
-
-    Raises:
-        InputError: If this release came without it.
-    """
-    file = resources.files(__package__).joinpath(FILE)
-    if not file.is_file():
-        raise InputError("a release without the results of a sweep", FILE, "name an architecture and pass --run")
-    told: dict[str, Any] = json.loads(file.read_text("utf-8"))
-    return told
-
-
-def summary(pairs: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """One row per head: how many pairs there are, were tried, built, and came to what; the last row is all of them."""
-    heads = sorted({told["task"] for told in pairs})
-    rows = []
-    for head in (*heads, None):
-        own = [told for told in pairs if head in (None, told["task"])]
-        count = Counter(told["status"] for told in own)
-        tried = len(own) - count[UNTRIED]
-        built = tried - count["not built"]
-        row: dict[str, Any] = {"head": head or "all", "pairs": len(own), "tried": tried, "built": built}
-        row |= {status: count[status] for status in STATUSES[:-1]}
-        rows.append({**row, "works of built": f"{100 * count['works'] / built:.1f} %" if built else ""})
-    return rows
 
 
 def page(told: Mapping[str, Any]) -> str:

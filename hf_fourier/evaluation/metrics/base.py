@@ -8,11 +8,21 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from hf_fourier.errors import InputError
-from hf_fourier.evaluation.metrics import dig, maintain_rate, r_flip, robustness, structure
+from hf_fourier.evaluation.metrics import (
+    dice_retention,
+    dig,
+    fidelity,
+    insertion_deletion,
+    maintain_rate,
+    r_flip,
+    robustness,
+    selectivity,
+    structure,
+)
 from hf_fourier.evaluation.metrics.statistics import summarise
 from hf_fourier.evaluation.metrics.structure import Top
 from hf_fourier.evaluation.metrics.table import COLUMNS, Table, curves_of, wrong_reached
-from hf_fourier.scoring.perturbation import SMALL, TENTHS
+from hf_fourier.results.curve import SMALL, TENTHS, kept_by_all, maintained
 
 #: Numbers by name: one per example (or class), or a single one that is of them all.
 Numbers = Mapping[str, Sequence[float] | float]
@@ -93,22 +103,22 @@ def _dig(table: Table, *, paper: bool = False) -> Numbers:
 
 
 def _insertion(table: Table, *, shares: Sequence[float] = TENTHS) -> Numbers:
-    return {"insertion": [dig.insertion(curve, shares) for curve in curves_of(table)]}
+    return {"insertion": [insertion_deletion.insertion(curve, shares) for curve in curves_of(table)]}
 
 
 def _deletion(table: Table, *, shares: Sequence[float] = TENTHS) -> Numbers:
-    return {"deletion": [dig.deletion(curve, shares) for curve in curves_of(table)]}
+    return {"deletion": [insertion_deletion.deletion(curve, shares) for curve in curves_of(table)]}
 
 
 def _maintain_rate(
     table: Table, *, shares: Sequence[float] | None = None, rate: float = 0.8, least: float = 1.0
 ) -> Numbers:
     curves = curves_of(table)
-    chosen = maintain_rate.kept_by_all(curves) if shares is None else list(shares)
+    chosen = kept_by_all(curves) if shares is None else list(shares)
     inner = [share for share in chosen if 0 < share < 1 or shares is not None]
     if not inner:
         raise InputError("curves without a kept share in common", "at least one between 0 and 1", "play one grid")
-    by_share = {share: [maintain_rate.maintained(curve, share, least) for curve in curves] for share in inner}
+    by_share = {share: [maintained(curve, share, least) for curve in curves] for share in inner}
     mean = [math.fsum(row) / len(row) for row in zip(*by_share.values(), strict=True)]
     named = {f"maintain_rate_at_{share:g}": values for share, values in by_share.items()}
     return {"maintain_rate": mean, **named, "least_kept": maintain_rate.least_kept(curves, rate, least)}
@@ -124,14 +134,14 @@ def _r_flip(table: Table, *, q: float = 0.5) -> Numbers:
 
 
 def _dice_retention(table: Table, *, shares: Sequence[float] = TENTHS, paper: bool = False) -> Numbers:
-    return {"dice_retention": [maintain_rate.dice_retention(c, shares, paper=paper) for c in curves_of(table)]}
+    return {"dice_retention": [dice_retention.dice_retention(c, shares, paper=paper) for c in curves_of(table)]}
 
 
 def _selectivity(table: Table, *, shares: Sequence[float] = SMALL) -> Numbers:
-    own = [[maintain_rate.maintained(curve, share) for share in shares] for curve in curves_of(table)]
+    own = [[maintained(curve, share) for share in shares] for curve in curves_of(table)]
     wrong = [[wrong_reached(table, i, share) for share in shares] for i in range(len(own))]
     gaps = [[a - b for a, b in zip(*pair, strict=True)] for pair in zip(own, wrong, strict=True)]
-    found: dict[str, Sequence[float]] = {"selectivity": [maintain_rate.log_area(gap, shares) for gap in gaps]}
+    found: dict[str, Sequence[float]] = {"selectivity": [selectivity.log_area(gap, shares) for gap in gaps]}
     for i, share in enumerate(shares):
         found[f"own_kept_at_{share:g}"] = [row[i] for row in own]
         found[f"wrong_reached_at_{share:g}"] = [row[i] for row in wrong]
@@ -139,11 +149,11 @@ def _selectivity(table: Table, *, shares: Sequence[float] = SMALL) -> Numbers:
 
 
 def _faithfulness_of_spectra(table: Table, *, share: float = 0.5) -> Numbers:
-    return {"faithfulness_of_spectra": [maintain_rate.faithfulness_of_spectra(c, share) for c in curves_of(table)]}
+    return {"faithfulness_of_spectra": [fidelity.faithfulness_of_spectra(c, share) for c in curves_of(table)]}
 
 
 def _input_fidelity(table: Table, *, share: float = 0.5) -> Numbers:
-    return {"input_fidelity": [maintain_rate.input_fidelity(curve, share) for curve in curves_of(table)]}
+    return {"input_fidelity": [fidelity.input_fidelity(curve, share) for curve in curves_of(table)]}
 
 
 def _mu_fidelity(table: Table) -> Numbers:
@@ -187,7 +197,7 @@ def _specificity(table: Table) -> Numbers:
     return {"specificity": [share for share, _ in found], "specific_features": [float(count) for _, count in found]}
 
 
-_PUBLISHED = "play `perturbation.PUBLISHED`: 19 forward passes per example"
+_PUBLISHED = "play `curve.PUBLISHED`: 19 forward passes per example"
 _OURS = "this library"
 _FFC = "arXiv 2411.18343"
 
@@ -235,7 +245,7 @@ _ALL = (
         ("kept", "kept_decision"),
         "0 to 1; `maintain_rate` is the mean over the kept shares, `least_kept` a share of the features",
         "higher",
-        "play a grid that keeps some shares, such as `perturbation.STANDARD`",
+        "play a grid that keeps some shares, such as `curve.STANDARD`",
         "that a smaller share would not do: a kept decision is not monotone, so `least_kept` is an upper bound for the "
         "shares that were played. Nor that the features are evidence: a ranking asked for a wrong label may do as well "
         "(see `selectivity`).",
@@ -248,7 +258,7 @@ _ALL = (
         ("deleted", "deleted_decision"),
         "0 to 1, NaN where no played share turns so many; `flipped_at_` a share is the share of turned decisions",
         "lower",
-        "play a grid that deletes some shares, such as `perturbation.PUBLISHED`",
+        "play a grid that deletes some shares, such as `curve.PUBLISHED`",
         "what the decision rested on: it says what turns it, and deleting what a signed gradient ranks first is a step "
         "down that gradient. It is an upper bound for the shares that were played. On natural pictures the strongest "
         "frequencies alone turn decisions as fast: compare with `magnitude`.",
@@ -261,7 +271,7 @@ _ALL = (
         ("kept", "kept_decision"),
         "0 to 1; with `paper=True` a sum, at most the number of shares",
         "higher",
-        "play `perturbation.PUBLISHED` on a segmentation model",
+        "play `curve.PUBLISHED` on a segmentation model",
         "whether either mask is right. Two empty masks score 1.",
         f"{_FFC}; there the plain sum over kept shares 0.05, 0.1, …, 1",
         _dice_retention,
@@ -272,7 +282,7 @@ _ALL = (
         ("kept", "kept_decision", "wrong_kept", "wrong_reached"),
         "−1 to 1",
         "higher",
-        "play a grid that keeps `perturbation.SMALL`, and pass `model_queries.wrong_labels` to `columns`",
+        "play a grid that keeps `curve.SMALL`, and pass `wrong_labels.wrong_labels` to `columns`",
         "which part of a wrong label's success is evidence that is really in the input (a runner-up may be there too) "
         "and which the method's freedom to choose.",
         _OURS,
@@ -284,7 +294,7 @@ _ALL = (
         (*DELETED, "clean"),
         "−1 to 1",
         "higher",
-        "play a grid that deletes 0.5 (or the `share` that you pass), such as `perturbation.PUBLISHED`",
+        "play a grid that deletes 0.5 (or the `share` that you pass), such as `curve.PUBLISHED`",
         "anything about the order within the deleted part. The paper reports the median.",
         "Parekh et al. 2022 (Listen to Interpret); at half of the features as in the code of arXiv 2410.01482",
         _faithfulness_of_spectra,
@@ -295,7 +305,7 @@ _ALL = (
         ("kept", "kept_decision"),
         "0 to 1",
         "higher",
-        "play a grid that keeps 0.5 (or the `share` that you pass), such as `perturbation.PUBLISHED`",
+        "play a grid that keeps 0.5 (or the `share` that you pass), such as `curve.PUBLISHED`",
         "much at half of the features, where most rankings succeed: see `maintain_rate` for smaller shares.",
         "Paissan et al. (posthoc interpretation via quantization); at half as in the code of arXiv 2410.01482",
         _input_fidelity,

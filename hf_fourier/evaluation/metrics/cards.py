@@ -58,13 +58,13 @@ tags: [evaluate, metric, explainability, frequency]
 
 def example(measure: Measure) -> str:
     """Code that computes a measure from played `results` of an `explainer`."""
-    asks = re.search(r"`asking[.](\w+)`", measure.needs)
+    asks = re.search(r"`(model_queries|wrong_labels)[.](\w+)`", measure.needs)
     options = "results, top=0.04" if "top=0.04" in measure.needs else "results"
     lines = ["from hf_fourier import metrics", f"table = metrics.columns({options})"]
     if asks is not None:
-        lines[0] += "\nfrom hf_fourier.evaluation import model_queries"
-        asked = f"asking.{asks[1]}(explainer, results)"
-        wrong = asks[1] == "wrong_labels"
+        lines[0] += f"\nfrom hf_fourier.evaluation import {asks[1]}"
+        asked = f"{asks[1]}.{asks[2]}(explainer, results)"
+        wrong = asks[2] == "wrong_labels"
         lines[1] = f"table = metrics.columns(results, wrong={asked})" if wrong else f"table = {asked}"
     return f'{lines[0]}\n\n{lines[1]}\nprint(metrics.load("{measure.name}").compute(**table))'
 

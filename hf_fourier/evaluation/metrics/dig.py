@@ -10,8 +10,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from hf_fourier.results.curve import Curve
-from hf_fourier.scoring.perturbation import TENTHS
+from hf_fourier.results.curve import TENTHS, Curve, _area
 
 
 def least_first(curve: Curve, shares: Sequence[float] = TENTHS) -> list[float]:
@@ -64,33 +63,5 @@ def dig_normalised(curve: Curve) -> float:
     return dig(curve, paper=True) / 9
 
 
-def insertion(curve: Curve, shares: Sequence[float] = TENTHS) -> float:
-    """The area under the confidence as the most important features are put back, the first first; higher is better.
-
-    The substrate is the example with no power in any feature (Petsiuk et al. 2018, arXiv 1806.07421, whose substrate is
-    a blurred image). From 0 to 1.
-
-    Args:
-        curve: One example's, played by keeping these shares.
-        shares: Kept shares, in growing order.
-
-    Raises:
-        InputError: If a share was not played, or the head has no confidence.
-    """
-    return _area(curve.confidences("keep", shares), shares)
-
-
-def deletion(curve: Curve, shares: Sequence[float] = TENTHS) -> float:
-    """The area under the confidence as the most important features lose their power; lower is better; from 0 to 1.
-
-    Petsiuk et al. 2018, arXiv 1806.07421. Arguments as for `insertion`, for deleted shares.
-    """
-    return _area(curve.confidences("delete", shares), shares)
-
-
 def _relative(curve: Curve, confidences: Sequence[float]) -> list[float]:
     return [sure / curve.clean if curve.clean else math.nan for sure in confidences]
-
-
-def _area(heights: Sequence[float] | np.ndarray, places: Sequence[float]) -> float:
-    return float(np.trapezoid(np.asarray(heights, dtype=float), np.asarray(places, dtype=float)))

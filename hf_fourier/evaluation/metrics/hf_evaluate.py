@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from hf_fourier.errors import InputError, MissingExtraError
-from hf_fourier.evaluation.metrics.base import MEASURES
+from hf_fourier.evaluation.metrics.base import MEASURES, Measure
+from hf_fourier.evaluation.metrics.cards import body
+from hf_fourier.evaluation.metrics.table import COLUMNS
 
 
 def names() -> list[str]:
@@ -45,3 +49,76 @@ def load(name: str, **options: Any) -> Any:
     except ImportError as error:
         raise MissingExtraError("evaluate", "metrics", "metrics as `evaluate` modules") from error
     return evaluate.load(str(script), **options)
+
+
+class Module:
+    """A mixin in front of `evaluate.Metric`: one table serves all modules, each reads its own columns of it.
+
+    Attributes:
+        measure: The name of the measure.
+    """
+
+    measure: ClassVar[str]
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        # Not as methods: the base class copies those, and adds to docstrings that an optimised Python does not have.
+        base: Any = self
+        base.add_batch = partial(_add, base.add_batch, MEASURES[self.measure], True)
+        base.add = partial(_add, base.add, MEASURES[self.measure], False)
+
+    def _info(self) -> Any:
+        import evaluate
+        from datasets import Features
+
+        measure = MEASURES[self.measure]
+        return evaluate.MetricInfo(
+            description=measure.says,
+            citation=measure.source,
+            inputs_description=f"\n{body(measure)}",
+            features=Features({name: _feature(COLUMNS[name][0]) for name in measure.columns}),
+        )
+
+    def _compute(self, **given: Any) -> dict[str, float]:
+        table = {name: values for name, values in given.items() if name in COLUMNS}
+        return MEASURES[self.measure].compute(table, **{k: v for k, v in given.items() if k not in COLUMNS})
+
+
+def _add(
+    add: Callable[..., None],
+    measure: Measure,
+    many: bool,
+    predictions: Any = None,
+    references: Any = None,
+    **columns: Any,
+) -> None:
+    """Add a table or, unless `many`, a row: columns of other metrics are not read, and no source is a source each."""
+    add(**_own(measure, columns, many))
+
+
+def _own(measure: Measure, columns: dict[str, Any], many: bool) -> dict[str, Any]:
+    """What a measure reads of a table or a row.
+
+    Raises:
+        InputError: If a column is missing, or is none of the shared ones.
+    """
+    unknown = [name for name in columns if name not in COLUMNS]
+    if unknown:
+        raise InputError(f"columns {unknown}", f"some of {', '.join(COLUMNS)}", "make the table with `columns`")
+    missing = [name for name in measure.reads if columns.get(name) is None]
+    if missing:
+        raise InputError(f"a table without {', '.join(missing)}", f"the columns of {measure.name!r}", measure.needs)
+    own = {name: columns[name] for name in measure.reads}
+    source = columns.get("source")
+    if source is None:
+        rows: Sequence[Any] = own[measure.reads[0]]
+        source = [""] * len(rows) if many else ""
+    return {"source": source, **own}
+
+
+def _feature(kind: str) -> Any:
+    from datasets import Sequence as Several
+    from datasets import Value
+
+    kinds = {"text": Value("string"), "number": Value("float64"), "index": Value("int64")}
+    return kinds[kind] if kind in kinds else Several(kinds[{"numbers": "number", "indices": "index"}[kind]])

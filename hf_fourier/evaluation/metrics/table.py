@@ -50,7 +50,7 @@ def columns(
     Args:
         attributions: Played results.
         sources: What each example was made from; None for an example each.
-        wrong: For each of them the played results of the same example for wrong labels (`model_queries.wrong_labels`).
+        wrong: For each of them the played results of the same example for wrong labels (`wrong_labels.wrong_labels`).
         top: The share of features that `top` holds, 0 to 1; None for no such columns.
 
     Raises:
@@ -76,7 +76,7 @@ def columns(
         ]
         table[f"{name}_decision"] = [[stop.agrees for stop in own] for own in stops]
     if wrong is not None:
-        from hf_fourier.evaluation.metrics.maintain_rate import kept_by_all, reached
+        from hf_fourier.results.curve import kept_by_all, reached
 
         others = [[_curve(result) for result in results] for results in wrong]
         table["wrong_kept"] = [kept_by_all(own) for own in others]
@@ -108,7 +108,7 @@ def wrong_reached(table: Table, row: int, share: float) -> float:
         if abs(played - share) < SAME:
             return float(rate)
     got = f"wrong labels that were not played at {share:g}"
-    raise InputError(got, "ones that were", "give `model_queries.wrong_labels` a grid that keeps it")
+    raise InputError(got, "ones that were", "give `wrong_labels.wrong_labels` a grid that keeps it")
 
 
 def _stops(table: Table, row: int, part: Part, name: str) -> Iterable[Stop]:

@@ -19,12 +19,11 @@ from hf_fourier.errors import InputError, SpecError
 from hf_fourier.evaluation.metrics.statistics import summarise
 from hf_fourier.evaluation.wrong_labels import selective
 from hf_fourier.methods import METHODS, Method
-from hf_fourier.methods.apply import BatchSize
 from hf_fourier.methods.controls import CONTROLS
-from hf_fourier.models.base import Block
 from hf_fourier.results.attribution import Attribution
 from hf_fourier.results.remarks import once
 from hf_fourier.results.table import Table
+from hf_fourier.scoring.example_batch import BatchSize, Block
 from hf_fourier.scoring.score import Score
 from hf_fourier.torch_state import exact
 

@@ -14,15 +14,14 @@ import numpy as np
 import torch
 
 from hf_fourier.errors import InputError, TargetError
-from hf_fourier.methods.apply import BatchSize
-from hf_fourier.models.base import Block, Encoded
 from hf_fourier.models.inspection import held
 from hf_fourier.models.single_cell import GeneAdapter
 from hf_fourier.results.attribution import Attribution
-from hf_fourier.results.curve import Curve, Left, Stop
+from hf_fourier.results.curve import Curve, Grid, Left, Stop
 from hf_fourier.results.ordering import descending
-from hf_fourier.scoring.perturb_results import reopen
-from hf_fourier.scoring.perturbation import Grid, Move, moves
+from hf_fourier.scoring.example_batch import BatchSize, Block, Encoded
+from hf_fourier.scoring.perturbation import Move, moves
+from hf_fourier.scoring.replay import reopen
 from hf_fourier.scoring.score import Score
 from hf_fourier.seeding import Draw
 from hf_fourier.torch_state import exact
@@ -51,7 +50,7 @@ def play_genes(
     Args:
         explainer: The model that the results are of.
         attributions: Its results of cells; they are not changed.
-        kept: Shares of a cell's genes, 0 to 1, each of which is kept and deleted; or a `perturbation.Grid`.
+        kept: Shares of a cell's genes, 0 to 1, each of which is kept and deleted; or a `curve.Grid`.
         orders: For each result one number per gene in the cell's order, higher is more important, ties by the seed;
             None for `input_relevance`, what speaks for the label first.
         fraction: As for `input_relevance`.

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from hf_fourier.errors import InputError
-from hf_fourier.methods.apply import BatchSize, block_size, grouped, in_blocks, rows_for, score_of
 from hf_fourier.methods.exploration import flipped
 from hf_fourier.models.base import Adapter
 from hf_fourier.results.attribution import Attribution
 from hf_fourier.results.table import Table
 from hf_fourier.scoring.batching import Packer
+from hf_fourier.scoring.example_batch import BatchSize, block_size, grouped, in_blocks, rows_for, score_of
 from hf_fourier.seeding import Draw
 from hf_fourier.typing import Tensor
 

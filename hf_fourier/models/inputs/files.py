@@ -107,7 +107,7 @@ def _scan(path: Path) -> Any:
     import struct
     import zlib
 
-    from hf_fourier.demo.scans import read_nifti
+    from hf_fourier.models.inputs.nifti import read_nifti
 
     try:
         return read_nifti(path)[0]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hf_fourier.report import wording
+from hf_fourier.report import example_record, wording
 from hf_fourier.report.figures import panels
 from hf_fourier.report.figures.feature_map import features
 from hf_fourier.report.figures.spectrum import decibels, profile
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import FigureBase
 
-    from hf_fourier.models.inputs.audio import Sound
     from hf_fourier.results.attribution import Attribution
+    from hf_fourier.results.audio import Sound
 
     Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -48,7 +48,7 @@ def draw_spectrogram(figure: FigureBase, attribution: Attribution, fraction: flo
             panels.say(place, "x", f"{flat.titles[1]}\n(1 cycle/frame = {1 / view.hop:.4g} Hz)")
     elif line is not None:
         pair = (below.add_subplot(grid[0, 0]), below.add_subplot(grid[1, 0]))
-        panels.profiles(*pair, line, f"Power of the {wording.noun(attribution)},\nand the share chosen")
+        panels.profiles(*pair, line, f"Power of the {example_record.noun(attribution)},\nand the share chosen")
     where = below.add_subplot(grid[:, 1])
     panels.relevance(where, attribution, fraction, turn=not view.mel_first, extent=(*seconds, 0, len(levels[0])))
     _mel_ticks(where, attribution, len(levels[0]))
@@ -61,7 +61,7 @@ def draw_waveform(figure: FigureBase, attribution: Attribution, fraction: float)
     """Fill `figure`: the waveform; clean, kept and removed spectrograms; the spectrum in Hz, the choice, the curve."""
     sounds = [attribution.original(), attribution.rebuild(fraction), attribution.rebuild(fraction, delete=True)]
     above, middle, below = panels.rows(figure, [0.62, 1.0, 1.15])
-    _waveform(above.add_subplot(), sounds[0], sounds[1], wording.share(fraction))
+    _waveform(above.add_subplot(), sounds[0], sounds[1], wording.format_fraction(fraction))
     shown = _spectrograms(
         middle, [levels(sound) for sound in sounds], wording.three(attribution, fraction, "The clip"),
         (0.0, sounds[0].seconds), (0.0, sounds[0].rate / 2),

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hf_fourier.report import wording
+from hf_fourier.report import example_record
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -24,7 +24,7 @@ def predicted(attribution: Attribution, fraction: float) -> list[Array | None]:
 
     Places hold their class where it counts for the clean mask's classes, and −1 elsewhere.
     """
-    if not wording.is_mask(attribution) or attribution.frozen is None:
+    if not example_record.is_mask(attribution) or attribution.frozen is None:
         return [None, None, None]
     clean = attribution.frozen.numpy()
     classes = classes_of(clean)

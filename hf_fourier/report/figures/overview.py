@@ -11,11 +11,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hf_fourier.errors import MissingExtraError
-from hf_fourier.report import sayings, serialization
+from hf_fourier.report import serialization, wording
 from hf_fourier.report.figures import panels
 from hf_fourier.report.figures.fonts import drawable, plain
-from hf_fourier.report.html.page import CHARTS
-from hf_fourier.report.mean_curves import Average, averages
+from hf_fourier.report.mean_curves import CHARTS, Average, averages
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -58,7 +57,8 @@ def save_figures(
         from matplotlib.figure import Figure
     except ImportError as error:
         raise MissingExtraError("matplotlib", "report", "figures") from error
-    from hf_fourier.report.figures.plot import looks, plot
+    from hf_fourier.report.figures.panels import looks
+    from hf_fourier.report.figures.plot import plot
 
     where, written = Path(folder), {}
     found = list(_overviews(report, include_inputs))
@@ -76,7 +76,7 @@ def save_figures(
 def _both(figure: Figure, where: Path, name: str, endings: Sequence[str]) -> dict[str, Path]:
     """The paths of one figure in both looks."""
     from hf_fourier.report.figures.dark_mode import darken
-    from hf_fourier.report.figures.plot import write
+    from hf_fourier.report.figures.panels import write
 
     paths = {}
     for look in ("", "-dark"):
@@ -102,7 +102,7 @@ def _overviews(report: Report, include_inputs: bool) -> Iterator[tuple[str, tupl
     if classes:
         yield "classes", ((9.0, max(2.6, 1.5 + LINE * len(classes))), lambda figure: _structure(figure, classes))
     evaluation, _ = serialization.told(report, not include_inputs)
-    metrics = [] if evaluation is None else [m for m in sayings.HEADLINES if m in evaluation.better]
+    metrics = [] if evaluation is None else [m for m in wording.HEADLINES if m in evaluation.better]
     if evaluation is not None and metrics:
         rows = len(evaluation.cells)
         size = (9.0, 0.6 + (0.75 + LINE * rows) * -(-len(metrics) // 2))
@@ -135,7 +135,7 @@ def _average(axes: Axes, one: Average, number: int) -> Any:
     """One method's line and band; controls dashed."""
     x = [100 * share for share in one.shares]
     colour = COLOURS[number % len(COLOURS)]
-    style = "--" if sayings.is_control(one.method) else "-"
+    style = "--" if wording.is_control(one.method) else "-"
     (line,) = axes.plot(x, one.means, color=colour, linestyle=style, marker=MARKERS[number % len(MARKERS)],
                         gid=f"{one.part}-{one.quantity}-{number}")  # fmt: skip
     if not math.isnan(one.low[0]):
@@ -197,7 +197,7 @@ def _evaluation(figure: Figure, evaluation: Evaluation, metrics: Sequence[str]) 
     for axes, metric in zip(grid, metrics, strict=False):
         own = [row for row in rows if row["metric"] == metric]
         for place, row in enumerate(own):
-            control = sayings.is_control(row["method"])
+            control = wording.is_control(row["method"])
             colour = panels.DELETED if control else panels.KEPT
             if not math.isnan(row["low"]):
                 axes.plot([row["low"], row["high"]], [place, place], color=colour)

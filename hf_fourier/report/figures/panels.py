@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from os import PathLike
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hf_fourier.report import wording
+from hf_fourier.errors import InputError, MissingExtraError
+from hf_fourier.report import example_record, wording
 from hf_fourier.report.figures.fonts import PLAIN, plain
 from hf_fourier.report.figures.spectrum import Plane, Profile, decibels
 from hf_fourier.results.relevance import shown
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import FigureBase, SubFigure
+    from matplotlib.figure import Figure, FigureBase, SubFigure
 
     from hf_fourier.results.attribution import Attribution
 
@@ -126,8 +129,8 @@ def model(axes: Axes, attribution: Attribution, fraction: float) -> None:
 def curve(axes: Axes, attribution: Attribution, fraction: float) -> None:
     """The model's confidence against the share kept, and against the share deleted."""
     assert attribution.curve is not None
-    record, kind = attribution.curve, wording.noun(attribution)
-    bounded = wording.is_mask(attribution) or attribution.confidence is not None
+    record, kind = attribution.curve, example_record.noun(attribution)
+    bounded = example_record.is_mask(attribution) or attribution.confidence is not None
     looks: dict[str, dict[str, Any]] = {
         "keep": {"color": KEPT, "linestyle": "-", "marker": "o", "label": f"top {kind} alone"},
         "delete": {"color": DELETED, "linestyle": "--", "marker": "s", "label": "without them"},
@@ -139,10 +142,10 @@ def curve(axes: Axes, attribution: Attribution, fraction: float) -> None:
         x = [100 * stop.asked for stop in stops]
         y = [wording.size(attribution, stop) for stop in stops]
         axes.plot(x, y, gid=part, **look)
-        lost = [not wording.holds(attribution, stop) for stop in stops]
+        lost = [not example_record.holds(attribution, stop) for stop in stops]
         axes.plot(np.array(x)[lost], np.array(y)[lost], linestyle="", marker=look["marker"], color=look["color"],
                   markerfacecolor="white", gid=f"{part}-lost")  # fmt: skip
-    whole = 1.0 if wording.is_mask(attribution) else record.clean
+    whole = 1.0 if example_record.is_mask(attribution) else record.clean
     axes.axhline(whole, color=SOFT, linestyle=":", label="whole input")
     axes.axvline(100 * fraction, color=SOFT, linewidth=0.8, label="share shown here")
     _percents(axes, sorted({100 * stop.asked for stop in record.stops}))
@@ -150,24 +153,24 @@ def curve(axes: Axes, attribution: Attribution, fraction: float) -> None:
         axes.set_ylim(-0.04, 1.04)
     say(axes, "x", f"% of {kind}")
     say(axes, "y", wording.quantity(attribution))
-    lost_word = f"Dice below {wording.SAME_MASK:g}" if wording.is_mask(attribution) else "decision lost"
+    lost_word = f"Dice below {example_record.SAME_MASK:g}" if example_record.is_mask(attribution) else "decision lost"
     title(axes, f"What the model says\n(hollow: {lost_word})")
     axes.legend(loc="upper center", bbox_to_anchor=(0.45, -0.16), ncols=2, frameon=False, fontsize=8)
 
 
 def answers(axes: Axes, attribution: Attribution, fraction: float) -> None:
     """Three bars: the model's confidence in the whole input, in the top features alone, and without them."""
-    kind = wording.noun(attribution)
-    masked = wording.is_mask(attribution)
+    kind = example_record.noun(attribution)
+    masked = example_record.is_mask(attribution)
     clean = 1.0 if masked else attribution.value if attribution.confidence is None else attribution.confidence
     sure = "" if attribution.confidence is None else wording.sureness(attribution.confidence)
     rows = [("whole input", clean, sure or f"{attribution.value:.4g}", SOFT, "")]
-    parts = (("keep", f"top {wording.share(fraction)} alone", KEPT), ("delete", "without them", DELETED))
+    parts = (("keep", f"top {wording.format_fraction(fraction)} alone", KEPT), ("delete", "without them", DELETED))
     for part, name, colour in parts:
         stop = wording.stop_at(attribution, part, fraction)  # type: ignore[arg-type]
         if stop is not None:
             word = f", {wording.verdict(attribution, stop)}"
-            rows.append((name, wording.size(attribution, stop), wording.number(stop), colour, word))
+            rows.append((name, wording.size(attribution, stop), wording.format_point(stop), colour, word))
     axes.barh(range(len(rows)), [row[1] for row in rows], color=[row[3] for row in rows], height=0.6, gid="answers")
     for i, (name, _, number, _, word) in enumerate(rows):
         axes.text(0.01, i - 0.34, f"{name}: {number}{word}", transform=axes.get_yaxis_transform(), va="bottom",
@@ -258,3 +261,65 @@ def _percents(axes: Axes, shares: list[float]) -> None:
     )
     axes.set_xticks(ticks, [f"{value:.3g}" for value in ticks])
     axes.set_xticks([], minor=True)
+
+
+WIDTH = 11.0  # inches
+FORMATS = (".png", ".svg", ".pdf")
+STYLE: dict[str, Any] = {
+    "font.size": 9.0,
+    "font.family": ["DejaVu Sans"],
+    "axes.titlesize": 9.5,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.unicode_minus": True,
+    "lines.linewidth": 1.6,
+    "lines.markersize": 5.0,
+    "text.usetex": False,
+}
+
+
+def drawn(fill: Callable[[Figure], None], path: str | PathLike[str] | None = None) -> Figure:
+    """A figure in the looks of this package, filled and, with a path, written.
+
+    Raises:
+        InputError: If the path has another ending than `FORMATS`.
+        MissingExtraError: If matplotlib is not installed.
+    """
+    target = None if path is None else _checked(Path(path))
+    try:
+        from matplotlib import rc_context
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise MissingExtraError("matplotlib", "report", "figures") from error
+    with rc_context(looks()):
+        figure = Figure(dpi=130, facecolor="white")
+        fill(figure)
+        if target is not None:
+            write(figure, target)
+    return figure
+
+
+def looks() -> Any:
+    """Matplotlib's own settings of how things look, so that a user's style sheet does not take a figure apart."""
+    from matplotlib import rcParamsDefault as defaults
+
+    groups = ("axes", "figure", "font", "hatch", "image", "legend", "lines", "patch", "path", "savefig", "svg", "text",
+              "xtick", "ytick")  # fmt: skip
+    return {name: value for name, value in defaults.items() if name.partition(".")[0] in groups} | STYLE
+
+
+def _checked(path: Path) -> Path:
+    if path.suffix.lower() not in FORMATS:
+        raise InputError(
+            f"the figure's path {path.name!r}",
+            f"one that ends in {', '.join(FORMATS)}",
+            "choose the format by the ending",
+        )
+    return path
+
+
+def write(figure: Figure, path: Path) -> None:
+    """Write the file without the time of day in it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    dates = {".svg": {"Date": None}, ".pdf": {"CreationDate": None}, ".png": None}
+    figure.savefig(path, format=path.suffix.lower()[1:], metadata=dates[path.suffix.lower()])

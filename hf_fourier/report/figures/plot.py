@@ -6,31 +6,16 @@ import textwrap
 from collections.abc import Callable
 from functools import partial
 from os import PathLike
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from hf_fourier.errors import InputError, MissingExtraError
-from hf_fourier.report import wording
+from hf_fourier.report import example_record, wording
 from hf_fourier.report.figures.fonts import plain
+from hf_fourier.report.figures.panels import WIDTH, drawn
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure, FigureBase
 
     from hf_fourier.results.attribution import Attribution
-
-WIDTH = 11.0  # inches
-FORMATS = (".png", ".svg", ".pdf")
-STYLE: dict[str, Any] = {
-    "font.size": 9.0,
-    "font.family": ["DejaVu Sans"],
-    "axes.titlesize": 9.5,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.unicode_minus": True,
-    "lines.linewidth": 1.6,
-    "lines.markersize": 5.0,
-    "text.usetex": False,
-}
 
 
 def plot(attribution: Attribution, path: str | PathLike[str] | None = None, fraction: float | None = None) -> Figure:
@@ -55,38 +40,8 @@ def plot(attribution: Attribution, path: str | PathLike[str] | None = None, frac
         InputError: If the path has another ending, the fraction is out of range, or the result is compact.
         MissingExtraError: If matplotlib is not installed.
     """
-    share = wording.shown_fraction(attribution) if fraction is None else fraction
+    share = example_record.shown_fraction(attribution) if fraction is None else fraction
     return drawn(lambda figure: _fill(figure, attribution, share), path)
-
-
-def drawn(fill: Callable[[Figure], None], path: str | PathLike[str] | None = None) -> Figure:
-    """A figure in the looks of this package, filled and, with a path, written.
-
-    Raises:
-        InputError: If the path has another ending than `FORMATS`.
-        MissingExtraError: If matplotlib is not installed.
-    """
-    target = None if path is None else _checked(Path(path))
-    try:
-        from matplotlib import rc_context
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise MissingExtraError("matplotlib", "report", "figures") from error
-    with rc_context(looks()):
-        figure = Figure(dpi=130, facecolor="white")
-        fill(figure)
-        if target is not None:
-            write(figure, target)
-    return figure
-
-
-def looks() -> Any:
-    """Matplotlib's own settings of how things look, so that a user's style sheet does not take a figure apart."""
-    from matplotlib import rcParamsDefault as defaults
-
-    groups = ("axes", "figure", "font", "hatch", "image", "legend", "lines", "patch", "path", "savefig", "svg", "text",
-              "xtick", "ytick")  # fmt: skip
-    return {name: value for name, value in defaults.items() if name.partition(".")[0] in groups} | STYLE
 
 
 def _fill(figure: Figure, attribution: Attribution, fraction: float) -> None:
@@ -125,20 +80,3 @@ def _body(attribution: Attribution) -> tuple[float, Callable[[FigureBase, Attrib
         "volume": (10.2, volume.draw, True),
     }
     return known.get(attribution.view.kind, (6.6, series.draw, False))
-
-
-def _checked(path: Path) -> Path:
-    if path.suffix.lower() not in FORMATS:
-        raise InputError(
-            f"the figure's path {path.name!r}",
-            f"one that ends in {', '.join(FORMATS)}",
-            "choose the format by the ending",
-        )
-    return path
-
-
-def write(figure: Figure, path: Path) -> None:
-    """Write the file without the time of day in it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    dates = {".svg": {"Date": None}, ".pdf": {"CreationDate": None}, ".png": None}
-    figure.savefig(path, format=path.suffix.lower()[1:], metadata=dates[path.suffix.lower()])

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hf_fourier.report import wording
+from hf_fourier.report import example_record, wording
 from hf_fourier.report.figures import panels
 from hf_fourier.report.figures.fonts import drawable, plain
-from hf_fourier.report.figures.plot import drawn
+from hf_fourier.report.figures.panels import drawn
 from hf_fourier.report.figures.spectrum import decibels
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ NOTHING = "What is chosen is ranked on top within its segment; that says nothing
 
 
 def plot_recording(
-    recording: Recording, path: str | PathLike[str] | None = None, fraction: float = wording.USUAL
+    recording: Recording, path: str | PathLike[str] | None = None, fraction: float = example_record.USUAL
 ) -> Figure:
     """Draw a recording.
 
@@ -136,8 +136,11 @@ def _spectrum(upper: Axes, lower: Axes, spectrum: Spectrum, label: str, fraction
     upper.bar(centres, level - level.min(), width=width, bottom=level.min(), color=panels.SOFT, gid="power-bars")
     upper.tick_params(labelbottom=False)
     panels.say(upper, "y", "power [dB]")
-    panels.title(upper, f"The segments of {label} together, {spectrum.weight:.1f} s: power,\n"
-                        f"and how often a frequency is among a segment's top {wording.share(fraction)}")  # fmt: skip
+    panels.title(
+        upper,
+        f"The segments of {label} together, {spectrum.weight:.1f} s: power,\n"
+        f"and how often a frequency is among a segment's top {wording.format_fraction(fraction)}",
+    )
     lower.bar(centres, 100 * chosen, width=width, color=panels.CHOSEN, edgecolor=panels.INK, linewidth=0.4,
               gid="chosen-bars")  # fmt: skip
     lower.set_ylim(0, max(1.0, 110 * float(chosen.max(initial=0.0))))

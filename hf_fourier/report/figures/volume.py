@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hf_fourier.report import wording
+from hf_fourier.report import example_record, wording
 from hf_fourier.report.figures import mask_contours, panels
 from hf_fourier.report.figures.feature_map import features
 from hf_fourier.report.figures.spectrum import profile
@@ -103,6 +103,6 @@ def _features(figure: FigureBase, attribution: Attribution, fraction: float, acr
     if line is not None:
         wide = slice(0, 2) if flat is None else slice(1, 2)
         text = "Power and choice by frequency\n(left: coarse shapes, right: fine detail)"
-        text = text if wording.noun(attribution) == "frequencies" else "Power and choice"
+        text = text if example_record.noun(attribution) == "frequencies" else "Power and choice"
         panels.profiles(figure.add_subplot(grid[0, wide]), figure.add_subplot(grid[1, wide]), line, text)
     panels.model(figure.add_subplot(grid[:, 2]), attribution, fraction)

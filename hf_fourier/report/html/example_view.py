@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hf_fourier.report import wording
+from hf_fourier.report import example_record, wording
 from hf_fourier.report.figures import mask_contours, wavelet_scales
 from hf_fourier.report.figures.feature_map import features
 from hf_fourier.report.figures.fonts import pieces, right_to_left
@@ -204,7 +204,7 @@ def _sounds(attribution: Attribution, stops: list[float], budget: float) -> dict
 
     if not audible(attribution):
         return {}
-    usual = wording.shown_fraction(attribution)
+    usual = example_record.shown_fraction(attribution)
     inner = sorted(stops[:-1], key=lambda share: (share != usual, abs(np.log(share / usual))))
     clean, rate = heard(attribution)
     cost = media.size(2 * len(clean))
@@ -239,7 +239,9 @@ def _relevance(attribution: Attribution, stops: list[float]) -> tuple[list[Array
     """Relevance per position at each stop, and what a page says of it: whose numbers it shows, and what signs mean."""
     found = [relevance.shown(attribution, share) for share in stops]
     one = found[0]
-    whose = one.told if one.kind == "scores" else one.told.replace(f"top {wording.share(stops[0])} of", "chosen")
+    whose = (
+        one.told if one.kind == "scores" else one.told.replace(f"top {wording.format_fraction(stops[0])} of", "chosen")
+    )
     word = "score" if one.kind == "scores" else one.measure
     said = {"signed": one.signed, "told": whose, "word": word, "sense": wording.colours(attribution, one)}
     return [np.asarray(each.values, dtype=float) for each in found], said

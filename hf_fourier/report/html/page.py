@@ -10,9 +10,9 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from hf_fourier.errors import MissingExtraError
-from hf_fourier.report import privacy, sayings, serialization, wording
+from hf_fourier.report import privacy, serialization, wording
 from hf_fourier.report.html import media
-from hf_fourier.report.mean_curves import Quantity, averages
+from hf_fourier.report.mean_curves import CHARTS, averages
 from hf_fourier.report.visible_text import visible
 
 if TYPE_CHECKING:
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
     from hf_fourier.report.example_record import Record
     from hf_fourier.report.report import Report
-    from hf_fourier.results.curve import Part
     from hf_fourier.results.table import Table
 
 #: Characters of all pictures and sounds of a page: what is left for the rest keeps it below 10 MB.
@@ -29,12 +28,6 @@ BUDGET = 8_000_000
 SHOWN, ROWS = 200, 1000
 #: Characters of one example, at most.
 OWN = 1_200_000
-CHARTS: tuple[tuple[Part, Quantity, str, str], ...] = (
-    ("keep", "decisions", "Decisions kept with the top features alone (M)", "share of decisions kept"),
-    ("keep", "confidence", "Confidence with the top features alone (L)", "mean confidence"),
-    ("delete", "decisions", "Decisions kept without the top features", "share of decisions kept"),
-    ("delete", "confidence", "Confidence without the top features", "mean confidence"),
-)
 
 
 def page(report: Report, include_inputs: bool) -> str:
@@ -43,7 +36,7 @@ def page(report: Report, include_inputs: bool) -> str:
         from jinja2 import Environment, PackageLoader, StrictUndefined
     except ImportError as error:
         raise MissingExtraError("jinja2", "report", "HTML pages") from error
-    from hf_fourier.report.folder import require_inputs
+    from hf_fourier.report.content import require_inputs
 
     if include_inputs:
         require_inputs(report)
@@ -51,7 +44,7 @@ def page(report: Report, include_inputs: bool) -> str:
     environment = Environment(loader=loader, autoescape=True, undefined=StrictUndefined,  # whatever the file's ending
                               trim_blocks=True, lstrip_blocks=True,
                               finalize=_shown)  # fmt: skip
-    environment.filters["number"] = sayings.number
+    environment.filters["number"] = wording.number
     environment.filters["embedded"] = embedded
     return environment.get_template("report.html").render(_context(report, include_inputs))
 
@@ -87,19 +80,19 @@ def _context(report: Report, include_inputs: bool) -> dict[str, Any]:
         "model": privacy.model_of(report.model),
         "inputs": include_inputs,
         "count": len(records),
-        "counts": sayings.counts(records),
-        "headlines": sayings.headlines(evaluation) if evaluation else [],
-        "beside": sayings.beside(evaluation),
+        "counts": wording.counts(records),
+        "headlines": wording.headlines(evaluation) if evaluation else [],
+        "beside": wording.beside(evaluation),
         "charts": _charts(records),
         "examples": examples,
         "data": [one["data"] for one in examples],
         "tables": [_table(name, tables[name]) for name in _TABLES if name in tables],
         "sanity": [(one.headline, one.checks) for one in sanity],
-        "may": sayings.MAY,
-        "may_not": sayings.MAY_NOT,
-        "provenance": sayings.provenance(records),
-        "cost": sayings.cost(records),
-        "notes": sayings.notes(records, evaluation, sanity),
+        "may": wording.MAY,
+        "may_not": wording.MAY_NOT,
+        "provenance": wording.provenance(records),
+        "cost": wording.cost(records),
+        "notes": wording.notes(records, evaluation, sanity),
     }
 
 
@@ -134,7 +127,7 @@ def _charts(records: Sequence[Record]) -> list[Markup]:
         series = [
             Series(visible(f"{one.method} in {one.domain} (n = {one.examples})"), one.shares, one.means,
                    () if math.isnan(one.low[0]) else one.low, () if math.isnan(one.low[0]) else one.high,
-                   sayings.is_control(one.method))
+                   wording.is_control(one.method))
             for one in averages(records, part, quantity)
         ]  # fmt: skip
         found.append(lines(series, title, "features kept" if part == "keep" else "features removed", up))
@@ -143,16 +136,16 @@ def _charts(records: Sequence[Record]) -> list[Markup]:
 
 def _example(report: Report, number: int, record: Record, include_inputs: bool) -> dict[str, Any]:
     """One example: its facts, its charts, what the slider says, and with inputs what is seen and heard."""
-    stops = sayings.stops_of(record)
+    stops = wording.stops_of(record)
     data: dict[str, Any] = {"stops": stops}
     if include_inputs:
         from hf_fourier.report.html.example_view import shares, shown
 
         result = report.results[number]
-        stops = [sayings.at(record, share) for share in shares(result)]
+        stops = [wording.at(record, share) for share in shares(result)]
         budget = min(OWN, BUDGET / min(SHOWN, len(report.results)))
         data = {"stops": stops, **shown(result, budget)}
-    usual = sayings.shown_share(record)
+    usual = wording.shown_share(record)
     start = next((i for i, stop in enumerate(stops) if abs(stop["share"] - usual) < 1e-9), 0)
     return {
         "number": number + 1,
@@ -162,9 +155,9 @@ def _example(report: Report, number: int, record: Record, include_inputs: bool) 
         "says": _says(record),
         "contested": record.contested,
         "method": record.method,
-        "control": sayings.is_control(record.method),
+        "control": wording.is_control(record.method),
         "noun": record.noun,
-        "facts": sayings.facts(record),
+        "facts": wording.facts(record),
         "charts": _own_charts(record),
         "start": start,
         "data": {**data, "start": start},
@@ -199,7 +192,7 @@ def _own_charts(record: Record) -> list[Markup]:
             lines(series, title, f"{record.noun} kept or removed", up if bounded else "value", 1.0 if bounded else None)
         )
     if record.bands is not None:
-        title = f"Power, and the top {wording.share(record.bands.share)}"
+        title = f"Power, and the top {wording.format_fraction(record.bands.share)}"
         found.append(bars(record.bands.centres, record.bands.power, record.bands.chosen, title, record.bands.title))
     return [chart for chart in found if chart]
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import hf_fourier
 from hf_fourier.errors import FourierError, HubError, InputError
-from hf_fourier.report import folder, privacy
+from hf_fourier.report import content, folder, privacy
 from hf_fourier.report.hub import cards, model_card
 from hf_fourier.report.hub.card_data import facts
 from hf_fourier.report.hub.errors import told
@@ -112,7 +112,7 @@ def _for_others(report: Report) -> Report:
     """The report with its inputs, but names and sources without this machine's paths and whoever sits at it."""
     from hf_fourier.report.report import Report
 
-    folder.require_inputs(report)
+    content.require_inputs(report)
     found, checked = report.evaluation, report.sanity
     if found is not None:
         found = replace(found, sources=[_named_for_others(source) for source in found.sources])

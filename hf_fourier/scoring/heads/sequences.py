@@ -13,7 +13,7 @@ from hf_fourier.errors import TargetError
 from hf_fourier.scoring.heads.base import Head, Reading
 from hf_fourier.scoring.heads.classification import Categorical
 from hf_fourier.scoring.targets import OUTSIDE, Contrast, Direction, Settled, Span, Typed, in_range
-from hf_fourier.turns import taken
+from hf_fourier.torch_state import taken
 from hf_fourier.typing import Float, Int, Num, Tensor, tensor_of
 
 #: A cosine above this is that of an embedding with itself.

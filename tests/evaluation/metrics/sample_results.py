@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from hf_fourier.results.curve import Curve, Part, Stop
-from hf_fourier.scoring.perturbation import TENTHS
+from hf_fourier.results.curve import TENTHS, Curve, Part, Stop
 
 Heights = Mapping[float, float] | Sequence[float]
 

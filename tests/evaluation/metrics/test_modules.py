@@ -29,7 +29,7 @@ from hf_fourier.evaluation.metrics.base import MEASURES
 from hf_fourier.evaluation.metrics.cards import card, example
 from hf_fourier.evaluation.metrics.hf_evaluate import path
 from hf_fourier.evaluation.metrics.table import COLUMNS, curves_of
-from hf_fourier.scoring.perturbation import SMALL, STANDARD, TENTHS
+from hf_fourier.results.curve import SMALL, STANDARD, TENTHS
 from tests.models import tiny_models
 
 KEPT = sorted({*TENTHS, *SMALL})

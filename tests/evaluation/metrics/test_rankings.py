@@ -14,10 +14,20 @@ import pytest
 import torch
 
 from hf_fourier.domains import DOMAINS
-from hf_fourier.evaluation.metrics import dig, maintain_rate, robustness, structure
+from hf_fourier.evaluation.metrics import (
+    dice_retention,
+    dig,
+    fidelity,
+    insertion_deletion,
+    maintain_rate,
+    robustness,
+    selectivity,
+    structure,
+)
 from hf_fourier.evaluation.metrics.statistics import paired_interval
+from hf_fourier.results.curve import SMALL, STANDARD, Grid, maintained
 from hf_fourier.results.ordering import descending
-from hf_fourier.scoring.perturbation import SMALL, STANDARD, Grid, curves, moves, play
+from hf_fourier.scoring.perturbation import curves, moves, play
 from tests.toy_scores import leaf, noise, score_of
 
 LENGTH, EXAMPLES, PLANTED, LABELS = 64, 24, (3, 11, 20), (0, 1, 2)
@@ -77,12 +87,12 @@ def falling(numbers: dict[str, list[float]], margin: float) -> None:
     [
         (dig.dig, 1, 0.2),
         (dig.dig_normalised, 1, 0.2),
-        (dig.insertion, 1, 0.1),
-        (dig.deletion, -1, 0.1),
-        (maintain_rate.faithfulness_of_spectra, 1, 0.1),
-        (maintain_rate.input_fidelity, 1, 0.1),
-        (lambda curve: maintain_rate.maintained(curve, 0.1), 1, 0.1),
-        (maintain_rate.dice_retention, 1, 0.1),
+        (insertion_deletion.insertion, 1, 0.1),
+        (insertion_deletion.deletion, -1, 0.1),
+        (fidelity.faithfulness_of_spectra, 1, 0.1),
+        (fidelity.input_fidelity, 1, 0.1),
+        (lambda curve: maintained(curve, 0.1), 1, 0.1),
+        (dice_retention.dice_retention, 1, 0.1),
     ],
     ids=["dig", "dig_normalised", "insertion", "deletion", "faithfulness", "input_fidelity", "maintained", "retention"],
 )
@@ -99,7 +109,7 @@ def test_selectivity() -> None:
     """What the model uses, whatever the label, is selective; what speaks for a label persuades, wrong ones too."""
     found = {
         name: [
-            maintain_rate.selectivity(own, wrong)
+            selectivity.selectivity(own, wrong)
             for own, *wrong in zip(played(name), played(name, 1), played(name, 2), strict=True)
         ]
         for name in ("used", "oracle", "random", "unused")
@@ -107,8 +117,8 @@ def test_selectivity() -> None:
     for worse in ("oracle", "random", "unused"):
         assert np.mean(found["used"]) > np.mean(found[worse]) + 0.2
         assert paired_interval(found["used"], found[worse])[0] > 0
-    assert np.mean([maintain_rate.maintained(curve, 0.04) for curve in played("oracle")]) == 1
-    assert np.mean([maintain_rate.maintained(curve, 0.04) for curve in played("oracle", 1)]) > 0.5
+    assert np.mean([maintained(curve, 0.04) for curve in played("oracle")]) == 1
+    assert np.mean([maintained(curve, 0.04) for curve in played("oracle", 1)]) > 0.5
 
 
 def random_deletions(name: str) -> tuple[np.ndarray, np.ndarray]:

@@ -13,10 +13,18 @@ from scipy import stats
 from torchmetrics.functional.segmentation import dice_score
 
 from hf_fourier.errors import InputError
-from hf_fourier.evaluation.metrics import dig, maintain_rate, robustness, structure
-from hf_fourier.results.curve import Curve, Stop
+from hf_fourier.evaluation.metrics import (
+    dice_retention,
+    dig,
+    fidelity,
+    insertion_deletion,
+    maintain_rate,
+    robustness,
+    selectivity,
+    structure,
+)
+from hf_fourier.results.curve import SMALL, TENTHS, Curve, Stop, kept_by_all
 from hf_fourier.scoring.heads.segmentation import dice
-from hf_fourier.scoring.perturbation import SMALL, TENTHS
 from tests.evaluation.metrics.sample_results import curve, kept
 
 PUBLISHED = json.loads((Path(__file__).parent / "published_dig.json").read_text())
@@ -55,31 +63,36 @@ def test_the_ends_are_shared_and_the_whole_is_known() -> None:
     inner = [stop for stop in full.stops if 0 < stop.asked < 1]
     least = Curve((*inner, full.at("keep", 0)), 1.0)
     assert len(least.stops) == 19
-    for metric in (dig.dig, dig.insertion, dig.deletion):
+    for metric in (dig.dig, insertion_deletion.insertion, insertion_deletion.deletion):
         assert metric(least) == pytest.approx(metric(full))
 
 
 def test_areas_of_constant_curves_are_their_height() -> None:
     flat = curve(keep=[0.3] * 11, delete=[0.3] * 11, clean=0.3)
-    assert dig.insertion(flat) == pytest.approx(0.3)
-    assert dig.deletion(flat) == pytest.approx(0.3)
+    assert insertion_deletion.insertion(flat) == pytest.approx(0.3)
+    assert insertion_deletion.deletion(flat) == pytest.approx(0.3)
     assert dig.dig(flat) == pytest.approx(0)
 
 
 def test_insertion_and_deletion_by_hand() -> None:
     game = curve({0.0: 0.1, 0.5: 0.9, 1.0: 0.8}, {0.0: 0.8, 0.5: 0.2, 1.0: 0.1}, clean=0.8)
-    assert dig.insertion(game, (0, 0.5, 1)) == pytest.approx(0.25 + 0.425)
-    assert dig.deletion(game, (0, 0.5, 1)) == pytest.approx(0.25 + 0.075)
-    assert maintain_rate.faithfulness_of_spectra(game) == pytest.approx(0.6)
+    assert insertion_deletion.insertion(game, (0, 0.5, 1)) == pytest.approx(0.25 + 0.425)
+    assert insertion_deletion.deletion(game, (0, 0.5, 1)) == pytest.approx(0.25 + 0.075)
+    assert fidelity.faithfulness_of_spectra(game) == pytest.approx(0.6)
 
 
 def test_heads_without_a_confidence_and_shares_that_were_not_played_are_refused() -> None:
     value = curve(keep=[1.0] * 11, delete=[1.0] * 11, sure=False)
-    for metric in (dig.dig, dig.insertion, dig.deletion, maintain_rate.faithfulness_of_spectra):
+    for metric in (
+        dig.dig,
+        insertion_deletion.insertion,
+        insertion_deletion.deletion,
+        fidelity.faithfulness_of_spectra,
+    ):
         with pytest.raises(InputError, match="without a confidence"):
             metric(value)
     short = curve(keep={0.1: 0.5})
-    for metric in (dig.dig, dig.insertion, maintain_rate.dice_retention, maintain_rate.input_fidelity):
+    for metric in (dig.dig, insertion_deletion.insertion, dice_retention.dice_retention, fidelity.input_fidelity):
         with pytest.raises(InputError, match="play a grid"):
             metric(short)
 
@@ -96,7 +109,7 @@ def test_maintain_rate_by_hand() -> None:
     assert maintain_rate.least_kept(games, 0.75) == 0.5
     assert maintain_rate.least_kept(games) == 1.0
     assert math.isnan(maintain_rate.least_kept([kept({0.1: 0.0})]))
-    assert maintain_rate.kept_by_all([*games, kept({0.5: 1})]) == [0.5]
+    assert kept_by_all([*games, kept({0.5: 1})]) == [0.5]
 
 
 def test_the_published_maintain_rate_keeps_six_per_cent_and_not_four() -> None:
@@ -109,9 +122,9 @@ def test_the_published_maintain_rate_keeps_six_per_cent_and_not_four() -> None:
 
 def test_dice_retention_by_hand() -> None:
     game = kept({0.0: 0.0, 0.5: 0.8, 1.0: 1.0})
-    assert maintain_rate.dice_retention(game, (0, 0.5, 1)) == pytest.approx(0.2 + 0.45)
-    assert maintain_rate.dice_retention(game, (0.5, 1)) == pytest.approx(0.9)
-    assert maintain_rate.dice_retention(game, (0.5, 1), paper=True) == pytest.approx(1.8)
+    assert dice_retention.dice_retention(game, (0, 0.5, 1)) == pytest.approx(0.2 + 0.45)
+    assert dice_retention.dice_retention(game, (0.5, 1)) == pytest.approx(0.9)
+    assert dice_retention.dice_retention(game, (0.5, 1), paper=True) == pytest.approx(1.8)
 
 
 def test_dice_against_torchmetrics() -> None:
@@ -127,20 +140,20 @@ def test_dice_against_torchmetrics() -> None:
 
 
 def test_input_fidelity_is_the_maintain_rate_at_half() -> None:
-    assert maintain_rate.input_fidelity(kept({0.5: 1.0})) == 1
-    assert maintain_rate.input_fidelity(kept({0.5: 0.9})) == 0
+    assert fidelity.input_fidelity(kept({0.5: 1.0})) == 1
+    assert fidelity.input_fidelity(kept({0.5: 0.9})) == 0
 
 
 def test_selectivity_by_hand() -> None:
     """Own kept everywhere; of two wrong labels one is reached at the largest share: 1 − ½ there."""
     own, wrong = kept({0.01: 1, 0.1: 1, 1.0: 1}), [kept({0.01: 0, 0.1: 0, 1.0: w}) for w in (0, 1)]
-    assert [maintain_rate.selectivity_at(own, wrong, r) for r in (0.01, 0.1, 1.0)] == [1, 1, 0.5]
-    assert maintain_rate.selectivity(own, wrong, (0.01, 0.1, 1.0)) == pytest.approx((1 + 0.75) / 2)
+    assert [selectivity.selectivity_at(own, wrong, r) for r in (0.01, 0.1, 1.0)] == [1, 1, 0.5]
+    assert selectivity.selectivity(own, wrong, (0.01, 0.1, 1.0)) == pytest.approx((1 + 0.75) / 2)
     nothing = kept(dict.fromkeys(SMALL, 0.0))
     everything = kept(dict.fromkeys(SMALL, 1.0))
-    assert maintain_rate.selectivity(everything, [nothing]) == pytest.approx(1)
-    assert maintain_rate.selectivity(nothing, [everything]) == pytest.approx(-1)
-    assert maintain_rate.selectivity(everything, [everything]) == 0
+    assert selectivity.selectivity(everything, [nothing]) == pytest.approx(1)
+    assert selectivity.selectivity(nothing, [everything]) == pytest.approx(-1)
+    assert selectivity.selectivity(everything, [everything]) == 0
 
 
 def test_mu_fidelity_is_spearman() -> None:

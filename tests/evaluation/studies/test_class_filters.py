@@ -5,8 +5,7 @@ import torch
 
 from hf_fourier import attribute
 from hf_fourier.errors import InputError
-from hf_fourier.evaluation.studies.class_filters import class_filter, concept
-from hf_fourier.evaluation.studies.federated import contributions, profile
+from hf_fourier.evaluation.studies.class_filters import class_filter, concept, contributions, profile
 from tests.toy_scores import Linear, noise
 
 MODEL = Linear(3, 24)

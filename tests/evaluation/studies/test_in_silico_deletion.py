@@ -11,7 +11,7 @@ import torch
 from hf_fourier import FourierExplainer
 from hf_fourier.errors import InputError, TargetError
 from hf_fourier.evaluation.studies.in_silico_deletion import play_genes
-from hf_fourier.scoring.perturbation import Grid
+from hf_fourier.results.curve import Grid
 from tests.models import test_single_cell as cells
 from tests.models import tiny_models, tiny_tokenizers
 

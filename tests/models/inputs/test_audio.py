@@ -12,7 +12,8 @@ import pytest
 import torch
 
 from hf_fourier.errors import InputError
-from hf_fourier.models.inputs.audio import LOUDER, Sound, Stream, filtered, read
+from hf_fourier.models.inputs.audio import Stream, read
+from hf_fourier.results.audio import LOUDER, Sound, filtered
 
 RATE = 16_000
 

@@ -2,10 +2,10 @@
 
 import evaluate
 
-from hf_fourier.evaluation.metrics import wrapping
+from hf_fourier.evaluation.metrics import hf_evaluate
 
 
-class MuFidelity(wrapping.Module, evaluate.Metric):
+class MuFidelity(hf_evaluate.Module, evaluate.Metric):
     """See the card."""
 
     measure = "mu_fidelity"

@@ -2,10 +2,10 @@
 
 import evaluate
 
-from hf_fourier.evaluation.metrics import wrapping
+from hf_fourier.evaluation.metrics import hf_evaluate
 
 
-class SensitivityMax(wrapping.Module, evaluate.Metric):
+class SensitivityMax(hf_evaluate.Module, evaluate.Metric):
     """See the card."""
 
     measure = "sensitivity_max"

@@ -1,0 +1,259 @@
+"""Encoded examples, batches of them, and what is asked of each."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol, runtime_checkable
+
+import torch
+
+from hf_fourier.domains import LeafShape
+from hf_fourier.errors import InputError, TargetError
+from hf_fourier.results.views import NoView, View
+from hf_fourier.scoring.batching import Packer, suggested_rows
+from hf_fourier.scoring.heads import Custom, Head, as_read
+from hf_fourier.scoring.score import Score
+from hf_fourier.scoring.targets import Target
+from hf_fourier.seeding import Draw, fingerprint
+from hf_fourier.typing import Tensor
+
+
+@dataclass(eq=False)
+class Encoded:
+    """One example as the model gets it, without a batch axis and without padding of ours.
+
+    Attributes:
+        leaf: The shape of what is attributed.
+        inputs: What the model gets beside the leaf, by argument name.
+        values: The leaf itself where it is an input of the model; None where the model makes it (embeddings).
+        content: Where the leaf's entries lie among the model's positions; None where they are the whole input.
+        names: A name for each entry along the leaf's first ordered axis, or empty.
+        view: How the leaf looks in human units.
+        notes: What has to be said about this example.
+        source: What the example was made from, where that can be heard or shown.
+        group: Examples of different groups never share a block, even where all shapes agree.
+        range: Which numbers of what it was made from were read as black and white, or as the loudest; "" where it came
+            as the processor's own output.
+        spellings: Of each target that was given as text its first token, then those that only differ from it by the
+            space in front or by capitals.
+    """
+
+    leaf: LeafShape
+    inputs: dict[str, Tensor]
+    values: Tensor | None = None
+    content: Tensor | None = None
+    names: tuple[str, ...] = ()
+    view: View = field(default_factory=NoView)
+    notes: tuple[str, ...] = ()
+    source: Mapping[str, Tensor] = field(default_factory=dict)
+    group: int = 0
+    range: str = ""
+    spellings: tuple[tuple[int, ...], ...] = ()
+
+    @property
+    def key(self) -> int:
+        """The example's fingerprint."""
+        return fingerprint(self.parts)
+
+    @property
+    def parts(self) -> list[Tensor]:
+        """What the fingerprint is taken of: the inputs by name, then the values."""
+        parts = [self.inputs[name] for name in sorted(self.inputs)]
+        return parts if self.values is None else [*parts, self.values]
+
+    @property
+    def signature(self) -> tuple[Any, ...]:
+        """Examples of one signature can share a batch."""
+        shapes = tuple((name, tuple(tensor.shape)) for name, tensor in sorted(self.inputs.items()))
+        return self.leaf, self.group, shapes
+
+
+class Block(ABC):
+    """Examples of one signature on the model's device, ready to run.
+
+    Attributes:
+        x: The clean leaves, shape `(batch, *leaf)`, float32 or float64.
+        head: Reads the logits.
+        cost: Model rows per leaf row.
+        bounds: The range that the leaf's entries have, low and high, each to be broadcast to the leaf; None for none.
+        reads: The type of a callable's rows; None where the model's weights tell.
+        reference: Leaves that stand for the absence of an example (masks instead of words); None where zero does.
+        truth: What is explained where no target is given, one row per example; None for what the model says.
+        entries: Numbers per leaf row that govern how many rows fit in a batch.
+        model: The module that runs, whose layers can be tapped; None for a callable that is no module.
+    """
+
+    x: Tensor
+    head: Head
+    model: torch.nn.Module | None = None
+    cost: int = 1
+    bounds: tuple[Tensor, Tensor] | None = None
+    reads: torch.dtype | None = None
+    truth: Sequence[Tensor] | None = None
+
+    @property
+    def reference(self) -> Tensor | None:
+        """By default zero is a fair baseline, and there is none."""
+        return None
+
+    @property
+    def entries(self) -> int:
+        """By default the leaf's own size."""
+        return self.x[0].numel()
+
+    def dither(self, draw: Draw, share: float) -> None:
+        """Add seeded noise to whatever rows the model reads from now on; the leaves themselves stay as they are.
+
+        Args:
+            draw: Of these examples.
+            share: The noise's standard deviation, relative to the largest entry of each leaf (to 1 where all are 0).
+        """
+        forward, peak = self.forward, self.x.detach().flatten(1).abs().amax(1)
+        size = share * torch.where(peak > 0, peak, 1.0)
+        noise = draw.normal(self.x.shape[1:], "dither").to(self.x) * size.view(-1, *[1] * (self.x.ndim - 1))
+        self.forward = lambda x, rows: forward(x + noise[rows], rows)  # type: ignore[method-assign]
+
+    @abstractmethod
+    def forward(self, x: Tensor, rows: Tensor) -> Any:
+        """The model's outputs for leaf rows `x`, row i belonging to example `rows[i]`."""
+
+    @abstractmethod
+    def select(self, outputs: Any, rows: Tensor) -> Tensor:
+        """The logits that the head reads, one row per leaf row."""
+
+    def remarks(self, logits: Tensor, frozen: Tensor, numbers: Sequence[int]) -> dict[int, tuple[str, ...]]:
+        """What has to be said of targets beside the clean logits that they were settled on, by the example's number.
+
+        Args:
+            logits: What the head read, one row per example.
+            frozen: The settled targets.
+            numbers: Which example each row is of.
+        """
+        return {}
+
+
+def run_of(contents: Sequence[Tensor]) -> slice | None:
+    """Ascending positions as a slice, where those of all examples are one and the same run; otherwise None."""
+    ends = {(places[0], places[-1] + 1) for places in (content.cpu().numpy() for content in contents)}
+    start, stop = (int(end) for end in next(iter(ends)))
+    return slice(start, stop) if len(ends) == 1 and stop - start == len(contents[0]) else None
+
+
+BatchSize = int | Literal["auto"]
+
+
+@runtime_checkable  # for the tests, which check types as they run
+class Host(Protocol):
+    """What makes blocks of examples: an adapter, or what stands for one."""
+
+    @property
+    def device(self) -> torch.device:
+        """Where the model's inputs go."""
+
+    @property
+    def rows_limit(self) -> int | None:
+        """The most rows the model can take at once, if it says so."""
+
+    def block(self, examples: Sequence[Encoded], draw: Draw) -> Block:
+        """Examples of one signature, ready to run."""
+
+
+@dataclass(eq=False)
+class Request:
+    """One example with its target, checked by the head, and a map of it where one is taken over."""
+
+    example: Encoded
+    target: Target
+    given: Tensor | None = None
+
+
+def block_of(host: Host, examples: Sequence[Encoded], draw: Draw, dither: float) -> Block:
+    """Examples of one signature, ready to run, with noise on what the model reads where there is to be some."""
+    block = host.block(examples, draw)
+    if dither:
+        block.dither(draw, dither)
+    return block
+
+
+def score_of(block: Block, targets: Sequence[Target], packer: Packer, frozen: Sequence[Tensor] | None = None) -> Score:
+    """The score of a block, its targets settled by what was asked, by the block's own truth, or by the model.
+
+    Raises:
+        TargetError: If a target is given where the block explains its own truth.
+    """
+    custom = next((target for target in targets if callable(target)), None)
+    head = as_read(block.head, _reader(targets[0])) if custom is None else Custom(custom)
+    settled: list[Any] = []
+    for i, target in enumerate(targets):
+        if callable(target):
+            settled.append(None)
+        elif block.truth is not None:
+            if target is not None:
+                raise TargetError(f"target {target!r} for a text without a mask", "None", "put the mask in the text")
+            settled.append(block.truth[i])
+        elif isinstance(target, Sequence):
+            settled.append(torch.tensor(target))
+        else:
+            settled.append(target)
+    score = Score(
+        block.x,
+        block.forward,
+        block.select,
+        head,
+        settled,
+        packer,
+        block.cost,
+        frozen,
+        bounds=block.bounds,
+        reference=lambda: block.reference,
+        model=block.model,
+    )
+    score.remark = block.remarks
+    return score
+
+
+def rows_for(block: Block, batch_size: BatchSize) -> int:
+    """Leaf rows in a batch of this block."""
+    rows = suggested_rows(block.entries, block.x.device) if batch_size == "auto" else batch_size
+    return max(1, rows // block.cost)
+
+
+def block_size(example: Encoded, batch_size: BatchSize, host: Host) -> int:
+    """How many examples go through a method at once: as many as make whole batches, of leaves that cost a row each."""
+    if batch_size != "auto" and (isinstance(batch_size, bool) or not isinstance(batch_size, int) or batch_size < 1):
+        raise InputError(f"batch_size {batch_size!r}", "a whole number of at least 1, or 'auto'", "correct it")
+    entries = torch.Size(example.leaf.shape).numel()
+    if batch_size == "auto":
+        batch, together = (suggested_rows(entries, device) for device in (host.device, torch.device("cuda")))
+        batch_size = max(1, together // batch) * batch
+    return min(batch_size, host.rows_limit) if host.rows_limit else batch_size
+
+
+def grouped(items: Sequence[Any], key: Callable[[Any], Any]) -> list[list[int]]:
+    """Indices of items with equal keys, groups and members in the order they came."""
+    groups: dict[Any, list[int]] = {}
+    before, own = object(), []
+    for i, item in enumerate(items):
+        found = key(item)
+        if found != before:  # comparing is faster than hashing, and neighbours are mostly alike
+            before, own = found, groups.setdefault(found, [])
+        own.append(i)
+    return list(groups.values())
+
+
+def in_blocks(indices: list[int], size: int, work: Callable[[list[int], Packer], None]) -> int:
+    """Work on at most `size` examples at once; a block that runs out of memory is halved and tried again.
+
+    Returns:
+        How often memory ran out.
+    """
+    packer = Packer(size)
+    packer.run(lambda chunk: work(indices[chunk], packer), len(indices))
+    return packer.halvings
+
+
+def _reader(target: Target) -> Any:
+    """What reads a target, where it is not the model's own head."""
+    return id(target) if callable(target) else getattr(target, "head", None)
