@@ -64,13 +64,12 @@ def coverage(
         str | None, typer.Argument(metavar="[MODEL_TYPE]", help="As `model_type` in config.json has it.")
     ] = None,
     task: Annotated[str | None, typer.Option(help="One head alone, by its pipeline's name.")] = None,
-    run: Annotated[bool, typer.Option("--run", help="Check it now, on small models with random weights.")] = False,
     as_json: Json = False,
 ) -> None:
     """Show which architectures of `transformers` were explained with which heads, and why others were not."""
     from hf_fourier.cli.supported_models import show_coverage
 
-    show_coverage(architecture=architecture, task=task, run=run, as_json=as_json)
+    show_coverage(architecture=architecture, task=task, as_json=as_json)
 
 
 @command(app)

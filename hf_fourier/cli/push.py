@@ -11,7 +11,7 @@ from hf_fourier.cli.options import Parcel
 from hf_fourier.errors import InputError
 
 if TYPE_CHECKING:
-    from hf_fourier import Report
+    from hf_fourier.report.report import Report
 
 
 def send(parcel: Parcel) -> None:
@@ -20,7 +20,7 @@ def send(parcel: Parcel) -> None:
     Raises:
         FourierError: If something that was typed cannot be done, or the Hub does not take it.
     """
-    from hf_fourier import Report
+    from hf_fourier.report.report import Report
 
     if parcel.repo is None and parcel.model_card is None:
         raise InputError("no repository", "USER/NAME, or --model-card MODEL", "see `hf-fourier push --help`")

@@ -1,33 +1,29 @@
-"""`hf-fourier coverage`: what the sweep of this release found of an architecture, or what is found now."""
+"""`hf-fourier coverage`: what the sweep of this release found of an architecture."""
 
 from __future__ import annotations
 
 import json
-import tempfile
-from pathlib import Path
 from typing import Any
 
 import typer
 
-from hf_fourier.cli.console import line, out, progress, table
+from hf_fourier.cli.console import line, out, table
 from hf_fourier.errors import InputError
 
 
-def show_coverage(*, architecture: str | None, task: str | None, run: bool, as_json: bool) -> None:
+def show_coverage(*, architecture: str | None, task: str | None, as_json: bool) -> None:
     """Print the heads of one architecture, or without one the summary of all.
 
     Raises:
-        InputError: If there is no such architecture or head, or all were to be checked at once.
+        InputError: If there is no such architecture or head.
     """
     from hf_fourier.models.supported import known, summary
 
-    if run and architecture is None:
-        raise InputError("--run without an architecture", "MODEL_TYPE", "name one, or leave --run out")
-    told = _checked(architecture, task) if run else known()
-    own = [one for one in told["pairs"] if architecture in (None, one["model_type"]) and task in (None, one["task"])]
+    told = known()
+    own = _wanted(told["pairs"], architecture, task)
     if not own:
         got = " with ".join(filter(None, (architecture, task)))
-        do = "see docs/coverage.md, or pass --run for one that is newer"
+        do = "see docs/coverage.md"
         raise InputError(
             f"{got!r}, which transformers {told['transformers']} had not", "an architecture and a head", do
         )
@@ -44,14 +40,9 @@ def show_coverage(*, architecture: str | None, task: str | None, run: bool, as_j
     out().print(table(architecture, columns, rows, left=len(columns)))
 
 
-def _checked(architecture: str | None, task: str | None) -> dict[str, Any]:
-    from tools.coverage.pairs import pairs
-    from tools.coverage.running import sweep
-    from tools.coverage.table import kept
-
-    chosen = pairs(task, architecture)
-    with tempfile.TemporaryDirectory() as folder, progress(f"checking {len(chosen)} heads"):
-        return kept(sweep(chosen, Path(folder)))
+def _wanted(pairs: list[dict[str, Any]], architecture: str | None, task: str | None) -> list[dict[str, Any]]:
+    """The pairs of an architecture, of a head, or of both; None stands for all."""
+    return [one for one in pairs if architecture in (None, one["model_type"]) and task in (None, one["task"])]
 
 
 def _note(one: dict[str, Any]) -> str:

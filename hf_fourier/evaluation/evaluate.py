@@ -23,7 +23,7 @@ from hf_fourier.scoring.heads.segmentation import Mask
 from hf_fourier.scoring.targets import Target
 
 if TYPE_CHECKING:
-    from hf_fourier.explainer import FourierExplainer
+    from hf_fourier.engine import Engine
 
 #: Examples that are explained, played and reduced before the next are begun, so that memory stays flat.
 CHUNK = 64
@@ -54,7 +54,7 @@ class Ready:
 
 
 def evaluate(
-    explainer: FourierExplainer,
+    explainer: Engine,
     examples: Sequence[Any],
     methods: Sequence[str | Method | Ready],
     domains: Sequence[str | Domain] | None,
@@ -84,7 +84,7 @@ def evaluate(
 
 
 def _pairs(
-    explainer: FourierExplainer, methods: Sequence[str | Method | Ready], domains: Sequence[str | Domain] | None
+    explainer: Engine, methods: Sequence[str | Method | Ready], domains: Sequence[str | Domain] | None
 ) -> list[tuple[Method | Ready, Domain]]:
     """What is evaluated: by domain the controls, and the methods there; without domains each where it is at home."""
     wanted: dict[Domain, list[Method | Ready]] = {}
@@ -126,7 +126,7 @@ class Survey:
 
     def __init__(
         self,
-        explainer: FourierExplainer,
+        explainer: Engine,
         examples: Sequence[Any],
         targets: Sequence[Target] | None,
         seed: int,

@@ -20,13 +20,13 @@ from hf_fourier.seeding import Draw
 from hf_fourier.typing import Float, Tensor
 
 if TYPE_CHECKING:
-    from hf_fourier.explainer import FourierExplainer
+    from hf_fourier.engine import Engine
 
 Columns = dict[str, list[list[float]]]
 
 
 def random_subsets(
-    explainer: FourierExplainer,
+    explainer: Engine,
     attributions: Sequence[Attribution],
     *,
     share: float = 0.2,
@@ -65,7 +65,7 @@ def random_subsets(
 
 
 def noise(
-    explainer: FourierExplainer,
+    explainer: Engine,
     attributions: Sequence[Attribution],
     *,
     size: float = 0.2,
@@ -99,7 +99,7 @@ def noise(
 
 
 def perturbed_inputs(
-    explainer: FourierExplainer,
+    explainer: Engine,
     attributions: Sequence[Attribution],
     *,
     radius: float = 0.2,
@@ -157,7 +157,7 @@ def perturbed_inputs(
 
 
 def _without(
-    explainer: FourierExplainer,
+    explainer: Engine,
     attributions: Sequence[Attribution],
     lost: Callable[[Attribution, int], Tensor],
     draws: int,

@@ -24,15 +24,15 @@ from hf_fourier.torch_state import exact, in_float32, taken
 from hf_fourier.typing import Tensor
 
 if TYPE_CHECKING:
-    from hf_fourier.explainer import FourierExplainer
+    from hf_fourier.engine import Engine
 
 _CONVOLUTIONS = (torch.nn.Conv1d, torch.nn.Conv2d, torch.nn.Conv3d)
 
 
 @exact
 def twin_of(
-    explainer: FourierExplainer, attributions: Sequence[Attribution], seed: int = 0, batch_size: BatchSize = "auto"
-) -> FourierExplainer:
+    explainer: Engine, attributions: Sequence[Attribution], seed: int = 0, batch_size: BatchSize = "auto"
+) -> Engine:
     """The same architecture with fresh weights, on the same device and in the same type.
 
     With batch norm, default weights say the same of everything: there convolutions get Kaiming weights, and the norms
@@ -47,7 +47,7 @@ def twin_of(
     Raises:
         ModelError: If the model's class cannot be built from its config alone.
     """
-    from hf_fourier.explainer import FourierExplainer
+    from hf_fourier.engine import Engine
 
     trained = explainer.model
     dtype = next((p.dtype for p in trained.parameters() if p.is_floating_point()), torch.float32)
@@ -64,14 +64,14 @@ def twin_of(
             if isinstance(module, _CONVOLUTIONS):
                 torch.nn.init.kaiming_normal_(module.weight)
     model = model.to(explainer.adapter.device, dtype).eval()
-    made = FourierExplainer(model, explainer.processor, task=explainer.adapter.task, name=f"a twin of {explainer.name}")
+    made = Engine(model, explainer.processor, task=explainer.adapter.task, name=f"a twin of {explainer.name}")
     if norms:
         _settle_norms(made, attributions, norms, batch_size)
     return made
 
 
 def rank_by_twin(
-    twin: FourierExplainer, attributions: Sequence[Attribution], batch_size: BatchSize = "auto"
+    twin: Engine, attributions: Sequence[Attribution], batch_size: BatchSize = "auto"
 ) -> list[Attribution]:
     """How a twin ranks the same features: same leaf, same frozen target, same method, same draws, other weights.
 
@@ -111,7 +111,7 @@ def rank_by_twin(
 
 
 def _settle_norms(
-    twin: FourierExplainer, attributions: Sequence[Attribution], norms: Sequence[_BatchNorm], batch_size: BatchSize
+    twin: Engine, attributions: Sequence[Attribution], norms: Sequence[_BatchNorm], batch_size: BatchSize
 ) -> None:
     """Give the norms the mean statistics of all batches."""
     for norm in norms:

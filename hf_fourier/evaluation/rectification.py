@@ -30,7 +30,7 @@ from hf_fourier.scoring.score import Score
 from hf_fourier.typing import Tensor
 
 if TYPE_CHECKING:
-    from hf_fourier.explainer import FourierExplainer
+    from hf_fourier.engine import Engine
 
 #: The largest share of the features that may go, and in how many equal steps it is reached: as published.
 BUDGET, STEPS = 0.001, 10
@@ -267,7 +267,7 @@ def shares_of(budget: float) -> list[float]:
 
 
 def rectify(
-    explainer: FourierExplainer,
+    explainer: Engine,
     examples: Sequence[Any],
     true_labels: Sequence[int | str],
     method: str | Method,
@@ -327,7 +327,7 @@ def rectify(
 
 
 def _searches(
-    explainer: FourierExplainer, results: Sequence[Attribution], true: Sequence[int], budget: float, size: BatchSize
+    explainer: Engine, results: Sequence[Attribution], true: Sequence[int], budget: float, size: BatchSize
 ) -> list[Search]:
     """Delete the top of each ranking at all counts that are tried."""
     found: list[Search] = [Search(label, ()) for label in true]

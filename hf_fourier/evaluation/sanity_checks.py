@@ -28,7 +28,7 @@ from hf_fourier.scoring.heads.segmentation import Mask
 from hf_fourier.scoring.targets import Target
 
 if TYPE_CHECKING:
-    from hf_fourier.explainer import FourierExplainer
+    from hf_fourier.engine import Engine
 
 #: The top of a ranking.
 TOP = 0.04
@@ -44,7 +44,7 @@ _CALLABLE = "the target is a callable, which cannot be asked again"
 
 
 def check(
-    explainer: FourierExplainer,
+    explainer: Engine,
     examples: Sequence[Any],
     method: str | Method,
     domain: str | Domain | None,
@@ -89,7 +89,7 @@ class Checker:
 
     def __init__(
         self,
-        explainer: FourierExplainer,
+        explainer: Engine,
         examples: Sequence[Any],
         method: str | Method,
         domain: str | Domain | None,

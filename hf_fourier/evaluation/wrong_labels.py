@@ -16,7 +16,7 @@ from hf_fourier.scoring.heads import Categorical
 from hf_fourier.seeding import Draw
 
 if TYPE_CHECKING:
-    from hf_fourier.explainer import FourierExplainer
+    from hf_fourier.engine import Engine
 
 Kind = Literal["random", "runner_up", "all"]
 
@@ -52,13 +52,13 @@ def dealt(said: Sequence[int], labels: Sequence[int], keys: Sequence[int], seed:
     return wrong, drawn
 
 
-def selective(explainer: FourierExplainer, result: Attribution) -> bool:
+def selective(explainer: Engine, result: Attribution) -> bool:
     """Whether a result is for one class of a softmax over several named ones, so that wrong labels can be asked for."""
     labels = explainer.adapter.head().labels
     return result.provenance.get("head") == Categorical.name and isinstance(result.target, int) and len(labels) > 1
 
 
-def wrong_for(explainer: FourierExplainer, result: Attribution, kind: Kind, seed: int = 0) -> list[int]:
+def wrong_for(explainer: Engine, result: Attribution, kind: Kind, seed: int = 0) -> list[int]:
     """The wrong labels of one example by itself.
 
     Args:
@@ -96,7 +96,7 @@ _SMALL = Grid(keep=SMALL)
 
 
 def wrong_labels(
-    explainer: FourierExplainer,
+    explainer: Engine,
     attributions: Sequence[Attribution],
     *,
     kind: Kind = "random",

@@ -7,11 +7,11 @@ import platform
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from importlib.metadata import version
 from typing import Any
 
 import torch
 
-from hf_fourier import __version__
 from hf_fourier.domains import DOMAINS, Basis, Domain, LeafShape
 from hf_fourier.errors import InputError, NotFinite
 from hf_fourier.methods import METHODS, Method, Ranking
@@ -34,6 +34,8 @@ from hf_fourier.scoring.example_batch import (
 from hf_fourier.scoring.score import Score
 from hf_fourier.seeding import Draw, Key
 from hf_fourier.typing import Tensor
+
+VERSION = version("hf_fourier")
 
 
 @dataclass(frozen=True)
@@ -249,7 +251,7 @@ def _provenance(job: Job, method: Method, score: Score) -> dict[str, Any]:
         "seed": job.seed,
         **made,
         "device": score.x.device.type,
-        "versions": {"hf_fourier": __version__, "torch": torch.__version__, "python": platform.python_version()},
+        "versions": {"hf_fourier": VERSION, "torch": torch.__version__, "python": platform.python_version()},
     }
 
 

@@ -15,7 +15,7 @@ STATUSES = ("works", "refused", "failed", "not built")
 #: A pair that no run has reached. It counts for nothing.
 UNTRIED = "not tried"
 
-FILE = "found.json"
+FILE = "supported.json"
 
 
 def known() -> dict[str, Any]:
@@ -26,7 +26,7 @@ def known() -> dict[str, Any]:
     """
     file = resources.files(__package__).joinpath(FILE)
     if not file.is_file():
-        raise InputError("a release without the results of a sweep", FILE, "name an architecture and pass --run")
+        raise InputError("a release without the results of a sweep", FILE, "report it")
     told: dict[str, Any] = json.loads(file.read_text("utf-8"))
     return told
 

@@ -64,9 +64,10 @@ def gather(folders: Sequence[str | PathLike[str]], most: int = MOST) -> Gathered
 
 
 def _report(folder: Path, found: Gathered) -> None:
-    from hf_fourier.report.report import Report
+    from hf_fourier.report.content import ReportContent
+    from hf_fourier.report.folder import load
 
-    report = Report.load(folder)
+    report = load(folder, ReportContent)
     if not report.results:
         expected = "one with its inputs, or the folders that it was made of"
         raise InputError(f"the report {folder.name!r}, which has no inputs", expected, "pass those")

@@ -2,11 +2,115 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING, TypeVar
+
 from hf_fourier.errors import InputError
-from hf_fourier.report.report import Report
+from hf_fourier.report.example_record import Record, record
+from hf_fourier.torch_state import exact_class
+
+if TYPE_CHECKING:
+    from hf_fourier.evaluation.results import Evaluation, Sanity
+    from hf_fourier.report.class_summary import ClassSummary
+    from hf_fourier.results.attribution import Attribution
 
 
-def require_inputs(report: Report) -> None:
+Made = TypeVar("Made", bound="ReportContent")
+
+
+@exact_class
+class ReportContent:
+    """What a report holds; everything that writes takes one. See `Report`."""
+
+    def __init__(
+        self,
+        results: Sequence[Attribution],
+        evaluation: Evaluation | None = None,
+        sanity: Sanity | Sequence[Sanity] | None = None,
+        title: str | None = None,
+        names: Sequence[str] | None = None,
+    ) -> None:
+        self.results = tuple(results)
+        self.evaluation = evaluation
+        self.sanity = () if sanity is None else tuple(sanity) if isinstance(sanity, Sequence) else (sanity,)
+        if names is not None and len(names) != len(self.results):
+            got = f"{len(names)} names for {len(self.results)} results"
+            raise InputError(got, "one for each", "correct `names`")
+        self.names = tuple(str(n) for n in names) if names is not None else _numbers(len(self.results))
+        self._stored: tuple[Record, ...] | None = None
+        self._stored_classes: tuple[ClassSummary, ...] | None = None
+        if not self.results and evaluation is None and not self.sanity:
+            raise InputError("nothing to report", "results, an evaluation or sanity checks", "pass some")
+        models = {one.provenance.get("model") for one in self.results}
+        if len(models) > 1:
+            got = f"results of {len(models)} models: {', '.join(sorted(map(str, models))[:4])}"
+            raise InputError(got, "those of one", "make a report of each")
+        self.title = title if title is not None else f"What {self.model or 'a model'} goes by"
+
+    def __repr__(self) -> str:
+        kinds = [f"{len(self.records)} examples"]
+        kinds += ["an evaluation"] if self.evaluation else []
+        kinds += [f"{len(self.sanity)} sets of sanity checks"] if self.sanity else []
+        return f"Report({self.title!r}: {', '.join(kinds)})"
+
+    def __len__(self) -> int:
+        return len(self.records)
+
+    @property
+    def model(self) -> str:
+        """The explained model's name."""
+        if self.records:
+            return str(self.records[0].provenance.get("model") or "")
+        return self.evaluation.model if self.evaluation else self.sanity[0].model if self.sanity else ""
+
+    @property
+    def has_inputs(self) -> bool:
+        """Whether the examples themselves are here, to be looked at and listened to."""
+        return any(result.leaf is not None for result in self.results)
+
+    @cached_property
+    def records(self) -> tuple[Record, ...]:
+        """One per example: what can be shared of it."""
+        return self._records(shared=True)
+
+    @cached_property
+    def classes(self) -> tuple[ClassSummary, ...]:
+        """What the examples of each label have in common."""
+        return self._classes(self.records)
+
+    def _records(self, shared: bool) -> tuple[Record, ...]:
+        """One per example; not `shared`: with its name and with labels that are a part of it."""
+        if self._stored is not None:
+            return self._stored
+        pairs = zip(self.results, self.names, strict=True)
+        return tuple(record(result, name, shared) for result, name in pairs)
+
+    def _classes(self, records: Sequence[Record]) -> tuple[ClassSummary, ...]:
+        from hf_fourier.report.class_summary import summaries
+
+        if self._stored_classes is not None:
+            return self._stored_classes
+        return tuple(summaries(records, self.results))
+
+    @classmethod
+    def _of(
+        cls: type[Made], records: Sequence[Record], classes: Sequence[ClassSummary], evaluation: Evaluation | None,
+        sanity: Sequence[Sanity], title: str,
+    ) -> Made:  # fmt: skip
+        """A report of records without results."""
+        made = cls.__new__(cls)
+        made.results, made.names = (), _numbers(len(records))
+        made.evaluation, made.sanity, made.title = evaluation, tuple(sanity), title
+        made._stored, made._stored_classes = tuple(records), tuple(classes)
+        return made
+
+
+def _numbers(count: int) -> tuple[str, ...]:
+    return tuple(f"example {i + 1}" for i in range(count))
+
+
+def require_inputs(report: ReportContent) -> None:
     """Refuse to show inputs that are not there.
 
     Raises:

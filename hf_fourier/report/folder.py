@@ -5,21 +5,24 @@ from __future__ import annotations
 import json
 import shutil
 from dataclasses import replace
+from importlib.metadata import version
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hf_fourier import __version__
 from hf_fourier.errors import InputError
 from hf_fourier.report import privacy
 from hf_fourier.report.class_summary import ClassSummary
-from hf_fourier.report.content import require_inputs
+from hf_fourier.report.content import Made, ReportContent, require_inputs
 from hf_fourier.report.example_record import Record
-from hf_fourier.report.report import Report
+from hf_fourier.report.html.page import page
 from hf_fourier.report.serialization import evaluation_from, evaluation_to, sanity_from, sanity_to
+from hf_fourier.report.tables import to_parquet
 
 if TYPE_CHECKING:
     from hf_fourier.results.attribution import Attribution
+
+VERSION = version("hf_fourier")
 
 #: Raised when an older version could not read what is written any more.
 FORMAT = 1
@@ -27,13 +30,15 @@ VALUES, PAGE = "report.json", "index.html"
 RESULTS, SOUNDS, FIGURES, DATA = "results", "sounds", "figures", "data"
 
 
-def save(report: Report, folder: str | PathLike[str], include_inputs: bool = False, figures: bool = True) -> Path:
+def save(
+    report: ReportContent, folder: str | PathLike[str], include_inputs: bool = False, figures: bool = True
+) -> Path:
     """Write a report; see `Report.save`."""
     if include_inputs:
         require_inputs(report)
     where = _emptied(Path(folder))
-    report.html(where / PAGE, include_inputs)
-    report.to_parquet(where / DATA, include_inputs)
+    (where / PAGE).write_text(page(report, include_inputs), encoding="utf-8")
+    to_parquet(report, where / DATA, include_inputs)
     if figures:
         from hf_fourier.report.figures.overview import save_figures
 
@@ -43,7 +48,7 @@ def save(report: Report, folder: str | PathLike[str], include_inputs: bool = Fal
     records = report._records(shared=not include_inputs)
     values = {
         "format": FORMAT,
-        "hf_fourier": __version__,
+        "hf_fourier": VERSION,
         "title": privacy.scrubbed(report.title),
         "inputs": include_inputs,
         "model": privacy.model_of(report.model),
@@ -60,7 +65,7 @@ def save(report: Report, folder: str | PathLike[str], include_inputs: bool = Fal
     return where
 
 
-def load(folder: str | PathLike[str]) -> Report:
+def load(folder: str | PathLike[str], cls: type[Made]) -> Made:
     """Read a report; see `Report.load`."""
     where = Path(folder)
     if not (where / VALUES).is_file():
@@ -72,13 +77,13 @@ def load(folder: str | PathLike[str]) -> Report:
     sanity = [sanity_from(one) for one in values["sanity"]]
     if values["inputs"] and (where / RESULTS).is_dir():
         results = [_result(path) for path in sorted((where / RESULTS).iterdir()) if path.is_dir()]
-        return Report(results, evaluation, sanity, values["title"], values["names"] or None)
+        return cls(results, evaluation, sanity, values["title"], values["names"] or None)
     records = [Record.from_dict(one) for one in values["examples"]]
     classes = [ClassSummary(**one) for one in values["classes"]]
-    return Report._of(records, classes, evaluation, sanity, values["title"])
+    return cls._of(records, classes, evaluation, sanity, values["title"])
 
 
-def _save_examples(report: Report, where: Path) -> None:
+def _save_examples(report: ReportContent, where: Path) -> None:
     """The results, and of sounds WAV files."""
     from hf_fourier.report.audio_files import audible, save_sounds
 

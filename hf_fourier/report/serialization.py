@@ -11,10 +11,10 @@ from hf_fourier.evaluation.results import Cell, Check, Evaluation, Sanity
 from hf_fourier.report import privacy
 
 if TYPE_CHECKING:
-    from hf_fourier.report.report import Report
+    from hf_fourier.report.content import ReportContent
 
 
-def told(report: Report, shared: bool) -> tuple[Evaluation | None, list[Sanity]]:
+def told(report: ReportContent, shared: bool) -> tuple[Evaluation | None, list[Sanity]]:
     """A report's evaluation and checks as they are written: scrubbed, with `shared` their sources numbered."""
     evaluation = None if report.evaluation is None else evaluation_from(evaluation_to(report.evaluation, shared))
     return evaluation, [sanity_from(sanity_to(one, shared)) for one in report.sanity]

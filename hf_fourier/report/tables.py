@@ -14,11 +14,11 @@ from hf_fourier.report import serialization
 from hf_fourier.results.table import Table
 
 if TYPE_CHECKING:
+    from hf_fourier.report.content import ReportContent
     from hf_fourier.report.example_record import Record
-    from hf_fourier.report.report import Report
 
 
-def tables(report: Report, include_inputs: bool = False) -> dict[str, Table]:
+def tables(report: ReportContent, include_inputs: bool = False) -> dict[str, Table]:
     """By name, all tables that have rows; see `Report.tables`."""
     records = report._records(shared=not include_inputs)
     found = {
@@ -37,7 +37,7 @@ def tables(report: Report, include_inputs: bool = False) -> dict[str, Table]:
     return made
 
 
-def to_csv(report: Report, folder: str | PathLike[str], include_inputs: bool = False) -> dict[str, Path]:
+def to_csv(report: ReportContent, folder: str | PathLike[str], include_inputs: bool = False) -> dict[str, Path]:
     """One CSV file per table; see `Report.to_csv`."""
     where, written = _made(folder), {}
     for name, table in tables(report, include_inputs).items():
@@ -49,7 +49,7 @@ def to_csv(report: Report, folder: str | PathLike[str], include_inputs: bool = F
     return written
 
 
-def to_parquet(report: Report, folder: str | PathLike[str], include_inputs: bool = False) -> dict[str, Path]:
+def to_parquet(report: ReportContent, folder: str | PathLike[str], include_inputs: bool = False) -> dict[str, Path]:
     """One Parquet file per table; see `Report.to_parquet`."""
     try:
         import pyarrow as pa

@@ -14,6 +14,7 @@ from hf_fourier.domains import DOMAINS, Basis, Layout
 from hf_fourier.errors import InputError
 from hf_fourier.results.audio import Sound
 from hf_fourier.results.curve import Curve
+from hf_fourier.results.drawing import drawn_by
 from hf_fourier.results.ordering import cut, descending
 from hf_fourier.results.relevance import Kind, Relevance, bases, genes, relevance
 from hf_fourier.results.remarks import INCOMPLETE
@@ -261,9 +262,7 @@ class Attribution:
         Returns:
             The `matplotlib.figure.Figure`.
         """
-        from hf_fourier.report.figures.plot import plot
-
-        return plot(self, path, fraction)
+        return drawn_by("figures.plot:plot", self, path, fraction)
 
     def save(self, folder: str | PathLike[str], compact: bool = False) -> Path:
         """Write `attribution.safetensors` and `attribution.json` into `folder`, and return it.

@@ -22,13 +22,14 @@ from hf_fourier.models.inputs.audio import Stream
 from hf_fourier.models.inputs.containers import example_of
 from hf_fourier.results.attribution import Attribution
 from hf_fourier.results.curve import Part
+from hf_fourier.results.drawing import drawn_by
 from hf_fourier.results.remarks import once
 from hf_fourier.results.spectrum import Spectrum, merged
 from hf_fourier.results.table import Table
 from hf_fourier.torch_state import exact_class
 
 if TYPE_CHECKING:
-    from hf_fourier.explainer import FourierExplainer
+    from hf_fourier.engine import Engine
     from hf_fourier.methods import Method
     from hf_fourier.scoring.example_batch import BatchSize
     from hf_fourier.scoring.targets import Target
@@ -172,9 +173,8 @@ class Recording:
 
     def sounds(self, folder: str | PathLike[str], fraction: float = 0.04) -> dict[str, Path]:
         """Write WAV files of the whole recording; see `hf_fourier.report.audio_files.save_recording`."""
-        from hf_fourier.report.audio_files import save_recording
-
-        return save_recording(self, folder, fraction)
+        written: dict[str, Path] = drawn_by("audio_files:save_recording", self, folder, fraction)
+        return written
 
     def plot(self, path: str | PathLike[str] | None = None, fraction: float = 0.04) -> Any:
         """Draw the decision over time and the spectrum of the main label; see `report.recordings`.
@@ -182,9 +182,7 @@ class Recording:
         Returns:
             The `matplotlib.figure.Figure`.
         """
-        from hf_fourier.report.figures.recording import plot_recording
-
-        return plot_recording(self, path, fraction)
+        return drawn_by("figures.recording:plot_recording", self, path, fraction)
 
     def save(self, folder: str | PathLike[str]) -> Path:
         """Write everything into `folder`, and return it."""
@@ -212,7 +210,7 @@ class Recording:
 
 
 def explain_recording(
-    explainer: FourierExplainer,
+    explainer: Engine,
     example: Any,
     target: Target = None,
     *,

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
+from importlib.metadata import version
 from itertools import islice
 from os import PathLike
 from pathlib import Path
@@ -19,7 +20,6 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from hf_fourier import __version__
 from hf_fourier.domains import DOMAINS
 from hf_fourier.errors import InputError
 from hf_fourier.methods import METHODS
@@ -39,7 +39,9 @@ from hf_fourier.scoring.example_batch import Encoded
 from hf_fourier.torch_state import carried, taken
 
 if TYPE_CHECKING:
-    from hf_fourier.explainer import FourierExplainer
+    from hf_fourier.engine import Engine
+
+VERSION = version("hf_fourier")
 
 #: Examples that are ordered by length together: memory for the plan of so many, and no more.
 WINDOW = 2**14
@@ -55,7 +57,7 @@ _before: list[float] = []
 SEEN = 64
 
 
-def explain_dataset(explainer: FourierExplainer, data: Any, output: str | PathLike[str], options: Options) -> Results:
+def explain_dataset(explainer: Engine, data: Any, output: str | PathLike[str], options: Options) -> Results:
     """See `FourierExplainer.explain_dataset`."""
     machine, folder = found(options.processes), Path(output)
     source, worker = _source(explainer, data, options), _worker(explainer, options)
@@ -72,7 +74,7 @@ def explain_dataset(explainer: FourierExplainer, data: Any, output: str | PathLi
     return Results(folder)
 
 
-def plan(explainer: FourierExplainer, data: Any, options: Options) -> Plan:
+def plan(explainer: Engine, data: Any, options: Options) -> Plan:
     """See `FourierExplainer.plan`."""
     source, worker = _source(explainer, data, options), _worker(explainer, options)
     known = probe(worker, source, options.top)
@@ -80,7 +82,7 @@ def plan(explainer: FourierExplainer, data: Any, options: Options) -> Plan:
     return planned(known, source.length, options.store, options.bytes, options.chunk, count, None)
 
 
-def _source(explainer: FourierExplainer, data: Any, options: Options) -> Source:
+def _source(explainer: Engine, data: Any, options: Options) -> Source:
     is_example = explainer.adapter.is_example
     source = source_of(data, options.column, split=options.split, streaming=options.streaming, is_example=is_example)
     if options.targets is None:
@@ -92,7 +94,7 @@ def _source(explainer: FourierExplainer, data: Any, options: Options) -> Source:
     return Aimed(source, targets.__getitem__)
 
 
-def _worker(explainer: FourierExplainer, options: Options) -> Worker:
+def _worker(explainer: Engine, options: Options) -> Worker:
     method = METHODS.parse(options.method or explainer.method)
     job = explainer._job(method, explainer.domain_of(method, options.domain), options.seed)
     return Worker(explainer, job, options.target, options.grid, options.batch_size, explainer.known)
@@ -162,7 +164,7 @@ class Run:
         known = probe(self.worker, self.source, self.options.top)
         options, length = self.options, self.source.length
         found = planned(known, length, options.store, options.bytes, options.chunk, self.machine.processes, None)
-        said: dict[str, Any] = {"threads": threads(), "hf_fourier": __version__, "torch": torch.__version__}
+        said: dict[str, Any] = {"threads": threads(), "hf_fourier": VERSION, "torch": torch.__version__}
         said["paths"] = self.worker.paths.known()
         window = WINDOW if known.tokens and length is not None else 0
         settings["store"] = found.store

@@ -20,7 +20,7 @@ from hf_fourier.scoring.perturb_results import play_all
 from hf_fourier.scoring.targets import Target
 
 if TYPE_CHECKING:
-    from hf_fourier.explainer import FourierExplainer
+    from hf_fourier.engine import Engine
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,7 +45,7 @@ class Worker:
         paths: What was found of the model, and is said of every result.
     """
 
-    explainer: FourierExplainer
+    explainer: Engine
     job: Job
     target: Target
     grid: Grid | None

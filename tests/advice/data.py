@@ -34,10 +34,8 @@ _OTHERS = (
 )
 #: Faults of the library's own.
 _BUGS = (r"report this as a bug",)
-#: Said in the table of a sweep over architectures, about models that it drew itself.
-_SWEEP = (r"as the result's note says; fresh weights may be surer than trained ones",)
 
-ABOUT_DATA = (*_FILES, *_NEWER, *_DISK, *_ELSEWHERE, *_OTHERS, *_BUGS, *_SWEEP)
+ABOUT_DATA = (*_FILES, *_NEWER, *_DISK, *_ELSEWHERE, *_OTHERS, *_BUGS)
 #: Advice of a table of causes, each of which is followed by its name there.
 BY_CAUSE = ("scoring/failures.py", "tests/scoring/test_failures.py")
 #: Followed by runs of several processes.

@@ -16,7 +16,6 @@ import numpy as np
 from hf_fourier.cli import console, evaluate, inputs, list, push, supported_models
 from hf_fourier.cli.options import Parcel
 from hf_fourier.cli.targets import aim
-from hf_fourier.models import supported
 from tests.advice.case import Case
 from tests.advice.letters import COUNTS, _table
 from tests.advice.runs import _report, _saved
@@ -77,13 +76,8 @@ def _parcel(repo: str | None = None, **options: Any) -> Any:
     return push.send(Parcel(report=_folder(), repo=repo, dry_run=True, **options))
 
 
-def _covered(architecture: str | None, run: bool = False) -> Any:
-    return supported_models.show_coverage(architecture=architecture, task=None, run=run, as_json=True)
-
-
-def _unswept(*arguments: Any) -> Any:
-    with mock.patch.object(supported, "FILE", "nowhere.json"):
-        return typed("coverage", *arguments) if arguments else supported.known()
+def _covered(architecture: str | None) -> Any:
+    return supported_models.show_coverage(architecture=architecture, task=None, as_json=True)
 
 
 def _written(place: Path) -> Any:
@@ -152,14 +146,8 @@ CASES = [
         lambda: _written(Path(tempfile.mkdtemp()) / "there"),
     ),
     Case("correct --metric", lambda: _evaluated("none"), lambda: _evaluated("dig", shell=True)),
-    Case("name one, or leave --run out", lambda: _covered(None, run=True), lambda: [_covered("vit"), _covered(None)]),
-    Case(
-        "see docs/coverage.md, or pass --run for one that is newer",
-        lambda: _covered("of-tomorrow"),
-        lambda: _covered("vit", run=True),
-    ),
+    Case("see docs/coverage.md", lambda: _covered("of-tomorrow"), lambda: [_covered("vit"), _covered(None)]),
     Case("correct its name", lambda: pairs(model_type="bret"), lambda: pairs(model_type="bert")),
-    Case("name an architecture and pass --run", _unswept, lambda: _unswept("vit", "--run", "--json")),
 ]
 
 

@@ -107,7 +107,7 @@ def _drifting(patch: Patch) -> None:
 
 def _training(patch: Patch) -> None:
     """A model that trains goes on training."""
-    patch.setattr("hf_fourier.explainer.held", lambda model: nullcontext())
+    patch.setattr("hf_fourier.engine.held", lambda model: nullcontext())
 
 
 #: A fault, and a subject that shows it.

@@ -41,7 +41,7 @@ def page(told: Mapping[str, Any]) -> str:
     return template.format(
         transformers=told["transformers"],
         torch=told["torch"],
-        summary=_markdown(summary(pairs)),
+        summary=markdown(summary(pairs)),
         works=_listed(one for one in pairs if one["status"] == "works"),
         refused=_reasons(pairs, ("refused", "failed")),
         unbuilt=_reasons(pairs, ("not built",)),
@@ -70,10 +70,18 @@ def _reasons(pairs: Sequence[Mapping[str, Any]], statuses: Sequence[str]) -> str
         {"architecture": kind, "heads": ", ".join(own), "status": status, "why": why.replace("|", "¦")}
         for (kind, status, why), own in sorted(heads.items())
     ]
-    return _markdown(rows) if rows else "None."
+    return markdown(rows) if rows else "None."
 
 
-def _markdown(rows: Sequence[Mapping[str, Any]]) -> str:
+def markdown(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Rows as a table of Markdown."""
     titles = list(rows[0])
     lines = ["| " + " | ".join(titles) + " |", "|" + "---|" * len(titles)]
     return "\n".join([*lines, *("| " + " | ".join(str(row[title]) for title in titles) + " |" for row in rows)])
+
+
+def lines(told: Mapping[str, Any]) -> str:
+    """The file that `hf-fourier coverage` looks up: JSON, one pair a line."""
+    head = json.dumps({name: value for name, value in told.items() if name != "pairs"}, ensure_ascii=False)[:-1]
+    rows = ",\n".join(json.dumps(one, ensure_ascii=False) for one in told["pairs"])
+    return f'{head}, "pairs": [\n{rows}\n]}}\n'

@@ -28,7 +28,7 @@ from hf_fourier.scoring.score import Score
 from hf_fourier.torch_state import exact
 
 if TYPE_CHECKING:
-    from hf_fourier.explainer import FourierExplainer
+    from hf_fourier.engine import Engine
 
 SHARES = (0.005, 0.01, 0.02, 0.04, 0.08, 0.16, 0.3)
 By = Literal["donor", "victim"]
@@ -85,7 +85,7 @@ class Swaps:
 
 @exact
 def swap(
-    explainer: FourierExplainer,
+    explainer: Engine,
     victims: Sequence[Any],
     donors: Sequence[Any],
     method: str | Method = "ffc",
@@ -164,7 +164,7 @@ def swap(
     )
 
 
-def _check_pairs(explainer: FourierExplainer, own: Sequence[Attribution], n: int) -> None:
+def _check_pairs(explainer: Engine, own: Sequence[Attribution], n: int) -> None:
     for i in range(n):
         victim, donor = own[i], own[n + i]
         if not selective(explainer, victim):
@@ -176,7 +176,7 @@ def _check_pairs(explainer: FourierExplainer, own: Sequence[Attribution], n: int
 
 
 def _swapped(
-    explainer: FourierExplainer,
+    explainer: Engine,
     ranked: Sequence[Attribution],
     n: int,
     pairs: Sequence[int],

@@ -27,7 +27,7 @@ from hf_fourier.seeding import Draw
 from hf_fourier.torch_state import exact
 
 if TYPE_CHECKING:
-    from hf_fourier.explainer import FourierExplainer
+    from hf_fourier.engine import Engine
 
 #: Heads whose target is the cell's; those of positions have no target left once a gene is gone.
 TASKS = ("text-classification", "feature-extraction")
@@ -35,7 +35,7 @@ TASKS = ("text-classification", "feature-extraction")
 
 @exact
 def play_genes(
-    explainer: FourierExplainer,
+    explainer: Engine,
     attributions: Sequence[Attribution],
     kept: Sequence[float] | Grid = (0.01, 0.02, 0.04, 0.1, 0.3),
     *,

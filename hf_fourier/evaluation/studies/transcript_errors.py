@@ -15,10 +15,10 @@ from hf_fourier.scoring.perturb_results import answer_name
 from hf_fourier.scoring.targets import OUTSIDE
 
 if TYPE_CHECKING:
-    from hf_fourier.explainer import FourierExplainer
+    from hf_fourier.engine import Engine
 
 
-def word_errors(explainer: FourierExplainer, result: Attribution) -> Table:
+def word_errors(explainer: Engine, result: Attribution) -> Table:
     """The transcript at each stop of a game against the one that is explained. No model passes.
 
     Args:

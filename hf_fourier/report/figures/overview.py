@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
     from hf_fourier.evaluation.results import Evaluation
     from hf_fourier.report.class_summary import ClassSummary
+    from hf_fourier.report.content import ReportContent
     from hf_fourier.report.example_record import Record
-    from hf_fourier.report.report import Report
 
     Draw = Callable[[Figure], None]
 
@@ -34,7 +34,7 @@ CLASSES, LINE = 24, 0.28
 
 
 def save_figures(
-    report: Report,
+    report: ReportContent,
     folder: str | PathLike[str],
     include_inputs: bool,
     examples: bool = False,
@@ -89,7 +89,7 @@ def _both(figure: Figure, where: Path, name: str, endings: Sequence[str]) -> dic
     return paths
 
 
-def _overviews(report: Report, include_inputs: bool) -> Iterator[tuple[str, tuple[tuple[float, float], Draw]]]:
+def _overviews(report: ReportContent, include_inputs: bool) -> Iterator[tuple[str, tuple[tuple[float, float], Draw]]]:
     """By name: a figure's size in inches, and what draws it; only those that have something to show."""
     records = report._records(shared=not include_inputs)
     if any(averages(records, part, quantity) for part, quantity, *_ in CHARTS):

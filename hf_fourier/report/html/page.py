@@ -13,13 +13,14 @@ from hf_fourier.errors import MissingExtraError
 from hf_fourier.report import privacy, serialization, wording
 from hf_fourier.report.html import media
 from hf_fourier.report.mean_curves import CHARTS, averages
+from hf_fourier.report.tables import tables as tables_of
 from hf_fourier.report.visible_text import visible
 
 if TYPE_CHECKING:
     from markupsafe import Markup
 
+    from hf_fourier.report.content import ReportContent
     from hf_fourier.report.example_record import Record
-    from hf_fourier.report.report import Report
     from hf_fourier.results.table import Table
 
 #: Characters of all pictures and sounds of a page: what is left for the rest keeps it below 10 MB.
@@ -30,7 +31,7 @@ SHOWN, ROWS = 200, 1000
 OWN = 1_200_000
 
 
-def page(report: Report, include_inputs: bool) -> str:
+def page(report: ReportContent, include_inputs: bool) -> str:
     """The page; see `Report.html`."""
     try:
         from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -70,9 +71,9 @@ def framed(page: str) -> str:
     )
 
 
-def _context(report: Report, include_inputs: bool) -> dict[str, Any]:
+def _context(report: ReportContent, include_inputs: bool) -> dict[str, Any]:
     records = report._records(shared=not include_inputs)
-    tables = report.tables(include_inputs)
+    tables = tables_of(report, include_inputs)
     evaluation, sanity = serialization.told(report, not include_inputs)
     examples = [_example(report, i, one, include_inputs) for i, one in enumerate(records[:SHOWN])]
     return {
@@ -134,7 +135,7 @@ def _charts(records: Sequence[Record]) -> list[Markup]:
     return [chart for chart in found if chart]
 
 
-def _example(report: Report, number: int, record: Record, include_inputs: bool) -> dict[str, Any]:
+def _example(report: ReportContent, number: int, record: Record, include_inputs: bool) -> dict[str, Any]:
     """One example: its facts, its charts, what the slider says, and with inputs what is seen and heard."""
     stops = wording.stops_of(record)
     data: dict[str, Any] = {"stops": stops}

@@ -6,13 +6,15 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
-import hf_fourier
 from hf_fourier.report import privacy
 
 if TYPE_CHECKING:
-    from hf_fourier.report.report import Report
+    from hf_fourier.report.content import ReportContent
+
+VERSION = version("hf_fourier")
 
 #: What a card shows, in this order; everything else that was measured is in the tables. None stands without those
 #: that say how far it is the method's freedom (selectivity) or what the strongest features do anyway (the gap).
@@ -119,7 +121,7 @@ class Facts:
         return cls(**{**values, **pairs, "measured": [Measured(**one) for one in values["measured"]]})
 
 
-def facts(report: Report) -> Facts:
+def facts(report: ReportContent) -> Facts:
     """What there is to say of a report that belongs to none of its examples."""
     first: Mapping[str, Any] = report.records[0].provenance if report.records else {}
     evaluation, sanity = report.evaluation, report.sanity
@@ -148,11 +150,11 @@ def facts(report: Report) -> Facts:
         classes=_classes(report),
         excluded=[(method, domain, reason) for method, domain, reason in excluded],
         notes=notes,
-        versions={**_plain(first.get("versions") or {}), "hf_fourier": hf_fourier.__version__},
+        versions={**_plain(first.get("versions") or {}), "hf_fourier": VERSION},
     )
 
 
-def _measured(report: Report) -> list[Measured]:
+def _measured(report: ReportContent) -> list[Measured]:
     found = report.evaluation
     if found is None:
         return []
@@ -168,7 +170,7 @@ def _measured(report: Report) -> list[Measured]:
     return rows
 
 
-def _classes(report: Report) -> list[tuple[str, str, int, float | None, float | None]]:
+def _classes(report: ReportContent) -> list[tuple[str, str, int, float | None, float | None]]:
     """The labels with most examples; none where labels are withheld."""
     known = [one for one in report.classes if one.label != privacy.WITHHELD]
     known.sort(key=lambda one: -one.examples)

@@ -6,20 +6,24 @@ import re
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import hf_fourier
 from hf_fourier.errors import FourierError, HubError, InputError
 from hf_fourier.report import content, folder, privacy
+from hf_fourier.report.html.page import page
 from hf_fourier.report.hub import cards, model_card
 from hf_fourier.report.hub.card_data import facts
 from hf_fourier.report.hub.errors import told
+from hf_fourier.report.tables import tables
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi
 
-    from hf_fourier.report.report import Report
+    from hf_fourier.report.content import ReportContent
+
+VERSION = version("hf_fourier")
 
 README = "README.md"
 #: What belongs to a report, and goes when a newer one has it no more.
@@ -58,7 +62,7 @@ class Pushed:
 
 
 def push(
-    report: Report, repo_id: str, as_space: bool, include_inputs: bool, private: bool, licence: str | None,
+    report: ReportContent, repo_id: str, as_space: bool, include_inputs: bool, private: bool, licence: str | None,
     token: str | None,
 ) -> Pushed:  # fmt: skip
     """Write a report into a repository in one commit; see `Report.push_to_hub`."""
@@ -84,7 +88,9 @@ def push(
     return Pushed(page, str(commit.oid), tuple(files), is_private, kind)
 
 
-def written(report: Report, where: Path, as_space: bool, include_inputs: bool, licence: str | None = None) -> Path:
+def written(
+    report: ReportContent, where: Path, as_space: bool, include_inputs: bool, licence: str | None = None
+) -> Path:
     """All files of a push, in a folder.
 
     Args:
@@ -99,18 +105,18 @@ def written(report: Report, where: Path, as_space: bool, include_inputs: bool, l
     found = facts(report)
     if as_space:
         where.mkdir(parents=True, exist_ok=True)
-        report.html(where / folder.PAGE, include_inputs)
+        (where / folder.PAGE).write_text(page(report, include_inputs), encoding="utf-8")
         card = cards.space_card(found, include_inputs, licence)
     else:
-        report.save(where, include_inputs)
-        card = cards.dataset_card(found, report.tables(include_inputs), include_inputs, licence)
+        folder.save(report, where, include_inputs)
+        card = cards.dataset_card(found, tables(report, include_inputs), include_inputs, licence)
     (where / README).write_text(card, encoding="utf-8")
     return where
 
 
-def _for_others(report: Report) -> Report:
+def _for_others(report: ReportContent) -> ReportContent:
     """The report with its inputs, but names and sources without this machine's paths and whoever sits at it."""
-    from hf_fourier.report.report import Report
+    from hf_fourier.report.content import ReportContent
 
     content.require_inputs(report)
     found, checked = report.evaluation, report.sanity
@@ -118,7 +124,7 @@ def _for_others(report: Report) -> Report:
         found = replace(found, sources=[_named_for_others(source) for source in found.sources])
     sanity = [replace(one, sources=[_named_for_others(source) for source in one.sources]) for one in checked]
     names = [_named_for_others(name) for name in report.names]
-    return Report(report.results, found, sanity, report.title, names)
+    return ReportContent(report.results, found, sanity, report.title, names)
 
 
 def _named_for_others(name: Any) -> str:
@@ -128,7 +134,9 @@ def _named_for_others(name: Any) -> str:
     return privacy.scrubbed(re.split(r"[\\/]", text.rstrip("\\/"))[-1] if is_path else text)
 
 
-def propose(report: Report, model_id: str, data_set: str | None, data_set_id: str, token: str | None) -> str | None:
+def propose(
+    report: ReportContent, model_id: str, data_set: str | None, data_set_id: str, token: str | None
+) -> str | None:
     """Open a pull request on a model's card; see `Report.propose_to_model_card`."""
     from huggingface_hub import CommitOperationAdd
     from huggingface_hub.errors import EntryNotFoundError
@@ -164,11 +172,9 @@ def propose(report: Report, model_id: str, data_set: str | None, data_set_id: st
     return commit.pr_url
 
 
-def pull(repo_id: str, revision: str | None, token: str | None, most: int) -> Report:
+def pull(repo_id: str, revision: str | None, token: str | None, most: int, cls: type[content.Made]) -> content.Made:
     """Read a report at one commit; see `Report.from_hub`."""
     from huggingface_hub import snapshot_download
-
-    from hf_fourier.report.report import Report
 
     check_name(repo_id)
     api = _api(token, needed=False)
@@ -185,7 +191,7 @@ def pull(repo_id: str, revision: str | None, token: str | None, most: int) -> Re
         )  # fmt: skip
     _hold_to(path, sizes)
     try:
-        return Report.load(path)
+        return folder.load(path, cls)
     except FourierError:
         raise
     except Exception as error:  # whatever is wrong with what somebody pushed
@@ -205,7 +211,7 @@ def _api(token: str | None, needed: bool = True) -> HfApi:
     if needed and not known:
         do = "run `hf auth login`, set HF_TOKEN, or pass token=…; the report on this machine is whole"
         raise HubError("no token", "one that may write to the Hub", do)
-    return HfApi(token=known or False, library_name="hf_fourier", library_version=hf_fourier.__version__)
+    return HfApi(token=known or False, library_name="hf_fourier", library_version=VERSION)
 
 
 def check_name(repo_id: str) -> None:

@@ -7,13 +7,11 @@ folder, one file per pair, so that a run that was stopped goes on. `--part 2/3` 
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.tables import markdown
 from hf_fourier.models import supported
 from tools.coverage import table
 from tools.coverage.pairs import pairs
@@ -29,9 +27,9 @@ def tell(told: Mapping[str, Any]) -> None:
     )
 
 
-def main(arguments: Sequence[str]) -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Print the summary; with `--write` make the page, and the file that the command line looks up."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks coverage", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m tools.coverage", description=__doc__)
     parser.add_argument("--task", help="one head alone")
     parser.add_argument("--model-type", help="one architecture alone")
     parser.add_argument("--folder", type=Path, default=Path("coverage"), help="where what was found is kept")
@@ -46,8 +44,12 @@ def main(arguments: Sequence[str]) -> None:
     if not chosen.no_run:
         sweep(every[(number - 1) * size : number * size], chosen.folder, chosen.limit, tell)
     told = table.kept(table.collected(pairs(), chosen.folder))
-    print(markdown(supported.summary(told["pairs"])))
+    print(table.markdown(supported.summary(told["pairs"])))
     if chosen.write:
         chosen.write.write_text(table.page(told), "utf-8")
-        file = Path(table.__file__).with_name(supported.FILE)
-        file.write_text(json.dumps(told, indent=0) + "\n", "utf-8")
+        file = Path(supported.__file__).with_name(supported.FILE)
+        file.write_text(table.lines(told), "utf-8")
+
+
+if __name__ == "__main__":
+    main()
