@@ -262,7 +262,7 @@ class AudioAdapter(Adapter):
         if examples[0].content is None:  # samples in front of the model's input
             block: AudioBlock = WaveformBlock(self, examples, self.front or front_end(self.processor))
         else:
-            block = AudioBlock(self, examples)
+            block = AudioBlock(self, examples, self._time_dim(examples[0].inputs[self.main_input]))
         if isinstance(block.head, OutputHead):
             block.head.rules = output_rules(self.model, examples[0].inputs)
         return block

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 
+from hf_fourier.models.base import Adapter
 from hf_fourier.models.inspection import dtype_of, hidden_of
 from hf_fourier.models.log_mel import FrontEnd
 from hf_fourier.models.seq2seq_outputs import followed
@@ -16,17 +17,14 @@ from hf_fourier.scoring.example_batch import Block, Encoded, run_of
 from hf_fourier.scoring.heads import by_class, logits_of, part_of
 from hf_fourier.typing import Tensor
 
-if TYPE_CHECKING:
-    from hf_fourier.models.audio import AudioAdapter
-
 
 class AudioBlock(Block):
-    """Sounds of one length on the model's device."""
+    """Sounds of one length on the model's device; `time` is the dimension of an example's values that counts time."""
 
-    def __init__(self, adapter: AudioAdapter, examples: Sequence[Encoded]) -> None:
+    def __init__(self, adapter: Adapter, examples: Sequence[Encoded], time: int) -> None:
         self._take(adapter, examples)
         self.values = _wide(self.inputs.pop(adapter.main_input))
-        self.time = adapter._time_dim(self.values[0]) + 1
+        self.time = time + 1
         contents = [e.content for e in examples if e.content is not None]
         self.run = run_of(contents)
         if self.run is not None:
@@ -37,7 +35,7 @@ class AudioBlock(Block):
         self.content = torch.stack(contents).to(adapter.device).view(shape)
         self.x = self.values.gather(self.time, self._spread(self.content))
 
-    def _take(self, adapter: AudioAdapter, examples: Sequence[Encoded]) -> None:
+    def _take(self, adapter: Adapter, examples: Sequence[Encoded]) -> None:
         """What does not depend on the leaf: the model, its head, and what it gets beside the leaf."""
         self.adapter, self.head, self.dtype = adapter, adapter.head(), dtype_of(adapter.model)
         self.model = adapter.model
@@ -105,7 +103,7 @@ class WaveformBlock(AudioBlock):
     as they are for the clean clip, and pass no gradient on (Whisper's would move with the clip's loudest entry).
     """
 
-    def __init__(self, adapter: AudioAdapter, examples: Sequence[Encoded], front: FrontEnd) -> None:
+    def __init__(self, adapter: Adapter, examples: Sequence[Encoded], front: FrontEnd) -> None:
         self._take(adapter, examples)
         self.front = front
         self.x = _wide(torch.stack([e.values for e in examples if e.values is not None]).to(adapter.device))

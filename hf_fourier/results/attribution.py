@@ -12,6 +12,7 @@ import torch
 
 from hf_fourier.domains import DOMAINS, Basis, Layout
 from hf_fourier.errors import InputError
+from hf_fourier.results import storage
 from hf_fourier.results.audio import Sound
 from hf_fourier.results.curve import Curve
 from hf_fourier.results.drawing import drawn_by
@@ -19,13 +20,17 @@ from hf_fourier.results.ordering import cut, descending
 from hf_fourier.results.relevance import Kind, Relevance, bases, genes, relevance
 from hf_fourier.results.remarks import INCOMPLETE
 from hf_fourier.results.table import Table
-from hf_fourier.results.views import NoView, View
+from hf_fourier.results.views import NoView, View, view_from
 from hf_fourier.seeding import Draw, Key
 from hf_fourier.torch_state import exact_class
 from hf_fourier.typing import Bool, Float, Inexact, Int, Tensor
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+FORMAT = 1
+#: Extras that are examples themselves, and are left out of a compact result.
+EXAMPLES = ("adversarial",)
 
 
 @exact_class
@@ -272,9 +277,7 @@ class Attribution:
             compact: Leave out the example itself (leaf, gradient, inputs); the result can then still be ranked and
                 listed, but not rebuilt, played or brought back to input space.
         """
-        from hf_fourier.results.storage import save
-
-        return save(self, folder, compact)
+        return storage.write(folder, *self.to_parts(compact))
 
     @classmethod
     def load(cls, folder: str | PathLike[str]) -> Attribution:
@@ -283,9 +286,70 @@ class Attribution:
         Raises:
             InputError: If the folder holds no attribution, or one of a newer format.
         """
-        from hf_fourier.results.storage import load
+        return cls.from_parts(*storage.read(folder))
 
-        return load(folder)
+    def to_parts(self, compact: bool = False) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
+        """The result as plain values for JSON, and tensors by name; `compact` leaves the example out."""
+        tensors = {"scores": self.scores}
+        if not compact:
+            example = {"leaf": self.leaf, "gradient": self.gradient, "frozen": self.frozen}
+            tensors.update({name: tensor for name, tensor in example.items() if tensor is not None})
+            tensors.update({f"inputs.{name}": tensor for name, tensor in self.inputs.items()})
+            tensors.update({f"source.{name}": tensor for name, tensor in self.source.items()})
+        kept = {name: v for name, v in self.extras.items() if not (compact and name in EXAMPLES)}
+        extras = {name: v for name, v in kept.items() if isinstance(v, torch.Tensor)}
+        tensors.update({f"extras.{name}": tensor for name, tensor in extras.items()})
+        values = {
+            "format": FORMAT,
+            "domain": self.layout.domain,
+            "leaf": storage.leaf_values(self.layout.leaf),
+            "target": self.target,
+            "label": self.label,
+            "confidence": self.confidence,
+            "value": self.value,
+            "provenance": self.provenance,
+            "alternatives": [list(pair) for pair in self.alternatives],
+            "names": [] if compact else list(self.names),
+            "view": self.view.to_dict(),
+            "extras": {name: v for name, v in kept.items() if name not in extras},
+            "gap": self.gap,
+            "curve": None if self.curve is None else self.curve.to_dict(),
+            "key": self.key,
+            "agrees": self.agrees,
+        }
+        return values, tensors
+
+    @classmethod
+    def from_parts(cls, values: dict[str, Any], tensors: dict[str, torch.Tensor]) -> Attribution:
+        """The result that `to_parts` took apart.
+
+        Raises:
+            InputError: If it is of a newer format.
+        """
+        if values["format"] > FORMAT:
+            raise InputError(f"format {values['format']}", f"at most {FORMAT}", "install a newer hf_fourier")
+        return cls(
+            scores=tensors["scores"],
+            layout=DOMAINS.parse(values["domain"]).bind(storage.leaf_from(values["leaf"])).layout,
+            target=values["target"],
+            label=values["label"],
+            confidence=values["confidence"],
+            value=values["value"],
+            leaf=tensors.get("leaf"),
+            gradient=tensors.get("gradient"),
+            provenance=values["provenance"],
+            alternatives=[(name, p) for name, p in values["alternatives"]],
+            names=values["names"],
+            view=view_from(values["view"]),
+            inputs=_below(tensors, "inputs."),
+            source=_below(tensors, "source."),
+            extras={**values["extras"], **_below(tensors, "extras.")},
+            gap=values["gap"],
+            curve=None if values["curve"] is None else Curve.from_dict(values["curve"]),
+            fingerprint=values["key"],
+            frozen=tensors.get("frozen"),
+            agrees=values.get("agrees"),
+        )
 
     def _rebuilt(self, mask: Bool[Tensor, " features"]) -> Float[Tensor, "..."]:
         self._leaf("keep and delete")
@@ -299,3 +363,7 @@ class Attribution:
                 "save it without compact=True",
             )
         return self.leaf
+
+
+def _below(tensors: dict[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:
+    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}

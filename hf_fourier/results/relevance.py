@@ -4,18 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal, Protocol
 
 import numpy as np
 import torch
 
-from hf_fourier.errors import InputError, SpecError
-from hf_fourier.methods import METHODS
+from hf_fourier.domains import Basis, Layout
+from hf_fourier.errors import InputError
 from hf_fourier.results.table import Table
-from hf_fourier.results.views import BaseView, GeneView
-
-if TYPE_CHECKING:
-    from hf_fourier.results.attribution import Attribution
+from hf_fourier.results.views import BaseView, GeneView, View
 
 Kind = Literal["scores", "gradient", "power"]
 #: The share of features that is carried back where none is named.
@@ -27,6 +24,28 @@ FOR, MORE, SIZE = (
     "higher: more important, neither for nor against",
     "neither for nor against",
 )
+
+
+class Explained(Protocol):
+    """What is read of an `Attribution` here."""
+
+    scores: torch.Tensor
+    layout: Layout
+    gradient: torch.Tensor | None
+    gap: float | None
+    provenance: dict[str, Any]
+    names: Sequence[str]
+    view: View
+
+    @property
+    def basis(self) -> Basis:
+        """The domain, bound."""
+
+    def mask(self, fraction: float | None = None, *, k: int | None = None) -> torch.Tensor:
+        """Which features are on top."""
+
+    def keep(self, fraction: float | None = None, *, k: int | None = None) -> torch.Tensor:
+        """The example rebuilt from the top features."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,7 +97,7 @@ class Relevance:
 
 
 def relevance(
-    attribution: Attribution, fraction: float | None = None, k: int | None = None, kind: Kind | None = None
+    attribution: Explained, fraction: float | None = None, k: int | None = None, kind: Kind | None = None
 ) -> Relevance:
     """See `Attribution.input_relevance`."""
     kind = kind or ("scores" if attribution.layout.by_place else "gradient")
@@ -104,37 +123,36 @@ def relevance(
     return Relevance(pooled.numpy(), axes, tuple(attribution.names), kind, told, measure, signed)
 
 
-def shown(attribution: Attribution, fraction: float) -> Relevance:
+def shown(attribution: Explained, fraction: float) -> Relevance:
     """What figures, pages and the shell show: all scores where features are places, else what the top ones do there.
 
     Args:
         attribution: The result.
         fraction: The share of features that is carried back where features are no places.
     """
-    if attribution.layout.by_place:
-        return relevance(attribution)
-    return relevance(attribution, fraction, kind="power" if attribution.gradient is None else "gradient")
+    kind = _usual(attribution)
+    return relevance(attribution, None if kind == "scores" else fraction, kind=kind)
 
 
-def method_name(attribution: Attribution) -> str:
+def method_name(attribution: Explained) -> str:
     """The method's name without its parameters; of a map from elsewhere, what made it."""
     name, _, rest = str(attribution.provenance.get("method", "this method")).partition(":")
     origin = next((part[7:] for part in rest.split(",") if part.startswith("origin=")), "elsewhere")
     return f"the map by {origin}" if name == "given" else name
 
 
-def contributes(attribution: Attribution) -> bool:
-    """Whether the scores are contributions: they have a sum, above 0 is for the decision and below against it."""
+def contributes(attribution: Explained) -> bool:
+    """Whether the scores are contributions: they have a sum, above 0 is for the decision and below against it.
+
+    Complete methods alone have a gap to that sum.
+    """
     spec = str(attribution.provenance.get("method", ""))
     if spec.partition(":")[0] == "given":  # a map with signs has them for this
         return bool((attribution.scores < 0).any())
-    try:
-        return "complete" in METHODS.parse(spec).traits
-    except SpecError:
-        return False
+    return attribution.gap is not None
 
 
-def genes(attribution: Attribution, fraction: float | None, k: int | None, kind: Kind | None) -> Table:
+def genes(attribution: Explained, fraction: float | None, k: int | None, kind: Kind | None) -> Table:
     """See `Attribution.genes`."""
     view = attribution.view
     if not isinstance(view, GeneView):
@@ -155,7 +173,7 @@ def genes(attribution: Attribution, fraction: float | None, k: int | None, kind:
     return Table(columns)
 
 
-def bases(attribution: Attribution, fraction: float | None, k: int | None, kind: Kind | None) -> Table:
+def bases(attribution: Explained, fraction: float | None, k: int | None, kind: Kind | None) -> Table:
     """See `Attribution.bases`."""
     view = attribution.view
     if not isinstance(view, BaseView):
@@ -180,14 +198,14 @@ def bases(attribution: Attribution, fraction: float | None, k: int | None, kind:
     return Table(columns)
 
 
-def _usual(attribution: Attribution) -> Kind:
+def _usual(attribution: Explained) -> Kind:
     """Scores where features are places, else the gradient's where the method takes one, else the power."""
     if attribution.layout.by_place:
         return "scores"
     return "power" if attribution.gradient is None else "gradient"
 
 
-def _scores(attribution: Attribution, fraction: float | None, k: int | None) -> torch.Tensor:
+def _scores(attribution: Explained, fraction: float | None, k: int | None) -> torch.Tensor:
     """Each feature's score at its entries, shared evenly among them; outside of the top ones 0, if a top is named."""
     if not attribution.layout.by_place:
         got = f"scores in {attribution.layout.domain}, whose features are no places"
@@ -199,6 +217,6 @@ def _scores(attribution: Attribution, fraction: float | None, k: int | None) -> 
     return basis.inverse(basis.spread((scores / attribution.layout.multiplicity).unsqueeze(0)))[0]
 
 
-def _top(attribution: Attribution, fraction: float | None, k: int | None) -> str:
+def _top(attribution: Explained, fraction: float | None, k: int | None) -> str:
     noun = "frequencies" if attribution.layout.with_role("frequency") else "features"
     return f"top {k} {noun}" if k is not None or fraction is None else f"top {100 * fraction:.3g} % of {noun}"

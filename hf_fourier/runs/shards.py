@@ -18,7 +18,6 @@ import numpy as np
 import torch
 
 from hf_fourier.errors import InputError
-from hf_fourier.results import storage
 from hf_fourier.results.attribution import Attribution
 from hf_fourier.runs.atomic_files import Pieces, laid_out
 from hf_fourier.typing import Tensor
@@ -91,7 +90,7 @@ def packed(outcomes: Sequence[Outcome], store: Store, top: int, split: bool) -> 
 
 def _parts(result: Attribution, store: Store, top: int) -> tuple[dict[str, Any], dict[str, Tensor]]:
     """A result's values and tensors, as much as is stored of it."""
-    values, tensors = storage.parts(result, compact=store != "everything")
+    values, tensors = result.to_parts(compact=store != "everything")
     values["provenance"] = {name: value for name, value in values["provenance"].items() if name not in _PASSING}
     if store != "top":
         return values, tensors
@@ -245,7 +244,7 @@ class Shard:
         if self.store == "top":
             got = "a run of which the top features alone are stored"
             raise InputError(got, "one with scores", "read rows(), or run it with store='scores'")
-        return storage.from_parts(record, self.tensors(row))
+        return Attribution.from_parts(record, self.tensors(row))
 
 
 def top_of(record: Mapping[str, Any], tensors: Mapping[str, Tensor], top: int) -> dict[str, Tensor]:
@@ -253,7 +252,7 @@ def top_of(record: Mapping[str, Any], tensors: Mapping[str, Tensor], top: int) -
     stored = {name.removeprefix("top."): tensor for name, tensor in tensors.items() if name.startswith("top.")}
     if stored:
         return {name: tensor[:top] for name, tensor in stored.items()}
-    return _best(storage.from_parts(dict(record), dict(tensors)), top)
+    return _best(Attribution.from_parts(dict(record), dict(tensors)), top)
 
 
 def _bytes(text: str | bytes) -> Tensor:

@@ -10,8 +10,9 @@ import torch
 from hf_fourier import Attribution, attribute
 from hf_fourier.domains import Fourier
 from hf_fourier.errors import InputError
+from hf_fourier.results.attribution import FORMAT
 from hf_fourier.results.curve import Curve, Stop
-from hf_fourier.results.storage import FORMAT, TENSORS, VALUES
+from hf_fourier.results.storage import TENSORS, VALUES
 from hf_fourier.results.views import ImageView
 from tests.toy_scores import Smooth, leaf, noise
 
