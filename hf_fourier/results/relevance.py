@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -26,6 +26,7 @@ FOR, MORE, SIZE = (
 )
 
 
+@runtime_checkable
 class Explained(Protocol):
     """What is read of an `Attribution` here."""
 
