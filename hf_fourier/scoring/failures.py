@@ -142,6 +142,10 @@ def _always(expected: str, do: str) -> Callable[[Failure, re.Match[str]], Advice
 
 
 def _attention(failure: Failure, match: re.Match[str]) -> Advice:
+    """Flex attention is compiled where it runs: where that fails, the compiler need not name it."""
+    used = str(getattr(failure.config, "_attn_implementation", ""))
+    if match[0].lower() == "backendcompilerfailed" and not used.startswith("flex"):
+        return None
     return (
         "attention that can be differentiated on this device",
         'load the model with attn_implementation="sdpa" (or call model.set_attn_implementation("sdpa")); where that '
@@ -257,7 +261,7 @@ _SIZE = (
     r"|shape mismatch|size mismatch|[Kk]ernel size can't be|Expected \d+D|not divisible|channel dimension"
 )
 _TABLE: tuple[tuple[str, str, Callable[[Failure, re.Match[str]], Advice]], ...] = (
-    ("attention", r"(?i)flex_?attention|flash_?attention|flash_attn", _attention),
+    ("attention", r"(?i)flex_?attention|flash_?attention|flash_attn|BackendCompilerFailed", _attention),
     ("package", r"ModuleNotFoundError|ImportError", _package),
     ("tuples", r"'tuple' object has no attribute", _tuples),
     ("missing argument", r"missing \d+ required|[Yy]ou (?:have to|must|need to) (?:specify|provide|pass)", _missing),

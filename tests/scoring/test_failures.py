@@ -14,7 +14,7 @@ import torch
 
 from hf_fourier import FourierExplainer
 from hf_fourier.errors import ModelError
-from hf_fourier.scoring.failures import CAUSES, differentiate, refusal, undifferentiable
+from hf_fourier.scoring.failures import CAUSES, Failure, advice, differentiate, refusal, undifferentiable
 from tests.models import tiny_models, tiny_models_audio
 from tests.models.laws import own_outputs
 
@@ -246,6 +246,16 @@ CASES: dict[str, tuple[str, Callable[[str | None], Any]]] = {
     "no backward": ("have a gradient", without),
     "shapes": ("image_size 32, num_channels 3", shapes),
 }  # fmt: skip
+
+
+@pytest.mark.parametrize("used", ["flex_attention", "sdpa"])
+def test_a_compiler_that_fails_at_attention_need_not_name_it(used: str) -> None:
+    class Compiled(torch.nn.Module):
+        config = types.SimpleNamespace(_attn_implementation=used)
+
+    failure = Failure("BackendCompilerFailed: backend='inductor' raised: CppCompileError", Compiled())
+    found = advice(failure)
+    assert (found is not None and "attn_implementation" in found[1]) == (used == "flex_attention")
 
 
 @pytest.mark.parametrize("name", [cause.name for cause in CAUSES])
