@@ -13,13 +13,13 @@ from typing import ClassVar
 import torch
 
 from hf_fourier.domains.base import Basis
-from hf_fourier.domains.layout import LeafShape
+from hf_fourier.domains.layout import SignalShape
 from hf_fourier.methods.base import METHODS, Method, Ranking
-from hf_fourier.methods.closed_loop import top
-from hf_fourier.methods.ffc import correlate, unit
-from hf_fourier.methods.path_gradients import mean_gradient
+from hf_fourier.methods.closed_loop import top_mask
+from hf_fourier.methods.ffc import correlation_scores, scale_to_length
+from hf_fourier.methods.path_gradients import mean_gradient_at
 from hf_fourier.scoring.score import Score
-from hf_fourier.seeding import Draw
+from hf_fourier.seeding import ExampleRng
 from hf_fourier.typing import Tensor
 
 KEEPS = (0.5, 0.25, 0.12, 0.06)
@@ -39,7 +39,7 @@ class Candidate(Method):
 
     source: ClassVar[str] = "a candidate of this benchmark"
 
-    def settle(self, leaf: LeafShape) -> Candidate:
+    def settle(self, leaf: SignalShape) -> Candidate:
         """With κ filled in for the kind of leaf."""
         return self if self.kappa is not None else replace(self, kappa=STEP.get(leaf.kind, 0.03))
 
@@ -57,7 +57,7 @@ class Candidate(Method):
         """The magnitudes, and FFC's second term for a unit direction."""
         coefficients = basis.forward(x)
         moved = basis.forward(self.length(x) * direction)
-        return basis.magnitude(coefficients), correlate(basis, coefficients, moved, 0.0)
+        return basis.magnitude(coefficients), correlation_scores(basis, coefficients, moved, 0.0)
 
 
 @METHODS.register("insertion_path")
@@ -73,13 +73,13 @@ class InsertionPath(Candidate):
         """A clean pass, and one of each kind per stretch of the path."""
         return len(KEEPS) + 2, len(KEEPS) + 2
 
-    def attribute(self, score: Score, x: Tensor, basis: Basis, draw: Draw) -> Ranking:
+    def attribute(self, score: Score, x: Tensor, basis: Basis, draw: ExampleRng) -> Ranking:
         """`<G(middle of the stretch), F>_k` for the features that each stretch puts in."""
         gradient, coefficients = score.clean().gradient, basis.forward(x)
         magnitude, scores = basis.magnitude(coefficients), torch.zeros(len(x), len(basis)).to(x)
         before = torch.zeros_like(magnitude, dtype=torch.bool)
         for keep in (*KEEPS[::-1], 1.0):
-            now = top(magnitude, basis, draw, keep)
+            now = top_mask(magnitude, basis, draw, keep)
             middle = (basis.keep(coefficients, before) + basis.keep(coefficients, now)) / 2
             there = score.evaluate(middle).gradient
             scores = scores + (now & ~before) * basis.inner(basis.pullback(there), coefficients)
@@ -92,10 +92,10 @@ class InsertionPath(Candidate):
 class NeverRaised(Candidate):
     """FFC whose step can lower a feature below its power, and never raise it above."""
 
-    def attribute(self, score: Score, x: Tensor, basis: Basis, draw: Draw) -> Ranking:
+    def attribute(self, score: Score, x: Tensor, basis: Basis, draw: ExampleRng) -> Ranking:
         """`|F|_k + min(0, second term)`."""
         clean = score.clean()
-        magnitude, second = self.second(basis, x, unit(clean.drive_gradient))
+        magnitude, second = self.second(basis, x, scale_to_length(clean.drive_gradient))
         return Ranking(magnitude + second.clamp(max=0), clean.gradient)
 
 
@@ -109,14 +109,14 @@ class StageAgreement(Candidate):
         """One of each kind per stage."""
         return len(KEEPS) + 1, len(KEEPS) + 1
 
-    def attribute(self, score: Score, x: Tensor, basis: Basis, draw: Draw) -> Ranking:
+    def attribute(self, score: Score, x: Tensor, basis: Basis, draw: ExampleRng) -> Ranking:
         """`|F|_k +` the mean second term × |mean of its signs|."""
         clean, coefficients = score.clean(), basis.forward(x)
-        magnitude, second = self.second(basis, x, unit(clean.drive_gradient))
+        magnitude, second = self.second(basis, x, scale_to_length(clean.drive_gradient))
         terms = [second]
         for keep in KEEPS:
-            there = basis.keep(coefficients, top(magnitude + torch.stack(terms).mean(0), basis, draw, keep))
-            terms.append(self.second(basis, x, unit(score.evaluate(there).drive_gradient))[1])
+            there = basis.keep(coefficients, top_mask(magnitude + torch.stack(terms).mean(0), basis, draw, keep))
+            terms.append(self.second(basis, x, scale_to_length(score.evaluate(there).drive_gradient))[1])
         stacked = torch.stack(terms)
         return Ranking(magnitude + stacked.mean(0) * stacked.sign().mean(0).abs(), clean.gradient)
 
@@ -138,14 +138,14 @@ class NoiseAgreement(Candidate):
         """One of each kind per copy, and the clean one."""
         return self.copies + 1, self.copies + 1
 
-    def attribute(self, score: Score, x: Tensor, basis: Basis, draw: Draw) -> Ranking:
+    def attribute(self, score: Score, x: Tensor, basis: Basis, draw: ExampleRng) -> Ranking:
         """FFC along the mean gradient."""
         gradient = score.clean().gradient
         size = 0.1 * self.length(x) / (self.kappa or 1) / math.sqrt(x[0].numel())
-        mean = mean_gradient(
+        mean = mean_gradient_at(
             score, lambda j: x + size * draw.normal(x.shape[1:], "noise", j).to(x), [1 / self.copies] * self.copies
         )
-        magnitude, second = self.second(basis, x, unit(mean))
+        magnitude, second = self.second(basis, x, scale_to_length(mean))
         return Ranking(magnitude + second, gradient)
 
 
@@ -154,10 +154,10 @@ class NoiseAgreement(Candidate):
 class CoarseCorrection(Candidate):
     """FFC whose second term is one for all channels of a frequency: far fewer numbers to follow a label with."""
 
-    def attribute(self, score: Score, x: Tensor, basis: Basis, draw: Draw) -> Ranking:
+    def attribute(self, score: Score, x: Tensor, basis: Basis, draw: ExampleRng) -> Ranking:
         """The second term as a share of the magnitude, averaged over the features of one frequency by power."""
         clean = score.clean()
-        magnitude, second = self.second(basis, x, unit(clean.drive_gradient))
+        magnitude, second = self.second(basis, x, scale_to_length(clean.drive_gradient))
         group = _frequencies(basis).to(x.device)
         power = magnitude.square()
 
@@ -184,15 +184,15 @@ class AgainstOthers(Candidate):
         """One of each kind per label, at most."""
         return self.others + 1, self.others + 1
 
-    def attribute(self, score: Score, x: Tensor, basis: Basis, draw: Draw) -> Ranking:
+    def attribute(self, score: Score, x: Tensor, basis: Basis, draw: ExampleRng) -> Ranking:
         """`|F|_k +` half of the second term less the others' mean."""
         clean = score.clean()
-        magnitude, own = self.second(basis, x, unit(clean.drive_gradient))
+        magnitude, own = self.second(basis, x, scale_to_length(clean.drive_gradient))
         likely = [self._likely(score, i) for i in range(len(x))]
         rest = torch.zeros_like(own)
         for labels in zip(*likely, strict=True):
             asked = score.asking(list(labels))
-            rest = rest + self.second(basis, x, unit(asked.clean().drive_gradient))[1] / len(likely[0])
+            rest = rest + self.second(basis, x, scale_to_length(asked.clean().drive_gradient))[1] / len(likely[0])
         return Ranking(magnitude + (own - rest) / 2, clean.gradient)
 
     def _likely(self, score: Score, example: int) -> list[int]:
@@ -211,14 +211,14 @@ class AnyLabel(AgainstOthers):
     model's ear can be used without following one label.
     """
 
-    def attribute(self, score: Score, x: Tensor, basis: Basis, draw: Draw) -> Ranking:
+    def attribute(self, score: Score, x: Tensor, basis: Basis, draw: ExampleRng) -> Ranking:
         """`|F|_k +` the mean size of the second term over the label and likely other ones."""
         clean = score.clean()
-        magnitude, own = self.second(basis, x, unit(clean.drive_gradient))
+        magnitude, own = self.second(basis, x, scale_to_length(clean.drive_gradient))
         sizes = [own.abs()]
         for labels in zip(*(self._likely(score, i) for i in range(len(x))), strict=True):
             asked = score.asking(list(labels))
-            sizes.append(self.second(basis, x, unit(asked.clean().drive_gradient))[1].abs())
+            sizes.append(self.second(basis, x, scale_to_length(asked.clean().drive_gradient))[1].abs())
         return Ranking(magnitude + torch.stack(sizes).mean(0), clean.gradient)
 
 

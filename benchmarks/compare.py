@@ -31,8 +31,8 @@ from benchmarks.peers import peers
 from benchmarks.real import CLASSIFIERS, MODELS
 from benchmarks.tables import markdown
 from hf_fourier.evaluation.metrics.statistics import summarise
-from hf_fourier.evaluation.results import Cell, Evaluation
-from hf_fourier.methods.ffc import KAPPA, KAPPA_ELSEWHERE
+from hf_fourier.evaluation.results import Evaluation, MethodResult
+from hf_fourier.methods.ffc import DEFAULT_KAPPA, KAPPA
 
 LARGE = 0.1
 METHODS = (
@@ -102,13 +102,13 @@ def run(name: str, n: int) -> dict[str, Any]:
         "excluded": excluded,
         "notes": list(notes),
         "seconds": spent,
-        "kappa": KAPPA.get(kind, KAPPA_ELSEWHERE),
+        "kappa": KAPPA.get(kind, DEFAULT_KAPPA),
     }
 
 
 def evaluation(name: str, numbers: dict[str, Any]) -> Evaluation:
     """What was kept, as it was found."""
-    cells = [Cell(**{**cell, "passes": tuple(cell["passes"])}) for cell in numbers["cells"]]
+    cells = [MethodResult(**{**cell, "passes": tuple(cell["passes"])}) for cell in numbers["cells"]]
     return Evaluation(name, cells, numbers["sources"], numbers["better"], numbers["excluded"], numbers["notes"])
 
 

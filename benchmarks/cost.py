@@ -27,11 +27,11 @@ from benchmarks.real import MODELS, Real
 from benchmarks.tables import markdown
 from hf_fourier.domains import Fourier
 from hf_fourier.methods import FFC
-from hf_fourier.methods.apply import Job, explain_all
+from hf_fourier.methods.apply import MethodCall, explain_all
 from hf_fourier.models import inspection
-from hf_fourier.models.inspection import held
+from hf_fourier.models.inspection import eval_mode
 from hf_fourier.scoring.batching import suggested_rows
-from hf_fourier.scoring.example_batch import Encoded, Request
+from hf_fourier.scoring.example_batch import EncodedExample, ExplanationRequest
 from hf_fourier.typing import Tensor
 
 #: Models whose bare pass takes less than this, in seconds a batch, are reported but not held to the gate.
@@ -39,13 +39,13 @@ TOO_SMALL = 0.005
 GATE = 1.10
 
 
-def laid_out(model: torch.nn.Module, batch: Sequence[Encoded]) -> tuple[Tensor, Callable[[Tensor], Tensor]]:
+def laid_out(model: torch.nn.Module, batch: Sequence[EncodedExample]) -> tuple[Tensor, Callable[[Tensor], Tensor]]:
     """A batch as the model takes it: its leaf, and the way from there to the logits."""
     inputs = {name: torch.stack([e.inputs[name] for e in batch]) for name in batch[0].inputs}
     sound = next((name for name in ("input_features", "input_values") if name in inputs), None)
     if batch[0].values is not None:
         leaf = torch.stack([e.values for e in batch if e.values is not None])
-        last = leaf.ndim == 4 and inspection.convolves(model)  # the faster layout, for both sides
+        last = leaf.ndim == 4 and inspection.is_convolutional(model)  # the faster layout, for both sides
         layout = torch.channels_last if last else torch.contiguous_format
         return leaf, lambda x: model(pixel_values=x.contiguous(memory_format=layout)).logits
     if sound is not None:
@@ -56,7 +56,7 @@ def laid_out(model: torch.nn.Module, batch: Sequence[Encoded]) -> tuple[Tensor, 
     return leaf, lambda x: model(inputs_embeds=x, **inputs, **keep).logits
 
 
-def bare(model: torch.nn.Module, batch: Sequence[Encoded]) -> tuple[Tensor, Tensor]:
+def bare(model: torch.nn.Module, batch: Sequence[EncodedExample]) -> tuple[Tensor, Tensor]:
     """Forward and input gradient of the likeliest class of each example: the leaves, and that gradient."""
     leaf, forward = laid_out(model, batch)
     leaf.requires_grad_(True)
@@ -85,9 +85,9 @@ def ranked(leaf: Tensor, gradient: Tensor, dims: Sequence[int]) -> np.ndarray:
     return np.take_along_axis(low, high.argsort(axis=1, kind="stable"), axis=1)
 
 
-def packed(encoded: Sequence[Encoded]) -> list[list[Encoded]]:
+def packed(encoded: Sequence[EncodedExample]) -> list[list[EncodedExample]]:
     """The batches that the library makes of these examples."""
-    groups: dict[Any, list[Encoded]] = {}
+    groups: dict[Any, list[EncodedExample]] = {}
     for example in encoded:
         groups.setdefault(example.signature, []).append(example)
     batches = []
@@ -129,18 +129,18 @@ def measure(real: Real, examples: int, runs: int) -> dict[str, Any]:
     adapter = explainer.adapter
     encoded = [adapter.encode(example) for example in real.examples(examples)]
     batches = packed(encoded)
-    job = Job(FFC(), Fourier(), 0, {"name": real.name, "task": adapter.task, "revision": None})
+    job = MethodCall(FFC(), Fourier(), 0, {"name": real.name, "task": adapter.task, "revision": None})
 
-    def least(batch: Sequence[Encoded]) -> None:
+    def least(batch: Sequence[EncodedExample]) -> None:
         ranked(*bare(explainer.model, batch), [d + 1 for d in batch[0].leaf.positions])
 
-    def ours(batch: Sequence[Encoded]) -> None:
-        for result in explain_all([Request(e, None) for e in batch], job, adapter):
+    def ours(batch: Sequence[EncodedExample]) -> None:
+        for result in explain_all([ExplanationRequest(e, None) for e in batch], job, adapter):
             _ = result.order
 
     sides = (lambda batch: bare(explainer.model, batch), least, ours)
     taken = []
-    with held(explainer.model):
+    with eval_mode(explainer.model):
         for _ in range(runs + 1):
             each = [[timed(lambda: side(batch)) for side in sides] for batch in batches]  # noqa: B023
             taken.append([sum(side, Seconds(0, 0)) for side in zip(*each, strict=True)])

@@ -37,13 +37,13 @@ from benchmarks.tables import markdown
 from hf_fourier import FourierExplainer
 from hf_fourier.evaluation.metrics.dig import dig
 from hf_fourier.methods import FFC
-from hf_fourier.models.inspection import held
+from hf_fourier.models.inspection import eval_mode
 from hf_fourier.results.attribution import Attribution
-from hf_fourier.results.curve import PUBLISHED, STANDARD, TENTHS
+from hf_fourier.results.curve import DEFAULT_GRID, PAPER_GRID, TENTHS
 from hf_fourier.scoring.batching import suggested_rows
-from hf_fourier.scoring.example_batch import Encoded, grouped, rows_for
-from hf_fourier.scoring.perturbation import moves
-from hf_fourier.seeding import Draw
+from hf_fourier.scoring.example_batch import EncodedExample, grouped, rows_for
+from hf_fourier.scoring.perturbation import perturbations
+from hf_fourier.seeding import ExampleRng
 from hf_fourier.typing import Tensor
 
 #: Examples of the slow models.
@@ -61,7 +61,7 @@ def played(explainer: FourierExplainer, results: Sequence[Attribution]) -> list[
     fresh = [copy.copy(result) for result in results]
     for result in fresh:
         result.curve, result.provenance = None, {**result.provenance}
-    return explainer.play(fresh, STANDARD)
+    return explainer.play(fresh, DEFAULT_GRID)
 
 
 def asked(x: Tensor, results: Sequence[Attribution]) -> tuple[Tensor, float]:
@@ -69,7 +69,7 @@ def asked(x: Tensor, results: Sequence[Attribution]) -> tuple[Tensor, float]:
     rows, rest = [], 0
     for i, result in enumerate(results):
         coefficients = result.basis.forward(x[i : i + 1])
-        own = {move.left: move for move in moves(i, result.order, result.layout.multiplicity, STANDARD)}
+        own = {move.left: move for move in perturbations(i, result.order, result.layout.multiplicity, DEFAULT_GRID)}
         del own["keep", 1.0]
         rows += [result.basis.keep(coefficients, move.mask.unsqueeze(0)) for move in own.values()]
         rest += sum(part == "keep" and ("delete", share) in own for part, share in own)
@@ -77,10 +77,10 @@ def asked(x: Tensor, results: Sequence[Attribution]) -> tuple[Tensor, float]:
 
 
 def ready(
-    explainer: FourierExplainer, group: Sequence[Encoded], results: Sequence[Attribution]
+    explainer: FourierExplainer, group: Sequence[EncodedExample], results: Sequence[Attribution]
 ) -> list[tuple[Callable[[], Tensor], ...]]:
     """The forward passes that a group needs, and its inverse transforms, in batches of the library's size."""
-    block = explainer.adapter.block(group, Draw(0, [e.key for e in group]))
+    block = explainer.adapter.block(group, ExampleRng(0, [e.key for e in group]))
     left, rest = asked(block.x, results)
     rows, width = [e for e in group for _ in range(len(left) // len(group))], rows_for(block, "auto")
     batches = [laid_out(explainer.model, rows[i : i + width]) for i in range(0, len(rows), width)]
@@ -111,7 +111,7 @@ def against_bare(name: str, n: int, runs: int) -> dict[str, Any]:
         _ = result.order
     encoded = [explainer.adapter.encode(example) for example in examples]
     shapes = grouped(encoded, lambda e: e.signature)
-    with held(explainer.model):
+    with eval_mode(explainer.model):
         groups = []
         for shape in shapes:
             some = [results[i] for i in shape]
@@ -126,7 +126,7 @@ def against_bare(name: str, n: int, runs: int) -> dict[str, Any]:
     for _ in range(runs + 1):
         each = []
         for passes, own in groups:
-            with held(explainer.model):
+            with eval_mode(explainer.model):
                 bare, inverse = timed(lambda: run(passes, 0)), timed(lambda: run(passes, 1))  # noqa: B023
             each.append((bare, bare + inverse, timed(lambda: played(explainer, own))))  # noqa: B023
         taken.append([sum(side, Seconds(0, 0)) for side in zip(*each, strict=True)])
@@ -152,7 +152,7 @@ def against_bare(name: str, n: int, runs: int) -> dict[str, Any]:
     }
 
 
-def published(model: torch.nn.Module, batch: Sequence[Encoded], steps: int) -> list[float]:
+def published(model: torch.nn.Module, batch: Sequence[EncodedExample], steps: int) -> list[float]:
     """DIG as the released code gets it, in our own words: everything twice, once for each direction.
 
     A walk down the cross-entropy with gradients of the weights as well; the score of every bin of the full complex
@@ -193,7 +193,7 @@ def published(model: torch.nn.Module, batch: Sequence[Encoded], steps: int) -> l
 def ours(explainer: FourierExplainer, examples: Sequence[Any], steps: int) -> list[float]:
     """DIG from raw examples."""
     results = explainer.explain(list(examples), method=FFC(steps=steps))
-    explainer.play(results, PUBLISHED)
+    explainer.play(results, PAPER_GRID)
     return [dig(result.curve) for result in results]
 
 

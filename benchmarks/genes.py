@@ -27,12 +27,12 @@ from benchmarks.real import CLASSIFIERS
 from benchmarks.statistics import described
 from benchmarks.tables import markdown
 from hf_fourier import Attribution, FourierExplainer
-from hf_fourier.evaluation.studies.in_silico_deletion import play_genes
-from hf_fourier.results.curve import Curve, Grid
+from hf_fourier.evaluation.studies.in_silico_deletion import delete_genes
+from hf_fourier.results.curve import Curve, FractionGrid
 
 STEPS = tuple(i / 10 for i in range(1, 10))
 SHARES = (0.04, 0.08, 0.16, 0.3)
-GRID = Grid(tuple(dict.fromkeys((*SHARES, *STEPS))), tuple(dict.fromkeys((*SHARES, *STEPS))))
+GRID = FractionGrid(tuple(dict.fromkeys((*SHARES, *STEPS))), tuple(dict.fromkeys((*SHARES, *STEPS))))
 #: The controls of each game: by size, by order, by chance.
 CONTROLS = {
     "frequencies": ("magnitude", "low_frequency", "random"),
@@ -110,7 +110,7 @@ def main(arguments: Sequence[str]) -> None:
         results: list[Attribution] = explainer.explain(cells, method=method)
         frequencies[method] = [a.curve for a in explainer.play(results, GRID) if a.curve is not None]
     said = explainer.explain(cells, method="ffc")
-    genes = {name: play_genes(explainer, said, GRID, orders=own) for name, own in orders(explainer, cells).items()}
+    genes = {name: delete_genes(explainer, said, GRID, orders=own) for name, own in orders(explainer, cells).items()}
     right = sum(a.label == cell["label"] for a, cell in zip(said, cells, strict=True))
     lengths = [len(a.names) for a in said]
     print(f"{len(cells)} cells, {right} named rightly, {min(lengths)} to {max(lengths)} genes.\n")

@@ -26,7 +26,7 @@ from hf_fourier import FourierExplainer
 from hf_fourier.domains import DOMAINS
 from hf_fourier.errors import SpecError
 from hf_fourier.methods import METHODS, Method
-from hf_fourier.models.inspection import held
+from hf_fourier.models.inspection import eval_mode
 
 #: Parameters that say how many samples are drawn; few of them do where only domains are compared.
 SAMPLES = ("samples", "copies", "steps", "draws", "signs")
@@ -93,7 +93,7 @@ def measure(real: Real, methods: Sequence[str], runs: int, reasons: dict[str, st
     explainer = real.explainer()
     example = real.examples(1)[0]
     (batch,) = packed([explainer.adapter.encode(example)])
-    with held(explainer.model):
+    with eval_mode(explainer.model):
         bare(explainer.model, batch)
         unit = seconds(lambda: bare(explainer.model, batch), 2 * runs + 1)
     rows = []

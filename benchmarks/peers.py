@@ -20,11 +20,11 @@ from typing import Any
 import torch
 
 from hf_fourier import FourierExplainer
-from hf_fourier.domains import LeafShape
-from hf_fourier.evaluation.evaluate import Ready
-from hf_fourier.methods.gradients import SPREAD, SPREAD_ELSEWHERE
+from hf_fourier.domains import SignalShape
+from hf_fourier.evaluation.evaluate import PrecomputedMethod
+from hf_fourier.methods.gradients import NOISE_STD, SPREAD_ELSEWHERE
 from hf_fourier.results.attribution import Attribution
-from hf_fourier.scoring.example_batch import Block
+from hf_fourier.scoring.example_batch import ExampleBatch
 from hf_fourier.scoring.score import Score
 from hf_fourier.scoring.targets import Target
 from hf_fourier.typing import Tensor
@@ -42,7 +42,7 @@ class Scored(torch.nn.Module):
         layer: The model's last convolution over pictures, or None.
     """
 
-    def __init__(self, block: Block, score: Score, row: int, leaf: LeafShape) -> None:
+    def __init__(self, block: ExampleBatch, score: Score, row: int, leaf: SignalShape) -> None:
         super().__init__()
         self.block, self.score, self.row, self.leaf = block, score, row, leaf
         self.rows, self.passes = score.packer.size, [0, 0]
@@ -73,7 +73,7 @@ def smoothgrad(scored: Scored, x: Tensor, samples: int = SAMPLES) -> Tensor:
     """Captum's noise tunnel over its saliency (absolute gradients, its default), with the noise of our SmoothGrad."""
     from captum.attr import NoiseTunnel, Saliency
 
-    sigma = SPREAD.get(scored.leaf.kind, SPREAD_ELSEWHERE) * float(x.detach().max() - x.detach().min())
+    sigma = NOISE_STD.get(scored.leaf.kind, SPREAD_ELSEWHERE) * float(x.detach().max() - x.detach().min())
     with torch.random.fork_rng():
         torch.manual_seed(SEED)
         return NoiseTunnel(Saliency(scored)).attribute(
@@ -163,21 +163,21 @@ class Peer:
     name: str
     package: str
     make: Callable[[Scored, Tensor], Tensor]
-    suits: Callable[[LeafShape, torch.nn.Module], bool] = lambda leaf, model: True
+    suits: Callable[[SignalShape, torch.nn.Module], bool] = lambda leaf, model: True
     coefficients: bool = False
     contributions: bool = False
 
 
-def _pictures(leaf: LeafShape, model: torch.nn.Module) -> bool:
+def _pictures(leaf: SignalShape, model: torch.nn.Module) -> bool:
     """A network of convolutions over pictures, which a patch embedding alone does not make."""
     return leaf.kind == "pixels" and sum(isinstance(m, torch.nn.Conv2d) for m in model.modules()) > 1
 
 
-def _one_axis(leaf: LeafShape, model: torch.nn.Module) -> bool:
+def _one_axis(leaf: SignalShape, model: torch.nn.Module) -> bool:
     return len(leaf.positions) == 1 and not leaf.segments
 
 
-def _even_sound(leaf: LeafShape, model: torch.nn.Module) -> bool:
+def _even_sound(leaf: SignalShape, model: torch.nn.Module) -> bool:
     """freqIG's inverse transform drops a sample of odd lengths, which texts have half of the time."""
     return leaf.kind == "waveform" and leaf.shape[0] % 2 == 0
 
@@ -200,7 +200,7 @@ class Made:
         self.explainer, self.peer = explainer, peer
         self.known: dict[Any, tuple[list[Tensor], list[dict[str, Any]]]] = {}
 
-    def ready(self, domain: str, lift: str | None = None) -> Ready:
+    def ready(self, domain: str, lift: str | None = None) -> PrecomputedMethod:
         """The peer among methods, its maps brought into a domain by a lift."""
 
         def make(examples: Sequence[Any], targets: Sequence[Target]) -> list[Attribution]:
@@ -218,7 +218,7 @@ class Made:
                 result.provenance |= cost
             return results
 
-        return Ready(self.peer.name if lift is None else f"{self.peer.name}, {lift}", make, domain)
+        return PrecomputedMethod(self.peer.name if lift is None else f"{self.peer.name}, {lift}", make, domain)
 
     def _values(self, examples: Sequence[Any], targets: Sequence[Target]) -> tuple[list[Tensor], list[dict[str, Any]]]:
         key = (tuple(map(id, examples)), tuple(targets))
@@ -227,7 +227,7 @@ class Made:
             values: list[Any] = [None] * len(results)
             costs: list[Any] = [None] * len(results)
 
-            def work(places: list[int], block: Block, score: Score) -> None:
+            def work(places: list[int], block: ExampleBatch, score: Score) -> None:
                 for row, place in enumerate(places):
                     scored = Scored(block, score, row, results[place].layout.leaf)
                     start = time.perf_counter()
@@ -252,7 +252,7 @@ def _turned_back(values: Tensor, result: Attribution) -> Tensor:
     return turned
 
 
-def peers(explainer: FourierExplainer, leaf: LeafShape, among: Sequence[Peer] = PEERS) -> list[Ready]:
+def peers(explainer: FourierExplainer, leaf: SignalShape, among: Sequence[Peer] = PEERS) -> list[PrecomputedMethod]:
     """All peers that are installed and can be asked about this model, maps in both domains and by every lift."""
     found = []
     for peer in among:

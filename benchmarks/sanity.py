@@ -20,14 +20,14 @@ from benchmarks.statistics import described
 from benchmarks.tables import markdown
 from hf_fourier import Attribution
 from hf_fourier.evaluation.metrics.robustness import rank_correlation
-from hf_fourier.evaluation.metrics.structure import shared_top
-from hf_fourier.evaluation.randomized_model import rank_by_twin, twin_of
+from hf_fourier.evaluation.metrics.structure import top_overlap
+from hf_fourier.evaluation.randomized_model import randomize, re_rank
 from hf_fourier.evaluation.sanity_checks import TOP
 
 
 def overlap(a: Attribution, b: Attribution) -> float:
     """The share of a's top features that are among b's."""
-    return shared_top(a, b, TOP)
+    return top_overlap(a, b, TOP)
 
 
 def correlation(a: Attribution, b: Attribution) -> float:
@@ -41,14 +41,14 @@ def rows(real: Real, examples: int) -> list[dict[str, Any]]:
     chosen = real.examples(examples)
     sources = real.sources(len(chosen))
     magnitude = explainer.explain(chosen, method="magnitude")
-    random_twin = twin_of(explainer, magnitude)
+    random_twin = randomize(explainer, magnitude)
     seeds = [explainer.explain(chosen, method="random", seed=seed) for seed in (0, 1)]
     chance = described([overlap(a, b) for a, b in zip(*seeds, strict=True)], sources)
     table = []
     kappa = STEP.get(magnitude[0].layout.leaf.kind, 0.1)
     for title, method in ((f"κ = {kappa:g}", f"ffc:kappa={kappa}"), ("λ = 0", "ffc:lam=0")):
         own = explainer.explain(chosen, method=method)
-        fresh = rank_by_twin(random_twin, own)
+        fresh = re_rank(random_twin, own)
         twins, pairs = list(zip(own, fresh, strict=True)), list(zip(own, magnitude, strict=True))
         rho = [correlation(a, b) for a, b in twins]
         table.append(

@@ -13,25 +13,25 @@ import torch
 from hf_fourier.domains import DOMAINS, Domain, Fourier
 from hf_fourier.errors import FourierError, InputError, ModelError, NotFinite
 from hf_fourier.methods import METHODS, Method
-from hf_fourier.methods.apply import Job, explain_all
-from hf_fourier.methods.precomputed import Given, fit, lifted_notes
-from hf_fourier.models.base import Adapter
+from hf_fourier.methods.apply import MethodCall, explain_all
+from hf_fourier.methods.precomputed import Precomputed, fit, lifted_notes
+from hf_fourier.models.base import ModelWrapper
 from hf_fourier.models.inputs.examples import listed
-from hf_fourier.models.inspection import held, label_notes, unwrapped
-from hf_fourier.models.side_inputs import Paths, logits_at, padded
-from hf_fourier.models.wrappers import adapt
+from hf_fourier.models.inspection import eval_mode, label_notes, unwrap
+from hf_fourier.models.side_inputs import SideInputCheck, logits_at, padded
+from hf_fourier.models.wrappers import wrap
 from hf_fourier.results.attribution import Attribution
-from hf_fourier.results.curve import Grid
+from hf_fourier.results.curve import FractionGrid
 from hf_fourier.results.remarks import MEND
-from hf_fourier.scoring.example_batch import BatchSize, Encoded, Request, block_of, grouped
-from hf_fourier.scoring.perturb_results import play_all
-from hf_fourier.scoring.replay import Work, reopen
+from hf_fourier.scoring.example_batch import BatchSize, EncodedExample, ExplanationRequest, batch_of, grouped
+from hf_fourier.scoring.perturb_results import perturb_all
+from hf_fourier.scoring.replay import BatchVisitor, reopen
 from hf_fourier.scoring.targets import Target
-from hf_fourier.seeding import Draw
+from hf_fourier.seeding import ExampleRng
 from hf_fourier.torch_state import exact_class
 from hf_fourier.typing import Tensor
 
-Made = TypeVar("Made", bound="Engine")
+EngineT = TypeVar("EngineT", bound="Engine")
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ class Engine:
         leaf: str | None = None,
         dither: float = 0.0,
     ) -> None:
-        from hf_fourier.models.checkpoint import shown
+        from hf_fourier.models.checkpoint import display_name
         from hf_fourier.models.loading import task_of
 
         if not isinstance(model, torch.nn.Module):
@@ -77,21 +77,21 @@ class Engine:
             raise ModelError(
                 got, "a torch module", "call FourierExplainer.from_pretrained(name) for a Hub id or a folder"
             )
-        model = unwrapped(model)
+        model = unwrap(model)
         self.method = METHODS.parse(method)
         self.domain = None if domain is None else DOMAINS.parse(domain)
-        self.adapter: Adapter = adapt(model, processor, task or task_of(model))
+        self.adapter: ModelWrapper = wrap(model, processor, task or task_of(model))
         self.adapter.take(leaf)
         loaded_by = getattr(getattr(model, "config", None), "_name_or_path", "") or type(model).__name__
-        self.name = name or shown(loaded_by)
+        self.name = name or display_name(loaded_by)
         self.notes: tuple[str, ...] = ()
         self.dither = dither
         #: What was found of what reaches the model's answers beside the leaf.
-        self.known = Paths()
+        self.known = SideInputCheck()
 
     @classmethod
     def from_pretrained(
-        cls: type[Made],
+        cls: type[EngineT],
         model: str | PathLike[str],
         *,
         subfolder: str | None = None,
@@ -106,7 +106,7 @@ class Engine:
         device_map: Any = None,
         trust_remote_code: bool = False,
         **model_kwargs: Any,
-    ) -> Made:
+    ) -> EngineT:
         """Load a model and its processor from the Hub or a folder.
 
         Args:
@@ -153,7 +153,7 @@ class Engine:
         return explainer
 
     @classmethod
-    def from_pipeline(cls: type[Made], pipe: Any, **options: Any) -> Made:
+    def from_pipeline(cls: type[EngineT], pipe: Any, **options: Any) -> EngineT:
         """The model and the processor of a `transformers` pipeline.
 
         Args:
@@ -271,7 +271,7 @@ class Engine:
         chosen = DOMAINS.parse(domain or ("identity:grain=position" if by_place else "identity"))
         if lift is None and not chosen.bind(encoded[0].leaf).layout.by_place:
             lift = "transport"
-        wanted, job = self._targets(target, targets, len(encoded)), self._job(Given(origin, lift), chosen, seed)
+        wanted, job = self._targets(target, targets, len(encoded)), self._job(Precomputed(origin, lift), chosen, seed)
         results = self._explained(encoded, wanted, job, batch_size, [one for one, _ in fitted])
         for result, (one, _) in zip(results, fitted, strict=True):
             if lift in ("transport", "gradient"):
@@ -291,10 +291,10 @@ class Engine:
         known = isinstance(example, Attribution)
         encoded = self._restored(example) if known else self._single(example)
         seed, key = (int(example.provenance.get("seed", 0)), example.key) if known else (0, encoded.key)
-        with held(self.model):
+        with eval_mode(self.model):
             encoded = encoded if known else self.adapter.aim(encoded, None)[0]
             dither = float(example.provenance.get("dither", 0.0)) if known else self.dither
-            block = block_of(self.adapter, [encoded], Draw(seed, [key]), dither)
+            block = batch_of(self.adapter, [encoded], ExampleRng(seed, [key]), dither)
             x = block.x
             if leaf is not None:
                 if not isinstance(leaf, Tensor) or tuple(leaf.shape) != tuple(x.shape[1:]):
@@ -318,7 +318,7 @@ class Engine:
     def play(
         self,
         attributions: Any,
-        kept: Sequence[float] | Grid = (0.01, 0.02, 0.04, 0.1, 0.3),
+        kept: Sequence[float] | FractionGrid = (0.01, 0.02, 0.04, 0.1, 0.3),
         *,
         again: bool = False,
         batch_size: BatchSize = "auto",
@@ -331,8 +331,8 @@ class Engine:
         Args:
             attributions: One result of this model, or a list of them (of an iterator or `Results` a list is made).
             kept: Shares of features, 0 to 1, each of which is kept and deleted; or a
-                `hf_fourier.results.curve.Grid` that says which are kept and which deleted (`PUBLISHED`,
-                `STANDARD`).
+                `hf_fourier.results.curve.FractionGrid` that says which are kept and which deleted (`PAPER_GRID`,
+                `DEFAULT_GRID`).
             again: Ask also what is known.
             batch_size: Rows in a batch, at most.
 
@@ -346,10 +346,10 @@ class Engine:
             attributions = list(attributions)
         many = isinstance(attributions, (list, tuple))
         results: list[Attribution] = list(attributions) if many else [attributions]
-        grid = kept if isinstance(kept, Grid) else Grid(tuple(kept), tuple(kept))
+        grid = kept if isinstance(kept, FractionGrid) else FractionGrid(tuple(kept), tuple(kept))
         encoded = [self._restored(result) for result in results]
-        with held(self.model):
-            play_all(results, encoded, grid, self.adapter, batch_size, again)
+        with eval_mode(self.model):
+            perturb_all(results, encoded, grid, self.adapter, batch_size, again)
         return attributions
 
     def explain_again(
@@ -385,7 +385,9 @@ class Engine:
             done.update(zip(indices, some, strict=True))
         return [done[i] for i in range(len(encoded))]
 
-    def reopen(self, attributions: Sequence[Attribution], work: Work, *, batch_size: BatchSize = "auto") -> None:
+    def reopen(
+        self, attributions: Sequence[Attribution], work: BatchVisitor, *, batch_size: BatchSize = "auto"
+    ) -> None:
         """Ask the model more about results: their blocks are made again, with the targets as they were settled.
 
         Args:
@@ -398,34 +400,34 @@ class Engine:
         """
         attributions = list(attributions)
         encoded = [self._restored(result) for result in attributions]
-        with held(self.model):
+        with eval_mode(self.model):
             reopen(attributions, encoded, self.adapter, work, batch_size)
 
     def _job(
         self, method: Method, domain: Domain, seed: int, progress: Callable[[int, int], None] | None = None
-    ) -> Job:
+    ) -> MethodCall:
         model = {"name": self.name, "task": self.adapter.task, "revision": self._revision}
         notes = (*self.notes, *label_notes(self.adapter.config))
-        return Job(method, domain, seed, model, notes, progress, self.dither)
+        return MethodCall(method, domain, seed, model, notes, progress, self.dither)
 
     def _explained(
         self,
-        encoded: Sequence[Encoded],
+        encoded: Sequence[EncodedExample],
         wanted: Sequence[Target],
-        job: Job,
+        job: MethodCall,
         batch_size: BatchSize,
         maps: Sequence[Tensor] | None = None,
     ) -> list[Attribution]:
         """One result per example, with a map of it where those are ranked."""
-        with held(self.model):
+        with eval_mode(self.model):
             aimed = [self.adapter.aim(e, t) for e, t in zip(encoded, wanted, strict=True)]
             given: Sequence[Tensor | None] = maps or [None] * len(aimed)
-            requests = [Request(e, t, one) for (e, t), one in zip(aimed, given, strict=True)]
+            requests = [ExplanationRequest(e, t, one) for (e, t), one in zip(aimed, given, strict=True)]
             results = explain_all(requests, job, self.adapter, batch_size)
             self.known.tell(self.adapter, requests, results)
         return results
 
-    def _encode(self, example: Any) -> tuple[bool, list[Encoded]]:
+    def _encode(self, example: Any) -> tuple[bool, list[EncodedExample]]:
         given = listed(example, self.adapter)
         if given is None:
             return True, self.adapter.encode_batch(example)
@@ -444,13 +446,13 @@ class Engine:
                 raise
         return True, encoded
 
-    def _single(self, example: Any) -> Encoded:
+    def _single(self, example: Any) -> EncodedExample:
         encoded = self._encode(example)[1]
         if len(encoded) != 1:
             raise InputError(f"{len(encoded)} examples", "one", "call predict for each of them")
         return encoded[0]
 
-    def _restored(self, result: Attribution) -> Encoded:
+    def _restored(self, result: Attribution) -> EncodedExample:
         if not isinstance(result, Attribution):
             got = f"a {type(result).__name__}"
             raise InputError(got, "a result of explain", "call explain first, and pass what it returns")
@@ -464,7 +466,7 @@ class Engine:
         content = result.inputs.get("content")
         values, group = None if content is not None else result.leaf, self.adapter.group(inputs)
         names, view = tuple(result.names), result.view
-        return Encoded(result.layout.leaf, inputs, values, content, names, view, group=group)
+        return EncodedExample(result.layout.leaf, inputs, values, content, names, view, group=group)
 
     def _targets(self, target: Target, targets: Sequence[Target] | None, examples: int) -> list[Target]:
         if targets is not None and target is not None:

@@ -12,7 +12,7 @@ from hf_fourier.errors import InputError
 from hf_fourier.evaluation.studies.transfer import transfer_all
 from hf_fourier.methods import Method
 from hf_fourier.models.inputs.examples import examples_of, listed
-from hf_fourier.models.inspection import held
+from hf_fourier.models.inspection import eval_mode
 from hf_fourier.results.attribution import Attribution
 from hf_fourier.results.table import Table
 from hf_fourier.scoring.example_batch import BatchSize
@@ -20,9 +20,9 @@ from hf_fourier.scoring.targets import Target
 from hf_fourier.torch_state import exact_class
 
 if TYPE_CHECKING:
-    from hf_fourier.evaluation.evaluate import Ready
-    from hf_fourier.evaluation.rectification import Correction, Rectification
-    from hf_fourier.evaluation.results import Evaluation, Sanity
+    from hf_fourier.evaluation.evaluate import PrecomputedMethod
+    from hf_fourier.evaluation.rectification import Correction, RectificationResult
+    from hf_fourier.evaluation.results import Evaluation, SanityResult
     from hf_fourier.runs.plan import Plan
     from hf_fourier.runs.recording import Recording
     from hf_fourier.runs.results import Results
@@ -65,8 +65,8 @@ class FourierExplainer(Engine):
             dataset: A list of examples; a `datasets.Dataset`, streaming or not; a Hub id; a local parquet, CSV, JSON
                 lines or text file, an `.h5ad`, or a folder of pictures, sounds, volumes or cells; an `AnnData`.
             output_dir: The run's folder.
-            **options: The fields of `hf_fourier.runs.options.Options`: `target`, `column`, `method`, `play`, `store`,
-                `budget` and others.
+            **options: The fields of `hf_fourier.runs.options.RunOptions`: `target`, `column`, `method`, `play`,
+                `store`, `budget` and others.
 
         Returns:
             The results, which are read when they are asked for.
@@ -75,17 +75,17 @@ class FourierExplainer(Engine):
             InputError: If the folder holds another run, or nothing can be explained.
             StorageError: If the disk is full or closed, or another run writes to the folder; what was written stays.
         """
-        from hf_fourier.runs.options import Options
+        from hf_fourier.runs.options import RunOptions
         from hf_fourier.runs.run import explain_dataset
 
-        return explain_dataset(self, dataset, output_dir, Options(**options))
+        return explain_dataset(self, dataset, output_dir, RunOptions(**options))
 
     def plan(self, dataset: Any, **options: Any) -> Plan:
         """What `explain_dataset` would take with the same options: time, memory, space, measured on a few examples."""
-        from hf_fourier.runs.options import Options
+        from hf_fourier.runs.options import RunOptions
         from hf_fourier.runs.run import plan
 
-        return plan(self, dataset, Options(**options))
+        return plan(self, dataset, RunOptions(**options))
 
     def explain_recording(
         self,
@@ -138,7 +138,7 @@ class FourierExplainer(Engine):
     def evaluate(
         self,
         examples: Any,
-        methods: str | Method | Ready | Sequence[str | Method | Ready] = ("ffc",),
+        methods: str | Method | PrecomputedMethod | Sequence[str | Method | PrecomputedMethod] = ("ffc",),
         domains: str | Domain | Sequence[str | Domain] | None = None,
         metrics: Sequence[str] | None = None,
         *,
@@ -157,8 +157,8 @@ class FourierExplainer(Engine):
         Args:
             examples: Raw examples, as for `explain`: a list, a `datasets.Dataset`, or what else holds several.
             column: Which column of a data set holds them; None for the only one of pictures, sounds or texts.
-            methods: What to compare; a `hf_fourier.evaluation.evaluate.Ready` brings attributions that are made
-                elsewhere, and stands in its own domain.
+            methods: What to compare; a `hf_fourier.evaluation.evaluate.PrecomputedMethod` brings attributions that are
+                made elsewhere, and stands in its own domain.
             domains: Where; None for the explainer's own, or else each method's home, as for `explain`. What does not go
                 together is left out, and listed in `excluded` with the reason.
             metrics: Names among `hf_fourier.metrics.names()`; None for those of the game that the head has, with
@@ -177,9 +177,9 @@ class FourierExplainer(Engine):
             InputError: If there are no examples, or a metric is unknown or none for this head.
             SpecError: If a method or a domain is unknown.
         """
-        from hf_fourier.evaluation.evaluate import Ready, evaluate
+        from hf_fourier.evaluation.evaluate import PrecomputedMethod, evaluate
 
-        chosen = [methods] if isinstance(methods, (str, Method, Ready)) else list(methods)
+        chosen = [methods] if isinstance(methods, (str, Method, PrecomputedMethod)) else list(methods)
         where = [domains] if isinstance(domains, (str, Domain)) else None if domains is None else list(domains)
         given = self._several(examples, column)
         return evaluate(self, given, chosen, where, metrics, targets, sources, seed, batch_size, progress)
@@ -194,7 +194,7 @@ class FourierExplainer(Engine):
         sources: Sequence[Any] | None = None,
         seed: int = 0,
         batch_size: BatchSize = "auto",
-    ) -> Sanity:
+    ) -> SanityResult:
         """Ask a method what it has to show before its explanations of this model are believed.
 
         Passing each check means:
@@ -225,7 +225,7 @@ class FourierExplainer(Engine):
             batch_size: Rows in a batch, at most.
 
         Returns:
-            A `Sanity`: `passed`, `table()`, and the verdicts in words when it is printed.
+            A `SanityResult`: `passed`, `table()`, and the verdicts in words when it is printed.
 
         Raises:
             InputError: If there are no examples, or one cannot be explained.
@@ -248,7 +248,7 @@ class FourierExplainer(Engine):
         sources: Sequence[Any] | None = None,
         seed: int = 0,
         batch_size: BatchSize = "auto",
-    ) -> Correction | Rectification:
+    ) -> Correction | RectificationResult:
         """Delete the top features of a mistake, ranked for what the model says, until the model says the truth.
 
         Tried are ten equal steps up to the budget (arXiv 2411.18343: .01 to .10 % of the features) and, finer, every
@@ -268,8 +268,8 @@ class FourierExplainer(Engine):
         Returns:
             A `Correction` for one example: how few features, what they are in input space (`removed()`, `relevance()`),
                 the corrected leaf (`leaf()`, `rebuilt()`), the controls.
-            A `Rectification` for a list: its `corrections`, `table()` and `summary()`; what the model said rightly is
-            left out.
+            A `RectificationResult` for a list: its `corrections`, `table()` and `summary()`; what the model said
+            rightly is left out.
 
         Raises:
             InputError: If there is not one true label for each, a single example is no mistake, or the head is no
@@ -317,7 +317,7 @@ class FourierExplainer(Engine):
         results: list[Attribution] = list(attributions) if several else [attributions]
         for result in results:
             self._restored(result)
-        with held(to.model):
+        with eval_mode(to.model):
             return transfer_all(results, to.adapter, batch_size)
 
     def _several(self, examples: Any, column: str | None = None) -> list[Any]:

@@ -10,19 +10,19 @@ from weakref import WeakKeyDictionary
 
 import torch
 
-from hf_fourier.domains import DOMAINS, Axis, Domain, LeafShape
+from hf_fourier.domains import DOMAINS, Axis, Domain, SignalShape
 from hf_fourier.errors import FourierError, InputError, ModelError, TargetError
 from hf_fourier.methods import METHODS, Method
-from hf_fourier.methods.apply import Job, explain_all
-from hf_fourier.models.inspection import alone, held, owner, reached
-from hf_fourier.models.side_inputs import Paths
+from hf_fourier.methods.apply import MethodCall, explain_all
+from hf_fourier.models.inspection import alone, eval_mode, owner, reachable_modules
+from hf_fourier.models.side_inputs import SideInputCheck
 from hf_fourier.results.attribution import Attribution
 from hf_fourier.scoring.batching import is_out_of_memory
-from hf_fourier.scoring.example_batch import BatchSize, Block, Encoded, Request
+from hf_fourier.scoring.example_batch import BatchSize, EncodedExample, ExampleBatch, ExplanationRequest
 from hf_fourier.scoring.heads import Categorical, by_class, logits_of, of_each
-from hf_fourier.scoring.heads.outputs import aimed
+from hf_fourier.scoring.heads.outputs import retarget_hint
 from hf_fourier.scoring.targets import Target
-from hf_fourier.seeding import Draw
+from hf_fourier.seeding import ExampleRng
 from hf_fourier.torch_state import exact, theirs
 from hf_fourier.typing import Tensor
 
@@ -30,10 +30,10 @@ from hf_fourier.typing import Tensor
 _OF_TYPES = re.compile(r"dtype|scalar type|(?:input|weight|bias) type", re.IGNORECASE)
 
 
-class CallableBlock(Block):
+class CallableBatch(ExampleBatch):
     """Rows of any tensor in front of any torch callable."""
 
-    def __init__(self, host: CallableHost, examples: Sequence[Encoded]) -> None:
+    def __init__(self, host: CallableSource, examples: Sequence[EncodedExample]) -> None:
         values = [example.values for example in examples if example.values is not None]
         self._host, self.head, self.model = host, Categorical(), host.model
         self.reads = host.dtype
@@ -53,17 +53,17 @@ class CallableBlock(Block):
         of_each(found, len(rows))
         logits = by_class(found)
         if found.ndim == 1 or logits.ndim != 2:
-            do = f"explain one number of each row, as by {aimed(outputs, found)}"
+            do = f"explain one number of each row, as by {retarget_hint(outputs, found)}"
             raise InputError(f"logits of shape {tuple(found.shape)}", "(rows, classes)", do)
         if logits.shape[1] == 1:
-            do = f"explain that number, as by {aimed(outputs, found)}"
+            do = f"explain that number, as by {retarget_hint(outputs, found)}"
             raise TargetError("a softmax over one class", "at least two", do)
         if len(rows) > 1 and logits.shape[1] == len(rows):
             self._host.check_batch(self.x[:1])
         return logits
 
 
-class CallableHost:
+class CallableSource:
     """Makes blocks in front of a torch callable, for rows like those of `x`."""
 
     rows_limit: None = None
@@ -71,13 +71,13 @@ class CallableHost:
     def __init__(self, forward: Callable[[Tensor], Any], x: Tensor) -> None:
         self._forward, self.dtype, self.device = forward, x.dtype, x.device
         self._batch_first = False
-        self.modules = reached(forward)
+        self.modules = reachable_modules(forward)
         #: The module whose layers can be tapped, and that is put in evaluation mode.
         self.model = owner(forward)
 
-    def block(self, examples: Sequence[Encoded], draw: Draw) -> Block:
+    def block(self, examples: Sequence[EncodedExample], draw: ExampleRng) -> ExampleBatch:
         """Rows, ready to run."""
-        return CallableBlock(self, examples)
+        return CallableBatch(self, examples)
 
     def check_batch(self, row: Tensor) -> None:
         """Refuse a batch that comes second, where there are as many rows as classes: one row alone shows it, once.
@@ -173,18 +173,22 @@ def attribute(
     if not bool(x.isfinite().all()):
         raise InputError("numbers that are NaN or infinite", "finite numbers", "mend the tensor")
     ordered = _ordered(x, axes)
-    shape = LeafShape("tensor", tuple(Axis(f"axis{d}", x.shape[d], channel=d not in ordered) for d in range(1, x.ndim)))
+    shape = SignalShape(
+        "tensor", tuple(Axis(f"axis{d}", x.shape[d], channel=d not in ordered) for d in range(1, x.ndim))
+    )
     wanted = _wanted(target, len(x))
     name = getattr(forward, "__name__", type(forward).__name__)
     chosen = METHODS.parse(method)
     basis = DOMAINS.parse(domain or chosen.home or "fourier")
-    job = Job(chosen, basis, seed, {"name": name, "task": "callable", "revision": None}, dither=dither)
-    requests = [Request(Encoded(shape, {}, values=row.detach()), t) for row, t in zip(x, wanted, strict=True)]
-    host = CallableHost(forward, x)
+    job = MethodCall(chosen, basis, seed, {"name": name, "task": "callable", "revision": None}, dither=dither)
+    requests = [
+        ExplanationRequest(EncodedExample(shape, {}, values=row.detach()), t) for row, t in zip(x, wanted, strict=True)
+    ]
+    host = CallableSource(forward, x)
     trained = [type(m).__name__ for m in host.modules if m is not host.model and any(p.training for p in m.modules())]
     with alone(*host.modules), ExitStack() as stack:
         for module in host.modules:
-            stack.enter_context(held(module))
+            stack.enter_context(eval_mode(module))
         results = explain_all(requests, job, host, batch_size)
         _paths_of(forward).tell(host, requests, results)
     if trained:
@@ -199,15 +203,15 @@ def attribute(
 
 
 #: What was found of callables that are still there.
-_KNOWN: WeakKeyDictionary[Callable[[Tensor], Any], Paths] = WeakKeyDictionary()
+_KNOWN: WeakKeyDictionary[Callable[[Tensor], Any], SideInputCheck] = WeakKeyDictionary()
 
 
-def _paths_of(forward: Callable[[Tensor], Any]) -> Paths:
+def _paths_of(forward: Callable[[Tensor], Any]) -> SideInputCheck:
     """What was found of a callable so far; of one that cannot be known again nothing."""
     try:
-        return _KNOWN.setdefault(forward, Paths())
+        return _KNOWN.setdefault(forward, SideInputCheck())
     except TypeError:
-        return Paths()
+        return SideInputCheck()
 
 
 def _wanted(target: Any, examples: int) -> list[Target]:

@@ -45,7 +45,7 @@ def _folded(data: np.ndarray) -> np.ndarray:
 
 
 @dataclass(eq=False)
-class Key:
+class LazyFingerprint:
     """A fingerprint that is taken when it is asked for: many results never need theirs."""
 
     tensors: Sequence[Tensor]
@@ -57,7 +57,7 @@ class Key:
 
 
 @dataclass(frozen=True)
-class Draw:
+class ExampleRng:
     """The source of randomness for a block of examples, keyed by (seed, example, purpose, number).
 
     Attributes:
@@ -66,12 +66,12 @@ class Draw:
     """
 
     seed: int
-    keys: Sequence[int | Key]
+    keys: Sequence[int | LazyFingerprint]
 
     def generator(self, example: int, purpose: str, number: int = 0) -> torch.Generator:
         """A fresh CPU generator for one example of the block and one purpose."""
         key = self.keys[example]
-        text = f"{self.seed}/{key.number if isinstance(key, Key) else key}/{purpose}/{number}".encode()
+        text = f"{self.seed}/{key.number if isinstance(key, LazyFingerprint) else key}/{purpose}/{number}".encode()
         state = int.from_bytes(hashlib.blake2b(text, digest_size=8).digest(), "little") >> 1
         return torch.Generator().manual_seed(state)
 

@@ -14,7 +14,7 @@ import torch
 from options import first_goes_on, options
 
 from hf_fourier import Report, attribute, demo
-from hf_fourier.evaluation.studies.class_filters import contributions, profile
+from hf_fourier.evaluation.studies.class_filters import contributions, federated_profile
 
 given = options(__doc__, out="hf-fourier-federated-freqx")
 first_goes_on()  # nothing here is shared among processes
@@ -64,7 +64,7 @@ def accuracy(model: torch.nn.Module) -> float:
 shared = trained(list(CLIENTS))
 whole = accuracy(shared)
 results = {name: attribute(shared, x[:60], method="freqx") for name, (x, _) in CLIENTS.items()}
-profiles = torch.stack([profile(some) for some in results.values()])
+profiles = torch.stack([federated_profile(some) for some in results.values()])
 likeness = contributions(profiles, [len(x) for x, _ in CLIENTS.values()])
 print(f"accuracy of the shared model: {whole:.3f}\n{'client':14} likeness  accuracy lost without it")
 for name, like in zip(CLIENTS, likeness.tolist(), strict=True):

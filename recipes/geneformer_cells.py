@@ -11,7 +11,7 @@ and code path with four layers, trained here on 549 blood cells.
 from options import first_goes_on, options
 
 from hf_fourier import FourierExplainer, Report, demo
-from hf_fourier.evaluation.studies.in_silico_deletion import play_genes
+from hf_fourier.evaluation.studies.in_silico_deletion import delete_genes
 
 given = options(__doc__, out="hf-fourier-geneformer-cells")
 MODEL = given.model or demo.get("pbmc-geneformer")
@@ -27,7 +27,7 @@ for result, cell in list(zip(results, CELLS, strict=True))[:2]:
 # Take genes out of the cell instead of frequencies: the token goes and the gap closes.
 shares = (0.04, 0.3)
 for title, orders in (("by relevance", None), ("by rank", [list(range(len(r.names), 0, -1)) for r in results])):
-    curves = play_genes(explainer, results, shares, orders=orders, fraction=0.3)
+    curves = delete_genes(explainer, results, shares, orders=orders, fraction=0.3)
     kept = [sum(curve.at("keep", share).agrees for curve in curves) / len(curves) for share in shares]
     print(f"decisions kept with the top {shares} of the genes {title}: {kept}")
 

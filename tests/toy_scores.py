@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from hf_fourier.domains import DOMAINS, Axis, Basis, Layout, LeafShape
+from hf_fourier.domains import DOMAINS, Axis, Basis, Layout, SignalShape
 from hf_fourier.errors import SpecError
 from hf_fourier.methods import METHODS
-from hf_fourier.scoring.batching import Packer
+from hf_fourier.scoring.batching import MicroBatcher
 from hf_fourier.scoring.heads import Categorical, Head
 from hf_fourier.scoring.score import Score
 
@@ -42,10 +42,10 @@ DOMAIN_SPECS = [spec for name in DOMAINS for spec in [name, *DOMAIN_SETTINGS.get
 METHOD_SPECS = [spec for name in METHODS for spec in [LIGHT.get(name, name), *METHOD_SETTINGS.get(name, [])]]
 
 
-def leaf(*sizes: int, channels: tuple[int, ...] = (), segments: tuple[int, ...] = ()) -> LeafShape:
+def leaf(*sizes: int, channels: tuple[int, ...] = (), segments: tuple[int, ...] = ()) -> SignalShape:
     """A leaf of these sizes; `channels` are the dimensions without an order."""
     axes = (Axis(f"axis{d}", n, "cycles/step", 10.0, d in channels) for d, n in enumerate(sizes))
-    return LeafShape("tensor", tuple(axes), segments)
+    return SignalShape("tensor", tuple(axes), segments)
 
 
 #: One to three dimensions; even, odd, prime and single entries; with channels; with segments.
@@ -71,7 +71,7 @@ LEAVES = {
 }
 
 
-def bound(spec: str, shape: LeafShape) -> Basis | None:
+def bound(spec: str, shape: SignalShape) -> Basis | None:
     """The basis, or None where the domain says that it does not suit the leaf."""
     try:
         return DOMAINS.parse(spec).bind(shape)
@@ -179,7 +179,7 @@ Logits = Callable[[torch.Tensor], Any]
 def score_of(forward: Logits, x: torch.Tensor, head: Head | None = None, targets: Any = None, size: int = 4) -> Score:
     """A score over any callable."""
     chosen = [None] * len(x) if targets is None else list(targets)
-    packer = Packer(size)
+    packer = MicroBatcher(size)
     return Score(x, lambda leaf, rows: forward(leaf), lambda out, rows: out, head or Categorical(), chosen, packer)
 
 

@@ -17,8 +17,8 @@ from typing import Any
 
 from hf_fourier.errors import InputError
 from hf_fourier.report.hub import cards, markdown
-from hf_fourier.report.hub.card_data import Facts, facts
-from hf_fourier.report.visible_text import visible
+from hf_fourier.report.hub.card_data import CardData, facts
+from hf_fourier.report.visible_text import escape_invisible
 
 CARDS, RECIPES, TEMPLATES = Path("model_cards"), Path("recipes"), "templates"
 #: What a model's card is made of.
@@ -50,7 +50,7 @@ class Recorded:
     recipe: str
     question: str
     examples: str
-    facts: Facts
+    facts: CardData
 
     def to_json(self) -> str:
         """What `read` reads back."""
@@ -61,7 +61,7 @@ class Recorded:
     def read(cls, path: Path) -> Recorded:
         """The record in a file."""
         values: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        return cls(values["recipe"], values["question"], values["examples"], Facts.from_dict(values["facts"]))
+        return cls(values["recipe"], values["question"], values["examples"], CardData.from_dict(values["facts"]))
 
 
 def take(recipe: str, folder: Path, recipes: Path = RECIPES) -> Recorded:
@@ -93,9 +93,9 @@ def card(found: Recorded) -> str:
 
     results = cards.eval_results(found.facts, f"the examples of recipes/{found.recipe}.py", "custom")
     data = ModelCardData(
-        model_name=visible(found.facts.model) if results else None,
+        model_name=escape_invisible(found.facts.model) if results else None,
         eval_results=results or None,
-        tags=[*cards.TAGS, *([visible(found.facts.task)] if found.facts.task else [])],
+        tags=[*cards.TAGS, *([escape_invisible(found.facts.task)] if found.facts.task else [])],
     )
     values = {"data": markdown.Markdown(data.to_yaml()), "data_set": None, "names": cards.NAMES}
     told = {"recipe": markdown.Markdown(found.recipe), "question": found.question, "examples": found.examples}

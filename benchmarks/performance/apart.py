@@ -21,7 +21,7 @@ from benchmarks.cost import bare, packed
 from benchmarks.performance.whole import EXAMPLES, MOST
 from benchmarks.real import MODELS
 from hf_fourier import FourierExplainer
-from hf_fourier.models.inspection import held
+from hf_fourier.models.inspection import eval_mode
 
 #: A model that is so small that only the run itself is seen: two layers of width 32, texts of 5 to 20 words.
 WORDS, LENGTHS = 60, (7, 12, 5, 20, 9)
@@ -61,7 +61,7 @@ def here(part: str, name: str, n: int) -> dict[str, Any]:
         def work() -> None:
             if part == "run":
                 explainer.explain_dataset(examples, Path(place) / "run", progress=False, chunk=n)
-            with held(explainer.model):
+            with eval_mode(explainer.model):
                 for batch in batches:
                     bare(explainer.model, batch)
 

@@ -21,12 +21,12 @@ from benchmarks.cost import timed
 from benchmarks.real import CLASSIFIERS
 from hf_fourier.domains import Fourier
 from hf_fourier.evaluation.metrics.statistics import paired_interval, summarise
-from hf_fourier.evaluation.results import Cell, Evaluation
+from hf_fourier.evaluation.results import Evaluation, MethodResult
 from hf_fourier.methods import FFC
-from hf_fourier.methods.apply import Job, explain_all
-from hf_fourier.models.inspection import held
-from hf_fourier.results.curve import PUBLISHED, STANDARD, Grid
-from hf_fourier.scoring.example_batch import Block, Request
+from hf_fourier.methods.apply import MethodCall, explain_all
+from hf_fourier.models.inspection import eval_mode
+from hf_fourier.results.curve import DEFAULT_GRID, PAPER_GRID, FractionGrid
+from hf_fourier.scoring.example_batch import ExampleBatch, ExplanationRequest
 from hf_fourier.scoring.score import Score
 
 STEPS = 50
@@ -71,22 +71,22 @@ def timings(name: str, n: int, runs: int) -> dict[str, Any]:
         explainer.processor.model_max_length = LENGTH
     results = explainer.explain(examples)
     adapter, encoded = explainer.adapter, [explainer.adapter.encode(example) for example in examples]
-    job = Job(FFC(), Fourier(), 0, {"name": name, "task": adapter.task, "revision": None})
+    job = MethodCall(FFC(), Fourier(), 0, {"name": name, "task": adapter.task, "revision": None})
 
     def ours() -> None:
-        with held(explainer.model):
-            for result in explain_all([Request(one, None) for one in encoded], job, adapter):
+        with eval_mode(explainer.model):
+            for result in explain_all([ExplanationRequest(one, None) for one in encoded], job, adapter):
                 _ = result.order
 
     def theirs() -> None:
-        def work(places: list[int], block: Block, score: Score) -> None:
+        def work(places: list[int], block: ExampleBatch, score: Score) -> None:
             for row, place in enumerate(places):
                 scored = peers.Scored(block, score, row, results[place].layout.leaf)
                 peers.integrated_gradients(scored, block.x[row : row + 1].detach().requires_grad_(True), steps=STEPS)
 
         explainer.reopen(results, work)
 
-    def played(grid: Grid) -> None:
+    def played(grid: FractionGrid) -> None:
         for result in results:
             result.curve = None
         explainer.play(results, grid)
@@ -94,8 +94,8 @@ def timings(name: str, n: int, runs: int) -> dict[str, Any]:
     acts: dict[str, Callable[[], Any]] = {
         "ffc": ours,
         "ig": theirs,
-        "published": lambda: played(PUBLISHED),
-        "standard": lambda: played(STANDARD),
+        "published": lambda: played(PAPER_GRID),
+        "standard": lambda: played(DEFAULT_GRID),
     }
     ours()
     spent = [{title: timed(act) for title, act in acts.items()} for _ in range(runs)]
@@ -141,7 +141,7 @@ def everything(name: str, numbers: dict[str, Any]) -> list[dict[str, Any]]:
     return rows
 
 
-def _gap(a: Cell, b: Cell, quantity: str, found: Evaluation) -> tuple[float, float]:
+def _gap(a: MethodResult, b: MethodResult, quantity: str, found: Evaluation) -> tuple[float, float]:
     pairs = zip(a.values[quantity], b.values[quantity], found.sources, strict=True)
     known = [(x, y, source) for x, y, source in pairs if not math.isnan(x - y)]
     ours, theirs, sources = (list(side) for side in zip(*known, strict=True))
@@ -149,5 +149,5 @@ def _gap(a: Cell, b: Cell, quantity: str, found: Evaluation) -> tuple[float, flo
 
 
 def _cells(name: str, numbers: dict[str, Any]) -> Evaluation:
-    cells = [Cell(**{**cell, "passes": tuple(cell["passes"])}) for cell in numbers["cells"]]
+    cells = [MethodResult(**{**cell, "passes": tuple(cell["passes"])}) for cell in numbers["cells"]]
     return Evaluation(name, cells, numbers["sources"], numbers["better"])

@@ -19,14 +19,14 @@ from benchmarks.cost import bare, laid_out, packed, timed
 from benchmarks.real import MODELS
 from hf_fourier import FourierExplainer
 from hf_fourier.models import inspection
-from hf_fourier.models.inspection import held
+from hf_fourier.models.inspection import eval_mode
 
 
 @contextlib.contextmanager
 def channels_first(explainer: FourierExplainer) -> Iterator[None]:
     """Pictures as they come, in place of the channels last in memory."""
     with (
-        mock.patch.object(inspection, "convolves", return_value=False),
+        mock.patch.object(inspection, "is_convolutional", return_value=False),
         mock.patch.object(explainer.adapter, "takes_channels_last", False),
     ):
         yield
@@ -72,7 +72,7 @@ def row(setting: str, name: str, n: int, runs: int) -> dict[str, Any]:
             bare(explainer.model, batch)
 
     pairs = []
-    with held(explainer.model):
+    with eval_mode(explainer.model):
         for _ in range(runs):
             before = timed(passes)
             with enter(explainer):
@@ -101,7 +101,7 @@ def games(name: str, n: int, runs: int) -> dict[str, Any]:
         with mode():
             return [forward(leaf) for leaf, forward in (laid_out(explainer.model, batch) for batch in batches)]
 
-    with held(explainer.model):
+    with eval_mode(explainer.model):
         pairs = [
             (timed(lambda: passes(torch.no_grad)), timed(lambda: passes(torch.inference_mode))) for _ in range(runs)
         ]

@@ -20,10 +20,10 @@ import torch
 from benchmarks.cost import Seconds, bare, keep_memory, packed, timed
 from benchmarks.real import MODELS, emails
 from hf_fourier import FourierExplainer
-from hf_fourier.models.inspection import held
+from hf_fourier.models.inspection import eval_mode
 from hf_fourier.runs import Results
 from hf_fourier.runs.worker import Worker
-from hf_fourier.scoring.example_batch import Encoded
+from hf_fourier.scoring.example_batch import EncodedExample
 
 #: Examples of each model; with so few, the estimate before a run, of up to three examples, still weighs.
 EXAMPLES = {
@@ -53,9 +53,9 @@ def logged(folder: Path, *names: str) -> float:
     return sum(line.get(name, 0.0) for line in lines for name in names)
 
 
-def batches(results: Results, explainer: FourierExplainer, examples: Sequence[Any]) -> list[list[Encoded]]:
+def batches(results: Results, explainer: FourierExplainer, examples: Sequence[Any]) -> list[list[EncodedExample]]:
     """The batches that a run made of its examples."""
-    found: list[list[Encoded]] = []
+    found: list[list[EncodedExample]] = []
     for chunk in range(results.manifest.chunks or 0):
         found += packed([explainer.adapter.encode(examples[i]) for i in results.chunks.indices(chunk)])
     return found
@@ -66,7 +66,7 @@ def encodings_ready() -> Iterator[None]:
     """Inside, an example is encoded when it is met for the first time, and never again."""
     own, known = Worker._encoded, {}  # type: ignore[var-annotated]
 
-    def remembered(worker: Worker, example: Any) -> Encoded:
+    def remembered(worker: Worker, example: Any) -> EncodedExample:
         if id(example) not in known:
             known[id(example)] = example, own(worker, example)  # held, so that its number stays its own
         return known[id(example)][1]
@@ -92,7 +92,7 @@ def beside_bare(name: str, n: int, runs: int) -> dict[str, Any]:
         size = sum(path.stat().st_size for path in (Path(place) / "first").rglob("*.safetensors"))
 
         def least() -> None:
-            with held(explainer.model):
+            with eval_mode(explainer.model):
                 for batch in made:
                     bare(explainer.model, batch)
 

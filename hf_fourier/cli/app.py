@@ -7,8 +7,17 @@ from typing import Annotated
 
 import typer
 
-from hf_fourier.cli.help_text import teach
-from hf_fourier.cli.options import Comparison, Json, Order, Parcel, Reporting, Study, Wish, command
+from hf_fourier.cli.help_text import add_help
+from hf_fourier.cli.options import (
+    EvaluateRequest,
+    ExplainRequest,
+    Json,
+    PushRequest,
+    ReportRequest,
+    RunRequest,
+    SanityRequest,
+    command,
+)
 
 app = typer.Typer(
     name="hf-fourier",
@@ -23,7 +32,7 @@ app.add_typer(assets_app, name="assets")
 
 
 @command(app)
-def explain(wish: Wish) -> None:
+def explain(wish: ExplainRequest) -> None:
     """Explain what MODEL says to each INPUT: a table, a figure, a folder with the result, of sounds also WAV files.
 
     Of cells there is a table of their genes as well, genes.csv. A sound that is longer than the model's window is
@@ -35,7 +44,7 @@ def explain(wish: Wish) -> None:
 
 
 @command(app, "run")
-def run_dataset(order: Order) -> None:
+def run_dataset(order: RunRequest) -> None:
     """Explain a whole data set into a folder, going on where it was stopped. Under torchrun, processes share it."""
     from hf_fourier.cli.run import run
 
@@ -43,7 +52,7 @@ def run_dataset(order: Order) -> None:
 
 
 @command(app)
-def evaluate(study: Comparison) -> None:
+def evaluate(study: EvaluateRequest) -> None:
     """Hold methods against each other and the controls on all INPUTs: means, and gaps to the magnitude ranking."""
     from hf_fourier.cli.evaluate import run_evaluate
 
@@ -51,7 +60,7 @@ def evaluate(study: Comparison) -> None:
 
 
 @command(app)
-def sanity(study: Study) -> None:
+def sanity(study: SanityRequest) -> None:
     """Check a method on MODEL with all INPUTs: fresh weights, wrong labels, batches, seeds, controls. 1 if it fails."""
     from hf_fourier.cli.evaluate import run_sanity
 
@@ -89,7 +98,7 @@ def domains(as_json: Json = False) -> None:
 
 
 @command(app)
-def report(reporting: Reporting) -> None:
+def report(reporting: ReportRequest) -> None:
     """Make a report of saved RESULTS: a page, tables and figures. Asks no model.
 
     Without --include-inputs nothing is written that an example can be worked out from.
@@ -100,7 +109,7 @@ def report(reporting: Reporting) -> None:
 
 
 @command(app)
-def push(parcel: Parcel) -> None:
+def push(parcel: PushRequest) -> None:
     """Push REPORT to the Hub as a private data set or a Space, or propose it to a model's card.
 
     Who you are is read from `hf auth login` or HF_TOKEN. Without --include-inputs no example is written, only
@@ -125,9 +134,9 @@ def demo(
     as_json: Json = False,
 ) -> None:
     """Explain a real model's view of a real example, beside controls. Needs no model hub and no account."""
-    from hf_fourier.cli.demo import demonstrate
+    from hf_fourier.cli.demo import run_demo
 
-    demonstrate(name=name, example=example, output=output or Path("hf-fourier-demo") / name, as_json=as_json)
+    run_demo(name=name, example=example, output=output or Path("hf-fourier-demo") / name, as_json=as_json)
 
 
 @command(assets_app, "list")
@@ -151,4 +160,4 @@ def get_assets(
     fetch(names or [], everything)
 
 
-teach(app)
+add_help(app)

@@ -21,36 +21,38 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 from rich.table import Table as RichTable
 
 from hf_fourier.errors import FourierError, InputError, SpecError, StorageError, TargetError
-from hf_fourier.report.visible_text import visible
+from hf_fourier.report.visible_text import escape_invisible
 
 
-def out() -> Console:
+def result_console() -> Console:
     """Standard output, without markup; 120 columns where nobody says how wide it is."""
     return Console(markup=False, emoji=False, highlight=False, width=None if sys.stdout.isatty() else 120)
 
 
-def err() -> Console:
+def error_console() -> Console:
     """Standard error, likewise."""
     return Console(stderr=True, markup=False, emoji=False, highlight=False, width=None if sys.stderr.isatty() else 120)
 
 
-def line(console: Console, text: str, style: str | None = None) -> None:
+def print_line(console: Console, text: str, style: str | None = None) -> None:
     """One line that is broken by the terminal only, so that a path can be copied."""
-    console.print(visible(text, keep="\n"), style=style, soft_wrap=True)
+    console.print(escape_invisible(text, keep="\n"), style=style, soft_wrap=True)
 
 
 def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]], left: int = 1) -> RichTable:
     """A table whose first `left` columns are aligned left, the others right; the first is never broken."""
-    drawn = RichTable(title=visible(title), title_justify="left", title_style="bold")
+    drawn = RichTable(title=escape_invisible(title), title_justify="left", title_style="bold")
     for i, column in enumerate(columns):
-        drawn.add_column(visible(column), justify="left" if i < left else "right", overflow="fold", no_wrap=i == 0)
+        drawn.add_column(
+            escape_invisible(column), justify="left" if i < left else "right", overflow="fold", no_wrap=i == 0
+        )
     for row in rows:
-        drawn.add_row(*(visible(cell, keep="\n") for cell in row))
+        drawn.add_row(*(escape_invisible(cell, keep="\n") for cell in row))
     return drawn
 
 
 @contextmanager
-def reported(debug: bool) -> Iterator[None]:
+def report_errors(debug: bool) -> Iterator[None]:
     """Turn an error that says what to do into a message on standard error; `debug` lets it through.
 
     Raises:
@@ -61,7 +63,7 @@ def reported(debug: bool) -> Iterator[None]:
     except Exception as error:
         if debug or not _expected(error):
             raise
-        line(err(), f"error: {error}", style="bold red")
+        print_line(error_console(), f"error: {error}", style="bold red")
         raise typer.Exit(2 if _mistyped(error) else 1) from error
 
 
@@ -75,11 +77,11 @@ def progress(text: str) -> Iterator[Callable[[int, int], None]]:
         MofNCompleteColumn(),
         TimeElapsedColumn(),
     )
-    console = err()
+    console = error_console()
     if not console.is_terminal:
-        line(console, f"{text} …")
+        print_line(console, f"{text} …")
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
-        task = bar.add_task(visible(text), total=None)
+        task = bar.add_task(escape_invisible(text), total=None)
 
         def update(done: int, total: int) -> None:
             bar.update(task, completed=done, total=total)
@@ -101,7 +103,7 @@ def quiet_loading() -> Iterator[None]:
             logging.enable_progress_bar()
 
 
-def echo_json(value: Any) -> None:
+def print_json(value: Any) -> None:
     """Plain values as JSON, alone on standard output: ASCII only, and null for what is no number."""
     typer.echo(json.dumps(_plain(value), indent=1, allow_nan=False))
 
@@ -114,7 +116,7 @@ def _plain(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def shares(text: str) -> list[float]:
+def parse_fractions(text: str) -> list[float]:
     """The shares in ".01,.04".
 
     Raises:
@@ -129,7 +131,7 @@ def shares(text: str) -> list[float]:
     return found
 
 
-def rows(text: str) -> Any:
+def parse_batch_size(text: str) -> Any:
     """What is typed behind `--batch-size`: a number, or "auto".
 
     Raises:
@@ -137,7 +139,7 @@ def rows(text: str) -> Any:
     """
     if text != "auto" and not (text.isdecimal() and int(text) > 0):
         raise InputError(f"--batch-size {text!r}", "a whole number of at least 1, or 'auto'", "correct it")
-    return whole(text)
+    return parse_int(text)
 
 
 def writable(place: Path, what: str = "a folder") -> Path:
@@ -179,7 +181,7 @@ def writing(place: Path) -> Iterator[None]:
         raise StorageError(got, "a disk that takes it", "mend that, or choose another") from error
 
 
-def whole(text: str) -> Any:
+def parse_int(text: str) -> Any:
     """A whole number where `text` is one, else the text."""
     return int(text) if text.removeprefix("-").isdecimal() else text
 

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hf_fourier import demo
-from hf_fourier.cli.console import echo_json, line, out, progress, quiet_loading, writable
-from hf_fourier.cli.explain import ANSWERS, answers, cost, record, say_files, write
+from hf_fourier.cli.console import print_json, print_line, progress, quiet_loading, result_console, writable
+from hf_fourier.cli.explain import ANSWERS, as_record, cost_text, curve_table, print_files, write
 from hf_fourier.cli.list import prepare
 from hf_fourier.errors import InputError
 
@@ -132,7 +132,7 @@ SCENES: Mapping[str, Scene] = {
 }
 
 
-def scene(name: str) -> Scene:
+def find_scene(name: str) -> Scene:
     """The demo of this name.
 
     Raises:
@@ -160,7 +160,7 @@ def explain(
     from hf_fourier.demo.models import linknet3d
     from hf_fourier.explainer import FourierExplainer
 
-    chosen = scene(name)
+    chosen = find_scene(name)
     examples = {one.name: one for one in chosen.examples()}
     wanted = next(iter(examples)) if example is None else example
     if wanted not in examples:
@@ -194,7 +194,7 @@ def least_kept(results: Mapping[str, Attribution]) -> dict[str, float | None]:
     return least
 
 
-def demonstrate(*, name: str, example: str | None, output: Path, as_json: bool = False) -> None:
+def run_demo(*, name: str, example: str | None, output: Path, as_json: bool = False) -> None:
     """Fetch, explain, compare with the controls, draw; ends with where the figure lies.
 
     Raises:
@@ -204,7 +204,7 @@ def demonstrate(*, name: str, example: str | None, output: Path, as_json: bool =
     from hf_fourier.cli import demo
     from hf_fourier.report.example_record import SAME_MASK, is_mask
 
-    scene = demo.scene(name)
+    scene = demo.find_scene(name)
     writable(output)
     for asset in scene.assets:
         prepare(asset)
@@ -212,29 +212,29 @@ def demonstrate(*, name: str, example: str | None, output: Path, as_json: bool =
         found = explain(name, example, update)
     explained = found.results[METHOD]
     if as_json:
-        told = {method: record(result) for method, result in found.results.items()}
+        told = {method: as_record(result) for method, result in found.results.items()}
         kept_from, files = least_kept(found.results), write(explained, output)
-        echo_json({"example": found.example.name, "results": told, "least_share_kept": kept_from, "files": files})
+        print_json({"example": found.example.name, "results": told, "least_share_kept": kept_from, "files": files})
         return
-    console = out()
+    console = result_console()
     model, note = explained.provenance["model"], f" ({found.scene.note})" if found.scene.note else ""
-    line(console, f"The {found.scene.what} {found.example.name!r}, seen by {model}{note}:", style="bold")
+    print_line(console, f"The {found.scene.what} {found.example.name!r}, seen by {model}{note}:", style="bold")
     mask = is_mask(explained)
     said = ", ".join(f"{label} {p:.3f}" for label, p in explained.alternatives[:3])
-    line(console, f"the model says{' (shares of all places)' if mask else ''}: {said}")
+    print_line(console, f"the model says{' (shares of all places)' if mask else ''}: {said}")
     if found.example.truth:
-        line(console, f"in truth: {found.example.truth}")
-    line(console, ANSWERS)
-    console.print(answers(found.results))
+        print_line(console, f"in truth: {found.example.truth}")
+    print_line(console, ANSWERS)
+    console.print(curve_table(found.results))
     kept = f"keeps the mask (Dice of at least {SAME_MASK:g})" if mask else "keeps the decision"
     for method, least in least_kept(found.results).items():
         control = "" if method == METHOD else " (a control: it ranks without looking at the model)"
         words = f"from the top {100 * least:g} % on" if least is not None else _not_kept(found.results[method])
-        line(console, f"{method}{control} {kept} {words}")
+        print_line(console, f"{method}{control} {kept} {words}")
     for remark in explained.provenance.get("notes", []):
-        line(console, f"note: {remark}", style="yellow")
-    line(console, cost(explained.provenance))
-    say_files(write(explained, output))
+        print_line(console, f"note: {remark}", style="yellow")
+    print_line(console, cost_text(explained.provenance))
+    print_files(write(explained, output))
 
 
 def _not_kept(result: Attribution) -> str:

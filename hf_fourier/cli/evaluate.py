@@ -10,29 +10,29 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from hf_fourier.cli.console import echo_json, line, out, progress, rows, table, writable
+from hf_fourier.cli.console import parse_batch_size, print_json, print_line, progress, result_console, table, writable
 from hf_fourier.cli.explain import load
 from hf_fourier.cli.inputs import read
-from hf_fourier.cli.options import Comparison, Study
-from hf_fourier.cli.targets import aim
+from hf_fourier.cli.options import EvaluateRequest, SanityRequest
+from hf_fourier.cli.targets import parse_targets
 from hf_fourier.errors import InputError
 
 if TYPE_CHECKING:
-    from hf_fourier.evaluation.results import Evaluation, Sanity
+    from hf_fourier.evaluation.results import Evaluation, SanityResult
     from hf_fourier.results.table import Table
 
 
-def run_evaluate(study: Comparison) -> None:
+def run_evaluate(study: EvaluateRequest) -> None:
     """Hold methods against each other and the controls; print a block per quantity.
 
     Raises:
         FourierError: If something that was typed cannot be evaluated.
     """
-    from hf_fourier.evaluation.metrics.base import MEASURES
+    from hf_fourier.evaluation.metrics.base import METRICS
 
-    if unknown := [name for name in study.metrics or () if name not in MEASURES]:
-        raise InputError(f"metric {unknown[0]!r}", f"some of {', '.join(MEASURES)}", "correct --metric")
-    explainer, examples, how = _ready(study)
+    if unknown := [name for name in study.metrics or () if name not in METRICS]:
+        raise InputError(f"metric {unknown[0]!r}", f"some of {', '.join(METRICS)}", "correct --metric")
+    explainer, examples, how = _prepared(study)
     with progress("evaluating") as update:
         found = explainer.evaluate(
             examples,
@@ -46,21 +46,21 @@ def run_evaluate(study: Comparison) -> None:
     written = _write(tidy, study.output)
     if study.as_json:
         left = [dict(zip(("method", "domain", "reason"), one, strict=True)) for one in found.excluded]
-        echo_json({"model": found.model, "rows": list(tidy.rows()), "excluded": left, "notes": list(found.notes)})
+        print_json({"model": found.model, "rows": list(tidy.rows()), "excluded": left, "notes": list(found.notes)})
         return
     show_evaluation(found, study.seed)
     _say(written)
 
 
-def run_sanity(study: Study) -> None:
+def run_sanity(study: SanityRequest) -> None:
     """Check methods one by one; exit code 1 where one does not pass.
 
     Raises:
         FourierError: If something that was typed cannot be checked.
         Exit: With code 1 if a method fails.
     """
-    explainer, examples, how = _ready(study)
-    found: list[Sanity] = []
+    explainer, examples, how = _prepared(study)
+    found: list[SanityResult] = []
     for number, (method, domain) in enumerate((m, d) for m in study.methods for d in study.domains or (None,)):
         with progress(f"checking {method}{'' if domain is None else f' in {domain}'}"):
             found.append(explainer.sanity(examples, method, domain, **how))
@@ -69,7 +69,7 @@ def run_sanity(study: Study) -> None:
     rows = [row for one in found for row in one.table().rows()]
     written = _write(_table(rows), study.output)
     if study.as_json:
-        echo_json({"model": explainer.name, "passed": all(one.passed for one in found), "rows": rows})
+        print_json({"model": explainer.name, "passed": all(one.passed for one in found), "rows": rows})
     else:
         _say(written)
     if not all(one.passed for one in found):
@@ -78,10 +78,10 @@ def run_sanity(study: Study) -> None:
 
 def show_evaluation(found: Evaluation, seed: int = 0) -> None:
     """Print one block per quantity: mean and paired gap to the magnitude ranking, each with its interval."""
-    console = out()
+    console = result_console()
     sources = len(set(found.sources))
     head = f"{found.model}: {len(found.sources)} examples ({sources} source{'s' * (sources != 1)})"
-    line(console, head + ("" if sources >= _enough() else ", anecdotal: fewer than 30 sources claim nothing"))
+    print_line(console, head + ("" if sources >= _enough() else ", anecdotal: fewer than 30 sources claim nothing"))
     rows = list(found.table(seed).rows())
     for name, better in found.better.items():
         shown = [
@@ -92,27 +92,27 @@ def show_evaluation(found: Evaluation, seed: int = 0) -> None:
         columns = ["method", "domain", "mean", "95 %", "gap to magnitude", "95 %"]
         console.print(table(f"{name} ({told})", columns, shown, left=2))
     for method, domain, reason in found.excluded:
-        line(console, f"left out: {method} in {domain}: {reason}")
+        print_line(console, f"left out: {method} in {domain}: {reason}")
     for note in found.notes:
-        line(console, f"note: {note}", style="yellow")
+        print_line(console, f"note: {note}", style="yellow")
 
 
-def show_sanity(found: Sanity) -> None:
+def show_sanity(found: SanityResult) -> None:
     """Print the verdicts in words, what failed in red."""
     styles = {"FAIL": "red", "pass": "green"}
     style = None
     for text in str(found).splitlines():
         verdict = text[:13].strip()
         style = styles.get(verdict) if verdict else style
-        line(out(), text, style=style)
+        print_line(result_console(), text, style=style)
 
 
-def _ready(study: Study) -> tuple[Any, list[Any], dict[str, Any]]:
+def _prepared(study: SanityRequest) -> tuple[Any, list[Any], dict[str, Any]]:
     """The explainer, the examples, and what is common to both commands."""
-    size = rows(study.batch_size)
+    size = parse_batch_size(study.batch_size)
     if study.output is not None:
         writable(study.output, "a CSV file")
-    target = None if study.target is None else aim(study.target)
+    target = None if study.target is None else parse_targets(study.target)
     names, examples = read(study.inputs, study.pair, study.cells)
     explainer = load(study.model, study.methods, study.domains or [], study.loading)
     targets = None if target is None else [target] * len(names)
@@ -120,9 +120,9 @@ def _ready(study: Study) -> tuple[Any, list[Any], dict[str, Any]]:
 
 
 def _enough() -> int:
-    from hf_fourier.evaluation.results import ENOUGH
+    from hf_fourier.evaluation.results import MIN_GROUPS
 
-    return ENOUGH
+    return MIN_GROUPS
 
 
 def _ends(row: Mapping[str, Any], name: str) -> list[str]:
@@ -163,4 +163,4 @@ def _write(tidy: Table, path: Path | None) -> Path | None:
 
 def _say(written: Path | None) -> None:
     if written is not None:
-        line(out(), f"table: {written}", style="bold")
+        print_line(result_console(), f"table: {written}", style="bold")

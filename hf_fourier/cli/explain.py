@@ -10,21 +10,21 @@ from typing import TYPE_CHECKING, Any
 
 from hf_fourier.cli import explain_recording
 from hf_fourier.cli.console import (
-    echo_json,
-    err,
-    line,
-    out,
+    error_console,
+    parse_batch_size,
+    parse_fractions,
+    print_json,
+    print_line,
     progress,
     quiet_loading,
-    rows,
-    shares,
+    result_console,
     table,
     writable,
     writing,
 )
 from hf_fourier.cli.inputs import read, slug
-from hf_fourier.cli.options import Loading, Wish
-from hf_fourier.cli.targets import aim
+from hf_fourier.cli.options import ExplainRequest, LoadOptions
+from hf_fourier.cli.targets import parse_targets
 from hf_fourier.errors import MissingExtraError
 
 if TYPE_CHECKING:
@@ -36,16 +36,16 @@ TOP = 10
 ANSWERS = "What the model says when only the top features are kept, and when they are deleted:"
 
 
-def run(wish: Wish) -> None:
+def run(wish: ExplainRequest) -> None:
     """Explain, ask the model about kept and deleted shares, write, print.
 
     Raises:
         FourierError: If something that was typed cannot be explained.
     """
-    kept, size = shares(wish.keep), rows(wish.batch_size)
+    kept, size = parse_fractions(wish.keep), parse_batch_size(wish.batch_size)
     explain_recording.check(wish.seconds, wish.overlap)
     folder = writable(wish.output or Path(f"hf-fourier-{slug(Path(wish.model).name)}"))
-    target = None if wish.target is None else aim(wish.target)
+    target = None if wish.target is None else parse_targets(wish.target)
     names, examples = read(wish.inputs, wish.pair, wish.cells)
     explainer = load(wish.model, [wish.method], [wish.domain] if wish.domain else [], wish.loading)
     options = {"target": target, "seed": wish.seed, "batch_size": size}
@@ -67,24 +67,28 @@ def run(wish: Wish) -> None:
             records.append({"input": name, **explain_recording.record(recorded[i]), "files": written})
         else:
             written = write(results[i], place, name)
-            records.append({"input": name, **record(results[i]), "files": written})
+            records.append({"input": name, **as_record(results[i]), "files": written})
         if wish.as_json:
             continue
         if i in recorded:
             explain_recording.show(name, recorded[i], written)
         else:
-            show(name, results[i], written)
+            print_result(name, results[i], written)
     told = {names[i]: result for i, result in results.items() if is_cell(result)}
     if len(told) > 1:
         path = write_genes(told, folder / "genes.csv")
         if not wish.as_json:
-            line(out(), f"\ngenes of all {len(told)} cells: {path}", style="bold")
+            print_line(result_console(), f"\ngenes of all {len(told)} cells: {path}", style="bold")
     if wish.as_json:
-        echo_json({"model": explainer.name, "results": records})
+        print_json({"model": explainer.name, "results": records})
 
 
 def _recordings(
-    explainer: FourierExplainer, examples: Sequence[Any], places: Sequence[Path], wish: Wish, options: Mapping[str, Any]
+    explainer: FourierExplainer,
+    examples: Sequence[Any],
+    places: Sequence[Path],
+    wish: ExplainRequest,
+    options: Mapping[str, Any],
 ) -> dict[int, Recording]:
     """The inputs that are longer than the model takes at once, explained in segments, by their places in the list."""
     cut = {"seconds": wish.seconds, "overlap": wish.overlap, **options}
@@ -95,7 +99,7 @@ def _recordings(
     }
 
 
-def load(model: str, methods: Sequence[str], domains: Sequence[str], loading: Loading) -> FourierExplainer:
+def load(model: str, methods: Sequence[str], domains: Sequence[str], loading: LoadOptions) -> FourierExplainer:
     """The model, its default method and domain the first of each; what is misspelt is told before it is loaded.
 
     Raises:
@@ -129,7 +133,7 @@ def write(result: Attribution, folder: Path, name: str | None = None) -> dict[st
 
 
 def _written(result: Attribution, folder: Path, name: str | None) -> dict[str, Any]:
-    from hf_fourier.report.audio_files import audible, save_sounds
+    from hf_fourier.report.audio_files import is_audio, save_clips
 
     written: dict[str, Any] = {"folder": str(result.save(folder))}
     if is_cell(result):
@@ -140,9 +144,9 @@ def _written(result: Attribution, folder: Path, name: str | None) -> dict[str, A
         result.plot(folder / "figure.png")
         written["figure"] = str(folder / "figure.png")
     except MissingExtraError as error:
-        line(err(), f"no figure: {error}", style="yellow")
-    if audible(result):
-        written["sounds"] = {name: str(path) for name, path in save_sounds(result, folder).items()}
+        print_line(error_console(), f"no figure: {error}", style="yellow")
+    if is_audio(result):
+        written["sounds"] = {name: str(path) for name, path in save_clips(result, folder).items()}
     return written
 
 
@@ -173,22 +177,22 @@ def write_genes(results: Mapping[str, Attribution], path: Path) -> Path:
     return path
 
 
-def say_files(written: Mapping[str, Any]) -> None:
+def print_files(written: Mapping[str, Any]) -> None:
     """Print where the result, the sounds with their levels, and the figure lie."""
-    console = out()
-    line(console, f"result: {written['folder']}")
+    console = result_console()
+    print_line(console, f"result: {written['folder']}")
     if "genes" in written:
-        line(console, f"genes: {written['genes']}")
+        print_line(console, f"genes: {written['genes']}")
     if "bases" in written:
-        line(console, f"bases: {written['bases']}")
+        print_line(console, f"bases: {written['bases']}")
     if "sounds" in written:
         said = [f"{path} ({_level(path)})" for path in written["sounds"].values()]
-        line(console, f"sounds: {', '.join(said)}")
+        print_line(console, f"sounds: {', '.join(said)}")
     if "figure" in written:
-        line(console, f"figure: {written['figure']}", style="bold")
+        print_line(console, f"figure: {written['figure']}", style="bold")
 
 
-def record(result: Attribution) -> dict[str, Any]:
+def as_record(result: Attribution) -> dict[str, Any]:
     """What is printed as JSON."""
     target = result.target if isinstance(result.target, (int, list, type(None))) else str(result.target)
     return {
@@ -203,34 +207,34 @@ def record(result: Attribution) -> dict[str, Any]:
     }
 
 
-def show(name: str, result: Attribution, written: Mapping[str, Any]) -> None:
+def print_result(name: str, result: Attribution, written: Mapping[str, Any]) -> None:
     """Print one result: the answer, the top features, the answers to parts, the cost, notes, and where files lie."""
-    console = out()
+    console = result_console()
     said = f"{result.value:.4g}" if result.confidence is None else f"{result.confidence:.3f}"
-    line(console, f"\n{name if len(name) <= 100 else name[:99] + '…'}", style="bold")
-    line(console, f"explained: {result.label} ({said})")
+    print_line(console, f"\n{name if len(name) <= 100 else name[:99] + '…'}", style="bold")
+    print_line(console, f"explained: {result.label} ({said})")
     others = ", ".join(f"{label} {p:.3f}" for label, p in result.alternatives[:5])
     if others:
-        line(console, f"the model says: {others}")
+        print_line(console, f"the model says: {others}")
     top = result.top(TOP)
     console.print(table(f"Top features of {len(result.scores)}", list(top.columns), top.formatted(), left=0))
     if is_cell(result):
         from hf_fourier.report.example_record import shown_fraction
-        from hf_fourier.results.relevance import shown
+        from hf_fourier.results.relevance import default_relevance
 
-        genes, found = result.genes(top_share(result)), shown(result, shown_fraction(result))
+        genes, found = result.genes(top_share(result)), default_relevance(result, shown_fraction(result))
         title = f"Top genes of {len(genes)} by {found.told} ({found.sense})"
         console.print(table(title, list(genes.columns), genes.formatted()[:TOP], left=1))
     if result.curve is not None:
-        line(console, ANSWERS)
-        console.print(answers({"": result}))
-    line(console, cost(result.provenance))
+        print_line(console, ANSWERS)
+        console.print(curve_table({"": result}))
+    print_line(console, cost_text(result.provenance))
     for note in result.provenance.get("notes", []):
-        line(console, f"note: {note}", style="yellow")
-    say_files(written)
+        print_line(console, f"note: {note}", style="yellow")
+    print_files(written)
 
 
-def answers(results: Mapping[str, Attribution]) -> Any:
+def curve_table(results: Mapping[str, Attribution]) -> Any:
     """A table of what the model says to kept and deleted shares, two columns per ranking."""
     from hf_fourier.report.example_record import is_mask
     from hf_fourier.report.wording import format_fraction, stop_at
@@ -250,7 +254,7 @@ def answers(results: Mapping[str, Attribution]) -> Any:
     return table(title, columns, rows)
 
 
-def cost(provenance: Mapping[str, Any]) -> str:
+def cost_text(provenance: Mapping[str, Any]) -> str:
     """Passes and seconds in words."""
     passes = provenance.get("passes", {})
     words = [f"{passes[name]:g} {word}" for name, word in _PASSES.items() if passes.get(name)]

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hf_fourier.cli.console import err, line, out, progress, table
+from hf_fourier.cli.console import error_console, print_line, progress, result_console, table
 from hf_fourier.errors import InputError, MissingExtraError
 from hf_fourier.models.inputs.files import SOUNDS
 
@@ -40,17 +40,21 @@ def is_recording(explainer: FourierExplainer, example: Any, seconds: float | Non
     adapter: Any = explainer.adapter
     if not isinstance(example, Path) or not example.name.lower().endswith(SOUNDS) or not hasattr(adapter, "window"):
         return False
-    from hf_fourier.models.inputs.audio import Stream
+    from hf_fourier.models.inputs.audio import AudioStream
     from hf_fourier.runs.recording import length_of
 
-    stream = Stream(example, adapter.rate)
+    stream = AudioStream(example, adapter.rate)
     stream.close()
     most = seconds or (adapter.window / adapter.rate if adapter.window else WHOLE_SECONDS)
     if stream.seconds <= most:
         return False
     whose = "" if seconds else ", longer than the model takes at once"
     length = length_of(adapter, seconds) / adapter.rate
-    line(err(), f"{example.name} lasts {stream.seconds:.1f} s{whose}: explained in segments of {length:g} s", "yellow")
+    print_line(
+        error_console(),
+        f"{example.name} lasts {stream.seconds:.1f} s{whose}: explained in segments of {length:g} s",
+        "yellow",
+    )
     return True
 
 
@@ -65,15 +69,15 @@ def write(recording: Recording, folder: Path) -> dict[str, Any]:
     written: dict[str, Any] = {"folder": str(folder)}
     written["segments"] = str(write_table(recording.decisions(), folder / "segments.csv"))
     written["spectrum"] = str(write_table(recording.spectrum(recording.label).table(), folder / "spectrum.csv"))
-    from hf_fourier.report.audio_files import audible
+    from hf_fourier.report.audio_files import is_audio
 
-    if audible(recording[0]):
+    if is_audio(recording[0]):
         written["sounds"] = {name: str(path) for name, path in recording.sounds(folder).items()}
     try:
         recording.plot(folder / "figure.png")
         written["figure"] = str(folder / "figure.png")
     except MissingExtraError as error:
-        line(err(), f"no figure: {error}", style="yellow")
+        print_line(error_console(), f"no figure: {error}", style="yellow")
     return written
 
 
@@ -93,28 +97,32 @@ def record(recording: Recording) -> dict[str, Any]:
 
 def show(name: str, recording: Recording, written: Mapping[str, Any]) -> None:
     """Print the decision over time, the merged spectrum, the answers, notes, and where files lie."""
-    console, label = out(), recording.label
-    line(console, f"\n{name}", style="bold")
+    console, label = result_console(), recording.label
+    print_line(console, f"\n{name}", style="bold")
     said = ", ".join(f"{one} for {seconds:.1f} s" for one, seconds in list(recording.labels.items())[:5])
-    line(console, f"explained: {said}; of {recording.seconds:.1f} s in {len(recording)} segments")
+    print_line(console, f"explained: {said}; of {recording.seconds:.1f} s in {len(recording)} segments")
     over = recording.decisions()
     more = "" if len(over) <= SEGMENTS_SHOWN else f", the first {SEGMENTS_SHOWN}"
     rows = over.formatted()[:SEGMENTS_SHOWN]
     console.print(table(f"What the model says over time{more}", list(over.columns), rows, left=0))
     top = recording.spectrum(label).top(TOP)
-    line(console, "All segments of one label together; chosen: in which share of the seconds it is among the top 4 %")
+    print_line(
+        console, "All segments of one label together; chosen: in which share of the seconds it is among the top 4 %"
+    )
     console.print(table(f"Top features of {label}", list(top.columns), top.formatted(), left=0))
     answers = recording.answers()
     if len(answers):
-        line(console, "In which share of the seconds the decision holds on the top features alone, and without them:")
+        print_line(
+            console, "In which share of the seconds the decision holds on the top features alone, and without them:"
+        )
         console.print(table("Decisions that hold", list(answers.columns), answers.formatted(), left=0))
     for note in recording.notes:
-        line(console, f"note: {note}", style="yellow")
-    line(console, f"result: {written['folder']}; tables: {written['segments']}, {written['spectrum']}")
+        print_line(console, f"note: {note}", style="yellow")
+    print_line(console, f"result: {written['folder']}; tables: {written['segments']}, {written['spectrum']}")
     if "sounds" in written:
-        line(console, f"sounds of the top 4 %: {', '.join(written['sounds'].values())}")
+        print_line(console, f"sounds of the top 4 %: {', '.join(written['sounds'].values())}")
     if "figure" in written:
-        line(console, f"figure: {written['figure']}", style="bold")
+        print_line(console, f"figure: {written['figure']}", style="bold")
 
 
 def write_table(rows: Table, path: Path) -> Path:

@@ -43,7 +43,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
 }
 
 
-def teach(app: typer.Typer) -> None:
+def add_help(app: typer.Typer) -> None:
     """Give every command its examples, and the whole the exit codes."""
     app.info.epilog = f"{EXIT_CODES}\n\n`hf-fourier COMMAND --help` shows examples."
     for name, command in commands(app).items():

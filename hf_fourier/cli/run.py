@@ -9,43 +9,51 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from hf_fourier.cli.console import echo_json, err, line, out, rows, shares, writable
+from hf_fourier.cli.console import (
+    error_console,
+    parse_batch_size,
+    parse_fractions,
+    print_json,
+    print_line,
+    result_console,
+    writable,
+)
 from hf_fourier.cli.explain import load
-from hf_fourier.cli.options import Order
-from hf_fourier.cli.targets import aim
+from hf_fourier.cli.options import RunRequest
+from hf_fourier.cli.targets import parse_targets
 
 if TYPE_CHECKING:
     from hf_fourier.results.table import Table
 
 
-def run(order: Order) -> None:
+def run(order: RunRequest) -> None:
     """Explain a data set; the first process says how it went.
 
     Raises:
         FourierError: If something that was typed cannot be done.
         Exit: With code 1 if no example could be explained.
     """
-    from hf_fourier.models.distributed import found, start
-    from hf_fourier.runs.options import Options
+    from hf_fourier.models.distributed import current, launch
+    from hf_fourier.runs.options import RunOptions
 
     column = order.column
     options = {
-        "target": None if order.target is None else aim(order.target),
+        "target": None if order.target is None else parse_targets(order.target),
         "column": column[0] if column and len(column) == 1 else column,
         "split": order.split,
         "streaming": order.streaming,
-        "play": None if order.keep is None else shares(order.keep),
+        "play": None if order.keep is None else parse_fractions(order.keep),
         "store": order.store,
         "budget": order.budget,
         "chunk": order.chunk,
         "seed": order.seed,
-        "batch_size": rows(order.batch_size),
+        "batch_size": parse_batch_size(order.batch_size),
         "processes": order.processes,
     }
-    Options(**options)  # what is mistyped is told before anything starts
+    RunOptions(**options)  # what is mistyped is told before anything starts
     writable(order.output)
     if order.processes and order.processes > 1 and "WORLD_SIZE" not in os.environ and not order.plan:
-        start(order.processes, sys.argv[1:], order.threads)
+        launch(order.processes, sys.argv[1:], order.threads)
     if order.threads:
         import torch
 
@@ -53,29 +61,31 @@ def run(order: Order) -> None:
     explainer = load(order.model, [order.method], [order.domain] if order.domain else [], order.loading)
     if order.plan:
         plan = explainer.plan(order.dataset, **options)
-        echo_json(asdict(plan)) if order.as_json else line(out(), str(plan))
+        print_json(asdict(plan)) if order.as_json else print_line(result_console(), str(plan))
         return
     results = explainer.explain_dataset(order.dataset, order.output, **options)
-    if not found().first:
+    if not current().first:
         return
     failures = results.failures()
     explained = len(results) - len(failures)
     if order.as_json:
         told = {"examples": len(results), "explained": explained, "failures": list(failures.rows())}
-        echo_json({**told, "output": str(order.output)})
+        print_json({**told, "output": str(order.output)})
     else:
         _say(order, len(results), failures)
     if failures and not explained:
         raise typer.Exit(1)
 
 
-def _say(order: Order, examples: int, failures: Table) -> None:
+def _say(order: RunRequest, examples: int, failures: Table) -> None:
     """What could not be explained, and how many could."""
     for row in list(failures.rows())[:SHOWN]:
-        line(err(), f"example {row['index']} {row['name']}: {row['failed']}", style="yellow")
+        print_line(error_console(), f"example {row['index']} {row['name']}: {row['failed']}", style="yellow")
     if len(failures) > SHOWN:
-        line(err(), f"… and {len(failures) - SHOWN} more", style="yellow")
-    line(out(), f"{examples - len(failures)} of {examples} examples explained: {order.output}", style="bold")
+        print_line(error_console(), f"… and {len(failures) - SHOWN} more", style="yellow")
+    print_line(
+        result_console(), f"{examples - len(failures)} of {examples} examples explained: {order.output}", style="bold"
+    )
 
 
 #: Failures that are shown one by one.

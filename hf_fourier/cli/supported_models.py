@@ -7,7 +7,7 @@ from typing import Any
 
 import typer
 
-from hf_fourier.cli.console import line, out, table
+from hf_fourier.cli.console import print_line, result_console, table
 from hf_fourier.errors import InputError
 
 
@@ -30,14 +30,17 @@ def show_coverage(*, architecture: str | None, task: str | None, as_json: bool) 
     if as_json:
         typer.echo(json.dumps({**told, "pairs": own}, indent=1))
         return
-    line(out(), f"transformers {told['transformers']}, torch {told['torch']}, small models with random weights")
+    print_line(
+        result_console(),
+        f"transformers {told['transformers']}, torch {told['torch']}, small models with random weights",
+    )
     if architecture is None:
         rows = [list(map(str, row.values())) for row in summary(own)]
-        out().print(table("Architectures by head", list(summary(own)[0]), rows, left=1))
+        result_console().print(table("Architectures by head", list(summary(own)[0]), rows, left=1))
         return
     columns = ["head", "class", "status", "note"]
     rows = [[one["task"], one["cls"], one["status"], _note(one)] for one in own]
-    out().print(table(architecture, columns, rows, left=len(columns)))
+    result_console().print(table(architecture, columns, rows, left=len(columns)))
 
 
 def _wanted(pairs: list[dict[str, Any]], architecture: str | None, task: str | None) -> list[dict[str, Any]]:

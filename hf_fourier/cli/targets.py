@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from hf_fourier.errors import InputError, TargetError
-from hf_fourier.scoring.targets import At, Continuation, Contrast, Direction, Region, Span, Typed
+from hf_fourier.scoring.targets import AnswerSpan, Continuation, Contrast, Direction, Position, Region, Typed
 
 
-def aim(text: str) -> Any:
+def parse_targets(text: str) -> Any:
     """What a user typed behind `--target`, as the explainer takes it.
 
     `at:POSITION[=LABEL]`, `span:FIRST-LAST`, `continuation:TEXT`, `contrast:THIS|OTHER`, `direction:FILE[@THRESHOLD]`,
@@ -25,10 +25,10 @@ def aim(text: str) -> Any:
     """
     kind, colon, rest = text.partition(":")
     make = _KINDS.get(kind) if colon else None
-    return one(text) if make is None else make(rest)
+    return parse_target(text) if make is None else make(rest)
 
 
-def one(text: str) -> Any:
+def parse_target(text: str) -> Any:
     """A class index, a label, or a number that may be either.
 
     Raises:
@@ -45,18 +45,18 @@ def one(text: str) -> Any:
     return Typed(text) if number else text
 
 
-def _at(rest: str) -> At:
+def _at(rest: str) -> Position:
     position, equals, label = rest.rpartition("=") if "=" in rest else (rest, "", "")
     if not position or (equals and not label):
         raise TargetError(f"at:{rest}", "at:POSITION or at:POSITION=LABEL", "name a token or count it from 0")
-    return At(one(position), one(label) if equals else None)
+    return Position(parse_target(position), parse_target(label) if equals else None)
 
 
-def _span(rest: str) -> Span:
+def _span(rest: str) -> AnswerSpan:
     first, dash, last = rest.partition("-")
     if not (dash and first.isdecimal() and last.isdecimal()):
         raise TargetError(f"span:{rest}", "span:FIRST-LAST, two token numbers", "count content tokens from 0")
-    return Span(int(first), int(last))
+    return AnswerSpan(int(first), int(last))
 
 
 def _continuation(rest: str) -> Continuation:
@@ -69,7 +69,7 @@ def _contrast(rest: str) -> Contrast:
     this, bar, other = rest.partition("|")
     if not (bar and this and other):
         raise TargetError(f"contrast:{rest}", "contrast:THIS|OTHER", "put a | between the two")
-    return Contrast(one(this), one(other))
+    return Contrast(parse_target(this), parse_target(other))
 
 
 def _direction(rest: str) -> Direction:

@@ -1,11 +1,11 @@
 """Domains: linear, invertible maps in which features are ranked and deleted."""
 
 from hf_fourier.domains.base import DOMAINS, Basis, DirectSum, Domain
-from hf_fourier.domains.compatibility import SAMPLES, matrix
+from hf_fourier.domains.compatibility import SAMPLES, compatibility_table
 from hf_fourier.domains.cosine import Cosine
 from hf_fourier.domains.fourier import Fourier
 from hf_fourier.domains.identity import Identity
-from hf_fourier.domains.layout import KINDS, Axis, Column, Layout, LeafShape
+from hf_fourier.domains.layout import KINDS, Axis, Column, Layout, SignalShape
 from hf_fourier.domains.stft import Stft
 from hf_fourier.domains.wavelet import Wavelet
 
@@ -22,8 +22,8 @@ __all__ = [
     "Fourier",
     "Identity",
     "Layout",
-    "LeafShape",
+    "SignalShape",
     "Stft",
     "Wavelet",
-    "matrix",
+    "compatibility_table",
 ]

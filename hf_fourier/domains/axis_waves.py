@@ -14,7 +14,7 @@ from hf_fourier.typing import Float, Int, Tensor
 
 
 @dataclass(frozen=True)
-class Waves(Domain):
+class AxisWaves(Domain):
     """A transform along whole axes.
 
     Attributes:
@@ -32,8 +32,8 @@ class Waves(Domain):
             raise SpecError(f"grain {self.grain!r}", "'bin' or 'frequency'", "choose one of them")
 
 
-def wave_layout(
-    domain: Waves, basis: Basis, bins: Sequence[Int[Tensor, "_"]], cycles: Mapping[int, Float[Tensor, " features"]]
+def axis_wave_layout(
+    domain: AxisWaves, basis: Basis, bins: Sequence[Int[Tensor, "_"]], cycles: Mapping[int, Float[Tensor, " features"]]
 ) -> Layout:
     """The channel of each feature and its frequency in the axes' units.
 

@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 
-from hf_fourier.domains.layout import Column, Layout, LeafShape
+from hf_fourier.domains.layout import Column, Layout, SignalShape
 from hf_fourier.errors import SpecError
 from hf_fourier.registry import Registry
 from hf_fourier.torch_state import exact, exact_class, set_exact
@@ -26,7 +26,7 @@ class Domain(ABC):
     name: ClassVar[str]
     source: ClassVar[str] = ""
 
-    def bind(self, leaf: LeafShape) -> Basis:
+    def bind(self, leaf: SignalShape) -> Basis:
         """The basis for leaves of this shape, one transform per segment. Bases are cached and hold no data.
 
         Raises:
@@ -37,18 +37,18 @@ class Domain(ABC):
             raise SpecError(f"domain {self.name!r} for {leaf.kind}", "a domain that suits them", reason)
         return _bind(self, leaf)
 
-    def suits(self, leaf: LeafShape) -> str | None:
+    def suits(self, leaf: SignalShape) -> str | None:
         """None where features of this domain mean something on the leaf; or why not, and what to take instead."""
         return None
 
     @abstractmethod
-    def build(self, leaf: LeafShape) -> Basis:
+    def build(self, leaf: SignalShape) -> Basis:
         """The basis for a leaf without segments."""
 
 
 @lru_cache(maxsize=64)
 @exact
-def _bind(domain: Domain, leaf: LeafShape) -> Basis:
+def _bind(domain: Domain, leaf: SignalShape) -> Basis:
     if len(leaf.segments) > 1:
         return DirectSum([domain.build(leaf.piece(length)) for length in leaf.segments], leaf)
     return domain.build(leaf)
@@ -71,7 +71,7 @@ class Basis(ABC):
         owners: The feature of each stored bin, shape `(M,)`; None where M = K, in order.
     """
 
-    leaf: LeafShape
+    leaf: SignalShape
     parseval: bool = True
     representatives: Int[Tensor, " bins"] | None = None
     groups: Int[Tensor, " bins"] | None = None
@@ -189,7 +189,7 @@ def _modulus(a: Inexact[Tensor, "..."]) -> Float[Tensor, "..."]:
 class DirectSum(Basis):
     """Several bases side by side along the leaf's first axis: one transform per segment."""
 
-    def __init__(self, parts: list[Basis], leaf: LeafShape) -> None:
+    def __init__(self, parts: list[Basis], leaf: SignalShape) -> None:
         self.parts, self.leaf = parts, leaf
         self.parseval = all(part.parseval for part in parts)
         self._stored = [part.forward(torch.zeros(1, *part.leaf.shape, dtype=torch.float32)).shape[1] for part in parts]

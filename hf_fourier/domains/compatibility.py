@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from hf_fourier.domains.base import DOMAINS
-from hf_fourier.domains.layout import Axis, LeafShape
+from hf_fourier.domains.layout import Axis, SignalShape
 
 _COLOURS = Axis("channel", 3, channel=True)
 _PICTURE = (Axis("height", 6, "cycles/pixel"), Axis("width", 7, "cycles/pixel"))
 
 #: One small leaf of each kind, with the axes that the adapters give it.
 SAMPLES = {
-    kind: LeafShape(kind, axes)
+    kind: SignalShape(kind, axes)
     for kind, axes in {
         "tokens": (Axis("token", 9, "cycles/token"), Axis("hidden", 4, channel=True)),
         "waveform": (Axis("time", 40, "Hz", 16000.0),),
@@ -24,6 +24,6 @@ SAMPLES = {
 }
 
 
-def matrix() -> dict[tuple[str, str], str | None]:
+def compatibility_table() -> dict[tuple[str, str], str | None]:
     """By (kind of leaf, name of the domain): None where the domain suits the leaf, or why it does not."""
     return {(kind, name): DOMAINS.parse(name).suits(leaf) for name in DOMAINS for kind, leaf in SAMPLES.items()}

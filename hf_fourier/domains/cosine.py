@@ -9,24 +9,24 @@ from typing import ClassVar
 
 import torch
 
-from hf_fourier.domains.axis_waves import Waves, wave_layout
+from hf_fourier.domains.axis_waves import AxisWaves, axis_wave_layout
 from hf_fourier.domains.base import DOMAINS, Basis
 from hf_fourier.domains.filterbank import SHORT, along
-from hf_fourier.domains.layout import Layout, LeafShape
+from hf_fourier.domains.layout import Layout, SignalShape
 from hf_fourier.typing import Float, Inexact, Tensor
 
 
 @DOMAINS.register("cosine")
 @dataclass(frozen=True)
-class Cosine(Waves):
+class Cosine(AxisWaves):
     """The orthonormal discrete cosine transform (DCT-II) over any axes.
 
-    `axes` and `grain` are those of `Waves`.
+    `axes` and `grain` are those of `AxisWaves`.
     """
 
     source: ClassVar[str] = "Ahmed et al. 1974; Makhoul 1980 (by FFT)"
 
-    def build(self, leaf: LeafShape) -> Basis:
+    def build(self, leaf: SignalShape) -> Basis:
         """The basis for one leaf without segments."""
         return CosineBasis(self, leaf, leaf.dimensions(self.axes))
 
@@ -34,7 +34,7 @@ class Cosine(Waves):
 class CosineBasis(Basis):
     """DCT-II over some dimensions of leaves of one shape: feature k along N entries has frequency k / 2N."""
 
-    def __init__(self, domain: Cosine, leaf: LeafShape, dims: tuple[int, ...]) -> None:
+    def __init__(self, domain: Cosine, leaf: SignalShape, dims: tuple[int, ...]) -> None:
         self.domain, self.leaf, self.dims = domain, leaf, dims
         index = torch.arange(math.prod(leaf.shape))
         self.weights = torch.ones_like(index)
@@ -68,7 +68,7 @@ class CosineBasis(Basis):
     def layout(self) -> Layout:
         """The channel and the frequency of each feature, never negative, in the axes' units."""
         cycles = {d: self._bins[d].float() / (2 * self.leaf.shape[d]) for d in self.dims}
-        return wave_layout(self.domain, self, self._bins, cycles)
+        return axis_wave_layout(self.domain, self, self._bins, cycles)
 
 
 @lru_cache(maxsize=64)

@@ -8,23 +8,23 @@ from typing import ClassVar
 
 import torch
 
-from hf_fourier.domains.axis_waves import Waves, wave_layout
+from hf_fourier.domains.axis_waves import AxisWaves, axis_wave_layout
 from hf_fourier.domains.base import DOMAINS, Basis
-from hf_fourier.domains.layout import Layout, LeafShape
+from hf_fourier.domains.layout import Layout, SignalShape
 from hf_fourier.typing import Float, Inexact, Int, Tensor
 
 
 @DOMAINS.register("fourier")
 @dataclass(frozen=True)
-class Fourier(Waves):
+class Fourier(AxisWaves):
     """The real discrete Fourier transform over any axes, `norm="ortho"`.
 
-    `axes` and `grain` are those of `Waves`.
+    `axes` and `grain` are those of `AxisWaves`.
     """
 
     source: ClassVar[str] = "Cooley and Tukey 1965 (FFT)"
 
-    def build(self, leaf: LeafShape) -> Basis:
+    def build(self, leaf: SignalShape) -> Basis:
         """The basis for one leaf without segments."""
         return FourierBasis(self, leaf, leaf.dimensions(self.axes))
 
@@ -37,7 +37,7 @@ class FourierBasis(Basis):
     both.
     """
 
-    def __init__(self, domain: Fourier, leaf: LeafShape, dims: tuple[int, ...]) -> None:
+    def __init__(self, domain: Fourier, leaf: SignalShape, dims: tuple[int, ...]) -> None:
         self.domain, self.leaf, self.dims = domain, leaf, dims
         self._sizes = tuple(leaf.shape[d] for d in dims)
         half = self._sizes[-1] // 2 + 1
@@ -111,7 +111,7 @@ class FourierBasis(Basis):
             bins = self._bins[d]
             signed = bins if d == self.dims[-1] else torch.where(bins > n // 2, bins - n, bins)
             cycles[d] = signed.float() / n
-        return wave_layout(self.domain, self, self._bins, cycles)
+        return axis_wave_layout(self.domain, self, self._bins, cycles)
 
 
 def _descending(length: int) -> Int[Tensor, " length"]:

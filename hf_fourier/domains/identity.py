@@ -8,7 +8,7 @@ from functools import cached_property
 import torch
 
 from hf_fourier.domains.base import DOMAINS, Basis, Domain
-from hf_fourier.domains.layout import Column, Layout, LeafShape
+from hf_fourier.domains.layout import Column, Layout, SignalShape
 from hf_fourier.errors import SpecError
 from hf_fourier.typing import Float, Inexact, Tensor
 
@@ -28,7 +28,7 @@ class Identity(Domain):
         if self.grain not in ("entry", "position"):
             raise SpecError(f"grain {self.grain!r}", "'entry' or 'position'", "choose one of them")
 
-    def build(self, leaf: LeafShape) -> Basis:
+    def build(self, leaf: SignalShape) -> Basis:
         """The basis for one leaf without segments."""
         return IdentityBasis(self, leaf)
 
@@ -36,7 +36,7 @@ class Identity(Domain):
 class IdentityBasis(Basis):
     """The identity on leaves of one shape."""
 
-    def __init__(self, domain: Identity, leaf: LeafShape) -> None:
+    def __init__(self, domain: Identity, leaf: SignalShape) -> None:
         self.domain, self.leaf = domain, leaf
         index = torch.arange(torch.Size(leaf.shape).numel())
         self.weights = torch.ones_like(index)

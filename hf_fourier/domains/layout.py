@@ -37,7 +37,7 @@ class Axis:
 
 
 @dataclass(frozen=True)
-class LeafShape:
+class SignalShape:
     """The shape of one example's leaf (the real tensor that is attributed), with the meaning of its axes.
 
     Attributes:
@@ -91,11 +91,11 @@ class LeafShape:
             raise SpecError(f"axes {axes!r}", "each axis once, at least one", "correct `axes`")
         return tuple(sorted(chosen))
 
-    def piece(self, length: int) -> LeafShape:
+    def piece(self, length: int) -> SignalShape:
         """The shape of one segment, `length` entries of the first axis."""
         first = self.axes[0]
         cut = Axis(first.name, length, first.unit, first.rate, first.channel)
-        return LeafShape(self.kind, (cut, *self.axes[1:]))
+        return SignalShape(self.kind, (cut, *self.axes[1:]))
 
 
 def axes_tuple(axes: Sequence[str | int] | str | int | None) -> tuple[str | int, ...] | None:
@@ -152,7 +152,7 @@ class Layout:
     """
 
     domain: str
-    leaf: LeafShape
+    leaf: SignalShape
     columns: tuple[Column, ...]
     multiplicity: Int[Tensor, " features"]
     radius: Float[Tensor, " features"] | None = None

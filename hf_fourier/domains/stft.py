@@ -11,7 +11,7 @@ import torch
 
 from hf_fourier.domains.base import DOMAINS, Basis, Domain
 from hf_fourier.domains.filterbank import overlap_add
-from hf_fourier.domains.layout import Column, Layout, LeafShape
+from hf_fourier.domains.layout import Column, Layout, SignalShape
 from hf_fourier.errors import SpecError
 from hf_fourier.typing import Float, Inexact, Tensor
 
@@ -45,7 +45,7 @@ class Stft(Domain):
                 "correct them",
             )
 
-    def suits(self, leaf: LeafShape) -> str | None:
+    def suits(self, leaf: SignalShape) -> str | None:
         """None, or why not: pictures and volumes have no axis that stands out; a video has its time."""
         if leaf.kind in ("pixels", "volume"):
             return "none of its axes is time; use 'wavelet' for frequencies with a place"
@@ -53,7 +53,7 @@ class Stft(Domain):
             return "no axis of this video is in Hz; name its time axis with `axis`"
         return None
 
-    def build(self, leaf: LeafShape) -> Basis:
+    def build(self, leaf: SignalShape) -> Basis:
         """The basis for one leaf without segments."""
         dims = leaf.dimensions(None if self.axis is None else (self.axis,))
         return StftBasis(self, leaf, next((d for d in dims if leaf.axes[d].unit == "Hz"), dims[-1]))
@@ -66,7 +66,7 @@ class StftBasis(Basis):
     ends. The window is half a sine wave, divided by the root of the sum of its squares over all frames.
     """
 
-    def __init__(self, domain: Stft, leaf: LeafShape, dim: int) -> None:
+    def __init__(self, domain: Stft, leaf: SignalShape, dim: int) -> None:
         self.domain, self.leaf, self.dim = domain, leaf, dim
         self.length = leaf.shape[dim]
         self.size = min(domain.window, self.length)

@@ -13,7 +13,7 @@ import torch
 
 from hf_fourier.domains.base import DOMAINS, Basis, Domain
 from hf_fourier.domains.filterbank import MODES, Step, atom, filters, pywt, step
-from hf_fourier.domains.layout import Column, Layout, LeafShape, axes_tuple
+from hf_fourier.domains.layout import Column, Layout, SignalShape, axes_tuple
 from hf_fourier.errors import SpecError
 from hf_fourier.typing import Float, Inexact, Tensor
 
@@ -51,7 +51,7 @@ class Wavelet(Domain):
             raise SpecError(f"mode {self.mode!r}", f"None or one of {', '.join(MODES)}", "choose one of them")
         filters(self.family)
 
-    def build(self, leaf: LeafShape) -> Basis:
+    def build(self, leaf: SignalShape) -> Basis:
         """The basis for one leaf without segments."""
         return WaveletBasis(self, leaf, leaf.dimensions(self.axes))
 
@@ -62,7 +62,7 @@ class WaveletBasis(Basis):
     An axis of one entry has nothing to take apart and is left as it is.
     """
 
-    def __init__(self, domain: Wavelet, leaf: LeafShape, dims: tuple[int, ...]) -> None:
+    def __init__(self, domain: Wavelet, leaf: SignalShape, dims: tuple[int, ...]) -> None:
         self.domain, self.leaf, self._asked = domain, leaf, dims
         self.dims = tuple(d for d in dims if leaf.shape[d] > 1)
         bank = filters(domain.family)

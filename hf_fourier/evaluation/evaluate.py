@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 from hf_fourier.domains import DOMAINS, Domain
 from hf_fourier.errors import InputError, SpecError
 from hf_fourier.evaluation import model_queries
-from hf_fourier.evaluation.metrics.base import MEASURES, Measure
+from hf_fourier.evaluation.metrics.base import METRICS, Metric
 from hf_fourier.evaluation.metrics.table import Table, columns
-from hf_fourier.evaluation.results import Cell, Evaluation
-from hf_fourier.evaluation.wrong_labels import dealt, selective, wrong_for
+from hf_fourier.evaluation.results import Evaluation, MethodResult
+from hf_fourier.evaluation.wrong_labels import assign_wrong_labels, selective, wrong_for
 from hf_fourier.methods import METHODS, Method
 from hf_fourier.methods.controls import CONTROLS
 from hf_fourier.results.attribution import Attribution
-from hf_fourier.results.curve import SMALL, STANDARD, Curve, Grid, kept_by_all, reached
+from hf_fourier.results.curve import DEFAULT_GRID, SMALL_FRACTIONS, Curve, FractionGrid, common_fractions, reaches_label
 from hf_fourier.scoring.example_batch import BatchSize
 from hf_fourier.scoring.heads import Categorical
 from hf_fourier.scoring.heads.segmentation import Mask
@@ -28,17 +28,17 @@ if TYPE_CHECKING:
 #: Examples that are explained, played and reduced before the next are begun, so that memory stays flat.
 CHUNK = 64
 #: Metrics that read the small kept shares alone.
-OF_SMALL = {"maintain_rate", "selectivity"}
+SMALL_GRID_METRICS = {"maintain_rate", "selectivity"}
 #: What the columns that no game gives are asked by.
-ASKED: dict[str, Callable[..., model_queries.Columns]] = {
-    "subset_drops": model_queries.random_subsets,
-    "noise_drops": model_queries.noise,
-    "score_changes": model_queries.perturbed_inputs,
+MODEL_QUERIES: dict[str, Callable[..., model_queries.Columns]] = {
+    "subset_drops": model_queries.delete_random_subsets,
+    "noise_drops": model_queries.add_feature_noise,
+    "score_changes": model_queries.explain_perturbed_inputs,
 }
 
 
 @dataclass(frozen=True)
-class Ready:
+class PrecomputedMethod:
     """Attributions that are made elsewhere, to be held against methods: maps that `FourierExplainer.adopt` took over.
 
     Attributes:
@@ -56,7 +56,7 @@ class Ready:
 def evaluate(
     explainer: Engine,
     examples: Sequence[Any],
-    methods: Sequence[str | Method | Ready],
+    methods: Sequence[str | Method | PrecomputedMethod],
     domains: Sequence[str | Domain] | None,
     metrics: Sequence[str] | None,
     targets: Sequence[Target] | None,
@@ -66,7 +66,7 @@ def evaluate(
     progress: Callable[[int, int], None] | None,
 ) -> Evaluation:
     """See `FourierExplainer.evaluate`."""
-    survey = Survey(explainer, examples, targets, seed, batch_size)
+    survey = Evaluator(explainer, examples, targets, seed, batch_size)
     names = [str(i) for i in range(len(examples))] if sources is None else [str(one) for one in sources]
     if len(names) != len(examples):
         raise InputError(f"{len(names)} sources for {len(examples)} examples", "one for each", "correct `sources`")
@@ -84,12 +84,12 @@ def evaluate(
 
 
 def _pairs(
-    explainer: Engine, methods: Sequence[str | Method | Ready], domains: Sequence[str | Domain] | None
-) -> list[tuple[Method | Ready, Domain]]:
+    explainer: Engine, methods: Sequence[str | Method | PrecomputedMethod], domains: Sequence[str | Domain] | None
+) -> list[tuple[Method | PrecomputedMethod, Domain]]:
     """What is evaluated: by domain the controls, and the methods there; without domains each where it is at home."""
-    wanted: dict[Domain, list[Method | Ready]] = {}
+    wanted: dict[Domain, list[Method | PrecomputedMethod]] = {}
     for one in methods:
-        if isinstance(one, Ready):
+        if isinstance(one, PrecomputedMethod):
             wanted.setdefault(DOMAINS.parse(one.domain), []).append(one)
             continue
         method = METHODS.parse(one)
@@ -99,11 +99,11 @@ def _pairs(
     return [(one, domain) for domain, own in wanted.items() for one in dict.fromkeys([*controls, *own])]
 
 
-def _named(method: Method | Ready) -> str:
-    return method.name if isinstance(method, Ready) else METHODS.spec(method)
+def _named(method: Method | PrecomputedMethod) -> str:
+    return method.name if isinstance(method, PrecomputedMethod) else METHODS.spec(method)
 
 
-class Survey:
+class Evaluator:
     """Examples, what the model says of them, and the wrong labels that all methods are asked for.
 
     Args:
@@ -148,7 +148,7 @@ class Survey:
         self.notes: tuple[str, ...] = explainer.known.said
         self.wrong: dict[str, list[int]] = {}
         if len(said) == len(self.examples):
-            random, drawn = dealt(said, sorted(explainer.adapter.head().labels), keys, seed)
+            random, drawn = assign_wrong_labels(said, sorted(explainer.adapter.head().labels), keys, seed)
             self.wrong = {"random": random, "runner-up": runners}
             if drawn:
                 told = (
@@ -156,7 +156,7 @@ class Survey:
                 )
                 self.notes = (*self.notes, f"{told}, and selectivity (random) flatters")
 
-    def measures(self, metrics: Sequence[str] | None) -> list[Measure]:
+    def measures(self, metrics: Sequence[str] | None) -> list[Metric]:
         """The metrics by name; by default those of the games that the head has, and selectivity.
 
         Raises:
@@ -166,15 +166,15 @@ class Survey:
             names = {Mask.name: ["dice_retention", "dig"], Categorical.name: ["dig", "insertion", "deletion"]}
             metrics = [*names.get(self.head, []), "maintain_rate", *(["selectivity"] if self.wrong else [])]
         for name in metrics:
-            if name not in MEASURES or MEASURES[name].over != "example":
-                known = [other for other, measure in MEASURES.items() if measure.over == "example"]
+            if name not in METRICS or METRICS[name].over != "example":
+                known = [other for other, measure in METRICS.items() if measure.over == "example"]
                 raise InputError(f"metric {name!r}", f"some of {', '.join(known)}", "correct `metrics`")
         if "selectivity" in metrics and not self.wrong:
             got = f"selectivity for a head {self.head!r}"
             raise InputError(got, "one class of a softmax with named classes", "leave it out")
-        return [MEASURES[name] for name in dict.fromkeys(metrics)]
+        return [METRICS[name] for name in dict.fromkeys(metrics)]
 
-    def cell(self, method: Method | Ready, domain: Domain, measures: Sequence[Measure]) -> Cell:
+    def cell(self, method: Method | PrecomputedMethod, domain: Domain, measures: Sequence[Metric]) -> MethodResult:
         """One method in one domain, some examples at a time.
 
         Raises:
@@ -195,21 +195,21 @@ class Survey:
             told = f"{_named(method)} in {DOMAINS.spec(domain)} on {len(gone)} of {len(self.examples)} examples"
             self.notes = (*self.notes, f"{gone[0]}: the first of these, by {told}")
         mean = passes[0] / len(self.examples), passes[1] / len(self.examples)
-        return Cell(
+        return MethodResult(
             _named(method), DOMAINS.spec(domain), _is_control(method), mean, values, seconds / len(self.examples)
         )
 
     def _numbers(
-        self, method: Method | Ready, results: list[Attribution], measures: Sequence[Measure], where: slice
+        self, method: Method | PrecomputedMethod, results: list[Attribution], measures: Sequence[Metric], where: slice
     ) -> dict[str, Sequence[float]]:
         """Play, ask and reduce: by quantity, a number per result."""
         reads = {column for measure in measures for column in measure.reads}
         played = {measure.name for measure in measures if {"kept", "deleted"} & set(measure.reads)}
         if played:
-            grid = Grid(keep=SMALL) if played <= OF_SMALL else STANDARD
+            grid = FractionGrid(keep=SMALL_FRACTIONS) if played <= SMALL_GRID_METRICS else DEFAULT_GRID
             self.explainer.play(results, grid, batch_size=self.batch_size)
         table: dict[str, Any] = {**columns(results)} if played else {}
-        for column, ask in ASKED.items():
+        for column, ask in MODEL_QUERIES.items():
             if column in reads:
                 table |= ask(self.explainer, results, seed=self.seed, batch_size=self.batch_size)
         found: dict[str, Sequence[float]] = {}
@@ -219,12 +219,12 @@ class Survey:
                 continue
             for kind, labels in self.wrong.items():
                 curves = self._reached(method, results, labels[where], where)
-                both = {"wrong_kept": [kept_by_all([c]) for c in curves]}
-                both["wrong_reached"] = [[reached([c], share) for share in kept_by_all([c])] for c in curves]
+                both = {"wrong_kept": [common_fractions([c]) for c in curves]}
+                both["wrong_reached"] = [[reaches_label([c], share) for share in common_fractions([c])] for c in curves]
                 self._add(found, measure, {**table, **both}, f" ({kind})")
         return found
 
-    def _add(self, found: dict[str, Sequence[float]], measure: Measure, table: Table, suffix: str) -> None:
+    def _add(self, found: dict[str, Sequence[float]], measure: Metric, table: Table, suffix: str) -> None:
         for name, numbers in measure.reduce(table).items():
             if isinstance(numbers, (int, float)):  # of all examples at once
                 continue
@@ -233,23 +233,25 @@ class Survey:
             self.better[name + suffix] = {"higher": 1, "lower": -1, "neither": 0}[direction]
 
     def _reached(
-        self, method: Method | Ready, results: list[Attribution], labels: Sequence[int], where: slice
+        self, method: Method | PrecomputedMethod, results: list[Attribution], labels: Sequence[int], where: slice
     ) -> list[Curve]:
         """Whether each wrong label is said when the top of its own ranking is kept.
 
         A control ranks alike whatever label it is asked for, so what was played tells.
         """
         if _is_control(method):
-            return [_asked_for(result, label) for result, label in zip(results, labels, strict=True)]
-        if isinstance(method, Ready):
+            return [_selected(result, label) for result, label in zip(results, labels, strict=True)]
+        if isinstance(method, PrecomputedMethod):
             others = self._made(method, where, labels)
         else:
             others = self.explainer.explain_again(results, labels, batch_size=self.batch_size)
-        self.explainer.play(others, Grid(keep=SMALL), batch_size=self.batch_size)
+        self.explainer.play(others, FractionGrid(keep=SMALL_FRACTIONS), batch_size=self.batch_size)
         return [other.curve for other in others if other.curve is not None]
 
-    def _explain(self, method: str | Method | Ready, domain: str | Domain, where: slice) -> list[Attribution]:
-        if isinstance(method, Ready):
+    def _explain(
+        self, method: str | Method | PrecomputedMethod, domain: str | Domain, where: slice
+    ) -> list[Attribution]:
+        if isinstance(method, PrecomputedMethod):
             return self._made(method, where, self._targets[where])
         return self.explainer.explain(
             self.examples[where],
@@ -260,7 +262,7 @@ class Survey:
             batch_size=self.batch_size,
         )
 
-    def _made(self, ready: Ready, where: slice, targets: Sequence[Target]) -> list[Attribution]:
+    def _made(self, ready: PrecomputedMethod, where: slice, targets: Sequence[Target]) -> list[Attribution]:
         """What is ready, checked: one result per example, in the domain that was said."""
         results, examples = list(ready.make(self.examples[where], targets)), self.examples[where]
         if len(results) != len(examples):
@@ -276,11 +278,11 @@ class Survey:
         return [slice(start, start + CHUNK) for start in range(0, len(self.examples), CHUNK)]
 
 
-def _is_control(method: Method | Ready) -> bool:
+def _is_control(method: Method | PrecomputedMethod) -> bool:
     return isinstance(method, Method) and type(method).control
 
 
-def _asked_for(result: Attribution, label: int) -> Curve:
+def _selected(result: Attribution, label: int) -> Curve:
     """The curve of a ranking that would be the same for another label: whether that is what the model said."""
     assert result.curve is not None
     stops = (replace(stop, agrees=float(stop.said == label)) for stop in result.curve.of("keep"))

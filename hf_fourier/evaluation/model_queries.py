@@ -14,9 +14,9 @@ import torch
 from hf_fourier.errors import InputError
 from hf_fourier.methods import METHODS
 from hf_fourier.results.attribution import Attribution
-from hf_fourier.scoring.example_batch import BatchSize, Block, grouped
+from hf_fourier.scoring.example_batch import BatchSize, ExampleBatch, grouped
 from hf_fourier.scoring.score import Score
-from hf_fourier.seeding import Draw
+from hf_fourier.seeding import ExampleRng
 from hf_fourier.typing import Float, Tensor
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 Columns = dict[str, list[list[float]]]
 
 
-def random_subsets(
+def delete_random_subsets(
     explainer: Engine,
     attributions: Sequence[Attribution],
     *,
@@ -55,16 +55,16 @@ def random_subsets(
 
     def lost(result: Attribution, number: int) -> Tensor:
         features = len(result.scores)
-        own = Draw(seed, [result.key]).generator(0, "subset", number)
+        own = ExampleRng(seed, [result.key]).generator(0, "subset", number)
         taken = torch.zeros(features, dtype=torch.float32)
         taken[torch.randperm(features, generator=own)[: max(1, round(share * features))]] = 1
         return taken
 
-    given, drops = _without(explainer, attributions, lost, draws, batch_size)
+    given, drops = _score_drops(explainer, attributions, lost, draws, batch_size)
     return {"subset_scores": given, "subset_drops": drops}
 
 
-def noise(
+def add_feature_noise(
     explainer: Engine,
     attributions: Sequence[Attribution],
     *,
@@ -91,14 +91,14 @@ def noise(
     """
 
     def lost(result: Attribution, number: int) -> Tensor:
-        own = Draw(seed, [result.key]).generator(0, "noise", number)
+        own = ExampleRng(seed, [result.key]).generator(0, "noise", number)
         return size * torch.randn(len(result.scores), generator=own, dtype=torch.float32)
 
-    predicted, drops = _without(explainer, attributions, lost, draws, batch_size)
+    predicted, drops = _score_drops(explainer, attributions, lost, draws, batch_size)
     return {"noise_predicted": predicted, "noise_drops": drops}
 
 
-def perturbed_inputs(
+def explain_perturbed_inputs(
     explainer: Engine,
     attributions: Sequence[Attribution],
     *,
@@ -131,21 +131,21 @@ def perturbed_inputs(
         """All results of one method."""
         method = METHODS.parse(attributions[members[0]].provenance["method"])
 
-        def work(places: list[int], block: Block, score: Score) -> None:
+        def work(places: list[int], block: ExampleBatch, score: Score) -> None:
             some = [attributions[members[place]] for place in places]
             at_once, forward = max(1, score.packer.size // len(some)), 0
             found: list[list[float]] = [[] for _ in some]
             for start in range(0, draws, at_once):
                 numbers = range(start, min(start + at_once, draws))
-                moved = torch.cat([_moved(score.x, some, radius, seed, number) for number in numbers])
+                moved = torch.cat([_perturbed(score.x, some, radius, seed, number) for number in numbers])
                 owner = torch.arange(len(some), device=score.x.device).repeat(len(numbers))
                 copies = at_leaves(block, score, moved, owner)
-                draw = Draw(int(some[0].provenance["seed"]), [some[i].key for i in owner.tolist()])
+                draw = ExampleRng(int(some[0].provenance["seed"]), [some[i].key for i in owner.tolist()])
                 scores = method.attribute(copies, moved, some[0].basis, draw).scores.detach().cpu()
                 forward += copies.passes.forward
                 for i, own in zip(owner.tolist(), scores, strict=True):
                     found[i].append(_relative_change(own, some[i].scores))
-            _settle(some, forward // len(some))
+            count_passes(some, forward // len(some))
             for place, own_changes in zip(places, found, strict=True):
                 changes[members[place]] = own_changes
 
@@ -156,7 +156,7 @@ def perturbed_inputs(
     return {"score_changes": changes}
 
 
-def _without(
+def _score_drops(
     explainer: Engine,
     attributions: Sequence[Attribution],
     lost: Callable[[Attribution, int], Tensor],
@@ -175,7 +175,7 @@ def _without(
     predicted: list[list[float]] = [[] for _ in attributions]
     drops: list[list[float]] = [[] for _ in attributions]
 
-    def work(places: list[int], block: Block, score: Score) -> None:
+    def work(places: list[int], block: ExampleBatch, score: Score) -> None:
         some = [attributions[place] for place in places]
         basis, width = some[0].basis, max(1, score.packer.size)
         coefficients = basis.forward(score.x)
@@ -190,7 +190,7 @@ def _without(
             values = score.value(basis.inverse(basis.weigh(coefficients[rows], left)), rows).value.tolist()
             said += [float(t.double() @ some[row].scores.double()) for (row, _), t in zip(chunk, taken, strict=True)]
             fell += [some[row].value - value for (row, _), value in zip(chunk, values, strict=True)]
-        _settle(some, draws * block.cost)
+        count_passes(some, draws * block.cost)
         for i, place in enumerate(places):
             own = slice(i * draws, (i + 1) * draws)
             predicted[place], drops[place] = said[own], fell[own]
@@ -199,14 +199,14 @@ def _without(
     return predicted, drops
 
 
-def _moved(
+def _perturbed(
     x: Float[Tensor, "batch *leaf"], some: Sequence[Attribution], radius: float, seed: int, number: int
 ) -> Float[Tensor, "batch *leaf"]:
-    uniform = Draw(seed, [result.key for result in some]).uniform(x.shape[1:], "perturbation", number)
+    uniform = ExampleRng(seed, [result.key for result in some]).uniform(x.shape[1:], "perturbation", number)
     return x + radius * (2 * uniform - 1).to(x)
 
 
-def at_leaves(block: Block, score: Score, x: Float[Tensor, "rows *leaf"], owner: Tensor) -> Score:
+def at_leaves(block: ExampleBatch, score: Score, x: Float[Tensor, "rows *leaf"], owner: Tensor) -> Score:
     """The score of other leaves in place of a block's own, row i in place of example `owner[i]`."""
     frozen = list(score.frozen[owner])
     return Score(
@@ -229,7 +229,7 @@ def _relative_change(now: Tensor, then: Tensor) -> float:
     return float((now.double() - then.double()).norm()) / size if size else torch.nan
 
 
-def _settle(some: Sequence[Attribution], cost: int) -> None:
+def count_passes(some: Sequence[Attribution], cost: int) -> None:
     """Add to each result what it was asked, in model rows."""
     for result in some:
         passes = result.provenance["passes"]

@@ -17,9 +17,9 @@ from hf_fourier.errors import ModelError
 from hf_fourier.evaluation.model_queries import at_leaves
 from hf_fourier.methods import METHODS
 from hf_fourier.results.attribution import Attribution
-from hf_fourier.scoring.example_batch import BatchSize, Block, grouped
+from hf_fourier.scoring.example_batch import BatchSize, ExampleBatch, grouped
 from hf_fourier.scoring.score import Score
-from hf_fourier.seeding import Draw
+from hf_fourier.seeding import ExampleRng
 from hf_fourier.torch_state import exact, in_float32, taken
 from hf_fourier.typing import Tensor
 
@@ -30,7 +30,7 @@ _CONVOLUTIONS = (torch.nn.Conv1d, torch.nn.Conv2d, torch.nn.Conv3d)
 
 
 @exact
-def twin_of(
+def randomize(
     explainer: Engine, attributions: Sequence[Attribution], seed: int = 0, batch_size: BatchSize = "auto"
 ) -> Engine:
     """The same architecture with fresh weights, on the same device and in the same type.
@@ -66,13 +66,11 @@ def twin_of(
     model = model.to(explainer.adapter.device, dtype).eval()
     made = Engine(model, explainer.processor, task=explainer.adapter.task, name=f"a twin of {explainer.name}")
     if norms:
-        _settle_norms(made, attributions, norms, batch_size)
+        _reset_norms(made, attributions, norms, batch_size)
     return made
 
 
-def rank_by_twin(
-    twin: Engine, attributions: Sequence[Attribution], batch_size: BatchSize = "auto"
-) -> list[Attribution]:
+def re_rank(twin: Engine, attributions: Sequence[Attribution], batch_size: BatchSize = "auto") -> list[Attribution]:
     """How a twin ranks the same features: same leaf, same frozen target, same method, same draws, other weights.
 
     The leaf is the trained model's own, also where it is made by weights (embedded tokens): else a ranking by magnitude
@@ -91,13 +89,13 @@ def rank_by_twin(
     """
     scores: list[Tensor] = [result.scores for result in attributions]
 
-    def work_on(members: list[int]) -> Callable[[list[int], Block, Score], None]:
+    def work_on(members: list[int]) -> Callable[[list[int], ExampleBatch, Score], None]:
         method = METHODS.parse(attributions[members[0]].provenance["method"])
 
-        def work(places: list[int], block: Block, score: Score) -> None:
+        def work(places: list[int], block: ExampleBatch, score: Score) -> None:
             some = [attributions[members[place]] for place in places]
-            leaves, rows = _leaves(some).to(score.x), torch.arange(len(some), device=score.x.device)
-            draw = Draw(int(some[0].provenance["seed"]), [result.key for result in some])
+            leaves, rows = _float_outputs(some).to(score.x), torch.arange(len(some), device=score.x.device)
+            draw = ExampleRng(int(some[0].provenance["seed"]), [result.key for result in some])
             asked = at_leaves(block, score, leaves, rows)
             ranked = method.attribute(asked, leaves, some[0].basis, draw).scores.detach().float().cpu()
             for place, own in zip(places, ranked, strict=True):
@@ -110,7 +108,7 @@ def rank_by_twin(
     return [replace(result, scores=own) for result, own in zip(attributions, scores, strict=True)]
 
 
-def _settle_norms(
+def _reset_norms(
     twin: Engine, attributions: Sequence[Attribution], norms: Sequence[_BatchNorm], batch_size: BatchSize
 ) -> None:
     """Give the norms the mean statistics of all batches."""
@@ -118,8 +116,8 @@ def _settle_norms(
         norm.reset_running_stats()
         norm.momentum = None
 
-    def work(places: list[int], block: Block, score: Score) -> None:
-        leaves = _leaves([attributions[place] for place in places]).to(score.x)
+    def work(places: list[int], block: ExampleBatch, score: Score) -> None:
+        leaves = _float_outputs([attributions[place] for place in places]).to(score.x)
         rows = torch.arange(len(leaves), device=leaves.device)
         for norm in norms:
             norm.train()
@@ -132,5 +130,5 @@ def _settle_norms(
     twin.reopen(attributions, work, batch_size=batch_size)
 
 
-def _leaves(some: Sequence[Attribution]) -> Tensor:
+def _float_outputs(some: Sequence[Attribution]) -> Tensor:
     return torch.stack([result.leaf for result in some if result.leaf is not None])

@@ -24,8 +24,8 @@ from hf_fourier.results.ordering import cut
 from hf_fourier.results.relevance import Relevance
 from hf_fourier.results.remarks import once
 from hf_fourier.results.table import Table
-from hf_fourier.scoring.example_batch import BatchSize, Block
-from hf_fourier.scoring.perturbation import Move, play
+from hf_fourier.scoring.example_batch import BatchSize, ExampleBatch
+from hf_fourier.scoring.perturbation import Perturbation, run_perturbations
 from hf_fourier.scoring.score import Score
 from hf_fourier.typing import Tensor
 
@@ -35,11 +35,11 @@ if TYPE_CHECKING:
 #: The largest share of the features that may go, and in how many equal steps it is reached: as published.
 BUDGET, STEPS = 0.001, 10
 #: Every count up to here is tried, and about as many between it and the budget.
-FINE = 16
+SINGLE_FEATURES = 16
 
 
 @dataclass(frozen=True)
-class Trial:
+class DeletionTrial:
     """What the model says without the top features.
 
     Attributes:
@@ -56,7 +56,7 @@ class Trial:
 
 
 @dataclass(frozen=True)
-class Search:
+class DeletionSearch:
     """One ranking of one mistake, tried at growing counts.
 
     Attributes:
@@ -65,10 +65,10 @@ class Search:
     """
 
     true: int
-    trials: tuple[Trial, ...]
+    trials: tuple[DeletionTrial, ...]
 
     @property
-    def first(self) -> Trial | None:
+    def first(self) -> DeletionTrial | None:
         """The trial with the fewest features that corrects the mistake; None if none does.
 
         Corrections are not monotone in the count: it is the fewest of what was tried.
@@ -96,8 +96,8 @@ class Correction:
     attribution: Attribution
     true: int
     true_label: str
-    search: Search
-    controls: dict[str, tuple[Search, ...]]
+    search: DeletionSearch
+    controls: dict[str, tuple[DeletionSearch, ...]]
 
     @property
     def corrected(self) -> bool:
@@ -175,7 +175,7 @@ class Correction:
 
 
 @dataclass(frozen=True)
-class Rectification:
+class RectificationResult:
     """What `FourierExplainer.rectify` found for several examples.
 
     Attributes:
@@ -238,7 +238,7 @@ class Rectification:
             row |= {"gap_low": gap.interval[0], "gap_high": gap.interval[1]}
             row |= {"features, median": float(np.median(few)) if few else math.nan}
             row |= {"as few": float(np.mean(as_few)) if as_few else math.nan}
-            for share in shares_of(self.budget):
+            for share in tried_fractions(self.budget):
                 within = [sum(draw.corrected(share) for draw in some) / len(some) for some in draws]
                 row[f"within {share:.4%}"] = float(np.mean(within)) if within else math.nan
             rows.append(row)
@@ -261,7 +261,7 @@ class Rectification:
         return once(note for one in self.corrections for note in one.attribution.provenance.get("notes", ()))
 
 
-def shares_of(budget: float) -> list[float]:
+def tried_fractions(budget: float) -> list[float]:
     """The shares up to a budget, in ten equal steps."""
     return [*(budget * step / STEPS for step in range(1, STEPS)), budget]
 
@@ -277,7 +277,7 @@ def rectify(
     sources: Sequence[Any] | None,
     seed: int,
     batch_size: BatchSize,
-) -> Rectification:
+) -> RectificationResult:
     """See `FourierExplainer.rectify`."""
     if not 0 < budget <= 1 or draws < 1:
         raise InputError(f"budget {budget!r} with {draws!r} draws", "a share above 0, and a draw or more", "correct it")
@@ -297,7 +297,7 @@ def rectify(
         raise InputError(f"{len(names)} sources for {len(results)} examples", "one for each", "correct `sources`")
     wrong = [i for i, (result, label) in enumerate(zip(results, true, strict=True)) if result.target != label]
     own, wanted, excluded = [results[i] for i in wrong], [true[i] for i in wrong], {}
-    found: dict[str, list[list[Search]]] = {}
+    found: dict[str, list[list[DeletionSearch]]] = {}
     for name in ("magnitude", "low_frequency", "random") if wrong else ():
         some = [examples[i] for i in wrong]
         try:
@@ -323,38 +323,38 @@ def rectify(
     spec = METHODS.spec(METHODS.parse(results[0].provenance["method"]))
     right = len(results) - len(wrong)
     groups = [names[i] for i in wrong]
-    return Rectification(spec, results[0].layout.domain, corrections, wrong, groups, right, budget, excluded)
+    return RectificationResult(spec, results[0].layout.domain, corrections, wrong, groups, right, budget, excluded)
 
 
 def _searches(
     explainer: Engine, results: Sequence[Attribution], true: Sequence[int], budget: float, size: BatchSize
-) -> list[Search]:
+) -> list[DeletionSearch]:
     """Delete the top of each ranking at all counts that are tried."""
-    found: list[Search] = [Search(label, ()) for label in true]
+    found: list[DeletionSearch] = [DeletionSearch(label, ()) for label in true]
 
-    def work(places: list[int], block: Block, score: Score) -> None:
+    def work(places: list[int], block: ExampleBatch, score: Score) -> None:
         moves = [move for row, place in enumerate(places) for move in _moves(row, results[place], budget)]
-        stops = play(score, results[places[0]].basis, moves)
+        stops = run_perturbations(score, results[places[0]].basis, moves)
         for row, place in enumerate(places):
             own = [(move, stop) for move, stop in zip(moves, stops, strict=True) if move.example == row]
-            trials = [Trial(m.count, m.reached, m.asked, stop.said) for m, stop in own if stop.said is not None]
-            found[place] = Search(true[place], tuple(trials))
+            trials = [DeletionTrial(m.count, m.reached, m.asked, stop.said) for m, stop in own if stop.said is not None]
+            found[place] = DeletionSearch(true[place], tuple(trials))
 
     explainer.reopen(results, work, batch_size=size)
     return found
 
 
-def _moves(row: int, result: Attribution, budget: float) -> list[Move]:
+def _moves(row: int, result: Attribution, budget: float) -> list[Perturbation]:
     """The counts of the published shares, and a finer search between them."""
     ranked = result.layout.multiplicity[result.order]
     reached = torch.cumsum(ranked, 0).tolist()
-    allowed = {share: cut(ranked, share) for share in shares_of(budget)}
+    allowed = {share: cut(ranked, share) for share in tried_fractions(budget)}
     most = allowed[budget]
-    counts = {*allowed.values(), *range(1, min(FINE, most) + 1)}
-    if most > FINE:
-        counts |= {round(count) for count in np.geomspace(FINE, most, FINE).tolist()}
+    counts = {*allowed.values(), *range(1, min(SINGLE_FEATURES, most) + 1)}
+    if most > SINGLE_FEATURES:
+        counts |= {round(count) for count in np.geomspace(SINGLE_FEATURES, most, SINGLE_FEATURES).tolist()}
     return [
-        Move(
+        Perturbation(
             row,
             "delete",
             next(share for share, own in allowed.items() if count <= own),

@@ -15,11 +15,11 @@ if TYPE_CHECKING:
     import pandas as pd
 
 #: With fewer sources a row is anecdotal and claims nothing.
-ENOUGH = 30
+MIN_GROUPS = 30
 
 
 @dataclass(frozen=True)
-class Cell:
+class MethodResult:
     """One method in one domain: a number per example of each quantity.
 
     Attributes:
@@ -53,7 +53,7 @@ class Evaluation:
     """
 
     model: str
-    cells: Sequence[Cell]
+    cells: Sequence[MethodResult]
     sources: Sequence[str]
     better: Mapping[str, int]
     excluded: Sequence[tuple[str, str, str]] = ()
@@ -96,7 +96,7 @@ class Evaluation:
             rows.append(row)
         return Table({title: [row[title] for row in rows] for title in rows[0]} if rows else {})
 
-    def of(self, method: str, domain: str | None = None) -> Cell:
+    def of(self, method: str, domain: str | None = None) -> MethodResult:
         """The cell of a method (by its spec as it was given, or its name) in a domain.
 
         Raises:
@@ -117,9 +117,9 @@ class Evaluation:
 
     @property
     def _enough(self) -> bool:
-        return self._sources >= ENOUGH
+        return self._sources >= MIN_GROUPS
 
-    def _row(self, cell: Cell, name: str, seed: int) -> dict[str, Any]:
+    def _row(self, cell: MethodResult, name: str, seed: int) -> dict[str, Any]:
         own = summarise(cell.values[name], self.sources, seed)
         controls = [one for one in self.cells if one.control and one.domain == cell.domain and name in one.values]
         best = max(controls, key=lambda one: self._worth(one, name), default=None)
@@ -137,11 +137,13 @@ class Evaluation:
         row |= {"anecdotal": not self._enough}
         return row
 
-    def _worth(self, cell: Cell, name: str) -> float:
+    def _worth(self, cell: MethodResult, name: str) -> float:
         mean = summarise(cell.values[name], self.sources).mean * (self.better.get(name, 0) or 1)
         return -math.inf if math.isnan(mean) else mean
 
-    def _gap(self, cell: Cell, control: Cell | None, name: str, seed: int) -> tuple[float, float, float]:
+    def _gap(
+        self, cell: MethodResult, control: MethodResult | None, name: str, seed: int
+    ) -> tuple[float, float, float]:
         """The mean paired difference to a control over the examples that both have a number for."""
         if control is None:
             return math.nan, math.nan, math.nan
@@ -196,7 +198,7 @@ class Check:
 
 
 @dataclass(frozen=True)
-class Sanity:
+class SanityResult:
     """What `FourierExplainer.sanity` found.
 
     Attributes:
@@ -271,7 +273,7 @@ class Sanity:
     def headline(self) -> str:
         """What was checked, on how many examples, and the verdict with its counts."""
         sources = len(set(self.sources))
-        few = "" if sources >= ENOUGH else ", anecdotal"
+        few = "" if sources >= MIN_GROUPS else ", anecdotal"
         verdicts = [check.passed for check in self.checks]
         counts = f"{verdicts.count(True)} passed, {verdicts.count(False)} failed, {verdicts.count(None)} not asked"
         on = f"{len(self.sources)} examples ({sources} source{'s' * (sources != 1)}{few})"

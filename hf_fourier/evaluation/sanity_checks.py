@@ -13,17 +13,17 @@ import torch
 
 from hf_fourier.domains import DOMAINS, Domain
 from hf_fourier.errors import InputError, ModelError
-from hf_fourier.evaluation.evaluate import Survey
+from hf_fourier.evaluation.evaluate import Evaluator
 from hf_fourier.evaluation.metrics.robustness import rank_correlation
 from hf_fourier.evaluation.metrics.statistics import paired_interval, summarise
-from hf_fourier.evaluation.metrics.structure import shared_top
-from hf_fourier.evaluation.randomized_model import rank_by_twin, twin_of
-from hf_fourier.evaluation.results import Check, Evaluation, Sanity
+from hf_fourier.evaluation.metrics.structure import top_overlap
+from hf_fourier.evaluation.randomized_model import randomize, re_rank
+from hf_fourier.evaluation.results import Check, Evaluation, SanityResult
 from hf_fourier.methods import METHODS, Method
 from hf_fourier.results.attribution import Attribution
-from hf_fourier.results.remarks import GAP
+from hf_fourier.results.remarks import MAX_COMPLETENESS_ERROR
 from hf_fourier.scoring.example_batch import BatchSize
-from hf_fourier.scoring.heads import Custom
+from hf_fourier.scoring.heads import CustomTarget
 from hf_fourier.scoring.heads.segmentation import Mask
 from hf_fourier.scoring.targets import Target
 
@@ -33,13 +33,13 @@ if TYPE_CHECKING:
 #: The top of a ranking.
 TOP = 0.04
 #: The least part of the top that has to go with the weights, or with the label, for a ranking to depend on them.
-FLOOR = 0.1
+MIN_DEPENDENCE = 0.1
 #: The least part of the top that two seeds have to share.
-STEADY = 0.5
+MIN_SEED_OVERLAP = 0.5
 #: The largest relative change of the scores by a batch, in full and in half precision.
 BATCH, HALF_BATCH = 0.01, 0.1
 #: Examples that are explained alone as well.
-ALONE = 4
+SINGLE_EXAMPLES = 4
 _CALLABLE = "the target is a callable, which cannot be asked again"
 
 
@@ -52,7 +52,7 @@ def check(
     sources: Sequence[Any] | None,
     seed: int,
     batch_size: BatchSize,
-) -> Sanity:
+) -> SanityResult:
     """See `FourierExplainer.sanity`."""
     if not examples:
         raise InputError("no examples", "at least one", "pass examples")
@@ -64,7 +64,7 @@ def check(
     checks += checker.gaps()
     first = checker.own[0]
     spec, head = str(first.provenance["method"]), str(first.provenance["head"])
-    return Sanity(explainer.name, spec, first.layout.domain, head, names, checks, checker.survey.notes)
+    return SanityResult(explainer.name, spec, first.layout.domain, head, names, checks, checker.survey.notes)
 
 
 class Checker:
@@ -105,11 +105,11 @@ class Checker:
         self.own = self._explain(self.examples, self.targets, seed=seed)
         self.method = METHODS.parse(self.own[0].provenance["method"])
         self.domain = DOMAINS.parse(self.own[0].layout.domain)
-        self.survey = Survey(explainer, self.examples, self.targets, seed, batch_size)
-        self.callable = any(result.provenance["head"] == Custom.name for result in self.own)
+        self.survey = Evaluator(explainer, self.examples, self.targets, seed, batch_size)
+        self.callable = any(result.provenance["head"] == CustomTarget.name for result in self.own)
         self.seeded = "seeded" in self.method.traits
         self.again = self._explain(self.examples, self.targets, seed=seed + 1) if self.seeded else self.own
-        self.repeats = [shared_top(a, b, TOP) for a, b in zip(self.own, self.again, strict=True)]
+        self.repeats = [top_overlap(a, b, TOP) for a, b in zip(self.own, self.again, strict=True)]
 
     def twin(self) -> Check:
         """Whether the top goes with the weights: compared with a random twin's ranking of the same leaf."""
@@ -117,10 +117,10 @@ class Checker:
         if self.callable:
             return Check(name, None, _CALLABLE)
         try:
-            twin = twin_of(self.explainer, self.own, self.seed, self.batch_size)
+            twin = randomize(self.explainer, self.own, self.seed, self.batch_size)
         except ModelError as error:
             return Check(name, None, str(error))
-        theirs = rank_by_twin(twin, self.own, self.batch_size)
+        theirs = re_rank(twin, self.own, self.batch_size)
         return self._differs(name, theirs, "with fresh weights", "the weights")
 
     def labels(self) -> list[Check]:
@@ -138,7 +138,7 @@ class Checker:
 
     def completeness(self) -> Check:
         """How far the scores are from the sum that the method promises, relative to it."""
-        name, needed = "completeness", f"median at most {GAP:g}"
+        name, needed = "completeness", f"median at most {MAX_COMPLETENESS_ERROR:g}"
         if "complete" not in self.method.traits:
             return Check(name, None, "the method promises no sum")
         pairs = [(result.gap, float(result.scores.double().sum())) for result in self.own if result.gap is not None]
@@ -148,24 +148,33 @@ class Checker:
         found = summarise(gaps, None, self.seed)
         words = (
             f"the scores miss the difference they explain by {found.median:.1%} of it in the median, {max(gaps):.1%} "
-            f"at most; needed: a median of at most {GAP:.0%}"
+            f"at most; needed: a median of at most {MAX_COMPLETENESS_ERROR:.0%}"
         )
         ends = found.median_interval
-        return Check(name, found.median <= GAP, words, "relative gap, median", found.median, ends, needed, len(gaps))
+        return Check(
+            name,
+            found.median <= MAX_COMPLETENESS_ERROR,
+            words,
+            "relative gap, median",
+            found.median,
+            ends,
+            needed,
+            len(gaps),
+        )
 
     def batches(self) -> Check:
         """Whether an example gets the same scores alone and among others."""
         name = "batch invariance"
         if self.batch_size == 1:
             return Check(name, None, "batches of one were asked for")
-        some, targets = self.examples[:ALONE], self.targets[:ALONE]
+        some, targets = self.examples[:SINGLE_EXAMPLES], self.targets[:SINGLE_EXAMPLES]
         together = self._explain(some + some, targets + targets, seed=self.seed)
         changes, tops = [], []
         for i, (one, target) in enumerate(zip(some, targets, strict=True)):
             alone = self._explain([one], [target], seed=self.seed)[0]
             for among in (together[i], together[i + len(some)]):
                 changes.append(_change(alone, among))
-                tops.append(shared_top(alone, among, TOP))
+                tops.append(top_overlap(alone, among, TOP))
         kinds = {p.dtype for p in self.explainer.model.parameters() if p.is_floating_point()}
         most = HALF_BATCH if kinds & {torch.float16, torch.bfloat16} else BATCH
         words = (
@@ -177,15 +186,15 @@ class Checker:
 
     def seeds(self) -> Check:
         """Whether two seeds agree on the top."""
-        name, needed = "seed variance", f"low end above {STEADY:g}"
+        name, needed = "seed variance", f"low end above {MIN_SEED_OVERLAP:g}"
         if not self.seeded:
             return Check(name, None, "the method draws nothing")
         found = summarise(self.repeats, self.sources, self.seed)
         rho = _mean([_rho(a, b) for a, b in zip(self.own, self.again, strict=True)])
-        good = found.interval[0] > STEADY
+        good = found.interval[0] > MIN_SEED_OVERLAP
         words = (
             f"two seeds share {_with(found.mean, found.interval)} of the top 4 % (ρ = {rho:.2f} over all features); "
-            f"needed above {STEADY:g}"
+            f"needed above {MIN_SEED_OVERLAP:g}"
         )
         return Check(name, good, words, "top shared by two seeds", found.mean, found.interval, needed, found.examples)
 
@@ -230,7 +239,7 @@ class Checker:
         The effect is `(repeat − shared) / (repeat − chance)`, from 0 (the method's own repetition differs as much) to 1
         (what is shared is what chance shares).
         """
-        needed, quantity = f"low end above {FLOOR:g}", f"part of the top that goes with {of}"
+        needed, quantity = f"low end above {MIN_DEPENDENCE:g}", f"part of the top that goes with {of}"
         flat = [_flat(result) for result in self.own]
         if all(flat):
             words = "all features of all examples have the same score: nothing is ranked"
@@ -238,20 +247,22 @@ class Checker:
         known = [i for i, other in enumerate(theirs) if not flat[i] and not _flat(other)]
         if not known:
             return Check(name, None, f"{when} all features have the same score: there is no ranking to compare with")
-        shared = [shared_top(self.own[i], theirs[i], TOP) for i in known]
+        shared = [top_overlap(self.own[i], theirs[i], TOP) for i in known]
         chance = _mean([float(self.own[i].mask(TOP).double().mean()) for i in known])
         room = _mean([self.repeats[i] for i in known]) - chance
         rho = _mean([_rho(self.own[i], theirs[i]) for i in known])
         told = f"{when}, {_mean(shared):.2f} of the top 4 % are the same (ρ = {rho:.2f}; by chance {chance:.2f}"
         told += f", by another seed {room + chance:.2f})" if self.seeded else ")"
-        if room < FLOOR:
+        if room < MIN_DEPENDENCE:
             words = f"the top hardly repeats itself by another seed ({room + chance:.2f}): nothing can go with {of}"
             return Check(name, False, words, quantity, needed=needed, examples=len(known))
         effects = [(self.repeats[i] - same) / room for i, same in zip(known, shared, strict=True)]
         found = summarise(effects, [self.sources[i] for i in known], self.seed)
-        good = found.interval[0] > FLOOR
-        near = _mean([shared_top(self.own[i], self._magnitude[i], TOP) for i in known])
-        words = f"{told}: {_with(found.mean, found.interval)} of the top goes with {of}, needed above {FLOOR:g}"
+        good = found.interval[0] > MIN_DEPENDENCE
+        near = _mean([top_overlap(self.own[i], self._magnitude[i], TOP) for i in known])
+        words = (
+            f"{told}: {_with(found.mean, found.interval)} of the top goes with {of}, needed above {MIN_DEPENDENCE:g}"
+        )
         if not good:
             words += f"; {near:.2f} of the top are the magnitude's{hint}"
         if len(known) < len(theirs):

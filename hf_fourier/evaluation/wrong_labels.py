@@ -10,10 +10,10 @@ import torch
 
 from hf_fourier.errors import InputError
 from hf_fourier.results.attribution import Attribution
-from hf_fourier.results.curve import SMALL, Grid
+from hf_fourier.results.curve import SMALL_FRACTIONS, FractionGrid
 from hf_fourier.scoring.example_batch import BatchSize
 from hf_fourier.scoring.heads import Categorical
-from hf_fourier.seeding import Draw
+from hf_fourier.seeding import ExampleRng
 
 if TYPE_CHECKING:
     from hf_fourier.engine import Engine
@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 Kind = Literal["random", "runner_up", "all"]
 
 
-def dealt(said: Sequence[int], labels: Sequence[int], keys: Sequence[int], seed: int = 0) -> tuple[list[int], int]:
+def assign_wrong_labels(
+    said: Sequence[int], labels: Sequence[int], keys: Sequence[int], seed: int = 0
+) -> tuple[list[int], int]:
     """A wrong label for each example, every label asked for as often as it is an example's own.
 
     The decisions are dealt out again among the examples, none to one that has it. Drawn without regard to how often a
@@ -39,7 +41,7 @@ def dealt(said: Sequence[int], labels: Sequence[int], keys: Sequence[int], seed:
         The labels, and how many were drawn by lot.
     """
     order = sorted(
-        range(len(said)), key=lambda i: (said[i], Draw(seed, [keys[i]]).generator(0, "dealt").initial_seed())
+        range(len(said)), key=lambda i: (said[i], ExampleRng(seed, [keys[i]]).generator(0, "dealt").initial_seed())
     )
     shift = max(Counter(said).values())
     wrong, drawn = list(said), 0
@@ -47,7 +49,7 @@ def dealt(said: Sequence[int], labels: Sequence[int], keys: Sequence[int], seed:
         wrong[i] = said[order[(place + shift) % len(order)]]
         if wrong[i] == said[i]:
             others = [label for label in labels if label != said[i]]
-            lot = torch.randint(len(others), (1,), generator=Draw(seed, [keys[i]]).generator(0, "wrong label"))
+            lot = torch.randint(len(others), (1,), generator=ExampleRng(seed, [keys[i]]).generator(0, "wrong label"))
             wrong[i], drawn = others[int(lot)], drawn + 1
     return wrong, drawn
 
@@ -79,7 +81,7 @@ def wrong_for(explainer: Engine, result: Attribution, kind: Kind, seed: int = 0)
     if kind == "all":
         return others
     if kind == "random":
-        drawn = torch.randint(len(others), (1,), generator=Draw(seed, [result.key]).generator(0, "wrong label"))
+        drawn = torch.randint(len(others), (1,), generator=ExampleRng(seed, [result.key]).generator(0, "wrong label"))
         return [others[int(drawn)]]
     for name, _ in result.alternatives:
         named = [index for index, label in labels.items() if label == name]
@@ -92,7 +94,7 @@ def wrong_for(explainer: Engine, result: Attribution, kind: Kind, seed: int = 0)
     return [int(logits.argmax())]
 
 
-_SMALL = Grid(keep=SMALL)
+_SMALL = FractionGrid(keep=SMALL_FRACTIONS)
 
 
 def wrong_labels(
@@ -100,7 +102,7 @@ def wrong_labels(
     attributions: Sequence[Attribution],
     *,
     kind: Kind = "random",
-    grid: Grid = _SMALL,
+    grid: FractionGrid = _SMALL,
     seed: int = 0,
     batch_size: BatchSize = "auto",
 ) -> list[list[Attribution]]:

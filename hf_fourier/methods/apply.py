@@ -12,34 +12,34 @@ from typing import Any
 
 import torch
 
-from hf_fourier.domains import DOMAINS, Basis, Domain, LeafShape
+from hf_fourier.domains import DOMAINS, Basis, Domain, SignalShape
 from hf_fourier.errors import InputError, NotFinite
 from hf_fourier.methods import METHODS, Method, Ranking
 from hf_fourier.results.attribution import Attribution
 from hf_fourier.results.remarks import MEND, MEND_FURTHER, NO_GRADIENT, dithered, incomplete, unfinished
-from hf_fourier.scoring.batching import Packer
+from hf_fourier.scoring.batching import MicroBatcher
 from hf_fourier.scoring.example_batch import (
     BatchSize,
-    Encoded,
-    Host,
-    Request,
+    BatchSource,
+    EncodedExample,
+    ExplanationRequest,
     _reader,
-    block_of,
-    block_size,
+    batch_of,
+    examples_per_batch,
     grouped,
-    in_blocks,
+    in_batches,
     rows_for,
     score_of,
 )
 from hf_fourier.scoring.score import Score
-from hf_fourier.seeding import Draw, Key
+from hf_fourier.seeding import ExampleRng, LazyFingerprint
 from hf_fourier.typing import Tensor
 
 VERSION = version("hf_fourier")
 
 
 @dataclass(frozen=True)
-class Job:
+class MethodCall:
     """What is the same for all examples of a call.
 
     Attributes:
@@ -49,7 +49,7 @@ class Job:
         model: The model's name, task and revision, for the provenance.
         notes: What has to be said of every result.
         progress: Called with (done, in all).
-        dither: Noise on what the model reads, a share of each leaf's largest entry (`Block.dither`).
+        dither: Noise on what the model reads, a share of each leaf's largest entry (`ExampleBatch.dither`).
 
     Raises:
         InputError: If that is no share.
@@ -70,7 +70,9 @@ class Job:
             )
 
 
-def explain_all(requests: Sequence[Request], job: Job, host: Host, batch_size: BatchSize = "auto") -> list[Attribution]:
+def explain_all(
+    requests: Sequence[ExplanationRequest], job: MethodCall, host: BatchSource, batch_size: BatchSize = "auto"
+) -> list[Attribution]:
     """One result per request, in order.
 
     Args:
@@ -88,7 +90,7 @@ def explain_all(requests: Sequence[Request], job: Job, host: Host, batch_size: B
     failed: dict[int, str] = {}
     advice: dict[str, str] = {}
 
-    def explain(indices: list[int], packer: Packer) -> None:
+    def explain(indices: list[int], packer: MicroBatcher) -> None:
         while indices:
             try:
                 results = _explain_block([requests[i] for i in indices], job, host, batch_size, packer)
@@ -106,7 +108,7 @@ def explain_all(requests: Sequence[Request], job: Job, host: Host, batch_size: B
 
     try:
         for indices in grouped(requests, _alike):
-            in_blocks(indices, block_size(requests[indices[0]].example, batch_size, host), explain)
+            in_batches(indices, examples_per_batch(requests[indices[0]].example, batch_size, host), explain)
         if failed:
             raise NotFinite({i: f"{said} of example {i}" for i, said in failed.items()}, **advice)
     except Exception as error:
@@ -118,15 +120,19 @@ def explain_all(requests: Sequence[Request], job: Job, host: Host, batch_size: B
 
 
 def _explain_block(
-    requests: Sequence[Request], job: Job, host: Host, batch_size: BatchSize, outer: Packer
+    requests: Sequence[ExplanationRequest],
+    job: MethodCall,
+    host: BatchSource,
+    batch_size: BatchSize,
+    outer: MicroBatcher,
 ) -> list[Attribution]:
     """Examples of one signature through the method."""
     start = time.perf_counter()
     examples = [request.example for request in requests]
     method, basis = job.method.settle(examples[0].leaf), job.domain.bind(examples[0].leaf)
-    draw = Draw(job.seed, [Key(example.parts) for example in examples])
-    block = block_of(host, examples, draw, job.dither)
-    packer = Packer(min(rows_for(block, batch_size), outer.size))
+    draw = ExampleRng(job.seed, [LazyFingerprint(example.parts) for example in examples])
+    block = batch_of(host, examples, draw, job.dither)
+    packer = MicroBatcher(min(rows_for(block, batch_size), outer.size))
     score = score_of(block, [request.target for request in requests], packer)
     maps = [request.given for request in requests if request.given is not None]
     score.given = torch.stack(maps) if maps else None
@@ -150,7 +156,12 @@ def _explain_block(
 
 
 def _results(
-    requests: Sequence[Request], job: Job, basis: Basis, score: Score, ranking: Ranking, provenance: dict[str, Any]
+    requests: Sequence[ExplanationRequest],
+    job: MethodCall,
+    basis: Basis,
+    score: Score,
+    ranking: Ranking,
+    provenance: dict[str, Any],
 ) -> list[Attribution]:
     """One result per example: what belongs to the whole block is converted once."""
     reading = score.clean_reading()
@@ -208,7 +219,7 @@ def _results(
     return results
 
 
-def _alike(request: Request) -> Any:
+def _alike(request: ExplanationRequest) -> Any:
     """What the requests of a block share."""
     shape = None if request.given is None else request.given.shape
     return request.example.signature, _reader(request.target), shape
@@ -230,15 +241,15 @@ def _plain(value: Any) -> Any:
     return _wide(value).to("cpu", copy=True) if isinstance(value, Tensor) else value
 
 
-def _key(example: Encoded, inputs: Mapping[str, Tensor], leaf: Tensor) -> int | Key:
+def _key(example: EncodedExample, inputs: Mapping[str, Tensor], leaf: Tensor) -> int | LazyFingerprint:
     """The example's fingerprint, to be taken of what the result holds in any case."""
     if example.values is not None and example.values.dtype != leaf.dtype:
         return example.key
     parts = [inputs[name] for name in sorted(inputs)]
-    return Key(parts if example.values is None else [*parts, leaf])
+    return LazyFingerprint(parts if example.values is None else [*parts, leaf])
 
 
-def _provenance(job: Job, method: Method, score: Score) -> dict[str, Any]:
+def _provenance(job: MethodCall, method: Method, score: Score) -> dict[str, Any]:
     """What made a result, in plain values."""
     made = {"dither": job.dither} if job.dither else {}
     return {
@@ -255,7 +266,9 @@ def _provenance(job: Job, method: Method, score: Score) -> dict[str, Any]:
     }
 
 
-def of_ranking(ranking: Ranking, score: Score, gradients: Sequence[Tensor | None], leaf: LeafShape) -> list[list[str]]:
+def of_ranking(
+    ranking: Ranking, score: Score, gradients: Sequence[Tensor | None], leaf: SignalShape
+) -> list[list[str]]:
     """What has to be said of each example's gradient and sum; gradients that are not finite are 0 there from now on.
 
     Args:
@@ -284,7 +297,7 @@ def of_ranking(ranking: Ranking, score: Score, gradients: Sequence[Tensor | None
     return said
 
 
-def not_finite(ranking: Ranking, score: Score, leaf: LeafShape, dither: float) -> NotFinite:
+def not_finite(ranking: Ranking, score: Score, leaf: SignalShape, dither: float) -> NotFinite:
     """The error for scores that are not finite: whose they are, and where the gradient is not, if that is known."""
     found = {}
     for row in (~ranking.scores.isfinite().all(1)).nonzero().flatten().tolist():

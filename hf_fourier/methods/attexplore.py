@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 from hf_fourier.domains import Cosine
 from hf_fourier.domains.base import Basis
-from hf_fourier.domains.layout import LeafShape
+from hf_fourier.domains.layout import SignalShape
 from hf_fourier.methods.base import METHODS
 from hf_fourier.methods.exploration import PIXELS, Exploration
 
@@ -39,6 +39,6 @@ class AttEXplore(Exploration):
         }
     }
 
-    def explorer(self, leaf: LeafShape) -> Basis:
+    def explorer(self, leaf: SignalShape) -> Basis:
         """The cosine transform along the ordered axes."""
         return Cosine().bind(leaf)

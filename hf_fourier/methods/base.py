@@ -8,17 +8,17 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from hf_fourier.domains.base import Basis
-from hf_fourier.domains.layout import LeafShape
+from hf_fourier.domains.layout import SignalShape
 from hf_fourier.registry import Registry
 from hf_fourier.scoring.score import Score
-from hf_fourier.seeding import Draw
+from hf_fourier.seeding import ExampleRng
 from hf_fourier.typing import Float, Tensor
 
 METHODS: Registry[Method] = Registry("method")
 
 #: What may hold of a method: its scores have a sum that they should reach, and the gap is told; it draws random
 #: numbers, which belong to the example and the seed; it makes an example that is meant to turn the decision.
-TRAITS = ("complete", "seeded", "attack")
+PROPERTIES = ("complete", "seeded", "attack")
 
 
 @dataclass(frozen=True)
@@ -56,13 +56,13 @@ class Method(ABC):
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
     home: ClassVar[str | None] = None
 
-    def settle(self, leaf: LeafShape) -> Method:
+    def settle(self, leaf: SignalShape) -> Method:
         """This method with every parameter that depends on the kind of leaf filled in."""
         return self
 
     @property
     def traits(self) -> tuple[str, ...]:
-        """What holds of this configuration, of `TRAITS`."""
+        """What holds of this configuration, of `PROPERTIES`."""
         return ()
 
     @property
@@ -76,7 +76,7 @@ class Method(ABC):
         return "depends on the model" if self.passes is None else "{} + {}".format(*self.passes)
 
     @abstractmethod
-    def attribute(self, score: Score, x: Float[Tensor, "batch *leaf"], basis: Basis, draw: Draw) -> Ranking:
+    def attribute(self, score: Score, x: Float[Tensor, "batch *leaf"], basis: Basis, draw: ExampleRng) -> Ranking:
         """Rank the features of each example of a block.
 
         Args:

@@ -9,13 +9,13 @@ from typing import ClassVar
 import torch
 
 from hf_fourier.domains.base import Basis
-from hf_fourier.domains.layout import LeafShape
+from hf_fourier.domains.layout import SignalShape
 from hf_fourier.errors import SpecError
 from hf_fourier.methods.base import METHODS, Method, Ranking
-from hf_fourier.methods.ffc import KAPPA, KAPPA_ELSEWHERE, correlate, unit
+from hf_fourier.methods.ffc import DEFAULT_KAPPA, KAPPA, correlation_scores, scale_to_length
 from hf_fourier.results.ordering import cut, descending
 from hf_fourier.scoring.score import Score
-from hf_fourier.seeding import Draw
+from hf_fourier.seeding import ExampleRng
 from hf_fourier.typing import Bool, Float, Tensor
 
 
@@ -50,33 +50,35 @@ class ClosedLoop(Method):
         if not all(0 < keep <= 1 for keep in self.keeps):
             raise SpecError(f"keeps {self.keeps!r}", "shares above 0 and up to 1", "correct `keeps`")
 
-    def settle(self, leaf: LeafShape) -> ClosedLoop:
+    def settle(self, leaf: SignalShape) -> ClosedLoop:
         """With κ filled in for the kind of leaf."""
-        return self if self.kappa is not None else replace(self, kappa=KAPPA.get(leaf.kind, KAPPA_ELSEWHERE))
+        return self if self.kappa is not None else replace(self, kappa=KAPPA.get(leaf.kind, DEFAULT_KAPPA))
 
     @property
     def passes(self) -> tuple[int, int]:
         """One forward and one backward pass per stage, the clean one included."""
         return len(self.keeps) + 1, len(self.keeps) + 1
 
-    def attribute(self, score: Score, x: Float[Tensor, "batch *leaf"], basis: Basis, draw: Draw) -> Ranking:
+    def attribute(self, score: Score, x: Float[Tensor, "batch *leaf"], basis: Basis, draw: ExampleRng) -> Ranking:
         """FFC's scores with the direction summed over the stages."""
         if self.kappa is None:
             raise SpecError("kappa None", "a number", "call `settle(leaf)` first")
         clean = score.clean()
         coefficients = basis.forward(x)
         length = self.kappa * x.flatten(1).norm(dim=1).view(-1, *[1] * (x.ndim - 1))
-        direction = unit(clean.drive_gradient)
-        scores = correlate(basis, coefficients, basis.forward(length * direction), self.lam)
+        direction = scale_to_length(clean.drive_gradient)
+        scores = correlation_scores(basis, coefficients, basis.forward(length * direction), self.lam)
         for keep in self.keeps:
-            there = basis.keep(coefficients, top(scores, basis, draw, keep))
-            direction = direction + unit(score.evaluate(there).drive_gradient)
-            scores = correlate(basis, coefficients, basis.forward(length * unit(direction)), self.lam)
+            there = basis.keep(coefficients, top_mask(scores, basis, draw, keep))
+            direction = direction + scale_to_length(score.evaluate(there).drive_gradient)
+            scores = correlation_scores(
+                basis, coefficients, basis.forward(length * scale_to_length(direction)), self.lam
+            )
         return Ranking(scores, clean.gradient)
 
 
-def top(
-    scores: Float[Tensor, "batch features"], basis: Basis, draw: Draw, keep: float
+def top_mask(
+    scores: Float[Tensor, "batch features"], basis: Basis, draw: ExampleRng, keep: float
 ) -> Bool[Tensor, "batch features"]:
     """The features on top of each example's present ranking."""
     mask = torch.zeros_like(scores, dtype=torch.bool)

@@ -9,7 +9,7 @@ from hf_fourier.domains.base import Basis
 from hf_fourier.errors import SpecError
 from hf_fourier.methods.base import METHODS, Method, Ranking
 from hf_fourier.scoring.score import Score
-from hf_fourier.seeding import Draw
+from hf_fourier.seeding import ExampleRng
 from hf_fourier.typing import Float, Tensor
 
 #: The controls that every comparison has beside it.
@@ -34,7 +34,7 @@ class Magnitude(Control):
 
     source: ClassVar[str] = 'arXiv 2411.18343, baseline "energy"'
 
-    def attribute(self, score: Score, x: Float[Tensor, "batch *leaf"], basis: Basis, draw: Draw) -> Ranking:
+    def attribute(self, score: Score, x: Float[Tensor, "batch *leaf"], basis: Basis, draw: ExampleRng) -> Ranking:
         """The features' magnitudes."""
         return Ranking(basis.magnitude(basis.forward(x)))
 
@@ -46,7 +46,7 @@ class LowFrequency(Control):
 
     source: ClassVar[str] = 'arXiv 2411.18343, baseline "sorted freq"'
 
-    def attribute(self, score: Score, x: Float[Tensor, "batch *leaf"], basis: Basis, draw: Draw) -> Ranking:
+    def attribute(self, score: Score, x: Float[Tensor, "batch *leaf"], basis: Basis, draw: ExampleRng) -> Ranking:
         """Minus the radial frequency in cycles per sample, the same for every example."""
         radius = basis.layout.radius
         if radius is None:
@@ -67,6 +67,6 @@ class Random(Control):
         """All of it is drawn."""
         return ("seeded",)
 
-    def attribute(self, score: Score, x: Float[Tensor, "batch *leaf"], basis: Basis, draw: Draw) -> Ranking:
+    def attribute(self, score: Score, x: Float[Tensor, "batch *leaf"], basis: Basis, draw: ExampleRng) -> Ranking:
         """Uniform numbers."""
         return Ranking(draw.uniform((len(basis),), "random").to(x))

@@ -12,14 +12,14 @@ import torch
 from torch.nn.functional import conv2d, interpolate, pad
 
 from hf_fourier.domains.base import Basis
-from hf_fourier.domains.layout import LeafShape
+from hf_fourier.domains.layout import SignalShape
 from hf_fourier.errors import SpecError
 from hf_fourier.methods.base import Method, Ranking
-from hf_fourier.methods.ffc import unit
-from hf_fourier.methods.path_gradients import gradients
+from hf_fourier.methods.ffc import scale_to_length
+from hf_fourier.methods.path_gradients import gradients_at
 from hf_fourier.scoring.heads import Reading
 from hf_fourier.scoring.score import Score
-from hf_fourier.seeding import Draw
+from hf_fourier.seeding import ExampleRng
 from hf_fourier.typing import Bool, Float, Tensor
 
 #: ε and σ of pixels, in units of a picture from 0 to 1.
@@ -89,8 +89,8 @@ class Exploration(Method):
             if not isinstance(value, int) or value < 1:
                 raise SpecError(f"{name} {value!r}", "a whole number of at least 1", f"correct `{name}`")
         for name, most in (("epsilon", math.inf), ("sigma", math.inf), ("momentum", math.inf), ("rho", 1)):
-            within(name, getattr(self, name), most)
-        within("diversity", self.diversity, 1)
+            clamp_to_bounds(name, getattr(self, name), most)
+        clamp_to_bounds("diversity", self.diversity, 1)
         for name, known in (("measure", ("path", "published")), ("direction", ("ascend", "descend"))):
             if getattr(self, name) not in known:
                 got = f"{name} {getattr(self, name)!r}"
@@ -99,14 +99,14 @@ class Exploration(Method):
             raise SpecError(f"smoothing {self.smoothing!r}", "0 or an odd whole number", "correct `smoothing`")
 
     @abstractmethod
-    def explorer(self, leaf: LeafShape) -> Basis:
+    def explorer(self, leaf: SignalShape) -> Basis:
         """The basis in which copies are made, whatever domain the features are of."""
 
-    def bands(self, explorer: Basis, x: Float[Tensor, "batch *leaf"]) -> Bands | None:
+    def bands(self, explorer: Basis, x: Float[Tensor, "batch *leaf"]) -> BandWeights | None:
         """How the exploration is weighted by band; None where all features are treated alike."""
         return None
 
-    def settle(self: Chosen, leaf: LeafShape) -> Chosen:
+    def settle(self: Chosen, leaf: SignalShape) -> Chosen:
         """With sizes filled in for the kind of leaf, and what only pictures have switched off elsewhere."""
         pixels = leaf.kind == "pixels"
         size = PIXELS if pixels else RELATIVE.get(leaf.kind, RELATIVE_ELSEWHERE)
@@ -132,12 +132,12 @@ class Exploration(Method):
         seen = self.steps * self.copies
         return (seen + self.steps + 1,) * 2 if self.measure == "path" else (seen + 2, seen + 1)
 
-    def attribute(self, score: Score, x: Float[Tensor, "batch *leaf"], basis: Basis, draw: Draw) -> Ranking:
+    def attribute(self, score: Score, x: Float[Tensor, "batch *leaf"], basis: Basis, draw: ExampleRng) -> Ranking:
         """The measure, feature by feature, with the end of the walk and what the model says there."""
         if self.epsilon is None or self.sigma is None:
             raise SpecError("epsilon or sigma None", "a number", "call `settle(leaf)` first")
         clean, explorer = score.clean(), self.explorer(basis.leaf)
-        scale = Scale.of(x, score.bounds, self.epsilon)
+        scale = StepScale.of(x, score.bounds, self.epsilon)
         bands, way = self.bands(explorer, scale.x), 1 if self.direction == "ascend" else -1
         d, m, scores = torch.zeros_like(x), torch.zeros_like(x), x.new_zeros(len(x), len(basis))
         gradient, readings, parts = clean.gradient, [clean.reading], []
@@ -166,11 +166,11 @@ class Exploration(Method):
     def _uphill(
         self,
         score: Score,
-        scale: Scale,
+        scale: StepScale,
         d: Float[Tensor, "batch *leaf"],
         explorer: Basis,
-        bands: Bands | None,
-        draw: Draw,
+        bands: BandWeights | None,
+        draw: ExampleRng,
         step: int,
     ) -> Float[Tensor, "batch *leaf"]:
         """The direction of the mean gradient at the copies, up the cross-entropy, with entries of mean size 1.
@@ -188,11 +188,11 @@ class Exploration(Method):
             factors = 1 + jitter * (2 * draw.uniform(features, "factors", number).to(d) - 1)
             made = explorer.inverse(explorer.weigh(coefficients + noise, factors))
             if self.diversity:
-                made, back[j] = diverse(made, draw.uniform((4,), "diversity", number), self.diversity)
+                made, back[j] = jittered_copies(made, draw.uniform((4,), "diversity", number), self.diversity)
             return scale.leaf(made)
 
         total, plain, steepest = torch.zeros_like(d), torch.zeros_like(d), d.new_zeros(len(d))
-        for j, (drive, slope) in enumerate(gradients(score, copy, self.copies)):
+        for j, (drive, slope) in enumerate(gradients_at(score, copy, self.copies)):
             drive = scale.unit * drive
             drive = back.pop(j)(drive) if self.diversity else drive
             total = total + drive * _each(slope, d)
@@ -203,13 +203,13 @@ class Exploration(Method):
         if self.smoothing:
             mean = smoothed(mean, self.smoothing)
         top = mean.flatten(1).abs().amax(1)
-        mean = mean / _each(_or_one(top), d)
+        mean = mean / _each(_nonzero(top), d)
         size = mean.flatten(1).abs().mean(1)
-        return -mean / _each(_or_one(size), d)
+        return -mean / _each(_nonzero(size), d)
 
 
 @dataclass(frozen=True)
-class Bands:
+class BandWeights:
     """The low and the high band of each example, in features of the explorer.
 
     Attributes:
@@ -235,7 +235,7 @@ class Bands:
 
 
 @dataclass(frozen=True)
-class Scale:
+class StepScale:
     """The scale in which a walk goes, so that no processor's normalisation changes it.
 
     Where a leaf has a range, its lower end is 0 and its upper one 1: a picture. Elsewhere each example is divided by
@@ -256,18 +256,18 @@ class Scale:
     ranged: bool
 
     @classmethod
-    def of(cls, x: Float[Tensor, "batch *leaf"], bounds: tuple[Tensor, Tensor] | None, epsilon: float) -> Scale:
+    def of(cls, x: Float[Tensor, "batch *leaf"], bounds: tuple[Tensor, Tensor] | None, epsilon: float) -> StepScale:
         """The scale of a block."""
         if bounds is None:
             size = x.flatten(1).norm(dim=1) / math.sqrt(x[0].numel())
-            return cls(x / _each(_or_one(size), x), x.new_zeros(()), _each(size, x), epsilon, False)
+            return cls(x / _each(_nonzero(size), x), x.new_zeros(()), _each(size, x), epsilon, False)
         low, high = (bound.to(x) for bound in bounds)
         return cls((x - low) / (high - low), low, high - low, epsilon, True)
 
     @property
     def divisor(self) -> Float[Tensor, "..."]:
         """The unit, 1 where it is 0."""
-        return _or_one(self.unit)
+        return _nonzero(self.unit)
 
     def leaf(self, scaled: Float[Tensor, "batch *leaf"]) -> Float[Tensor, "batch *leaf"]:
         """The leaf of what is in this scale."""
@@ -283,7 +283,7 @@ class Scale:
         """
         length = self.epsilon / steps
         if not self.ranged:
-            return d + length * math.sqrt(d[0].numel()) * unit(m)
+            return d + length * math.sqrt(d[0].numel()) * scale_to_length(m)
         lower = (-self.x).clamp(-self.epsilon, 0)
         upper = (1 - self.x).clamp(0, self.epsilon)
         return torch.minimum(torch.maximum(d + length * m.sign(), lower), upper)
@@ -302,18 +302,18 @@ def _end(x: Float[Tensor, "batch *leaf"], readings: list[Reading]) -> dict[str, 
     sure = [None] * len(x) if last.confidence is None else last.confidence.tolist()
     return {
         "adversarial": x,
-        "flipped": flipped(first, last),
+        "flipped": has_flipped(first, last),
         "adversarial_agrees": last.agrees.tolist(),
         "adversarial_confidence": sure,
     }
 
 
-def flipped(before: Reading, after: Reading) -> list[bool]:
+def has_flipped(before: Reading, after: Reading) -> list[bool]:
     """Of which rows most decisions were the frozen ones before, and are no longer."""
     return ((before.agrees >= 0.5) & (after.agrees < 0.5)).tolist()
 
 
-def within(name: str, value: float | None, most: float) -> None:
+def clamp_to_bounds(name: str, value: float | None, most: float) -> None:
     """Check a parameter that is None or a finite number from 0 to `most`.
 
     Raises:
@@ -324,7 +324,7 @@ def within(name: str, value: float | None, most: float) -> None:
         raise SpecError(f"{name} {value!r}", expected, f"correct `{name}`")
 
 
-def diverse(
+def jittered_copies(
     z: Float[Tensor, "batch channels height width"], chances: Float[Tensor, "batch 4"], probability: float
 ) -> tuple[Float[Tensor, "batch channels height width"], Callable[[Tensor], Tensor]]:
     """Pictures enlarged by up to 8/7 and laid on black 1.15 times their size, with the adjoint of the map.
@@ -368,7 +368,7 @@ def smoothed(
     return conv2d(flat, window.view(1, 1, size, size), padding=size // 2).view_as(gradient)
 
 
-def _or_one(values: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
+def _nonzero(values: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
     """A divisor: 1 where it would be 0."""
     return torch.where(values > 0, values, 1)
 

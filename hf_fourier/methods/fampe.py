@@ -9,10 +9,10 @@ import torch
 
 from hf_fourier.domains import Fourier
 from hf_fourier.domains.base import Basis
-from hf_fourier.domains.layout import LeafShape
+from hf_fourier.domains.layout import SignalShape
 from hf_fourier.errors import SpecError
 from hf_fourier.methods.base import METHODS
-from hf_fourier.methods.exploration import Bands, Exploration, within
+from hf_fourier.methods.exploration import BandWeights, Exploration, clamp_to_bounds
 from hf_fourier.typing import Float, Tensor
 
 
@@ -49,14 +49,14 @@ class FAMPE(Exploration):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        within("alpha", self.alpha, 1)
-        within("tau", self.tau, 1)
+        clamp_to_bounds("alpha", self.alpha, 1)
+        clamp_to_bounds("tau", self.tau, 1)
 
-    def explorer(self, leaf: LeafShape) -> Basis:
+    def explorer(self, leaf: SignalShape) -> Basis:
         """The Fourier transform along the ordered axes."""
         return Fourier().bind(leaf)
 
-    def bands(self, explorer: Basis, x: Float[Tensor, "batch *leaf"]) -> Bands:
+    def bands(self, explorer: Basis, x: Float[Tensor, "batch *leaf"]) -> BandWeights:
         """The bands of the clean examples."""
         radius = explorer.layout.radius
         if radius is None:
@@ -65,7 +65,7 @@ class FAMPE(Exploration):
         # What lies on the same circle differs by rounding.
         low = (radius <= cutoff.unsqueeze(1) * (1 + 1e-6)).to(x.device)
         weights = torch.where(low, x.new_full((), 2 * self.alpha), 2 * (1 - self.alpha))
-        return Bands(cutoff, low, weights)
+        return BandWeights(cutoff, low, weights)
 
 
 def cutoffs(

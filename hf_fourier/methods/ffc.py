@@ -11,11 +11,11 @@ import torch
 from torch.nn.functional import threshold
 
 from hf_fourier.domains.base import Basis
-from hf_fourier.domains.layout import LeafShape
+from hf_fourier.domains.layout import SignalShape
 from hf_fourier.errors import SpecError
 from hf_fourier.methods.base import METHODS, Method, Ranking
-from hf_fourier.scoring.score import Evaluation, Score
-from hf_fourier.seeding import Draw
+from hf_fourier.scoring.score import Score, ValueAndGradient
+from hf_fourier.seeding import ExampleRng
 from hf_fourier.typing import Float, Inexact, Tensor
 
 #: The displacement's length relative to the leaf's, by kind of leaf: the most selective one on the tuning halves of
@@ -24,9 +24,9 @@ from hf_fourier.typing import Float, Inexact, Tensor
 KAPPA = {"tokens": 0.003, "waveform": 0.003, "spectrogram": 0.003, "pixels": 0.01}
 #: Provisional, from small trials: these leaves have no labels to be asked for among the models at hand.
 KAPPA |= {"series": 0.03, "volume": 0.1, "video": 0.1}
-KAPPA_ELSEWHERE = 0.03
+DEFAULT_KAPPA = 0.03
 #: Between this and its inverse, the norm of a float32 gradient is as good as its entries.
-TAME = 1e-12
+SAFE_NORM = 1e-12
 
 
 def _published(lr: float, steps: int) -> dict[str, Any]:
@@ -91,36 +91,36 @@ class FFC(Method):
         if self.kappa is not None and not 0 <= self.kappa < math.inf:
             raise SpecError(f"kappa {self.kappa!r}", "a number of at least 0", "correct `kappa`")
 
-    def settle(self, leaf: LeafShape) -> FFC:
+    def settle(self, leaf: SignalShape) -> FFC:
         """With κ filled in for the kind of leaf."""
         if self.rule == "absolute" or self.kappa is not None:
             return self
-        return replace(self, kappa=KAPPA.get(leaf.kind, KAPPA_ELSEWHERE))
+        return replace(self, kappa=KAPPA.get(leaf.kind, DEFAULT_KAPPA))
 
     @property
     def passes(self) -> tuple[int, int]:
         """One forward and one backward pass per step."""
         return self.steps, self.steps
 
-    def attribute(self, score: Score, x: Float[Tensor, "batch *leaf"], basis: Basis, draw: Draw) -> Ranking:
+    def attribute(self, score: Score, x: Float[Tensor, "batch *leaf"], basis: Basis, draw: ExampleRng) -> Ranking:
         """Scores S_k; the first step's gradient is the clean one."""
         clean = score.clean()
         d = self._step(clean, x)
         for _ in range(self.steps - 1):
             d = d + self._step(score.evaluate(x + d), x)
-        scores = correlate(basis, basis.forward(x), basis.forward(d), self.lam)
+        scores = correlation_scores(basis, basis.forward(x), basis.forward(d), self.lam)
         return Ranking(scores, clean.gradient)
 
-    def _step(self, at: Evaluation, x: Float[Tensor, "batch *leaf"]) -> Float[Tensor, "batch *leaf"]:
+    def _step(self, at: ValueAndGradient, x: Float[Tensor, "batch *leaf"]) -> Float[Tensor, "batch *leaf"]:
         """One step down the cross-entropy, which is up the score."""
         if self.rule == "absolute":
             return self.lr * at.gradient
         if self.kappa is None:
             raise SpecError("kappa None", "a number", "call `settle(leaf)` first")
-        return unit(at.drive_gradient, self.kappa / self.steps * x.flatten(1).norm(dim=1))
+        return scale_to_length(at.drive_gradient, self.kappa / self.steps * x.flatten(1).norm(dim=1))
 
 
-def unit(
+def scale_to_length(
     gradient: Float[Tensor, "batch *leaf"], length: Float[Tensor, " batch"] | float = 1.0
 ) -> Float[Tensor, "batch *leaf"]:
     """Each example's gradient scaled to a length; a gradient of zero stays zero.
@@ -129,7 +129,7 @@ def unit(
     """
     flat = gradient.flatten(1)
     own = flat.norm(dim=1)
-    if all(TAME < norm < 1 / TAME for norm in own.tolist()):
+    if all(SAFE_NORM < norm < 1 / SAFE_NORM for norm in own.tolist()):
         return (flat * (length / own).unsqueeze(1)).view_as(gradient)
     top = flat.abs().amax(dim=1)
     flat = flat / torch.where(top > 0, top, 1).unsqueeze(1)
@@ -137,7 +137,7 @@ def unit(
     return flat.mul_((length / torch.where(own > 0, own, 1)).unsqueeze(1)).view_as(gradient)
 
 
-def correlate(
+def correlation_scores(
     basis: Basis,
     coefficients: Inexact[Tensor, "batch stored"],
     displacement: Inexact[Tensor, "batch stored"],

@@ -12,17 +12,17 @@ import torch
 from hf_fourier.domains.base import Basis
 from hf_fourier.errors import SpecError
 from hf_fourier.methods.base import METHODS, Method, Ranking
-from hf_fourier.scoring.layer_gradients import Tap, Tapped, matches
+from hf_fourier.scoring.layer_gradients import LayerOutput, LayerPass, matches
 from hf_fourier.scoring.score import Score
-from hf_fourier.seeding import Draw
+from hf_fourier.seeding import ExampleRng
 from hf_fourier.typing import Float, Int, Tensor
 
 #: Patterns of module names: one, several, or None; a spec reads a bare number as one.
 Names = str | int | tuple[str | int, ...] | None
 #: Layers of at most so many neurons are computed neuron by neuron.
-EXACT = 64
+EXACT_NEURONS = 64
 #: The bits of a feature whose contributions have signs as if by chance: the mean of ½ log2(1 + r²), r standard normal.
-CHANCE = 0.385
+CHANCE_LEVEL = 0.385
 
 
 @METHODS.register("freqx")
@@ -101,9 +101,9 @@ class FreqX(Method):
         return neurons if self._exact(neurons) else self.samples
 
     def _exact(self, neurons: int) -> bool:
-        return neurons <= max(EXACT, self.samples)
+        return neurons <= max(EXACT_NEURONS, self.samples)
 
-    def attribute(self, score: Score, x: Float[Tensor, "batch *leaf"], basis: Basis, draw: Draw) -> Ranking:
+    def attribute(self, score: Score, x: Float[Tensor, "batch *leaf"], basis: Basis, draw: ExampleRng) -> Ranking:
         """Gradient × input, with the layers' profiles beside it.
 
         Raises:
@@ -117,12 +117,14 @@ class FreqX(Method):
         extras = {name: [row for part in parts for row in part[name]] for name in parts[0]}
         return Ranking(scores, gradient, {**extras, "band_radius": [radius.to(x.dtype)] * len(x)}, gap)
 
-    def _profile(self, opened: Tapped, basis: Basis, band: Int[Tensor, " features"], draw: Draw) -> dict[str, Any]:
+    def _profile(
+        self, opened: LayerPass, basis: Basis, band: Int[Tensor, " features"], draw: ExampleRng
+    ) -> dict[str, Any]:
         """The profiles of some examples: by name, one entry per example."""
         coefficients = basis.forward(opened.leaf)
         rows, dtype = len(opened.leaf), opened.leaf.dtype
 
-        def contribution(tap: Tap, seed: Tensor) -> Float[Tensor, "rows features"]:
+        def contribution(tap: LayerOutput, seed: Tensor) -> Float[Tensor, "rows features"]:
             """`<W₊ Jᵀ seed, F>_k`, so wide that its square neither overflows nor vanishes, and off the accelerator."""
             return basis.inner(basis.pullback(opened.pull(tap, seed)), coefficients).cpu().double()
 
@@ -139,7 +141,7 @@ class FreqX(Method):
                 energy[:] = energy.sum(0) / 2
             else:
                 energy /= self.samples
-            bits = information(signal, energy.sum(0), tap.neurons, None if exact else self.samples)
+            bits = mutual_information(signal, energy.sum(0), tap.neurons, None if exact else self.samples)
             share = normalised(energy, (0, 2))
             layers.append((signal.sum(1) * opened.slope.cpu(), *by_band(share.sum(0), bits, band)))
             halves.append(share.to(dtype))
@@ -164,7 +166,7 @@ class FreqX(Method):
             found["detail"] = torch.stack([bits for _, bits in details], 1)
         return found
 
-    def _seed(self, opened: Tapped, tap: Tap, number: int, draw: Draw) -> Tensor:
+    def _seed(self, opened: LayerPass, tap: LayerOutput, number: int, draw: ExampleRng) -> Tensor:
         """One neuron of each example, or the signs of one draw, in the layer's shape."""
         rows, neurons = len(opened.leaf), tap.neurons
         if self._exact(neurons):
@@ -183,7 +185,7 @@ def _patterns(names: Names) -> tuple[str, ...] | None:
     return tuple(map(str, names)) if isinstance(names, (tuple, list)) else (str(names),)
 
 
-def information(
+def mutual_information(
     signal: Float[Tensor, "rows features"], energy: Float[Tensor, "rows features"], neurons: int, samples: int | None
 ) -> Float[Tensor, "rows features"]:
     """`½ log2(1 + S²/Q)` bits, the ratio held in [0, neurons]; 0 where there is no energy.
@@ -211,18 +213,18 @@ def spread(
     Args:
         halves: By layer, the energy of either half of the draws, summing to 1 over both; 0 where there is none.
     """
-    entropies = torch.stack([_entropy(_thirds(own)) for own in halves], 1)
+    entropies = torch.stack([_entropy(_three_bands(own)) for own in halves], 1)
     heard = torch.stack([own.sum((0, 2)) > 0 for own in halves], 1)
     divergences = entropies.new_zeros(*entropies.shape, len(halves))
     for i, one in enumerate(halves):
         for j, other in enumerate(halves[:i]):
-            mixed = _entropy((_thirds(one) + _thirds(other)) / 2)
+            mixed = _entropy((_three_bands(one) + _three_bands(other)) / 2)
             found = (mixed - (entropies[:, i] + entropies[:, j]) / 2).clamp(0, 1)
             divergences[:, i, j] = divergences[:, j, i] = found * (heard[:, i] & heard[:, j])
     return entropies.clamp(0, math.log2(halves[0].shape[2])), divergences
 
 
-def _thirds(halves: Float[Tensor, "2 rows features"]) -> Float[Tensor, "3 rows features"]:
+def _three_bands(halves: Float[Tensor, "2 rows features"]) -> Float[Tensor, "3 rows features"]:
     """The whole energy and that of either half, each summing to 1."""
     return normalised(torch.cat([halves.sum(0, keepdim=True), halves]), 2)
 

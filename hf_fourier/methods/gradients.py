@@ -9,19 +9,19 @@ from typing import ClassVar
 import torch
 
 from hf_fourier.domains.base import Basis
-from hf_fourier.domains.layout import LeafShape
+from hf_fourier.domains.layout import SignalShape
 from hf_fourier.errors import SpecError
 from hf_fourier.methods.base import METHODS, Method, Ranking
-from hf_fourier.methods.path_gradients import mean_gradient
+from hf_fourier.methods.path_gradients import mean_gradient_at
 from hf_fourier.scoring.score import Score
-from hf_fourier.seeding import Draw
+from hf_fourier.seeding import ExampleRng
 from hf_fourier.typing import Float, Tensor
 
 #: Noise relative to the leaf's range, by kind of leaf: WAM's for pixels, waveforms and volumes, ours elsewhere.
-SPREAD = {"pixels": 0.25, "waveform": 0.001, "volume": 0.0001}
+NOISE_STD = {"pixels": 0.25, "waveform": 0.001, "volume": 0.0001}
 SPREAD_ELSEWHERE = 0.1
 #: The first point of a geometric path.
-NEAREST = 1e-7
+MIN_DISTANCE = 1e-7
 
 
 @METHODS.register("saliency")
@@ -36,7 +36,7 @@ class Saliency(Method):
         """One forward and one backward pass."""
         return 1, 1
 
-    def attribute(self, score: Score, x: Float[Tensor, "batch *leaf"], basis: Basis, draw: Draw) -> Ranking:
+    def attribute(self, score: Score, x: Float[Tensor, "batch *leaf"], basis: Basis, draw: ExampleRng) -> Ranking:
         """The magnitudes of the pulled-back gradient."""
         gradient = score.clean().gradient
         return Ranking(basis.magnitude(basis.pullback(gradient)), gradient)
@@ -59,7 +59,7 @@ class GradientInput(Method):
         """One forward and one backward pass."""
         return 1, 1
 
-    def attribute(self, score: Score, x: Float[Tensor, "batch *leaf"], basis: Basis, draw: Draw) -> Ranking:
+    def attribute(self, score: Score, x: Float[Tensor, "batch *leaf"], basis: Basis, draw: ExampleRng) -> Ranking:
         """Signed contributions, with the gap to their sum in input space."""
         gradient = score.clean().gradient
         scores = basis.inner(basis.pullback(gradient), basis.forward(x))
@@ -109,7 +109,7 @@ class IntegratedGradients(Method):
         extra = 0 if self.path == "geometric" else 1
         return self.steps + extra + 1, self.steps + extra
 
-    def attribute(self, score: Score, x: Float[Tensor, "batch *leaf"], basis: Basis, draw: Draw) -> Ranking:
+    def attribute(self, score: Score, x: Float[Tensor, "batch *leaf"], basis: Basis, draw: ExampleRng) -> Ranking:
         """Signed contributions, with the gap to `s(x) - s(x0)`."""
         path = self.integrate(score, x)
         scores = basis.inner(basis.pullback(path.mean), basis.forward(x - path.start))
@@ -129,10 +129,10 @@ class IntegratedGradients(Method):
         if self.path == "uniform":
             alphas = [(j + 0.5) / self.steps for j in range(self.steps)]
             return Path(
-                start, mean_gradient(score, lambda j: point(alphas[j]), [1 / self.steps] * self.steps), difference
+                start, mean_gradient_at(score, lambda j: point(alphas[j]), [1 / self.steps] * self.steps), difference
             )
-        alphas, weights = geometric(self.steps)
-        mean = mean_gradient(score, lambda j: point(alphas[j]), weights[:-1]) + weights[-1] * clean.gradient
+        alphas, weights = geometric_path(self.steps)
+        mean = mean_gradient_at(score, lambda j: point(alphas[j]), weights[:-1]) + weights[-1] * clean.gradient
         return Path(start, mean, difference)
 
     def _start(self, score: Score, x: Float[Tensor, "batch *leaf"]) -> Float[Tensor, "batch *leaf"]:
@@ -158,12 +158,12 @@ class Path:
     difference: Float[Tensor, " batch"]
 
 
-def geometric(points: int) -> tuple[list[float], list[float]]:
+def geometric_path(points: int) -> tuple[list[float], list[float]]:
     """Points from 1e-7 to 1, evenly in their logarithm, and the trapezoid's weights for an integral over [0, 1]."""
     alphas = torch.logspace(
-        torch.log10(torch.tensor(NEAREST, dtype=torch.float64)).item(), 0, points, dtype=torch.float64
+        torch.log10(torch.tensor(MIN_DISTANCE, dtype=torch.float64)).item(), 0, points, dtype=torch.float64
     )
-    step = -torch.log(torch.tensor(NEAREST, dtype=torch.float64)) / (points - 1)
+    step = -torch.log(torch.tensor(MIN_DISTANCE, dtype=torch.float64)) / (points - 1)
     weights = alphas * step
     weights[0], weights[-1] = weights[0] / 2, weights[-1] / 2
     return alphas.tolist(), weights.tolist()
@@ -189,11 +189,11 @@ class SmoothGrad(Method):
         if not isinstance(self.samples, int) or self.samples < 1:
             raise SpecError(f"samples {self.samples!r}", "a whole number of at least 1", "correct `samples`")
 
-    def settle(self, leaf: LeafShape) -> SmoothGrad:
+    def settle(self, leaf: SignalShape) -> SmoothGrad:
         """With the spread filled in for the kind of leaf."""
         if self.spread is not None:
             return self
-        return replace(self, spread=SPREAD.get(leaf.kind, SPREAD_ELSEWHERE))
+        return replace(self, spread=NOISE_STD.get(leaf.kind, SPREAD_ELSEWHERE))
 
     @property
     def traits(self) -> tuple[str, ...]:
@@ -205,12 +205,12 @@ class SmoothGrad(Method):
         """One forward and one backward pass per copy, and one of each at the clean example."""
         return self.samples + 1, self.samples + 1
 
-    def attribute(self, score: Score, x: Float[Tensor, "batch *leaf"], basis: Basis, draw: Draw) -> Ranking:
+    def attribute(self, score: Score, x: Float[Tensor, "batch *leaf"], basis: Basis, draw: ExampleRng) -> Ranking:
         """The magnitudes of the mean gradient."""
         gradient = score.clean().gradient
         return Ranking(basis.magnitude(basis.pullback(self.smooth(score, x, draw))), gradient)
 
-    def smooth(self, score: Score, x: Float[Tensor, "batch *leaf"], draw: Draw) -> Float[Tensor, "batch *leaf"]:
+    def smooth(self, score: Score, x: Float[Tensor, "batch *leaf"], draw: ExampleRng) -> Float[Tensor, "batch *leaf"]:
         """The mean signed gradient over the copies, in input space."""
         if self.spread is None:
             raise SpecError("spread None", "a number", "call `settle(leaf)` first")
@@ -221,4 +221,4 @@ class SmoothGrad(Method):
         def copy(j: int) -> Tensor:
             return x + sigma * draw.normal(shape, "noise", j).to(x)
 
-        return mean_gradient(score, copy, [1 / self.samples] * self.samples)
+        return mean_gradient_at(score, copy, [1 / self.samples] * self.samples)

@@ -6,12 +6,12 @@ from collections.abc import Callable, Iterator, Sequence
 
 import torch
 
-from hf_fourier.scoring.batching import Packer
-from hf_fourier.scoring.score import Evaluation, Score
+from hf_fourier.scoring.batching import MicroBatcher
+from hf_fourier.scoring.score import Score, ValueAndGradient
 from hf_fourier.typing import Float, Tensor
 
 
-def mean_gradient(
+def mean_gradient_at(
     score: Score, point: Callable[[int], Float[Tensor, "batch *leaf"]], weights: Sequence[float]
 ) -> Float[Tensor, "batch *leaf"]:
     """`Σ_j weights[j] ds/dx(point(j))`, the signed gradient: no transform enters the loop.
@@ -22,12 +22,12 @@ def mean_gradient(
         weights: One per point.
     """
     total = torch.zeros_like(score.x)
-    for weight, (drive, slope) in zip(weights, gradients(score, point, len(weights)), strict=True):
+    for weight, (drive, slope) in zip(weights, gradients_at(score, point, len(weights)), strict=True):
         total += weight * (drive * slope.view(-1, *[1] * (drive.ndim - 1)))
     return total
 
 
-def gradients(
+def gradients_at(
     score: Score, point: Callable[[int], Float[Tensor, "batch *leaf"]], count: int
 ) -> Iterator[tuple[Float[Tensor, "batch *leaf"], Float[Tensor, " batch"]]]:
     """The gradient of each example's drive and the score's slope over it, point by point, in their order.
@@ -41,11 +41,11 @@ def gradients(
     own = torch.arange(examples, device=score.x.device)
     at_once = max(1, score.packer.size // examples)
 
-    def ask(chunk: slice) -> tuple[int, Evaluation]:
+    def ask(chunk: slice) -> tuple[int, ValueAndGradient]:
         points = [point(j) for j in range(count)[chunk]]
         return len(points), score.evaluate(torch.cat(points), own.repeat(len(points)))
 
-    packer = Packer(at_once)  # fewer points at once where making them takes too much memory
+    packer = MicroBatcher(at_once)  # fewer points at once where making them takes too much memory
     for many, found in packer.each(ask, count):
         yield from zip(
             found.drive_gradient.view(many, *score.x.shape), found.reading.slope.view(many, examples), strict=True

@@ -11,12 +11,12 @@ from hf_fourier.domains.base import Basis
 from hf_fourier.errors import InputError, SpecError
 from hf_fourier.methods.base import Method, Ranking
 from hf_fourier.scoring.score import Score
-from hf_fourier.seeding import Draw
+from hf_fourier.seeding import ExampleRng
 from hf_fourier.typing import Float, Tensor
 
 if TYPE_CHECKING:
     from hf_fourier.results.attribution import Attribution
-    from hf_fourier.scoring.example_batch import Encoded
+    from hf_fourier.scoring.example_batch import EncodedExample
 
 #: How a map comes into a domain whose features are no places.
 LIFTS = ("transport", "gradient", "magnitude")
@@ -27,7 +27,7 @@ TOLD_ZERO, TOLD_LOST = 0.01, 1e-3
 
 
 @dataclass(frozen=True)
-class Given(Method):
+class Precomputed(Method):
     """Rank by a map over the leaf that was made elsewhere; see `FourierExplainer.adopt`.
 
     Where features are places of the leaf (the identity domain) a feature's score is the map's value there, summed over
@@ -70,7 +70,7 @@ class Given(Method):
         """One forward pass, for the target and its confidence; what the map cost is not known here."""
         return 1, 0
 
-    def attribute(self, score: Score, x: Float[Tensor, "batch *leaf"], basis: Basis, draw: Draw) -> Ranking:
+    def attribute(self, score: Score, x: Float[Tensor, "batch *leaf"], basis: Basis, draw: ExampleRng) -> Ranking:
         """The maps' values by place, or what their lift makes of them.
 
         Raises:
@@ -128,7 +128,7 @@ def lifted_notes(result: Attribution, values: Tensor) -> list[str]:
     return notes
 
 
-def fit(values: Any, example: Encoded) -> tuple[Float[Tensor, "..."], bool]:
+def fit(values: Any, example: EncodedExample) -> tuple[Float[Tensor, "..."], bool]:
     """A map in the leaf's shape, or with channels of length 1, and whether it has one number per place.
 
     A map of all the model's positions is cut to those that the leaf holds (no special tokens, no padding or silence
@@ -154,7 +154,7 @@ def fit(values: Any, example: Encoded) -> tuple[Float[Tensor, "..."], bool]:
     raise InputError(f"a map of shape {tuple(one.shape)}", expected, "interpolate or crop the map to its leaf first")
 
 
-def _cut(one: Tensor, shape: tuple[int, ...], example: Encoded) -> Tensor:
+def _cut(one: Tensor, shape: tuple[int, ...], example: EncodedExample) -> Tensor:
     """A map of all positions, at those that the leaf holds; any other map as it is."""
     if example.content is None or one.ndim != len(shape):
         return one

@@ -8,12 +8,12 @@ from typing import ClassVar
 import torch
 
 from hf_fourier.domains.base import Basis
-from hf_fourier.domains.layout import LeafShape
+from hf_fourier.domains.layout import SignalShape
 from hf_fourier.errors import SpecError
 from hf_fourier.methods.base import METHODS, Method, Ranking
 from hf_fourier.methods.gradients import IntegratedGradients, SmoothGrad
 from hf_fourier.scoring.score import Score
-from hf_fourier.seeding import Draw
+from hf_fourier.seeding import ExampleRng
 from hf_fourier.typing import Float, Int, Tensor
 
 
@@ -59,7 +59,7 @@ class WAM(Method):
     def _path(self) -> IntegratedGradients:
         return IntegratedGradients(self.samples, self.path, baseline="zero")
 
-    def settle(self, leaf: LeafShape) -> WAM:
+    def settle(self, leaf: SignalShape) -> WAM:
         """With the spread filled in for the kind of leaf."""
         return self if self.kind == "ig" else replace(self, spread=self._smooth.settle(leaf).spread)
 
@@ -73,17 +73,17 @@ class WAM(Method):
         """Those of SmoothGrad or of integrated gradients."""
         return self._smooth.passes if self.kind == "sg" else self._path.passes
 
-    def attribute(self, score: Score, x: Float[Tensor, "batch *leaf"], basis: Basis, draw: Draw) -> Ranking:
+    def attribute(self, score: Score, x: Float[Tensor, "batch *leaf"], basis: Basis, draw: ExampleRng) -> Ranking:
         """Magnitudes of the mean gradient, or signed contributions, with the share of each scale.
 
         Raises:
             SpecError: If the domain has no levels.
         """
-        scale = scales(basis)
+        scale = scale_maps(basis)
         gradient = score.clean().gradient
         if self.kind == "sg":
             scores = basis.magnitude(basis.pullback(self._smooth.smooth(score, x, draw)))
-            return Ranking(scores, gradient, {"scale_importance": importance(scores, scale)})
+            return Ranking(scores, gradient, {"scale_importance": scale_importance(scores, scale)})
         path = self._path.integrate(score, x)
         coefficients = basis.forward(x)
         scores = basis.inner(basis.pullback(path.mean), coefficients)
@@ -92,12 +92,12 @@ class WAM(Method):
         for j in range(int(scale.max()) + 1):
             part = basis.keep(coefficients, (scale == j).to(x.device).expand(len(x), -1)) * path.mean
             maps.append(part.sum(channels) if channels else part)
-        extras = {"scale_importance": importance(scores, scale), "scale_maps": torch.stack(maps, 1)}
+        extras = {"scale_importance": scale_importance(scores, scale), "scale_maps": torch.stack(maps, 1)}
         gap, reference = scores.sum(1) - path.difference, score.clean().reading.value - path.difference
         return Ranking(scores, gradient, extras, gap, reference)
 
 
-def scales(basis: Basis) -> Int[Tensor, " features"]:
+def scale_maps(basis: Basis) -> Int[Tensor, " features"]:
     """The scale of each feature: 0 for the smooth part, then 1, 2, … from the coarsest details to the finest.
 
     Raises:
@@ -111,7 +111,7 @@ def scales(basis: Basis) -> Int[Tensor, " features"]:
     return torch.where(smooth, 0, int(values.max()) - values + 1)
 
 
-def importance(
+def scale_importance(
     scores: Float[Tensor, "batch features"], scale: Int[Tensor, " features"]
 ) -> Float[Tensor, "batch scales"]:
     """The sum of |scores| over each scale."""

@@ -8,12 +8,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from hf_fourier.models.base import ADAPTERS, Adapter
-    from hf_fourier.models.wrappers import adapt
+    from hf_fourier.models.base import WRAPPERS, ModelWrapper
+    from hf_fourier.models.wrappers import wrap
 
-_NAMES = ("ADAPTERS", "Adapter", "adapt")
+_NAMES = ("WRAPPERS", "ModelWrapper", "wrap")
 
-__all__ = ["ADAPTERS", "Adapter", "adapt"]
+__all__ = ["WRAPPERS", "ModelWrapper", "wrap"]
 
 
 def __getattr__(name: str) -> Any:

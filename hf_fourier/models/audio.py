@@ -15,25 +15,33 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 
-from hf_fourier.domains import Axis, LeafShape
+from hf_fourier.domains import Axis, SignalShape
 from hf_fourier.errors import InputError, ModelError
-from hf_fourier.models.audio_batches import AudioBlock, WaveformBlock
-from hf_fourier.models.base import Adapter, Task, check_numbers
+from hf_fourier.models.audio_batches import AudioBatch, WaveformBatch
+from hf_fourier.models.base import ModelWrapper, Task, check_numbers
 from hf_fourier.models.generation import unapplied
-from hf_fourier.models.inputs.audio import read
+from hf_fourier.models.inputs.audio import read_audio
 from hf_fourier.models.inputs.containers import is_stored
 from hf_fourier.models.inspection import classification_head, labels_of
-from hf_fourier.models.log_mel import KALDI_FFT, KALDI_HOP, KALDI_LENGTH, FrontEnd, front_end, kaldi_filters, known
+from hf_fourier.models.log_mel import (
+    KALDI_FFT,
+    KALDI_HOP,
+    KALDI_LENGTH,
+    FrontEnd,
+    front_end,
+    has_log_mel,
+    kaldi_filters,
+)
 from hf_fourier.models.padding import TIME_MASKS, in_time, unmasked
-from hf_fourier.models.seq2seq_outputs import cut_short, given_output, output_forms, output_rules, written
+from hf_fourier.models.seq2seq_outputs import cut_short, generate, given_output, output_forms, output_rules
 from hf_fourier.models.token_batches import OUTPUT
 from hf_fourier.models.tokenization import OutputHead
-from hf_fourier.results.audio import Sound
+from hf_fourier.results.audio import AudioClip
 from hf_fourier.results.views import NoView, SoundView, SpectrogramView, View
-from hf_fourier.scoring.example_batch import Block, Encoded
+from hf_fourier.scoring.example_batch import EncodedExample, ExampleBatch
 from hf_fourier.scoring.heads import Categorical, Head, Similarity, Transcript
 from hf_fourier.scoring.targets import Target
-from hf_fourier.seeding import Draw
+from hf_fourier.seeding import ExampleRng
 from hf_fourier.torch_state import in_float32, taken
 from hf_fourier.typing import Tensor
 
@@ -47,7 +55,7 @@ DECIBELS = 10 / log(10)
 MEL_FIRST = ("whisper",)
 
 
-class AudioAdapter(Adapter):
+class AudioWrapper(ModelWrapper):
     """The leaf is `input_values` or `input_features`: samples `(time,)`, or mel bands and frames in their order."""
 
     tasks: ClassVar[Mapping[str, Task]] = {
@@ -91,7 +99,9 @@ class AudioAdapter(Adapter):
             ModelError: If it is neither, or the processor has no differentiable front end.
         """
         super().take(leaf)
-        reads_features = known(self.processor) is not None or (self.processor and self.main_input == "input_features")
+        reads_features = has_log_mel(self.processor) is not None or (
+            self.processor and self.main_input == "input_features"
+        )
         self.asked, self.front = leaf, front_end(self.processor) if leaf == "waveform" and reads_features else None
 
     @property
@@ -107,7 +117,7 @@ class AudioAdapter(Adapter):
     @property
     def window(self) -> int | None:
         """The most samples that the processor passes on; None without a limit."""
-        cls = known(self.processor)
+        cls = has_log_mel(self.processor)
         return getattr(self.processor, "nb_max_samples", None) if cls is None else cls(self.processor).window
 
     def is_example(self, mapping: Mapping[str, Any]) -> bool:
@@ -127,7 +137,7 @@ class AudioAdapter(Adapter):
                 return Similarity()
         return classification_head(self.config)
 
-    def aim(self, example: Encoded, target: Target) -> tuple[Encoded, Target]:
+    def aim(self, example: EncodedExample, target: Target) -> tuple[EncodedExample, Target]:
         """A sound with the words that are explained, where the model writes them.
 
         Raises:
@@ -137,14 +147,14 @@ class AudioAdapter(Adapter):
             return super().aim(example, target)
         fed, notes = self._fed(example), unapplied(self.model)
         if target is None:
-            added = written(self, fed)
+            added = generate(self, fed)
             notes += cut_short(self, added[OUTPUT])
         else:
             added = given_output(self, fed, self.tokenizer, target)
         forms, notes = output_forms(self.tokenizer, target, added[OUTPUT]), (*example.notes, *notes)
         return replace(example, inputs={**example.inputs, **added}, notes=notes, spellings=forms), None
 
-    def _fed(self, example: Encoded) -> Encoded:
+    def _fed(self, example: EncodedExample) -> EncodedExample:
         """An example with the model's own input among its inputs."""
         if example.content is not None or example.values is None:
             return example
@@ -153,14 +163,14 @@ class AudioAdapter(Adapter):
             features = front(example.values.unsqueeze(0))[0]
         return replace(example, inputs={self.main_input: features, **example.inputs})
 
-    def encode(self, example: Any) -> Encoded:
+    def encode(self, example: Any) -> EncodedExample:
         """A sound: a path, an array, a pair (array, rate) or `{"array": …, "sampling_rate": …}`.
 
         Channels are averaged, other rates resampled to the model's, and both are said in the notes.
         """
         if self.processor is None:
             raise self.no_processor(example)
-        sound, notes = read(example, self.rate)
+        sound, notes = read_audio(example, self.rate)
         row = self._processed(sound)
         values = row.pop(self.main_input)
         mask, length = row.get("attention_mask"), values.shape[self._time_dim(values)]
@@ -179,23 +189,23 @@ class AudioAdapter(Adapter):
         return encoded
 
     def _at_the_samples(
-        self, front: FrontEnd, sound: Sound, values: Tensor, others: dict[str, Tensor], notes: tuple[str, ...]
-    ) -> Encoded:
+        self, front: FrontEnd, sound: AudioClip, values: Tensor, others: dict[str, Tensor], notes: tuple[str, ...]
+    ) -> EncodedExample:
         """The clip itself as the leaf, as far as it fits into the model's window."""
         samples = torch.from_numpy(np.array(sound.samples[: front.window], dtype=np.float32))
         front.check(samples, values)
-        leaf = LeafShape("waveform", (Axis("time", len(samples), "Hz", float(self.rate)),))
+        leaf = SignalShape("waveform", (Axis("time", len(samples), "Hz", float(self.rate)),))
         said = f"explained at the waveform, through a differentiable copy of {front.name}"
-        return Encoded(leaf, others, values=samples, view=SoundView(self.rate), notes=(*notes, said))
+        return EncodedExample(leaf, others, values=samples, view=SoundView(self.rate), notes=(*notes, said))
 
-    def adopt(self, leaf: Tensor, view: View) -> Encoded:
+    def adopt(self, leaf: Tensor, view: View) -> EncodedExample:
         """Another model's waveform, through our own processor."""
         if not isinstance(view, SoundView):
             return super().adopt(leaf, view)
         sound = view.show(leaf)
         return self.encode((sound.samples, sound.rate))
 
-    def _processed(self, sound: Sound) -> dict[str, Tensor]:
+    def _processed(self, sound: AudioClip) -> dict[str, Tensor]:
         """What the processor makes of a sound, without a batch axis."""
         name = type(self.processor).__name__
         quiet = np.errstate(invalid="ignore", divide="ignore")
@@ -214,7 +224,7 @@ class AudioAdapter(Adapter):
             raise InputError(got, "a sound that it can normalise", "pass a longer sound")
         return {**row, self.main_input: values if values.is_floating_point() else values.float()}
 
-    def encode_batch(self, batch: Mapping[str, Any]) -> list[Encoded]:
+    def encode_batch(self, batch: Mapping[str, Any]) -> list[EncodedExample]:
         """Rows of `input_values` or `input_features`; an `attention_mask` says what is padding."""
         if self.front is not None:
             got = f"the output of {self.front.name} with leaf 'waveform'"
@@ -240,7 +250,7 @@ class AudioAdapter(Adapter):
             for i, row in enumerate(values)
         ]
 
-    def stripped(self, example: Encoded) -> Encoded | None:
+    def stripped(self, example: EncodedExample) -> EncodedExample | None:
         """The sound without the entries that its mask leaves out at the ends, or, without one, what looks like them.
 
         Where the model reads a window of one length, what fills it is no padding.
@@ -257,17 +267,19 @@ class AudioAdapter(Adapter):
             return in_time(example, self.main_input, time, TIME_MASKS)
         return unmasked(example, self.main_input, time)
 
-    def block(self, examples: Sequence[Encoded], draw: Draw) -> Block:
+    def block(self, examples: Sequence[EncodedExample], draw: ExampleRng) -> ExampleBatch:
         """Sounds of one length."""
         if examples[0].content is None:  # samples in front of the model's input
-            block: AudioBlock = WaveformBlock(self, examples, self.front or front_end(self.processor))
+            block: AudioBatch = WaveformBatch(self, examples, self.front or front_end(self.processor))
         else:
-            block = AudioBlock(self, examples, self._time_dim(examples[0].inputs[self.main_input]))
+            block = AudioBatch(self, examples, self._time_dim(examples[0].inputs[self.main_input]))
         if isinstance(block.head, OutputHead):
             block.head.rules = output_rules(self.model, examples[0].inputs)
         return block
 
-    def _encoded(self, values: Tensor, others: dict[str, Tensor], mask: Tensor, notes: tuple[str, ...]) -> Encoded:
+    def _encoded(
+        self, values: Tensor, others: dict[str, Tensor], mask: Tensor, notes: tuple[str, ...]
+    ) -> EncodedExample:
         content = (mask != 0).nonzero().flatten()
         if content.numel() == 0:
             least = "at least one sample" if values.ndim == 1 else f"at least {self._samples(1, values)} samples"
@@ -280,11 +292,11 @@ class AudioAdapter(Adapter):
             frames = Axis("time", content.numel(), "cycles/frame")
             bands = Axis("mel", values.shape[1 - time], "cycles/mel band")
             axes = (frames, bands) if time == 0 else (bands, frames)
-        leaf = LeafShape("waveform" if values.ndim == 1 else "spectrogram", axes)
+        leaf = SignalShape("waveform" if values.ndim == 1 else "spectrogram", axes)
         if self.asked not in (None, leaf.kind):
             got = f"leaf {self.asked!r} of a model that reads a {leaf.kind}"
             raise ModelError(got, f"{leaf.kind!r}, or a processor with a front end", "leave `leaf` out")
-        return Encoded(leaf, {self.main_input: values, **others}, content=content, notes=notes)
+        return EncodedExample(leaf, {self.main_input: values, **others}, content=content, notes=notes)
 
     def _check_length(self, values: Tensor) -> None:
         """Refuse waveforms that the model's convolutions leave nothing of."""
@@ -325,7 +337,7 @@ class AudioAdapter(Adapter):
         hop = getattr(self.processor, "hop_length", None)
         return frames * hop if hop else (frames - 1) * round(KALDI_HOP * self.rate) + round(KALDI_LENGTH * self.rate)
 
-    def _view(self, values: Tensor, sound: Sound) -> View:
+    def _view(self, values: Tensor, sound: AudioClip) -> View:
         processor = self.processor
         if values.ndim == 1:
             if not getattr(processor, "do_normalize", False):
@@ -343,7 +355,7 @@ class AudioAdapter(Adapter):
             return SpectrogramView(*decibels, KALDI_HOP, self.rate, *edges, mel_first, KALDI_FFT, middle)
         return NoView(f"{kind} normalises in a way that is not undone", "use keep(), or call input_relevance()")
 
-    def _source(self, sound: Sound, values: Tensor, view: View) -> dict[str, Tensor]:
+    def _source(self, sound: AudioClip, values: Tensor, view: View) -> dict[str, Tensor]:
         """What a spectrogram needs to be heard again: the clip, and the mel filters, `(frequencies, bands)`."""
         if not isinstance(view, SpectrogramView):
             return {}

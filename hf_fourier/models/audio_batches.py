@@ -7,26 +7,26 @@ from typing import Any
 
 import torch
 
-from hf_fourier.models.base import Adapter
-from hf_fourier.models.inspection import dtype_of, hidden_of
+from hf_fourier.models.base import ModelWrapper
+from hf_fourier.models.inspection import dtype_of, hidden_states_of
 from hf_fourier.models.log_mel import FrontEnd
-from hf_fourier.models.seq2seq_outputs import followed
+from hf_fourier.models.seq2seq_outputs import teacher_forced
 from hf_fourier.models.token_batches import OUTPUT
 from hf_fourier.models.tokenization import remarks_of
-from hf_fourier.scoring.example_batch import Block, Encoded, run_of
+from hf_fourier.scoring.example_batch import EncodedExample, ExampleBatch, common_slice
 from hf_fourier.scoring.heads import by_class, logits_of, part_of
 from hf_fourier.typing import Tensor
 
 
-class AudioBlock(Block):
+class AudioBatch(ExampleBatch):
     """Sounds of one length on the model's device; `time` is the dimension of an example's values that counts time."""
 
-    def __init__(self, adapter: Adapter, examples: Sequence[Encoded], time: int) -> None:
+    def __init__(self, adapter: ModelWrapper, examples: Sequence[EncodedExample], time: int) -> None:
         self._take(adapter, examples)
         self.values = _wide(self.inputs.pop(adapter.main_input))
         self.time = time + 1
         contents = [e.content for e in examples if e.content is not None]
-        self.run = run_of(contents)
+        self.run = common_slice(contents)
         if self.run is not None:
             self.x = self.values.narrow(self.time, self.run.start, len(contents[0])).contiguous()
             return
@@ -35,7 +35,7 @@ class AudioBlock(Block):
         self.content = torch.stack(contents).to(adapter.device).view(shape)
         self.x = self.values.gather(self.time, self._spread(self.content))
 
-    def _take(self, adapter: Adapter, examples: Sequence[Encoded]) -> None:
+    def _take(self, adapter: ModelWrapper, examples: Sequence[EncodedExample]) -> None:
         """What does not depend on the leaf: the model, its head, and what it gets beside the leaf."""
         self.adapter, self.head, self.dtype = adapter, adapter.head(), dtype_of(adapter.model)
         self.model = adapter.model
@@ -61,7 +61,7 @@ class AudioBlock(Block):
         others: dict[str, Any] = {name: tensor[rows] for name, tensor in self.inputs.items()}
         if self.output is not None:
             if "input_ids" in others and "decoder_input_ids" not in others:  # a language model that listens
-                others.update(followed(others, self.output[rows]))
+                others.update(teacher_forced(others, self.output[rows]))
             if self.adapter.accepts("use_cache"):
                 others["use_cache"] = False
         return self.adapter.run(**{self.adapter.main_input: values.to(self.dtype)}, **others)
@@ -84,7 +84,7 @@ class AudioBlock(Block):
             case "audio-xvector":
                 return part_of(outputs, "embeddings")
             case "audio-feature-extraction":
-                return hidden_of(outputs)[:, : self._frames].mean(1)
+                return hidden_states_of(outputs)[:, : self._frames].mean(1)
         return by_class(logits_of(outputs))
 
     @property
@@ -96,14 +96,14 @@ class AudioBlock(Block):
         return int(reached(torch.tensor(self.x.shape[1])))
 
 
-class WaveformBlock(AudioBlock):
+class WaveformBatch(AudioBatch):
     """Waveforms of one length in front of a model that reads their log-mel: the leaf is the samples.
 
     The model gets what `front` makes of the samples. Frames that hear none of them only fill the window: they are held
     as they are for the clean clip, and pass no gradient on (Whisper's would move with the clip's loudest entry).
     """
 
-    def __init__(self, adapter: Adapter, examples: Sequence[Encoded], front: FrontEnd) -> None:
+    def __init__(self, adapter: ModelWrapper, examples: Sequence[EncodedExample], front: FrontEnd) -> None:
         self._take(adapter, examples)
         self.front = front
         self.x = _wide(torch.stack([e.values for e in examples if e.values is not None]).to(adapter.device))

@@ -10,18 +10,18 @@ from typing import Any, ClassVar
 import torch
 
 from hf_fourier.errors import FourierError, InputError, ModelError
-from hf_fourier.models.inspection import arguments_of, device_of
+from hf_fourier.models.inspection import device_of, forward_arguments
 from hf_fourier.results.views import View
 from hf_fourier.scoring.batching import is_out_of_memory
-from hf_fourier.scoring.example_batch import Block, Encoded
+from hf_fourier.scoring.example_batch import EncodedExample, ExampleBatch
 from hf_fourier.scoring.failures import refusal
 from hf_fourier.scoring.heads import Head
 from hf_fourier.scoring.targets import Target
-from hf_fourier.seeding import Draw
+from hf_fourier.seeding import ExampleRng
 from hf_fourier.torch_state import theirs
 from hf_fourier.typing import Tensor, tensor_of
 
-ADAPTERS: list[type[Adapter]] = []
+WRAPPERS: list[type[ModelWrapper]] = []
 
 #: What a batch may hold that is none of the model's business (labels would even make it settle its `problem_type`).
 _NO_INPUTS = {
@@ -52,7 +52,7 @@ class Task:
     processor: str
 
 
-class Adapter(ABC):
+class ModelWrapper(ABC):
     """One kind of model input.
 
     Args:
@@ -68,11 +68,11 @@ class Adapter(ABC):
     def __init__(self, model: torch.nn.Module, processor: Any, task: str) -> None:
         self.model, self.processor, self.task = model, processor, task
         self.config: Any = getattr(model, "config", None)
-        self._accepted = arguments_of(model)
+        self._accepted = forward_arguments(model)
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        ADAPTERS.append(cls)
+        WRAPPERS.append(cls)
 
     @classmethod
     def suits(cls, task: str, processor: Any) -> bool:
@@ -107,7 +107,7 @@ class Adapter(ABC):
         return device_of(self.model)
 
     @abstractmethod
-    def encode(self, example: Any) -> Encoded:
+    def encode(self, example: Any) -> EncodedExample:
         """One raw example, through the processor.
 
         Raises:
@@ -115,7 +115,7 @@ class Adapter(ABC):
         """
 
     @abstractmethod
-    def encode_batch(self, batch: Mapping[str, Tensor]) -> list[Encoded]:
+    def encode_batch(self, batch: Mapping[str, Tensor]) -> list[EncodedExample]:
         """The processor's own output, one example per row.
 
         Raises:
@@ -123,14 +123,14 @@ class Adapter(ABC):
         """
 
     @abstractmethod
-    def block(self, examples: Sequence[Encoded], draw: Draw) -> Block:
+    def block(self, examples: Sequence[EncodedExample], draw: ExampleRng) -> ExampleBatch:
         """Examples of one signature, ready to run."""
 
     @abstractmethod
     def head(self) -> Head:
         """A head that can check targets before anything runs."""
 
-    def adopt(self, leaf: Tensor, view: View) -> Encoded:
+    def adopt(self, leaf: Tensor, view: View) -> EncodedExample:
         """Another model's leaf as an example of this model, by way of human units and without rounding.
 
         Args:
@@ -143,7 +143,7 @@ class Adapter(ABC):
         got = f"a leaf without units that {self.task} reads"
         raise InputError(got, "pixels for an image model, a waveform for a sound model", "choose a model that reads it")
 
-    def aim(self, example: Encoded, target: Target) -> tuple[Encoded, Target]:
+    def aim(self, example: EncodedExample, target: Target) -> tuple[EncodedExample, Target]:
         """An example with what its target adds to it, and the target as the head freezes it. May run the model.
 
         Raises:
@@ -151,18 +151,18 @@ class Adapter(ABC):
         """
         return example, None if target is None else self.head().check(target)
 
-    def reordered(self, example: Encoded) -> Encoded | None:
+    def reordered(self, example: EncodedExample) -> EncodedExample | None:
         """The example with its ids exchanged, to be run at the clean leaf; None where no leaf is made of ids."""
         return None
 
-    def generated(self, example: Encoded, token: int) -> tuple[float, str] | None:
+    def generated(self, example: EncodedExample, token: int) -> tuple[float, str] | None:
         """How likely (log p) `generate` finds a token as the next one, and what it finds likeliest; may run the model.
 
         None where no next token is explained.
         """
         return None
 
-    def stripped(self, example: Encoded) -> Encoded | None:
+    def stripped(self, example: EncodedExample) -> EncodedExample | None:
         """An example that arrived padded, without its padding; None where there is none."""
         return None
 

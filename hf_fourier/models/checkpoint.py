@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from hf_fourier.errors import ModelError
-from hf_fourier.scoring.failures import Failure, advice, words
+from hf_fourier.scoring.failures import Failure, advice, error_text
 
 HUB_ID = re.compile(r"[\w-][\w.-]*(/[\w-][\w.-]*)?")
 #: Weights of a whole model, and those that may run code.
@@ -16,7 +16,7 @@ SAFE = ("model.safetensors", "model.safetensors.index.json")
 PICKLES = ("pytorch_model.bin", "pytorch_model.bin.index.json")
 
 
-def shown(source: Any) -> str:
+def display_name(source: Any) -> str:
     """A model's name as it may be stored: a Hub id whole, of a local path only the last part."""
     text = str(source or "")
     local = Path(text).exists() or Path(text).is_absolute() or "\\" in text
@@ -39,7 +39,7 @@ def file_of(source: str, name: str, where: Mapping[str, Any]) -> str | None:
         return None
 
 
-def has(source: str, name: str, where: Mapping[str, Any]) -> bool:
+def file_exists(source: str, name: str, where: Mapping[str, Any]) -> bool:
     """Whether a checkpoint holds a file, which is not fetched."""
     from transformers.utils.hub import has_file
 
@@ -65,13 +65,13 @@ def check_weights(source: str, subfolder: str | None, model_kwargs: dict[str, An
     if names & set(SAFE) or model_kwargs.get("variant"):
         return
     if names & set(PICKLES):
-        raise pickled(shown(source))
+        raise is_pickle(display_name(source))
     raise ModelError(
         f"folder {folder.name!r} without weights", "model.safetensors beside config.json", "save the model"
     )
 
 
-def pickled(name: str, file: str = "pytorch_model.bin") -> ModelError:
+def is_pickle(name: str, file: str = "pytorch_model.bin") -> ModelError:
     """The error for weights that are a pickle."""
     return ModelError(
         f"{name!r}, whose weights are a pickle ({file})",
@@ -80,15 +80,15 @@ def pickled(name: str, file: str = "pytorch_model.bin") -> ModelError:
     )
 
 
-def reason_of(error: Exception, source: str) -> str:
+def short_reason(error: Exception, source: str) -> str:
     """The first sentence of an error, without the local path."""
-    first = str(error).strip().splitlines()[0].replace(source, shown(source))
+    first = str(error).strip().splitlines()[0].replace(source, display_name(source))
     return first.split(". ", 1)[0].rstrip(".")
 
 
-def explained(error: Exception, source: str) -> ModelError:
+def with_reason(error: Exception, source: str) -> ModelError:
     """What transformers says, as got, expected, do."""
-    text, name = str(error), shown(source)
+    text, name = str(error), display_name(source)
     if "trust_remote_code" in text:
         return ModelError(
             f"{name!r}, which runs code from its repository",
@@ -96,14 +96,14 @@ def explained(error: Exception, source: str) -> ModelError:
             "read that code, then pass trust_remote_code=True (and a revision= that pins it)",
         )
     if "pytorch_model.bin" in text and "safetensors" in text:
-        return pickled(name)
+        return is_pickle(name)
     if "Unrecognized configuration class" in text:  # for the Auto class of a head
         kind = re.search(r"AutoModel\w+", text)
         got = f"{name!r}, of a kind that {kind[0] if kind else 'this head'} does not load"
         do = "choose another task, or leave task= out for the checkpoint's own head"
         return ModelError(got, "a checkpoint of a model with that head", do)
-    if (told := advice(Failure(words(error)), "attention", "package")) is not None:
-        return ModelError(f"{name!r}, which could not be loaded ({words(error).replace(source, name)})", *told)
+    if (told := advice(Failure(error_text(error)), "attention", "package")) is not None:
+        return ModelError(f"{name!r}, which could not be loaded ({error_text(error).replace(source, name)})", *told)
     lines = text.strip().splitlines() or [type(error).__name__]
     first = " ".join(line.strip() for line in lines[: 2 if lines[0].rstrip().endswith(":") else 1])
     return ModelError(

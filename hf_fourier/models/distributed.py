@@ -15,7 +15,7 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class Machine:
+class Processes:
     """The processes that share a run.
 
     Attributes:
@@ -66,10 +66,10 @@ class Machine:
     def wait(self) -> None:
         """Until all processes are here."""
         if self.processes > 1:
-            state().wait_for_everyone()
+            accelerate_state().wait_for_everyone()
 
 
-def state() -> Any:
+def accelerate_state() -> Any:
     """Accelerate's `PartialState`, which finds several processes on a machine without accelerators as well."""
     import torch
     from accelerate import PartialState
@@ -77,7 +77,7 @@ def state() -> Any:
     return PartialState() if torch.accelerator.is_available() else PartialState(cpu=True)
 
 
-def found(asked: int | None = None) -> Machine:
+def current(asked: int | None = None) -> Processes:
     """The processes of this run, as Accelerate started them.
 
     Args:
@@ -86,7 +86,7 @@ def found(asked: int | None = None) -> Machine:
     Raises:
         InputError: If `asked` is given and another number came, or if Accelerate does not see the launcher's.
     """
-    came = state()
+    came = accelerate_state()
     started = int(os.environ.get("WORLD_SIZE", "0"))
     if started > 1 and came.num_processes != started:
         got = f"{started} processes of which Accelerate sees {came.num_processes}"
@@ -95,10 +95,10 @@ def found(asked: int | None = None) -> Machine:
     if asked is not None and asked != came.num_processes:
         do = "start them with torchrun or accelerate launch (docs/runs.md), or with `hf-fourier run --processes`"
         raise InputError(f"{came.num_processes} processes", f"the {asked} that were asked for", do)
-    return Machine(came.process_index, came.num_processes, launched() if asked is None else asked)
+    return Processes(came.process_index, came.num_processes, launcher_size() if asked is None else asked)
 
 
-def launched() -> int | None:
+def launcher_size() -> int | None:
     """How many processes the launcher above this one was asked for; None where there is none, or it cannot be read."""
     if "WORLD_SIZE" in os.environ:
         return int(os.environ["WORLD_SIZE"])
@@ -126,7 +126,7 @@ def cores() -> int:
     return len(allowed(0)) if allowed else os.cpu_count() or 1
 
 
-def start(processes: int, arguments: Sequence[str], threads: int | None = None) -> NoReturn:
+def launch(processes: int, arguments: Sequence[str], threads: int | None = None) -> NoReturn:
     """Become a launcher of several processes of `hf-fourier` on this machine, by torch's own.
 
     Args:

@@ -19,9 +19,9 @@ import torch
 from hf_fourier.domains import Axis
 from hf_fourier.errors import InputError
 from hf_fourier.models.inputs.text import letters_of, sequences_in
-from hf_fourier.models.text import TextAdapter
+from hf_fourier.models.text import TextWrapper
 from hf_fourier.results.views import BaseView
-from hf_fourier.scoring.example_batch import Encoded
+from hf_fourier.scoring.example_batch import EncodedExample
 from hf_fourier.typing import Tensor
 
 #: What stands before a word, or a part of one, in vocabularies.
@@ -33,10 +33,10 @@ AMBIGUOUS = re.compile(r"[RYSWKMBDHVX]")
 #: A base that a mask hides.
 UNKNOWN = "?"
 #: The share of a vocabulary that has to be words of bases.
-MOSTLY = 0.9
+MIN_SHARE = 0.9
 
 
-def words_of(processor: Any) -> list[str]:
+def tokenization_of(processor: Any) -> list[str]:
     """The words of bases in a tokenizer's vocabulary, without marks; empty where it reads something else."""
     special = set(processor.all_special_tokens)
     tokens = [_MARKS.sub("", token) for token in processor.get_vocab() if token not in special]
@@ -44,15 +44,15 @@ def words_of(processor: Any) -> list[str]:
     own = [token for token in tokens if not re.fullmatch(r"\[.*\]|<.*>|\W?", token)]  # reserved names aside
     letters = set("".join(words).upper())
     known = {"A", "C", "G"} <= letters and bool({"T", "U"} & letters)
-    return words if known and len(words) >= MOSTLY * len(own) else []
+    return words if known and len(words) >= MIN_SHARE * len(own) else []
 
 
-class DNAAdapter(TextAdapter):
+class DNAWrapper(TextWrapper):
     """Embedded bases or words of bases. A sequence is written with or without spaces."""
 
     def __init__(self, model: torch.nn.Module, processor: Any, task: str) -> None:
         super().__init__(model, processor, task)
-        words = words_of(processor)
+        words = tokenization_of(processor)
         lengths = Counter(len(word) for word in words)
         self.letters = set("".join(words))
         #: How long most words are; a mask stands for one of them.
@@ -64,13 +64,13 @@ class DNAAdapter(TextAdapter):
         """Whether the tokenizer's vocabulary is bases, or words of them."""
         if task not in cls.tasks or not hasattr(processor, "get_vocab") or not hasattr(processor, "all_special_tokens"):
             return False
-        return bool(words_of(processor))
+        return bool(tokenization_of(processor))
 
     def opened(self, example: Any) -> list[Any] | None:
         """The sequences of a FASTA file, by its path."""
         return sequences_in(example)
 
-    def encode(self, example: Any) -> Encoded:
+    def encode(self, example: Any) -> EncodedExample:
         """A sequence such as "ACGTTGCA", with the tokenizer's mask where a word is to be predicted.
 
         Overlapping k-mers may also be given as such, with spaces between them; a sequence may be a FASTA record.
@@ -133,7 +133,7 @@ class DNAAdapter(TextAdapter):
 
     def _encoded(
         self, row: dict[str, Tensor], added: Tensor, segments: Tensor | None, notes: tuple[str, ...]
-    ) -> Encoded:
+    ) -> EncodedExample:
         encoded = super()._encoded(row, added, segments, notes)
         assert encoded.content is not None
         starts, stops = self._places(row["input_ids"], encoded.content)

@@ -20,7 +20,7 @@ from hf_fourier.typing import Float, Int, Tensor
 Replace = Callable[[Tensor], Tensor]
 
 
-class EmbeddingSwap:
+class EmbeddingHook:
     """Finds the module that embeds the input ids, and replaces what it says during one forward pass.
 
     Args:
@@ -29,7 +29,7 @@ class EmbeddingSwap:
 
     def __init__(self, model: torch.nn.Module) -> None:
         self.model = model
-        self._module = _declared(model)
+        self._module = _declared_embedding(model)
 
     @property
     def known(self) -> bool:
@@ -50,7 +50,7 @@ class EmbeddingSwap:
         if self._module is None:
             raise _no_module(self.model)
         with torch.no_grad(), theirs():
-            said = _vectors(self._module(ids.clone()))
+            said = _embedding_output(self._module(ids.clone()))
         if said is None or said.shape[:2] != ids.shape:
             raise _no_module(self.model)
         return said.detach()
@@ -68,7 +68,7 @@ class EmbeddingSwap:
         found: list[torch.nn.Module] = []
 
         def watch(module: torch.nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> None:
-            if _way(_asked(args, kwargs), ids) and _vectors(output) is not None:
+            if _call_layout(_call_argument(args, kwargs), ids) and _embedding_output(output) is not None:
                 found.append(module)
 
         embeddings = [m for m in self.model.modules() if isinstance(m, torch.nn.Embedding) or m is self._module]
@@ -84,7 +84,7 @@ class EmbeddingSwap:
         declared, self._module = self._module, found[0]
         if declared is not None and declared is not found[0]:
             with torch.no_grad(), theirs():
-                said, true = _vectors(declared(ids.clone())), _vectors(found[0](ids.clone()))
+                said, true = _embedding_output(declared(ids.clone())), _embedding_output(found[0](ids.clone()))
             if said is None or true is None or not torch.equal(said, true):
                 raise ModelError(
                     f"{type(self.model).__name__}, whose get_input_embeddings() is not what embeds its ids",
@@ -102,7 +102,7 @@ class EmbeddingSwap:
         calls: list[int] = []
 
         def hook(module: torch.nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> Any:
-            way, said = _way(_asked(args, kwargs), ids), _vectors(output)
+            way, said = _call_layout(_call_argument(args, kwargs), ids), _embedding_output(output)
             if way is None or said is None:
                 return output
             calls.append(1)
@@ -123,7 +123,7 @@ class EmbeddingSwap:
             handle.remove()
 
 
-def _declared(model: torch.nn.Module) -> torch.nn.Module | None:
+def _declared_embedding(model: torch.nn.Module) -> torch.nn.Module | None:
     """The module that the model says embeds its input ids: the encoder's where there is one."""
     config = getattr(model, "config", None)
     owner: Any = model
@@ -136,19 +136,19 @@ def _declared(model: torch.nn.Module) -> torch.nn.Module | None:
     return module if isinstance(module, torch.nn.Module) else None
 
 
-def _asked(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+def _call_argument(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     return args[0] if args else next(iter(kwargs.values()), None)
 
 
 @dataclass(frozen=True)
-class _Way:
+class _CallLayout:
     """How a module was asked for ids: a row per example or a column per example (XLNet), and where they start."""
 
     columns: bool
     start: int
 
 
-def _way(given: Any, ids: Tensor) -> _Way | None:
+def _call_layout(given: Any, ids: Tensor) -> _CallLayout | None:
     """How a module was asked for `ids`, or None where it was not.
 
     Models that work in windows append padding to each example before they embed it (Longformer), others put a prompt
@@ -164,11 +164,11 @@ def _way(given: Any, ids: Tensor) -> _Way | None:
             continue
         for start in dict.fromkeys((0, more)):
             if torch.equal(asked[:, start : start + length], ids):
-                return _Way(columns, start)
+                return _CallLayout(columns, start)
     return None
 
 
-def _vectors(output: Any) -> Tensor | None:
+def _embedding_output(output: Any) -> Tensor | None:
     """The vectors that an embedding says: a tensor, or the first of a tuple (I-BERT says how it is scaled, too)."""
     said = output[0] if isinstance(output, tuple) and output else output
     return said if isinstance(said, Tensor) and said.ndim == 3 else None

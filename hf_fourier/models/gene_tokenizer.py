@@ -20,7 +20,7 @@ import numpy as np
 
 from hf_fourier.errors import InputError, ModelError
 from hf_fourier.models.inputs.cells import kind_of, read_cells
-from hf_fourier.models.inputs.pickles import read_names, read_numbers
+from hf_fourier.models.inputs.pickles import read_float_dict, read_str_dict
 
 __all__ = ["GeneTokenizer", "read_cells"]
 
@@ -78,7 +78,7 @@ class GeneTokenizer:
                 return cls.from_files(*found, limit=limit)
         symbols = path / SYMBOLS
         own = cls.from_files(path / TOKENS, path / MEDIANS, limit=limit)
-        return cls(own.tokens, own.medians, read_names(symbols) if symbols.is_file() else {}, limit)
+        return cls(own.tokens, own.medians, read_str_dict(symbols) if symbols.is_file() else {}, limit)
 
     @classmethod
     def from_files(
@@ -108,14 +108,14 @@ class GeneTokenizer:
                 raise ModelError(got, "the model's gene dictionaries", "add them")
         assert tokens is not None
         assert medians is not None
-        vocabulary = {gene: int(token) for gene, token in read_numbers(tokens).items()}
-        ids = {} if names is None else read_names(names)
-        others = {} if mapping is None else read_names(mapping)
+        vocabulary = {gene: int(token) for gene, token in read_float_dict(tokens).items()}
+        ids = {} if names is None else read_str_dict(names)
+        others = {} if mapping is None else read_str_dict(mapping)
         aliases = {name: gene for name, gene in {**ids, **others}.items() if gene in vocabulary and name != gene}
         symbols: dict[str, str] = {}
         for name, gene in ids.items():
             symbols.setdefault(gene, name)
-        return cls(vocabulary, read_numbers(medians), symbols, limit, aliases)
+        return cls(vocabulary, read_float_dict(medians), symbols, limit, aliases)
 
     def encode(self, genes: Sequence[str], values: Any, limit: int | None = None) -> tuple[list[int], tuple[str, ...]]:
         """The tokens of one cell in descending order of rank value, and what has to be said of it.

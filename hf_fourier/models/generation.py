@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from hf_fourier.models.inspection import below_peft
+from hf_fourier.models.inspection import unwrap_peft
 from hf_fourier.scoring.batching import is_out_of_memory
 from hf_fourier.torch_state import theirs
 from hf_fourier.typing import Int, Tensor
@@ -102,7 +102,7 @@ def next_log_p(model: Any, inputs: Mapping[str, Tensor], token: int) -> tuple[fl
         inputs: One prompt, without a batch axis.
         token: The token that is asked for.
     """
-    model = below_peft(model)  # whose generate leaves marks on the model below
+    model = unwrap_peft(model)  # whose generate leaves marks on the model below
     if not callable(getattr(model, "generate", None)):
         return None
     how = copy.deepcopy(model.generation_config)

@@ -38,7 +38,7 @@ def alone(*models: torch.nn.Module) -> Iterator[None]:
 
 
 @contextmanager
-def held(model: torch.nn.Module) -> Iterator[None]:
+def eval_mode(model: torch.nn.Module) -> Iterator[None]:
     """This thread's alone, in evaluation mode, uncompiled, without parameter gradients inside; as it was afterwards.
 
     Running statistics that a model goes on collecting in evaluation mode are put back, too.
@@ -126,7 +126,7 @@ def owner(function: Callable[..., Any]) -> torch.nn.Module | None:
     return one if isinstance(one, torch.nn.Module) else None
 
 
-def reached(function: Callable[..., Any]) -> list[torch.nn.Module]:
+def reachable_modules(function: Callable[..., Any]) -> list[torch.nn.Module]:
     """The modules that a callable runs, as far as it shows them.
 
     Those are itself, whose method it is, what it closes over, was bound to or keeps, and the globals that it names;
@@ -180,7 +180,7 @@ def _names(code: types.CodeType) -> set[str]:
     return set(code.co_names).union(*inner)
 
 
-def unwrapped(model: torch.nn.Module) -> torch.nn.Module:
+def unwrap(model: torch.nn.Module) -> torch.nn.Module:
     """The module below `torch.compile` and data parallelism, which hide hooks and split batches."""
     while True:
         if isinstance(model, (torch.nn.DataParallel, torch.nn.parallel.DistributedDataParallel)):
@@ -209,26 +209,26 @@ def dtype_of(model: torch.nn.Module) -> torch.dtype:
     return next((p.dtype for p in model.parameters() if p.is_floating_point()), torch.float32)
 
 
-def convolves(model: torch.nn.Module) -> bool:
+def is_convolutional(model: torch.nn.Module) -> bool:
     """Whether a model has several convolutions over pictures; a single one only cuts them into patches."""
     return sum(isinstance(module, torch.nn.Conv2d) for module in model.modules()) > 1
 
 
-def below_peft(model: torch.nn.Module) -> torch.nn.Module:
+def unwrap_peft(model: torch.nn.Module) -> torch.nn.Module:
     """The model that PEFT has wrapped; any other as it is."""
     inner: Any = getattr(model, "get_base_model", None)
     return model if inner is None else inner()
 
 
-def learns_prompts(model: torch.nn.Module) -> bool:
+def has_prompt_tuning(model: torch.nn.Module) -> bool:
     """Whether an adapter puts virtual tokens in front of a text."""
     return bool(getattr(getattr(model, "active_peft_config", None), "is_prompt_learning", False))
 
 
-def arguments_of(model: torch.nn.Module) -> frozenset[str]:
+def forward_arguments(model: torch.nn.Module) -> frozenset[str]:
     """The names of what a model takes (below PEFT, which passes on whatever it gets); none where it does not say."""
     try:
-        return frozenset(inspect.signature(below_peft(model).forward).parameters)
+        return frozenset(inspect.signature(unwrap_peft(model).forward).parameters)
     except (TypeError, ValueError):
         return frozenset()
 
@@ -285,7 +285,7 @@ def classification_head(config: Any) -> Head:
     return Categorical(labels)
 
 
-def hidden_of(outputs: Any) -> Tensor:
+def hidden_states_of(outputs: Any) -> Tensor:
     """The last hidden states among a model's outputs, or the first of a tuple, which is where they stand.
 
     Raises:

@@ -12,10 +12,19 @@ from typing import Any
 import torch
 
 from hf_fourier.errors import FourierError, ModelError
-from hf_fourier.models.base import ADAPTERS, Task
-from hf_fourier.models.checkpoint import HUB_ID, check_weights, commit_of, explained, file_of, pickled, reason_of, shown
-from hf_fourier.models.inspection import below_peft
-from hf_fourier.models.peft import CONFIG, Tuning, tuning_of
+from hf_fourier.models.base import WRAPPERS, Task
+from hf_fourier.models.checkpoint import (
+    HUB_ID,
+    check_weights,
+    commit_of,
+    display_name,
+    file_of,
+    is_pickle,
+    short_reason,
+    with_reason,
+)
+from hf_fourier.models.inspection import unwrap_peft
+from hf_fourier.models.peft import CONFIG, PeftConfig, read_peft_config
 from hf_fourier.models.placement import place_of, placed, type_of
 from hf_fourier.scoring.batching import is_out_of_memory
 from hf_fourier.torch_state import taken
@@ -28,7 +37,7 @@ _PROCESSORS = ("tokenizer_config.json", "preprocessor_config.json", "processor_c
 
 
 @dataclass(frozen=True)
-class Loaded:
+class LoadedModel:
     """A model that is ready to be explained.
 
     Attributes:
@@ -48,7 +57,7 @@ class Loaded:
 
 def heads() -> dict[str, Task]:
     """All heads that some adapter explains, by the pipeline's name."""
-    return {name: task for cls in ADAPTERS for name, task in cls.tasks.items()}
+    return {name: task for cls in WRAPPERS for name, task in cls.tasks.items()}
 
 
 def load(
@@ -62,7 +71,7 @@ def load(
     device_map: Any = None,
     trust_remote_code: bool = False,
     **model_kwargs: Any,
-) -> Loaded:
+) -> LoadedModel:
     """Load a checkpoint with the Auto class of its head; of one that PEFT wrote, its base model first.
 
     Raises:
@@ -76,7 +85,7 @@ def load(
     dtype = type_of(model_kwargs.pop("torch_dtype", None) if dtype is None else dtype)  # its former name
     on = place_of(device, device_map)
     if revision is not None and Path(source).is_dir():
-        got = f"revision {revision!r} of the folder {shown(source)!r}"
+        got = f"revision {revision!r} of the folder {display_name(source)!r}"
         raise ModelError(got, "a revision of a Hub id", "leave revision= out, or pass the Hub id")
     where: dict[str, Any] = {
         "subfolder": subfolder or "",
@@ -114,7 +123,7 @@ def load(
     processor, missing = _processor(source, task, where, config) if complete else (None, [])
     if processor is None and tuning is not None:
         processor, missing = _processor(base, task, there, config)
-    return Loaded(model.eval(), processor, task, shown(source), (*notes, *widened, *missing))
+    return LoadedModel(model.eval(), processor, task, display_name(source), (*notes, *widened, *missing))
 
 
 def task_of(model: torch.nn.Module) -> str:
@@ -123,7 +132,7 @@ def task_of(model: torch.nn.Module) -> str:
     Raises:
         ModelError: If it has no head that can be explained.
     """
-    own = type(below_peft(model)).__name__
+    own = type(unwrap_peft(model)).__name__
     task = _named(own)
     if task is None:
         raise _no_head(own, "pass task=, or explain it through attribute(forward, x)")
@@ -147,17 +156,17 @@ def _config(source: str, where: dict[str, Any]) -> Any:
     try:
         return transformers.AutoConfig.from_pretrained(source, **where)
     except (OSError, ValueError, KeyError, ImportError) as error:
-        raise explained(error, source) from error
+        raise with_reason(error, source) from error
 
 
-def _tuning(source: str, where: dict[str, Any]) -> Tuning | None:
+def _tuning(source: str, where: dict[str, Any]) -> PeftConfig | None:
     """The adapter that a checkpoint is, if it is one."""
     try:
-        return tuning_of(source, where)
+        return read_peft_config(source, where)
     except FourierError:
         raise
     except Exception as error:  # PEFT reads its config without looking
-        raise explained(error, source) from error
+        raise with_reason(error, source) from error
 
 
 def _labelled(config: Any, labels: dict[str, Any]) -> Any:
@@ -184,7 +193,7 @@ def _labelled(config: Any, labels: dict[str, Any]) -> Any:
     return config
 
 
-def _sized(config: Any, auto: Any, tuning: Tuning, named: bool, source: str, trusted: bool) -> Any:
+def _sized(config: Any, auto: Any, tuning: PeftConfig, named: bool, source: str, trusted: bool) -> Any:
     """A config with as many classes as an adapter has a head for.
 
     Raises:
@@ -198,22 +207,22 @@ def _sized(config: Any, auto: Any, tuning: Tuning, named: bool, source: str, tru
                 blank = auto._from_config(copy.deepcopy(config))
         classes = tuning.classes(blank, config.num_labels)
     except Exception as error:  # as when the model is loaded
-        raise explained(error, source) from error
+        raise with_reason(error, source) from error
     if classes is None or classes == config.num_labels:
         return config
     if named:
-        got = f"{config.num_labels} classes for {shown(source)!r}, whose head has {classes}"
+        got = f"{config.num_labels} classes for {display_name(source)!r}, whose head has {classes}"
         raise ModelError(got, f"{classes} names", "correct id2label=")
     return _labelled(config, {"num_labels": classes})
 
 
-def _loaded(auto: Any, base: str, config: Any, options: dict[str, Any], tuning: Tuning | None) -> tuple[Any, Any]:
+def _loaded(auto: Any, base: str, config: Any, options: dict[str, Any], tuning: PeftConfig | None) -> tuple[Any, Any]:
     """The model of a checkpoint, or the base of an adapter, and what transformers says of its weights."""
     quiet: AbstractContextManager[None] = nullcontext()
     if tuning is not None:
         consent = {} if options["use_safetensors"] else {"use_safetensors": None}  # which is about the adapter
         options = {**options, **consent, "ignore_mismatched_sizes": True}  # of a head that is replaced
-        quiet = _quiet()
+        quiet = _silence()
     try:
         with quiet:
             model, info = auto.from_pretrained(base, config=config, output_loading_info=True, **options)
@@ -221,10 +230,10 @@ def _loaded(auto: Any, base: str, config: Any, options: dict[str, Any], tuning: 
     except Exception as error:  # what weights, code and quantisers of others raise has no common base
         if is_out_of_memory(error):
             raise
-        raise explained(error, base) from error
+        raise with_reason(error, base) from error
 
 
-def _attached(model: Any, tuning: Tuning, source: str) -> Any:
+def _attached(model: Any, tuning: PeftConfig, source: str) -> Any:
     """The base model with its adapter."""
     try:
         return tuning.on_top_of(model)
@@ -233,23 +242,26 @@ def _attached(model: Any, tuning: Tuning, source: str) -> Any:
     except Exception as error:  # likewise
         if is_out_of_memory(error):
             raise
-        raise explained(error, source) from error
+        raise with_reason(error, source) from error
 
 
-def _told(model: Any, tuning: Tuning | None, labels: dict[str, Any], source: str, base: str) -> Iterator[str]:
+def _told(model: Any, tuning: PeftConfig | None, labels: dict[str, Any], source: str, base: str) -> Iterator[str]:
     """What has to be said about adapters."""
     if tuning is None:
         if getattr(model, "_hf_peft_config_loaded", False):
             yield "transformers has attached the adapter that lies beside the model"
         return
-    yield f"an adapter of PEFT on top of {shown(base)!r}"
+    yield f"an adapter of PEFT on top of {display_name(base)!r}"
     names = set(model.state_dict())
     if not labels and any(name in names for name in tuning.shapes):
-        yield f"{shown(source)!r} does not name its classes, and {shown(base)!r} may mean others: pass id2label="
+        yield (
+            f"{display_name(source)!r} does not name its classes, and {display_name(base)!r} may mean others: "
+            "pass id2label="
+        )
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def _silence() -> Iterator[None]:
     """Inside, transformers does not warn of weights that are missing: what is really missing is an error of ours."""
     from transformers.utils import logging
 
@@ -275,11 +287,15 @@ def _task(config: Any, task: str | None, source: str) -> str:
         found = _named(name)
         if found is not None:
             return found
-    got = f"{shown(source)!r}, a {architectures[0]}" if architectures else f"{shown(source)!r}, which names no class"
+    got = (
+        f"{display_name(source)!r}, a {architectures[0]}"
+        if architectures
+        else f"{display_name(source)!r}, which names no class"
+    )
     raise _no_head(got, "choose a fine-tuned checkpoint, or pass task= if it has that head")
 
 
-def _tuned(tuning: Tuning | None) -> str | None:
+def _tuned(tuning: PeftConfig | None) -> str | None:
     """The head of the model that PEFT tuned, where its config says it."""
     if tuning is None or tuning.task is not None or tuning.head is None:
         return None if tuning is None else tuning.task
@@ -308,16 +324,18 @@ def _no_head(got: str, do: str) -> ModelError:
     return ModelError(got, f"a model with a head for one of {', '.join(heads())}", do)
 
 
-def _check_adapter(tuning: Tuning, source: str, model_kwargs: dict[str, Any]) -> None:
+def _check_adapter(tuning: PeftConfig, source: str, model_kwargs: dict[str, Any]) -> None:
     if tuning.empty:
-        got = f"the adapter {shown(source)!r} without weights"
+        got = f"the adapter {display_name(source)!r} without weights"
         raise ModelError(got, f"adapter_model.safetensors beside its {CONFIG}", "save it again, or try again")
     if tuning.pickled and model_kwargs.get("use_safetensors") is not False:
-        raise pickled(shown(source), "adapter_model.bin")
+        raise is_pickle(display_name(source), "adapter_model.bin")
     base = tuning.config.base_model_name_or_path
     if not base or not (Path(base).is_dir() or HUB_ID.fullmatch(base)):
-        gone = "which does not say what model it is for" if not base else f"for {shown(base)!r}, which is not there"
-        got = f"the adapter {shown(source)!r}, {gone}"
+        gone = (
+            "which does not say what model it is for" if not base else f"for {display_name(base)!r}, which is not there"
+        )
+        got = f"the adapter {display_name(source)!r}, {gone}"
         raise ModelError(got, f"a Hub id or a folder as base_model_name_or_path in its {CONFIG}", "write it there")
 
 
@@ -332,7 +350,7 @@ def _check_head(
     if missing:
         some = ", ".join(missing[:4]) + (", …" if len(missing) > 4 else "")
         raise ModelError(
-            f"{shown(source)!r}, which has no weights for {some} of {type(model).__name__}",
+            f"{display_name(source)!r}, which has no weights for {some} of {type(model).__name__}",
             f"a checkpoint with a trained head for {task}",
             "choose a fine-tuned checkpoint, or fit the head and pass FourierExplainer(model, processor)",
         )
@@ -341,7 +359,7 @@ def _check_head(
 def _processor(source: str, task: str, where: dict[str, Any], config: Any) -> tuple[Any, list[str]]:
     import transformers
 
-    for cls in ADAPTERS:
+    for cls in WRAPPERS:
         if task in cls.tasks and (own := cls.processor_of(source, where, config)) is not None:
             return own, []
     if not heads()[task].processor:
@@ -353,4 +371,4 @@ def _processor(source: str, task: str, where: dict[str, Any], config: Any) -> tu
             raise ValueError("there are no tokenizer files")  # transformers makes one up that knows no words
         return processor, []
     except (OSError, ValueError, KeyError, ImportError) as error:
-        return None, [f"no processor could be loaded ({reason_of(error, source)}): pass its output as a dict"]
+        return None, [f"no processor could be loaded ({short_reason(error, source)}): pass its output as a dict"]

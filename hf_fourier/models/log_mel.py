@@ -20,11 +20,11 @@ KALDI_LENGTH, KALDI_HOP, KALDI_FFT = 0.025, 0.010, 512
 #: Kaldi's lowest mel edge in Hz, its pre-emphasis, and the least energy that it takes the logarithm of.
 KALDI_LOW, KALDI_PREEMPHASIS, KALDI_FLOOR = 20, 0.97, 1.192092955078125e-07
 #: The full scale of 16-bit samples, in which some extractors count.
-FULL_SCALE = 2.0**15
+INT16_SCALE = 2.0**15
 #: Whisper's floors: of an entry, and below the loudest entry, both in powers of ten.
 WHISPER_FLOOR, WHISPER_DEPTH = 1e-10, 8.0
 #: How far a feature may lie from the processor's before the front end is refused: rounding stays far below it.
-FAR = 0.02
+MAX_DIFFERENCE = 0.02
 
 FRONT_ENDS: dict[str, type[FrontEnd]] = {}
 
@@ -35,7 +35,7 @@ def front_end(processor: Any) -> FrontEnd:
     Raises:
         ModelError: If none is known, or the processor draws noise.
     """
-    cls = known(processor)
+    cls = has_log_mel(processor)
     if cls is not None and getattr(processor, "dither", False):
         got = f"{type(processor).__name__} with dither={processor.dither}, which adds noise of its own"
         raise ModelError(got, "features that depend on the sound alone", "set `processor.dither = 0.0`")
@@ -46,7 +46,7 @@ def front_end(processor: Any) -> FrontEnd:
     raise ModelError(got, expected, "leave `leaf` out to explain the model's own input")
 
 
-def known(processor: Any) -> type[FrontEnd] | None:
+def has_log_mel(processor: Any) -> type[FrontEnd] | None:
     """The front end's class for a processor, or None."""
     return next((FRONT_ENDS[cls.__name__] for cls in type(processor).__mro__ if cls.__name__ in FRONT_ENDS), None)
 
@@ -91,7 +91,7 @@ class FrontEnd(ABC):
             ours = self(samples.unsqueeze(0))[0]
         same = ours.shape == features.shape
         away = float((ours - features.to(ours)).abs().max()) if same else float("inf")
-        if not away <= FAR:
+        if not away <= MAX_DIFFERENCE:
             got = f"features of {self.name} that its differentiable front end does not make (off by {away:.2g})"
             raise InputError(got, "a processor with its own defaults", "leave `leaf` out to explain the model's input")
 
@@ -138,7 +138,7 @@ class KaldiFrontEnd(FrontEnd):
     """
 
     time = 0
-    scale: ClassVar[float] = FULL_SCALE
+    scale: ClassVar[float] = INT16_SCALE
     shape: ClassVar[str] = "povey"
 
     def __init__(self, processor: Any) -> None:

@@ -11,22 +11,22 @@ import torch
 from hf_fourier.errors import InputError
 from hf_fourier.models.base import Task
 from hf_fourier.models.inputs.text import whole
-from hf_fourier.models.text import TextAdapter
-from hf_fourier.models.token_batches import Picked, TextBlock, TokenAdapter
-from hf_fourier.models.tokenization import unchanged, unknown_note
-from hf_fourier.scoring.example_batch import Encoded
+from hf_fourier.models.text import TextWrapper
+from hf_fourier.models.token_batches import SelectedPositions, TextBatch, TokenWrapper
+from hf_fourier.models.tokenization import restored, unknown_note
+from hf_fourier.scoring.example_batch import EncodedExample
 from hf_fourier.scoring.heads import Categorical, Head, logits_of
-from hf_fourier.seeding import Draw, fingerprint
+from hf_fourier.seeding import ExampleRng, fingerprint
 from hf_fourier.typing import Tensor
 
 #: Among the inputs, where each choice starts and ends within its row, if it is to be read without what fills that up.
 BARE = "read from to"
 
 
-class ChoiceBlock(TextBlock):
+class MultipleChoiceBatch(TextBatch):
     """Prompts with their choices; where padding of ours made these equally long, each is read without it."""
 
-    def __init__(self, adapter: TokenAdapter, examples: Sequence[Encoded], draw: Draw) -> None:
+    def __init__(self, adapter: TokenWrapper, examples: Sequence[EncodedExample], draw: ExampleRng) -> None:
         super().__init__(adapter, examples, draw)
         bare = self.inputs.pop(BARE, None)
         self.ends = None if bare is None else bare[0].tolist()
@@ -43,10 +43,10 @@ class ChoiceBlock(TextBlock):
             inputs = {n: t[rows, choice : choice + 1, start:stop] for n, t in self.inputs.items()}
             outputs = self._run(inputs, x[:, own], content[:, own] - choice * length - start)
             logits.append(logits_of(outputs))
-        return Picked(torch.cat(logits, dim=1))
+        return SelectedPositions(torch.cat(logits, dim=1))
 
 
-class ChoiceAdapter(TextAdapter):
+class MultipleChoiceWrapper(TextWrapper):
     """The leaf holds the content tokens of all choices, one after the other; each text is a segment of its own."""
 
     tasks: ClassVar[Mapping[str, Task]] = {
@@ -57,13 +57,13 @@ class ChoiceAdapter(TextAdapter):
             "AutoTokenizer",
         )
     }
-    blocks: ClassVar[Mapping[str, type[TextBlock]]] = {"multiple-choice": ChoiceBlock}
+    blocks: ClassVar[Mapping[str, type[TextBatch]]] = {"multiple-choice": MultipleChoiceBatch}
 
     def head(self) -> Head:
         """A softmax over the choices."""
         return Categorical()
 
-    def encode(self, example: Any) -> Encoded:
+    def encode(self, example: Any) -> EncodedExample:
         """A prompt and its choices: `("The sky is", ["blue", "a fish"])`."""
         texts = example[1] if isinstance(example, tuple) and len(example) == 2 else None
         if not isinstance(texts, (list, tuple)) or len(texts) < 2 or not all(isinstance(t, str) for t in texts):
@@ -75,7 +75,7 @@ class ChoiceAdapter(TextAdapter):
             raise self.no_processor(example)
         options: dict[str, Any] = {"padding": True, "return_special_tokens_mask": True, "verbose": False}
         options |= {"truncation": True, "max_length": self.limit} if self.limit is not None else {}
-        with unchanged(self.processor):
+        with restored(self.processor):
             encoding = self.processor([example[0]] * len(texts), list(texts), return_tensors="pt", **options)
         side = [
             torch.tensor([-1 if n is None else 2 * i + n for n in encoding.sequence_ids(i)])
@@ -90,16 +90,16 @@ class ChoiceAdapter(TextAdapter):
         """What has to be said where a prompt with one of its choices was longer than the model's limit."""
         if self.limit is None or length < self.limit:
             return ()
-        with unchanged(self.processor):
+        with restored(self.processor):
             whole = max(len(self.processor(prompt, text, verbose=False)["input_ids"]) for text in texts)
         return () if whole <= self.limit else (f"a choice of {whole} tokens was cut to the model's {self.limit}",)
 
-    def encode_batch(self, batch: Mapping[str, Any]) -> list[Encoded]:
+    def encode_batch(self, batch: Mapping[str, Any]) -> list[EncodedExample]:
         """Rows of `input_ids` of shape `(choices, length)`."""
         tensors = self.rows_of(batch, dimensions=3)
         return [self._chosen({n: t[i] for n, t in tensors.items()}, None) for i in range(len(tensors["input_ids"]))]
 
-    def _chosen(self, row: Mapping[str, Tensor], segments: Tensor | None) -> Encoded:
+    def _chosen(self, row: Mapping[str, Tensor], segments: Tensor | None) -> EncodedExample:
         shape = row["input_ids"].shape
         names = {"special_tokens_mask", *getattr(self.processor, "model_input_names", row)}
         flat = {n: t.cpu().reshape(-1) for n, t in row.items() if n in names and self.accepts(n)}
@@ -115,12 +115,12 @@ class ChoiceAdapter(TextAdapter):
         """Where the choices lie that are read one by one, without the padding between them."""
         return fingerprint([inputs[BARE]]) if BARE in inputs else 0
 
-    def stripped(self, example: Encoded) -> Encoded | None:
+    def stripped(self, example: EncodedExample) -> EncodedExample | None:
         """The example with each choice read by itself; None where none is padded, or they are read so already."""
         bare = self._bare(example)
         return None if bare is example or BARE in example.inputs else bare
 
-    def _bare(self, example: Encoded) -> Encoded:
+    def _bare(self, example: EncodedExample) -> EncodedExample:
         """The example with its choices to be read one by one, where padding makes them equally long."""
         mask = example.inputs.get("attention_mask")
         if mask is None or bool(mask.all()):

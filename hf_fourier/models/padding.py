@@ -7,8 +7,8 @@ from dataclasses import replace
 
 import torch
 
-from hf_fourier.domains import LeafShape
-from hf_fourier.scoring.example_batch import Encoded
+from hf_fourier.domains import SignalShape
+from hf_fourier.scoring.example_batch import EncodedExample
 from hf_fourier.typing import Tensor
 
 #: What says which entries along time, or which pixels, are no padding.
@@ -29,7 +29,7 @@ def ends_of(mask: Tensor) -> tuple[int, int] | None:
     return None if stop - start == len(mask) else (start, stop)
 
 
-def in_time(example: Encoded, main: str, time: int, masks: Sequence[str]) -> Encoded | None:
+def in_time(example: EncodedExample, main: str, time: int, masks: Sequence[str]) -> EncodedExample | None:
     """An example whose content lies along time, without what a mask leaves out at both ends.
 
     Args:
@@ -47,7 +47,7 @@ def in_time(example: Encoded, main: str, time: int, masks: Sequence[str]) -> Enc
     return _cut(example, main, time, ends, tuple(own), example.content - ends[0])
 
 
-def unmasked(example: Encoded, main: str, time: int) -> Encoded | None:
+def unmasked(example: EncodedExample, main: str, time: int) -> EncodedExample | None:
     """An example without a mask, without the runs of entries at its ends that are all alike; None without one.
 
     Processors fill with zeros, which are normalised along with the rest where there is no mask.
@@ -74,7 +74,7 @@ def unmasked(example: Encoded, main: str, time: int) -> Encoded | None:
     return replace(bare, leaf=_resized(example.leaf, {at: stop - start}), notes=(said,))
 
 
-def in_pixels(example: Encoded) -> Encoded | None:
+def in_pixels(example: EncodedExample) -> EncodedExample | None:
     """A picture or a video without the rows and columns that its mask leaves out whole at the sides."""
     mask, values = example.inputs.get(PIXEL_MASK), example.values
     if mask is None or values is None or mask.ndim != 2 or mask.shape != values.shape[-2:]:
@@ -90,14 +90,14 @@ def in_pixels(example: Encoded) -> Encoded | None:
 
 
 def _cut(
-    example: Encoded, main: str, time: int, ends: tuple[int, int], others: Sequence[str], content: Tensor
-) -> Encoded:
+    example: EncodedExample, main: str, time: int, ends: tuple[int, int], others: Sequence[str], content: Tensor
+) -> EncodedExample:
     start, stop = ends
     inputs = {**example.inputs, main: example.inputs[main].narrow(time, start, stop - start)}
     inputs |= {name: example.inputs[name][start:stop] for name in others if name != main}
     return replace(example, inputs=inputs, content=content)
 
 
-def _resized(leaf: LeafShape, lengths: dict[int, int]) -> LeafShape:
+def _resized(leaf: SignalShape, lengths: dict[int, int]) -> SignalShape:
     axes = tuple(replace(axis, length=lengths.get(i, axis.length)) for i, axis in enumerate(leaf.axes))
     return replace(leaf, axes=axes)

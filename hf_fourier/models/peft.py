@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from hf_fourier.errors import MissingExtraError, ModelError
-from hf_fourier.models.checkpoint import PICKLES, SAFE, commit_of, file_of, has
+from hf_fourier.models.checkpoint import PICKLES, SAFE, commit_of, file_exists, file_of
 from hf_fourier.models.inspection import device_of
 from hf_fourier.torch_state import taken
 
@@ -31,7 +31,7 @@ _PREFIX = "base_model.model."
 
 
 @dataclass(frozen=True)
-class Tuning:
+class PeftConfig:
     """An adapter that PEFT wrote.
 
     Attributes:
@@ -122,7 +122,7 @@ class Tuning:
         return tuned
 
 
-def tuning_of(source: str, where: Mapping[str, Any]) -> Tuning | None:
+def read_peft_config(source: str, where: Mapping[str, Any]) -> PeftConfig | None:
     """The adapter that a Hub id or a folder holds; None where it holds a whole model, or nothing.
 
     The weights are of the commit that its config is of.
@@ -135,7 +135,7 @@ def tuning_of(source: str, where: Mapping[str, Any]) -> Tuning | None:
         MissingExtraError: If it is an adapter, and PEFT is not installed.
     """
     found = file_of(source, CONFIG, where)
-    if found is None or any(has(source, name, where) for name in (*SAFE, *PICKLES)):
+    if found is None or any(file_exists(source, name, where) for name in (*SAFE, *PICKLES)):
         return None
     try:
         import peft
@@ -145,4 +145,4 @@ def tuning_of(source: str, where: Mapping[str, Any]) -> Tuning | None:
     pinned = {**where, "revision": commit} if commit else where
     if file_of(source, WEIGHTS, pinned) is None:
         file_of(source, PICKLE, pinned)
-    return Tuning(Path(found).parent, peft.PeftConfig.from_pretrained(str(Path(found).parent)), commit)
+    return PeftConfig(Path(found).parent, peft.PeftConfig.from_pretrained(str(Path(found).parent)), commit)

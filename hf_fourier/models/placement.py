@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from hf_fourier.errors import InputError, ModelError
-from hf_fourier.models.distributed import state
+from hf_fourier.models.distributed import accelerate_state
 
 #: What Accelerate finds a placement by.
 _MAPS = ("auto", "balanced", "balanced_low_0", "sequential")
@@ -36,7 +36,7 @@ def place_of(device: Any, device_map: Any) -> torch.device | None:
         return None
     if device is not None:
         return _device(device, "device")
-    own = torch.device(state().device)
+    own = torch.device(accelerate_state().device)
     return torch.device("cpu") if own.type == "cpu" else own  # which has no number
 
 

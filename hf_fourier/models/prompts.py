@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from hf_fourier.errors import InputError
-from hf_fourier.models.tokenization import readable, unchanged
+from hf_fourier.models.tokenization import decode_tokens, restored
 from hf_fourier.typing import Bool, Tensor
 
 #: What of a chat becomes of it.
@@ -16,7 +16,7 @@ TEMPLATED = "the chat was written out by the tokenizer's chat template; what tha
 UNTOLD = "the chat was written out by the tokenizer's chat template; what that adds was transformed like the messages"
 
 
-def kept(
+def kept_part(
     tokenizer: Any, ids: Sequence[int], added: Bool[Tensor, " tokens"], limit: int | None, closed: bool = True
 ) -> tuple[list[int], tuple[str, ...]]:
     """Which tokens of a prompt stay, and what has to be said of the others.
@@ -37,7 +37,7 @@ def kept(
     places, own = list(range(len(ids))), [i for i, template in enumerate(added.tolist()) if not template]
     notes: tuple[str, ...] = ()
     if closed and own and own[-1] + 1 < len(ids):
-        left = " ".join(readable(tokenizer, ids[own[-1] + 1 :]))
+        left = " ".join(decode_tokens(tokenizer, ids[own[-1] + 1 :]))
         notes += (f"{left}, which the tokenizer adds behind a text, was left off: what follows the text is explained",)
         places = places[: own[-1] + 1]
     if limit is not None and len(places) > limit:
@@ -52,7 +52,7 @@ def ended(tokenizer: Any, ids: Sequence[int]) -> tuple[str, ...]:
     ends = {getattr(tokenizer, f"{role}_token_id", None) for role in ("eos", "sep")} - {None}
     if tokenizer is None or not len(ids) or int(ids[-1]) not in ends:
         return ()
-    mark = readable(tokenizer, [int(ids[-1])])[0]
+    mark = decode_tokens(tokenizer, [int(ids[-1])])[0]
     return (f"the ids end with {mark}: what follows that is explained; leave it off for what follows the text",)
 
 
@@ -61,16 +61,16 @@ def not_begun(tokenizer: Any, ids: Sequence[int]) -> tuple[str, ...]:
     begin = getattr(tokenizer, "bos_token_id", None)
     if begin is None or not len(ids) or int(ids[0]) == begin:
         return ()
-    with unchanged(tokenizer):
+    with restored(tokenizer):
         sets = list(tokenizer("a", verbose=False)["input_ids"][:1]) == [begin]
-    mark = readable(tokenizer, [begin])[0]
+    mark = decode_tokens(tokenizer, [begin])[0]
     return (f"the ids do not begin with {mark}, which the tokenizer sets in front of a text",) if sets else ()
 
 
 def _begun_twice(tokenizer: Any, ids: Sequence[int]) -> tuple[str, ...]:
     if len(ids) < 2 or ids[0] != ids[1] or ids[0] != (begin := getattr(tokenizer, "bos_token_id", None)):
         return ()
-    mark = readable(tokenizer, [begin])[0]
+    mark = decode_tokens(tokenizer, [begin])[0]
     return (f"the prompt begins with {mark} twice: the tokenizer adds one by itself",)
 
 
@@ -104,7 +104,7 @@ def written_out(tokenizer: Any, chat: Any) -> tuple[dict[str, list[int]], Tensor
         raise InputError(got, "messages with roles that it knows", do) from error
     spans = _spans(text, messages)
     places = spans is not None and getattr(tokenizer, "is_fast", False)
-    with unchanged(tokenizer):
+    with restored(tokenizer):
         how = {"add_special_tokens": False, "return_offsets_mapping": places, "verbose": False}
         encoding = dict(tokenizer(text, **how))
     if spans is None or not places:

@@ -7,8 +7,8 @@ from typing import Any, ClassVar
 
 from hf_fourier.errors import InputError
 from hf_fourier.models.inputs.text import letters_of, sequences_in
-from hf_fourier.models.text import TextAdapter
-from hf_fourier.scoring.example_batch import Encoded
+from hf_fourier.models.text import TextWrapper
+from hf_fourier.scoring.example_batch import EncodedExample
 
 #: What ends a translated sequence; it is no residue.
 STOP = "*"
@@ -17,7 +17,7 @@ RESIDUES = frozenset("ACDEFGHIKLMNPQRSTVWY")
 MOST_TOKENS = 64
 
 
-class ProteinAdapter(TextAdapter):
+class ProteinWrapper(TextWrapper):
     """Embedded residues. A sequence may be written with or without spaces between its letters."""
 
     unit: ClassVar[str] = "residue"
@@ -34,7 +34,7 @@ class ProteinAdapter(TextAdapter):
         """The sequences of a FASTA file, by its path."""
         return sequences_in(example)
 
-    def encode(self, example: Any) -> Encoded:
+    def encode(self, example: Any) -> EncodedExample:
         """A sequence such as "EVQLV", with the tokenizer's mask where a residue is to be predicted.
 
         It may be a FASTA record with its header.

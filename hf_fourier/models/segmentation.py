@@ -9,19 +9,19 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 
-from hf_fourier.domains import Axis, LeafShape
+from hf_fourier.domains import Axis, SignalShape
 from hf_fourier.errors import InputError
 from hf_fourier.models.base import Task, check_numbers
 from hf_fourier.models.inspection import labels_of
-from hf_fourier.models.vision import VisionAdapter
+from hf_fourier.models.vision import VisionWrapper
 from hf_fourier.results.views import VolumeView
-from hf_fourier.scoring.example_batch import Encoded
+from hf_fourier.scoring.example_batch import EncodedExample
 from hf_fourier.scoring.heads import Head
 from hf_fourier.scoring.heads.segmentation import Mask
 from hf_fourier.typing import Tensor
 
 
-class SegmentationAdapter(VisionAdapter):
+class SegmentationWrapper(VisionWrapper):
     """The leaf is `pixel_values`: pictures `(channels, height, width)`, volumes `(channels, depth, height, width)`."""
 
     tasks: ClassVar[Mapping[str, Task]] = {
@@ -43,7 +43,7 @@ class SegmentationAdapter(VisionAdapter):
             labels = {0: f"not {name}", 1: name}
         return Mask(labels)
 
-    def encode(self, example: Any) -> Encoded:
+    def encode(self, example: Any) -> EncodedExample:
         """A picture as for classifiers, or a volume: an array `(depth, height, width)` or with channels before it.
 
         A volume without a processor is taken in the model's own units.
@@ -61,7 +61,7 @@ class SegmentationAdapter(VisionAdapter):
         encoded.range = f"{kind} voxels, as they are"
         return encoded
 
-    def encode_batch(self, batch: Mapping[str, Any]) -> list[Encoded]:
+    def encode_batch(self, batch: Mapping[str, Any]) -> list[EncodedExample]:
         """Rows of `pixel_values`, four dimensions for pictures, five for volumes."""
         given: Any = batch.get(self.main_input)
         if not isinstance(given, (np.ndarray, Tensor)) or (given.ndim != 5 and not self._volumes_alone):
@@ -75,7 +75,9 @@ class SegmentationAdapter(VisionAdapter):
         check_numbers("voxels", volumes, "convert them, as by x.float()", "mend the volume")
         view = VolumeView()
         return [
-            Encoded(_shape(row), {name: tensor[i].cpu() for name, tensor in tensors.items()}, values=row, view=view)
+            EncodedExample(
+                _shape(row), {name: tensor[i].cpu() for name, tensor in tensors.items()}, values=row, view=view
+            )
             for i, row in enumerate(volumes)
         ]
 
@@ -104,8 +106,8 @@ def _voxels(example: Any) -> Tensor:
     return voxels if voxels.ndim == 4 else voxels.unsqueeze(0)
 
 
-def _shape(row: Tensor) -> LeafShape:
+def _shape(row: Tensor) -> SignalShape:
     names: Sequence[str] = ("depth", "height", "width")
     sizes = zip(names, row.shape[1:], strict=True)
     spatial = tuple(Axis(name, size, "cycles/voxel") for name, size in sizes)
-    return LeafShape("volume", (Axis("channel", row.shape[0], channel=True), *spatial))
+    return SignalShape("volume", (Axis("channel", row.shape[0], channel=True), *spatial))

@@ -9,15 +9,15 @@ from typing import Any
 import torch
 
 from hf_fourier.errors import ModelError, TargetError
-from hf_fourier.models.base import Adapter
+from hf_fourier.models.base import ModelWrapper
 from hf_fourier.models.generation import Rules, rules_of
-from hf_fourier.models.inspection import below_peft, dtype_of, learns_prompts
+from hf_fourier.models.inspection import dtype_of, has_prompt_tuning, unwrap_peft
 from hf_fourier.models.token_batches import OUTPUT
 from hf_fourier.models.tokenization import known_words, spellings
 from hf_fourier.scoring.batching import is_out_of_memory
-from hf_fourier.scoring.example_batch import Encoded
-from hf_fourier.scoring.failures import Failure, advice, words
-from hf_fourier.scoring.targets import Continuation, Contrast, Typed, in_python, whole
+from hf_fourier.scoring.example_batch import EncodedExample
+from hf_fourier.scoring.failures import Failure, advice, error_text
+from hf_fourier.scoring.targets import Continuation, Contrast, Typed, as_index, in_python
 from hf_fourier.torch_state import taken, theirs
 from hf_fourier.typing import Tensor
 
@@ -27,12 +27,12 @@ MOST_WRITTEN = 64
 BEGINNING = 8
 
 
-def encodes(model: Any) -> bool:
+def is_encoder_decoder(model: Any) -> bool:
     """Whether a decoder of its own writes the output; otherwise it is a language model, and the output follows on."""
     return bool(getattr(model.config, "is_encoder_decoder", False))
 
 
-def written(adapter: Adapter, example: Encoded) -> dict[str, Tensor]:
+def generate(adapter: ModelWrapper, example: EncodedExample) -> dict[str, Tensor]:
     """What the model says of the clean example, greedily, as inputs of its decoder and what follows them.
 
     Tokens that are not of the model's choice (where an output starts, its language, its task) do not follow. Of a
@@ -42,16 +42,16 @@ def written(adapter: Adapter, example: Encoded) -> dict[str, Tensor]:
         ModelError: If the model cannot generate, or says nothing.
     """
     ids, prefix = _generated(adapter, example, MOST_WRITTEN)
-    if encodes(adapter.model):
-        return _forced(ids, prefix)
+    if is_encoder_decoder(adapter.model):
+        return _forced_tokens(ids, prefix)
     if len(ids) <= prefix:
         raise ModelError("an empty output", "at least one token", "pass the output as the target")
     return {OUTPUT: ids[prefix:].clone()}
 
 
-def cut_short(adapter: Adapter, output: Tensor) -> tuple[str, ...]:
+def cut_short(adapter: ModelWrapper, output: Tensor) -> tuple[str, ...]:
     """What has to be said of an output that generation did not end by itself."""
-    room, own = _room(adapter.model.config, MOST_WRITTEN), getattr(adapter.model, "generation_config", None)
+    room, own = _free_length(adapter.model.config, MOST_WRITTEN), getattr(adapter.model, "generation_config", None)
     end: Any = getattr(own, "eos_token_id", None)
     ends = set(end) if isinstance(end, (list, tuple)) else {end}
     if end is None or len(output) < room - 4 or int(output[-1]) in ends:
@@ -59,7 +59,7 @@ def cut_short(adapter: Adapter, output: Tensor) -> tuple[str, ...]:
     return (f"what the model writes was cut at {room} tokens, and does not end there",)
 
 
-def given_output(adapter: Adapter, example: Encoded, tokenizer: Any, target: Any) -> dict[str, Tensor]:
+def given_output(adapter: ModelWrapper, example: EncodedExample, tokenizer: Any, target: Any) -> dict[str, Tensor]:
     """A given output, a text or token ids, as inputs of the decoder and what follows them.
 
     A text begins as generation lets outputs begin: with the language that is set, or that the model hears.
@@ -76,8 +76,8 @@ def given_output(adapter: Adapter, example: Encoded, tokenizer: Any, target: Any
         do = "explain each output by itself" if isinstance(target, Contrast) else "correct `target`"
         raise TargetError(got, "its text, its token ids, or None", do)
     model: Any = adapter.model
-    ids = [whole(one) for one in target]
-    if not encodes(model):
+    ids = [as_index(one) for one in target]
+    if not is_encoder_decoder(model):
         return {OUTPUT: torch.tensor(ids)}
     start = _setting(model, "decoder_start_token_id")
     if start is None:
@@ -92,14 +92,14 @@ def given_output(adapter: Adapter, example: Encoded, tokenizer: Any, target: Any
         first = next((i for i, one in enumerate(ids) if one not in special), len(ids))
         begun = _begun(adapter, example) if is_text else None
         begun = ids[:first] if begun is None else begun
-        return _forced(torch.tensor([*begun, *ids[first:]]), len(begun))
+        return _forced_tokens(torch.tensor([*begun, *ids[first:]]), len(begun))
     if forced is None:
-        return _forced(torch.tensor([start, *ids]), 1)
+        return _forced_tokens(torch.tensor([start, *ids]), 1)
     first = next((i for i, one in enumerate(ids) if one not in special), 0)  # behind a language or another beginning
-    return _forced(torch.tensor([start, int(forced), *ids[first:]]), 2)
+    return _forced_tokens(torch.tensor([start, int(forced), *ids[first:]]), 2)
 
 
-def _begun(adapter: Adapter, example: Encoded) -> list[int] | None:
+def _begun(adapter: ModelWrapper, example: EncodedExample) -> list[int] | None:
     """What the outputs of a model of many languages begin with here; None where it does not tell."""
     if not getattr(getattr(adapter.model, "generation_config", None), "is_multilingual", False):
         return None
@@ -111,7 +111,7 @@ def _begun(adapter: Adapter, example: Encoded) -> list[int] | None:
 
 
 def output_forms(tokenizer: Any, target: Any, output: Tensor) -> tuple[tuple[int, ...], ...]:
-    """Other spellings of the first word of an output that was given as text, as `Encoded.spellings` has them."""
+    """Other spellings of the first word of an output that was given as text, as `EncodedExample.spellings` has them."""
     text = target.text if isinstance(target, Continuation) else target
     if not isinstance(text, str) or tokenizer is None:
         return ()
@@ -126,13 +126,13 @@ def output_rules(model: Any, inputs: Mapping[str, Tensor]) -> Rules:
     return rules_of(model, len(inputs.get("input_ids", ())))
 
 
-def _generated(adapter: Adapter, example: Encoded, most: int) -> tuple[Tensor, int]:
+def _generated(adapter: ModelWrapper, example: EncodedExample, most: int) -> tuple[Tensor, int]:
     """The ids that the model writes greedily, and how many of them are not of its choice.
 
     Raises:
         ModelError: If it cannot generate.
     """
-    model: Any = adapter.model if learns_prompts(adapter.model) else below_peft(adapter.model)
+    model: Any = adapter.model if has_prompt_tuning(adapter.model) else unwrap_peft(adapter.model)
     if not hasattr(model, "generate"):
         got = f"{type(model).__name__}, which cannot generate"
         raise ModelError(got, "a model that generates", "pass the output as the target")
@@ -142,8 +142,8 @@ def _generated(adapter: Adapter, example: Encoded, most: int) -> tuple[Tensor, i
         for n, t in inputs.items()
     }
     how = copy.deepcopy(model.generation_config)
-    own = 0 if encodes(model) or "input_ids" not in inputs else len(inputs["input_ids"])
-    how.update(do_sample=False, num_beams=1, max_length=own + _room(model.config, most), max_new_tokens=None)
+    own = 0 if is_encoder_decoder(model) or "input_ids" not in inputs else len(inputs["input_ids"])
+    how.update(do_sample=False, num_beams=1, max_length=own + _free_length(model.config, most), max_new_tokens=None)
     how.update(return_dict_in_generate=True, output_scores=True)
     try:
         with torch.no_grad(), theirs():
@@ -151,12 +151,12 @@ def _generated(adapter: Adapter, example: Encoded, most: int) -> tuple[Tensor, i
     except (RuntimeError, ValueError, TypeError, LookupError, AttributeError, NotImplementedError) as error:
         if is_out_of_memory(error):
             raise
-        failure = Failure(words(error), model, rows)
+        failure = Failure(error_text(error), model, rows)
         told = advice(failure) or ("a model that generates", "pass the output as the target")
         got = f"{type(model).__name__}, which does not generate from this example ({failure.said})"
         raise ModelError(got, *told) from error
     ids, free = said.sequences[0].cpu(), [int(scores[0].isfinite().sum()) > 1 for scores in said.scores]
-    if not encodes(model):
+    if not is_encoder_decoder(model):
         return ids, len(ids) - len(free)
     return ids, len(ids) - len(free) + (free.index(True) if True in free else len(free))
 
@@ -177,7 +177,7 @@ def _setting(model: Any, name: str) -> int | None:
     return next((one for one in said if one is not None), None)
 
 
-def followed(inputs: Mapping[str, Tensor], output: Tensor) -> dict[str, Tensor]:
+def teacher_forced(inputs: Mapping[str, Tensor], output: Tensor) -> dict[str, Tensor]:
     """The inputs of a language model, `(rows, length)`, with all but the last of an output's tokens behind its ids."""
     tail = output[:, :-1]
     longer = {"input_ids": torch.cat([inputs["input_ids"], tail.to(inputs["input_ids"])], dim=1)}
@@ -187,14 +187,14 @@ def followed(inputs: Mapping[str, Tensor], output: Tensor) -> dict[str, Tensor]:
     return {**inputs, **longer}
 
 
-def _room(config: Any, most: int) -> int:
+def _free_length(config: Any, most: int) -> int:
     """How long an output may be, with what it begins with."""
     inner = config.get_text_config(decoder=True) if hasattr(config, "get_text_config") else config
     limits = [getattr(inner, name, None) for name in ("max_target_positions", "max_position_embeddings")]
     return min([most, *(limit for limit in limits if limit)])
 
 
-def _forced(said: Tensor, prefix: int) -> dict[str, Tensor]:
+def _forced_tokens(said: Tensor, prefix: int) -> dict[str, Tensor]:
     if len(said) <= prefix:
         raise ModelError("an empty output", "at least one token", "pass the output as the target")
     return {"decoder_input_ids": said[:-1].clone(), OUTPUT: said[prefix:].clone()}

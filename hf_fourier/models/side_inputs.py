@@ -19,20 +19,27 @@ from typing import Any
 
 import torch
 
-from hf_fourier.models.base import Adapter
+from hf_fourier.models.base import ModelWrapper
 from hf_fourier.models.inspection import dtype_of
 from hf_fourier.models.padding import LOOKS
 from hf_fourier.results.attribution import Attribution
 from hf_fourier.results.remarks import BESIDE, MOVING, PADDED, UNASKED
-from hf_fourier.scoring.batching import Packer
-from hf_fourier.scoring.example_batch import Block, Encoded, Host, Request, block_of, score_of
+from hf_fourier.scoring.batching import MicroBatcher
+from hf_fourier.scoring.example_batch import (
+    BatchSource,
+    EncodedExample,
+    ExampleBatch,
+    ExplanationRequest,
+    batch_of,
+    score_of,
+)
 from hf_fourier.scoring.score import Score
-from hf_fourier.seeding import Draw, fingerprint
+from hf_fourier.seeding import ExampleRng, fingerprint
 from hf_fourier.torch_state import casting
 from hf_fourier.typing import Tensor
 
 #: A score that moves by less, of itself or of 1, has not moved.
-STILL = 1e-4
+TOLERANCE = 1e-4
 #: The same for answers of one row in batches of two sizes, on an accelerator (TF32), and in half precision.
 STILL_ELSEWHERE, STILL_IN_HALF = 2e-3, 5e-2
 #: A question counts where its answer moves by so many times what moves by itself.
@@ -40,11 +47,11 @@ BEYOND = 3
 #: A log-probability that differs by more, or by so many roundings of the model's type, is that of another question.
 OTHER, ROUNDINGS = 0.05, 64
 #: What is said where the leaf does not carry everything.
-SECOND_PATH = f"{BESIDE}what goes that way is held constant, and no feature stands for it"
+BYPASS_NOTE = f"{BESIDE}what goes that way is held constant, and no feature stands for it"
 
 
 @dataclass
-class Paths:
+class SideInputCheck:
     """What was found of one model so far.
 
     Attributes:
@@ -68,7 +75,7 @@ class Paths:
     @property
     def said(self) -> tuple[str, ...]:
         """What has to be said of every result."""
-        return (*([self.own] if self.own else []), *([SECOND_PATH] if self.second else []))
+        return (*([self.own] if self.own else []), *([BYPASS_NOTE] if self.second else []))
 
     def known(self) -> dict[str, Any]:
         """What was found of the model, as plain values; what is not known yet is not asked by whoever reads them."""
@@ -80,11 +87,11 @@ class Paths:
         }
 
     @classmethod
-    def of(cls, known: Mapping[str, Any]) -> Paths:
+    def of(cls, known: Mapping[str, Any]) -> SideInputCheck:
         """What `known` told."""
         return cls(**known)
 
-    def tell(self, host: Host, requests: Sequence[Request], results: Sequence[Attribution]) -> None:
+    def tell(self, host: BatchSource, requests: Sequence[ExplanationRequest], results: Sequence[Attribution]) -> None:
         """Add what has to be said to the notes of results, asking the model where it is not known yet.
 
         What that costs is kept in their provenance, as `checks`.
@@ -96,7 +103,7 @@ class Paths:
             if self.own is None:
                 self._ask_again(asking)
             said = [self.own] if self.own else []
-            if isinstance(host, Adapter):
+            if isinstance(host, ModelWrapper):
                 said += self._of_ids(host, asking)
                 said += [] if self.generates is False else self._of_generation(host, request.example, result)
                 said += self._of_padding(host, asking)
@@ -136,19 +143,19 @@ class Paths:
             f"{value:.4g}, and {first.value:.4g} beside another input; batch_size=1 asks about each input alone"
         )
 
-    def _of_ids(self, adapter: Adapter, asking: _Question) -> list[str]:
+    def _of_ids(self, adapter: ModelWrapper, asking: _Question) -> list[str]:
         if self.second is None and (other := adapter.reordered(asking.request.example)) is not None:
-            own, still = asking.result.value, STILL
+            own, still = asking.result.value, TOLERANCE
             if self.own:  # the same question twice, by the same draws, as far as these are torch's
                 own, again = (asking.value(asking.request.example) or math.nan for _ in range(2))
                 left = asking.far(again, own)
-                still = STILL if left <= STILL else BEYOND * max(left, self.moving)
+                still = TOLERANCE if left <= TOLERANCE else BEYOND * max(left, self.moving)
             there = asking.value(other)
             if there is not None:
                 self.second = asking.far(there, own) > still
-        return [SECOND_PATH] if self.second else []
+        return [BYPASS_NOTE] if self.second else []
 
-    def _of_generation(self, adapter: Adapter, example: Encoded, result: Attribution) -> list[str]:
+    def _of_generation(self, adapter: ModelWrapper, example: EncodedExample, result: Attribution) -> list[str]:
         single = result.frozen is not None and result.frozen.ndim == 0 and not result.frozen.is_floating_point()
         found = adapter.generated(example, int(result.frozen)) if single and result.frozen is not None else None
         if found is None:
@@ -163,7 +170,7 @@ class Paths:
         said = f"generate() reads a prompt in another way than the forward pass that is explained: it expects {other!r}"
         return [f"{said}, and {result.label!r} with p = {p:.2g}, not {own:.2g}"]
 
-    def _of_padding(self, adapter: Adapter, asking: _Question) -> list[str]:
+    def _of_padding(self, adapter: ModelWrapper, asking: _Question) -> list[str]:
         stripped = adapter.stripped(asking.request.example)
         if stripped is None:
             return []
@@ -176,9 +183,9 @@ class Paths:
                 return [UNASKED]
             value = asking.result.value
             moved = self.padding[asked] = (far(there, value), asking.far(there, value))
-        if moved[1] <= max(STILL, BEYOND * self.moving):
+        if moved[1] <= max(TOLERANCE, BEYOND * self.moving):
             return []
-        sure = f", its log-odds by {moved[1]:.2g}" if moved[0] <= STILL else ""
+        sure = f", its log-odds by {moved[1]:.2g}" if moved[0] <= TOLERANCE else ""
         guessed = "".join(f" ({note})" for note in stripped.notes if note.startswith(LOOKS))
         return [f"{PADDED}without it the score moves by {moved[0]:.2g}{sure}; explained as given{guessed}"]
 
@@ -196,8 +203,8 @@ class _Answer:
 class _Question:
     """One example that was explained, to be asked about again."""
 
-    host: Host
-    request: Request
+    host: BatchSource
+    request: ExplanationRequest
     result: Attribution
 
     def beside(self, rows: int, seed: int) -> _Answer | None:
@@ -208,7 +215,7 @@ class _Question:
             seed: Of torch's random numbers.
         """
 
-        def ask(score: Score, x: Tensor, block: Block) -> _Answer:
+        def ask(score: Score, x: Tensor, block: ExampleBatch) -> _Answer:
             both = torch.cat([x, x / 2 + 0.1])[:rows]  # the same place with other content
             score.packer.size = rows
             value = float(score.value(both, torch.zeros(rows, dtype=torch.long, device=x.device)).value[0])
@@ -216,10 +223,10 @@ class _Question:
 
         return self._asked(self.request.example, ask, seed)
 
-    def value(self, example: Encoded) -> float | None:
+    def value(self, example: EncodedExample) -> float | None:
         """The score of an example in other surroundings, at its own leaf where that is as large; None if refused."""
 
-        def ask(score: Score, x: Tensor, block: Block) -> float:
+        def ask(score: Score, x: Tensor, block: ExampleBatch) -> float:
             return float(score.value(x).value)
 
         return self._asked(example, ask, 0)
@@ -228,14 +235,14 @@ class _Question:
         """How far two scores are apart, or where it is more, their log-odds."""
         return max(far(a, b), far(log_odds(self.result, a), log_odds(self.result, b)))
 
-    def _asked(self, example: Encoded, ask: Any, seed: int) -> Any:
+    def _asked(self, example: EncodedExample, ask: Any, seed: int) -> Any:
         result = self.result
         assert result.leaf is not None
         assert result.frozen is not None
-        draw = Draw(int(result.provenance["seed"]), [result.key])
+        draw = ExampleRng(int(result.provenance["seed"]), [result.key])
         try:
-            block = block_of(self.host, [example], draw, float(result.provenance.get("dither", 0.0)))
-            score = score_of(block, [self.request.target], Packer(1), [result.frozen.to(block.x.device)])
+            block = batch_of(self.host, [example], draw, float(result.provenance.get("dither", 0.0)))
+            score = score_of(block, [self.request.target], MicroBatcher(1), [result.frozen.to(block.x.device)])
             own = result.leaf.unsqueeze(0).to(block.x)
             with _drawn(block.x, seed):
                 found = ask(score, own if own.shape == block.x.shape else block.x, block)
@@ -245,17 +252,17 @@ class _Question:
         return found
 
 
-def logits_at(block: Block, x: Tensor) -> Tensor:
+def logits_at(block: ExampleBatch, x: Tensor) -> Tensor:
     """What a block's head reads at one leaf, `(1, *leaf)`, as float32 on the CPU."""
     rows = torch.zeros(1, dtype=torch.long, device=x.device)
     with torch.no_grad():
         return block.select(block.forward(x, rows), rows).to("cpu", torch.float32, copy=True)[0]
 
 
-def padded(adapter: Adapter, bare: Encoded, logits: Tensor) -> list[str]:
+def padded(adapter: ModelWrapper, bare: EncodedExample, logits: Tensor) -> list[str]:
     """What has to be said of logits of an example with padding, given the same example without it."""
     try:
-        block = adapter.block([bare], Draw(0, [bare.key]))
+        block = adapter.block([bare], ExampleRng(0, [bare.key]))
         there = logits_at(block, block.x)
     except Exception:  # a prediction is not lost because of a question beside it
         return [UNASKED]
@@ -263,7 +270,7 @@ def padded(adapter: Adapter, bare: Encoded, logits: Tensor) -> list[str]:
         return [UNASKED]
     apart, size = (one.abs().nan_to_num(0.0, 0.0, 0.0).max() for one in (there - logits, logits))
     moved = float(apart / size.clamp(min=1))
-    return [f"{PADDED}without it the logits move by {moved:.2g}"] if moved > STILL else []
+    return [f"{PADDED}without it the logits move by {moved:.2g}"] if moved > TOLERANCE else []
 
 
 @contextmanager
@@ -274,13 +281,13 @@ def _drawn(x: Tensor, seed: int) -> Iterator[None]:
         yield
 
 
-def _still(block: Block) -> float:
+def _still(block: ExampleBatch) -> float:
     """How far the answer to one row may be off in a batch of another size, of itself or of 1."""
     parameters = () if block.model is None else block.model.parameters()
     kinds = {p.dtype for p in parameters if p.is_floating_point()} | {block.reads}
     if casting() or kinds & {torch.float16, torch.bfloat16}:
         return STILL_IN_HALF
-    return STILL if block.x.device.type == "cpu" else STILL_ELSEWHERE
+    return TOLERANCE if block.x.device.type == "cpu" else STILL_ELSEWHERE
 
 
 def log_odds(result: Attribution, value: float) -> float:

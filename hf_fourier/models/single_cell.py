@@ -16,13 +16,13 @@ import torch
 
 from hf_fourier.errors import InputError, TargetError
 from hf_fourier.models.gene_tokenizer import FILES, LAYOUTS, TOKENS, GeneTokenizer
-from hf_fourier.models.inputs.cells import is_cells, read_cells, table_cells
+from hf_fourier.models.inputs.cells import is_cell_file, read_cells, table_cells
 from hf_fourier.models.inputs.files import MANY_CELLS
-from hf_fourier.models.inputs.pickles import read_numbers
-from hf_fourier.models.text import TextAdapter
+from hf_fourier.models.inputs.pickles import read_float_dict
+from hf_fourier.models.text import TextWrapper
 from hf_fourier.models.tokenization import TokenHead
 from hf_fourier.results.views import GeneView
-from hf_fourier.scoring.example_batch import Encoded
+from hf_fourier.scoring.example_batch import EncodedExample
 from hf_fourier.scoring.heads import Head
 from hf_fourier.typing import Tensor
 
@@ -45,7 +45,7 @@ class GeneHead(TokenHead):
         return str(self.tokenizer.name(index))
 
 
-class GeneAdapter(TextAdapter):
+class SingleCellWrapper(TextWrapper):
     """Embedded genes behind rank-value tokens."""
 
     unit: ClassVar[str] = "gene"
@@ -66,7 +66,7 @@ class GeneAdapter(TextAdapter):
         if hasattr(example, "obs") and hasattr(example, "var"):
             names, cell = table_cells(example)
             return [cell(place) for place in range(len(names))]
-        return read_cells(example) if is_cells(example) else None
+        return read_cells(example) if is_cell_file(example) else None
 
     def is_example(self, mapping: Mapping[str, Any]) -> bool:
         """Whether a mapping is one cell: genes with values, or one row of tokens."""
@@ -83,7 +83,7 @@ class GeneAdapter(TextAdapter):
         own = super().head()
         return GeneHead(self.processor) if isinstance(own, TokenHead) else own
 
-    def encode(self, example: Any) -> Encoded:
+    def encode(self, example: Any) -> EncodedExample:
         """A cell: `{"genes": Ensembl ids, "values": counts}`, or `{"input_ids": rank-value tokens}`.
 
         Raises:
@@ -111,7 +111,7 @@ class GeneAdapter(TextAdapter):
 
     def _encoded(
         self, row: dict[str, Tensor], added: Tensor, segments: Tensor | None, notes: tuple[str, ...]
-    ) -> Encoded:
+    ) -> EncodedExample:
         encoded = super()._encoded(row, added, None, notes)
         content = row["input_ids"][encoded.content].tolist()
         encoded.view = GeneView(genes=tuple(self.processor.ensembl(token) for token in content))
@@ -154,7 +154,7 @@ def _found(source: str, where: Mapping[str, Any], config: Any) -> GeneTokenizer 
         return None
     for folder, suffix in (*LAYOUTS, *((where.get("subfolder") or "", suffix) for _, suffix in LAYOUTS)):
         tokens = _file(source, f"{folder}/{FILES[0]}{suffix}.pkl", where)
-        if tokens is None or len(read_numbers(tokens)) != config.vocab_size:
+        if tokens is None or len(read_float_dict(tokens)) != config.vocab_size:
             continue
         return GeneTokenizer.from_files(
             *(tokens, *(_file(source, f"{folder}/{name}{suffix}.pkl", where) for name in FILES[1:]))

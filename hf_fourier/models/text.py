@@ -11,34 +11,34 @@ from typing import Any, ClassVar
 
 import torch
 
-from hf_fourier.domains import Axis, LeafShape
+from hf_fourier.domains import Axis, SignalShape
 from hf_fourier.errors import InputError
 from hf_fourier.models.base import Task
 from hf_fourier.models.generation import unapplied
 from hf_fourier.models.inputs.containers import is_chat
 from hf_fourier.models.inputs.text import text_of
 from hf_fourier.models.inputs.text import whole as whole_text
-from hf_fourier.models.inspection import classification_head, held, labels_of
-from hf_fourier.models.prompts import ended, kept, not_begun, written_out
+from hf_fourier.models.inspection import classification_head, eval_mode, labels_of
+from hf_fourier.models.prompts import ended, kept_part, not_begun, written_out
 from hf_fourier.models.seq2seq_outputs import output_rules
-from hf_fourier.models.text_targets import AimedAdapter
+from hf_fourier.models.text_targets import TargetedWrapper
 from hf_fourier.models.token_batches import (
     CONTINUATIONS,
     PER_TOKEN,
-    AnswerBlock,
-    ContinuedBlock,
-    MaskedBlock,
-    NextBlock,
-    OutputBlock,
-    PooledBlock,
-    TagBlock,
-    TextBlock,
+    ContinuationBatch,
+    MaskedLMBatch,
+    NextTokenBatch,
+    PooledBatch,
+    QuestionAnsweringBatch,
+    Seq2SeqBatch,
+    TextBatch,
+    TokenClassificationBatch,
 )
-from hf_fourier.models.tokenization import OutputHead, TokenHead, readable, unchanged, unknown_note
+from hf_fourier.models.tokenization import OutputHead, TokenHead, decode_tokens, restored, unknown_note
 from hf_fourier.results.views import NoView
-from hf_fourier.scoring.example_batch import Block, Encoded
-from hf_fourier.scoring.heads import Answer, Categorical, Head, Similarity
-from hf_fourier.seeding import Draw, fingerprint
+from hf_fourier.scoring.example_batch import EncodedExample, ExampleBatch
+from hf_fourier.scoring.heads import AnswerSpanHead, Categorical, Head, Similarity
+from hf_fourier.seeding import ExampleRng, fingerprint
 from hf_fourier.typing import Tensor
 
 #: What to do about a target of several tokens.
@@ -49,7 +49,7 @@ SEVERAL = {
 TEXT_VIEW = NoView("embedded tokens are not text any more", "call input_relevance() for one number per token")
 
 
-class TextAdapter(AimedAdapter):
+class TextWrapper(TargetedWrapper):
     """Embedded tokens behind the ids."""
 
     tasks: ClassVar[Mapping[str, Task]] = {
@@ -86,13 +86,13 @@ class TextAdapter(AimedAdapter):
         # Only where it is asked for: every model has an embedding, but that is seldom what is meant.
         "feature-extraction": Task("AutoModel", "", (), "AutoTokenizer"),
     }
-    blocks: ClassVar[Mapping[str, type[TextBlock]]] = {
-        "text2text-generation": OutputBlock,
-        "fill-mask": MaskedBlock,
-        "text-generation": NextBlock,
-        "token-classification": TagBlock,
-        "question-answering": AnswerBlock,
-        "feature-extraction": PooledBlock,
+    blocks: ClassVar[Mapping[str, type[TextBatch]]] = {
+        "text2text-generation": Seq2SeqBatch,
+        "fill-mask": MaskedLMBatch,
+        "text-generation": NextTokenBatch,
+        "token-classification": TokenClassificationBatch,
+        "question-answering": QuestionAnsweringBatch,
+        "feature-extraction": PooledBatch,
     }
     leaf_kinds: ClassVar[tuple[str, ...]] = ("tokens",)
     main_input: ClassVar[str] = "input_ids"
@@ -102,7 +102,7 @@ class TextAdapter(AimedAdapter):
         super().__init__(model, processor, task)
         self._width: int | None = None
         tables = [m for name, m in model.named_modules() if name.rpartition(".")[2] == "position_embeddings"]
-        self.positions = next((n for n in map(_positions, tables) if n is not None), None)
+        self.positions = next((n for n in map(_max_positions, tables) if n is not None), None)
 
     def head(self) -> Head:
         """Classes for classifiers, tokens for language models."""
@@ -112,7 +112,7 @@ class TextAdapter(AimedAdapter):
             case "token-classification":
                 return Categorical(labels_of(self.config))
             case "question-answering":
-                return Answer()
+                return AnswerSpanHead()
             case "feature-extraction":
                 return Similarity()
             case "text2text-generation":
@@ -134,7 +134,7 @@ class TextAdapter(AimedAdapter):
         """Whether a list is one chat, and not several examples."""
         return is_chat(several)
 
-    def encode(self, example: Any) -> Encoded:
+    def encode(self, example: Any) -> EncodedExample:
         """A text, or a tuple of two; for a language model a chat too: messages with `role` and `content`."""
         if is_chat(example):
             return self._encode_chat(example)
@@ -150,7 +150,7 @@ class TextAdapter(AimedAdapter):
         limit, prompt = self.limit, self.task == "text-generation"
         notes: tuple[str, ...] = said
         options = {"return_special_tokens_mask": True, "verbose": False}
-        with unchanged(self.processor):
+        with restored(self.processor):
             encoding = self.processor(*texts, **options)
             length = len(encoding["input_ids"])
             if limit is not None and length > limit and not prompt:
@@ -163,7 +163,7 @@ class TextAdapter(AimedAdapter):
         notes += unknown_note(self.processor, encoding["input_ids"], texts)
         return self._tokenized(encoding, added, segments, notes, limit)
 
-    def _encode_chat(self, chat: Any) -> Encoded:
+    def _encode_chat(self, chat: Any) -> EncodedExample:
         if self.task != "text-generation":
             got = f"a chat for {self.task}"
             raise InputError(got, "a text", "pass what is to be read as one str, such as the last message's content")
@@ -180,21 +180,21 @@ class TextAdapter(AimedAdapter):
         notes: tuple[str, ...],
         limit: int | None,
         closed: bool = True,
-    ) -> Encoded:
+    ) -> EncodedExample:
         """What the tokenizer made of one example, as the model takes it."""
         names = self.processor.model_input_names
         row = {n: torch.tensor(v, dtype=torch.long) for n, v in encoding.items() if n in names}
         if self._accepted and "kwargs" not in self._accepted and not self.accepts("token_type_ids"):
             row.pop("token_type_ids", None)
         if self.task == "text-generation":
-            places, said = kept(self.processor, encoding["input_ids"], added, limit, closed)
+            places, said = kept_part(self.processor, encoding["input_ids"], added, limit, closed)
             if len(places) < len(added):
                 row, added = {n: t[places] for n, t in row.items()}, added[places]
                 segments = None if segments is None else segments[places]
             notes += (*said, *unapplied(self.model))
         return self._encoded(row, added, segments if segments is not None else row.get("token_type_ids"), notes)
 
-    def encode_batch(self, batch: Mapping[str, Any]) -> list[Encoded]:
+    def encode_batch(self, batch: Mapping[str, Any]) -> list[EncodedExample]:
         """Rows of `input_ids` (with `attention_mask`, `special_tokens_mask`, …), padded or not."""
         tensors = self.rows_of(batch, dimensions=2)
         if tensors["input_ids"].is_floating_point() or tensors["input_ids"].dtype == torch.bool:
@@ -258,7 +258,7 @@ class TextAdapter(AimedAdapter):
 
     def _encoded(
         self, row: dict[str, Tensor], added: Tensor, segments: Tensor | None, notes: tuple[str, ...]
-    ) -> Encoded:
+    ) -> EncodedExample:
         ids = row["input_ids"]
         hidden = self._hidden(row) if ids.numel() else 0
         self._check_ids(ids)
@@ -277,18 +277,18 @@ class TextAdapter(AimedAdapter):
             lengths = tuple(counts.tolist()) if len(counts) > 1 else ()
         axes = (Axis(self.unit, content.numel(), f"cycles/{self.unit}"), Axis("hidden", hidden, channel=True))
         names = tuple(self.name_tokens(ids[content].tolist())) if self.processor is not None else ()
-        shape = LeafShape("tokens", axes, lengths)
+        shape = SignalShape("tokens", axes, lengths)
         view, group = TEXT_VIEW, self.group(row)
-        return Encoded(shape, row, content=content, names=names, view=view, notes=notes, group=group)
+        return EncodedExample(shape, row, content=content, names=names, view=view, notes=notes, group=group)
 
     def name_tokens(self, ids: Sequence[int]) -> list[str]:
         """Each token in readable form."""
-        return readable(self.processor, ids)
+        return decode_tokens(self.processor, ids)
 
     def _hidden(self, row: Mapping[str, Tensor]) -> int:
         """The embedding's width, asked of the module once; a model that declares none runs once to show it."""
         if self._width is None:
-            with held(self.model):
+            with eval_mode(self.model):
                 if not self.swap.known:
                     self._check_ids(row["input_ids"])
                     inputs = {name: tensor.unsqueeze(0).to(self.device, copy=True) for name, tensor in row.items()}
@@ -297,13 +297,13 @@ class TextAdapter(AimedAdapter):
                 self._width = self.swap.embed(ids).shape[-1]
         return self._width
 
-    def block(self, examples: Sequence[Encoded], draw: Draw) -> Block:
+    def block(self, examples: Sequence[EncodedExample], draw: ExampleRng) -> ExampleBatch:
         """Texts of one length and one pattern of segments."""
         inputs = examples[0].inputs
         if CONTINUATIONS[0] not in inputs:
-            block = self.blocks.get(self.task, TextBlock)(self, examples, draw)
+            block = self.blocks.get(self.task, TextBatch)(self, examples, draw)
         else:
-            block = ContinuedBlock(self, examples, draw)
+            block = ContinuationBatch(self, examples, draw)
             if block.truth is not None:
                 block.head = OutputHead(self.processor)
         if self.task in ("text-generation", "text2text-generation") and isinstance(block.head, TokenHead):
@@ -333,7 +333,7 @@ def _sequences(encoding: Any, row: int) -> Tensor | None:
     return torch.tensor([-1 if number is None else number for number in numbers])
 
 
-def _positions(module: torch.nn.Module) -> int | None:
+def _max_positions(module: torch.nn.Module) -> int | None:
     """How many positions a table has for tokens that are counted from behind the padding's index (RoBERTa's kin)."""
     if not isinstance(module, torch.nn.Embedding) or module.padding_idx is None:
         return None

@@ -11,13 +11,13 @@ import torch
 
 from hf_fourier.errors import FourierError, InputError, TargetError
 from hf_fourier.models.generation import next_log_p, unapplied
-from hf_fourier.models.inspection import held, learns_prompts
-from hf_fourier.models.seq2seq_outputs import cut_short, encodes, given_output, output_forms, written
-from hf_fourier.models.token_batches import CONTINUATIONS, OUTPUT, PER_TOKEN, TokenAdapter
+from hf_fourier.models.inspection import eval_mode, has_prompt_tuning
+from hf_fourier.models.seq2seq_outputs import cut_short, generate, given_output, is_encoder_decoder, output_forms
+from hf_fourier.models.token_batches import CONTINUATIONS, OUTPUT, PER_TOKEN, TokenWrapper
 from hf_fourier.models.tokenization import TokenHead, ids_of, known_words, respelt, spellings
-from hf_fourier.scoring.example_batch import Encoded
+from hf_fourier.scoring.example_batch import EncodedExample
 from hf_fourier.scoring.heads import logits_of
-from hf_fourier.scoring.targets import At, Continuation, Contrast, Span, Target, Typed, token_ids
+from hf_fourier.scoring.targets import AnswerSpan, Continuation, Contrast, Position, Target, Typed, token_ids
 from hf_fourier.typing import Tensor
 
 #: A tokenizer without a limit of its own says so with a number above this.
@@ -26,7 +26,7 @@ NO_LIMIT = 10**6
 SEEN = 1e-3
 
 
-class AimedAdapter(TokenAdapter, ABC):
+class TargetedWrapper(TokenWrapper, ABC):
     """Token models behind a tokenizer, whose targets may be words.
 
     Attributes:
@@ -48,13 +48,13 @@ class AimedAdapter(TokenAdapter, ABC):
         stated = [limit for limit in limits if limit is not None and 0 < limit < NO_LIMIT]
         return min(stated) if stated else None
 
-    def aim(self, example: Encoded, target: Target) -> tuple[Encoded, Target]:
+    def aim(self, example: EncodedExample, target: Target) -> tuple[EncodedExample, Target]:
         """An example with the continuation or the output that is explained; tokens and answers found by their text.
 
         Raises:
             TargetError: If the head has no such target, or the text does not have these tokens.
         """
-        if isinstance(target, At) and isinstance(target.position, (str, Typed)):
+        if isinstance(target, Position) and isinstance(target.position, (str, Typed)):
             target = replace(target, position=self._placed(example, target.position))
         if self.task in ("question-answering", "text2text-generation") and isinstance(target, Typed):
             target = target.text
@@ -65,7 +65,7 @@ class AimedAdapter(TokenAdapter, ABC):
             added, forms = self._output(example, target)
             notes = (*unapplied(self.model), *(cut_short(self, added[OUTPUT]) if target is None else ()))
             example = replace(example, notes=example.notes + notes, spellings=forms)
-            if not encodes(self.model):
+            if not is_encoder_decoder(self.model):
                 return self._continued(example, added[OUTPUT].tolist()), None
             return replace(example, inputs={**example.inputs, **added}), None
         if self.task == "text-generation":
@@ -77,21 +77,21 @@ class AimedAdapter(TokenAdapter, ABC):
                 return self._continued(example, target.this, target.other), Contrast(0, 1)
         return self._with_spellings(example, target), super().aim(example, target)[1]
 
-    def generated(self, example: Encoded, token: int) -> tuple[float, str] | None:
+    def generated(self, example: EncodedExample, token: int) -> tuple[float, str] | None:
         """Likewise, of a language model."""
-        if self.task != "text-generation" or CONTINUATIONS[0] in example.inputs or learns_prompts(self.model):
+        if self.task != "text-generation" or CONTINUATIONS[0] in example.inputs or has_prompt_tuning(self.model):
             return None
         found = next_log_p(self.model, example.inputs, token)
         return None if found is None else (found[0], self.head().label(found[1]))
 
-    def _output(self, example: Encoded, target: Any) -> tuple[dict[str, Tensor], tuple[tuple[int, ...], ...]]:
+    def _output(self, example: EncodedExample, target: Any) -> tuple[dict[str, Tensor], tuple[tuple[int, ...], ...]]:
         """The output that is explained, and other spellings of what it begins with."""
         if target is None:
-            return written(self, example), ()
+            return generate(self, example), ()
         added = given_output(self, example, self.processor, target)
         return added, output_forms(self.processor, target, added[OUTPUT])
 
-    def _placed(self, example: Encoded, position: str | Typed) -> int | str:
+    def _placed(self, example: EncodedExample, position: str | Typed) -> int | str:
         """The number of a content token that is named by its text, or by a number that was typed."""
         text = position.text if isinstance(position, Typed) else position
         found = [i for i, name in enumerate(example.names) if name == text]
@@ -106,12 +106,12 @@ class AimedAdapter(TokenAdapter, ABC):
             raise TargetError(f"token {text!r}", f"one of {some}", "correct `target`, or pass a number")
         return found[0]
 
-    def _with_spellings(self, example: Encoded, target: Target) -> Encoded:
+    def _with_spellings(self, example: EncodedExample, target: Target) -> EncodedExample:
         """An example with what has to be said of how tokens were spelt that are its target."""
         texts: list[Any] = list(target) if isinstance(target, (list, tuple)) else [target]
         if isinstance(target, Contrast):
             texts = [target.this, target.other]
-        if isinstance(target, At):
+        if isinstance(target, Position):
             texts = [target.label]
         texts = [str(text) for text in texts if isinstance(text, str)]
         if not texts or type(self.head()) is not TokenHead or self.processor is None:
@@ -119,13 +119,13 @@ class AimedAdapter(TokenAdapter, ABC):
         ids = [ids_of(self.processor, text) for text in texts]
         return self._worded(example, [(t, own) for t, own in zip(texts, ids, strict=True) if len(own) == 1])
 
-    def _worded(self, example: Encoded, words: Sequence[tuple[str, list[int]]]) -> Encoded:
+    def _worded(self, example: EncodedExample, words: Sequence[tuple[str, list[int]]]) -> EncodedExample:
         """An example with notes on how the tokenizer spells its targets, and with their other spellings."""
         notes = tuple(note for text, ids in words for note in respelt(self.processor, text, ids))
         forms = tuple(spellings(self.processor, ids) for _, ids in words)
         return replace(example, notes=example.notes + notes, spellings=forms)
 
-    def _found(self, example: Encoded, answer: str) -> tuple[Span, tuple[str, ...]]:
+    def _found(self, example: EncodedExample, answer: str) -> tuple[AnswerSpan, tuple[str, ...]]:
         """The first place where the content has the tokens of an answer, the question left aside; whether it is one."""
         content = example.inputs["input_ids"][example.content].tolist()
         first = sum(example.leaf.segments[:-1])
@@ -136,10 +136,10 @@ class AimedAdapter(TokenAdapter, ABC):
             found = [end for end in ends if content[end - len(ids) : end] == ids]
             if found:
                 said = f"the answer {answer!r} stands {len(found)} times in the context: the first is explained"
-                return Span(found[0] - len(ids), found[0] - 1), (said,) if len(found) > 1 else ()
+                return AnswerSpan(found[0] - len(ids), found[0] - 1), (said,) if len(found) > 1 else ()
         raise TargetError(f"the answer {answer!r}", "words of the context", "correct `target`, or pass a Span")
 
-    def _continued(self, example: Encoded, *texts: Any) -> Encoded:
+    def _continued(self, example: EncodedExample, *texts: Any) -> EncodedExample:
         """An example that continues, its filling on the right left out: it would come in between."""
         ids, mask = example.inputs["input_ids"], example.inputs.get("attention_mask")
         end = len(ids) if mask is None or mask.ndim != 1 else int(mask.nonzero().max()) + 1
@@ -181,7 +181,7 @@ class AimedAdapter(TokenAdapter, ABC):
             ids = torch.zeros(2, 3, dtype=torch.long, device=self.device)
             ids[1, 2] = 1
             try:
-                with held(self.model), torch.no_grad():
+                with eval_mode(self.model), torch.no_grad():
                     logits = logits_of(self.run(input_ids=ids))[:, -3:-1].float()
             except FourierError:  # a model that does not take so short a text
                 self._causal = True

@@ -9,15 +9,15 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 
-from hf_fourier.domains import Axis, LeafShape
+from hf_fourier.domains import Axis, SignalShape
 from hf_fourier.errors import InputError
-from hf_fourier.models.base import Adapter, Task, check_numbers
+from hf_fourier.models.base import ModelWrapper, Task, check_numbers
 from hf_fourier.models.inspection import dtype_of, labels_of
 from hf_fourier.models.padding import in_time
 from hf_fourier.results.views import SeriesView
-from hf_fourier.scoring.example_batch import Block, Encoded
+from hf_fourier.scoring.example_batch import EncodedExample, ExampleBatch
 from hf_fourier.scoring.heads import Categorical, Head, Regression, part_of
-from hf_fourier.seeding import Draw
+from hf_fourier.seeding import ExampleRng
 from hf_fourier.typing import Tensor, tensor_of
 
 #: What models call their answers.
@@ -28,7 +28,7 @@ OBSERVED = "past_observed_mask"
 _SEEN = "steps that were observed"
 
 
-class SeriesAdapter(Adapter):
+class TimeSeriesWrapper(ModelWrapper):
     """The leaf is `past_values`, `(time, channels)` or `(time,)`, without steps that were not observed."""
 
     tasks: ClassVar[Mapping[str, Task]] = {
@@ -53,7 +53,7 @@ class SeriesAdapter(Adapter):
         labels, classes = labels_of(self.config), getattr(self.config, "num_targets", None)
         return Categorical(labels if classes in (None, len(labels)) else {})
 
-    def encode(self, example: Any) -> Encoded:
+    def encode(self, example: Any) -> EncodedExample:
         """An array or tensor of past values, `(time,)` or `(time, channels)`."""
         example = _numbers(example)
         if not isinstance(example, (np.ndarray, Tensor)) or example.ndim not in (1, 2):
@@ -68,7 +68,7 @@ class SeriesAdapter(Adapter):
         single = values.ndim == 1 and getattr(self.config, "num_input_channels", None) == 1
         return self.encode_batch({self.main_input: (values.unsqueeze(1) if single else values).unsqueeze(0)})[0]
 
-    def encode_batch(self, batch: Mapping[str, Any]) -> list[Encoded]:
+    def encode_batch(self, batch: Mapping[str, Any]) -> list[EncodedExample]:
         """Rows of `past_values`, with `past_observed_mask` where steps are missing."""
         given: Any = batch.get(self.main_input)
         tensors = {n: t.cpu() for n, t in self.rows_of(batch, 2 if np.ndim(given) == 2 else 3).items()}
@@ -84,7 +84,7 @@ class SeriesAdapter(Adapter):
             raise InputError(got, f"(batch, time, {channels})", "pass the channels that the model knows")
         return [self._encoded({name: tensor[i] for name, tensor in tensors.items()}) for i in range(len(values))]
 
-    def _encoded(self, row: dict[str, Tensor]) -> Encoded:
+    def _encoded(self, row: dict[str, Tensor]) -> EncodedExample:
         values, observed = row[self.main_input], row.get(OBSERVED)
         seen = torch.ones(len(values), dtype=torch.bool)
         if observed is not None:
@@ -97,9 +97,9 @@ class SeriesAdapter(Adapter):
             raise InputError("a series without an observed step", "at least one", "pass a longer series")
         time = Axis("time", content.numel(), "cycles/step")
         channels = (Axis("channel", values.shape[1], channel=True),) if values.ndim == 2 else ()
-        return Encoded(LeafShape("series", (time, *channels)), row, content=content, view=SeriesView())
+        return EncodedExample(SignalShape("series", (time, *channels)), row, content=content, view=SeriesView())
 
-    def stripped(self, example: Encoded) -> Encoded | None:
+    def stripped(self, example: EncodedExample) -> EncodedExample | None:
         """The series without the steps at its ends that were not observed, where the model takes any length."""
         length = example.inputs[self.main_input].shape[0]
         context = getattr(self.config, "context_length", None)
@@ -115,9 +115,9 @@ class SeriesAdapter(Adapter):
         bare = in_time(marked, self.main_input, 0, names)
         return None if bare is None else replace(bare, inputs={n: t for n, t in bare.inputs.items() if n != _SEEN})
 
-    def block(self, examples: Sequence[Encoded], draw: Draw) -> Block:
+    def block(self, examples: Sequence[EncodedExample], draw: ExampleRng) -> ExampleBatch:
         """Series of one length with equally many observed steps."""
-        return SeriesBlock(self, examples)
+        return TimeSeriesBatch(self, examples)
 
 
 def _numbers(example: Any) -> Any:
@@ -131,10 +131,10 @@ def _numbers(example: Any) -> Any:
     return array.astype(np.float32) if array.dtype.kind in "biuf" else example
 
 
-class SeriesBlock(Block):
+class TimeSeriesBatch(ExampleBatch):
     """Series of one length on the model's device."""
 
-    def __init__(self, adapter: SeriesAdapter, examples: Sequence[Encoded]) -> None:
+    def __init__(self, adapter: TimeSeriesWrapper, examples: Sequence[EncodedExample]) -> None:
         self.adapter, self.head, self.dtype = adapter, adapter.head(), dtype_of(adapter.model)
         self.model = adapter.model
         names = examples[0].inputs

@@ -11,13 +11,13 @@ import torch
 from torch.utils.checkpoint import checkpoint
 
 from hf_fourier.errors import InputError, ModelError
-from hf_fourier.models.base import Adapter, copies
-from hf_fourier.models.embedding_hook import EmbeddingSwap
-from hf_fourier.models.inspection import hidden_of, learns_prompts
+from hf_fourier.models.base import ModelWrapper, copies
+from hf_fourier.models.embedding_hook import EmbeddingHook
+from hf_fourier.models.inspection import has_prompt_tuning, hidden_states_of
 from hf_fourier.models.tokenization import remarks_of
-from hf_fourier.scoring.example_batch import Block, Encoded, run_of
+from hf_fourier.scoring.example_batch import EncodedExample, ExampleBatch, common_slice
 from hf_fourier.scoring.heads import Categorical, by_class, logits_of, part_of
-from hf_fourier.seeding import Draw
+from hf_fourier.seeding import ExampleRng
 from hf_fourier.torch_state import carried
 from hf_fourier.typing import Int, Tensor
 
@@ -34,12 +34,12 @@ ADDED = (*CONTINUATIONS, OUTPUT, "decoder_input_ids")
 IN_TURN_AT_ONCE = 2**24
 
 
-class TokenAdapter(Adapter, ABC):
+class TokenWrapper(ModelWrapper, ABC):
     """What all token models share: an embedding that is swapped, and maybe a mask."""
 
     def __init__(self, model: torch.nn.Module, processor: Any, task: str) -> None:
         super().__init__(model, processor, task)
-        self.swap = EmbeddingSwap(model)
+        self.swap = EmbeddingHook(model)
 
     @property
     def mask_id(self) -> int | None:
@@ -47,7 +47,7 @@ class TokenAdapter(Adapter, ABC):
         own = getattr(self.processor, "mask_token_id", None)
         return getattr(self.config, "mask_token_id", None) if own is None else own
 
-    def reordered(self, example: Encoded) -> Encoded | None:
+    def reordered(self, example: EncodedExample) -> EncodedExample | None:
         """The content's ids turned by one place; None where that changes none of them."""
         if example.content is None:
             return None
@@ -58,7 +58,7 @@ class TokenAdapter(Adapter, ABC):
             return None
         return replace(example, inputs={**example.inputs, "input_ids": turned.view(ids.shape)})
 
-    def stripped(self, example: Encoded) -> Encoded | None:
+    def stripped(self, example: EncodedExample) -> EncodedExample | None:
         """The row without what its mask leaves out at both ends, in all that it says of each token."""
         mask = example.inputs.get("attention_mask")
         if mask is None or mask.ndim != 1 or example.content is None or bool(mask.all()):
@@ -74,13 +74,13 @@ class TokenAdapter(Adapter, ABC):
         return replace(example, inputs=inputs, content=example.content - start)
 
 
-class TextBlock(Block):
+class TextBatch(ExampleBatch):
     """Texts of one length on the model's device, read by a classifier.
 
     Ids have the shape `(batch, length)`, or `(batch, choices, length)` where several texts make one example.
     """
 
-    def __init__(self, adapter: TokenAdapter, examples: Sequence[Encoded], draw: Draw) -> None:
+    def __init__(self, adapter: TokenWrapper, examples: Sequence[EncodedExample], draw: ExampleRng) -> None:
         self.adapter, self.head = adapter, adapter.head()
         self.model = adapter.model
         self.segments = examples[0].leaf.segments
@@ -89,7 +89,7 @@ class TextBlock(Block):
             name: torch.stack([example.inputs[name] for example in examples]).to(device) for name in examples[0].inputs
         }
         contents = [example.content for example in examples if example.content is not None]
-        self.run, self.content = run_of(contents), torch.stack(contents).to(device)
+        self.run, self.content = common_slice(contents), torch.stack(contents).to(device)
         self.x = self._leaves(self.inputs["input_ids"])
         self.spellings = [example.spellings for example in examples]
 
@@ -159,10 +159,10 @@ class TextBlock(Block):
 
     def _of_text(self, logits: Tensor) -> Tensor:
         """What is said at the text's own tokens, `(rows, tokens, …)`, without the virtual ones in front of them."""
-        return logits[:, -self.inputs["input_ids"].shape[1] :] if learns_prompts(self.adapter.model) else logits
+        return logits[:, -self.inputs["input_ids"].shape[1] :] if has_prompt_tuning(self.adapter.model) else logits
 
 
-class TagBlock(TextBlock):
+class TokenClassificationBatch(TextBatch):
     """Texts whose every token gets a tag."""
 
     def select(self, outputs: Any, rows: Tensor) -> Tensor:
@@ -170,7 +170,7 @@ class TagBlock(TextBlock):
         return at(self._of_text(logits_of(outputs)), self.content[rows])
 
 
-class AnswerBlock(TextBlock):
+class QuestionAnsweringBatch(TextBatch):
     """Questions with a context, or texts in which an answer is marked."""
 
     def select(self, outputs: Any, rows: Tensor) -> Tensor:
@@ -181,12 +181,12 @@ class AnswerBlock(TextBlock):
         return torch.cat([torch.full_like(logits[..., :question], -torch.inf), logits[..., question:]], dim=2)
 
 
-class PooledBlock(TextBlock):
+class PooledBatch(TextBatch):
     """Texts read for their embedding: the mean over all tokens that are attended to."""
 
     def select(self, outputs: Any, rows: Tensor) -> Tensor:
         """The embeddings, `(rows, hidden)`."""
-        states = hidden_of(outputs)
+        states = hidden_states_of(outputs)
         mask = self.inputs.get("attention_mask")
         if mask is None or mask[rows].shape != states.shape[:2]:
             return states.mean(1)
@@ -194,10 +194,10 @@ class PooledBlock(TextBlock):
         return (states * weights).sum(1) / weights.sum(1)
 
 
-class NextBlock(TextBlock):
+class NextTokenBatch(TextBatch):
     """Texts read for their next token."""
 
-    def __init__(self, adapter: TokenAdapter, examples: Sequence[Encoded], draw: Draw) -> None:
+    def __init__(self, adapter: TokenWrapper, examples: Sequence[EncodedExample], draw: ExampleRng) -> None:
         super().__init__(adapter, examples, draw)
         ids, mask = self.inputs["input_ids"], self.inputs.get("attention_mask")
         positions = torch.arange(ids.shape[1], device=ids.device)
@@ -220,13 +220,13 @@ class NextBlock(TextBlock):
         return logits[torch.arange(len(logits), device=logits.device), last]
 
 
-class ContinuedBlock(TextBlock):
+class ContinuationBatch(TextBatch):
     """Texts with a continuation that is explained, or with two of them, one rather than the other.
 
     Continuations are appended to the ids and never change. With two, each leaf row makes two rows of the model.
     """
 
-    def __init__(self, adapter: TokenAdapter, examples: Sequence[Encoded], draw: Draw) -> None:
+    def __init__(self, adapter: TokenWrapper, examples: Sequence[EncodedExample], draw: ExampleRng) -> None:
         super().__init__(adapter, examples, draw)
         tails = [self.inputs.pop(name) for name in CONTINUATIONS if name in self.inputs]
         self.cost, self.lengths = len(tails), [tail.shape[1] for tail in tails]
@@ -283,10 +283,10 @@ class ContinuedBlock(TextBlock):
         return torch.stack([log_p[:, i, :n].sum(1) for i, n in enumerate(self.lengths)], dim=1)
 
 
-class OutputBlock(TextBlock):
+class Seq2SeqBatch(TextBatch):
     """Texts that an encoder reads and a decoder answers, the answer teacher-forced."""
 
-    def __init__(self, adapter: TokenAdapter, examples: Sequence[Encoded], draw: Draw) -> None:
+    def __init__(self, adapter: TokenWrapper, examples: Sequence[EncodedExample], draw: ExampleRng) -> None:
         super().__init__(adapter, examples, draw)
         self.output = self.inputs.pop(OUTPUT)
         self.truth = list(self.output.to("cpu"))
@@ -307,20 +307,20 @@ def at(values: Tensor, positions: Int[Tensor, "rows places"]) -> Tensor:
 
 
 @dataclass(frozen=True)
-class Picked:
+class SelectedPositions:
     """What is left of outputs that were made one after the other: the logits at the masked positions."""
 
     logits: Tensor
 
 
-class MaskedBlock(TextBlock):
+class MaskedLMBatch(TextBatch):
     """Texts for a masked language model.
 
     Where a text has masks, the score is the mean log-probability of their tokens. Where it has none, some content
     positions, seeded per example, are masked in turn, and it is the mean log-probability of the true tokens.
     """
 
-    def __init__(self, adapter: TokenAdapter, examples: Sequence[Encoded], draw: Draw) -> None:
+    def __init__(self, adapter: TokenWrapper, examples: Sequence[EncodedExample], draw: ExampleRng) -> None:
         super().__init__(adapter, examples, draw)
         ids = self.inputs["input_ids"]
         self.mask_id: Any = adapter.mask_id
@@ -342,7 +342,7 @@ class MaskedBlock(TextBlock):
         logits = self.inputs["input_ids"].shape[1] * int(getattr(self.adapter.config, "vocab_size", 0))
         return max(self.x[0].numel(), logits // 8)
 
-    def _draw_positions(self, draw: Draw) -> Int[Tensor, "batch masks"]:
+    def _draw_positions(self, draw: ExampleRng) -> Int[Tensor, "batch masks"]:
         if self.mask_id is None:
             raise InputError(
                 "a text for a masked language model, without a tokenizer that names its mask",
@@ -381,11 +381,11 @@ class MaskedBlock(TextBlock):
             # Nothing of a part but its logits is kept until the gradient comes back, when it runs again.
             again = torch.is_grad_enabled() and part.requires_grad
             picked.append(checkpoint(pick, part, start, use_reentrant=False) if again else pick(part, start))
-        return Picked(torch.cat(picked))
+        return SelectedPositions(torch.cat(picked))
 
     def select(self, outputs: Any, rows: Tensor) -> Tensor:
         """Logits at the masked positions, `(rows, vocabulary)`, or `(rows, masks, vocabulary)` for several."""
-        if isinstance(outputs, Picked):
+        if isinstance(outputs, SelectedPositions):
             return outputs.logits.view(*self.positions[rows].shape, -1)
         logits = logits_of(outputs)
         positions = self.positions[rows].to(logits.device)

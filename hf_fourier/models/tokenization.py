@@ -13,7 +13,7 @@ from hf_fourier.models.generation import Rules
 from hf_fourier.models.inputs.text import whole
 from hf_fourier.scoring.heads import Categorical
 from hf_fourier.scoring.heads.base import Reading
-from hf_fourier.scoring.targets import Settled
+from hf_fourier.scoring.targets import ResolvedTarget
 from hf_fourier.torch_state import taken
 from hf_fourier.typing import Float, Int, Num, Tensor
 
@@ -63,9 +63,9 @@ class TokenHead(Categorical):
 
     def label(self, index: int) -> str:
         """The token as text."""
-        return str(index) if self.tokenizer is None else readable(self.tokenizer, [index])[0]
+        return str(index) if self.tokenizer is None else decode_tokens(self.tokenizer, [index])[0]
 
-    def freeze(self, logits: Float[Tensor, "rows ..."], targets: Sequence[Settled]) -> Int[Tensor, "rows ..."]:
+    def freeze(self, logits: Float[Tensor, "rows ..."], targets: Sequence[ResolvedTarget]) -> Int[Tensor, "rows ..."]:
         """The token of each softmax, as generation chooses where no target is given."""
         return super().freeze(self.rules.applied(logits), targets)
 
@@ -114,7 +114,7 @@ def ids_of(tokenizer: Any, text: str) -> list[int]:
     """
     if tokenizer is None:
         raise TargetError(f"{text!r} without a tokenizer", "token numbers", "pass the tokenizer")
-    with unchanged(tokenizer):
+    with restored(tokenizer):
         return list(tokenizer(whole(text), add_special_tokens=False, verbose=False)["input_ids"])
 
 
@@ -143,7 +143,7 @@ def unknown_words(tokenizer: Any, texts: Sequence[str]) -> list[str]:
     """The words of some texts that became the mark for unknown ones, each once, in their order."""
     unknown, mark, found = unknown_id(tokenizer), str(tokenizer.unk_token), []
     for text in texts:
-        with unchanged(tokenizer):
+        with restored(tokenizer):
             if getattr(tokenizer, "is_fast", False):
                 how = {"add_special_tokens": False, "return_offsets_mapping": True, "verbose": False}
                 read = tokenizer(text, **how)
@@ -171,7 +171,7 @@ def unknown_note(tokenizer: Any, ids: Any, texts: Sequence[str] = ()) -> tuple[s
     return (f"not in the vocabulary, read as {tokenizer.unk_token}: {named}{more}",)
 
 
-def readable(tokenizer: Any, ids: Sequence[int]) -> list[str]:
+def decode_tokens(tokenizer: Any, ids: Sequence[int]) -> list[str]:
     """Each token as text: byte-level pieces decoded, with the tokenizer's own form where a piece is not whole."""
     tokens = tokenizer.convert_ids_to_tokens(list(ids))
     decoded = [tokenizer.decode([i]) for i in ids]
@@ -270,7 +270,7 @@ def remarks_of(
 
 
 @contextmanager
-def unchanged(tokenizer: Any) -> Iterator[None]:
+def restored(tokenizer: Any) -> Iterator[None]:
     """Inside, a tokenizer may be called, by no other thread; its backend's truncation and padding are then as before.
 
     A call sets both for the tokenizer as a whole: a text could be cut as another thread's is.

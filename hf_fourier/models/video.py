@@ -8,17 +8,17 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from hf_fourier.domains import Axis, LeafShape
+from hf_fourier.domains import Axis, SignalShape
 from hf_fourier.errors import InputError
 from hf_fourier.models.base import Task, check_numbers
-from hf_fourier.models.inputs.images import as_rgb, told
-from hf_fourier.models.vision import VisionAdapter
+from hf_fourier.models.inputs.images import as_rgb, range_notes
+from hf_fourier.models.vision import VisionWrapper
 from hf_fourier.results.views import NoView
-from hf_fourier.scoring.example_batch import Encoded
+from hf_fourier.scoring.example_batch import EncodedExample
 from hf_fourier.typing import Tensor
 
 
-class VideoAdapter(VisionAdapter):
+class VideoWrapper(VisionWrapper):
     """The leaf is `pixel_values`, `(frames, channels, height, width)`."""
 
     tasks: ClassVar[Mapping[str, Task]] = {
@@ -36,7 +36,7 @@ class VideoAdapter(VisionAdapter):
         """The name of the argument that takes the frames."""
         return "pixel_values_videos" if self.accepts("pixel_values_videos") else "pixel_values"
 
-    def encode(self, example: Any) -> Encoded:
+    def encode(self, example: Any) -> EncodedExample:
         """A tuple of pictures, each as for image classifiers, or one array with the frames first."""
         if self.processor is None:
             raise self.no_processor(example)
@@ -49,7 +49,7 @@ class VideoAdapter(VisionAdapter):
             got = f"{len(frames)} frames, which {type(self.processor).__name__} refuses ({said})"
             raise InputError(got, "frames of one size", "check the processor, or pass its output as a dict") from error
         encoded, ranges = self.encode_batch({self.main_input: batch[self.main_input]})[0], [taken for _, taken in read]
-        encoded.range, encoded.notes = str(ranges[0]), (*encoded.notes, *told(ranges))
+        encoded.range, encoded.notes = str(ranges[0]), (*encoded.notes, *range_notes(ranges))
         return encoded
 
     def _frames(self, example: Any) -> Any:
@@ -70,19 +70,21 @@ class VideoAdapter(VisionAdapter):
             raise InputError(got, expected, "several videos go in a list")
         return example
 
-    def encode_batch(self, batch: Mapping[str, Any]) -> list[Encoded]:
+    def encode_batch(self, batch: Mapping[str, Any]) -> list[EncodedExample]:
         """Rows of `pixel_values`, shape `(batch, frames, channels, height, width)`."""
         tensors = self.rows_of(batch, dimensions=5)
         pixels = tensors.pop(self.main_input).cpu()
         check_numbers("pixel_values", pixels, "pass the processor's own output", "mend the video")
         view = NoView("a video is not a picture", "use keep(), or call input_relevance()")
         return [
-            Encoded(_shape(row), {name: tensor[i].cpu() for name, tensor in tensors.items()}, values=row, view=view)
+            EncodedExample(
+                _shape(row), {name: tensor[i].cpu() for name, tensor in tensors.items()}, values=row, view=view
+            )
             for i, row in enumerate(pixels)
         ]
 
 
-def _shape(row: Tensor) -> LeafShape:
+def _shape(row: Tensor) -> SignalShape:
     frames, channels, height, width = row.shape
     sides = (Axis("height", height, "cycles/pixel"), Axis("width", width, "cycles/pixel"))
-    return LeafShape("video", (Axis("time", frames, "cycles/frame"), Axis("channel", channels, channel=True), *sides))
+    return SignalShape("video", (Axis("time", frames, "cycles/frame"), Axis("channel", channels, channel=True), *sides))

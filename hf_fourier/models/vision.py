@@ -10,21 +10,21 @@ import numpy as np
 import torch
 from torch.nn.functional import interpolate
 
-from hf_fourier.domains import Axis, LeafShape
+from hf_fourier.domains import Axis, SignalShape
 from hf_fourier.errors import InputError
-from hf_fourier.models.base import Adapter, Task, check_numbers
-from hf_fourier.models.inputs.images import as_rgb, told
-from hf_fourier.models.inspection import classification_head, convolves, dtype_of, labels_of
+from hf_fourier.models.base import ModelWrapper, Task, check_numbers
+from hf_fourier.models.inputs.images import as_rgb, range_notes
+from hf_fourier.models.inspection import classification_head, dtype_of, is_convolutional, labels_of
 from hf_fourier.models.padding import in_pixels
 from hf_fourier.results.views import ImageView, NoView, View
-from hf_fourier.scoring.example_batch import Block, Encoded
+from hf_fourier.scoring.example_batch import EncodedExample, ExampleBatch
 from hf_fourier.scoring.heads import Head, Regression, Similarity, by_class, logits_of, misnamed, named, part_of
 from hf_fourier.scoring.heads.detection import Detections, boxes_of
-from hf_fourier.seeding import Draw
+from hf_fourier.seeding import ExampleRng
 from hf_fourier.typing import Tensor
 
 
-class VisionAdapter(Adapter):
+class VisionWrapper(ModelWrapper):
     """The leaf is `pixel_values`, `(channels, height, width)`, as the model gets it."""
 
     tasks: ClassVar[Mapping[str, Task]] = {
@@ -76,20 +76,20 @@ class VisionAdapter(Adapter):
     def _tried(self, pixels: Tensor) -> bool:
         """Whether the model takes pictures with their channels last; asked once."""
         if self.takes_channels_last is None:
-            self.takes_channels_last = convolves(self.model) and self._takes(pixels)
+            self.takes_channels_last = is_convolutional(self.model) and self._takes(pixels)
         return self.takes_channels_last
 
     def _takes(self, pixels: Tensor) -> bool:
         with torch.inference_mode(False), torch.enable_grad():
             leaf = pixels.to(dtype_of(self.model), copy=True, memory_format=torch.channels_last).requires_grad_(True)
             try:
-                answer = self.read(self.run(**{self.main_input: leaf.clone()}))  # a copy, as in `VisionBlock`
+                answer = self.read(self.run(**{self.main_input: leaf.clone()}))  # a copy, as in `VisionBatch`
                 torch.autograd.grad(answer.sum(), leaf)
             except Exception:  # for whatever reason, the usual layout is always right
                 return False
         return True
 
-    def encode(self, example: Any) -> Encoded:
+    def encode(self, example: Any) -> EncodedExample:
         """One picture: a path, a `PIL.Image`, or an array `(height, width[, channels])` or `(channels, height, width)`.
 
         Arrays are of `uint8` (0 to 255), `uint16` (0 to 65535), `bool`, `int64` (0 to 255) or real from 0 to 1: white
@@ -99,10 +99,10 @@ class VisionAdapter(Adapter):
             raise self.no_processor(example)
         rgb, taken = as_rgb(example)
         encoded = self.encode_batch({"pixel_values": self._processed(rgb)})[0]
-        encoded.range, encoded.notes = str(taken), (*encoded.notes, *told([taken]))
+        encoded.range, encoded.notes = str(taken), (*encoded.notes, *range_notes([taken]))
         return encoded
 
-    def encode_batch(self, batch: Mapping[str, Any]) -> list[Encoded]:
+    def encode_batch(self, batch: Mapping[str, Any]) -> list[EncodedExample]:
         """Rows of `pixel_values`, shape `(batch, channels, height, width)`."""
         tensors = self.rows_of(batch, dimensions=4)
         pixels = tensors.pop("pixel_values")
@@ -117,10 +117,10 @@ class VisionAdapter(Adapter):
         examples = []
         for i, row in enumerate(pixels.cpu()):
             others = {name: tensor[i].cpu() for name, tensor in tensors.items()}
-            examples.append(Encoded(_shape(*row.shape), others, values=row, view=self._view))
+            examples.append(EncodedExample(_shape(*row.shape), others, values=row, view=self._view))
         return examples
 
-    def adopt(self, leaf: Tensor, view: View) -> Encoded:
+    def adopt(self, leaf: Tensor, view: View) -> EncodedExample:
         """Another model's pixels: its normalisation undone and ours done, in real numbers all the way.
 
         Where our processor makes pictures of another size they are resized to it whole (bilinear, antialiased).
@@ -134,13 +134,13 @@ class VisionAdapter(Adapter):
             pixels = interpolate(pixels[None], size, mode="bilinear", antialias=True)[0]
         return self.encode_batch({"pixel_values": self._view.leaf(pixels)[None]})[0]
 
-    def stripped(self, example: Encoded) -> Encoded | None:
+    def stripped(self, example: EncodedExample) -> EncodedExample | None:
         """The picture without what its `pixel_mask` leaves out at the sides."""
         return in_pixels(example)
 
-    def block(self, examples: Sequence[Encoded], draw: Draw) -> Block:
+    def block(self, examples: Sequence[EncodedExample], draw: ExampleRng) -> ExampleBatch:
         """Pictures of one size."""
-        return VisionBlock(self, examples)
+        return VisionBatch(self, examples)
 
     def head(self) -> Head:
         """What reads the model's outputs, by its task."""
@@ -242,10 +242,10 @@ CORNER = 64
 _COLOURS = ((0, 0, 0), (255, 0, 0), (0, 255, 0), (0, 0, 255), (128, 128, 128))
 
 
-class VisionBlock(Block):
+class VisionBatch(ExampleBatch):
     """Pictures of one size on the model's device."""
 
-    def __init__(self, adapter: VisionAdapter, examples: Sequence[Encoded]) -> None:
+    def __init__(self, adapter: VisionWrapper, examples: Sequence[EncodedExample]) -> None:
         self.adapter, self.dtype, self.head = adapter, dtype_of(adapter.model), adapter.head()
         self.model = adapter.model
         device = adapter.device
@@ -286,8 +286,8 @@ def _usual(outputs: Any) -> Any:
 
 
 @lru_cache(maxsize=256)  # the same object for all pictures of a size: examples are grouped by it
-def _shape(channels: int, height: int, width: int) -> LeafShape:
-    return LeafShape(
+def _shape(channels: int, height: int, width: int) -> SignalShape:
+    return SignalShape(
         "pixels",
         (
             Axis("channel", channels, channel=True),

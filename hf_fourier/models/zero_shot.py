@@ -11,19 +11,19 @@ import torch
 from hf_fourier.errors import InputError
 from hf_fourier.models.base import Task
 from hf_fourier.models.inputs.text import whole
-from hf_fourier.models.tokenization import unchanged, unknown_note
-from hf_fourier.models.vision import VisionAdapter, VisionBlock
-from hf_fourier.scoring.example_batch import Block, Encoded
+from hf_fourier.models.tokenization import restored, unknown_note
+from hf_fourier.models.vision import VisionBatch, VisionWrapper
+from hf_fourier.scoring.example_batch import EncodedExample, ExampleBatch
 from hf_fourier.scoring.heads import Binary, Categorical, Head, part_of
 from hf_fourier.scoring.targets import Target
-from hf_fourier.seeding import Draw, fingerprint
+from hf_fourier.seeding import ExampleRng, fingerprint
 from hf_fourier.typing import Tensor, tensor_of
 
 #: What belongs to the texts among the inputs.
 TEXTS = ("input_ids", "attention_mask", "token_type_ids", "position_ids")
 
 
-class ZeroShotAdapter(VisionAdapter):
+class ZeroShotWrapper(VisionWrapper):
     """The leaf is `pixel_values`; the texts are given with each picture and stay as they are."""
 
     tasks: ClassVar[Mapping[str, Task]] = {
@@ -39,7 +39,7 @@ class ZeroShotAdapter(VisionAdapter):
         super().__init__(model, getattr(processor, "image_processor", processor), task)
         self.tokenizer = getattr(processor, "tokenizer", None)
 
-    def encode(self, example: Any) -> Encoded:
+    def encode(self, example: Any) -> EncodedExample:
         """A picture and its texts: `(picture, ["a photo of a cat", "a photo of a dog"])`."""
         texts = example[1] if isinstance(example, tuple) and len(example) == 2 else None
         if not isinstance(texts, (list, tuple)) or not texts or not all(isinstance(t, str) for t in texts):
@@ -49,21 +49,21 @@ class ZeroShotAdapter(VisionAdapter):
         siglip = getattr(self.config, "model_type", "").startswith("siglip")  # trained on texts of one length
         if self.tokenizer is None:
             raise self.no_processor(example)
-        with unchanged(self.tokenizer):
+        with restored(self.tokenizer):
             rows = self.tokenizer(
                 [whole(text) for text in texts], padding="max_length" if siglip else True, return_tensors="pt"
             )
         encoded.notes += unknown_note(self.tokenizer, rows["input_ids"], texts)
         return self._with(encoded, dict(rows))
 
-    def encode_batch(self, batch: Mapping[str, Any]) -> list[Encoded]:
+    def encode_batch(self, batch: Mapping[str, Any]) -> list[EncodedExample]:
         """Rows of `pixel_values`; the texts, rows of `input_ids`, are those of every picture."""
         pictures = {name: value for name, value in batch.items() if name not in TEXTS}
         texts = {name: value for name, value in batch.items() if name in TEXTS}
         encoded = super().encode_batch(pictures)
         return [self._with(one, texts) for one in encoded] if texts else encoded
 
-    def _with(self, encoded: Encoded, rows: Mapping[str, Any]) -> Encoded:
+    def _with(self, encoded: EncodedExample, rows: Mapping[str, Any]) -> EncodedExample:
         texts = {n: tensor_of(t).cpu() for n, t in rows.items() if n in TEXTS and self.accepts(n)}
         inputs = {**encoded.inputs, **texts}
         return replace(encoded, inputs=inputs, group=self.group(inputs))
@@ -72,11 +72,11 @@ class ZeroShotAdapter(VisionAdapter):
         """Which texts: pictures of one block share them."""
         return fingerprint([inputs[name] for name in sorted(inputs) if name in TEXTS])
 
-    def aim(self, example: Encoded, target: Target) -> tuple[Encoded, Target]:
+    def aim(self, example: EncodedExample, target: Target) -> tuple[EncodedExample, Target]:
         """The target by the place or the wording of its text."""
         return example, self.among(example).check(target)
 
-    def among(self, example: Encoded) -> Head:
+    def among(self, example: EncodedExample) -> Head:
         """A softmax over an example's texts; with one text its sigmoid.
 
         Raises:
@@ -98,15 +98,15 @@ class ZeroShotAdapter(VisionAdapter):
         """The logits of a picture's texts."""
         return part_of(outputs, "logits_per_image")
 
-    def block(self, examples: Sequence[Encoded], draw: Draw) -> Block:
+    def block(self, examples: Sequence[EncodedExample], draw: ExampleRng) -> ExampleBatch:
         """Pictures of one size with the same texts."""
-        return ZeroShotBlock(self, examples)
+        return ZeroShotBatch(self, examples)
 
 
-class ZeroShotBlock(VisionBlock):
+class ZeroShotBatch(VisionBatch):
     """Pictures of one size and their common texts."""
 
-    def __init__(self, adapter: ZeroShotAdapter, examples: Sequence[Encoded]) -> None:
+    def __init__(self, adapter: ZeroShotWrapper, examples: Sequence[EncodedExample]) -> None:
         super().__init__(adapter, examples)
         self.head = adapter.among(examples[0])
         self.texts = {name: self.others.pop(name)[0] for name in TEXTS if name in self.others}

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hf_fourier.report import example_record
-from hf_fourier.results.audio import Sound
+from hf_fourier.results.audio import AudioClip
 
 if TYPE_CHECKING:
     from hf_fourier.results.attribution import Attribution
@@ -21,14 +21,12 @@ KINDS = ("sound", "spectrogram")
 NAMES = ("clean.wav", "kept.wav", "removed.wav")
 
 
-def audible(attribution: Attribution) -> bool:
+def is_audio(attribution: Attribution) -> bool:
     """Whether the explained example can be heard: a waveform, or a spectrogram whose clip is known."""
     return attribution.view.kind == "sound" or (attribution.view.kind == "spectrogram" and bool(attribution.source))
 
 
-def save_sounds(
-    attribution: Attribution, folder: str | PathLike[str], fraction: float | None = None
-) -> dict[str, Path]:
+def save_clips(attribution: Attribution, folder: str | PathLike[str], fraction: float | None = None) -> dict[str, Path]:
     """Write `clean.wav`, `kept.wav` and `removed.wav`, and return their paths by name.
 
     A waveform's parts add up to the clip. A spectrogram's are the clip filtered, with its own phase: each band is
@@ -46,23 +44,23 @@ def save_sounds(
     """
     share = example_record.shown_fraction(attribution) if fraction is None else fraction
     (clean, rate), (kept, _), (removed, _) = (
-        heard(attribution), heard(attribution, share), heard(attribution, share, delete=True)
+        clips(attribution), clips(attribution, share), clips(attribution, share, delete=True)
     )  # fmt: skip
     parts = [clean, kept, removed]
     scale = max(1.0, *(float(np.abs(part).max(initial=0.0)) for part in parts))
     where = Path(folder)
     where.mkdir(parents=True, exist_ok=True)
-    return {name: Sound(part / scale, rate).save(where / name) for name, part in zip(NAMES, parts, strict=True)}
+    return {name: AudioClip(part / scale, rate).save(where / name) for name, part in zip(NAMES, parts, strict=True)}
 
 
-def heard(attribution: Attribution, fraction: float | None = None, delete: bool = False) -> tuple[Samples, int]:
+def clips(attribution: Attribution, fraction: float | None = None, delete: bool = False) -> tuple[Samples, int]:
     """The samples of the clip, or of a part of it (`Attribution.sound`), that the model got, and their rate in Hz."""
     sound = attribution.sound(fraction, delete=delete)
     return np.asarray(sound.samples[: _length(attribution, sound)], dtype=np.float32), sound.rate
 
 
 def save_recording(
-    recording: Recording, folder: str | PathLike[str], fraction: float = example_record.USUAL
+    recording: Recording, folder: str | PathLike[str], fraction: float = example_record.DEFAULT_FRACTION
 ) -> dict[str, Path]:
     """Write `clean.wav`, `kept.wav` and `removed.wav` of a whole recording, and return their paths by name.
 
@@ -105,7 +103,7 @@ def save_recording(
     return paths
 
 
-def _length(attribution: Attribution, sound: Sound) -> int:
+def _length(attribution: Attribution, sound: AudioClip) -> int:
     """Samples that the model got: of a clip that was cut to its window, those inside."""
     hop = getattr(attribution.view, "hop", None)
     if hop is None:

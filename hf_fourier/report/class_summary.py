@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from hf_fourier.evaluation.metrics.structure import chance_concentration, concentration, specificity
 
 if TYPE_CHECKING:
-    from hf_fourier.report.example_record import Record
+    from hf_fourier.report.example_record import ExampleRecord
     from hf_fourier.results.attribution import Attribution
 
 #: The share of features whose overlap within a class is measured.
@@ -50,7 +50,7 @@ class ClassSummary:
         return asdict(self)
 
 
-def summaries(records: Sequence[Record], results: Sequence[Attribution] = ()) -> list[ClassSummary]:
+def summaries(records: Sequence[ExampleRecord], results: Sequence[Attribution] = ()) -> list[ClassSummary]:
     """One summary per method, domain and label, the labels in the order they come.
 
     Args:
@@ -68,14 +68,14 @@ def summaries(records: Sequence[Record], results: Sequence[Attribution] = ()) ->
         alike, chance, special = structure.get((method, domain, label), (None, None, None))
         found.append(
             ClassSummary(
-                method, domain, label, len(own), math.fsum(sure) / len(sure) if sure else None, _kept(own),
+                method, domain, label, len(own), math.fsum(sure) / len(sure) if sure else None, _kept_rates(own),
                 alike, chance, special,
             )
         )  # fmt: skip
     return found
 
 
-def _kept(records: Sequence[Record]) -> dict[str, float]:
+def _kept_rates(records: Sequence[ExampleRecord]) -> dict[str, float]:
     """The mean share of decisions kept, by share, where all examples were asked."""
     curves = [{f"{s.asked:g}": s for s in one.curve.of("keep")} if one.curve else {} for one in records]
     shared = [share for share in curves[0] if all(share in curve for curve in curves)]

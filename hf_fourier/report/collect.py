@@ -12,15 +12,15 @@ from hf_fourier.errors import InputError
 from hf_fourier.results import storage
 
 if TYPE_CHECKING:
-    from hf_fourier.evaluation.results import Evaluation, Sanity
+    from hf_fourier.evaluation.results import Evaluation, SanityResult
     from hf_fourier.results.attribution import Attribution
 
 #: Examples of a run in a report, where nobody says how many.
-MOST = 50
+MAX_RESULTS = 50
 
 
 @dataclass
-class Gathered:
+class CollectedResults:
     """What was found.
 
     Attributes:
@@ -34,11 +34,11 @@ class Gathered:
     results: list[Attribution] = field(default_factory=list)
     names: list[str] = field(default_factory=list)
     evaluation: Evaluation | None = None
-    sanity: list[Sanity] = field(default_factory=list)
+    sanity: list[SanityResult] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
 
-def gather(folders: Sequence[str | PathLike[str]], most: int = MOST) -> Gathered:
+def collect(folders: Sequence[str | PathLike[str]], most: int = MAX_RESULTS) -> CollectedResults:
     """Read saved results.
 
     Args:
@@ -48,7 +48,7 @@ def gather(folders: Sequence[str | PathLike[str]], most: int = MOST) -> Gathered
     Raises:
         InputError: If a folder holds none, or a report without inputs.
     """
-    found = Gathered()
+    found = CollectedResults()
     for folder in map(Path, folders):
         before = len(found.results)
         if (folder / "report.json").is_file():
@@ -63,7 +63,7 @@ def gather(folders: Sequence[str | PathLike[str]], most: int = MOST) -> Gathered
     return found
 
 
-def _report(folder: Path, found: Gathered) -> None:
+def _report(folder: Path, found: CollectedResults) -> None:
     from hf_fourier.report.content import ReportContent
     from hf_fourier.report.folder import load
 
@@ -77,7 +77,7 @@ def _report(folder: Path, found: Gathered) -> None:
     found.sanity += report.sanity
 
 
-def _run(folder: Path, found: Gathered, most: int) -> None:
+def _run(folder: Path, found: CollectedResults, most: int) -> None:
     from hf_fourier.runs import Results
 
     run, failed = Results(folder), 0
@@ -95,7 +95,7 @@ def _run(folder: Path, found: Gathered, most: int) -> None:
         found.notes.append(f"of the run {folder.name!r} {failed} examples failed and are left out")
 
 
-def _saved(folder: Path, found: Gathered, most: int) -> None:
+def _saved(folder: Path, found: CollectedResults, most: int) -> None:
     for number, path in enumerate(_results(folder)):
         if number == most:
             found.notes.append(f"of {folder.name!r} only the first {most} results were taken; --most takes more")

@@ -7,16 +7,16 @@ from functools import cached_property
 from typing import TYPE_CHECKING, TypeVar
 
 from hf_fourier.errors import InputError
-from hf_fourier.report.example_record import Record, record
+from hf_fourier.report.example_record import ExampleRecord, record
 from hf_fourier.torch_state import exact_class
 
 if TYPE_CHECKING:
-    from hf_fourier.evaluation.results import Evaluation, Sanity
+    from hf_fourier.evaluation.results import Evaluation, SanityResult
     from hf_fourier.report.class_summary import ClassSummary
     from hf_fourier.results.attribution import Attribution
 
 
-Made = TypeVar("Made", bound="ReportContent")
+ContentT = TypeVar("ContentT", bound="ReportContent")
 
 
 @exact_class
@@ -27,7 +27,7 @@ class ReportContent:
         self,
         results: Sequence[Attribution],
         evaluation: Evaluation | None = None,
-        sanity: Sanity | Sequence[Sanity] | None = None,
+        sanity: SanityResult | Sequence[SanityResult] | None = None,
         title: str | None = None,
         names: Sequence[str] | None = None,
     ) -> None:
@@ -38,7 +38,7 @@ class ReportContent:
             got = f"{len(names)} names for {len(self.results)} results"
             raise InputError(got, "one for each", "correct `names`")
         self.names = tuple(str(n) for n in names) if names is not None else _numbers(len(self.results))
-        self._stored: tuple[Record, ...] | None = None
+        self._stored: tuple[ExampleRecord, ...] | None = None
         self._stored_classes: tuple[ClassSummary, ...] | None = None
         if not self.results and evaluation is None and not self.sanity:
             raise InputError("nothing to report", "results, an evaluation or sanity checks", "pass some")
@@ -70,7 +70,7 @@ class ReportContent:
         return any(result.leaf is not None for result in self.results)
 
     @cached_property
-    def records(self) -> tuple[Record, ...]:
+    def records(self) -> tuple[ExampleRecord, ...]:
         """One per example: what can be shared of it."""
         return self._records(shared=True)
 
@@ -79,14 +79,14 @@ class ReportContent:
         """What the examples of each label have in common."""
         return self._classes(self.records)
 
-    def _records(self, shared: bool) -> tuple[Record, ...]:
+    def _records(self, shared: bool) -> tuple[ExampleRecord, ...]:
         """One per example; not `shared`: with its name and with labels that are a part of it."""
         if self._stored is not None:
             return self._stored
         pairs = zip(self.results, self.names, strict=True)
         return tuple(record(result, name, shared) for result, name in pairs)
 
-    def _classes(self, records: Sequence[Record]) -> tuple[ClassSummary, ...]:
+    def _classes(self, records: Sequence[ExampleRecord]) -> tuple[ClassSummary, ...]:
         from hf_fourier.report.class_summary import summaries
 
         if self._stored_classes is not None:
@@ -95,9 +95,10 @@ class ReportContent:
 
     @classmethod
     def _of(
-        cls: type[Made], records: Sequence[Record], classes: Sequence[ClassSummary], evaluation: Evaluation | None,
-        sanity: Sequence[Sanity], title: str,
-    ) -> Made:  # fmt: skip
+        cls: type[ContentT], records: Sequence[ExampleRecord], classes: Sequence[ClassSummary],
+        evaluation: Evaluation | None,
+        sanity: Sequence[SanityResult], title: str,
+    ) -> ContentT:  # fmt: skip
         """A report of records without results."""
         made = cls.__new__(cls)
         made.results, made.names = (), _numbers(len(records))

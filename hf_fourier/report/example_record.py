@@ -10,7 +10,7 @@ import numpy as np
 
 from hf_fourier.report import privacy
 from hf_fourier.report.figures.spectrum import Profile, binned
-from hf_fourier.results.curve import Curve, Stop
+from hf_fourier.results.curve import Curve, CurvePoint
 
 if TYPE_CHECKING:
     from hf_fourier.results.attribution import Attribution
@@ -39,7 +39,7 @@ class Bands:
 
 
 @dataclass(frozen=True)
-class Record:
+class ExampleRecord:
     """One example without its input.
 
     Attributes:
@@ -95,7 +95,7 @@ class Record:
         """The domain's spec."""
         return str(self.provenance.get("domain") or "?")
 
-    def holds(self, stop: Stop) -> bool:
+    def holds(self, stop: CurvePoint) -> bool:
         """Whether the decision is kept at a stop; of a mask a Dice of at least `wording.SAME_MASK`."""
         return stop.agrees >= (SAME_MASK if self.head == "mask" else 1)
 
@@ -114,7 +114,7 @@ class Record:
         return {**own, "shape": dict(self.shape), "extras": dict(self.extras), "provenance": dict(self.provenance)}
 
     @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> Record:
+    def from_dict(cls, values: Mapping[str, Any]) -> ExampleRecord:
         """The record that `to_dict` wrote; what a newer minor version added is not read."""
         own = {name: value for name, value in values.items() if name in cls.__dataclass_fields__}
         own["curve"] = None if own["curve"] is None else Curve.from_dict(own["curve"])
@@ -123,7 +123,7 @@ class Record:
         return cls(**own)
 
 
-def record(attribution: Attribution, name: str = "", shared: bool = True) -> Record:
+def record(attribution: Attribution, name: str = "", shared: bool = True) -> ExampleRecord:
     """What a report says of one result.
 
     Args:
@@ -135,7 +135,7 @@ def record(attribution: Attribution, name: str = "", shared: bool = True) -> Rec
     digits = privacy.DIGITS if shared else 17
     extras = {n: v for n, v in attribution.extras.items() if n in privacy.SUMMARIES}
     target = attribution.target
-    return Record(
+    return ExampleRecord(
         label=attribution.label if told else privacy.WITHHELD,
         target=target if told and isinstance(target, int) else None,
         confidence=privacy.rounded(attribution.confidence, digits),
@@ -151,8 +151,8 @@ def record(attribution: Attribution, name: str = "", shared: bool = True) -> Rec
         extras=privacy.rounded(extras, privacy.DIGITS),
         provenance=privacy.rounded(privacy.provenance_of(attribution, shared), 6),
         name="" if shared else name,
-        contested=contested(attribution),
-        noun=noun(attribution),
+        contested=explains_other_label(attribution),
+        noun=feature_noun(attribution),
     )
 
 
@@ -160,7 +160,7 @@ def _curve(curve: Curve | None, told: bool, digits: int) -> Curve | None:
     if curve is None:
         return None
     stops = [
-        Stop(s.part, s.asked, privacy.rounded(s.reached, 6), privacy.rounded(s.value, digits),
+        CurvePoint(s.part, s.asked, privacy.rounded(s.reached, 6), privacy.rounded(s.value, digits),
              privacy.rounded(s.confidence, digits), privacy.rounded(s.agrees, digits), s.said if told else None)
         for s in curve.stops
     ]  # fmt: skip
@@ -181,7 +181,7 @@ def _bands(attribution: Attribution) -> Bands | None:
     return Bands(found.title, centres, power, chosen, share)
 
 
-USUAL = 0.04
+DEFAULT_FRACTION = 0.04
 #: From this Dice with the clean mask on, a predicted mask counts as kept.
 SAME_MASK = 0.9
 
@@ -190,7 +190,7 @@ def shown_fraction(attribution: Attribution) -> float:
     """The least played share whose top features alone keep the decision, or 0.04."""
     stops = attribution.curve.of("keep") if attribution.curve else []
     holding = [stop.asked for stop in stops if holds(attribution, stop) and 0 < stop.asked < 1]
-    return holding[0] if holding else USUAL
+    return holding[0] if holding else DEFAULT_FRACTION
 
 
 def is_mask(attribution: Attribution) -> bool:
@@ -198,12 +198,12 @@ def is_mask(attribution: Attribution) -> bool:
     return attribution.provenance.get("head") == "mask"
 
 
-def holds(attribution: Attribution, stop: Stop) -> bool:
+def holds(attribution: Attribution, stop: CurvePoint) -> bool:
     """Whether the decision is kept: all of it, of a mask a Dice of at least `SAME_MASK`."""
     return stop.agrees >= (SAME_MASK if is_mask(attribution) else 1)
 
 
-def contested(attribution: Attribution) -> bool:
+def explains_other_label(attribution: Attribution) -> bool:
     """Whether the explained label is another one than the model's own decision."""
     if attribution.confidence is None or not attribution.alternatives or isinstance(attribution.target, list):
         return False
@@ -213,6 +213,6 @@ def contested(attribution: Attribution) -> bool:
     return attribution.label != best and attribution.confidence < min(probability, 0.5)
 
 
-def noun(attribution: Attribution) -> str:
+def feature_noun(attribution: Attribution) -> str:
     """What the features are called."""
     return "frequencies" if attribution.layout.with_role("frequency") else "features"

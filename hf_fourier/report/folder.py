@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 from hf_fourier.errors import InputError
 from hf_fourier.report import privacy
 from hf_fourier.report.class_summary import ClassSummary
-from hf_fourier.report.content import Made, ReportContent, require_inputs
-from hf_fourier.report.example_record import Record
+from hf_fourier.report.content import ContentT, ReportContent, require_inputs
+from hf_fourier.report.example_record import ExampleRecord
 from hf_fourier.report.html.page import page
 from hf_fourier.report.serialization import evaluation_from, evaluation_to, sanity_from, sanity_to
 from hf_fourier.report.tables import to_parquet
@@ -65,7 +65,7 @@ def save(
     return where
 
 
-def load(folder: str | PathLike[str], cls: type[Made]) -> Made:
+def load(folder: str | PathLike[str], cls: type[ContentT]) -> ContentT:
     """Read a report; see `Report.load`."""
     where = Path(folder)
     if not (where / VALUES).is_file():
@@ -78,20 +78,20 @@ def load(folder: str | PathLike[str], cls: type[Made]) -> Made:
     if values["inputs"] and (where / RESULTS).is_dir():
         results = [_result(path) for path in sorted((where / RESULTS).iterdir()) if path.is_dir()]
         return cls(results, evaluation, sanity, values["title"], values["names"] or None)
-    records = [Record.from_dict(one) for one in values["examples"]]
+    records = [ExampleRecord.from_dict(one) for one in values["examples"]]
     classes = [ClassSummary(**one) for one in values["classes"]]
     return cls._of(records, classes, evaluation, sanity, values["title"])
 
 
 def _save_examples(report: ReportContent, where: Path) -> None:
     """The results, and of sounds WAV files."""
-    from hf_fourier.report.audio_files import audible, save_sounds
+    from hf_fourier.report.audio_files import is_audio, save_clips
 
     for number, result in enumerate(report.results, 1):
         made = privacy.provenance_of(result, shared=False)
         replace(result, provenance=made).save(where / RESULTS / f"{number:04d}")
-        if audible(result):
-            save_sounds(result, where / SOUNDS / f"{number:04d}")
+        if is_audio(result):
+            save_clips(result, where / SOUNDS / f"{number:04d}")
 
 
 def _result(folder: Path) -> Attribution:

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from hf_fourier.evaluation.metrics.statistics import interval
-from hf_fourier.results.curve import Part
+from hf_fourier.results.curve import Mode
 
 if TYPE_CHECKING:
-    from hf_fourier.report.example_record import Record
+    from hf_fourier.report.example_record import ExampleRecord
 
 Quantity = Literal["decisions", "confidence"]
 
@@ -34,7 +34,7 @@ class Average:
 
     method: str
     domain: str
-    part: Part
+    part: Mode
     quantity: Quantity
     shares: Sequence[float]
     means: Sequence[float]
@@ -43,9 +43,9 @@ class Average:
     examples: int
 
 
-def averages(records: Sequence[Record], part: Part, quantity: Quantity) -> list[Average]:
+def averages(records: Sequence[ExampleRecord], part: Mode, quantity: Quantity) -> list[Average]:
     """One average per method and domain, of the examples that were played; none where no share is common to all."""
-    groups: dict[tuple[str, str], list[Record]] = {}
+    groups: dict[tuple[str, str], list[ExampleRecord]] = {}
     for one in records:
         if one.curve is not None:
             groups.setdefault((one.method, one.domain), []).append(one)
@@ -61,7 +61,7 @@ def averages(records: Sequence[Record], part: Part, quantity: Quantity) -> list[
     return found
 
 
-def _columns(records: Sequence[Record], part: Part, quantity: Quantity) -> dict[float, list[float]]:
+def _columns(records: Sequence[ExampleRecord], part: Mode, quantity: Quantity) -> dict[float, list[float]]:
     """By share, a number per example, where all examples have one."""
     columns: dict[float, list[float]] = {}
     for one in records:
@@ -72,7 +72,7 @@ def _columns(records: Sequence[Record], part: Part, quantity: Quantity) -> dict[
     return {share: values for share, values in sorted(columns.items()) if len(values) == len(records)}
 
 
-CHARTS: tuple[tuple[Part, Quantity, str, str], ...] = (
+CHARTS: tuple[tuple[Mode, Quantity, str, str], ...] = (
     ("keep", "decisions", "Decisions kept with the top features alone (M)", "share of decisions kept"),
     ("keep", "confidence", "Confidence with the top features alone (L)", "mean confidence"),
     ("delete", "decisions", "Decisions kept without the top features", "share of decisions kept"),

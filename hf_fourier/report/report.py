@@ -10,7 +10,7 @@ from hf_fourier.report.content import ReportContent
 from hf_fourier.torch_state import exact_class
 
 if TYPE_CHECKING:
-    from hf_fourier.report.hub.repository import Pushed
+    from hf_fourier.report.hub.repository import PushResult
     from hf_fourier.results.table import Table
 
 
@@ -30,7 +30,7 @@ class Report(ReportContent):
 
     Attributes:
         results: The attributions; empty in a report that was read from a folder without inputs.
-        records: One `Record` per example, which holds no input.
+        records: One `ExampleRecord` per example, which holds no input.
         evaluation: As given, or None.
         sanity: All checks that were given.
         title: The title.
@@ -142,7 +142,7 @@ class Report(ReportContent):
         private: bool = True,
         licence: str | None = None,
         token: str | None = None,
-    ) -> Pushed:
+    ) -> PushResult:
         """Push the report to the Hub in one commit, as a data set with a card, or as a Space that shows the page.
 
         An earlier report in the repository is replaced, with its files; a repository that holds something else is left

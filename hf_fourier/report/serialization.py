@@ -7,14 +7,14 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from hf_fourier.evaluation.results import Cell, Check, Evaluation, Sanity
+from hf_fourier.evaluation.results import Check, Evaluation, MethodResult, SanityResult
 from hf_fourier.report import privacy
 
 if TYPE_CHECKING:
     from hf_fourier.report.content import ReportContent
 
 
-def told(report: ReportContent, shared: bool) -> tuple[Evaluation | None, list[Sanity]]:
+def as_shared(report: ReportContent, shared: bool) -> tuple[Evaluation | None, list[SanityResult]]:
     """A report's evaluation and checks as they are written: scrubbed, with `shared` their sources numbered."""
     evaluation = None if report.evaluation is None else evaluation_from(evaluation_to(report.evaluation, shared))
     return evaluation, [sanity_from(sanity_to(one, shared)) for one in report.sanity]
@@ -36,7 +36,7 @@ def evaluation_to(found: Evaluation, shared: bool) -> dict[str, Any]:
 def evaluation_from(values: Mapping[str, Any]) -> Evaluation:
     """The evaluation that `evaluation_to` wrote."""
     cells = [
-        Cell(cell["method"], cell["domain"], cell["control"], (cell["passes"][0], cell["passes"][1]),
+        MethodResult(cell["method"], cell["domain"], cell["control"], (cell["passes"][0], cell["passes"][1]),
              {name: [_real(v) for v in column] for name, column in cell["values"].items()}, _real(cell["seconds"]))
         for cell in values["cells"]
     ]  # fmt: skip
@@ -44,7 +44,7 @@ def evaluation_from(values: Mapping[str, Any]) -> Evaluation:
     return Evaluation(values["model"], cells, values["sources"], values["better"], excluded, values["notes"])
 
 
-def sanity_to(found: Sanity, shared: bool) -> dict[str, Any]:
+def sanity_to(found: SanityResult, shared: bool) -> dict[str, Any]:
     """Plain values without NaN; with `shared` sources are numbered."""
     return {
         "model": privacy.model_of(found.model),
@@ -57,14 +57,14 @@ def sanity_to(found: Sanity, shared: bool) -> dict[str, Any]:
     }
 
 
-def sanity_from(values: Mapping[str, Any]) -> Sanity:
+def sanity_from(values: Mapping[str, Any]) -> SanityResult:
     """The checks that `sanity_to` wrote."""
     checks = []
     for check in values["checks"]:
         low, high = check["interval"]
         checks.append(Check(**{**check, "value": _real(check["value"]), "interval": (_real(low), _real(high))}))
     named = {name: values[name] for name in ("model", "method", "domain", "head", "sources", "notes")}
-    return Sanity(**named, checks=checks)
+    return SanityResult(**named, checks=checks)
 
 
 def _real(value: float | None) -> float:

@@ -15,7 +15,7 @@ from hf_fourier.results.table import Table
 
 if TYPE_CHECKING:
     from hf_fourier.report.content import ReportContent
-    from hf_fourier.report.example_record import Record
+    from hf_fourier.report.example_record import ExampleRecord
 
 
 def tables(report: ReportContent, include_inputs: bool = False) -> dict[str, Table]:
@@ -28,7 +28,7 @@ def tables(report: ReportContent, include_inputs: bool = False) -> dict[str, Tab
         "classes": [_class(one) for one in report._classes(records)],
     }
     made = {name: _table(rows) for name, rows in found.items() if rows}
-    evaluation, sanity = serialization.told(report, not include_inputs)
+    evaluation, sanity = serialization.as_shared(report, not include_inputs)
     if evaluation is not None and evaluation.cells:
         made["evaluation"] = evaluation.table()
     checked = [row for one in sanity for row in one.table().rows()]
@@ -39,7 +39,7 @@ def tables(report: ReportContent, include_inputs: bool = False) -> dict[str, Tab
 
 def to_csv(report: ReportContent, folder: str | PathLike[str], include_inputs: bool = False) -> dict[str, Path]:
     """One CSV file per table; see `Report.to_csv`."""
-    where, written = _made(folder), {}
+    where, written = _cell(folder), {}
     for name, table in tables(report, include_inputs).items():
         written[name] = where / f"{name}.csv"
         with written[name].open("w", encoding="utf-8", newline="") as file:
@@ -56,7 +56,7 @@ def to_parquet(report: ReportContent, folder: str | PathLike[str], include_input
         from pyarrow import parquet
     except ImportError as error:
         raise MissingExtraError("pyarrow", "report", "Parquet files") from error
-    where, written = _made(folder), {}
+    where, written = _cell(folder), {}
     for name, table in tables(report, include_inputs).items():
         written[name] = where / f"{name}.parquet"
         parquet.write_table(pa.table({title: _plain(values) for title, values in table.columns.items()}), written[name])
@@ -68,7 +68,7 @@ def harmless(value: Any) -> Any:
     return f"'{value}" if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r") else value
 
 
-def _example(number: int, one: Record, named: bool) -> dict[str, Any]:
+def _example(number: int, one: ExampleRecord, named: bool) -> dict[str, Any]:
     passes: Mapping[str, Any] = one.provenance.get("passes") or {}
     row: dict[str, Any] = {"example": number}
     row |= {"name": one.name} if named else {}
@@ -93,7 +93,7 @@ def _example(number: int, one: Record, named: bool) -> dict[str, Any]:
     }
 
 
-def _stops(number: int, one: Record) -> list[dict[str, Any]]:
+def _stops(number: int, one: ExampleRecord) -> list[dict[str, Any]]:
     return [
         {
             "example": number,
@@ -111,7 +111,7 @@ def _stops(number: int, one: Record) -> list[dict[str, Any]]:
     ]
 
 
-def _bands(number: int, one: Record) -> list[dict[str, Any]]:
+def _bands(number: int, one: ExampleRecord) -> list[dict[str, Any]]:
     if one.bands is None:
         return []
     columns = zip(one.bands.centres, one.bands.power, one.bands.chosen, strict=True)
@@ -142,7 +142,7 @@ def _plain(values: Sequence[Any]) -> list[Any]:
     return plain if len(kinds) < 2 else [None if value is None else str(value) for value in plain]
 
 
-def _made(folder: str | PathLike[str]) -> Path:
+def _cell(folder: str | PathLike[str]) -> Path:
     where = Path(folder)
     where.mkdir(parents=True, exist_ok=True)
     return where

@@ -10,7 +10,7 @@ _HIDDEN = {*range(0xFFF9, 0xFFFC), *range(0xE0000, 0xE0080)}
 _LINES = ("Zl", "Zp")
 
 
-def visible(text: str, keep: str = "") -> str:
+def escape_invisible(text: str, keep: str = "") -> str:
     r"""The text with what nobody would see written out, such as `\x1b` or `\u202e`.
 
     Written out are control characters (an escape sequence can repaint a terminal), line and paragraph separators, marks

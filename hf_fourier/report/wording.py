@@ -8,20 +8,20 @@ from typing import TYPE_CHECKING, Any
 
 from hf_fourier.methods import METHODS
 from hf_fourier.report import example_record
-from hf_fourier.report.example_record import SAME_MASK, contested, is_mask, noun
+from hf_fourier.report.example_record import SAME_MASK, explains_other_label, feature_noun, is_mask
 from hf_fourier.report.figures.fonts import drawable
-from hf_fourier.results.curve import Part, Stop
+from hf_fourier.results.curve import CurvePoint, Mode
 from hf_fourier.results.relevance import SIZE
 from hf_fourier.results.remarks import INCOMPLETE, once
 
 if TYPE_CHECKING:
-    from hf_fourier.evaluation.results import Evaluation, Sanity
-    from hf_fourier.report.example_record import Record
+    from hf_fourier.evaluation.results import Evaluation, SanityResult
+    from hf_fourier.report.example_record import ExampleRecord
     from hf_fourier.results.attribution import Attribution
     from hf_fourier.results.relevance import Relevance
 
 
-def stop_at(attribution: Attribution, part: Part, fraction: float) -> Stop | None:
+def stop_at(attribution: Attribution, part: Mode, fraction: float) -> CurvePoint | None:
     """What the model said at this share, or None if it was not asked."""
     if attribution.curve is None:
         return None
@@ -36,7 +36,7 @@ def format_fraction(fraction: float) -> str:
     return f"{100 * fraction:.3g} %"
 
 
-def sureness(confidence: float) -> str:
+def format_confidence(confidence: float) -> str:
     """A confidence to two digits that never rounds to certainty."""
     if confidence < 0.01:
         return f"{confidence:.4f}" if confidence >= 0.0001 else "< 0.0001"
@@ -48,34 +48,34 @@ def label(attribution: Attribution, most: int = 40) -> str:
     return f"“{drawable(attribution.label.strip() or '␣', most)}”"
 
 
-def clean_answer(attribution: Attribution, most: int = 60) -> str:
+def describe_clean(attribution: Attribution, most: int = 60) -> str:
     """What the model says to the whole example."""
     if attribution.confidence is None:
         return f"{label(attribution, most)}: {attribution.value:.4g}"
     word = "mean confidence in the mask" if is_mask(attribution) else "confidence"
-    return f"{label(attribution, most)}: {word} {sureness(attribution.confidence)}"
+    return f"{label(attribution, most)}: {word} {format_confidence(attribution.confidence)}"
 
 
-def quantity(attribution: Attribution) -> str:
+def plotted_quantity(attribution: Attribution) -> str:
     """What is drawn of each stop (`size`)."""
     if is_mask(attribution):
         return "Dice with the clean mask"
     return "value" if attribution.confidence is None else "confidence"
 
 
-def size(attribution: Attribution, stop: Stop) -> float:
+def plotted_value(attribution: Attribution, stop: CurvePoint) -> float:
     """A stop as a number to draw: the Dice of a mask, else the confidence, else the value."""
     if is_mask(attribution):
         return stop.agrees
     return stop.value if stop.confidence is None else stop.confidence
 
 
-def format_point(stop: Stop) -> str:
+def format_point(stop: CurvePoint) -> str:
     """A stop's confidence, or its value where there is none."""
-    return f"{stop.value:.4g}" if stop.confidence is None else sureness(stop.confidence)
+    return f"{stop.value:.4g}" if stop.confidence is None else format_confidence(stop.confidence)
 
 
-def answer(attribution: Attribution, stop: Stop | None, most: int = 60) -> str:
+def describe_point(attribution: Attribution, stop: CurvePoint | None, most: int = 60) -> str:
     """What the model says to a part of the example, and on a second line whether the decision holds."""
     if stop is None:
         return "(not shown to the model)\n"
@@ -85,31 +85,33 @@ def answer(attribution: Attribution, stop: Stop | None, most: int = 60) -> str:
     return f"{label(attribution, most)}: {word}{format_point(stop)}\n{verdict(attribution, stop)}"
 
 
-def verdict(attribution: Attribution, stop: Stop) -> str:
+def verdict(attribution: Attribution, stop: CurvePoint) -> str:
     """Whether the decision holds, in two or three words."""
     if is_mask(attribution):
         return f"Dice {stop.agrees:.2f}"
     if 0 < stop.agrees < 1:
         return f"{format_fraction(stop.agrees)} of decisions hold"
-    if contested(attribution):
+    if explains_other_label(attribution):
         return "now the decision" if stop.agrees else "not the decision"
     return "decision holds" if stop.agrees else "decision lost"
 
 
-def three(attribution: Attribution, fraction: float, whole: str = "The input", most: int = 24) -> list[str]:
+def panel_titles(attribution: Attribution, fraction: float, whole: str = "The input", most: int = 24) -> list[str]:
     """What stands above the whole example, above its top features alone and above what is left without them."""
-    kind, top = noun(attribution), format_fraction(fraction)
-    whose = "not the model's decision" if contested(attribution) else "the model's decision"
+    kind, top = feature_noun(attribution), format_fraction(fraction)
+    whose = "not the model's decision" if explains_other_label(attribution) else "the model's decision"
     if is_mask(attribution):
         said = f"{label(attribution, most)}\nthe model's own mask, outlined"
     else:
-        said = f"{clean_answer(attribution, most)}\n{whose}"
+        said = f"{describe_clean(attribution, most)}\n{whose}"
     titles = [f"{whole}\n{said}"]
-    parts: tuple[tuple[Part, str], ...] = (
+    parts: tuple[tuple[Mode, str], ...] = (
         ("keep", f"The top {top} of {kind} alone"),
         ("delete", f"All but the top {top}"),
     )
-    titles += [f"{words}\n{answer(attribution, stop_at(attribution, part, fraction), most)}" for part, words in parts]
+    titles += [
+        f"{words}\n{describe_point(attribution, stop_at(attribution, part, fraction), most)}" for part, words in parts
+    ]
     return titles
 
 
@@ -137,12 +139,12 @@ def model_name(attribution: Attribution) -> str:
     return str(model.get("name") or "") if isinstance(model, Mapping) else str(model)
 
 
-def headline(attribution: Attribution, fraction: float | None = None) -> list[str]:
+def header_lines(attribution: Attribution, fraction: float | None = None) -> list[str]:
     """Label and confidence; with `fraction` also those of the parts, if they were played; model, method and domain."""
-    lines = [clean_answer(attribution)]
+    lines = [describe_clean(attribution)]
     if fraction is not None:
-        parts: tuple[tuple[Part, str], ...] = (
-            ("keep", f"top {format_fraction(fraction)} of {noun(attribution)} alone"),
+        parts: tuple[tuple[Mode, str], ...] = (
+            ("keep", f"top {format_fraction(fraction)} of {feature_noun(attribution)} alone"),
             ("delete", "without them"),
         )
         stops = [(stop_at(attribution, part, fraction), words) for part, words in parts]
@@ -157,7 +159,9 @@ def headline(attribution: Attribution, fraction: float | None = None) -> list[st
 def conclusion(attribution: Attribution, fraction: float) -> str:
     """What may be concluded from the figure, and what not."""
     keep, delete = (stop_at(attribution, part, fraction) for part in ("keep", "delete"))
-    said = concluded(keep, delete, noun(attribution), fraction, is_mask(attribution), contested(attribution))
+    said = conclusion_text(
+        keep, delete, feature_noun(attribution), fraction, is_mask(attribution), explains_other_label(attribution)
+    )
     if attribution.view.kind == "spectrogram":
         zero = getattr(attribution.view, "offset", 0.0)
         said += (
@@ -167,7 +171,9 @@ def conclusion(attribution: Attribution, fraction: float) -> str:
     return " ".join([said, *filter(None, [_control(attribution)]), *(f"{one}." for one in attribution.incomplete)])
 
 
-def concluded(keep: Stop | None, delete: Stop | None, kind: str, fraction: float, mask: bool, other: bool) -> str:
+def conclusion_text(
+    keep: CurvePoint | None, delete: CurvePoint | None, kind: str, fraction: float, mask: bool, other: bool
+) -> str:
     """What may be concluded from two stops, and what not.
 
     Args:
@@ -203,7 +209,7 @@ def concluded(keep: Stop | None, delete: Stop | None, kind: str, fraction: float
     return said.rstrip()
 
 
-def _of_mask(keep: Stop, delete: Stop | None, kind: str) -> str:
+def _of_mask(keep: CurvePoint, delete: CurvePoint | None, kind: str) -> str:
     """What may be concluded where the decision is a mask."""
     if keep.agrees < SAME_MASK:
         said = f"The kept {kind} alone do not give the mask back (Dice {keep.agrees:.2f}; {SAME_MASK:g} would count)."
@@ -233,12 +239,12 @@ HEADLINES = {
     "selectivity (runner-up)": "selectivity (runner-up)",
 }
 
-MAY = (
+MAY_CONCLUDE = (
     "That the shown features suffice for a decision, where it holds with them alone.",
     "That a ranking does better or worse than the controls on these examples, as far as the intervals say so.",
     "How little of an input the model needs to say the same.",
 )
-MAY_NOT = (
+MAY_NOT_CONCLUDE = (
     "That the model used these features: others may suffice as well, and a ranking that follows the loss can find "
     "features that make a model say something else. Selectivity says how far that goes.",
     "That they are necessary, where the decision is lost without them: what is left is no natural input.",
@@ -254,13 +260,13 @@ def is_control(method: str) -> bool:
     return name in METHODS and METHODS[name].control
 
 
-def stops_of(record: Record) -> list[dict[str, Any]]:
+def slider_stops(record: ExampleRecord) -> list[dict[str, Any]]:
     """What the model said at each stop of a slider, in words and numbers."""
     played = sorted({stop.asked for stop in record.curve.of("keep")}) if record.curve else []
-    return [at(record, share) for share in [*(share for share in played if 0 < share < 1), 1.0]]
+    return [slider_stop(record, share) for share in [*(share for share in played if 0 < share < 1), 1.0]]
 
 
-def at(record: Record, share: float) -> dict[str, Any]:
+def slider_stop(record: ExampleRecord, share: float) -> dict[str, Any]:
     """What the model said to the top features alone and to what is left without them.
 
     Returns:
@@ -279,19 +285,23 @@ def at(record: Record, share: float) -> dict[str, Any]:
         "percent": format_fraction(share),
         "kept": _said(record, keep),
         "removed": _said(record, delete),
-        "conclusion": concluded(keep, delete, record.noun, share, masked, record.contested),
+        "conclusion": conclusion_text(keep, delete, record.noun, share, masked, record.contested),
     }
 
 
-def shown_share(record: Record) -> float:
+def initial_fraction(record: ExampleRecord) -> float:
     """Where the slider stands at first: the least share that keeps the decision, else 4 % or what is nearest to it."""
     if record.least is not None:
         return record.least
     asked = [stop.asked for stop in (record.curve.of("keep") if record.curve else []) if 0 < stop.asked < 1]
-    return min(asked, key=lambda share: abs(math.log(share / example_record.USUAL)), default=example_record.USUAL)
+    return min(
+        asked,
+        key=lambda share: abs(math.log(share / example_record.DEFAULT_FRACTION)),
+        default=example_record.DEFAULT_FRACTION,
+    )
 
 
-def headlines(evaluation: Evaluation, seed: int = 0) -> list[dict[str, str]]:
+def summary_rows(evaluation: Evaluation, seed: int = 0) -> list[dict[str, str]]:
     """A row per method and domain: sufficiency, selectivity and the gaps to the magnitude ranking side by side."""
     chosen = [name for name in HEADLINES if name in evaluation.better]
     rows = []
@@ -310,7 +320,7 @@ def headlines(evaluation: Evaluation, seed: int = 0) -> list[dict[str, str]]:
     return rows
 
 
-def beside(evaluation: Evaluation | None) -> list[str]:
+def missing_controls(evaluation: Evaluation | None) -> list[str]:
     """What has to stand beside a headline and is not there, or is of few examples."""
     if evaluation is None:
         return [
@@ -328,7 +338,7 @@ def beside(evaluation: Evaluation | None) -> list[str]:
     return told
 
 
-def counts(records: Sequence[Record]) -> list[str]:
+def kept_counts(records: Sequence[ExampleRecord]) -> list[str]:
     """By method, how many decisions are kept by a few features; the controls beside."""
     told = []
     for method in dict.fromkeys(one.method for one in records):
@@ -336,7 +346,7 @@ def counts(records: Sequence[Record]) -> list[str]:
         played = [one for one in own if one.curve is not None]
         name = f"{method} (a control)" if is_control(method) else method
         shares = sorted({s.asked for one in played for s in one.curve.of("keep") if 0 < s.asked < 1})  # type: ignore[union-attr]
-        for share in [s for s in (example_record.USUAL,) if s in shares] or shares[:1]:
+        for share in [s for s in (example_record.DEFAULT_FRACTION,) if s in shares] or shares[:1]:
             stops = [(one, _found(one, "keep", share)) for one in played]
             kept = sum(stop is not None and one.holds(stop) for one, stop in stops)
             told.append(f"{name}: {kept} of {len(stops)} decisions hold with the top {format_fraction(share)} alone")
@@ -347,7 +357,7 @@ def counts(records: Sequence[Record]) -> list[str]:
     return told
 
 
-def cost(records: Sequence[Record]) -> list[str]:
+def cost_lines(records: Sequence[ExampleRecord]) -> list[str]:
     """Passes and seconds per example, by method."""
     told = []
     for method in dict.fromkeys(one.method for one in records):
@@ -362,7 +372,7 @@ def cost(records: Sequence[Record]) -> list[str]:
     return told
 
 
-def provenance(records: Sequence[Record]) -> list[tuple[str, str]]:
+def provenance(records: Sequence[ExampleRecord]) -> list[tuple[str, str]]:
     """How the results were made: what all have in common, or the values that there are."""
     titles = {"model": "Model", "revision": "Revision", "task": "Task", "head": "What is explained", "method": "Method",
               "domain": "Domain", "seed": "Seed", "device": "Device", "origin": "Made by"}  # fmt: skip
@@ -379,7 +389,7 @@ def provenance(records: Sequence[Record]) -> list[tuple[str, str]]:
     return rows
 
 
-def notes(records: Sequence[Record], evaluation: Evaluation | None, sanity: Sequence[Sanity]) -> list[str]:
+def notes(records: Sequence[ExampleRecord], evaluation: Evaluation | None, sanity: Sequence[SanityResult]) -> list[str]:
     """All that has to be said aloud, once each; of notes that differ in their numbers alone the first."""
     found = [note for one in records for note in one.provenance.get("notes", ())]
     found += list(evaluation.notes) if evaluation else []
@@ -398,11 +408,11 @@ def number(value: Any) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
-def _found(record: Record, part: Part, share: float) -> Stop | None:
+def _found(record: ExampleRecord, part: Mode, share: float) -> CurvePoint | None:
     return record.curve.found(part, share) if record.curve else None
 
 
-def _said(record: Record, stop: Stop | None) -> dict[str, Any] | None:
+def _said(record: ExampleRecord, stop: CurvePoint | None) -> dict[str, Any] | None:
     if stop is None:
         return None
     says: str
@@ -414,7 +424,7 @@ def _said(record: Record, stop: Stop | None) -> dict[str, Any] | None:
     return {"says": says, "verdict": _verdict(record, stop), "holds": record.holds(stop), "level": level}
 
 
-def _verdict(record: Record, stop: Stop) -> str:
+def _verdict(record: ExampleRecord, stop: CurvePoint) -> str:
     if record.head == "mask":
         return "mask kept" if record.holds(stop) else "mask not kept"
     if 0 < stop.agrees < 1:
@@ -425,7 +435,7 @@ def _verdict(record: Record, stop: Stop) -> str:
 
 
 def _number(confidence: float | None, value: float) -> str:
-    return f"value {value:.4g}" if confidence is None else f"confidence {sureness(confidence)}"
+    return f"value {value:.4g}" if confidence is None else f"confidence {format_confidence(confidence)}"
 
 
 def _level(confidence: float | None) -> float | None:
@@ -437,7 +447,7 @@ def _mean(values: Sequence[Any]) -> float | None:
     return math.fsum(known) / len(known) if known else None
 
 
-def facts(record: Record) -> Mapping[str, str]:
+def example_facts(record: ExampleRecord) -> Mapping[str, str]:
     """An example's own line of facts."""
     shape = " × ".join(f"{length} {name}" for name, length in record.shape.items())
     found = {"leaf": f"{record.kind}, {shape}", "features": f"{record.features:,}", "method": record.method,
@@ -446,5 +456,5 @@ def facts(record: Record) -> Mapping[str, str]:
         note = next((one for one in record.provenance.get("notes", ()) if one.startswith(INCOMPLETE)), "")
         found["completeness gap"] = f"{record.gap:.3g} ({note})" if note else f"{record.gap:.3g}"
     if record.alternatives:
-        found["the model says"] = ", ".join(f"{label} {sureness(p)}" for label, p in record.alternatives[:3])
+        found["the model says"] = ", ".join(f"{label} {format_confidence(p)}" for label, p in record.alternatives[:3])
     return found

@@ -13,7 +13,7 @@ import torch
 from hf_fourier.domains import DOMAINS, Basis, Layout
 from hf_fourier.errors import InputError
 from hf_fourier.results import storage
-from hf_fourier.results.audio import Sound
+from hf_fourier.results.audio import AudioClip
 from hf_fourier.results.curve import Curve
 from hf_fourier.results.drawing import drawn_by
 from hf_fourier.results.ordering import cut, descending
@@ -21,7 +21,7 @@ from hf_fourier.results.relevance import Kind, Relevance, bases, genes, relevanc
 from hf_fourier.results.remarks import INCOMPLETE
 from hf_fourier.results.table import Table
 from hf_fourier.results.views import NoView, View, view_from
-from hf_fourier.seeding import Draw, Key
+from hf_fourier.seeding import ExampleRng, LazyFingerprint
 from hf_fourier.torch_state import exact_class
 from hf_fourier.typing import Bool, Float, Inexact, Int, Tensor
 
@@ -77,7 +77,7 @@ class Attribution:
     extras: Mapping[str, Any] = field(default_factory=dict)
     gap: float | None = None
     curve: Curve | None = None
-    fingerprint: int | Key = 0
+    fingerprint: int | LazyFingerprint = 0
     frozen: Tensor | None = None
     source: Mapping[str, Tensor] = field(default_factory=dict)
     agrees: float | None = None
@@ -102,13 +102,13 @@ class Attribution:
     @property
     def key(self) -> int:
         """The example's fingerprint, which seeds ties."""
-        return self.fingerprint.number if isinstance(self.fingerprint, Key) else self.fingerprint
+        return self.fingerprint.number if isinstance(self.fingerprint, LazyFingerprint) else self.fingerprint
 
     @cached_property
     def order(self) -> Int[Tensor, " features"]:
         """Feature indices from the most to the least important; ties by a seeded key of the example."""
         seed = int(self.provenance.get("seed", 0))
-        return descending(self.scores, lambda: Draw(seed, [self.key]).generator(0, "ties"))
+        return descending(self.scores, lambda: ExampleRng(seed, [self.key]).generator(0, "ties"))
 
     @property
     def coefficients(self) -> Inexact[Tensor, " stored"]:
@@ -156,7 +156,7 @@ class Attribution:
         """
         return self.view.show(self._leaf("original"))
 
-    def sound(self, fraction: float | None = None, *, k: int | None = None, delete: bool = False) -> Sound:
+    def sound(self, fraction: float | None = None, *, k: int | None = None, delete: bool = False) -> AudioClip:
         """The top features (or, with `delete`, what is left without them) as something to listen to.
 
         A waveform is rebuilt as it is. Of a spectrogram the clip is filtered: each band of its own short-time spectrum
@@ -330,7 +330,7 @@ class Attribution:
             raise InputError(f"format {values['format']}", f"at most {FORMAT}", "install a newer hf_fourier")
         return cls(
             scores=tensors["scores"],
-            layout=DOMAINS.parse(values["domain"]).bind(storage.leaf_from(values["leaf"])).layout,
+            layout=DOMAINS.parse(values["domain"]).bind(storage.shape_from_dict(values["leaf"])).layout,
             target=values["target"],
             label=values["label"],
             confidence=values["confidence"],

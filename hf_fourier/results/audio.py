@@ -16,7 +16,7 @@ LOUDER = 20.0
 
 
 @dataclass(frozen=True, eq=False)
-class Sound:
+class AudioClip:
     """A mono sound.
 
     Attributes:
@@ -54,7 +54,7 @@ def filtered(
     fft: int,
     hop: int,
     first: int = 0,
-) -> Sound:
+) -> AudioClip:
     """A clip whose short-time spectrum is scaled, frame by frame, by a change of its log-mel; the phase is its own.
 
     Frequencies outside of all bands change as the nearest band does, samples outside of all frames as the nearest
@@ -74,7 +74,9 @@ def filtered(
     spectrum = torch.stft(samples.float(), fft, hop, window=window, pad_mode="constant", return_complex=True)
     middles = torch.arange(spectrum.shape[1]) * hop
     nearest = ((middles - first).float() / hop).round().long().clamp(0, gain.shape[1] - 1)
-    return Sound(torch.istft(spectrum * gain[:, nearest], fft, hop, window=window, length=len(samples)).numpy(), rate)
+    return AudioClip(
+        torch.istft(spectrum * gain[:, nearest], fft, hop, window=window, length=len(samples)).numpy(), rate
+    )
 
 
 def _band_weights(filters: Float[Tensor, "frequencies bands"]) -> Float[Tensor, "frequencies bands"]:

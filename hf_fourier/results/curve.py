@@ -11,14 +11,14 @@ import numpy as np
 
 from hf_fourier.errors import InputError
 
-Part = Literal["keep", "delete"]
+Mode = Literal["keep", "delete"]
 #: Which features are left: a part with the share that it reached. The ends have one name each.
-Left = tuple[Part, float]
+PerturbationKey = tuple[Mode, float]
 #: Shares that differ by less are one share (0.3 and 3 * 0.1).
 SAME = 1e-9
 
 
-def left(part: Part, share: float) -> Left:
+def canonical_perturbation(part: Mode, share: float) -> PerturbationKey:
     """Which features are left: keeping all is deleting none, and keeping none is deleting all."""
     if part == "delete" and share in (0, 1):
         return "keep", 1.0 - share
@@ -26,7 +26,7 @@ def left(part: Part, share: float) -> Left:
 
 
 @dataclass(frozen=True)
-class Stop:
+class CurvePoint:
     """One evaluation of the deletion game.
 
     Attributes:
@@ -39,7 +39,7 @@ class Stop:
         said: The class that the model decided for; None where that is not one class of a softmax.
     """
 
-    part: Part
+    part: Mode
     asked: float
     reached: float
     value: float
@@ -48,9 +48,9 @@ class Stop:
     said: int | None = None
 
     @property
-    def left(self) -> Left:
+    def left(self) -> PerturbationKey:
         """Which features were left."""
-        return left(self.part, self.reached)
+        return canonical_perturbation(self.part, self.reached)
 
 
 @dataclass(frozen=True)
@@ -65,10 +65,10 @@ class Curve:
         clean: The confidence (or, without one, the value) of the whole example.
     """
 
-    stops: tuple[Stop, ...]
+    stops: tuple[CurvePoint, ...]
     clean: float
 
-    def at(self, part: Part, asked: float) -> Stop:
+    def at(self, part: Mode, asked: float) -> CurvePoint:
         """The stop of one part and one share.
 
         Raises:
@@ -79,11 +79,11 @@ class Curve:
             raise KeyError(f"{part} {asked} was not played; there are {[(s.part, s.asked) for s in self.stops]}")
         return stop
 
-    def found(self, part: Part, asked: float) -> Stop | None:
+    def found(self, part: Mode, asked: float) -> CurvePoint | None:
         """The stop of one part and one share, or None if it was not played."""
         return next((s for s in self.stops if s.part == part and abs(s.asked - asked) < SAME), None)
 
-    def decisions(self, part: Part, shares: Sequence[float]) -> list[float]:
+    def decisions(self, part: Mode, shares: Sequence[float]) -> list[float]:
         """The share of the frozen decisions at each stop, 0 to 1.
 
         Raises:
@@ -91,7 +91,7 @@ class Curve:
         """
         return [self._played(part, share).agrees for share in shares]
 
-    def confidences(self, part: Part, shares: Sequence[float]) -> list[float]:
+    def confidences(self, part: Mode, shares: Sequence[float]) -> list[float]:
         """The confidence at each share. That of the whole example is known, and needs no stop.
 
         Raises:
@@ -99,7 +99,7 @@ class Curve:
         """
         known: list[float] = []
         for share in shares:
-            whole = left(part, share) == ("keep", 1.0)
+            whole = canonical_perturbation(part, share) == ("keep", 1.0)
             sure = self.clean if whole and not self._unsure else self._played(part, share).confidence
             if sure is None:
                 raise InputError("a head without a confidence (a value)", "a head with one", "read the curve's values")
@@ -110,9 +110,9 @@ class Curve:
     def _unsure(self) -> bool:
         return any(stop.confidence is None for stop in self.stops)
 
-    def _played(self, part: Part, share: float) -> Stop:
+    def _played(self, part: Mode, share: float) -> CurvePoint:
         """One stop, by either name of an end."""
-        other: Part = "delete" if part == "keep" else "keep"
+        other: Mode = "delete" if part == "keep" else "keep"
         stop = self.found(part, share) or (self.found(other, 1.0 - share) if share in (0, 1) else None)
         if stop is None:
             got = f"a curve without {part} {share:g}"
@@ -121,7 +121,7 @@ class Curve:
             )
         return stop
 
-    def of(self, part: Part) -> list[Stop]:
+    def of(self, part: Mode) -> list[CurvePoint]:
         """One part's stops by growing share."""
         return sorted((stop for stop in self.stops if stop.part == part), key=lambda stop: stop.asked)
 
@@ -137,17 +137,17 @@ class Curve:
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Curve:
         """The curve that `to_dict` wrote."""
-        return cls(tuple(Stop(**stop) for stop in values["stops"]), values["clean"])
+        return cls(tuple(CurvePoint(**stop) for stop in values["stops"]), values["clean"])
 
 
 #: r = 0, 0.1, …, 1.
 TENTHS = tuple(i / 10 for i in range(11))
 #: Small kept shares, each about twice the one before; the last is one of the tenths as well.
-SMALL = (0.01, 0.02, 0.04, 0.08, 0.16, 0.3)
+SMALL_FRACTIONS = (0.01, 0.02, 0.04, 0.08, 0.16, 0.3)
 
 
 @dataclass(frozen=True)
-class Grid:
+class FractionGrid:
     """Which shares of the features are kept alone, and which are deleted.
 
     Attributes:
@@ -170,11 +170,11 @@ class Grid:
         if not self.keep and not self.delete:
             raise InputError("no shares", "shares from 0 to 1, at least one", "pass some to keep or to delete")
 
-    def __or__(self, other: Grid) -> Grid:
+    def __or__(self, other: FractionGrid) -> FractionGrid:
         """What either of them plays."""
-        return Grid(self.keep + other.keep, self.delete + other.delete)
+        return FractionGrid(self.keep + other.keep, self.delete + other.delete)
 
-    def __iter__(self) -> Iterator[tuple[Part, float]]:
+    def __iter__(self) -> Iterator[tuple[Mode, float]]:
         """All parts and shares: the two parts of one share are neighbours."""
         for share in dict.fromkeys(self.keep + self.delete):
             if share in self.keep:
@@ -185,13 +185,13 @@ class Grid:
     @property
     def passes(self) -> int:
         """Forward passes per example at most, beside the clean one: the ends are shared, the whole is known."""
-        return len({left(part, share) for part, share in self} - {("keep", 1.0)})
+        return len({canonical_perturbation(part, share) for part, share in self} - {("keep", 1.0)})
 
 
 #: Both directions on the tenths, as published: 19 forward passes beside the clean one.
-PUBLISHED = Grid(TENTHS, TENTHS)
+PAPER_GRID = FractionGrid(TENTHS, TENTHS)
 #: That, and small kept shares: 24 forward passes beside the clean one.
-STANDARD = PUBLISHED | Grid(keep=SMALL)
+DEFAULT_GRID = PAPER_GRID | FractionGrid(keep=SMALL_FRACTIONS)
 
 
 def log_spaced(least: float, most: float = 1.0, points: int = 8) -> tuple[float, ...]:
@@ -222,7 +222,7 @@ def maintained(curve: Curve, share: float, least: float = 1.0) -> float:
     return float(curve.decisions("keep", [share])[0] >= least)
 
 
-def kept_by_all(curves: Sequence[Curve]) -> list[float]:
+def common_fractions(curves: Sequence[Curve]) -> list[float]:
     """The shares that were kept in every curve, in growing order."""
     if not curves:
         return []
@@ -230,10 +230,11 @@ def kept_by_all(curves: Sequence[Curve]) -> list[float]:
     return [share for share in first if all(curve.found("keep", share) is not None for curve in curves)]
 
 
-def reached(curves: Sequence[Curve], share: float) -> float:
+def reaches_label(curves: Sequence[Curve], share: float) -> float:
     """The share of wrong labels that the model says when their own rankings' top features alone are kept, 0 to 1."""
     return math.fsum(maintained(curve, share) for curve in curves) / len(curves)
 
 
-def _area(heights: Sequence[float] | np.ndarray, places: Sequence[float]) -> float:
+def trapezoid(heights: Sequence[float] | np.ndarray, places: Sequence[float]) -> float:
+    """The area under heights at places, by the trapezoid rule."""
     return float(np.trapezoid(np.asarray(heights, dtype=float), np.asarray(places, dtype=float)))

@@ -23,7 +23,7 @@ def descending(
     """
     order, equal = _sorted(scores.detach().cpu().numpy())
     if equal.any():
-        _settle_ties(order, equal, ties() if callable(ties) else ties)
+        _break_ties(order, equal, ties() if callable(ties) else ties)
     return torch.from_numpy(order)
 
 
@@ -49,7 +49,7 @@ def _by_digits(bits: np.ndarray) -> np.ndarray:
     return low.take(high.argsort(kind="stable"))
 
 
-def _settle_ties(order: np.ndarray, equal: np.ndarray, ties: torch.Generator | None) -> None:
+def _break_ties(order: np.ndarray, equal: np.ndarray, ties: torch.Generator | None) -> None:
     """Reorder runs of equal scores in place, by a random key for each tied feature, drawn in the order of indices.
 
     Args:

@@ -18,7 +18,7 @@ Kind = Literal["scores", "gradient", "power"]
 #: The share of features that is carried back where none is named.
 USUAL = 0.04
 #: What a number of each kind is, in a table.
-MEASURES = {"scores": "score of {method}", "gradient": "gradient × input", "power": "power"}
+MEASURE_TEXT = {"scores": "score of {method}", "gradient": "gradient × input", "power": "power"}
 FOR, MORE, SIZE = (
     "above 0: for the decision, below: against",
     "higher: more important, neither for nor against",
@@ -102,8 +102,8 @@ def relevance(
 ) -> Relevance:
     """See `Attribution.input_relevance`."""
     kind = kind or ("scores" if attribution.layout.by_place else "gradient")
-    if kind not in MEASURES:
-        raise InputError(f"kind {kind!r}", f"one of {', '.join(MEASURES)}", "choose one of them")
+    if kind not in MEASURE_TEXT:
+        raise InputError(f"kind {kind!r}", f"one of {', '.join(MEASURE_TEXT)}", "choose one of them")
     name = method_name(attribution)
     if kind == "scores":
         values, told, signed = _scores(attribution, fraction, k), f"scores of {name}", contributes(attribution)
@@ -114,17 +114,17 @@ def relevance(
         if kind == "gradient" and attribution.gradient is None:
             raise InputError(f"no gradient: {name} takes none", "a signed gradient", "pass kind='power'")
         values = kept * (attribution.gradient if kind == "gradient" and attribution.gradient is not None else kept)
-        told = f"{MEASURES[kind]} of the {_top(attribution, fraction, k)}, not scores of {name}"
+        told = f"{MEASURE_TEXT[kind]} of the {_top(attribution, fraction, k)}, not scores of {name}"
         signed = kind == "gradient"
     leaf = attribution.layout.leaf
     channels = [i for i, axis in enumerate(leaf.axes) if axis.channel]
     pooled = values.sum(dim=channels) if channels else values
     axes = tuple(leaf.axes[i].name for i in leaf.positions)
-    measure = MEASURES[kind].format(method=name)
+    measure = MEASURE_TEXT[kind].format(method=name)
     return Relevance(pooled.numpy(), axes, tuple(attribution.names), kind, told, measure, signed)
 
 
-def shown(attribution: Explained, fraction: float) -> Relevance:
+def default_relevance(attribution: Explained, fraction: float) -> Relevance:
     """What figures, pages and the shell show: all scores where features are places, else what the top ones do there.
 
     Args:

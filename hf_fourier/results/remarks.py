@@ -6,11 +6,11 @@ import math
 import re
 from collections.abc import Iterable
 
-from hf_fourier.domains import LeafShape
+from hf_fourier.domains import SignalShape
 from hf_fourier.typing import Bool, Tensor
 
 #: The largest completeness gap, relative to the difference that is explained: what Sundararajan et al. 2017 ask for.
-GAP = 0.05
+MAX_COMPLETENESS_ERROR = 0.05
 #: A difference that is smaller, relative to the scores that it is of, counts as this large.
 LEAST = 1e-3
 #: The part of all scores' sizes that rounding may leave of a sum.
@@ -70,13 +70,13 @@ def incomplete(total: float, gap: float, size: float, value: float, reference: f
     if not math.isfinite(promised):
         return f"{INCOMPLETE}the scores should sum to {promised:.4g}{ends}, to which nothing can be held"
     least = LEAST * max(abs(value), abs(reference or 0.0))
-    if abs(gap) <= max(GAP * max(abs(promised), least), ROUNDING * size):
+    if abs(gap) <= max(MAX_COMPLETENESS_ERROR * max(abs(promised), least), ROUNDING * size):
         return None
     share = f", {abs(gap / promised):.0%} of it away" if promised else ""
     return f"{INCOMPLETE}the scores sum to {total:.4g} in place of {promised:.4g}{share}{ends}"
 
 
-def places(bad: Bool[Tensor, "..."], leaf: LeafShape) -> str:
+def places(bad: Bool[Tensor, "..."], leaf: SignalShape) -> str:
     """Where entries of a leaf are, by the axes that have an order: "time 0 to 400"."""
     found = []
     for i in leaf.positions:
@@ -93,7 +93,7 @@ def places(bad: Bool[Tensor, "..."], leaf: LeafShape) -> str:
     return "; ".join(found)
 
 
-def unfinished(gradient: Tensor, example: Tensor, leaf: LeafShape) -> str:
+def unfinished(gradient: Tensor, example: Tensor, leaf: SignalShape) -> str:
     """A gradient that is not finite in words: how many of its entries, where, and whether the example is 0 there.
 
     Args:

@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 
-from hf_fourier.domains import Axis, LeafShape
+from hf_fourier.domains import Axis, SignalShape
 from hf_fourier.errors import InputError
 
 TENSORS, VALUES = "attribution.safetensors", "attribution.json"
@@ -59,14 +59,14 @@ def read(folder: str | PathLike[str]) -> tuple[dict[str, Any], dict[str, torch.T
 
 
 @lru_cache(maxsize=256)
-def leaf_values(leaf: LeafShape) -> dict[str, Any]:
+def leaf_values(leaf: SignalShape) -> dict[str, Any]:
     """A leaf's shape as plain values, which many results share."""
     return asdict(leaf)
 
 
-def leaf_from(values: dict[str, Any]) -> LeafShape:
+def shape_from_dict(values: dict[str, Any]) -> SignalShape:
     """A leaf's shape out of its plain values."""
-    return LeafShape(values["kind"], tuple(Axis(**axis) for axis in values["axes"]), tuple(values["segments"]))
+    return SignalShape(values["kind"], tuple(Axis(**axis) for axis in values["axes"]), tuple(values["segments"]))
 
 
 def _replace(writers: dict[Path, Callable[[Path], Any]]) -> None:

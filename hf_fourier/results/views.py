@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 import torch
 
 from hf_fourier.errors import InputError, MissingExtraError
-from hf_fourier.results.audio import Sound, filtered
+from hf_fourier.results.audio import AudioClip, filtered
 from hf_fourier.typing import Float, Tensor
 
 VIEWS: dict[str, type[View]] = {}
@@ -37,7 +37,7 @@ class View(ABC):
 
     def listen(
         self, clean: Float[Tensor, "*leaf"], rebuilt: Float[Tensor, "*leaf"], source: Mapping[str, Tensor]
-    ) -> Sound:
+    ) -> AudioClip:
         """A rebuilt leaf as a sound.
 
         Args:
@@ -152,14 +152,14 @@ class SoundView(View):
     kind: ClassVar[str] = "sound"
 
     def show(self, leaf: Float[Tensor, "*leaf"]) -> Any:
-        """A `hf_fourier.results.audio.Sound`."""
-        return Sound((leaf.detach().cpu().float() * self.std + self.mean).numpy(), self.rate)
+        """A `hf_fourier.results.audio.AudioClip`."""
+        return AudioClip((leaf.detach().cpu().float() * self.std + self.mean).numpy(), self.rate)
 
     def listen(
         self, clean: Float[Tensor, "*leaf"], rebuilt: Float[Tensor, "*leaf"], source: Mapping[str, Tensor]
-    ) -> Sound:
+    ) -> AudioClip:
         """The waveform itself."""
-        sound: Sound = self.show(rebuilt)
+        sound: AudioClip = self.show(rebuilt)
         return sound
 
 
@@ -197,7 +197,7 @@ class SpectrogramView(View):
 
     def listen(
         self, clean: Float[Tensor, "*leaf"], rebuilt: Float[Tensor, "*leaf"], source: Mapping[str, Tensor]
-    ) -> Sound:
+    ) -> AudioClip:
         """The clip, filtered by the change of its log-mel."""
         if "sound" not in source:
             raise InputError(
@@ -226,7 +226,7 @@ class NoView(View):
 
     def listen(
         self, clean: Float[Tensor, "*leaf"], rebuilt: Float[Tensor, "*leaf"], source: Mapping[str, Tensor]
-    ) -> Sound:
+    ) -> AudioClip:
         """Never returns.
 
         Raises:

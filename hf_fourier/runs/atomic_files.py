@@ -23,7 +23,7 @@ _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _CLOSED = (errno.EROFS, errno.EACCES, errno.EPERM)
 
 
-def write_whole(path: Path, pieces: Pieces, move: Callable[[Path, Path], object] = os.replace) -> None:
+def write_whole(path: Path, pieces: ByteChunks, move: Callable[[Path, Path], object] = os.replace) -> None:
     """Write a file so that it exists whole or not at all, also when the power goes.
 
     The bytes go to a neighbour, which is flushed to the disk and then renamed; then the folder is flushed.
@@ -47,10 +47,10 @@ def write_whole(path: Path, pieces: Pieces, move: Callable[[Path, Path], object]
         _flush_folder(path.parent)
     except OSError as error:
         _remove(part)
-        raise refused(error, path, sum(map(len, pieces))) from error
+        raise write_error(error, path, sum(map(len, pieces))) from error
 
 
-def refused(error: OSError, path: Path, size: int) -> StorageError:
+def write_error(error: OSError, path: Path, size: int) -> StorageError:
     """What the system said about a file, as got, expected, do."""
     name = f"{path.parent.name}/{path.name}"
     if error.errno in _FULL:
@@ -65,7 +65,7 @@ def refused(error: OSError, path: Path, size: int) -> StorageError:
 
 
 @contextmanager
-def locked(folder: Path, rank: int) -> Iterator[None]:
+def run_lock(folder: Path, rank: int) -> Iterator[None]:
     """Hold a run's folder: one run at a time. The system gives it free when the process ends, however it ends.
 
     The first process of a run looks whether any process of another one still writes; each of the others holds a lock
@@ -92,7 +92,7 @@ def locked(folder: Path, rank: int) -> Iterator[None]:
                 f"the folder {folder.name!r}, which another run writes", "one run a folder", do
             ) from error
         except OSError as error:
-            raise refused(error, folder / names[0], 0) from error
+            raise write_error(error, folder / names[0], 0) from error
         yield
 
 
@@ -112,7 +112,7 @@ def _flush_folder(folder: Path) -> None:
         os.close(number)
 
 
-def there(paths: Sequence[Path]) -> list[bool]:
+def existing(paths: Sequence[Path]) -> list[bool]:
     """Which of these files exist, each folder read once."""
     names: dict[Path, set[str]] = {}
     for folder in {path.parent for path in paths}:
@@ -121,7 +121,7 @@ def there(paths: Sequence[Path]) -> list[bool]:
 
 
 #: One behind the other, a file.
-Pieces = Sequence[bytes | memoryview]
+ByteChunks = Sequence[bytes | memoryview]
 #: What safetensors calls types, in the order in which it lays them out.
 TYPES = {
     torch.int64: "I64",
@@ -139,7 +139,7 @@ _RANKS = {dtype: rank for rank, dtype in enumerate(TYPES)}
 _JSON = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 
 
-def laid_out(tensors: Mapping[str, Tensor]) -> Pieces:
+def laid_out(tensors: Mapping[str, Tensor]) -> ByteChunks:
     """The bytes of `safetensors.torch.save(tensors)`, without a copy of them.
 
     The library's `save` copies all data twice and holds the interpreter, so that a model beside it waits; its

@@ -9,20 +9,20 @@ from pathlib import Path
 
 import numpy as np
 
-from hf_fourier.runs.atomic_files import there, write_whole
+from hf_fourier.runs.atomic_files import existing, write_whole
 from hf_fourier.runs.manifest import Manifest
-from hf_fourier.scoring.example_batch import Encoded
+from hf_fourier.scoring.example_batch import EncodedExample
 
 #: Chunks hold at most this many times the average number of examples, however short those are.
 MOST = 4
 
 
-def is_tokens(encoded: Encoded) -> bool:
+def is_tokens(encoded: EncodedExample) -> bool:
     """Whether an example is tokens, whose lengths vary and are quickly found."""
     return encoded.content is not None and "input_ids" in encoded.inputs
 
 
-def cost_of(encoded: Encoded) -> float:
+def cost_of(encoded: EncodedExample) -> float:
     """What a pass through a model takes, relative to others of the same model: leaf entries, and what attention adds.
 
     A layer of width h takes about 24 h² operations per token, and 4 h per pair of tokens.
@@ -35,7 +35,7 @@ def cost_of(encoded: Encoded) -> float:
     return tokens * width * (1 + tokens / (6 * width))
 
 
-def ordered(indices: Sequence[int], look: Callable[[int], Encoded | None], chunk: int) -> Window:
+def order_by_length(indices: Sequence[int], look: Callable[[int], EncodedExample | None], chunk: int) -> LengthWindow:
     """The plan of one window.
 
     Args:
@@ -56,7 +56,7 @@ def ordered(indices: Sequence[int], look: Callable[[int], Encoded | None], chunk
     costs[costs == 0] = costs[costs > 0].mean() if (costs > 0).any() else 1.0
     cuts = _cuts(costs, chunk)
     totals = np.add.reduceat(costs, np.concatenate([[0], cuts[:-1]]))
-    return Window(np.array([index for *_, index in known], dtype=np.int64), cuts, totals)
+    return LengthWindow(np.array([index for *_, index in known], dtype=np.int64), cuts, totals)
 
 
 def _cuts(costs: np.ndarray, chunk: int) -> np.ndarray:
@@ -72,11 +72,11 @@ def _cuts(costs: np.ndarray, chunk: int) -> np.ndarray:
 
 
 #: Files in one folder, at most.
-FANNED = 1000
+FILES_PER_FOLDER = 1000
 
 
 @dataclass(frozen=True, eq=False)
-class Window:
+class LengthWindow:
     """The chunks of one window.
 
     Attributes:
@@ -111,7 +111,7 @@ class Chunks:
 
     def path(self, chunk: int) -> Path:
         """The shard of a chunk."""
-        return self.folder / "shards" / f"{chunk // FANNED:04d}" / f"{chunk:07d}.safetensors"
+        return self.folder / "shards" / f"{chunk // FILES_PER_FOLDER:04d}" / f"{chunk:07d}.safetensors"
 
     def indices(self, chunk: int) -> list[int]:
         """The examples of a chunk, in the order of its rows."""
@@ -146,10 +146,10 @@ class Chunks:
         """The chunks that are not finished."""
         count = self.manifest.chunks
         assert count is not None
-        found = there([self.path(chunk) for chunk in range(count)])
+        found = existing([self.path(chunk) for chunk in range(count)])
         return [chunk for chunk, finished in enumerate(found) if not finished]
 
-    def write_window(self, number: int, window: Window) -> None:
+    def write_window(self, number: int, window: LengthWindow) -> None:
         """Write the plan of one window.
 
         Raises:
@@ -171,13 +171,13 @@ class Chunks:
     def _window_path(self, number: int) -> Path:
         return self.folder / "plan" / f"{number:06d}.safetensors"
 
-    def _read_window(self, number: int) -> Window:
+    def _read_window(self, number: int) -> LengthWindow:
         from safetensors.numpy import load_file
 
-        return Window(**load_file(self._window_path(number)))
+        return LengthWindow(**load_file(self._window_path(number)))
 
 
-def dealt(open_chunks: Sequence[int], costs: np.ndarray, processes: int) -> list[list[int]]:
+def assign_chunks(open_chunks: Sequence[int], costs: np.ndarray, processes: int) -> list[list[int]]:
     """Whole chunks for each process, so that all have about the same to do; the dearest first.
 
     Memory runs out, if it does, at the start; and what is left at the end is small.

@@ -10,7 +10,7 @@ from typing import Any
 from hf_fourier.domains import Domain
 from hf_fourier.errors import InputError
 from hf_fourier.methods import Method
-from hf_fourier.results.curve import Grid
+from hf_fourier.results.curve import FractionGrid
 from hf_fourier.runs.shards import STORES
 from hf_fourier.scoring.example_batch import BatchSize
 from hf_fourier.scoring.targets import Target
@@ -19,7 +19,7 @@ _UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
 
 
 @dataclass(frozen=True)
-class Options:
+class RunOptions:
     """How a data set is explained.
 
     Attributes:
@@ -30,7 +30,8 @@ class Options:
         streaming: Whether a Hub id is streamed, and not fetched first.
         method: A method other than the explainer's own.
         domain: A domain other than the explainer's own.
-        play: Shares of features to keep and to delete (or a `Grid`), asked of the model at once; None plays nothing.
+        play: Shares of features to keep and to delete (or a `FractionGrid`), asked of the model at once; None plays
+            nothing.
         store: How much of each result: "everything" (it can be played again), "scores" (all features' scores, without
             the example), "top" (the top features and the curves), or "auto": as much as the budget allows.
         budget: Bytes that the results may take ("20GB"); only "auto" reads it.
@@ -52,7 +53,7 @@ class Options:
     streaming: bool = False
     method: str | Method | None = None
     domain: str | Domain | None = None
-    play: Sequence[float] | Grid | None = None
+    play: Sequence[float] | FractionGrid | None = None
     store: str = "auto"
     budget: str | int = "20GB"
     top: int = 100
@@ -74,11 +75,11 @@ class Options:
         _ = self.bytes
 
     @property
-    def grid(self) -> Grid | None:
+    def grid(self) -> FractionGrid | None:
         """What is played."""
-        if self.play is None or isinstance(self.play, Grid):
+        if self.play is None or isinstance(self.play, FractionGrid):
             return self.play
-        return Grid(tuple(self.play), tuple(self.play))
+        return FractionGrid(tuple(self.play), tuple(self.play))
 
     @property
     def bytes(self) -> int:

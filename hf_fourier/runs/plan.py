@@ -14,8 +14,8 @@ from hf_fourier.models.inputs.sources import Source
 from hf_fourier.results.attribution import Attribution
 from hf_fourier.runs.chunking import cost_of, is_tokens
 from hf_fourier.runs.memory import LIBRARIES, counted, weights
-from hf_fourier.runs.shards import STORES, Outcome, Store, packed
-from hf_fourier.runs.worker import Ready, Worker
+from hf_fourier.runs.shards import STORES, Outcome, Store, pack_shard
+from hf_fourier.runs.worker import PreparedExample, Worker
 from hf_fourier.scoring.batching import suggested_rows
 
 #: Examples that are read to see how they differ; of these the cheapest, a middle one and the dearest are explained.
@@ -64,12 +64,14 @@ class Plan:
         each = ", each" if self.examples is None else ""
         passes = ", ".join(f"{n:g} {name}" for name, n in self.passes.items())
         shared = (
-            "" if self.processes == 1 else f", {words(self.seconds / self.processes)} in {self.processes} processes"
+            ""
+            if self.processes == 1
+            else f", {summary_text(self.seconds / self.processes)} in {self.processes} processes"
         )
         sizes = ", ".join(f"{name} {size(self.sizes[name])}" for name in STORES)
         lines = [
             f"{many} in chunks of about {self.chunk}; passes per example: {passes}",
-            f"time: about {words(self.seconds)}{each} in one process{shared}",
+            f"time: about {summary_text(self.seconds)}{each} in one process{shared}",
             f"memory: about {size(self.memory)} a process",
             f"on disk: {size(self.sizes[self.store])}{each} with store={self.store!r} ({sizes})",
             *self.notes,
@@ -77,7 +79,7 @@ class Plan:
         return "\n".join(lines)
 
 
-def words(seconds: float) -> str:
+def summary_text(seconds: float) -> str:
     """A time as people say it."""
     for unit, length in (("days", 86400), ("h", 3600), ("min", 60)):
         if seconds >= 2 * length:
@@ -94,7 +96,7 @@ def size(count: float) -> str:
 
 
 @dataclass(frozen=True)
-class Probe:
+class Measurement:
     """A few examples as they were explained.
 
     Attributes:
@@ -123,7 +125,7 @@ class Probe:
         return cost / nearest[1]
 
 
-def probe(worker: Worker, source: Source, top: int) -> Probe:
+def measure(worker: Worker, source: Source, top: int) -> Measurement:
     """Explain a few examples from all over the data set.
 
     Raises:
@@ -142,11 +144,11 @@ def probe(worker: Worker, source: Source, top: int) -> Probe:
     return _measured(worker, fine, top)
 
 
-def _cost(ready: Ready) -> float:
+def _cost(ready: PreparedExample) -> float:
     return 0.0 if ready.encoded is None else cost_of(ready.encoded)
 
 
-def _measured(worker: Worker, fine: Sequence[Ready], top: int) -> Probe:
+def _measured(worker: Worker, fine: Sequence[PreparedExample], top: int) -> Measurement:
     """The probe of some examples by growing cost: one of each of up to three costs; more only where these fail."""
     ends = {_cost(fine[i]): fine[i] for i in (0, len(fine) // 2, len(fine) - 1)}
     chosen = list(ends.values())
@@ -183,10 +185,10 @@ def _measured(worker: Worker, fine: Sequence[Ready], top: int) -> Probe:
     rows = suggested_rows(torch.Size(encoded.leaf.shape).numel(), device) if rows == "auto" else rows
     most = worker.explainer.adapter.rows_limit
     least = min(int(rows), most or int(rows))
-    return Probe(rates, cost, sizes, passes, int(row), weights(model), least, is_tokens(encoded))
+    return Measurement(rates, cost, sizes, passes, int(row), weights(model), least, is_tokens(encoded))
 
 
-def _timed(worker: Worker, one: Ready) -> tuple[float, list[Outcome]]:
+def _timed(worker: Worker, one: PreparedExample) -> tuple[float, list[Outcome]]:
     start = time.perf_counter()
     outcomes, _ = worker.explain([one])
     return time.perf_counter() - start, outcomes
@@ -194,12 +196,18 @@ def _timed(worker: Worker, one: Ready) -> tuple[float, list[Outcome]]:
 
 def _bytes(results: Sequence[Outcome], store: Store, top: int) -> float:
     """What one more example adds to a shard."""
-    twice, once = (sum(map(len, packed(some, store, top, False))) for some in ([*results, *results], results))
+    twice, once = (sum(map(len, pack_shard(some, store, top, False))) for some in ([*results, *results], results))
     return (twice - once) / len(results)
 
 
-def planned(
-    known: Probe, length: int | None, store: str, budget: int, chunk: int | None, processes: int, cost: float | None
+def estimate(
+    known: Measurement,
+    length: int | None,
+    store: str,
+    budget: int,
+    chunk: int | None,
+    processes: int,
+    cost: float | None,
 ) -> Plan:
     """What a run takes, from a probe.
 

@@ -6,8 +6,8 @@ import time
 from types import TracebackType
 from typing import Any
 
-from hf_fourier.models.distributed import Machine
-from hf_fourier.runs.plan import words
+from hf_fourier.models.distributed import Processes
+from hf_fourier.runs.plan import summary_text
 
 
 class Bar:
@@ -19,7 +19,7 @@ class Bar:
         shown: Whether there is a line.
     """
 
-    def __init__(self, total: tuple[int, float] | None, machine: Machine, shown: bool) -> None:
+    def __init__(self, total: tuple[int, float] | None, machine: Processes, shown: bool) -> None:
         from tqdm import tqdm
 
         many = None if total is None else total[0]
@@ -50,7 +50,7 @@ class Bar:
         said = []
         if self._cost:
             passed = time.perf_counter() - self._start
-            said.append(f"{words(passed * (self._cost - self._spent) / self._spent)} left")
+            said.append(f"{summary_text(passed * (self._cost - self._spent) / self._spent)} left")
         if failed:
             said.append(f"{failed} failed")
         self._bar.set_postfix_str(", ".join(said), refresh=False)

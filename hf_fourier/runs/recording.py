@@ -18,10 +18,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hf_fourier.errors import InputError
-from hf_fourier.models.inputs.audio import Stream
+from hf_fourier.models.inputs.audio import AudioStream
 from hf_fourier.models.inputs.containers import example_of
 from hf_fourier.results.attribution import Attribution
-from hf_fourier.results.curve import Part
+from hf_fourier.results.curve import Mode
 from hf_fourier.results.drawing import drawn_by
 from hf_fourier.results.remarks import once
 from hf_fourier.results.spectrum import Spectrum, merged
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 #: Seconds of a segment for models that take sounds of any length.
 USUAL_SECONDS = 10.0
 #: Segments that are explained at once, where nobody says how many.
-AT_ONCE = 8
+SEGMENTS_PER_BATCH = 8
 #: Peaks of the waveform that are kept of each segment, for the figure.
 PEAKS = 16
 FORMAT = 1
@@ -231,14 +231,14 @@ def explain_recording(
     if not 0 <= overlap < 1:
         raise InputError(f"overlap {overlap!r}", "a share of a segment, from 0 to below 1", "correct it")
     length = length_of(adapter, seconds)
-    stream = Stream(example_of(example, adapter.is_example), adapter.rate)
+    stream = AudioStream(example_of(example, adapter.is_example), adapter.rate)
     room = None if folder is not None else tempfile.TemporaryDirectory(prefix="hf_fourier-recording-")
     place = Path(folder if folder is not None else room.name)  # type: ignore[union-attr]
     starts = plan(stream.samples, length, overlap)
     length = min(length, stream.samples)
     made = Recording([], place, stream.seconds, adapter.rate, tuple(stream.notes), room)
     options = {"method": method, "domain": domain, "seed": seed, "batch_size": batch_size}
-    at_once = AT_ONCE if batch_size == "auto" else int(batch_size)
+    at_once = SEGMENTS_PER_BATCH if batch_size == "auto" else int(batch_size)
     try:
         for first in range(0, len(starts), at_once):
             some = starts[first : first + at_once]
@@ -310,7 +310,7 @@ def _keep(made: Recording, result: Attribution, piece: np.ndarray, start: int, s
     result.save(_place(made.folder, len(made.segments)))
     parts = np.array_split(np.abs(piece), min(PEAKS, len(piece)))
 
-    def played(part: Part) -> dict[str, float]:
+    def played(part: Mode) -> dict[str, float]:
         return {f"{stop.asked:g}": stop.agrees for stop in (result.curve.of(part) if result.curve else [])}
 
     made.segments.append(
@@ -328,7 +328,7 @@ def _keep(made: Recording, result: Attribution, piece: np.ndarray, start: int, s
     )
 
 
-def _cut_off(made: Recording, stream: Stream) -> None:
+def _cut_off(made: Recording, stream: AudioStream) -> None:
     """Say that a file ended before its header says so."""
     end = made.segments[-1].end if made.segments else 0.0
     if not made.segments:

@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any
 from hf_fourier.domains import DOMAINS, Layout
 from hf_fourier.errors import InputError, MissingExtraError
 from hf_fourier.results.attribution import Attribution
-from hf_fourier.results.storage import leaf_from
+from hf_fourier.results.storage import shape_from_dict
 from hf_fourier.results.table import Table
 from hf_fourier.runs.chunking import Chunks
 from hf_fourier.runs.manifest import Manifest
-from hf_fourier.runs.shards import Shard, top_of
+from hf_fourier.runs.shards import Shard, top_features_of
 from hf_fourier.torch_state import exact_class, taken
 
 if TYPE_CHECKING:
@@ -194,7 +194,7 @@ def _row(shard: Shard, row: int, top: int) -> dict[str, Any]:
     found: dict[str, list[Any]] = {"features": [], "scores": [], "power": []}
     where: list[str] = []
     if failed is None:
-        found |= {name: tensor.tolist() for name, tensor in top_of(record, shard.tensors(row), top).items()}
+        found |= {name: tensor.tolist() for name, tensor in top_features_of(record, shard.tensors(row), top).items()}
         layout = _layout(record["domain"], json.dumps(record["leaf"]))
         where = [_where(layout, feature) for feature in found["features"]]
     features = {"top_feature": found["features"], "top_where": where}
@@ -203,7 +203,7 @@ def _row(shard: Shard, row: int, top: int) -> dict[str, Any]:
 
 @lru_cache(maxsize=64)
 def _layout(domain: str, leaf: str) -> Layout:
-    return DOMAINS.parse(domain).bind(leaf_from(json.loads(leaf))).layout
+    return DOMAINS.parse(domain).bind(shape_from_dict(json.loads(leaf))).layout
 
 
 def _where(layout: Layout, feature: int) -> str:

@@ -23,19 +23,19 @@ import torch
 from hf_fourier.domains import DOMAINS
 from hf_fourier.errors import InputError
 from hf_fourier.methods import METHODS
-from hf_fourier.models.distributed import Machine, found, say, threads
-from hf_fourier.models.inputs.sources import Aimed, Item, Source, source_of
-from hf_fourier.models.side_inputs import Paths
-from hf_fourier.runs.atomic_files import locked, write_whole
-from hf_fourier.runs.chunking import Chunks, dealt, ordered
+from hf_fourier.models.distributed import Processes, current, say, threads
+from hf_fourier.models.inputs.sources import Source, SourceItem, TargetedSource, source_of
+from hf_fourier.models.side_inputs import SideInputCheck
+from hf_fourier.runs.atomic_files import run_lock, write_whole
+from hf_fourier.runs.chunking import Chunks, assign_chunks, order_by_length
 from hf_fourier.runs.manifest import NAME, Manifest
-from hf_fourier.runs.options import Options
-from hf_fourier.runs.plan import Plan, planned, probe
+from hf_fourier.runs.options import RunOptions
+from hf_fourier.runs.plan import Plan, estimate, measure
 from hf_fourier.runs.progress import Bar
 from hf_fourier.runs.results import Results
-from hf_fourier.runs.shards import Failure, Outcome, packed
-from hf_fourier.runs.worker import Ready, Worker
-from hf_fourier.scoring.example_batch import Encoded
+from hf_fourier.runs.shards import Failure, Outcome, pack_shard
+from hf_fourier.runs.worker import PreparedExample, Worker
+from hf_fourier.scoring.example_batch import EncodedExample
 from hf_fourier.torch_state import carried, taken
 
 if TYPE_CHECKING:
@@ -48,25 +48,25 @@ WINDOW = 2**14
 #: Examples that are kept from planning for explaining, and not encoded twice, and their tokens: a few megabytes.
 KEPT, KEPT_TOKENS = 2**9, 2**16
 #: After so many failures and not one result, something is wrong with more than an example.
-HOPELESS = 16
+MAX_FAILURES = 16
 #: Seconds after which a thread that waits for the interpreter gets it.
-TURN = 1e-4
+SWITCH_INTERVAL = 1e-4
 #: What the interpreter's turns were before the runs that are under way, once for each of them.
 _before: list[float] = []
 #: Entries of each parameter by which weights are known again.
 SEEN = 64
 
 
-def explain_dataset(explainer: Engine, data: Any, output: str | PathLike[str], options: Options) -> Results:
+def explain_dataset(explainer: Engine, data: Any, output: str | PathLike[str], options: RunOptions) -> Results:
     """See `FourierExplainer.explain_dataset`."""
-    machine, folder = found(options.processes), Path(output)
+    machine, folder = current(options.processes), Path(output)
     source, worker = _source(explainer, data, options), _worker(explainer, options)
     with ExitStack() as stack:
         if machine.first:
-            machine.decided(lambda: stack.enter_context(locked(folder, 0)) or True)
+            machine.decided(lambda: stack.enter_context(run_lock(folder, 0)) or True)
         else:
             machine.decided(lambda: True)
-            stack.enter_context(locked(folder, machine.rank))
+            stack.enter_context(run_lock(folder, machine.rank))
         stack.enter_context(_lasting())
         run = Run(machine, folder, source, worker, options)
         run.prepare()
@@ -74,15 +74,15 @@ def explain_dataset(explainer: Engine, data: Any, output: str | PathLike[str], o
     return Results(folder)
 
 
-def plan(explainer: Engine, data: Any, options: Options) -> Plan:
+def plan(explainer: Engine, data: Any, options: RunOptions) -> Plan:
     """See `FourierExplainer.plan`."""
     source, worker = _source(explainer, data, options), _worker(explainer, options)
-    known = probe(worker, source, options.top)
+    known = measure(worker, source, options.top)
     count = options.processes or 1
-    return planned(known, source.length, options.store, options.bytes, options.chunk, count, None)
+    return estimate(known, source.length, options.store, options.bytes, options.chunk, count, None)
 
 
-def _source(explainer: Engine, data: Any, options: Options) -> Source:
+def _source(explainer: Engine, data: Any, options: RunOptions) -> Source:
     is_example = explainer.adapter.is_example
     source = source_of(data, options.column, split=options.split, streaming=options.streaming, is_example=is_example)
     if options.targets is None:
@@ -91,10 +91,10 @@ def _source(explainer: Engine, data: Any, options: Options) -> Source:
     if source.length is not None and len(targets) != source.length:
         got = f"{len(targets)} targets for {source.length} examples"
         raise InputError(got, "one per example", "correct `targets`")
-    return Aimed(source, targets.__getitem__)
+    return TargetedSource(source, targets.__getitem__)
 
 
-def _worker(explainer: Engine, options: Options) -> Worker:
+def _worker(explainer: Engine, options: RunOptions) -> Worker:
     method = METHODS.parse(options.method or explainer.method)
     job = explainer._job(method, explainer.domain_of(method, options.domain), options.seed)
     return Worker(explainer, job, options.target, options.grid, options.batch_size, explainer.known)
@@ -111,11 +111,11 @@ class Run:
         options: What was asked for.
     """
 
-    def __init__(self, machine: Machine, folder: Path, source: Source, worker: Worker, options: Options) -> None:
+    def __init__(self, machine: Processes, folder: Path, source: Source, worker: Worker, options: RunOptions) -> None:
         self.machine, self.folder, self.source = machine, folder, source
         self.worker, self.options = worker, options
         self.done = self.failed = 0
-        self._known: dict[int, Ready] = {}
+        self._known: dict[int, PreparedExample] = {}
 
     def prepare(self) -> None:
         """Plan what is not planned yet, or check that what is there is this run's.
@@ -129,7 +129,7 @@ class Run:
             say(*([] if alone else [self.machine]), plan or f"going on with {self.folder.name!r}")
         self.manifest = Manifest.read(self.folder)
         if "paths" in self.manifest.said:  # asked once, when it was planned: all chunks say the same
-            self.worker.paths = Paths.of(self.manifest.said["paths"])
+            self.worker.paths = SideInputCheck.of(self.manifest.said["paths"])
         if not self.manifest.planned:
             self._order()
         self.chunks = Chunks(self.folder, self.manifest)
@@ -143,11 +143,11 @@ class Run:
         while not Results(self.folder).finished:
             time.sleep(0.2)  # other processes are at work; a launcher ends all when one fails
 
-    def _dealt(self) -> tuple[Iterator[tuple[int, list[Item], float]], tuple[int, float]]:
+    def _dealt(self) -> tuple[Iterator[tuple[int, list[SourceItem], float]], tuple[int, float]]:
         """This process' share of the chunks that are not there, and how many examples and what cost that is."""
         left = self.machine.decided(self.chunks.open)
         costs = self.chunks.costs()
-        own = dealt(left, costs, self.machine.processes)[self.machine.rank]
+        own = assign_chunks(left, costs, self.machine.processes)[self.machine.rank]
         total = sum(len(self.chunks.indices(chunk)) for chunk in own)
         loads = ((chunk, self.source.read(self.chunks.indices(chunk)), float(costs[chunk])) for chunk in own)
         return loads, (total, float(sum(costs[chunk] for chunk in own)))
@@ -161,9 +161,9 @@ class Run:
             return None
         if (self.folder / "shards").exists():
             raise InputError(f"the folder {self.folder.name!r} with shards and no {NAME}", "a new folder", "choose one")
-        known = probe(self.worker, self.source, self.options.top)
+        known = measure(self.worker, self.source, self.options.top)
         options, length = self.options, self.source.length
-        found = planned(known, length, options.store, options.bytes, options.chunk, self.machine.processes, None)
+        found = estimate(known, length, options.store, options.bytes, options.chunk, self.machine.processes, None)
         said: dict[str, Any] = {"threads": threads(), "hf_fourier": VERSION, "torch": torch.__version__}
         said["paths"] = self.worker.paths.known()
         window = WINDOW if known.tokens and length is not None else 0
@@ -191,7 +191,7 @@ class Run:
         """Plan the windows, each by one process."""
         chunks, start, kept = Chunks(self.folder, self.manifest), time.thread_time(), 0
 
-        def look(index: int) -> Encoded | None:
+        def look(index: int) -> EncodedExample | None:
             nonlocal kept
             (item,) = self.source.read([index])
             ready = self.worker.encode(item)
@@ -203,7 +203,7 @@ class Run:
         spans = self.manifest.spans
         for number in range(self.machine.rank, len(spans), self.machine.processes):
             if not chunks.has_window(number):
-                chunks.write_window(number, ordered(spans[number], look, self.manifest.chunk))
+                chunks.write_window(number, order_by_length(spans[number], look, self.manifest.chunk))
         self._note(plan=time.thread_time() - start)
         self.machine.wait()
         if self.machine.first:
@@ -212,7 +212,7 @@ class Run:
         self.machine.wait()
         self.manifest = Manifest.read(self.folder)
 
-    def _streamed(self) -> Iterator[tuple[int, list[Item], float]]:
+    def _streamed(self) -> Iterator[tuple[int, list[SourceItem], float]]:
         """This process' chunks of a stream that are not there; when it ends, its length is written down."""
         size, machine = self.manifest.chunk, self.machine
         first = 0
@@ -229,7 +229,9 @@ class Run:
         if machine.first and chunk > first:
             self.manifest = self.manifest.ended(examples, self.folder)
 
-    def _work_through(self, loads: Iterable[tuple[int, list[Item], float]], total: tuple[int, float] | None) -> None:
+    def _work_through(
+        self, loads: Iterable[tuple[int, list[SourceItem], float]], total: tuple[int, float] | None
+    ) -> None:
         """Load and encode the next chunk, explain this one and write the last one, all at once."""
         with (
             _in_turn(),
@@ -253,7 +255,9 @@ class Run:
             if written is not None:
                 written.result()
 
-    def _load(self, source: Iterator[tuple[int, list[Item], float]]) -> tuple[int, list[Ready], float, float] | None:
+    def _load(
+        self, source: Iterator[tuple[int, list[SourceItem], float]]
+    ) -> tuple[int, list[PreparedExample], float, float] | None:
         """The next chunk, encoded; None at the end."""
         start = time.thread_time()
         coming = next(source, None)
@@ -262,7 +266,7 @@ class Run:
         chunk, items, cost = coming
         return chunk, [self._ready(item) for item in items], cost, time.thread_time() - start
 
-    def _ready(self, item: Item) -> Ready:
+    def _ready(self, item: SourceItem) -> PreparedExample:
         """An example as the model gets it, unless planning has left it."""
         known = self._known.pop(item.index, None)
         return self.worker.encode(item) if known is None else known
@@ -276,7 +280,7 @@ class Run:
         failures = [outcome for outcome in outcomes if isinstance(outcome.found, Failure)]
         self.failed += len(failures)
         self.done += len(outcomes) - len(failures)
-        if failures and not self.done and self.failed >= HOPELESS:
+        if failures and not self.done and self.failed >= MAX_FAILURES:
             first = failures[0]
             assert isinstance(first.found, Failure)
             got = f"{self.failed} failures and no result (example {first.index}: {first.found.reason})"
@@ -285,7 +289,7 @@ class Run:
     def _write(self, chunk: int, outcomes: Sequence[Outcome], split: bool, spent: dict[str, float]) -> None:
         """Write a shard; and, beside the data, when and where it was made."""
         start = time.thread_time()
-        data = packed(outcomes, self.manifest.settings["store"], self.options.top, split)
+        data = pack_shard(outcomes, self.manifest.settings["store"], self.options.top, split)
         write_whole(self.chunks.path(chunk), data)
         spent["write"] = time.thread_time() - start
         self._note(chunk=chunk, examples=len(outcomes), **spent)
@@ -306,7 +310,7 @@ def _in_turn() -> Iterator[None]:
     """
     with taken(sys):
         _before.append(_before[0] if _before else sys.getswitchinterval())
-        sys.setswitchinterval(min(_before[0], TURN))
+        sys.setswitchinterval(min(_before[0], SWITCH_INTERVAL))
     try:
         yield
     finally:

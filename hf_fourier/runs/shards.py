@@ -19,7 +19,7 @@ import torch
 
 from hf_fourier.errors import InputError
 from hf_fourier.results.attribution import Attribution
-from hf_fourier.runs.atomic_files import Pieces, laid_out
+from hf_fourier.runs.atomic_files import ByteChunks, laid_out
 from hf_fourier.typing import Tensor
 
 #: In format 1 every row had a tensor of its own.
@@ -36,7 +36,7 @@ LOOK = 1024
 #: Parts of a record that many records share.
 _REPEATED = ("domain", "leaf", "provenance", "view")
 #: What differs from run to run, and is left out.
-_PASSING = ("seconds", "checks")
+_NOT_REPRODUCIBLE = ("seconds", "checks")
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ class Outcome:
     found: Attribution | Failure
 
 
-def packed(outcomes: Sequence[Outcome], store: Store, top: int, split: bool) -> Pieces:
+def pack_shard(outcomes: Sequence[Outcome], store: Store, top: int, split: bool) -> ByteChunks:
     """A shard, as pieces to be written one after the other.
 
     Args:
@@ -91,7 +91,9 @@ def packed(outcomes: Sequence[Outcome], store: Store, top: int, split: bool) -> 
 def _parts(result: Attribution, store: Store, top: int) -> tuple[dict[str, Any], dict[str, Tensor]]:
     """A result's values and tensors, as much as is stored of it."""
     values, tensors = result.to_parts(compact=store != "everything")
-    values["provenance"] = {name: value for name, value in values["provenance"].items() if name not in _PASSING}
+    values["provenance"] = {
+        name: value for name, value in values["provenance"].items() if name not in _NOT_REPRODUCIBLE
+    }
     if store != "top":
         return values, tensors
     values["features"], values["extras"] = len(result.scores), {}
@@ -247,7 +249,7 @@ class Shard:
         return Attribution.from_parts(record, self.tensors(row))
 
 
-def top_of(record: Mapping[str, Any], tensors: Mapping[str, Tensor], top: int) -> dict[str, Tensor]:
+def top_features_of(record: Mapping[str, Any], tensors: Mapping[str, Tensor], top: int) -> dict[str, Tensor]:
     """The top features of a row with their scores and shares of power, however much of it is stored."""
     stored = {name.removeprefix("top."): tensor for name, tensor in tensors.items() if name.startswith("top.")}
     if stored:

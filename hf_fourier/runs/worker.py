@@ -7,16 +7,16 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from hf_fourier.errors import InputError, NotFinite
-from hf_fourier.methods.apply import Job, explain_all
+from hf_fourier.methods.apply import MethodCall, explain_all
 from hf_fourier.models.inputs.containers import is_stored
-from hf_fourier.models.inputs.sources import Item
-from hf_fourier.models.inspection import held
-from hf_fourier.models.side_inputs import Paths
+from hf_fourier.models.inputs.sources import SourceItem
+from hf_fourier.models.inspection import eval_mode
+from hf_fourier.models.side_inputs import SideInputCheck
 from hf_fourier.results.attribution import Attribution
-from hf_fourier.results.curve import Grid
+from hf_fourier.results.curve import FractionGrid
 from hf_fourier.runs.shards import Failure, Outcome
-from hf_fourier.scoring.example_batch import BatchSize, Encoded, Request, grouped
-from hf_fourier.scoring.perturb_results import play_all
+from hf_fourier.scoring.example_batch import BatchSize, EncodedExample, ExplanationRequest, grouped
+from hf_fourier.scoring.perturb_results import perturb_all
 from hf_fourier.scoring.targets import Target
 
 if TYPE_CHECKING:
@@ -24,11 +24,11 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, eq=False)
-class Ready:
+class PreparedExample:
     """An example as the model gets it, or why there is none."""
 
-    item: Item
-    encoded: Encoded | None
+    item: SourceItem
+    encoded: EncodedExample | None
     failure: Failure | None = None
 
 
@@ -46,36 +46,36 @@ class Worker:
     """
 
     explainer: Engine
-    job: Job
+    job: MethodCall
     target: Target
-    grid: Grid | None
+    grid: FractionGrid | None
     batch_size: BatchSize
-    paths: Paths = field(default_factory=Paths)
+    paths: SideInputCheck = field(default_factory=SideInputCheck)
     _wanted: BatchSize = field(init=False)
 
     def __post_init__(self) -> None:
         self._wanted = self.batch_size
 
-    def encode(self, item: Item) -> Ready:
+    def encode(self, item: SourceItem) -> PreparedExample:
         """One example through the processor."""
         if item.error is not None:
-            return Ready(item, None, _failure(item.error))
+            return PreparedExample(item, None, _failure(item.error))
         try:
-            return Ready(item, self._encoded(item.example))
+            return PreparedExample(item, self._encoded(item.example))
         except Exception as error:  # what processors of others raise has no common base
-            return Ready(item, None, _failure(error))
+            return PreparedExample(item, None, _failure(error))
 
-    def explain(self, chunk: Sequence[Ready]) -> tuple[list[Outcome], bool]:
+    def explain(self, chunk: Sequence[PreparedExample]) -> tuple[list[Outcome], bool]:
         """One outcome per example, in order, and whether batches were smaller than planned because of memory.
 
         The model is this thread's for a chunk, not for a run, so that other threads have their turns.
         """
-        with held(self.explainer.model):
+        with eval_mode(self.explainer.model):
             return self._outcomes(chunk)
 
-    def _outcomes(self, chunk: Sequence[Ready]) -> tuple[list[Outcome], bool]:
+    def _outcomes(self, chunk: Sequence[PreparedExample]) -> tuple[list[Outcome], bool]:
         found: dict[int, Attribution | Failure] = {}
-        requests: dict[int, Request] = {}
+        requests: dict[int, ExplanationRequest] = {}
         for i, ready in enumerate(chunk):
             if ready.encoded is None:
                 found[i] = ready.failure or Failure("not read")
@@ -83,7 +83,7 @@ class Worker:
             try:
                 aim = self.explainer.adapter.aim
                 wanted = self.target if ready.item.target is None else ready.item.target
-                requests[i] = Request(*aim(ready.encoded, wanted))
+                requests[i] = ExplanationRequest(*aim(ready.encoded, wanted))
             except Exception as error:  # a callable, or a model that writes its target, may raise anything
                 found[i] = _failure(error)
         halvings = self._attempt(requests, found)
@@ -92,7 +92,7 @@ class Worker:
         outcomes = [Outcome(r.item.index, r.item.name, found[i]) for i, r in enumerate(chunk)]
         return outcomes, split
 
-    def _attempt(self, requests: Mapping[int, Request], found: dict[int, Attribution | Failure]) -> int:
+    def _attempt(self, requests: Mapping[int, ExplanationRequest], found: dict[int, Attribution | Failure]) -> int:
         """Explain together; what a failure leaves undone goes by shape, and then one by one."""
         if not requests:
             return 0
@@ -114,7 +114,7 @@ class Worker:
         parts = groups if len(groups) > 1 else [[i] for i in range(len(places))]
         return sum(self._attempt({places[i]: requests[places[i]] for i in own}, found) for own in parts)
 
-    def _explained(self, requests: Sequence[Request]) -> tuple[list[Attribution], int]:
+    def _explained(self, requests: Sequence[ExplanationRequest]) -> tuple[list[Attribution], int]:
         """Results with their curves; and how often memory ran out."""
         adapter = self.explainer.adapter
         results = explain_all(requests, self.job, adapter, self.batch_size)
@@ -122,10 +122,10 @@ class Worker:
         halvings = sum(int(result.provenance["halvings"]) for result in results)
         if self.grid is not None:
             encoded = [request.example for request in requests]
-            halvings += play_all(results, encoded, self.grid, adapter, self.batch_size)
+            halvings += perturb_all(results, encoded, self.grid, adapter, self.batch_size)
         return results, halvings
 
-    def _encoded(self, example: Any) -> Encoded:
+    def _encoded(self, example: Any) -> EncodedExample:
         adapter = self.explainer.adapter
         if isinstance(example, Mapping) and not adapter.is_example(example) and not is_stored(example):
             got = f"a dict with {', '.join(map(str, example))}"

@@ -44,7 +44,7 @@ def suggested_rows(entries: int, device: torch.device) -> int:
 
 
 @dataclass
-class Packer:
+class MicroBatcher:
     """Runs work over rows in chunks of at most `size`; a chunk that runs out of memory is halved and tried again.
 
     Attributes:
@@ -86,7 +86,7 @@ class Packer:
                 continue
             _release()
 
-    def learn(self, other: Packer) -> None:
+    def learn(self, other: MicroBatcher) -> None:
         """Take over what a packer of the same rows has learnt about memory."""
         if other.halvings:
             self.size = max(1, min(self.size, other.size))

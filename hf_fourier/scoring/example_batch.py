@@ -9,19 +9,19 @@ from typing import Any, Literal, Protocol, runtime_checkable
 
 import torch
 
-from hf_fourier.domains import LeafShape
+from hf_fourier.domains import SignalShape
 from hf_fourier.errors import InputError, TargetError
 from hf_fourier.results.views import NoView, View
-from hf_fourier.scoring.batching import Packer, suggested_rows
-from hf_fourier.scoring.heads import Custom, Head, as_read
+from hf_fourier.scoring.batching import MicroBatcher, suggested_rows
+from hf_fourier.scoring.heads import CustomTarget, Head, head_for_target
 from hf_fourier.scoring.score import Score
 from hf_fourier.scoring.targets import Target
-from hf_fourier.seeding import Draw, fingerprint
+from hf_fourier.seeding import ExampleRng, fingerprint
 from hf_fourier.typing import Tensor
 
 
 @dataclass(eq=False)
-class Encoded:
+class EncodedExample:
     """One example as the model gets it, without a batch axis and without padding of ours.
 
     Attributes:
@@ -40,7 +40,7 @@ class Encoded:
             space in front or by capitals.
     """
 
-    leaf: LeafShape
+    leaf: SignalShape
     inputs: dict[str, Tensor]
     values: Tensor | None = None
     content: Tensor | None = None
@@ -70,7 +70,7 @@ class Encoded:
         return self.leaf, self.group, shapes
 
 
-class Block(ABC):
+class ExampleBatch(ABC):
     """Examples of one signature on the model's device, ready to run.
 
     Attributes:
@@ -103,7 +103,7 @@ class Block(ABC):
         """By default the leaf's own size."""
         return self.x[0].numel()
 
-    def dither(self, draw: Draw, share: float) -> None:
+    def dither(self, draw: ExampleRng, share: float) -> None:
         """Add seeded noise to whatever rows the model reads from now on; the leaves themselves stay as they are.
 
         Args:
@@ -134,7 +134,7 @@ class Block(ABC):
         return {}
 
 
-def run_of(contents: Sequence[Tensor]) -> slice | None:
+def common_slice(contents: Sequence[Tensor]) -> slice | None:
     """Ascending positions as a slice, where those of all examples are one and the same run; otherwise None."""
     ends = {(places[0], places[-1] + 1) for places in (content.cpu().numpy() for content in contents)}
     start, stop = (int(end) for end in next(iter(ends)))
@@ -145,7 +145,7 @@ BatchSize = int | Literal["auto"]
 
 
 @runtime_checkable  # for the tests, which check types as they run
-class Host(Protocol):
+class BatchSource(Protocol):
     """What makes blocks of examples: an adapter, or what stands for one."""
 
     @property
@@ -156,20 +156,20 @@ class Host(Protocol):
     def rows_limit(self) -> int | None:
         """The most rows the model can take at once, if it says so."""
 
-    def block(self, examples: Sequence[Encoded], draw: Draw) -> Block:
+    def block(self, examples: Sequence[EncodedExample], draw: ExampleRng) -> ExampleBatch:
         """Examples of one signature, ready to run."""
 
 
 @dataclass(eq=False)
-class Request:
+class ExplanationRequest:
     """One example with its target, checked by the head, and a map of it where one is taken over."""
 
-    example: Encoded
+    example: EncodedExample
     target: Target
     given: Tensor | None = None
 
 
-def block_of(host: Host, examples: Sequence[Encoded], draw: Draw, dither: float) -> Block:
+def batch_of(host: BatchSource, examples: Sequence[EncodedExample], draw: ExampleRng, dither: float) -> ExampleBatch:
     """Examples of one signature, ready to run, with noise on what the model reads where there is to be some."""
     block = host.block(examples, draw)
     if dither:
@@ -177,14 +177,16 @@ def block_of(host: Host, examples: Sequence[Encoded], draw: Draw, dither: float)
     return block
 
 
-def score_of(block: Block, targets: Sequence[Target], packer: Packer, frozen: Sequence[Tensor] | None = None) -> Score:
+def score_of(
+    block: ExampleBatch, targets: Sequence[Target], packer: MicroBatcher, frozen: Sequence[Tensor] | None = None
+) -> Score:
     """The score of a block, its targets settled by what was asked, by the block's own truth, or by the model.
 
     Raises:
         TargetError: If a target is given where the block explains its own truth.
     """
     custom = next((target for target in targets if callable(target)), None)
-    head = as_read(block.head, _reader(targets[0])) if custom is None else Custom(custom)
+    head = head_for_target(block.head, _reader(targets[0])) if custom is None else CustomTarget(custom)
     settled: list[Any] = []
     for i, target in enumerate(targets):
         if callable(target):
@@ -214,13 +216,13 @@ def score_of(block: Block, targets: Sequence[Target], packer: Packer, frozen: Se
     return score
 
 
-def rows_for(block: Block, batch_size: BatchSize) -> int:
+def rows_for(block: ExampleBatch, batch_size: BatchSize) -> int:
     """Leaf rows in a batch of this block."""
     rows = suggested_rows(block.entries, block.x.device) if batch_size == "auto" else batch_size
     return max(1, rows // block.cost)
 
 
-def block_size(example: Encoded, batch_size: BatchSize, host: Host) -> int:
+def examples_per_batch(example: EncodedExample, batch_size: BatchSize, host: BatchSource) -> int:
     """How many examples go through a method at once: as many as make whole batches, of leaves that cost a row each."""
     if batch_size != "auto" and (isinstance(batch_size, bool) or not isinstance(batch_size, int) or batch_size < 1):
         raise InputError(f"batch_size {batch_size!r}", "a whole number of at least 1, or 'auto'", "correct it")
@@ -243,13 +245,13 @@ def grouped(items: Sequence[Any], key: Callable[[Any], Any]) -> list[list[int]]:
     return list(groups.values())
 
 
-def in_blocks(indices: list[int], size: int, work: Callable[[list[int], Packer], None]) -> int:
+def in_batches(indices: list[int], size: int, work: Callable[[list[int], MicroBatcher], None]) -> int:
     """Work on at most `size` examples at once; a block that runs out of memory is halved and tried again.
 
     Returns:
         How often memory ran out.
     """
-    packer = Packer(size)
+    packer = MicroBatcher(size)
     packer.run(lambda chunk: work(indices[chunk], packer), len(indices))
     return packer.halvings
 

@@ -75,7 +75,7 @@ class Cause:
 def refusal(error: Exception, model: torch.nn.Module, inputs: Mapping[str, Any]) -> ModelError:
     """The error for a forward pass that fails: what the model says, and what helps against its cause."""
     shapes = ", ".join(f"{name} {tuple(value.shape)}" for name, value in inputs.items() if isinstance(value, Tensor))
-    failure = Failure(words(error), model, inputs)
+    failure = Failure(error_text(error), model, inputs)
     expected, do = advice(failure) or (
         "an input that it takes",
         f"do what it says: {type(model).__name__} itself must take this input before it can be explained",
@@ -85,7 +85,7 @@ def refusal(error: Exception, model: torch.nn.Module, inputs: Mapping[str, Any])
 
 def undifferentiable(error: Exception, model: torch.nn.Module | None) -> ModelError:
     """The error for a backward pass that fails, likewise."""
-    failure = Failure(words(error), model)
+    failure = Failure(error_text(error), model)
     expected, do = advice(failure) or ("a model that can be differentiated in evaluation mode", WITHOUT)
     return ModelError(f"a model whose backward pass fails ({failure.said})", expected, do)
 
@@ -131,7 +131,7 @@ def advice(failure: Failure, *names: str) -> Advice:
     return None
 
 
-def words(error: Exception) -> str:
+def error_text(error: Exception) -> str:
     """An error's type and what it says, on one line, not too long."""
     text = " ".join(f"{type(error).__name__}: {error}".split())
     return text if len(text) <= MOST_SAID else f"{text[: MOST_SAID - 1]}…"

@@ -23,7 +23,7 @@ _LISTS = (torch.nn.ModuleList, torch.nn.ModuleDict)
 
 
 @dataclass(frozen=True, eq=False)
-class Tap:
+class LayerOutput:
     """What one layer said in one forward pass. It holds a place in the graph, no numbers.
 
     Attributes:
@@ -61,7 +61,7 @@ class Tap:
         return values.reshape(sizes).movedim(0, self.batch)
 
 
-class Tapped:
+class LayerPass:
     """One forward pass of some examples, its graph held.
 
     Attributes:
@@ -79,7 +79,7 @@ class Tapped:
         drive: Tensor,
         slope: Tensor,
         first: int,
-        heard: Sequence[Tap],
+        heard: Sequence[LayerOutput],
         count: Callable[[int], None],
         model: torch.nn.Module | None = None,
     ) -> None:
@@ -89,16 +89,16 @@ class Tapped:
         edges = [get_gradient_edge(leaf), *(tap.edge for tap in heard)]
         own, *others = differentiate(model, total, edges, retain_graph=True)
         if own is None:
-            raise no_path()
+            raise no_gradient_path()
         self.drive_gradient: Tensor = own
         between = [(tap, gradient) for tap, gradient in zip(heard, others, strict=True) if gradient is not None]
-        here = Tap(INPUT, leaf.shape, 0, len(leaf), edges[0], leaf)
+        here = LayerOutput(INPUT, leaf.shape, 0, len(leaf), edges[0], leaf)
         self.taps = [here, *(tap for tap, _ in between)]
         self.upstream = [own, *(gradient for _, gradient in between)]
         self.leaf, self.first, self.slope = leaf.detach(), first, slope.detach()
         self._attached, self._root, self._count = leaf, get_gradient_edge(total), count
 
-    def _placed(self, heard: Sequence[Tap], drive: Tensor, count: Callable[[int], None]) -> list[Tap]:
+    def _placed(self, heard: Sequence[LayerOutput], drive: Tensor, count: Callable[[int], None]) -> list[LayerOutput]:
         """The layers with the dimension of the examples settled where two fit: one backward pass if there are such.
 
         The gradient of one example's drive is zero in all other examples' places.
@@ -116,7 +116,7 @@ class Tapped:
                 placed[i] = replace(heard[i], batch=1)
         return placed
 
-    def pull(self, tap: Tap, seed: Float[Tensor, "..."]) -> Float[Tensor, "rows *leaf"]:
+    def pull(self, tap: LayerOutput, seed: Float[Tensor, "..."]) -> Float[Tensor, "rows *leaf"]:
         """The gradient at the leaf of `<seed, z>`, z what the layer said: one backward pass; at the leaf none."""
         if tap is self.taps[0]:
             return seed
@@ -125,7 +125,7 @@ class Tapped:
         self._count(len(self.leaf))
         return gradient
 
-    def is_cut(self, tap: Tap) -> bool:
+    def is_cut(self, tap: LayerOutput) -> bool:
         """Whether every path from the leaf to the score goes through what this layer said, by the graph's structure."""
         blocked, leaf = (tap.edge.node, tap.edge.output_nr), self._leaf_node
         stack, seen = [(self._root.node, self._root.output_nr)], {self._root.node}
@@ -146,7 +146,7 @@ class Tapped:
         return get_gradient_edge(self._attached).node
 
 
-def no_path() -> ModelError:
+def no_gradient_path() -> ModelError:
     """The error for a score without a gradient."""
     return ModelError(
         "a score that does not depend on the leaf",
@@ -155,7 +155,7 @@ def no_path() -> ModelError:
     )
 
 
-class Watch:
+class LayerHooks:
     """Hears what the chosen layers of a model say while `listening`.
 
     Args:
@@ -184,7 +184,7 @@ class Watch:
             for handle in handles:
                 handle.remove()
 
-    def heard(self, rows: int, cost: int) -> list[Tap]:
+    def heard(self, rows: int, cost: int) -> list[LayerOutput]:
         """What lies between the leaf and whatever came out, in the order it was said.
 
         Args:
@@ -200,7 +200,7 @@ class Watch:
             batch = _batch(shape, rows, cost)
             if batch is not None:
                 full = name if calls[name] == 1 else f"{name}#{number[name]}"
-                taps.append(Tap(full, shape, batch, rows, edge, handle))
+                taps.append(LayerOutput(full, shape, batch, rows, edge, handle))
         if self.patterns is not None and not taps:
             got = f"layers {' + '.join(self.patterns)}, none of which lies between the leaf and the score"
             raise SpecError(got, "modules that are called on what depends on the leaf", "choose others")

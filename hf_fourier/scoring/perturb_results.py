@@ -5,26 +5,26 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from hf_fourier.results.attribution import Attribution
-from hf_fourier.results.curve import Curve, Grid, Left, Part, Stop
+from hf_fourier.results.curve import Curve, CurvePoint, FractionGrid, Mode, PerturbationKey
 from hf_fourier.scoring.example_batch import (
     BatchSize,
-    Block,
-    Encoded,
-    Host,
+    BatchSource,
+    EncodedExample,
+    ExampleBatch,
 )
 from hf_fourier.scoring.heads.segmentation import Mask
-from hf_fourier.scoring.perturbation import Move, curves, moves, play
+from hf_fourier.scoring.perturbation import Perturbation, curves, perturbations, run_perturbations
 from hf_fourier.scoring.replay import _refuse_callables, reopen
 from hf_fourier.scoring.score import Score
-from hf_fourier.scoring.targets import OUTSIDE
+from hf_fourier.scoring.targets import IGNORED
 from hf_fourier.typing import Tensor
 
 
-def play_all(
+def perturb_all(
     results: Sequence[Attribution],
-    encoded: Sequence[Encoded],
-    grid: Grid,
-    host: Host,
+    encoded: Sequence[EncodedExample],
+    grid: FractionGrid,
+    host: BatchSource,
     batch_size: BatchSize = "auto",
     again: bool = False,
 ) -> int:
@@ -51,14 +51,14 @@ def play_all(
     questions = [_open_questions(result, grid, again) for result in results]
     unanswered = [i for i, own in enumerate(questions) if own]
 
-    def work(places: list[int], block: Block, score: Score) -> None:
+    def work(places: list[int], block: ExampleBatch, score: Score) -> None:
         some = [unanswered[place] for place in places]
         asked = [move.at(row) for row, i in enumerate(some) for move in questions[i]]
 
-        def look(move: Move, answer: Tensor) -> None:
+        def look(move: Perturbation, answer: Tensor) -> None:
             _store(results[some[move.example]], move.part, move.asked, answer)
 
-        stops = play(score, results[some[0]].basis, asked, look)
+        stops = run_perturbations(score, results[some[0]].basis, asked, look)
         for i, curve in zip(some, curves(asked, stops, [0.0] * len(some)), strict=True):
             _record(results[i], curve.stops, len({stop.left for stop in curve.stops}) * block.cost)
 
@@ -66,14 +66,14 @@ def play_all(
     return reopen(chosen, [encoded[i] for i in unanswered], host, work, batch_size)
 
 
-def answer_name(part: Part, asked: float) -> str:
+def answer_name(part: Mode, asked: float) -> str:
     """Where a result's `extras` keep the mask that was predicted at one stop."""
     return f"mask {part} {asked:g}"
 
 
-def _open_questions(result: Attribution, grid: Grid, again: bool) -> list[Move]:
+def _open_questions(result: Attribution, grid: FractionGrid, again: bool) -> list[Perturbation]:
     """What has to be asked; whatever is known is recorded at once."""
-    wanted = moves(0, result.order, result.layout.multiplicity, grid)
+    wanted = perturbations(0, result.order, result.layout.multiplicity, grid)
     if again:
         return wanted
     if result.curve is not None:
@@ -90,11 +90,11 @@ def _open_questions(result: Attribution, grid: Grid, again: bool) -> list[Move]:
     return [move for move in wanted if move.left not in known]
 
 
-def _known(result: Attribution) -> dict[Left, Stop]:
+def _known(result: Attribution) -> dict[PerturbationKey, CurvePoint]:
     """The stops of a result's curve by what they left, and the whole example where its answer is known in full."""
     known = {stop.left: stop for stop in (result.curve.stops if result.curve else ())}
     if result.agrees is not None and (not _is_mask(result) or _counts_everywhere(result)):
-        known.setdefault(("keep", 1.0), Stop("keep", 1.0, 1.0, result.value, result.confidence, result.agrees))
+        known.setdefault(("keep", 1.0), CurvePoint("keep", 1.0, 1.0, result.value, result.confidence, result.agrees))
     return known
 
 
@@ -104,21 +104,21 @@ def _is_mask(result: Attribution) -> bool:
 
 def _counts_everywhere(result: Attribution) -> bool:
     """Whether the frozen mask is the predicted one; it is not where one class alone counts."""
-    return result.agrees == 1 and result.frozen is not None and int(result.frozen.min()) > OUTSIDE
+    return result.agrees == 1 and result.frozen is not None and int(result.frozen.min()) > IGNORED
 
 
-def _answer(result: Attribution, stop: Stop) -> Tensor | None:
+def _answer(result: Attribution, stop: CurvePoint) -> Tensor | None:
     """The mask that was predicted at a stop."""
     answer = result.extras.get(answer_name(stop.part, stop.asked))
     whole = stop.left == ("keep", 1.0) and _is_mask(result)
     return result.frozen if answer is None and whole else answer
 
 
-def _store(result: Attribution, part: Part, asked: float, answer: Tensor) -> None:
+def _store(result: Attribution, part: Mode, asked: float, answer: Tensor) -> None:
     result.extras = {**result.extras, answer_name(part, asked): answer}
 
 
-def _record(result: Attribution, stops: Sequence[Stop], cost: int) -> None:
+def _record(result: Attribution, stops: Sequence[CurvePoint], cost: int) -> None:
     """Merge stops into a result's curve and add what they cost, in model rows."""
     curve = Curve(tuple(stops), result.value if result.confidence is None else result.confidence)
     result.curve = curve if result.curve is None else result.curve.merged(curve)

@@ -10,9 +10,9 @@ import numpy as np
 import torch
 
 from hf_fourier.domains import Basis
-from hf_fourier.results.curve import Curve, Grid, Left, Part, Stop, left
+from hf_fourier.results.curve import Curve, CurvePoint, FractionGrid, Mode, PerturbationKey, canonical_perturbation
 from hf_fourier.results.ordering import cuts
-from hf_fourier.scoring.batching import Packer
+from hf_fourier.scoring.batching import MicroBatcher
 from hf_fourier.scoring.score import Score
 from hf_fourier.typing import Bool, Float, Inexact, Int, Tensor
 
@@ -21,7 +21,7 @@ ENTRIES = 2**19
 
 
 @dataclass(eq=False)  # not frozen, which would double the time it takes to make one
-class Move:
+class Perturbation:
     """One question of the game: one example with some features left.
 
     Attributes:
@@ -35,15 +35,15 @@ class Move:
     """
 
     example: int
-    part: Part
+    part: Mode
     asked: float
     reached: float
     order: Int[Tensor, " features"]
     count: int
-    left: Left = field(init=False)
+    left: PerturbationKey = field(init=False)
 
     def __post_init__(self) -> None:
-        self.left = left(self.part, self.reached)
+        self.left = canonical_perturbation(self.part, self.reached)
 
     @property
     def mask(self) -> Bool[Tensor, " features"]:
@@ -52,19 +52,19 @@ class Move:
         mask[self.order[: self.count]] = self.part == "keep"
         return mask
 
-    def at(self, example: int) -> Move:
+    def at(self, example: int) -> Perturbation:
         """The same question about the example at another place."""
-        return Move(example, self.part, self.asked, self.reached, self.order, self.count)
+        return Perturbation(example, self.part, self.asked, self.reached, self.order, self.count)
 
-    def answered(self, stop: Stop) -> Stop:
+    def answered(self, stop: CurvePoint) -> CurvePoint:
         """An answer to the same question, under this move's name."""
         told = stop.value, stop.confidence, stop.agrees, stop.said
-        return Stop(self.part, self.asked, self.reached, *told)
+        return CurvePoint(self.part, self.asked, self.reached, *told)
 
 
-def moves(
-    example: int, order: Int[Tensor, " features"], multiplicity: Int[Tensor, " features"], grid: Grid
-) -> list[Move]:
+def perturbations(
+    example: int, order: Int[Tensor, " features"], multiplicity: Int[Tensor, " features"], grid: FractionGrid
+) -> list[Perturbation]:
     """All questions of a grid about one order.
 
     Args:
@@ -75,12 +75,15 @@ def moves(
     """
     shares = tuple(dict.fromkeys(grid.keep + grid.delete))
     found = dict(zip(shares, cuts(multiplicity[order], shares), strict=True))
-    return [Move(example, part, share, found[share][1], order, found[share][0]) for part, share in grid]
+    return [Perturbation(example, part, share, found[share][1], order, found[share][0]) for part, share in grid]
 
 
-def play(
-    score: Score, basis: Basis, questions: Sequence[Move], look: Callable[[Move, Tensor], None] | None = None
-) -> list[Stop]:
+def run_perturbations(
+    score: Score,
+    basis: Basis,
+    questions: Sequence[Perturbation],
+    look: Callable[[Perturbation, Tensor], None] | None = None,
+) -> list[CurvePoint]:
     """Ask all questions, forward only, examples and steps packed into the same batches, equal questions once.
 
     Args:
@@ -92,13 +95,13 @@ def play(
     Returns:
         One stop per question, in the same order.
     """
-    same: dict[tuple[int, Left], list[int]] = {}
+    same: dict[tuple[int, PerturbationKey], list[int]] = {}
     orders: dict[int, Tensor] = {}
     for i, move in enumerate(questions):
         same.setdefault((move.example, move.left), []).append(i)
         orders.setdefault(move.example, move.order)
     remains = _Remains(basis, score.x, orders)
-    asked, stops = list(same.values()), [Stop("keep", 0, 0, 0, None, 0)] * len(questions)
+    asked, stops = list(same.values()), [CurvePoint("keep", 0, 0, 0, None, 0)] * len(questions)
     # Rows of small leaves are made for several batches at once.
     batch = max(1, score.packer.size)
     width = batch * max(1, ENTRIES // (batch * remains.stored))
@@ -117,11 +120,11 @@ def play(
         for group, value, sure, agrees, label, answer in told:
             for i in group:
                 move = questions[i]
-                stops[i] = Stop(move.part, move.asked, move.reached, value, sure, agrees, label)
+                stops[i] = CurvePoint(move.part, move.asked, move.reached, value, sure, agrees, label)
                 if look is not None and answer is not None:
                     look(move, answer.clone())
 
-    packer = Packer(width)  # fewer leaves at once where making them takes too much memory
+    packer = MicroBatcher(width)  # fewer leaves at once where making them takes too much memory
     packer.run(ask, len(asked))
     score.packer.halvings += packer.halvings
     return stops
@@ -155,7 +158,7 @@ class _Remains:
         # The place of each stored bin's feature in its example's order.
         self._ranks: Int[Tensor, "examples stored"] = basis.spread(torch.from_numpy(ranks)).to(x.device)
 
-    def paired(self, asked: Sequence[Move]) -> tuple[Sequence[int], int]:
+    def paired(self, asked: Sequence[Perturbation]) -> tuple[Sequence[int], int]:
         """An order of different questions, and how many at its end leave the rest of as many at its beginning."""
         deleting = {(move.example, move.count): i for i, move in enumerate(asked) if move.part == "delete"}
         keeping = ((i, (move.example, move.count)) for i, move in enumerate(asked) if move.part == "keep")
@@ -165,7 +168,9 @@ class _Remains:
         alone = sorted(set(range(len(asked))).difference(made, rests))
         return made + alone + rests, len(pairs)
 
-    def leaves(self, questions: Sequence[Move], rows: Int[Tensor, " rows"], rests: int) -> Float[Tensor, "rows *leaf"]:
+    def leaves(
+        self, questions: Sequence[Perturbation], rows: Int[Tensor, " rows"], rests: int
+    ) -> Float[Tensor, "rows *leaf"]:
         """What each question leaves, the last `rests` being the rest of the first ones."""
         direct = len(questions) - rests
         made = self._basis.inverse(self._filtered(rows[:direct], questions[:direct]))
@@ -177,7 +182,9 @@ class _Remains:
             torch.sub(self._x[example], made[own], out=leaves[direct:][own])
         return leaves
 
-    def _filtered(self, rows: Int[Tensor, " rows"], questions: Sequence[Move]) -> Inexact[Tensor, "rows stored"]:
+    def _filtered(
+        self, rows: Int[Tensor, " rows"], questions: Sequence[Perturbation]
+    ) -> Inexact[Tensor, "rows stored"]:
         """The coefficients that each question leaves; on the CPU numpy makes them several times faster."""
         counts = np.array([[move.count] for move in questions], dtype=np.int32)
         kept = np.array([[move.part == "keep"] for move in questions])
@@ -191,16 +198,16 @@ class _Remains:
         return torch.from_numpy(found)
 
 
-def _runs(questions: Sequence[Move]) -> Iterator[tuple[int, slice]]:
+def _runs(questions: Sequence[Perturbation]) -> Iterator[tuple[int, slice]]:
     """Examples, and where questions about them lie side by side."""
     end = 0
     for example, own in groupby(move.example for move in questions):
         yield example, slice(end, end := end + len(list(own)))
 
 
-def curves(questions: Sequence[Move], stops: Sequence[Stop], clean: Sequence[float]) -> list[Curve]:
+def curves(questions: Sequence[Perturbation], stops: Sequence[CurvePoint], clean: Sequence[float]) -> list[Curve]:
     """The stops sorted by example."""
-    by_example: list[list[Stop]] = [[] for _ in clean]
+    by_example: list[list[CurvePoint]] = [[] for _ in clean]
     for move, stop in zip(questions, stops, strict=True):
         by_example[move.example].append(stop)
     return [Curve(tuple(own), start) for own, start in zip(by_example, clean, strict=True)]

@@ -12,11 +12,11 @@ import torch
 
 from hf_fourier.errors import NotFinite
 from hf_fourier.results.remarks import MEND
-from hf_fourier.scoring.batching import Packer
+from hf_fourier.scoring.batching import MicroBatcher
 from hf_fourier.scoring.failures import differentiate
-from hf_fourier.scoring.heads import Custom, Head, Reading, of_each
-from hf_fourier.scoring.layer_gradients import Tapped, Watch, no_path
-from hf_fourier.scoring.targets import Settled
+from hf_fourier.scoring.heads import CustomTarget, Head, Reading, of_each
+from hf_fourier.scoring.layer_gradients import LayerHooks, LayerPass, no_gradient_path
+from hf_fourier.scoring.targets import ResolvedTarget
 from hf_fourier.typing import Float, Int, Tensor
 
 T = TypeVar("T")
@@ -42,7 +42,7 @@ class Passes:
 
 
 @dataclass(frozen=True)
-class Evaluation:
+class ValueAndGradient:
     """Scores with gradients.
 
     Attributes:
@@ -87,8 +87,8 @@ class Score:
         forward: Forward,
         select: Select,
         head: Head,
-        targets: Sequence[Settled],
-        packer: Packer,
+        targets: Sequence[ResolvedTarget],
+        packer: MicroBatcher,
         cost: int = 1,
         frozen: Sequence[Tensor] | None = None,
         bounds: tuple[Tensor, Tensor] | None = None,
@@ -102,7 +102,7 @@ class Score:
         self._unsettled = set(range(len(x))) if frozen is None else set()
         self.model = model
         self.given: Tensor | None = None
-        self._clean: Evaluation | None = None
+        self._clean: ValueAndGradient | None = None
         self._clean_reading: Reading | None = None
         self.alternatives: dict[int, list[tuple[str, float]]] = {}
         self.notes: dict[str, None] = {}
@@ -116,7 +116,7 @@ class Score:
         assert self._frozen is not None
         return self._frozen
 
-    def asking(self, targets: Sequence[Settled]) -> Score:
+    def asking(self, targets: Sequence[ResolvedTarget]) -> Score:
         """The same block, asked for other targets; its passes count here too.
 
         Args:
@@ -133,7 +133,7 @@ class Score:
         """Leaves that stand for the absence of each example, shape `(batch, *leaf)`; None where zero does."""
         return self._reference()
 
-    def clean(self) -> Evaluation:
+    def clean(self) -> ValueAndGradient:
         """Score and gradient at the clean leaves, computed once."""
         if self._clean is None:
             self._clean = self.evaluate(self.x)
@@ -146,7 +146,7 @@ class Score:
             self._clean_reading = self.value(self.x)
         return self._clean_reading
 
-    def evaluate(self, x: Float[Tensor, "rows *leaf"], rows: Int[Tensor, " rows"] | None = None) -> Evaluation:
+    def evaluate(self, x: Float[Tensor, "rows *leaf"], rows: Int[Tensor, " rows"] | None = None) -> ValueAndGradient:
         """Score and gradient of each row, in one forward and one backward pass.
 
         Args:
@@ -165,12 +165,12 @@ class Score:
                 if reading.drive.requires_grad:
                     (gradient,) = differentiate(self.model, reading.drive.sum(), [leaf])
                 if gradient is None:
-                    raise no_path()
+                    raise no_gradient_path()
             self.passes.backward += leaf.shape[0] * self.cost
             return _detached(reading), gradient
 
         readings, gradients = zip(*self.packer.run(work, len(x)), strict=True)
-        return Evaluation(_joined(readings), _cat(gradients))
+        return ValueAndGradient(_joined(readings), _cat(gradients))
 
     def value(self, x: Float[Tensor, "rows *leaf"], rows: Int[Tensor, " rows"] | None = None) -> Reading:
         """Score of each row, forward only."""
@@ -179,7 +179,7 @@ class Score:
             # In inference mode, what a model caches could not be differentiated later.
             with torch.inference_mode(False), torch.no_grad():
                 logits, own = self._logits(x[chunk], chunk, rows)
-                if isinstance(self.head, Custom):
+                if isinstance(self.head, CustomTarget):
                     return _detached(self._reading(logits, own))
                 if logits[0].numel() <= READ_LATE:
                     return logits.detach()
@@ -196,7 +196,7 @@ class Score:
             logits = _cat([part for part in parts if isinstance(part, Tensor)])
             return _detached(self._reading(logits, slice(0, len(x)) if rows is None else rows))
 
-    def tapped(self, layers: Sequence[str] | None, visit: Callable[[Tapped], T]) -> list[T]:
+    def tapped(self, layers: Sequence[str] | None, visit: Callable[[LayerPass], T]) -> list[T]:
         """Lay open the layers of one pass at the clean leaves, which also becomes the clean evaluation.
 
         Args:
@@ -211,7 +211,7 @@ class Score:
             SpecError: If there are no such layers.
             ModelError: If the score does not depend on the leaf.
         """
-        watch = Watch(self.model, layers)
+        watch = LayerHooks(self.model, layers)
 
         def count(leaves: int) -> None:
             self.passes.backward += leaves * self.cost
@@ -222,14 +222,14 @@ class Score:
                 with watch.listening():
                     reading = self._read(leaf, chunk, None)
                 if not reading.drive.requires_grad:
-                    raise no_path()
+                    raise no_gradient_path()
                 heard = watch.heard(len(leaf), self.cost)
-                opened = Tapped(leaf, reading.drive, reading.slope, chunk.start, heard, count, self.model)
+                opened = LayerPass(leaf, reading.drive, reading.slope, chunk.start, heard, count, self.model)
                 count(len(leaf))
                 return visit(opened), _detached(reading), opened.drive_gradient
 
         visits, readings, gradients = zip(*self.packer.run(work, len(self.x)), strict=True)
-        self._clean = Evaluation(_joined(readings), _cat(gradients))
+        self._clean = ValueAndGradient(_joined(readings), _cat(gradients))
         self._clean_reading = self._clean.reading
         return list(visits)
 
@@ -243,8 +243,8 @@ class Score:
         own = torch.arange(chunk.start, chunk.stop, device=leaf.device) if rows is None else rows[chunk]
         outputs = self._forward(leaf, own)
         self.passes.forward += leaf.shape[0] * self.cost
-        logits = outputs if isinstance(self.head, Custom) else self._select(outputs, own)
-        if not isinstance(self.head, Custom):
+        logits = outputs if isinstance(self.head, CustomTarget) else self._select(outputs, own)
+        if not isinstance(self.head, CustomTarget):
             logits = logits if logits.dtype == torch.float64 else logits.float()
             of_each(logits, len(leaf))
         if self._unsettled and not self._unsettled.isdisjoint(own.tolist()):
@@ -259,7 +259,7 @@ class Score:
 
     def _freeze(self, logits: Any, rows: Tensor) -> None:
         clean, numbers = logits.detach() if isinstance(logits, Tensor) else logits, rows.tolist()
-        if isinstance(clean, Tensor) and not isinstance(self.head, Custom):
+        if isinstance(clean, Tensor) and not isinstance(self.head, CustomTarget):
             _finite(clean.amax(-1), numbers)  # −inf rules a class out, NaN and inf rule the answer out
             self.notes.update(dict.fromkeys(self.head.fits(clean)))
             self.alternatives.update(zip(numbers, self.head.rankings(clean), strict=True))
@@ -268,7 +268,7 @@ class Score:
         if self._frozen is None:
             self._frozen = settled.new_empty((len(self.x), *settled.shape[1:]))
         self._frozen[rows.to(settled.device)] = settled
-        if self.remark is not None and isinstance(clean, Tensor) and not isinstance(self.head, Custom):
+        if self.remark is not None and isinstance(clean, Tensor) and not isinstance(self.head, CustomTarget):
             self.remarks.update(self.remark(clean, settled, numbers))
         self._unsettled.difference_update(numbers)
 

@@ -11,11 +11,11 @@ from hf_fourier.errors import TargetError
 from hf_fourier.typing import Tensor
 
 #: In frozen classes, positions that do not count.
-OUTSIDE = -1
+IGNORED = -1
 
 
 @dataclass(frozen=True)
-class At:
+class Position:
     """One position alone: of a content token, a frame, a mask token or a detection's query.
 
     Attributes:
@@ -28,7 +28,7 @@ class At:
 
 
 @dataclass(frozen=True)
-class Span:
+class AnswerSpan:
     """An answer: the content tokens from `start` to `end`, the last one included."""
 
     start: int
@@ -86,12 +86,12 @@ class Region:
 
 
 #: Targets that are more than a class.
-Aim = At | Span | Continuation | Contrast | Direction | Region
+Aim = Position | AnswerSpan | Continuation | Contrast | Direction | Region
 #: A user's target: None for what the model says, a class index (of any kind of whole number), a label's name, one of
 #: these for each of several masks, one of the objects above, or a callable `outputs -> (rows,)`.
 Target = int | str | SupportsIndex | Sequence[int | str] | Aim | Callable[[Any], Tensor] | None
 #: A target after `Head.check`: what a head can freeze.
-Settled = int | Tensor | Aim | None
+ResolvedTarget = int | Tensor | Aim | None
 
 
 class Typed(int):
@@ -110,7 +110,7 @@ class Typed(int):
         return made
 
 
-def whole(target: Any) -> int:
+def as_index(target: Any) -> int:
     """A class index from any kind of whole number (numpy's, a tensor's).
 
     Raises:
@@ -138,11 +138,11 @@ def token_ids(given: Any) -> list[int]:
     """
     ids = in_python(given)
     if isinstance(ids, (list, tuple, range)):
-        return [whole(one) for one in ids]
+        return [as_index(one) for one in ids]
     if isinstance(ids, (str, Mapping, Aim)):
         got = f"a {type(ids).__name__} within another target" if isinstance(ids, Aim) else f"target {ids!r}"
         raise TargetError(got, "a text or token ids", "pass ' a text' or its ids")
-    return [whole(ids)]
+    return [as_index(ids)]
 
 
 def _instead(target: Any) -> str:
@@ -158,7 +158,7 @@ def _instead(target: Any) -> str:
     return "correct `target`"
 
 
-def in_range(target: Any, classes: int, labels: Mapping[int, str], what: str = "class index") -> int:
+def checked_index(target: Any, classes: int, labels: Mapping[int, str], what: str = "class index") -> int:
     """One class index (or another number, as `what` says), checked.
 
     Raises:
@@ -168,7 +168,7 @@ def in_range(target: Any, classes: int, labels: Mapping[int, str], what: str = "
         raise TargetError(f"{target} for a head without positions", "a class", "correct `target`")
     if isinstance(target, Tensor) and target.ndim:
         raise TargetError(f"{target.numel()} targets", "one", "for one target per example pass targets=")
-    target = whole(target)
+    target = as_index(target)
     if 0 <= target < classes:
         return target
     named = f" ({', '.join(list(labels.values())[:4])}, …)" if labels else ""

@@ -12,8 +12,8 @@ import torch
 
 from benchmarks.real import CLASSIFIERS, MODELS
 from hf_fourier import Attribution, FourierExplainer
-from hf_fourier.evaluation.metrics.dig import least_first, most_first
-from hf_fourier.results.curve import PUBLISHED, TENTHS, Grid
+from hf_fourier.evaluation.metrics.dig import deletion_curve, insertion_curve
+from hf_fourier.results.curve import PAPER_GRID, TENTHS, FractionGrid
 
 Rows = list[dict[str, Any]]
 PICTURES = (".jpg", ".jpeg", ".png", ".webp")
@@ -125,7 +125,7 @@ def setting(ask: Ask, name: str, n: int, small: int = 3, task: str | None = None
     return Setting(explainer, list(chosen), [str(i) for i in range(len(chosen))], on, labels)
 
 
-def played(explainer: FourierExplainer, examples: Sequence[Any], grid: Grid = PUBLISHED, **how: Any) -> Any:
+def played(explainer: FourierExplainer, examples: Sequence[Any], grid: FractionGrid = PAPER_GRID, **how: Any) -> Any:
     """Explain and play."""
     return explainer.play(explainer.explain(list(examples), **how), grid)
 
@@ -134,14 +134,14 @@ def sums(results: Sequence[Attribution]) -> tuple[float, float]:
     """The published sums over ten points of the mean curves: least important first, most important first."""
     curves = [result.curve for result in results if result.curve]
     return (
-        float(sum(np.nanmean([least_first(curve, TENTHS[:-1]) for curve in curves], axis=0))),
-        float(sum(np.nanmean([most_first(curve, TENTHS[:-1]) for curve in curves], axis=0))),
+        float(sum(np.nanmean([insertion_curve(curve, TENTHS[:-1]) for curve in curves], axis=0))),
+        float(sum(np.nanmean([deletion_curve(curve, TENTHS[:-1]) for curve in curves], axis=0))),
     )
 
 
 def mean_curve(results: Sequence[Attribution], part: str) -> list[float]:
     """The mean relative confidence over the tenths 0, .1, … .9 of deleted features, "least" or "most" first."""
-    read = least_first if part == "least" else most_first
+    read = insertion_curve if part == "least" else deletion_curve
     return [float(v) for v in np.nanmean([read(one.curve, TENTHS[:-1]) for one in results if one.curve], axis=0)]
 
 

@@ -8,8 +8,8 @@ import numpy as np
 import torch
 
 from hf_fourier import attribute
-from hf_fourier.evaluation.studies.class_filters import contributions, profile
-from hf_fourier.results.curve import Grid
+from hf_fourier.evaluation.studies.class_filters import contributions, federated_profile
+from hf_fourier.results.curve import FractionGrid
 from recipes.paper.base import Ask, Found, Rows, experiment, played, setting, train
 from recipes.paper.tabular import perceptron, tables, trained
 
@@ -49,7 +49,7 @@ def deletion(ask: Ask) -> Found:
         rows = []
         for domain in ("fourier", "identity"):
             for method in methods:
-                results = played(at.explainer, at.examples, Grid(delete=SHARES), method=method, domain=domain)
+                results = played(at.explainer, at.examples, FractionGrid(delete=SHARES), method=method, domain=domain)
                 lost = [float(np.mean([one.curve.at("delete", s).agrees < 1 for one in results])) for s in SHARES]
                 rows.append(
                     {"domain": domain, "method": method}
@@ -148,7 +148,9 @@ def clients(ask: Ask) -> Found:
     shared = averaged(list(data.values()))
     whole = right(shared, held_out, truth)
     results = [attribute(shared, own[:40], method="freqx") for own, _ in data.values()]
-    likeness = contributions(torch.stack([profile(some) for some in results]), [len(own) for own, _ in data.values()])
+    likeness = contributions(
+        torch.stack([federated_profile(some) for some in results]), [len(own) for own, _ in data.values()]
+    )
     rows = []
     for name, like in zip(data, likeness.tolist(), strict=True):
         lost = whole - right(averaged([own for other, own in data.items() if other != name]), held_out, truth)

@@ -1,6 +1,6 @@
 """How few features keep the decision."""
 
-from hf_fourier.results.curve import Grid
+from hf_fourier.results.curve import FractionGrid
 from recipes.paper.base import Ask, Found, experiment, kept, played, setting
 
 ITEMS = ("FFC Figure 8c", "FFC abstract: 4 % keep 80 %")
@@ -27,7 +27,7 @@ def run(ask: Ask) -> Found:
         preset = "imagenet-released" if ask.small else "imagenet-maintain-rate"
         rows = []
         for method in (f"ffc:preset={preset}", "ffc", "closed_loop:kappa=.1", "magnitude", "low_frequency", "random"):
-            found = kept(played(at.explainer, at.examples, Grid(keep=SHARES), method=method), SHARES)
+            found = kept(played(at.explainer, at.examples, FractionGrid(keep=SHARES), method=method), SHARES)
             least = min((share for share, rate in zip(SHARES, found, strict=True) if rate >= 0.8), default=float("nan"))
             shown = {f"{share:.0%}": rate for share, rate in zip(SHARES, found, strict=True)}
             rows.append({"method": method, **shown, "least share for 80 %": least})

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from hf_fourier import FourierExplainer, demo
-from hf_fourier.results.curve import TENTHS, Grid
+from hf_fourier.results.curve import TENTHS, FractionGrid
 from recipes.paper.base import Ask, Found, Rows, Setting, experiment, kept, mean_curve, played, setting
 
 #: Kept shares whose complements are the published deletions 0, 10, … 90 %.
@@ -17,7 +17,7 @@ def curves(at: Setting, methods: tuple[str, ...], domain: str | None = None) -> 
     """Decisions kept and relative confidence as the least important features go first."""
     rates, sure = [], []
     for method in methods:
-        results = played(at.explainer, at.examples, Grid(keep=KEPT), method=method, domain=domain)
+        results = played(at.explainer, at.examples, FractionGrid(keep=KEPT), method=method, domain=domain)
         titles = [f"{r:.0%}" for r in TENTHS[:-1]]
         rates.append({"method": method, **dict(zip(titles, kept(results, KEPT), strict=True))})
         sure.append({"method": method, **dict(zip(titles, mean_curve(results, "least"), strict=True))})
@@ -77,7 +77,9 @@ def masks(ask: Ask) -> Found:
     head = scans.normalised(scans.at_size(torch.from_numpy(demo.head_mri()["volume"]), 48))
     rows = []
     for method in ("ffc:preset=sensitivity-cifar",) if ask.small else ("ffc:preset=unet", "ffc", "magnitude", "random"):
-        result = explainer.play(explainer.explain(head.numpy(), target="brain", method=method), Grid(keep=TWENTIETHS))
+        result = explainer.play(
+            explainer.explain(head.numpy(), target="brain", method=method), FractionGrid(keep=TWENTIETHS)
+        )
         dice = [result.curve.at("keep", share).agrees for share in TWENTIETHS]
         shown = {f"{share:.0%}": value for share, value in zip(TWENTIETHS[::3], dice[::3], strict=True)}
         rows.append({"method": method, "sum of 20": sum(dice), **shown})

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from hf_fourier.evaluation.model_queries import perturbed_inputs
+from hf_fourier.evaluation.model_queries import explain_perturbed_inputs
 from recipes.paper.base import Ask, Found, experiment, setting
 
 ITEMS = ("FFC Table III",)
@@ -31,7 +31,7 @@ def run(ask: Ask) -> Found:
         rows = []
         for method in (f"ffc:preset={preset}", "ffc", "ffc:lam=0", "gradient_input", "saliency", "magnitude"):
             results = at.explainer.explain(at.examples, method=method)
-            changes = perturbed_inputs(at.explainer, results, draws=2 if ask.small else 10)["score_changes"]
+            changes = explain_perturbed_inputs(at.explainer, results, draws=2 if ask.small else 10)["score_changes"]
             most = [max(own) for own in changes]
             rows.append({"method": method, "sensitivity-max": float(np.mean(most)), "median": float(np.median(most))})
         tables[name], on = rows, [*on, at.on]

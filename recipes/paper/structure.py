@@ -4,7 +4,7 @@ import numpy as np
 import torch
 
 from hf_fourier import demo
-from hf_fourier.evaluation.metrics.base import MEASURES
+from hf_fourier.evaluation.metrics.base import METRICS
 from recipes.paper.base import Ask, Found, experiment, setting
 
 ITEMS = ("FFC Figure 8a", "FFC Figure 8b")
@@ -30,8 +30,8 @@ def run(ask: Ask) -> Found:
         results = at.explainer.explain(pictures, method=method)
         tops = [one.mask(0.04).nonzero().flatten().tolist() for one in results]
         table = {"label": truth, "top": tops, "features": [len(one.scores) for one in results]}
-        concentration = MEASURES["concentration"].compute(table)
-        specific = MEASURES["specificity"].compute(table)
+        concentration = METRICS["concentration"].compute(table)
+        specific = METRICS["specificity"].compute(table)
         maps = torch.stack(
             [
                 torch.stack([r.scores for r, t in zip(results, truth, strict=True) if t == own]).sum(0)

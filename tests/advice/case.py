@@ -64,10 +64,10 @@ def read(count: int = 4) -> list[Attribution]:
 @cache
 def played(count: int = 4) -> list[Attribution]:
     """Texts that it explained, and what it says of parts of them."""
-    from hf_fourier.results.curve import STANDARD
+    from hf_fourier.results.curve import DEFAULT_GRID
 
     found: list[Attribution] = reader().explain(tiny_tokenizers.texts(count, lengths=(7,)))
-    reader().play(found, STANDARD)
+    reader().play(found, DEFAULT_GRID)
     return found
 
 

@@ -14,9 +14,9 @@ import torch
 
 from hf_fourier import Report
 from hf_fourier.models import distributed
-from hf_fourier.report.collect import gather
+from hf_fourier.report.collect import collect
 from hf_fourier.report.hub import repository
-from hf_fourier.runs.atomic_files import locked, refused
+from hf_fourier.runs.atomic_files import run_lock, write_error
 from hf_fourier.runs.worker import Worker
 from tests.advice.case import Case, read, reader, seer
 from tests.advice.sight import picture
@@ -70,19 +70,19 @@ def _with_shards() -> Path:
 
 def _twice(*folders: Path) -> Any:
     """Runs of two processes that write at the same time."""
-    with locked(folders[0], 0), locked(folders[-1], 0):
+    with run_lock(folders[0], 0), run_lock(folders[-1], 0):
         return folders
 
 
 def _waited(folder: Path) -> Any:
     for _ in range(2):
-        with locked(folder, 0):
+        with run_lock(folder, 0):
             pass
     return folder
 
 
 def _closed(folder: Path) -> Any:
-    raise refused(PermissionError(errno.EACCES, "Permission denied"), folder / "manifest.json", 0)
+    raise write_error(PermissionError(errno.EACCES, "Permission denied"), folder / "manifest.json", 0)
 
 
 def _example(example: Any) -> Any:
@@ -188,10 +188,10 @@ CASES = [
     Case("change its permissions, or choose another", lambda: _closed(_new()), lambda: _ran(TEXTS, _new())),
     Case(
         "pass those",
-        lambda: gather([_bare()]),
+        lambda: collect([_bare()]),
         lambda: [
-            gather([read()[0].save(_new())]),
-            gather([Report(read()).save(_new(), include_inputs=True)]),
+            collect([read()[0].save(_new())]),
+            collect([Report(read()).save(_new(), include_inputs=True)]),
         ],
     ),
     Case(
@@ -220,12 +220,12 @@ CASES = [
 def _held_back(title: str) -> Any:
     folder = Path(tempfile.mkdtemp())
     (folder / "README.md").write_text(f"# {title}\n")
-    return repository._hold_back(folder, "hf_secret", include_inputs=False)
+    return repository._refuse_inputs(folder, "hf_secret", include_inputs=False)
 
 
 def _launched(processes: str) -> Any:
     with mock.patch.dict(os.environ, WORLD_SIZE=processes):
-        return distributed.found()
+        return distributed.current()
 
 
 def _again(folder: Path) -> Any:

@@ -8,12 +8,12 @@ import torch
 
 from hf_fourier import FourierExplainer, attribute
 from hf_fourier.domains import DOMAINS
-from hf_fourier.domains.layout import Axis, LeafShape
-from hf_fourier.evaluation.randomized_model import twin_of
+from hf_fourier.domains.layout import Axis, SignalShape
+from hf_fourier.evaluation.randomized_model import randomize
 from hf_fourier.methods import METHODS
-from hf_fourier.methods.precomputed import Given
+from hf_fourier.methods.precomputed import Precomputed
 from hf_fourier.results.remarks import MEND, MEND_FURTHER
-from hf_fourier.seeding import Draw
+from hf_fourier.seeding import ExampleRng
 from tests import toy_scores
 from tests.advice.case import PICTURES, Case, net, reader
 from tests.advice.heads import Once, attributed
@@ -105,12 +105,12 @@ def _settled(spec: str, settle: bool) -> Any:
     method, leaf = METHODS.parse(spec), toy_scores.leaf(6)
     score = toy_scores.score_of(toy_scores.Smooth(3, 6).eval(), toy_scores.noise(2, 6))
     basis = DOMAINS.parse("fourier").bind(leaf)
-    return (method.settle(leaf) if settle else method).attribute(score, score.x, basis, Draw(0, [1, 2]))
+    return (method.settle(leaf) if settle else method).attribute(score, score.x, basis, ExampleRng(0, [1, 2]))
 
 
 def _given() -> Any:
     leaf, score = toy_scores.leaf(6), toy_scores.score_of(toy_scores.Smooth(3, 6).eval(), toy_scores.noise(2, 6))
-    return Given().attribute(score, score.x, DOMAINS.parse("identity").bind(leaf), Draw(0, [1, 2]))
+    return Precomputed().attribute(score, score.x, DOMAINS.parse("identity").bind(leaf), ExampleRng(0, [1, 2]))
 
 
 def _needs_settling(spec: str) -> Case:
@@ -124,11 +124,11 @@ def _bands(domain: str) -> Any:
 
 def _video(spec: str) -> Any:
     axes = (Axis("frame", 8, "cycles/frame"), Axis("y", 6, "cycles/px"), Axis("x", 6, "cycles/px"))
-    return DOMAINS.parse(spec).bind(LeafShape("video", axes))
+    return DOMAINS.parse(spec).bind(SignalShape("video", axes))
 
 
 def _pixels(spec: str) -> Any:
-    return DOMAINS.parse(spec).bind(LeafShape("pixels", (Axis("y", 8, "cycles/px"), Axis("x", 8, "cycles/px"))))
+    return DOMAINS.parse(spec).bind(SignalShape("pixels", (Axis("y", 8, "cycles/px"), Axis("x", 8, "cycles/px"))))
 
 
 def _channels(spec: str) -> Any:
@@ -136,7 +136,7 @@ def _channels(spec: str) -> Any:
 
 
 def _twin(model: torch.nn.Module) -> Any:
-    return twin_of(FourierExplainer(model, task="text-classification"), [])
+    return randomize(FourierExplainer(model, task="text-classification"), [])
 
 
 def _maps(maps: Any) -> Any:

@@ -9,8 +9,8 @@ import torch
 
 from hf_fourier import FourierExplainer, attribute
 from hf_fourier.scoring.heads import Categorical
-from hf_fourier.scoring.heads.sequences import Contrasted
-from hf_fourier.scoring.targets import At, Contrast, Direction, Span
+from hf_fourier.scoring.heads.sequences import ContrastHead
+from hf_fourier.scoring.targets import AnswerSpan, Contrast, Direction, Position
 from tests.advice.case import PICTURES, Case, net, reader
 from tests.advice.texts import TEXT, Misled, ids, of
 from tests.models import tiny_models, tiny_models_vision, tiny_tokenizers
@@ -89,9 +89,9 @@ def _another() -> torch.Tensor:
 
 
 def _typed(number: str, *labels: str) -> Any:
-    from hf_fourier.cli.targets import aim
+    from hf_fourier.cli.targets import parse_targets
 
-    return reader(labels).explain(TEXT, aim(number))
+    return reader(labels).explain(TEXT, parse_targets(number))
 
 
 CASES = [
@@ -178,13 +178,19 @@ CASES = [
         lambda: [reader().explain([TEXT, TEXT], 1), reader().explain([TEXT, TEXT], targets=[1, 0])],
     ),
     Case(
-        "choose one of them", lambda: reader().explain(TEXT, Span(0, 1)), lambda: reader().explain(TEXT, Contrast(0, 1))
+        "choose one of them",
+        lambda: reader().explain(TEXT, AnswerSpan(0, 1)),
+        lambda: reader().explain(TEXT, Contrast(0, 1)),
     ),
-    Case("leave `At` out", lambda: reader().explain(TEXT, At(0, "spam")), lambda: reader().explain(TEXT, "spam")),
+    Case(
+        "leave `Position` out",
+        lambda: reader().explain(TEXT, Position(0, "spam")),
+        lambda: reader().explain(TEXT, "spam"),
+    ),
     Case(
         "explain one of them by At(position, label)",
         lambda: _tagged(Contrast("ham", "spam")),
-        lambda: _tagged(At(1, "ham")),
+        lambda: _tagged(Position(1, "ham")),
     ),
     Case(
         "pass Contrast('this', 'other')",
@@ -193,8 +199,11 @@ CASES = [
     ),
     Case(
         "explain them in two calls",
-        lambda: Contrasted().freeze(torch.rand(2, 3), [Contrast(0, 1), 2]),
-        lambda: [Contrasted().freeze(torch.rand(1, 3), [Contrast(0, 1)]), Categorical().freeze(torch.rand(1, 3), [2])],
+        lambda: ContrastHead().freeze(torch.rand(2, 3), [Contrast(0, 1), 2]),
+        lambda: [
+            ContrastHead().freeze(torch.rand(1, 3), [Contrast(0, 1)]),
+            Categorical().freeze(torch.rand(1, 3), [2]),
+        ],
     ),
     Case(
         "correct the callable",
@@ -245,7 +254,7 @@ CASES = [
     Case(
         "pass one of these",
         lambda: of("question-answering").explain(("w5 w6", TEXT), 3),
-        lambda: [of("question-answering").explain(("w5 w6", TEXT), one) for one in (Span(2, 3), "w8", None)],
+        lambda: [of("question-answering").explain(("w5 w6", TEXT), one) for one in (AnswerSpan(2, 3), "w8", None)],
     ),
     Case(
         "pass Direction(explainer.predict(another).logits)",

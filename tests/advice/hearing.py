@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from hf_fourier import FourierExplainer
-from hf_fourier.evaluation.studies.transcript_errors import word_errors
+from hf_fourier.evaluation.studies.transcript_errors import transcript_errors
 from tests.advice.case import Case, read, reader
 from tests.models import test_audio_heads, tiny_models_audio
 from tests.models.test_log_mel import explainer as at_waveform
@@ -82,7 +82,7 @@ def _recording(label: str | None) -> Any:
 def _spoken(played: bool) -> Any:
     explain = test_audio_heads.explainer("ctc", "wav2vec2")
     result = explain.explain((CLIP, RATE))
-    return word_errors(explain, explain.play(result, kept=[0.5]) if played else result)
+    return transcript_errors(explain, explain.play(result, kept=[0.5]) if played else result)
 
 
 def _transcript(target: Any, whole: bool = True) -> Any:
@@ -177,7 +177,7 @@ CASES = [
         lambda: hearer().explain_recording((clip(8000), RATE), seconds=-1),
         lambda: hearer().explain_recording((clip(8000), RATE), seconds=0.25),
     ),
-    Case("pass a transcript's result", lambda: word_errors(reader(), read()[0]), lambda: _spoken(played=True)),
+    Case("pass a transcript's result", lambda: transcript_errors(reader(), read()[0]), lambda: _spoken(played=True)),
     Case("call explainer.play(result)", lambda: _spoken(played=False), lambda: _spoken(played=True)),
     Case("pass the whole processor", lambda: _transcript("w7 w8", whole=False), lambda: _transcript("w7 w8")),
     Case("shorten it", lambda: _transcript("w7 w8 " * 900), lambda: _transcript("w7 w8")),

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from hf_fourier import FourierExplainer
-from hf_fourier.cli.targets import aim
+from hf_fourier.cli.targets import parse_targets
 from hf_fourier.scoring.targets import Continuation, Contrast, Typed
 from tests.advice.case import Case, reader
 from tests.advice.texts import TEXT, of
@@ -66,7 +66,7 @@ class _Named:
 
 def _placed(typed: str) -> Any:
     adapter: Any = of("token-classification").adapter
-    target: Any = aim(typed)
+    target: Any = parse_targets(typed)
     number = isinstance(target.position, int) and not isinstance(target.position, Typed)
     return target.position if number else adapter._placed(_Named(), target.position)
 
@@ -89,8 +89,8 @@ CASES = [
     ),
     Case(
         "write label:7 or index:7",
-        lambda: _next(aim("contrast:7|8")),
-        lambda: [_next(aim("contrast:index:7|index:8")), _next(aim("contrast:label:w7|label:w8"))],
+        lambda: _next(parse_targets("contrast:7|8")),
+        lambda: [_next(parse_targets("contrast:index:7|index:8")), _next(parse_targets("contrast:label:w7|label:w8"))],
     ),
     Case(
         "write at:index:1 or at:label:1",

@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 
 from hf_fourier import FourierExplainer
-from hf_fourier.evaluation.studies.in_silico_deletion import play_genes
+from hf_fourier.evaluation.studies.in_silico_deletion import delete_genes
 from hf_fourier.models.gene_tokenizer import GeneTokenizer
 from hf_fourier.models.inputs.cells import read_cells
-from hf_fourier.models.inputs.files import example, read_fasta
-from hf_fourier.models.inputs.pickles import read_numbers
-from hf_fourier.results.curve import STANDARD
+from hf_fourier.models.inputs.files import read_example, read_fasta
+from hf_fourier.models.inputs.pickles import read_float_dict
+from hf_fourier.results.curve import DEFAULT_GRID
 from tests.advice.case import Case, read, reader
 from tests.models import test_dna, test_protein, tiny_geneformer
 from tests.models.test_single_cell import GENES, cell
@@ -158,12 +158,12 @@ CASES = [
     Case("add them", lambda: _dictionaries(complete=False), lambda: _dictionaries(complete=True)),
     Case(
         "take it from the model's own repository",
-        lambda: read_numbers(_written('{"ENSG1": "three"}', "numbers.json")),
+        lambda: read_float_dict(_written('{"ENSG1": "three"}', "numbers.json")),
         lambda: _dictionaries(complete=True),
     ),
     Case(
         "do not load it elsewhere either; take it from the model's own repository",
-        lambda: read_numbers(_written("not a pickle", "numbers.pkl")),
+        lambda: read_float_dict(_written("not a pickle", "numbers.pkl")),
         lambda: _dictionaries(complete=True),
     ),
     Case(
@@ -184,7 +184,7 @@ CASES = [
     Case("correct the cell", lambda: _cell([1.0, 2.0], GENES[:1]), lambda: _cell([1.0, 2.0], GENES[:2])),
     Case("write it again", lambda: read_cells(_written("no table", "cells.h5ad")), lambda: read_cells(_table(COUNTS))),
     Case("correct the path", lambda: read_cells("nowhere.h5ad"), lambda: read_cells(_table(COUNTS))),
-    Case("save it again", lambda: example(_written("no numbers", "x.npy")), lambda: example(_numbers())),
+    Case("save it again", lambda: read_example(_written("no numbers", "x.npy")), lambda: read_example(_numbers())),
     Case(
         "leave the cell out",
         lambda: cells().explain([cell(3), {"genes": GENES[:2], "values": [0, 0]}]),
@@ -233,21 +233,21 @@ CASES = [
     ),
     Case(
         "write one cell, or one chat, per file",
-        lambda: example(_written('[{"genes": ["ENSG1"], "values": [1]}]', "cell.json")),
+        lambda: read_example(_written('[{"genes": ["ENSG1"], "values": [1]}]', "cell.json")),
         lambda: [
-            example(_written('{"genes": ["ENSG1"], "values": [1]}', "cell.json")),
-            example(_written('[{"role": "user", "content": "Hello."}]', "chat.json")),
+            read_example(_written('{"genes": ["ENSG1"], "values": [1]}', "cell.json")),
+            read_example(_written('[{"role": "user", "content": "Hello."}]', "chat.json")),
         ],
     ),
     Case(
         "call explainer.play",
-        lambda: play_genes(reader(), read()),
-        lambda: reader().play(reader().explain(["w7 w8 w9"]), STANDARD),
+        lambda: delete_genes(reader(), read()),
+        lambda: reader().play(reader().explain(["w7 w8 w9"]), DEFAULT_GRID),
     ),
     Case(
         "explain the cell",
-        lambda: play_genes(cells("fill-mask"), [cells("fill-mask").explain(cell(5))]),
-        lambda: play_genes(cells(), [cells().explain(cell(5))]),
+        lambda: delete_genes(cells("fill-mask"), [cells("fill-mask").explain(cell(5))]),
+        lambda: delete_genes(cells(), [cells().explain(cell(5))]),
     ),
     Case("correct `orders`", lambda: _knocked([]), lambda: _knocked([[5, 4, 3, 2, 1]])),
     Case("correct `orders`", lambda: _knocked([[1, 2]]), lambda: _knocked([[5, 4, 3, 2, 1]])),
@@ -255,7 +255,7 @@ CASES = [
 
 
 def _knocked(orders: Any) -> Any:
-    return play_genes(cells(), [cells().explain(cell(5))], orders=orders)
+    return delete_genes(cells(), [cells().explain(cell(5))], orders=orders)
 
 
 def _numbers() -> str:

@@ -8,15 +8,15 @@ import torch
 
 from hf_fourier.evaluation.metrics import columns, hf_evaluate, load
 from hf_fourier.evaluation.metrics.r_flip import flipped
-from hf_fourier.evaluation.studies.class_swap import swap
-from hf_fourier.results.curve import STANDARD, Grid, log_spaced
+from hf_fourier.evaluation.studies.class_swap import class_swap
+from hf_fourier.results.curve import DEFAULT_GRID, FractionGrid, log_spaced
 from tests.advice.case import Case, played, read, reader, seer
 from tests.models import tiny_tokenizers
 
 TEXTS = tiny_tokenizers.texts(4, lengths=(7,))
 
 
-def _games(*grids: Grid) -> list[Any]:
+def _games(*grids: FractionGrid) -> list[Any]:
     results = reader().explain(TEXTS[: len(grids)])
     for result, grid in zip(results, grids, strict=True):
         reader().play(result, grid)
@@ -31,7 +31,7 @@ def valued() -> Any:
     model = tiny_models.build("text-classification", "bert", id2label={0: "value"}, problem_type="regression")
     explainer = FourierExplainer(model, tiny_tokenizers.tokenizer("bert"))
     result = explainer.explain(TEXTS[0])
-    return explainer.play(result, STANDARD)
+    return explainer.play(result, DEFAULT_GRID)
 
 
 CASES = [
@@ -47,11 +47,11 @@ CASES = [
     Case("pass the `curve` of played results", lambda: flipped([]), lambda: flipped([r.curve for r in played()])),
     Case(
         "play them",
-        lambda: flipped([r.curve for r in _games(Grid((), (0.1,)), Grid((), (0.2,)))]),
-        lambda: flipped([r.curve for r in _games(STANDARD, STANDARD)]),
+        lambda: flipped([r.curve for r in _games(FractionGrid((), (0.1,)), FractionGrid((), (0.2,)))]),
+        lambda: flipped([r.curve for r in _games(DEFAULT_GRID, DEFAULT_GRID)]),
     ),
-    Case("pass some to keep or to delete", lambda: Grid((), ()), lambda: Grid((0.1,), ())),
-    Case("correct `keep`", lambda: Grid((2.0,), ()), lambda: Grid((1.0,), ())),
+    Case("pass some to keep or to delete", lambda: FractionGrid((), ()), lambda: FractionGrid((0.1,), ())),
+    Case("correct `keep`", lambda: FractionGrid((2.0,), ()), lambda: FractionGrid((1.0,), ())),
     Case("correct them", lambda: log_spaced(0.5, 0.1, 3), lambda: log_spaced(0.1, 0.5, 3)),
     Case("choose one of them", lambda: hf_evaluate.path("zzz"), lambda: hf_evaluate.path("dig")),
     Case("did you mean 'dig'?", lambda: hf_evaluate.path("digg"), lambda: hf_evaluate.path("dig")),
@@ -81,10 +81,12 @@ CASES = [
         lambda: reader().rectify(TEXTS, ["ham"] * 4, budget=0.1),
     ),
     Case("pass another one", lambda: _mistaken(read()[0].label), lambda: _mistaken(_other())),
-    Case("pair them", lambda: swap(reader(), TEXTS[:1], TEXTS), lambda: swap(reader(), *_pair())),
-    Case("pair others", lambda: swap(reader(), TEXTS[:1], TEXTS[:1]), lambda: swap(reader(), *_pair())),
+    Case("pair them", lambda: class_swap(reader(), TEXTS[:1], TEXTS), lambda: class_swap(reader(), *_pair())),
+    Case("pair others", lambda: class_swap(reader(), TEXTS[:1], TEXTS[:1]), lambda: class_swap(reader(), *_pair())),
     Case(
-        "choose one of them", lambda: swap(reader(), *_pair(), by="both"), lambda: swap(reader(), *_pair(), by="victim")
+        "choose one of them",
+        lambda: class_swap(reader(), *_pair(), by="both"),
+        lambda: class_swap(reader(), *_pair(), by="victim"),
     ),
     Case(
         "call explain",

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from hf_fourier.evaluation.evaluate import Ready
+from hf_fourier.evaluation.evaluate import PrecomputedMethod
 from hf_fourier.evaluation.metrics import columns, load
 from hf_fourier.evaluation.metrics.r_flip import r_flip
 from hf_fourier.evaluation.metrics.robustness import mu_fidelity, rank_correlation
 from hf_fourier.evaluation.metrics.selectivity import log_area
 from hf_fourier.evaluation.metrics.statistics import interval, paired_interval, summarise
-from hf_fourier.evaluation.metrics.structure import counts_of, specificity
-from hf_fourier.evaluation.model_queries import random_subsets
+from hf_fourier.evaluation.metrics.structure import feature_counts, specificity
+from hf_fourier.evaluation.model_queries import delete_random_subsets
 from hf_fourier.evaluation.wrong_labels import wrong_labels
-from hf_fourier.results.curve import PUBLISHED, STANDARD, Grid
+from hf_fourier.results.curve import DEFAULT_GRID, PAPER_GRID, FractionGrid
 from hf_fourier.results.spectrum import merged
 from tests.advice.case import Case, explained, played, read, reader
 from tests.models import tiny_tokenizers
@@ -25,7 +25,7 @@ def _ready(count: int, domain: str) -> Any:
     def make(examples: Any, targets: Any) -> Any:
         return reader().explain(list(examples), targets=list(targets), method="magnitude", domain="fourier")[:count]
 
-    return reader().evaluate(TEXTS, [Ready("own", make, domain)], metrics=["dig"])
+    return reader().evaluate(TEXTS, [PrecomputedMethod("own", make, domain)], metrics=["dig"])
 
 
 def _concentration(labels: list[str]) -> Any:
@@ -34,13 +34,13 @@ def _concentration(labels: list[str]) -> Any:
     return load("concentration").compute(top=tops, features=features, label=labels)
 
 
-def _selectivity(grid: Grid) -> Any:
+def _selectivity(grid: FractionGrid) -> Any:
     results = played()
     wrong = wrong_labels(reader(), results, grid=grid)
     return load("selectivity").compute(**columns(results, wrong=wrong))
 
 
-def _maintained(*grids: Grid) -> Any:
+def _maintained(*grids: FractionGrid) -> Any:
     results = reader().explain(TEXTS[: len(grids)])
     for result, grid in zip(results, grids, strict=True):
         reader().play(result, grid)
@@ -48,11 +48,11 @@ def _maintained(*grids: Grid) -> Any:
 
 
 def _mu() -> Any:
-    table = random_subsets(reader(), read())
+    table = delete_random_subsets(reader(), read())
     return mu_fidelity(table["subset_scores"][0], table["subset_drops"][0])
 
 
-def _dig(grid: Grid) -> Any:
+def _dig(grid: FractionGrid) -> Any:
     results = reader().explain(TEXTS)
     reader().play(results, grid)
     return load("dig").compute(**columns(results))
@@ -73,8 +73,8 @@ CASES = [
     Case("choose others", lambda: log_area([1.0], [0.1]), lambda: log_area([1.0, 1.0], [0.1, 0.2])),
     Case(
         "correct it",
-        lambda: random_subsets(reader(), read(), share=0),
-        lambda: random_subsets(reader(), read(), share=0.1),
+        lambda: delete_random_subsets(reader(), read(), share=0),
+        lambda: delete_random_subsets(reader(), read(), share=0.1),
     ),
     Case(
         "choose one of them",
@@ -96,7 +96,7 @@ CASES = [
         lambda: paired_interval([1.0], [1.0, 2.0]),
         lambda: paired_interval([1.0, 3.0], [1.0, 2.0]),
     ),
-    Case("correct `tops`", lambda: counts_of([[9]], 5), lambda: counts_of([[4]], 5)),
+    Case("correct `tops`", lambda: feature_counts([[9]], 5), lambda: feature_counts([[4]], 5)),
     Case(
         "explain examples of several classes",
         lambda: specificity({"a": [[0]]}, 5),
@@ -105,17 +105,17 @@ CASES = [
     Case("explain more examples", lambda: _concentration(["a", "b"]), lambda: _concentration(["a", "a", "b"])),
     Case(
         "give `wrong_labels.wrong_labels` a grid that keeps it",
-        lambda: _selectivity(Grid((0.5,), ())),
-        lambda: _selectivity(STANDARD),
+        lambda: _selectivity(FractionGrid((0.5,), ())),
+        lambda: _selectivity(DEFAULT_GRID),
     ),
     Case(
         "play a grid that has it, such as perturbation.PUBLISHED",
-        lambda: _dig(Grid((0.5,), (0.5,))),
-        lambda: _dig(PUBLISHED),
+        lambda: _dig(FractionGrid((0.5,), (0.5,))),
+        lambda: _dig(PAPER_GRID),
     ),
     Case(
         "play one grid",
-        lambda: _maintained(Grid((0.1,), ()), Grid((0.2,), ())),
-        lambda: _maintained(Grid((0.1,), ()), Grid((0.1,), ())),
+        lambda: _maintained(FractionGrid((0.1,), ()), FractionGrid((0.2,), ())),
+        lambda: _maintained(FractionGrid((0.1,), ()), FractionGrid((0.1,), ())),
     ),
 ]

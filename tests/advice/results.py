@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from hf_fourier import Attribution
-from hf_fourier.evaluation.studies.class_filters import class_filter, contributions, profile
+from hf_fourier.evaluation.studies.class_filters import class_filter, contributions, federated_profile
 from tests.advice.case import Case, explained, read, reader, seer
 from tests.models import tiny_tokenizers
 
@@ -92,8 +92,8 @@ CASES = [
     ),
     Case(
         "explain more, or share nothing",
-        lambda: profile(explained(target=0), least=9),
-        lambda: profile(explained(target=0), least=3),
+        lambda: federated_profile(explained(target=0), least=9),
+        lambda: federated_profile(explained(target=0), least=3),
     ),
     Case(
         "explain with method='attexplore' or 'fampe'",

@@ -9,8 +9,8 @@ from typing import Any
 import torch
 
 from hf_fourier import FourierExplainer, Report, attribute
-from hf_fourier.report.collect import gather
-from hf_fourier.runs.options import Options
+from hf_fourier.report.collect import collect
+from hf_fourier.runs.options import RunOptions
 from hf_fourier.runs.results import Results
 from tests.advice.case import PICTURES, Case, net, read, reader, seer
 from tests.models import tiny_tokenizers
@@ -121,9 +121,13 @@ CASES = [
         lambda: attribute(net(), PICTURES[:1].float()),
     ),
     Case("correct `target`", lambda: attribute(net(), PICTURES, [0]), lambda: attribute(net(), PICTURES, [0, 1, 2])),
-    Case("choose one of them", lambda: Options(store="none"), lambda: Options(store="scores")),
-    Case("leave one out", lambda: Options(target=0, targets=[0]), lambda: [Options(target=0), Options(targets=[0])]),
-    Case("correct `budget`", lambda: Options(budget="lots").bytes, lambda: Options(budget="500MB").bytes),
+    Case("choose one of them", lambda: RunOptions(store="none"), lambda: RunOptions(store="scores")),
+    Case(
+        "leave one out",
+        lambda: RunOptions(target=0, targets=[0]),
+        lambda: [RunOptions(target=0), RunOptions(targets=[0])],
+    ),
+    Case("correct `budget`", lambda: RunOptions(budget="lots").bytes, lambda: RunOptions(budget="500MB").bytes),
     Case("correct `targets`", lambda: _ran(targets=[0]), lambda: _ran(targets=[0, 1, 2])),
     Case(
         "pass list(array) where its rows are examples",
@@ -160,7 +164,7 @@ CASES = [
         lambda: _saved(Report.load(_saved(_report()))),
     ),
     Case("choose another", lambda: _saved(_report(), _occupied()), lambda: _saved(_report(), _folder() / "new")),
-    Case("pass one that has some", lambda: gather([_folder()]), lambda: gather([read()[0].save(_folder())])),
+    Case("pass one that has some", lambda: collect([_folder()]), lambda: collect([read()[0].save(_folder())])),
     Case(
         "choose the format by the ending",
         lambda: read()[0].plot(_folder() / "figure.xyz"),

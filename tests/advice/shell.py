@@ -14,8 +14,8 @@ from unittest import mock
 import numpy as np
 
 from hf_fourier.cli import console, evaluate, inputs, list, push, supported_models
-from hf_fourier.cli.options import Parcel
-from hf_fourier.cli.targets import aim
+from hf_fourier.cli.options import PushRequest
+from hf_fourier.cli.targets import parse_targets
 from tests.advice.case import Case
 from tests.advice.letters import COUNTS, _table
 from tests.advice.runs import _report, _saved
@@ -73,7 +73,7 @@ def _folder() -> Path:
 
 
 def _parcel(repo: str | None = None, **options: Any) -> Any:
-    return push.send(Parcel(report=_folder(), repo=repo, dry_run=True, **options))
+    return push.send(PushRequest(report=_folder(), repo=repo, dry_run=True, **options))
 
 
 def _covered(architecture: str | None) -> Any:
@@ -93,17 +93,25 @@ def _evaluated(metric: str, shell: bool = False) -> Any:
 
 
 CASES = [
-    Case("name a token or count it from 0", lambda: aim("at:"), lambda: [aim("at:w7"), aim("at:0=spam")]),
-    Case("count content tokens from 0", lambda: aim("span:a-b"), lambda: aim("span:0-1")),
-    Case("write what is to follow", lambda: aim("continuation:"), lambda: aim("continuation: w8")),
-    Case("put a | between the two", lambda: aim("contrast:ham"), lambda: aim("contrast:ham|spam")),
-    Case("write the class index behind it", lambda: aim("index:ham"), lambda: aim("index:1")),
+    Case(
+        "name a token or count it from 0",
+        lambda: parse_targets("at:"),
+        lambda: [parse_targets("at:w7"), parse_targets("at:0=spam")],
+    ),
+    Case("count content tokens from 0", lambda: parse_targets("span:a-b"), lambda: parse_targets("span:0-1")),
+    Case("write what is to follow", lambda: parse_targets("continuation:"), lambda: parse_targets("continuation: w8")),
+    Case("put a | between the two", lambda: parse_targets("contrast:ham"), lambda: parse_targets("contrast:ham|spam")),
+    Case("write the class index behind it", lambda: parse_targets("index:ham"), lambda: parse_targets("index:1")),
     Case(
         "write the cosine as a number",
-        lambda: aim(f"direction:{_array()}@half"),
-        lambda: aim(f"direction:{_array()}@.5"),
+        lambda: parse_targets(f"direction:{_array()}@half"),
+        lambda: parse_targets(f"direction:{_array()}@.5"),
     ),
-    Case("save them with numpy.save", lambda: aim(f"direction:{_text()}"), lambda: aim(f"direction:{_array()}")),
+    Case(
+        "save them with numpy.save",
+        lambda: parse_targets(f"direction:{_text()}"),
+        lambda: parse_targets(f"direction:{_array()}"),
+    ),
     Case("leave --cells out", lambda: inputs.read([TEXT], False, "0"), lambda: _explained(TEXT)),
     Case("pipe texts in", lambda: _piped(""), lambda: _explained("-", stdin=f"{TEXT}\n{TEXT}\n")),
     Case("correct the line", lambda: _piped("w7 w8\n", pair=True), lambda: _piped("w7\tw8\n", pair=True)),
@@ -119,7 +127,7 @@ CASES = [
     ),
     Case(
         "for the lines of a text file: hf-fourier explain MODEL - < letters.txt",
-        lambda: _in_folder(lambda: inputs.example("letters.txt")),
+        lambda: _in_folder(lambda: inputs.read_example("letters.txt")),
         lambda: _explained("-", stdin=TEXT),
     ),
     Case("see `hf-fourier assets list`", lambda: list.fetch([], False), lambda: typed("assets", "list")),
@@ -137,8 +145,8 @@ CASES = [
     ),
     Case(
         "separate them by commas, such as .01,.04",
-        lambda: console.shares("a;b"),
-        lambda: [console.shares(".01,.04"), _explained(TEXT, "--keep", ".01,.04")],
+        lambda: console.parse_fractions("a;b"),
+        lambda: [console.parse_fractions(".01,.04"), _explained(TEXT, "--keep", ".01,.04")],
     ),
     Case(
         "mend that, or choose another",

@@ -12,7 +12,7 @@ import torch
 
 from hf_fourier import FourierExplainer, attribute
 from hf_fourier.models.tokenization import TokenHead
-from hf_fourier.scoring.targets import At, Continuation, Span
+from hf_fourier.scoring.targets import AnswerSpan, Continuation, Position
 from tests.advice.case import Case, reader
 from tests.models import tiny_models, tiny_tokenizers
 
@@ -274,13 +274,13 @@ CASES = [
     ),
     Case(
         "correct `target`, or pass a number",
-        lambda: of("token-classification").explain(TEXT, At("w33")),
-        lambda: [of("token-classification").explain(TEXT, At(one)) for one in ("w8", 1)],
+        lambda: of("token-classification").explain(TEXT, Position("w33")),
+        lambda: [of("token-classification").explain(TEXT, Position(one)) for one in ("w8", 1)],
     ),
     Case(
         "correct `target`, or pass a Span",
         lambda: of("question-answering").explain(("w5 w6", TEXT), "w33"),
-        lambda: [of("question-answering").explain(("w5 w6", TEXT), one) for one in ("w8", Span(3, 3))],
+        lambda: [of("question-answering").explain(("w5 w6", TEXT), one) for one in ("w8", AnswerSpan(3, 3))],
     ),
     Case("explain it through attribute(forward, x)", lambda: _own(Twice()), lambda: _in_vectors(Twice())),
     Case(

@@ -10,10 +10,10 @@ import torch
 from hf_fourier import FourierExplainer
 from hf_fourier.evaluation import model_queries, wrong_labels
 from hf_fourier.evaluation.metrics import columns, load
-from hf_fourier.evaluation.metrics.base import MEASURES
-from hf_fourier.evaluation.studies.class_swap import swap
+from hf_fourier.evaluation.metrics.base import METRICS
+from hf_fourier.evaluation.studies.class_swap import class_swap
 from hf_fourier.results import curve
-from hf_fourier.results.curve import Grid
+from hf_fourier.results.curve import FractionGrid
 from tests.advice.case import Case, played, read, reader, seer
 from tests.advice.letters import DNA, cells, test_dna
 from tests.advice.metrics import valued
@@ -53,7 +53,7 @@ def _bases() -> Any:
     return test_dna.explainer("bases").explain(DNA)
 
 
-def _computed(name: str, kept: Any = curve.PUBLISHED, **asked: Any) -> Any:
+def _computed(name: str, kept: Any = curve.PAPER_GRID, **asked: Any) -> Any:
     results = reader().explain(TEXTS)
     if kept is not None:
         reader().play(results, kept)
@@ -70,7 +70,7 @@ def _dice() -> Any:
     from tests.models.tiny_models_segmentation import inputs
 
     results = explain.explain({"pixel_values": inputs("upernet")[:1]})
-    explain.play(results, curve.PUBLISHED)
+    explain.play(results, curve.PAPER_GRID)
     return load("dice_retention").compute(**columns(results))
 
 
@@ -78,9 +78,9 @@ def _topped(name: str, top: float | None) -> Any:
     results = [reader().explain(text, target) for text in TEXTS for target in ("ham", "spam")]
     return load(name).compute(
         **(
-            columns(reader().play(results, curve.STANDARD))
+            columns(reader().play(results, curve.DEFAULT_GRID))
             if top is None
-            else columns(reader().play(results, curve.STANDARD), top=top)
+            else columns(reader().play(results, curve.DEFAULT_GRID), top=top)
         )
     )
 
@@ -99,7 +99,7 @@ def _regression(task: str) -> Any:
         case "rectify":
             return explain.rectify([TEXT], [0])
         case "swap":
-            return swap(explain, [TEXT], ["w9 w8 w7"])
+            return class_swap(explain, [TEXT], ["w9 w8 w7"])
     return explain.evaluate([TEXT], metrics=["selectivity"])
 
 
@@ -122,7 +122,7 @@ def _corrected(budget: float) -> Any:
 
 
 def _swapped(other: str) -> Any:
-    return swap(reader(), [TEXTS[0]], [other])
+    return class_swap(reader(), [TEXTS[0]], [other])
 
 
 def _different() -> str:
@@ -170,54 +170,58 @@ CASES = [
     ),
     Case("use keep()", lambda: _strange().rebuild(0.1), lambda: _strange().keep(0.1)),
     Case(
-        "play `curve.PUBLISHED`: 19 forward passes per example",
-        lambda: MEASURES["dig"].compute({}),
-        lambda: _computed("dig", curve.PUBLISHED),
+        "play `curve.PAPER_GRID`: 19 forward passes per example",
+        lambda: METRICS["dig"].compute({}),
+        lambda: _computed("dig", curve.PAPER_GRID),
     ),
     Case(
-        "play a grid that keeps some shares, such as `curve.STANDARD`",
-        lambda: MEASURES["maintain_rate"].compute({}),
-        lambda: _computed("maintain_rate", curve.STANDARD),
+        "play a grid that keeps some shares, such as `curve.DEFAULT_GRID`",
+        lambda: METRICS["maintain_rate"].compute({}),
+        lambda: _computed("maintain_rate", curve.DEFAULT_GRID),
     ),
     Case(
-        "play a grid that deletes some shares, such as `curve.PUBLISHED`",
-        lambda: MEASURES["r_flip"].compute({}),
-        lambda: _computed("r_flip", curve.PUBLISHED),
+        "play a grid that deletes some shares, such as `curve.PAPER_GRID`",
+        lambda: METRICS["r_flip"].compute({}),
+        lambda: _computed("r_flip", curve.PAPER_GRID),
     ),
     Case(
-        "play `curve.PUBLISHED` on a segmentation model",
-        lambda: MEASURES["dice_retention"].compute({}),
+        "play `curve.PAPER_GRID` on a segmentation model",
+        lambda: METRICS["dice_retention"].compute({}),
         _dice,
     ),
     Case(
         "play a grid that keeps `curve.SMALL`, and pass `wrong_labels.wrong_labels` to `columns`",
         lambda: _computed("selectivity"),
-        lambda: _computed("selectivity", Grid(curve.SMALL, ()), wrong=_wrong(grid=Grid(curve.SMALL, ()))),
+        lambda: _computed(
+            "selectivity",
+            FractionGrid(curve.SMALL_FRACTIONS, ()),
+            wrong=_wrong(grid=FractionGrid(curve.SMALL_FRACTIONS, ())),
+        ),
     ),
     Case(
-        "play a grid that deletes 0.5 (or the `share` that you pass), such as `curve.PUBLISHED`",
-        lambda: MEASURES["faithfulness_of_spectra"].compute({}),
-        lambda: _computed("faithfulness_of_spectra", curve.PUBLISHED),
+        "play a grid that deletes 0.5 (or the `share` that you pass), such as `curve.PAPER_GRID`",
+        lambda: METRICS["faithfulness_of_spectra"].compute({}),
+        lambda: _computed("faithfulness_of_spectra", curve.PAPER_GRID),
     ),
     Case(
-        "play a grid that keeps 0.5 (or the `share` that you pass), such as `curve.PUBLISHED`",
-        lambda: MEASURES["input_fidelity"].compute({}),
-        lambda: _computed("input_fidelity", curve.PUBLISHED),
+        "play a grid that keeps 0.5 (or the `share` that you pass), such as `curve.PAPER_GRID`",
+        lambda: METRICS["input_fidelity"].compute({}),
+        lambda: _computed("input_fidelity", curve.PAPER_GRID),
     ),
     Case(
-        "pass the columns of `model_queries.random_subsets`: 200 forward passes per example",
+        "pass the columns of `model_queries.delete_random_subsets`: 200 forward passes per example",
         lambda: load("mu_fidelity").compute(**columns(played())),
-        lambda: _asked("mu_fidelity", model_queries.random_subsets),
+        lambda: _asked("mu_fidelity", model_queries.delete_random_subsets),
     ),
     Case(
-        "pass the columns of `model_queries.noise`: 100 forward passes per example",
+        "pass the columns of `model_queries.add_feature_noise`: 100 forward passes per example",
         lambda: load("infidelity").compute(**columns(played())),
-        lambda: _asked("infidelity", model_queries.noise),
+        lambda: _asked("infidelity", model_queries.add_feature_noise),
     ),
     Case(
-        "pass the columns of `model_queries.perturbed_inputs`: ten explanations per example",
+        "pass the columns of `model_queries.explain_perturbed_inputs`: ten explanations per example",
         lambda: load("sensitivity_max").compute(**columns(played())),
-        lambda: _asked("sensitivity_max", model_queries.perturbed_inputs),
+        lambda: _asked("sensitivity_max", model_queries.explain_perturbed_inputs),
     ),
     Case(
         "make the table with `columns(results, top=0.04)`, several examples of a class",

@@ -210,10 +210,12 @@ def test_least_kept_counts_from_the_largest_share_down():
     from types import SimpleNamespace
 
     from hf_fourier.cli.demo import least_kept
-    from hf_fourier.results.curve import Curve, Stop
+    from hf_fourier.results.curve import Curve, CurvePoint
 
     def result(*agrees, head="softmax"):
-        stops = tuple(Stop("keep", share, share, 0, 0.5, a) for share, a in zip((0.1, 0.2, 0.3), agrees, strict=True))
+        stops = tuple(
+            CurvePoint("keep", share, share, 0, 0.5, a) for share, a in zip((0.1, 0.2, 0.3), agrees, strict=True)
+        )
         return SimpleNamespace(curve=Curve(stops, 0.5), provenance={"head": head})
 
     found = least_kept(

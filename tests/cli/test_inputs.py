@@ -12,7 +12,7 @@ from scipy.io import wavfile
 from hf_fourier.cli import inputs
 from hf_fourier.cli.inputs import read, slug
 from hf_fourier.errors import InputError
-from hf_fourier.models.inputs.files import example
+from hf_fourier.models.inputs.files import read_example
 
 
 @pytest.fixture(scope="session")
@@ -231,7 +231,7 @@ def test_volumes_of_three_endings(tmp_path):
     (tmp_path / "b.nii.gz").write_bytes(gzip.compress(nifti(volume)))
     np.save(tmp_path / "c.npy", volume)
     for name in ("a.nii", "b.nii.gz", "c.npy"):
-        assert np.array_equal(example(str(tmp_path / name)), volume)
+        assert np.array_equal(read_example(str(tmp_path / name)), volume)
 
 
 @pytest.mark.parametrize("name", ["a.nii", "a.nii.gz", "a.npy"])
@@ -239,13 +239,13 @@ def test_volumes_of_three_endings(tmp_path):
 def test_broken_volumes(tmp_path, name, content):
     (tmp_path / name).write_bytes(content)
     with pytest.raises(InputError, match="cannot be read"):
-        example(str(tmp_path / name))
+        read_example(str(tmp_path / name))
 
 
 def test_pickled_arrays_are_refused(tmp_path):
     np.save(tmp_path / "a.npy", np.array([{"a": 1}], dtype=object), allow_pickle=True)
     with pytest.raises(InputError, match="cannot be read"):
-        example(str(tmp_path / "a.npy"))
+        read_example(str(tmp_path / "a.npy"))
 
 
 def test_a_mask_end_to_end(run, tmp_path):
@@ -277,7 +277,7 @@ def test_a_mask_end_to_end(run, tmp_path):
 def test_files_that_are_not_read_say_what_is(tmp_path, name, words):
     (tmp_path / name).write_text("a")
     with pytest.raises(InputError) as caught:
-        example(str(tmp_path / name))
+        read_example(str(tmp_path / name))
     assert words in str(caught.value)
     assert all(ending in str(caught.value) for ending in (".wav", ".nii.gz", ".npy", ".json"))
 

@@ -10,9 +10,9 @@ import pytest
 import torch
 
 from hf_fourier import FourierExplainer
-from hf_fourier.cli.targets import aim
+from hf_fourier.cli.targets import parse_targets
 from hf_fourier.errors import InputError, TargetError
-from hf_fourier.scoring.targets import At, Continuation, Contrast, Direction, Region, Span, Typed
+from hf_fourier.scoring.targets import AnswerSpan, Continuation, Contrast, Direction, Position, Region, Typed
 from tests.models import tiny_models, tiny_tokenizers
 
 
@@ -23,23 +23,23 @@ from tests.models import tiny_models, tiny_tokenizers
         ("LOC", "LOC"),
         ("contrast", "contrast"),
         ("other: thing", "other: thing"),
-        ("at:3", At(3)),
-        ("at:Paris=LOC", At("Paris", "LOC")),
-        ("at:2=1", At(2, 1)),
-        ("span:4-6", Span(4, 6)),
+        ("at:3", Position(3)),
+        ("at:Paris=LOC", Position("Paris", "LOC")),
+        ("at:2=1", Position(2, 1)),
+        ("span:4-6", AnswerSpan(4, 6)),
         ("continuation: Paris", Continuation(" Paris")),
         ("contrast: Paris| London", Contrast(" Paris", " London")),
         ("contrast:0|2", Contrast(0, 2)),
     ],
 )
 def test_kinds(typed: str, meant: object) -> None:
-    assert aim(typed) == meant
+    assert parse_targets(typed) == meant
 
 
 def test_files(tmp_path) -> None:
     path = tmp_path / "some@place.npy"
     np.save(path, np.arange(3.0))
-    one, region = aim(f"direction:{path}@0.5"), aim(f"region:{path}")
+    one, region = parse_targets(f"direction:{path}@0.5"), parse_targets(f"region:{path}")
     assert isinstance(one, Direction)
     assert one.threshold == 0.5
     assert torch.equal(one.vector, torch.arange(3.0).double())
@@ -51,13 +51,13 @@ def test_files(tmp_path) -> None:
 )
 def test_what_lacks_something_is_refused(typed: str) -> None:
     with pytest.raises(TargetError):
-        aim(typed)
+        parse_targets(typed)
 
 
 @pytest.mark.parametrize("typed", ["direction:nowhere.npy", "region:nowhere.npy"])
 def test_files_that_do_not_exist(typed: str) -> None:
     with pytest.raises(InputError, match=r"nowhere\.npy"):
-        aim(typed)
+        parse_targets(typed)
 
 
 def test_a_contrast_from_the_shell_is_that_of_python(run, text_model) -> None:
@@ -74,7 +74,7 @@ def test_a_contrast_from_the_shell_is_that_of_python(run, text_model) -> None:
     [
         ("label:3", "3"),
         ("index:3", 3),
-        ("at:label:3=index:1", At("3", 1)),
+        ("at:label:3=index:1", Position("3", 1)),
         ("contrast:label:5|label:6", Contrast("5", "6")),
         ("contrast:index:5| 6", Contrast(5, " 6")),
         ("label:", "label:"),
@@ -82,8 +82,10 @@ def test_a_contrast_from_the_shell_is_that_of_python(run, text_model) -> None:
     ],
 )
 def test_whether_a_number_is_meant_can_be_written(typed: str, meant: object) -> None:
-    assert aim(typed) == meant
-    assert not any(isinstance(one, Typed) for one in (aim(typed), getattr(aim(typed), "this", None)))
+    assert parse_targets(typed) == meant
+    assert not any(
+        isinstance(one, Typed) for one in (parse_targets(typed), getattr(parse_targets(typed), "this", None))
+    )
 
 
 def test_a_number_is_refused_where_a_label_is_written_so_too(run, text_model, tmp_path) -> None:
@@ -109,15 +111,15 @@ def test_a_number_is_refused_where_a_label_is_written_so_too(run, text_model, tm
 
 
 def test_a_number_stays_one_on_its_way_to_another_process() -> None:
-    again = pickle.loads(pickle.dumps(aim("contrast:05|6")))
+    again = pickle.loads(pickle.dumps(parse_targets("contrast:05|6")))
     assert (again.this, again.this.text, again.other.text) == (5, "05", "6")
 
 
 def test_numbers_that_are_texts_are_continuations_only_by_name() -> None:
     explain = FourierExplainer(tiny_models.build("text-generation", "llama"), tiny_tokenizers.tokenizer("gpt"))
     with pytest.raises(TargetError, match="write label:15 or index:15"):
-        explain.explain(tiny_tokenizers.text(10, 11), aim("contrast:15|16"))
-    by_index = explain.explain(tiny_tokenizers.text(10, 11), aim("contrast:index:15|index:16"))
+        explain.explain(tiny_tokenizers.text(10, 11), parse_targets("contrast:15|16"))
+    by_index = explain.explain(tiny_tokenizers.text(10, 11), parse_targets("contrast:index:15|index:16"))
     assert by_index.value == pytest.approx(
         explain.explain(tiny_tokenizers.text(10, 11), Contrast(" w15", " w16")).value
     )
@@ -127,7 +129,7 @@ def test_a_number_as_an_answer_is_its_text() -> None:
     explain = FourierExplainer(tiny_models.build("question-answering", "bert"), tiny_tokenizers.tokenizer("bert"))
     explain.processor.add_tokens(["1990"])
     with pytest.raises(TargetError, match="the answer '1990'"):
-        explain.explain((tiny_tokenizers.text(10), tiny_tokenizers.text(11, 12)), aim("1990"))
+        explain.explain((tiny_tokenizers.text(10), tiny_tokenizers.text(11, 12)), parse_targets("1990"))
 
 
 def test_a_chat_from_the_shell_is_that_of_python(run, tmp_path) -> None:

@@ -9,9 +9,9 @@ from hf_fourier import attribute
 from hf_fourier.domains import DOMAINS
 from hf_fourier.errors import SpecError
 from hf_fourier.methods import METHODS
-from hf_fourier.methods.base import TRAITS
+from hf_fourier.methods.base import PROPERTIES
 from hf_fourier.scoring.heads import Binary, Categorical, Regression
-from hf_fourier.seeding import Draw
+from hf_fourier.seeding import ExampleRng
 from tests.toy_scores import DOMAIN_SPECS, METHOD_SPECS, Guard, Linear, Smooth, leaf, noise, score_of
 
 every = pytest.mark.parametrize("method", METHOD_SPECS)
@@ -98,7 +98,7 @@ def test_segments(method):
     chosen = METHODS.parse(method).settle(shape)
     basis = DOMAINS.parse(chosen.home or "fourier").bind(shape)
     score = score_of(Smooth(3, 12, 2).eval(), noise(3, 12, 2))
-    ranking = chosen.attribute(score, score.x, basis, Draw(0, [1, 2, 3]))
+    ranking = chosen.attribute(score, score.x, basis, ExampleRng(0, [1, 2, 3]))
     assert ranking.scores.shape == (3, len(basis))
     assert ranking.scores.isfinite().all()
 
@@ -108,7 +108,7 @@ def test_segments(method):
 def test_every_head(method, head):
     basis = DOMAINS.parse(METHODS.parse(method).home or "fourier").bind(leaf(6))
     score = score_of(Smooth(3, 6).eval(), noise(2, 6), head)
-    ranking = METHODS.parse(method).settle(leaf(6)).attribute(score, score.x, basis, Draw(0, [1, 2]))
+    ranking = METHODS.parse(method).settle(leaf(6)).attribute(score, score.x, basis, ExampleRng(0, [1, 2]))
     assert ranking.scores.isfinite().all()
 
 
@@ -296,7 +296,7 @@ def test_the_clean_gradient(method, model, x):
 @every
 def test_what_it_says_of_itself(method, model, x):
     traits = METHODS.parse(method).traits
-    assert set(traits) <= set(TRAITS)
+    assert set(traits) <= set(PROPERTIES)
     for one in attribute(model, x, method=method):
         assert (one.gap is not None) == ("complete" in traits)
         assert ("adversarial" in one.extras) == ("attack" in traits)

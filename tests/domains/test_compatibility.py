@@ -2,7 +2,7 @@
 
 import pytest
 
-from hf_fourier.domains import DOMAINS, KINDS, SAMPLES, Axis, LeafShape, matrix
+from hf_fourier.domains import DOMAINS, KINDS, SAMPLES, Axis, SignalShape, compatibility_table
 from hf_fourier.errors import SpecError
 
 #: The exclusions: everything else suits.
@@ -18,7 +18,7 @@ def test_every_kind_of_leaf_is_here():
 @pytest.mark.parametrize("name", list(DOMAINS))
 def test_the_matrix(kind, name):
     domain, leaf = DOMAINS.parse(name), SAMPLES[kind]
-    reason = matrix()[kind, name]
+    reason = compatibility_table()[kind, name]
     assert reason == domain.suits(leaf)
     if (kind, name) not in EXCLUDED:
         assert reason is None
@@ -33,7 +33,7 @@ def test_the_matrix(kind, name):
 
 
 def test_a_video_needs_a_time_axis():
-    frames = LeafShape("video", (Axis("frame", 8, "cycles/frame"), *SAMPLES["video"].axes[1:]))
+    frames = SignalShape("video", (Axis("frame", 8, "cycles/frame"), *SAMPLES["video"].axes[1:]))
     with pytest.raises(SpecError, match="name its time axis"):
         DOMAINS.parse("stft").bind(frames)
     assert DOMAINS.parse("stft:4,axis=frame").bind(frames).layout.with_role("frequency")[0].axis == "frame"

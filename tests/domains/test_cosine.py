@@ -6,7 +6,7 @@ import pytest
 import scipy.fft
 import torch
 
-from hf_fourier.domains import Axis, Cosine, Fourier, LeafShape
+from hf_fourier.domains import Axis, Cosine, Fourier, SignalShape
 from hf_fourier.errors import SpecError
 from tests.toy_scores import leaf, noise
 
@@ -28,7 +28,7 @@ def test_it_is_the_orthonormal_dct(sizes):
 
 @pytest.mark.parametrize("length", [8, 13, 259])
 def test_a_wave_is_its_own_feature(length):
-    shape = LeafShape("waveform", (Axis("time", length, "Hz", 100.0),))
+    shape = SignalShape("waveform", (Axis("time", length, "Hz", 100.0),))
     basis = Cosine().bind(shape)
     i = torch.arange(length, dtype=torch.float64)
     for k in (0, 1, length // 2, length - 1):
@@ -41,7 +41,7 @@ def test_a_wave_is_its_own_feature(length):
 
 
 def test_axes_and_grain():
-    shape = LeafShape("pixels", (Axis("channel", 3, channel=True), Axis("height", 4), Axis("width", 5)))
+    shape = SignalShape("pixels", (Axis("channel", 3, channel=True), Axis("height", 4), Axis("width", 5)))
     assert Cosine(axes=["width"]) == Cosine(axes=("width",))
     layout = Cosine(axes="width").bind(shape).layout
     assert [(column.name, column.role) for column in layout.columns] == [

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from hf_fourier.domains import DOMAINS, Axis, Fourier, LeafShape
+from hf_fourier.domains import DOMAINS, Axis, Fourier, SignalShape
 from hf_fourier.errors import SpecError
 from tests.toy_scores import DOMAIN_SPECS, LEAVES, bound, full_bins, full_spectrum, leaf, noise
 
@@ -70,7 +70,7 @@ def test_scores_and_masks_are_those_of_the_full_spectrum(basis):
 def test_a_tone_is_its_own_feature(length):
     """Every frequency, DC and Nyquist among them, at two phases, in hertz."""
     rate = 100.0
-    basis = Fourier().bind(LeafShape("waveform", (Axis("sample", length, "Hz", rate),)))
+    basis = Fourier().bind(SignalShape("waveform", (Axis("sample", length, "Hz", rate),)))
     t = torch.arange(length, dtype=torch.float64) / rate
     for k in range(length // 2 + 1):
         hertz = k * rate / length
@@ -118,7 +118,7 @@ def test_a_diagonal_stripe_and_its_mirror_are_two_features():
 
 
 def test_the_size_of_an_image():
-    shape = LeafShape("pixels", (Axis("channel", 3, channel=True), Axis("height", 224), Axis("width", 224)))
+    shape = SignalShape("pixels", (Axis("channel", 3, channel=True), Axis("height", 224), Axis("width", 224)))
     basis = Fourier().bind(shape)
     assert len(basis) == 75_270
     assert basis.forward(torch.zeros(1, 3, 224, 224)).shape == (1, 75_936)
@@ -175,7 +175,7 @@ def test_segments_in_other_domains_and_grains(spec):
 
 @pytest.mark.parametrize(("axes", "dims"), [(("height",), [1]), ((-1,), [2]), ((2, 1), [1, 2]), ((0,), [0]), (1, [1])])
 def test_axes_by_name_and_number(axes, dims):
-    shape = LeafShape("pixels", (Axis("channel", 3, channel=True), Axis("height", 4), Axis("width", 5)))
+    shape = SignalShape("pixels", (Axis("channel", 3, channel=True), Axis("height", 4), Axis("width", 5)))
     basis = Fourier(axes=axes).bind(shape)
     assert transformed(basis.layout) == dims
     full = full_spectrum(noise(3, 4, 5).numpy(), basis.layout)
@@ -191,7 +191,7 @@ def test_axes_may_be_a_list():
 
 @pytest.mark.parametrize("axes", [("depth",), (3,), (-4,), (1, 1), (1, "height"), ()])
 def test_axes_that_are_none(axes):
-    shape = LeafShape("pixels", (Axis("channel", 3, channel=True), Axis("height", 4), Axis("width", 5)))
+    shape = SignalShape("pixels", (Axis("channel", 3, channel=True), Axis("height", 4), Axis("width", 5)))
     with pytest.raises(SpecError):
         Fourier(axes=axes).bind(shape)
 

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from hf_fourier.domains import Axis, Fourier, Identity, LeafShape
+from hf_fourier.domains import Axis, Fourier, Identity, SignalShape
 from hf_fourier.errors import SpecError
 from tests.toy_scores import leaf, noise
 
@@ -44,7 +44,9 @@ def test_an_unknown_grain_is_refused():
 
 
 def test_a_feature_in_words():
-    shape = LeafShape("pixels", (Axis("channel", 3, channel=True), Axis("height", 8, "cycles/pixel"), Axis("width", 8)))
+    shape = SignalShape(
+        "pixels", (Axis("channel", 3, channel=True), Axis("height", 8, "cycles/pixel"), Axis("width", 8))
+    )
     layout = Fourier().bind(shape).layout
     k = len(layout) - 1
     assert layout.label(k).startswith("channel 2, frequency_height")

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from hf_fourier.domains import DOMAINS, Axis, LeafShape, Stft
+from hf_fourier.domains import DOMAINS, Axis, SignalShape, Stft
 from hf_fourier.errors import SpecError
 from tests.toy_scores import leaf, noise
 
@@ -15,7 +15,7 @@ LENGTHS = [1, 2, 3, 7, 8, 9, 12, 16, 17, 31, 100]
 
 
 def sound(length, rate=100.0):
-    return LeafShape("waveform", (Axis("time", length, "Hz", rate),))
+    return SignalShape("waveform", (Axis("time", length, "Hz", rate),))
 
 
 @pytest.mark.parametrize(("window", "hop"), WINDOWS)
@@ -81,14 +81,14 @@ def test_redundancy_is_declared():
 def test_the_axis():
     """The axis in Hz, or the last with an order, or the one that is named."""
     lead = Axis("lead", 3, channel=True)
-    series = LeafShape("series", (Axis("time", 20, "Hz", 50.0), Axis("band", 4), lead))
+    series = SignalShape("series", (Axis("time", 20, "Hz", 50.0), Axis("band", 4), lead))
     assert Stft(8).bind(series).layout.with_role("frequency")[0].axis == "time"
     assert Stft(4, axis="band").bind(series).layout.with_role("frequency")[0].axis == "band"
     assert Stft(4).bind(leaf(5, 9, 2, channels=(2,))).layout.with_role("frequency")[0].axis == "axis1"
     assert DOMAINS.parse("stft:axis=0").bind(leaf(5, 9)).layout.with_role("frequency")[0].axis == "axis0"
     x = noise(2, 20, 4, 3)
     basis = Stft(8).bind(series)
-    one = Stft(8).bind(LeafShape("series", (series.axes[0],)))
+    one = Stft(8).bind(SignalShape("series", (series.axes[0],)))
     f = basis.forward(x).reshape(2, -1, 4, 3)
     torch.testing.assert_close(f[:, :, 1, 2], one.forward(x[..., 1, 2]))
     assert [(column.name, column.role) for column in basis.layout.columns] == [

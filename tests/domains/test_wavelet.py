@@ -8,7 +8,7 @@ import pytest
 import pywt
 import torch
 
-from hf_fourier.domains import DOMAINS, Axis, LeafShape, Wavelet, filterbank
+from hf_fourier.domains import DOMAINS, Axis, SignalShape, Wavelet, filterbank
 from hf_fourier.errors import MissingExtraError, SpecError
 from tests.toy_scores import leaf, noise
 
@@ -257,7 +257,7 @@ def test_the_frequency_of_a_band_is_near_that_of_pywt():
 @pytest.mark.parametrize("spec", ["wavelet", "wavelet:db2", "wavelet:bior2.2"])
 def test_the_orientation_is_the_axis_that_varies(axis, name, spec):
     """A picture that varies along its height alone has detail along the height alone."""
-    shape = LeafShape("pixels", (Axis("channel", 2, channel=True), Axis("height", 32), Axis("width", 48)))
+    shape = SignalShape("pixels", (Axis("channel", 2, channel=True), Axis("height", 32), Axis("width", 48)))
     layout = DOMAINS.parse(spec).bind(shape).layout
     n = 32 if axis == "height" else 48
     x = noise(1, 2, n, 1).expand(1, 2, n, 48) if axis == "height" else noise(1, 2, 1, n).expand(1, 2, 32, n)
@@ -271,7 +271,7 @@ def test_the_orientation_is_the_axis_that_varies(axis, name, spec):
 
 
 def test_columns_and_words():
-    shape = LeafShape("pixels", (Axis("channel", 3, channel=True), Axis("height", 8), Axis("width", 8)))
+    shape = SignalShape("pixels", (Axis("channel", 3, channel=True), Axis("height", 8), Axis("width", 8)))
     layout = Wavelet("haar", 2).bind(shape).layout
     assert [(c.name, c.role) for c in layout.columns] == [
         ("channel", "channel"),
@@ -334,7 +334,7 @@ def test_without_pywt(monkeypatch):
 
 
 def test_an_image_is_bound_quickly_and_holds_no_more_than_its_matrices():
-    shape = LeafShape("pixels", (Axis("channel", 3, channel=True), Axis("height", 225), Axis("width", 224)))
+    shape = SignalShape("pixels", (Axis("channel", 3, channel=True), Axis("height", 225), Axis("width", 224)))
     basis = Wavelet("db4").bind(shape)
     held = [bands for steps in basis._steps for one in steps for bands in (one.analysis, one.synthesis)]
     assert all(bands.matrix.shape == (bands.size, bands.size) for bands in held)

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from hf_fourier import Attribution, FourierExplainer, demo
-from hf_fourier.seeding import Draw
+from hf_fourier.seeding import ExampleRng
 
 pytestmark = pytest.mark.assets
 Asset = Callable[[str], Path]
@@ -95,7 +95,7 @@ def test_the_clean_forward_is_the_models_own(case: Case) -> None:
     adapter = case.explain.adapter
     for example in (case.examples[-1], *case.odd):
         encoded = adapter.encode(example)
-        block = adapter.block([encoded], Draw(0, [encoded.key]))
+        block = adapter.block([encoded], ExampleRng(0, [encoded.key]))
         rows = torch.tensor([0])
         theirs = case.own_logits(example)
         with torch.no_grad():

@@ -49,9 +49,9 @@ def case(request: pytest.FixtureRequest, asset: Asset) -> Case:
     ]
 
     def own(sound: Any) -> torch.Tensor:
-        from hf_fourier.models.inputs.audio import read
+        from hf_fourier.models.inputs.audio import read_audio
 
-        samples = read(sound, RATE)[0].samples
+        samples = read_audio(sound, RATE)[0].samples
         return explain.model(**explain.processor(samples, sampling_rate=RATE, return_tensors="pt")).logits
 
     return Case(explain, [example(one) for one in clips(name, asset, 3)], hard, own)

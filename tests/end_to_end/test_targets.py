@@ -8,7 +8,7 @@ import torch
 from hf_fourier import FourierExplainer
 from hf_fourier.demo import head_mri, scans
 from hf_fourier.errors import TargetError
-from hf_fourier.scoring.targets import At, Continuation, Contrast, Direction, Region, Span
+from hf_fourier.scoring.targets import AnswerSpan, Continuation, Contrast, Direction, Position, Region
 from tests.end_to_end.cases import Asset
 from tests.models import laws
 
@@ -123,7 +123,7 @@ def test_classes_by_index_name_contrast_and_callable(asset: Asset) -> None:
     assert own.value == pytest.approx(rather.value, rel=1e-5)
     assert torch.allclose(own.scores, rather.scores, rtol=1e-4, atol=1e-5)
     with pytest.raises(TargetError):
-        explain.explain(text, Span(0, 1))
+        explain.explain(text, AnswerSpan(0, 1))
 
 
 def test_one_masked_residue_of_two(asset: Asset) -> None:
@@ -135,7 +135,7 @@ def test_one_masked_residue_of_two(asset: Asset) -> None:
     with torch.no_grad():
         log_p = explain.model(**tokenizer(text, return_tensors="pt")).logits[0].log_softmax(-1)
     masks = [i for i, token in enumerate(tokenizer(text)["input_ids"]) if token == tokenizer.mask_token_id]
-    both, second = explain.explain(text), explain.explain(text, At(1))
+    both, second = explain.explain(text), explain.explain(text, Position(1))
     assert second.label.startswith("W")
     assert second.value == pytest.approx(float(log_p[masks[1]].max()), rel=1e-3, abs=1e-5)
     assert both.value == pytest.approx(float(log_p[masks].amax(-1).mean()), rel=1e-3, abs=1e-5)
@@ -187,7 +187,7 @@ def test_a_span_that_answers(asset: Asset) -> None:
     found = explain.explain((question, context))
     place, garden = (found.names.index(word) for word in ("elephant", "garden"))
     assert found.target == [place, place]
-    given, wrong = (explain.explain((question, context), Span(i, i)) for i in (place, garden))
+    given, wrong = (explain.explain((question, context), AnswerSpan(i, i)) for i in (place, garden))
     assert given.value == pytest.approx(found.value, rel=1e-5)
     assert wrong.target == [garden, garden]
     assert wrong.value < given.value

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from hf_fourier import FourierExplainer
-from hf_fourier.models.inputs.audio import read
+from hf_fourier.models.inputs.audio import read_audio
 from hf_fourier.models.log_mel import front_end
 from tests.end_to_end.cases import Asset
 from tests.end_to_end.test_sound import RATE, clips, example
@@ -24,7 +24,7 @@ def test_real_clips_at_the_waveform(asset: Asset, name: str, tmp_path: Path) -> 
     plain = FourierExplainer(explain.model, explain.processor)
     front = front_end(explain.processor)
     for one in clips(name, asset, 4):
-        samples = read(example(one), RATE)[0].samples[: front.window]
+        samples = read_audio(example(one), RATE)[0].samples[: front.window]
         theirs = explain.processor(samples, sampling_rate=RATE, return_tensors="pt")["input_features"]
         ours = front(torch.from_numpy(np.array(samples)).unsqueeze(0))
         torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-4)
@@ -43,7 +43,7 @@ def test_the_gradient_is_that_of_a_finite_difference(asset: Asset) -> None:
     explain = FourierExplainer.from_pretrained(str(asset(NAMES[0])), device="cpu", dtype="float64", leaf="waveform")
     front = front_end(explain.processor)
     (one,) = clips(NAMES[0], asset, 1)
-    samples = torch.from_numpy(read(example(one), RATE)[0].samples).double().unsqueeze(0).requires_grad_(True)
+    samples = torch.from_numpy(read_audio(example(one), RATE)[0].samples).double().unsqueeze(0).requires_grad_(True)
 
     def score(x: torch.Tensor) -> torch.Tensor:
         return explain.model(input_features=front(x)).logits.log_softmax(-1)[0, 0]

@@ -10,7 +10,7 @@ import torch
 
 from hf_fourier import Attribution, FourierExplainer, Report, attribute
 from hf_fourier.report import wording
-from hf_fourier.results.remarks import GAP, INCOMPLETE, incomplete, once
+from hf_fourier.results.remarks import INCOMPLETE, MAX_COMPLETENESS_ERROR, incomplete, once
 from tests.models import tiny_models, tiny_tokenizers
 from tests.toy_scores import noise
 
@@ -53,8 +53,10 @@ def test_what_is_complete_is_not_said_not_to_be(method: str) -> None:
 
 
 def test_the_share_and_its_floors() -> None:
-    assert incomplete(10 * (1 - 0.9 * GAP), -10 * 0.9 * GAP, 20, 10, 0) is None
-    assert "10.2" not in str(incomplete(10 * (1 - 1.1 * GAP), -10 * 1.1 * GAP, 20, 10, 0))
+    assert incomplete(10 * (1 - 0.9 * MAX_COMPLETENESS_ERROR), -10 * 0.9 * MAX_COMPLETENESS_ERROR, 20, 10, 0) is None
+    assert "10.2" not in str(
+        incomplete(10 * (1 - 1.1 * MAX_COMPLETENESS_ERROR), -10 * 1.1 * MAX_COMPLETENESS_ERROR, 20, 10, 0)
+    )
     assert str(incomplete(9, -1, 20, 12, 2)) == (
         f"{INCOMPLETE}the scores sum to 9 in place of 10, 10% of it away (the example scores 12, the other end of the "
         "path 2)"
@@ -97,7 +99,7 @@ def test_it_is_in_a_report_once_and_at_each_example(inputs: bool) -> None:
     said = [note for note in wording.notes(records, None, []) if note.startswith(INCOMPLETE)]
     assert len(said) == 1
     for record in records:
-        assert INCOMPLETE in wording.facts(record)["completeness gap"]
+        assert INCOMPLETE in wording.example_facts(record)["completeness gap"]
     assert INCOMPLETE in report.html(include_inputs=inputs)
 
 

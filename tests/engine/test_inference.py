@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from hf_fourier import FourierExplainer, attribute
-from hf_fourier.models.inspection import held
+from hf_fourier.models.inspection import eval_mode
 from tests.contracts.test_modes import plain, told
 from tests.models import tiny_models, tiny_tokenizers
 from tests.toy_scores import noise
@@ -95,9 +95,9 @@ def test_a_failure_part_way_leaves_all_flags_as_they_were() -> None:
             super().__setattr__(name, value)
 
     model = torch.nn.Sequential(torch.nn.Linear(3, 3), Stubborn(3, 3), torch.nn.Linear(3, 3)).train()
-    with pytest.raises(RuntimeError, match="always"), held(model):
+    with pytest.raises(RuntimeError, match="always"), eval_mode(model):
         pass
     assert all(module.training for module in model.modules())
     assert all(parameter.requires_grad for parameter in model.parameters())
-    with pytest.raises(RuntimeError, match="always"), held(model):  # nobody waits for it either
+    with pytest.raises(RuntimeError, match="always"), eval_mode(model):  # nobody waits for it either
         pass

@@ -11,7 +11,7 @@ import torch
 
 from hf_fourier import FourierExplainer, attribute
 from hf_fourier.domains.fourier import FourierBasis
-from hf_fourier.methods.path_gradients import gradients
+from hf_fourier.methods.path_gradients import gradients_at
 from hf_fourier.scoring.batching import is_out_of_memory
 from tests.models import tiny_models, tiny_tokenizers
 from tests.toy_scores import Smooth, noise, score_of
@@ -117,7 +117,7 @@ def test_points_that_are_too_many() -> None:
             return x * j
 
         found = []
-        for drive, slope in gradients(score, point, 9):
+        for drive, slope in gradients_at(score, point, 9):
             found.append((drive.clone(), slope.clone()))
             alive.clear()
         return found

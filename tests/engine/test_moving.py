@@ -12,8 +12,8 @@ from torch.nn import functional
 from transformers.modeling_outputs import ImageClassifierOutput, SequenceClassifierOutput
 
 from hf_fourier import FourierExplainer, attribute
-from hf_fourier.evaluation.studies.class_swap import swap
-from hf_fourier.models.side_inputs import SECOND_PATH
+from hf_fourier.evaluation.studies.class_swap import class_swap
+from hf_fourier.models.side_inputs import BYPASS_NOTE
 from hf_fourier.results.remarks import MOVING
 from tests.models import tiny_models, tiny_models_audio, tiny_tokenizers
 from tests.models.test_side_inputs import Toy, ToyConfig, batch
@@ -62,7 +62,7 @@ def test_dropout_that_stays_on_is_said_of_every_result_and_is_no_second_path(bia
     results = [*explain.explain(batch()), *explain.explain(batch(), target=1)]
     for result in results:
         assert "from call to call" in moving(result.provenance["notes"])
-        assert SECOND_PATH not in result.provenance["notes"]
+        assert BYPASS_NOTE not in result.provenance["notes"]
     assert results[0].provenance["checks"]["forward"] == 7  # twice beside another; own ids twice, and exchanged
     assert all("checks" not in result.provenance for result in results[1:])
     assert not torch.equal(state, torch.random.get_rng_state())  # what the model draws for its answers
@@ -84,7 +84,7 @@ def test_what_the_questions_draw_is_not_taken_from_the_user() -> None:
 def test_a_second_path_is_found_through_the_noise() -> None:
     for result in built(Dropping, beside=5.0).explain(batch()):
         assert moving(result.provenance["notes"])
-        assert SECOND_PATH in result.provenance["notes"]
+        assert BYPASS_NOTE in result.provenance["notes"]
 
 
 @pytest.mark.parametrize("rows", [1, 2])
@@ -92,7 +92,7 @@ def test_an_answer_that_depends_on_the_batch_is_said(rows: int) -> None:
     explain = built(Batching)
     for result in explain.explain({name: tensor[:rows] for name, tensor in batch().items()}):
         assert "with the rest of the batch" in moving(result.provenance["notes"])
-        assert SECOND_PATH not in result.provenance["notes"]
+        assert BYPASS_NOTE not in result.provenance["notes"]
 
 
 def test_batches_of_one_ask_no_larger_ones() -> None:
@@ -220,7 +220,7 @@ def test_evaluations_checks_corrections_and_runs_say_it_too(tmp_path: Path) -> N
     assert moving(fixed.notes)
     assert moving(str(fixed).split("\nnote: ")[1:])
     alike = tiny_tokenizers.texts(8, lengths=(7,))
-    pairs = swap(built(Batching), alike[:4], alike[4:], shares=[0.5])
+    pairs = class_swap(built(Batching), alike[:4], alike[4:], shares=[0.5])
     assert moving(list(pairs.notes))
     assert MOVING in str(pairs)
     results = built(Batching).explain_dataset(texts, tmp_path / "run", chunk=2, progress=False)
@@ -231,7 +231,7 @@ def test_evaluations_checks_corrections_and_runs_say_it_too(tmp_path: Path) -> N
 
 def test_a_run_of_a_second_path_says_so(tmp_path: Path) -> None:
     results = built(Toy, beside=0.5).explain_dataset(tiny_tokenizers.texts(3), tmp_path / "run", progress=False)
-    assert [results[i].provenance["notes"] for i in range(3)] == [[SECOND_PATH]] * 3
+    assert [results[i].provenance["notes"] for i in range(3)] == [[BYPASS_NOTE]] * 3
 
 
 def test_pictures_and_batches() -> None:

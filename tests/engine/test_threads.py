@@ -17,7 +17,7 @@ import torch
 
 from hf_fourier import Attribution, FourierExplainer, attribute
 from hf_fourier.models import inspection
-from hf_fourier.models.inspection import alone, held, reached
+from hf_fourier.models.inspection import alone, eval_mode, reachable_modules
 from hf_fourier.runs import run as runs
 from tests.engine.test_untouched import same, state_of
 from tests.models import tiny_models, tiny_models_audio, tiny_tokenizers
@@ -221,9 +221,9 @@ def test_what_a_callable_reaches() -> None:
 
     nested = lambda x: (lambda: net(x))()  # noqa: E731
     for function in (net, net.forward, Holder(), by_default, nested, functools.partial(by_default, one=net)):
-        assert net in reached(function)
-        assert other not in reached(function)
-    assert reached(torch.tanh) == []
+        assert net in reachable_modules(function)
+        assert other not in reachable_modules(function)
+    assert reachable_modules(torch.tanh) == []
 
 
 def test_a_data_set_beside_a_model_is_not_searched_through(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -231,7 +231,7 @@ def test_a_data_set_beside_a_model_is_not_searched_through(monkeypatch: pytest.M
     monkeypatch.setattr(inspection, "_parts", lambda thing: looked.append(thing) or parts(thing))
     texts, rows = ["w"] * 10**6, [(i, "w") for i in range(10**5)]
     kept = {"texts": texts, "rows": rows, "model": net}
-    assert reached(lambda x: kept["model"](x)) == [net]
+    assert reachable_modules(lambda x: kept["model"](x)) == [net]
     assert len(looked) <= 10**4
 
 
@@ -244,14 +244,14 @@ def test_turns_are_taken_whole() -> None:
 
     def whole() -> None:
         waits.set()
-        with held(model):
+        with eval_mode(model):
             order.append("whole")
 
     with alone(parts[-1]):
         thread = threading.Thread(target=whole, daemon=True)
         thread.start()
         assert waits.wait(PATIENCE)
-        with held(model):
+        with eval_mode(model):
             order.append("part")
     thread.join(PATIENCE)
     assert order == ["part", "whole"]

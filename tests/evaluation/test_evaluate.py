@@ -9,12 +9,12 @@ import torch
 from hf_fourier import FourierExplainer
 from hf_fourier.errors import InputError
 from hf_fourier.evaluation import evaluate
-from hf_fourier.evaluation.evaluate import Ready
+from hf_fourier.evaluation.evaluate import PrecomputedMethod
 from hf_fourier.evaluation.metrics import dig, selectivity
 from hf_fourier.evaluation.metrics.statistics import paired_interval
-from hf_fourier.evaluation.wrong_labels import dealt
+from hf_fourier.evaluation.wrong_labels import assign_wrong_labels
 from hf_fourier.results import curve
-from hf_fourier.results.curve import SMALL, STANDARD, Grid
+from hf_fourier.results.curve import DEFAULT_GRID, SMALL_FRACTIONS, FractionGrid
 from tests.models import tiny_models, tiny_tokenizers
 
 SHARE = "maintain_rate_at_0.04"
@@ -46,13 +46,15 @@ def evaluation(text):
 
 def test_the_numbers_are_those_by_hand(text, evaluation):
     results = text.explain(tiny_tokenizers.texts(7), method="ffc")
-    text.play(results, STANDARD)
+    text.play(results, DEFAULT_GRID)
     cell = evaluation.of("ffc")
     assert cell.values["dig"] == pytest.approx([dig.dig(r.curve) for r in results])
     assert cell.values[SHARE] == [curve.maintained(r.curve, 0.04) for r in results]
-    random, _ = dealt([r.target for r in results], sorted(text.model.config.id2label), [r.key for r in results])
+    random, _ = assign_wrong_labels(
+        [r.target for r in results], sorted(text.model.config.id2label), [r.key for r in results]
+    )
     others = text.explain_again(results, random)
-    text.play(others, Grid(keep=SMALL))
+    text.play(others, FractionGrid(keep=SMALL_FRACTIONS))
     by_hand = [selectivity.selectivity(a.curve, [b.curve]) for a, b in zip(results, others, strict=True)]
     assert cell.values["selectivity (random)"] == pytest.approx(by_hand)
 
@@ -64,10 +66,10 @@ def test_controls_are_there_and_asked_for_wrong_labels_for_nothing(text, evaluat
     assert own.control
     assert own.passes == (1, 0)
     results = text.explain(tiny_tokenizers.texts(7), method=control)
-    text.play(results, STANDARD)
+    text.play(results, DEFAULT_GRID)
     runners = [text.adapter.head().check(r.alternatives[1][0]) for r in results]
     others = text.explain_again(results, runners)
-    text.play(others, Grid(keep=SMALL))
+    text.play(others, FractionGrid(keep=SMALL_FRACTIONS))
     by_hand = [selectivity.selectivity(a.curve, [b.curve]) for a, b in zip(results, others, strict=True)]
     assert own.values["selectivity (runner-up)"] == pytest.approx(by_hand)
 
@@ -108,8 +110,8 @@ def test_what_it_costs(vision, pictures):
         vision.evaluate(pictures, ["ffc"])
     finally:
         hook.remove()
-    survey, game = 1, 1 + STANDARD.passes
-    assert sum(rows) / len(pictures) == survey + 4 * game + 2 * (1 + len(SMALL))
+    survey, game = 1, 1 + DEFAULT_GRID.passes
+    assert sum(rows) / len(pictures) == survey + 4 * game + 2 * (1 + len(SMALL_FRACTIONS))
 
 
 def test_other_metrics_domains_and_exclusions(vision, pictures):
@@ -140,7 +142,9 @@ def test_what_is_ready_stands_among_the_methods(text, evaluation):
         asked.append(list(targets))
         return text.explain(examples, targets=targets, method="ffc")
 
-    found = text.evaluate(tiny_tokenizers.texts(7), [Ready("by hand", make, "fourier")], sources=evaluation.sources)
+    found = text.evaluate(
+        tiny_tokenizers.texts(7), [PrecomputedMethod("by hand", make, "fourier")], sources=evaluation.sources
+    )
     assert [cell.method for cell in found.cells] == ["magnitude", "low_frequency", "random", "by hand"]
     own, other = found.of("by hand"), evaluation.of("ffc")
     assert (own.values, own.passes, own.control) == (other.values, other.passes, False)
@@ -154,16 +158,16 @@ def test_what_is_ready_has_controls_in_its_own_domain(vision, pictures):
         maps = [torch.randn(32, 32, generator=torch.Generator().manual_seed(i)) for i in range(len(examples))]
         return vision.adopt(list(examples), maps, "noise", targets=targets, domain="identity")
 
-    found = vision.evaluate(pictures, ["ffc", Ready("noise", make)], metrics=["dig"])
+    found = vision.evaluate(pictures, ["ffc", PrecomputedMethod("noise", make)], metrics=["dig"])
     domains = {cell.method: {c.domain for c in found.cells if c.method == cell.method} for cell in found.cells}
     assert domains["noise"] == {"identity"}
     assert domains["magnitude"] == {"identity", "fourier"}
     assert domains["ffc"] == {"fourier"}
     for wrong, message in (("fourier", "all in fourier"), ("cosine", "all in cosine")):
         with pytest.raises(InputError, match=message):
-            vision.evaluate(pictures, [Ready("noise", make, wrong)], metrics=["dig"])
+            vision.evaluate(pictures, [PrecomputedMethod("noise", make, wrong)], metrics=["dig"])
     with pytest.raises(InputError, match="one for each"):
-        vision.evaluate(pictures, [Ready("few", lambda e, t: make(e, t)[1:])], metrics=["dig"])
+        vision.evaluate(pictures, [PrecomputedMethod("few", lambda e, t: make(e, t)[1:])], metrics=["dig"])
 
 
 def test_without_domains_each_method_is_at_home(vision, pictures):
@@ -205,18 +209,18 @@ def test_a_value_has_no_wrong_labels():
 def test_wrong_labels_are_asked_for_as_often_as_they_are_own(counts):
     said = [label for label, count in enumerate(counts) for _ in range(count)]
     keys = list(range(100, 100 + len(said)))
-    wrong, drawn = dealt(said, range(len(counts)), keys)
+    wrong, drawn = assign_wrong_labels(said, range(len(counts)), keys)
     assert Counter(wrong) == Counter(said) if max(counts) * 2 <= len(said) else drawn
     assert all(a != b for a, b in zip(said, wrong, strict=True))
     order = torch.randperm(len(said), generator=torch.Generator().manual_seed(0)).tolist()
-    again, _ = dealt([said[i] for i in order], range(len(counts)), [keys[i] for i in order])
+    again, _ = assign_wrong_labels([said[i] for i in order], range(len(counts)), [keys[i] for i in order])
     assert again == [wrong[i] for i in order]
 
 
 def test_a_constant_answerer_is_not_selective():
     """With labels drawn evenly it would look so: it keeps most of what it is usually right about."""
     said = [0] * 40 + [1] * 30 + [2] * 30
-    wrong, drawn = dealt(said, range(3), range(100))
+    wrong, drawn = assign_wrong_labels(said, range(3), range(100))
     assert drawn == 0
     for constant in range(3):
         own, other = (sum(label == constant for label in labels) for labels in (said, wrong))
@@ -224,6 +228,6 @@ def test_a_constant_answerer_is_not_selective():
 
 
 def test_an_unbalanced_set_is_said():
-    wrong, drawn = dealt([0] * 8 + [1] * 2, range(3), range(10))
+    wrong, drawn = assign_wrong_labels([0] * 8 + [1] * 2, range(3), range(10))
     assert drawn == 6
     assert 0 not in wrong[:8]

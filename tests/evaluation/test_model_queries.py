@@ -14,8 +14,8 @@ from hf_fourier import Attribution, FourierExplainer
 from hf_fourier.errors import InputError
 from hf_fourier.evaluation import model_queries, wrong_labels
 from hf_fourier.evaluation.metrics import columns, robustness
-from hf_fourier.evaluation.metrics.base import MEASURES
-from hf_fourier.results.curve import SMALL, STANDARD, Grid
+from hf_fourier.evaluation.metrics.base import METRICS
+from hf_fourier.results.curve import DEFAULT_GRID, SMALL_FRACTIONS, FractionGrid
 from tests.models import tiny_models, tiny_tokenizers
 from tests.models.tiny_models_segmentation import build as build_mask
 
@@ -46,14 +46,14 @@ def said(results: list[Attribution]) -> int:
 
 def test_random_subsets_are_deleted_one_by_one() -> None:
     counted = Counted("gradient_input")
-    table = model_queries.random_subsets(counted.explain, counted.results, draws=11, share=0.3, seed=5)
+    table = model_queries.delete_random_subsets(counted.explain, counted.results, draws=11, share=0.3, seed=5)
     assert counted.rows == said(counted.results) == 11 * 3
     for result, given, drops in zip(counted.results, table["subset_scores"], table["subset_drops"], strict=True):
         held = round(0.3 * len(result.scores))
         assert len(given) == len(drops) == 11
         masks = []
         for number in range(11):
-            generator = model_queries.Draw(5, [result.key]).generator(0, "subset", number)
+            generator = model_queries.ExampleRng(5, [result.key]).generator(0, "subset", number)
             mask = torch.ones(len(result.scores), dtype=torch.bool)
             mask[torch.randperm(len(mask), generator=generator)[:held]] = False
             masks.append(mask)
@@ -83,10 +83,10 @@ def test_answers_depend_on_the_example_and_the_seed_alone(name: str) -> None:
 def test_infidelity_is_captums() -> None:
     """In the identity domain features are pixels: the same noise through Captum, plain and with its best factor."""
     counted = Counted("gradient_input", "identity", rows=2)
-    table = model_queries.noise(counted.explain, counted.results, draws=9, size=0.3)
+    table = model_queries.add_feature_noise(counted.explain, counted.results, draws=9, size=0.3)
     assert counted.rows == said(counted.results) == 9 * 2
     for i, result in enumerate(counted.results):
-        generators = [model_queries.Draw(0, [result.key]).generator(0, "noise", number) for number in range(9)]
+        generators = [model_queries.ExampleRng(0, [result.key]).generator(0, "noise", number) for number in range(9)]
         epsilon = torch.stack([0.3 * torch.randn(len(result.scores), generator=g) for g in generators])
         changes = epsilon.view(9, *result.leaf.shape) * result.leaf
         # Captum's attributions are per unit of the input where ours are contributions: φ = g x.
@@ -108,11 +108,11 @@ def test_infidelity_is_captums() -> None:
 @pytest.mark.parametrize("method", METHODS)
 def test_sensitivity_max_is_captums(method: str) -> None:
     counted = Counted(method, rows=2)
-    table = model_queries.perturbed_inputs(counted.explain, counted.results, draws=5, radius=0.1)
+    table = model_queries.explain_perturbed_inputs(counted.explain, counted.results, draws=5, radius=0.1)
     per_draw = 0 if method == "magnitude" else 1
     assert counted.rows == said(counted.results) == per_draw * 5 * 2
     for i, result in enumerate(counted.results):
-        draw = model_queries.Draw(0, [result.key])
+        draw = model_queries.ExampleRng(0, [result.key])
         uniform = torch.cat([draw.uniform(result.leaf.shape, "perturbation", number) for number in range(5)])
 
         def explain(leaf: Any, target: Any = result.target) -> Any:
@@ -135,8 +135,10 @@ def test_one_explainer_several_methods() -> None:
     counted = Counted("ffc")
     mixed = [counted.results[0], counted.explain.explain_again(counted.results[1:2], [0])[0]]
     mixed += counted.explain.explain({"pixel_values": counted.results[2].leaf.unsqueeze(0)}, method="magnitude")
-    table = model_queries.perturbed_inputs(counted.explain, mixed, draws=3)
-    lone = [model_queries.perturbed_inputs(counted.explain, [one], draws=3)["score_changes"][0] for one in mixed]
+    table = model_queries.explain_perturbed_inputs(counted.explain, mixed, draws=3)
+    lone = [
+        model_queries.explain_perturbed_inputs(counted.explain, [one], draws=3)["score_changes"][0] for one in mixed
+    ]
     for got, want in zip(table["score_changes"], lone, strict=True):
         np.testing.assert_allclose(got, want, rtol=2e-3)
 
@@ -147,7 +149,11 @@ def test_text_and_masks_are_asked_too() -> None:
     volume = torch.rand(1, 5, 7, 6, generator=torch.Generator().manual_seed(1)).numpy()
     for explain, examples in ((text, tiny_tokenizers.texts(3)), (lone, [volume])):
         results = explain.explain(examples)
-        for ask in (model_queries.random_subsets, model_queries.noise, model_queries.perturbed_inputs):
+        for ask in (
+            model_queries.delete_random_subsets,
+            model_queries.add_feature_noise,
+            model_queries.explain_perturbed_inputs,
+        ):
             for rows in ask(explain, results, draws=3).values():
                 assert np.shape(rows) == (len(examples), 3)
                 assert np.isfinite(rows).all()
@@ -158,7 +164,7 @@ def test_wrong_labels(kind: Any, many: int) -> None:
     counted = Counted("ffc")
     before = counted.rows
     wrong = wrong_labels.wrong_labels(counted.explain, counted.results, kind=kind)
-    assert counted.rows - before == 3 * many * (1 + len(SMALL))
+    assert counted.rows - before == 3 * many * (1 + len(SMALL_FRACTIONS))
     for own, others in zip(counted.results, wrong, strict=True):
         targets = {other.target for other in others}
         assert len(targets) == len(others) == many
@@ -169,7 +175,7 @@ def test_wrong_labels(kind: Any, many: int) -> None:
             assert targets == {int(p.argmax())}
         for other in others:
             assert other.provenance["method"] == own.provenance["method"]
-            assert [stop.asked for stop in other.curve.of("keep")] == list(SMALL)
+            assert [stop.asked for stop in other.curve.of("keep")] == list(SMALL_FRACTIONS)
             for stop in other.curve.stops:
                 kept = other.basis.keep(other.coefficients.unsqueeze(0), other.mask(stop.asked).unsqueeze(0))
                 reached = int(counted.log_p(kept, slice(None))[0].argmax()) == other.target
@@ -195,7 +201,7 @@ def test_what_cannot_be_asked() -> None:
     with pytest.raises(InputError, match="'random', 'runner_up' or 'all'"):
         wrong_labels.wrong_labels(counted.explain, counted.results, kind="near")
     with pytest.raises(InputError, match="share"):
-        model_queries.random_subsets(counted.explain, counted.results, share=0)
+        model_queries.delete_random_subsets(counted.explain, counted.results, share=0)
     masks = FourierExplainer(build_mask("two classes"), task="image-segmentation", method="magnitude")
     volume = torch.rand(1, 5, 7, 6, generator=torch.Generator().manual_seed(1)).numpy()
     with pytest.raises(InputError, match="a softmax with named classes"):
@@ -205,25 +211,25 @@ def test_what_cannot_be_asked() -> None:
 def test_one_table_from_a_model_to_every_metric() -> None:
     counted = Counted("ffc", rows=4)
     explain, results = counted.explain, counted.results
-    explain.play(results, STANDARD)
+    explain.play(results, DEFAULT_GRID)
     wrong = wrong_labels.wrong_labels(explain, results)
     table = {
         **columns(results, wrong=wrong, top=0.1, sources=["a", "a", "b", "c"]),
-        **model_queries.random_subsets(explain, results, draws=5),
-        **model_queries.noise(explain, results, draws=5),
-        **model_queries.perturbed_inputs(explain, results, draws=2),
+        **model_queries.delete_random_subsets(explain, results, draws=5),
+        **model_queries.add_feature_noise(explain, results, draws=5),
+        **model_queries.explain_perturbed_inputs(explain, results, draws=2),
     }
     table["label"] = ["x", "x", "y", "y"]
-    for name, measure in MEASURES.items():
+    for name, measure in METRICS.items():
         found = measure.compute(table)
         assert np.isfinite(found[name]), name
-    share = MEASURES["selectivity"].compute(table)
+    share = METRICS["selectivity"].compute(table)
     own = np.mean([result.curve.at("keep", 0.04).agrees for result in results])
     reached = np.mean([other.curve.at("keep", 0.04).agrees for (other,) in wrong])
     assert (share["own_kept_at_0.04"], share["wrong_reached_at_0.04"]) == (own, reached)
-    few = columns(results, wrong=wrong_labels.wrong_labels(explain, results, grid=Grid(keep=(0.3,))))
+    few = columns(results, wrong=wrong_labels.wrong_labels(explain, results, grid=FractionGrid(keep=(0.3,))))
     with pytest.raises(InputError, match=r"not played at 0\.01"):
-        MEASURES["selectivity"].compute(few)
+        METRICS["selectivity"].compute(few)
 
 
 def test_columns_that_cannot_be_made() -> None:

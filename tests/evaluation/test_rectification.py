@@ -9,8 +9,8 @@ from transformers import Wav2Vec2Config, Wav2Vec2FeatureExtractor
 
 from hf_fourier import FourierExplainer
 from hf_fourier.errors import InputError, TargetError
-from hf_fourier.evaluation.rectification import BUDGET, shares_of
-from hf_fourier.evaluation.studies.class_swap import swap
+from hf_fourier.evaluation.rectification import BUDGET, tried_fractions
+from hf_fourier.evaluation.studies.class_swap import class_swap
 from tests.models import tiny_models, tiny_tokenizers
 from tests.models.test_planted import TWO, WaveformReader, waves
 
@@ -97,7 +97,7 @@ def test_what_is_tried(explainer):
     assert counts[:16] == list(range(1, 17))
     assert len(counts) <= 16 + 16 + 10
     assert found.search.trials[-1].share == pytest.approx(0.1, abs=1e-3)
-    assert shares_of(BUDGET) == pytest.approx([i / 10000 for i in range(1, 11)])
+    assert tried_fractions(BUDGET) == pytest.approx([i / 10000 for i in range(1, 11)])
 
 
 def test_wrong_arguments(explainer):
@@ -122,7 +122,7 @@ def test_wrong_arguments(explainer):
 def test_the_tone_takes_its_class_along(explainer):
     """One feature is enough if it is the right one; the louder ones take nothing along."""
     victims, donors = [sound(i, 0) for i in range(3)], [sound(10 + i, 1) for i in range(3)]
-    found = swap(
+    found = class_swap(
         explainer, [*victims, sound(5, 1)], [*donors, sound(6, 1)], "ffc:kappa=.03,lam=0", shares=[0.0005, 0.002]
     )
     assert found.alike == 1
@@ -140,19 +140,19 @@ def test_amplitudes_are_exchanged_and_not_added(explainer):
     said = explainer.predict(sound(10, 0.07)).label
     assert said == "absent"
     assert explainer.predict(sound(10, 0.14)).label == "there"
-    found = swap(explainer, [sound(0, 1)], [sound(10, 0.07)], "ffc:kappa=.03,lam=0", shares=[1.0], by="victim")
+    found = class_swap(explainer, [sound(0, 1)], [sound(10, 0.07)], "ffc:kappa=.03,lam=0", shares=[1.0], by="victim")
     assert found.said["ffc:kappa=0.03,lam=0", 1.0] == [0]
     assert found.said["magnitude", 1.0] == [0]
 
 
 def test_swaps_that_cannot_be(explainer):
     with pytest.raises(InputError, match="as many of both"):
-        swap(explainer, [sound(0, 1)], [])
+        class_swap(explainer, [sound(0, 1)], [])
     with pytest.raises(InputError, match="different classes"):
-        swap(explainer, [sound(0, 1)], [sound(1, 1)])
+        class_swap(explainer, [sound(0, 1)], [sound(1, 1)])
     with pytest.raises(InputError, match="'donor' or"):
-        swap(explainer, [sound(0, 1)], [sound(1, 0)], by="both")
+        class_swap(explainer, [sound(0, 1)], [sound(1, 0)], by="both")
     text = FourierExplainer(tiny_models.build("text-classification", "bert"), tiny_tokenizers.tokenizer("bert"))
     with pytest.raises(InputError, match="one size"):
-        swap(text, tiny_tokenizers.texts(1), [tiny_tokenizers.text(9, 8)])
+        class_swap(text, tiny_tokenizers.texts(1), [tiny_tokenizers.text(9, 8)])
     assert torch.is_grad_enabled()

@@ -7,9 +7,9 @@ import torch
 
 from hf_fourier import FourierExplainer
 from hf_fourier.errors import InputError
-from hf_fourier.evaluation.metrics.structure import shared_top
-from hf_fourier.evaluation.randomized_model import rank_by_twin, twin_of
-from hf_fourier.evaluation.results import Check, Sanity
+from hf_fourier.evaluation.metrics.structure import top_overlap
+from hf_fourier.evaluation.randomized_model import randomize, re_rank
+from hf_fourier.evaluation.results import Check, SanityResult
 from tests.engine.test_untouched import same, state_of, state_of_torch
 from tests.models import test_text_heads as heads
 from tests.models import tiny_models, tiny_models_segmentation, tiny_tokenizers
@@ -198,22 +198,22 @@ def test_twins_of_batch_norms_are_alive():
     explainer = FourierExplainer(tiny_models.build("image-classification", "resnet"), processor)
     pictures = [torch.rand(3, 32, 32, generator=torch.Generator().manual_seed(i)) for i in range(4)]
     own = explainer.explain(pictures, method="gradient_input")
-    twin = twin_of(explainer, own)
-    theirs = rank_by_twin(twin, own)
+    twin = randomize(explainer, own)
+    theirs = re_rank(twin, own)
     assert not twin.model.training
     for a, b in zip(own, theirs, strict=True):
         assert torch.equal(a.leaf, b.leaf)
         assert float(b.scores.std()) > 0
-        assert shared_top(a, b) < 0.5
+        assert top_overlap(a, b) < 0.5
     assert not same(twin.model.state_dict(), explainer.model.state_dict())
-    again = rank_by_twin(twin_of(explainer, own), own)
+    again = re_rank(randomize(explainer, own), own)
     assert all(torch.equal(a.scores, b.scores) for a, b in zip(theirs, again, strict=True))
 
 
 def test_a_twin_asks_for_the_same_output(text):
     """A ranking by a twin with the same weights is the own one, whatever was explained."""
     own = text.explain(TEXTS, method="gradient_input", targets=[0, 1, 2, 0, 1, 2])
-    for a, b in zip(own, rank_by_twin(text, own), strict=True):
+    for a, b in zip(own, re_rank(text, own), strict=True):
         assert torch.allclose(a.scores, b.scores, atol=1e-6)
 
 
@@ -222,7 +222,7 @@ def test_what_is_printed():
         Check("one", True, "good", "q", 0.5, (0.4, 0.6), "above 0", 9),
         Check("two", None, "cannot be asked"),
     ]
-    found = Sanity("m", "ffc", "fourier", "softmax", ["a"] * 9, checks, ["said"])
+    found = SanityResult("m", "ffc", "fourier", "softmax", ["a"] * 9, checks, ["said"])
     assert found.passed
     assert str(found).splitlines() == [
         "ffc in fourier on m, 9 examples (1 source, anecdotal): pass (1 passed, 0 failed, 1 not asked)",
@@ -235,7 +235,7 @@ def test_what_is_printed():
     assert table["value"][0] == 0.5
     assert math.isnan(table["low"][1])
     assert len(found.to_pandas()) == 2
-    assert not Sanity("m", "ffc", "fourier", "softmax", ["a"], checks[1:]).passed
+    assert not SanityResult("m", "ffc", "fourier", "softmax", ["a"], checks[1:]).passed
     with pytest.raises(KeyError, match="there are"):
         found.of("three")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from hf_fourier.evaluation.results import Cell, Check, Evaluation, Sanity
+from hf_fourier.evaluation.results import Check, Evaluation, MethodResult, SanityResult
 from hf_fourier.results.attribution import Attribution
 from tests.report.sample_results import PLAYED, picture
 
@@ -16,7 +16,8 @@ def evaluation(model: str = MODEL, sources: int = 31, **more: object) -> Evaluat
     """The magnitude and FFC on so many examples; the second number of `QUANTITIES` is FFC's."""
     values = [{name: [both[i]] * (sources - 1) + [math.nan] for name, both in QUANTITIES.items()} for i in (0, 1)]
     cells = [
-        Cell("magnitude", "fourier", True, (1, 0), values[0]), Cell("ffc", "fourier", False, (1, 1), values[1]),
+        MethodResult("magnitude", "fourier", True, (1, 0), values[0]), MethodResult("ffc", "fourier", False, (1, 1),
+        values[1]),
     ]  # fmt: skip
     names = [f"patient-{i}.png" for i in range(sources)]
     told = {"excluded": [("wam", "fourier", "has no scales")], "notes": ["told"], **more}
@@ -24,7 +25,7 @@ def evaluation(model: str = MODEL, sources: int = 31, **more: object) -> Evaluat
 
 
 EVALUATION = evaluation()
-SANITY = Sanity(
+SANITY = SanityResult(
     MODEL, "ffc", "fourier", "softmax", ["patient-7.png"],
     [Check("random twin", True, "changes", "share", 0.2, (0.1, 0.3), "below .5", 4), Check("seeds", None, "n/a")],
 )  # fmt: skip

@@ -134,7 +134,7 @@ def test_hostile_text_stays_text_on_the_hub(hub, ask, tmp_path):
 
     from hf_fourier import Report
     from hf_fourier.report import privacy
-    from hf_fourier.report.visible_text import visible
+    from hf_fourier.report.visible_text import escape_invisible
 
     made = [reports.explained(one, "bob's `m`odel | <script>") for one in reports.pictures(method="ffc")]
     made[0].label = ALL
@@ -145,7 +145,7 @@ def test_hostile_text_stays_text_on_the_hub(hub, ask, tmp_path):
     ask("from hf_fourier import Report; Report.load(folder).push_to_hub('ada/y', as_space=True)", folder=folder)
     assert ask(LOAD, repo="ada/x", kind="dataset") == []
     told = ask("from huggingface_hub import DatasetCard; result = DatasetCard.load('ada/x').data.pretty_name")
-    assert told == visible(privacy.scrubbed(ALL))
+    assert told == escape_invisible(privacy.scrubbed(ALL))
     repo = hub.add(Repo("model", "bob/x"))
     propose(ask, folder, "bob/x", data_set=ALL, data_set_id=ALL)
     repo.refs["main"] = repo.refs["refs/pr/1"]

@@ -15,7 +15,7 @@ import pytest
 import torch
 
 from hf_fourier import Report
-from hf_fourier.evaluation.results import Cell, Check, Evaluation, Sanity
+from hf_fourier.evaluation.results import Check, Evaluation, MethodResult, SanityResult
 from hf_fourier.results.views import GeneView
 from tests.hub.fake_hub.repositories import Repo
 from tests.report.sample_results import PLAYED, cell, picture, text, waveform
@@ -75,8 +75,8 @@ NAMES = [
     f"{HOME}/espresso-secret.wav",
 ]
 CELLS = [
-    Cell("magnitude", "fourier", True, (1, 0), {"dig": [0.1] * 5}),
-    Cell("ffc", "fourier", False, (1, 1), {"dig": [0.3] * 5}),
+    MethodResult("magnitude", "fourier", True, (1, 0), {"dig": [0.1] * 5}),
+    MethodResult("ffc", "fourier", False, (1, 1), {"dig": [0.3] * 5}),
 ]
 
 
@@ -84,7 +84,7 @@ def report():
     note = f"{TOKEN} of {USER} in {HOME}/x"
     found = Evaluation(f"{HOME}/work/bob-model", CELLS, NAMES, {"dig": 1}, [("wam", "fourier", note)], [note])
     checks = [Check("random twin", True, f"changes; see {HOME}/log.txt by {USER}", "share", 0.2, (0.1, 0.3), "x", 4)]
-    checked = Sanity(f"{HOME}/work/bob-model", "ffc", "fourier", "softmax", NAMES, checks, [note])
+    checked = SanityResult(f"{HOME}/work/bob-model", "ffc", "fourier", "softmax", NAMES, checks, [note])
     return Report(results(), found, checked, title=f"Notes of {USER} in {HOME}/notes ({TOKEN})", names=NAMES)
 
 

@@ -6,13 +6,13 @@ from typing import Any
 
 import torch
 
-from hf_fourier.domains import DOMAINS, Axis, Basis, LeafShape
+from hf_fourier.domains import DOMAINS, Axis, Basis, SignalShape
 from hf_fourier.methods import METHODS, Ranking
 from hf_fourier.methods.exploration import Exploration
-from hf_fourier.scoring.batching import Packer
+from hf_fourier.scoring.batching import MicroBatcher
 from hf_fourier.scoring.heads import Categorical, Head
 from hf_fourier.scoring.score import Score
-from hf_fourier.seeding import Draw
+from hf_fourier.seeding import ExampleRng
 from tests.toy_scores import Logits
 
 #: ImageNet's, and one that leaves pictures as they are.
@@ -48,7 +48,7 @@ def walk(
     x = normalised(pictures, how)
     names = ("channel", "height", "width")
     axes = (Axis(name, n, channel=name == "channel") for name, n in zip(names, x.shape[1:], strict=True))
-    shape = LeafShape("pixels", tuple(axes))
+    shape = SignalShape("pixels", tuple(axes))
     ends = torch.zeros(x.shape[1], 1, 1, dtype=x.dtype), torch.ones(x.shape[1], 1, 1, dtype=x.dtype)
     bounds = normalised(ends[0], how), normalised(ends[1], how)
     score = Score(
@@ -57,12 +57,12 @@ def walk(
         lambda outputs, rows: outputs,
         head or Categorical(),
         [None] * len(x),
-        Packer(64),
+        MicroBatcher(64),
         bounds=bounds,
     )
     basis = DOMAINS.parse(domain).bind(shape)
     method = METHODS.parse(spec).settle(shape)
-    ranking = method.attribute(score, x, basis, Draw(seed, list(range(len(x))) if keys is None else keys))
+    ranking = method.attribute(score, x, basis, ExampleRng(seed, list(range(len(x))) if keys is None else keys))
     return ranking, basis, score
 
 

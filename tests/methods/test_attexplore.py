@@ -10,7 +10,7 @@ from hf_fourier import Attribution, attribute
 from hf_fourier.domains import DOMAINS, Cosine
 from hf_fourier.errors import SpecError
 from hf_fourier.methods import METHODS, AttEXplore
-from hf_fourier.methods.exploration import diverse, smoothed
+from hf_fourier.methods.exploration import jittered_copies, smoothed
 from hf_fourier.scoring.heads import Regression
 from tests.methods.reference_walks import NORMAL, PLAIN, normalised, pictures, undone, walk
 from tests.toy_scores import Linear, Smooth, Weighted, leaf, noise, value
@@ -325,12 +325,12 @@ def test_momentum():
 def test_input_diversity_is_a_map_with_its_adjoint(name):
     z, g = noise(3, 3, 16, 20), noise(3, 3, 16, 20, seed=1)
     chances = torch.rand(3, 4, generator=torch.Generator().manual_seed(0))
-    made, back = diverse(z, chances, 1.0)
+    made, back = jittered_copies(z, chances, 1.0)
     assert float((made * g).sum()) == pytest.approx(float((z * back(g)).sum()))
-    same, there = diverse(z, chances, 0.0)
+    same, there = jittered_copies(z, chances, 0.0)
     assert torch.equal(same, z)
     assert torch.equal(there(g), g)
-    own, _ = diverse(z[1:2], chances[1:2], 1.0)
+    own, _ = jittered_copies(z[1:2], chances[1:2], 1.0)
     torch.testing.assert_close(made[1:2], own)
 
 
@@ -401,10 +401,10 @@ def test_what_it_refuses(name, wrong, unchecked):
 
 
 def test_pictures_have_sizes_in_pixels_and_others_relative_ones():
-    from hf_fourier.domains import Axis, LeafShape
+    from hf_fourier.domains import Axis, SignalShape
 
-    pixels = LeafShape("pixels", (Axis("channel", 3, channel=True), Axis("height", 8), Axis("width", 8)))
-    tokens = LeafShape("tokens", (Axis("token", 9), Axis("hidden", 4, channel=True)))
+    pixels = SignalShape("pixels", (Axis("channel", 3, channel=True), Axis("height", 8), Axis("width", 8)))
+    tokens = SignalShape("tokens", (Axis("token", 9), Axis("hidden", 4, channel=True)))
     assert (AttEXplore().settle(pixels).epsilon, AttEXplore().settle(pixels).sigma) == (EPS, EPS)
     assert (AttEXplore().settle(tokens).epsilon, AttEXplore().settle(tokens).sigma) == (0.01, 0.01)
     assert normalised(torch.ones(3, 1, 1), PLAIN).equal(torch.ones(3, 1, 1))

@@ -5,10 +5,10 @@ import pytest
 import torch
 
 from hf_fourier import attribute
-from hf_fourier.domains import Axis, Fourier, LeafShape
+from hf_fourier.domains import Axis, Fourier, SignalShape
 from hf_fourier.errors import SpecError
 from hf_fourier.methods import METHODS, LowFrequency
-from hf_fourier.seeding import Draw
+from hf_fourier.seeding import ExampleRng
 from tests.toy_scores import Smooth, full_bins, full_spectrum, noise, score_of
 
 
@@ -38,9 +38,9 @@ def test_low_frequencies_come_first():
 
 def test_low_frequency_is_in_cycles_per_sample():
     """A rate along one axis does not make its frequencies higher."""
-    shape = LeafShape("tensor", (Axis("a", 8, "Hz", 1000.0), Axis("b", 8)))
+    shape = SignalShape("tensor", (Axis("a", 8, "Hz", 1000.0), Axis("b", 8)))
     score = score_of(Smooth(3, 8, 8).eval(), noise(1, 8, 8))
-    ranking = LowFrequency().attribute(score, score.x, Fourier().bind(shape), Draw(0, [1]))
+    ranking = LowFrequency().attribute(score, score.x, Fourier().bind(shape), ExampleRng(0, [1]))
     assert ranking.scores.min() == pytest.approx(-(0.5**0.5))
 
 

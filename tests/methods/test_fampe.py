@@ -150,9 +150,9 @@ def test_with_half_it_is_attexplore_on_the_fourier_spectrum():
 
     x, model = rough(2, 3, 8, 10), Smooth(3, 3, 8, 10).eval()
     half, basis, score = walk(f"fampe:alpha=.5,{QUICK}", model, x, NORMAL, "fourier")
-    from hf_fourier.seeding import Draw
+    from hf_fourier.seeding import ExampleRng
 
-    plain = InFourier(steps=4, copies=3).settle(basis.leaf).attribute(score, score.x, basis, Draw(0, [0, 1]))
+    plain = InFourier(steps=4, copies=3).settle(basis.leaf).attribute(score, score.x, basis, ExampleRng(0, [0, 1]))
     torch.testing.assert_close(half.scores, plain.scores)
     torch.testing.assert_close(half.extras["adversarial"], plain.extras["adversarial"])
     other, _, _ = walk(f"fampe:alpha=.1,{QUICK}", model, x, NORMAL, "fourier")

@@ -10,7 +10,7 @@ from hf_fourier import attribute
 from hf_fourier.domains import DOMAINS, Fourier
 from hf_fourier.errors import SpecError
 from hf_fourier.methods import FFC, METHODS
-from hf_fourier.methods.ffc import correlate
+from hf_fourier.methods.ffc import correlation_scores
 from tests.toy_scores import Linear, Smooth, full_bins, full_spectrum, leaf, noise
 
 SHAPES = [(12,), (13,), (5, 6), (3, 4, 6)]
@@ -190,10 +190,10 @@ def test_the_second_term_is_twice_a_signed_length():
     """Bounded by 2|D|; equal to it where the displacement has the feature's own phase."""
     basis = Fourier().bind(leaf(6, 8))
     f, d = basis.forward(noise(3, 6, 8, seed=1)), basis.forward(noise(3, 6, 8, seed=2))
-    along = correlate(basis, f, d, 0.0)
+    along = correlation_scores(basis, f, d, 0.0)
     assert (along.abs() <= 2 * basis.magnitude(d) + 1e-12).all()
-    torch.testing.assert_close(correlate(basis, f, 0.3 * f, 0.0), 0.6 * basis.magnitude(f))
-    torch.testing.assert_close(correlate(basis, f, -0.3 * f, 1.0), 0.4 * basis.magnitude(f))
+    torch.testing.assert_close(correlation_scores(basis, f, 0.3 * f, 0.0), 0.6 * basis.magnitude(f))
+    torch.testing.assert_close(correlation_scores(basis, f, -0.3 * f, 1.0), 0.4 * basis.magnitude(f))
 
 
 def test_more_steps_walk_further_along_a_curved_way():

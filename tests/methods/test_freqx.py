@@ -13,12 +13,12 @@ from hf_fourier import Attribution, FourierExplainer, attribute
 from hf_fourier.domains import DOMAINS
 from hf_fourier.errors import SpecError
 from hf_fourier.methods import METHODS
-from hf_fourier.methods.freqx import CHANCE, FreqX, bands, information, spread
-from hf_fourier.scoring.batching import Packer
+from hf_fourier.methods.freqx import CHANCE_LEVEL, FreqX, bands, mutual_information, spread
+from hf_fourier.scoring.batching import MicroBatcher
 from hf_fourier.scoring.heads import Categorical
-from hf_fourier.scoring.layer_gradients import Watch, matches, repeated
+from hf_fourier.scoring.layer_gradients import LayerHooks, matches, repeated
 from hf_fourier.scoring.score import Score
-from hf_fourier.seeding import Draw
+from hf_fourier.seeding import ExampleRng
 from tests.models import tiny_models, tiny_models_audio, tiny_models_segmentation
 from tests.toy_scores import leaf, noise
 
@@ -83,7 +83,8 @@ def contributions(model, layer, x, target, domain="fourier"):
 
 def opened(model, x, layers=None, seed=0, domain="fourier", visit=lambda tapped: tapped, size=8):
     """The open pass of a block, with its basis and draw."""
-    score = Score(x, lambda v, rows: model(v), lambda out, rows: out, Categorical(), [None] * len(x), Packer(size),
+    score = Score(x, lambda v, rows: model(v), lambda out, rows: out, Categorical(), [None] * len(x),
+    MicroBatcher(size),
                   model=model)  # fmt: skip
     return score, score.tapped(layers, visit)
 
@@ -130,11 +131,11 @@ def test_the_ratio_lies_between_nothing_and_the_number_of_neurons():
 
 def test_neurons_that_agree_reach_the_bound_and_those_that_cancel_reach_nothing():
     agree = torch.ones(4, 5)
-    assert information(agree.sum(0)[None], agree.square().sum(0)[None], 4, None)[0].tolist() == pytest.approx(
+    assert mutual_information(agree.sum(0)[None], agree.square().sum(0)[None], 4, None)[0].tolist() == pytest.approx(
         [math.log2(5) / 2] * 5
     )
-    assert information(torch.zeros(1, 5), torch.ones(1, 5), 4, None).abs().max() == 0
-    assert information(torch.zeros(1, 5), torch.zeros(1, 5), 4, None).abs().max() == 0
+    assert mutual_information(torch.zeros(1, 5), torch.ones(1, 5), 4, None).abs().max() == 0
+    assert mutual_information(torch.zeros(1, 5), torch.zeros(1, 5), 4, None).abs().max() == 0
 
 
 def test_energy_by_signs_is_unbiased_and_within_its_error():
@@ -149,7 +150,7 @@ def test_energy_by_signs_is_unbiased_and_within_its_error():
         for seed in range(200):
             total = torch.zeros(len(basis))
             for number in range(samples):
-                seeds = FreqX()._seed(tapped, tapped.taps[1], number, Draw(seed, [7])).double()
+                seeds = FreqX()._seed(tapped, tapped.taps[1], number, ExampleRng(seed, [7])).double()
                 pulled = tapped.pull(tapped.taps[1], seeds * tapped.upstream[1]) * tapped.slope
                 total = total + basis.inner(basis.pullback(pulled), basis.forward(x))[0].square() / samples
             found.append(total / energy)
@@ -182,7 +183,7 @@ def test_entropy_and_divergence_of_estimates_are_corrected():
 def test_chance_is_what_random_signs_give():
     z = np.linspace(-12, 12, 100_001)
     expected = (np.log2(1 + z**2) / 2 * norm.pdf(z)).sum() * (z[1] - z[0])
-    assert pytest.approx(expected, abs=1e-3) == CHANCE
+    assert pytest.approx(expected, abs=1e-3) == CHANCE_LEVEL
 
 
 def test_a_stream_is_cut_between_blocks_and_not_inside_them():
@@ -281,7 +282,7 @@ def test_a_planted_frequency_comes_first_and_is_what_neurons_agree_on():
         others = torch.arange(len(one.scores)) != tone
         assert one.extras["energy"][1].max() > 0.999
         assert one.extras["entropy"][1] < 0.01
-        assert one.extras["detail"][0][tone] > 4 * CHANCE
+        assert one.extras["detail"][0][tone] > 4 * CHANCE_LEVEL
         assert one.scores[others].abs().max() < 1e-6 * one.scores.abs().max()
 
 
@@ -318,7 +319,7 @@ def test_passes_are_counted_where_gradients_come_back(monkeypatch):
 def test_memory_stays_as_small_as_a_pass(tmp_path):
     """What a tap holds is one number, whatever the layer says; and extras are of the size of bands."""
     model, x = plain(64, 5000, 3), noise(1, 64)
-    watch = Watch(model, None)
+    watch = LayerHooks(model, None)
     with watch.listening():
         model(x.requires_grad_(True))
     taps = watch.heard(1, 1)
@@ -473,7 +474,7 @@ def test_of_a_real_model_the_blocks_are_cuts_and_their_bits_are_no_chance(asset)
         assert one.provenance["passes"] == {"forward": 1.0, "backward": 1.0 + 6 * 17}
         close = 1e-4 * float(one.scores.abs().sum())
         assert all(abs(float(signal) - float(one.scores.sum())) < close for signal in told["signal"])
-        assert float(told["information"][1:6, 0].mean()) > CHANCE
+        assert float(told["information"][1:6, 0].mean()) > CHANCE_LEVEL
         assert 1 < float(told["effective"].min()) <= float(told["effective"].max()) <= len(one.scores)
 
 

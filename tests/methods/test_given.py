@@ -6,19 +6,19 @@ import torch
 from hf_fourier.domains import DOMAINS
 from hf_fourier.errors import SpecError
 from hf_fourier.methods import METHODS
-from hf_fourier.methods.precomputed import NEAR_ZERO, Given
-from hf_fourier.seeding import Draw
+from hf_fourier.methods.precomputed import NEAR_ZERO, Precomputed
+from hf_fourier.seeding import ExampleRng
 from tests.toy_scores import DOMAIN_SPECS, LEAVES, Smooth, bound, leaf, noise, score_of
 
 SHAPES = ("16", "13", "6x7", "c3x4x6", "4x6x8", "12c2 in 7+5", "10 in 1+8+1")
 CASES = [(spec, name) for spec in DOMAIN_SPECS for name in SHAPES if bound(spec, LEAVES[name]) is not None]
-DRAW = Draw(0, [0, 1, 2])
+DRAW = ExampleRng(0, [0, 1, 2])
 
 
 def ranked(maps, x, basis, lift, model=None):
     score = score_of(model or Smooth(3, *x.shape[1:]).eval(), x)
     score.given = maps
-    return Given("elsewhere", lift).attribute(score, x, basis, DRAW)
+    return Precomputed("elsewhere", lift).attribute(score, x, basis, DRAW)
 
 
 @pytest.mark.parametrize(("spec", "name"), CASES)
@@ -122,4 +122,4 @@ def test_what_lies_where_the_input_is_zero_is_the_gap():
 
 def test_an_unknown_lift():
     with pytest.raises(SpecError, match="transport"):
-        Given("elsewhere", "fft")
+        Precomputed("elsewhere", "fft")

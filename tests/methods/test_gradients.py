@@ -10,7 +10,7 @@ from hf_fourier.domains import DOMAINS
 from hf_fourier.domains.fourier import FourierBasis
 from hf_fourier.errors import SpecError
 from hf_fourier.methods import METHODS
-from hf_fourier.methods.gradients import geometric
+from hf_fourier.methods.gradients import geometric_path
 from tests.toy_scores import Weighted, noise, value
 
 DOMAINS_HERE = ("fourier", "identity", "cosine", "wavelet", "wavelet:bior2.2,level=2")
@@ -100,7 +100,7 @@ def test_a_logarithm_needs_a_geometric_path():
 
 
 def test_a_geometric_path_integrates():
-    alphas, weights = geometric(200)
+    alphas, weights = geometric_path(200)
     assert sum(w * a**2 for a, w in zip(alphas, weights, strict=True)) == pytest.approx(1 / 3, rel=1e-2)
     assert alphas[-1] == 1
 

@@ -9,8 +9,8 @@ from typing import Any
 import torch
 
 from hf_fourier import Attribution, FourierExplainer
-from hf_fourier.scoring.example_batch import Encoded
-from hf_fourier.seeding import Draw
+from hf_fourier.scoring.example_batch import EncodedExample
+from hf_fourier.seeding import ExampleRng
 from tests.engine.test_untouched import same as same_state
 from tests.engine.test_untouched import state_of, state_of_torch
 
@@ -26,14 +26,14 @@ def laid_out(explain: FourierExplainer, pixels: torch.Tensor) -> torch.Tensor:
     return pixels.contiguous(memory_format=explain.adapter.layout(pixels))
 
 
-def own_outputs(explain: FourierExplainer, encoded: Encoded, leaf: torch.Tensor | None = None) -> Any:
+def own_outputs(explain: FourierExplainer, encoded: EncodedExample, leaf: torch.Tensor | None = None) -> Any:
     """The outputs of the model behind its adapter, at the clean leaf or another one."""
-    block = explain.adapter.block([encoded], Draw(0, [encoded.key]))
+    block = explain.adapter.block([encoded], ExampleRng(0, [encoded.key]))
     with torch.no_grad():
         return block.forward(block.x if leaf is None else leaf.unsqueeze(0).to(block.x), ROW)
 
 
-def own_forward(explain: FourierExplainer, encoded: Encoded, leaf: torch.Tensor | None = None) -> torch.Tensor:
+def own_forward(explain: FourierExplainer, encoded: EncodedExample, leaf: torch.Tensor | None = None) -> torch.Tensor:
     """Their logits."""
     return own_outputs(explain, encoded, leaf).logits
 

@@ -11,7 +11,7 @@ import torch
 
 from hf_fourier import FourierExplainer
 from hf_fourier.errors import ModelError
-from hf_fourier.seeding import Draw
+from hf_fourier.seeding import ExampleRng
 from tests.models import laws, tiny_models
 
 TEXT = tiny_models.everything("text-classification", "fill-mask", "text-generation")
@@ -79,7 +79,7 @@ def test_the_clean_forward_is_the_models_own(task: str, name: str, padded: str) 
         own = own_inputs(own_row(task, batch, i))
         with torch.no_grad():
             theirs = explain.model(**own).logits
-            block = explain.adapter.block([example], Draw(0, [example.key]))
+            block = explain.adapter.block([example], ExampleRng(0, [example.key]))
             ours = block.forward(block.x, torch.tensor([0])).logits
         close(ours, theirs[:, -ours.shape[1] :] if ours.ndim == 3 else theirs)
 
@@ -90,7 +90,7 @@ def test_rows_of_one_shape_share_a_forward(task: str, name: str) -> None:
     batch = tiny_models.batch(masks=task == "fill-mask")
     examples = explain.adapter.encode_batch(batch)
     assert len({example.signature for example in examples}) == 1
-    block = explain.adapter.block(examples, Draw(0, [example.key for example in examples]))
+    block = explain.adapter.block(examples, ExampleRng(0, [example.key for example in examples]))
     order = torch.tensor([2, 0, 1, 0])
     if explain.adapter.rows_limit == 1:  # and rightly so: the model refuses more
         with pytest.raises(ModelError, match="batch sizes > 1"), torch.no_grad():
@@ -132,7 +132,7 @@ def test_special_padding_and_mask_tokens_never_move(task: str, name: str, padded
     ):
         whole = own_row(task, batch, row)
         own, special = own_inputs(whole), whole["special_tokens_mask"][0]
-        block = explain.adapter.block([example], Draw(0, [example.key]))
+        block = explain.adapter.block([example], ExampleRng(0, [example.key]))
         clean = heard(module, lambda own=own: explain.model(**own))
         clean = clean.transpose(0, 1) if name == "xlnet" else clean
         moves = torch.ones(clean.shape[1], dtype=torch.bool)  # what Longformer appends is not among them
@@ -164,7 +164,7 @@ def test_pictures_are_answered_as_without_us(name: str) -> None:
     explain = explainer("image-classification", name)
     pixels = torch.randn(3, 3, 32, 32, generator=torch.Generator().manual_seed(1))
     examples = explain.adapter.encode_batch({"pixel_values": pixels})
-    block = explain.adapter.block(examples, Draw(0, [example.key for example in examples]))
+    block = explain.adapter.block(examples, ExampleRng(0, [example.key for example in examples]))
     with torch.no_grad():
         theirs = explain.model(pixel_values=laws.laid_out(explain, pixels)).logits
         close(block.forward(block.x, torch.arange(3)).logits, theirs)

@@ -12,7 +12,7 @@ import torch
 
 from hf_fourier import FourierExplainer
 from hf_fourier.errors import InputError
-from hf_fourier.results.audio import Sound
+from hf_fourier.results.audio import AudioClip
 from hf_fourier.results.remarks import PADDED
 from tests.models import laws, tiny_models_audio
 from tests.models.tiny_models_audio import MODELS, RATE, WAVEFORMS, WINDOWS, clip
@@ -89,7 +89,7 @@ def test_a_waveform_is_its_own_leaf(name: str, samples: int) -> None:
         hertz.double(), torch.arange(samples // 2 + 1).double() * RATE / samples, rtol=1e-6, atol=0
     )
     back = result.rebuild(1.0)
-    assert isinstance(back, Sound)
+    assert isinstance(back, AudioClip)
     assert back.rate == RATE
     np.testing.assert_allclose(back.samples, sound, atol=1e-5)
     assert np.array_equal(result.sound().samples, result.original().samples)

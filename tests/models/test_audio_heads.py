@@ -12,8 +12,8 @@ import torch
 
 from hf_fourier import Attribution, FourierExplainer
 from hf_fourier.errors import InputError, TargetError
-from hf_fourier.evaluation.studies.transcript_errors import error_rate, word_errors
-from hf_fourier.scoring.targets import At, Direction
+from hf_fourier.evaluation.studies.transcript_errors import error_rate, transcript_errors
+from hf_fourier.scoring.targets import Direction, Position
 from tests.models import laws, tiny_models_audio, tiny_tokenizers
 from tests.models.tiny_models_audio import HEADS, RATE, clip
 
@@ -97,7 +97,7 @@ def test_transcripts(name: str) -> None:
     assert given.target == [10, 11]
     assert given.value == pytest.approx(-float(loss) / frames, rel=1e-4)
     assert explain.predict(SOUND).label == result.label
-    for wrong in ("w10 " * 10**3, At(0), [99]):
+    for wrong in ("w10 " * 10**3, Position(0), [99]):
         with pytest.raises(TargetError):
             explain.explain(SOUND, wrong)
 
@@ -117,11 +117,11 @@ def test_frames(name: str) -> None:
     log_p = own(explain, SOUND).logits[0].log_softmax(-1)
     result = explain.explain(SOUND)
     assert result.value == pytest.approx(float(log_p.max(-1).values.mean()), rel=1e-4)
-    alone = explain.explain(SOUND, At(4, "flute"))
+    alone = explain.explain(SOUND, Position(4, "flute"))
     assert (alone.target, alone.label) == (1, "flute")
     assert alone.value == pytest.approx(float(log_p[4, 1]), rel=1e-4)
     with pytest.raises(TargetError):
-        explain.explain(SOUND, At(10**6))
+        explain.explain(SOUND, Position(10**6))
 
 
 @pytest.mark.parametrize("name", HEADS["audio-xvector"][1])
@@ -148,7 +148,7 @@ def test_words(name: str) -> None:
     said = explain.explain(SOUND)
     assert said.agrees == 1.0
     assert explain.predict(SOUND).label == said.label
-    for wrong in (3, At(0), []):
+    for wrong in (3, Position(0), []):
         with pytest.raises(TargetError):
             explain.explain(SOUND, wrong)
 
@@ -165,10 +165,10 @@ def test_word_errors_stand_beside_the_transcripts_decision(tmp_path: Path) -> No
     explain = explainer("ctc", "wav2vec2")
     result = explain.explain((clip(8009), RATE))
     with pytest.raises(InputError, match="not played"):
-        word_errors(explain, result)
+        transcript_errors(explain, result)
     explain.play(result, kept=[0.02, 0.5, 1.0])
     for played in (result, Attribution.load(result.save(tmp_path))):
-        table = word_errors(explain, played)
+        table = transcript_errors(explain, played)
         stops = {(stop.part, stop.asked): stop for stop in played.curve.stops}
         assert len(table) == len(stops) == 6
         for row in table.rows():
@@ -181,7 +181,7 @@ def test_word_errors_stand_beside_the_transcripts_decision(tmp_path: Path) -> No
         assert own["wer"] == error_rate(result.label.split(), said.split())
     other = FourierExplainer(tiny_models_audio.build("wav2vec2"), tiny_models_audio.extractor("wav2vec2"))
     with pytest.raises(InputError):
-        word_errors(other, other.explain((clip(8009), RATE)))
+        transcript_errors(other, other.explain((clip(8009), RATE)))
 
 
 class Listener(torch.nn.Module):

@@ -10,7 +10,7 @@ import torch
 from hf_fourier import FourierExplainer
 from hf_fourier.errors import ModelError
 from hf_fourier.scoring.targets import Direction
-from hf_fourier.seeding import Draw
+from hf_fourier.seeding import ExampleRng
 from tests.models import tiny_models, tiny_models_audio, tiny_models_segmentation, tiny_models_vision, tiny_tokenizers
 from tests.models.laws import ROW
 from tests.toy_scores import noise
@@ -71,7 +71,7 @@ def results(model, task, batch):
     explain = FourierExplainer(model, tiny_tokenizers.tokenizer("bert") if task == "fill-mask" else None, task=task)
     target = None
     if "feature" in task or "xvector" in task:  # embeddings have a direction to be asked for
-        first = explain.adapter.block(explain.adapter.encode_batch(batch)[:1], Draw(0, [0]))
+        first = explain.adapter.block(explain.adapter.encode_batch(batch)[:1], ExampleRng(0, [0]))
         width = first.select(first.forward(first.x, ROW), ROW).shape[-1]
         target = Direction(noise(width, dtype=torch.float32))
     return explain.explain(batch, target, batch_size=3)

@@ -14,9 +14,9 @@ import transformers
 
 from hf_fourier import FourierExplainer
 from hf_fourier.errors import InputError
-from hf_fourier.models.dna import DNAAdapter, words_of
-from hf_fourier.models.protein import ProteinAdapter
-from hf_fourier.models.text import TextAdapter
+from hf_fourier.models.dna import DNAWrapper, tokenization_of
+from hf_fourier.models.protein import ProteinWrapper
+from hf_fourier.models.text import TextWrapper
 from tests.models import laws, tiny_models, tiny_tokenizers
 from tests.models.tiny_models import enliven
 
@@ -83,7 +83,7 @@ NAMES = {
 @pytest.mark.parametrize("kind", KINDS)
 def test_tokens_are_the_models_and_lie_where_they_are(kind: str) -> None:
     explain = explainer(kind)
-    assert type(explain.adapter) is DNAAdapter
+    assert type(explain.adapter) is DNAWrapper
     result = explain.explain(SEQUENCE)
     assert list(result.names) == NAMES[kind]
     view: Any = result.view
@@ -209,9 +209,9 @@ def test_the_tokenizers_own_output(kind: str) -> None:
 
 
 def test_only_vocabularies_of_bases_are_dna() -> None:
-    assert not words_of(tiny_tokenizers.tokenizer("bert"))
+    assert not tokenization_of(tiny_tokenizers.tokenizer("bert"))
     model = tiny_models.build("text-classification", "bert")
-    assert type(FourierExplainer(model, tiny_tokenizers.tokenizer("bert")).adapter) is TextAdapter
+    assert type(FourierExplainer(model, tiny_tokenizers.tokenizer("bert")).adapter) is TextWrapper
     with pytest.raises(InputError, match="the result of a DNA model"):
         FourierExplainer(model, tiny_tokenizers.tokenizer("bert")).explain(tiny_tokenizers.text(6, 7)).bases()
 
@@ -226,7 +226,7 @@ def test_esm_itself_reads_proteins_per_residue() -> None:
     )  # fmt: skip
     model = transformers.EsmForSequenceClassification(config).eval()
     explain = FourierExplainer(model, esm(tokens))
-    assert type(explain.adapter) is ProteinAdapter
+    assert type(explain.adapter) is ProteinWrapper
     sequence = "MKTAYIAKQRQISFVKSHFSRQ"
     result = explain.explain(sequence)
     assert list(result.names) == list(sequence)

@@ -195,11 +195,11 @@ def test_cell_and_gene_classifiers_answer_as_without_us(tuned: Load) -> None:
         log_p = genes.model(input_ids=torch.tensor([ids])).logits[0, 1:-1].log_softmax(-1)
     whole = genes.explain(one)
     assert whole.value == pytest.approx(float(log_p.max(-1).values.mean()), rel=1e-4)
-    from hf_fourier.scoring.targets import At
+    from hf_fourier.scoring.targets import Position
 
     place, symbol = 4, genes.processor.name(ids[5])
     for position in (place, symbol):
-        alone = genes.explain(one, At(position, 1))
+        alone = genes.explain(one, Position(position, 1))
         assert alone.value == pytest.approx(float(log_p[place, 1]), rel=1e-4)
 
 

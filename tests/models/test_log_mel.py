@@ -14,7 +14,7 @@ import transformers
 from hf_fourier import FourierExplainer
 from hf_fourier.errors import InputError, ModelError
 from hf_fourier.models.log_mel import FRONT_ENDS, front_end
-from hf_fourier.results.audio import Sound
+from hf_fourier.results.audio import AudioClip
 from tests.models import laws, tiny_models_audio
 from tests.models.test_audio import heard, processed
 from tests.models.test_planted import TWO, FeatureReader, WaveformReader
@@ -138,7 +138,7 @@ def test_a_result_is_the_clip_in_hertz(name: str, tmp_path: Path) -> None:
     assert result.gradient.abs().max() > 0
     np.testing.assert_array_equal(result.leaf.numpy(), sound)
     clean, kept, left = result.sound(), result.sound(0.1), result.sound(0.1, delete=True)
-    assert isinstance(clean, Sound)
+    assert isinstance(clean, AudioClip)
     np.testing.assert_allclose(kept.samples + left.samples, clean.samples, atol=1e-5)
     laws.whole(result)
     laws.comes_back(explain, result, tmp_path)

@@ -227,7 +227,7 @@ def test_a_whole_model_with_an_adapter_beside_it_says_so(tmp_path: Path) -> None
     model = type(plain).from_pretrained(tmp_path / "both")
     tuned = trained(model, task_type="SEQ_CLS", target_modules=["query", "value"])
     tuned.save_pretrained(tmp_path / "both")
-    assert tuning.tuning_of(str(tmp_path / "both"), {"subfolder": ""}) is None
+    assert tuning.read_peft_config(str(tmp_path / "both"), {"subfolder": ""}) is None
     explain = load(str(tmp_path / "both"))  # and transformers loads the adapter as well
     result = explain.explain(TEXT)
     laws.close(result.scores, FourierExplainer(tuned, tiny_tokenizers.tokenizer("bert")).explain(TEXT).scores)
@@ -264,7 +264,7 @@ class M(BertForSequenceClassification):
 
 def test_a_head_of_the_expected_size_is_not_read_as_another() -> None:
     blank = BertForSequenceClassification(BertConfig(hidden_size=8, num_hidden_layers=1, num_attention_heads=2))
-    of = tuning.Tuning(Path("nowhere"), None)
+    of = tuning.PeftConfig(Path("nowhere"), None)
     for shapes, found in (
         ({"classifier.weight": (5, 8), "classifier.bias": (5,)}, 5),
         ({"classifier.weight": (2, 8)}, 2),

@@ -13,7 +13,7 @@ from PIL import Image
 
 from hf_fourier import FourierExplainer
 from hf_fourier.errors import InputError
-from hf_fourier.models.inputs.images import as_rgb, told
+from hf_fourier.models.inputs.images import as_rgb, range_notes
 from tests.models import tiny_models, tiny_models_vision
 
 GREY = np.random.default_rng(0).integers(0, 200, (30, 40), dtype=np.uint8)
@@ -22,7 +22,7 @@ RGB = np.random.default_rng(1).integers(0, 256, (30, 40, 3), dtype=np.uint8)
 
 def read(example: Any) -> tuple[np.ndarray, tuple[str, ...]]:
     rgb, taken = as_rgb(example)
-    return rgb, told([taken])
+    return rgb, range_notes([taken])
 
 
 def stored(image: Image.Image, kind: str, **options: Any) -> Image.Image:

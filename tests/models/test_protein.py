@@ -11,8 +11,8 @@ import torch
 
 from hf_fourier import FourierExplainer
 from hf_fourier.errors import InputError
-from hf_fourier.models.protein import ProteinAdapter
-from hf_fourier.models.text import TextAdapter
+from hf_fourier.models.protein import ProteinWrapper
+from hf_fourier.models.text import TextWrapper
 from hf_fourier.results.remarks import NO_GRADIENT
 from tests.models import laws, tiny_models, tiny_tokenizers
 
@@ -55,7 +55,7 @@ def spaced(sequence: str) -> str:
 @pytest.mark.parametrize(("task", "name"), MODELS)
 def test_the_clean_forward_is_the_models_own(task: str, name: str) -> None:
     explain = explainer(task, name)
-    assert isinstance(explain.adapter, ProteinAdapter)
+    assert isinstance(explain.adapter, ProteinWrapper)
     for sequence in SEQUENCES:
         mask = explain.processor.mask_token
         text = spaced(sequence) if task == "text-classification" else spaced(sequence) + f" {mask} A"
@@ -138,5 +138,5 @@ def test_a_long_sequence_is_cut_and_that_is_said() -> None:
 
 def test_only_vocabularies_of_residues_are_proteins() -> None:
     model = tiny_models.build("text-classification", "bert")
-    assert type(FourierExplainer(model, tiny_tokenizers.tokenizer("bert")).adapter) is TextAdapter
-    assert type(FourierExplainer(model).adapter) is TextAdapter
+    assert type(FourierExplainer(model, tiny_tokenizers.tokenizer("bert")).adapter) is TextWrapper
+    assert type(FourierExplainer(model).adapter) is TextWrapper

@@ -8,7 +8,7 @@ from transformers import PreTrainedConfig, PreTrainedModel
 from transformers.modeling_outputs import SequenceClassifierOutput
 
 from hf_fourier import FourierExplainer
-from hf_fourier.models.side_inputs import SECOND_PATH
+from hf_fourier.models.side_inputs import BYPASS_NOTE
 from hf_fourier.scoring.targets import Contrast
 from tests.models import tiny_models, tiny_tokenizers
 
@@ -70,7 +70,7 @@ def test_a_leaf_that_carries_everything_needs_no_note() -> None:
 
 def test_ids_that_are_read_beside_the_embedding_are_said() -> None:
     for result in toy(beside=0.5).explain(batch()):
-        assert result.provenance["notes"] == [SECOND_PATH]
+        assert result.provenance["notes"] == [BYPASS_NOTE]
 
 
 def test_the_model_is_asked_once() -> None:
@@ -85,14 +85,14 @@ def test_the_model_is_asked_once() -> None:
     assert sum(rows) == 2
     assert [r.provenance.get("checks") for r in (*first, *second)] == [{"forward": 2}, None, None, None]
     assert all(r.provenance["passes"]["forward"] == 1 for r in (*first, *second))
-    assert all(SECOND_PATH in r.provenance["notes"] for r in (*first, *second))
+    assert all(BYPASS_NOTE in r.provenance["notes"] for r in (*first, *second))
 
 
 def test_an_example_that_cannot_tell_leaves_the_question_open() -> None:
     explain = toy(beside=0.5)
     one = explain.explain({"input_ids": torch.tensor([[4, 4, 4]]), "special_tokens_mask": torch.zeros(1, 3)})[0]
-    assert SECOND_PATH not in one.provenance["notes"]
-    assert SECOND_PATH in explain.explain(batch())[0].provenance["notes"]
+    assert BYPASS_NOTE not in one.provenance["notes"]
+    assert BYPASS_NOTE in explain.explain(batch())[0].provenance["notes"]
 
 
 @pytest.mark.parametrize("target", [None, 1, Contrast(0, 1), lambda outputs: outputs.logits[:, 0]])
@@ -122,7 +122,7 @@ def test_padding_that_is_part_of_the_answer_is_said(target: object) -> None:
 @pytest.mark.parametrize(("task", "name"), [("text-classification", "bart"), ("question-answering", "t5")])
 def test_a_decoder_that_is_fed_the_ids_once_more_is_a_second_way(task: str, name: str) -> None:
     result = FourierExplainer(tiny_models.build(task, name)).explain(tiny_models.batch())[0]
-    assert SECOND_PATH in result.provenance["notes"]
+    assert BYPASS_NOTE in result.provenance["notes"]
 
 
 def test_a_raw_text_is_never_padded() -> None:

@@ -10,15 +10,15 @@ import torch
 
 from hf_fourier import FourierExplainer
 from hf_fourier.errors import InputError, ModelError, TargetError
-from hf_fourier.models.text import TextAdapter
-from hf_fourier.seeding import Draw
+from hf_fourier.models.text import TextWrapper
+from hf_fourier.seeding import ExampleRng
 from tests.models import tiny_models, tiny_tokenizers
 
 CLASSIFY = "text-classification"
 
 
 def encoded(kind: str, example: Any, name: str = "bert", task: str = CLASSIFY) -> Any:
-    return TextAdapter(tiny_models.build(task, name), tiny_tokenizers.tokenizer(kind), task).encode(example)
+    return TextWrapper(tiny_models.build(task, name), tiny_tokenizers.tokenizer(kind), task).encode(example)
 
 
 @pytest.mark.parametrize(("kind", "name"), [("bert", "bert"), ("roberta", "roberta")])
@@ -51,7 +51,7 @@ def test_a_fast_tokenizers_dict_knows_its_pairs(kind: str) -> None:
         tiny_tokenizers.text(22, 23)],
         padding=True, return_tensors="pt", return_special_tokens_mask=True,
     )  # fmt: skip
-    adapter = TextAdapter(tiny_models.build(CLASSIFY, kind), None, CLASSIFY)
+    adapter = TextWrapper(tiny_models.build(CLASSIFY, kind), None, CLASSIFY)
     assert [example.leaf.segments for example in adapter.encode_batch(batch)] == [(3, 2), (1, 2)]
 
 
@@ -59,7 +59,7 @@ def test_a_dict_of_a_pair_is_cut_by_its_token_types() -> None:
     batch = dict(
         tiny_tokenizers.tokenizer("bert")(tiny_tokenizers.text(10, 11), tiny_tokenizers.text(20), return_tensors="pt")
     )
-    adapter = TextAdapter(tiny_models.build(CLASSIFY, "bert"), tiny_tokenizers.tokenizer("bert"), CLASSIFY)
+    adapter = TextWrapper(tiny_models.build(CLASSIFY, "bert"), tiny_tokenizers.tokenizer("bert"), CLASSIFY)
     assert adapter.encode_batch(batch)[0].leaf.segments == (2, 1)
 
 
@@ -126,7 +126,7 @@ class TestMasks:
     def test_masks_in_turn_keep_their_own_embedding(self) -> None:
         explain = self.explainer()
         example = explain.adapter.encode(tiny_tokenizers.text(10, 11, 12))
-        block = explain.adapter.block([example], Draw(0, [example.key]))
+        block = explain.adapter.block([example], ExampleRng(0, [example.key]))
         assert block.cost == 3
         with torch.no_grad():
             ours = block.select(block.forward(block.x, torch.tensor([0])), torch.tensor([0]))[0]
@@ -247,5 +247,5 @@ def test_a_tokenizer_that_cannot_tell_its_pairs_apart_is_taken_by_token_types() 
     batch = tokenizer(
         tiny_tokenizers.text(10, 11), tiny_tokenizers.text(20, 21), return_tensors="pt", return_special_tokens_mask=True
     )
-    adapter = TextAdapter(tiny_models.build(CLASSIFY, "bert"), None, CLASSIFY)
+    adapter = TextWrapper(tiny_models.build(CLASSIFY, "bert"), None, CLASSIFY)
     assert adapter.encode_batch(dict(batch))[0].leaf.segments == (2, 2)

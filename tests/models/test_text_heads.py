@@ -12,8 +12,8 @@ import torch
 from hf_fourier import FourierExplainer
 from hf_fourier.errors import InputError, TargetError
 from hf_fourier.models.multiple_choice import BARE
-from hf_fourier.models.token_batches import CONTINUATIONS, OUTPUT, Picked
-from hf_fourier.scoring.targets import At, Continuation, Contrast, Direction, Span
+from hf_fourier.models.token_batches import CONTINUATIONS, OUTPUT, SelectedPositions
+from hf_fourier.scoring.targets import AnswerSpan, Continuation, Contrast, Direction, Position
 from tests.models import laws, tiny_models, tiny_tokenizers
 
 HEADS = ("token-classification", "question-answering", "text2text-generation", "feature-extraction", "multiple-choice")
@@ -59,7 +59,7 @@ def own(explain: FourierExplainer, inputs: dict[str, torch.Tensor]) -> Any:
         if BARE in inputs:  # each choice by itself
             parts = enumerate(inputs[BARE].tolist())
             alone = [explain.model(**{n: t[:, i : i + 1, a:b] for n, t in rows.items()}).logits for i, (a, b) in parts]
-            return Picked(torch.cat(alone, 1))
+            return SelectedPositions(torch.cat(alone, 1))
         return explain.model(**rows)
 
 
@@ -123,15 +123,22 @@ def test_tags(name: str) -> None:
     log_p = own(explain, encoded.inputs).logits[0].log_softmax(-1)[encoded.content]
     assert result.target == log_p.argmax(-1).tolist()
     assert result.value == pytest.approx(float(log_p.max(-1).values.mean()), rel=1e-4)
-    for one in (At(3), At("w23")):
+    for one in (Position(3), Position("w23")):
         alone = explain.explain(TEXTS[1], one)
         assert alone.value == pytest.approx(float(log_p[3].max()), rel=1e-4)
         assert alone.target == int(log_p[3].argmax())
-    tagged = explain.explain(TEXTS[1], At("w23", "LABEL_2"))
+    tagged = explain.explain(TEXTS[1], Position("w23", "LABEL_2"))
     assert (tagged.target, tagged.label) == (2, "LABEL_2")
     assert tagged.value == pytest.approx(float(log_p[3, 2]), rel=1e-4)
     assert explain.explain(TEXTS[1], "LABEL_1").value == pytest.approx(float(log_p[:, 1].mean()), rel=1e-4)
-    for wrong in (At("w99"), At(7), At(0, "LABEL_9"), At(0, 3), Span(0, 1), Contrast(0, 1)):
+    for wrong in (
+        Position("w99"),
+        Position(7),
+        Position(0, "LABEL_9"),
+        Position(0, 3),
+        AnswerSpan(0, 1),
+        Contrast(0, 1),
+    ):
         with pytest.raises(TargetError):
             explain.explain(TEXTS[1], wrong)
 
@@ -156,11 +163,11 @@ def test_answers(name: str) -> None:
     first, last = result.target
     best = max(float(start[a] + end[b]) for a in range(7) for b in range(a, 7))
     assert result.value == pytest.approx(float(start[first - 2] + end[last - 2])) == pytest.approx(best)
-    for given in ("w22 w23", Span(4, 5)):
+    for given in ("w22 w23", AnswerSpan(4, 5)):
         told = explain.explain((question, context), given)
         assert told.target == [4, 5]
         assert told.value == pytest.approx(float(start[2] + end[3]), rel=1e-4)
-    for wrong in ("w40 w41", "w23 w22", Span(0, 1), Span(5, 4), Span(5, 30), 3, At(3)):
+    for wrong in ("w40 w41", "w23 w22", AnswerSpan(0, 1), AnswerSpan(5, 4), AnswerSpan(5, 30), 3, Position(3)):
         with pytest.raises(TargetError):
             explain.explain((question, context), wrong)
 
@@ -196,7 +203,7 @@ def test_a_continuation_comes_before_the_filling() -> None:
     batch = {"input_ids": ids, "attention_mask": (ids != 0).long()}
     right, _ = explain.explain(batch, Continuation(" w15 w16"))
     assert right.value == pytest.approx(explain.explain(TEXTS[0], Continuation(" w15 w16")).value, rel=1e-4)
-    for wrong in (Continuation(""), Continuation([99]), Continuation(" w15" * 60), Span(0, 1), Direction([1.0])):
+    for wrong in (Continuation(""), Continuation([99]), Continuation(" w15" * 60), AnswerSpan(0, 1), Direction([1.0])):
         with pytest.raises((TargetError, InputError)):
             explain.explain(TEXTS[0], wrong)
 
@@ -218,7 +225,7 @@ def test_outputs(name: str) -> None:
     assert result.agrees == 1.0
     assert explain.predict(TEXTS[0]).label == result.label
     laws.same(explain.explain(TEXTS[0], result.target), result)
-    for wrong in (3, At(0), Contrast("a", "b"), []):
+    for wrong in (3, Position(0), Contrast("a", "b"), []):
         with pytest.raises(TargetError):
             explain.explain(TEXTS[0], wrong)
 

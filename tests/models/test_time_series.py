@@ -13,7 +13,7 @@ import torch
 from hf_fourier import FourierExplainer
 from hf_fourier.errors import InputError, TargetError
 from hf_fourier.models.time_series import ANSWERS
-from hf_fourier.scoring.targets import At, Contrast
+from hf_fourier.scoring.targets import Contrast, Position
 from tests.models import laws, tiny_models
 
 _TST = {
@@ -114,7 +114,7 @@ def test_targets_and_bad_series() -> None:
     z = explain.predict(x).logits
     assert explain.explain(x, 2).target == 2
     assert explain.explain(x, Contrast(0, 2)).value == pytest.approx(float(z[0] - z[2]), rel=1e-3, abs=1e-5)
-    for wrong in (3, "rise", At(0)):
+    for wrong in (3, "rise", Position(0)):
         with pytest.raises(TargetError):
             explain.explain(x, wrong)
     for bad in (x[:, :1], x[None], "a series", np.full_like(x, np.nan), x.astype(complex)):

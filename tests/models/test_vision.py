@@ -15,7 +15,7 @@ from transformers.utils import ModelOutput
 
 from hf_fourier import FourierExplainer
 from hf_fourier.errors import InputError, ModelError
-from hf_fourier.models.inspection import convolves
+from hf_fourier.models.inspection import is_convolutional
 from tests.models import laws, tiny_models
 
 MEAN, STD = [0.4, 0.5, 0.6], [0.2, 0.25, 0.3]
@@ -341,5 +341,5 @@ def test_a_picture_that_is_refused_changes_nothing() -> None:
 
 
 def test_what_only_cuts_pictures_into_patches_gets_them_as_they_are(model: torch.nn.Module) -> None:
-    assert not convolves(model)
-    assert convolves(tiny_models.build("image-classification", "resnet"))
+    assert not is_convolutional(model)
+    assert is_convolutional(tiny_models.build("image-classification", "resnet"))

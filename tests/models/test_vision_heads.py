@@ -13,7 +13,7 @@ import torch
 from hf_fourier import FourierExplainer
 from hf_fourier.errors import InputError, TargetError
 from hf_fourier.scoring.heads.detection import Detections
-from hf_fourier.scoring.targets import At, Contrast, Direction
+from hf_fourier.scoring.targets import Contrast, Direction, Position
 from tests.models import laws, tiny_models_vision, tiny_tokenizers
 from tests.models.tiny_models_vision import EVERYTHING, MODELS, inputs
 from tests.scoring.test_targets import gradients
@@ -103,11 +103,11 @@ def test_what_is_found(task: str, name: str) -> None:
     (result,) = explain.explain(batch_of(explain, slice(0, 1)))
     found = best.exp() >= 0.5 if (best.exp() >= 0.5).any() else best == best.max()
     assert result.value == pytest.approx(float(best[found].mean()), rel=1e-3)
-    (second,) = explain.explain(batch_of(explain, slice(0, 1)), At(1, "saucer"))
+    (second,) = explain.explain(batch_of(explain, slice(0, 1)), Position(1, "saucer"))
     assert (second.target, second.label) == (2, "saucer")
     (cup,) = explain.explain(batch_of(explain, slice(0, 1)), "cup")
     assert "cup" in cup.label
-    for wrong in (3, "spoon", At(5), At(0, 3), Contrast(0, 1)):
+    for wrong in (3, "spoon", Position(5), Position(0, 3), Contrast(0, 1)):
         with pytest.raises(TargetError):
             explain.explain(batch_of(explain, slice(0, 1)), wrong)
 

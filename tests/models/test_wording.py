@@ -11,7 +11,7 @@ import torch
 from hf_fourier import FourierExplainer
 from hf_fourier.errors import TargetError
 from hf_fourier.models.tokenization import compared_spellings, spellings
-from hf_fourier.scoring.targets import At, Continuation, Contrast, Direction, Span, Typed, in_range
+from hf_fourier.scoring.targets import AnswerSpan, Continuation, Contrast, Direction, Position, Typed, checked_index
 from tests.models import tiny_models, tiny_tokenizers
 
 GENERATE = "text-generation"
@@ -159,7 +159,19 @@ class TestKinds:
 
     @pytest.mark.parametrize(
         "one",
-        [At(0), Span(0, 1), Contrast(" w15", " w16"), Direction([1.0]), None, len, 1.5, True, {"a": 1}, [" w15"], ""],
+        [
+            Position(0),
+            AnswerSpan(0, 1),
+            Contrast(" w15", " w16"),
+            Direction([1.0]),
+            None,
+            len,
+            1.5,
+            True,
+            {"a": 1},
+            [" w15"],
+            "",
+        ],
     )
     def test_a_contrast_of_anything_else_is_refused(self, one: Any) -> None:
         explain = FourierExplainer(tiny_models.build(GENERATE, "llama"), tiny_tokenizers.tokenizer("gpt"))
@@ -170,7 +182,7 @@ class TestKinds:
         with pytest.raises(TargetError):
             classes.explain(tiny_tokenizers.text(10, 11), Contrast(one, 1))
 
-    @pytest.mark.parametrize("text", [None, 1.5, {"a": 1}, At(0), [" w15"], True])
+    @pytest.mark.parametrize("text", [None, 1.5, {"a": 1}, Position(0), [" w15"], True])
     def test_a_continuation_of_anything_else_is_refused(self, text: Any) -> None:
         explain = FourierExplainer(tiny_models.build(GENERATE, "llama"), tiny_tokenizers.tokenizer("gpt"))
         with pytest.raises(TargetError):
@@ -191,7 +203,7 @@ class TestKinds:
         with pytest.raises(TargetError, match="pass 1, a number"):
             explain.explain(tiny_tokenizers.text(10, 11), "1")
         with pytest.raises(TargetError):
-            in_range(1.5, 3, {})
+            checked_index(1.5, 3, {})
 
     def test_of_an_answer_that_stands_twice_the_first_is_explained_and_it_is_said(self) -> None:
         explain = FourierExplainer(tiny_models.build("question-answering", "bert"), tiny_tokenizers.tokenizer("bert"))

@@ -5,13 +5,13 @@ import pytest
 import torch
 
 from hf_fourier.domains.identity import Identity
-from hf_fourier.domains.layout import Axis, LeafShape
+from hf_fourier.domains.layout import Axis, SignalShape
 
 
 def test_a_wrong_shape_is_caught(request):
     if request.config.getoption("--no-shape-checks"):
         pytest.skip("switched off with --no-shape-checks")
-    basis = Identity().bind(LeafShape("tensor", (Axis("sample", 3),)))
+    basis = Identity().bind(SignalShape("tensor", (Axis("sample", 3),)))
     two, four = torch.zeros(2, 3), torch.zeros(4, 3)
     assert basis.inner(two, two).shape == (2, 3)
     with pytest.raises(jaxtyping.TypeCheckError):

@@ -2,9 +2,9 @@
 
 import torch
 
-from hf_fourier.domains import DOMAINS, Axis, LeafShape
+from hf_fourier.domains import DOMAINS, Axis, SignalShape
 from hf_fourier.results.attribution import Attribution
-from hf_fourier.results.curve import Curve, Stop
+from hf_fourier.results.curve import Curve, CurvePoint
 from hf_fourier.results.views import ImageView, NoView, SoundView, SpectrogramView, VolumeView
 
 UNITS = {"pixels": "cycles/pixel", "tokens": "cycles/token", "volume": "cycles/voxel"}
@@ -20,7 +20,7 @@ def hand_made(
     axes = axes or [f"axis{d}" for d in range(len(sizes))]
     units = units or [UNITS.get(kind, "cycles/sample")] * len(sizes)
     named = enumerate(zip(axes, sizes, units, strict=True))
-    shape = LeafShape(kind, tuple(Axis(name, n, unit, rate, d in channels) for d, (name, n, unit) in named), segments)
+    shape = SignalShape(kind, tuple(Axis(name, n, unit, rate, d in channels) for d, (name, n, unit) in named), segments)
     generator = torch.Generator().manual_seed(0)
     x = torch.randn(sizes, generator=generator) if leaf is None else leaf
     g = torch.randn(sizes, generator=generator) if gradient else None
@@ -28,8 +28,8 @@ def hand_made(
     made = basis.magnitude(basis.forward(x[None]))[0] if scores is None else scores
     stops = []
     for share, keep, holds, delete, survives in played:
-        stops.append(Stop("keep", share, share, -1.0, None if confidence is None else keep, holds))
-        stops.append(Stop("delete", share, share, -2.0, None if confidence is None else delete, survives))
+        stops.append(CurvePoint("keep", share, share, -1.0, None if confidence is None else keep, holds))
+        stops.append(CurvePoint("delete", share, share, -2.0, None if confidence is None else delete, survives))
     return Attribution(
         scores=made, layout=basis.layout, target=target, label=label, confidence=confidence, value=-0.05,
         leaf=x, gradient=g,

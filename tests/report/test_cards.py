@@ -11,9 +11,9 @@ from huggingface_hub import DatasetCard, ModelCard, RepoCard
 
 from hf_fourier import Report
 from hf_fourier.report.hub import cards
-from hf_fourier.report.hub.card_data import Facts, facts
+from hf_fourier.report.hub.card_data import CardData, facts
 from hf_fourier.report.hub.markdown import Markdown, interval, number, text
-from hf_fourier.report.visible_text import visible
+from hf_fourier.report.visible_text import escape_invisible
 from tests.hub import reports
 from tests.hub.metadata import judged
 from tests.report.hostile_text import ALL, TEXTS
@@ -80,7 +80,7 @@ def poisoned(plain, bad):
 def test_any_text_is_shown_as_it_is(bad, place):
     table = "| a | b |\n|---|---|\n" if "|" in place else ""
     seen = Seen(parsed(table + place.format(text(bad)) + "\n"))
-    assert visible(bad).strip() in seen.text
+    assert escape_invisible(bad).strip() in seen.text
     assert set(seen.tags) <= TAGS
     assert not seen.links
 
@@ -103,7 +103,7 @@ def test_a_card_of_hostile_text_has_the_structure_of_a_plain_one(plain, make, ba
     wanted = Seen(parsed(tame.text.replace(text(ALL), "x")))
     assert seen.tags == wanted.tags
     assert seen.links == wanted.links
-    assert visible(bad).strip() in seen.text
+    assert escape_invisible(bad).strip() in seen.text
     assert set(made.data.to_dict()) == set(tame.data.to_dict())
 
 
@@ -113,14 +113,14 @@ def test_metadata_hold_hostile_text_as_text(plain, bad):
     card = cards.dataset_card(f, ["examples"], False)
     assert judged(card, "dataset") == ([], [])
     data = DatasetCard(card).data
-    assert data.pretty_name == visible(bad)
+    assert data.pretty_name == escape_invisible(bad)
     assert set(data.to_dict()) == {"pretty_name", "tags", "size_categories", "configs"}
     assert judged(cards.space_card(f, False), "space") == ([], [])
     index = {"model-index": cards.model_index("m", cards.eval_results(f, bad, bad))}
     card = f"---\n{yaml.safe_dump(index, allow_unicode=True)}---\n"
     assert judged(card, "model") == ([], [])
     results = ModelCard(card).data.eval_results
-    assert {one.dataset_name for one in results} == {visible(bad)}
+    assert {one.dataset_name for one in results} == {escape_invisible(bad)}
     assert not any((ord(c) < 32 and c != "\n") or c in "\u202e\u2066" for c in card)
 
 
@@ -167,7 +167,7 @@ def test_results_of_methods_alone_go_into_the_index(plain):
 def test_facts_are_stored_and_read(plain):
     import json
 
-    assert Facts.from_dict(json.loads(json.dumps(plain.to_dict()))) == plain
+    assert CardData.from_dict(json.loads(json.dumps(plain.to_dict()))) == plain
 
 
 def test_a_report_without_an_evaluation_says_so():

@@ -4,7 +4,7 @@ import pytest
 
 from hf_fourier import Report
 from hf_fourier.errors import InputError
-from hf_fourier.report.collect import gather
+from hf_fourier.report.collect import collect
 from tests.report.sample_results import PLAYED, picture
 from tests.report.test_report import EVALUATION, SANITY
 from tests.runs.sample_results import explainer, run, texts
@@ -18,21 +18,21 @@ def saved(folder, *labels):
 
 def test_a_result_and_folders_of_results_keep_their_names(tmp_path):
     saved(tmp_path / "many" / "deep", "b", "a")
-    found = gather([tmp_path / "many", tmp_path / "many" / "deep" / "a"])
+    found = collect([tmp_path / "many", tmp_path / "many" / "deep" / "a"])
     assert found.names == ["a", "b", "a"]
     assert [result.label for result in found.results] == found.names
-    assert gather([tmp_path / "many"], most=1).names == ["a"]
-    assert "--most" in gather([tmp_path / "many"], most=1).notes[0]
+    assert collect([tmp_path / "many"], most=1).names == ["a"]
+    assert "--most" in collect([tmp_path / "many"], most=1).notes[0]
 
 
 def test_a_run_gives_its_results_in_the_data_sets_order_and_tells_of_failures(tmp_path):
     explain = explainer()
     data = texts(9)
     results = run([*data[:4], "", *data[4:]], tmp_path / "run", explain)
-    found = gather([tmp_path / "run"])
+    found = collect([tmp_path / "run"])
     assert [result.key for result in found.results] == [result.key for result in explain.explain(data)]
     assert "1 examples failed" in " ".join(found.notes)
-    assert len(gather([tmp_path / "run"], most=3).results) == 3
+    assert len(collect([tmp_path / "run"], most=3).results) == 3
     report = Report.load(
         Report(found.results, names=found.names).save(tmp_path / "report", include_inputs=True, figures=False)
     )
@@ -41,15 +41,15 @@ def test_a_run_gives_its_results_in_the_data_sets_order_and_tells_of_failures(tm
 
 def test_a_report_with_inputs_gives_all_it_has_and_one_without_says_so(tmp_path):
     report = Report([picture(played=PLAYED)], EVALUATION, SANITY, names=["x"])
-    found = gather([report.save(tmp_path / "r", include_inputs=True, figures=False)])
+    found = collect([report.save(tmp_path / "r", include_inputs=True, figures=False)])
     assert found.names == ["x"]
     assert str(found.evaluation) == str(EVALUATION)
     assert [str(one) for one in found.sanity] == [str(SANITY)]
     with pytest.raises(InputError, match="no inputs"):
-        gather([report.save(tmp_path / "s", figures=False)])
+        collect([report.save(tmp_path / "s", figures=False)])
 
 
 def test_a_folder_without_results_is_named(tmp_path):
     saved(tmp_path / "a", "a")
     with pytest.raises(InputError, match="'empty' without results"):
-        gather([tmp_path / "a", tmp_path / "empty"])
+        collect([tmp_path / "a", tmp_path / "empty"])

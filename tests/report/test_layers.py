@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from hf_fourier import attribute
-from hf_fourier.methods.freqx import CHANCE
+from hf_fourier.methods.freqx import CHANCE_LEVEL
 from hf_fourier.report.figures.layers import labels
 from tests.report.sample_results import cell, hand_made, picture, text, waveform
 from tests.toy_scores import noise
@@ -33,7 +33,7 @@ def test_the_numbers_are_those_that_were_told(drawn, artist):
     shown = bits.get_array()
     np.testing.assert_allclose(shown[:, :3], told_here["information"][:, :3])
     assert shown.mask[:, 3].all()  # without energy, no bits
-    assert bits.norm(CHANCE) == pytest.approx(0.5)
+    assert bits.norm(CHANCE_LEVEL) == pytest.approx(0.5)
     energy = artist(figure, "layer-energy").get_array()
     np.testing.assert_allclose(energy[:, :3], 100 / 3, rtol=1e-5)
     bars = figure.findobj(lambda a: getattr(a, "get_width", None) and a.get_label() == "_nolegend_")

@@ -9,7 +9,7 @@ import torch
 
 from hf_fourier import Report
 from hf_fourier.report.html import media, page
-from hf_fourier.report.html.example_view import shown
+from hf_fourier.report.html.example_view import example_view
 from tests.report.sample_results import PLAYED, picture, waveform
 
 
@@ -55,12 +55,12 @@ def test_a_wav_file_holds_the_samples():
 )
 def test_an_example_keeps_to_its_budget_however_noisy(make):
     result = make()
-    for budget in (page.OWN, page.BUDGET / 50):
-        assert len(page.embedded(shown(result, budget))) <= 1.15 * budget
+    for budget in (page.MAX_EXAMPLE_CHARS, page.BUDGET / 50):
+        assert len(page.embedded(example_view(result, budget))) <= 1.15 * budget
 
 
 def test_a_long_sound_is_cut_and_that_is_said():
-    told = shown(waveform(8000 * 20, played=PLAYED), 100_000)["sounds"]
+    told = example_view(waveform(8000 * 20, played=PLAYED), 100_000)["sounds"]
     assert told["cut"]
     assert 0.5 <= told["seconds"] < 20
     assert len(told["stops"]) == 1

@@ -11,7 +11,7 @@ from hf_fourier import Report
 from hf_fourier.report.figures.dark_mode import darken
 from hf_fourier.report.figures.overview import save_figures
 from hf_fourier.report.mean_curves import averages
-from hf_fourier.results.curve import Curve, Stop
+from hf_fourier.results.curve import Curve, CurvePoint
 from tests.report.hostile_text import TEXTS
 from tests.report.sample_results import PLAYED, picture, text
 from tests.report.test_page import EVALUATION, WORDS
@@ -21,7 +21,7 @@ def asked(method, *kept):
     """An example that was asked at 10 % and 30 %: confidences and whether the decision holds."""
     made = picture(method=method)
     pairs = zip((0.1, 0.3), kept, strict=True)
-    stops = tuple(Stop("keep", share, share, 0.0, sure, float(sure > 0.5)) for share, sure in pairs)
+    stops = tuple(CurvePoint("keep", share, share, 0.0, sure, float(sure > 0.5)) for share, sure in pairs)
     made.curve = Curve(stops, 0.9)
     return made
 

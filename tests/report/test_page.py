@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from hf_fourier import Report
-from hf_fourier.evaluation.results import Cell, Check, Evaluation, Sanity
+from hf_fourier.evaluation.results import Check, Evaluation, MethodResult, SanityResult
 from hf_fourier.results.views import GeneView
 from tests.report.hostile_text import TEXTS
 from tests.report.sample_results import (
@@ -212,9 +212,12 @@ def test_genes_are_ranked_at_each_stop_and_sort(opened):
 
 CONTROL = {"dig": [0.1, 0.2, 0.3], "selectivity (random)": [0.5, 0.5, 0.6]}
 OWN = {"dig": [0.3, 0.4, 0.6], "selectivity (random)": [0.4, 0.5, 0.5]}
-CELLS = [Cell("magnitude", "fourier", True, (1, 0), CONTROL), Cell("ffc", "fourier", False, (1, 1), OWN)]
+CELLS = [
+    MethodResult("magnitude", "fourier", True, (1, 0), CONTROL),
+    MethodResult("ffc", "fourier", False, (1, 1), OWN),
+]
 EVALUATION = Evaluation("toy", CELLS, ["a", "b", "c"], {"dig": 1, "selectivity (random)": 1})
-SANITY = Sanity("toy", "ffc", "fourier", "softmax", ["a"], [Check("fresh weights", False, "stays as it was"),
+SANITY = SanityResult("toy", "ffc", "fourier", "softmax", ["a"], [Check("fresh weights", False, "stays as it was"),
                                                             Check("seeds", True, "changes nothing")])  # fmt: skip
 
 

@@ -8,7 +8,7 @@ import torch
 
 from hf_fourier.domains import DOMAINS
 from hf_fourier.errors import InputError, SpecError
-from hf_fourier.report.wording import sureness
+from hf_fourier.report.wording import format_confidence
 from tests.report.sample_results import (
     MASKED,
     PLAYED,
@@ -181,4 +181,4 @@ def test_missing_matplotlib_is_said(monkeypatch):
     [(1.0, "0.9999"), (0.99999, "0.9999"), (0.996, "0.9960"), (0.5, "0.50"), (0.004, "0.0040"), (0.0, "< 0.0001")],
 )
 def test_confidences_never_round_to_certainty(confidence, words):
-    assert sureness(confidence) == words
+    assert format_confidence(confidence) == words

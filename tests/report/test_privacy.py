@@ -10,7 +10,7 @@ import torch
 from scipy.optimize import nnls
 
 from hf_fourier import Report
-from hf_fourier.evaluation.results import Cell, Check, Evaluation, Sanity
+from hf_fourier.evaluation.results import Check, Evaluation, MethodResult, SanityResult
 from hf_fourier.report import privacy
 from hf_fourier.results.views import GeneView
 from tests.report.sample_results import PLAYED, cell, hand_made, picture, spectrogram, text, waveform
@@ -58,9 +58,9 @@ def written(folder):
 
 @pytest.fixture(scope="module")
 def shared(tmp_path_factory):
-    evaluation = Evaluation("toy", [Cell("ffc", "fourier", False, (1, 1), {"dig": [0.1] * 6})],
+    evaluation = Evaluation("toy", [MethodResult("ffc", "fourier", False, (1, 1), {"dig": [0.1] * 6})],
                             [f"patient-{i}.png" for i in range(6)], {"dig": 1})  # fmt: skip
-    sanity = Sanity("toy", "ffc", "fourier", "softmax", ["patient-1.png"], [Check("seeds", True, "no change")])
+    sanity = SanityResult("toy", "ffc", "fourier", "softmax", ["patient-1.png"], [Check("seeds", True, "no change")])
     report = Report(everything(), evaluation, sanity, names=[f"scan-of-{i}.png" for i in range(6)])
     return report.save(tmp_path_factory.mktemp("shared"))
 
@@ -121,7 +121,7 @@ def test_no_credential_user_or_path_of_the_machine_is_written(inputs, tmp_path, 
         results.append(result)
     evaluation = Evaluation(f"{home}/models/private-net", [], [], {}, [("ffc", "fourier", f"see {home}/log")],
                             [CREDENTIALS[2]])  # fmt: skip
-    sanity = Sanity(f"{home}/models/private-net", "ffc", "fourier", "softmax", ["a"],
+    sanity = SanityResult(f"{home}/models/private-net", "ffc", "fourier", "softmax", ["a"],
                     [Check("seeds", True, f"as in {home}/log")], [CREDENTIALS[0]])  # fmt: skip
     title = f"Report of mmustermann in {home} {CREDENTIALS[0]}"
     folder = Report(results, evaluation, sanity, title=title).save(tmp_path / "r", include_inputs=inputs, figures=False)

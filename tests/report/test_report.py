@@ -6,7 +6,7 @@ import pytest
 
 from hf_fourier import Attribution, Report
 from hf_fourier.errors import InputError
-from hf_fourier.evaluation.results import Cell, Check, Evaluation, Sanity
+from hf_fourier.evaluation.results import Check, Evaluation, MethodResult, SanityResult
 from tests.report.sample_results import PLAYED, picture
 
 
@@ -17,11 +17,11 @@ def classified(**others):
 
 
 EVALUATION = Evaluation(
-    "toy", [Cell("magnitude", "fourier", True, (1, 0), {"dig": [0.1, 0.2]}),
-            Cell("ffc", "fourier", False, (1, 1), {"dig": [0.3, float("nan")]})],
+    "toy", [MethodResult("magnitude", "fourier", True, (1, 0), {"dig": [0.1, 0.2]}),
+            MethodResult("ffc", "fourier", False, (1, 1), {"dig": [0.3, float("nan")]})],
     ["patient-7.png", "patient-9.png"], {"dig": 1}, [("wam", "fourier", "has no scales")], ["told"],
 )  # fmt: skip
-SANITY = Sanity(
+SANITY = SanityResult(
     "toy", "ffc", "fourier", "softmax", ["patient-7.png"],
     [Check("fresh weights", True, "changes", "share", 0.2, (0.1, 0.3), "below .5", 4), Check("seeds", None, "n/a")],
 )  # fmt: skip

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from hf_fourier.errors import InputError
-from hf_fourier.report.audio_files import NAMES, audible, save_sounds
+from hf_fourier.report.audio_files import NAMES, is_audio, save_clips
 from hf_fourier.report.figures.audio import band_centres
 from tests.report.sample_results import PLAYED, picture, spectrogram, waveform
 
@@ -112,7 +112,7 @@ def read(path):
 def test_wavs_of_a_waveform_add_up(tmp_path):
     a = waveform(800, 8000, played=PLAYED)
     a.leaf = a.leaf / a.leaf.abs().max()
-    written = save_sounds(a, tmp_path / "new")
+    written = save_clips(a, tmp_path / "new")
     assert list(written) == list(NAMES)
     sounds = [read(tmp_path / "new" / name) for name in NAMES]
     assert {rate for rate, _ in sounds} == {8000}
@@ -125,7 +125,7 @@ def test_wavs_of_a_waveform_add_up(tmp_path):
 def test_loud_parts_scale_all_alike(tmp_path):
     a = waveform(800, 8000)
     a.leaf = 100 * a.leaf
-    save_sounds(a, tmp_path, 0.3)
+    save_clips(a, tmp_path, 0.3)
     clean, kept, removed = (read(tmp_path / name)[1] for name in NAMES)
     assert max(np.abs(part).max() for part in (clean, kept, removed)) == pytest.approx(1)
     assert np.allclose(kept + removed, clean, atol=1e-5)
@@ -134,7 +134,7 @@ def test_loud_parts_scale_all_alike(tmp_path):
 def test_wavs_of_a_spectrogram_are_the_filtered_clip(tmp_path):
     a = spectrogram(20, 50)
     a.leaf = a.leaf / 100  # changes of less than 2 dB, so that nothing is scaled
-    save_sounds(a, tmp_path, 1.0)
+    save_clips(a, tmp_path, 1.0)
     clean, kept, removed = (read(tmp_path / name) for name in NAMES)
     assert clean[0] == 16000
     assert len(clean[1]) == 50 * 160
@@ -146,17 +146,17 @@ def test_wavs_of_a_spectrogram_are_the_filtered_clip(tmp_path):
 
 def test_a_clip_that_was_cut_is_written_as_the_model_got_it(tmp_path):
     long = torch.randn(50 * 160 + 9000) / 10
-    save_sounds(spectrogram(20, 50, clip=long), tmp_path, 0.2)
+    save_clips(spectrogram(20, 50, clip=long), tmp_path, 0.2)
     assert {len(read(tmp_path / name)[1]) for name in NAMES} == {50 * 160}
 
 
 def test_what_cannot_be_heard(tmp_path):
-    assert audible(waveform())
-    assert audible(spectrogram())
-    assert not audible(spectrogram(source={}))
-    assert not audible(picture())
+    assert is_audio(waveform())
+    assert is_audio(spectrogram())
+    assert not is_audio(spectrogram(source={}))
+    assert not is_audio(picture())
     with pytest.raises(InputError, match="no sound"):
-        save_sounds(picture(), tmp_path)
+        save_clips(picture(), tmp_path)
     assert not list(tmp_path.iterdir())
 
 

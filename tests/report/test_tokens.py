@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 
-from hf_fourier.report.figures.fonts import drawable, pieces
+from hf_fourier.report.figures.fonts import drawable, token_texts
 from tests.report.sample_results import PLAYED, text
 
 
 def shown(names):
-    return [(piece.text, piece.starts) for piece in pieces(names)]
+    return [(piece.text, piece.starts) for piece in token_texts(names)]
 
 
 def test_wordpiece():

@@ -4,14 +4,14 @@ import unicodedata
 
 import pytest
 
-from hf_fourier.report.visible_text import visible
+from hf_fourier.report.visible_text import escape_invisible
 
 
 @pytest.mark.parametrize(
     "text", ["", "cat", "a [bold]b[/bold] <script>`|", "grün 猫 🐈‍⬛ नमस्ते می‌خواهم", "ä combining a\u0308", "x\u00a0y"]
 )
 def test_what_can_be_seen_stays(text):
-    assert visible(text) is text or visible(text) == text
+    assert escape_invisible(text) is text or escape_invisible(text) == text
 
 
 @pytest.mark.parametrize(
@@ -28,11 +28,11 @@ def test_what_can_be_seen_stays(text):
     ],
 )
 def test_what_acts_is_written_out(text, shown):
-    assert visible(text) == shown
+    assert escape_invisible(text) == shown
 
 
 def test_lines_stay_where_they_are_meant():
-    assert visible("a\nb\x1b", keep="\n") == "a\nb\\x1b"
+    assert escape_invisible("a\nb\x1b", keep="\n") == "a\nb\\x1b"
 
 
 def test_nothing_that_moves_the_reading_direction_is_left():
@@ -40,4 +40,4 @@ def test_nothing_that_moves_the_reading_direction_is_left():
     every = [chr(code) for code in range(0x110000)]
     acting = [c for c in every if unicodedata.category(c) == "Cc" or unicodedata.bidirectional(c) in directed]
     assert len(acting) > 70
-    assert all(visible(c) != c for c in [*acting, "\u200e", "\u200f", "\u061c"])
+    assert all(escape_invisible(c) != c for c in [*acting, "\u200e", "\u200f", "\u061c"])

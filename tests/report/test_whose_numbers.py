@@ -6,7 +6,7 @@ import torch
 
 from hf_fourier.report.figures.spectrum import plane, profile
 from hf_fourier.report.html import example_view as pages
-from hf_fourier.results.relevance import shown
+from hf_fourier.results.relevance import default_relevance
 from hf_fourier.results.views import GeneView
 from tests.report.sample_results import PLAYED, cell, hand_made, picture, protein, spectrogram, text
 
@@ -61,11 +61,11 @@ def test_genes_are_the_scores_in_the_figure_and_the_table(texts, artist):
 
 @pytest.mark.parametrize("make", [text, cell])
 def test_a_page_shows_them_too_at_every_stop(make):
-    found = pages.shown(make(NAMES, played=PLAYED, **BY_PLACE), 1e6)
+    found = pages.example_view(make(NAMES, played=PLAYED, **BY_PLACE), 1e6)
     for row in found["values"]:
         assert sorted(row) == pytest.approx(OWN.tolist(), abs=1e-2)
     assert (found["told"], found["signed"], found["word"]) == ("scores of integrated_gradients", True, "score")
-    found = pages.shown(make(NAMES, played=PLAYED), 1e6)
+    found = pages.example_view(make(NAMES, played=PLAYED), 1e6)
     assert found["told"] == "gradient × input of the chosen frequencies, not scores of ffc"
 
 
@@ -78,7 +78,7 @@ def test_maps_and_lines_say_it(texts):
 
 def test_a_map_from_elsewhere_is_called_by_what_made_it():
     a = text(NAMES, **{**BY_PLACE, "method": "given:origin=captum.Lime"})
-    found = shown(a, 0.04)
+    found = default_relevance(a, 0.04)
     assert found.told == "scores of the map by captum.Lime"
     np.testing.assert_allclose(found.values, OWN, rtol=1e-6)
     assert found.signed

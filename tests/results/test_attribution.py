@@ -9,7 +9,7 @@ import torch
 from hf_fourier import attribute
 from hf_fourier.domains import DOMAINS
 from hf_fourier.errors import InputError
-from hf_fourier.results.curve import Curve, Stop
+from hf_fourier.results.curve import Curve, CurvePoint
 from hf_fourier.results.table import Table
 from hf_fourier.results.views import ImageView, NoView, view_from
 from tests.toy_scores import DOMAIN_SPECS, Linear, Smooth, leaf, noise
@@ -192,7 +192,7 @@ def test_an_empty_table():
 
 def test_curves_merge():
     def stop(part, asked, value):
-        return Stop(part, asked, asked, value, None, 1.0)
+        return CurvePoint(part, asked, asked, value, None, 1.0)
 
     first = Curve((stop("keep", 0.1, 1.0), stop("delete", 0.1, 2.0)), 0.5)
     second = Curve((stop("keep", 0.04, 3.0), stop("keep", 0.1, 4.0)), 0.5)

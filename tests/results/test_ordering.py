@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from hf_fourier.errors import InputError
 from hf_fourier.results.ordering import cut, descending
-from hf_fourier.seeding import Draw, Key, fingerprint
+from hf_fourier.seeding import ExampleRng, LazyFingerprint, fingerprint
 from tests.toy_scores import noise
 
 MULTIPLICITIES = st.lists(st.integers(1, 3), min_size=1, max_size=40)
@@ -90,21 +90,21 @@ def test_ties_are_fair():
 
 
 def test_other_examples_have_other_ties():
-    draw = Draw(0, [1, 2])
+    draw = ExampleRng(0, [1, 2])
     scores = torch.zeros(50)
     orders = [descending(scores, draw.generator(i, "ties")) for i in range(2)]
     assert not torch.equal(*orders)
-    assert torch.equal(orders[1], descending(scores, Draw(0, [2]).generator(0, "ties")))
+    assert torch.equal(orders[1], descending(scores, ExampleRng(0, [2]).generator(0, "ties")))
 
 
 def test_draws_belong_to_the_example():
-    both, swapped, alone = Draw(3, [11, 22]), Draw(3, [22, 11]), Draw(3, [22])
+    both, swapped, alone = ExampleRng(3, [11, 22]), ExampleRng(3, [22, 11]), ExampleRng(3, [22])
     a = both.uniform((4, 5), "noise", 1)
     assert a.shape == (2, 4, 5)
     assert torch.equal(a.flip(0), swapped.uniform((4, 5), "noise", 1))
     assert torch.equal(a[1:], alone.uniform((4, 5), "noise", 1))
     assert 0 <= a.min() < a.max() < 1
-    others = [Draw(4, [11, 22]).uniform((4, 5), "noise", 1), both.uniform((4, 5), "path", 1)]
+    others = [ExampleRng(4, [11, 22]).uniform((4, 5), "noise", 1), both.uniform((4, 5), "path", 1)]
     others.append(both.uniform((4, 5), "noise", 2))
     assert all(not torch.equal(a, other) for other in others)
     assert not torch.equal(a[0], a[1])
@@ -112,17 +112,17 @@ def test_draws_belong_to_the_example():
 
 def test_draws_are_the_same_everywhere():
     """Known numbers: another process, machine or default dtype must not change them."""
-    expected = Draw(0, [7]).uniform((3,), "random")
+    expected = ExampleRng(0, [7]).uniform((3,), "random")
     before = torch.get_default_dtype()
     torch.set_default_dtype(torch.float64)
     try:
-        again = Draw(0, [7]).uniform((3,), "random")
+        again = ExampleRng(0, [7]).uniform((3,), "random")
     finally:
         torch.set_default_dtype(before)
     assert again.dtype == torch.float32
     assert torch.equal(again, expected)
     state = torch.get_rng_state()
-    Draw(0, [7]).uniform((3,), "random")
+    ExampleRng(0, [7]).uniform((3,), "random")
     assert torch.equal(torch.get_rng_state(), state)
 
 
@@ -156,8 +156,8 @@ def test_orders_of_single_and_double_precision_agree():
 
 def test_a_key_is_taken_when_it_is_asked_for():
     x = noise(3)
-    key = Key([x])
+    key = LazyFingerprint([x])
     x.zero_()
-    assert Draw(0, [key]).generator(0, "ties").initial_seed() == (
-        Draw(0, [fingerprint([torch.zeros_like(x)])]).generator(0, "ties").initial_seed()
+    assert ExampleRng(0, [key]).generator(0, "ties").initial_seed() == (
+        ExampleRng(0, [fingerprint([torch.zeros_like(x)])]).generator(0, "ties").initial_seed()
     )

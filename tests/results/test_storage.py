@@ -11,12 +11,12 @@ from hf_fourier import Attribution, attribute
 from hf_fourier.domains import Fourier
 from hf_fourier.errors import InputError
 from hf_fourier.results.attribution import FORMAT
-from hf_fourier.results.curve import Curve, Stop
+from hf_fourier.results.curve import Curve, CurvePoint
 from hf_fourier.results.storage import TENSORS, VALUES
 from hf_fourier.results.views import ImageView
 from tests.toy_scores import Smooth, leaf, noise
 
-STOPS = (Stop("keep", 0.1, 0.09, -0.5, 0.6, 1.0), Stop("delete", 0.1, 0.09, -2.5, None, 0.0))
+STOPS = (CurvePoint("keep", 0.1, 0.09, -0.5, 0.6, 1.0), CurvePoint("delete", 0.1, 0.09, -2.5, None, 0.0))
 
 
 @pytest.fixture(params=[torch.float32, torch.float64], ids=["float32", "float64"])
@@ -157,7 +157,7 @@ def test_nothing_of_the_machine_is_written(result, tmp_path):
 
 
 def test_numbers_that_json_has_not(result, tmp_path):
-    result.value, result.curve = float("-inf"), Curve((Stop("keep", 0.1, 0.1, float("nan"), 0.0, 0.0),), 0.5)
+    result.value, result.curve = float("-inf"), Curve((CurvePoint("keep", 0.1, 0.1, float("nan"), 0.0, 0.0),), 0.5)
     back = Attribution.load(result.save(tmp_path))
     assert back.value == float("-inf")
     assert back.curve.stops[0].value != back.curve.stops[0].value

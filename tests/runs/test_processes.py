@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from hf_fourier.errors import InputError
-from hf_fourier.models.distributed import Machine, found
+from hf_fourier.models.distributed import Processes, current
 from hf_fourier.runs import Results
-from hf_fourier.runs.chunking import dealt
+from hf_fourier.runs.chunking import assign_chunks
 from tests.runs.sample_results import digests, explainer, texts
 
 
@@ -67,16 +67,16 @@ def test_a_number_of_processes_that_did_not_come_is_told(tiny: Path) -> None:
 
 def test_a_wrong_number_is_refused() -> None:
     with pytest.raises(InputError, match="got 1 processes; expected the 3 that were asked for"):
-        found(3)
-    assert found(1).first
-    assert str(Machine(0, 2, 2)) == "2 processes came, as asked for"
+        current(3)
+    assert current(1).first
+    assert str(Processes(0, 2, 2)) == "2 processes came, as asked for"
 
 
 def test_chunks_are_dealt_whole_and_evenly() -> None:
     import numpy as np
 
     costs = np.array([9.0, 1, 1, 1, 4, 4, 2, 2, 3, 3])
-    shares = dealt([i for i in range(10) if i != 4], costs, 3)
+    shares = assign_chunks([i for i in range(10) if i != 4], costs, 3)
     assert sorted(chunk for share in shares for chunk in share) == [0, 1, 2, 3, 5, 6, 7, 8, 9]
     loads = [costs[share].sum() for share in shares]
     assert max(loads) == 9.0

@@ -14,9 +14,9 @@ from transformers import Wav2Vec2Config, Wav2Vec2FeatureExtractor
 
 from hf_fourier import Attribution, FourierExplainer
 from hf_fourier.errors import InputError
-from hf_fourier.models.inputs.audio import Stream, read
+from hf_fourier.models.inputs.audio import AudioStream, read_audio
 from hf_fourier.results.spectrum import merged
-from hf_fourier.runs.recording import AT_ONCE, Recording, plan, shares
+from hf_fourier.runs.recording import SEGMENTS_PER_BATCH, Recording, plan, shares
 from tests.models import tiny_models_audio
 from tests.models.test_planted import TWO, WaveformReader, waves
 
@@ -48,9 +48,9 @@ def path(tmp_path: Path) -> Path:
 def test_segments_of_a_stream_are_those_of_the_whole(own: int, tmp_path: Path) -> None:
     noise = 0.2 * np.random.default_rng(0).standard_normal((3 * own + 13, 2)).astype(np.float32)
     soundfile.write(tmp_path / "noise.wav", noise, own, subtype="FLOAT")
-    whole = read(tmp_path / "noise.wav", RATE)[0].samples
+    whole = read_audio(tmp_path / "noise.wav", RATE)[0].samples
     for example in (tmp_path / "noise.wav", (noise, own)):
-        stream, held = Stream(example, RATE), 0
+        stream, held = AudioStream(example, RATE), 0
         assert stream.samples == len(whole)
         for start in range(0, stream.samples, 3210):
             piece = stream.read(start, min(start + 5000, stream.samples))
@@ -220,7 +220,7 @@ def test_a_file_that_is_cut_off_says_so(tmp_path: Path) -> None:
     soundfile.write(tmp_path / "whole.flac", scene(12.0), RATE)
     whole = (tmp_path / "whole.flac").read_bytes()
     (tmp_path / "cut.flac").write_bytes(whole[: len(whole) * 2 // 3])
-    assert Stream(tmp_path / "cut.flac", RATE).seconds == 12.0
+    assert AudioStream(tmp_path / "cut.flac", RATE).seconds == 12.0
     found = listener().explain_recording(tmp_path / "cut.flac", seconds=LENGTH / RATE)
     assert "cut off" in found.notes[-1]
     assert 4 < found.seconds < 12
@@ -253,7 +253,7 @@ def test_memory_does_not_grow_with_the_recording(tmp_path: Path) -> None:
     resident: list[int] = []
 
     def look(done: int, total: int) -> None:
-        if done % (5 * AT_ONCE) == 0:
+        if done % (5 * SEGMENTS_PER_BATCH) == 0:
             alive.append(sum(type(thing) is Attribution for thing in gc.get_objects()))
             resident.append(int(pages.read_text().split()[1]) * 4096 if pages.exists() else 0)
 
@@ -262,7 +262,7 @@ def test_memory_does_not_grow_with_the_recording(tmp_path: Path) -> None:
         tmp_path / "long.wav", seconds=LENGTH / RATE, overlap=0.5, folder=tmp_path / "out", progress=look
     )
     assert len(found) > 350
-    assert max(alive) - before <= 2 * AT_ONCE
+    assert max(alive) - before <= 2 * SEGMENTS_PER_BATCH
     written = sum(one.stat().st_size for one in (tmp_path / "out").rglob("*.safetensors"))
     assert written > 12e6
     assert resident[-1] - resident[0] < written / 3

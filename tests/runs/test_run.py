@@ -20,12 +20,14 @@ import torch
 from hf_fourier import Attribution
 from hf_fourier.errors import InputError, StorageError
 from hf_fourier.runs import Results, atomic_files, memory, plan
-from hf_fourier.runs.run import TURN
+from hf_fourier.runs.run import SWITCH_INTERVAL
 from hf_fourier.runs.shards import Shard
 from tests.runs.sample_results import PLAY, digests, explainer, run, texts
 
 #: An example of each store's size: 10 MB with everything.
-PROBE = plan.Probe([(1.0, 1.0)], 1.0, {"everything": 1e7, "scores": 1e6, "top": 1e3}, {"forward": 1.0}, 0, 0, 16, False)
+PROBE = plan.Measurement(
+    [(1.0, 1.0)], 1.0, {"everything": 1e7, "scores": 1e6, "top": 1e3}, {"forward": 1.0}, 0, 0, 16, False
+)
 COUNTS = {"few": 10, "some": 100, "usual": 1000, "many": 10**6, "very many": 10**8, "stream": None}
 
 
@@ -95,9 +97,9 @@ def test_another_run_is_refused(tmp_path: Path) -> None:
 
 
 def test_two_runs_do_not_write_to_one_folder(tmp_path: Path) -> None:
-    with atomic_files.locked(tmp_path / "run", 0), pytest.raises(StorageError, match="another run"):
+    with atomic_files.run_lock(tmp_path / "run", 0), pytest.raises(StorageError, match="another run"):
         run(texts(), tmp_path / "run")
-    with atomic_files.locked(tmp_path / "run", 3), pytest.raises(StorageError, match="another run"):
+    with atomic_files.run_lock(tmp_path / "run", 3), pytest.raises(StorageError, match="another run"):
         run(texts(), tmp_path / "run")
     assert run(texts(), tmp_path / "run").finished
 
@@ -325,13 +327,13 @@ def test_the_manifest_is_plain_json(tmp_path: Path) -> None:
 
 
 def test_chunks_are_of_a_size_that_can_be_shared_and_read() -> None:
-    known = {name: plan.planned(PROBE, n, "top", 10**9, None, 1, None).chunk for name, n in COUNTS.items()}
+    known = {name: plan.estimate(PROBE, n, "top", 10**9, None, 1, None).chunk for name, n in COUNTS.items()}
     assert known == {"few": 8, "some": 13, "usual": 64, "many": 64, "very many": 5008, "stream": 64}
-    assert plan.planned(PROBE, 10**4, "everything", 10**9, None, 1, None).chunk == 6  # 64 MB of them
-    assert plan.planned(replace(PROBE, rows=4), 10**4, "everything", 10**9, None, 1, None).chunk == 4  # whole batches
+    assert plan.estimate(PROBE, 10**4, "everything", 10**9, None, 1, None).chunk == 6  # 64 MB of them
+    assert plan.estimate(replace(PROBE, rows=4), 10**4, "everything", 10**9, None, 1, None).chunk == 4  # whole batches
     small = replace(PROBE, rows=111)
-    assert [plan.planned(small, n, "top", 10**9, None, 1, None).chunk for n in (100, 10**4)] == [13, 111]
-    assert plan.planned(PROBE, 10**4, "everything", 10**9, 7, 1, None).chunk == 7
+    assert [plan.estimate(small, n, "top", 10**9, None, 1, None).chunk for n in (100, 10**4)] == [13, 111]
+    assert plan.estimate(PROBE, 10**4, "everything", 10**9, 7, 1, None).chunk == 7
 
 
 def test_the_memory_of_a_plan_is_the_same_whatever_was_done_before() -> None:
@@ -364,7 +366,7 @@ def test_the_turns_of_threads_are_as_they_were(tmp_path: Path, monkeypatch: pyte
     before = sys.getswitchinterval()
     run(texts(4), tmp_path / "run")
     assert sys.getswitchinterval() == before
-    assert min(call.args[0] for call in sys.setswitchinterval.call_args_list) == TURN
+    assert min(call.args[0] for call in sys.setswitchinterval.call_args_list) == SWITCH_INTERVAL
 
 
 @pytest.mark.parametrize("frozen", [False, True], ids=["as usual", "frozen by someone else"])

@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from hf_fourier.results.attribution import Attribution
-from hf_fourier.runs.shards import LOOK, Outcome, Shard, packed
+from hf_fourier.runs.shards import LOOK, Outcome, Shard, pack_shard
 from tests.runs.sample_results import explainer, texts
 
 LONG = torch.arange(LOOK, dtype=torch.int64)
@@ -36,7 +36,7 @@ def results() -> list[Attribution]:
 def written(results: Sequence[Attribution], path: Path) -> Shard:
     """A shard of these results."""
     outcomes = [Outcome(i, "", result) for i, result in enumerate(results)]
-    path.write_bytes(b"".join(packed(outcomes, "everything", 10, False)))
+    path.write_bytes(b"".join(pack_shard(outcomes, "everything", 10, False)))
     return Shard(path)
 
 

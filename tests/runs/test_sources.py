@@ -11,7 +11,7 @@ import pytest
 from scipy.io import wavfile
 
 from hf_fourier.errors import InputError
-from hf_fourier.models.inputs.sources import Item, Source, source_of
+from hf_fourier.models.inputs.sources import Source, SourceItem, source_of
 
 TEXTS = ["one", "two", "three"]
 RATE = 8000
@@ -180,6 +180,6 @@ def test_what_cannot_be_read_carries_its_error() -> None:
                 raise OSError("a bad sector")
             return super().__getitem__(place)
 
-    items: list[Item] = source_of(Broken(TEXTS)).read([0, 1, 2])
+    items: list[SourceItem] = source_of(Broken(TEXTS)).read([0, 1, 2])
     assert [item.example for item in items] == ["one", None, "three"]
     assert str(items[1].error) == "a bad sector"

@@ -8,8 +8,16 @@ import torch
 
 from hf_fourier.errors import TargetError
 from hf_fourier.functional import attribute
-from hf_fourier.scoring.heads import Answer, Binary, Categorical, Contrasted, Regression, Similarity, Transcript
-from hf_fourier.scoring.targets import At, Continuation, Contrast, Direction, Span
+from hf_fourier.scoring.heads import (
+    AnswerSpanHead,
+    Binary,
+    Categorical,
+    ContrastHead,
+    Regression,
+    Similarity,
+    Transcript,
+)
+from hf_fourier.scoring.targets import AnswerSpan, Continuation, Contrast, Direction, Position
 from tests.scoring.test_targets import gradients
 from tests.toy_scores import noise
 
@@ -18,7 +26,7 @@ LABELS = {0: "cat", 1: "dog", 2: "cow", 3: "hen", 4: "owl"}
 
 def test_one_position_alone():
     z, head = noise(2, 3, 5), Categorical(LABELS)
-    frozen = head.freeze(z, [At(1), At(2, 4)])
+    frozen = head.freeze(z, [Position(1), Position(2, 4)])
     assert frozen.tolist() == [[-1, int(z[0, 1].argmax()), -1], [-1, -1, 4]]
     reading = head.read(z, frozen)
     log_p = z.log_softmax(-1)
@@ -27,12 +35,12 @@ def test_one_position_alone():
     drive, value, through = gradients(head, z, frozen)
     torch.testing.assert_close(through, value)
     assert drive[0, 0].abs().max() == 0 == drive[1, 1].abs().max()
-    assert head.check(At(1, "owl")) == At(1, 4)
+    assert head.check(Position(1, "owl")) == Position(1, 4)
     assert head.name_target(frozen[1]) == (4, "owl")
 
 
 def test_a_contrast_is_the_log_odds_of_two():
-    z, head = noise(3, 5), Contrasted(LABELS)
+    z, head = noise(3, 5), ContrastHead(LABELS)
     frozen = head.freeze(z, [Contrast(1, 3)] * 3)
     reading = head.read(z, frozen)
     p = z.softmax(-1)
@@ -56,9 +64,10 @@ def test_a_contrast_of_a_linear_model_is_the_difference_of_its_rows():
 @pytest.mark.parametrize(
     ("head", "target"),
     [
-        (Categorical(LABELS), Span(0, 1)), (Categorical(LABELS), Direction([1.0])), (Binary(LABELS), At(0)),
-        (Regression(), Contrast(0, 1)), (Binary(LABELS), Continuation("x")), (Answer(), At(0)),
-        (Similarity(), Span(0, 1)), (Categorical(LABELS), Contrast("dog", "hat")), (Answer(), At("a")),
+        (Categorical(LABELS), AnswerSpan(0, 1)), (Categorical(LABELS), Direction([1.0])), (Binary(LABELS), Position(0)),
+        (Regression(), Contrast(0, 1)), (Binary(LABELS), Continuation("x")), (AnswerSpanHead(), Position(0)),
+        (Similarity(), AnswerSpan(0, 1)), (Categorical(LABELS), Contrast("dog", "hat")), (AnswerSpanHead(),
+        Position("a")),
     ],
 )  # fmt: skip
 def test_a_target_of_the_wrong_kind_is_refused(head, target):
@@ -66,22 +75,22 @@ def test_a_target_of_the_wrong_kind_is_refused(head, target):
         head.check(target)
 
 
-@pytest.mark.parametrize("target", [At(0), At(7)])
+@pytest.mark.parametrize("target", [Position(0), Position(7)])
 def test_positions_that_are_not_there(target):
     with pytest.raises(TargetError):
         Categorical().freeze(noise(1, 5), [target])
     with pytest.raises(TargetError, match="position 7"):
-        Categorical().freeze(noise(1, 3, 5), [At(7)])
+        Categorical().freeze(noise(1, 3, 5), [Position(7)])
 
 
 def test_contrasts_that_make_no_sense():
     for z, target in ((noise(1, 5), Contrast(1, 1)), (noise(1, 5), Contrast(1, 9)), (noise(1, 3, 5), Contrast(0, 1))):
         with pytest.raises(TargetError):
-            Contrasted().freeze(z, [target])
+            ContrastHead().freeze(z, [target])
 
 
 def test_the_best_answer_never_ends_before_it_starts():
-    z, head = noise(20, 2, 7), Answer()
+    z, head = noise(20, 2, 7), AnswerSpanHead()
     z[:, :, :2] = -torch.inf  # the question
     frozen = head.freeze(z, [None] * 20)
     for row, (start, end) in zip(z, frozen.tolist(), strict=True):
@@ -94,10 +103,10 @@ def test_the_best_answer_never_ends_before_it_starts():
     assert reading.agrees.tolist() == [1.0] * 20
     _, value, through = gradients(head, z, frozen)
     torch.testing.assert_close(through, value)
-    given = head.freeze(z, [Span(3, 3)] * 20)
+    given = head.freeze(z, [AnswerSpan(3, 3)] * 20)
     assert given.tolist() == [[3, 3]] * 20
     assert head.name_target(given[0]) == ([3, 3], "token 3")
-    for wrong in (Span(4, 3), Span(0, 3), Span(3, 9)):
+    for wrong in (AnswerSpan(4, 3), AnswerSpan(0, 3), AnswerSpan(3, 9)):
         with pytest.raises(TargetError):
             head.freeze(z, [wrong] * 20)
 

@@ -9,7 +9,7 @@ import torch
 
 from hf_fourier import Attribution, FourierExplainer
 from hf_fourier.errors import InputError
-from hf_fourier.results.curve import PUBLISHED, SMALL, STANDARD, Grid
+from hf_fourier.results.curve import DEFAULT_GRID, PAPER_GRID, SMALL_FRACTIONS, FractionGrid
 from tests.models import tiny_models, tiny_models_segmentation, tiny_tokenizers
 
 
@@ -43,11 +43,11 @@ def pictures() -> tuple[Counted, list[Attribution]]:
 def test_the_published_grid_takes_nineteen_passes_and_the_clean_one(pictures: Any, size: Any) -> None:
     counted, results = pictures
     assert counted.rows == 3 + 2  # the clean pass, which the magnitude takes for the target's name, and one question
-    assert counted.cost(results, PUBLISHED, batch_size=size) == 19 * 3
-    assert counted.cost(results, STANDARD) == 5 * 3  # the small shares but one, which is among the tenths
-    assert counted.cost(results, STANDARD) == 0
-    assert counted.cost(results, Grid(delete=(0, 1))) == 0
-    assert counted.cost(results, STANDARD, again=True) == (24 + 1) * 3
+    assert counted.cost(results, PAPER_GRID, batch_size=size) == 19 * 3
+    assert counted.cost(results, DEFAULT_GRID) == 5 * 3  # the small shares but one, which is among the tenths
+    assert counted.cost(results, DEFAULT_GRID) == 0
+    assert counted.cost(results, FractionGrid(delete=(0, 1))) == 0
+    assert counted.cost(results, DEFAULT_GRID, again=True) == (24 + 1) * 3
 
 
 def test_steps_and_examples_share_batches(pictures: Any) -> None:
@@ -56,18 +56,18 @@ def test_steps_and_examples_share_batches(pictures: Any) -> None:
     counted.explain.model.register_forward_pre_hook(
         lambda module, args, kwargs: sizes.append(len(next(iter(kwargs.values())))), with_kwargs=True
     )
-    counted.explain.play(results, PUBLISHED, batch_size=19)
+    counted.explain.play(results, PAPER_GRID, batch_size=19)
     assert sizes == [19, 19, 19]
 
 
 def test_what_is_known_is_what_asking_says(pictures: Any) -> None:
     counted, results = pictures
-    counted.explain.play(results, STANDARD)
+    counted.explain.play(results, DEFAULT_GRID)
     for result in results:
         known = result.curve
-        assert {(s.part, s.asked) for s in known.stops} == set(STANDARD)
+        assert {(s.part, s.asked) for s in known.stops} == set(DEFAULT_GRID)
         result.curve = None
-        counted.explain.play(result, STANDARD, again=True)
+        counted.explain.play(result, DEFAULT_GRID, again=True)
         for stop in result.curve.stops:
             told = known.at(stop.part, stop.asked)
             assert told.reached == stop.reached
@@ -82,15 +82,15 @@ def test_shares_as_before_keep_and_delete(pictures: Any) -> None:
     assert [(s.part, s.asked) for s in results[0].curve.stops] == [
         ("keep", 0.1), ("delete", 0.1), ("keep", 0.5), ("delete", 0.5),
     ]  # fmt: skip
-    assert counted.cost(results[0], Grid(keep=SMALL)) == len(SMALL)
-    assert counted.cost(results, Grid(keep=SMALL)) == 2 * len(SMALL)
+    assert counted.cost(results[0], FractionGrid(keep=SMALL_FRACTIONS)) == len(SMALL_FRACTIONS)
+    assert counted.cost(results, FractionGrid(keep=SMALL_FRACTIONS)) == 2 * len(SMALL_FRACTIONS)
 
 
 def test_a_label_that_the_model_does_not_say_is_not_kept_by_the_whole(pictures: Any) -> None:
     counted, results = pictures
     wrong = counted.explain.explain_again(results, [(r.target + 1) % 3 for r in results])
     before = counted.rows
-    counted.explain.play(wrong, Grid(keep=(1.0,), delete=(0.0,)))
+    counted.explain.play(wrong, FractionGrid(keep=(1.0,), delete=(0.0,)))
     assert counted.rows == before
     for result in wrong:
         assert result.agrees == result.curve.at("keep", 1.0).agrees == result.curve.at("delete", 0).agrees == 0
@@ -113,9 +113,9 @@ def test_a_saved_result_knows_its_whole(pictures: Any, tmp_path: Any) -> None:
     counted, results = pictures
     back = Attribution.load(results[0].save(tmp_path))
     assert back.agrees == results[0].agrees == 1
-    assert counted.cost(back, PUBLISHED) == 19
+    assert counted.cost(back, PAPER_GRID) == 19
     back.agrees, back.curve = None, None  # as written by a version that did not say so
-    assert counted.cost(back, PUBLISHED) == 20
+    assert counted.cost(back, PAPER_GRID) == 20
 
 
 def test_scores_that_cost_several_rows_are_counted_as_such() -> None:
@@ -123,7 +123,7 @@ def test_scores_that_cost_several_rows_are_counted_as_such() -> None:
     explain = FourierExplainer(tiny_models.build("fill-mask", "bert"), tiny_tokenizers.tokenizer("bert"))
     result = explain.explain(tiny_tokenizers.texts(1)[0], method="magnitude")
     counted = Counted(explain)
-    rows = counted.cost(result, PUBLISHED)
+    rows = counted.cost(result, PAPER_GRID)
     assert rows > 19
     assert rows % 19 == 0
 
@@ -134,12 +134,12 @@ def test_masks_of_shared_questions_are_stored_under_each_name(name: str, target:
     masks = Counted(FourierExplainer(tiny_models_segmentation.build(name), task="image-segmentation"))
     volume = torch.rand(1, 6, 7, 8, generator=torch.Generator().manual_seed(1)).numpy()
     result = masks.explain.explain(volume, target, method="magnitude")
-    assert masks.cost(result, PUBLISHED) == cost
+    assert masks.cost(result, PAPER_GRID) == cost
     said = dict(result.extras)
-    assert set(said) == {f"mask {part} {share:g}" for part, share in PUBLISHED}
+    assert set(said) == {f"mask {part} {share:g}" for part, share in PAPER_GRID}
     assert torch.equal(said["mask keep 0"], said["mask delete 1"])
     assert torch.equal(said["mask keep 1"], said["mask delete 0"])
     result.curve = None
-    masks.explain.play(result, PUBLISHED, again=True)
+    masks.explain.play(result, PAPER_GRID, again=True)
     for mask in said:
         assert torch.equal(said[mask], result.extras[mask]), mask

@@ -5,10 +5,10 @@ import torch
 
 from hf_fourier.domains import DOMAINS
 from hf_fourier.errors import InputError
-from hf_fourier.results.curve import PUBLISHED, STANDARD, Grid, Stop, log_spaced
+from hf_fourier.results.curve import DEFAULT_GRID, PAPER_GRID, CurvePoint, FractionGrid, log_spaced
 from hf_fourier.results.ordering import cut, descending
 from hf_fourier.scoring.heads import Binary, Categorical, Regression
-from hf_fourier.scoring.perturbation import curves, moves, play
+from hf_fourier.scoring.perturbation import curves, perturbations, run_perturbations
 from tests.toy_scores import DOMAIN_SPECS, Guard, Smooth, leaf, noise, score_of
 
 SHAPE = leaf(6, 7)
@@ -17,8 +17,8 @@ KEPT = (0, 0.01, 0.04, 0.3, 0.5, 1.0)
 
 def questions_of(basis, scores, kept=KEPT):
     layout = basis.layout
-    grid = kept if isinstance(kept, Grid) else Grid(kept, kept)
-    return [m for i, s in enumerate(scores) for m in moves(i, descending(s), layout.multiplicity, grid)]
+    grid = kept if isinstance(kept, FractionGrid) else FractionGrid(kept, kept)
+    return [m for i, s in enumerate(scores) for m in perturbations(i, descending(s), layout.multiplicity, grid)]
 
 
 @pytest.fixture(params=[spec for spec in DOMAIN_SPECS if spec.split(":")[0] in ("fourier", "identity")])
@@ -35,7 +35,7 @@ def test_the_game_is_one_question_at_a_time(basis, head, size):
     clean = score.clean_reading()
     before = score.passes.forward
     questions = questions_of(basis, ranked)
-    stops = play(score, basis, questions)
+    stops = run_perturbations(score, basis, questions)
     distinct = {(m.example, tuple(m.mask.tolist())) for m in questions}
     assert len(distinct) < len(questions) == 2 * len(KEPT) * 3  # the ends at least are shared
     assert score.passes.forward - before == len(distinct)
@@ -75,7 +75,7 @@ def test_the_ends_are_the_whole_and_nothing(basis):
     score = score_of(model, x)
     clean = score.clean_reading()
     questions = questions_of(basis, noise(2, len(basis), seed=1), (0, 1.0))
-    own = curves(questions, play(score, basis, questions), clean.confidence.tolist())
+    own = curves(questions, run_perturbations(score, basis, questions), clean.confidence.tolist())
     silent = score.value(torch.zeros_like(x)).confidence
     for i, curve in enumerate(own):
         assert curve.clean == pytest.approx(float(clean.confidence[i]))
@@ -93,9 +93,9 @@ def test_questions_in_any_order_and_after_running_out_of_memory():
     questions = questions_of(basis, noise(4, len(basis), seed=2))
     for score in (calm, tight):
         score.clean_reading()
-    expected = play(calm, basis, questions)
+    expected = run_perturbations(calm, basis, questions)
     assert tight.packer.halvings
-    for got, want in zip(play(tight, basis, questions[::-1])[::-1], expected, strict=True):
+    for got, want in zip(run_perturbations(tight, basis, questions[::-1])[::-1], expected, strict=True):
         assert got.value == pytest.approx(want.value)
         assert (got.part, got.asked, got.agrees) == (want.part, want.asked, want.agrees)
 
@@ -103,7 +103,7 @@ def test_questions_in_any_order_and_after_running_out_of_memory():
 def test_curves_sort_stops_by_example():
     basis = DOMAINS.parse("fourier").bind(leaf(8))
     questions = questions_of(basis, noise(3, len(basis)), (0.2, 0.5))
-    stops = [Stop(m.part, m.asked, m.reached, float(m.example), None, 1.0) for m in questions]
+    stops = [CurvePoint(m.part, m.asked, m.reached, float(m.example), None, 1.0) for m in questions]
     own = curves(questions, stops, [0.0, 1.0, 2.0])
     assert [curve.clean for curve in own] == [0.0, 1.0, 2.0]
     for i, curve in enumerate(own):
@@ -112,7 +112,7 @@ def test_curves_sort_stops_by_example():
 
 
 def test_masks_of_a_move_are_each_others_rest():
-    (keep, delete) = moves(0, torch.tensor([2, 0, 1]), torch.tensor([2, 1, 2]), Grid((0.5,), (0.5,)))
+    (keep, delete) = perturbations(0, torch.tensor([2, 0, 1]), torch.tensor([2, 1, 2]), FractionGrid((0.5,), (0.5,)))
     assert keep.mask.tolist() == [False, False, True]
     assert delete.mask.tolist() == [True, True, False]
     assert keep.reached == delete.reached == 0.4
@@ -120,7 +120,7 @@ def test_masks_of_a_move_are_each_others_rest():
 
 def test_equal_questions_are_those_with_equal_masks(basis):
     """Both names of an end, and shares too small to tell apart, are one question; all others are their own."""
-    questions = questions_of(basis, noise(2, len(basis)), STANDARD | Grid((0.001, 0.002), (1e-6, 0.5)))
+    questions = questions_of(basis, noise(2, len(basis)), DEFAULT_GRID | FractionGrid((0.001, 0.002), (1e-6, 0.5)))
     for a in questions:
         for b in questions:
             same = a.example == b.example and torch.equal(a.mask, b.mask)
@@ -129,13 +129,13 @@ def test_equal_questions_are_those_with_equal_masks(basis):
 
 def test_what_the_published_grid_costs():
     """Nine shares in both directions and the empty end; with the clean one 20 (half of it in the other direction)."""
-    assert (PUBLISHED.passes, STANDARD.passes) == (19, 24)
+    assert (PAPER_GRID.passes, DEFAULT_GRID.passes) == (19, 24)
     basis = DOMAINS.parse("fourier").bind(leaf(16, 16))
     model, x = Guard(Smooth(3, 16, 16).eval()), noise(3, 16, 16)
     score = score_of(model, x, size=7)
     score.clean_reading()
-    questions = questions_of(basis, noise(3, len(basis), seed=1), PUBLISHED)
-    play(score, basis, [m for m in questions if m.left != ("keep", 1.0)])
+    questions = questions_of(basis, noise(3, len(basis), seed=1), PAPER_GRID)
+    run_perturbations(score, basis, [m for m in questions if m.left != ("keep", 1.0)])
     assert model.forward_rows == score.passes.forward == 3 * 20
 
 
@@ -143,7 +143,7 @@ def test_deleting_the_least_first_is_keeping_the_rest():
     """Both directions use one order: the two prefixes of r and 1 − r differ only by what a pair cannot split."""
     basis = DOMAINS.parse("fourier").bind(leaf(9))
     order = descending(noise(len(basis)))
-    for move in moves(0, order, basis.multiplicity, PUBLISHED):
+    for move in perturbations(0, order, basis.multiplicity, PAPER_GRID):
         least_first = order.flip(0)
         left = torch.ones(len(order), dtype=torch.bool)
         if move.part == "keep":
@@ -160,9 +160,9 @@ def test_deleting_the_least_first_is_keeping_the_rest():
 def test_wrong_grids():
     for wrong in ({}, {"keep": (1.5,)}, {"delete": (-0.1,)}, {"keep": (float("nan"),)}, {"keep": (True,)}):
         with pytest.raises(InputError, match="shares from 0 to 1"):
-            Grid(**wrong)
-    assert Grid((0.1, 0.1)).keep == (0.1,)
-    assert list(Grid((0.2, 0.1), (0.1,))) == [("keep", 0.2), ("keep", 0.1), ("delete", 0.1)]
+            FractionGrid(**wrong)
+    assert FractionGrid((0.1, 0.1)).keep == (0.1,)
+    assert list(FractionGrid((0.2, 0.1), (0.1,))) == [("keep", 0.2), ("keep", 0.1), ("delete", 0.1)]
 
 
 def test_shares_in_equal_ratios():
@@ -178,7 +178,7 @@ def test_the_rest_of_another_question_takes_no_transform(monkeypatch):
     """The published grid's 20 rows are ten shares in two parts, which add up to the example: ten are transformed."""
     basis = DOMAINS.parse("fourier").bind(leaf(16, 16))
     score = score_of(Smooth(3, 16, 16).eval(), noise(3, 16, 16), size=60)
-    questions = questions_of(basis, noise(3, len(basis), seed=1), PUBLISHED)
+    questions = questions_of(basis, noise(3, len(basis), seed=1), PAPER_GRID)
     rows, inverse = [], type(basis).inverse
 
     def counted(own, coefficients):
@@ -186,7 +186,7 @@ def test_the_rest_of_another_question_takes_no_transform(monkeypatch):
         return inverse(own, coefficients)
 
     monkeypatch.setattr(type(basis), "inverse", counted)
-    play(score, basis, questions)
+    run_perturbations(score, basis, questions)
     assert sum(rows) == 3 * 10
 
 
@@ -207,8 +207,8 @@ def test_a_rest_is_as_exact_as_a_transform(offset, least_first):
     score.clean_reading()
     heard.clear()
     ranked = basis.magnitude(basis.forward(x)) * (-1 if least_first else 1)
-    questions = questions_of(basis, ranked, Grid((0.2, 0.5, 0.9), (0.2, 0.5, 0.9)))
-    play(score, basis, questions)
+    questions = questions_of(basis, ranked, FractionGrid((0.2, 0.5, 0.9), (0.2, 0.5, 0.9)))
+    run_perturbations(score, basis, questions)
     assert len(heard) == len(questions)
     for move in questions:
         truth, ours = (

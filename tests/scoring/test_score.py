@@ -7,12 +7,12 @@ from dataclasses import dataclass
 import pytest
 import torch
 
-from hf_fourier.domains import Axis, LeafShape
+from hf_fourier.domains import Axis, SignalShape
 from hf_fourier.errors import ModelError, TargetError
 from hf_fourier.scoring import score as scoring
-from hf_fourier.scoring.batching import Packer, _release, is_out_of_memory, suggested_rows
-from hf_fourier.scoring.example_batch import Encoded, block_size
-from hf_fourier.scoring.heads import Binary, Custom, Regression
+from hf_fourier.scoring.batching import MicroBatcher, _release, is_out_of_memory, suggested_rows
+from hf_fourier.scoring.example_batch import EncodedExample, examples_per_batch
+from hf_fourier.scoring.heads import Binary, CustomTarget, Regression
 from hf_fourier.scoring.heads.segmentation import Mask
 from hf_fourier.scoring.score import Score
 from tests.toy_scores import Guard, Linear, Smooth, noise, score_of
@@ -80,7 +80,14 @@ def test_targets_frozen_before_are_read_again(model):
     x = noise(3, 6)
     frozen = [torch.tensor(i) for i in (2, 0, 1)]
     score = Score(
-        x, lambda leaf, rows: model(leaf), lambda out, rows: out, score_of(model, x).head, [], Packer(2), 1, frozen
+        x,
+        lambda leaf, rows: model(leaf),
+        lambda out, rows: out,
+        score_of(model, x).head,
+        [],
+        MicroBatcher(2),
+        1,
+        frozen,
     )
     torch.testing.assert_close(score.value(x).value, model(x).log_softmax(-1)[range(3), [2, 0, 1]])
     assert not score.alternatives
@@ -123,7 +130,7 @@ def test_other_errors_are_not_retried(model):
 
 
 @pytest.mark.parametrize("bad", [torch.nan, torch.inf])
-@pytest.mark.parametrize("head", [None, Binary(), Regression(), Custom(lambda z: z.sum(-1))])
+@pytest.mark.parametrize("head", [None, Binary(), Regression(), CustomTarget(lambda z: z.sum(-1))])
 def test_clean_outputs_that_are_not_finite(bad, head):
     with pytest.raises(ModelError, match="not finite"):
         score_of(lambda x: torch.stack([x[:, 0], x[:, 0] * bad], 1), noise(2, 3).abs(), head).clean_reading()
@@ -190,13 +197,13 @@ def test_what_a_model_caches_can_be_differentiated_later():
 @pytest.mark.parametrize("rows", [0, 1, 7, 8])
 @pytest.mark.parametrize("size", [1, 3, 8, 100])
 def test_the_packer_covers_all_rows_in_order(rows, size):
-    seen = Packer(size).run(lambda chunk: list(range(rows))[chunk], rows)
+    seen = MicroBatcher(size).run(lambda chunk: list(range(rows))[chunk], rows)
     assert [i for chunk in seen for i in chunk] == list(range(rows))
     assert all(len(chunk) <= size for chunk in seen)
 
 
 def test_the_packer_keeps_what_it_learnt():
-    packer, seen = Packer(16), []
+    packer, seen = MicroBatcher(16), []
 
     def work(chunk):
         seen.append(chunk.stop - chunk.start)
@@ -217,7 +224,7 @@ def test_the_packer_does_not_cut_below_the_least():
     def work(chunk):
         raise torch.OutOfMemoryError("simulated")
 
-    packer = Packer(16)
+    packer = MicroBatcher(16)
     with pytest.raises(torch.OutOfMemoryError):
         packer.run(work, 12, least=4)
     assert packer.size == 4
@@ -280,10 +287,10 @@ def test_a_method_gets_whole_batches():
     on_cpu = {10: 128, 2352: 111, 3 * 224**2: 16, 2**18: 16, 2**19: 8, 10**9: 1}
     for name, known in {"cpu": on_cpu, "cuda": {10: 64, 3 * 224**2: 27}}.items():
         for entries, size in known.items():
-            example = Encoded(LeafShape("tensor", (Axis("axis", entries),)), {})
-            assert block_size(example, "auto", Host(torch.device(name))) == size
-            assert block_size(example, 5, Host(torch.device(name))) == 5
-            assert block_size(example, "auto", Host(torch.device(name), 1)) == 1
+            example = EncodedExample(SignalShape("tensor", (Axis("axis", entries),)), {})
+            assert examples_per_batch(example, "auto", Host(torch.device(name))) == size
+            assert examples_per_batch(example, 5, Host(torch.device(name))) == 5
+            assert examples_per_batch(example, "auto", Host(torch.device(name), 1)) == 1
 
 
 @pytest.mark.parametrize("rows", [None, torch.tensor([2, 0, 0, 1, 2, 1])])

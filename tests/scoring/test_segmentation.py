@@ -10,8 +10,8 @@ import torch
 
 from hf_fourier.errors import TargetError
 from hf_fourier.scoring.heads import segmentation
-from hf_fourier.scoring.heads.segmentation import Mask, areas, decisions, dice
-from hf_fourier.scoring.targets import OUTSIDE
+from hf_fourier.scoring.heads.segmentation import Mask, class_areas, decisions, dice
+from hf_fourier.scoring.targets import IGNORED
 from tests.toy_scores import noise
 
 PLACES = [(3, 4), (2, 3, 5)]
@@ -130,12 +130,12 @@ def test_a_class_that_is_absent_is_asked_of_every_place() -> None:
 
 
 def test_dice_by_hand() -> None:
-    then = torch.tensor([[[1, 1, 0], [OUTSIDE, 2, 2]]])
+    then = torch.tensor([[[1, 1, 0], [IGNORED, 2, 2]]])
     assert dice(then.clamp(min=0), then).tolist() == pytest.approx([(1 + 2 * 1 / (2 + 1) + 1) / 3])
     now = torch.tensor([[[1, 0, 0], [1, 2, 0]]])
     # class 0: 1 of 3 and 1; class 1: 1 of 2 and 2; class 2: 1 of 1 and 2
     assert dice(now, then).tolist() == pytest.approx([(2 / 4 + 2 / 4 + 2 / 3) / 3])
-    assert dice(now, torch.full_like(now, OUTSIDE)).tolist() == [1.0]
+    assert dice(now, torch.full_like(now, IGNORED)).tolist() == [1.0]
 
 
 def test_names_and_shares() -> None:
@@ -160,17 +160,17 @@ def test_a_decision_is_the_largest_logit(classes):
 
 
 def test_areas_count_what_counts():
-    assert areas(torch.tensor([[OUTSIDE, 0, 2], [2, 2, OUTSIDE]])) == {0: 1, 2: 3}
+    assert class_areas(torch.tensor([[IGNORED, 0, 2], [2, 2, IGNORED]])) == {0: 1, 2: 3}
 
 
-@pytest.mark.parametrize("classes", [1, 2, 3, segmentation.FEW])
+@pytest.mark.parametrize("classes", [1, 2, 3, segmentation.FEW_CLASSES])
 def test_counting_and_the_histogram_agree(classes: int, monkeypatch: pytest.MonkeyPatch) -> None:
     draw = torch.Generator().manual_seed(classes)
     said = torch.randint(0, classes, (4, 9, 5), generator=draw).short()
-    frozen = torch.randint(OUTSIDE, classes, (4, 9, 5), generator=draw).short()
-    counted = dice(said, frozen), [areas(row) for row in (*said, *frozen)]
-    monkeypatch.setattr(segmentation, "FEW", 0)
-    seen = dice(said, frozen), [areas(row) for row in (*said, *frozen)]
+    frozen = torch.randint(IGNORED, classes, (4, 9, 5), generator=draw).short()
+    counted = dice(said, frozen), [class_areas(row) for row in (*said, *frozen)]
+    monkeypatch.setattr(segmentation, "FEW_CLASSES", 0)
+    seen = dice(said, frozen), [class_areas(row) for row in (*said, *frozen)]
     torch.testing.assert_close(counted[0], seen[0])
     assert counted[1] == seen[1]
 

@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from hf_fourier.errors import ModelError, TargetError
-from hf_fourier.scoring.heads import Binary, Categorical, Custom, Regression, logits_of
-from hf_fourier.scoring.heads.log_odds import mean_log_p
+from hf_fourier.scoring.heads import Binary, Categorical, CustomTarget, Regression, logits_of
+from hf_fourier.scoring.heads.log_odds import mean_log_probability
 from hf_fourier.scoring.targets import Typed
 from tests.toy_scores import noise
 
@@ -162,24 +162,24 @@ def test_regression_is_the_value():
 
 
 def test_a_custom_score():
-    head = Custom(lambda z: z[:, 0] - z[:, 1])
+    head = CustomTarget(lambda z: z[:, 0] - z[:, 1])
     z = noise(3, 2)
     frozen = head.freeze(z, [None] * 3)
     reading = head.read(z, frozen)
     torch.testing.assert_close(reading.value, z[:, 0] - z[:, 1])
     assert reading.confidence is None
     assert reading.agrees.tolist() == [1.0] * 3
-    assert Custom(lambda z: z.half()[:, 0]).freeze(z, [None] * 3).dtype == torch.float32
+    assert CustomTarget(lambda z: z.half()[:, 0]).freeze(z, [None] * 3).dtype == torch.float32
 
 
 @pytest.mark.parametrize("wrong", [lambda z: z, lambda z: z.sum(), lambda z: 1.0, lambda z: z[:, 0].long()])
 def test_a_custom_score_of_a_wrong_kind(wrong):
     with pytest.raises(TargetError, match="real tensor"):
-        Custom(wrong).freeze(noise(3, 2), [None] * 3)
+        CustomTarget(wrong).freeze(noise(3, 2), [None] * 3)
 
 
 def test_a_custom_score_of_a_wrong_length():
-    head = Custom(lambda z: z[:1, 0])
+    head = CustomTarget(lambda z: z[:1, 0])
     with pytest.raises(TargetError, match="one per row"):
         head.read(noise(3, 2), torch.zeros(3, 1))
 
@@ -251,7 +251,7 @@ def test_logits_among_outputs():
 
 def test_an_answer_that_is_ruled_out_leaves_the_gradient_finite():
     odds = torch.tensor([[-torch.inf, 1.0, torch.inf], [-50.0, 0.0, 50.0]], requires_grad=True)
-    value, drive, slope = mean_log_p(odds, torch.ones_like(odds, dtype=torch.bool))
+    value, drive, slope = mean_log_probability(odds, torch.ones_like(odds, dtype=torch.bool))
     assert value.tolist() == [-torch.inf, pytest.approx((-50 - math.log(2)) / 3)]
     (weights,) = torch.autograd.grad(drive.sum(), odds)
     steepness = 3 * weights * slope.unsqueeze(1)  # d log p / d odds = σ(−odds), whatever it is relative to

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from hf_fourier import Attribution
-from hf_fourier.domains import Layout, LeafShape
+from hf_fourier.domains import Layout, SignalShape
 from tests.toy_scores import full_bins
 
 Said = tuple[torch.Tensor, Any]
@@ -123,7 +123,7 @@ def mean(outputs: torch.Tensor, target: Any) -> torch.Tensor:
 # Frequencies.
 
 
-def spectra(tensor: torch.Tensor, shape: LeafShape) -> np.ndarray:
+def spectra(tensor: torch.Tensor, shape: SignalShape) -> np.ndarray:
     """The full complex FFT over the axes that have an order, orthonormal, flattened."""
     return np.fft.fftn(tensor.double().numpy(), axes=shape.positions, norm="ortho").ravel()
 

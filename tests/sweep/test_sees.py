@@ -13,11 +13,11 @@ import torch
 from hf_fourier import torch_state
 from hf_fourier.domains.fourier import FourierBasis
 from hf_fourier.explainer import FourierExplainer
-from hf_fourier.functional import CallableHost
+from hf_fourier.functional import CallableSource
 from hf_fourier.models import text, vision
 from hf_fourier.models.gene_tokenizer import GeneTokenizer
 from hf_fourier.models.inputs import audio
-from hf_fourier.models.side_inputs import Paths
+from hf_fourier.models.side_inputs import SideInputCheck
 from hf_fourier.scoring.heads import Categorical
 from tests.sweep import test_habits, test_sweep
 from tests.sweep.test_sweep import SUBJECTS, each_once
@@ -47,17 +47,17 @@ def _transposed(patch: Patch) -> None:
     def turned(batch: Any) -> Any:
         return {n: torch.as_tensor(t).transpose(-1, -2) if n == "pixel_values" else t for n, t in batch.items()}
 
-    before(patch, vision.VisionAdapter, "encode_batch", turned)
+    before(patch, vision.VisionWrapper, "encode_batch", turned)
 
 
 def _brightest(patch: Patch) -> None:
     """The scale follows the brightest entry."""
-    after(patch, vision.VisionAdapter, "_processed", lambda pixels: pixels / pixels.abs().max().clamp(min=1e-3))
+    after(patch, vision.VisionWrapper, "_processed", lambda pixels: pixels / pixels.abs().max().clamp(min=1e-3))
 
 
 def _unmasked(patch: Patch) -> None:
     """Padding is read like content."""
-    before(patch, text.TextAdapter, "encode_batch", lambda b: {n: t for n, t in b.items() if n != "attention_mask"})
+    before(patch, text.TextWrapper, "encode_batch", lambda b: {n: t for n, t in b.items() if n != "attention_mask"})
 
 
 def _reversed(patch: Patch) -> None:
@@ -88,7 +88,7 @@ def _joined(patch: Patch) -> None:
         encoded.leaf = dataclasses.replace(encoded.leaf, segments=())
         return encoded
 
-    after(patch, text.TextAdapter, "_encoded", whole)
+    after(patch, text.TextWrapper, "_encoded", whole)
 
 
 def _ranked_backwards(patch: Patch) -> None:
@@ -97,7 +97,7 @@ def _ranked_backwards(patch: Patch) -> None:
 
 def _silent(patch: Patch) -> None:
     """What is to be said of padding is not."""
-    patch.setattr(Paths, "tell", lambda self, adapter, requests, results: None)
+    patch.setattr(SideInputCheck, "tell", lambda self, adapter, requests, results: None)
 
 
 def _drifting(patch: Patch) -> None:
@@ -145,7 +145,7 @@ def test_modes_that_are_not_left_turn_it_red(monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_a_model_that_gets_no_copy_turns_it_red(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(CallableHost, "_called", lambda self, x, dtype: self._forward(x.to(dtype)))
+    monkeypatch.setattr(CallableSource, "_called", lambda self, x, dtype: self._forward(x.to(dtype)))
     with pytest.raises(AssertionError, match=r"edit='ReLU in place"):
         test_habits.test_each_habit_once()
 

@@ -10,13 +10,13 @@ import torch
 
 from hf_fourier.errors import FourierError, ModelError
 from hf_fourier.explainer import FourierExplainer
-from hf_fourier.models.inspection import held
-from hf_fourier.models.side_inputs import SECOND_PATH, STILL, far, log_odds
+from hf_fourier.models.inspection import eval_mode
+from hf_fourier.models.side_inputs import BYPASS_NOTE, TOLERANCE, far, log_odds
 from hf_fourier.results.attribution import Attribution
 from hf_fourier.results.remarks import NO_GRADIENT
-from hf_fourier.scoring.example_batch import Encoded
+from hf_fourier.scoring.example_batch import EncodedExample
 from hf_fourier.scoring.targets import Direction, Target
-from hf_fourier.seeding import Draw
+from hf_fourier.seeding import ExampleRng
 from hf_fourier.typing import Tensor
 from tools.coverage.inputs import inputs_for
 from tools.coverage.models import Made, make
@@ -129,14 +129,16 @@ def explained(explainer: FourierExplainer, batch: dict[str, Tensor], target: Tar
     told: dict[str, Any] = {"leaf": [result.layout.leaf.kind, *result.layout.leaf.shape], "second": False}
     beside = exchanged(explainer, explainer.adapter.encode_batch(batch)[0], target, result)
     if beside is not None:
-        noted = SECOND_PATH in result.provenance["notes"]
-        if noted != (beside > STILL):
+        noted = BYPASS_NOTE in result.provenance["notes"]
+        if noted != (beside > TOLERANCE):
             raise Differs(f"exchanged ids move the score by {beside:.2g}, and the note says {noted}")
         told["second"] = noted
     return told
 
 
-def exchanged(explainer: FourierExplainer, example: Encoded, target: Target, result: Attribution) -> float | None:
+def exchanged(
+    explainer: FourierExplainer, example: EncodedExample, target: Target, result: Attribution
+) -> float | None:
     """How far the score moves when the content's ids are turned under a fixed leaf; None where no leaf is made of ids.
 
     By hand, through the model's own forward: what the library found is held against it.
@@ -149,12 +151,12 @@ def exchanged(explainer: FourierExplainer, example: Encoded, target: Target, res
     turned[content] = ids[content].roll(1)
     other = {**example.inputs, "input_ids": turned.view(example.inputs["input_ids"].shape)}
     values = []
-    with held(explainer.model), torch.no_grad():
+    with eval_mode(explainer.model), torch.no_grad():
         aimed, _ = adapter.aim(example, target)
         for inputs in (aimed.inputs, {**aimed.inputs, "input_ids": other["input_ids"]}):
-            one = Encoded(aimed.leaf, inputs, content=aimed.content, group=aimed.group)
-            block = adapter.block([one], Draw(0, [result.key]))
-            x = adapter.block([aimed], Draw(0, [result.key])).x
+            one = EncodedExample(aimed.leaf, inputs, content=aimed.content, group=aimed.group)
+            block = adapter.block([one], ExampleRng(0, [result.key]))
+            x = adapter.block([aimed], ExampleRng(0, [result.key])).x
             logits = block.select(block.forward(x, ROW), ROW).double()
             values.append(block.head.read(logits, result.frozen.unsqueeze(0)).value)  # type: ignore[union-attr]
     own, there = map(float, values)
@@ -165,9 +167,9 @@ def furthest(explainer: FourierExplainer, batch: Mapping[str, Tensor], target: T
     """The largest difference of our outputs at the clean leaf from the model's own on the very same arguments."""
     adapter, worst = explainer.adapter, 0.0
     for example in adapter.encode_batch(dict(batch)):
-        with held(explainer.model), torch.no_grad():
+        with eval_mode(explainer.model), torch.no_grad():
             aimed, _ = adapter.aim(example, target)
-            block = adapter.block([aimed], Draw(0, [aimed.key]))
+            block = adapter.block([aimed], ExampleRng(0, [aimed.key]))
             given: list[dict[str, Any]] = []
             ours = _listened(explainer.model, given, lambda block=block: block.forward(block.x, ROW))
             theirs = explainer.model(**given[-1])

@@ -20,17 +20,17 @@ from hf_fourier.evaluation.metrics import (
     structure,
 )
 from hf_fourier.evaluation.metrics.statistics import summarise
-from hf_fourier.evaluation.metrics.structure import Top
+from hf_fourier.evaluation.metrics.structure import TopSet
 from hf_fourier.evaluation.metrics.table import COLUMNS, Table, curves_of, wrong_reached
-from hf_fourier.results.curve import SMALL, TENTHS, kept_by_all, maintained
+from hf_fourier.results.curve import SMALL_FRACTIONS, TENTHS, common_fractions, maintained
 
 #: Numbers by name: one per example (or class), or a single one that is of them all.
 Numbers = Mapping[str, Sequence[float] | float]
-KEPT, DELETED = ("kept", "kept_confidence"), ("deleted", "deleted_confidence")
+KEEP_COLUMNS, DELETED = ("kept", "kept_confidence"), ("deleted", "deleted_confidence")
 
 
 @dataclass(frozen=True)
-class Measure:
+class Metric:
     """A metric as a reduction of columns.
 
     Attributes:
@@ -114,14 +114,14 @@ def _maintain_rate(
     table: Table, *, shares: Sequence[float] | None = None, rate: float = 0.8, least: float = 1.0
 ) -> Numbers:
     curves = curves_of(table)
-    chosen = kept_by_all(curves) if shares is None else list(shares)
+    chosen = common_fractions(curves) if shares is None else list(shares)
     inner = [share for share in chosen if 0 < share < 1 or shares is not None]
     if not inner:
         raise InputError("curves without a kept share in common", "at least one between 0 and 1", "play one grid")
     by_share = {share: [maintained(curve, share, least) for curve in curves] for share in inner}
     mean = [math.fsum(row) / len(row) for row in zip(*by_share.values(), strict=True)]
     named = {f"maintain_rate_at_{share:g}": values for share, values in by_share.items()}
-    return {"maintain_rate": mean, **named, "least_kept": maintain_rate.least_kept(curves, rate, least)}
+    return {"maintain_rate": mean, **named, "least_kept": maintain_rate.least_kept_fraction(curves, rate, least)}
 
 
 def _r_flip(table: Table, *, q: float = 0.5) -> Numbers:
@@ -137,7 +137,7 @@ def _dice_retention(table: Table, *, shares: Sequence[float] = TENTHS, paper: bo
     return {"dice_retention": [dice_retention.dice_retention(c, shares, paper=paper) for c in curves_of(table)]}
 
 
-def _selectivity(table: Table, *, shares: Sequence[float] = SMALL) -> Numbers:
+def _selectivity(table: Table, *, shares: Sequence[float] = SMALL_FRACTIONS) -> Numbers:
     own = [[maintained(curve, share) for share in shares] for curve in curves_of(table)]
     wrong = [[wrong_reached(table, i, share) for share in shares] for i in range(len(own))]
     gaps = [[a - b for a, b in zip(*pair, strict=True)] for pair in zip(own, wrong, strict=True)]
@@ -170,12 +170,12 @@ def _sensitivity_max(table: Table) -> Numbers:
     return {"sensitivity_max": [robustness.sensitivity_max(changes) for changes in table["score_changes"]]}
 
 
-def _by_class(table: Table) -> tuple[dict[str, list[Top]], int]:
+def _by_class(table: Table) -> tuple[dict[str, list[TopSet]], int]:
     """The top features of each class's examples, classes by name, and how many features there are."""
     sizes = set(table["features"])
     if len(sizes) != 1:
         raise InputError(f"examples of {sorted(sizes)} features", "one number for all", "compare leaves of one shape")
-    classes: dict[str, list[Top]] = {name: [] for name in sorted(set(table["label"]))}
+    classes: dict[str, list[TopSet]] = {name: [] for name in sorted(set(table["label"]))}
     for name, top in zip(table["label"], table["top"], strict=True):
         classes[name].append(top)
     return classes, int(sizes.pop())
@@ -197,15 +197,15 @@ def _specificity(table: Table) -> Numbers:
     return {"specificity": [share for share, _ in found], "specific_features": [float(count) for _, count in found]}
 
 
-_PUBLISHED = "play `curve.PUBLISHED`: 19 forward passes per example"
+_PUBLISHED = "play `curve.PAPER_GRID`: 19 forward passes per example"
 _OURS = "this library"
 _FFC = "arXiv 2411.18343"
 
 _ALL = (
-    Measure(
+    Metric(
         "dig",
         "The area between deleting the least and the most important features first, in relative confidence.",
-        (*KEPT, *DELETED, "clean"),
+        (*KEEP_COLUMNS, *DELETED, "clean"),
         "−0.9 to 0.9 while no confidence exceeds the clean one, unbounded above; with `paper=True` ten times that",
         "higher",
         _PUBLISHED,
@@ -215,10 +215,10 @@ _ALL = (
         f"{_FFC}; there the plain sum over ten points (`paper=True`); `dig_normalised` is that sum divided by 9",
         _dig,
     ),
-    Measure(
+    Metric(
         "insertion",
         "The area under the confidence as the most important features are put back into an example without power.",
-        (*KEPT, "clean"),
+        (*KEEP_COLUMNS, "clean"),
         "0 to 1",
         "higher",
         _PUBLISHED,
@@ -227,7 +227,7 @@ _ALL = (
         "Petsiuk et al. 2018, arXiv 1806.07421, with a substrate without power",
         _insertion,
     ),
-    Measure(
+    Metric(
         "deletion",
         "The area under the confidence as the most important features lose their power.",
         (*DELETED, "clean"),
@@ -239,44 +239,44 @@ _ALL = (
         "Petsiuk et al. 2018, arXiv 1806.07421, with a substrate without power",
         _deletion,
     ),
-    Measure(
+    Metric(
         "maintain_rate",
         "The share of decisions that survive when the top features alone are kept, at each played share.",
         ("kept", "kept_decision"),
         "0 to 1; `maintain_rate` is the mean over the kept shares, `least_kept` a share of the features",
         "higher",
-        "play a grid that keeps some shares, such as `curve.STANDARD`",
+        "play a grid that keeps some shares, such as `curve.DEFAULT_GRID`",
         "that a smaller share would not do: a kept decision is not monotone, so `least_kept` is an upper bound for the "
         "shares that were played. Nor that the features are evidence: a ranking asked for a wrong label may do as well "
         "(see `selectivity`).",
         _FFC,
         _maintain_rate,
     ),
-    Measure(
+    Metric(
         "r_flip",
         "The least share of top features whose deletion turns the decisions of a share `q` of the examples.",
         ("deleted", "deleted_decision"),
         "0 to 1, NaN where no played share turns so many; `flipped_at_` a share is the share of turned decisions",
         "lower",
-        "play a grid that deletes some shares, such as `curve.PUBLISHED`",
+        "play a grid that deletes some shares, such as `curve.PAPER_GRID`",
         "what the decision rested on: it says what turns it, and deleting what a signed gradient ranks first is a step "
         "down that gradient. It is an upper bound for the shares that were played. On natural pictures the strongest "
         "frequencies alone turn decisions as fast: compare with `magnitude`.",
         "this library, for FreqX",
         _r_flip,
     ),
-    Measure(
+    Metric(
         "dice_retention",
         "The Dice of the mask predicted from the kept features with the clean mask, on average over kept shares.",
         ("kept", "kept_decision"),
         "0 to 1; with `paper=True` a sum, at most the number of shares",
         "higher",
-        "play `curve.PUBLISHED` on a segmentation model",
+        "play `curve.PAPER_GRID` on a segmentation model",
         "whether either mask is right. Two empty masks score 1.",
         f"{_FFC}; there the plain sum over kept shares 0.05, 0.1, …, 1",
         _dice_retention,
     ),
-    Measure(
+    Metric(
         "selectivity",
         "Own decisions kept minus wrong labels reached by the same method, on average over the logarithm of shares.",
         ("kept", "kept_decision", "wrong_kept", "wrong_reached"),
@@ -288,64 +288,64 @@ _ALL = (
         _OURS,
         _selectivity,
     ),
-    Measure(
+    Metric(
         "faithfulness_of_spectra",
         "The confidence that is lost with the top features.",
         (*DELETED, "clean"),
         "−1 to 1",
         "higher",
-        "play a grid that deletes 0.5 (or the `share` that you pass), such as `curve.PUBLISHED`",
+        "play a grid that deletes 0.5 (or the `share` that you pass), such as `curve.PAPER_GRID`",
         "anything about the order within the deleted part. The paper reports the median.",
         "Parekh et al. 2022 (Listen to Interpret); at half of the features as in the code of arXiv 2410.01482",
         _faithfulness_of_spectra,
     ),
-    Measure(
+    Metric(
         "input_fidelity",
         "The share of examples whose kept part alone is decided like the whole.",
         ("kept", "kept_decision"),
         "0 to 1",
         "higher",
-        "play a grid that keeps 0.5 (or the `share` that you pass), such as `curve.PUBLISHED`",
+        "play a grid that keeps 0.5 (or the `share` that you pass), such as `curve.PAPER_GRID`",
         "much at half of the features, where most rankings succeed: see `maintain_rate` for smaller shares.",
         "Paissan et al. (posthoc interpretation via quantization); at half as in the code of arXiv 2410.01482",
         _input_fidelity,
     ),
-    Measure(
+    Metric(
         "mu_fidelity",
         "Spearman's ρ between the scores' sum over random subsets of features and what deleting each subset costs.",
         ("subset_scores", "subset_drops"),
         "−1 to 1",
         "higher",
-        "pass the columns of `model_queries.random_subsets`: 200 forward passes per example",
+        "pass the columns of `model_queries.delete_random_subsets`: 200 forward passes per example",
         "whether the top features are right: random subsets hold few of them. It depends on the scores' sizes, not on "
         "their order alone.",
         "Bhatt et al. 2020, arXiv 2005.00631; ρ alone, not its mean with the p-value",
         _mu_fidelity,
     ),
-    Measure(
+    Metric(
         "infidelity",
         "The mean square of what the scores predict for random perturbations minus what these do to the score.",
         ("noise_predicted", "noise_drops"),
         "0 and above, in the square of the score's unit",
         "lower",
-        "pass the columns of `model_queries.noise`: 100 forward passes per example",
+        "pass the columns of `model_queries.add_feature_noise`: 100 forward passes per example",
         "anything across models: it grows with the square of how much the score moves. With `scaled=True` the best "
         "factor is taken for each example, and scores that mean nothing come out as no worse than zeros.",
         "Yeh et al. 2019, arXiv 1901.09392, with multiplicative noise on the features",
         _infidelity,
     ),
-    Measure(
+    Metric(
         "sensitivity_max",
         "The largest relative change of the scores under small changes of the input.",
         ("score_changes",),
         "0 and above",
         "lower",
-        "pass the columns of `model_queries.perturbed_inputs`: ten explanations per example",
+        "pass the columns of `model_queries.explain_perturbed_inputs`: ten explanations per example",
         "whether the scores are right: the magnitude of the features, which asks no model, hardly moves at all.",
         f"Yeh et al. 2019, arXiv 1901.09392; uniform ± 0.2 per entry, ten draws, relative, as in {_FFC}",
         _sensitivity_max,
     ),
-    Measure(
+    Metric(
         "concentration",
         "How much the examples of a class agree on their top features: the kurtosis of the counts per feature.",
         ("label", "top", "features"),
@@ -358,7 +358,7 @@ _ALL = (
         _concentration,
         "class",
     ),
-    Measure(
+    Metric(
         "specificity",
         "The share of the features usual for a class that are usual for no other class.",
         ("label", "top", "features"),
@@ -371,5 +371,5 @@ _ALL = (
         "class",
     ),
 )
-MEASURES: dict[str, Measure] = {measure.name: measure for measure in _ALL}
+METRICS: dict[str, Metric] = {measure.name: measure for measure in _ALL}
 assert all(name in COLUMNS for measure in _ALL for name in measure.columns)

@@ -8,14 +8,14 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from hf_fourier.evaluation.metrics.base import MEASURES, Measure
+from hf_fourier.evaluation.metrics.base import METRICS, Metric
 from hf_fourier.evaluation.metrics.table import COLUMNS
 
 FOLDER = Path(__file__).parent / "modules"
 _DIRECTIONS = {"higher": "higher is better", "lower": "lower is better", "neither": "neither direction is better"}
 
 
-def body(measure: Measure) -> str:
+def body(measure: Metric) -> str:
     """What the card and the module's help say."""
     reads = "\n".join(f"- `{name}`: {COLUMNS[name][1]}" for name in measure.columns)
     of = "examples" if measure.over == "example" else "classes"
@@ -38,7 +38,7 @@ def body(measure: Measure) -> str:
 """
 
 
-def card(measure: Measure) -> str:
+def card(measure: Metric) -> str:
     """The README of a module's folder."""
     return f"""---
 title: {measure.name}
@@ -56,7 +56,7 @@ tags: [evaluate, metric, explainability, frequency]
 """
 
 
-def example(measure: Measure) -> str:
+def example(measure: Metric) -> str:
     """Code that computes a measure from played `results` of an `explainer`."""
     asks = re.search(r"`(model_queries|wrong_labels)[.](\w+)`", measure.needs)
     options = "results, top=0.04" if "top=0.04" in measure.needs else "results"
@@ -69,13 +69,13 @@ def example(measure: Measure) -> str:
     return f'{lines[0]}\n\n{lines[1]}\nprint(metrics.load("{measure.name}").compute(**table))'
 
 
-def _drawn(measure: Measure) -> str:
+def _drawn(measure: Metric) -> str:
     return ", whole sources drawn" if measure.over == "example" else ""
 
 
 def main() -> None:
     """Write the card of each measure into its module's folder."""
-    for measure in MEASURES.values():
+    for measure in METRICS.values():
         (FOLDER / measure.name / "README.md").write_text(card(measure), encoding="utf-8")
 
 

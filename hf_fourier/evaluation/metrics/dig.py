@@ -10,10 +10,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from hf_fourier.results.curve import TENTHS, Curve, _area
+from hf_fourier.results.curve import TENTHS, Curve, trapezoid
 
 
-def least_first(curve: Curve, shares: Sequence[float] = TENTHS) -> list[float]:
+def insertion_curve(curve: Curve, shares: Sequence[float] = TENTHS) -> list[float]:
     """L(r): the relative confidence `p(x_r) / p(x)` as the least important features are deleted first; at least 0.
 
     Args:
@@ -29,8 +29,8 @@ def least_first(curve: Curve, shares: Sequence[float] = TENTHS) -> list[float]:
     return _relative(curve, curve.confidences("keep", [round(1 - r, 12) for r in shares]))
 
 
-def most_first(curve: Curve, shares: Sequence[float] = TENTHS) -> list[float]:
-    """M(r): likewise as the most important features are deleted first. Arguments as for `least_first`."""
+def deletion_curve(curve: Curve, shares: Sequence[float] = TENTHS) -> list[float]:
+    """M(r): likewise as the most important features are deleted first. Arguments as for `insertion_curve`."""
     return _relative(curve, curve.confidences("delete", shares))
 
 
@@ -54,8 +54,8 @@ def dig(curve: Curve, *, paper: bool = False, shares: Sequence[float] = TENTHS) 
         InputError: If a share was not played, or the head has no confidence (a regression).
     """
     chosen = TENTHS[:-1] if paper else tuple(shares)
-    gaps = np.subtract(least_first(curve, chosen), most_first(curve, chosen))
-    return math.fsum(gaps) if paper else _area(gaps, chosen)
+    gaps = np.subtract(insertion_curve(curve, chosen), deletion_curve(curve, chosen))
+    return math.fsum(gaps) if paper else trapezoid(gaps, chosen)
 
 
 def dig_normalised(curve: Curve) -> float:

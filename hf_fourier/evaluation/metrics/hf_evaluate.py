@@ -9,14 +9,14 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from hf_fourier.errors import InputError, MissingExtraError
-from hf_fourier.evaluation.metrics.base import MEASURES, Measure
+from hf_fourier.evaluation.metrics.base import METRICS, Metric
 from hf_fourier.evaluation.metrics.cards import body
 from hf_fourier.evaluation.metrics.table import COLUMNS
 
 
 def names() -> list[str]:
     """The names that `load` takes."""
-    return list(MEASURES)
+    return list(METRICS)
 
 
 def path(name: str) -> Path:
@@ -25,10 +25,10 @@ def path(name: str) -> Path:
     Raises:
         InputError: If there is no such metric.
     """
-    if name not in MEASURES:
-        near = difflib.get_close_matches(name, MEASURES, n=1)
+    if name not in METRICS:
+        near = difflib.get_close_matches(name, METRICS, n=1)
         hint = f"did you mean {near[0]!r}?" if near else "choose one of them"
-        raise InputError(f"metric {name!r}", f"one of {', '.join(MEASURES)}", hint)
+        raise InputError(f"metric {name!r}", f"one of {', '.join(METRICS)}", hint)
     return Path(__file__).parent / "modules" / name / f"{name}.py"
 
 
@@ -64,14 +64,14 @@ class Module:
         super().__init__(*args, **options)
         # Not as methods: the base class copies those, and adds to docstrings that an optimised Python does not have.
         base: Any = self
-        base.add_batch = partial(_add, base.add_batch, MEASURES[self.measure], True)
-        base.add = partial(_add, base.add, MEASURES[self.measure], False)
+        base.add_batch = partial(_add, base.add_batch, METRICS[self.measure], True)
+        base.add = partial(_add, base.add, METRICS[self.measure], False)
 
     def _info(self) -> Any:
         import evaluate
         from datasets import Features
 
-        measure = MEASURES[self.measure]
+        measure = METRICS[self.measure]
         return evaluate.MetricInfo(
             description=measure.says,
             citation=measure.source,
@@ -81,22 +81,22 @@ class Module:
 
     def _compute(self, **given: Any) -> dict[str, float]:
         table = {name: values for name, values in given.items() if name in COLUMNS}
-        return MEASURES[self.measure].compute(table, **{k: v for k, v in given.items() if k not in COLUMNS})
+        return METRICS[self.measure].compute(table, **{k: v for k, v in given.items() if k not in COLUMNS})
 
 
 def _add(
     add: Callable[..., None],
-    measure: Measure,
+    measure: Metric,
     many: bool,
     predictions: Any = None,
     references: Any = None,
     **columns: Any,
 ) -> None:
     """Add a table or, unless `many`, a row: columns of other metrics are not read, and no source is a source each."""
-    add(**_own(measure, columns, many))
+    add(**_module_metric(measure, columns, many))
 
 
-def _own(measure: Measure, columns: dict[str, Any], many: bool) -> dict[str, Any]:
+def _module_metric(measure: Metric, columns: dict[str, Any], many: bool) -> dict[str, Any]:
     """What a measure reads of a table or a row.
 
     Raises:

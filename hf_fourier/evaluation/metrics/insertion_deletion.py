@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from hf_fourier.results.curve import TENTHS, Curve, _area
+from hf_fourier.results.curve import TENTHS, Curve, trapezoid
 
 
 def insertion(curve: Curve, shares: Sequence[float] = TENTHS) -> float:
@@ -20,7 +20,7 @@ def insertion(curve: Curve, shares: Sequence[float] = TENTHS) -> float:
     Raises:
         InputError: If a share was not played, or the head has no confidence.
     """
-    return _area(curve.confidences("keep", shares), shares)
+    return trapezoid(curve.confidences("keep", shares), shares)
 
 
 def deletion(curve: Curve, shares: Sequence[float] = TENTHS) -> float:
@@ -28,4 +28,4 @@ def deletion(curve: Curve, shares: Sequence[float] = TENTHS) -> float:
 
     Petsiuk et al. 2018, arXiv 1806.07421. Arguments as for `insertion`, for deleted shares.
     """
-    return _area(curve.confidences("delete", shares), shares)
+    return trapezoid(curve.confidences("delete", shares), shares)

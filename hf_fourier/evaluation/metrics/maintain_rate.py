@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 
 from hf_fourier.evaluation.metrics.statistics import Summary, summarise
-from hf_fourier.results.curve import Curve, kept_by_all, maintained
+from hf_fourier.results.curve import Curve, common_fractions, maintained
 
 
 def maintain_rate(
@@ -20,7 +20,7 @@ def maintain_rate(
     return summarise([maintained(curve, share, least) for curve in curves], groups)
 
 
-def least_kept(curves: Sequence[Curve], rate: float = 0.8, least: float = 1.0) -> float:
+def least_kept_fraction(curves: Sequence[Curve], rate: float = 0.8, least: float = 1.0) -> float:
     """The least played share whose top features keep the decisions of a share `rate` of the examples.
 
     A decision that is kept is not monotone in the share: a smaller share between those that were played may do as well,
@@ -34,7 +34,7 @@ def least_kept(curves: Sequence[Curve], rate: float = 0.8, least: float = 1.0) -
     Returns:
         A share from 0 to 1; NaN where none does.
     """
-    for share in kept_by_all(curves):
+    for share in common_fractions(curves):
         if math.fsum(maintained(curve, share, least) for curve in curves) >= rate * len(curves) - 1e-9:
             return share
     return math.nan

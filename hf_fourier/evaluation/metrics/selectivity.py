@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from hf_fourier.errors import InputError
-from hf_fourier.results.curve import SMALL, Curve, maintained, reached
+from hf_fourier.results.curve import SMALL_FRACTIONS, Curve, maintained, reaches_label
 
 
 def selectivity_at(own: Curve, wrong: Sequence[Curve], share: float) -> float:
@@ -21,10 +21,10 @@ def selectivity_at(own: Curve, wrong: Sequence[Curve], share: float) -> float:
     Raises:
         InputError: If the share was not played.
     """
-    return maintained(own, share) - reached(wrong, share)
+    return maintained(own, share) - reaches_label(wrong, share)
 
 
-def selectivity(own: Curve, wrong: Sequence[Curve], shares: Sequence[float] = SMALL) -> float:
+def selectivity(own: Curve, wrong: Sequence[Curve], shares: Sequence[float] = SMALL_FRACTIONS) -> float:
     """The area of `selectivity_at` over log r, divided by the grid's width; from −1 to 1, higher is better. Ours.
 
     Args:

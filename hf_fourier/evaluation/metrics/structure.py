@@ -11,10 +11,10 @@ from hf_fourier.errors import InputError
 from hf_fourier.results.attribution import Attribution
 
 #: The features on top of one example, by index.
-Top = Sequence[int] | np.ndarray
+TopSet = Sequence[int] | np.ndarray
 
 
-def shared_top(a: Attribution, b: Attribution, share: float = 0.04) -> float:
+def top_overlap(a: Attribution, b: Attribution, share: float = 0.04) -> float:
     """The share of a's top features that are among b's, 0 to 1; about `share` by chance.
 
     Args:
@@ -26,7 +26,7 @@ def shared_top(a: Attribution, b: Attribution, share: float = 0.04) -> float:
     return float((mine & theirs).sum().float() / mine.sum())
 
 
-def counts_of(tops: Sequence[Top], features: int) -> np.ndarray:
+def feature_counts(tops: Sequence[TopSet], features: int) -> np.ndarray:
     """In how many of the examples each feature is on top, shape `(features,)`.
 
     Raises:
@@ -43,7 +43,7 @@ def counts_of(tops: Sequence[Top], features: int) -> np.ndarray:
     return counts
 
 
-def concentration(tops: Sequence[Top], features: int) -> float:
+def concentration(tops: Sequence[TopSet], features: int) -> float:
     """Intra-class concentration: the kurtosis of the counts per feature over one class's examples.
 
     `mean(((c − μ)/σ)⁴)` over the features, c the number of examples in whose top a feature is (Pearson's; 3 for a
@@ -61,7 +61,7 @@ def concentration(tops: Sequence[Top], features: int) -> float:
     Raises:
         InputError: If a feature is out of range or repeats.
     """
-    counts = counts_of(tops, features)
+    counts = feature_counts(tops, features)
     centred = counts - counts.mean()
     variance = float((centred**2).mean())
     return float((centred**4).mean()) / variance**2 if variance > 1e-12 else math.nan
@@ -76,7 +76,7 @@ def chance_concentration(examples: int, share: float) -> float:
     return 3 + (1 - 6 * spread) / (examples * spread)
 
 
-def specificity(tops: Mapping[str, Sequence[Top]], features: int) -> dict[str, tuple[float, int]]:
+def specificity(tops: Mapping[str, Sequence[TopSet]], features: int) -> dict[str, tuple[float, int]]:
     """Inter-class specificity: how much of what is usual for a class is usual for no other.
 
     Usual for a class are the features whose count over its examples exceeds the class's mean count. After arXiv
@@ -97,7 +97,7 @@ def specificity(tops: Mapping[str, Sequence[Top]], features: int) -> dict[str, t
         raise InputError(f"{len(tops)} class", "at least two", "explain examples of several classes")
     usual = {}
     for name, own in tops.items():
-        counts = counts_of(own, features)
+        counts = feature_counts(own, features)
         usual[name] = counts > counts.mean()
     classes = np.sum(list(usual.values()), axis=0)
     found: dict[str, tuple[float, int]] = {}

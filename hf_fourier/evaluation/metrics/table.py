@@ -8,7 +8,7 @@ from typing import Any
 
 from hf_fourier.errors import InputError
 from hf_fourier.results.attribution import Attribution
-from hf_fourier.results.curve import SAME, Curve, Part, Stop
+from hf_fourier.results.curve import SAME, Curve, CurvePoint, Mode
 
 #: A column holds one entry per example.
 Table = Mapping[str, Sequence[Any]]
@@ -67,7 +67,7 @@ def columns(
         "label": [result.label for result in attributions],
         "clean": [curve.clean for curve in curves],
     }
-    names: tuple[tuple[str, Part], ...] = (("kept", "keep"), ("deleted", "delete"))
+    names: tuple[tuple[str, Mode], ...] = (("kept", "keep"), ("deleted", "delete"))
     for name, part in names:
         stops = [curve.of(part) for curve in curves]
         table[name] = [[stop.asked for stop in own] for own in stops]
@@ -76,11 +76,11 @@ def columns(
         ]
         table[f"{name}_decision"] = [[stop.agrees for stop in own] for own in stops]
     if wrong is not None:
-        from hf_fourier.results.curve import kept_by_all, reached
+        from hf_fourier.results.curve import common_fractions, reaches_label
 
         others = [[_curve(result) for result in results] for results in wrong]
-        table["wrong_kept"] = [kept_by_all(own) for own in others]
-        table["wrong_reached"] = [[reached(own, share) for share in kept_by_all(own)] for own in others]
+        table["wrong_kept"] = [common_fractions(own) for own in others]
+        table["wrong_reached"] = [[reaches_label(own, share) for share in common_fractions(own)] for own in others]
     if top is not None:
         table["top"] = [result.mask(top).nonzero().flatten().tolist() for result in attributions]
         table["features"] = [len(result.scores) for result in attributions]
@@ -89,7 +89,7 @@ def columns(
 
 def curves_of(table: Table) -> list[Curve]:
     """The curves that a table holds, as far as its columns go."""
-    parts: list[tuple[Part, str]] = [("keep", "kept"), ("delete", "deleted")]
+    parts: list[tuple[Mode, str]] = [("keep", "kept"), ("delete", "deleted")]
     rows = len(next(iter(table.values()), ()))
     clean = table.get("clean", [math.nan] * rows)
     return [
@@ -111,7 +111,7 @@ def wrong_reached(table: Table, row: int, share: float) -> float:
     raise InputError(got, "ones that were", "give `wrong_labels.wrong_labels` a grid that keeps it")
 
 
-def _stops(table: Table, row: int, part: Part, name: str) -> Iterable[Stop]:
+def _stops(table: Table, row: int, part: Mode, name: str) -> Iterable[CurvePoint]:
     if name not in table:
         return
     shares = table[name][row]
@@ -122,7 +122,7 @@ def _stops(table: Table, row: int, part: Part, name: str) -> Iterable[Stop]:
         got = f"row {row}: {len(shares)} shares in {name!r}, {len(sure)} confidences, {len(decided)} decisions"
         raise InputError(got, "one of each for every share", "make the table with `columns`")
     for share, confidence, decision in zip(shares, sure, decided, strict=True):
-        yield Stop(part, share, share, math.nan, None if math.isnan(confidence) else confidence, decision)
+        yield CurvePoint(part, share, share, math.nan, None if math.isnan(confidence) else confidence, decision)
 
 
 def _curve(result: Attribution) -> Curve:

@@ -86,7 +86,7 @@ def _alike(results: Sequence[Attribution]) -> Attribution:
 LEAST = 10
 
 
-def profile(results: Sequence[Attribution], least: int = LEAST) -> Float[Tensor, " features"]:
+def federated_profile(results: Sequence[Attribution], least: int = LEAST) -> Float[Tensor, " features"]:
     """A client's profile: the mean over its examples of |S(k)|, each example's first scaled to sum 1, shape `(K,)`.
 
     Args:

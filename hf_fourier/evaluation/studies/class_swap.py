@@ -23,7 +23,7 @@ from hf_fourier.methods.controls import CONTROLS
 from hf_fourier.results.attribution import Attribution
 from hf_fourier.results.remarks import once
 from hf_fourier.results.table import Table
-from hf_fourier.scoring.example_batch import BatchSize, Block
+from hf_fourier.scoring.example_batch import BatchSize, ExampleBatch
 from hf_fourier.scoring.score import Score
 from hf_fourier.torch_state import exact
 
@@ -31,11 +31,11 @@ if TYPE_CHECKING:
     from hf_fourier.engine import Engine
 
 SHARES = (0.005, 0.01, 0.02, 0.04, 0.08, 0.16, 0.3)
-By = Literal["donor", "victim"]
+Unit = Literal["donor", "victim"]
 
 
 @dataclass(frozen=True)
-class Swaps:
+class ClassSwapResult:
     """What swapping found.
 
     Attributes:
@@ -84,7 +84,7 @@ class Swaps:
 
 
 @exact
-def swap(
+def class_swap(
     explainer: Engine,
     victims: Sequence[Any],
     donors: Sequence[Any],
@@ -92,11 +92,11 @@ def swap(
     domain: str | Domain | None = None,
     *,
     shares: Sequence[float] = SHARES,
-    by: By | str = "donor",
+    by: Unit | str = "donor",
     sources: Sequence[Any] | None = None,
     seed: int = 0,
     batch_size: BatchSize = "auto",
-) -> Swaps:
+) -> ClassSwapResult:
     """Put a donor's top features in place of the victim's own, and see whose class the model says.
 
     `x = W⁻¹(F_victim outside the top + F_donor in the top)`, the top being a share of the features by one ranking, for
@@ -129,7 +129,7 @@ def swap(
     names = [str(i) for i in range(len(victims))] if sources is None else [str(one) for one in sources]
     if len(names) != len(victims):
         raise InputError(f"{len(names)} sources for {len(victims)} pairs", "one for each", "correct `sources`")
-    if by not in get_args(By):
+    if by not in get_args(Unit):
         raise InputError(f"by {by!r}", "'donor' or 'victim'", "choose one of them")
     both = [*victims, *donors]
 
@@ -151,7 +151,7 @@ def swap(
             continue
         for share in dict.fromkeys(shares):
             said[name, share] = _swapped(explainer, ranked, n, pairs, share, by, batch_size)
-    return Swaps(
+    return ClassSwapResult(
         spec,
         by,
         said,
@@ -187,7 +187,7 @@ def _swapped(
     """What the model says of each victim with a share of the donor's features."""
     said = [0] * len(pairs)
 
-    def work(places: list[int], block: Block, score: Score) -> None:
+    def work(places: list[int], block: ExampleBatch, score: Score) -> None:
         some = [pairs[place] for place in places]
         basis = ranked[some[0]].basis
         masks = torch.stack([ranked[i + (n if by == "donor" else 0)].mask(share) for i in some]).to(score.x.device)

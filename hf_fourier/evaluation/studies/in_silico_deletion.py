@@ -14,16 +14,16 @@ import numpy as np
 import torch
 
 from hf_fourier.errors import InputError, TargetError
-from hf_fourier.models.inspection import held
-from hf_fourier.models.single_cell import GeneAdapter
+from hf_fourier.models.inspection import eval_mode
+from hf_fourier.models.single_cell import SingleCellWrapper
 from hf_fourier.results.attribution import Attribution
-from hf_fourier.results.curve import Curve, Grid, Left, Stop
+from hf_fourier.results.curve import Curve, CurvePoint, FractionGrid, PerturbationKey
 from hf_fourier.results.ordering import descending
-from hf_fourier.scoring.example_batch import BatchSize, Block, Encoded
-from hf_fourier.scoring.perturbation import Move, moves
+from hf_fourier.scoring.example_batch import BatchSize, EncodedExample, ExampleBatch
+from hf_fourier.scoring.perturbation import Perturbation, perturbations
 from hf_fourier.scoring.replay import reopen
 from hf_fourier.scoring.score import Score
-from hf_fourier.seeding import Draw
+from hf_fourier.seeding import ExampleRng
 from hf_fourier.torch_state import exact
 
 if TYPE_CHECKING:
@@ -34,10 +34,10 @@ TASKS = ("text-classification", "feature-extraction")
 
 
 @exact
-def play_genes(
+def delete_genes(
     explainer: Engine,
     attributions: Sequence[Attribution],
-    kept: Sequence[float] | Grid = (0.01, 0.02, 0.04, 0.1, 0.3),
+    kept: Sequence[float] | FractionGrid = (0.01, 0.02, 0.04, 0.1, 0.3),
     *,
     orders: Sequence[Any] | None = None,
     fraction: float | None = None,
@@ -50,7 +50,7 @@ def play_genes(
     Args:
         explainer: The model that the results are of.
         attributions: Its results of cells; they are not changed.
-        kept: Shares of a cell's genes, 0 to 1, each of which is kept and deleted; or a `curve.Grid`.
+        kept: Shares of a cell's genes, 0 to 1, each of which is kept and deleted; or a `curve.FractionGrid`.
         orders: For each result one number per gene in the cell's order, higher is more important, ties by the seed;
             None for `input_relevance`, what speaks for the label first.
         fraction: As for `input_relevance`.
@@ -64,42 +64,42 @@ def play_genes(
         TargetError: If what was explained belongs to single genes.
     """
     adapter = explainer.adapter
-    if not isinstance(adapter, GeneAdapter):
+    if not isinstance(adapter, SingleCellWrapper):
         raise InputError(f"genes of {adapter.task}", "a model of cells", "call explainer.play")
     if adapter.task not in TASKS:
         expected = f"one of {', '.join(TASKS)}"
         raise TargetError(f"genes deleted under {adapter.task}, whose targets are genes", expected, "explain the cell")
     if orders is not None and len(orders) != len(attributions):
         raise InputError(f"{len(orders)} orders for {len(attributions)} cells", "one per cell", "correct `orders`")
-    grid = kept if isinstance(kept, Grid) else Grid(tuple(kept), tuple(kept))
-    asked: dict[tuple[int, Left], Move] = {}
+    grid = kept if isinstance(kept, FractionGrid) else FractionGrid(tuple(kept), tuple(kept))
+    asked: dict[tuple[int, PerturbationKey], Perturbation] = {}
     questions = []
     for number, result in enumerate(attributions):
         content = result.inputs["content"]
         scores = _scores(result, None if orders is None else orders[number], fraction)
-        draw = Draw(int(result.provenance["seed"]), [result.key])
+        draw = ExampleRng(int(result.provenance["seed"]), [result.key])
         order = descending(scores, lambda draw=draw: draw.generator(0, "gene ties"))  # type: ignore[misc]
-        for move in moves(number, order, torch.ones(len(content), dtype=torch.long), grid):
+        for move in perturbations(number, order, torch.ones(len(content), dtype=torch.long), grid):
             if bool(move.mask.any()):
                 questions.append(move)
                 asked.setdefault((number, move.left), move)
     rows = list(asked.values())
-    stops: dict[tuple[int, Left], Stop] = {}
-    with held(explainer.model):
+    stops: dict[tuple[int, PerturbationKey], CurvePoint] = {}
+    with eval_mode(explainer.model):
         cells = [_without(adapter, attributions[move.example], move) for move in rows]
 
-        def work(places: list[int], block: Block, score: Score) -> None:
+        def work(places: list[int], block: ExampleBatch, score: Score) -> None:
             reading = score.value(score.x)
             sure = [None] * len(places) if reading.confidence is None else reading.confidence.tolist()
             said = [None] * len(places) if reading.said is None else reading.said.tolist()
             told = zip(places, reading.value.tolist(), sure, reading.agrees.tolist(), said, strict=True)
             for place, value, confidence, agrees, label in told:
-                stop = Stop("keep", 0, 0, value, confidence, agrees, label)
+                stop = CurvePoint("keep", 0, 0, value, confidence, agrees, label)
                 stops[rows[place].example, rows[place].left] = stop
 
         whole = [attributions[move.example] for move in rows]
         reopen(whole, cells, adapter, work, batch_size)
-    answered: list[list[Stop]] = [[] for _ in attributions]
+    answered: list[list[CurvePoint]] = [[] for _ in attributions]
     for move in questions:
         answered[move.example].append(move.answered(stops[move.example, move.left]))
     return [
@@ -120,7 +120,7 @@ def _scores(result: Attribution, given: Any, fraction: float | None) -> torch.Te
     return torch.from_numpy(values.astype(np.float64))
 
 
-def _without(adapter: GeneAdapter, result: Attribution, move: Move) -> Encoded:
+def _without(adapter: SingleCellWrapper, result: Attribution, move: Perturbation) -> EncodedExample:
     """A cell with the genes that a move leaves, in their order, the gaps closed; marks stay."""
     ids = result.inputs["input_ids"]
     left = torch.ones(len(ids), dtype=torch.bool)

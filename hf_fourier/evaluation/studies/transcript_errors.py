@@ -12,13 +12,13 @@ from hf_fourier.results.attribution import Attribution
 from hf_fourier.results.table import Table
 from hf_fourier.scoring.heads import Transcript
 from hf_fourier.scoring.perturb_results import answer_name
-from hf_fourier.scoring.targets import OUTSIDE
+from hf_fourier.scoring.targets import IGNORED
 
 if TYPE_CHECKING:
     from hf_fourier.engine import Engine
 
 
-def word_errors(explainer: Engine, result: Attribution) -> Table:
+def transcript_errors(explainer: Engine, result: Attribution) -> Table:
     """The transcript at each stop of a game against the one that is explained. No model passes.
 
     Args:
@@ -61,4 +61,4 @@ def error_rate(expected: Sequence[Any], said: Sequence[Any]) -> float:
 
 
 def _text(head: Transcript, ids: torch.Tensor) -> str:
-    return head.text([int(i) for i in ids if i != OUTSIDE])
+    return head.text([int(i) for i in ids if i != IGNORED])

@@ -6,17 +6,17 @@ from collections.abc import Sequence
 from typing import Any
 
 from hf_fourier.errors import InputError
-from hf_fourier.methods.exploration import flipped
-from hf_fourier.models.base import Adapter
+from hf_fourier.methods.exploration import has_flipped
+from hf_fourier.models.base import ModelWrapper
 from hf_fourier.results.attribution import Attribution
 from hf_fourier.results.table import Table
-from hf_fourier.scoring.batching import Packer
-from hf_fourier.scoring.example_batch import BatchSize, block_size, grouped, in_blocks, rows_for, score_of
-from hf_fourier.seeding import Draw
+from hf_fourier.scoring.batching import MicroBatcher
+from hf_fourier.scoring.example_batch import BatchSize, examples_per_batch, grouped, in_batches, rows_for, score_of
+from hf_fourier.seeding import ExampleRng
 from hf_fourier.typing import Tensor
 
 
-def transfer_all(results: Sequence[Attribution], asked: Adapter, batch_size: BatchSize = "auto") -> Table:
+def transfer_all(results: Sequence[Attribution], asked: ModelWrapper, batch_size: BatchSize = "auto") -> Table:
     """Ask a model about the clean and the adversarial leaf of each result; see `FourierExplainer.transfer`.
 
     Args:
@@ -37,13 +37,13 @@ def transfer_all(results: Sequence[Attribution], asked: Adapter, batch_size: Bat
         pairs.append((asked.adopt(leaf, result.view), asked.adopt(end, result.view)))
     rows: dict[int, dict[str, Any]] = {}
 
-    def ask(indices: list[int], packer: Packer) -> None:
-        draw = Draw(0, [pairs[i][0].key for i in indices])
+    def ask(indices: list[int], packer: MicroBatcher) -> None:
+        draw = ExampleRng(0, [pairs[i][0].key for i in indices])
         block = asked.block([pairs[i][0] for i in indices], draw)
         ends = asked.block([pairs[i][1] for i in indices], draw).x
-        score = score_of(block, [None] * len(indices), Packer(min(rows_for(block, batch_size), packer.size)))
+        score = score_of(block, [None] * len(indices), MicroBatcher(min(rows_for(block, batch_size), packer.size)))
         clean, there = score.clean_reading(), score.value(ends)
-        turned = flipped(clean, there)
+        turned = has_flipped(clean, there)
         for row, i in enumerate(indices):
             rows[i] = {
                 "example": i,
@@ -57,5 +57,5 @@ def transfer_all(results: Sequence[Attribution], asked: Adapter, batch_size: Bat
         packer.learn(score.packer)
 
     for indices in grouped(pairs, lambda pair: pair[0].signature):
-        in_blocks(indices, block_size(pairs[indices[0]][0], batch_size, asked), ask)
+        in_batches(indices, examples_per_batch(pairs[indices[0]][0], batch_size, asked), ask)
     return Table({name: [rows[i][name] for i in range(len(rows))] for name in rows[0]} if rows else {})

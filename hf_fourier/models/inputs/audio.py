@@ -1,6 +1,6 @@
 """Sound in and out: files and arrays of any rate and channel count as mono at a model's rate, and WAV files back.
 
-Clips are read whole (`read`), recordings of any length piece by piece (`Stream`).
+Clips are read whole (`read`), recordings of any length piece by piece (`AudioStream`).
 """
 
 from __future__ import annotations
@@ -20,20 +20,20 @@ import torch
 
 from hf_fourier.errors import InputError, MissingExtraError
 from hf_fourier.models.inputs.containers import is_stored
-from hf_fourier.results.audio import Sound
+from hf_fourier.results.audio import AudioClip
 from hf_fourier.typing import Tensor
 
 #: Real samples lie within ±1; what reaches beyond this was scaled in another way, and that is said.
-LOUDEST = 2.0
+MAX_AMPLITUDE = 2.0
 #: How what is said of those begins.
 LOUD = "samples reach"
 #: Arrays with at most this many rows or columns hold channels along that side.
 CHANNELS = 8
 #: Half the length of the resampling filter, in samples of the slower of the two rates (scipy's).
-REACH = 10
+FILTER_REACH = 10
 
 
-def read(example: Any, rate: int) -> tuple[Sound, tuple[str, ...]]:
+def read_audio(example: Any, rate: int) -> tuple[AudioClip, tuple[str, ...]]:
     """A sound as mono at `rate`, and what was done to it.
 
     Args:
@@ -60,11 +60,11 @@ def read(example: Any, rate: int) -> tuple[Sound, tuple[str, ...]]:
     notes += _scaled(samples, scale, example)
     if own != rate:
         notes.append(f"resampled from {own} Hz to the model's {rate} Hz")
-        mono = resampled(mono, own, rate)
-    return Sound(mono, rate), tuple(notes)
+        mono = resample(mono, own, rate)
+    return AudioClip(mono, rate), tuple(notes)
 
 
-class Stream:
+class AudioStream:
     """A recording as mono at a model's rate, read forwards piece by piece.
 
     A file is decoded as far as it is asked for, and forgotten behind that. A piece that is resampled is what the same
@@ -128,13 +128,13 @@ class Stream:
         up, down = self._up, self._down
         if up == down:
             return self._own(start, stop)
-        reach = REACH * max(up, down)
+        reach = FILTER_REACH * max(up, down)
         first = max(0, (start * down - reach) // (up * down) * down)  # whole periods: the filter keeps its phase
         last = min(self._frames, ((stop - 1) * down + reach) // up + 2)
         block = self._own(first, last)
         before = first // down * up
         there = stop if len(block) == last - first else min(stop, before + ceil(len(block) * up / down))
-        return resampled(block, down, up)[start - before : there - before]
+        return resample(block, down, up)[start - before : there - before]
 
     def _own(self, first: int, last: int) -> np.ndarray:
         """Samples at the recording's own rate; those before them are forgotten."""
@@ -294,13 +294,13 @@ def _real(array: Any) -> tuple[np.ndarray, tuple[str, float]]:
 def _scaled(samples: np.ndarray, scale: tuple[str, float], example: Any) -> list[str]:
     """What has to be said of the range of samples: all but 16-bit PCM, ±1, and what decoders (MP3, Ogg) overshoot."""
     (kind, full), peak = scale, float(np.abs(samples).max(initial=0.0))
-    most = 1 if isinstance(example, tuple) or hasattr(example, "__array__") else LOUDEST
+    most = 1 if isinstance(example, tuple) or hasattr(example, "__array__") else MAX_AMPLITUDE
     if "float" not in kind:
         said = f"{kind} samples were read as PCM, whose full range of {full:.0f} is 1; they reach {peak:.3g}"
         return [] if kind == "int16" else [said]
     if peak <= most:
         return []
-    if peak <= LOUDEST:
+    if peak <= MAX_AMPLITUDE:
         return [f"{LOUD} {peak:.4g}, beyond the ±1 of real samples; they were taken as they are"]
     do = "of PCM pass the whole numbers (int16), or divide by what full scale is"
     return [f"{LOUD} {peak:.3g}, far beyond the ±1 of real samples; {do}"]
@@ -318,7 +318,7 @@ def _mono(array: np.ndarray, channel_axis: int | None) -> tuple[np.ndarray, int]
     )
 
 
-def resampled(samples: np.ndarray, own: int, rate: int) -> np.ndarray:
+def resample(samples: np.ndarray, own: int, rate: int) -> np.ndarray:
     """Samples at another rate, by a polyphase filter."""
     from scipy.signal import resample_poly
 

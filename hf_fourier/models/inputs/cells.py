@@ -15,7 +15,7 @@ from hf_fourier.errors import FourierError, InputError, MissingExtraError
 #: Columns of `var` that may hold Ensembl ids, by preference, before its index: Geneformer's own, and those of readers.
 ID_COLUMNS = ("ensembl_id", "gene_ids", "gene_id", "feature_id", "ensembl")
 #: The column of `obs` that says which cells passed their quality checks, as Geneformer names it.
-PASSED = "filter_pass"
+FILTER_PASS = "filter_pass"
 _ENSEMBL = re.compile(r"ENS[A-Z]*G\d+(\.\d+)?", re.IGNORECASE)
 _YES, _NO = {"1", "true", "yes"}, {"0", "false", "no", "nan", "none", "<na>", ""}
 #: How near to whole the ratios of counts that were stored in float32 are, how many values tell logarithms from chance,
@@ -25,7 +25,7 @@ _NEAR, _DISTINCT, _LARGEST_LOG = 2e-6, 3, 40
 _LOOK = 1000
 
 
-def is_cells(path: Any) -> bool:
+def is_cell_file(path: Any) -> bool:
     """Whether something is the path of a file or folder of cells, by its form on disk."""
     if not isinstance(path, (str, PathLike)):
         return False
@@ -61,7 +61,7 @@ def read_cells(
         MissingExtraError: If the package that reads it is not installed.
     """
     place = Path(path)
-    if not is_cells(place):
+    if not is_cell_file(place):
         expected = "an .h5ad file, or a folder that datasets.save_to_disk wrote"
         raise InputError(f"{place.name!r}", expected, "correct the path")
     try:
@@ -82,7 +82,7 @@ def _anndata(path: Path, cells: Any, layer: str | None) -> list[dict[str, Any]]:
     table = anndata.read_h5ad(path, backed="r")
     try:
         names, cell = table_cells(table, layer, path.name)
-        return [cell(place) for place in _chosen(names, cells)]
+        return [cell(place) for place in _select_cells(names, cells)]
     finally:
         table.file.close()
 
@@ -95,7 +95,7 @@ def table_cells(
     if getattr(counts, "format", "csr") == "csc":  # by genes: rows of it would be read slowly
         counts = (counts.to_memory() if hasattr(counts, "to_memory") else counts).tocsr()
     genes, obs = np.asarray(_ids(var), dtype=object), table.obs
-    passed = np.flatnonzero(_passed(obs[PASSED], name)) if PASSED in obs else np.arange(len(obs))
+    passed = np.flatnonzero(_passed(obs[FILTER_PASS], name)) if FILTER_PASS in obs else np.arange(len(obs))
     names = [str(obs.index[place]) for place in passed]
 
     def cell(place: int) -> dict[str, Any]:
@@ -120,7 +120,7 @@ def _counts(table: Any, layer: str | None, file: str) -> tuple[Any, Any]:
         _refuse_logs(layer, places, file)
         return places[layer]
     for name in ("X", "counts", "raw"):
-        if name in places and places[name][0] is not None and _whole(places[name][0]):
+        if name in places and places[name][0] is not None and _are_counts(places[name][0]):
             return places[name]
     got = f"{file!r}, whose values are not whole numbers"
     raise InputError(got, "raw counts in X, in the layer 'counts' or in raw", "name where they are with `layer`")
@@ -168,7 +168,7 @@ def _rows(matrix: Any) -> Iterator[np.ndarray]:
             return
 
 
-def _whole(matrix: Any) -> bool:
+def _are_counts(matrix: Any) -> bool:
     """Whether the first rows that hold anything hold whole numbers that are not negative."""
     return all(kind_of(values) == "counts" for values in _rows(matrix))
 
@@ -178,7 +178,9 @@ def _refuse_logs(layer: str, places: Mapping[str, tuple[Any, Any]], file: str) -
     for values in _rows(places[layer][0]):
         kind = "values below 0" if (values < 0).any() else "logarithms of counts" if kind_of(values) == "logs" else ""
         if kind:
-            counts = [n for n, (matrix, _) in places.items() if n != layer and matrix is not None and _whole(matrix)]
+            counts = [
+                n for n, (matrix, _) in places.items() if n != layer and matrix is not None and _are_counts(matrix)
+            ]
             do = f"pass layer={counts[0]!r}" if counts else "undo the logarithm (np.expm1), and write the file again"
             raise InputError(f"layer {layer!r} of {file!r}, which holds {kind}", "counts, raw or scaled", do)
 
@@ -191,12 +193,12 @@ def _passed(column: Any, file: str) -> list[bool]:
     """
     said = [str(value).strip().lower().removesuffix(".0") for value in column.tolist()]
     if strange := sorted({value for value in said if value not in _YES | _NO}):
-        got = f"{PASSED!r} of {file!r} with {', '.join(map(repr, strange[:3]))}"
-        raise InputError(got, "1 and 0, or True and False", f"set obs[{PASSED!r}] to these, or delete the column")
+        got = f"{FILTER_PASS!r} of {file!r} with {', '.join(map(repr, strange[:3]))}"
+        raise InputError(got, "1 and 0, or True and False", f"set obs[{FILTER_PASS!r}] to these, or delete the column")
     passed = [value in _YES for value in said]
     if said and not any(passed):
-        got = f"{file!r}, of whose {len(said)} cells none has {PASSED!r} 1"
-        raise InputError(got, "at least one cell that passed", f"correct obs[{PASSED!r}], or delete the column")
+        got = f"{file!r}, of whose {len(said)} cells none has {FILTER_PASS!r} 1"
+        raise InputError(got, "at least one cell that passed", f"correct obs[{FILTER_PASS!r}], or delete the column")
     return passed
 
 
@@ -224,10 +226,10 @@ def _tokenised(path: Path, cells: Any) -> list[dict[str, Any]]:
         got = f"{path.name!r} with the columns {', '.join(table.column_names)}"
         raise InputError(got, "'input_ids' among them", "tokenise the cells")
     names = [f"cell-{i:05}" for i in range(len(table))]
-    return [{"name": names[i], "input_ids": list(table[i]["input_ids"])} for i in _chosen(names, cells)]
+    return [{"name": names[i], "input_ids": list(table[i]["input_ids"])} for i in _select_cells(names, cells)]
 
 
-def _chosen(names: Sequence[str], cells: Any) -> list[int]:
+def _select_cells(names: Sequence[str], cells: Any) -> list[int]:
     """The places of the cells that were asked for."""
     if cells is None:
         return list(range(len(names)))

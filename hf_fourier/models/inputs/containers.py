@@ -26,7 +26,7 @@ STORED = {"bytes", "path"}
 #: What columns are called that name the rows.
 IDS = r"_?(id|uid|uuid|guid|idx|index|key)_*|__key__|\w+_id"
 
-Asked = Callable[[Mapping[str, Any]], bool]
+IsExample = Callable[[Mapping[str, Any]], bool]
 
 
 def is_chat(example: Any) -> bool:
@@ -98,7 +98,7 @@ def is_column(data: Any) -> bool:
     return type(data).__name__ in ("Column", "IterableColumn") and hasattr(data, "column_name")
 
 
-def example_of(row: Any, is_example: Asked = lambda row: False, place: int | None = None) -> Any:
+def example_of(row: Any, is_example: IsExample = lambda row: False, place: int | None = None) -> Any:
     """What a row of a data set holds: its picture, sound or video, or its text; anything else as it is.
 
     Args:
@@ -123,7 +123,7 @@ def example_of(row: Any, is_example: Asked = lambda row: False, place: int | Non
     raise InputError(got, expected, do)
 
 
-def kept(example: Any) -> Any:
+def detached(example: Any) -> Any:
     """A copy of an example's array or image: whoever reads a stream may fill one buffer again and again.
 
     So do sound cards, and the frames of a GIF are one image.
@@ -133,9 +133,9 @@ def kept(example: Any) -> Any:
     if isinstance(example, np.ndarray) or hasattr(example, "getbands"):
         return example.copy()
     if isinstance(example, tuple):
-        return tuple(map(kept, example)) if type(example) is tuple else example
+        return tuple(map(detached, example)) if type(example) is tuple else example
     if type(example) is dict:
-        return {name: kept(value) for name, value in example.items()}
+        return {name: detached(value) for name, value in example.items()}
     return example
 
 

@@ -9,8 +9,9 @@ import numpy as np
 
 from hf_fourier.errors import FourierError, InputError
 from hf_fourier.models.inputs.containers import (
-    Asked,
+    IsExample,
     _is_media,
+    detached,
     example_of,
     is_chat,
     is_column,
@@ -18,15 +19,14 @@ from hf_fourier.models.inputs.containers import (
     is_single,
     is_stored,
     is_table,
-    kept,
     plain,
 )
 
 if TYPE_CHECKING:
-    from hf_fourier.models.base import Adapter
+    from hf_fourier.models.base import ModelWrapper
 
 
-def several_of(data: Any, is_example: Asked = lambda row: False) -> list[Any] | None:
+def several_of(data: Any, is_example: IsExample = lambda row: False) -> list[Any] | None:
     """The examples of what holds several, in order; None for what is one example, or a batch of tensors.
 
     Several are in a list, a column or a whole data set of `datasets`, a `pandas.Series` or an array of texts or
@@ -50,10 +50,10 @@ def several_of(data: Any, is_example: Asked = lambda row: False) -> list[Any] | 
     if is_single(data):
         return None
     rows = data if hasattr(data, "__iter__") else (data[i] for i in range(len(data)))
-    return [kept(example_of(row, is_example, i)) for i, row in enumerate(rows)]
+    return [detached(example_of(row, is_example, i)) for i, row in enumerate(rows)]
 
 
-def listed(given: Any, adapter: Adapter) -> tuple[bool, list[Any]] | None:
+def listed(given: Any, adapter: ModelWrapper) -> tuple[bool, list[Any]] | None:
     """What was given as raw examples, and whether it holds several; None for a batch of tensors.
 
     Args:
@@ -80,7 +80,7 @@ def listed(given: Any, adapter: Adapter) -> tuple[bool, list[Any]] | None:
     return (False, [given]) if found is None else (True, found)
 
 
-def examples_of(source: Any, column: str | None = None, is_example: Asked = lambda row: False) -> list[Any]:
+def examples_of(source: Any, column: str | None = None, is_example: IsExample = lambda row: False) -> list[Any]:
     """The raw examples of a list, of any iterable, or of one column of a `datasets.Dataset`.
 
     Args:
@@ -113,7 +113,7 @@ def _is_raw(value: Any) -> bool:
     return isinstance(value, str) or _is_media(value)
 
 
-def _rows(columns: Mapping[Any, Any], name: Any, is_example: Asked) -> list[Any]:
+def _rows(columns: Mapping[Any, Any], name: Any, is_example: IsExample) -> list[Any]:
     """The examples in columns of one length.
 
     Args:

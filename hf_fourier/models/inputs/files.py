@@ -12,14 +12,14 @@ from hf_fourier.models.inputs.containers import is_chat
 
 PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm", ".pgm")
 SOUNDS = (".wav", ".flac", ".ogg", ".mp3")
-SCANS = (".nii", ".nii.gz")
+VOLUMES = (".nii", ".nii.gz")
 ARRAYS, CELLS = (".npy",), (".json",)
 MANY_CELLS = (".h5ad", ".dataset")
 SEQUENCES = (".fasta", ".fa", ".fna", ".faa", ".ffn", ".frn", ".fas")
-READ = (*PICTURES, *SOUNDS, *SCANS, *ARRAYS, *CELLS, *MANY_CELLS, *SEQUENCES)
+READERS = (*PICTURES, *SOUNDS, *VOLUMES, *ARRAYS, *CELLS, *MANY_CELLS, *SEQUENCES)
 #: Other files that are named where their content is meant.
 TEXTS = (".txt", ".csv", ".tsv", ".jsonl", ".md", ".html", ".pdf", ".docx", ".parquet", ".arrow", ".xml", ".gz", ".zip")
-ACCEPTED = (
+EXTENSIONS = (
     "a picture, a sound (.wav, .flac, .ogg, .mp3), a volume (.nii, .nii.gz, .npy), cells (.h5ad, .dataset), "
     'sequences (.fasta), a cell (.json: {"genes": [Ensembl ids], "values": [counts]}), '
     'a chat (.json: [{"role": …, "content": …}]), or a text or protein typed as it is'
@@ -28,7 +28,7 @@ ACCEPTED = (
 EXPECTED = '{"genes": [Ensembl ids], "values": [counts]} or [{"role": "user", "content": "…"}]'
 
 
-def example(text: str) -> Any:
+def read_example(text: str) -> Any:
     """One example: what the file of this name holds, or the text itself where there is no such file.
 
     Raises:
@@ -39,14 +39,14 @@ def example(text: str) -> Any:
     path, name = Path(text), text.lower()
     if name.endswith((*PICTURES, *SOUNDS)):
         return path
-    if name.endswith(SCANS):
+    if name.endswith(VOLUMES):
         return _scan(path)
     if name.endswith(ARRAYS):
         return _array(path)
     if name.endswith(CELLS):
         return _chat_or_cell(path)
     do = f"for the lines of a text file: hf-fourier explain MODEL - < {text}"
-    raise InputError(f"the file {text!r}", ACCEPTED, do)
+    raise InputError(f"the file {text!r}", EXTENSIONS, do)
 
 
 def is_fasta(path: Any) -> bool:

@@ -60,7 +60,7 @@ class Range:
 PLAIN = Range("8-bit", 255)
 
 
-def told(ranges: Sequence[Range]) -> tuple[str, ...]:
+def range_notes(ranges: Sequence[Range]) -> tuple[str, ...]:
     """What has to be said of how the numbers of a picture, or of a video's frames, were read."""
     notes = []
     for kind, white in dict.fromkeys((one.kind, one.white) for one in ranges if one.kind != PLAIN.kind):

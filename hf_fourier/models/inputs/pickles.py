@@ -31,7 +31,7 @@ _DTYPE = ("numpy", "dtype")
 _NUMBERS = {"i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "f2", "f4", "f8"}
 
 
-def read_numbers(path: str | PathLike[str]) -> dict[str, float]:
+def read_float_dict(path: str | PathLike[str]) -> dict[str, float]:
     """A dictionary from names to finite numbers, out of a pickle or a JSON file.
 
     Args:
@@ -43,7 +43,7 @@ def read_numbers(path: str | PathLike[str]) -> dict[str, float]:
     return _checked(Path(path), (int, float), "numbers")
 
 
-def read_names(path: str | PathLike[str]) -> dict[str, str]:
+def read_str_dict(path: str | PathLike[str]) -> dict[str, str]:
     """A dictionary from names to names, likewise."""
     return _checked(Path(path), (str,), "names")
 
@@ -71,7 +71,7 @@ def _read(path: Path) -> dict[Any, Any]:
             return kept
     found = _mapping(_unpickled, data, path)
     with contextlib.suppress(OSError, TypeError, ValueError):  # a cache that cannot be written is done without
-        _keep(found, copy)
+        _cache(found, copy)
     return found
 
 
@@ -132,7 +132,7 @@ def _copies() -> Path:
     return root() / "dictionaries"
 
 
-def _keep(found: Mapping[Any, Any], copy: Path) -> None:
+def _cache(found: Mapping[Any, Any], copy: Path) -> None:
     """Write the copy whole or not at all."""
     if not all(isinstance(name, str) for name in found):
         return

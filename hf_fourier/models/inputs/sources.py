@@ -17,18 +17,28 @@ import torch
 from hf_fourier.errors import FourierError, InputError, MissingExtraError
 from hf_fourier.models.inputs.cells import table_cells
 from hf_fourier.models.inputs.containers import (
-    Asked,
+    IsExample,
     column_of,
+    detached,
     example_of,
     is_chat,
     is_column,
     is_data_set,
     is_stored,
     is_table,
-    kept,
     plain,
 )
-from hf_fourier.models.inputs.files import ARRAYS, CELLS, PICTURES, READ, SCANS, SOUNDS, example, is_fasta, read_fasta
+from hf_fourier.models.inputs.files import (
+    ARRAYS,
+    CELLS,
+    PICTURES,
+    READERS,
+    SOUNDS,
+    VOLUMES,
+    is_fasta,
+    read_example,
+    read_fasta,
+)
 
 #: Local files that `datasets` reads, by their endings, with its name of the format.
 TABLES = {".parquet": "parquet", ".csv": "csv", ".json": "json", ".jsonl": "json", ".arrow": "arrow", ".txt": "text"}
@@ -37,7 +47,7 @@ LOOK = 32
 
 
 @dataclass(frozen=True, eq=False)
-class Item:
+class SourceItem:
     """One example as it lies in its source.
 
     Attributes:
@@ -65,17 +75,17 @@ class Source(ABC):
     length: int | None = None
 
     @abstractmethod
-    def stream(self, start: int) -> Iterator[Item]:
+    def stream(self, start: int) -> Iterator[SourceItem]:
         """All items from a place on, in order."""
 
-    def read(self, indices: Sequence[int]) -> list[Item]:
+    def read(self, indices: Sequence[int]) -> list[SourceItem]:
         """The items at some places, in that order; only where `length` is known."""
         raise NotImplementedError
 
     def identity(self) -> str:
         """A digest of how many examples there are and what some of them hold, by which to know them again."""
         if self.length is None:
-            some: Iterable[Item] = islice(self.stream(0), LOOK)
+            some: Iterable[SourceItem] = islice(self.stream(0), LOOK)
         else:
             step = max(1, self.length // LOOK)
             some = self.read(range(0, self.length, step)[:LOOK])
@@ -86,7 +96,7 @@ class Source(ABC):
         return digest.hexdigest()
 
 
-class Listed(Source):
+class ListSource(Source):
     """Examples that are read by their number.
 
     Args:
@@ -99,17 +109,17 @@ class Listed(Source):
         self.length: int = length
         self._get, self._name = get, name
 
-    def read(self, indices: Sequence[int]) -> list[Item]:
+    def read(self, indices: Sequence[int]) -> list[SourceItem]:
         """The items at some places; what cannot be read carries its error."""
         return [_item(i, self._name(i), lambda i=i: self._get(i)) for i in indices]  # type: ignore[misc]
 
-    def stream(self, start: int) -> Iterator[Item]:
+    def stream(self, start: int) -> Iterator[SourceItem]:
         """All items from a place on."""
         for i in range(start, self.length):
             yield from self.read([i])
 
 
-class Streamed(Source):
+class StreamSource(Source):
     """Examples that come one after the other.
 
     Args:
@@ -120,28 +130,28 @@ class Streamed(Source):
     def __init__(self, rows: Callable[[int], Iterable[Any]], get: Callable[[Any], Any] = lambda row: row) -> None:
         self._rows, self._get = rows, get
 
-    def stream(self, start: int) -> Iterator[Item]:
+    def stream(self, start: int) -> Iterator[SourceItem]:
         """All items from a place on."""
         for i, row in enumerate(self._rows(start), start):
             yield _item(i, "", lambda row=row: self._get(row))  # type: ignore[misc]
 
 
-class Aimed(Source):
+class TargetedSource(Source):
     """A source with targets beside its examples: one for each, or a function of its place."""
 
     def __init__(self, source: Source, target_of: Callable[[int], Any]) -> None:
         self.source, self.length, self._target_of = source, source.length, target_of
 
-    def read(self, indices: Sequence[int]) -> list[Item]:
+    def read(self, indices: Sequence[int]) -> list[SourceItem]:
         """The items at some places."""
         return [self._aimed(item) for item in self.source.read(indices)]
 
-    def stream(self, start: int) -> Iterator[Item]:
+    def stream(self, start: int) -> Iterator[SourceItem]:
         """All items from a place on."""
         return map(self._aimed, self.source.stream(start))
 
-    def _aimed(self, item: Item) -> Item:
-        return Item(item.index, item.name, item.example, item.error, self._target_of(item.index))
+    def _aimed(self, item: SourceItem) -> SourceItem:
+        return SourceItem(item.index, item.name, item.example, item.error, self._target_of(item.index))
 
 
 def source_of(
@@ -150,7 +160,7 @@ def source_of(
     *,
     split: str | None = None,
     streaming: bool = False,
-    is_example: Asked = lambda row: False,
+    is_example: IsExample = lambda row: False,
 ) -> Source:
     """The examples of whatever users hold them in.
 
@@ -198,10 +208,10 @@ def source_of(
         raise InputError(got, "a list of examples, or a data set", "pass list(array) where its rows are examples")
     if not hasattr(data, "__getitem__") or not hasattr(data, "__len__"):
         return _streamed(data, is_example)
-    return _filled(Listed(len(data), lambda i: example_of(data[i], is_example, i)), "the list")
+    return _filled(ListSource(len(data), lambda i: example_of(data[i], is_example, i)), "the list")
 
 
-def _streamed(data: Any, is_example: Asked) -> Source:
+def _streamed(data: Any, is_example: IsExample) -> Source:
     """Anything that can be iterated anew: what was done before is read over."""
     again = data if callable(data) else data.__iter__ if hasattr(data, "__iter__") else None
     if again is None or (isinstance(data, Iterator)):
@@ -210,7 +220,9 @@ def _streamed(data: Any, is_example: Asked) -> Source:
         raise InputError(
             got, expected, "pass the function itself, not what it returns" if again else "pass one of them"
         )
-    return Streamed(lambda start: islice(iter(again()), start, None), lambda row: kept(example_of(row, is_example)))
+    return StreamSource(
+        lambda start: islice(iter(again()), start, None), lambda row: detached(example_of(row, is_example))
+    )
 
 
 def _by_name(
@@ -218,7 +230,7 @@ def _by_name(
     column: str | Sequence[str] | None,
     split: str | None,
     streaming: bool,
-    is_example: Asked,
+    is_example: IsExample,
 ) -> Source:
     """What a path or a Hub id names."""
     path = Path(text)
@@ -232,13 +244,13 @@ def _by_name(
         return _rows_of(_datasets().load_from_disk(text), column, is_example)
     if is_fasta(path):
         records = read_fasta(path)
-        return Listed(len(records), lambda i: records[i][1], lambda i: records[i][0])
+        return ListSource(len(records), lambda i: records[i][1], lambda i: records[i][0])
     if path.is_dir() and (found := _files(path)):
-        return Listed(len(found), lambda i: example(str(path / found[i])), found.__getitem__)
+        return ListSource(len(found), lambda i: read_example(str(path / found[i])), found.__getitem__)
     if kind is None and path.exists():
-        if path.is_file() and path.suffix.lower() in READ:
-            return Listed(1, lambda i: example(text), lambda i: path.name)
-        kinds = ", ".join((*TABLES, *READ))
+        if path.is_file() and path.suffix.lower() in READERS:
+            return ListSource(1, lambda i: read_example(text), lambda i: path.name)
+        kinds = ", ".join((*TABLES, *READERS))
         raise InputError(f"{path.name!r}, which holds no examples", f"files of {kinds}", "correct the path")
     try:
         datasets = _datasets()
@@ -298,17 +310,17 @@ def _anndata(path: Path) -> Any:
 def _files(folder: Path) -> list[str]:
     """The files below a folder that hold examples, by name, as their paths below it."""
     found = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
-    usual = [name for name in found if name.lower().endswith((*PICTURES, *SOUNDS, *SCANS, *ARRAYS))]
+    usual = [name for name in found if name.lower().endswith((*PICTURES, *SOUNDS, *VOLUMES, *ARRAYS))]
     return usual or [name for name in found if name.lower().endswith(CELLS)]
 
 
 def _cells_of(table: Any) -> Source:
     """The cells of an `AnnData` that is in memory (or backed by a file)."""
     names, get = table_cells(table)
-    return _filled(Listed(len(names), get, names.__getitem__), "the AnnData")
+    return _filled(ListSource(len(names), get, names.__getitem__), "the AnnData")
 
 
-def _rows_of(data: Any, column: str | Sequence[str] | None, is_example: Asked) -> Source:
+def _rows_of(data: Any, column: str | Sequence[str] | None, is_example: IsExample) -> Source:
     """A `datasets.Dataset` or `IterableDataset`, sounds left as they are stored: `soundfile` reads them here."""
     streams = not hasattr(data, "__len__")
     names = data.column_names
@@ -330,8 +342,8 @@ def _rows_of(data: Any, column: str | Sequence[str] | None, is_example: Asked) -
             return found if len(found) > 1 else found[0]
 
     if streams:
-        return Streamed(lambda start: data.skip(start) if start else data, get)
-    return _filled(Listed(len(data), lambda i: get(data[i])), "the data set")
+        return StreamSource(lambda start: data.skip(start) if start else data, get)
+    return _filled(ListSource(len(data), lambda i: get(data[i])), "the data set")
 
 
 def _first(data: Any) -> Mapping[str, Any]:
@@ -369,11 +381,11 @@ def _filled(source: Source, name: str) -> Source:
     return source
 
 
-def _item(index: int, name: str, get: Callable[[], Any]) -> Item:
+def _item(index: int, name: str, get: Callable[[], Any]) -> SourceItem:
     try:
-        return Item(index, name, get())
+        return SourceItem(index, name, get())
     except Exception as error:  # what decoders of others raise has no common base
-        return Item(index, name, None, error)
+        return SourceItem(index, name, None, error)
 
 
 def _hash(update: Callable[[bytes], object], value: Any) -> None:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import FigureBase
 
     from hf_fourier.results.attribution import Attribution
-    from hf_fourier.results.audio import Sound
+    from hf_fourier.results.audio import AudioClip
 
     Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -28,15 +28,15 @@ SHADES = "magma"
 
 def draw_spectrogram(figure: FigureBase, attribution: Attribution, fraction: float) -> None:
     """Fill `figure`: clean, kept and removed log-mel above; modulations, where they act and the curve below."""
-    above, below = panels.rows(figure, [1.0, 1.15])
+    above, below = panels.stack(figure, [1.0, 1.15])
     levels = [attribution.original(), attribution.rebuild(fraction), attribution.rebuild(fraction, delete=True)]
     view: Any = attribution.view
     seconds = (0.0, levels[0].shape[1] * view.hop)
-    titles = wording.three(attribution, fraction, "The clip as the model gets it")
+    titles = wording.panel_titles(attribution, fraction, "The clip as the model gets it")
     shown = _spectrograms(above, levels, titles, seconds)
     for axes in shown:
         _mel_ticks(axes, attribution, len(levels[0]))
-    panels.say(shown[0], "y", f"Hz ({len(levels[0])} mel bands)")
+    panels.label_axis(shown[0], "y", f"Hz ({len(levels[0])} mel bands)")
     mask = attribution.mask(fraction).numpy()
     flat, line = features(attribution, mask), profile(attribution, mask)
     grid = below.add_gridspec(2, 3)
@@ -45,28 +45,28 @@ def draw_spectrogram(figure: FigureBase, attribution: Attribution, fraction: flo
         place = below.add_subplot(grid[:, 0])
         panels.spectrum(place, flat, "How the spectrogram is modulated:\npower in grey, chosen in yellow", upward=True)
         if attribution.layout.with_role("frequency"):
-            panels.say(place, "x", f"{flat.titles[1]}\n(1 cycle/frame = {1 / view.hop:.4g} Hz)")
+            panels.label_axis(place, "x", f"{flat.titles[1]}\n(1 cycle/frame = {1 / view.hop:.4g} Hz)")
     elif line is not None:
         pair = (below.add_subplot(grid[0, 0]), below.add_subplot(grid[1, 0]))
-        panels.profiles(*pair, line, f"Power of the {example_record.noun(attribution)},\nand the share chosen")
+        panels.profiles(*pair, line, f"Power of the {example_record.feature_noun(attribution)},\nand the share chosen")
     where = below.add_subplot(grid[:, 1])
     panels.relevance(where, attribution, fraction, turn=not view.mel_first, extent=(*seconds, 0, len(levels[0])))
     _mel_ticks(where, attribution, len(levels[0]))
-    panels.say(where, "x", "seconds")
-    panels.say(where, "y", "Hz")
+    panels.label_axis(where, "x", "seconds")
+    panels.label_axis(where, "y", "Hz")
     panels.model(below.add_subplot(grid[:, 2]), attribution, fraction)
 
 
 def draw_waveform(figure: FigureBase, attribution: Attribution, fraction: float) -> None:
     """Fill `figure`: the waveform; clean, kept and removed spectrograms; the spectrum in Hz, the choice, the curve."""
     sounds = [attribution.original(), attribution.rebuild(fraction), attribution.rebuild(fraction, delete=True)]
-    above, middle, below = panels.rows(figure, [0.62, 1.0, 1.15])
+    above, middle, below = panels.stack(figure, [0.62, 1.0, 1.15])
     _waveform(above.add_subplot(), sounds[0], sounds[1], wording.format_fraction(fraction))
     shown = _spectrograms(
-        middle, [levels(sound) for sound in sounds], wording.three(attribution, fraction, "The clip"),
+        middle, [levels(sound) for sound in sounds], wording.panel_titles(attribution, fraction, "The clip"),
         (0.0, sounds[0].seconds), (0.0, sounds[0].rate / 2),
     )  # fmt: skip
-    panels.say(shown[0], "y", "Hz")
+    panels.label_axis(shown[0], "y", "Hz")
     grid = below.add_gridspec(2, 3)
     mask = attribution.mask(fraction).numpy()
     line, flat = profile(attribution, mask), features(attribution, mask)
@@ -77,7 +77,7 @@ def draw_waveform(figure: FigureBase, attribution: Attribution, fraction: float)
         pair = below.add_subplot(grid[0, wide]), below.add_subplot(grid[1, wide])
         layout = attribution.layout
         if layout.with_role("frequency") and not layout.with_role("position"):  # one feature per frequency
-            panels.chosen(pair[1], line)
+            panels.show_chosen(pair[1], line)
             _magnitudes(pair[0], attribution, fraction)
             pair[0].sharex(pair[1])
             pair[0].tick_params(labelbottom=False)
@@ -101,7 +101,7 @@ def _spectrograms(
             extent=(*seconds, *(hertz or (0, len(level)))), interpolation="nearest", gid=f"spectrogram-{i}",
         )  # fmt: skip
         panels.title(axes, text)
-        panels.say(axes, "x", "seconds")
+        panels.label_axis(axes, "x", "seconds")
         if i:
             axes.tick_params(labelleft=False)
         shown.append(axes)
@@ -132,13 +132,13 @@ def band_centres(attribution: Attribution, bands: int) -> Array:
     return np.asarray(700 * np.expm1(np.linspace(low, high, bands + 2)[1:-1]))
 
 
-def _waveform(axes: Axes, clean: Sound, kept: Sound, share: str) -> None:
+def _waveform(axes: Axes, clean: AudioClip, kept: AudioClip, share: str) -> None:
     places = np.arange(len(clean.samples)) / clean.rate
     axes.plot(places, clean.samples, color=panels.SOFT, linewidth=0.6, label="the clip", gid="clean")
     axes.plot(places, kept.samples, color=panels.KEPT, linewidth=0.6, label=f"top {share} alone", gid="kept")
     axes.set_xlim(0, clean.seconds)
-    panels.say(axes, "x", "seconds")
-    panels.say(axes, "y", "amplitude")
+    panels.label_axis(axes, "x", "seconds")
+    panels.label_axis(axes, "y", "amplitude")
     panels.title(axes, f"The waveform (grey), and what the top {share} of its frequencies rebuild (blue)")
 
 
@@ -152,12 +152,12 @@ def _magnitudes(axes: Axes, attribution: Attribution, fraction: float) -> None:
     axes.plot(hertz[order], level[order], color=panels.SOFT, linewidth=0.5, gid="magnitude")
     axes.plot(hertz[mask], level[mask], linestyle="", marker=".", markersize=4, markeredgewidth=0.3,
               color=panels.CHOSEN, markeredgecolor=panels.INK, gid="chosen")  # fmt: skip
-    panels.say(axes, "y", "dB")
+    panels.label_axis(axes, "y", "dB")
     panels.title(axes, "Magnitude of each frequency (grey; 0 dB: the strongest), chosen ones in yellow,\n"
                        "and the share that was chosen")  # fmt: skip
 
 
-def levels(sound: Sound) -> Array:
+def levels(sound: AudioClip) -> Array:
     """A short-time spectrum in dB, windows of 25 ms."""
     from scipy.signal import stft
 

@@ -34,7 +34,7 @@ PLAIN: dict[str, Any] = {"parse_math": False, "usetex": False}
 
 
 @dataclass(frozen=True)
-class Piece:
+class TokenText:
     """One token as a person reads it.
 
     Attributes:
@@ -54,7 +54,7 @@ def drawable(text: str, most: int | None = None) -> str:
     return "".join(_glyph(character) for character in shown)
 
 
-def families(text: str) -> list[str]:
+def font_families(text: str) -> list[str]:
     """The font families that draw `text`, the usual one first."""
     missing = {ord(character) for character in text} - _glyphs(BASE)
     return [BASE, *(family for family in _installed() if missing & _glyphs(family))]
@@ -62,10 +62,10 @@ def families(text: str) -> list[str]:
 
 def plain(text: str) -> dict[str, Any]:
     """Keyword arguments for a matplotlib text that holds a drawable `text`."""
-    return {**PLAIN, "fontfamily": families(text)}
+    return {**PLAIN, "fontfamily": font_families(text)}
 
 
-def pieces(names: Sequence[str]) -> list[Piece]:
+def token_texts(names: Sequence[str]) -> list[TokenText]:
     """Tokens without the marks of byte-level BPE, SentencePiece, WordPiece and classic BPE.
 
     Byte-level tokens are turned back into characters; a token that holds a part of a character shows a box.
@@ -83,7 +83,7 @@ def pieces(names: Sequence[str]) -> list[Piece]:
     else:
         starts, texts = _classic(texts)
     bare = [text.strip(" ") or "␣" for text in texts]
-    return [Piece(drawable(text, 40) or BOX, start) for text, start in zip(bare, starts, strict=True)]
+    return [TokenText(drawable(text, 40) or BOX, start) for text, start in zip(bare, starts, strict=True)]
 
 
 def right_to_left(text: str) -> bool:

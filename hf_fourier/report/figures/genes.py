@@ -9,7 +9,7 @@ import numpy as np
 
 from hf_fourier.report import wording
 from hf_fourier.report.figures import panels, tokens
-from hf_fourier.report.figures.fonts import drawable, families
+from hf_fourier.report.figures.fonts import drawable, font_families
 from hf_fourier.results import relevance
 
 if TYPE_CHECKING:
@@ -28,11 +28,11 @@ def height(attribution: Attribution, width: float) -> float:
 
 def draw(figure: FigureBase, attribution: Attribution, fraction: float, width: float) -> None:
     """Fill `figure`: the top genes and where they stand in the cell above; the spectrum and the answers below."""
-    found = relevance.shown(attribution, fraction)
+    found = relevance.default_relevance(attribution, fraction)
     values = tokens.by_token(found)
     best = np.argsort(-np.abs(values), kind="stable")[:MOST]
     tall = height(attribution, width) - tokens.BELOW + tokens.HEAD
-    above, below = panels.rows(figure, [tall, tokens.BELOW - tokens.HEAD])
+    above, below = panels.stack(figure, [tall, tokens.BELOW - tokens.HEAD])
     left, right = above.subplots(1, 2, width_ratios=[1, 1.15])
     names = [drawable(attribution.names[i], 16) for i in best]
     _bars(left, names, values[best], best, found)
@@ -45,20 +45,20 @@ def draw(figure: FigureBase, attribution: Attribution, fraction: float, width: f
 def _bars(axes: Axes, names: list[str], values: Any, ranks: Any, found: relevance.Relevance) -> None:
     """One bar per gene, the strongest on top, with its rank in the cell."""
     places = np.arange(len(values))
-    colours = [panels.FOR if value >= 0 else panels.AGAINST for value in values]
+    colours = [panels.SUPPORTING if value >= 0 else panels.OPPOSING for value in values]
     axes.barh(places, values, color=colours, edgecolor=panels.INK, linewidth=0.4, gid="genes")
     labels = [f"{name}  (rank {rank + 1})" for name, rank in zip(names, ranks, strict=True)]
-    axes.set_yticks(places, labels, fontsize=8, fontfamily=families("".join(labels)), parse_math=False)
+    axes.set_yticks(places, labels, fontsize=8, fontfamily=font_families("".join(labels)), parse_math=False)
     axes.set_ylim(len(values) - 0.4, -0.6)
     axes.axvline(0, color=panels.INK, linewidth=0.6)
     axes.locator_params(axis="x", nbins=5)
-    panels.say(axes, "x", f"{found.measure} (rank: place among the {len(found.values)} genes that were read)")
+    panels.label_axis(axes, "x", f"{found.measure} (rank: place among the {len(found.values)} genes that were read)")
 
 
 def _ranking(axes: Axes, values: Any, best: Any, names: list[str], measure: str) -> None:
     """All genes in the cell's order, the strongest few named."""
     ranks = np.arange(1, len(values) + 1)
-    colours = [panels.FOR if value >= 0 else panels.AGAINST for value in values]
+    colours = [panels.SUPPORTING if value >= 0 else panels.OPPOSING for value in values]
     axes.vlines(ranks, 0, values, colors=colours, linewidth=1.2, gid="ranking")
     axes.axhline(0, color=panels.SOFT, linewidth=0.6)
     free: list[tuple[float, float]] = []
@@ -70,9 +70,9 @@ def _ranking(axes: Axes, values: Any, best: Any, names: list[str], measure: str)
             side = "left" if i < 0.05 * len(values) else "right" if i > 0.95 * len(values) else "center"
             axes.annotate(name, (i + 1, values[i]), xytext=(0, 3 if values[i] >= 0 else -3), fontsize=7,
                           textcoords="offset points", ha=side, va="bottom" if values[i] >= 0 else "top",
-                          parse_math=False, fontfamily=families(name))  # fmt: skip
+                          parse_math=False, fontfamily=font_families(name))  # fmt: skip
     axes.set_xlim(0, len(values) + 1)
     axes.margins(y=0.12)
-    panels.say(axes, "x", "rank in the cell (left: most above its usual level)")
-    panels.say(axes, "y", measure)
+    panels.label_axis(axes, "x", "rank in the cell (left: most above its usual level)")
+    panels.label_axis(axes, "y", measure)
     panels.title(axes, "The same numbers for all genes, in the order that the model reads them")

@@ -22,13 +22,13 @@ def draw(figure: FigureBase, attribution: Attribution, fraction: float) -> None:
 
     Where a mask was explained, the model's mask of each picture is outlined on it.
     """
-    above, below = panels.rows(figure, [1.12, 1.0])
+    above, below = panels.stack(figure, [1.12, 1.0])
     images = [attribution.original(), attribution.rebuild(fraction), attribution.rebuild(fraction, delete=True)]
     masks = mask_contours.predicted(attribution, fraction)
     classes = mask_contours.classes_of(masks[0])
-    for i, (image, text) in enumerate(zip(images, wording.three(attribution, fraction), strict=True)):
+    for i, (image, text) in enumerate(zip(images, wording.panel_titles(attribution, fraction), strict=True)):
         axes = above.add_subplot(1, 3, i + 1)
-        panels.picture(axes, image, text)
+        panels.show_image(axes, image, text)
         size = np.asarray(image).shape[:2]
         mask_contours.trace(axes, masks[i], size, f"mask-{i}", classes)
         if i and masks[i] is not None:

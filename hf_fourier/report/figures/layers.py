@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hf_fourier.methods.freqx import CHANCE
+from hf_fourier.methods.freqx import CHANCE_LEVEL
 from hf_fourier.report.figures import panels
 from hf_fourier.report.figures.fonts import drawable, plain
 
@@ -95,10 +95,10 @@ def _bits(axes: Axes, energy: Array, bits: Array) -> None:
     from matplotlib.colors import TwoSlopeNorm
 
     shades = panels.diverging().with_extremes(bad="#d9d9d9")
-    top = max(2 * CHANCE, float(bits[energy >= LEAST].max(initial=0.0)))
+    top = max(2 * CHANCE_LEVEL, float(bits[energy >= LEAST].max(initial=0.0)))
     shown = np.ma.masked_where(energy < LEAST, bits)
-    image = axes.imshow(shown, cmap=shades, norm=TwoSlopeNorm(CHANCE, 0, top), aspect="auto", gid="layer-bits")
-    _bar(axes, image, [0, CHANCE, top], "bits (by chance 0.385)")
+    image = axes.imshow(shown, cmap=shades, norm=TwoSlopeNorm(CHANCE_LEVEL, 0, top), aspect="auto", gid="layer-bits")
+    _bar(axes, image, [0, CHANCE_LEVEL, top], "bits (by chance 0.385)")
     panels.title(axes, "How far its neurons agree on them\n(orange: more than by chance, blue: they cancel)")
 
 
@@ -115,7 +115,7 @@ def _spread(axes: Axes, effective: Array) -> None:
     axes.barh(range(len(effective)), effective, height=0.7, color=panels.SOFT, gid="layer-spread")
     axes.set_xlim(0, 1.05 * max(1.0, float(effective.max())))
     axes.locator_params(axis="x", nbins=4)
-    panels.say(axes, "x", "2^entropy")
+    panels.label_axis(axes, "x", "2^entropy")
     panels.title(axes, "How many frequencies\nit spreads over")
 
 
@@ -124,4 +124,4 @@ def _ticks(axes: Axes, radius: Array, unit: str) -> None:
     step = max(1, -(-len(radius) // 6))
     places = range(0, len(radius), step)
     axes.set_xticks(places, [f"{radius[place]:.3g}" for place in places])
-    panels.say(axes, "x", f"mean frequency of the band [{unit}]" if len(radius) > 1 else "all features")
+    panels.label_axis(axes, "x", f"mean frequency of the band [{unit}]" if len(radius) > 1 else "all features")

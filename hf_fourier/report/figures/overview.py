@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from hf_fourier.evaluation.results import Evaluation
     from hf_fourier.report.class_summary import ClassSummary
     from hf_fourier.report.content import ReportContent
-    from hf_fourier.report.example_record import Record
+    from hf_fourier.report.example_record import ExampleRecord
 
     Draw = Callable[[Figure], None]
 
@@ -101,7 +101,7 @@ def _overviews(report: ReportContent, include_inputs: bool) -> Iterator[tuple[st
     classes = [one for one in report._classes(records) if one.concentration is not None][:CLASSES]
     if classes:
         yield "classes", ((9.0, max(2.6, 1.5 + LINE * len(classes))), lambda figure: _structure(figure, classes))
-    evaluation, _ = serialization.told(report, not include_inputs)
+    evaluation, _ = serialization.as_shared(report, not include_inputs)
     metrics = [] if evaluation is None else [m for m in wording.HEADLINES if m in evaluation.better]
     if evaluation is not None and metrics:
         rows = len(evaluation.cells)
@@ -109,7 +109,7 @@ def _overviews(report: ReportContent, include_inputs: bool) -> Iterator[tuple[st
         yield "evaluation", (size, lambda figure: _evaluation(figure, evaluation, metrics))
 
 
-def _curves(figure: Figure, records: Sequence[Record]) -> None:
+def _curves(figure: Figure, records: Sequence[ExampleRecord]) -> None:
     """Decisions kept (M) and confidence (L) by share, kept and removed, with the controls and intervals."""
     grid: Any = figure.subplots(2, 2)
     named: dict[str, Any] = {}
@@ -123,8 +123,8 @@ def _curves(figure: Figure, records: Sequence[Record]) -> None:
         axes.set_xticks([], minor=True)
         axes.set_ylim(-0.03, 1.03)
         panels.title(axes, title)
-        panels.say(axes, "x", f"% of features {'kept' if part == 'keep' else 'removed'}")
-        panels.say(axes, "y", up)
+        panels.label_axis(axes, "x", f"% of features {'kept' if part == 'keep' else 'removed'}")
+        panels.label_axis(axes, "y", up)
     names = [drawable(name, 70) for name in named]
     legend = figure.legend(list(named.values()), names, loc="outside lower center", ncols=2, frameon=False)
     for text in legend.get_texts():
@@ -143,9 +143,9 @@ def _average(axes: Axes, one: Average, number: int) -> Any:
     return line
 
 
-def _by_class(records: Sequence[Record]) -> dict[str, list[Record]]:
+def _by_class(records: Sequence[ExampleRecord]) -> dict[str, list[ExampleRecord]]:
     """Examples with bands by method and label, where all have the same bands."""
-    groups: dict[str, list[Record]] = {}
+    groups: dict[str, list[ExampleRecord]] = {}
     for one in records:
         if one.bands is not None:
             groups.setdefault(f"{one.label.strip() or '␣'} ({one.method})", []).append(one)
@@ -153,7 +153,7 @@ def _by_class(records: Sequence[Record]) -> dict[str, list[Record]]:
     return dict(list(groups.items())[:CLASSES]) if len(bands) == 1 else {}
 
 
-def _bands(figure: Figure, groups: dict[str, list[Record]]) -> None:
+def _bands(figure: Figure, groups: dict[str, list[ExampleRecord]]) -> None:
     """Power and chosen features by band, a row per label and method."""
     left, right = figure.subplots(1, 2, sharey=True)
     first = next(iter(groups.values()))[0].bands
@@ -168,7 +168,7 @@ def _bands(figure: Figure, groups: dict[str, list[Record]]) -> None:
         figure.colorbar(image, ax=axes, pad=0.02)
         places = range(0, len(first.centres), 3)
         axes.set_xticks(places, [f"{first.centres[i]:.3g}" for i in places])
-        panels.say(axes, "x", first.title)
+        panels.label_axis(axes, "x", first.title)
         panels.title(axes, title)
     _names(left, [f"{name}, n = {len(own)}" for name, own in groups.items()])
 
@@ -182,7 +182,7 @@ def _structure(figure: Figure, classes: Sequence[ClassSummary]) -> None:
               markeredgewidth=2, color=panels.DELETED, label="by chance")  # fmt: skip
     left.legend(frameon=False, loc="lower right")
     panels.title(left, "Concentration of the top 4 % within a class\n(more: its examples agree)")
-    panels.say(left, "x", "kurtosis of counts")
+    panels.label_axis(left, "x", "kurtosis of counts")
     right.barh(places, [100 * (one.specificity or 0) for one in classes], color=panels.KEPT, height=0.6)
     right.set_xlim(0, 100)
     panels.title(right, "Specificity: usual features that are\nusual for no other class, %")

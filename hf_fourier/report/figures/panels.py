@@ -13,7 +13,7 @@ from hf_fourier.errors import InputError, MissingExtraError
 from hf_fourier.report import example_record, wording
 from hf_fourier.report.figures.fonts import PLAIN, plain
 from hf_fourier.report.figures.spectrum import Plane, Profile, decibels
-from hf_fourier.results.relevance import shown
+from hf_fourier.results.relevance import default_relevance
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -23,13 +23,13 @@ if TYPE_CHECKING:
 
 # Safe for colour-blind readers, and apart in lightness as well.
 KEPT, DELETED, CHOSEN = "#0b559f", "#d0691c", "#ffd21f"
-FOR, AGAINST = "#f4a03a", "#7fb8e6"
+SUPPORTING, OPPOSING = "#f4a03a", "#7fb8e6"
 INK, SOFT = "#222222", "#8a8a8a"
 #: How low and how tall a map or a plane is drawn, as a share of its width, whatever its rows and columns.
 SQUAT = (0.3, 1.6)
 
 
-def rows(figure: FigureBase, heights: Sequence[float]) -> list[SubFigure]:
+def stack(figure: FigureBase, heights: Sequence[float]) -> list[SubFigure]:
     """Parts of a figure, one below the other."""
     grid = figure.add_gridspec(len(heights), 1, height_ratios=list(heights))
     return [figure.add_subfigure(grid[i]) for i in range(len(heights))]
@@ -40,12 +40,12 @@ def title(axes: Axes, text: str) -> None:
     axes.set_title(text, loc="left", color=INK, **plain(text))
 
 
-def say(axes: Axes, which: str, text: str) -> None:
+def label_axis(axes: Axes, which: str, text: str) -> None:
     """An axis label, drawn as it stands; `which` is "x" or "y"."""
     getattr(axes, f"set_{which}label")(text, **plain(text))
 
 
-def picture(axes: Axes, image: Any, text: str) -> None:
+def show_image(axes: Axes, image: Any, text: str) -> None:
     """An image without ticks."""
     pixels = np.asarray(image)
     grey: dict[str, Any] = {"cmap": "gray", "vmin": 0, "vmax": 255} if pixels.ndim == 2 else {}
@@ -78,8 +78,8 @@ def spectrum(axes: Axes, plane: Plane, text: str, upward: bool = False) -> None:
     axes.set_box_aspect(np.clip(len(plane.rows) / len(plane.columns), 0.5, 1.6))
     axes.set_anchor("W")  # so that the layout leaves the room that the label on the left really takes
     axes.locator_params(nbins=6, integer=len(plane.rows) > 1 and plane.rows[1] - plane.rows[0] >= 1)
-    say(axes, "y", plane.titles[0])
-    say(axes, "x", plane.titles[1])
+    label_axis(axes, "y", plane.titles[0])
+    label_axis(axes, "x", plane.titles[1])
     title(axes, plane.legend or text)
 
 
@@ -98,24 +98,24 @@ def power(axes: Axes, profile: Profile) -> None:
     else:
         axes.set_ylim(0, 1)
     _limits(axes, profile)
-    say(axes, "y", "% of power")
+    label_axis(axes, "y", "% of power")
 
 
-def chosen(axes: Axes, profile: Profile) -> None:
+def show_chosen(axes: Axes, profile: Profile) -> None:
     """Which share of each frequency's features was chosen."""
     axes.bar(profile.centres, 100 * profile.chosen, width=0.9 * profile.width, color=CHOSEN, edgecolor=INK,
              linewidth=0.4, gid="chosen-bars")  # fmt: skip
     axes.set_ylim(0, max(1.0, 110 * profile.chosen.max(initial=0.0)))
     _limits(axes, profile)
-    say(axes, "x", profile.title)
-    say(axes, "y", "% chosen")
+    label_axis(axes, "x", profile.title)
+    label_axis(axes, "y", "% chosen")
 
 
 def profiles(upper: Axes, lower: Axes, profile: Profile, text: str) -> None:
     """Power above and choice below, over one frequency axis."""
     power(upper, profile)
     title(upper, text)
-    chosen(lower, profile)
+    show_chosen(lower, profile)
     lower.sharex(upper)
     upper.tick_params(labelbottom=False)
 
@@ -123,13 +123,13 @@ def profiles(upper: Axes, lower: Axes, profile: Profile, text: str) -> None:
 def model(axes: Axes, attribution: Attribution, fraction: float) -> None:
     """What the model says: a curve where several shares were played, else bars."""
     played = {stop.asked for stop in attribution.curve.stops} if attribution.curve else set()
-    (curve if len(played) > 1 else answers)(axes, attribution, fraction)
+    (curve if len(played) > 1 else show_points)(axes, attribution, fraction)
 
 
 def curve(axes: Axes, attribution: Attribution, fraction: float) -> None:
     """The model's confidence against the share kept, and against the share deleted."""
     assert attribution.curve is not None
-    record, kind = attribution.curve, example_record.noun(attribution)
+    record, kind = attribution.curve, example_record.feature_noun(attribution)
     bounded = example_record.is_mask(attribution) or attribution.confidence is not None
     looks: dict[str, dict[str, Any]] = {
         "keep": {"color": KEPT, "linestyle": "-", "marker": "o", "label": f"top {kind} alone"},
@@ -140,7 +140,7 @@ def curve(axes: Axes, attribution: Attribution, fraction: float) -> None:
         if not stops:
             continue
         x = [100 * stop.asked for stop in stops]
-        y = [wording.size(attribution, stop) for stop in stops]
+        y = [wording.plotted_value(attribution, stop) for stop in stops]
         axes.plot(x, y, gid=part, **look)
         lost = [not example_record.holds(attribution, stop) for stop in stops]
         axes.plot(np.array(x)[lost], np.array(y)[lost], linestyle="", marker=look["marker"], color=look["color"],
@@ -151,26 +151,26 @@ def curve(axes: Axes, attribution: Attribution, fraction: float) -> None:
     _percents(axes, sorted({100 * stop.asked for stop in record.stops}))
     if bounded:
         axes.set_ylim(-0.04, 1.04)
-    say(axes, "x", f"% of {kind}")
-    say(axes, "y", wording.quantity(attribution))
+    label_axis(axes, "x", f"% of {kind}")
+    label_axis(axes, "y", wording.plotted_quantity(attribution))
     lost_word = f"Dice below {example_record.SAME_MASK:g}" if example_record.is_mask(attribution) else "decision lost"
     title(axes, f"What the model says\n(hollow: {lost_word})")
     axes.legend(loc="upper center", bbox_to_anchor=(0.45, -0.16), ncols=2, frameon=False, fontsize=8)
 
 
-def answers(axes: Axes, attribution: Attribution, fraction: float) -> None:
+def show_points(axes: Axes, attribution: Attribution, fraction: float) -> None:
     """Three bars: the model's confidence in the whole input, in the top features alone, and without them."""
-    kind = example_record.noun(attribution)
+    kind = example_record.feature_noun(attribution)
     masked = example_record.is_mask(attribution)
     clean = 1.0 if masked else attribution.value if attribution.confidence is None else attribution.confidence
-    sure = "" if attribution.confidence is None else wording.sureness(attribution.confidence)
+    sure = "" if attribution.confidence is None else wording.format_confidence(attribution.confidence)
     rows = [("whole input", clean, sure or f"{attribution.value:.4g}", SOFT, "")]
     parts = (("keep", f"top {wording.format_fraction(fraction)} alone", KEPT), ("delete", "without them", DELETED))
     for part, name, colour in parts:
         stop = wording.stop_at(attribution, part, fraction)  # type: ignore[arg-type]
         if stop is not None:
             word = f", {wording.verdict(attribution, stop)}"
-            rows.append((name, wording.size(attribution, stop), wording.format_point(stop), colour, word))
+            rows.append((name, wording.plotted_value(attribution, stop), wording.format_point(stop), colour, word))
     axes.barh(range(len(rows)), [row[1] for row in rows], color=[row[3] for row in rows], height=0.6, gid="answers")
     for i, (name, _, number, _, word) in enumerate(rows):
         axes.text(0.01, i - 0.34, f"{name}: {number}{word}", transform=axes.get_yaxis_transform(), va="bottom",
@@ -179,7 +179,7 @@ def answers(axes: Axes, attribution: Attribution, fraction: float) -> None:
     axes.set_yticks([])
     if masked or attribution.confidence is not None:
         axes.set_xlim(0, 1)
-    say(axes, "x", wording.quantity(attribution))
+    label_axis(axes, "x", wording.plotted_quantity(attribution))
     missing = "" if len(rows) > 1 else f"\n(it was not shown parts of the {kind})"
     title(axes, f"What the model says{missing}")
 
@@ -194,7 +194,7 @@ def relevance(axes: Axes, attribution: Attribution, fraction: float, turn: bool 
         turn: Whether a map's first axis runs to the right.
         extent: A map's left, right, lower and upper end, the first row below; None for pixels, the first row above.
     """
-    found = shown(attribution, fraction)
+    found = default_relevance(attribution, fraction)
     values = np.asarray(found.values, dtype=float)
     signed = found.signed or bool((values < 0).any())
     names = list(found.axes)
@@ -204,12 +204,12 @@ def relevance(axes: Axes, attribution: Attribution, fraction: float, turn: bool 
     if values.ndim < 2:
         line = np.atleast_1d(values)
         places = np.arange(1, len(line) + 1)
-        axes.fill_between(places, line, 0, where=line >= 0, color=FOR, step="mid")
-        axes.fill_between(places, line, 0, where=line <= 0, color=AGAINST, step="mid")
+        axes.fill_between(places, line, 0, where=line >= 0, color=SUPPORTING, step="mid")
+        axes.fill_between(places, line, 0, where=line <= 0, color=OPPOSING, step="mid")
         axes.step(places, line, where="mid", color=INK, linewidth=0.8, gid="relevance")
         axes.axhline(0, color=SOFT, linewidth=0.6)
         axes.locator_params(axis="x", integer=True)
-        say(axes, "x", names[0] if names else "entry")
+        label_axis(axes, "x", names[0] if names else "entry")
     else:
         top = float(np.abs(values).max(initial=0.0)) or 1.0
         shades, low = (diverging(), -top) if signed else ("Greys", 0.0)
@@ -226,8 +226,8 @@ def relevance(axes: Axes, attribution: Attribution, fraction: float, turn: bool 
         assert axes.figure is not None
         axes.figure.colorbar(image, **beside)
         axes.locator_params(integer=True)
-        say(axes, "y", names[0])
-        say(axes, "x", names[1])
+        label_axis(axes, "y", names[0])
+        label_axis(axes, "x", names[1])
         sense = "orange: for the decision, blue: against" if found.signed else sense
         sense += f"; summed over {', '.join(found.axes[:-2])}" if len(found.axes) > 2 else ""
     told = f"{found.told[0].upper()}{found.told[1:]}"
@@ -238,7 +238,7 @@ def diverging() -> Any:
     """Blue for against, white for nothing, orange for: light enough everywhere for dark letters on it."""
     from matplotlib.colors import LinearSegmentedColormap
 
-    return LinearSegmentedColormap.from_list("for-against", [AGAINST, "#ffffff", FOR])
+    return LinearSegmentedColormap.from_list("for-against", [OPPOSING, "#ffffff", SUPPORTING])
 
 
 def _limits(axes: Axes, profile: Profile) -> None:

@@ -49,7 +49,7 @@ def _fill(figure: Figure, attribution: Attribution, fraction: float) -> None:
     from hf_fourier.report.figures import layers, panels, wavelet_scales
 
     height, draw, titled = _body(attribution)
-    head_lines = wording.headline(attribution, None if titled else fraction)
+    head_lines = wording.header_lines(attribution, None if titled else fraction)
     head = "\n".join(textwrap.fill(line, 115) for line in head_lines)
     foot = textwrap.fill(wording.conclusion(attribution, fraction), 165)
     top, bottom = 0.15 + 0.2 * len(head.splitlines()), max(0.45, 0.13 + 0.16 * len(foot.splitlines()))
@@ -57,7 +57,7 @@ def _fill(figure: Figure, attribution: Attribution, fraction: float) -> None:
     deep = [tall for tall, _ in told if tall]
     figure.set_size_inches(WIDTH, height + top + sum(deep) + bottom)
     figure.set_layout_engine("constrained")
-    upper, middle, *more, lower = panels.rows(figure, [top, height, *deep, bottom])
+    upper, middle, *more, lower = panels.stack(figure, [top, height, *deep, bottom])
     upper.text(0.012, 0.5, head, ha="left", va="center", size=11, gid="headline", **plain(head))
     draw(middle, attribution, fraction)
     for part, draw_part in zip(more, (own for tall, own in told if tall), strict=True):

@@ -28,7 +28,7 @@ NOTHING = "What is chosen is ranked on top within its segment; that says nothing
 
 
 def plot_recording(
-    recording: Recording, path: str | PathLike[str] | None = None, fraction: float = example_record.USUAL
+    recording: Recording, path: str | PathLike[str] | None = None, fraction: float = example_record.DEFAULT_FRACTION
 ) -> Figure:
     """Draw a recording.
 
@@ -54,9 +54,13 @@ def plot_recording(
 def _fill(figure: Figure, recording: Recording, fraction: float) -> None:
     figure.set_size_inches(11.0, HEIGHT)
     figure.set_layout_engine("constrained")
-    head, over, below, foot = panels.rows(figure, [0.5, 3.1, 3.6, 0.5])
+    head, over, below, foot = panels.stack(figure, [0.5, 3.1, 3.6, 0.5])
     label, own = recording.label, recording.labels[recording.label]
-    sure = "" if recording.confidence is None else f", mean confidence there {wording.sureness(recording.confidence)}"
+    sure = (
+        ""
+        if recording.confidence is None
+        else f", mean confidence there {wording.format_confidence(recording.confidence)}"
+    )
     text = f"“{drawable(label, 40)}” for {own:.1f} of {recording.seconds:.1f} s{sure}\n{_source(recording)}"
     head.text(0.012, 0.5, text, ha="left", va="center", size=11, gid="headline", **plain(text))
     times = over.add_gridspec(2, 1, height_ratios=[1.1, 2.0])  # in one grid, so that their seconds are in line
@@ -90,7 +94,7 @@ def _wave(axes: Axes, recording: Recording) -> None:
     axes.fill_between(at, -high, high, color=panels.SOFT, linewidth=0, gid="wave")
     axes.set_xlim(0, recording.seconds)
     axes.tick_params(labelbottom=False)
-    panels.say(axes, "y", "amplitude")
+    panels.label_axis(axes, "y", "amplitude")
     panels.title(axes, "The recording (largest amplitudes)")
 
 
@@ -113,8 +117,8 @@ def _time(axes: Axes, recording: Recording) -> None:
     if known:
         axes.set_ylim(0, 1)
     axes.legend(loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=len(COLOURS), frameon=False, fontsize=8)
-    panels.say(axes, "x", "seconds")
-    panels.say(axes, "y", "confidence" if known else "value")
+    panels.label_axis(axes, "x", "seconds")
+    panels.label_axis(axes, "y", "confidence" if known else "value")
     panels.title(axes, "What the model says in each segment, and how sure it is")
 
 
@@ -135,7 +139,7 @@ def _spectrum(upper: Axes, lower: Axes, spectrum: Spectrum, label: str, fraction
     level = decibels(power)
     upper.bar(centres, level - level.min(), width=width, bottom=level.min(), color=panels.SOFT, gid="power-bars")
     upper.tick_params(labelbottom=False)
-    panels.say(upper, "y", "power [dB]")
+    panels.label_axis(upper, "y", "power [dB]")
     panels.title(
         upper,
         f"The segments of {label} together, {spectrum.weight:.1f} s: power,\n"
@@ -145,8 +149,8 @@ def _spectrum(upper: Axes, lower: Axes, spectrum: Spectrum, label: str, fraction
               gid="chosen-bars")  # fmt: skip
     lower.set_ylim(0, max(1.0, 110 * float(chosen.max(initial=0.0))))
     lower.sharex(upper)
-    panels.say(lower, "x", title)
-    panels.say(lower, "y", "% of seconds")
+    panels.label_axis(lower, "x", title)
+    panels.label_axis(lower, "y", "% of seconds")
 
 
 def _coordinate(spectrum: Spectrum) -> tuple[str, np.ndarray]:
@@ -172,6 +176,6 @@ def _answers(axes: Axes, recording: Recording) -> None:
     axes.set_xticks(places, [f"{100 * share:.3g}" for share in table["top share"]])
     axes.set_ylim(-4, 104)
     axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.18), ncols=2, frameon=False, fontsize=8)
-    panels.say(axes, "x", "% of features")
-    panels.say(axes, "y", "% of seconds")
+    panels.label_axis(axes, "x", "% of features")
+    panels.label_axis(axes, "y", "% of seconds")
     panels.title(axes, "Where the decision holds")

@@ -32,12 +32,12 @@ def height(attribution: Attribution, width: float) -> float:
 
 def draw(figure: FigureBase, attribution: Attribution, fraction: float, width: float) -> None:
     """Fill `figure`: the residues above; power and choice by frequency, with periods, and the answers below."""
-    found = relevance.shown(attribution, fraction)
+    found = relevance.default_relevance(attribution, fraction)
     values = tokens.by_token(found)
     shown = tokens.window(attribution, values)
     placed = _place(attribution, shown, width)
     tall = placed[-1].y + LINE
-    above, below = panels.rows(figure, [tall + tokens.HEAD, tokens.BELOW - tokens.HEAD])
+    above, below = panels.stack(figure, [tall + tokens.HEAD, tokens.BELOW - tokens.HEAD])
     page = tokens.sheet(above, width, tall)
     tokens.boxes(page, placed, values, tokens.explanation(attribution, found, shown))
     _numbers(page, placed)

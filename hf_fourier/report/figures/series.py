@@ -26,5 +26,5 @@ def draw(figure: FigureBase, attribution: Attribution, fraction: float) -> None:
         panels.spectrum(figure.add_subplot(grid[2:, 0]), flat, "Power in grey,\nchosen in yellow")
     if line is not None:
         pair = figure.add_subplot(grid[2, wide]), figure.add_subplot(grid[3, wide])
-        panels.profiles(*pair, line, f"Power of the {example_record.noun(attribution)},\nand the share chosen")
+        panels.profiles(*pair, line, f"Power of the {example_record.feature_noun(attribution)},\nand the share chosen")
     panels.model(figure.add_subplot(grid[2:, 2]), attribution, fraction)

@@ -11,7 +11,7 @@ import numpy as np
 
 from hf_fourier.report import wording
 from hf_fourier.report.figures import panels
-from hf_fourier.report.figures.fonts import Piece, families, pieces, plain, right_to_left
+from hf_fourier.report.figures.fonts import TokenText, font_families, plain, right_to_left, token_texts
 from hf_fourier.report.figures.spectrum import profile
 from hf_fourier.results import relevance
 
@@ -47,12 +47,12 @@ def height(attribution: Attribution, width: float) -> float:
 
 def draw(figure: FigureBase, attribution: Attribution, fraction: float, width: float) -> None:
     """Fill `figure`: the tokens above, in lines of `width` inches; power and choice by frequency and answers below."""
-    found = relevance.shown(attribution, fraction)
+    found = relevance.default_relevance(attribution, fraction)
     values = by_token(found)
     shown = window(attribution, values)
     placed = _place(attribution, shown, width)
     tall = placed[-1].y + LINE
-    above, below = panels.rows(figure, [tall + HEAD, BELOW - HEAD])
+    above, below = panels.stack(figure, [tall + HEAD, BELOW - HEAD])
     boxes(sheet(above, width, tall), placed, values, explanation(attribution, found, shown))
     frequencies(below, attribution, fraction)
 
@@ -117,7 +117,7 @@ def window(attribution: Attribution, values: Array | None) -> range:
 
 def _place(attribution: Attribution, shown: range, width: float) -> list[Placed]:
     """Break the tokens into lines between words, and between texts; from the right where they are read that way."""
-    tokens = pieces(attribution.names)
+    tokens = token_texts(attribution.names)
     widths = _widths([tokens[i].text for i in shown])
     borders = (
         set(np.cumsum(attribution.layout.leaf.segments[:-1]).tolist()) if attribution.layout.leaf.segments else set()
@@ -140,7 +140,7 @@ def _place(attribution: Attribution, shown: range, width: float) -> list[Placed]
     return placed
 
 
-def _words(tokens: Sequence[Piece], shown: range, borders: set[int]) -> list[list[int]]:
+def _words(tokens: Sequence[TokenText], shown: range, borders: set[int]) -> list[list[int]]:
     words: list[list[int]] = []
     for i in shown:
         if tokens[i].starts or i in borders or not words:
@@ -160,7 +160,7 @@ def _widths(texts: Sequence[str]) -> list[float]:
     known: dict[str, float] = {}
     for text in texts:
         if text not in known:
-            font = FontProperties(family=families(text), size=SIZE)
+            font = FontProperties(family=font_families(text), size=SIZE)
             known[text] = renderer.get_text_width_height_descent(text, font, False)[0] / figure.dpi
     return [known[text] + 2 * PAD for text in texts]
 

@@ -27,11 +27,11 @@ def draw(figure: FigureBase, attribution: Attribution, fraction: float) -> None:
     masks = mask_contours.predicted(attribution, fraction)
     places = middles(masks[0], volumes[0].shape)
     first = _largest(masks[0], volumes[0].shape)
-    above, below = panels.rows(figure, [2.0, 1.0])
+    above, below = panels.stack(figure, [2.0, 1.0])
     grid = above.add_gridspec(2, 6, height_ratios=[2.1, 1])
     names = [axis.name for axis in attribution.layout.leaf.axes if not axis.channel]
     rest = [axis for axis in range(3) if axis != first]
-    for i, text in enumerate(wording.three(attribution, fraction, "The volume")):
+    for i, text in enumerate(wording.panel_titles(attribution, fraction, "The volume")):
         large = above.add_subplot(grid[0, 2 * i : 2 * i + 2])
         small = [above.add_subplot(grid[1, 2 * i + j]) for j in (0, 1)]
         for axes, axis in zip((large, *small), (first, *rest), strict=True):
@@ -39,7 +39,7 @@ def draw(figure: FigureBase, attribution: Attribution, fraction: float) -> None:
             _slice(axes, volumes[i], axis, places[axis], text if axis == first else where, volumes[0])
             _masks(axes, masks, i, axis, places[axis], volumes[0].shape)
             if axis == first:
-                panels.say(axes, "x", f"{where}; {names[rest[0]]} to the right, {names[rest[1]]} upwards")
+                panels.label_axis(axes, "x", f"{where}; {names[rest[0]]} to the right, {names[rest[1]]} upwards")
     _features(below, attribution, fraction, names[first])
 
 
@@ -103,6 +103,6 @@ def _features(figure: FigureBase, attribution: Attribution, fraction: float, acr
     if line is not None:
         wide = slice(0, 2) if flat is None else slice(1, 2)
         text = "Power and choice by frequency\n(left: coarse shapes, right: fine detail)"
-        text = text if example_record.noun(attribution) == "frequencies" else "Power and choice"
+        text = text if example_record.feature_noun(attribution) == "frequencies" else "Power and choice"
         panels.profiles(figure.add_subplot(grid[0, wide]), figure.add_subplot(grid[1, wide]), line, text)
     panels.model(figure.add_subplot(grid[:, 2]), attribution, fraction)

@@ -15,7 +15,7 @@ import numpy as np
 from hf_fourier.report import example_record, wording
 from hf_fourier.report.figures import mask_contours, wavelet_scales
 from hf_fourier.report.figures.feature_map import features
-from hf_fourier.report.figures.fonts import pieces, right_to_left
+from hf_fourier.report.figures.fonts import right_to_left, token_texts
 from hf_fourier.report.figures.spectrum import decibels
 from hf_fourier.report.html import media
 from hf_fourier.results import relevance
@@ -42,7 +42,7 @@ def shares(attribution: Attribution) -> list[float]:
     return [share for share in sorted(set(played or USUAL)) if 0 < share < 1] + [1.0]
 
 
-def shown(attribution: Attribution, budget: float) -> dict[str, Any]:
+def example_view(attribution: Attribution, budget: float) -> dict[str, Any]:
     """What is seen and heard of a result, as plain values.
 
     Args:
@@ -200,20 +200,20 @@ def _levels(kept: Sequence[Array], gone: Sequence[Array], budget: float, caption
 
 def _sounds(attribution: Attribution, stops: list[float], budget: float) -> dict[str, Any]:
     """The clip, and at as many stops as fit what is kept and what is removed, all on one scale."""
-    from hf_fourier.report.audio_files import audible, heard
+    from hf_fourier.report.audio_files import clips, is_audio
 
-    if not audible(attribution):
+    if not is_audio(attribution):
         return {}
     usual = example_record.shown_fraction(attribution)
     inner = sorted(stops[:-1], key=lambda share: (share != usual, abs(np.log(share / usual))))
-    clean, rate = heard(attribution)
+    clean, rate = clips(attribution)
     cost = media.size(2 * len(clean))
     count = int(min(HEARD, len(inner), (budget / cost - 1) // 2))
     length = len(clean)
     if count < 1:
         count, length = 1, int(max(SHORTEST * rate, budget / media.size(2) / 3))
     chosen = sorted(inner[:count])
-    parts = {share: [heard(attribution, share)[0], heard(attribution, share, delete=True)[0]] for share in chosen}
+    parts = {share: [clips(attribution, share)[0], clips(attribution, share, delete=True)[0]] for share in chosen}
     peak = max(
         1.0, float(np.abs(clean).max(initial=0)), *(float(np.abs(p).max()) for two in parts.values() for p in two)
     )
@@ -237,7 +237,7 @@ def _sounds(attribution: Attribution, stops: list[float], budget: float) -> dict
 
 def _relevance(attribution: Attribution, stops: list[float]) -> tuple[list[Array], dict[str, Any]]:
     """Relevance per position at each stop, and what a page says of it: whose numbers it shows, and what signs mean."""
-    found = [relevance.shown(attribution, share) for share in stops]
+    found = [relevance.default_relevance(attribution, share) for share in stops]
     one = found[0]
     whose = (
         one.told if one.kind == "scores" else one.told.replace(f"top {wording.format_fraction(stops[0])} of", "chosen")
@@ -250,7 +250,7 @@ def _relevance(attribution: Attribution, stops: list[float]) -> tuple[list[Array
 def _tokens(attribution: Attribution, stops: list[float]) -> dict[str, Any]:
     values, said = _relevance(attribution, stops)
     unit = attribution.layout.leaf.axes[0].name
-    told = pieces(attribution.names)
+    told = token_texts(attribution.names)
     letters = unit in ("residue", "base")
     return {
         "kind": "tokens",

@@ -14,13 +14,13 @@ from hf_fourier.report import privacy, serialization, wording
 from hf_fourier.report.html import media
 from hf_fourier.report.mean_curves import CHARTS, averages
 from hf_fourier.report.tables import tables as tables_of
-from hf_fourier.report.visible_text import visible
+from hf_fourier.report.visible_text import escape_invisible
 
 if TYPE_CHECKING:
     from markupsafe import Markup
 
     from hf_fourier.report.content import ReportContent
-    from hf_fourier.report.example_record import Record
+    from hf_fourier.report.example_record import ExampleRecord
     from hf_fourier.results.table import Table
 
 #: Characters of all pictures and sounds of a page: what is left for the rest keeps it below 10 MB.
@@ -28,7 +28,7 @@ BUDGET = 8_000_000
 #: Examples that are shown one by one, and rows of a table, at most: beyond that a page is no page any more.
 SHOWN, ROWS = 200, 1000
 #: Characters of one example, at most.
-OWN = 1_200_000
+MAX_EXAMPLE_CHARS = 1_200_000
 
 
 def page(report: ReportContent, include_inputs: bool) -> str:
@@ -44,7 +44,7 @@ def page(report: ReportContent, include_inputs: bool) -> str:
     loader = PackageLoader("hf_fourier.report.html", "templates")
     environment = Environment(loader=loader, autoescape=True, undefined=StrictUndefined,  # whatever the file's ending
                               trim_blocks=True, lstrip_blocks=True,
-                              finalize=_shown)  # fmt: skip
+                              finalize=_shown_curves)  # fmt: skip
     environment.filters["number"] = wording.number
     environment.filters["embedded"] = embedded
     return environment.get_template("report.html").render(_context(report, include_inputs))
@@ -58,9 +58,9 @@ def embedded(value: Any) -> Markup:
     return Markup(text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026"))
 
 
-def _shown(value: Any) -> Any:
+def _shown_curves(value: Any) -> Any:
     """What a template writes: texts with what nobody would see written out; what is markup already as it is."""
-    return visible(value) if type(value) is str else value
+    return escape_invisible(value) if type(value) is str else value
 
 
 def framed(page: str) -> str:
@@ -74,25 +74,25 @@ def framed(page: str) -> str:
 def _context(report: ReportContent, include_inputs: bool) -> dict[str, Any]:
     records = report._records(shared=not include_inputs)
     tables = tables_of(report, include_inputs)
-    evaluation, sanity = serialization.told(report, not include_inputs)
+    evaluation, sanity = serialization.as_shared(report, not include_inputs)
     examples = [_example(report, i, one, include_inputs) for i, one in enumerate(records[:SHOWN])]
     return {
         "title": privacy.scrubbed(report.title),
         "model": privacy.model_of(report.model),
         "inputs": include_inputs,
         "count": len(records),
-        "counts": wording.counts(records),
-        "headlines": wording.headlines(evaluation) if evaluation else [],
-        "beside": wording.beside(evaluation),
+        "counts": wording.kept_counts(records),
+        "headlines": wording.summary_rows(evaluation) if evaluation else [],
+        "beside": wording.missing_controls(evaluation),
         "charts": _charts(records),
         "examples": examples,
         "data": [one["data"] for one in examples],
         "tables": [_table(name, tables[name]) for name in _TABLES if name in tables],
         "sanity": [(one.headline, one.checks) for one in sanity],
-        "may": wording.MAY,
-        "may_not": wording.MAY_NOT,
+        "may": wording.MAY_CONCLUDE,
+        "may_not": wording.MAY_NOT_CONCLUDE,
         "provenance": wording.provenance(records),
-        "cost": wording.cost(records),
+        "cost": wording.cost_lines(records),
         "notes": wording.notes(records, evaluation, sanity),
     }
 
@@ -119,14 +119,14 @@ def _table(name: str, table: Table) -> dict[str, Any]:
     }
 
 
-def _charts(records: Sequence[Record]) -> list[Markup]:
+def _charts(records: Sequence[ExampleRecord]) -> list[Markup]:
     """The curves of all methods, the controls dashed."""
     from hf_fourier.report.html.charts import Series, lines
 
     found = []
     for part, quantity, title, up in CHARTS:
         series = [
-            Series(visible(f"{one.method} in {one.domain} (n = {one.examples})"), one.shares, one.means,
+            Series(escape_invisible(f"{one.method} in {one.domain} (n = {one.examples})"), one.shares, one.means,
                    () if math.isnan(one.low[0]) else one.low, () if math.isnan(one.low[0]) else one.high,
                    wording.is_control(one.method))
             for one in averages(records, part, quantity)
@@ -135,31 +135,31 @@ def _charts(records: Sequence[Record]) -> list[Markup]:
     return [chart for chart in found if chart]
 
 
-def _example(report: ReportContent, number: int, record: Record, include_inputs: bool) -> dict[str, Any]:
+def _example(report: ReportContent, number: int, record: ExampleRecord, include_inputs: bool) -> dict[str, Any]:
     """One example: its facts, its charts, what the slider says, and with inputs what is seen and heard."""
-    stops = wording.stops_of(record)
+    stops = wording.slider_stops(record)
     data: dict[str, Any] = {"stops": stops}
     if include_inputs:
-        from hf_fourier.report.html.example_view import shares, shown
+        from hf_fourier.report.html.example_view import example_view, shares
 
         result = report.results[number]
-        stops = [wording.at(record, share) for share in shares(result)]
-        budget = min(OWN, BUDGET / min(SHOWN, len(report.results)))
-        data = {"stops": stops, **shown(result, budget)}
-    usual = wording.shown_share(record)
+        stops = [wording.slider_stop(record, share) for share in shares(result)]
+        budget = min(MAX_EXAMPLE_CHARS, BUDGET / min(SHOWN, len(report.results)))
+        data = {"stops": stops, **example_view(result, budget)}
+    usual = wording.initial_fraction(record)
     start = next((i for i, stop in enumerate(stops) if abs(stop["share"] - usual) < 1e-9), 0)
     return {
         "number": number + 1,
         "name": record.name or f"example {number + 1}",
         "label": record.label.strip() or "␣",
         "withheld": record.label == privacy.WITHHELD,
-        "says": _says(record),
+        "says": _headline(record),
         "contested": record.contested,
         "method": record.method,
         "control": wording.is_control(record.method),
         "noun": record.noun,
-        "facts": wording.facts(record),
-        "charts": _own_charts(record),
+        "facts": wording.example_facts(record),
+        "charts": _class_charts(record),
         "start": start,
         "data": {**data, "start": start},
         "stops": stops,
@@ -168,14 +168,14 @@ def _example(report: ReportContent, number: int, record: Record, include_inputs:
     }
 
 
-def _says(record: Record) -> str:
+def _headline(record: ExampleRecord) -> str:
     if record.confidence is None:
         return f"value {record.value:.4g}"
     word = "mean confidence in the mask" if record.head == "mask" else "confidence"
-    return f"{word} {wording.sureness(record.confidence)}"
+    return f"{word} {wording.format_confidence(record.confidence)}"
 
 
-def _own_charts(record: Record) -> list[Markup]:
+def _class_charts(record: ExampleRecord) -> list[Markup]:
     from hf_fourier.report.html.charts import Series, bars, lines
 
     found = []
@@ -198,13 +198,13 @@ def _own_charts(record: Record) -> list[Markup]:
     return [chart for chart in found if chart]
 
 
-def _size(record: Record, stop: Any) -> float:
+def _size(record: ExampleRecord, stop: Any) -> float:
     if record.head == "mask":
         return float(stop.agrees)
     return float(stop.value if stop.confidence is None else stop.confidence)
 
 
-def _layers(record: Record) -> list[dict[str, Any]]:
+def _layers(record: ExampleRecord) -> list[dict[str, Any]]:
     """FreqX's layers, from the input downwards."""
     told = record.extras
     if "layers" not in told or "effective" not in told:
@@ -213,7 +213,7 @@ def _layers(record: Record) -> list[dict[str, Any]]:
     return [{"name": name, "cut": cut, "spread": spread} for name, cut, spread in columns]
 
 
-def _energy(record: Record) -> str:
+def _energy(record: ExampleRecord) -> str:
     """FreqX's energy by layer and band, each layer's largest share darkest."""
     import numpy as np
 
@@ -228,7 +228,7 @@ def _energy(record: Record) -> str:
 def _finite(value: Any) -> Any:
     """JSON has no NaN; and nothing in a text acts on who shows it."""
     if isinstance(value, str):
-        return visible(value)
+        return escape_invisible(value)
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, dict):

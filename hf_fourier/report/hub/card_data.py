@@ -25,7 +25,7 @@ CLASSES = 12
 
 
 @dataclass(frozen=True)
-class Measured:
+class MetricRow:
     """One quantity of one method: a row of `Evaluation.table`.
 
     Attributes:
@@ -56,7 +56,7 @@ class Measured:
 
 
 @dataclass(frozen=True)
-class Facts:
+class CardData:
     """What there is to say of a report.
 
     Attributes:
@@ -86,7 +86,7 @@ class Facts:
     examples: int
     evaluated: int
     sources: int
-    measured: Sequence[Measured]
+    measured: Sequence[MetricRow]
     checks: Sequence[tuple[str, str, str, str, str]] = ()
     classes: Sequence[tuple[str, str, int, float | None, float | None]] = ()
     excluded: Sequence[tuple[str, str, str]] = ()
@@ -96,16 +96,16 @@ class Facts:
     @property
     def enough(self) -> bool:
         """Whether there are sources enough to claim anything."""
-        from hf_fourier.evaluation.results import ENOUGH
+        from hf_fourier.evaluation.results import MIN_GROUPS
 
-        return self.sources >= ENOUGH
+        return self.sources >= MIN_GROUPS
 
     @property
     def on_hub(self) -> bool:
         """Whether the model's name has the form of a Hub id with a namespace."""
         return re.fullmatch(r"[\w.-]+/[\w.-]+", self.model, re.ASCII) is not None
 
-    def shown(self) -> list[Measured]:
+    def shown(self) -> list[MetricRow]:
         """What a card shows: by quantity, the methods before the controls."""
         known = [one for name in SHOWN for one in self.measured if one.metric == name]
         return sorted(known, key=lambda one: (SHOWN.index(one.metric), one.control))
@@ -115,13 +115,13 @@ class Facts:
         return asdict(self)
 
     @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> Facts:
+    def from_dict(cls, values: Mapping[str, Any]) -> CardData:
         """The facts that `to_dict` wrote."""
         pairs = {name: [tuple(one) for one in values[name]] for name in ("methods", "checks", "classes", "excluded")}
-        return cls(**{**values, **pairs, "measured": [Measured(**one) for one in values["measured"]]})
+        return cls(**{**values, **pairs, "measured": [MetricRow(**one) for one in values["measured"]]})
 
 
-def facts(report: ReportContent) -> Facts:
+def facts(report: ReportContent) -> CardData:
     """What there is to say of a report that belongs to none of its examples."""
     first: Mapping[str, Any] = report.records[0].provenance if report.records else {}
     evaluation, sanity = report.evaluation, report.sanity
@@ -131,7 +131,7 @@ def facts(report: ReportContent) -> Facts:
     methods += [(one.method, one.domain) for one in sanity]
     notes = [privacy.scrubbed(note) for note in (evaluation.notes if evaluation else ())]
     excluded = [tuple(privacy.scrubbed(part) for part in one) for one in (evaluation.excluded if evaluation else ())]
-    return Facts(
+    return CardData(
         title=privacy.scrubbed(report.title),
         model=model,
         revision=str(first.get("revision") or ""),
@@ -154,7 +154,7 @@ def facts(report: ReportContent) -> Facts:
     )
 
 
-def _measured(report: ReportContent) -> list[Measured]:
+def _measured(report: ReportContent) -> list[MetricRow]:
     found = report.evaluation
     if found is None:
         return []
@@ -166,7 +166,7 @@ def _measured(report: ReportContent) -> list[Measured]:
         if row["method"] == "magnitude":
             numbers[3:] = [None, None, None]
         better = found.better.get(row["metric"], 0)
-        rows.append(Measured(*key, key in controls, row["metric"], better, *numbers))
+        rows.append(MetricRow(*key, key in controls, row["metric"], better, *numbers))
     return rows
 
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from hf_fourier.report.hub.card_data import Facts
+from hf_fourier.report.hub.card_data import CardData
 from hf_fourier.report.hub.markdown import Markdown, rendered, text
-from hf_fourier.report.visible_text import visible
+from hf_fourier.report.visible_text import escape_invisible
 
 if TYPE_CHECKING:
-    from huggingface_hub import CardData, EvalResult
+    import huggingface_hub
+    from huggingface_hub import EvalResult
 
 TAGS = ("hf_fourier", "explainability", "interpretability", "frequency")
 #: What goes into a model's `model-index`, with the name that is shown there. Selectivity goes with the rest, as none of
@@ -28,7 +29,7 @@ NAMES = {**INDEXED, "maintain_rate": "Maintain rate, mean over shares",
 _SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
 
 
-def dataset_card(facts: Facts, tables: Iterable[str], include_inputs: bool, licence: str | None = None) -> str:
+def dataset_card(facts: CardData, tables: Iterable[str], include_inputs: bool, licence: str | None = None) -> str:
     """The README of a data set that holds a report.
 
     Args:
@@ -41,21 +42,21 @@ def dataset_card(facts: Facts, tables: Iterable[str], include_inputs: bool, lice
 
     names = sorted(tables, key=lambda name: (name != "examples", name))
     data = DatasetCardData(
-        pretty_name=visible(facts.title),
+        pretty_name=escape_invisible(facts.title),
         license=licence,
-        tags=[*TAGS, *([visible(facts.task)] if facts.task else [])],
+        tags=[*TAGS, *([escape_invisible(facts.task)] if facts.task else [])],
         size_categories=[next((word for most, word in _SIZES if facts.examples < most), "n>1M")],
         configs=[{"config_name": name, "data_files": f"data/{name}.parquet"} for name in names],
     )
     return _card("dataset.md", data, facts, include_inputs)
 
 
-def space_card(facts: Facts, include_inputs: bool, licence: str | None = None) -> str:
+def space_card(facts: CardData, include_inputs: bool, licence: str | None = None) -> str:
     """The README of a static Space that shows a report's page."""
     from huggingface_hub import SpaceCardData
 
     data = SpaceCardData(
-        title=visible(facts.title),
+        title=escape_invisible(facts.title),
         license=licence,
         sdk="static",
         app_file="index.html",
@@ -70,12 +71,12 @@ def space_card(facts: Facts, include_inputs: bool, licence: str | None = None) -
     return _card("space.md", data, facts, include_inputs)
 
 
-def section(facts: Facts, data_set: str | None = None) -> str:
+def section(facts: CardData, data_set: str | None = None) -> str:
     """What a model's own card says of it, from a second-level heading on."""
     return rendered("section.md", facts=facts, names=NAMES, data_set=data_set).strip() + "\n"
 
 
-def eval_results(facts: Facts, data_set: str, data_set_id: str) -> list[EvalResult]:
+def eval_results(facts: CardData, data_set: str, data_set_id: str) -> list[EvalResult]:
     """What goes into the model's `model-index`: of each method (no control) what `INDEXED` names.
 
     Args:
@@ -91,17 +92,19 @@ def eval_results(facts: Facts, data_set: str, data_set_id: str) -> list[EvalResu
             continue
         told: dict[str, Any] = {
             "tool": f"hf_fourier {(facts.versions or {}).get('hf_fourier', '')}".strip(),
-            "method": visible(one.method), "domain": visible(one.domain), "interval_95": _ends(one.low, one.high),
+            "method": escape_invisible(one.method), "domain": escape_invisible(one.domain),
+            "interval_95": _ends(one.low, one.high),
             "gap_to_magnitude": one.gap, "gap_interval_95": _ends(one.gap_low, one.gap_high),
-            "examples": facts.evaluated, "sources": facts.sources, "model_revision": visible(facts.revision) or None,
+            "examples": facts.evaluated, "sources": facts.sources,
+            "model_revision": escape_invisible(facts.revision) or None,
         }  # fmt: skip
         results.append(
             EvalResult(
-                task_type=visible(facts.task) or "other",
-                dataset_type=visible(data_set_id),
-                dataset_name=visible(data_set),
+                task_type=escape_invisible(facts.task) or "other",
+                dataset_type=escape_invisible(data_set_id),
+                dataset_name=escape_invisible(data_set),
                 metric_type=one.metric.partition("_at_")[0].partition(" (")[0],
-                metric_name=f"{INDEXED[one.metric]}, {visible(one.method)} in {visible(one.domain)}",
+                metric_name=f"{INDEXED[one.metric]}, {escape_invisible(one.method)} in {escape_invisible(one.domain)}",
                 metric_value=one.mean,
                 metric_args={name: value for name, value in told.items() if value is not None},
             )
@@ -120,7 +123,7 @@ def _ends(low: float | None, high: float | None) -> list[float] | None:
     return None if low is None or high is None else [low, high]
 
 
-def _card(template: str, data: CardData, facts: Facts, include_inputs: bool) -> str:
+def _card(template: str, data: huggingface_hub.CardData, facts: CardData, include_inputs: bool) -> str:
     linked = f"[{text(facts.model)}](https://huggingface.co/{facts.model})" if facts.on_hub else text(facts.model)
     model = Markdown(linked or "a model")
     front = Markdown(data.to_yaml())

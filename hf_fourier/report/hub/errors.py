@@ -13,7 +13,7 @@ _TRANSPORT = ("httpx", "httpx2", "httpcore", "requests", "urllib3", "hf_xet")
 
 
 @contextmanager
-def told(what: str, reading: bool = False) -> Iterator[None]:
+def hub_error(what: str, reading: bool = False) -> Iterator[None]:
     """Turn errors of the Hub and of the network into a `HubError`.
 
     Args:

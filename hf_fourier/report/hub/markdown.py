@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hf_fourier.errors import MissingExtraError
-from hf_fourier.report.visible_text import visible
+from hf_fourier.report.visible_text import escape_invisible
 
 if TYPE_CHECKING:
     import jinja2
@@ -33,7 +33,7 @@ def text(value: Any) -> Markdown:
     """A value as one line of Markdown that shows just this text, in a paragraph as well as in a table's cell."""
     if isinstance(value, Markdown):
         return value
-    given = visible(str(value))
+    given = escape_invisible(str(value))
     begins = _BEGINS.match(given)
     head = f"{begins[1]}&#{ord(begins[2])};" if begins else ""
     harmless = {found.start() for found in _INSIDE.finditer(given)}

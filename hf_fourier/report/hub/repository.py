@@ -15,7 +15,7 @@ from hf_fourier.report import content, folder, privacy
 from hf_fourier.report.html.page import page
 from hf_fourier.report.hub import cards, model_card
 from hf_fourier.report.hub.card_data import facts
-from hf_fourier.report.hub.errors import told
+from hf_fourier.report.hub.errors import hub_error
 from hf_fourier.report.tables import tables
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ MOST_VALUES = 256_000_000
 
 
 @dataclass(frozen=True)
-class Pushed:
+class PushResult:
     """What was pushed.
 
     Attributes:
@@ -64,7 +64,7 @@ class Pushed:
 def push(
     report: ReportContent, repo_id: str, as_space: bool, include_inputs: bool, private: bool, licence: str | None,
     token: str | None,
-) -> Pushed:  # fmt: skip
+) -> PushResult:  # fmt: skip
     """Write a report into a repository in one commit; see `Report.push_to_hub`."""
     from huggingface_hub import CommitOperationAdd, CommitOperationDelete
 
@@ -72,10 +72,10 @@ def push(
     kind = "space" if as_space else "dataset"
     api = _api(token)
     with tempfile.TemporaryDirectory(prefix="hf-fourier-") as own:
-        where = written(report, Path(own) / "report", as_space, include_inputs, licence)
-        _hold_back(where, api.token, include_inputs)
+        where = write_files(report, Path(own) / "report", as_space, include_inputs, licence)
+        _refuse_inputs(where, api.token, include_inputs)
         files = sorted(path.relative_to(where).as_posix() for path in where.rglob("*") if path.is_file())
-        with told(f"push the report to {repo_id!r}"):
+        with hub_error(f"push the report to {repo_id!r}"):
             there, is_private = _ready(api, repo_id, kind, private)
             gone = [path for path in there if _OWN.fullmatch(path) and path not in files]
             commit = api.create_commit(
@@ -85,10 +85,10 @@ def push(
                 repo_type=kind,
             )
     page = f"{api.endpoint}/{kind}s/{repo_id}"
-    return Pushed(page, str(commit.oid), tuple(files), is_private, kind)
+    return PushResult(page, str(commit.oid), tuple(files), is_private, kind)
 
 
-def written(
+def write_files(
     report: ReportContent, where: Path, as_space: bool, include_inputs: bool, licence: str | None = None
 ) -> Path:
     """All files of a push, in a folder.
@@ -101,7 +101,7 @@ def written(
         licence: By the Hub's identifier, for the card.
     """
     if include_inputs:
-        report = _for_others(report)
+        report = _shareable(report)
     found = facts(report)
     if as_space:
         where.mkdir(parents=True, exist_ok=True)
@@ -114,7 +114,7 @@ def written(
     return where
 
 
-def _for_others(report: ReportContent) -> ReportContent:
+def _shareable(report: ReportContent) -> ReportContent:
     """The report with its inputs, but names and sources without this machine's paths and whoever sits at it."""
     from hf_fourier.report.content import ReportContent
 
@@ -150,7 +150,7 @@ def propose(
         raise InputError(got, "the id of the explained model", f"propose it to {found.model!r}")
     check_name(model_id)
     api = _api(token)
-    with told(f"propose the report to {model_id!r}"):
+    with hub_error(f"propose the report to {model_id!r}"):
         head = api.model_info(model_id).sha
         try:
             path = api.hf_hub_download(model_id, README, revision=head)
@@ -172,13 +172,15 @@ def propose(
     return commit.pr_url
 
 
-def pull(repo_id: str, revision: str | None, token: str | None, most: int, cls: type[content.Made]) -> content.Made:
+def pull(
+    repo_id: str, revision: str | None, token: str | None, most: int, cls: type[content.ContentT]
+) -> content.ContentT:
     """Read a report at one commit; see `Report.from_hub`."""
     from huggingface_hub import snapshot_download
 
     check_name(repo_id)
     api = _api(token, needed=False)
-    with told(f"read the report {repo_id!r}", reading=True):
+    with hub_error(f"read the report {repo_id!r}", reading=True):
         commit = api.dataset_info(repo_id, revision=revision).sha
         tree = api.list_repo_tree(repo_id, recursive=True, revision=commit, repo_type="dataset")
         sizes = {entry.path: entry.size for entry in tree if hasattr(entry, "size") and _READ.fullmatch(entry.path)}
@@ -189,7 +191,7 @@ def pull(repo_id: str, revision: str | None, token: str | None, most: int, cls: 
                 endpoint=api.endpoint,
             )
         )  # fmt: skip
-    _hold_to(path, sizes)
+    _check_size(path, sizes)
     try:
         return folder.load(path, cls)
     except FourierError:
@@ -263,7 +265,7 @@ def _is_report(api: HfApi, repo_id: str, kind: str, there: Sequence[str]) -> boo
     return isinstance(tags, list) and cards.TAGS[0] in tags
 
 
-def _hold_back(where: Path, token: str | bool | None, include_inputs: bool) -> None:
+def _refuse_inputs(where: Path, token: str | bool | None, include_inputs: bool) -> None:
     """A last look at all that would be pushed: never the token, and without inputs no path of this machine.
 
     Raises:
@@ -297,7 +299,7 @@ def _sized(repo_id: str, sizes: dict[str, int], most: int) -> None:
         raise HubError(f"{large[0]} of {sizes[large[0]] / 1e6:.0f} MB", "less than 256 MB", "ask whoever pushed it")
 
 
-def _hold_to(path: Path, sizes: dict[str, int]) -> None:
+def _check_size(path: Path, sizes: dict[str, int]) -> None:
     """Whether what came is what was told, and no result claims more features than its file has numbers.
 
     Raises:

@@ -16,7 +16,7 @@ from functools import lru_cache
 from typing import Any, ClassVar
 
 from hf_fourier.errors import ModelError, TargetError
-from hf_fourier.scoring.targets import Aim, At, Contrast, Settled, Target, Typed, in_python, whole
+from hf_fourier.scoring.targets import Aim, Contrast, Position, ResolvedTarget, Target, Typed, as_index, in_python
 from hf_fourier.typing import Float, Int, Num, Tensor
 
 
@@ -77,14 +77,14 @@ class Head(ABC):
                     got = f"a contrast with a {type(one).__name__} in it for a head that reads a {self.name}"
                     raise TargetError(got, "two classes, each by index or label", "pass Contrast('this', 'other')")
             return Contrast(self._class(target.this), self._class(target.other))
-        if isinstance(target, At):
-            return At(whole(target.position), None if target.label is None else self._class(target.label))
+        if isinstance(target, Position):
+            return Position(as_index(target.position), None if target.label is None else self._class(target.label))
         return target
 
     def _class(self, target: Any) -> int:
         if isinstance(target, Typed):
             return self._typed(target)
-        return self._index(target) if isinstance(target, str) else whole(in_python(target))
+        return self._index(target) if isinstance(target, str) else as_index(in_python(target))
 
     def _typed(self, number: Typed) -> int:
         """A number that was typed: a class index, or a label where there is no doubt."""
@@ -143,7 +143,7 @@ class Head(ABC):
         return (f"the config names {names} of the model's {classes} classes: the others are shown by their number",)
 
     @abstractmethod
-    def freeze(self, logits: Float[Tensor, "rows ..."], targets: Sequence[Settled]) -> Num[Tensor, "rows ..."]:
+    def freeze(self, logits: Float[Tensor, "rows ..."], targets: Sequence[ResolvedTarget]) -> Num[Tensor, "rows ..."]:
         """Settle the targets on clean logits; what comes back is all that `read` needs to know of them."""
 
     @abstractmethod

@@ -12,8 +12,8 @@ from torch.nn.functional import logsigmoid
 
 from hf_fourier.errors import TargetError
 from hf_fourier.scoring.heads.base import Head, Reading, misnamed
-from hf_fourier.scoring.heads.log_odds import compared, mean_log_p
-from hf_fourier.scoring.targets import OUTSIDE, At, Contrast, Settled, in_range
+from hf_fourier.scoring.heads.log_odds import count_where, mean_log_probability
+from hf_fourier.scoring.targets import IGNORED, Contrast, Position, ResolvedTarget, checked_index
 from hf_fourier.typing import Float, Int, Num, Tensor
 
 #: What is said of a lone output of which the config does not say what it is.
@@ -33,10 +33,10 @@ class Categorical(Head):
 
     labels: Mapping[int, str] = field(default_factory=dict)
     name: str = "softmax"
-    takes: ClassVar[tuple[type, ...]] = (At, Contrast)
+    takes: ClassVar[tuple[type, ...]] = (Position, Contrast)
 
-    def freeze(self, logits: Float[Tensor, "rows ..."], targets: Sequence[Settled]) -> Int[Tensor, "rows ..."]:
-        """The class of each softmax: the target, or what the model says; `OUTSIDE` where it does not count."""
+    def freeze(self, logits: Float[Tensor, "rows ..."], targets: Sequence[ResolvedTarget]) -> Int[Tensor, "rows ..."]:
+        """The class of each softmax: the target, or what the model says; `IGNORED` where it does not count."""
         if logits.shape[-1] < 2:
             raise TargetError("a softmax over one class", "at least two", "explain the logit by a callable target")
         said = logits.argmax(-1)
@@ -47,12 +47,12 @@ class Categorical(Head):
 
     def _classes(self, target: Any, said: Tensor, classes: int) -> Tensor:
         """One class for each softmax of a row."""
-        if isinstance(target, At):
+        if isinstance(target, Position):
             if said.ndim != 1:
-                raise TargetError(f"{target}, but there is one answer", "a class", "leave `At` out")
-            place = in_range(target.position, len(said), {}, "position")
-            own = said[place] if target.label is None else in_range(target.label, classes, self.labels)
-            alone = torch.full_like(said, OUTSIDE)
+                raise TargetError(f"{target}, but there is one answer", "a class", "leave `Position` out")
+            place = checked_index(target.position, len(said), {}, "position")
+            own = said[place] if target.label is None else checked_index(target.label, classes, self.labels)
+            alone = torch.full_like(said, IGNORED)
             alone[place] = own
             return alone
         chosen = torch.as_tensor(target)
@@ -60,7 +60,7 @@ class Categorical(Head):
             expected = f"one, or {said.numel()} (one per position)" if said.ndim else "one"
             raise TargetError(f"{chosen.numel()} targets", expected, "for one target per example pass targets=")
         for index in chosen.reshape(-1).tolist():
-            in_range(index, classes, self.labels)
+            checked_index(index, classes, self.labels)
         return chosen
 
     def read(self, logits: Float[Tensor, "rows ..."], frozen: Num[Tensor, "rows ..."]) -> Reading:
@@ -68,8 +68,8 @@ class Categorical(Head):
         index = frozen.clamp(min=0).unsqueeze(-1)
         own = logits.gather(-1, index).squeeze(-1)
         others = logits.scatter(-1, index, -torch.inf).logsumexp(-1)
-        counts = compared(operator.ne, frozen, OUTSIDE).reshape(len(logits), -1)
-        value, drive, slope = mean_log_p((own - others).reshape(counts.shape), counts)
+        counts = count_where(operator.ne, frozen, IGNORED).reshape(len(logits), -1)
+        value, drive, slope = mean_log_probability((own - others).reshape(counts.shape), counts)
         said = logits.argmax(-1)
         same = (said == frozen).reshape(counts.shape)
         one = said if said.ndim == 1 else None
@@ -77,7 +77,7 @@ class Categorical(Head):
 
     def name_target(self, frozen: Num[Tensor, "..."]) -> tuple[Any, str]:
         """The class (or the classes) and its name."""
-        indices = [i for i in frozen.reshape(-1).tolist() if i != OUTSIDE]
+        indices = [i for i in frozen.reshape(-1).tolist() if i != IGNORED]
         if len(indices) == 1:
             return indices[0], self.label(indices[0])
         return indices, " ".join(self.label(i) for i in indices)
@@ -90,12 +90,12 @@ class Binary(Head):
     labels: Mapping[int, str] = field(default_factory=dict)
     name: str = "sigmoid"
 
-    def freeze(self, logits: Float[Tensor, "rows ..."], targets: Sequence[Settled]) -> Int[Tensor, "rows 2"]:
+    def freeze(self, logits: Float[Tensor, "rows ..."], targets: Sequence[ResolvedTarget]) -> Int[Tensor, "rows 2"]:
         """The label (the likeliest, or the target) and the side that the clean model takes on it (±1)."""
         index = logits.argmax(-1)
         for row, target in enumerate(targets):
             if target is not None:
-                index[row] = in_range(target, logits.shape[-1], self.labels)
+                index[row] = checked_index(target, logits.shape[-1], self.labels)
         side = torch.where(logits.gather(-1, index.unsqueeze(-1)).squeeze(-1) > 0, 1, -1)
         return torch.stack([index, side], dim=-1)
 
@@ -141,10 +141,10 @@ class Regression(Head):
             raise misnamed(f"{self.outputs} output{'s' * (self.outputs != 1)}", found)
         return (ASSUMED_VALUE,) if self.assumed else ()
 
-    def freeze(self, logits: Float[Tensor, "rows ..."], targets: Sequence[Settled]) -> Float[Tensor, "rows 2"]:
+    def freeze(self, logits: Float[Tensor, "rows ..."], targets: Sequence[ResolvedTarget]) -> Float[Tensor, "rows 2"]:
         """The output's index (−1 for the mean over all) and its clean value."""
         flat = logits.flatten(1)
-        chosen = [-1 if t is None else in_range(t, flat.shape[1], self.labels) for t in targets]
+        chosen = [-1 if t is None else checked_index(t, flat.shape[1], self.labels) for t in targets]
         index = torch.tensor(chosen, device=logits.device)
         return torch.stack([index.to(flat.dtype), self._value(flat, index)], dim=-1)
 
@@ -170,13 +170,13 @@ class Regression(Head):
 
 
 @dataclass
-class Custom(Head):
+class CustomTarget(Head):
     """A score that the user wrote: any callable from the model's outputs to `(rows,)` real numbers."""
 
     function: Callable[[Any], Tensor]
     name: str = "callable"
 
-    def freeze(self, logits: Any, targets: Sequence[Settled]) -> Float[Tensor, "rows 1"]:
+    def freeze(self, logits: Any, targets: Sequence[ResolvedTarget]) -> Float[Tensor, "rows 1"]:
         """The clean values."""
         value = self._value(logits).detach()
         if len(value) != len(targets):

@@ -11,8 +11,8 @@ import torch
 
 from hf_fourier.errors import ModelError
 from hf_fourier.scoring.heads import Head, Reading, misnamed
-from hf_fourier.scoring.heads.log_odds import mean_log_p
-from hf_fourier.scoring.targets import OUTSIDE, At, Settled, in_range
+from hf_fourier.scoring.heads.log_odds import mean_log_probability
+from hf_fourier.scoring.targets import IGNORED, Position, ResolvedTarget, checked_index
 from hf_fourier.typing import Float, Num, Tensor
 
 #: A query with this probability of a class has found something.
@@ -41,7 +41,7 @@ class Detections(Head):
     classes: int = 1
     boxes: bool = True
     name: str = "detections"
-    takes: ClassVar[tuple[type, ...]] = (At,)
+    takes: ClassVar[tuple[type, ...]] = (Position,)
 
     def _split(self, logits: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Each query's log-odds and probabilities of all classes (without "nothing"), and its extent."""
@@ -63,21 +63,21 @@ class Detections(Head):
             raise misnamed(f"{self.classes} classes", width - 1)
         return ()
 
-    def freeze(self, logits: Float[Tensor, "rows ..."], targets: Sequence[Settled]) -> Float[Tensor, "rows ..."]:
-        """By query its class (`OUTSIDE` where it counts for nothing), the probability to reach, and its extent."""
+    def freeze(self, logits: Float[Tensor, "rows ..."], targets: Sequence[ResolvedTarget]) -> Float[Tensor, "rows ..."]:
+        """By query its class (`IGNORED` where it counts for nothing), the probability to reach, and its extent."""
         _, p, extent = self._split(logits)
         best = p.max(-1)
         settled = []
         for row, target in enumerate(targets):
             sure, said = best.values[row], best.indices[row]
             found = sure >= FOUND
-            if isinstance(target, At):
-                query = in_range(target.position, len(said), {}, "query")
+            if isinstance(target, Position):
+                query = checked_index(target.position, len(said), {}, "query")
                 if target.label is not None:
-                    said = torch.full_like(said, in_range(target.label, p.shape[-1], self.labels))
+                    said = torch.full_like(said, checked_index(target.label, p.shape[-1], self.labels))
                 found = torch.arange(len(said), device=said.device) == query
             elif target is not None:
-                wanted = in_range(target, p.shape[-1], self.labels)
+                wanted = checked_index(target, p.shape[-1], self.labels)
                 found = found & (said == wanted)
                 if not bool(found.any()):
                     said = torch.full_like(said, wanted)
@@ -87,7 +87,7 @@ class Detections(Head):
             own = p[row].gather(-1, said.unsqueeze(-1)).squeeze(-1)
             to_reach = (own * (1 - 1e-4)).clamp(max=FOUND)
             place = extent[row] if self.boxes else (extent[row] > 0).to(extent)
-            classes = torch.where(found, said, OUTSIDE).to(extent)
+            classes = torch.where(found, said, IGNORED).to(extent)
             settled.append(torch.cat([classes.unsqueeze(1), to_reach.to(extent).unsqueeze(1), place], dim=1))
         return torch.stack(settled)
 
@@ -98,7 +98,7 @@ class Detections(Head):
         counts = torch.zeros(p.shape[:2], dtype=torch.bool, device=p.device)
         agrees = []
         for row, known in enumerate(frozen.to(extent)):
-            wanted = known[known[:, 0] != OUTSIDE]
+            wanted = known[known[:, 0] != IGNORED]
             classes = wanted[:, 0].long()
             overlap = self._overlap(extent[row], wanted[:, 2:])
             query = _matched(p[row][:, classes] + overlap)
@@ -108,7 +108,7 @@ class Detections(Head):
             own = torch.nn.functional.pad(odds[row, query, classes], (0, p.shape[1] - len(classes)))
             picked = picked.index_copy(0, torch.tensor([row], device=p.device), own.unsqueeze(0))
             counts[row, : len(classes)] = True
-        value, drive, slope = mean_log_p(picked, counts)
+        value, drive, slope = mean_log_probability(picked, counts)
         return Reading(value, drive, slope, value.exp(), torch.stack(agrees))
 
     def _overlap(self, extent: Tensor, known: Tensor) -> Float[Tensor, "queries known"]:
@@ -125,7 +125,7 @@ class Detections(Head):
 
     def name_target(self, frozen: Num[Tensor, "..."]) -> tuple[Any, str]:
         """The classes that were found, and how many of each."""
-        classes = [int(c) for c in frozen[:, 0] if c != OUTSIDE]
+        classes = [int(c) for c in frozen[:, 0] if c != IGNORED]
         counts = Counter(map(self.label, classes))
         named = ", ".join(name if n == 1 else f"{n} × {name}" for name, n in counts.items())
         return (classes[0] if len(classes) == 1 else classes), named

@@ -17,19 +17,19 @@ SURE = 40
 BOUND = 1e30
 
 
-def compared(how: Callable[[Any, Any], Any], a: Num[Tensor, "..."], b: Tensor | float) -> Bool[Tensor, "..."]:
+def count_where(how: Callable[[Any, Any], Any], a: Num[Tensor, "..."], b: Tensor | float) -> Bool[Tensor, "..."]:
     """`how(a, b)`, an operator of comparison, entry by entry; on the CPU numpy is many times faster."""
     if a.device.type != "cpu" or a.dtype == torch.bfloat16:
         return torch.as_tensor(how(a, b))
     return torch.as_tensor(how(a.detach().numpy(), b.detach().numpy() if isinstance(b, Tensor) else b))
 
 
-def all_of(flags: Bool[Tensor, "..."]) -> bool:
+def all_true(flags: Bool[Tensor, "..."]) -> bool:
     """`flags.all()`; on the CPU numpy's is many times faster."""
     return bool(flags.numpy().all() if flags.device.type == "cpu" else flags.all())
 
 
-def mean_log_p(
+def mean_log_probability(
     odds: Float[Tensor, "rows places"], counts: Bool[Tensor, "rows places"]
 ) -> tuple[Float[Tensor, " rows"], Float[Tensor, " rows"], Float[Tensor, " rows"]]:
     """Value, drive and slope of the mean of log p = log σ(odds) over the places that count, at least one in each row.
@@ -42,7 +42,7 @@ def mean_log_p(
         own = odds[:, 0]
         return softplus(own, -1, SURE), own, softplus(own.detach(), threshold=SURE).neg_().exp_()
     lengths = None
-    if not all_of(counts):
+    if not all_true(counts):
         lengths = counts.sum(1)
         odds = odds.reshape(-1).index_select(0, _places(counts))
     log_p = softplus(odds, -1, SURE)

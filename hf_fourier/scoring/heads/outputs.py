@@ -37,7 +37,7 @@ def part_of(outputs: Any, *names: str) -> Tensor:
     if isinstance(outputs, (tuple, list)):
         first = "let the model return them by name (`model.config.return_dict = True`)"
     do = f"{first}, or explain what there is{_such(outputs)}"
-    raise ModelError(f"{told(outputs)} without {', '.join(names)}", f"outputs with `{names[0]}`", do)
+    raise ModelError(f"{outputs_text(outputs)} without {', '.join(names)}", f"outputs with `{names[0]}`", do)
 
 
 def logits_of(outputs: Any) -> Tensor:
@@ -53,7 +53,7 @@ def logits_of(outputs: Any) -> Tensor:
     found = _logits(outputs, _DEPTH)
     if found is None:
         do = f"explain a model with a head (or return logits from yours), or what there is{_such(outputs)}"
-        raise ModelError(f"{told(outputs)} without logits", "a tensor or outputs with `logits`", do)
+        raise ModelError(f"{outputs_text(outputs)} without logits", "a tensor or outputs with `logits`", do)
     return found
 
 
@@ -81,14 +81,14 @@ def of_each(logits: Num[Tensor, "..."], rows: int) -> None:
     raise ModelError(got, "one row of logits per input row, the batch first", do)
 
 
-def aimed(outputs: Any, logits: Tensor) -> str:
+def retarget_hint(outputs: Any, logits: Tensor) -> str:
     """A callable target, as it is typed, that reads the first number of each row of `logits`, a part of `outputs`."""
     path = next((path for path, tensor in _tensors(outputs, "out", _DEPTH) if tensor is logits), "out")
     places = f"[:, {', '.join('0' * (logits.ndim - 1))}]" if logits.ndim > 1 else ""
     return f"target=lambda out: {path}{places}"
 
 
-def told(outputs: Any) -> str:
+def outputs_text(outputs: Any) -> str:
     """Outputs in words: their type, and the names of what they hold."""
     held = [str(name) for name, _, value in _parts(outputs, "") if value is not None]
     some = f" of {', '.join(held[:8])}" if held and not isinstance(outputs, (list, tuple)) else ""
@@ -125,7 +125,7 @@ def _such(outputs: Any) -> str:
     """How to explain outputs by a callable target; with the first tensor of real numbers that they hold, if any."""
     for _, tensor in _tensors(outputs, "out", _DEPTH):
         if tensor.ndim and tensor.is_floating_point():
-            return f", as by {aimed(outputs, tensor)}"
+            return f", as by {retarget_hint(outputs, tensor)}"
     return " by a callable target, outputs -> (rows,)"
 
 

@@ -12,12 +12,12 @@ import torch
 
 from hf_fourier.errors import TargetError
 from hf_fourier.scoring.heads import Head, Reading
-from hf_fourier.scoring.heads.log_odds import compared, mean_log_p
-from hf_fourier.scoring.targets import OUTSIDE, Region, Settled, in_range
+from hf_fourier.scoring.heads.log_odds import count_where, mean_log_probability
+from hf_fourier.scoring.targets import IGNORED, Region, ResolvedTarget, checked_index
 from hf_fourier.typing import Float, Int, Num, Tensor, tensor_of
 
 #: So few classes are counted one by one, which is faster than a histogram.
-FEW = 8
+FEW_CLASSES = 8
 
 
 @dataclass
@@ -41,50 +41,54 @@ class Mask(Head):
         """Check that the classes that have names are those of the logits; one logit says yes or no to two."""
         return self._named(max(2, logits.shape[1])) if self.labels else ()
 
-    def freeze(self, logits: Float[Tensor, "rows classes ..."], targets: Sequence[Settled]) -> Int[Tensor, "rows ..."]:
+    def freeze(
+        self, logits: Float[Tensor, "rows classes ..."], targets: Sequence[ResolvedTarget]
+    ) -> Int[Tensor, "rows ..."]:
         """The class of each place that counts, −1 elsewhere."""
-        frozen, classes = _said(logits), max(2, logits.shape[1])
+        frozen, classes = _predicted(logits), max(2, logits.shape[1])
         for row, target in zip(frozen, targets, strict=True):
             if isinstance(target, Region):
-                row.copy_(_given(target, row, classes))
+                row.copy_(_from_region(target, row, classes))
                 continue
-            wanted = None if target is None else in_range(target, classes, self.labels)
+            wanted = None if target is None else checked_index(target, classes, self.labels)
             if wanted is None and logits.shape[1] == 1:
                 wanted = int(bool((row == 1).any()))
             if wanted is not None:
                 others = row != wanted
-                row.masked_fill_(others, wanted if bool(others.all()) else OUTSIDE)
+                row.masked_fill_(others, wanted if bool(others.all()) else IGNORED)
         return frozen
 
     def read(self, logits: Float[Tensor, "rows classes ..."], frozen: Num[Tensor, "rows ..."]) -> Reading:
         """The mean log-probability over the places that count, and the Dice of their mask."""
-        odds, said = _odds(logits, frozen)
-        value, drive, slope = mean_log_p(odds.flatten(1), compared(operator.ne, frozen, OUTSIDE).flatten(1))
-        agrees = _overlap(said, frozen) if logits.shape[1] == 1 else dice(said, frozen)
+        odds, said = _log_odds(logits, frozen)
+        value, drive, slope = mean_log_probability(
+            odds.flatten(1), count_where(operator.ne, frozen, IGNORED).flatten(1)
+        )
+        agrees = _foreground_dice(said, frozen) if logits.shape[1] == 1 else dice(said, frozen)
         return Reading(value, drive, slope, value.exp(), agrees, said)
 
     def name_target(self, frozen: Num[Tensor, "..."]) -> tuple[Any, str]:
         """The class, where one alone counts, and its name."""
-        classes = sorted(areas(frozen))
+        classes = sorted(class_areas(frozen))
         if len(classes) == 1:
             return classes[0], self.label(classes[0])
         return None, f"mask of {len(classes)} classes"
 
     def ranked(self, logits: Float[Tensor, "..."], most: int = 5) -> list[tuple[str, float]]:
         """The classes that cover most, with their shares of all places."""
-        said = _said(logits.unsqueeze(0))
-        largest = sorted(areas(said).items(), key=lambda pair: -pair[1])[:most]
+        said = _predicted(logits.unsqueeze(0))
+        largest = sorted(class_areas(said).items(), key=lambda pair: -pair[1])[:most]
         return [(self.label(c), count / said.numel()) for c, count in largest]
 
 
-def _given(target: Region, said: Int[Tensor, "..."], classes: int) -> Int[Tensor, "..."]:
+def _from_region(target: Region, said: Int[Tensor, "..."], classes: int) -> Int[Tensor, "..."]:
     """A mask of the user's, checked."""
     given = tensor_of(target.classes)
     if given.is_floating_point() or given.is_complex() or given.shape != said.shape:
         got = f"a region of {given.dtype} and shape {tuple(given.shape)}"
         raise TargetError(got, f"whole numbers of shape {tuple(said.shape)}", "resize it to the model's own mask")
     given = given.to(said)
-    if int(given.min()) < OUTSIDE or int(given.max()) >= classes or not bool((given != OUTSIDE).any()):
+    if int(given.min()) < IGNORED or int(given.max()) >= classes or not bool((given != IGNORED).any()):
         got = f"a region of classes {int(given.min())} to {int(given.max())}"
         raise TargetError(got, f"0 to {classes - 1}, or −1 where it does not count", "correct `target`")
     return given
@@ -92,10 +96,10 @@ def _given(target: Region, said: Int[Tensor, "..."], classes: int) -> Int[Tensor
 
 def decisions(logits: Float[Tensor, "rows classes ..."]) -> Int[Tensor, "rows ..."]:
     """The class of each place: the largest logit, or with one logit its side of 0."""
-    return _said(logits).long()
+    return _predicted(logits).long()
 
 
-def _said(logits: Float[Tensor, "rows classes ..."]) -> Int[Tensor, "rows ..."]:
+def _predicted(logits: Float[Tensor, "rows classes ..."]) -> Int[Tensor, "rows ..."]:
     """The same, as small as a result keeps it."""
     if logits.shape[1] > 2:
         return logits.argmax(1).to(torch.int16)
@@ -104,7 +108,7 @@ def _said(logits: Float[Tensor, "rows classes ..."]) -> Int[Tensor, "rows ..."]:
 
 def _positive(margin: Float[Tensor, "rows ..."]) -> Int[Tensor, "rows ..."]:
     """Class 1 where the margin is above 0, else 0."""
-    return compared(operator.gt, margin, 0).to(torch.int16)
+    return count_where(operator.gt, margin, 0).to(torch.int16)
 
 
 def _margin(logits: Float[Tensor, "rows few ..."]) -> Float[Tensor, "rows ..."]:
@@ -115,32 +119,32 @@ def _margin(logits: Float[Tensor, "rows few ..."]) -> Float[Tensor, "rows ..."]:
     return one - zero
 
 
-def _odds(
+def _log_odds(
     logits: Float[Tensor, "rows classes ..."], frozen: Num[Tensor, "rows ..."]
 ) -> tuple[Float[Tensor, "rows ..."], Int[Tensor, "rows ..."]]:
     """The log-odds of each place's frozen class, anything where it does not count; and the class of each place."""
     if logits.shape[1] > 2:
         index = frozen.clamp(min=0).long().unsqueeze(1)
         others = logits.scatter(1, index, -torch.inf).logsumexp(1)
-        return logits.gather(1, index).squeeze(1) - others, _said(logits.detach())
+        return logits.gather(1, index).squeeze(1) - others, _predicted(logits.detach())
     margin = _margin(logits)
     signs = frozen.to(margin.dtype).mul_(2).sub_(1)
     odds = margin * signs if margin.requires_grad else signs.mul_(margin)
     return odds, _positive(margin.detach())
 
 
-def areas(classes: Int[Tensor, "..."]) -> dict[int, int]:
+def class_areas(classes: Int[Tensor, "..."]) -> dict[int, int]:
     """How many places each class has, where it has any and they count."""
     low, high = (int(end) for end in torch.aminmax(classes))
-    if classes.device.type == "cpu" and high - low < FEW:
+    if classes.device.type == "cpu" and high - low < FEW_CLASSES:
         values = classes.numpy()
         found = {c: int(np.count_nonzero(values == c)) for c in range(max(0, low), high + 1)}
     else:
-        found = dict(enumerate(torch.bincount(classes.reshape(-1) - OUTSIDE)[1:].tolist()))
+        found = dict(enumerate(torch.bincount(classes.reshape(-1) - IGNORED)[1:].tolist()))
     return {c: count for c, count in found.items() if count}
 
 
-def _overlap(said: Int[Tensor, "rows ..."], frozen: Int[Tensor, "rows ..."]) -> Float[Tensor, " rows"]:
+def _foreground_dice(said: Int[Tensor, "rows ..."], frozen: Int[Tensor, "rows ..."]) -> Float[Tensor, " rows"]:
     """Dice of masks of a sigmoid: of the foreground also where the clean model finds none anywhere."""
     scores = dice(said, frozen)
     for row, (now, then) in enumerate(zip(said, frozen, strict=True)):
@@ -174,17 +178,17 @@ def dice(said: Int[Tensor, "rows ..."], frozen: Int[Tensor, "rows ..."]) -> Floa
 def _shared(now: Int[Tensor, "..."], then: Int[Tensor, "..."]) -> tuple[Tensor, Tensor, Tensor]:
     """How many places each class has now, had then, and has and had."""
     classes = 1 + int(torch.maximum(now.amax(), then.amax()))
-    if now.device.type == "cpu" and classes <= FEW:
+    if now.device.type == "cpu" and classes <= FEW_CLASSES:
         now_has, then_had, both_have = torch.tensor(_counted(now.numpy(), then.numpy(), classes)).unbind(1)
         return now_has, then_had, both_have
-    pairs_seen = (then.flatten().int() - OUTSIDE) * classes + now.flatten()
+    pairs_seen = (then.flatten().int() - IGNORED) * classes + now.flatten()
     both = torch.bincount(pairs_seen, minlength=(classes + 1) * classes).view(classes + 1, classes)
     return both.sum(0), both[1:].sum(1), both[1:].diagonal()
 
 
 def _counted(now: np.ndarray, then: np.ndarray, classes: int) -> list[list[int]]:
     """The same for each of a few classes."""
-    shared = classes == 2 and int(then.min()) > OUTSIDE  # then the first class is what the second leaves
+    shared = classes == 2 and int(then.min()) > IGNORED  # then the first class is what the second leaves
     pairs = [(now == c, then == c) for c in range(int(shared), classes)]
     counts = [[int(np.count_nonzero(part)) for part in (a, b, a & b)] for a, b in pairs]
     if shared:

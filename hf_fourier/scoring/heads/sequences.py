@@ -12,7 +12,7 @@ from torch.nn.functional import cosine_similarity, ctc_loss, normalize
 from hf_fourier.errors import TargetError
 from hf_fourier.scoring.heads.base import Head, Reading
 from hf_fourier.scoring.heads.classification import Categorical
-from hf_fourier.scoring.targets import OUTSIDE, Contrast, Direction, Settled, Span, Typed, in_range
+from hf_fourier.scoring.targets import IGNORED, AnswerSpan, Contrast, Direction, ResolvedTarget, Typed, checked_index
 from hf_fourier.torch_state import taken
 from hf_fourier.typing import Float, Int, Num, Tensor, tensor_of
 
@@ -23,7 +23,7 @@ SAME_COSINE = 0.1
 
 
 @dataclass
-class Contrasted(Head):
+class ContrastHead(Head):
     """One class rather than another: s = log p(a) − log p(b), in which a softmax's normaliser cancels.
 
     The confidence is σ(s), which is p(a) / (p(a) + p(b)); the decision is the sign of s.
@@ -38,7 +38,7 @@ class Contrasted(Head):
     name: str = Contrast.head
     takes: ClassVar[tuple[type, ...]] = (Contrast,)
 
-    def freeze(self, logits: Float[Tensor, "rows ..."], targets: Sequence[Settled]) -> Int[Tensor, "rows 3"]:
+    def freeze(self, logits: Float[Tensor, "rows ..."], targets: Sequence[ResolvedTarget]) -> Int[Tensor, "rows 3"]:
         """Both classes, and the side that the clean model takes (±1)."""
         if logits.ndim != 2:
             got = f"a contrast of {logits.shape[1]} answers at once"
@@ -47,7 +47,7 @@ class Contrasted(Head):
         for target in targets:
             if not isinstance(target, Contrast):
                 raise TargetError(f"target {target!r} beside a contrast", "a Contrast", "explain them in two calls")
-            pair = [in_range(one, logits.shape[1], self.labels) for one in (target.this, target.other)]
+            pair = [checked_index(one, logits.shape[1], self.labels) for one in (target.this, target.other)]
             if pair[0] == pair[1]:
                 raise TargetError(f"{target}, of an answer with itself", "two different ones", "correct `target`")
             pairs.append(pair)
@@ -76,22 +76,22 @@ def _gap(logits: Tensor, index: Tensor) -> Tensor:
     return own[:, 0] - own[:, 1]
 
 
-def as_read(head: Head, name: str | None) -> Head:
+def head_for_target(head: Head, name: str | None) -> Head:
     """The head that reads the logits of `head` for a kind of target or result, by its name."""
-    return Contrasted(head.labels, head.label) if name == Contrast.head else head
+    return ContrastHead(head.labels, head.label) if name == Contrast.head else head
 
 
 @dataclass
-class Answer(Categorical):
+class AnswerSpanHead(Categorical):
     """Question answering: s = log p(start) + log p(end), of logits `(rows, 2, tokens)`; no span ends before it starts.
 
     Tokens that cannot be in an answer have logits of −inf.
     """
 
     name: str = "span"
-    takes: ClassVar[tuple[type, ...]] = (Span,)
+    takes: ClassVar[tuple[type, ...]] = (AnswerSpan,)
 
-    def freeze(self, logits: Float[Tensor, "rows ..."], targets: Sequence[Settled]) -> Int[Tensor, "rows 2"]:
+    def freeze(self, logits: Float[Tensor, "rows ..."], targets: Sequence[ResolvedTarget]) -> Int[Tensor, "rows 2"]:
         """The first and the last token of each answer."""
         if bool((logits.isfinite().sum(-1) < 2).any()):
             got = "an answer in a context of one token, which is sure whatever it is"
@@ -100,11 +100,11 @@ class Answer(Categorical):
         for row, target in enumerate(targets):
             if target is None:
                 continue
-            if not isinstance(target, Span):
+            if not isinstance(target, AnswerSpan):
                 raise TargetError(
                     f"target {target!r} for an answer", "Span(start, end), its text, or None", "pass one of these"
                 )
-            ends = [in_range(place, logits.shape[2], {}, "token") for place in (target.start, target.end)]
+            ends = [checked_index(place, logits.shape[2], {}, "token") for place in (target.start, target.end)]
             if ends[0] > ends[1] or not bool(logits[row, [0, 1], ends].isfinite().all()):
                 raise TargetError(f"{target}", "tokens of the context, in their order", "correct `target`")
             said[row] = torch.tensor(ends)
@@ -184,8 +184,10 @@ class Transcript(Head):
         got = f"the transcript {text!r}, of which the tokenizer does not know {some or 'a part'}"
         raise TargetError(got, "letters of its vocabulary", "spell it with other letters, or pass token ids")
 
-    def freeze(self, logits: Float[Tensor, "rows ..."], targets: Sequence[Settled]) -> Int[Tensor, "rows frames"]:
-        """The transcripts' ids, filled up with `OUTSIDE`."""
+    def freeze(
+        self, logits: Float[Tensor, "rows ..."], targets: Sequence[ResolvedTarget]
+    ) -> Int[Tensor, "rows frames"]:
+        """The transcripts' ids, filled up with `IGNORED`."""
         said = self._greedy(logits)
         for row, target in enumerate(targets):
             if target is None:
@@ -196,8 +198,8 @@ class Transcript(Head):
                 got = f"a transcript that needs {needed} frames"
                 raise TargetError(got, f"at most {logits.shape[1]}", "shorten it")
             for one in ids.tolist():
-                in_range(one, logits.shape[2], {}, "token")
-            said[row] = OUTSIDE
+                checked_index(one, logits.shape[2], {}, "token")
+            said[row] = IGNORED
             said[row, : len(ids)] = ids.to(said)
         return said
 
@@ -207,12 +209,12 @@ class Transcript(Head):
         fresh[:, 1:] = best[:, 1:] != best[:, :-1]
         counted = fresh & (best != self.blank)
         ranks = (~counted).long().sort(dim=1, stable=True).indices  # what counts goes to the front, in its order
-        return best.masked_fill(~counted, OUTSIDE).gather(1, ranks)
+        return best.masked_fill(~counted, IGNORED).gather(1, ranks)
 
     def read(self, logits: Float[Tensor, "rows ..."], frozen: Num[Tensor, "rows ..."]) -> Reading:
         """The CTC sum, in float64: of a sure model its gradient cancels."""
         rows, frames, _ = logits.shape
-        lengths = (frozen != OUTSIDE).sum(1)
+        lengths = (frozen != IGNORED).sum(1)
         log_p = logits.double().log_softmax(-1).transpose(0, 1)
         whole = torch.full((rows,), frames, device=logits.device)
         loss = ctc_loss(log_p, frozen.clamp(min=0), whole, lengths, self.blank, reduction="none")
@@ -223,7 +225,7 @@ class Transcript(Head):
 
     def name_target(self, frozen: Num[Tensor, "..."]) -> tuple[Any, str]:
         """The transcript's ids and its text."""
-        ids = [int(i) for i in frozen if i != OUTSIDE]
+        ids = [int(i) for i in frozen if i != IGNORED]
         return ids, self.text(ids)
 
     def ranked(self, logits: Float[Tensor, "..."], most: int = 5) -> list[tuple[str, float]]:
@@ -250,7 +252,7 @@ class Similarity(Head):
     name: str = "direction"
     takes: ClassVar[tuple[type, ...]] = (Direction,)
 
-    def freeze(self, logits: Float[Tensor, "rows ..."], targets: Sequence[Settled]) -> Float[Tensor, "rows ..."]:
+    def freeze(self, logits: Float[Tensor, "rows ..."], targets: Sequence[ResolvedTarget]) -> Float[Tensor, "rows ..."]:
         """The unit vector, the threshold or the clean cosine, and the clean side (±1, or 0 without a threshold)."""
         settled = []
         for row, target in zip(logits, targets, strict=True):

@@ -25,14 +25,14 @@ from hatchling.builders.wheel import WheelBuilder
 from hf_fourier import FourierExplainer, metrics
 from hf_fourier.errors import InputError
 from hf_fourier.evaluation.metrics import dig, maintain_rate, robustness, statistics
-from hf_fourier.evaluation.metrics.base import MEASURES
+from hf_fourier.evaluation.metrics.base import METRICS
 from hf_fourier.evaluation.metrics.cards import card, example
 from hf_fourier.evaluation.metrics.hf_evaluate import path
 from hf_fourier.evaluation.metrics.table import COLUMNS, curves_of
-from hf_fourier.results.curve import SMALL, STANDARD, TENTHS
+from hf_fourier.results.curve import DEFAULT_GRID, SMALL_FRACTIONS, TENTHS
 from tests.models import tiny_models
 
-KEPT = sorted({*TENTHS, *SMALL})
+KEPT = sorted({*TENTHS, *SMALL_FRACTIONS})
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -92,13 +92,13 @@ def equal(a: dict[str, float], b: dict[str, float]) -> None:
 
 def test_the_made_table_has_every_column() -> None:
     assert set(made()) == set(COLUMNS)
-    assert {name for measure in MEASURES.values() for name in measure.columns} == set(COLUMNS)
+    assert {name for measure in METRICS.values() for name in measure.columns} == set(COLUMNS)
 
 
-@pytest.mark.parametrize("name", MEASURES)
+@pytest.mark.parametrize("name", METRICS)
 def test_a_module_is_its_reduction_however_rows_arrive(name: str) -> None:
     table = made()
-    expected = MEASURES[name].compute(table)
+    expected = METRICS[name].compute(table)
     assert len(expected) >= 8
     equal(metrics.load(name).compute(**table), expected)
     in_batches, one_by_one = metrics.load(name), metrics.load(name, keep_in_memory=True)
@@ -111,23 +111,23 @@ def test_a_module_is_its_reduction_however_rows_arrive(name: str) -> None:
     assert shuffled == pytest.approx(expected, nan_ok=True)  # in another order
 
 
-@pytest.mark.parametrize("name", MEASURES)
+@pytest.mark.parametrize("name", METRICS)
 def test_a_copy_elsewhere_is_loaded_by_its_path(name: str, tmp_path: Path) -> None:
     shutil.copytree(path(name).parent, tmp_path / name)
     module = evaluate.load(str(tmp_path / name))
     assert module.name == name
-    own = {column: made()[column] for column in MEASURES[name].columns}
-    equal(module.compute(**own), MEASURES[name].compute(made()))
+    own = {column: made()[column] for column in METRICS[name].columns}
+    equal(module.compute(**own), METRICS[name].compute(made()))
 
 
 def test_all_modules_combined_read_one_table() -> None:
     table = made()
-    combined = evaluate.combine([metrics.load(name) for name in MEASURES])
+    combined = evaluate.combine([metrics.load(name) for name in METRICS])
     at_once = combined.compute(**table)
-    for name, measure in MEASURES.items():
+    for name, measure in METRICS.items():
         for key, number in measure.compute(table).items():
             assert at_once[key] == number or math.isnan(number), (name, key)
-    again = evaluate.combine([metrics.load(name) for name in MEASURES])
+    again = evaluate.combine([metrics.load(name) for name in METRICS])
     for piece in pieces(table, 3, 8):
         again.add_batch(**piece)
     equal(again.compute(), at_once)
@@ -152,12 +152,12 @@ def test_numbers_by_hand() -> None:
     assert paper["dig_normalised"] == found["dig_normalised"] == pytest.approx(np.mean(by_hand) / 9)
     rates = metrics.load("maintain_rate").compute(**table, rate=0.5)
     assert rates["maintain_rate_at_0.04"] == np.mean([curve.at("keep", 0.04).agrees for curve in curves])
-    assert rates["least_kept"] == maintain_rate.least_kept(curves, 0.5)
+    assert rates["least_kept"] == maintain_rate.least_kept_fraction(curves, 0.5)
     select = metrics.load("selectivity").compute(**table, shares=[0.01, 0.3])
     own, wrong = (
         [row[KEPT.index(r)] for r in (0.01, 0.3)] for row in (table["kept_decision"][0], table["wrong_reached"][0])
     )
-    assert MEASURES["selectivity"].reduce(table, shares=[0.01, 0.3])["selectivity"][0] == pytest.approx(
+    assert METRICS["selectivity"].reduce(table, shares=[0.01, 0.3])["selectivity"][0] == pytest.approx(
         sum(a - b for a, b in zip(own, wrong, strict=True)) / 2
     )
     assert select["own_kept_at_0.01"] == np.mean([curve.at("keep", 0.01).agrees for curve in curves])
@@ -171,7 +171,7 @@ def test_numbers_by_hand() -> None:
 def test_without_sources_each_example_is_its_own() -> None:
     table = made()
     bare = {name: rows for name, rows in table.items() if name != "source"}
-    expected = MEASURES["dig"].compute(table | {"source": [""] * len(table["clean"])})
+    expected = METRICS["dig"].compute(table | {"source": [""] * len(table["clean"])})
     equal(metrics.load("dig").compute(**bare), expected)
 
 
@@ -189,7 +189,7 @@ def test_what_is_wrong_is_named() -> None:
     with pytest.raises(InputError, match="without a confidence"):
         metrics.load("dig").compute(**value)
     with pytest.raises(InputError, match="one of each for every share"):
-        MEASURES["maintain_rate"].compute(table | {"kept_decision": [[1.0]] * 12})
+        METRICS["maintain_rate"].compute(table | {"kept_decision": [[1.0]] * 12})
 
 
 _RANK = """
@@ -222,13 +222,13 @@ def test_two_processes_give_the_number_of_one(tmp_path: Path, root: Path) -> Non
     first, second = (json.loads(out.splitlines()[-1]) for out, _ in said)
     assert second == dict.fromkeys(chosen)
     for name in chosen:
-        equal(first[name], MEASURES[name].compute(made()))
+        equal(first[name], METRICS[name].compute(made()))
 
 
-@pytest.mark.parametrize("name", MEASURES)
+@pytest.mark.parametrize("name", METRICS)
 def test_cards_say_what_the_measures_say(name: str) -> None:
     assert (path(name).parent / "README.md").read_text() == card(
-        MEASURES[name]
+        METRICS[name]
     )  # python -m hf_fourier.evaluation.metrics.cards
 
 
@@ -238,19 +238,19 @@ def told() -> dict[str, Any]:
     explainer = FourierExplainer(tiny_models.build("image-classification", "resnet"), None)
     batch = {"pixel_values": torch.rand(4, 3, 32, 32, generator=torch.Generator().manual_seed(0))}
     results = explainer.explain(batch, targets=[0, 1, 0, 1])
-    return {"explainer": explainer, "results": explainer.play(results, STANDARD)}
+    return {"explainer": explainer, "results": explainer.play(results, DEFAULT_GRID)}
 
 
-@pytest.mark.parametrize("name", MEASURES)
+@pytest.mark.parametrize("name", METRICS)
 def test_the_code_of_a_card_runs(name: str, told: dict[str, Any], capsys: pytest.CaptureFixture[str]) -> None:
-    exec(example(MEASURES[name]), dict(told))
+    exec(example(METRICS[name]), dict(told))
     assert f"'{name}'" in capsys.readouterr().out
-    assert example(MEASURES[name]) in (Path(path(name)).parent / "README.md").read_text()
+    assert example(METRICS[name]) in (Path(path(name)).parent / "README.md").read_text()
 
 
-@pytest.mark.parametrize("name", MEASURES)
+@pytest.mark.parametrize("name", METRICS)
 def test_measures_say_what_they_are(name: str) -> None:
-    measure = MEASURES[name]
+    measure = METRICS[name]
     assert measure.name == name
     options = list(inspect.signature(measure.reduce).parameters.values())[1:]
     assert all(option.kind is option.KEYWORD_ONLY and option.name not in COLUMNS for option in options)
@@ -259,7 +259,7 @@ def test_measures_say_what_they_are(name: str) -> None:
     assert next(iter(measure.reduce(made()))) == name
 
 
-@pytest.mark.parametrize("name", MEASURES)
+@pytest.mark.parametrize("name", METRICS)
 def test_modules_are_thin(name: str) -> None:
     """They hold no mathematics of their own: a class with a name."""
     code = path(name).read_text()
@@ -270,6 +270,6 @@ def test_modules_are_thin(name: str) -> None:
 def test_modules_are_in_the_wheel(root: Path, tmp_path: Path) -> None:
     built = next(WheelBuilder(str(root)).build(directory=str(tmp_path), versions=["standard"]))
     held = zipfile.ZipFile(built).namelist()
-    for name in MEASURES:
+    for name in METRICS:
         assert f"hf_fourier/evaluation/metrics/modules/{name}/{name}.py" in held
         assert f"hf_fourier/evaluation/metrics/modules/{name}/README.md" in held

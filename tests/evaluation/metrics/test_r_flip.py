@@ -4,12 +4,12 @@ import pytest
 
 from hf_fourier.errors import InputError
 from hf_fourier.evaluation.metrics.r_flip import flipped, r_flip
-from hf_fourier.results.curve import Curve, Stop
+from hf_fourier.results.curve import Curve, CurvePoint
 
 
 def curve(turned_at, shares=(0.01, 0.1, 0.5), part="delete"):
     """A decision that is lost where this share or more is deleted."""
-    return Curve(tuple(Stop(part, r, r, -1.0, 0.5, float(r < turned_at)) for r in shares), 0.9)
+    return Curve(tuple(CurvePoint(part, r, r, -1.0, 0.5, float(r < turned_at)) for r in shares), 0.9)
 
 
 def test_the_least_share_that_turns_enough():
@@ -19,12 +19,12 @@ def test_the_least_share_that_turns_enough():
 
 
 def test_decisions_that_turn_back_do_not_hide_the_first_share():
-    stops = [Stop("delete", r, r, -1.0, 0.5, agrees) for r, agrees in ((0.3, 1.0), (0.2, 0.0), (0.1, 1.0))]
+    stops = [CurvePoint("delete", r, r, -1.0, 0.5, agrees) for r, agrees in ((0.3, 1.0), (0.2, 0.0), (0.1, 1.0))]
     assert r_flip([Curve(tuple(stops), 0.9)], 1) == 0.2
 
 
 def test_some_of_several_decisions_lost_is_turned():
-    assert r_flip([Curve((Stop("delete", 0.1, 0.1, -1.0, None, 0.75),), 0.9)], 1) == 0.1
+    assert r_flip([Curve((CurvePoint("delete", 0.1, 0.1, -1.0, None, 0.75),), 0.9)], 1) == 0.1
 
 
 def test_only_what_all_deleted_counts():

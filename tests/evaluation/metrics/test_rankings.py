@@ -25,9 +25,9 @@ from hf_fourier.evaluation.metrics import (
     structure,
 )
 from hf_fourier.evaluation.metrics.statistics import paired_interval
-from hf_fourier.results.curve import SMALL, STANDARD, Grid, maintained
+from hf_fourier.results.curve import DEFAULT_GRID, SMALL_FRACTIONS, FractionGrid, maintained
 from hf_fourier.results.ordering import descending
-from hf_fourier.scoring.perturbation import curves, moves, play
+from hf_fourier.scoring.perturbation import curves, perturbations, run_perturbations
 from tests.toy_scores import leaf, noise, score_of
 
 LENGTH, EXAMPLES, PLANTED, LABELS = 64, 24, (3, 11, 20), (0, 1, 2)
@@ -69,9 +69,11 @@ def played(name: str, wrong: int = 0):
     said = (model(examples()).argmax(1) + wrong) % 3
     score = score_of(model, examples(), targets=said.tolist(), size=32)
     clean = score.clean_reading().confidence.tolist()
-    grid = STANDARD | Grid(delete=SMALL)
-    own = [m for i, s in enumerate(scores(name, said)) for m in moves(i, descending(s), BASIS.multiplicity, grid)]
-    return curves(own, play(score, BASIS, own), clean)
+    grid = DEFAULT_GRID | FractionGrid(delete=SMALL_FRACTIONS)
+    own = [
+        m for i, s in enumerate(scores(name, said)) for m in perturbations(i, descending(s), BASIS.multiplicity, grid)
+    ]
+    return curves(own, run_perturbations(score, BASIS, own), clean)
 
 
 def falling(numbers: dict[str, list[float]], margin: float) -> None:
@@ -101,7 +103,7 @@ def test_metrics_of_curves(metric, sign: int, margin: float) -> None:
 
 
 def test_the_least_share_that_keeps_most() -> None:
-    found = [maintain_rate.least_kept(played(name)) for name in RANKINGS]
+    found = [maintain_rate.least_kept_fraction(played(name)) for name in RANKINGS]
     assert found[0] <= 0.04 < 0.3 <= found[1] <= found[2]
 
 
@@ -167,8 +169,8 @@ def test_metrics_of_curves_read_the_order_alone(rescale) -> None:
     """Scores rescaled by anything that keeps their order give the same moves, so the same curves."""
     given = noise(EXAMPLES, len(BASIS), seed=8)
     for one, other in zip(given, rescale(given), strict=True):
-        before = moves(0, descending(one), BASIS.multiplicity, STANDARD)
-        after = moves(0, descending(other), BASIS.multiplicity, STANDARD)
+        before = perturbations(0, descending(one), BASIS.multiplicity, DEFAULT_GRID)
+        after = perturbations(0, descending(other), BASIS.multiplicity, DEFAULT_GRID)
         assert all(torch.equal(a.mask, b.mask) for a, b in zip(before, after, strict=True))
 
 

@@ -23,7 +23,7 @@ from hf_fourier.evaluation.metrics import (
     selectivity,
     structure,
 )
-from hf_fourier.results.curve import SMALL, TENTHS, Curve, Stop, kept_by_all
+from hf_fourier.results.curve import SMALL_FRACTIONS, TENTHS, Curve, CurvePoint, common_fractions
 from hf_fourier.scoring.heads.segmentation import dice
 from tests.evaluation.metrics.sample_results import curve, kept
 
@@ -39,8 +39,8 @@ def test_published_curves_give_the_published_sums(row: dict) -> None:
     assert dig.dig(game, paper=True) == pytest.approx(row["sum"], abs=1e-3)
     assert dig.dig_normalised(game) == pytest.approx(row["ninth"], abs=2e-4)
     assert dig.dig(game) == pytest.approx(row["sum"] / 10, abs=1e-4)
-    assert math.fsum(dig.least_first(game, TENTHS[:-1])) == pytest.approx(row["area L"], abs=1e-3)
-    assert math.fsum(dig.most_first(game, TENTHS[:-1])) == pytest.approx(row["area M"], abs=1e-3)
+    assert math.fsum(dig.insertion_curve(game, TENTHS[:-1])) == pytest.approx(row["area L"], abs=1e-3)
+    assert math.fsum(dig.deletion_curve(game, TENTHS[:-1])) == pytest.approx(row["area M"], abs=1e-3)
 
 
 def test_dig_by_hand() -> None:
@@ -105,11 +105,13 @@ def test_maintain_rate_by_hand() -> None:
     games = [kept({0.1: a, 0.5: b, 1.0: 1.0}) for a, b in ((0, 1), (1, 0), (0, 1), (0.5, 1))]
     assert [maintain_rate.maintain_rate(games, r).mean for r in (0.1, 0.5, 1)] == [0.25, 0.75, 1]
     assert maintain_rate.maintain_rate(games, 0.1, least=0.5).mean == 0.5
-    assert maintain_rate.least_kept(games, 0.25) == 0.1  # although 0.5 would keep others: no decision is monotone
-    assert maintain_rate.least_kept(games, 0.75) == 0.5
-    assert maintain_rate.least_kept(games) == 1.0
-    assert math.isnan(maintain_rate.least_kept([kept({0.1: 0.0})]))
-    assert kept_by_all([*games, kept({0.5: 1})]) == [0.5]
+    assert (
+        maintain_rate.least_kept_fraction(games, 0.25) == 0.1
+    )  # although 0.5 would keep others: no decision is monotone
+    assert maintain_rate.least_kept_fraction(games, 0.75) == 0.5
+    assert maintain_rate.least_kept_fraction(games) == 1.0
+    assert math.isnan(maintain_rate.least_kept_fraction([kept({0.1: 0.0})]))
+    assert common_fractions([*games, kept({0.5: 1})]) == [0.5]
 
 
 def test_the_published_maintain_rate_keeps_six_per_cent_and_not_four() -> None:
@@ -117,7 +119,7 @@ def test_the_published_maintain_rate_keeps_six_per_cent_and_not_four() -> None:
     rates = (0.9941, 0.99248, 0.98936, 0.9835, 0.9717, 0.9473, 0.8939, 0.80334, 0.67024)
     shares = [round(0.2 - 0.02 * i, 2) for i in range(9)]
     games = [kept({s: float(i < rate * 2000) for s, rate in zip(shares, rates, strict=True)}) for i in range(2000)]
-    assert maintain_rate.least_kept(games) == 0.06
+    assert maintain_rate.least_kept_fraction(games) == 0.06
 
 
 def test_dice_retention_by_hand() -> None:
@@ -149,8 +151,8 @@ def test_selectivity_by_hand() -> None:
     own, wrong = kept({0.01: 1, 0.1: 1, 1.0: 1}), [kept({0.01: 0, 0.1: 0, 1.0: w}) for w in (0, 1)]
     assert [selectivity.selectivity_at(own, wrong, r) for r in (0.01, 0.1, 1.0)] == [1, 1, 0.5]
     assert selectivity.selectivity(own, wrong, (0.01, 0.1, 1.0)) == pytest.approx((1 + 0.75) / 2)
-    nothing = kept(dict.fromkeys(SMALL, 0.0))
-    everything = kept(dict.fromkeys(SMALL, 1.0))
+    nothing = kept(dict.fromkeys(SMALL_FRACTIONS, 0.0))
+    everything = kept(dict.fromkeys(SMALL_FRACTIONS, 1.0))
     assert selectivity.selectivity(everything, [nothing]) == pytest.approx(1)
     assert selectivity.selectivity(nothing, [everything]) == pytest.approx(-1)
     assert selectivity.selectivity(everything, [everything]) == 0
@@ -216,7 +218,7 @@ def test_specificity_by_hand() -> None:
 
 
 def test_curves_know_an_end_by_both_names() -> None:
-    one = Curve((Stop("keep", 0, 0, 0.0, 0.25, 0.0),), 0.5)
+    one = Curve((CurvePoint("keep", 0, 0, 0.0, 0.25, 0.0),), 0.5)
     assert one.confidences("delete", [0, 1]) == [0.5, 0.25]
     assert one.decisions("delete", [1]) == [0.0]
     assert one.confidences("keep", [1.0, 0]) == [0.5, 0.25]

@@ -5,7 +5,7 @@ import torch
 
 from hf_fourier import attribute
 from hf_fourier.errors import InputError
-from hf_fourier.evaluation.studies.class_filters import class_filter, concept, contributions, profile
+from hf_fourier.evaluation.studies.class_filters import class_filter, concept, contributions, federated_profile
 from tests.toy_scores import Linear, noise
 
 MODEL = Linear(3, 24)
@@ -51,19 +51,19 @@ def test_results_that_do_not_belong_together():
 
 def test_a_profile_has_magnitudes_alone():
     results = explained()
-    shared = profile(results)
+    shared = federated_profile(results)
     assert shared.shape == results[0].scores.shape
     assert (shared >= 0).all()
     assert float(shared.sum()) == pytest.approx(1)
     expected = torch.stack([one.scores.abs() / one.scores.abs().sum() for one in results]).mean(0)
     torch.testing.assert_close(shared, expected)
-    torch.testing.assert_close(shared, profile([*results[1:], results[0]]))
+    torch.testing.assert_close(shared, federated_profile([*results[1:], results[0]]))
 
 
 def test_few_examples_make_no_profile():
     with pytest.raises(InputError, match="at least 10"):
-        profile(explained(9))
-    assert profile(explained(3), least=3).isfinite().all()
+        federated_profile(explained(9))
+    assert federated_profile(explained(3), least=3).isfinite().all()
 
 
 def test_contributions_by_hand():

@@ -10,8 +10,8 @@ import torch
 
 from hf_fourier import FourierExplainer
 from hf_fourier.errors import InputError, TargetError
-from hf_fourier.evaluation.studies.in_silico_deletion import play_genes
-from hf_fourier.results.curve import Grid
+from hf_fourier.evaluation.studies.in_silico_deletion import delete_genes
+from hf_fourier.results.curve import FractionGrid
 from tests.models import test_single_cell as cells
 from tests.models import tiny_models, tiny_tokenizers
 
@@ -22,7 +22,7 @@ SHARES = (0.1, 0.3, 0.5)
 def test_each_answer_is_the_models_own_for_the_shorter_cell(version: str) -> None:
     explain = cells.explainer("text-classification", version)
     results = explain.explain([cells.cell(12), cells.cell(20, 1), cells.cell(12, 2)])
-    curves = play_genes(explain, results, SHARES, fraction=0.3)
+    curves = delete_genes(explain, results, SHARES, fraction=0.3)
     for result, curve in zip(results, curves, strict=True):
         genes = len(result.names)
         order = np.argsort(-result.input_relevance(0.3).values)
@@ -47,8 +47,8 @@ def test_what_is_kept_and_what_is_deleted_change_places() -> None:
     explain = cells.explainer("text-classification", "V2")
     result = explain.explain(cells.cell(20))
     order = np.arange(20.0)
-    (one,) = play_genes(explain, [result], Grid((0.3,), (0.7,)), orders=[order])
-    (other,) = play_genes(explain, [result], Grid((0.3,), (0.7,)), orders=[-order])
+    (one,) = delete_genes(explain, [result], FractionGrid((0.3,), (0.7,)), orders=[order])
+    (other,) = delete_genes(explain, [result], FractionGrid((0.3,), (0.7,)), orders=[-order])
     assert one.at("keep", 0.3).value == pytest.approx(other.at("delete", 0.7).value, rel=1e-5)
 
 
@@ -59,7 +59,7 @@ def test_the_whole_cell_is_one_question_and_none_is_not_asked(monkeypatch: pytes
     handle = explain.model.register_forward_pre_hook(
         lambda module, args, kwargs: rows.append(len(kwargs["input_ids"])), with_kwargs=True
     )
-    (curve,) = play_genes(explain, [result], (0.0, 1.0))
+    (curve,) = delete_genes(explain, [result], (0.0, 1.0))
     handle.remove()
     assert [(stop.part, stop.asked) for stop in curve.stops] == [("delete", 0.0), ("keep", 1.0)]
     assert {round(stop.confidence, 5) for stop in curve.stops} == {round(result.confidence, 5)}
@@ -69,7 +69,7 @@ def test_the_whole_cell_is_one_question_and_none_is_not_asked(monkeypatch: pytes
 def test_batches_change_nothing() -> None:
     explain = cells.explainer("text-classification", "V2")
     results = explain.explain([cells.cell(12, seed) for seed in range(3)])
-    for one, other in zip(play_genes(explain, results), play_genes(explain, results, batch_size=1), strict=True):
+    for one, other in zip(delete_genes(explain, results), delete_genes(explain, results, batch_size=1), strict=True):
         assert [s.value for s in one.stops] == pytest.approx([s.value for s in other.stops], rel=1e-4)
 
 
@@ -78,7 +78,7 @@ def test_deleting_a_gene_is_leaving_it_out_of_the_counts() -> None:
     one = cells.cell(12)
     result = explain.explain(one)
     gone = result.view.genes[3]
-    (curve,) = play_genes(explain, [result], Grid((), (0.08,)), orders=[np.arange(12) == 3])
+    (curve,) = delete_genes(explain, [result], FractionGrid((), (0.08,)), orders=[np.arange(12) == 3])
     left = [i for i, gene in enumerate(one["genes"]) if gene != gone]
     shorter = {"genes": [one["genes"][i] for i in left], "values": one["values"][left]}
     p = dict(explain.predict(shorter).ranked)
@@ -89,13 +89,13 @@ def test_deleting_a_gene_is_leaving_it_out_of_the_counts() -> None:
 def test_orders_that_do_not_fit(orders: Any) -> None:
     explain = cells.explainer("text-classification", "V1")
     with pytest.raises(InputError):
-        play_genes(explain, [explain.explain(cells.cell(8))], orders=orders)
+        delete_genes(explain, [explain.explain(cells.cell(8))], orders=orders)
 
 
 def test_what_has_no_genes_or_no_target_left() -> None:
     masked = cells.explainer("fill-mask", "V1")
     with pytest.raises(TargetError, match="whose targets are genes"):
-        play_genes(masked, [masked.explain(cells.cell(8))])
+        delete_genes(masked, [masked.explain(cells.cell(8))])
     text = FourierExplainer(tiny_models.build("text-classification", "bert"), tiny_tokenizers.tokenizer("bert"))
     with pytest.raises(InputError, match="a model of cells"):
-        play_genes(text, [text.explain("a b")])
+        delete_genes(text, [text.explain("a b")])

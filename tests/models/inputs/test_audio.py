@@ -12,8 +12,8 @@ import pytest
 import torch
 
 from hf_fourier.errors import InputError
-from hf_fourier.models.inputs.audio import Stream, read
-from hf_fourier.results.audio import LOUDER, Sound, filtered
+from hf_fourier.models.inputs.audio import AudioStream, read_audio
+from hf_fourier.results.audio import LOUDER, AudioClip, filtered
 
 RATE = 16_000
 
@@ -22,7 +22,7 @@ def tone(hertz: float, samples: int = RATE, rate: int = RATE, loud: float = 0.5)
     return (loud * np.sin(2 * np.pi * hertz * np.arange(samples) / rate)).astype(np.float32)
 
 
-def pitch(sound: Sound) -> float:
+def pitch(sound: AudioClip) -> float:
     spectrum = np.abs(np.fft.rfft(sound.samples * np.hanning(len(sound.samples))))
     return float(spectrum.argmax() * sound.rate / len(sound.samples))
 
@@ -68,7 +68,7 @@ STEREO = {
 
 @pytest.mark.parametrize("name", MONO)
 def test_mono_in_every_form(name: str) -> None:
-    sound, notes = read(MONO[name], RATE)
+    sound, notes = read_audio(MONO[name], RATE)
     np.testing.assert_allclose(sound.samples, A, atol=1e-7)
     assert (sound.samples.dtype, sound.rate, sound.seconds) == (np.float32, RATE, 1.0)
     given = isinstance(MONO[name], (tuple, dict))
@@ -77,7 +77,7 @@ def test_mono_in_every_form(name: str) -> None:
 
 @pytest.mark.parametrize("name", STEREO)
 def test_channels_are_averaged_and_that_is_said(name: str) -> None:
-    sound, notes = read(STEREO[name], RATE)
+    sound, notes = read_audio(STEREO[name], RATE)
     np.testing.assert_allclose(sound.samples, (A + B) / 2, atol=1e-6)
     assert "2 channels were averaged into one" in notes
 
@@ -88,7 +88,7 @@ def test_channels_are_averaged_and_that_is_said(name: str) -> None:
 )
 def test_pcm_fills_the_range(dtype: str, low: int, high: int) -> None:
     middle = (low + high + 1) // 2
-    sound, _ = read((np.array([low, middle, high], dtype=dtype), RATE), RATE)
+    sound, _ = read_audio((np.array([low, middle, high], dtype=dtype), RATE), RATE)
     assert sound.samples[0] == -1.0
     assert sound.samples[1] == 0.0
     assert 0.99 <= sound.samples[2] <= 1.0
@@ -104,17 +104,17 @@ def test_files(tmp_path: Path, ending: str, channels: int) -> None:
         channels = 8
     soundfile.write(path, np.repeat(A[:, None], channels, axis=1), RATE)
     for form in (path, str(path)):
-        sound, notes = read(form, RATE)
+        sound, notes = read_audio(form, RATE)
         np.testing.assert_allclose(sound.samples, A, atol=2**-15)
         assert notes == (() if channels == 1 else (f"{channels} channels were averaged into one",))
     # two samples of two channels could be either way around; a file says which
     soundfile.write(tmp_path / "short.wav", np.array([[0.5, 0.0], [0.5, 0.0], [0.5, 0.0]])[:1], RATE)
-    np.testing.assert_allclose(read(tmp_path / "short.wav", RATE)[0].samples, [0.25], atol=2**-15)
+    np.testing.assert_allclose(read_audio(tmp_path / "short.wav", RATE)[0].samples, [0.25], atol=2**-15)
 
 
 @pytest.mark.parametrize("own", [8_000, 11_025, 22_050, 44_100, 48_000, 16_001])
 def test_another_rate_keeps_the_pitch_and_is_said(own: int) -> None:
-    sound, notes = read((tone(1000, own, own), own), RATE)
+    sound, notes = read_audio((tone(1000, own, own), own), RATE)
     assert len(sound.samples) == RATE
     assert pitch(sound) == pytest.approx(1000, abs=1.5)
     assert notes == (f"resampled from {own} Hz to the model's {RATE} Hz",)
@@ -123,40 +123,40 @@ def test_another_rate_keeps_the_pitch_and_is_said(own: int) -> None:
 
 
 def test_a_tone_above_the_models_reach_is_gone() -> None:
-    sound, _ = read((tone(15_000, 48_000, 48_000), 48_000), RATE)
+    sound, _ = read_audio((tone(15_000, 48_000, 48_000), 48_000), RATE)
     assert np.abs(sound.samples[1000:-1000]).max() < 0.01
 
 
 @pytest.mark.parametrize("peak", [1.0001, 1.5, 2.5, 32768.0])
 def test_samples_of_another_scale_are_said(peak: float) -> None:
     loud = (A / np.abs(A).max() * np.float32(peak)).astype(np.float32)
-    sound, notes = read((loud, RATE), RATE)
+    sound, notes = read_audio((loud, RATE), RATE)
     assert np.array_equal(sound.samples, loud)
     assert any("beyond the ±1" in note for note in notes)
-    assert read((loud / np.float32(peak * 1.0001), RATE), RATE)[1] == ()
-    stream = Stream(loud, RATE)
+    assert read_audio((loud / np.float32(peak * 1.0001), RATE), RATE)[1] == ()
+    stream = AudioStream(loud, RATE)
     assert any("beyond the ±1" in note for note in stream.notes)
 
 
 @pytest.mark.parametrize("dtype", ["int8", "uint8", "uint16", "int32"])
 def test_the_scale_of_whole_numbers_is_their_types_and_is_said(dtype: str) -> None:
     quiet = np.array([0, 100, 50], dtype=dtype) + np.array(0, dtype=dtype)
-    sound, notes = read((quiet, RATE), RATE)
-    louder, _ = read((np.array([0, 100, 127], dtype=dtype), RATE), RATE)
+    sound, notes = read_audio((quiet, RATE), RATE)
+    louder, _ = read_audio((np.array([0, 100, 127], dtype=dtype), RATE), RATE)
     assert np.array_equal(sound.samples[:2], louder.samples[:2])  # the loudest sample decides nothing
     assert any(f"{dtype} samples were read as PCM" in note for note in notes)
-    assert read((np.array([0, 100], np.int16), RATE), RATE)[1] == ()
+    assert read_audio((np.array([0, 100], np.int16), RATE), RATE)[1] == ()
 
 
 @pytest.mark.parametrize("form", ["bytes", "stored", "stored by its path"])
 def test_encoded_sounds_are_read(form: str, tmp_path: Path) -> None:
-    path = Sound(A, RATE).save(tmp_path / "clip.wav")
+    path = AudioClip(A, RATE).save(tmp_path / "clip.wav")
     forms: dict[str, Any] = {
         "bytes": path.read_bytes(),
         "stored": {"bytes": path.read_bytes(), "path": None},
         "stored by its path": {"bytes": None, "path": str(path)},
     }
-    sound, notes = read(forms[form], RATE)
+    sound, notes = read_audio(forms[form], RATE)
     np.testing.assert_allclose(sound.samples, A, atol=1e-7)
     assert notes == ()
 
@@ -166,7 +166,7 @@ def test_files_of_every_depth_are_as_loud(subtype: str, tmp_path: Path) -> None:
     import soundfile
 
     soundfile.write(tmp_path / "clip.wav", A, RATE, subtype=subtype)
-    sound, _ = read(tmp_path / "clip.wav", RATE)
+    sound, _ = read_audio(tmp_path / "clip.wav", RATE)
     np.testing.assert_allclose(sound.samples, A, atol=2**-7)
 
 
@@ -214,7 +214,7 @@ BAD: dict[str, tuple[Any, str]] = {
 def test_what_is_no_sound_is_refused(name: str) -> None:
     example, said = BAD[name]
     with pytest.raises(InputError) as caught:
-        read(example, RATE)
+        read_audio(example, RATE)
     assert said in str(caught.value)
     assert len(str(caught.value)) < 400
 
@@ -222,22 +222,22 @@ def test_what_is_no_sound_is_refused(name: str) -> None:
 def test_a_file_that_is_no_sound(tmp_path: Path) -> None:
     (tmp_path / "clip.wav").write_text("no sound")
     with pytest.raises(InputError, match="libsndfile") as caught:
-        read(tmp_path / "clip.wav", RATE)
+        read_audio(tmp_path / "clip.wav", RATE)
     assert str(tmp_path) not in str(caught.value)
     with pytest.raises(InputError, match=r"the folder .*glob"):
-        read(tmp_path, RATE)
+        read_audio(tmp_path, RATE)
 
 
 @pytest.mark.parametrize("samples", [1, 2, 12_347])
 def test_a_wav_file_there_and_back(tmp_path: Path, samples: int) -> None:
-    sound = Sound(0.9 * np.random.default_rng(0).uniform(-1, 1, samples).astype(np.float32), 22_050)
-    back, notes = read(sound.save(tmp_path / "clip.wav"), 22_050)
+    sound = AudioClip(0.9 * np.random.default_rng(0).uniform(-1, 1, samples).astype(np.float32), 22_050)
+    back, notes = read_audio(sound.save(tmp_path / "clip.wav"), 22_050)
     assert np.array_equal(back.samples, sound.samples)
     assert notes == ()
 
 
 def test_what_is_too_loud_for_a_file_is_scaled_whole(tmp_path: Path) -> None:
-    back, _ = read(Sound(4 * A, RATE).save(tmp_path / "clip.wav"), RATE)
+    back, _ = read_audio(AudioClip(4 * A, RATE).save(tmp_path / "clip.wav"), RATE)
     np.testing.assert_allclose(back.samples, A / np.abs(A).max(), atol=1e-6)
 
 
@@ -314,7 +314,7 @@ def test_what_decoders_overshoot_is_no_matter(kind: str) -> None:
     soundfile = pytest.importorskip("soundfile")
     loud, file = np.sign(np.sin(np.arange(RATE) / 20)) * 0.99, io.BytesIO()
     soundfile.write(file, loud, RATE, format=kind)
-    sound, notes = read(file.getvalue(), RATE)
+    sound, notes = read_audio(file.getvalue(), RATE)
     assert np.abs(sound.samples).max() > 1
-    assert notes == read({"array": sound.samples, "sampling_rate": RATE}, RATE)[1] == ()
-    assert read((sound.samples, RATE), RATE)[1]  # an array that a user has scaled
+    assert notes == read_audio({"array": sound.samples, "sampling_rate": RATE}, RATE)[1] == ()
+    assert read_audio((sound.samples, RATE), RATE)[1]  # an array that a user has scaled

@@ -14,7 +14,7 @@ import pytest
 
 from hf_fourier.errors import ModelError
 from hf_fourier.models.inputs import pickles
-from hf_fourier.models.inputs.pickles import read_names, read_numbers
+from hf_fourier.models.inputs.pickles import read_float_dict, read_str_dict
 
 RAN: list[str] = []
 
@@ -39,7 +39,7 @@ def written(folder: Path, value: Any, protocol: int = 4) -> Path:
 def test_plain_values_and_numpy_scalars_are_read(tmp_path: Path, protocol: int) -> None:
     kinds = [np.float64, np.float32, np.float16, np.int64, np.int32, np.uint8, np.dtype(">f8").type]
     values = {f"g{i}": kind(3 + i) for i, kind in enumerate(kinds)} | {"plain": 7, "real": 0.25}
-    found = read_numbers(written(tmp_path, values, protocol))
+    found = read_float_dict(written(tmp_path, values, protocol))
     assert found == {name: float(value) for name, value in values.items()}
     assert isinstance(found["plain"], int)
     assert isinstance(found["g0"], float)
@@ -51,30 +51,30 @@ def test_the_older_name_of_numpys_scalar_is_admitted(tmp_path: Path) -> None:
     newer = pickle.dumps({"a": np.float64(2.5)}, 3)
     path.write_bytes(newer.replace(b"numpy._core.multiarray", b"numpy.core.multiarray"))
     assert b"numpy.core.multiarray" in path.read_bytes()
-    assert read_numbers(path) == {"a": 2.5}
+    assert read_float_dict(path) == {"a": 2.5}
 
 
 @pytest.mark.parametrize("protocol", [0, 1, 2])
 def test_plain_values_of_any_protocol_are_read(tmp_path: Path, protocol: int) -> None:
-    assert read_numbers(written(tmp_path, {"a": 1, "b": 2.5}, protocol)) == {"a": 1, "b": 2.5}
+    assert read_float_dict(written(tmp_path, {"a": 1, "b": 2.5}, protocol)) == {"a": 1, "b": 2.5}
 
 
 def test_a_copy_is_kept_and_read(tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = written(tmp_path, {"a": np.float64(2.5)})
-    read_numbers(path)
+    read_float_dict(path)
     (copy,) = cache.iterdir()
     assert json.loads(copy.read_text()) == {"a": 2.5}
     monkeypatch.setattr(pickles, "_unpickled", lambda data: pytest.fail("read twice"))
-    assert read_numbers(path) == {"a": 2.5}
+    assert read_float_dict(path) == {"a": 2.5}
     monkeypatch.undo()
     copy.write_text("{")
-    assert read_numbers(written(tmp_path, {"a": 3})) == {"a": 3}
+    assert read_float_dict(written(tmp_path, {"a": 3})) == {"a": 3}
 
 
 def test_a_cache_that_cannot_be_written_is_done_without(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "file").touch()
     monkeypatch.setenv("HF_FOURIER_CACHE", str(tmp_path / "file"))
-    assert read_numbers(written(tmp_path, {"a": 1})) == {"a": 1}
+    assert read_float_dict(written(tmp_path, {"a": 1})) == {"a": 1}
 
 
 class Calls:
@@ -106,7 +106,7 @@ def test_what_wants_something_called_is_refused_and_did_not_run(
 ) -> None:
     path = written(tmp_path, poisoned(tmp_path)[kind], protocol)
     with pytest.raises(ModelError, match=r"token_dictionary_gc104M\.pkl") as caught:
-        read_numbers(path)
+        read_float_dict(path)
     assert not RAN
     assert not (tmp_path / "ran").exists()
     assert str(tmp_path) not in str(caught.value)
@@ -142,7 +142,7 @@ def test_what_is_no_flat_dictionary_is_refused(tmp_path: Path, bad: bytes) -> No
     path.write_bytes(bad)
     for _ in range(2):  # a copy would be checked as well
         with pytest.raises(ModelError):
-            read_numbers(path)
+            read_float_dict(path)
 
 
 def test_no_file_changes_how_the_next_is_read(tmp_path: Path) -> None:
@@ -151,21 +151,21 @@ def test_no_file_changes_how_the_next_is_read(tmp_path: Path) -> None:
     path = tmp_path / "d.pkl"
     path.write_bytes(state)
     with pytest.raises(ModelError):
-        read_numbers(path)
-    assert read_numbers(written(tmp_path, {"a": np.float64(1)})) == {"a": 1}
+        read_float_dict(path)
+    assert read_float_dict(written(tmp_path, {"a": np.float64(1)})) == {"a": 1}
 
 
 def test_names_and_json(tmp_path: Path) -> None:
-    assert read_names(written(tmp_path, {"CD3D": "ENSG00000167286"})) == {"CD3D": "ENSG00000167286"}
+    assert read_str_dict(written(tmp_path, {"CD3D": "ENSG00000167286"})) == {"CD3D": "ENSG00000167286"}
     with pytest.raises(ModelError, match="names to names"):
-        read_names(written(tmp_path, {"CD3D": 3}))
+        read_str_dict(written(tmp_path, {"CD3D": 3}))
     (tmp_path / "d.json").write_text('{"a": 1}')
-    assert read_numbers(tmp_path / "d.json") == {"a": 1}
+    assert read_float_dict(tmp_path / "d.json") == {"a": 1}
     with pytest.raises(ModelError):
-        read_numbers(tmp_path / "none.pkl")
+        read_float_dict(tmp_path / "none.pkl")
 
 
 def test_a_file_that_is_too_large_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pickles, "MOST_BYTES", 10)
     with pytest.raises(ModelError, match="at most 10 bytes"):
-        read_numbers(written(tmp_path, {"a": 1, "b": 2, "c": 3}))
+        read_float_dict(written(tmp_path, {"a": 1, "b": 2, "c": 3}))
