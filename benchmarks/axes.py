@@ -10,7 +10,7 @@ Wrong labels are dealt out among the examples of a half, so that every label is 
 own (of a label that most examples have, only as many are taken as have another): a model that answers everything with
 one label then scores 0, not the share of that label. E-mails are cut to 96 tokens.
 
-Brackets are 95 % bootstrap intervals over examples (over sources, where several examples were made from one); the gap
+Brackets are 95 % bootstrap intervals over examples (over groups, where several examples were made from one); the gap
 to `magnitude` is paired. Examples were not used to choose anything but what the last line says: axes are chosen on
 the tuning half, the table shows the other half.
 """
@@ -33,7 +33,7 @@ from benchmarks.tables import markdown
 from hf_fourier import FourierExplainer
 
 KEPT = 0.04
-#: With fewer sources, none are set apart for tuning.
+#: With fewer groups, none are set apart for tuning.
 FEW = 10
 #: Tokens of an e-mail, so that many share a batch.
 LENGTH = 96
@@ -74,20 +74,20 @@ def measure(explainer: FourierExplainer, examples: Sequence[Any], method: str, d
     sides = []
     for targets in (None, wrong):
         results = explainer.explain(list(examples), targets=targets, method=method, domain=domain)
-        explainer.play(results, [KEPT])
+        explainer.perturb(results, [KEPT])
         sides.append([result.curve.at("keep", KEPT) for result in results])
-    own, other = (np.asarray([stop.agrees for stop in stops]) for stops in sides)
-    return Cell(own, other, float(np.mean([stop.reached for stop in sides[0]])))
+    own, other = (np.asarray([stop.agreement for stop in stops]) for stops in sides)
+    return Cell(own, other, float(np.mean([stop.actual_fraction for stop in sides[0]])))
 
 
-def halves(said: Sequence[int], sources: Sequence[Any]) -> tuple[list[int], list[int]]:
-    """Indices for tuning and for the table, whole sources on one side; none for tuning where sources are few."""
-    names = list(dict.fromkeys(sources))
+def halves(said: Sequence[int], groups: Sequence[Any]) -> tuple[list[int], list[int]]:
+    """Indices for tuning and for the table, whole groups on one side; none for tuning where groups are few."""
+    names = list(dict.fromkeys(groups))
     if len(names) < FEW:
         return [], mixed(said, range(len(said)))
     shuffled = torch.randperm(len(names), generator=torch.Generator().manual_seed(0)).tolist()
     order = dict(zip(names, shuffled, strict=True))
-    tune, test = ([i for i, source in enumerate(sources) if order[source] % 2 == side] for side in (0, 1))
+    tune, test = ([i for i, source in enumerate(groups) if order[source] % 2 == side] for side in (0, 1))
     return mixed(said, tune), mixed(said, test)
 
 
@@ -104,9 +104,9 @@ def rows(real: Real, n: int) -> tuple[list[dict[str, Any]], dict[str, float]]:
     if real.name == "minilm-spam":
         explainer.processor.model_max_length = LENGTH
     examples = real.examples(n)
-    sources = real.sources(len(examples))
+    groups = real.groups(len(examples))
     said = [int(a.target) for a in explainer.explain(examples, method="magnitude")]
-    tune, test = halves(said, sources)
+    tune, test = halves(said, groups)
     wrong = [wrong_labels([said[i] for i in half]) if half else [] for half in (tune, test)]
     tuned, table = {}, []
     for title, domain in DOMAINS.items():
@@ -116,7 +116,7 @@ def rows(real: Real, n: int) -> tuple[list[dict[str, Any]], dict[str, float]]:
         cells = {
             method: measure(explainer, [examples[i] for i in test], method, domain, wrong[1]) for method in METHODS
         }
-        groups = [sources[i] for i in test]
+        groups = [groups[i] for i in test]
         anecdotal = ", anecdotal" if len(set(groups)) < 30 else ""
         for method, cell in cells.items():
             gap = cell.selectivity - cells["magnitude"].selectivity
@@ -125,8 +125,8 @@ def rows(real: Real, n: int) -> tuple[list[dict[str, Any]], dict[str, float]]:
                     "model": real.name,
                     "transform": title,
                     "method": method,
-                    "n (sources)": f"{len(test)} ({len(set(groups))}){anecdotal}",
-                    "kept": cell.reached,
+                    "n (groups)": f"{len(test)} ({len(set(groups))}){anecdotal}",
+                    "kept": cell.actual_fraction,
                     "own": described(cell.own, groups),
                     "wrong": described(cell.wrong, groups),
                     "selectivity": described(cell.selectivity, groups),
@@ -147,7 +147,7 @@ def main(arguments: Sequence[str]) -> None:
         own, half = rows(TOKEN_CLASSIFIERS[name], chosen.examples)
         table += own
         print(markdown(own), file=sys.stderr, flush=True)  # what is measured is not lost if a later model fails
-        half = half or {"none set apart, too few sources": float("nan")}
+        half = half or {"none set apart, too few groups": float("nan")}
         tuned.append(f"{name}: " + ", ".join(f"{title} {value:.2f}" for title, value in half.items()))
     print(markdown(table))
     print("\nSelectivity of `ffc:kappa=.01` on the tuning half, by which axes were chosen: " + "; ".join(tuned) + ".")

@@ -23,13 +23,13 @@ from hf_fourier.seeding import ExampleRng
 from hf_fourier.typing import Tensor
 
 KEEPS = (0.5, 0.25, 0.12, 0.06)
-#: κ by kind of leaf.
+#: κ by kind of signal.
 STEP = {"pixels": 0.1, "waveform": 0.03, "spectrogram": 0.03, "tokens": 0.01}
 
 
 @dataclass(frozen=True)
 class Candidate(Method):
-    """What the candidates share: κ by the kind of leaf.
+    """What the candidates share: κ by the kind of signal.
 
     Attributes:
         kappa: As for FFC.
@@ -37,11 +37,11 @@ class Candidate(Method):
 
     kappa: float | None = None
 
-    source: ClassVar[str] = "a candidate of this benchmark"
+    reference: ClassVar[str] = "a candidate of this benchmark"
 
-    def settle(self, leaf: SignalShape) -> Candidate:
-        """With κ filled in for the kind of leaf."""
-        return self if self.kappa is not None else replace(self, kappa=STEP.get(leaf.kind, 0.03))
+    def resolve(self, signal: SignalShape) -> Candidate:
+        """With κ filled in for the kind of signal."""
+        return self if self.kappa is not None else replace(self, kappa=STEP.get(signal.kind, 0.03))
 
     @property
     def passes(self) -> tuple[int, int]:
@@ -80,8 +80,8 @@ class InsertionPath(Candidate):
         before = torch.zeros_like(magnitude, dtype=torch.bool)
         for keep in (*KEEPS[::-1], 1.0):
             now = top_mask(magnitude, basis, draw, keep)
-            middle = (basis.keep(coefficients, before) + basis.keep(coefficients, now)) / 2
-            there = score.evaluate(middle).gradient
+            middle = (basis.keep_features(coefficients, before) + basis.keep_features(coefficients, now)) / 2
+            there = score.value_and_gradient(middle).gradient
             scores = scores + (now & ~before) * basis.inner(basis.pullback(there), coefficients)
             before = now
         return Ranking(scores, gradient)
@@ -95,7 +95,7 @@ class NeverRaised(Candidate):
     def attribute(self, score: Score, x: Tensor, basis: Basis, draw: ExampleRng) -> Ranking:
         """`|F|_k + min(0, second term)`."""
         clean = score.clean()
-        magnitude, second = self.second(basis, x, scale_to_length(clean.drive_gradient))
+        magnitude, second = self.second(basis, x, scale_to_length(clean.margin_gradient))
         return Ranking(magnitude + second.clamp(max=0), clean.gradient)
 
 
@@ -112,11 +112,13 @@ class StageAgreement(Candidate):
     def attribute(self, score: Score, x: Tensor, basis: Basis, draw: ExampleRng) -> Ranking:
         """`|F|_k +` the mean second term × |mean of its signs|."""
         clean, coefficients = score.clean(), basis.forward(x)
-        magnitude, second = self.second(basis, x, scale_to_length(clean.drive_gradient))
+        magnitude, second = self.second(basis, x, scale_to_length(clean.margin_gradient))
         terms = [second]
         for keep in KEEPS:
-            there = basis.keep(coefficients, top_mask(magnitude + torch.stack(terms).mean(0), basis, draw, keep))
-            terms.append(self.second(basis, x, scale_to_length(score.evaluate(there).drive_gradient))[1])
+            there = basis.keep_features(
+                coefficients, top_mask(magnitude + torch.stack(terms).mean(0), basis, draw, keep)
+            )
+            terms.append(self.second(basis, x, scale_to_length(score.value_and_gradient(there).margin_gradient))[1])
         stacked = torch.stack(terms)
         return Ranking(magnitude + stacked.mean(0) * stacked.sign().mean(0).abs(), clean.gradient)
 
@@ -129,7 +131,7 @@ class NoiseAgreement(Candidate):
     copies: int = 4
 
     @property
-    def traits(self) -> tuple[str, ...]:
+    def properties(self) -> tuple[str, ...]:
         """The noise is drawn."""
         return ("seeded",)
 
@@ -157,7 +159,7 @@ class CoarseCorrection(Candidate):
     def attribute(self, score: Score, x: Tensor, basis: Basis, draw: ExampleRng) -> Ranking:
         """The second term as a share of the magnitude, averaged over the features of one frequency by power."""
         clean = score.clean()
-        magnitude, second = self.second(basis, x, scale_to_length(clean.drive_gradient))
+        magnitude, second = self.second(basis, x, scale_to_length(clean.margin_gradient))
         group = _frequencies(basis).to(x.device)
         power = magnitude.square()
 
@@ -187,18 +189,18 @@ class AgainstOthers(Candidate):
     def attribute(self, score: Score, x: Tensor, basis: Basis, draw: ExampleRng) -> Ranking:
         """`|F|_k +` half of the second term less the others' mean."""
         clean = score.clean()
-        magnitude, own = self.second(basis, x, scale_to_length(clean.drive_gradient))
+        magnitude, own = self.second(basis, x, scale_to_length(clean.margin_gradient))
         likely = [self._likely(score, i) for i in range(len(x))]
         rest = torch.zeros_like(own)
         for labels in zip(*likely, strict=True):
-            asked = score.asking(list(labels))
-            rest = rest + self.second(basis, x, scale_to_length(asked.clean().drive_gradient))[1] / len(likely[0])
+            asked = score.for_targets(list(labels))
+            rest = rest + self.second(basis, x, scale_to_length(asked.clean().margin_gradient))[1] / len(likely[0])
         return Ranking(magnitude + (own - rest) / 2, clean.gradient)
 
     def _likely(self, score: Score, example: int) -> list[int]:
         """The likeliest labels but the explained one."""
-        explained = score.head.name_target(score.frozen[example])[1]
-        names = [name for name, _ in score.alternatives[example] if name != explained][: self.others]
+        explained = score.head.name_target(score.frozen_targets[example])[1]
+        names = [name for name, _ in score.top_predictions[example] if name != explained][: self.others]
         return [int(score.head.check(name)) for name in names]  # type: ignore[arg-type]
 
 
@@ -214,11 +216,11 @@ class AnyLabel(AgainstOthers):
     def attribute(self, score: Score, x: Tensor, basis: Basis, draw: ExampleRng) -> Ranking:
         """`|F|_k +` the mean size of the second term over the label and likely other ones."""
         clean = score.clean()
-        magnitude, own = self.second(basis, x, scale_to_length(clean.drive_gradient))
+        magnitude, own = self.second(basis, x, scale_to_length(clean.margin_gradient))
         sizes = [own.abs()]
         for labels in zip(*(self._likely(score, i) for i in range(len(x))), strict=True):
-            asked = score.asking(list(labels))
-            sizes.append(self.second(basis, x, scale_to_length(asked.clean().drive_gradient))[1].abs())
+            asked = score.for_targets(list(labels))
+            sizes.append(self.second(basis, x, scale_to_length(asked.clean().margin_gradient))[1].abs())
         return Ranking(magnitude + torch.stack(sizes).mean(0), clean.gradient)
 
 

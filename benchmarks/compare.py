@@ -1,11 +1,11 @@
 """Methods × metrics × real models, with the controls and with other libraries on the same examples.
 
 Every method ranks the same features of the same examples, and is asked for the same wrong labels. Peers
-(`benchmarks.peers`) explain the same score of the same leaves through their own API; their maps are ranked as they are
+(`benchmarks.peers`) explain the same score of the same signals through their own API; their maps are ranked as they are
 (domain `identity`), and in the domain `fourier` by the contributions of frequencies that they stand for ("transport",
 of maps that are contributions) and by the sizes of their own Fourier coefficients ("magnitude", as published). Brackets
-are 95 % bootstrap intervals of the mean, drawn by sources; gaps to `magnitude` in the same domain are paired. Rows with
-fewer than 30 sources are anecdotal and claim nothing.
+are 95 % bootstrap intervals of the mean, drawn by groups; gaps to `magnitude` in the same domain are paired. Rows with
+fewer than 30 groups are anecdotal and claim nothing.
 
 `passes` are model rows per example that the attribution took, forward + backward; `s` is its time by the clock, per
 example, on a machine that may do other things as well.
@@ -78,18 +78,18 @@ def run(name: str, n: int) -> dict[str, Any]:
     explainer = real.explainer()
     if name == "minilm-spam":
         explainer.processor.model_max_length = LENGTH
-    examples, sources = real.examples(n), [str(source) for source in real.sources(n)]
+    examples, groups = real.examples(n), [str(group) for group in real.groups(n)]
     first = explainer.explain(examples[0], method="magnitude", domain="identity")
     metrics = [*METRICS, *(["dice_retention"] if first.provenance["head"] == "mask" else [])]
     metrics += ["selectivity"] if name in CLASSIFIERS else []
-    kind = first.layout.leaf.kind
+    kind = first.layout.signal.kind
     cells: list[dict[str, Any]] = []
     excluded: list[tuple[str, str, str]] = []
     notes: dict[str, None] = {}
     better: dict[str, int] = {}
     start = time.perf_counter()
-    for domain, methods in ((None, [*METHODS, *peers(explainer, first.layout.leaf)]), *AT_HOME.items()):
-        found = explainer.evaluate(examples, methods, domain, metrics, sources=sources)
+    for domain, methods in ((None, [*METHODS, *peers(explainer, first.layout.signal)]), *AT_HOME.items()):
+        found = explainer.evaluate(examples, methods, domain, metrics, groups=groups)
         cells += [asdict(cell) for cell in found.cells]
         excluded += found.excluded
         notes |= dict.fromkeys(found.notes)
@@ -97,7 +97,7 @@ def run(name: str, n: int) -> dict[str, Any]:
     spent = time.perf_counter() - start
     return {
         "cells": cells,
-        "sources": sources,
+        "groups": groups,
         "better": better,
         "excluded": excluded,
         "notes": list(notes),
@@ -109,7 +109,7 @@ def run(name: str, n: int) -> dict[str, Any]:
 def evaluation(name: str, numbers: dict[str, Any]) -> Evaluation:
     """What was kept, as it was found."""
     cells = [MethodResult(**{**cell, "passes": tuple(cell["passes"])}) for cell in numbers["cells"]]
-    return Evaluation(name, cells, numbers["sources"], numbers["better"], numbers["excluded"], numbers["notes"])
+    return Evaluation(name, cells, numbers["groups"], numbers["better"], numbers["excluded"], numbers["notes"])
 
 
 def rows(name: str, numbers: dict[str, Any]) -> list[dict[str, Any]]:
@@ -119,7 +119,7 @@ def rows(name: str, numbers: dict[str, Any]) -> list[dict[str, Any]]:
     table = []
     for cell, row in zip(found.cells, found.summary(columns).rows(), strict=True):
         cells = {"method": cell.method + (" (control)" if cell.control else ""), "domain": cell.domain}
-        cells["n (sources)"] = row["n (sources)"]
+        cells["n (groups)"] = row["n (groups)"]
         for column in columns:
             title = column.replace(OWN, "kept at 4 %").replace("_", " ")
             cells[title] = row[column]
@@ -136,12 +136,12 @@ def shares(name: str, numbers: dict[str, Any]) -> dict[str, Any]:
 
     def mean(method: str, column: str) -> float:
         values = found.of(method, "fourier").values.get(column)
-        return math.nan if values is None else summarise(values, found.sources).mean
+        return math.nan if values is None else summarise(values, found.groups).mean
 
     shown = {"magnitude": "magnitude", "FFC": "ffc", "loop": "closed_loop"}
     shown |= {f"FFC κ = {LARGE}": f"ffc:kappa={LARGE}", f"loop κ = {LARGE}": f"closed_loop:kappa={LARGE}"}
     floor, plain = mean("random", "dig"), mean("magnitude", "dig")
-    row: dict[str, Any] = {"model": name, "n (sources)": f"{len(found.sources)} ({len(set(found.sources))})"}
+    row: dict[str, Any] = {"model": name, "n (groups)": f"{len(found.groups)} ({len(set(found.groups))})"}
     row["DIG random"] = floor
     for title, method in shown.items():
         row[f"DIG {title}"] = mean(method, "dig")
@@ -153,11 +153,11 @@ def shares(name: str, numbers: dict[str, Any]) -> dict[str, Any]:
 def wrong(name: str, numbers: dict[str, Any]) -> dict[str, Any]:
     """Which own and wrong labels the top 4 % bring about."""
     found = evaluation(name, numbers)
-    row: dict[str, Any] = {"model": name, "n (sources)": f"{len(found.sources)} ({len(set(found.sources))})"}
+    row: dict[str, Any] = {"model": name, "n (groups)": f"{len(found.groups)} ({len(set(found.groups))})"}
     for method in ("magnitude", "ffc", f"ffc:kappa={LARGE}", "closed_loop", f"closed_loop:kappa={LARGE}"):
         values = found.of(method, "fourier").values
         names = (OWN, *(f"wrong_reached_at_0.04 ({kind})" for kind in KINDS))
-        row[method] = " / ".join(f"{summarise(values[name], found.sources).mean:.2f}" for name in names)
+        row[method] = " / ".join(f"{summarise(values[name], found.groups).mean:.2f}" for name in names)
     return row
 
 

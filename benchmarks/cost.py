@@ -40,27 +40,27 @@ GATE = 1.10
 
 
 def laid_out(model: torch.nn.Module, batch: Sequence[EncodedExample]) -> tuple[Tensor, Callable[[Tensor], Tensor]]:
-    """A batch as the model takes it: its leaf, and the way from there to the logits."""
+    """A batch as the model takes it: its signal, and the way from there to the logits."""
     inputs = {name: torch.stack([e.inputs[name] for e in batch]) for name in batch[0].inputs}
     sound = next((name for name in ("input_features", "input_values") if name in inputs), None)
     if batch[0].values is not None:
-        leaf = torch.stack([e.values for e in batch if e.values is not None])
-        last = leaf.ndim == 4 and inspection.is_convolutional(model)  # the faster layout, for both sides
+        signal = torch.stack([e.values for e in batch if e.values is not None])
+        last = signal.ndim == 4 and inspection.is_convolutional(model)  # the faster layout, for both sides
         layout = torch.channels_last if last else torch.contiguous_format
-        return leaf, lambda x: model(pixel_values=x.contiguous(memory_format=layout)).logits
+        return signal, lambda x: model(pixel_values=x.contiguous(memory_format=layout)).logits
     if sound is not None:
         return inputs.pop(sound), lambda x: model(**{sound: x}, **inputs).logits
     with torch.no_grad():
-        leaf = model.get_input_embeddings()(inputs.pop("input_ids"))  # type: ignore[operator]
+        signal = model.get_input_embeddings()(inputs.pop("input_ids"))  # type: ignore[operator]
     keep = {"logits_to_keep": 1, "use_cache": False} if "CausalLM" in type(model).__name__ else {}
-    return leaf, lambda x: model(inputs_embeds=x, **inputs, **keep).logits
+    return signal, lambda x: model(inputs_embeds=x, **inputs, **keep).logits
 
 
 def bare(model: torch.nn.Module, batch: Sequence[EncodedExample]) -> tuple[Tensor, Tensor]:
-    """Forward and input gradient of the likeliest class of each example: the leaves, and that gradient."""
-    leaf, forward = laid_out(model, batch)
-    leaf.requires_grad_(True)
-    logits = forward(leaf)
+    """Forward and input gradient of the likeliest class of each example: the signals, and that gradient."""
+    signal, forward = laid_out(model, batch)
+    signal.requires_grad_(True)
+    logits = forward(signal)
     if logits.ndim == 3:
         logits = logits[:, -1]
     if logits.ndim > 3:  # a mask of one class or two: the mean over its places
@@ -68,14 +68,14 @@ def bare(model: torch.nn.Module, batch: Sequence[EncodedExample]) -> tuple[Tenso
         score = torch.nn.functional.softplus(margin.abs(), -1).flatten(1).mean(1)
     else:
         score = logits.log_softmax(-1).amax(-1)
-    return leaf.detach(), torch.autograd.grad(score.sum(), leaf)[0]
+    return signal.detach(), torch.autograd.grad(score.sum(), signal)[0]
 
 
-def ranked(leaf: Tensor, gradient: Tensor, dims: Sequence[int]) -> np.ndarray:
+def ranked(signal: Tensor, gradient: Tensor, dims: Sequence[int]) -> np.ndarray:
     """FFC's arithmetic beside the passes: two half spectra, the scores of all stored bins, their descending order."""
-    length = 0.01 * leaf.flatten(1).norm(dim=1) / gradient.flatten(1).norm(dim=1)
+    length = 0.01 * signal.flatten(1).norm(dim=1) / gradient.flatten(1).norm(dim=1)
     step = gradient * length.view(-1, *[1] * (gradient.ndim - 1))
-    whole, moved = (torch.fft.rfftn(x, dim=tuple(dims), norm="ortho").flatten(1).numpy() for x in (leaf, step))
+    whole, moved = (torch.fft.rfftn(x, dim=tuple(dims), norm="ortho").flatten(1).numpy() for x in (signal, step))
     modulus = np.abs(whole)
     scores = modulus + 2 * (whole.real * moved.real + whole.imag * moved.imag) / (modulus + 1e-12)
     bits = (-scores).astype(np.float32).view(np.uint32)  # sorted by 16-bit digits, numpy's fastest here
@@ -89,10 +89,10 @@ def packed(encoded: Sequence[EncodedExample]) -> list[list[EncodedExample]]:
     """The batches that the library makes of these examples."""
     groups: dict[Any, list[EncodedExample]] = {}
     for example in encoded:
-        groups.setdefault(example.signature, []).append(example)
+        groups.setdefault(example.batch_key, []).append(example)
     batches = []
     for group in groups.values():
-        rows = suggested_rows(torch.Size(group[0].leaf.shape).numel(), torch.device("cpu"))
+        rows = suggested_rows(torch.Size(group[0].signal.shape).numel(), torch.device("cpu"))
         batches += [group[i : i + rows] for i in range(0, len(group), rows)]
     return batches
 
@@ -126,16 +126,16 @@ def keep_memory() -> None:
 def measure(real: Real, examples: int, runs: int) -> dict[str, Any]:
     """One row of the table."""
     explainer = real.explainer()
-    adapter = explainer.adapter
-    encoded = [adapter.encode(example) for example in real.examples(examples)]
+    wrapper = explainer.wrapper
+    encoded = [wrapper.encode(example) for example in real.examples(examples)]
     batches = packed(encoded)
-    job = MethodCall(FFC(), Fourier(), 0, {"name": real.name, "task": adapter.task, "revision": None})
+    job = MethodCall(FFC(), Fourier(), 0, {"name": real.name, "task": wrapper.task, "revision": None})
 
     def least(batch: Sequence[EncodedExample]) -> None:
-        ranked(*bare(explainer.model, batch), [d + 1 for d in batch[0].leaf.positions])
+        ranked(*bare(explainer.model, batch), [d + 1 for d in batch[0].signal.ordered_axes])
 
     def ours(batch: Sequence[EncodedExample]) -> None:
-        for result in explain_all([ExplanationRequest(e, None) for e in batch], job, adapter):
+        for result in explain_all([ExplanationRequest(e, None) for e in batch], job, wrapper):
             _ = result.order
 
     sides = (lambda batch: bare(explainer.model, batch), least, ours)

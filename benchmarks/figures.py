@@ -23,7 +23,7 @@ def write(name: str, folder: Path) -> Path:
     real = MODELS["efficientnet-lite0"]
     explainer, path = real.explainer(), folder / f"{name}.png"
     result = explainer.explain(real.examples(1)[0], method=name)
-    explainer.play(result, KEPT).plot(path, SHARE)
+    explainer.perturb(result, KEPT).plot(path, SHARE)
     small = Image.open(path).convert("RGB").quantize(96, dither=Image.Dither.FLOYDSTEINBERG)
     small.save(path, optimize=True)
     return path

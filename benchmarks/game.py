@@ -1,12 +1,12 @@
 """What a played curve costs beside the forward passes that it needs, and beside the published way to get one.
 
-The first table: `explainer.play(results, STANDARD)`, results with their orders ready, gives DIG with both directions,
-the maintain rate on the fine grid, insertion and deletion. The bare side is written without the library: the model
-under `torch.inference_mode` on the rows that the game asks, ready-made (where the model reads more than the leaf, such
-as special tokens, the examples' own, repeated), in batches of the same size. Both sides run in turn, one group of
-examples of one shape after the other, in one process with the same threads; a run is the sum over the groups. `least`
-is the bare side with the arithmetic of the game added and nothing else, again without the library: half spectra times
-ready-made masks and their inverse transforms; the rows that are the rest of another one are taken off the example
+The first table: `explainer.perturb(results, STANDARD)`, results with their orders ready, gives DIG with both
+directions, the maintain rate on the fine grid, insertion and deletion. The bare side is written without the library:
+the model under `torch.inference_mode` on the rows that the game asks, ready-made (where the model reads more than the
+signal, such as special tokens, the examples' own, repeated), in batches of the same size. Both sides run in turn, one
+group of examples of one shape after the other, in one process with the same threads; a run is the sum over the groups.
+`least` is the bare side with the arithmetic of the game added and nothing else, again without the library: half spectra
+times ready-made masks and their inverse transforms; the rows that are the rest of another one are taken off the example
 instead. Where it is above the gate already, the gate cannot be met on that model. Freed memory stays with the process,
 as in `benchmarks.cost`.
 
@@ -61,17 +61,17 @@ def played(explainer: FourierExplainer, results: Sequence[Attribution]) -> list[
     fresh = [copy.copy(result) for result in results]
     for result in fresh:
         result.curve, result.provenance = None, {**result.provenance}
-    return explainer.play(fresh, DEFAULT_GRID)
+    return explainer.perturb(fresh, DEFAULT_GRID)
 
 
 def asked(x: Tensor, results: Sequence[Attribution]) -> tuple[Tensor, float]:
-    """What the game leaves of the examples, row after row, and the share of rows that are the rest of another one."""
+    """What the game signals of the examples, row after row, and the share of rows that are the rest of another one."""
     rows, rest = [], 0
     for i, result in enumerate(results):
         coefficients = result.basis.forward(x[i : i + 1])
-        own = {move.left: move for move in perturbations(i, result.order, result.layout.multiplicity, DEFAULT_GRID)}
+        own = {move.key: move for move in perturbations(i, result.order, result.layout.multiplicity, DEFAULT_GRID)}
         del own["keep", 1.0]
-        rows += [result.basis.keep(coefficients, move.mask.unsqueeze(0)) for move in own.values()]
+        rows += [result.basis.keep_features(coefficients, move.mask.unsqueeze(0)) for move in own.values()]
         rest += sum(part == "keep" and ("delete", share) in own for part, share in own)
     return torch.cat(rows), rest / len(rows)
 
@@ -80,26 +80,26 @@ def ready(
     explainer: FourierExplainer, group: Sequence[EncodedExample], results: Sequence[Attribution]
 ) -> list[tuple[Callable[[], Tensor], ...]]:
     """The forward passes that a group needs, and its inverse transforms, in batches of the library's size."""
-    block = explainer.adapter.block(group, ExampleRng(0, [e.key for e in group]))
-    left, rest = asked(block.x, results)
+    block = explainer.wrapper.example_batch(group, ExampleRng(0, [e.key for e in group]))
+    left, rest = asked(block.signal, results)
     rows, width = [e for e in group for _ in range(len(left) // len(group))], rows_for(block, "auto")
     batches = [laid_out(explainer.model, rows[i : i + width]) for i in range(0, len(rows), width)]
-    dims = tuple(d + 1 for d in group[0].leaf.positions)
+    dims = tuple(d + 1 for d in group[0].signal.ordered_axes)
 
-    def made(leaf: Tensor, own: Tensor, forward: Callable[[Tensor], Tensor]) -> tuple[Callable[[], Tensor], ...]:
-        leaf = own if own.shape == leaf.shape else leaf.detach()
-        direct = len(leaf) - round(rest * len(leaf))
-        spectrum = torch.fft.rfftn(leaf[:direct], dim=dims, norm="ortho")
+    def made(signal: Tensor, own: Tensor, forward: Callable[[Tensor], Tensor]) -> tuple[Callable[[], Tensor], ...]:
+        signal = own if own.shape == signal.shape else signal.detach()
+        direct = len(signal) - round(rest * len(signal))
+        spectrum = torch.fft.rfftn(signal[:direct], dim=dims, norm="ortho")
         mask = torch.rand(spectrum.shape, generator=torch.Generator().manual_seed(0)) < 0.5
-        sizes = [leaf.shape[d] for d in dims]
+        sizes = [signal.shape[d] for d in dims]
 
         def filtered() -> Tensor:
             found = torch.fft.irfftn(spectrum * mask, s=sizes, dim=dims, norm="ortho")
-            return torch.cat([found, leaf[direct:] - found[: len(leaf) - direct]])
+            return torch.cat([found, signal[direct:] - found[: len(signal) - direct]])
 
-        return lambda: forward(leaf), filtered
+        return lambda: forward(signal), filtered
 
-    return [made(leaf, own, forward) for (leaf, forward), own in zip(batches, left.split(width), strict=True)]
+    return [made(signal, own, forward) for (signal, forward), own in zip(batches, left.split(width), strict=True)]
 
 
 def against_bare(name: str, n: int, runs: int) -> dict[str, Any]:
@@ -109,8 +109,8 @@ def against_bare(name: str, n: int, runs: int) -> dict[str, Any]:
     results = explainer.explain(examples, method="ffc")
     for result in results:
         _ = result.order
-    encoded = [explainer.adapter.encode(example) for example in examples]
-    shapes = grouped(encoded, lambda e: e.signature)
+    encoded = [explainer.wrapper.encode(example) for example in examples]
+    shapes = grouped(encoded, lambda e: e.batch_key)
     with eval_mode(explainer.model):
         groups = []
         for shape in shapes:
@@ -130,7 +130,7 @@ def against_bare(name: str, n: int, runs: int) -> dict[str, Any]:
                 bare, inverse = timed(lambda: run(passes, 0)), timed(lambda: run(passes, 1))  # noqa: B023
             each.append((bare, bare + inverse, timed(lambda: played(explainer, own))))  # noqa: B023
         taken.append([sum(side, Seconds(0, 0)) for side in zip(*each, strict=True)])
-    asked = sum(result.provenance["passes"]["played"] for result in played(explainer, results))
+    asked = sum(result.provenance["passes"]["perturbed"] for result in played(explainer, results))
     taken = taken[1:]
     ratios = [own.wall / bare.wall for bare, _, own in taken]
     bare, _, own = (statistics.median(one.wall for one in side) for side in zip(*taken, strict=True))
@@ -158,11 +158,11 @@ def published(model: torch.nn.Module, batch: Sequence[EncodedExample], steps: in
     A walk down the cross-entropy with gradients of the weights as well; the score of every bin of the full complex
     spectrum; for each share one full sort for its threshold, and a forward pass that keeps its graph.
     """
-    leaf, forward = laid_out(model, batch)
-    dims = [d + 1 for d in batch[0].leaf.positions]
+    signal, forward = laid_out(model, batch)
+    dims = [d + 1 for d in batch[0].signal.ordered_axes]
     areas = []
     for least_first in (True, False):
-        x, label = leaf.clone(), None
+        x, label = signal.clone(), None
         for _ in range(steps):
             x.requires_grad_(True)
             logits = forward(x)
@@ -171,8 +171,8 @@ def published(model: torch.nn.Module, batch: Sequence[EncodedExample], steps: in
             model.zero_grad()
             loss.backward()
             x = (x - STEP * x.grad).detach()  # type: ignore[operator]
-        whole, moved = torch.fft.fftn(leaf, dim=dims), torch.fft.fftn(x, dim=dims)
-        modulus = whole.abs().clamp(min=torch.finfo(leaf.dtype).tiny)
+        whole, moved = torch.fft.fftn(signal, dim=dims), torch.fft.fftn(x, dim=dims)
+        modulus = whole.abs().clamp(min=torch.finfo(signal.dtype).tiny)
         scores = (2 * (moved.conj() * whole).real / modulus - modulus).flatten(1)
         sure = []
         for share in TENTHS:
@@ -193,7 +193,7 @@ def published(model: torch.nn.Module, batch: Sequence[EncodedExample], steps: in
 def ours(explainer: FourierExplainer, examples: Sequence[Any], steps: int) -> list[float]:
     """DIG from raw examples."""
     results = explainer.explain(list(examples), method=FFC(steps=steps))
-    explainer.play(results, PAPER_GRID)
+    explainer.perturb(results, PAPER_GRID)
     return [dig(result.curve) for result in results]
 
 
@@ -201,14 +201,14 @@ def both_ways(name: str, n: int, steps: int, runs: int) -> dict[str, Any]:
     """DIG of a batch by both ways in turn: what they took and what came out."""
     explainer = CLASSIFIERS[name].explainer()
     examples = CLASSIFIERS[name].examples(n)
-    encoded = [explainer.adapter.encode(example) for example in examples]
-    (first, *_) = grouped(encoded, lambda e: e.signature)
-    width = suggested_rows(torch.Size(encoded[first[0]].leaf.shape).numel(), torch.device("cpu"))
+    encoded = [explainer.wrapper.encode(example) for example in examples]
+    (first, *_) = grouped(encoded, lambda e: e.batch_key)
+    width = suggested_rows(torch.Size(encoded[first[0]].signal.shape).numel(), torch.device("cpu"))
     some = [examples[i] for i in first[:width]]
     found: dict[str, list[float]] = {}
 
     def theirs() -> None:
-        batch = [explainer.adapter.encode(example) for example in some]
+        batch = [explainer.wrapper.encode(example) for example in some]
         found["published"] = published(explainer.model.eval(), batch, steps)
 
     def own() -> None:

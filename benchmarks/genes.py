@@ -75,7 +75,7 @@ def constant(results: Sequence[Attribution]) -> tuple[float, float]:
         assert a.layout.radius is not None
         assert a.gradient is not None
         features.append(float((a.layout.radius == 0)[a.mask(TOP)].float().mean()))
-        kept = a.keep(TOP)
+        kept = a.keep_top(TOP)
         still = (kept.mean(0, keepdim=True) * a.gradient).sum(-1).abs().sum()
         moving = ((kept - kept.mean(0, keepdim=True)) * a.gradient).sum(-1).abs().sum()
         sizes.append(float(still / (still + moving)))
@@ -86,8 +86,8 @@ def row(game: str, name: str, played: dict[str, list[Curve]]) -> dict[str, Any]:
     """One row of the table."""
     curves = played[name]
     areas = [area(c) for c in curves]
-    kept = {f"keep {100 * s:g} %": float(np.mean([c.at("keep", s).agrees for c in curves])) for s in SHARES}
-    gone = {f"delete {100 * s:g} %": float(np.mean([c.at("delete", s).agrees for c in curves])) for s in SHARES}
+    kept = {f"keep {100 * s:g} %": float(np.mean([c.at("keep", s).agreement for c in curves])) for s in SHARES}
+    gone = {f"delete {100 * s:g} %": float(np.mean([c.at("delete", s).agreement for c in curves])) for s in SHARES}
     gaps = {}
     for kind, control in zip(("size", "order", "random"), CONTROLS[game], strict=True):
         others = [area(c) for c in played[control]]
@@ -108,7 +108,7 @@ def main(arguments: Sequence[str]) -> None:
     frequencies: dict[str, list[Curve]] = {}
     for method in METHODS:
         results: list[Attribution] = explainer.explain(cells, method=method)
-        frequencies[method] = [a.curve for a in explainer.play(results, GRID) if a.curve is not None]
+        frequencies[method] = [a.curve for a in explainer.perturb(results, GRID) if a.curve is not None]
     said = explainer.explain(cells, method="ffc")
     genes = {name: delete_genes(explainer, said, GRID, orders=own) for name, own in orders(explainer, cells).items()}
     right = sum(a.label == cell["label"] for a, cell in zip(said, cells, strict=True))

@@ -71,8 +71,8 @@ def row(
     told = result.provenance["passes"]
     passes = f"{told['forward']:g} + {told['backward']:g}"
     cells: dict[str, Any] = {"model": real.name, "method": name, "passes": passes, "time / bare": whole}
-    cells["gap"] = "" if result.gap is None else f"{result.gap:.2g}"
-    light, home = few(method), method.home or "fourier"
+    cells["gap"] = "" if result.completeness_error is None else f"{result.completeness_error:.2g}"
+    light, home = few(method), method.default_domain or "fourier"
     at_home = seconds(lambda: explainer.explain(example, method=light), runs)
     for domain in DOMAINS:
         if domain == home:
@@ -92,7 +92,7 @@ def measure(real: Real, methods: Sequence[str], runs: int, reasons: dict[str, st
     """The rows of one model."""
     explainer = real.explainer()
     example = real.examples(1)[0]
-    (batch,) = packed([explainer.adapter.encode(example)])
+    (batch,) = packed([explainer.wrapper.encode(example)])
     with eval_mode(explainer.model):
         bare(explainer.model, batch)
         unit = seconds(lambda: bare(explainer.model, batch), 2 * runs + 1)

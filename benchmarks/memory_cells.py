@@ -50,7 +50,7 @@ def measure(size: str, head: str, threads: int, shares: Sequence[float]) -> dict
     start = time.perf_counter()
     result = explainer.explain(cell)
     explained = time.perf_counter()
-    explainer.play(result, shares)
+    explainer.perturb(result, shares)
     played = time.perf_counter()
     assert len(result.inputs["input_ids"]) == positions
     return {

@@ -42,7 +42,7 @@ def write(path: Path, minutes: float) -> None:
                 left -= min(left, len(samples))
 
 
-def measure(path: str, leaf: str | None, shares: Sequence[float]) -> dict[str, float | int | str]:
+def measure(path: str, signal: str | None, shares: Sequence[float]) -> dict[str, float | int | str]:
     """One recording, explained in this process."""
     import soundfile
     import torch
@@ -50,10 +50,10 @@ def measure(path: str, leaf: str | None, shares: Sequence[float]) -> dict[str, f
     from hf_fourier import FourierExplainer, demo
 
     torch.set_num_threads(1)
-    explainer = FourierExplainer.from_pretrained(str(demo.get("whisper-instruments")), device="cpu", leaf=leaf)
+    explainer = FourierExplainer.from_pretrained(str(demo.get("whisper-instruments")), device="cpu", signal=signal)
     with tempfile.TemporaryDirectory() as folder:
         start = time.perf_counter()
-        found = explainer.explain_recording(path, folder=folder, kept=shares)
+        found = explainer.explain_recording(path, output_dir=folder, fractions=shares)
         explained = time.perf_counter()
         spectrum = found.spectrum(found.label)
         kept = found.sounds(Path(folder) / "sounds")
@@ -62,7 +62,7 @@ def measure(path: str, leaf: str | None, shares: Sequence[float]) -> dict[str, f
         assert soundfile.info(kept["kept.wav"]).duration - found.seconds < 1e-3
     return {
         "minutes": round(found.seconds / 60, 2),
-        "leaf": leaf or "spectrogram",
+        "signal": signal or "spectrogram",
         "segments": len(found),
         "explained, s": round(explained - start),
         "merged and written, s": round(merged - explained),
@@ -76,13 +76,13 @@ def main(arguments: Sequence[str]) -> None:
     """Print the table; see the module's text."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks memory_recordings", description=__doc__)
     parser.add_argument("--minutes", nargs="*", type=float, default=[1.0, 10.0])
-    parser.add_argument("--leaf", default="waveform", choices=["waveform", "spectrogram"])
+    parser.add_argument("--signal", default="waveform", choices=["waveform", "spectrogram"])
     parser.add_argument("--shares", nargs="*", type=float, default=[], help="to play")
     parser.add_argument("--here", help="one file in this process, as JSON")
     given = parser.parse_args(arguments)
-    leaf = None if given.leaf == "spectrogram" else given.leaf
+    signal = None if given.signal == "spectrogram" else given.signal
     if given.here:
-        print(json.dumps(measure(given.here, leaf, given.shares)))
+        print(json.dumps(measure(given.here, signal, given.shares)))
         return
     rows = []
     with tempfile.TemporaryDirectory() as folder:
@@ -90,7 +90,7 @@ def main(arguments: Sequence[str]) -> None:
             path = Path(folder) / "recording.wav"
             write(path, minutes)
             command = [sys.executable, "-m", "benchmarks", "memory_recordings", "--here", str(path)]
-            command += ["--leaf", given.leaf, "--shares", *map(str, given.shares)]
+            command += ["--signal", given.signal, "--shares", *map(str, given.shares)]
             done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
             rows.append(json.loads(done.stdout.splitlines()[-1]))
             print(rows[-1], file=sys.stderr, flush=True)

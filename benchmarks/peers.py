@@ -1,9 +1,9 @@
-"""Attributions by other libraries, each through its own API, on the same leaves and of the same score as ours.
+"""Attributions by other libraries, each through its own API, on the same signals and of the same score as ours.
 
-A library that is not installed is left out. Maps go through `FourierExplainer.adopt`: as they are in the identity
+A library that is not installed is left out. Maps go through `FourierExplainer.from_maps`: as they are in the identity
 domain; in the Fourier domain contributions are transported, which keeps their sum, and any map is ranked by the sizes
 of its own coefficients, as published. `freqig` and `cross-domain-saliency-maps` rank coefficients of a transform along
-one axis, which are our features where the leaf has one axis with an order (waveforms, embedded tokens).
+one axis, which are our features where the signal has one axis with an order (waveforms, embedded tokens).
 """
 
 from __future__ import annotations
@@ -33,33 +33,33 @@ STEPS, SAMPLES, SEED = 20, 10, 0
 
 
 class Scored(torch.nn.Module):
-    """The score of one example as a module, `(rows, *leaf) -> (rows, 1)`.
+    """The score of one example as a module, `(rows, *signal) -> (rows, 1)`.
 
     Attributes:
         passes: Rows that went forward, and rows whose gradient came back.
-        leaf: The leaf's shape.
+        signal: The signal's shape.
         rows: How many of them fit into a batch.
         layer: The model's last convolution over pictures, or None.
     """
 
-    def __init__(self, block: ExampleBatch, score: Score, row: int, leaf: SignalShape) -> None:
+    def __init__(self, block: ExampleBatch, score: Score, row: int, signal: SignalShape) -> None:
         super().__init__()
-        self.block, self.score, self.row, self.leaf = block, score, row, leaf
-        self.rows, self.passes = score.packer.size, [0, 0]
+        self.block, self.score, self.row, self.signal = block, score, row, signal
+        self.rows, self.passes = score.batcher.size, [0, 0]
         layers = [m for m in block.model.modules() if isinstance(m, torch.nn.Conv2d)] if block.model else []
-        self.layer = layers[-1] if layers and leaf.kind == "pixels" else None
+        self.layer = layers[-1] if layers and signal.kind == "pixels" else None
 
     def forward(self, x: Tensor) -> Tensor:
         """The score of each row, counted."""
         rows = torch.full((len(x),), self.row)
-        self.passes[0] += len(x) * self.block.cost
+        self.passes[0] += len(x) * self.block.rows_per_signal
         if x.requires_grad:
             x.register_hook(self._came_back)
-        logits = self.block.select(self.block.forward(x, rows), rows)
-        return self.score.head.read(logits.float(), self.score.frozen[rows]).value.unsqueeze(1)
+        logits = self.block.logits(self.block.forward(x, rows), rows)
+        return self.score.head.read(logits.float(), self.score.frozen_targets[rows]).value.unsqueeze(1)
 
     def _came_back(self, gradient: Tensor) -> None:
-        self.passes[1] += len(gradient) * self.block.cost
+        self.passes[1] += len(gradient) * self.block.rows_per_signal
 
 
 def integrated_gradients(scored: Scored, x: Tensor, steps: int = STEPS) -> Tensor:
@@ -73,7 +73,7 @@ def smoothgrad(scored: Scored, x: Tensor, samples: int = SAMPLES) -> Tensor:
     """Captum's noise tunnel over its saliency (absolute gradients, its default), with the noise of our SmoothGrad."""
     from captum.attr import NoiseTunnel, Saliency
 
-    sigma = NOISE_STD.get(scored.leaf.kind, SPREAD_ELSEWHERE) * float(x.detach().max() - x.detach().min())
+    sigma = NOISE_STD.get(scored.signal.kind, SPREAD_ELSEWHERE) * float(x.detach().max() - x.detach().min())
     with torch.random.fork_rng():
         torch.manual_seed(SEED)
         return NoiseTunnel(Saliency(scored)).attribute(
@@ -131,11 +131,11 @@ def cross_domain(scored: Scored, x: Tensor) -> Tensor:
 
 
 class Turned(torch.nn.Module):
-    """A score of leaves whose ordered axis comes last, as libraries for time series have it."""
+    """A score of signals whose ordered axis comes last, as libraries for time series have it."""
 
     def __init__(self, scored: Scored) -> None:
         super().__init__()
-        self.scored, (axis,) = scored, scored.leaf.positions
+        self.scored, (axis,) = scored, scored.signal.ordered_axes
         self.axis = axis + 1
 
     def turned(self, x: Tensor) -> Tensor:
@@ -155,7 +155,7 @@ class Peer:
         name: Its own.
         package: What has to be installed.
         make: One example's map, or its scores of Fourier coefficients.
-        suits: Whether it can be asked about a leaf of a model.
+        suits: Whether it can be asked about a signal of a model.
         coefficients: Whether it ranks coefficients.
         contributions: Whether its maps are contributions with a zero baseline, which can be transported.
     """
@@ -163,23 +163,23 @@ class Peer:
     name: str
     package: str
     make: Callable[[Scored, Tensor], Tensor]
-    suits: Callable[[SignalShape, torch.nn.Module], bool] = lambda leaf, model: True
+    suits: Callable[[SignalShape, torch.nn.Module], bool] = lambda signal, model: True
     coefficients: bool = False
     contributions: bool = False
 
 
-def _pictures(leaf: SignalShape, model: torch.nn.Module) -> bool:
+def _pictures(signal: SignalShape, model: torch.nn.Module) -> bool:
     """A network of convolutions over pictures, which a patch embedding alone does not make."""
-    return leaf.kind == "pixels" and sum(isinstance(m, torch.nn.Conv2d) for m in model.modules()) > 1
+    return signal.kind == "pixels" and sum(isinstance(m, torch.nn.Conv2d) for m in model.modules()) > 1
 
 
-def _one_axis(leaf: SignalShape, model: torch.nn.Module) -> bool:
-    return len(leaf.positions) == 1 and not leaf.segments
+def _one_axis(signal: SignalShape, model: torch.nn.Module) -> bool:
+    return len(signal.ordered_axes) == 1 and not signal.segments
 
 
-def _even_sound(leaf: SignalShape, model: torch.nn.Module) -> bool:
+def _even_sound(signal: SignalShape, model: torch.nn.Module) -> bool:
     """freqIG's inverse transform drops a sample of odd lengths, which texts have half of the time."""
-    return leaf.kind == "waveform" and leaf.shape[0] % 2 == 0
+    return signal.kind == "waveform" and signal.shape[0] % 2 == 0
 
 
 PEERS = (
@@ -207,11 +207,11 @@ class Made:
             values, costs = self._values(examples, targets)
             if self.peer.coefficients:
                 base = self.explainer.explain(list(examples), targets=targets, method="magnitude", domain=domain)
-                # Features are numbered with frequency before channel, as the leaf has its axes.
+                # Features are numbered with frequency before channel, as the signal has its axes.
                 scores = [_turned_back(one, r).flatten() for one, r in zip(values, base, strict=True)]
                 results = [replace(r, scores=s) for r, s in zip(base, scores, strict=True)]
             else:
-                results = self.explainer.adopt(
+                results = self.explainer.from_maps(
                     list(examples), values, self.peer.name, targets=targets, domain=domain, lift=lift
                 )
             for result, cost in zip(results, costs, strict=True):
@@ -229,34 +229,34 @@ class Made:
 
             def work(places: list[int], block: ExampleBatch, score: Score) -> None:
                 for row, place in enumerate(places):
-                    scored = Scored(block, score, row, results[place].layout.leaf)
+                    scored = Scored(block, score, row, results[place].layout.signal)
                     start = time.perf_counter()
                     with torch.enable_grad():
-                        x = block.x[row : row + 1].detach().clone().requires_grad_(True)
+                        x = block.signal[row : row + 1].detach().clone().requires_grad_(True)
                         values[place] = self.peer.make(scored, x).detach()
                     forward, backward = scored.passes
                     spent = time.perf_counter() - start
                     costs[place] = {"passes": {"forward": forward, "backward": backward}, "seconds": spent}
 
-            self.explainer.reopen(results, work)
+            self.explainer.replay(results, work)
             self.known[key] = values, costs
         return self.known[key]
 
 
 def _turned_back(values: Tensor, result: Attribution) -> Tensor:
     """Scores of coefficients with the ordered axis back in its place."""
-    (axis,) = result.layout.leaf.positions
+    (axis,) = result.layout.signal.ordered_axes
     turned = values.transpose(axis, -1)
     if turned.numel() != len(result.scores):
         raise ValueError(f"{turned.numel()} scores for {len(result.scores)} features")
     return turned
 
 
-def peers(explainer: FourierExplainer, leaf: SignalShape, among: Sequence[Peer] = PEERS) -> list[PrecomputedMethod]:
+def peers(explainer: FourierExplainer, signal: SignalShape, among: Sequence[Peer] = PEERS) -> list[PrecomputedMethod]:
     """All peers that are installed and can be asked about this model, maps in both domains and by every lift."""
     found = []
     for peer in among:
-        if importlib.util.find_spec(peer.package.partition(".")[0]) is None or not peer.suits(leaf, explainer.model):
+        if importlib.util.find_spec(peer.package.partition(".")[0]) is None or not peer.suits(signal, explainer.model):
             continue
         made = Made(explainer, peer)
         if peer.coefficients:

@@ -21,12 +21,12 @@ class Real:
     Attributes:
         name: Its asset.
         examples: `n -> n examples`, the same ones each time.
-        sources: `n -> the source of each example`: examples made from one source are not independent.
+        groups: `n -> the source of each example`: examples made from one source are not independent.
     """
 
     name: str
     examples: Callable[[int], list[Any]]
-    sources: Callable[[int], list[Any]]
+    groups: Callable[[int], list[Any]]
 
     def explainer(self) -> FourierExplainer:
         """The model in float32 on the CPU."""
@@ -107,7 +107,7 @@ def each(n: int) -> list[int]:
 
 
 def cycled(wholes: Callable[[], int]) -> Callable[[int], list[int]]:
-    """Examples made in turn from a few sources."""
+    """Examples made in turn from a few groups."""
     return lambda n: [i % wholes() for i in range(n)]
 
 

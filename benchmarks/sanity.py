@@ -2,10 +2,10 @@
 
 The twin has the same config and fresh weights (for networks with batch norm: Kaiming weights, and statistics from the
 same pictures, since default random weights underflow). It explains the class that the trained model named, of the very
-leaf that the trained model read (`hf_fourier.evaluation.randomized_model`). For each example the table gives Spearman's
-rank correlation over all features, and the share of the top 4 % that two rankings have in common; brackets are 95 %
-bootstrap intervals of the mean, drawn by sources: pictures, sequences and scans of which several examples were made
-stay together, and fewer than 30 sources are anecdotal. Two seeds of `random` show the overlap that chance gives.
+signal that the trained model read (`hf_fourier.evaluation.randomized_model`). For each example the table gives
+Spearman's rank correlation over all features, and the share of the top 4 % that two rankings have in common; brackets
+are 95 % bootstrap intervals of the mean, drawn by groups: pictures, sequences and scans of which several examples were
+made stay together, and fewer than 30 groups are anecdotal. Two seeds of `random` show the overlap that chance gives.
 """
 
 from __future__ import annotations
@@ -39,13 +39,13 @@ def rows(real: Real, examples: int) -> list[dict[str, Any]]:
     """The table's rows for one model."""
     explainer = real.explainer()
     chosen = real.examples(examples)
-    sources = real.sources(len(chosen))
+    groups = real.groups(len(chosen))
     magnitude = explainer.explain(chosen, method="magnitude")
     random_twin = randomize(explainer, magnitude)
     seeds = [explainer.explain(chosen, method="random", seed=seed) for seed in (0, 1)]
-    chance = described([overlap(a, b) for a, b in zip(*seeds, strict=True)], sources)
+    chance = described([overlap(a, b) for a, b in zip(*seeds, strict=True)], groups)
     table = []
-    kappa = STEP.get(magnitude[0].layout.leaf.kind, 0.1)
+    kappa = STEP.get(magnitude[0].layout.signal.kind, 0.1)
     for title, method in ((f"κ = {kappa:g}", f"ffc:kappa={kappa}"), ("λ = 0", "ffc:lam=0")):
         own = explainer.explain(chosen, method=method)
         fresh = re_rank(random_twin, own)
@@ -55,12 +55,12 @@ def rows(real: Real, examples: int) -> list[dict[str, Any]]:
             {
                 "model": real.name,
                 "FFC": title,
-                "n (sources)": f"{len(own)} ({len(set(sources))})" + ("" if len(set(sources)) >= 30 else ", anecdotal"),
-                "ρ with twin": described(rho, sources),
+                "n (groups)": f"{len(own)} ({len(set(groups))})" + ("" if len(set(groups)) >= 30 else ", anecdotal"),
+                "ρ with twin": described(rho, groups),
                 "largest |ρ|": max(abs(r) for r in rho),
-                "ρ with magnitude": described([correlation(a, b) for a, b in pairs], sources),
-                "top 4 % shared with twin": described([overlap(a, b) for a, b in twins], sources),
-                "shared with magnitude": described([overlap(a, b) for a, b in pairs], sources),
+                "ρ with magnitude": described([correlation(a, b) for a, b in pairs], groups),
+                "top 4 % shared with twin": described([overlap(a, b) for a, b in twins], groups),
+                "shared with magnitude": described([overlap(a, b) for a, b in pairs], groups),
                 "two seeds of random": chance,
             }
         )

@@ -4,11 +4,11 @@ A ranking is asked for the model's own label and for two wrong ones: another exa
 asked for as often as it is the model's own), and the runner-up. `own` is the share of decisions that survive on the top
 4 % of the features, `wrong` the share in which the model says the wrong label on the top 4 % of *its* ranking. The
 areas are own minus wrong over the logarithm of the kept share (1 to 30 %), divided by the grid's width; brackets are
-95 % bootstrap intervals over sources, gaps to `magnitude` are paired.
+95 % bootstrap intervals over groups, gaps to `magnitude` are paired.
 
-The examples are cut in two by source. On one half κ is chosen for FFC and for the closed loop, by kind of leaf: the
+The examples are cut in two by source. On one half κ is chosen for FFC and for the closed loop, by kind of signal: the
 largest mean of both areas, averaged over the models with that kind. The other half makes the table, with FFC and the
-loop at that κ, and at the larger one at which the candidates are tried. Models with fewer than ten sources have no half
+loop at that κ, and at the larger one at which the candidates are tried. Models with fewer than ten groups have no half
 for tuning and a quarter of the examples; their rows are anecdotal.
 
 Each model's numbers are kept in a folder as they are made: run the same command again to go on, or to print the tables.
@@ -55,37 +55,37 @@ def area(evaluation: Evaluation, method: str) -> float:
     return math.fsum(math.fsum(values[name]) / len(values[name]) for name in AREAS) / len(AREAS)
 
 
-def ask(explainer: FourierExplainer, examples: Sequence[Any], methods: Sequence[str], sources: Any) -> Evaluation:
+def ask(explainer: FourierExplainer, examples: Sequence[Any], methods: Sequence[str], groups: Any) -> Evaluation:
     """Sufficiency and selectivity."""
-    return explainer.evaluate(examples, methods, metrics=["maintain_rate", "selectivity"], sources=sources)
+    return explainer.evaluate(examples, methods, metrics=["maintain_rate", "selectivity"], groups=groups)
 
 
 def prepared(name: str, n: int) -> tuple[FourierExplainer, list[Any], list[Any], list[int], list[int]]:
-    """A model, its examples with their sources, and the indices of both halves."""
+    """A model, its examples with their groups, and the indices of both halves."""
     real = CLASSIFIERS[name]
     explainer = real.explainer()
     if name == "minilm-spam":
         explainer.processor.model_max_length = LENGTH
-    few = len(set(real.sources(n))) < FEW
+    few = len(set(real.groups(n))) < FEW
     examples = real.examples(n // 4 if few else n)
-    sources = real.sources(len(examples))
+    groups = real.groups(len(examples))
     said = [int(a.target) for a in explainer.explain(examples, method="magnitude", domain="identity")]
-    return explainer, examples, sources, *halves(said, sources)
+    return explainer, examples, groups, *halves(said, groups)
 
 
 def tune(name: str, n: int) -> dict[str, Any]:
     """Both areas for each κ on the half for tuning."""
-    explainer, examples, sources, half, _ = prepared(name, n)
-    kind = explainer.explain(examples[0], method="magnitude").layout.leaf.kind
+    explainer, examples, groups, half, _ = prepared(name, n)
+    kind = explainer.explain(examples[0], method="magnitude").layout.signal.kind
     if not half:
         return {"kind": kind, "n": 0, "areas": {}}
     specs = [f"{method}:kappa={kappa}" for method in TUNED for kappa in KAPPAS]
-    found = ask(explainer, [examples[i] for i in half], specs, [sources[i] for i in half])
+    found = ask(explainer, [examples[i] for i in half], specs, [groups[i] for i in half])
     return {"kind": kind, "n": len(half), "areas": {spec: area(found, spec) for spec in (*specs, "magnitude")}}
 
 
 def chosen(tuned: dict[str, dict[str, Any]]) -> dict[str, dict[str, float]]:
-    """By kind of leaf and method, the κ of the largest area, averaged over models."""
+    """By kind of signal and method, the κ of the largest area, averaged over models."""
     best: dict[str, dict[str, float]] = {}
     for kind in dict.fromkeys(row["kind"] for row in tuned.values()):
         rows = [row["areas"] for row in tuned.values() if row["kind"] == kind and row["areas"]]
@@ -99,16 +99,16 @@ def chosen(tuned: dict[str, dict[str, Any]]) -> dict[str, dict[str, float]]:
 
 def test(name: str, n: int, kappas: dict[str, float]) -> list[dict[str, Any]]:
     """The rows of one model, on the half that was not used to tune."""
-    explainer, examples, sources, _, half = prepared(name, n)
-    kind = explainer.explain(examples[0], method="magnitude").layout.leaf.kind
+    explainer, examples, groups, _, half = prepared(name, n)
+    kind = explainer.explain(examples[0], method="magnitude").layout.signal.kind
     steps = [dict.fromkeys(TUNED, STEP[kind]), kappas]
     tuned = dict.fromkeys(f"{method}:kappa={kappa}" for own in steps for method, kappa in own.items())
     methods = [*tuned, "gradient_input", *CANDIDATES]
-    found = ask(explainer, [examples[i] for i in half], methods, [sources[i] for i in half])
+    found = ask(explainer, [examples[i] for i in half], methods, [groups[i] for i in half])
     columns = [f"maintain_rate_at_{SHARE}", *(f"wrong_reached_at_{SHARE} ({kind})" for kind in KINDS), *AREAS]
     rows = []
     for row in found.summary(columns).rows():
-        cells = {"model": name, "method": row["method"], "n (sources)": row["n (sources)"]}
+        cells = {"model": name, "method": row["method"], "n (groups)": row["n (groups)"]}
         for title, column in zip(("own", "wrong (random)", "wrong (runner-up)", "", ""), columns, strict=True):
             gap = row[f"{column}, gap to magnitude"]
             cells |= {title: row[column]} if title else {column: row[column], f"{column}, gap": gap}
@@ -130,9 +130,9 @@ def main(arguments: Sequence[str]) -> None:
     tuned = {name: kept(folder / f"{name}-tuned.json", lambda: tune(name, n)) for name in given.models}  # noqa: B023
     best = chosen(tuned)
     tuning = [
-        {"model": name, "leaf": row["kind"], "n": row["n"], **row["areas"]}
+        {"model": name, "signal": row["kind"], "n": row["n"], **row["areas"]}
         for name, row in tuned.items()
-        if row["areas"]  # a model with a few sources has no half to tune on
+        if row["areas"]  # a model with a few groups has no half to tune on
     ]
     if tuning:
         print(f"Tuning halves: the mean of both areas\n\n{markdown(tuning)}\n")

@@ -66,7 +66,7 @@ class Engine:
         method: str | Method = "ffc",
         domain: str | Domain | None = None,
         name: str | None = None,
-        leaf: str | None = None,
+        signal: str | None = None,
         dither: float = 0.0,
     ) -> None:
         from hf_fourier.models.checkpoint import display_name
@@ -80,14 +80,14 @@ class Engine:
         model = unwrap(model)
         self.method = METHODS.parse(method)
         self.domain = None if domain is None else DOMAINS.parse(domain)
-        self.adapter: ModelWrapper = wrap(model, processor, task or task_of(model))
-        self.adapter.take(leaf)
+        self.wrapper: ModelWrapper = wrap(model, processor, task or task_of(model))
+        self.wrapper.select_signal(signal)
         loaded_by = getattr(getattr(model, "config", None), "_name_or_path", "") or type(model).__name__
         self.name = name or display_name(loaded_by)
         self.notes: tuple[str, ...] = ()
         self.dither = dither
-        #: What was found of what reaches the model's answers beside the leaf.
-        self.known = SideInputCheck()
+        #: What was found of what reaches the model's answers beside the signal.
+        self.side_inputs = SideInputCheck()
 
     @classmethod
     def from_pretrained(
@@ -99,7 +99,7 @@ class Engine:
         task: str | None = None,
         method: str | Method = "ffc",
         domain: str | Domain | None = None,
-        leaf: str | None = None,
+        signal: str | None = None,
         dither: float = 0.0,
         device: str | torch.device | None = None,
         dtype: str | torch.dtype | None = None,
@@ -116,7 +116,7 @@ class Engine:
             task: The head to load, by the pipeline's name; None for the one that the checkpoint names.
             method: The default method.
             domain: The default domain.
-            leaf: Where to explain, if not at the model's own input; see the class.
+            signal: Where to explain, if not at the model's own input; see the class.
             dither: Noise that is added to whatever the model reads; see the class.
             device: Where the model goes; None for the one that Accelerate gives this process.
             dtype: The weights' type; None for the checkpoint's own (float32 on a CPU, where half is slow and coarse).
@@ -147,38 +147,38 @@ class Engine:
         )
         explainer = cls(
             loaded.model, loaded.processor, task=loaded.task, method=method, domain=domain, name=loaded.name,
-            leaf=leaf, dither=dither,
+            signal=signal, dither=dither,
         )  # fmt: skip
         explainer.notes = loaded.notes
         return explainer
 
     @classmethod
-    def from_pipeline(cls: type[EngineT], pipe: Any, **options: Any) -> EngineT:
+    def from_pipeline(cls: type[EngineT], pipeline: Any, **options: Any) -> EngineT:
         """The model and the processor of a `transformers` pipeline.
 
         Args:
-            pipe: The pipeline; it is not changed.
+            pipeline: The pipeline; it is not changed.
             **options: As for the constructor.
         """
         names = ("image_processor", "tokenizer", "feature_extractor")
-        parts = {name: part for name in names if (part := getattr(pipe, name, None)) is not None}
+        parts = {name: part for name in names if (part := getattr(pipeline, name, None)) is not None}
         several = len(parts) > 1 and "tokenizer" in parts
         processor = SimpleNamespace(**parts) if several else next(iter(parts.values()), None)
-        return cls(pipe.model, processor, **options)
+        return cls(pipeline.model, processor, **options)
 
     @property
     def model(self) -> torch.nn.Module:
         """The model (below `torch.compile` or data parallelism, where it came in one of them)."""
-        return self.adapter.model
+        return self.wrapper.model
 
     @property
     def processor(self) -> Any:
         """The tokenizer or image processor, or None."""
-        return self.adapter.processor
+        return self.wrapper.processor
 
-    def domain_of(self, method: Method, domain: str | Domain | None = None) -> Domain:
+    def resolve_domain(self, method: Method, domain: str | Domain | None = None) -> Domain:
         """Where a method ranks: in the domain that is asked for, the explainer's own, or the method's home."""
-        return DOMAINS.parse(domain or self.domain or method.home or Fourier())
+        return DOMAINS.parse(domain or self.domain or method.default_domain or Fourier())
 
     def explain(
         self,
@@ -214,20 +214,20 @@ class Engine:
         Raises:
             InputError: If an example cannot be explained.
             TargetError: If the model has no such target.
-            SpecError: If the method or the domain is unknown or does not suit the leaf.
+            SpecError: If the method or the domain is unknown or does not suit the signal.
             FourierError: Whatever fails after some examples were done carries them as `error.completed`, by index.
         """
         many, encoded = self._encode(example)
         chosen = METHODS.parse(method or self.method)
-        job = self._job(chosen, self.domain_of(chosen, domain), seed, progress)
+        job = self.job(chosen, self.resolve_domain(chosen, domain), seed, progress)
         results = self._explained(encoded, self._targets(target, targets, len(encoded)), job, batch_size)
         return results if many else results[0]
 
-    def adopt(
+    def from_maps(
         self,
         example: Any,
         maps: Any,
-        origin: str = "elsewhere",
+        made_by: str = "elsewhere",
         target: Target = None,
         *,
         targets: Sequence[Target] | None = None,
@@ -240,10 +240,10 @@ class Engine:
 
         Args:
             example: As for `explain`.
-            maps: One map for one example, else a sequence: higher is more important, in the leaf's own shape or in
+            maps: One map for one example, else a sequence: higher is more important, in the signal's own shape or in
                 that of its places without channels (a saliency map over pixels, one number per token), axes of one
                 entry in front left out. Grad-CAM and other coarse maps are to be interpolated first.
-            origin: What made them ("captum.Saliency"), for the provenance.
+            made_by: What made them ("captum.Saliency"), for the provenance.
             target: As for `explain`: what the maps are of.
             targets: One target per example instead.
             domain: None for the map as it is, by places; "fourier" and others for what `lift` makes of it there.
@@ -259,8 +259,8 @@ class Engine:
             An `Attribution` for one example; a list of them for a list or a dict.
 
         Raises:
-            InputError: If there is not one map per example, or one does not fit its leaf or is not finite.
-            SpecError: If the lift is unknown, or a gradient lacks the leaf's channels.
+            InputError: If there is not one map per example, or one does not fit its signal or is not finite.
+            SpecError: If the lift is unknown, or a gradient lacks the signal's channels.
         """
         many, encoded = self._encode(example)
         given = list(maps) if many else [maps]
@@ -269,45 +269,49 @@ class Engine:
         fitted = [fit(one, e) for one, e in zip(given, encoded, strict=True)]
         by_place = all(place for _, place in fitted)
         chosen = DOMAINS.parse(domain or ("identity:grain=position" if by_place else "identity"))
-        if lift is None and not chosen.bind(encoded[0].leaf).layout.by_place:
+        if lift is None and not chosen.bind(encoded[0].signal).layout.by_place:
             lift = "transport"
-        wanted, job = self._targets(target, targets, len(encoded)), self._job(Precomputed(origin, lift), chosen, seed)
+        wanted, job = self._targets(target, targets, len(encoded)), self.job(Precomputed(made_by, lift), chosen, seed)
         results = self._explained(encoded, wanted, job, batch_size, [one for one, _ in fitted])
         for result, (one, _) in zip(results, fitted, strict=True):
             if lift in ("transport", "gradient"):
                 result.provenance["notes"] += lifted_notes(result, one)
         return results if many else results[0]
 
-    def predict(self, example: Any, *, leaf: Tensor | None = None) -> Prediction:
-        """What the model says of an example, or of the example with another leaf.
+    def predict(self, example: Any, *, signal: Tensor | None = None) -> Prediction:
+        """What the model says of an example, or of the example with another signal.
 
         Args:
             example: One raw example, or an `Attribution`.
-            leaf: A leaf in the example's shape, such as `a.keep(0.04)`; None for its own.
+            signal: A signal in the example's shape, such as `a.keep_top(0.04)`; None for its own.
 
         Raises:
-            InputError: If the example or the leaf does not fit.
+            InputError: If the example or the signal does not fit.
         """
         known = isinstance(example, Attribution)
         encoded = self._restored(example) if known else self._single(example)
         seed, key = (int(example.provenance.get("seed", 0)), example.key) if known else (0, encoded.key)
         with eval_mode(self.model):
-            encoded = encoded if known else self.adapter.aim(encoded, None)[0]
+            encoded = encoded if known else self.wrapper.prepare_target(encoded, None)[0]
             dither = float(example.provenance.get("dither", 0.0)) if known else self.dither
-            block = batch_of(self.adapter, [encoded], ExampleRng(seed, [key]), dither)
-            x = block.x
-            if leaf is not None:
-                if not isinstance(leaf, Tensor) or tuple(leaf.shape) != tuple(x.shape[1:]):
+            block = batch_of(self.wrapper, [encoded], ExampleRng(seed, [key]), dither)
+            x = block.signal
+            if signal is not None:
+                if not isinstance(signal, Tensor) or tuple(signal.shape) != tuple(x.shape[1:]):
                     got = (
-                        f"of shape {tuple(leaf.shape)}"
-                        if isinstance(leaf, Tensor)
-                        else f"of type {type(leaf).__name__}"
+                        f"of shape {tuple(signal.shape)}"
+                        if isinstance(signal, Tensor)
+                        else f"of type {type(signal).__name__}"
                     )
-                    raise InputError(f"a leaf {got}", f"a tensor of shape {tuple(x.shape[1:])}", "pass a.keep(…)")
-                x = leaf.detach().unsqueeze(0).to(x)
+                    raise InputError(f"a signal {got}", f"a tensor of shape {tuple(x.shape[1:])}", "pass a.keep_top(…)")
+                x = signal.detach().unsqueeze(0).to(x)
             logits = logits_at(block, x)
-            bare = None if known or leaf is not None else self.adapter.stripped(encoded)
-            notes = [*encoded.notes, *self.known.said, *([] if bare is None else padded(self.adapter, bare, logits))]
+            bare = None if known or signal is not None else self.wrapper.without_padding(encoded)
+            notes = [
+                *encoded.notes,
+                *self.side_inputs.notes,
+                *([] if bare is None else padded(self.wrapper, bare, logits)),
+            ]
         if bool(logits.isnan().any()):
             got = "outputs that are not numbers (NaN)"
             raise NotFinite({0: got}, "finite logits", f"check the input and the model's dtype; or {MEND}")
@@ -315,12 +319,12 @@ class Engine:
         ranked = block.head.ranked(logits)
         return Prediction(ranked[0][0], ranked[0][1], ranked, logits, tuple(notes))
 
-    def play(
+    def perturb(
         self,
         attributions: Any,
-        kept: Sequence[float] | FractionGrid = (0.01, 0.02, 0.04, 0.1, 0.3),
+        fractions: Sequence[float] | FractionGrid = (0.01, 0.02, 0.04, 0.1, 0.3),
         *,
-        again: bool = False,
+        overwrite: bool = False,
         batch_size: BatchSize = "auto",
     ) -> Any:
         """Ask the model what it says when only the top features are kept, and when they are deleted.
@@ -330,10 +334,10 @@ class Engine:
 
         Args:
             attributions: One result of this model, or a list of them (of an iterator or `Results` a list is made).
-            kept: Shares of features, 0 to 1, each of which is kept and deleted; or a
+            fractions: Shares of features, 0 to 1, each of which is kept and deleted; or a
                 `hf_fourier.results.curve.FractionGrid` that says which are kept and which deleted (`PAPER_GRID`,
                 `DEFAULT_GRID`).
-            again: Ask also what is known.
+            overwrite: Ask also what is known.
             batch_size: Rows in a batch, at most.
 
         Returns:
@@ -346,13 +350,13 @@ class Engine:
             attributions = list(attributions)
         many = isinstance(attributions, (list, tuple))
         results: list[Attribution] = list(attributions) if many else [attributions]
-        grid = kept if isinstance(kept, FractionGrid) else FractionGrid(tuple(kept), tuple(kept))
+        grid = fractions if isinstance(fractions, FractionGrid) else FractionGrid(tuple(fractions), tuple(fractions))
         encoded = [self._restored(result) for result in results]
         with eval_mode(self.model):
-            perturb_all(results, encoded, grid, self.adapter, batch_size, again)
+            perturb_all(results, encoded, grid, self.wrapper, batch_size, overwrite)
         return attributions
 
-    def explain_again(
+    def re_explain(
         self,
         attributions: Sequence[Attribution],
         targets: Sequence[Target],
@@ -380,12 +384,12 @@ class Engine:
         done: dict[int, Attribution] = {}
         for indices in grouped(made, lambda how: how):
             method, domain, seed, dither = made[indices[0]]
-            job = replace(self._job(METHODS.parse(method), DOMAINS.parse(domain), seed), dither=dither)
+            job = replace(self.job(METHODS.parse(method), DOMAINS.parse(domain), seed), dither=dither)
             some = self._explained([encoded[i] for i in indices], [wanted[i] for i in indices], job, batch_size)
             done.update(zip(indices, some, strict=True))
         return [done[i] for i in range(len(encoded))]
 
-    def reopen(
+    def replay(
         self, attributions: Sequence[Attribution], work: BatchVisitor, *, batch_size: BatchSize = "auto"
     ) -> None:
         """Ask the model more about results: their blocks are made again, with the targets as they were settled.
@@ -401,13 +405,14 @@ class Engine:
         attributions = list(attributions)
         encoded = [self._restored(result) for result in attributions]
         with eval_mode(self.model):
-            reopen(attributions, encoded, self.adapter, work, batch_size)
+            reopen(attributions, encoded, self.wrapper, work, batch_size)
 
-    def _job(
+    def job(
         self, method: Method, domain: Domain, seed: int, progress: Callable[[int, int], None] | None = None
     ) -> MethodCall:
-        model = {"name": self.name, "task": self.adapter.task, "revision": self._revision}
-        notes = (*self.notes, *label_notes(self.adapter.config))
+        """A method in a domain with all that its results' provenance says of this model."""
+        model = {"name": self.name, "task": self.wrapper.task, "revision": self._revision}
+        notes = (*self.notes, *label_notes(self.wrapper.config))
         return MethodCall(method, domain, seed, model, notes, progress, self.dither)
 
     def _explained(
@@ -420,26 +425,26 @@ class Engine:
     ) -> list[Attribution]:
         """One result per example, with a map of it where those are ranked."""
         with eval_mode(self.model):
-            aimed = [self.adapter.aim(e, t) for e, t in zip(encoded, wanted, strict=True)]
+            aimed = [self.wrapper.prepare_target(e, t) for e, t in zip(encoded, wanted, strict=True)]
             given: Sequence[Tensor | None] = maps or [None] * len(aimed)
             requests = [ExplanationRequest(e, t, one) for (e, t), one in zip(aimed, given, strict=True)]
-            results = explain_all(requests, job, self.adapter, batch_size)
-            self.known.tell(self.adapter, requests, results)
+            results = explain_all(requests, job, self.wrapper, batch_size)
+            self.side_inputs.tell(self.wrapper, requests, results)
         return results
 
     def _encode(self, example: Any) -> tuple[bool, list[EncodedExample]]:
-        given = listed(example, self.adapter)
+        given = listed(example, self.wrapper)
         if given is None:
-            return True, self.adapter.encode_batch(example)
+            return True, self.wrapper.encode_batch(example)
         many, examples = given
         if not many:
-            return False, [self.adapter.encode(examples[0])]
+            return False, [self.wrapper.encode(examples[0])]
         if not examples:
             raise InputError("an empty list", "at least one example", "pass examples")
         encoded = []
         for i, one in enumerate(examples):
             try:
-                encoded.append(self.adapter.encode(one))
+                encoded.append(self.wrapper.encode(one))
             except FourierError as error:
                 error.add_note(f"this is example {i} of the list")
                 error.args = (f"example {i}: {error.args[0]}",)
@@ -456,17 +461,17 @@ class Engine:
         if not isinstance(result, Attribution):
             got = f"a {type(result).__name__}"
             raise InputError(got, "a result of explain", "call explain first, and pass what it returns")
-        if result.leaf is None:
+        if result.signal is None:
             raise InputError("a compact result", "one with its example", "save it without compact=True")
-        task, kind = result.provenance.get("task"), result.layout.leaf.kind
-        if task != self.adapter.task or kind not in self.adapter.leaf_kinds:
-            expected = f"one of {' or '.join(self.adapter.leaf_kinds)} for {self.adapter.task}"
+        task, kind = result.provenance.get("task"), result.layout.signal.kind
+        if task != self.wrapper.task or kind not in self.wrapper.signal_kinds:
+            expected = f"one of {' or '.join(self.wrapper.signal_kinds)} for {self.wrapper.task}"
             raise InputError(f"a result of {kind} for {task}", expected, "pass it to its own model")
         inputs = {name: tensor for name, tensor in result.inputs.items() if name != "content"}
         content = result.inputs.get("content")
-        values, group = None if content is not None else result.leaf, self.adapter.group(inputs)
+        values, group = None if content is not None else result.signal, self.wrapper.batch_group(inputs)
         names, view = tuple(result.names), result.view
-        return EncodedExample(result.layout.leaf, inputs, values, content, names, view, group=group)
+        return EncodedExample(result.layout.signal, inputs, values, content, names, view, batch_group=group)
 
     def _targets(self, target: Target, targets: Sequence[Target] | None, examples: int) -> list[Target]:
         if targets is not None and target is not None:

@@ -11,12 +11,12 @@ class FourierError(Exception):
     Args:
         got: What arrived.
         expected: What would have been accepted.
-        do: What the reader can do about it.
+        hint: What the reader can do about it.
     """
 
-    def __init__(self, got: str, expected: str, do: str) -> None:
-        super().__init__(f"got {got}; expected {expected}; {do}")
-        self.got, self.expected, self.do = got, expected, do
+    def __init__(self, got: str, expected: str, hint: str) -> None:
+        super().__init__(f"got {got}; expected {expected}; {hint}")
+        self.got, self.expected, self.hint = got, expected, hint
 
 
 class InputError(FourierError, ValueError):
@@ -41,13 +41,13 @@ class NotFinite(ModelError):
     Args:
         found: What was got, by example: its row in a block, or its place among all.
         expected: As for all errors.
-        do: Likewise.
+        hint: Likewise.
     """
 
-    def __init__(self, found: Mapping[int, str], expected: str, do: str) -> None:
+    def __init__(self, found: Mapping[int, str], expected: str, hint: str) -> None:
         first, *others = sorted(found)
         likewise = f" (likewise {', '.join(map(str, others))})" if others else ""
-        super().__init__(found[first] + likewise, expected, do)
+        super().__init__(found[first] + likewise, expected, hint)
         self.found = dict(found)
 
 

@@ -41,17 +41,17 @@ class FourierExplainer(Engine):
         processor: Its tokenizer or image processor; without one, examples come as the processor's own output.
         task: The pipeline's name of the head; None to read it off the model's class.
         method: The default method, a spec or an object ("ffc", "ffc:kappa=.03").
-        domain: The default domain; None for the Fourier transform along the leaf's ordered axes.
+        domain: The default domain; None for the Fourier transform along the signal's ordered axes.
         name: The model's name in results; None for the one it was loaded by.
-        leaf: Where to explain, if not at the model's own input: "waveform" for the samples in front of a model that
+        signal: Where to explain, if not at the model's own input: "waveform" for the samples in front of a model that
             reads their log-mel spectrogram, so that frequencies are in Hz.
         dither: Noise that is added to whatever the model reads, wherever it is asked: its standard deviation, relative
-            to the largest entry of each example's leaf (to 1 where all are 0). It is seeded, and results have a note.
+            to the largest entry of each example's signal (to 1 where all are 0). It is seeded, and results have a note.
             With 1e-6, which is 120 dB below the peak, models have a gradient that have none at digital silence (a root,
             a logarithm, a norm of zeros). Kept as the attribute `dither`, which may be set later.
 
     Raises:
-        ModelError: If the model has no head that can be explained, or no such leaf.
+        ModelError: If the model has no head that can be explained, or no such signal.
     """
 
     def explain_dataset(self, dataset: Any, output_dir: str | PathLike[str], **options: Any) -> Results:
@@ -80,7 +80,7 @@ class FourierExplainer(Engine):
 
         return explain_dataset(self, dataset, output_dir, RunOptions(**options))
 
-    def plan(self, dataset: Any, **options: Any) -> Plan:
+    def estimate(self, dataset: Any, **options: Any) -> Plan:
         """What `explain_dataset` would take with the same options: time, memory, space, measured on a few examples."""
         from hf_fourier.runs.options import RunOptions
         from hf_fourier.runs.run import plan
@@ -94,8 +94,8 @@ class FourierExplainer(Engine):
         *,
         seconds: float | None = None,
         overlap: float = 0.25,
-        kept: Sequence[float] = (),
-        folder: str | PathLike[str] | None = None,
+        fractions: Sequence[float] = (),
+        output_dir: str | PathLike[str] | None = None,
         method: str | Method | None = None,
         domain: str | Domain | None = None,
         seed: int = 0,
@@ -113,8 +113,8 @@ class FourierExplainer(Engine):
             target: What to explain in every segment; None for what the model says in each.
             seconds: Of a segment; None for the model's window, or for 10 where it has none.
             overlap: The share of a segment that overlaps the next, 0 to below 1.
-            kept: Shares of features to play in each segment (see `play`).
-            folder: Where the segments' results go, and stay; None for a temporary folder that goes with the result.
+            fractions: Shares of features to play in each segment (see `play`).
+            output_dir: Where the segments' results go, and stay; None for a temporary folder that goes with the result.
             method: A method other than the explainer's own.
             domain: A domain other than the explainer's own.
             seed: Of everything random.
@@ -131,7 +131,8 @@ class FourierExplainer(Engine):
         from hf_fourier.runs.recording import explain_recording
 
         return explain_recording(
-            self, example, target, seconds=seconds, overlap=overlap, kept=kept, folder=folder, method=method,
+            self, example, target, seconds=seconds, overlap=overlap, fractions=fractions, output_dir=output_dir,
+            method=method,
             domain=domain, seed=seed, batch_size=batch_size, progress=progress,
         )  # fmt: skip
 
@@ -144,7 +145,7 @@ class FourierExplainer(Engine):
         *,
         column: str | None = None,
         targets: Sequence[Target] | None = None,
-        sources: Sequence[Any] | None = None,
+        groups: Sequence[Any] | None = None,
         seed: int = 0,
         batch_size: BatchSize = "auto",
         progress: Callable[[int, int], None] | None = None,
@@ -164,8 +165,8 @@ class FourierExplainer(Engine):
             metrics: Names among `hf_fourier.metrics.names()`; None for those of the game that the head has, with
                 selectivity where it has labels.
             targets: One target per example; None for what the model says.
-            sources: What each example was made from: examples of one source are not independent, and intervals draw
-                whole sources. None for an example each.
+            groups: What each example was made from: examples of one group are not independent, and intervals draw
+                whole groups. None for an example each.
             seed: Of everything random.
             batch_size: Rows in a batch, at most.
             progress: Called with (methods done, methods in all), domains counted apart.
@@ -182,16 +183,16 @@ class FourierExplainer(Engine):
         chosen = [methods] if isinstance(methods, (str, Method, PrecomputedMethod)) else list(methods)
         where = [domains] if isinstance(domains, (str, Domain)) else None if domains is None else list(domains)
         given = self._several(examples, column)
-        return evaluate(self, given, chosen, where, metrics, targets, sources, seed, batch_size, progress)
+        return evaluate(self, given, chosen, where, metrics, targets, groups, seed, batch_size, progress)
 
-    def sanity(
+    def sanity_check(
         self,
         examples: Any,
         method: str | Method | None = None,
         domain: str | Domain | None = None,
         *,
         targets: Sequence[Target] | None = None,
-        sources: Sequence[Any] | None = None,
+        groups: Sequence[Any] | None = None,
         seed: int = 0,
         batch_size: BatchSize = "auto",
     ) -> SanityResult:
@@ -201,7 +202,7 @@ class FourierExplainer(Engine):
 
         - *random twin*: of what the top 4 % of features share with the method's own repetition by another seed (all of
           it, where nothing is drawn), more than a tenth is lost when the model's weights are drawn afresh and the same
-          output of the same leaf is explained. 0 is lost by a ranking that asks no model, 1 where the twin's top is
+          output of the same signal is explained. 0 is lost by a ranking that asks no model, 1 where the twin's top is
           shared by chance alone. It does not say that what goes with the weights is right.
         - *label shuffle*: likewise, when a wrong label is asked for in place of the own one.
         - *wrong-label control*: selectivity is above 0, the top keeps the own decision more often than the top for a
@@ -216,11 +217,11 @@ class FourierExplainer(Engine):
         and is no pass. The model is left as it is.
 
         Args:
-            examples: Raw examples, as for `explain`; with fewer than 30 sources the answer is anecdotal.
+            examples: Raw examples, as for `explain`; with fewer than 30 groups the answer is anecdotal.
             method: What is checked; None for the explainer's own.
             domain: Where; None for the explainer's own.
             targets: One target per example; None for what the model says.
-            sources: What each example was made from: intervals draw whole sources. None for an example each.
+            groups: What each example was made from: intervals draw whole groups. None for an example each.
             seed: Of everything random, the twin's weights among it.
             batch_size: Rows in a batch, at most.
 
@@ -229,12 +230,12 @@ class FourierExplainer(Engine):
 
         Raises:
             InputError: If there are no examples, or one cannot be explained.
-            SpecError: If the method or the domain is unknown or does not suit the leaf.
+            SpecError: If the method or the domain is unknown or does not suit the signal.
         """
         from hf_fourier.evaluation.sanity_checks import check
 
         chosen = method or self.method
-        return check(self, self._several(examples), chosen, domain, targets, sources, seed, batch_size)
+        return check(self, self._several(examples), chosen, domain, targets, groups, seed, batch_size)
 
     def rectify(
         self,
@@ -244,8 +245,8 @@ class FourierExplainer(Engine):
         domain: str | Domain | None = None,
         *,
         budget: float = 0.001,
-        draws: int = 5,
-        sources: Sequence[Any] | None = None,
+        random_orders: int = 5,
+        groups: Sequence[Any] | None = None,
         seed: int = 0,
         batch_size: BatchSize = "auto",
     ) -> Correction | RectificationResult:
@@ -260,14 +261,14 @@ class FourierExplainer(Engine):
             method: Of the ranking; None for the explainer's own.
             domain: Of the ranking; None for the explainer's own.
             budget: The largest share of the features (degrees of freedom) that may go, above 0 and up to 1.
-            draws: How many random orders are tried.
-            sources: What each example of a list was made from: intervals draw whole sources.
+            random_orders: How many random orders are tried.
+            groups: What each example of a list was made from: intervals draw whole groups.
             seed: Of everything random.
             batch_size: Rows in a batch, at most.
 
         Returns:
-            A `Correction` for one example: how few features, what they are in input space (`removed()`, `relevance()`),
-                the corrected leaf (`leaf()`, `rebuilt()`), the controls.
+            A `Correction` for one example: how few features, what they are in input space (`removed_part()`, `relevance()`),
+                the corrected signal (`signal()`, `rebuilt()`), the controls.
             A `RectificationResult` for a list: its `corrections`, `table()` and `summary()`; what the model said
             rightly is left out.
 
@@ -278,7 +279,7 @@ class FourierExplainer(Engine):
         """
         from hf_fourier.evaluation.rectification import rectify
 
-        given = listed(example, self.adapter)
+        given = listed(example, self.wrapper)
         if given is None:
             got, do = "a batch of tensors", "pass the examples themselves, in a list"
             raise InputError(got, "raw examples", do)
@@ -286,23 +287,23 @@ class FourierExplainer(Engine):
         single = not many or isinstance(true_label, (str, int))
         true: Any = true_label if many and single else [true_label] if single else list(true_label)  # type: ignore[arg-type]
         chosen = method or self.method
-        found = rectify(self, examples, true, chosen, domain, budget, draws, sources, seed, batch_size)
+        found = rectify(self, examples, true, chosen, domain, budget, random_orders, groups, seed, batch_size)
         if many:
             return found
         if not found.corrections:
             raise InputError(f"an example that the model calls {true_label!r}", "a mistake", "pass another one")
         return found.corrections[0]
 
-    def transfer(self, attributions: Any, to: FourierExplainer, *, batch_size: BatchSize = "auto") -> Table:
+    def transfer(self, attributions: Any, other: FourierExplainer, *, batch_size: BatchSize = "auto") -> Table:
         """Whether adversarial examples that were made against this model turn another model's decision.
 
-        Both the clean and the adversarial leaf are brought back to human units and from there to the other model:
+        Both the clean and the adversarial signal are brought back to human units and from there to the other model:
         pixels in real numbers, not rounded to the 8 bits of an image file, with each model's own normalisation, and
         resized whole (bilinear) where the other reads another size; a waveform through the other's own processor.
 
         Args:
             attributions: One result of this model by "attexplore" or "fampe", or a list of them.
-            to: The other model.
+            other: The other model.
             batch_size: Rows in a batch, at most.
 
         Returns:
@@ -317,13 +318,13 @@ class FourierExplainer(Engine):
         results: list[Attribution] = list(attributions) if several else [attributions]
         for result in results:
             self._restored(result)
-        with eval_mode(to.model):
-            return transfer_all(results, to.adapter, batch_size)
+        with eval_mode(other.model):
+            return transfer_all(results, other.wrapper, batch_size)
 
     def _several(self, examples: Any, column: str | None = None) -> list[Any]:
         """The raw examples of what holds several."""
         if column is None and not isinstance(examples, tuple):
-            given = listed(examples, self.adapter)
+            given = listed(examples, self.wrapper)
             if given is not None and given[0]:
                 return given[1]
-        return examples_of(examples, column, self.adapter.is_example)
+        return examples_of(examples, column, self.wrapper.is_example)

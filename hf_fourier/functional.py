@@ -36,15 +36,15 @@ class CallableBatch(ExampleBatch):
     def __init__(self, host: CallableSource, examples: Sequence[EncodedExample]) -> None:
         values = [example.values for example in examples if example.values is not None]
         self._host, self.head, self.model = host, Categorical(), host.model
-        self.reads = host.dtype
+        self.input_dtype = host.dtype
         stacked = torch.stack(values)
-        self.x = stacked if stacked.dtype == torch.float64 else stacked.float()
+        self.signal = stacked if stacked.dtype == torch.float64 else stacked.float()
 
     def forward(self, x: Tensor, rows: Tensor) -> Any:
         """The callable's output."""
         return self._host.run(x)
 
-    def select(self, outputs: Any, rows: Tensor) -> Tensor:
+    def logits(self, outputs: Any, rows: Tensor) -> Tensor:
         """The logits, `(rows, classes)`."""
         found = logits_of(outputs)
         if not found.ndim:
@@ -59,14 +59,14 @@ class CallableBatch(ExampleBatch):
             do = f"explain that number, as by {retarget_hint(outputs, found)}"
             raise TargetError("a softmax over one class", "at least two", do)
         if len(rows) > 1 and logits.shape[1] == len(rows):
-            self._host.check_batch(self.x[:1])
+            self._host.check_batch(self.signal[:1])
         return logits
 
 
 class CallableSource:
     """Makes blocks in front of a torch callable, for rows like those of `x`."""
 
-    rows_limit: None = None
+    max_rows: None = None
 
     def __init__(self, forward: Callable[[Tensor], Any], x: Tensor) -> None:
         self._forward, self.dtype, self.device = forward, x.dtype, x.device
@@ -75,7 +75,7 @@ class CallableSource:
         #: The module whose layers can be tapped, and that is put in evaluation mode.
         self.model = owner(forward)
 
-    def block(self, examples: Sequence[EncodedExample], draw: ExampleRng) -> ExampleBatch:
+    def example_batch(self, examples: Sequence[EncodedExample], draw: ExampleRng) -> ExampleBatch:
         """Rows, ready to run."""
         return CallableBatch(self, examples)
 
@@ -179,7 +179,7 @@ def attribute(
     wanted = _wanted(target, len(x))
     name = getattr(forward, "__name__", type(forward).__name__)
     chosen = METHODS.parse(method)
-    basis = DOMAINS.parse(domain or chosen.home or "fourier")
+    basis = DOMAINS.parse(domain or chosen.default_domain or "fourier")
     job = MethodCall(chosen, basis, seed, {"name": name, "task": "callable", "revision": None}, dither=dither)
     requests = [
         ExplanationRequest(EncodedExample(shape, {}, values=row.detach()), t) for row, t in zip(x, wanted, strict=True)

@@ -17,11 +17,11 @@ SOUNDS = demo.instruments("test")[:: 8 if given.small else 2][: 3 if given.small
 CLIPS = [{"array": clip["audio"], "sampling_rate": clip["rate"]} for clip in SOUNDS]
 
 explainer = FourierExplainer.from_pretrained(MODEL)
-results = list(explainer.explain_dataset(CLIPS, given.run, play=[0.01, 0.04, 0.1, 0.3]))
+results = list(explainer.explain_dataset(CLIPS, given.run, fractions=[0.01, 0.04, 0.1, 0.3]))
 first_goes_on()  # under `accelerate launch` the processes have shared the examples; one goes on
 for clip, result in list(zip(SOUNDS, results, strict=True))[:5]:
     print(f"{clip['name']}: {result.label} ({result.confidence:.2f}), in truth {clip['label']}")
-print(results[0].top(5))  # cycles per second along time, cycles per mel band along the other axis
+print(results[0].top_features(5))  # cycles per second along time, cycles per mel band along the other axis
 
 evaluation = explainer.evaluate(CLIPS, methods=["ffc"], metrics=["maintain_rate", "selectivity"])
 print(evaluation.summary(["maintain_rate_at_0.04", "selectivity (random)"]))

@@ -18,10 +18,10 @@ PROMPTS = demo.prompts("test")[:: 100 if given.small else 16][: 4 if given.small
 CLIPS = [{"array": clip["audio"], "sampling_rate": clip["rate"]} for clip in PROMPTS]
 
 explainer = FourierExplainer.from_pretrained(MODEL)
-results = list(explainer.explain_dataset(CLIPS, given.run, play=[0.01, 0.04, 0.1, 0.3]))
+results = list(explainer.explain_dataset(CLIPS, given.run, fractions=[0.01, 0.04, 0.1, 0.3]))
 first_goes_on()  # under `accelerate launch` the processes have shared the examples; one goes on
 print(results[0].label, results[0].confidence)
-print(results[0].top(8))
+print(results[0].top_features(8))
 
 evaluation = explainer.evaluate(CLIPS, methods=["ffc"], metrics=["maintain_rate", "selectivity"])
 print(evaluation.summary(["maintain_rate_at_0.04", "selectivity (random)"]))

@@ -26,6 +26,6 @@ for method, domain, reason in evaluation.excluded:
     print(f"left out: {method} in {domain}: {reason}")
 
 results = explainer.explain(EXAMPLES[:8], method="ffc")
-explainer.play(results, kept=[0.01, 0.04, 0.1, 0.3])
+explainer.perturb(results, fractions=[0.01, 0.04, 0.1, 0.3])
 folder = Report(results, evaluation=evaluation).save(given.out, include_inputs=True)
 print(f"report: {folder}")

@@ -27,10 +27,10 @@ for place, one in corrected[:5]:
     print(f"{CLOTHES[place]['name']}: {one}")
 
 mistakes = [one.attribution for one in found.corrections][:24]
-explainer.play(mistakes, kept=[0.01, 0.04, 0.1, 0.3])
+explainer.perturb(mistakes, fractions=[0.01, 0.04, 0.1, 0.3])
 names = [CLOTHES[place]["name"] for place in found.places][:24]
 folder = Path(Report(mistakes, names=names, title="Mistakes").save(given.out, include_inputs=True))
 for place, one in corrected[:5]:  # what went, as a picture, and what the model then called by its right name
-    one.removed().resize((224, 224)).save(folder / f"{CLOTHES[place]['name']}-removed.png")
+    one.removed_part().resize((224, 224)).save(folder / f"{CLOTHES[place]['name']}-removed.png")
     one.rebuilt().resize((224, 224)).save(folder / f"{CLOTHES[place]['name']}-corrected.png")
 print(f"report: {folder}")

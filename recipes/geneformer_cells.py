@@ -18,7 +18,7 @@ MODEL = given.model or demo.get("pbmc-geneformer")
 CELLS = demo.cells("test")[: 4 if given.small else 32]
 
 explainer = FourierExplainer.from_pretrained(MODEL)
-results = list(explainer.explain_dataset(CELLS, given.run, play=[0.04, 0.1, 0.3]))
+results = list(explainer.explain_dataset(CELLS, given.run, fractions=[0.04, 0.1, 0.3]))
 first_goes_on()  # under `accelerate launch` the processes have shared the examples; one goes on
 for result, cell in list(zip(results, CELLS, strict=True))[:2]:
     print(f"{cell['name']}: {result.label} ({result.confidence:.2f}), in truth {cell['label']}")
@@ -28,7 +28,7 @@ for result, cell in list(zip(results, CELLS, strict=True))[:2]:
 shares = (0.04, 0.3)
 for title, orders in (("by relevance", None), ("by rank", [list(range(len(r.names), 0, -1)) for r in results])):
     curves = delete_genes(explainer, results, shares, orders=orders, fraction=0.3)
-    kept = [sum(curve.at("keep", share).agrees for curve in curves) / len(curves) for share in shares]
+    kept = [sum(curve.at("keep", share).agreement for curve in curves) / len(curves) for share in shares]
     print(f"decisions kept with the top {shares} of the genes {title}: {kept}")
 
 METHODS = ["ffc"] if given.small else ["ffc", "closed_loop"]

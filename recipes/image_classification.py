@@ -16,10 +16,10 @@ MODEL = given.model or demo.get("efficientnet-lite0")
 names, PICTURES = zip(*demo.pictures()[: 2 if given.small else None], strict=True)
 
 explainer = FourierExplainer.from_pretrained(MODEL)
-results = list(explainer.explain_dataset(list(PICTURES), given.run, play=[0.01, 0.02, 0.04, 0.1, 0.3]))
+results = list(explainer.explain_dataset(list(PICTURES), given.run, fractions=[0.01, 0.02, 0.04, 0.1, 0.3]))
 first_goes_on()  # under `accelerate launch` the processes have shared the examples; one goes on
 for name, result in zip(names, results, strict=True):
-    kept = [f"{stop.asked:.0%}" for stop in result.curve.of("keep") if stop.agrees == 1]
+    kept = [f"{stop.fraction:.0%}" for stop in result.curve.of("keep") if stop.agreement == 1]
     print(f"{name}: {result.label} ({result.confidence:.2f}); kept by the top {', '.join(kept) or 'none of these'}")
 
 methods = ["ffc"] if given.small else ["ffc", "closed_loop:kappa=.1"]

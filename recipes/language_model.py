@@ -31,7 +31,7 @@ for prompt in texts:
 
 # One word rather than another: the difference of their log-probabilities is explained.
 rather = [Contrast(good, bad) for _, good, bad in PROMPTS]
-results = list(explainer.explain_dataset(texts, given.run, play=[0.02, 0.04, 0.1, 0.3], targets=rather))
+results = list(explainer.explain_dataset(texts, given.run, fractions=[0.02, 0.04, 0.1, 0.3], targets=rather))
 first_goes_on()  # under `accelerate launch` the processes have shared the examples; one goes on
 for result in results:
     print(f"{result.label}: {result.value:+.2f}")

@@ -22,13 +22,15 @@ head = scans.normalised(scans.at_size(torch.from_numpy(demo.head_mri()["volume"]
 SCANS = [head.roll(shift, 0).numpy() for shift in ((0,) if given.small else (0, 3, -3))]
 
 explainer = FourierExplainer.from_pretrained(MODEL, task="image-segmentation")
-results = list(explainer.explain_dataset(SCANS, given.run, play=[0.001, 0.01, 0.04, 0.1, 0.3], target="brain"))
+results = list(explainer.explain_dataset(SCANS, given.run, fractions=[0.001, 0.01, 0.04, 0.1, 0.3], target="brain"))
 first_goes_on()  # under `accelerate launch` the processes have shared the examples; one goes on
 for stop in results[0].curve.of("keep"):
-    print(f"the top {stop.asked:.1%} of the features alone: Dice {stop.agrees:.3f} with the mask of the whole scan")
+    print(
+        f"the top {stop.fraction:.1%} of the features alone: Dice {stop.agreement:.3f} with the mask of the whole scan"
+    )
 
 evaluation = explainer.evaluate(
-    SCANS, methods=["ffc"], metrics=["dice_retention"], targets=["brain"] * len(SCANS), sources=[0] * len(SCANS)
+    SCANS, methods=["ffc"], metrics=["dice_retention"], targets=["brain"] * len(SCANS), groups=[0] * len(SCANS)
 )
 print(evaluation.summary(["dice_retention"]))
 

@@ -17,11 +17,11 @@ ANTIBODIES = demo.antibodies()[: 2 if given.small else None]
 SEQUENCES = [one["sequence"] for one in ANTIBODIES]
 
 explainer = FourierExplainer.from_pretrained(MODEL)
-results = list(explainer.explain_dataset(SEQUENCES, given.run, play=[0.02, 0.04, 0.1, 0.3]))
+results = list(explainer.explain_dataset(SEQUENCES, given.run, fractions=[0.02, 0.04, 0.1, 0.3]))
 first_goes_on()  # under `accelerate launch` the processes have shared the examples; one goes on
 for one, result in zip(ANTIBODIES, results, strict=True):
     print(f"{one['name']}: {result.label} ({result.confidence:.2f}), in truth {one['species']}")
-print(results[0].top(5))  # cycles per residue: 0.28 is the turn of a helix, 0.5 a strand's two sides
+print(results[0].top_features(5))  # cycles per residue: 0.28 is the turn of a helix, 0.5 a strand's two sides
 print(results[0].input_relevance(0.04).top(8))
 
 evaluation = explainer.evaluate(SEQUENCES, methods=["ffc"], metrics=["maintain_rate", "selectivity"])

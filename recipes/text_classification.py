@@ -16,7 +16,7 @@ MODEL = given.model or demo.get("minilm-spam")
 TEXTS = [text[:300] for text, _ in demo.emails("test")][: 4 if given.small else 32]
 
 explainer = FourierExplainer.from_pretrained(MODEL)
-results = list(explainer.explain_dataset(TEXTS, given.run, play=[0.01, 0.02, 0.04, 0.1, 0.3]))
+results = list(explainer.explain_dataset(TEXTS, given.run, fractions=[0.01, 0.02, 0.04, 0.1, 0.3]))
 first_goes_on()  # under `accelerate launch` the processes have shared the examples; one goes on
 print(results[0].input_relevance(0.04).top(8))  # the top 4 % of the frequencies, carried back to the words
 

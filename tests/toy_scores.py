@@ -1,4 +1,4 @@
-"""Toy leaves and toy models with known answers, and the plain full complex FFT to hold results against."""
+"""Toy signals and toy models with known answers, and the plain full complex FFT to hold results against."""
 
 from __future__ import annotations
 
@@ -42,37 +42,37 @@ DOMAIN_SPECS = [spec for name in DOMAINS for spec in [name, *DOMAIN_SETTINGS.get
 METHOD_SPECS = [spec for name in METHODS for spec in [LIGHT.get(name, name), *METHOD_SETTINGS.get(name, [])]]
 
 
-def leaf(*sizes: int, channels: tuple[int, ...] = (), segments: tuple[int, ...] = ()) -> SignalShape:
-    """A leaf of these sizes; `channels` are the dimensions without an order."""
+def signal(*sizes: int, channels: tuple[int, ...] = (), segments: tuple[int, ...] = ()) -> SignalShape:
+    """A signal of these sizes; `channels` are the dimensions without an order."""
     axes = (Axis(f"axis{d}", n, "cycles/step", 10.0, d in channels) for d, n in enumerate(sizes))
     return SignalShape("tensor", tuple(axes), segments)
 
 
 #: One to three dimensions; even, odd, prime and single entries; with channels; with segments.
 LEAVES = {
-    "1": leaf(1),
-    "2": leaf(2),
-    "16": leaf(16),
-    "13": leaf(13),
-    "1x1": leaf(1, 1),
-    "6x8": leaf(6, 8),
-    "6x7": leaf(6, 7),
-    "5x8": leaf(5, 8),
-    "1x6": leaf(1, 6),
-    "6x1": leaf(6, 1),
-    "9c3": leaf(9, 3, channels=(1,)),
-    "c3x4x6": leaf(3, 4, 6, channels=(0,)),
-    "c2x5x7": leaf(2, 5, 7, channels=(0,)),
-    "4x6x8": leaf(4, 6, 8),
-    "3x5x7": leaf(3, 5, 7),
-    "c2x4x3x6": leaf(2, 4, 3, 6, channels=(0,)),
-    "12c2 in 7+5": leaf(12, 2, channels=(1,), segments=(7, 5)),
-    "10 in 1+8+1": leaf(10, segments=(1, 8, 1)),
+    "1": signal(1),
+    "2": signal(2),
+    "16": signal(16),
+    "13": signal(13),
+    "1x1": signal(1, 1),
+    "6x8": signal(6, 8),
+    "6x7": signal(6, 7),
+    "5x8": signal(5, 8),
+    "1x6": signal(1, 6),
+    "6x1": signal(6, 1),
+    "9c3": signal(9, 3, channels=(1,)),
+    "c3x4x6": signal(3, 4, 6, channels=(0,)),
+    "c2x5x7": signal(2, 5, 7, channels=(0,)),
+    "4x6x8": signal(4, 6, 8),
+    "3x5x7": signal(3, 5, 7),
+    "c2x4x3x6": signal(2, 4, 3, 6, channels=(0,)),
+    "12c2 in 7+5": signal(12, 2, channels=(1,), segments=(7, 5)),
+    "10 in 1+8+1": signal(10, segments=(1, 8, 1)),
 }
 
 
 def bound(spec: str, shape: SignalShape) -> Basis | None:
-    """The basis, or None where the domain says that it does not suit the leaf."""
+    """The basis, or None where the domain says that it does not suit the signal."""
     try:
         return DOMAINS.parse(spec).bind(shape)
     except SpecError:
@@ -86,7 +86,7 @@ def noise(*sizes: int, seed: int = 0, dtype: torch.dtype = torch.float64) -> tor
 
 def full_bins(layout: Layout) -> list[np.ndarray]:
     """Which bins of the full complex FFT each feature of a Fourier layout owns, read from its columns alone."""
-    axes = layout.leaf.axes
+    axes = layout.signal.axes
     columns = {column.axis: column for column in layout.columns if column.axis}
     features = []
     for k in range(len(layout)):
@@ -103,19 +103,19 @@ def full_bins(layout: Layout) -> list[np.ndarray]:
                 else:
                     options.append([int(column.values[k])])
             places |= set(itertools.product(*options))
-        features.append(np.array([np.ravel_multi_index(p, layout.leaf.shape) for p in sorted(places)]))
+        features.append(np.array([np.ravel_multi_index(p, layout.signal.shape) for p in sorted(places)]))
     return features
 
 
 def full_spectrum(x: np.ndarray, layout: Layout) -> np.ndarray:
-    """The plain orthonormal complex FFT of one leaf, over the axes that the layout has frequencies of, flattened."""
+    """The plain orthonormal complex FFT of one signal, over the axes that the layout has frequencies of, flattened."""
     moved = {column.axis for column in layout.with_role("frequency")}
-    dims = [d for d, axis in enumerate(layout.leaf.axes) if axis.name in moved]
+    dims = [d for d, axis in enumerate(layout.signal.axes) if axis.name in moved]
     return np.fft.fftn(x, axes=dims, norm="ortho").ravel()
 
 
 class Linear(torch.nn.Module):
-    """Logits that are linear in the leaf."""
+    """Logits that are linear in the signal."""
 
     def __init__(self, classes: int, *sizes: int, seed: int = 1, dtype: torch.dtype = torch.float64) -> None:
         super().__init__()
@@ -126,7 +126,7 @@ class Linear(torch.nn.Module):
         return x.flatten(1) @ self.weight.flatten(1).T + self.bias
 
     def log_p_gradient(self, x: np.ndarray, y: int) -> np.ndarray:
-        """The gradient of log p_y at one leaf, by the textbook formula, in numpy."""
+        """The gradient of log p_y at one signal, by the textbook formula, in numpy."""
         a, b = (p.detach().double().numpy() for p in (self.weight, self.bias))
         return softmax_gradient(a.reshape(len(a), -1) @ x.ravel() + b, y) @ a.reshape(len(a), -1)
 
@@ -161,7 +161,7 @@ class Smooth(torch.nn.Module):
         return self.drop(torch.tanh(x.flatten(1) @ self.into.T)) @ self.out.T
 
     def log_p_gradient(self, x: np.ndarray, y: int) -> np.ndarray:
-        """The gradient of log p_y at one leaf, by the chain rule, in numpy."""
+        """The gradient of log p_y at one signal, by the chain rule, in numpy."""
         w, v = (p.detach().double().numpy() for p in (self.into, self.out))
         hidden = np.tanh(w @ x.ravel())
         return ((softmax_gradient(v @ hidden, y) @ v) * (1 - hidden**2)) @ w
@@ -180,7 +180,7 @@ def score_of(forward: Logits, x: torch.Tensor, head: Head | None = None, targets
     """A score over any callable."""
     chosen = [None] * len(x) if targets is None else list(targets)
     packer = MicroBatcher(size)
-    return Score(x, lambda leaf, rows: forward(leaf), lambda out, rows: out, head or Categorical(), chosen, packer)
+    return Score(x, lambda signal, rows: forward(signal), lambda out, rows: out, head or Categorical(), chosen, packer)
 
 
 class Guard:

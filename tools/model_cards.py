@@ -25,7 +25,7 @@ CARDS, RECIPES, TEMPLATES = Path("model_cards"), Path("recipes"), "templates"
 USED = ("model_card.md", "section.md", "measured.md", "checked.md", "conclusions.md")
 INDEX = """# Model cards of the recipes
 
-What the section that `report.propose_to_model_card` proposes looks like, for the models that the recipes explain: the \
+What the section that `report.propose_model_card` proposes looks like, for the models that the recipes explain: the \
 numbers are those of the recipes' own reports, at their full size.
 
 {}
@@ -83,7 +83,7 @@ def take(recipe: str, folder: Path, recipes: Path = RECIPES) -> Recorded:
     if not found.measured:
         got = f"a report of {recipe!r} without an evaluation"
         raise InputError(got, "one with what was measured", "take a recipe that evaluates")
-    kept = replace(found, measured=found.shown())  # the other quantities are in the report
+    kept = replace(found, measured=found.card_rows())  # the other quantities are in the report
     return Recorded(recipe, question, offline[0] if offline else "", kept)
 
 
@@ -97,7 +97,7 @@ def card(found: Recorded) -> str:
         eval_results=results or None,
         tags=[*cards.TAGS, *([escape_invisible(found.facts.task)] if found.facts.task else [])],
     )
-    values = {"data": markdown.Markdown(data.to_yaml()), "data_set": None, "names": cards.NAMES}
+    values = {"data": markdown.Markdown(data.to_yaml()), "dataset": None, "names": cards.NAMES}
     told = {"recipe": markdown.Markdown(found.recipe), "question": found.question, "examples": found.examples}
     return markdown.rendered("model_card.md", facts=found.facts, **values, **told).strip() + "\n"
 

@@ -56,7 +56,7 @@ def here(part: str, name: str, n: int) -> dict[str, Any]:
             return {"examples": n, "seconds": time.perf_counter() - start, "before": before, "peak": before + most}
         explainer = MODELS[name].explainer()
         examples = list(islice(cycle(MODELS[name].examples(min(n, MOST))), n))
-        batches = packed([explainer.adapter.encode(example) for example in examples]) if part == "bare" else []
+        batches = packed([explainer.wrapper.encode(example) for example in examples]) if part == "bare" else []
 
         def work() -> None:
             if part == "run":
@@ -155,7 +155,15 @@ def processes(name: str, n: int, folder: Path) -> dict[str, Any]:
     spans, worked, bytes_of = {}, {}, {}
     for count in (1, 2):
         with tempfile.TemporaryDirectory() as place:
-            command = [sys.executable, "-m", "hf_fourier", "run", str(demo.get(name)), str(data), "--output"]
+            command = [
+                sys.executable,
+                "-m",
+                "hf_fourier",
+                "explain-dataset",
+                str(demo.get(name)),
+                str(data),
+                "--output",
+            ]
             command += [f"{place}/run", "--chunk", "16", "--processes", str(count)]
             environment = {**os.environ, "OMP_NUM_THREADS": "1", "HF_DATASETS_CACHE": f"{place}/cache"}
             subprocess.run(command, check=True, env=environment, capture_output=True)

@@ -51,13 +51,13 @@ def measured(name: str) -> dict[str, Any]:
     explainer = real.explainer()
     if name == "minilm-spam":
         explainer.processor.model_max_length = LENGTH
-    examples, sources = real.examples(n), [str(source) for source in real.sources(n)]
+    examples, groups = real.examples(n), [str(group) for group in real.groups(n)]
     first = explainer.explain(examples[0], method="magnitude", domain="identity")
     among = (*THEIRS, QUICK) if name in WITH_SHAP else THEIRS
-    ready = peers.peers(explainer, first.layout.leaf, among)
-    found = explainer.evaluate(examples, ["ffc", *ready], None, ["dig", "selectivity"], sources=sources)
+    ready = peers.peers(explainer, first.layout.signal, among)
+    found = explainer.evaluate(examples, ["ffc", *ready], None, ["dig", "selectivity"], groups=groups)
     cells = [asdict(cell) for cell in found.cells]
-    return {"cells": cells, "sources": sources, "better": dict(found.better)}
+    return {"cells": cells, "groups": groups, "better": dict(found.better)}
 
 
 def timings(name: str, n: int, runs: int) -> dict[str, Any]:
@@ -70,26 +70,28 @@ def timings(name: str, n: int, runs: int) -> dict[str, Any]:
     if name == "minilm-spam":
         explainer.processor.model_max_length = LENGTH
     results = explainer.explain(examples)
-    adapter, encoded = explainer.adapter, [explainer.adapter.encode(example) for example in examples]
-    job = MethodCall(FFC(), Fourier(), 0, {"name": name, "task": adapter.task, "revision": None})
+    wrapper, encoded = explainer.wrapper, [explainer.wrapper.encode(example) for example in examples]
+    job = MethodCall(FFC(), Fourier(), 0, {"name": name, "task": wrapper.task, "revision": None})
 
     def ours() -> None:
         with eval_mode(explainer.model):
-            for result in explain_all([ExplanationRequest(one, None) for one in encoded], job, adapter):
+            for result in explain_all([ExplanationRequest(one, None) for one in encoded], job, wrapper):
                 _ = result.order
 
     def theirs() -> None:
         def work(places: list[int], block: ExampleBatch, score: Score) -> None:
             for row, place in enumerate(places):
-                scored = peers.Scored(block, score, row, results[place].layout.leaf)
-                peers.integrated_gradients(scored, block.x[row : row + 1].detach().requires_grad_(True), steps=STEPS)
+                scored = peers.Scored(block, score, row, results[place].layout.signal)
+                peers.integrated_gradients(
+                    scored, block.signal[row : row + 1].detach().requires_grad_(True), steps=STEPS
+                )
 
-        explainer.reopen(results, work)
+        explainer.replay(results, work)
 
     def played(grid: FractionGrid) -> None:
         for result in results:
             result.curve = None
-        explainer.play(results, grid)
+        explainer.perturb(results, grid)
 
     acts: dict[str, Callable[[], Any]] = {
         "ffc": ours,
@@ -119,10 +121,10 @@ def quality_row(name: str, numbers: dict[str, Any]) -> dict[str, Any]:
     found = _cells(name, numbers)
     same = found.of(f"{IG}, transport", "fourier")
     own, home = found.of("ffc", "fourier"), found.of(IG, "identity")
-    row: dict[str, Any] = {"model": name, "n (sources)": f"{len(found.sources)} ({len(set(found.sources))})"}
+    row: dict[str, Any] = {"model": name, "n (groups)": f"{len(found.groups)} ({len(set(found.groups))})"}
     no_lower = True
     for quantity in QUANTITIES:
-        ours, theirs, at_home = (summarise(cell.values[quantity], found.sources).mean for cell in (own, same, home))
+        ours, theirs, at_home = (summarise(cell.values[quantity], found.groups).mean for cell in (own, same, home))
         low, high = _gap(own, same, quantity, found)
         row[quantity] = f"{ours:.3f} / {theirs:.3f} / {at_home:.3f}"
         row[f"{quantity}, gap"] = f"{ours - theirs:+.3f} [{low:+.3f}, {high:+.3f}]"
@@ -136,18 +138,18 @@ def everything(name: str, numbers: dict[str, Any]) -> list[dict[str, Any]]:
     rows = []
     for cell in found.cells:
         row: dict[str, Any] = {"method": cell.method + (" (control)" if cell.control else ""), "domain": cell.domain}
-        row |= {q: summarise(cell.values[q], found.sources).mean for q in QUANTITIES}
+        row |= {q: summarise(cell.values[q], found.groups).mean for q in QUANTITIES}
         rows.append({**row, "passes": "{:g} + {:g}".format(*cell.passes), "s": cell.seconds})
     return rows
 
 
 def _gap(a: MethodResult, b: MethodResult, quantity: str, found: Evaluation) -> tuple[float, float]:
-    pairs = zip(a.values[quantity], b.values[quantity], found.sources, strict=True)
+    pairs = zip(a.values[quantity], b.values[quantity], found.groups, strict=True)
     known = [(x, y, source) for x, y, source in pairs if not math.isnan(x - y)]
-    ours, theirs, sources = (list(side) for side in zip(*known, strict=True))
-    return paired_interval(ours, theirs, sources, 0) if len(set(sources)) > 1 else (math.nan, math.nan)
+    ours, theirs, groups = (list(side) for side in zip(*known, strict=True))
+    return paired_interval(ours, theirs, groups, 0) if len(set(groups)) > 1 else (math.nan, math.nan)
 
 
 def _cells(name: str, numbers: dict[str, Any]) -> Evaluation:
     cells = [MethodResult(**{**cell, "passes": tuple(cell["passes"])}) for cell in numbers["cells"]]
-    return Evaluation(name, cells, numbers["sources"], numbers["better"])
+    return Evaluation(name, cells, numbers["groups"], numbers["better"])

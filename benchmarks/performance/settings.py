@@ -27,7 +27,7 @@ def channels_first(explainer: FourierExplainer) -> Iterator[None]:
     """Pictures as they come, in place of the channels last in memory."""
     with (
         mock.patch.object(inspection, "is_convolutional", return_value=False),
-        mock.patch.object(explainer.adapter, "takes_channels_last", False),
+        mock.patch.object(explainer.wrapper, "takes_channels_last", False),
     ):
         yield
 
@@ -62,7 +62,7 @@ def row(setting: str, name: str, n: int, runs: int) -> dict[str, Any]:
     """One setting on one model."""
     explainer, enter = MODELS[name].explainer(), SETTINGS[setting][0]
     examples = MODELS[name].examples(n)
-    batches = packed([explainer.adapter.encode(example) for example in examples])
+    batches = packed([explainer.wrapper.encode(example) for example in examples])
     plain = explainer.explain(examples)
     with enter(explainer):
         changed = explainer.explain(examples)
@@ -95,11 +95,11 @@ def row(setting: str, name: str, n: int, runs: int) -> dict[str, Any]:
 def games(name: str, n: int, runs: int) -> dict[str, Any]:
     """Forward passes without a gradient, as games take them: `inference_mode` beside `no_grad`."""
     explainer = MODELS[name].explainer()
-    batches = packed([explainer.adapter.encode(example) for example in MODELS[name].examples(n)])
+    batches = packed([explainer.wrapper.encode(example) for example in MODELS[name].examples(n)])
 
     def passes(mode: Callable[[], Any]) -> list[torch.Tensor]:
         with mode():
-            return [forward(leaf) for leaf, forward in (laid_out(explainer.model, batch) for batch in batches)]
+            return [forward(signal) for signal, forward in (laid_out(explainer.model, batch) for batch in batches)]
 
     with eval_mode(explainer.model):
         pairs = [

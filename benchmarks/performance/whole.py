@@ -57,7 +57,7 @@ def batches(results: Results, explainer: FourierExplainer, examples: Sequence[An
     """The batches that a run made of its examples."""
     found: list[list[EncodedExample]] = []
     for chunk in range(results.manifest.chunks or 0):
-        found += packed([explainer.adapter.encode(examples[i]) for i in results.chunks.indices(chunk)])
+        found += packed([explainer.wrapper.encode(examples[i]) for i in results.chunks.indices(chunk)])
     return found
 
 

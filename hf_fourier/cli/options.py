@@ -70,7 +70,7 @@ class LoadOptions:
     )
     subfolder: Annotated[str | None, typer.Option(help="Where in MODEL the checkpoint lies.")] = None
     revision: Annotated[str | None, typer.Option(help="A branch, a tag or a commit of MODEL.")] = None
-    leaf: Annotated[
+    signal: Annotated[
         str | None,
         typer.Option(help="waveform: explain a model that reads log-mel at the samples in front of it, in Hz."),
     ] = None
@@ -105,9 +105,9 @@ class ExplainRequest:
     target: TargetText = None
     method: Method = "ffc"
     domain: Domain = None
-    keep: Annotated[str, typer.Option(help="Shares of features to keep, and to delete, and ask the model again.")] = (
-        ".01,.02,.04,.1,.3"
-    )
+    fraction: Annotated[
+        str, typer.Option(help="Shares of features to keep, and to delete, and ask the model again.")
+    ] = ".01,.02,.04,.1,.3"
     output: Annotated[
         Path | None, typer.Option(help="Folder for figures and results.", show_default="./hf-fourier-MODEL")
     ] = None
@@ -126,7 +126,7 @@ class ExplainRequest:
 
 @dataclass(frozen=True, kw_only=True)
 class RunRequest:
-    """What `hf-fourier run` is asked."""
+    """What `hf-fourier explain-dataset` is asked."""
 
     model: Model
     dataset: Annotated[
@@ -144,7 +144,7 @@ class RunRequest:
     streaming: Annotated[bool, typer.Option("--streaming", help="Stream a Hub id, and do not fetch it first.")] = False
     method: Method = "ffc"
     domain: Domain = None
-    keep: Annotated[
+    fraction: Annotated[
         str | None, typer.Option(help="Shares of features to keep and to delete, such as .01,.04; none by default.")
     ] = None
     store: Annotated[str, typer.Option(help="everything, scores, top, or auto: as much as the budget allows.")] = "auto"
@@ -166,7 +166,7 @@ class RunRequest:
 
 @dataclass(frozen=True, kw_only=True)
 class SanityRequest:
-    """What `hf-fourier sanity` is asked."""
+    """What `hf-fourier sanity-check` is asked."""
 
     model: Model
     inputs: Inputs
@@ -204,7 +204,7 @@ class ReportRequest:
         list[Path],
         typer.Argument(
             metavar="RESULTS...",
-            help="Folders that `hf-fourier explain`, `hf-fourier run` or `Attribution.save` wrote, of one model.",
+            help="Folders that `explain`, `explain-dataset` or `Attribution.save` wrote, of one model.",
             show_default=False,
         ),
     ]
@@ -232,12 +232,12 @@ class PushRequest:
     public: Annotated[bool, typer.Option("--public", help="For everybody; otherwise the repository is private.")] = (
         False
     )
-    licence: Annotated[str | None, typer.Option(help="By the Hub's identifier, such as cc-by-4.0.")] = None
+    license: Annotated[str | None, typer.Option(help="By the Hub's identifier, such as cc-by-4.0.")] = None
     model_card: Annotated[
         str | None, typer.Option(metavar="MODEL", help="Open a pull request on this model's card.")
     ] = None
-    data_set: Annotated[str | None, typer.Option(help="What the examples were, for the model's card.")] = None
-    data_set_id: Annotated[
+    dataset: Annotated[str | None, typer.Option(help="What the examples were, for the model's card.")] = None
+    dataset_id: Annotated[
         str | None, typer.Option(help="The id of that data set on the Hub.", show_default="custom")
     ] = None
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only list what would be written; no network.")] = False

@@ -37,7 +37,7 @@ def send(parcel: PushRequest) -> None:
                 as_space=parcel.space,
                 include_inputs=parcel.include_inputs,
                 private=not parcel.public,
-                licence=parcel.licence,
+                license=parcel.license,
             )
         found |= {**vars(pushed), "files": list(pushed.files)}
         if not parcel.as_json:
@@ -48,8 +48,8 @@ def send(parcel: PushRequest) -> None:
             )
     if parcel.model_card is not None:
         with progress(f"proposing to {parcel.model_card}"):
-            page = report.propose_to_model_card(
-                parcel.model_card, data_set=parcel.data_set, data_set_id=parcel.data_set_id or "custom"
+            page = report.propose_model_card(
+                parcel.model_card, dataset=parcel.dataset, dataset_id=parcel.dataset_id or "custom"
             )
         found["pull_request"] = page
         if not parcel.as_json:
@@ -66,14 +66,14 @@ def _check(parcel: PushRequest) -> None:
 
     for name in filter(None, (parcel.repo, parcel.model_card)):
         check_name(name)
-    of_cards = {"--data-set": parcel.data_set, "--data-set-id": parcel.data_set_id}
+    of_cards = {"--dataset": parcel.dataset, "--dataset-id": parcel.dataset_id}
     if parcel.model_card is None and (given := [option for option, value in of_cards.items() if value is not None]):
         raise InputError(f"{given[0]} without a model's card", "--model-card MODEL", f"add it, or leave {given[0]} out")
     of_repositories = {
         "--space": parcel.space,
         "--include-inputs": parcel.include_inputs,
         "--public": parcel.public,
-        "--licence": parcel.licence,
+        "--license": parcel.license,
     }
     if parcel.repo is None and (given := [option for option, value in of_repositories.items() if value]):
         raise InputError(f"{given[0]} without a repository", "USER/NAME", f"add it, or leave {given[0]} out")
@@ -88,12 +88,12 @@ def _print_files(parcel: PushRequest, report: Report) -> None:
     if parcel.repo is not None:
         with tempfile.TemporaryDirectory(prefix="hf-fourier-") as own:
             where = repository.write_files(
-                report, Path(own) / "report", parcel.space, parcel.include_inputs, parcel.licence
+                report, Path(own) / "report", parcel.space, parcel.include_inputs, parcel.license
             )
             files = {f.relative_to(where).as_posix(): f.stat().st_size for f in where.rglob("*") if f.is_file()}
         told |= {"repository": parcel.repo, "files": dict(sorted(files.items()))}
     if parcel.model_card is not None:
-        told |= {"model": parcel.model_card, "section": cards.section(facts(report), parcel.data_set)}
+        told |= {"model": parcel.model_card, "section": cards.section(facts(report), parcel.dataset)}
     if parcel.as_json:
         print_json(told)
         return

@@ -1,4 +1,4 @@
-"""`hf-fourier run`: a whole data set, on one process or many."""
+"""`hf-fourier explain-dataset`: a whole data set, on one process or many."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def run(order: RunRequest) -> None:
         "column": column[0] if column and len(column) == 1 else column,
         "split": order.split,
         "streaming": order.streaming,
-        "play": None if order.keep is None else parse_fractions(order.keep),
+        "fractions": None if order.fraction is None else parse_fractions(order.fraction),
         "store": order.store,
         "budget": order.budget,
         "chunk": order.chunk,
@@ -60,7 +60,7 @@ def run(order: RunRequest) -> None:
         torch.set_num_threads(order.threads)
     explainer = load(order.model, [order.method], [order.domain] if order.domain else [], order.loading)
     if order.plan:
-        plan = explainer.plan(order.dataset, **options)
+        plan = explainer.estimate(order.dataset, **options)
         print_json(asdict(plan)) if order.as_json else print_line(result_console(), str(plan))
         return
     results = explainer.explain_dataset(order.dataset, order.output, **options)

@@ -1,4 +1,4 @@
-"""`hf-fourier coverage`: what the sweep of this release found of an architecture."""
+"""`hf-fourier models`: what the sweep of this release found of an architecture."""
 
 from __future__ import annotations
 

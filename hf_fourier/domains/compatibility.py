@@ -1,4 +1,4 @@
-"""Which domain suits which kind of leaf: asked of the domains themselves, on one small leaf of each kind."""
+"""Which domain suits which kind of signal: asked of the domains themselves, on one small signal of each kind."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from hf_fourier.domains.layout import Axis, SignalShape
 _COLOURS = Axis("channel", 3, channel=True)
 _PICTURE = (Axis("height", 6, "cycles/pixel"), Axis("width", 7, "cycles/pixel"))
 
-#: One small leaf of each kind, with the axes that the adapters give it.
+#: One small signal of each kind, with the axes that the adapters give it.
 SAMPLES = {
     kind: SignalShape(kind, axes)
     for kind, axes in {
@@ -25,5 +25,9 @@ SAMPLES = {
 
 
 def compatibility_table() -> dict[tuple[str, str], str | None]:
-    """By (kind of leaf, name of the domain): None where the domain suits the leaf, or why it does not."""
-    return {(kind, name): DOMAINS.parse(name).suits(leaf) for name in DOMAINS for kind, leaf in SAMPLES.items()}
+    """By (kind of signal, name of the domain): None where the domain suits the signal, or why it does not."""
+    return {
+        (kind, name): DOMAINS.parse(name).incompatibility(signal)
+        for name in DOMAINS
+        for kind, signal in SAMPLES.items()
+    }

@@ -1,4 +1,4 @@
-"""The cosine domain: the real transform whose waves meet the ends of a leaf without a jump."""
+"""The cosine domain: the real transform whose waves meet the ends of a signal without a jump."""
 
 from __future__ import annotations
 
@@ -24,50 +24,50 @@ class Cosine(AxisWaves):
     `axes` and `grain` are those of `AxisWaves`.
     """
 
-    source: ClassVar[str] = "Ahmed et al. 1974; Makhoul 1980 (by FFT)"
+    reference: ClassVar[str] = "Ahmed et al. 1974; Makhoul 1980 (by FFT)"
 
-    def build(self, leaf: SignalShape) -> Basis:
-        """The basis for one leaf without segments."""
-        return CosineBasis(self, leaf, leaf.dimensions(self.axes))
+    def build(self, signal: SignalShape) -> Basis:
+        """The basis for one signal without segments."""
+        return CosineBasis(self, signal, signal.resolve_axes(self.axes))
 
 
 class CosineBasis(Basis):
-    """DCT-II over some dimensions of leaves of one shape: feature k along N entries has frequency k / 2N."""
+    """DCT-II over some dimensions of signals of one shape: feature k along N entries has frequency k / 2N."""
 
-    def __init__(self, domain: Cosine, leaf: SignalShape, dims: tuple[int, ...]) -> None:
-        self.domain, self.leaf, self.dims = domain, leaf, dims
-        index = torch.arange(math.prod(leaf.shape))
-        self.weights = torch.ones_like(index)
-        self._bins = torch.unravel_index(index, leaf.shape)
+    def __init__(self, domain: Cosine, signal: SignalShape, dims: tuple[int, ...]) -> None:
+        self.domain, self.signal, self.dims = domain, signal, dims
+        index = torch.arange(math.prod(signal.shape))
+        self.bin_multiplicity = torch.ones_like(index)
+        self._bins = torch.unravel_index(index, signal.shape)
         if domain.grain == "frequency":
             flat = torch.zeros_like(index)
             for d in dims:
-                flat = flat * leaf.shape[d] + self._bins[d]
-            self.groups = self.owners = flat
-            sizes = tuple(leaf.shape[d] for d in dims)
+                flat = flat * signal.shape[d] + self._bins[d]
+            self.feature_of_representative = self.feature_of_bin = flat
+            sizes = tuple(signal.shape[d] for d in dims)
             bins = torch.unravel_index(torch.arange(math.prod(sizes)), sizes)
-            self._bins = tuple(bins[dims.index(d)] if d in dims else index[:0] for d in range(len(leaf.shape)))
+            self._bins = tuple(bins[dims.index(d)] if d in dims else index[:0] for d in range(len(signal.shape)))
 
-    def forward(self, x: Float[Tensor, "batch *leaf"]) -> Inexact[Tensor, "batch stored"]:
+    def forward(self, x: Float[Tensor, "batch *signal"]) -> Inexact[Tensor, "batch stored"]:
         """The cosine coefficients, flattened."""
         out = x if x.dtype == torch.float64 else x.float()
         for d in reversed(self.dims):
-            short = self.leaf.shape[d] <= SHORT
-            out = along(_matrix(self.leaf.shape[d]).to(out), out, d + 1) if short else _dct(out, d + 1)
+            short = self.signal.shape[d] <= SHORT
+            out = along(_matrix(self.signal.shape[d]).to(out), out, d + 1) if short else _dct(out, d + 1)
         return out.flatten(1)
 
-    def inverse(self, coefficients: Inexact[Tensor, "batch stored"]) -> Float[Tensor, "batch *leaf"]:
+    def inverse(self, coefficients: Inexact[Tensor, "batch stored"]) -> Float[Tensor, "batch *signal"]:
         """The signal of these coefficients."""
-        out = coefficients.reshape(-1, *self.leaf.shape)
+        out = coefficients.reshape(-1, *self.signal.shape)
         for d in self.dims:
-            short = self.leaf.shape[d] <= SHORT
-            out = along(_matrix(self.leaf.shape[d]).to(out).T, out, d + 1) if short else _idct(out, d + 1)
+            short = self.signal.shape[d] <= SHORT
+            out = along(_matrix(self.signal.shape[d]).to(out).T, out, d + 1) if short else _idct(out, d + 1)
         return out
 
     @cached_property
     def layout(self) -> Layout:
         """The channel and the frequency of each feature, never negative, in the axes' units."""
-        cycles = {d: self._bins[d].float() / (2 * self.leaf.shape[d]) for d in self.dims}
+        cycles = {d: self._bins[d].float() / (2 * self.signal.shape[d]) for d in self.dims}
         return axis_wave_layout(self.domain, self, self._bins, cycles)
 
 

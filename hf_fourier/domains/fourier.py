@@ -1,4 +1,4 @@
-"""The Fourier domain on real leaves: a feature is a conjugate pair ±k of the orthonormal transform."""
+"""The Fourier domain on real signals: a feature is a conjugate pair ±k of the orthonormal transform."""
 
 from __future__ import annotations
 
@@ -22,40 +22,40 @@ class Fourier(AxisWaves):
     `axes` and `grain` are those of `AxisWaves`.
     """
 
-    source: ClassVar[str] = "Cooley and Tukey 1965 (FFT)"
+    reference: ClassVar[str] = "Cooley and Tukey 1965 (FFT)"
 
-    def build(self, leaf: SignalShape) -> Basis:
-        """The basis for one leaf without segments."""
-        return FourierBasis(self, leaf, leaf.dimensions(self.axes))
+    def build(self, signal: SignalShape) -> Basis:
+        """The basis for one signal without segments."""
+        return FourierBasis(self, signal, signal.resolve_axes(self.axes))
 
 
 class FourierBasis(Basis):
-    """`rfftn` over some dimensions of leaves of one shape.
+    """`rfftn` over some dimensions of signals of one shape.
 
     The last transformed dimension is stored by half. Where its index is 0 or the Nyquist bin, both partners of a pair
     are stored: the one with the smaller flat index stands for the pair, and whatever is done to a feature is done to
     both.
     """
 
-    def __init__(self, domain: Fourier, leaf: SignalShape, dims: tuple[int, ...]) -> None:
-        self.domain, self.leaf, self.dims = domain, leaf, dims
-        self._sizes = tuple(leaf.shape[d] for d in dims)
+    def __init__(self, domain: Fourier, signal: SignalShape, dims: tuple[int, ...]) -> None:
+        self.domain, self.signal, self.dims = domain, signal, dims
+        self._sizes = tuple(signal.shape[d] for d in dims)
         half = self._sizes[-1] // 2 + 1
-        self._stored = tuple(half if d == dims[-1] else n for d, n in enumerate(leaf.shape))
+        self._stored = tuple(half if d == dims[-1] else n for d, n in enumerate(signal.shape))
         index = torch.arange(torch.Size(self._stored).numel()).view(self._stored)
         partner = self._partners(index)
         own = (partner < 0) | (index <= partner)
-        self.representatives = index[own]
-        self.weights = torch.where((partner == index)[own], 1, 2)
+        self.representative_bins = index[own]
+        self.bin_multiplicity = torch.where((partner == index)[own], 1, 2)
         number = torch.cumsum(own.flatten(), 0) - 1
-        self.owners = torch.where(own, index, partner).flatten()
-        self.owners = number[self.owners]
-        self._bins = torch.unravel_index(self.representatives, self._stored)
+        self.feature_of_bin = torch.where(own, index, partner).flatten()
+        self.feature_of_bin = number[self.feature_of_bin]
+        self._bins = torch.unravel_index(self.representative_bins, self._stored)
         if domain.grain == "frequency":
             self._merge_channels()
-        if self.representatives.numel() == index.numel():
-            self.representatives = None
-            self.owners = None if self.groups is None else self.owners
+        if self.representative_bins.numel() == index.numel():
+            self.representative_bins = None
+            self.feature_of_bin = None if self.feature_of_representative is None else self.feature_of_bin
 
     def _partners(self, index: Int[Tensor, "..."]) -> Int[Tensor, "..."]:
         """For each stored bin the flat index of its conjugate, or −1 where that is not stored."""
@@ -73,18 +73,18 @@ class FourierBasis(Basis):
         for d in self.dims:
             flat = flat * self._stored[d] + self._bins[d]
         values, groups = torch.unique(flat, return_inverse=True)
-        self.groups = groups
-        assert self.owners is not None
-        self.owners = groups[self.owners]
+        self.feature_of_representative = groups
+        assert self.feature_of_bin is not None
+        self.feature_of_bin = groups[self.feature_of_bin]
         first = torch.zeros(values.numel(), dtype=torch.long).scatter_(0, groups.flip(0), _descending(groups.numel()))
         self._bins = tuple(b[first] for b in self._bins)
 
-    def forward(self, x: Float[Tensor, "batch *leaf"]) -> Inexact[Tensor, "batch stored"]:
+    def forward(self, x: Float[Tensor, "batch *signal"]) -> Inexact[Tensor, "batch stored"]:
         """The half spectrum, flattened."""
         real = x if x.dtype == torch.float64 else x.float()
         return torch.fft.rfftn(real, dim=[d + 1 for d in self.dims], norm="ortho").flatten(1)
 
-    def inverse(self, coefficients: Inexact[Tensor, "batch stored"]) -> Float[Tensor, "batch *leaf"]:
+    def inverse(self, coefficients: Inexact[Tensor, "batch stored"]) -> Float[Tensor, "batch *signal"]:
         """The real signal of a half spectrum."""
         spectrum, dims = coefficients.reshape(-1, *self._stored), [d + 1 for d in self.dims]
         if self._scipy_inverts and spectrum.device.type == "cpu" and not spectrum.requires_grad:

@@ -1,4 +1,4 @@
-"""What a leaf's axes mean, and what each feature of a domain is. Plots, tables and metrics read nothing else."""
+"""What a signal's axes mean, and what each feature of a domain is. Plots, tables and metrics read nothing else."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from hf_fourier.typing import Float, Int, Shaped, Tensor
 
 Role = Literal["segment", "channel", "frequency", "position", "level", "orientation"]
 
-#: What a leaf can be; "tensor" where nothing is known about it.
+#: What a signal can be; "tensor" where nothing is known about it.
 KINDS = ("tokens", "waveform", "spectrogram", "pixels", "volume", "video", "series", "tensor")
 
 
 @dataclass(frozen=True)
 class Axis:
-    """One axis of a leaf.
+    """One axis of a signal.
 
     Attributes:
         name: What lies along it ("height", "token", "channel").
@@ -38,7 +38,7 @@ class Axis:
 
 @dataclass(frozen=True)
 class SignalShape:
-    """The shape of one example's leaf (the real tensor that is attributed), with the meaning of its axes.
+    """The shape of one example's signal (the real tensor that is attributed), with the meaning of its axes.
 
     Attributes:
         kind: One of `KINDS`.
@@ -53,15 +53,15 @@ class SignalShape:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """The leaf's sizes, without a batch."""
+        """The signal's sizes, without a batch."""
         return tuple(axis.length for axis in self.axes)
 
     @property
-    def positions(self) -> tuple[int, ...]:
+    def ordered_axes(self) -> tuple[int, ...]:
         """The dimensions that have an order (every one that is not a channel)."""
         return tuple(i for i, axis in enumerate(self.axes) if not axis.channel)
 
-    def dimensions(self, axes: Sequence[str | int] | int | None) -> tuple[int, ...]:
+    def resolve_axes(self, axes: Sequence[str | int] | int | None) -> tuple[int, ...]:
         """The numbers of the axes in `axes` (names or numbers, negative ones from the end), in order.
 
         Args:
@@ -71,10 +71,10 @@ class SignalShape:
             SpecError: If an axis is unknown or named twice, or if there is none.
         """
         if axes is None:
-            if self.positions:
-                return self.positions
+            if self.ordered_axes:
+                return self.ordered_axes
             raise SpecError(
-                "a leaf with channels only", "at least one axis with an order", "name the axes to transform"
+                "a signal with channels only", "at least one axis with an order", "name the axes to transform"
             )
         names = [axis.name for axis in self.axes]
         chosen = []
@@ -91,7 +91,7 @@ class SignalShape:
             raise SpecError(f"axes {axes!r}", "each axis once, at least one", "correct `axes`")
         return tuple(sorted(chosen))
 
-    def piece(self, length: int) -> SignalShape:
+    def segment(self, length: int) -> SignalShape:
         """The shape of one segment, `length` entries of the first axis."""
         first = self.axes[0]
         cut = Axis(first.name, length, first.unit, first.rate, first.channel)
@@ -114,7 +114,7 @@ class Column:
         role: What kind of coordinate it is.
         values: One number per feature, shape `(K,)`.
         unit: The unit of the values, empty for a count.
-        axis: The leaf's axis that it belongs to, if any.
+        axis: The signal's axis that it belongs to, if any.
         names: Where the values are codes, what each of them means: value v is `names[v]`.
     """
 
@@ -142,7 +142,7 @@ class Layout:
 
     Attributes:
         domain: The spec of the domain ("fourier").
-        leaf: The leaf's shape.
+        signal: The signal's shape.
         columns: The features' coordinates.
         multiplicity: How many real degrees of freedom each feature stands for, shape `(K,)`: 2 for a conjugate pair,
             1 for a self-conjugate bin, their number for a coarser grain.
@@ -152,7 +152,7 @@ class Layout:
     """
 
     domain: str
-    leaf: SignalShape
+    signal: SignalShape
     columns: tuple[Column, ...]
     multiplicity: Int[Tensor, " features"]
     radius: Float[Tensor, " features"] | None = None
@@ -169,7 +169,7 @@ class Layout:
 
     @property
     def by_place(self) -> bool:
-        """Whether the features are the leaf's own entries or positions, so that what is said of them is said there."""
+        """Whether the features are the signal's own entries or positions."""
         return not any(column.role in ("frequency", "level", "orientation") for column in self.columns)
 
     def __getitem__(self, name: str) -> Tensor:
@@ -180,7 +180,7 @@ class Layout:
         raise KeyError(f"no column {name!r}; there are {[column.name for column in self.columns]}")
 
     def with_role(self, role: Role) -> tuple[Column, ...]:
-        """The columns of one kind, in the order of the leaf's axes."""
+        """The columns of one kind, in the order of the signal's axes."""
         return tuple(column for column in self.columns if column.role == role)
 
     def describe(self, feature: int) -> dict[str, Any]:

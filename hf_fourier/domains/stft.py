@@ -25,12 +25,12 @@ class Stft(Domain):
     from the clean coefficients, and the result's own analysis does not show zeros there.
 
     Attributes:
-        window: Entries per frame; at most the leaf's own length.
+        window: Entries per frame; at most the signal's own length.
         hop: Entries from one frame to the next; None for half a window.
         axis: The axis to transform, by name or by number; None for the axis in Hz, or else the last that has an order.
     """
 
-    source: ClassVar[str] = "Allen and Rabiner 1977; Griffin and Lim 1984"
+    reference: ClassVar[str] = "Allen and Rabiner 1977; Griffin and Lim 1984"
 
     window: int = 512
     hop: int | None = None
@@ -45,43 +45,43 @@ class Stft(Domain):
                 "correct them",
             )
 
-    def suits(self, leaf: SignalShape) -> str | None:
+    def incompatibility(self, signal: SignalShape) -> str | None:
         """None, or why not: pictures and volumes have no axis that stands out; a video has its time."""
-        if leaf.kind in ("pixels", "volume"):
+        if signal.kind in ("pixels", "volume"):
             return "none of its axes is time; use 'wavelet' for frequencies with a place"
-        if leaf.kind == "video" and self.axis is None and not any(axis.unit == "Hz" for axis in leaf.axes):
+        if signal.kind == "video" and self.axis is None and not any(axis.unit == "Hz" for axis in signal.axes):
             return "no axis of this video is in Hz; name its time axis with `axis`"
         return None
 
-    def build(self, leaf: SignalShape) -> Basis:
-        """The basis for one leaf without segments."""
-        dims = leaf.dimensions(None if self.axis is None else (self.axis,))
-        return StftBasis(self, leaf, next((d for d in dims if leaf.axes[d].unit == "Hz"), dims[-1]))
+    def build(self, signal: SignalShape) -> Basis:
+        """The basis for one signal without segments."""
+        dims = signal.resolve_axes(None if self.axis is None else (self.axis,))
+        return StftBasis(self, signal, next((d for d in dims if signal.axes[d].unit == "Hz"), dims[-1]))
 
 
 class StftBasis(Basis):
-    """Half spectra of windows along one dimension of leaves of one shape.
+    """Half spectra of windows along one dimension of signals of one shape.
 
     Frames start at `hop − window`, so that every entry lies in as many frames as any other, with nothing beyond the
     ends. The window is half a sine wave, divided by the root of the sum of its squares over all frames.
     """
 
-    def __init__(self, domain: Stft, leaf: SignalShape, dim: int) -> None:
-        self.domain, self.leaf, self.dim = domain, leaf, dim
-        self.length = leaf.shape[dim]
+    def __init__(self, domain: Stft, signal: SignalShape, dim: int) -> None:
+        self.domain, self.signal, self.dim = domain, signal, dim
+        self.length = signal.shape[dim]
         self.size = min(domain.window, self.length)
         self.hop = max(1, self.size // 2) if domain.hop is None else min(domain.hop, self.size)
         self.frames = -(-(self.length + self.size - self.hop) // self.hop)
         self.bins = self.size // 2 + 1
-        self._stored = (*leaf.shape[:dim], self.frames, self.bins, *leaf.shape[dim + 1 :])
+        self._stored = (*signal.shape[:dim], self.frames, self.bins, *signal.shape[dim + 1 :])
         self._places = torch.unravel_index(torch.arange(math.prod(self._stored)), self._stored)
         bins = self._places[dim + 1]
-        self.weights = torch.where((bins == 0) | (2 * bins == self.size), 1, 2)
+        self.bin_multiplicity = torch.where((bins == 0) | (2 * bins == self.size), 1, 2)
         shape = torch.sin(math.pi * (torch.arange(self.size, dtype=torch.float64) + 0.5) / self.size)
         rounds = torch.nn.functional.pad(shape.square(), (0, -self.size % self.hop)).view(-1, self.hop)
         self._window = shape / rounds.sum(0).sqrt().repeat(len(rounds))[: self.size]
 
-    def forward(self, x: Float[Tensor, "batch *leaf"]) -> Inexact[Tensor, "batch stored"]:
+    def forward(self, x: Float[Tensor, "batch *signal"]) -> Inexact[Tensor, "batch stored"]:
         """The half spectra of all frames, flattened."""
         real = (x if x.dtype == torch.float64 else x.float()).movedim(self.dim + 1, -1)
         before = self.size - self.hop
@@ -90,7 +90,7 @@ class StftBasis(Basis):
         spectrum = torch.fft.rfft(frames * self._window.to(real), norm="ortho")
         return spectrum.movedim((-2, -1), (self.dim + 1, self.dim + 2)).flatten(1)
 
-    def inverse(self, coefficients: Inexact[Tensor, "batch stored"]) -> Float[Tensor, "batch *leaf"]:
+    def inverse(self, coefficients: Inexact[Tensor, "batch stored"]) -> Float[Tensor, "batch *signal"]:
         """The sum of the frames, windowed once more."""
         spectrum = coefficients.reshape(-1, *self._stored).movedim((self.dim + 1, self.dim + 2), (-2, -1))
         frames = torch.fft.irfft(spectrum, n=self.size, norm="ortho")
@@ -102,7 +102,7 @@ class StftBasis(Basis):
     def layout(self) -> Layout:
         """Frequency in the axis' unit, and the middle of the frame, in entries; at the ends it may lie outside."""
         columns = []
-        for d, axis in enumerate(self.leaf.axes):
+        for d, axis in enumerate(self.signal.axes):
             if d == self.dim:
                 cycles = self._places[d + 1].float() / self.size
                 middle = (self._places[d] * self.hop + (self.hop - self.size)).float() + (self.size - 1) / 2
@@ -112,4 +112,4 @@ class StftBasis(Basis):
                 place = self._places[d if d < self.dim else d + 1]
                 columns.append(Column(axis.name, "channel" if axis.channel else "position", place, axis=axis.name))
         spec = DOMAINS.spec(self.domain)
-        return Layout(spec, self.leaf, tuple(columns), self.multiplicity, cycles, self.redundancy)
+        return Layout(spec, self.signal, tuple(columns), self.multiplicity, cycles, self.redundancy)

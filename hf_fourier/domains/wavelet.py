@@ -36,7 +36,7 @@ class Wavelet(Domain):
             "symmetric", "reflect", "zero", "constant" or "periodic" ends.
     """
 
-    source: ClassVar[str] = "Mallat 1989; Lee et al. 2019 (PyWavelets)"
+    reference: ClassVar[str] = "Mallat 1989; Lee et al. 2019 (PyWavelets)"
 
     family: str = "haar"
     level: int | None = 3
@@ -51,27 +51,27 @@ class Wavelet(Domain):
             raise SpecError(f"mode {self.mode!r}", f"None or one of {', '.join(MODES)}", "choose one of them")
         filters(self.family)
 
-    def build(self, leaf: SignalShape) -> Basis:
-        """The basis for one leaf without segments."""
-        return WaveletBasis(self, leaf, leaf.dimensions(self.axes))
+    def build(self, signal: SignalShape) -> Basis:
+        """The basis for one signal without segments."""
+        return WaveletBasis(self, signal, signal.resolve_axes(self.axes))
 
 
 class WaveletBasis(Basis):
-    """The bands of leaves of one shape: the smooth part first, then details from the coarsest level to the finest.
+    """The bands of signals of one shape: the smooth part first, then details from the coarsest level to the finest.
 
     An axis of one entry has nothing to take apart and is left as it is.
     """
 
-    def __init__(self, domain: Wavelet, leaf: SignalShape, dims: tuple[int, ...]) -> None:
-        self.domain, self.leaf, self._asked = domain, leaf, dims
-        self.dims = tuple(d for d in dims if leaf.shape[d] > 1)
+    def __init__(self, domain: Wavelet, signal: SignalShape, dims: tuple[int, ...]) -> None:
+        self.domain, self.signal, self._asked = domain, signal, dims
+        self.dims = tuple(d for d in dims if signal.shape[d] > 1)
         bank = filters(domain.family)
         self.mode = domain.mode or (None if bank.orthogonal else "symmetric")
         self.parseval = self.mode is None or not self.dims
         self._fits = self._deepest(bank.taps)
         self.levels = self._fits if domain.level is None else min(domain.level, self._fits)
         self._steps: list[list[Step]] = []
-        shape, self._shapes = list(leaf.shape), [tuple(leaf.shape)]
+        shape, self._shapes = list(signal.shape), [tuple(signal.shape)]
         for _ in range(self.levels):
             self._steps.append([step(domain.family, self.mode, shape[d]) for d in self.dims])
             for d, one in zip(self.dims, self._steps[-1], strict=True):
@@ -79,12 +79,12 @@ class WaveletBasis(Basis):
             self._shapes.append(tuple(shape))
         self._bands = self._order()
         self._sizes = [prod(shape) for _, _, shape in self._bands]
-        self.weights = torch.ones(sum(self._sizes), dtype=torch.long)
+        self.bin_multiplicity = torch.ones(sum(self._sizes), dtype=torch.long)
 
     def _deepest(self, taps: int) -> int:
         if not self.dims:
             return 0
-        shortest = min(self.leaf.shape[d] for d in self.dims)
+        shortest = min(self.signal.shape[d] for d in self.dims)
         return max(1, int(pywt().dwt_max_level(shortest, taps)))
 
     def _order(self) -> list[tuple[int, tuple[int, ...], tuple[int, ...]]]:
@@ -100,11 +100,11 @@ class WaveletBasis(Basis):
                     bands.append((level, letters, tuple(shape)))
         return bands
 
-    def forward(self, x: Float[Tensor, "batch *leaf"]) -> Inexact[Tensor, "batch stored"]:
+    def forward(self, x: Float[Tensor, "batch *signal"]) -> Inexact[Tensor, "batch stored"]:
         """The bands, each flattened, one after another."""
         return self._split(x, adjoint=False)
 
-    def pullback(self, gradient: Float[Tensor, "batch *leaf"]) -> Inexact[Tensor, "batch stored"]:
+    def pullback(self, gradient: Float[Tensor, "batch *signal"]) -> Inexact[Tensor, "batch stored"]:
         """The adjoint of the synthesis: like the analysis, by the filters of the synthesis."""
         return self._split(gradient, adjoint=True)
 
@@ -124,7 +124,7 @@ class WaveletBasis(Basis):
         bands.pop().copy_(rest)
         return out
 
-    def inverse(self, coefficients: Inexact[Tensor, "batch stored"]) -> Float[Tensor, "batch *leaf"]:
+    def inverse(self, coefficients: Inexact[Tensor, "batch stored"]) -> Float[Tensor, "batch *signal"]:
         """The signal whose bands these are."""
         rest, *bands = self._views(coefficients)
         for level in range(self.levels, 0, -1):
@@ -150,7 +150,7 @@ class WaveletBasis(Basis):
         """Where each orientation of a level lies while all of them are one tensor; the smooth part first."""
         places = []
         for letters in itertools.product((0, 1), repeat=len(self.dims)):
-            place = [slice(None)] * (1 + len(self.leaf.shape))
+            place = [slice(None)] * (1 + len(self.signal.shape))
             for d, one, letter in zip(self.dims, self._steps[level - 1], letters, strict=True):
                 place[d + 1] = slice(one.analysis.lows, None) if letter else slice(0, one.analysis.lows)
             places.append(tuple(place))
@@ -160,12 +160,12 @@ class WaveletBasis(Basis):
     def layout(self) -> Layout:
         """Channel, level, orientation and place of each feature, and the mean frequency of its wave.
 
-        The place is where the energy of the feature's wave is centred, in entries of the leaf; in the padded form it
+        The place is where the energy of the feature's wave is centred, in entries of the signal; in the padded form it
         may lie outside. The orientation has a letter per transformed axis: "d" for detail along it, "a" for smooth;
         only the smooth part has no "d".
         """
         names = tuple("".join(word) for word in itertools.product("ad", repeat=len(self._asked)))
-        grids: list[list[Tensor]] = [[] for _ in self.leaf.shape]
+        grids: list[list[Tensor]] = [[] for _ in self.signal.shape]
         levels, orientations, radii = [], [], []
         for (level, letters, shape), size in zip(self._bands, self._sizes, strict=True):
             bins = torch.unravel_index(torch.arange(size), shape)
@@ -177,7 +177,7 @@ class WaveletBasis(Basis):
                 if d in self.dims:
                     centre, cycles = atom(self.domain.family, self.mode, level, bool(letters[self.dims.index(d)]))
                     place = values.double() * 2**level + centre
-                    grids[d].append(place % self.leaf.shape[d] if self.mode is None else place)
+                    grids[d].append(place % self.signal.shape[d] if self.mode is None else place)
                     squares += cycles**2
                 else:
                     grids[d].append(values)
@@ -188,12 +188,12 @@ class WaveletBasis(Basis):
             Column("level", "level", torch.cat(levels)),
             Column("orientation", "orientation", torch.cat(orientations), names=names),
         ]
-        for axis, grid in zip(self.leaf.axes, grids, strict=True):
+        for axis, grid in zip(self.signal.axes, grids, strict=True):
             column = Column(axis.name, "channel" if axis.channel else "position", torch.cat(grid), axis=axis.name)
             columns.insert(0, column) if axis.channel else columns.append(column)
         return Layout(
             DOMAINS.spec(self.domain),
-            self.leaf,
+            self.signal,
             tuple(columns),
             self.multiplicity,
             torch.cat(radii),
@@ -202,7 +202,7 @@ class WaveletBasis(Basis):
         )
 
     def _notes(self) -> tuple[str, ...]:
-        axes = ", ".join(self.leaf.axes[d].name for d in self._asked)
+        axes = ", ".join(self.signal.axes[d].name for d in self._asked)
         notes = [f"orientation: a letter per axis ({axes}), d for detail along it, a for smooth"]
         if self.domain.level is not None and self.levels < self.domain.level:
             notes.append(f"{self.levels} of {self.domain.level} levels: the filter does not fit more often")

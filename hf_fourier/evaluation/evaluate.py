@@ -39,10 +39,10 @@ MODEL_QUERIES: dict[str, Callable[..., model_queries.Columns]] = {
 
 @dataclass(frozen=True)
 class PrecomputedMethod:
-    """Attributions that are made elsewhere, to be held against methods: maps that `FourierExplainer.adopt` took over.
+    """Attributions made elsewhere, to be compared with methods: maps that `FourierExplainer.from_maps` reads.
 
     Attributes:
-        name: What made them, as tables show it; with the lift, where `adopt` was given one.
+        name: What made them, as tables show it; with the lift, where `from_maps` was given one.
         make: `(examples, targets) -> an attribution for each`, of the explainer's own model; a target is None for what
             the model says, else one that the evaluation asks for (selectivity asks for wrong labels).
         domain: The domain whose features they rank.
@@ -60,22 +60,22 @@ def evaluate(
     domains: Sequence[str | Domain] | None,
     metrics: Sequence[str] | None,
     targets: Sequence[Target] | None,
-    sources: Sequence[Any] | None,
+    groups: Sequence[Any] | None,
     seed: int,
     batch_size: BatchSize,
     progress: Callable[[int, int], None] | None,
 ) -> Evaluation:
     """See `FourierExplainer.evaluate`."""
     survey = Evaluator(explainer, examples, targets, seed, batch_size)
-    names = [str(i) for i in range(len(examples))] if sources is None else [str(one) for one in sources]
+    names = [str(i) for i in range(len(examples))] if groups is None else [str(one) for one in groups]
     if len(names) != len(examples):
-        raise InputError(f"{len(names)} sources for {len(examples)} examples", "one for each", "correct `sources`")
-    measures = survey.measures(metrics)
+        raise InputError(f"{len(names)} groups for {len(examples)} examples", "one for each", "correct `groups`")
+    measures = survey.select_metrics(metrics)
     pairs = _pairs(explainer, methods, domains)
     cells, excluded = [], []
     for number, (method, domain) in enumerate(pairs):
         try:
-            cells.append(survey.cell(method, domain, measures))
+            cells.append(survey.evaluate_method(method, domain, measures))
         except SpecError as error:
             excluded.append((_named(method), DOMAINS.spec(domain), str(error)))
         if progress is not None:
@@ -94,7 +94,7 @@ def _pairs(
             continue
         method = METHODS.parse(one)
         for domain in [None] if domains is None else domains:
-            wanted.setdefault(explainer.domain_of(method, domain), []).append(method)
+            wanted.setdefault(explainer.resolve_domain(method, domain), []).append(method)
     controls = [METHODS.parse(one) for one in CONTROLS]
     return [(one, domain) for domain, own in wanted.items() for one in dict.fromkeys([*controls, *own])]
 
@@ -145,10 +145,10 @@ class Evaluator:
                     said.append(int(result.target))
                     keys.append(result.key)
                     runners.append(wrong_for(explainer, result, "runner_up")[0])
-        self.notes: tuple[str, ...] = explainer.known.said
+        self.notes: tuple[str, ...] = explainer.side_inputs.notes
         self.wrong: dict[str, list[int]] = {}
         if len(said) == len(self.examples):
-            random, drawn = assign_wrong_labels(said, sorted(explainer.adapter.head().labels), keys, seed)
+            random, drawn = assign_wrong_labels(said, sorted(explainer.wrapper.head().labels), keys, seed)
             self.wrong = {"random": random, "runner-up": runners}
             if drawn:
                 told = (
@@ -156,7 +156,7 @@ class Evaluator:
                 )
                 self.notes = (*self.notes, f"{told}, and selectivity (random) flatters")
 
-    def measures(self, metrics: Sequence[str] | None) -> list[Metric]:
+    def select_metrics(self, metrics: Sequence[str] | None) -> list[Metric]:
         """The metrics by name; by default those of the games that the head has, and selectivity.
 
         Raises:
@@ -166,19 +166,21 @@ class Evaluator:
             names = {Mask.name: ["dice_retention", "dig"], Categorical.name: ["dig", "insertion", "deletion"]}
             metrics = [*names.get(self.head, []), "maintain_rate", *(["selectivity"] if self.wrong else [])]
         for name in metrics:
-            if name not in METRICS or METRICS[name].over != "example":
-                known = [other for other, measure in METRICS.items() if measure.over == "example"]
+            if name not in METRICS or METRICS[name].unit != "example":
+                known = [other for other, measure in METRICS.items() if measure.unit == "example"]
                 raise InputError(f"metric {name!r}", f"some of {', '.join(known)}", "correct `metrics`")
         if "selectivity" in metrics and not self.wrong:
             got = f"selectivity for a head {self.head!r}"
             raise InputError(got, "one class of a softmax with named classes", "leave it out")
         return [METRICS[name] for name in dict.fromkeys(metrics)]
 
-    def cell(self, method: Method | PrecomputedMethod, domain: Domain, measures: Sequence[Metric]) -> MethodResult:
+    def evaluate_method(
+        self, method: Method | PrecomputedMethod, domain: Domain, measures: Sequence[Metric]
+    ) -> MethodResult:
         """One method in one domain, some examples at a time.
 
         Raises:
-            SpecError: If they do not go together, or do not suit the leaf.
+            SpecError: If they do not go together, or do not suit the signal.
         """
         values: dict[str, list[float]] = {}
         passes, seconds, gone = [0.0, 0.0], 0.0, list[str]()
@@ -207,7 +209,7 @@ class Evaluator:
         played = {measure.name for measure in measures if {"kept", "deleted"} & set(measure.reads)}
         if played:
             grid = FractionGrid(keep=SMALL_FRACTIONS) if played <= SMALL_GRID_METRICS else DEFAULT_GRID
-            self.explainer.play(results, grid, batch_size=self.batch_size)
+            self.explainer.perturb(results, grid, batch_size=self.batch_size)
         table: dict[str, Any] = {**columns(results)} if played else {}
         for column, ask in MODEL_QUERIES.items():
             if column in reads:
@@ -225,7 +227,7 @@ class Evaluator:
         return found
 
     def _add(self, found: dict[str, Sequence[float]], measure: Metric, table: Table, suffix: str) -> None:
-        for name, numbers in measure.reduce(table).items():
+        for name, numbers in measure.per_example(table).items():
             if isinstance(numbers, (int, float)):  # of all examples at once
                 continue
             direction = "lower" if name.startswith("wrong_reached") else measure.better
@@ -244,8 +246,8 @@ class Evaluator:
         if isinstance(method, PrecomputedMethod):
             others = self._made(method, where, labels)
         else:
-            others = self.explainer.explain_again(results, labels, batch_size=self.batch_size)
-        self.explainer.play(others, FractionGrid(keep=SMALL_FRACTIONS), batch_size=self.batch_size)
+            others = self.explainer.re_explain(results, labels, batch_size=self.batch_size)
+        self.explainer.perturb(others, FractionGrid(keep=SMALL_FRACTIONS), batch_size=self.batch_size)
         return [other.curve for other in others if other.curve is not None]
 
     def _explain(
@@ -285,5 +287,5 @@ def _is_control(method: Method | PrecomputedMethod) -> bool:
 def _selected(result: Attribution, label: int) -> Curve:
     """The curve of a ranking that would be the same for another label: whether that is what the model said."""
     assert result.curve is not None
-    stops = (replace(stop, agrees=float(stop.said == label)) for stop in result.curve.of("keep"))
+    stops = (replace(stop, agreement=float(stop.predicted_class == label)) for stop in result.curve.of("keep"))
     return Curve(tuple(stops), result.curve.clean)

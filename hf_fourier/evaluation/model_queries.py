@@ -1,7 +1,7 @@
 """Questions to the model that some metrics need beside the curves. They return columns, or results to make them from.
 
 Every answer is seeded per example, so that it does not depend on the batch. What was asked is counted in the results'
-`provenance["passes"]["asked"]`, in model rows that went forward.
+`provenance["passes"]["evaluated"]`, in model rows that went forward.
 """
 
 from __future__ import annotations
@@ -114,7 +114,7 @@ def explain_perturbed_inputs(
     Args:
         explainer: Of the model that made the results.
         attributions: Results with their examples.
-        radius: Each entry of the leaf moves by a uniform number between −radius and radius, in the leaf's own unit.
+        radius: Each entry of the signal moves by a uniform number between −radius and radius, in the signal's own unit.
         draws: Changed inputs per example.
         seed: Of the changes.
         batch_size: Rows in a batch, at most.
@@ -133,13 +133,13 @@ def explain_perturbed_inputs(
 
         def work(places: list[int], block: ExampleBatch, score: Score) -> None:
             some = [attributions[members[place]] for place in places]
-            at_once, forward = max(1, score.packer.size // len(some)), 0
+            at_once, forward = max(1, score.batcher.size // len(some)), 0
             found: list[list[float]] = [[] for _ in some]
             for start in range(0, draws, at_once):
                 numbers = range(start, min(start + at_once, draws))
-                moved = torch.cat([_perturbed(score.x, some, radius, seed, number) for number in numbers])
-                owner = torch.arange(len(some), device=score.x.device).repeat(len(numbers))
-                copies = at_leaves(block, score, moved, owner)
+                moved = torch.cat([_perturbed(score.signal, some, radius, seed, number) for number in numbers])
+                owner = torch.arange(len(some), device=score.signal.device).repeat(len(numbers))
+                copies = at_signals(block, score, moved, owner)
                 draw = ExampleRng(int(some[0].provenance["seed"]), [some[i].key for i in owner.tolist()])
                 scores = method.attribute(copies, moved, some[0].basis, draw).scores.detach().cpu()
                 forward += copies.passes.forward
@@ -149,7 +149,7 @@ def explain_perturbed_inputs(
             for place, own_changes in zip(places, found, strict=True):
                 changes[members[place]] = own_changes
 
-        explainer.reopen([attributions[i] for i in members], work, batch_size=batch_size)
+        explainer.replay([attributions[i] for i in members], work, batch_size=batch_size)
 
     for members in grouped(attributions, lambda result: result.provenance["method"]):
         ask(members)
@@ -177,49 +177,49 @@ def _score_drops(
 
     def work(places: list[int], block: ExampleBatch, score: Score) -> None:
         some = [attributions[place] for place in places]
-        basis, width = some[0].basis, max(1, score.packer.size)
-        coefficients = basis.forward(score.x)
+        basis, width = some[0].basis, max(1, score.batcher.size)
+        coefficients = basis.forward(score.signal)
         questions = [(row, number) for row in range(len(some)) for number in range(draws)]
         said: list[float] = []
         fell: list[float] = []
         for start in range(0, len(questions), width):
             chunk = questions[start : start + width]
             taken = torch.stack([lost(some[row], number) for row, number in chunk])
-            rows = torch.tensor([row for row, _ in chunk], device=score.x.device)
-            left = (1 - taken).to(score.x)
-            values = score.value(basis.inverse(basis.weigh(coefficients[rows], left)), rows).value.tolist()
+            rows = torch.tensor([row for row, _ in chunk], device=score.signal.device)
+            left = (1 - taken).to(score.signal)
+            values = score.value(basis.inverse(basis.scale_features(coefficients[rows], left)), rows).value.tolist()
             said += [float(t.double() @ some[row].scores.double()) for (row, _), t in zip(chunk, taken, strict=True)]
             fell += [some[row].value - value for (row, _), value in zip(chunk, values, strict=True)]
-        count_passes(some, draws * block.cost)
+        count_passes(some, draws * block.rows_per_signal)
         for i, place in enumerate(places):
             own = slice(i * draws, (i + 1) * draws)
             predicted[place], drops[place] = said[own], fell[own]
 
-    explainer.reopen(attributions, work, batch_size=batch_size)
+    explainer.replay(attributions, work, batch_size=batch_size)
     return predicted, drops
 
 
 def _perturbed(
-    x: Float[Tensor, "batch *leaf"], some: Sequence[Attribution], radius: float, seed: int, number: int
-) -> Float[Tensor, "batch *leaf"]:
+    x: Float[Tensor, "batch *signal"], some: Sequence[Attribution], radius: float, seed: int, number: int
+) -> Float[Tensor, "batch *signal"]:
     uniform = ExampleRng(seed, [result.key for result in some]).uniform(x.shape[1:], "perturbation", number)
     return x + radius * (2 * uniform - 1).to(x)
 
 
-def at_leaves(block: ExampleBatch, score: Score, x: Float[Tensor, "rows *leaf"], owner: Tensor) -> Score:
-    """The score of other leaves in place of a block's own, row i in place of example `owner[i]`."""
-    frozen = list(score.frozen[owner])
+def at_signals(block: ExampleBatch, score: Score, x: Float[Tensor, "rows *signal"], owner: Tensor) -> Score:
+    """The score of other signals in place of a block's own, row i in place of example `owner[i]`."""
+    frozen = list(score.frozen_targets[owner])
     return Score(
         x,
-        lambda leaf, rows: block.forward(leaf, owner[rows]),
-        lambda outputs, rows: block.select(outputs, owner[rows]),
+        lambda signal, rows: block.forward(signal, owner[rows]),
+        lambda outputs, rows: block.logits(outputs, owner[rows]),
         score.head,
         [],
-        score.packer,
-        block.cost,
+        score.batcher,
+        block.rows_per_signal,
         frozen,
         bounds=block.bounds,
-        reference=lambda: None if block.reference is None else block.reference[owner],
+        reference=lambda: None if block.baseline is None else block.baseline[owner],
         model=block.model,
     )
 
@@ -233,4 +233,4 @@ def count_passes(some: Sequence[Attribution], cost: int) -> None:
     """Add to each result what it was asked, in model rows."""
     for result in some:
         passes = result.provenance["passes"]
-        result.provenance["passes"] = {**passes, "asked": passes.get("asked", 0) + cost}
+        result.provenance["passes"] = {**passes, "evaluated": passes.get("evaluated", 0) + cost}

@@ -1,4 +1,4 @@
-"""Random twins: the same architecture with fresh weights, which explains the same output of the same leaf.
+"""Random twins: the same architecture with fresh weights, which explains the same output of the same signal.
 
 A ranking that follows the model is another one for its twin (Adebayo et al. 2018, arXiv 1810.03292).
 """
@@ -14,7 +14,7 @@ import torch
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from hf_fourier.errors import ModelError
-from hf_fourier.evaluation.model_queries import at_leaves
+from hf_fourier.evaluation.model_queries import at_signals
 from hf_fourier.methods import METHODS
 from hf_fourier.results.attribution import Attribution
 from hf_fourier.scoring.example_batch import BatchSize, ExampleBatch, grouped
@@ -36,7 +36,7 @@ def randomize(
     """The same architecture with fresh weights, on the same device and in the same type.
 
     With batch norm, default weights say the same of everything: there convolutions get Kaiming weights, and the norms
-    take their statistics from the leaves of these results.
+    take their statistics from the signals of these results.
 
     Args:
         explainer: Of the model; it is not touched.
@@ -63,18 +63,18 @@ def randomize(
         for module in model.modules() if norms else ():
             if isinstance(module, _CONVOLUTIONS):
                 torch.nn.init.kaiming_normal_(module.weight)
-    model = model.to(explainer.adapter.device, dtype).eval()
-    made = Engine(model, explainer.processor, task=explainer.adapter.task, name=f"a twin of {explainer.name}")
+    model = model.to(explainer.wrapper.device, dtype).eval()
+    made = Engine(model, explainer.processor, task=explainer.wrapper.task, name=f"a twin of {explainer.name}")
     if norms:
         _reset_norms(made, attributions, norms, batch_size)
     return made
 
 
 def re_rank(twin: Engine, attributions: Sequence[Attribution], batch_size: BatchSize = "auto") -> list[Attribution]:
-    """How a twin ranks the same features: same leaf, same frozen target, same method, same draws, other weights.
+    """How a twin ranks the same features: same signal, same frozen target, same method, same draws, other weights.
 
-    The leaf is the trained model's own, also where it is made by weights (embedded tokens): else a ranking by magnitude
-    would pass for one that follows the model.
+    The signal is the trained model's own, also where it is made by weights (embedded tokens): else a ranking by
+    magnitude would pass for one that follows the model.
 
     Args:
         twin: Of the model that made the results.
@@ -94,17 +94,17 @@ def re_rank(twin: Engine, attributions: Sequence[Attribution], batch_size: Batch
 
         def work(places: list[int], block: ExampleBatch, score: Score) -> None:
             some = [attributions[members[place]] for place in places]
-            leaves, rows = _float_outputs(some).to(score.x), torch.arange(len(some), device=score.x.device)
+            signals, rows = _float_outputs(some).to(score.signal), torch.arange(len(some), device=score.signal.device)
             draw = ExampleRng(int(some[0].provenance["seed"]), [result.key for result in some])
-            asked = at_leaves(block, score, leaves, rows)
-            ranked = method.attribute(asked, leaves, some[0].basis, draw).scores.detach().float().cpu()
+            asked = at_signals(block, score, signals, rows)
+            ranked = method.attribute(asked, signals, some[0].basis, draw).scores.detach().float().cpu()
             for place, own in zip(places, ranked, strict=True):
                 scores[members[place]] = own
 
         return work
 
     for members in grouped(attributions, lambda result: result.provenance["method"]):
-        twin.reopen([attributions[i] for i in members], work_on(members), batch_size=batch_size)
+        twin.replay([attributions[i] for i in members], work_on(members), batch_size=batch_size)
     return [replace(result, scores=own) for result, own in zip(attributions, scores, strict=True)]
 
 
@@ -117,18 +117,18 @@ def _reset_norms(
         norm.momentum = None
 
     def work(places: list[int], block: ExampleBatch, score: Score) -> None:
-        leaves = _float_outputs([attributions[place] for place in places]).to(score.x)
-        rows = torch.arange(len(leaves), device=leaves.device)
+        signals = _float_outputs([attributions[place] for place in places]).to(score.signal)
+        rows = torch.arange(len(signals), device=signals.device)
         for norm in norms:
             norm.train()
         with torch.no_grad():
-            for some in rows.split(max(2, score.packer.size)):
-                block.forward(leaves[some], some)
+            for some in rows.split(max(2, score.batcher.size)):
+                block.forward(signals[some], some)
         for norm in norms:
             norm.eval()
 
-    twin.reopen(attributions, work, batch_size=batch_size)
+    twin.replay(attributions, work, batch_size=batch_size)
 
 
 def _float_outputs(some: Sequence[Attribution]) -> Tensor:
-    return torch.stack([result.leaf for result in some if result.leaf is not None])
+    return torch.stack([result.signal for result in some if result.signal is not None])

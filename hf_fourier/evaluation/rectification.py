@@ -46,13 +46,13 @@ class DeletionTrial:
         count: How many features were deleted.
         share: How much of all features that is, by degrees of freedom, 0 to 1.
         within: The least of the ten steps up to the budget that allows it (each allows one feature).
-        said: The class.
+        predicted: The class.
     """
 
     count: int
     share: float
     within: float
-    said: int
+    predicted: int
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ class DeletionSearch:
 
         Corrections are not monotone in the count: it is the fewest of what was tried.
         """
-        return next((trial for trial in self.trials if trial.said == self.true), None)
+        return next((trial for trial in self.trials if trial.predicted == self.true), None)
 
     def corrected(self, share: float = 1.0, count: int | None = None) -> bool:
         """Whether a trial that this share allows, of at most this count, corrects the mistake."""
@@ -114,29 +114,29 @@ class Correction:
         """How much of all features that is, 0 to 1."""
         return None if self.search.first is None else self.search.first.share
 
-    def leaf(self) -> Tensor:
-        """The leaf that is told apart rightly: without those features.
+    def signal(self) -> Tensor:
+        """The signal that is told apart rightly: without those features.
 
         Raises:
             InputError: If the mistake was not corrected.
         """
-        return self.attribution.delete(k=self._count())
+        return self.attribution.delete_top(k=self._count())
 
     def rebuilt(self) -> Any:
-        """That leaf in human units: an image, a sound.
+        """That signal in human units: an image, a sound.
 
         Raises:
-            InputError: If the mistake was not corrected, or the leaf has no human units.
+            InputError: If the mistake was not corrected, or the signal has no human units.
         """
-        return self.attribution.rebuild(k=self._count(), delete=True)
+        return self.attribution.render(k=self._count(), delete=True)
 
-    def removed(self) -> Any:
+    def removed_part(self) -> Any:
         """What was deleted, in human units: an image, a sound.
 
         Raises:
-            InputError: If the mistake was not corrected, or the leaf has no human units (text: see `relevance`).
+            InputError: If the mistake was not corrected, or the signal has no human units (text: see `relevance`).
         """
-        return self.attribution.rebuild(k=self._count())
+        return self.attribution.render(k=self._count())
 
     def relevance(self) -> Relevance:
         """What was deleted, back in input space: its gradient × input for the wrong class, per token, pixel, sample.
@@ -146,7 +146,7 @@ class Correction:
         """
         return self.attribution.input_relevance(k=self._count(), kind="gradient")
 
-    def as_few(self, control: str) -> float:
+    def fewer_than(self, control: str) -> float:
         """How many of a control's draws correct it with no more features than the method, 0 to 1; NaN if it did not."""
         if self.features is None:
             return math.nan
@@ -183,8 +183,8 @@ class RectificationResult:
         domain: The domain's spec.
         corrections: One per mistake.
         places: Which of the examples those are.
-        sources: The source of each mistake.
-        right: How many examples were no mistakes, and were left out.
+        groups: The group of each mistake.
+        already_correct: How many examples were no mistakes, and were left out.
         budget: The largest share that was deleted.
         excluded: By control that cannot rank here, the reason.
     """
@@ -193,8 +193,8 @@ class RectificationResult:
     domain: str
     corrections: Sequence[Correction]
     places: Sequence[int]
-    sources: Sequence[str]
-    right: int
+    groups: Sequence[str]
+    already_correct: int
     budget: float
     excluded: dict[str, str]
 
@@ -207,12 +207,12 @@ class RectificationResult:
                 rows.append(
                     {
                         "example": place,
-                        "said": one.attribution.label,
+                        "predicted": one.attribution.label,
                         "true": one.true_label,
                         "ranking": name,
                         "corrected": len(found) / len(draws),
                         "features": min((trial.count for trial in found), default=None),
-                        "share": min((trial.share for trial in found), default=math.nan),
+                        "fraction": min((trial.share for trial in found), default=math.nan),
                     }
                 )
         return Table({title: [row[title] for row in rows] for title in rows[0]} if rows else {})
@@ -229,10 +229,10 @@ class RectificationResult:
         for name in [self.method, *self._controls]:
             draws = [(one.search,) if name == self.method else one.controls[name] for one in self.corrections]
             rates = [sum(draw.corrected() for draw in some) / len(some) for some in draws]
-            found = summarise(rates, self.sources, seed)
-            gap = summarise([a - b for a, b in zip(rates, own, strict=True)], self.sources, seed)
+            found = summarise(rates, self.groups, seed)
+            gap = summarise([a - b for a, b in zip(rates, own, strict=True)], self.groups, seed)
             few = [draw.first.count for some in draws for draw in some if draw.first is not None]
-            as_few = [1.0 if name == self.method else one.as_few(name) for one in self.corrections if one.corrected]
+            as_few = [1.0 if name == self.method else one.fewer_than(name) for one in self.corrections if one.corrected]
             row: dict[str, Any] = {"ranking": name, "n": len(rates), "corrected": found.mean}
             row |= {"low": found.interval[0], "high": found.interval[1], "gap": gap.mean}
             row |= {"gap_low": gap.interval[0], "gap_high": gap.interval[1]}
@@ -249,7 +249,8 @@ class RectificationResult:
         return list(self.corrections[0].controls) if self.corrections else []
 
     def __str__(self) -> str:
-        head = f"{self.method} in {self.domain}: {len(self.corrections)} mistakes, {self.right} examples were right"
+        counted = f"{len(self.corrections)} mistakes, {self.already_correct} examples were right"
+        head = f"{self.method} in {self.domain}: {counted}"
         if not self.corrections:
             return head
         short = Table({n: c for n, c in self.summary().columns.items() if "within" not in n}, self.notes)
@@ -274,7 +275,7 @@ def rectify(
     domain: str | Domain | None,
     budget: float,
     draws: int,
-    sources: Sequence[Any] | None,
+    groups: Sequence[Any] | None,
     seed: int,
     batch_size: BatchSize,
 ) -> RectificationResult:
@@ -284,7 +285,7 @@ def rectify(
     if isinstance(true_labels, (str, int)) or len(true_labels) != len(examples):
         got = "one true label" if isinstance(true_labels, (str, int)) else f"{len(true_labels)} true labels"
         raise InputError(f"{got} for {len(examples)} examples", "one for each", "correct `true_label`")
-    head = explainer.adapter.head()
+    head = explainer.wrapper.head()
     true = [int(settled) for settled in map(head.check, true_labels) if isinstance(settled, int)]
     how: dict[str, Any] = {"domain": domain, "batch_size": batch_size}
     results = explainer.explain(list(examples), method=method, seed=seed, **how)
@@ -292,9 +293,9 @@ def rectify(
         if not selective(explainer, result) or len(true) != len(results):
             got = f"a result for {result.label!r} of a head {result.provenance['head']!r}"
             raise InputError(got, "one class of a softmax with named classes", "rectify a classifier's mistakes")
-    names = [str(i) for i in range(len(results))] if sources is None else [str(one) for one in sources]
+    names = [str(i) for i in range(len(results))] if groups is None else [str(one) for one in groups]
     if len(names) != len(results):
-        raise InputError(f"{len(names)} sources for {len(results)} examples", "one for each", "correct `sources`")
+        raise InputError(f"{len(names)} groups for {len(results)} examples", "one for each", "correct `groups`")
     wrong = [i for i, (result, label) in enumerate(zip(results, true, strict=True)) if result.target != label]
     own, wanted, excluded = [results[i] for i in wrong], [true[i] for i in wrong], {}
     found: dict[str, list[list[DeletionSearch]]] = {}
@@ -337,10 +338,14 @@ def _searches(
         stops = run_perturbations(score, results[places[0]].basis, moves)
         for row, place in enumerate(places):
             own = [(move, stop) for move, stop in zip(moves, stops, strict=True) if move.example == row]
-            trials = [DeletionTrial(m.count, m.reached, m.asked, stop.said) for m, stop in own if stop.said is not None]
+            trials = [
+                DeletionTrial(m.count, m.actual_fraction, m.fraction, stop.predicted_class)
+                for m, stop in own
+                if stop.predicted_class is not None
+            ]
             found[place] = DeletionSearch(true[place], tuple(trials))
 
-    explainer.reopen(results, work, batch_size=size)
+    explainer.replay(results, work, batch_size=size)
     return found
 
 

@@ -14,7 +14,7 @@ from hf_fourier.results.table import Table
 if TYPE_CHECKING:
     import pandas as pd
 
-#: With fewer sources a row is anecdotal and claims nothing.
+#: With fewer groups a row is anecdotal and claims nothing.
 MIN_GROUPS = 30
 
 
@@ -46,7 +46,7 @@ class Evaluation:
     Attributes:
         model: The model's name.
         cells: All methods in all domains, the controls first.
-        sources: The source of each example; intervals draw whole sources.
+        groups: The group of each example; intervals draw whole groups.
         better: By quantity, whether more is better (1), less (-1) or neither (0).
         excluded: (method, domain, reason) for what cannot be combined.
         notes: What has to be said.
@@ -54,7 +54,7 @@ class Evaluation:
 
     model: str
     cells: Sequence[MethodResult]
-    sources: Sequence[str]
+    groups: Sequence[str]
     better: Mapping[str, int]
     excluded: Sequence[tuple[str, str, str]] = ()
     notes: Sequence[str] = ()
@@ -62,9 +62,9 @@ class Evaluation:
     def table(self, seed: int = 0) -> Table:
         """One row per method, domain and quantity.
 
-        Columns: mean and median with their 95 % bootstrap intervals (drawn by sources), `n`, `sources`, `undefined`,
+        Columns: mean and median with their 95 % bootstrap intervals (drawn by groups), `n`, `groups`, `undefined`,
         the best control in the same domain with the paired difference to it and its interval, the difference to
-        `magnitude` likewise, passes and seconds per example, and whether the row is anecdotal (fewer than 30 sources).
+        `magnitude` likewise, passes and seconds per example, and whether the row is anecdotal (fewer than 30 groups).
         """
         rows = [self._row(cell, name, seed) for cell in self.cells for name in cell.values]
         return Table({title: [row[title] for row in rows] for title in rows[0]} if rows else {})
@@ -88,7 +88,7 @@ class Evaluation:
         rows = []
         for cell in self.cells:
             row: dict[str, Any] = {"method": cell.method, "domain": cell.domain}
-            row["n (sources)"] = f"{len(self.sources)} ({self._sources}){'' if self._enough else ', anecdotal'}"
+            row["n (groups)"] = f"{len(self.groups)} ({self._sources}){'' if self._enough else ', anecdotal'}"
             for name in chosen:
                 own = self._row(cell, name, seed) if name in cell.values else None
                 row[name] = _interval(own, "mean", "low", "high")
@@ -113,14 +113,14 @@ class Evaluation:
 
     @property
     def _sources(self) -> int:
-        return len(set(self.sources))
+        return len(set(self.groups))
 
     @property
     def _enough(self) -> bool:
         return self._sources >= MIN_GROUPS
 
     def _row(self, cell: MethodResult, name: str, seed: int) -> dict[str, Any]:
-        own = summarise(cell.values[name], self.sources, seed)
+        own = summarise(cell.values[name], self.groups, seed)
         controls = [one for one in self.cells if one.control and one.domain == cell.domain and name in one.values]
         best = max(controls, key=lambda one: self._worth(one, name), default=None)
         magnitude = next((one for one in controls if one.method == "magnitude"), None)
@@ -132,13 +132,13 @@ class Evaluation:
             gap, low, high = self._gap(cell, control, name, seed)
             ends = ("gap_low", "gap_high") if title == "magnitude" else ("gap_control_low", "gap_control_high")
             row |= {f"gap_{title}": gap, ends[0]: low, ends[1]: high}
-        row |= {"n": own.examples, "sources": own.sources, "undefined": own.undefined}
+        row |= {"n": own.examples, "groups": own.groups, "undefined": own.undefined}
         row |= {"forward": cell.passes[0], "backward": cell.passes[1], "seconds": cell.seconds}
         row |= {"anecdotal": not self._enough}
         return row
 
     def _worth(self, cell: MethodResult, name: str) -> float:
-        mean = summarise(cell.values[name], self.sources).mean * (self.better.get(name, 0) or 1)
+        mean = summarise(cell.values[name], self.groups).mean * (self.better.get(name, 0) or 1)
         return -math.inf if math.isnan(mean) else mean
 
     def _gap(
@@ -147,12 +147,12 @@ class Evaluation:
         """The mean paired difference to a control over the examples that both have a number for."""
         if control is None:
             return math.nan, math.nan, math.nan
-        pairs = zip(cell.values[name], control.values[name], self.sources, strict=True)
-        known = [(a, b, source) for a, b, source in pairs if not math.isnan(a - b)]
+        pairs = zip(cell.values[name], control.values[name], self.groups, strict=True)
+        known = [(a, b, group) for a, b, group in pairs if not math.isnan(a - b)]
         if not known:
             return math.nan, math.nan, math.nan
-        a, b, sources = (list(side) for side in zip(*known, strict=True))
-        low, high = paired_interval(a, b, sources, seed) if len(set(sources)) > 1 else (math.nan, math.nan)
+        a, b, groups = (list(side) for side in zip(*known, strict=True))
+        low, high = paired_interval(a, b, groups, seed) if len(set(groups)) > 1 else (math.nan, math.nan)
         return math.fsum(x - y for x, y in zip(a, b, strict=True)) / len(a), low, high
 
 
@@ -177,7 +177,7 @@ class Check:
         words: The verdict in words, with the numbers behind it.
         quantity: What `value` is.
         value: The effect size; NaN where nothing was measured.
-        interval: Its 95 % bootstrap interval over sources; NaN where there is none.
+        interval: Its 95 % bootstrap interval over groups; NaN where there is none.
         needed: What passing takes.
         examples: How many examples the value is of.
     """
@@ -199,14 +199,14 @@ class Check:
 
 @dataclass(frozen=True)
 class SanityResult:
-    """What `FourierExplainer.sanity` found.
+    """What `FourierExplainer.sanity_check` found.
 
     Attributes:
         model: The model's name.
-        method: The method's spec, with what the leaf settled.
+        method: The method's spec, with what the signal settled.
         domain: The domain's spec.
         head: The kind of what is explained.
-        sources: The source of each example; intervals draw whole sources.
+        groups: The group of each example; intervals draw whole groups.
         checks: What was asked, and what could not be.
         notes: What has to be said.
     """
@@ -215,7 +215,7 @@ class SanityResult:
     method: str
     domain: str
     head: str
-    sources: Sequence[str]
+    groups: Sequence[str]
     checks: Sequence[Check]
     notes: Sequence[str] = ()
 
@@ -254,7 +254,7 @@ class SanityResult:
                 "high": check.interval[1],
                 "needed": check.needed,
                 "n": check.examples,
-                "sources": len(set(self.sources)),
+                "groups": len(set(self.groups)),
                 "words": check.words,
             }
             for check in self.checks
@@ -272,11 +272,11 @@ class SanityResult:
     @property
     def headline(self) -> str:
         """What was checked, on how many examples, and the verdict with its counts."""
-        sources = len(set(self.sources))
-        few = "" if sources >= MIN_GROUPS else ", anecdotal"
+        groups = len(set(self.groups))
+        few = "" if groups >= MIN_GROUPS else ", anecdotal"
         verdicts = [check.passed for check in self.checks]
         counts = f"{verdicts.count(True)} passed, {verdicts.count(False)} failed, {verdicts.count(None)} not asked"
-        on = f"{len(self.sources)} examples ({sources} source{'s' * (sources != 1)}{few})"
+        on = f"{len(self.groups)} examples ({groups} group{'s' * (groups != 1)}{few})"
         return f"{self.method} in {self.domain} on {self.model}, {on}: {'pass' if self.passed else 'FAIL'} ({counts})"
 
     def __str__(self) -> str:

@@ -49,25 +49,31 @@ def check(
     method: str | Method,
     domain: str | Domain | None,
     targets: Sequence[Target] | None,
-    sources: Sequence[Any] | None,
+    groups: Sequence[Any] | None,
     seed: int,
     batch_size: BatchSize,
 ) -> SanityResult:
-    """See `FourierExplainer.sanity`."""
+    """See `FourierExplainer.sanity_check`."""
     if not examples:
         raise InputError("no examples", "at least one", "pass examples")
-    names = [str(i) for i in range(len(examples))] if sources is None else [str(one) for one in sources]
+    names = [str(i) for i in range(len(examples))] if groups is None else [str(one) for one in groups]
     if len(names) != len(examples):
-        raise InputError(f"{len(names)} sources for {len(examples)} examples", "one for each", "correct `sources`")
-    checker = Checker(explainer, examples, method, domain, targets, names, seed, batch_size)
-    checks = [checker.twin(), *checker.labels(), checker.completeness(), checker.batches(), checker.seeds()]
-    checks += checker.gaps()
-    first = checker.own[0]
+        raise InputError(f"{len(names)} groups for {len(examples)} examples", "one for each", "correct `groups`")
+    checker = SanityChecks(explainer, examples, method, domain, targets, names, seed, batch_size)
+    checks = [
+        checker.model_randomization(),
+        *checker.target_randomization(),
+        checker.completeness(),
+        checker.batch_invariance(),
+        checker.seed_variance(),
+    ]
+    checks += checker.gain_over_magnitude()
+    first = checker.attributions[0]
     spec, head = str(first.provenance["method"]), str(first.provenance["head"])
     return SanityResult(explainer.name, spec, first.layout.domain, head, names, checks, checker.survey.notes)
 
 
-class Checker:
+class SanityChecks:
     """One method on some examples, and what it is asked.
 
     Args:
@@ -76,7 +82,7 @@ class Checker:
         method: What is checked.
         domain: Where; None for the default.
         targets: One per example, or None for what the model says.
-        sources: The source of each example.
+        groups: The group of each example.
         seed: Of everything random.
         batch_size: Rows in a batch, at most.
 
@@ -94,44 +100,44 @@ class Checker:
         method: str | Method,
         domain: str | Domain | None,
         targets: Sequence[Target] | None,
-        sources: Sequence[str],
+        groups: Sequence[str],
         seed: int,
         batch_size: BatchSize,
     ) -> None:
-        self.explainer, self.examples, self.sources = explainer, list(examples), sources
+        self.explainer, self.examples, self.groups = explainer, list(examples), groups
         self.seed, self.batch_size = seed, batch_size
         self.targets: list[Target] = [None] * len(self.examples) if targets is None else list(targets)
         self._how: dict[str, Any] = {"method": method, "domain": domain}
-        self.own = self._explain(self.examples, self.targets, seed=seed)
-        self.method = METHODS.parse(self.own[0].provenance["method"])
-        self.domain = DOMAINS.parse(self.own[0].layout.domain)
+        self.attributions = self._explain(self.examples, self.targets, seed=seed)
+        self.method = METHODS.parse(self.attributions[0].provenance["method"])
+        self.domain = DOMAINS.parse(self.attributions[0].layout.domain)
         self.survey = Evaluator(explainer, self.examples, self.targets, seed, batch_size)
-        self.callable = any(result.provenance["head"] == CustomTarget.name for result in self.own)
-        self.seeded = "seeded" in self.method.traits
-        self.again = self._explain(self.examples, self.targets, seed=seed + 1) if self.seeded else self.own
-        self.repeats = [top_overlap(a, b, TOP) for a, b in zip(self.own, self.again, strict=True)]
+        self.callable = any(result.provenance["head"] == CustomTarget.name for result in self.attributions)
+        self.seeded = "seeded" in self.method.properties
+        self.again = self._explain(self.examples, self.targets, seed=seed + 1) if self.seeded else self.attributions
+        self.repeats = [top_overlap(a, b, TOP) for a, b in zip(self.attributions, self.again, strict=True)]
 
-    def twin(self) -> Check:
-        """Whether the top goes with the weights: compared with a random twin's ranking of the same leaf."""
+    def model_randomization(self) -> Check:
+        """Whether the top goes with the weights: compared with a random twin's ranking of the same signal."""
         name = "random twin"
         if self.callable:
             return Check(name, None, _CALLABLE)
         try:
-            twin = randomize(self.explainer, self.own, self.seed, self.batch_size)
+            twin = randomize(self.explainer, self.attributions, self.seed, self.batch_size)
         except ModelError as error:
             return Check(name, None, str(error))
-        theirs = re_rank(twin, self.own, self.batch_size)
+        theirs = re_rank(twin, self.attributions, self.batch_size)
         return self._differs(name, theirs, "with fresh weights", "the weights")
 
-    def labels(self) -> list[Check]:
+    def target_randomization(self) -> list[Check]:
         """Whether the top goes with the label, and whether wrong labels are out of the method's reach."""
         names = ("label shuffle", "wrong-label control")
         dealt = self.survey.wrong.get("random")
         if dealt is None:
             told = f"the head {self.survey.head!r} has no other labels to ask for"
             return [Check(name, None, _CALLABLE if self.callable else told) for name in names]
-        theirs = self.explainer.explain_again(self.own, dealt, batch_size=self.batch_size)
-        two = len(self.explainer.adapter.head().labels) == 2
+        theirs = self.explainer.re_explain(self.attributions, dealt, batch_size=self.batch_size)
+        two = len(self.explainer.wrapper.head().labels) == 2
         hint = ", and of two classes a method without a sign ranks both alike" if two else ""
         shuffled = self._differs(names[0], theirs, "asked for a wrong label", "the label", hint)
         return [shuffled, self._selects(names[1])]
@@ -139,9 +145,13 @@ class Checker:
     def completeness(self) -> Check:
         """How far the scores are from the sum that the method promises, relative to it."""
         name, needed = "completeness", f"median at most {MAX_COMPLETENESS_ERROR:g}"
-        if "complete" not in self.method.traits:
+        if "complete" not in self.method.properties:
             return Check(name, None, "the method promises no sum")
-        pairs = [(result.gap, float(result.scores.double().sum())) for result in self.own if result.gap is not None]
+        pairs = [
+            (result.completeness_error, float(result.scores.double().sum()))
+            for result in self.attributions
+            if result.completeness_error is not None
+        ]
         gaps = [abs(gap / (total - gap)) for gap, total in pairs if total != gap]
         if not gaps:
             return Check(name, False, "the difference to explain is 0 everywhere", "relative gap", needed=needed)
@@ -162,7 +172,7 @@ class Checker:
             len(gaps),
         )
 
-    def batches(self) -> Check:
+    def batch_invariance(self) -> Check:
         """Whether an example gets the same scores alone and among others."""
         name = "batch invariance"
         if self.batch_size == 1:
@@ -184,13 +194,13 @@ class Checker:
         good, needed = max(changes) <= most, f"at most {most:g}"
         return Check(name, good, words, "relative change, largest", max(changes), needed=needed, examples=len(some))
 
-    def seeds(self) -> Check:
+    def seed_variance(self) -> Check:
         """Whether two seeds agree on the top."""
         name, needed = "seed variance", f"low end above {MIN_SEED_OVERLAP:g}"
         if not self.seeded:
             return Check(name, None, "the method draws nothing")
-        found = summarise(self.repeats, self.sources, self.seed)
-        rho = _mean([_rho(a, b) for a, b in zip(self.own, self.again, strict=True)])
+        found = summarise(self.repeats, self.groups, self.seed)
+        rho = _mean([_rho(a, b) for a, b in zip(self.attributions, self.again, strict=True)])
         good = found.interval[0] > MIN_SEED_OVERLAP
         words = (
             f"two seeds share {_with(found.mean, found.interval)} of the top 4 % (ρ = {rho:.2f} over all features); "
@@ -198,7 +208,7 @@ class Checker:
         )
         return Check(name, good, words, "top shared by two seeds", found.mean, found.interval, needed, found.examples)
 
-    def gaps(self) -> list[Check]:
+    def gain_over_magnitude(self) -> list[Check]:
         """Whether the method is better than the magnitude, which asks no model, example by example."""
         if self.callable:
             return [Check("gap to magnitude", None, _CALLABLE)]
@@ -222,8 +232,8 @@ class Checker:
         row, reached = self._rows[quantity], self._rows[_REACHED]
         value, ends = row["mean"], (row["low"], row["high"])
         own, chance = (self._played.of(method).values[quantity] for method in (spec, "random"))
-        many = len(set(self.sources)) > 1
-        above = paired_interval(own, chance, self.sources, self.seed) if many else (math.nan, math.nan)
+        many = len(set(self.groups)) > 1
+        above = paired_interval(own, chance, self.groups, self.seed) if many else (math.nan, math.nan)
         good = ends[0] > 0 and above[0] > 0
         more = _with(_mean(own) - _mean(chance), above)
         words = (
@@ -240,26 +250,26 @@ class Checker:
         (what is shared is what chance shares).
         """
         needed, quantity = f"low end above {MIN_DEPENDENCE:g}", f"part of the top that goes with {of}"
-        flat = [_flat(result) for result in self.own]
+        flat = [_flat(result) for result in self.attributions]
         if all(flat):
             words = "all features of all examples have the same score: nothing is ranked"
             return Check(name, False, words, quantity, needed=needed)
         known = [i for i, other in enumerate(theirs) if not flat[i] and not _flat(other)]
         if not known:
             return Check(name, None, f"{when} all features have the same score: there is no ranking to compare with")
-        shared = [top_overlap(self.own[i], theirs[i], TOP) for i in known]
-        chance = _mean([float(self.own[i].mask(TOP).double().mean()) for i in known])
+        shared = [top_overlap(self.attributions[i], theirs[i], TOP) for i in known]
+        chance = _mean([float(self.attributions[i].mask(TOP).double().mean()) for i in known])
         room = _mean([self.repeats[i] for i in known]) - chance
-        rho = _mean([_rho(self.own[i], theirs[i]) for i in known])
+        rho = _mean([_rho(self.attributions[i], theirs[i]) for i in known])
         told = f"{when}, {_mean(shared):.2f} of the top 4 % are the same (ρ = {rho:.2f}; by chance {chance:.2f}"
         told += f", by another seed {room + chance:.2f})" if self.seeded else ")"
         if room < MIN_DEPENDENCE:
             words = f"the top hardly repeats itself by another seed ({room + chance:.2f}): nothing can go with {of}"
             return Check(name, False, words, quantity, needed=needed, examples=len(known))
         effects = [(self.repeats[i] - same) / room for i, same in zip(known, shared, strict=True)]
-        found = summarise(effects, [self.sources[i] for i in known], self.seed)
+        found = summarise(effects, [self.groups[i] for i in known], self.seed)
         good = found.interval[0] > MIN_DEPENDENCE
-        near = _mean([top_overlap(self.own[i], self._magnitude[i], TOP) for i in known])
+        near = _mean([top_overlap(self.attributions[i], self._magnitude[i], TOP) for i in known])
         words = (
             f"{told}: {_with(found.mean, found.interval)} of the top goes with {of}, needed above {MIN_DEPENDENCE:g}"
         )
@@ -272,15 +282,15 @@ class Checker:
     @cached_property
     def _played(self) -> Evaluation:
         """The method beside the magnitude and, where there are wrong labels, a random order."""
-        mask, sure = self.survey.head == Mask.name, all(result.confidence is not None for result in self.own)
+        mask, sure = self.survey.head == Mask.name, all(result.confidence is not None for result in self.attributions)
         names = ["dice_retention"] if mask else ["dig"] if sure else ["maintain_rate"]
         chance = ["random"] if self.survey.wrong else []
-        measures = self.survey.measures([*names, "selectivity"] if chance else names)
+        measures = self.survey.select_metrics([*names, "selectivity"] if chance else names)
         methods = dict.fromkeys([*(METHODS.parse(name) for name in ("magnitude", *chance)), self.method])
-        whole = [self.survey.cell(method, self.domain, measures) for method in methods]
+        whole = [self.survey.evaluate_method(method, self.domain, measures) for method in methods]
         known = {*_COMPARED, _REACHED}
         cells = [replace(cell, values={n: v for n, v in cell.values.items() if n in known}) for cell in whole]
-        return Evaluation(self.explainer.name, cells, self.sources, self.survey.better)
+        return Evaluation(self.explainer.name, cells, self.groups, self.survey.better)
 
     @cached_property
     def _rows(self) -> dict[str, dict[str, Any]]:

@@ -56,7 +56,7 @@ def assign_wrong_labels(
 
 def selective(explainer: Engine, result: Attribution) -> bool:
     """Whether a result is for one class of a softmax over several named ones, so that wrong labels can be asked for."""
-    labels = explainer.adapter.head().labels
+    labels = explainer.wrapper.head().labels
     return result.provenance.get("head") == Categorical.name and isinstance(result.target, int) and len(labels) > 1
 
 
@@ -73,7 +73,7 @@ def wrong_for(explainer: Engine, result: Attribution, kind: Kind, seed: int = 0)
     Raises:
         InputError: If the result is not for one class of several.
     """
-    labels = explainer.adapter.head().labels
+    labels = explainer.wrapper.head().labels
     if not selective(explainer, result):
         got = f"a result for {result.label!r} of a head {result.provenance.get('head')!r}"
         raise InputError(got, "one class of a softmax with named classes", "choose results of a classifier")
@@ -83,7 +83,7 @@ def wrong_for(explainer: Engine, result: Attribution, kind: Kind, seed: int = 0)
     if kind == "random":
         drawn = torch.randint(len(others), (1,), generator=ExampleRng(seed, [result.key]).generator(0, "wrong label"))
         return [others[int(drawn)]]
-    for name, _ in result.alternatives:
+    for name, _ in result.top_predictions:
         named = [index for index, label in labels.items() if label == name]
         if len(named) != 1:
             break  # several classes share the name
@@ -115,7 +115,7 @@ def wrong_labels(
         attributions: Results with their examples, each for one class of a softmax.
         kind: "random" for one other class drawn per example, for which no evidence is expected; "runner_up" for the
             likeliest other class, for which there may be some; "all" for all other classes.
-        grid: What to play; selectivity reads its kept shares.
+        grid: What to perturb; selectivity reads its kept shares.
         seed: Of the random classes.
         batch_size: Rows in a batch, at most.
 
@@ -130,7 +130,7 @@ def wrong_labels(
     wrong = [wrong_for(explainer, result, kind, seed) for result in attributions]
     examples = [result for result, own in zip(attributions, wrong, strict=True) for _ in own]
     targets = [target for own in wrong for target in own]
-    found = iter(explainer.explain_again(examples, targets, batch_size=batch_size))
+    found = iter(explainer.re_explain(examples, targets, batch_size=batch_size))
     sorted_out = [[next(found) for _ in own] for own in wrong]
-    explainer.play([result for own in sorted_out for result in own], grid, batch_size=batch_size)
+    explainer.perturb([result for own in sorted_out for result in own], grid, batch_size=batch_size)
     return sorted_out

@@ -49,7 +49,7 @@ class MethodCall:
         model: The model's name, task and revision, for the provenance.
         notes: What has to be said of every result.
         progress: Called with (done, in all).
-        dither: Noise on what the model reads, a share of each leaf's largest entry (`ExampleBatch.dither`).
+        dither: Noise on what the model reads, a share of each signal's largest entry (`ExampleBatch.dither`).
 
     Raises:
         InputError: If that is no share.
@@ -93,12 +93,12 @@ def explain_all(
     def explain(indices: list[int], packer: MicroBatcher) -> None:
         while indices:
             try:
-                results = _explain_block([requests[i] for i in indices], job, host, batch_size, packer)
+                results = _explain_batch([requests[i] for i in indices], job, host, batch_size, packer)
             except NotFinite as error:
                 failed.update({indices[row]: said for row, said in error.found.items()})
                 if len(requests) == 1:
                     raise
-                advice.update({"expected": error.expected, "do": error.do})
+                advice.update({"expected": error.expected, "hint": error.hint})
                 indices = [i for i in indices if i not in failed]
                 continue
             done.update(zip(indices, results, strict=True))
@@ -119,7 +119,7 @@ def explain_all(
     return [done[i] for i in range(len(requests))]
 
 
-def _explain_block(
+def _explain_batch(
     requests: Sequence[ExplanationRequest],
     job: MethodCall,
     host: BatchSource,
@@ -129,28 +129,28 @@ def _explain_block(
     """Examples of one signature through the method."""
     start = time.perf_counter()
     examples = [request.example for request in requests]
-    method, basis = job.method.settle(examples[0].leaf), job.domain.bind(examples[0].leaf)
+    method, basis = job.method.resolve(examples[0].signal), job.domain.bind(examples[0].signal)
     draw = ExampleRng(job.seed, [LazyFingerprint(example.parts) for example in examples])
     block = batch_of(host, examples, draw, job.dither)
     packer = MicroBatcher(min(rows_for(block, batch_size), outer.size))
     score = score_of(block, [request.target for request in requests], packer)
-    maps = [request.given for request in requests if request.given is not None]
+    maps = [request.precomputed_map for request in requests if request.precomputed_map is not None]
     score.given = torch.stack(maps) if maps else None
-    ranking = method.attribute(score, score.x, basis, draw)
+    ranking = method.attribute(score, score.signal, basis, draw)
     score.clean_reading()  # a control asks for it here, so that its pass is counted
-    outer.learn(packer)
+    outer.remember(packer)
     if not bool(torch.stack(torch.aminmax(ranking.scores)).isfinite().all()):  # NaN is passed on
-        raise not_finite(ranking, score, basis.leaf, job.dither)
+        raise not_finite(ranking, score, basis.signal, job.dither)
     provenance = {
         **_provenance(job, method, score),
-        "leaf": examples[0].leaf.kind,
+        "signal": examples[0].signal.kind,
         "seconds": (time.perf_counter() - start) / len(requests),
         "passes": {
             "forward": score.passes.forward / len(requests),
             "backward": score.passes.backward / len(requests),
         },
         "batch": packer.size,
-        "halvings": outer.halvings,
+        "halvings": outer.splits,
     }
     return _results(requests, job, basis, score, ranking, provenance)
 
@@ -169,12 +169,12 @@ def _results(
     if job.dither:
         told.append(dithered(job.dither))
     nothing = [None] * len(requests)
-    scores, leaves, frozen = _rows(_wide(ranking.scores)), _rows(_wide(score.x)), _rows(score.frozen)
+    scores, signals, frozen = _rows(_wide(ranking.scores)), _rows(_wide(score.signal)), _rows(score.frozen_targets)
     gradients = nothing if ranking.gradient is None else _rows(_wide(ranking.gradient))
-    remarks = of_ranking(ranking, score, gradients, basis.leaf)
+    remarks = of_ranking(ranking, score, gradients, basis.signal)
     confidences = nothing if reading.confidence is None else reading.confidence.tolist()
-    gaps = nothing if ranking.gap is None else ranking.gap.tolist()
-    values, agrees = reading.value.tolist(), reading.agrees.tolist()
+    gaps = nothing if ranking.completeness_error is None else ranking.completeness_error.tolist()
+    values, agrees = reading.value.tolist(), reading.agreement.tolist()
     results = []
     for i, request in enumerate(requests):
         example = request.example
@@ -191,7 +191,7 @@ def _results(
                 label=label,
                 confidence=confidences[i],
                 value=values[i],
-                leaf=leaves[i],
+                signal=signals[i],
                 gradient=gradients[i],
                 provenance={
                     **provenance,
@@ -204,16 +204,16 @@ def _results(
                         *remarks[i],
                     ],
                 },
-                alternatives=score.alternatives.get(i, []),
+                top_predictions=score.top_predictions.get(i, []),
                 names=example.names,
                 view=example.view,
                 inputs=whole,
                 extras={name: _plain(entries[i]) for name, entries in ranking.extras.items()},
-                gap=gaps[i],
-                fingerprint=_key(example, inputs, leaves[i]),
-                frozen=frozen[i],
-                source=example.source,
-                agrees=agrees[i],
+                completeness_error=gaps[i],
+                fingerprint=_key(example, inputs, signals[i]),
+                frozen_target=frozen[i],
+                raw_input=example.raw_input,
+                agreement=agrees[i],
             )
         )
     return results
@@ -221,8 +221,8 @@ def _results(
 
 def _alike(request: ExplanationRequest) -> Any:
     """What the requests of a block share."""
-    shape = None if request.given is None else request.given.shape
-    return request.example.signature, _reader(request.target), shape
+    shape = None if request.precomputed_map is None else request.precomputed_map.shape
+    return request.example.batch_key, _reader(request.target), shape
 
 
 def _wide(tensor: Tensor) -> Tensor:
@@ -241,12 +241,12 @@ def _plain(value: Any) -> Any:
     return _wide(value).to("cpu", copy=True) if isinstance(value, Tensor) else value
 
 
-def _key(example: EncodedExample, inputs: Mapping[str, Tensor], leaf: Tensor) -> int | LazyFingerprint:
+def _key(example: EncodedExample, inputs: Mapping[str, Tensor], signal: Tensor) -> int | LazyFingerprint:
     """The example's fingerprint, to be taken of what the result holds in any case."""
-    if example.values is not None and example.values.dtype != leaf.dtype:
+    if example.values is not None and example.values.dtype != signal.dtype:
         return example.key
     parts = [inputs[name] for name in sorted(inputs)]
-    return LazyFingerprint(parts if example.values is None else [*parts, leaf])
+    return LazyFingerprint(parts if example.values is None else [*parts, signal])
 
 
 def _provenance(job: MethodCall, method: Method, score: Score) -> dict[str, Any]:
@@ -261,13 +261,13 @@ def _provenance(job: MethodCall, method: Method, score: Score) -> dict[str, Any]
         "domain": DOMAINS.spec(job.domain),
         "seed": job.seed,
         **made,
-        "device": score.x.device.type,
+        "device": score.signal.device.type,
         "versions": {"hf_fourier": VERSION, "torch": torch.__version__, "python": platform.python_version()},
     }
 
 
 def of_ranking(
-    ranking: Ranking, score: Score, gradients: Sequence[Tensor | None], leaf: SignalShape
+    ranking: Ranking, score: Score, gradients: Sequence[Tensor | None], signal: SignalShape
 ) -> list[list[str]]:
     """What has to be said of each example's gradient and sum; gradients that are not finite are 0 there from now on.
 
@@ -275,7 +275,7 @@ def of_ranking(
         ranking: Of a block.
         score: Of the same.
         gradients: What its results hold.
-        leaf: The leaves' axes.
+        signal: The signals' axes.
     """
     said: list[list[str]] = [[] for _ in gradients]
     if ranking.gradient is not None:
@@ -284,30 +284,30 @@ def of_ranking(
             if top == 0:
                 notes.append(NO_GRADIENT)
             elif own is not None and not math.isfinite(top):
-                notes.append(f"{unfinished(own, score.x[i].cpu(), leaf)} is taken as 0 there: {MEND}")
+                notes.append(f"{unfinished(own, score.signal[i].cpu(), signal)} is taken as 0 there: {MEND}")
                 own.nan_to_num_(0.0, 0.0, 0.0)
-    if ranking.gap is not None:
+    if ranking.completeness_error is not None:
         totals, sizes = ranking.scores.sum(1, dtype=torch.float64), ranking.scores.norm(1, dim=1)
-        ends = [None] * len(said) if ranking.reference is None else ranking.reference.tolist()
+        ends = [None] * len(said) if ranking.baseline_value is None else ranking.baseline_value.tolist()
         clean = score.clean_reading().value
-        columns = [numbers.tolist() for numbers in (totals, ranking.gap, sizes, clean)]
+        columns = [numbers.tolist() for numbers in (totals, ranking.completeness_error, sizes, clean)]
         for notes, total, gap, size, value, end in zip(said, *columns, ends, strict=True):
             note = incomplete(total, gap, size, value, end)
             notes += [] if note is None else [note]
     return said
 
 
-def not_finite(ranking: Ranking, score: Score, leaf: SignalShape, dither: float) -> NotFinite:
+def not_finite(ranking: Ranking, score: Score, signal: SignalShape, dither: float) -> NotFinite:
     """The error for scores that are not finite: whose they are, and where the gradient is not, if that is known."""
     found = {}
     for row in (~ranking.scores.isfinite().all(1)).nonzero().flatten().tolist():
         gradient = None if ranking.gradient is None else ranking.gradient[row]
         if gradient is None or bool(gradient.isfinite().all()):
-            found[row] = "scores that are not finite, though the gradient at the clean leaf is"
+            found[row] = "scores that are not finite, though the gradient at the clean signal is"
         else:
-            found[row] = unfinished(gradient.cpu(), score.x[row].cpu(), leaf)
+            found[row] = unfinished(gradient.cpu(), score.signal[row].cpu(), signal)
     kinds = set() if score.model is None else {p.dtype for p in score.model.parameters()}
     do = MEND_FURTHER if dither else MEND
     if torch.float16 in kinds:
         do = f"load the model in float32 or bfloat16; if it still is not finite, {do}"
-    return NotFinite(found, "a finite gradient at the leaf", do)
+    return NotFinite(found, "a finite gradient at the signal", do)

@@ -26,8 +26,8 @@ class AttEXplore(Exploration):
     that adds up to the change of the score.
     """
 
-    source: ClassVar[str] = "AttEXplore, ICLR 2024; the path measure and relative sizes are ours"
-    home: ClassVar[str | None] = "cosine"
+    reference: ClassVar[str] = "AttEXplore, ICLR 2024; the path measure and relative sizes are ours"
+    default_domain: ClassVar[str | None] = "cosine"
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
         "published": {
             "epsilon": PIXELS,
@@ -39,6 +39,6 @@ class AttEXplore(Exploration):
         }
     }
 
-    def explorer(self, leaf: SignalShape) -> Basis:
+    def exploration_basis(self, signal: SignalShape) -> Basis:
         """The cosine transform along the ordered axes."""
-        return Cosine().bind(leaf)
+        return Cosine().bind(signal)

@@ -27,41 +27,45 @@ class Ranking:
 
     Attributes:
         scores: One number per feature, higher is more important, shape `(batch, K)`.
-        gradient: The clean signed gradient of the score at the leaf, shape `(batch, *leaf)`; None if none was taken.
+        gradient: The clean signed gradient of the score at the signal, shape `(batch, *signal)`; None if none was
+            taken.
         extras: What only this method has: by name, one entry per example.
-        gap: How far the scores are from the sum they should have, shape `(batch,)`, for complete methods.
-        reference: The score at the other end of the path, shape `(batch,)`, where that sum is the difference to it.
+        completeness_error: How far the scores are from the sum they should have, shape `(batch,)`, for complete
+            methods.
+        baseline_value: The score at the other end of the path, shape `(batch,)`, where that sum is the difference to
+            it.
     """
 
     scores: Float[Tensor, "batch features"]
-    gradient: Float[Tensor, "batch *leaf"] | None = None
+    gradient: Float[Tensor, "batch *signal"] | None = None
     extras: Mapping[str, Any] = field(default_factory=dict)
-    gap: Float[Tensor, " batch"] | None = None
-    reference: Float[Tensor, " batch"] | None = None
+    completeness_error: Float[Tensor, " batch"] | None = None
+    baseline_value: Float[Tensor, " batch"] | None = None
 
 
 class Method(ABC):
     """The configuration of a method. Subclasses are frozen dataclasses, registered with `@METHODS.register(name)`.
 
     Attributes:
-        source: Where the definition is published, or "ours".
+        reference: Where the definition is published, or "ours".
         control: Whether it is a control: a ranking that needs no explanation of the model to be computed.
         presets: Published settings by name.
-        home: The domain that the method is at home in, where none is asked for; None for the leaf's Fourier transform.
+        default_domain: The domain that the method is at home in, where none is asked for; None for the signal's Fourier
+            transform.
     """
 
     name: ClassVar[str]
-    source: ClassVar[str] = ""
+    reference: ClassVar[str] = ""
     control: ClassVar[bool] = False
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
-    home: ClassVar[str | None] = None
+    default_domain: ClassVar[str | None] = None
 
-    def settle(self, leaf: SignalShape) -> Method:
-        """This method with every parameter that depends on the kind of leaf filled in."""
+    def resolve(self, signal: SignalShape) -> Method:
+        """This method with every parameter that depends on the kind of signal filled in."""
         return self
 
     @property
-    def traits(self) -> tuple[str, ...]:
+    def properties(self) -> tuple[str, ...]:
         """What holds of this configuration, of `PROPERTIES`."""
         return ()
 
@@ -71,17 +75,17 @@ class Method(ABC):
         """Model passes per example, forward and backward, the clean one included; None where the model decides."""
 
     @property
-    def told_passes(self) -> str:
+    def passes_text(self) -> str:
         """The passes in words, for lists."""
         return "depends on the model" if self.passes is None else "{} + {}".format(*self.passes)
 
     @abstractmethod
-    def attribute(self, score: Score, x: Float[Tensor, "batch *leaf"], basis: Basis, draw: ExampleRng) -> Ranking:
+    def attribute(self, score: Score, x: Float[Tensor, "batch *signal"], basis: Basis, draw: ExampleRng) -> Ranking:
         """Rank the features of each example of a block.
 
         Args:
             score: The model, with the targets of this block. `score.clean()` is its value and gradient at `x`.
-            x: The clean leaves.
-            basis: The domain, bound to the leaf's shape.
+            x: The clean signals.
+            basis: The domain, bound to the signal's shape.
             draw: Randomness that belongs to each example.
         """

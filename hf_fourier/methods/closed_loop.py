@@ -31,7 +31,7 @@ class ClosedLoop(Method):
 
     Attributes:
         keeps: The shares that are kept, stage by stage; the first stage, at the clean example, comes before them.
-        kappa: Length of the displacement relative to the leaf's; None for the default of the kind of leaf.
+        kappa: Length of the displacement relative to the signal's; None for the default of the kind of signal.
         lam: Weight of the magnitude, as in FFC.
     """
 
@@ -39,7 +39,7 @@ class ClosedLoop(Method):
     kappa: float | None = None
     lam: float = 1.0
 
-    source: ClassVar[str] = "ours; in no paper"
+    reference: ClassVar[str] = "ours; in no paper"
     presets: ClassVar[dict[str, dict[str, object]]] = {
         "long": {"keeps": (0.5, 0.35, 0.25, 0.18, 0.12, 0.08, 0.05, 0.03)}
     }
@@ -50,27 +50,27 @@ class ClosedLoop(Method):
         if not all(0 < keep <= 1 for keep in self.keeps):
             raise SpecError(f"keeps {self.keeps!r}", "shares above 0 and up to 1", "correct `keeps`")
 
-    def settle(self, leaf: SignalShape) -> ClosedLoop:
-        """With κ filled in for the kind of leaf."""
-        return self if self.kappa is not None else replace(self, kappa=KAPPA.get(leaf.kind, DEFAULT_KAPPA))
+    def resolve(self, signal: SignalShape) -> ClosedLoop:
+        """With κ filled in for the kind of signal."""
+        return self if self.kappa is not None else replace(self, kappa=KAPPA.get(signal.kind, DEFAULT_KAPPA))
 
     @property
     def passes(self) -> tuple[int, int]:
         """One forward and one backward pass per stage, the clean one included."""
         return len(self.keeps) + 1, len(self.keeps) + 1
 
-    def attribute(self, score: Score, x: Float[Tensor, "batch *leaf"], basis: Basis, draw: ExampleRng) -> Ranking:
+    def attribute(self, score: Score, x: Float[Tensor, "batch *signal"], basis: Basis, draw: ExampleRng) -> Ranking:
         """FFC's scores with the direction summed over the stages."""
         if self.kappa is None:
-            raise SpecError("kappa None", "a number", "call `settle(leaf)` first")
+            raise SpecError("kappa None", "a number", "call `settle(signal)` first")
         clean = score.clean()
         coefficients = basis.forward(x)
         length = self.kappa * x.flatten(1).norm(dim=1).view(-1, *[1] * (x.ndim - 1))
-        direction = scale_to_length(clean.drive_gradient)
+        direction = scale_to_length(clean.margin_gradient)
         scores = correlation_scores(basis, coefficients, basis.forward(length * direction), self.lam)
         for keep in self.keeps:
-            there = basis.keep(coefficients, top_mask(scores, basis, draw, keep))
-            direction = direction + scale_to_length(score.evaluate(there).drive_gradient)
+            there = basis.keep_features(coefficients, top_mask(scores, basis, draw, keep))
+            direction = direction + scale_to_length(score.value_and_gradient(there).margin_gradient)
             scores = correlation_scores(
                 basis, coefficients, basis.forward(length * scale_to_length(direction)), self.lam
             )

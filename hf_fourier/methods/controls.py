@@ -32,9 +32,9 @@ class Control(Method):
 class Magnitude(Control):
     """Rank by `|F|_k`: the strongest features first (the FFC paper's "energy")."""
 
-    source: ClassVar[str] = 'arXiv 2411.18343, baseline "energy"'
+    reference: ClassVar[str] = 'arXiv 2411.18343, baseline "energy"'
 
-    def attribute(self, score: Score, x: Float[Tensor, "batch *leaf"], basis: Basis, draw: ExampleRng) -> Ranking:
+    def attribute(self, score: Score, x: Float[Tensor, "batch *signal"], basis: Basis, draw: ExampleRng) -> Ranking:
         """The features' magnitudes."""
         return Ranking(basis.magnitude(basis.forward(x)))
 
@@ -44,9 +44,9 @@ class Magnitude(Control):
 class LowFrequency(Control):
     """Rank by radial frequency, lowest first (the FFC paper's "sorted freq")."""
 
-    source: ClassVar[str] = 'arXiv 2411.18343, baseline "sorted freq"'
+    reference: ClassVar[str] = 'arXiv 2411.18343, baseline "sorted freq"'
 
-    def attribute(self, score: Score, x: Float[Tensor, "batch *leaf"], basis: Basis, draw: ExampleRng) -> Ranking:
+    def attribute(self, score: Score, x: Float[Tensor, "batch *signal"], basis: Basis, draw: ExampleRng) -> Ranking:
         """Minus the radial frequency in cycles per sample, the same for every example."""
         radius = basis.layout.radius
         if radius is None:
@@ -60,13 +60,13 @@ class LowFrequency(Control):
 class Random(Control):
     """Rank at random, seeded per example; a pair ±k is drawn once."""
 
-    source: ClassVar[str] = "control"
+    reference: ClassVar[str] = "control"
 
     @property
-    def traits(self) -> tuple[str, ...]:
+    def properties(self) -> tuple[str, ...]:
         """All of it is drawn."""
         return ("seeded",)
 
-    def attribute(self, score: Score, x: Float[Tensor, "batch *leaf"], basis: Basis, draw: ExampleRng) -> Ranking:
+    def attribute(self, score: Score, x: Float[Tensor, "batch *signal"], basis: Basis, draw: ExampleRng) -> Ranking:
         """Uniform numbers."""
         return Ranking(draw.uniform((len(basis),), "random").to(x))

@@ -24,7 +24,7 @@ from hf_fourier.typing import Bool, Float, Tensor
 
 #: ε and σ of pixels, in units of a picture from 0 to 1.
 PIXELS = 16 / 255
-#: ε and σ of other leaves, in units of their root mean square.
+#: ε and σ of other signals, in units of their root mean square.
 RELATIVE = {"tokens": 0.01, "volume": 0.1, "video": 0.1}
 RELATIVE_ELSEWHERE = 0.03
 
@@ -38,7 +38,7 @@ class Exploration(Method):
     Each of `steps` steps takes the mean gradient of the score at `copies` copies of the present point, whose
     coefficients have noise added and are scaled at random, feature by feature. The mean (turned uphill for the
     cross-entropy, that is down the score) is divided by its own mean size, added to a momentum m, and one step taken.
-    Where the model says what range its leaf has (pixels), all this is done on a picture from 0 to 1, whatever the
+    Where the model says what range its signal has (pixels), all this is done on a picture from 0 to 1, whatever the
     processor makes of it: the step is `epsilon / steps * sign(m)`, and the walk stays within `epsilon` and the range.
     Elsewhere it is done on the example divided by its root mean square: a step has length `epsilon ||x|| / steps` along
     m, and there is no range. An example of zeros has no size and stays where it is.
@@ -59,9 +59,9 @@ class Exploration(Method):
     Attributes:
         steps: Steps T of the walk.
         copies: Copies N at each step.
-        epsilon: How far the walk may go; None for 16/255 of pixels and the relative size of other leaves.
+        epsilon: How far the walk may go; None for 16/255 of pixels and the relative size of other signals.
         rho: Coefficients are scaled by up to 1 ± rho.
-        sigma: Standard deviation of the noise, in the unit of `epsilon`; None for the default of the kind of leaf.
+        sigma: Standard deviation of the noise, in the unit of `epsilon`; None for the default of the kind of signal.
         momentum: What is kept of the momentum from step to step; 1 keeps all.
         measure: "path" or "published".
         direction: "ascend" the cross-entropy, towards another decision, or "descend" it, as the released code does.
@@ -81,7 +81,7 @@ class Exploration(Method):
     diversity: float = 0.0
     smoothing: int = 0
 
-    home: ClassVar[str | None] = None
+    default_domain: ClassVar[str | None] = None
 
     def __post_init__(self) -> None:
         for name in ("steps", "copies"):
@@ -99,17 +99,17 @@ class Exploration(Method):
             raise SpecError(f"smoothing {self.smoothing!r}", "0 or an odd whole number", "correct `smoothing`")
 
     @abstractmethod
-    def explorer(self, leaf: SignalShape) -> Basis:
+    def exploration_basis(self, signal: SignalShape) -> Basis:
         """The basis in which copies are made, whatever domain the features are of."""
 
-    def bands(self, explorer: Basis, x: Float[Tensor, "batch *leaf"]) -> BandWeights | None:
+    def bands(self, explorer: Basis, x: Float[Tensor, "batch *signal"]) -> BandWeights | None:
         """How the exploration is weighted by band; None where all features are treated alike."""
         return None
 
-    def settle(self: Chosen, leaf: SignalShape) -> Chosen:
-        """With sizes filled in for the kind of leaf, and what only pictures have switched off elsewhere."""
-        pixels = leaf.kind == "pixels"
-        size = PIXELS if pixels else RELATIVE.get(leaf.kind, RELATIVE_ELSEWHERE)
+    def resolve(self: Chosen, signal: SignalShape) -> Chosen:
+        """With sizes filled in for the kind of signal, and what only pictures have switched off elsewhere."""
+        pixels = signal.kind == "pixels"
+        size = PIXELS if pixels else RELATIVE.get(signal.kind, RELATIVE_ELSEWHERE)
         return replace(
             self,
             epsilon=size if self.epsilon is None else self.epsilon,
@@ -119,7 +119,7 @@ class Exploration(Method):
         )
 
     @property
-    def traits(self) -> tuple[str, ...]:
+    def properties(self) -> tuple[str, ...]:
         """The path measure sums to `s(x_0) - s(x_T)`; copies are drawn; x_T is meant to be on the other side."""
         return ("complete", "seeded", "attack") if self.measure == "path" else ("seeded", "attack")
 
@@ -132,11 +132,11 @@ class Exploration(Method):
         seen = self.steps * self.copies
         return (seen + self.steps + 1,) * 2 if self.measure == "path" else (seen + 2, seen + 1)
 
-    def attribute(self, score: Score, x: Float[Tensor, "batch *leaf"], basis: Basis, draw: ExampleRng) -> Ranking:
+    def attribute(self, score: Score, x: Float[Tensor, "batch *signal"], basis: Basis, draw: ExampleRng) -> Ranking:
         """The measure, feature by feature, with the end of the walk and what the model says there."""
         if self.epsilon is None or self.sigma is None:
-            raise SpecError("epsilon or sigma None", "a number", "call `settle(leaf)` first")
-        clean, explorer = score.clean(), self.explorer(basis.leaf)
+            raise SpecError("epsilon or sigma None", "a number", "call `settle(signal)` first")
+        clean, explorer = score.clean(), self.exploration_basis(basis.signal)
         scale = StepScale.of(x, score.bounds, self.epsilon)
         bands, way = self.bands(explorer, scale.x), 1 if self.direction == "ascend" else -1
         d, m, scores = torch.zeros_like(x), torch.zeros_like(x), x.new_zeros(len(x), len(basis))
@@ -146,12 +146,12 @@ class Exploration(Method):
             further = scale.step(d, way * m, self.steps)
             move, weight, d = scale.unit * (further - d), way * m / scale.divisor, further
             if self.measure == "path":
-                there = score.evaluate(x + scale.unit * d)
+                there = score.value_and_gradient(x + scale.unit * d)
                 weight, gradient = -(gradient + there.gradient) / 2, there.gradient
                 readings.append(there.reading)
             scores = scores + basis.inner(basis.pullback(weight), basis.forward(move))
             if bands is not None:
-                low = explorer.keep(explorer.forward(move), bands.low)
+                low = explorer.keep_features(explorer.forward(move), bands.low)
                 parts.append(torch.stack([low * weight, (move - low) * weight], 1))
         end = x + scale.unit * d
         if self.measure == "published":
@@ -167,12 +167,12 @@ class Exploration(Method):
         self,
         score: Score,
         scale: StepScale,
-        d: Float[Tensor, "batch *leaf"],
+        d: Float[Tensor, "batch *signal"],
         explorer: Basis,
         bands: BandWeights | None,
         draw: ExampleRng,
         step: int,
-    ) -> Float[Tensor, "batch *leaf"]:
+    ) -> Float[Tensor, "batch *signal"]:
         """The direction of the mean gradient at the copies, up the cross-entropy, with entries of mean size 1.
 
         Gradients are taken at the copies, not through what made them.
@@ -184,12 +184,12 @@ class Exploration(Method):
             number, jitter = step * self.copies + j, torch.tensor(self.rho, dtype=torch.float32)
             noise = explorer.forward((self.sigma or 0) * draw.normal(shape, "noise", number).to(d))
             if bands is not None:
-                noise, jitter = explorer.weigh(noise, bands.weights), (self.rho * bands.weights).clamp(max=1)
+                noise, jitter = explorer.scale_features(noise, bands.weights), (self.rho * bands.weights).clamp(max=1)
             factors = 1 + jitter * (2 * draw.uniform(features, "factors", number).to(d) - 1)
-            made = explorer.inverse(explorer.weigh(coefficients + noise, factors))
+            made = explorer.inverse(explorer.scale_features(coefficients + noise, factors))
             if self.diversity:
                 made, back[j] = jittered_copies(made, draw.uniform((4,), "diversity", number), self.diversity)
-            return scale.leaf(made)
+            return scale.signal(made)
 
         total, plain, steepest = torch.zeros_like(d), torch.zeros_like(d), d.new_zeros(len(d))
         for j, (drive, slope) in enumerate(gradients_at(score, copy, self.copies)):
@@ -222,9 +222,9 @@ class BandWeights:
     low: Bool[Tensor, "batch features"]
     weights: Float[Tensor, "batch features"]
 
-    def extras(self, explorer: Basis, parts: Float[Tensor, "batch 2 *leaf"]) -> dict[str, Any]:
+    def extras(self, explorer: Basis, parts: Float[Tensor, "batch 2 *signal"]) -> dict[str, Any]:
         """The cutoff, the bands' maps and sums, and the noise's power relative to weights of 1."""
-        channels = [i + 2 for i, axis in enumerate(explorer.leaf.axes) if axis.channel]
+        channels = [i + 2 for i, axis in enumerate(explorer.signal.axes) if axis.channel]
         m = explorer.multiplicity.to(self.weights)
         return {
             "cutoff": self.cutoff.tolist(),
@@ -238,25 +238,25 @@ class BandWeights:
 class StepScale:
     """The scale in which a walk goes, so that no processor's normalisation changes it.
 
-    Where a leaf has a range, its lower end is 0 and its upper one 1: a picture. Elsewhere each example is divided by
+    Where a signal has a range, its lower end is 0 and its upper one 1: a picture. Elsewhere each example is divided by
     its root mean square.
 
     Attributes:
-        x: The clean examples in this scale, shape `(batch, *leaf)`.
-        origin: The leaf where the scale is 0.
-        unit: What 1 of the scale is in the leaf, by channel or by example.
+        x: The clean examples in this scale, shape `(batch, *signal)`.
+        origin: The signal where the scale is 0.
+        unit: What 1 of the scale is in the signal, by channel or by example.
         epsilon: How far the walk may go.
-        ranged: Whether the leaf has a range.
+        ranged: Whether the signal has a range.
     """
 
-    x: Float[Tensor, "batch *leaf"]
+    x: Float[Tensor, "batch *signal"]
     origin: Float[Tensor, "..."]
     unit: Float[Tensor, "..."]
     epsilon: float
     ranged: bool
 
     @classmethod
-    def of(cls, x: Float[Tensor, "batch *leaf"], bounds: tuple[Tensor, Tensor] | None, epsilon: float) -> StepScale:
+    def of(cls, x: Float[Tensor, "batch *signal"], bounds: tuple[Tensor, Tensor] | None, epsilon: float) -> StepScale:
         """The scale of a block."""
         if bounds is None:
             size = x.flatten(1).norm(dim=1) / math.sqrt(x[0].numel())
@@ -269,13 +269,13 @@ class StepScale:
         """The unit, 1 where it is 0."""
         return _nonzero(self.unit)
 
-    def leaf(self, scaled: Float[Tensor, "batch *leaf"]) -> Float[Tensor, "batch *leaf"]:
-        """The leaf of what is in this scale."""
+    def signal(self, scaled: Float[Tensor, "batch *signal"]) -> Float[Tensor, "batch *signal"]:
+        """The signal of what is in this scale."""
         return self.origin + self.unit * scaled
 
     def step(
-        self, d: Float[Tensor, "batch *leaf"], m: Float[Tensor, "batch *leaf"], steps: int
-    ) -> Float[Tensor, "batch *leaf"]:
+        self, d: Float[Tensor, "batch *signal"], m: Float[Tensor, "batch *signal"], steps: int
+    ) -> Float[Tensor, "batch *signal"]:
         """The displacement after one of `steps` steps along `m`: its signs within a range, its direction elsewhere.
 
         It stays within `epsilon` and the range; an entry of the example that is out of range already is not pushed
@@ -288,7 +288,7 @@ class StepScale:
         upper = (1 - self.x).clamp(0, self.epsilon)
         return torch.minimum(torch.maximum(d + length * m.sign(), lower), upper)
 
-    def sizes(self, d: Float[Tensor, "batch *leaf"]) -> dict[str, Any]:
+    def sizes(self, d: Float[Tensor, "batch *signal"]) -> dict[str, Any]:
         """The largest entry and the length of the displacement; without a range the length relative to that of x."""
         flat = d.flatten(1)
         length = flat.norm(dim=1) / (1 if self.ranged else math.sqrt(flat.shape[1]))
@@ -296,21 +296,21 @@ class StepScale:
         return {"linf": flat.abs().amax(1).tolist(), "l2": length.tolist(), "unit": kind}
 
 
-def _end(x: Float[Tensor, "batch *leaf"], readings: list[Reading]) -> dict[str, Any]:
+def _end(x: Float[Tensor, "batch *signal"], readings: list[Reading]) -> dict[str, Any]:
     """The end of the walk and what the model says there."""
     first, last = readings[0], readings[-1]
     sure = [None] * len(x) if last.confidence is None else last.confidence.tolist()
     return {
         "adversarial": x,
         "flipped": has_flipped(first, last),
-        "adversarial_agrees": last.agrees.tolist(),
+        "adversarial_agrees": last.agreement.tolist(),
         "adversarial_confidence": sure,
     }
 
 
 def has_flipped(before: Reading, after: Reading) -> list[bool]:
     """Of which rows most decisions were the frozen ones before, and are no longer."""
-    return ((before.agrees >= 0.5) & (after.agrees < 0.5)).tolist()
+    return ((before.agreement >= 0.5) & (after.agreement < 0.5)).tolist()
 
 
 def clamp_to_bounds(name: str, value: float | None, most: float) -> None:
@@ -337,14 +337,14 @@ def jittered_copies(
         probability: How often it is changed.
     """
     with torch.enable_grad():
-        leaf = z.detach().requires_grad_(True)
-        rows = leaf.split(1)
+        signal = z.detach().requires_grad_(True)
+        rows = signal.split(1)
         made = [
             _enlarged(row, *chance[1:]) if chance[0] < probability else row
             for row, chance in zip(rows, chances.tolist(), strict=True)
         ]
         out = torch.cat(made)
-    return out.detach(), lambda gradient: torch.autograd.grad(out, leaf, gradient)[0]
+    return out.detach(), lambda gradient: torch.autograd.grad(out, signal, gradient)[0]
 
 
 def _enlarged(row: Tensor, size: float, top: float, left: float) -> Tensor:
@@ -373,6 +373,6 @@ def _nonzero(values: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
     return torch.where(values > 0, values, 1)
 
 
-def _each(values: Float[Tensor, " batch"], like: Float[Tensor, "batch *leaf"]) -> Float[Tensor, "batch ..."]:
-    """One number per example, to be multiplied with leaves."""
+def _each(values: Float[Tensor, " batch"], like: Float[Tensor, "batch *signal"]) -> Float[Tensor, "batch ..."]:
+    """One number per example, to be multiplied with signals."""
     return values.to(like).view(-1, *[1] * (like.ndim - 1))

@@ -33,7 +33,7 @@ class FAMPE(Exploration):
     parameters are those of `Exploration`.
 
     Extras beside those: `cutoff`, in cycles per sample; `band_maps`, shape `(2, positions …)`, the low and the high
-    band of the displacement times the same gradients in the leaf, which add up to the identity domain's scores summed
+    band of the displacement times the same gradients in the signal, which add up to the identity domain's scores summed
     over channels; `band_scores`, shape `(2,)`, their sums; and `noise_power`, the noise's expected power relative to
     `alpha=.5`.
 
@@ -45,18 +45,18 @@ class FAMPE(Exploration):
     alpha: float = 0.1
     tau: float = 0.9
 
-    source: ClassVar[str] = "arXiv 2510.03245, definition ours"
+    reference: ClassVar[str] = "arXiv 2510.03245, definition ours"
 
     def __post_init__(self) -> None:
         super().__post_init__()
         clamp_to_bounds("alpha", self.alpha, 1)
         clamp_to_bounds("tau", self.tau, 1)
 
-    def explorer(self, leaf: SignalShape) -> Basis:
+    def exploration_basis(self, signal: SignalShape) -> Basis:
         """The Fourier transform along the ordered axes."""
-        return Fourier().bind(leaf)
+        return Fourier().bind(signal)
 
-    def bands(self, explorer: Basis, x: Float[Tensor, "batch *leaf"]) -> BandWeights:
+    def bands(self, explorer: Basis, x: Float[Tensor, "batch *signal"]) -> BandWeights:
         """The bands of the clean examples."""
         radius = explorer.layout.radius
         if radius is None:
@@ -69,7 +69,7 @@ class FAMPE(Exploration):
 
 
 def cutoffs(
-    explorer: Basis, x: Float[Tensor, "batch *leaf"], radius: Float[Tensor, " features"], tau: float
+    explorer: Basis, x: Float[Tensor, "batch *signal"], radius: Float[Tensor, " features"], tau: float
 ) -> Float[Tensor, " batch"]:
     """The smallest radius that holds a share `tau` of each example's power without its constant; 0 where it has none.
 

@@ -18,11 +18,11 @@ from hf_fourier.scoring.score import Score, ValueAndGradient
 from hf_fourier.seeding import ExampleRng
 from hf_fourier.typing import Float, Inexact, Tensor
 
-#: The displacement's length relative to the leaf's, by kind of leaf: the most selective one on the tuning halves of
+#: The displacement's length relative to the signal's, by kind of signal: the most selective one on the tuning halves of
 #: `benchmarks selectivity`, for FFC and for the closed loop alike. Larger ones find smaller sets that suffice, but for
 #: wrong labels too.
 KAPPA = {"tokens": 0.003, "waveform": 0.003, "spectrogram": 0.003, "pixels": 0.01}
-#: Provisional, from small trials: these leaves have no labels to be asked for among the models at hand.
+#: Provisional, from small trials: these signals have no labels to be asked for among the models at hand.
 KAPPA |= {"series": 0.03, "volume": 0.1, "video": 0.1}
 DEFAULT_KAPPA = 0.03
 #: Between this and its inverse, the norm of a float32 gradient is as good as its entries.
@@ -38,7 +38,7 @@ def _published(lr: float, steps: int) -> dict[str, Any]:
 class FFC(Method):
     """Fast Fourier Correlation (arXiv 2411.18343 and 2504.02016).
 
-    Walk the leaf for `steps` steps down the cross-entropy of the explained output, keep the displacement `d` in a
+    Walk the signal for `steps` steps down the cross-entropy of the explained output, keep the displacement `d` in a
     tensor of its own, and with `F = W x`, `D = W d` rank by
 
         S_k = lam * |F|_k + 2 <D, F>_k / (m_k |F|_k),
@@ -52,7 +52,7 @@ class FFC(Method):
             depend on the scale of the input or of the gradient, nor on the batch. "absolute" (published):
             `x <- x - lr * grad CE`, per example; the published code divides by the batch size, so the presets hold
             the effective step.
-        kappa: Relative length for `rule="relative"`; None for the default of the kind of leaf.
+        kappa: Relative length for `rule="relative"`; None for the default of the kind of signal.
         lr: Step for `rule="absolute"`.
         steps: Number of steps T: each costs one forward and one backward pass.
         lam: Weight λ of the magnitude; 0 leaves the first-order term alone.
@@ -64,7 +64,7 @@ class FFC(Method):
     steps: int = 1
     lam: float = 1.0
 
-    source: ClassVar[str] = "arXiv 2411.18343, 2504.02016; the relative step is ours"
+    reference: ClassVar[str] = "arXiv 2411.18343, 2504.02016; the relative step is ours"
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
         "imagenet-resnet50": _published(5.0, 40),
         "imagenet-vit": _published(5.0, 50),
@@ -91,38 +91,38 @@ class FFC(Method):
         if self.kappa is not None and not 0 <= self.kappa < math.inf:
             raise SpecError(f"kappa {self.kappa!r}", "a number of at least 0", "correct `kappa`")
 
-    def settle(self, leaf: SignalShape) -> FFC:
-        """With κ filled in for the kind of leaf."""
+    def resolve(self, signal: SignalShape) -> FFC:
+        """With κ filled in for the kind of signal."""
         if self.rule == "absolute" or self.kappa is not None:
             return self
-        return replace(self, kappa=KAPPA.get(leaf.kind, DEFAULT_KAPPA))
+        return replace(self, kappa=KAPPA.get(signal.kind, DEFAULT_KAPPA))
 
     @property
     def passes(self) -> tuple[int, int]:
         """One forward and one backward pass per step."""
         return self.steps, self.steps
 
-    def attribute(self, score: Score, x: Float[Tensor, "batch *leaf"], basis: Basis, draw: ExampleRng) -> Ranking:
+    def attribute(self, score: Score, x: Float[Tensor, "batch *signal"], basis: Basis, draw: ExampleRng) -> Ranking:
         """Scores S_k; the first step's gradient is the clean one."""
         clean = score.clean()
         d = self._step(clean, x)
         for _ in range(self.steps - 1):
-            d = d + self._step(score.evaluate(x + d), x)
+            d = d + self._step(score.value_and_gradient(x + d), x)
         scores = correlation_scores(basis, basis.forward(x), basis.forward(d), self.lam)
         return Ranking(scores, clean.gradient)
 
-    def _step(self, at: ValueAndGradient, x: Float[Tensor, "batch *leaf"]) -> Float[Tensor, "batch *leaf"]:
+    def _step(self, at: ValueAndGradient, x: Float[Tensor, "batch *signal"]) -> Float[Tensor, "batch *signal"]:
         """One step down the cross-entropy, which is up the score."""
         if self.rule == "absolute":
             return self.lr * at.gradient
         if self.kappa is None:
-            raise SpecError("kappa None", "a number", "call `settle(leaf)` first")
-        return scale_to_length(at.drive_gradient, self.kappa / self.steps * x.flatten(1).norm(dim=1))
+            raise SpecError("kappa None", "a number", "call `settle(signal)` first")
+        return scale_to_length(at.margin_gradient, self.kappa / self.steps * x.flatten(1).norm(dim=1))
 
 
 def scale_to_length(
-    gradient: Float[Tensor, "batch *leaf"], length: Float[Tensor, " batch"] | float = 1.0
-) -> Float[Tensor, "batch *leaf"]:
+    gradient: Float[Tensor, "batch *signal"], length: Float[Tensor, " batch"] | float = 1.0
+) -> Float[Tensor, "batch *signal"]:
     """Each example's gradient scaled to a length; a gradient of zero stays zero.
 
     One whose squares may underflow or overflow is divided by its largest entry first.
@@ -148,5 +148,5 @@ def correlation_scores(
     kind = torch.finfo(magnitude.dtype)
     floor = (8 * kind.eps * magnitude.amax(dim=1, keepdim=True)).clamp_(min=kind.tiny)
     heard = threshold(magnitude / floor, 1, torch.inf).mul_(floor)  # many times faster here than a mask
-    along = basis.mean_inner(displacement, coefficients) / heard
+    along = basis.inner_mean(displacement, coefficients) / heard
     return torch.add(lam * magnitude, along, alpha=2)

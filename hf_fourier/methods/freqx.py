@@ -38,9 +38,9 @@ class FreqX(Method):
         SNR_l(k) = S_l(k)² / Q_l(k)    from 0 to the number of neurons
         I_l(k) = ½ log2(1 + SNR_l(k))  bits
 
-    The scores are the signed gradient × input, `S(k)` of the whole model. Where every path from the leaf to the score
+    The scores are the signed gradient × input, `S(k)` of the whole model. Where every path from the signal to the score
     goes through z (the layer is a *cut*: a plain net's layer, a residual stream between blocks), `S_l = S`, and only
-    the energy tells layers apart; elsewhere (a branch, a U-Net's inside) `S_l` is the branch's share. The leaf itself
+    the energy tells layers apart; elsewhere (a branch, a U-Net's inside) `S_l` is the branch's share. The signal itself
     is the first layer, and the only one of a callable that is no module. Contributions with signs as if by chance have
     0.385 bits on average: with more the neurons agree on a frequency, with less they cancel each other.
 
@@ -69,7 +69,7 @@ class FreqX(Method):
     bands: int = 16
     detail: Names = None
 
-    source: ClassVar[str] = "ours, after arXiv 2411.18343 version 1"
+    reference: ClassVar[str] = "ours, after arXiv 2411.18343 version 1"
 
     def __post_init__(self) -> None:
         if not isinstance(self.samples, int) or self.samples < 4 or self.samples % 2:
@@ -78,7 +78,7 @@ class FreqX(Method):
             raise SpecError(f"bands {self.bands!r}", "a whole number of at least 1", "correct `bands`")
 
     @property
-    def traits(self) -> tuple[str, ...]:
+    def properties(self) -> tuple[str, ...]:
         """The scores are complete and not random; what is random lies beside them."""
         return ("complete",)
 
@@ -88,12 +88,12 @@ class FreqX(Method):
         return None
 
     @property
-    def told_passes(self) -> str:
+    def passes_text(self) -> str:
         """The passes in words, for layers that are not exact."""
         return f"1 + 1, and {1 + self.samples} a layer"
 
     def cost(self, neurons: Sequence[int]) -> tuple[int, int]:
-        """Passes per example, forward and backward, for layers of so many neurons, the leaf left out."""
+        """Passes per example, forward and backward, for layers of so many neurons, the signal left out."""
         return 1, 1 + sum(1 + self._pulls(own) for own in neurons)
 
     def _pulls(self, neurons: int) -> int:
@@ -103,14 +103,14 @@ class FreqX(Method):
     def _exact(self, neurons: int) -> bool:
         return neurons <= max(EXACT_NEURONS, self.samples)
 
-    def attribute(self, score: Score, x: Float[Tensor, "batch *leaf"], basis: Basis, draw: ExampleRng) -> Ranking:
+    def attribute(self, score: Score, x: Float[Tensor, "batch *signal"], basis: Basis, draw: ExampleRng) -> Ranking:
         """Gradient × input, with the layers' profiles beside it.
 
         Raises:
             SpecError: If there are no such layers.
         """
         band, radius = bands(basis, self.bands)
-        parts = score.tapped(_patterns(self.layers), lambda opened: self._profile(opened, basis, band, draw))
+        parts = score.with_layers(_patterns(self.layers), lambda opened: self._profile(opened, basis, band, draw))
         gradient = score.clean().gradient
         scores = basis.inner(basis.pullback(gradient), basis.forward(x))
         gap = scores.sum(1) - (gradient * x).flatten(1).sum(1)
@@ -121,40 +121,40 @@ class FreqX(Method):
         self, opened: LayerPass, basis: Basis, band: Int[Tensor, " features"], draw: ExampleRng
     ) -> dict[str, Any]:
         """The profiles of some examples: by name, one entry per example."""
-        coefficients = basis.forward(opened.leaf)
-        rows, dtype = len(opened.leaf), opened.leaf.dtype
+        coefficients = basis.forward(opened.signal)
+        rows, dtype = len(opened.signal), opened.signal.dtype
 
         def contribution(tap: LayerOutput, seed: Tensor) -> Float[Tensor, "rows features"]:
             """`<W₊ Jᵀ seed, F>_k`, so wide that its square neither overflows nor vanishes, and off the accelerator."""
-            return basis.inner(basis.pullback(opened.pull(tap, seed)), coefficients).cpu().double()
+            return basis.inner(basis.pullback(opened.vjp(tap, seed)), coefficients).cpu().double()
 
         wanted = _patterns(self.detail)
         halves, layers, details = [], [], []
-        for tap, upstream in zip(opened.taps, opened.upstream, strict=True):
+        for tap, upstream in zip(opened.layers, opened.upstream, strict=True):
             signal = contribution(tap, upstream)
             energy = signal.new_zeros(2, *signal.shape)
-            for number in range(self._pulls(tap.neurons)):
+            for number in range(self._pulls(tap.size)):
                 seed = self._seed(opened, tap, number, draw).to(upstream)
                 energy[number % 2] += contribution(tap, seed * upstream).square_()
-            exact = self._exact(tap.neurons)
+            exact = self._exact(tap.size)
             if exact:
                 energy[:] = energy.sum(0) / 2
             else:
                 energy /= self.samples
-            bits = mutual_information(signal, energy.sum(0), tap.neurons, None if exact else self.samples)
+            bits = mutual_information(signal, energy.sum(0), tap.size, None if exact else self.samples)
             share = normalised(energy, (0, 2))
-            layers.append((signal.sum(1) * opened.slope.cpu(), *by_band(share.sum(0), bits, band)))
+            layers.append((signal.sum(1) * opened.dvalue_dmargin.cpu(), *by_band(share.sum(0), bits, band)))
             halves.append(share.to(dtype))
             if wanted is not None and matches(tap.name.partition("#")[0], wanted):
                 details.append((tap.name, bits.to(dtype)))
         signals, shares, informations = (torch.stack(own, 1).to(dtype) for own in zip(*layers, strict=True))
-        names = [tap.name for tap in opened.taps]
+        names = [tap.name for tap in opened.layers]
         entropies, divergences = spread(halves)
         same = {
             "layers": names,
-            "neurons": [tap.neurons for tap in opened.taps],
-            "is_cut": [opened.is_cut(tap) for tap in opened.taps],
-            "standard_error": [0.0 if self._exact(t.neurons) else math.sqrt(2 / self.samples) for t in opened.taps],
+            "neurons": [tap.size for tap in opened.layers],
+            "is_cut": [opened.is_bottleneck(tap) for tap in opened.layers],
+            "standard_error": [0.0 if self._exact(t.size) else math.sqrt(2 / self.samples) for t in opened.layers],
         }
         found: dict[str, Any] = {name: [value] * rows for name, value in same.items()}
         found |= {"signal": signals, "energy": shares, "information": informations, "entropy": entropies}
@@ -166,17 +166,17 @@ class FreqX(Method):
             found["detail"] = torch.stack([bits for _, bits in details], 1)
         return found
 
-    def _seed(self, opened: LayerPass, tap: LayerOutput, number: int, draw: ExampleRng) -> Tensor:
+    def _seed(self, opened: LayerPass, layer: LayerOutput, number: int, draw: ExampleRng) -> Tensor:
         """One neuron of each example, or the signs of one draw, in the layer's shape."""
-        rows, neurons = len(opened.leaf), tap.neurons
+        rows, neurons = len(opened.signal), layer.size
         if self._exact(neurons):
             one = torch.zeros(rows, neurons, dtype=torch.float32)
             one[:, number] = 1
-            return tap.laid(one)
+            return layer.to_layer_shape(one)
         signs = torch.empty(rows, neurons, dtype=torch.int8)
         for i, row in enumerate(signs):
-            row.random_(0, 2, generator=draw.generator(opened.first + i, f"signs at {tap.name}", number))
-        return tap.laid(signs.mul_(2).sub_(1))
+            row.random_(0, 2, generator=draw.generator(opened.first + i, f"signs at {layer.name}", number))
+        return layer.to_layer_shape(signs.mul_(2).sub_(1))
 
 
 def _patterns(names: Names) -> tuple[str, ...] | None:

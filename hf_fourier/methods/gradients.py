@@ -17,7 +17,7 @@ from hf_fourier.scoring.score import Score
 from hf_fourier.seeding import ExampleRng
 from hf_fourier.typing import Float, Tensor
 
-#: Noise relative to the leaf's range, by kind of leaf: WAM's for pixels, waveforms and volumes, ours elsewhere.
+#: Noise relative to the signal's range, by kind of signal: WAM's for pixels, waveforms and volumes, ours elsewhere.
 NOISE_STD = {"pixels": 0.25, "waveform": 0.001, "volume": 0.0001}
 SPREAD_ELSEWHERE = 0.1
 #: The first point of a geometric path.
@@ -29,14 +29,14 @@ MIN_DISTANCE = 1e-7
 class Saliency(Method):
     """Rank by `|G_k|`, the size of the gradient with respect to each coefficient."""
 
-    source: ClassVar[str] = "Simonyan et al. 2013 (arXiv 1312.6034), lifted to any domain"
+    reference: ClassVar[str] = "Simonyan et al. 2013 (arXiv 1312.6034), lifted to any domain"
 
     @property
     def passes(self) -> tuple[int, int]:
         """One forward and one backward pass."""
         return 1, 1
 
-    def attribute(self, score: Score, x: Float[Tensor, "batch *leaf"], basis: Basis, draw: ExampleRng) -> Ranking:
+    def attribute(self, score: Score, x: Float[Tensor, "batch *signal"], basis: Basis, draw: ExampleRng) -> Ranking:
         """The magnitudes of the pulled-back gradient."""
         gradient = score.clean().gradient
         return Ranking(basis.magnitude(basis.pullback(gradient)), gradient)
@@ -47,10 +47,10 @@ class Saliency(Method):
 class GradientInput(Method):
     """Rank by `<G, F>_k`, the first-order effect of deleting a feature; the scores sum to `<g, x>`."""
 
-    source: ClassVar[str] = "Shrikumar et al. 2016 (arXiv 1605.01713), lifted to any domain"
+    reference: ClassVar[str] = "Shrikumar et al. 2016 (arXiv 1605.01713), lifted to any domain"
 
     @property
-    def traits(self) -> tuple[str, ...]:
+    def properties(self) -> tuple[str, ...]:
         """The scores sum to `<g, x>`."""
         return ("complete",)
 
@@ -59,11 +59,11 @@ class GradientInput(Method):
         """One forward and one backward pass."""
         return 1, 1
 
-    def attribute(self, score: Score, x: Float[Tensor, "batch *leaf"], basis: Basis, draw: ExampleRng) -> Ranking:
+    def attribute(self, score: Score, x: Float[Tensor, "batch *signal"], basis: Basis, draw: ExampleRng) -> Ranking:
         """Signed contributions, with the gap to their sum in input space."""
         gradient = score.clean().gradient
         scores = basis.inner(basis.pullback(gradient), basis.forward(x))
-        return Ranking(scores, gradient, gap=scores.sum(1) - (gradient * x).flatten(1).sum(1))
+        return Ranking(scores, gradient, completeness_error=scores.sum(1) - (gradient * x).flatten(1).sum(1))
 
 
 @METHODS.register("integrated_gradients")
@@ -71,7 +71,7 @@ class GradientInput(Method):
 class IntegratedGradients(Method):
     """Rank by `<Ḡ, F - F0>_k`, the gradient averaged along the straight path from a baseline; sums to s(x) - s(x0).
 
-    A straight path in the leaf is a straight path in every linear domain, so the transform is applied once.
+    A straight path in the signal is a straight path in every linear domain, so the transform is applied once.
 
     Attributes:
         steps: Points on the path.
@@ -85,7 +85,7 @@ class IntegratedGradients(Method):
     path: str = "uniform"
     baseline: str | None = None
 
-    source: ClassVar[str] = "Sundararajan et al. 2017 (arXiv 1703.01365), lifted to any domain"
+    reference: ClassVar[str] = "Sundararajan et al. 2017 (arXiv 1703.01365), lifted to any domain"
 
     def __post_init__(self) -> None:
         if self.path not in ("uniform", "geometric"):
@@ -96,7 +96,7 @@ class IntegratedGradients(Method):
             raise SpecError(f"steps {self.steps!r}", "a whole number of at least 2", "correct `steps`")
 
     @property
-    def traits(self) -> tuple[str, ...]:
+    def properties(self) -> tuple[str, ...]:
         """The scores sum to `s(x) - s(x0)`."""
         return ("complete",)
 
@@ -109,15 +109,15 @@ class IntegratedGradients(Method):
         extra = 0 if self.path == "geometric" else 1
         return self.steps + extra + 1, self.steps + extra
 
-    def attribute(self, score: Score, x: Float[Tensor, "batch *leaf"], basis: Basis, draw: ExampleRng) -> Ranking:
+    def attribute(self, score: Score, x: Float[Tensor, "batch *signal"], basis: Basis, draw: ExampleRng) -> Ranking:
         """Signed contributions, with the gap to `s(x) - s(x0)`."""
         path = self.integrate(score, x)
         scores = basis.inner(basis.pullback(path.mean), basis.forward(x - path.start))
         clean = score.clean()
         gap, reference = scores.sum(1) - path.difference, clean.reading.value - path.difference
-        return Ranking(scores, clean.gradient, gap=gap, reference=reference)
+        return Ranking(scores, clean.gradient, completeness_error=gap, baseline_value=reference)
 
-    def integrate(self, score: Score, x: Float[Tensor, "batch *leaf"]) -> Path:
+    def integrate(self, score: Score, x: Float[Tensor, "batch *signal"]) -> Path:
         """The mean gradient along the path, in input space."""
         clean = score.clean()
         start = self._start(score, x)
@@ -135,12 +135,12 @@ class IntegratedGradients(Method):
         mean = mean_gradient_at(score, lambda j: point(alphas[j]), weights[:-1]) + weights[-1] * clean.gradient
         return Path(start, mean, difference)
 
-    def _start(self, score: Score, x: Float[Tensor, "batch *leaf"]) -> Float[Tensor, "batch *leaf"]:
-        if self.baseline == "reference" and score.reference is None:
-            raise SpecError("baseline 'reference' for a leaf that has none", "'zero'", "pass baseline=zero")
-        if self.baseline == "zero" or score.reference is None:
+    def _start(self, score: Score, x: Float[Tensor, "batch *signal"]) -> Float[Tensor, "batch *signal"]:
+        if self.baseline == "reference" and score.baseline is None:
+            raise SpecError("baseline 'reference' for a signal that has none", "'zero'", "pass baseline=zero")
+        if self.baseline == "zero" or score.baseline is None:
             return torch.zeros_like(x)
-        return score.reference.to(x)
+        return score.baseline.to(x)
 
 
 @dataclass(frozen=True)
@@ -148,13 +148,13 @@ class Path:
     """What an integral along a path gives.
 
     Attributes:
-        start: The baseline, shape `(batch, *leaf)`.
+        start: The baseline, shape `(batch, *signal)`.
         mean: The mean signed gradient.
         difference: `s(x) - s(x0)`, shape `(batch,)`.
     """
 
-    start: Float[Tensor, "batch *leaf"]
-    mean: Float[Tensor, "batch *leaf"]
+    start: Float[Tensor, "batch *signal"]
+    mean: Float[Tensor, "batch *signal"]
     difference: Float[Tensor, " batch"]
 
 
@@ -176,27 +176,27 @@ class SmoothGrad(Method):
 
     Attributes:
         samples: Noisy copies.
-        spread: Standard deviation of the noise relative to the leaf's range (max - min); None for the default of the
-            kind of leaf.
+        spread: Standard deviation of the noise relative to the signal's range (max - min); None for the default of the
+            kind of signal.
     """
 
     samples: int = 25
     spread: float | None = None
 
-    source: ClassVar[str] = "Smilkov et al. 2017 (arXiv 1706.03825), lifted to any domain"
+    reference: ClassVar[str] = "Smilkov et al. 2017 (arXiv 1706.03825), lifted to any domain"
 
     def __post_init__(self) -> None:
         if not isinstance(self.samples, int) or self.samples < 1:
             raise SpecError(f"samples {self.samples!r}", "a whole number of at least 1", "correct `samples`")
 
-    def settle(self, leaf: SignalShape) -> SmoothGrad:
-        """With the spread filled in for the kind of leaf."""
+    def resolve(self, signal: SignalShape) -> SmoothGrad:
+        """With the spread filled in for the kind of signal."""
         if self.spread is not None:
             return self
-        return replace(self, spread=NOISE_STD.get(leaf.kind, SPREAD_ELSEWHERE))
+        return replace(self, spread=NOISE_STD.get(signal.kind, SPREAD_ELSEWHERE))
 
     @property
-    def traits(self) -> tuple[str, ...]:
+    def properties(self) -> tuple[str, ...]:
         """The noise is drawn."""
         return ("seeded",)
 
@@ -205,15 +205,17 @@ class SmoothGrad(Method):
         """One forward and one backward pass per copy, and one of each at the clean example."""
         return self.samples + 1, self.samples + 1
 
-    def attribute(self, score: Score, x: Float[Tensor, "batch *leaf"], basis: Basis, draw: ExampleRng) -> Ranking:
+    def attribute(self, score: Score, x: Float[Tensor, "batch *signal"], basis: Basis, draw: ExampleRng) -> Ranking:
         """The magnitudes of the mean gradient."""
         gradient = score.clean().gradient
         return Ranking(basis.magnitude(basis.pullback(self.smooth(score, x, draw))), gradient)
 
-    def smooth(self, score: Score, x: Float[Tensor, "batch *leaf"], draw: ExampleRng) -> Float[Tensor, "batch *leaf"]:
+    def smooth(
+        self, score: Score, x: Float[Tensor, "batch *signal"], draw: ExampleRng
+    ) -> Float[Tensor, "batch *signal"]:
         """The mean signed gradient over the copies, in input space."""
         if self.spread is None:
-            raise SpecError("spread None", "a number", "call `settle(leaf)` first")
+            raise SpecError("spread None", "a number", "call `settle(signal)` first")
         flat = x.flatten(1)
         sigma = self.spread * (flat.amax(1) - flat.amin(1)).view(-1, *[1] * (x.ndim - 1))
         shape: Sequence[int] = x.shape[1:]

@@ -12,42 +12,44 @@ from hf_fourier.typing import Float, Tensor
 
 
 def mean_gradient_at(
-    score: Score, point: Callable[[int], Float[Tensor, "batch *leaf"]], weights: Sequence[float]
-) -> Float[Tensor, "batch *leaf"]:
+    score: Score, point: Callable[[int], Float[Tensor, "batch *signal"]], weights: Sequence[float]
+) -> Float[Tensor, "batch *signal"]:
     """`Σ_j weights[j] ds/dx(point(j))`, the signed gradient: no transform enters the loop.
 
     Args:
         score: A block whose targets are settled.
-        point: The j-th point of every example, in the leaf's shape; made when it is needed.
+        point: The j-th point of every example, in the signal's shape; made when it is needed.
         weights: One per point.
     """
-    total = torch.zeros_like(score.x)
+    total = torch.zeros_like(score.signal)
     for weight, (drive, slope) in zip(weights, gradients_at(score, point, len(weights)), strict=True):
         total += weight * (drive * slope.view(-1, *[1] * (drive.ndim - 1)))
     return total
 
 
 def gradients_at(
-    score: Score, point: Callable[[int], Float[Tensor, "batch *leaf"]], count: int
-) -> Iterator[tuple[Float[Tensor, "batch *leaf"], Float[Tensor, " batch"]]]:
+    score: Score, point: Callable[[int], Float[Tensor, "batch *signal"]], count: int
+) -> Iterator[tuple[Float[Tensor, "batch *signal"], Float[Tensor, " batch"]]]:
     """The gradient of each example's drive and the score's slope over it, point by point, in their order.
 
     Args:
         score: A block whose targets are settled.
-        point: The j-th point of every example, in the leaf's shape; made when it is needed.
+        point: The j-th point of every example, in the signal's shape; made when it is needed.
         count: How many points there are.
     """
-    examples = len(score.x)
-    own = torch.arange(examples, device=score.x.device)
-    at_once = max(1, score.packer.size // examples)
+    examples = len(score.signal)
+    own = torch.arange(examples, device=score.signal.device)
+    at_once = max(1, score.batcher.size // examples)
 
     def ask(chunk: slice) -> tuple[int, ValueAndGradient]:
         points = [point(j) for j in range(count)[chunk]]
-        return len(points), score.evaluate(torch.cat(points), own.repeat(len(points)))
+        return len(points), score.value_and_gradient(torch.cat(points), own.repeat(len(points)))
 
     packer = MicroBatcher(at_once)  # fewer points at once where making them takes too much memory
     for many, found in packer.each(ask, count):
         yield from zip(
-            found.drive_gradient.view(many, *score.x.shape), found.reading.slope.view(many, examples), strict=True
+            found.margin_gradient.view(many, *score.signal.shape),
+            found.reading.dvalue_dmargin.view(many, examples),
+            strict=True,
         )
-    score.packer.halvings += packer.halvings
+    score.batcher.splits += packer.splits

@@ -28,11 +28,11 @@ TOLD_ZERO, TOLD_LOST = 0.01, 1e-3
 
 @dataclass(frozen=True)
 class Precomputed(Method):
-    """Rank by a map over the leaf that was made elsewhere; see `FourierExplainer.adopt`.
+    """Rank by a map over the signal that was made elsewhere; see `FourierExplainer.from_maps`.
 
-    Where features are places of the leaf (the identity domain) a feature's score is the map's value there, summed over
-    the channels that it takes together. In any other domain a lift carries the map R over to the coefficients F of the
-    leaf x:
+    Where features are places of the signal (the identity domain) a feature's score is the map's value there, summed
+    over the channels that it takes together. In any other domain a lift carries the map R over to the coefficients F of
+    the signal x:
 
     - "transport": of contributions, `<F, Q>_k` with Q the pullback of the sensitivity ρ that R stands for. Where R has
       channels, ρ = R / x; where it has none, ρ = R x / Σ x² over the channels of a place, the least ρ that contributes
@@ -52,7 +52,7 @@ class Precomputed(Method):
     lift: str | None = None
 
     name: ClassVar[str] = "given"
-    source: ClassVar[str] = (
+    reference: ClassVar[str] = (
         "transport: arXiv 2303.06365 (virtual inspection layer); magnitude: arXiv 2411.18343 (FFT of spatial baselines)"
     )
 
@@ -61,7 +61,7 @@ class Precomputed(Method):
             raise SpecError(f"lift {self.lift!r}", f"one of {', '.join(LIFTS)}, or None", "choose one of them")
 
     @property
-    def traits(self) -> tuple[str, ...]:
+    def properties(self) -> tuple[str, ...]:
         """Contributions that are transported sum to what the map sums to."""
         return ("complete",) if self.lift == "transport" else ()
 
@@ -70,35 +70,35 @@ class Precomputed(Method):
         """One forward pass, for the target and its confidence; what the map cost is not known here."""
         return 1, 0
 
-    def attribute(self, score: Score, x: Float[Tensor, "batch *leaf"], basis: Basis, draw: ExampleRng) -> Ranking:
+    def attribute(self, score: Score, x: Float[Tensor, "batch *signal"], basis: Basis, draw: ExampleRng) -> Ranking:
         """The maps' values by place, or what their lift makes of them.
 
         Raises:
             SpecError: If there are no maps, or a gradient comes without channels.
         """
         if score.given is None:
-            raise SpecError("method 'given' without maps", "a map for each example", "call `explainer.adopt`")
+            raise SpecError("method 'given' without maps", "a map for each example", "call `explainer.from_maps`")
         exact = torch.float32 if x.device.type == "mps" else torch.float64  # which Apple's GPUs lack
-        maps, leaves = score.given.to(x.device, exact), x.to(exact)
+        maps, signals = score.given.to(x.device, exact), x.to(exact)
         if self.lift == "transport" or (self.lift is None and not basis.layout.by_place):
-            return _transported(maps, leaves, basis)
+            return _transported(maps, signals, basis)
         if self.lift == "gradient":
-            if maps.shape != leaves.shape:
+            if maps.shape != signals.shape:
                 raise SpecError(
-                    "a gradient without the leaf's channels",
+                    "a gradient without the signal's channels",
                     f"one number per entry, shape {tuple(x.shape[1:])}",
                     "pass the signed gradient before channels are pooled, or lift='magnitude'",
                 )
             return Ranking(basis.magnitude(basis.pullback(maps)).float())
         if self.lift == "magnitude":
-            return Ranking(basis.magnitude(basis.forward(maps.expand_as(leaves))).float())
+            return Ranking(basis.magnitude(basis.forward(maps.expand_as(signals))).float())
         # A place's value is shared by its channels, so that it is one number again where they are taken together.
-        entries = basis.forward(maps.expand_as(leaves) * (maps[0].numel() / leaves[0].numel()))
+        entries = basis.forward(maps.expand_as(signals) * (maps[0].numel() / signals[0].numel()))
         return Ranking(basis.inner(entries, torch.ones_like(entries)).float())
 
 
 def _transported(maps: Tensor, x: Tensor, basis: Basis) -> Ranking:
-    """Contributions over the leaf as contributions of coefficients; `maps` may lack the channels (length 1)."""
+    """Contributions over the signal as contributions of coefficients; `maps` may lack the channels (length 1)."""
     pooled = [d for d in range(1, x.ndim) if maps.shape[d] != x.shape[d]]
     power = x.square().sum(pooled, keepdim=True) if pooled else x.square()
     floor = NEAR_ZERO**2 * power.flatten(1).mean(1).view(-1, *[1] * (x.ndim - 1))
@@ -108,7 +108,7 @@ def _transported(maps: Tensor, x: Tensor, basis: Basis) -> Ranking:
     size = maps.abs().flatten(1).sum(1).clamp(min=torch.finfo(maps.dtype).tiny)
     lost = torch.where(there, 0, maps.abs()).flatten(1).sum(1) / size
     extras = {"zero_share": (~there).flatten(1).double().mean(1).tolist(), "lost_share": lost.tolist()}
-    return Ranking(scores.float(), extras=extras, gap=(scores.sum(1) - maps.flatten(1).sum(1)).float())
+    return Ranking(scores.float(), extras=extras, completeness_error=(scores.sum(1) - maps.flatten(1).sum(1)).float())
 
 
 def lifted_notes(result: Attribution, values: Tensor) -> list[str]:
@@ -129,17 +129,17 @@ def lifted_notes(result: Attribution, values: Tensor) -> list[str]:
 
 
 def fit(values: Any, example: EncodedExample) -> tuple[Float[Tensor, "..."], bool]:
-    """A map in the leaf's shape, or with channels of length 1, and whether it has one number per place.
+    """A map in the signal's shape, or with channels of length 1, and whether it has one number per place.
 
-    A map of all the model's positions is cut to those that the leaf holds (no special tokens, no padding or silence
+    A map of all the model's positions is cut to those that the signal holds (no special tokens, no padding or silence
     that only fills a window).
 
     Raises:
         InputError: If it has another shape, or numbers that are not finite.
     """
-    leaf = example.leaf
+    signal = example.signal
     one = torch.as_tensor(values).detach().cpu().float()
-    shape, plain = leaf.shape, tuple(leaf.shape[i] for i in leaf.positions)
+    shape, plain = signal.shape, tuple(signal.shape[i] for i in signal.ordered_axes)
     while one.ndim > len(plain) and one.shape[0] == 1 and tuple(one.shape) != shape:
         one = one[0]
     if example.content is not None:
@@ -149,13 +149,13 @@ def fit(values: Any, example: EncodedExample) -> tuple[Float[Tensor, "..."], boo
     if tuple(one.shape) == shape:
         return one, plain == shape
     if tuple(one.shape) == plain:
-        return one.reshape([1 if axis.channel else axis.length for axis in leaf.axes]), True
-    expected = f"the leaf's shape {shape}, or {plain} without channels"
-    raise InputError(f"a map of shape {tuple(one.shape)}", expected, "interpolate or crop the map to its leaf first")
+        return one.reshape([1 if axis.channel else axis.length for axis in signal.axes]), True
+    expected = f"the signal's shape {shape}, or {plain} without channels"
+    raise InputError(f"a map of shape {tuple(one.shape)}", expected, "interpolate or crop the map to its signal first")
 
 
 def _cut(one: Tensor, shape: tuple[int, ...], example: EncodedExample) -> Tensor:
-    """A map of all positions, at those that the leaf holds; any other map as it is."""
+    """A map of all positions, at those that the signal holds; any other map as it is."""
     if example.content is None or one.ndim != len(shape):
         return one
     longer = [d for d, (got, own) in enumerate(zip(one.shape, shape, strict=True)) if got != own]

@@ -32,7 +32,7 @@ class WAM(Method):
     Attributes:
         kind: "sg" or "ig".
         samples: Noisy copies for "sg", points on the path for "ig".
-        spread: Noise of "sg" relative to the leaf's range; None for WAM's, by kind of leaf.
+        spread: Noise of "sg" relative to the signal's range; None for WAM's, by kind of signal.
         path: Of "ig": "uniform", or "geometric", which a logarithm near silence needs (a log-mel front end).
     """
 
@@ -41,8 +41,8 @@ class WAM(Method):
     spread: float | None = None
     path: str = "uniform"
 
-    source: ClassVar[str] = "arXiv 2410.01482; averaged with its sign, complete for ig"
-    home: ClassVar[str | None] = "wavelet"
+    reference: ClassVar[str] = "arXiv 2410.01482; averaged with its sign, complete for ig"
+    default_domain: ClassVar[str | None] = "wavelet"
 
     def __post_init__(self) -> None:
         if self.kind not in ("sg", "ig"):
@@ -59,21 +59,21 @@ class WAM(Method):
     def _path(self) -> IntegratedGradients:
         return IntegratedGradients(self.samples, self.path, baseline="zero")
 
-    def settle(self, leaf: SignalShape) -> WAM:
-        """With the spread filled in for the kind of leaf."""
-        return self if self.kind == "ig" else replace(self, spread=self._smooth.settle(leaf).spread)
+    def resolve(self, signal: SignalShape) -> WAM:
+        """With the spread filled in for the kind of signal."""
+        return self if self.kind == "ig" else replace(self, spread=self._smooth.resolve(signal).spread)
 
     @property
-    def traits(self) -> tuple[str, ...]:
+    def properties(self) -> tuple[str, ...]:
         """Those of SmoothGrad or of integrated gradients."""
-        return self._smooth.traits if self.kind == "sg" else self._path.traits
+        return self._smooth.properties if self.kind == "sg" else self._path.properties
 
     @property
     def passes(self) -> tuple[int, int]:
         """Those of SmoothGrad or of integrated gradients."""
         return self._smooth.passes if self.kind == "sg" else self._path.passes
 
-    def attribute(self, score: Score, x: Float[Tensor, "batch *leaf"], basis: Basis, draw: ExampleRng) -> Ranking:
+    def attribute(self, score: Score, x: Float[Tensor, "batch *signal"], basis: Basis, draw: ExampleRng) -> Ranking:
         """Magnitudes of the mean gradient, or signed contributions, with the share of each scale.
 
         Raises:
@@ -87,10 +87,10 @@ class WAM(Method):
         path = self._path.integrate(score, x)
         coefficients = basis.forward(x)
         scores = basis.inner(basis.pullback(path.mean), coefficients)
-        channels = [i + 1 for i, axis in enumerate(basis.leaf.axes) if axis.channel]
+        channels = [i + 1 for i, axis in enumerate(basis.signal.axes) if axis.channel]
         maps = []
         for j in range(int(scale.max()) + 1):
-            part = basis.keep(coefficients, (scale == j).to(x.device).expand(len(x), -1)) * path.mean
+            part = basis.keep_features(coefficients, (scale == j).to(x.device).expand(len(x), -1)) * path.mean
             maps.append(part.sum(channels) if channels else part)
         extras = {"scale_importance": scale_importance(scores, scale), "scale_maps": torch.stack(maps, 1)}
         gap, reference = scores.sum(1) - path.difference, score.clean().reading.value - path.difference

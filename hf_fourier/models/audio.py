@@ -1,7 +1,7 @@
 """Models that listen: FFC at the waveform (frequencies in Hz) or at the log-mel spectrogram (cycles per frame and bin).
 
-The leaf is the model's own input; with `leaf="waveform"` it is the samples also where the model reads a log-mel.
-Samples and frames that only fill a fixed window are held constant: they are no part of the leaf.
+The signal is the model's own input; with `signal="waveform"` it is the samples also where the model reads a log-mel.
+Samples and frames that only fill a fixed window are held constant: they are no part of the signal.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ MEL_FIRST = ("whisper",)
 
 
 class AudioWrapper(ModelWrapper):
-    """The leaf is `input_values` or `input_features`: samples `(time,)`, or mel bands and frames in their order."""
+    """The signal is `input_values` or `input_features`: samples `(time,)`, or mel bands and frames in their order."""
 
     tasks: ClassVar[Mapping[str, Task]] = {
         "audio-classification": Task(
@@ -84,7 +84,7 @@ class AudioWrapper(ModelWrapper):
         # Only where it is asked for, as with texts.
         "audio-feature-extraction": Task("AutoModel", "", (), "AutoFeatureExtractor"),
     }
-    leaf_kinds: ClassVar[tuple[str, ...]] = ("waveform", "spectrogram")
+    signal_kinds: ClassVar[tuple[str, ...]] = ("waveform", "spectrogram")
 
     def __init__(self, model: torch.nn.Module, processor: Any, task: str) -> None:
         super().__init__(model, getattr(processor, "feature_extractor", processor), task)
@@ -92,17 +92,17 @@ class AudioWrapper(ModelWrapper):
         self.asked: str | None = None
         self.front: FrontEnd | None = None
 
-    def take(self, leaf: str | None) -> None:
+    def select_signal(self, signal: str | None) -> None:
         """Explain at the waveform or at the spectrogram; None for the model's own input.
 
         Raises:
             ModelError: If it is neither, or the processor has no differentiable front end.
         """
-        super().take(leaf)
+        super().select_signal(signal)
         reads_features = has_log_mel(self.processor) is not None or (
             self.processor and self.main_input == "input_features"
         )
-        self.asked, self.front = leaf, front_end(self.processor) if leaf == "waveform" and reads_features else None
+        self.asked, self.front = signal, front_end(self.processor) if signal == "waveform" and reads_features else None
 
     @property
     def main_input(self) -> str:  # type: ignore[override]
@@ -137,14 +137,14 @@ class AudioWrapper(ModelWrapper):
                 return Similarity()
         return classification_head(self.config)
 
-    def aim(self, example: EncodedExample, target: Target) -> tuple[EncodedExample, Target]:
+    def prepare_target(self, example: EncodedExample, target: Target) -> tuple[EncodedExample, Target]:
         """A sound with the words that are explained, where the model writes them.
 
         Raises:
             TargetError: If the head has no such target.
         """
         if self.task != "automatic-speech-recognition" or callable(target):
-            return super().aim(example, target)
+            return super().prepare_target(example, target)
         fed, notes = self._fed(example), unapplied(self.model)
         if target is None:
             added = generate(self, fed)
@@ -169,7 +169,7 @@ class AudioWrapper(ModelWrapper):
         Channels are averaged, other rates resampled to the model's, and both are said in the notes.
         """
         if self.processor is None:
-            raise self.no_processor(example)
+            raise self.missing_processor_error(example)
         sound, notes = read_audio(example, self.rate)
         row = self._processed(sound)
         values = row.pop(self.main_input)
@@ -185,24 +185,24 @@ class AudioWrapper(ModelWrapper):
             return self._at_the_samples(self.front, sound, values, others, notes)
         encoded = self._encoded(values, others, mask, notes)
         encoded.view = self._view(values, sound)
-        encoded.source = self._source(sound, values, encoded.view)
+        encoded.raw_input = self._source(sound, values, encoded.view)
         return encoded
 
     def _at_the_samples(
         self, front: FrontEnd, sound: AudioClip, values: Tensor, others: dict[str, Tensor], notes: tuple[str, ...]
     ) -> EncodedExample:
-        """The clip itself as the leaf, as far as it fits into the model's window."""
+        """The clip itself as the signal, as far as it fits into the model's window."""
         samples = torch.from_numpy(np.array(sound.samples[: front.window], dtype=np.float32))
         front.check(samples, values)
-        leaf = SignalShape("waveform", (Axis("time", len(samples), "Hz", float(self.rate)),))
+        signal = SignalShape("waveform", (Axis("time", len(samples), "Hz", float(self.rate)),))
         said = f"explained at the waveform, through a differentiable copy of {front.name}"
-        return EncodedExample(leaf, others, values=samples, view=SoundView(self.rate), notes=(*notes, said))
+        return EncodedExample(signal, others, values=samples, view=SoundView(self.rate), notes=(*notes, said))
 
-    def adopt(self, leaf: Tensor, view: View) -> EncodedExample:
+    def encode_signal(self, signal: Tensor, view: View) -> EncodedExample:
         """Another model's waveform, through our own processor."""
         if not isinstance(view, SoundView):
-            return super().adopt(leaf, view)
-        sound = view.show(leaf)
+            return super().encode_signal(signal, view)
+        sound = view.show(signal)
         return self.encode((sound.samples, sound.rate))
 
     def _processed(self, sound: AudioClip) -> dict[str, Tensor]:
@@ -227,10 +227,10 @@ class AudioWrapper(ModelWrapper):
     def encode_batch(self, batch: Mapping[str, Any]) -> list[EncodedExample]:
         """Rows of `input_values` or `input_features`; an `attention_mask` says what is padding."""
         if self.front is not None:
-            got = f"the output of {self.front.name} with leaf 'waveform'"
-            raise InputError(got, "sounds, since it holds no samples", "pass paths or arrays, or leave `leaf` out")
+            got = f"the output of {self.front.name} with signal 'waveform'"
+            raise InputError(got, "sounds, since it holds no samples", "pass paths or arrays, or leave `signal` out")
         given: Any = batch.get(self.main_input)
-        tensors = self.rows_of(batch, 3 if np.ndim(given) == 3 else 2)
+        tensors = self.checked_batch(batch, 3 if np.ndim(given) == 3 else 2)
         tensors = {name: tensor.cpu() for name, tensor in tensors.items()}
         values = tensors.pop(self.main_input)
         check_numbers(self.main_input, values, "pass the processor's own output", "mend the sound")
@@ -250,7 +250,7 @@ class AudioWrapper(ModelWrapper):
             for i, row in enumerate(values)
         ]
 
-    def stripped(self, example: EncodedExample) -> EncodedExample | None:
+    def without_padding(self, example: EncodedExample) -> EncodedExample | None:
         """The sound without the entries that its mask leaves out at the ends, or, without one, what looks like them.
 
         Where the model reads a window of one length, what fills it is no padding.
@@ -267,7 +267,7 @@ class AudioWrapper(ModelWrapper):
             return in_time(example, self.main_input, time, TIME_MASKS)
         return unmasked(example, self.main_input, time)
 
-    def block(self, examples: Sequence[EncodedExample], draw: ExampleRng) -> ExampleBatch:
+    def example_batch(self, examples: Sequence[EncodedExample], draw: ExampleRng) -> ExampleBatch:
         """Sounds of one length."""
         if examples[0].content is None:  # samples in front of the model's input
             block: AudioBatch = WaveformBatch(self, examples, self.front or front_end(self.processor))
@@ -292,11 +292,11 @@ class AudioWrapper(ModelWrapper):
             frames = Axis("time", content.numel(), "cycles/frame")
             bands = Axis("mel", values.shape[1 - time], "cycles/mel band")
             axes = (frames, bands) if time == 0 else (bands, frames)
-        leaf = SignalShape("waveform" if values.ndim == 1 else "spectrogram", axes)
-        if self.asked not in (None, leaf.kind):
-            got = f"leaf {self.asked!r} of a model that reads a {leaf.kind}"
-            raise ModelError(got, f"{leaf.kind!r}, or a processor with a front end", "leave `leaf` out")
-        return EncodedExample(leaf, {self.main_input: values, **others}, content=content, notes=notes)
+        signal = SignalShape("waveform" if values.ndim == 1 else "spectrogram", axes)
+        if self.asked not in (None, signal.kind):
+            got = f"signal {self.asked!r} of a model that reads a {signal.kind}"
+            raise ModelError(got, f"{signal.kind!r}, or a processor with a front end", "leave `signal` out")
+        return EncodedExample(signal, {self.main_input: values, **others}, content=content, notes=notes)
 
     def _check_length(self, values: Tensor) -> None:
         """Refuse waveforms that the model's convolutions leave nothing of."""
@@ -312,7 +312,7 @@ class AudioWrapper(ModelWrapper):
             raise InputError(got, f"at least {least}", "pass a longer sound")
 
     def _time_dim(self, values: Tensor) -> int:
-        """The dimension of a leaf that counts time."""
+        """The dimension of a signal that counts time."""
         if values.ndim != 2:
             return 0
         parts = [getattr(self.config, name, None) for name in ("audio_config", "encoder_config")]

@@ -1,4 +1,4 @@
-"""Sounds on the model's device: the model's own input as the leaf, or the samples in front of it."""
+"""Sounds on the model's device: the model's own input as the signal, or the samples in front of it."""
 
 from __future__ import annotations
 
@@ -21,34 +21,34 @@ from hf_fourier.typing import Tensor
 class AudioBatch(ExampleBatch):
     """Sounds of one length on the model's device; `time` is the dimension of an example's values that counts time."""
 
-    def __init__(self, adapter: ModelWrapper, examples: Sequence[EncodedExample], time: int) -> None:
-        self._take(adapter, examples)
-        self.values = _wide(self.inputs.pop(adapter.main_input))
+    def __init__(self, wrapper: ModelWrapper, examples: Sequence[EncodedExample], time: int) -> None:
+        self._take(wrapper, examples)
+        self.values = _wide(self.inputs.pop(wrapper.main_input))
         self.time = time + 1
         contents = [e.content for e in examples if e.content is not None]
         self.run = common_slice(contents)
         if self.run is not None:
-            self.x = self.values.narrow(self.time, self.run.start, len(contents[0])).contiguous()
+            self.signal = self.values.narrow(self.time, self.run.start, len(contents[0])).contiguous()
             return
         shape = [len(examples), *[1] * (self.values.ndim - 1)]
         shape[self.time] = -1
-        self.content = torch.stack(contents).to(adapter.device).view(shape)
-        self.x = self.values.gather(self.time, self._spread(self.content))
+        self.content = torch.stack(contents).to(wrapper.device).view(shape)
+        self.signal = self.values.gather(self.time, self._spread(self.content))
 
-    def _take(self, adapter: ModelWrapper, examples: Sequence[EncodedExample]) -> None:
-        """What does not depend on the leaf: the model, its head, and what it gets beside the leaf."""
-        self.adapter, self.head, self.dtype = adapter, adapter.head(), dtype_of(adapter.model)
-        self.model = adapter.model
+    def _take(self, wrapper: ModelWrapper, examples: Sequence[EncodedExample]) -> None:
+        """What does not depend on the signal: the model, its head, and what it gets beside the signal."""
+        self.wrapper, self.head, self.dtype = wrapper, wrapper.head(), dtype_of(wrapper.model)
+        self.model = wrapper.model
         names = examples[0].inputs
-        self.inputs = {name: torch.stack([e.inputs[name] for e in examples]).to(adapter.device) for name in names}
+        self.inputs = {name: torch.stack([e.inputs[name] for e in examples]).to(wrapper.device) for name in names}
         self.spellings = [example.spellings for example in examples]
         self.output = self.inputs.pop(OUTPUT, None)
         if self.output is not None:
-            self.truth = list(self.output.to("cpu"))
+            self.known_targets = list(self.output.to("cpu"))
 
     def remarks(self, logits: Tensor, frozen: Tensor, numbers: Sequence[int]) -> dict[int, tuple[str, ...]]:
         """Where the model expects another spelling of an output far more."""
-        return remarks_of(self, getattr(self.adapter, "tokenizer", None), logits, frozen, numbers)
+        return remarks_of(self, getattr(self.wrapper, "tokenizer", None), logits, frozen, numbers)
 
     def _spread(self, content: Tensor) -> Tensor:
         """The content's indices over all mel bands."""
@@ -62,9 +62,9 @@ class AudioBatch(ExampleBatch):
         if self.output is not None:
             if "input_ids" in others and "decoder_input_ids" not in others:  # a language model that listens
                 others.update(teacher_forced(others, self.output[rows]))
-            if self.adapter.accepts("use_cache"):
+            if self.wrapper.accepts("use_cache"):
                 others["use_cache"] = False
-        return self.adapter.run(**{self.adapter.main_input: values.to(self.dtype)}, **others)
+        return self.wrapper.call_model(**{self.wrapper.main_input: values.to(self.dtype)}, **others)
 
     def _filled(self, x: Tensor, rows: Tensor) -> Tensor:
         if self.run is None:
@@ -74,9 +74,9 @@ class AudioBatch(ExampleBatch):
             return x.clone()  # which a model may work on in place
         return torch.cat([before[rows], x, after[rows]], self.time)
 
-    def select(self, outputs: Any, rows: Tensor) -> Tensor:
+    def logits(self, outputs: Any, rows: Tensor) -> Tensor:
         """Class logits `(rows, classes)`, those of frames or words `(rows, …, classes)`, or embeddings."""
-        match self.adapter.task:
+        match self.wrapper.task:
             case "automatic-speech-recognition" if self.output is not None:
                 return logits_of(outputs)[:, -self.output.shape[1] :]
             case "ctc" | "audio-frame-classification":
@@ -93,24 +93,24 @@ class AudioBatch(ExampleBatch):
         reached: Any = getattr(self.model, "_get_feat_extract_output_lengths", None)
         if reached is None or self.values.ndim != 2:
             return None
-        return int(reached(torch.tensor(self.x.shape[1])))
+        return int(reached(torch.tensor(self.signal.shape[1])))
 
 
 class WaveformBatch(AudioBatch):
-    """Waveforms of one length in front of a model that reads their log-mel: the leaf is the samples.
+    """Waveforms of one length in front of a model that reads their log-mel: the signal is the samples.
 
     The model gets what `front` makes of the samples. Frames that hear none of them only fill the window: they are held
     as they are for the clean clip, and pass no gradient on (Whisper's would move with the clip's loudest entry).
     """
 
-    def __init__(self, adapter: ModelWrapper, examples: Sequence[EncodedExample], front: FrontEnd) -> None:
-        self._take(adapter, examples)
+    def __init__(self, wrapper: ModelWrapper, examples: Sequence[EncodedExample], front: FrontEnd) -> None:
+        self._take(wrapper, examples)
         self.front = front
-        self.x = _wide(torch.stack([e.values for e in examples if e.values is not None]).to(adapter.device))
+        self.signal = _wide(torch.stack([e.values for e in examples if e.values is not None]).to(wrapper.device))
         self.filling: Tensor | None = None
         with torch.no_grad():
-            features = front(self.x)
-        heard = front.heard(self.x.shape[1])
+            features = front(self.signal)
+        heard = front.frames_heard(self.signal.shape[1])
         if heard is not None and heard < features.shape[front.time + 1]:
             self.filling = features.narrow(front.time + 1, heard, features.shape[front.time + 1] - heard).clone()
         self._features = features[0].numel()
@@ -118,7 +118,7 @@ class WaveformBatch(AudioBatch):
     @property
     def entries(self) -> int:
         """The samples or the features, whichever are more."""
-        return max(self.x[0].numel(), self._features)
+        return max(self.signal[0].numel(), self._features)
 
     def _filled(self, x: Tensor, rows: Tensor) -> Tensor:
         """The features of the samples, with the filling as it was."""

@@ -1,4 +1,4 @@
-"""Adapters turn a model and its processor into leaves, forwards and heads. They change nothing of the user's."""
+"""Adapters turn a model and its processor into signals, forwards and heads. They change nothing of the user's."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class ModelWrapper(ABC):
     """
 
     tasks: ClassVar[Mapping[str, Task]] = {}
-    leaf_kinds: ClassVar[tuple[str, ...]] = ()
+    signal_kinds: ClassVar[tuple[str, ...]] = ()
     main_input: ClassVar[str] = ""
 
     def __init__(self, model: torch.nn.Module, processor: Any, task: str) -> None:
@@ -75,31 +75,31 @@ class ModelWrapper(ABC):
         WRAPPERS.append(cls)
 
     @classmethod
-    def suits(cls, task: str, processor: Any) -> bool:
+    def supports(cls, task: str, processor: Any) -> bool:
         """Whether this adapter explains the head `task` with examples that come through `processor`."""
         return task in cls.tasks
 
     @classmethod
-    def processor_of(cls, source: str, where: Mapping[str, Any], config: Any) -> Any:
+    def make_processor(cls, source: str, where: Mapping[str, Any], config: Any) -> Any:
         """A processor of our own for a checkpoint that has none that `transformers` knows, or None."""
         return None
 
-    def opened(self, example: Any) -> list[Any] | None:
+    def split_file(self, example: Any) -> list[Any] | None:
         """The examples that a file holds several of, or None where `example` is one example."""
         return None
 
-    def take(self, leaf: str | None) -> None:
-        """Choose the leaf, where there is more than one that could be explained.
+    def select_signal(self, signal: str | None) -> None:
+        """Choose the signal, where there is more than one that could be explained.
 
         Args:
-            leaf: One of `leaf_kinds`; None for the model's own input.
+            signal: One of `signal_kinds`; None for the model's own input.
 
         Raises:
             ModelError: If it is none of them.
         """
-        if leaf is not None and leaf not in self.leaf_kinds:
-            expected = f"one of {', '.join(map(repr, self.leaf_kinds))} for {self.task}"
-            raise ModelError(f"leaf {leaf!r}", expected, "leave `leaf` out to explain the model's own input")
+        if signal is not None and signal not in self.signal_kinds:
+            expected = f"one of {', '.join(map(repr, self.signal_kinds))} for {self.task}"
+            raise ModelError(f"signal {signal!r}", expected, "leave `signal` out to explain the model's own input")
 
     @property
     def device(self) -> torch.device:
@@ -123,27 +123,27 @@ class ModelWrapper(ABC):
         """
 
     @abstractmethod
-    def block(self, examples: Sequence[EncodedExample], draw: ExampleRng) -> ExampleBatch:
+    def example_batch(self, examples: Sequence[EncodedExample], draw: ExampleRng) -> ExampleBatch:
         """Examples of one signature, ready to run."""
 
     @abstractmethod
     def head(self) -> Head:
         """A head that can check targets before anything runs."""
 
-    def adopt(self, leaf: Tensor, view: View) -> EncodedExample:
-        """Another model's leaf as an example of this model, by way of human units and without rounding.
+    def encode_signal(self, signal: Tensor, view: View) -> EncodedExample:
+        """Another model's signal as an example of this model, by way of human units and without rounding.
 
         Args:
-            leaf: The leaf of the other model.
+            signal: The signal of the other model.
             view: How it looks in human units.
 
         Raises:
             InputError: If there are no units that both models read: embedded tokens are one model's own.
         """
-        got = f"a leaf without units that {self.task} reads"
+        got = f"a signal without units that {self.task} reads"
         raise InputError(got, "pixels for an image model, a waveform for a sound model", "choose a model that reads it")
 
-    def aim(self, example: EncodedExample, target: Target) -> tuple[EncodedExample, Target]:
+    def prepare_target(self, example: EncodedExample, target: Target) -> tuple[EncodedExample, Target]:
         """An example with what its target adds to it, and the target as the head freezes it. May run the model.
 
         Raises:
@@ -151,8 +151,8 @@ class ModelWrapper(ABC):
         """
         return example, None if target is None else self.head().check(target)
 
-    def reordered(self, example: EncodedExample) -> EncodedExample | None:
-        """The example with its ids exchanged, to be run at the clean leaf; None where no leaf is made of ids."""
+    def with_permuted_ids(self, example: EncodedExample) -> EncodedExample | None:
+        """The example with its ids exchanged, to be run at the clean signal; None where no signal is made of ids."""
         return None
 
     def generated(self, example: EncodedExample, token: int) -> tuple[float, str] | None:
@@ -162,7 +162,7 @@ class ModelWrapper(ABC):
         """
         return None
 
-    def stripped(self, example: EncodedExample) -> EncodedExample | None:
+    def without_padding(self, example: EncodedExample) -> EncodedExample | None:
         """An example that arrived padded, without its padding; None where there is none."""
         return None
 
@@ -175,15 +175,15 @@ class ModelWrapper(ABC):
         return False
 
     @property
-    def rows_limit(self) -> int | None:
+    def max_rows(self) -> int | None:
         """The most rows the model can take at once, if it says so."""
         return None
 
-    def group(self, inputs: Mapping[str, Tensor]) -> int:
+    def batch_group(self, inputs: Mapping[str, Tensor]) -> int:
         """What else examples of one block must have in common, as a number."""
         return 0
 
-    def run(self, **inputs: Any) -> Any:
+    def call_model(self, **inputs: Any) -> Any:
         """The model's outputs.
 
         Raises:
@@ -205,7 +205,7 @@ class ModelWrapper(ABC):
         """Whether the model's `forward` takes an argument of this name."""
         return argument in self._accepted
 
-    def no_processor(self, example: Any) -> InputError:
+    def missing_processor_error(self, example: Any) -> InputError:
         """The error for a raw example without a processor."""
         return InputError(
             f"a raw example ({type(example).__name__}) without a processor",
@@ -213,7 +213,7 @@ class ModelWrapper(ABC):
             "pass the model's processor to FourierExplainer",
         )
 
-    def rows_of(self, batch: Mapping[str, Any], dimensions: int) -> dict[str, Tensor]:
+    def checked_batch(self, batch: Mapping[str, Any], dimensions: int) -> dict[str, Tensor]:
         """Check a dict of tensors: the main input is there, has a batch axis, and all agree on its length."""
         tensors = {}
         for name, value in batch.items():

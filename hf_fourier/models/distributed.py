@@ -21,12 +21,12 @@ class Processes:
     Attributes:
         rank: This one's number.
         processes: How many came.
-        asked: How many were asked for; None where nobody said.
+        requested: How many were asked for; None where nobody said.
     """
 
     rank: int = 0
     processes: int = 1
-    asked: int | None = None
+    requested: int | None = None
 
     @property
     def first(self) -> bool:
@@ -35,11 +35,11 @@ class Processes:
 
     def __str__(self) -> str:
         came = f"{self.processes} process{'es' * (self.processes > 1)} came"
-        if self.asked is None or self.asked == self.processes:
-            return came if self.asked is None else f"{came}, as asked for"
-        return f"{came} of {self.asked} that were asked for: docs/runs.md has the commands that start them"
+        if self.requested is None or self.requested == self.processes:
+            return came if self.requested is None else f"{came}, as asked for"
+        return f"{came} of {self.requested} that were asked for: docs/runs.md has the commands that start them"
 
-    def decided(self, decide: Callable[[], T]) -> T:
+    def on_first(self, decide: Callable[[], T]) -> T:
         """What the first process finds, for all of them; where it raises, all raise.
 
         Raises:
@@ -63,7 +63,7 @@ class Processes:
             raise InputError(f"an error in process 0 ({told[1]})", "a run that it can start", "see what it says")
         return told[0]
 
-    def wait(self) -> None:
+    def barrier(self) -> None:
         """Until all processes are here."""
         if self.processes > 1:
             accelerate_state().wait_for_everyone()
@@ -93,7 +93,7 @@ def current(asked: int | None = None) -> Processes:
         do = "where there are no accelerators make it Accelerator(cpu=True), or none at all"
         raise InputError(got, "processes that know each other", do)
     if asked is not None and asked != came.num_processes:
-        do = "start them with torchrun or accelerate launch (docs/runs.md), or with `hf-fourier run --processes`"
+        do = "start them with torchrun, accelerate launch or `hf-fourier explain-dataset --processes` (docs/runs.md)"
         raise InputError(f"{came.num_processes} processes", f"the {asked} that were asked for", do)
     return Processes(came.process_index, came.num_processes, launcher_size() if asked is None else asked)
 

@@ -60,13 +60,13 @@ class DNAWrapper(TextWrapper):
         self.overlapping = len(lengths) == 1 and self.usual > 1
 
     @classmethod
-    def suits(cls, task: str, processor: Any) -> bool:
+    def supports(cls, task: str, processor: Any) -> bool:
         """Whether the tokenizer's vocabulary is bases, or words of them."""
         if task not in cls.tasks or not hasattr(processor, "get_vocab") or not hasattr(processor, "all_special_tokens"):
             return False
         return bool(tokenization_of(processor))
 
-    def opened(self, example: Any) -> list[Any] | None:
+    def split_file(self, example: Any) -> list[Any] | None:
         """The sequences of a FASTA file, by its path."""
         return sequences_in(example)
 
@@ -137,7 +137,7 @@ class DNAWrapper(TextWrapper):
         encoded = super()._encoded(row, added, segments, notes)
         assert encoded.content is not None
         starts, stops = self._places(row["input_ids"], encoded.content)
-        tokens, hidden = encoded.leaf.axes
+        tokens, hidden = encoded.signal.axes
         lengths = {stop - start for start, stop in zip(starts, stops, strict=True)}
         steps = {after - before for before, after in pairwise(starts)} or lengths
         if lengths == steps == {1}:
@@ -148,7 +148,7 @@ class DNAWrapper(TextWrapper):
             axis = Axis("k-mer", tokens.length, "cycles/k-mer")
             said = "words of several lengths, or with a gap: frequencies are in cycles per word, not per base"
             encoded.notes = (*encoded.notes, said)
-        encoded.leaf = replace(encoded.leaf, axes=(axis, hidden))
+        encoded.signal = replace(encoded.signal, axes=(axis, hidden))
         encoded.view = BaseView(starts=starts, stops=stops, sequence=_sequence(starts, stops, encoded.names))
         return encoded
 

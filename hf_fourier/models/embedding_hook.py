@@ -1,4 +1,4 @@
-"""The leaf of token models: the output of the embedding module, replaced while the ids still go in.
+"""The signal of token models: the output of the embedding module, replaced while the ids still go in.
 
 Feeding `inputs_embeds` instead changes the answer of many models (positions counted from the ids, token dropout, the
 search for the last token that is not padding). Replacing the module's output does not.

@@ -236,7 +236,7 @@ def _loaded(auto: Any, base: str, config: Any, options: dict[str, Any], tuning: 
 def _attached(model: Any, tuning: PeftConfig, source: str) -> Any:
     """The base model with its adapter."""
     try:
-        return tuning.on_top_of(model)
+        return tuning.load_onto(model)
     except ModelError:
         raise
     except Exception as error:  # likewise
@@ -325,7 +325,7 @@ def _no_head(got: str, do: str) -> ModelError:
 
 
 def _check_adapter(tuning: PeftConfig, source: str, model_kwargs: dict[str, Any]) -> None:
-    if tuning.empty:
+    if tuning.is_untrained:
         got = f"the adapter {display_name(source)!r} without weights"
         raise ModelError(got, f"adapter_model.safetensors beside its {CONFIG}", "save it again, or try again")
     if tuning.pickled and model_kwargs.get("use_safetensors") is not False:
@@ -360,7 +360,7 @@ def _processor(source: str, task: str, where: dict[str, Any], config: Any) -> tu
     import transformers
 
     for cls in WRAPPERS:
-        if task in cls.tasks and (own := cls.processor_of(source, where, config)) is not None:
+        if task in cls.tasks and (own := cls.make_processor(source, where, config)) is not None:
             return own, []
     if not heads()[task].processor:
         return None, []

@@ -41,9 +41,9 @@ def front_end(processor: Any) -> FrontEnd:
         raise ModelError(got, "features that depend on the sound alone", "set `processor.dither = 0.0`")
     if cls is not None:
         return cls(processor)
-    got = f"leaf 'waveform' through {type(processor).__name__}"
+    got = f"signal 'waveform' through {type(processor).__name__}"
     expected = f"a processor with a differentiable front end ({', '.join(sorted(FRONT_ENDS))}), or a waveform model"
-    raise ModelError(got, expected, "leave `leaf` out to explain the model's own input")
+    raise ModelError(got, expected, "leave `signal` out to explain the model's own input")
 
 
 def has_log_mel(processor: Any) -> type[FrontEnd] | None:
@@ -78,7 +78,7 @@ class FrontEnd(ABC):
         """The features of clips of one length, at most `window` samples, in the samples' own precision."""
 
     @abstractmethod
-    def heard(self, samples: int) -> int | None:
+    def frames_heard(self, samples: int) -> int | None:
         """How many entries along time hear at least one of so many samples; None where nothing fills a window."""
 
     def check(self, samples: Float[Tensor, " samples"], features: Float[Tensor, "..."]) -> None:
@@ -93,7 +93,9 @@ class FrontEnd(ABC):
         away = float((ours - features.to(ours)).abs().max()) if same else float("inf")
         if not away <= MAX_DIFFERENCE:
             got = f"features of {self.name} that its differentiable front end does not make (off by {away:.2g})"
-            raise InputError(got, "a processor with its own defaults", "leave `leaf` out to explain the model's input")
+            raise InputError(
+                got, "a processor with its own defaults", "leave `signal` out to explain the model's input"
+            )
 
 
 class WhisperFrontEnd(FrontEnd, reads="WhisperFeatureExtractor"):
@@ -123,7 +125,7 @@ class WhisperFrontEnd(FrontEnd, reads="WhisperFeatureExtractor"):
         log = torch.maximum(log, log.amax((1, 2), keepdim=True) - WHISPER_DEPTH)
         return (log + 4.0) / 4.0
 
-    def heard(self, samples: int) -> int:
+    def frames_heard(self, samples: int) -> int:
         """Frames whose middle is less than half a transform beyond the end."""
         assert self.window is not None
         return min(self.window // self.hop, -(-(samples + self.fft // 2) // self.hop))
@@ -156,7 +158,7 @@ class KaldiFrontEnd(FrontEnd):
         """How many frames fit into so many samples."""
         return max(0, 1 + (samples - self.length) // self.hop)
 
-    def heard(self, samples: int) -> int | None:
+    def frames_heard(self, samples: int) -> int | None:
         """Nothing fills a window."""
         return None
 
@@ -190,7 +192,7 @@ class ASTFrontEnd(KaldiFrontEnd, reads="ASTFeatureExtractor"):
         filled = torch.nn.functional.pad(bank, (0, 0, 0, self.most - bank.shape[1]))
         return ((filled - self.mean) / self.divisor).to(samples.dtype)
 
-    def heard(self, samples: int) -> int:
+    def frames_heard(self, samples: int) -> int:
         """Frames that lie in the clip whole."""
         return min(self.most, self.frames(samples))
 

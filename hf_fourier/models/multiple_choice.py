@@ -26,8 +26,8 @@ BARE = "read from to"
 class MultipleChoiceBatch(TextBatch):
     """Prompts with their choices; where padding of ours made these equally long, each is read without it."""
 
-    def __init__(self, adapter: TokenWrapper, examples: Sequence[EncodedExample], draw: ExampleRng) -> None:
-        super().__init__(adapter, examples, draw)
+    def __init__(self, wrapper: TokenWrapper, examples: Sequence[EncodedExample], draw: ExampleRng) -> None:
+        super().__init__(wrapper, examples, draw)
         bare = self.inputs.pop(BARE, None)
         self.ends = None if bare is None else bare[0].tolist()
         if self.ends is not None:
@@ -47,7 +47,7 @@ class MultipleChoiceBatch(TextBatch):
 
 
 class MultipleChoiceWrapper(TextWrapper):
-    """The leaf holds the content tokens of all choices, one after the other; each text is a segment of its own."""
+    """The signal holds the content tokens of all choices, one after the other; each text is a segment of its own."""
 
     tasks: ClassVar[Mapping[str, Task]] = {
         "multiple-choice": Task(
@@ -72,7 +72,7 @@ class MultipleChoiceWrapper(TextWrapper):
         for text in (example[0], *texts):
             whole(text)
         if self.processor is None:
-            raise self.no_processor(example)
+            raise self.missing_processor_error(example)
         options: dict[str, Any] = {"padding": True, "return_special_tokens_mask": True, "verbose": False}
         options |= {"truncation": True, "max_length": self.limit} if self.limit is not None else {}
         with restored(self.processor):
@@ -96,7 +96,7 @@ class MultipleChoiceWrapper(TextWrapper):
 
     def encode_batch(self, batch: Mapping[str, Any]) -> list[EncodedExample]:
         """Rows of `input_ids` of shape `(choices, length)`."""
-        tensors = self.rows_of(batch, dimensions=3)
+        tensors = self.checked_batch(batch, dimensions=3)
         return [self._chosen({n: t[i] for n, t in tensors.items()}, None) for i in range(len(tensors["input_ids"]))]
 
     def _chosen(self, row: Mapping[str, Tensor], segments: Tensor | None) -> EncodedExample:
@@ -111,11 +111,11 @@ class MultipleChoiceWrapper(TextWrapper):
         encoded.inputs = {name: tensor.view(shape) for name, tensor in encoded.inputs.items()}
         return encoded
 
-    def group(self, inputs: Mapping[str, Tensor]) -> int:
+    def batch_group(self, inputs: Mapping[str, Tensor]) -> int:
         """Where the choices lie that are read one by one, without the padding between them."""
         return fingerprint([inputs[BARE]]) if BARE in inputs else 0
 
-    def stripped(self, example: EncodedExample) -> EncodedExample | None:
+    def without_padding(self, example: EncodedExample) -> EncodedExample | None:
         """The example with each choice read by itself; None where none is padded, or they are read so already."""
         bare = self._bare(example)
         return None if bare is example or BARE in example.inputs else bare
@@ -127,4 +127,4 @@ class MultipleChoiceWrapper(TextWrapper):
             return example
         ends = [(int(row.nonzero().min()), int(row.nonzero().max()) + 1) for row in mask]
         inputs = {**example.inputs, BARE: torch.tensor(ends)}
-        return replace(example, inputs=inputs, group=self.group(inputs))
+        return replace(example, inputs=inputs, batch_group=self.batch_group(inputs))

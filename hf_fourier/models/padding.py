@@ -68,10 +68,10 @@ def unmasked(example: EncodedExample, main: str, time: int) -> EncodedExample | 
     if stop - start == length:
         return None
     bare = _cut(example, main, time, (start, stop), (), torch.arange(stop - start))
-    at = next(i for i, axis in enumerate(example.leaf.axes) if axis.name == "time")
+    at = next(i for i, axis in enumerate(example.signal.axes) if axis.name == "time")
     runs = [f"the first {start}"] * (start > 0) + [f"the last {length - stop}"] * (stop < length)
     said = f"{LOOKS}{' and '.join(runs)} of {length} entries along time, which are all alike"
-    return replace(bare, leaf=_resized(example.leaf, {at: stop - start}), notes=(said,))
+    return replace(bare, signal=_resized(example.signal, {at: stop - start}), notes=(said,))
 
 
 def in_pixels(example: EncodedExample) -> EncodedExample | None:
@@ -84,9 +84,9 @@ def in_pixels(example: EncodedExample) -> EncodedExample | None:
     if (bottom - top, right - left) == tuple(mask.shape) or not bool((mask != 0).any()):
         return None
     inputs = {**example.inputs, PIXEL_MASK: mask[top:bottom, left:right]}
-    last = len(example.leaf.axes)
-    leaf = _resized(example.leaf, {last - 2: bottom - top, last - 1: right - left})
-    return replace(example, leaf=leaf, inputs=inputs, values=values[..., top:bottom, left:right])
+    last = len(example.signal.axes)
+    signal = _resized(example.signal, {last - 2: bottom - top, last - 1: right - left})
+    return replace(example, signal=signal, inputs=inputs, values=values[..., top:bottom, left:right])
 
 
 def _cut(
@@ -98,6 +98,6 @@ def _cut(
     return replace(example, inputs=inputs, content=content)
 
 
-def _resized(leaf: SignalShape, lengths: dict[int, int]) -> SignalShape:
-    axes = tuple(replace(axis, length=lengths.get(i, axis.length)) for i, axis in enumerate(leaf.axes))
-    return replace(leaf, axes=axes)
+def _resized(signal: SignalShape, lengths: dict[int, int]) -> SignalShape:
+    axes = tuple(replace(axis, length=lengths.get(i, axis.length)) for i, axis in enumerate(signal.axes))
+    return replace(signal, axes=axes)

@@ -70,7 +70,7 @@ class PeftConfig:
         return not (self.folder / WEIGHTS).is_file()
 
     @property
-    def empty(self) -> bool:
+    def is_untrained(self) -> bool:
         """Whether it has no weights at all."""
         return self.pickled and not (self.folder / PICKLE).is_file()
 
@@ -100,7 +100,7 @@ class PeftConfig:
                 return shape[0]
         return None
 
-    def on_top_of(self, model: torch.nn.Module) -> torch.nn.Module:
+    def load_onto(self, model: torch.nn.Module) -> torch.nn.Module:
         """The base model with the adapter attached.
 
         Raises:

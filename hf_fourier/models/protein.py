@@ -23,14 +23,14 @@ class ProteinWrapper(TextWrapper):
     unit: ClassVar[str] = "residue"
 
     @classmethod
-    def suits(cls, task: str, processor: Any) -> bool:
+    def supports(cls, task: str, processor: Any) -> bool:
         """Whether the tokenizer's vocabulary is the residues' letters."""
         if task not in cls.tasks or not hasattr(processor, "get_vocab"):
             return False
         vocabulary = processor.get_vocab()
         return len(vocabulary) <= MOST_TOKENS and RESIDUES.issubset(vocabulary)
 
-    def opened(self, example: Any) -> list[Any] | None:
+    def split_file(self, example: Any) -> list[Any] | None:
         """The sequences of a FASTA file, by its path."""
         return sequences_in(example)
 

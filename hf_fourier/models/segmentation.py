@@ -22,7 +22,7 @@ from hf_fourier.typing import Tensor
 
 
 class SegmentationWrapper(VisionWrapper):
-    """The leaf is `pixel_values`: pictures `(channels, height, width)`, volumes `(channels, depth, height, width)`."""
+    """The signal is `pixel_values`: `(channels, height, width)`, of volumes `(channels, depth, height, width)`."""
 
     tasks: ClassVar[Mapping[str, Task]] = {
         "image-segmentation": Task(
@@ -33,7 +33,7 @@ class SegmentationWrapper(VisionWrapper):
         )
     }
 
-    leaf_kinds: ClassVar[tuple[str, ...]] = ("pixels", "volume")
+    signal_kinds: ClassVar[tuple[str, ...]] = ("pixels", "volume")
 
     def head(self) -> Head:
         """A mask over the config's classes; a lone one is what a sigmoid finds, beside what it is not."""
@@ -66,7 +66,7 @@ class SegmentationWrapper(VisionWrapper):
         given: Any = batch.get(self.main_input)
         if not isinstance(given, (np.ndarray, Tensor)) or (given.ndim != 5 and not self._volumes_alone):
             return super().encode_batch(batch)
-        tensors = self.rows_of(batch, dimensions=5)
+        tensors = self.checked_batch(batch, dimensions=5)
         volumes = tensors.pop(self.main_input).cpu()
         channels = getattr(self.config, "num_channels", volumes.shape[1])
         if volumes.shape[1] != channels:

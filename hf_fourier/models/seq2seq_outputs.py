@@ -32,7 +32,7 @@ def is_encoder_decoder(model: Any) -> bool:
     return bool(getattr(model.config, "is_encoder_decoder", False))
 
 
-def generate(adapter: ModelWrapper, example: EncodedExample) -> dict[str, Tensor]:
+def generate(wrapper: ModelWrapper, example: EncodedExample) -> dict[str, Tensor]:
     """What the model says of the clean example, greedily, as inputs of its decoder and what follows them.
 
     Tokens that are not of the model's choice (where an output starts, its language, its task) do not follow. Of a
@@ -41,17 +41,17 @@ def generate(adapter: ModelWrapper, example: EncodedExample) -> dict[str, Tensor
     Raises:
         ModelError: If the model cannot generate, or says nothing.
     """
-    ids, prefix = _generated(adapter, example, MOST_WRITTEN)
-    if is_encoder_decoder(adapter.model):
+    ids, prefix = _generated(wrapper, example, MOST_WRITTEN)
+    if is_encoder_decoder(wrapper.model):
         return _forced_tokens(ids, prefix)
     if len(ids) <= prefix:
         raise ModelError("an empty output", "at least one token", "pass the output as the target")
     return {OUTPUT: ids[prefix:].clone()}
 
 
-def cut_short(adapter: ModelWrapper, output: Tensor) -> tuple[str, ...]:
+def cut_short(wrapper: ModelWrapper, output: Tensor) -> tuple[str, ...]:
     """What has to be said of an output that generation did not end by itself."""
-    room, own = _free_length(adapter.model.config, MOST_WRITTEN), getattr(adapter.model, "generation_config", None)
+    room, own = _free_length(wrapper.model.config, MOST_WRITTEN), getattr(wrapper.model, "generation_config", None)
     end: Any = getattr(own, "eos_token_id", None)
     ends = set(end) if isinstance(end, (list, tuple)) else {end}
     if end is None or len(output) < room - 4 or int(output[-1]) in ends:
@@ -59,7 +59,7 @@ def cut_short(adapter: ModelWrapper, output: Tensor) -> tuple[str, ...]:
     return (f"what the model writes was cut at {room} tokens, and does not end there",)
 
 
-def given_output(adapter: ModelWrapper, example: EncodedExample, tokenizer: Any, target: Any) -> dict[str, Tensor]:
+def given_output(wrapper: ModelWrapper, example: EncodedExample, tokenizer: Any, target: Any) -> dict[str, Tensor]:
     """A given output, a text or token ids, as inputs of the decoder and what follows them.
 
     A text begins as generation lets outputs begin: with the language that is set, or that the model hears.
@@ -75,7 +75,7 @@ def given_output(adapter: ModelWrapper, example: EncodedExample, tokenizer: Any,
         got = f"target {target!r} for an output"
         do = "explain each output by itself" if isinstance(target, Contrast) else "correct `target`"
         raise TargetError(got, "its text, its token ids, or None", do)
-    model: Any = adapter.model
+    model: Any = wrapper.model
     ids = [as_index(one) for one in target]
     if not is_encoder_decoder(model):
         return {OUTPUT: torch.tensor(ids)}
@@ -90,7 +90,7 @@ def given_output(adapter: ModelWrapper, example: EncodedExample, tokenizer: Any,
     forced = _setting(model, "forced_bos_token_id")
     if ids[0] == start and len(ids) > 1:  # a tokenizer that writes the whole beginning
         first = next((i for i, one in enumerate(ids) if one not in special), len(ids))
-        begun = _begun(adapter, example) if is_text else None
+        begun = _begun(wrapper, example) if is_text else None
         begun = ids[:first] if begun is None else begun
         return _forced_tokens(torch.tensor([*begun, *ids[first:]]), len(begun))
     if forced is None:
@@ -99,12 +99,12 @@ def given_output(adapter: ModelWrapper, example: EncodedExample, tokenizer: Any,
     return _forced_tokens(torch.tensor([start, int(forced), *ids[first:]]), 2)
 
 
-def _begun(adapter: ModelWrapper, example: EncodedExample) -> list[int] | None:
+def _begun(wrapper: ModelWrapper, example: EncodedExample) -> list[int] | None:
     """What the outputs of a model of many languages begin with here; None where it does not tell."""
-    if not getattr(getattr(adapter.model, "generation_config", None), "is_multilingual", False):
+    if not getattr(getattr(wrapper.model, "generation_config", None), "is_multilingual", False):
         return None
     try:
-        said, prefix = _generated(adapter, example, BEGINNING)
+        said, prefix = _generated(wrapper, example, BEGINNING)
     except ModelError:
         return None
     return said[:prefix].tolist()
@@ -126,19 +126,19 @@ def output_rules(model: Any, inputs: Mapping[str, Tensor]) -> Rules:
     return rules_of(model, len(inputs.get("input_ids", ())))
 
 
-def _generated(adapter: ModelWrapper, example: EncodedExample, most: int) -> tuple[Tensor, int]:
+def _generated(wrapper: ModelWrapper, example: EncodedExample, most: int) -> tuple[Tensor, int]:
     """The ids that the model writes greedily, and how many of them are not of its choice.
 
     Raises:
         ModelError: If it cannot generate.
     """
-    model: Any = adapter.model if has_prompt_tuning(adapter.model) else unwrap_peft(adapter.model)
+    model: Any = wrapper.model if has_prompt_tuning(wrapper.model) else unwrap_peft(wrapper.model)
     if not hasattr(model, "generate"):
         got = f"{type(model).__name__}, which cannot generate"
         raise ModelError(got, "a model that generates", "pass the output as the target")
     inputs = {n: t for n, t in example.inputs.items() if n not in (OUTPUT, "decoder_input_ids")}
     rows = {  # copies, which a model may work on in place
-        n: t.to(adapter.device, dtype_of(model) if t.is_floating_point() else t.dtype, copy=True)[None]
+        n: t.to(wrapper.device, dtype_of(model) if t.is_floating_point() else t.dtype, copy=True)[None]
         for n, t in inputs.items()
     }
     how = copy.deepcopy(model.generation_config)

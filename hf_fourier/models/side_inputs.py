@@ -1,10 +1,10 @@
-"""What reaches an answer beside the leaf: chance, the rest of a batch, ids that are read a second way, and padding.
+"""What reaches an answer beside the signal: chance, the rest of a batch, ids that are read a second way, and padding.
 
 A model whose answer moves by itself (dropout that stays on, noise in the forward) or with its batch (norms by the
 batch's statistics) is no function of its input. So the first example is asked once more, beside another input: one pass
-of two rows. A leaf that is made of ids carries everything only where the model reads them nowhere else: per-layer
+of two rows. A signal that is made of ids carries everything only where the model reads them nowhere else: per-layer
 embeddings, hashed n-grams, experts that are chosen by token, or a decoder that is fed the ids once more go around it.
-So the ids are exchanged under a fixed leaf: one pass of one row. Both are asked once for each explainer. Rows that
+So the ids are exchanged under a fixed signal: one pass of one row. Both are asked once for each explainer. Rows that
 arrive padded are asked once more without their padding, one pass each. A language model is asked once whether its
 `generate` sees a prompt as its plain forward pass does: some set a mask behind it.
 """
@@ -46,7 +46,7 @@ STILL_ELSEWHERE, STILL_IN_HALF = 2e-3, 5e-2
 BEYOND = 3
 #: A log-probability that differs by more, or by so many roundings of the model's type, is that of another question.
 OTHER, ROUNDINGS = 0.05, 64
-#: What is said where the leaf does not carry everything.
+#: What is said where the signal does not carry everything.
 BYPASS_NOTE = f"{BESIDE}what goes that way is held constant, and no feature stands for it"
 
 
@@ -59,7 +59,7 @@ class SideInputCheck:
             not asked.
         moving: By how much they do, of themselves or of 1.
         alone: Whether an example was asked again alone, and its answer stayed.
-        second: Whether its ids reach the answer beside the leaf; None while no example could tell.
+        ids_bypass: Whether its ids reach the answer beside the signal; None while no example could tell.
         generates: Whether `generate` reads prompts in another way; None while no example could tell.
         padding: How far the score and its log-odds move without padding, by the fingerprints of the example and its
             settled target.
@@ -68,21 +68,21 @@ class SideInputCheck:
     own: str | None = None
     moving: float = 0.0
     alone: bool = False
-    second: bool | None = None
+    ids_bypass: bool | None = None
     generates: bool | None = None
     padding: dict[tuple[int, int], tuple[float, float]] = field(default_factory=dict)
 
     @property
-    def said(self) -> tuple[str, ...]:
+    def notes(self) -> tuple[str, ...]:
         """What has to be said of every result."""
-        return (*([self.own] if self.own else []), *([BYPASS_NOTE] if self.second else []))
+        return (*([self.own] if self.own else []), *([BYPASS_NOTE] if self.ids_bypass else []))
 
     def known(self) -> dict[str, Any]:
         """What was found of the model, as plain values; what is not known yet is not asked by whoever reads them."""
         return {
             "own": self.own or "",
             "moving": self.moving,
-            "second": bool(self.second),
+            "ids_bypass": bool(self.ids_bypass),
             "generates": bool(self.generates),
         }
 
@@ -97,7 +97,7 @@ class SideInputCheck:
         What that costs is kept in their provenance, as `checks`.
         """
         for request, result in zip(requests, results, strict=True):
-            if result.leaf is None or result.frozen is None:
+            if result.signal is None or result.frozen_target is None:
                 continue
             asking = _Question(host, request, result)
             if self.own is None:
@@ -118,7 +118,7 @@ class SideInputCheck:
         """
         value = asking.result.value
         clean = log_odds(asking.result, value)
-        rows = 1 if asking.host.rows_limit == 1 or asking.result.provenance.get("batch") == 1 else 2
+        rows = 1 if asking.host.max_rows == 1 or asking.result.provenance.get("batch") == 1 else 2
         if rows == 1 and self.alone:
             return
         first = asking.beside(rows, 1)
@@ -126,7 +126,7 @@ class SideInputCheck:
             rows, first = 1, asking.beside(1, 1)
         self.alone = True
         if first is None or not far(first.odds, clean) > first.still:
-            self.own = "" if first is None or rows == 2 or asking.host.rows_limit == 1 else None
+            self.own = "" if first is None or rows == 2 or asking.host.max_rows == 1 else None
             return
         second = asking.beside(rows, 2) or first
         again = far(second.odds, first.odds)
@@ -143,8 +143,8 @@ class SideInputCheck:
             f"{value:.4g}, and {first.value:.4g} beside another input; batch_size=1 asks about each input alone"
         )
 
-    def _of_ids(self, adapter: ModelWrapper, asking: _Question) -> list[str]:
-        if self.second is None and (other := adapter.reordered(asking.request.example)) is not None:
+    def _of_ids(self, wrapper: ModelWrapper, asking: _Question) -> list[str]:
+        if self.ids_bypass is None and (other := wrapper.with_permuted_ids(asking.request.example)) is not None:
             own, still = asking.result.value, TOLERANCE
             if self.own:  # the same question twice, by the same draws, as far as these are torch's
                 own, again = (asking.value(asking.request.example) or math.nan for _ in range(2))
@@ -152,17 +152,25 @@ class SideInputCheck:
                 still = TOLERANCE if left <= TOLERANCE else BEYOND * max(left, self.moving)
             there = asking.value(other)
             if there is not None:
-                self.second = asking.far(there, own) > still
-        return [BYPASS_NOTE] if self.second else []
+                self.ids_bypass = asking.far(there, own) > still
+        return [BYPASS_NOTE] if self.ids_bypass else []
 
-    def _of_generation(self, adapter: ModelWrapper, example: EncodedExample, result: Attribution) -> list[str]:
-        single = result.frozen is not None and result.frozen.ndim == 0 and not result.frozen.is_floating_point()
-        found = adapter.generated(example, int(result.frozen)) if single and result.frozen is not None else None
+    def _of_generation(self, wrapper: ModelWrapper, example: EncodedExample, result: Attribution) -> list[str]:
+        single = (
+            result.frozen_target is not None
+            and result.frozen_target.ndim == 0
+            and not result.frozen_target.is_floating_point()
+        )
+        found = (
+            wrapper.generated(example, int(result.frozen_target))
+            if single and result.frozen_target is not None
+            else None
+        )
         if found is None:
             return []
         _counted(result, 1)
         log_p, other = found
-        rounding = ROUNDINGS * torch.finfo(dtype_of(adapter.model)).eps
+        rounding = ROUNDINGS * torch.finfo(dtype_of(wrapper.model)).eps
         self.generates = abs(log_p - result.value) > max(OTHER, BEYOND * self.moving, rounding)
         if not self.generates:
             return []
@@ -170,11 +178,11 @@ class SideInputCheck:
         said = f"generate() reads a prompt in another way than the forward pass that is explained: it expects {other!r}"
         return [f"{said}, and {result.label!r} with p = {p:.2g}, not {own:.2g}"]
 
-    def _of_padding(self, adapter: ModelWrapper, asking: _Question) -> list[str]:
-        stripped = adapter.stripped(asking.request.example)
+    def _of_padding(self, wrapper: ModelWrapper, asking: _Question) -> list[str]:
+        stripped = wrapper.without_padding(asking.request.example)
         if stripped is None:
             return []
-        frozen = asking.result.frozen
+        frozen = asking.result.frozen_target
         asked = asking.result.key, fingerprint([] if frozen is None else [frozen])
         moved = self.padding.get(asked)
         if moved is None:
@@ -217,14 +225,14 @@ class _Question:
 
         def ask(score: Score, x: Tensor, block: ExampleBatch) -> _Answer:
             both = torch.cat([x, x / 2 + 0.1])[:rows]  # the same place with other content
-            score.packer.size = rows
+            score.batcher.size = rows
             value = float(score.value(both, torch.zeros(rows, dtype=torch.long, device=x.device)).value[0])
             return _Answer(value, log_odds(self.result, value), _still(block))
 
         return self._asked(self.request.example, ask, seed)
 
     def value(self, example: EncodedExample) -> float | None:
-        """The score of an example in other surroundings, at its own leaf where that is as large; None if refused."""
+        """The score of an example in other surroundings, at its own signal where that is as large; None if refused."""
 
         def ask(score: Score, x: Tensor, block: ExampleBatch) -> float:
             return float(score.value(x).value)
@@ -237,15 +245,17 @@ class _Question:
 
     def _asked(self, example: EncodedExample, ask: Any, seed: int) -> Any:
         result = self.result
-        assert result.leaf is not None
-        assert result.frozen is not None
+        assert result.signal is not None
+        assert result.frozen_target is not None
         draw = ExampleRng(int(result.provenance["seed"]), [result.key])
         try:
             block = batch_of(self.host, [example], draw, float(result.provenance.get("dither", 0.0)))
-            score = score_of(block, [self.request.target], MicroBatcher(1), [result.frozen.to(block.x.device)])
-            own = result.leaf.unsqueeze(0).to(block.x)
-            with _drawn(block.x, seed):
-                found = ask(score, own if own.shape == block.x.shape else block.x, block)
+            score = score_of(
+                block, [self.request.target], MicroBatcher(1), [result.frozen_target.to(block.signal.device)]
+            )
+            own = result.signal.unsqueeze(0).to(block.signal)
+            with _drawn(block.signal, seed):
+                found = ask(score, own if own.shape == block.signal.shape else block.signal, block)
         except Exception:  # an explanation is not lost because of a question beside it
             return None
         _counted(result, score.passes.forward)
@@ -253,17 +263,17 @@ class _Question:
 
 
 def logits_at(block: ExampleBatch, x: Tensor) -> Tensor:
-    """What a block's head reads at one leaf, `(1, *leaf)`, as float32 on the CPU."""
+    """What a block's head reads at one signal, `(1, *signal)`, as float32 on the CPU."""
     rows = torch.zeros(1, dtype=torch.long, device=x.device)
     with torch.no_grad():
-        return block.select(block.forward(x, rows), rows).to("cpu", torch.float32, copy=True)[0]
+        return block.logits(block.forward(x, rows), rows).to("cpu", torch.float32, copy=True)[0]
 
 
-def padded(adapter: ModelWrapper, bare: EncodedExample, logits: Tensor) -> list[str]:
+def padded(wrapper: ModelWrapper, bare: EncodedExample, logits: Tensor) -> list[str]:
     """What has to be said of logits of an example with padding, given the same example without it."""
     try:
-        block = adapter.block([bare], ExampleRng(0, [bare.key]))
-        there = logits_at(block, block.x)
+        block = wrapper.example_batch([bare], ExampleRng(0, [bare.key]))
+        there = logits_at(block, block.signal)
     except Exception:  # a prediction is not lost because of a question beside it
         return [UNASKED]
     if there.shape != logits.shape:
@@ -284,10 +294,10 @@ def _drawn(x: Tensor, seed: int) -> Iterator[None]:
 def _still(block: ExampleBatch) -> float:
     """How far the answer to one row may be off in a batch of another size, of itself or of 1."""
     parameters = () if block.model is None else block.model.parameters()
-    kinds = {p.dtype for p in parameters if p.is_floating_point()} | {block.reads}
+    kinds = {p.dtype for p in parameters if p.is_floating_point()} | {block.input_dtype}
     if casting() or kinds & {torch.float16, torch.bfloat16}:
         return STILL_IN_HALF
-    return TOLERANCE if block.x.device.type == "cpu" else STILL_ELSEWHERE
+    return TOLERANCE if block.signal.device.type == "cpu" else STILL_ELSEWHERE
 
 
 def log_odds(result: Attribution, value: float) -> float:

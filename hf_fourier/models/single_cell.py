@@ -51,17 +51,17 @@ class SingleCellWrapper(TextWrapper):
     unit: ClassVar[str] = "gene"
 
     @classmethod
-    def suits(cls, task: str, processor: Any) -> bool:
+    def supports(cls, task: str, processor: Any) -> bool:
         """Whether cells come through a `GeneTokenizer`."""
         return isinstance(processor, GeneTokenizer) and task in cls.tasks
 
     @classmethod
-    def processor_of(cls, source: str, where: Mapping[str, Any], config: Any) -> Any:
+    def make_processor(cls, source: str, where: Mapping[str, Any], config: Any) -> Any:
         """The gene dictionaries of a checkpoint folder that has them, or of the repository that it lies in."""
         folder = Path(source) / where.get("subfolder", "")
         return GeneTokenizer.from_folder(folder) if (folder / TOKENS).is_file() else _found(source, where, config)
 
-    def opened(self, example: Any) -> list[Any] | None:
+    def split_file(self, example: Any) -> list[Any] | None:
         """The cells of an `.h5ad` or of a `.dataset`, by its path, or of an `AnnData`."""
         if hasattr(example, "obs") and hasattr(example, "var"):
             names, cell = table_cells(example)

@@ -1,6 +1,6 @@
 """Text models: classifiers of texts, pairs and tokens, question answering, language models, encoders, embeddings.
 
-The leaf is the embedded content tokens, `(tokens, hidden)`. Special, padding and mask tokens never enter a transform:
+The signal is the embedded content tokens, `(tokens, hidden)`. Special, padding and mask tokens never enter a transform:
 the content tokens of each segment are taken out in order, transformed, and put back.
 """
 
@@ -94,7 +94,7 @@ class TextWrapper(TargetedWrapper):
         "question-answering": QuestionAnsweringBatch,
         "feature-extraction": PooledBatch,
     }
-    leaf_kinds: ClassVar[tuple[str, ...]] = ("tokens",)
+    signal_kinds: ClassVar[tuple[str, ...]] = ("tokens",)
     main_input: ClassVar[str] = "input_ids"
     unit: ClassVar[str] = "token"
 
@@ -120,7 +120,7 @@ class TextWrapper(TargetedWrapper):
         return TokenHead(self.processor, SEVERAL.get(self.task, "name one of them"))
 
     @property
-    def rows_limit(self) -> int | None:
+    def max_rows(self) -> int | None:
         """One, where a classifier without a padding token refuses batches."""
         text = self.config.get_text_config() if hasattr(self.config, "get_text_config") else self.config
         unpadded = getattr(text, "pad_token_id", None) is None and getattr(self.config, "pad_token_id", None) is None
@@ -146,7 +146,7 @@ class TextWrapper(TargetedWrapper):
         for text in texts:
             whole_text(text)
         if self.processor is None:
-            raise self.no_processor(example)
+            raise self.missing_processor_error(example)
         limit, prompt = self.limit, self.task == "text-generation"
         notes: tuple[str, ...] = said
         options = {"return_special_tokens_mask": True, "verbose": False}
@@ -168,7 +168,7 @@ class TextWrapper(TargetedWrapper):
             got = f"a chat for {self.task}"
             raise InputError(got, "a text", "pass what is to be read as one str, such as the last message's content")
         if self.processor is None:
-            raise self.no_processor(chat)
+            raise self.missing_processor_error(chat)
         encoding, added, message, notes = written_out(self.processor, chat)
         return self._tokenized(encoding, added, message, notes, self.limit, closed=False)
 
@@ -196,7 +196,7 @@ class TextWrapper(TargetedWrapper):
 
     def encode_batch(self, batch: Mapping[str, Any]) -> list[EncodedExample]:
         """Rows of `input_ids` (with `attention_mask`, `special_tokens_mask`, …), padded or not."""
-        tensors = self.rows_of(batch, dimensions=2)
+        tensors = self.checked_batch(batch, dimensions=2)
         if tensors["input_ids"].is_floating_point() or tensors["input_ids"].dtype == torch.bool:
             raise InputError(
                 f"input_ids of {tensors['input_ids'].dtype}", "whole numbers", "pass the tokenizer's output"
@@ -248,7 +248,7 @@ class TextWrapper(TargetedWrapper):
         unknown = {t.unk_token_id} - named
         return set(t.all_special_ids) - unknown
 
-    def group(self, inputs: Mapping[str, Tensor]) -> int:
+    def batch_group(self, inputs: Mapping[str, Tensor]) -> int:
         """How many masks a text for a masked language model has, or which two continuations: they are read together."""
         if CONTINUATIONS[1] in inputs:
             return fingerprint([inputs[name] for name in CONTINUATIONS])
@@ -278,8 +278,8 @@ class TextWrapper(TargetedWrapper):
         axes = (Axis(self.unit, content.numel(), f"cycles/{self.unit}"), Axis("hidden", hidden, channel=True))
         names = tuple(self.name_tokens(ids[content].tolist())) if self.processor is not None else ()
         shape = SignalShape("tokens", axes, lengths)
-        view, group = TEXT_VIEW, self.group(row)
-        return EncodedExample(shape, row, content=content, names=names, view=view, notes=notes, group=group)
+        view, group = TEXT_VIEW, self.batch_group(row)
+        return EncodedExample(shape, row, content=content, names=names, view=view, notes=notes, batch_group=group)
 
     def name_tokens(self, ids: Sequence[int]) -> list[str]:
         """Each token in readable form."""
@@ -292,19 +292,19 @@ class TextWrapper(TargetedWrapper):
                 if not self.swap.known:
                     self._check_ids(row["input_ids"])
                     inputs = {name: tensor.unsqueeze(0).to(self.device, copy=True) for name, tensor in row.items()}
-                    self.swap.locate(lambda: self.run(**inputs), inputs["input_ids"])
+                    self.swap.locate(lambda: self.call_model(**inputs), inputs["input_ids"])
                 ids = torch.zeros(1, 1, dtype=torch.long, device=self.device)
                 self._width = self.swap.embed(ids).shape[-1]
         return self._width
 
-    def block(self, examples: Sequence[EncodedExample], draw: ExampleRng) -> ExampleBatch:
+    def example_batch(self, examples: Sequence[EncodedExample], draw: ExampleRng) -> ExampleBatch:
         """Texts of one length and one pattern of segments."""
         inputs = examples[0].inputs
         if CONTINUATIONS[0] not in inputs:
             block = self.blocks.get(self.task, TextBatch)(self, examples, draw)
         else:
             block = ContinuationBatch(self, examples, draw)
-            if block.truth is not None:
+            if block.known_targets is not None:
                 block.head = OutputHead(self.processor)
         if self.task in ("text-generation", "text2text-generation") and isinstance(block.head, TokenHead):
             block.head.rules = output_rules(self.model, inputs)

@@ -48,7 +48,7 @@ class TargetedWrapper(TokenWrapper, ABC):
         stated = [limit for limit in limits if limit is not None and 0 < limit < NO_LIMIT]
         return min(stated) if stated else None
 
-    def aim(self, example: EncodedExample, target: Target) -> tuple[EncodedExample, Target]:
+    def prepare_target(self, example: EncodedExample, target: Target) -> tuple[EncodedExample, Target]:
         """An example with the continuation or the output that is explained; tokens and answers found by their text.
 
         Raises:
@@ -70,12 +70,12 @@ class TargetedWrapper(TokenWrapper, ABC):
             return replace(example, inputs={**example.inputs, **added}), None
         if self.task == "text-generation":
             own = {name: tensor for name, tensor in example.inputs.items() if name not in CONTINUATIONS}
-            example = replace(example, inputs=own, group=0)
+            example = replace(example, inputs=own, batch_group=0)
             if isinstance(target, Continuation):
                 return self._continued(example, target.text), None
             if isinstance(target, Contrast):
                 return self._continued(example, target.this, target.other), Contrast(0, 1)
-        return self._with_spellings(example, target), super().aim(example, target)[1]
+        return self._with_spellings(example, target), super().prepare_target(example, target)[1]
 
     def generated(self, example: EncodedExample, token: int) -> tuple[float, str] | None:
         """Likewise, of a language model."""
@@ -128,7 +128,7 @@ class TargetedWrapper(TokenWrapper, ABC):
     def _found(self, example: EncodedExample, answer: str) -> tuple[AnswerSpan, tuple[str, ...]]:
         """The first place where the content has the tokens of an answer, the question left aside; whether it is one."""
         content = example.inputs["input_ids"][example.content].tolist()
-        first = sum(example.leaf.segments[:-1])
+        first = sum(example.signal.segments[:-1])
         for form in (answer, f" {answer}"):
             ids = ids_of(self.processor, form)
             known_words(self.processor, form, ids)
@@ -161,7 +161,7 @@ class TargetedWrapper(TokenWrapper, ABC):
         for name, tail in zip(CONTINUATIONS, tails, strict=False):
             inputs[name] = torch.tensor(tail, dtype=torch.long)
             self._check_ids(inputs[name])
-        made = replace(example, inputs=inputs, group=self.group(inputs))
+        made = replace(example, inputs=inputs, batch_group=self.batch_group(inputs))
         if len(tails) == 2 and len(tails[0]) != len(tails[1]):
             said = f"the two have {len(tails[0])} and {len(tails[1])} tokens: of each the whole log p is taken"
             made = replace(made, notes=(*made.notes, f"{said}, which sinks with every token"))
@@ -182,7 +182,7 @@ class TargetedWrapper(TokenWrapper, ABC):
             ids[1, 2] = 1
             try:
                 with eval_mode(self.model), torch.no_grad():
-                    logits = logits_of(self.run(input_ids=ids))[:, -3:-1].float()
+                    logits = logits_of(self.call_model(input_ids=ids))[:, -3:-1].float()
             except FourierError:  # a model that does not take so short a text
                 self._causal = True
                 return True

@@ -29,7 +29,7 @@ _SEEN = "steps that were observed"
 
 
 class TimeSeriesWrapper(ModelWrapper):
-    """The leaf is `past_values`, `(time, channels)` or `(time,)`, without steps that were not observed."""
+    """The signal is `past_values`, `(time, channels)` or `(time,)`, without steps that were not observed."""
 
     tasks: ClassVar[Mapping[str, Task]] = {
         "time-series-classification": Task(
@@ -43,7 +43,7 @@ class TimeSeriesWrapper(ModelWrapper):
             "",
         ),
     }
-    leaf_kinds: ClassVar[tuple[str, ...]] = ("series",)
+    signal_kinds: ClassVar[tuple[str, ...]] = ("series",)
     main_input: ClassVar[str] = "past_values"
 
     def head(self) -> Head:
@@ -71,7 +71,7 @@ class TimeSeriesWrapper(ModelWrapper):
     def encode_batch(self, batch: Mapping[str, Any]) -> list[EncodedExample]:
         """Rows of `past_values`, with `past_observed_mask` where steps are missing."""
         given: Any = batch.get(self.main_input)
-        tensors = {n: t.cpu() for n, t in self.rows_of(batch, 2 if np.ndim(given) == 2 else 3).items()}
+        tensors = {n: t.cpu() for n, t in self.checked_batch(batch, 2 if np.ndim(given) == 2 else 3).items()}
         values = tensors[self.main_input]
         if self.accepts(OBSERVED):
             missing = f"pass {{'past_values': x, {OBSERVED!r}: mask}}, both 0 where a number is missing"
@@ -99,7 +99,7 @@ class TimeSeriesWrapper(ModelWrapper):
         channels = (Axis("channel", values.shape[1], channel=True),) if values.ndim == 2 else ()
         return EncodedExample(SignalShape("series", (time, *channels)), row, content=content, view=SeriesView())
 
-    def stripped(self, example: EncodedExample) -> EncodedExample | None:
+    def without_padding(self, example: EncodedExample) -> EncodedExample | None:
         """The series without the steps at its ends that were not observed, where the model takes any length."""
         length = example.inputs[self.main_input].shape[0]
         context = getattr(self.config, "context_length", None)
@@ -115,7 +115,7 @@ class TimeSeriesWrapper(ModelWrapper):
         bare = in_time(marked, self.main_input, 0, names)
         return None if bare is None else replace(bare, inputs={n: t for n, t in bare.inputs.items() if n != _SEEN})
 
-    def block(self, examples: Sequence[EncodedExample], draw: ExampleRng) -> ExampleBatch:
+    def example_batch(self, examples: Sequence[EncodedExample], draw: ExampleRng) -> ExampleBatch:
         """Series of one length with equally many observed steps."""
         return TimeSeriesBatch(self, examples)
 
@@ -134,23 +134,23 @@ def _numbers(example: Any) -> Any:
 class TimeSeriesBatch(ExampleBatch):
     """Series of one length on the model's device."""
 
-    def __init__(self, adapter: TimeSeriesWrapper, examples: Sequence[EncodedExample]) -> None:
-        self.adapter, self.head, self.dtype = adapter, adapter.head(), dtype_of(adapter.model)
-        self.model = adapter.model
+    def __init__(self, wrapper: TimeSeriesWrapper, examples: Sequence[EncodedExample]) -> None:
+        self.wrapper, self.head, self.dtype = wrapper, wrapper.head(), dtype_of(wrapper.model)
+        self.model = wrapper.model
         names = examples[0].inputs
-        self.inputs = {n: torch.stack([e.inputs[n] for e in examples]).to(adapter.device) for n in names}
-        values = self.inputs.pop(adapter.main_input)
+        self.inputs = {n: torch.stack([e.inputs[n] for e in examples]).to(wrapper.device) for n in names}
+        values = self.inputs.pop(wrapper.main_input)
         self.values = values if values.dtype == torch.float64 else values.float()
-        content = torch.stack([e.content for e in examples if e.content is not None]).to(adapter.device)
+        content = torch.stack([e.content for e in examples if e.content is not None]).to(wrapper.device)
         self.content = content.view(*content.shape, *[1] * (values.ndim - 2)).expand(-1, -1, *values.shape[2:])
-        self.x = self.values.gather(1, self.content)
+        self.signal = self.values.gather(1, self.content)
 
     def forward(self, x: Tensor, rows: Tensor) -> Any:
         """The model's outputs with the observed steps replaced by `x`."""
         values = self.values[rows].scatter(1, self.content[rows], x).to(self.dtype)
         others = {name: tensor[rows] for name, tensor in self.inputs.items()}
-        return self.adapter.run(**{self.adapter.main_input: values}, **others)
+        return self.wrapper.call_model(**{self.wrapper.main_input: values}, **others)
 
-    def select(self, outputs: Any, rows: Tensor) -> Tensor:
+    def logits(self, outputs: Any, rows: Tensor) -> Tensor:
         """Class logits, or values, `(rows, ...)`."""
         return part_of(outputs, *ANSWERS)

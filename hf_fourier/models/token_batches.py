@@ -30,7 +30,7 @@ OUTPUT = "output"
 PER_TOKEN = ("attention_mask", "token_type_ids", "special_tokens_mask", "position_ids")
 #: What is no statement about each token, whatever its length.
 ADDED = (*CONTINUATIONS, OUTPUT, "decoder_input_ids")
-#: Leaf entries of the rows that are masked in turn and run at once; with more, they run one after the other.
+#: Signal entries of the rows that are masked in turn and run at once; with more, they run one after the other.
 IN_TURN_AT_ONCE = 2**24
 
 
@@ -47,7 +47,7 @@ class TokenWrapper(ModelWrapper, ABC):
         own = getattr(self.processor, "mask_token_id", None)
         return getattr(self.config, "mask_token_id", None) if own is None else own
 
-    def reordered(self, example: EncodedExample) -> EncodedExample | None:
+    def with_permuted_ids(self, example: EncodedExample) -> EncodedExample | None:
         """The content's ids turned by one place; None where that changes none of them."""
         if example.content is None:
             return None
@@ -58,7 +58,7 @@ class TokenWrapper(ModelWrapper, ABC):
             return None
         return replace(example, inputs={**example.inputs, "input_ids": turned.view(ids.shape)})
 
-    def stripped(self, example: EncodedExample) -> EncodedExample | None:
+    def without_padding(self, example: EncodedExample) -> EncodedExample | None:
         """The row without what its mask leaves out at both ends, in all that it says of each token."""
         mask = example.inputs.get("attention_mask")
         if mask is None or mask.ndim != 1 or example.content is None or bool(mask.all()):
@@ -80,25 +80,25 @@ class TextBatch(ExampleBatch):
     Ids have the shape `(batch, length)`, or `(batch, choices, length)` where several texts make one example.
     """
 
-    def __init__(self, adapter: TokenWrapper, examples: Sequence[EncodedExample], draw: ExampleRng) -> None:
-        self.adapter, self.head = adapter, adapter.head()
-        self.model = adapter.model
-        self.segments = examples[0].leaf.segments
-        device = adapter.device
+    def __init__(self, wrapper: TokenWrapper, examples: Sequence[EncodedExample], draw: ExampleRng) -> None:
+        self.wrapper, self.head = wrapper, wrapper.head()
+        self.model = wrapper.model
+        self.segments = examples[0].signal.segments
+        device = wrapper.device
         self.inputs = {
             name: torch.stack([example.inputs[name] for example in examples]).to(device) for name in examples[0].inputs
         }
         contents = [example.content for example in examples if example.content is not None]
         self.run, self.content = common_slice(contents), torch.stack(contents).to(device)
-        self.x = self._leaves(self.inputs["input_ids"])
+        self.signal = self._signals(self.inputs["input_ids"])
         self.spellings = [example.spellings for example in examples]
 
     def remarks(self, logits: Tensor, frozen: Tensor, numbers: Sequence[int]) -> dict[int, tuple[str, ...]]:
         """Where the model expects another spelling of a target far more."""
-        return remarks_of(self, self.adapter.processor, logits, frozen, numbers)
+        return remarks_of(self, self.wrapper.processor, logits, frozen, numbers)
 
-    def _leaves(self, ids: Tensor) -> Tensor:
-        embedded = self.adapter.swap.embed(ids.flatten(1))
+    def _signals(self, ids: Tensor) -> Tensor:
+        embedded = self.wrapper.swap.embed(ids.flatten(1))
         if self.run is not None:
             x = embedded[:, self.run].contiguous()
         else:
@@ -106,14 +106,14 @@ class TextBatch(ExampleBatch):
         return x if x.dtype == torch.float64 else x.float()
 
     @property
-    def reference(self) -> Tensor | None:
+    def baseline(self) -> Tensor | None:
         """The embedding of the mask, or of padding, at every content token; None for a model that has neither."""
-        token = self.adapter.mask_id
+        token = self.wrapper.mask_id
         if token is None:
-            token = getattr(self.adapter.config, "pad_token_id", None)
+            token = getattr(self.wrapper.config, "pad_token_id", None)
         if token is None:
             return None
-        return self._leaves(self.inputs["input_ids"].flatten(1).scatter(1, self.content, int(token)))
+        return self._signals(self.inputs["input_ids"].flatten(1).scatter(1, self.content, int(token)))
 
     def forward(self, x: Tensor, rows: Tensor) -> Any:
         """The model's outputs with the content tokens' embeddings replaced by `x`."""
@@ -135,37 +135,39 @@ class TextBatch(ExampleBatch):
 
         def ask() -> tuple[Any, int]:
             given = copies(inputs)
-            with self.adapter.swap.replaced(given["input_ids"].flatten(0, -2), put) as calls:
-                return self.adapter.run(**given, **options), len(calls)
+            with self.wrapper.swap.replaced(given["input_ids"].flatten(0, -2), put) as calls:
+                return self.wrapper.call_model(**given, **options), len(calls)
 
         options = self._options()
         outputs, calls = ask()
         if calls != 1:
             given = copies(inputs)
-            self.adapter.swap.locate(lambda: self.adapter.run(**given, **options), given["input_ids"].flatten(0, -2))
+            self.wrapper.swap.locate(
+                lambda: self.wrapper.call_model(**given, **options), given["input_ids"].flatten(0, -2)
+            )
             outputs, calls = ask()
             if calls != 1:
-                got = f"{type(self.adapter.model).__name__}, whose embedding was asked {calls} times for the same ids"
+                got = f"{type(self.wrapper.model).__name__}, whose embedding was asked {calls} times for the same ids"
                 do = "explain it through attribute(forward, x)"
                 raise ModelError(got, "one embedding of the input ids per forward pass", do)
         return outputs
 
     def _options(self) -> dict[str, Any]:
-        return {"use_cache": False} if self.adapter.accepts("use_cache") else {}
+        return {"use_cache": False} if self.wrapper.accepts("use_cache") else {}
 
-    def select(self, outputs: Any, rows: Tensor) -> Tensor:
+    def logits(self, outputs: Any, rows: Tensor) -> Tensor:
         """Class logits, `(rows, classes)`."""
         return by_class(logits_of(outputs))
 
     def _of_text(self, logits: Tensor) -> Tensor:
         """What is said at the text's own tokens, `(rows, tokens, …)`, without the virtual ones in front of them."""
-        return logits[:, -self.inputs["input_ids"].shape[1] :] if has_prompt_tuning(self.adapter.model) else logits
+        return logits[:, -self.inputs["input_ids"].shape[1] :] if has_prompt_tuning(self.wrapper.model) else logits
 
 
 class TokenClassificationBatch(TextBatch):
     """Texts whose every token gets a tag."""
 
-    def select(self, outputs: Any, rows: Tensor) -> Tensor:
+    def logits(self, outputs: Any, rows: Tensor) -> Tensor:
         """The tags' logits at the content tokens, `(rows, tokens, tags)`."""
         return at(self._of_text(logits_of(outputs)), self.content[rows])
 
@@ -173,7 +175,7 @@ class TokenClassificationBatch(TextBatch):
 class QuestionAnsweringBatch(TextBatch):
     """Questions with a context, or texts in which an answer is marked."""
 
-    def select(self, outputs: Any, rows: Tensor) -> Tensor:
+    def logits(self, outputs: Any, rows: Tensor) -> Tensor:
         """The logits of start and end at the content tokens, `(rows, 2, tokens)`; the question's are −inf."""
         both = torch.stack([part_of(outputs, "start_logits"), part_of(outputs, "end_logits")], dim=-1).float()
         logits = at(self._of_text(both), self.content[rows]).transpose(1, 2)
@@ -184,7 +186,7 @@ class QuestionAnsweringBatch(TextBatch):
 class PooledBatch(TextBatch):
     """Texts read for their embedding: the mean over all tokens that are attended to."""
 
-    def select(self, outputs: Any, rows: Tensor) -> Tensor:
+    def logits(self, outputs: Any, rows: Tensor) -> Tensor:
         """The embeddings, `(rows, hidden)`."""
         states = hidden_states_of(outputs)
         mask = self.inputs.get("attention_mask")
@@ -197,8 +199,8 @@ class PooledBatch(TextBatch):
 class NextTokenBatch(TextBatch):
     """Texts read for their next token."""
 
-    def __init__(self, adapter: TokenWrapper, examples: Sequence[EncodedExample], draw: ExampleRng) -> None:
-        super().__init__(adapter, examples, draw)
+    def __init__(self, wrapper: TokenWrapper, examples: Sequence[EncodedExample], draw: ExampleRng) -> None:
+        super().__init__(wrapper, examples, draw)
         ids, mask = self.inputs["input_ids"], self.inputs.get("attention_mask")
         positions = torch.arange(ids.shape[1], device=ids.device)
         whole = mask is None or mask.ndim != 2
@@ -208,10 +210,10 @@ class NextTokenBatch(TextBatch):
 
     def _options(self) -> dict[str, Any]:
         together = bool((self.last == self.inputs["input_ids"].shape[1] - 1).all())
-        keep = {"logits_to_keep": 1} if together and self.adapter.accepts("logits_to_keep") else {}
+        keep = {"logits_to_keep": 1} if together and self.wrapper.accepts("logits_to_keep") else {}
         return {**super()._options(), **keep}
 
-    def select(self, outputs: Any, rows: Tensor) -> Tensor:
+    def logits(self, outputs: Any, rows: Tensor) -> Tensor:
         """The logits of the next token, `(rows, vocabulary)`."""
         logits = self._of_text(logits_of(outputs))
         if logits.shape[1] == 1:
@@ -223,23 +225,23 @@ class NextTokenBatch(TextBatch):
 class ContinuationBatch(TextBatch):
     """Texts with a continuation that is explained, or with two of them, one rather than the other.
 
-    Continuations are appended to the ids and never change. With two, each leaf row makes two rows of the model.
+    Continuations are appended to the ids and never change. With two, each signal row makes two rows of the model.
     """
 
-    def __init__(self, adapter: TokenWrapper, examples: Sequence[EncodedExample], draw: ExampleRng) -> None:
-        super().__init__(adapter, examples, draw)
+    def __init__(self, wrapper: TokenWrapper, examples: Sequence[EncodedExample], draw: ExampleRng) -> None:
+        super().__init__(wrapper, examples, draw)
         tails = [self.inputs.pop(name) for name in CONTINUATIONS if name in self.inputs]
-        self.cost, self.lengths = len(tails), [tail.shape[1] for tail in tails]
+        self.rows_per_signal, self.lengths = len(tails), [tail.shape[1] for tail in tails]
         self.width = max(self.lengths)
         # What fills up the shorter one comes after it, where a causal model does not see it.
         filled = [torch.cat([t, t[:, -1:].expand(-1, self.width - t.shape[1])], dim=1) for t in tails]
         self.tails = torch.stack(filled, dim=1)
-        if self.cost == 1:
-            self.truth = list(tails[0].to("cpu"))
+        if self.rows_per_signal == 1:
+            self.known_targets = list(tails[0].to("cpu"))
         else:
             names = [" ".join(map(str, t)) for t in (tail[0].tolist() for tail in tails)]
-            if adapter.processor is not None:
-                names = [adapter.processor.decode(tail[0]) for tail in tails]
+            if wrapper.processor is not None:
+                names = [wrapper.processor.decode(tail[0]) for tail in tails]
             self.head = Categorical(dict(enumerate(names)))
         self._begun: Tensor | None = None
 
@@ -250,12 +252,12 @@ class ContinuationBatch(TextBatch):
 
     @property
     def entries(self) -> int:
-        """The leaf's size, or an eighth of the logits where those are what fills the memory."""
-        return max(self.x[0].numel(), self.width * int(getattr(self.adapter.config, "vocab_size", 0)) // 8)
+        """The signal's size, or an eighth of the logits where those are what fills the memory."""
+        return max(self.signal[0].numel(), self.width * int(getattr(self.wrapper.config, "vocab_size", 0)) // 8)
 
     def forward(self, x: Tensor, rows: Tensor) -> Any:
-        """The model's outputs, `cost` rows for each leaf row."""
-        inputs = {n: tensor[rows].repeat_interleave(self.cost, dim=0) for n, tensor in self.inputs.items()}
+        """The model's outputs, `cost` rows for each signal row."""
+        inputs = {n: tensor[rows].repeat_interleave(self.rows_per_signal, dim=0) for n, tensor in self.inputs.items()}
         tails = self.tails[rows].flatten(0, 1)
         inputs["input_ids"] = torch.cat([inputs["input_ids"], tails], dim=1)
         for name, step in (("attention_mask", 0), ("token_type_ids", 0), ("position_ids", 1)):
@@ -263,40 +265,42 @@ class ContinuationBatch(TextBatch):
                 own = inputs[name]
                 more = own[:, -1:] + step * torch.arange(1, self.width + 1, device=own.device)
                 inputs[name] = torch.cat([own, more.expand(len(own), -1)], dim=1)
-        content = self.content[rows].repeat_interleave(self.cost, dim=0)
-        return self._run(inputs, x.repeat_interleave(self.cost, dim=0), content)
+        content = self.content[rows].repeat_interleave(self.rows_per_signal, dim=0)
+        return self._run(inputs, x.repeat_interleave(self.rows_per_signal, dim=0), content)
 
     def _options(self) -> dict[str, Any]:
-        keep = {"logits_to_keep": self.width + 1} if self.adapter.accepts("logits_to_keep") else {}
+        keep = {"logits_to_keep": self.width + 1} if self.wrapper.accepts("logits_to_keep") else {}
         return {**super()._options(), **keep}
 
-    def select(self, outputs: Any, rows: Tensor) -> Tensor:
+    def logits(self, outputs: Any, rows: Tensor) -> Tensor:
         """Logits of each token, `(rows, tokens, vocabulary)`; of two continuations their log p, `(rows, 2)`."""
         logits = logits_of(outputs)[:, -self.width - 1 : -1]
-        if self.cost == 1:
+        if self.rows_per_signal == 1:
             return logits
         wide = logits if logits.dtype == torch.float64 else logits.float()
         if self._begun is None and any(self.spellings):
-            self._begun = wide[:: self.cost, 0].detach()
+            self._begun = wide[:: self.rows_per_signal, 0].detach()
         index = self.tails[rows].flatten(0, 1).unsqueeze(-1).to(wide.device)
-        log_p = wide.log_softmax(-1).gather(-1, index).view(-1, self.cost, self.width)
+        log_p = wide.log_softmax(-1).gather(-1, index).view(-1, self.rows_per_signal, self.width)
         return torch.stack([log_p[:, i, :n].sum(1) for i, n in enumerate(self.lengths)], dim=1)
 
 
 class Seq2SeqBatch(TextBatch):
     """Texts that an encoder reads and a decoder answers, the answer teacher-forced."""
 
-    def __init__(self, adapter: TokenWrapper, examples: Sequence[EncodedExample], draw: ExampleRng) -> None:
-        super().__init__(adapter, examples, draw)
+    def __init__(self, wrapper: TokenWrapper, examples: Sequence[EncodedExample], draw: ExampleRng) -> None:
+        super().__init__(wrapper, examples, draw)
         self.output = self.inputs.pop(OUTPUT)
-        self.truth = list(self.output.to("cpu"))
+        self.known_targets = list(self.output.to("cpu"))
 
     @property
     def entries(self) -> int:
-        """The leaf's size, or an eighth of the logits where those are what fills the memory."""
-        return max(self.x[0].numel(), self.output.shape[1] * int(getattr(self.adapter.config, "vocab_size", 0)) // 8)
+        """The signal's size, or an eighth of the logits where those are what fills the memory."""
+        return max(
+            self.signal[0].numel(), self.output.shape[1] * int(getattr(self.wrapper.config, "vocab_size", 0)) // 8
+        )
 
-    def select(self, outputs: Any, rows: Tensor) -> Tensor:
+    def logits(self, outputs: Any, rows: Tensor) -> Tensor:
         """Logits of each output token, `(rows, tokens, vocabulary)`."""
         return logits_of(outputs)[:, -self.output.shape[1] :]
 
@@ -320,10 +324,10 @@ class MaskedLMBatch(TextBatch):
     positions, seeded per example, are masked in turn, and it is the mean log-probability of the true tokens.
     """
 
-    def __init__(self, adapter: TokenWrapper, examples: Sequence[EncodedExample], draw: ExampleRng) -> None:
-        super().__init__(adapter, examples, draw)
+    def __init__(self, wrapper: TokenWrapper, examples: Sequence[EncodedExample], draw: ExampleRng) -> None:
+        super().__init__(wrapper, examples, draw)
         ids = self.inputs["input_ids"]
-        self.mask_id: Any = adapter.mask_id
+        self.mask_id: Any = wrapper.mask_id
         masked = ids == self.mask_id if self.mask_id is not None else torch.zeros_like(ids, dtype=torch.bool)
         counts = set(masked.sum(1).tolist())
         if len(counts) > 1:
@@ -331,16 +335,16 @@ class MaskedLMBatch(TextBatch):
         self.in_turn = counts == {0}
         if self.in_turn:
             self.positions = self._draw_positions(draw)
-            self.truth = list(ids.gather(1, self.positions).to("cpu"))
-            self.cost = self.positions.shape[1]
+            self.known_targets = list(ids.gather(1, self.positions).to("cpu"))
+            self.rows_per_signal = self.positions.shape[1]
         else:
             self.positions = masked.nonzero()[:, 1].view(len(ids), -1)
 
     @property
     def entries(self) -> int:
-        """The leaf's size, or an eighth of the logits where those are what fills the memory."""
-        logits = self.inputs["input_ids"].shape[1] * int(getattr(self.adapter.config, "vocab_size", 0))
-        return max(self.x[0].numel(), logits // 8)
+        """The signal's size, or an eighth of the logits where those are what fills the memory."""
+        logits = self.inputs["input_ids"].shape[1] * int(getattr(self.wrapper.config, "vocab_size", 0))
+        return max(self.signal[0].numel(), logits // 8)
 
     def _draw_positions(self, draw: ExampleRng) -> Int[Tensor, "batch masks"]:
         if self.mask_id is None:
@@ -357,14 +361,14 @@ class MaskedLMBatch(TextBatch):
         return self.content.gather(1, torch.stack(chosen).to(self.content.device))
 
     def forward(self, x: Tensor, rows: Tensor) -> Any:
-        """The model's outputs, `cost` rows for each leaf row."""
+        """The model's outputs, `cost` rows for each signal row."""
         if not self.in_turn:
             return super().forward(x, rows)
-        inputs = {n: tensor[rows].repeat_interleave(self.cost, dim=0) for n, tensor in self.inputs.items()}
+        inputs = {n: tensor[rows].repeat_interleave(self.rows_per_signal, dim=0) for n, tensor in self.inputs.items()}
         position = self.positions[rows].reshape(-1, 1)
         inputs["input_ids"] = inputs["input_ids"].scatter(1, position, self.mask_id)
         fixed = torch.zeros_like(inputs["input_ids"], dtype=torch.bool).scatter(1, position, True)
-        repeated, content = (t.repeat_interleave(self.cost, dim=0) for t in (x, self.content[rows]))
+        repeated, content = (t.repeat_interleave(self.rows_per_signal, dim=0) for t in (x, self.content[rows]))
         most = max(1, IN_TURN_AT_ONCE // self.entries)
         if len(repeated) <= most:
             return self._run(inputs, repeated, content, fixed)
@@ -383,7 +387,7 @@ class MaskedLMBatch(TextBatch):
             picked.append(checkpoint(pick, part, start, use_reentrant=False) if again else pick(part, start))
         return SelectedPositions(torch.cat(picked))
 
-    def select(self, outputs: Any, rows: Tensor) -> Tensor:
+    def logits(self, outputs: Any, rows: Tensor) -> Tensor:
         """Logits at the masked positions, `(rows, vocabulary)`, or `(rows, masks, vocabulary)` for several."""
         if isinstance(outputs, SelectedPositions):
             return outputs.logits.view(*self.positions[rows].shape, -1)

@@ -264,7 +264,7 @@ def remarks_of(
     found = {}
     for row, number in enumerate(numbers):
         if tokenizer is not None and any(len(forms) > 1 for forms in block.spellings[number]):
-            first = block.truth is not None
+            first = block.known_targets is not None
             found[number] = compared_spellings(tokenizer, block.spellings[number], logits[row], frozen[row], first)
     return found
 

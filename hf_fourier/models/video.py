@@ -19,7 +19,7 @@ from hf_fourier.typing import Tensor
 
 
 class VideoWrapper(VisionWrapper):
-    """The leaf is `pixel_values`, `(frames, channels, height, width)`."""
+    """The signal is `pixel_values`, `(frames, channels, height, width)`."""
 
     tasks: ClassVar[Mapping[str, Task]] = {
         "video-classification": Task(
@@ -29,7 +29,7 @@ class VideoWrapper(VisionWrapper):
             "AutoImageProcessor",
         )
     }
-    leaf_kinds: ClassVar[tuple[str, ...]] = ("video",)
+    signal_kinds: ClassVar[tuple[str, ...]] = ("video",)
 
     @property
     def main_input(self) -> str:  # type: ignore[override]
@@ -39,7 +39,7 @@ class VideoWrapper(VisionWrapper):
     def encode(self, example: Any) -> EncodedExample:
         """A tuple of pictures, each as for image classifiers, or one array with the frames first."""
         if self.processor is None:
-            raise self.no_processor(example)
+            raise self.missing_processor_error(example)
         read = [as_rgb(frame) for frame in self._frames(example)]
         frames = [rgb for rgb, _ in read]
         try:
@@ -72,7 +72,7 @@ class VideoWrapper(VisionWrapper):
 
     def encode_batch(self, batch: Mapping[str, Any]) -> list[EncodedExample]:
         """Rows of `pixel_values`, shape `(batch, frames, channels, height, width)`."""
-        tensors = self.rows_of(batch, dimensions=5)
+        tensors = self.checked_batch(batch, dimensions=5)
         pixels = tensors.pop(self.main_input).cpu()
         check_numbers("pixel_values", pixels, "pass the processor's own output", "mend the video")
         view = NoView("a video is not a picture", "use keep(), or call input_relevance()")

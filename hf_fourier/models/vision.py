@@ -18,14 +18,23 @@ from hf_fourier.models.inspection import classification_head, dtype_of, is_convo
 from hf_fourier.models.padding import in_pixels
 from hf_fourier.results.views import ImageView, NoView, View
 from hf_fourier.scoring.example_batch import EncodedExample, ExampleBatch
-from hf_fourier.scoring.heads import Head, Regression, Similarity, by_class, logits_of, misnamed, named, part_of
+from hf_fourier.scoring.heads import (
+    Head,
+    Regression,
+    Similarity,
+    by_class,
+    logits_of,
+    misnamed,
+    part_of,
+    with_named_parts,
+)
 from hf_fourier.scoring.heads.detection import Detections, boxes_of
 from hf_fourier.seeding import ExampleRng
 from hf_fourier.typing import Tensor
 
 
 class VisionWrapper(ModelWrapper):
-    """The leaf is `pixel_values`, `(channels, height, width)`, as the model gets it."""
+    """The signal is `pixel_values`, `(channels, height, width)`, as the model gets it."""
 
     tasks: ClassVar[Mapping[str, Task]] = {
         "image-classification": Task(
@@ -55,7 +64,7 @@ class VisionWrapper(ModelWrapper):
         # Only where it is asked for, as with texts.
         "image-feature-extraction": Task("AutoModel", "", (), "AutoImageProcessor"),
     }
-    leaf_kinds: ClassVar[tuple[str, ...]] = ("pixels",)
+    signal_kinds: ClassVar[tuple[str, ...]] = ("pixels",)
     main_input: ClassVar[str] = "pixel_values"
     #: None until it is tried.
     takes_channels_last: bool | None = None
@@ -81,10 +90,10 @@ class VisionWrapper(ModelWrapper):
 
     def _takes(self, pixels: Tensor) -> bool:
         with torch.inference_mode(False), torch.enable_grad():
-            leaf = pixels.to(dtype_of(self.model), copy=True, memory_format=torch.channels_last).requires_grad_(True)
+            signal = pixels.to(dtype_of(self.model), copy=True, memory_format=torch.channels_last).requires_grad_(True)
             try:
-                answer = self.read(self.run(**{self.main_input: leaf.clone()}))  # a copy, as in `VisionBatch`
-                torch.autograd.grad(answer.sum(), leaf)
+                answer = self.read(self.call_model(**{self.main_input: signal.clone()}))  # a copy, as in `VisionBatch`
+                torch.autograd.grad(answer.sum(), signal)
             except Exception:  # for whatever reason, the usual layout is always right
                 return False
         return True
@@ -96,7 +105,7 @@ class VisionWrapper(ModelWrapper):
         follows from the type, and is said where it is not 8 bits. What is encoded (`bytes`) is decoded.
         """
         if self.processor is None:
-            raise self.no_processor(example)
+            raise self.missing_processor_error(example)
         rgb, taken = as_rgb(example)
         encoded = self.encode_batch({"pixel_values": self._processed(rgb)})[0]
         encoded.range, encoded.notes = str(taken), (*encoded.notes, *range_notes([taken]))
@@ -104,7 +113,7 @@ class VisionWrapper(ModelWrapper):
 
     def encode_batch(self, batch: Mapping[str, Any]) -> list[EncodedExample]:
         """Rows of `pixel_values`, shape `(batch, channels, height, width)`."""
-        tensors = self.rows_of(batch, dimensions=4)
+        tensors = self.checked_batch(batch, dimensions=4)
         pixels = tensors.pop("pixel_values")
         channels = getattr(self.config, "num_channels", pixels.shape[1])
         if pixels.shape[1] != channels:
@@ -120,25 +129,25 @@ class VisionWrapper(ModelWrapper):
             examples.append(EncodedExample(_shape(*row.shape), others, values=row, view=self._view))
         return examples
 
-    def adopt(self, leaf: Tensor, view: View) -> EncodedExample:
+    def encode_signal(self, signal: Tensor, view: View) -> EncodedExample:
         """Another model's pixels: its normalisation undone and ours done, in real numbers all the way.
 
         Where our processor makes pictures of another size they are resized to it whole (bilinear, antialiased).
         """
         if not (isinstance(view, ImageView) and self.processor is not None and isinstance(self._view, ImageView)):
-            return super().adopt(leaf, view)
-        pixels = view.pixels(leaf)
+            return super().encode_signal(signal, view)
+        pixels = view.pixels(signal)
         height, width = pixels.shape[1:]
         size = self._processed(np.zeros((height, width, 3), np.uint8)).shape[-2:]
         if size != (height, width):
             pixels = interpolate(pixels[None], size, mode="bilinear", antialias=True)[0]
-        return self.encode_batch({"pixel_values": self._view.leaf(pixels)[None]})[0]
+        return self.encode_batch({"pixel_values": self._view.signal(pixels)[None]})[0]
 
-    def stripped(self, example: EncodedExample) -> EncodedExample | None:
+    def without_padding(self, example: EncodedExample) -> EncodedExample | None:
         """The picture without what its `pixel_mask` leaves out at the sides."""
         return in_pixels(example)
 
-    def block(self, examples: Sequence[EncodedExample], draw: ExampleRng) -> ExampleBatch:
+    def example_batch(self, examples: Sequence[EncodedExample], draw: ExampleRng) -> ExampleBatch:
         """Pictures of one size."""
         return VisionBatch(self, examples)
 
@@ -175,12 +184,16 @@ class VisionWrapper(ModelWrapper):
                 return torch.cat([said.float(), masks.flatten(2).float()], -1)
             case "image-feature-extraction":
                 pooled = part_of(outputs, "pooler_output", "last_hidden_state")
-                states = getattr(named(outputs), "last_hidden_state", None)
+                states = getattr(with_named_parts(outputs), "last_hidden_state", None)
                 return (pooled.mean(1) if pooled is states else pooled).flatten(1)
             case "image-segmentation":
                 return logits_of(outputs)
-        states = getattr(named(outputs), "last_hidden_state", None)
-        if getattr(named(outputs), "logits", None) is None and isinstance(states, Tensor) and states.ndim == 2:
+        states = getattr(with_named_parts(outputs), "last_hidden_state", None)
+        if (
+            getattr(with_named_parts(outputs), "logits", None) is None
+            and isinstance(states, Tensor)
+            and states.ndim == 2
+        ):
             return states  # PP-LCNet's name for its logits
         return by_class(logits_of(outputs))
 
@@ -245,16 +258,16 @@ _COLOURS = ((0, 0, 0), (255, 0, 0), (0, 255, 0), (0, 0, 255), (128, 128, 128))
 class VisionBatch(ExampleBatch):
     """Pictures of one size on the model's device."""
 
-    def __init__(self, adapter: VisionWrapper, examples: Sequence[EncodedExample]) -> None:
-        self.adapter, self.dtype, self.head = adapter, dtype_of(adapter.model), adapter.head()
-        self.model = adapter.model
-        device = adapter.device
+    def __init__(self, wrapper: VisionWrapper, examples: Sequence[EncodedExample]) -> None:
+        self.wrapper, self.dtype, self.head = wrapper, dtype_of(wrapper.model), wrapper.head()
+        self.model = wrapper.model
+        device = wrapper.device
         stacked = torch.stack([e.values for e in examples if e.values is not None]).to(device)
-        self.x = stacked if stacked.dtype == torch.float64 else stacked.float()
+        self.signal = stacked if stacked.dtype == torch.float64 else stacked.float()
         names = examples[0].inputs
         self.others = {name: torch.stack([e.inputs[name] for e in examples]).to(device) for name in names}
         self.bounds = examples[0].view.bounds
-        self.layout = adapter.layout(self.x)
+        self.layout = wrapper.layout(self.signal)
 
     def forward(self, x: Tensor, rows: Tensor) -> Any:
         """The model's outputs at pixel rows."""
@@ -266,12 +279,12 @@ class VisionBatch(ExampleBatch):
             pixels = x.to(self.dtype, copy=True, memory_format=torch.channels_last)
         else:
             pixels = x.to(self.dtype, copy=True)  # which a model may work on in place
-        outputs = self.adapter.run(**{self.adapter.main_input: pixels}, **others)
+        outputs = self.wrapper.call_model(**{self.wrapper.main_input: pixels}, **others)
         return outputs if self.layout is torch.contiguous_format else _usual(outputs)
 
-    def select(self, outputs: Any, rows: Tensor) -> Tensor:
+    def logits(self, outputs: Any, rows: Tensor) -> Tensor:
         """What the head reads, such as class logits, `(rows, classes)`."""
-        return self.adapter.read(outputs)
+        return self.wrapper.read(outputs)
 
 
 def _usual(outputs: Any) -> Any:

@@ -48,7 +48,7 @@ def wrap(model: torch.nn.Module, processor: Any, task: str) -> ModelWrapper:
         ModelError: If no adapter explains this head.
     """
     for cls in sorted(WRAPPERS, key=lambda cls: -len(cls.__mro__)):  # the more special first
-        if cls.suits(task, processor):
+        if cls.supports(task, processor):
             return cls(model, processor, task)
     known = ", ".join(sorted(task for cls in WRAPPERS for task in cls.tasks))
     raise ModelError(f"task {task!r}", f"one of {known}", "choose one of them, or use attribute(forward, x)")

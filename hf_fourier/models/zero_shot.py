@@ -24,7 +24,7 @@ TEXTS = ("input_ids", "attention_mask", "token_type_ids", "position_ids")
 
 
 class ZeroShotWrapper(VisionWrapper):
-    """The leaf is `pixel_values`; the texts are given with each picture and stay as they are."""
+    """The signal is `pixel_values`; the texts are given with each picture and stay as they are."""
 
     tasks: ClassVar[Mapping[str, Task]] = {
         "zero-shot-image-classification": Task(
@@ -48,7 +48,7 @@ class ZeroShotWrapper(VisionWrapper):
         encoded = super().encode(example[0])
         siglip = getattr(self.config, "model_type", "").startswith("siglip")  # trained on texts of one length
         if self.tokenizer is None:
-            raise self.no_processor(example)
+            raise self.missing_processor_error(example)
         with restored(self.tokenizer):
             rows = self.tokenizer(
                 [whole(text) for text in texts], padding="max_length" if siglip else True, return_tensors="pt"
@@ -66,13 +66,13 @@ class ZeroShotWrapper(VisionWrapper):
     def _with(self, encoded: EncodedExample, rows: Mapping[str, Any]) -> EncodedExample:
         texts = {n: tensor_of(t).cpu() for n, t in rows.items() if n in TEXTS and self.accepts(n)}
         inputs = {**encoded.inputs, **texts}
-        return replace(encoded, inputs=inputs, group=self.group(inputs))
+        return replace(encoded, inputs=inputs, batch_group=self.batch_group(inputs))
 
-    def group(self, inputs: Mapping[str, Tensor]) -> int:
+    def batch_group(self, inputs: Mapping[str, Tensor]) -> int:
         """Which texts: pictures of one block share them."""
         return fingerprint([inputs[name] for name in sorted(inputs) if name in TEXTS])
 
-    def aim(self, example: EncodedExample, target: Target) -> tuple[EncodedExample, Target]:
+    def prepare_target(self, example: EncodedExample, target: Target) -> tuple[EncodedExample, Target]:
         """The target by the place or the wording of its text."""
         return example, self.among(example).check(target)
 
@@ -98,7 +98,7 @@ class ZeroShotWrapper(VisionWrapper):
         """The logits of a picture's texts."""
         return part_of(outputs, "logits_per_image")
 
-    def block(self, examples: Sequence[EncodedExample], draw: ExampleRng) -> ExampleBatch:
+    def example_batch(self, examples: Sequence[EncodedExample], draw: ExampleRng) -> ExampleBatch:
         """Pictures of one size with the same texts."""
         return ZeroShotBatch(self, examples)
 
@@ -106,9 +106,9 @@ class ZeroShotWrapper(VisionWrapper):
 class ZeroShotBatch(VisionBatch):
     """Pictures of one size and their common texts."""
 
-    def __init__(self, adapter: ZeroShotWrapper, examples: Sequence[EncodedExample]) -> None:
-        super().__init__(adapter, examples)
-        self.head = adapter.among(examples[0])
+    def __init__(self, wrapper: ZeroShotWrapper, examples: Sequence[EncodedExample]) -> None:
+        super().__init__(wrapper, examples)
+        self.head = wrapper.among(examples[0])
         self.texts = {name: self.others.pop(name)[0] for name in TEXTS if name in self.others}
 
     def forward(self, x: Tensor, rows: Tensor) -> Any:

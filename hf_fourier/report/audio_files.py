@@ -23,7 +23,7 @@ NAMES = ("clean.wav", "kept.wav", "removed.wav")
 
 def is_audio(attribution: Attribution) -> bool:
     """Whether the explained example can be heard: a waveform, or a spectrogram whose clip is known."""
-    return attribution.view.kind == "sound" or (attribution.view.kind == "spectrogram" and bool(attribution.source))
+    return attribution.view.kind == "sound" or (attribution.view.kind == "spectrogram" and bool(attribution.raw_input))
 
 
 def save_clips(attribution: Attribution, folder: str | PathLike[str], fraction: float | None = None) -> dict[str, Path]:
@@ -40,7 +40,7 @@ def save_clips(attribution: Attribution, folder: str | PathLike[str], fraction: 
         fraction: The share of features; None for the one that the figure shows.
 
     Raises:
-        InputError: If the leaf is no sound, or the result is compact.
+        InputError: If the signal is no sound, or the result is compact.
     """
     share = example_record.shown_fraction(attribution) if fraction is None else fraction
     (clean, rate), (kept, _), (removed, _) = (
@@ -54,8 +54,8 @@ def save_clips(attribution: Attribution, folder: str | PathLike[str], fraction: 
 
 
 def clips(attribution: Attribution, fraction: float | None = None, delete: bool = False) -> tuple[Samples, int]:
-    """The samples of the clip, or of a part of it (`Attribution.sound`), that the model got, and their rate in Hz."""
-    sound = attribution.sound(fraction, delete=delete)
+    """The samples of the clip, or of a part of it (`Attribution.audio`), that the model got, and their rate in Hz."""
+    sound = attribution.audio(fraction, delete=delete)
     return np.asarray(sound.samples[: _length(attribution, sound)], dtype=np.float32), sound.rate
 
 
@@ -87,7 +87,7 @@ def save_recording(
     try:
         open_end, at = np.zeros((len(NAMES), 0), np.float64), 0  # what later segments may still add to
         for i, attribution in enumerate(recording):
-            sounds = [attribution.sound(), attribution.sound(fraction), attribution.sound(fraction, delete=True)]
+            sounds = [attribution.audio(), attribution.audio(fraction), attribution.audio(fraction, delete=True)]
             parts = np.stack([sound.samples for sound in sounds]) * shares(starts, len(sounds[0].samples), i)
             done, open_end, at = open_end[:, : starts[i] - at], open_end[:, starts[i] - at :], starts[i]
             missing = max(0, parts.shape[1] - open_end.shape[1])
@@ -108,5 +108,5 @@ def _length(attribution: Attribution, sound: AudioClip) -> int:
     hop = getattr(attribution.view, "hop", None)
     if hop is None:
         return len(sound.samples)
-    frames = next(axis.length for axis in attribution.layout.leaf.axes if axis.name == "time")
+    frames = next(axis.length for axis in attribution.layout.signal.axes if axis.name == "time")
     return min(len(sound.samples), round(frames * hop * sound.rate))

@@ -77,9 +77,9 @@ def summaries(records: Sequence[ExampleRecord], results: Sequence[Attribution] =
 
 def _kept_rates(records: Sequence[ExampleRecord]) -> dict[str, float]:
     """The mean share of decisions kept, by share, where all examples were asked."""
-    curves = [{f"{s.asked:g}": s for s in one.curve.of("keep")} if one.curve else {} for one in records]
+    curves = [{f"{s.fraction:g}": s for s in one.curve.of("keep")} if one.curve else {} for one in records]
     shared = [share for share in curves[0] if all(share in curve for curve in curves)]
-    return {share: math.fsum(curve[share].agrees for curve in curves) / len(curves) for share in shared}
+    return {share: math.fsum(curve[share].agreement for curve in curves) / len(curves) for share in shared}
 
 
 def _structure(
@@ -89,8 +89,8 @@ def _structure(
     found: dict[tuple[str, str, str], tuple[float | None, float | None, float | None]] = {}
     for how in dict.fromkeys((method, domain) for method, domain, _ in groups):
         own = {key: members for key, members in groups.items() if key[:2] == how}
-        leaves = {results[i].layout.leaf.shape for members in own.values() for i in members}
-        if len(leaves) != 1:
+        signals = {results[i].layout.signal.shape for members in own.values() for i in members}
+        if len(signals) != 1:
             continue
         tops = {key[2]: [_top(results[i]) for i in members] for key, members in own.items()}
         features = len(results[next(iter(own.values()))[0]].scores)

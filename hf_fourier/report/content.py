@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, TypeVar
 
 from hf_fourier.errors import InputError
-from hf_fourier.report.example_record import ExampleRecord, record
+from hf_fourier.report.example_record import ExampleRecord, record_of
 from hf_fourier.torch_state import exact_class
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ class ReportContent:
     @property
     def has_inputs(self) -> bool:
         """Whether the examples themselves are here, to be looked at and listened to."""
-        return any(result.leaf is not None for result in self.results)
+        return any(result.signal is not None for result in self.results)
 
     @cached_property
     def records(self) -> tuple[ExampleRecord, ...]:
@@ -84,7 +84,7 @@ class ReportContent:
         if self._stored is not None:
             return self._stored
         pairs = zip(self.results, self.names, strict=True)
-        return tuple(record(result, name, shared) for result, name in pairs)
+        return tuple(record_of(result, name, shared) for result, name in pairs)
 
     def _classes(self, records: Sequence[ExampleRecord]) -> tuple[ClassSummary, ...]:
         from hf_fourier.report.class_summary import summaries
@@ -117,7 +117,7 @@ def require_inputs(report: ReportContent) -> None:
     Raises:
         InputError: If a result is compact, or there are none.
     """
-    compact = [i + 1 for i, result in enumerate(report.results) if result.leaf is None]
+    compact = [i + 1 for i, result in enumerate(report.results) if result.signal is None]
     if report.records and (compact or not report.results):
         got = f"compact results ({', '.join(map(str, compact[:5]))})" if compact else "a report without its inputs"
         raise InputError(f"include_inputs=True and {got}", "results with their examples", "leave include_inputs out")

@@ -10,6 +10,7 @@ import numpy as np
 
 from hf_fourier.report import privacy
 from hf_fourier.report.figures.spectrum import Profile, binned
+from hf_fourier.results import formats
 from hf_fourier.results.curve import Curve, CurvePoint
 
 if TYPE_CHECKING:
@@ -47,12 +48,12 @@ class ExampleRecord:
         target: Its class index; None where there is none, or it is withheld.
         confidence: In it, on the clean example.
         value: The score that was explained.
-        agrees: The share of the clean example's own decisions that are the frozen ones; None if not known.
-        alternatives: The model's likeliest classes with their probabilities; empty where they are withheld.
-        kind: Of the leaf.
-        shape: The leaf's axes with their lengths.
+        agreement: The share of the clean example's own decisions that are the frozen ones; None if not known.
+        top_predictions: The model's likeliest classes with their probabilities; empty where they are withheld.
+        kind: Of the signal.
+        shape: The signal's axes with their lengths.
         features: How many there are.
-        gap: How far complete methods' scores are from the sum that they should have.
+        completeness_error: How far complete methods' scores are from the sum that they should have.
         curve: What was played; the classes that were said at each stop are withheld with the label.
         bands: Features by frequency; None where they have a place only.
         extras: What the method tells beside its scores, summed over places.
@@ -66,12 +67,12 @@ class ExampleRecord:
     target: int | None
     confidence: float | None
     value: float
-    agrees: float | None
-    alternatives: Sequence[tuple[str, float]]
+    agreement: float | None
+    top_predictions: Sequence[tuple[str, float]]
     kind: str
     shape: Mapping[str, int]
     features: int
-    gap: float | None
+    completeness_error: float | None
     curve: Curve | None
     bands: Bands | None
     extras: Mapping[str, Any] = field(default_factory=dict)
@@ -97,33 +98,34 @@ class ExampleRecord:
 
     def holds(self, stop: CurvePoint) -> bool:
         """Whether the decision is kept at a stop; of a mask a Dice of at least `wording.SAME_MASK`."""
-        return stop.agrees >= (SAME_MASK if self.head == "mask" else 1)
+        return stop.agreement >= (SAME_MASK if self.head == "mask" else 1)
 
     @property
-    def least(self) -> float | None:
+    def least_fraction(self) -> float | None:
         """The least played share whose top features alone keep the decision; None where none does."""
         stops = self.curve.of("keep") if self.curve else []
-        return next((stop.asked for stop in stops if self.holds(stop) and 0 < stop.asked < 1), None)
+        return next((stop.fraction for stop in stops if self.holds(stop) and 0 < stop.fraction < 1), None)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values that `from_dict` reads back."""
         own = {name: getattr(self, name) for name in self.__dataclass_fields__}
         own["curve"] = None if self.curve is None else self.curve.to_dict()
         own["bands"] = None if self.bands is None else dict(vars(self.bands))
-        own["alternatives"] = [list(pair) for pair in self.alternatives]
+        own["top_predictions"] = [list(pair) for pair in self.top_predictions]
         return {**own, "shape": dict(self.shape), "extras": dict(self.extras), "provenance": dict(self.provenance)}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> ExampleRecord:
         """The record that `to_dict` wrote; what a newer minor version added is not read."""
+        values = formats.renamed(values, formats.RECORD)
         own = {name: value for name, value in values.items() if name in cls.__dataclass_fields__}
         own["curve"] = None if own["curve"] is None else Curve.from_dict(own["curve"])
         own["bands"] = None if own["bands"] is None else Bands(**own["bands"])
-        own["alternatives"] = [(str(label), p) for label, p in own["alternatives"]]
+        own["top_predictions"] = [(str(label), p) for label, p in own["top_predictions"]]
         return cls(**own)
 
 
-def record(attribution: Attribution, name: str = "", shared: bool = True) -> ExampleRecord:
+def record_of(attribution: Attribution, name: str = "", shared: bool = True) -> ExampleRecord:
     """What a report says of one result.
 
     Args:
@@ -140,12 +142,12 @@ def record(attribution: Attribution, name: str = "", shared: bool = True) -> Exa
         target=target if told and isinstance(target, int) else None,
         confidence=privacy.rounded(attribution.confidence, digits),
         value=privacy.rounded(float(attribution.value), digits),
-        agrees=privacy.rounded(attribution.agrees, digits),
-        alternatives=[(n, privacy.rounded(p, digits)) for n, p in attribution.alternatives] if told else [],
-        kind=attribution.layout.leaf.kind,
-        shape={axis.name: axis.length for axis in attribution.layout.leaf.axes},
+        agreement=privacy.rounded(attribution.agreement, digits),
+        top_predictions=[(n, privacy.rounded(p, digits)) for n, p in attribution.top_predictions] if told else [],
+        kind=attribution.layout.signal.kind,
+        shape={axis.name: axis.length for axis in attribution.layout.signal.axes},
         features=len(attribution.scores),
-        gap=privacy.rounded(attribution.gap, digits),
+        completeness_error=privacy.rounded(attribution.completeness_error, digits),
         curve=_curve(attribution.curve, told, digits),
         bands=_bands(attribution),
         extras=privacy.rounded(extras, privacy.DIGITS),
@@ -160,9 +162,10 @@ def _curve(curve: Curve | None, told: bool, digits: int) -> Curve | None:
     if curve is None:
         return None
     stops = [
-        CurvePoint(s.part, s.asked, privacy.rounded(s.reached, 6), privacy.rounded(s.value, digits),
-             privacy.rounded(s.confidence, digits), privacy.rounded(s.agrees, digits), s.said if told else None)
-        for s in curve.stops
+        CurvePoint(s.mode, s.fraction, privacy.rounded(s.actual_fraction, 6), privacy.rounded(s.value, digits),
+             privacy.rounded(s.confidence, digits), privacy.rounded(s.agreement, digits),
+             s.predicted_class if told else None)
+        for s in curve.points
     ]  # fmt: skip
     return Curve(tuple(stops), privacy.rounded(curve.clean, digits))
 
@@ -170,7 +173,7 @@ def _curve(curve: Curve | None, told: bool, digits: int) -> Curve | None:
 def _bands(attribution: Attribution) -> Bands | None:
     """Features by frequency or level; None where they have places only, or the result is compact."""
     layout = attribution.layout
-    if attribution.leaf is None or not (layout.with_role("frequency") or layout.with_role("level")):
+    if attribution.signal is None or not (layout.with_role("frequency") or layout.with_role("level")):
         return None
     share = shown_fraction(attribution)
     found: Profile | None = binned(attribution, attribution.mask(share).numpy(), BANDS)
@@ -189,7 +192,7 @@ SAME_MASK = 0.9
 def shown_fraction(attribution: Attribution) -> float:
     """The least played share whose top features alone keep the decision, or 0.04."""
     stops = attribution.curve.of("keep") if attribution.curve else []
-    holding = [stop.asked for stop in stops if holds(attribution, stop) and 0 < stop.asked < 1]
+    holding = [stop.fraction for stop in stops if holds(attribution, stop) and 0 < stop.fraction < 1]
     return holding[0] if holding else DEFAULT_FRACTION
 
 
@@ -200,16 +203,16 @@ def is_mask(attribution: Attribution) -> bool:
 
 def holds(attribution: Attribution, stop: CurvePoint) -> bool:
     """Whether the decision is kept: all of it, of a mask a Dice of at least `SAME_MASK`."""
-    return stop.agrees >= (SAME_MASK if is_mask(attribution) else 1)
+    return stop.agreement >= (SAME_MASK if is_mask(attribution) else 1)
 
 
 def explains_other_label(attribution: Attribution) -> bool:
     """Whether the explained label is another one than the model's own decision."""
-    if attribution.confidence is None or not attribution.alternatives or isinstance(attribution.target, list):
+    if attribution.confidence is None or not attribution.top_predictions or isinstance(attribution.target, list):
         return False
     if is_mask(attribution):  # its alternatives are the classes' shares of the picture
         return False
-    best, probability = attribution.alternatives[0]
+    best, probability = attribution.top_predictions[0]
     return attribution.label != best and attribution.confidence < min(probability, 0.5)
 
 

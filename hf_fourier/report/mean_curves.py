@@ -66,9 +66,9 @@ def _columns(records: Sequence[ExampleRecord], part: Mode, quantity: Quantity) -
     columns: dict[float, list[float]] = {}
     for one in records:
         for stop in one.curve.of(part) if one.curve else []:
-            value = stop.agrees if quantity == "decisions" else stop.confidence
-            if 0 < stop.asked < 1 and value is not None:
-                columns.setdefault(round(stop.asked, 9), []).append(value)
+            value = stop.agreement if quantity == "decisions" else stop.confidence
+            if 0 < stop.fraction < 1 and value is not None:
+                columns.setdefault(round(stop.fraction, 9), []).append(value)
     return {share: values for share, values in sorted(columns.items()) if len(values) == len(records)}
 
 

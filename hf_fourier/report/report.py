@@ -24,7 +24,7 @@ class Report(ReportContent):
     Args:
         results: Attributions of one model: of many examples, by one method or several.
         evaluation: What `FourierExplainer.evaluate` found.
-        sanity: What `FourierExplainer.sanity` found, or several such.
+        sanity: What `FourierExplainer.sanity_check` found, or several such.
         title: The report's title; by default it names the model. It is shown and shared as it is.
         names: What the examples are called, one per result. Names are shown beside inputs only.
 
@@ -140,7 +140,7 @@ class Report(ReportContent):
         as_space: bool = False,
         include_inputs: bool = False,
         private: bool = True,
-        licence: str | None = None,
+        license: str | None = None,
         token: str | None = None,
     ) -> PushResult:
         """Push the report to the Hub in one commit, as a data set with a card, or as a Space that shows the page.
@@ -153,7 +153,7 @@ class Report(ReportContent):
             as_space: A static Space with the HTML page instead of a data set.
             include_inputs: Share the examples too. A rebuilt example *is* the example.
             private: Whether a new repository is private; True refuses an existing one that is public.
-            licence: By the Hub's identifier ("cc-by-4.0"), for the card.
+            license: By the Hub's identifier ("cc-by-4.0"), for the card.
             token: For the Hub; None for the one that is logged in, or HF_TOKEN.
 
         Raises:
@@ -163,10 +163,10 @@ class Report(ReportContent):
         """
         from hf_fourier.report.hub.repository import push
 
-        return push(self, repo_id, as_space, include_inputs, private, licence, token)
+        return push(self, repo_id, as_space, include_inputs, private, license, token)
 
-    def propose_to_model_card(
-        self, model_id: str, *, data_set: str | None = None, data_set_id: str = "custom", token: str | None = None
+    def propose_model_card(
+        self, model_id: str, *, dataset: str | None = None, dataset_id: str = "custom", token: str | None = None
     ) -> str | None:
         """Open a pull request that adds what was measured to a model's card.
 
@@ -175,8 +175,8 @@ class Report(ReportContent):
 
         Args:
             model_id: The explained model's id.
-            data_set: What the examples were, for people; None says that they are the author's.
-            data_set_id: The id of that data set on the Hub, if it has one.
+            dataset: What the examples were, for people; None says that they are the author's.
+            dataset_id: The id of that data set on the Hub, if it has one.
             token: For the Hub; None for the one that is logged in, or HF_TOKEN.
 
         Returns:
@@ -188,7 +188,7 @@ class Report(ReportContent):
         """
         from hf_fourier.report.hub.repository import propose
 
-        return propose(self, model_id, data_set, data_set_id, token)
+        return propose(self, model_id, dataset, dataset_id, token)
 
     @classmethod
     def from_hub(

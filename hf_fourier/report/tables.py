@@ -78,16 +78,16 @@ def _example(number: int, one: ExampleRecord, named: bool) -> dict[str, Any]:
         "confidence": one.confidence,
         "value": one.value,
         "contested": one.contested,
-        "least_share_kept": one.least,
+        "least_fraction_kept": one.least_fraction,
         "method": one.method,
         "domain": one.domain,
         "features": one.features,
-        "gap": one.gap,
+        "completeness_error": one.completeness_error,
         "kind": one.kind,
         "shape": " × ".join(f"{name} {length}" for name, length in one.shape.items()),
         "forward": passes.get("forward"),
         "backward": passes.get("backward"),
-        "played": passes.get("played"),
+        "perturbed": passes.get("perturbed"),
         "seconds": one.provenance.get("seconds"),
         "seed": one.provenance.get("seed"),
     }
@@ -100,14 +100,14 @@ def _stops(number: int, one: ExampleRecord) -> list[dict[str, Any]]:
             "label": one.label,
             "method": one.method,
             "domain": one.domain,
-            "part": stop.part,
-            "share": stop.asked,
-            "reached": stop.reached,
+            "mode": stop.mode,
+            "fraction": stop.fraction,
+            "actual_fraction": stop.actual_fraction,
             "value": stop.value,
             "confidence": stop.confidence,
-            "agrees": stop.agrees,
+            "agreement": stop.agreement,
         }
-        for stop in (one.curve.stops if one.curve else ())
+        for stop in (one.curve.points if one.curve else ())
     ]
 
 
@@ -117,7 +117,7 @@ def _bands(number: int, one: ExampleRecord) -> list[dict[str, Any]]:
     columns = zip(one.bands.centres, one.bands.power, one.bands.chosen, strict=True)
     return [
         {"example": number, "label": one.label, "method": one.method, "domain": one.domain,
-         "coordinate": one.bands.title, "centre": centre, "power": power, "chosen": chosen, "share": one.bands.share}
+         "coordinate": one.bands.title, "centre": centre, "power": power, "chosen": chosen, "fraction": one.bands.share}
         for centre, power, chosen in columns
     ]  # fmt: skip
 

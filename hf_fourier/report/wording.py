@@ -66,7 +66,7 @@ def plotted_quantity(attribution: Attribution) -> str:
 def plotted_value(attribution: Attribution, stop: CurvePoint) -> float:
     """A stop as a number to draw: the Dice of a mask, else the confidence, else the value."""
     if is_mask(attribution):
-        return stop.agrees
+        return stop.agreement
     return stop.value if stop.confidence is None else stop.confidence
 
 
@@ -88,12 +88,12 @@ def describe_point(attribution: Attribution, stop: CurvePoint | None, most: int 
 def verdict(attribution: Attribution, stop: CurvePoint) -> str:
     """Whether the decision holds, in two or three words."""
     if is_mask(attribution):
-        return f"Dice {stop.agrees:.2f}"
-    if 0 < stop.agrees < 1:
-        return f"{format_fraction(stop.agrees)} of decisions hold"
+        return f"Dice {stop.agreement:.2f}"
+    if 0 < stop.agreement < 1:
+        return f"{format_fraction(stop.agreement)} of decisions hold"
     if explains_other_label(attribution):
-        return "now the decision" if stop.agrees else "not the decision"
-    return "decision holds" if stop.agrees else "decision lost"
+        return "now the decision" if stop.agreement else "not the decision"
+    return "decision holds" if stop.agreement else "decision lost"
 
 
 def panel_titles(attribution: Attribution, fraction: float, whole: str = "The input", most: int = 24) -> list[str]:
@@ -187,22 +187,22 @@ def conclusion_text(
     if keep is None:
         said = (
             f"The model was not shown these parts: the {kind} are ranked on top, which does not yet say that they "
-            "decide anything. FourierExplainer.play asks the model."
+            "decide anything. FourierExplainer.perturb asks the model."
         )
     elif mask:
         said = _of_mask(keep, delete, kind)
     elif other:
-        does = "bring about" if keep.agrees >= 1 else "do not bring about"
+        does = "bring about" if keep.agreement >= 1 else "do not bring about"
         said = f"The model's own decision is another one; the kept {kind} alone {does} the one explained here."
-    elif keep.agrees < 1:
+    elif keep.agreement < 1:
         said = f"The top {format_fraction(fraction)} of {kind} are not sufficient for this decision."
-        if delete is not None and delete.agrees >= 1:
+        if delete is not None and delete.agreement >= 1:
             said += " Nor is it lost without them: at this share the ranking does not explain it."
     else:
         said = f"The kept {kind} are sufficient for this decision; they may suffice for others too. "
         if delete is None:
             said += "What is left without them was not shown to the model."
-        elif delete.agrees >= 1:
+        elif delete.agreement >= 1:
             said += "What is left without them is sufficient as well, so they are not necessary."
         else:
             said += "Losing it without them does not prove that it rests on them: what is left is no natural input."
@@ -211,16 +211,18 @@ def conclusion_text(
 
 def _of_mask(keep: CurvePoint, delete: CurvePoint | None, kind: str) -> str:
     """What may be concluded where the decision is a mask."""
-    if keep.agrees < SAME_MASK:
-        said = f"The kept {kind} alone do not give the mask back (Dice {keep.agrees:.2f}; {SAME_MASK:g} would count)."
+    if keep.agreement < SAME_MASK:
+        said = (
+            f"The kept {kind} alone do not give the mask back (Dice {keep.agreement:.2f}; {SAME_MASK:g} would count)."
+        )
     else:
-        said = f"The kept {kind} alone are sufficient for this mask (Dice {keep.agrees:.2f})."
+        said = f"The kept {kind} alone are sufficient for this mask (Dice {keep.agreement:.2f})."
     if delete is None:
         return f"{said} What is left without them was not shown to the model."
-    if delete.agrees >= SAME_MASK:
-        return f"{said} What is left without them gives it too (Dice {delete.agrees:.2f}): they are not necessary."
+    if delete.agreement >= SAME_MASK:
+        return f"{said} What is left without them gives it too (Dice {delete.agreement:.2f}): they are not necessary."
     ground = "does not prove that it rests on them: what is left is no natural input."
-    return f"{said} A Dice of {delete.agrees:.2f} without them {ground}"
+    return f"{said} A Dice of {delete.agreement:.2f} without them {ground}"
 
 
 def _control(attribution: Attribution) -> str:
@@ -262,7 +264,7 @@ def is_control(method: str) -> bool:
 
 def slider_stops(record: ExampleRecord) -> list[dict[str, Any]]:
     """What the model said at each stop of a slider, in words and numbers."""
-    played = sorted({stop.asked for stop in record.curve.of("keep")}) if record.curve else []
+    played = sorted({stop.fraction for stop in record.curve.of("keep")}) if record.curve else []
     return [slider_stop(record, share) for share in [*(share for share in played if 0 < share < 1), 1.0]]
 
 
@@ -291,9 +293,9 @@ def slider_stop(record: ExampleRecord, share: float) -> dict[str, Any]:
 
 def initial_fraction(record: ExampleRecord) -> float:
     """Where the slider stands at first: the least share that keeps the decision, else 4 % or what is nearest to it."""
-    if record.least is not None:
-        return record.least
-    asked = [stop.asked for stop in (record.curve.of("keep") if record.curve else []) if 0 < stop.asked < 1]
+    if record.least_fraction is not None:
+        return record.least_fraction
+    asked = [stop.fraction for stop in (record.curve.of("keep") if record.curve else []) if 0 < stop.fraction < 1]
     return min(
         asked,
         key=lambda share: abs(math.log(share / example_record.DEFAULT_FRACTION)),
@@ -309,7 +311,7 @@ def summary_rows(evaluation: Evaluation, seed: int = 0) -> list[dict[str, str]]:
         if not any(row[name] for name in chosen):
             continue
         control = " (control)" if is_control(row["method"]) else ""
-        named = {"method": row["method"] + control, "domain": row["domain"], "n (sources)": row["n (sources)"]}
+        named = {"method": row["method"] + control, "domain": row["domain"], "n (groups)": row["n (groups)"]}
         own = row["method"].partition(":")[0] == "magnitude"
         for name in chosen:
             named[HEADLINES[name]] = row[name] or "—"
@@ -332,9 +334,9 @@ def missing_controls(evaluation: Evaluation | None) -> list[str]:
         told.append("Selectivity was not measured: decisions kept may be the method's freedom to choose.")
     if not any(cell.control and cell.method == "magnitude" for cell in evaluation.cells):
         told.append("The magnitude ranking was not run, so there is no gap to it.")
-    sources = len(set(evaluation.sources))
-    if sources < 30:
-        told.append(f"{sources} source{'s' * (sources != 1)}: fewer than 30 are anecdotal and claim nothing.")
+    groups = len(set(evaluation.groups))
+    if groups < 30:
+        told.append(f"{groups} group{'s' * (groups != 1)}: fewer than 30 are anecdotal and claim nothing.")
     return told
 
 
@@ -345,7 +347,7 @@ def kept_counts(records: Sequence[ExampleRecord]) -> list[str]:
         own = [one for one in records if one.method == method]
         played = [one for one in own if one.curve is not None]
         name = f"{method} (a control)" if is_control(method) else method
-        shares = sorted({s.asked for one in played for s in one.curve.of("keep") if 0 < s.asked < 1})  # type: ignore[union-attr]
+        shares = sorted({s.fraction for one in played for s in one.curve.of("keep") if 0 < s.fraction < 1})  # type: ignore[union-attr]
         for share in [s for s in (example_record.DEFAULT_FRACTION,) if s in shares] or shares[:1]:
             stops = [(one, _found(one, "keep", share)) for one in played]
             kept = sum(stop is not None and one.holds(stop) for one, stop in stops)
@@ -363,8 +365,13 @@ def cost_lines(records: Sequence[ExampleRecord]) -> list[str]:
     for method in dict.fromkeys(one.method for one in records):
         own = [one.provenance for one in records if one.method == method]
         passes = {name: _mean([(made.get("passes") or {}).get(name) for made in own])
-                  for name in ("forward", "backward", "played", "asked")}  # fmt: skip
-        words = {"forward": "forward", "backward": "backward", "played": "forward to play", "asked": "to evaluate"}
+                  for name in ("forward", "backward", "perturbed", "evaluated")}  # fmt: skip
+        words = {
+            "forward": "forward",
+            "backward": "backward",
+            "perturbed": "forward to perturb",
+            "evaluated": "to evaluate",
+        }
         parts = [f"{value:.3g} {words[name]}" for name, value in passes.items() if value]
         seconds = _mean([made.get("seconds") for made in own])
         clock = "" if seconds is None else f"; {seconds:.3g} s by the clock, playing left out"
@@ -409,7 +416,7 @@ def number(value: Any) -> str:
 
 
 def _found(record: ExampleRecord, part: Mode, share: float) -> CurvePoint | None:
-    return record.curve.found(part, share) if record.curve else None
+    return record.curve.find(part, share) if record.curve else None
 
 
 def _said(record: ExampleRecord, stop: CurvePoint | None) -> dict[str, Any] | None:
@@ -418,7 +425,7 @@ def _said(record: ExampleRecord, stop: CurvePoint | None) -> dict[str, Any] | No
     says: str
     level: float | None
     if record.head == "mask":
-        says, level = f"Dice {stop.agrees:.2f} with the clean mask", stop.agrees
+        says, level = f"Dice {stop.agreement:.2f} with the clean mask", stop.agreement
     else:
         says, level = _number(stop.confidence, stop.value), _level(stop.confidence)
     return {"says": says, "verdict": _verdict(record, stop), "holds": record.holds(stop), "level": level}
@@ -427,11 +434,11 @@ def _said(record: ExampleRecord, stop: CurvePoint | None) -> dict[str, Any] | No
 def _verdict(record: ExampleRecord, stop: CurvePoint) -> str:
     if record.head == "mask":
         return "mask kept" if record.holds(stop) else "mask not kept"
-    if 0 < stop.agrees < 1:
-        return f"{format_fraction(stop.agrees)} of decisions hold"
+    if 0 < stop.agreement < 1:
+        return f"{format_fraction(stop.agreement)} of decisions hold"
     if record.contested:
-        return "now the decision" if stop.agrees else "not the decision"
-    return "decision holds" if stop.agrees else "decision lost"
+        return "now the decision" if stop.agreement else "not the decision"
+    return "decision holds" if stop.agreement else "decision lost"
 
 
 def _number(confidence: float | None, value: float) -> str:
@@ -450,11 +457,15 @@ def _mean(values: Sequence[Any]) -> float | None:
 def example_facts(record: ExampleRecord) -> Mapping[str, str]:
     """An example's own line of facts."""
     shape = " × ".join(f"{length} {name}" for name, length in record.shape.items())
-    found = {"leaf": f"{record.kind}, {shape}", "features": f"{record.features:,}", "method": record.method,
+    found = {"signal": f"{record.kind}, {shape}", "features": f"{record.features:,}", "method": record.method,
              "domain": record.domain}  # fmt: skip
-    if record.gap is not None:
+    if record.completeness_error is not None:
         note = next((one for one in record.provenance.get("notes", ()) if one.startswith(INCOMPLETE)), "")
-        found["completeness gap"] = f"{record.gap:.3g} ({note})" if note else f"{record.gap:.3g}"
-    if record.alternatives:
-        found["the model says"] = ", ".join(f"{label} {format_confidence(p)}" for label, p in record.alternatives[:3])
+        found["completeness error"] = (
+            f"{record.completeness_error:.3g} ({note})" if note else f"{record.completeness_error:.3g}"
+        )
+    if record.top_predictions:
+        found["the model says"] = ", ".join(
+            f"{label} {format_confidence(p)}" for label, p in record.top_predictions[:3]
+        )
     return found

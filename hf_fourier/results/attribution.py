@@ -12,7 +12,7 @@ import torch
 
 from hf_fourier.domains import DOMAINS, Basis, Layout
 from hf_fourier.errors import InputError
-from hf_fourier.results import storage
+from hf_fourier.results import formats, storage
 from hf_fourier.results.audio import AudioClip
 from hf_fourier.results.curve import Curve
 from hf_fourier.results.drawing import drawn_by
@@ -28,7 +28,7 @@ from hf_fourier.typing import Bool, Float, Inexact, Int, Tensor
 if TYPE_CHECKING:
     from pathlib import Path
 
-FORMAT = 1
+FORMAT = 2
 #: Extras that are examples themselves, and are left out of a compact result.
 EXAMPLES = ("adversarial",)
 
@@ -45,20 +45,20 @@ class Attribution:
         label: Its name.
         confidence: The model's confidence in it on the clean example; None for heads that have none.
         value: The score s that was explained.
-        leaf: The model's own input tensor, the part of it that is transformed; None after a compact save.
-        gradient: The clean signed gradient `ds/dx` in the leaf's shape; None for methods that take none.
+        signal: The model's own input tensor, the part of it that is transformed; None after a compact save.
+        gradient: The clean signed gradient `ds/dx` in the signal's shape; None for methods that take none.
         provenance: Model, method, domain, seed, versions, passes and seconds, and what has to be said aloud (`notes`).
-        alternatives: The model's likeliest classes with their probabilities.
-        names: A name for each position along the leaf's first ordered axis (tokens), or empty.
-        view: How the leaf looks in human units.
+        top_predictions: The model's likeliest classes with their probabilities.
+        names: A name for each position along the signal's first ordered axis (tokens), or empty.
+        view: How the signal looks in human units.
         inputs: What else the model got for this example (ids, masks), without a batch axis.
         extras: What only the method has.
-        gap: How far complete methods' scores are from the sum they should have.
+        completeness_error: How far complete methods' scores are from the sum they should have.
         curve: What `play` has recorded.
         fingerprint: What `key` is, or what takes it when it is asked for.
-        frozen: The settled target as the head reads it, to be asked again.
-        source: What the example was made from, where that can be heard or shown (a clip behind a spectrogram).
-        agrees: The share of the clean example's own decisions that are the frozen ones, 0 to 1; None if not known.
+        frozen_target: The settled target as the head reads it, to be asked again.
+        raw_input: What the example was made from, where that can be heard or shown (a clip behind a spectrogram).
+        agreement: The share of the clean example's own decisions that are the frozen ones, 0 to 1; None if not known.
     """
 
     scores: Float[Tensor, " features"]
@@ -67,20 +67,20 @@ class Attribution:
     label: str
     confidence: float | None
     value: float
-    leaf: Float[Tensor, "..."] | None
+    signal: Float[Tensor, "..."] | None
     gradient: Float[Tensor, "..."] | None
     provenance: dict[str, Any]
-    alternatives: Sequence[tuple[str, float]] = ()
+    top_predictions: Sequence[tuple[str, float]] = ()
     names: Sequence[str] = ()
     view: View = field(default_factory=NoView)
     inputs: Mapping[str, Tensor] = field(default_factory=dict)
     extras: Mapping[str, Any] = field(default_factory=dict)
-    gap: float | None = None
+    completeness_error: float | None = None
     curve: Curve | None = None
     fingerprint: int | LazyFingerprint = 0
-    frozen: Tensor | None = None
-    source: Mapping[str, Tensor] = field(default_factory=dict)
-    agrees: float | None = None
+    frozen_target: Tensor | None = None
+    raw_input: Mapping[str, Tensor] = field(default_factory=dict)
+    agreement: float | None = None
 
     def __repr__(self) -> str:
         sure = "" if self.confidence is None else f" ({self.confidence:.3f})"
@@ -96,8 +96,8 @@ class Attribution:
 
     @cached_property
     def basis(self) -> Basis:
-        """The domain bound to the leaf's shape."""
-        return DOMAINS.parse(self.layout.domain).bind(self.layout.leaf)
+        """The domain bound to the signal's shape."""
+        return DOMAINS.parse(self.layout.domain).bind(self.layout.signal)
 
     @property
     def key(self) -> int:
@@ -112,8 +112,8 @@ class Attribution:
 
     @property
     def coefficients(self) -> Inexact[Tensor, " stored"]:
-        """The clean coefficients F of the leaf."""
-        return self.basis.forward(self._leaf("coefficients").unsqueeze(0))[0]
+        """The clean coefficients F of the signal."""
+        return self.basis.forward(self._signal("coefficients").unsqueeze(0))[0]
 
     def mask(self, fraction: float | None = None, *, k: int | None = None) -> Bool[Tensor, " features"]:
         """Which features are on top: the longest prefix of at most `fraction` of all, or `k` features."""
@@ -122,8 +122,8 @@ class Attribution:
         mask[top] = True
         return mask
 
-    def keep(self, fraction: float | None = None, *, k: int | None = None) -> Float[Tensor, "..."]:
-        """The leaf rebuilt from the top features alone; all others have zero power.
+    def keep_top(self, fraction: float | None = None, *, k: int | None = None) -> Float[Tensor, "..."]:
+        """The signal rebuilt from the top features alone; all others have zero power.
 
         Args:
             fraction: Share of features (of their degrees of freedom), 0 to 1.
@@ -134,29 +134,28 @@ class Attribution:
         """
         return self._rebuilt(self.mask(fraction, k=k))
 
-    def delete(self, fraction: float | None = None, *, k: int | None = None) -> Float[Tensor, "..."]:
-        """The leaf without the top features: `keep(r) + delete(r)` is the leaf. Arguments as for `keep`."""
+    def delete_top(self, fraction: float | None = None, *, k: int | None = None) -> Float[Tensor, "..."]:
+        """The signal without the top features: `keep(r) + delete(r)` is the signal. Arguments as for `keep`."""
         return self._rebuilt(~self.mask(fraction, k=k))
 
-    def rebuild(self, fraction: float | None = None, *, k: int | None = None, delete: bool = False) -> Any:
-        """The top features (or, with `delete`, what is left without them) in human units: an image, a sound.
+    def render(self, fraction: float | None = None, *, k: int | None = None, delete: bool = False) -> Any:
+        """The signal in human units (an image, a sound): its top features, or what is left without them.
+
+        Args:
+            fraction: Share of features, 0 to 1; with neither it nor `k`, the clean signal.
+            k: A number of features instead.
+            delete: What is left without them instead.
 
         Raises:
-            InputError: If the leaf has no human units (text: see `input_relevance`).
+            InputError: If the signal has no human units (text: see `input_relevance`), or after a compact save.
         """
         if isinstance(self.view, NoView):
             return self.view.show(torch.empty(0))
-        return self.view.show(self.delete(fraction, k=k) if delete else self.keep(fraction, k=k))
+        if fraction is None and k is None and not delete:
+            return self.view.show(self._signal("the clean signal"))
+        return self.view.show(self.delete_top(fraction, k=k) if delete else self.keep_top(fraction, k=k))
 
-    def original(self) -> Any:
-        """The clean leaf in human units.
-
-        Raises:
-            InputError: If the leaf has no human units.
-        """
-        return self.view.show(self._leaf("original"))
-
-    def sound(self, fraction: float | None = None, *, k: int | None = None, delete: bool = False) -> AudioClip:
+    def audio(self, fraction: float | None = None, *, k: int | None = None, delete: bool = False) -> AudioClip:
         """The top features (or, with `delete`, what is left without them) as something to listen to.
 
         A waveform is rebuilt as it is. Of a spectrogram the clip is filtered: each band of its own short-time spectrum
@@ -168,17 +167,17 @@ class Attribution:
             delete: What is left without them instead.
 
         Raises:
-            InputError: If the leaf is no sound.
+            InputError: If the signal is no sound.
         """
-        leaf = self._leaf("a sound")
+        signal = self._signal("a sound")
         clean = fraction is None and k is None
-        rebuilt = leaf if clean else (self.delete(fraction, k=k) if delete else self.keep(fraction, k=k))
-        return self.view.listen(leaf, rebuilt, self.source)
+        rebuilt = signal if clean else (self.delete_top(fraction, k=k) if delete else self.keep_top(fraction, k=k))
+        return self.view.listen(signal, rebuilt, self.raw_input)
 
-    def top(self, n: int = 20) -> Table:
+    def top_features(self, n: int = 20) -> Table:
         """The `n` most important features: their coordinates in their own units, score and share of power.
 
-        The share of power is that of the leaf's total power (the transform's constant term included), 0 to 1.
+        The share of power is that of the signal's total power (the transform's constant term included), 0 to 1.
         """
         best = self.order[: min(n, len(self.scores))]
         columns: dict[str, Sequence[Any]] = {"rank": range(1, len(best) + 1)}
@@ -186,7 +185,7 @@ class Attribution:
             title = f"{column.name} [{column.unit}]" if column.unit else column.name
             columns[title] = [column.value(int(feature)) for feature in best]
         columns["score"] = self.scores[best].tolist()
-        if self.leaf is not None:
+        if self.signal is not None:
             power = self.power
             columns["power"] = (power[best] / power.sum().clamp(min=torch.finfo(power.dtype).tiny)).tolist()
         return Table(columns, self.incomplete)
@@ -274,7 +273,7 @@ class Attribution:
 
         Args:
             folder: Made if it does not exist.
-            compact: Leave out the example itself (leaf, gradient, inputs); the result can then still be ranked and
+            compact: Leave out the example itself (signal, gradient, inputs); the result can then still be ranked and
                 listed, but not rebuilt, played or brought back to input space.
         """
         return storage.write(folder, *self.to_parts(compact))
@@ -292,30 +291,30 @@ class Attribution:
         """The result as plain values for JSON, and tensors by name; `compact` leaves the example out."""
         tensors = {"scores": self.scores}
         if not compact:
-            example = {"leaf": self.leaf, "gradient": self.gradient, "frozen": self.frozen}
+            example = {"signal": self.signal, "gradient": self.gradient, "frozen_target": self.frozen_target}
             tensors.update({name: tensor for name, tensor in example.items() if tensor is not None})
             tensors.update({f"inputs.{name}": tensor for name, tensor in self.inputs.items()})
-            tensors.update({f"source.{name}": tensor for name, tensor in self.source.items()})
+            tensors.update({f"raw_input.{name}": tensor for name, tensor in self.raw_input.items()})
         kept = {name: v for name, v in self.extras.items() if not (compact and name in EXAMPLES)}
         extras = {name: v for name, v in kept.items() if isinstance(v, torch.Tensor)}
         tensors.update({f"extras.{name}": tensor for name, tensor in extras.items()})
         values = {
             "format": FORMAT,
             "domain": self.layout.domain,
-            "leaf": storage.leaf_values(self.layout.leaf),
+            "signal": storage.signal_values(self.layout.signal),
             "target": self.target,
             "label": self.label,
             "confidence": self.confidence,
             "value": self.value,
             "provenance": self.provenance,
-            "alternatives": [list(pair) for pair in self.alternatives],
+            "top_predictions": [list(pair) for pair in self.top_predictions],
             "names": [] if compact else list(self.names),
             "view": self.view.to_dict(),
             "extras": {name: v for name, v in kept.items() if name not in extras},
-            "gap": self.gap,
+            "completeness_error": self.completeness_error,
             "curve": None if self.curve is None else self.curve.to_dict(),
-            "key": self.key,
-            "agrees": self.agrees,
+            "fingerprint": self.key,
+            "agreement": self.agreement,
         }
         return values, tensors
 
@@ -328,41 +327,42 @@ class Attribution:
         """
         if values["format"] > FORMAT:
             raise InputError(f"format {values['format']}", f"at most {FORMAT}", "install a newer hf_fourier")
+        values, tensors = formats.attribution(values), formats.renamed(tensors, formats.TENSORS)
         return cls(
             scores=tensors["scores"],
-            layout=DOMAINS.parse(values["domain"]).bind(storage.shape_from_dict(values["leaf"])).layout,
+            layout=DOMAINS.parse(values["domain"]).bind(storage.shape_from_dict(values["signal"])).layout,
             target=values["target"],
             label=values["label"],
             confidence=values["confidence"],
             value=values["value"],
-            leaf=tensors.get("leaf"),
+            signal=tensors.get("signal"),
             gradient=tensors.get("gradient"),
             provenance=values["provenance"],
-            alternatives=[(name, p) for name, p in values["alternatives"]],
+            top_predictions=[(name, p) for name, p in values["top_predictions"]],
             names=values["names"],
             view=view_from(values["view"]),
             inputs=_below(tensors, "inputs."),
-            source=_below(tensors, "source."),
+            raw_input=_below(tensors, "raw_input."),
             extras={**values["extras"], **_below(tensors, "extras.")},
-            gap=values["gap"],
+            completeness_error=values["completeness_error"],
             curve=None if values["curve"] is None else Curve.from_dict(values["curve"]),
-            fingerprint=values["key"],
-            frozen=tensors.get("frozen"),
-            agrees=values.get("agrees"),
+            fingerprint=values["fingerprint"],
+            frozen_target=tensors.get("frozen_target"),
+            agreement=values.get("agreement"),
         )
 
     def _rebuilt(self, mask: Bool[Tensor, " features"]) -> Float[Tensor, "..."]:
-        self._leaf("keep and delete")
-        return self.basis.keep(self.coefficients.unsqueeze(0), mask.unsqueeze(0))[0]
+        self._signal("keep and delete")
+        return self.basis.keep_features(self.coefficients.unsqueeze(0), mask.unsqueeze(0))[0]
 
-    def _leaf(self, purpose: str) -> Tensor:
-        if self.leaf is None:
+    def _signal(self, purpose: str) -> Tensor:
+        if self.signal is None:
             raise InputError(
                 f"a compact result, which {purpose} cannot be made from",
                 "one with its example",
                 "save it without compact=True",
             )
-        return self.leaf
+        return self.signal
 
 
 def _below(tensors: dict[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:

@@ -10,6 +10,7 @@ from typing import Any, Literal
 import numpy as np
 
 from hf_fourier.errors import InputError
+from hf_fourier.results import formats
 
 Mode = Literal["keep", "delete"]
 #: Which features are left: a part with the share that it reached. The ends have one name each.
@@ -30,27 +31,27 @@ class CurvePoint:
     """One evaluation of the deletion game.
 
     Attributes:
-        part: "keep" where only the top features were kept, "delete" where they were removed.
-        asked: The share of features that was asked for.
-        reached: The share that the longest prefix held.
+        mode: "keep" where only the top features were kept, "delete" where they were removed.
+        fraction: The share of features that was asked for.
+        actual_fraction: The share that the longest prefix held.
         value: The score.
         confidence: The confidence in the frozen target; None for heads that have none.
-        agrees: The share of the example's decisions that are the frozen ones.
-        said: The class that the model decided for; None where that is not one class of a softmax.
+        agreement: The share of the example's decisions that are the frozen ones.
+        predicted_class: The class that the model decided for; None where that is not one class of a softmax.
     """
 
-    part: Mode
-    asked: float
-    reached: float
+    mode: Mode
+    fraction: float
+    actual_fraction: float
     value: float
     confidence: float | None
-    agrees: float
-    said: int | None = None
+    agreement: float
+    predicted_class: int | None = None
 
     @property
-    def left(self) -> PerturbationKey:
+    def key(self) -> PerturbationKey:
         """Which features were left."""
-        return canonical_perturbation(self.part, self.reached)
+        return canonical_perturbation(self.mode, self.actual_fraction)
 
 
 @dataclass(frozen=True)
@@ -61,46 +62,46 @@ class Curve:
     directions, `confidences("keep", …)` read backwards and `confidences("delete", …)`.
 
     Attributes:
-        stops: All evaluations, both parts.
+        points: All evaluations, both parts.
         clean: The confidence (or, without one, the value) of the whole example.
     """
 
-    stops: tuple[CurvePoint, ...]
+    points: tuple[CurvePoint, ...]
     clean: float
 
-    def at(self, part: Mode, asked: float) -> CurvePoint:
+    def at(self, mode: Mode, fraction: float) -> CurvePoint:
         """The stop of one part and one share.
 
         Raises:
             KeyError: If it was not played.
         """
-        stop = self.found(part, asked)
+        stop = self.find(mode, fraction)
         if stop is None:
-            raise KeyError(f"{part} {asked} was not played; there are {[(s.part, s.asked) for s in self.stops]}")
+            raise KeyError(f"{mode} {fraction} was not played; there are {[(s.mode, s.fraction) for s in self.points]}")
         return stop
 
-    def found(self, part: Mode, asked: float) -> CurvePoint | None:
+    def find(self, mode: Mode, fraction: float) -> CurvePoint | None:
         """The stop of one part and one share, or None if it was not played."""
-        return next((s for s in self.stops if s.part == part and abs(s.asked - asked) < SAME), None)
+        return next((s for s in self.points if s.mode == mode and abs(s.fraction - fraction) < SAME), None)
 
-    def decisions(self, part: Mode, shares: Sequence[float]) -> list[float]:
+    def decisions(self, mode: Mode, fractions: Sequence[float]) -> list[float]:
         """The share of the frozen decisions at each stop, 0 to 1.
 
         Raises:
             InputError: If a share was not played.
         """
-        return [self._played(part, share).agrees for share in shares]
+        return [self._point(mode, share).agreement for share in fractions]
 
-    def confidences(self, part: Mode, shares: Sequence[float]) -> list[float]:
+    def confidences(self, mode: Mode, fractions: Sequence[float]) -> list[float]:
         """The confidence at each share. That of the whole example is known, and needs no stop.
 
         Raises:
             InputError: If a share was not played, or the head has no confidence (a regression).
         """
         known: list[float] = []
-        for share in shares:
-            whole = canonical_perturbation(part, share) == ("keep", 1.0)
-            sure = self.clean if whole and not self._unsure else self._played(part, share).confidence
+        for share in fractions:
+            whole = canonical_perturbation(mode, share) == ("keep", 1.0)
+            sure = self.clean if whole and not self._unsure else self._point(mode, share).confidence
             if sure is None:
                 raise InputError("a head without a confidence (a value)", "a head with one", "read the curve's values")
             known.append(sure)
@@ -108,36 +109,37 @@ class Curve:
 
     @property
     def _unsure(self) -> bool:
-        return any(stop.confidence is None for stop in self.stops)
+        return any(stop.confidence is None for stop in self.points)
 
-    def _played(self, part: Mode, share: float) -> CurvePoint:
+    def _point(self, mode: Mode, fraction: float) -> CurvePoint:
         """One stop, by either name of an end."""
-        other: Mode = "delete" if part == "keep" else "keep"
-        stop = self.found(part, share) or (self.found(other, 1.0 - share) if share in (0, 1) else None)
+        other: Mode = "delete" if mode == "keep" else "keep"
+        stop = self.find(mode, fraction) or (self.find(other, 1.0 - fraction) if fraction in (0, 1) else None)
         if stop is None:
-            got = f"a curve without {part} {share:g}"
+            got = f"a curve without {mode} {fraction:g}"
             raise InputError(
                 got, "one that was played there", "play a grid that has it, such as perturbation.PUBLISHED"
             )
         return stop
 
-    def of(self, part: Mode) -> list[CurvePoint]:
+    def of(self, mode: Mode) -> list[CurvePoint]:
         """One part's stops by growing share."""
-        return sorted((stop for stop in self.stops if stop.part == part), key=lambda stop: stop.asked)
+        return sorted((stop for stop in self.points if stop.mode == mode), key=lambda stop: stop.fraction)
 
     def merged(self, other: Curve) -> Curve:
         """Both curves' stops; where both played a stop, that of `other`."""
-        kept = tuple(stop for stop in self.stops if other.found(stop.part, stop.asked) is None)
-        return Curve(kept + other.stops, other.clean)
+        kept = tuple(stop for stop in self.points if other.find(stop.mode, stop.fraction) is None)
+        return Curve(kept + other.points, other.clean)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values that `from_dict` reads back."""
-        return {"clean": self.clean, "stops": [asdict(stop) for stop in self.stops]}
+        return {"clean": self.clean, "points": [asdict(point) for point in self.points]}
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Curve:
         """The curve that `to_dict` wrote."""
-        return cls(tuple(CurvePoint(**stop) for stop in values["stops"]), values["clean"])
+        values = formats.renamed(values, formats.CURVE)
+        return cls(tuple(CurvePoint(**point) for point in formats.points(values["points"])), values["clean"])
 
 
 #: r = 0, 0.1, …, 1.
@@ -226,8 +228,8 @@ def common_fractions(curves: Sequence[Curve]) -> list[float]:
     """The shares that were kept in every curve, in growing order."""
     if not curves:
         return []
-    first = [stop.asked for stop in curves[0].of("keep")]
-    return [share for share in first if all(curve.found("keep", share) is not None for curve in curves)]
+    first = [stop.fraction for stop in curves[0].of("keep")]
+    return [share for share in first if all(curve.find("keep", share) is not None for curve in curves)]
 
 
 def reaches_label(curves: Sequence[Curve], share: float) -> float:

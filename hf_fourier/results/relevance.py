@@ -33,7 +33,7 @@ class Explained(Protocol):
     scores: torch.Tensor
     layout: Layout
     gradient: torch.Tensor | None
-    gap: float | None
+    completeness_error: float | None
     provenance: dict[str, Any]
     names: Sequence[str]
     view: View
@@ -45,7 +45,7 @@ class Explained(Protocol):
     def mask(self, fraction: float | None = None, *, k: int | None = None) -> torch.Tensor:
         """Which features are on top."""
 
-    def keep(self, fraction: float | None = None, *, k: int | None = None) -> torch.Tensor:
+    def keep_top(self, fraction: float | None = None, *, k: int | None = None) -> torch.Tensor:
         """The example rebuilt from the top features."""
 
 
@@ -54,11 +54,12 @@ class Relevance:
     """Numbers in input space, one per position.
 
     Attributes:
-        values: Relevance per position, one dimension per ordered axis of the leaf.
+        values: Relevance per position, one dimension per ordered axis of the signal.
         axes: The axes' names.
         names: The positions' names along the first axis (tokens), or empty.
         kind: "scores" (the method's own), "gradient" (gradient × input of features) or "power" (theirs).
-        told: Whose numbers these are, in words ("gradient × input of the top 4 % of frequencies, not scores of ffc").
+        description: Whose numbers these are, in words ("gradient × input of the top 4 % of frequencies, not scores of
+            ffc").
         measure: What one number is, for tables.
         signed: Whether above 0 is for the decision and below against it.
     """
@@ -67,7 +68,7 @@ class Relevance:
     axes: tuple[str, ...]
     names: tuple[str, ...]
     kind: str
-    told: str = ""
+    description: str = ""
     measure: str = ""
     signed: bool = True
 
@@ -94,7 +95,7 @@ class Relevance:
 
     def __repr__(self) -> str:
         shape = f"{' × '.join(map(str, self.values.shape))} over {', '.join(self.axes)}"
-        return f"Relevance({shape}: {self.told or self.kind})"
+        return f"Relevance({shape}: {self.description or self.kind})"
 
 
 def relevance(
@@ -110,16 +111,16 @@ def relevance(
         told += "" if fraction is None and k is None else f", the {_top(attribution, fraction, k)} alone"
     else:
         fraction = USUAL if fraction is None and k is None else fraction
-        kept = attribution.keep(None if k is not None else fraction, k=k)
+        kept = attribution.keep_top(None if k is not None else fraction, k=k)
         if kind == "gradient" and attribution.gradient is None:
             raise InputError(f"no gradient: {name} takes none", "a signed gradient", "pass kind='power'")
         values = kept * (attribution.gradient if kind == "gradient" and attribution.gradient is not None else kept)
         told = f"{MEASURE_TEXT[kind]} of the {_top(attribution, fraction, k)}, not scores of {name}"
         signed = kind == "gradient"
-    leaf = attribution.layout.leaf
-    channels = [i for i, axis in enumerate(leaf.axes) if axis.channel]
+    signal = attribution.layout.signal
+    channels = [i for i, axis in enumerate(signal.axes) if axis.channel]
     pooled = values.sum(dim=channels) if channels else values
-    axes = tuple(leaf.axes[i].name for i in leaf.positions)
+    axes = tuple(signal.axes[i].name for i in signal.ordered_axes)
     measure = MEASURE_TEXT[kind].format(method=name)
     return Relevance(pooled.numpy(), axes, tuple(attribution.names), kind, told, measure, signed)
 
@@ -150,14 +151,14 @@ def contributes(attribution: Explained) -> bool:
     spec = str(attribution.provenance.get("method", ""))
     if spec.partition(":")[0] == "given":  # a map with signs has them for this
         return bool((attribution.scores < 0).any())
-    return attribution.gap is not None
+    return attribution.completeness_error is not None
 
 
 def genes(attribution: Explained, fraction: float | None, k: int | None, kind: Kind | None) -> Table:
     """See `Attribution.genes`."""
     view = attribution.view
     if not isinstance(view, GeneView):
-        raise InputError(f"genes() of {attribution.layout.leaf.kind}", "a cell's result", "call input_relevance()")
+        raise InputError(f"genes() of {attribution.layout.signal.kind}", "a cell's result", "call input_relevance()")
     found = relevance(attribution, fraction, k, kind or _usual(attribution))
     best = np.argsort(-np.abs(found.values), kind="stable")
     columns: dict[str, Sequence[Any]] = {
@@ -178,7 +179,7 @@ def bases(attribution: Explained, fraction: float | None, k: int | None, kind: K
     """See `Attribution.bases`."""
     view = attribution.view
     if not isinstance(view, BaseView):
-        got = f"bases() of {attribution.layout.leaf.kind}"
+        got = f"bases() of {attribution.layout.signal.kind}"
         raise InputError(got, "the result of a DNA model", "call input_relevance()")
     found = relevance(attribution, fraction, k, kind or _usual(attribution))
 
@@ -215,7 +216,7 @@ def _scores(attribution: Explained, fraction: float | None, k: int | None) -> to
     if fraction is not None or k is not None:
         scores = scores * attribution.mask(None if k is not None else fraction, k=k)
     basis = attribution.basis
-    return basis.inverse(basis.spread((scores / attribution.layout.multiplicity).unsqueeze(0)))[0]
+    return basis.inverse(basis.expand_to_bins((scores / attribution.layout.multiplicity).unsqueeze(0)))[0]
 
 
 def _top(attribution: Explained, fraction: float | None, k: int | None) -> str:

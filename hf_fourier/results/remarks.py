@@ -23,7 +23,7 @@ MOVING = "the model's answer is no function of its input: "
 PADDED = "the padding is part of the answer: "
 #: What is said where that could not be found out.
 UNASKED = "whether the padding moves the answer could not be asked: the model refuses the row without it"
-#: How the note begins that the leaf does not carry everything.
+#: How the note begins that the signal does not carry everything.
 BESIDE = "the model reads its token ids a second way, beside the embedding that is transformed: "
 #: How notes begin that say what dither was added.
 DITHERED = "dither: "
@@ -40,8 +40,8 @@ MEND_FURTHER = (
 )
 #: What is said of a gradient that says nothing.
 NO_GRADIENT = (
-    "the gradient of the score is zero everywhere at the leaf: the model does not read it here, or is so sure that the "
-    "gradient underflows; what is made of this gradient (input relevance, contributions) is zero, too"
+    "the gradient of the score is zero everywhere at the signal: the model does not read it here, or is so sure that "
+    "the gradient underflows; what is made of this gradient (input relevance, contributions) is zero, too"
 )
 #: How notes begin that hold nothing of an example but its score, and may be shared without it.
 FREE = (INCOMPLETE, MOVING, PADDED, UNASKED, BESIDE, DITHERED, NO_GRADIENT)
@@ -76,10 +76,10 @@ def incomplete(total: float, gap: float, size: float, value: float, reference: f
     return f"{INCOMPLETE}the scores sum to {total:.4g} in place of {promised:.4g}{share}{ends}"
 
 
-def places(bad: Bool[Tensor, "..."], leaf: SignalShape) -> str:
-    """Where entries of a leaf are, by the axes that have an order: "time 0 to 400"."""
+def places(bad: Bool[Tensor, "..."], signal: SignalShape) -> str:
+    """Where entries of a signal are, by the axes that have an order: "time 0 to 400"."""
     found = []
-    for i in leaf.positions:
+    for i in signal.ordered_axes:
         others = [d for d in range(bad.ndim) if d != i]
         hit = (bad.any(dim=others) if others else bad).nonzero().flatten().tolist()
         if not hit:
@@ -89,20 +89,20 @@ def places(bad: Bool[Tensor, "..."], leaf: SignalShape) -> str:
         runs = [str(a) if a == b else f"{a} to {b}" for a, b in zip(starts, ends, strict=True)]
         if len(runs) > _RUNS:
             runs = [f"{hit[0]} to {hit[-1]}, with gaps"]
-        found.append(f"{leaf.axes[i].name} {', '.join(runs)}")
+        found.append(f"{signal.axes[i].name} {', '.join(runs)}")
     return "; ".join(found)
 
 
-def unfinished(gradient: Tensor, example: Tensor, leaf: SignalShape) -> str:
+def unfinished(gradient: Tensor, example: Tensor, signal: SignalShape) -> str:
     """A gradient that is not finite in words: how many of its entries, where, and whether the example is 0 there.
 
     Args:
-        gradient: In the leaf's shape.
-        example: The leaf itself.
-        leaf: Its axes.
+        gradient: In the signal's shape.
+        example: The signal itself.
+        signal: Its axes.
     """
     bad = ~gradient.isfinite()
-    where = places(bad, leaf)
+    where = places(bad, signal)
     zero = ", where the example is 0" if not bool(example[bad].any()) else ""
     return f"a gradient that is not finite at {int(bad.sum())} of {bad.numel()} entries ({where}{zero})"
 

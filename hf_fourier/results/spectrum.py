@@ -1,4 +1,4 @@
-"""Many explanations of one leaf's shape as one spectrum: segments of a recording."""
+"""Many explanations of one signal's shape as one spectrum: segments of a recording."""
 
 from __future__ import annotations
 

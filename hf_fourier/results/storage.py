@@ -59,18 +59,18 @@ def read(folder: str | PathLike[str]) -> tuple[dict[str, Any], dict[str, torch.T
 
 
 @lru_cache(maxsize=256)
-def leaf_values(leaf: SignalShape) -> dict[str, Any]:
-    """A leaf's shape as plain values, which many results share."""
-    return asdict(leaf)
+def signal_values(signal: SignalShape) -> dict[str, Any]:
+    """A signal's shape as plain values, which many results share."""
+    return asdict(signal)
 
 
 def shape_from_dict(values: dict[str, Any]) -> SignalShape:
-    """A leaf's shape out of its plain values."""
+    """A signal's shape out of its plain values."""
     return SignalShape(values["kind"], tuple(Axis(**axis) for axis in values["axes"]), tuple(values["segments"]))
 
 
 def _replace(writers: dict[Path, Callable[[Path], Any]]) -> None:
-    """Write neighbours of all files first, so that a run that is cut off leaves neither half a file nor half a pair."""
+    """Write neighbours of all files first: whoever is cut off leaves neither half a file nor half a pair."""
     parts = {path: path.with_name(f"{path.name}.{os.getpid()}.part") for path in writers}
     try:
         for path, write in writers.items():

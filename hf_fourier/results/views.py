@@ -1,4 +1,4 @@
-"""How a leaf looks in human units: what `rebuild` returns. Stored with a result, so no model or processor is needed."""
+"""How a signal looks in human units, as `Attribution.render` returns it; stored with a result, it needs no model."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ VIEWS: dict[str, type[View]] = {}
 
 
 class View(ABC):
-    """Turns a leaf into something a person can look at or listen to. Subclasses are frozen dataclasses."""
+    """Turns a signal into something a person can look at or listen to. Subclasses are frozen dataclasses."""
 
     kind: ClassVar[str]
 
     @property
     def bounds(self) -> tuple[Tensor, Tensor] | None:
-        """The range of the leaf's entries, low and high, each to be broadcast to the leaf; None where there is none."""
+        """The range of the signal's entries, low and high, each broadcast to the signal; None for none."""
         return None
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
@@ -32,23 +32,23 @@ class View(ABC):
         VIEWS[cls.kind] = cls
 
     @abstractmethod
-    def show(self, leaf: Float[Tensor, "*leaf"]) -> Any:
-        """The leaf in human units."""
+    def show(self, signal: Float[Tensor, "*signal"]) -> Any:
+        """The signal in human units."""
 
     def listen(
-        self, clean: Float[Tensor, "*leaf"], rebuilt: Float[Tensor, "*leaf"], source: Mapping[str, Tensor]
+        self, clean: Float[Tensor, "*signal"], rebuilt: Float[Tensor, "*signal"], source: Mapping[str, Tensor]
     ) -> AudioClip:
-        """A rebuilt leaf as a sound.
+        """A rebuilt signal as a sound.
 
         Args:
-            clean: The clean leaf.
-            rebuilt: The leaf to be heard.
+            clean: The clean signal.
+            rebuilt: The signal to be heard.
             source: What the example was made from.
 
         Raises:
-            InputError: If the leaf is no sound.
+            InputError: If the signal is no sound.
         """
-        raise InputError("sound() of a leaf that is no sound", "a waveform or a spectrogram", "call rebuild()")
+        raise InputError("sound() of a signal that is no sound", "a waveform or a spectrogram", "call rebuild()")
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values that `view_from` reads back."""
@@ -69,7 +69,7 @@ class ImageView(View):
     Attributes:
         mean: Per channel, in units of a picture from 0 to 1.
         std: Per channel, likewise.
-        order: Which channel of the leaf is red, green and blue, where they come in another order.
+        order: Which channel of the signal is red, green and blue, where they come in another order.
     """
 
     mean: tuple[float, ...] = (0.0, 0.0, 0.0)
@@ -77,31 +77,31 @@ class ImageView(View):
     order: tuple[int, ...] = ()
     kind: ClassVar[str] = "image"
 
-    def show(self, leaf: Float[Tensor, "*leaf"]) -> Any:
-        """A `PIL.Image.Image`, RGB or grey, of the leaf's size."""
+    def show(self, signal: Float[Tensor, "*signal"]) -> Any:
+        """A `PIL.Image.Image`, RGB or grey, of the signal's size."""
         try:
             from PIL import Image
         except ImportError as error:
             raise MissingExtraError("PIL", "vision", "pictures") from error
-        picture = self.pixels(leaf.detach().cpu().float()).clamp(0, 1).mul(255).round().to(torch.uint8)
+        picture = self.pixels(signal.detach().cpu().float()).clamp(0, 1).mul(255).round().to(torch.uint8)
         if len(picture) == 1:
             return Image.fromarray(picture[0].numpy())
         return Image.fromarray(picture.permute(1, 2, 0).contiguous().numpy())
 
     @property
     def bounds(self) -> tuple[Tensor, Tensor]:
-        """Black and white, by channel of the leaf."""
+        """Black and white, by channel of the signal."""
         mean, std = self._scale
         ends = (0 - mean) / std, (1 - mean) / std
         return torch.minimum(*ends), torch.maximum(*ends)
 
-    def pixels(self, leaf: Float[Tensor, "channels height width"]) -> Float[Tensor, "channels height width"]:
+    def pixels(self, signal: Float[Tensor, "channels height width"]) -> Float[Tensor, "channels height width"]:
         """The picture in real numbers, 0 to 1 where it is in range, its channels red, green and blue."""
-        mean, std = (part.to(leaf) for part in self._scale)
-        picture = leaf * std + mean
+        mean, std = (part.to(signal) for part in self._scale)
+        picture = signal * std + mean
         return picture[list(self.order)] if self.order else picture
 
-    def leaf(self, pixels: Float[Tensor, "channels height width"]) -> Float[Tensor, "channels height width"]:
+    def signal(self, pixels: Float[Tensor, "channels height width"]) -> Float[Tensor, "channels height width"]:
         """The inverse of `pixels`."""
         mean, std = (part.to(pixels) for part in self._scale)
         own = pixels[torch.tensor(self.order).argsort()] if self.order else pixels
@@ -119,9 +119,9 @@ class VolumeView(View):
 
     kind: ClassVar[str] = "volume"
 
-    def show(self, leaf: Float[Tensor, "*leaf"]) -> Any:
+    def show(self, signal: Float[Tensor, "*signal"]) -> Any:
         """A `numpy.ndarray`, `(depth, height, width)`."""
-        array = leaf.detach().cpu().float().numpy()
+        array = signal.detach().cpu().float().numpy()
         return array[0] if len(array) == 1 else array
 
 
@@ -131,9 +131,9 @@ class SeriesView(View):
 
     kind: ClassVar[str] = "series"
 
-    def show(self, leaf: Float[Tensor, "*leaf"]) -> Any:
+    def show(self, signal: Float[Tensor, "*signal"]) -> Any:
         """A `numpy.ndarray`, `(time, channels)` or `(time,)`."""
-        return leaf.detach().cpu().numpy()
+        return signal.detach().cpu().numpy()
 
 
 @dataclass(frozen=True)
@@ -151,12 +151,12 @@ class SoundView(View):
     std: float = 1.0
     kind: ClassVar[str] = "sound"
 
-    def show(self, leaf: Float[Tensor, "*leaf"]) -> Any:
+    def show(self, signal: Float[Tensor, "*signal"]) -> Any:
         """A `hf_fourier.results.audio.AudioClip`."""
-        return AudioClip((leaf.detach().cpu().float() * self.std + self.mean).numpy(), self.rate)
+        return AudioClip((signal.detach().cpu().float() * self.std + self.mean).numpy(), self.rate)
 
     def listen(
-        self, clean: Float[Tensor, "*leaf"], rebuilt: Float[Tensor, "*leaf"], source: Mapping[str, Tensor]
+        self, clean: Float[Tensor, "*signal"], rebuilt: Float[Tensor, "*signal"], source: Mapping[str, Tensor]
     ) -> AudioClip:
         """The waveform itself."""
         sound: AudioClip = self.show(rebuilt)
@@ -168,13 +168,13 @@ class SpectrogramView(View):
     """A log-mel spectrogram, mel bands by frames, in decibels.
 
     Attributes:
-        scale: Decibels per unit of the leaf.
-        offset: Decibels where the leaf is 0.
+        scale: Decibels per unit of the signal.
+        offset: Decibels where the signal is 0.
         hop: Seconds between frames.
         rate: Samples per second of the sound it was made from.
         low: Hz of the lowest edge of the mel bands.
         high: Hz of the highest edge.
-        mel_first: Whether the leaf's first axis holds the mel bands (otherwise the frames).
+        mel_first: Whether the signal's first axis holds the mel bands (otherwise the frames).
         fft: Samples of the transform behind each frame.
         first: Seconds from the clip's start to the middle of the first frame.
     """
@@ -190,13 +190,13 @@ class SpectrogramView(View):
     first: float = 0.0
     kind: ClassVar[str] = "spectrogram"
 
-    def show(self, leaf: Float[Tensor, "*leaf"]) -> Any:
+    def show(self, signal: Float[Tensor, "*signal"]) -> Any:
         """A `numpy.ndarray`, `(mel bands, frames)`, in dB."""
-        decibels = (leaf.detach().cpu().float() * self.scale + self.offset).numpy()
+        decibels = (signal.detach().cpu().float() * self.scale + self.offset).numpy()
         return decibels if self.mel_first else decibels.T
 
     def listen(
-        self, clean: Float[Tensor, "*leaf"], rebuilt: Float[Tensor, "*leaf"], source: Mapping[str, Tensor]
+        self, clean: Float[Tensor, "*signal"], rebuilt: Float[Tensor, "*signal"], source: Mapping[str, Tensor]
     ) -> AudioClip:
         """The clip, filtered by the change of its log-mel."""
         if "sound" not in source:
@@ -210,29 +210,29 @@ class SpectrogramView(View):
 
 @dataclass(frozen=True)
 class NoView(View):
-    """A leaf that no person can read; asking for it says where to look instead."""
+    """A signal that no person can read; asking for it says where to look instead."""
 
-    reason: str = "the leaf has no human units"
+    reason: str = "the signal has no human units"
     instead: str = "call input_relevance()"
     kind: ClassVar[str] = "none"
 
-    def show(self, leaf: Float[Tensor, "*leaf"]) -> Any:
+    def show(self, signal: Float[Tensor, "*signal"]) -> Any:
         """Never returns.
 
         Raises:
             InputError: Always.
         """
-        raise InputError(f"rebuild() of a leaf where {self.reason}", "an image or a sound", self.instead)
+        raise InputError(f"rebuild() of a signal where {self.reason}", "an image or a sound", self.instead)
 
     def listen(
-        self, clean: Float[Tensor, "*leaf"], rebuilt: Float[Tensor, "*leaf"], source: Mapping[str, Tensor]
+        self, clean: Float[Tensor, "*signal"], rebuilt: Float[Tensor, "*signal"], source: Mapping[str, Tensor]
     ) -> AudioClip:
         """Never returns.
 
         Raises:
             InputError: Always.
         """
-        raise InputError(f"sound() of a leaf where {self.reason}", "a waveform or a spectrogram", self.instead)
+        raise InputError(f"sound() of a signal where {self.reason}", "a waveform or a spectrogram", self.instead)
 
 
 @dataclass(frozen=True)

@@ -23,11 +23,11 @@ def is_tokens(encoded: EncodedExample) -> bool:
 
 
 def cost_of(encoded: EncodedExample) -> float:
-    """What a pass through a model takes, relative to others of the same model: leaf entries, and what attention adds.
+    """What a pass through a model takes, relative to others of the same model: signal entries, and what attention adds.
 
     A layer of width h takes about 24 h² operations per token, and 4 h per pair of tokens.
     """
-    shape = encoded.leaf.shape
+    shape = encoded.signal.shape
     entries = float(np.prod(shape, dtype=float))
     if not is_tokens(encoded):
         return entries
@@ -50,7 +50,7 @@ def order_by_length(indices: Sequence[int], look: Callable[[int], EncodedExample
         if encoded is None:
             known.append((0.0, 0, index))
         else:
-            known.append((cost_of(encoded), kinds.setdefault(repr(encoded.signature), len(kinds)), index))
+            known.append((cost_of(encoded), kinds.setdefault(repr(encoded.batch_key), len(kinds)), index))
     known.sort()
     costs = np.array([cost for cost, *_ in known])
     costs[costs == 0] = costs[costs > 0].mean() if (costs > 0).any() else 1.0
@@ -82,7 +82,7 @@ class LengthWindow:
     Attributes:
         indices: Its examples in the order in which they are explained, shape `(examples,)`.
         cuts: Where each chunk ends in `indices`, shape `(chunks,)`.
-        costs: What each chunk costs, in leaf entries weighed by what attention adds, shape `(chunks,)`.
+        costs: What each chunk costs, in signal entries weighed by what attention adds, shape `(chunks,)`.
     """
 
     indices: np.ndarray
@@ -132,7 +132,7 @@ class Chunks:
         return int(self._firsts[window]) + chunk, row
 
     def costs(self) -> np.ndarray:
-        """What each chunk costs, shape `(chunks,)`: leaf entries, or examples where all are alike."""
+        """What each chunk costs, shape `(chunks,)`: signal entries, or examples where all are alike."""
         manifest = self.manifest
         if manifest.window:
             return np.concatenate([self._window(i).costs for i in range(len(manifest.windows))])
@@ -142,7 +142,7 @@ class Chunks:
         costs[-1] -= manifest.chunks * manifest.chunk - manifest.examples
         return costs
 
-    def open(self) -> list[int]:
+    def unfinished(self) -> list[int]:
         """The chunks that are not finished."""
         count = self.manifest.chunks
         assert count is not None

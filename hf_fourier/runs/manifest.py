@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from hf_fourier.errors import InputError
+from hf_fourier.results import formats
 from hf_fourier.runs.atomic_files import write_whole
 
-FORMAT = 1
+FORMAT = 2
 NAME = "manifest.json"
 
 
@@ -23,7 +24,7 @@ class Manifest:
 
     Attributes:
         settings: What has to agree when a run goes on: model, method, data and so on, as plain values.
-        said: What is good to know but may differ: versions, threads.
+        environment: What is good to know but may differ: versions, threads.
         examples: How many there are; None in a stream that has not ended.
         chunk: Examples in a chunk (on average, where they are ordered by length).
         window: Examples in a window; 0 where examples are taken in their order.
@@ -31,14 +32,14 @@ class Manifest:
     """
 
     settings: dict[str, Any]
-    said: dict[str, Any]
+    environment: dict[str, Any]
     examples: int | None
     chunk: int
     window: int = 0
     windows: tuple[int, ...] = ()
 
     @property
-    def spans(self) -> list[range]:
+    def window_ranges(self) -> list[range]:
         """The windows as ranges of examples."""
         assert self.examples is not None
         return [range(i, min(i + self.window, self.examples)) for i in range(0, self.examples, self.window)]
@@ -46,7 +47,7 @@ class Manifest:
     @property
     def planned(self) -> bool:
         """Whether every example has its chunk."""
-        return self.window == 0 or len(self.windows) == len(self.spans)
+        return self.window == 0 or len(self.windows) == len(self.window_ranges)
 
     @property
     def chunks(self) -> int | None:
@@ -83,4 +84,6 @@ class Manifest:
         values = json.loads(path.read_text(encoding="utf-8"))
         if values.pop("format") > FORMAT:
             raise InputError("a run of a newer format", f"format {FORMAT}", "install a newer hf_fourier")
+        values = formats.renamed(values, formats.MANIFEST)
+        values["settings"] = formats.renamed(values["settings"], formats.SETTINGS)
         return cls(**{**values, "windows": tuple(values["windows"])})

@@ -30,14 +30,14 @@ class RunOptions:
         streaming: Whether a Hub id is streamed, and not fetched first.
         method: A method other than the explainer's own.
         domain: A domain other than the explainer's own.
-        play: Shares of features to keep and to delete (or a `FractionGrid`), asked of the model at once; None plays
-            nothing.
+        fractions: Shares of features to keep and to delete (or a `FractionGrid`), asked of the model at once; None
+            plays nothing.
         store: How much of each result: "everything" (it can be played again), "scores" (all features' scores, without
             the example), "top" (the top features and the curves), or "auto": as much as the budget allows.
         budget: Bytes that the results may take ("20GB"); only "auto" reads it.
         top: How many top features, where they alone are stored.
         seed: Of everything random.
-        batch_size: Rows in a batch, at most; "auto" for what suits the leaf and the device.
+        batch_size: Rows in a batch, at most; "auto" for what suits the signal and the device.
         chunk: Examples in a chunk, which is what a stop costs at most; None for a size that suits the results.
         processes: How many there should be; None for as many as came.
         progress: Whether to say on standard error what will be done, and how far it is.
@@ -53,7 +53,7 @@ class RunOptions:
     streaming: bool = False
     method: str | Method | None = None
     domain: str | Domain | None = None
-    play: Sequence[float] | FractionGrid | None = None
+    fractions: Sequence[float] | FractionGrid | None = None
     store: str = "auto"
     budget: str | int = "20GB"
     top: int = 100
@@ -72,17 +72,17 @@ class RunOptions:
                 raise InputError(f"{name} {value!r}", "a whole number of at least 1", f"correct `{name}`")
         if self.target is not None and self.targets is not None:
             raise InputError("target and targets", "one of the two", "leave one out")
-        _ = self.bytes
+        _ = self.budget_bytes
 
     @property
     def grid(self) -> FractionGrid | None:
         """What is played."""
-        if self.play is None or isinstance(self.play, FractionGrid):
-            return self.play
-        return FractionGrid(tuple(self.play), tuple(self.play))
+        if self.fractions is None or isinstance(self.fractions, FractionGrid):
+            return self.fractions
+        return FractionGrid(tuple(self.fractions), tuple(self.fractions))
 
     @property
-    def bytes(self) -> int:
+    def budget_bytes(self) -> int:
         """The budget as a number."""
         if isinstance(self.budget, int) and not isinstance(self.budget, bool) and self.budget > 0:
             return self.budget
@@ -91,12 +91,12 @@ class RunOptions:
             raise InputError(f"budget {self.budget!r}", "a size such as '500MB' or '20GB'", "correct `budget`")
         return int(float(said[1]) * _UNITS[said[2]])
 
-    def described(self) -> dict[str, Any]:
+    def to_manifest(self) -> dict[str, Any]:
         """What of it decides about the results, as plain values."""
         grid = self.grid
         return {
             "target": _named(self.target),
-            "play": None if grid is None else {"keep": list(grid.keep), "delete": list(grid.delete)},
+            "fractions": None if grid is None else {"keep": list(grid.keep), "delete": list(grid.delete)},
             "seed": self.seed,
             "batch_size": self.batch_size,
             "top": self.top,

@@ -107,7 +107,7 @@ class Measurement:
         row: Bytes of tensors that a row of a batch adds, for the dearest example.
         model: Bytes of the model's weights.
         rows: Examples in a batch.
-        tokens: Whether the leaves are embedded tokens, which are ordered by length.
+        tokens: Whether the signals are embedded tokens, which are ordered by length.
     """
 
     rates: Sequence[tuple[float, float]]
@@ -162,10 +162,10 @@ def _measured(worker: Worker, fine: Sequence[PreparedExample], top: int) -> Meas
         with counted(model) as tensors:
             spent, outcomes = _timed(worker, one)
         # What is bound to a new shape is made once, a small model warms up, and not all code lets itself be watched.
-        if spent < QUICK or not isinstance(outcomes[0].found, Attribution):
+        if spent < QUICK or not isinstance(outcomes[0].result, Attribution):
             spent, outcomes = _timed(worker, one)
         row = max(row, tensors.per_row)
-        found = outcomes[0].found
+        found = outcomes[0].result
         if isinstance(found, Attribution):
             rates.append((_cost(one), _cost(one) / spent))
             results.append(outcomes[0])
@@ -176,14 +176,14 @@ def _measured(worker: Worker, fine: Sequence[PreparedExample], top: int) -> Meas
     cost = sum(map(_cost, fine)) / len(fine)
     larger = cost / (sum(known for known, _ in rates) / len(rates))
     sizes: dict[Store, float] = {store: larger * _bytes(results, store, top) for store in STORES}
-    last, encoded = results[-1].found, fine[-1].encoded
+    last, encoded = results[-1].result, fine[-1].encoded
     assert isinstance(last, Attribution)
     assert encoded is not None
     passes = {name: float(count) for name, count in last.provenance["passes"].items()}
     device = torch.device(last.provenance["device"])
     rows = worker.batch_size
-    rows = suggested_rows(torch.Size(encoded.leaf.shape).numel(), device) if rows == "auto" else rows
-    most = worker.explainer.adapter.rows_limit
+    rows = suggested_rows(torch.Size(encoded.signal.shape).numel(), device) if rows == "auto" else rows
+    most = worker.explainer.wrapper.max_rows
     least = min(int(rows), most or int(rows))
     return Measurement(rates, cost, sizes, passes, int(row), weights(model), least, is_tokens(encoded))
 

@@ -20,6 +20,7 @@ import numpy as np
 from hf_fourier.errors import InputError
 from hf_fourier.models.inputs.audio import AudioStream
 from hf_fourier.models.inputs.containers import example_of
+from hf_fourier.results import formats
 from hf_fourier.results.attribution import Attribution
 from hf_fourier.results.curve import Mode
 from hf_fourier.results.drawing import drawn_by
@@ -40,7 +41,7 @@ USUAL_SECONDS = 10.0
 SEGMENTS_PER_BATCH = 8
 #: Peaks of the waveform that are kept of each segment, for the figure.
 PEAKS = 16
-FORMAT = 1
+FORMAT = 2
 INDEX, SEGMENTS = "recording.json", "segments"
 
 
@@ -51,7 +52,7 @@ class Segment:
     Attributes:
         start: Where it begins, in seconds.
         end: Where it ends.
-        own: Seconds that count for it: those it shares with its neighbours are divided among them.
+        weight_seconds: Seconds that count for it: those it shares with its neighbours are divided among them.
         label: What was explained.
         confidence: The model's confidence in it; None for heads that have none.
         value: The score.
@@ -62,7 +63,7 @@ class Segment:
 
     start: float
     end: float
-    own: float
+    weight_seconds: float
     label: str
     confidence: float | None
     value: float
@@ -111,7 +112,7 @@ class Recording:
         """For how many seconds each label was explained, the longest first."""
         found: dict[str, float] = {}
         for segment in self.segments:
-            found[segment.label] = found.get(segment.label, 0.0) + segment.own
+            found[segment.label] = found.get(segment.label, 0.0) + segment.weight_seconds
         return dict(sorted(found.items(), key=lambda one: -one[1]))
 
     @property
@@ -122,7 +123,11 @@ class Recording:
     @property
     def confidence(self) -> float | None:
         """The mean confidence in `label` over its own seconds; None for heads that have none."""
-        known = [(s.own, s.confidence) for s in self.segments if s.label == self.label and s.confidence is not None]
+        known = [
+            (s.weight_seconds, s.confidence)
+            for s in self.segments
+            if s.label == self.label and s.confidence is not None
+        ]
         return sum(own * sure for own, sure in known) / sum(own for own, _ in known) if known else None
 
     def decisions(self) -> Table:
@@ -131,7 +136,7 @@ class Recording:
         columns = ("start [s]", "end [s]", "label", "confidence", "value")
         return Table({name: [row[i] for row in rows] for i, name in enumerate(columns)})
 
-    def answers(self, label: str | None = None) -> Table:
+    def points(self, label: str | None = None) -> Table:
         """What is left of the decisions when the top features alone are kept, and when they are deleted.
 
         Args:
@@ -146,7 +151,7 @@ class Recording:
         def holds(part: str) -> list[float | None]:
             found = []
             for share in shares:
-                known = [(s.own, getattr(s, part)[share]) for s in chosen if share in getattr(s, part)]
+                known = [(s.weight_seconds, getattr(s, part)[share]) for s in chosen if share in getattr(s, part)]
                 found.append(sum(own * yes for own, yes in known) / sum(o for o, _ in known) if known else None)
             return found
 
@@ -169,7 +174,7 @@ class Recording:
         chosen = [i for i, s in enumerate(self.segments) if label in (None, s.label)]
         if not chosen:
             raise InputError(f"label {label!r}", f"one of {list(self.labels)}", "choose one that was explained")
-        return merged(((self[i], self.segments[i].own) for i in chosen), fraction)
+        return merged(((self[i], self.segments[i].weight_seconds) for i in chosen), fraction)
 
     def sounds(self, folder: str | PathLike[str], fraction: float = 0.04) -> dict[str, Path]:
         """Write WAV files of the whole recording; see `hf_fourier.report.audio_files.save_recording`."""
@@ -205,7 +210,8 @@ class Recording:
         values = json.loads((path / INDEX).read_text(encoding="utf-8"))
         if values["format"] > FORMAT:
             raise InputError(f"format {values['format']}", f"at most {FORMAT}", "install a newer hf_fourier")
-        segments = [Segment(**{**one, "peaks": tuple(one["peaks"])}) for one in values["segments"]]
+        stored = [formats.renamed(one, formats.SEGMENT) for one in values["segments"]]
+        segments = [Segment(**{**one, "peaks": tuple(one["peaks"])}) for one in stored]
         return cls(segments, path, values["seconds"], values["rate"], tuple(values["notes"]))
 
 
@@ -216,8 +222,8 @@ def explain_recording(
     *,
     seconds: float | None = None,
     overlap: float = 0.25,
-    kept: Sequence[float] = (),
-    folder: str | PathLike[str] | None = None,
+    fractions: Sequence[float] = (),
+    output_dir: str | PathLike[str] | None = None,
     method: str | Method | None = None,
     domain: Any = None,
     seed: int = 0,
@@ -225,18 +231,18 @@ def explain_recording(
     progress: Callable[[int, int], None] | None = None,
 ) -> Recording:
     """Explain a recording in segments; see `FourierExplainer.explain_recording`."""
-    adapter: Any = explainer.adapter
-    if not hasattr(adapter, "rate"):
-        raise InputError(f"a recording for {adapter.task}", "a model that listens", "call explain")
+    wrapper: Any = explainer.wrapper
+    if not hasattr(wrapper, "rate"):
+        raise InputError(f"a recording for {wrapper.task}", "a model that listens", "call explain")
     if not 0 <= overlap < 1:
         raise InputError(f"overlap {overlap!r}", "a share of a segment, from 0 to below 1", "correct it")
-    length = length_of(adapter, seconds)
-    stream = AudioStream(example_of(example, adapter.is_example), adapter.rate)
-    room = None if folder is not None else tempfile.TemporaryDirectory(prefix="hf_fourier-recording-")
-    place = Path(folder if folder is not None else room.name)  # type: ignore[union-attr]
+    length = length_of(wrapper, seconds)
+    stream = AudioStream(example_of(example, wrapper.is_example), wrapper.rate)
+    room = None if output_dir is not None else tempfile.TemporaryDirectory(prefix="hf_fourier-recording-")
+    place = Path(output_dir if output_dir is not None else room.name)  # type: ignore[union-attr]
     starts = plan(stream.samples, length, overlap)
     length = min(length, stream.samples)
-    made = Recording([], place, stream.seconds, adapter.rate, tuple(stream.notes), room)
+    made = Recording([], place, stream.seconds, wrapper.rate, tuple(stream.notes), room)
     options = {"method": method, "domain": domain, "seed": seed, "batch_size": batch_size}
     at_once = SEGMENTS_PER_BATCH if batch_size == "auto" else int(batch_size)
     try:
@@ -244,9 +250,9 @@ def explain_recording(
             some = starts[first : first + at_once]
             pieces = [piece for start in some if len(piece := stream.read(start, start + length)) == length]
             if pieces:
-                results = explainer.explain([(piece, adapter.rate) for piece in pieces], target, **options)
-                if kept:
-                    explainer.play(results, kept=kept, batch_size=batch_size)
+                results = explainer.explain([(piece, wrapper.rate) for piece in pieces], target, **options)
+                if fractions:
+                    explainer.perturb(results, fractions=fractions, batch_size=batch_size)
                 for i, (piece, result) in enumerate(zip(pieces, results, strict=True), first):
                     _keep(made, result, piece, starts[i], shares(starts, length, i))
                 _write(made, place)
@@ -265,18 +271,18 @@ def explain_recording(
     return made
 
 
-def length_of(adapter: Any, seconds: float | None = None) -> int:
+def length_of(wrapper: Any, seconds: float | None = None) -> int:
     """Samples of a segment: as asked, or the model's window, or ten seconds where it has none.
 
     Raises:
         InputError: If it is none, or longer than the window.
     """
-    window: int | None = adapter.window
+    window: int | None = wrapper.window
     if seconds is None:
-        return window or round(USUAL_SECONDS * adapter.rate)
-    length = round(seconds * adapter.rate)
+        return window or round(USUAL_SECONDS * wrapper.rate)
+    length = round(seconds * wrapper.rate)
     if length < 1 or (window is not None and length > window):
-        most = "" if window is None else f", up to the model's window of {window / adapter.rate:.2f}"
+        most = "" if window is None else f", up to the model's window of {window / wrapper.rate:.2f}"
         raise InputError(f"segments of {seconds} s", f"seconds above 0{most}", "correct `seconds`")
     return length
 
@@ -311,13 +317,13 @@ def _keep(made: Recording, result: Attribution, piece: np.ndarray, start: int, s
     parts = np.array_split(np.abs(piece), min(PEAKS, len(piece)))
 
     def played(part: Mode) -> dict[str, float]:
-        return {f"{stop.asked:g}": stop.agrees for stop in (result.curve.of(part) if result.curve else [])}
+        return {f"{stop.fraction:g}": stop.agreement for stop in (result.curve.of(part) if result.curve else [])}
 
     made.segments.append(
         Segment(
             start=start / made.rate,
             end=(start + len(piece)) / made.rate,
-            own=float(share.sum()) / made.rate,
+            weight_seconds=float(share.sum()) / made.rate,
             label=result.label,
             confidence=result.confidence,
             value=result.value,

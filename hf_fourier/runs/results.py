@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from hf_fourier.domains import DOMAINS, Layout
 from hf_fourier.errors import InputError, MissingExtraError
 from hf_fourier.results.attribution import Attribution
+from hf_fourier.results.curve import Curve
 from hf_fourier.results.storage import shape_from_dict
 from hf_fourier.results.table import Table
 from hf_fourier.runs.chunking import Chunks
@@ -93,7 +94,7 @@ class Results:
     @property
     def finished(self) -> bool:
         """Whether every chunk is there."""
-        return self.manifest.chunks is not None and self.manifest.planned and not self.chunks.open()
+        return self.manifest.chunks is not None and self.manifest.planned and not self.chunks.unfinished()
 
     @property
     def done(self) -> int:
@@ -179,7 +180,7 @@ def _all_rows(folder: str, top: int, done: int) -> Iterator[dict[str, Any]]:
     yield from Results(folder).rows(top)
 
 
-_PLAIN = ("label", "confidence", "value", "gap", "agrees", "domain")
+_PLAIN = ("label", "confidence", "value", "completeness_error", "agreement", "domain")
 
 
 def _row(shard: Shard, row: int, top: int) -> dict[str, Any]:
@@ -189,21 +190,21 @@ def _row(shard: Shard, row: int, top: int) -> dict[str, Any]:
     values: dict[str, Any] = {"index": record["index"], "name": record["name"], "failed": failed}
     values |= {name: record.get(name) for name in _PLAIN}
     values["target"] = None if failed is not None else str(record["target"])
-    curve = record.get("curve") or {"stops": []}
-    values["curve"] = [{**stop, "said": stop.get("said")} for stop in curve["stops"]]
+    curve = record.get("curve")
+    values["curve"] = [] if curve is None else Curve.from_dict(curve).to_dict()["points"]
     found: dict[str, list[Any]] = {"features": [], "scores": [], "power": []}
     where: list[str] = []
     if failed is None:
         found |= {name: tensor.tolist() for name, tensor in top_features_of(record, shard.tensors(row), top).items()}
-        layout = _layout(record["domain"], json.dumps(record["leaf"]))
+        layout = _layout(record["domain"], json.dumps(record["signal"]))
         where = [_where(layout, feature) for feature in found["features"]]
     features = {"top_feature": found["features"], "top_where": where}
     return {**values, **features, "top_score": found["scores"], "top_power": found["power"]}
 
 
 @lru_cache(maxsize=64)
-def _layout(domain: str, leaf: str) -> Layout:
-    return DOMAINS.parse(domain).bind(shape_from_dict(json.loads(leaf))).layout
+def _layout(domain: str, signal: str) -> Layout:
+    return DOMAINS.parse(domain).bind(shape_from_dict(json.loads(signal))).layout
 
 
 def _where(layout: Layout, feature: int) -> str:

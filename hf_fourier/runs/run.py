@@ -63,9 +63,9 @@ def explain_dataset(explainer: Engine, data: Any, output: str | PathLike[str], o
     source, worker = _source(explainer, data, options), _worker(explainer, options)
     with ExitStack() as stack:
         if machine.first:
-            machine.decided(lambda: stack.enter_context(run_lock(folder, 0)) or True)
+            machine.on_first(lambda: stack.enter_context(run_lock(folder, 0)) or True)
         else:
-            machine.decided(lambda: True)
+            machine.on_first(lambda: True)
             stack.enter_context(run_lock(folder, machine.rank))
         stack.enter_context(_lasting())
         run = Run(machine, folder, source, worker, options)
@@ -75,15 +75,15 @@ def explain_dataset(explainer: Engine, data: Any, output: str | PathLike[str], o
 
 
 def plan(explainer: Engine, data: Any, options: RunOptions) -> Plan:
-    """See `FourierExplainer.plan`."""
+    """See `FourierExplainer.estimate`."""
     source, worker = _source(explainer, data, options), _worker(explainer, options)
     known = measure(worker, source, options.top)
     count = options.processes or 1
-    return estimate(known, source.length, options.store, options.bytes, options.chunk, count, None)
+    return estimate(known, source.length, options.store, options.budget_bytes, options.chunk, count, None)
 
 
 def _source(explainer: Engine, data: Any, options: RunOptions) -> Source:
-    is_example = explainer.adapter.is_example
+    is_example = explainer.wrapper.is_example
     source = source_of(data, options.column, split=options.split, streaming=options.streaming, is_example=is_example)
     if options.targets is None:
         return source
@@ -96,8 +96,8 @@ def _source(explainer: Engine, data: Any, options: RunOptions) -> Source:
 
 def _worker(explainer: Engine, options: RunOptions) -> Worker:
     method = METHODS.parse(options.method or explainer.method)
-    job = explainer._job(method, explainer.domain_of(method, options.domain), options.seed)
-    return Worker(explainer, job, options.target, options.grid, options.batch_size, explainer.known)
+    job = explainer.job(method, explainer.resolve_domain(method, options.domain), options.seed)
+    return Worker(explainer, job, options.target, options.grid, options.batch_size, explainer.side_inputs)
 
 
 class Run:
@@ -123,13 +123,13 @@ class Run:
         Raises:
             InputError: If the folder holds another run, or no example can be explained.
         """
-        plan = self.machine.decided(self._begun)
+        plan = self.machine.on_first(self._create_or_check)
         if self.machine.first and self.options.progress:
-            alone = self.machine.processes == 1 and self.machine.asked is None
+            alone = self.machine.processes == 1 and self.machine.requested is None
             say(*([] if alone else [self.machine]), plan or f"going on with {self.folder.name!r}")
         self.manifest = Manifest.read(self.folder)
-        if "paths" in self.manifest.said:  # asked once, when it was planned: all chunks say the same
-            self.worker.paths = SideInputCheck.of(self.manifest.said["paths"])
+        if "paths" in self.manifest.environment:  # asked once, when it was planned: all chunks say the same
+            self.worker.paths = SideInputCheck.of(self.manifest.environment["paths"])
         if not self.manifest.planned:
             self._order()
         self.chunks = Chunks(self.folder, self.manifest)
@@ -137,22 +137,22 @@ class Run:
     def work(self) -> None:
         """Do this process' share of what is not finished, and wait until all is."""
         if self.source.length is None:
-            self._work_through(self._streamed(), None)
+            self._work_through(self._stream_chunks(), None)
         else:
-            self._work_through(*self._dealt())
+            self._work_through(*self._own_chunks())
         while not Results(self.folder).finished:
             time.sleep(0.2)  # other processes are at work; a launcher ends all when one fails
 
-    def _dealt(self) -> tuple[Iterator[tuple[int, list[SourceItem], float]], tuple[int, float]]:
+    def _own_chunks(self) -> tuple[Iterator[tuple[int, list[SourceItem], float]], tuple[int, float]]:
         """This process' share of the chunks that are not there, and how many examples and what cost that is."""
-        left = self.machine.decided(self.chunks.open)
+        left = self.machine.on_first(self.chunks.unfinished)
         costs = self.chunks.costs()
         own = assign_chunks(left, costs, self.machine.processes)[self.machine.rank]
         total = sum(len(self.chunks.indices(chunk)) for chunk in own)
         loads = ((chunk, self.source.read(self.chunks.indices(chunk)), float(costs[chunk])) for chunk in own)
         return loads, (total, float(sum(costs[chunk] for chunk in own)))
 
-    def _begun(self) -> Plan | None:
+    def _create_or_check(self) -> Plan | None:
         """Write the manifest of a new run and return what it takes; or check that of one that goes on."""
         settings = self._settings()
         if (self.folder / NAME).is_file():
@@ -163,7 +163,9 @@ class Run:
             raise InputError(f"the folder {self.folder.name!r} with shards and no {NAME}", "a new folder", "choose one")
         known = measure(self.worker, self.source, self.options.top)
         options, length = self.options, self.source.length
-        found = estimate(known, length, options.store, options.bytes, options.chunk, self.machine.processes, None)
+        found = estimate(
+            known, length, options.store, options.budget_bytes, options.chunk, self.machine.processes, None
+        )
         said: dict[str, Any] = {"threads": threads(), "hf_fourier": VERSION, "torch": torch.__version__}
         said["paths"] = self.worker.paths.known()
         window = WINDOW if known.tokens and length is not None else 0
@@ -182,8 +184,8 @@ class Run:
             "method": METHODS.spec(job.method),
             "domain": DOMAINS.spec(job.domain),
             "dither": job.dither,
-            **options.described(),
-            "data": self.source.identity(),
+            **options.to_manifest(),
+            "data": self.source.fingerprint(),
             "store": options.store,
         }
 
@@ -197,22 +199,22 @@ class Run:
             ready = self.worker.encode(item)
             if ready.encoded is not None and len(self._known) < KEPT and kept < KEPT_TOKENS:
                 self._known[index] = ready
-                kept += ready.encoded.leaf.shape[0]
+                kept += ready.encoded.signal.shape[0]
             return ready.encoded
 
-        spans = self.manifest.spans
+        spans = self.manifest.window_ranges
         for number in range(self.machine.rank, len(spans), self.machine.processes):
             if not chunks.has_window(number):
                 chunks.write_window(number, order_by_length(spans[number], look, self.manifest.chunk))
         self._note(plan=time.thread_time() - start)
-        self.machine.wait()
+        self.machine.barrier()
         if self.machine.first:
             counts = tuple(chunks.window_chunks(number) for number in range(len(spans)))
             replace(self.manifest, windows=counts).write(self.folder)
-        self.machine.wait()
+        self.machine.barrier()
         self.manifest = Manifest.read(self.folder)
 
-    def _streamed(self) -> Iterator[tuple[int, list[SourceItem], float]]:
+    def _stream_chunks(self) -> Iterator[tuple[int, list[SourceItem], float]]:
         """This process' chunks of a stream that are not there; when it ends, its length is written down."""
         size, machine = self.manifest.chunk, self.machine
         first = 0
@@ -277,13 +279,13 @@ class Run:
         Raises:
             InputError: If there are failures and not one result.
         """
-        failures = [outcome for outcome in outcomes if isinstance(outcome.found, Failure)]
+        failures = [outcome for outcome in outcomes if isinstance(outcome.result, Failure)]
         self.failed += len(failures)
         self.done += len(outcomes) - len(failures)
         if failures and not self.done and self.failed >= MAX_FAILURES:
             first = failures[0]
-            assert isinstance(first.found, Failure)
-            got = f"{self.failed} failures and no result (example {first.index}: {first.found.reason})"
+            assert isinstance(first.result, Failure)
+            got = f"{self.failed} failures and no result (example {first.index}: {first.result.reason})"
             raise InputError(got, "examples that can be explained", "check model, data, `column` and `target`")
 
     def _write(self, chunk: int, outcomes: Sequence[Outcome], split: bool, spent: dict[str, float]) -> None:

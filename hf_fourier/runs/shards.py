@@ -18,23 +18,24 @@ import numpy as np
 import torch
 
 from hf_fourier.errors import InputError
+from hf_fourier.results import formats
 from hf_fourier.results.attribution import Attribution
 from hf_fourier.runs.atomic_files import ByteChunks, laid_out
 from hf_fourier.typing import Tensor
 
-#: In format 1 every row had a tensor of its own.
-FORMAT = 2
+#: In format 1 every row had a tensor of its own; up to 2 some parts had other names (`results.formats`).
+FORMAT = 3
 #: How much of a result is stored: all of it; all but the example itself; the top features and the curves alone.
 Store = Literal["everything", "scores", "top"]
 STORES: tuple[Store, ...] = ("everything", "scores", "top")
 _RECORDS, _SHARED = "records", "shared"
 _JSON = json.JSONEncoder(ensure_ascii=False)
 #: Tensors that many examples of a data set may share: masks, places, filters.
-_SHAREABLE = ("inputs.", "source.")
+_SHAREABLE = ("inputs.", "raw_input.")
 #: Bytes that are compared before all are.
 LOOK = 1024
 #: Parts of a record that many records share.
-_REPEATED = ("domain", "leaf", "provenance", "view")
+_REPEATED = ("domain", "signal", "provenance", "view")
 #: What differs from run to run, and is left out.
 _NOT_REPRODUCIBLE = ("seconds", "checks")
 
@@ -57,12 +58,12 @@ class Outcome:
     Attributes:
         index: Its place in the data set.
         name: What it is called there (a file's name), or "".
-        found: Its result, or why there is none.
+        result: Its result, or why there is none.
     """
 
     index: int
     name: str
-    found: Attribution | Failure
+    result: Attribution | Failure
 
 
 def pack_shard(outcomes: Sequence[Outcome], store: Store, top: int, split: bool) -> ByteChunks:
@@ -77,10 +78,10 @@ def pack_shard(outcomes: Sequence[Outcome], store: Store, top: int, split: bool)
     records, columns = _Records(), _Columns()
     for row, outcome in enumerate(outcomes):
         record: dict[str, Any] = {"index": outcome.index, "name": outcome.name}
-        if isinstance(outcome.found, Failure):
-            records.add({**record, "failed": outcome.found.reason})
+        if isinstance(outcome.result, Failure):
+            records.add({**record, "failed": outcome.result.reason})
             continue
-        values, tensors = _parts(outcome.found, store, top)
+        values, tensors = _parts(outcome.result, store, top)
         records.add({**record, **values})
         for name, tensor in tensors.items():
             columns.add(row, name, tensor)
@@ -101,10 +102,10 @@ def _parts(result: Attribution, store: Store, top: int) -> tuple[dict[str, Any],
 
 
 def _best(result: Attribution, top: int) -> dict[str, Tensor]:
-    """The top features: their numbers, scores, and shares of the leaf's power where the leaf is known."""
+    """The top features: their numbers, scores, and shares of the signal's power where the signal is known."""
     best = result.order[:top]
     found = {"features": best.to(torch.int32), "scores": result.scores[best]}
-    if result.leaf is not None:
+    if result.signal is not None:
         power = result.power
         found["power"] = (power / power.sum().clamp(min=torch.finfo(power.dtype).tiny))[best]
     return found
@@ -217,7 +218,10 @@ class Shard:
         record: dict[str, Any] = json.loads(_text(self._file.get_slice(_RECORDS)[start : self._ends[row]]))
         if self._shared is None:
             self._shared = json.loads(_text(self._file.get_tensor(_SHARED)))
-        return {name: self._shared[value] if name in _REPEATED else value for name, value in record.items()}
+        record = formats.renamed(record, formats.ATTRIBUTION)
+        return formats.attribution(
+            {name: self._shared[value] if name in _REPEATED else value for name, value in record.items()}
+        )
 
     def tensors(self, row: int) -> dict[str, Tensor]:
         """The tensors of one row by name; nothing else is read."""
@@ -231,7 +235,7 @@ class Shard:
                 start, shape = int(sizes[:place].sum()), shapes[place].tolist()
                 flat = self._file.get_slice(f"{kind}|data")[start : start + int(sizes[place])]
                 found[kind.partition("|")[0]] = flat.reshape(shape)
-        return found
+        return formats.renamed(found, formats.TENSORS)
 
     def result(self, row: int) -> Attribution:
         """The result of one row.

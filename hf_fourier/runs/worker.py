@@ -81,19 +81,21 @@ class Worker:
                 found[i] = ready.failure or Failure("not read")
                 continue
             try:
-                aim = self.explainer.adapter.aim
+                aim = self.explainer.wrapper.prepare_target
                 wanted = self.target if ready.item.target is None else ready.item.target
                 requests[i] = ExplanationRequest(*aim(ready.encoded, wanted))
             except Exception as error:  # a callable, or a model that writes its target, may raise anything
                 found[i] = _failure(error)
-        halvings = self._attempt(requests, found)
+        halvings = self._explain_or_split(requests, found)
         split = halvings > 0 or self.batch_size != self._wanted
-        self._learn(found.values())
+        self._remember_batch_size(found.values())
         outcomes = [Outcome(r.item.index, r.item.name, found[i]) for i, r in enumerate(chunk)]
         return outcomes, split
 
-    def _attempt(self, requests: Mapping[int, ExplanationRequest], found: dict[int, Attribution | Failure]) -> int:
-        """Explain together; what a failure leaves undone goes by shape, and then one by one."""
+    def _explain_or_split(
+        self, requests: Mapping[int, ExplanationRequest], found: dict[int, Attribution | Failure]
+    ) -> int:
+        """Explain together; what a failure signals undone goes by shape, and then one by one."""
         if not requests:
             return 0
         try:
@@ -102,37 +104,37 @@ class Worker:
             return halvings
         except NotFinite as error:  # all others are done at once
             places = list(requests)
-            told = {place: NotFinite({0: said}, error.expected, error.do) for place, said in error.found.items()}
+            told = {place: NotFinite({0: said}, error.expected, error.hint) for place, said in error.found.items()}
             found.update({places[i]: _failure(one) for i, one in told.items()})
-            return self._attempt({place: one for place, one in requests.items() if place not in found}, found)
+            return self._explain_or_split({place: one for place, one in requests.items() if place not in found}, found)
         except Exception as error:  # a model may raise anything
             if len(requests) == 1:
                 found[next(iter(requests))] = _failure(error)
                 return 0
         places = list(requests)
-        groups = grouped(list(requests.values()), lambda request: request.example.signature)
+        groups = grouped(list(requests.values()), lambda request: request.example.batch_key)
         parts = groups if len(groups) > 1 else [[i] for i in range(len(places))]
-        return sum(self._attempt({places[i]: requests[places[i]] for i in own}, found) for own in parts)
+        return sum(self._explain_or_split({places[i]: requests[places[i]] for i in own}, found) for own in parts)
 
     def _explained(self, requests: Sequence[ExplanationRequest]) -> tuple[list[Attribution], int]:
         """Results with their curves; and how often memory ran out."""
-        adapter = self.explainer.adapter
-        results = explain_all(requests, self.job, adapter, self.batch_size)
-        self.paths.tell(adapter, requests, results)
+        wrapper = self.explainer.wrapper
+        results = explain_all(requests, self.job, wrapper, self.batch_size)
+        self.paths.tell(wrapper, requests, results)
         halvings = sum(int(result.provenance["halvings"]) for result in results)
         if self.grid is not None:
             encoded = [request.example for request in requests]
-            halvings += perturb_all(results, encoded, self.grid, adapter, self.batch_size)
+            halvings += perturb_all(results, encoded, self.grid, wrapper, self.batch_size)
         return results, halvings
 
     def _encoded(self, example: Any) -> EncodedExample:
-        adapter = self.explainer.adapter
-        if isinstance(example, Mapping) and not adapter.is_example(example) and not is_stored(example):
+        wrapper = self.explainer.wrapper
+        if isinstance(example, Mapping) and not wrapper.is_example(example) and not is_stored(example):
             got = f"a dict with {', '.join(map(str, example))}"
             raise InputError(got, "a raw example", "say which column holds the examples")
-        return adapter.encode(example)
+        return wrapper.encode(example)
 
-    def _learn(self, found: Iterable[Attribution | Failure]) -> None:
+    def _remember_batch_size(self, found: Iterable[Attribution | Failure]) -> None:
         """Remember the batch that fitted, so that the next chunks do not fail first."""
         halved = [r for r in found if isinstance(r, Attribution) and r.provenance["halvings"]]
         if halved:

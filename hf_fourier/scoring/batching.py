@@ -13,9 +13,9 @@ import torch
 T = TypeVar("T")
 
 #: Rows of a batch when nothing else limits it. On a CPU, 8 to 16 rows are fastest, unless a model is so small that
-#: what every batch costs counts: a batch there has up to `MOST_ON_CPU` rows until it holds `SMALL` leaf entries.
+#: what every batch costs counts: a batch there has up to `MOST_ON_CPU` rows until it holds `SMALL` signal entries.
 ROWS_ON_CPU, MOST_ON_CPU, ROWS_ON_ACCELERATOR, SMALL = 16, 128, 64, 2**18
-#: Leaf entries that a batch may hold before it has fewer rows: a model's activations grow with them.
+#: Signal entries that a batch may hold before it has fewer rows: a model's activations grow with them.
 ENTRIES = 2**22
 
 
@@ -36,7 +36,7 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 
 def suggested_rows(entries: int, device: torch.device) -> int:
-    """How many rows of `entries` leaf values make a good batch on `device`."""
+    """How many rows of `entries` signal values make a good batch on `device`."""
     entries, most = max(1, entries), ROWS_ON_ACCELERATOR
     if device.type == "cpu":
         most = max(ROWS_ON_CPU, min(MOST_ON_CPU, SMALL // entries))
@@ -49,11 +49,11 @@ class MicroBatcher:
 
     Attributes:
         size: The present chunk size. It only ever shrinks, and what was learnt is kept.
-        halvings: How often it had to shrink.
+        splits: How often it had to shrink.
     """
 
     size: int
-    halvings: int = 0
+    splits: int = 0
 
     def run(self, work: Callable[[slice], T], rows: int, least: int = 1) -> list[T]:
         """`work(slice)` over `range(rows)`, in order.
@@ -79,18 +79,18 @@ class MicroBatcher:
                 if not is_out_of_memory(error) or stop - start <= least:
                     raise
                 self.size = max(least, (stop - start) // 2)
-                self.halvings += 1
+                self.splits += 1
             else:
                 start = stop
                 yield found
                 continue
             _release()
 
-    def learn(self, other: MicroBatcher) -> None:
+    def remember(self, other: MicroBatcher) -> None:
         """Take over what a packer of the same rows has learnt about memory."""
-        if other.halvings:
+        if other.splits:
             self.size = max(1, min(self.size, other.size))
-            self.halvings += other.halvings
+            self.splits += other.splits
 
 
 def _release() -> None:

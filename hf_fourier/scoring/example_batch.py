@@ -25,30 +25,30 @@ class EncodedExample:
     """One example as the model gets it, without a batch axis and without padding of ours.
 
     Attributes:
-        leaf: The shape of what is attributed.
-        inputs: What the model gets beside the leaf, by argument name.
-        values: The leaf itself where it is an input of the model; None where the model makes it (embeddings).
-        content: Where the leaf's entries lie among the model's positions; None where they are the whole input.
-        names: A name for each entry along the leaf's first ordered axis, or empty.
-        view: How the leaf looks in human units.
+        signal: The shape of what is attributed.
+        inputs: What the model gets beside the signal, by argument name.
+        values: The signal itself where it is an input of the model; None where the model makes it (embeddings).
+        content: Where the signal's entries lie among the model's positions; None where they are the whole input.
+        names: A name for each entry along the signal's first ordered axis, or empty.
+        view: How the signal looks in human units.
         notes: What has to be said about this example.
-        source: What the example was made from, where that can be heard or shown.
-        group: Examples of different groups never share a block, even where all shapes agree.
+        raw_input: What the example was made from, where that can be heard or shown.
+        batch_group: Examples of different groups never share a block, even where all shapes agree.
         range: Which numbers of what it was made from were read as black and white, or as the loudest; "" where it came
             as the processor's own output.
         spellings: Of each target that was given as text its first token, then those that only differ from it by the
             space in front or by capitals.
     """
 
-    leaf: SignalShape
+    signal: SignalShape
     inputs: dict[str, Tensor]
     values: Tensor | None = None
     content: Tensor | None = None
     names: tuple[str, ...] = ()
     view: View = field(default_factory=NoView)
     notes: tuple[str, ...] = ()
-    source: Mapping[str, Tensor] = field(default_factory=dict)
-    group: int = 0
+    raw_input: Mapping[str, Tensor] = field(default_factory=dict)
+    batch_group: int = 0
     range: str = ""
     spellings: tuple[tuple[int, ...], ...] = ()
 
@@ -64,64 +64,67 @@ class EncodedExample:
         return parts if self.values is None else [*parts, self.values]
 
     @property
-    def signature(self) -> tuple[Any, ...]:
+    def batch_key(self) -> tuple[Any, ...]:
         """Examples of one signature can share a batch."""
         shapes = tuple((name, tuple(tensor.shape)) for name, tensor in sorted(self.inputs.items()))
-        return self.leaf, self.group, shapes
+        return self.signal, self.batch_group, shapes
 
 
 class ExampleBatch(ABC):
     """Examples of one signature on the model's device, ready to run.
 
     Attributes:
-        x: The clean leaves, shape `(batch, *leaf)`, float32 or float64.
+        signal: The clean signals, shape `(batch, *signal)`, float32 or float64.
         head: Reads the logits.
-        cost: Model rows per leaf row.
-        bounds: The range that the leaf's entries have, low and high, each to be broadcast to the leaf; None for none.
-        reads: The type of a callable's rows; None where the model's weights tell.
-        reference: Leaves that stand for the absence of an example (masks instead of words); None where zero does.
-        truth: What is explained where no target is given, one row per example; None for what the model says.
-        entries: Numbers per leaf row that govern how many rows fit in a batch.
+        rows_per_signal: Model rows per signal row.
+        bounds: The range that the signal's entries have, low and high, each to be broadcast to the signal; None for
+            none.
+        input_dtype: The type of a callable's rows; None where the model's weights tell.
+        baseline: Signals that stand for the absence of an example (masks instead of words); None where zero does.
+        known_targets: What is explained where no target is given, one row per example; None for what the model says.
+        entries: Numbers per signal row that govern how many rows fit in a batch.
         model: The module that runs, whose layers can be tapped; None for a callable that is no module.
     """
 
-    x: Tensor
+    signal: Tensor
     head: Head
     model: torch.nn.Module | None = None
-    cost: int = 1
+    rows_per_signal: int = 1
     bounds: tuple[Tensor, Tensor] | None = None
-    reads: torch.dtype | None = None
-    truth: Sequence[Tensor] | None = None
+    input_dtype: torch.dtype | None = None
+    known_targets: Sequence[Tensor] | None = None
 
     @property
-    def reference(self) -> Tensor | None:
+    def baseline(self) -> Tensor | None:
         """By default zero is a fair baseline, and there is none."""
         return None
 
     @property
     def entries(self) -> int:
-        """By default the leaf's own size."""
-        return self.x[0].numel()
+        """By default the signal's own size."""
+        return self.signal[0].numel()
 
     def dither(self, draw: ExampleRng, share: float) -> None:
-        """Add seeded noise to whatever rows the model reads from now on; the leaves themselves stay as they are.
+        """Add seeded noise to whatever rows the model reads from now on; the signals themselves stay as they are.
 
         Args:
             draw: Of these examples.
-            share: The noise's standard deviation, relative to the largest entry of each leaf (to 1 where all are 0).
+            share: The noise's standard deviation, relative to the largest entry of each signal (to 1 where all are 0).
         """
-        forward, peak = self.forward, self.x.detach().flatten(1).abs().amax(1)
+        forward, peak = self.forward, self.signal.detach().flatten(1).abs().amax(1)
         size = share * torch.where(peak > 0, peak, 1.0)
-        noise = draw.normal(self.x.shape[1:], "dither").to(self.x) * size.view(-1, *[1] * (self.x.ndim - 1))
+        noise = draw.normal(self.signal.shape[1:], "dither").to(self.signal) * size.view(
+            -1, *[1] * (self.signal.ndim - 1)
+        )
         self.forward = lambda x, rows: forward(x + noise[rows], rows)  # type: ignore[method-assign]
 
     @abstractmethod
     def forward(self, x: Tensor, rows: Tensor) -> Any:
-        """The model's outputs for leaf rows `x`, row i belonging to example `rows[i]`."""
+        """The model's outputs for signal rows `x`, row i belonging to example `rows[i]`."""
 
     @abstractmethod
-    def select(self, outputs: Any, rows: Tensor) -> Tensor:
-        """The logits that the head reads, one row per leaf row."""
+    def logits(self, outputs: Any, rows: Tensor) -> Tensor:
+        """The logits that the head reads, one row per signal row."""
 
     def remarks(self, logits: Tensor, frozen: Tensor, numbers: Sequence[int]) -> dict[int, tuple[str, ...]]:
         """What has to be said of targets beside the clean logits that they were settled on, by the example's number.
@@ -153,10 +156,10 @@ class BatchSource(Protocol):
         """Where the model's inputs go."""
 
     @property
-    def rows_limit(self) -> int | None:
+    def max_rows(self) -> int | None:
         """The most rows the model can take at once, if it says so."""
 
-    def block(self, examples: Sequence[EncodedExample], draw: ExampleRng) -> ExampleBatch:
+    def example_batch(self, examples: Sequence[EncodedExample], draw: ExampleRng) -> ExampleBatch:
         """Examples of one signature, ready to run."""
 
 
@@ -166,12 +169,12 @@ class ExplanationRequest:
 
     example: EncodedExample
     target: Target
-    given: Tensor | None = None
+    precomputed_map: Tensor | None = None
 
 
 def batch_of(host: BatchSource, examples: Sequence[EncodedExample], draw: ExampleRng, dither: float) -> ExampleBatch:
     """Examples of one signature, ready to run, with noise on what the model reads where there is to be some."""
-    block = host.block(examples, draw)
+    block = host.example_batch(examples, draw)
     if dither:
         block.dither(draw, dither)
     return block
@@ -191,25 +194,25 @@ def score_of(
     for i, target in enumerate(targets):
         if callable(target):
             settled.append(None)
-        elif block.truth is not None:
+        elif block.known_targets is not None:
             if target is not None:
                 raise TargetError(f"target {target!r} for a text without a mask", "None", "put the mask in the text")
-            settled.append(block.truth[i])
+            settled.append(block.known_targets[i])
         elif isinstance(target, Sequence):
             settled.append(torch.tensor(target))
         else:
             settled.append(target)
     score = Score(
-        block.x,
+        block.signal,
         block.forward,
-        block.select,
+        block.logits,
         head,
         settled,
         packer,
-        block.cost,
+        block.rows_per_signal,
         frozen,
         bounds=block.bounds,
-        reference=lambda: block.reference,
+        reference=lambda: block.baseline,
         model=block.model,
     )
     score.remark = block.remarks
@@ -217,20 +220,20 @@ def score_of(
 
 
 def rows_for(block: ExampleBatch, batch_size: BatchSize) -> int:
-    """Leaf rows in a batch of this block."""
-    rows = suggested_rows(block.entries, block.x.device) if batch_size == "auto" else batch_size
-    return max(1, rows // block.cost)
+    """Signal rows in a batch of this block."""
+    rows = suggested_rows(block.entries, block.signal.device) if batch_size == "auto" else batch_size
+    return max(1, rows // block.rows_per_signal)
 
 
 def examples_per_batch(example: EncodedExample, batch_size: BatchSize, host: BatchSource) -> int:
-    """How many examples go through a method at once: as many as make whole batches, of leaves that cost a row each."""
+    """How many examples go through a method at once: as many as make whole batches, of signals that cost a row each."""
     if batch_size != "auto" and (isinstance(batch_size, bool) or not isinstance(batch_size, int) or batch_size < 1):
         raise InputError(f"batch_size {batch_size!r}", "a whole number of at least 1, or 'auto'", "correct it")
-    entries = torch.Size(example.leaf.shape).numel()
+    entries = torch.Size(example.signal.shape).numel()
     if batch_size == "auto":
         batch, together = (suggested_rows(entries, device) for device in (host.device, torch.device("cuda")))
         batch_size = max(1, together // batch) * batch
-    return min(batch_size, host.rows_limit) if host.rows_limit else batch_size
+    return min(batch_size, host.max_rows) if host.max_rows else batch_size
 
 
 def grouped(items: Sequence[Any], key: Callable[[Any], Any]) -> list[list[int]]:
@@ -253,7 +256,7 @@ def in_batches(indices: list[int], size: int, work: Callable[[list[int], MicroBa
     """
     packer = MicroBatcher(size)
     packer.run(lambda chunk: work(indices[chunk], packer), len(indices))
-    return packer.halvings
+    return packer.splits
 
 
 def _reader(target: Target) -> Any:

@@ -17,7 +17,7 @@ from hf_fourier.errors import ModelError, SpecError
 from hf_fourier.scoring.failures import differentiate
 from hf_fourier.typing import Float, Num, Tensor
 
-#: The name of the leaf among the layers.
+#: The name of the signal among the layers.
 INPUT = "input"
 _LISTS = (torch.nn.ModuleList, torch.nn.ModuleDict)
 
@@ -48,11 +48,11 @@ class LayerOutput:
         return len(self.shape) > 2 and self.rows > 1 and self.shape[0] == self.shape[1] and self.batch == 0
 
     @property
-    def neurons(self) -> int:
+    def size(self) -> int:
         """Numbers per example."""
         return self.shape.numel() // self.rows
 
-    def laid(self, values: Num[Tensor, "rows neurons"]) -> Num[Tensor, "..."]:
+    def to_layer_shape(self, values: Num[Tensor, "rows neurons"]) -> Num[Tensor, "..."]:
         """One number per example and neuron, in the shape of the output."""
         sizes = list(self.shape)
         if self.batch == 0:
@@ -65,17 +65,17 @@ class LayerPass:
     """One forward pass of some examples, its graph held.
 
     Attributes:
-        leaf: Their clean leaves, shape `(rows, *leaf)`.
+        signal: Their clean signals, shape `(rows, *signal)`.
         first: The place of the first of them in the block.
-        taps: The layers in the order in which they spoke, the leaf itself first.
-        drive_gradient: The gradient of the drive at the leaf, the same shape as `leaf`.
+        layers: The layers in the order in which they spoke, the signal itself first.
+        drive_gradient: The gradient of the drive at the signal, the same shape as `signal`.
         slope: `d value / d drive`, shape `(rows,)`.
         upstream: The gradient of the drive at each layer, in the layer's shape.
     """
 
     def __init__(
         self,
-        leaf: Tensor,
+        signal: Tensor,
         drive: Tensor,
         slope: Tensor,
         first: int,
@@ -86,17 +86,17 @@ class LayerPass:
         self._model = model
         total = drive.sum()
         heard = self._placed(heard, drive, count)
-        edges = [get_gradient_edge(leaf), *(tap.edge for tap in heard)]
+        edges = [get_gradient_edge(signal), *(tap.edge for tap in heard)]
         own, *others = differentiate(model, total, edges, retain_graph=True)
         if own is None:
             raise no_gradient_path()
-        self.drive_gradient: Tensor = own
+        self.margin_gradient: Tensor = own
         between = [(tap, gradient) for tap, gradient in zip(heard, others, strict=True) if gradient is not None]
-        here = LayerOutput(INPUT, leaf.shape, 0, len(leaf), edges[0], leaf)
-        self.taps = [here, *(tap for tap, _ in between)]
+        here = LayerOutput(INPUT, signal.shape, 0, len(signal), edges[0], signal)
+        self.layers = [here, *(tap for tap, _ in between)]
         self.upstream = [own, *(gradient for _, gradient in between)]
-        self.leaf, self.first, self.slope = leaf.detach(), first, slope.detach()
-        self._attached, self._root, self._count = leaf, get_gradient_edge(total), count
+        self.signal, self.first, self.dvalue_dmargin = signal.detach(), first, slope.detach()
+        self._attached, self._root, self._count = signal, get_gradient_edge(total), count
 
     def _placed(self, heard: Sequence[LayerOutput], drive: Tensor, count: Callable[[int], None]) -> list[LayerOutput]:
         """The layers with the dimension of the examples settled where two fit: one backward pass if there are such.
@@ -116,24 +116,24 @@ class LayerPass:
                 placed[i] = replace(heard[i], batch=1)
         return placed
 
-    def pull(self, tap: LayerOutput, seed: Float[Tensor, "..."]) -> Float[Tensor, "rows *leaf"]:
-        """The gradient at the leaf of `<seed, z>`, z what the layer said: one backward pass; at the leaf none."""
-        if tap is self.taps[0]:
+    def vjp(self, layer: LayerOutput, seed: Float[Tensor, "..."]) -> Float[Tensor, "rows *signal"]:
+        """The gradient at the signal of `<seed, z>`, z what the layer said: one backward pass; at the signal none."""
+        if layer is self.layers[0]:
             return seed
-        (gradient,) = differentiate(self._model, tap.handle, [self._attached], seed, retain_graph=True)
+        (gradient,) = differentiate(self._model, layer.handle, [self._attached], seed, retain_graph=True)
         assert gradient is not None
-        self._count(len(self.leaf))
+        self._count(len(self.signal))
         return gradient
 
-    def is_cut(self, tap: LayerOutput) -> bool:
-        """Whether every path from the leaf to the score goes through what this layer said, by the graph's structure."""
-        blocked, leaf = (tap.edge.node, tap.edge.output_nr), self._leaf_node
+    def is_bottleneck(self, layer: LayerOutput) -> bool:
+        """Whether every path of the graph from the signal to the score goes through this layer's output."""
+        blocked, signal = (layer.edge.node, layer.edge.output_nr), self._signal_node
         stack, seen = [(self._root.node, self._root.output_nr)], {self._root.node}
         while stack:
             node, number = stack.pop()
             if (node, number) == blocked:
                 continue
-            if node is leaf:
+            if node is signal:
                 return False
             for following, place in node.next_functions:
                 if following is not None and (following not in seen or following is blocked[0]):
@@ -142,21 +142,21 @@ class LayerPass:
         return True
 
     @cached_property
-    def _leaf_node(self) -> Any:
+    def _signal_node(self) -> Any:
         return get_gradient_edge(self._attached).node
 
 
 def no_gradient_path() -> ModelError:
     """The error for a score without a gradient."""
     return ModelError(
-        "a score that does not depend on the leaf",
+        "a score that does not depend on the signal",
         "a differentiable path from the input to the target",
         "check the target, and that the model does not detach its input or run on integers, as some quantised ones do",
     )
 
 
 class LayerHooks:
-    """Hears what the chosen layers of a model say while `listening`.
+    """Hears what the chosen layers of a model say while `recording`.
 
     Args:
         model: The model; None for a callable that is no module, which has no layers but its input.
@@ -174,7 +174,7 @@ class LayerHooks:
         self._said: list[tuple[str, torch.Size, GradientEdge, Tensor]] = []
 
     @contextmanager
-    def listening(self) -> Iterator[None]:
+    def recording(self) -> Iterator[None]:
         """Inside, layers are heard; the hooks are gone afterwards."""
         self._said.clear()
         handles = [module.register_forward_hook(self._hook(name)) for name, module in self.modules.items()]
@@ -184,15 +184,15 @@ class LayerHooks:
             for handle in handles:
                 handle.remove()
 
-    def heard(self, rows: int, cost: int) -> list[LayerOutput]:
-        """What lies between the leaf and whatever came out, in the order it was said.
+    def outputs(self, rows: int, cost: int) -> list[LayerOutput]:
+        """What lies between the signal and whatever came out, in the order it was said.
 
         Args:
-            rows: Leaf rows that went in.
-            cost: Model rows per leaf row.
+            rows: Signal rows that went in.
+            cost: Model rows per signal row.
 
         Raises:
-            SpecError: If layers were asked for by name, and none of them said anything that depends on the leaf.
+            SpecError: If layers were asked for by name, and none of them said anything that depends on the signal.
         """
         calls, number, taps = Counter(name for name, *_ in self._said), Counter[str](), []
         for name, shape, edge, handle in self._said:
@@ -202,8 +202,8 @@ class LayerHooks:
                 full = name if calls[name] == 1 else f"{name}#{number[name]}"
                 taps.append(LayerOutput(full, shape, batch, rows, edge, handle))
         if self.patterns is not None and not taps:
-            got = f"layers {' + '.join(self.patterns)}, none of which lies between the leaf and the score"
-            raise SpecError(got, "modules that are called on what depends on the leaf", "choose others")
+            got = f"layers {' + '.join(self.patterns)}, none of which lies between the signal and the score"
+            raise SpecError(got, "modules that are called on what depends on the signal", "choose others")
         return taps
 
     def _hook(self, name: str) -> Callable[[torch.nn.Module, Any, Any], None]:

@@ -56,11 +56,11 @@ def perturb_all(
         asked = [move.at(row) for row, i in enumerate(some) for move in questions[i]]
 
         def look(move: Perturbation, answer: Tensor) -> None:
-            _store(results[some[move.example]], move.part, move.asked, answer)
+            _store(results[some[move.example]], move.mode, move.fraction, answer)
 
         stops = run_perturbations(score, results[some[0]].basis, asked, look)
         for i, curve in zip(some, curves(asked, stops, [0.0] * len(some)), strict=True):
-            _record(results[i], curve.stops, len({stop.left for stop in curve.stops}) * block.cost)
+            _record(results[i], curve.points, len({stop.key for stop in curve.points}) * block.rows_per_signal)
 
     chosen = [results[i] for i in unanswered]
     return reopen(chosen, [encoded[i] for i in unanswered], host, work, batch_size)
@@ -78,23 +78,23 @@ def _open_questions(result: Attribution, grid: FractionGrid, again: bool) -> lis
         return wanted
     if result.curve is not None:
         curve = result.curve
-        wanted = [move for move in wanted if curve.found(move.part, move.asked) is None]
+        wanted = [move for move in wanted if curve.find(move.mode, move.fraction) is None]
     known = _known(result)
-    told = [move.answered(known[move.left]) for move in wanted if move.left in known]
+    told = [move.answered(known[move.key]) for move in wanted if move.key in known]
     for stop in told:
-        answer = _answer(result, known[stop.left])
+        answer = _answer(result, known[stop.key])
         if answer is not None:
-            _store(result, stop.part, stop.asked, answer)
+            _store(result, stop.mode, stop.fraction, answer)
     if told:
         _record(result, told, 0)
-    return [move for move in wanted if move.left not in known]
+    return [move for move in wanted if move.key not in known]
 
 
 def _known(result: Attribution) -> dict[PerturbationKey, CurvePoint]:
     """The stops of a result's curve by what they left, and the whole example where its answer is known in full."""
-    known = {stop.left: stop for stop in (result.curve.stops if result.curve else ())}
-    if result.agrees is not None and (not _is_mask(result) or _counts_everywhere(result)):
-        known.setdefault(("keep", 1.0), CurvePoint("keep", 1.0, 1.0, result.value, result.confidence, result.agrees))
+    known = {stop.key: stop for stop in (result.curve.points if result.curve else ())}
+    if result.agreement is not None and (not _is_mask(result) or _counts_everywhere(result)):
+        known.setdefault(("keep", 1.0), CurvePoint("keep", 1.0, 1.0, result.value, result.confidence, result.agreement))
     return known
 
 
@@ -104,14 +104,14 @@ def _is_mask(result: Attribution) -> bool:
 
 def _counts_everywhere(result: Attribution) -> bool:
     """Whether the frozen mask is the predicted one; it is not where one class alone counts."""
-    return result.agrees == 1 and result.frozen is not None and int(result.frozen.min()) > IGNORED
+    return result.agreement == 1 and result.frozen_target is not None and int(result.frozen_target.min()) > IGNORED
 
 
 def _answer(result: Attribution, stop: CurvePoint) -> Tensor | None:
     """The mask that was predicted at a stop."""
-    answer = result.extras.get(answer_name(stop.part, stop.asked))
-    whole = stop.left == ("keep", 1.0) and _is_mask(result)
-    return result.frozen if answer is None and whole else answer
+    answer = result.extras.get(answer_name(stop.mode, stop.fraction))
+    whole = stop.key == ("keep", 1.0) and _is_mask(result)
+    return result.frozen_target if answer is None and whole else answer
 
 
 def _store(result: Attribution, part: Mode, asked: float, answer: Tensor) -> None:
@@ -123,4 +123,4 @@ def _record(result: Attribution, stops: Sequence[CurvePoint], cost: int) -> None
     curve = Curve(tuple(stops), result.value if result.confidence is None else result.confidence)
     result.curve = curve if result.curve is None else result.curve.merged(curve)
     passes = result.provenance["passes"]
-    result.provenance["passes"] = {**passes, "played": passes.get("played", 0) + cost}
+    result.provenance["passes"] = {**passes, "perturbed": passes.get("perturbed", 0) + cost}

@@ -26,40 +26,40 @@ class Perturbation:
 
     Attributes:
         example: Its place in the block.
-        part: Whether the top is kept or deleted.
-        asked: The share that was asked for.
-        reached: The share of the longest prefix that fits.
+        mode: Whether the top is kept or deleted.
+        fraction: The share that was asked for.
+        actual_fraction: The share of the longest prefix that fits.
         order: Features in descending order.
         count: How many of them are in that prefix.
-        left: Which features are left: equal for two questions about one example that are the same question.
+        key: Which features are left: equal for two questions about one example that are the same question.
     """
 
     example: int
-    part: Mode
-    asked: float
-    reached: float
+    mode: Mode
+    fraction: float
+    actual_fraction: float
     order: Int[Tensor, " features"]
     count: int
-    left: PerturbationKey = field(init=False)
+    key: PerturbationKey = field(init=False)
 
     def __post_init__(self) -> None:
-        self.left = canonical_perturbation(self.part, self.reached)
+        self.key = canonical_perturbation(self.mode, self.actual_fraction)
 
     @property
     def mask(self) -> Bool[Tensor, " features"]:
         """The features that are left."""
-        mask = torch.full((len(self.order),), self.part == "delete")
-        mask[self.order[: self.count]] = self.part == "keep"
+        mask = torch.full((len(self.order),), self.mode == "delete")
+        mask[self.order[: self.count]] = self.mode == "keep"
         return mask
 
     def at(self, example: int) -> Perturbation:
         """The same question about the example at another place."""
-        return Perturbation(example, self.part, self.asked, self.reached, self.order, self.count)
+        return Perturbation(example, self.mode, self.fraction, self.actual_fraction, self.order, self.count)
 
     def answered(self, stop: CurvePoint) -> CurvePoint:
         """An answer to the same question, under this move's name."""
-        told = stop.value, stop.confidence, stop.agrees, stop.said
-        return CurvePoint(self.part, self.asked, self.reached, *told)
+        told = stop.value, stop.confidence, stop.agreement, stop.predicted_class
+        return CurvePoint(self.mode, self.fraction, self.actual_fraction, *told)
 
 
 def perturbations(
@@ -98,39 +98,39 @@ def run_perturbations(
     same: dict[tuple[int, PerturbationKey], list[int]] = {}
     orders: dict[int, Tensor] = {}
     for i, move in enumerate(questions):
-        same.setdefault((move.example, move.left), []).append(i)
+        same.setdefault((move.example, move.key), []).append(i)
         orders.setdefault(move.example, move.order)
-    remains = _Remains(basis, score.x, orders)
+    remains = _FilteredSignals(basis, score.signal, orders)
     asked, stops = list(same.values()), [CurvePoint("keep", 0, 0, 0, None, 0)] * len(questions)
-    # Rows of small leaves are made for several batches at once.
-    batch = max(1, score.packer.size)
+    # Rows of small signals are made for several batches at once.
+    batch = max(1, score.batcher.size)
     width = batch * max(1, ENTRIES // (batch * remains.stored))
 
     def ask(chunk: slice) -> None:
         groups = asked[chunk]
-        places, rests = remains.paired([questions[group[0]] for group in groups])
+        places, rests = remains.with_complements([questions[group[0]] for group in groups])
         some = [groups[place] for place in places]
         firsts = [questions[group[0]] for group in some]
-        rows = torch.tensor([move.example for move in firsts], device=score.x.device)
-        reading = score.value(remains.leaves(firsts, rows, rests), rows)
+        rows = torch.tensor([move.example for move in firsts], device=score.signal.device)
+        reading = score.value(remains.signals(firsts, rows, rests), rows)
         confidences = [None] * len(some) if reading.confidence is None else reading.confidence.tolist()
-        answers = [None] * len(some) if reading.answer is None else list(reading.answer.cpu())
-        said = [None] * len(some) if reading.said is None else reading.said.tolist()
-        told = zip(some, reading.value.tolist(), confidences, reading.agrees.tolist(), said, answers, strict=True)
+        answers = [None] * len(some) if reading.predicted_mask is None else list(reading.predicted_mask.cpu())
+        said = [None] * len(some) if reading.predicted_class is None else reading.predicted_class.tolist()
+        told = zip(some, reading.value.tolist(), confidences, reading.agreement.tolist(), said, answers, strict=True)
         for group, value, sure, agrees, label, answer in told:
             for i in group:
                 move = questions[i]
-                stops[i] = CurvePoint(move.part, move.asked, move.reached, value, sure, agrees, label)
+                stops[i] = CurvePoint(move.mode, move.fraction, move.actual_fraction, value, sure, agrees, label)
                 if look is not None and answer is not None:
                     look(move, answer.clone())
 
-    packer = MicroBatcher(width)  # fewer leaves at once where making them takes too much memory
+    packer = MicroBatcher(width)  # fewer signals at once where making them takes too much memory
     packer.run(ask, len(asked))
-    score.packer.halvings += packer.halvings
+    score.batcher.splits += packer.splits
     return stops
 
 
-class _Remains:
+class _FilteredSignals:
     """What is left of a block's examples when features are kept or deleted.
 
     Two questions may leave each other's rest. Then one inverse transform does for both: what is left without the top is
@@ -146,7 +146,7 @@ class _Remains:
     """
 
     def __init__(
-        self, basis: Basis, x: Float[Tensor, "examples *leaf"], orders: Mapping[int, Int[Tensor, " features"]]
+        self, basis: Basis, x: Float[Tensor, "examples *signal"], orders: Mapping[int, Int[Tensor, " features"]]
     ) -> None:
         self._basis, self._x = basis, x
         self._coefficients = basis.forward(x)
@@ -156,38 +156,38 @@ class _Remains:
         for example, order in orders.items():
             ranks[example, order.cpu().numpy()] = places
         # The place of each stored bin's feature in its example's order.
-        self._ranks: Int[Tensor, "examples stored"] = basis.spread(torch.from_numpy(ranks)).to(x.device)
+        self._ranks: Int[Tensor, "examples stored"] = basis.expand_to_bins(torch.from_numpy(ranks)).to(x.device)
 
-    def paired(self, asked: Sequence[Perturbation]) -> tuple[Sequence[int], int]:
+    def with_complements(self, asked: Sequence[Perturbation]) -> tuple[Sequence[int], int]:
         """An order of different questions, and how many at its end leave the rest of as many at its beginning."""
-        deleting = {(move.example, move.count): i for i, move in enumerate(asked) if move.part == "delete"}
-        keeping = ((i, (move.example, move.count)) for i, move in enumerate(asked) if move.part == "keep")
+        deleting = {(move.example, move.count): i for i, move in enumerate(asked) if move.mode == "delete"}
+        keeping = ((i, (move.example, move.count)) for i, move in enumerate(asked) if move.mode == "keep")
         pairs = [(deleting[key], i) for i, key in keeping if key in deleting]
         pairs = [pair if asked[pair[0]].count else pair[::-1] for pair in pairs]  # nothing is nothing, exactly
         made, rests = [i for i, _ in pairs], [i for _, i in pairs]
         alone = sorted(set(range(len(asked))).difference(made, rests))
         return made + alone + rests, len(pairs)
 
-    def leaves(
+    def signals(
         self, questions: Sequence[Perturbation], rows: Int[Tensor, " rows"], rests: int
-    ) -> Float[Tensor, "rows *leaf"]:
-        """What each question leaves, the last `rests` being the rest of the first ones."""
+    ) -> Float[Tensor, "rows *signal"]:
+        """What each question signals, the last `rests` being the rest of the first ones."""
         direct = len(questions) - rests
         made = self._basis.inverse(self._filtered(rows[:direct], questions[:direct]))
         if not rests:
             return made
-        leaves = made.new_empty((len(questions), *made.shape[1:]))
-        leaves[:direct] = made
+        signals = made.new_empty((len(questions), *made.shape[1:]))
+        signals[:direct] = made
         for example, own in _runs(questions[direct:]):
-            torch.sub(self._x[example], made[own], out=leaves[direct:][own])
-        return leaves
+            torch.sub(self._x[example], made[own], out=signals[direct:][own])
+        return signals
 
     def _filtered(
         self, rows: Int[Tensor, " rows"], questions: Sequence[Perturbation]
     ) -> Inexact[Tensor, "rows stored"]:
-        """The coefficients that each question leaves; on the CPU numpy makes them several times faster."""
+        """The coefficients that each question signals; on the CPU numpy makes them several times faster."""
         counts = np.array([[move.count] for move in questions], dtype=np.int32)
-        kept = np.array([[move.part == "keep"] for move in questions])
+        kept = np.array([[move.mode == "keep"] for move in questions])
         if self._x.device.type != "cpu":
             below = self._ranks[rows] < torch.from_numpy(counts).to(self._ranks)
             return self._coefficients[rows] * (below == torch.from_numpy(kept).to(below.device))

@@ -45,14 +45,18 @@ def reopen(
         draw = ExampleRng(int(some[0].provenance["seed"]), [result.key for result in some])
         dither = float(some[0].provenance.get("dither", 0.0))
         block = batch_of(host, [encoded[i] for i in indices], draw, dither)
-        frozen = [result.frozen.to(block.x.device) for result in some if result.frozen is not None]
-        inner = MicroBatcher(min(rows_for(block, batch_size), host.rows_limit or packer.size))
+        frozen = [result.frozen_target.to(block.signal.device) for result in some if result.frozen_target is not None]
+        inner = MicroBatcher(min(rows_for(block, batch_size), host.max_rows or packer.size))
         head = head_for_target(block.head, some[0].provenance.get("head"))
-        work(indices, block, Score(block.x, block.forward, block.select, head, [], inner, block.cost, frozen))
-        packer.learn(inner)
+        work(
+            indices,
+            block,
+            Score(block.signal, block.forward, block.logits, head, [], inner, block.rows_per_signal, frozen),
+        )
+        packer.remember(inner)
 
     pairs = list(zip(encoded, results, strict=True))
-    groups = grouped(pairs, lambda pair: (pair[0].signature, pair[1].layout.domain, *_rebuild(pair[1])))
+    groups = grouped(pairs, lambda pair: (pair[0].batch_key, pair[1].layout.domain, *_rebuild(pair[1])))
     return sum(in_batches(own, examples_per_batch(encoded[own[0]], batch_size, host), work_on) for own in groups)
 
 
@@ -64,6 +68,6 @@ def _rebuild(result: Attribution) -> tuple[Any, ...]:
 
 def _refuse_callables(results: Sequence[Attribution]) -> None:
     for result in results:
-        if result.frozen is None or result.provenance.get("head") == CustomTarget.name:
+        if result.frozen_target is None or result.provenance.get("head") == CustomTarget.name:
             got = "a result that explains a callable, or holds no target"
             raise InputError(got, "a class or a value", "explain it with a target")

@@ -1,4 +1,4 @@
-"""The score: a model seen as one number per example, with its gradient at the leaf, and the count of what that cost."""
+"""The score: a model as one number per example, with its gradient at the signal and the count of passes."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ T = TypeVar("T")
 READ_LATE = 2**10
 #: Of larger ones so many numbers are read at once, which stay in the processor's cache from one step to the next.
 READ_AT_ONCE = 2**20
-#: `(leaf rows, which example each row belongs to) -> outputs`.
+#: `(signal rows, which example each row belongs to) -> outputs`.
 Forward = Callable[[Tensor, Tensor], Any]
-#: `(outputs, which example each row belongs to) -> logits`, one row per leaf row.
+#: `(outputs, which example each row belongs to) -> logits`, one row per signal row.
 Select = Callable[[Any, Tensor], Tensor]
 #: `(clean logits, settled targets, which example each row belongs to) -> notes by example`.
 Remark = Callable[[Tensor, Tensor, Sequence[int]], dict[int, tuple[str, ...]]]
@@ -35,7 +35,7 @@ Remark = Callable[[Tensor, Tensor, Sequence[int]], dict[int, tuple[str, ...]]]
 
 @dataclass
 class Passes:
-    """Model rows that went forward, and rows whose gradient came back to the leaf."""
+    """Model rows that went forward, and rows whose gradient came back to the signal."""
 
     forward: int = 0
     backward: int = 0
@@ -47,43 +47,45 @@ class ValueAndGradient:
 
     Attributes:
         reading: The readings of all rows, detached.
-        drive_gradient: The gradient of `reading.drive` at the leaf, shape `(rows, *leaf)`.
+        margin_gradient: The gradient of `reading.drive` at the signal, shape `(rows, *signal)`.
     """
 
     reading: Reading
-    drive_gradient: Float[Tensor, "rows *leaf"]
+    margin_gradient: Float[Tensor, "rows *signal"]
 
     @cached_property
-    def gradient(self) -> Float[Tensor, "rows *leaf"]:
+    def gradient(self) -> Float[Tensor, "rows *signal"]:
         """The signed gradient of the score, `ds/dx`."""
-        slope = self.reading.slope
-        return self.drive_gradient * slope.view(-1, *[1] * (self.drive_gradient.ndim - 1))
+        slope = self.reading.dvalue_dmargin
+        return self.margin_gradient * slope.view(-1, *[1] * (self.margin_gradient.ndim - 1))
 
 
 class Score:
-    """One block of examples with leaves of one shape, asked for scores.
+    """One block of examples with signals of one shape, asked for scores.
 
-    The targets are settled inside the first forward pass, which is always at the clean leaves; nothing is run twice.
-    `given` holds a map of each example, shape `(batch, *leaf)` or with channels of length 1, where maps from elsewhere
-    are to be ranked. `remark` looks at the targets as they are settled; what it has to say of each is in `remarks`.
+    The targets are settled inside the first forward pass, which is always at the clean signals; nothing is run twice.
+    `given` holds a map of each example, shape `(batch, *signal)` or with channels of length 1, where maps from
+    elsewhere are to be ranked. `remark` looks at the targets as they are settled; what it has to say of each is in
+    `remarks`.
 
     Args:
-        x: The clean leaves, shape `(batch, *leaf)`, float32 or float64.
-        forward: Runs the model on leaf rows.
+        signal: The clean signals, shape `(batch, *signal)`, float32 or float64.
+        forward: Runs the model on signal rows.
         select: Picks the logits that the head reads.
         head: Reads them.
         targets: One per example: a class index, one for each of several softmaxes, or None.
-        packer: Cuts rows into batches.
-        cost: Model rows per leaf row (more than one where a score averages over several inputs).
-        frozen: Targets that were settled before, one row per example.
-        bounds: The range of the leaf's entries, low and high, each to be broadcast to the leaf; None for none.
-        reference: Makes leaves that stand for the absence of an example, shape `(batch, *leaf)`; None where zero does.
+        batcher: Cuts rows into batches.
+        cost: Model rows per signal row (more than one where a score averages over several inputs).
+        frozen_targets: Targets that were settled before, one row per example.
+        bounds: The range of the signal's entries, low and high, each to be broadcast to the signal; None for none.
+        baseline: Makes signals that stand for the absence of an example, shape `(batch, *signal)`; None where zero
+            does.
         model: The module behind `forward`, whose layers can be tapped; None for a callable that is no module.
     """
 
     def __init__(
         self,
-        x: Float[Tensor, "batch *leaf"],
+        x: Float[Tensor, "batch *signal"],
         forward: Forward,
         select: Select,
         head: Head,
@@ -95,7 +97,7 @@ class Score:
         reference: Callable[[], Tensor | None] = lambda: None,
         model: torch.nn.Module | None = None,
     ) -> None:
-        self.x, self.head, self.packer, self.cost, self._reference = x, head, packer, cost, reference
+        self.signal, self.head, self.batcher, self.cost, self._reference = x, head, packer, cost, reference
         self.bounds = bounds
         self._forward, self._select, self._targets = forward, select, list(targets)
         self._frozen = None if frozen is None else torch.stack(list(frozen))
@@ -104,53 +106,55 @@ class Score:
         self.given: Tensor | None = None
         self._clean: ValueAndGradient | None = None
         self._clean_reading: Reading | None = None
-        self.alternatives: dict[int, list[tuple[str, float]]] = {}
+        self.top_predictions: dict[int, list[tuple[str, float]]] = {}
         self.notes: dict[str, None] = {}
         self.remark: Remark | None = None
         self.remarks: dict[int, tuple[str, ...]] = {}
         self.passes = Passes()
 
     @property
-    def frozen(self) -> Tensor:
+    def frozen_targets(self) -> Tensor:
         """The settled targets, one row per example."""
         assert self._frozen is not None
         return self._frozen
 
-    def asking(self, targets: Sequence[ResolvedTarget]) -> Score:
+    def for_targets(self, targets: Sequence[ResolvedTarget]) -> Score:
         """The same block, asked for other targets; its passes count here too.
 
         Args:
             targets: One per example; None for what the model says.
         """
         other = copy.copy(self)
-        other._targets, other._frozen, other._unsettled = list(targets), None, set(range(len(self.x)))
+        other._targets, other._frozen, other._unsettled = list(targets), None, set(range(len(self.signal)))
         other._clean = other._clean_reading = None
-        other.alternatives, other.remarks = {}, {}
+        other.top_predictions, other.remarks = {}, {}
         return other
 
     @cached_property
-    def reference(self) -> Tensor | None:
-        """Leaves that stand for the absence of each example, shape `(batch, *leaf)`; None where zero does."""
+    def baseline(self) -> Tensor | None:
+        """Signals that stand for the absence of each example, shape `(batch, *signal)`; None where zero does."""
         return self._reference()
 
     def clean(self) -> ValueAndGradient:
-        """Score and gradient at the clean leaves, computed once."""
+        """Score and gradient at the clean signals, computed once."""
         if self._clean is None:
-            self._clean = self.evaluate(self.x)
+            self._clean = self.value_and_gradient(self.signal)
             self._clean_reading = self._clean.reading
         return self._clean
 
     def clean_reading(self) -> Reading:
-        """Score at the clean leaves, without a gradient unless one was computed already."""
+        """Score at the clean signals, without a gradient unless one was computed already."""
         if self._clean_reading is None:
-            self._clean_reading = self.value(self.x)
+            self._clean_reading = self.value(self.signal)
         return self._clean_reading
 
-    def evaluate(self, x: Float[Tensor, "rows *leaf"], rows: Int[Tensor, " rows"] | None = None) -> ValueAndGradient:
+    def value_and_gradient(
+        self, x: Float[Tensor, "rows *signal"], rows: Int[Tensor, " rows"] | None = None
+    ) -> ValueAndGradient:
         """Score and gradient of each row, in one forward and one backward pass.
 
         Args:
-            x: Leaves, shape `(rows, *leaf)`.
+            x: Signals, shape `(rows, *signal)`.
             rows: The example that each row belongs to; None for one row per example, in order.
 
         Raises:
@@ -159,20 +163,20 @@ class Score:
 
         def work(chunk: slice) -> tuple[Reading, Tensor]:
             with torch.inference_mode(False), torch.enable_grad():
-                leaf = _attached(x[chunk])
-                reading = self._read(leaf, chunk, rows)
+                signal = _attached(x[chunk])
+                reading = self._read(signal, chunk, rows)
                 gradient = None
-                if reading.drive.requires_grad:
-                    (gradient,) = differentiate(self.model, reading.drive.sum(), [leaf])
+                if reading.logit_margin.requires_grad:
+                    (gradient,) = differentiate(self.model, reading.logit_margin.sum(), [signal])
                 if gradient is None:
                     raise no_gradient_path()
-            self.passes.backward += leaf.shape[0] * self.cost
+            self.passes.backward += signal.shape[0] * self.cost
             return _detached(reading), gradient
 
-        readings, gradients = zip(*self.packer.run(work, len(x)), strict=True)
+        readings, gradients = zip(*self.batcher.run(work, len(x)), strict=True)
         return ValueAndGradient(_joined(readings), _cat(gradients))
 
-    def value(self, x: Float[Tensor, "rows *leaf"], rows: Int[Tensor, " rows"] | None = None) -> Reading:
+    def value(self, x: Float[Tensor, "rows *signal"], rows: Int[Tensor, " rows"] | None = None) -> Reading:
         """Score of each row, forward only."""
 
         def work(chunk: slice) -> Reading | Tensor:
@@ -188,7 +192,7 @@ class Score:
                 parts = zip(logits.split(most), examples.split(most), strict=True)
                 return _joined([_detached(self._reading(part, some)) for part, some in parts])
 
-        parts = self.packer.run(work, len(x))
+        parts = self.batcher.run(work, len(x))
         readings = [part for part in parts if isinstance(part, Reading)]
         if readings:
             return _joined(readings)
@@ -196,8 +200,8 @@ class Score:
             logits = _cat([part for part in parts if isinstance(part, Tensor)])
             return _detached(self._reading(logits, slice(0, len(x)) if rows is None else rows))
 
-    def tapped(self, layers: Sequence[str] | None, visit: Callable[[LayerPass], T]) -> list[T]:
-        """Lay open the layers of one pass at the clean leaves, which also becomes the clean evaluation.
+    def with_layers(self, layers: Sequence[str] | None, visit: Callable[[LayerPass], T]) -> list[T]:
+        """Lay open the layers of one pass at the clean signals, which also becomes the clean evaluation.
 
         Args:
             layers: Patterns of module names; None for the repeated blocks.
@@ -209,64 +213,66 @@ class Score:
 
         Raises:
             SpecError: If there are no such layers.
-            ModelError: If the score does not depend on the leaf.
+            ModelError: If the score does not depend on the signal.
         """
         watch = LayerHooks(self.model, layers)
 
-        def count(leaves: int) -> None:
-            self.passes.backward += leaves * self.cost
+        def count(signals: int) -> None:
+            self.passes.backward += signals * self.cost
 
         def work(chunk: slice) -> tuple[T, Reading, Tensor]:
             with torch.inference_mode(False), torch.enable_grad():
-                leaf = _attached(self.x[chunk])
-                with watch.listening():
-                    reading = self._read(leaf, chunk, None)
-                if not reading.drive.requires_grad:
+                signal = _attached(self.signal[chunk])
+                with watch.recording():
+                    reading = self._read(signal, chunk, None)
+                if not reading.logit_margin.requires_grad:
                     raise no_gradient_path()
-                heard = watch.heard(len(leaf), self.cost)
-                opened = LayerPass(leaf, reading.drive, reading.slope, chunk.start, heard, count, self.model)
-                count(len(leaf))
-                return visit(opened), _detached(reading), opened.drive_gradient
+                heard = watch.outputs(len(signal), self.cost)
+                opened = LayerPass(
+                    signal, reading.logit_margin, reading.dvalue_dmargin, chunk.start, heard, count, self.model
+                )
+                count(len(signal))
+                return visit(opened), _detached(reading), opened.margin_gradient
 
-        visits, readings, gradients = zip(*self.packer.run(work, len(self.x)), strict=True)
+        visits, readings, gradients = zip(*self.batcher.run(work, len(self.signal)), strict=True)
         self._clean = ValueAndGradient(_joined(readings), _cat(gradients))
         self._clean_reading = self._clean.reading
         return list(visits)
 
-    def _read(self, leaf: Tensor, chunk: slice, rows: Tensor | None) -> Reading:
-        """Read the model at leaf rows that belong to the examples `rows[chunk]`, or without `rows` to `chunk`."""
-        logits, own = self._logits(leaf, chunk, rows)
+    def _read(self, signal: Tensor, chunk: slice, rows: Tensor | None) -> Reading:
+        """Read the model at signal rows that belong to the examples `rows[chunk]`, or without `rows` to `chunk`."""
+        logits, own = self._logits(signal, chunk, rows)
         return self._reading(logits, own)
 
-    def _logits(self, leaf: Tensor, chunk: slice, rows: Tensor | None) -> tuple[Any, slice | Tensor]:
-        """What the head reads of leaf rows, their targets settled, and the examples that they belong to."""
-        own = torch.arange(chunk.start, chunk.stop, device=leaf.device) if rows is None else rows[chunk]
-        outputs = self._forward(leaf, own)
-        self.passes.forward += leaf.shape[0] * self.cost
+    def _logits(self, signal: Tensor, chunk: slice, rows: Tensor | None) -> tuple[Any, slice | Tensor]:
+        """What the head reads of signal rows, their targets settled, and the examples that they belong to."""
+        own = torch.arange(chunk.start, chunk.stop, device=signal.device) if rows is None else rows[chunk]
+        outputs = self._forward(signal, own)
+        self.passes.forward += signal.shape[0] * self.cost
         logits = outputs if isinstance(self.head, CustomTarget) else self._select(outputs, own)
         if not isinstance(self.head, CustomTarget):
             logits = logits if logits.dtype == torch.float64 else logits.float()
-            of_each(logits, len(leaf))
+            of_each(logits, len(signal))
         if self._unsettled and not self._unsettled.isdisjoint(own.tolist()):
             self._freeze(logits, own)
         return logits, chunk if rows is None else own
 
     def _reading(self, logits: Any, examples: slice | Tensor) -> Reading:
         if isinstance(examples, slice):
-            return self.head.read(logits, self.frozen[examples])
-        # The answer may be on another device than the leaf, of a model that lies on several.
-        return self.head.read(logits, self.frozen.index_select(0, examples.to(self.frozen.device)))
+            return self.head.read(logits, self.frozen_targets[examples])
+        # The answer may be on another device than the signal, of a model that lies on several.
+        return self.head.read(logits, self.frozen_targets.index_select(0, examples.to(self.frozen_targets.device)))
 
     def _freeze(self, logits: Any, rows: Tensor) -> None:
         clean, numbers = logits.detach() if isinstance(logits, Tensor) else logits, rows.tolist()
         if isinstance(clean, Tensor) and not isinstance(self.head, CustomTarget):
             _finite(clean.amax(-1), numbers)  # −inf rules a class out, NaN and inf rule the answer out
             self.notes.update(dict.fromkeys(self.head.fits(clean)))
-            self.alternatives.update(zip(numbers, self.head.rankings(clean), strict=True))
+            self.top_predictions.update(zip(numbers, self.head.rankings(clean), strict=True))
         settled = self.head.freeze(clean, [self._targets[i] for i in numbers])
         _finite(settled, numbers)
         if self._frozen is None:
-            self._frozen = settled.new_empty((len(self.x), *settled.shape[1:]))
+            self._frozen = settled.new_empty((len(self.signal), *settled.shape[1:]))
         self._frozen[rows.to(settled.device)] = settled
         if self.remark is not None and isinstance(clean, Tensor) and not isinstance(self.head, CustomTarget):
             self.remarks.update(self.remark(clean, settled, numbers))
@@ -274,9 +280,9 @@ class Score:
 
 
 def _attached(x: Tensor) -> Tensor:
-    """A copy of leaves that gradients come back to."""
-    leaf = x.detach()
-    return (leaf.clone() if leaf.is_inference() else leaf).requires_grad_(True)
+    """A copy of signals that gradients come back to."""
+    signal = x.detach()
+    return (signal.clone() if signal.is_inference() else signal).requires_grad_(True)
 
 
 def _finite(clean: Tensor, rows: Sequence[int]) -> None:

@@ -95,14 +95,14 @@ class Setting:
     Attributes:
         explainer: The model.
         examples: The examples.
-        sources: The source of each.
+        groups: The group of each.
         on: Both in words.
         labels: The true label of each, where it is known.
     """
 
     explainer: FourierExplainer
     examples: list[Any]
-    sources: list[str]
+    groups: list[str]
     on: str
     labels: list[str] = field(default_factory=list)
 
@@ -114,9 +114,9 @@ def setting(ask: Ask, name: str, n: int, small: int = 3, task: str | None = None
     explainer = FourierExplainer.from_pretrained(ask.model, task=task) if ask.model else real.explainer()
     if ask.data is None:
         examples = real.examples(many)
-        sources = [str(source) for source in real.sources(len(examples))]
+        groups = [str(group) for group in real.groups(len(examples))]
         told = ask.model or name
-        return Setting(explainer, examples, sources, f"{told}, {len(examples)} examples of {len(set(sources))} sources")
+        return Setting(explainer, examples, groups, f"{told}, {len(examples)} examples of {len(set(groups))} groups")
     files = sorted(path for path in Path(ask.data).rglob("*") if path.is_file())
     files = [path for path in files if path.suffix.lower() in PICTURES] or files
     chosen = [str(path) for path in files[:: max(1, len(files) // many)][:many]]
@@ -127,7 +127,7 @@ def setting(ask: Ask, name: str, n: int, small: int = 3, task: str | None = None
 
 def played(explainer: FourierExplainer, examples: Sequence[Any], grid: FractionGrid = PAPER_GRID, **how: Any) -> Any:
     """Explain and play."""
-    return explainer.play(explainer.explain(list(examples), **how), grid)
+    return explainer.perturb(explainer.explain(list(examples), **how), grid)
 
 
 def sums(results: Sequence[Attribution]) -> tuple[float, float]:
@@ -147,7 +147,7 @@ def mean_curve(results: Sequence[Attribution], part: str) -> list[float]:
 
 def kept(results: Sequence[Attribution], shares: Sequence[float]) -> list[float]:
     """The share of decisions kept with the top shares alone."""
-    return [float(np.mean([one.curve.at("keep", share).agrees for one in results if one.curve])) for share in shares]
+    return [float(np.mean([one.curve.at("keep", share).agreement for one in results if one.curve])) for share in shares]
 
 
 def train(model: torch.nn.Module, x: torch.Tensor, y: torch.Tensor, epochs: int, rate: float = 1e-3) -> torch.nn.Module:

@@ -38,13 +38,13 @@ def run(ask: Ask) -> Found:
 
 def table(at: Setting, preset: str) -> Rows:
     """The AUC of every method in its domain."""
-    leaf = at.explainer.explain(at.examples[0], method="magnitude").layout.leaf
-    others = peers(at.explainer, leaf)
+    signal = at.explainer.explain(at.examples[0], method="magnitude").layout.signal
+    others = peers(at.explainer, signal)
     chosen = [f"ffc:preset={preset}", *FOURIER, *others]
-    found = at.explainer.evaluate(at.examples, chosen, metrics=["dig"], sources=at.sources)
+    found = at.explainer.evaluate(at.examples, chosen, metrics=["dig"], groups=at.groups)
     rows = []
     for cell in found.cells:
-        own = summarise(cell.values["dig"], at.sources)
+        own = summarise(cell.values["dig"], at.groups)
         rows.append(
             {"method": cell.method, "domain": cell.domain, "AUC": 10 * own.mean, "AUC, median": 10 * own.median}
         )

@@ -91,7 +91,7 @@ def fampe(ask: Ask) -> Found:
     seeds = []
     for seed in range(len(alphas)):
         results = at.explainer.explain(at.examples, method=f"fampe:alpha=.5,copies={copies}", domain=DOMAIN, seed=seed)
-        seeds.append([insertion(one.curve) for one in at.explainer.play(results, [r / 10 for r in range(11)])])
+        seeds.append([insertion(one.curve) for one in at.explainer.perturb(results, [r / 10 for r in range(11)])])
     fixed = float(np.mean(by_alpha[0.5]))
     oracle = [
         {"choice": "α = .5 for all", "insertion": fixed},

@@ -50,7 +50,7 @@ def deletion(ask: Ask) -> Found:
         for domain in ("fourier", "identity"):
             for method in methods:
                 results = played(at.explainer, at.examples, FractionGrid(delete=SHARES), method=method, domain=domain)
-                lost = [float(np.mean([one.curve.at("delete", s).agrees < 1 for one in results])) for s in SHARES]
+                lost = [float(np.mean([one.curve.at("delete", s).agreement < 1 for one in results])) for s in SHARES]
                 rows.append(
                     {"domain": domain, "method": method}
                     | {f"turned at {s:.0%}": t for s, t in zip(SHARES, lost, strict=True)}
@@ -62,7 +62,7 @@ def deletion(ask: Ask) -> Found:
 
 def flips(model: torch.nn.Module, x: torch.Tensor, method: str, domain: str, share: float) -> float:
     """The share of decisions that turn without the top."""
-    without = torch.stack([one.delete(share) for one in attribute(model, x, method=method, domain=domain)])
+    without = torch.stack([one.delete_top(share) for one in attribute(model, x, method=method, domain=domain)])
     return float((model(without).argmax(1) != model(x).argmax(1)).float().mean())
 
 

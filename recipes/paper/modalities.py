@@ -77,10 +77,10 @@ def masks(ask: Ask) -> Found:
     head = scans.normalised(scans.at_size(torch.from_numpy(demo.head_mri()["volume"]), 48))
     rows = []
     for method in ("ffc:preset=sensitivity-cifar",) if ask.small else ("ffc:preset=unet", "ffc", "magnitude", "random"):
-        result = explainer.play(
+        result = explainer.perturb(
             explainer.explain(head.numpy(), target="brain", method=method), FractionGrid(keep=TWENTIETHS)
         )
-        dice = [result.curve.at("keep", share).agrees for share in TWENTIETHS]
+        dice = [result.curve.at("keep", share).agreement for share in TWENTIETHS]
         shown = {f"{share:.0%}": value for share, value in zip(TWENTIETHS[::3], dice[::3], strict=True)}
         rows.append({"method": method, "sum of 20": sum(dice), **shown})
     return Found(f"{ask.model or 'deepbet'}, one head at 48³ voxels", {"Dice with the clean mask, by share kept": rows})

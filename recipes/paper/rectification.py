@@ -37,8 +37,10 @@ def run(ask: Ask) -> Found:
     for title, where, examples, labels, budgets in cases:
         on.append(title)
         for budget in budgets:
-            found = where.explainer.rectify(examples, labels, "ffc:preset=rectification", budget=budget, draws=5)
-            own = where.explainer.rectify(examples, labels, "ffc", budget=budget, draws=1)
+            found = where.explainer.rectify(
+                examples, labels, "ffc:preset=rectification", budget=budget, random_orders=5
+            )
+            own = where.explainer.rectify(examples, labels, "ffc", budget=budget, random_orders=1)
             columns = ("ranking", "n", "corrected", "low", "high", "features, median", "as few")
             rows = [{c: row[c] for c in columns} for row in found.summary().rows()]
             rows += [{c: row[c] for c in columns} for row in own.summary().rows() if row["ranking"] == own.method]

@@ -25,7 +25,9 @@ def run(ask: Ask) -> Found:
     tables = {}
     for by in ("victim", "donor"):
         shares = (0.005, 0.04) if ask.small else (0.005, 0.01, 0.02, 0.04, 0.08, 0.16)
-        found = class_swap(at.explainer, at.examples[:half], at.examples[half : 2 * half], "ffc", shares=shares, by=by)
+        found = class_swap(
+            at.explainer, at.examples[:half], at.examples[half : 2 * half], "ffc", shares=shares, unit=by
+        )
         columns = ("ranking", "share", "n", "taken", "low", "high", "gap_magnitude", "kept")
         tables[f"By the {by}'s ranking"] = [{name: row[name] for name in columns} for row in found.table().rows()]
     return Found(f"{at.on}, in pairs", tables)

@@ -38,10 +38,10 @@ def faithfulness(ask: Ask) -> Found:
                 methods if not ask.small else methods[:1],
                 domain,
                 ["insertion", "deletion"],
-                sources=at.sources,
+                groups=at.groups,
             )
             for cell in found.cells:
-                ins, out = (summarise(cell.values[m], at.sources).mean for m in ("insertion", "deletion"))
+                ins, out = (summarise(cell.values[m], at.groups).mean for m in ("insertion", "deletion"))
                 rows.append(
                     {
                         "method": cell.method,
@@ -129,8 +129,8 @@ def minimal(ask: Ask) -> Found:
     shares = (0.01, 0.02, 0.04, 0.08, 0.16, 0.3, 0.5)
     rows = []
     for name in ("ffc", "magnitude"):
-        ranked = at.explainer.play(at.explainer.explain(at.examples, method=name, domain="wavelet"), shares)
-        least = [next((s for s in shares if one.curve.at("keep", s).agrees == 1), 1.0) for one in ranked]
+        ranked = at.explainer.perturb(at.explainer.explain(at.examples, method=name, domain="wavelet"), shares)
+        least = [next((s for s in shares if one.curve.at("keep", s).agreement == 1), 1.0) for one in ranked]
         rows.append(
             {"mask": f"least share of {name}", "share left": float(sum(least) / len(least)), "says the label": 1.0}
         )
@@ -149,25 +149,25 @@ def fitted(explainer, results, labels: list[int], alpha: float, steps: int) -> t
 
     def work(places, block, score) -> None:
         basis = results[places[0]].basis
-        coefficients = basis.forward(score.x)
+        coefficients = basis.forward(score.signal)
         mask = torch.ones(len(places), len(results[places[0]].scores), requires_grad=True)
         wanted = torch.tensor([labels[place] for place in places])
         rows = torch.arange(len(places))
         optimiser = torch.optim.NAdam([mask], lr=0.05)
         with torch.enable_grad():
             for _ in range(steps):
-                leaf = basis.inverse(basis.weigh(coefficients, mask.clamp(0, 1)))
+                signal = basis.inverse(basis.scale_features(coefficients, mask.clamp(0, 1)))
                 loss = torch.nn.functional.cross_entropy(
-                    block.select(block.forward(leaf, rows), rows), wanted, reduction="sum"
+                    block.logits(block.forward(signal, rows), rows), wanted, reduction="sum"
                 )
                 optimiser.zero_grad()
                 (mask.grad,) = torch.autograd.grad(loss + alpha * mask.clamp(0, 1).mean(1).sum(), mask)
                 optimiser.step()
                 mask.data.clamp_(0, 1)
         hard = mask.detach() > 0.5
-        said = block.select(block.forward(basis.keep(coefficients, hard), rows), rows).argmax(1)
+        said = block.logits(block.forward(basis.keep_features(coefficients, hard), rows), rows).argmax(1)
         found.extend(zip(hard.float().mean(1).tolist(), (said == wanted).float().tolist(), strict=True))
 
-    explainer.reopen(results, work)
+    explainer.replay(results, work)
     left, said = zip(*found, strict=True)
     return sum(left) / len(left), sum(said) / len(said)

@@ -67,7 +67,7 @@ def played(count: int = 4) -> list[Attribution]:
     from hf_fourier.results.curve import DEFAULT_GRID
 
     found: list[Attribution] = reader().explain(tiny_tokenizers.texts(count, lengths=(7,)))
-    reader().play(found, DEFAULT_GRID)
+    reader().perturb(found, DEFAULT_GRID)
     return found
 
 

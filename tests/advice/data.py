@@ -40,7 +40,7 @@ ABOUT_DATA = (*_FILES, *_NEWER, *_DISK, *_ELSEWHERE, *_OTHERS, *_BUGS)
 BY_CAUSE = ("scoring/failures.py", "tests/scoring/test_failures.py")
 #: Followed by runs of several processes.
 IN_PROCESSES = {
-    "start them with torchrun or accelerate launch (docs/runs.md), or with `hf-fourier run --processes`": (
+    "start them with torchrun, accelerate launch or `hf-fourier explain-dataset --processes` (docs/runs.md)": (
         "tests/runs/test_processes.py",
         "test_two_processes_write_the_bytes_of_one",
     )

@@ -102,24 +102,26 @@ def _inverse(floor: float = 0.0, **options: Any) -> Any:
 
 
 def _settled(spec: str, settle: bool) -> Any:
-    method, leaf = METHODS.parse(spec), toy_scores.leaf(6)
+    method, signal = METHODS.parse(spec), toy_scores.signal(6)
     score = toy_scores.score_of(toy_scores.Smooth(3, 6).eval(), toy_scores.noise(2, 6))
-    basis = DOMAINS.parse("fourier").bind(leaf)
-    return (method.settle(leaf) if settle else method).attribute(score, score.x, basis, ExampleRng(0, [1, 2]))
+    basis = DOMAINS.parse("fourier").bind(signal)
+    return (method.resolve(signal) if settle else method).attribute(score, score.signal, basis, ExampleRng(0, [1, 2]))
 
 
 def _given() -> Any:
-    leaf, score = toy_scores.leaf(6), toy_scores.score_of(toy_scores.Smooth(3, 6).eval(), toy_scores.noise(2, 6))
-    return Precomputed().attribute(score, score.x, DOMAINS.parse("identity").bind(leaf), ExampleRng(0, [1, 2]))
+    signal, score = toy_scores.signal(6), toy_scores.score_of(toy_scores.Smooth(3, 6).eval(), toy_scores.noise(2, 6))
+    return Precomputed().attribute(score, score.signal, DOMAINS.parse("identity").bind(signal), ExampleRng(0, [1, 2]))
 
 
 def _needs_settling(spec: str) -> Case:
-    return Case("call `settle(leaf)` first", lambda: _settled(spec, settle=False), lambda: _settled(spec, settle=True))
+    return Case(
+        "call `settle(signal)` first", lambda: _settled(spec, settle=False), lambda: _settled(spec, settle=True)
+    )
 
 
 def _bands(domain: str) -> Any:
     method: Any = METHODS.parse("fampe")
-    return method.bands(DOMAINS.parse(domain).bind(toy_scores.leaf(6)), toy_scores.noise(2, 6))
+    return method.bands(DOMAINS.parse(domain).bind(toy_scores.signal(6)), toy_scores.noise(2, 6))
 
 
 def _video(spec: str) -> Any:
@@ -132,7 +134,7 @@ def _pixels(spec: str) -> Any:
 
 
 def _channels(spec: str) -> Any:
-    return DOMAINS.parse(spec).bind(toy_scores.leaf(4, channels=(0,)))
+    return DOMAINS.parse(spec).bind(toy_scores.signal(4, channels=(0,)))
 
 
 def _twin(model: torch.nn.Module) -> Any:
@@ -140,7 +142,7 @@ def _twin(model: torch.nn.Module) -> Any:
 
 
 def _maps(maps: Any) -> Any:
-    return reader().adopt([TEXT], maps)
+    return reader().from_maps([TEXT], maps)
 
 
 CASES = [
@@ -204,14 +206,14 @@ CASES = [
     Case(
         "let type(model)(model.config) build it, or pass a model of transformers",
         lambda: _twin(Fixed()),
-        lambda: [_twin(Once()), reader().sanity([TEXT])],
+        lambda: [_twin(Once()), reader().sanity_check([TEXT])],
     ),
     *map(_needs_settling, ("ffc", "closed_loop", "smoothgrad", "attexplore")),
     Case("use another explorer", lambda: _bands("identity"), lambda: _bands("fourier")),
     Case(
         "correct `detail`", lambda: attributed(method="freqx:samples=4,detail=no"), lambda: attributed(method=_DETAIL)
     ),
-    Case("call `explainer.adopt`", _given, lambda: _maps([torch.rand(3)])),
+    Case("call `explainer.from_maps`", _given, lambda: _maps([torch.rand(3)])),
     Case("correct `maps`", lambda: _maps([]), lambda: _maps([torch.rand(3)])),
     Case("name at least one", lambda: attributed(axes=[]), lambda: attributed(axes=[2])),
     Case("name the axes to transform", lambda: _channels("fourier"), lambda: _channels("fourier:axes=0")),

@@ -268,10 +268,10 @@ CASES = [
     ),
     Case(
         "pass the signed gradient before channels are pooled, or lift='magnitude'",
-        lambda: reader().adopt([TEXT], [torch.rand(3)], lift="gradient"),
+        lambda: reader().from_maps([TEXT], [torch.rand(3)], lift="gradient"),
         lambda: [
-            reader().adopt([TEXT], [torch.randn(3, 32)], lift="gradient"),
-            reader().adopt([TEXT], [torch.rand(3)], lift="magnitude"),
+            reader().from_maps([TEXT], [torch.randn(3, 32)], lift="gradient"),
+            reader().from_maps([TEXT], [torch.rand(3)], lift="magnitude"),
         ],
     ),
 ]

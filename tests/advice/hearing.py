@@ -22,9 +22,9 @@ CLIP = clip(3000)
 
 
 @cache
-def hearer(name: str = "wav2vec2", leaf: str | None = None) -> FourierExplainer:
+def hearer(name: str = "wav2vec2", signal: str | None = None) -> FourierExplainer:
     """A tiny model of sounds."""
-    return FourierExplainer(tiny_models_audio.build(name), tiny_models_audio.extractor(name), leaf=leaf)
+    return FourierExplainer(tiny_models_audio.build(name), tiny_models_audio.extractor(name), signal=signal)
 
 
 def _heard(example: Any) -> Any:
@@ -32,7 +32,7 @@ def _heard(example: Any) -> Any:
 
 
 def _values(values: Any, name: str = "wav2vec2", **others: Any) -> Any:
-    return hearer(name).explain({hearer(name).adapter.main_input: values, **others})
+    return hearer(name).explain({hearer(name).wrapper.main_input: values, **others})
 
 
 def _processed(name: str = "wav2vec2") -> Any:
@@ -56,22 +56,22 @@ def _noise(name: str = "clip.wav") -> Path:
 def _dithered(dither: float) -> Any:
     processor = tiny_models_audio.extractor("whisper")
     processor.dither = dither
-    return FourierExplainer(tiny_models_audio.build("whisper"), processor, leaf="waveform").explain(CLIP)
+    return FourierExplainer(tiny_models_audio.build("whisper"), processor, signal="waveform").explain(CLIP)
 
 
-def _other(leaf: str | None) -> Any:
+def _other(signal: str | None) -> Any:
     """A processor that makes other features than its class says."""
     processor = tiny_models_audio.extractor("whisper")
     processor.mel_filters = processor.mel_filters[:, ::-1].copy()
     processor._np_extract_fbank_features = lambda *args, **options: np.zeros((1, 16, 100))
     processor._torch_extract_fbank_features = lambda *args, **options: np.zeros((1, 16, 100))
-    return FourierExplainer(tiny_models_audio.build("whisper"), processor, leaf=leaf).explain(CLIP)
+    return FourierExplainer(tiny_models_audio.build("whisper"), processor, signal=signal).explain(CLIP)
 
 
 def _rebuilt(sound: bool) -> Any:
     """Of a spectrogram that came with its clip, or without one."""
     found = hearer("ast").explain(CLIP)
-    return (found if sound else replace(found, source={})).sound(0.1)
+    return (found if sound else replace(found, raw_input={})).audio(0.1)
 
 
 def _recording(label: str | None) -> Any:
@@ -82,7 +82,7 @@ def _recording(label: str | None) -> Any:
 def _spoken(played: bool) -> Any:
     explain = test_audio_heads.explainer("ctc", "wav2vec2")
     result = explain.explain((CLIP, RATE))
-    return transcript_errors(explain, explain.play(result, kept=[0.5]) if played else result)
+    return transcript_errors(explain, explain.perturb(result, fractions=[0.5]) if played else result)
 
 
 def _transcript(target: Any, whole: bool = True) -> Any:
@@ -145,22 +145,22 @@ CASES = [
         _processed,
     ),
     Case(
-        "leave `leaf` out",
-        lambda: hearer(leaf="spectrogram").explain(CLIP),
+        "leave `signal` out",
+        lambda: hearer(signal="spectrogram").explain(CLIP),
         lambda: hearer().explain(CLIP),
     ),
     Case(
-        "leave `leaf` out to explain the model's own input",
-        lambda: FourierExplainer(hearer().model, hearer().processor, leaf="pixels"),
+        "leave `signal` out to explain the model's own input",
+        lambda: FourierExplainer(hearer().model, hearer().processor, signal="pixels"),
         lambda: hearer().explain(CLIP),
     ),
     Case(
-        "leave `leaf` out to explain the model's own input",
-        lambda: FourierExplainer(hearer("whisper").model, _Own(), leaf="waveform"),
+        "leave `signal` out to explain the model's own input",
+        lambda: FourierExplainer(hearer("whisper").model, _Own(), signal="waveform"),
         lambda: FourierExplainer(hearer("whisper").model, _Own()).explain(CLIP),
     ),
     Case(
-        "pass paths or arrays, or leave `leaf` out",
+        "pass paths or arrays, or leave `signal` out",
         lambda: at_waveform("whisper").explain({"input_features": torch.rand(1, 16, 100)}),
         lambda: [
             at_waveform("whisper").explain(CLIP),
@@ -169,7 +169,7 @@ CASES = [
         ],
     ),
     Case("set `processor.dither = 0.0`", lambda: _dithered(1.0), lambda: _dithered(0.0)),
-    Case("leave `leaf` out to explain the model's input", lambda: _other("waveform"), lambda: _other(None)),
+    Case("leave `signal` out to explain the model's input", lambda: _other("waveform"), lambda: _other(None)),
     Case("explain a clip", lambda: _rebuilt(sound=False), lambda: _rebuilt(sound=True)),
     Case("choose one that was explained", lambda: _recording("nobody"), lambda: _recording(None)),
     Case(
@@ -178,7 +178,7 @@ CASES = [
         lambda: hearer().explain_recording((clip(8000), RATE), seconds=0.25),
     ),
     Case("pass a transcript's result", lambda: transcript_errors(reader(), read()[0]), lambda: _spoken(played=True)),
-    Case("call explainer.play(result)", lambda: _spoken(played=False), lambda: _spoken(played=True)),
+    Case("call explainer.perturb(result)", lambda: _spoken(played=False), lambda: _spoken(played=True)),
     Case("pass the whole processor", lambda: _transcript("w7 w8", whole=False), lambda: _transcript("w7 w8")),
     Case("shorten it", lambda: _transcript("w7 w8 " * 900), lambda: _transcript("w7 w8")),
 ]

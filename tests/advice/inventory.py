@@ -96,7 +96,7 @@ def _of_file(name: str, tree: ast.Module) -> Iterator[Advice]:
     for call, function in _calls(tree, None):
         if _name(call) not in KINDS:
             continue
-        given = [keyword.value for keyword in call.keywords if keyword.arg == "do"] or call.args[2:3]
+        given = [keyword.value for keyword in call.keywords if keyword.arg == "hint"] or call.args[2:3]
         for do in given:
             for pattern in _Reading(tree, function).of(do):
                 yield Advice(f"{name}:{function.name if function else 'module'}", pattern)
@@ -139,7 +139,7 @@ class _Reading:
                 return [way for value in [*_values(self.tree, table), other] for way in self.of(value)]
             case ast.Call(func=ast.Name(id=name) | ast.Attribute(attr=name)) if not self.inside:
                 return _returned(name) or [None]
-            case ast.Attribute(attr="do"):
+            case ast.Attribute(attr="hint"):
                 return []  # another error's, passed on
             case ast.Attribute(attr=name) if not self.inside:
                 return _fields(name) or [None]

@@ -65,10 +65,10 @@ class _Named:
 
 
 def _placed(typed: str) -> Any:
-    adapter: Any = of("token-classification").adapter
+    wrapper: Any = of("token-classification").wrapper
     target: Any = parse_targets(typed)
     number = isinstance(target.position, int) and not isinstance(target.position, Typed)
-    return target.position if number else adapter._placed(_Named(), target.position)
+    return target.position if number else wrapper._placed(_Named(), target.position)
 
 
 CASES = [

@@ -240,9 +240,9 @@ CASES = [
         ],
     ),
     Case(
-        "call explainer.play",
+        "call explainer.perturb",
         lambda: delete_genes(reader(), read()),
-        lambda: reader().play(reader().explain(["w7 w8 w9"]), DEFAULT_GRID),
+        lambda: reader().perturb(reader().explain(["w7 w8 w9"]), DEFAULT_GRID),
     ),
     Case(
         "explain the cell",

@@ -19,7 +19,7 @@ TEXTS = tiny_tokenizers.texts(4, lengths=(7,))
 def _games(*grids: FractionGrid) -> list[Any]:
     results = reader().explain(TEXTS[: len(grids)])
     for result, grid in zip(results, grids, strict=True):
-        reader().play(result, grid)
+        reader().perturb(result, grid)
     return list(results)
 
 
@@ -31,14 +31,12 @@ def valued() -> Any:
     model = tiny_models.build("text-classification", "bert", id2label={0: "value"}, problem_type="regression")
     explainer = FourierExplainer(model, tiny_tokenizers.tokenizer("bert"))
     result = explainer.explain(TEXTS[0])
-    return explainer.play(result, DEFAULT_GRID)
+    return explainer.perturb(result, DEFAULT_GRID)
 
 
 CASES = [
-    Case("call explainer.play(results, STANDARD)", lambda: columns(read()), lambda: columns(played())),
-    Case(
-        "correct `sources`", lambda: columns(played(), sources=["a"]), lambda: columns(played(), sources=list("abcd"))
-    ),
+    Case("call explainer.perturb(results, STANDARD)", lambda: columns(read()), lambda: columns(played())),
+    Case("correct `groups`", lambda: columns(played(), groups=["a"]), lambda: columns(played(), groups=list("abcd"))),
     Case(
         "read the curve's values",
         lambda: valued().curve.confidences("keep", [0.04]),
@@ -66,11 +64,11 @@ CASES = [
         lambda: reader().evaluate(TEXTS, metrics=["dig"]),
     ),
     Case("pass examples", lambda: reader().evaluate([]), lambda: reader().evaluate(TEXTS[:1])),
-    Case("pass examples", lambda: reader().sanity([]), lambda: reader().sanity(TEXTS[:1])),
+    Case("pass examples", lambda: reader().sanity_check([]), lambda: reader().sanity_check(TEXTS[:1])),
     Case(
-        "correct `sources`",
-        lambda: reader().evaluate(TEXTS, sources=[1]),
-        lambda: reader().evaluate(TEXTS, sources="aabb"),
+        "correct `groups`",
+        lambda: reader().evaluate(TEXTS, groups=[1]),
+        lambda: reader().evaluate(TEXTS, groups="aabb"),
     ),
     Case(
         "correct `true_label`", lambda: reader().rectify(TEXTS, ["ham"]), lambda: reader().rectify(TEXTS, ["ham"] * 4)
@@ -85,8 +83,8 @@ CASES = [
     Case("pair others", lambda: class_swap(reader(), TEXTS[:1], TEXTS[:1]), lambda: class_swap(reader(), *_pair())),
     Case(
         "choose one of them",
-        lambda: class_swap(reader(), *_pair(), by="both"),
-        lambda: class_swap(reader(), *_pair(), by="victim"),
+        lambda: class_swap(reader(), *_pair(), unit="both"),
+        lambda: class_swap(reader(), *_pair(), unit="victim"),
     ),
     Case(
         "call explain",

@@ -43,7 +43,7 @@ def _selectivity(grid: FractionGrid) -> Any:
 def _maintained(*grids: FractionGrid) -> Any:
     results = reader().explain(TEXTS[: len(grids)])
     for result, grid in zip(results, grids, strict=True):
-        reader().play(result, grid)
+        reader().perturb(result, grid)
     return load("maintain_rate").compute(**columns(results))
 
 
@@ -54,7 +54,7 @@ def _mu() -> Any:
 
 def _dig(grid: FractionGrid) -> Any:
     results = reader().explain(TEXTS)
-    reader().play(results, grid)
+    reader().perturb(results, grid)
     return load("dig").compute(**columns(results))
 
 

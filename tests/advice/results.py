@@ -33,7 +33,7 @@ def _file(folder: Path) -> Path:
 def _adopted(**options: Any) -> Any:
     picture = torch.rand(3, 32, 32)
     result = seer().explain(picture)
-    return seer().adopt(picture, torch.rand(options.pop("side", 32), 32), **options), result
+    return seer().from_maps(picture, torch.rand(options.pop("side", 32), 32), **options), result
 
 
 CASES = [
@@ -47,32 +47,36 @@ CASES = [
         lambda: explained()[0].genes(),
         lambda: explained()[0].input_relevance(),
     ),
-    Case("save it without compact=True", lambda: _compact().keep(0.04), lambda: _whole().keep(0.04)),
+    Case("save it without compact=True", lambda: _compact().keep_top(0.04), lambda: _whole().keep_top(0.04)),
     Case(
         "save it without compact=True",
-        lambda: reader().play(_compact()),
-        lambda: reader().play(_whole()),
+        lambda: reader().perturb(_compact()),
+        lambda: reader().perturb(_whole()),
     ),
-    Case("give a share of features or a count", lambda: explained()[0].keep(), lambda: explained()[0].keep(0.04)),
     Case(
-        "give a share of features or a count", lambda: explained()[0].keep(0.1, k=3), lambda: explained()[0].keep(k=3)
+        "give a share of features or a count", lambda: explained()[0].keep_top(), lambda: explained()[0].keep_top(0.04)
     ),
-    Case("for a count of features use `k=`", lambda: explained()[0].keep(3), lambda: explained()[0].keep(k=3)),
-    Case("correct `k`", lambda: explained()[0].keep(k=1000), lambda: explained()[0].keep(k=10)),
-    Case("call rebuild()", lambda: seer().explain(torch.rand(3, 32, 32)).sound(), lambda: _rebuilt()),
+    Case(
+        "give a share of features or a count",
+        lambda: explained()[0].keep_top(0.1, k=3),
+        lambda: explained()[0].keep_top(k=3),
+    ),
+    Case("for a count of features use `k=`", lambda: explained()[0].keep_top(3), lambda: explained()[0].keep_top(k=3)),
+    Case("correct `k`", lambda: explained()[0].keep_top(k=1000), lambda: explained()[0].keep_top(k=10)),
+    Case("call rebuild()", lambda: seer().explain(torch.rand(3, 32, 32)).audio(), lambda: _rebuilt()),
     Case("choose a folder", lambda: read()[0].save(_file(Path(tempfile.mkdtemp()))), lambda: _whole()),
     Case("pass a folder that `save` wrote", lambda: Attribution.load(tempfile.mkdtemp()), lambda: _whole()),
     Case(
         "explain it with a target",
-        lambda: reader().play(
+        lambda: reader().perturb(
             reader().explain(tiny_tokenizers.text(7, 8, 9), target=lambda outputs: outputs.logits[:, 0])
         ),
-        lambda: reader().play(reader().explain(tiny_tokenizers.text(7, 8, 9), target=0)),
+        lambda: reader().perturb(reader().explain(tiny_tokenizers.text(7, 8, 9), target=0)),
     ),
     Case(
         "pass it to its own model",
-        lambda: reader().play(seer().explain(torch.rand(3, 32, 32))),
-        lambda: seer().play(seer().explain(torch.rand(3, 32, 32))),
+        lambda: reader().perturb(seer().explain(torch.rand(3, 32, 32))),
+        lambda: seer().perturb(seer().explain(torch.rand(3, 32, 32))),
     ),
     Case(
         "explain by another method",
@@ -108,9 +112,9 @@ CASES = [
         lambda: contributions(torch.rand(3, 5), [1, 2]),
         lambda: contributions(torch.rand(3, 5), [1, 2, 3]),
     ),
-    Case("interpolate or crop the map to its leaf first", lambda: _adopted(side=8), lambda: _adopted(side=32)),
+    Case("interpolate or crop the map to its signal first", lambda: _adopted(side=8), lambda: _adopted(side=32)),
 ]
 
 
 def _rebuilt() -> Any:
-    return seer().explain(torch.rand(3, 32, 32)).rebuild(0.1)
+    return seer().explain(torch.rand(3, 32, 32)).render(0.1)

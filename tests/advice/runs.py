@@ -101,9 +101,9 @@ CASES = [
     Case("correct `target`", lambda: reader().explain(TEXTS, 7), lambda: reader().explain(TEXTS, 2)),
     Case("correct it", lambda: reader().explain(TEXTS, batch_size=0), lambda: reader().explain(TEXTS, batch_size=1)),
     Case(
-        "pass a.keep(…)",
-        lambda: reader().predict(TEXTS[0], leaf=torch.zeros(2, 2)),
-        lambda: reader().predict(TEXTS[0], leaf=reader().explain(TEXTS[0]).keep(0.04)),
+        "pass a.keep_top(…)",
+        lambda: reader().predict(TEXTS[0], signal=torch.zeros(2, 2)),
+        lambda: reader().predict(TEXTS[0], signal=reader().explain(TEXTS[0]).keep_top(0.04)),
     ),
     Case(
         "pass the model's processor to FourierExplainer",
@@ -127,7 +127,11 @@ CASES = [
         lambda: RunOptions(target=0, targets=[0]),
         lambda: [RunOptions(target=0), RunOptions(targets=[0])],
     ),
-    Case("correct `budget`", lambda: RunOptions(budget="lots").bytes, lambda: RunOptions(budget="500MB").bytes),
+    Case(
+        "correct `budget`",
+        lambda: RunOptions(budget="lots").budget_bytes,
+        lambda: RunOptions(budget="500MB").budget_bytes,
+    ),
     Case("correct `targets`", lambda: _ran(targets=[0]), lambda: _ran(targets=[0, 1, 2])),
     Case(
         "pass list(array) where its rows are examples",

@@ -134,8 +134,8 @@ CASES = [
     Case("leave one out", lambda: list.fetch(["minilm"], True), lambda: typed("assets", "get", "--help")),
     Case("see `hf-fourier push --help`", lambda: _parcel(), lambda: typed("push", "--help")),
     Case(
-        "add it, or leave --data-set out",
-        lambda: _parcel("ada/cups", data_set="Cups"),
+        "add it, or leave --dataset out",
+        lambda: _parcel("ada/cups", dataset="Cups"),
         lambda: [_parcel("ada/cups"), typed("push", _folder(), "ada/cups", "--dry-run")],
     ),
     Case(
@@ -146,7 +146,7 @@ CASES = [
     Case(
         "separate them by commas, such as .01,.04",
         lambda: console.parse_fractions("a;b"),
-        lambda: [console.parse_fractions(".01,.04"), _explained(TEXT, "--keep", ".01,.04")],
+        lambda: [console.parse_fractions(".01,.04"), _explained(TEXT, "--fraction", ".01,.04")],
     ),
     Case(
         "mend that, or choose another",

@@ -342,8 +342,8 @@ CASES = [
 
 
 def _colour(processor: Any) -> Any:
-    adapter: Any = FourierExplainer(seer().model, processor).adapter
-    return adapter._of_colour((255, 0, 0))
+    wrapper: Any = FourierExplainer(seer().model, processor).wrapper
+    return wrapper._of_colour((255, 0, 0))
 
 
 def _explored() -> Any:

@@ -56,7 +56,7 @@ def no_figures(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_advice_leads_to_a_working_call(case: Case) -> None:
     with pytest.raises(FourierError) as caught:
         case.wrong()
-    assert caught.value.do == case.do, caught.value
+    assert caught.value.hint == case.do, caught.value
     case.right()
 
 

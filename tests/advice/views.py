@@ -56,7 +56,7 @@ def _bases() -> Any:
 def _computed(name: str, kept: Any = curve.PAPER_GRID, **asked: Any) -> Any:
     results = reader().explain(TEXTS)
     if kept is not None:
-        reader().play(results, kept)
+        reader().perturb(results, kept)
     table = columns(results, **{key: ask(results) for key, ask in asked.items()})
     return load(name).compute(**table)
 
@@ -70,7 +70,7 @@ def _dice() -> Any:
     from tests.models.tiny_models_segmentation import inputs
 
     results = explain.explain({"pixel_values": inputs("upernet")[:1]})
-    explain.play(results, curve.PAPER_GRID)
+    explain.perturb(results, curve.PAPER_GRID)
     return load("dice_retention").compute(**columns(results))
 
 
@@ -78,9 +78,9 @@ def _topped(name: str, top: float | None) -> Any:
     results = [reader().explain(text, target) for text in TEXTS for target in ("ham", "spam")]
     return load(name).compute(
         **(
-            columns(reader().play(results, curve.DEFAULT_GRID))
+            columns(reader().perturb(results, curve.DEFAULT_GRID))
             if top is None
-            else columns(reader().play(results, curve.DEFAULT_GRID), top=top)
+            else columns(reader().perturb(results, curve.DEFAULT_GRID), top=top)
         )
     )
 
@@ -118,7 +118,7 @@ def _rectified(text: str, label: str, budget: float) -> Any:
 
 
 def _corrected(budget: float) -> Any:
-    return _rectified(*_pair(), budget).leaf()
+    return _rectified(*_pair(), budget).signal()
 
 
 def _swapped(other: str) -> Any:
@@ -139,7 +139,7 @@ def _concentration(sizes: list[int]) -> Any:
 CASES = [
     Case(
         "call input_relevance() for one number per token",
-        lambda: read()[0].rebuild(0.1),
+        lambda: read()[0].render(0.1),
         lambda: read()[0].input_relevance(),
     ),
     Case(
@@ -149,26 +149,26 @@ CASES = [
     ),
     Case(
         "call genes() for one number per gene",
-        lambda: cells().explain(cell(5)).rebuild(0.1),
+        lambda: cells().explain(cell(5)).render(0.1),
         lambda: cells().explain(cell(5)).genes(),
     ),
-    Case("call bases() for one number per base", lambda: _bases().rebuild(0.1), lambda: _bases().bases()),
+    Case("call bases() for one number per base", lambda: _bases().render(0.1), lambda: _bases().bases()),
     Case(
         "use keep(), or call input_relevance()",
-        lambda: videos().explain(FRAMES).rebuild(0.1),
-        lambda: [videos().explain(FRAMES).keep(0.1), videos().explain(FRAMES).input_relevance()],
+        lambda: videos().explain(FRAMES).render(0.1),
+        lambda: [videos().explain(FRAMES).keep_top(0.1), videos().explain(FRAMES).input_relevance()],
     ),
     Case(
         "use keep(), or call input_relevance()",
-        lambda: _spectrogram().sound(0.1),
-        lambda: [_spectrogram().keep(0.1), _spectrogram().input_relevance()],
+        lambda: _spectrogram().audio(0.1),
+        lambda: [_spectrogram().keep_top(0.1), _spectrogram().input_relevance()],
     ),
     Case(
         "pass the image processor, or use keep()",
-        lambda: _pixels(None).rebuild(0.1),
-        lambda: [_pixels(seer().processor).rebuild(0.1), _pixels(None).keep(0.1)],
+        lambda: _pixels(None).render(0.1),
+        lambda: [_pixels(seer().processor).render(0.1), _pixels(None).keep_top(0.1)],
     ),
-    Case("use keep()", lambda: _strange().rebuild(0.1), lambda: _strange().keep(0.1)),
+    Case("use keep()", lambda: _strange().render(0.1), lambda: _strange().keep_top(0.1)),
     Case(
         "play `curve.PAPER_GRID`: 19 forward passes per example",
         lambda: METRICS["dig"].compute({}),
@@ -233,7 +233,7 @@ CASES = [
         lambda: _topped("specificity", None),
         lambda: _topped("specificity", 0.04),
     ),
-    Case("compare leaves of one shape", lambda: _concentration([9, 8]), lambda: _concentration([9, 9])),
+    Case("compare signals of one shape", lambda: _concentration([9, 8]), lambda: _concentration([9, 9])),
     Case(
         "choose results of a classifier",
         lambda: _regression("wrong"),
@@ -259,7 +259,7 @@ CASES = [
     ),
     Case(
         "call explain first, and pass what it returns",
-        lambda: reader().play(TEXT),
-        lambda: reader().play(reader().explain(TEXT)),
+        lambda: reader().perturb(TEXT),
+        lambda: reader().perturb(reader().explain(TEXT)),
     ),
 ]

@@ -95,7 +95,7 @@ def test_getting_an_asset_prints_its_folder_alone(run, monkeypatch, tmp_path):
     done = run("assets", "get", "efficientnet-lite0")
     assert done.stdout == f"{tmp_path / 'efficientnet-lite0'}\n"
     assert "17.9 MB" in done.stderr
-    assert "licence" in done.stderr
+    assert "license" in done.stderr
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""`hf-fourier evaluate` and `hf-fourier sanity`: the numbers of Python, narrow enough, as JSON and CSV too."""
+"""`hf-fourier evaluate` and `hf-fourier sanity-check`: the numbers of Python, narrow enough, as JSON and CSV too."""
 
 import csv
 import json
@@ -22,7 +22,7 @@ def test_an_evaluation_says_what_python_says(run, text_model, explainer, tmp_pat
     expected = explainer.evaluate(TEXTS, ["ffc", "saliency"])
     for name, better in expected.better.items():
         assert f"{name} ({'more' if better > 0 else 'less'} is better)" in done.stdout
-    assert f"{explainer.name}: 4 examples (4 sources), anecdotal" in done.stdout
+    assert f"{explainer.name}: 4 examples (4 groups), anecdotal" in done.stdout
     rows = list(csv.DictReader((tmp_path / "a/b.csv").open()))
     table = list(expected.table().rows())
     assert list(rows[0]) == list(table[0])
@@ -60,11 +60,11 @@ def test_pictures(run, image_model, image):
     assert done.exit_code == 0, done.output
     rows = json.loads(done.stdout)["rows"]
     assert {row["n"] for row in rows} == {1}
-    assert rows[0]["low"] is None  # of one source no interval is taken
+    assert rows[0]["low"] is None  # of one group no interval is taken
 
 
 def test_sanity_fails_with_words_and_code_1(run, text_model, tmp_path):
-    done = run("sanity", text_model, *TEXTS, "--method", "magnitude", "--output", "checks.csv")
+    done = run("sanity-check", text_model, *TEXTS, "--method", "magnitude", "--output", "checks.csv")
     assert done.exit_code == 1, done.output
     assert "FAIL" in done.stdout
     assert "random twin: with fresh weights, 1.00 of the top 4 % are the same" in done.stdout
@@ -75,8 +75,8 @@ def test_sanity_fails_with_words_and_code_1(run, text_model, tmp_path):
 
 
 def test_sanity_in_json(run, text_model, explainer):
-    done = run("sanity", text_model, *TEXTS, "--method", "gradient_input", "--json")
-    found, expected = json.loads(done.stdout), explainer.sanity(TEXTS, "gradient_input")
+    done = run("sanity-check", text_model, *TEXTS, "--method", "gradient_input", "--json")
+    found, expected = json.loads(done.stdout), explainer.sanity_check(TEXTS, "gradient_input")
     assert done.exit_code == (0 if expected.passed else 1)
     assert found["passed"] == expected.passed
     assert [row["check"] for row in found["rows"]] == [check.name for check in expected.checks]
@@ -84,7 +84,7 @@ def test_sanity_in_json(run, text_model, explainer):
     assert [row["words"] for row in found["rows"]] == [check.words for check in expected.checks]
 
 
-@pytest.mark.parametrize("command", ["evaluate", "sanity"])
+@pytest.mark.parametrize("command", ["evaluate", "sanity-check"])
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [

@@ -8,20 +8,20 @@ import pytest
 def test_a_picture_end_to_end(run, image_model, image, tmp_path):
     from hf_fourier import Attribution
 
-    done = run("explain", image_model, image, "--keep", ".1,.5", "--seed", 3)
+    done = run("explain", image_model, image, "--fraction", ".1,.5", "--seed", 3)
     assert done.exit_code == 0, done.output
     a = Attribution.load(tmp_path / f"hf-fourier-{image_model.name}" / "noise-picture")
     assert (tmp_path / f"hf-fourier-{image_model.name}" / "noise-picture" / "figure.png").stat().st_size > 10_000
     assert a.provenance["seed"] == 3
-    assert {stop.asked for stop in a.curve.stops} == {0.1, 0.5}
+    assert {stop.fraction for stop in a.curve.points} == {0.1, 0.5}
     assert f"{a.label} ({a.confidence:.3f})" in done.stdout
     assert "10 %" in done.stdout
     assert f"{a.curve.at('keep', 0.1).confidence:.3f}" in done.stdout
     assert f"{a.curve.at('delete', 0.5).confidence:.3f}" in done.stdout
-    assert "cost: 1 forward, 1 backward, 4 forward to play;" in done.stdout
+    assert "cost: 1 forward, 1 backward, 4 forward to perturb;" in done.stdout
     assert "frequency_axis" not in done.stdout
     assert "cycles/pixel" in done.stdout
-    assert all(row[-1] in done.stdout for row in a.top(10).formatted())
+    assert all(row[-1] in done.stdout for row in a.top_features(10).formatted())
 
 
 def test_text_that_looks_like_markup_stays_text(run, text_model, image_model, image):
@@ -35,7 +35,7 @@ def test_text_that_looks_like_markup_stays_text(run, text_model, image_model, im
 
 def test_json_alone_on_standard_output(run, text_model, tmp_path):
     done = run(
-        "explain", text_model, "a good b", "bad c", "--json", "--keep", "0.3", "--output", "out", "--target", "good"
+        "explain", text_model, "a good b", "bad c", "--json", "--fraction", "0.3", "--output", "out", "--target", "good"
     )
     assert done.exit_code == 0, done.output
     found = json.loads(done.stdout)
@@ -44,15 +44,15 @@ def test_json_alone_on_standard_output(run, text_model, tmp_path):
         assert result["label"] == "good"
         assert result["target"] == 1
         assert len(result["top"]) == 10
-        assert [stop["part"] for stop in result["curve"]["stops"]] == ["keep", "delete"]
-        assert result["provenance"]["passes"] == {"forward": 1.0, "backward": 1.0, "played": 2}
+        assert [stop["mode"] for stop in result["curve"]["points"]] == ["keep", "delete"]
+        assert result["provenance"]["passes"] == {"forward": 1.0, "backward": 1.0, "perturbed": 2}
         assert (tmp_path / result["files"]["folder"] / "attribution.json").is_file()
         assert (tmp_path / result["files"]["figure"]).is_file()
     assert len({result["files"]["folder"] for result in found["results"]}) == 2
 
 
 def test_lines_of_standard_input(run, text_model):
-    done = run("explain", text_model, "-", "--json", "--keep", "0.3", input="a good\n\nbad c\n")
+    done = run("explain", text_model, "-", "--json", "--fraction", "0.3", input="a good\n\nbad c\n")
     assert [result["input"] for result in json.loads(done.stdout)["results"]] == ["a good", "bad c"]
 
 
@@ -60,11 +60,11 @@ def test_lines_of_standard_input(run, text_model):
 def test_pairs(run, text_model, tmp_path, arguments):
     from hf_fourier import Attribution
 
-    done = run("explain", text_model, *arguments, "--pair", "--json", "--keep", "0.3", input="a good\tbad\n")
+    done = run("explain", text_model, *arguments, "--pair", "--json", "--fraction", "0.3", input="a good\tbad\n")
     assert done.exit_code == 0, done.output
     (result,) = json.loads(done.stdout)["results"]
     assert result["input"] == "a good | bad"
-    assert Attribution.load(tmp_path / result["files"]["folder"]).layout.leaf.segments == (2, 1)
+    assert Attribution.load(tmp_path / result["files"]["folder"]).layout.signal.segments == (2, 1)
 
 
 def test_methods_and_domains_are_passed_on(run, text_model):
@@ -81,8 +81,8 @@ def test_methods_and_domains_are_passed_on(run, text_model):
         (["{model}", "a", "--target", "7"], "class index 7"),
         (["{model}", "a", "--method", "fcc"], "did you mean 'ffc'?"),
         (["{model}", "a", "--domain", "furier"], "did you mean 'fourier'?"),
-        (["{model}", "a", "--keep", "4"], "shares from 0 to 1"),
-        (["{model}", "a", "--keep", "x"], "shares from 0 to 1"),
+        (["{model}", "a", "--fraction", "4"], "shares from 0 to 1"),
+        (["{model}", "a", "--fraction", "x"], "shares from 0 to 1"),
         (["{model}", "a", "--batch-size", "0"], "a whole number of at least 1, or 'auto'"),
         (["{model}", "a", "b", "c", "--pair"], "an even number"),
         (["{model}", ""], "at least one"),

@@ -30,7 +30,9 @@ def test_a_long_file_is_explained_in_segments(run: Any, listener: Path, tmp_path
     sound = tiny_models_audio.clip(2 * RATE + 77)
     soundfile.write(tmp_path / "long.wav", sound, RATE, subtype="FLOAT")
     soundfile.write(tmp_path / "short.wav", sound[:9000], RATE, subtype="FLOAT")
-    said = run("explain", listener, "long.wav", "short.wav", "--leaf", "waveform", "--output", "out", "--keep", ".1,.5")
+    said = run(
+        "explain", listener, "long.wav", "short.wav", "--signal", "waveform", "--output", "out", "--fraction", ".1,.5"
+    )
     assert said.exit_code == 0, said.output
     assert "longer than the model takes at once: explained in segments of 1 s" in said.stderr
     assert "All segments of one label together" in said.stdout
@@ -53,7 +55,7 @@ def test_a_long_file_is_explained_in_segments(run: Any, listener: Path, tmp_path
 
 def test_segments_as_they_are_asked_for(run: Any, listener: Path, tmp_path: Path) -> None:
     soundfile.write(tmp_path / "clip.wav", tiny_models_audio.clip(9600), RATE, subtype="FLOAT")
-    asked = ("--seconds", "0.2", "--overlap", "0", "--keep", ".5", "--json")
+    asked = ("--seconds", "0.2", "--overlap", "0", "--fraction", ".5", "--json")
     said = run("explain", listener, "clip.wav", "--output", "out", *asked)
     assert said.exit_code == 0, said.output
     (result,) = json.loads(said.stdout)["results"]

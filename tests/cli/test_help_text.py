@@ -15,15 +15,15 @@ from hf_fourier.cli.help_text import EXAMPLES, EXIT_CODES, commands
 #: Options that every command of a kind has.
 PRINTS = {
     "explain",
-    "run",
+    "explain-dataset",
     "evaluate",
-    "sanity",
+    "sanity-check",
     "methods",
     "domains",
     "demo",
     "report",
     "push",
-    "coverage",
+    "models",
     "assets list",
 }
 
@@ -105,13 +105,14 @@ def typed(run, monkeypatch, image_model, text_model, image, tmp_path):
 
 
 @pytest.mark.parametrize("line", [
-    *EXAMPLES["explain"][:2], *EXAMPLES["run"], EXAMPLES["evaluate"][1], EXAMPLES["sanity"][0], EXAMPLES["demo"][0],
-    *EXAMPLES["coverage"], *EXAMPLES["methods"], *EXAMPLES["domains"], *EXAMPLES["assets list"],
+    *EXAMPLES["explain"][:2], *EXAMPLES["explain-dataset"], EXAMPLES["evaluate"][1], EXAMPLES["sanity-check"][0],
+    EXAMPLES["demo"][0],
+    *EXAMPLES["models"], *EXAMPLES["methods"], *EXAMPLES["domains"], *EXAMPLES["assets list"],
     *EXAMPLES["assets get"],
 ])  # fmt: skip
 def test_examples_run(typed, line):
     done = typed(line)
-    verdict = 1 if "sanity" in line else 0  # a tiny model with fresh weights has nothing to show
+    verdict = 1 if "sanity-check" in line else 0  # a tiny model with fresh weights has nothing to show
     assert done.exit_code == verdict, done.output
     assert done.stdout
     if "--json" in line:
@@ -155,9 +156,9 @@ def test_what_was_explained_is_reported(typed, tmp_path):
 
 
 def test_a_run_as_json(typed):
-    plan = json.loads(typed(f"{EXAMPLES['run'][0]} --json").stdout)
+    plan = json.loads(typed(f"{EXAMPLES['explain-dataset'][0]} --json").stdout)
     assert plan["examples"] == 1
-    assert json.loads(typed(f"{EXAMPLES['run'][1]} --json").stdout) == {
+    assert json.loads(typed(f"{EXAMPLES['explain-dataset'][1]} --json").stdout) == {
         "examples": 1, "explained": 1, "failures": [], "output": "explained",
     }  # fmt: skip
 
@@ -174,7 +175,7 @@ def test_a_run_that_explains_nothing_has_failed(typed, monkeypatch):
             return Table({"index": [0, 1], "name": ["a", f"b{HOSTILE}"], "failed": ["bad", "worse"]})
 
     monkeypatch.setattr(FourierExplainer, "explain_dataset", lambda *_, **__: Nothing())
-    done = typed(EXAMPLES["run"][1])
+    done = typed(EXAMPLES["explain-dataset"][1])
     assert done.exit_code == 1
     assert "0 of 2 examples explained" in done.stdout
     assert "example 1 b\\x1b]0;owned" in done.stderr

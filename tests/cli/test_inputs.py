@@ -55,10 +55,10 @@ def clip(tmp_path):
 def test_a_sound_end_to_end(run, sound_models, clip, tmp_path, kind):
     from hf_fourier import Attribution
 
-    done = run("explain", sound_models[kind], clip, "--output", "out", "--keep", ".04,.3")
+    done = run("explain", sound_models[kind], clip, "--output", "out", "--fraction", ".04,.3")
     assert done.exit_code == 0, done.output
     folder = tmp_path / "out" / "two-tones"
-    assert Attribution.load(folder).layout.leaf.kind == kind
+    assert Attribution.load(folder).layout.signal.kind == kind
     assert (folder / "figure.png").stat().st_size > 10_000
     for name in ("clean.wav", "kept.wav", "removed.wav"):
         rate, samples = wavfile.read(folder / name)
@@ -72,13 +72,13 @@ def test_a_sound_end_to_end(run, sound_models, clip, tmp_path, kind):
 
 
 def test_json_names_the_sounds(run, sound_models, clip):
-    done = run("explain", sound_models["waveform"], clip, "--json", "--keep", ".3")
+    done = run("explain", sound_models["waveform"], clip, "--json", "--fraction", ".3")
     (result,) = json.loads(done.stdout)["results"]
     assert list(result["files"]["sounds"]) == ["clean.wav", "kept.wav", "removed.wav"]
 
 
 def test_a_figure_beside_pictures_has_no_sounds(run, image_model, image, tmp_path):
-    done = run("explain", image_model, image, "--output", "out", "--keep", ".3")
+    done = run("explain", image_model, image, "--output", "out", "--fraction", ".3")
     assert "sounds:" not in done.stdout
     assert not list((tmp_path / "out").rglob("*.wav"))
 
@@ -119,7 +119,7 @@ def test_a_cell_end_to_end(run, cell_model, tmp_path):
 
     folder, genes = cell_model
     (tmp_path / "one.json").write_text(json.dumps({"genes": genes, "values": list(range(30))}))
-    done = run("explain", folder, "one.json", "--output", "out", "--keep", ".3")
+    done = run("explain", folder, "one.json", "--output", "out", "--fraction", ".3")
     assert done.exit_code == 0, done.output
     a = Attribution.load(tmp_path / "out" / "one")
     assert list(a.names) == [f"SYM{i}" for i in range(29, 0, -1)], "by count; a count of 0 is not read"
@@ -146,7 +146,7 @@ def test_a_file_of_cells_goes_to_tables_of_genes_and_figures(run, cell_model, at
     from hf_fourier import Attribution
 
     monkeypatch.setattr(inputs, "FIRST_CELLS", 2)
-    done = run("explain", cell_model[0], "atlas.h5ad", "--output", "out", "--keep", ".1,.3")
+    done = run("explain", cell_model[0], "atlas.h5ad", "--output", "out", "--fraction", ".1,.3")
     assert done.exit_code == 0, done.output
     assert "holds 12 cells: the first 2 are read" in done.stderr
     assert "Top genes of" in done.stdout
@@ -176,7 +176,9 @@ def test_one_cell_of_a_dataset(run, cell_model, tmp_path):
     datasets = pytest.importorskip("datasets")
     rows = {"input_ids": [[5, 6, 7], [8, 9]], "length": [3, 2]}
     datasets.Dataset.from_dict(rows).save_to_disk(str(tmp_path / "cells.dataset"))
-    done = run("explain", cell_model[0], "cells.dataset", "--cells", "1", "--output", "out", "--keep", ".3", "--json")
+    done = run(
+        "explain", cell_model[0], "cells.dataset", "--cells", "1", "--output", "out", "--fraction", ".3", "--json"
+    )
     assert done.exit_code == 0, done.output
     (result,) = json.loads(done.stdout)["results"]
     assert result["input"] == "cell-00001"
@@ -205,7 +207,7 @@ def test_a_protein_is_typed_as_it_is(run, tmp_path):
     BertForSequenceClassification(config).save_pretrained(folder)
     vocabulary = {word: i for i, word in enumerate(words)}
     BertTokenizerFast(vocab=vocabulary, do_lower_case=False).save_pretrained(folder)
-    done = run("explain", folder, "EVQLVESGGG", "--keep", ".3", "--json")
+    done = run("explain", folder, "EVQLVESGGG", "--fraction", ".3", "--json")
     assert done.exit_code == 0, done.output
     result = json.loads(done.stdout)["results"][0]
     assert any("cycles/residue" in column for column in result["top"][0])
@@ -263,7 +265,7 @@ def test_a_mask_end_to_end(run, tmp_path):
     model.save_pretrained(folder)
     t.SegformerImageProcessor(size={"height": 32, "width": 32}).save_pretrained(folder)
     np.save(tmp_path / "noise.npy", np.random.default_rng(0).integers(0, 256, (32, 32, 3), dtype=np.uint8))
-    done = run("explain", folder, "noise.npy", "--keep", ".1,.5", "--output", "out")
+    done = run("explain", folder, "noise.npy", "--fraction", ".1,.5", "--output", "out")
     assert done.exit_code == 0, done.output
     assert "Dice with the clean mask" in done.stdout
     assert "the decision holds" not in done.stdout

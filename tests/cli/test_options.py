@@ -58,7 +58,7 @@ class Case:
 def loading(command: str) -> list[Case]:
     """What goes to `from_pretrained`, alike for all commands that load a model."""
     typed = {
-        "--task": "ctc", "--subfolder": "inner", "--revision": "abc", "--leaf": "waveform", "--device": "cuda:3",
+        "--task": "ctc", "--subfolder": "inner", "--revision": "abc", "--signal": "waveform", "--device": "cuda:3",
         "--dtype": "bfloat16", "--device-map": "balanced",
     }  # fmt: skip
     cases = [Case(command, o, v, LOAD, o.removeprefix("--").replace("-", "_"), v) for o, v in typed.items()]
@@ -69,10 +69,10 @@ def loading(command: str) -> list[Case]:
 
 def running(call: str, plan: str) -> list[Case]:
     """What a run and its plan are told alike."""
-    base, where = f"run MODEL data --output out{plan}", f"{EXPLAINER}.{call}"
+    base, where = f"explain-dataset MODEL data --output out{plan}", f"{EXPLAINER}.{call}"
     same = {
         "--target": ("good", "target", "good"), "--column": ("text", "column", "text"),
-        "--split": ("train", "split", "train"), "--keep": (".5,.25", "play", [0.5, 0.25]),
+        "--split": ("train", "split", "train"), "--fraction": (".5,.25", "fractions", [0.5, 0.25]),
         "--store": ("scores", "store", "scores"), "--budget": ("3GB", "budget", "3GB"), "--chunk": ("7", "chunk", 7),
         "--seed": ("5", "seed", 5), "--batch-size": ("3", "batch_size", 3), "--processes": ("1", "processes", 1),
     }  # fmt: skip
@@ -84,7 +84,7 @@ def running(call: str, plan: str) -> list[Case]:
 
 def study(command: str) -> list[Case]:
     """What `evaluate` and `sanity` are told alike."""
-    base, where = f"{command} MODEL good bad", f"{EXPLAINER}.{command}"
+    base, where = f"{command} MODEL good bad", f"{EXPLAINER}.{command.replace('-', '_')}"
     return [
         *loading(base),
         Case(base, "INPUT...", (), where, "examples", ["good", "bad"]),
@@ -120,42 +120,45 @@ CASES = [
     ),
     Case(EXPLAIN, "--method", "magnitude", LOAD, "method", "magnitude"),
     Case(EXPLAIN, "--domain", "cosine", LOAD, "domain", "cosine"),
-    Case(EXPLAIN, "--keep", ".5", f"{EXPLAINER}.play", "kept", [0.5]),
-    Case("explain MODEL long.wav", "--keep", ".5", RECORDING, "kept", [0.5]),
+    Case(EXPLAIN, "--fraction", ".5", f"{EXPLAINER}.perturb", "fractions", [0.5]),
+    Case("explain MODEL long.wav", "--fraction", ".5", RECORDING, "fractions", [0.5]),
     Case("explain MODEL long.wav", "--seconds", "2.5", RECORDING, "seconds", 2.5),
     Case("explain MODEL long.wav", "--overlap", ".5", RECORDING, "overlap", 0.5),
     Case(EXPLAIN, "--output", "here", "hf_fourier.cli.explain:write", "folder", Path("here/good")),
-    Case("explain MODEL long.wav", "--output", "here", RECORDING, "folder", Path("here/long")),
+    Case("explain MODEL long.wav", "--output", "here", RECORDING, "output_dir", Path("here/long")),
     Case("explain MODEL good bad", "--pair", None, f"{EXPLAINER}.explain", "example", [("good", "bad")]),
     Case("explain MODEL cells.h5ad", "--cells", "a,2", "hf_fourier.models.inputs.cells:read_cells", "cells", ["a", 2]),
     Case("explain MODEL cells.h5ad", "--cells", "3:5", "hf_fourier.models.inputs.cells:read_cells", "cells", slice(3,
     5)),
-    *loading("run MODEL data --output out"),
+    *loading("explain-dataset MODEL data --output out"),
     *running("explain_dataset", ""),
-    *running("plan", " --plan"),
-    Case("run MODEL data --output out", "--method", "magnitude", LOAD, "method", "magnitude"),
-    Case("run MODEL data --output out", "--domain", "cosine", LOAD, "domain", "cosine"),
-    Case("run MODEL data", "--output", "there", f"{EXPLAINER}.explain_dataset", "output_dir", Path("there")),
-    Case("run MODEL data --output out", "--processes", "2", "hf_fourier.models.distributed:start", "processes", 2),
-    Case("run MODEL data --output out", "--threads", "1", "torch:set_num_threads", "int", 1),
-    Case("run MODEL data --output out --processes 2", "--threads", "3", "hf_fourier.models.distributed:start",
+    *running("estimate", " --plan"),
+    Case("explain-dataset MODEL data --output out", "--method", "magnitude", LOAD, "method", "magnitude"),
+    Case("explain-dataset MODEL data --output out", "--domain", "cosine", LOAD, "domain", "cosine"),
+    Case("explain-dataset MODEL data", "--output", "there", f"{EXPLAINER}.explain_dataset", "output_dir",
+    Path("there")),
+    Case("explain-dataset MODEL data --output out", "--processes", "2", "hf_fourier.models.distributed:launch",
+    "processes", 2),
+    Case("explain-dataset MODEL data --output out", "--threads", "1", "torch:set_num_threads", "int", 1),
+    Case("explain-dataset MODEL data --output out --processes 2", "--threads", "3",
+    "hf_fourier.models.distributed:launch",
     "threads", 3),
-    Case("run MODEL data --output out", "--plan", None, f"{EXPLAINER}.plan", "dataset", "data"),
+    Case("explain-dataset MODEL data --output out", "--plan", None, f"{EXPLAINER}.estimate", "dataset", "data"),
     *study("evaluate"),
-    *study("sanity"),
+    *study("sanity-check"),
     Case("evaluate MODEL good --method ffc", "--method", "random", f"{EXPLAINER}.evaluate", "methods",
          ["ffc", "random"]),
     Case("evaluate MODEL good --domain cosine", "--domain", "fourier", f"{EXPLAINER}.evaluate", "domains",
          ["cosine", "fourier"]),
     Case("evaluate MODEL good --metric dig", "--metric", "maintain_rate", f"{EXPLAINER}.evaluate", "metrics",
          ["dig", "maintain_rate"]),
-    Case("sanity MODEL good", "--method", "random", f"{EXPLAINER}.sanity", "method", "random"),
-    Case("sanity MODEL good", "--domain", "cosine", f"{EXPLAINER}.sanity", "domain", "cosine"),
-    Case("coverage bert", "[MODEL_TYPE]", (), "hf_fourier.cli.supported_models:table", "title", "bert"),
-    Case("coverage bert", "--task", "fill-mask", "hf_fourier.cli.supported_models:_wanted", "task", "fill-mask"),
-    Case("report SAVED --output made", "RESULTS...", (), "hf_fourier.report.collect:gather", "folders",
+    Case("sanity-check MODEL good", "--method", "random", f"{EXPLAINER}.sanity_check", "method", "random"),
+    Case("sanity-check MODEL good", "--domain", "cosine", f"{EXPLAINER}.sanity_check", "domain", "cosine"),
+    Case("models bert", "[MODEL_TYPE]", (), "hf_fourier.cli.supported_models:table", "title", "bert"),
+    Case("models bert", "--task", "fill-mask", "hf_fourier.cli.supported_models:_wanted", "task", "fill-mask"),
+    Case("report SAVED --output made", "RESULTS...", (), "hf_fourier.report.collect:collect", "folders",
          [Path("SAVED")]),
-    Case(REPORTING, "--most", "3", "hf_fourier.report.collect:gather", "most", 3),
+    Case(REPORTING, "--most", "3", "hf_fourier.report.collect:collect", "most", 3),
     Case(REPORTING, "--title", "Cats", f"{REPORT}.__init__", "title", "Cats"),
     Case("report SAVED", "--output", "there", f"{REPORT}.save", "folder", Path("there")),
     Case(REPORTING, "--include-inputs", None, f"{REPORT}.save", "include_inputs", True),
@@ -165,20 +168,21 @@ CASES = [
     Case(PUSH, "--space", None, f"{REPORT}.push_to_hub", "as_space", True),
     Case(PUSH, "--include-inputs", None, f"{REPORT}.push_to_hub", "include_inputs", True),
     Case(PUSH, "--public", None, f"{REPORT}.push_to_hub", "private", False),
-    Case(PUSH, "--licence", "mit", f"{REPORT}.push_to_hub", "licence", "mit"),
-    Case(f"{PUSH} --dry-run", "--space", None, "hf_fourier.report.hub.repository:written", "as_space", True),
-    Case(f"{PUSH} --dry-run", "--include-inputs", None, "hf_fourier.report.hub.repository:written", "include_inputs",
+    Case(PUSH, "--license", "mit", f"{REPORT}.push_to_hub", "license", "mit"),
+    Case(f"{PUSH} --dry-run", "--space", None, "hf_fourier.report.hub.repository:write_files", "as_space", True),
+    Case(f"{PUSH} --dry-run", "--include-inputs", None, "hf_fourier.report.hub.repository:write_files",
+    "include_inputs",
     True),
-    Case(f"{PUSH} --dry-run", "--licence", "mit", "hf_fourier.report.hub.repository:written", "licence", "mit"),
-    Case(PUSH, "--dry-run", None, "hf_fourier.report.hub.repository:written", "as_space", False),
-    Case("push REPORT", "--model-card", "a/b", f"{REPORT}.propose_to_model_card", "model_id", "a/b"),
-    Case("push REPORT --model-card a/b", "--data-set", "Cups", f"{REPORT}.propose_to_model_card", "data_set", "Cups"),
-    Case("push REPORT --model-card a/b", "--data-set-id", "a/cups", f"{REPORT}.propose_to_model_card", "data_set_id",
+    Case(f"{PUSH} --dry-run", "--license", "mit", "hf_fourier.report.hub.repository:write_files", "license", "mit"),
+    Case(PUSH, "--dry-run", None, "hf_fourier.report.hub.repository:write_files", "as_space", False),
+    Case("push REPORT", "--model-card", "a/b", f"{REPORT}.propose_model_card", "model_id", "a/b"),
+    Case("push REPORT --model-card a/b", "--dataset", "Cups", f"{REPORT}.propose_model_card", "dataset", "Cups"),
+    Case("push REPORT --model-card a/b", "--dataset-id", "a/cups", f"{REPORT}.propose_model_card", "dataset_id",
          "a/cups"),
-    Case("push REPORT --model-card a/b --dry-run", "--data-set", "Cups", "hf_fourier.report.hub.cards:section",
-    "data_set",
+    Case("push REPORT --model-card a/b --dry-run", "--dataset", "Cups", "hf_fourier.report.hub.cards:section",
+    "dataset",
          "Cups"),
-    Case("demo text", "[NAME]", (), "hf_fourier.cli.demo:scene", "name", "text"),
+    Case("demo text", "[NAME]", (), "hf_fourier.cli.demo:find_scene", "name", "text"),
     Case("demo", "--example", "second", "hf_fourier.cli.demo:explain", "example", "second"),
     Case("demo", "--output", "there", "hf_fourier.cli.demo:write", "folder", Path("there")),
     Case("assets get NAME", "NAME...", (), "hf_fourier.demo:describe", "name", "NAME"),
@@ -186,13 +190,13 @@ CASES = [
 ]  # fmt: skip
 #: Commands in a form that is quickly done, and what they do before that.
 WHOLE = {
-    "explain": (EXPLAIN, LOAD), "run": ("run MODEL texts.txt --output out --plan", LOAD),
-    "evaluate": ("evaluate MODEL good --metric maintain_rate", LOAD), "sanity": ("sanity MODEL good", LOAD),
-    "coverage": ("coverage bert", "hf_fourier.models.supported:known"),
+    "explain": (EXPLAIN, LOAD), "explain-dataset": ("explain-dataset MODEL texts.txt --output out --plan", LOAD),
+    "evaluate": ("evaluate MODEL good --metric maintain_rate", LOAD), "sanity-check": ("sanity-check MODEL good", LOAD),
+    "models": ("models bert", "hf_fourier.models.supported:known"),
     "methods": ("methods", "hf_fourier.cli.list:show_methods"),
     "domains": ("domains", "hf_fourier.cli.list:show_domains"),
-    "report": (REPORTING, "hf_fourier.report.collect:gather"), "push": (f"{PUSH} --dry-run", f"{REPORT}.load"),
-    "demo": ("demo", "hf_fourier.cli.demo:scene"), "assets list": ("assets list", "hf_fourier.demo:names"),
+    "report": (REPORTING, "hf_fourier.report.collect:collect"), "push": (f"{PUSH} --dry-run", f"{REPORT}.load"),
+    "demo": ("demo", "hf_fourier.cli.demo:find_scene"), "assets list": ("assets list", "hf_fourier.demo:names"),
     "assets get": ("assets get NAME", "hf_fourier.demo:describe"),
 }  # fmt: skip
 
@@ -321,7 +325,7 @@ def test_an_option_arrives(typed, monkeypatch, case):
 @pytest.mark.parametrize("command", sorted(set(WHOLE) - {"assets get"}))
 def test_json_is_alone_on_standard_output(typed, command):
     done = typed(*WHOLE[command][0].split(), "--json")
-    assert done.exit_code == (1 if command == "sanity" else 0), done.output
+    assert done.exit_code == (1 if command == "sanity-check" else 0), done.output
     json.loads(done.stdout)
 
 
@@ -346,7 +350,7 @@ def test_a_run_on_a_device_in_a_dtype(run, text_model, tmp_path):
 
     (tmp_path / "texts.txt").write_text("a good\n")
     how = ["--device", "cpu", "--dtype", "float32", "--task", "text-classification"]
-    done = run("run", text_model, "texts.txt", "--output", "out", *how)
+    done = run("explain-dataset", text_model, "texts.txt", "--output", "out", *how)
     assert done.exit_code == 0, done.output
     assert Results("out")[0].provenance["device"] == "cpu"
 
@@ -358,6 +362,6 @@ def test_the_document_names_options_that_there_are():
     shell = {"--help", "--install-completion", "--show-completion"}
     there = {name for _, name in options()}
     assert set(re.findall(r"--[a-z][a-z-]+", page)) <= there | shell
-    row = re.search(r"^\| `--task`.*\n\| `--device`.*\n\| `--leaf`.*$", page, re.MULTILINE)[0]
+    row = re.search(r"^\| `--task`.*\n\| `--device`.*\n\| `--signal`.*$", page, re.MULTILINE)[0]
     named = set(re.findall(r"--[a-z-]+", row))
     assert named == {case.option for case in loading("explain MODEL good")} - {"MODEL"}

@@ -61,7 +61,7 @@ def test_files_that_do_not_exist(typed: str) -> None:
 
 
 def test_a_contrast_from_the_shell_is_that_of_python(run, text_model) -> None:
-    done = run("explain", text_model, "a good b", "--target", "contrast:good|bad", "--json", "--keep", ".1")
+    done = run("explain", text_model, "a good b", "--target", "contrast:good|bad", "--json", "--fraction", ".1")
     assert done.exit_code == 0, done.output
     (told,) = json.loads(done.stdout)["results"]
     result = FourierExplainer.from_pretrained(text_model).explain("a good b", Contrast("good", "bad"))
@@ -98,7 +98,7 @@ def test_a_number_is_refused_where_a_label_is_written_so_too(run, text_model, tm
     BertTokenizerFast.from_pretrained(text_model).save_pretrained(tmp_path / "stars")
 
     def told(target: str):
-        return run("explain", "stars", "a good b", "--target", target, "--json", "--keep", ".1")
+        return run("explain", "stars", "a good b", "--target", target, "--json", "--fraction", ".1")
 
     refused = told("1")
     assert refused.exit_code == 2
@@ -141,7 +141,7 @@ def test_a_chat_from_the_shell_is_that_of_python(run, tmp_path) -> None:
     (tmp_path / "chat.json").write_text(json.dumps(chat))
     expected = FourierExplainer(model, tokenizer).explain(chat)
     for given in ("chat.json", json.dumps(chat)):
-        done = run("explain", "lm", given, "--json", "--keep", ".1")
+        done = run("explain", "lm", given, "--json", "--fraction", ".1")
         assert done.exit_code == 0, done.output
         (told,) = json.loads(done.stdout)["results"]
         assert (told["label"], told["value"]) == (expected.label, pytest.approx(expected.value, rel=1e-5))

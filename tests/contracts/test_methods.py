@@ -12,7 +12,7 @@ from hf_fourier.methods import METHODS
 from hf_fourier.methods.base import PROPERTIES
 from hf_fourier.scoring.heads import Binary, Categorical, Regression
 from hf_fourier.seeding import ExampleRng
-from tests.toy_scores import DOMAIN_SPECS, METHOD_SPECS, Guard, Linear, Smooth, leaf, noise, score_of
+from tests.toy_scores import DOMAIN_SPECS, METHOD_SPECS, Guard, Linear, Smooth, noise, score_of, signal
 
 every = pytest.mark.parametrize("method", METHOD_SPECS)
 ROWS, SIZES = 5, (5, 6)
@@ -35,11 +35,11 @@ def same(got, expected, rtol=1e-4):
         assert (a.target, a.label, a.key) == (b.target, b.label, b.key)
         assert a.value == pytest.approx(b.value, rel=1e-4)
         assert a.confidence == pytest.approx(b.confidence, rel=1e-4)
-        assert [p for _, p in a.alternatives] == pytest.approx([p for _, p in b.alternatives], rel=1e-4)
+        assert [p for _, p in a.top_predictions] == pytest.approx([p for _, p in b.top_predictions], rel=1e-4)
         assert (a.gradient is None) == (b.gradient is None)
         if a.gradient is not None:
             torch.testing.assert_close(a.gradient, b.gradient, rtol=1e-3, atol=1e-6)
-        assert torch.equal(a.leaf, b.leaf)
+        assert torch.equal(a.signal, b.signal)
 
 
 @every
@@ -49,7 +49,7 @@ def test_one_finite_score_per_feature(method, model, x):
         assert one.scores.isfinite().all()
         assert one.scores.dtype == torch.float32
         assert not one.scores.requires_grad
-        assert torch.equal(one.leaf, row)
+        assert torch.equal(one.signal, row)
         assert sorted(one.order.tolist()) == list(range(len(one.layout)))
 
 
@@ -75,7 +75,9 @@ def test_degenerate_inputs(method, x):
         dtype = x.dtype
         for one in attribute(kind(3, *x.shape[1:], dtype=dtype).eval(), x, method=method):
             assert one.scores.isfinite().all()
-            torch.testing.assert_close(one.keep(1.0), one.leaf, rtol=1e-5, atol=1e-5 * float(one.leaf.abs().max()))
+            torch.testing.assert_close(
+                one.keep_top(1.0), one.signal, rtol=1e-5, atol=1e-5 * float(one.signal.abs().max())
+            )
 
 
 @every
@@ -84,8 +86,8 @@ def test_every_domain_or_an_error_that_says_why(method, domain, model, x):
     try:
         results = attribute(model, x[:2], method=method, domain=domain)
     except SpecError as error:
-        assert error.do  # noqa: PT017
-        assert method == "low_frequency" or METHODS.parse(method).home is not None
+        assert error.hint  # noqa: PT017
+        assert method == "low_frequency" or METHODS.parse(method).default_domain is not None
         return
     assert all(one.scores.isfinite().all() for one in results)
     assert all(DOMAINS.parse(one.layout.domain) == DOMAINS.parse(domain) for one in results)
@@ -94,11 +96,11 @@ def test_every_domain_or_an_error_that_says_why(method, domain, model, x):
 @every
 def test_segments(method):
     """Two pieces of one example, each transformed by itself."""
-    shape = leaf(12, 2, channels=(1,), segments=(7, 5))
-    chosen = METHODS.parse(method).settle(shape)
-    basis = DOMAINS.parse(chosen.home or "fourier").bind(shape)
+    shape = signal(12, 2, channels=(1,), segments=(7, 5))
+    chosen = METHODS.parse(method).resolve(shape)
+    basis = DOMAINS.parse(chosen.default_domain or "fourier").bind(shape)
     score = score_of(Smooth(3, 12, 2).eval(), noise(3, 12, 2))
-    ranking = chosen.attribute(score, score.x, basis, ExampleRng(0, [1, 2, 3]))
+    ranking = chosen.attribute(score, score.signal, basis, ExampleRng(0, [1, 2, 3]))
     assert ranking.scores.shape == (3, len(basis))
     assert ranking.scores.isfinite().all()
 
@@ -106,9 +108,9 @@ def test_segments(method):
 @every
 @pytest.mark.parametrize("head", [Categorical(), Binary(), Regression()])
 def test_every_head(method, head):
-    basis = DOMAINS.parse(METHODS.parse(method).home or "fourier").bind(leaf(6))
+    basis = DOMAINS.parse(METHODS.parse(method).default_domain or "fourier").bind(signal(6))
     score = score_of(Smooth(3, 6).eval(), noise(2, 6), head)
-    ranking = METHODS.parse(method).settle(leaf(6)).attribute(score, score.x, basis, ExampleRng(0, [1, 2]))
+    ranking = METHODS.parse(method).resolve(signal(6)).attribute(score, score.signal, basis, ExampleRng(0, [1, 2]))
     assert ranking.scores.isfinite().all()
 
 
@@ -145,7 +147,7 @@ def test_the_seed(method, model, x):
     for a, b in zip(first, again, strict=True):
         assert torch.equal(a.scores, b.scores)
         assert torch.equal(a.order, b.order)
-    seeded = "seeded" in METHODS.parse(method).traits
+    seeded = "seeded" in METHODS.parse(method).properties
     assert all(torch.equal(a.scores, b.scores) != seeded for a, b in zip(first, other, strict=True))
 
 
@@ -153,7 +155,7 @@ def test_the_seed(method, model, x):
 def test_the_passes_are_those_it_states(method, model, x):
     guard = Guard(model)
     results = attribute(guard, x, method=method)
-    passes = METHODS.parse(method).settle(leaf(*SIZES)).passes
+    passes = METHODS.parse(method).resolve(signal(*SIZES)).passes
     beside = sum(one.provenance.get("checks", {"forward": 0})["forward"] for one in results)
     ran = guard.forward_rows - beside
     if passes is None:  # the model decides; what a result tells is what was run
@@ -266,7 +268,7 @@ def test_other_dtypes(method, dtype, x):
 
     for one in attribute(forward, x.to(dtype), method=method):
         wide = torch.float64 if dtype == torch.float64 else torch.float32
-        assert one.scores.dtype == one.leaf.dtype == one.keep(0.5).dtype == wide
+        assert one.scores.dtype == one.signal.dtype == one.keep_top(0.5).dtype == wide
         assert one.scores.isfinite().all()
     assert seen == {dtype}
 
@@ -295,10 +297,10 @@ def test_the_clean_gradient(method, model, x):
 
 @every
 def test_what_it_says_of_itself(method, model, x):
-    traits = METHODS.parse(method).traits
+    traits = METHODS.parse(method).properties
     assert set(traits) <= set(PROPERTIES)
     for one in attribute(model, x, method=method):
-        assert (one.gap is not None) == ("complete" in traits)
+        assert (one.completeness_error is not None) == ("complete" in traits)
         assert ("adversarial" in one.extras) == ("attack" in traits)
 
 
@@ -307,11 +309,11 @@ def test_a_method_is_its_configuration(method):
     chosen = METHODS.parse(method)
     assert METHODS.parse(METHODS.spec(chosen)) == chosen
     assert METHODS.parse(chosen) is chosen
-    assert chosen.source
+    assert chosen.reference
     assert type(chosen).__doc__
-    settled = chosen.settle(leaf(4))
+    settled = chosen.resolve(signal(4))
     assert type(settled) is type(chosen)
-    assert settled.settle(leaf(4)) == settled
+    assert settled.resolve(signal(4)) == settled
     fields = dataclasses.fields(chosen)
     if fields:
         with pytest.raises(dataclasses.FrozenInstanceError):
@@ -324,8 +326,8 @@ def test_a_method_is_its_configuration(method):
 def test_the_provenance_says_how(method, model, x):
     (one, *_) = attribute(model, x, method=method, seed=5)
     told = one.provenance
-    assert METHODS.parse(told["method"]) == METHODS.parse(method).settle(one.layout.leaf)
-    assert DOMAINS.parse(told["domain"]) == DOMAINS.parse(METHODS.parse(method).home or "fourier")
+    assert METHODS.parse(told["method"]) == METHODS.parse(method).resolve(one.layout.signal)
+    assert DOMAINS.parse(told["domain"]) == DOMAINS.parse(METHODS.parse(method).default_domain or "fourier")
     assert told["seed"] == 5
     assert told["seconds"] > 0
     assert told["model"] == "Smooth"
@@ -336,9 +338,9 @@ def test_the_provenance_says_how(method, model, x):
 def test_a_planted_feature_comes_first(method, feature):
     """The model reads one feature of the method's home domain; all features of the example are equally strong."""
     chosen = METHODS.parse(method)
-    basis = DOMAINS.parse(chosen.home or "fourier").bind(leaf(48))
+    basis = DOMAINS.parse(chosen.default_domain or "fourier").bind(signal(48))
     features = torch.arange(len(basis))
-    owners = features if basis.owners is None else basis.owners
+    owners = features if basis.feature_of_bin is None else basis.feature_of_bin
     stored = basis.forward(noise(1, 48))
     loud = stored / stored.abs()
     read = basis.inverse(torch.where(owners == feature, loud, 0))
@@ -368,6 +370,6 @@ def test_equal_functions_get_equal_answers(method, x):
 def test_the_defaults_cost_what_they_state(name, model, x):
     """Once with every parameter as it comes; the other contracts use fewer samples where there are many."""
     (one,) = attribute(model, x[:1], method=name)
-    stated = METHODS.parse(name).settle(one.layout.leaf).passes
+    stated = METHODS.parse(name).resolve(one.layout.signal).passes
     told = one.provenance["passes"]
     assert stated is None or (told["forward"], told["backward"]) == stated

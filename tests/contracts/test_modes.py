@@ -94,17 +94,19 @@ def plain(thing: Any) -> Any:
 def told(a: Attribution) -> Any:
     """All numbers of a result, and what its methods make of them."""
     shown: dict[str, Any] = {
-        "scores": a.scores, "gradient": a.gradient, "leaf": a.leaf, "value": a.value, "gap": a.gap, "inputs": a.inputs,
-        "label": a.label, "extras": a.extras, "alternatives": a.alternatives, "layout": a.layout, "order": a.order,
-        "coefficients": a.coefficients, "keep": a.keep(0.3), "delete": a.delete(0.3), "power": a.power,
-        "mask": a.mask(0.2), "top": dict(a.top(5).columns), "said by power": a.input_relevance(kind="power").values,
-        "notes": a.provenance["notes"], "passes": a.provenance["passes"], "frozen": a.frozen,
-        "agrees": a.agrees,
+        "scores": a.scores, "gradient": a.gradient, "signal": a.signal, "value": a.value, "gap": a.completeness_error,
+        "inputs": a.inputs,
+        "label": a.label, "extras": a.extras, "alternatives": a.top_predictions, "layout": a.layout, "order": a.order,
+        "coefficients": a.coefficients, "keep": a.keep_top(0.3), "delete": a.delete_top(0.3), "power": a.power,
+        "mask": a.mask(0.2), "top": dict(a.top_features(5).columns),
+        "said by power": a.input_relevance(kind="power").values,
+        "notes": a.provenance["notes"], "passes": a.provenance["passes"], "frozen": a.frozen_target,
+        "agrees": a.agreement,
     }  # fmt: skip
     if a.gradient is not None:
         shown["relevance"] = a.input_relevance(0.3).values
     if a.curve is not None:
-        shown["curve"] = [(s.part, s.asked, s.value, s.confidence, s.agrees) for s in a.curve.stops]
+        shown["curve"] = [(s.mode, s.fraction, s.value, s.confidence, s.agreement) for s in a.curve.points]
     return plain(shown)
 
 
@@ -114,12 +116,12 @@ def forget() -> None:
         cached.cache_clear()
 
 
-#: Leaves of several shapes, made in no mode.
+#: Signals of several shapes, made in no mode.
 SOME = {name: noise(2, *LEAVES[name].shape, dtype=torch.float32) for name in ("13", "5x8", "12c2 in 7+5")}
 
 
 def transformed(spec: str) -> list[Any]:
-    """Everything that a domain makes of leaves of several shapes."""
+    """Everything that a domain makes of signals of several shapes."""
     made: list[Any] = []
     for name in SOME:
         if bound(spec, LEAVES[name]) is None:
@@ -130,8 +132,9 @@ def transformed(spec: str) -> list[Any]:
         mask = x.new_zeros(2, len(basis), dtype=torch.bool)
         mask[:, ::2] = True
         made += [
-            f, basis.inverse(f), basis.pullback(x), basis.inner(f, f), basis.magnitude(f), basis.mean_inner(f, f),
-            basis.keep(f, mask), basis.weigh(f, mask.float() / 2), basis.multiplicity, basis.layout, basis.redundancy,
+            f, basis.inverse(f), basis.pullback(x), basis.inner(f, f), basis.magnitude(f), basis.inner_mean(f, f),
+            basis.keep_features(f, mask), basis.scale_features(f, mask.float() / 2), basis.multiplicity, basis.layout,
+            basis.redundancy,
         ]  # fmt: skip
     return made
 
@@ -183,7 +186,7 @@ def test_methods(method: str, mode: str) -> None:
 
 def questioned(explain: FourierExplainer, kind: Kind, example: Any) -> list[Any]:
     results = explain.explain(example, kind.target)
-    explain.play(results, kept=[0.3])
+    explain.perturb(results, fractions=[0.3])
     return [told(a) for a in results]
 
 
@@ -216,7 +219,7 @@ def test_float64_is_kept(mode: str) -> None:
 def asked(explain: FourierExplainer, texts: list[str], folder: Path) -> list[Any]:
     """What one asks an explainer, its results and their files."""
     results = explain.explain(texts, method="integrated_gradients:steps=3")
-    explain.play(results, kept=[0.1, 0.5])
+    explain.perturb(results, fractions=[0.1, 0.5])
     known = results[0]
     known.save(folder / "one")
     again = Attribution.load(folder / "one")
@@ -227,11 +230,11 @@ def asked(explain: FourierExplainer, texts: list[str], folder: Path) -> list[Any
         *map(told, results),
         told(again),
         plain(explain.predict(texts[0]).logits),
-        plain(explain.predict(known, leaf=known.keep(0.5)).logits),
-        told(explain.explain_again([known], [0])[0]),
+        plain(explain.predict(known, signal=known.keep_top(0.5)).logits),
+        told(explain.re_explain([known], [0])[0]),
         told(explain.explain(texts[0], method="freqx")),
         plain(dict(evaluation.summary(["dig"]).columns)),
-        plain(dict(explain.sanity(texts[:1], method="saliency").table().columns)),
+        plain(dict(explain.sanity_check(texts[:1], method="saliency").table().columns)),
     ]
 
 

@@ -41,7 +41,7 @@ def test_a_new_revision_lies_elsewhere_under_the_same_name() -> None:
     assert cache.place("thing", 1).name == cache.place("thing", 2).name == "thing"
 
 
-def test_a_failed_build_leaves_nothing() -> None:
+def test_a_failed_build_signals_nothing() -> None:
     target = cache.place("thing", 1)
 
     def fail(folder: Path) -> None:

@@ -52,7 +52,7 @@ def test_genes_are_ranked_by_counts_over_medians() -> None:
     assert batch["attention_mask"].sum(1).tolist() == [3, 2]
 
 
-def test_training_repeats_itself_and_leaves_the_global_generator_alone() -> None:
+def test_training_repeats_itself_and_signals_the_global_generator_alone() -> None:
     from transformers import BertConfig, BertForSequenceClassification
 
     config = BertConfig(

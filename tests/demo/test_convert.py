@@ -31,7 +31,7 @@ def test_a_closed_gate_that_is_always_open_multiplies_by_one() -> None:
     assert torch.sigmoid(torch.tensor(efficientnet._OPEN_GATE)).item() == 1.0
 
 
-def test_grafting_is_strict_and_leaves_the_global_generator_alone() -> None:
+def test_grafting_is_strict_and_signals_the_global_generator_alone() -> None:
     sizes = {"hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 8}
     config = BertConfig(vocab_size=9, max_position_embeddings=8, **sizes)
     weights = BertModel(config).state_dict()

@@ -1,4 +1,4 @@
-"""Which domain suits which leaf: the whole matrix, and that each exclusion says why."""
+"""Which domain suits which signal: the whole matrix, and that each exclusion says why."""
 
 import pytest
 
@@ -9,25 +9,25 @@ from hf_fourier.errors import SpecError
 EXCLUDED = {("pixels", "stft"), ("volume", "stft")}
 
 
-def test_every_kind_of_leaf_is_here():
+def test_every_kind_of_signal_is_here():
     assert set(SAMPLES) == set(KINDS)
-    assert all(leaf.kind == kind for kind, leaf in SAMPLES.items())
+    assert all(signal.kind == kind for kind, signal in SAMPLES.items())
 
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("name", list(DOMAINS))
 def test_the_matrix(kind, name):
-    domain, leaf = DOMAINS.parse(name), SAMPLES[kind]
+    domain, signal = DOMAINS.parse(name), SAMPLES[kind]
     reason = compatibility_table()[kind, name]
-    assert reason == domain.suits(leaf)
+    assert reason == domain.incompatibility(signal)
     if (kind, name) not in EXCLUDED:
         assert reason is None
-        assert len(domain.bind(leaf)) > 0
+        assert len(domain.bind(signal)) > 0
         return
     assert reason
     with pytest.raises(SpecError) as error:
-        domain.bind(leaf)
-    assert error.value.do == reason
+        domain.bind(signal)
+    assert error.value.hint == reason
     assert name in error.value.got
     assert kind in error.value.got
 

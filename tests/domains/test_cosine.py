@@ -8,13 +8,13 @@ import torch
 
 from hf_fourier.domains import Axis, Cosine, Fourier, SignalShape
 from hf_fourier.errors import SpecError
-from tests.toy_scores import leaf, noise
+from tests.toy_scores import noise, signal
 
 
 @pytest.mark.parametrize("sizes", [(1,), (2,), (7,), (16,), (5, 8), (3, 5, 4), (257,), (300,), (1001,), (2, 258, 3)])
 def test_it_is_the_orthonormal_dct(sizes):
     """Also along axes that are too long to be written as a matrix."""
-    basis = Cosine().bind(leaf(*sizes))
+    basis = Cosine().bind(signal(*sizes))
     x = noise(2, *sizes)
     expected = scipy.fft.dctn(x.numpy(), type=2, norm="ortho", axes=range(1, x.ndim))
     f = basis.forward(x)
@@ -54,7 +54,7 @@ def test_axes_and_grain():
     assert basis.multiplicity.tolist() == [3] * 20
     assert [column.name for column in basis.layout.columns] == ["frequency_height", "frequency_width"]
     x = noise(2, 3, 4, 5)
-    kept = basis.keep(basis.forward(x), (torch.arange(20) != 7).expand(2, -1))
+    kept = basis.keep_features(basis.forward(x), (torch.arange(20) != 7).expand(2, -1))
     spectrum = scipy.fft.dctn(kept.numpy(), norm="ortho", axes=(2, 3))
     assert abs(spectrum[:, :, 1, 2]).max() < 1e-12
     assert (basis.layout["frequency_height"][7].item(), basis.layout["frequency_width"][7].item()) == (
@@ -68,7 +68,7 @@ def test_a_ramp_has_no_jump_at_its_ends():
     x = torch.linspace(-1, 1, 64, dtype=torch.float64).unsqueeze(0)
     rest = []
     for domain in (Cosine(), Fourier()):
-        basis = domain.bind(leaf(64))
+        basis = domain.bind(signal(64))
         f = basis.forward(x)
         power = basis.inner(f, f)[0]
         rest.append((power[basis.layout.radius > 2.5 / 64].sum() / power.sum()).item())
@@ -80,6 +80,6 @@ def test_what_is_refused():
     with pytest.raises(SpecError, match="grain"):
         Cosine(grain="octave")
     with pytest.raises(SpecError, match="axis 'depth'"):
-        Cosine(axes="depth").bind(leaf(4))
+        Cosine(axes="depth").bind(signal(4))
     with pytest.raises(SpecError, match="channels only"):
-        Cosine().bind(leaf(4, channels=(0,)))
+        Cosine().bind(signal(4, channels=(0,)))

@@ -8,7 +8,7 @@ import torch
 
 from hf_fourier.domains import DOMAINS, Axis, Fourier, SignalShape
 from hf_fourier.errors import SpecError
-from tests.toy_scores import DOMAIN_SPECS, LEAVES, bound, full_bins, full_spectrum, leaf, noise
+from tests.toy_scores import DOMAIN_SPECS, LEAVES, bound, full_bins, full_spectrum, noise, signal
 
 SPECS = [spec for spec in DOMAIN_SPECS if spec.startswith("fourier")]
 WHOLE = {name: shape for name, shape in LEAVES.items() if not shape.segments}
@@ -23,17 +23,17 @@ def basis(request):
 
 def transformed(layout):
     names = {column.axis for column in layout.with_role("frequency")}
-    return [d for d, axis in enumerate(layout.leaf.axes) if axis.name in names]
+    return [d for d, axis in enumerate(layout.signal.axes) if axis.name in names]
 
 
 @pytest.mark.parametrize("name", list(LEAVES))
-def test_every_leaf_suits(name):
+def test_every_signal_suits(name):
     assert bound("fourier", LEAVES[name]) is not None
 
 
 def test_features_partition_the_full_spectrum_into_pairs(basis):
     """Every bin has one owner, and the owner of k is the owner of −k."""
-    shape, dims = basis.leaf.shape, transformed(basis.layout)
+    shape, dims = basis.signal.shape, transformed(basis.layout)
     features = full_bins(basis.layout)
     owner = np.full(math.prod(shape), -1)
     for k, bins in enumerate(features):
@@ -49,7 +49,7 @@ def test_features_partition_the_full_spectrum_into_pairs(basis):
 
 def test_scores_and_masks_are_those_of_the_full_spectrum(basis):
     layout, dims = basis.layout, transformed(basis.layout)
-    x, y = noise(1, *basis.leaf.shape, seed=0), noise(1, *basis.leaf.shape, seed=1)
+    x, y = noise(1, *basis.signal.shape, seed=0), noise(1, *basis.signal.shape, seed=1)
     full, other = (full_spectrum(t[0].numpy(), layout) for t in (x, y))
     features = full_bins(layout)
     f, g = basis.forward(x), basis.forward(y)
@@ -61,9 +61,9 @@ def test_scores_and_masks_are_those_of_the_full_spectrum(basis):
     wide = np.zeros(full.size)
     for bins, on in zip(features, mask[0].tolist(), strict=True):
         wide[bins] = on
-    rebuilt = np.fft.ifftn((wide * full).reshape(basis.leaf.shape), axes=dims, norm="ortho")
+    rebuilt = np.fft.ifftn((wide * full).reshape(basis.signal.shape), axes=dims, norm="ortho")
     assert np.abs(rebuilt.imag).max() < 1e-12
-    np.testing.assert_allclose(basis.keep(f, mask)[0].numpy(), rebuilt.real, rtol=1e-9, atol=1e-10)
+    np.testing.assert_allclose(basis.keep_features(f, mask)[0].numpy(), rebuilt.real, rtol=1e-9, atol=1e-10)
 
 
 @pytest.mark.parametrize("length", [1, 2, 3, 7, 8, 12, 13])
@@ -89,7 +89,7 @@ def test_a_tone_is_its_own_feature(length):
 @pytest.mark.parametrize("sizes", [(6, 8), (5, 8), (6, 7), (4, 4), (3, 4, 6)])
 def test_a_plane_wave_is_its_own_feature_with_its_sign(sizes):
     """All signed wave vectors: one feature each, which reports the wave vector or its negative, the last axis ≥ 0."""
-    basis = Fourier().bind(leaf(*sizes))
+    basis = Fourier().bind(signal(*sizes))
     places = torch.stack(torch.meshgrid(*(torch.arange(n, dtype=torch.float64) for n in sizes), indexing="ij"))
     columns = [c.values for c in basis.layout.with_role("frequency")]
     for k in np.ndindex(*sizes):
@@ -107,7 +107,7 @@ def test_a_plane_wave_is_its_own_feature_with_its_sign(sizes):
 
 
 def test_a_diagonal_stripe_and_its_mirror_are_two_features():
-    basis = Fourier().bind(leaf(8, 8))
+    basis = Fourier().bind(signal(8, 8))
     y, x = torch.meshgrid(torch.arange(8.0), torch.arange(8.0), indexing="ij")
     told = []
     for sign in (1, -1):
@@ -127,26 +127,26 @@ def test_the_size_of_an_image():
 
 
 def test_a_frequency_takes_all_channels_along():
-    basis = Fourier(grain="frequency").bind(leaf(3, 8, channels=(0,)))
+    basis = Fourier(grain="frequency").bind(signal(3, 8, channels=(0,)))
     assert len(basis) == 5
     assert basis.multiplicity.tolist() == [3, 6, 6, 6, 3]
     assert [column.role for column in basis.layout.columns] == ["frequency"]
     x = noise(1, 3, 8)
     f = basis.forward(x)
-    without = basis.keep(f, torch.tensor([[True, True, False, True, True]]))
+    without = basis.keep_features(f, torch.tensor([[True, True, False, True, True]]))
     spectrum = np.fft.fft(without[0].numpy(), axis=1)
     assert np.abs(spectrum[:, [2, 6]]).max() < 1e-12
     assert np.abs(spectrum[:, [0, 1, 3, 4, 5, 7]]).min() > 1e-3
 
 
 def test_channels_are_apart_by_default():
-    layout = Fourier().bind(leaf(3, 8, channels=(0,))).layout
+    layout = Fourier().bind(signal(3, 8, channels=(0,))).layout
     assert layout["axis0"].tolist() == [0] * 5 + [1] * 5 + [2] * 5
     assert layout.with_role("channel")[0].name == "axis0"
 
 
 def test_segments_are_transformed_apart():
-    whole, first, second = (leaf(n, 2, channels=(1,), segments=s) for n, s in ((12, (7, 5)), (7, ()), (5, ())))
+    whole, first, second = (signal(n, 2, channels=(1,), segments=s) for n, s in ((12, (7, 5)), (7, ()), (5, ())))
     basis = Fourier().bind(whole)
     x = noise(2, 12, 2)
     parts = [Fourier().bind(first).forward(x[:, :7]), Fourier().bind(second).forward(x[:, 7:])]
@@ -164,9 +164,9 @@ def test_segments_are_transformed_apart():
 
 @pytest.mark.parametrize("spec", ["fourier:grain=frequency", "identity", "identity:grain=position"])
 def test_segments_in_other_domains_and_grains(spec):
-    whole = leaf(12, 2, channels=(1,), segments=(7, 5))
+    whole = signal(12, 2, channels=(1,), segments=(7, 5))
     basis = DOMAINS.parse(spec).bind(whole)
-    pieces = [DOMAINS.parse(spec).bind(leaf(n, 2, channels=(1,))) for n in (7, 5)]
+    pieces = [DOMAINS.parse(spec).bind(signal(n, 2, channels=(1,))) for n in (7, 5)]
     x = noise(2, 12, 2)
     expected = [p.magnitude(p.forward(part)) for p, part in zip(pieces, x.split([7, 5], 1), strict=True)]
     torch.testing.assert_close(basis.magnitude(basis.forward(x)), torch.cat(expected, 1))
@@ -185,7 +185,7 @@ def test_axes_by_name_and_number(axes, dims):
 
 def test_axes_may_be_a_list():
     assert Fourier(axes=[0, 1]) == Fourier(axes=(0, 1))
-    assert len(Fourier(axes=[0, 1]).bind(leaf(3, 4))) == len(Fourier().bind(leaf(3, 4)))
+    assert len(Fourier(axes=[0, 1]).bind(signal(3, 4))) == len(Fourier().bind(signal(3, 4)))
     assert DOMAINS.parse("fourier:axes=1") == Fourier(axes=(1,))
 
 
@@ -196,9 +196,9 @@ def test_axes_that_are_none(axes):
         Fourier(axes=axes).bind(shape)
 
 
-def test_a_leaf_without_an_order_is_refused():
+def test_a_signal_without_an_order_is_refused():
     with pytest.raises(SpecError, match="channels only"):
-        Fourier().bind(leaf(4, channels=(0,)))
+        Fourier().bind(signal(4, channels=(0,)))
 
 
 def test_an_unknown_grain_is_refused():
@@ -209,7 +209,7 @@ def test_an_unknown_grain_is_refused():
 @pytest.mark.parametrize("sizes", [(16, 15), (8, 9, 10), (7, 16), (12,)])
 def test_the_inverse_is_the_same_where_a_gradient_is_taken(sizes):
     """Of some sizes scipy inverts, unless a gradient has to come back."""
-    basis = DOMAINS.parse("fourier").bind(leaf(*sizes))
+    basis = DOMAINS.parse("fourier").bind(signal(*sizes))
     coefficients = basis.forward(noise(3, *sizes))
     plain, taken = basis.inverse(coefficients), basis.inverse(coefficients.clone().requires_grad_(True))
     assert taken.requires_grad

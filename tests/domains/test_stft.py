@@ -8,7 +8,7 @@ import torch
 
 from hf_fourier.domains import DOMAINS, Axis, SignalShape, Stft
 from hf_fourier.errors import SpecError
-from tests.toy_scores import leaf, noise
+from tests.toy_scores import noise, signal
 
 WINDOWS = [(8, None), (8, 2), (8, 4), (7, 3), (7, None), (8, 8), (5, 1), (1, None), (64, None), (8, 5)]
 LENGTHS = [1, 2, 3, 7, 8, 9, 12, 16, 17, 31, 100]
@@ -24,7 +24,7 @@ def test_the_frame_is_tight(window, hop, length):
     """Columns of the analysis in full-spectrum coordinates are orthonormal; synthesis is its transpose."""
     basis = Stft(window, hop).bind(sound(length))
     f = basis.forward(torch.eye(length, dtype=torch.float64))
-    rows = torch.view_as_real(f * basis.weights.double().sqrt()).flatten(1)
+    rows = torch.view_as_real(f * basis.bin_multiplicity.double().sqrt()).flatten(1)
     torch.testing.assert_close(rows @ rows.T, torch.eye(length, dtype=torch.float64), rtol=0, atol=1e-13)
     torch.testing.assert_close(basis.inverse(f), torch.eye(length, dtype=torch.float64), rtol=0, atol=1e-13)
     c = torch.complex(noise(2, f.shape[1], seed=1), noise(2, f.shape[1], seed=2))
@@ -84,8 +84,8 @@ def test_the_axis():
     series = SignalShape("series", (Axis("time", 20, "Hz", 50.0), Axis("band", 4), lead))
     assert Stft(8).bind(series).layout.with_role("frequency")[0].axis == "time"
     assert Stft(4, axis="band").bind(series).layout.with_role("frequency")[0].axis == "band"
-    assert Stft(4).bind(leaf(5, 9, 2, channels=(2,))).layout.with_role("frequency")[0].axis == "axis1"
-    assert DOMAINS.parse("stft:axis=0").bind(leaf(5, 9)).layout.with_role("frequency")[0].axis == "axis0"
+    assert Stft(4).bind(signal(5, 9, 2, channels=(2,))).layout.with_role("frequency")[0].axis == "axis1"
+    assert DOMAINS.parse("stft:axis=0").bind(signal(5, 9)).layout.with_role("frequency")[0].axis == "axis0"
     x = noise(2, 20, 4, 3)
     basis = Stft(8).bind(series)
     one = Stft(8).bind(SignalShape("series", (series.axes[0],)))

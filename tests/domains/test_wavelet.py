@@ -10,7 +10,7 @@ import torch
 
 from hf_fourier.domains import DOMAINS, Axis, SignalShape, Wavelet, filterbank
 from hf_fourier.errors import MissingExtraError, SpecError
-from tests.toy_scores import leaf, noise
+from tests.toy_scores import noise, signal
 
 DISCRETE = pywt.wavelist(kind="discrete")
 ORTHOGONAL = [name for name in DISCRETE if pywt.Wavelet(name).orthogonal]
@@ -62,7 +62,7 @@ def pywt_synthesis(sizes, family, mode, level):
 def test_every_orthogonal_family_is_orthonormal_at_every_size(family):
     """WᵀW = I, also where the filter is many times as long as the axis."""
     for size in (1, 2, 3, 5, 8, 13, 31):
-        basis = Wavelet(family, level=None).bind(leaf(size))
+        basis = Wavelet(family, level=None).bind(signal(size))
         w = basis.forward(eye(size))
         assert w.shape == (size, size)
         torch.testing.assert_close(w.T @ w, eye(size), rtol=0, atol=1e-12)
@@ -75,7 +75,7 @@ def test_orthonormal_in_more_dimensions_and_deeper(family, sizes):
     """The adjoint is the transpose of the domain's own synthesis, column by column."""
     n = int(np.prod(sizes))
     for level in (1, 3, None):
-        basis = Wavelet(family, level).bind(leaf(*sizes))
+        basis = Wavelet(family, level).bind(signal(*sizes))
         assert basis.parseval
         assert len(basis) == n
         synthesis = basis.inverse(eye(n)).flatten(1).T
@@ -90,7 +90,7 @@ def test_even_sizes_agree_with_pywt(family):
     """Its mode "periodization", which is orthonormal there. (Its "dmey" is truncated, and orthonormal to 2e-3 only.)"""
     taps = pywt.Wavelet(family).dec_len
     for size in (8, 4 * taps):
-        basis = Wavelet(family, 2).bind(leaf(size))
+        basis = Wavelet(family, 2).bind(signal(size))
         x = noise(1, size)
         expected = in_order(pywt.wavedecn(x[0].numpy(), family, mode="periodization", level=basis.levels), 1)
         np.testing.assert_allclose(basis.forward(x)[0].numpy(), expected, rtol=1e-6, atol=1e-8)
@@ -100,7 +100,7 @@ def test_even_sizes_agree_with_pywt(family):
 @pytest.mark.parametrize("mode", ["symmetric", "reflect", "periodization"])
 def test_haar_agrees_with_pywt_in_every_dimension(sizes, mode):
     """At sizes that can be halved three times the mode is without effect."""
-    basis = Wavelet().bind(leaf(*sizes))
+    basis = Wavelet().bind(signal(*sizes))
     assert (basis.domain.family, basis.levels) == ("haar", 3)
     x = noise(1, *sizes)
     expected = in_order(pywt.wavedecn(x[0].numpy(), "haar", mode=mode, level=3), len(sizes))
@@ -109,7 +109,7 @@ def test_haar_agrees_with_pywt_in_every_dimension(sizes, mode):
 
 @pytest.mark.parametrize("family", ["db2", "db4", "sym5"])
 def test_db_agrees_with_pywt_in_two_dimensions(family):
-    basis = Wavelet(family, 2).bind(leaf(40, 64))
+    basis = Wavelet(family, 2).bind(signal(40, 64))
     x = noise(1, 40, 64)
     expected = in_order(pywt.wavedecn(x[0].numpy(), family, mode="periodization", level=2), 2)
     np.testing.assert_allclose(basis.forward(x)[0].numpy(), expected, rtol=1e-8, atol=1e-9)
@@ -119,14 +119,14 @@ def test_db_agrees_with_pywt_in_two_dimensions(family):
 @pytest.mark.parametrize("size", [8, 9, 15, 64, 65])
 def test_a_constant_has_no_detail(family, size):
     """At the first level also at odd sizes."""
-    basis = Wavelet(family, 1).bind(leaf(size))
+    basis = Wavelet(family, 1).bind(signal(size))
     f = basis.forward(torch.ones(1, size, dtype=torch.float64))[0]
     assert f[basis.layout["orientation"] == 1].abs().max() < 1e-10
 
 
 def test_an_odd_size_is_mended_near_its_ends_only():
     """Away from the seam an odd axis has the same waves as an even one."""
-    odd, even = (Wavelet("db4", 1).bind(leaf(n)).inverse(eye(n)) for n in (101, 100))
+    odd, even = (Wavelet("db4", 1).bind(signal(n)).inverse(eye(n)) for n in (101, 100))
     torch.testing.assert_close(odd[15:35, :100], even[15:35], rtol=0, atol=1e-13)
     assert odd[15:35, 100].abs().max() < 1e-13
 
@@ -152,7 +152,7 @@ def test_a_long_axis_is_the_same_map_as_its_matrix(family, size):
 @pytest.mark.parametrize(("family", "mode"), PADDED)
 @pytest.mark.parametrize("size", [1000, 1001])
 def test_a_long_padded_axis_agrees_with_pywt(family, mode, size):
-    basis = Wavelet(family, 3, mode=mode).bind(leaf(size))
+    basis = Wavelet(family, 3, mode=mode).bind(signal(size))
     x = noise(1, size)
     expected = in_order(pywt.wavedecn(x[0].numpy(), family, mode=mode, level=3), 1)
     np.testing.assert_allclose(basis.forward(x)[0].numpy(), expected, **TIGHT)
@@ -168,7 +168,7 @@ def test_a_long_padded_axis_agrees_with_pywt(family, mode, size):
 @pytest.mark.parametrize("sizes", [size for size in SIZES if min(size) > 1], ids=str)
 def test_the_padded_form_is_that_of_pywt(family, mode, sizes):
     """Analysis, synthesis from any coefficients, and the pullback as the transposed dense synthesis."""
-    basis = Wavelet(family, 2, mode=mode).bind(leaf(*sizes))
+    basis = Wavelet(family, 2, mode=mode).bind(signal(*sizes))
     assert not basis.parseval
     x = noise(2, *sizes)
     level = basis.levels
@@ -183,7 +183,7 @@ def test_the_padded_form_is_that_of_pywt(family, mode, sizes):
 
 @pytest.mark.parametrize("family", [name for name in DISCRETE if name not in ORTHOGONAL])
 def test_every_other_family_reconstructs(family):
-    basis = Wavelet(family).bind(leaf(37))
+    basis = Wavelet(family).bind(signal(37))
     assert basis.mode == "symmetric"
     assert basis.redundancy > 1
     x = noise(1, 37)
@@ -192,7 +192,7 @@ def test_every_other_family_reconstructs(family):
 
 def test_analysis_is_no_adjoint_there():
     """Why the pullback is its own map: with the analysis the sum of gradient × input is not <g, x>."""
-    basis = Wavelet("bior2.2").bind(leaf(37))
+    basis = Wavelet("bior2.2").bind(signal(37))
     x, g = noise(1, 37), noise(1, 37, seed=1)
     f = basis.forward(x)
     torch.testing.assert_close((basis.pullback(g) * f).sum(), (g * x).sum(), **TIGHT)
@@ -201,8 +201,10 @@ def test_analysis_is_no_adjoint_there():
 
 def test_redundancy_of_padded_db4():
     for size, expected in ((32, 1.718), (64, 1.412), (224, 1.105)):
-        assert Wavelet("db4", 3, mode="reflect").bind(leaf(size, size)).redundancy == pytest.approx(expected, abs=1e-3)
-    assert Wavelet("db4", 2).bind(leaf(33, 35)).redundancy == 1
+        assert Wavelet("db4", 3, mode="reflect").bind(signal(size, size)).redundancy == pytest.approx(
+            expected, abs=1e-3
+        )
+    assert Wavelet("db4", 2).bind(signal(33, 35)).redundancy == 1
 
 
 # --- the layout
@@ -214,7 +216,7 @@ def test_redundancy_of_padded_db4():
 @pytest.mark.parametrize("size", [128, 129])
 def test_place_and_frequency_of_every_wave(spec, size):
     """Of each feature's own signal: the centre of its energy, and its mean frequency."""
-    basis = DOMAINS.parse(spec).bind(leaf(size))
+    basis = DOMAINS.parse(spec).bind(signal(size))
     waves = basis.inverse(eye(len(basis)))
     energy = waves.square() / waves.square().sum(1, keepdim=True)
     places = torch.arange(size, dtype=torch.float64)
@@ -230,7 +232,7 @@ def test_place_and_frequency_of_every_wave(spec, size):
 
 @pytest.mark.parametrize("family", ["db4", "sym8", "coif3", "bior4.4"])
 def test_a_tone_is_in_the_band_of_its_frequency(family):
-    basis = Wavelet(family, 4).bind(leaf(512))
+    basis = Wavelet(family, 4).bind(signal(512))
     level, detail = basis.layout["level"], basis.layout["orientation"]
     for expected in (1, 2, 3, 4):
         tone = torch.sin(2 * torch.pi * 0.375 * 2.0 ** (1 - expected) * torch.arange(512, dtype=torch.float64) + 0.3)
@@ -246,7 +248,7 @@ def test_a_tone_is_in_the_band_of_its_frequency(family):
 def test_the_frequency_of_a_band_is_near_that_of_pywt():
     """Its `central_frequency` is where the spectrum peaks, so a little off its mean."""
     for family in ("db4", "sym5", "coif2"):
-        layout = Wavelet(family, 3).bind(leaf(256)).layout
+        layout = Wavelet(family, 3).bind(signal(256)).layout
         for level in (1, 2, 3):
             here = layout.radius[(layout["level"] == level) & (layout["orientation"] == 1)]
             assert here.unique().numel() == 1
@@ -287,7 +289,7 @@ def test_columns_and_words():
 
 
 def test_segments_of_different_depth():
-    whole = leaf(20, 2, channels=(1,), segments=(3, 17))
+    whole = signal(20, 2, channels=(1,), segments=(3, 17))
     basis = Wavelet("haar", 3).bind(whole)
     assert basis.layout["level"][basis.layout["segment"] == 0].max() == 1
     assert basis.layout["level"][basis.layout["segment"] == 1].max() == 3
@@ -312,7 +314,7 @@ def test_segments_of_different_depth():
     ],
 )
 def test_levels_are_as_many_as_the_filter_fits(spec, sizes, levels):
-    basis = DOMAINS.parse(spec).bind(leaf(*sizes))
+    basis = DOMAINS.parse(spec).bind(signal(*sizes))
     assert basis.levels == levels
     asked = DOMAINS.parse(spec).level
     assert bool([note for note in basis.layout.notes if "levels" in note]) == (asked is not None and levels < asked)
@@ -338,5 +340,5 @@ def test_an_image_is_bound_quickly_and_holds_no_more_than_its_matrices():
     basis = Wavelet("db4").bind(shape)
     held = [bands for steps in basis._steps for one in steps for bands in (one.analysis, one.synthesis)]
     assert all(bands.matrix.shape == (bands.size, bands.size) for bands in held)
-    long = Wavelet("db4").bind(leaf(160_001))._steps[0][0].analysis
+    long = Wavelet("db4").bind(signal(160_001))._steps[0][0].analysis
     assert long.ends.numel() + long.block.numel() < 30_000

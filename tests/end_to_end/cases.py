@@ -35,7 +35,7 @@ class Case:
         for example in (*self.examples, *self.hard):
             with torch.no_grad():
                 theirs = self.own(example)
-            laws.close(laws.own_forward(self.explain, self.explain.adapter.encode(example)), theirs)
+            laws.close(laws.own_forward(self.explain, self.explain.wrapper.encode(example)), theirs)
 
     def is_whole(self) -> None:
         for result in self.alone:
@@ -53,7 +53,7 @@ class Case:
     def costs_one_pass_each_way(self) -> None:
         laws.one_pass_each_way(self.explain, self.examples)
 
-    def leaves_the_model_alone(self) -> None:
+    def signals_the_model_alone(self) -> None:
         laws.nothing_is_changed(self.explain, self.examples[0])
 
     def comes_back(self, folder: Path) -> None:
@@ -62,6 +62,6 @@ class Case:
 
 LAWS = [
     Case.answers_as_without_us, Case.is_whole, Case.comes_in_any_batch, Case.costs_one_pass_each_way,
-    Case.leaves_the_model_alone,
+    Case.signals_the_model_alone,
 ]  # fmt: skip
 every_law = pytest.mark.parametrize("law", LAWS, ids=[law.__name__ for law in LAWS])

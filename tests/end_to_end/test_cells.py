@@ -104,7 +104,7 @@ def test_one_command_from_the_file_to_a_table_and_a_figure(
 
     monkeypatch.chdir(tmp_path)
     model, file = str(asset("pbmc-geneformer")), str(asset("pbmc") / "cells.h5ad")
-    said = CliRunner().invoke(app, ["explain", model, file, "--cells", "0:2", "--keep", ".04", "--output", "out"])
+    said = CliRunner().invoke(app, ["explain", model, file, "--cells", "0:2", "--fraction", ".04", "--output", "out"])
     assert said.exit_code == 0, said.output
     folders = sorted(folder for folder in (tmp_path / "out").iterdir() if folder.is_dir())
     assert len(folders) == 2

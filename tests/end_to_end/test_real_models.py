@@ -1,4 +1,6 @@
-"""Real models and data, unchanged: their own answers, whole leaves, the same scores in any batch, one pass each way."""
+"""Real models and data, unchanged: their own answers, whole signals, the same scores in any batch, one pass each
+way.
+"""
 
 from __future__ import annotations
 
@@ -82,27 +84,27 @@ def alone(case: Case) -> list[Attribution]:
 
 
 def whole(result: Attribution) -> None:
-    atol = 1e-5 * result.leaf.abs().max().item()
-    torch.testing.assert_close(result.keep(1.0), result.leaf, rtol=0, atol=atol)
+    atol = 1e-5 * result.signal.abs().max().item()
+    torch.testing.assert_close(result.keep_top(1.0), result.signal, rtol=0, atol=atol)
     for share in (0.04, 0.5):
-        torch.testing.assert_close(result.keep(share) + result.delete(share), result.leaf, rtol=0, atol=atol)
+        torch.testing.assert_close(result.keep_top(share) + result.delete_top(share), result.signal, rtol=0, atol=atol)
     assert result.scores.isfinite().all()
     assert result.gradient.isfinite().all()
     assert result.gradient.abs().max() > 0
 
 
 def test_the_clean_forward_is_the_models_own(case: Case) -> None:
-    adapter = case.explain.adapter
+    wrapper = case.explain.wrapper
     for example in (case.examples[-1], *case.odd):
-        encoded = adapter.encode(example)
-        block = adapter.block([encoded], ExampleRng(0, [encoded.key]))
+        encoded = wrapper.encode(example)
+        block = wrapper.example_batch([encoded], ExampleRng(0, [encoded.key]))
         rows = torch.tensor([0])
         theirs = case.own_logits(example)
         with torch.no_grad():
-            if adapter.task == "fill-mask" and block.in_turn:  # asked without masks, as the model was
-                ours = block._run(block.inputs, block.x, block.content).logits
+            if wrapper.task == "fill-mask" and block.in_turn:  # asked without masks, as the model was
+                ours = block._run(block.inputs, block.signal, block.content).logits
             else:
-                ours = block.forward(block.x, rows).logits
+                ours = block.forward(block.signal, rows).logits
         theirs = theirs[:, -ours.shape[1] :] if ours.ndim == 3 else theirs
         assert (ours - theirs).abs().max() <= 1e-5 * theirs.abs().max()
 
@@ -114,7 +116,7 @@ def test_results_are_whole(case: Case, alone: list[Attribution]) -> None:
 
 def test_the_clean_prediction_comes_back(case: Case, alone: list[Attribution]) -> None:
     for example, result in zip(case.examples[:2], alone[:2], strict=True):
-        clean, again = case.explain.predict(example), case.explain.predict(example, leaf=result.keep(1.0))
+        clean, again = case.explain.predict(example), case.explain.predict(example, signal=result.keep_top(1.0))
         assert again.label == clean.label
         assert again.confidence == pytest.approx(clean.confidence, rel=1e-3)
 
@@ -123,8 +125,8 @@ def test_what_is_hard_is_explained(case: Case) -> None:
     for example in case.odd:
         result = case.explain.explain(example)
         assert result.scores.isfinite().all()
-        atol = 1e-5 * result.leaf.abs().max().item()
-        torch.testing.assert_close(result.keep(1.0), result.leaf, rtol=0, atol=max(atol, 1e-12))
+        atol = 1e-5 * result.signal.abs().max().item()
+        torch.testing.assert_close(result.keep_top(1.0), result.signal, rtol=0, atol=max(atol, 1e-12))
 
 
 @pytest.mark.parametrize("size", ["auto", 2])
@@ -138,7 +140,7 @@ def test_batch_and_order_are_no_matter(case: Case, alone: list[Attribution], siz
 
 
 def test_one_forward_and_one_backward_per_example(case: Case) -> None:
-    if case.explain.adapter.task == "fill-mask":
+    if case.explain.wrapper.task == "fill-mask":
         examples, cost = case.examples[:1], 8
     else:
         examples, cost = case.examples[:3], 1
@@ -147,7 +149,7 @@ def test_one_forward_and_one_backward_per_example(case: Case) -> None:
     model = case.explain.model
 
     def count(module: torch.nn.Module, args: Any, kwargs: dict[str, Any]) -> None:
-        rows.append(len(kwargs[case.explain.adapter.main_input]))
+        rows.append(len(kwargs[case.explain.wrapper.main_input]))
 
     def went_back(module: torch.nn.Module, into: Any, out: Any) -> None:
         backward.append(len(out[0]))
@@ -169,11 +171,11 @@ def test_a_result_is_played_and_played_again_after_it_was_saved(
     case: Case, alone: list[Attribution], tmp_path: Path
 ) -> None:
     result = case.explain.explain(case.examples[0])
-    case.explain.play(result, kept=[0.04, 1.0], again=True)
+    case.explain.perturb(result, fractions=[0.04, 1.0], overwrite=True)
     assert result.curve.at("keep", 1.0).confidence == pytest.approx(result.confidence, rel=1e-3)
     back = Attribution.load(result.save(tmp_path))
     assert torch.equal(back.scores, result.scores)
-    case.explain.play(back, kept=[0.04], again=True)
+    case.explain.perturb(back, fractions=[0.04], overwrite=True)
     for part in ("keep", "delete"):
         assert back.curve.at(part, 0.04).value == pytest.approx(result.curve.at(part, 0.04).value, rel=1e-4, abs=1e-5)
 
@@ -189,5 +191,5 @@ def test_a_picture_comes_back(asset: Asset) -> None:
     pixels = explain.processor(images=picture, return_tensors="pt")["pixel_values"][0]
     mean, std = (torch.tensor(v).view(-1, 1, 1) for v in (explain.processor.image_mean, explain.processor.image_std))
     shown = (pixels * std + mean).clamp(0, 1) * 255
-    rebuilt = torch.from_numpy(np.asarray(result.rebuild(1.0)).copy()).permute(2, 0, 1)
+    rebuilt = torch.from_numpy(np.asarray(result.render(1.0)).copy()).permute(2, 0, 1)
     assert (rebuilt - shown).abs().max() <= 1

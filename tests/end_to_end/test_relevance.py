@@ -29,7 +29,7 @@ def left_out(explainer: FourierExplainer, result: Attribution, rows: torch.Tenso
 
 def agreement(result: Attribution, fell: Any) -> float:
     shown = result.input_relevance()
-    assert shown.told == "scores of integrated_gradients"
+    assert shown.description == "scores of integrated_gradients"
     np.testing.assert_allclose(shown.values, result.scores, rtol=1e-5)
     return float(spearmanr(shown.values, fell).statistic)
 

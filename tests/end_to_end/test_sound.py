@@ -68,11 +68,11 @@ def test_a_result_comes_back_from_a_folder(case: Case, tmp_path: Path) -> None:
 
 def test_all_of_it_can_be_heard(case: Case) -> None:
     for result in case.alone:
-        clean, kept, left = result.sound(), result.sound(0.04), result.sound(0.04, delete=True)
+        clean, kept, left = result.audio(), result.audio(0.04), result.audio(0.04, delete=True)
         assert clean.rate == RATE
         assert len(clean.samples) == len(kept.samples) == len(left.samples)
         assert all(np.isfinite(sound.samples).all() for sound in (clean, kept, left))
-        np.testing.assert_allclose(result.sound(1.0).samples, clean.samples, atol=1e-3)
+        np.testing.assert_allclose(result.audio(1.0).samples, clean.samples, atol=1e-3)
 
 
 @pytest.mark.parametrize("name", NAMES[:2])
@@ -88,7 +88,7 @@ def test_frames_that_only_fill_the_window_are_no_features(asset: Asset) -> None:
     for samples in (1, 1609, 16_001, 32_000, 48_000):
         result = explain.explain((0.1 * np.random.default_rng(1).normal(size=samples).astype(np.float32), RATE))
         laws.whole(result)
-        frames = {axis.name: axis.length for axis in result.layout.leaf.axes}["time"]
+        frames = {axis.name: axis.length for axis in result.layout.signal.axes}["time"]
         assert frames == min(200, -(-samples // 160))
         cut = [note for note in result.provenance["notes"] if "cut to the model's window of 2.00 s" in note]
         assert bool(cut) == (samples > 32_000)

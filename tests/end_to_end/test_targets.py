@@ -33,10 +33,10 @@ def test_continuations_and_contrasts_of_a_language_model(asset: Asset) -> None:
     assert paris.confidence > 0.95
     rome = explain.explain(TEXT, Contrast(" Rome", " Paris"))
     assert rome.confidence < 0.01
-    explain.play([paris, rome], kept=[0.1, 1.0], again=True)
+    explain.perturb([paris, rome], fractions=[0.1, 1.0], overwrite=True)
     for one in (paris, rome):
         assert one.curve.at("keep", 1.0).value == pytest.approx(one.value, rel=1e-3)
-        assert one.curve.at("keep", 1.0).agrees == 1.0
+        assert one.curve.at("keep", 1.0).agreement == 1.0
 
 
 def test_a_target_without_its_space_is_told_from_the_likely_one(asset: Asset) -> None:

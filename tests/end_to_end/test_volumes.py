@@ -61,17 +61,17 @@ def test_the_brain_is_explained_at_64(case: Case) -> None:
     with torch.no_grad():
         logits = case.own(volume)
     said = logits.argmax(1)[0] == 1
-    assert torch.equal(result.frozen == 1, said)
+    assert torch.equal(result.frozen_target == 1, said)
     assert result.value == pytest.approx(float(logits.log_softmax(1)[0, 1][said].mean()), rel=1e-4)
     brain = scans.at_size(scan()["mask"], 64).numpy() > 0.5
     assert scans.dice(said.numpy(), brain) > 0.8
-    case.explain.play(result, kept=[0.1, 1.0], again=True)
+    case.explain.perturb(result, fractions=[0.1, 1.0], overwrite=True)
     stops = {share: result.curve.at("keep", share) for share in (0.1, 1.0)}
     for share, stop in stops.items():
         found = result.extras[f"mask keep {share:g}"].numpy() == 1
-        assert stop.agrees == pytest.approx(scans.dice(found, said.numpy()), abs=1e-6)
-    assert stops[1.0].agrees > 0.999
-    assert stops[0.1].agrees > 0.5
+        assert stop.agreement == pytest.approx(scans.dice(found, said.numpy()), abs=1e-6)
+    assert stops[1.0].agreement > 0.999
+    assert stops[0.1].agreement > 0.5
 
 
 @pytest.mark.parametrize("edges", EDGES)
@@ -79,6 +79,6 @@ def test_volumes_of_odd_edges(case: Case, edges: tuple[int, ...]) -> None:
     """The network continues them inside: what it adds is no feature, and its mask has the volume's own edges."""
     volume = head(edges)
     result = case.explain.explain(volume)
-    assert tuple(axis.length for axis in result.layout.leaf.axes) == (1, *edges)
-    assert result.frozen.shape == edges
-    np.testing.assert_allclose(result.rebuild(1.0), volume, atol=1e-5 * np.abs(volume).max())
+    assert tuple(axis.length for axis in result.layout.signal.axes) == (1, *edges)
+    assert result.frozen_target.shape == edges
+    np.testing.assert_allclose(result.render(1.0), volume, atol=1e-5 * np.abs(volume).max())

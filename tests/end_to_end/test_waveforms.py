@@ -20,7 +20,7 @@ NAMES = ("whisper-instruments", "whisper-languages")
 
 @pytest.mark.parametrize("name", NAMES)
 def test_real_clips_at_the_waveform(asset: Asset, name: str, tmp_path: Path) -> None:
-    explain = FourierExplainer.from_pretrained(str(asset(name)), device="cpu", leaf="waveform")
+    explain = FourierExplainer.from_pretrained(str(asset(name)), device="cpu", signal="waveform")
     plain = FourierExplainer(explain.model, explain.processor)
     front = front_end(explain.processor)
     for one in clips(name, asset, 4):
@@ -32,15 +32,15 @@ def test_real_clips_at_the_waveform(asset: Asset, name: str, tmp_path: Path) -> 
         assert result.label == other.label
         assert result.confidence == pytest.approx(other.confidence, abs=1e-3)
         assert result.layout.with_role("frequency")[0].unit == "Hz"
-        parts = [result.sound(0.04, delete=delete).samples for delete in (False, True)]
+        parts = [result.audio(0.04, delete=delete).samples for delete in (False, True)]
         np.testing.assert_allclose(sum(parts), samples, atol=1e-5)
-    explain.play(result)
+    explain.perturb(result)
     result.plot(tmp_path / "figure.png")
 
 
 def test_the_gradient_is_that_of_a_finite_difference(asset: Asset) -> None:
     """Along the gradient of the whole model, in float64."""
-    explain = FourierExplainer.from_pretrained(str(asset(NAMES[0])), device="cpu", dtype="float64", leaf="waveform")
+    explain = FourierExplainer.from_pretrained(str(asset(NAMES[0])), device="cpu", dtype="float64", signal="waveform")
     front = front_end(explain.processor)
     (one,) = clips(NAMES[0], asset, 1)
     samples = torch.from_numpy(read_audio(example(one), RATE)[0].samples).double().unsqueeze(0).requires_grad_(True)

@@ -134,23 +134,23 @@ def test_a_raw_example_without_a_processor(explain: FourierExplainer) -> None:
     refused(InputError, lambda: vision.explain(np.zeros((8, 8, 3), np.uint8)), "without a processor", "'pixel_values'")
 
 
-def test_a_leaf_that_does_not_fit(explain: FourierExplainer) -> None:
+def test_a_signal_that_does_not_fit(explain: FourierExplainer) -> None:
     result = explain.explain(TEXT)
-    for leaf, said in (
-        (result.leaf[:2], "(2, 32)"),
-        (result.leaf[None], "(1, 3, 32)"),
-        (result.leaf.numpy(), "ndarray"),
+    for signal, said in (
+        (result.signal[:2], "(2, 32)"),
+        (result.signal[None], "(1, 3, 32)"),
+        (result.signal.numpy(), "ndarray"),
         (0.04, "float"),
     ):
-        refused(InputError, lambda leaf=leaf: explain.predict(TEXT, leaf=leaf), said, "(3, 32)", "a.keep")
+        refused(InputError, lambda signal=signal: explain.predict(TEXT, signal=signal), said, "(3, 32)", "a.keep")
     refused(InputError, lambda: explain.predict([TEXT, TEXT]), "2 examples", "one")
 
 
 def test_results_of_another_kind_of_model(explain: FourierExplainer) -> None:
     vision = FourierExplainer(tiny_models.build("image-classification", "vit"))
     (picture,) = vision.explain({"pixel_values": torch.rand(1, 3, 32, 32)})
-    refused(InputError, lambda: explain.play(picture), "pixels", "tokens", "own model")
-    refused(InputError, lambda: vision.play(explain.explain(TEXT)), "tokens", "pixels")
+    refused(InputError, lambda: explain.perturb(picture), "pixels", "tokens", "own model")
+    refused(InputError, lambda: vision.perturb(explain.explain(TEXT)), "tokens", "pixels")
     masked = FourierExplainer(tiny_models.build("fill-mask", "bert"), tiny_tokenizers.tokenizer("bert"))
     refused(InputError, lambda: masked.predict(explain.explain(TEXT)), "text-classification", "fill-mask")
 
@@ -158,10 +158,10 @@ def test_results_of_another_kind_of_model(explain: FourierExplainer) -> None:
 def test_shares_that_cannot_be_played(explain: FourierExplainer) -> None:
     result = explain.explain(TEXT)
     for kept in ([], [1.5], [-0.1], [float("nan")], ["a"]):
-        refused(InputError, lambda kept=kept: explain.play(result, kept), "shares from 0 to 1")
-    refused(InputError, lambda: result.keep(2.0), "0 to 1", "k=")
-    refused(InputError, lambda: result.keep(), "one of the two")
-    refused(InputError, lambda: result.rebuild(0.1), "input_relevance")
+        refused(InputError, lambda kept=kept: explain.perturb(result, kept), "shares from 0 to 1")
+    refused(InputError, lambda: result.keep_top(2.0), "0 to 1", "k=")
+    refused(InputError, lambda: result.keep_top(), "one of the two")
+    refused(InputError, lambda: result.render(0.1), "input_relevance")
 
 
 @pytest.mark.parametrize("value", [torch.nan, torch.inf])

@@ -37,7 +37,7 @@ def prepared(name: str, **changes: Any) -> tuple[FourierExplainer, list[Any]]:
 
 def same(a: Attribution, b: Attribution, overlap: float = 0.99) -> None:
     assert (a.target, a.label, a.key) == (b.target, b.label, b.key)
-    assert torch.equal(a.leaf, b.leaf)
+    assert torch.equal(a.signal, b.signal)
     assert (a.scores - b.scores).abs().max() <= 1e-4 * a.scores.abs().max()
     top, other = a.mask(0.04), b.mask(0.04)
     assert (top & other).sum() >= overlap * max(int(top.sum()), 1)
@@ -78,12 +78,12 @@ def test_nor_does_it_matter_that_memory_runs_out(name: str, fits: int) -> None:
     for one, other in zip(plain, results, strict=True):
         same(one, other)
     assert sum(result.provenance["halvings"] for result in results) > 0
-    explain.play(results, kept=[0.1, 0.5])
+    explain.perturb(results, fractions=[0.1, 0.5])
     handle.remove()
-    explain.play(plain, kept=[0.1, 0.5])
+    explain.perturb(plain, fractions=[0.1, 0.5])
     for one, other in zip(plain, results, strict=True):
-        for mine, theirs in zip(one.curve.stops, other.curve.stops, strict=True):
-            assert (mine.part, mine.asked) == (theirs.part, theirs.asked)
+        for mine, theirs in zip(one.curve.points, other.curve.points, strict=True):
+            assert (mine.mode, mine.fraction) == (theirs.mode, theirs.fraction)
             assert mine.confidence == pytest.approx(theirs.confidence, rel=1e-4)
 
 
@@ -113,14 +113,14 @@ def test_half_models_are_explained_in_single_precision(name: str, dtype: torch.d
     full = explain.explain(examples)
     explain.model.to(dtype)
     for one, other in zip(full, explain.explain(examples), strict=True):
-        assert other.scores.dtype == other.leaf.dtype == other.gradient.dtype == torch.float32
+        assert other.scores.dtype == other.signal.dtype == other.gradient.dtype == torch.float32
         assert other.scores.isfinite().all()
         assert other.gradient.abs().max() > 0
-        first, second = (p for _, p in [*one.alternatives, ("", 0.0)][:2])
+        first, second = (p for _, p in [*one.top_predictions, ("", 0.0)][:2])
         if first - second > 0.1:  # an easy case
             assert one.target == other.target
-        atol = 1e-5 * other.leaf.abs().max().item()
-        torch.testing.assert_close(other.keep(1.0), other.leaf, rtol=0, atol=atol)
+        atol = 1e-5 * other.signal.abs().max().item()
+        torch.testing.assert_close(other.keep_top(1.0), other.signal, rtol=0, atol=atol)
     assert next(explain.model.parameters()).dtype == dtype
 
 

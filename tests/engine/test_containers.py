@@ -122,36 +122,36 @@ def test_every_command_takes_them(explain: FourierExplainer, name: str) -> None:
     table = explain.evaluate(made(), "magnitude", metrics=["maintain_rate"]).of("magnitude")
     assert table.values == explain.evaluate(TEXTS, "magnitude", metrics=["maintain_rate"]).of("magnitude").values
     truth = ["ham", "spam", "neither", "ham"]
-    fixed, same = (explain.rectify(x, truth, draws=1, budget=0.01) for x in (made(), TEXTS))
+    fixed, same = (explain.rectify(x, truth, random_orders=1, budget=0.01) for x in (made(), TEXTS))
     assert fixed.places == same.places
     results = explain.explain(TEXTS)
-    maps = [result.scores.new_ones(result.leaf.shape) for result in results]
-    assert len(explain.adopt(made(), maps)) == 4
-    assert len(explain.adopt(made(), iter(maps))) == 4
+    maps = [result.scores.new_ones(result.signal.shape) for result in results]
+    assert len(explain.from_maps(made(), maps)) == 4
+    assert len(explain.from_maps(made(), iter(maps))) == 4
     with pytest.raises(InputError, match="4 examples"):
         explain.predict(made())
 
 
 def test_sanity_takes_a_column(explain: FourierExplainer) -> None:
-    assert str(explain.sanity(DATA["text"], "magnitude")) == str(explain.sanity(TEXTS, "magnitude"))
+    assert str(explain.sanity_check(DATA["text"], "magnitude")) == str(explain.sanity_check(TEXTS, "magnitude"))
 
 
 def test_results_come_in_any_container(explain: FourierExplainer) -> None:
     results = explain.explain(TEXTS)
     for given in (tuple(results), iter(results), np.array(results, dtype=object), deque(results)):
-        played = explain.play(given, [0.1])
+        played = explain.perturb(given, [0.1])
         assert [one.curve is not None for one in played] == [True] * 4
-    again = explain.explain_again(iter(results), ["ham"] * 4)
+    again = explain.re_explain(iter(results), ["ham"] * 4)
     assert [one.label for one in again] == ["ham"] * 4
     with pytest.raises(InputError, match="call explain first"):
-        explain.play("w10")
+        explain.perturb("w10")
 
 
 def test_targets_and_truths_come_in_columns(explain: FourierExplainer) -> None:
     for targets in (DATA["label"], pd.Series([0, 1, 2, 0], index=[3, 1, 2, 0]), np.array([0, 1, 2, 0])):
         assert [result.target for result in explain.explain(TEXTS, targets=targets)] == [0, 1, 2, 0]
-        found = explain.rectify(TEXTS, targets, draws=1, budget=0.01)
-        assert found.places == explain.rectify(TEXTS, [0, 1, 2, 0], draws=1, budget=0.01).places
+        found = explain.rectify(TEXTS, targets, random_orders=1, budget=0.01)
+        assert found.places == explain.rectify(TEXTS, [0, 1, 2, 0], random_orders=1, budget=0.01).places
 
 
 def test_one_row_is_one_example(explain: FourierExplainer) -> None:

@@ -30,9 +30,9 @@ def test_one_result_per_example(model, x):
         assert one.label == str(one.target)
         assert one.confidence == pytest.approx(float(p[i].max()))
         assert one.value == pytest.approx(float(p[i].max().log()))
-        assert torch.equal(one.leaf, x[i])
-        assert one.alternatives[0][0] == one.label
-        assert [v for _, v in one.alternatives] == pytest.approx(sorted(p[i].tolist(), reverse=True))
+        assert torch.equal(one.signal, x[i])
+        assert one.top_predictions[0][0] == one.label
+        assert [v for _, v in one.top_predictions] == pytest.approx(sorted(p[i].tolist(), reverse=True))
     assert len(attribute(model, x[:1])) == 1
 
 
@@ -65,7 +65,7 @@ def test_a_callable_target(model, x):
     for one, z in zip(attribute(model, x, target=contrast), model(x), strict=True):
         assert (one.target, one.label, one.confidence) == (None, "contrast", None)
         assert one.value == pytest.approx(float(z[0] - z[1]))
-        assert not one.alternatives
+        assert not one.top_predictions
         assert one.provenance["head"] == "callable"
 
 
@@ -95,14 +95,14 @@ def test_axes_choose_what_has_an_order():
     x = noise(1, 3, 4, 5)
     model = Linear(2, 3, 4, 5)
     (default,) = attribute(model, x)
-    assert [axis.channel for axis in default.layout.leaf.axes] == [True, False, False]
+    assert [axis.channel for axis in default.layout.signal.axes] == [True, False, False]
     (last,) = attribute(model, x, axes=[-1])
-    assert [axis.channel for axis in last.layout.leaf.axes] == [True, True, False]
+    assert [axis.channel for axis in last.layout.signal.axes] == [True, True, False]
     assert len(last.scores) == 3 * 4 * 3
     (every,) = attribute(model, x, axes=[1, 2, 3])
-    assert not any(axis.channel for axis in every.layout.leaf.axes)
+    assert not any(axis.channel for axis in every.layout.signal.axes)
     (plain,) = attribute(Linear(2, 4, 5), x[:, 0])
-    assert not any(axis.channel for axis in plain.layout.leaf.axes)
+    assert not any(axis.channel for axis in plain.layout.signal.axes)
     (positions,) = attribute(model, x, axes=[2, 3], domain="identity:grain=position")
     assert len(positions.scores) == 20
 
@@ -134,7 +134,7 @@ def test_inputs_that_are_none(x):
 def test_targets_that_are_none(model, x, target):
     with pytest.raises((TargetError, InputError)) as caught:
         attribute(model, x, target=target)
-    assert caught.value.do
+    assert caught.value.hint
 
 
 @pytest.mark.parametrize(
@@ -186,7 +186,7 @@ def test_what_was_done_is_not_lost(model, x):
         attribute(forward, x, batch_size=1)
     done = caught.value.completed
     assert sorted(done) == [0, 1, 2]
-    assert torch.equal(done[2].leaf, x[2])
+    assert torch.equal(done[2].signal, x[2])
     assert any("3 of 4" in note for note in caught.value.__notes__)
 
 
@@ -205,7 +205,7 @@ def test_batches_are_as_small_as_asked(x):
 def test_a_result_holds_no_batch(x):
     """Each result owns its tensors, so that one of many does not keep the others alive."""
     for one in attribute(Linear(2, 6), x):
-        for tensor in (one.scores, one.leaf, one.gradient):
+        for tensor in (one.scores, one.signal, one.gradient):
             assert tensor.untyped_storage().nbytes() == tensor.numel() * tensor.element_size()
             assert tensor.device.type == "cpu"
 
@@ -241,8 +241,8 @@ def test_rows_have_the_users_type_where_the_net_takes_it_and_else_its_own(own, g
         assert net.seen == {own}
         said = [note for note in results[0].provenance["notes"] if str(own) in note]
         assert bool(said) == (own != given)
-        assert results[0].leaf.dtype == (torch.float64 if given == torch.float64 else torch.float32)
-        assert torch.equal(results[0].leaf, x[0].to(results[0].leaf.dtype))
+        assert results[0].signal.dtype == (torch.float64 if given == torch.float64 else torch.float32)
+        assert torch.equal(results[0].signal, x[0].to(results[0].signal.dtype))
 
 
 def test_a_net_that_takes_another_type_gets_it():

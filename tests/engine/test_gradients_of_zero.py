@@ -1,4 +1,4 @@
-"""A gradient that is zero is said, whether the leaf is not read or the answer is too sure."""
+"""A gradient that is zero is said, whether the signal is not read or the answer is too sure."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def test_a_gradient_needs_no_note() -> None:
     assert NO_GRADIENT not in explained(0.1).provenance["notes"]
 
 
-def test_a_leaf_that_does_not_count_is_said() -> None:
+def test_a_signal_that_does_not_count_is_said() -> None:
     assert explained(0.0).provenance["notes"] == [NO_GRADIENT]
 
 

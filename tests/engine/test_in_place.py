@@ -21,7 +21,7 @@ WRITTEN = ("text2text-generation", "speech")
 
 def asked(explain: FourierExplainer, kind: Kind, example: Any) -> list[Any]:
     results = explain.explain(example, kind.target)
-    explain.play(results, kept=[0.3])
+    explain.perturb(results, fractions=[0.3])
     said = plain(explain.predict(results[0]).logits) if kind.target is None else None
     path = explain.explain(example, kind.target, method="integrated_gradients:steps=2")
     return [*map(told, results), said, *map(told, path)]
@@ -104,16 +104,16 @@ def test_what_users_do_to_their_examples_afterwards(name: str) -> None:
     explain, example = kind.make(), kind.example()
     results = explain.explain(example, kind.target)
     logits = explain.predict(results[0]).logits if kind.target is None else None
-    before = [told(a) for a in results], plain(logits), [plain(dict(a.source)) for a in results]
+    before = [told(a) for a in results], plain(logits), [plain(dict(a.raw_input)) for a in results]
     spoilt(example)
-    assert ([told(a) for a in results], plain(logits), [plain(dict(a.source)) for a in results]) == before
-    explain.play(results, kept=[0.3])
+    assert ([told(a) for a in results], plain(logits), [plain(dict(a.raw_input)) for a in results]) == before
+    explain.perturb(results, fractions=[0.3])
     assert [a.curve for a in results] == [a.curve for a in _played(kind)]
 
 
 def _played(kind: Kind) -> Any:
     explain = kind.make()
-    return explain.play(explain.explain(kind.example(), kind.target), kept=[0.3])
+    return explain.perturb(explain.explain(kind.example(), kind.target), fractions=[0.3])
 
 
 @pytest.mark.parametrize("name", KINDS)
@@ -126,7 +126,7 @@ def test_what_users_do_to_results_afterwards(name: str) -> None:
     expected = [told(a) for a in first]
     again = explain.explain(example, kind.target)
     for a in first:
-        for tensor in (a.scores, a.leaf, a.gradient, a.frozen, *a.inputs.values(), *a.source.values()):
+        for tensor in (a.scores, a.signal, a.gradient, a.frozen_target, *a.inputs.values(), *a.raw_input.values()):
             spoilt(tensor)
     assert plain(_numbers(example)) == kept
     assert [told(a) for a in again] == expected

@@ -34,21 +34,21 @@ def missed(result: Attribution) -> str:
 
 
 @pytest.mark.parametrize("method", ["integrated_gradients", "integrated_gradients:path=geometric", "wam:ig"])
-def test_a_model_that_normalises_its_input_leaves_nothing_to_sum_and_that_is_said(method: str) -> None:
+def test_a_model_that_normalises_its_input_signals_nothing_to_sum_and_that_is_said(method: str) -> None:
     for result in attribute(normalised, X, target=first, method=method):
         value = result.value
         assert float(result.scores.sum()) == pytest.approx(0, abs=1e-3)
         note = missed(result)
         assert f"in place of {value:.4g}" in note
         assert "the other end of the path 0)" in note
-        assert result.gap == pytest.approx(-value, abs=1e-3)
+        assert result.completeness_error == pytest.approx(-value, abs=1e-3)
 
 
 @pytest.mark.parametrize("method", ["gradient_input", "integrated_gradients", "attexplore", "fampe", "freqx", "wam:ig"])
 def test_what_is_complete_is_not_said_not_to_be(method: str) -> None:
     net = torch.nn.Linear(12, 3).double()
     for result in attribute(net, X.double(), target=lambda z: z[:, 0], method=method):
-        assert result.gap is not None
+        assert result.completeness_error is not None
         assert result.incomplete == []
 
 
@@ -79,7 +79,7 @@ def test_it_is_in_the_repr_the_table_and_the_figure(tmp_path: Path) -> None:
     result = attribute(normalised, X, target=first, method="integrated_gradients")[0]
     note = missed(result)
     assert note in repr(result)
-    assert note in str(result.top(3))
+    assert note in str(result.top_features(3))
     assert note in wording.conclusion(result, 0.04)
     again = Attribution.load(result.save(tmp_path / "saved"))
     assert again.incomplete == [note]
@@ -88,7 +88,7 @@ def test_it_is_in_the_repr_the_table_and_the_figure(tmp_path: Path) -> None:
         INCOMPLETE in text.get_text().replace("\n", " ") for text in figure.findobj(lambda a: hasattr(a, "get_text"))
     )
     fine = attribute(normalised, X, target=first, method="saliency")[0]
-    assert INCOMPLETE not in f"{fine!r}{fine.top(3)}{wording.conclusion(fine, 0.04)}"
+    assert INCOMPLETE not in f"{fine!r}{fine.top_features(3)}{wording.conclusion(fine, 0.04)}"
 
 
 @pytest.mark.parametrize("inputs", [True, False])
@@ -99,7 +99,7 @@ def test_it_is_in_a_report_once_and_at_each_example(inputs: bool) -> None:
     said = [note for note in wording.notes(records, None, []) if note.startswith(INCOMPLETE)]
     assert len(said) == 1
     for record in records:
-        assert INCOMPLETE in wording.example_facts(record)["completeness gap"]
+        assert INCOMPLETE in wording.example_facts(record)["completeness error"]
     assert INCOMPLETE in report.html(include_inputs=inputs)
 
 

@@ -20,7 +20,7 @@ METHODS = ["ffc", "integrated_gradients:steps=2", "freqx"]
 def answers(explain: FourierExplainer, example: Any) -> list[Any]:
     found = [explain.explain(example, method=method) for method in METHODS]
     results = [one for some in found for one in (some if isinstance(some, list) else [some])]
-    explain.play(results, kept=[0.3])
+    explain.perturb(results, fractions=[0.3])
     return [*map(told, results), plain(explain.predict(results[0]).logits)]
 
 
@@ -87,7 +87,7 @@ def test_parts_of_a_model() -> None:
     assert float(model.seen) == 1  # what the model itself puts down stays
 
 
-def test_a_failure_part_way_leaves_all_flags_as_they_were() -> None:
+def test_a_failure_part_way_signals_all_flags_as_they_were() -> None:
     class Stubborn(torch.nn.Linear):
         def __setattr__(self, name: str, value: Any) -> None:
             if name == "training" and value is False:

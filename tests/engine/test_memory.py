@@ -80,7 +80,7 @@ def limited(function: Callable[..., Any], most: int, error: Exception) -> Callab
 def same(a: Any, b: Any) -> None:
     torch.testing.assert_close(a.scores, b.scores, rtol=1e-4, atol=1e-5)
     assert a.value == pytest.approx(b.value, rel=1e-5)
-    for one, other in zip(a.curve.stops if a.curve else (), b.curve.stops if b.curve else (), strict=True):
+    for one, other in zip(a.curve.points if a.curve else (), b.curve.points if b.curve else (), strict=True):
         assert one.value == pytest.approx(other.value, rel=1e-4)
 
 
@@ -89,10 +89,10 @@ def test_transforms_that_run_out_of_memory(which: str, monkeypatch: Any) -> None
     """Also for one example, of which many rows are made at once."""
     explain = FourierExplainer(tiny_models.build("text-classification", "bert"), tiny_tokenizers.tokenizer())
     texts, kept = [tiny_tokenizers.text(*range(i, i + 6)) for i in range(5, 9)], [i / 20 for i in range(1, 20)]
-    expected = explain.play(explain.explain(texts), kept)
+    expected = explain.perturb(explain.explain(texts), kept)
     error = RuntimeError("cuFFT error: CUFFT_ALLOC_FAILED")
     monkeypatch.setattr(FourierBasis, which, limited(getattr(FourierBasis, which), 2, error))
-    found = explain.play(explain.explain(texts), kept)
+    found = explain.perturb(explain.explain(texts), kept)
     for one, other in zip(found, expected, strict=True):
         same(one, other)
     assert which == "inverse" or found[0].provenance["halvings"] > 0

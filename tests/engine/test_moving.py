@@ -66,7 +66,7 @@ def test_dropout_that_stays_on_is_said_of_every_result_and_is_no_second_path(bia
     assert results[0].provenance["checks"]["forward"] == 7  # twice beside another; own ids twice, and exchanged
     assert all("checks" not in result.provenance for result in results[1:])
     assert not torch.equal(state, torch.random.get_rng_state())  # what the model draws for its answers
-    assert explain.known.moving > 0.001
+    assert explain.side_inputs.moving > 0.001
 
 
 def test_what_the_questions_draw_is_not_taken_from_the_user() -> None:
@@ -215,8 +215,8 @@ def test_half_precision_is_no_movement() -> None:
 def test_evaluations_checks_corrections_and_runs_say_it_too(tmp_path: Path) -> None:
     explain, texts = built(Dropping), tiny_tokenizers.texts(4)
     assert moving(list(explain.evaluate(texts, "ffc", metrics=["dig"]).notes))
-    assert moving(list(built(Batching).sanity(texts, "magnitude").notes))
-    fixed = explain.rectify(texts, [(r.target + 1) % 3 for r in explain.explain(texts)], "magnitude", draws=1)
+    assert moving(list(built(Batching).sanity_check(texts, "magnitude").notes))
+    fixed = explain.rectify(texts, [(r.target + 1) % 3 for r in explain.explain(texts)], "magnitude", random_orders=1)
     assert moving(fixed.notes)
     assert moving(str(fixed).split("\nnote: ")[1:])
     alike = tiny_tokenizers.texts(8, lengths=(7,))

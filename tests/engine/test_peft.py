@@ -39,7 +39,7 @@ def adapted(name: str, how: str) -> tuple[Any, torch.nn.Module]:
     return model.eval(), plain
 
 
-def test_what_a_tuned_model_writes_leaves_no_marks_on_it() -> None:
+def test_what_a_tuned_model_writes_signals_no_marks_on_it() -> None:
     """PEFT's own `generate` sets attributes on the model below."""
     plain = tiny_models.build("text2text-generation", "t5")
     model = peft.get_peft_model(plain, peft.LoraConfig(task_type="SEQ_2_SEQ_LM", target_modules=["q", "v"], r=4)).eval()
@@ -59,7 +59,7 @@ def test_an_adapter_counts_and_is_left_attached(name: str, how: str) -> None:
     before = state_of(model)
     explain = FourierExplainer(model, tokenizer)
     results = explain.explain(TEXTS)
-    explain.play(results, kept=[0.1])
+    explain.perturb(results, fractions=[0.1])
     assert same(before, state_of(model))
     assert explain.model is model
     merged = FourierExplainer(copy.deepcopy(model).merge_and_unload(), tokenizer).explain(TEXTS)
@@ -85,7 +85,7 @@ def test_virtual_tokens_are_no_features(name: str, how: str) -> None:
     model, _ = adapted(name, how)
     explain = FourierExplainer(model, tiny_tokenizers.tokenizer(KINDS[name][2]))
     before = state_of(model)
-    encoded = explain.adapter.encode(TEXTS[0])
+    encoded = explain.wrapper.encode(TEXTS[0])
     with torch.no_grad():
         theirs = model(**{n: tensor.unsqueeze(0) for n, tensor in encoded.inputs.items()}).logits
     ours = laws.own_forward(explain, encoded)
@@ -95,7 +95,7 @@ def test_virtual_tokens_are_no_features(name: str, how: str) -> None:
     said = theirs[0, -1] if ours.ndim == 3 else theirs[0]
     assert result.target == int(said.argmax())
     assert result.value == pytest.approx(float(said.log_softmax(-1).amax()), rel=1e-4)
-    assert result.leaf.shape[0] == len(TEXTS[0].split())
+    assert result.signal.shape[0] == len(TEXTS[0].split())
     assert result.gradient.abs().max() > 0
     assert same(before, state_of(model))
 
@@ -140,7 +140,7 @@ def test_an_adapter_without_a_task_hides_nothing_of_what_the_model_takes(name: s
         for one in (model, copy.deepcopy(model).merge_and_unload())
     )
     laws.same(own, merged)
-    assert FourierExplainer(model, tiny_models_audio.extractor(name)).adapter.task == "audio-classification"
+    assert FourierExplainer(model, tiny_models_audio.extractor(name)).wrapper.task == "audio-classification"
 
 
 def test_of_an_adapted_language_model_only_the_last_place_is_read() -> None:

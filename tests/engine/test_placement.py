@@ -18,7 +18,7 @@ TEXTS = tiny_tokenizers.texts(3)
 
 def same(a: Attribution, b: Attribution) -> None:
     assert a.target == b.target
-    assert torch.equal(a.leaf, b.leaf)
+    assert torch.equal(a.signal, b.signal)
     torch.testing.assert_close(a.scores, b.scores, rtol=0, atol=1e-4 * a.scores.abs().max().item())
 
 
@@ -66,7 +66,7 @@ def test_a_pipeline_of_two_processors() -> None:
         model=model, tokenizer=tokenizer, feature_extractor=tiny_models_audio.extractor("wav2vec2"), device="cpu"
     )
     explain = FourierExplainer.from_pipeline(pipe)
-    assert explain.adapter.task == "ctc"
+    assert explain.wrapper.task == "ctc"
     result = explain.explain((tiny_models_audio.clip(8009), tiny_models_audio.RATE))
     assert result.label == tokenizer.decode(result.target)
 
@@ -98,7 +98,7 @@ def test_off_loaded_models(place: Callable[..., Any], plain: list[Attribution], 
     results = explain.explain(TEXTS)
     for one, other in zip(plain, results, strict=True):
         same(one, other)
-    explain.play(results, kept=[0.1])
+    explain.perturb(results, fractions=[0.1])
     assert devices == [parameter.device for parameter in model.parameters()]
 
 
@@ -154,18 +154,18 @@ def test_hooks_of_the_users_own_are_heard(plain: list[Attribution]) -> None:
     other = tiny_models.build("text-classification", "bert")
     other.get_input_embeddings().register_forward_hook(lambda module, args, output: 2 * output)
     doubled = FourierExplainer(other, tiny_tokenizers.tokenizer("bert")).explain(TEXTS[0])
-    torch.testing.assert_close(doubled.leaf, 2 * plain[0].leaf)
+    torch.testing.assert_close(doubled.signal, 2 * plain[0].signal)
 
 
 @pytest.mark.parametrize(("task", "example"), [("text-classification", TEXTS[0]), ("fill-mask", TEXTS[1])])
 def test_a_result_is_played_again_after_it_was_saved(task: str, example: str, tmp_path: Path) -> None:
     explain = FourierExplainer(tiny_models.build(task, "bert"), tiny_tokenizers.tokenizer("bert"))
     result = explain.explain(example, seed=3)
-    explain.play(result, kept=[0.1, 1.0])
+    explain.perturb(result, fractions=[0.1, 1.0])
     back = Attribution.load(result.save(tmp_path))
-    before = {(stop.part, stop.asked): stop.value for stop in result.curve.stops}
-    explain.play(back, kept=[0.1, 0.5, 1.0], again=True)
-    assert {(stop.part, stop.asked) for stop in back.curve.stops} == {*before, ("keep", 0.5), ("delete", 0.5)}
+    before = {(stop.mode, stop.fraction): stop.value for stop in result.curve.points}
+    explain.perturb(back, fractions=[0.1, 0.5, 1.0], overwrite=True)
+    assert {(stop.mode, stop.fraction) for stop in back.curve.points} == {*before, ("keep", 0.5), ("delete", 0.5)}
     for part in ("keep", "delete"):
         assert back.curve.at(part, 0.1).value == pytest.approx(before[part, 0.1], rel=1e-4, abs=1e-5)
     assert back.curve.at("keep", 1.0).value == pytest.approx(result.value, rel=1e-4, abs=1e-5)

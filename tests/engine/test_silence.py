@@ -96,17 +96,17 @@ def test_dither_reaches_every_method(method: str) -> None:
     assert result.provenance["dither"] == 1e-6
 
 
-def test_dither_leaves_the_example_and_is_the_same_wherever_the_model_is_asked() -> None:
+def test_dither_signals_the_example_and_is_the_same_wherever_the_model_is_asked() -> None:
     explain, batch = listener(dither=0.1), sounds(1)
     results, again = explain.explain(batch), explain.explain({n: t[1:2] for n, t in batch.items()})
-    assert torch.equal(results[1].leaf, batch["input_values"][1])
+    assert torch.equal(results[1].signal, batch["input_values"][1])
     assert torch.allclose(results[1].scores, again[0].scores, rtol=1e-4)
     explain.dither = 0.0  # results bring their own
     logits = explain.predict(results[1]).logits
     assert results[1].value == pytest.approx(float(logits.log_softmax(0)[results[1].target]), abs=1e-5)
-    explain.play(results, kept=[0.5, 1.0], again=True)
+    explain.perturb(results, fractions=[0.5, 1.0], overwrite=True)
     assert results[1].curve.at("keep", 1.0).value == pytest.approx(results[1].value, abs=1e-5)
-    (redone,) = explain.explain_again([results[1]], [results[1].target])
+    (redone,) = explain.re_explain([results[1]], [results[1].target])
     assert torch.allclose(redone.scores, results[1].scores, rtol=1e-4)
     assert redone.value != pytest.approx(
         explain.explain(batch, results[1].target, method="magnitude")[1].value, abs=1e-4
@@ -182,7 +182,7 @@ def test_a_run_loses_the_silent_example_alone(tmp_path: Path) -> None:
     explain = listener()
     found: list[int] = []
     explain.model.register_forward_pre_hook(lambda m, a, k: found.append(len(k["input_values"])), with_kwargs=True)
-    explain.adapter.processor = _extractor()
+    explain.wrapper.processor = _extractor()
     clips = [(row.numpy(), RATE) for row in sounds(1)["input_values"]]
     results = explain.explain_dataset(clips, tmp_path / "run", progress=False, chunk=3)
     assert list(results.failures()["index"]) == [1]

@@ -41,7 +41,7 @@ def _restless() -> Iterator[None]:
 def told(answer: Any) -> Any:
     """What is to be the same, whoever else asks at the time."""
     if isinstance(answer, Attribution):
-        stops = [] if answer.curve is None else list(answer.curve.stops)
+        stops = [] if answer.curve is None else list(answer.curve.points)
         gradient = None if answer.gradient is None else answer.gradient.tolist()
         return answer.label, answer.value, answer.scores.tolist(), gradient, stops
     if isinstance(answer, (list, tuple)):
@@ -96,9 +96,9 @@ def of_texts(explain: FourierExplainer, seed: int = 0) -> list[Job]:
         lambda: explain.explain(texts[1], method="integrated_gradients:steps=4"),
         lambda: explain.explain(texts[2], method="freqx"),
         lambda: explain.predict(texts[3]).logits,
-        lambda: explain.play(explain.explain(texts[:2], method="magnitude"), kept=[0.1, 0.5]),
-        lambda: explain.predict(known, leaf=known.keep(0.5)).logits,
-        lambda: explain.explain_again([known], [0]),
+        lambda: explain.perturb(explain.explain(texts[:2], method="magnitude"), fractions=[0.1, 0.5]),
+        lambda: explain.predict(known, signal=known.keep_top(0.5)).logits,
+        lambda: explain.re_explain([known], [0]),
     ]
 
 
@@ -116,8 +116,8 @@ def test_studies_of_one_explainer() -> None:
     table = lambda found: {name: list(column) for name, column in found.columns.items()}  # noqa: E731
     jobs: list[Job] = [
         lambda: table(explain.evaluate(texts, methods=["ffc"], metrics=["dig"]).summary(["dig"])),
-        lambda: [(c.name, c.value) for c in explain.sanity(texts[:2], method="saliency").checks],
-        lambda: str(explain.rectify(texts, [0, 1, 2], budget=0.05, draws=1)),
+        lambda: [(c.name, c.value) for c in explain.sanity_check(texts[:2], method="saliency").checks],
+        lambda: str(explain.rectify(texts, [0, 1, 2], budget=0.05, random_orders=1)),
         lambda: explain.explain(texts),
     ]
     repeated = [repr(told(job())) for job in jobs]
@@ -311,7 +311,7 @@ def test_a_tokenizer_is_one_threads_at_a_time() -> None:
     long, short = tiny_tokenizers.text(*range(5, 40)), tiny_tokenizers.text(*range(5, 10))
 
     def encoded(text: str) -> Any:
-        return [len(explain.adapter.encode(text).inputs["input_ids"]) for _ in range(50)]
+        return [len(explain.wrapper.encode(text).inputs["input_ids"]) for _ in range(50)]
 
     check([lambda: encoded(long), lambda: encoded(short), lambda: encoded(long), lambda: encoded(short)], 6)
 
@@ -321,6 +321,6 @@ def test_warnings_are_heard_again_afterwards() -> None:
     explain = FourierExplainer(tiny_models_audio.build("wav2vec2"), tiny_models_audio.extractor("wav2vec2"))
     before = list(warnings.filters)
     clip = tiny_models_audio.clip(900)
-    check([lambda: explain.adapter.encode((clip, tiny_models_audio.RATE)).leaf.shape] * 4, 60)
+    check([lambda: explain.wrapper.encode((clip, tiny_models_audio.RATE)).signal.shape] * 4, 60)
     assert list(warnings.filters) == before
     assert np.isfinite(clip).all()

@@ -76,8 +76,8 @@ def same(a: Any, b: Any) -> bool:
 
 def everything(explain: FourierExplainer, example: Any) -> None:
     result = explain.explain(example)
-    explain.play(result, kept=[0.1, 0.5])
-    explain.predict(result, leaf=result.keep(0.5))
+    explain.perturb(result, fractions=[0.1, 0.5])
+    explain.predict(result, signal=result.keep_top(0.5))
     explain.explain([example, example], method="ffc:steps=2")
 
 
@@ -115,7 +115,7 @@ def test_a_picture_model_stays_as_it_is(name: str) -> None:
     pixels = torch.randn(2, 3, 32, 32, generator=torch.Generator().manual_seed(0))
     kept = pixels.clone()
     results = explain.explain({"pixel_values": pixels})
-    explain.play(results, kept=[0.1])
+    explain.perturb(results, fractions=[0.1])
     assert same(before[0], state_of(model))
     assert same(before[1], state_of_torch())
     assert torch.equal(pixels, kept)
@@ -127,7 +127,7 @@ def test_a_picture_model_stays_as_it_is(name: str) -> None:
 def test_also_when_a_forward_fails(error: type[BaseException], after: int) -> None:
     model, tokenizer = mixed("text-classification", "bert"), tiny_tokenizers.tokenizer("bert")
     explain, calls = FourierExplainer(model, tokenizer), []
-    explain.adapter.encode("w10 w11")
+    explain.wrapper.encode("w10 w11")
 
     def fail(module: torch.nn.Module, args: Any, output: Any) -> None:
         calls.append(1)
@@ -151,11 +151,11 @@ def test_the_callers_grad_mode_does_not_matter(mode: Callable[[], Any]) -> None:
     with mode():
         before = state_of_torch()
         inside = explain.explain(example)
-        explain.play(inside, kept=[0.5])
+        explain.perturb(inside, fractions=[0.5])
         assert explain.predict(example).label == alone.label
         assert same(before, state_of_torch())
     torch.testing.assert_close(inside.scores, alone.scores)
-    assert not inside.leaf.is_inference()
+    assert not inside.signal.is_inference()
 
 
 def test_the_default_dtype_does_not_matter() -> None:
@@ -183,7 +183,7 @@ def test_a_model_that_remembers_what_it_computed_can_be_explained_after_it_predi
     explain = FourierExplainer(model, tiny_tokenizers.tokenizer("bert"))
     example = tiny_tokenizers.texts(1)[0]
     explain.predict(example)
-    explain.play(explain.explain(example, method="magnitude"), kept=[0.5])
+    explain.perturb(explain.explain(example, method="magnitude"), fractions=[0.5])
     assert explain.explain(example).gradient.abs().max() > 0
 
 
@@ -212,7 +212,7 @@ def resident():
     return int(open("/proc/self/statm").read().split()[1])
 
 for call in range(1, 51):
-    explain.play(explain.explain(examples), kept=[0.1])
+    explain.perturb(explain.explain(examples), fractions=[0.1])
     if call == 10:
         early = resident()
 print(resident() / early)

@@ -41,20 +41,20 @@ def text():
 
 @pytest.fixture(scope="module")
 def evaluation(text):
-    return text.evaluate(tiny_tokenizers.texts(7), ["ffc", "ffc:kappa=1"], sources=[0, 0, 1, 2, 3, 4, 5])
+    return text.evaluate(tiny_tokenizers.texts(7), ["ffc", "ffc:kappa=1"], groups=[0, 0, 1, 2, 3, 4, 5])
 
 
 def test_the_numbers_are_those_by_hand(text, evaluation):
     results = text.explain(tiny_tokenizers.texts(7), method="ffc")
-    text.play(results, DEFAULT_GRID)
+    text.perturb(results, DEFAULT_GRID)
     cell = evaluation.of("ffc")
     assert cell.values["dig"] == pytest.approx([dig.dig(r.curve) for r in results])
     assert cell.values[SHARE] == [curve.maintained(r.curve, 0.04) for r in results]
     random, _ = assign_wrong_labels(
         [r.target for r in results], sorted(text.model.config.id2label), [r.key for r in results]
     )
-    others = text.explain_again(results, random)
-    text.play(others, FractionGrid(keep=SMALL_FRACTIONS))
+    others = text.re_explain(results, random)
+    text.perturb(others, FractionGrid(keep=SMALL_FRACTIONS))
     by_hand = [selectivity.selectivity(a.curve, [b.curve]) for a, b in zip(results, others, strict=True)]
     assert cell.values["selectivity (random)"] == pytest.approx(by_hand)
 
@@ -66,10 +66,10 @@ def test_controls_are_there_and_asked_for_wrong_labels_for_nothing(text, evaluat
     assert own.control
     assert own.passes == (1, 0)
     results = text.explain(tiny_tokenizers.texts(7), method=control)
-    text.play(results, DEFAULT_GRID)
-    runners = [text.adapter.head().check(r.alternatives[1][0]) for r in results]
-    others = text.explain_again(results, runners)
-    text.play(others, FractionGrid(keep=SMALL_FRACTIONS))
+    text.perturb(results, DEFAULT_GRID)
+    runners = [text.wrapper.head().check(r.top_predictions[1][0]) for r in results]
+    others = text.re_explain(results, runners)
+    text.perturb(others, FractionGrid(keep=SMALL_FRACTIONS))
     by_hand = [selectivity.selectivity(a.curve, [b.curve]) for a, b in zip(results, others, strict=True)]
     assert own.values["selectivity (runner-up)"] == pytest.approx(by_hand)
 
@@ -82,10 +82,10 @@ def test_the_table(evaluation):
     gap = [a - b for a, b in zip(own, control, strict=True)]
     assert row["mean"] == pytest.approx(math.fsum(own) / 7)
     assert row["gap_magnitude"] == pytest.approx(math.fsum(gap) / 7)
-    assert (row["gap_low"], row["gap_high"]) == paired_interval(own, control, evaluation.sources)
+    assert (row["gap_low"], row["gap_high"]) == paired_interval(own, control, evaluation.groups)
     means = {c.method: math.fsum(c.values["dig"]) for c in evaluation.cells if c.control}
     assert row["best_control"] == max(means, key=means.get)
-    assert (row["n"], row["sources"], row["anecdotal"]) == (7, 6, True)
+    assert (row["n"], row["groups"], row["anecdotal"]) == (7, 6, True)
     (less,) = [row for row in rows if row["method"] == "ffc" and row["metric"] == "deletion"]
     means = {c.method: math.fsum(c.values["deletion"]) for c in evaluation.cells if c.control}
     assert less["best_control"] == min(means, key=means.get)
@@ -143,7 +143,7 @@ def test_what_is_ready_stands_among_the_methods(text, evaluation):
         return text.explain(examples, targets=targets, method="ffc")
 
     found = text.evaluate(
-        tiny_tokenizers.texts(7), [PrecomputedMethod("by hand", make, "fourier")], sources=evaluation.sources
+        tiny_tokenizers.texts(7), [PrecomputedMethod("by hand", make, "fourier")], groups=evaluation.groups
     )
     assert [cell.method for cell in found.cells] == ["magnitude", "low_frequency", "random", "by hand"]
     own, other = found.of("by hand"), evaluation.of("ffc")
@@ -156,7 +156,7 @@ def test_what_is_ready_stands_among_the_methods(text, evaluation):
 def test_what_is_ready_has_controls_in_its_own_domain(vision, pictures):
     def make(examples, targets):
         maps = [torch.randn(32, 32, generator=torch.Generator().manual_seed(i)) for i in range(len(examples))]
-        return vision.adopt(list(examples), maps, "noise", targets=targets, domain="identity")
+        return vision.from_maps(list(examples), maps, "noise", targets=targets, domain="identity")
 
     found = vision.evaluate(pictures, ["ffc", PrecomputedMethod("noise", make)], metrics=["dig"])
     domains = {cell.method: {c.domain for c in found.cells if c.method == cell.method} for cell in found.cells}
@@ -186,7 +186,7 @@ def test_without_domains_each_method_is_at_home(vision, pictures):
     [
         ({"metrics": ["dug"]}, "some of"),
         ({"metrics": ["concentration"]}, "some of"),
-        ({"sources": [1]}, "one for each"),
+        ({"groups": [1]}, "one for each"),
         ({"examples": []}, "at least one"),
     ],
 )

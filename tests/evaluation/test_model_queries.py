@@ -35,13 +35,13 @@ class Counted:
     def _count(self, module: torch.nn.Module, args: Any, kwargs: dict[str, Any]) -> None:
         self.rows += len(next(iter(kwargs.values())))
 
-    def log_p(self, leaf: torch.Tensor, target: int) -> torch.Tensor:
+    def log_p(self, signal: torch.Tensor, target: int) -> torch.Tensor:
         with torch.no_grad():
-            return self.explain.model(pixel_values=leaf).logits.log_softmax(-1)[:, target]
+            return self.explain.model(pixel_values=signal).logits.log_softmax(-1)[:, target]
 
 
 def said(results: list[Attribution]) -> int:
-    return sum(result.provenance["passes"]["asked"] for result in results)
+    return sum(result.provenance["passes"]["evaluated"] for result in results)
 
 
 def test_random_subsets_are_deleted_one_by_one() -> None:
@@ -57,7 +57,7 @@ def test_random_subsets_are_deleted_one_by_one() -> None:
             mask = torch.ones(len(result.scores), dtype=torch.bool)
             mask[torch.randperm(len(mask), generator=generator)[:held]] = False
             masks.append(mask)
-        left = torch.cat([result.basis.keep(result.coefficients.unsqueeze(0), m.unsqueeze(0)) for m in masks])
+        left = torch.cat([result.basis.keep_features(result.coefficients.unsqueeze(0), m.unsqueeze(0)) for m in masks])
         expected = [float(result.scores.double()[~mask].sum()) for mask in masks]
         assert given == pytest.approx(expected, rel=1e-6, abs=1e-9)
         lost = result.value - counted.log_p(left, result.target).double()
@@ -66,7 +66,7 @@ def test_random_subsets_are_deleted_one_by_one() -> None:
         assert ours == pytest.approx(stats.spearmanr(given, drops).statistic)
 
 
-@pytest.mark.parametrize("name", ["random_subsets", "noise", "perturbed_inputs"])
+@pytest.mark.parametrize("name", ["delete_random_subsets", "add_feature_noise", "explain_perturbed_inputs"])
 def test_answers_depend_on_the_example_and_the_seed_alone(name: str) -> None:
     counted = Counted("ffc")
     ask = getattr(model_queries, name)
@@ -88,14 +88,14 @@ def test_infidelity_is_captums() -> None:
     for i, result in enumerate(counted.results):
         generators = [model_queries.ExampleRng(0, [result.key]).generator(0, "noise", number) for number in range(9)]
         epsilon = torch.stack([0.3 * torch.randn(len(result.scores), generator=g) for g in generators])
-        changes = epsilon.view(9, *result.leaf.shape) * result.leaf
+        changes = epsilon.view(9, *result.signal.shape) * result.signal
         # Captum's attributions are per unit of the input where ours are contributions: φ = g x.
-        slopes = (result.scores.view(result.leaf.shape) / result.leaf).unsqueeze(0)
+        slopes = (result.scores.view(result.signal.shape) / result.signal).unsqueeze(0)
         for scaled in (False, True):
             theirs = captum.metrics.infidelity(
-                lambda leaf: counted.log_p(leaf, counted.results[i].target),  # noqa: B023
+                lambda signal: counted.log_p(signal, counted.results[i].target),  # noqa: B023
                 lambda inputs: (changes, inputs - changes),  # noqa: B023
-                result.leaf.unsqueeze(0),
+                result.signal.unsqueeze(0),
                 slopes,
                 n_perturb_samples=9,
                 max_examples_per_batch=9,
@@ -113,17 +113,17 @@ def test_sensitivity_max_is_captums(method: str) -> None:
     assert counted.rows == said(counted.results) == per_draw * 5 * 2
     for i, result in enumerate(counted.results):
         draw = model_queries.ExampleRng(0, [result.key])
-        uniform = torch.cat([draw.uniform(result.leaf.shape, "perturbation", number) for number in range(5)])
+        uniform = torch.cat([draw.uniform(result.signal.shape, "perturbation", number) for number in range(5)])
 
-        def explain(leaf: Any, target: Any = result.target) -> Any:
+        def explain(signal: Any, target: Any = result.target) -> Any:
             """A tuple for a tuple, as Captum's own methods have it."""
-            (pixels,) = leaf if isinstance(leaf, tuple) else (leaf,)
+            (pixels,) = signal if isinstance(signal, tuple) else (signal,)
             scores = torch.stack([one.scores for one in counted.explain.explain({"pixel_values": pixels}, target)])
-            return (scores,) if isinstance(leaf, tuple) else scores
+            return (scores,) if isinstance(signal, tuple) else scores
 
         theirs = captum.metrics.sensitivity_max(
             explain,
-            result.leaf.unsqueeze(0),
+            result.signal.unsqueeze(0),
             lambda inputs, radius, moves=uniform: inputs + 0.1 * (2 * moves - 1),
             n_perturb_samples=5,
             max_examples_per_batch=5,
@@ -133,8 +133,8 @@ def test_sensitivity_max_is_captums(method: str) -> None:
 
 def test_one_explainer_several_methods() -> None:
     counted = Counted("ffc")
-    mixed = [counted.results[0], counted.explain.explain_again(counted.results[1:2], [0])[0]]
-    mixed += counted.explain.explain({"pixel_values": counted.results[2].leaf.unsqueeze(0)}, method="magnitude")
+    mixed = [counted.results[0], counted.explain.re_explain(counted.results[1:2], [0])[0]]
+    mixed += counted.explain.explain({"pixel_values": counted.results[2].signal.unsqueeze(0)}, method="magnitude")
     table = model_queries.explain_perturbed_inputs(counted.explain, mixed, draws=3)
     lone = [
         model_queries.explain_perturbed_inputs(counted.explain, [one], draws=3)["score_changes"][0] for one in mixed
@@ -170,16 +170,18 @@ def test_wrong_labels(kind: Any, many: int) -> None:
         assert len(targets) == len(others) == many
         assert own.target not in targets
         if kind == "runner_up":
-            p = counted.log_p(own.leaf.unsqueeze(0), slice(None))[0]
+            p = counted.log_p(own.signal.unsqueeze(0), slice(None))[0]
             p[own.target] = -torch.inf
             assert targets == {int(p.argmax())}
         for other in others:
             assert other.provenance["method"] == own.provenance["method"]
-            assert [stop.asked for stop in other.curve.of("keep")] == list(SMALL_FRACTIONS)
-            for stop in other.curve.stops:
-                kept = other.basis.keep(other.coefficients.unsqueeze(0), other.mask(stop.asked).unsqueeze(0))
+            assert [stop.fraction for stop in other.curve.of("keep")] == list(SMALL_FRACTIONS)
+            for stop in other.curve.points:
+                kept = other.basis.keep_features(
+                    other.coefficients.unsqueeze(0), other.mask(stop.fraction).unsqueeze(0)
+                )
                 reached = int(counted.log_p(kept, slice(None))[0].argmax()) == other.target
-                assert stop.agrees == reached
+                assert stop.agreement == reached
     again = wrong_labels.wrong_labels(counted.explain, counted.results[2:], kind=kind)
     assert [other.target for other in again[0]] == [other.target for other in wrong[2]]
 
@@ -189,9 +191,9 @@ def test_runners_up_whose_names_are_shared() -> None:
     for name in ("id2label",):
         setattr(counted.explain.model.config, name, {0: "crane", 1: "crane", 2: "crane"})
     explain = FourierExplainer(counted.explain.model, method="magnitude")
-    results = explain.explain({"pixel_values": torch.stack([r.leaf for r in counted.results])})
+    results = explain.explain({"pixel_values": torch.stack([r.signal for r in counted.results])})
     for own, (other,) in zip(results, wrong_labels.wrong_labels(explain, results, kind="runner_up"), strict=True):
-        p = counted.log_p(own.leaf.unsqueeze(0), slice(None))[0]
+        p = counted.log_p(own.signal.unsqueeze(0), slice(None))[0]
         assert other.target == int(p.argsort(descending=True)[1])
 
 
@@ -211,10 +213,10 @@ def test_what_cannot_be_asked() -> None:
 def test_one_table_from_a_model_to_every_metric() -> None:
     counted = Counted("ffc", rows=4)
     explain, results = counted.explain, counted.results
-    explain.play(results, DEFAULT_GRID)
+    explain.perturb(results, DEFAULT_GRID)
     wrong = wrong_labels.wrong_labels(explain, results)
     table = {
-        **columns(results, wrong=wrong, top=0.1, sources=["a", "a", "b", "c"]),
+        **columns(results, wrong=wrong, top=0.1, groups=["a", "a", "b", "c"]),
         **model_queries.delete_random_subsets(explain, results, draws=5),
         **model_queries.add_feature_noise(explain, results, draws=5),
         **model_queries.explain_perturbed_inputs(explain, results, draws=2),
@@ -224,8 +226,8 @@ def test_one_table_from_a_model_to_every_metric() -> None:
         found = measure.compute(table)
         assert np.isfinite(found[name]), name
     share = METRICS["selectivity"].compute(table)
-    own = np.mean([result.curve.at("keep", 0.04).agrees for result in results])
-    reached = np.mean([other.curve.at("keep", 0.04).agrees for (other,) in wrong])
+    own = np.mean([result.curve.at("keep", 0.04).agreement for result in results])
+    reached = np.mean([other.curve.at("keep", 0.04).agreement for (other,) in wrong])
     assert (share["own_kept_at_0.04"], share["wrong_reached_at_0.04"]) == (own, reached)
     few = columns(results, wrong=wrong_labels.wrong_labels(explain, results, grid=FractionGrid(keep=(0.3,))))
     with pytest.raises(InputError, match=r"not played at 0\.01"):
@@ -236,8 +238,8 @@ def test_columns_that_cannot_be_made() -> None:
     counted = Counted("magnitude", rows=2)
     with pytest.raises(InputError, match="not played"):
         columns(counted.results)
-    counted.explain.play(counted.results, [0.1])
-    with pytest.raises(InputError, match="1 sources for 2"):
-        columns(counted.results, sources=["a"])
+    counted.explain.perturb(counted.results, [0.1])
+    with pytest.raises(InputError, match="1 groups for 2"):
+        columns(counted.results, groups=["a"])
     with pytest.raises(InputError, match="0 wrong for 2"):
         columns(counted.results, wrong=[])

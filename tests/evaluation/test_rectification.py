@@ -43,21 +43,21 @@ def test_the_planted_frequency_is_what_has_to_go(explainer):
     first = found.attribution.layout.describe(int(found.attribution.order[0]))
     assert first["frequency"] == pytest.approx(TONE * RATE / LENGTH)
     assert (found.true_label, found.attribution.label) == ("absent", "there")
-    assert explainer.predict(found.attribution, leaf=found.leaf()).label == "absent"
-    spectrum = np.abs(np.fft.rfft(found.leaf().numpy()))
-    clean = np.abs(np.fft.rfft(found.attribution.leaf.numpy()))
+    assert explainer.predict(found.attribution, signal=found.signal()).label == "absent"
+    spectrum = np.abs(np.fft.rfft(found.signal().numpy()))
+    clean = np.abs(np.fft.rfft(found.attribution.signal.numpy()))
     changed = np.flatnonzero(np.abs(spectrum - clean) > 1e-2)
     assert changed.tolist() == [TONE]
     assert found.controls["magnitude"][0].first.count == 4  # after the three that are louder
-    assert found.as_few("magnitude") == 0
+    assert found.fewer_than("magnitude") == 0
     assert all(draw.first is None for draw in found.controls["random"])
     assert len(found.controls["random"]) == 5
     assert "corrected by deleting the top 1 features (0.050%)" in str(found)
     assert "magnitude yes (fewest 4)" in str(found)
     assert found.rebuilt() is not None
-    went = np.abs(np.fft.rfft(found.removed().samples))
+    went = np.abs(np.fft.rfft(found.removed_part().samples))
     assert np.flatnonzero(went > 1e-2).tolist() == [TONE]
-    np.testing.assert_allclose(found.removed().samples + found.rebuilt().samples, sound(0, 1)[0], atol=1e-5)
+    np.testing.assert_allclose(found.removed_part().samples + found.rebuilt().samples, sound(0, 1)[0], atol=1e-5)
     said = found.relevance().values
     assert said.shape == (LENGTH,)
     one = found.attribution.input_relevance(k=1).values
@@ -67,8 +67,8 @@ def test_the_planted_frequency_is_what_has_to_go(explainer):
 
 def test_several_examples(explainer):
     examples = [sound(0, 1), sound(1, 0), sound(2, 1), sound(3, 1)]
-    found = explainer.rectify(examples, ["absent"] * 4, draws=2, sources=["a", "b", "c", "c"])
-    assert (found.places, found.right, found.sources) == ([0, 2, 3], 1, ["a", "c", "c"])
+    found = explainer.rectify(examples, ["absent"] * 4, random_orders=2, groups=["a", "b", "c", "c"])
+    assert (found.places, found.already_correct, found.groups) == ([0, 2, 3], 1, ["a", "c", "c"])
     assert [one.features for one in found.corrections] == [1, 1, 1]
     rows = {row["ranking"]: row for row in found.summary().rows()}
     own, magnitude, random = rows["ffc:kappa=0.03,lam=0"], rows["magnitude"], rows["random"]
@@ -79,7 +79,7 @@ def test_several_examples(explainer):
     assert len(found.table()) == 3 * 4
     assert "3 mistakes, 1 examples were right" in str(found)
     with pytest.raises(InputError, match="corrected one"):
-        explainer.rectify([sound(0, 1)], ["absent"], "low_frequency").corrections[0].leaf()
+        explainer.rectify([sound(0, 1)], ["absent"], "low_frequency").corrections[0].signal()
 
 
 def test_alone_or_among_others_is_no_matter(explainer):
@@ -126,7 +126,7 @@ def test_the_tone_takes_its_class_along(explainer):
         explainer, [*victims, sound(5, 1)], [*donors, sound(6, 1)], "ffc:kappa=.03,lam=0", shares=[0.0005, 0.002]
     )
     assert found.alike == 1
-    rows = {(row["ranking"], row["share"]): row for row in found.table().rows()}
+    rows = {(row["ranking"], row["fraction"]): row for row in found.table().rows()}
     own = rows["ffc:kappa=0.03,lam=0", 0.0005]
     assert (own["taken"], own["kept"], own["gap_magnitude"], own["n"]) == (1, 0, 1, 3)
     assert rows["magnitude", 0.0005]["taken"] == 0
@@ -140,9 +140,9 @@ def test_amplitudes_are_exchanged_and_not_added(explainer):
     said = explainer.predict(sound(10, 0.07)).label
     assert said == "absent"
     assert explainer.predict(sound(10, 0.14)).label == "there"
-    found = class_swap(explainer, [sound(0, 1)], [sound(10, 0.07)], "ffc:kappa=.03,lam=0", shares=[1.0], by="victim")
-    assert found.said["ffc:kappa=0.03,lam=0", 1.0] == [0]
-    assert found.said["magnitude", 1.0] == [0]
+    found = class_swap(explainer, [sound(0, 1)], [sound(10, 0.07)], "ffc:kappa=.03,lam=0", shares=[1.0], unit="victim")
+    assert found.predicted["ffc:kappa=0.03,lam=0", 1.0] == [0]
+    assert found.predicted["magnitude", 1.0] == [0]
 
 
 def test_swaps_that_cannot_be(explainer):
@@ -151,7 +151,7 @@ def test_swaps_that_cannot_be(explainer):
     with pytest.raises(InputError, match="different classes"):
         class_swap(explainer, [sound(0, 1)], [sound(1, 1)])
     with pytest.raises(InputError, match="'donor' or"):
-        class_swap(explainer, [sound(0, 1)], [sound(1, 0)], by="both")
+        class_swap(explainer, [sound(0, 1)], [sound(1, 0)], unit="both")
     text = FourierExplainer(tiny_models.build("text-classification", "bert"), tiny_tokenizers.tokenizer("bert"))
     with pytest.raises(InputError, match="one size"):
         class_swap(text, tiny_tokenizers.texts(1), [tiny_tokenizers.text(9, 8)])

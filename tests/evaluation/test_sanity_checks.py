@@ -36,7 +36,7 @@ def checked(text):
 
     def of(method):
         if method not in known:
-            known[method] = text.sanity(TEXTS, method)
+            known[method] = text.sanity_check(TEXTS, method)
         return known[method]
 
     return of
@@ -52,7 +52,7 @@ def test_gradients_follow_the_model_and_the_label(checked, method):
 
 
 def test_the_magnitude_follows_neither(checked):
-    """Also on embedded tokens, which a twin would embed otherwise: both rank one leaf."""
+    """Also on embedded tokens, which a twin would embed otherwise: both rank one signal."""
     found = checked("magnitude")
     twin, labels = found.of("random twin"), found.of("label shuffle")
     assert (twin.passed, twin.value, labels.passed, labels.value) == (False, 0, False, 0)
@@ -82,21 +82,21 @@ def test_a_model_that_says_the_same_of_everything_explains_nothing():
     explainer = text_model()
     for parameter in explainer.model.classifier.parameters():
         torch.nn.init.zeros_(parameter)
-    found = explainer.sanity(TEXTS, "gradient_input")
+    found = explainer.sanity_check(TEXTS, "gradient_input")
     assert not found.passed
     assert "nothing is ranked" in found.of("random twin").words
     assert "nothing is ranked" in found.of("label shuffle").words
     assert found.of("completeness").words == "the difference to explain is 0 everywhere"
-    found = explainer.sanity(TEXTS, "ffc")  # of no gradient the magnitude is left, whatever the label
+    found = explainer.sanity_check(TEXTS, "ffc")  # of no gradient the magnitude is left, whatever the label
     assert found.of("label shuffle").value == 0
     assert found.of("label shuffle").passed is False
 
 
 def test_a_broken_promise_fails(text):
     """Two points of a path do not reach the difference."""
-    found = text.sanity(TEXTS, "integrated_gradients:steps=2").of("completeness")
+    found = text.sanity_check(TEXTS, "integrated_gradients:steps=2").of("completeness")
     exact = text.explain(TEXTS, method="integrated_gradients:steps=2")
-    gaps = sorted(abs(a.gap / (float(a.scores.double().sum()) - a.gap)) for a in exact)
+    gaps = sorted(abs(a.completeness_error / (float(a.scores.double().sum()) - a.completeness_error)) for a in exact)
     assert found.value == pytest.approx((gaps[2] + gaps[3]) / 2)
     assert found.passed == (found.value <= 0.05)
 
@@ -111,7 +111,7 @@ def test_a_model_whose_answers_depend_on_the_batch_is_found(text, monkeypatch):
         return outputs
 
     monkeypatch.setattr(text.model, "forward", leaking)
-    check = text.sanity(TEXTS, "gradient_input").of("batch invariance")
+    check = text.sanity_check(TEXTS, "gradient_input").of("batch invariance")
     assert check.passed is False
     assert check.value > 0.01
 
@@ -125,7 +125,7 @@ HEADS = [("token-classification", "bert"), ("question-answering", "bert"), ("tex
 def test_every_head_is_asked_what_it_can_be(task, name):
     explain, target = heads.explainer(task, name), heads.target(task, name)
     examples = heads.examples(task)
-    found = explain.sanity(examples, "gradient_input", targets=[target] * len(examples))
+    found = explain.sanity_check(examples, "gradient_input", targets=[target] * len(examples))
     asked = {check.name for check in found.checks if check.passed is not None}
     assert {"random twin", "batch invariance", "completeness"} <= asked
     assert any(name.startswith("gap to magnitude") for name in asked)
@@ -135,11 +135,11 @@ def test_every_head_is_asked_what_it_can_be(task, name):
 
 
 def test_a_value_and_a_callable(text):
-    value = text_model(num_labels=1).sanity(TEXTS, "gradient_input")
+    value = text_model(num_labels=1).sanity_check(TEXTS, "gradient_input")
     assert value.of("label shuffle").passed is None
     assert "no other labels" in value.of("wrong-label control").words
     assert value.of("gap to magnitude: maintain_rate_at_0.04").passed is not None
-    custom = text.sanity(TEXTS, "gradient_input", targets=[lambda outputs: outputs.logits[:, 0]] * 6)
+    custom = text.sanity_check(TEXTS, "gradient_input", targets=[lambda outputs: outputs.logits[:, 0]] * 6)
     assert custom.of("random twin").passed is None
     assert "callable" in custom.of("gap to magnitude").words
     assert custom.of("batch invariance").passed
@@ -151,12 +151,12 @@ def test_masks_and_yes_or_no():
     processor = SegformerImageProcessor(size={"height": 47, "width": 33})
     mask = FourierExplainer(tiny_models_segmentation.build("segformer"), processor, task="image-segmentation")
     pictures = [torch.rand(3, 47, 33, generator=torch.Generator().manual_seed(i)) for i in range(3)]
-    found = mask.sanity(pictures, "gradient_input")
+    found = mask.sanity_check(pictures, "gradient_input")
     assert found.head == "mask"
     assert found.of("random twin").passed, found
     assert found.of("label shuffle").passed is None
     assert found.of("gap to magnitude: dice_retention").passed is not None
-    yes = text_model(problem_type="multi_label_classification").sanity(TEXTS, "gradient_input")
+    yes = text_model(problem_type="multi_label_classification").sanity_check(TEXTS, "gradient_input")
     assert (yes.head, yes.of("label shuffle").passed) == ("sigmoid", None)
     assert yes.of("random twin").passed
     assert yes.of("gap to magnitude: dig").passed is not None
@@ -164,7 +164,9 @@ def test_masks_and_yes_or_no():
 
 def test_a_model_that_no_config_builds_has_no_twin():
     explainer = sounds()
-    found = explainer.sanity([torch.randn(800, generator=torch.Generator().manual_seed(i)).numpy() for i in range(3)])
+    found = explainer.sanity_check(
+        [torch.randn(800, generator=torch.Generator().manual_seed(i)).numpy() for i in range(3)]
+    )
     twin = found.of("random twin")
     assert twin.passed is None
     assert "no twin of WaveformReader" in twin.words
@@ -184,7 +186,7 @@ def test_nothing_is_changed(text):
         module.training = i % 3 == 0
     try:
         before = (state_of(model), state_of_torch())
-        text.sanity(TEXTS[:2], "gradient_input")
+        text.sanity_check(TEXTS[:2], "gradient_input")
         assert same(before[0], state_of(model))
         assert same(before[1], state_of_torch())
     finally:
@@ -202,7 +204,7 @@ def test_twins_of_batch_norms_are_alive():
     theirs = re_rank(twin, own)
     assert not twin.model.training
     for a, b in zip(own, theirs, strict=True):
-        assert torch.equal(a.leaf, b.leaf)
+        assert torch.equal(a.signal, b.signal)
         assert float(b.scores.std()) > 0
         assert top_overlap(a, b) < 0.5
     assert not same(twin.model.state_dict(), explainer.model.state_dict())
@@ -225,7 +227,7 @@ def test_what_is_printed():
     found = SanityResult("m", "ffc", "fourier", "softmax", ["a"] * 9, checks, ["said"])
     assert found.passed
     assert str(found).splitlines() == [
-        "ffc in fourier on m, 9 examples (1 source, anecdotal): pass (1 passed, 0 failed, 1 not asked)",
+        "ffc in fourier on m, 9 examples (1 group, anecdotal): pass (1 passed, 0 failed, 1 not asked)",
         "  pass       one: good",
         "  not asked  two: cannot be asked",
         "  note: said",
@@ -242,6 +244,6 @@ def test_what_is_printed():
 
 def test_wrong_arguments(text):
     with pytest.raises(InputError, match="at least one"):
-        text.sanity([])
+        text.sanity_check([])
     with pytest.raises(InputError, match="one for each"):
-        text.sanity(TEXTS, sources=[1])
+        text.sanity_check(TEXTS, groups=[1])

@@ -12,14 +12,14 @@ MODEL = "bob/classifier"
 QUANTITIES = {"dig": (0.1, 0.3), "maintain_rate_at_0.04": (0.5, 0.6), "selectivity (random)": (0.2, 0.1)}
 
 
-def evaluation(model: str = MODEL, sources: int = 31, **more: object) -> Evaluation:
+def evaluation(model: str = MODEL, groups: int = 31, **more: object) -> Evaluation:
     """The magnitude and FFC on so many examples; the second number of `QUANTITIES` is FFC's."""
-    values = [{name: [both[i]] * (sources - 1) + [math.nan] for name, both in QUANTITIES.items()} for i in (0, 1)]
+    values = [{name: [both[i]] * (groups - 1) + [math.nan] for name, both in QUANTITIES.items()} for i in (0, 1)]
     cells = [
         MethodResult("magnitude", "fourier", True, (1, 0), values[0]), MethodResult("ffc", "fourier", False, (1, 1),
         values[1]),
     ]  # fmt: skip
-    names = [f"patient-{i}.png" for i in range(sources)]
+    names = [f"patient-{i}.png" for i in range(groups)]
     told = {"excluded": [("wam", "fourier", "has no scales")], "notes": ["told"], **more}
     return Evaluation(model, cells, names, dict.fromkeys(QUANTITIES, 1), **told)  # type: ignore[arg-type]
 

@@ -25,8 +25,8 @@ result = offline
 """
 HEADERS = """
 from huggingface_hub.utils import build_hf_headers
-from hf_fourier.report.hub.errors import told
-with told("push", reading=True):
+from hf_fourier.report.hub.errors import hub_error
+with hub_error("push", reading=True):
     build_hf_headers(token=True)
 """
 

@@ -15,7 +15,7 @@ pytestmark = pytest.mark.usefixtures("one_figure")
 
 PROPOSE = """
 from hf_fourier import Report
-result = Report.load(folder).propose_to_model_card(model, **more)
+result = Report.load(folder).propose_model_card(model, **more)
 """
 LOAD = """
 from huggingface_hub import ModelCard, DatasetCard, HfApi
@@ -39,7 +39,7 @@ def propose(ask, folder, model=reports.MODEL, token="hf_good", **more):
 
 def test_a_pull_request_changes_the_card_alone(hub, ask, saved, model):
     head = model.head
-    url = propose(ask, saved, data_set="Cups", data_set_id="cups")
+    url = propose(ask, saved, dataset="Cups", dataset_id="cups")
     assert url == f"{hub.address}/{reports.MODEL}/discussions/1"
     assert model.head == head
     proposed = model.at("refs/pr/1")
@@ -147,8 +147,8 @@ def test_hostile_text_stays_text_on_the_hub(hub, ask, tmp_path):
     told = ask("from huggingface_hub import DatasetCard; result = DatasetCard.load('ada/x').data.pretty_name")
     assert told == escape_invisible(privacy.scrubbed(ALL))
     repo = hub.add(Repo("model", "bob/x"))
-    propose(ask, folder, "bob/x", data_set=ALL, data_set_id=ALL)
+    propose(ask, folder, "bob/x", dataset=ALL, dataset_id=ALL)
     repo.refs["main"] = repo.refs["refs/pr/1"]
     assert ask(LOAD, repo="bob/x", kind="model") == ["dig", "maintain_rate", "selectivity"]
-    propose(ask, folder, "bob/x", data_set="other")
+    propose(ask, folder, "bob/x", dataset="other")
     assert repo.text("README.md", "refs/pr/2").count("hf_fourier: begin") == 1

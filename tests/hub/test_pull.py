@@ -69,7 +69,7 @@ def test_a_report_that_is_larger_than_wanted_is_not_fetched(hub, ask, pushed, tm
 
 def test_a_result_that_claims_more_than_its_file_holds_is_refused(ask, pushed, tmp_path):
     values = json.loads(pushed.text("results/0001/attribution.json"))
-    values["leaf"]["axes"][-1]["length"] = 10**12
+    values["signal"]["axes"][-1]["length"] = 10**12
     change(pushed, **{"results/0001/attribution.json": json.dumps(values).encode()})
     with pytest.raises(Failed, match=r"entries in a file of .* bytes"):
         pull(ask, tmp_path / "again")

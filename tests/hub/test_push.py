@@ -59,7 +59,7 @@ def test_what_is_pulled_is_what_was_pushed(hub, ask, saved, tmp_path, inputs):
     assert str(again.sanity[0]) == str(given.sanity[0])
     assert again.has_inputs == inputs
     if inputs:
-        assert all((a.leaf == b.leaf).all() for a, b in zip(again.results, given.results, strict=True))
+        assert all((a.signal == b.signal).all() for a, b in zip(again.results, given.results, strict=True))
     fetched = [line.partition("/resolve/")[2] for line in hub.asked if "/resolve/" in line]
     assert fetched
     commit = hub.repo("ada/report", "dataset").head

@@ -38,7 +38,7 @@ if not os.path.isdir(more["HOME"]):
 report = Report.load(folder)
 report.push_to_hub("ada/report", include_inputs=inputs)
 report.push_to_hub("ada/page", as_space=True, include_inputs=inputs)
-report.propose_to_model_card("bob/model", data_set="Notes")
+report.propose_model_card("bob/model", dataset="Notes")
 """
 
 
@@ -57,7 +57,7 @@ def results():
     genes = ("BRCA1", "CD3D", "LYZ", "NKG7")
     ids = ("ENSG00000012048", *(f"ENSG0000000000{i}" for i in range(3)))
     masked = text(words, played=PLAYED, label="metastasis", alternatives=[("metastasis", 0.9), ("aspirin", 0.1)])
-    masked.frozen = torch.tensor([3])
+    masked.frozen_target = torch.tensor([3])
     return [
         tainted(picture(played=PLAYED, label="cup"), "image-classification"),
         tainted(text(words, played=PLAYED, label="bad"), "text-classification"),
@@ -243,12 +243,12 @@ def _numbers(value):
     return [value] if isinstance(value, (int, float)) and not isinstance(value, bool) else []
 
 
-def test_numbers_of_the_leaf_are_in_no_file(push):
-    """Not a value of any leaf, gradient or coefficient, at the precision at which files are written."""
+def test_numbers_of_the_signal_are_in_no_file(push):
+    """Not a value of any signal, gradient or coefficient, at the precision at which files are written."""
     hub = push(False)
     values = set()
     for result in results():
-        for tensor in (result.leaf, result.gradient, result.coefficients, result.scores):
+        for tensor in (result.signal, result.gradient, result.coefficients, result.scores):
             flat = torch.view_as_real(tensor).reshape(-1) if tensor.is_complex() else tensor.reshape(-1)
             values |= {f"{v:.6g}" for v in flat.abs().tolist() if v > 1e-3}
     assert len(values) > 1000

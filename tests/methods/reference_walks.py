@@ -26,9 +26,9 @@ def normalised(pictures: torch.Tensor, how: Normalisation) -> torch.Tensor:
     return (pictures - mean) / std
 
 
-def undone(leaves: torch.Tensor, how: Normalisation) -> torch.Tensor:
-    mean, std = (v.to(leaves).view(-1, 1, 1) for v in how)
-    return leaves * std + mean
+def undone(signals: torch.Tensor, how: Normalisation) -> torch.Tensor:
+    mean, std = (v.to(signals).view(-1, 1, 1) for v in how)
+    return signals * std + mean
 
 
 def walk(
@@ -53,7 +53,7 @@ def walk(
     bounds = normalised(ends[0], how), normalised(ends[1], how)
     score = Score(
         x,
-        lambda leaf, rows: forward(undone(leaf, how)),
+        lambda signal, rows: forward(undone(signal, how)),
         lambda outputs, rows: outputs,
         head or Categorical(),
         [None] * len(x),
@@ -61,7 +61,7 @@ def walk(
         bounds=bounds,
     )
     basis = DOMAINS.parse(domain).bind(shape)
-    method = METHODS.parse(spec).settle(shape)
+    method = METHODS.parse(spec).resolve(shape)
     ranking = method.attribute(score, x, basis, ExampleRng(seed, list(range(len(x))) if keys is None else keys))
     return ranking, basis, score
 

@@ -13,7 +13,7 @@ from hf_fourier.methods import METHODS, AttEXplore
 from hf_fourier.methods.exploration import jittered_copies, smoothed
 from hf_fourier.scoring.heads import Regression
 from tests.methods.reference_walks import NORMAL, PLAIN, normalised, pictures, undone, walk
-from tests.toy_scores import Linear, Smooth, Weighted, leaf, noise, value
+from tests.toy_scores import Linear, Smooth, Weighted, noise, signal, value
 
 EPS = 16 / 255
 #: Few copies where their number is no matter.
@@ -29,7 +29,7 @@ def of(model):
 
 @BOTH
 @pytest.mark.parametrize("domain", DOMAINS_HERE)
-def test_a_linear_score_leaves_no_gap(name, domain):
+def test_a_linear_score_signals_no_gap(name, domain):
     """The walk goes straight against the weights: A = ε |w|-wise, in every domain the same product."""
     model, x = Weighted(7, 6), noise(3, 7, 6)
     for one, row in zip(attribute(model, x, value, f"{name}:epsilon=.2,{QUICK}", domain), x, strict=True):
@@ -40,21 +40,23 @@ def test_a_linear_score_leaves_no_gap(name, domain):
         expected = basis.inner(basis.pullback(-w[None]), basis.forward(moved[None]))[0]
         torch.testing.assert_close(one.scores, expected)
         assert float(one.scores.sum()) == pytest.approx(float(0.2 * row.norm() * w.norm()))
-        assert one.gap == pytest.approx(0, abs=1e-9)
+        assert one.completeness_error == pytest.approx(0, abs=1e-9)
         assert one.extras["l2"] == pytest.approx(0.2)
         assert one.extras["unit"] == "rms"
 
 
 @BOTH
 @pytest.mark.parametrize("domain", DOMAINS_HERE)
-def test_a_smooth_score_leaves_a_small_gap(name, domain):
+def test_a_smooth_score_signals_a_small_gap(name, domain):
     model, x = Smooth(3, 7, 6).eval(), noise(4, 7, 6)
     for one in attribute(model, x, None, f"{name}:epsilon=.3,copies=4", domain):
         path = one.extras["path"]
         assert len(path) == 11
         drop = float(path[0] - path[-1])
-        assert one.gap == pytest.approx(float(one.scores.sum()) - drop, abs=1e-9)
-        assert abs(one.gap) < 0.01 * drop  # with the copies' mean instead of clean gradients it is several times this
+        assert one.completeness_error == pytest.approx(float(one.scores.sum()) - drop, abs=1e-9)
+        assert (
+            abs(one.completeness_error) < 0.01 * drop
+        )  # with the copies' mean instead of clean gradients it is several times this
         assert float(path[0]) == pytest.approx(one.value)
         end = model(one.extras["adversarial"][None]).log_softmax(-1)[0, one.target].item()
         assert end == pytest.approx(float(path[-1]))
@@ -66,7 +68,7 @@ def test_the_gap_shrinks_as_the_trapezoid_says(name):
     gaps = []
     for steps in (5, 10, 20):
         (one,) = attribute(Smooth(3, 7, 6).eval(), x, None, f"{name}:rho=0,sigma=0,epsilon=.3,copies=1,steps={steps}")
-        gaps.append(abs(one.gap))
+        gaps.append(abs(one.completeness_error))
     assert gaps[1] < gaps[0] / 3
     assert gaps[2] < gaps[1] / 3
 
@@ -82,7 +84,7 @@ def test_the_published_measure_in_closed_form(name, how, direction):
     g = (model.weight[0] - model.weight[1]).detach().abs()
     expected = EPS / 4 * (1 + 2 + 3 + 4) * g / g.mean()
     torch.testing.assert_close(ranking.scores, basis.forward(expected[None]).expand(4, -1))
-    assert ranking.gap is None
+    assert ranking.completeness_error is None
     assert ranking.extras["linf"] == pytest.approx([EPS] * 4)
 
 
@@ -115,7 +117,7 @@ def test_the_published_measure_has_one_sum_in_every_domain(name):
 @BOTH
 @pytest.mark.parametrize("domain", ["identity", "fourier"])
 def test_the_processor_is_no_matter(name, domain):
-    """Sizes are those of the picture: the same walk, the same answer, whatever mean and std the leaf has."""
+    """Sizes are those of the picture: the same walk, the same answer, whatever mean and std the signal has."""
     model, x = Smooth(3, 3, 6, 8), pictures(2, 3, 6, 8, low=0, high=1)
     for measure in ("path", "published"):
         spec = f"{name}:measure={measure},{QUICK},diversity=.5,smoothing=3"
@@ -155,7 +157,7 @@ def test_what_is_out_of_range_is_not_pushed_back(name):
 
 @BOTH
 def test_relative_sizes_follow_the_example(name):
-    """A thousand times the leaf for a model that reads a thousandth: the same walk, a thousand times as large."""
+    """A thousand times the signal for a model that reads a thousandth: the same walk, a thousand times as large."""
     model, x = Smooth(3, 7, 6).eval(), noise(2, 7, 6)
     small = attribute(model, x, None, f"{name}:epsilon=.3,{QUICK}")
     # The stream of an example is keyed by its content, so the same stream is asked for by drawing nothing.
@@ -183,7 +185,7 @@ def test_up_the_cross_entropy_flips_and_down_does_not(name):
         before = score.clean_reading().confidence
         surer[direction] = float((torch.tensor(ranking.extras["adversarial_confidence"]) > before).double().mean())
         for end, turned, reading in zip(
-            undone(ranking.extras["adversarial"], NORMAL), ranking.extras["flipped"], score.frozen, strict=True
+            undone(ranking.extras["adversarial"], NORMAL), ranking.extras["flipped"], score.frozen_targets, strict=True
         ):
             assert turned == (int(model(end[None]).argmax()) != int(reading))
     assert flips["ascend"] >= 30
@@ -234,7 +236,7 @@ def test_copies_are_the_example_on_average(name):
 
 
 def test_copies_have_the_law_that_is_published():
-    """Coefficients of the picture (not of the normalised leaf) times uniform numbers on 1 ± ρ, with noise of size σ."""
+    """Coefficients of the picture (not of the normalised signal) times uniform numbers on 1 ± ρ, with noise σ."""
     seen = []
 
     def model(v):
@@ -242,7 +244,7 @@ def test_copies_have_the_law_that_is_published():
         return (v.flatten(1) ** 2).sum(1, keepdim=True)
 
     x = pictures(1, 3, 4, 6)
-    basis = Cosine().bind(leaf(3, 4, 6, channels=(0,)))
+    basis = Cosine().bind(signal(3, 4, 6, channels=(0,)))
     walk("attexplore:steps=1,copies=3000,sigma=0", model, x, NORMAL, head=Regression())
     ratio = basis.forward(torch.cat(seen)[1:-1]) / basis.forward(x)
     assert float(ratio.min()) >= 0.5 - 1e-6
@@ -275,12 +277,12 @@ def test_two_networks_with_one_function_have_one_answer(name):
 @pytest.mark.parametrize(("domain", "spec"), [("cosine", "attexplore"), ("fourier", "fampe")])
 def test_a_planted_frequency_comes_first(name, domain, spec):
     """The model reads one frequency of one channel; stronger ones are there that it does not read."""
-    shape = leaf(3, 8, 10, channels=(0,))
+    shape = signal(3, 8, 10, channels=(0,))
     basis = DOMAINS.parse(domain).bind(shape)
     planted = 47
     weights = torch.zeros(1, len(basis), dtype=torch.float64)
     weights[0, planted] = 1
-    wave = basis.inverse(basis.weigh(basis.forward(noise(1, 3, 8, 10)), weights))[0]
+    wave = basis.inverse(basis.scale_features(basis.forward(noise(1, 3, 8, 10)), weights))[0]
     wave = wave / wave.norm()
 
     def model(v):
@@ -350,7 +352,7 @@ def test_the_preset_is_what_was_released():
         steps=10, copies=20, epsilon=EPS, rho=0.5, sigma=EPS, momentum=1, measure="published", direction="descend",
         diversity=0.5, smoothing=7,
     )  # fmt: skip
-    elsewhere = method.settle(leaf(4))
+    elsewhere = method.resolve(signal(4))
     assert (elsewhere.diversity, elsewhere.smoothing) == (0, 0)
     assert (AttEXplore().diversity, AttEXplore().smoothing) == (0, 0)
     model, x = Smooth(3, 3, 16, 16), pictures(2, 3, 16, 16)
@@ -405,6 +407,6 @@ def test_pictures_have_sizes_in_pixels_and_others_relative_ones():
 
     pixels = SignalShape("pixels", (Axis("channel", 3, channel=True), Axis("height", 8), Axis("width", 8)))
     tokens = SignalShape("tokens", (Axis("token", 9), Axis("hidden", 4, channel=True)))
-    assert (AttEXplore().settle(pixels).epsilon, AttEXplore().settle(pixels).sigma) == (EPS, EPS)
-    assert (AttEXplore().settle(tokens).epsilon, AttEXplore().settle(tokens).sigma) == (0.01, 0.01)
+    assert (AttEXplore().resolve(pixels).epsilon, AttEXplore().resolve(pixels).sigma) == (EPS, EPS)
+    assert (AttEXplore().resolve(tokens).epsilon, AttEXplore().resolve(tokens).sigma) == (0.01, 0.01)
     assert normalised(torch.ones(3, 1, 1), PLAIN).equal(torch.ones(3, 1, 1))

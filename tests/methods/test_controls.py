@@ -40,7 +40,7 @@ def test_low_frequency_is_in_cycles_per_sample():
     """A rate along one axis does not make its frequencies higher."""
     shape = SignalShape("tensor", (Axis("a", 8, "Hz", 1000.0), Axis("b", 8)))
     score = score_of(Smooth(3, 8, 8).eval(), noise(1, 8, 8))
-    ranking = LowFrequency().attribute(score, score.x, Fourier().bind(shape), ExampleRng(0, [1]))
+    ranking = LowFrequency().attribute(score, score.signal, Fourier().bind(shape), ExampleRng(0, [1]))
     assert ranking.scores.min() == pytest.approx(-(0.5**0.5))
 
 

@@ -11,7 +11,7 @@ from hf_fourier.methods import FAMPE, METHODS, AttEXplore
 from hf_fourier.methods.fampe import cutoffs
 from hf_fourier.scoring.heads import Regression
 from tests.methods.reference_walks import NORMAL, PLAIN, pictures, walk
-from tests.toy_scores import Smooth, leaf, noise
+from tests.toy_scores import Smooth, noise, signal
 
 QUICK = "steps=4,copies=3"
 
@@ -43,7 +43,7 @@ def rough(*sizes, seed=0):
 @pytest.mark.parametrize("tau", [0.5, 0.9, 0.99])
 def test_the_cutoff(sizes, tau):
     x = rough(4, *sizes)
-    basis = Fourier().bind(leaf(*sizes, channels=(0,)))
+    basis = Fourier().bind(signal(*sizes, channels=(0,)))
     found = cutoffs(basis, x, basis.layout.radius, tau)
     assert found.tolist() == pytest.approx([cutoff_of(row.numpy(), tau) for row in x], abs=1e-6)
 
@@ -51,7 +51,7 @@ def test_the_cutoff(sizes, tau):
 def test_the_constant_does_not_decide():
     """With it, one bin would hold more than τ of the power and the low band would be that bin alone."""
     x = rough(4, 3, 16, 18)
-    basis = Fourier().bind(leaf(3, 16, 18, channels=(0,)))
+    basis = Fourier().bind(signal(3, 16, 18, channels=(0,)))
     power = basis.inner(basis.forward(x), basis.forward(x))
     constant = power[:, basis.layout.radius == 0].sum(1) / power.sum(1)
     assert float(constant.min()) > 0.9
@@ -66,7 +66,7 @@ def test_the_constant_does_not_decide():
 
 def test_a_circle_is_not_cut():
     """All bins of one radius are on one side, also where rounding tells them apart."""
-    shape = leaf(3, 25, 25, channels=(0,))
+    shape = signal(3, 25, 25, channels=(0,))
     basis = Fourier().bind(shape)
     x = torch.cos(2 * torch.pi * (3 * torch.arange(25.0)[:, None] + 4 * torch.arange(25.0)) / 25).expand(1, 3, -1, -1)
     bands = FAMPE().bands(basis, x)
@@ -78,7 +78,7 @@ def test_a_circle_is_not_cut():
 @pytest.mark.parametrize("alpha", [0.0, 0.1, 0.5, 1.0])
 def test_the_weights_and_the_noise_power(alpha):
     x = rough(3, 3, 16, 18)
-    basis = Fourier().bind(leaf(3, 16, 18, channels=(0,)))
+    basis = Fourier().bind(signal(3, 16, 18, channels=(0,)))
     bands = FAMPE(alpha=alpha).bands(basis, x)
     low = torch.tensor([cutoff_of(row.numpy(), 0.9) for row in x])[:, None] + 1e-6 >= basis.layout.radius
     assert torch.equal(bands.low, low)
@@ -108,7 +108,7 @@ def copies_of(spec, x, sigma=0.02):
 def test_copies_have_the_law_that_is_defined(alpha):
     """Jitter of min(ρw, 1) on each pair, noise of power w², feature by feature; the phase of the clean one is kept."""
     x = rough(1, 3, 8, 10)
-    basis = Fourier().bind(leaf(3, 8, 10, channels=(0,)))
+    basis = Fourier().bind(signal(3, 8, 10, channels=(0,)))
     weights = FAMPE(alpha=alpha).bands(basis, x).weights[0]
     clean = basis.forward(x)
     jittered = basis.forward(copies_of(f"fampe:alpha={alpha}", x, sigma=0))
@@ -123,7 +123,7 @@ def test_copies_have_the_law_that_is_defined(alpha):
 def test_no_coefficient_changes_its_sign():
     """A jitter of ρw above 1 would turn phases round; it is cut there."""
     x = rough(1, 3, 8, 10)
-    basis = Fourier().bind(leaf(3, 8, 10, channels=(0,)))
+    basis = Fourier().bind(signal(3, 8, 10, channels=(0,)))
     clean = basis.forward(x)
     jittered = basis.forward(copies_of("fampe:alpha=0,rho=.9", x, sigma=0))
     ratio = basis.inner(clean.expand_as(jittered), jittered) / basis.inner(clean, clean)
@@ -145,14 +145,16 @@ def test_with_half_it_is_attexplore_on_the_fourier_spectrum():
     class InFourier(AttEXplore):
         name = "in_fourier"
 
-        def explorer(self, shape):
+        def exploration_basis(self, shape):
             return Fourier().bind(shape)
 
     x, model = rough(2, 3, 8, 10), Smooth(3, 3, 8, 10).eval()
     half, basis, score = walk(f"fampe:alpha=.5,{QUICK}", model, x, NORMAL, "fourier")
     from hf_fourier.seeding import ExampleRng
 
-    plain = InFourier(steps=4, copies=3).settle(basis.leaf).attribute(score, score.x, basis, ExampleRng(0, [0, 1]))
+    plain = (
+        InFourier(steps=4, copies=3).resolve(basis.signal).attribute(score, score.signal, basis, ExampleRng(0, [0, 1]))
+    )
     torch.testing.assert_close(half.scores, plain.scores)
     torch.testing.assert_close(half.extras["adversarial"], plain.extras["adversarial"])
     other, _, _ = walk(f"fampe:alpha=.1,{QUICK}", model, x, NORMAL, "fourier")
@@ -177,12 +179,12 @@ def test_the_bands_add_up(measure):
 
 def test_evidence_in_a_band_is_found_in_that_band():
     """A model that reads high frequencies alone has its scores in the high band, and the other way round."""
-    shape = leaf(3, 16, 18, channels=(0,))
+    shape = signal(3, 16, 18, channels=(0,))
     basis, x = Fourier().bind(shape), rough(2, 3, 16, 18)
     bands = FAMPE().bands(basis, x)
     both = bands.low.all(0), (~bands.low).all(0)
     for band, mask in enumerate(both):
-        weight = basis.keep(basis.forward(noise(1, 3, 16, 18)), mask[None])[0]
+        weight = basis.keep_features(basis.forward(noise(1, 3, 16, 18)), mask[None])[0]
 
         def model(v, weight=weight):
             return torch.stack([(v * weight).flatten(1).sum(1), torch.zeros(len(v), dtype=v.dtype)], 1)
@@ -204,7 +206,7 @@ def test_bands_are_the_examples_own():
 
 
 def test_pieces_of_a_pair_share_one_cutoff():
-    shape = leaf(12, 2, channels=(1,), segments=(7, 5))
+    shape = signal(12, 2, channels=(1,), segments=(7, 5))
     basis = DOMAINS.parse("fourier").bind(shape)
     bands = FAMPE().bands(basis, noise(3, 12, 2))
     assert bands.low.shape == (3, len(basis))

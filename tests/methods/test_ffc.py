@@ -11,7 +11,7 @@ from hf_fourier.domains import DOMAINS, Fourier
 from hf_fourier.errors import SpecError
 from hf_fourier.methods import FFC, METHODS
 from hf_fourier.methods.ffc import correlation_scores
-from tests.toy_scores import Linear, Smooth, full_bins, full_spectrum, leaf, noise
+from tests.toy_scores import Linear, Smooth, full_bins, full_spectrum, noise, signal
 
 SHAPES = [(12,), (13,), (5, 6), (3, 4, 6)]
 
@@ -112,14 +112,14 @@ def test_the_presets_are_the_published_ones():
         assert method.passes == (method.steps, method.steps)
 
 
-def test_kappa_depends_on_the_kind_of_leaf():
+def test_kappa_depends_on_the_kind_of_signal():
     kinds = {"tokens": 0.003, "waveform": 0.003, "spectrogram": 0.003, "series": 0.03, "pixels": 0.01, "volume": 0.1}
     for kind, kappa in {**kinds, "video": 0.1, "tensor": 0.03}.items():
-        shape = leaf(4)
+        shape = signal(4)
         object.__setattr__(shape, "kind", kind)
-        assert FFC().settle(shape).kappa == kappa, kind
-        assert FFC(kappa=0.7).settle(shape).kappa == 0.7
-        assert FFC(rule="absolute").settle(shape) == FFC(rule="absolute")
+        assert FFC().resolve(shape).kappa == kappa, kind
+        assert FFC(kappa=0.7).resolve(shape).kappa == 0.7
+        assert FFC(rule="absolute").resolve(shape) == FFC(rule="absolute")
 
 
 @pytest.mark.parametrize("scale", [1e-30, 1e-12, 1e3])
@@ -168,7 +168,7 @@ def test_a_saturated_model_is_still_explained_in_float32(gap, classes):
     np.testing.assert_allclose(result.scores.numpy(), scores, rtol=1e-3, atol=1e-4 * np.abs(scores).max())
 
 
-def test_no_gradient_leaves_the_magnitude():
+def test_no_gradient_signals_the_magnitude():
     x = noise(2, 16)
     (result, _) = attribute(lambda v: torch.stack([v[:, 0] * 0, v[:, 0] * 0], 1), x, method="ffc")
     torch.testing.assert_close(result.scores, result.basis.magnitude(result.basis.forward(x[:1]))[0])
@@ -188,7 +188,7 @@ def test_silent_features_score_zero():
 
 def test_the_second_term_is_twice_a_signed_length():
     """Bounded by 2|D|; equal to it where the displacement has the feature's own phase."""
-    basis = Fourier().bind(leaf(6, 8))
+    basis = Fourier().bind(signal(6, 8))
     f, d = basis.forward(noise(3, 6, 8, seed=1)), basis.forward(noise(3, 6, 8, seed=2))
     along = correlation_scores(basis, f, d, 0.0)
     assert (along.abs() <= 2 * basis.magnitude(d) + 1e-12).all()
@@ -239,8 +239,8 @@ def test_a_model_that_reads_one_tone(method, k):
         lambda v: torch.stack([power_at(v, k), power_at(v, k) * 0], 1), flat_spectrum(64, seed=k), method=method
     )
     assert result.target == 0
-    assert result.top(1)["frequency [cycles/sample]"] == [pytest.approx(k / 64)]
-    assert result.keep(k=1).square().sum() == pytest.approx(1 if k in (0, 32) else 2)
+    assert result.top_features(1)["frequency [cycles/sample]"] == [pytest.approx(k / 64)]
+    assert result.keep_top(k=1).square().sum() == pytest.approx(1 if k in (0, 32) else 2)
 
 
 @pytest.mark.parametrize("method", ["ffc:lam=0", "ffc"])

@@ -20,7 +20,7 @@ from hf_fourier.scoring.layer_gradients import LayerHooks, matches, repeated
 from hf_fourier.scoring.score import Score
 from hf_fourier.seeding import ExampleRng
 from tests.models import tiny_models, tiny_models_audio, tiny_models_segmentation
-from tests.toy_scores import leaf, noise
+from tests.toy_scores import noise, signal
 
 WIDTHS = (12, 70, 9, 3)
 
@@ -66,7 +66,7 @@ class Stream(torch.nn.Module):
 
 def contributions(model, layer, x, target, domain="fourier"):
     """c_j(k) by dense Jacobians, shape (neurons, K): an example alone, nothing of ours but the basis."""
-    basis = DOMAINS.parse(domain).bind(leaf(*x.shape))
+    basis = DOMAINS.parse(domain).bind(signal(*x.shape))
 
     def until(v):
         return model[:layer](v)
@@ -86,7 +86,7 @@ def opened(model, x, layers=None, seed=0, domain="fourier", visit=lambda tapped:
     score = Score(x, lambda v, rows: model(v), lambda out, rows: out, Categorical(), [None] * len(x),
     MicroBatcher(size),
                   model=model)  # fmt: skip
-    return score, score.tapped(layers, visit)
+    return score, score.with_layers(layers, visit)
 
 
 @pytest.mark.parametrize("domain", ["fourier", "identity", "wavelet:bior2.2,level=2"])
@@ -143,15 +143,15 @@ def test_energy_by_signs_is_unbiased_and_within_its_error():
     model, x, samples = plain(12, 400, 3), noise(1, 12), 16
     target = int(model(x)[0].argmax())
     energy = contributions(model, 1, x[0], target).square().sum(0)
-    basis = DOMAINS.parse("fourier").bind(leaf(12))
+    basis = DOMAINS.parse("fourier").bind(signal(12))
 
     def estimates(tapped):
         found = []
         for seed in range(200):
             total = torch.zeros(len(basis))
             for number in range(samples):
-                seeds = FreqX()._seed(tapped, tapped.taps[1], number, ExampleRng(seed, [7])).double()
-                pulled = tapped.pull(tapped.taps[1], seeds * tapped.upstream[1]) * tapped.slope
+                seeds = FreqX()._seed(tapped, tapped.layers[1], number, ExampleRng(seed, [7])).double()
+                pulled = tapped.vjp(tapped.layers[1], seeds * tapped.upstream[1]) * tapped.dvalue_dmargin
                 total = total + basis.inner(basis.pullback(pulled), basis.forward(x))[0].square() / samples
             found.append(total / energy)
         return torch.stack(found)
@@ -196,9 +196,11 @@ def test_a_stream_is_cut_between_blocks_and_not_inside_them():
     assert inside["is_cut"] == [True, False, False, False, True]
 
     def signals(tapped):
-        basis = DOMAINS.parse("fourier").bind(leaf(16))
-        pulled = [tapped.pull(*pair) for pair in zip(tapped.taps, tapped.upstream, strict=True)]
-        return [basis.inner(basis.pullback(own), basis.forward(tapped.leaf)) for own in pulled], tapped.drive_gradient
+        basis = DOMAINS.parse("fourier").bind(signal(16))
+        pulled = [tapped.vjp(*pair) for pair in zip(tapped.layers, tapped.upstream, strict=True)]
+        return [
+            basis.inner(basis.pullback(own), basis.forward(tapped.signal)) for own in pulled
+        ], tapped.margin_gradient
 
     found, gradient = opened(model, x, ["layer.*", "layer.*.down"], visit=signals)[1][0]
     whole, names = found[0], ["input", "down", "block", "down", "block", "down", "block"]
@@ -320,10 +322,10 @@ def test_memory_stays_as_small_as_a_pass(tmp_path):
     """What a tap holds is one number, whatever the layer says; and extras are of the size of bands."""
     model, x = plain(64, 5000, 3), noise(1, 64)
     watch = LayerHooks(model, None)
-    with watch.listening():
+    with watch.recording():
         model(x.requires_grad_(True))
-    taps = watch.heard(1, 1)
-    assert [tap.neurons for tap in taps] == [5000, 5000, 3]
+    taps = watch.outputs(1, 1)
+    assert [tap.size for tap in taps] == [5000, 5000, 3]
     assert all(tap.handle.untyped_storage().nbytes() <= 8 for tap in taps)
     (one,) = attribute(model, x.detach(), method="freqx:bands=4")
     assert sum(v.numel() for v in one.extras.values() if isinstance(v, torch.Tensor)) < 100
@@ -334,7 +336,7 @@ def test_memory_stays_as_small_as_a_pass(tmp_path):
 
 
 def test_bands():
-    for shape in (leaf(3, 16, 16, channels=(0,)), leaf(9), leaf(12, 2, channels=(1,), segments=(7, 5))):
+    for shape in (signal(3, 16, 16, channels=(0,)), signal(9), signal(12, 2, channels=(1,), segments=(7, 5))):
         basis = DOMAINS.parse("fourier").bind(shape)
         band, radius = bands(basis, 6)
         assert len(radius) <= 7
@@ -344,7 +346,7 @@ def test_bands():
         assert (basis.layout.radius[band == 0] == 0).all()
         for i in range(len(radius)):
             assert float(basis.layout.radius[band == i].mean()) == pytest.approx(float(radius[i]))
-    band, radius = bands(DOMAINS.parse("identity").bind(leaf(5)), 6)
+    band, radius = bands(DOMAINS.parse("identity").bind(signal(5)), 6)
     assert (band.tolist(), radius.tolist()) == ([0] * 5, [0.0])
 
 

@@ -8,7 +8,7 @@ from hf_fourier.errors import SpecError
 from hf_fourier.methods import METHODS
 from hf_fourier.methods.precomputed import NEAR_ZERO, Precomputed
 from hf_fourier.seeding import ExampleRng
-from tests.toy_scores import DOMAIN_SPECS, LEAVES, Smooth, bound, leaf, noise, score_of
+from tests.toy_scores import DOMAIN_SPECS, LEAVES, Smooth, bound, noise, score_of, signal
 
 SHAPES = ("16", "13", "6x7", "c3x4x6", "4x6x8", "12c2 in 7+5", "10 in 1+8+1")
 CASES = [(spec, name) for spec in DOMAIN_SPECS for name in SHAPES if bound(spec, LEAVES[name]) is not None]
@@ -25,8 +25,8 @@ def ranked(maps, x, basis, lift, model=None):
 def test_contributions_are_carried_over_as_if_they_had_been_made_there(spec, name):
     """gradient × input and integrated gradients by place, transported, are those of the domain; the sum is kept."""
     basis = bound(spec, LEAVES[name])
-    x = noise(3, *basis.leaf.shape)
-    model = Smooth(3, *basis.leaf.shape).eval()
+    x = noise(3, *basis.signal.shape)
+    model = Smooth(3, *basis.signal.shape).eval()
     score = score_of(model, x)
     path = METHODS.parse("integrated_gradients:steps=8")
     made = {"gradient_input": score.clean().gradient * x, path: x * path.integrate(score, x).mean}
@@ -38,14 +38,14 @@ def test_contributions_are_carried_over_as_if_they_had_been_made_there(spec, nam
         torch.testing.assert_close(
             found.scores.double().sum(1), maps.flatten(1).sum(1), rtol=1e-5, atol=1e-5 * scale * len(basis)
         )
-        assert found.gap.abs().max() <= 1e-5 * scale
+        assert found.completeness_error.abs().max() <= 1e-5 * scale
 
 
 @pytest.mark.parametrize(("spec", "name"), CASES)
 def test_a_gradient_becomes_the_gradient_of_the_coefficients(spec, name):
     basis = bound(spec, LEAVES[name])
-    x = noise(3, *basis.leaf.shape)
-    score = score_of(Smooth(3, *basis.leaf.shape).eval(), x)
+    x = noise(3, *basis.signal.shape)
+    score = score_of(Smooth(3, *basis.signal.shape).eval(), x)
     own = METHODS.parse("saliency").attribute(score, x, basis, DRAW)
     found = ranked(score.clean().gradient, x, basis, "gradient")
     torch.testing.assert_close(found.scores.double(), own.scores, rtol=1e-6, atol=1e-7)
@@ -55,7 +55,7 @@ def test_one_tone():
     """x·g of one tone has its energy at 0 and at twice the tone's frequency, while all of the evidence is the tone."""
     t = torch.arange(64)
     x = torch.cos(2 * torch.pi * 5 * t / 64 + 0.3).double().unsqueeze(0)
-    basis = DOMAINS.parse("fourier").bind(leaf(64))
+    basis = DOMAINS.parse("fourier").bind(signal(64))
     maps = x * 2 * x
     contributed = ranked(maps, x, basis, "transport").scores[0]
     assert contributed.argsort(descending=True)[0] == 5
@@ -67,7 +67,7 @@ def test_one_tone():
 def test_evidence_in_one_bin_is_found_by_transport_and_missed_by_the_map_s_own_spectrum():
     """500 noisy signals, the score is the energy at bin 9."""
     x = noise(500, 64)
-    basis = DOMAINS.parse("fourier").bind(leaf(64))
+    basis = DOMAINS.parse("fourier").bind(signal(64))
     spectrum = torch.fft.rfft(x, norm="ortho")
     only = torch.zeros_like(spectrum)
     only[:, 9] = spectrum[:, 9]
@@ -82,8 +82,8 @@ def test_evidence_in_one_bin_is_found_by_transport_and_missed_by_the_map_s_own_s
 def test_one_number_per_place_is_shared_as_the_least_sensitivity_would(spec, name):
     """Of all sensitivities that contribute R at a place the least is parallel to x there; the sum is kept."""
     basis = bound(spec, LEAVES[name])
-    x = noise(2, *basis.leaf.shape)
-    maps = noise(2, basis.leaf.shape[0], 1, seed=4)
+    x = noise(2, *basis.signal.shape)
+    maps = noise(2, basis.signal.shape[0], 1, seed=4)
     found = ranked(maps, x, basis, "transport")
     shared = maps * x.square() / x.square().sum(2, keepdim=True)
     torch.testing.assert_close(found.scores, ranked(shared, x, basis, "transport").scores)
@@ -112,10 +112,10 @@ def test_what_lies_where_the_input_is_zero_is_the_gap():
     x, maps = noise(3, 16), noise(3, 16, seed=2)
     x[:, 3] = 0
     x[0, 4] = NEAR_ZERO * 1e-3
-    found = ranked(maps, x, DOMAINS.parse("fourier").bind(leaf(16)), "transport")
+    found = ranked(maps, x, DOMAINS.parse("fourier").bind(signal(16)), "transport")
     lost = maps[:, 3].clone()
     lost[0] += maps[0, 4]
-    torch.testing.assert_close(found.gap.double(), -lost, rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(found.completeness_error.double(), -lost, rtol=1e-5, atol=1e-6)
     assert found.extras["zero_share"] == pytest.approx([2 / 16, 1 / 16, 1 / 16])
     assert found.scores.abs().max() < 100
 

@@ -41,7 +41,7 @@ def test_contributions_of_a_linear_score(method, domain):
         pulled, coefficients = basis.pullback(model.weight.detach()[None]), basis.forward(row[None])
         torch.testing.assert_close(one.scores, basis.inner(pulled, coefficients)[0])
         assert float(one.scores.sum()) == pytest.approx(float((row * model.weight).sum()))
-        assert one.gap == pytest.approx(0, abs=1e-9)
+        assert one.completeness_error == pytest.approx(0, abs=1e-9)
 
 
 @pytest.mark.parametrize("domain", DOMAINS_HERE)
@@ -60,7 +60,7 @@ def test_integrated_gradients_are_complete(domain):
     for one, row in zip(attribute(model, x, value, "integrated_gradients:steps=200", domain), x, strict=True):
         difference = float(model(row[None])) - zero
         assert float(one.scores.sum()) == pytest.approx(difference, rel=1e-3)
-        assert one.gap == pytest.approx(float(one.scores.sum()) - difference, abs=1e-9)
+        assert one.completeness_error == pytest.approx(float(one.scores.sum()) - difference, abs=1e-9)
 
 
 def test_the_mean_keeps_its_sign():
@@ -94,7 +94,7 @@ def test_a_logarithm_needs_a_geometric_path():
     gaps = {}
     for path in ("geometric", "uniform"):
         (one,) = attribute(front, x, value, f"integrated_gradients:steps=25,path={path}")
-        gaps[path] = abs(one.gap / difference)
+        gaps[path] = abs(one.completeness_error / difference)
     assert gaps["geometric"] < 0.02
     assert gaps["uniform"] > 0.2
 

@@ -53,7 +53,7 @@ def test_wam_averages_gradients_with_their_sign(kind):
         return
     (one,) = attribute(Even(), x - 0.5, value, "wam:ig", "wavelet")
     assert float(one.scores.sum()) == pytest.approx(float((x - 0.5).square().sum()), rel=1e-3)
-    assert one.gap == pytest.approx(0, abs=1e-3)
+    assert one.completeness_error == pytest.approx(0, abs=1e-3)
 
 
 def test_wam_does_not_divide_a_band_by_its_largest():

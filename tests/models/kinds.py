@@ -33,9 +33,9 @@ def _text(task: str, name: str, kind: str) -> FourierExplainer:
     return FourierExplainer(tiny_models.build(task, name), tiny_tokenizers.tokenizer(kind), task=task)
 
 
-def _sound(task: str, name: str, leaf: str | None = None) -> FourierExplainer:
+def _sound(task: str, name: str, signal: str | None = None) -> FourierExplainer:
     return FourierExplainer(
-        tiny_models_audio.build(name, task=task), tiny_models_audio.extractor(name), task=task, leaf=leaf
+        tiny_models_audio.build(name, task=task), tiny_models_audio.extractor(name), task=task, signal=signal
     )
 
 

@@ -23,27 +23,27 @@ def close(ours: torch.Tensor, theirs: torch.Tensor) -> None:
 
 def laid_out(explain: FourierExplainer, pixels: torch.Tensor) -> torch.Tensor:
     """Pictures as they lie in memory when the model gets them: in another layout its own rounding differs."""
-    return pixels.contiguous(memory_format=explain.adapter.layout(pixels))
+    return pixels.contiguous(memory_format=explain.wrapper.layout(pixels))
 
 
-def own_outputs(explain: FourierExplainer, encoded: EncodedExample, leaf: torch.Tensor | None = None) -> Any:
-    """The outputs of the model behind its adapter, at the clean leaf or another one."""
-    block = explain.adapter.block([encoded], ExampleRng(0, [encoded.key]))
+def own_outputs(explain: FourierExplainer, encoded: EncodedExample, signal: torch.Tensor | None = None) -> Any:
+    """The outputs of the model behind its adapter, at the clean signal or another one."""
+    block = explain.wrapper.example_batch([encoded], ExampleRng(0, [encoded.key]))
     with torch.no_grad():
-        return block.forward(block.x if leaf is None else leaf.unsqueeze(0).to(block.x), ROW)
+        return block.forward(block.signal if signal is None else signal.unsqueeze(0).to(block.signal), ROW)
 
 
-def own_forward(explain: FourierExplainer, encoded: EncodedExample, leaf: torch.Tensor | None = None) -> torch.Tensor:
+def own_forward(explain: FourierExplainer, encoded: EncodedExample, signal: torch.Tensor | None = None) -> torch.Tensor:
     """Their logits."""
-    return own_outputs(explain, encoded, leaf).logits
+    return own_outputs(explain, encoded, signal).logits
 
 
 def whole(result: Attribution) -> None:
-    """All features are the leaf, what is kept and what is deleted are it together, and nothing is NaN."""
-    atol = 1e-5 * result.leaf.abs().max().item()
-    torch.testing.assert_close(result.keep(1.0), result.leaf, rtol=0, atol=atol)
+    """All features are the signal, what is kept and what is deleted are it together, and nothing is NaN."""
+    atol = 1e-5 * result.signal.abs().max().item()
+    torch.testing.assert_close(result.keep_top(1.0), result.signal, rtol=0, atol=atol)
     for share in (0.04, 0.5):
-        torch.testing.assert_close(result.keep(share) + result.delete(share), result.leaf, rtol=0, atol=atol)
+        torch.testing.assert_close(result.keep_top(share) + result.delete_top(share), result.signal, rtol=0, atol=atol)
     sure = 1.0 if result.confidence is None else result.confidence  # a value has none
     for numbers in (result.scores, result.gradient, torch.tensor([result.value, sure])):
         assert numbers.isfinite().all()
@@ -52,7 +52,7 @@ def whole(result: Attribution) -> None:
 def same(a: Attribution, b: Attribution, overlap: float = 0.99) -> None:
     """Two results of one example."""
     assert (a.target, a.label, a.key) == (b.target, b.label, b.key)
-    assert torch.equal(a.leaf, b.leaf)
+    assert torch.equal(a.signal, b.signal)
     assert (a.scores - b.scores).abs().max() <= 1e-4 * a.scores.abs().max()
     top, other = a.mask(0.04), b.mask(0.04)
     assert (top & other).sum() >= overlap * max(int(top.sum()), 1)
@@ -68,10 +68,10 @@ def batch_and_order_are_no_matter(explain: FourierExplainer, examples: Sequence[
 
 @contextmanager
 def counted(explain: FourierExplainer) -> Iterator[tuple[list[int], list[int]]]:
-    """Inside, the rows of each forward pass and of each gradient at the leaf are counted."""
+    """Inside, the rows of each forward pass and of each gradient at the signal are counted."""
     rows: list[int] = []
     back: list[int] = []
-    name = explain.adapter.main_input
+    name = explain.wrapper.main_input
 
     def count(module: torch.nn.Module, args: Any, kwargs: dict[str, Any]) -> None:
         rows.append(len(kwargs[name]))
@@ -90,7 +90,7 @@ def one_pass_each_way(explain: FourierExplainer, examples: Sequence[Any]) -> Non
     with counted(explain) as (rows, back):
         results = explain.explain(list(examples))
     assert sum(rows) == len(examples)
-    assert sum(back) in (0, len(examples))  # 0 where the leaf is no input of the model
+    assert sum(back) in (0, len(examples))  # 0 where the signal is no input of the model
     assert all(result.provenance["passes"] == {"forward": 1, "backward": 1} for result in results)
     assert all(parameter.grad is None for parameter in explain.model.parameters())
 
@@ -106,8 +106,8 @@ def nothing_is_changed(explain: FourierExplainer, example: Any) -> None:
         before = (state_of(model), state_of_torch())
         said = explain.explain(example, method="ffc:steps=2")
         result = said[0] if isinstance(said, list) else said
-        explain.play(result, kept=[0.1, 0.5])
-        explain.predict(result, leaf=result.keep(0.5))
+        explain.perturb(result, fractions=[0.1, 0.5])
+        explain.predict(result, signal=result.keep_top(0.5))
         assert same_state(before[0], state_of(model))
         assert same_state(before[1], state_of_torch())
     finally:
@@ -116,26 +116,26 @@ def nothing_is_changed(explain: FourierExplainer, example: Any) -> None:
 
 
 def half_precision_works(explain: FourierExplainer, halved: FourierExplainer, example: Any) -> None:
-    """A bfloat16 model has a float32 leaf, whole and finite, and says much the same."""
+    """A bfloat16 model has a float32 signal, whole and finite, and says much the same."""
     result, wide = halved.explain(example), explain.explain(example)
-    assert {t.dtype for t in (result.leaf, result.scores, result.gradient)} == {torch.float32}
+    assert {t.dtype for t in (result.signal, result.scores, result.gradient)} == {torch.float32}
     whole(result)
     assert abs(result.confidence - wide.confidence) < 0.1
 
 
 def comes_back(explain: FourierExplainer, result: Attribution, folder: Any) -> None:
     """A result that was saved is played like the one that was not, and all features give the clean answer."""
-    explain.play(result, kept=[0.1, 1.0])
+    explain.perturb(result, fractions=[0.1, 1.0])
     back = Attribution.load(result.save(folder))
     assert torch.equal(back.scores, result.scores)
-    assert (back.label, back.confidence, back.layout.leaf) == (result.label, result.confidence, result.layout.leaf)
+    assert (back.label, back.confidence, back.layout.signal) == (result.label, result.confidence, result.layout.signal)
     back.curve = None
-    explain.play(back, kept=[0.1, 1.0], again=True)
+    explain.perturb(back, fractions=[0.1, 1.0], overwrite=True)
     for part in ("keep", "delete"):
         ours, theirs = back.curve.at(part, 0.1), result.curve.at(part, 0.1)
         assert abs(ours.value - theirs.value) <= 1e-5 * max(1.0, abs(theirs.value))
-        assert ours.agrees == theirs.agrees
+        assert ours.agreement == theirs.agreement
     full = back.curve.at("keep", 1.0)
     if result.confidence is not None:
         assert abs(full.confidence - result.confidence) <= 1e-4 * result.confidence
-    assert full.agrees == 1.0 or isinstance(result.target, list)  # the true tokens are not what the model says
+    assert full.agreement == 1.0 or isinstance(result.target, list)  # the true tokens are not what the model says

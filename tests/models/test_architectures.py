@@ -1,4 +1,6 @@
-"""Every architecture answers as it does without us, has a gradient at its leaf, and moves its content tokens alone."""
+"""Every architecture answers as it does without us, has a gradient at its signal, and moves its content tokens
+alone.
+"""
 
 from __future__ import annotations
 
@@ -75,12 +77,12 @@ def heard(module: torch.nn.Module, run: Callable[[], Any]) -> torch.Tensor:
 def test_the_clean_forward_is_the_models_own(task: str, name: str, padded: str) -> None:
     explain = explainer(task, name)
     batch = tiny_models.batch(padded, masks=task == "fill-mask")
-    for i, example in enumerate(explain.adapter.encode_batch(batch)):
+    for i, example in enumerate(explain.wrapper.encode_batch(batch)):
         own = own_inputs(own_row(task, batch, i))
         with torch.no_grad():
             theirs = explain.model(**own).logits
-            block = explain.adapter.block([example], ExampleRng(0, [example.key]))
-            ours = block.forward(block.x, torch.tensor([0])).logits
+            block = explain.wrapper.example_batch([example], ExampleRng(0, [example.key]))
+            ours = block.forward(block.signal, torch.tensor([0])).logits
         close(ours, theirs[:, -ours.shape[1] :] if ours.ndim == 3 else theirs)
 
 
@@ -88,16 +90,16 @@ def test_the_clean_forward_is_the_models_own(task: str, name: str, padded: str) 
 def test_rows_of_one_shape_share_a_forward(task: str, name: str) -> None:
     explain = explainer(task, name)
     batch = tiny_models.batch(masks=task == "fill-mask")
-    examples = explain.adapter.encode_batch(batch)
-    assert len({example.signature for example in examples}) == 1
-    block = explain.adapter.block(examples, ExampleRng(0, [example.key for example in examples]))
+    examples = explain.wrapper.encode_batch(batch)
+    assert len({example.batch_key for example in examples}) == 1
+    block = explain.wrapper.example_batch(examples, ExampleRng(0, [example.key for example in examples]))
     order = torch.tensor([2, 0, 1, 0])
-    if explain.adapter.rows_limit == 1:  # and rightly so: the model refuses more
+    if explain.wrapper.max_rows == 1:  # and rightly so: the model refuses more
         with pytest.raises(ModelError, match="batch sizes > 1"), torch.no_grad():
-            block.forward(block.x[order], order)
+            block.forward(block.signal[order], order)
         return
     with torch.no_grad():
-        ours = block.forward(block.x[order], order).logits
+        ours = block.forward(block.signal[order], order).logits
         theirs = explain.model(**{key: tensor[order] for key, tensor in own_inputs(batch).items()}).logits
     close(ours, theirs[:, -ours.shape[1] :] if ours.ndim == 3 else theirs)
 
@@ -109,16 +111,16 @@ def test_a_dict_is_explained_without_a_processor(task: str, name: str) -> None:
     assert len(results) == len(batch["input_ids"])
     for row, result in enumerate(results):
         content = int((batch["special_tokens_mask"][row] == 0).sum())
-        assert result.leaf.shape[0] == content
+        assert result.signal.shape[0] == content
         assert result.gradient.isfinite().all()
         assert result.gradient.abs().max() > 0
         assert result.scores.isfinite().all()
         padded = not bool(batch["attention_mask"][row].all())
         expected = SAID.get(name, "") if padded or name in ("bart", "t5") else ""
         assert [expected in note for note in result.provenance["notes"]] == ([True] if expected else [])
-        atol = 1e-5 * result.leaf.abs().max().item()
-        torch.testing.assert_close(result.keep(1.0), result.leaf, rtol=0, atol=atol)
-        torch.testing.assert_close(result.keep(0.1) + result.delete(0.1), result.leaf, rtol=0, atol=atol)
+        atol = 1e-5 * result.signal.abs().max().item()
+        torch.testing.assert_close(result.keep_top(1.0), result.signal, rtol=0, atol=atol)
+        torch.testing.assert_close(result.keep_top(0.1) + result.delete_top(0.1), result.signal, rtol=0, atol=atol)
 
 
 @pytest.mark.parametrize("padded", PADDINGS)
@@ -126,23 +128,23 @@ def test_a_dict_is_explained_without_a_processor(task: str, name: str) -> None:
 def test_special_padding_and_mask_tokens_never_move(task: str, name: str, padded: str) -> None:
     explain = explainer(task, name)
     batch = tiny_models.batch(padded, masks=task == "fill-mask")
-    module = explain.adapter.swap._module
+    module = explain.wrapper.swap._module
     for row, (example, result) in enumerate(
-        zip(explain.adapter.encode_batch(batch), explain.explain(batch), strict=True)
+        zip(explain.wrapper.encode_batch(batch), explain.explain(batch), strict=True)
     ):
         whole = own_row(task, batch, row)
         own, special = own_inputs(whole), whole["special_tokens_mask"][0]
-        block = explain.adapter.block([example], ExampleRng(0, [example.key]))
+        block = explain.wrapper.example_batch([example], ExampleRng(0, [example.key]))
         clean = heard(module, lambda own=own: explain.model(**own))
         clean = clean.transpose(0, 1) if name == "xlnet" else clean
         moves = torch.ones(clean.shape[1], dtype=torch.bool)  # what Longformer appends is not among them
         moves[: len(special)] = special == 0
         moves[len(special) :] = False
-        for leaf in (result.keep(0.2), result.delete(0.2)):
-            other = heard(module, lambda block=block, leaf=leaf: block.forward(leaf[None], torch.tensor([0])))
+        for signal in (result.keep_top(0.2), result.delete_top(0.2)):
+            other = heard(module, lambda block=block, signal=signal: block.forward(signal[None], torch.tensor([0])))
             other = other.transpose(0, 1) if name == "xlnet" else other
             assert torch.equal(other[0, ~moves], clean[0, ~moves])
-            torch.testing.assert_close(other[0, moves], leaf)
+            torch.testing.assert_close(other[0, moves], signal)
             assert not torch.equal(other[0, moves], clean[0, moves])
 
 
@@ -156,23 +158,23 @@ def test_without_a_special_tokens_mask_it_is_said_aloud(task: str, name: str) ->
     assert "special tokens were transformed" in note
     assert len(others) == (name in SAID)
     masks = int((batch["input_ids"][1] == tiny_models.MASK).sum())
-    assert result.leaf.shape[0] == int(batch["attention_mask"][1].sum()) - masks
+    assert result.signal.shape[0] == int(batch["attention_mask"][1].sum()) - masks
 
 
 @pytest.mark.parametrize("name", VISION)
 def test_pictures_are_answered_as_without_us(name: str) -> None:
     explain = explainer("image-classification", name)
     pixels = torch.randn(3, 3, 32, 32, generator=torch.Generator().manual_seed(1))
-    examples = explain.adapter.encode_batch({"pixel_values": pixels})
-    block = explain.adapter.block(examples, ExampleRng(0, [example.key for example in examples]))
+    examples = explain.wrapper.encode_batch({"pixel_values": pixels})
+    block = explain.wrapper.example_batch(examples, ExampleRng(0, [example.key for example in examples]))
     with torch.no_grad():
         theirs = explain.model(pixel_values=laws.laid_out(explain, pixels)).logits
-        close(block.forward(block.x, torch.arange(3)).logits, theirs)
+        close(block.forward(block.signal, torch.arange(3)).logits, theirs)
     for result in explain.explain({"pixel_values": pixels}):
         assert result.gradient.isfinite().all()
         assert result.gradient.abs().max() > 0
-        atol = 1e-5 * result.leaf.abs().max().item()
-        torch.testing.assert_close(result.keep(1.0), result.leaf, rtol=0, atol=atol)
+        atol = 1e-5 * result.signal.abs().max().item()
+        torch.testing.assert_close(result.keep_top(1.0), result.signal, rtol=0, atol=atol)
 
 
 def test_a_model_that_hashes_its_characters_is_refused_in_one_line() -> None:

@@ -1,4 +1,4 @@
-"""Models that listen: their own answers, leaves without what only fills a window, and sounds of every kind."""
+"""Models that listen: their own answers, signals without what only fills a window, and sounds of every kind."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ def processed(explain: FourierExplainer, sounds: Any, **options: Any) -> dict[st
     return dict(batch.items())
 
 
-def heard(explain: FourierExplainer, encoded: Any, leaf: torch.Tensor | None = None) -> torch.Tensor:
+def heard(explain: FourierExplainer, encoded: Any, signal: torch.Tensor | None = None) -> torch.Tensor:
     """What the model gets for an example, one row."""
     inputs: list[torch.Tensor] = []
-    name = explain.adapter.main_input
+    name = explain.wrapper.main_input
     keep = lambda module, args, kwargs: inputs.append(kwargs[name].detach().clone())  # noqa: E731
     handle = explain.model.register_forward_pre_hook(keep, with_kwargs=True)
-    laws.own_forward(explain, encoded, leaf)
+    laws.own_forward(explain, encoded, signal)
     handle.remove()
     return inputs[0][0]
 
@@ -48,7 +48,7 @@ def test_the_clean_forward_is_the_models_own(name: str) -> None:
         sound = clip(samples, i)
         with torch.no_grad():
             theirs = explain.model(**processed(explain, sound)).logits
-        laws.close(laws.own_forward(explain, explain.adapter.encode((sound, RATE))), theirs)
+        laws.close(laws.own_forward(explain, explain.wrapper.encode((sound, RATE))), theirs)
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -78,21 +78,21 @@ def test_bfloat16(name: str) -> None:
 
 @pytest.mark.parametrize("name", WAVEFORMS)
 @pytest.mark.parametrize("samples", [1009, 1010, 2003])
-def test_a_waveform_is_its_own_leaf(name: str, samples: int) -> None:
+def test_a_waveform_is_its_own_signal(name: str, samples: int) -> None:
     explain, sound = explainer(name), clip(samples)
     result = explain.explain((sound, RATE))
-    (axis,) = result.layout.leaf.axes
+    (axis,) = result.layout.signal.axes
     assert (axis.name, axis.length, axis.unit, axis.rate) == ("time", samples, "Hz", RATE)
-    assert torch.equal(result.leaf, processed(explain, sound)["input_values"][0])
+    assert torch.equal(result.signal, processed(explain, sound)["input_values"][0])
     hertz = result.layout.with_role("frequency")[0].values
     torch.testing.assert_close(
         hertz.double(), torch.arange(samples // 2 + 1).double() * RATE / samples, rtol=1e-6, atol=0
     )
-    back = result.rebuild(1.0)
+    back = result.render(1.0)
     assert isinstance(back, AudioClip)
     assert back.rate == RATE
     np.testing.assert_allclose(back.samples, sound, atol=1e-5)
-    assert np.array_equal(result.sound().samples, result.original().samples)
+    assert np.array_equal(result.audio().samples, result.render().samples)
 
 
 @pytest.mark.parametrize("samples", [1, 100, 160, 161, 5003, 16_000])
@@ -102,37 +102,37 @@ def test_what_only_fills_the_window_never_moves(name: str, samples: int) -> None
     samples = len(sound)
     frames = -(-samples // 160) if name == "whisper" else 1 + (samples - 400) // 160
     result = explain.explain((sound, RATE))
-    bands = {axis.name: axis.length for axis in result.layout.leaf.axes}
+    bands = {axis.name: axis.length for axis in result.layout.signal.axes}
     assert bands == {"mel": 16, "time": frames}
-    time = [axis.name for axis in result.layout.leaf.axes].index("time")
-    encoded = explain.adapter.encode((sound, RATE))
-    clean = processed(explain, sound)[explain.adapter.main_input][0]
+    time = [axis.name for axis in result.layout.signal.axes].index("time")
+    encoded = explain.wrapper.encode((sound, RATE))
+    clean = processed(explain, sound)[explain.wrapper.main_input][0]
     inside, outside = (slice(None, frames), slice(frames, None))
     at = lambda part: (part, slice(None)) if time == 0 else (slice(None), part)  # noqa: E731
-    assert torch.equal(result.leaf, clean[at(inside)])
-    for leaf in (result.keep(0.2), result.delete(0.2), torch.randn_like(result.leaf)):
-        other = heard(explain, encoded, leaf)
+    assert torch.equal(result.signal, clean[at(inside)])
+    for signal in (result.keep_top(0.2), result.delete_top(0.2), torch.randn_like(result.signal)):
+        other = heard(explain, encoded, signal)
         assert torch.equal(other[at(outside)], clean[at(outside)])
-        assert torch.equal(other[at(inside)], leaf)
+        assert torch.equal(other[at(inside)], signal)
     laws.whole(result)
 
 
 @pytest.mark.parametrize("name", ["wav2vec2-layer", "hubert", "sew", "wav2vec2-bert"])
 def test_padding_in_a_dict_never_moves(name: str) -> None:
-    """Rows of several lengths in one batch of the processor's: each leaf is its own clip."""
+    """Rows of several lengths in one batch of the processor's: each signal is its own clip."""
     explain = explainer(name)
     sounds = [clip(4003), clip(2400, 1), clip(3001, 2)]
     batch = processed(explain, sounds, padding=True)
-    main = batch[explain.adapter.main_input]
+    main = batch[explain.wrapper.main_input]
     results = explain.explain(batch)
-    for i, (encoded, result) in enumerate(zip(explain.adapter.encode_batch(batch), results, strict=True)):
+    for i, (encoded, result) in enumerate(zip(explain.wrapper.encode_batch(batch), results, strict=True)):
         content = int(batch["attention_mask"][i].sum())
         assert content < main.shape[1] or i == 0
-        assert torch.equal(result.leaf, main[i, :content])
-        for leaf in (result.keep(0.2), result.delete(0.2)):
-            other = heard(explain, encoded, leaf)
+        assert torch.equal(result.signal, main[i, :content])
+        for signal in (result.keep_top(0.2), result.delete_top(0.2)):
+            other = heard(explain, encoded, signal)
             assert torch.equal(other[content:], main[i, content:])
-            assert torch.equal(other[:content], leaf)
+            assert torch.equal(other[:content], signal)
         with torch.no_grad():
             theirs = explain.model(**{key: value[i : i + 1] for key, value in batch.items()}).logits
         laws.close(laws.own_forward(explain, encoded), theirs)
@@ -146,7 +146,7 @@ def test_a_dict_without_a_mask_is_said_to_be_taken_whole(name: str) -> None:
     batch = processed(explainer(name), [clip(5003), clip(5003, 1)])
     results = explain.explain(batch)
     for i, result in enumerate(results):
-        assert torch.equal(result.leaf, batch[explain.adapter.main_input][i])
+        assert torch.equal(result.signal, batch[explain.wrapper.main_input][i])
         assert any("no attention_mask" in note for note in result.provenance["notes"])
         laws.whole(result)
     theirs = explain.model(**batch).logits.softmax(-1).amax(-1)
@@ -158,7 +158,7 @@ def test_a_mask_on_the_left() -> None:
     batch = processed(explain, [clip(3000), clip(2000, 1)], padding=True)
     batch = {key: value.flip(1) for key, value in batch.items()}
     result = explain.explain(batch)[1]
-    assert torch.equal(result.leaf, batch["input_values"][1, 1000:])
+    assert torch.equal(result.signal, batch["input_values"][1, 1000:])
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -167,9 +167,9 @@ def test_silence(name: str) -> None:
     for sound in (np.zeros(4001, np.float32), np.full(4001, 0.25, np.float32), np.zeros(4001, np.int16)):
         result = explain.explain((sound, RATE))
         laws.whole(result)
-        explain.play(result, kept=[0.1])
+        explain.perturb(result, fractions=[0.1])
         if name != "wav2vec2-bert":
-            assert np.isfinite(result.sound(0.1).samples).all()
+            assert np.isfinite(result.audio(0.1).samples).all()
 
 
 @pytest.mark.parametrize("name", ["wav2vec2", "whisper", "ast", "wav2vec2-bert"])
@@ -213,7 +213,7 @@ def test_a_long_clip_is_cut_and_that_is_said(name: str) -> None:
     window = "1.00" if name == "whisper" else "0.99"
     assert note == f"a sound of 1.50 s was cut to the model's window of {window} s"
     heard_samples = 16_000 if name == "whisper" else 97 * 160 + 400
-    np.testing.assert_allclose(result.sound().samples, sound[:heard_samples], atol=1e-4)
+    np.testing.assert_allclose(result.audio().samples, sound[:heard_samples], atol=1e-4)
     laws.whole(result)
     assert not explain.explain((sound[:heard_samples], RATE)).provenance["notes"]
 
@@ -224,29 +224,29 @@ def test_a_spectrogram_is_heard_as_its_clip(name: str, samples: int) -> None:
     explain, sound = explainer(name), clip(samples)
     result = explain.explain((sound, RATE))
     sound = sound[: 97 * 160 + 400] if name == "ast" else sound  # all frames of its window are full
-    np.testing.assert_allclose(result.sound().samples, sound, atol=1e-4)
-    np.testing.assert_allclose(result.sound(1.0).samples, sound, atol=1e-3)
-    decibels = result.rebuild(1.0)
-    frames = {axis.name: axis.length for axis in result.layout.leaf.axes}["time"]
+    np.testing.assert_allclose(result.audio().samples, sound, atol=1e-4)
+    np.testing.assert_allclose(result.audio(1.0).samples, sound, atol=1e-3)
+    decibels = result.render(1.0)
+    frames = {axis.name: axis.length for axis in result.layout.signal.axes}["time"]
     assert decibels.shape == (16, frames)
     for share in (0.05, 0.5):
         for delete in (False, True):
-            assert np.isfinite(result.sound(share, delete=delete).samples).all()
+            assert np.isfinite(result.audio(share, delete=delete).samples).all()
 
 
 def test_a_spectrogram_that_cannot_be_undone_says_so() -> None:
     result = explainer("wav2vec2-bert").explain((clip(8009), RATE))
-    for ask in (lambda: result.sound(0.1), lambda: result.rebuild(0.1), result.original):
+    for ask in (lambda: result.audio(0.1), lambda: result.render(0.1), result.render):
         with pytest.raises(InputError, match="SeamlessM4TFeatureExtractor normalises") as caught:
             ask()
         assert "input_relevance" in str(caught.value)
-    assert result.input_relevance(0.1).values.shape == tuple(axis.length for axis in result.layout.leaf.axes)
+    assert result.input_relevance(0.1).values.shape == tuple(axis.length for axis in result.layout.signal.axes)
 
 
 def test_decibels_of_a_spectrogram_are_right() -> None:
     """Ten times the amplitude is 20 dB."""
     explain = explainer("ast")
-    quiet, loud = (explain.explain((loudness * clip(8009), RATE)).original() for loudness in (0.1, 1.0))
+    quiet, loud = (explain.explain((loudness * clip(8009), RATE)).render() for loudness in (0.1, 1.0))
     np.testing.assert_allclose((loud - quiet)[:, 5:-5].mean(), 20, atol=0.1)
 
 

@@ -45,10 +45,10 @@ def own(explain: FourierExplainer, sound: Any, **more: torch.Tensor) -> Any:
 @pytest.mark.parametrize(("task", "name"), EVERYTHING)
 def test_the_clean_forward_is_the_models_own(task: str, name: str) -> None:
     explain = explainer(task, name)
-    encoded = explain.adapter.encode(SOUND)
+    encoded = explain.wrapper.encode(SOUND)
     more = {}
     if task == "automatic-speech-recognition":
-        encoded, _ = explain.adapter.aim(encoded, None)
+        encoded, _ = explain.wrapper.prepare_target(encoded, None)
         more = {"decoder_input_ids": encoded.inputs["decoder_input_ids"][None]}
     ours, theirs = laws.own_outputs(explain, encoded), own(explain, SOUND, **more)
     laws.close(ours[0], theirs[0])
@@ -60,7 +60,7 @@ def test_results_are_whole_and_come_back(task: str, name: str, tmp_path: Path) -
     result = explain.explain(SOUND, aim)
     laws.whole(result)
     assert result.gradient.abs().max() > 0
-    assert result.agrees == 1.0
+    assert result.agreement == 1.0
     laws.comes_back(explain, result, tmp_path)
     sounds = [SOUND, (clip(12_007, 1), RATE), (clip(8009, 2), RATE)]
     for one, other in zip(sounds, explain.explain(sounds, aim), strict=True):
@@ -74,7 +74,7 @@ def test_bfloat16_and_gradient_checkpointing_in_training_mode(task: str, name: s
     explain, aim = explainer(task, name), target(task, name)
     model = tiny_models_audio.build(name, task=task).bfloat16().train()
     model.gradient_checkpointing_enable()
-    processor = SimpleNamespace(feature_extractor=explain.processor, tokenizer=explain.adapter.tokenizer)
+    processor = SimpleNamespace(feature_extractor=explain.processor, tokenizer=explain.wrapper.tokenizer)
     result = FourierExplainer(model, processor, task=task).explain(SOUND, aim)
     laws.whole(result)
     assert result.scores.dtype == torch.float32
@@ -88,7 +88,7 @@ def test_transcripts(name: str) -> None:
     best = log_p[0].argmax(-1).unique_consecutive().tolist()
     result = explain.explain(SOUND)
     assert result.target == [i for i in best if i != 0]
-    assert result.label == explain.adapter.tokenizer.decode(result.target)
+    assert result.label == explain.wrapper.tokenizer.decode(result.target)
     given = explain.explain(SOUND, "w10 w11")
     frames, ids = log_p.shape[1], torch.tensor([[10, 11]])
     loss = torch.nn.functional.ctc_loss(
@@ -146,7 +146,7 @@ def test_words(name: str) -> None:
     assert result.value == pytest.approx(-float(theirs.loss), rel=1e-4)
     assert explain.explain(SOUND, "w10 w11 w12").value == pytest.approx(result.value, rel=1e-6)
     said = explain.explain(SOUND)
-    assert said.agrees == 1.0
+    assert said.agreement == 1.0
     assert explain.predict(SOUND).label == said.label
     for wrong in (3, Position(0), []):
         with pytest.raises(TargetError):
@@ -166,17 +166,17 @@ def test_word_errors_stand_beside_the_transcripts_decision(tmp_path: Path) -> No
     result = explain.explain((clip(8009), RATE))
     with pytest.raises(InputError, match="not played"):
         transcript_errors(explain, result)
-    explain.play(result, kept=[0.02, 0.5, 1.0])
+    explain.perturb(result, fractions=[0.02, 0.5, 1.0])
     for played in (result, Attribution.load(result.save(tmp_path))):
         table = transcript_errors(explain, played)
-        stops = {(stop.part, stop.asked): stop for stop in played.curve.stops}
+        stops = {(stop.mode, stop.fraction): stop for stop in played.curve.points}
         assert len(table) == len(stops) == 6
         for row in table.rows():
-            same = stops[row["part"], row["share"]].agrees == 1
+            same = stops[row["mode"], row["fraction"]].agreement == 1
             assert (row["cer"] == 0) == (row["transcript"] == result.label) == same
-        leaf = played.keep(0.02)
-        said = explain.predict(played, leaf=leaf).label
-        (own,) = [row for row in table.rows() if (row["part"], row["share"]) == ("keep", 0.02)]
+        signal = played.keep_top(0.02)
+        said = explain.predict(played, signal=signal).label
+        (own,) = [row for row in table.rows() if (row["mode"], row["fraction"]) == ("keep", 0.02)]
         assert own["transcript"] == said
         assert own["wer"] == error_rate(result.label.split(), said.split())
     other = FourierExplainer(tiny_models_audio.build("wav2vec2"), tiny_models_audio.extractor("wav2vec2"))
@@ -212,7 +212,7 @@ def test_what_a_language_model_says_of_a_sound_follows_its_ids() -> None:
             log_p = model(features[row : row + 1], longer).logits[0, -3:].log_softmax(-1)
         assert result.value == pytest.approx(float(log_p[[0, 1, 2], [7, 8, 9]].mean()), rel=1e-5)
         assert result.gradient.any()
-    explain.play(results, kept=[0.5])
+    explain.perturb(results, fractions=[0.5])
 
 
 def test_a_given_text_begins_as_generation_begins_it() -> None:
@@ -248,7 +248,7 @@ def test_what_whisper_does_not_say_is_not_what_it_is_held_to() -> None:
     finally:
         own.suppress_tokens = None
     assert said.target[0] not in other.target
-    assert other.agrees == said.agrees == 1.0
+    assert other.agreement == said.agreement == 1.0
 
 
 @pytest.mark.parametrize("kind", ["upper", "lower"])

@@ -71,8 +71,8 @@ def results(model, task, batch):
     explain = FourierExplainer(model, tiny_tokenizers.tokenizer("bert") if task == "fill-mask" else None, task=task)
     target = None
     if "feature" in task or "xvector" in task:  # embeddings have a direction to be asked for
-        first = explain.adapter.block(explain.adapter.encode_batch(batch)[:1], ExampleRng(0, [0]))
-        width = first.select(first.forward(first.x, ROW), ROW).shape[-1]
+        first = explain.wrapper.example_batch(explain.wrapper.encode_batch(batch)[:1], ExampleRng(0, [0]))
+        width = first.logits(first.forward(first.signal, ROW), ROW).shape[-1]
         target = Direction(noise(width, dtype=torch.float32))
     return explain.explain(batch, target, batch_size=3)
 
@@ -103,7 +103,7 @@ def test_a_config_that_asks_for_tuples(task):
     except AttributeError:  # of transformers' own, whose inner models hand on what they have not
         with pytest.raises(ModelError, match="tuple") as caught:
             results(model, task, batch)
-        assert "model.config.return_dict = True" in caught.value.do
+        assert "model.config.return_dict = True" in caught.value.hint
         model.config.return_dict = True
     as_it_was = model.config.return_dict
     alike(results(model, task, batch), explained(task))
@@ -150,7 +150,7 @@ def test_outputs_that_hold_something_else_are_refused_with_a_target_that_works(t
 
     with pytest.raises(ModelError, match="something") as caught:
         explained(task, wrap)
-    (advised,) = re.findall(r"target=(lambda out: \S+(?: [^;,]\S*)*)", caught.value.do)
+    (advised,) = re.findall(r"target=(lambda out: \S+(?: [^;,]\S*)*)", caught.value.hint)
     torch.manual_seed(0)
     model, batch = HEADS[task]()
     own = model.forward

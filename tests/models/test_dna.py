@@ -83,7 +83,7 @@ NAMES = {
 @pytest.mark.parametrize("kind", KINDS)
 def test_tokens_are_the_models_and_lie_where_they_are(kind: str) -> None:
     explain = explainer(kind)
-    assert type(explain.adapter) is DNAWrapper
+    assert type(explain.wrapper) is DNAWrapper
     result = explain.explain(SEQUENCE)
     assert list(result.names) == NAMES[kind]
     view: Any = result.view
@@ -92,7 +92,7 @@ def test_tokens_are_the_models_and_lie_where_they_are(kind: str) -> None:
     text = " ".join(OVERLAPPING) if kind == "dnabert" else SEQUENCE
     with torch.no_grad():
         theirs = explain.model(**explain.processor(text, return_tensors="pt")).logits
-    laws.close(laws.own_forward(explain, explain.adapter.encode(SEQUENCE)), theirs)
+    laws.close(laws.own_forward(explain, explain.wrapper.encode(SEQUENCE)), theirs)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -114,7 +114,7 @@ def test_relevance_for_each_base_adds_up(kind: str) -> None:
     assert table["place"] == list(range(1, 25))
     assert "".join(table["base"]) == SEQUENCE
     assert sum(table["relevance"]) == pytest.approx(float(by_token.sum()), rel=1e-5)
-    whole = float((result.leaf * result.gradient).sum())
+    whole = float((result.signal * result.gradient).sum())
     assert sum(table["gradient_input"]) == pytest.approx(whole, rel=1e-4)
     if kind == "nucleotide-transformer":
         np.testing.assert_allclose(table["relevance"][6:12], [by_token[1] / 6] * 6, rtol=1e-6)
@@ -211,7 +211,7 @@ def test_the_tokenizers_own_output(kind: str) -> None:
 def test_only_vocabularies_of_bases_are_dna() -> None:
     assert not tokenization_of(tiny_tokenizers.tokenizer("bert"))
     model = tiny_models.build("text-classification", "bert")
-    assert type(FourierExplainer(model, tiny_tokenizers.tokenizer("bert")).adapter) is TextWrapper
+    assert type(FourierExplainer(model, tiny_tokenizers.tokenizer("bert")).wrapper) is TextWrapper
     with pytest.raises(InputError, match="the result of a DNA model"):
         FourierExplainer(model, tiny_tokenizers.tokenizer("bert")).explain(tiny_tokenizers.text(6, 7)).bases()
 
@@ -226,12 +226,12 @@ def test_esm_itself_reads_proteins_per_residue() -> None:
     )  # fmt: skip
     model = transformers.EsmForSequenceClassification(config).eval()
     explain = FourierExplainer(model, esm(tokens))
-    assert type(explain.adapter) is ProteinWrapper
+    assert type(explain.wrapper) is ProteinWrapper
     sequence = "MKTAYIAKQRQISFVKSHFSRQ"
     result = explain.explain(sequence)
     assert list(result.names) == list(sequence)
     assert result.layout.with_role("frequency")[0].unit == "cycles/residue"
     with torch.no_grad():
         theirs = model(**explain.processor(sequence, return_tensors="pt")).logits
-    laws.close(laws.own_forward(explain, explain.adapter.encode(sequence)), theirs)
+    laws.close(laws.own_forward(explain, explain.wrapper.encode(sequence)), theirs)
     laws.whole(result)

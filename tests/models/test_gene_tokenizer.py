@@ -161,7 +161,7 @@ def test_genes_by_their_other_names() -> None:
     assert named.gene("ENSG00000077777") is None
 
 
-def test_ties_may_be_left_to_numpy_as_geneformer_leaves_them() -> None:
+def test_ties_may_be_left_to_numpy_as_geneformer_signals_them() -> None:
     """`rank_genes` of its tokenizer calls `argsort` without a kind."""
     numbers = np.random.default_rng(2)
     tokens = {**V1, **{gene: 10 + i for i, gene in enumerate(GENES)}}

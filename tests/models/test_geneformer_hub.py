@@ -36,7 +36,7 @@ for call in json.loads(sys.argv[1]):
         continue
     result = explainer.explain(small.cell(version))
     told.append({
-        "task": explainer.adapter.task, "tokens": len(explainer.processor.tokens), "name": explainer.name,
+        "task": explainer.wrapper.task, "tokens": len(explainer.processor.tokens), "name": explainer.name,
         "revision": result.provenance["revision"], "notes": result.provenance["notes"], "value": result.value,
         "genes": list(result.genes().rows()), "ids": result.inputs["input_ids"].tolist(),
         "passes": result.provenance["passes"],

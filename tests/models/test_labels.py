@@ -55,10 +55,10 @@ def test_other_names_than_the_logits_are_refused_and_the_advice_works(outputs: i
         explain.explain(TEXT)
     with pytest.raises(ModelError):
         explain.predict(TEXT)
-    follow(explain, told.value.do)
+    follow(explain, told.value.hint)
     result = explain.explain(TEXT)
     assert len(explain.predict(TEXT).logits) == outputs
-    if outputs > 1 and "problem_type = 'regression'" not in told.value.do.partition("(")[0]:
+    if outputs > 1 and "problem_type = 'regression'" not in told.value.hint.partition("(")[0]:
         assert explain.predict(TEXT).ranked[0][0] in {str(i) for i in range(outputs)} | {"value"}
     assert result.label
 
@@ -119,7 +119,7 @@ def test_tags() -> None:
     explain = FourierExplainer(model, tiny_tokenizers.tokenizer())
     with pytest.raises(ModelError, match="3 logits of a model whose config names 5 classes") as told:
         explain.explain(TEXT)
-    follow(explain, told.value.do)
+    follow(explain, told.value.hint)
     assert explain.explain(TEXT).label
 
 
@@ -133,7 +133,7 @@ def test_masks() -> None:
     model.config.id2label = {i: f"class {i}" for i in range(many + 3)}
     with pytest.raises(ModelError, match=f"whose config names {many + 3} classes") as told:
         explain.explain(batch)
-    follow(explain, told.value.do)
+    follow(explain, told.value.hint)
     assert explain.explain(batch)[0].label
 
 
@@ -147,7 +147,7 @@ def test_detections(task: str) -> None:
     model.config.id2label = {i: f"class {i}" for i in range(many + 3)}
     with pytest.raises(FourierError, match=f"whose config names {many + 3} classes") as told:
         explain.explain(batch)
-    follow(explain, told.value.do)
+    follow(explain, told.value.hint)
     assert explain.explain(batch)[0].label
 
 

@@ -198,5 +198,5 @@ def test_a_registered_class_of_any_name_has_its_head(tmp_path: Path) -> None:
     SliceNet(VolumesConfig()).save_pretrained(tmp_path)
     explain = FourierExplainer.from_pretrained(str(tmp_path), device="cpu")
     assert type(explain.model) is SliceNet
-    assert explain.adapter.task == "image-segmentation"
-    assert FourierExplainer(explain.model).adapter.task == "image-segmentation"
+    assert explain.wrapper.task == "image-segmentation"
+    assert FourierExplainer(explain.model).wrapper.task == "image-segmentation"

@@ -38,7 +38,7 @@ PROCESSORS: dict[str, Any] = {
 @cache
 def explainer(name: str, task: str = "audio-classification") -> FourierExplainer:
     return FourierExplainer(
-        tiny_models_audio.build(name, task=task), tiny_models_audio.extractor(name), task=task, leaf="waveform"
+        tiny_models_audio.build(name, task=task), tiny_models_audio.extractor(name), task=task, signal="waveform"
     )
 
 
@@ -123,7 +123,7 @@ def test_the_clean_forward_is_the_models_own(name: str) -> None:
         sound = clip(samples, i)
         with torch.no_grad():
             own = explain.model(**processed(explain, sound)).logits
-        ours = laws.own_forward(explain, explain.adapter.encode((sound, RATE)))
+        ours = laws.own_forward(explain, explain.wrapper.encode((sound, RATE)))
         torch.testing.assert_close(ours, own, rtol=1e-4, atol=1e-4 * own.abs().max().item())
 
 
@@ -131,13 +131,13 @@ def test_the_clean_forward_is_the_models_own(name: str) -> None:
 def test_a_result_is_the_clip_in_hertz(name: str, tmp_path: Path) -> None:
     explain, sound = explainer(name), clip(8009)
     result = explain.explain((sound, RATE))
-    (axis,) = result.layout.leaf.axes
-    assert (result.layout.leaf.kind, axis.length, axis.unit, axis.rate) == ("waveform", 8009, "Hz", RATE)
-    assert result.provenance["leaf"] == "waveform"
+    (axis,) = result.layout.signal.axes
+    assert (result.layout.signal.kind, axis.length, axis.unit, axis.rate) == ("waveform", 8009, "Hz", RATE)
+    assert result.provenance["signal"] == "waveform"
     assert [note for note in result.provenance["notes"] if type(explain.processor).__name__ in note]
     assert result.gradient.abs().max() > 0
-    np.testing.assert_array_equal(result.leaf.numpy(), sound)
-    clean, kept, left = result.sound(), result.sound(0.1), result.sound(0.1, delete=True)
+    np.testing.assert_array_equal(result.signal.numpy(), sound)
+    clean, kept, left = result.audio(), result.audio(0.1), result.audio(0.1, delete=True)
     assert isinstance(clean, AudioClip)
     np.testing.assert_allclose(kept.samples + left.samples, clean.samples, atol=1e-5)
     laws.whole(result)
@@ -156,7 +156,7 @@ def test_batch_order_and_state(name: str) -> None:
 @pytest.mark.parametrize("name", MODELS)
 def test_bfloat16(name: str) -> None:
     halved = FourierExplainer(
-        tiny_models_audio.build(name).bfloat16(), tiny_models_audio.extractor(name), leaf="waveform"
+        tiny_models_audio.build(name).bfloat16(), tiny_models_audio.extractor(name), signal="waveform"
     )
     laws.half_precision_works(explainer(name), halved, (clip(4001), RATE))
 
@@ -166,25 +166,25 @@ def test_bfloat16(name: str) -> None:
 def test_frames_that_only_fill_the_window_never_move(name: str, samples: int) -> None:
     explain, sound = explainer(name), clip(samples)
     time = 1 if name == "whisper" else 0
-    encoded = explain.adapter.encode((sound, RATE))
+    encoded = explain.wrapper.encode((sound, RATE))
     clean = heard(explain, encoded)
     frames = min(100, -(-(samples + 200) // 160)) if name == "whisper" else min(98, 1 + (samples - 400) // 160)
-    for leaf in (0.1 * torch.randn(samples), torch.zeros(samples)):
-        other = heard(explain, encoded, leaf)
+    for signal in (0.1 * torch.randn(samples), torch.zeros(samples)):
+        other = heard(explain, encoded, signal)
         filling = (slice(None),) * time + (slice(frames, None),)
         assert torch.equal(other[filling], clean[filling])
-        full = theirs(explain.processor, leaf.numpy())
+        full = theirs(explain.processor, signal.numpy())
         inside = (slice(None),) * time + (slice(None, frames),)
         torch.testing.assert_close(other[inside], full[inside].float(), rtol=0, atol=1e-4)
 
 
-def test_a_saved_result_needs_no_leaf_to_be_played(tmp_path: Path) -> None:
+def test_a_saved_result_needs_no_signal_to_be_played(tmp_path: Path) -> None:
     """The plain explainer of the same model knows a waveform of the clip from its own spectrograms."""
     result = explainer("whisper").explain((clip(5003), RATE))
     plain = FourierExplainer(explainer("whisper").model, explainer("whisper").processor)
     ours, theirs = explainer("whisper").predict(result), plain.predict(result)
     assert torch.equal(ours.logits, theirs.logits)
-    assert plain.explain((clip(5003), RATE)).provenance["leaf"] == "spectrogram"
+    assert plain.explain((clip(5003), RATE)).provenance["signal"] == "spectrogram"
 
 
 def test_what_a_model_writes_is_explained_at_the_waveform() -> None:
@@ -193,7 +193,7 @@ def test_what_a_model_writes_is_explained_at_the_waveform() -> None:
     ours, theirs = explain.explain((clip(9001), RATE)), plain.explain((clip(9001), RATE))
     assert ours.target == theirs.target
     assert ours.value == pytest.approx(theirs.value, rel=1e-3)
-    explain.play(ours, kept=[0.1])
+    explain.perturb(ours, fractions=[0.1])
 
 
 @pytest.mark.parametrize("method", ["ffc", "ffc:lam=0"])
@@ -216,11 +216,11 @@ def test_a_planted_tone_comes_first_in_hertz(kind: str, method: str) -> None:
         (FeatureReader, transformers.WhisperConfig) if kind == "whisper" else (WaveformReader, transformers.ASTConfig)
     )
     model = make(config(**TWO), mask.unsqueeze(0), gain=0.01)
-    explain = FourierExplainer(model, extractor, task="audio-classification", leaf="waveform", method=method)
+    explain = FourierExplainer(model, extractor, task="audio-classification", signal="waveform", method=method)
     result = explain.explain((sound, RATE), target="there")
-    assert result.top(1)["frequency [Hz]"] == pytest.approx([1000])
+    assert result.top_features(1)["frequency [Hz]"] == pytest.approx([1000])
     if loud > 1:
-        assert explain.explain((sound, RATE), target="there", method="magnitude").top(1)[
+        assert explain.explain((sound, RATE), target="there", method="magnitude").top_features(1)[
             "frequency [Hz]"
         ] == pytest.approx([3700], abs=0.3)
 
@@ -235,7 +235,7 @@ def test_from_silence_a_geometric_path_is_complete(name: str) -> None:
     gaps = {}
     for path in ("geometric", "uniform"):
         result = explain.explain(sound, method=f"integrated_gradients:steps=400,path={path},baseline=zero")
-        gaps[path] = abs(result.gap)
+        gaps[path] = abs(result.completeness_error)
         contributed = float(result.scores.abs().sum())
     assert gaps["geometric"] < 0.01 * contributed
     assert gaps["geometric"] < gaps["uniform"] / 10
@@ -245,7 +245,7 @@ def test_wavelets_from_silence_are_complete_on_a_geometric_path() -> None:
     explain, sound, gaps = explainer("ast"), (clip(4001), RATE), {}
     for path in ("geometric", "uniform"):
         result = explain.explain(sound, method=f"wam:kind=ig,samples=25,path={path}")
-        gaps[path] = abs(result.gap)
+        gaps[path] = abs(result.completeness_error)
         total = float(result.scores.sum())
         assert float(result.extras["scale_maps"].sum()) == pytest.approx(total, rel=1e-3, abs=1e-3)
     assert gaps["geometric"] < gaps["uniform"] / 10
@@ -253,18 +253,18 @@ def test_wavelets_from_silence_are_complete_on_a_geometric_path() -> None:
 
 def test_what_there_is_no_front_end_for() -> None:
     clap = transformers.ClapFeatureExtractor()
-    with pytest.raises(ModelError, match=r"ClapFeatureExtractor.*WhisperFeatureExtractor.*leave `leaf` out"):
+    with pytest.raises(ModelError, match=r"ClapFeatureExtractor.*WhisperFeatureExtractor.*leave `signal` out"):
         front_end(clap)
     model = tiny_models_audio.build("whisper")
     with pytest.raises(ModelError, match=r"'tokens'.*'waveform', 'spectrogram'"):
-        FourierExplainer(model, tiny_models_audio.extractor("whisper"), leaf="tokens")
+        FourierExplainer(model, tiny_models_audio.extractor("whisper"), signal="tokens")
     noisy = transformers.WhisperFeatureExtractor(feature_size=16, chunk_length=1, dither=0.1)
     with pytest.raises(ModelError, match=r"dither=0\.1"):
-        FourierExplainer(model, noisy, leaf="waveform")
+        FourierExplainer(model, noisy, signal="waveform")
     with pytest.raises(InputError, match="holds no samples"):
         explainer("whisper").explain(processed(explainer("whisper"), clip(4001)))
     wave = FourierExplainer(
-        tiny_models_audio.build("wav2vec2"), tiny_models_audio.extractor("wav2vec2"), leaf="spectrogram"
+        tiny_models_audio.build("wav2vec2"), tiny_models_audio.extractor("wav2vec2"), signal="spectrogram"
     )
     with pytest.raises(ModelError, match="reads a waveform"):
         wave.explain((clip(4001), RATE))
@@ -272,7 +272,7 @@ def test_what_there_is_no_front_end_for() -> None:
 
 def test_a_waveform_model_is_its_own_front() -> None:
     plain = FourierExplainer(tiny_models_audio.build("wav2vec2"), tiny_models_audio.extractor("wav2vec2"))
-    asked = FourierExplainer(plain.model, plain.processor, leaf="waveform")
+    asked = FourierExplainer(plain.model, plain.processor, signal="waveform")
     laws.same(asked.explain((clip(4001), RATE)), plain.explain((clip(4001), RATE)))
 
 
@@ -285,7 +285,7 @@ class Louder(transformers.WhisperFeatureExtractor):
 
 def test_a_processor_that_does_something_else_is_found_out() -> None:
     explain = FourierExplainer(
-        tiny_models_audio.build("whisper"), Louder(feature_size=16, chunk_length=1), leaf="waveform"
+        tiny_models_audio.build("whisper"), Louder(feature_size=16, chunk_length=1), signal="waveform"
     )  # its base is known
     with pytest.raises(InputError, match=r"off by 0\.1"):
         explain.explain((clip(4001), RATE))

@@ -44,7 +44,7 @@ def test_sounds_of_a_model_that_norms_over_time(name: str) -> None:
         assert told(bare) == []
         moved = abs(bare.value - results[i].value) / max(1, abs(results[i].value))
         assert f"moves by {moved:.2g}" in note
-        assert torch.equal(bare.leaf, results[i].leaf)
+        assert torch.equal(bare.signal, results[i].signal)
     turned = explain.explain({n: t.flip(1) for n, t in batch.items()})
     assert [len(told(result)) for result in turned] == [0, 1, 1]
 
@@ -62,7 +62,7 @@ def test_sounds_that_are_padded_without_a_mask(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["wav2vec2-layer", "wav2vec2-bert", "data2vec"])
-def test_sounds_of_a_model_that_leaves_padding_out(name: str) -> None:
+def test_sounds_of_a_model_that_signals_padding_out(name: str) -> None:
     explain = listener(name)
     batch = padded(explain)
     if "attention_mask" in batch:
@@ -184,7 +184,7 @@ def test_another_mask_than_attention_masks_is_taken_for_one() -> None:
     result = toy(OtherFeatures, "audio-classification", 0.0, num_mel_bins=4).explain(frames("feature_attention_mask"))[
         1
     ]
-    assert result.leaf.shape == (9, 4)
+    assert result.signal.shape == (9, 4)
     assert not any("no attention_mask" in note for note in result.provenance["notes"])
 
 

@@ -60,7 +60,7 @@ def by_hand(base: Path, own: Path) -> FourierExplainer:
 def test_an_adapter_is_loaded_with_its_base_its_head_and_its_tokenizer(places: tuple[Path, Path]) -> None:
     explain = load(str(places[1]))
     assert explain.name == "adapter"
-    assert explain.adapter.task == "text-classification"
+    assert explain.wrapper.task == "text-classification"
     assert not explain.model.training
     laws.same(explain.explain(TEXT), by_hand(*places).explain(TEXT))
     assert len(explain.predict(TEXT).ranked) == 4
@@ -104,7 +104,7 @@ def test_an_adapter_without_a_task_is_read_by_the_class_that_it_tunes(tmp_path: 
     tuned = trained(model, target_modules=["q_proj", "v_proj"], modules_to_save=["classifier"])
     tuned.save_pretrained(own)
     explain = load(str(own))
-    assert explain.adapter.task == "image-classification"
+    assert explain.wrapper.task == "image-classification"
     pixels = {"pixel_values": torch.rand(1, 3, plain.config.image_size, plain.config.image_size)}
     laws.same(explain.explain(pixels)[0], FourierExplainer(tuned).explain(pixels)[0])
 

@@ -220,12 +220,12 @@ def test_frames_are_read_alike(video: FourierExplainer) -> None:
     frames = np.random.default_rng(2).integers(0, 200, (many, 32, 32, 3), dtype=np.uint8)
     deep = frames.astype(np.uint16)
     deep[1, 0, 0, 0] = 256
-    encoded = video.adapter.encode(deep)
-    plain = video.adapter.encode(np.rint(deep * (255 / 65535)).astype(np.uint8))
+    encoded = video.wrapper.encode(deep)
+    plain = video.wrapper.encode(np.rint(deep * (255 / 65535)).astype(np.uint8))
     assert torch.equal(encoded.values, plain.values)
     assert len([note for note in encoded.notes if "rounded to 8 bits; the largest is 256" in note]) == 1
     decoder = Decoder(torch.from_numpy(np.moveaxis(frames, -1, 1)))
-    assert torch.equal(video.adapter.encode(decoder).values, video.adapter.encode(frames).values)
+    assert torch.equal(video.wrapper.encode(decoder).values, video.wrapper.encode(frames).values)
 
 
 def test_videos_of_another_length_and_undecoded_ones_are_refused(video: FourierExplainer) -> None:
@@ -233,8 +233,8 @@ def test_videos_of_another_length_and_undecoded_ones_are_refused(video: FourierE
     decoder = Decoder(torch.zeros(5 * many + 1, 3, 32, 32, dtype=torch.uint8))
     with pytest.raises(InputError, match="choose them") as caught:
         video.explain(decoder)
-    advised = eval(caught.value.do.removeprefix("choose them: "), {"decoder": decoder})
-    assert video.adapter.encode(advised).values.shape[0] == many
+    advised = eval(caught.value.hint.removeprefix("choose them: "), {"decoder": decoder})
+    assert video.wrapper.encode(advised).values.shape[0] == many
     for wrong in ("clip.mp4", Path("clip.mp4"), b"mp4", {"bytes": b"mp4", "path": None}):
         with pytest.raises(InputError, match="decode it"):
             video.explain(wrong)

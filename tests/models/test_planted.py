@@ -1,4 +1,4 @@
-"""Known answers through the adapters: models that read one frequency of their leaf and nothing else."""
+"""Known answers through the adapters: models that read one frequency of their signal and nothing else."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ TWO = {"id2label": {0: "absent", 1: "there"}, "label2id": {"absent": 0, "there":
 
 
 class Reader(torch.nn.Module):
-    """Logits from the squared length of the leaf's part along some waves, and from nothing else."""
+    """Logits from the squared length of the signal's part along some waves, and from nothing else."""
 
     main = "pixel_values"
 
@@ -36,9 +36,9 @@ class Reader(torch.nn.Module):
         self.register_buffer("waves", waves)
         self.scale = torch.nn.Parameter(torch.ones(()))
 
-    def read(self, leaf: torch.Tensor) -> torch.Tensor:
+    def read(self, signal: torch.Tensor) -> torch.Tensor:
         waves = self.waves / self.waves.flatten(1).norm(dim=1).view(-1, *[1] * (self.waves.ndim - 1))
-        heard = torch.einsum("bi,wi->bw", leaf.flatten(1), waves.flatten(1)).square().sum(1)
+        heard = torch.einsum("bi,wi->bw", signal.flatten(1), waves.flatten(1)).square().sum(1)
         return torch.stack([torch.zeros_like(heard), self.scale * self.gain * heard - 1], dim=1)
 
 
@@ -84,7 +84,7 @@ def test_a_tone_in_a_waveform(method: str, loud: float) -> None:
     sound = np.sin(2 * np.pi * TONE * time + 0.3) + loud * np.sin(2 * np.pi * 317 * time) + noise
     model = WaveformReader(Wav2Vec2Config(**TWO), waves(RATE, TONE), gain=1e-4)
     explainer = FourierExplainer(model, Wav2Vec2FeatureExtractor(), task="audio-classification", method=method)
-    table = explainer.explain((sound.astype(np.float32), RATE), target="there").top(1)
+    table = explainer.explain((sound.astype(np.float32), RATE), target="there").top_features(1)
     assert table["frequency [Hz]"] == [TONE]
 
 
@@ -113,7 +113,7 @@ def test_a_tone_in_a_spectrogram(kind: str) -> None:
     assert abs(centre - TONE) < 100  # the band that the model reads is the tone's
     explainer = FourierExplainer(model, extractor, task="audio-classification", method="ffc:lam=0")
     result = explainer.explain((sound, RATE), target="there")
-    assert set(result.top(8)["frequency_time [cycles/frame]"]) == {0.0}
+    assert set(result.top_features(8)["frequency_time [cycles/frame]"]) == {0.0}
     by_band = np.abs(result.input_relevance(0.5).values).sum(axis=time_axis)
     assert int(by_band.argmax()) == band
 
@@ -128,7 +128,7 @@ def test_a_period_in_tokens() -> None:
     explainer = FourierExplainer(model, task="text-classification", method="ffc:lam=0")
     ids = torch.randint(0, 11, (1, length), generator=torch.Generator().manual_seed(1))
     (result,) = explainer.explain({"input_ids": ids}, target="there")
-    table = result.top(1)
+    table = result.top_features(1)
     assert table["frequency [cycles/token]"] == [0.25]
     assert table["hidden"] == [2]
 

@@ -114,7 +114,7 @@ def test_padded_prompts_are_those_of_generation(name: str, side: str, mask: bool
         laws.same(result, explain.explain(text))
 
 
-def test_tokens_that_generation_leaves_out_are_not_what_is_explained() -> None:
+def test_tokens_that_generation_signals_out_are_not_what_is_explained() -> None:
     explain = explainer()
     ids = explain.processor(TEXT)["input_ids"]
     order = generated(explain, ids)[1].argsort(descending=True).tolist()
@@ -124,7 +124,7 @@ def test_tokens_that_generation_leaves_out_are_not_what_is_explained() -> None:
     assert token == order[3]
     result = explain.explain(TEXT)
     assert (result.target, result.confidence) == (token, pytest.approx(float(p[token]), rel=1e-4))
-    assert result.alternatives[0] == (explain.processor.decode(token), pytest.approx(float(p[token]), rel=1e-4))
+    assert result.top_predictions[0] == (explain.processor.decode(token), pytest.approx(float(p[token]), rel=1e-4))
     assert explain.predict(TEXT).label == result.label
     assert explain.predict(TEXT).confidence == pytest.approx(result.confidence, rel=1e-5)
     laws.whole(result)
@@ -132,8 +132,8 @@ def test_tokens_that_generation_leaves_out_are_not_what_is_explained() -> None:
     assert given.value == pytest.approx(float(explain.predict(TEXT).logits.index_fill(
         0, torch.tensor(order[1:3]), -torch.inf).log_softmax(-1)[order[0]]), rel=1e-4)  # fmt: skip
     assert given.gradient.isfinite().all()
-    explain.play(result, kept=[1.0], again=True)
-    assert result.curve.at("keep", 1.0).agrees == 1.0
+    explain.perturb(result, fractions=[1.0], overwrite=True)
+    assert result.curve.at("keep", 1.0).agreement == 1.0
 
 
 def test_an_end_that_comes_too_early_for_generation_is_none() -> None:
@@ -164,7 +164,7 @@ def test_a_written_output_is_the_likeliest_under_the_rules_of_generation() -> No
     own.suppress_tokens, own.min_length, own.forced_bos_token_id = free[:1], 5, tiny_models.BEGIN
     result = explain.explain(TEXT)
     assert free[0] not in result.target
-    assert result.agrees == 1.0
+    assert result.agreement == 1.0
     assert result.inputs["decoder_input_ids"][:2].tolist() == [tiny_models.END, tiny_models.BEGIN]
     given = explain.explain(TEXT, "w15 w16")  # its own beginning is that of generation, which is no choice
     assert given.inputs["decoder_input_ids"][:2].tolist() == [tiny_models.END, tiny_models.BEGIN]
@@ -226,7 +226,7 @@ class TestChats:
         token, p = generated(explain, ids)
         assert (result.target, result.confidence) == (token, pytest.approx(float(p[token]), rel=1e-4))
         assert result.names == ("w10", "w11", "w12", "w13", "w14", "w15")  # what the template adds is no content
-        assert result.layout.leaf.segments == (3, 1, 2)
+        assert result.layout.signal.segments == (3, 1, 2)
         assert "chat template; what that adds is held constant" in result.provenance["notes"][0]
         laws.whole(result)
         for same in ({"messages": CHAT}, [CHAT], [{"messages": CHAT}]):
@@ -243,7 +243,7 @@ class TestChats:
     def test_chats_are_evaluated_and_run_like_texts(self, tmp_path: Any) -> None:
         explain, chats = self.explainer(), [CHAT, CHAT[:1]]
         results = explain.explain(chats)
-        assert len(explain.evaluate(chats, methods=["magnitude"], metrics=["maintain_rate"]).sources) == 2
+        assert len(explain.evaluate(chats, methods=["magnitude"], metrics=["maintain_rate"]).groups) == 2
         run = explain.explain_dataset(chats, tmp_path / "run", progress=False)
         assert [run[i].target for i in range(2)] == [result.target for result in results]
         with pytest.raises(InputError, match="one chat"):
@@ -286,5 +286,5 @@ def test_roundings_of_half_types_are_no_other_way_to_read(
     explain = FourierExplainer(tiny_models.build(GENERATE, "llama").to(dtype), tiny_tokenizers.tokenizer("gpt"))
     value = explain.explain(TEXT).value
     again = FourierExplainer(explain.model, tiny_tokenizers.tokenizer("gpt"))
-    monkeypatch.setattr(again.adapter, "generated", lambda example, token: (value - 0.2, "w5"))
+    monkeypatch.setattr(again.wrapper, "generated", lambda example, token: (value - 0.2, "w5"))
     assert any("generate() reads" in note for note in again.explain(TEXT).provenance["notes"]) == told

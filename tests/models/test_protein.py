@@ -55,13 +55,13 @@ def spaced(sequence: str) -> str:
 @pytest.mark.parametrize(("task", "name"), MODELS)
 def test_the_clean_forward_is_the_models_own(task: str, name: str) -> None:
     explain = explainer(task, name)
-    assert isinstance(explain.adapter, ProteinWrapper)
+    assert isinstance(explain.wrapper, ProteinWrapper)
     for sequence in SEQUENCES:
         mask = explain.processor.mask_token
         text = spaced(sequence) if task == "text-classification" else spaced(sequence) + f" {mask} A"
         with torch.no_grad():
             theirs = explain.model(**explain.processor(text, return_tensors="pt")).logits
-        laws.close(laws.own_forward(explain, explain.adapter.encode(text)), theirs)
+        laws.close(laws.own_forward(explain, explain.wrapper.encode(text)), theirs)
 
 
 @pytest.mark.parametrize(("task", "name"), MODELS)
@@ -71,8 +71,8 @@ def test_results_are_whole_and_come_back(task: str, name: str, tmp_path: Path) -
         result = explain.explain(sequence)
         laws.whole(result)
         assert list(result.names) == list(sequence)
-        assert [axis.name for axis in result.layout.leaf.axes] == ["residue", "hidden"]
-        assert "frequency [cycles/residue]" in result.top(1).columns
+        assert [axis.name for axis in result.layout.signal.axes] == ["residue", "hidden"]
+        assert "frequency [cycles/residue]" in result.top_features(1).columns
         alone = task == "fill-mask" and len(sequence) == 1  # the one residue is masked, and nothing is read
         assert result.provenance["notes"] == ([NO_GRADIENT] if alone else [])
     laws.comes_back(explain, explain.explain(SEQUENCES[0]), tmp_path)
@@ -132,11 +132,11 @@ def test_what_is_no_sequence_is_refused(example: Any) -> None:
 
 def test_a_long_sequence_is_cut_and_that_is_said() -> None:
     result = explainer("text-classification", "bert").explain("EVQLV" * 20)
-    assert result.leaf.shape[0] == 46
+    assert result.signal.shape[0] == 46
     assert "cut to the model's 48" in result.provenance["notes"][0]
 
 
 def test_only_vocabularies_of_residues_are_proteins() -> None:
     model = tiny_models.build("text-classification", "bert")
-    assert type(FourierExplainer(model, tiny_tokenizers.tokenizer("bert")).adapter) is TextWrapper
-    assert type(FourierExplainer(model).adapter) is TextWrapper
+    assert type(FourierExplainer(model, tiny_tokenizers.tokenizer("bert")).wrapper) is TextWrapper
+    assert type(FourierExplainer(model).wrapper) is TextWrapper

@@ -28,7 +28,7 @@ def explainer(name: str) -> FourierExplainer:
 @pytest.mark.parametrize("name", MODELS)
 def test_the_clean_forward_is_the_models_own(name: str) -> None:
     explain, pixels = explainer(name), inputs(name)
-    for i, encoded in enumerate(explain.adapter.encode_batch({"pixel_values": pixels})):
+    for i, encoded in enumerate(explain.wrapper.encode_batch({"pixel_values": pixels})):
         with torch.no_grad():
             theirs = explain.model(pixel_values=laws.laid_out(explain, pixels[i : i + 1])).logits
         laws.close(laws.own_forward(explain, encoded), theirs)
@@ -43,10 +43,10 @@ def test_results_are_whole_and_come_back(name: str, tmp_path: Path) -> None:
     for i, result in enumerate(results):
         laws.whole(result)
         assert result.gradient.abs().max() > 0
-        assert torch.equal(result.leaf, pixels[i])
+        assert torch.equal(result.signal, pixels[i])
         said = decisions(theirs[i : i + 1])[0]
         own = said == 1 if theirs.shape[1] == 1 and said.any() else torch.ones_like(said, dtype=torch.bool)
-        assert torch.equal(result.frozen != -1, own)
+        assert torch.equal(result.frozen_target != -1, own)
         z = torch.cat([torch.zeros_like(theirs[i]), theirs[i]]) if theirs.shape[1] == 1 else theirs[i]
         log_p = z.log_softmax(0).gather(0, said.unsqueeze(0))[0]
         assert result.value == pytest.approx(float(log_p[own].mean()), rel=1e-4)
@@ -96,13 +96,13 @@ def test_one_class_as_a_target(name: str) -> None:
     (result,) = explain.explain({"pixel_values": pixels}, index)
     label = explain.model.config.id2label[index]
     assert (result.target, result.label) == (index, label)
-    assert torch.equal(result.frozen == index, said == index)
+    assert torch.equal(result.frozen_target == index, said == index)
     (named,) = explain.explain({"pixel_values": pixels}, label.upper())
     laws.same(result, named)
-    explain.play(result, kept=[0.02])
+    explain.perturb(result, fractions=[0.02])
     stop, found = result.curve.at("keep", 0.02), result.extras["mask keep 0.02"] == index
     both = 2 * (found & (said == index)).sum() / (found.sum() + (said == index).sum())
-    assert stop.agrees == pytest.approx(float(both))
+    assert stop.agreement == pytest.approx(float(both))
     with pytest.raises(TargetError):
         explain.explain({"pixel_values": pixels}, "spoon")
     with pytest.raises(TargetError):
@@ -121,7 +121,7 @@ def test_a_mask_of_ones_own(name: str) -> None:
     assert result.value == pytest.approx(
         float((log_p[1][own == 1].sum() + log_p[0][own == 0].sum()) / (own >= 0).sum())
     )
-    assert torch.equal(result.frozen.long(), own)
+    assert torch.equal(result.frozen_target.long(), own)
     (again,) = explain.explain({"pixel_values": pixels.numpy()[:, ::-1][:, ::-1]}, Region(own.numpy()[::-1][::-1]))
     laws.same(again, result)
     (flipped,) = explain.explain({"pixel_values": pixels}, Region(own.flip(0).numpy()[::-1].astype(">i8")))
@@ -139,7 +139,7 @@ def test_a_class_that_is_absent_and_masks_that_are_empty() -> None:
     volume = inputs("two classes")[0].numpy()
     result = explain.explain(volume, "brain")
     laws.whole(result)
-    assert (result.frozen == 1).all()
+    assert (result.frozen_target == 1).all()
     assert explain.explain(volume).label == "background"
     lone = tiny_models_segmentation.build("one logit")
     with torch.no_grad():
@@ -148,8 +148,8 @@ def test_a_class_that_is_absent_and_masks_that_are_empty() -> None:
     result = explain.explain(volume)
     laws.whole(result)
     assert result.label == "not brain"
-    explain.play(result, kept=[0.1])
-    assert {stop.agrees for stop in result.curve.stops} == {1.0}  # nothing, and nothing again
+    explain.perturb(result, fractions=[0.1])
+    assert {stop.agreement for stop in result.curve.points} == {1.0}  # nothing, and nothing again
 
 
 def test_a_lone_class_is_what_is_found() -> None:
@@ -159,7 +159,7 @@ def test_a_lone_class_is_what_is_found() -> None:
     laws.same(explain.explain(volume, "brain"), result)
     away = explain.explain(volume, "not brain")
     assert away.target == 0
-    assert torch.equal(away.frozen == 0, result.frozen == -1)
+    assert torch.equal(away.frozen_target == 0, result.frozen_target == -1)
 
 
 @pytest.mark.parametrize("edges", [(1, 1, 1), (5, 7, 6), (3, 11, 13), (2, 16, 1)])
@@ -168,11 +168,11 @@ def test_volumes_of_any_edges_in_every_form(edges: tuple[int, int, int]) -> None
     volume = np.random.default_rng(0).normal(size=edges).astype(np.float32)
     result = explain.explain(volume)
     laws.whole(result)
-    assert [(axis.name, axis.length) for axis in result.layout.leaf.axes] == [
+    assert [(axis.name, axis.length) for axis in result.layout.signal.axes] == [
         ("channel", 1), *zip(("depth", "height", "width"), edges, strict=True)
     ]  # fmt: skip
     assert any("model's own units" in note for note in result.provenance["notes"])
-    np.testing.assert_allclose(result.rebuild(1.0), volume, atol=1e-5)
+    np.testing.assert_allclose(result.render(1.0), volume, atol=1e-5)
     forms = [
         volume[None], torch.from_numpy(volume), torch.from_numpy(volume).requires_grad_(True),
         volume.astype(">f4"), np.asfortranarray(volume), volume[::-1].copy()[::-1],
@@ -181,14 +181,14 @@ def test_volumes_of_any_edges_in_every_form(edges: tuple[int, int, int]) -> None
         laws.same(explain.explain(form), result)
     laws.same(explain.explain([volume, volume])[1], result)
     laws.same(explain.explain({"pixel_values": volume[None, None]})[0], result)
-    assert explain.explain(volume.astype(np.float64)).leaf.shape == result.leaf.shape
+    assert explain.explain(volume.astype(np.float64)).signal.shape == result.signal.shape
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "int16", "uint16", "bool"])
 def test_volumes_of_whole_numbers(dtype: str) -> None:
     volume = np.random.default_rng(0).integers(0, 2, (4, 5, 6)).astype(dtype)
     result = explainer("two classes").explain(volume)
-    assert torch.equal(result.leaf[0], torch.from_numpy(volume.astype(np.float32)))
+    assert torch.equal(result.signal[0], torch.from_numpy(volume.astype(np.float32)))
 
 
 def test_a_flat_volume() -> None:
@@ -224,6 +224,6 @@ def test_pictures_through_a_processor() -> None:
     explain = FourierExplainer(explainer("segformer").model, processor)
     picture = np.random.default_rng(0).integers(0, 255, (60, 50, 3), np.uint8)
     result = explain.explain(picture)
-    assert torch.equal(result.leaf, processor(images=picture, return_tensors="pt")["pixel_values"][0])
-    assert result.rebuild(0.5).size == (33, 47)
+    assert torch.equal(result.signal, processor(images=picture, return_tensors="pt")["pixel_values"][0])
+    assert result.render(0.5).size == (33, 47)
     laws.batch_and_order_are_no_matter(explain, [picture, picture[::-1].copy(), picture[:, ::-1].copy()])

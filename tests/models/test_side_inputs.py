@@ -1,4 +1,4 @@
-"""What reaches an answer beside the leaf is said aloud: ids that are read a second way, padding that counts."""
+"""What reaches an answer beside the signal is said aloud: ids that are read a second way, padding that counts."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def batch(filling: int = 0) -> dict[str, torch.Tensor]:
     }
 
 
-def test_a_leaf_that_carries_everything_needs_no_note() -> None:
+def test_a_signal_that_carries_everything_needs_no_note() -> None:
     for result in toy().explain(batch()):
         assert result.provenance["notes"] == []
 
@@ -88,7 +88,7 @@ def test_the_model_is_asked_once() -> None:
     assert all(BYPASS_NOTE in r.provenance["notes"] for r in (*first, *second))
 
 
-def test_an_example_that_cannot_tell_leaves_the_question_open() -> None:
+def test_an_example_that_cannot_tell_signals_the_question_open() -> None:
     explain = toy(beside=0.5)
     one = explain.explain({"input_ids": torch.tensor([[4, 4, 4]]), "special_tokens_mask": torch.zeros(1, 3)})[0]
     assert BYPASS_NOTE not in one.provenance["notes"]
@@ -96,11 +96,11 @@ def test_an_example_that_cannot_tell_leaves_the_question_open() -> None:
 
 
 @pytest.mark.parametrize("target", [None, 1, Contrast(0, 1), lambda outputs: outputs.logits[:, 0]])
-def test_padding_that_the_model_leaves_out_needs_no_note(target: object) -> None:
+def test_padding_that_the_model_signals_out_needs_no_note(target: object) -> None:
     first, second = toy(filling=0.0).explain(batch(filling=0)), toy(filling=1e-9).explain(batch(filling=3), target)
     assert [r.provenance["notes"] for r in second] == [[], []]
     assert [r.provenance["checks"]["forward"] for r in second] == [3, 1]  # each row's padding, and once all else
-    assert first[0].leaf.shape == second[0].leaf.shape
+    assert first[0].signal.shape == second[0].signal.shape
 
 
 @pytest.mark.parametrize("target", [None, 1, Contrast(0, 1), lambda outputs: outputs.logits[:, 0]])

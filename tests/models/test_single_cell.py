@@ -42,14 +42,14 @@ def test_a_classifier_answers_as_without_us(version: str, genes: int) -> None:
     ids, _ = explain.processor.encode(one["genes"], one["values"])
     with torch.no_grad():
         theirs = explain.model(input_ids=torch.tensor([ids])).logits
-    laws.close(laws.own_forward(explain, explain.adapter.encode(one)), theirs)
+    laws.close(laws.own_forward(explain, explain.wrapper.encode(one)), theirs)
     result = explain.explain(one)
     laws.whole(result)
     assert result.confidence == pytest.approx(float(theirs.softmax(-1).max()), rel=1e-5)
-    assert [axis.name for axis in result.layout.leaf.axes] == ["gene", "hidden"]
+    assert [axis.name for axis in result.layout.signal.axes] == ["gene", "hidden"]
     content = ids[1:-1] if version == "V2" else ids
     embedded = explain.model.get_input_embeddings()(torch.tensor(content)).detach()
-    torch.testing.assert_close(result.leaf, embedded)
+    torch.testing.assert_close(result.signal, embedded)
     assert list(result.names) == [explain.processor.name(token) for token in content]
     assert result.names[0].startswith("G")
     assert result.input_relevance(0.5).values.shape == (genes,)
@@ -79,7 +79,7 @@ def test_a_masked_gene_is_predicted(version: str) -> None:
     assert result.target == int(p.argmax())
     assert result.label == explain.processor.name(result.target)
     assert result.confidence == pytest.approx(float(p.max()), rel=1e-5)
-    assert result.leaf.shape[0] == 8  # the mask is no content
+    assert result.signal.shape[0] == 8  # the mask is no content
     named = explain.explain({"input_ids": ids}, explain.processor.name(truth))
     assert named.target == truth
     assert named.confidence == pytest.approx(float(p[truth]), rel=1e-4)
@@ -105,11 +105,11 @@ def test_specials_never_move() -> None:
     heard: list[torch.Tensor] = []
     layer = explain.model.bert.embeddings.LayerNorm
     handle = layer.register_forward_pre_hook(lambda module, args: heard.append(args[0].detach().clone()))
-    encoded = explain.adapter.encode(one)
+    encoded = explain.wrapper.encode(one)
     result = explain.explain(one)
     heard.clear()
     laws.own_forward(explain, encoded)
-    laws.own_forward(explain, encoded, result.keep(0.2))
+    laws.own_forward(explain, encoded, result.keep_top(0.2))
     handle.remove()
     clean, kept = heard
     assert torch.equal(clean[0, [0, -1]], kept[0, [0, -1]])
@@ -160,7 +160,7 @@ def test_rows_of_tokens_in_every_form() -> None:
     laws.same(explain.explain([{"input_ids": ids}, one])[0], result)
     padded = torch.tensor([[*ids, 0, 0]])
     (row,) = explain.explain({"input_ids": padded, "attention_mask": (padded != 0).long()})
-    torch.testing.assert_close(row.leaf, result.leaf)
+    torch.testing.assert_close(row.signal, result.signal)
     torch.testing.assert_close(row.confidence, result.confidence, rtol=1e-5, atol=0)
 
 
@@ -221,15 +221,15 @@ def test_rows_masked_in_turn_may_run_one_after_the_other(version: str, monkeypat
     from hf_fourier.models import token_batches
 
     explain, cells = explainer("fill-mask", version), [cell(12), cell(12, 5)]
-    whole = explain.play(explain.explain(cells))
+    whole = explain.perturb(explain.explain(cells))
     monkeypatch.setattr(token_batches, "IN_TURN_AT_ONCE", 1)
     rows: list[int] = []
     handle = explain.model.register_forward_pre_hook(
         lambda module, args, kwargs: rows.append(len(kwargs["input_ids"])), with_kwargs=True
     )
-    for one, other in zip(whole, explain.play(explain.explain(cells)), strict=True):
+    for one, other in zip(whole, explain.perturb(explain.explain(cells)), strict=True):
         laws.same(one, other)
-        for stop, another in zip(one.curve.stops, other.curve.stops, strict=True):
+        for stop, another in zip(one.curve.points, other.curve.points, strict=True):
             assert another.value == pytest.approx(stop.value, rel=1e-4)
         assert one.provenance["passes"] == other.provenance["passes"]
     handle.remove()
@@ -265,7 +265,7 @@ def test_genes_are_ranked_with_their_ids(tmp_path: Path) -> None:
     assert table["rank"] == list(range(1, 10))
     for row in table.rows():
         assert row["relevance"] == pytest.approx(float(values[row["place"] - 1]))
-        whole = (result.leaf * result.gradient)[row["place"] - 1].sum()
+        whole = (result.signal * result.gradient)[row["place"] - 1].sum()
         assert row["gradient_input"] == pytest.approx(float(whole), rel=1e-3, abs=1e-7)
         assert row["symbol"] == result.names[row["place"] - 1]
         assert row["symbol"] == f"G{GENES.index(row['ensembl_id'])}"
@@ -280,7 +280,7 @@ def test_genes_are_ranked_with_their_ids(tmp_path: Path) -> None:
     assert min(control["relevance"]) >= 0  # power: no gradient was taken
     assert "gradient_input" not in control.columns
     with pytest.raises(InputError, match="genes\\(\\)"):
-        result.rebuild(0.1)
+        result.render(0.1)
 
 
 def test_only_cells_have_genes() -> None:

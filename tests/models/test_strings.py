@@ -52,7 +52,7 @@ def test_paths_that_exist_are_no_texts_and_the_advice_reads_them(text: FourierEx
     advised = text.explain((tmp_path / "a mail.txt").read_text(encoding="utf-8"))
     laws.same(advised, text.explain("w10 w11 w12"))
     (named,) = text.explain(text.processor(["report.txt"], return_tensors="pt"))  # where the name itself is meant
-    assert named.layout.leaf.axes[0].length == 1
+    assert named.layout.signal.axes[0].length == 1
 
 
 @pytest.mark.parametrize(
@@ -75,7 +75,7 @@ def test_half_a_character_is_refused_and_the_advice_mends_it(task: str) -> None:
     )
     with pytest.raises(InputError, match="half a character at place 4") as caught:
         explain.explain((broken, ["w12", "w13"]) if task == "multiple-choice" else broken)
-    mended = eval(caught.value.do.removeprefix("pass "), {"text": broken})
+    mended = eval(caught.value.hint.removeprefix("pass "), {"text": broken})
     assert mended == "w10 \ufffd w11"
     assert explain.explain((mended, ["w12", "w13"]) if task == "multiple-choice" else mended) is not None
 
@@ -125,7 +125,7 @@ def test_a_fasta_record_is_its_sequence(protein: FourierExplainer) -> None:
     assert result.provenance["notes"] == ["read from the FASTA record 'sp|P1 first one'"]
     with pytest.raises(InputError, match="2 records") as caught:
         protein.explain(FASTA)
-    assert "read_fasta(text)" in caught.value.do
+    assert "read_fasta(text)" in caught.value.hint
     assert len(protein.explain([letters for _, letters in read_fasta(FASTA)])) == 2
     with pytest.raises(InputError, match="without letters below it"):
         protein.explain(">sp|P1 first one")

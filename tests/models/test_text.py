@@ -24,11 +24,11 @@ def encoded(kind: str, example: Any, name: str = "bert", task: str = CLASSIFY) -
 @pytest.mark.parametrize(("kind", "name"), [("bert", "bert"), ("roberta", "roberta")])
 def test_each_text_of_a_pair_is_a_segment(kind: str, name: str) -> None:
     example = encoded(kind, (tiny_tokenizers.text(10, 11, 12), tiny_tokenizers.text(20, 21)), name)
-    assert example.leaf.segments == (3, 2)
+    assert example.signal.segments == (3, 2)
     assert example.inputs["input_ids"][example.content].tolist() == [10, 11, 12, 20, 21]
     assert example.names == ("w10", "w11", "w12", "w20", "w21")
     alone = encoded(kind, tiny_tokenizers.text(10, 11, 12), name)
-    assert alone.leaf.segments == ()
+    assert alone.signal.segments == ()
 
 
 @pytest.mark.parametrize(("kind", "name"), [("bert", "bert"), ("roberta", "roberta")])
@@ -37,9 +37,9 @@ def test_a_pair_transforms_each_text_by_itself(kind: str, name: str) -> None:
     result = explain.explain((tiny_tokenizers.text(10, 11, 12, 13), tiny_tokenizers.text(20, 21, 22)))
     first = result.layout["segment"] == 0
     basis = result.basis
-    own = basis.keep(result.coefficients[None], first[None])[0]
-    atol = 1e-5 * result.leaf.abs().max().item()
-    torch.testing.assert_close(own[:4], result.leaf[:4], rtol=0, atol=atol)
+    own = basis.keep_features(result.coefficients[None], first[None])[0]
+    atol = 1e-5 * result.signal.abs().max().item()
+    torch.testing.assert_close(own[:4], result.signal[:4], rtol=0, atol=atol)
     assert own[4:].abs().max() == 0
 
 
@@ -51,16 +51,16 @@ def test_a_fast_tokenizers_dict_knows_its_pairs(kind: str) -> None:
         tiny_tokenizers.text(22, 23)],
         padding=True, return_tensors="pt", return_special_tokens_mask=True,
     )  # fmt: skip
-    adapter = TextWrapper(tiny_models.build(CLASSIFY, kind), None, CLASSIFY)
-    assert [example.leaf.segments for example in adapter.encode_batch(batch)] == [(3, 2), (1, 2)]
+    wrapper = TextWrapper(tiny_models.build(CLASSIFY, kind), None, CLASSIFY)
+    assert [example.signal.segments for example in wrapper.encode_batch(batch)] == [(3, 2), (1, 2)]
 
 
 def test_a_dict_of_a_pair_is_cut_by_its_token_types() -> None:
     batch = dict(
         tiny_tokenizers.tokenizer("bert")(tiny_tokenizers.text(10, 11), tiny_tokenizers.text(20), return_tensors="pt")
     )
-    adapter = TextWrapper(tiny_models.build(CLASSIFY, "bert"), tiny_tokenizers.tokenizer("bert"), CLASSIFY)
-    assert adapter.encode_batch(batch)[0].leaf.segments == (2, 1)
+    wrapper = TextWrapper(tiny_models.build(CLASSIFY, "bert"), tiny_tokenizers.tokenizer("bert"), CLASSIFY)
+    assert wrapper.encode_batch(batch)[0].signal.segments == (2, 1)
 
 
 def test_special_tokens_in_the_text_are_no_content() -> None:
@@ -106,7 +106,7 @@ def test_one_token_and_many_are_explained() -> None:
     explain = FourierExplainer(tiny_models.build(CLASSIFY, "bert"), tiny_tokenizers.tokenizer("bert"))
     for length in (1, 2, 3, 7, 13, 16):
         result = explain.explain(tiny_tokenizers.texts(1, lengths=(length,))[0])
-        assert result.leaf.shape[0] == length
+        assert result.signal.shape[0] == length
         assert result.scores.isfinite().all()
 
 
@@ -120,16 +120,16 @@ class TestMasks:
         batch = {"input_ids": ids, "attention_mask": (ids != 0).long()}
         results = self.explainer().explain(batch)
         assert [len(r.target) if isinstance(r.target, list) else 1 for r in results] == [1, 2, 2]
-        assert all(result.leaf.shape[0] == 2 for result in results)
-        self.explainer().play(results, kept=[0.5])
+        assert all(result.signal.shape[0] == 2 for result in results)
+        self.explainer().perturb(results, fractions=[0.5])
 
     def test_masks_in_turn_keep_their_own_embedding(self) -> None:
         explain = self.explainer()
-        example = explain.adapter.encode(tiny_tokenizers.text(10, 11, 12))
-        block = explain.adapter.block([example], ExampleRng(0, [example.key]))
-        assert block.cost == 3
+        example = explain.wrapper.encode(tiny_tokenizers.text(10, 11, 12))
+        block = explain.wrapper.example_batch([example], ExampleRng(0, [example.key]))
+        assert block.rows_per_signal == 3
         with torch.no_grad():
-            ours = block.select(block.forward(block.x, torch.tensor([0])), torch.tensor([0]))[0]
+            ours = block.logits(block.forward(block.signal, torch.tensor([0])), torch.tensor([0]))[0]
             for place, position in enumerate(block.positions[0].tolist()):
                 ids = example.inputs["input_ids"].clone()
                 ids[position] = tiny_models.MASK
@@ -140,8 +140,8 @@ class TestMasks:
         explain = self.explainer()
         for seed in (0, 5):
             result = explain.explain(tiny_tokenizers.texts(1, lengths=(20,))[0], seed=seed)
-            said = explain.predict(result, leaf=result.keep(1.0)).logits.log_softmax(-1)
-            frozen = result.frozen
+            said = explain.predict(result, signal=result.keep_top(1.0)).logits.log_softmax(-1)
+            frozen = result.frozen_target
             value = said.gather(-1, frozen[:, None]).mean().item()
             assert value == pytest.approx(result.value, abs=1e-4)
 
@@ -247,5 +247,5 @@ def test_a_tokenizer_that_cannot_tell_its_pairs_apart_is_taken_by_token_types() 
     batch = tokenizer(
         tiny_tokenizers.text(10, 11), tiny_tokenizers.text(20, 21), return_tensors="pt", return_special_tokens_mask=True
     )
-    adapter = TextWrapper(tiny_models.build(CLASSIFY, "bert"), None, CLASSIFY)
-    assert adapter.encode_batch(dict(batch))[0].leaf.segments == (2, 2)
+    wrapper = TextWrapper(tiny_models.build(CLASSIFY, "bert"), None, CLASSIFY)
+    assert wrapper.encode_batch(dict(batch))[0].signal.segments == (2, 2)

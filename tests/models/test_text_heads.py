@@ -73,7 +73,9 @@ def logits(outputs: Any, task: str) -> torch.Tensor:
 def test_the_clean_forward_is_the_models_own(task: str, name: str) -> None:
     explain = explainer(task, name)
     for example in examples(task):
-        encoded, _ = explain.adapter.aim(explain.adapter.encode(example), None if task != "feature-extraction" else len)
+        encoded, _ = explain.wrapper.prepare_target(
+            explain.wrapper.encode(example), None if task != "feature-extraction" else len
+        )
         theirs = logits(own(explain, encoded.inputs), task)
         laws.close(logits(laws.own_outputs(explain, encoded), task), theirs)
 
@@ -103,10 +105,10 @@ def test_batch_and_state(task: str, name: str) -> None:
 def test_bfloat16_and_gradient_checkpointing_in_training_mode(task: str, name: str) -> None:
     explain, aim = explainer(task, name), target(task, name)
     wide = explain.explain(examples(task)[0], aim)
-    model = tiny_models.build(explain.adapter.task, name).bfloat16().train()
+    model = tiny_models.build(explain.wrapper.task, name).bfloat16().train()
     if model.supports_gradient_checkpointing:
         model.gradient_checkpointing_enable()
-    halved = FourierExplainer(torch.compile(model, backend="eager"), explain.processor, task=explain.adapter.task)
+    halved = FourierExplainer(torch.compile(model, backend="eager"), explain.processor, task=explain.wrapper.task)
     given = None if task != "text2text-generation" else wide.target
     result = halved.explain(examples(task)[0], aim if given is None else given)
     laws.whole(result)
@@ -119,7 +121,7 @@ def test_bfloat16_and_gradient_checkpointing_in_training_mode(task: str, name: s
 def test_tags(name: str) -> None:
     explain = explainer("token-classification", name)
     result = explain.explain(TEXTS[1])
-    encoded = explain.adapter.encode(TEXTS[1])
+    encoded = explain.wrapper.encode(TEXTS[1])
     log_p = own(explain, encoded.inputs).logits[0].log_softmax(-1)[encoded.content]
     assert result.target == log_p.argmax(-1).tolist()
     assert result.value == pytest.approx(float(log_p.max(-1).values.mean()), rel=1e-4)
@@ -155,7 +157,7 @@ def test_an_answer_needs_something_to_choose_from(name: str) -> None:
 def test_answers(name: str) -> None:
     explain = explainer("question-answering", name)
     question, context = examples("question-answering")[1]
-    encoded = explain.adapter.encode((question, context))
+    encoded = explain.wrapper.encode((question, context))
     outputs = own(explain, encoded.inputs)
     where = encoded.content[2:]
     start, end = (z[0, where].log_softmax(-1) for z in (outputs.start_logits, outputs.end_logits))
@@ -182,7 +184,7 @@ def test_continuations(name: str) -> None:
     for given in (Continuation(" w15 w16"), Continuation((15, 16))):
         result = explain.explain(TEXTS[0], given)
         assert result.value == pytest.approx(both, rel=1e-4)
-        assert (result.target, result.leaf.shape[0]) == ([15, 16], 5)
+        assert (result.target, result.signal.shape[0]) == ([15, 16], 5)
     contrast = explain.explain(TEXTS[0], Contrast(" w15 w16", " w17"))
     assert contrast.value == pytest.approx(float(2 * both - log_p[4, 17]), rel=1e-4, abs=1e-5)
     assert contrast.label == "w15 w16 rather than w17"
@@ -190,7 +192,7 @@ def test_continuations(name: str) -> None:
     turned = explain.explain(TEXTS[0], Contrast([17], [15, 16]))
     assert turned.value == pytest.approx(-contrast.value, rel=1e-4)
     torch.testing.assert_close(turned.gradient, -contrast.gradient, rtol=1e-3, atol=1e-5)
-    (again,) = explain.explain_again([contrast], [None])
+    (again,) = explain.re_explain([contrast], [None])
     laws.same(again, explain.explain(TEXTS[0]))
     single = explain.explain(TEXTS[0], Continuation("w15"))
     named = explain.explain(TEXTS[0], "w15")
@@ -222,7 +224,7 @@ def test_outputs(name: str) -> None:
     assert given.value == pytest.approx(-float(loss), rel=1e-4)
     result = explain.explain(TEXTS[0])
     assert result.target == said[1:].tolist()
-    assert result.agrees == 1.0
+    assert result.agreement == 1.0
     assert explain.predict(TEXTS[0]).label == result.label
     laws.same(explain.explain(TEXTS[0], result.target), result)
     for wrong in (3, Position(0), Contrast("a", "b"), []):
@@ -233,7 +235,7 @@ def test_outputs(name: str) -> None:
 @pytest.mark.parametrize("name", tiny_models.EMBEDDERS)
 def test_embeddings(name: str) -> None:
     explain, aim = explainer("feature-extraction", name), target("feature-extraction", name)
-    states = own(explain, explain.adapter.encode(TEXTS[0]).inputs).last_hidden_state[0].mean(0)
+    states = own(explain, explain.wrapper.encode(TEXTS[0]).inputs).last_hidden_state[0].mean(0)
     result = explain.explain(TEXTS[0], aim)
     assert result.value == pytest.approx(float(torch.cosine_similarity(states, aim.vector, dim=0)), rel=1e-3)
     assert explain.predict(TEXTS[0]).logits.shape == states.shape
@@ -246,11 +248,11 @@ def test_embeddings(name: str) -> None:
 def test_choices(name: str) -> None:
     explain = explainer("multiple-choice", name)
     prompt, texts = examples("multiple-choice")[0]
-    z = own(explain, explain.adapter.encode((prompt, texts)).inputs).logits[0]
+    z = own(explain, explain.wrapper.encode((prompt, texts)).inputs).logits[0]
     result = explain.explain((prompt, texts))
     assert result.target == int(z.argmax())
     assert result.value == pytest.approx(float(z.log_softmax(0).max()), rel=1e-4)
-    assert result.layout.leaf.segments == (5, 3, 5, 1, 5, 2)
+    assert result.layout.signal.segments == (5, 3, 5, 1, 5, 2)
     assert explain.explain((prompt, texts), 1).value == pytest.approx(float(z.log_softmax(0)[1]), rel=1e-4)
     assert explain.explain((prompt, texts), Contrast(0, 2)).value == pytest.approx(float(z[0] - z[2]), rel=1e-3)
     for wrong in (prompt, (prompt, "abc"), (prompt, ["one"]), (prompt, [1, 2])):
@@ -266,7 +268,7 @@ def test_a_contrast_of_classes() -> None:
     result = explain.explain(TEXTS[0], Contrast("LABEL_2", "label_0"))
     assert result.value == pytest.approx(float(z[2] - z[0]), rel=1e-4)
     assert result.label == "LABEL_2 rather than LABEL_0"
-    explain.play(result, kept=[0.2])
+    explain.perturb(result, fractions=[0.2])
     assert 0 < result.curve.at("keep", 0.2).confidence < 1
     masked = FourierExplainer(tiny_models.build("fill-mask", "bert"), tiny_tokenizers.tokenizer("bert"))
     assert masked.explain("w10 [MASK] w12", Contrast("w20", "w21")).label == "w20 rather than w21"
@@ -277,12 +279,12 @@ def test_choices_of_several_lengths_are_read_without_padding(name: str, tmp_path
     """XLNet reads the last place of a row, whatever fills it."""
     explain = explainer("multiple-choice", name)
     prompt, choices = "w10 w11 w12", ["w13", "w14 w15 w16", "w17 w18"]
-    encoded = explain.adapter.encode((prompt, choices))
+    encoded = explain.wrapper.encode((prompt, choices))
     with torch.no_grad():
         alone = []
         for choice in choices:
             row = explain.processor(prompt, choice, return_tensors="pt")
-            accepted = {n: t.unsqueeze(1) for n, t in row.items() if explain.adapter.accepts(n)}
+            accepted = {n: t.unsqueeze(1) for n, t in row.items() if explain.wrapper.accepts(n)}
             alone.append(explain.model(**accepted).logits)
     laws.close(laws.own_forward(explain, encoded), torch.cat(alone, 1))
     result = explain.explain((prompt, choices))
@@ -298,7 +300,7 @@ def test_choices_that_arrive_padded_are_explained_as_given(name: str, notes: int
     rows = explain.processor(
         ["w10 w11"] * 2, ["w13", "w14 w15 w16"], padding=True, padding_side="right", return_tensors="pt"
     )
-    batch = {n: t.unsqueeze(0) for n, t in rows.items() if explain.adapter.accepts(n)}
+    batch = {n: t.unsqueeze(0) for n, t in rows.items() if explain.wrapper.accepts(n)}
     result = FourierExplainer(explain.model, explain.processor).explain(batch)[0]
     with torch.no_grad():
         own = explain.model(**batch).logits[0]

@@ -60,7 +60,7 @@ def test_it_answers_as_without_us_and_comes_back(name: str, tmp_path: Path) -> N
     explain, x = explainer(name), series()
     with torch.no_grad():
         theirs = answer(explain.model(past_values=x))
-    for i, encoded in enumerate(explain.adapter.encode_batch({"past_values": x})):
+    for i, encoded in enumerate(explain.wrapper.encode_batch({"past_values": x})):
         laws.close(answer(laws.own_outputs(explain, encoded)), theirs[i : i + 1])
     results = explain.explain({"past_values": x})
     for i, result in enumerate(results):
@@ -72,7 +72,7 @@ def test_it_answers_as_without_us_and_comes_back(name: str, tmp_path: Path) -> N
         else:
             assert result.value == pytest.approx(float(theirs[i].mean()), rel=1e-3)
             assert result.confidence is None
-        np.testing.assert_allclose(result.rebuild(1.0), x[i], atol=1e-4)
+        np.testing.assert_allclose(result.render(1.0), x[i], atol=1e-4)
     laws.comes_back(explain, results[0], tmp_path)
     laws.nothing_is_changed(explain, x[0])
 
@@ -83,12 +83,12 @@ def test_steps_that_were_not_observed_never_move(name: str) -> None:
     seen = torch.ones_like(x, dtype=torch.bool)
     seen[0, [3, 4, 20]] = False
     (result,) = explain.explain({"past_values": x, "past_observed_mask": seen})
-    assert result.leaf.shape == (21, 2)
+    assert result.signal.shape == (21, 2)
     heard: list[torch.Tensor] = []
     handle = explain.model.register_forward_pre_hook(
         lambda module, args, kwargs: heard.append(kwargs["past_values"]), with_kwargs=True
     )
-    explain.play(result, kept=[0.1])
+    explain.perturb(result, fractions=[0.1])
     handle.remove()
     kept = torch.cat(heard)
     assert torch.equal(kept[:, ~seen[0, :, 0]], x[:, ~seen[0, :, 0]].expand(len(kept), -1, -1))
@@ -102,7 +102,7 @@ def test_arrays_as_they_lie_in_memory() -> None:
     for same in (x[::-1].copy()[::-1], x.astype(">f4"), np.asfortranarray(x), np.repeat(x, 2, axis=0)[::2], locked):
         laws.same(explain.explain(same), result)
         laws.same(explain.explain({"past_values": same[None]})[0], result)
-    encoded, held = explain.adapter.encode(locked), explain.adapter.encode(x).inputs["past_values"]
+    encoded, held = explain.wrapper.encode(locked), explain.wrapper.encode(x).inputs["past_values"]
     assert not np.shares_memory(x, held.numpy())  # whoever fills one buffer again and again
     assert torch.equal(encoded.inputs["past_values"], held)
     with pytest.raises(InputError, match="object"):
@@ -128,5 +128,5 @@ def test_a_folder_without_an_auto_class_is_loaded(tmp_path: Path) -> None:
     explain = explainer("PatchTSTForClassification")
     explain.model.save_pretrained(tmp_path)
     loaded = FourierExplainer.from_pretrained(str(tmp_path), device="cpu")
-    assert loaded.adapter.task == "time-series-classification"
+    assert loaded.wrapper.task == "time-series-classification"
     laws.same(loaded.explain(series(1)[0].numpy()), explain.explain(series(1)[0].numpy()))

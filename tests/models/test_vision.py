@@ -45,7 +45,7 @@ def explain(model: torch.nn.Module) -> FourierExplainer:
 
 
 def pixels(explain: FourierExplainer, example: Any) -> torch.Tensor:
-    return explain.adapter.encode(example).values
+    return explain.wrapper.encode(example).values
 
 
 def expected(explain: FourierExplainer, example: Image.Image) -> torch.Tensor:
@@ -141,10 +141,10 @@ def test_a_plain_picture_is_explained(explain: FourierExplainer, shade: int) -> 
     assert result.gradient.abs().max() > 0
 
 
-def test_a_leaf_of_zeros_is_explained(explain: FourierExplainer) -> None:
+def test_a_signal_of_zeros_is_explained(explain: FourierExplainer) -> None:
     (result,) = explain.explain({"pixel_values": torch.zeros(1, 3, 32, 32)})
     assert result.scores.isfinite().all()
-    assert result.keep(0.5).abs().max() == 0
+    assert result.keep_top(0.5).abs().max() == 0
 
 
 PROCESSORS = {
@@ -168,17 +168,17 @@ def test_rebuild_undoes_what_the_processor_does(model: torch.nn.Module, name: st
     if name == "cropped":
         made.do_resize = False
     result = explain.explain(original)
-    rebuilt = np.asarray(result.rebuild(1.0)).astype(int)
+    rebuilt = np.asarray(result.render(1.0)).astype(int)
     resized = original.resize((32, 32), Image.Resampling(made.resample)) if made.do_resize else original
     assert rebuilt.shape == (32, 32, 3)
     assert np.abs(rebuilt - np.asarray(resized)).max() <= 1
-    assert np.array_equal(np.asarray(result.original()).astype(int), rebuilt)
+    assert np.array_equal(np.asarray(result.render()).astype(int), rebuilt)
 
 
 def test_a_dict_without_a_processor_has_no_picture(model: torch.nn.Module) -> None:
     (result,) = FourierExplainer(model).explain({"pixel_values": torch.rand(1, 3, 32, 32)})
     with pytest.raises(InputError, match="pass the image processor"):
-        result.rebuild(0.1)
+        result.render(0.1)
 
 
 def test_a_processor_that_mixes_colours_is_not_undone_wrongly(model: torch.nn.Module) -> None:
@@ -189,7 +189,7 @@ def test_a_processor_that_mixes_colours_is_not_undone_wrongly(model: torch.nn.Mo
             return inner(images=images.convert("L").convert("RGB"), return_tensors=return_tensors)
 
     with pytest.raises(InputError, match="more to colours"):
-        FourierExplainer(model, Grey()).explain(RGB).rebuild(0.5)
+        FourierExplainer(model, Grey()).explain(RGB).render(0.5)
 
 
 BAD: dict[str, tuple[Any, str]] = {
@@ -301,10 +301,10 @@ FIRST, LAST = (3 * 256, 256, 16, 1), (3 * 256, 1, 48, 3)
 
 def test_convolutions_get_pictures_with_the_channels_last_and_say_the_same() -> None:
     own, plain = rows("reshape"), rows("reshape")
-    plain.adapter.takes_channels_last = False
+    plain.wrapper.takes_channels_last = False
     for one, other in zip(own.explain(PIXELS), plain.explain(PIXELS), strict=True):
         laws.same(one, other)
-        assert one.leaf.is_contiguous()
+        assert one.signal.is_contiguous()
         assert one.gradient.is_contiguous()
         assert one.provenance["passes"] == {"forward": 1, "backward": 1}
     # Tried once, on a corner, which here is all; and the first picture is asked once more, beside another.
@@ -327,7 +327,7 @@ def test_a_callable_of_ones_own_finds_maps_in_the_usual_layout() -> None:
         explain.explain(PIXELS, target=lambda outputs: outputs.maps.view(len(outputs.maps), -1).mean(1))[0].value
         for explain in (own, rows("view"))
     ]
-    assert own.adapter.takes_channels_last
+    assert own.wrapper.takes_channels_last
     assert values[0] == pytest.approx(values[1], rel=1e-5)
 
 

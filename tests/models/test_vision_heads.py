@@ -27,9 +27,9 @@ def explainer(task: str, name: str) -> FourierExplainer:
 
 
 def batch_of(explain: FourierExplainer, rows: slice = slice(None)) -> dict[str, torch.Tensor]:
-    given = inputs(explain.adapter.task)
+    given = inputs(explain.wrapper.task)
     values = given.pop("pixel_values")[rows]
-    return {explain.adapter.main_input: values, **given}
+    return {explain.wrapper.main_input: values, **given}
 
 
 @cache
@@ -44,11 +44,11 @@ def target(task: str, name: str) -> Any:
 def test_the_clean_forward_is_the_models_own(task: str, name: str) -> None:
     explain = explainer(task, name)
     batch = batch_of(explain)
-    for i, encoded in enumerate(explain.adapter.encode_batch(batch)):
+    for i, encoded in enumerate(explain.wrapper.encode_batch(batch)):
         with torch.no_grad():
             theirs = explain.model(**batch_of(explain, slice(i, i + 1)))
         ours = laws.own_outputs(explain, encoded)
-        laws.close(explain.adapter.read(ours), explain.adapter.read(theirs))
+        laws.close(explain.wrapper.read(ours), explain.wrapper.read(theirs))
 
 
 @pytest.mark.parametrize(("task", "name"), EVERYTHING)
@@ -58,7 +58,7 @@ def test_results_are_whole_and_come_back(task: str, name: str, tmp_path: Path) -
     for i, result in enumerate(results):
         laws.whole(result)
         assert result.gradient.abs().max() > 0
-        assert result.agrees == 1.0
+        assert result.agreement == 1.0
         (alone,) = explain.explain(batch_of(explain, slice(i, i + 1)), target(task, name))
         laws.same(result, alone)
     laws.comes_back(explain, results[0], tmp_path)
@@ -136,15 +136,15 @@ def test_detections_are_matched_by_class_and_place(softmax: bool) -> None:
     torch.testing.assert_close(through, value)
     turned = head.read(logits[:, [2, 1, 0]], frozen)  # other queries find the same
     assert float(turned.value) == pytest.approx(float(reading.value))
-    assert float(turned.agrees) == 1.0
+    assert float(turned.agreement) == 1.0
     gone = logits.clone()
     gone[0, 1, 2] = -9.0
-    assert float(head.read(gone, frozen).agrees) == 0.5
+    assert float(head.read(gone, frozen).agreement) == 0.5
     moved = logits.clone()
     moved[0, 0, -4] += 0.1  # half of its width: an overlap of a third
-    assert float(head.read(moved, frozen).agrees) == 0.5
+    assert float(head.read(moved, frozen).agreement) == 0.5
     moved[0, 0, -4] -= 0.05
-    assert float(head.read(moved, frozen).agrees) == 1.0
+    assert float(head.read(moved, frozen).agreement) == 1.0
 
 
 def test_masks_are_matched_by_their_places() -> None:
@@ -153,10 +153,10 @@ def test_masks_are_matched_by_their_places() -> None:
     masks = torch.tensor([[[5.0, 5, 5, -5, -5, -5], [-5, -5, -5, 5, 5, 5]]])
     logits = torch.cat([z, masks], dim=-1)
     frozen = head.freeze(logits, [None])
-    assert float(head.read(logits[:, [1, 0]], frozen).agrees) == 1.0
+    assert float(head.read(logits[:, [1, 0]], frozen).agreement) == 1.0
     less = logits.clone()
     less[0, 0, 4:6] = -5.0  # a third is left
-    assert float(head.read(less, frozen).agrees) == 0.5
+    assert float(head.read(less, frozen).agreement) == 0.5
 
 
 @pytest.mark.parametrize("name", MODELS["zero-shot-image-classification"])
@@ -180,7 +180,7 @@ def test_texts(name: str) -> None:
     assert explain.explain((picture, texts), Contrast(texts[0], 1)).value == pytest.approx(float(z[0] - z[1]), abs=1e-4)
     many = explain.explain([(picture, texts), (picture, texts[:2]), (picture[::-1].copy(), texts)])
     laws.same(many[0], result)
-    explain.play(many, kept=[0.1])
+    explain.perturb(many, fractions=[0.1])
     assert explain.predict((picture, texts)).label == result.label
     for wrong in (picture, (picture, "text"), (picture, []), (picture, [1])):
         with pytest.raises(InputError):
@@ -196,7 +196,7 @@ def test_a_video_comes_through_a_processor() -> None:
     explain = FourierExplainer(explainer("video-classification", "videomae").model, processor)
     frames = np.random.default_rng(0).integers(0, 255, (4, 40, 50, 3), np.uint8)
     result = explain.explain(frames)
-    assert [axis.name for axis in result.layout.leaf.axes] == ["time", "channel", "height", "width"]
+    assert [axis.name for axis in result.layout.signal.axes] == ["time", "channel", "height", "width"]
     laws.whole(result)
     laws.same(explain.explain(tuple(frames)), result)
     for wrong in ("a video", 3, frames[:0], {"pixel_values": torch.zeros(1, 3, 32, 32)}):

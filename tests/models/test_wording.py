@@ -197,7 +197,7 @@ class TestKinds:
                 explain.explain(tiny_tokenizers.text(10, 11), wrong)
         for wrong in (np.True_, 1.0, {0: 1}, {1}, b"LABEL_1"):  # which no type checker lets pass
             with pytest.raises(TargetError):
-                explain.adapter.head().check(wrong)
+                explain.wrapper.head().check(wrong)
         with pytest.raises(TargetError, match="pass targets="):
             explain.explain(tiny_tokenizers.text(10, 11), ["LABEL_0", "LABEL_1"])
         with pytest.raises(TargetError, match="pass 1, a number"):

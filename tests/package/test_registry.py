@@ -87,7 +87,7 @@ def test_specs_that_are_none(spec, says):
     assert isinstance(caught.value, FourierError)
     assert caught.value.got
     assert caught.value.expected
-    assert caught.value.do
+    assert caught.value.hint
 
 
 def test_registering():
@@ -136,7 +136,7 @@ class Throwaway(Method):
 
     power: float = 1.0
 
-    source = "ours"
+    reference = "ours"
 
     @property
     def passes(self):
@@ -148,7 +148,7 @@ class Throwaway(Method):
 '''
 
 DOMAIN = '''
-"""A domain in one file: the leaf turned upside down and doubled."""
+"""A domain in one file: the signal turned upside down and doubled."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -164,22 +164,22 @@ from hf_fourier.domains.layout import Column, Layout
 class Flipped(Domain):
     """Entries in reverse order, times two."""
 
-    def build(self, leaf):
-        return FlippedBasis(self, leaf)
+    def build(self, signal):
+        return FlippedBasis(self, signal)
 
 
 class FlippedBasis(Basis):
     parseval = False
 
-    def __init__(self, domain, leaf):
-        self.domain, self.leaf = domain, leaf
-        self.weights = torch.ones(torch.Size(leaf.shape).numel(), dtype=torch.long)
+    def __init__(self, domain, signal):
+        self.domain, self.signal = domain, signal
+        self.bin_multiplicity = torch.ones(torch.Size(signal.shape).numel(), dtype=torch.long)
 
     def forward(self, x):
         return 2 * (x if x.dtype == torch.float64 else x.float()).flatten(1).flip(1)
 
     def inverse(self, coefficients):
-        return coefficients.flip(1).reshape(-1, *self.leaf.shape) / 2
+        return coefficients.flip(1).reshape(-1, *self.signal.shape) / 2
 
     def pullback(self, gradient):
         return self.forward(gradient) / 4
@@ -187,7 +187,7 @@ class FlippedBasis(Basis):
     @cached_property
     def layout(self):
         place = torch.arange(len(self)).flip(0)
-        return Layout(DOMAINS.spec(self.domain), self.leaf, (Column("place", "position", place),), self.multiplicity)
+        return Layout(DOMAINS.spec(self.domain), self.signal, (Column("place", "position", place),), self.multiplicity)
 '''
 
 
@@ -253,8 +253,8 @@ def test_a_domain_in_one_file(plugin, root, tmp_path):
     x = noise(2, 3, 4)
     (one, _) = attribute(Smooth(3, 3, 4), x, method="ffc", domain="flipped")
     assert one.layout.domain == "flipped"
-    torch.testing.assert_close(one.keep(0.5) + one.delete(0.5), one.leaf)
-    torch.testing.assert_close(type(one).load(one.save(tmp_path / "saved")).keep(0.25), one.keep(0.25))
+    torch.testing.assert_close(one.keep_top(0.5) + one.delete_top(0.5), one.signal)
+    torch.testing.assert_close(type(one).load(one.save(tmp_path / "saved")).keep_top(0.25), one.keep_top(0.25))
     laws = contracts("test_domains.py", "laws_of_domains", root)
     held = 0
     for name, shape in laws.LEAVES.items():
@@ -288,7 +288,7 @@ def test_a_broken_method_is_caught(plugin, root):
     with pytest.raises(AssertionError):
         laws.test_the_batch_changes_nothing("throwaway", 2, model, x)
     METHODS.remove("throwaway")
-    plugin(METHOD.replace("score.clean().gradient", "(score.evaluate(x), score.clean())[1].gradient"))
+    plugin(METHOD.replace("score.clean().gradient", "(score.value_and_gradient(x), score.clean())[1].gradient"))
     with pytest.raises(AssertionError):
         laws.test_the_passes_are_those_it_states("throwaway", model, x)
 

@@ -8,21 +8,21 @@ from hf_fourier.results.curve import Curve, CurvePoint
 from hf_fourier.results.views import ImageView, NoView, SoundView, SpectrogramView, VolumeView
 
 UNITS = {"pixels": "cycles/pixel", "tokens": "cycles/token", "volume": "cycles/voxel"}
-#: share, confidence kept, agrees kept, confidence deleted, agrees deleted
+#: fraction, confidence kept, agreement kept, confidence deleted, agreement deleted
 PLAYED = ((0.04, 0.11, 0.0, 0.22, 1.0), (0.1, 0.61, 1.0, 0.34, 0.0), (0.3, 0.87, 1.0, 0.05, 0.0))
 
 
 def hand_made(
-    *sizes, channels=(), segments=(), kind="series", domain="fourier", view=None, names=(), gradient=True, leaf=None,
+    *sizes, channels=(), segments=(), kind="series", domain="fourier", view=None, names=(), gradient=True, signal=None,
     played=(), scores=None, label="espresso", confidence=0.95, method="ffc", alternatives=None, target=3, axes=(),
-    units=(), rate=1.0, head="softmax", frozen=None, extras=(), source=(),
+    units=(), rate=1.0, head="softmax", frozen=None, extras=(), source=(), error=None,
 ):  # fmt: skip
     axes = axes or [f"axis{d}" for d in range(len(sizes))]
     units = units or [UNITS.get(kind, "cycles/sample")] * len(sizes)
     named = enumerate(zip(axes, sizes, units, strict=True))
     shape = SignalShape(kind, tuple(Axis(name, n, unit, rate, d in channels) for d, (name, n, unit) in named), segments)
     generator = torch.Generator().manual_seed(0)
-    x = torch.randn(sizes, generator=generator) if leaf is None else leaf
+    x = torch.randn(sizes, generator=generator) if signal is None else signal
     g = torch.randn(sizes, generator=generator) if gradient else None
     basis = DOMAINS.parse(domain).bind(shape)
     made = basis.magnitude(basis.forward(x[None]))[0] if scores is None else scores
@@ -32,10 +32,11 @@ def hand_made(
         stops.append(CurvePoint("delete", share, share, -2.0, None if confidence is None else delete, survives))
     return Attribution(
         scores=made, layout=basis.layout, target=target, label=label, confidence=confidence, value=-0.05,
-        leaf=x, gradient=g,
+        signal=x, gradient=g,
         provenance={"model": "toy", "method": method, "domain": domain, "seed": 0, "notes": [], "head": head},
-        alternatives=[(label, confidence or 0.0), ("cup", 0.01)] if alternatives is None else alternatives,
-        frozen=frozen, extras=dict(extras), source=dict(source), names=names,
+        top_predictions=[(label, confidence or 0.0), ("cup", 0.01)] if alternatives is None else alternatives,
+        frozen_target=frozen, extras=dict(extras), raw_input=dict(source), names=names,
+        completeness_error=error,
         view=view or NoView(), curve=Curve(tuple(stops), confidence or -0.05) if stops else None,
     )  # fmt: skip
 

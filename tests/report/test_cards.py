@@ -136,15 +136,15 @@ def test_no_number_stands_without_its_gap_and_selectivity(plain):
         assert "| DIG | ffc | fourier | 0.300 [0.300, 0.300] | +0.200 [0.200, 0.200] | more |" in card
         assert "| DIG | magnitude (control) | fourier | 0.100 [0.100, 0.100] |  | more |" in card
         assert "Selectivity (random wrong label) | ffc | fourier | 0.100" in card
-        assert "31 examples of 31 sources. Intervals" in card
+        assert "31 examples of 31 groups. Intervals" in card
         assert "What you may conclude, and what not" in card
         assert "Left out: wam in fourier: has no scales" in card
         assert "| ffc | fourier | seeds | not asked | n/a |" in card
 
 
 def test_few_sources_claim_nothing():
-    few = facts(Report(reports.pictures(), reports.evaluation(sources=3)))
-    assert "fewer than 30 sources, so this is anecdotal and claims nothing" in cards.section(few)
+    few = facts(Report(reports.pictures(), reports.evaluation(groups=3)))
+    assert "fewer than 30 groups, so this is anecdotal and claims nothing" in cards.section(few)
 
 
 def test_a_card_says_whether_inputs_are_in_it(plain):

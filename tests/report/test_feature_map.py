@@ -31,9 +31,9 @@ def test_all_power_and_every_chosen_feature_are_on_the_plane(name):
 
 def test_a_picture_s_bands_lie_as_in_the_textbook():
     """A vertical edge is detail across columns: in the bands to the right of the smooth part, at its own rows."""
-    leaf = torch.zeros(3, 16, 16)
-    leaf[:, 4:8, 5:] = 1.0
-    a = picture(16, 16, domain="wavelet:haar,level=1", leaf=leaf)
+    signal = torch.zeros(3, 16, 16)
+    signal[:, 4:8, 5:] = 1.0
+    a = picture(16, 16, domain="wavelet:haar,level=1", signal=signal)
     power = features(a, a.mask(0.1).numpy()).power
     assert power[2:4, 8 + 2].sum() > 0
     assert power[8:, :].sum() == pytest.approx(0, abs=1e-6)  # rows 4 to 7 begin and end between pairs
@@ -41,9 +41,9 @@ def test_a_picture_s_bands_lie_as_in_the_textbook():
 
 
 def test_a_click_is_where_it_was_at_every_scale():
-    leaf = torch.zeros(64)
-    leaf[40] = 1.0
-    plane = features(waveform(64, domain="wavelet:haar,level=3", leaf=leaf), np.ones(64, dtype=bool))
+    signal = torch.zeros(64)
+    signal[40] = 1.0
+    plane = features(waveform(64, domain="wavelet:haar,level=3", signal=signal), np.ones(64, dtype=bool))
     assert len(plane.rows) == 4
     for row in plane.power:
         there = np.flatnonzero(row > 1e-9)
@@ -53,8 +53,8 @@ def test_a_click_is_where_it_was_at_every_scale():
 
 def test_a_tone_s_frames():
     time = torch.arange(800) / 8000
-    leaf = torch.sin(2 * torch.pi * 1000 * time) * (time > 0.05)
-    a = waveform(800, domain="stft:64", leaf=leaf)
+    signal = torch.sin(2 * torch.pi * 1000 * time) * (time > 0.05)
+    a = waveform(800, domain="stft:64", signal=signal)
     plane = features(a, a.mask(0.1).numpy())
     row, column = np.unravel_index(plane.power.argmax(), plane.power.shape)
     assert plane.rows[row] == pytest.approx(1000, abs=63)

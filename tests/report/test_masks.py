@@ -39,7 +39,7 @@ def test_the_clean_mask_is_outlined_where_it_lies():
 
 def test_a_coarser_mask_is_brought_to_the_pictures_size():
     a = segmented(16, 12)
-    a.frozen = a.frozen[::2, ::2]
+    a.frozen_target = a.frozen_target[::2, ::2]
     a.extras = {}
     points = outline(a.plot(), "mask-0-1")
     # Columns 4, 6, 8 and rows 4 to 10 are inside, and each stands for two.
@@ -49,9 +49,9 @@ def test_a_coarser_mask_is_brought_to_the_pictures_size():
 
 def test_classes_keep_their_colours(artist):
     a = segmented(16, 12)
-    mask = a.frozen.clone()
+    mask = a.frozen_target.clone()
     mask[:2] = 3
-    a.frozen, a.extras = mask, {"mask keep 0.1": torch.where(mask == 3, 3, -1).to(torch.int16)}
+    a.frozen_target, a.extras = mask, {"mask keep 0.1": torch.where(mask == 3, 3, -1).to(torch.int16)}
     figure = a.plot()
     colours = [tuple(artist(figure, name).get_edgecolor()[0]) for name in ("mask-0-3", "mask-1-3", "mask-0-1")]
     assert colours[0] == colours[1] != colours[2]
@@ -90,9 +90,9 @@ def test_conclusion_says_no_more_than_was_seen(artist, keep, delete, sentence):
 
 def test_a_volume_shows_the_slice_with_the_largest_mask(texts, artist):
     a = segmented(10, 16, 12)
-    a.frozen = torch.full((10, 16, 12), -1, dtype=torch.int16)
-    a.frozen[6, 2:14, 1:11] = 1  # one slice, of 120 voxels
-    a.frozen[7, 5:8, 5:7] = 1
+    a.frozen_target = torch.full((10, 16, 12), -1, dtype=torch.int16)
+    a.frozen_target[6, 2:14, 1:11] = 1  # one slice, of 120 voxels
+    a.frozen_target[7, 5:8, 5:7] = 1
     a.extras = {}
     figure = a.plot()
     words = [t.get_text() for t in texts(figure)]
@@ -100,10 +100,10 @@ def test_a_volume_shows_the_slice_with_the_largest_mask(texts, artist):
     assert any(word.startswith("height ") for word in words)
     assert any(word.startswith("width ") for word in words)
     images = [i for i in figure.findobj() if i.get_gid() == "slice-0"]
-    clean = a.original()
+    clean = a.render()
     assert np.array_equal(images[0].get_array(), clean[6].T)
     assert not images[0].axes.yaxis_inverted()
-    assert np.allclose(images[1].get_array(), a.rebuild(0.1)[6].T)
+    assert np.allclose(images[1].get_array(), a.render(0.1)[6].T)
     points = outline(figure, "mask-0-0-1")
     assert points.min(axis=0) == pytest.approx([1.5, 0.5])
     assert points.max(axis=0) == pytest.approx([13.5, 10.5])
@@ -118,12 +118,12 @@ def test_a_central_slice_of_the_spectrum_is_the_transforms(across, sizes):
     axis = ("depth", "height", "width").index(across)
     rest = [i for i in range(3) if i != axis]
 
-    def middle(leaf):
-        power = np.abs(np.fft.fftn(leaf[0].double().numpy(), norm="ortho")) ** 2
+    def middle(signal):
+        power = np.abs(np.fft.fftn(signal[0].double().numpy(), norm="ortho")) ** 2
         return np.fft.fftshift(np.take(power, 0, axis=axis))
 
-    assert np.allclose(flat.power, middle(a.leaf), rtol=1e-4, atol=1e-6)
-    kept = middle(a.keep(0.3))
+    assert np.allclose(flat.power, middle(a.signal), rtol=1e-4, atol=1e-6)
+    kept = middle(a.keep_top(0.3))
     assert np.array_equal(flat.chosen > 0, kept > 1e-9 * kept.max())
     assert np.allclose(flat.rows, np.fft.fftshift(np.fft.fftfreq(sizes[rest[0]])))
     assert np.allclose(flat.columns, np.fft.fftshift(np.fft.fftfreq(sizes[rest[1]])))
@@ -142,7 +142,7 @@ def test_other_domains_are_drawn(drawn, domain):
 
 def test_an_empty_mask_is_drawn(drawn):
     a = segmented(7, 8, 6)
-    a.frozen = torch.zeros_like(a.frozen)
+    a.frozen_target = torch.zeros_like(a.frozen_target)
     drawn(a)
 
 

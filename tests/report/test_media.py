@@ -51,7 +51,8 @@ def test_a_wav_file_holds_the_samples():
 
 
 @pytest.mark.parametrize(
-    "make", [lambda: picture(160, 160, played=PLAYED), lambda: waveform(16000, played=PLAYED, leaf=torch.randn(16000))]
+    "make",
+    [lambda: picture(160, 160, played=PLAYED), lambda: waveform(16000, played=PLAYED, signal=torch.randn(16000))],
 )
 def test_an_example_keeps_to_its_budget_however_noisy(make):
     result = make()

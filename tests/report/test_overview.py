@@ -39,7 +39,7 @@ def test_averages_are_the_means_of_each_method_with_an_interval_around_them():
 
 def test_a_share_that_not_all_were_asked_at_is_left_out():
     one, other = asked("ffc", 0.2, 0.6), asked("ffc", 0.4, 0.8)
-    other.curve = Curve(other.curve.stops[:1], 0.9)
+    other.curve = Curve(other.curve.points[:1], 0.9)
     assert averages(Report([one, other]).records, "keep", "confidence")[0].shares == [0.1]
 
 

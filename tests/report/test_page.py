@@ -103,20 +103,20 @@ def rgb(image):
 def test_the_picture_at_each_stop_is_the_one_that_keep_rebuilds(opened, size, most):
     # A smooth picture, as photographs are: noise is what their compression is not made for.
     rows, columns = torch.linspace(-2, 2, size[0])[:, None], torch.linspace(-2, 2, size[1])
-    leaf = torch.stack(
+    signal = torch.stack(
         [torch.sigmoid(rows * columns), torch.exp(-(rows**2) - columns**2), torch.sigmoid(columns + rows)]
     )
-    result = picture(*size, played=PLAYED, leaf=leaf)
+    result = picture(*size, played=PLAYED, signal=signal)
     page = opened(Report([result]))
     for at, (share, sure, *_) in enumerate(PLAYED):
         assert moved(page, "ArrowRight" if at else "Home") == at
         for part, delete in (("kept", False), ("removed", True)):
-            wrong = np.abs(pixels(page, f".part.{part} img") - rgb(result.rebuild(share, delete=delete))).mean()
+            wrong = np.abs(pixels(page, f".part.{part} img") - rgb(result.render(share, delete=delete))).mean()
             assert wrong <= most, (share, part)
         assert f"{sure:.2f}" in page.locator(".part.kept .says").inner_text()
         assert page.locator("input[type=range]").get_attribute("aria-valuetext") == f"{100 * share:g} %"
     assert moved(page, "End") == len(PLAYED)
-    assert np.abs(pixels(page, ".part.kept img") - rgb(result.original())).mean() <= most
+    assert np.abs(pixels(page, ".part.kept img") - rgb(result.render())).mean() <= most
     assert page.locator(".part.removed img").is_hidden()
 
 
@@ -150,9 +150,9 @@ def test_players_hold_what_is_kept_and_removed_at_each_stop_that_has_sound(opene
         for part, delete in (("kept", False), ("removed", True)):
             player = page.locator(f".part.{part} audio")
             rate, heard = samples(player.get_attribute("src"))
-            wanted = np.asarray(result.sound(share, delete=delete).samples, dtype=float)[: len(heard)]
+            wanted = np.asarray(result.audio(share, delete=delete).samples, dtype=float)[: len(heard)]
             scale = np.abs(heard).max() / np.abs(wanted).max()
-            assert rate == result.original().rate if make is waveform else result.view.rate
+            assert rate == result.render().rate if make is waveform else result.view.rate
             assert np.abs(heard - scale * wanted).max() < 2e-4
             assert page.locator(f".part.{part} a[download]").get_attribute("href") == player.get_attribute("src")
     clip = page.locator(".part.whole audio")

@@ -18,7 +18,7 @@ def test_marked_bins_are_the_chosen_features_and_their_mirror_partners(artist, h
     a = picture(height, width, domain=domain)
     kept = a.plot(fraction=0.2)
     marks = np.ma.getdata(artist(kept, "chosen").get_array()) * ~np.ma.getmaskarray(artist(kept, "chosen").get_array())
-    spectrum = np.fft.fft2(a.keep(0.2).double().numpy(), axes=(1, 2))
+    spectrum = np.fft.fft2(a.keep_top(0.2).double().numpy(), axes=(1, 2))
     # A generic signal has power at a bin of what is kept if and only if a feature there was kept.
     power = np.fft.fftshift((np.abs(spectrum) ** 2).sum(0))
     expected = power > 1e-9 * power.max()
@@ -42,7 +42,7 @@ def test_power_in_the_plane_is_all_power():
 
     a = picture(9, 8)
     flat = plane(a, a.mask(0.1).numpy())
-    power = np.fft.fftshift((np.abs(np.fft.fft2(a.leaf.double().numpy(), axes=(1, 2), norm="ortho")) ** 2).sum(0))
+    power = np.fft.fftshift((np.abs(np.fft.fft2(a.signal.double().numpy(), axes=(1, 2), norm="ortho")) ** 2).sum(0))
     assert np.allclose(flat.power, power, rtol=1e-4)
     assert np.allclose(flat.rows, np.fft.fftshift(np.fft.fftfreq(9)))
     assert np.allclose(flat.columns, np.fft.fftshift(np.fft.fftfreq(8)))
@@ -105,14 +105,14 @@ def test_curve_holds_the_stops(artist):
 def test_pictures_are_the_rebuilt_ones():
     a = picture(played=PLAYED)
     shown = [np.asarray(axes.images[0].get_array()) for axes in a.plot().get_axes() if axes.images][:3]
-    expected = [a.original(), a.rebuild(0.1), a.rebuild(0.1, delete=True)]
+    expected = [a.render(), a.render(0.1), a.render(0.1, delete=True)]
     for one, other in zip(shown, expected, strict=True):
         assert np.array_equal(one, np.asarray(other))
 
 
 @pytest.mark.parametrize("gradient", [True, False])
 def test_a_black_picture(drawn, gradient):
-    drawn(picture(leaf=torch.zeros(3, 12, 10), gradient=gradient, played=PLAYED))
+    drawn(picture(signal=torch.zeros(3, 12, 10), gradient=gradient, played=PLAYED))
 
 
 @pytest.mark.parametrize("domain", ["identity", "identity:position", "fourier:axes=axis1", "fourier:axes=axis2+axis0"])
@@ -141,7 +141,7 @@ def test_reads_the_layout_and_not_the_domain(drawn, artist):
     from dataclasses import replace
 
     a = picture(4, 5, domain="identity:position")
-    layout = DOMAINS.parse("identity:position").bind(a.layout.leaf).layout
+    layout = DOMAINS.parse("identity:position").bind(a.layout.signal).layout
     half = [
         replace(c, role="frequency", values=c.values / (2 * n)) for c, n in zip(layout.columns, (4, 5), strict=True)
     ]

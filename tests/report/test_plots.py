@@ -45,7 +45,7 @@ def test_anything_is_drawn_without_a_gradient(drawn, shape):
 @pytest.mark.parametrize("shape", SHAPES)
 def test_zeros_are_drawn(drawn, shape):
     sizes, options = SHAPES[shape]
-    drawn(hand_made(*sizes, leaf=torch.zeros(sizes), **options))
+    drawn(hand_made(*sizes, signal=torch.zeros(sizes), **options))
 
 
 @pytest.mark.parametrize("played", [(), PLAYED], ids=["unplayed", "curve"])
@@ -89,7 +89,7 @@ def test_every_registered_domain_has_a_figure_of_every_kind(drawn, kind):
         try:
             a = MADE[kind](domain=domain)
         except SpecError:
-            continue  # it does not suit such leaves
+            continue  # it does not suit such signals
         drawn(a)
         drawn_by.append(domain)
     assert {"fourier", "identity"} <= set(drawn_by)
@@ -141,7 +141,7 @@ def test_a_compact_result_says_why_it_has_no_figure():
     from hf_fourier import Attribution
 
     a = text(["a", "b"])
-    a.leaf = None
+    a.signal = None
     with pytest.raises(InputError, match="compact"):
         Attribution.plot(a)
 

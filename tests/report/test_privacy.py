@@ -22,7 +22,8 @@ IDS = ("ENSG00000999991", "ENSG00000999992", "ENSG00000999993")
 
 def secretive(result, task, **made):
     """A result that holds all that should not be told."""
-    noisy = {"adversarial": result.leaf + 0.123456, "scale_maps": result.leaf[None], "band_maps": result.leaf[None],
+    noisy = {"adversarial": result.signal + 0.123456, "scale_maps": result.signal[None],
+    "band_maps": result.signal[None],
              "path": [0.1] * 40, "mask keep 0.1": torch.ones(3, 3)}  # fmt: skip
     result.extras = {**result.extras, **noisy, "effective": torch.ones(2)}
     result.inputs = {"input_ids": torch.arange(4321, 4326)}
@@ -97,7 +98,10 @@ def test_labels_that_are_tokens_or_answers_are_withheld_and_classes_are_not(shar
     labels = [one["label"] for one in json.loads((shared / "report.json").read_text())["examples"]]
     assert labels[1] == labels[4] == privacy.WITHHELD
     assert labels[0] == labels[2] == labels[3] == "espresso" or labels[2] == "T"
-    said = [stop["said"] for stop in json.loads((shared / "report.json").read_text())["examples"][1]["curve"]["stops"]]
+    said = [
+        stop["predicted_class"]
+        for stop in json.loads((shared / "report.json").read_text())["examples"][1]["curve"]["points"]
+    ]
     assert set(said) == {None}
 
 
@@ -158,7 +162,7 @@ def test_a_bag_of_tokens_can_be_solved_for_from_magnitudes_and_not_from_a_report
     table, length, found, chance = rng.normal(size=(60, 64)), 12, [], []
     for trial in range(4):
         ids = rng.choice(60, length, replace=False)
-        result = hand_made(length, 64, channels=(1,), kind="tokens", leaf=torch.tensor(table[ids]).float(),
+        result = hand_made(length, 64, channels=(1,), kind="tokens", signal=torch.tensor(table[ids]).float(),
                            names=tuple(map(str, ids)))  # fmt: skip
         channel = next(column.values for column in result.layout.columns if column.role == "channel")
         full = np.bincount(channel.long().numpy(), weights=result.power.double().numpy())
@@ -211,7 +215,7 @@ def test_a_picture_can_be_retrieved_from_magnitudes_and_not_from_a_report(tmp_pa
     for trial in range(3):
         truth = np.zeros((size, size))
         truth[:edge, :edge] = rng.random((edge, edge))
-        result = hand_made(1, size, size, channels=(0,), kind="pixels", leaf=torch.tensor(truth)[None].float())
+        result = hand_made(1, size, size, channels=(0,), kind="pixels", signal=torch.tensor(truth)[None].float())
         full = np.abs(np.fft.fft2(truth))
         full_marks.append(alike(best(full, edge, rng), truth[:edge, :edge]))
         bands = Report.load(Report([result]).save(tmp_path / str(trial), figures=False)).records[0].bands

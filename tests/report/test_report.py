@@ -36,7 +36,7 @@ def test_a_report_with_inputs_gives_back_results_and_all_else(report, tmp_path):
     again = Report.load(report.save(tmp_path / "r", include_inputs=True, figures=False))
     assert again.names == ("a.png", "b.png")
     assert again.records == report.records
-    assert (again.results[1].leaf == report.results[1].leaf).all()
+    assert (again.results[1].signal == report.results[1].signal).all()
     assert str(again.evaluation) == str(EVALUATION)
     assert str(again.sanity[0]) == str(SANITY)
     assert again.title == report.title
@@ -54,7 +54,7 @@ def test_a_report_without_inputs_gives_back_records_and_the_same_tables(report, 
     assert once_more.records == report.records
 
 
-def test_saving_without_inputs_over_a_report_with_them_leaves_none_behind(report, tmp_path):
+def test_saving_without_inputs_over_a_report_with_them_signals_none_behind(report, tmp_path):
     report.save(tmp_path / "r", include_inputs=True, figures=False)
     assert list((tmp_path / "r").rglob("*.safetensors"))
     report.save(tmp_path / "r", figures=False)

@@ -19,7 +19,7 @@ def test_three_spectrograms_in_seconds_hertz_and_decibels(artist, mel_first):
     a = spectrogram(20, 30, mel_first, played=PLAYED)
     figure = a.plot()
     shown = [artist(figure, f"spectrogram-{i}") for i in range(3)]
-    expected = [a.original(), a.rebuild(0.1), a.rebuild(0.1, delete=True)]
+    expected = [a.render(), a.render(0.1), a.render(0.1, delete=True)]
     for image, level in zip(shown, expected, strict=True):
         assert np.allclose(image.get_array(), level, atol=1e-4)
         assert level.shape == (20, 30)
@@ -57,15 +57,15 @@ def test_modulations_have_time_to_the_right_and_mel_upwards(artist, mel_first):
     left, right, bottom, top = image.get_extent()
     assert (left, right) == pytest.approx((-0.5 - 1 / 24, 0.5 - 1 / 24))
     assert (bottom, top) == pytest.approx((-0.5 - 1 / 16, 0.5 - 1 / 16))
-    kept = a.keep(0.2).double().numpy()
+    kept = a.keep_top(0.2).double().numpy()
     power = np.fft.fftshift(np.abs(np.fft.fft2(kept if mel_first else kept.T)) ** 2)
     assert np.array_equal(~np.ma.getmaskarray(image.get_array()), power > 1e-9 * power.max())
 
 
 def test_a_waveform_shows_its_spectrum_in_hertz(artist):
     rate, tone = 8000, 1000
-    leaf = torch.sin(2 * np.pi * tone * torch.arange(800) / rate) + 0.01 * torch.randn(800)
-    a = waveform(800, rate, leaf=leaf, played=[(0.01, 0.7, 1.0, 0.2, 0.0)])
+    signal = torch.sin(2 * np.pi * tone * torch.arange(800) / rate) + 0.01 * torch.randn(800)
+    a = waveform(800, rate, signal=signal, played=[(0.01, 0.7, 1.0, 0.2, 0.0)])
     figure = a.plot()
     hertz, level = artist(figure, "magnitude").get_xydata().T
     assert hertz[0] == 0
@@ -76,7 +76,7 @@ def test_a_waveform_shows_its_spectrum_in_hertz(artist):
     assert sorted(marked) == sorted(a.layout["frequency"][a.mask(0.01)].tolist())
     assert tone in marked
     assert artist(figure, "kept").get_xydata()[-1, 0] == pytest.approx(799 / rate)
-    assert np.allclose(artist(figure, "kept").get_ydata(), a.rebuild(0.01).samples)
+    assert np.allclose(artist(figure, "kept").get_ydata(), a.render(0.01).samples)
     image = artist(figure, "spectrogram-0")
     assert image.get_extent() == pytest.approx([0, 0.1, 0, 4000])
     row = np.asarray(image.get_array()).mean(axis=1).argmax()
@@ -88,7 +88,7 @@ def test_a_waveform_shows_its_spectrum_in_hertz(artist):
 def test_other_domains_and_silence_are_drawn(drawn, make, domain):
     a = make(domain=domain, played=PLAYED)
     drawn(a)
-    a.leaf = torch.zeros_like(a.leaf)
+    a.signal = torch.zeros_like(a.signal)
     drawn(a)
 
 
@@ -111,20 +111,20 @@ def read(path):
 
 def test_wavs_of_a_waveform_add_up(tmp_path):
     a = waveform(800, 8000, played=PLAYED)
-    a.leaf = a.leaf / a.leaf.abs().max()
+    a.signal = a.signal / a.signal.abs().max()
     written = save_clips(a, tmp_path / "new")
     assert list(written) == list(NAMES)
     sounds = [read(tmp_path / "new" / name) for name in NAMES]
     assert {rate for rate, _ in sounds} == {8000}
     clean, kept, removed = (samples for _, samples in sounds)
-    assert np.allclose(clean, a.original().samples, atol=1e-6), "in the clip's own units"
-    assert np.allclose(kept, a.rebuild(0.1).samples, atol=1e-6)
+    assert np.allclose(clean, a.render().samples, atol=1e-6), "in the clip's own units"
+    assert np.allclose(kept, a.render(0.1).samples, atol=1e-6)
     assert np.allclose(kept + removed, clean, atol=1e-6)
 
 
 def test_loud_parts_scale_all_alike(tmp_path):
     a = waveform(800, 8000)
-    a.leaf = 100 * a.leaf
+    a.signal = 100 * a.signal
     save_clips(a, tmp_path, 0.3)
     clean, kept, removed = (read(tmp_path / name)[1] for name in NAMES)
     assert max(np.abs(part).max() for part in (clean, kept, removed)) == pytest.approx(1)
@@ -133,13 +133,13 @@ def test_loud_parts_scale_all_alike(tmp_path):
 
 def test_wavs_of_a_spectrogram_are_the_filtered_clip(tmp_path):
     a = spectrogram(20, 50)
-    a.leaf = a.leaf / 100  # changes of less than 2 dB, so that nothing is scaled
+    a.signal = a.signal / 100  # changes of less than 2 dB, so that nothing is scaled
     save_clips(a, tmp_path, 1.0)
     clean, kept, removed = (read(tmp_path / name) for name in NAMES)
     assert clean[0] == 16000
     assert len(clean[1]) == 50 * 160
     inside = slice(400, -400)
-    assert np.allclose(clean[1][inside], a.source["sound"].numpy()[inside], atol=1e-5)
+    assert np.allclose(clean[1][inside], a.raw_input["sound"].numpy()[inside], atol=1e-5)
     assert np.allclose(kept[1], clean[1], atol=1e-4), "with all features kept nothing is filtered"
     assert np.isfinite(removed[1]).all()
 

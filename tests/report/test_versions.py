@@ -30,7 +30,7 @@ def test_a_report_of_format_1_is_read_shown_and_saved_again(kind, tmp_path):
     assert report.title == "Two examples"
     assert [(one.label, one.method, one.domain, one.confidence) for one in report.records] == [
         ("cup", "ffc", "fourier", 0.95), ("praise", "ffc", "fourier", 0.95)]  # fmt: skip
-    assert report.records[0].least == 0.1
+    assert report.records[0].least_fraction == 0.1
     assert report.records[0].extras["scale_importance"] == [0.5, 0.25]
     assert report.records[0].bands.power[0] == pytest.approx(0.0305, abs=0.02)
     assert report.records[1].curve.at("delete", 0.04).confidence == 0.22
@@ -46,6 +46,6 @@ def test_inputs_of_format_1_are_those_that_were_written():
     report, own = Report.load(SAVED / "1" / "inputs"), written()
     assert report.names == own.names
     for result, made in zip(report.results, own.results, strict=True):
-        assert torch.equal(result.leaf, made.leaf)
+        assert torch.equal(result.signal, made.signal)
         assert torch.equal(result.mask(0.1), made.mask(0.1))
     assert list(report.results[1].names) == ["good", "coffee", "##s"]

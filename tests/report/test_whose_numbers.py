@@ -13,7 +13,7 @@ from tests.report.sample_results import PLAYED, cell, hand_made, picture, protei
 COUNT = 12
 OWN = torch.linspace(-1, 2, COUNT)
 NAMES = [f"w{i}" for i in range(COUNT)]
-BY_PLACE = {"domain": "identity:grain=position", "method": "integrated_gradients:steps=9", "scores": OWN}
+BY_PLACE = {"domain": "identity:grain=position", "method": "integrated_gradients:steps=9", "scores": OWN, "error": 0.0}
 
 
 def words(figure, texts):
@@ -42,7 +42,7 @@ def test_elsewhere_they_say_that_they_are_not_the_scores(texts):
 
 
 def test_scores_that_are_no_contributions_are_neither_for_nor_against(texts):
-    own = {**BY_PLACE, "method": "saliency", "scores": OWN.abs()}
+    own = {**BY_PLACE, "method": "saliency", "scores": OWN.abs(), "error": None}
     said = words(text(NAMES, **own).plot(), texts)
     assert "scores of saliency (orange, bar above: more important; neither for nor against)" in said
 
@@ -56,7 +56,7 @@ def test_genes_are_the_scores_in_the_figure_and_the_table(texts, artist):
     for row in a.genes().rows():
         assert row["relevance"] == pytest.approx(float(OWN[row["place"] - 1]))
         assert row["measure"] == "score of integrated_gradients"
-        assert row["gradient_input"] == pytest.approx(float((a.leaf * a.gradient)[row["place"] - 1].sum()), abs=1e-5)
+        assert row["gradient_input"] == pytest.approx(float((a.signal * a.gradient)[row["place"] - 1].sum()), abs=1e-5)
 
 
 @pytest.mark.parametrize("make", [text, cell])
@@ -70,7 +70,7 @@ def test_a_page_shows_them_too_at_every_stop(make):
 
 
 def test_maps_and_lines_say_it(texts):
-    square = {"method": "integrated_gradients", "domain": "identity", "scores": torch.randn(400)}
+    square = {"method": "integrated_gradients", "domain": "identity", "scores": torch.randn(400), "error": 0.0}
     assert "Scores of integrated_gradients (orange: for" in words(hand_made(20, 20, **square).plot(), texts)
     assert "Gradient × input of the top 4 % of frequencies not scores of ffc" in words(hand_made(20, 20).plot(), texts)
     assert "not scores of ffc" in words(spectrogram().plot(), texts)
@@ -79,14 +79,18 @@ def test_maps_and_lines_say_it(texts):
 def test_a_map_from_elsewhere_is_called_by_what_made_it():
     a = text(NAMES, **{**BY_PLACE, "method": "given:origin=captum.Lime"})
     found = default_relevance(a, 0.04)
-    assert found.told == "scores of the map by captum.Lime"
+    assert found.description == "scores of the map by captum.Lime"
     np.testing.assert_allclose(found.values, OWN, rtol=1e-6)
     assert found.signed
 
 
 def test_places_are_counted_from_one_in_every_table():
     a = cell(NAMES, view=GeneView(genes=tuple(NAMES)), **BY_PLACE)
-    places = {"top": a.top(3)["gene"], "relevance": a.input_relevance().top(3)["gene"], "genes": a.genes()["place"][:3]}
+    places = {
+        "top": a.top_features(3)["gene"],
+        "relevance": a.input_relevance().top(3)["gene"],
+        "genes": a.genes()["place"][:3],
+    }
     assert set(map(tuple, places.values())) == {(COUNT, COUNT - 1, COUNT - 2)}
     assert a.layout["gene"][-1] == COUNT - 1  # tensors count from 0
 

@@ -12,7 +12,7 @@ from hf_fourier.errors import InputError
 from hf_fourier.results.curve import Curve, CurvePoint
 from hf_fourier.results.table import Table
 from hf_fourier.results.views import ImageView, NoView, view_from
-from tests.toy_scores import DOMAIN_SPECS, Linear, Smooth, leaf, noise
+from tests.toy_scores import DOMAIN_SPECS, Linear, Smooth, noise, signal
 
 SHARES = (0, 1e-6, 0.04, 0.25, 0.5, 0.9, 1, 1.0)
 
@@ -25,8 +25,8 @@ def result(request):
 
 @pytest.mark.parametrize("share", SHARES)
 def test_keep_and_delete(result, share):
-    kept, left = result.keep(share), result.delete(share)
-    torch.testing.assert_close(kept + left, result.leaf)
+    kept, left = result.keep_top(share), result.delete_top(share)
+    torch.testing.assert_close(kept + left, result.signal)
     mask = result.mask(share)
     held = int(result.layout.multiplicity[mask].sum())
     most = round(share * result.layout.total)
@@ -40,24 +40,24 @@ def test_keep_and_delete(result, share):
 
 
 def test_the_ends(result):
-    assert not result.keep(0).any()
-    torch.testing.assert_close(result.keep(1.0), result.leaf)
-    torch.testing.assert_close(result.delete(0), result.leaf)
-    assert result.delete(1.0).abs().max() < 1e-12
+    assert not result.keep_top(0).any()
+    torch.testing.assert_close(result.keep_top(1.0), result.signal)
+    torch.testing.assert_close(result.delete_top(0), result.signal)
+    assert result.delete_top(1.0).abs().max() < 1e-12
     assert int(result.mask(1e-9).sum()) == 1
 
 
 def test_counts(result):
     for k in (0, 1, 3, len(result.scores)):
         assert int(result.mask(k=k).sum()) == k
-        torch.testing.assert_close(result.keep(k=k) + result.delete(k=k), result.leaf)
+        torch.testing.assert_close(result.keep_top(k=k) + result.delete_top(k=k), result.signal)
     assert result.mask(k=2).nonzero().flatten().tolist() == sorted(result.order[:2].tolist())
 
 
 @pytest.mark.parametrize("wrong", [{}, {"fraction": 0.1, "k": 1}, {"fraction": 4}, {"k": -1}, {"k": 10**6}])
 def test_wrong_shares(wrong):
     (result,) = attribute(Linear(2, 6), noise(1, 6))
-    for ask in (result.keep, result.delete, result.mask):
+    for ask in (result.keep_top, result.delete_top, result.mask):
         with pytest.raises(InputError):
             ask(**wrong)
 
@@ -66,19 +66,19 @@ def test_relevance_sums_to_the_kept_gradient_times_input(result):
     for share in (0.04, 0.5, 1.0):
         relevance = result.input_relevance(share, kind="gradient")
         assert relevance.values.shape == (5, 8)
-        expected = (result.keep(share) * result.gradient).sum(-1)
+        expected = (result.keep_top(share) * result.gradient).sum(-1)
         np.testing.assert_allclose(relevance.values, expected)
-        pulled, f = (result.basis.forward(t.unsqueeze(0)) for t in (result.gradient, result.leaf))
+        pulled, f = (result.basis.forward(t.unsqueeze(0)) for t in (result.gradient, result.signal))
         through = (result.basis.inner(pulled, f)[0] * result.mask(share)).sum()
         assert relevance.values.sum() == pytest.approx(float(through))
     power = result.input_relevance(0.5, kind="power")
-    np.testing.assert_allclose(power.values, result.keep(0.5).square().sum(-1))
+    np.testing.assert_allclose(power.values, result.keep_top(0.5).square().sum(-1))
     assert np.asarray(relevance).shape == (5, 8)
 
 
 def test_relevance_by_count_and_in_tables(result):
     relevance = result.input_relevance(k=3, kind="gradient")
-    assert relevance.values.sum() == pytest.approx(float((result.keep(k=3) * result.gradient).sum()))
+    assert relevance.values.sum() == pytest.approx(float((result.keep_top(k=3) * result.gradient).sum()))
     table = relevance.top(4)
     assert len(table) == 4
     values = [abs(v) for v in table["relevance"]]
@@ -97,7 +97,7 @@ def test_where_features_are_places_the_relevance_is_the_method_s_own(method, gra
     own = result.scores.view(5, 8, 15).double().sum(-1) if grain == "entry" else result.scores.view(5, 8)
     np.testing.assert_allclose(found.values, own, rtol=1e-6)
     name = method.partition(":")[0]
-    assert (found.kind, found.told, found.measure) == ("scores", f"scores of {name}", f"score of {name}")
+    assert (found.kind, found.description, found.measure) == ("scores", f"scores of {name}", f"score of {name}")
     assert found.signed == (name in ("gradient_input", "integrated_gradients"))
     assert found.sense.startswith("above 0: for the decision") == found.signed
     few = result.input_relevance(k=3)
@@ -107,7 +107,7 @@ def test_where_features_are_places_the_relevance_is_the_method_s_own(method, gra
 
 
 def test_places_in_segments_have_their_scores():
-    shape = leaf(12, 2, channels=(1,), segments=(7, 5))
+    shape = signal(12, 2, channels=(1,), segments=(7, 5))
     (made,) = attribute(Smooth(3, 12, 2).eval(), noise(1, 12, 2), method="gradient_input", domain="identity")
     layout = DOMAINS.parse("identity").bind(shape).layout
     result = replace(made, layout=layout)
@@ -117,10 +117,10 @@ def test_places_in_segments_have_their_scores():
 def test_elsewhere_it_says_that_it_is_not_the_method_s(result):
     if not result.layout.by_place:
         found = result.input_relevance()
-        assert found.told == "gradient × input of the top 4 % of frequencies, not scores of ffc"
+        assert found.description == "gradient × input of the top 4 % of frequencies, not scores of ffc"
         assert (found.kind, found.signed) == ("gradient", True)
         power = result.input_relevance(k=3, kind="power")
-        assert power.told == "power of the top 3 frequencies, not scores of ffc"
+        assert power.description == "power of the top 3 frequencies, not scores of ffc"
         assert not power.signed
         with pytest.raises(InputError, match="no places"):
             result.input_relevance(kind="scores")
@@ -134,33 +134,33 @@ def test_relevance_needs_a_gradient():
 
 
 def test_the_top_is_a_table(result):
-    table = result.top(7)
+    table = result.top_features(7)
     assert len(table) == 7
     assert table["rank"] == list(range(1, 8))
     assert table["score"] == sorted(table["score"], reverse=True)
     assert table["score"] == result.scores[result.order[:7]].tolist()
-    whole = result.top(10**6)
+    whole = result.top_features(10**6)
     assert len(whole) == len(result.scores)
     assert sum(whole["power"]) == pytest.approx(1.0)
-    assert len(result.top(0)) == 0
+    assert len(result.top_features(0)) == 0
     frame = table.to_pandas()
     assert list(frame.columns) == list(table.columns)
     assert len(str(table).splitlines()) == 8
 
 
 def test_power_is_parsevals(result):
-    assert float(result.power.sum()) == pytest.approx(float(result.leaf.square().sum()))
+    assert float(result.power.sum()) == pytest.approx(float(result.signal.square().sum()))
 
 
 def test_silence_has_no_power():
     (result,) = attribute(Linear(2, 6), torch.zeros(1, 6, dtype=torch.float64))
-    assert result.top(3)["power"] == [0.0] * 3
-    assert not result.keep(0.5).any()
+    assert result.top_features(3)["power"] == [0.0] * 3
+    assert not result.keep_top(0.5).any()
 
 
 def test_what_has_no_human_units():
     (result,) = attribute(Linear(2, 6), noise(1, 6))
-    for ask in (lambda: result.rebuild(0.1), result.original):
+    for ask in (lambda: result.render(0.1), result.render):
         with pytest.raises(InputError, match="input_relevance"):
             ask()
 
@@ -199,8 +199,8 @@ def test_curves_merge():
     merged = first.merged(second)
     assert merged.at("keep", 0.1).value == 4.0
     assert merged.at("delete", 0.1).value == 2.0
-    assert [s.asked for s in merged.of("keep")] == [0.04, 0.1]
-    assert len(merged.stops) == 3
+    assert [s.fraction for s in merged.of("keep")] == [0.04, 0.1]
+    assert len(merged.points) == 3
     assert Curve.from_dict(merged.to_dict()) == merged
     with pytest.raises(KeyError, match=r"0\.3"):
         merged.at("keep", 0.3)

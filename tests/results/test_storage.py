@@ -14,7 +14,7 @@ from hf_fourier.results.attribution import FORMAT
 from hf_fourier.results.curve import Curve, CurvePoint
 from hf_fourier.results.storage import TENSORS, VALUES
 from hf_fourier.results.views import ImageView
-from tests.toy_scores import Smooth, leaf, noise
+from tests.toy_scores import Smooth, noise, signal
 
 STOPS = (CurvePoint("keep", 0.1, 0.09, -0.5, 0.6, 1.0), CurvePoint("delete", 0.1, 0.09, -2.5, None, 0.0))
 
@@ -26,7 +26,7 @@ def result(request):
     one.curve = Curve(STOPS, 0.7)
     one.extras = {"map": noise(4, 4), "cutoff": 0.25, "bands": ["low", "high"]}
     one.inputs = {"input_ids": torch.arange(5), "mask": torch.tensor([True, False])}
-    one.names, one.gap = ("a", "β", "c"), 0.125
+    one.names, one.completeness_error = ("a", "β", "c"), 0.125
     one.view = ImageView((0.1, 0.2, 0.3), (1.0, 2.0, 3.0))
     return one
 
@@ -34,23 +34,23 @@ def result(request):
 def test_a_round_trip_is_exact(result, tmp_path):
     assert result.save(tmp_path / "deep" / "folder") == tmp_path / "deep" / "folder"
     back = Attribution.load(str(tmp_path / "deep" / "folder"))
-    for name in ("scores", "leaf", "gradient", "frozen", "coefficients", "power", "order"):
+    for name in ("scores", "signal", "gradient", "frozen_target", "coefficients", "power", "order"):
         assert torch.equal(getattr(back, name), getattr(result, name)), name
         assert getattr(back, name).dtype == getattr(result, name).dtype, name
-    for name in ("target", "label", "confidence", "value", "gap", "key", "provenance", "curve", "view"):
+    for name in ("target", "label", "confidence", "value", "completeness_error", "key", "provenance", "curve", "view"):
         assert getattr(back, name) == getattr(result, name), name
     assert tuple(back.names) == tuple(result.names)
-    assert [tuple(pair) for pair in back.alternatives] == [tuple(pair) for pair in result.alternatives]
-    assert back.layout.leaf == result.layout.leaf
+    assert [tuple(pair) for pair in back.top_predictions] == [tuple(pair) for pair in result.top_predictions]
+    assert back.layout.signal == result.layout.signal
     assert back.layout.domain == result.layout.domain
     assert set(back.inputs) == set(result.inputs)
     assert all(torch.equal(back.inputs[name], result.inputs[name]) for name in result.inputs)
     assert torch.equal(back.extras["map"], result.extras["map"])
     assert (back.extras["cutoff"], back.extras["bands"]) == (0.25, ["low", "high"])
     for share in (0, 0.1, 0.5, 1.0):
-        assert torch.equal(back.keep(share), result.keep(share))
-        assert torch.equal(back.delete(share), result.delete(share))
-    assert str(back.top(5)) == str(result.top(5))
+        assert torch.equal(back.keep_top(share), result.keep_top(share))
+        assert torch.equal(back.delete_top(share), result.delete_top(share))
+    assert str(back.top_features(5)) == str(result.top_features(5))
     assert (back.input_relevance(0.2).values == result.input_relevance(0.2).values).all()
 
 
@@ -62,42 +62,42 @@ def test_saved_twice_is_the_same(result, tmp_path):
 
 
 def test_segments_are_kept(tmp_path):
-    shape = leaf(12, 2, channels=(1,), segments=(7, 5))
+    shape = signal(12, 2, channels=(1,), segments=(7, 5))
     (one,) = attribute(Smooth(3, 12, 2).eval(), noise(1, 12, 2), axes=[1])
     one.layout = Fourier().bind(shape).layout
     one.scores = noise(len(one.layout))
     back = Attribution.load(one.save(tmp_path))
-    assert back.layout.leaf == shape
-    assert torch.equal(back.keep(0.3), one.keep(0.3))
+    assert back.layout.signal == shape
+    assert torch.equal(back.keep_top(0.3), one.keep_top(0.3))
 
 
 def test_a_compact_result_says_what_it_cannot_do(result, tmp_path):
     back = Attribution.load(result.save(tmp_path, compact=True))
     assert torch.equal(back.scores, result.scores)
     assert torch.equal(back.order, result.order)
-    assert back.top(3)["score"] == result.top(3)["score"]
-    assert "power" not in back.top(3).columns
+    assert back.top_features(3)["score"] == result.top_features(3)["score"]
+    assert "power" not in back.top_features(3).columns
     assert back.curve == result.curve
     assert not back.inputs
     assert not back.names
-    for ask in (back.keep, back.delete, back.rebuild, back.input_relevance):
+    for ask in (back.keep_top, back.delete_top, back.render, back.input_relevance):
         with pytest.raises(InputError, match="compact"):
             ask(0.1)
     with pytest.raises(InputError, match="compact"):
-        back.original()
+        back.render()
     with pytest.raises(InputError, match="compact"):
         back.coefficients  # noqa: B018
     assert set(safetensors.torch.load_file(tmp_path / TENSORS)) == {"scores", "extras.map"}
 
 
-def test_compact_over_whole_leaves_nothing_of_it(result, tmp_path):
+def test_compact_over_whole_signals_nothing_of_it(result, tmp_path):
     result.save(tmp_path)
-    assert Attribution.load(result.save(tmp_path, compact=True)).leaf is None
+    assert Attribution.load(result.save(tmp_path, compact=True)).signal is None
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted([TENSORS, VALUES])
 
 
 @pytest.mark.parametrize("fails", ["tensors", "values", "text"])
-def test_a_save_that_fails_leaves_the_good_one(result, tmp_path, monkeypatch, fails):
+def test_a_save_that_fails_signals_the_good_one(result, tmp_path, monkeypatch, fails):
     result.save(tmp_path)
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
     result.scores = result.scores + 1
@@ -160,13 +160,13 @@ def test_numbers_that_json_has_not(result, tmp_path):
     result.value, result.curve = float("-inf"), Curve((CurvePoint("keep", 0.1, 0.1, float("nan"), 0.0, 0.0),), 0.5)
     back = Attribution.load(result.save(tmp_path))
     assert back.value == float("-inf")
-    assert back.curve.stops[0].value != back.curve.stops[0].value
+    assert back.curve.points[0].value != back.curve.points[0].value
 
 
 def test_tensors_that_share_memory(result, tmp_path):
     whole = noise(10)
     result.extras = {"a": whole[:6], "b": whole[4:], "c": whole}
-    result.inputs = {"x": result.leaf}
+    result.inputs = {"x": result.signal}
     back = Attribution.load(result.save(tmp_path))
     assert torch.equal(back.extras["b"], whole[4:])
-    assert torch.equal(back.inputs["x"], result.leaf)
+    assert torch.equal(back.inputs["x"], result.signal)

@@ -27,7 +27,7 @@ def texts(count: int = 40) -> list[str]:
 
 def run(data: Any, folder: Path, explain: FourierExplainer | None = None, **options: Any) -> Results:
     """A quiet run in small chunks."""
-    chosen = {"chunk": 4, "play": PLAY, "progress": False, **options}
+    chosen = {"chunk": 4, "fractions": PLAY, "progress": False, **options}
     return (explain or explainer()).explain_dataset(data, folder, **chosen)
 
 

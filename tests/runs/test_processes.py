@@ -35,7 +35,7 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-RUN = ("run", "model", "texts.jsonl", "--keep", ".1,.3", "--chunk", "4")
+RUN = ("explain-dataset", "model", "texts.jsonl", "--fraction", ".1,.3", "--chunk", "4")
 
 
 def test_two_processes_write_the_bytes_of_one(tiny: Path) -> None:

@@ -94,15 +94,15 @@ def test_the_decision_over_time_is_the_models(path: Path, overlap: float) -> Non
 
 
 def test_the_merged_spectrum_names_the_tone(path: Path) -> None:
-    found = listener().explain_recording(path, seconds=LENGTH / RATE, kept=[0.01])
+    found = listener().explain_recording(path, seconds=LENGTH / RATE, fractions=[0.01])
     there = found.spectrum("there")
     assert there.top(1)["frequency [Hz]"] == [TONE]
     assert there.top(1)["chosen"] == [1.0]
     assert there.table(slice(None))["power"][int(300 * LENGTH / RATE)] > 0.05
     assert float(there.contribution.argmax()) == TONE * LENGTH / RATE
     assert there.weight == pytest.approx(found.labels["there"])
-    assert found.answers("there")["kept"] == [1.0]
-    assert found.answers("there")["deleted"] == [0.0]
+    assert found.points("there")["kept"] == [1.0]
+    assert found.points("there")["deleted"] == [0.0]
     with pytest.raises(InputError, match="'flute'"):
         found.spectrum("flute")
 
@@ -151,7 +151,7 @@ def test_places_are_merged_away(path: Path) -> None:
 
 
 def test_a_recording_comes_back_and_is_drawn(path: Path, tmp_path: Path) -> None:
-    found = listener().explain_recording(path, seconds=LENGTH / RATE, kept=[0.01, 0.1])
+    found = listener().explain_recording(path, seconds=LENGTH / RATE, fractions=[0.01, 0.1])
     back = Recording.load(found.save(tmp_path / "saved"))
     assert back.segments == found.segments
     assert (back.label, back.confidence, back.seconds, back.notes) == (
@@ -181,7 +181,7 @@ def test_parts_of_a_recording_add_up_to_it(path: Path, tmp_path: Path, overlap: 
 
 def test_a_log_mel_model_and_a_clip_that_is_short() -> None:
     explain = FourierExplainer(
-        tiny_models_audio.build("whisper"), tiny_models_audio.extractor("whisper"), leaf="waveform"
+        tiny_models_audio.build("whisper"), tiny_models_audio.extractor("whisper"), signal="waveform"
     )
     plain = FourierExplainer(explain.model, explain.processor)
     long = (tiny_models_audio.clip(40_001), RATE)
@@ -209,7 +209,7 @@ def test_what_was_done_is_not_lost(path: Path, tmp_path: Path) -> None:
     sound[40_000] = np.nan
     soundfile.write(path, sound, RATE, subtype="FLOAT")
     with pytest.raises(InputError, match="NaN") as caught:
-        listener().explain_recording(path, seconds=LENGTH / RATE, batch_size=2, folder=tmp_path / "kept")
+        listener().explain_recording(path, seconds=LENGTH / RATE, batch_size=2, output_dir=tmp_path / "kept")
     done: Any = caught.value.completed  # type: ignore[attr-defined]
     assert 0 < len(done) < 13
     assert Recording.load(tmp_path / "kept").segments == done.segments
@@ -259,7 +259,7 @@ def test_memory_does_not_grow_with_the_recording(tmp_path: Path) -> None:
 
     before = sum(type(thing) is Attribution for thing in gc.get_objects())
     found = listener().explain_recording(
-        tmp_path / "long.wav", seconds=LENGTH / RATE, overlap=0.5, folder=tmp_path / "out", progress=look
+        tmp_path / "long.wav", seconds=LENGTH / RATE, overlap=0.5, output_dir=tmp_path / "out", progress=look
     )
     assert len(found) > 350
     assert max(alive) - before <= 2 * SEGMENTS_PER_BATCH

@@ -34,16 +34,16 @@ COUNTS = {"few": 10, "some": 100, "usual": 1000, "many": 10**6, "very many": 10*
 def test_results_are_those_of_explain_and_play(tmp_path: Path) -> None:
     data, explain = texts(), explainer()
     results = run(data, tmp_path / "run", explain)
-    alone = explain.play(explain.explain(data), PLAY)
+    alone = explain.perturb(explain.explain(data), PLAY)
     assert len(results) == len(data)
     assert results.finished
     for one, other in zip(results, alone, strict=True):
         assert isinstance(one, Attribution)
         assert (one.label, one.key) == (other.label, other.key)
-        assert torch.equal(one.leaf, other.leaf)
+        assert torch.equal(one.signal, other.signal)
         assert (one.scores - other.scores).abs().max() <= 1e-5 * other.scores.abs().max()
-        assert [stop.left for stop in one.curve.stops] == [stop.left for stop in other.curve.stops]
-    explain.play(results[7], (0.5,))  # a stored result can be played again
+        assert [stop.key for stop in one.curve.points] == [stop.key for stop in other.curve.points]
+    explain.perturb(results[7], (0.5,))  # a stored result can be played again
 
 
 def test_a_run_that_stopped_goes_on_to_the_same_bytes(tmp_path: Path) -> None:
@@ -82,7 +82,7 @@ def test_chunks_are_ordered_by_length_and_cost_about_the_same(tmp_path: Path) ->
 
 def test_another_run_is_refused(tmp_path: Path) -> None:
     run(texts(), tmp_path / "run")
-    for other in ({"seed": 1}, {"method": "magnitude"}, {"play": (0.2,)}, {"target": 1}):
+    for other in ({"seed": 1}, {"method": "magnitude"}, {"fractions": (0.2,)}, {"target": 1}):
         with pytest.raises(InputError, match=r"choose another folder"):
             run(texts(), tmp_path / "run", **other)
     with pytest.raises(InputError, match="data"):
@@ -251,12 +251,12 @@ def test_a_folder_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
 def test_rows_are_the_same_however_much_is_stored(tmp_path: Path, store: str) -> None:
     explain, data = explainer(), texts(12)
     results = run([*data, None], tmp_path / "run", explain, store=store, top=30)
-    for index, whole in enumerate(explain.play(explain.explain(data), PLAY)):
+    for index, whole in enumerate(explain.perturb(explain.explain(data), PLAY)):
         row = results.row(index, top=5)
         assert row["top_feature"] == whole.order[:5].tolist()
         assert row["label"] == whole.label
         assert [stop["confidence"] for stop in row["curve"]] == pytest.approx(
-            [stop.confidence for stop in whole.curve.stops], abs=1e-6
+            [stop.confidence for stop in whole.curve.points], abs=1e-6
         )
         assert len(row["top_power"]) == (0 if store == "scores" else 5)
     if store == "top":
@@ -277,10 +277,10 @@ def test_rows_as_a_dataset(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_how_much_is_stored_follows_the_budget(tmp_path: Path) -> None:
-    sizes = explainer().plan(texts(), play=PLAY, top=5).sizes
+    sizes = explainer().estimate(texts(), fractions=PLAY, top=5).sizes
     assert sizes["everything"] > sizes["scores"] > sizes["top"]
     for budget, store in ((sizes["everything"], "everything"), (sizes["scores"], "scores"), (1, "top")):
-        plan = explainer().plan(texts(), play=PLAY, budget=budget, top=5)
+        plan = explainer().estimate(texts(), fractions=PLAY, budget=budget, top=5)
         assert plan.store == store
         assert "time: about" in str(plan)
     results = run(texts(), tmp_path / "run", budget=sizes["scores"], top=5)
@@ -322,7 +322,7 @@ def test_the_manifest_is_plain_json(tmp_path: Path) -> None:
     run(texts(), tmp_path / "run")
     told = json.loads((tmp_path / "run" / "manifest.json").read_text())
     assert told["settings"]["method"] == "ffc"
-    assert told["said"]["threads"] >= 1
+    assert told["environment"]["threads"] >= 1
     assert str(tmp_path) not in json.dumps(told)
 
 
@@ -338,12 +338,12 @@ def test_chunks_are_of_a_size_that_can_be_shared_and_read() -> None:
 
 def test_the_memory_of_a_plan_is_the_same_whatever_was_done_before() -> None:
     """Noise of the resident memory, times the rows of a batch, once made gigabytes of a tiny model."""
-    plans = [explainer().plan(texts(), play=PLAY).memory]
+    plans = [explainer().estimate(texts(), fractions=PLAY).memory]
     kept = [bytearray(10**8) for _ in range(3)]
-    plans.append(explainer().plan(texts(), play=PLAY).memory)
+    plans.append(explainer().estimate(texts(), fractions=PLAY).memory)
     del kept
     explainer().explain(texts(8), method="integrated_gradients")
-    plans.append(explainer().plan(texts(), play=PLAY).memory)
+    plans.append(explainer().estimate(texts(), fractions=PLAY).memory)
     assert max(plans) < 1.02 * min(plans)
     assert max(plans) < memory.LIBRARIES + 10**8
 
@@ -387,7 +387,7 @@ def test_what_was_there_before_is_not_looked_through_while_a_run_goes_on(tmp_pat
 
 
 def test_results_by_slices_and_places(tmp_path: Path) -> None:
-    results = run(texts(10), tmp_path / "run", chunk=10, play=None)
+    results = run(texts(10), tmp_path / "run", chunk=10, fractions=None)
     keys = [result.key for result in results]
     for part in (slice(2, 5), slice(-3, 99), slice(8, 2, -2), slice(4, 4)):
         assert [result.key for result in results[part]] == keys[part]
@@ -398,7 +398,7 @@ def test_results_by_slices_and_places(tmp_path: Path) -> None:
     chosen = np.arange(10) % 3 == 0
     assert [result.key for result in results[chosen]] == [keys[i] for i in (0, 3, 6, 9)]
     assert [result.key for result in results[chosen.tolist()]] == [keys[i] for i in (0, 3, 6, 9)]
-    played = explainer().play(results[2:4], (0.5,))
+    played = explainer().perturb(results[2:4], (0.5,))
     assert [result.key for result in played] == keys[2:4]
     for wrong in (10, -11, [0, 10], chosen[:5]):
         with pytest.raises(IndexError):

@@ -167,10 +167,10 @@ def test_cells(tmp_path: Path) -> None:
 
 def test_a_data_set_is_known_again_by_what_it_holds() -> None:
     pictures = [np.full((3, 3), level, np.uint8) for level in range(5)]
-    names = [source_of(data).identity() for data in (TEXTS, TEXTS[::-1], TEXTS[:2], pictures, pictures[1:])]
+    names = [source_of(data).fingerprint() for data in (TEXTS, TEXTS[::-1], TEXTS[:2], pictures, pictures[1:])]
     assert len(set(names)) == 5
-    assert source_of(list(TEXTS)).identity() == names[0]
-    assert source_of([picture.copy() for picture in pictures]).identity() == names[3]
+    assert source_of(list(TEXTS)).fingerprint() == names[0]
+    assert source_of([picture.copy() for picture in pictures]).fingerprint() == names[3]
 
 
 def test_what_cannot_be_read_carries_its_error() -> None:

@@ -264,7 +264,7 @@ def test_its_advice_leads_to_a_result(name: str) -> None:
     with pytest.raises(ModelError) as caught:
         case(None)
     assert words in caught.value.expected
-    results = case(caught.value.do)
+    results = case(caught.value.hint)
     assert all(one.scores.isfinite().all() for one in results)
 
 
@@ -275,7 +275,7 @@ def test_ids_beyond_the_vocabulary_are_named_wherever_they_go_in() -> None:
         model(**given)
     told = refusal(own.value, model, given)
     assert "decoder_input_ids from 0 to 63, the model's vocabulary; the largest is 99" in told.expected
-    exec(re.search(r"model\.resize_token_embeddings\(\d+\)", told.do)[0])
+    exec(re.search(r"model\.resize_token_embeddings\(\d+\)", told.hint)[0])
     model(**given)
 
 
@@ -284,7 +284,7 @@ def test_raw_ids_beyond_the_vocabulary_say_how_to_go_on() -> None:
     batch["input_ids"][0, 3] = 99
     with pytest.raises(ValueError, match="from 1 to 99; expected 0 to 63") as caught:
         FourierExplainer(model, task="text-classification").explain(batch)
-    exec(re.search(r"model\.resize_token_embeddings\(\d+\)", caught.value.do)[0])
+    exec(re.search(r"model\.resize_token_embeddings\(\d+\)", caught.value.hint)[0])
     assert len(FourierExplainer(model, task="text-classification").explain(batch)) == 3
 
 
@@ -293,7 +293,7 @@ def test_limits_are_those_of_the_positions(name: str) -> None:
     batch, explain = tiny_models.batch(length=60), FourierExplainer(text(name), task="text-classification")
     with pytest.raises(ModelError) as caught:
         explain.explain(batch)
-    most = int(re.search(r"max_length=(\d+)", caught.value.do)[1])
+    most = int(re.search(r"max_length=(\d+)", caught.value.hint)[1])
     assert len(explain.explain({name: tensor[:, :most] for name, tensor in batch.items()})) == 3
     with pytest.raises(ModelError, match=f"at most {most} tokens"):
         explain.explain({name: tensor[:, : most + 1] for name, tensor in batch.items()})
@@ -304,7 +304,7 @@ def test_sounds_of_another_size(shape: tuple[int, ...]) -> None:
     explain = FourierExplainer(tiny_models_audio.build("ast"), task="audio-classification")
     with pytest.raises(ModelError, match=r"num_mel_bins 16, max_length 98") as caught:
         explain.explain({"input_values": torch.randn(shape)})
-    assert "processor" in caught.value.do
+    assert "processor" in caught.value.hint
     assert len(explain.explain({"input_values": torch.randn(2, 98, 16)})) == 2
 
 
@@ -324,7 +324,7 @@ def test_what_a_model_says_itself_is_passed_on(kind: type[Exception]) -> None:
     with pytest.raises(ModelError, match=r"the language is not set\.") as caught:
         look(sight(change))
     assert "set_language('en') first" in caught.value.got
-    assert "do what it says" in caught.value.do
+    assert "do what it says" in caught.value.hint
     language.append("en")
     assert len(look(sight(change))) == 2
 
@@ -332,7 +332,7 @@ def test_what_a_model_says_itself_is_passed_on(kind: type[Exception]) -> None:
 def test_no_refusal_speaks_of_processors_whatever_failed() -> None:
     for said in ("strange", "NotImplementedError: nothing", ""):
         told = refusal(RuntimeError(said), sight(), {"pixel_values": PIXELS})
-        assert "processor" not in f"{told.expected} {told.do}"
+        assert "processor" not in f"{told.expected} {told.hint}"
 
 
 @pytest.mark.parametrize("method", ["ffc", "freqx"])
@@ -343,7 +343,7 @@ def test_layers_are_differentiated_with_the_same_words(method: str) -> None:
 
     with pytest.raises(ModelError, match="backward pass fails") as caught:
         look(sight(change), method=method)
-    assert "needs no gradient" in caught.value.do
+    assert "needs no gradient" in caught.value.hint
 
 
 def test_devices_are_named() -> None:
@@ -353,12 +353,12 @@ def test_devices_are_named() -> None:
             self.one = torch.nn.Linear(1, 1)
 
     error = RuntimeError("Expected all tensors to be on the same device, but found at least two devices")
-    assert "model.to('cpu')" in undifferentiable(error, Two()).do
+    assert "model.to('cpu')" in undifferentiable(error, Two()).hint
 
 
 def test_ids_that_stop_an_accelerator() -> None:
     told = refusal(RuntimeError("CUDA error: device-side assert triggered"), text(), tiny_models.batch())
-    assert "device='cpu'" in told.do
+    assert "device='cpu'" in told.hint
 
 
 def test_memory_that_runs_out_is_no_fault_of_the_model() -> None:
@@ -378,7 +378,7 @@ def test_memory_that_runs_out_is_no_fault_of_the_model() -> None:
 
 def test_outputs_of_models_without_a_fault_are_unchanged() -> None:
     explain = FourierExplainer(sight(), task="image-classification")
-    encoded = explain.adapter.encode_batch({"pixel_values": PIXELS})[0]
+    encoded = explain.wrapper.encode_batch({"pixel_values": PIXELS})[0]
     assert own_outputs(explain, encoded).logits.shape == (1, 3)
 
 
@@ -389,5 +389,5 @@ def test_checkpoints_say_it_too(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(transformers.utils.import_utils, "is_flash_attn_2_available", lambda: False)
     with pytest.raises(ModelError, match="sdpa") as caught:
         FourierExplainer.from_pretrained(tmp_path, attn_implementation="flash_attention_2")
-    assert "check the name" not in caught.value.do
+    assert "check the name" not in caught.value.hint
     assert FourierExplainer.from_pretrained(tmp_path, attn_implementation="sdpa").model is not None

@@ -31,7 +31,7 @@ def test_one_position_alone():
     reading = head.read(z, frozen)
     log_p = z.log_softmax(-1)
     torch.testing.assert_close(reading.value, torch.stack([log_p[0, 1].max(), log_p[1, 2, 4]]))
-    assert reading.agrees.tolist() == [1.0, float(z[1, 2].argmax() == 4)]
+    assert reading.agreement.tolist() == [1.0, float(z[1, 2].argmax() == 4)]
     drive, value, through = gradients(head, z, frozen)
     torch.testing.assert_close(through, value)
     assert drive[0, 0].abs().max() == 0 == drive[1, 1].abs().max()
@@ -46,8 +46,8 @@ def test_a_contrast_is_the_log_odds_of_two():
     p = z.softmax(-1)
     torch.testing.assert_close(reading.value, (p[:, 1] / p[:, 3]).log())
     torch.testing.assert_close(reading.confidence, p[:, 1] / (p[:, 1] + p[:, 3]))
-    assert reading.agrees.tolist() == [1.0] * 3
-    assert head.read(-z, frozen).agrees.tolist() == [0.0] * 3
+    assert reading.agreement.tolist() == [1.0] * 3
+    assert head.read(-z, frozen).agreement.tolist() == [0.0] * 3
     assert head.name_target(frozen[0]) == ([1, 3], "dog rather than hen")
     assert Categorical(LABELS).check(Contrast("dog", "HEN")) == Contrast(1, 3)
 
@@ -100,7 +100,7 @@ def test_the_best_answer_never_ends_before_it_starts():
     log_p = z.log_softmax(-1).gather(-1, frozen.unsqueeze(-1)).sum((1, 2))
     torch.testing.assert_close(reading.value, log_p)
     torch.testing.assert_close(reading.confidence, log_p.exp())
-    assert reading.agrees.tolist() == [1.0] * 20
+    assert reading.agreement.tolist() == [1.0] * 20
     _, value, through = gradients(head, z, frozen)
     torch.testing.assert_close(through, value)
     given = head.freeze(z, [AnswerSpan(3, 3)] * 20)
@@ -127,7 +127,7 @@ def test_a_transcript_is_summed_over_all_its_alignments():
         paths = [path for path in itertools.product(range(3), repeat=4) if collapsed(path) == wanted]
         total = sum(np.prod([float(p[row, t, k]) for t, k in enumerate(path)]) for path in paths)
         assert float(reading.value[row]) == pytest.approx(np.log(total) / 4)
-    assert reading.agrees.tolist() == [1.0, float(best[1] == [1, 2]), float(best[2] == [2, 2])]
+    assert reading.agreement.tolist() == [1.0, float(best[1] == [1, 2]), float(best[2] == [2, 2])]
     silent = head.freeze(torch.tensor([[[5.0, 0, 0]] * 4]), [None])
     assert silent.tolist() == [[-1] * 4]
     assert head.read(torch.tensor([[[5.0, 0, 0]] * 4]), silent).value.isfinite().all()
@@ -153,8 +153,8 @@ def test_a_direction_is_a_cosine():
     expected = (z @ v) / z.norm(dim=1) / v.norm()
     torch.testing.assert_close(reading.value, expected)
     torch.testing.assert_close(reading.confidence, (1 + expected) / 2)
-    assert reading.agrees.tolist() == [1.0, 1.0]
-    assert head.read(-z, frozen).agrees.tolist() == [0.0, 0.0]
+    assert reading.agreement.tolist() == [1.0, 1.0]
+    assert head.read(-z, frozen).agreement.tolist() == [0.0, 0.0]
     wrong = [None, 3, Direction(z[0]), Direction(v[:5]), Direction(torch.zeros(6)), Direction(v * torch.nan)]
     for target in wrong:
         with pytest.raises(TargetError):

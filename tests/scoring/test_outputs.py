@@ -71,7 +71,7 @@ def test_one_right_reading(form, rows):
     for own, plain in zip(attribute(lambda v: READ[form](MODEL(v)), x), attribute(MODEL, x), strict=True):
         assert (own.target, own.value, own.confidence) == (plain.target, plain.value, plain.confidence)
         assert torch.equal(own.scores, plain.scores)
-        assert own.alternatives == plain.alternatives
+        assert own.top_predictions == plain.top_predictions
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
@@ -79,7 +79,7 @@ def test_one_right_reading(form, rows):
 def test_logits_in_half_precision(form, dtype):
     for own, plain in zip(attribute(lambda v: READ[form](MODEL(v).to(dtype)), X), attribute(MODEL, X), strict=True):
         assert own.value == pytest.approx(plain.value, abs=0.02)
-        assert own.leaf.dtype == plain.leaf.dtype
+        assert own.signal.dtype == plain.signal.dtype
 
 
 #: What could be read in several ways, or in none; and what `explain` says of it.
@@ -104,7 +104,7 @@ def test_the_advice_of_a_refusal_works(form):
     make, kind = REFUSED[form]
     with pytest.raises(kind) as caught:
         attribute(lambda v: make(MODEL(v)), X)
-    (advised,) = re.findall(r"target=(lambda out: \S+(?: [^;,]\S*)*)", caught.value.do)
+    (advised,) = re.findall(r"target=(lambda out: \S+(?: [^;,]\S*)*)", caught.value.hint)
     results = attribute(lambda v: make(MODEL(v)), X, target=eval(advised))
     assert len(results) == 4
     assert results[0].gradient.abs().max() > 0
@@ -114,7 +114,7 @@ def test_the_advice_of_a_refusal_works(form):
 def test_outputs_without_a_tensor(outputs):
     with pytest.raises(ModelError, match="logits") as caught:
         attribute(lambda v: outputs, X)
-    assert caught.value.do
+    assert caught.value.hint
 
 
 @pytest.mark.parametrize("rows", [1, 2, 3, 4, 5])
@@ -123,7 +123,7 @@ def test_a_batch_that_comes_second_is_refused_whatever_its_size(rows):
     x = noise(rows, 6)
     with pytest.raises(FourierError, match="batch") as caught:
         attribute(lambda v: MODEL(v).T, x)
-    assert "logits.T" in caught.value.do
+    assert "logits.T" in caught.value.hint
     assert [one.value for one in attribute(lambda v: MODEL(v).T.T, x)] == [one.value for one in attribute(MODEL, x)]
 
 

@@ -26,9 +26,9 @@ class Counted:
     def cost(self, results: Any, grid: Any, **options: Any) -> int:
         """Rows that playing takes; what the results say of it must be the same."""
         before, many = self.rows, results if isinstance(results, list) else [results]
-        said = sum(result.provenance["passes"].get("played", 0) for result in many)
-        self.explain.play(results, grid, **options)
-        assert sum(result.provenance["passes"].get("played", 0) for result in many) - said == self.rows - before
+        said = sum(result.provenance["passes"].get("perturbed", 0) for result in many)
+        self.explain.perturb(results, grid, **options)
+        assert sum(result.provenance["passes"].get("perturbed", 0) for result in many) - said == self.rows - before
         return self.rows - before
 
 
@@ -47,7 +47,7 @@ def test_the_published_grid_takes_nineteen_passes_and_the_clean_one(pictures: An
     assert counted.cost(results, DEFAULT_GRID) == 5 * 3  # the small shares but one, which is among the tenths
     assert counted.cost(results, DEFAULT_GRID) == 0
     assert counted.cost(results, FractionGrid(delete=(0, 1))) == 0
-    assert counted.cost(results, DEFAULT_GRID, again=True) == (24 + 1) * 3
+    assert counted.cost(results, DEFAULT_GRID, overwrite=True) == (24 + 1) * 3
 
 
 def test_steps_and_examples_share_batches(pictures: Any) -> None:
@@ -56,30 +56,30 @@ def test_steps_and_examples_share_batches(pictures: Any) -> None:
     counted.explain.model.register_forward_pre_hook(
         lambda module, args, kwargs: sizes.append(len(next(iter(kwargs.values())))), with_kwargs=True
     )
-    counted.explain.play(results, PAPER_GRID, batch_size=19)
+    counted.explain.perturb(results, PAPER_GRID, batch_size=19)
     assert sizes == [19, 19, 19]
 
 
 def test_what_is_known_is_what_asking_says(pictures: Any) -> None:
     counted, results = pictures
-    counted.explain.play(results, DEFAULT_GRID)
+    counted.explain.perturb(results, DEFAULT_GRID)
     for result in results:
         known = result.curve
-        assert {(s.part, s.asked) for s in known.stops} == set(DEFAULT_GRID)
+        assert {(s.mode, s.fraction) for s in known.points} == set(DEFAULT_GRID)
         result.curve = None
-        counted.explain.play(result, DEFAULT_GRID, again=True)
-        for stop in result.curve.stops:
-            told = known.at(stop.part, stop.asked)
-            assert told.reached == stop.reached
+        counted.explain.perturb(result, DEFAULT_GRID, overwrite=True)
+        for stop in result.curve.points:
+            told = known.at(stop.mode, stop.fraction)
+            assert told.actual_fraction == stop.actual_fraction
             assert told.value == pytest.approx(stop.value, rel=1e-5, abs=1e-6)
             assert told.confidence == pytest.approx(stop.confidence, rel=1e-5)
-            assert told.agrees == stop.agrees
+            assert told.agreement == stop.agreement
 
 
 def test_shares_as_before_keep_and_delete(pictures: Any) -> None:
     counted, results = pictures
     assert counted.cost(results, [0.1, 0.5]) == 4 * 3
-    assert [(s.part, s.asked) for s in results[0].curve.stops] == [
+    assert [(s.mode, s.fraction) for s in results[0].curve.points] == [
         ("keep", 0.1), ("delete", 0.1), ("keep", 0.5), ("delete", 0.5),
     ]  # fmt: skip
     assert counted.cost(results[0], FractionGrid(keep=SMALL_FRACTIONS)) == len(SMALL_FRACTIONS)
@@ -88,33 +88,33 @@ def test_shares_as_before_keep_and_delete(pictures: Any) -> None:
 
 def test_a_label_that_the_model_does_not_say_is_not_kept_by_the_whole(pictures: Any) -> None:
     counted, results = pictures
-    wrong = counted.explain.explain_again(results, [(r.target + 1) % 3 for r in results])
+    wrong = counted.explain.re_explain(results, [(r.target + 1) % 3 for r in results])
     before = counted.rows
-    counted.explain.play(wrong, FractionGrid(keep=(1.0,), delete=(0.0,)))
+    counted.explain.perturb(wrong, FractionGrid(keep=(1.0,), delete=(0.0,)))
     assert counted.rows == before
     for result in wrong:
-        assert result.agrees == result.curve.at("keep", 1.0).agrees == result.curve.at("delete", 0).agrees == 0
+        assert result.agreement == result.curve.at("keep", 1.0).agreement == result.curve.at("delete", 0).agreement == 0
 
 
 def test_explaining_again_is_explaining(pictures: Any) -> None:
     counted, results = pictures
-    batch, how = {"pixel_values": torch.stack([r.leaf for r in results])}, {"method": "ffc:kappa=.03", "seed": 4}
+    batch, how = {"pixel_values": torch.stack([r.signal for r in results])}, {"method": "ffc:kappa=.03", "seed": 4}
     fresh = counted.explain.explain(batch, targets=[2, 0, 1], **how)
     other = counted.explain.explain(batch, **how)
-    for again, expected in zip(counted.explain.explain_again(other, [2, 0, 1]), fresh, strict=True):
+    for again, expected in zip(counted.explain.re_explain(other, [2, 0, 1]), fresh, strict=True):
         assert torch.equal(again.scores, expected.scores)
         assert (again.target, again.key) == (expected.target, expected.key)
         assert again.provenance["method"] == expected.provenance["method"]
     with pytest.raises(InputError, match="2 targets for 3"):
-        counted.explain.explain_again(results, [0, 1])
+        counted.explain.re_explain(results, [0, 1])
 
 
 def test_a_saved_result_knows_its_whole(pictures: Any, tmp_path: Any) -> None:
     counted, results = pictures
     back = Attribution.load(results[0].save(tmp_path))
-    assert back.agrees == results[0].agrees == 1
+    assert back.agreement == results[0].agreement == 1
     assert counted.cost(back, PAPER_GRID) == 19
-    back.agrees, back.curve = None, None  # as written by a version that did not say so
+    back.agreement, back.curve = None, None  # as written by a version that did not say so
     assert counted.cost(back, PAPER_GRID) == 20
 
 
@@ -140,6 +140,6 @@ def test_masks_of_shared_questions_are_stored_under_each_name(name: str, target:
     assert torch.equal(said["mask keep 0"], said["mask delete 1"])
     assert torch.equal(said["mask keep 1"], said["mask delete 0"])
     result.curve = None
-    masks.explain.play(result, PAPER_GRID, again=True)
+    masks.explain.perturb(result, PAPER_GRID, overwrite=True)
     for mask in said:
         assert torch.equal(said[mask], result.extras[mask]), mask

@@ -53,13 +53,13 @@ def test_targets_stay_what_the_clean_example_said(model):
     x = noise(4, 6)
     score = score_of(model, x)
     score.clean()
-    before = score.frozen.clone()
+    before = score.frozen_targets.clone()
     other = -5 * x
     reading = score.value(other)
     assert (model(other).argmax(-1) != before).any()
-    assert torch.equal(score.frozen, before)
+    assert torch.equal(score.frozen_targets, before)
     torch.testing.assert_close(reading.value, model(other).log_softmax(-1)[range(4), before])
-    assert reading.agrees.tolist() == (model(other).argmax(-1) == before).float().tolist()
+    assert reading.agreement.tolist() == (model(other).argmax(-1) == before).float().tolist()
 
 
 def test_rows_belong_to_examples(model):
@@ -68,7 +68,7 @@ def test_rows_belong_to_examples(model):
     score.clean()
     rows = torch.tensor([2, 2, 0, 1, 0])
     many = noise(5, 6, seed=9)
-    at = score.evaluate(many, rows)
+    at = score.value_and_gradient(many, rows)
     torch.testing.assert_close(at.reading.value, model(many).log_softmax(-1)[range(5), rows])
     for i, row in enumerate(rows.tolist()):
         expected = torch.from_numpy(model.log_p_gradient(many[i].numpy(), row))
@@ -81,7 +81,7 @@ def test_targets_frozen_before_are_read_again(model):
     frozen = [torch.tensor(i) for i in (2, 0, 1)]
     score = Score(
         x,
-        lambda leaf, rows: model(leaf),
+        lambda signal, rows: model(signal),
         lambda out, rows: out,
         score_of(model, x).head,
         [],
@@ -90,7 +90,7 @@ def test_targets_frozen_before_are_read_again(model):
         frozen,
     )
     torch.testing.assert_close(score.value(x).value, model(x).log_softmax(-1)[range(3), [2, 0, 1]])
-    assert not score.alternatives
+    assert not score.top_predictions
 
 
 @pytest.mark.parametrize("where", ["most", "backwards"])
@@ -103,11 +103,11 @@ def test_running_out_of_memory_changes_no_answer(model, where, examples):
     expected, got = calm.clean(), tight.clean()
     torch.testing.assert_close(got.gradient, expected.gradient)
     torch.testing.assert_close(got.reading.value, expected.reading.value)
-    assert tight.packer.halvings >= 1
-    assert tight.packer.size <= 2
-    assert torch.equal(tight.frozen, calm.frozen)
+    assert tight.batcher.splits >= 1
+    assert tight.batcher.size <= 2
+    assert torch.equal(tight.frozen_targets, calm.frozen_targets)
     for i in range(examples):
-        for (name, p), (other, q) in zip(tight.alternatives[i], calm.alternatives[i], strict=True):
+        for (name, p), (other, q) in zip(tight.top_predictions[i], calm.top_predictions[i], strict=True):
             assert name == other
             assert p == pytest.approx(q, rel=1e-5)
 
@@ -153,7 +153,7 @@ def test_half_precision_logits_are_read_in_float32(model):
     assert score.clean().gradient.dtype == torch.float32
 
 
-def test_a_score_without_a_path_to_the_leaf(model):
+def test_a_score_without_a_path_to_the_signal(model):
     with pytest.raises(ModelError, match="does not depend"):
         score_of(lambda x: model(x).detach(), noise(2, 6)).clean()
     with pytest.raises(ModelError, match="does not depend"):
@@ -215,9 +215,9 @@ def test_the_packer_keeps_what_it_learnt():
     assert [i for chunk in done for i in chunk] == list(range(40))
     assert seen[:3] == [16, 8, 4]
     assert max(seen[3:]) == 2
-    assert packer.halvings == 3
+    assert packer.splits == 3
     packer.run(work, 10)
-    assert packer.halvings == 3
+    assert packer.splits == 3
 
 
 def test_the_packer_does_not_cut_below_the_least():
@@ -262,7 +262,7 @@ def test_memory_that_ran_out_is_given_back_also_during_a_run():
 
 def test_suggested_rows():
     cpu, gpu = torch.device("cpu"), torch.device("cuda")
-    assert suggested_rows(10, cpu) == suggested_rows(0, cpu) == 128, "a small leaf"
+    assert suggested_rows(10, cpu) == suggested_rows(0, cpu) == 128, "a small signal"
     assert suggested_rows(2352, cpu) == 111
     assert suggested_rows(2**13, cpu) == 32
     assert suggested_rows(2**14, cpu) == suggested_rows(2**18, cpu) == 16
@@ -275,9 +275,9 @@ class Host:
     """Where a model lies and how many rows it takes, and nothing more."""
 
     device: torch.device
-    rows_limit: int | None = None
+    max_rows: int | None = None
 
-    def block(self, examples, draw):
+    def example_batch(self, examples, draw):
         """Is not asked for."""
         raise NotImplementedError
 
@@ -302,10 +302,10 @@ def test_large_answers_are_read_in_parts(monkeypatch, rows):
     score = score_of(heads, x, Mask())
     score.clean_reading()
     whole = score.value(asked, rows)
-    assert len(set(whole.agrees.tolist())) > (rows is not None)
+    assert len(set(whole.agreement.tolist())) > (rows is not None)
     monkeypatch.setattr(scoring, "READ_LATE", 0)
     for numbers in (1, 2 * 2 * 6 * 7, 10**6):
         monkeypatch.setattr(scoring, "READ_AT_ONCE", numbers)
         parts = score.value(asked, rows)
-        for name in ("value", "confidence", "agrees", "answer"):
+        for name in ("value", "confidence", "agreement", "predicted_mask"):
             torch.testing.assert_close(getattr(parts, name), getattr(whole, name))

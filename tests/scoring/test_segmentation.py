@@ -49,8 +49,8 @@ def test_score_confidence_and_decision_against_loops(places: tuple[int, ...], cl
         assert float(reading.value[row]) == pytest.approx(expected, rel=1e-9)
         assert float(reading.confidence[row]) == pytest.approx(math.exp(expected), rel=1e-9)
         overlap = [dice_of(places_of(said, c), places_of(then, c)) for c in counted]
-        assert float(reading.agrees[row]) == pytest.approx(sum(overlap) / len(overlap), rel=1e-6)
-        assert np.array_equal(reading.answer[row].numpy(), said)
+        assert float(reading.agreement[row]) == pytest.approx(sum(overlap) / len(overlap), rel=1e-6)
+        assert np.array_equal(reading.predicted_mask[row].numpy(), said)
 
 
 @pytest.mark.parametrize("target", [None, 1])
@@ -59,9 +59,9 @@ def test_the_drives_gradient_is_the_scores(classes: int, target: int | None) -> 
     head, z = Mask(), noise(3, classes, 4, 5).requires_grad_(True)
     frozen = head.freeze(z.detach(), [target] * 3)
     reading = head.read(z, frozen)
-    (of_drive,) = torch.autograd.grad(reading.drive.sum(), z, retain_graph=True)
+    (of_drive,) = torch.autograd.grad(reading.logit_margin.sum(), z, retain_graph=True)
     (of_value,) = torch.autograd.grad(reading.value.sum(), z)
-    torch.testing.assert_close(of_drive * reading.slope.view(-1, 1, 1, 1), of_value)
+    torch.testing.assert_close(of_drive * reading.dvalue_dmargin.view(-1, 1, 1, 1), of_value)
 
 
 @pytest.mark.parametrize("classes", [1, 2, 3])
@@ -71,7 +71,7 @@ def test_a_sure_model_keeps_its_direction(classes: int) -> None:
     double = 200 * noise(2, classes, 4, 5).sign() + noise(2, classes, 4, 5, seed=1)
     frozen = head.freeze(double, [None] * 2)
     sure, exact = double.float().requires_grad_(True), double.requires_grad_(True)
-    (ours,) = torch.autograd.grad(head.read(sure, frozen).drive.sum(), sure)
+    (ours,) = torch.autograd.grad(head.read(sure, frozen).logit_margin.sum(), sure)
     (theirs,) = torch.autograd.grad(head.read(exact, frozen).value.sum(), exact)
     assert ours.isfinite().all()
     ours, theirs = ours.double().flatten(1), theirs.flatten(1)
@@ -85,8 +85,8 @@ def test_the_frozen_map_stays_while_answers_change() -> None:
     reading = head.read(-clean, frozen)
     assert torch.equal(frozen, before)
     assert torch.equal(frozen.long(), clean.argmax(1))
-    assert (reading.agrees < 0.5).all()
-    assert head.read(clean, frozen).agrees.tolist() == [1.0, 1.0]
+    assert (reading.agreement < 0.5).all()
+    assert head.read(clean, frozen).agreement.tolist() == [1.0, 1.0]
 
 
 def test_rows_are_read_on_their_own() -> None:
@@ -97,7 +97,7 @@ def test_rows_are_read_on_their_own() -> None:
     for row in range(5):
         alone = head.read(other[row : row + 1], frozen[row : row + 1])
         torch.testing.assert_close(alone.value[0], together.value[row])
-        torch.testing.assert_close(alone.agrees[0], together.agrees[row])
+        torch.testing.assert_close(alone.agreement[0], together.agreement[row])
 
 
 def test_empty_masks() -> None:
@@ -105,17 +105,17 @@ def test_empty_masks() -> None:
     head, nothing = Mask({0: "not brain", 1: "brain"}), -noise(1, 1, 4, 4).abs() - 0.1
     frozen = head.freeze(nothing, [None])
     reading = head.read(nothing, frozen)
-    assert reading.agrees.tolist() == [1.0]
+    assert reading.agreement.tolist() == [1.0]
     expected = torch.nn.functional.logsigmoid(-nothing).mean()
     torch.testing.assert_close(reading.value[0], expected)
     assert head.name_target(frozen[0]) == (0, "not brain")
     little = nothing.clone()
     little[0, 0, 1, 1] = 3.0
-    assert head.read(little, frozen).agrees.tolist() == [0.0]
+    assert head.read(little, frozen).agreement.tolist() == [0.0]
     found = head.freeze(little, [None])
     assert head.name_target(found[0]) == (1, "brain")
-    assert head.read(nothing, found).agrees.tolist() == [0.0]
-    assert head.read(little, found).agrees.tolist() == [1.0]
+    assert head.read(nothing, found).agreement.tolist() == [0.0]
+    assert head.read(little, found).agreement.tolist() == [1.0]
 
 
 def test_a_class_that_is_absent_is_asked_of_every_place() -> None:
@@ -126,7 +126,7 @@ def test_a_class_that_is_absent_is_asked_of_every_place() -> None:
     assert head.name_target(frozen[0]) == (2, "saucer")
     reading = head.read(z, frozen)
     torch.testing.assert_close(reading.value, z.log_softmax(1)[:, 2].mean((1, 2)))
-    assert reading.agrees.tolist() == [0.0]
+    assert reading.agreement.tolist() == [0.0]
 
 
 def test_dice_by_hand() -> None:
@@ -184,8 +184,8 @@ def test_without_gradients_the_value_is_its_own_drive() -> None:
         with torch.no_grad():
             without = head.read(logits, frozen)
         torch.testing.assert_close(without.value, with_gradient.value.detach())
-        assert torch.equal(without.drive, without.value)
-        assert without.slope.tolist() == [1.0] * 3
+        assert torch.equal(without.logit_margin, without.value)
+        assert without.dvalue_dmargin.tolist() == [1.0] * 3
 
 
 def test_half_precision_is_compared_too() -> None:

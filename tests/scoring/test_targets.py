@@ -19,9 +19,9 @@ def gradients(head, logits, frozen):
     """The drive's gradient at the logits, and the score's, which is the slope times it."""
     z = logits.clone().requires_grad_(True)
     reading = head.read(z, frozen)
-    (drive,) = torch.autograd.grad(reading.drive.sum(), z, retain_graph=True)
+    (drive,) = torch.autograd.grad(reading.logit_margin.sum(), z, retain_graph=True)
     (value,) = torch.autograd.grad(reading.value.sum(), z)
-    through = drive * reading.slope.detach().view(-1, *[1] * (z.ndim - 1))
+    through = drive * reading.dvalue_dmargin.detach().view(-1, *[1] * (z.ndim - 1))
     return drive, value, through
 
 
@@ -41,7 +41,7 @@ def test_categorical_is_the_mean_log_probability(shape):
     own = np.take_along_axis(log_p(z), frozen.unsqueeze(-1).numpy(), -1)[..., 0].reshape(4, -1)
     np.testing.assert_allclose(reading.value, own.mean(1).astype(float), rtol=1e-12)
     np.testing.assert_allclose(reading.confidence, np.exp(own.mean(1)).astype(float), rtol=1e-12)
-    assert reading.agrees.tolist() == [1.0] * 4
+    assert reading.agreement.tolist() == [1.0] * 4
     _, value, through = gradients(head, z, frozen)
     p = np.exp(log_p(z)).astype(float)
     one_hot = np.eye(5)[frozen.numpy()]
@@ -76,7 +76,7 @@ def test_categorical_in_several_rows_of_one_example():
     other = torch.tensor([[5.0, 0.0, 0.0], [0.0, 1.0, 0.0]])
     reading = head.read(other, frozen.expand(2))
     np.testing.assert_allclose(reading.value, log_p(other)[:, 1].astype(float), rtol=1e-6)
-    assert reading.agrees.tolist() == [0.0, 1.0]
+    assert reading.agreement.tolist() == [0.0, 1.0]
 
 
 def test_a_share_of_masks_agrees():
@@ -84,7 +84,7 @@ def test_a_share_of_masks_agrees():
     frozen = head.freeze(noise(1, 4, 5), [torch.tensor([0, 1, 2, 3])])
     z = torch.full((1, 4, 5), -1.0)
     z[0, [0, 1, 2, 3], [0, 1, 2, 0]] = 1.0
-    assert head.read(z, frozen).agrees.tolist() == [0.75]
+    assert head.read(z, frozen).agreement.tolist() == [0.75]
 
 
 def test_given_targets_are_frozen():
@@ -121,11 +121,11 @@ def test_binary_takes_the_side_of_the_model():
     expected = np.log([1 / (1 + np.exp(-2)), 1 - 1 / (1 + np.exp(1)), 1 - 1 / (1 + np.exp(1))])
     np.testing.assert_allclose(reading.value, expected, rtol=1e-12)
     np.testing.assert_allclose(reading.confidence, np.exp(expected), rtol=1e-12)
-    assert reading.agrees.tolist() == [1.0, 1.0, 1.0]
+    assert reading.agreement.tolist() == [1.0, 1.0, 1.0]
     _, value, through = gradients(head, z, frozen)
     torch.testing.assert_close(through, value)
     assert value[0, 0] > 0 > value[1, 1]
-    assert head.read(-z, frozen).agrees.tolist() == [0.0, 0.0, 0.0]
+    assert head.read(-z, frozen).agreement.tolist() == [0.0, 0.0, 0.0]
     assert [head.name_target(row)[1] for row in frozen] == ["Cat", "not dog", "not dog"]
 
 
@@ -141,7 +141,7 @@ def test_an_undecided_sigmoid_agrees_with_itself():
     z = torch.zeros(1, 2)
     head = Binary()
     reading = head.read(z, head.freeze(z, [None]))
-    assert reading.agrees.tolist() == [1.0]
+    assert reading.agreement.tolist() == [1.0]
     assert reading.confidence.tolist() == [0.5]
 
 
@@ -152,9 +152,9 @@ def test_regression_is_the_value():
     reading = head.read(z, frozen)
     torch.testing.assert_close(reading.value, torch.stack([z[0].mean(), z[1, 2]]))
     assert reading.confidence is None
-    assert reading.agrees.tolist() == [1.0, 1.0]
-    assert head.read(z * 1.09, frozen).agrees.tolist() == [1.0, 1.0]
-    assert head.read(z * 1.11, frozen).agrees.tolist() == [0.0, 0.0]
+    assert reading.agreement.tolist() == [1.0, 1.0]
+    assert head.read(z * 1.09, frozen).agreement.tolist() == [1.0, 1.0]
+    assert head.read(z * 1.11, frozen).agreement.tolist() == [0.0, 0.0]
     _, value, through = gradients(head, z, frozen)
     torch.testing.assert_close(value, torch.tensor([[1 / 3] * 3, [0, 0, 1.0]], dtype=torch.float64))
     torch.testing.assert_close(through, value)
@@ -168,7 +168,7 @@ def test_a_custom_score():
     reading = head.read(z, frozen)
     torch.testing.assert_close(reading.value, z[:, 0] - z[:, 1])
     assert reading.confidence is None
-    assert reading.agrees.tolist() == [1.0] * 3
+    assert reading.agreement.tolist() == [1.0] * 3
     assert CustomTarget(lambda z: z.half()[:, 0]).freeze(z, [None] * 3).dtype == torch.float32
 
 
@@ -249,7 +249,7 @@ def test_logits_among_outputs():
         logits_of({"a": 1})
 
 
-def test_an_answer_that_is_ruled_out_leaves_the_gradient_finite():
+def test_an_answer_that_is_ruled_out_signals_the_gradient_finite():
     odds = torch.tensor([[-torch.inf, 1.0, torch.inf], [-50.0, 0.0, 50.0]], requires_grad=True)
     value, drive, slope = mean_log_probability(odds, torch.ones_like(odds, dtype=torch.bool))
     assert value.tolist() == [-torch.inf, pytest.approx((-50 - math.log(2)) / 3)]

@@ -40,11 +40,11 @@ def _spectrogram(frames: Callable[[int], int], time: int) -> Any:
 
     def plain(explain: FourierExplainer, sound: np.ndarray) -> Plain:
         batch = explain.processor(sound, sampling_rate=f.RATE, return_tensors="pt")
-        values = batch[explain.adapter.main_input][0]
+        values = batch[explain.wrapper.main_input][0]
         own, filling = values.split([frames(len(sound)), values.shape[time] - frames(len(sound))], dim=time)
 
         def outputs(x: torch.Tensor) -> torch.Tensor:
-            return explain.model(**{explain.adapter.main_input: torch.cat([x, filling], dim=time)[None]}).logits[0]
+            return explain.model(**{explain.wrapper.main_input: torch.cat([x, filling], dim=time)[None]}).logits[0]
 
         return Plain(own.clone(), outputs, r.best, r.log_p)
 

@@ -63,16 +63,16 @@ def _of_row(
     score: Callable[[torch.Tensor, Any], torch.Tensor] = r.log_p,
     segments: tuple[int, ...] = (),
 ) -> Plain:
-    """A row of ids: the leaf is what the embedding makes of some of them."""
+    """A row of ids: the signal is what the embedding makes of some of them."""
     table = explain.model.get_input_embeddings()
 
-    def outputs(leaf: torch.Tensor) -> torch.Tensor:
-        with r.embedded(table, places, leaf):
+    def outputs(signal: torch.Tensor) -> torch.Tensor:
+        with r.embedded(table, places, signal):
             return read(explain.model(**row))
 
     with torch.no_grad():
-        leaf = table(row["input_ids"][0, places]).clone()
-    return Plain(leaf, outputs, settle, score, segments)
+        signal = table(row["input_ids"][0, places]).clone()
+    return Plain(signal, outputs, settle, score, segments)
 
 
 def _text(read: Callable[[Any, dict[str, Any], torch.Tensor], torch.Tensor], joint: str = "") -> Any:
@@ -118,8 +118,8 @@ def _chosen(explain: FourierExplainer, content: Any) -> Plain:
     ]
     index = torch.cat([torch.full_like(p, i) for i, p in enumerate(places)]), torch.cat(places)
 
-    def outputs(leaf: torch.Tensor) -> torch.Tensor:
-        hook = table.register_forward_hook(lambda m, a, own: own.index_put(index, leaf.to(own)))
+    def outputs(signal: torch.Tensor) -> torch.Tensor:
+        hook = table.register_forward_hook(lambda m, a, own: own.index_put(index, signal.to(own)))
         try:
             one = [explain.model(**{n: t[None] for n, t in rows.items()}).logits[0]]
         finally:
@@ -127,8 +127,8 @@ def _chosen(explain: FourierExplainer, content: Any) -> Plain:
         return one[0]
 
     with torch.no_grad():
-        leaf = table(ids)[index].clone()
-    return Plain(leaf, outputs, r.best, r.log_p, tuple(n for n in segments if n))
+        signal = table(ids)[index].clone()
+    return Plain(signal, outputs, r.best, r.log_p, tuple(n for n in segments if n))
 
 
 def _classes(out: Any, row: Any, places: Any) -> torch.Tensor:

@@ -22,15 +22,15 @@ class Plain:
     """One example as the model reads it.
 
     Attributes:
-        leaf: What is explained of it, without a batch axis.
-        outputs: What the head reads, of any leaf of that shape.
+        signal: What is explained of it, without a batch axis.
+        outputs: What the head reads, of any signal of that shape.
         settle: What those outputs say: the target, as a result names it.
         score: The score of outputs for a target.
         segments: Lengths of the pieces that are transformed apart; empty for one piece.
         sure: Whether the confidence is the score's exponential.
     """
 
-    leaf: torch.Tensor
+    signal: torch.Tensor
     outputs: Callable[[torch.Tensor], torch.Tensor]
     settle: Callable[[torch.Tensor], Any]
     score: Callable[[torch.Tensor, Any], torch.Tensor]
@@ -40,22 +40,22 @@ class Plain:
 
 @dataclass(frozen=True)
 class Answer:
-    """What the model says of an example, and how that goes with the frequencies of its leaf."""
+    """What the model says of an example, and how that goes with the frequencies of its signal."""
 
-    leaf: torch.Tensor
+    signal: torch.Tensor
     target: Any
     value: float
     gradient: torch.Tensor
 
 
 def answer(plain: Plain) -> Answer:
-    """The score of what the model says, and its gradient at the leaf."""
-    leaf = plain.leaf.clone().requires_grad_(True)
-    outputs = plain.outputs(leaf)
+    """The score of what the model says, and its gradient at the signal."""
+    signal = plain.signal.clone().requires_grad_(True)
+    outputs = plain.outputs(signal)
     target = plain.settle(outputs.detach())
     value = plain.score(outputs, target)
-    (gradient,) = torch.autograd.grad(value, leaf)
-    return Answer(plain.leaf, target, float(value.detach()), gradient)
+    (gradient,) = torch.autograd.grad(value, signal)
+    return Answer(plain.signal, target, float(value.detach()), gradient)
 
 
 # What heads read, and what that scores.
@@ -125,7 +125,7 @@ def mean(outputs: torch.Tensor, target: Any) -> torch.Tensor:
 
 def spectra(tensor: torch.Tensor, shape: SignalShape) -> np.ndarray:
     """The full complex FFT over the axes that have an order, orthonormal, flattened."""
-    return np.fft.fftn(tensor.double().numpy(), axes=shape.positions, norm="ortho").ravel()
+    return np.fft.fftn(tensor.double().numpy(), axes=shape.ordered_axes, norm="ortho").ravel()
 
 
 _BINS: dict[Any, tuple[np.ndarray, np.ndarray]] = {}
@@ -133,27 +133,27 @@ _BINS: dict[Any, tuple[np.ndarray, np.ndarray]] = {}
 
 def bins(layout: Layout) -> tuple[np.ndarray, np.ndarray]:
     """The first and the last of the bins that each feature owns: the same for those that are their own partner."""
-    if layout.leaf not in _BINS:
+    if layout.signal not in _BINS:
         owned = full_bins(layout)
-        _BINS[layout.leaf] = np.array([one[0] for one in owned]), np.array([one[-1] for one in owned])
-    return _BINS[layout.leaf]
+        _BINS[layout.signal] = np.array([one[0] for one in owned]), np.array([one[-1] for one in owned])
+    return _BINS[layout.signal]
 
 
 def ranked(result: Attribution, found: Answer, segments: tuple[int, ...], method: str) -> tuple[np.ndarray, bool]:
     """The scores that a method has to give, and whether they are in the layout's order (else from low to high)."""
     if segments:
-        pieces = zip(found.leaf.split(segments), found.gradient.split(segments), strict=True)
+        pieces = zip(found.signal.split(segments), found.gradient.split(segments), strict=True)
         return np.sort(np.concatenate([_halves(x, g, method) for x, g in pieces])), False
-    shape, (a, b) = result.layout.leaf, bins(result.layout)
-    own, pulled = spectra(found.leaf, shape), spectra(found.gradient, shape)
+    shape, (a, b) = result.layout.signal, bins(result.layout)
+    own, pulled = spectra(found.signal, shape), spectra(found.gradient, shape)
     return _scored(own, pulled, a, b, method), True
 
 
-def _halves(leaf: torch.Tensor, gradient: torch.Tensor, method: str) -> np.ndarray:
+def _halves(signal: torch.Tensor, gradient: torch.Tensor, method: str) -> np.ndarray:
     """The scores of one piece, `(tokens, hidden)`, transformed along its first axis."""
-    length = len(leaf)
+    length = len(signal)
     half = np.arange(length // 2 + 1)
-    own, pulled = (np.fft.fft(part.double().numpy(), axis=0, norm="ortho") for part in (leaf, gradient))
+    own, pulled = (np.fft.fft(part.double().numpy(), axis=0, norm="ortho") for part in (signal, gradient))
     return _scored(own, pulled, half, -half % length, method).ravel()
 
 
@@ -168,10 +168,10 @@ def _scored(own: np.ndarray, pulled: np.ndarray, a: np.ndarray, b: np.ndarray, m
 
 
 @contextmanager
-def embedded(table: torch.nn.Module, places: torch.Tensor, leaf: torch.Tensor) -> Iterator[None]:
+def embedded(table: torch.nn.Module, places: torch.Tensor, signal: torch.Tensor) -> Iterator[None]:
     """Inside, what the embedding gives is replaced at some places of its one row."""
     handle = table.register_forward_hook(
-        lambda module, args, own: own.index_put((torch.tensor([0]), places), leaf.to(own))
+        lambda module, args, own: own.index_put((torch.tensor([0]), places), signal.to(own))
     )
     try:
         yield

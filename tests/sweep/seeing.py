@@ -99,7 +99,7 @@ TEXTS = ["w20 w21", "w22", "w23 w24 w25"]
 
 def _described(explain: FourierExplainer, content: Any) -> Plain:
     picture, texts = content
-    rows = explain.adapter.tokenizer(texts, padding=True, return_tensors="pt")
+    rows = explain.wrapper.tokenizer(texts, padding=True, return_tensors="pt")
 
     def outputs(x: torch.Tensor) -> torch.Tensor:
         out = explain.model(pixel_values=x[None], input_ids=rows["input_ids"], attention_mask=rows["attention_mask"])
@@ -167,8 +167,8 @@ def _volume(numbers: np.random.Generator) -> np.ndarray:
 
 
 def _voxels(explain: FourierExplainer, volume: np.ndarray) -> Plain:
-    leaf = torch.from_numpy(np.array(volume))[None]
-    return Plain(leaf, lambda x: explain.model(pixel_values=x[None]).logits[0], r.mask, r.mask_log_p)
+    signal = torch.from_numpy(np.array(volume))[None]
+    return Plain(signal, lambda x: explain.model(pixel_values=x[None]).logits[0], r.mask, r.mask_log_p)
 
 
 VOLUMES: dict[str, f.Form] = {
@@ -192,8 +192,8 @@ def _forecast(
     read: Callable[[Any], torch.Tensor], settle: Any = r.best, score: Any = r.log_p, sure: bool = True
 ) -> Any:
     def plain(explain: FourierExplainer, series: np.ndarray) -> Plain:
-        leaf = torch.from_numpy(np.array(series))
-        return Plain(leaf, lambda x: read(explain.model(past_values=x[None])), settle, score, sure=sure)
+        signal = torch.from_numpy(np.array(series))
+        return Plain(signal, lambda x: read(explain.model(past_values=x[None])), settle, score, sure=sure)
 
     return plain
 

@@ -29,7 +29,7 @@ class Subject:
         batch: The processor's own output for several, in one of the ways `hows`.
         hows: Ways in which tensors lie.
         near: How far scores may be from the reference, of the largest: float32 against sums in another order.
-        playable: Whether the score of another leaf is that of the clean target as it stands (not so of detections,
+        playable: Whether the score of another signal is that of the clean target as it stands (not so of detections,
             which are matched).
         wraps: Whether its outputs may come as a plain dict: `generate` needs its own.
     """

@@ -140,9 +140,9 @@ def _checked(case: Case) -> None:
         assert torch.equal(tensor, before[name]), f"{case}: the model's {name} was changed"
     half = case.ambient == HALF or case.output == "half" or given.dtype in (torch.float16, torch.bfloat16)
     for i, result in enumerate(results):
-        leaf = given[i].detach().clone()
-        leaf = leaf if leaf.dtype == torch.float64 else leaf.float()
-        plain = Plain(leaf, lambda row: net.logits(row[None])[0], references.best, references.log_p)
+        signal = given[i].detach().clone()
+        signal = signal if signal.dtype == torch.float64 else signal.float()
+        plain = Plain(signal, lambda row: net.logits(row[None])[0], references.best, references.log_p)
         with AMBIENT[HALF if case.ambient == HALF else "nothing"]():
             found = references.answer(plain)
         wrong = compared(result, found, plain, case.method, 0.1 if half else 2e-3)

@@ -53,7 +53,7 @@ def test_a_pixel_does_not_move_the_others(name: str) -> None:
         if shown.content is None or not isinstance(shown.example, NUMBERS) or name in ("PIL 1", "PIL LA"):
             return
         try:
-            before, after = (explain.adapter.encode(one).values for one in (shown.example, nudged(shown.example, by)))
+            before, after = (explain.wrapper.encode(one).values for one in (shown.example, nudged(shown.example, by)))
         except FourierError:
             continue
         moved = (before - after).abs().flatten()
@@ -69,7 +69,7 @@ def test_a_sample_does_not_move_the_others(name: str) -> None:
     for by in STEPS:
         try:
             both = [
-                explain.adapter.encode(one).inputs["input_values"] for one in (shown.example, nudged(shown.example, by))
+                explain.wrapper.encode(one).inputs["input_values"] for one in (shown.example, nudged(shown.example, by))
             ]
         except FourierError:
             continue

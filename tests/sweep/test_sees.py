@@ -85,7 +85,7 @@ def _joined(patch: Patch) -> None:
     """Both texts of a pair are transformed as one."""
 
     def whole(encoded: Any) -> Any:
-        encoded.leaf = dataclasses.replace(encoded.leaf, segments=())
+        encoded.signal = dataclasses.replace(encoded.signal, segments=())
         return encoded
 
     after(patch, text.TextWrapper, "_encoded", whole)
@@ -97,17 +97,22 @@ def _ranked_backwards(patch: Patch) -> None:
 
 def _silent(patch: Patch) -> None:
     """What is to be said of padding is not."""
-    patch.setattr(SideInputCheck, "tell", lambda self, adapter, requests, results: None)
+    patch.setattr(SideInputCheck, "tell", lambda self, wrapper, requests, results: None)
 
 
 def _drifting(patch: Patch) -> None:
     """The gradient is that of another score."""
-    after(patch, Categorical, "read", lambda reading: dataclasses.replace(reading, drive=reading.drive * 1.1))
+    after(
+        patch,
+        Categorical,
+        "read",
+        lambda reading: dataclasses.replace(reading, logit_margin=reading.logit_margin * 1.1),
+    )
 
 
 def _training(patch: Patch) -> None:
     """A model that trains goes on training."""
-    patch.setattr("hf_fourier.engine.held", lambda model: nullcontext())
+    patch.setattr("hf_fourier.engine.eval_mode", lambda model: nullcontext())
 
 
 #: A fault, and a subject that shows it.

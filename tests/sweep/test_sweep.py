@@ -127,10 +127,10 @@ def checked(name: str, case: Case) -> None:
     def call() -> Any:
         with ambient():
             found = explain.explain(example, method=case.method, batch_size=case.batch_size)
-            return explain.play(found, kept=[case.then]) if case.then else found
+            return explain.perturb(found, fractions=[case.then]) if case.then else found
 
     threads = case.threads if case.container not in ("generator", "map", "one buffer") else 1
-    main = explain.adapter.main_input
+    main = explain.wrapper.main_input
     habits = inhabited(explain.model, main, case.edit, case.output, copied=False)
     try:
         with STATES[case.state](explain.model), habits:
@@ -199,9 +199,9 @@ def played(
     """Where the game parts from asking the model itself."""
     if result.curve is None:
         return "no curve"
-    for part, leaf in (("keep", result.keep(share)), ("delete", result.delete(share))):
+    for part, signal in (("keep", result.keep_top(share)), ("delete", result.delete_top(share))):
         with torch.no_grad():
-            value = float(plain.score(plain.outputs(leaf.to(plain.leaf)), found.target))
+            value = float(plain.score(plain.outputs(signal.to(plain.signal)), found.target))
         stop = result.curve.at(part, share)
         if abs(stop.value - value) > 5 * near * max(1.0, abs(value)):
             return f"{part} {share} played as {stop.value:.6g}, not {value:.6g}"
@@ -212,14 +212,14 @@ def compared(
     result: Attribution, found: references.Answer, plain: references.Plain, method: str, near: float
 ) -> str | None:
     """Where a result parts from its reference."""
-    if result.leaf.shape != found.leaf.shape:
-        return f"a leaf {tuple(result.leaf.shape)}, not {tuple(found.leaf.shape)}"
-    size = max(1.0, float(found.leaf.abs().max()))
-    if (away := float((result.leaf - found.leaf).abs().max())) > 1e-4 * size:
-        return f"a leaf that is {away:.2g} away"
-    whole = result.keep(0.3) + result.delete(0.3)
-    if (away := float((whole - result.leaf).abs().max())) > 1e-5 * size:
-        return f"keep and delete miss the leaf by {away:.2g}"
+    if result.signal.shape != found.signal.shape:
+        return f"a signal {tuple(result.signal.shape)}, not {tuple(found.signal.shape)}"
+    size = max(1.0, float(found.signal.abs().max()))
+    if (away := float((result.signal - found.signal).abs().max())) > 1e-4 * size:
+        return f"a signal that is {away:.2g} away"
+    whole = result.keep_top(0.3) + result.delete_top(0.3)
+    if (away := float((whole - result.signal).abs().max())) > 1e-5 * size:
+        return f"keep and delete miss the signal by {away:.2g}"
     if found.target is not None and named(result, found) != found.target and near < 0.1:
         return f"target {result.target}, not {found.target}"
     if abs(result.value - found.value) > near * max(1.0, abs(found.value)):
@@ -241,8 +241,12 @@ def compared(
 
 def named(result: Attribution, found: references.Answer) -> Any:
     """What a result says its target is; of a mask each place."""
-    if isinstance(found.target, list) and result.frozen is not None and result.frozen.numel() == len(found.target):
-        return result.frozen.flatten().tolist()
+    if (
+        isinstance(found.target, list)
+        and result.frozen_target is not None
+        and result.frozen_target.numel() == len(found.target)
+    ):
+        return result.frozen_target.flatten().tolist()
     return result.target
 
 

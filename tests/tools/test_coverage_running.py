@@ -46,15 +46,15 @@ def test_a_crash_and_a_hang_are_told_and_the_rest_goes_on(tmp_path: Path, monkey
 
 
 def test_a_forward_that_is_not_the_models_own_fails(monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = TextBatch._leaves
-    monkeypatch.setattr(TextBatch, "_leaves", lambda self, ids: -whole(self, ids))
+    whole = TextBatch._signals
+    monkeypatch.setattr(TextBatch, "_signals", lambda self, ids: -whole(self, ids))
     told = checks.check(BERT)
     assert told["status"] == "failed"
     assert "differs from the model's own answer" in told["why"]
 
 
 def test_a_note_that_is_missing_fails(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(SideInputCheck, "tell", lambda self, adapter, requests, results: None)
+    monkeypatch.setattr(SideInputCheck, "tell", lambda self, wrapper, requests, results: None)
     told = checks.check(Pair("text-classification", "bart", "BartForSequenceClassification"))
     assert told["status"] == "failed"
     assert "exchanged ids move the score" in told["why"]

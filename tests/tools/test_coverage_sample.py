@@ -1,4 +1,4 @@
-"""A sample of every head and every kind of leaf is built small and explained; the whole sweep is run on demand."""
+"""A sample of every head and every kind of signal is built small and explained; the whole sweep is run on demand."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ SAMPLE = {
     "time-series-regression": ["patchtst"],
     "time-series-forecasting": ["timesfm"],
 }
-#: Those whose ids reach the answer beside the leaf.
+#: Those whose ids reach the answer beside the signal.
 SECOND = {("text-classification", "bart"), ("question-answering", "t5"), ("text-generation", "gemma4_text")}
 
 

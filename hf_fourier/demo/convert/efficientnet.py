@@ -103,10 +103,10 @@ def rename(source: Mapping[str, Tensor], config: EfficientNetConfig) -> dict[str
 
 def _new_name(key: str) -> str:
     if not key.startswith("_blocks."):
-        module, leaf = key.split(".")
-        return f"{_STEM[module]}.{leaf}"
-    _, block, module, leaf = key.split(".")
-    return f"efficientnet.encoder.blocks.{block}.{_BLOCK[module]}.{leaf}"
+        module, signal = key.split(".")
+        return f"{_STEM[module]}.{signal}"
+    _, block, module, signal = key.split(".")
+    return f"efficientnet.encoder.blocks.{block}.{_BLOCK[module]}.{signal}"
 
 
 _PROCESSOR = {

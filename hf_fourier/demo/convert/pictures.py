@@ -16,7 +16,7 @@ _PICTURES = {
     "rocket": ("rocket.jpg", "public domain, SpaceX"),
     "astronaut": ("astronaut.png", "public domain, NASA"),
 }
-"""File and licence as scikit-image states it; the easiest to recognise first. The cameraman is grey."""
+"""File and license as scikit-image states it; the easiest to recognise first. The cameraman is grey."""
 
 
 def build(inputs: Mapping[str, Path], folder: Path) -> None:
@@ -27,6 +27,6 @@ def build(inputs: Mapping[str, Path], folder: Path) -> None:
     readme(
         folder,
         "Photographs from scikit-image",
-        "As shipped; `pictures.json` gives their names in order. Licences, as scikit-image states them:",
-        "\n".join(f"- {name}: {licence}" for name, (_, licence) in _PICTURES.items()),
+        "As shipped; `pictures.json` gives their names in order. Licenses, as scikit-image states them:",
+        "\n".join(f"- {name}: {license}" for name, (_, license) in _PICTURES.items()),
     )

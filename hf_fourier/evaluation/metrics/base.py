@@ -35,35 +35,35 @@ class Metric:
 
     Attributes:
         name: Its name, which is that of its module's folder.
-        says: What it measures, in one sentence.
+        description: What it measures, in one sentence.
         reads: The columns that it needs.
-        span: Its range, in words.
+        range: Its range, in words.
         better: Which direction is better for a ranking.
         needs: What has to be played or asked before.
-        cannot: What it cannot tell.
-        source: Where it is defined.
-        reduce: `(columns, **options) -> numbers by name`, the first of which is the metric itself.
-        over: What one number belongs to.
+        limits: What it cannot tell.
+        reference: Where it is defined.
+        per_example: `(columns, **options) -> numbers by name`, the first of which is the metric itself.
+        unit: What one number belongs to.
     """
 
     name: str
-    says: str
+    description: str
     reads: tuple[str, ...]
-    span: str
+    range: str
     better: Literal["higher", "lower", "neither"]
     needs: str
-    cannot: str
-    source: str
-    reduce: Callable[..., Numbers]
-    over: Literal["example", "class"] = "example"
+    limits: str
+    reference: str
+    per_example: Callable[..., Numbers]
+    unit: Literal["example", "class"] = "example"
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """The columns of its table: those that it needs, and the sources that intervals draw."""
-        return ("source", *self.reads)
+        """The columns of its table: those that it needs, and the groups that intervals draw."""
+        return ("group", *self.reads)
 
     def compute(self, table: Table, *, seed: int = 0, **options: Any) -> dict[str, float]:
-        """Mean, median, and the mean's and the median's 95 % bootstrap intervals, drawn by sources.
+        """Mean, median, and the mean's and the median's 95 % bootstrap intervals, drawn by groups.
 
         Args:
             table: Its columns; others are not read.
@@ -80,9 +80,9 @@ class Metric:
         missing = [name for name in self.reads if name not in table]
         if missing:
             raise InputError(f"a table without {', '.join(missing)}", f"the columns of {self.name!r}", self.needs)
-        groups = [name or None for name in table["source"]] if self.over == "example" and "source" in table else None
+        groups = [name or None for name in table["group"]] if self.unit == "example" and "group" in table else None
         found: dict[str, float] = {}
-        for name, values in self.reduce(table, **options).items():
+        for name, values in self.per_example(table, **options).items():
             if isinstance(values, (int, float)):
                 found[name] = float(values)
                 continue
@@ -174,7 +174,7 @@ def _by_class(table: Table) -> tuple[dict[str, list[TopSet]], int]:
     """The top features of each class's examples, classes by name, and how many features there are."""
     sizes = set(table["features"])
     if len(sizes) != 1:
-        raise InputError(f"examples of {sorted(sizes)} features", "one number for all", "compare leaves of one shape")
+        raise InputError(f"examples of {sorted(sizes)} features", "one number for all", "compare signals of one shape")
     classes: dict[str, list[TopSet]] = {name: [] for name in sorted(set(table["label"]))}
     for name, top in zip(table["label"], table["top"], strict=True):
         classes[name].append(top)

@@ -18,14 +18,14 @@ _DIRECTIONS = {"higher": "higher is better", "lower": "lower is better", "neithe
 def body(measure: Metric) -> str:
     """What the card and the module's help say."""
     reads = "\n".join(f"- `{name}`: {COLUMNS[name][1]}" for name in measure.columns)
-    of = "examples" if measure.over == "example" else "classes"
-    return f"""{measure.says}
+    of = "examples" if measure.unit == "example" else "classes"
+    return f"""{measure.description}
 
-**Range**: {measure.span}; {_DIRECTIONS[measure.better]}.
+**Range**: {measure.range}; {_DIRECTIONS[measure.better]}.
 
 **Needs**: {measure.needs}.
 
-**Cannot tell** {measure.cannot}
+**Cannot tell** {measure.limits}
 
 **Columns**, one row per example (`hf_fourier.metrics.columns` makes them; others in the same table are not read):
 
@@ -34,7 +34,7 @@ def body(measure: Metric) -> str:
 **Returns** means over {of}, each with `_low` and `_high` (95 % bootstrap interval{_drawn(measure)}), `_median` with \
 `_median_low` and `_median_high`, `_n` ({of} that have a number) and `_undefined` ({of} that have none).
 
-**Source**: {measure.source}.
+**Source**: {measure.reference}.
 """
 
 
@@ -70,7 +70,7 @@ def example(measure: Metric) -> str:
 
 
 def _drawn(measure: Metric) -> str:
-    return ", whole sources drawn" if measure.over == "example" else ""
+    return ", whole groups drawn" if measure.unit == "example" else ""
 
 
 def main() -> None:

@@ -73,8 +73,8 @@ class Module:
 
         measure = METRICS[self.measure]
         return evaluate.MetricInfo(
-            description=measure.says,
-            citation=measure.source,
+            description=measure.description,
+            citation=measure.reference,
             inputs_description=f"\n{body(measure)}",
             features=Features({name: _feature(COLUMNS[name][0]) for name in measure.columns}),
         )
@@ -92,7 +92,7 @@ def _add(
     references: Any = None,
     **columns: Any,
 ) -> None:
-    """Add a table or, unless `many`, a row: columns of other metrics are not read, and no source is a source each."""
+    """Add a table or, unless `many`, a row: columns of other metrics are not read, and no source is a group each."""
     add(**_module_metric(measure, columns, many))
 
 
@@ -109,11 +109,11 @@ def _module_metric(measure: Metric, columns: dict[str, Any], many: bool) -> dict
     if missing:
         raise InputError(f"a table without {', '.join(missing)}", f"the columns of {measure.name!r}", measure.needs)
     own = {name: columns[name] for name in measure.reads}
-    source = columns.get("source")
+    source = columns.get("group")
     if source is None:
         rows: Sequence[Any] = own[measure.reads[0]]
         source = [""] * len(rows) if many else ""
-    return {"source": source, **own}
+    return {"group": source, **own}
 
 
 def _feature(kind: str) -> Any:

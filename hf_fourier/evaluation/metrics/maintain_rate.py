@@ -15,7 +15,7 @@ def maintain_rate(
     """The maintain rate: the share of examples whose decision survives; its mean is from 0 to 1, higher is better.
 
     arXiv 2411.18343, where it is counted by deleted shares. Arguments as for `maintained`, for many examples; `groups`
-    are their sources.
+    are their groups.
     """
     return summarise([maintained(curve, share, least) for curve in curves], groups)
 

@@ -21,11 +21,11 @@ def flipped(curves: Sequence[Curve]) -> dict[float, float]:
     """
     if not curves:
         raise InputError("no curves", "at least one", "pass the `curve` of played results")
-    shares = [stop.asked for stop in curves[0].of("delete")]
-    common = [share for share in shares if all(curve.found("delete", share) for curve in curves)]
+    shares = [stop.fraction for stop in curves[0].of("delete")]
+    common = [share for share in shares if all(curve.find("delete", share) for curve in curves)]
     if not common:
         raise InputError("curves without a common share deleted", "results played on one grid", "play them")
-    return {share: sum(curve.at("delete", share).agrees < 1 for curve in curves) / len(curves) for share in common}
+    return {share: sum(curve.at("delete", share).agreement < 1 for curve in curves) / len(curves) for share in common}
 
 
 def r_flip(curves: Sequence[Curve], q: float = 0.5) -> float | None:

@@ -1,4 +1,4 @@
-"""Means and medians with bootstrap intervals, drawn by sources: examples made from one source stay together."""
+"""Means and medians with bootstrap intervals, drawn by groups: examples made from one source stay together."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def interval(
 
     Args:
         values: One number per example.
-        groups: The source of each example; whole sources are drawn. None for one source each.
+        groups: The group of each example; whole groups are drawn. None for one each.
         seed: Of the draws; equal seeds, values and groups give equal intervals.
         of: What the interval is of.
 
@@ -69,10 +69,10 @@ class Summary:
     Attributes:
         mean: Over the examples that have a number; NaN if none has.
         median: Likewise.
-        interval: The mean's 95 % bootstrap interval; NaN with fewer than two sources, which say nothing about others.
+        interval: The mean's 95 % bootstrap interval; NaN with fewer than two groups, which say nothing about others.
         median_interval: The median's.
         examples: How many have a number.
-        sources: How many sources they come from.
+        groups: How many groups they come from.
         undefined: How many have none (NaN: a ratio to nothing, a correlation of constants).
     """
 
@@ -81,7 +81,7 @@ class Summary:
     interval: tuple[float, float]
     median_interval: tuple[float, float]
     examples: int
-    sources: int
+    groups: int
     undefined: int
 
     def __str__(self) -> str:
@@ -94,7 +94,7 @@ def summarise(values: Numbers, groups: Sequence[str | None] | None = None, seed:
 
     Args:
         values: One number per example; NaN where it is undefined.
-        groups: The name of each example's source, None for an example that is its own; None for all of them.
+        groups: The name of each example's group, None for an example that is its own; None for all of them.
         seed: Of the bootstrap.
 
     Raises:
@@ -107,19 +107,19 @@ def summarise(values: Numbers, groups: Sequence[str | None] | None = None, seed:
         )
     pairs = sorted((name or "", x) for name, x in zip(given, values, strict=True) if not math.isnan(x))
     defined, names = [x for _, x in pairs], [name or i for i, (name, _) in enumerate(pairs)]
-    sources, undefined = len(set(names)), len(values) - len(defined)
+    count, undefined = len(set(names)), len(values) - len(defined)
     if not defined:
         return Summary(_NONE, _NONE, _UNKNOWN, _UNKNOWN, 0, 0, undefined)
     mean, median = math.fsum(defined) / len(defined), float(np.median(defined))
-    ends = [interval(defined, names, seed, of) if sources > 1 else _UNKNOWN for of in _KINDS]
-    return Summary(mean, median, ends[0], ends[1], len(defined), sources, undefined)
+    ends = [interval(defined, names, seed, of) if count > 1 else _UNKNOWN for of in _KINDS]
+    return Summary(mean, median, ends[0], ends[1], len(defined), count, undefined)
 
 
-def _draws(sources: int, width: int, seed: int) -> Iterator[np.ndarray]:
-    """Which sources are drawn, `(some draws, sources)`, in pieces whose rows times `width` fit into memory."""
+def _draws(count: int, width: int, seed: int) -> Iterator[np.ndarray]:
+    """Which groups are drawn, `(some draws, count)`, in pieces whose rows times `width` fit into memory."""
     generator, step = np.random.default_rng(seed), max(1, _AT_ONCE // max(1, width))
     for start in range(0, DRAWS, step):
-        yield generator.integers(0, sources, (min(step, DRAWS - start), sources))
+        yield generator.integers(0, count, (min(step, DRAWS - start), count))
 
 
 def _means(sample: np.ndarray, index: np.ndarray, seed: int) -> np.ndarray:
@@ -130,10 +130,10 @@ def _means(sample: np.ndarray, index: np.ndarray, seed: int) -> np.ndarray:
 def _medians(sample: np.ndarray, index: np.ndarray, seed: int) -> np.ndarray:
     """Medians of the drawn examples, from how often each is drawn."""
     order = np.argsort(sample, kind="stable")
-    ranked, owner, sources = sample[order], index[order], int(index.max()) + 1
+    ranked, owner, count = sample[order], index[order], int(index.max()) + 1
     found = []
-    for draw in _draws(sources, len(sample), seed):
-        cells = draw + sources * np.arange(len(draw))[:, None]
+    for draw in _draws(count, len(sample), seed):
+        cells = draw + count * np.arange(len(draw))[:, None]
         times = np.bincount(cells.ravel(), minlength=draw.size).reshape(draw.shape)[:, owner].cumsum(1)
         total = times[:, -1:]
         lower, upper = ((times <= (total - 1) // 2).sum(1), (times <= total // 2).sum(1))

@@ -15,7 +15,7 @@ Table = Mapping[str, Sequence[Any]]
 
 #: What each column holds: (its kind, what it is). Lists may be of any length, and differ from row to row.
 COLUMNS: dict[str, tuple[str, str]] = {
-    "source": ("text", "what the example was made from: intervals draw whole sources; empty for the example itself"),
+    "group": ("text", "what the example was made from: intervals draw whole groups; empty for the example itself"),
     "label": ("text", "the explained label, for metrics over classes"),
     "clean": ("number", "the confidence of the whole example (its value, where the head has no confidence)"),
     "kept": ("numbers", "shares of the features, 0 to 1, whose top was kept alone"),
@@ -39,7 +39,7 @@ COLUMNS: dict[str, tuple[str, str]] = {
 def columns(
     attributions: Sequence[Attribution],
     *,
-    sources: Sequence[str] | None = None,
+    groups: Sequence[str] | None = None,
     wrong: Sequence[Sequence[Attribution]] | None = None,
     top: float | None = None,
 ) -> dict[str, list[Any]]:
@@ -49,32 +49,32 @@ def columns(
 
     Args:
         attributions: Played results.
-        sources: What each example was made from; None for an example each.
+        groups: What each example was made from; None for an example each.
         wrong: For each of them the played results of the same example for wrong labels (`wrong_labels.wrong_labels`).
         top: The share of features that `top` holds, 0 to 1; None for no such columns.
 
     Raises:
-        InputError: If a result was not played, or there is not one source or list of wrong results for each.
+        InputError: If a result was not played, or there is not one group or list of wrong results for each.
     """
-    for name, given in (("sources", sources), ("wrong", wrong)):
+    for name, given in (("groups", groups), ("wrong", wrong)):
         if given is not None and len(given) != len(attributions):
             raise InputError(
                 f"{len(given)} {name} for {len(attributions)} results", "one for each", f"correct `{name}`"
             )
     curves = [_curve(result) for result in attributions]
     table: dict[str, list[Any]] = {
-        "source": [""] * len(curves) if sources is None else [str(source) for source in sources],
+        "group": [""] * len(curves) if groups is None else [str(group) for group in groups],
         "label": [result.label for result in attributions],
         "clean": [curve.clean for curve in curves],
     }
     names: tuple[tuple[str, Mode], ...] = (("kept", "keep"), ("deleted", "delete"))
     for name, part in names:
         stops = [curve.of(part) for curve in curves]
-        table[name] = [[stop.asked for stop in own] for own in stops]
+        table[name] = [[stop.fraction for stop in own] for own in stops]
         table[f"{name}_confidence"] = [
             [math.nan if s.confidence is None else s.confidence for s in own] for own in stops
         ]
-        table[f"{name}_decision"] = [[stop.agrees for stop in own] for own in stops]
+        table[f"{name}_decision"] = [[stop.agreement for stop in own] for own in stops]
     if wrong is not None:
         from hf_fourier.results.curve import common_fractions, reaches_label
 
@@ -127,5 +127,7 @@ def _stops(table: Table, row: int, part: Mode, name: str) -> Iterable[CurvePoint
 
 def _curve(result: Attribution) -> Curve:
     if result.curve is None:
-        raise InputError("a result that was not played", "one with a curve", "call explainer.play(results, STANDARD)")
+        raise InputError(
+            "a result that was not played", "one with a curve", "call explainer.perturb(results, STANDARD)"
+        )
     return result.curve

@@ -33,11 +33,11 @@ def concept(results: Sequence[Attribution], fraction: float = 0.04) -> Bool[Tens
 
 
 @exact
-def class_filter(results: Sequence[Attribution], fraction: float | None = None) -> Float[Tensor, "*leaf"]:
-    """The class's mean filter: the mean of the clean gradients, each of length 1, shape `(*leaf,)`.
+def class_filter(results: Sequence[Attribution], fraction: float | None = None) -> Float[Tensor, "*signal"]:
+    """The class's mean filter: the mean of the clean gradients, each of length 1, shape `(*signal,)`.
 
     For a layer's neurons with filters w_j it is the mean of Σ_j a_j w_j: what the model listens for, without any one
-    example in it. Shown to a person it is a pattern of the leaf's size. It is no input.
+    example in it. Shown to a person it is a pattern of the signal's size. It is no input.
 
     Args:
         results: Examples of one class in one layout, by a method that takes a gradient.
@@ -57,7 +57,7 @@ def class_filter(results: Sequence[Attribution], fraction: float | None = None) 
     if fraction is None:
         return mean
     basis = first.basis
-    return basis.keep(basis.forward(mean.unsqueeze(0)), concept(results, fraction).unsqueeze(0))[0]
+    return basis.keep_features(basis.forward(mean.unsqueeze(0)), concept(results, fraction).unsqueeze(0))[0]
 
 
 def of_one_layout(results: Sequence[Attribution]) -> Attribution:
@@ -69,8 +69,8 @@ def of_one_layout(results: Sequence[Attribution]) -> Attribution:
     if not results:
         raise InputError("no results", "at least one", "pass explained examples")
     first = results[0].layout
-    if any((one.layout.domain, one.layout.leaf) != (first.domain, first.leaf) for one in results):
-        raise InputError("results of different layouts", "one domain and one leaf's shape", "cut inputs to one size")
+    if any((one.layout.domain, one.layout.signal) != (first.domain, first.signal) for one in results):
+        raise InputError("results of different layouts", "one domain and one signal's shape", "cut inputs to one size")
     return results[0]
 
 

@@ -41,10 +41,10 @@ class ClassSwapResult:
     Attributes:
         method: The method's spec.
         by: Whose ranking says which features are exchanged.
-        said: By ranking and share, what the model says of each victim with the donor's features.
+        predicted: By ranking and share, what the model says of each victim with the donor's features.
         victims: The victims' own decisions.
         donors: The donors' decisions.
-        sources: The source of each pair.
+        groups: The group of each pair.
         alike: How many pairs of one decision were left out.
         excluded: By control that cannot rank here, the reason.
         notes: What has to be said of the explanations, once each.
@@ -52,10 +52,10 @@ class ClassSwapResult:
 
     method: str
     by: str
-    said: dict[tuple[str, float], list[int]]
+    predicted: dict[tuple[str, float], list[int]]
     victims: list[int]
     donors: list[int]
-    sources: list[str]
+    groups: list[str]
     alike: int
     excluded: dict[str, str]
     notes: Sequence[str] = ()
@@ -66,14 +66,14 @@ class ClassSwapResult:
         `taken` has its 95 % interval and the paired gap to the magnitude ranking at the same share.
         """
         rows = []
-        for (name, share), said in self.said.items():
+        for (name, share), said in self.predicted.items():
             taken = [float(a == b) for a, b in zip(said, self.donors, strict=True)]
             kept = [float(a == b) for a, b in zip(said, self.victims, strict=True)]
-            control = self.said["magnitude", share]
+            control = self.predicted["magnitude", share]
             other = [float(a == b) for a, b in zip(control, self.donors, strict=True)]
-            found = summarise(taken, self.sources, seed)
-            gap = summarise([a - b for a, b in zip(taken, other, strict=True)], self.sources, seed)
-            row = {"ranking": name, "share": share, "n": len(taken), "taken": found.mean}
+            found = summarise(taken, self.groups, seed)
+            gap = summarise([a - b for a, b in zip(taken, other, strict=True)], self.groups, seed)
+            row = {"ranking": name, "fraction": share, "n": len(taken), "taken": found.mean}
             row |= {"low": found.interval[0], "high": found.interval[1], "gap_magnitude": gap.mean}
             row |= {"gap_low": gap.interval[0], "gap_high": gap.interval[1], "kept": math.fsum(kept) / len(kept)}
             rows.append(row)
@@ -86,14 +86,14 @@ class ClassSwapResult:
 @exact
 def class_swap(
     explainer: Engine,
-    victims: Sequence[Any],
+    recipients: Sequence[Any],
     donors: Sequence[Any],
     method: str | Method = "ffc",
     domain: str | Domain | None = None,
     *,
     shares: Sequence[float] = SHARES,
-    by: Unit | str = "donor",
-    sources: Sequence[Any] | None = None,
+    unit: Unit | str = "donor",
+    groups: Sequence[Any] | None = None,
     seed: int = 0,
     batch_size: BatchSize = "auto",
 ) -> ClassSwapResult:
@@ -104,14 +104,14 @@ def class_swap(
 
     Args:
         explainer: Of a classifier; the model is not touched.
-        victims: Examples.
+        recipients: Examples.
         donors: As many, each of the same size as its victim.
         method: Which features matter.
         domain: Of which domain; None for the explainer's own.
         shares: How much of the features is exchanged, 0 to 1 (degrees of freedom).
-        by: Whose top is exchanged: "donor" for what makes the donor its class; "victim" for what makes the victim its
+        unit: Whose top is exchanged: "donor" for what makes the donor its class; "victim" for what makes the victim its
             own, as the published code has it.
-        sources: The source of each pair; intervals draw whole sources. None for a pair each.
+        groups: The group of each pair; intervals draw whole groups. None for a pair each.
         seed: Of everything random.
         batch_size: Rows in a batch, at most.
 
@@ -123,21 +123,21 @@ def class_swap(
         InputError: If there is not one donor for each victim, no pair of two classes, a pair of different sizes, or no
             softmax over named classes.
     """
-    if not victims or len(victims) != len(donors):
-        got = f"{len(victims)} victims and {len(donors)} donors"
+    if not recipients or len(recipients) != len(donors):
+        got = f"{len(recipients)} victims and {len(donors)} donors"
         raise InputError(got, "as many of both, at least one", "pair them")
-    names = [str(i) for i in range(len(victims))] if sources is None else [str(one) for one in sources]
-    if len(names) != len(victims):
-        raise InputError(f"{len(names)} sources for {len(victims)} pairs", "one for each", "correct `sources`")
-    if by not in get_args(Unit):
-        raise InputError(f"by {by!r}", "'donor' or 'victim'", "choose one of them")
-    both = [*victims, *donors]
+    names = [str(i) for i in range(len(recipients))] if groups is None else [str(one) for one in groups]
+    if len(names) != len(recipients):
+        raise InputError(f"{len(names)} groups for {len(recipients)} pairs", "one for each", "correct `groups`")
+    if unit not in get_args(Unit):
+        raise InputError(f"by {unit!r}", "'donor' or 'victim'", "choose one of them")
+    both = [*recipients, *donors]
 
     def explained(how: str | Method) -> list[Attribution]:
         found: list[Attribution] = explainer.explain(both, method=how, domain=domain, seed=seed, batch_size=batch_size)
         return found
 
-    own, n = explained(method), len(victims)
+    own, n = explained(method), len(recipients)
     _check_pairs(explainer, own, n)
     pairs = [i for i in range(n) if own[i].target != own[n + i].target]
     if not pairs:
@@ -150,14 +150,14 @@ def class_swap(
             excluded[name] = str(error)
             continue
         for share in dict.fromkeys(shares):
-            said[name, share] = _swapped(explainer, ranked, n, pairs, share, by, batch_size)
+            said[name, share] = _swapped(explainer, ranked, n, pairs, share, unit, batch_size)
     return ClassSwapResult(
         spec,
-        by,
+        unit,
         said,
         victims=[int(own[i].target) for i in pairs],
         donors=[int(own[n + i].target) for i in pairs],
-        sources=[names[i] for i in pairs],
+        groups=[names[i] for i in pairs],
         alike=n - len(pairs),
         excluded=excluded,
         notes=once(note for one in own for note in one.provenance.get("notes", ())),
@@ -170,8 +170,8 @@ def _check_pairs(explainer: Engine, own: Sequence[Attribution], n: int) -> None:
         if not selective(explainer, victim):
             got = f"a head {victim.provenance['head']!r}"
             raise InputError(got, "one class of a softmax with named classes", "swap features of a classifier")
-        if victim.layout.leaf != donor.layout.leaf:
-            got = f"pair {i} of leaves {victim.layout.leaf.shape} and {donor.layout.leaf.shape}"
+        if victim.layout.signal != donor.layout.signal:
+            got = f"pair {i} of signals {victim.layout.signal.shape} and {donor.layout.signal.shape}"
             raise InputError(got, "one size", "cut or resize the examples")
 
 
@@ -190,13 +190,15 @@ def _swapped(
     def work(places: list[int], block: ExampleBatch, score: Score) -> None:
         some = [pairs[place] for place in places]
         basis = ranked[some[0]].basis
-        masks = torch.stack([ranked[i + (n if by == "donor" else 0)].mask(share) for i in some]).to(score.x.device)
-        other = torch.stack([leaf for i in some if (leaf := ranked[n + i].leaf) is not None]).to(score.x)
-        mixed = basis.keep(basis.forward(score.x), ~masks) + basis.keep(basis.forward(other), masks)
-        reading = score.value(mixed, torch.arange(len(some), device=score.x.device))
-        assert reading.said is not None
-        for place, label in zip(places, reading.said.tolist(), strict=True):
+        masks = torch.stack([ranked[i + (n if by == "donor" else 0)].mask(share) for i in some]).to(score.signal.device)
+        other = torch.stack([signal for i in some if (signal := ranked[n + i].signal) is not None]).to(score.signal)
+        mixed = basis.keep_features(basis.forward(score.signal), ~masks) + basis.keep_features(
+            basis.forward(other), masks
+        )
+        reading = score.value(mixed, torch.arange(len(some), device=score.signal.device))
+        assert reading.predicted_class is not None
+        for place, label in zip(places, reading.predicted_class.tolist(), strict=True):
             said[place] = label
 
-    explainer.reopen([ranked[i] for i in pairs], work, batch_size=batch_size)
+    explainer.replay([ranked[i] for i in pairs], work, batch_size=batch_size)
     return said

@@ -37,7 +37,7 @@ TASKS = ("text-classification", "feature-extraction")
 def delete_genes(
     explainer: Engine,
     attributions: Sequence[Attribution],
-    kept: Sequence[float] | FractionGrid = (0.01, 0.02, 0.04, 0.1, 0.3),
+    fractions: Sequence[float] | FractionGrid = (0.01, 0.02, 0.04, 0.1, 0.3),
     *,
     orders: Sequence[Any] | None = None,
     fraction: float | None = None,
@@ -50,7 +50,7 @@ def delete_genes(
     Args:
         explainer: The model that the results are of.
         attributions: Its results of cells; they are not changed.
-        kept: Shares of a cell's genes, 0 to 1, each of which is kept and deleted; or a `curve.FractionGrid`.
+        fractions: Shares of a cell's genes, 0 to 1, each of which is kept and deleted; or a `curve.FractionGrid`.
         orders: For each result one number per gene in the cell's order, higher is more important, ties by the seed;
             None for `input_relevance`, what speaks for the label first.
         fraction: As for `input_relevance`.
@@ -63,15 +63,15 @@ def delete_genes(
         InputError: If a result is none of a cell, or there is not one finite number per gene.
         TargetError: If what was explained belongs to single genes.
     """
-    adapter = explainer.adapter
-    if not isinstance(adapter, SingleCellWrapper):
-        raise InputError(f"genes of {adapter.task}", "a model of cells", "call explainer.play")
-    if adapter.task not in TASKS:
+    wrapper = explainer.wrapper
+    if not isinstance(wrapper, SingleCellWrapper):
+        raise InputError(f"genes of {wrapper.task}", "a model of cells", "call explainer.perturb")
+    if wrapper.task not in TASKS:
         expected = f"one of {', '.join(TASKS)}"
-        raise TargetError(f"genes deleted under {adapter.task}, whose targets are genes", expected, "explain the cell")
+        raise TargetError(f"genes deleted under {wrapper.task}, whose targets are genes", expected, "explain the cell")
     if orders is not None and len(orders) != len(attributions):
         raise InputError(f"{len(orders)} orders for {len(attributions)} cells", "one per cell", "correct `orders`")
-    grid = kept if isinstance(kept, FractionGrid) else FractionGrid(tuple(kept), tuple(kept))
+    grid = fractions if isinstance(fractions, FractionGrid) else FractionGrid(tuple(fractions), tuple(fractions))
     asked: dict[tuple[int, PerturbationKey], Perturbation] = {}
     questions = []
     for number, result in enumerate(attributions):
@@ -82,26 +82,26 @@ def delete_genes(
         for move in perturbations(number, order, torch.ones(len(content), dtype=torch.long), grid):
             if bool(move.mask.any()):
                 questions.append(move)
-                asked.setdefault((number, move.left), move)
+                asked.setdefault((number, move.key), move)
     rows = list(asked.values())
     stops: dict[tuple[int, PerturbationKey], CurvePoint] = {}
     with eval_mode(explainer.model):
-        cells = [_without(adapter, attributions[move.example], move) for move in rows]
+        cells = [_without(wrapper, attributions[move.example], move) for move in rows]
 
         def work(places: list[int], block: ExampleBatch, score: Score) -> None:
-            reading = score.value(score.x)
+            reading = score.value(score.signal)
             sure = [None] * len(places) if reading.confidence is None else reading.confidence.tolist()
-            said = [None] * len(places) if reading.said is None else reading.said.tolist()
-            told = zip(places, reading.value.tolist(), sure, reading.agrees.tolist(), said, strict=True)
+            said = [None] * len(places) if reading.predicted_class is None else reading.predicted_class.tolist()
+            told = zip(places, reading.value.tolist(), sure, reading.agreement.tolist(), said, strict=True)
             for place, value, confidence, agrees, label in told:
                 stop = CurvePoint("keep", 0, 0, value, confidence, agrees, label)
-                stops[rows[place].example, rows[place].left] = stop
+                stops[rows[place].example, rows[place].key] = stop
 
         whole = [attributions[move.example] for move in rows]
-        reopen(whole, cells, adapter, work, batch_size)
+        reopen(whole, cells, wrapper, work, batch_size)
     answered: list[list[CurvePoint]] = [[] for _ in attributions]
     for move in questions:
-        answered[move.example].append(move.answered(stops[move.example, move.left]))
+        answered[move.example].append(move.answered(stops[move.example, move.key]))
     return [
         Curve(tuple(own), a.value if a.confidence is None else a.confidence)
         for own, a in zip(answered, attributions, strict=True)
@@ -110,7 +110,7 @@ def delete_genes(
 
 def _scores(result: Attribution, given: Any, fraction: float | None) -> torch.Tensor:
     """One number per gene, float32 or float64."""
-    if result.leaf is None or "content" not in result.inputs:
+    if result.signal is None or "content" not in result.inputs:
         raise InputError("a compact result", "one with its example", "save it without compact=True")
     genes = len(result.inputs["content"])
     values = np.asarray(result.input_relevance(fraction).values if given is None else given)
@@ -120,9 +120,9 @@ def _scores(result: Attribution, given: Any, fraction: float | None) -> torch.Te
     return torch.from_numpy(values.astype(np.float64))
 
 
-def _without(adapter: SingleCellWrapper, result: Attribution, move: Perturbation) -> EncodedExample:
+def _without(wrapper: SingleCellWrapper, result: Attribution, move: Perturbation) -> EncodedExample:
     """A cell with the genes that a move leaves, in their order, the gaps closed; marks stay."""
     ids = result.inputs["input_ids"]
     left = torch.ones(len(ids), dtype=torch.bool)
     left[result.inputs["content"][~move.mask]] = False
-    return replace(adapter.encode({"input_ids": ids[left].tolist()}), notes=())
+    return replace(wrapper.encode({"input_ids": ids[left].tolist()}), notes=())

@@ -32,19 +32,19 @@ def transcript_errors(explainer: Engine, result: Attribution) -> Table:
     Raises:
         InputError: If the result is of another head, or was not played.
     """
-    head = explainer.adapter.head()
+    head = explainer.wrapper.head()
     if not isinstance(head, Transcript) or result.provenance.get("head") != Transcript.name:
         raise InputError(
             f"a result of {result.provenance.get('head')!r}", "a CTC model's", "pass a transcript's result"
         )
-    if result.curve is None or result.frozen is None:
-        raise InputError("a result that was not played", "one with a curve", "call explainer.play(result)")
-    clean = _text(head, result.frozen)
-    rows: dict[str, list[Any]] = {name: [] for name in ("part", "share", "transcript", "wer", "cer")}
-    for stop in result.curve.stops:
-        ids = result.extras.get(answer_name(stop.part, stop.asked))
+    if result.curve is None or result.frozen_target is None:
+        raise InputError("a result that was not played", "one with a curve", "call explainer.perturb(result)")
+    clean = _text(head, result.frozen_target)
+    rows: dict[str, list[Any]] = {name: [] for name in ("mode", "fraction", "transcript", "wer", "cer")}
+    for stop in result.curve.points:
+        ids = result.extras.get(answer_name(stop.mode, stop.fraction))
         said = clean if ids is None else _text(head, ids)  # what leaves everything was not asked
-        own = (stop.part, stop.asked, said, error_rate(clean.split(), said.split()), error_rate(clean, said))
+        own = (stop.mode, stop.fraction, said, error_rate(clean.split(), said.split()), error_rate(clean, said))
         for column, value in zip(rows.values(), own, strict=True):
             column.append(value)
     return Table(rows)

@@ -17,7 +17,7 @@ from hf_fourier.typing import Tensor
 
 
 def transfer_all(results: Sequence[Attribution], asked: ModelWrapper, batch_size: BatchSize = "auto") -> Table:
-    """Ask a model about the clean and the adversarial leaf of each result; see `FourierExplainer.transfer`.
+    """Ask a model about the clean and the adversarial signal of each result; see `FourierExplainer.transfer`.
 
     Args:
         results: Results of an attack.
@@ -25,22 +25,22 @@ def transfer_all(results: Sequence[Attribution], asked: ModelWrapper, batch_size
         batch_size: Rows in a batch, at most.
 
     Raises:
-        InputError: If a result has no adversarial example, or the asked model cannot read its leaf.
+        InputError: If a result has no adversarial example, or the asked model cannot read its signal.
     """
     pairs = []
     for result in results:
-        leaf, end = result.leaf, result.extras.get("adversarial")
-        if leaf is None or not isinstance(end, Tensor):
+        signal, end = result.signal, result.extras.get("adversarial")
+        if signal is None or not isinstance(end, Tensor):
             method = result.provenance.get("method", "?")
             got = f"a result of {method} without an adversarial example"
             raise InputError(got, "one of an attack, with its example", "explain with method='attexplore' or 'fampe'")
-        pairs.append((asked.adopt(leaf, result.view), asked.adopt(end, result.view)))
+        pairs.append((asked.encode_signal(signal, result.view), asked.encode_signal(end, result.view)))
     rows: dict[int, dict[str, Any]] = {}
 
     def ask(indices: list[int], packer: MicroBatcher) -> None:
         draw = ExampleRng(0, [pairs[i][0].key for i in indices])
-        block = asked.block([pairs[i][0] for i in indices], draw)
-        ends = asked.block([pairs[i][1] for i in indices], draw).x
+        block = asked.example_batch([pairs[i][0] for i in indices], draw)
+        ends = asked.example_batch([pairs[i][1] for i in indices], draw).signal
         score = score_of(block, [None] * len(indices), MicroBatcher(min(rows_for(block, batch_size), packer.size)))
         clean, there = score.clean_reading(), score.value(ends)
         turned = has_flipped(clean, there)
@@ -49,13 +49,13 @@ def transfer_all(results: Sequence[Attribution], asked: ModelWrapper, batch_size
                 "example": i,
                 "explained": results[i].label,
                 "source flipped": bool(results[i].extras["flipped"]),
-                "clean decision": score.head.name_target(score.frozen[row].cpu())[1],
+                "clean decision": score.head.name_target(score.frozen_targets[row].cpu())[1],
                 "confidence": None if clean.confidence is None else float(clean.confidence[row]),
                 "confidence after": None if there.confidence is None else float(there.confidence[row]),
                 "flipped": turned[row],
             }
-        packer.learn(score.packer)
+        packer.remember(score.batcher)
 
-    for indices in grouped(pairs, lambda pair: pair[0].signature):
+    for indices in grouped(pairs, lambda pair: pair[0].batch_key):
         in_batches(indices, examples_per_batch(pairs[indices[0]][0], batch_size, asked), ask)
     return Table({name: [rows[i][name] for i in range(len(rows))] for name in rows[0]} if rows else {})

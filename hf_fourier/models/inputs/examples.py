@@ -53,30 +53,30 @@ def several_of(data: Any, is_example: IsExample = lambda row: False) -> list[Any
     return [detached(example_of(row, is_example, i)) for i, row in enumerate(rows)]
 
 
-def listed(given: Any, adapter: ModelWrapper) -> tuple[bool, list[Any]] | None:
+def listed(given: Any, wrapper: ModelWrapper) -> tuple[bool, list[Any]] | None:
     """What was given as raw examples, and whether it holds several; None for a batch of tensors.
 
     Args:
         given: One example, several (see `several_of`), a file of several, a row or rows of a data set, or a batch.
-        adapter: Of the model that they are for.
+        wrapper: Of the model that they are for.
 
     Raises:
         InputError: If it has no order or no single column of examples, or one of them cannot be read.
     """
-    opened = adapter.opened(given)
+    opened = wrapper.split_file(given)
     if opened is not None:
         return True, opened
     given = plain(given)
-    if isinstance(given, Mapping) and not is_stored(given) and not adapter.is_example(given):
-        if adapter.main_input in given:
+    if isinstance(given, Mapping) and not is_stored(given) and not wrapper.is_example(given):
+        if wrapper.main_input in given:
             return None
         lists = [name for name, value in given.items() if isinstance(value, list) and value and _is_raw(value[0])]
         if not lists and any(map(_is_raw, given.values())):
-            return False, [example_of(given, adapter.is_example)]
-        return (True, _rows(given, lists[0], adapter.is_example)) if lists else None
-    if isinstance(given, list) and adapter.is_conversation(given):
+            return False, [example_of(given, wrapper.is_example)]
+        return (True, _rows(given, lists[0], wrapper.is_example)) if lists else None
+    if isinstance(given, list) and wrapper.is_conversation(given):
         return False, [given]
-    found = several_of(given, adapter.is_example)
+    found = several_of(given, wrapper.is_example)
     return (False, [given]) if found is None else (True, found)
 
 

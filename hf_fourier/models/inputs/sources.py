@@ -82,7 +82,7 @@ class Source(ABC):
         """The items at some places, in that order; only where `length` is known."""
         raise NotImplementedError
 
-    def identity(self) -> str:
+    def fingerprint(self) -> str:
         """A digest of how many examples there are and what some of them hold, by which to know them again."""
         if self.length is None:
             some: Iterable[SourceItem] = islice(self.stream(0), LOOK)

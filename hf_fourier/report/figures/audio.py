@@ -29,7 +29,7 @@ SHADES = "magma"
 def draw_spectrogram(figure: FigureBase, attribution: Attribution, fraction: float) -> None:
     """Fill `figure`: clean, kept and removed log-mel above; modulations, where they act and the curve below."""
     above, below = panels.stack(figure, [1.0, 1.15])
-    levels = [attribution.original(), attribution.rebuild(fraction), attribution.rebuild(fraction, delete=True)]
+    levels = [attribution.render(), attribution.render(fraction), attribution.render(fraction, delete=True)]
     view: Any = attribution.view
     seconds = (0.0, levels[0].shape[1] * view.hop)
     titles = wording.panel_titles(attribution, fraction, "The clip as the model gets it")
@@ -59,7 +59,7 @@ def draw_spectrogram(figure: FigureBase, attribution: Attribution, fraction: flo
 
 def draw_waveform(figure: FigureBase, attribution: Attribution, fraction: float) -> None:
     """Fill `figure`: the waveform; clean, kept and removed spectrograms; the spectrum in Hz, the choice, the curve."""
-    sounds = [attribution.original(), attribution.rebuild(fraction), attribution.rebuild(fraction, delete=True)]
+    sounds = [attribution.render(), attribution.render(fraction), attribution.render(fraction, delete=True)]
     above, middle, below = panels.stack(figure, [0.62, 1.0, 1.15])
     _waveform(above.add_subplot(), sounds[0], sounds[1], wording.format_fraction(fraction))
     shown = _spectrograms(
@@ -120,7 +120,7 @@ def _mel_ticks(axes: Axes, attribution: Attribution, bands: int) -> None:
 def band_centres(attribution: Attribution, bands: int) -> Array:
     """The middle of each mel band in Hz: of its own filter where that is known, else even steps on the mel scale."""
     view: Any = attribution.view
-    filters = attribution.source.get("mel_filters")
+    filters = attribution.raw_input.get("mel_filters")
     if filters is not None and filters.shape[1] == bands:
         weights = filters.double().numpy()
         hertz = np.linspace(0, view.rate / 2, len(weights))

@@ -23,7 +23,7 @@ def features(attribution: Attribution, chosen: Array, across: str | None = None)
     """The features of a result on the plane that its domain has.
 
     Args:
-        attribution: The result, with its leaf.
+        attribution: The result, with its signal.
         chosen: Which features are shown as chosen, shape `(K,)`.
         across: The axis along which only the constant features are shown, where a spectrum has three.
 
@@ -46,7 +46,7 @@ def frames(attribution: Attribution, chosen: Array) -> Plane | None:
     """
     layout = attribution.layout
     frequency, place = layout.with_role("frequency"), layout.with_role("position")
-    if len(frequency) != 1 or len(place) != 1 or len(layout.leaf.segments) > 1:
+    if len(frequency) != 1 or len(place) != 1 or len(layout.signal.segments) > 1:
         return None
     rows, row = np.unique(frequency[0].values.double().numpy(), return_inverse=True)
     columns, column = np.unique(place[0].values.double().numpy(), return_inverse=True)
@@ -63,14 +63,14 @@ def scales(attribution: Attribution, chosen: Array) -> Plane | None:
     With one, a row per scale, the smooth part first and then from coarse to fine, and places along it.
 
     Args:
-        attribution: The result, with its leaf.
+        attribution: The result, with its signal.
         chosen: Which features are shown as chosen, shape `(K,)`.
 
     Returns:
         None where the features have no levels, lie in several segments, or along more than two transformed axes.
     """
     layout = attribution.layout
-    if not layout.with_role("level") or len(layout.leaf.segments) > 1:
+    if not layout.with_role("level") or len(layout.signal.segments) > 1:
         return None
     letters = len(layout.with_role("orientation")[0].names[0])
     places = layout.with_role("position")
@@ -125,7 +125,7 @@ def _joined(quarter: list[list[Array | None]]) -> Array:
 
 def _scalogram(layout: Layout, power: Array, count: Array) -> Plane:
     place = layout.with_role("position")[0]
-    values, length = place.values.double().numpy(), next(a.length for a in layout.leaf.axes if a.name == place.axis)
+    values, length = place.values.double().numpy(), next(a.length for a in layout.signal.axes if a.name == place.axis)
     members = _members(layout)
     first = _smooth(members)
     ordered = [first, *(band for band in members if band != first)]

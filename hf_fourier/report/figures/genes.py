@@ -36,7 +36,7 @@ def draw(figure: FigureBase, attribution: Attribution, fraction: float, width: f
     left, right = above.subplots(1, 2, width_ratios=[1, 1.15])
     names = [drawable(attribution.names[i], 16) for i in best]
     _bars(left, names, values[best], best, found)
-    text = textwrap.fill(f"The {len(best)} strongest genes: {found.told}", 68)
+    text = textwrap.fill(f"The {len(best)} strongest genes: {found.description}", 68)
     panels.title(left, f"{text}\n({wording.colours(attribution, found)})")
     _ranking(right, values, best, names, found.measure)
     tokens.frequencies(below, attribution, fraction)

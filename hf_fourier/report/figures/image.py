@@ -23,7 +23,7 @@ def draw(figure: FigureBase, attribution: Attribution, fraction: float) -> None:
     Where a mask was explained, the model's mask of each picture is outlined on it.
     """
     above, below = panels.stack(figure, [1.12, 1.0])
-    images = [attribution.original(), attribution.rebuild(fraction), attribution.rebuild(fraction, delete=True)]
+    images = [attribution.render(), attribution.render(fraction), attribution.render(fraction, delete=True)]
     masks = mask_contours.predicted(attribution, fraction)
     classes = mask_contours.classes_of(masks[0])
     for i, (image, text) in enumerate(zip(images, wording.panel_titles(attribution, fraction), strict=True)):

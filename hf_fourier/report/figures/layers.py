@@ -69,9 +69,9 @@ def labels(names: list[str], cuts: list[bool]) -> list[str]:
 
 
 def frequencies(layout: Layout, radius: Array) -> tuple[Array, str]:
-    """Bands in the unit of the leaf's axes, where all that have frequencies share one."""
+    """Bands in the unit of the signal's axes, where all that have frequencies share one."""
     named = {column.axis for column in layout.with_role("frequency")}
-    scales = {(axis.rate, axis.unit) for axis in layout.leaf.axes if axis.name in named}
+    scales = {(axis.rate, axis.unit) for axis in layout.signal.axes if axis.name in named}
     if len(scales) != 1:
         return radius, "cycles/sample"
     ((rate, unit),) = scales

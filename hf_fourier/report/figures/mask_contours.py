@@ -24,9 +24,9 @@ def predicted(attribution: Attribution, fraction: float) -> list[Array | None]:
 
     Places hold their class where it counts for the clean mask's classes, and −1 elsewhere.
     """
-    if not example_record.is_mask(attribution) or attribution.frozen is None:
+    if not example_record.is_mask(attribution) or attribution.frozen_target is None:
         return [None, None, None]
-    clean = attribution.frozen.numpy()
+    clean = attribution.frozen_target.numpy()
     classes = classes_of(clean)
     masks: list[Array | None] = [clean]
     for part in ("keep", "delete"):

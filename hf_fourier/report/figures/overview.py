@@ -210,8 +210,8 @@ def _evaluation(figure: Figure, evaluation: Evaluation, metrics: Sequence[str]) 
         _names(axes, [f"{row['method']} in {row['domain']}" for row in own])
     for axes in grid[len(metrics) :]:
         axes.set_visible(False)
-    sources = len(set(evaluation.sources))
-    note = f"n = {len(evaluation.sources)} examples of {sources} sources; 95 % intervals; hollow: controls"
+    groups = len(set(evaluation.groups))
+    note = f"n = {len(evaluation.groups)} examples of {groups} groups; 95 % intervals; hollow: controls"
     figure.supxlabel(note, fontsize=8)
 
 

@@ -60,7 +60,7 @@ def spectrum(axes: Axes, plane: Plane, text: str, upward: bool = False) -> None:
     """Power in grey, the chosen places in yellow on top (an artist called "chosen", masked elsewhere).
 
     `text`: the title, where the plane has none of its own. `upward`: whether rows ascend from the bottom, as where the
-    first axis of the leaf is drawn so.
+    first axis of the signal is drawn so.
     """
     from matplotlib.colors import ListedColormap
 
@@ -122,7 +122,7 @@ def profiles(upper: Axes, lower: Axes, profile: Profile, text: str) -> None:
 
 def model(axes: Axes, attribution: Attribution, fraction: float) -> None:
     """What the model says: a curve where several shares were played, else bars."""
-    played = {stop.asked for stop in attribution.curve.stops} if attribution.curve else set()
+    played = {stop.fraction for stop in attribution.curve.points} if attribution.curve else set()
     (curve if len(played) > 1 else show_points)(axes, attribution, fraction)
 
 
@@ -139,7 +139,7 @@ def curve(axes: Axes, attribution: Attribution, fraction: float) -> None:
         stops = record.of(part)  # type: ignore[arg-type]
         if not stops:
             continue
-        x = [100 * stop.asked for stop in stops]
+        x = [100 * stop.fraction for stop in stops]
         y = [wording.plotted_value(attribution, stop) for stop in stops]
         axes.plot(x, y, gid=part, **look)
         lost = [not example_record.holds(attribution, stop) for stop in stops]
@@ -148,7 +148,7 @@ def curve(axes: Axes, attribution: Attribution, fraction: float) -> None:
     whole = 1.0 if example_record.is_mask(attribution) else record.clean
     axes.axhline(whole, color=SOFT, linestyle=":", label="whole input")
     axes.axvline(100 * fraction, color=SOFT, linewidth=0.8, label="share shown here")
-    _percents(axes, sorted({100 * stop.asked for stop in record.stops}))
+    _percents(axes, sorted({100 * stop.fraction for stop in record.points}))
     if bounded:
         axes.set_ylim(-0.04, 1.04)
     label_axis(axes, "x", f"% of {kind}")
@@ -230,7 +230,7 @@ def relevance(axes: Axes, attribution: Attribution, fraction: float, turn: bool 
         label_axis(axes, "x", names[1])
         sense = "orange: for the decision, blue: against" if found.signed else sense
         sense += f"; summed over {', '.join(found.axes[:-2])}" if len(found.axes) > 2 else ""
-    told = f"{found.told[0].upper()}{found.told[1:]}"
+    told = f"{found.description[0].upper()}{found.description[1:]}"
     title(axes, f"{told.replace(', not', chr(10) + 'not')}\n({sense})")
 
 

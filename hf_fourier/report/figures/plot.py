@@ -24,7 +24,7 @@ def plot(attribution: Attribution, path: str | PathLike[str] | None = None, frac
     A picture, a volume, a spectrogram and a waveform are shown whole, rebuilt from their top frequencies, and without
     them, with the model's masks where it draws some; a text by its tokens, a protein by its residues, a cell by its
     strongest genes; anything else by its relevance. Beside it stand the spectrum with what was chosen, and what the
-    model says to each part as far as `FourierExplainer.play` has asked it; below, FreqX's layers and WAM's scales.
+    model says to each part as far as `FourierExplainer.perturb` has asked it; below, FreqX's layers and WAM's scales.
     `pyplot` is not used, and matplotlib's settings are as before afterwards.
 
     Args:
@@ -71,7 +71,9 @@ def _body(attribution: Attribution) -> tuple[float, Callable[[FigureBase, Attrib
 
     line = WIDTH - 0.4  # inches of a line of tokens
     if attribution.view.kind in ("none", "genes", "bases") and attribution.names:
-        page = {"residue": sequence, "base": sequence, "gene": genes}.get(attribution.layout.leaf.axes[0].name, tokens)
+        page = {"residue": sequence, "base": sequence, "gene": genes}.get(
+            attribution.layout.signal.axes[0].name, tokens
+        )
         return page.height(attribution, line), partial(page.draw, width=line), False
     known: dict[str, tuple[float, Callable[[FigureBase, Attribution, float], None], bool]] = {
         "image": (7.4, image.draw, True),

@@ -161,7 +161,7 @@ def _coordinate(spectrum: Spectrum) -> tuple[str, np.ndarray]:
 
 def _answers(axes: Axes, recording: Recording) -> None:
     """The share of seconds whose decision holds, for each played share."""
-    table = recording.answers()
+    table = recording.points()
     if not len(table):
         axes.set_axis_off()
         said = "(no share of the features\nwas shown to the model)"

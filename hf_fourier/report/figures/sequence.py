@@ -43,7 +43,7 @@ def draw(figure: FigureBase, attribution: Attribution, fraction: float, width: f
     _numbers(page, placed)
     power = tokens.frequencies(below, attribution, fraction)
     if power is not None and attribution.layout.with_role("frequency"):
-        _periods(power, attribution.layout.leaf.axes[0].name)
+        _periods(power, attribution.layout.signal.axes[0].name)
 
 
 def _place(attribution: Attribution, shown: range, width: float) -> list[tokens.Placed]:

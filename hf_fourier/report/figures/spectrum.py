@@ -64,7 +64,7 @@ def plane(attribution: Attribution, chosen: Array, across: str | None = None) ->
     """The two-dimensional spectrum, zero frequency in the middle; for features with two places instead, their map.
 
     Args:
-        attribution: The result, with its leaf.
+        attribution: The result, with its signal.
         chosen: Which features are shown as chosen, shape `(K,)`.
         across: The axis along which only the constant features are shown, where there are three.
 
@@ -73,13 +73,13 @@ def plane(attribution: Attribution, chosen: Array, across: str | None = None) ->
     """
     layout = attribution.layout
     coordinates = layout.with_role("frequency") or layout.with_role("position")
-    axes = {axis.name: axis for axis in layout.leaf.axes}
+    axes = {axis.name: axis for axis in layout.signal.axes}
     power, count = attribution.power.double().numpy(), chosen.astype(float)
     if across is not None:
         there = next(column.values == 0 for column in coordinates if column.axis == across)
         coordinates = tuple(replace(c, values=c.values[there]) for c in coordinates if c.axis != across)
         power, count = power[there.numpy()], count[there.numpy()]
-    if len(coordinates) != 2 or len(layout.leaf.segments) > 1 or any(c.axis not in axes for c in coordinates):
+    if len(coordinates) != 2 or len(layout.signal.segments) > 1 or any(c.axis not in axes for c in coordinates):
         return None
     pair = [axes[column.axis] for column in coordinates]
     steps = [_steps(column, axis) for column, axis in zip(coordinates, pair, strict=True)]
@@ -143,7 +143,7 @@ def decibels(power: Array, depth: float = 80.0) -> Array:
 
 def _coordinate(attribution: Attribution) -> tuple[Array | None, str]:
     layout = attribution.layout
-    frequencies, axes = layout.with_role("frequency"), {axis.name: axis for axis in layout.leaf.axes}
+    frequencies, axes = layout.with_role("frequency"), {axis.name: axis for axis in layout.signal.axes}
     if len(frequencies) == 1:
         return frequencies[0].values.double().numpy(), _title(frequencies[0])
     if layout.radius is not None:
@@ -166,7 +166,7 @@ def _title(column: Column) -> str:
 
 
 def _steps(column: Column, axis: Axis) -> Array:
-    """A coordinate in whole steps: places, or halves of one cycle per leaf."""
+    """A coordinate in whole steps: places, or halves of one cycle per signal."""
     values = column.values.double().numpy()
     if column.role != "frequency":
         return values.astype(np.int64)

@@ -82,7 +82,7 @@ def frequencies(figure: FigureBase, attribution: Attribution, fraction: float) -
     line = profile(attribution, attribution.mask(fraction).numpy())
     if line is None:
         return None
-    unit = attribution.layout.leaf.axes[0].name
+    unit = attribution.layout.signal.axes[0].name
     whole = _WHOLES.get(unit, "text")
     if attribution.layout.with_role("frequency"):
         text = f"Power and choice by frequency\n(left: slow, along the whole {whole}; right: from {unit} to {unit})"
@@ -95,11 +95,11 @@ def frequencies(figure: FigureBase, attribution: Attribution, fraction: float) -
 
 def explanation(attribution: Attribution, found: relevance.Relevance, shown: range) -> str:
     """What the colours mean, whose numbers they are, and which tokens are shown."""
-    unit = attribution.layout.leaf.axes[0].name
-    text = f"At each {unit}: {found.told} ({wording.colours(attribution, found, ', bar above', ', bar below')})"
+    unit = attribution.layout.signal.axes[0].name
+    text = f"At each {unit}: {found.description} ({wording.colours(attribution, found, ', bar above', ', bar below')})"
     if len(shown) < len(attribution.names):
         text += f"; {unit}s {shown.start + 1} to {shown.stop} of {len(attribution.names)}, around the strongest"
-    if len(attribution.layout.leaf.segments) > 1:
+    if len(attribution.layout.signal.segments) > 1:
         text += "; one text below the other"
     return text
 
@@ -120,7 +120,9 @@ def _place(attribution: Attribution, shown: range, width: float) -> list[Placed]
     tokens = token_texts(attribution.names)
     widths = _widths([tokens[i].text for i in shown])
     borders = (
-        set(np.cumsum(attribution.layout.leaf.segments[:-1]).tolist()) if attribution.layout.leaf.segments else set()
+        set(np.cumsum(attribution.layout.signal.segments[:-1]).tolist())
+        if attribution.layout.signal.segments
+        else set()
     )
     placed: list[Placed] = []
     x = y = 0.0

@@ -22,14 +22,14 @@ if TYPE_CHECKING:
 
 def draw(figure: FigureBase, attribution: Attribution, fraction: float) -> None:
     """Fill `figure`: whole, kept and removed side by side, in one large slice and two across it; below the spectrum."""
-    volumes = [attribution.original(), attribution.rebuild(fraction), attribution.rebuild(fraction, delete=True)]
+    volumes = [attribution.render(), attribution.render(fraction), attribution.render(fraction, delete=True)]
     volumes = [volume if volume.ndim == 3 else volume[0] for volume in volumes]
     masks = mask_contours.predicted(attribution, fraction)
     places = middles(masks[0], volumes[0].shape)
     first = _largest(masks[0], volumes[0].shape)
     above, below = panels.stack(figure, [2.0, 1.0])
     grid = above.add_gridspec(2, 6, height_ratios=[2.1, 1])
-    names = [axis.name for axis in attribution.layout.leaf.axes if not axis.channel]
+    names = [axis.name for axis in attribution.layout.signal.axes if not axis.channel]
     rest = [axis for axis in range(3) if axis != first]
     for i, text in enumerate(wording.panel_titles(attribution, fraction, "The volume")):
         large = above.add_subplot(grid[0, 2 * i : 2 * i + 2])

@@ -24,7 +24,7 @@ def height(attribution: Attribution) -> float:
 
 
 def maps(attribution: Attribution) -> tuple[Array, list[str], list[str]]:
-    """A map of two dimensions per scale (one row where the leaf has one axis), their names, and what each is worth.
+    """A map of two dimensions per scale (one row where the signal has one axis), their names, and what each is worth.
 
     Further axes in front are summed.
     """

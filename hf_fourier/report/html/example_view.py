@@ -38,7 +38,7 @@ DRAWN = 192
 
 def shares(attribution: Attribution) -> list[float]:
     """The stops of the slider, ascending, the whole input last."""
-    played = [stop.asked for stop in attribution.curve.of("keep")] if attribution.curve else []
+    played = [stop.fraction for stop in attribution.curve.of("keep")] if attribution.curve else []
     return [share for share in sorted(set(played or USUAL)) if 0 < share < 1] + [1.0]
 
 
@@ -60,10 +60,10 @@ def example_view(attribution: Attribution, budget: float) -> dict[str, Any]:
     }  # fmt: skip
     if kind in makers:
         found = makers[kind](attribution, stops, budget)
-    elif attribution.names and len(attribution.layout.leaf.positions) == 1:
-        unit = attribution.layout.leaf.axes[0].name
+    elif attribution.names and len(attribution.layout.signal.ordered_axes) == 1:
+        unit = attribution.layout.signal.axes[0].name
         found = _genes(attribution, stops, budget) if unit == "gene" else _tokens(attribution, stops)
-    elif len(attribution.layout.leaf.positions) == 1:
+    elif len(attribution.layout.signal.ordered_axes) == 1:
         found = _line(attribution, stops)
     else:
         found = _map(attribution, stops, budget)
@@ -74,8 +74,8 @@ def _image(attribution: Attribution, stops: list[float], budget: float) -> dict[
     kept, removed = [], []
     for share in stops:
         masks = mask_contours.predicted(attribution, share)
-        pair = (attribution.original(), None) if share == 1 else (
-            attribution.rebuild(share), attribution.rebuild(share, delete=True)
+        pair = (attribution.render(), None) if share == 1 else (
+            attribution.render(share), attribution.render(share, delete=True)
         )  # fmt: skip
         kept.append(_outlined(pair[0], masks[0], None if share == 1 else masks[1]))
         removed.append(None if pair[1] is None else _outlined(pair[1], masks[0], masks[2]))
@@ -132,7 +132,7 @@ def _volume(attribution: Attribution, stops: list[float], budget: float) -> dict
     def flat(volume: Any) -> Array:
         return np.asarray(volume if volume.ndim == 3 else volume[0])
 
-    clean = flat(attribution.original())
+    clean = flat(attribution.render())
     masks = mask_contours.predicted(attribution, stops[0])
     places = volumes.middles(masks[0], clean.shape)
     low, high = np.percentile(clean, [1, 99.5])
@@ -155,17 +155,17 @@ def _volume(attribution: Attribution, stops: list[float], budget: float) -> dict
     for share in stops:
         own = mask_contours.predicted(attribution, share)
         whole = share == 1
-        kept.append(strip(clean if whole else flat(attribution.rebuild(share)), own[0], None if whole else own[1]))
-        removed.append(None if whole else strip(flat(attribution.rebuild(share, delete=True)), own[0], own[2]))
-    names = [axis.name for axis in attribution.layout.leaf.axes if not axis.channel]
+        kept.append(strip(clean if whole else flat(attribution.render(share)), own[0], None if whole else own[1]))
+        removed.append(None if whole else strip(flat(attribution.render(share, delete=True)), own[0], own[2]))
+    names = [axis.name for axis in attribution.layout.signal.axes if not axis.channel]
     told = ", ".join(f"{name} {at + 1} of {n}" for name, at, n in zip(names, places, clean.shape, strict=True))
     return _pictures(kept, removed, 0.75 * budget, caption=f"Slices: {told}")
 
 
 def _spectrogram(attribution: Attribution, stops: list[float], budget: float) -> dict[str, Any]:
     view: Any = attribution.view
-    levels = [attribution.rebuild(share) for share in stops]
-    gone = [attribution.rebuild(share, delete=True) for share in stops[:-1]]
+    levels = [attribution.render(share) for share in stops]
+    gone = [attribution.render(share, delete=True) for share in stops[:-1]]
     seconds = levels[-1].shape[1] * view.hop
     caption = f"Left to right: {seconds:.2f} s; upwards: {view.low:g} to {view.high:g} Hz (mel); brighter is louder"
     found = _levels(levels, gone, 0.2 * budget, caption)
@@ -175,9 +175,9 @@ def _spectrogram(attribution: Attribution, stops: list[float], budget: float) ->
 def _waveform(attribution: Attribution, stops: list[float], budget: float) -> dict[str, Any]:
     from hf_fourier.report.figures.audio import levels
 
-    sound = attribution.original()
-    kept = [levels(attribution.rebuild(share)) for share in stops]
-    gone = [levels(attribution.rebuild(share, delete=True)) for share in stops[:-1]]
+    sound = attribution.render()
+    kept = [levels(attribution.render(share)) for share in stops]
+    gone = [levels(attribution.render(share, delete=True)) for share in stops[:-1]]
     caption = f"Left to right: {sound.seconds:.2f} s; upwards: 0 to {sound.rate / 2:g} Hz; brighter is louder"
     found = _levels(kept, gone, 0.2 * budget, caption)
     return {**found, **_sounds(attribution, stops, 0.7 * budget)}
@@ -240,7 +240,9 @@ def _relevance(attribution: Attribution, stops: list[float]) -> tuple[list[Array
     found = [relevance.default_relevance(attribution, share) for share in stops]
     one = found[0]
     whose = (
-        one.told if one.kind == "scores" else one.told.replace(f"top {wording.format_fraction(stops[0])} of", "chosen")
+        one.description
+        if one.kind == "scores"
+        else one.description.replace(f"top {wording.format_fraction(stops[0])} of", "chosen")
     )
     word = "score" if one.kind == "scores" else one.measure
     said = {"signed": one.signed, "told": whose, "word": word, "sense": wording.colours(attribution, one)}
@@ -249,7 +251,7 @@ def _relevance(attribution: Attribution, stops: list[float]) -> tuple[list[Array
 
 def _tokens(attribution: Attribution, stops: list[float]) -> dict[str, Any]:
     values, said = _relevance(attribution, stops)
-    unit = attribution.layout.leaf.axes[0].name
+    unit = attribution.layout.signal.axes[0].name
     told = token_texts(attribution.names)
     letters = unit in ("residue", "base")
     return {
@@ -259,7 +261,7 @@ def _tokens(attribution: Attribution, stops: list[float]) -> dict[str, Any]:
         "texts": list(attribution.names) if letters else [piece.text for piece in told],
         "starts": [i % 10 == 0 for i in range(len(told))] if letters else [piece.starts for piece in told],
         "rtl": right_to_left("".join(piece.text for piece in told)),
-        "segments": list(attribution.layout.leaf.segments),
+        "segments": list(attribution.layout.signal.segments),
         "values": [_digits(row) for row in values],
     }
 
@@ -283,18 +285,18 @@ def _genes(attribution: Attribution, stops: list[float], budget: float) -> dict[
 def _line(attribution: Attribution, stops: list[float]) -> dict[str, Any]:
     """A series: its channels' mean, whole, kept and removed."""
 
-    def flat(leaf: Any) -> list[float]:
-        axes = [i for i, axis in enumerate(attribution.layout.leaf.axes) if axis.channel]
-        line = (leaf.mean(dim=axes) if axes else leaf).double().numpy().ravel()
+    def flat(signal: Any) -> list[float]:
+        axes = [i for i, axis in enumerate(attribution.layout.signal.axes) if axis.channel]
+        line = (signal.mean(dim=axes) if axes else signal).double().numpy().ravel()
         return _digits(line[:: -(-len(line) // POINTS)])
 
-    kept = [flat(attribution.keep(share)) for share in stops]
-    axis = attribution.layout.leaf.axes[attribution.layout.leaf.positions[0]]
-    channels = sum(axis.channel for axis in attribution.layout.leaf.axes)
+    kept = [flat(attribution.keep_top(share)) for share in stops]
+    axis = attribution.layout.signal.axes[attribution.layout.signal.ordered_axes[0]]
+    channels = sum(axis.channel for axis in attribution.layout.signal.axes)
     return {
         "kind": "line",
         "kept": kept,
-        "removed": [flat(attribution.delete(share)) for share in stops],
+        "removed": [flat(attribution.delete_top(share)) for share in stops],
         "axis": axis.name,
         "length": axis.length,
         "mean": bool(channels),
@@ -305,7 +307,7 @@ def _map(attribution: Attribution, stops: list[float], budget: float) -> dict[st
     """Anything else: its relevance, the first axes summed."""
     from hf_fourier.report.figures.panels import diverging
 
-    images, names = [], [attribution.layout.leaf.axes[i].name for i in attribution.layout.leaf.positions]
+    images, names = [], [attribution.layout.signal.axes[i].name for i in attribution.layout.signal.ordered_axes]
     maps, said = _relevance(attribution, stops)
     for values in maps:
         while values.ndim > 2:

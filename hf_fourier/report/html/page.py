@@ -182,10 +182,10 @@ def _class_charts(record: ExampleRecord) -> list[Markup]:
     if record.curve is not None:
         series = []
         for part, name in (("keep", f"top {record.noun} alone"), ("delete", "without them")):
-            stops = [stop for stop in record.curve.of(part) if 0 < stop.asked < 1]  # type: ignore[arg-type]
+            stops = [stop for stop in record.curve.of(part) if 0 < stop.fraction < 1]  # type: ignore[arg-type]
             values = [_size(record, stop) for stop in stops]
             lost = [not record.holds(stop) for stop in stops]
-            series.append(Series(name, [stop.asked for stop in stops], values, hollow=lost))
+            series.append(Series(name, [stop.fraction for stop in stops], values, hollow=lost))
         up = "Dice with the clean mask" if record.head == "mask" else "confidence"
         bounded = record.head == "mask" or record.confidence is not None
         title = "What the model says (hollow: decision lost)"
@@ -200,7 +200,7 @@ def _class_charts(record: ExampleRecord) -> list[Markup]:
 
 def _size(record: ExampleRecord, stop: Any) -> float:
     if record.head == "mask":
-        return float(stop.agrees)
+        return float(stop.agreement)
     return float(stop.value if stop.confidence is None else stop.confidence)
 
 

@@ -68,7 +68,7 @@ class CardData:
         methods: Specs, with the domain of each.
         examples: How many were explained.
         evaluated: How many were evaluated; 0 without an evaluation.
-        sources: How many independent ones.
+        groups: How many independent ones.
         measured: What was measured.
         checks: Of the sanity checks: method, domain, check, verdict, words.
         classes: Of the labels: method, label, examples, confidence, decisions that the top 4 % keep.
@@ -85,7 +85,7 @@ class CardData:
     methods: Sequence[tuple[str, str]]
     examples: int
     evaluated: int
-    sources: int
+    groups: int
     measured: Sequence[MetricRow]
     checks: Sequence[tuple[str, str, str, str, str]] = ()
     classes: Sequence[tuple[str, str, int, float | None, float | None]] = ()
@@ -94,18 +94,18 @@ class CardData:
     versions: Mapping[str, str] | None = None
 
     @property
-    def enough(self) -> bool:
-        """Whether there are sources enough to claim anything."""
+    def has_enough_groups(self) -> bool:
+        """Whether there are groups enough to claim anything."""
         from hf_fourier.evaluation.results import MIN_GROUPS
 
-        return self.sources >= MIN_GROUPS
+        return self.groups >= MIN_GROUPS
 
     @property
     def on_hub(self) -> bool:
         """Whether the model's name has the form of a Hub id with a namespace."""
         return re.fullmatch(r"[\w.-]+/[\w.-]+", self.model, re.ASCII) is not None
 
-    def shown(self) -> list[MetricRow]:
+    def card_rows(self) -> list[MetricRow]:
         """What a card shows: by quantity, the methods before the controls."""
         known = [one for name in SHOWN for one in self.measured if one.metric == name]
         return sorted(known, key=lambda one: (SHOWN.index(one.metric), one.control))
@@ -139,8 +139,8 @@ def facts(report: ReportContent) -> CardData:
         head=str(first.get("head") or (sanity[0].head if sanity else "")),
         methods=list(dict.fromkeys(methods)),
         examples=len(report.records),
-        evaluated=len(evaluation.sources) if evaluation else 0,
-        sources=len(set(evaluation.sources)) if evaluation else 0,
+        evaluated=len(evaluation.groups) if evaluation else 0,
+        groups=len(set(evaluation.groups)) if evaluation else 0,
         measured=_measured(report),
         checks=[
             (one.method, one.domain, check.name, check.verdict, privacy.scrubbed(check.words))

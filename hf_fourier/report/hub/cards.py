@@ -29,21 +29,21 @@ NAMES = {**INDEXED, "maintain_rate": "Maintain rate, mean over shares",
 _SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
 
 
-def dataset_card(facts: CardData, tables: Iterable[str], include_inputs: bool, licence: str | None = None) -> str:
+def dataset_card(facts: CardData, tables: Iterable[str], include_inputs: bool, license: str | None = None) -> str:
     """The README of a data set that holds a report.
 
     Args:
         facts: What there is to say.
         tables: Names of the Parquet files in `data/`; each is a configuration of the viewer, examples first.
         include_inputs: Whether the examples are in it.
-        licence: By the Hub's identifier.
+        license: By the Hub's identifier.
     """
     from huggingface_hub import DatasetCardData
 
     names = sorted(tables, key=lambda name: (name != "examples", name))
     data = DatasetCardData(
         pretty_name=escape_invisible(facts.title),
-        license=licence,
+        license=license,
         tags=[*TAGS, *([escape_invisible(facts.task)] if facts.task else [])],
         size_categories=[next((word for most, word in _SIZES if facts.examples < most), "n>1M")],
         configs=[{"config_name": name, "data_files": f"data/{name}.parquet"} for name in names],
@@ -51,13 +51,13 @@ def dataset_card(facts: CardData, tables: Iterable[str], include_inputs: bool, l
     return _card("dataset.md", data, facts, include_inputs)
 
 
-def space_card(facts: CardData, include_inputs: bool, licence: str | None = None) -> str:
+def space_card(facts: CardData, include_inputs: bool, license: str | None = None) -> str:
     """The README of a static Space that shows a report's page."""
     from huggingface_hub import SpaceCardData
 
     data = SpaceCardData(
         title=escape_invisible(facts.title),
-        license=licence,
+        license=license,
         sdk="static",
         app_file="index.html",
         tags=list(TAGS),
@@ -71,23 +71,23 @@ def space_card(facts: CardData, include_inputs: bool, licence: str | None = None
     return _card("space.md", data, facts, include_inputs)
 
 
-def section(facts: CardData, data_set: str | None = None) -> str:
+def section(facts: CardData, dataset: str | None = None) -> str:
     """What a model's own card says of it, from a second-level heading on."""
-    return rendered("section.md", facts=facts, names=NAMES, data_set=data_set).strip() + "\n"
+    return rendered("section.md", facts=facts, names=NAMES, dataset=dataset).strip() + "\n"
 
 
-def eval_results(facts: CardData, data_set: str, data_set_id: str) -> list[EvalResult]:
+def eval_results(facts: CardData, dataset: str, dataset_id: str) -> list[EvalResult]:
     """What goes into the model's `model-index`: of each method (no control) what `INDEXED` names.
 
     Args:
         facts: What was measured.
-        data_set: What the examples were, for people.
-        data_set_id: The id of the data set on the Hub, or a word such as "custom".
+        dataset: What the examples were, for people.
+        dataset_id: The id of the data set on the Hub, or a word such as "custom".
     """
     from huggingface_hub import EvalResult
 
     results = []
-    for one in facts.shown():
+    for one in facts.card_rows():
         if one.control or one.mean is None or one.metric not in INDEXED:
             continue
         told: dict[str, Any] = {
@@ -95,14 +95,14 @@ def eval_results(facts: CardData, data_set: str, data_set_id: str) -> list[EvalR
             "method": escape_invisible(one.method), "domain": escape_invisible(one.domain),
             "interval_95": _ends(one.low, one.high),
             "gap_to_magnitude": one.gap, "gap_interval_95": _ends(one.gap_low, one.gap_high),
-            "examples": facts.evaluated, "sources": facts.sources,
+            "examples": facts.evaluated, "groups": facts.groups,
             "model_revision": escape_invisible(facts.revision) or None,
         }  # fmt: skip
         results.append(
             EvalResult(
                 task_type=escape_invisible(facts.task) or "other",
-                dataset_type=escape_invisible(data_set_id),
-                dataset_name=escape_invisible(data_set),
+                dataset_type=escape_invisible(dataset_id),
+                dataset_name=escape_invisible(dataset),
                 metric_type=one.metric.partition("_at_")[0].partition(" (")[0],
                 metric_name=f"{INDEXED[one.metric]}, {escape_invisible(one.method)} in {escape_invisible(one.domain)}",
                 metric_value=one.mean,

@@ -62,7 +62,7 @@ class PushResult:
 
 
 def push(
-    report: ReportContent, repo_id: str, as_space: bool, include_inputs: bool, private: bool, licence: str | None,
+    report: ReportContent, repo_id: str, as_space: bool, include_inputs: bool, private: bool, license: str | None,
     token: str | None,
 ) -> PushResult:  # fmt: skip
     """Write a report into a repository in one commit; see `Report.push_to_hub`."""
@@ -72,7 +72,7 @@ def push(
     kind = "space" if as_space else "dataset"
     api = _api(token)
     with tempfile.TemporaryDirectory(prefix="hf-fourier-") as own:
-        where = write_files(report, Path(own) / "report", as_space, include_inputs, licence)
+        where = write_files(report, Path(own) / "report", as_space, include_inputs, license)
         _refuse_inputs(where, api.token, include_inputs)
         files = sorted(path.relative_to(where).as_posix() for path in where.rglob("*") if path.is_file())
         with hub_error(f"push the report to {repo_id!r}"):
@@ -89,7 +89,7 @@ def push(
 
 
 def write_files(
-    report: ReportContent, where: Path, as_space: bool, include_inputs: bool, licence: str | None = None
+    report: ReportContent, where: Path, as_space: bool, include_inputs: bool, license: str | None = None
 ) -> Path:
     """All files of a push, in a folder.
 
@@ -98,7 +98,7 @@ def write_files(
         where: The folder, which is made.
         as_space: One page for a static Space instead of a whole report.
         include_inputs: Whether the examples go with it.
-        licence: By the Hub's identifier, for the card.
+        license: By the Hub's identifier, for the card.
     """
     if include_inputs:
         report = _shareable(report)
@@ -106,23 +106,23 @@ def write_files(
     if as_space:
         where.mkdir(parents=True, exist_ok=True)
         (where / folder.PAGE).write_text(page(report, include_inputs), encoding="utf-8")
-        card = cards.space_card(found, include_inputs, licence)
+        card = cards.space_card(found, include_inputs, license)
     else:
         folder.save(report, where, include_inputs)
-        card = cards.dataset_card(found, tables(report, include_inputs), include_inputs, licence)
+        card = cards.dataset_card(found, tables(report, include_inputs), include_inputs, license)
     (where / README).write_text(card, encoding="utf-8")
     return where
 
 
 def _shareable(report: ReportContent) -> ReportContent:
-    """The report with its inputs, but names and sources without this machine's paths and whoever sits at it."""
+    """The report with its inputs, but names and groups without this machine's paths and whoever sits at it."""
     from hf_fourier.report.content import ReportContent
 
     content.require_inputs(report)
     found, checked = report.evaluation, report.sanity
     if found is not None:
-        found = replace(found, sources=[_named_for_others(source) for source in found.sources])
-    sanity = [replace(one, sources=[_named_for_others(source) for source in one.sources]) for one in checked]
+        found = replace(found, groups=[_named_for_others(source) for source in found.groups])
+    sanity = [replace(one, groups=[_named_for_others(source) for source in one.groups]) for one in checked]
     names = [_named_for_others(name) for name in report.names]
     return ReportContent(report.results, found, sanity, report.title, names)
 
@@ -135,9 +135,9 @@ def _named_for_others(name: Any) -> str:
 
 
 def propose(
-    report: ReportContent, model_id: str, data_set: str | None, data_set_id: str, token: str | None
+    report: ReportContent, model_id: str, dataset: str | None, dataset_id: str, token: str | None
 ) -> str | None:
-    """Open a pull request on a model's card; see `Report.propose_to_model_card`."""
+    """Open a pull request on a model's card; see `Report.propose_model_card`."""
     from huggingface_hub import CommitOperationAdd
     from huggingface_hub.errors import EntryNotFoundError
 
@@ -157,8 +157,8 @@ def propose(
             before = Path(path).read_bytes().decode("utf-8")
         except EntryNotFoundError:
             before = ""
-        results = cards.eval_results(found, data_set or "examples of the report's author", data_set_id)
-        after = model_card.edited(before, cards.section(found, data_set), model_id.rpartition("/")[2], results)
+        results = cards.eval_results(found, dataset or "examples of the report's author", dataset_id)
+        after = model_card.edited(before, cards.section(found, dataset), model_id.rpartition("/")[2], results)
         if after == before:
             return None
         commit = api.create_commit(
@@ -315,7 +315,7 @@ def _check_size(path: Path, sizes: dict[str, int]) -> None:
     for values in sorted((path / folder.RESULTS).glob("*/attribution.json")):
         told_shape: Any = json.loads(values.read_text(encoding="utf-8"))
         try:
-            entries = math.prod(int(axis["length"]) for axis in told_shape["leaf"]["axes"])
+            entries = math.prod(int(axis["length"]) for axis in told_shape["signal"]["axes"])
         except (KeyError, TypeError, ValueError) as error:
             raise HubError(f"{values.parent.name} without a shape", "a result", "ask whoever pushed it") from error
         room = values.with_suffix(".safetensors").stat().st_size

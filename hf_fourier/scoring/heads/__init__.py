@@ -2,7 +2,7 @@
 
 from hf_fourier.scoring.heads.base import Head, Reading, misnamed
 from hf_fourier.scoring.heads.classification import Binary, Categorical, CustomTarget, Regression
-from hf_fourier.scoring.heads.outputs import by_class, logits_of, named, of_each, part_of
+from hf_fourier.scoring.heads.outputs import by_class, logits_of, of_each, part_of, with_named_parts
 from hf_fourier.scoring.heads.sequences import AnswerSpanHead, ContrastHead, Similarity, Transcript, head_for_target
 
 __all__ = [
@@ -20,7 +20,7 @@ __all__ = [
     "head_for_target",
     "logits_of",
     "misnamed",
-    "named",
     "of_each",
     "part_of",
+    "with_named_parts",
 ]

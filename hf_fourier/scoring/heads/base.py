@@ -26,21 +26,22 @@ class Reading:
 
     Attributes:
         value: The score s, shape `(rows,)`.
-        drive: What the gradient is taken of, shape `(rows,)`.
-        slope: `d value / d drive`, shape `(rows,)`.
+        logit_margin: What the gradient is taken of, shape `(rows,)`.
+        dvalue_dmargin: `d value / d drive`, shape `(rows,)`.
         confidence: A positive number for the curves, shape `(rows,)`; None where the head has none (regression).
-        agrees: The share of the row's decisions that are the frozen ones, shape `(rows,)`.
-        answer: The decision itself where it can be looked at (a mask), shape `(rows, ...)`; None elsewhere.
-        said: The class that each row is decided for, shape `(rows,)`; None where that is not one class of a softmax.
+        agreement: The share of the row's decisions that are the frozen ones, shape `(rows,)`.
+        predicted_mask: The decision itself where it can be looked at (a mask), shape `(rows, ...)`; None elsewhere.
+        predicted_class: The class that each row is decided for, shape `(rows,)`; None where that is not one class of a
+            softmax.
     """
 
     value: Float[Tensor, " rows"]
-    drive: Float[Tensor, " rows"]
-    slope: Float[Tensor, " rows"]
+    logit_margin: Float[Tensor, " rows"]
+    dvalue_dmargin: Float[Tensor, " rows"]
     confidence: Float[Tensor, " rows"] | None
-    agrees: Float[Tensor, " rows"]
-    answer: Int[Tensor, "rows ..."] | None = None
-    said: Int[Tensor, " rows"] | None = None
+    agreement: Float[Tensor, " rows"]
+    predicted_mask: Int[Tensor, "rows ..."] | None = None
+    predicted_class: Int[Tensor, " rows"] | None = None
 
 
 class Head(ABC):
@@ -49,7 +50,7 @@ class Head(ABC):
     name: str = ""
     labels: Mapping[int, str] = {}
     #: The kinds of targets that it reads beside classes and callables.
-    takes: ClassVar[tuple[type, ...]] = ()
+    target_types: ClassVar[tuple[type, ...]] = ()
 
     def check(self, target: Any) -> Target:
         """A user's target as this head understands it: None, a class index, several, a target object, or a callable.
@@ -60,15 +61,15 @@ class Head(ABC):
         if target is None or callable(target):
             return target
         if isinstance(target, Aim):
-            return self._aim(target)
+            return self._checked_target(target)
         target = in_python(target)
         if isinstance(target, (list, tuple)):
             return [self._class(one) for one in target]
         return self._class(target)
 
-    def _aim(self, target: Aim) -> Aim:
-        if not isinstance(target, self.takes):
-            others = "".join(f", {kind.__name__}" for kind in self.takes)
+    def _checked_target(self, target: Aim) -> Aim:
+        if not isinstance(target, self.target_types):
+            others = "".join(f", {kind.__name__}" for kind in self.target_types)
             got = f"a target of type {type(target).__name__} for a head that reads a {self.name}"
             raise TargetError(got, f"None, a class, a callable{others}", "choose one of them")
         if isinstance(target, Contrast):

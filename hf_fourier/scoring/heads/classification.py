@@ -33,7 +33,7 @@ class Categorical(Head):
 
     labels: Mapping[int, str] = field(default_factory=dict)
     name: str = "softmax"
-    takes: ClassVar[tuple[type, ...]] = (Position, Contrast)
+    target_types: ClassVar[tuple[type, ...]] = (Position, Contrast)
 
     def freeze(self, logits: Float[Tensor, "rows ..."], targets: Sequence[ResolvedTarget]) -> Int[Tensor, "rows ..."]:
         """The class of each softmax: the target, or what the model says; `IGNORED` where it does not count."""
@@ -73,7 +73,7 @@ class Categorical(Head):
         said = logits.argmax(-1)
         same = (said == frozen).reshape(counts.shape)
         one = said if said.ndim == 1 else None
-        return Reading(value, drive, slope, value.exp(), same.sum(1).float() / counts.sum(1), said=one)
+        return Reading(value, drive, slope, value.exp(), same.sum(1).float() / counts.sum(1), predicted_class=one)
 
     def name_target(self, frozen: Num[Tensor, "..."]) -> tuple[Any, str]:
         """The class (or the classes) and its name."""

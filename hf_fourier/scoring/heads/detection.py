@@ -41,7 +41,7 @@ class Detections(Head):
     classes: int = 1
     boxes: bool = True
     name: str = "detections"
-    takes: ClassVar[tuple[type, ...]] = (Position,)
+    target_types: ClassVar[tuple[type, ...]] = (Position,)
 
     def _split(self, logits: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Each query's log-odds and probabilities of all classes (without "nothing"), and its extent."""

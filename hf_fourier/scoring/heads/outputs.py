@@ -16,7 +16,7 @@ from hf_fourier.typing import Float, Num, Tensor
 _DEPTH = 4
 
 
-def named(outputs: Any) -> Any:
+def with_named_parts(outputs: Any) -> Any:
     """Outputs whose parts are attributes: those of a plain mapping become that, others stay as they are."""
     if isinstance(outputs, Mapping) and not hasattr(outputs, "to_tuple"):  # as all of transformers' have
         return SimpleNamespace(**{str(name): value for name, value in outputs.items()})
@@ -29,7 +29,7 @@ def part_of(outputs: Any, *names: str) -> Tensor:
     Raises:
         ModelError: If there is none.
     """
-    parts = named(outputs)
+    parts = with_named_parts(outputs)
     for name in names:
         if isinstance(found := getattr(parts, name, None), Tensor):
             return found
@@ -105,7 +105,7 @@ def _logits(outputs: Any, depth: int) -> Tensor | None:
         while len(parts) > 1 and _is_loss(*parts[:2]):
             del parts[0]
         return _logits(parts[0], depth - 1) if parts and not _is_number(parts[0]) else None
-    own = getattr(named(outputs), "logits", None)
+    own = getattr(with_named_parts(outputs), "logits", None)
     return own if isinstance(own, Tensor) else None
 
 

@@ -35,7 +35,7 @@ class Mask(Head):
 
     labels: Mapping[int, str] = field(default_factory=dict)
     name: str = "mask"
-    takes: ClassVar[tuple[type, ...]] = (Region,)
+    target_types: ClassVar[tuple[type, ...]] = (Region,)
 
     def fits(self, logits: Float[Tensor, "rows classes ..."]) -> tuple[str, ...]:
         """Check that the classes that have names are those of the logits; one logit says yes or no to two."""
@@ -188,7 +188,7 @@ def _shared(now: Int[Tensor, "..."], then: Int[Tensor, "..."]) -> tuple[Tensor, 
 
 def _counted(now: np.ndarray, then: np.ndarray, classes: int) -> list[list[int]]:
     """The same for each of a few classes."""
-    shared = classes == 2 and int(then.min()) > IGNORED  # then the first class is what the second leaves
+    shared = classes == 2 and int(then.min()) > IGNORED  # then the first class is what the second signals
     pairs = [(now == c, then == c) for c in range(int(shared), classes)]
     counts = [[int(np.count_nonzero(part)) for part in (a, b, a & b)] for a, b in pairs]
     if shared:

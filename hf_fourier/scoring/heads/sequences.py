@@ -36,7 +36,7 @@ class ContrastHead(Head):
     labels: Mapping[int, str] = field(default_factory=dict)
     named: Callable[[int], str] | None = None
     name: str = Contrast.head
-    takes: ClassVar[tuple[type, ...]] = (Contrast,)
+    target_types: ClassVar[tuple[type, ...]] = (Contrast,)
 
     def freeze(self, logits: Float[Tensor, "rows ..."], targets: Sequence[ResolvedTarget]) -> Int[Tensor, "rows 3"]:
         """Both classes, and the side that the clean model takes (±1)."""
@@ -89,7 +89,7 @@ class AnswerSpanHead(Categorical):
     """
 
     name: str = "span"
-    takes: ClassVar[tuple[type, ...]] = (AnswerSpan,)
+    target_types: ClassVar[tuple[type, ...]] = (AnswerSpan,)
 
     def freeze(self, logits: Float[Tensor, "rows ..."], targets: Sequence[ResolvedTarget]) -> Int[Tensor, "rows 2"]:
         """The first and the last token of each answer."""
@@ -114,7 +114,7 @@ class AnswerSpanHead(Categorical):
         """The sum over both ends."""
         mean = super().read(logits, frozen)
         agrees = (_best_span(logits) == frozen).all(1).float()
-        return Reading(2 * mean.value, 2 * mean.drive, mean.slope, (2 * mean.value).exp(), agrees)
+        return Reading(2 * mean.value, 2 * mean.logit_margin, mean.dvalue_dmargin, (2 * mean.value).exp(), agrees)
 
     def name_target(self, frozen: Num[Tensor, "..."]) -> tuple[Any, str]:
         """The first and the last token."""
@@ -221,7 +221,7 @@ class Transcript(Head):
         value = -loss / frames
         said = self._greedy(logits.detach())
         agrees = (said == frozen).all(1).float()
-        return Reading(value, value, torch.ones_like(value), value.exp(), agrees, answer=said)
+        return Reading(value, value, torch.ones_like(value), value.exp(), agrees, predicted_mask=said)
 
     def name_target(self, frozen: Num[Tensor, "..."]) -> tuple[Any, str]:
         """The transcript's ids and its text."""
@@ -250,7 +250,7 @@ class Similarity(Head):
     """
 
     name: str = "direction"
-    takes: ClassVar[tuple[type, ...]] = (Direction,)
+    target_types: ClassVar[tuple[type, ...]] = (Direction,)
 
     def freeze(self, logits: Float[Tensor, "rows ..."], targets: Sequence[ResolvedTarget]) -> Float[Tensor, "rows ..."]:
         """The unit vector, the threshold or the clean cosine, and the clean side (±1, or 0 without a threshold)."""

@@ -58,7 +58,7 @@ def made(rows: int = 12, seed: int = 0) -> dict[str, list[Any]]:
         return drawn.astype(float).tolist()
 
     return {
-        "source": [f"picture {i % 5}" if i % 6 else "" for i in range(rows)],
+        "group": [f"picture {i % 5}" if i % 6 else "" for i in range(rows)],
         "label": [f"class {i % 3}" for i in range(rows)],
         "clean": numbers.uniform(0.2, 1, rows).tolist(),
         "kept": [KEPT] * rows,
@@ -137,7 +137,7 @@ def test_numbers_by_hand() -> None:
     table = made(6)
     curves = curves_of(table)
     found = metrics.load("dig").compute(**table)
-    groups = [name or None for name in table["source"]]
+    groups = [name or None for name in table["group"]]
     plain = statistics.summarise([dig.dig(curve) for curve in curves], groups)
     assert found["dig"] == plain.mean
     assert (found["dig_low"], found["dig_high"], found["dig_median"]) == (*plain.interval, plain.median)
@@ -151,16 +151,16 @@ def test_numbers_by_hand() -> None:
     assert paper["dig"] == pytest.approx(np.mean(by_hand))
     assert paper["dig_normalised"] == found["dig_normalised"] == pytest.approx(np.mean(by_hand) / 9)
     rates = metrics.load("maintain_rate").compute(**table, rate=0.5)
-    assert rates["maintain_rate_at_0.04"] == np.mean([curve.at("keep", 0.04).agrees for curve in curves])
+    assert rates["maintain_rate_at_0.04"] == np.mean([curve.at("keep", 0.04).agreement for curve in curves])
     assert rates["least_kept"] == maintain_rate.least_kept_fraction(curves, 0.5)
     select = metrics.load("selectivity").compute(**table, shares=[0.01, 0.3])
     own, wrong = (
         [row[KEPT.index(r)] for r in (0.01, 0.3)] for row in (table["kept_decision"][0], table["wrong_reached"][0])
     )
-    assert METRICS["selectivity"].reduce(table, shares=[0.01, 0.3])["selectivity"][0] == pytest.approx(
+    assert METRICS["selectivity"].per_example(table, shares=[0.01, 0.3])["selectivity"][0] == pytest.approx(
         sum(a - b for a, b in zip(own, wrong, strict=True)) / 2
     )
-    assert select["own_kept_at_0.01"] == np.mean([curve.at("keep", 0.01).agrees for curve in curves])
+    assert select["own_kept_at_0.01"] == np.mean([curve.at("keep", 0.01).agreement for curve in curves])
     assert metrics.load("mu_fidelity").compute(**table)["mu_fidelity"] == pytest.approx(
         np.mean(
             [robustness.mu_fidelity(a, b) for a, b in zip(table["subset_scores"], table["subset_drops"], strict=True)]
@@ -170,8 +170,8 @@ def test_numbers_by_hand() -> None:
 
 def test_without_sources_each_example_is_its_own() -> None:
     table = made()
-    bare = {name: rows for name, rows in table.items() if name != "source"}
-    expected = METRICS["dig"].compute(table | {"source": [""] * len(table["clean"])})
+    bare = {name: rows for name, rows in table.items() if name != "group"}
+    expected = METRICS["dig"].compute(table | {"group": [""] * len(table["clean"])})
     equal(metrics.load("dig").compute(**bare), expected)
 
 
@@ -238,7 +238,7 @@ def told() -> dict[str, Any]:
     explainer = FourierExplainer(tiny_models.build("image-classification", "resnet"), None)
     batch = {"pixel_values": torch.rand(4, 3, 32, 32, generator=torch.Generator().manual_seed(0))}
     results = explainer.explain(batch, targets=[0, 1, 0, 1])
-    return {"explainer": explainer, "results": explainer.play(results, DEFAULT_GRID)}
+    return {"explainer": explainer, "results": explainer.perturb(results, DEFAULT_GRID)}
 
 
 @pytest.mark.parametrize("name", METRICS)
@@ -252,11 +252,11 @@ def test_the_code_of_a_card_runs(name: str, told: dict[str, Any], capsys: pytest
 def test_measures_say_what_they_are(name: str) -> None:
     measure = METRICS[name]
     assert measure.name == name
-    options = list(inspect.signature(measure.reduce).parameters.values())[1:]
+    options = list(inspect.signature(measure.per_example).parameters.values())[1:]
     assert all(option.kind is option.KEYWORD_ONLY and option.name not in COLUMNS for option in options)
-    texts = [measure.says, measure.span, measure.needs, measure.cannot, measure.source]
+    texts = [measure.description, measure.range, measure.needs, measure.limits, measure.reference]
     assert all(len(text) >= 6 for text in texts)
-    assert next(iter(measure.reduce(made()))) == name
+    assert next(iter(measure.per_example(made()))) == name
 
 
 @pytest.mark.parametrize("name", METRICS)

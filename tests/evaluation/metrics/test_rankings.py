@@ -28,10 +28,10 @@ from hf_fourier.evaluation.metrics.statistics import paired_interval
 from hf_fourier.results.curve import DEFAULT_GRID, SMALL_FRACTIONS, FractionGrid, maintained
 from hf_fourier.results.ordering import descending
 from hf_fourier.scoring.perturbation import curves, perturbations, run_perturbations
-from tests.toy_scores import leaf, noise, score_of
+from tests.toy_scores import noise, score_of, signal
 
 LENGTH, EXAMPLES, PLANTED, LABELS = 64, 24, (3, 11, 20), (0, 1, 2)
-BASIS = DOMAINS.parse("fourier").bind(leaf(LENGTH))
+BASIS = DOMAINS.parse("fourier").bind(signal(LENGTH))
 RANKINGS = ("oracle", "random", "turned")
 
 
@@ -131,7 +131,8 @@ def random_deletions(name: str) -> tuple[np.ndarray, np.ndarray]:
     taken = torch.rand(EXAMPLES, 60, len(BASIS), generator=torch.Generator().manual_seed(3)) < 0.2
     coefficients = BASIS.forward(examples())
     drops = [
-        clean - score.value(BASIS.keep(coefficients, ~taken[:, j]), torch.arange(EXAMPLES)).value for j in range(60)
+        clean - score.value(BASIS.keep_features(coefficients, ~taken[:, j]), torch.arange(EXAMPLES)).value
+        for j in range(60)
     ]
     return (taken * given[:, None]).sum(-1).numpy(), torch.stack(drops, 1).numpy()
 

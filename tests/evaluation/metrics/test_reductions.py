@@ -60,9 +60,9 @@ def test_dig_by_hand() -> None:
 
 def test_the_ends_are_shared_and_the_whole_is_known() -> None:
     full = curve(keep=[0.1 * i for i in range(11)], delete=[1 - 0.1 * i for i in range(11)], clean=1.0)
-    inner = [stop for stop in full.stops if 0 < stop.asked < 1]
+    inner = [stop for stop in full.points if 0 < stop.fraction < 1]
     least = Curve((*inner, full.at("keep", 0)), 1.0)
-    assert len(least.stops) == 19
+    assert len(least.points) == 19
     for metric in (dig.dig, insertion_deletion.insertion, insertion_deletion.deletion):
         assert metric(least) == pytest.approx(metric(full))
 

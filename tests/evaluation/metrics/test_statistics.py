@@ -1,4 +1,4 @@
-"""Intervals: what they cover, that sources stay together, and that no order of examples changes them."""
+"""Intervals: what they cover, that groups stay together, and that no order of examples changes them."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from hf_fourier.evaluation.metrics.statistics import interval, paired_interval, 
 
 @pytest.mark.parametrize("of", ["mean", "median"])
 def test_intervals_are_the_textbooks(of: str) -> None:
-    """Whole sources are drawn, with the same draws, and what they hold is put together and reduced."""
+    """Whole groups are drawn, with the same draws, and what they hold is put together and reduced."""
     numbers = np.random.default_rng(3)
-    sources = np.arange(40) % 11
-    values = numbers.normal(size=40) * 0.3 + numbers.normal(size=11)[sources]
+    groups = np.arange(40) % 11
+    values = numbers.normal(size=40) * 0.3 + numbers.normal(size=11)[groups]
     draws = np.random.default_rng(5).integers(0, 11, (statistics.DRAWS, 11))
-    pieces = [values[sources == i] for i in range(11)]
+    pieces = [values[groups == i] for i in range(11)]
     found = [getattr(np, of)(np.concatenate([pieces[i] for i in draw])) for draw in draws]
     expected = tuple(np.quantile(found, [0.025, 0.975]))
-    assert interval(values, list(sources), seed=5, of=of) == pytest.approx(expected, abs=1e-12)
+    assert interval(values, list(groups), seed=5, of=of) == pytest.approx(expected, abs=1e-12)
     alone = interval(values, of=of)
-    assert alone[1] - alone[0] < 0.8 * (expected[1] - expected[0])  # as if forty examples were forty sources
+    assert alone[1] - alone[0] < 0.8 * (expected[1] - expected[0])  # as if forty examples were forty groups
 
 
 def test_intervals_cover(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -35,10 +35,10 @@ def test_intervals_cover(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_draws_in_pieces_are_draws_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    values, sources = list(np.random.default_rng(5).normal(size=30)), [i % 7 for i in range(30)]
-    whole = [interval(values, groups, of=of) for groups in (None, sources) for of in ("mean", "median")]
+    values, groups = list(np.random.default_rng(5).normal(size=30)), [i % 7 for i in range(30)]
+    whole = [interval(values, groups, of=of) for groups in (None, groups) for of in ("mean", "median")]
     monkeypatch.setattr(statistics, "_AT_ONCE", 100)
-    assert [interval(values, groups, of=of) for groups in (None, sources) for of in ("mean", "median")] == whole
+    assert [interval(values, groups, of=of) for groups in (None, groups) for of in ("mean", "median")] == whole
 
 
 def test_pairs() -> None:
@@ -55,17 +55,17 @@ def test_pairs() -> None:
 
 def test_summaries_do_not_depend_on_the_order() -> None:
     numbers = np.random.default_rng(7)
-    values, sources = numbers.normal(size=50).tolist(), [str(i % 9) for i in range(48)] + [None, None]
+    values, groups = numbers.normal(size=50).tolist(), [str(i % 9) for i in range(48)] + [None, None]
     shuffled = numbers.permutation(50)
-    for groups in (None, sources):
-        again = None if groups is None else [groups[i] for i in shuffled]
-        assert summarise([values[i] for i in shuffled], again) == summarise(values, groups)
-    assert summarise(values, sources).sources == 11
+    for chosen in (None, groups):
+        again = None if chosen is None else [chosen[i] for i in shuffled]
+        assert summarise([values[i] for i in shuffled], again) == summarise(values, chosen)
+    assert summarise(values, groups).groups == 11
 
 
 def test_summaries_by_hand() -> None:
     found = summarise([1.0, 2.0, 6.0, math.nan], ["a", "a", "b", "b"])
-    assert (found.mean, found.median, found.examples, found.sources, found.undefined) == (3, 2, 3, 2, 1)
+    assert (found.mean, found.median, found.examples, found.groups, found.undefined) == (3, 2, 3, 2, 1)
     assert found.interval == (1.5, 6)
     lone = summarise([1.0, 2.0], ["a", "a"])
     assert lone.mean == 1.5

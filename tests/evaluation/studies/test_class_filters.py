@@ -25,7 +25,7 @@ def test_the_class_filter_of_a_linear_model_is_its_own():
     mask = concept(results, 0.2)
     basis = results[0].basis
     torch.testing.assert_close(
-        basis.forward(part[None])[0], basis.weigh(basis.forward(whole[None]), mask.double()[None])[0]
+        basis.forward(part[None])[0], basis.scale_features(basis.forward(whole[None]), mask.double()[None])[0]
     )
 
 

@@ -26,19 +26,19 @@ def test_each_answer_is_the_models_own_for_the_shorter_cell(version: str) -> Non
     for result, curve in zip(results, curves, strict=True):
         genes = len(result.names)
         order = np.argsort(-result.input_relevance(0.3).values)
-        assert len(curve.stops) == 6
+        assert len(curve.points) == 6
         assert curve.clean == result.confidence
-        for stop in curve.stops:
-            count = round(stop.asked * genes)
-            gone = order[:count] if stop.part == "delete" else order[count:]
+        for stop in curve.points:
+            count = round(stop.fraction * genes)
+            gone = order[:count] if stop.mode == "delete" else order[count:]
             ids = np.delete(result.inputs["input_ids"].numpy(), result.inputs["content"].numpy()[gone])
             assert (ids[0] == 2 and ids[-1] == 3) == (version == "V2")
             with torch.no_grad():
                 p = explain.model(input_ids=torch.from_numpy(ids)[None]).logits[0].softmax(-1)
             assert stop.confidence == pytest.approx(float(p[result.target]), rel=1e-4)
-            assert stop.agrees == float(p.argmax() == result.target)
-            assert stop.said == int(p.argmax())
-            assert stop.reached == pytest.approx(count / genes)
+            assert stop.agreement == float(p.argmax() == result.target)
+            assert stop.predicted_class == int(p.argmax())
+            assert stop.actual_fraction == pytest.approx(count / genes)
         assert result.curve is None  # the game on frequencies is another
 
 
@@ -61,8 +61,8 @@ def test_the_whole_cell_is_one_question_and_none_is_not_asked(monkeypatch: pytes
     )
     (curve,) = delete_genes(explain, [result], (0.0, 1.0))
     handle.remove()
-    assert [(stop.part, stop.asked) for stop in curve.stops] == [("delete", 0.0), ("keep", 1.0)]
-    assert {round(stop.confidence, 5) for stop in curve.stops} == {round(result.confidence, 5)}
+    assert [(stop.mode, stop.fraction) for stop in curve.points] == [("delete", 0.0), ("keep", 1.0)]
+    assert {round(stop.confidence, 5) for stop in curve.points} == {round(result.confidence, 5)}
     assert sum(rows) == 1
 
 
@@ -70,7 +70,7 @@ def test_batches_change_nothing() -> None:
     explain = cells.explainer("text-classification", "V2")
     results = explain.explain([cells.cell(12, seed) for seed in range(3)])
     for one, other in zip(delete_genes(explain, results), delete_genes(explain, results, batch_size=1), strict=True):
-        assert [s.value for s in one.stops] == pytest.approx([s.value for s in other.stops], rel=1e-4)
+        assert [s.value for s in one.points] == pytest.approx([s.value for s in other.points], rel=1e-4)
 
 
 def test_deleting_a_gene_is_leaving_it_out_of_the_counts() -> None:
@@ -82,7 +82,7 @@ def test_deleting_a_gene_is_leaving_it_out_of_the_counts() -> None:
     left = [i for i, gene in enumerate(one["genes"]) if gene != gone]
     shorter = {"genes": [one["genes"][i] for i in left], "values": one["values"][left]}
     p = dict(explain.predict(shorter).ranked)
-    assert curve.stops[0].confidence == pytest.approx(p[result.label], rel=1e-4)
+    assert curve.points[0].confidence == pytest.approx(p[result.label], rel=1e-4)
 
 
 @pytest.mark.parametrize("orders", [[np.zeros(3)], [np.full(8, np.nan)], [["a"] * 8], []])

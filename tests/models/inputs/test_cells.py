@@ -143,7 +143,7 @@ def test_counts_from_where_they_are(tmp_path: Path, counts: np.ndarray) -> None:
             assert one["values"].tolist() == other["values"].tolist()
     with pytest.raises(InputError, match=r"logarithms.*layer='counts'") as caught:
         read_cells(paths["layer"], [0], layer="X")
-    assert caught.value.do == "pass layer='counts'"
+    assert caught.value.hint == "pass layer='counts'"
     assert read_cells(paths["layer"], layer="counts")[0]["genes"] == expected[0]["genes"]
     with pytest.raises(InputError, match="one of X, counts"):
         read_cells(paths["layer"], layer="spliced")

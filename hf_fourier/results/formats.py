@@ -1,0 +1,72 @@
+"""What stored files called things in earlier formats: read under today's names, never written."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+#: `attribution.json` and the records of shards.
+ATTRIBUTION: Mapping[str, str] = {
+    "leaf": "signal",
+    "alternatives": "top_predictions",
+    "gap": "completeness_error",
+    "agrees": "agreement",
+    "key": "fingerprint",
+}
+#: Their provenance, and the passes that it counts.
+PROVENANCE: Mapping[str, str] = {"leaf": "signal"}
+PASSES: Mapping[str, str] = {"played": "perturbed", "asked": "evaluated"}
+#: Tensors beside them; a name that ends with a dot is a prefix.
+TENSORS: Mapping[str, str] = {"leaf": "signal", "frozen": "frozen_target", "source.": "raw_input."}
+#: The points of a curve.
+POINT: Mapping[str, str] = {
+    "part": "mode",
+    "asked": "fraction",
+    "reached": "actual_fraction",
+    "agrees": "agreement",
+    "said": "predicted_class",
+}
+CURVE: Mapping[str, str] = {"stops": "points"}
+#: `manifest.json` and its settings.
+MANIFEST: Mapping[str, str] = {"said": "environment"}
+SETTINGS: Mapping[str, str] = {"play": "fractions", "leaf": "signal"}
+#: The segments of `recording.json`.
+SEGMENT: Mapping[str, str] = {"own": "weight_seconds"}
+#: The records of `report.json`.
+RECORD: Mapping[str, str] = {
+    "alternatives": "top_predictions",
+    "gap": "completeness_error",
+    "agrees": "agreement",
+}
+#: Evaluations and sanity checks in `report.json`.
+EVALUATION: Mapping[str, str] = {"sources": "groups"}
+
+
+def renamed(values: Mapping[str, T], names: Mapping[str, str]) -> dict[str, T]:
+    """Values under today's names.
+
+    Args:
+        values: As they were read; nothing changes where they have today's names.
+        names: Old name to new, one of the tables above.
+    """
+    prefixes = {old: new for old, new in names.items() if old.endswith(".")}
+    found = {names.get(name, name): value for name, value in values.items()}
+    for old, new in prefixes.items():
+        found = {new + name.removeprefix(old) if name.startswith(old) else name: v for name, v in found.items()}
+    return found
+
+
+def attribution(values: Mapping[str, Any]) -> dict[str, Any]:
+    """The values of a stored attribution under today's names, those of its provenance too."""
+    found = renamed(values, ATTRIBUTION)
+    if "passes" in found.get("provenance", {}):
+        passes = renamed(found["provenance"]["passes"], PASSES)
+        found["provenance"] = {**renamed(found["provenance"], PROVENANCE), "passes": passes}
+    return found
+
+
+def points(stored: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """The points of a stored curve under today's names."""
+    return [renamed(point, POINT) for point in stored]
