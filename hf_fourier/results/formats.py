@@ -31,6 +31,7 @@ POINT: Mapping[str, str] = {
 CURVE: Mapping[str, str] = {"stops": "points"}
 #: `manifest.json` and its settings.
 MANIFEST: Mapping[str, str] = {"said": "environment"}
+PATHS: Mapping[str, str] = {"second": "ids_bypass"}
 SETTINGS: Mapping[str, str] = {"play": "fractions", "leaf": "signal"}
 #: The segments of `recording.json`.
 SEGMENT: Mapping[str, str] = {"own": "weight_seconds"}

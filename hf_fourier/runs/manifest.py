@@ -86,4 +86,6 @@ class Manifest:
             raise InputError("a run of a newer format", f"format {FORMAT}", "install a newer hf_fourier")
         values = formats.renamed(values, formats.MANIFEST)
         values["settings"] = formats.renamed(values["settings"], formats.SETTINGS)
+        if "paths" in values["environment"]:
+            values["environment"]["paths"] = formats.renamed(values["environment"]["paths"], formats.PATHS)
         return cls(**{**values, "windows": tuple(values["windows"])})
