@@ -267,7 +267,7 @@ class FourierExplainer(Engine):
             batch_size: Rows in a batch, at most.
 
         Returns:
-            A `Correction` for one example: how few features, what they are in input space (`removed_part()`, `relevance()`),
+            A `Correction` for one example: how few features, in input space (`removed_part()`, `relevance()`),
                 the corrected signal (`signal()`, `rebuilt()`), the controls.
             A `RectificationResult` for a list: its `corrections`, `table()` and `summary()`; what the model said
             rightly is left out.
