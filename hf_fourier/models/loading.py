@@ -84,15 +84,7 @@ def load(
 
     dtype = type_of(model_kwargs.pop("torch_dtype", None) if dtype is None else dtype)  # its former name
     on = place_of(device, device_map)
-    if revision is not None and Path(source).is_dir():
-        got = f"revision {revision!r} of the folder {display_name(source)!r}"
-        raise ModelError(got, "a revision of a Hub id", "leave revision= out, or pass the Hub id")
-    where: dict[str, Any] = {
-        "subfolder": subfolder or "",
-        "revision": revision or "main",
-        "trust_remote_code": trust_remote_code,
-    }
-    where.update({key: model_kwargs[key] for key in _HUB if key in model_kwargs})
+    where = _hub_options(source, subfolder, revision, trust_remote_code, model_kwargs)
     tuning = _tuning(source, where)
     base, there = source, where
     if tuning is not None:
@@ -124,6 +116,21 @@ def load(
     if processor is None and tuning is not None:
         processor, missing = _processor(base, task, there, config)
     return LoadedModel(model.eval(), processor, task, display_name(source), (*notes, *widened, *missing))
+
+
+def _hub_options(
+    source: str, subfolder: str | None, revision: str | None, trusted: bool, model_kwargs: Mapping[str, Any]
+) -> dict[str, Any]:
+    """The keyword arguments by which transformers finds a checkpoint's files.
+
+    Raises:
+        ModelError: If a revision of a local folder is given.
+    """
+    if revision is not None and Path(source).is_dir():
+        got = f"revision {revision!r} of the folder {display_name(source)!r}"
+        raise ModelError(got, "a revision of a Hub id", "leave revision= out, or pass the Hub id")
+    passed = {key: model_kwargs[key] for key in _HUB if key in model_kwargs}
+    return {"subfolder": subfolder or "", "revision": revision or "main", "trust_remote_code": trusted, **passed}
 
 
 def task_of(model: torch.nn.Module) -> str:

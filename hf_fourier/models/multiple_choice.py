@@ -11,8 +11,9 @@ import torch
 from hf_fourier.errors import InputError
 from hf_fourier.models.base import Task
 from hf_fourier.models.inputs.text import whole
+from hf_fourier.models.masked_lm_batches import SelectedPositions
 from hf_fourier.models.text import TextWrapper
-from hf_fourier.models.token_batches import SelectedPositions, TextBatch, TokenWrapper
+from hf_fourier.models.token_batches import TextBatch, TokenWrapper
 from hf_fourier.models.tokenization import restored, unknown_note
 from hf_fourier.scoring.example_batch import EncodedExample
 from hf_fourier.scoring.heads import Categorical, Head, logits_of

@@ -19,6 +19,7 @@ from hf_fourier.models.inputs.containers import is_chat
 from hf_fourier.models.inputs.text import text_of
 from hf_fourier.models.inputs.text import whole as whole_text
 from hf_fourier.models.inspection import classification_head, eval_mode, labels_of
+from hf_fourier.models.masked_lm_batches import MaskedLMBatch
 from hf_fourier.models.prompts import ended, kept_part, not_begun, written_out
 from hf_fourier.models.seq2seq_outputs import output_rules
 from hf_fourier.models.text_targets import TargetedWrapper
@@ -26,7 +27,6 @@ from hf_fourier.models.token_batches import (
     CONTINUATIONS,
     PER_TOKEN,
     ContinuationBatch,
-    MaskedLMBatch,
     NextTokenBatch,
     PooledBatch,
     QuestionAnsweringBatch,

@@ -1,16 +1,15 @@
-"""Blocks of token models: texts, proteins and cells of one length, with the output of their embedding replaced."""
+"""Example batches of token models: texts, proteins or cells of one length, with their embedding's output replaced."""
 
 from __future__ import annotations
 
 from abc import ABC
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import torch
-from torch.utils.checkpoint import checkpoint
 
-from hf_fourier.errors import InputError, ModelError
+from hf_fourier.errors import ModelError
 from hf_fourier.models.base import ModelWrapper, copies
 from hf_fourier.models.embedding_hook import EmbeddingHook
 from hf_fourier.models.inspection import has_prompt_tuning, hidden_states_of
@@ -18,11 +17,8 @@ from hf_fourier.models.tokenization import remarks_of
 from hf_fourier.scoring.example_batch import EncodedExample, ExampleBatch, common_slice
 from hf_fourier.scoring.heads import Categorical, by_class, logits_of, part_of
 from hf_fourier.seeding import ExampleRng
-from hf_fourier.torch_state import carried
 from hf_fourier.typing import Int, Tensor
 
-#: How many positions are masked in turn where a masked language model gets a text without a mask.
-MASKED_IN_TURN = 8
 #: What targets add to an example's inputs: one or two continuations, the output of a decoder.
 CONTINUATIONS = ("continuation", "rather than")
 OUTPUT = "output"
@@ -30,8 +26,6 @@ OUTPUT = "output"
 PER_TOKEN = ("attention_mask", "token_type_ids", "special_tokens_mask", "position_ids")
 #: What is no statement about each token, whatever its length.
 ADDED = (*CONTINUATIONS, OUTPUT, "decoder_input_ids")
-#: Signal entries of the rows that are masked in turn and run at once; with more, they run one after the other.
-IN_TURN_AT_ONCE = 2**24
 
 
 class TokenWrapper(ModelWrapper, ABC):
@@ -308,97 +302,3 @@ class Seq2SeqBatch(TextBatch):
 def at(values: Tensor, positions: Int[Tensor, "rows places"]) -> Tensor:
     """`values`, `(rows, length, n)`, at some positions of each row."""
     return values.gather(1, positions.to(values.device).unsqueeze(-1).expand(-1, -1, values.shape[-1]))
-
-
-@dataclass(frozen=True)
-class SelectedPositions:
-    """What is left of outputs that were made one after the other: the logits at the masked positions."""
-
-    logits: Tensor
-
-
-class MaskedLMBatch(TextBatch):
-    """Texts for a masked language model.
-
-    Where a text has masks, the score is the mean log-probability of their tokens. Where it has none, some content
-    positions, seeded per example, are masked in turn, and it is the mean log-probability of the true tokens.
-    """
-
-    def __init__(self, wrapper: TokenWrapper, examples: Sequence[EncodedExample], draw: ExampleRng) -> None:
-        super().__init__(wrapper, examples, draw)
-        ids = self.inputs["input_ids"]
-        self.mask_id: Any = wrapper.mask_id
-        masked = ids == self.mask_id if self.mask_id is not None else torch.zeros_like(ids, dtype=torch.bool)
-        counts = set(masked.sum(1).tolist())
-        if len(counts) > 1:
-            raise ModelError("texts with different numbers of masks in one block", "one number", "report this as a bug")
-        self.in_turn = counts == {0}
-        if self.in_turn:
-            self.positions = self._draw_positions(draw)
-            self.known_targets = list(ids.gather(1, self.positions).to("cpu"))
-            self.rows_per_signal = self.positions.shape[1]
-        else:
-            self.positions = masked.nonzero()[:, 1].view(len(ids), -1)
-
-    @property
-    def entries(self) -> int:
-        """The signal's size, or an eighth of the logits where those are what fills the memory."""
-        logits = self.inputs["input_ids"].shape[1] * int(getattr(self.wrapper.config, "vocab_size", 0))
-        return max(self.signal[0].numel(), logits // 8)
-
-    def _draw_positions(self, draw: ExampleRng) -> Int[Tensor, "batch masks"]:
-        if self.mask_id is None:
-            raise InputError(
-                "a text for a masked language model, without a tokenizer that names its mask",
-                "a tokenizer",
-                "pass the tokenizer to FourierExplainer",
-            )
-        tokens = self.content.shape[1]
-        chosen = [
-            torch.randperm(tokens, generator=draw.generator(i, "masked"))[: min(MASKED_IN_TURN, tokens)].sort().values
-            for i in range(len(self.content))
-        ]
-        return self.content.gather(1, torch.stack(chosen).to(self.content.device))
-
-    def forward(self, x: Tensor, rows: Tensor) -> Any:
-        """The model's outputs, `cost` rows for each signal row."""
-        if not self.in_turn:
-            return super().forward(x, rows)
-        inputs = {n: tensor[rows].repeat_interleave(self.rows_per_signal, dim=0) for n, tensor in self.inputs.items()}
-        position = self.positions[rows].reshape(-1, 1)
-        inputs["input_ids"] = inputs["input_ids"].scatter(1, position, self.mask_id)
-        fixed = torch.zeros_like(inputs["input_ids"], dtype=torch.bool).scatter(1, position, True)
-        repeated, content = (t.repeat_interleave(self.rows_per_signal, dim=0) for t in (x, self.content[rows]))
-        most = max(1, IN_TURN_AT_ONCE // self.entries)
-        if len(repeated) <= most:
-            return self._run(inputs, repeated, content, fixed)
-
-        @carried  # on an accelerator it runs again in a thread of its own
-        def pick(part: Tensor, start: int) -> Tensor:
-            some = slice(start, start + most)
-            outputs = self._run({n: t[some] for n, t in inputs.items()}, part, content[some], fixed[some])
-            return _rows_at(logits_of(outputs), position[some, 0])
-
-        picked = []
-        for start in range(0, len(repeated), most):
-            part = repeated[start : start + most]
-            # Nothing of a part but its logits is kept until the gradient comes back, when it runs again.
-            again = torch.is_grad_enabled() and part.requires_grad
-            picked.append(checkpoint(pick, part, start, use_reentrant=False) if again else pick(part, start))
-        return SelectedPositions(torch.cat(picked))
-
-    def logits(self, outputs: Any, rows: Tensor) -> Tensor:
-        """Logits at the masked positions, `(rows, vocabulary)`, or `(rows, masks, vocabulary)` for several."""
-        if isinstance(outputs, SelectedPositions):
-            return outputs.logits.view(*self.positions[rows].shape, -1)
-        logits = logits_of(outputs)
-        positions = self.positions[rows].to(logits.device)
-        if self.in_turn:
-            return _rows_at(logits, positions.reshape(-1)).view(*positions.shape, -1)
-        picked = at(logits, positions)
-        return picked[:, 0] if picked.shape[1] == 1 else picked
-
-
-def _rows_at(logits: Tensor, positions: Int[Tensor, " rows"]) -> Tensor:
-    """Each row's logits at one position, `(rows, vocabulary)`."""
-    return logits[torch.arange(len(logits), device=logits.device), positions.to(logits.device)]

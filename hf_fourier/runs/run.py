@@ -24,7 +24,8 @@ from hf_fourier.domains import DOMAINS
 from hf_fourier.errors import InputError
 from hf_fourier.methods import METHODS
 from hf_fourier.models.distributed import Processes, current, say, threads
-from hf_fourier.models.inputs.sources import Source, SourceItem, TargetedSource, source_of
+from hf_fourier.models.inputs.dataset_sources import source_of
+from hf_fourier.models.inputs.sources import Source, SourceItem, TargetedSource
 from hf_fourier.models.side_inputs import SideInputCheck
 from hf_fourier.runs.atomic_files import run_lock, write_whole
 from hf_fourier.runs.chunking import Chunks, assign_chunks, order_by_length

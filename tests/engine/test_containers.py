@@ -74,7 +74,7 @@ def test_all_containers_hold_the_same_examples(explain: FourierExplainer, name: 
 
 def test_what_a_stream_reuses_is_read_before_it_goes_on() -> None:
     """One buffer that is filled again and again, as of a sound card, and the frames of a GIF, which are one image."""
-    from hf_fourier.models.inputs.sources import source_of
+    from hf_fourier.models.inputs.dataset_sources import source_of
 
     hears = test_audio.explainer("wav2vec2-plain")
     blocks = [test_audio.clip(2001, seed) for seed in range(3)]
@@ -103,7 +103,7 @@ def test_what_a_stream_reuses_is_read_before_it_goes_on() -> None:
 
 @pytest.mark.parametrize("name", [name for name in CONTAINERS if name != "columns of a slice"])
 def test_runs_read_them_in_the_same_order(explain: FourierExplainer, name: str, tmp_path: Path) -> None:
-    from hf_fourier.models.inputs.sources import source_of
+    from hf_fourier.models.inputs.dataset_sources import source_of
 
     given = CONTAINERS[name]()
     if name in ("generator", "map"):

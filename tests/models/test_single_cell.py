@@ -218,11 +218,11 @@ def test_names_of_many_genes_are_quick() -> None:
 @pytest.mark.parametrize("version", SPECIALS)
 def test_rows_masked_in_turn_may_run_one_after_the_other(version: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A long cell's eight rows do not fit in memory at once; what comes out is the same."""
-    from hf_fourier.models import token_batches
+    from hf_fourier.models import masked_lm_batches
 
     explain, cells = explainer("fill-mask", version), [cell(12), cell(12, 5)]
     whole = explain.perturb(explain.explain(cells))
-    monkeypatch.setattr(token_batches, "IN_TURN_AT_ONCE", 1)
+    monkeypatch.setattr(masked_lm_batches, "IN_TURN_AT_ONCE", 1)
     rows: list[int] = []
     handle = explain.model.register_forward_pre_hook(
         lambda module, args, kwargs: rows.append(len(kwargs["input_ids"])), with_kwargs=True

@@ -13,8 +13,8 @@ import pytest
 from hf_fourier import FourierExplainer
 from hf_fourier.cli import inputs
 from hf_fourier.errors import InputError
+from hf_fourier.models.inputs.dataset_sources import source_of
 from hf_fourier.models.inputs.files import read_fasta
-from hf_fourier.models.inputs.sources import source_of
 from tests.models import laws, test_dna, test_protein, tiny_models, tiny_tokenizers
 
 pytestmark = pytest.mark.usefixtures("unchecked")

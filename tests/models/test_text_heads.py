@@ -11,8 +11,9 @@ import torch
 
 from hf_fourier import FourierExplainer
 from hf_fourier.errors import InputError, TargetError
+from hf_fourier.models.masked_lm_batches import SelectedPositions
 from hf_fourier.models.multiple_choice import BARE
-from hf_fourier.models.token_batches import CONTINUATIONS, OUTPUT, SelectedPositions
+from hf_fourier.models.token_batches import CONTINUATIONS, OUTPUT
 from hf_fourier.scoring.targets import AnswerSpan, Continuation, Contrast, Direction, Position
 from tests.models import laws, tiny_models, tiny_tokenizers
 

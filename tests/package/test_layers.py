@@ -10,9 +10,8 @@ import pytest
 from tools import layers
 
 #: What is longer or wider than the rest may be; the lists may only shrink.
-LONG_FILES = {"models/token_batches.py": 404, "engine.py": 488, "report/wording.py": 471}
+LONG_FILES = {"engine.py": 488, "report/wording.py": 471}
 LONG_FUNCTIONS = {
-    "load": 64,
     "class_swap": 78,
     "delete_genes": 72,
     "attribute": 73,

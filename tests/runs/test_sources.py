@@ -11,7 +11,8 @@ import pytest
 from scipy.io import wavfile
 
 from hf_fourier.errors import InputError
-from hf_fourier.models.inputs.sources import Source, SourceItem, source_of
+from hf_fourier.models.inputs.dataset_sources import source_of
+from hf_fourier.models.inputs.sources import Source, SourceItem
 
 TEXTS = ["one", "two", "three"]
 RATE = 8000

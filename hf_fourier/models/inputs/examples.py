@@ -44,7 +44,7 @@ def several_of(data: Any, is_example: IsExample = lambda row: False) -> list[Any
     if isinstance(data, list):
         return [example_of(row, is_example, i) for i, row in enumerate(data)]
     if is_data_set(data) or is_column(data):
-        from hf_fourier.models.inputs.sources import source_of
+        from hf_fourier.models.inputs.dataset_sources import source_of
 
         return [_whole(item) for item in source_of(data, is_example=is_example).stream(0)]
     if is_single(data):
@@ -96,7 +96,7 @@ def examples_of(source: Any, column: str | None = None, is_example: IsExample = 
     if column is not None:
         if not is_data_set(source) and not is_table(source):
             raise InputError(f"column {column!r} of a {type(source).__name__}", "a data set", "leave `column` out")
-        from hf_fourier.models.inputs.sources import source_of
+        from hf_fourier.models.inputs.dataset_sources import source_of
 
         return [_whole(item) for item in source_of(source, column, is_example=is_example).stream(0)]
     found = several_of(list(source) if isinstance(source, tuple) else source, is_example)

@@ -1,0 +1,269 @@
+"""Opens lists, datasets (in memory, on disk, streamed, by Hub id), files, folders and cells as a `Source`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import islice
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from hf_fourier.errors import FourierError, InputError, MissingExtraError
+from hf_fourier.models.inputs.cells import table_cells
+from hf_fourier.models.inputs.containers import (
+    IsExample,
+    column_of,
+    detached,
+    example_of,
+    is_chat,
+    is_column,
+    is_data_set,
+    is_stored,
+    is_table,
+    plain,
+)
+from hf_fourier.models.inputs.files import (
+    ARRAYS,
+    CELLS,
+    PICTURES,
+    READERS,
+    SOUNDS,
+    VOLUMES,
+    is_fasta,
+    read_example,
+    read_fasta,
+)
+from hf_fourier.models.inputs.sources import ListSource, Source, StreamSource
+
+#: Local files that `datasets` reads, by their endings, with its name of the format.
+TABLES = {".parquet": "parquet", ".csv": "csv", ".json": "json", ".jsonl": "json", ".arrow": "arrow", ".txt": "text"}
+
+
+def source_of(
+    data: Any,
+    column: str | Sequence[str] | None = None,
+    *,
+    split: str | None = None,
+    streaming: bool = False,
+    is_example: IsExample = lambda row: False,
+) -> Source:
+    """The examples of whatever users hold them in.
+
+    Args:
+        data: A list of examples; a `datasets.Dataset`, streaming or not; a Hub id; a file of a format in `TABLES`, an
+            `.h5ad`, or a folder of pictures, sounds, volumes or cells; an `AnnData` with counts; or any iterable.
+        column: Which column of a data set; two for pairs of texts; None for the only one that can be meant.
+        split: Which split, of what has several.
+        streaming: Whether a Hub id is streamed.
+        is_example: Whether a mapping is one example of the model.
+
+    Raises:
+        InputError: If there are no examples, or it is not known which ones are meant.
+        MissingExtraError: If the package that reads them is not installed.
+    """
+    if isinstance(data, Source):
+        return data
+    if isinstance(data, (str, PathLike)):
+        return _by_name(str(data), column, split, streaming, is_example)
+    if type(data).__name__ in ("DatasetDict", "IterableDatasetDict"):
+        if split not in data:
+            got = f"a data set with the splits {', '.join(data)}" + ("" if split is None else f" and split={split!r}")
+            raise InputError(got, "one split", "say which one with `split`")
+        data = data[split]
+    if hasattr(data, "obs") and hasattr(data, "var"):
+        return _cells_of(data)
+    if is_data_set(data):
+        return _rows_of(data, column, is_example)
+    if is_column(data) and is_data_set(data.source):
+        return _rows_of(data.source, data.column_name, is_example)
+    if is_table(data) and isinstance(column, str) and column in data:
+        data, column = data[column], None
+    if column is not None:
+        raise InputError(f"column {column!r} of a {type(data).__name__}", "a data set", "leave `column` out")
+    if isinstance(data, (bytes, Mapping)):
+        got, do = f"one {type(data).__name__}", "put a single example in a list"
+        if isinstance(data, Mapping):
+            do += "; for columns pass datasets.Dataset.from_dict(…)"
+        raise InputError(got, "a list of examples, or a data set", do)
+    if is_chat(data):
+        raise InputError("one chat", "a list of examples, or a data set", "put it in a list: [messages]")
+    data = plain(data)  # a series by the order of its rows, not by their names
+    if isinstance(data, (np.ndarray, torch.Tensor)):
+        got = f"one array of shape {tuple(data.shape)}"
+        raise InputError(got, "a list of examples, or a data set", "pass list(array) where its rows are examples")
+    if not hasattr(data, "__getitem__") or not hasattr(data, "__len__"):
+        return _streamed(data, is_example)
+    return _filled(ListSource(len(data), lambda i: example_of(data[i], is_example, i)), "the list")
+
+
+def _streamed(data: Any, is_example: IsExample) -> Source:
+    """Anything that can be iterated anew: what was done before is read over."""
+    again = data if callable(data) else data.__iter__ if hasattr(data, "__iter__") else None
+    if again is None or (isinstance(data, Iterator)):
+        got = f"a {type(data).__name__}" + (", which can be read but once" if again else "")
+        expected = "a list, a data set, a folder, a Hub id, or a function that returns an iterator"
+        raise InputError(
+            got, expected, "pass the function itself, not what it returns" if again else "pass one of them"
+        )
+    return StreamSource(
+        lambda start: islice(iter(again()), start, None), lambda row: detached(example_of(row, is_example))
+    )
+
+
+def _by_name(
+    text: str,
+    column: str | Sequence[str] | None,
+    split: str | None,
+    streaming: bool,
+    is_example: IsExample,
+) -> Source:
+    """What a path or a Hub id names."""
+    path = Path(text)
+    kind = TABLES.get(path.suffix.lower()) if path.is_file() else None
+    if path.exists():
+        has_columns = kind is not None or _is_data_set(path)
+        _own(f"{path.name!r}", None if has_columns else column, split, kind is not None)
+    if path.is_file() and path.suffix == ".h5ad":
+        return _cells_of(_anndata(path))
+    if _is_data_set(path):
+        return _rows_of(_datasets().load_from_disk(text), column, is_example)
+    if is_fasta(path):
+        records = read_fasta(path)
+        return ListSource(len(records), lambda i: records[i][1], lambda i: records[i][0])
+    if path.is_dir() and (found := _files(path)):
+        return ListSource(len(found), lambda i: read_example(str(path / found[i])), found.__getitem__)
+    if kind is None and path.exists():
+        if path.is_file() and path.suffix.lower() in READERS:
+            return ListSource(1, lambda i: read_example(text), lambda i: path.name)
+        kinds = ", ".join((*TABLES, *READERS))
+        raise InputError(f"{path.name!r}, which holds no examples", f"files of {kinds}", "correct the path")
+    try:
+        datasets = _datasets()
+        if kind is not None:
+            data = datasets.load_dataset(kind, data_files=text, split="train", streaming=streaming)
+        else:
+            data = datasets.load_dataset(text, split=split, streaming=streaming)
+    except FourierError:
+        raise
+    except Exception as error:  # what loaders of others raise has no common base
+        said = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        got = f"{path.name if kind else text!r}, which could not be loaded ({said.replace(text, path.name)})"
+        raise InputError(got, "a file, a folder, or a Hub id that can be reached", "check its name") from error
+    return source_of(data, column, split=split, is_example=is_example)
+
+
+def _is_data_set(path: Path) -> bool:
+    """Whether `datasets` saved it."""
+    return (path / "dataset_info.json").is_file() and (path / "state.json").is_file()
+
+
+def _own(name: str, column: Any, split: str | None, train: bool = False) -> None:
+    """Refuse a column or a split of what has none.
+
+    Args:
+        name: What it is, in words.
+        column: A column of what has no columns.
+        split: A split.
+        train: Whether there is one that is called "train".
+    """
+    if column is not None:
+        raise InputError(f"column {column!r} of {name}", "a data set", "leave `column` out")
+    if split is not None and not (train and split == "train"):
+        raise InputError(f"split {split!r} of {name}, which has none", "a data set with splits", "leave `split` out")
+
+
+def _datasets() -> Any:
+    try:
+        import datasets
+    except ImportError as error:
+        raise MissingExtraError("datasets", "metrics", "data sets") from error
+    return datasets
+
+
+def _anndata(path: Path) -> Any:
+    try:
+        import anndata
+    except ImportError as error:
+        raise MissingExtraError("anndata", "bio", "cells in .h5ad files") from error
+    try:
+        return anndata.read_h5ad(path, backed="r")
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        said = (str(error).strip().splitlines() or [type(error).__name__])[0].replace(str(path), path.name)
+        raise InputError(f"{path.name!r}, which cannot be read ({said})", "an AnnData", "write it again") from error
+
+
+def _files(folder: Path) -> list[str]:
+    """The files below a folder that hold examples, by name, as their paths below it."""
+    found = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+    usual = [name for name in found if name.lower().endswith((*PICTURES, *SOUNDS, *VOLUMES, *ARRAYS))]
+    return usual or [name for name in found if name.lower().endswith(CELLS)]
+
+
+def _cells_of(table: Any) -> Source:
+    """The cells of an `AnnData` that is in memory (or backed by a file)."""
+    names, get = table_cells(table)
+    return _filled(ListSource(len(names), get, names.__getitem__), "the AnnData")
+
+
+def _rows_of(data: Any, column: str | Sequence[str] | None, is_example: IsExample) -> Source:
+    """A `datasets.Dataset` or `IterableDataset`, sounds left as they are stored: `soundfile` reads them here."""
+    streams = not hasattr(data, "__len__")
+    names = data.column_names
+    if names is None:  # a stream of which nobody has said
+        data = data._resolve_features()
+        names = data.column_names
+    heard = {name for name, feature in (data.features or {}).items() if type(feature).__name__ == "Audio"}
+    for name in heard:
+        data = _undecoded(data, name)
+    get: Callable[[Any], Any] = dict
+    if column is not None or not is_example(_first(data)):
+        chosen = [column_of(data, column)] if column is None or isinstance(column, str) else list(column)
+        if missing := [name for name in chosen if name not in names]:
+            raise InputError(f"column {missing[0]!r}", f"one of {', '.join(names)}", "correct `column`")
+        data = data.select_columns(chosen)
+
+        def get(row: Any) -> Any:
+            found = tuple(_sound(row[name]) if name in heard else row[name] for name in chosen)
+            return found if len(found) > 1 else found[0]
+
+    if streams:
+        return StreamSource(lambda start: data.skip(start) if start else data, get)
+    return _filled(ListSource(len(data), lambda i: get(data[i])), "the data set")
+
+
+def _first(data: Any) -> Mapping[str, Any]:
+    """The first row, or nothing where it cannot be read."""
+    try:
+        return next(iter(data), {})
+    except Exception:  # what decoders of others raise has no common base
+        return {}
+
+
+def _undecoded(data: Any, column: str) -> Any:
+    from datasets import Audio
+
+    return data.cast_column(column, Audio(decode=False))
+
+
+def _sound(value: Any) -> Any:
+    """A stored sound, decoded; anything else as it is."""
+    if not is_stored(value):
+        return value
+    import io
+
+    try:
+        import soundfile
+    except ImportError as error:
+        raise MissingExtraError("soundfile", "audio", "sounds in data sets") from error
+    data = value.get("bytes")
+    array, rate = soundfile.read(value["path"] if data is None else io.BytesIO(data), dtype="float32")
+    return {"array": array, "sampling_rate": rate}
+
+
+def _filled(source: Source, name: str) -> Source:
+    if not source.length:
+        raise InputError(f"{name} without examples", "at least one", "pass examples")
+    return source
