@@ -2,28 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from os import PathLike
-from types import SimpleNamespace
 from typing import Any, TypeVar
 
 import torch
 
 from hf_fourier.domains import DOMAINS, Domain, Fourier
-from hf_fourier.errors import FourierError, InputError, ModelError, NotFinite
+from hf_fourier.errors import ModelError
 from hf_fourier.methods import METHODS, Method
 from hf_fourier.methods.apply import MethodCall, explain_all
-from hf_fourier.methods.precomputed import Precomputed, fit, lifted_notes
+from hf_fourier.methods.precomputed import Precomputed, fit_all, lifted_notes
 from hf_fourier.models.base import ModelWrapper
-from hf_fourier.models.inputs.examples import listed
+from hf_fourier.models.encoding import encode, encode_single, one_target_each, pipeline_processor, restore
 from hf_fourier.models.inspection import eval_mode, label_notes, unwrap
-from hf_fourier.models.side_inputs import SideInputCheck, logits_at, padded
+from hf_fourier.models.prediction import Prediction, predict
+from hf_fourier.models.side_inputs import SideInputCheck
 from hf_fourier.models.wrappers import wrap
 from hf_fourier.results.attribution import Attribution
 from hf_fourier.results.curve import FractionGrid
-from hf_fourier.results.remarks import MEND
-from hf_fourier.scoring.example_batch import BatchSize, EncodedExample, ExplanationRequest, batch_of, grouped
+from hf_fourier.scoring.example_batch import BatchSize, EncodedExample, ExplanationRequest, grouped
 from hf_fourier.scoring.perturb_results import perturb_all
 from hf_fourier.scoring.replay import BatchVisitor, reopen
 from hf_fourier.scoring.targets import Target
@@ -32,25 +31,6 @@ from hf_fourier.torch_state import exact_class
 from hf_fourier.typing import Tensor
 
 EngineT = TypeVar("EngineT", bound="Engine")
-
-
-@dataclass(frozen=True)
-class Prediction:
-    """What the model says.
-
-    Attributes:
-        label: Its likeliest class.
-        confidence: The probability of that class (or the value, for a regression).
-        ranked: The likeliest classes with their probabilities.
-        logits: What they were read off.
-        notes: What has to be said of the example, and of the model as far as it was asked.
-    """
-
-    label: str
-    confidence: float
-    ranked: Sequence[tuple[str, float]]
-    logits: Tensor
-    notes: tuple[str, ...] = ()
 
 
 @exact_class
@@ -126,8 +106,8 @@ class Engine:
 
         Raises:
             InputError: If `device`, `device_map` or `dtype` are none, or exclude one another.
-            ModelError: If it cannot be loaded, has no trained head, holds pickles, or needs consent; or if there is no
-                such device.
+            ModelError: If it cannot be loaded, has no trained head, holds pickles or needs consent; or if the device is
+                missing.
             MissingExtraError: If it is an adapter, and PEFT is not installed.
         """
         from hf_fourier.models.loading import load
@@ -135,16 +115,9 @@ class Engine:
         method = METHODS.parse(method)  # before anything heavy
         domain = None if domain is None else DOMAINS.parse(domain)
         loaded = load(
-            str(model),
-            subfolder=subfolder,
-            revision=revision,
-            task=task,
-            device=device,
-            dtype=dtype,
-            device_map=device_map,
-            trust_remote_code=trust_remote_code,
-            **model_kwargs,
-        )
+            str(model), subfolder=subfolder, revision=revision, task=task, device=device, dtype=dtype,
+            device_map=device_map, trust_remote_code=trust_remote_code, **model_kwargs,
+        )  # fmt: skip
         explainer = cls(
             loaded.model, loaded.processor, task=loaded.task, method=method, domain=domain, name=loaded.name,
             signal=signal, dither=dither,
@@ -160,11 +133,7 @@ class Engine:
             pipeline: The pipeline; it is not changed.
             **options: As for the constructor.
         """
-        names = ("image_processor", "tokenizer", "feature_extractor")
-        parts = {name: part for name in names if (part := getattr(pipeline, name, None)) is not None}
-        several = len(parts) > 1 and "tokenizer" in parts
-        processor = SimpleNamespace(**parts) if several else next(iter(parts.values()), None)
-        return cls(pipeline.model, processor, **options)
+        return cls(pipeline.model, pipeline_processor(pipeline), **options)
 
     @property
     def model(self) -> torch.nn.Module:
@@ -217,10 +186,10 @@ class Engine:
             SpecError: If the method or the domain is unknown or does not suit the signal.
             FourierError: Whatever fails after some examples were done carries them as `error.completed`, by index.
         """
-        many, encoded = self._encode(example)
+        many, encoded = encode(self.wrapper, example)
         chosen = METHODS.parse(method or self.method)
         job = self.job(chosen, self.resolve_domain(chosen, domain), seed, progress)
-        results = self._explained(encoded, self._targets(target, targets, len(encoded)), job, batch_size)
+        results = self._explained(encoded, one_target_each(target, targets, len(encoded)), job, batch_size)
         return results if many else results[0]
 
     def from_maps(
@@ -262,20 +231,17 @@ class Engine:
             InputError: If there is not one map per example, or one does not fit its signal or is not finite.
             SpecError: If the lift is unknown, or a gradient lacks the signal's channels.
         """
-        many, encoded = self._encode(example)
-        given = list(maps) if many else [maps]
-        if len(given) != len(encoded):
-            raise InputError(f"{len(given)} maps for {len(encoded)} examples", "one per example", "correct `maps`")
-        fitted = [fit(one, e) for one, e in zip(given, encoded, strict=True)]
-        by_place = all(place for _, place in fitted)
+        many, encoded = encode(self.wrapper, example)
+        fitted, by_place = fit_all(list(maps) if many else [maps], encoded)
         chosen = DOMAINS.parse(domain or ("identity:grain=position" if by_place else "identity"))
         if lift is None and not chosen.bind(encoded[0].signal).layout.by_place:
             lift = "transport"
-        wanted, job = self._targets(target, targets, len(encoded)), self.job(Precomputed(made_by, lift), chosen, seed)
-        results = self._explained(encoded, wanted, job, batch_size, [one for one, _ in fitted])
-        for result, (one, _) in zip(results, fitted, strict=True):
-            if lift in ("transport", "gradient"):
-                result.provenance["notes"] += lifted_notes(result, one)
+        goals = one_target_each(target, targets, len(encoded))
+        job = self.job(Precomputed(made_by, lift), chosen, seed)
+        results = self._explained(encoded, goals, job, batch_size, fitted)
+        if lift in ("transport", "gradient"):
+            for result, values in zip(results, fitted, strict=True):
+                result.provenance["notes"] += lifted_notes(result, values)
         return results if many else results[0]
 
     def predict(self, example: Any, *, signal: Tensor | None = None) -> Prediction:
@@ -288,36 +254,18 @@ class Engine:
         Raises:
             InputError: If the example or the signal does not fit.
         """
-        known = isinstance(example, Attribution)
-        encoded = self._restored(example) if known else self._single(example)
-        seed, key = (int(example.provenance.get("seed", 0)), example.key) if known else (0, encoded.key)
+        if isinstance(example, Attribution):
+            encoded, dither = restore(self.wrapper, example), float(example.provenance.get("dither", 0.0))
+            rng = ExampleRng(int(example.provenance.get("seed", 0)), [example.key])
+        else:
+            encoded, dither = encode_single(self.wrapper, example), self.dither
+            rng = ExampleRng(0, [encoded.key])
         with eval_mode(self.model):
-            encoded = encoded if known else self.wrapper.prepare_target(encoded, None)[0]
-            dither = float(example.provenance.get("dither", 0.0)) if known else self.dither
-            block = batch_of(self.wrapper, [encoded], ExampleRng(seed, [key]), dither)
-            x = block.signal
-            if signal is not None:
-                if not isinstance(signal, Tensor) or tuple(signal.shape) != tuple(x.shape[1:]):
-                    got = (
-                        f"of shape {tuple(signal.shape)}"
-                        if isinstance(signal, Tensor)
-                        else f"of type {type(signal).__name__}"
-                    )
-                    raise InputError(f"a signal {got}", f"a tensor of shape {tuple(x.shape[1:])}", "pass a.keep_top(…)")
-                x = signal.detach().unsqueeze(0).to(x)
-            logits = logits_at(block, x)
-            bare = None if known or signal is not None else self.wrapper.without_padding(encoded)
-            notes = [
-                *encoded.notes,
-                *self.side_inputs.notes,
-                *([] if bare is None else padded(self.wrapper, bare, logits)),
-            ]
-        if bool(logits.isnan().any()):
-            got = "outputs that are not numbers (NaN)"
-            raise NotFinite({0: got}, "finite logits", f"check the input and the model's dtype; or {MEND}")
-        block.head.fits(logits.unsqueeze(0))
-        ranked = block.head.ranked(logits)
-        return Prediction(ranked[0][0], ranked[0][1], ranked, logits, tuple(notes))
+            if isinstance(example, Attribution):
+                return predict(self.wrapper, encoded, rng, dither, signal, self.side_inputs.notes)
+            encoded = self.wrapper.prepare_target(encoded, None)[0]
+            notes = self.side_inputs.notes
+            return predict(self.wrapper, encoded, rng, dither, signal, notes, check_padding=signal is None)
 
     def perturb(
         self,
@@ -351,7 +299,7 @@ class Engine:
         many = isinstance(attributions, (list, tuple))
         results: list[Attribution] = list(attributions) if many else [attributions]
         grid = fractions if isinstance(fractions, FractionGrid) else FractionGrid(tuple(fractions), tuple(fractions))
-        encoded = [self._restored(result) for result in results]
+        encoded = [restore(self.wrapper, result) for result in results]
         with eval_mode(self.model):
             perturb_all(results, encoded, grid, self.wrapper, batch_size, overwrite)
         return attributions
@@ -375,18 +323,18 @@ class Engine:
             TargetError: If the model has no such target.
         """
         attributions = list(attributions)
-        encoded = [self._restored(result) for result in attributions]
-        wanted = self._targets(None, targets, len(encoded))
-        made = [
+        encoded = [restore(self.wrapper, result) for result in attributions]
+        goals = one_target_each(None, targets, len(encoded))
+        origins = [
             (r.provenance["method"], r.layout.domain, int(r.provenance["seed"]), float(r.provenance.get("dither", 0.0)))
             for r in attributions
         ]
         done: dict[int, Attribution] = {}
-        for indices in grouped(made, lambda how: how):
-            method, domain, seed, dither = made[indices[0]]
+        for indices in grouped(origins, lambda origin: origin):
+            method, domain, seed, dither = origins[indices[0]]
             job = replace(self.job(METHODS.parse(method), DOMAINS.parse(domain), seed), dither=dither)
-            some = self._explained([encoded[i] for i in indices], [wanted[i] for i in indices], job, batch_size)
-            done.update(zip(indices, some, strict=True))
+            results = self._explained([encoded[i] for i in indices], [goals[i] for i in indices], job, batch_size)
+            done.update(zip(indices, results, strict=True))
         return [done[i] for i in range(len(encoded))]
 
     def replay(
@@ -403,7 +351,7 @@ class Engine:
             InputError: If a result does not hold its example, or explains a callable.
         """
         attributions = list(attributions)
-        encoded = [self._restored(result) for result in attributions]
+        encoded = [restore(self.wrapper, result) for result in attributions]
         with eval_mode(self.model):
             reopen(attributions, encoded, self.wrapper, work, batch_size)
 
@@ -418,70 +366,19 @@ class Engine:
     def _explained(
         self,
         encoded: Sequence[EncodedExample],
-        wanted: Sequence[Target],
+        targets: Sequence[Target],
         job: MethodCall,
         batch_size: BatchSize,
         maps: Sequence[Tensor] | None = None,
     ) -> list[Attribution]:
-        """One result per example, with a map of it where those are ranked."""
+        """One result per example; `maps` are ranked where they are given."""
+        each: Sequence[Tensor | None] = maps or [None] * len(encoded)
         with eval_mode(self.model):
-            aimed = [self.wrapper.prepare_target(e, t) for e, t in zip(encoded, wanted, strict=True)]
-            given: Sequence[Tensor | None] = maps or [None] * len(aimed)
-            requests = [ExplanationRequest(e, t, one) for (e, t), one in zip(aimed, given, strict=True)]
+            prepared = [self.wrapper.prepare_target(e, t) for e, t in zip(encoded, targets, strict=True)]
+            requests = [ExplanationRequest(e, t, values) for (e, t), values in zip(prepared, each, strict=True)]
             results = explain_all(requests, job, self.wrapper, batch_size)
             self.side_inputs.tell(self.wrapper, requests, results)
         return results
-
-    def _encode(self, example: Any) -> tuple[bool, list[EncodedExample]]:
-        given = listed(example, self.wrapper)
-        if given is None:
-            return True, self.wrapper.encode_batch(example)
-        many, examples = given
-        if not many:
-            return False, [self.wrapper.encode(examples[0])]
-        if not examples:
-            raise InputError("an empty list", "at least one example", "pass examples")
-        encoded = []
-        for i, one in enumerate(examples):
-            try:
-                encoded.append(self.wrapper.encode(one))
-            except FourierError as error:
-                error.add_note(f"this is example {i} of the list")
-                error.args = (f"example {i}: {error.args[0]}",)
-                raise
-        return True, encoded
-
-    def _single(self, example: Any) -> EncodedExample:
-        encoded = self._encode(example)[1]
-        if len(encoded) != 1:
-            raise InputError(f"{len(encoded)} examples", "one", "call predict for each of them")
-        return encoded[0]
-
-    def _restored(self, result: Attribution) -> EncodedExample:
-        if not isinstance(result, Attribution):
-            got = f"a {type(result).__name__}"
-            raise InputError(got, "a result of explain", "call explain first, and pass what it returns")
-        if result.signal is None:
-            raise InputError("a compact result", "one with its example", "save it without compact=True")
-        task, kind = result.provenance.get("task"), result.layout.signal.kind
-        if task != self.wrapper.task or kind not in self.wrapper.signal_kinds:
-            expected = f"one of {' or '.join(self.wrapper.signal_kinds)} for {self.wrapper.task}"
-            raise InputError(f"a result of {kind} for {task}", expected, "pass it to its own model")
-        inputs = {name: tensor for name, tensor in result.inputs.items() if name != "content"}
-        content = result.inputs.get("content")
-        values, group = None if content is not None else result.signal, self.wrapper.batch_group(inputs)
-        names, view = tuple(result.names), result.view
-        return EncodedExample(result.layout.signal, inputs, values, content, names, view, batch_group=group)
-
-    def _targets(self, target: Target, targets: Sequence[Target] | None, examples: int) -> list[Target]:
-        if targets is not None and target is not None:
-            raise InputError("target and targets", "one of the two", "leave one out")
-        if targets is not None and (isinstance(targets, (str, Mapping)) or not hasattr(targets, "__iter__")):
-            raise InputError(f"targets {targets!r}", "a sequence with one target per example", "for one use `target`")
-        wanted = [target] * examples if targets is None else list(targets)
-        if len(wanted) != examples:
-            raise InputError(f"{len(wanted)} targets for {examples} examples", "one per example", "correct `targets`")
-        return wanted
 
     @property
     def _revision(self) -> str | None:

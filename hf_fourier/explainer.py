@@ -11,6 +11,7 @@ from hf_fourier.engine import Engine
 from hf_fourier.errors import InputError
 from hf_fourier.evaluation.studies.transfer import transfer_all
 from hf_fourier.methods import Method
+from hf_fourier.models.encoding import restore
 from hf_fourier.models.inputs.examples import examples_of, listed
 from hf_fourier.models.inspection import eval_mode
 from hf_fourier.results.attribution import Attribution
@@ -317,7 +318,7 @@ class FourierExplainer(Engine):
         several = not isinstance(attributions, Attribution) and hasattr(attributions, "__iter__")
         results: list[Attribution] = list(attributions) if several else [attributions]
         for result in results:
-            self._restored(result)
+            restore(self.wrapper, result)
         with eval_mode(other.model):
             return transfer_all(results, other.wrapper, batch_size)
 

@@ -33,16 +33,16 @@ _OF_TYPES = re.compile(r"dtype|scalar type|(?:input|weight|bias) type", re.IGNOR
 class CallableBatch(ExampleBatch):
     """Rows of any tensor in front of any torch callable."""
 
-    def __init__(self, host: CallableSource, examples: Sequence[EncodedExample]) -> None:
+    def __init__(self, source: CallableSource, examples: Sequence[EncodedExample]) -> None:
         values = [example.values for example in examples if example.values is not None]
-        self._host, self.head, self.model = host, Categorical(), host.model
-        self.input_dtype = host.dtype
+        self._source, self.head, self.model = source, Categorical(), source.model
+        self.input_dtype = source.dtype
         stacked = torch.stack(values)
         self.signal = stacked if stacked.dtype == torch.float64 else stacked.float()
 
     def forward(self, x: Tensor, rows: Tensor) -> Any:
         """The callable's output."""
-        return self._host.run(x)
+        return self._source.run(x)
 
     def logits(self, outputs: Any, rows: Tensor) -> Tensor:
         """The logits, `(rows, classes)`."""
@@ -59,7 +59,7 @@ class CallableBatch(ExampleBatch):
             do = f"explain that number, as by {retarget_hint(outputs, found)}"
             raise TargetError("a softmax over one class", "at least two", do)
         if len(rows) > 1 and logits.shape[1] == len(rows):
-            self._host.check_batch(self.signal[:1])
+            self._source.check_batch(self.signal[:1])
         return logits
 
 
@@ -167,54 +167,51 @@ def attribute(
         TargetError: If a target is no class.
         ModelError: If `forward` does not take the type of `x`.
     """
-    if not isinstance(x, Tensor) or x.ndim < 2 or x.numel() == 0 or not x.is_floating_point():
-        got = f"shape {tuple(x.shape)}, {x.dtype}" if isinstance(x, Tensor) else type(x).__name__
-        raise InputError(got, "a real tensor of shape (batch, …), not empty", "add a batch axis, or convert it")
-    if not bool(x.isfinite().all()):
-        raise InputError("numbers that are NaN or infinite", "finite numbers", "mend the tensor")
-    ordered = _ordered(x, axes)
-    shape = SignalShape(
-        "tensor", tuple(Axis(f"axis{d}", x.shape[d], channel=d not in ordered) for d in range(1, x.ndim))
-    )
-    wanted = _wanted(target, len(x))
+    shape = _signal_shape(_checked(x), axes)
     name = getattr(forward, "__name__", type(forward).__name__)
     chosen = METHODS.parse(method)
     basis = DOMAINS.parse(domain or chosen.default_domain or "fourier")
     job = MethodCall(chosen, basis, seed, {"name": name, "task": "callable", "revision": None}, dither=dither)
     requests = [
-        ExplanationRequest(EncodedExample(shape, {}, values=row.detach()), t) for row, t in zip(x, wanted, strict=True)
+        ExplanationRequest(EncodedExample(shape, {}, values=row.detach()), goal)
+        for row, goal in zip(x, _target_each(target, len(x)), strict=True)
     ]
-    host = CallableSource(forward, x)
-    trained = [type(m).__name__ for m in host.modules if m is not host.model and any(p.training for p in m.modules())]
-    with alone(*host.modules), ExitStack() as stack:
-        for module in host.modules:
+    source = CallableSource(forward, x)
+    training = [m for m in source.modules if m is not source.model and any(p.training for p in m.modules())]
+    with alone(*source.modules), ExitStack() as stack:
+        for module in source.modules:
             stack.enter_context(eval_mode(module))
-        results = explain_all(requests, job, host, batch_size)
-        _paths_of(forward).tell(host, requests, results)
-    if trained:
-        said = f"in training mode behind `forward`, and put in evaluation mode for the call: {', '.join(trained)}"
-        for result in results:
-            result.provenance["notes"].append(said)
-    if host.dtype != x.dtype:
-        said = f"`forward` takes no {x.dtype}: its rows were converted to {host.dtype}, the type of its weights"
-        for result in results:
-            result.provenance["notes"].append(said)
+        results = explain_all(requests, job, source, batch_size)
+        _side_inputs_of(forward).tell(source, requests, results)
+    for result in results:
+        result.provenance["notes"] += _notes(training, x.dtype, source.dtype)
     return results
 
 
-#: What was found of callables that are still there.
-_KNOWN: WeakKeyDictionary[Callable[[Tensor], Any], SideInputCheck] = WeakKeyDictionary()
+def _notes(training: Sequence[torch.nn.Module], given: torch.dtype, used: torch.dtype) -> list[str]:
+    """Remarks on modules that were in training mode, and on rows that were converted to another type."""
+    notes = []
+    if training:
+        names = ", ".join(type(module).__name__ for module in training)
+        notes.append(f"in training mode behind `forward`, and put in evaluation mode for the call: {names}")
+    if used != given:
+        notes.append(f"`forward` takes no {given}: its rows were converted to {used}, the type of its weights")
+    return notes
 
 
-def _paths_of(forward: Callable[[Tensor], Any]) -> SideInputCheck:
-    """What was found of a callable so far; of one that cannot be known again nothing."""
+#: Checks of callables that still exist.
+_CHECKS: WeakKeyDictionary[Callable[[Tensor], Any], SideInputCheck] = WeakKeyDictionary()
+
+
+def _side_inputs_of(forward: Callable[[Tensor], Any]) -> SideInputCheck:
+    """The check of a callable so far; a new one where it cannot be kept in a weak dictionary."""
     try:
-        return _KNOWN.setdefault(forward, SideInputCheck())
+        return _CHECKS.setdefault(forward, SideInputCheck())
     except TypeError:
         return SideInputCheck()
 
 
-def _wanted(target: Any, examples: int) -> list[Target]:
+def _target_each(target: Any, examples: int) -> list[Target]:
     """One target per example."""
     head = Categorical()
     if hasattr(target, "tolist"):  # a tensor, an array
@@ -223,10 +220,37 @@ def _wanted(target: Any, examples: int) -> list[Target]:
         return [head.check(target)] * examples
     if len(target) != examples:
         raise InputError(f"{len(target)} targets for {examples} examples", "one per example", "correct `target`")
-    return [head.check(one) for one in target]
+    return [head.check(goal) for goal in target]
+
+
+def _checked(x: Any) -> Tensor:
+    """The batch, if it is one.
+
+    Raises:
+        InputError: If it is no tensor of shape `(batch, …)`, is empty, or holds other than finite real numbers.
+    """
+    if not isinstance(x, Tensor) or x.ndim < 2 or x.numel() == 0 or not x.is_floating_point():
+        got = f"shape {tuple(x.shape)}, {x.dtype}" if isinstance(x, Tensor) else type(x).__name__
+        raise InputError(got, "a real tensor of shape (batch, …), not empty", "add a batch axis, or convert it")
+    if not bool(x.isfinite().all()):
+        raise InputError("numbers that are NaN or infinite", "finite numbers", "correct the tensor")
+    return x
+
+
+def _signal_shape(x: Tensor, axes: Sequence[int] | None) -> SignalShape:
+    """The axes of a row; those that have no order are channels."""
+    ordered = _ordered(x, axes)
+    return SignalShape(
+        "tensor", tuple(Axis(f"axis{d}", x.shape[d], channel=d not in ordered) for d in range(1, x.ndim))
+    )
 
 
 def _ordered(x: Tensor, axes: Sequence[int] | None) -> set[int]:
+    """The dimensions of `x` that have an order, counted from its front.
+
+    Raises:
+        InputError: If `axes` are none, not dimensions of `x`, or include the batch.
+    """
     if axes is None:
         return set(range(1, x.ndim)) if x.ndim <= 3 else set(range(2, x.ndim))
     chosen = {axis % x.ndim if -x.ndim <= axis < x.ndim else 0 for axis in axes}

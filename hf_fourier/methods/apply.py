@@ -165,9 +165,7 @@ def _results(
 ) -> list[Attribution]:
     """One result per example: what belongs to the whole block is converted once."""
     reading = score.clean_reading()
-    told = [*job.notes, *score.notes]
-    if job.dither:
-        told.append(dithered(job.dither))
+    shared_notes = [*job.notes, *score.notes, *([dithered(job.dither)] if job.dither else [])]
     nothing = [None] * len(requests)
     scores, signals, frozen = _rows(_wide(ranking.scores)), _rows(_wide(score.signal)), _rows(score.frozen_targets)
     gradients = nothing if ranking.gradient is None else _rows(_wide(ranking.gradient))
@@ -179,10 +177,10 @@ def _results(
     for i, request in enumerate(requests):
         example = request.example
         target, label = score.head.name_target(frozen[i])
-        # Copies: what the user does to the example later is not done to its result.
+        # Copies, so that a later change of the example does not change its result.
         inputs = {name: tensor.detach().to("cpu", copy=True) for name, tensor in example.inputs.items()}
-        content = example.content
-        whole = inputs if content is None else {**inputs, "content": content.detach().to("cpu", copy=True)}
+        content = {} if example.content is None else {"content": example.content.detach().to("cpu", copy=True)}
+        notes = [*shared_notes, *example.notes, *score.remarks.get(i, ()), *basis.layout.notes, *remarks[i]]
         results.append(
             Attribution(
                 scores=scores[i],
@@ -196,18 +194,12 @@ def _results(
                 provenance={
                     **provenance,
                     **({"range": example.range} if example.range else {}),
-                    "notes": [
-                        *told,
-                        *example.notes,
-                        *score.remarks.get(i, ()),
-                        *basis.layout.notes,
-                        *remarks[i],
-                    ],
+                    "notes": notes,
                 },
                 top_predictions=score.top_predictions.get(i, []),
                 names=example.names,
                 view=example.view,
-                inputs=whole,
+                inputs={**inputs, **content},
                 extras={name: _plain(entries[i]) for name, entries in ranking.extras.items()},
                 completeness_error=gaps[i],
                 fingerprint=_key(example, inputs, signals[i]),

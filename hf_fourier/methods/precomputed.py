@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -126,6 +127,18 @@ def lifted_notes(result: Attribution, values: Tensor) -> list[str]:
             "nor a gradient, and lift='magnitude' is what there is for it"
         )
     return notes
+
+
+def fit_all(maps: Sequence[Any], examples: Sequence[EncodedExample]) -> tuple[list[Tensor], bool]:
+    """Each map fitted to its example's signal, and whether all have one number per place.
+
+    Raises:
+        InputError: If there is not one map for each example, or one does not fit.
+    """
+    if len(maps) != len(examples):
+        raise InputError(f"{len(maps)} maps for {len(examples)} examples", "one per example", "correct `maps`")
+    fitted = [fit(values, example) for values, example in zip(maps, examples, strict=True)]
+    return [values for values, _ in fitted], all(by_place for _, by_place in fitted)
 
 
 def fit(values: Any, example: EncodedExample) -> tuple[Float[Tensor, "..."], bool]:

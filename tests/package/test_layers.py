@@ -10,13 +10,10 @@ import pytest
 from tools import layers
 
 #: What is longer or wider than the rest may be; the lists may only shrink.
-LONG_FILES = {"engine.py": 488, "report/wording.py": 471}
+LONG_FILES = {"report/wording.py": 471}
 LONG_FUNCTIONS = {
     "class_swap": 78,
     "delete_genes": 72,
-    "attribute": 73,
-    "from_pretrained": 61,
-    "_results": 62,
 }
 WIDE_SIGNATURES = {"from_pretrained": 12, "explain_recording": 12, "Score.__init__": 11}
 FILE, FUNCTION, SIGNATURE = 400, 60, 10
