@@ -1,4 +1,4 @@
-"""What a played curve costs beside the forward passes that it needs, and beside the published way to get one.
+"""What a perturbation curve costs beside the forward passes that it needs, and beside the published way to get one.
 
 The first table: `explainer.perturb(results, STANDARD)`, results with their orders ready, gives DIG with both
 directions, the maintain rate on the fine grid, insertion and deletion. The bare side is written without the library:
@@ -142,7 +142,7 @@ def against_bare(name: str, n: int, runs: int) -> dict[str, Any]:
         "rows": asked,
         "batches": batches,
         "bare, s": bare,
-        "play, s": own,
+        "perturb, s": own,
         "ratio": statistics.median(ratios),
         "lowest": min(ratios),
         "highest": max(ratios),

@@ -58,8 +58,8 @@ def measure(size: str, head: str, threads: int, shares: Sequence[float]) -> dict
         "head": head,
         "tokens": positions,
         "explained, s": round(explained - start),
-        "shares played": len(shares),
-        "played, s": round(played - explained),
+        "fractions": len(shares),
+        "perturbed, s": round(played - explained),
         "passes": "{forward:g} + {backward:g}, {played:g} played".format(**result.provenance["passes"]),
         "peak, GiB": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20,
     }

@@ -1,6 +1,6 @@
-"""How far a ranking follows the model: against a random twin, and against the magnitude that asks no model.
+"""How far a ranking follows the model: against a randomized model, and against the magnitude that asks no model.
 
-The twin has the same config and fresh weights (for networks with batch norm: Kaiming weights, and statistics from the
+The randomized model has the same config and fresh weights (for networks with batch norm: Kaiming weights, and statistics from the
 same pictures, since default random weights underflow). It explains the class that the trained model named, of the very
 signal that the trained model read (`hf_fourier.evaluation.randomized_model`). For each example the table gives
 Spearman's rank correlation over all features, and the share of the top 4 % that two rankings have in common; brackets
@@ -56,10 +56,10 @@ def rows(real: Real, examples: int) -> list[dict[str, Any]]:
                 "model": real.name,
                 "FFC": title,
                 "n (groups)": f"{len(own)} ({len(set(groups))})" + ("" if len(set(groups)) >= 30 else ", anecdotal"),
-                "ρ with twin": described(rho, groups),
+                "ρ with randomized": described(rho, groups),
                 "largest |ρ|": max(abs(r) for r in rho),
                 "ρ with magnitude": described([correlation(a, b) for a, b in pairs], groups),
-                "top 4 % shared with twin": described([overlap(a, b) for a, b in twins], groups),
+                "top 4 % shared with randomized": described([overlap(a, b) for a, b in twins], groups),
                 "shared with magnitude": described([overlap(a, b) for a, b in pairs], groups),
                 "two seeds of random": chance,
             }

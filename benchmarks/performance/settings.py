@@ -107,7 +107,7 @@ def games(name: str, n: int, runs: int) -> dict[str, Any]:
         ]
         said = [torch.cat([one.flatten(1) for one in passes(mode)]) for mode in (torch.no_grad, torch.inference_mode)]
     return {
-        "setting": "inference_mode for games",
+        "setting": "inference_mode for curves",
         "model": name,
         "examples": n,
         "time ÷ plain": statistics.median(b.wall / a.wall for a, b in pairs),
