@@ -1,11 +1,12 @@
 """How far a ranking follows the model: against a randomized model, and against the magnitude that asks no model.
 
-The randomized model has the same config and fresh weights (for networks with batch norm: Kaiming weights, and statistics from the
-same pictures, since default random weights underflow). It explains the class that the trained model named, of the very
-signal that the trained model read (`hf_fourier.evaluation.randomized_model`). For each example the table gives
-Spearman's rank correlation over all features, and the share of the top 4 % that two rankings have in common; brackets
-are 95 % bootstrap intervals of the mean, drawn by groups: pictures, sequences and scans of which several examples were
-made stay together, and fewer than 30 groups are anecdotal. Two seeds of `random` show the overlap that chance gives.
+The randomized model has the same config and fresh weights (for networks with batch norm: Kaiming weights, and
+statistics from the same pictures, since default random weights underflow). It explains the class that the trained model
+named, of the very signal that the trained model read (`hf_fourier.evaluation.randomized_model`). For each example the
+table gives Spearman's rank correlation over all features, and the share of the top 4 % that two rankings have in
+common; brackets are 95 % bootstrap intervals of the mean, drawn by groups: pictures, sequences and scans of which
+several examples were made stay together, and fewer than 30 groups are anecdotal. Two seeds of `random` show the overlap
+that chance gives.
 """
 
 from __future__ import annotations

@@ -157,9 +157,9 @@ def is_cell(result: Attribution) -> bool:
 
 def top_share(result: Attribution) -> float | None:
     """The share of features whose relevance is shown; None where features are places, and all scores are."""
-    from hf_fourier.report.example_record import shown_fraction
+    from hf_fourier.report.example_record import displayed_fraction
 
-    return None if result.layout.by_place else shown_fraction(result)
+    return None if result.layout.by_place else displayed_fraction(result)
 
 
 def write_genes(results: Mapping[str, Attribution], path: Path) -> Path:
@@ -219,10 +219,10 @@ def print_result(name: str, result: Attribution, written: Mapping[str, Any]) -> 
     top = result.top_features(TOP)
     console.print(table(f"Top features of {len(result.scores)}", list(top.columns), top.formatted(), left=0))
     if is_cell(result):
-        from hf_fourier.report.example_record import shown_fraction
+        from hf_fourier.report.example_record import displayed_fraction
         from hf_fourier.results.relevance import default_relevance
 
-        genes, found = result.genes(top_share(result)), default_relevance(result, shown_fraction(result))
+        genes, found = result.genes(top_share(result)), default_relevance(result, displayed_fraction(result))
         title = f"Top genes of {len(genes)} by {found.description} ({found.sense})"
         console.print(table(title, list(genes.columns), genes.formatted()[:TOP], left=1))
     if result.curve is not None:

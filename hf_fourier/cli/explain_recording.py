@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 #: Seconds from which on a sound is taken in segments by a model that has no window.
 WHOLE_SECONDS = 60.0
 TOP = 10
-SEGMENTS_SHOWN = 12
+MAX_SEGMENTS = 12
 
 
 def check(seconds: float | None, overlap: float) -> None:
@@ -102,8 +102,8 @@ def show(name: str, recording: Recording, written: Mapping[str, Any]) -> None:
     said = ", ".join(f"{one} for {seconds:.1f} s" for one, seconds in list(recording.labels.items())[:5])
     print_line(console, f"explained: {said}; of {recording.seconds:.1f} s in {len(recording)} segments")
     over = recording.decisions()
-    more = "" if len(over) <= SEGMENTS_SHOWN else f", the first {SEGMENTS_SHOWN}"
-    rows = over.formatted()[:SEGMENTS_SHOWN]
+    more = "" if len(over) <= MAX_SEGMENTS else f", the first {MAX_SEGMENTS}"
+    rows = over.formatted()[:MAX_SEGMENTS]
     console.print(table(f"What the model says over time{more}", list(over.columns), rows, left=0))
     top = recording.spectrum(label).top(TOP)
     print_line(

@@ -79,14 +79,14 @@ def run(order: RunRequest) -> None:
 
 def _say(order: RunRequest, examples: int, failures: Table) -> None:
     """What could not be explained, and how many could."""
-    for row in list(failures.rows())[:SHOWN]:
+    for row in list(failures.rows())[:MAX_FAILURES]:
         print_line(error_console(), f"example {row['index']} {row['name']}: {row['failed']}", style="yellow")
-    if len(failures) > SHOWN:
-        print_line(error_console(), f"… and {len(failures) - SHOWN} more", style="yellow")
+    if len(failures) > MAX_FAILURES:
+        print_line(error_console(), f"… and {len(failures) - MAX_FAILURES} more", style="yellow")
     print_line(
         result_console(), f"{examples - len(failures)} of {examples} examples explained: {order.output}", style="bold"
     )
 
 
 #: Failures that are shown one by one.
-SHOWN = 5
+MAX_FAILURES = 5

@@ -70,14 +70,16 @@ def randomize(
     return made
 
 
-def re_rank(twin: Engine, attributions: Sequence[Attribution], batch_size: BatchSize = "auto") -> list[Attribution]:
+def re_rank(
+    randomized: Engine, attributions: Sequence[Attribution], batch_size: BatchSize = "auto"
+) -> list[Attribution]:
     """How a twin ranks the same features: same signal, same frozen target, same method, same draws, other weights.
 
     The signal is the trained model's own, also where it is made by weights (embedded tokens): else a ranking by
     magnitude would pass for one that follows the model.
 
     Args:
-        twin: Of the model that made the results.
+        randomized: Of the model that made the results.
         attributions: Results with their examples.
         batch_size: Rows in a batch, at most.
 
@@ -104,7 +106,7 @@ def re_rank(twin: Engine, attributions: Sequence[Attribution], batch_size: Batch
         return work
 
     for members in grouped(attributions, lambda result: result.provenance["method"]):
-        twin.replay([attributions[i] for i in members], work_on(members), batch_size=batch_size)
+        randomized.replay([attributions[i] for i in members], work_on(members), batch_size=batch_size)
     return [replace(result, scores=own) for result, own in zip(attributions, scores, strict=True)]
 
 

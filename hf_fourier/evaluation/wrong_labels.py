@@ -22,7 +22,7 @@ Kind = Literal["random", "runner_up", "all"]
 
 
 def assign_wrong_labels(
-    said: Sequence[int], labels: Sequence[int], keys: Sequence[int], seed: int = 0
+    predicted: Sequence[int], labels: Sequence[int], keys: Sequence[int], seed: int = 0
 ) -> tuple[list[int], int]:
     """A wrong label for each example, every label asked for as often as it is an example's own.
 
@@ -32,7 +32,7 @@ def assign_wrong_labels(
     one label is that of more than half, the rest of its examples get another one by lot, and the balance is lost.
 
     Args:
-        said: The decision for each example.
+        predicted: The decision for each example.
         labels: All classes.
         keys: The examples' fingerprints, by which the lot is drawn.
         seed: Of the lot.
@@ -41,14 +41,15 @@ def assign_wrong_labels(
         The labels, and how many were drawn by lot.
     """
     order = sorted(
-        range(len(said)), key=lambda i: (said[i], ExampleRng(seed, [keys[i]]).generator(0, "dealt").initial_seed())
+        range(len(predicted)),
+        key=lambda i: (predicted[i], ExampleRng(seed, [keys[i]]).generator(0, "dealt").initial_seed()),
     )
-    shift = max(Counter(said).values())
-    wrong, drawn = list(said), 0
+    shift = max(Counter(predicted).values())
+    wrong, drawn = list(predicted), 0
     for place, i in enumerate(order):
-        wrong[i] = said[order[(place + shift) % len(order)]]
-        if wrong[i] == said[i]:
-            others = [label for label in labels if label != said[i]]
+        wrong[i] = predicted[order[(place + shift) % len(order)]]
+        if wrong[i] == predicted[i]:
+            others = [label for label in labels if label != predicted[i]]
             lot = torch.randint(len(others), (1,), generator=ExampleRng(seed, [keys[i]]).generator(0, "wrong label"))
             wrong[i], drawn = others[int(lot)], drawn + 1
     return wrong, drawn

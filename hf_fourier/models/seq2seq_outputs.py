@@ -153,7 +153,7 @@ def _generated(wrapper: ModelWrapper, example: EncodedExample, most: int) -> tup
             raise
         failure = Failure(error_text(error), model, rows)
         told = advice(failure) or ("a model that generates", "pass the output as the target")
-        got = f"{type(model).__name__}, which does not generate from this example ({failure.said})"
+        got = f"{type(model).__name__}, which does not generate from this example ({failure.message})"
         raise ModelError(got, *told) from error
     ids, free = said.sequences[0].cpu(), [int(scores[0].isfinite().sum()) > 1 for scores in said.scores]
     if not is_encoder_decoder(model):

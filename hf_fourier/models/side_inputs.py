@@ -23,7 +23,7 @@ from hf_fourier.models.base import ModelWrapper
 from hf_fourier.models.inspection import dtype_of
 from hf_fourier.models.padding import LOOKS
 from hf_fourier.results.attribution import Attribution
-from hf_fourier.results.remarks import BESIDE, MOVING, PADDED, UNASKED
+from hf_fourier.results.remarks import BYPASS_BEGINNING, MOVING, PADDED, UNASKED
 from hf_fourier.scoring.batching import MicroBatcher
 from hf_fourier.scoring.example_batch import (
     BatchSource,
@@ -47,7 +47,7 @@ BEYOND = 3
 #: A log-probability that differs by more, or by so many roundings of the model's type, is that of another question.
 OTHER, ROUNDINGS = 0.05, 64
 #: What is said where the signal does not carry everything.
-BYPASS_NOTE = f"{BESIDE}what goes that way is held constant, and no feature stands for it"
+BYPASS_NOTE = f"{BYPASS_BEGINNING}what goes that way is held constant, and no feature stands for it"
 
 
 @dataclass

@@ -42,7 +42,7 @@ def save_clips(attribution: Attribution, folder: str | PathLike[str], fraction: 
     Raises:
         InputError: If the signal is no sound, or the result is compact.
     """
-    share = example_record.shown_fraction(attribution) if fraction is None else fraction
+    share = example_record.displayed_fraction(attribution) if fraction is None else fraction
     (clean, rate), (kept, _), (removed, _) = (
         clips(attribution), clips(attribution, share), clips(attribution, share, delete=True)
     )  # fmt: skip

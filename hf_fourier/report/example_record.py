@@ -175,7 +175,7 @@ def _bands(attribution: Attribution) -> Bands | None:
     layout = attribution.layout
     if attribution.signal is None or not (layout.with_role("frequency") or layout.with_role("level")):
         return None
-    share = shown_fraction(attribution)
+    share = displayed_fraction(attribution)
     found: Profile | None = binned(attribution, attribution.mask(share).numpy(), BANDS)
     if found is None:
         return None
@@ -189,7 +189,7 @@ DEFAULT_FRACTION = 0.04
 SAME_MASK = 0.9
 
 
-def shown_fraction(attribution: Attribution) -> float:
+def displayed_fraction(attribution: Attribution) -> float:
     """The least played share whose top features alone keep the decision, or 0.04."""
     stops = attribution.curve.of("keep") if attribution.curve else []
     holding = [stop.fraction for stop in stops if holds(attribution, stop) and 0 < stop.fraction < 1]

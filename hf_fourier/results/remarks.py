@@ -24,7 +24,7 @@ PADDED = "the padding is part of the answer: "
 #: What is said where that could not be found out.
 UNASKED = "whether the padding moves the answer could not be asked: the model refuses the row without it"
 #: How the note begins that the signal does not carry everything.
-BESIDE = "the model reads its token ids a second way, beside the embedding that is transformed: "
+BYPASS_BEGINNING = "the model reads its token ids a second way, beside the embedding that is transformed: "
 #: How notes begin that say what dither was added.
 DITHERED = "dither: "
 #: What a gradient or an output that is not finite can be mended by.
@@ -44,7 +44,7 @@ NO_GRADIENT = (
     "the gradient underflows; what is made of this gradient (input relevance, contributions) is zero, too"
 )
 #: How notes begin that hold nothing of an example but its score, and may be shared without it.
-FREE = (INCOMPLETE, MOVING, PADDED, UNASKED, BESIDE, DITHERED, NO_GRADIENT)
+FREE = (INCOMPLETE, MOVING, PADDED, UNASKED, BYPASS_BEGINNING, DITHERED, NO_GRADIENT)
 #: Runs of places that are named one by one.
 _RUNS = 3
 _NUMBER = re.compile(r"-?\d+(\.\d+)?(e[+-]?\d+)?|\bnan\b|-?\binf\b")

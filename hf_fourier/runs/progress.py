@@ -19,7 +19,7 @@ class Bar:
         shown: Whether there is a line.
     """
 
-    def __init__(self, total: tuple[int, float] | None, machine: Processes, shown: bool) -> None:
+    def __init__(self, total: tuple[int, float] | None, machine: Processes, visible: bool) -> None:
         from tqdm import tqdm
 
         many = None if total is None else total[0]
@@ -28,7 +28,7 @@ class Bar:
         ends = "{desc}: {n_fmt}{rest} [{elapsed}, {rate_fmt}{postfix}]"
         form = ends.replace("{rest}", "") if many is None else ends.replace("{rest}", "/{total_fmt} {bar}")
         self._bar: Any = tqdm(
-            total=many, desc=name, unit=" examples", disable=not (shown and machine.first), bar_format=form
+            total=many, desc=name, unit=" examples", disable=not (visible and machine.first), bar_format=form
         )
         self._start, self._spent = time.perf_counter(), 0.0
 

@@ -14,7 +14,7 @@ from hf_fourier.scoring.batching import is_out_of_memory
 from hf_fourier.typing import Tensor
 
 #: So much is told of what a model says in its own words.
-MOST_SAID = 300
+MAX_ERROR_CHARS = 300
 #: Sizes in configs that inputs have to have.
 _SIZES = (
     "image_size",
@@ -33,12 +33,12 @@ class Failure:
     """What went wrong, and where.
 
     Attributes:
-        said: The error's type and words.
+        message: The error's type and words.
         model: The model, where it is known.
         inputs: What it got.
     """
 
-    said: str
+    message: str
     model: torch.nn.Module | None = None
     inputs: Mapping[str, Any] = field(default_factory=dict)
 
@@ -63,12 +63,12 @@ class Cause:
 
     Attributes:
         name: In a word or two.
-        said: What the error says.
+        pattern: What the error says.
         advise: What was expected and what to do, or None where this is not the reason.
     """
 
     name: str
-    said: re.Pattern[str]
+    pattern: re.Pattern[str]
     advise: Callable[[Failure, re.Match[str]], Advice]
 
 
@@ -80,14 +80,14 @@ def refusal(error: Exception, model: torch.nn.Module, inputs: Mapping[str, Any])
         "an input that it takes",
         f"do what it says: {type(model).__name__} itself must take this input before it can be explained",
     )
-    return ModelError(f"inputs {shapes}, which {type(model).__name__} refuses ({failure.said})", expected, do)
+    return ModelError(f"inputs {shapes}, which {type(model).__name__} refuses ({failure.message})", expected, do)
 
 
 def undifferentiable(error: Exception, model: torch.nn.Module | None) -> ModelError:
     """The error for a backward pass that fails, likewise."""
     failure = Failure(error_text(error), model)
     expected, do = advice(failure) or ("a model that can be differentiated in evaluation mode", WITHOUT)
-    return ModelError(f"a model whose backward pass fails ({failure.said})", expected, do)
+    return ModelError(f"a model whose backward pass fails ({failure.message})", expected, do)
 
 
 def differentiate(
@@ -125,7 +125,7 @@ def advice(failure: Failure, *names: str) -> Advice:
         names: The causes that come into question; none for all.
     """
     for cause in CAUSES:
-        match = cause.said.search(failure.said) if not names or cause.name in names else None
+        match = cause.pattern.search(failure.message) if not names or cause.name in names else None
         if match is not None and (told := cause.advise(failure, match)) is not None:
             return told
     return None
@@ -134,7 +134,7 @@ def advice(failure: Failure, *names: str) -> Advice:
 def error_text(error: Exception) -> str:
     """An error's type and what it says, on one line, not too long."""
     text = " ".join(f"{type(error).__name__}: {error}".split())
-    return text if len(text) <= MOST_SAID else f"{text[: MOST_SAID - 1]}…"
+    return text if len(text) <= MAX_ERROR_CHARS else f"{text[: MAX_ERROR_CHARS - 1]}…"
 
 
 def _always(expected: str, do: str) -> Callable[[Failure, re.Match[str]], Advice]:
@@ -166,7 +166,7 @@ def _ids(failure: Failure, match: re.Match[str]) -> Advice:
         entries = getattr(embeddings(), "num_embeddings", None)
     except NotImplementedError:
         entries = None
-    if "device-side assert" in failure.said:
+    if "device-side assert" in failure.message:
         do = "run it once with device='cpu', which says which; in this process CUDA takes no more calls"
         return "numbers that its tables have (ids, types, positions)", do
     for name in ("input_ids", "decoder_input_ids"):
@@ -204,7 +204,7 @@ def _positions(failure: Failure) -> int | None:
 
 
 def _missing(failure: Failure, match: re.Match[str]) -> Advice:
-    named = ", ".join(re.findall(r"'(\w+)'", failure.said)) or ", ".join(
+    named = ", ".join(re.findall(r"'(\w+)'", failure.message)) or ", ".join(
         name for name in re.findall(r"\b\w+_\w+\b", match.string[match.start() :]) if not name.startswith("_")
     )
     main = next(iter(failure.inputs), "input_ids")
@@ -245,8 +245,8 @@ def _shapes(failure: Failure, match: re.Match[str]) -> Advice:
 
 
 def _package(failure: Failure, match: re.Match[str]) -> Advice:
-    name = re.search(r"No module named '([\w]+)", failure.said) or re.search(
-        r"pip install (?:-U )?['\"`]?([\w-]+)", failure.said
+    name = re.search(r"No module named '([\w]+)", failure.message) or re.search(
+        r"pip install (?:-U )?['\"`]?([\w-]+)", failure.message
     )
     if name is None:
         return "the packages that it needs", "install what it names"

@@ -86,12 +86,12 @@ class Region:
 
 
 #: Targets that are more than a class.
-Aim = Position | AnswerSpan | Continuation | Contrast | Direction | Region
+TargetSpec = Position | AnswerSpan | Continuation | Contrast | Direction | Region
 #: A user's target: None for what the model says, a class index (of any kind of whole number), a label's name, one of
 #: these for each of several masks, one of the objects above, or a callable `outputs -> (rows,)`.
-Target = int | str | SupportsIndex | Sequence[int | str] | Aim | Callable[[Any], Tensor] | None
+Target = int | str | SupportsIndex | Sequence[int | str] | TargetSpec | Callable[[Any], Tensor] | None
 #: A target after `Head.check`: what a head can freeze.
-ResolvedTarget = int | Tensor | Aim | None
+ResolvedTarget = int | Tensor | TargetSpec | None
 
 
 class Typed(int):
@@ -139,8 +139,8 @@ def token_ids(given: Any) -> list[int]:
     ids = in_python(given)
     if isinstance(ids, (list, tuple, range)):
         return [as_index(one) for one in ids]
-    if isinstance(ids, (str, Mapping, Aim)):
-        got = f"a {type(ids).__name__} within another target" if isinstance(ids, Aim) else f"target {ids!r}"
+    if isinstance(ids, (str, Mapping, TargetSpec)):
+        got = f"a {type(ids).__name__} within another target" if isinstance(ids, TargetSpec) else f"target {ids!r}"
         raise TargetError(got, "a text or token ids", "pass ' a text' or its ids")
     return [as_index(ids)]
 
@@ -164,7 +164,7 @@ def checked_index(target: Any, classes: int, labels: Mapping[int, str], what: st
     Raises:
         TargetError: If there is no such class, or several were asked for.
     """
-    if isinstance(target, Aim):
+    if isinstance(target, TargetSpec):
         raise TargetError(f"{target} for a head without positions", "a class", "correct `target`")
     if isinstance(target, Tensor) and target.ndim:
         raise TargetError(f"{target.numel()} targets", "one", "for one target per example pass targets=")

@@ -68,7 +68,7 @@ def test_other_classes_than_the_counted_do_not_count():
 
 def test_a_mask_counts_as_kept_from_its_dice_on(artist):
     a = segmented(16, 12)
-    assert example_record.shown_fraction(a) == 0.1
+    assert example_record.displayed_fraction(a) == 0.1
     figure = a.plot()
     assert artist(figure, "keep").get_xydata().tolist() == [[4, 0.62], [10, 0.93]]
     assert artist(figure, "keep-lost").get_xydata().tolist() == [[4, 0.62]]

@@ -50,12 +50,12 @@ def transcript_errors(explainer: Engine, result: Attribution) -> Table:
     return Table(rows)
 
 
-def error_rate(expected: Sequence[Any], said: Sequence[Any]) -> float:
+def error_rate(expected: Sequence[Any], predicted: Sequence[Any]) -> float:
     """The edit distance (insertions, deletions, replacements cost 1 each) per entry expected, of at least one."""
-    costs = list(range(len(said) + 1))
+    costs = list(range(len(predicted) + 1))
     for i, wanted in enumerate(expected, 1):
         diagonal, costs[0] = costs[0], i
-        for j, other in enumerate(said, 1):
+        for j, other in enumerate(predicted, 1):
             diagonal, costs[j] = costs[j], min(costs[j] + 1, costs[j - 1] + 1, diagonal + (wanted != other))
     return costs[-1] / max(1, len(expected))
 

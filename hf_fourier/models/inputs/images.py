@@ -42,7 +42,7 @@ class Range:
         low: The least of them.
         high: The largest.
         clipped: How many lay beyond the range, and were clipped.
-        said: What else has to be said.
+        note: What else has to be said.
     """
 
     kind: str
@@ -50,7 +50,7 @@ class Range:
     low: float = 0.0
     high: float = 0.0
     clipped: int = 0
-    said: str = ""
+    note: str = ""
 
     def __str__(self) -> str:
         return f"{self.kind} pixels, 0 to {self.white:g}"
@@ -74,7 +74,7 @@ def range_notes(ranges: Sequence[Range]) -> tuple[str, ...]:
         elif not real and high < white:
             said += f" (where {high:g} is white, pass array / {high:g})" if high > 1 else " (a mask of 0 and 1 is bool)"
         notes.append(said)
-    return (*notes, *dict.fromkeys(one.said for one in ranges if one.said))
+    return (*notes, *dict.fromkeys(one.note for one in ranges if one.note))
 
 
 def as_rgb(example: Any) -> tuple[np.ndarray, Range]:
@@ -115,7 +115,7 @@ def as_rgb(example: Any) -> tuple[np.ndarray, Range]:
     array, twice = _channels_last(example)
     eight, taken = _eight_bit(array, kind)
     if twice:
-        taken = replace(taken, said=f"an array of shape {example.shape} was read with its channels last")
+        taken = replace(taken, note=f"an array of shape {example.shape} was read with its channels last")
     return _flattened(Image.fromarray(eight))[0], taken
 
 
@@ -177,7 +177,7 @@ def _grey(image: Any, format_: str | None, tags: Mapping[int, Any]) -> tuple[np.
     stated = bits[0] if len(bits) == 1 and bits[0] < 16 else None
     eight, taken = _eight_bit(array, *((None, None) if stated is None else (f"{stated}-bit", 2**stated - 1)))
     if sixteen and tags.get(_PHOTOMETRIC) == 0:  # of which Pillow takes no notice
-        eight, taken = 255 - eight, replace(taken, said="the file says that 0 is white")
+        eight, taken = 255 - eight, replace(taken, note="the file says that 0 is white")
     if sixteen and isinstance(clear := image.info.get("transparency"), int):
         eight = np.where(array == clear, np.uint8(255), eight)
     return eight, taken

@@ -40,7 +40,7 @@ def plot(attribution: Attribution, path: str | PathLike[str] | None = None, frac
         InputError: If the path has another ending, the fraction is out of range, or the result is compact.
         MissingExtraError: If matplotlib is not installed.
     """
-    share = example_record.shown_fraction(attribution) if fraction is None else fraction
+    share = example_record.displayed_fraction(attribution) if fraction is None else fraction
     return drawn(lambda figure: _fill(figure, attribution, share), path)
 
 

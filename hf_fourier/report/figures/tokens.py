@@ -93,12 +93,12 @@ def frequencies(figure: FigureBase, attribution: Attribution, fraction: float) -
     return upper
 
 
-def explanation(attribution: Attribution, found: relevance.Relevance, shown: range) -> str:
+def explanation(attribution: Attribution, found: relevance.Relevance, tokens: range) -> str:
     """What the colours mean, whose numbers they are, and which tokens are shown."""
     unit = attribution.layout.signal.axes[0].name
     text = f"At each {unit}: {found.description} ({wording.colours(attribution, found, ', bar above', ', bar below')})"
-    if len(shown) < len(attribution.names):
-        text += f"; {unit}s {shown.start + 1} to {shown.stop} of {len(attribution.names)}, around the strongest"
+    if len(tokens) < len(attribution.names):
+        text += f"; {unit}s {tokens.start + 1} to {tokens.stop} of {len(attribution.names)}, around the strongest"
     if len(attribution.layout.signal.segments) > 1:
         text += "; one text below the other"
     return text

@@ -204,7 +204,7 @@ def _sounds(attribution: Attribution, stops: list[float], budget: float) -> dict
 
     if not is_audio(attribution):
         return {}
-    usual = example_record.shown_fraction(attribution)
+    usual = example_record.displayed_fraction(attribution)
     inner = sorted(stops[:-1], key=lambda share: (share != usual, abs(np.log(share / usual))))
     clean, rate = clips(attribution)
     cost = media.size(2 * len(clean))

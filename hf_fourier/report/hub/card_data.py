@@ -18,7 +18,7 @@ VERSION = version("hf_fourier")
 
 #: What a card shows, in this order; everything else that was measured is in the tables. None stands without those
 #: that say how far it is the method's freedom (selectivity) or what the strongest features do anyway (the gap).
-SHOWN = ("dig", "dice_retention", "maintain_rate_at_0.04", "maintain_rate", "selectivity (random)",
+CARD_METRICS = ("dig", "dice_retention", "maintain_rate_at_0.04", "maintain_rate", "selectivity (random)",
          "selectivity (runner-up)")  # fmt: skip
 #: Classes that a card lists, at most.
 CLASSES = 12
@@ -107,8 +107,8 @@ class CardData:
 
     def card_rows(self) -> list[MetricRow]:
         """What a card shows: by quantity, the methods before the controls."""
-        known = [one for name in SHOWN for one in self.measured if one.metric == name]
-        return sorted(known, key=lambda one: (SHOWN.index(one.metric), one.control))
+        known = [one for name in CARD_METRICS for one in self.measured if one.metric == name]
+        return sorted(known, key=lambda one: (CARD_METRICS.index(one.metric), one.control))
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values that `from_dict` reads back."""

@@ -16,7 +16,16 @@ from functools import lru_cache
 from typing import Any, ClassVar
 
 from hf_fourier.errors import ModelError, TargetError
-from hf_fourier.scoring.targets import Aim, Contrast, Position, ResolvedTarget, Target, Typed, as_index, in_python
+from hf_fourier.scoring.targets import (
+    Contrast,
+    Position,
+    ResolvedTarget,
+    Target,
+    TargetSpec,
+    Typed,
+    as_index,
+    in_python,
+)
 from hf_fourier.typing import Float, Int, Num, Tensor
 
 
@@ -60,21 +69,21 @@ class Head(ABC):
         """
         if target is None or callable(target):
             return target
-        if isinstance(target, Aim):
+        if isinstance(target, TargetSpec):
             return self._checked_target(target)
         target = in_python(target)
         if isinstance(target, (list, tuple)):
             return [self._class(one) for one in target]
         return self._class(target)
 
-    def _checked_target(self, target: Aim) -> Aim:
+    def _checked_target(self, target: TargetSpec) -> TargetSpec:
         if not isinstance(target, self.target_types):
             others = "".join(f", {kind.__name__}" for kind in self.target_types)
             got = f"a target of type {type(target).__name__} for a head that reads a {self.name}"
             raise TargetError(got, f"None, a class, a callable{others}", "choose one of them")
         if isinstance(target, Contrast):
             for one in (target.this, target.other):
-                if isinstance(one, (Aim, Mapping, list, tuple)) or one is None or callable(one):
+                if isinstance(one, (TargetSpec, Mapping, list, tuple)) or one is None or callable(one):
                     got = f"a contrast with a {type(one).__name__} in it for a head that reads a {self.name}"
                     raise TargetError(got, "two classes, each by index or label", "pass Contrast('this', 'other')")
             return Contrast(self._class(target.this), self._class(target.other))

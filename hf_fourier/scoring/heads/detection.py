@@ -159,17 +159,17 @@ def _corners(boxes: Float[Tensor, "n 4"]) -> Float[Tensor, "n 4"]:
     return torch.cat([middle - half, middle + half], dim=1)
 
 
-def boxes_of(said: Float[Tensor, "rows queries numbers"]) -> Float[Tensor, "rows queries 4"]:
+def boxes_of(predicted: Float[Tensor, "rows queries numbers"]) -> Float[Tensor, "rows queries 4"]:
     """Boxes (centre, width, height) as a model says them; of quadrilaterals the boxes around them.
 
     Raises:
         ModelError: If they are neither.
     """
-    if said.shape[-1] == 4:
-        return said
-    if said.shape[-1] != 10:  # a centre and the four corners' distances from it, moved by a half
-        got = f"boxes of {said.shape[-1]} numbers"
+    if predicted.shape[-1] == 4:
+        return predicted
+    if predicted.shape[-1] != 10:  # a centre and the four corners' distances from it, moved by a half
+        got = f"boxes of {predicted.shape[-1]} numbers"
         raise ModelError(got, "4 (centre, width, height), or 10 (a quadrilateral)", "pass a callable target")
-    corners = said[..., None, :2] + said[..., 2:].unflatten(-1, (4, 2)) - 0.5
+    corners = predicted[..., None, :2] + predicted[..., 2:].unflatten(-1, (4, 2)) - 0.5
     low, high = corners.amin(-2), corners.amax(-2)
     return torch.cat([(low + high) / 2, high - low], dim=-1)

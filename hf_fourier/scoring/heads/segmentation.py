@@ -158,20 +158,20 @@ def _foreground(classes: Int[Tensor, "..."]) -> bool:
     return bool((classes.numpy() if classes.device.type == "cpu" else classes).any())
 
 
-def dice(said: Int[Tensor, "rows ..."], frozen: Int[Tensor, "rows ..."]) -> Float[Tensor, " rows"]:
+def dice(predicted: Int[Tensor, "rows ..."], frozen: Int[Tensor, "rows ..."]) -> Float[Tensor, " rows"]:
     """Dice of the mask that is predicted against the frozen one, 0 to 1, the mean over the classes that count.
 
     For a class c it is `2 |A and B| / (|A| + |B|)`; two empty masks score 1. Where only some places counted, the
     frozen mask is those places and everything else is outside of it.
     """
     scores = []
-    for now, then in zip(said, frozen, strict=True):
+    for now, then in zip(predicted, frozen, strict=True):
         if torch.equal(now, then):
-            scores.append(torch.ones((), device=said.device, dtype=torch.float32))
+            scores.append(torch.ones((), device=predicted.device, dtype=torch.float32))
             continue
         a, b, both = _shared(now, then)
         parts = ((2 * both).float() / (a + b))[b > 0]
-        scores.append(parts.mean() if len(parts) else torch.ones((), device=said.device, dtype=torch.float32))
+        scores.append(parts.mean() if len(parts) else torch.ones((), device=predicted.device, dtype=torch.float32))
     return torch.stack(scores).float()
 
 
