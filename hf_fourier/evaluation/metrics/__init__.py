@@ -1,30 +1,40 @@
-"""Games that delete features and watch the model, and what is reduced from their curves."""
+"""Metrics of explanations: reductions of perturbation curves and of other recorded answers of the model."""
 
-from __future__ import annotations
+# ruff: isort: off
+from hf_fourier.evaluation.metrics.base import METRICS, Metric
+from hf_fourier.evaluation.metrics.table import columns
 
-from typing import TYPE_CHECKING, Any
+# One line a metric, in the order of tables and lists.
+from hf_fourier.evaluation.metrics.dig import DIG
+from hf_fourier.evaluation.metrics.insertion_deletion import DELETION, INSERTION
+from hf_fourier.evaluation.metrics.maintain_rate import MAINTAIN_RATE
+from hf_fourier.evaluation.metrics.r_flip import R_FLIP
+from hf_fourier.evaluation.metrics.dice_retention import DICE_RETENTION
+from hf_fourier.evaluation.metrics.selectivity import SELECTIVITY
+from hf_fourier.evaluation.metrics.fidelity import FAITHFULNESS_OF_SPECTRA, INPUT_FIDELITY
+from hf_fourier.evaluation.metrics.robustness import INFIDELITY, MU_FIDELITY, SENSITIVITY_MAX
+from hf_fourier.evaluation.metrics.structure import CONCENTRATION, SPECIFICITY
 
-if TYPE_CHECKING:
-    from hf_fourier.evaluation.metrics.hf_evaluate import load, names
-    from hf_fourier.evaluation.metrics.table import columns
+from hf_fourier.evaluation.metrics.hf_evaluate import load, names
 
-_HOMES = {
-    "columns": "hf_fourier.evaluation.metrics.table",
-    "load": "hf_fourier.evaluation.metrics.hf_evaluate",
-    "names": "hf_fourier.evaluation.metrics.hf_evaluate",
-}
-
-__all__ = ["columns", "load", "names"]
-
-
-def __getattr__(name: str) -> Any:
-    """Load the public names when they are first used: the games need none of them."""
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from importlib import import_module
-
-    return getattr(import_module(_HOMES[name]), name)
-
-
-def __dir__() -> list[str]:
-    return sorted([*globals(), *_HOMES])
+__all__ = [
+    "CONCENTRATION",
+    "DELETION",
+    "DICE_RETENTION",
+    "DIG",
+    "FAITHFULNESS_OF_SPECTRA",
+    "INFIDELITY",
+    "INPUT_FIDELITY",
+    "INSERTION",
+    "MAINTAIN_RATE",
+    "METRICS",
+    "MU_FIDELITY",
+    "R_FLIP",
+    "SELECTIVITY",
+    "SENSITIVITY_MAX",
+    "SPECIFICITY",
+    "Metric",
+    "columns",
+    "load",
+    "names",
+]

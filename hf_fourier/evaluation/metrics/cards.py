@@ -1,6 +1,6 @@
-"""The cards of the `evaluate` modules, written from what the measures say of themselves.
+"""Write the `evaluate` module of each metric, and its card, from its entry in `METRICS`.
 
-`python -m hf_fourier.evaluation.metrics.cards` writes them anew.
+`python -m hf_fourier.evaluation.metrics.cards` does it for all of them.
 """
 
 from __future__ import annotations
@@ -15,68 +15,88 @@ FOLDER = Path(__file__).parent / "modules"
 _DIRECTIONS = {"higher": "higher is better", "lower": "lower is better", "neither": "neither direction is better"}
 
 
-def body(measure: Metric) -> str:
-    """What the card and the module's help say."""
-    reads = "\n".join(f"- `{name}`: {COLUMNS[name][1]}" for name in measure.columns)
-    of = "examples" if measure.unit == "example" else "classes"
-    return f"""{measure.description}
+def body(metric: Metric) -> str:
+    """The text that the card and the module's help share."""
+    reads = "\n".join(f"- `{name}`: {COLUMNS[name][1]}" for name in metric.columns)
+    of = "examples" if metric.unit == "example" else "classes"
+    return f"""{metric.description}
 
-**Range**: {measure.range}; {_DIRECTIONS[measure.better]}.
+**Range**: {metric.range}; {_DIRECTIONS[metric.better]}.
 
-**Needs**: {measure.needs}.
+**Needs**: {metric.needs}.
 
-**Cannot tell** {measure.limits}
+**Cannot tell** {metric.limits}
 
 **Columns**, one row per example (`hf_fourier.metrics.columns` makes them; others in the same table are not read):
 
 {reads}
 
-**Returns** means over {of}, each with `_low` and `_high` (95 % bootstrap interval{_drawn(measure)}), `_median` with \
+**Returns** means over {of}, each with `_low` and `_high` (95 % bootstrap interval{_drawn(metric)}), `_median` with \
 `_median_low` and `_median_high`, `_n` ({of} that have a number) and `_undefined` ({of} that have none).
 
-**Source**: {measure.reference}.
+**Source**: {metric.reference}.
 """
 
 
-def card(measure: Metric) -> str:
+def card(metric: Metric) -> str:
     """The README of a module's folder."""
     return f"""---
-title: {measure.name}
+title: {metric.name}
 tags: [evaluate, metric, explainability, frequency]
 ---
 
-# {measure.name}
+# {metric.name}
 
-{body(measure)}
+{body(metric)}
 ```python
-{example(measure)}
+{example(metric)}
 ```
 
 `evaluate.load` takes this folder as well; it needs `hf_fourier` installed.
 """
 
 
-def example(measure: Metric) -> str:
-    """Code that computes a measure from played `results` of an `explainer`."""
-    asks = re.search(r"`(model_queries|wrong_labels)[.](\w+)`", measure.needs)
-    options = "results, top=0.04" if "top=0.04" in measure.needs else "results"
+def module(metric: Metric) -> str:
+    """The source of the `evaluate` module."""
+    name = "".join(word.capitalize() for word in metric.name.split("_"))
+    return f'''"""`{metric.name}` as an `evaluate` module; the card beside it says what it measures."""
+
+import evaluate
+
+from hf_fourier.evaluation.metrics import hf_evaluate
+
+
+class {name}(hf_evaluate.Module, evaluate.Metric):
+    """See the card."""
+
+    measure = "{metric.name}"
+'''
+
+
+def example(metric: Metric) -> str:
+    """Code that computes a metric from perturbed `results` of an `explainer`."""
+    asks = re.search(r"`(model_queries|wrong_labels)[.](\w+)`", metric.needs)
+    options = "results, top=0.04" if "top=0.04" in metric.needs else "results"
     lines = ["from hf_fourier import metrics", f"table = metrics.columns({options})"]
     if asks is not None:
         lines[0] += f"\nfrom hf_fourier.evaluation import {asks[1]}"
         asked = f"{asks[1]}.{asks[2]}(explainer, results)"
         wrong = asks[2] == "wrong_labels"
         lines[1] = f"table = metrics.columns(results, wrong={asked})" if wrong else f"table = {asked}"
-    return f'{lines[0]}\n\n{lines[1]}\nprint(metrics.load("{measure.name}").compute(**table))'
+    return f'{lines[0]}\n\n{lines[1]}\nprint(metrics.load("{metric.name}").compute(**table))'
 
 
-def _drawn(measure: Metric) -> str:
-    return ", whole groups drawn" if measure.unit == "example" else ""
+def _drawn(metric: Metric) -> str:
+    return ", whole groups drawn" if metric.unit == "example" else ""
 
 
 def main() -> None:
-    """Write the card of each measure into its module's folder."""
-    for measure in METRICS.values():
-        (FOLDER / measure.name / "README.md").write_text(card(measure), encoding="utf-8")
+    """Write the folder of each metric."""
+    for metric in METRICS.values():
+        folder = FOLDER / metric.name
+        folder.mkdir(exist_ok=True)
+        (folder / "README.md").write_text(card(metric), encoding="utf-8")
+        (folder / f"{metric.name}.py").write_text(module(metric), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -10,6 +10,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from hf_fourier.evaluation.metrics.base import Metric, MetricValues, register
+from hf_fourier.evaluation.metrics.table import DELETE_COLUMNS, KEEP_COLUMNS, Table, curves_of
 from hf_fourier.results.curve import TENTHS, Curve, trapezoid
 
 
@@ -65,3 +67,37 @@ def dig_normalised(curve: Curve) -> float:
 
 def _relative(curve: Curve, confidences: Sequence[float]) -> list[float]:
     return [sure / curve.clean if curve.clean else math.nan for sure in confidences]
+
+
+def _dig_from_table(table: Table, *, paper: bool = False) -> MetricValues:
+    curves = curves_of(table)
+    return {
+        "dig": [dig(curve, paper=paper) for curve in curves],
+        "dig_normalised": [dig_normalised(curve) for curve in curves],
+    }
+
+
+DIG = register(
+    Metric(
+        name="dig",
+        description=(
+            "The area between deleting the least and the most important features first, in relative confidence."
+        ),
+        reads=(*KEEP_COLUMNS, *DELETE_COLUMNS, "clean"),
+        range=(
+            "−0.9 to 0.9 while no confidence exceeds the clean one, unbounded above; with `paper=True` ten times that"
+        ),
+        better="higher",
+        needs="play `curve.PAPER_GRID`: 19 forward passes per example",
+        limits=(
+            "whether the decision rested on the features: a ranking that follows the model's own gradient can raise "
+            "its confidence by what it deletes, and that counts. A mean of ratios is led by examples of which the "
+            "model is not sure: read the median too. Not comparable across domains of different redundancy."
+        ),
+        reference=(
+            "arXiv 2411.18343; there the plain sum over ten points (`paper=True`); `dig_normalised` is that sum "
+            "divided by 9"
+        ),
+        per_example=_dig_from_table,
+    )
+)

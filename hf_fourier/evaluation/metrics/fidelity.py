@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from hf_fourier.evaluation.metrics.base import Metric, MetricValues, register
+from hf_fourier.evaluation.metrics.table import DELETE_COLUMNS, Table, curves_of
 from hf_fourier.results.curve import Curve, maintained
 
 
@@ -29,3 +31,45 @@ def faithfulness_of_spectra(curve: Curve, share: float = 0.5) -> float:
     """
     whole, without = curve.confidences("delete", [0, share])
     return whole - without
+
+
+def _faithfulness_of_spectra_from_table(table: Table, *, share: float = 0.5) -> MetricValues:
+    return {"faithfulness_of_spectra": [faithfulness_of_spectra(c, share) for c in curves_of(table)]}
+
+
+def _input_fidelity_from_table(table: Table, *, share: float = 0.5) -> MetricValues:
+    return {"input_fidelity": [input_fidelity(curve, share) for curve in curves_of(table)]}
+
+
+FAITHFULNESS_OF_SPECTRA = register(
+    Metric(
+        name="faithfulness_of_spectra",
+        description="The confidence that is lost with the top features.",
+        reads=(*DELETE_COLUMNS, "clean"),
+        range="−1 to 1",
+        better="higher",
+        needs="play a grid that deletes 0.5 (or the `share` that you pass), such as `curve.PAPER_GRID`",
+        limits="anything about the order within the deleted part. The paper reports the median.",
+        reference=(
+            "Parekh et al. 2022 (Listen to Interpret); at half of the features as in the code of arXiv 2410.01482"
+        ),
+        per_example=_faithfulness_of_spectra_from_table,
+    )
+)
+
+
+INPUT_FIDELITY = register(
+    Metric(
+        name="input_fidelity",
+        description="The share of examples whose kept part alone is decided like the whole.",
+        reads=("kept", "kept_decision"),
+        range="0 to 1",
+        better="higher",
+        needs="play a grid that keeps 0.5 (or the `share` that you pass), such as `curve.PAPER_GRID`",
+        limits="much at half of the features, where most rankings succeed: see `maintain_rate` for smaller shares.",
+        reference=(
+            "Paissan et al. (posthoc interpretation via quantization); at half as in the code of arXiv 2410.01482"
+        ),
+        per_example=_input_fidelity_from_table,
+    )
+)

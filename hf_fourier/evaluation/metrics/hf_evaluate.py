@@ -10,7 +10,6 @@ from typing import Any, ClassVar
 
 from hf_fourier.errors import InputError, MissingExtraError
 from hf_fourier.evaluation.metrics.base import METRICS, Metric
-from hf_fourier.evaluation.metrics.cards import body
 from hf_fourier.evaluation.metrics.table import COLUMNS
 
 
@@ -70,6 +69,8 @@ class Module:
     def _info(self) -> Any:
         import evaluate
         from datasets import Features
+
+        from hf_fourier.evaluation.metrics.cards import body
 
         measure = METRICS[self.measure]
         return evaluate.MetricInfo(

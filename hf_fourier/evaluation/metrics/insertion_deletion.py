@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from hf_fourier.evaluation.metrics.base import Metric, MetricValues, register
+from hf_fourier.evaluation.metrics.table import DELETE_COLUMNS, KEEP_COLUMNS, Table, curves_of
 from hf_fourier.results.curve import TENTHS, Curve, trapezoid
 
 
@@ -29,3 +31,49 @@ def deletion(curve: Curve, shares: Sequence[float] = TENTHS) -> float:
     Petsiuk et al. 2018, arXiv 1806.07421. Arguments as for `insertion`, for deleted shares.
     """
     return trapezoid(curve.confidences("delete", shares), shares)
+
+
+def _insertion_from_table(table: Table, *, shares: Sequence[float] = TENTHS) -> MetricValues:
+    return {"insertion": [insertion(curve, shares) for curve in curves_of(table)]}
+
+
+def _deletion_from_table(table: Table, *, shares: Sequence[float] = TENTHS) -> MetricValues:
+    return {"deletion": [deletion(curve, shares) for curve in curves_of(table)]}
+
+
+INSERTION = register(
+    Metric(
+        name="insertion",
+        description=(
+            "The area under the confidence as the most important features are put back into an example without power."
+        ),
+        reads=(*KEEP_COLUMNS, "clean"),
+        range="0 to 1",
+        better="higher",
+        needs="play `curve.PAPER_GRID`: 19 forward passes per example",
+        limits=(
+            "how far a small area is the ranking's fault: it is bounded by how sure the model was to begin with. What "
+            "is partly put back is no input of the kind that the model was trained on."
+        ),
+        reference="Petsiuk et al. 2018, arXiv 1806.07421, with a substrate without power",
+        per_example=_insertion_from_table,
+    )
+)
+
+
+DELETION = register(
+    Metric(
+        name="deletion",
+        description="The area under the confidence as the most important features lose their power.",
+        reads=(*DELETE_COLUMNS, "clean"),
+        range="0 to 1",
+        better="lower",
+        needs="play `curve.PAPER_GRID`: 19 forward passes per example",
+        limits=(
+            "whether the features were needed or the damaged input is merely strange to the model: most rankings of "
+            "strong features reach the floor at once."
+        ),
+        reference="Petsiuk et al. 2018, arXiv 1806.07421, with a substrate without power",
+        per_example=_deletion_from_table,
+    )
+)

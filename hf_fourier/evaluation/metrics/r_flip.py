@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from hf_fourier.errors import InputError
+from hf_fourier.evaluation.metrics.base import Metric, MetricValues, register
+from hf_fourier.evaluation.metrics.table import Table, curves_of
 from hf_fourier.results.curve import Curve
 
 
@@ -50,3 +53,33 @@ def r_flip(curves: Sequence[Curve], q: float = 0.5) -> float | None:
     if not 0 < q <= 1:
         raise InputError(f"q {q!r}", "a share above 0 and up to 1", "correct `q`")
     return next((share for share, turned in flipped(curves).items() if turned >= q), None)
+
+
+def _r_flip_from_table(table: Table, *, q: float = 0.5) -> MetricValues:
+    curves = curves_of(table)
+    shares = [share for share in flipped(curves) if share > 0]
+    turned = {share: [float(curve.decisions("delete", [share])[0] < 1) for curve in curves] for share in shares}
+    least = r_flip(curves, q)
+    named = {f"flipped_at_{share:g}": values for share, values in turned.items()}
+    return {"r_flip": math.nan if least is None else least, **named}
+
+
+R_FLIP = register(
+    Metric(
+        name="r_flip",
+        description=(
+            "The least share of top features whose deletion turns the decisions of a share `q` of the examples."
+        ),
+        reads=("deleted", "deleted_decision"),
+        range="0 to 1, NaN where no played share turns so many; `flipped_at_` a share is the share of turned decisions",
+        better="lower",
+        needs="play a grid that deletes some shares, such as `curve.PAPER_GRID`",
+        limits=(
+            "what the decision rested on: it says what turns it, and deleting what a signed gradient ranks first is a "
+            "step down that gradient. It is an upper bound for the shares that were played. On natural pictures the "
+            "strongest frequencies alone turn decisions as fast: compare with `magnitude`."
+        ),
+        reference="this library, for FreqX",
+        per_example=_r_flip_from_table,
+    )
+)

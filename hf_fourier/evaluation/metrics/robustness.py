@@ -7,7 +7,9 @@ import math
 import numpy as np
 
 from hf_fourier.errors import InputError
+from hf_fourier.evaluation.metrics.base import Metric, MetricValues, register
 from hf_fourier.evaluation.metrics.statistics import Numbers
+from hf_fourier.evaluation.metrics.table import Table
 
 
 def mu_fidelity(scores: Numbers, drops: Numbers) -> float:
@@ -99,3 +101,74 @@ def _ranks(values: np.ndarray) -> np.ndarray:
     """Ranks about their mean, equal values sharing the mean of theirs."""
     _, place, counts = np.unique(values, return_inverse=True, return_counts=True)
     return (np.cumsum(counts) - (counts - 1) / 2)[place] - (len(values) + 1) / 2
+
+
+def _mu_fidelity_from_table(table: Table) -> MetricValues:
+    pairs = zip(table["subset_scores"], table["subset_drops"], strict=True)
+    return {"mu_fidelity": [mu_fidelity(*pair) for pair in pairs]}
+
+
+def _infidelity_from_table(table: Table, *, scaled: bool = True) -> MetricValues:
+    pairs = zip(table["noise_predicted"], table["noise_drops"], strict=True)
+    return {"infidelity": [infidelity(*pair, scaled=scaled) for pair in pairs]}
+
+
+def _sensitivity_max_from_table(table: Table) -> MetricValues:
+    return {"sensitivity_max": [sensitivity_max(changes) for changes in table["score_changes"]]}
+
+
+MU_FIDELITY = register(
+    Metric(
+        name="mu_fidelity",
+        description=(
+            "Spearman's ρ between the scores' sum over random subsets of features and what deleting each subset costs."
+        ),
+        reads=("subset_scores", "subset_drops"),
+        range="−1 to 1",
+        better="higher",
+        needs="pass the columns of `model_queries.delete_random_subsets`: 200 forward passes per example",
+        limits=(
+            "whether the top features are right: random subsets hold few of them. It depends on the scores' sizes, not "
+            "on their order alone."
+        ),
+        reference="Bhatt et al. 2020, arXiv 2005.00631; ρ alone, not its mean with the p-value",
+        per_example=_mu_fidelity_from_table,
+    )
+)
+
+
+INFIDELITY = register(
+    Metric(
+        name="infidelity",
+        description=(
+            "The mean square of what the scores predict for random perturbations minus what these do to the score."
+        ),
+        reads=("noise_predicted", "noise_drops"),
+        range="0 and above, in the square of the score's unit",
+        better="lower",
+        needs="pass the columns of `model_queries.add_feature_noise`: 100 forward passes per example",
+        limits=(
+            "anything across models: it grows with the square of how much the score moves. With `scaled=True` the best "
+            "factor is taken for each example, and scores that mean nothing come out as no worse than zeros."
+        ),
+        reference="Yeh et al. 2019, arXiv 1901.09392, with multiplicative noise on the features",
+        per_example=_infidelity_from_table,
+    )
+)
+
+
+SENSITIVITY_MAX = register(
+    Metric(
+        name="sensitivity_max",
+        description="The largest relative change of the scores under small changes of the input.",
+        reads=("score_changes",),
+        range="0 and above",
+        better="lower",
+        needs="pass the columns of `model_queries.explain_perturbed_inputs`: ten explanations per example",
+        limits="whether the scores are right: the magnitude of the features, which asks no model, hardly moves at all.",
+        reference=(
+            "Yeh et al. 2019, arXiv 1901.09392; uniform ± 0.2 per entry, ten draws, relative, as in arXiv 2411.18343"
+        ),
+        per_example=_sensitivity_max_from_table,
+    )
+)

@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from hf_fourier.errors import InputError
+from hf_fourier.evaluation.metrics.base import Metric, MetricValues, register
+from hf_fourier.evaluation.metrics.table import Table
 from hf_fourier.results.attribution import Attribution
 
 #: The features on top of one example, by index.
@@ -105,3 +107,67 @@ def specificity(tops: Mapping[str, Sequence[TopSet]], features: int) -> dict[str
         alone = int((mask & (classes == 1)).sum())
         found[name] = (alone / int(mask.sum()) if mask.any() else math.nan, alone)
     return found
+
+
+def _by_class(table: Table) -> tuple[dict[str, list[TopSet]], int]:
+    """The top features of each class's examples, classes by name, and how many features there are."""
+    sizes = set(table["features"])
+    if len(sizes) != 1:
+        raise InputError(f"examples of {sorted(sizes)} features", "one number for all", "compare signals of one shape")
+    classes: dict[str, list[TopSet]] = {name: [] for name in sorted(set(table["label"]))}
+    for name, top in zip(table["label"], table["top"], strict=True):
+        classes[name].append(top)
+    return classes, int(sizes.pop())
+
+
+def _concentration_from_table(table: Table) -> MetricValues:
+    classes, features = _by_class(table)
+    many = {name: tops for name, tops in classes.items() if len(tops) > 1}
+    if not many:
+        raise InputError("one example of each class", "several of at least one class", "explain more examples")
+    chance = [chance_concentration(len(tops), len(tops[0]) / features) for tops in many.values()]
+    found = [concentration(tops, features) for tops in many.values()]
+    return {"concentration": found, "concentration_by_chance": chance}
+
+
+def _specificity_from_table(table: Table) -> MetricValues:
+    classes, features = _by_class(table)
+    found = list(specificity(classes, features).values())
+    return {"specificity": [share for share, _ in found], "specific_features": [float(count) for _, count in found]}
+
+
+CONCENTRATION = register(
+    Metric(
+        name="concentration",
+        description=(
+            "How much the examples of a class agree on their top features: the kurtosis of the counts per feature."
+        ),
+        reads=("label", "top", "features"),
+        range="1 and above; `concentration_by_chance` for random features",
+        better="neither",
+        needs="make the table with `columns(results, top=0.04)`, several examples of a class",
+        limits=(
+            "whether the shared features are the class's own: a fixed low-pass mask is as concentrated as can be. "
+            "Compare with the magnitude."
+        ),
+        reference="after arXiv 2411.18343, whose code takes it of a 0/1 vector",
+        per_example=_concentration_from_table,
+        unit="class",
+    )
+)
+
+
+SPECIFICITY = register(
+    Metric(
+        name="specificity",
+        description="The share of the features usual for a class that are usual for no other class.",
+        reads=("label", "top", "features"),
+        range="0 to 1; `specific_features` counts them",
+        better="neither",
+        needs="make the table with `columns(results, top=0.04)`, examples of several classes",
+        limits="chance from meaning where examples are few: random features are specific too. Compare with `random`.",
+        reference="after arXiv 2411.18343, which counts them",
+        per_example=_specificity_from_table,
+        unit="class",
+    )
+)

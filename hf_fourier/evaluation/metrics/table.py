@@ -34,6 +34,8 @@ COLUMNS: dict[str, tuple[str, str]] = {
     "top": ("indices", "the features on top"),
     "features": ("index", "how many features there are"),
 }
+#: The confidences while the top features are kept alone, and while they are deleted.
+KEEP_COLUMNS, DELETE_COLUMNS = ("kept", "kept_confidence"), ("deleted", "deleted_confidence")
 
 
 def columns(

@@ -1,12 +1,16 @@
-"""Curves and results made by hand."""
+"""Curves made by hand, and a table of drawn numbers."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
-from hf_fourier.results.curve import TENTHS, Curve, CurvePoint, Mode
+import numpy as np
+
+from hf_fourier.results.curve import SMALL_FRACTIONS, TENTHS, Curve, CurvePoint, Mode
 
 Heights = Mapping[float, float] | Sequence[float]
+KEPT = sorted({*TENTHS, *SMALL_FRACTIONS})
 
 
 def stops(part: Mode, heights: Heights, decisions: bool = False, sure: bool = True) -> list[CurvePoint]:
@@ -25,3 +29,33 @@ def curve(keep: Heights = (), delete: Heights = (), clean: float = 1.0, **kinds:
 def kept(decisions: Mapping[float, float]) -> Curve:
     """A curve of decisions by kept share."""
     return curve(keep=decisions, decisions=True)
+
+
+def drawn_table(rows: int = 12, seed: int = 0) -> dict[str, list[Any]]:
+    """A table with every column, its numbers drawn."""
+    numbers = np.random.default_rng(seed)
+
+    def several(count: int, whole: bool = False) -> list[list[float]]:
+        drawn = numbers.integers(0, 2, (rows, count)) if whole else numbers.uniform(size=(rows, count))
+        return drawn.astype(float).tolist()
+
+    return {
+        "group": [f"picture {i % 5}" if i % 6 else "" for i in range(rows)],
+        "label": [f"class {i % 3}" for i in range(rows)],
+        "clean": numbers.uniform(0.2, 1, rows).tolist(),
+        "kept": [KEPT] * rows,
+        "kept_confidence": several(len(KEPT)),
+        "kept_decision": several(len(KEPT), True),
+        "deleted": [list(TENTHS)] * rows,
+        "deleted_confidence": several(len(TENTHS)),
+        "deleted_decision": several(len(TENTHS), True),
+        "wrong_kept": [KEPT] * rows,
+        "wrong_reached": several(len(KEPT)),
+        "subset_scores": [numbers.normal(size=5 + i).tolist() for i in range(rows)],  # as ragged as can be
+        "subset_drops": [numbers.normal(size=5 + i).tolist() for i in range(rows)],
+        "noise_predicted": several(7),
+        "noise_drops": several(7),
+        "score_changes": several(10),
+        "top": [sorted(numbers.choice(40, 8, replace=False).tolist()) for _ in range(rows)],
+        "features": [40] * rows,
+    }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import itertools
 import json
 import math
@@ -26,13 +25,12 @@ from hf_fourier import FourierExplainer, metrics
 from hf_fourier.errors import InputError
 from hf_fourier.evaluation.metrics import dig, maintain_rate, robustness, statistics
 from hf_fourier.evaluation.metrics.base import METRICS
-from hf_fourier.evaluation.metrics.cards import card, example
+from hf_fourier.evaluation.metrics.cards import card, example, module
 from hf_fourier.evaluation.metrics.hf_evaluate import path
 from hf_fourier.evaluation.metrics.table import COLUMNS, curves_of
-from hf_fourier.results.curve import DEFAULT_GRID, SMALL_FRACTIONS, TENTHS
+from hf_fourier.results.curve import DEFAULT_GRID, TENTHS
+from tests.evaluation.metrics.sample_results import KEPT, drawn_table
 from tests.models import tiny_models
-
-KEPT = sorted({*TENTHS, *SMALL_FRACTIONS})
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -49,36 +47,6 @@ def caches(tmp_path_factory: pytest.TempPathFactory) -> Any:
         yield
 
 
-def made(rows: int = 12, seed: int = 0) -> dict[str, list[Any]]:
-    """A table with every column, its numbers drawn."""
-    numbers = np.random.default_rng(seed)
-
-    def several(count: int, whole: bool = False) -> list[list[float]]:
-        drawn = numbers.integers(0, 2, (rows, count)) if whole else numbers.uniform(size=(rows, count))
-        return drawn.astype(float).tolist()
-
-    return {
-        "group": [f"picture {i % 5}" if i % 6 else "" for i in range(rows)],
-        "label": [f"class {i % 3}" for i in range(rows)],
-        "clean": numbers.uniform(0.2, 1, rows).tolist(),
-        "kept": [KEPT] * rows,
-        "kept_confidence": several(len(KEPT)),
-        "kept_decision": several(len(KEPT), True),
-        "deleted": [list(TENTHS)] * rows,
-        "deleted_confidence": several(len(TENTHS)),
-        "deleted_decision": several(len(TENTHS), True),
-        "wrong_kept": [KEPT] * rows,
-        "wrong_reached": several(len(KEPT)),
-        "subset_scores": [numbers.normal(size=5 + i).tolist() for i in range(rows)],  # as ragged as can be
-        "subset_drops": [numbers.normal(size=5 + i).tolist() for i in range(rows)],
-        "noise_predicted": several(7),
-        "noise_drops": several(7),
-        "score_changes": several(10),
-        "top": [sorted(numbers.choice(40, 8, replace=False).tolist()) for _ in range(rows)],
-        "features": [40] * rows,
-    }
-
-
 def pieces(table: dict[str, list[Any]], *cuts: int) -> list[dict[str, list[Any]]]:
     ends = [0, *cuts, len(table["clean"])]
     return [{name: rows[a:b] for name, rows in table.items()} for a, b in itertools.pairwise(ends)]
@@ -90,14 +58,14 @@ def equal(a: dict[str, float], b: dict[str, float]) -> None:
         assert number == b[name] or (math.isnan(number) and math.isnan(b[name])), name
 
 
-def test_the_made_table_has_every_column() -> None:
-    assert set(made()) == set(COLUMNS)
+def test_the_drawn_table_has_every_column() -> None:
+    assert set(drawn_table()) == set(COLUMNS)
     assert {name for measure in METRICS.values() for name in measure.columns} == set(COLUMNS)
 
 
 @pytest.mark.parametrize("name", METRICS)
 def test_a_module_is_its_reduction_however_rows_arrive(name: str) -> None:
-    table = made()
+    table = drawn_table()
     expected = METRICS[name].compute(table)
     assert len(expected) >= 8
     equal(metrics.load(name).compute(**table), expected)
@@ -116,12 +84,12 @@ def test_a_copy_elsewhere_is_loaded_by_its_path(name: str, tmp_path: Path) -> No
     shutil.copytree(path(name).parent, tmp_path / name)
     module = evaluate.load(str(tmp_path / name))
     assert module.name == name
-    own = {column: made()[column] for column in METRICS[name].columns}
-    equal(module.compute(**own), METRICS[name].compute(made()))
+    own = {column: drawn_table()[column] for column in METRICS[name].columns}
+    equal(module.compute(**own), METRICS[name].compute(drawn_table()))
 
 
 def test_all_modules_combined_read_one_table() -> None:
-    table = made()
+    table = drawn_table()
     combined = evaluate.combine([metrics.load(name) for name in METRICS])
     at_once = combined.compute(**table)
     for name, measure in METRICS.items():
@@ -134,7 +102,7 @@ def test_all_modules_combined_read_one_table() -> None:
 
 
 def test_numbers_by_hand() -> None:
-    table = made(6)
+    table = drawn_table(6)
     curves = curves_of(table)
     found = metrics.load("dig").compute(**table)
     groups = [name or None for name in table["group"]]
@@ -169,14 +137,14 @@ def test_numbers_by_hand() -> None:
 
 
 def test_without_sources_each_example_is_its_own() -> None:
-    table = made()
+    table = drawn_table()
     bare = {name: rows for name, rows in table.items() if name != "group"}
     expected = METRICS["dig"].compute(table | {"group": [""] * len(table["clean"])})
     equal(metrics.load("dig").compute(**bare), expected)
 
 
 def test_what_is_wrong_is_named() -> None:
-    table = made()
+    table = drawn_table()
     with pytest.raises(InputError, match="without subset_drops"):
         metrics.load("mu_fidelity").compute(**{n: r for n, r in table.items() if n != "subset_drops"})
     with pytest.raises(InputError, match="columns \\['keept'\\]"):
@@ -195,12 +163,13 @@ def test_what_is_wrong_is_named() -> None:
 _RANK = """
 import json, sys
 from hf_fourier import metrics
-from tests.evaluation.metrics.test_modules import made, pieces
+from tests.evaluation.metrics.sample_results import drawn_table
+from tests.evaluation.metrics.test_modules import pieces
 rank, cache = int(sys.argv[1]), sys.argv[2]
 found = {}
 for name in json.loads(sys.argv[3]):
     module = metrics.load(name, num_process=2, process_id=rank, experiment_id="two", cache_dir=cache)
-    module.add_batch(**pieces(made(), 7)[rank])
+    module.add_batch(**pieces(drawn_table(), 7)[rank])
     found[name] = module.compute()
 print(json.dumps(found))
 """
@@ -222,14 +191,14 @@ def test_two_processes_give_the_number_of_one(tmp_path: Path, root: Path) -> Non
     first, second = (json.loads(out.splitlines()[-1]) for out, _ in said)
     assert second == dict.fromkeys(chosen)
     for name in chosen:
-        equal(first[name], METRICS[name].compute(made()))
+        equal(first[name], METRICS[name].compute(drawn_table()))
 
 
 @pytest.mark.parametrize("name", METRICS)
-def test_cards_say_what_the_measures_say(name: str) -> None:
-    assert (path(name).parent / "README.md").read_text() == card(
-        METRICS[name]
-    )  # python -m hf_fourier.evaluation.metrics.cards
+def test_modules_and_cards_are_up_to_date(name: str) -> None:
+    """`python -m hf_fourier.evaluation.metrics.cards` writes them."""
+    assert path(name).read_text() == module(METRICS[name])
+    assert (path(name).parent / "README.md").read_text() == card(METRICS[name])
 
 
 @pytest.fixture(scope="module")
@@ -246,17 +215,6 @@ def test_the_code_of_a_card_runs(name: str, told: dict[str, Any], capsys: pytest
     exec(example(METRICS[name]), dict(told))
     assert f"'{name}'" in capsys.readouterr().out
     assert example(METRICS[name]) in (Path(path(name)).parent / "README.md").read_text()
-
-
-@pytest.mark.parametrize("name", METRICS)
-def test_measures_say_what_they_are(name: str) -> None:
-    measure = METRICS[name]
-    assert measure.name == name
-    options = list(inspect.signature(measure.per_example).parameters.values())[1:]
-    assert all(option.kind is option.KEYWORD_ONLY and option.name not in COLUMNS for option in options)
-    texts = [measure.description, measure.range, measure.needs, measure.limits, measure.reference]
-    assert all(len(text) >= 6 for text in texts)
-    assert next(iter(measure.per_example(made()))) == name
 
 
 @pytest.mark.parametrize("name", METRICS)
