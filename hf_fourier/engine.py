@@ -2,40 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from os import PathLike
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, Unpack, overload
 
 import torch
 
 from hf_fourier.domains import DOMAINS, Domain, Fourier
 from hf_fourier.errors import ModelError
 from hf_fourier.methods import METHODS, Method
-from hf_fourier.methods.apply import MethodCall, explain_all
+from hf_fourier.methods.apply import ExplainOptions, MapOptions, MethodCall, explain_all, origin_of
 from hf_fourier.methods.precomputed import Precomputed, fit_all, lifted_notes
 from hf_fourier.models.base import ModelWrapper
-from hf_fourier.models.encoding import encode, encode_single, one_target_each, pipeline_processor, restore
+from hf_fourier.models.encoding import encode, one_target_each, pipeline_processor, restore
 from hf_fourier.models.inspection import eval_mode, label_notes, unwrap
 from hf_fourier.models.prediction import Prediction, predict
 from hf_fourier.models.side_inputs import SideInputCheck
 from hf_fourier.models.wrappers import wrap
 from hf_fourier.results.attribution import Attribution
-from hf_fourier.results.curve import FractionGrid
+from hf_fourier.results.curve import FractionGrid, Fractions
 from hf_fourier.scoring.example_batch import BatchSize, EncodedExample, ExplanationRequest, grouped
 from hf_fourier.scoring.perturb_results import perturb_all
 from hf_fourier.scoring.replay import BatchVisitor, reopen
 from hf_fourier.scoring.targets import Target
-from hf_fourier.seeding import ExampleRng
 from hf_fourier.torch_state import exact_class
 from hf_fourier.typing import Tensor
 
+if TYPE_CHECKING:
+    from hf_fourier.models.inputs.examples import Chat, Many, Single
+
 EngineT = TypeVar("EngineT", bound="Engine")
+Several = Iterable[Attribution]
+ResultsT = TypeVar("ResultsT", Attribution, list[Attribution], tuple[Attribution, ...])
 
 
 @exact_class
 class Engine:
-    """One model, wrapped: what stands below evaluations and runs. Users meet it as `FourierExplainer`."""
+    """One wrapped model, on which evaluations and runs build. Users meet it as `FourierExplainer`."""
 
     def __init__(
         self,
@@ -53,10 +57,8 @@ class Engine:
         from hf_fourier.models.loading import task_of
 
         if not isinstance(model, torch.nn.Module):
-            got = f"a model of type {type(model).__name__}"
-            raise ModelError(
-                got, "a torch module", "call FourierExplainer.from_pretrained(name) for a Hub id or a folder"
-            )
+            hint = "call FourierExplainer.from_pretrained(name) for a Hub id or a folder"
+            raise ModelError(f"a model of type {type(model).__name__}", "a torch module", hint)
         model = unwrap(model)
         self.method = METHODS.parse(method)
         self.domain = None if domain is None else DOMAINS.parse(domain)
@@ -66,7 +68,7 @@ class Engine:
         self.name = name or display_name(loaded_by)
         self.notes: tuple[str, ...] = ()
         self.dither = dither
-        #: What was found of what reaches the model's answers beside the signal.
+        #: Whether anything but the signal reaches the model's predictions, as far as it was tested.
         self.side_inputs = SideInputCheck()
 
     @classmethod
@@ -91,23 +93,22 @@ class Engine:
 
         Args:
             model: A Hub id or a folder: of a model, or of an adapter that PEFT wrote, whose base model is loaded too.
-            subfolder: Where in it the checkpoint lies.
+            subfolder: The checkpoint's folder in it.
             revision: A branch, a tag or a commit.
-            task: The head to load, by the pipeline's name; None for the one that the checkpoint names.
+            task: The head to load, by the pipeline's name; None for the checkpoint's.
             method: The default method.
             domain: The default domain.
             signal: Where to explain, if not at the model's own input; see the class.
-            dither: Noise that is added to whatever the model reads; see the class.
-            device: Where the model goes; None for the one that Accelerate gives this process.
-            dtype: The weights' type; None for the checkpoint's own (float32 on a CPU, where half is slow and coarse).
+            dither: Noise that is added to the model's input; see the class.
+            device: The model's device; None for the one that Accelerate gives this process.
+            dtype: The weights' type; None for the checkpoint's (float32 on a CPU, where half is slow and coarse).
             device_map: Placement over several devices, by Accelerate, in place of `device`.
             trust_remote_code: Whether code from the repository may run.
             **model_kwargs: Passed on to the Auto class; `id2label` names the classes.
 
         Raises:
-            InputError: If `device`, `device_map` or `dtype` are none, or exclude one another.
-            ModelError: If it cannot be loaded, has no trained head, holds pickles or needs consent; or if the device is
-                missing.
+            InputError: If `device`, `device_map` or `dtype` is invalid, or they exclude one another.
+            ModelError: If it cannot be loaded, has no trained head, holds pickles, needs consent, or lacks its device.
             MissingExtraError: If it is an adapter, and PEFT is not installed.
         """
         from hf_fourier.models.loading import load
@@ -146,9 +147,17 @@ class Engine:
         return self.wrapper.processor
 
     def resolve_domain(self, method: Method, domain: str | Domain | None = None) -> Domain:
-        """Where a method ranks: in the domain that is asked for, the explainer's own, or the method's home."""
+        """The domain in which a method ranks: the given one, the explainer's default, or the method's default."""
         return DOMAINS.parse(domain or self.domain or method.default_domain or Fourier())
 
+    @overload
+    def explain(self, example: Single, target: Target = ..., **options: Unpack[ExplainOptions]) -> Attribution: ...
+    @overload
+    def explain(self, example: Chat, target: Target = ..., **options: Unpack[ExplainOptions]) -> Any: ...
+    @overload
+    def explain(self, example: Many, target: Target = ..., **options: Unpack[ExplainOptions]) -> list[Attribution]: ...
+    @overload
+    def explain(self, example: Any, target: Target = ..., **options: Unpack[ExplainOptions]) -> Any: ...
     def explain(
         self,
         example: Any,
@@ -167,24 +176,24 @@ class Engine:
             example: One example (a str, a tuple of two, a chat, a path, an image, an array); a list of them, or what
                 else holds several: a column or a whole data set of `datasets`, a `pandas.Series`, an iterator; or a
                 dict, the processor's own output with a batch axis.
-            target: What to explain: a class index, a label, an object of `hf_fourier.targets` (a position, a span, a
-                continuation, a contrast, a direction), a callable `outputs -> (rows,)`; None for what the model says.
-                For all examples alike.
+            target: For all examples: a class index, a label, an object of `hf_fourier.targets` (a position, a
+                span, a continuation, a contrast, a direction), a callable `outputs -> (rows,)`; None: the prediction.
             targets: One target per example instead.
-            method: A method other than the explainer's own.
-            domain: A domain other than the explainer's own.
-            seed: Of everything random; each example has its own stream, so that answers do not depend on the batch.
-            batch_size: Rows in a batch, at most; halved by itself when memory runs out.
+            method: A method other than the explainer's default.
+            domain: A domain other than the explainer's default.
+            seed: Seed of all random numbers; each example has its own stream, so that no batch changes a result.
+            batch_size: Rows in a batch, at most; halved automatically when memory runs out.
             progress: Called with (examples done, examples in all).
 
         Returns:
-            An `Attribution` for one example; a list of them for several or for a dict of tensors.
+            An `Attribution` for one example; a list of them for several or for a dict of tensors. (Type checkers take
+            a path for one example, also that of a FASTA or cell file, which holds several.)
 
         Raises:
             InputError: If an example cannot be explained.
             TargetError: If the model has no such target.
             SpecError: If the method or the domain is unknown or does not suit the signal.
-            FourierError: Whatever fails after some examples were done carries them as `error.completed`, by index.
+            FourierError: Any error after some examples were done carries them as `error.completed`, by index.
         """
         many, encoded = encode(self.wrapper, example)
         chosen = METHODS.parse(method or self.method)
@@ -192,6 +201,22 @@ class Engine:
         results = self._explained(encoded, one_target_each(target, targets, len(encoded)), job, batch_size)
         return results if many else results[0]
 
+    @overload
+    def from_maps(
+        self, example: Single, maps: Any, made_by: str = ..., target: Target = ..., **options: Unpack[MapOptions]
+    ) -> Attribution: ...
+    @overload
+    def from_maps(
+        self, example: Chat, maps: Any, made_by: str = ..., target: Target = ..., **options: Unpack[MapOptions]
+    ) -> Any: ...
+    @overload
+    def from_maps(
+        self, example: Many, maps: Any, made_by: str = ..., target: Target = ..., **options: Unpack[MapOptions]
+    ) -> list[Attribution]: ...
+    @overload
+    def from_maps(
+        self, example: Any, maps: Any, made_by: str = ..., target: Target = ..., **options: Unpack[MapOptions]
+    ) -> Any: ...
     def from_maps(
         self,
         example: Any,
@@ -205,23 +230,23 @@ class Engine:
         seed: int = 0,
         batch_size: BatchSize = "auto",
     ) -> Any:
-        """Take over maps of another library as rankings, to be played, drawn and compared like any other.
+        """Take over maps of another library as rankings, to be perturbed, drawn and compared like any other.
 
         Args:
             example: As for `explain`.
-            maps: One map for one example, else a sequence: higher is more important, in the signal's own shape or in
-                that of its places without channels (a saliency map over pixels, one number per token), axes of one
-                entry in front left out. Grad-CAM and other coarse maps are to be interpolated first.
-            made_by: What made them ("captum.Saliency"), for the provenance.
-            target: As for `explain`: what the maps are of.
+            maps: One map for one example, else a sequence: higher is more important, in the signal's shape or in that
+                shape without channels (a saliency map over pixels, one number per token); leading axes of length 1 are
+                dropped. Interpolate Grad-CAM and other coarse maps first.
+            made_by: The maps' method ("captum.Saliency"), for the provenance.
+            target: The target that the maps explain, as for `explain`.
             targets: One target per example instead.
-            domain: None for the map as it is, by places; "fourier" and others for what `lift` makes of it there.
-            lift: How a map comes into another domain. None is "transport", for contributions (integrated gradients,
-                gradient × input, LRP, DeepLIFT, SHAP, with a zero baseline): they are carried over and keep their sum,
-                as if the method had been run in that domain. "gradient" is for signed gradients and ranks by the size
-                of the coefficient's own. "magnitude" is for anything else (heat maps, absolute values) and ranks by
-                the size of the map's coefficient, as published; it says how fast the map changes, not the evidence.
-            seed: Of ties.
+            domain: None for the map as it is, by position; "fourier" and others for what `lift` makes of it there.
+            lift: How a map is carried into another domain. None is "transport", for contributions (integrated
+                gradients, gradient × input, LRP, DeepLIFT, SHAP, with a zero baseline): their sum is kept, as if the
+                method had run in that domain. "gradient" is for signed gradients and ranks by the magnitude of the
+                coefficient's gradient. "magnitude" is for anything else (heat maps, absolute values) and ranks by the
+                magnitude of the map's coefficient, as published: how fast the map changes, not the evidence.
+            seed: Seed of the order of ties.
             batch_size: Rows in a batch, at most.
 
         Returns:
@@ -245,7 +270,7 @@ class Engine:
         return results if many else results[0]
 
     def predict(self, example: Any, *, signal: Tensor | None = None) -> Prediction:
-        """What the model says of an example, or of the example with another signal.
+        """Predict an example, or the example with another signal.
 
         Args:
             example: One raw example, or an `Attribution`.
@@ -254,45 +279,42 @@ class Engine:
         Raises:
             InputError: If the example or the signal does not fit.
         """
-        if isinstance(example, Attribution):
-            encoded, dither = restore(self.wrapper, example), float(example.provenance.get("dither", 0.0))
-            rng = ExampleRng(int(example.provenance.get("seed", 0)), [example.key])
-        else:
-            encoded, dither = encode_single(self.wrapper, example), self.dither
-            rng = ExampleRng(0, [encoded.key])
-        with eval_mode(self.model):
-            if isinstance(example, Attribution):
-                return predict(self.wrapper, encoded, rng, dither, signal, self.side_inputs.notes)
-            encoded = self.wrapper.prepare_target(encoded, None)[0]
-            notes = self.side_inputs.notes
-            return predict(self.wrapper, encoded, rng, dither, signal, notes, check_padding=signal is None)
+        return predict(self.wrapper, example, signal, self.dither, self.side_inputs.notes)
 
+    @overload
+    def perturb(
+        self, attributions: ResultsT, fractions: Fractions = ..., *, overwrite: bool = ..., batch_size: BatchSize = ...
+    ) -> ResultsT: ...
+    @overload
+    def perturb(
+        self, attributions: Several, fractions: Fractions = ..., *, overwrite: bool = ..., batch_size: BatchSize = ...
+    ) -> Sequence[Attribution]: ...
     def perturb(
         self,
         attributions: Any,
-        fractions: Sequence[float] | FractionGrid = (0.01, 0.02, 0.04, 0.1, 0.3),
+        fractions: Fractions = (0.01, 0.02, 0.04, 0.1, 0.3),
         *,
         overwrite: bool = False,
         batch_size: BatchSize = "auto",
     ) -> Any:
-        """Ask the model what it says when only the top features are kept, and when they are deleted.
+        """Compute perturbation curves: the prediction when only the top features are kept, and when they are deleted.
 
-        At most two forward passes per share and example. What is known costs none: what was played before and stays
-        in the curve, shares that leave the same features, and the whole example.
+        At most two forward passes per fraction and example. Known points cost none: those already in the curve,
+        fractions that leave the same features, and the whole example.
 
         Args:
-            attributions: One result of this model, or a list of them (of an iterator or `Results` a list is made).
-            fractions: Shares of features, 0 to 1, each of which is kept and deleted; or a
-                `hf_fourier.results.curve.FractionGrid` that says which are kept and which deleted (`PAPER_GRID`,
+            attributions: One result of this model, or several (an iterator or `Results` becomes a list).
+            fractions: Fractions of features, 0 to 1, each of which is kept and deleted; or a
+                `hf_fourier.results.curve.FractionGrid` of those to keep and those to delete (`PAPER_GRID`,
                 `DEFAULT_GRID`).
-            overwrite: Ask also what is known.
+            overwrite: Compute known points again.
             batch_size: Rows in a batch, at most.
 
         Returns:
             The same object or list, with `curve` filled.
 
         Raises:
-            InputError: If a share is out of range, or a result does not hold its example.
+            InputError: If a fraction is out of range, or a result does not hold its example.
         """
         if not isinstance(attributions, (Attribution, list, tuple)) and hasattr(attributions, "__iter__"):
             attributions = list(attributions)
@@ -305,11 +327,7 @@ class Engine:
         return attributions
 
     def re_explain(
-        self,
-        attributions: Sequence[Attribution],
-        targets: Sequence[Target],
-        *,
-        batch_size: BatchSize = "auto",
+        self, attributions: Sequence[Attribution], targets: Sequence[Target], *, batch_size: BatchSize = "auto"
     ) -> list[Attribution]:
         """Explain the examples of results for other targets, by the same method, domain and seed.
 
@@ -325,10 +343,7 @@ class Engine:
         attributions = list(attributions)
         encoded = [restore(self.wrapper, result) for result in attributions]
         goals = one_target_each(None, targets, len(encoded))
-        origins = [
-            (r.provenance["method"], r.layout.domain, int(r.provenance["seed"]), float(r.provenance.get("dither", 0.0)))
-            for r in attributions
-        ]
+        origins = [origin_of(result) for result in attributions]
         done: dict[int, Attribution] = {}
         for indices in grouped(origins, lambda origin: origin):
             method, domain, seed, dither = origins[indices[0]]
@@ -340,11 +355,11 @@ class Engine:
     def replay(
         self, attributions: Sequence[Attribution], work: BatchVisitor, *, batch_size: BatchSize = "auto"
     ) -> None:
-        """Ask the model more about results: their blocks are made again, with the targets as they were settled.
+        """Rebuild the batches of results, with their frozen targets, for further passes.
 
         Args:
             attributions: Results of this model.
-            work: Called with each block: the places of its results, the block, and its score.
+            work: Called for each batch with the indices of its results, the batch, and its score.
             batch_size: Rows in a batch, at most.
 
         Raises:
@@ -358,8 +373,9 @@ class Engine:
     def job(
         self, method: Method, domain: Domain, seed: int, progress: Callable[[int, int], None] | None = None
     ) -> MethodCall:
-        """A method in a domain with all that its results' provenance says of this model."""
-        model = {"name": self.name, "task": self.wrapper.task, "revision": self._revision}
+        """A method in a domain, with what its results' provenance holds of this model."""
+        revision = getattr(self.wrapper.config, "_commit_hash", None)
+        model = {"name": self.name, "task": self.wrapper.task, "revision": revision}
         notes = (*self.notes, *label_notes(self.wrapper.config))
         return MethodCall(method, domain, seed, model, notes, progress, self.dither)
 
@@ -379,7 +395,3 @@ class Engine:
             results = explain_all(requests, job, self.wrapper, batch_size)
             self.side_inputs.tell(self.wrapper, requests, results)
         return results
-
-    @property
-    def _revision(self) -> str | None:
-        return getattr(getattr(self.model, "config", None), "_commit_hash", None)

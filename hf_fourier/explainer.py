@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from os import PathLike
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 from hf_fourier.domains import Domain
 from hf_fourier.engine import Engine
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from hf_fourier.evaluation.evaluate import PrecomputedMethod
     from hf_fourier.evaluation.rectification import Correction, RectificationResult
     from hf_fourier.evaluation.results import Evaluation, SanityResult
+    from hf_fourier.runs.options import RunKeywords
     from hf_fourier.runs.plan import Plan
     from hf_fourier.runs.recording import Recording
     from hf_fourier.runs.results import Results
@@ -55,7 +56,7 @@ class FourierExplainer(Engine):
         ModelError: If the model has no head that can be explained, or no such signal.
     """
 
-    def explain_dataset(self, dataset: Any, output_dir: str | PathLike[str], **options: Any) -> Results:
+    def explain_dataset(self, dataset: Any, output_dir: str | PathLike[str], **options: Unpack[RunKeywords]) -> Results:
         """Explain a whole data set into a folder: in shards, on one process or many, going on where it was stopped.
 
         Examples that cannot be explained are recorded with the reason. A run that is killed at any moment goes on
@@ -66,8 +67,23 @@ class FourierExplainer(Engine):
             dataset: A list of examples; a `datasets.Dataset`, streaming or not; a Hub id; a local parquet, CSV, JSON
                 lines or text file, an `.h5ad`, or a folder of pictures, sounds, volumes or cells; an `AnnData`.
             output_dir: The run's folder.
-            **options: The fields of `hf_fourier.runs.options.RunOptions`: `target`, `column`, `method`, `play`,
-                `store`, `budget` and others.
+            **options: The fields of `hf_fourier.runs.options.RunOptions`:
+
+                - `target`: the target of every example, as for `explain`; None for the prediction.
+                - `targets`: one for each example instead (a list, a column of a data set).
+                - `column`: the column that holds the examples; two for pairs of texts.
+                - `split`: the split of a data set that has several.
+                - `streaming`: whether a Hub id is streamed, and not downloaded first.
+                - `method`, `domain`: others than the explainer's defaults.
+                - `fractions`: fractions to keep and to delete, or a `FractionGrid`; None for no perturbation curves.
+                - `store`: "everything", "scores", "top", or "auto" (as much as the budget allows).
+                - `budget`: bytes that the results may take ("20GB"); only "auto" reads it.
+                - `top`: how many top features, where they alone are stored.
+                - `seed`: seed of all random numbers.
+                - `batch_size`: rows in a batch, at most; "auto" for a size that suits signal and device.
+                - `chunk`: examples in a chunk, the most that an interruption loses; None for a suitable size.
+                - `processes`: expected number of processes; None for as many as were started.
+                - `progress`: whether to print the plan and the progress on standard error.
 
         Returns:
             The results, which are read when they are asked for.
@@ -81,7 +97,7 @@ class FourierExplainer(Engine):
 
         return explain_dataset(self, dataset, output_dir, RunOptions(**options))
 
-    def estimate(self, dataset: Any, **options: Any) -> Plan:
+    def estimate(self, dataset: Any, **options: Unpack[RunKeywords]) -> Plan:
         """What `explain_dataset` would take with the same options: time, memory, space, measured on a few examples."""
         from hf_fourier.runs.options import RunOptions
         from hf_fourier.runs.run import plan

@@ -34,10 +34,10 @@ def run(order: RunRequest) -> None:
         Exit: With code 1 if no example could be explained.
     """
     from hf_fourier.models.distributed import current, launch
-    from hf_fourier.runs.options import RunOptions
+    from hf_fourier.runs.options import RunKeywords, RunOptions
 
     column = order.column
-    options = {
+    options: RunKeywords = {
         "target": None if order.target is None else parse_targets(order.target),
         "column": column[0] if column and len(column) == 1 else column,
         "split": order.split,

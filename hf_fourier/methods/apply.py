@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
-from typing import Any
+from typing import Any, TypedDict
 
 import torch
 
@@ -32,10 +32,33 @@ from hf_fourier.scoring.example_batch import (
     score_of,
 )
 from hf_fourier.scoring.score import Score
+from hf_fourier.scoring.targets import Target
 from hf_fourier.seeding import ExampleRng, LazyFingerprint
 from hf_fourier.typing import Tensor
 
 VERSION = version("hf_fourier")
+
+
+class _CallOptions(TypedDict, total=False):
+    """Keywords that `Engine.explain` and `Engine.from_maps` share."""
+
+    targets: Sequence[Target] | None
+    domain: str | Domain | None
+    seed: int
+    batch_size: BatchSize
+
+
+class ExplainOptions(_CallOptions, total=False):
+    """The keywords of `Engine.explain`."""
+
+    method: str | Method | None
+    progress: Callable[[int, int], None] | None
+
+
+class MapOptions(_CallOptions, total=False):
+    """The keywords of `Engine.from_maps`."""
+
+    lift: str | None
 
 
 @dataclass(frozen=True)
@@ -68,6 +91,12 @@ class MethodCall:
             raise InputError(
                 f"dither {self.dither!r}", "a share of the largest entry, such as 1e-6, or 0", "correct it"
             )
+
+
+def origin_of(result: Attribution) -> tuple[str, str, int, float]:
+    """The method, domain, seed and dither of a result."""
+    made = result.provenance
+    return made["method"], result.layout.domain, int(made["seed"]), float(made.get("dither", 0.0))
 
 
 def explain_all(

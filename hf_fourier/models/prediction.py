@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from hf_fourier.errors import InputError, NotFinite
 from hf_fourier.models.base import ModelWrapper
+from hf_fourier.models.encoding import encode_single, restore
+from hf_fourier.models.inspection import eval_mode
 from hf_fourier.models.side_inputs import logits_at, padded
+from hf_fourier.results.attribution import Attribution
 from hf_fourier.results.remarks import MEND
-from hf_fourier.scoring.example_batch import EncodedExample, batch_of
+from hf_fourier.scoring.example_batch import batch_of
 from hf_fourier.seeding import ExampleRng
 from hf_fourier.typing import Tensor
 
@@ -36,42 +40,42 @@ class Prediction:
 
 
 def predict(
-    wrapper: ModelWrapper,
-    example: EncodedExample,
-    rng: ExampleRng,
-    dither: float,
-    signal: Tensor | None,
-    notes: Sequence[str],
-    check_padding: bool = False,
+    wrapper: ModelWrapper, example: Any, signal: Tensor | None, dither: float, notes: Sequence[str]
 ) -> Prediction:
     """Predict one example, or the example with another signal.
 
     Args:
-        wrapper: The model, in evaluation mode.
-        example: The example.
-        rng: Its random streams.
-        dither: Noise added to the signal, as for `FourierExplainer`.
+        wrapper: The model.
+        example: One raw example, or an `Attribution`, which keeps its own seed and dither.
         signal: A signal in the example's shape; None for its own.
+        dither: Noise added to the signal, as for `FourierExplainer`.
         notes: Remarks on the model.
-        check_padding: Whether to compare the logits with those of the example without its padding.
 
     Raises:
-        InputError: If the signal does not fit.
+        InputError: If the example or the signal does not fit.
         NotFinite: If a logit is NaN.
     """
-    batch = batch_of(wrapper, [example], rng, dither)
-    x = batch.signal
-    if signal is not None:
-        x = _checked(signal, tuple(x.shape[1:])).detach().unsqueeze(0).to(x)
-    logits = logits_at(batch, x)
-    unpadded = wrapper.without_padding(example) if check_padding else None
-    remarks = [] if unpadded is None else padded(wrapper, unpadded, logits)
+    stored = isinstance(example, Attribution)
+    encoded = restore(wrapper, example) if stored else encode_single(wrapper, example)
+    seed, key = (int(example.provenance.get("seed", 0)), example.key) if stored else (0, encoded.key)
+    with eval_mode(wrapper.model):
+        if stored:
+            dither = float(example.provenance.get("dither", 0.0))
+        else:
+            encoded = wrapper.prepare_target(encoded, None)[0]
+        batch = batch_of(wrapper, [encoded], ExampleRng(seed, [key]), dither)
+        x = batch.signal
+        if signal is not None:
+            x = _checked(signal, tuple(x.shape[1:])).detach().unsqueeze(0).to(x)
+        logits = logits_at(batch, x)
+        unpadded = None if stored or signal is not None else wrapper.without_padding(encoded)
+        remarks = [] if unpadded is None else padded(wrapper, unpadded, logits)
     if bool(logits.isnan().any()):
         got = "outputs that are not numbers (NaN)"
         raise NotFinite({0: got}, "finite logits", f"check the input and the model's dtype; or {MEND}")
     batch.head.fits(logits.unsqueeze(0))
     ranked = batch.head.ranked(logits)
-    return Prediction(ranked[0][0], ranked[0][1], ranked, logits, (*example.notes, *notes, *remarks))
+    return Prediction(ranked[0][0], ranked[0][1], ranked, logits, (*encoded.notes, *notes, *remarks))
 
 
 def _checked(signal: Tensor, shape: tuple[int, ...]) -> Tensor:

@@ -190,6 +190,9 @@ class FractionGrid:
         return len({canonical_perturbation(part, share) for part, share in self} - {("keep", 1.0)})
 
 
+#: Fractions that are both kept and deleted, or a grid of each.
+Fractions = Sequence[float] | FractionGrid
+
 #: Both directions on the tenths, as published: 19 forward passes beside the clean one.
 PAPER_GRID = FractionGrid(TENTHS, TENTHS)
 #: That, and small kept shares: 24 forward passes beside the clean one.

@@ -1,11 +1,11 @@
-"""What can be asked of a run, checked before anything starts."""
+"""The options of a run, checked before anything starts."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypedDict
 
 from hf_fourier.domains import Domain
 from hf_fourier.errors import InputError
@@ -18,29 +18,50 @@ from hf_fourier.scoring.targets import Target
 _UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
 
 
+class RunKeywords(TypedDict, total=False):
+    """The fields of `RunOptions` as keywords, for editors and type checkers."""
+
+    target: Target
+    targets: Sequence[Target] | None
+    column: str | Sequence[str] | None
+    split: str | None
+    streaming: bool
+    method: str | Method | None
+    domain: str | Domain | None
+    fractions: Sequence[float] | FractionGrid | None
+    store: str
+    budget: str | int
+    top: int
+    seed: int
+    batch_size: BatchSize
+    chunk: int | None
+    processes: int | None
+    progress: bool
+
+
 @dataclass(frozen=True)
 class RunOptions:
     """How a data set is explained.
 
     Attributes:
-        target: What to explain in every example, as for `explain`; None for what the model says.
+        target: The target of every example, as for `explain`; None for the prediction.
         targets: One for each example instead (a list, a column of a data set).
-        column: Which column of a data set holds the examples; two for pairs of texts.
-        split: Which split, of a data set that has several.
-        streaming: Whether a Hub id is streamed, and not fetched first.
-        method: A method other than the explainer's own.
-        domain: A domain other than the explainer's own.
-        fractions: Shares of features to keep and to delete (or a `FractionGrid`), asked of the model at once; None
-            plays nothing.
-        store: How much of each result: "everything" (it can be played again), "scores" (all features' scores, without
-            the example), "top" (the top features and the curves), or "auto": as much as the budget allows.
+        column: The column of a data set that holds the examples; two for pairs of texts.
+        split: The split of a data set that has several.
+        streaming: Whether a Hub id is streamed, and not downloaded first.
+        method: A method other than the explainer's default.
+        domain: A domain other than the explainer's default.
+        fractions: Fractions of features to keep and to delete (or a `FractionGrid`), for perturbation curves; None for
+            no curves.
+        store: How much of each result: "everything" (it can be perturbed again), "scores" (all features' scores,
+            without the example), "top" (the top features and the curves), or "auto": as much as the budget allows.
         budget: Bytes that the results may take ("20GB"); only "auto" reads it.
         top: How many top features, where they alone are stored.
-        seed: Of everything random.
-        batch_size: Rows in a batch, at most; "auto" for what suits the signal and the device.
-        chunk: Examples in a chunk, which is what a stop costs at most; None for a size that suits the results.
-        processes: How many there should be; None for as many as came.
-        progress: Whether to say on standard error what will be done, and how far it is.
+        seed: Seed of all random numbers.
+        batch_size: Rows in a batch, at most; "auto" for a size that suits the signal and the device.
+        chunk: Examples in a chunk, the most that an interruption loses; None for a size that suits the results.
+        processes: Expected number of processes; None for as many as were started.
+        progress: Whether to print the plan and the progress on standard error.
 
     Raises:
         InputError: If one of them is out of range.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,7 +23,20 @@ from hf_fourier.models.inputs.containers import (
 )
 
 if TYPE_CHECKING:
+    from os import PathLike
+
+    from numpy.typing import NDArray
+    from PIL.Image import Image
+
     from hf_fourier.models.base import ModelWrapper
+    from hf_fourier.typing import Tensor
+
+    #: One example.
+    Single = str | PathLike[str] | tuple[Any, ...] | Tensor | NDArray[np.number[Any]] | Image
+    #: A chat, which is one example, or rows, which are several; a row, or a batch of tensors.
+    Chat = list[dict[str, Any]] | Mapping[str, Any]
+    #: Several examples.
+    Many = list[Any] | Iterator[Any]
 
 
 def several_of(data: Any, is_example: IsExample = lambda row: False) -> list[Any] | None:
