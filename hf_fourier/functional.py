@@ -75,7 +75,7 @@ class CallableSource:
         #: The module whose layers can be tapped, and that is put in evaluation mode.
         self.model = owner(forward)
 
-    def example_batch(self, examples: Sequence[EncodedExample], draw: ExampleRng) -> ExampleBatch:
+    def example_batch(self, examples: Sequence[EncodedExample], rng: ExampleRng) -> ExampleBatch:
         """Rows, ready to run."""
         return CallableBatch(self, examples)
 

@@ -179,8 +179,8 @@ Logits = Callable[[torch.Tensor], Any]
 def score_of(forward: Logits, x: torch.Tensor, head: Head | None = None, targets: Any = None, size: int = 4) -> Score:
     """A score over any callable."""
     chosen = [None] * len(x) if targets is None else list(targets)
-    packer = MicroBatcher(size)
-    return Score(x, lambda signal, rows: forward(signal), lambda out, rows: out, head or Categorical(), chosen, packer)
+    batcher = MicroBatcher(size)
+    return Score(x, lambda signal, rows: forward(signal), lambda out, rows: out, head or Categorical(), chosen, batcher)
 
 
 class Guard:

@@ -140,8 +140,8 @@ def explain_perturbed_inputs(
                 moved = torch.cat([_perturbed(score.signal, some, radius, seed, number) for number in numbers])
                 owner = torch.arange(len(some), device=score.signal.device).repeat(len(numbers))
                 copies = at_signals(block, score, moved, owner)
-                draw = ExampleRng(int(some[0].provenance["seed"]), [some[i].key for i in owner.tolist()])
-                scores = method.attribute(copies, moved, some[0].basis, draw).scores.detach().cpu()
+                rng = ExampleRng(int(some[0].provenance["seed"]), [some[i].key for i in owner.tolist()])
+                scores = method.attribute(copies, moved, some[0].basis, rng).scores.detach().cpu()
                 forward += copies.passes.forward
                 for i, own in zip(owner.tolist(), scores, strict=True):
                     found[i].append(_relative_change(own, some[i].scores))
@@ -219,7 +219,7 @@ def at_signals(block: ExampleBatch, score: Score, x: Float[Tensor, "rows *signal
         block.rows_per_signal,
         frozen,
         bounds=block.bounds,
-        reference=lambda: None if block.baseline is None else block.baseline[owner],
+        baseline=lambda: None if block.baseline is None else block.baseline[owner],
         model=block.model,
     )
 

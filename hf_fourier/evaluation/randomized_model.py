@@ -97,9 +97,9 @@ def re_rank(
         def work(places: list[int], block: ExampleBatch, score: Score) -> None:
             some = [attributions[members[place]] for place in places]
             signals, rows = _float_outputs(some).to(score.signal), torch.arange(len(some), device=score.signal.device)
-            draw = ExampleRng(int(some[0].provenance["seed"]), [result.key for result in some])
+            rng = ExampleRng(int(some[0].provenance["seed"]), [result.key for result in some])
             asked = at_signals(block, score, signals, rows)
-            ranked = method.attribute(asked, signals, some[0].basis, draw).scores.detach().float().cpu()
+            ranked = method.attribute(asked, signals, some[0].basis, rng).scores.detach().float().cpu()
             for place, own in zip(places, ranked, strict=True):
                 scores[members[place]] = own
 

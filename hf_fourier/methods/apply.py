@@ -100,14 +100,14 @@ def origin_of(result: Attribution) -> tuple[str, str, int, float]:
 
 
 def explain_all(
-    requests: Sequence[ExplanationRequest], job: MethodCall, host: BatchSource, batch_size: BatchSize = "auto"
+    requests: Sequence[ExplanationRequest], job: MethodCall, source: BatchSource, batch_size: BatchSize = "auto"
 ) -> list[Attribution]:
     """One result per request, in order.
 
     Args:
         requests: Examples with their targets.
         job: What is the same for all of them.
-        host: Makes their blocks.
+        source: Makes their blocks.
         batch_size: Rows in a batch, at most.
 
     Raises:
@@ -119,10 +119,10 @@ def explain_all(
     failed: dict[int, str] = {}
     advice: dict[str, str] = {}
 
-    def explain(indices: list[int], packer: MicroBatcher) -> None:
+    def explain(indices: list[int], batcher: MicroBatcher) -> None:
         while indices:
             try:
-                results = _explain_batch([requests[i] for i in indices], job, host, batch_size, packer)
+                results = _explain_batch([requests[i] for i in indices], job, source, batch_size, batcher)
             except NotFinite as error:
                 failed.update({indices[row]: said for row, said in error.found.items()})
                 if len(requests) == 1:
@@ -137,7 +137,7 @@ def explain_all(
 
     try:
         for indices in grouped(requests, _alike):
-            in_batches(indices, examples_per_batch(requests[indices[0]].example, batch_size, host), explain)
+            in_batches(indices, examples_per_batch(requests[indices[0]].example, batch_size, source), explain)
         if failed:
             raise NotFinite({i: f"{said} of example {i}" for i, said in failed.items()}, **advice)
     except Exception as error:
@@ -151,7 +151,7 @@ def explain_all(
 def _explain_batch(
     requests: Sequence[ExplanationRequest],
     job: MethodCall,
-    host: BatchSource,
+    source: BatchSource,
     batch_size: BatchSize,
     outer: MicroBatcher,
 ) -> list[Attribution]:
@@ -159,15 +159,15 @@ def _explain_batch(
     start = time.perf_counter()
     examples = [request.example for request in requests]
     method, basis = job.method.resolve(examples[0].signal), job.domain.bind(examples[0].signal)
-    draw = ExampleRng(job.seed, [LazyFingerprint(example.parts) for example in examples])
-    block = batch_of(host, examples, draw, job.dither)
-    packer = MicroBatcher(min(rows_for(block, batch_size), outer.size))
-    score = score_of(block, [request.target for request in requests], packer)
+    rng = ExampleRng(job.seed, [LazyFingerprint(example.parts) for example in examples])
+    batch = batch_of(source, examples, rng, job.dither)
+    batcher = MicroBatcher(min(rows_for(batch, batch_size), outer.size))
+    score = score_of(batch, [request.target for request in requests], batcher)
     maps = [request.precomputed_map for request in requests if request.precomputed_map is not None]
     score.given = torch.stack(maps) if maps else None
-    ranking = method.attribute(score, score.signal, basis, draw)
+    ranking = method.attribute(score, score.signal, basis, rng)
     score.clean_reading()  # a control asks for it here, so that its pass is counted
-    outer.remember(packer)
+    outer.remember(batcher)
     if not bool(torch.stack(torch.aminmax(ranking.scores)).isfinite().all()):  # NaN is passed on
         raise not_finite(ranking, score, basis.signal, job.dither)
     provenance = {
@@ -178,7 +178,7 @@ def _explain_batch(
             "forward": score.passes.forward / len(requests),
             "backward": score.passes.backward / len(requests),
         },
-        "batch": packer.size,
+        "batch": batcher.size,
         "halvings": outer.splits,
     }
     return _results(requests, job, basis, score, ranking, provenance)
@@ -251,9 +251,9 @@ def _wide(tensor: Tensor) -> Tensor:
     return tensor.detach() if tensor.dtype == torch.float64 else tensor.detach().float()
 
 
-def _rows(block: Tensor) -> list[Tensor]:
+def _rows(batch: Tensor) -> list[Tensor]:
     """Each row as a copy of its own on the CPU, so that a result does not hold its whole block."""
-    rows: Any = torch.unbind_copy(block.cpu())  # type: ignore[func-returns-value]  # which torch's stubs deny
+    rows: Any = torch.unbind_copy(batch.cpu())  # type: ignore[func-returns-value]  # which torch's stubs deny
     return list(rows)
 
 

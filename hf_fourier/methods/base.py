@@ -80,12 +80,12 @@ class Method(ABC):
         return "depends on the model" if self.passes is None else "{} + {}".format(*self.passes)
 
     @abstractmethod
-    def attribute(self, score: Score, x: Float[Tensor, "batch *signal"], basis: Basis, draw: ExampleRng) -> Ranking:
+    def attribute(self, score: Score, x: Float[Tensor, "batch *signal"], basis: Basis, rng: ExampleRng) -> Ranking:
         """Rank the features of each example of a block.
 
         Args:
             score: The model, with the targets of this block. `score.clean()` is its value and gradient at `x`.
             x: The clean signals.
             basis: The domain, bound to the signal's shape.
-            draw: Randomness that belongs to each example.
+            rng: Randomness that belongs to each example.
         """

@@ -59,7 +59,7 @@ class ClosedLoop(Method):
         """One forward and one backward pass per stage, the clean one included."""
         return len(self.keeps) + 1, len(self.keeps) + 1
 
-    def attribute(self, score: Score, x: Float[Tensor, "batch *signal"], basis: Basis, draw: ExampleRng) -> Ranking:
+    def attribute(self, score: Score, x: Float[Tensor, "batch *signal"], basis: Basis, rng: ExampleRng) -> Ranking:
         """FFC's scores with the direction summed over the stages."""
         if self.kappa is None:
             raise SpecError("kappa None", "a number", "call `settle(signal)` first")
@@ -69,7 +69,7 @@ class ClosedLoop(Method):
         direction = scale_to_length(clean.margin_gradient)
         scores = correlation_scores(basis, coefficients, basis.forward(length * direction), self.lam)
         for keep in self.keeps:
-            there = basis.keep_features(coefficients, top_mask(scores, basis, draw, keep))
+            there = basis.keep_features(coefficients, top_mask(scores, basis, rng, keep))
             direction = direction + scale_to_length(score.value_and_gradient(there).margin_gradient)
             scores = correlation_scores(
                 basis, coefficients, basis.forward(length * scale_to_length(direction)), self.lam
@@ -78,12 +78,12 @@ class ClosedLoop(Method):
 
 
 def top_mask(
-    scores: Float[Tensor, "batch features"], basis: Basis, draw: ExampleRng, keep: float
+    scores: Float[Tensor, "batch features"], basis: Basis, rng: ExampleRng, keep: float
 ) -> Bool[Tensor, "batch features"]:
     """The features on top of each example's present ranking."""
     mask = torch.zeros_like(scores, dtype=torch.bool)
     for i, row in enumerate(scores):
-        order = descending(row, partial(draw.generator, i, "ties"))
+        order = descending(row, partial(rng.generator, i, "ties"))
         first = order[: cut(basis.multiplicity[order], keep)]
         mask[i, first.to(mask.device)] = True
     return mask

@@ -34,7 +34,7 @@ class Magnitude(Control):
 
     reference: ClassVar[str] = 'arXiv 2411.18343, baseline "energy"'
 
-    def attribute(self, score: Score, x: Float[Tensor, "batch *signal"], basis: Basis, draw: ExampleRng) -> Ranking:
+    def attribute(self, score: Score, x: Float[Tensor, "batch *signal"], basis: Basis, rng: ExampleRng) -> Ranking:
         """The features' magnitudes."""
         return Ranking(basis.magnitude(basis.forward(x)))
 
@@ -46,7 +46,7 @@ class LowFrequency(Control):
 
     reference: ClassVar[str] = 'arXiv 2411.18343, baseline "sorted freq"'
 
-    def attribute(self, score: Score, x: Float[Tensor, "batch *signal"], basis: Basis, draw: ExampleRng) -> Ranking:
+    def attribute(self, score: Score, x: Float[Tensor, "batch *signal"], basis: Basis, rng: ExampleRng) -> Ranking:
         """Minus the radial frequency in cycles per sample, the same for every example."""
         radius = basis.layout.radius
         if radius is None:
@@ -67,6 +67,6 @@ class Random(Control):
         """All of it is drawn."""
         return ("seeded",)
 
-    def attribute(self, score: Score, x: Float[Tensor, "batch *signal"], basis: Basis, draw: ExampleRng) -> Ranking:
+    def attribute(self, score: Score, x: Float[Tensor, "batch *signal"], basis: Basis, rng: ExampleRng) -> Ranking:
         """Uniform numbers."""
-        return Ranking(draw.uniform((len(basis),), "random").to(x))
+        return Ranking(rng.uniform((len(basis),), "random").to(x))

@@ -132,7 +132,7 @@ class Exploration(Method):
         seen = self.steps * self.copies
         return (seen + self.steps + 1,) * 2 if self.measure == "path" else (seen + 2, seen + 1)
 
-    def attribute(self, score: Score, x: Float[Tensor, "batch *signal"], basis: Basis, draw: ExampleRng) -> Ranking:
+    def attribute(self, score: Score, x: Float[Tensor, "batch *signal"], basis: Basis, rng: ExampleRng) -> Ranking:
         """The measure, feature by feature, with the end of the walk and what the model says there."""
         if self.epsilon is None or self.sigma is None:
             raise SpecError("epsilon or sigma None", "a number", "call `settle(signal)` first")
@@ -142,7 +142,7 @@ class Exploration(Method):
         d, m, scores = torch.zeros_like(x), torch.zeros_like(x), x.new_zeros(len(x), len(basis))
         gradient, readings, parts = clean.gradient, [clean.reading], []
         for t in range(self.steps):
-            m = self.momentum * m + self._uphill(score, scale, d, explorer, bands, draw, t)
+            m = self.momentum * m + self._uphill(score, scale, d, explorer, bands, rng, t)
             further = scale.step(d, way * m, self.steps)
             move, weight, d = scale.unit * (further - d), way * m / scale.divisor, further
             if self.measure == "path":
@@ -170,7 +170,7 @@ class Exploration(Method):
         d: Float[Tensor, "batch *signal"],
         explorer: Basis,
         bands: BandWeights | None,
-        draw: ExampleRng,
+        rng: ExampleRng,
         step: int,
     ) -> Float[Tensor, "batch *signal"]:
         """The direction of the mean gradient at the copies, up the cross-entropy, with entries of mean size 1.
@@ -182,13 +182,13 @@ class Exploration(Method):
 
         def copy(j: int) -> Tensor:
             number, jitter = step * self.copies + j, torch.tensor(self.rho, dtype=torch.float32)
-            noise = explorer.forward((self.sigma or 0) * draw.normal(shape, "noise", number).to(d))
+            noise = explorer.forward((self.sigma or 0) * rng.normal(shape, "noise", number).to(d))
             if bands is not None:
                 noise, jitter = explorer.scale_features(noise, bands.weights), (self.rho * bands.weights).clamp(max=1)
-            factors = 1 + jitter * (2 * draw.uniform(features, "factors", number).to(d) - 1)
+            factors = 1 + jitter * (2 * rng.uniform(features, "factors", number).to(d) - 1)
             made = explorer.inverse(explorer.scale_features(coefficients + noise, factors))
             if self.diversity:
-                made, back[j] = jittered_copies(made, draw.uniform((4,), "diversity", number), self.diversity)
+                made, back[j] = jittered_copies(made, rng.uniform((4,), "diversity", number), self.diversity)
             return scale.signal(made)
 
         total, plain, steepest = torch.zeros_like(d), torch.zeros_like(d), d.new_zeros(len(d))

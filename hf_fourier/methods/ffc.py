@@ -102,7 +102,7 @@ class FFC(Method):
         """One forward and one backward pass per step."""
         return self.steps, self.steps
 
-    def attribute(self, score: Score, x: Float[Tensor, "batch *signal"], basis: Basis, draw: ExampleRng) -> Ranking:
+    def attribute(self, score: Score, x: Float[Tensor, "batch *signal"], basis: Basis, rng: ExampleRng) -> Ranking:
         """Scores S_k; the first step's gradient is the clean one."""
         clean = score.clean()
         d = self._step(clean, x)

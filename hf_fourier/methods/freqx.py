@@ -103,14 +103,14 @@ class FreqX(Method):
     def _exact(self, neurons: int) -> bool:
         return neurons <= max(EXACT_NEURONS, self.samples)
 
-    def attribute(self, score: Score, x: Float[Tensor, "batch *signal"], basis: Basis, draw: ExampleRng) -> Ranking:
+    def attribute(self, score: Score, x: Float[Tensor, "batch *signal"], basis: Basis, rng: ExampleRng) -> Ranking:
         """Gradient × input, with the layers' profiles beside it.
 
         Raises:
             SpecError: If there are no such layers.
         """
         band, radius = bands(basis, self.bands)
-        parts = score.with_layers(_patterns(self.layers), lambda opened: self._profile(opened, basis, band, draw))
+        parts = score.with_layers(_patterns(self.layers), lambda opened: self._profile(opened, basis, band, rng))
         gradient = score.clean().gradient
         scores = basis.inner(basis.pullback(gradient), basis.forward(x))
         gap = scores.sum(1) - (gradient * x).flatten(1).sum(1)
@@ -118,7 +118,7 @@ class FreqX(Method):
         return Ranking(scores, gradient, {**extras, "band_radius": [radius.to(x.dtype)] * len(x)}, gap)
 
     def _profile(
-        self, opened: LayerPass, basis: Basis, band: Int[Tensor, " features"], draw: ExampleRng
+        self, opened: LayerPass, basis: Basis, band: Int[Tensor, " features"], rng: ExampleRng
     ) -> dict[str, Any]:
         """The profiles of some examples: by name, one entry per example."""
         coefficients = basis.forward(opened.signal)
@@ -134,7 +134,7 @@ class FreqX(Method):
             signal = contribution(tap, upstream)
             energy = signal.new_zeros(2, *signal.shape)
             for number in range(self._pulls(tap.size)):
-                seed = self._seed(opened, tap, number, draw).to(upstream)
+                seed = self._seed(opened, tap, number, rng).to(upstream)
                 energy[number % 2] += contribution(tap, seed * upstream).square_()
             exact = self._exact(tap.size)
             if exact:
@@ -166,7 +166,7 @@ class FreqX(Method):
             found["detail"] = torch.stack([bits for _, bits in details], 1)
         return found
 
-    def _seed(self, opened: LayerPass, layer: LayerOutput, number: int, draw: ExampleRng) -> Tensor:
+    def _seed(self, opened: LayerPass, layer: LayerOutput, number: int, rng: ExampleRng) -> Tensor:
         """One neuron of each example, or the signs of one draw, in the layer's shape."""
         rows, neurons = len(opened.signal), layer.size
         if self._exact(neurons):
@@ -175,7 +175,7 @@ class FreqX(Method):
             return layer.to_layer_shape(one)
         signs = torch.empty(rows, neurons, dtype=torch.int8)
         for i, row in enumerate(signs):
-            row.random_(0, 2, generator=draw.generator(opened.first + i, f"signs at {layer.name}", number))
+            row.random_(0, 2, generator=rng.generator(opened.first + i, f"signs at {layer.name}", number))
         return layer.to_layer_shape(signs.mul_(2).sub_(1))
 
 

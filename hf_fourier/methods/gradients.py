@@ -36,7 +36,7 @@ class Saliency(Method):
         """One forward and one backward pass."""
         return 1, 1
 
-    def attribute(self, score: Score, x: Float[Tensor, "batch *signal"], basis: Basis, draw: ExampleRng) -> Ranking:
+    def attribute(self, score: Score, x: Float[Tensor, "batch *signal"], basis: Basis, rng: ExampleRng) -> Ranking:
         """The magnitudes of the pulled-back gradient."""
         gradient = score.clean().gradient
         return Ranking(basis.magnitude(basis.pullback(gradient)), gradient)
@@ -59,7 +59,7 @@ class GradientInput(Method):
         """One forward and one backward pass."""
         return 1, 1
 
-    def attribute(self, score: Score, x: Float[Tensor, "batch *signal"], basis: Basis, draw: ExampleRng) -> Ranking:
+    def attribute(self, score: Score, x: Float[Tensor, "batch *signal"], basis: Basis, rng: ExampleRng) -> Ranking:
         """Signed contributions, with the gap to their sum in input space."""
         gradient = score.clean().gradient
         scores = basis.inner(basis.pullback(gradient), basis.forward(x))
@@ -109,7 +109,7 @@ class IntegratedGradients(Method):
         extra = 0 if self.path == "geometric" else 1
         return self.steps + extra + 1, self.steps + extra
 
-    def attribute(self, score: Score, x: Float[Tensor, "batch *signal"], basis: Basis, draw: ExampleRng) -> Ranking:
+    def attribute(self, score: Score, x: Float[Tensor, "batch *signal"], basis: Basis, rng: ExampleRng) -> Ranking:
         """Signed contributions, with the gap to `s(x) - s(x0)`."""
         path = self.integrate(score, x)
         scores = basis.inner(basis.pullback(path.mean), basis.forward(x - path.start))
@@ -205,13 +205,13 @@ class SmoothGrad(Method):
         """One forward and one backward pass per copy, and one of each at the clean example."""
         return self.samples + 1, self.samples + 1
 
-    def attribute(self, score: Score, x: Float[Tensor, "batch *signal"], basis: Basis, draw: ExampleRng) -> Ranking:
+    def attribute(self, score: Score, x: Float[Tensor, "batch *signal"], basis: Basis, rng: ExampleRng) -> Ranking:
         """The magnitudes of the mean gradient."""
         gradient = score.clean().gradient
-        return Ranking(basis.magnitude(basis.pullback(self.smooth(score, x, draw))), gradient)
+        return Ranking(basis.magnitude(basis.pullback(self.smooth(score, x, rng))), gradient)
 
     def smooth(
-        self, score: Score, x: Float[Tensor, "batch *signal"], draw: ExampleRng
+        self, score: Score, x: Float[Tensor, "batch *signal"], rng: ExampleRng
     ) -> Float[Tensor, "batch *signal"]:
         """The mean signed gradient over the copies, in input space."""
         if self.spread is None:
@@ -221,6 +221,6 @@ class SmoothGrad(Method):
         shape: Sequence[int] = x.shape[1:]
 
         def copy(j: int) -> Tensor:
-            return x + sigma * draw.normal(shape, "noise", j).to(x)
+            return x + sigma * rng.normal(shape, "noise", j).to(x)
 
         return mean_gradient_at(score, copy, [1 / self.samples] * self.samples)

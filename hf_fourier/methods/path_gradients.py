@@ -45,11 +45,11 @@ def gradients_at(
         points = [point(j) for j in range(count)[chunk]]
         return len(points), score.value_and_gradient(torch.cat(points), own.repeat(len(points)))
 
-    packer = MicroBatcher(at_once)  # fewer points at once where making them takes too much memory
-    for many, found in packer.each(ask, count):
+    batcher = MicroBatcher(at_once)  # fewer points at once where making them takes too much memory
+    for many, found in batcher.each(ask, count):
         yield from zip(
             found.margin_gradient.view(many, *score.signal.shape),
             found.reading.dvalue_dmargin.view(many, examples),
             strict=True,
         )
-    score.batcher.splits += packer.splits
+    score.batcher.splits += batcher.splits

@@ -71,7 +71,7 @@ class Precomputed(Method):
         """One forward pass, for the target and its confidence; what the map cost is not known here."""
         return 1, 0
 
-    def attribute(self, score: Score, x: Float[Tensor, "batch *signal"], basis: Basis, draw: ExampleRng) -> Ranking:
+    def attribute(self, score: Score, x: Float[Tensor, "batch *signal"], basis: Basis, rng: ExampleRng) -> Ranking:
         """The maps' values by place, or what their lift makes of them.
 
         Raises:

@@ -73,7 +73,7 @@ class WAM(Method):
         """Those of SmoothGrad or of integrated gradients."""
         return self._smooth.passes if self.kind == "sg" else self._path.passes
 
-    def attribute(self, score: Score, x: Float[Tensor, "batch *signal"], basis: Basis, draw: ExampleRng) -> Ranking:
+    def attribute(self, score: Score, x: Float[Tensor, "batch *signal"], basis: Basis, rng: ExampleRng) -> Ranking:
         """Magnitudes of the mean gradient, or signed contributions, with the share of each scale.
 
         Raises:
@@ -82,7 +82,7 @@ class WAM(Method):
         scale = scale_maps(basis)
         gradient = score.clean().gradient
         if self.kind == "sg":
-            scores = basis.magnitude(basis.pullback(self._smooth.smooth(score, x, draw)))
+            scores = basis.magnitude(basis.pullback(self._smooth.smooth(score, x, rng)))
             return Ranking(scores, gradient, {"scale_importance": scale_importance(scores, scale)})
         path = self._path.integrate(score, x)
         coefficients = basis.forward(x)

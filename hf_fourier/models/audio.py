@@ -267,7 +267,7 @@ class AudioWrapper(ModelWrapper):
             return in_time(example, self.main_input, time, TIME_MASKS)
         return unmasked(example, self.main_input, time)
 
-    def example_batch(self, examples: Sequence[EncodedExample], draw: ExampleRng) -> ExampleBatch:
+    def example_batch(self, examples: Sequence[EncodedExample], rng: ExampleRng) -> ExampleBatch:
         """Sounds of one length."""
         if examples[0].content is None:  # samples in front of the model's input
             block: AudioBatch = WaveformBatch(self, examples, self.front or front_end(self.processor))

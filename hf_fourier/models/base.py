@@ -123,7 +123,7 @@ class ModelWrapper(ABC):
         """
 
     @abstractmethod
-    def example_batch(self, examples: Sequence[EncodedExample], draw: ExampleRng) -> ExampleBatch:
+    def example_batch(self, examples: Sequence[EncodedExample], rng: ExampleRng) -> ExampleBatch:
         """Examples of one signature, ready to run."""
 
     @abstractmethod

@@ -37,8 +37,8 @@ class MaskedLMBatch(TextBatch):
     positions, seeded per example, are masked in turn, and it is the mean log-probability of the true tokens.
     """
 
-    def __init__(self, wrapper: TokenWrapper, examples: Sequence[EncodedExample], draw: ExampleRng) -> None:
-        super().__init__(wrapper, examples, draw)
+    def __init__(self, wrapper: TokenWrapper, examples: Sequence[EncodedExample], rng: ExampleRng) -> None:
+        super().__init__(wrapper, examples, rng)
         ids = self.inputs["input_ids"]
         self.mask_id: Any = wrapper.mask_id
         masked = ids == self.mask_id if self.mask_id is not None else torch.zeros_like(ids, dtype=torch.bool)
@@ -47,7 +47,7 @@ class MaskedLMBatch(TextBatch):
             raise ModelError("texts with different numbers of masks in one block", "one number", "report this as a bug")
         self.in_turn = counts == {0}
         if self.in_turn:
-            self.positions = self._draw_positions(draw)
+            self.positions = self._draw_positions(rng)
             self.known_targets = list(ids.gather(1, self.positions).to("cpu"))
             self.rows_per_signal = self.positions.shape[1]
         else:
@@ -59,7 +59,7 @@ class MaskedLMBatch(TextBatch):
         logits = self.inputs["input_ids"].shape[1] * int(getattr(self.wrapper.config, "vocab_size", 0))
         return max(self.signal[0].numel(), logits // 8)
 
-    def _draw_positions(self, draw: ExampleRng) -> Int[Tensor, "batch masks"]:
+    def _draw_positions(self, rng: ExampleRng) -> Int[Tensor, "batch masks"]:
         if self.mask_id is None:
             raise InputError(
                 "a text for a masked language model, without a tokenizer that names its mask",
@@ -68,7 +68,7 @@ class MaskedLMBatch(TextBatch):
             )
         tokens = self.content.shape[1]
         chosen = [
-            torch.randperm(tokens, generator=draw.generator(i, "masked"))[: min(MASKED_IN_TURN, tokens)].sort().values
+            torch.randperm(tokens, generator=rng.generator(i, "masked"))[: min(MASKED_IN_TURN, tokens)].sort().values
             for i in range(len(self.content))
         ]
         return self.content.gather(1, torch.stack(chosen).to(self.content.device))

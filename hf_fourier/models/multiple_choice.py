@@ -27,8 +27,8 @@ BARE = "read from to"
 class MultipleChoiceBatch(TextBatch):
     """Prompts with their choices; where padding of ours made these equally long, each is read without it."""
 
-    def __init__(self, wrapper: TokenWrapper, examples: Sequence[EncodedExample], draw: ExampleRng) -> None:
-        super().__init__(wrapper, examples, draw)
+    def __init__(self, wrapper: TokenWrapper, examples: Sequence[EncodedExample], rng: ExampleRng) -> None:
+        super().__init__(wrapper, examples, rng)
         bare = self.inputs.pop(BARE, None)
         self.ends = None if bare is None else bare[0].tolist()
         if self.ends is not None:

@@ -247,9 +247,9 @@ class _Question:
         result = self.result
         assert result.signal is not None
         assert result.frozen_target is not None
-        draw = ExampleRng(int(result.provenance["seed"]), [result.key])
+        rng = ExampleRng(int(result.provenance["seed"]), [result.key])
         try:
-            block = batch_of(self.host, [example], draw, float(result.provenance.get("dither", 0.0)))
+            block = batch_of(self.host, [example], rng, float(result.provenance.get("dither", 0.0)))
             score = score_of(
                 block, [self.request.target], MicroBatcher(1), [result.frozen_target.to(block.signal.device)]
             )

@@ -297,13 +297,13 @@ class TextWrapper(TargetedWrapper):
                 self._width = self.swap.embed(ids).shape[-1]
         return self._width
 
-    def example_batch(self, examples: Sequence[EncodedExample], draw: ExampleRng) -> ExampleBatch:
+    def example_batch(self, examples: Sequence[EncodedExample], rng: ExampleRng) -> ExampleBatch:
         """Texts of one length and one pattern of segments."""
         inputs = examples[0].inputs
         if CONTINUATIONS[0] not in inputs:
-            block = self.blocks.get(self.task, TextBatch)(self, examples, draw)
+            block = self.blocks.get(self.task, TextBatch)(self, examples, rng)
         else:
-            block = ContinuationBatch(self, examples, draw)
+            block = ContinuationBatch(self, examples, rng)
             if block.known_targets is not None:
                 block.head = OutputHead(self.processor)
         if self.task in ("text-generation", "text2text-generation") and isinstance(block.head, TokenHead):

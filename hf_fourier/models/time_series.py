@@ -115,7 +115,7 @@ class TimeSeriesWrapper(ModelWrapper):
         bare = in_time(marked, self.main_input, 0, names)
         return None if bare is None else replace(bare, inputs={n: t for n, t in bare.inputs.items() if n != _SEEN})
 
-    def example_batch(self, examples: Sequence[EncodedExample], draw: ExampleRng) -> ExampleBatch:
+    def example_batch(self, examples: Sequence[EncodedExample], rng: ExampleRng) -> ExampleBatch:
         """Series of one length with equally many observed steps."""
         return TimeSeriesBatch(self, examples)
 

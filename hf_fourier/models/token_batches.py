@@ -74,7 +74,7 @@ class TextBatch(ExampleBatch):
     Ids have the shape `(batch, length)`, or `(batch, choices, length)` where several texts make one example.
     """
 
-    def __init__(self, wrapper: TokenWrapper, examples: Sequence[EncodedExample], draw: ExampleRng) -> None:
+    def __init__(self, wrapper: TokenWrapper, examples: Sequence[EncodedExample], rng: ExampleRng) -> None:
         self.wrapper, self.head = wrapper, wrapper.head()
         self.model = wrapper.model
         self.segments = examples[0].signal.segments
@@ -193,8 +193,8 @@ class PooledBatch(TextBatch):
 class NextTokenBatch(TextBatch):
     """Texts read for their next token."""
 
-    def __init__(self, wrapper: TokenWrapper, examples: Sequence[EncodedExample], draw: ExampleRng) -> None:
-        super().__init__(wrapper, examples, draw)
+    def __init__(self, wrapper: TokenWrapper, examples: Sequence[EncodedExample], rng: ExampleRng) -> None:
+        super().__init__(wrapper, examples, rng)
         ids, mask = self.inputs["input_ids"], self.inputs.get("attention_mask")
         positions = torch.arange(ids.shape[1], device=ids.device)
         whole = mask is None or mask.ndim != 2
@@ -222,8 +222,8 @@ class ContinuationBatch(TextBatch):
     Continuations are appended to the ids and never change. With two, each signal row makes two rows of the model.
     """
 
-    def __init__(self, wrapper: TokenWrapper, examples: Sequence[EncodedExample], draw: ExampleRng) -> None:
-        super().__init__(wrapper, examples, draw)
+    def __init__(self, wrapper: TokenWrapper, examples: Sequence[EncodedExample], rng: ExampleRng) -> None:
+        super().__init__(wrapper, examples, rng)
         tails = [self.inputs.pop(name) for name in CONTINUATIONS if name in self.inputs]
         self.rows_per_signal, self.lengths = len(tails), [tail.shape[1] for tail in tails]
         self.width = max(self.lengths)
@@ -282,8 +282,8 @@ class ContinuationBatch(TextBatch):
 class Seq2SeqBatch(TextBatch):
     """Texts that an encoder reads and a decoder answers, the answer teacher-forced."""
 
-    def __init__(self, wrapper: TokenWrapper, examples: Sequence[EncodedExample], draw: ExampleRng) -> None:
-        super().__init__(wrapper, examples, draw)
+    def __init__(self, wrapper: TokenWrapper, examples: Sequence[EncodedExample], rng: ExampleRng) -> None:
+        super().__init__(wrapper, examples, rng)
         self.output = self.inputs.pop(OUTPUT)
         self.known_targets = list(self.output.to("cpu"))
 

@@ -147,7 +147,7 @@ class VisionWrapper(ModelWrapper):
         """The picture without what its `pixel_mask` leaves out at the sides."""
         return in_pixels(example)
 
-    def example_batch(self, examples: Sequence[EncodedExample], draw: ExampleRng) -> ExampleBatch:
+    def example_batch(self, examples: Sequence[EncodedExample], rng: ExampleRng) -> ExampleBatch:
         """Pictures of one size."""
         return VisionBatch(self, examples)
 

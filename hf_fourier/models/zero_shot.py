@@ -98,7 +98,7 @@ class ZeroShotWrapper(VisionWrapper):
         """The logits of a picture's texts."""
         return part_of(outputs, "logits_per_image")
 
-    def example_batch(self, examples: Sequence[EncodedExample], draw: ExampleRng) -> ExampleBatch:
+    def example_batch(self, examples: Sequence[EncodedExample], rng: ExampleRng) -> ExampleBatch:
         """Pictures of one size with the same texts."""
         return ZeroShotBatch(self, examples)
 

@@ -104,16 +104,16 @@ class ExampleBatch(ABC):
         """By default the signal's own size."""
         return self.signal[0].numel()
 
-    def dither(self, draw: ExampleRng, share: float) -> None:
+    def dither(self, rng: ExampleRng, share: float) -> None:
         """Add seeded noise to whatever rows the model reads from now on; the signals themselves stay as they are.
 
         Args:
-            draw: Of these examples.
+            rng: Of these examples.
             share: The noise's standard deviation, relative to the largest entry of each signal (to 1 where all are 0).
         """
         forward, peak = self.forward, self.signal.detach().flatten(1).abs().amax(1)
         size = share * torch.where(peak > 0, peak, 1.0)
-        noise = draw.normal(self.signal.shape[1:], "dither").to(self.signal) * size.view(
+        noise = rng.normal(self.signal.shape[1:], "dither").to(self.signal) * size.view(
             -1, *[1] * (self.signal.ndim - 1)
         )
         self.forward = lambda x, rows: forward(x + noise[rows], rows)  # type: ignore[method-assign]
@@ -159,7 +159,7 @@ class BatchSource(Protocol):
     def max_rows(self) -> int | None:
         """The most rows the model can take at once, if it says so."""
 
-    def example_batch(self, examples: Sequence[EncodedExample], draw: ExampleRng) -> ExampleBatch:
+    def example_batch(self, examples: Sequence[EncodedExample], rng: ExampleRng) -> ExampleBatch:
         """Examples of one signature, ready to run."""
 
 
@@ -172,16 +172,16 @@ class ExplanationRequest:
     precomputed_map: Tensor | None = None
 
 
-def batch_of(host: BatchSource, examples: Sequence[EncodedExample], draw: ExampleRng, dither: float) -> ExampleBatch:
+def batch_of(source: BatchSource, examples: Sequence[EncodedExample], rng: ExampleRng, dither: float) -> ExampleBatch:
     """Examples of one signature, ready to run, with noise on what the model reads where there is to be some."""
-    block = host.example_batch(examples, draw)
+    batch = source.example_batch(examples, rng)
     if dither:
-        block.dither(draw, dither)
-    return block
+        batch.dither(rng, dither)
+    return batch
 
 
 def score_of(
-    block: ExampleBatch, targets: Sequence[Target], packer: MicroBatcher, frozen: Sequence[Tensor] | None = None
+    batch: ExampleBatch, targets: Sequence[Target], batcher: MicroBatcher, frozen: Sequence[Tensor] | None = None
 ) -> Score:
     """The score of a block, its targets settled by what was asked, by the block's own truth, or by the model.
 
@@ -189,51 +189,51 @@ def score_of(
         TargetError: If a target is given where the block explains its own truth.
     """
     custom = next((target for target in targets if callable(target)), None)
-    head = head_for_target(block.head, _reader(targets[0])) if custom is None else CustomTarget(custom)
+    head = head_for_target(batch.head, _reader(targets[0])) if custom is None else CustomTarget(custom)
     settled: list[Any] = []
     for i, target in enumerate(targets):
         if callable(target):
             settled.append(None)
-        elif block.known_targets is not None:
+        elif batch.known_targets is not None:
             if target is not None:
                 raise TargetError(f"target {target!r} for a text without a mask", "None", "put the mask in the text")
-            settled.append(block.known_targets[i])
+            settled.append(batch.known_targets[i])
         elif isinstance(target, Sequence):
             settled.append(torch.tensor(target))
         else:
             settled.append(target)
     score = Score(
-        block.signal,
-        block.forward,
-        block.logits,
+        batch.signal,
+        batch.forward,
+        batch.logits,
         head,
         settled,
-        packer,
-        block.rows_per_signal,
+        batcher,
+        batch.rows_per_signal,
         frozen,
-        bounds=block.bounds,
-        reference=lambda: block.baseline,
-        model=block.model,
+        bounds=batch.bounds,
+        baseline=lambda: batch.baseline,
+        model=batch.model,
     )
-    score.remark = block.remarks
+    score.remark = batch.remarks
     return score
 
 
-def rows_for(block: ExampleBatch, batch_size: BatchSize) -> int:
+def rows_for(batch: ExampleBatch, batch_size: BatchSize) -> int:
     """Signal rows in a batch of this block."""
-    rows = suggested_rows(block.entries, block.signal.device) if batch_size == "auto" else batch_size
-    return max(1, rows // block.rows_per_signal)
+    rows = suggested_rows(batch.entries, batch.signal.device) if batch_size == "auto" else batch_size
+    return max(1, rows // batch.rows_per_signal)
 
 
-def examples_per_batch(example: EncodedExample, batch_size: BatchSize, host: BatchSource) -> int:
+def examples_per_batch(example: EncodedExample, batch_size: BatchSize, source: BatchSource) -> int:
     """How many examples go through a method at once: as many as make whole batches, of signals that cost a row each."""
     if batch_size != "auto" and (isinstance(batch_size, bool) or not isinstance(batch_size, int) or batch_size < 1):
         raise InputError(f"batch_size {batch_size!r}", "a whole number of at least 1, or 'auto'", "correct it")
     entries = torch.Size(example.signal.shape).numel()
     if batch_size == "auto":
-        batch, together = (suggested_rows(entries, device) for device in (host.device, torch.device("cuda")))
+        batch, together = (suggested_rows(entries, device) for device in (source.device, torch.device("cuda")))
         batch_size = max(1, together // batch) * batch
-    return min(batch_size, host.max_rows) if host.max_rows else batch_size
+    return min(batch_size, source.max_rows) if source.max_rows else batch_size
 
 
 def grouped(items: Sequence[Any], key: Callable[[Any], Any]) -> list[list[int]]:
@@ -254,9 +254,9 @@ def in_batches(indices: list[int], size: int, work: Callable[[list[int], MicroBa
     Returns:
         How often memory ran out.
     """
-    packer = MicroBatcher(size)
-    packer.run(lambda chunk: work(indices[chunk], packer), len(indices))
-    return packer.splits
+    batcher = MicroBatcher(size)
+    batcher.run(lambda chunk: work(indices[chunk], batcher), len(indices))
+    return batcher.splits
 
 
 def _reader(target: Target) -> Any:

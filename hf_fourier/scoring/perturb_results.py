@@ -24,7 +24,7 @@ def perturb_all(
     results: Sequence[Attribution],
     encoded: Sequence[EncodedExample],
     grid: FractionGrid,
-    host: BatchSource,
+    source: BatchSource,
     batch_size: BatchSize = "auto",
     again: bool = False,
 ) -> int:
@@ -37,7 +37,7 @@ def perturb_all(
         results: What to play.
         encoded: Their examples, as the adapter restored them.
         grid: Shares of features to keep and to delete.
-        host: Makes their blocks.
+        source: Makes their blocks.
         batch_size: Rows in a batch, at most.
         again: Ask also what is known.
 
@@ -51,7 +51,7 @@ def perturb_all(
     questions = [_open_questions(result, grid, again) for result in results]
     unanswered = [i for i, own in enumerate(questions) if own]
 
-    def work(places: list[int], block: ExampleBatch, score: Score) -> None:
+    def work(places: list[int], batch: ExampleBatch, score: Score) -> None:
         some = [unanswered[place] for place in places]
         asked = [move.at(row) for row, i in enumerate(some) for move in questions[i]]
 
@@ -60,10 +60,10 @@ def perturb_all(
 
         stops = run_perturbations(score, results[some[0]].basis, asked, look)
         for i, curve in zip(some, curves(asked, stops, [0.0] * len(some)), strict=True):
-            _record(results[i], curve.points, len({stop.key for stop in curve.points}) * block.rows_per_signal)
+            _record(results[i], curve.points, len({stop.key for stop in curve.points}) * batch.rows_per_signal)
 
     chosen = [results[i] for i in unanswered]
-    return reopen(chosen, [encoded[i] for i in unanswered], host, work, batch_size)
+    return reopen(chosen, [encoded[i] for i in unanswered], source, work, batch_size)
 
 
 def answer_name(part: Mode, asked: float) -> str:

@@ -124,9 +124,9 @@ def run_perturbations(
                 if look is not None and answer is not None:
                     look(move, answer.clone())
 
-    packer = MicroBatcher(width)  # fewer signals at once where making them takes too much memory
-    packer.run(ask, len(asked))
-    score.batcher.splits += packer.splits
+    batcher = MicroBatcher(width)  # fewer signals at once where making them takes too much memory
+    batcher.run(ask, len(asked))
+    score.batcher.splits += batcher.splits
     return stops
 
 

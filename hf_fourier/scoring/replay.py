@@ -30,7 +30,7 @@ BatchVisitor = Callable[[list[int], ExampleBatch, Score], None]
 def reopen(
     results: Sequence[Attribution],
     encoded: Sequence[EncodedExample],
-    host: BatchSource,
+    source: BatchSource,
     work: BatchVisitor,
     batch_size: BatchSize = "auto",
 ) -> int:
@@ -40,24 +40,24 @@ def reopen(
     """
     _refuse_callables(results)
 
-    def work_on(indices: list[int], packer: MicroBatcher) -> None:
+    def work_on(indices: list[int], batcher: MicroBatcher) -> None:
         some = [results[i] for i in indices]
-        draw = ExampleRng(int(some[0].provenance["seed"]), [result.key for result in some])
+        rng = ExampleRng(int(some[0].provenance["seed"]), [result.key for result in some])
         dither = float(some[0].provenance.get("dither", 0.0))
-        block = batch_of(host, [encoded[i] for i in indices], draw, dither)
-        frozen = [result.frozen_target.to(block.signal.device) for result in some if result.frozen_target is not None]
-        inner = MicroBatcher(min(rows_for(block, batch_size), host.max_rows or packer.size))
-        head = head_for_target(block.head, some[0].provenance.get("head"))
+        batch = batch_of(source, [encoded[i] for i in indices], rng, dither)
+        frozen = [result.frozen_target.to(batch.signal.device) for result in some if result.frozen_target is not None]
+        inner = MicroBatcher(min(rows_for(batch, batch_size), source.max_rows or batcher.size))
+        head = head_for_target(batch.head, some[0].provenance.get("head"))
         work(
             indices,
-            block,
-            Score(block.signal, block.forward, block.logits, head, [], inner, block.rows_per_signal, frozen),
+            batch,
+            Score(batch.signal, batch.forward, batch.logits, head, [], inner, batch.rows_per_signal, frozen),
         )
-        packer.remember(inner)
+        batcher.remember(inner)
 
     pairs = list(zip(encoded, results, strict=True))
     groups = grouped(pairs, lambda pair: (pair[0].batch_key, pair[1].layout.domain, *_rebuild(pair[1])))
-    return sum(in_batches(own, examples_per_batch(encoded[own[0]], batch_size, host), work_on) for own in groups)
+    return sum(in_batches(own, examples_per_batch(encoded[own[0]], batch_size, source), work_on) for own in groups)
 
 
 def _rebuild(result: Attribution) -> tuple[Any, ...]:

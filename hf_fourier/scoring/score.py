@@ -85,23 +85,23 @@ class Score:
 
     def __init__(
         self,
-        x: Float[Tensor, "batch *signal"],
+        signal: Float[Tensor, "batch *signal"],
         forward: Forward,
         select: Select,
         head: Head,
         targets: Sequence[ResolvedTarget],
-        packer: MicroBatcher,
+        batcher: MicroBatcher,
         cost: int = 1,
-        frozen: Sequence[Tensor] | None = None,
+        frozen_targets: Sequence[Tensor] | None = None,
         bounds: tuple[Tensor, Tensor] | None = None,
-        reference: Callable[[], Tensor | None] = lambda: None,
+        baseline: Callable[[], Tensor | None] = lambda: None,
         model: torch.nn.Module | None = None,
     ) -> None:
-        self.signal, self.head, self.batcher, self.cost, self._reference = x, head, packer, cost, reference
+        self.signal, self.head, self.batcher, self.cost, self._reference = signal, head, batcher, cost, baseline
         self.bounds = bounds
         self._forward, self._select, self._targets = forward, select, list(targets)
-        self._frozen = None if frozen is None else torch.stack(list(frozen))
-        self._unsettled = set(range(len(x))) if frozen is None else set()
+        self._frozen = None if frozen_targets is None else torch.stack(list(frozen_targets))
+        self._unsettled = set(range(len(signal))) if frozen_targets is None else set()
         self.model = model
         self.given: Tensor | None = None
         self._clean: ValueAndGradient | None = None

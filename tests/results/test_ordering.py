@@ -90,9 +90,9 @@ def test_ties_are_fair():
 
 
 def test_other_examples_have_other_ties():
-    draw = ExampleRng(0, [1, 2])
+    rng = ExampleRng(0, [1, 2])
     scores = torch.zeros(50)
-    orders = [descending(scores, draw.generator(i, "ties")) for i in range(2)]
+    orders = [descending(scores, rng.generator(i, "ties")) for i in range(2)]
     assert not torch.equal(*orders)
     assert torch.equal(orders[1], descending(scores, ExampleRng(0, [2]).generator(0, "ties")))
 

@@ -203,7 +203,7 @@ def test_the_packer_covers_all_rows_in_order(rows, size):
 
 
 def test_the_packer_keeps_what_it_learnt():
-    packer, seen = MicroBatcher(16), []
+    batcher, seen = MicroBatcher(16), []
 
     def work(chunk):
         seen.append(chunk.stop - chunk.start)
@@ -211,23 +211,23 @@ def test_the_packer_keeps_what_it_learnt():
             raise MemoryError
         return list(range(40))[chunk]
 
-    done = packer.run(work, 40)
+    done = batcher.run(work, 40)
     assert [i for chunk in done for i in chunk] == list(range(40))
     assert seen[:3] == [16, 8, 4]
     assert max(seen[3:]) == 2
-    assert packer.splits == 3
-    packer.run(work, 10)
-    assert packer.splits == 3
+    assert batcher.splits == 3
+    batcher.run(work, 10)
+    assert batcher.splits == 3
 
 
 def test_the_packer_does_not_cut_below_the_least():
     def work(chunk):
         raise torch.OutOfMemoryError("simulated")
 
-    packer = MicroBatcher(16)
+    batcher = MicroBatcher(16)
     with pytest.raises(torch.OutOfMemoryError):
-        packer.run(work, 12, least=4)
-    assert packer.size == 4
+        batcher.run(work, 12, least=4)
+    assert batcher.size == 4
 
 
 def test_which_errors_say_out_of_memory():

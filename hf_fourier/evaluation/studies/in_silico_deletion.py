@@ -77,8 +77,8 @@ def delete_genes(
     for number, result in enumerate(attributions):
         content = result.inputs["content"]
         scores = _scores(result, None if orders is None else orders[number], fraction)
-        draw = ExampleRng(int(result.provenance["seed"]), [result.key])
-        order = descending(scores, lambda draw=draw: draw.generator(0, "gene ties"))  # type: ignore[misc]
+        rng = ExampleRng(int(result.provenance["seed"]), [result.key])
+        order = descending(scores, lambda rng=rng: rng.generator(0, "gene ties"))  # type: ignore[misc]
         for move in perturbations(number, order, torch.ones(len(content), dtype=torch.long), grid):
             if bool(move.mask.any()):
                 questions.append(move)

@@ -37,11 +37,11 @@ def transfer_all(results: Sequence[Attribution], asked: ModelWrapper, batch_size
         pairs.append((asked.encode_signal(signal, result.view), asked.encode_signal(end, result.view)))
     rows: dict[int, dict[str, Any]] = {}
 
-    def ask(indices: list[int], packer: MicroBatcher) -> None:
-        draw = ExampleRng(0, [pairs[i][0].key for i in indices])
-        block = asked.example_batch([pairs[i][0] for i in indices], draw)
-        ends = asked.example_batch([pairs[i][1] for i in indices], draw).signal
-        score = score_of(block, [None] * len(indices), MicroBatcher(min(rows_for(block, batch_size), packer.size)))
+    def ask(indices: list[int], batcher: MicroBatcher) -> None:
+        rng = ExampleRng(0, [pairs[i][0].key for i in indices])
+        block = asked.example_batch([pairs[i][0] for i in indices], rng)
+        ends = asked.example_batch([pairs[i][1] for i in indices], rng).signal
+        score = score_of(block, [None] * len(indices), MicroBatcher(min(rows_for(block, batch_size), batcher.size)))
         clean, there = score.clean_reading(), score.value(ends)
         turned = has_flipped(clean, there)
         for row, i in enumerate(indices):
@@ -54,7 +54,7 @@ def transfer_all(results: Sequence[Attribution], asked: ModelWrapper, batch_size
                 "confidence after": None if there.confidence is None else float(there.confidence[row]),
                 "flipped": turned[row],
             }
-        packer.remember(score.batcher)
+        batcher.remember(score.batcher)
 
     for indices in grouped(pairs, lambda pair: pair[0].batch_key):
         in_batches(indices, examples_per_batch(pairs[indices[0]][0], batch_size, asked), ask)
