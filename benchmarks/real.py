@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from benchmarks import assets
 from hf_fourier import FourierExplainer, demo
 
 RESIDUES = "ACDEFGHIKLMNPQRSTVWY"
@@ -34,7 +35,7 @@ class Real:
             from hf_fourier.demo.models import linknet3d
 
             linknet3d.register()
-        return FourierExplainer.from_pretrained(str(demo.get(self.name)), device="cpu", dtype=torch.float32)
+        return FourierExplainer.from_pretrained(str(assets.get(self.name)), device="cpu", dtype=torch.float32)
 
 
 def pictures(n: int) -> list[Any]:
@@ -147,7 +148,7 @@ def heads(n: int) -> list[Any]:
 
 def clothes(n: int) -> list[Any]:
     """Fashion-MNIST's test half, every so many of it."""
-    return [entry["picture"] for entry in demo.fashion("test", 10 * n)[::10]]
+    return [entry["picture"] for entry in assets.fashion("test", 10 * n)[::10]]
 
 
 def one(n: int) -> list[int]:

@@ -9,12 +9,13 @@ The same with other libraries beside it is `python -m benchmarks compare`.
 
 from options import first_goes_on, options
 
-from hf_fourier import FourierExplainer, Report, demo
+from benchmarks import assets
+from hf_fourier import FourierExplainer, Report
 
 given = options(__doc__, out="hf-fourier-compare-methods")
 first_goes_on()  # nothing here is shared among processes
-MODEL = given.model or demo.get("fashion-vit")
-EXAMPLES = [one["picture"] for one in demo.fashion("test", 8 if given.small else 40)]
+MODEL = given.model or assets.get("fashion-vit")
+EXAMPLES = [one["picture"] for one in assets.fashion("test", 8 if given.small else 40)]
 METHODS = ["ffc", "ffc:kappa=.1", "closed_loop", "closed_loop:kappa=.1", "gradient_input"]
 METHODS += [] if given.small else ["integrated_gradients:steps=16", "smoothgrad:samples=8", "wam:samples=8", "freqx"]
 METRICS = ["dig", "maintain_rate", "selectivity"]

@@ -10,12 +10,13 @@ from pathlib import Path
 
 from options import first_goes_on, options
 
-from hf_fourier import FourierExplainer, Report, demo
+from benchmarks import assets
+from hf_fourier import FourierExplainer, Report
 
 given = options(__doc__, out="hf-fourier-error-rectification")
 first_goes_on()  # nothing here is shared among processes
-MODEL = given.model or demo.get("fashion-vit")
-CLOTHES = demo.fashion("test", 60 if given.small else 400)
+MODEL = given.model or assets.get("fashion-vit")
+CLOTHES = assets.fashion("test", 60 if given.small else 400)
 EXAMPLES, TRUTH = [one["picture"] for one in CLOTHES], [one["label"] for one in CLOTHES]
 BUDGET = 0.02  # the published one, .1 %, is two of these small pictures' 1,176 features
 

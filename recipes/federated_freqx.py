@@ -13,13 +13,14 @@ import numpy as np
 import torch
 from options import first_goes_on, options
 
-from hf_fourier import Report, attribute, demo
+from benchmarks import assets
+from hf_fourier import Report, attribute
 from hf_fourier.evaluation.studies.class_filters import contributions, federated_profile
 
 given = options(__doc__, out="hf-fourier-federated-freqx")
 first_goes_on()  # nothing here is shared among processes
 N, ROUNDS = (200, 3) if given.small else (1500, 10)
-CLOTHES = demo.fashion("train", 6 * N)
+CLOTHES = assets.fashion("train", 6 * N)
 NAMES = sorted({one["label"] for one in CLOTHES})
 pixels = torch.stack([torch.from_numpy(np.array(one["picture"].convert("L"))) / 255.0 for one in CLOTHES])
 labels = torch.tensor([NAMES.index(one["label"]) for one in CLOTHES])

@@ -9,11 +9,12 @@ Offline, MODEL is SmolLM2-135M, an instruction-tuned language model.
 
 from options import first_goes_on, options
 
-from hf_fourier import FourierExplainer, Report, demo
+from benchmarks import assets
+from hf_fourier import FourierExplainer, Report
 from hf_fourier.scoring.targets import Contrast
 
 given = options(__doc__, out="hf-fourier-language-model")
-MODEL = given.model or demo.get("smollm2")
+MODEL = given.model or assets.get("smollm2")
 PROMPTS = [  # with the word that is expected, and one that is not
     ("The capital of France is", " Paris", " London"),
     ("The opposite of hot is", " cold", " warm"),

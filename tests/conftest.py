@@ -58,11 +58,12 @@ def asset() -> Callable[[str], Path]:
     """The folder of a real model by name, fetched and converted once per machine."""
 
     def get(name: str) -> Path:
-        from hf_fourier import demo
+        from benchmarks import assets
+        from hf_fourier.demo import AssetUnavailable
 
         try:
-            return Path(demo.get(name))
-        except demo.AssetUnavailable as error:
+            return Path(assets.get(name))
+        except AssetUnavailable as error:
             if os.environ.get("HF_FOURIER_REQUIRE_ASSETS") == "1":
                 raise
             pytest.skip(str(error))

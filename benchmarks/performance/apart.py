@@ -150,7 +150,7 @@ def processes(name: str, n: int, folder: Path) -> dict[str, Any]:
     data.parent.mkdir(parents=True, exist_ok=True)
     texts = list(islice(cycle(MODELS[name].examples(MOST)), n))
     data.write_text("\n".join(json.dumps({"text": text}) for text in texts))
-    from hf_fourier import demo
+    from benchmarks import assets
 
     spans, worked, bytes_of = {}, {}, {}
     for count in (1, 2):
@@ -160,7 +160,7 @@ def processes(name: str, n: int, folder: Path) -> dict[str, Any]:
                 "-m",
                 "hf_fourier",
                 "explain-dataset",
-                str(demo.get(name)),
+                str(assets.get(name)),
                 str(data),
                 "--output",
             ]

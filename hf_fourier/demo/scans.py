@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from hf_fourier.models.inputs.nifti import read_nifti
 
-from . import build
+from .build import DEMO
 
 if TYPE_CHECKING:
     import numpy as np
@@ -20,7 +20,7 @@ def head_mri() -> dict[str, Any]:
     `volume` is float32, its axes run from left to right, back to front and bottom to top; `mask` says for each voxel
     whether it belongs to the brain; `spacing` is the distance of voxels along each axis in mm.
     """
-    return read_mri(build.get("mri-head"))
+    return read_mri(DEMO.get("mri-head"))
 
 
 def read_mri(folder: Path) -> dict[str, Any]:

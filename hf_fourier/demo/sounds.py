@@ -8,7 +8,7 @@ from typing import Any
 
 from hf_fourier.errors import MissingExtraError
 
-from . import build
+from .build import DEMO
 
 
 def instruments(split: str | None = None) -> list[dict[str, Any]]:
@@ -43,19 +43,10 @@ def prompts(split: str | None = None) -> list[dict[str, Any]]:
     return _ask("prompt-sounds", split)
 
 
-def words() -> list[dict[str, Any]]:
-    """Eight spoken names of loudspeakers, as `{"name", "audio", "rate", "label"}`, mono, 48 kHz; the label is the text.
-
-    Raises:
-        MissingExtraError: soundfile is not installed.
-    """
-    return _ask("spoken-words", None)
-
-
 def _ask(name: str, split: str | None) -> list[dict[str, Any]]:
     if split not in (None, "train", "test"):
         raise ValueError(f'split must be "train", "test" or None; got {split!r}')
-    return read_clips(build.get(name), split)
+    return read_clips(DEMO.get(name), split)
 
 
 def read_clips(folder: Path, split: str | None) -> list[dict[str, Any]]:

@@ -167,9 +167,9 @@ def train(model: torch.nn.Module, x: torch.Tensor, y: torch.Tensor, epochs: int,
 
 def clothes(split: str, n: int) -> tuple[torch.Tensor, torch.Tensor, list[str]]:
     """Fashion-MNIST as numbers from 0 to 1, `(n, 28, 28)`, with labels and their names."""
-    from hf_fourier import demo
+    from benchmarks import assets
 
-    rows = demo.fashion(split, n)
-    names = sorted({row["label"] for row in demo.fashion("test", 400)})
+    rows = assets.fashion(split, n)
+    names = sorted({row["label"] for row in assets.fashion("test", 400)})
     pixels = torch.stack([torch.from_numpy(np.array(row["picture"].convert("L"))) / 255 for row in rows])
     return pixels, torch.tensor([names.index(row["label"]) for row in rows]), names

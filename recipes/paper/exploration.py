@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from hf_fourier import FourierExplainer, demo
+from benchmarks import assets
+from hf_fourier import FourierExplainer
 from hf_fourier.evaluation.metrics.insertion_deletion import deletion, insertion
 from recipes.paper.base import Ask, Found, Rows, Setting, clothes, experiment, played, setting, train
 
@@ -164,7 +165,7 @@ def second(ask: Ask) -> tuple[FourierExplainer, float]:
 
     x, y, names = clothes("train", 500 if ask.small else 2000)
     test, truth, _ = clothes("test", 300)
-    processor = AutoImageProcessor.from_pretrained(demo.get("fashion-vit"))
+    processor = AutoImageProcessor.from_pretrained(assets.get("fashion-vit"))
     config = ResNetConfig(
         embedding_size=16, hidden_sizes=[16, 32, 64], depths=[1, 1, 1], num_channels=3, layer_type="basic"
     )

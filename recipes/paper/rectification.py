@@ -1,5 +1,6 @@
 """Error rectification: do the top features of a mistake, deleted, correct it, and do others as well?"""
 
+from benchmarks import assets
 from hf_fourier import demo
 from recipes.paper.base import Ask, Found, experiment, setting
 
@@ -25,7 +26,7 @@ def run(ask: Ask) -> Found:
         at = setting(ask, "efficientnet-lite0", 100)
         cases = [(at.on, at, at.examples, at.labels, (0.001,))]
     else:
-        clothes = demo.fashion("test", 60 if ask.small else 500)
+        clothes = assets.fashion("test", 60 if ask.small else 500)
         pictures, truth = [one["picture"] for one in clothes], [one["label"] for one in clothes]
         cases = [(f"fashion-vit, {len(clothes)} pictures", at, pictures, truth, (0.001, 0.02))]
         if not ask.small:

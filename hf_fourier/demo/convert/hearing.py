@@ -34,15 +34,7 @@ _SMALL = 100
 
 def instruments(inputs: Mapping[str, Path], folder: Path) -> None:
     """Fit and save the classifier of instruments."""
-    _build(inputs["whisper-tiny"], inputs["instrument-sounds"], folder, "Families of instruments, heard by Whisper")
-
-
-def languages(inputs: Mapping[str, Path], folder: Path) -> None:
-    """Fit and save the classifier of languages."""
-    _build(
-        inputs["whisper-tiny"], inputs["prompt-sounds"], folder, "English or French, heard by Whisper",
-        "There is one speaker per language, so this may tell speakers apart. The recordings hold nothing above 4 kHz.",
-    )  # fmt: skip
+    build(inputs["whisper-tiny"], inputs["instrument-sounds"], folder, "Families of instruments, heard by Whisper")
 
 
 def mono(clip: Mapping[str, Any], rate: int = RATE) -> np.ndarray:
@@ -57,7 +49,16 @@ def groups(folder: Path) -> dict[str, str]:
     return {row["name"]: row["group"] for row in json.loads((folder / "clips.json").read_text(encoding="utf-8"))}
 
 
-def _build(recogniser: Path, sounds: Path, folder: Path, title: str, *notes: str) -> None:
+def build(recogniser: Path, sounds: Path, folder: Path, title: str, *notes: str) -> None:
+    """Fit a classifier of the clips' labels and save it.
+
+    Args:
+        recogniser: The folder of the speech recogniser.
+        sounds: The folder of the clips.
+        folder: The folder to fill.
+        title: The title of its README.
+        notes: The last paragraphs of its README.
+    """
     clips = {split: read_clips(sounds, split) for split in ("train", "test")}
     names = sorted({clip["label"] for clip in clips["train"]})
     labels = {split: np.array([names.index(clip["label"]) for clip in rows]) for split, rows in clips.items()}

@@ -1,4 +1,4 @@
-"""Small audio models trained from scratch: one hears the waveform itself, one its spectrogram."""
+"""Small audio classifiers trained from scratch: one that reads the waveform."""
 
 from __future__ import annotations
 
@@ -10,10 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 from transformers import (
-    ASTConfig,
-    ASTFeatureExtractor,
-    ASTForAudioClassification,
     PreTrainedModel,
+    SequenceFeatureExtractor,
     Wav2Vec2Config,
     Wav2Vec2FeatureExtractor,
     Wav2Vec2ForSequenceClassification,
@@ -32,18 +30,9 @@ SECONDS = 1.0
 def waves(inputs: Mapping[str, Path], folder: Path) -> None:
     """Train and save a classifier of the languages' waveforms."""
     extractor = Wav2Vec2FeatureExtractor(feature_size=1, sampling_rate=RATE, do_normalize=True)
-    _build(
+    build(
         inputs["prompt-sounds"], folder, extractor,
         lambda names: Wav2Vec2ForSequenceClassification(_wave_config(names)), _shift_wave, epochs=16, rate=2e-3,
-    )  # fmt: skip
-
-
-def spectrograms(inputs: Mapping[str, Path], folder: Path) -> None:
-    """Train and save a classifier of the languages' spectrograms."""
-    extractor = ASTFeatureExtractor(num_mel_bins=64, max_length=round(100 * SECONDS), mean=-6.8, std=2.85)
-    _build(
-        inputs["prompt-sounds"], folder, extractor,
-        lambda names: ASTForAudioClassification(_spectrogram_config(names)), _shift_spectrogram, epochs=20, rate=5e-4,
     )  # fmt: skip
 
 
@@ -53,14 +42,24 @@ def opening(clip: Mapping[str, Any]) -> np.ndarray:
     return np.pad(audio, (0, round(SECONDS * RATE) - len(audio)))
 
 
-def _build(
+def build(
     sounds: Path,
     folder: Path,
-    extractor: Wav2Vec2FeatureExtractor | ASTFeatureExtractor,
+    extractor: SequenceFeatureExtractor,
     make: Callable[[Mapping[str, Any]], PreTrainedModel],
     vary: Callable[[dict[str, Tensor], torch.Generator], dict[str, Tensor]],
     **settings: Any,
 ) -> None:
+    """Train a classifier of the clips' labels and save it.
+
+    Args:
+        sounds: The folder of the clips.
+        folder: The folder to fill.
+        extractor: Turns openings into the model's inputs.
+        make: Makes the model, of the names of its classes as a configuration takes them.
+        vary: Changes a batch at random before the model sees it.
+        settings: Of `train`.
+    """
     clips = {split: read_clips(sounds, split) for split in ("train", "test")}
     names = names_of([clip["label"] for clip in clips["train"]])
     labels = {split: torch.tensor([names["label2id"][clip["label"]] for clip in rows]) for split, rows in clips.items()}
@@ -91,13 +90,6 @@ def _shift_wave(batch: dict[str, Tensor], generator: torch.Generator) -> dict[st
     return {"input_values": batch["input_values"].roll(by, 1)}
 
 
-def _shift_spectrogram(batch: dict[str, Tensor], generator: torch.Generator) -> dict[str, Tensor]:
-    """Turn the sounds around by up to a tenth of a second, and make each louder or softer."""
-    by = int(torch.randint(0, 10, (1,), generator=generator))
-    values = batch["input_values"].roll(by, 1)
-    return {"input_values": values + 0.3 * torch.randn(len(values), 1, 1, generator=generator)}
-
-
 def _wave_config(names: Mapping[str, Any]) -> Wav2Vec2Config:
     return Wav2Vec2Config(
         vocab_size=32,
@@ -116,18 +108,5 @@ def _wave_config(names: Mapping[str, Any]) -> Wav2Vec2Config:
         classifier_proj_size=64,
         apply_spec_augment=False,
         layerdrop=0.0,
-        **names,
-    )
-
-
-def _spectrogram_config(names: Mapping[str, Any]) -> ASTConfig:
-    """AST's own overlapping patches and proportions, a sixth of its width and a third of its layers."""
-    return ASTConfig(
-        hidden_size=128,
-        num_hidden_layers=4,
-        num_attention_heads=4,
-        intermediate_size=512,
-        max_length=round(100 * SECONDS),
-        num_mel_bins=64,
         **names,
     )

@@ -40,7 +40,7 @@ def instruments(inputs: Mapping[str, Path], folder: Path) -> None:
                 {"name": path.stem, "file": str(path), "label": _FAMILIES[family], "group": instrument_group(path.stem)}
             )
     split_by_label(clips)
-    _write(clips, folder)
+    write(clips, folder)
     readme(
         folder,
         "Sounds of instruments",
@@ -68,7 +68,7 @@ def prompts(inputs: Mapping[str, Path], folder: Path) -> None:
                 clips.append({"name": unique, "file": str(path), "label": language, "group": prompt_group(name)})
     for clip in clips:
         clip["split"] = "test" if _number(clip["group"]) % 4 == 0 else "train"
-    _write(clips, folder)
+    write(clips, folder)
     readme(
         folder,
         "Telephone prompts in English and French",
@@ -81,20 +81,6 @@ def prompts(inputs: Mapping[str, Path], folder: Path) -> None:
 def prompt_group(name: str) -> str:
     """Folder and first two words of a prompt's name, without numbers: `vm-opts` and `vm-opts-full` share it."""
     return re.sub(r"[0-9]+$", "", "-".join(re.split(r"[-_]", name)[:2]))
-
-
-def words(inputs: Mapping[str, Path], folder: Path) -> None:
-    """Copy the eight spoken words; each is labelled with its text."""
-    clips = []
-    for path in sorted((inputs["alsa-utils"] / "usr/share/sounds/alsa").glob("*_*.wav")):
-        text = path.stem.replace("_", " ").lower()
-        clips.append({"name": path.stem, "file": str(path), "label": text, "group": path.stem, "split": "test"})
-    _write(clips, folder)
-    readme(
-        folder,
-        "Names of loudspeakers",
-        "From alsa-utils, as shipped: WAV, 48 kHz, mono. The label is what is said.",
-    )
 
 
 def seconds(path: Path) -> float:
@@ -123,7 +109,8 @@ def _number(text: str) -> int:
     return int(hashlib.sha256(text.encode()).hexdigest()[:12], 16)
 
 
-def _write(clips: Iterable[Clip], folder: Path) -> None:
+def write(clips: Iterable[Clip], folder: Path) -> None:
+    """Copy the files of the clips into a folder, and list them in its `clips.json`."""
     rows = []
     for clip in clips:
         source = Path(clip["file"])

@@ -13,9 +13,9 @@ import torch
 from torch import Tensor
 from transformers import ViTConfig, ViTForImageClassification
 
-from ..data import read_fashion
-from .files import readme
-from .training import answers, train
+from benchmarks.assets.data import read_fashion
+from hf_fourier.demo.convert.files import readme
+from hf_fourier.demo.convert.training import answers, train
 
 _TRAINED_ON = 30_000
 """Pictures of the train split that the transformer sees, the first ones."""

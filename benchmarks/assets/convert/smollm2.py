@@ -9,8 +9,8 @@ from pathlib import Path
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from .checkpoint import graft
-from .files import extract, readme
+from hf_fourier.demo.convert.checkpoint import graft
+from hf_fourier.demo.convert.files import extract, readme
 
 _FILE = "SmolLM2-135M-Instruct.Q4_1.gguf"
 

