@@ -353,13 +353,13 @@ class Engine:
         return [done[i] for i in range(len(encoded))]
 
     def replay(
-        self, attributions: Sequence[Attribution], work: BatchVisitor, *, batch_size: BatchSize = "auto"
+        self, attributions: Sequence[Attribution], visit: BatchVisitor, *, batch_size: BatchSize = "auto"
     ) -> None:
         """Rebuild the batches of results, with their frozen targets, for further passes.
 
         Args:
             attributions: Results of this model.
-            work: Called for each batch with the indices of its results, the batch, and its score.
+            visit: Called for each batch with the indices of its results, the batch, and its score.
             batch_size: Rows in a batch, at most.
 
         Raises:
@@ -368,7 +368,7 @@ class Engine:
         attributions = list(attributions)
         encoded = [restore(self.wrapper, result) for result in attributions]
         with eval_mode(self.model):
-            reopen(attributions, encoded, self.wrapper, work, batch_size)
+            reopen(attributions, encoded, self.wrapper, visit, batch_size)
 
     def job(
         self, method: Method, domain: Domain, seed: int, progress: Callable[[int, int], None] | None = None

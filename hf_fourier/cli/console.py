@@ -127,7 +127,7 @@ def parse_fractions(text: str) -> list[float]:
     except ValueError:
         found = []
     if not found or not all(0 <= share <= 1 for share in found):
-        raise InputError(f"--fraction {text!r}", "shares from 0 to 1", "separate them by commas, such as .01,.04")
+        raise InputError(f"--fraction {text!r}", "fractions from 0 to 1", "separate them by commas, such as .01,.04")
     return found
 
 

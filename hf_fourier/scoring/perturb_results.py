@@ -1,4 +1,4 @@
-"""The deletion game for results: each result's own example goes back to the model, with features kept or deleted."""
+"""Perturbation curves of results: each result's example goes back to the model with features kept or deleted."""
 
 from __future__ import annotations
 
@@ -26,20 +26,20 @@ def perturb_all(
     grid: FractionGrid,
     source: BatchSource,
     batch_size: BatchSize = "auto",
-    again: bool = False,
+    overwrite: bool = False,
 ) -> int:
-    """Play a grid and merge the stops into each result's curve.
+    """Run a grid of perturbations and merge the points into each result's curve.
 
-    What is known is not asked: the curve's own stops, shares that leave the same features as one of them, and the
-    whole example.
+    Known points are not computed again: the curve's own, fractions that leave the same features as one of them, and
+    the whole example.
 
     Args:
-        results: What to play.
-        encoded: Their examples, as the adapter restored them.
-        grid: Shares of features to keep and to delete.
-        source: Makes their blocks.
+        results: The results to perturb.
+        encoded: Their examples, as the model wrapper restored them.
+        grid: Fractions of features to keep and to delete.
+        source: Makes their batches.
         batch_size: Rows in a batch, at most.
-        again: Ask also what is known.
+        overwrite: Compute known points again.
 
     Returns:
         How often memory ran out.
@@ -48,51 +48,51 @@ def perturb_all(
         InputError: If a result explains a callable.
     """
     _refuse_callables(results)
-    questions = [_open_questions(result, grid, again) for result in results]
-    unanswered = [i for i, own in enumerate(questions) if own]
+    requests = [_unknown(result, grid, overwrite) for result in results]
+    pending = [i for i, own in enumerate(requests) if own]
 
-    def work(places: list[int], batch: ExampleBatch, score: Score) -> None:
-        some = [unanswered[place] for place in places]
-        asked = [move.at(row) for row, i in enumerate(some) for move in questions[i]]
+    def visit(indices: list[int], batch: ExampleBatch, score: Score) -> None:
+        members = [pending[index] for index in indices]
+        rows = [request.at(row) for row, i in enumerate(members) for request in requests[i]]
 
-        def look(move: Perturbation, answer: Tensor) -> None:
-            _store(results[some[move.example]], move.mode, move.fraction, answer)
+        def store(request: Perturbation, mask: Tensor) -> None:
+            _store(results[members[request.example]], request.mode, request.fraction, mask)
 
-        stops = run_perturbations(score, results[some[0]].basis, asked, look)
-        for i, curve in zip(some, curves(asked, stops, [0.0] * len(some)), strict=True):
-            _record(results[i], curve.points, len({stop.key for stop in curve.points}) * batch.rows_per_signal)
+        points = run_perturbations(score, results[members[0]].basis, rows, store)
+        for i, curve in zip(members, curves(rows, points, [0.0] * len(members)), strict=True):
+            _record(results[i], curve.points, len({point.key for point in curve.points}) * batch.rows_per_signal)
 
-    chosen = [results[i] for i in unanswered]
-    return reopen(chosen, [encoded[i] for i in unanswered], source, work, batch_size)
-
-
-def answer_name(part: Mode, asked: float) -> str:
-    """Where a result's `extras` keep the mask that was predicted at one stop."""
-    return f"mask {part} {asked:g}"
+    chosen = [results[i] for i in pending]
+    return reopen(chosen, [encoded[i] for i in pending], source, visit, batch_size)
 
 
-def _open_questions(result: Attribution, grid: FractionGrid, again: bool) -> list[Perturbation]:
-    """What has to be asked; whatever is known is recorded at once."""
-    wanted = perturbations(0, result.order, result.layout.multiplicity, grid)
-    if again:
-        return wanted
+def answer_name(mode: Mode, fraction: float) -> str:
+    """The name in a result's `extras` of the mask that was predicted at one point."""
+    return f"mask {mode} {fraction:g}"
+
+
+def _unknown(result: Attribution, grid: FractionGrid, overwrite: bool) -> list[Perturbation]:
+    """The perturbations that have to run; points that are known are recorded at once."""
+    requests = perturbations(0, result.order, result.layout.multiplicity, grid)
+    if overwrite:
+        return requests
     if result.curve is not None:
         curve = result.curve
-        wanted = [move for move in wanted if curve.find(move.mode, move.fraction) is None]
+        requests = [request for request in requests if curve.find(request.mode, request.fraction) is None]
     known = _known(result)
-    told = [move.answered(known[move.key]) for move in wanted if move.key in known]
-    for stop in told:
-        answer = _answer(result, known[stop.key])
-        if answer is not None:
-            _store(result, stop.mode, stop.fraction, answer)
-    if told:
-        _record(result, told, 0)
-    return [move for move in wanted if move.key not in known]
+    points = [request.relabel(known[request.key]) for request in requests if request.key in known]
+    for point in points:
+        mask = _mask_at(result, known[point.key])
+        if mask is not None:
+            _store(result, point.mode, point.fraction, mask)
+    if points:
+        _record(result, points, 0)
+    return [request for request in requests if request.key not in known]
 
 
 def _known(result: Attribution) -> dict[PerturbationKey, CurvePoint]:
-    """The stops of a result's curve by what they left, and the whole example where its answer is known in full."""
-    known = {stop.key: stop for stop in (result.curve.points if result.curve else ())}
+    """The points of a result's curve by the features that they leave, and the whole example if it is known in full."""
+    known = {point.key: point for point in (result.curve.points if result.curve else ())}
     if result.agreement is not None and (not _is_mask(result) or _counts_everywhere(result)):
         known.setdefault(("keep", 1.0), CurvePoint("keep", 1.0, 1.0, result.value, result.confidence, result.agreement))
     return known
@@ -107,20 +107,20 @@ def _counts_everywhere(result: Attribution) -> bool:
     return result.agreement == 1 and result.frozen_target is not None and int(result.frozen_target.min()) > IGNORED
 
 
-def _answer(result: Attribution, stop: CurvePoint) -> Tensor | None:
-    """The mask that was predicted at a stop."""
-    answer = result.extras.get(answer_name(stop.mode, stop.fraction))
-    whole = stop.key == ("keep", 1.0) and _is_mask(result)
-    return result.frozen_target if answer is None and whole else answer
+def _mask_at(result: Attribution, point: CurvePoint) -> Tensor | None:
+    """The mask that was predicted at a point."""
+    mask = result.extras.get(answer_name(point.mode, point.fraction))
+    whole = point.key == ("keep", 1.0) and _is_mask(result)
+    return result.frozen_target if mask is None and whole else mask
 
 
-def _store(result: Attribution, part: Mode, asked: float, answer: Tensor) -> None:
-    result.extras = {**result.extras, answer_name(part, asked): answer}
+def _store(result: Attribution, mode: Mode, fraction: float, mask: Tensor) -> None:
+    result.extras = {**result.extras, answer_name(mode, fraction): mask}
 
 
-def _record(result: Attribution, stops: Sequence[CurvePoint], cost: int) -> None:
-    """Merge stops into a result's curve and add what they cost, in model rows."""
-    curve = Curve(tuple(stops), result.value if result.confidence is None else result.confidence)
+def _record(result: Attribution, points: Sequence[CurvePoint], cost: int) -> None:
+    """Merge points into a result's curve and add what they cost, in model rows."""
+    curve = Curve(tuple(points), result.value if result.confidence is None else result.confidence)
     result.curve = curve if result.curve is None else result.curve.merged(curve)
     passes = result.provenance["passes"]
     result.provenance["passes"] = {**passes, "perturbed": passes.get("perturbed", 0) + cost}

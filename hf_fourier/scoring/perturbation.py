@@ -1,4 +1,4 @@
-"""The deletion game: the one routine that asks the model what it says as features are kept or deleted."""
+"""Perturbation curves of one batch: the model's predictions as top features are kept or deleted, forward only."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ ENTRIES = 2**19
 
 @dataclass(eq=False)  # not frozen, which would double the time it takes to make one
 class Perturbation:
-    """One question of the game: one example with some features left.
+    """One example with some of its features left.
 
     Attributes:
-        example: Its place in the block.
+        example: Its index in the batch.
         mode: Whether the top is kept or deleted.
-        fraction: The share that was asked for.
-        actual_fraction: The share of the longest prefix that fits.
+        fraction: The requested fraction.
+        actual_fraction: The fraction of the longest prefix that fits.
         order: Features in descending order.
         count: How many of them are in that prefix.
-        key: Which features are left: equal for two questions about one example that are the same question.
+        key: Which features are left: equal for perturbations of one example that leave the same features.
     """
 
     example: int
@@ -53,88 +53,92 @@ class Perturbation:
         return mask
 
     def at(self, example: int) -> Perturbation:
-        """The same question about the example at another place."""
+        """The same perturbation of the example at another index."""
         return Perturbation(example, self.mode, self.fraction, self.actual_fraction, self.order, self.count)
 
-    def answered(self, stop: CurvePoint) -> CurvePoint:
-        """An answer to the same question, under this move's name."""
-        told = stop.value, stop.confidence, stop.agreement, stop.predicted_class
-        return CurvePoint(self.mode, self.fraction, self.actual_fraction, *told)
+    def relabel(self, point: CurvePoint) -> CurvePoint:
+        """The point of a perturbation that leaves the same features, with the mode and fractions of this one."""
+        result = point.value, point.confidence, point.agreement, point.predicted_class
+        return CurvePoint(self.mode, self.fraction, self.actual_fraction, *result)
 
 
 def perturbations(
     example: int, order: Int[Tensor, " features"], multiplicity: Int[Tensor, " features"], grid: FractionGrid
 ) -> list[Perturbation]:
-    """All questions of a grid about one order.
+    """All perturbations of a grid by one order.
 
     Args:
-        example: Its place in the block.
+        example: Its index in the batch.
         order: Features in descending order.
         multiplicity: By feature.
-        grid: What to keep and delete.
+        grid: The fractions to keep and to delete.
     """
-    shares = tuple(dict.fromkeys(grid.keep + grid.delete))
-    found = dict(zip(shares, cuts(multiplicity[order], shares), strict=True))
-    return [Perturbation(example, part, share, found[share][1], order, found[share][0]) for part, share in grid]
+    fractions = tuple(dict.fromkeys(grid.keep + grid.delete))
+    prefixes = dict(zip(fractions, cuts(multiplicity[order], fractions), strict=True))
+    return [
+        Perturbation(example, mode, fraction, prefixes[fraction][1], order, prefixes[fraction][0])
+        for mode, fraction in grid
+    ]
 
 
 def run_perturbations(
     score: Score,
     basis: Basis,
-    questions: Sequence[Perturbation],
-    look: Callable[[Perturbation, Tensor], None] | None = None,
+    requests: Sequence[Perturbation],
+    visit: Callable[[Perturbation, Tensor], None] | None = None,
 ) -> list[CurvePoint]:
-    """Ask all questions, forward only, examples and steps packed into the same batches, equal questions once.
+    """Run all perturbations, forward only; examples and fractions share batches, equal perturbations run once.
 
     Args:
-        score: A block whose targets are settled.
+        score: A batch whose targets are resolved.
         basis: Its domain.
-        questions: What to ask, in any order.
-        look: Called with each question whose answer can be looked at (a mask), and that answer on the CPU.
+        requests: The perturbations, in any order.
+        visit: Called with each perturbation whose prediction is a mask, and that mask on the CPU.
 
     Returns:
-        One stop per question, in the same order.
+        One point per perturbation, in the same order.
     """
-    same: dict[tuple[int, PerturbationKey], list[int]] = {}
+    equal: dict[tuple[int, PerturbationKey], list[int]] = {}
     orders: dict[int, Tensor] = {}
-    for i, move in enumerate(questions):
-        same.setdefault((move.example, move.key), []).append(i)
-        orders.setdefault(move.example, move.order)
-    remains = _FilteredSignals(basis, score.signal, orders)
-    asked, stops = list(same.values()), [CurvePoint("keep", 0, 0, 0, None, 0)] * len(questions)
+    for i, request in enumerate(requests):
+        equal.setdefault((request.example, request.key), []).append(i)
+        orders.setdefault(request.example, request.order)
+    filtered = _FilteredSignals(basis, score.signal, orders)
+    unique, points = list(equal.values()), [CurvePoint("keep", 0, 0, 0, None, 0)] * len(requests)
     # Rows of small signals are made for several batches at once.
-    batch = max(1, score.batcher.size)
-    width = batch * max(1, ENTRIES // (batch * remains.stored))
+    rows_per_batch = max(1, score.batcher.size)
+    width = rows_per_batch * max(1, ENTRIES // (rows_per_batch * filtered.stored))
 
-    def ask(chunk: slice) -> None:
-        groups = asked[chunk]
-        places, rests = remains.with_complements([questions[group[0]] for group in groups])
-        some = [groups[place] for place in places]
-        firsts = [questions[group[0]] for group in some]
-        rows = torch.tensor([move.example for move in firsts], device=score.signal.device)
-        reading = score.value(remains.signals(firsts, rows, rests), rows)
-        confidences = [None] * len(some) if reading.confidence is None else reading.confidence.tolist()
-        answers = [None] * len(some) if reading.predicted_mask is None else list(reading.predicted_mask.cpu())
-        said = [None] * len(some) if reading.predicted_class is None else reading.predicted_class.tolist()
-        told = zip(some, reading.value.tolist(), confidences, reading.agreement.tolist(), said, answers, strict=True)
-        for group, value, sure, agrees, label, answer in told:
+    def run(chunk: slice) -> None:
+        indices = unique[chunk]
+        arranged, complements = filtered.with_complements([requests[group[0]] for group in indices])
+        groups = [indices[place] for place in arranged]
+        firsts = [requests[group[0]] for group in groups]
+        rows = torch.tensor([request.example for request in firsts], device=score.signal.device)
+        reading = score.value(filtered.signals(firsts, rows, complements), rows)
+        nothing = [None] * len(groups)
+        confidences = nothing if reading.confidence is None else reading.confidence.tolist()
+        masks = nothing if reading.predicted_mask is None else list(reading.predicted_mask.cpu())
+        classes = nothing if reading.predicted_class is None else reading.predicted_class.tolist()
+        columns = reading.value.tolist(), confidences, reading.agreement.tolist(), classes
+        for group, mask, *result in zip(groups, masks, *columns, strict=True):
             for i in group:
-                move = questions[i]
-                stops[i] = CurvePoint(move.mode, move.fraction, move.actual_fraction, value, sure, agrees, label)
-                if look is not None and answer is not None:
-                    look(move, answer.clone())
+                request = requests[i]
+                points[i] = CurvePoint(request.mode, request.fraction, request.actual_fraction, *result)
+                if visit is not None and mask is not None:
+                    visit(request, mask.clone())
 
     batcher = MicroBatcher(width)  # fewer signals at once where making them takes too much memory
-    batcher.run(ask, len(asked))
+    batcher.run(run, len(unique))
     score.batcher.splits += batcher.splits
-    return stops
+    return points
 
 
 class _FilteredSignals:
-    """What is left of a block's examples when features are kept or deleted.
+    """The signals of a batch's examples with features kept or deleted.
 
-    Two questions may leave each other's rest. Then one inverse transform does for both: what is left without the top is
-    made from its coefficients, and the top by taking that off the example, which rounds like one more transform.
+    Two perturbations may be complements. Then one inverse transform does for both: the signal without the top is
+    made from its coefficients, and the top by subtracting that from the example, which rounds like one more transform.
 
     Attributes:
         stored: How many coefficients an example has.
@@ -155,59 +159,57 @@ class _FilteredSignals:
         places = np.arange(len(basis), dtype=np.int32)
         for example, order in orders.items():
             ranks[example, order.cpu().numpy()] = places
-        # The place of each stored bin's feature in its example's order.
+        # The rank of each stored bin's feature in its example's order.
         self._ranks: Int[Tensor, "examples stored"] = basis.expand_to_bins(torch.from_numpy(ranks)).to(x.device)
 
-    def with_complements(self, asked: Sequence[Perturbation]) -> tuple[Sequence[int], int]:
-        """An order of different questions, and how many at its end leave the rest of as many at its beginning."""
-        deleting = {(move.example, move.count): i for i, move in enumerate(asked) if move.mode == "delete"}
-        keeping = ((i, (move.example, move.count)) for i, move in enumerate(asked) if move.mode == "keep")
+    def with_complements(self, requests: Sequence[Perturbation]) -> tuple[Sequence[int], int]:
+        """An order of different perturbations, and how many at its end are complements of as many at its beginning."""
+        deleting = {(r.example, r.count): i for i, r in enumerate(requests) if r.mode == "delete"}
+        keeping = ((i, (r.example, r.count)) for i, r in enumerate(requests) if r.mode == "keep")
         pairs = [(deleting[key], i) for i, key in keeping if key in deleting]
-        pairs = [pair if asked[pair[0]].count else pair[::-1] for pair in pairs]  # nothing is nothing, exactly
-        made, rests = [i for i, _ in pairs], [i for _, i in pairs]
-        alone = sorted(set(range(len(asked))).difference(made, rests))
-        return made + alone + rests, len(pairs)
+        pairs = [pair if requests[pair[0]].count else pair[::-1] for pair in pairs]  # so that nothing is exactly zero
+        direct, complements = [i for i, _ in pairs], [i for _, i in pairs]
+        alone = sorted(set(range(len(requests))).difference(direct, complements))
+        return direct + alone + complements, len(pairs)
 
     def signals(
-        self, questions: Sequence[Perturbation], rows: Int[Tensor, " rows"], rests: int
+        self, requests: Sequence[Perturbation], rows: Int[Tensor, " rows"], complements: int
     ) -> Float[Tensor, "rows *signal"]:
-        """What each question signals, the last `rests` being the rest of the first ones."""
-        direct = len(questions) - rests
-        made = self._basis.inverse(self._filtered(rows[:direct], questions[:direct]))
-        if not rests:
-            return made
-        signals = made.new_empty((len(questions), *made.shape[1:]))
-        signals[:direct] = made
-        for example, own in _runs(questions[direct:]):
-            torch.sub(self._x[example], made[own], out=signals[direct:][own])
+        """The perturbed signals, the last `complements` being those of the first ones."""
+        direct = len(requests) - complements
+        inverted = self._basis.inverse(self._filtered(rows[:direct], requests[:direct]))
+        if not complements:
+            return inverted
+        signals = inverted.new_empty((len(requests), *inverted.shape[1:]))
+        signals[:direct] = inverted
+        for example, run in _runs(requests[direct:]):
+            torch.sub(self._x[example], inverted[run], out=signals[direct:][run])
         return signals
 
-    def _filtered(
-        self, rows: Int[Tensor, " rows"], questions: Sequence[Perturbation]
-    ) -> Inexact[Tensor, "rows stored"]:
-        """The coefficients that each question signals; on the CPU numpy makes them several times faster."""
-        counts = np.array([[move.count] for move in questions], dtype=np.int32)
-        kept = np.array([[move.mode == "keep"] for move in questions])
+    def _filtered(self, rows: Int[Tensor, " rows"], requests: Sequence[Perturbation]) -> Inexact[Tensor, "rows stored"]:
+        """The coefficients that each perturbation leaves; on the CPU numpy makes them several times faster."""
+        counts = np.array([[request.count] for request in requests], dtype=np.int32)
+        kept = np.array([[request.mode == "keep"] for request in requests])
         if self._x.device.type != "cpu":
-            below = self._ranks[rows] < torch.from_numpy(counts).to(self._ranks)
-            return self._coefficients[rows] * (below == torch.from_numpy(kept).to(below.device))
+            top = self._ranks[rows] < torch.from_numpy(counts).to(self._ranks)
+            return self._coefficients[rows] * (top == torch.from_numpy(kept).to(top.device))
         ranks, whole = self._ranks.numpy(), self._coefficients.detach().resolve_conj().numpy()
-        found = np.empty((len(questions), self.stored), whole.dtype)
-        for example, own in _runs(questions):
-            np.multiply(whole[example], (ranks[example] < counts[own]) == kept[own], out=found[own])
-        return torch.from_numpy(found)
+        left = np.empty((len(requests), self.stored), whole.dtype)
+        for example, run in _runs(requests):
+            np.multiply(whole[example], (ranks[example] < counts[run]) == kept[run], out=left[run])
+        return torch.from_numpy(left)
 
 
-def _runs(questions: Sequence[Perturbation]) -> Iterator[tuple[int, slice]]:
-    """Examples, and where questions about them lie side by side."""
+def _runs(requests: Sequence[Perturbation]) -> Iterator[tuple[int, slice]]:
+    """Examples, and the slices in which their perturbations lie side by side."""
     end = 0
-    for example, own in groupby(move.example for move in questions):
-        yield example, slice(end, end := end + len(list(own)))
+    for example, members in groupby(request.example for request in requests):
+        yield example, slice(end, end := end + len(list(members)))
 
 
-def curves(questions: Sequence[Perturbation], stops: Sequence[CurvePoint], clean: Sequence[float]) -> list[Curve]:
-    """The stops sorted by example."""
+def curves(requests: Sequence[Perturbation], points: Sequence[CurvePoint], clean: Sequence[float]) -> list[Curve]:
+    """The points sorted by example."""
     by_example: list[list[CurvePoint]] = [[] for _ in clean]
-    for move, stop in zip(questions, stops, strict=True):
-        by_example[move.example].append(stop)
-    return [Curve(tuple(own), start) for own, start in zip(by_example, clean, strict=True)]
+    for request, point in zip(requests, points, strict=True):
+        by_example[request.example].append(point)
+    return [Curve(tuple(members), start) for members, start in zip(by_example, clean, strict=True)]

@@ -1,4 +1,4 @@
-"""Batches of finished attributions made again, with their frozen targets."""
+"""Batches of finished attributions built again, with their frozen targets."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from hf_fourier.scoring.heads import CustomTarget, head_for_target
 from hf_fourier.scoring.score import Score
 from hf_fourier.seeding import ExampleRng
 
-#: `(places of the results, their block, its score with the targets that are settled)`.
+#: `(indices of the results, their batch, its score with the frozen targets)`.
 BatchVisitor = Callable[[list[int], ExampleBatch, Score], None]
 
 
@@ -31,37 +31,36 @@ def reopen(
     results: Sequence[Attribution],
     encoded: Sequence[EncodedExample],
     source: BatchSource,
-    work: BatchVisitor,
+    visit: BatchVisitor,
     batch_size: BatchSize = "auto",
 ) -> int:
-    """Make the blocks of results again, their targets as they were settled, and work on each.
+    """Build the batches of results again, with their frozen targets, and visit each.
 
-    A block that runs out of memory is halved and worked on again. Arguments, returns and errors as for `perturb_all`.
+    A batch that runs out of memory is halved and visited again. Arguments, returns and errors as for `perturb_all`.
     """
     _refuse_callables(results)
 
-    def work_on(indices: list[int], batcher: MicroBatcher) -> None:
-        some = [results[i] for i in indices]
-        rng = ExampleRng(int(some[0].provenance["seed"]), [result.key for result in some])
-        dither = float(some[0].provenance.get("dither", 0.0))
+    def run(indices: list[int], batcher: MicroBatcher) -> None:
+        members = [results[i] for i in indices]
+        rng = ExampleRng(int(members[0].provenance["seed"]), [result.key for result in members])
+        dither = float(members[0].provenance.get("dither", 0.0))
         batch = batch_of(source, [encoded[i] for i in indices], rng, dither)
-        frozen = [result.frozen_target.to(batch.signal.device) for result in some if result.frozen_target is not None]
+        frozen = [
+            result.frozen_target.to(batch.signal.device) for result in members if result.frozen_target is not None
+        ]
         inner = MicroBatcher(min(rows_for(batch, batch_size), source.max_rows or batcher.size))
-        head = head_for_target(batch.head, some[0].provenance.get("head"))
-        work(
-            indices,
-            batch,
-            Score(batch.signal, batch.forward, batch.logits, head, [], inner, batch.rows_per_signal, frozen),
-        )
+        head = head_for_target(batch.head, members[0].provenance.get("head"))
+        score = Score(batch.signal, batch.forward, batch.logits, head, [], inner, batch.rows_per_signal, frozen)
+        visit(indices, batch, score)
         batcher.remember(inner)
 
     pairs = list(zip(encoded, results, strict=True))
     groups = grouped(pairs, lambda pair: (pair[0].batch_key, pair[1].layout.domain, *_rebuild(pair[1])))
-    return sum(in_batches(own, examples_per_batch(encoded[own[0]], batch_size, source), work_on) for own in groups)
+    return sum(in_batches(own, examples_per_batch(encoded[own[0]], batch_size, source), run) for own in groups)
 
 
 def _rebuild(result: Attribution) -> tuple[Any, ...]:
-    """What else results of one block have in common."""
+    """What else results of one batch have in common."""
     made = result.provenance
     return made["seed"], made.get("head"), made.get("dither")
 

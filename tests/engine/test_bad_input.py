@@ -158,7 +158,7 @@ def test_results_of_another_kind_of_model(explain: FourierExplainer) -> None:
 def test_shares_that_cannot_be_played(explain: FourierExplainer) -> None:
     result = explain.explain(TEXT)
     for kept in ([], [1.5], [-0.1], [float("nan")], ["a"]):
-        refused(InputError, lambda kept=kept: explain.perturb(result, kept), "shares from 0 to 1")
+        refused(InputError, lambda kept=kept: explain.perturb(result, kept), "fractions from 0 to 1")
     refused(InputError, lambda: result.keep_top(2.0), "0 to 1", "k=")
     refused(InputError, lambda: result.keep_top(), "one of the two")
     refused(InputError, lambda: result.render(0.1), "input_relevance")

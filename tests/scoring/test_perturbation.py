@@ -159,7 +159,7 @@ def test_deleting_the_least_first_is_keeping_the_rest():
 
 def test_wrong_grids():
     for wrong in ({}, {"keep": (1.5,)}, {"delete": (-0.1,)}, {"keep": (float("nan"),)}, {"keep": (True,)}):
-        with pytest.raises(InputError, match="shares from 0 to 1"):
+        with pytest.raises(InputError, match="fractions from 0 to 1"):
             FractionGrid(**wrong)
     assert FractionGrid((0.1, 0.1)).keep == (0.1,)
     assert list(FractionGrid((0.2, 0.1), (0.1,))) == [("keep", 0.2), ("keep", 0.1), ("delete", 0.1)]

@@ -101,7 +101,7 @@ def delete_genes(
         reopen(whole, cells, wrapper, work, batch_size)
     answered: list[list[CurvePoint]] = [[] for _ in attributions]
     for move in questions:
-        answered[move.example].append(move.answered(stops[move.example, move.key]))
+        answered[move.example].append(move.relabel(stops[move.example, move.key]))
     return [
         Curve(tuple(own), a.value if a.confidence is None else a.confidence)
         for own, a in zip(answered, attributions, strict=True)
