@@ -182,15 +182,15 @@ def least_kept(results: Mapping[str, Attribution]) -> dict[str, float | None]:
 
     A mask counts as kept from a Dice of 0.9 on.
     """
-    from hf_fourier.report.example_record import holds
+    from hf_fourier.report.example_record import record_of
 
     least: dict[str, float | None] = {}
     for method, result in results.items():
-        least[method] = None
-        for stop in reversed(result.curve.of("keep") if result.curve else []):
-            if not holds(result, stop):
+        least[method], record = None, record_of(result)
+        for point in reversed(record.points("keep")):
+            if not record.holds(point):
                 break
-            least[method] = stop.fraction
+            least[method] = point.fraction
     return least
 
 
@@ -202,7 +202,7 @@ def run_demo(*, name: str, example: str | None, output: Path, as_json: bool = Fa
         InputError: If there is no such demo or example.
     """
     from hf_fourier.cli import demo
-    from hf_fourier.report.example_record import SAME_MASK, is_mask
+    from hf_fourier.report.example_record import SAME_MASK, record_of
 
     scene = demo.find_scene(name)
     writable(output)
@@ -219,7 +219,7 @@ def run_demo(*, name: str, example: str | None, output: Path, as_json: bool = Fa
     console = result_console()
     model, note = explained.provenance["model"], f" ({found.scene.note})" if found.scene.note else ""
     print_line(console, f"The {found.scene.what} {found.example.name!r}, seen by {model}{note}:", style="bold")
-    mask = is_mask(explained)
+    mask = record_of(explained).is_mask
     said = ", ".join(f"{label} {p:.3f}" for label, p in explained.top_predictions[:3])
     print_line(console, f"the model says{' (shares of all places)' if mask else ''}: {said}")
     if found.example.truth:
@@ -239,7 +239,8 @@ def run_demo(*, name: str, example: str | None, output: Path, as_json: bool = Fa
 
 def _not_kept(result: Attribution) -> str:
     """In words: kept at some shares but not at the largest, or at none."""
-    from hf_fourier.report.example_record import holds
+    from hf_fourier.report.example_record import record_of
 
-    some = result.curve is not None and any(holds(result, stop) for stop in result.curve.of("keep"))
-    return "at some of these shares, but not at the largest" if some else "at none of these shares"
+    record = record_of(result)
+    kept = any(record.holds(point) for point in record.points("keep"))
+    return "at some of these fractions, but not at the largest" if kept else "at none of these fractions"

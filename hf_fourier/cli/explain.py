@@ -29,7 +29,9 @@ from hf_fourier.errors import MissingExtraError
 
 if TYPE_CHECKING:
     from hf_fourier.explainer import FourierExplainer
+    from hf_fourier.report.example_record import ExampleRecord
     from hf_fourier.results.attribution import Attribution
+    from hf_fourier.results.curve import CurvePoint
     from hf_fourier.runs.recording import Recording
 
 TOP = 10
@@ -157,9 +159,9 @@ def is_cell(result: Attribution) -> bool:
 
 def top_share(result: Attribution) -> float | None:
     """The share of features whose relevance is shown; None where features are places, and all scores are."""
-    from hf_fourier.report.example_record import displayed_fraction
+    from hf_fourier.report.example_record import record_of
 
-    return None if result.layout.by_place else displayed_fraction(result)
+    return None if result.layout.by_place else record_of(result).displayed_fraction
 
 
 def write_genes(results: Mapping[str, Attribution], path: Path) -> Path:
@@ -219,10 +221,10 @@ def print_result(name: str, result: Attribution, written: Mapping[str, Any]) -> 
     top = result.top_features(TOP)
     console.print(table(f"Top features of {len(result.scores)}", list(top.columns), top.formatted(), left=0))
     if is_cell(result):
-        from hf_fourier.report.example_record import displayed_fraction
+        from hf_fourier.report.example_record import record_of
         from hf_fourier.results.relevance import default_relevance
 
-        genes, found = result.genes(top_share(result)), default_relevance(result, displayed_fraction(result))
+        genes, found = result.genes(top_share(result)), default_relevance(result, record_of(result).displayed_fraction)
         title = f"Top genes of {len(genes)} by {found.description} ({found.sense})"
         console.print(table(title, list(genes.columns), genes.formatted()[:TOP], left=1))
     if result.curve is not None:
@@ -235,21 +237,22 @@ def print_result(name: str, result: Attribution, written: Mapping[str, Any]) -> 
 
 
 def curve_table(results: Mapping[str, Attribution]) -> Any:
-    """A table of what the model says to kept and deleted shares, two columns per ranking."""
-    from hf_fourier.report.example_record import is_mask
-    from hf_fourier.report.wording import format_fraction, stop_at
+    """A table of the predictions on kept and deleted fractions, two columns per ranking."""
+    from hf_fourier.report.example_record import record_of
+    from hf_fourier.report.wording import format_fraction
 
-    played = sorted({stop.fraction for r in results.values() if r.curve for stop in r.curve.points})
+    records = [record_of(result) for result in results.values()]
+    fractions = sorted({point.fraction for r in records if r.curve for point in r.curve.points})
     columns = ["top share"]
     for name in results:
         columns += [f"{name} kept".strip(), f"{name} deleted".strip()]
     rows = []
-    for asked in played:
-        row = [format_fraction(asked)]
-        for result in results.values():
-            row += [_cell(result, stop_at(result, "keep", asked)), _cell(result, stop_at(result, "delete", asked))]
+    for fraction in fractions:
+        row = [format_fraction(fraction)]
+        for record in records:
+            row += [_cell(record, record.find("keep", fraction)), _cell(record, record.find("delete", fraction))]
         rows.append(row)
-    masks = all(is_mask(result) for result in results.values())
+    masks = all(record.is_mask for record in records)
     title = "Dice with the clean mask" if masks else "Confidence (yes: the decision holds)"
     return table(title, columns, rows)
 
@@ -264,16 +267,14 @@ def cost_text(provenance: Mapping[str, Any]) -> str:
 _PASSES = {"forward": "forward", "backward": "backward", "perturbed": "forward to perturb"}
 
 
-def _cell(result: Attribution, stop: Any) -> str:
-    from hf_fourier.report.example_record import is_mask
-
-    if stop is None:
+def _cell(record: ExampleRecord, point: CurvePoint | None) -> str:
+    if point is None:
         return ""
-    if is_mask(result):
-        return f"{stop.agreement:.3f}"
-    said = f"{stop.value:.4g}" if stop.confidence is None else f"{stop.confidence:.3f}"
-    word = "yes" if stop.agreement >= 1 else "no" if stop.agreement <= 0 else f"{100 * stop.agreement:.0f} %"
-    return f"{said} {word:>3}"
+    if record.is_mask:
+        return f"{point.agreement:.3f}"
+    number = f"{point.value:.4g}" if point.confidence is None else f"{point.confidence:.3f}"
+    holds = "yes" if point.agreement >= 1 else "no" if point.agreement <= 0 else f"{100 * point.agreement:.0f} %"
+    return f"{number} {holds:>3}"
 
 
 def _level(path: str) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hf_fourier.report import example_record
+from hf_fourier.report.example_record import DEFAULT_FRACTION, record_of
 from hf_fourier.results.audio import AudioClip
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def save_clips(attribution: Attribution, folder: str | PathLike[str], fraction: 
     Raises:
         InputError: If the signal is no sound, or the result is compact.
     """
-    share = example_record.displayed_fraction(attribution) if fraction is None else fraction
+    share = record_of(attribution).displayed_fraction if fraction is None else fraction
     (clean, rate), (kept, _), (removed, _) = (
         clips(attribution), clips(attribution, share), clips(attribution, share, delete=True)
     )  # fmt: skip
@@ -60,7 +60,7 @@ def clips(attribution: Attribution, fraction: float | None = None, delete: bool 
 
 
 def save_recording(
-    recording: Recording, folder: str | PathLike[str], fraction: float = example_record.DEFAULT_FRACTION
+    recording: Recording, folder: str | PathLike[str], fraction: float = DEFAULT_FRACTION
 ) -> dict[str, Path]:
     """Write `clean.wav`, `kept.wav` and `removed.wav` of a whole recording, and return their paths by name.
 

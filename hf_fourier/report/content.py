@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, TypeVar
 
 from hf_fourier.errors import InputError
-from hf_fourier.report.example_record import ExampleRecord, record_of
+from hf_fourier.report.example_record import ExampleRecord, report_record
 from hf_fourier.torch_state import exact_class
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ class ReportContent:
         if self._stored is not None:
             return self._stored
         pairs = zip(self.results, self.names, strict=True)
-        return tuple(record_of(result, name, shared) for result, name in pairs)
+        return tuple(report_record(result, name, shared) for result, name in pairs)
 
     def _classes(self, records: Sequence[ExampleRecord]) -> tuple[ClassSummary, ...]:
         from hf_fourier.report.class_summary import summaries

@@ -1,23 +1,28 @@
-"""One example of a report in plain numbers: what was said of it and how sure, the curve, and features by band."""
+"""One explained example in plain numbers: label, confidence, perturbation curve, and features by band."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from hf_fourier.report import privacy
-from hf_fourier.report.figures.spectrum import Profile, binned
+from hf_fourier.report.figures.spectrum import binned
 from hf_fourier.results import formats
-from hf_fourier.results.curve import Curve, CurvePoint
+from hf_fourier.results.curve import Curve, CurvePoint, Mode
+from hf_fourier.results.remarks import INCOMPLETE
 
 if TYPE_CHECKING:
     from hf_fourier.results.attribution import Attribution
 
 #: Bands of a record, at most: few enough that nobody finds a text or a picture from their power.
 BANDS = 16
+#: The fraction of features that is shown where no curve suggests another.
+DEFAULT_FRACTION = 0.04
+#: From this Dice with the clean mask on, a predicted mask counts as kept.
+SAME_MASK = 0.9
 
 
 @dataclass(frozen=True)
@@ -28,8 +33,8 @@ class Bands:
         title: What the coordinate is, with its unit.
         centres: The coordinate of each band, ascending.
         power: Each band's share of all power, 0 to 1.
-        chosen: The share of each band's features that are on top at `share`, 0 to 1.
-        share: The share of all features that counts as the top.
+        chosen: The fraction of each band's features that are on top at `share`, 0 to 1.
+        share: The fraction of all features that counts as the top.
     """
 
     title: str
@@ -41,26 +46,26 @@ class Bands:
 
 @dataclass(frozen=True)
 class ExampleRecord:
-    """One example without its input.
+    """One example without its input: what texts, tables and figures read of a result.
 
     Attributes:
-        label: What was explained; `privacy.WITHHELD` where that is a part of the example.
+        label: The explained label; `privacy.WITHHELD` where that is a part of the example.
         target: Its class index; None where there is none, or it is withheld.
-        confidence: In it, on the clean example.
-        value: The score that was explained.
-        agreement: The share of the clean example's own decisions that are the frozen ones; None if not known.
+        confidence: In it, on the clean example; None for heads that have none.
+        value: The explained score.
+        agreement: The fraction of the clean example's own decisions that are the frozen ones; None if not known.
         top_predictions: The model's likeliest classes with their probabilities; empty where they are withheld.
         kind: Of the signal.
         shape: The signal's axes with their lengths.
-        features: How many there are.
+        features: The number of features.
         completeness_error: How far complete methods' scores are from the sum that they should have.
-        curve: What was played; the classes that were said at each stop are withheld with the label.
+        curve: The perturbation curve; the predicted classes of its points are withheld with the label.
         bands: Features by frequency; None where they have a place only.
-        extras: What the method tells beside its scores, summed over places.
+        extras: What the method computes beside its scores, summed over places.
         provenance: How the result was made.
-        name: What the example is called; empty in what is shared.
+        name: The example's name; empty in what is shared.
         contested: Whether the explained label is another one than the model's own decision.
-        noun: What the features are called.
+        noun: What the features are called: "frequencies" or "features".
     """
 
     label: str
@@ -96,126 +101,137 @@ class ExampleRecord:
         """The domain's spec."""
         return str(self.provenance.get("domain") or "?")
 
-    def holds(self, stop: CurvePoint) -> bool:
-        """Whether the decision is kept at a stop; of a mask a Dice of at least `wording.SAME_MASK`."""
-        return stop.agreement >= (SAME_MASK if self.head == "mask" else 1)
+    @property
+    def is_mask(self) -> bool:
+        """Whether a mask was explained: its agreement is a Dice."""
+        return self.head == "mask"
+
+    @property
+    def incomplete(self) -> list[str]:
+        """Notes on scores that miss the sum that a complete method promises."""
+        return [note for note in self.provenance.get("notes", ()) if note.startswith(INCOMPLETE)]
+
+    def points(self, mode: Mode) -> list[CurvePoint]:
+        """The curve's points of one mode by fraction, ascending; empty without a curve."""
+        return self.curve.of(mode) if self.curve else []
+
+    def find(self, mode: Mode, fraction: float) -> CurvePoint | None:
+        """The curve's point at a fraction; None where the model was not evaluated."""
+        return self.curve.find(mode, fraction) if self.curve else None
+
+    def holds(self, point: CurvePoint) -> bool:
+        """Whether the decision is kept at a point: all of it, of a mask a Dice of at least `SAME_MASK`."""
+        return point.agreement >= (SAME_MASK if self.is_mask else 1)
 
     @property
     def least_fraction(self) -> float | None:
-        """The least played share whose top features alone keep the decision; None where none does."""
-        stops = self.curve.of("keep") if self.curve else []
-        return next((stop.fraction for stop in stops if self.holds(stop) and 0 < stop.fraction < 1), None)
+        """The least fraction whose top features alone keep the decision; None where none does."""
+        holding = (point.fraction for point in self.points("keep") if self.holds(point) and 0 < point.fraction < 1)
+        return next(holding, None)
+
+    @property
+    def displayed_fraction(self) -> float:
+        """The fraction that figures and sounds show: `least_fraction`, or 0.04."""
+        return DEFAULT_FRACTION if self.least_fraction is None else self.least_fraction
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values that `from_dict` reads back."""
-        own = {name: getattr(self, name) for name in self.__dataclass_fields__}
-        own["curve"] = None if self.curve is None else self.curve.to_dict()
-        own["bands"] = None if self.bands is None else dict(vars(self.bands))
-        own["top_predictions"] = [list(pair) for pair in self.top_predictions]
-        return {**own, "shape": dict(self.shape), "extras": dict(self.extras), "provenance": dict(self.provenance)}
+        values = {name: getattr(self, name) for name in self.__dataclass_fields__}
+        values["curve"] = None if self.curve is None else self.curve.to_dict()
+        values["bands"] = None if self.bands is None else dict(vars(self.bands))
+        values["top_predictions"] = [list(pair) for pair in self.top_predictions]
+        return {**values, "shape": dict(self.shape), "extras": dict(self.extras), "provenance": dict(self.provenance)}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> ExampleRecord:
         """The record that `to_dict` wrote; what a newer minor version added is not read."""
         values = formats.renamed(values, formats.RECORD)
-        own = {name: value for name, value in values.items() if name in cls.__dataclass_fields__}
-        own["curve"] = None if own["curve"] is None else Curve.from_dict(own["curve"])
-        own["bands"] = None if own["bands"] is None else Bands(**own["bands"])
-        own["top_predictions"] = [(str(label), p) for label, p in own["top_predictions"]]
-        return cls(**own)
+        known = {name: value for name, value in values.items() if name in cls.__dataclass_fields__}
+        known["curve"] = None if known["curve"] is None else Curve.from_dict(known["curve"])
+        known["bands"] = None if known["bands"] is None else Bands(**known["bands"])
+        known["top_predictions"] = [(str(label), p) for label, p in known["top_predictions"]]
+        return cls(**known)
 
 
-def record_of(attribution: Attribution, name: str = "", shared: bool = True) -> ExampleRecord:
-    """What a report says of one result.
-
-    Args:
-        attribution: The result; compact ones will do.
-        name: What the example is called.
-        shared: Leave out what belongs to the example, and round what is left; see `privacy`.
-    """
-    told = not shared or privacy.shareable(attribution)
-    digits = privacy.DIGITS if shared else 17
-    extras = {n: v for n, v in attribution.extras.items() if n in privacy.SUMMARIES}
-    target = attribution.target
+def record_of(attribution: Attribution) -> ExampleRecord:
+    """The record of one result as it is: nothing rounded or withheld, without name, extras and bands."""
+    layout, target = attribution.layout, attribution.target
     return ExampleRecord(
-        label=attribution.label if told else privacy.WITHHELD,
-        target=target if told and isinstance(target, int) else None,
-        confidence=privacy.rounded(attribution.confidence, digits),
-        value=privacy.rounded(float(attribution.value), digits),
-        agreement=privacy.rounded(attribution.agreement, digits),
-        top_predictions=[(n, privacy.rounded(p, digits)) for n, p in attribution.top_predictions] if told else [],
-        kind=attribution.layout.signal.kind,
-        shape={axis.name: axis.length for axis in attribution.layout.signal.axes},
+        label=attribution.label,
+        target=target if isinstance(target, int) else None,
+        confidence=attribution.confidence,
+        value=float(attribution.value),
+        agreement=attribution.agreement,
+        top_predictions=list(attribution.top_predictions),
+        kind=layout.signal.kind,
+        shape={axis.name: axis.length for axis in layout.signal.axes},
         features=len(attribution.scores),
-        completeness_error=privacy.rounded(attribution.completeness_error, digits),
-        curve=_curve(attribution.curve, told, digits),
-        bands=_bands(attribution),
-        extras=privacy.rounded(extras, privacy.DIGITS),
-        provenance=privacy.rounded(privacy.provenance_of(attribution, shared), 6),
-        name="" if shared else name,
-        contested=explains_other_label(attribution),
-        noun=feature_noun(attribution),
+        completeness_error=attribution.completeness_error,
+        curve=attribution.curve,
+        bands=None,
+        provenance=attribution.provenance,
+        contested=_contested(attribution),
+        noun="frequencies" if layout.with_role("frequency") else "features",
     )
 
 
-def _curve(curve: Curve | None, told: bool, digits: int) -> Curve | None:
+def report_record(attribution: Attribution, name: str = "", shared: bool = True) -> ExampleRecord:
+    """The record that a report holds of one result, rounded and scrubbed.
+
+    Args:
+        attribution: The result; compact ones will do.
+        name: The example's name.
+        shared: Leave out what belongs to the example, and round what is left; see `privacy`.
+    """
+    record = record_of(attribution)
+    labelled = not shared or privacy.shareable(attribution)
+    digits = privacy.DIGITS if shared else 17
+    extras = {n: v for n, v in attribution.extras.items() if n in privacy.SUMMARIES}
+    return replace(
+        record,
+        label=record.label if labelled else privacy.WITHHELD,
+        target=record.target if labelled else None,
+        top_predictions=[(n, privacy.rounded(p, digits)) for n, p in record.top_predictions] if labelled else [],
+        curve=_rounded_curve(record.curve, labelled, digits),
+        bands=_bands(attribution, record.displayed_fraction),
+        extras=privacy.rounded(extras, privacy.DIGITS),
+        provenance=privacy.rounded(privacy.provenance_of(attribution, shared), 6),
+        name="" if shared else name,
+        **{field: privacy.rounded(getattr(record, field), digits)
+           for field in ("confidence", "value", "agreement", "completeness_error")},
+    )  # fmt: skip
+
+
+def _rounded_curve(curve: Curve | None, labelled: bool, digits: int) -> Curve | None:
     if curve is None:
         return None
-    stops = [
-        CurvePoint(s.mode, s.fraction, privacy.rounded(s.actual_fraction, 6), privacy.rounded(s.value, digits),
-             privacy.rounded(s.confidence, digits), privacy.rounded(s.agreement, digits),
-             s.predicted_class if told else None)
-        for s in curve.points
+    points = [
+        CurvePoint(p.mode, p.fraction, privacy.rounded(p.actual_fraction, 6), privacy.rounded(p.value, digits),
+             privacy.rounded(p.confidence, digits), privacy.rounded(p.agreement, digits),
+             p.predicted_class if labelled else None)
+        for p in curve.points
     ]  # fmt: skip
-    return Curve(tuple(stops), privacy.rounded(curve.clean, digits))
+    return Curve(tuple(points), privacy.rounded(curve.clean, digits))
 
 
-def _bands(attribution: Attribution) -> Bands | None:
+def _bands(attribution: Attribution, fraction: float) -> Bands | None:
     """Features by frequency or level; None where they have places only, or the result is compact."""
     layout = attribution.layout
     if attribution.signal is None or not (layout.with_role("frequency") or layout.with_role("level")):
         return None
-    share = displayed_fraction(attribution)
-    found: Profile | None = binned(attribution, attribution.mask(share).numpy(), BANDS)
-    if found is None:
+    profile = binned(attribution, attribution.mask(fraction).numpy(), BANDS)
+    if profile is None:
         return None
-    columns = (np.asarray(values, dtype=float).tolist() for values in (found.centres, found.power, found.chosen))
-    centres, power, chosen = (privacy.rounded(list(values), privacy.BAND_DIGITS) for values in columns)
-    return Bands(found.title, centres, power, chosen, share)
+    columns = (np.asarray(values, dtype=float).tolist() for values in (profile.centres, profile.power, profile.chosen))
+    centres, power, chosen = (privacy.rounded(values, privacy.BAND_DIGITS) for values in columns)
+    return Bands(profile.title, centres, power, chosen, fraction)
 
 
-DEFAULT_FRACTION = 0.04
-#: From this Dice with the clean mask on, a predicted mask counts as kept.
-SAME_MASK = 0.9
-
-
-def displayed_fraction(attribution: Attribution) -> float:
-    """The least played share whose top features alone keep the decision, or 0.04."""
-    stops = attribution.curve.of("keep") if attribution.curve else []
-    holding = [stop.fraction for stop in stops if holds(attribution, stop) and 0 < stop.fraction < 1]
-    return holding[0] if holding else DEFAULT_FRACTION
-
-
-def is_mask(attribution: Attribution) -> bool:
-    """Whether a mask was explained: its decision is kept as Dice."""
-    return attribution.provenance.get("head") == "mask"
-
-
-def holds(attribution: Attribution, stop: CurvePoint) -> bool:
-    """Whether the decision is kept: all of it, of a mask a Dice of at least `SAME_MASK`."""
-    return stop.agreement >= (SAME_MASK if is_mask(attribution) else 1)
-
-
-def explains_other_label(attribution: Attribution) -> bool:
+def _contested(attribution: Attribution) -> bool:
     """Whether the explained label is another one than the model's own decision."""
     if attribution.confidence is None or not attribution.top_predictions or isinstance(attribution.target, list):
         return False
-    if is_mask(attribution):  # its alternatives are the classes' shares of the picture
+    if attribution.provenance.get("head") == "mask":  # its alternatives are the classes' fractions of the picture
         return False
     best, probability = attribution.top_predictions[0]
     return attribution.label != best and attribution.confidence < min(probability, 0.5)
-
-
-def feature_noun(attribution: Attribution) -> str:
-    """What the features are called."""
-    return "frequencies" if attribution.layout.with_role("frequency") else "features"

@@ -207,25 +207,21 @@ def test_demo_of_a_sound(run, monkeypatch, tmp_path):
 
 
 def test_least_kept_counts_from_the_largest_share_down():
-    from types import SimpleNamespace
-
     from hf_fourier.cli.demo import least_kept
-    from hf_fourier.results.curve import Curve, CurvePoint
+    from tests.report.sample_results import picture
 
-    def result(*agrees, head="softmax"):
-        stops = tuple(
-            CurvePoint("keep", share, share, 0, 0.5, a) for share, a in zip((0.1, 0.2, 0.3), agrees, strict=True)
-        )
-        return SimpleNamespace(curve=Curve(stops, 0.5), provenance={"head": head})
+    def result(*agreements, head="softmax"):
+        played = [(fraction, 0.5, a, 0.5, 0.0) for fraction, a in zip((0.1, 0.2, 0.3), agreements, strict=False)]
+        return picture(played=played, head=head)
 
     found = least_kept(
-        {"a": result(1, 0, 1), "b": result(1, 1, 1), "c": result(1, 1, 0), "d": SimpleNamespace(curve=None),
+        {"a": result(1, 0, 1), "b": result(1, 1, 1), "c": result(1, 1, 0), "d": result(),
          "e": result(0.89, 0.91, 0.95, head="mask")}
     )  # fmt: skip
     assert found == {"a": 0.3, "b": 0.1, "c": None, "d": None, "e": 0.2}
 
 
-@pytest.mark.parametrize(("agrees", "words"), [((1.0, 0.0), "at some of these shares"), ((0.0, 0.0), "at none of")])
+@pytest.mark.parametrize(("agrees", "words"), [((1.0, 0.0), "at some of these fractions"), ((0.0, 0.0), "at none of")])
 def test_kept_at_a_small_share_alone_is_not_kept_at_none(agrees, words):
     from hf_fourier.cli.demo import _not_kept
     from tests.report.sample_results import picture

@@ -10,6 +10,7 @@ import torch
 
 from hf_fourier import Attribution, FourierExplainer, Report, attribute
 from hf_fourier.report import wording
+from hf_fourier.report.example_record import record_of
 from hf_fourier.results.remarks import INCOMPLETE, MAX_COMPLETENESS_ERROR, incomplete, once
 from tests.models import tiny_models, tiny_tokenizers
 from tests.toy_scores import noise
@@ -80,7 +81,7 @@ def test_it_is_in_the_repr_the_table_and_the_figure(tmp_path: Path) -> None:
     note = missed(result)
     assert note in repr(result)
     assert note in str(result.top_features(3))
-    assert note in wording.conclusion(result, 0.04)
+    assert note in wording.figure_conclusion(record_of(result), 0.04)
     again = Attribution.load(result.save(tmp_path / "saved"))
     assert again.incomplete == [note]
     figure = again.plot()
@@ -88,7 +89,7 @@ def test_it_is_in_the_repr_the_table_and_the_figure(tmp_path: Path) -> None:
         INCOMPLETE in text.get_text().replace("\n", " ") for text in figure.findobj(lambda a: hasattr(a, "get_text"))
     )
     fine = attribute(normalised, X, target=first, method="saliency")[0]
-    assert INCOMPLETE not in f"{fine!r}{fine.top_features(3)}{wording.conclusion(fine, 0.04)}"
+    assert INCOMPLETE not in f"{fine!r}{fine.top_features(3)}{wording.figure_conclusion(record_of(fine), 0.04)}"
 
 
 @pytest.mark.parametrize("inputs", [True, False])

@@ -10,7 +10,7 @@ import pytest
 from tools import layers
 
 #: What is longer or wider than the rest may be; the lists may only shrink.
-LONG_FILES = {"report/wording.py": 471}
+LONG_FILES: dict[str, int] = {}
 LONG_FUNCTIONS = {
     "class_swap": 78,
     "delete_genes": 72,

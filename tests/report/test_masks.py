@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from hf_fourier.report import example_record
+from hf_fourier.report.example_record import record_of
 from hf_fourier.report.figures import mask_contours
 from hf_fourier.report.figures.spectrum import plane
 from tests.report.sample_results import MASKED, segmented
@@ -68,7 +68,7 @@ def test_other_classes_than_the_counted_do_not_count():
 
 def test_a_mask_counts_as_kept_from_its_dice_on(artist):
     a = segmented(16, 12)
-    assert example_record.displayed_fraction(a) == 0.1
+    assert record_of(a).displayed_fraction == 0.1
     figure = a.plot()
     assert artist(figure, "keep").get_xydata().tolist() == [[4, 0.62], [10, 0.93]]
     assert artist(figure, "keep-lost").get_xydata().tolist() == [[4, 0.62]]

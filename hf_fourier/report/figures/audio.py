@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
-from hf_fourier.report import example_record, wording
+from hf_fourier.report import wording
+from hf_fourier.report.example_record import record_of
 from hf_fourier.report.figures import panels
 from hf_fourier.report.figures.feature_map import features
 from hf_fourier.report.figures.spectrum import decibels, profile
@@ -30,9 +31,9 @@ def draw_spectrogram(figure: FigureBase, attribution: Attribution, fraction: flo
     """Fill `figure`: clean, kept and removed log-mel above; modulations, where they act and the curve below."""
     above, below = panels.stack(figure, [1.0, 1.15])
     levels = [attribution.render(), attribution.render(fraction), attribution.render(fraction, delete=True)]
-    view: Any = attribution.view
+    record, view = record_of(attribution), cast(Any, attribution.view)
     seconds = (0.0, levels[0].shape[1] * view.hop)
-    titles = wording.panel_titles(attribution, fraction, "The clip as the model gets it")
+    titles = wording.panel_titles(record, fraction, "The clip as the model gets it")
     shown = _spectrograms(above, levels, titles, seconds)
     for axes in shown:
         _mel_ticks(axes, attribution, len(levels[0]))
@@ -48,22 +49,34 @@ def draw_spectrogram(figure: FigureBase, attribution: Attribution, fraction: flo
             panels.label_axis(place, "x", f"{flat.titles[1]}\n(1 cycle/frame = {1 / view.hop:.4g} Hz)")
     elif line is not None:
         pair = (below.add_subplot(grid[0, 0]), below.add_subplot(grid[1, 0]))
-        panels.profiles(*pair, line, f"Power of the {example_record.feature_noun(attribution)},\nand the share chosen")
+        panels.profiles(*pair, line, f"Power of the {record.noun},\nand the share chosen")
     where = below.add_subplot(grid[:, 1])
     panels.relevance(where, attribution, fraction, turn=not view.mel_first, extent=(*seconds, 0, len(levels[0])))
     _mel_ticks(where, attribution, len(levels[0]))
     panels.label_axis(where, "x", "seconds")
     panels.label_axis(where, "y", "Hz")
-    panels.model(below.add_subplot(grid[:, 2]), attribution, fraction)
+    panels.model(below.add_subplot(grid[:, 2]), record, fraction)
+
+
+def remark(attribution: Attribution) -> str:
+    """What the levels and sounds of a spectrogram's parts are; empty for other views."""
+    if attribution.view.kind != "spectrogram":
+        return ""
+    zero = getattr(attribution.view, "offset", 0.0)
+    return (
+        f"A place without power takes the level that the model reads as zero ({zero:.3g} dB). To be heard, a part is "
+        "the clip filtered: each band is raised or lowered by what it changes; the phase is the clip's own."
+    )
 
 
 def draw_waveform(figure: FigureBase, attribution: Attribution, fraction: float) -> None:
     """Fill `figure`: the waveform; clean, kept and removed spectrograms; the spectrum in Hz, the choice, the curve."""
     sounds = [attribution.render(), attribution.render(fraction), attribution.render(fraction, delete=True)]
     above, middle, below = panels.stack(figure, [0.62, 1.0, 1.15])
+    record = record_of(attribution)
     _waveform(above.add_subplot(), sounds[0], sounds[1], wording.format_fraction(fraction))
     shown = _spectrograms(
-        middle, [levels(sound) for sound in sounds], wording.panel_titles(attribution, fraction, "The clip"),
+        middle, [levels(sound) for sound in sounds], wording.panel_titles(record, fraction, "The clip"),
         (0.0, sounds[0].seconds), (0.0, sounds[0].rate / 2),
     )  # fmt: skip
     panels.label_axis(shown[0], "y", "Hz")
@@ -83,7 +96,7 @@ def draw_waveform(figure: FigureBase, attribution: Attribution, fraction: float)
             pair[0].tick_params(labelbottom=False)
         else:
             panels.profiles(*pair, line, "Power, and the share chosen")
-    panels.model(below.add_subplot(grid[:, 2]), attribution, fraction)
+    panels.model(below.add_subplot(grid[:, 2]), record, fraction)
 
 
 def _spectrograms(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hf_fourier.report import wording
+from hf_fourier.report.example_record import record_of
 from hf_fourier.report.figures import panels, tokens
 from hf_fourier.report.figures.fonts import drawable, font_families
 from hf_fourier.results import relevance
@@ -37,7 +38,7 @@ def draw(figure: FigureBase, attribution: Attribution, fraction: float, width: f
     names = [drawable(attribution.names[i], 16) for i in best]
     _bars(left, names, values[best], best, found)
     text = textwrap.fill(f"The {len(best)} strongest genes: {found.description}", 68)
-    panels.title(left, f"{text}\n({wording.colours(attribution, found)})")
+    panels.title(left, f"{text}\n({wording.colours(record_of(attribution), found)})")
     _ranking(right, values, best, names, found.measure)
     tokens.frequencies(below, attribution, fraction)
 

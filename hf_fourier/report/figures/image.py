@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hf_fourier.report import wording
+from hf_fourier.report.example_record import record_of
 from hf_fourier.report.figures import mask_contours, panels
 from hf_fourier.report.figures.feature_map import features
 from hf_fourier.report.figures.spectrum import profile
@@ -26,7 +27,7 @@ def draw(figure: FigureBase, attribution: Attribution, fraction: float) -> None:
     images = [attribution.render(), attribution.render(fraction), attribution.render(fraction, delete=True)]
     masks = mask_contours.predicted(attribution, fraction)
     classes = mask_contours.classes_of(masks[0])
-    for i, (image, text) in enumerate(zip(images, wording.panel_titles(attribution, fraction), strict=True)):
+    for i, (image, text) in enumerate(zip(images, wording.panel_titles(record_of(attribution), fraction), strict=True)):
         axes = above.add_subplot(1, 3, i + 1)
         panels.show_image(axes, image, text)
         size = np.asarray(image).shape[:2]
@@ -51,4 +52,4 @@ def _features(figure: FigureBase, attribution: Attribution, fraction: float) -> 
         text = "Power and choice by frequency\n(left: coarse shapes, right: fine detail)"
         text = text if has_frequencies else "Power and choice"
         panels.profiles(figure.add_subplot(grid[0, wide]), figure.add_subplot(grid[1, wide]), line, text)
-    panels.model(figure.add_subplot(grid[:, 2]), attribution, fraction)
+    panels.model(figure.add_subplot(grid[:, 2]), record_of(attribution), fraction)

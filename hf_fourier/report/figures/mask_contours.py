@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hf_fourier.report import example_record
+from hf_fourier.report.example_record import record_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -24,7 +24,7 @@ def predicted(attribution: Attribution, fraction: float) -> list[Array | None]:
 
     Places hold their class where it counts for the clean mask's classes, and −1 elsewhere.
     """
-    if not example_record.is_mask(attribution) or attribution.frozen_target is None:
+    if not record_of(attribution).is_mask or attribution.frozen_target is None:
         return [None, None, None]
     clean = attribution.frozen_target.numpy()
     classes = classes_of(clean)

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hf_fourier.errors import InputError, MissingExtraError
-from hf_fourier.report import example_record, wording
+from hf_fourier.report import wording
+from hf_fourier.report.example_record import SAME_MASK
 from hf_fourier.report.figures.fonts import PLAIN, plain
 from hf_fourier.report.figures.spectrum import Plane, Profile, decibels
 from hf_fourier.results.relevance import default_relevance
@@ -19,7 +20,9 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure, FigureBase, SubFigure
 
+    from hf_fourier.report.example_record import ExampleRecord
     from hf_fourier.results.attribution import Attribution
+    from hf_fourier.results.curve import Mode
 
 # Safe for colour-blind readers, and apart in lightness as well.
 KEPT, DELETED, CHOSEN = "#0b559f", "#d0691c", "#ffd21f"
@@ -120,68 +123,67 @@ def profiles(upper: Axes, lower: Axes, profile: Profile, text: str) -> None:
     upper.tick_params(labelbottom=False)
 
 
-def model(axes: Axes, attribution: Attribution, fraction: float) -> None:
-    """What the model says: a curve where several shares were played, else bars."""
-    played = {stop.fraction for stop in attribution.curve.points} if attribution.curve else set()
-    (curve if len(played) > 1 else show_points)(axes, attribution, fraction)
+def model(axes: Axes, record: ExampleRecord, fraction: float) -> None:
+    """The prediction on parts: a curve where it has several fractions, else bars."""
+    fractions = {point.fraction for point in record.curve.points} if record.curve else set()
+    (curve if len(fractions) > 1 else show_points)(axes, record, fraction)
 
 
-def curve(axes: Axes, attribution: Attribution, fraction: float) -> None:
-    """The model's confidence against the share kept, and against the share deleted."""
-    assert attribution.curve is not None
-    record, kind = attribution.curve, example_record.feature_noun(attribution)
-    bounded = example_record.is_mask(attribution) or attribution.confidence is not None
-    looks: dict[str, dict[str, Any]] = {
-        "keep": {"color": KEPT, "linestyle": "-", "marker": "o", "label": f"top {kind} alone"},
+def curve(axes: Axes, record: ExampleRecord, fraction: float) -> None:
+    """The model's confidence against the fraction kept, and against the fraction deleted."""
+    assert record.curve is not None
+    looks: dict[Mode, dict[str, Any]] = {
+        "keep": {"color": KEPT, "linestyle": "-", "marker": "o", "label": f"top {record.noun} alone"},
         "delete": {"color": DELETED, "linestyle": "--", "marker": "s", "label": "without them"},
     }
-    for part, look in looks.items():
-        stops = record.of(part)  # type: ignore[arg-type]
-        if not stops:
+    for mode, look in looks.items():
+        points = record.points(mode)
+        if not points:
             continue
-        x = [100 * stop.fraction for stop in stops]
-        y = [wording.plotted_value(attribution, stop) for stop in stops]
-        axes.plot(x, y, gid=part, **look)
-        lost = [not example_record.holds(attribution, stop) for stop in stops]
-        axes.plot(np.array(x)[lost], np.array(y)[lost], linestyle="", marker=look["marker"], color=look["color"],
-                  markerfacecolor="white", gid=f"{part}-lost")  # fmt: skip
-    whole = 1.0 if example_record.is_mask(attribution) else record.clean
-    axes.axhline(whole, color=SOFT, linestyle=":", label="whole input")
-    axes.axvline(100 * fraction, color=SOFT, linewidth=0.8, label="share shown here")
-    _percents(axes, sorted({100 * stop.fraction for stop in record.points}))
-    if bounded:
+        x = np.array([100 * point.fraction for point in points])
+        y = np.array([wording.plotted_value(record, point) for point in points])
+        axes.plot(x, y, gid=mode, **look)
+        lost = [not record.holds(point) for point in points]
+        axes.plot(x[lost], y[lost], linestyle="", marker=look["marker"], color=look["color"], markerfacecolor="white",
+                  gid=f"{mode}-lost")  # fmt: skip
+    axes.axhline(1.0 if record.is_mask else record.curve.clean, color=SOFT, linestyle=":", label="whole input")
+    axes.axvline(100 * fraction, color=SOFT, linewidth=0.8, label="fraction shown here")
+    _percents(axes, sorted({100 * point.fraction for point in record.curve.points}))
+    if record.is_mask or record.confidence is not None:
         axes.set_ylim(-0.04, 1.04)
-    label_axis(axes, "x", f"% of {kind}")
-    label_axis(axes, "y", wording.plotted_quantity(attribution))
-    lost_word = f"Dice below {example_record.SAME_MASK:g}" if example_record.is_mask(attribution) else "decision lost"
-    title(axes, f"What the model says\n(hollow: {lost_word})")
+    label_axis(axes, "x", f"% of {record.noun}")
+    label_axis(axes, "y", wording.plotted_quantity(record))
+    title(
+        axes, f"The model's prediction\n(hollow: {f'Dice below {SAME_MASK:g}' if record.is_mask else 'decision lost'})"
+    )
     axes.legend(loc="upper center", bbox_to_anchor=(0.45, -0.16), ncols=2, frameon=False, fontsize=8)
 
 
-def show_points(axes: Axes, attribution: Attribution, fraction: float) -> None:
+def show_points(axes: Axes, record: ExampleRecord, fraction: float) -> None:
     """Three bars: the model's confidence in the whole input, in the top features alone, and without them."""
-    kind = example_record.feature_noun(attribution)
-    masked = example_record.is_mask(attribution)
-    clean = 1.0 if masked else attribution.value if attribution.confidence is None else attribution.confidence
-    sure = "" if attribution.confidence is None else wording.format_confidence(attribution.confidence)
-    rows = [("whole input", clean, sure or f"{attribution.value:.4g}", SOFT, "")]
-    parts = (("keep", f"top {wording.format_fraction(fraction)} alone", KEPT), ("delete", "without them", DELETED))
-    for part, name, colour in parts:
-        stop = wording.stop_at(attribution, part, fraction)  # type: ignore[arg-type]
-        if stop is not None:
-            word = f", {wording.verdict(attribution, stop)}"
-            rows.append((name, wording.plotted_value(attribution, stop), wording.format_point(stop), colour, word))
-    axes.barh(range(len(rows)), [row[1] for row in rows], color=[row[3] for row in rows], height=0.6, gid="answers")
-    for i, (name, _, number, _, word) in enumerate(rows):
-        axes.text(0.01, i - 0.34, f"{name}: {number}{word}", transform=axes.get_yaxis_transform(), va="bottom",
-                  color=INK, **PLAIN)  # fmt: skip
+    clean = 1.0 if record.is_mask else record.value if record.confidence is None else record.confidence
+    bars = [("whole input", clean, wording.format_point(record), SOFT)]
+    parts: tuple[tuple[Mode, str, str], ...] = (
+        ("keep", f"top {wording.format_fraction(fraction)} alone", KEPT),
+        ("delete", "without them", DELETED),
+    )
+    for mode, name, colour in parts:
+        point = record.find(mode, fraction)
+        if point is not None:
+            text = f"{wording.format_point(point)}, {wording.verdict(record, point)}"
+            bars.append((name, wording.plotted_value(record, point), text, colour))
+    names, lengths, texts, colours = zip(*bars, strict=True)
+    axes.barh(range(len(bars)), lengths, color=colours, height=0.6, gid="answers")
+    for i, (name, text) in enumerate(zip(names, texts, strict=True)):
+        axes.text(0.01, i - 0.34, f"{name}: {text}", transform=axes.get_yaxis_transform(), va="bottom", color=INK,
+                  **PLAIN)  # fmt: skip
     axes.set_ylim(2.5, -0.9)
     axes.set_yticks([])
-    if masked or attribution.confidence is not None:
+    if record.is_mask or record.confidence is not None:
         axes.set_xlim(0, 1)
-    label_axis(axes, "x", wording.plotted_quantity(attribution))
-    missing = "" if len(rows) > 1 else f"\n(it was not shown parts of the {kind})"
-    title(axes, f"What the model says{missing}")
+    label_axis(axes, "x", wording.plotted_quantity(record))
+    missing = "" if len(bars) > 1 else f"\n(it was not shown parts of the {record.noun})"
+    title(axes, f"The model's prediction{missing}")
 
 
 def relevance(axes: Axes, attribution: Attribution, fraction: float, turn: bool = False, extent: Any = None) -> None:

@@ -8,7 +8,8 @@ from functools import partial
 from os import PathLike
 from typing import TYPE_CHECKING
 
-from hf_fourier.report import example_record, wording
+from hf_fourier.report import wording
+from hf_fourier.report.example_record import record_of
 from hf_fourier.report.figures.fonts import plain
 from hf_fourier.report.figures.panels import WIDTH, drawn
 
@@ -40,18 +41,19 @@ def plot(attribution: Attribution, path: str | PathLike[str] | None = None, frac
         InputError: If the path has another ending, the fraction is out of range, or the result is compact.
         MissingExtraError: If matplotlib is not installed.
     """
-    share = example_record.displayed_fraction(attribution) if fraction is None else fraction
-    return drawn(lambda figure: _fill(figure, attribution, share), path)
+    shown = record_of(attribution).displayed_fraction if fraction is None else fraction
+    return drawn(lambda figure: _fill(figure, attribution, shown), path)
 
 
 def _fill(figure: Figure, attribution: Attribution, fraction: float) -> None:
     """Title, body by the kind of view, layers where the method tells of them, and conclusion."""
-    from hf_fourier.report.figures import layers, panels, wavelet_scales
+    from hf_fourier.report.figures import audio, layers, panels, wavelet_scales
 
+    record = record_of(attribution)
     height, draw, titled = _body(attribution)
-    head_lines = wording.header_lines(attribution, None if titled else fraction)
+    head_lines = wording.header_lines(record, None if titled else fraction)
     head = "\n".join(textwrap.fill(line, 115) for line in head_lines)
-    foot = textwrap.fill(wording.conclusion(attribution, fraction), 165)
+    foot = textwrap.fill(wording.figure_conclusion(record, fraction, audio.remark(attribution)), 165)
     top, bottom = 0.15 + 0.2 * len(head.splitlines()), max(0.45, 0.13 + 0.16 * len(foot.splitlines()))
     told = [(part.height(attribution), part.draw) for part in (layers, wavelet_scales)]
     deep = [tall for tall, _ in told if tall]

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hf_fourier.report import example_record, wording
+from hf_fourier.report import wording
+from hf_fourier.report.example_record import DEFAULT_FRACTION, record_of
 from hf_fourier.report.figures import panels
 from hf_fourier.report.figures.fonts import drawable, plain
 from hf_fourier.report.figures.panels import drawn
@@ -28,7 +29,7 @@ NOTHING = "What is chosen is ranked on top within its segment; that says nothing
 
 
 def plot_recording(
-    recording: Recording, path: str | PathLike[str] | None = None, fraction: float = example_record.DEFAULT_FRACTION
+    recording: Recording, path: str | PathLike[str] | None = None, fraction: float = DEFAULT_FRACTION
 ) -> Figure:
     """Draw a recording.
 
@@ -55,13 +56,11 @@ def _fill(figure: Figure, recording: Recording, fraction: float) -> None:
     figure.set_size_inches(11.0, HEIGHT)
     figure.set_layout_engine("constrained")
     head, over, below, foot = panels.stack(figure, [0.5, 3.1, 3.6, 0.5])
-    label, own = recording.label, recording.labels[recording.label]
-    sure = (
-        ""
-        if recording.confidence is None
-        else f", mean confidence there {wording.format_confidence(recording.confidence)}"
-    )
-    text = f"“{drawable(label, 40)}” for {own:.1f} of {recording.seconds:.1f} s{sure}\n{_source(recording)}"
+    label, seconds = recording.label, recording.labels[recording.label]
+    text = f"“{drawable(label, 40)}” for {seconds:.1f} of {recording.seconds:.1f} s"
+    if recording.confidence is not None:
+        text += f", mean confidence there {wording.format_confidence(recording.confidence)}"
+    text += f"\n{wording.method_line(record_of(recording[0]))}"
     head.text(0.012, 0.5, text, ha="left", va="center", size=11, gid="headline", **plain(text))
     times = over.add_gridspec(2, 1, height_ratios=[1.1, 2.0])  # in one grid, so that their seconds are in line
     wave = over.add_subplot(times[0])
@@ -74,12 +73,6 @@ def _fill(figure: Figure, recording: Recording, fraction: float) -> None:
     _answers(below.add_subplot(grid[:, 2]), recording)
     said = f"{len(recording)} segments; what overlaps counts once. {NOTHING}"
     foot.text(0.012, 0.55, said, ha="left", va="center", size=9, style="italic", gid="conclusion", **plain(said))
-
-
-def _source(recording: Recording) -> str:
-    provenance = recording[0].provenance
-    parts = (wording.model_name(recording[0]), provenance.get("method"), provenance.get("domain"))
-    return " · ".join(drawable(str(part), 60) for part in parts if part)
 
 
 def _wave(axes: Axes, recording: Recording) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from hf_fourier.report import example_record
+from hf_fourier.report.example_record import record_of
 from hf_fourier.report.figures import panels
 from hf_fourier.report.figures.feature_map import features
 from hf_fourier.report.figures.spectrum import profile
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 def draw(figure: FigureBase, attribution: Attribution, fraction: float) -> None:
     """Fill `figure`: the relevance above; below it the spectrum and the model's answers."""
-    mask = attribution.mask(fraction).numpy()
+    record, mask = record_of(attribution), attribution.mask(fraction).numpy()
     flat, line = features(attribution, mask), profile(attribution, mask)
     grid = figure.add_gridspec(4, 3)
     panels.relevance(figure.add_subplot(grid[:2, :]), attribution, fraction)
@@ -26,5 +26,5 @@ def draw(figure: FigureBase, attribution: Attribution, fraction: float) -> None:
         panels.spectrum(figure.add_subplot(grid[2:, 0]), flat, "Power in grey,\nchosen in yellow")
     if line is not None:
         pair = figure.add_subplot(grid[2, wide]), figure.add_subplot(grid[3, wide])
-        panels.profiles(*pair, line, f"Power of the {example_record.feature_noun(attribution)},\nand the share chosen")
-    panels.model(figure.add_subplot(grid[2:, 2]), attribution, fraction)
+        panels.profiles(*pair, line, f"Power of the {record.noun},\nand the share chosen")
+    panels.model(figure.add_subplot(grid[2:, 2]), record, fraction)

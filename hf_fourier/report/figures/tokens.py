@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hf_fourier.report import wording
+from hf_fourier.report.example_record import record_of
 from hf_fourier.report.figures import panels
 from hf_fourier.report.figures.fonts import TokenText, font_families, plain, right_to_left, token_texts
 from hf_fourier.report.figures.spectrum import profile
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import FigureBase
 
+    from hf_fourier.domains import Layout
     from hf_fourier.results.attribution import Attribution
 
     Array = np.ndarray[Any, np.dtype[Any]]
@@ -78,7 +80,7 @@ _WHOLES = {"residue": "chain", "base": "sequence", "k-mer": "sequence", "gene": 
 def frequencies(figure: FigureBase, attribution: Attribution, fraction: float) -> Axes | None:
     """Fill `figure` with power and choice by frequency, and the model's answers; returns the axes of the power."""
     grid = figure.add_gridspec(2, 2, width_ratios=[1.3, 1])
-    panels.model(figure.add_subplot(grid[:, 1]), attribution, fraction)
+    panels.model(figure.add_subplot(grid[:, 1]), record_of(attribution), fraction)
     line = profile(attribution, attribution.mask(fraction).numpy())
     if line is None:
         return None
@@ -87,16 +89,24 @@ def frequencies(figure: FigureBase, attribution: Attribution, fraction: float) -
     if attribution.layout.with_role("frequency"):
         text = f"Power and choice by frequency\n(left: slow, along the whole {whole}; right: from {unit} to {unit})"
     else:
-        text = f"Power and choice by {wording.coordinate(attribution)}"
+        text = f"Power and choice by {_coordinate(attribution.layout)}"
     upper = figure.add_subplot(grid[0, 0])
     panels.profiles(upper, figure.add_subplot(grid[1, 0]), line, text)
     return upper
 
 
+def _coordinate(layout: Layout) -> str:
+    """What features without a frequency are told apart by."""
+    if layout.with_role("level"):
+        return "scale"
+    return " and ".join(column.name for column in layout.with_role("position")) or "feature"
+
+
 def explanation(attribution: Attribution, found: relevance.Relevance, tokens: range) -> str:
     """What the colours mean, whose numbers they are, and which tokens are shown."""
     unit = attribution.layout.signal.axes[0].name
-    text = f"At each {unit}: {found.description} ({wording.colours(attribution, found, ', bar above', ', bar below')})"
+    colours = wording.colours(record_of(attribution), found, ", bar above", ", bar below")
+    text = f"At each {unit}: {found.description} ({colours})"
     if len(tokens) < len(attribution.names):
         text += f"; {unit}s {tokens.start + 1} to {tokens.stop} of {len(attribution.names)}, around the strongest"
     if len(attribution.layout.signal.segments) > 1:

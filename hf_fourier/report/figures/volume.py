@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hf_fourier.report import example_record, wording
+from hf_fourier.report import wording
+from hf_fourier.report.example_record import record_of
 from hf_fourier.report.figures import mask_contours, panels
 from hf_fourier.report.figures.feature_map import features
 from hf_fourier.report.figures.spectrum import profile
@@ -31,7 +32,7 @@ def draw(figure: FigureBase, attribution: Attribution, fraction: float) -> None:
     grid = above.add_gridspec(2, 6, height_ratios=[2.1, 1])
     names = [axis.name for axis in attribution.layout.signal.axes if not axis.channel]
     rest = [axis for axis in range(3) if axis != first]
-    for i, text in enumerate(wording.panel_titles(attribution, fraction, "The volume")):
+    for i, text in enumerate(wording.panel_titles(record_of(attribution), fraction, "The volume")):
         large = above.add_subplot(grid[0, 2 * i : 2 * i + 2])
         small = [above.add_subplot(grid[1, 2 * i + j]) for j in (0, 1)]
         for axes, axis in zip((large, *small), (first, *rest), strict=True):
@@ -91,7 +92,7 @@ def _largest(mask: Array | None, shape: tuple[int, ...]) -> int:
 
 def _features(figure: FigureBase, attribution: Attribution, fraction: float, across: str) -> None:
     """A central slice of the spectrum, the shares by frequency, and the model's answers."""
-    mask = attribution.mask(fraction).numpy()
+    record, mask = record_of(attribution), attribution.mask(fraction).numpy()
     line = profile(attribution, mask)
     grid = figure.add_gridspec(2, 3)
     three = len(attribution.layout.with_role("frequency")) == 3
@@ -103,6 +104,6 @@ def _features(figure: FigureBase, attribution: Attribution, fraction: float, acr
     if line is not None:
         wide = slice(0, 2) if flat is None else slice(1, 2)
         text = "Power and choice by frequency\n(left: coarse shapes, right: fine detail)"
-        text = text if example_record.feature_noun(attribution) == "frequencies" else "Power and choice"
+        text = text if record.noun == "frequencies" else "Power and choice"
         panels.profiles(figure.add_subplot(grid[0, wide]), figure.add_subplot(grid[1, wide]), line, text)
-    panels.model(figure.add_subplot(grid[:, 2]), attribution, fraction)
+    panels.model(figure.add_subplot(grid[:, 2]), record, fraction)

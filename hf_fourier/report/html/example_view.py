@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hf_fourier.report import example_record, wording
+from hf_fourier.report import wording
+from hf_fourier.report.example_record import record_of
 from hf_fourier.report.figures import mask_contours, wavelet_scales
 from hf_fourier.report.figures.feature_map import features
 from hf_fourier.report.figures.fonts import right_to_left, token_texts
@@ -204,7 +205,7 @@ def _sounds(attribution: Attribution, stops: list[float], budget: float) -> dict
 
     if not is_audio(attribution):
         return {}
-    usual = example_record.displayed_fraction(attribution)
+    usual = record_of(attribution).displayed_fraction
     inner = sorted(stops[:-1], key=lambda share: (share != usual, abs(np.log(share / usual))))
     clean, rate = clips(attribution)
     cost = media.size(2 * len(clean))
@@ -245,7 +246,7 @@ def _relevance(attribution: Attribution, stops: list[float]) -> tuple[list[Array
         else one.description.replace(f"top {wording.format_fraction(stops[0])} of", "chosen")
     )
     word = "score" if one.kind == "scores" else one.measure
-    said = {"signed": one.signed, "told": whose, "word": word, "sense": wording.colours(attribution, one)}
+    said = {"signed": one.signed, "told": whose, "word": word, "sense": wording.colours(record_of(attribution), one)}
     return [np.asarray(each.values, dtype=float) for each in found], said
 
 

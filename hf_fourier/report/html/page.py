@@ -153,7 +153,7 @@ def _example(report: ReportContent, number: int, record: ExampleRecord, include_
         "name": record.name or f"example {number + 1}",
         "label": record.label.strip() or "␣",
         "withheld": record.label == privacy.WITHHELD,
-        "says": _headline(record),
+        "says": wording.headline(record),
         "contested": record.contested,
         "method": record.method,
         "control": wording.is_control(record.method),
@@ -168,13 +168,6 @@ def _example(report: ReportContent, number: int, record: ExampleRecord, include_
     }
 
 
-def _headline(record: ExampleRecord) -> str:
-    if record.confidence is None:
-        return f"value {record.value:.4g}"
-    word = "mean confidence in the mask" if record.head == "mask" else "confidence"
-    return f"{word} {wording.format_confidence(record.confidence)}"
-
-
 def _class_charts(record: ExampleRecord) -> list[Markup]:
     from hf_fourier.report.html.charts import Series, bars, lines
 
@@ -182,26 +175,17 @@ def _class_charts(record: ExampleRecord) -> list[Markup]:
     if record.curve is not None:
         series = []
         for part, name in (("keep", f"top {record.noun} alone"), ("delete", "without them")):
-            stops = [stop for stop in record.curve.of(part) if 0 < stop.fraction < 1]  # type: ignore[arg-type]
-            values = [_size(record, stop) for stop in stops]
+            stops = [stop for stop in record.points(part) if 0 < stop.fraction < 1]  # type: ignore[arg-type]
+            values = [wording.plotted_value(record, stop) for stop in stops]
             lost = [not record.holds(stop) for stop in stops]
             series.append(Series(name, [stop.fraction for stop in stops], values, hollow=lost))
-        up = "Dice with the clean mask" if record.head == "mask" else "confidence"
-        bounded = record.head == "mask" or record.confidence is not None
-        title = "What the model says (hollow: decision lost)"
-        found.append(
-            lines(series, title, f"{record.noun} kept or removed", up if bounded else "value", 1.0 if bounded else None)
-        )
+        top = 1.0 if record.is_mask or record.confidence is not None else None
+        title, up = "The model's prediction (hollow: decision lost)", wording.plotted_quantity(record)
+        found.append(lines(series, title, f"{record.noun} kept or removed", up, top))
     if record.bands is not None:
         title = f"Power, and the top {wording.format_fraction(record.bands.share)}"
         found.append(bars(record.bands.centres, record.bands.power, record.bands.chosen, title, record.bands.title))
     return [chart for chart in found if chart]
-
-
-def _size(record: ExampleRecord, stop: Any) -> float:
-    if record.head == "mask":
-        return float(stop.agreement)
-    return float(stop.value if stop.confidence is None else stop.confidence)
 
 
 def _layers(record: ExampleRecord) -> list[dict[str, Any]]:
