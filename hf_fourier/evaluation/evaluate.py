@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 #: Examples that are explained, played and reduced before the next are begun, so that memory stays flat.
 CHUNK = 64
-#: Metrics that read the small kept shares alone.
+#: Metrics that read the small kept fractions alone.
 SMALL_GRID_METRICS = {"maintain_rate", "selectivity"}
 #: What the columns that no game gives are asked by.
 MODEL_QUERIES: dict[str, Callable[..., model_queries.Columns]] = {
@@ -222,7 +222,9 @@ class Evaluator:
             for kind, labels in self.wrong.items():
                 curves = self._reached(method, results, labels[where], where)
                 both = {"wrong_kept": [common_fractions([c]) for c in curves]}
-                both["wrong_reached"] = [[reaches_label([c], share) for share in common_fractions([c])] for c in curves]
+                both["wrong_reached"] = [
+                    [reaches_label([c], fraction) for fraction in common_fractions([c])] for c in curves
+                ]
                 self._add(found, measure, {**table, **both}, f" ({kind})")
         return found
 

@@ -29,7 +29,7 @@ def delete_random_subsets(
     explainer: Engine,
     attributions: Sequence[Attribution],
     *,
-    share: float = 0.2,
+    fraction: float = 0.2,
     draws: int = 200,
     seed: int = 0,
     batch_size: BatchSize = "auto",
@@ -39,7 +39,7 @@ def delete_random_subsets(
     Args:
         explainer: Of the model that made the results.
         attributions: Results with their examples.
-        share: Share of the features (their number) in a subset, above 0 and up to 1; at least one feature.
+        fraction: Fraction of the features (their number) in a subset, above 0 and up to 1; at least one feature.
         draws: Subsets per example.
         seed: Of the subsets.
         batch_size: Rows in a batch, at most.
@@ -48,16 +48,16 @@ def delete_random_subsets(
         The columns `subset_scores` and `subset_drops`.
 
     Raises:
-        InputError: If `share` is out of range, or a result does not hold its example or explains a callable.
+        InputError: If `fraction` is out of range, or a result does not hold its example or explains a callable.
     """
-    if not 0 < share <= 1:
-        raise InputError(f"share {share!r}", "a number above 0 and up to 1", "correct it")
+    if not 0 < fraction <= 1:
+        raise InputError(f"fraction {fraction!r}", "a number above 0 and up to 1", "correct it")
 
     def lost(result: Attribution, number: int) -> Tensor:
         features = len(result.scores)
         own = ExampleRng(seed, [result.key]).generator(0, "subset", number)
         taken = torch.zeros(features, dtype=torch.float32)
-        taken[torch.randperm(features, generator=own)[: max(1, round(share * features))]] = 1
+        taken[torch.randperm(features, generator=own)[: max(1, round(fraction * features))]] = 1
         return taken
 
     given, drops = _score_drops(explainer, attributions, lost, draws, batch_size)
@@ -163,12 +163,12 @@ def _score_drops(
     draws: int,
     batch_size: BatchSize,
 ) -> tuple[list[list[float]], list[list[float]]]:
-    """What scores predict and what happens as features lose a share of their amplitude, per example and draw.
+    """What scores predict and what happens as features lose a fraction of their amplitude, per example and draw.
 
     Args:
         explainer: Of the model that made the results.
         attributions: Results with their examples.
-        lost: `(result, number of the draw) -> share lost by each feature`, shape `(K,)`.
+        lost: `(result, number of the draw) -> fraction lost by each feature`, shape `(K,)`.
         draws: Per example.
         batch_size: Rows in a batch, at most.
     """

@@ -32,7 +32,7 @@ from hf_fourier.typing import Tensor
 if TYPE_CHECKING:
     from hf_fourier.engine import Engine
 
-#: The largest share of the features that may go, and in how many equal steps it is reached: as published.
+#: The largest fraction of the features that may go, and in how many equal steps it is reached: as published.
 BUDGET, STEPS = 0.001, 10
 #: Every count up to here is tried, and about as many between it and the budget.
 SINGLE_FEATURES = 16
@@ -44,13 +44,13 @@ class DeletionTrial:
 
     Attributes:
         count: How many features were deleted.
-        share: How much of all features that is, by degrees of freedom, 0 to 1.
+        fraction: How much of all features that is, by degrees of freedom, 0 to 1.
         within: The least of the ten steps up to the budget that allows it (each allows one feature).
         predicted: The class.
     """
 
     count: int
-    share: float
+    fraction: float
     within: float
     predicted: int
 
@@ -75,10 +75,10 @@ class DeletionSearch:
         """
         return next((trial for trial in self.trials if trial.predicted == self.true), None)
 
-    def corrected(self, share: float = 1.0, count: int | None = None) -> bool:
-        """Whether a trial that this share allows, of at most this count, corrects the mistake."""
+    def corrected(self, fraction: float = 1.0, count: int | None = None) -> bool:
+        """Whether a trial that this fraction allows, of at most this count, corrects the mistake."""
         first = self.first
-        return first is not None and first.within <= share and (count is None or first.count <= count)
+        return first is not None and first.within <= fraction and (count is None or first.count <= count)
 
 
 @dataclass(frozen=True)
@@ -110,9 +110,9 @@ class Correction:
         return None if self.search.first is None else self.search.first.count
 
     @property
-    def share(self) -> float | None:
+    def fraction(self) -> float | None:
         """How much of all features that is, 0 to 1."""
-        return None if self.search.first is None else self.search.first.share
+        return None if self.search.first is None else self.search.first.fraction
 
     def signal(self) -> Tensor:
         """The signal that is told apart rightly: without those features.
@@ -157,9 +157,9 @@ class Correction:
         said = f"{self.attribution.label!r}, in truth {self.true_label!r}"
         if self.features is None:
             most = self.search.trials[-1]
-            own = f"not corrected by deleting up to {most.count} top features ({most.share:.2%})"
+            own = f"not corrected by deleting up to {most.count} top features ({most.fraction:.2%})"
         else:
-            own = f"corrected by deleting the top {self.features} features ({self.share:.3%})"
+            own = f"corrected by deleting the top {self.features} features ({self.fraction:.3%})"
         told = []
         for name, draws in self.controls.items():
             done = [draw.first.count for draw in draws if draw.first is not None]
@@ -185,7 +185,7 @@ class RectificationResult:
         places: Which of the examples those are.
         groups: The group of each mistake.
         already_correct: How many examples were no mistakes, and were left out.
-        budget: The largest share that was deleted.
+        budget: The largest fraction that was deleted.
         excluded: By control that cannot rank here, the reason.
     """
 
@@ -199,7 +199,7 @@ class RectificationResult:
     excluded: dict[str, str]
 
     def table(self) -> Table:
-        """One row per mistake and ranking: corrected (of several draws, the share), with how few features."""
+        """One row per mistake and ranking: corrected (of several draws, the fraction), with how few features."""
         rows = []
         for place, one in zip(self.places, self.corrections, strict=True):
             for name, draws in {self.method: (one.search,), **one.controls}.items():
@@ -212,13 +212,13 @@ class RectificationResult:
                         "ranking": name,
                         "corrected": len(found) / len(draws),
                         "features": min((trial.count for trial in found), default=None),
-                        "fraction": min((trial.share for trial in found), default=math.nan),
+                        "fraction": min((trial.fraction for trial in found), default=math.nan),
                     }
                 )
         return Table({title: [row[title] for row in rows] for title in rows[0]} if rows else {})
 
     def summary(self, seed: int = 0) -> Table:
-        """One row per ranking: the share of mistakes corrected within parts of the budget, with 95 % intervals.
+        """One row per ranking: the fraction of mistakes corrected within parts of the budget, with 95 % intervals.
 
         Columns: `corrected` with `low` and `high`; the paired gap to the method's rate with its interval; the median of
         the fewest features where corrected; in how many of the method's corrections the ranking needs no more features
@@ -238,9 +238,9 @@ class RectificationResult:
             row |= {"gap_low": gap.interval[0], "gap_high": gap.interval[1]}
             row |= {"features, median": float(np.median(few)) if few else math.nan}
             row |= {"as few": float(np.mean(as_few)) if as_few else math.nan}
-            for share in tried_fractions(self.budget):
-                within = [sum(draw.corrected(share) for draw in some) / len(some) for some in draws]
-                row[f"within {share:.4%}"] = float(np.mean(within)) if within else math.nan
+            for fraction in tried_fractions(self.budget):
+                within = [sum(draw.corrected(fraction) for draw in some) / len(some) for some in draws]
+                row[f"within {fraction:.4%}"] = float(np.mean(within)) if within else math.nan
             rows.append(row)
         return Table({title: [row[title] for row in rows] for title in rows[0]})
 
@@ -263,7 +263,7 @@ class RectificationResult:
 
 
 def tried_fractions(budget: float) -> list[float]:
-    """The shares up to a budget, in ten equal steps."""
+    """The fractions up to a budget, in ten equal steps."""
     return [*(budget * step / STEPS for step in range(1, STEPS)), budget]
 
 
@@ -281,7 +281,9 @@ def rectify(
 ) -> RectificationResult:
     """See `FourierExplainer.rectify`."""
     if not 0 < budget <= 1 or draws < 1:
-        raise InputError(f"budget {budget!r} with {draws!r} draws", "a share above 0, and a draw or more", "correct it")
+        raise InputError(
+            f"budget {budget!r} with {draws!r} draws", "a fraction above 0, and a draw or more", "correct it"
+        )
     if isinstance(true_labels, (str, int)) or len(true_labels) != len(examples):
         got = "one true label" if isinstance(true_labels, (str, int)) else f"{len(true_labels)} true labels"
         raise InputError(f"{got} for {len(examples)} examples", "one for each", "correct `true_label`")
@@ -350,10 +352,10 @@ def _searches(
 
 
 def _moves(row: int, result: Attribution, budget: float) -> list[Perturbation]:
-    """The counts of the published shares, and a finer search between them."""
+    """The counts of the published fractions, and a finer search between them."""
     ranked = result.layout.multiplicity[result.order]
     reached = torch.cumsum(ranked, 0).tolist()
-    allowed = {share: cut(ranked, share) for share in tried_fractions(budget)}
+    allowed = {fraction: cut(ranked, fraction) for fraction in tried_fractions(budget)}
     most = allowed[budget]
     counts = {*allowed.values(), *range(1, min(SINGLE_FEATURES, most) + 1)}
     if most > SINGLE_FEATURES:
@@ -362,7 +364,7 @@ def _moves(row: int, result: Attribution, budget: float) -> list[Perturbation]:
         Perturbation(
             row,
             "delete",
-            next(share for share, own in allowed.items() if count <= own),
+            next(fraction for fraction, own in allowed.items() if count <= own),
             reached[count - 1] / reached[-1],
             result.order,
             count,

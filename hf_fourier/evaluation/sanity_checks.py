@@ -247,7 +247,7 @@ class SanityChecks:
         """How much of the top that repeats is lost with something else than chance would lose.
 
         The effect is `(repeat − shared) / (repeat − chance)`, from 0 (the method's own repetition differs as much) to 1
-        (what is shared is what chance shares).
+        (what is shared is what chance fractions).
         """
         needed, quantity = f"low end above {MIN_DEPENDENCE:g}", f"part of the top that goes with {of}"
         flat = [_flat(result) for result in self.attributions]

@@ -109,14 +109,14 @@ def wrong_labels(
 ) -> list[list[Attribution]]:
     """Ask the same method for wrong labels and play what it says, for selectivity.
 
-    Costs an explanation and one forward pass per kept share, for each wrong label.
+    Costs an explanation and one forward pass per kept fraction, for each wrong label.
 
     Args:
         explainer: Of the model that made the results.
         attributions: Results with their examples, each for one class of a softmax.
         kind: "random" for one other class drawn per example, for which no evidence is expected; "runner_up" for the
             likeliest other class, for which there may be some; "all" for all other classes.
-        grid: What to perturb; selectivity reads its kept shares.
+        grid: What to perturb; selectivity reads its kept fractions.
         seed: Of the random classes.
         batch_size: Rows in a batch, at most.
 

@@ -19,15 +19,15 @@ DIFFERS = (
     "--model YOUR-RESNET18 --data CIFAR10/test --n 10000",
 )
 def run(ask: Ask) -> Found:
-    """How often the donor's class is taken over, by share and by ranking."""
+    """How often the donor's class is taken over, by fraction and by ranking."""
     at = setting(ask, "fashion-vit", 120, small=6)
     half = len(at.examples) // 2
     tables = {}
-    for by in ("victim", "donor"):
-        shares = (0.005, 0.04) if ask.small else (0.005, 0.01, 0.02, 0.04, 0.08, 0.16)
+    for unit in ("recipient", "donor"):
+        fractions = (0.005, 0.04) if ask.small else (0.005, 0.01, 0.02, 0.04, 0.08, 0.16)
         found = class_swap(
-            at.explainer, at.examples[:half], at.examples[half : 2 * half], "ffc", shares=shares, unit=by
+            at.explainer, at.examples[:half], at.examples[half : 2 * half], "ffc", fractions=fractions, unit=unit
         )
-        columns = ("ranking", "share", "n", "taken", "low", "high", "gap_magnitude", "kept")
-        tables[f"By the {by}'s ranking"] = [{name: row[name] for name in columns} for row in found.table().rows()]
+        columns = ("ranking", "fraction", "n", "taken", "low", "high", "gap_magnitude", "kept")
+        tables[f"By the {unit}'s ranking"] = [{name: row[name] for name in columns} for row in found.table().rows()]
     return Found(f"{at.on}, in pairs", tables)

@@ -35,16 +35,16 @@ def valued() -> Any:
 
 
 CASES = [
-    Case("call explainer.perturb(results, STANDARD)", lambda: columns(read()), lambda: columns(played())),
+    Case("call explainer.perturb(results, DEFAULT_GRID)", lambda: columns(read()), lambda: columns(played())),
     Case("correct `groups`", lambda: columns(played(), groups=["a"]), lambda: columns(played(), groups=list("abcd"))),
     Case(
         "read the curve's values",
         lambda: valued().curve.confidences("keep", [0.04]),
         lambda: [s.value for s in valued().curve.of("keep")],
     ),
-    Case("pass the `curve` of played results", lambda: flipped([]), lambda: flipped([r.curve for r in played()])),
+    Case("pass the `curve` of perturbed results", lambda: flipped([]), lambda: flipped([r.curve for r in played()])),
     Case(
-        "play them",
+        "perturb them",
         lambda: flipped([r.curve for r in _games(FractionGrid((), (0.1,)), FractionGrid((), (0.2,)))]),
         lambda: flipped([r.curve for r in _games(DEFAULT_GRID, DEFAULT_GRID)]),
     ),
@@ -84,7 +84,7 @@ CASES = [
     Case(
         "choose one of them",
         lambda: class_swap(reader(), *_pair(), unit="both"),
-        lambda: class_swap(reader(), *_pair(), unit="victim"),
+        lambda: class_swap(reader(), *_pair(), unit="recipient"),
     ),
     Case(
         "call explain",

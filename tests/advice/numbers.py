@@ -73,8 +73,8 @@ CASES = [
     Case("choose others", lambda: log_area([1.0], [0.1]), lambda: log_area([1.0, 1.0], [0.1, 0.2])),
     Case(
         "correct it",
-        lambda: delete_random_subsets(reader(), read(), share=0),
-        lambda: delete_random_subsets(reader(), read(), share=0.1),
+        lambda: delete_random_subsets(reader(), read(), fraction=0),
+        lambda: delete_random_subsets(reader(), read(), fraction=0.1),
     ),
     Case(
         "choose one of them",
@@ -86,7 +86,7 @@ CASES = [
         lambda: rank_correlation([1, 2], [1]),
         lambda: rank_correlation([1, 2], [2, 1]),
     ),
-    Case("pass what `asking` returns", lambda: mu_fidelity([1.0], [1.0, 2.0]), _mu),
+    Case("pass the columns of `model_queries`", lambda: mu_fidelity([1.0], [1.0, 2.0]), _mu),
     Case("pass one of both per example", lambda: interval([1.0, 2.0], ["a"]), lambda: interval([1.0, 2.0], ["a", "b"])),
     Case(
         "pass one of both per example", lambda: summarise([1.0, 2.0], ["a"]), lambda: summarise([1.0, 2.0], ["a", "b"])
@@ -114,7 +114,7 @@ CASES = [
         lambda: _dig(PAPER_GRID),
     ),
     Case(
-        "play one grid",
+        "perturb with one grid",
         lambda: _maintained(FractionGrid((0.1,), ()), FractionGrid((0.2,), ())),
         lambda: _maintained(FractionGrid((0.1,), ()), FractionGrid((0.1,), ())),
     ),

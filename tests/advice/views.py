@@ -170,27 +170,27 @@ CASES = [
     ),
     Case("use keep()", lambda: _strange().render(0.1), lambda: _strange().keep_top(0.1)),
     Case(
-        "play `curve.PAPER_GRID`: 19 forward passes per example",
+        "perturb with `curve.PAPER_GRID`: 19 forward passes per example",
         lambda: METRICS["dig"].compute({}),
         lambda: _computed("dig", curve.PAPER_GRID),
     ),
     Case(
-        "play a grid that keeps some shares, such as `curve.DEFAULT_GRID`",
+        "perturb with a grid that keeps some fractions, such as `curve.DEFAULT_GRID`",
         lambda: METRICS["maintain_rate"].compute({}),
         lambda: _computed("maintain_rate", curve.DEFAULT_GRID),
     ),
     Case(
-        "play a grid that deletes some shares, such as `curve.PAPER_GRID`",
+        "perturb with a grid that deletes some fractions, such as `curve.PAPER_GRID`",
         lambda: METRICS["r_flip"].compute({}),
         lambda: _computed("r_flip", curve.PAPER_GRID),
     ),
     Case(
-        "play `curve.PAPER_GRID` on a segmentation model",
+        "perturb with `curve.PAPER_GRID` on a segmentation model",
         lambda: METRICS["dice_retention"].compute({}),
         _dice,
     ),
     Case(
-        "play a grid that keeps `curve.SMALL`, and pass `wrong_labels.wrong_labels` to `columns`",
+        "perturb with a grid that keeps `curve.SMALL_FRACTIONS`, and pass `wrong_labels.wrong_labels` to `columns`",
         lambda: _computed("selectivity"),
         lambda: _computed(
             "selectivity",
@@ -199,12 +199,12 @@ CASES = [
         ),
     ),
     Case(
-        "play a grid that deletes 0.5 (or the `share` that you pass), such as `curve.PAPER_GRID`",
+        "perturb with a grid that deletes 0.5 (or the `fraction` that you pass), such as `curve.PAPER_GRID`",
         lambda: METRICS["faithfulness_of_spectra"].compute({}),
         lambda: _computed("faithfulness_of_spectra", curve.PAPER_GRID),
     ),
     Case(
-        "play a grid that keeps 0.5 (or the `share` that you pass), such as `curve.PAPER_GRID`",
+        "perturb with a grid that keeps 0.5 (or the `fraction` that you pass), such as `curve.PAPER_GRID`",
         lambda: METRICS["input_fidelity"].compute({}),
         lambda: _computed("input_fidelity", curve.PAPER_GRID),
     ),

@@ -220,7 +220,7 @@ def test_evaluations_checks_corrections_and_runs_say_it_too(tmp_path: Path) -> N
     assert moving(fixed.notes)
     assert moving(str(fixed).split("\nnote: ")[1:])
     alike = tiny_tokenizers.texts(8, lengths=(7,))
-    pairs = class_swap(built(Batching), alike[:4], alike[4:], shares=[0.5])
+    pairs = class_swap(built(Batching), alike[:4], alike[4:], fractions=[0.5])
     assert moving(list(pairs.notes))
     assert MOVING in str(pairs)
     results = built(Batching).explain_dataset(texts, tmp_path / "run", chunk=2, progress=False)

@@ -46,7 +46,7 @@ def said(results: list[Attribution]) -> int:
 
 def test_random_subsets_are_deleted_one_by_one() -> None:
     counted = Counted("gradient_input")
-    table = model_queries.delete_random_subsets(counted.explain, counted.results, draws=11, share=0.3, seed=5)
+    table = model_queries.delete_random_subsets(counted.explain, counted.results, draws=11, fraction=0.3, seed=5)
     assert counted.rows == said(counted.results) == 11 * 3
     for result, given, drops in zip(counted.results, table["subset_scores"], table["subset_drops"], strict=True):
         held = round(0.3 * len(result.scores))
@@ -202,8 +202,8 @@ def test_what_cannot_be_asked() -> None:
     counted = Counted("magnitude")
     with pytest.raises(InputError, match="'random', 'runner_up' or 'all'"):
         wrong_labels.wrong_labels(counted.explain, counted.results, kind="near")
-    with pytest.raises(InputError, match="share"):
-        model_queries.delete_random_subsets(counted.explain, counted.results, share=0)
+    with pytest.raises(InputError, match="fraction"):
+        model_queries.delete_random_subsets(counted.explain, counted.results, fraction=0)
     masks = FourierExplainer(build_mask("two classes"), task="image-segmentation", method="magnitude")
     volume = torch.rand(1, 5, 7, 6, generator=torch.Generator().manual_seed(1)).numpy()
     with pytest.raises(InputError, match="a softmax with named classes"):
@@ -230,13 +230,13 @@ def test_one_table_from_a_model_to_every_metric() -> None:
     reached = np.mean([other.curve.at("keep", 0.04).agreement for (other,) in wrong])
     assert (share["own_kept_at_0.04"], share["wrong_reached_at_0.04"]) == (own, reached)
     few = columns(results, wrong=wrong_labels.wrong_labels(explain, results, grid=FractionGrid(keep=(0.3,))))
-    with pytest.raises(InputError, match=r"not played at 0\.01"):
+    with pytest.raises(InputError, match=r"without a point at 0\.01"):
         METRICS["selectivity"].compute(few)
 
 
 def test_columns_that_cannot_be_made() -> None:
     counted = Counted("magnitude", rows=2)
-    with pytest.raises(InputError, match="not played"):
+    with pytest.raises(InputError, match="without a curve"):
         columns(counted.results)
     counted.explain.perturb(counted.results, [0.1])
     with pytest.raises(InputError, match="1 groups for 2"):

@@ -39,7 +39,7 @@ def test_the_planted_frequency_is_what_has_to_go(explainer):
     found = explainer.rectify(sound(0, 1), "absent", budget=0.002)
     assert found.corrected
     assert found.features == 1
-    assert found.share == pytest.approx(2 / LENGTH)
+    assert found.fraction == pytest.approx(2 / LENGTH)
     first = found.attribution.layout.describe(int(found.attribution.order[0]))
     assert first["frequency"] == pytest.approx(TONE * RATE / LENGTH)
     assert (found.true_label, found.attribution.label) == ("absent", "there")
@@ -96,7 +96,7 @@ def test_what_is_tried(explainer):
     counts = [trial.count for trial in found.search.trials]
     assert counts[:16] == list(range(1, 17))
     assert len(counts) <= 16 + 16 + 10
-    assert found.search.trials[-1].share == pytest.approx(0.1, abs=1e-3)
+    assert found.search.trials[-1].fraction == pytest.approx(0.1, abs=1e-3)
     assert tried_fractions(BUDGET) == pytest.approx([i / 10000 for i in range(1, 11)])
 
 
@@ -121,9 +121,9 @@ def test_wrong_arguments(explainer):
 
 def test_the_tone_takes_its_class_along(explainer):
     """One feature is enough if it is the right one; the louder ones take nothing along."""
-    victims, donors = [sound(i, 0) for i in range(3)], [sound(10 + i, 1) for i in range(3)]
+    recipients, donors = [sound(i, 0) for i in range(3)], [sound(10 + i, 1) for i in range(3)]
     found = class_swap(
-        explainer, [*victims, sound(5, 1)], [*donors, sound(6, 1)], "ffc:kappa=.03,lam=0", shares=[0.0005, 0.002]
+        explainer, [*recipients, sound(5, 1)], [*donors, sound(6, 1)], "ffc:kappa=.03,lam=0", fractions=[0.0005, 0.002]
     )
     assert found.alike == 1
     rows = {(row["ranking"], row["fraction"]): row for row in found.table().rows()}
@@ -136,11 +136,13 @@ def test_the_tone_takes_its_class_along(explainer):
 
 
 def test_amplitudes_are_exchanged_and_not_added(explainer):
-    """A tone that is heard only at twice its amplitude is not heard in the victim."""
+    """A tone that is heard only at twice its amplitude is not heard in the recipient."""
     said = explainer.predict(sound(10, 0.07)).label
     assert said == "absent"
     assert explainer.predict(sound(10, 0.14)).label == "there"
-    found = class_swap(explainer, [sound(0, 1)], [sound(10, 0.07)], "ffc:kappa=.03,lam=0", shares=[1.0], unit="victim")
+    found = class_swap(
+        explainer, [sound(0, 1)], [sound(10, 0.07)], "ffc:kappa=.03,lam=0", fractions=[1.0], unit="recipient"
+    )
     assert found.predicted["ffc:kappa=0.03,lam=0", 1.0] == [0]
     assert found.predicted["magnitude", 1.0] == [0]
 

@@ -16,7 +16,7 @@ MetricValues = Mapping[str, Sequence[float] | float]
 
 @dataclass(frozen=True)
 class Metric:
-    """A metric as a reduction of columns.
+    """A metric as a reduction of the table's columns.
 
     Attributes:
         name: Its name, which is that of its module's folder.
@@ -24,10 +24,10 @@ class Metric:
         reads: The columns that it needs.
         range: Its range, in words.
         better: Which direction is better for a ranking.
-        needs: What has to be played or asked before.
+        needs: What has to be perturbed or evaluated before.
         limits: What it cannot tell.
         reference: Where it is defined.
-        per_example: `(columns, **options) -> numbers by name`, the first of which is the metric itself.
+        per_example: `(table, **options) -> numbers by name`, the first of which is the metric itself.
         unit: What one number belongs to.
     """
 
@@ -44,39 +44,39 @@ class Metric:
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """The columns of its table: those that it needs, and the groups that intervals draw."""
+        """The columns of its table: those that it reads, and the groups that intervals draw."""
         return ("group", *self.reads)
 
     def compute(self, table: Table, *, seed: int = 0, **options: Any) -> dict[str, float]:
-        """Mean, median, and the mean's and the median's 95 % bootstrap intervals, drawn by groups.
+        """Mean and median with their 95 % bootstrap intervals, drawn by groups.
 
         Args:
-            table: Its columns; others are not read.
+            table: With its columns; others are not read.
             seed: Of the bootstrap.
-            **options: The reduction's own (`paper=True`, `share=0.5`).
+            **options: The reduction's own (`paper=True`, `fraction=0.5`).
 
         Returns:
             By name: the mean, `_low` and `_high`, `_median`, `_median_low` and `_median_high`, `_n` (how many have a
             number) and `_undefined` (how many have none).
 
         Raises:
-            InputError: If a column is missing, or does not hold what is needed.
+            InputError: If a column is missing or does not fit.
         """
         missing = [name for name in self.reads if name not in table]
         if missing:
             raise InputError(f"a table without {', '.join(missing)}", f"the columns of {self.name!r}", self.needs)
         groups = [name or None for name in table["group"]] if self.unit == "example" and "group" in table else None
-        found: dict[str, float] = {}
+        numbers: dict[str, float] = {}
         for name, values in self.per_example(table, **options).items():
             if isinstance(values, (int, float)):
-                found[name] = float(values)
+                numbers[name] = float(values)
                 continue
-            own = summarise(values, groups, seed)
-            found[name], found[f"{name}_median"] = own.mean, own.median
-            found[f"{name}_low"], found[f"{name}_high"] = own.interval
-            found[f"{name}_median_low"], found[f"{name}_median_high"] = own.median_interval
-            found[f"{name}_n"], found[f"{name}_undefined"] = float(own.examples), float(own.undefined)
-        return found
+            summary = summarise(values, groups, seed)
+            numbers[name], numbers[f"{name}_median"] = summary.mean, summary.median
+            numbers[f"{name}_low"], numbers[f"{name}_high"] = summary.interval
+            numbers[f"{name}_median_low"], numbers[f"{name}_median_high"] = summary.median_interval
+            numbers[f"{name}_n"], numbers[f"{name}_undefined"] = float(summary.examples), float(summary.undefined)
+        return numbers
 
 
 #: Every metric by its name, in the order of the imports in the package's `__init__`.

@@ -1,6 +1,6 @@
-"""Areas under the curves of the deletion game. All are reductions of one example's curve and ask no model.
+"""DIG, the deletion-insertion game: the area between the two deletion curves of an example.
 
-Every area is taken by the trapezoid over shares r of the features. Least important first at r is keeping the top 1 − r.
+Areas are by the trapezoid rule over fractions r of the features. Least important first at r is keeping the top 1 − r.
 """
 
 from __future__ import annotations
@@ -15,28 +15,28 @@ from hf_fourier.evaluation.metrics.table import DELETE_COLUMNS, KEEP_COLUMNS, Ta
 from hf_fourier.results.curve import TENTHS, Curve, trapezoid
 
 
-def insertion_curve(curve: Curve, shares: Sequence[float] = TENTHS) -> list[float]:
+def insertion_curve(curve: Curve, fractions: Sequence[float] = TENTHS) -> list[float]:
     """L(r): the relative confidence `p(x_r) / p(x)` as the least important features are deleted first; at least 0.
 
     Args:
-        curve: One example's, played at these shares; the clean confidence is known.
-        shares: Deleted shares r, 0 to 1.
+        curve: One example's, perturbed at these fractions; the clean confidence is known.
+        fractions: Deleted fractions r, 0 to 1.
 
     Returns:
-        One number per share; NaN if the clean confidence is 0.
+        One number per fraction; NaN if the clean confidence is 0.
 
     Raises:
-        InputError: If a share was not played, or the head has no confidence.
+        InputError: If the curve has no point at a fraction, or the head has no confidence.
     """
-    return _relative(curve, curve.confidences("keep", [round(1 - r, 12) for r in shares]))
+    return _relative(curve, curve.confidences("keep", [round(1 - r, 12) for r in fractions]))
 
 
-def deletion_curve(curve: Curve, shares: Sequence[float] = TENTHS) -> list[float]:
+def deletion_curve(curve: Curve, fractions: Sequence[float] = TENTHS) -> list[float]:
     """M(r): likewise as the most important features are deleted first. Arguments as for `insertion_curve`."""
-    return _relative(curve, curve.confidences("delete", shares))
+    return _relative(curve, curve.confidences("delete", fractions))
 
 
-def dig(curve: Curve, *, paper: bool = False, shares: Sequence[float] = TENTHS) -> float:
+def dig(curve: Curve, *, paper: bool = False, fractions: Sequence[float] = TENTHS) -> float:
     """DIG, the deletion-insertion game: the area between deleting least and most important first.
 
     `∫ L(r) − M(r) dr` over r from 0 to 1. Both curves begin at 1 and end at the same empty example, so on the tenths
@@ -44,18 +44,18 @@ def dig(curve: Curve, *, paper: bool = False, shares: Sequence[float] = TENTHS) 
     confidence grows; 0 for a random order, on average.
 
     Args:
-        curve: One example's, played in both directions (`perturbation.PUBLISHED`).
+        curve: One example's, perturbed in both directions (`curve.PAPER_GRID`).
         paper: The plain sum of L − M over the ten points r = 0, 0.1, …, 0.9 instead (arXiv 2411.18343, as its code
             computes it), at most 9 while no curve exceeds 1.
-        shares: Deleted shares of the area, 0 and 1 among them; `paper` has its own.
+        fractions: Deleted fractions of the area, 0 and 1 among them; `paper` has its own.
 
     Returns:
         NaN if the clean confidence is 0.
 
     Raises:
-        InputError: If a share was not played, or the head has no confidence (a regression).
+        InputError: If the curve has no point at a fraction, or the head has no confidence (a regression).
     """
-    chosen = TENTHS[:-1] if paper else tuple(shares)
+    chosen = TENTHS[:-1] if paper else tuple(fractions)
     gaps = np.subtract(insertion_curve(curve, chosen), deletion_curve(curve, chosen))
     return math.fsum(gaps) if paper else trapezoid(gaps, chosen)
 
@@ -66,7 +66,7 @@ def dig_normalised(curve: Curve) -> float:
 
 
 def _relative(curve: Curve, confidences: Sequence[float]) -> list[float]:
-    return [sure / curve.clean if curve.clean else math.nan for sure in confidences]
+    return [confidence / curve.clean if curve.clean else math.nan for confidence in confidences]
 
 
 def _dig_from_table(table: Table, *, paper: bool = False) -> MetricValues:
@@ -88,11 +88,11 @@ DIG = register(
             "−0.9 to 0.9 while no confidence exceeds the clean one, unbounded above; with `paper=True` ten times that"
         ),
         better="higher",
-        needs="play `curve.PAPER_GRID`: 19 forward passes per example",
+        needs="perturb with `curve.PAPER_GRID`: 19 forward passes per example",
         limits=(
-            "whether the decision rested on the features: a ranking that follows the model's own gradient can raise "
-            "its confidence by what it deletes, and that counts. A mean of ratios is led by examples of which the "
-            "model is not sure: read the median too. Not comparable across domains of different redundancy."
+            "whether the prediction rested on the features: a ranking that follows the model's own gradient can raise "
+            "its confidence by what it deletes, and that counts. A mean of ratios is dominated by examples with a low "
+            "clean confidence: read the median too. Not comparable across domains of different redundancy."
         ),
         reference=(
             "arXiv 2411.18343; there the plain sum over ten points (`paper=True`); `dig_normalised` is that sum "

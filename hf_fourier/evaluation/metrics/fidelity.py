@@ -1,4 +1,4 @@
-"""Input fidelity, and faithfulness of spectra."""
+"""Input fidelity and faithfulness of spectra: the prediction and the confidence at one fraction of the features."""
 
 from __future__ import annotations
 
@@ -7,38 +7,38 @@ from hf_fourier.evaluation.metrics.table import DELETE_COLUMNS, Table, curves_of
 from hf_fourier.results.curve import Curve, maintained
 
 
-def input_fidelity(curve: Curve, share: float = 0.5) -> float:
-    """Whether the kept part alone is decided like the whole: 1 or 0; the mean over examples is the metric.
+def input_fidelity(curve: Curve, fraction: float = 0.5) -> float:
+    """Whether the kept part alone has the prediction of the whole: 1 or 0; the mean over examples is the metric.
 
     Paissan et al. (PIQ), as the code of WAM (arXiv 2410.01482) takes it, at half of the features. Higher is better.
     Arguments and errors as for `maintained`.
     """
-    return maintained(curve, share)
+    return maintained(curve, fraction)
 
 
-def faithfulness_of_spectra(curve: Curve, share: float = 0.5) -> float:
+def faithfulness_of_spectra(curve: Curve, fraction: float = 0.5) -> float:
     """The confidence that is lost with the top features: `p(x) − p(x without them)`; higher is better.
 
     Parekh et al. 2022 (Listen to Interpret), who report the median over examples; at half of the features as in the
     code of WAM (arXiv 2410.01482). From −1 to 1.
 
     Args:
-        curve: One example's, played by deleting `share`.
-        share: Deleted share of the features, 0 to 1.
+        curve: One example's, perturbed by deleting `fraction`.
+        fraction: Deleted fraction of the features, 0 to 1.
 
     Raises:
-        InputError: If the share was not played, or the head has no confidence.
+        InputError: If the curve has no point at the fraction, or the head has no confidence.
     """
-    whole, without = curve.confidences("delete", [0, share])
+    whole, without = curve.confidences("delete", [0, fraction])
     return whole - without
 
 
-def _faithfulness_of_spectra_from_table(table: Table, *, share: float = 0.5) -> MetricValues:
-    return {"faithfulness_of_spectra": [faithfulness_of_spectra(c, share) for c in curves_of(table)]}
+def _faithfulness_of_spectra_from_table(table: Table, *, fraction: float = 0.5) -> MetricValues:
+    return {"faithfulness_of_spectra": [faithfulness_of_spectra(c, fraction) for c in curves_of(table)]}
 
 
-def _input_fidelity_from_table(table: Table, *, share: float = 0.5) -> MetricValues:
-    return {"input_fidelity": [input_fidelity(curve, share) for curve in curves_of(table)]}
+def _input_fidelity_from_table(table: Table, *, fraction: float = 0.5) -> MetricValues:
+    return {"input_fidelity": [input_fidelity(curve, fraction) for curve in curves_of(table)]}
 
 
 FAITHFULNESS_OF_SPECTRA = register(
@@ -48,7 +48,7 @@ FAITHFULNESS_OF_SPECTRA = register(
         reads=(*DELETE_COLUMNS, "clean"),
         range="−1 to 1",
         better="higher",
-        needs="play a grid that deletes 0.5 (or the `share` that you pass), such as `curve.PAPER_GRID`",
+        needs="perturb with a grid that deletes 0.5 (or the `fraction` that you pass), such as `curve.PAPER_GRID`",
         limits="anything about the order within the deleted part. The paper reports the median.",
         reference=(
             "Parekh et al. 2022 (Listen to Interpret); at half of the features as in the code of arXiv 2410.01482"
@@ -61,12 +61,12 @@ FAITHFULNESS_OF_SPECTRA = register(
 INPUT_FIDELITY = register(
     Metric(
         name="input_fidelity",
-        description="The share of examples whose kept part alone is decided like the whole.",
+        description="The fraction of examples whose kept part alone has the prediction of the whole.",
         reads=("kept", "kept_decision"),
         range="0 to 1",
         better="higher",
-        needs="play a grid that keeps 0.5 (or the `share` that you pass), such as `curve.PAPER_GRID`",
-        limits="much at half of the features, where most rankings succeed: see `maintain_rate` for smaller shares.",
+        needs="perturb with a grid that keeps 0.5 (or the `fraction` that you pass), such as `curve.PAPER_GRID`",
+        limits="much at half of the features, where most rankings succeed: see `maintain_rate` for smaller fractions.",
         reference=(
             "Paissan et al. (posthoc interpretation via quantization); at half as in the code of arXiv 2410.01482"
         ),

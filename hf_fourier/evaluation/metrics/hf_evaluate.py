@@ -1,4 +1,4 @@
-"""The `evaluate` modules by name, from this package: no Hub is asked."""
+"""Load metrics as modules of Hugging Face `evaluate`, from this package and not from the Hub."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class Module:
     """A mixin in front of `evaluate.Metric`: one table serves all modules, each reads its own columns of it.
 
     Attributes:
-        measure: The name of the measure.
+        measure: The name of the metric.
     """
 
     measure: ClassVar[str]
@@ -72,12 +72,12 @@ class Module:
 
         from hf_fourier.evaluation.metrics.cards import body
 
-        measure = METRICS[self.measure]
+        metric = METRICS[self.measure]
         return evaluate.MetricInfo(
-            description=measure.description,
-            citation=measure.reference,
-            inputs_description=f"\n{body(measure)}",
-            features=Features({name: _feature(COLUMNS[name][0]) for name in measure.columns}),
+            description=metric.description,
+            citation=metric.reference,
+            inputs_description=f"\n{body(metric)}",
+            features=Features({name: _feature(COLUMNS[name][0]) for name in metric.columns}),
         )
 
     def _compute(self, **given: Any) -> dict[str, float]:
@@ -87,18 +87,18 @@ class Module:
 
 def _add(
     add: Callable[..., None],
-    measure: Metric,
+    metric: Metric,
     many: bool,
     predictions: Any = None,
     references: Any = None,
     **columns: Any,
 ) -> None:
-    """Add a table or, unless `many`, a row: columns of other metrics are not read, and no source is a group each."""
-    add(**_module_metric(measure, columns, many))
+    """Add a table or, unless `many`, a row, without other metrics' columns; without groups each example is its own."""
+    add(**_module_columns(metric, columns, many))
 
 
-def _module_metric(measure: Metric, columns: dict[str, Any], many: bool) -> dict[str, Any]:
-    """What a measure reads of a table or a row.
+def _module_columns(metric: Metric, columns: dict[str, Any], many: bool) -> dict[str, Any]:
+    """The columns of a table or a row that a metric reads.
 
     Raises:
         InputError: If a column is missing, or is none of the shared ones.
@@ -106,15 +106,15 @@ def _module_metric(measure: Metric, columns: dict[str, Any], many: bool) -> dict
     unknown = [name for name in columns if name not in COLUMNS]
     if unknown:
         raise InputError(f"columns {unknown}", f"some of {', '.join(COLUMNS)}", "make the table with `columns`")
-    missing = [name for name in measure.reads if columns.get(name) is None]
+    missing = [name for name in metric.reads if columns.get(name) is None]
     if missing:
-        raise InputError(f"a table without {', '.join(missing)}", f"the columns of {measure.name!r}", measure.needs)
-    own = {name: columns[name] for name in measure.reads}
-    source = columns.get("group")
-    if source is None:
-        rows: Sequence[Any] = own[measure.reads[0]]
-        source = [""] * len(rows) if many else ""
-    return {"group": source, **own}
+        raise InputError(f"a table without {', '.join(missing)}", f"the columns of {metric.name!r}", metric.needs)
+    read = {name: columns[name] for name in metric.reads}
+    group = columns.get("group")
+    if group is None:
+        rows: Sequence[Any] = read[metric.reads[0]]
+        group = [""] * len(rows) if many else ""
+    return {"group": group, **read}
 
 
 def _feature(kind: str) -> Any:

@@ -9,36 +9,36 @@ from hf_fourier.evaluation.metrics.table import DELETE_COLUMNS, KEEP_COLUMNS, Ta
 from hf_fourier.results.curve import TENTHS, Curve, trapezoid
 
 
-def insertion(curve: Curve, shares: Sequence[float] = TENTHS) -> float:
-    """The area under the confidence as the most important features are put back, the first first; higher is better.
+def insertion(curve: Curve, fractions: Sequence[float] = TENTHS) -> float:
+    """The area under the confidence as the most important features are put back first; higher is better.
 
     The substrate is the example with no power in any feature (Petsiuk et al. 2018, arXiv 1806.07421, whose substrate is
     a blurred image). From 0 to 1.
 
     Args:
-        curve: One example's, played by keeping these shares.
-        shares: Kept shares, in growing order.
+        curve: One example's, perturbed by keeping these fractions.
+        fractions: Kept fractions, in growing order.
 
     Raises:
-        InputError: If a share was not played, or the head has no confidence.
+        InputError: If the curve has no point at a fraction, or the head has no confidence.
     """
-    return trapezoid(curve.confidences("keep", shares), shares)
+    return trapezoid(curve.confidences("keep", fractions), fractions)
 
 
-def deletion(curve: Curve, shares: Sequence[float] = TENTHS) -> float:
+def deletion(curve: Curve, fractions: Sequence[float] = TENTHS) -> float:
     """The area under the confidence as the most important features lose their power; lower is better; from 0 to 1.
 
-    Petsiuk et al. 2018, arXiv 1806.07421. Arguments as for `insertion`, for deleted shares.
+    Petsiuk et al. 2018, arXiv 1806.07421. Arguments as for `insertion`, for deleted fractions.
     """
-    return trapezoid(curve.confidences("delete", shares), shares)
+    return trapezoid(curve.confidences("delete", fractions), fractions)
 
 
-def _insertion_from_table(table: Table, *, shares: Sequence[float] = TENTHS) -> MetricValues:
-    return {"insertion": [insertion(curve, shares) for curve in curves_of(table)]}
+def _insertion_from_table(table: Table, *, fractions: Sequence[float] = TENTHS) -> MetricValues:
+    return {"insertion": [insertion(curve, fractions) for curve in curves_of(table)]}
 
 
-def _deletion_from_table(table: Table, *, shares: Sequence[float] = TENTHS) -> MetricValues:
-    return {"deletion": [deletion(curve, shares) for curve in curves_of(table)]}
+def _deletion_from_table(table: Table, *, fractions: Sequence[float] = TENTHS) -> MetricValues:
+    return {"deletion": [deletion(curve, fractions) for curve in curves_of(table)]}
 
 
 INSERTION = register(
@@ -50,10 +50,10 @@ INSERTION = register(
         reads=(*KEEP_COLUMNS, "clean"),
         range="0 to 1",
         better="higher",
-        needs="play `curve.PAPER_GRID`: 19 forward passes per example",
+        needs="perturb with `curve.PAPER_GRID`: 19 forward passes per example",
         limits=(
-            "how far a small area is the ranking's fault: it is bounded by how sure the model was to begin with. What "
-            "is partly put back is no input of the kind that the model was trained on."
+            "how far a small area is the ranking's fault: it is bounded by the clean confidence. An input that is "
+            "partly put back is none of the kind that the model was trained on."
         ),
         reference="Petsiuk et al. 2018, arXiv 1806.07421, with a substrate without power",
         per_example=_insertion_from_table,
@@ -68,9 +68,9 @@ DELETION = register(
         reads=(*DELETE_COLUMNS, "clean"),
         range="0 to 1",
         better="lower",
-        needs="play `curve.PAPER_GRID`: 19 forward passes per example",
+        needs="perturb with `curve.PAPER_GRID`: 19 forward passes per example",
         limits=(
-            "whether the features were needed or the damaged input is merely strange to the model: most rankings of "
+            "whether the features were needed or the damaged input is merely out of distribution: most rankings of "
             "strong features reach the floor at once."
         ),
         reference="Petsiuk et al. 2018, arXiv 1806.07421, with a substrate without power",

@@ -1,4 +1,4 @@
-"""What scores say of random deletions and of small changes: reductions of numbers that `metrics.asking` records."""
+"""μ-fidelity, infidelity and sensitivity: scores against random perturbations that `model_queries` evaluates."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from hf_fourier.evaluation.metrics.table import Table
 
 
 def mu_fidelity(scores: Numbers, drops: Numbers) -> float:
-    """μ-fidelity: Spearman's ρ between what the scores give random subsets and what deleting those costs.
+    """μ-fidelity: Spearman's ρ between the scores' sums over random subsets and what deleting those costs.
 
     Bhatt et al. 2020 (arXiv 2005.00631), with ranks as in xplique; ρ alone (the code of WAM averages it with its
     p-value). From −1 to 1, higher is better.
@@ -48,10 +48,10 @@ def infidelity(predicted: Numbers, drops: Numbers, *, scaled: bool = True) -> fl
     Raises:
         InputError: If they are not equally many.
     """
-    said, drop = _paired(predicted, drops, "perturbations")
-    power = float(said @ said)
-    factor = float(said @ drop) / power if scaled and power else 1.0
-    return float(np.mean((factor * said - drop) ** 2)) if len(said) else math.nan
+    prediction, drop = _paired(predicted, drops, "perturbations")
+    power = float(prediction @ prediction)
+    factor = float(prediction @ drop) / power if scaled and power else 1.0
+    return float(np.mean((factor * prediction - drop) ** 2)) if len(prediction) else math.nan
 
 
 def sensitivity_max(changes: Numbers) -> float:
@@ -86,14 +86,16 @@ def rank_correlation(a: Numbers, b: Numbers) -> float:
 
 
 def _spearman(a: np.ndarray, b: np.ndarray) -> float:
-    one, other = _ranks(a), _ranks(b)
-    power = math.sqrt(float(one @ one) * float(other @ other))
-    return float(one @ other) / power if power else math.nan
+    first, second = _ranks(a), _ranks(b)
+    power = math.sqrt(float(first @ first) * float(second @ second))
+    return float(first @ second) / power if power else math.nan
 
 
 def _paired(a: Numbers, b: Numbers, what: str) -> tuple[np.ndarray, np.ndarray]:
     if len(a) != len(b):
-        raise InputError(f"{len(a)} and {len(b)} numbers", f"one of each for all {what}", "pass what `asking` returns")
+        raise InputError(
+            f"{len(a)} and {len(b)} numbers", f"one of each for all {what}", "pass the columns of `model_queries`"
+        )
     return np.asarray(a, dtype=float), np.asarray(b, dtype=float)
 
 
@@ -149,7 +151,7 @@ INFIDELITY = register(
         needs="pass the columns of `model_queries.add_feature_noise`: 100 forward passes per example",
         limits=(
             "anything across models: it grows with the square of how much the score moves. With `scaled=True` the best "
-            "factor is taken for each example, and scores that mean nothing come out as no worse than zeros."
+            "factor is taken for each example, and scores without meaning come out no worse than zeros."
         ),
         reference="Yeh et al. 2019, arXiv 1901.09392, with multiplicative noise on the features",
         per_example=_infidelity_from_table,
@@ -165,7 +167,9 @@ SENSITIVITY_MAX = register(
         range="0 and above",
         better="lower",
         needs="pass the columns of `model_queries.explain_perturbed_inputs`: ten explanations per example",
-        limits="whether the scores are right: the magnitude of the features, which asks no model, hardly moves at all.",
+        limits=(
+            "whether the scores are right: the magnitude of the features, which reads no model, hardly moves at all."
+        ),
         reference=(
             "Yeh et al. 2019, arXiv 1901.09392; uniform ± 0.2 per entry, ten draws, relative, as in arXiv 2411.18343"
         ),

@@ -1,4 +1,4 @@
-"""Means and medians with bootstrap intervals, drawn by groups: examples made from one source stay together."""
+"""Means and medians with bootstrap intervals by groups: examples of one group are drawn together."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Kind = Literal["mean", "median"]
 Numbers = Sequence[float] | np.ndarray
 _KINDS: tuple[Kind, Kind] = ("mean", "median")
 _NONE, _UNKNOWN = math.nan, (math.nan, math.nan)
-#: Numbers that are drawn at once.
+#: Numbers drawn at once, at most.
 _AT_ONCE = 2**24
 
 
@@ -32,7 +32,7 @@ def interval(
         values: One number per example.
         groups: The group of each example; whole groups are drawn. None for one each.
         seed: Of the draws; equal seeds, values and groups give equal intervals.
-        of: What the interval is of.
+        of: The statistic.
 
     Raises:
         InputError: If there are no values, or not one group for each.
@@ -69,11 +69,11 @@ class Summary:
     Attributes:
         mean: Over the examples that have a number; NaN if none has.
         median: Likewise.
-        interval: The mean's 95 % bootstrap interval; NaN with fewer than two groups, which say nothing about others.
+        interval: The mean's 95 % bootstrap interval; NaN with fewer than two groups.
         median_interval: The median's.
         examples: How many have a number.
         groups: How many groups they come from.
-        undefined: How many have none (NaN: a ratio to nothing, a correlation of constants).
+        undefined: How many have none (NaN: a ratio to 0, a correlation of constants).
     """
 
     mean: float
@@ -94,7 +94,7 @@ def summarise(values: Numbers, groups: Sequence[str | None] | None = None, seed:
 
     Args:
         values: One number per example; NaN where it is undefined.
-        groups: The name of each example's group, None for an example that is its own; None for all of them.
+        groups: The name of each example's group, None for a group of its own; None for all such.
         seed: Of the bootstrap.
 
     Raises:
@@ -115,8 +115,25 @@ def summarise(values: Numbers, groups: Sequence[str | None] | None = None, seed:
     return Summary(mean, median, ends[0], ends[1], len(defined), count, undefined)
 
 
+def group_names(groups: Sequence[object] | None, count: int, unit: str = "examples") -> list[str]:
+    """The name of each example's group; without groups each is its own.
+
+    Args:
+        groups: One per example, or None.
+        count: How many examples there are.
+        unit: What they are, for the message.
+
+    Raises:
+        InputError: If there is not one group for each.
+    """
+    names = [str(place) for place in range(count)] if groups is None else [str(group) for group in groups]
+    if len(names) != count:
+        raise InputError(f"{len(names)} groups for {count} {unit}", "one for each", "correct `groups`")
+    return names
+
+
 def _draws(count: int, width: int, seed: int) -> Iterator[np.ndarray]:
-    """Which groups are drawn, `(some draws, count)`, in pieces whose rows times `width` fit into memory."""
+    """Indices of the drawn groups, `(draws, count)`, in pieces whose rows times `width` fit into memory."""
     generator, step = np.random.default_rng(seed), max(1, _AT_ONCE // max(1, width))
     for start in range(0, DRAWS, step):
         yield generator.integers(0, count, (min(step, DRAWS - start), count))
@@ -131,11 +148,11 @@ def _medians(sample: np.ndarray, index: np.ndarray, seed: int) -> np.ndarray:
     """Medians of the drawn examples, from how often each is drawn."""
     order = np.argsort(sample, kind="stable")
     ranked, owner, count = sample[order], index[order], int(index.max()) + 1
-    found = []
+    medians = []
     for draw in _draws(count, len(sample), seed):
         cells = draw + count * np.arange(len(draw))[:, None]
         times = np.bincount(cells.ravel(), minlength=draw.size).reshape(draw.shape)[:, owner].cumsum(1)
         total = times[:, -1:]
         lower, upper = ((times <= (total - 1) // 2).sum(1), (times <= total // 2).sum(1))
-        found.append((ranked[lower] + ranked[upper]) / 2)
-    return np.concatenate(found)
+        medians.append((ranked[lower] + ranked[upper]) / 2)
+    return np.concatenate(medians)

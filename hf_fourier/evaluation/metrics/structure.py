@@ -1,4 +1,4 @@
-"""How alike the top features of a class are, and how much they are its own. Reductions of sets of features."""
+"""Concentration and specificity: how alike the top features of a class are, and how many no other class has."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from hf_fourier.results.attribution import Attribution
 TopSet = Sequence[int] | np.ndarray
 
 
-def top_overlap(a: Attribution, b: Attribution, share: float = 0.04) -> float:
-    """The share of a's top features that are among b's, 0 to 1; about `share` by chance.
+def top_overlap(a: Attribution, b: Attribution, fraction: float = 0.04) -> float:
+    """The fraction of a's top features that are among b's, 0 to 1; about `fraction` by chance.
 
     Args:
         a: A ranking of some features.
         b: Another one of the same features.
-        share: How much of all features is the top.
+        fraction: Of all features, the size of the top.
     """
-    mine, theirs = a.mask(share), b.mask(share)
-    return float((mine & theirs).sum().float() / mine.sum())
+    top, other = a.mask(fraction), b.mask(fraction)
+    return float((top & other).sum().float() / top.sum())
 
 
 def feature_counts(tops: Sequence[TopSet], features: int) -> np.ndarray:
@@ -51,7 +51,7 @@ def concentration(tops: Sequence[TopSet], features: int) -> float:
     `mean(((c − μ)/σ)⁴)` over the features, c the number of examples in whose top a feature is (Pearson's; 3 for a
     normal distribution). At least 1. Examples that agree on few features give a large value, examples with nothing in
     common about `chance_concentration`. After arXiv 2411.18343, whose code takes it of a 0/1 vector, where it only
-    measures the share of ones.
+    measures the fraction of ones.
 
     Args:
         tops: The top features of each example, all with the same features.
@@ -69,12 +69,12 @@ def concentration(tops: Sequence[TopSet], features: int) -> float:
     return float((centred**4).mean()) / variance**2 if variance > 1e-12 else math.nan
 
 
-def chance_concentration(examples: int, share: float) -> float:
-    """What `concentration` is on average where each example's top is a random share of many features.
+def chance_concentration(examples: int, fraction: float) -> float:
+    """The expected `concentration` where each example's top is a random fraction of many features.
 
     The kurtosis of a binomial count, `3 + (1 − 6 r (1 − r)) / (n r (1 − r))`.
     """
-    spread = share * (1 - share)
+    spread = fraction * (1 - fraction)
     return 3 + (1 - 6 * spread) / (examples * spread)
 
 
@@ -89,7 +89,7 @@ def specificity(tops: Mapping[str, Sequence[TopSet]], features: int) -> dict[str
         features: How many features there are.
 
     Returns:
-        By class, the share of its usual features that are usual for no other class (0 to 1, higher is more specific;
+        By class, the fraction of its usual features that are usual for no other class (0 to 1, higher is more specific;
         NaN where none is usual), and their number.
 
     Raises:
@@ -98,15 +98,15 @@ def specificity(tops: Mapping[str, Sequence[TopSet]], features: int) -> dict[str
     if len(tops) < 2:
         raise InputError(f"{len(tops)} class", "at least two", "explain examples of several classes")
     usual = {}
-    for name, own in tops.items():
-        counts = feature_counts(own, features)
+    for name, class_tops in tops.items():
+        counts = feature_counts(class_tops, features)
         usual[name] = counts > counts.mean()
     classes = np.sum(list(usual.values()), axis=0)
-    found: dict[str, tuple[float, int]] = {}
+    result: dict[str, tuple[float, int]] = {}
     for name, mask in usual.items():
         alone = int((mask & (classes == 1)).sum())
-        found[name] = (alone / int(mask.sum()) if mask.any() else math.nan, alone)
-    return found
+        result[name] = (alone / int(mask.sum()) if mask.any() else math.nan, alone)
+    return result
 
 
 def _by_class(table: Table) -> tuple[dict[str, list[TopSet]], int]:
@@ -126,14 +126,17 @@ def _concentration_from_table(table: Table) -> MetricValues:
     if not many:
         raise InputError("one example of each class", "several of at least one class", "explain more examples")
     chance = [chance_concentration(len(tops), len(tops[0]) / features) for tops in many.values()]
-    found = [concentration(tops, features) for tops in many.values()]
-    return {"concentration": found, "concentration_by_chance": chance}
+    values = [concentration(tops, features) for tops in many.values()]
+    return {"concentration": values, "concentration_by_chance": chance}
 
 
 def _specificity_from_table(table: Table) -> MetricValues:
     classes, features = _by_class(table)
-    found = list(specificity(classes, features).values())
-    return {"specificity": [share for share, _ in found], "specific_features": [float(count) for _, count in found]}
+    pairs = list(specificity(classes, features).values())
+    return {
+        "specificity": [fraction for fraction, _ in pairs],
+        "specific_features": [float(count) for _, count in pairs],
+    }
 
 
 CONCENTRATION = register(
@@ -160,7 +163,7 @@ CONCENTRATION = register(
 SPECIFICITY = register(
     Metric(
         name="specificity",
-        description="The share of the features usual for a class that are usual for no other class.",
+        description="The fraction of the features usual for a class that are usual for no other class.",
         reads=("label", "top", "features"),
         range="0 to 1; `specific_features` counts them",
         better="neither",

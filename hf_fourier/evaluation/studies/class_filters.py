@@ -19,7 +19,7 @@ def concept(results: Sequence[Attribution], fraction: float = 0.04) -> Bool[Tens
 
     Args:
         results: Examples of one class in one layout.
-        fraction: Share of features (of their degrees of freedom), 0 to 1.
+        fraction: Fraction of features (of their degrees of freedom), 0 to 1.
 
     Raises:
         InputError: If there are none, or their layouts or targets differ.

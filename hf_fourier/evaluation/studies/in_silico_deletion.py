@@ -1,4 +1,4 @@
-"""The deletion game on genes: tokens are taken out of the cell and the gap is closed, as in-silico deletion does.
+"""In-silico deletion of genes: perturbation curves of a cell whose gene tokens are removed, the gaps closed.
 
 Deleting a frequency leaves every gene where it is; deleting a gene moves all genes below it up by one rank. After
 Theodoris et al. 2023, whose in-silico deletion removes the token likewise.
@@ -43,14 +43,14 @@ def delete_genes(
     fraction: float | None = None,
     batch_size: BatchSize = "auto",
 ) -> list[Curve]:
-    """Ask the model what it says of cells with only their top genes, and without them.
+    """Perturbation curves of cells: with only their top genes, and without them.
 
-    At most two forward passes per share and cell. Shares that would leave no gene are not asked.
+    At most two forward passes per fraction and cell. Fractions that would leave no gene are not evaluated.
 
     Args:
-        explainer: The model that the results are of.
-        attributions: Its results of cells; they are not changed.
-        fractions: Shares of a cell's genes, 0 to 1, each of which is kept and deleted; or a `curve.FractionGrid`.
+        explainer: Of the model that made the results.
+        attributions: Results of cells; they are not changed.
+        fractions: Fractions of a cell's genes, 0 to 1, each of which is kept and deleted; or a `curve.FractionGrid`.
         orders: For each result one number per gene in the cell's order, higher is more important, ties by the seed;
             None for `input_relevance`, what speaks for the label first.
         fraction: As for `input_relevance`.
@@ -72,40 +72,59 @@ def delete_genes(
     if orders is not None and len(orders) != len(attributions):
         raise InputError(f"{len(orders)} orders for {len(attributions)} cells", "one per cell", "correct `orders`")
     grid = fractions if isinstance(fractions, FractionGrid) else FractionGrid(tuple(fractions), tuple(fractions))
-    asked: dict[tuple[int, PerturbationKey], Perturbation] = {}
-    questions = []
-    for number, result in enumerate(attributions):
-        content = result.inputs["content"]
-        scores = _scores(result, None if orders is None else orders[number], fraction)
-        rng = ExampleRng(int(result.provenance["seed"]), [result.key])
-        order = descending(scores, lambda rng=rng: rng.generator(0, "gene ties"))  # type: ignore[misc]
-        for move in perturbations(number, order, torch.ones(len(content), dtype=torch.long), grid):
-            if bool(move.mask.any()):
-                questions.append(move)
-                asked.setdefault((number, move.key), move)
-    rows = list(asked.values())
-    stops: dict[tuple[int, PerturbationKey], CurvePoint] = {}
-    with eval_mode(explainer.model):
-        cells = [_without(wrapper, attributions[move.example], move) for move in rows]
-
-        def work(places: list[int], block: ExampleBatch, score: Score) -> None:
-            reading = score.value(score.signal)
-            sure = [None] * len(places) if reading.confidence is None else reading.confidence.tolist()
-            said = [None] * len(places) if reading.predicted_class is None else reading.predicted_class.tolist()
-            told = zip(places, reading.value.tolist(), sure, reading.agreement.tolist(), said, strict=True)
-            for place, value, confidence, agrees, label in told:
-                stop = CurvePoint("keep", 0, 0, value, confidence, agrees, label)
-                stops[rows[place].example, rows[place].key] = stop
-
-        whole = [attributions[move.example] for move in rows]
-        reopen(whole, cells, wrapper, work, batch_size)
-    answered: list[list[CurvePoint]] = [[] for _ in attributions]
-    for move in questions:
-        answered[move.example].append(move.relabel(stops[move.example, move.key]))
-    return [
-        Curve(tuple(own), a.value if a.confidence is None else a.confidence)
-        for own, a in zip(answered, attributions, strict=True)
+    requested = [
+        perturbation
+        for number, result in enumerate(attributions)
+        for perturbation in _perturbations(
+            number, result, _scores(result, None if orders is None else orders[number], fraction), grid
+        )
     ]
+    points = _evaluate(explainer, wrapper, attributions, requested, batch_size)
+    curves: list[list[CurvePoint]] = [[] for _ in attributions]
+    for perturbation in requested:
+        point = points[perturbation.example, perturbation.key]
+        curves[perturbation.example].append(perturbation.relabel(point))
+    return [
+        Curve(tuple(curve), result.value if result.confidence is None else result.confidence)
+        for curve, result in zip(curves, attributions, strict=True)
+    ]
+
+
+def _perturbations(number: int, result: Attribution, scores: torch.Tensor, grid: FractionGrid) -> list[Perturbation]:
+    """Those of one cell that leave a gene; `number` is the cell's place."""
+    rng = ExampleRng(int(result.provenance["seed"]), [result.key])
+    order = descending(scores, lambda: rng.generator(0, "gene ties"))
+    ones = torch.ones(len(result.inputs["content"]), dtype=torch.long)
+    return [one for one in perturbations(number, order, ones, grid) if bool(one.mask.any())]
+
+
+def _evaluate(
+    explainer: Engine,
+    wrapper: SingleCellWrapper,
+    attributions: Sequence[Attribution],
+    requested: Sequence[Perturbation],
+    batch_size: BatchSize,
+) -> dict[tuple[int, PerturbationKey], CurvePoint]:
+    """The model's prediction for each shorter cell, each evaluated once."""
+    unique: dict[tuple[int, PerturbationKey], Perturbation] = {}
+    for perturbation in requested:
+        unique.setdefault((perturbation.example, perturbation.key), perturbation)
+    rows = list(unique.values())
+    points: dict[tuple[int, PerturbationKey], CurvePoint] = {}
+
+    def visit(places: list[int], batch: ExampleBatch, score: Score) -> None:
+        reading = score.value(score.signal)
+        confidences = [None] * len(places) if reading.confidence is None else reading.confidence.tolist()
+        labels = [None] * len(places) if reading.predicted_class is None else reading.predicted_class.tolist()
+        columns = zip(places, reading.value.tolist(), confidences, reading.agreement.tolist(), labels, strict=True)
+        for place, value, confidence, agreement, label in columns:
+            point = CurvePoint("keep", 0, 0, value, confidence, agreement, label)
+            points[rows[place].example, rows[place].key] = point
+
+    with eval_mode(explainer.model):
+        cells = [_without(wrapper, attributions[one.example], one) for one in rows]
+        reopen([attributions[one.example] for one in rows], cells, wrapper, visit, batch_size)
+    return points
 
 
 def _scores(result: Attribution, given: Any, fraction: float | None) -> torch.Tensor:
@@ -120,9 +139,9 @@ def _scores(result: Attribution, given: Any, fraction: float | None) -> torch.Te
     return torch.from_numpy(values.astype(np.float64))
 
 
-def _without(wrapper: SingleCellWrapper, result: Attribution, move: Perturbation) -> EncodedExample:
-    """A cell with the genes that a move leaves, in their order, the gaps closed; marks stay."""
+def _without(wrapper: SingleCellWrapper, result: Attribution, perturbation: Perturbation) -> EncodedExample:
+    """A cell with the genes that a perturbation leaves, in their order, the gaps closed; special tokens stay."""
     ids = result.inputs["input_ids"]
     left = torch.ones(len(ids), dtype=torch.bool)
-    left[result.inputs["content"][~move.mask]] = False
+    left[result.inputs["content"][~perturbation.mask]] = False
     return replace(wrapper.encode({"input_ids": ids[left].tolist()}), notes=())

@@ -26,7 +26,7 @@ def transcript_errors(explainer: Engine, result: Attribution) -> Table:
         result: Of a CTC model, played.
 
     Returns:
-        One row per stop: `part`, `share`, `transcript`, `wer` and `cer`: the fewest words (characters) to insert,
+        One row per stop: `part`, `fraction`, `transcript`, `wer` and `cer`: the fewest words (characters) to insert,
         delete and replace, per word (character) explained. Both are 0 for the same transcript and have no upper bound.
 
     Raises:

@@ -121,11 +121,11 @@ def test_numbers_by_hand() -> None:
     rates = metrics.load("maintain_rate").compute(**table, rate=0.5)
     assert rates["maintain_rate_at_0.04"] == np.mean([curve.at("keep", 0.04).agreement for curve in curves])
     assert rates["least_kept"] == maintain_rate.least_kept_fraction(curves, 0.5)
-    select = metrics.load("selectivity").compute(**table, shares=[0.01, 0.3])
+    select = metrics.load("selectivity").compute(**table, fractions=[0.01, 0.3])
     own, wrong = (
         [row[KEPT.index(r)] for r in (0.01, 0.3)] for row in (table["kept_decision"][0], table["wrong_reached"][0])
     )
-    assert METRICS["selectivity"].per_example(table, shares=[0.01, 0.3])["selectivity"][0] == pytest.approx(
+    assert METRICS["selectivity"].per_example(table, fractions=[0.01, 0.3])["selectivity"][0] == pytest.approx(
         sum(a - b for a, b in zip(own, wrong, strict=True)) / 2
     )
     assert select["own_kept_at_0.01"] == np.mean([curve.at("keep", 0.01).agreement for curve in curves])
@@ -156,7 +156,7 @@ def test_what_is_wrong_is_named() -> None:
     value = table | {"kept_confidence": [[math.nan] * len(KEPT)] * 12}
     with pytest.raises(InputError, match="without a confidence"):
         metrics.load("dig").compute(**value)
-    with pytest.raises(InputError, match="one of each for every share"):
+    with pytest.raises(InputError, match="one of each for every fraction"):
         METRICS["maintain_rate"].compute(table | {"kept_decision": [[1.0]] * 12})
 
 

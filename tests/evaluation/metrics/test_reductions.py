@@ -55,7 +55,7 @@ def test_dig_by_hand() -> None:
     assert dig.dig(worst) == pytest.approx(-0.9)
     three = curve({0.0: 0.1, 0.5: 0.6, 1.0: 0.4}, {0.0: 0.4, 0.5: 0.2, 1.0: 0.1}, clean=0.4)
     # L = 1, 1.5, 0.25 and M = 1, 0.5, 0.25 at r = 0, ½, 1.
-    assert dig.dig(three, shares=(0, 0.5, 1)) == pytest.approx((1 + 1.5) / 4 + (1.5 + 0.25) / 4 - (1.5 + 0.75) / 4)
+    assert dig.dig(three, fractions=(0, 0.5, 1)) == pytest.approx((1 + 1.5) / 4 + (1.5 + 0.25) / 4 - (1.5 + 0.75) / 4)
 
 
 def test_the_ends_are_shared_and_the_whole_is_known() -> None:
@@ -81,7 +81,7 @@ def test_insertion_and_deletion_by_hand() -> None:
     assert fidelity.faithfulness_of_spectra(game) == pytest.approx(0.6)
 
 
-def test_heads_without_a_confidence_and_shares_that_were_not_played_are_refused() -> None:
+def test_heads_without_a_confidence_and_points_that_are_missing_are_refused() -> None:
     value = curve(keep=[1.0] * 11, delete=[1.0] * 11, sure=False)
     for metric in (
         dig.dig,
@@ -93,7 +93,7 @@ def test_heads_without_a_confidence_and_shares_that_were_not_played_are_refused(
             metric(value)
     short = curve(keep={0.1: 0.5})
     for metric in (dig.dig, insertion_deletion.insertion, dice_retention.dice_retention, fidelity.input_fidelity):
-        with pytest.raises(InputError, match="play a grid"):
+        with pytest.raises(InputError, match="perturb with a grid"):
             metric(short)
 
 
