@@ -393,5 +393,5 @@ class Engine:
             prepared = [self.wrapper.prepare_target(e, t) for e, t in zip(encoded, targets, strict=True)]
             requests = [ExplanationRequest(e, t, values) for (e, t), values in zip(prepared, each, strict=True)]
             results = explain_all(requests, job, self.wrapper, batch_size)
-            self.side_inputs.tell(self.wrapper, requests, results)
+            self.side_inputs.add_notes(self.wrapper, requests, results)
         return results

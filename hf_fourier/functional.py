@@ -182,7 +182,7 @@ def attribute(
         for module in source.modules:
             stack.enter_context(eval_mode(module))
         results = explain_all(requests, job, source, batch_size)
-        _side_inputs_of(forward).tell(source, requests, results)
+        _side_inputs_of(forward).add_notes(source, requests, results)
     for result in results:
         result.provenance["notes"] += _notes(training, x.dtype, source.dtype)
     return results

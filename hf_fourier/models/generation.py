@@ -102,7 +102,7 @@ def next_log_p(model: Any, inputs: Mapping[str, Tensor], token: int) -> tuple[fl
         inputs: One prompt, without a batch axis.
         token: The token that is asked for.
     """
-    model = unwrap_peft(model)  # whose generate signals marks on the model below
+    model = unwrap_peft(model)  # whose generate leaves marks on the model below
     if not callable(getattr(model, "generate", None)):
         return None
     how = copy.deepcopy(model.generation_config)

@@ -10,7 +10,7 @@ from hf_fourier.errors import InputError, NotFinite
 from hf_fourier.models.base import ModelWrapper
 from hf_fourier.models.encoding import encode_single, restore
 from hf_fourier.models.inspection import eval_mode
-from hf_fourier.models.side_inputs import logits_at, padded
+from hf_fourier.models.side_inputs import logits_at, padding_notes
 from hf_fourier.results.attribution import Attribution
 from hf_fourier.results.remarks import MEND
 from hf_fourier.scoring.example_batch import batch_of
@@ -69,7 +69,7 @@ def predict(
             x = _checked(signal, tuple(x.shape[1:])).detach().unsqueeze(0).to(x)
         logits = logits_at(batch, x)
         unpadded = None if stored or signal is not None else wrapper.without_padding(encoded)
-        remarks = [] if unpadded is None else padded(wrapper, unpadded, logits)
+        remarks = [] if unpadded is None else padding_notes(wrapper, unpadded, logits)
     if bool(logits.isnan().any()):
         got = "outputs that are not numbers (NaN)"
         raise NotFinite({0: got}, "finite logits", f"check the input and the model's dtype; or {MEND}")

@@ -1,12 +1,11 @@
-"""What reaches an answer beside the signal: chance, the rest of a batch, ids that are read a second way, and padding.
+"""Checks whether a score depends on more than the signal: chance, the rest of the batch, the ids, padding.
 
-A model whose answer moves by itself (dropout that stays on, noise in the forward) or with its batch (norms by the
-batch's statistics) is no function of its input. So the first example is asked once more, beside another input: one pass
-of two rows. A signal that is made of ids carries everything only where the model reads them nowhere else: per-layer
-embeddings, hashed n-grams, experts that are chosen by token, or a decoder that is fed the ids once more go around it.
-So the ids are exchanged under a fixed signal: one pass of one row. Both are asked once for each explainer. Rows that
-arrive padded are asked once more without their padding, one pass each. A language model is asked once whether its
-`generate` sees a prompt as its plain forward pass does: some set a mask behind it.
+A score that changes between passes (dropout that stays on, noise in the forward) or with the batch (norms by batch
+statistics) is no function of the input: the first example is run again beside another input, one pass of two rows.
+Embedded tokens carry everything only where the model reads the ids nowhere else (per-layer embeddings, hashed n-grams,
+experts chosen by token, ids fed to a decoder): the ids are exchanged under a fixed signal, one pass of one row. Both
+run once per explainer. An example that arrives padded is run without its padding, one pass each. A language model is
+checked once for whether `generate` reads a prompt as its plain forward pass does: some set a mask behind it.
 """
 
 from __future__ import annotations
@@ -38,281 +37,279 @@ from hf_fourier.seeding import ExampleRng, fingerprint
 from hf_fourier.torch_state import casting
 from hf_fourier.typing import Tensor
 
-#: A score that moves by less, of itself or of 1, has not moved.
+#: A score that changes by less, relative to itself or absolutely below 1, is unchanged.
 TOLERANCE = 1e-4
-#: The same for answers of one row in batches of two sizes, on an accelerator (TF32), and in half precision.
-STILL_ELSEWHERE, STILL_IN_HALF = 2e-3, 5e-2
-#: A question counts where its answer moves by so many times what moves by itself.
+#: The same for one row in batches of two sizes, on an accelerator (TF32), and in half precision.
+ACCELERATOR_TOLERANCE, HALF_TOLERANCE = 2e-3, 5e-2
+#: A check finds something where the score changes by this many times what it changes by itself.
 BEYOND = 3
-#: A log-probability that differs by more, or by so many roundings of the model's type, is that of another question.
+#: A log-probability that differs by more, or by so many roundings of the model's type, is of another distribution.
 OTHER, ROUNDINGS = 0.05, 64
-#: What is said where the signal does not carry everything.
+#: The note where the signal does not carry everything.
 BYPASS_NOTE = f"{BYPASS_BEGINNING}what goes that way is held constant, and no feature stands for it"
+#: Attributes of a `SideInputCheck` by the names that manifests store them under.
+_STORED = {"own": "unstable_note", "moving": "instability", "generates": "generation_differs"}
 
 
 @dataclass
 class SideInputCheck:
-    """What was found of one model so far.
+    """The checks of one model, and their results so far.
 
     Attributes:
-        own: What has to be said of answers that move by themselves or with the batch, "" for nothing; None while it was
-            not asked.
-        moving: By how much they do, of themselves or of 1.
-        alone: Whether an example was asked again alone, and its answer stayed.
-        ids_bypass: Whether its ids reach the answer beside the signal; None while no example could tell.
-        generates: Whether `generate` reads prompts in another way; None while no example could tell.
-        padding: How far the score and its log-odds move without padding, by the fingerprints of the example and its
-            settled target.
+        unstable_note: The note on scores that change by themselves or with the batch, "" if they do not; None while
+            unchecked.
+        instability: By how much they do, relative to themselves or to 1.
+        checked_alone: Whether an example was run again alone, and its score stayed.
+        ids_bypass: Whether ids reach the score beside the signal; None while no example could tell.
+        generation_differs: Whether `generate` reads prompts in another way; None while no example could tell.
+        padding: By how much the score and its log-odds change without padding, by the fingerprints of the example and
+            its resolved target.
     """
 
-    own: str | None = None
-    moving: float = 0.0
-    alone: bool = False
+    unstable_note: str | None = None
+    instability: float = 0.0
+    checked_alone: bool = False
     ids_bypass: bool | None = None
-    generates: bool | None = None
+    generation_differs: bool | None = None
     padding: dict[tuple[int, int], tuple[float, float]] = field(default_factory=dict)
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What has to be said of every result."""
-        return (*([self.own] if self.own else []), *([BYPASS_NOTE] if self.ids_bypass else []))
+        """The notes that every result of the model gets."""
+        return (*([self.unstable_note] if self.unstable_note else []), *([BYPASS_NOTE] if self.ids_bypass else []))
 
-    def known(self) -> dict[str, Any]:
-        """What was found of the model, as plain values; what is not known yet is not asked by whoever reads them."""
+    def as_values(self) -> dict[str, Any]:
+        """The results of the checks of the model as a run's manifest stores them; unchecked counts as not found."""
         return {
-            "own": self.own or "",
-            "moving": self.moving,
+            "own": self.unstable_note or "",
+            "moving": self.instability,
             "ids_bypass": bool(self.ids_bypass),
-            "generates": bool(self.generates),
+            "generates": bool(self.generation_differs),
         }
 
     @classmethod
-    def of(cls, known: Mapping[str, Any]) -> SideInputCheck:
-        """What `known` told."""
-        return cls(**known)
+    def from_values(cls, values: Mapping[str, Any]) -> SideInputCheck:
+        """The checks that `as_values` stored."""
+        return cls(**{_STORED.get(name, name): value for name, value in values.items()})
 
-    def tell(self, host: BatchSource, requests: Sequence[ExplanationRequest], results: Sequence[Attribution]) -> None:
-        """Add what has to be said to the notes of results, asking the model where it is not known yet.
+    def add_notes(
+        self, host: BatchSource, requests: Sequence[ExplanationRequest], results: Sequence[Attribution]
+    ) -> None:
+        """Add the notes of the checks to results, running those that were not run yet.
 
-        What that costs is kept in their provenance, as `checks`.
+        The passes are counted in the results' provenance, as `checks`.
         """
         for request, result in zip(requests, results, strict=True):
             if result.signal is None or result.frozen_target is None:
                 continue
-            asking = _Question(host, request, result)
-            if self.own is None:
-                self._ask_again(asking)
-            said = [self.own] if self.own else []
+            rerun = _Rerun(host, request, result)
+            if self.unstable_note is None:
+                self._check_stability(rerun)
+            notes = [self.unstable_note] if self.unstable_note else []
             if isinstance(host, ModelWrapper):
-                said += self._of_ids(host, asking)
-                said += [] if self.generates is False else self._of_generation(host, request.example, result)
-                said += self._of_padding(host, asking)
-            if said:
-                result.provenance = {**result.provenance, "notes": [*result.provenance["notes"], *said]}
+                notes += self._check_ids(host, rerun)
+                notes += [] if self.generation_differs is False else self._check_generation(host, request, result)
+                notes += self._check_padding(host, rerun)
+            if notes:
+                result.provenance = {**result.provenance, "notes": [*result.provenance["notes"], *notes]}
 
-    def _ask_again(self, asking: _Question) -> None:
-        """Ask an example once more, beside another input, and if its answer moved, a third time.
+    def _check_stability(self, rerun: _Rerun) -> None:
+        """Run an example again beside another input, and if its score changed, a third time.
 
-        Where batches of one were asked for, or the model takes no other, it is asked alone; then nothing is known of
-        other batches.
+        Alone where batches of one were requested or the model takes no other; other batches then stay unchecked.
         """
-        value = asking.result.value
-        clean = log_odds(asking.result, value)
-        rows = 1 if asking.host.max_rows == 1 or asking.result.provenance.get("batch") == 1 else 2
-        if rows == 1 and self.alone:
+        value = rerun.result.value
+        clean = log_odds(rerun.result, value)
+        rows = 1 if rerun.host.max_rows == 1 or rerun.result.provenance.get("batch") == 1 else 2
+        if rows == 1 and self.checked_alone:
             return
-        first = asking.beside(rows, 1)
+        first = rerun.beside(rows, 1)
         if first is None and rows == 2:
-            rows, first = 1, asking.beside(1, 1)
-        self.alone = True
-        if first is None or not far(first.odds, clean) > first.still:
-            self.own = "" if first is None or rows == 2 or asking.host.max_rows == 1 else None
+            rows, first = 1, rerun.beside(1, 1)
+        self.checked_alone = True
+        if first is None or not distance(first.odds, clean) > first.tolerance:
+            complete = first is None or rows == 2 or rerun.host.max_rows == 1
+            self.unstable_note = "" if complete else None
             return
-        second = asking.beside(rows, 2) or first
-        again = far(second.odds, first.odds)
-        self.moving = max(again, far(first.odds, clean), far(second.odds, clean))
-        if again > first.still:
+        second = rerun.beside(rows, 2) or first
+        again = distance(second.odds, first.odds)
+        self.instability = max(again, distance(first.odds, clean), distance(second.odds, clean))
+        if again > first.tolerance:
             passes = f"{value:.4g}, {first.value:.4g} and {second.value:.4g}"
-            self.own = (
+            self.unstable_note = (
                 f"{MOVING}it differs from call to call (dropout that stays on, noise in the forward): one example "
                 f"scored {passes} in three passes; what is ranked is the answers of single passes"
             )
             return
-        self.own = (
+        self.unstable_note = (
             f"{MOVING}it differs with the rest of the batch (norms by the batch's statistics): one example scored "
             f"{value:.4g}, and {first.value:.4g} beside another input; batch_size=1 asks about each input alone"
         )
 
-    def _of_ids(self, wrapper: ModelWrapper, asking: _Question) -> list[str]:
-        if self.ids_bypass is None and (other := wrapper.with_permuted_ids(asking.request.example)) is not None:
-            own, still = asking.result.value, TOLERANCE
-            if self.own:  # the same question twice, by the same draws, as far as these are torch's
-                own, again = (asking.value(asking.request.example) or math.nan for _ in range(2))
-                left = asking.far(again, own)
-                still = TOLERANCE if left <= TOLERANCE else BEYOND * max(left, self.moving)
-            there = asking.value(other)
-            if there is not None:
-                self.ids_bypass = asking.far(there, own) > still
+    def _check_ids(self, wrapper: ModelWrapper, rerun: _Rerun) -> list[str]:
+        if self.ids_bypass is None and (permuted := wrapper.with_permuted_ids(rerun.request.example)) is not None:
+            value, tolerance = rerun.result.value, TOLERANCE
+            if self.unstable_note:  # the same example twice, by the same draws, as far as these are torch's
+                value, again = (rerun.value(rerun.request.example) or math.nan for _ in range(2))
+                noise = rerun.distance(again, value)
+                tolerance = TOLERANCE if noise <= TOLERANCE else BEYOND * max(noise, self.instability)
+            permuted_value = rerun.value(permuted)
+            if permuted_value is not None:
+                self.ids_bypass = rerun.distance(permuted_value, value) > tolerance
         return [BYPASS_NOTE] if self.ids_bypass else []
 
-    def _of_generation(self, wrapper: ModelWrapper, example: EncodedExample, result: Attribution) -> list[str]:
-        single = (
-            result.frozen_target is not None
-            and result.frozen_target.ndim == 0
-            and not result.frozen_target.is_floating_point()
-        )
-        found = (
-            wrapper.generated(example, int(result.frozen_target))
-            if single and result.frozen_target is not None
-            else None
-        )
-        if found is None:
+    def _check_generation(self, wrapper: ModelWrapper, request: ExplanationRequest, result: Attribution) -> list[str]:
+        target = result.frozen_target
+        if target is None or target.ndim or target.is_floating_point():
             return []
-        _counted(result, 1)
-        log_p, other = found
+        generated = wrapper.generated(request.example, int(target))
+        if generated is None:
+            return []
+        _add_passes(result, 1)
+        log_p, likeliest = generated
         rounding = ROUNDINGS * torch.finfo(dtype_of(wrapper.model)).eps
-        self.generates = abs(log_p - result.value) > max(OTHER, BEYOND * self.moving, rounding)
-        if not self.generates:
+        self.generation_differs = abs(log_p - result.value) > max(OTHER, BEYOND * self.instability, rounding)
+        if not self.generation_differs:
             return []
-        p, own = math.exp(log_p), math.exp(result.value)
-        said = f"generate() reads a prompt in another way than the forward pass that is explained: it expects {other!r}"
-        return [f"{said}, and {result.label!r} with p = {p:.2g}, not {own:.2g}"]
+        p, explained_p = math.exp(log_p), math.exp(result.value)
+        difference = "generate() reads a prompt in another way than the forward pass that is explained"
+        return [f"{difference}: it expects {likeliest!r}, and {result.label!r} with p = {p:.2g}, not {explained_p:.2g}"]
 
-    def _of_padding(self, wrapper: ModelWrapper, asking: _Question) -> list[str]:
-        stripped = wrapper.without_padding(asking.request.example)
+    def _check_padding(self, wrapper: ModelWrapper, rerun: _Rerun) -> list[str]:
+        stripped = wrapper.without_padding(rerun.request.example)
         if stripped is None:
             return []
-        frozen = asking.result.frozen_target
-        asked = asking.result.key, fingerprint([] if frozen is None else [frozen])
-        moved = self.padding.get(asked)
-        if moved is None:
-            there = asking.value(stripped)
-            if there is None:
+        target = rerun.result.frozen_target
+        key = rerun.result.key, fingerprint([] if target is None else [target])
+        change = self.padding.get(key)
+        if change is None:
+            stripped_value = rerun.value(stripped)
+            if stripped_value is None:
                 return [UNASKED]
-            value = asking.result.value
-            moved = self.padding[asked] = (far(there, value), asking.far(there, value))
-        if moved[1] <= max(TOLERANCE, BEYOND * self.moving):
+            value = rerun.result.value
+            change = self.padding[key] = (distance(stripped_value, value), rerun.distance(stripped_value, value))
+        if change[1] <= max(TOLERANCE, BEYOND * self.instability):
             return []
-        sure = f", its log-odds by {moved[1]:.2g}" if moved[0] <= TOLERANCE else ""
-        guessed = "".join(f" ({note})" for note in stripped.notes if note.startswith(LOOKS))
-        return [f"{PADDED}without it the score moves by {moved[0]:.2g}{sure}; explained as given{guessed}"]
+        odds = f", its log-odds by {change[1]:.2g}" if change[0] <= TOLERANCE else ""
+        guesses = "".join(f" ({note})" for note in stripped.notes if note.startswith(LOOKS))
+        return [f"{PADDED}without it the score moves by {change[0]:.2g}{odds}; explained as given{guesses}"]
 
 
 @dataclass(frozen=True)
-class _Answer:
-    """One example's score in another pass, the same as log-odds, and how far these may be off by rounding."""
+class _RerunScore:
+    """An example's score in another pass, the same as log-odds, and by how much rounding may change these."""
 
     value: float
     odds: float
-    still: float
+    tolerance: float
 
 
 @dataclass(frozen=True)
-class _Question:
-    """One example that was explained, to be asked about again."""
+class _Rerun:
+    """An explained example, to be run again under other conditions."""
 
     host: BatchSource
     request: ExplanationRequest
     result: Attribution
 
-    def beside(self, rows: int, seed: int) -> _Answer | None:
-        """The example's answer beside another input, or (of one row) alone; None if the model refuses that.
+    def beside(self, rows: int, seed: int) -> _RerunScore | None:
+        """The example's score beside another input, or (of one row) alone; None if the model refuses that.
 
         Args:
-            rows: How many the model gets.
+            rows: Rows of the batch.
             seed: Of torch's random numbers.
         """
 
-        def ask(score: Score, x: Tensor, block: ExampleBatch) -> _Answer:
+        def run(score: Score, x: Tensor, batch: ExampleBatch) -> _RerunScore:
             both = torch.cat([x, x / 2 + 0.1])[:rows]  # the same place with other content
             score.batcher.size = rows
             value = float(score.value(both, torch.zeros(rows, dtype=torch.long, device=x.device)).value[0])
-            return _Answer(value, log_odds(self.result, value), _still(block))
+            return _RerunScore(value, log_odds(self.result, value), _batch_tolerance(batch))
 
-        return self._asked(self.request.example, ask, seed)
+        return self._run(self.request.example, run, seed)
 
     def value(self, example: EncodedExample) -> float | None:
-        """The score of an example in other surroundings, at its own signal where that is as large; None if refused."""
+        """The score of a variant of the example, at the example's signal if the size fits; None if refused."""
 
-        def ask(score: Score, x: Tensor, block: ExampleBatch) -> float:
+        def run(score: Score, x: Tensor, batch: ExampleBatch) -> float:
             return float(score.value(x).value)
 
-        return self._asked(example, ask, 0)
+        return self._run(example, run, 0)
 
-    def far(self, a: float, b: float) -> float:
-        """How far two scores are apart, or where it is more, their log-odds."""
-        return max(far(a, b), far(log_odds(self.result, a), log_odds(self.result, b)))
+    def distance(self, a: float, b: float) -> float:
+        """The distance of two scores, or of their log-odds where that is larger."""
+        return max(distance(a, b), distance(log_odds(self.result, a), log_odds(self.result, b)))
 
-    def _asked(self, example: EncodedExample, ask: Any, seed: int) -> Any:
+    def _run(self, example: EncodedExample, run: Any, seed: int) -> Any:
         result = self.result
         assert result.signal is not None
         assert result.frozen_target is not None
         rng = ExampleRng(int(result.provenance["seed"]), [result.key])
         try:
-            block = batch_of(self.host, [example], rng, float(result.provenance.get("dither", 0.0)))
+            batch = batch_of(self.host, [example], rng, float(result.provenance.get("dither", 0.0)))
             score = score_of(
-                block, [self.request.target], MicroBatcher(1), [result.frozen_target.to(block.signal.device)]
+                batch, [self.request.target], MicroBatcher(1), [result.frozen_target.to(batch.signal.device)]
             )
-            own = result.signal.unsqueeze(0).to(block.signal)
-            with _drawn(block.signal, seed):
-                found = ask(score, own if own.shape == block.signal.shape else block.signal, block)
-        except Exception:  # an explanation is not lost because of a question beside it
+            signal = result.signal.unsqueeze(0).to(batch.signal)
+            with _seeded(batch.signal, seed):
+                output = run(score, signal if signal.shape == batch.signal.shape else batch.signal, batch)
+        except Exception:  # an explanation is not lost because a check fails
             return None
-        _counted(result, score.passes.forward)
-        return found
+        _add_passes(result, score.passes.forward)
+        return output
 
 
-def logits_at(block: ExampleBatch, x: Tensor) -> Tensor:
-    """What a block's head reads at one signal, `(1, *signal)`, as float32 on the CPU."""
+def logits_at(batch: ExampleBatch, x: Tensor) -> Tensor:
+    """The logits of a batch at one signal, `(1, *signal)`, as float32 on the CPU."""
     rows = torch.zeros(1, dtype=torch.long, device=x.device)
     with torch.no_grad():
-        return block.logits(block.forward(x, rows), rows).to("cpu", torch.float32, copy=True)[0]
+        return batch.logits(batch.forward(x, rows), rows).to("cpu", torch.float32, copy=True)[0]
 
 
-def padded(wrapper: ModelWrapper, bare: EncodedExample, logits: Tensor) -> list[str]:
-    """What has to be said of logits of an example with padding, given the same example without it."""
+def padding_notes(wrapper: ModelWrapper, unpadded: EncodedExample, logits: Tensor) -> list[str]:
+    """The note on the logits of an example with padding, where they change without it."""
     try:
-        block = wrapper.example_batch([bare], ExampleRng(0, [bare.key]))
-        there = logits_at(block, block.signal)
-    except Exception:  # a prediction is not lost because of a question beside it
+        batch = wrapper.example_batch([unpadded], ExampleRng(0, [unpadded.key]))
+        unpadded_logits = logits_at(batch, batch.signal)
+    except Exception:  # a prediction is not lost because a check fails
         return [UNASKED]
-    if there.shape != logits.shape:
+    if unpadded_logits.shape != logits.shape:
         return [UNASKED]
-    apart, size = (one.abs().nan_to_num(0.0, 0.0, 0.0).max() for one in (there - logits, logits))
-    moved = float(apart / size.clamp(min=1))
+    change, size = (x.abs().nan_to_num(0.0, 0.0, 0.0).max() for x in (unpadded_logits - logits, logits))
+    moved = float(change / size.clamp(min=1))
     return [f"{PADDED}without it the logits move by {moved:.2g}"] if moved > TOLERANCE else []
 
 
 @contextmanager
-def _drawn(x: Tensor, seed: int) -> Iterator[None]:
-    """Inside, torch's random numbers begin anew by a seed; the user finds them as they were."""
+def _seeded(x: Tensor, seed: int) -> Iterator[None]:
+    """Inside, torch's random numbers are seeded; their state is restored afterwards."""
     with torch.random.fork_rng([x.device] if x.is_cuda else []):
         torch.manual_seed(seed)
         yield
 
 
-def _still(block: ExampleBatch) -> float:
-    """How far the answer to one row may be off in a batch of another size, of itself or of 1."""
-    parameters = () if block.model is None else block.model.parameters()
-    kinds = {p.dtype for p in parameters if p.is_floating_point()} | {block.input_dtype}
+def _batch_tolerance(batch: ExampleBatch) -> float:
+    """By how much a row's score may change in a batch of another size, relative to itself or to 1."""
+    parameters = () if batch.model is None else batch.model.parameters()
+    kinds = {p.dtype for p in parameters if p.is_floating_point()} | {batch.input_dtype}
     if casting() or kinds & {torch.float16, torch.bfloat16}:
-        return STILL_IN_HALF
-    return TOLERANCE if block.signal.device.type == "cpu" else STILL_ELSEWHERE
+        return HALF_TOLERANCE
+    return TOLERANCE if batch.signal.device.type == "cpu" else ACCELERATOR_TOLERANCE
 
 
 def log_odds(result: Attribution, value: float) -> float:
-    """A log-probability as log-odds, which move visibly also where the model is sure; any other score as it is."""
+    """A log-probability as log-odds, which change visibly also near probability 1; any other score as it is."""
     known = result.confidence
     sure = known is not None and value <= 0 and math.isclose(known, math.exp(result.value), rel_tol=1e-3)
     return value - math.log(-math.expm1(min(value, -1e-30))) if sure else value
 
 
-def far(a: float, b: float) -> float:
-    """How far two scores are apart, of the second or of 1."""
+def distance(a: float, b: float) -> float:
+    """The difference of two scores, relative to the second or to 1."""
     return abs(a - b) / max(1.0, abs(b))
 
 
-def _counted(result: Attribution, forward: int) -> None:
-    """Add passes to what the questions beside a result cost."""
+def _add_passes(result: Attribution, forward: int) -> None:
+    """Count forward passes of checks in a result's provenance."""
     checks = result.provenance.get("checks", {"forward": 0})
     result.provenance = {**result.provenance, "checks": {"forward": checks["forward"] + forward}}

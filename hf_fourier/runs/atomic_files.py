@@ -15,7 +15,7 @@ import torch
 from hf_fourier.errors import StorageError
 from hf_fourier.typing import Tensor
 
-#: What the neighbour is called that is written first; a run that is killed signals at most one, and overwrites it.
+#: What the neighbour is called that is written first; a run that is killed leaves at most one, and overwrites it.
 PART = ".part"
 LOCK = ".lock"
 #: What a full or a closed disk says.

@@ -130,7 +130,7 @@ class Run:
             say(*([] if alone else [self.machine]), plan or f"going on with {self.folder.name!r}")
         self.manifest = Manifest.read(self.folder)
         if "paths" in self.manifest.environment:  # asked once, when it was planned: all chunks say the same
-            self.worker.paths = SideInputCheck.of(self.manifest.environment["paths"])
+            self.worker.side_inputs = SideInputCheck.from_values(self.manifest.environment["paths"])
         if not self.manifest.planned:
             self._order()
         self.chunks = Chunks(self.folder, self.manifest)
@@ -168,7 +168,7 @@ class Run:
             known, length, options.store, options.budget_bytes, options.chunk, self.machine.processes, None
         )
         said: dict[str, Any] = {"threads": threads(), "hf_fourier": VERSION, "torch": torch.__version__}
-        said["paths"] = self.worker.paths.known()
+        said["paths"] = self.worker.side_inputs.as_values()
         window = WINDOW if known.tokens and length is not None else 0
         settings["store"] = found.store
         Manifest(settings, said, length, found.chunk, window).write(self.folder)

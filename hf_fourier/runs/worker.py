@@ -42,7 +42,7 @@ class Worker:
         target: What is explained of examples that name nothing.
         grid: What is played, or None.
         batch_size: Rows in a batch, at most; shrinks for good where memory runs out.
-        paths: What was found of the model, and is said of every result.
+        side_inputs: The checks of the model, whose notes every result gets.
     """
 
     explainer: Engine
@@ -50,7 +50,7 @@ class Worker:
     target: Target
     grid: FractionGrid | None
     batch_size: BatchSize
-    paths: SideInputCheck = field(default_factory=SideInputCheck)
+    side_inputs: SideInputCheck = field(default_factory=SideInputCheck)
     _wanted: BatchSize = field(init=False)
 
     def __post_init__(self) -> None:
@@ -95,7 +95,7 @@ class Worker:
     def _explain_or_split(
         self, requests: Mapping[int, ExplanationRequest], found: dict[int, Attribution | Failure]
     ) -> int:
-        """Explain together; what a failure signals undone goes by shape, and then one by one."""
+        """Explain together; after a failure by shape, then one by one."""
         if not requests:
             return 0
         try:
@@ -120,7 +120,7 @@ class Worker:
         """Results with their curves; and how often memory ran out."""
         wrapper = self.explainer.wrapper
         results = explain_all(requests, self.job, wrapper, self.batch_size)
-        self.paths.tell(wrapper, requests, results)
+        self.side_inputs.add_notes(wrapper, requests, results)
         halvings = sum(int(result.provenance["halvings"]) for result in results)
         if self.grid is not None:
             encoded = [request.example for request in requests]

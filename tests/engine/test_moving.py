@@ -66,7 +66,7 @@ def test_dropout_that_stays_on_is_said_of_every_result_and_is_no_second_path(bia
     assert results[0].provenance["checks"]["forward"] == 7  # twice beside another; own ids twice, and exchanged
     assert all("checks" not in result.provenance for result in results[1:])
     assert not torch.equal(state, torch.random.get_rng_state())  # what the model draws for its answers
-    assert explain.side_inputs.moving > 0.001
+    assert explain.side_inputs.instability > 0.001
 
 
 def test_what_the_questions_draw_is_not_taken_from_the_user() -> None:

@@ -195,6 +195,19 @@ def test_a_model_whose_generation_asks_otherwise_is_told_once_asked(stem: str) -
     ]  # two rows at once, the ids, generate()
 
 
+def test_a_generate_that_fails_is_tried_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    explain, tries = explainer(), []
+
+    def generate(**options: object) -> None:
+        tries.append(options)
+        raise RuntimeError("no cache")
+
+    monkeypatch.setattr(explain.model, "generate", generate)
+    for text in (TEXT, tiny_tokenizers.text(20, 21, 22)):
+        assert explain.explain(text).provenance["notes"] == []
+    assert len(tries) == 1
+
+
 def test_a_continuation_needs_a_model_that_does_not_look_ahead() -> None:
     from transformers import BertConfig, BertLMHeadModel
 

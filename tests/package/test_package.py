@@ -90,7 +90,7 @@ print(json.dumps([end - middle, sorted({name.partition(".")[0] for name in sys.m
     assert not {"transformers", "matplotlib", "datasets", "evaluate", "accelerate", "rich", "typer"} & set(runs[0][1])
 
 
-def test_the_explainer_signals_scipy_alone_until_it_is_needed():
+def test_the_explainer_leaves_scipy_alone_until_it_is_needed():
     code = "import sys; from hf_fourier import Attribution, FourierExplainer; print(*{'scipy.fft'} & set(sys.modules))"
     assert run_python(code).stdout.split() == []
 

@@ -54,7 +54,7 @@ def test_a_forward_that_is_not_the_models_own_fails(monkeypatch: pytest.MonkeyPa
 
 
 def test_a_note_that_is_missing_fails(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(SideInputCheck, "tell", lambda self, wrapper, requests, results: None)
+    monkeypatch.setattr(SideInputCheck, "add_notes", lambda self, wrapper, requests, results: None)
     told = checks.check(Pair("text-classification", "bart", "BartForSequenceClassification"))
     assert told["status"] == "failed"
     assert "exchanged ids move the score" in told["why"]

@@ -11,7 +11,7 @@ import torch
 from hf_fourier.errors import FourierError, ModelError
 from hf_fourier.explainer import FourierExplainer
 from hf_fourier.models.inspection import eval_mode
-from hf_fourier.models.side_inputs import BYPASS_NOTE, TOLERANCE, far, log_odds
+from hf_fourier.models.side_inputs import BYPASS_NOTE, TOLERANCE, distance, log_odds
 from hf_fourier.results.attribution import Attribution
 from hf_fourier.results.remarks import NO_GRADIENT
 from hf_fourier.scoring.example_batch import EncodedExample
@@ -160,7 +160,7 @@ def exchanged(
             logits = block.logits(block.forward(x, ROW), ROW).double()
             values.append(block.head.read(logits, result.frozen_target.unsqueeze(0)).value)  # type: ignore[union-attr]
     own, there = map(float, values)
-    return max(far(there, own), far(log_odds(result, there), log_odds(result, own)))
+    return max(distance(there, own), distance(log_odds(result, there), log_odds(result, own)))
 
 
 def furthest(explainer: FourierExplainer, batch: Mapping[str, Tensor], target: Target) -> float:
