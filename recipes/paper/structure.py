@@ -10,7 +10,7 @@ from recipes.paper.base import Ask, Found, experiment, setting
 ITEMS = ("FFC Figure 8a", "FFC Figure 8b")
 DIFFERS = (
     "The published kurtosis is of a vector of zeros and ones, so it is a function of one number, the share p of ones: "
-    "1/(p(1 − p)) − 3. It sums raw scores where the text sums tags, loses the first sample of each class, and signals "
+    "1/(p(1 − p)) − 3. It sums raw scores where the text sums tags, loses the first sample of each class, and leaves "
     "out the energy. Here counts of tags are used, and the published number stands beside for comparison."
 )
 
