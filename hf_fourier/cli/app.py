@@ -1,4 +1,4 @@
-"""The commands. Their options are declared in `options`; what they do lies in the modules that they import."""
+"""The commands of the shell: each imports the module that does its work. Options are declared in `options`."""
 
 from __future__ import annotations
 
@@ -32,39 +32,39 @@ app.add_typer(assets_app, name="assets")
 
 
 @command(app)
-def explain(wish: ExplainRequest) -> None:
-    """Explain what MODEL says to each INPUT: a table, a figure, a folder with the result, of sounds also WAV files.
+def explain(request: ExplainRequest) -> None:
+    """Explain MODEL's prediction for each INPUT: a table, a figure, a folder with the result, of sounds also WAV files.
 
     Of cells there is a table of their genes as well, genes.csv. A sound that is longer than the model's window is
     explained in segments, with one merged answer.
     """
     from hf_fourier.cli.explain import run
 
-    run(wish)
+    run(request)
 
 
 @command(app, "explain-dataset")
-def run_dataset(order: RunRequest) -> None:
+def run_dataset(request: RunRequest) -> None:
     """Explain a whole data set into a folder, going on where it was stopped. Under torchrun, processes share it."""
     from hf_fourier.cli.run import run
 
-    run(order)
+    run(request)
 
 
 @command(app)
-def evaluate(study: EvaluateRequest) -> None:
-    """Hold methods against each other and the controls on all INPUTs: means, and gaps to the magnitude ranking."""
+def evaluate(request: EvaluateRequest) -> None:
+    """Compare methods with each other and the controls on all INPUTs: means, and gaps to the magnitude ranking."""
     from hf_fourier.cli.evaluate import run_evaluate
 
-    run_evaluate(study)
+    run_evaluate(request)
 
 
 @command(app, "sanity-check")
-def sanity_check(study: SanityRequest) -> None:
+def sanity_check(request: SanityRequest) -> None:
     """Check a method on MODEL with all INPUTs: fresh weights, wrong labels, batches, seeds, controls. 1 if it fails."""
     from hf_fourier.cli.evaluate import run_sanity
 
-    run_sanity(study)
+    run_sanity(request)
 
 
 @command(app, "models")
@@ -98,18 +98,18 @@ def domains(as_json: Json = False) -> None:
 
 
 @command(app)
-def report(reporting: ReportRequest) -> None:
-    """Make a report of saved RESULTS: a page, tables and figures. Asks no model.
+def report(request: ReportRequest) -> None:
+    """Make a report of saved RESULTS: a page, tables and figures. Runs no model.
 
     Without --include-inputs nothing is written that an example can be worked out from.
     """
     from hf_fourier.cli.report import write_report
 
-    write_report(reporting)
+    write_report(request)
 
 
 @command(app)
-def push(parcel: PushRequest) -> None:
+def push(request: PushRequest) -> None:
     """Push REPORT to the Hub as a private data set or a Space, or propose it to a model's card.
 
     Who you are is read from `hf auth login` or HF_TOKEN. Without --include-inputs no example is written, only
@@ -117,7 +117,7 @@ def push(parcel: PushRequest) -> None:
     """
     from hf_fourier.cli.push import send
 
-    send(parcel)
+    send(request)
 
 
 @command(app)
@@ -133,7 +133,7 @@ def demo(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Explain a real model's view of a real example, beside controls. Needs no model hub and no account."""
+    """Explain a real model's prediction for a real example, beside controls. Needs no model hub and no account."""
     from hf_fourier.cli.demo import run_demo
 
     run_demo(name=name, example=example, output=output or Path("hf-fourier-demo") / name, as_json=as_json)
@@ -141,7 +141,7 @@ def demo(
 
 @command(assets_app, "list")
 def list_assets(as_json: Json = False) -> None:
-    """What there is, how large, under which license, and whether it is here already."""
+    """List models and data: size, license, and whether they are here already."""
     from hf_fourier.cli.list import show_assets
 
     show_assets(as_json)

@@ -1,4 +1,4 @@
-"""What commands print: tables on standard output, progress and errors on standard error.
+"""Printing of the commands: tables on standard output, progress and errors on standard error.
 
 Text of others (labels, file names, model ids) is never markup, and nothing in it acts on the terminal: all that is
 printed goes through `line`, `table` or `progress`.
@@ -25,7 +25,7 @@ from hf_fourier.report.visible_text import escape_invisible
 
 
 def result_console() -> Console:
-    """Standard output, without markup; 120 columns where nobody says how wide it is."""
+    """Standard output, without markup; 120 columns where it is no terminal."""
     return Console(markup=False, emoji=False, highlight=False, width=None if sys.stdout.isatty() else 120)
 
 
@@ -53,7 +53,7 @@ def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]], lef
 
 @contextmanager
 def report_errors(debug: bool) -> Iterator[None]:
-    """Turn an error that says what to do into a message on standard error; `debug` lets it through.
+    """Print this library's errors as one message on standard error; `debug` lets them through.
 
     Raises:
         Exit: With code 2 where what was typed cannot be done, 1 where it could not be done here and now.
@@ -110,29 +110,29 @@ def print_json(value: Any) -> None:
 
 def _plain(value: Any) -> Any:
     if isinstance(value, Mapping):
-        return {str(key): _plain(own) for key, own in value.items()}
+        return {str(key): _plain(item) for key, item in value.items()}
     if isinstance(value, Iterable) and not isinstance(value, str):
-        return [_plain(own) for own in value]
+        return [_plain(item) for item in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def parse_fractions(text: str) -> list[float]:
-    """The shares in ".01,.04".
+    """The fractions in ".01,.04".
 
     Raises:
         InputError: If one is no number from 0 to 1, or there are none.
     """
     try:
-        found = [float(part) for part in text.replace(" ", "").split(",") if part]
+        fractions = [float(part) for part in text.replace(" ", "").split(",") if part]
     except ValueError:
-        found = []
-    if not found or not all(0 <= share <= 1 for share in found):
+        fractions = []
+    if not fractions or not all(0 <= fraction <= 1 for fraction in fractions):
         raise InputError(f"--fraction {text!r}", "fractions from 0 to 1", "separate them by commas, such as .01,.04")
-    return found
+    return fractions
 
 
 def parse_batch_size(text: str) -> Any:
-    """What is typed behind `--batch-size`: a number, or "auto".
+    """The value of `--batch-size`: a number, or "auto".
 
     Raises:
         InputError: If it is neither.
@@ -143,7 +143,7 @@ def parse_batch_size(text: str) -> Any:
 
 
 def writable(place: Path, what: str = "a folder") -> Path:
-    """What is typed behind `--output`, told before anything long begins where it cannot be.
+    """The path of `--output`, checked before anything long begins.
 
     Args:
         place: The folder or the file.
@@ -153,21 +153,18 @@ def writable(place: Path, what: str = "a folder") -> Path:
         InputError: If it cannot be written.
     """
     file = what != "a folder"
-    there = next(folder for folder in ((place.parent if file else place).absolute(), *place.absolute().parents)
-                 if folder.exists())  # fmt: skip
-    if (file and place.is_dir()) or not there.is_dir() or not os.access(there, os.W_OK):
-        said = (
-            "is a folder"
-            if file and place.is_dir()
-            else f"{there.name!r} is " + ("read-only" if there.is_dir() else "a file")
-        )
-        raise InputError(f"--output {str(place)!r} ({said})", f"{what} that can be written", "choose another")
+    existing = next(folder for folder in ((place.parent if file else place).absolute(), *place.absolute().parents)
+                    if folder.exists())  # fmt: skip
+    if (file and place.is_dir()) or not existing.is_dir() or not os.access(existing, os.W_OK):
+        reason = f"{existing.name!r} is {'read-only' if existing.is_dir() else 'a file'}"
+        reason = "is a folder" if file and place.is_dir() else reason
+        raise InputError(f"--output {str(place)!r} ({reason})", f"{what} that can be written", "choose another")
     return place
 
 
 @contextmanager
 def writing(place: Path) -> Iterator[None]:
-    """Tell of a disk that does not take what is written below a folder.
+    """Turn errors of writing below a folder into `StorageError`s.
 
     Raises:
         StorageError: If it cannot be written.
@@ -178,7 +175,7 @@ def writing(place: Path) -> Iterator[None]:
         raise
     except OSError as error:
         got = f"--output {str(place)!r}, which cannot be written ({error.strerror or error})"
-        raise StorageError(got, "a disk that takes it", "mend that, or choose another") from error
+        raise StorageError(got, "a disk that takes it", "fix that, or choose another") from error
 
 
 def parse_int(text: str) -> Any:

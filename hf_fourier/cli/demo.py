@@ -1,4 +1,4 @@
-"""The demo: a real model's view of a real example, from package registries alone, beside its controls."""
+"""`hf-fourier demo`: explains a real model on a real example, beside controls; needs package registries alone."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from hf_fourier import demo
 from hf_fourier.cli.console import print_json, print_line, progress, quiet_loading, result_console, writable
-from hf_fourier.cli.explain import ANSWERS, as_record, cost_text, curve_table, print_files, write
+from hf_fourier.cli.explain import CURVE_TITLE, as_record, cost_text, curve_table, print_files, write
 from hf_fourier.cli.list import prepare
 from hf_fourier.errors import InputError
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from hf_fourier.results.attribution import Attribution
 
 METHOD, CONTROLS = "ffc", ("magnitude", "random")
-KEPT = (0.01, 0.02, 0.04, 0.1, 0.3)
+FRACTIONS = (0.01, 0.02, 0.04, 0.1, 0.3)
 #: Edge of the cube that the head scan is resized to: what its model was made for.
 EDGE = 128
 
@@ -28,8 +28,8 @@ class Example:
 
     Attributes:
         name: What it is called.
-        value: What the explainer gets.
-        truth: What it is, if that is known.
+        value: The explainer's input.
+        truth: The true label, if that is known.
     """
 
     name: str
@@ -45,9 +45,9 @@ class Scene:
         what: What its examples are.
         assets: What has to be fetched, the model first.
         examples: Reads the examples, the best one to begin with first.
-        note: What has to be said about the model.
+        note: A remark on the model.
         task: The model's head, where its class does not tell.
-        target: What is explained; None for what the model says.
+        target: What is explained; None for the predicted class.
     """
 
     what: str
@@ -60,12 +60,12 @@ class Scene:
 
 @dataclass(frozen=True)
 class Demo:
-    """What the demo finds.
+    """The results of a demo.
 
     Attributes:
         scene: Which of the demos.
         example: What was explained.
-        results: By method: its result, with `KEPT` played; the controls included.
+        results: By method: its result, with its curve at `FRACTIONS`; the controls included.
     """
 
     scene: Scene
@@ -95,8 +95,7 @@ def _sounds(clips: list[dict[str, Any]]) -> list[Example]:
 
 
 def _antibodies() -> list[Example]:
-    found = [Example(row["name"], row["sequence"], row["species"]) for row in demo.antibodies()]
-    return _first("OKT3 VH", found)
+    return _first("OKT3 VH", [Example(row["name"], row["sequence"], row["species"]) for row in demo.antibodies()])
 
 
 def _first(name: str, examples: list[Example]) -> list[Example]:
@@ -146,7 +145,7 @@ def find_scene(name: str) -> Scene:
 def explain(
     name: str = "picture", example: str | None = None, progress: Callable[[int, int], None] | None = None
 ) -> Demo:
-    """Explain one example by `METHOD` and by each of the controls, and play `KEPT` for all of them.
+    """Explain one example by `METHOD` and by each of the controls, and perturb at `FRACTIONS` for all of them.
 
     Args:
         name: Which demo.
@@ -160,25 +159,25 @@ def explain(
     from hf_fourier.demo.models import linknet3d
     from hf_fourier.explainer import FourierExplainer
 
-    chosen = find_scene(name)
-    examples = {one.name: one for one in chosen.examples()}
-    wanted = next(iter(examples)) if example is None else example
-    if wanted not in examples:
-        raise InputError(f"the example {wanted!r}", f"one of {', '.join(examples)}", "choose one of them")
+    scene = find_scene(name)
+    examples = {one.name: one for one in scene.examples()}
+    key = next(iter(examples)) if example is None else example
+    if key not in examples:
+        raise InputError(f"the example {key!r}", f"one of {', '.join(examples)}", "choose one of them")
     linknet3d.register()
-    explainer = FourierExplainer.from_pretrained(str(demo.get(chosen.assets[0])), task=chosen.task)
+    explainer = FourierExplainer.from_pretrained(str(demo.get(scene.assets[0])), task=scene.task)
     results: dict[str, Attribution] = {}
     methods = (METHOD, *CONTROLS)
     for done, method in enumerate(methods, 1):
-        result = explainer.explain(examples[wanted].value, target=chosen.target, method=method)
-        results[method] = explainer.perturb(result, fractions=KEPT)
+        result = explainer.explain(examples[key].value, target=scene.target, method=method)
+        results[method] = explainer.perturb(result, fractions=FRACTIONS)
         if progress is not None:
             progress(done, len(methods))
-    return Demo(chosen, examples[wanted], results)
+    return Demo(scene, examples[key], results)
 
 
 def least_kept(results: Mapping[str, Attribution]) -> dict[str, float | None]:
-    """By method: the least share from which on every played share keeps the decision; None if the largest does not.
+    """By method: the least fraction from which on all fractions keep the decision; None if the largest does not.
 
     A mask counts as kept from a Dice of 0.9 on.
     """
@@ -212,19 +211,19 @@ def run_demo(*, name: str, example: str | None, output: Path, as_json: bool = Fa
         found = explain(name, example, update)
     explained = found.results[METHOD]
     if as_json:
-        told = {method: as_record(result) for method, result in found.results.items()}
+        results = {method: as_record(result) for method, result in found.results.items()}
         kept_from, files = least_kept(found.results), write(explained, output)
-        print_json({"example": found.example.name, "results": told, "least_share_kept": kept_from, "files": files})
+        print_json({"example": found.example.name, "results": results, "least_share_kept": kept_from, "files": files})
         return
     console = result_console()
     model, note = explained.provenance["model"], f" ({found.scene.note})" if found.scene.note else ""
     print_line(console, f"The {found.scene.what} {found.example.name!r}, seen by {model}{note}:", style="bold")
     mask = record_of(explained).is_mask
-    said = ", ".join(f"{label} {p:.3f}" for label, p in explained.top_predictions[:3])
-    print_line(console, f"the model says{' (shares of all places)' if mask else ''}: {said}")
+    predictions = ", ".join(f"{label} {p:.3f}" for label, p in explained.top_predictions[:3])
+    print_line(console, f"prediction{' (fractions of all places)' if mask else ''}: {predictions}")
     if found.example.truth:
         print_line(console, f"in truth: {found.example.truth}")
-    print_line(console, ANSWERS)
+    print_line(console, CURVE_TITLE)
     console.print(curve_table(found.results))
     kept = f"keeps the mask (Dice of at least {SAME_MASK:g})" if mask else "keeps the decision"
     for method, least in least_kept(found.results).items():
@@ -238,7 +237,7 @@ def run_demo(*, name: str, example: str | None, output: Path, as_json: bool = Fa
 
 
 def _not_kept(result: Attribution) -> str:
-    """In words: kept at some shares but not at the largest, or at none."""
+    """In words: kept at some fractions but not at the largest, or at none."""
     from hf_fourier.report.example_record import record_of
 
     record = record_of(result)

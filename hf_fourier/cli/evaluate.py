@@ -22,101 +22,102 @@ if TYPE_CHECKING:
     from hf_fourier.results.table import Table
 
 
-def run_evaluate(study: EvaluateRequest) -> None:
-    """Hold methods against each other and the controls; print a block per quantity.
+def run_evaluate(request: EvaluateRequest) -> None:
+    """Compare methods with each other and the controls; print a block per metric.
 
     Raises:
         FourierError: If something that was typed cannot be evaluated.
     """
     from hf_fourier.evaluation.metrics.base import METRICS
 
-    if unknown := [name for name in study.metrics or () if name not in METRICS]:
+    if unknown := [name for name in request.metrics or () if name not in METRICS]:
         raise InputError(f"metric {unknown[0]!r}", f"some of {', '.join(METRICS)}", "correct --metric")
-    explainer, examples, how = _prepared(study)
+    explainer, examples, options = _prepared(request)
     with progress("evaluating") as update:
-        found = explainer.evaluate(
+        evaluation = explainer.evaluate(
             examples,
-            study.methods,
-            study.domains or None,
-            study.metrics or None,
+            request.methods,
+            request.domains or None,
+            request.metrics or None,
             progress=update,
-            **how,
+            **options,
         )
-    tidy = found.table(study.seed)
-    written = _write(tidy, study.output)
-    if study.as_json:
-        left = [dict(zip(("method", "domain", "reason"), one, strict=True)) for one in found.excluded]
-        print_json({"model": found.model, "rows": list(tidy.rows()), "excluded": left, "notes": list(found.notes)})
+    rows = evaluation.table(request.seed)
+    written = _write(rows, request.output)
+    if request.as_json:
+        excluded = [dict(zip(("method", "domain", "reason"), one, strict=True)) for one in evaluation.excluded]
+        print_json({"model": evaluation.model, "rows": list(rows.rows()), "excluded": excluded,
+                    "notes": list(evaluation.notes)})  # fmt: skip
         return
-    show_evaluation(found, study.seed)
-    _say(written)
+    show_evaluation(evaluation, request.seed)
+    _print_path(written)
 
 
-def run_sanity(study: SanityRequest) -> None:
+def run_sanity(request: SanityRequest) -> None:
     """Check methods one by one; exit code 1 where one does not pass.
 
     Raises:
         FourierError: If something that was typed cannot be checked.
         Exit: With code 1 if a method fails.
     """
-    explainer, examples, how = _prepared(study)
-    found: list[SanityResult] = []
-    for number, (method, domain) in enumerate((m, d) for m in study.methods for d in study.domains or (None,)):
+    explainer, examples, options = _prepared(request)
+    results: list[SanityResult] = []
+    for number, (method, domain) in enumerate((m, d) for m in request.methods for d in request.domains or (None,)):
         with progress(f"checking {method}{'' if domain is None else f' in {domain}'}"):
-            found.append(explainer.sanity_check(examples, method, domain, **how))
-        if not study.as_json:
-            show_sanity(found[number])
-    rows = [row for one in found for row in one.table().rows()]
-    written = _write(_table(rows), study.output)
-    if study.as_json:
-        print_json({"model": explainer.name, "passed": all(one.passed for one in found), "rows": rows})
+            results.append(explainer.sanity_check(examples, method, domain, **options))
+        if not request.as_json:
+            show_sanity(results[number])
+    rows = [row for one in results for row in one.table().rows()]
+    written = _write(_table(rows), request.output)
+    if request.as_json:
+        print_json({"model": explainer.name, "passed": all(one.passed for one in results), "rows": rows})
     else:
-        _say(written)
-    if not all(one.passed for one in found):
+        _print_path(written)
+    if not all(one.passed for one in results):
         raise typer.Exit(1)
 
 
-def show_evaluation(found: Evaluation, seed: int = 0) -> None:
-    """Print one block per quantity: mean and paired gap to the magnitude ranking, each with its interval."""
+def show_evaluation(evaluation: Evaluation, seed: int = 0) -> None:
+    """Print one block per metric: mean and paired gap to the magnitude ranking, each with its interval."""
     console = result_console()
-    groups = len(set(found.groups))
-    head = f"{found.model}: {len(found.groups)} examples ({groups} group{'s' * (groups != 1)})"
+    groups = len(set(evaluation.groups))
+    head = f"{evaluation.model}: {len(evaluation.groups)} examples ({groups} group{'s' * (groups != 1)})"
     print_line(console, head + ("" if groups >= _enough() else ", anecdotal: fewer than 30 groups claim nothing"))
-    rows = list(found.table(seed).rows())
-    for name, better in found.better.items():
-        shown = [
+    rows = list(evaluation.table(seed).rows())
+    for name, better in evaluation.better.items():
+        cells = [
             [row["method"], row["domain"], f"{row['mean']:.3f}", *_ends(row, "mean"), *_ends(row, "gap")]
             for row in ({**row, "gap": row["gap_magnitude"]} for row in rows if row["metric"] == name)
         ]
-        told = {1: "more is better", -1: "less is better", 0: "neither is better"}[better]
+        direction = {1: "more is better", -1: "less is better", 0: "neither is better"}[better]
         columns = ["method", "domain", "mean", "95 %", "gap to magnitude", "95 %"]
-        console.print(table(f"{name} ({told})", columns, shown, left=2))
-    for method, domain, reason in found.excluded:
+        console.print(table(f"{name} ({direction})", columns, cells, left=2))
+    for method, domain, reason in evaluation.excluded:
         print_line(console, f"left out: {method} in {domain}: {reason}")
-    for note in found.notes:
+    for note in evaluation.notes:
         print_line(console, f"note: {note}", style="yellow")
 
 
-def show_sanity(found: SanityResult) -> None:
+def show_sanity(result: SanityResult) -> None:
     """Print the verdicts in words, what failed in red."""
     styles = {"FAIL": "red", "pass": "green"}
     style = None
-    for text in str(found).splitlines():
+    for text in str(result).splitlines():
         verdict = text[:13].strip()
         style = styles.get(verdict) if verdict else style
         print_line(result_console(), text, style=style)
 
 
-def _prepared(study: SanityRequest) -> tuple[Any, list[Any], dict[str, Any]]:
-    """The explainer, the examples, and what is common to both commands."""
-    size = parse_batch_size(study.batch_size)
-    if study.output is not None:
-        writable(study.output, "a CSV file")
-    target = None if study.target is None else parse_targets(study.target)
-    names, examples = read(study.inputs, study.pair, study.cells)
-    explainer = load(study.model, study.methods, study.domains or [], study.loading)
+def _prepared(request: SanityRequest) -> tuple[Any, list[Any], dict[str, Any]]:
+    """The explainer, the examples, and the options that both commands share."""
+    size = parse_batch_size(request.batch_size)
+    if request.output is not None:
+        writable(request.output, "a CSV file")
+    target = None if request.target is None else parse_targets(request.target)
+    names, examples = read(request.inputs, request.pair, request.cells)
+    explainer = load(request.model, request.methods, request.domains or [], request.loading)
     targets = None if target is None else [target] * len(names)
-    return explainer, examples, {"targets": targets, "seed": study.seed, "batch_size": size}
+    return explainer, examples, {"targets": targets, "seed": request.seed, "batch_size": size}
 
 
 def _enough() -> int:
@@ -141,8 +142,8 @@ def _table(rows: Sequence[Mapping[str, Any]]) -> Table:
     return Table({title: [row[title] for row in rows] for title in rows[0]})
 
 
-def _write(tidy: Table, path: Path | None) -> Path | None:
-    """The tidy table as CSV, one row per method, domain and quantity (or check).
+def _write(rows: Table, path: Path | None) -> Path | None:
+    """The table as CSV, one row per method, domain and metric (or check).
 
     Raises:
         InputError: If it cannot be written there.
@@ -153,14 +154,14 @@ def _write(tidy: Table, path: Path | None) -> Path | None:
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("w", newline="", encoding="utf-8") as file:
             writer = csv.writer(file)
-            writer.writerow(tidy.columns)
-            writer.writerows(zip(*tidy.columns.values(), strict=True))
+            writer.writerow(rows.columns)
+            writer.writerows(zip(*rows.columns.values(), strict=True))
     except OSError as error:
         got = f"--output {str(path)!r} ({error.strerror})"
         raise InputError(got, "a CSV file that can be written", "choose another") from error
     return path
 
 
-def _say(written: Path | None) -> None:
+def _print_path(written: Path | None) -> None:
     if written is not None:
         print_line(result_console(), f"table: {written}", style="bold")

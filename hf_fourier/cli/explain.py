@@ -1,4 +1,4 @@
-"""`hf-fourier explain`: from what was typed to results, figures and tables."""
+"""`hf-fourier explain`: explains files and texts, and writes and prints results, figures and tables."""
 
 from __future__ import annotations
 
@@ -35,32 +35,32 @@ if TYPE_CHECKING:
     from hf_fourier.runs.recording import Recording
 
 TOP = 10
-ANSWERS = "What the model says when only the top features are kept, and when they are deleted:"
+CURVE_TITLE = "The model's prediction when only the top features are kept, and when they are deleted:"
 
 
-def run(wish: ExplainRequest) -> None:
-    """Explain, ask the model about kept and deleted shares, write, print.
+def run(request: ExplainRequest) -> None:
+    """Explain, perturb, write and print.
 
     Raises:
         FourierError: If something that was typed cannot be explained.
     """
-    kept, size = parse_fractions(wish.fraction), parse_batch_size(wish.batch_size)
-    explain_recording.check(wish.seconds, wish.overlap)
-    folder = writable(wish.output or Path(f"hf-fourier-{slug(Path(wish.model).name)}"))
-    target = None if wish.target is None else parse_targets(wish.target)
-    names, examples = read(wish.inputs, wish.pair, wish.cells)
-    explainer = load(wish.model, [wish.method], [wish.domain] if wish.domain else [], wish.loading)
-    options = {"target": target, "seed": wish.seed, "batch_size": size}
+    fractions, size = parse_fractions(request.fraction), parse_batch_size(request.batch_size)
+    explain_recording.check(request.seconds, request.overlap)
+    folder = writable(request.output or Path(f"hf-fourier-{slug(Path(request.model).name)}"))
+    target = None if request.target is None else parse_targets(request.target)
+    names, examples = read(request.inputs, request.pair, request.cells)
+    explainer = load(request.model, [request.method], [request.domain] if request.domain else [], request.loading)
+    options = {"target": target, "seed": request.seed, "batch_size": size}
     places = [folder / (f"{i:03d}-{slug(one)}" if len(names) > 1 else slug(one)) for i, one in enumerate(names, 1)]
-    recorded = _recordings(explainer, examples, places, wish, {**options, "fractions": kept})
+    recorded = _recordings(explainer, examples, places, request, {**options, "fractions": fractions})
     clips = [i for i in range(len(examples)) if i not in recorded]
     results: dict[int, Attribution] = {}
     if clips:
         with progress("explaining") as update:
             done = explainer.explain([examples[i] for i in clips], **options, progress=update)
             results = dict(zip(clips, done, strict=True))
-        with progress("asking the model about kept and deleted shares"):
-            explainer.perturb(list(results.values()), fractions=kept, batch_size=size)
+        with progress("perturbing the examples"):
+            explainer.perturb(list(results.values()), fractions=fractions, batch_size=size)
     records = []
     for i, (name, place) in enumerate(zip(names, places, strict=True)):
         if i in recorded:
@@ -70,18 +70,18 @@ def run(wish: ExplainRequest) -> None:
         else:
             written = write(results[i], place, name)
             records.append({"input": name, **as_record(results[i]), "files": written})
-        if wish.as_json:
+        if request.as_json:
             continue
         if i in recorded:
             explain_recording.show(name, recorded[i], written)
         else:
             print_result(name, results[i], written)
-    told = {names[i]: result for i, result in results.items() if is_cell(result)}
-    if len(told) > 1:
-        path = write_genes(told, folder / "genes.csv")
-        if not wish.as_json:
-            print_line(result_console(), f"\ngenes of all {len(told)} cells: {path}", style="bold")
-    if wish.as_json:
+    cells = {names[i]: result for i, result in results.items() if is_cell(result)}
+    if len(cells) > 1:
+        path = write_genes(cells, folder / "genes.csv")
+        if not request.as_json:
+            print_line(result_console(), f"\ngenes of all {len(cells)} cells: {path}", style="bold")
+    if request.as_json:
         print_json({"model": explainer.name, "results": records})
 
 
@@ -89,20 +89,20 @@ def _recordings(
     explainer: FourierExplainer,
     examples: Sequence[Any],
     places: Sequence[Path],
-    wish: ExplainRequest,
+    request: ExplainRequest,
     options: Mapping[str, Any],
 ) -> dict[int, Recording]:
     """The inputs that are longer than the model takes at once, explained in segments, by their places in the list."""
-    cut = {"seconds": wish.seconds, "overlap": wish.overlap, **options}
+    cut = {"seconds": request.seconds, "overlap": request.overlap, **options}
     return {
         i: explain_recording.explain_file(explainer, example, places[i], cut)
         for i, example in enumerate(examples)
-        if explain_recording.is_recording(explainer, example, wish.seconds)
+        if explain_recording.is_recording(explainer, example, request.seconds)
     }
 
 
 def load(model: str, methods: Sequence[str], domains: Sequence[str], loading: LoadOptions) -> FourierExplainer:
-    """The model, its default method and domain the first of each; what is misspelt is told before it is loaded.
+    """The model, its default method and domain the first of each; specs are checked before it is loaded.
 
     Raises:
         FourierError: If a spec is unknown, or the model cannot be loaded.
@@ -141,7 +141,7 @@ def _written(result: Attribution, folder: Path, name: str | None) -> dict[str, A
     if is_cell(result):
         written["genes"] = str(write_genes({name or folder.name: result}, folder / "genes.csv"))
     if result.view.kind == "bases":
-        written["bases"] = str(explain_recording.write_table(result.bases(top_share(result)), folder / "bases.csv"))
+        written["bases"] = str(explain_recording.write_table(result.bases(top_fraction(result)), folder / "bases.csv"))
     try:
         result.plot(folder / "figure.png")
         written["figure"] = str(folder / "figure.png")
@@ -157,20 +157,20 @@ def is_cell(result: Attribution) -> bool:
     return result.view.kind == "genes"
 
 
-def top_share(result: Attribution) -> float | None:
-    """The share of features whose relevance is shown; None where features are places, and all scores are."""
+def top_fraction(result: Attribution) -> float | None:
+    """The fraction of features whose relevance is shown; None where features are places, and all scores are."""
     from hf_fourier.report.example_record import record_of
 
     return None if result.layout.by_place else record_of(result).displayed_fraction
 
 
 def write_genes(results: Mapping[str, Attribution], path: Path) -> Path:
-    """The genes of cells as CSV: a cell's name, what was explained, the share of features, and `Attribution.genes`."""
-    shares = {name: top_share(result) for name, result in results.items()}
+    """Genes of cells as CSV: cell name, explained label, fraction of features, and `Attribution.genes`."""
+    fractions = {name: top_fraction(result) for name, result in results.items()}
     rows = [
-        {"cell": name, "label": result.label, "top_share": shares[name] or 1.0, **row}
+        {"cell": name, "label": result.label, "top_share": fractions[name] or 1.0, **row}
         for name, result in results.items()
-        for row in result.genes(shares[name]).rows()
+        for row in result.genes(fractions[name]).rows()
     ]
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.DictWriter(file, list(rows[0]))
@@ -188,14 +188,14 @@ def print_files(written: Mapping[str, Any]) -> None:
     if "bases" in written:
         print_line(console, f"bases: {written['bases']}")
     if "sounds" in written:
-        said = [f"{path} ({_level(path)})" for path in written["sounds"].values()]
-        print_line(console, f"sounds: {', '.join(said)}")
+        sounds = [f"{path} ({_level(path)})" for path in written["sounds"].values()]
+        print_line(console, f"sounds: {', '.join(sounds)}")
     if "figure" in written:
         print_line(console, f"figure: {written['figure']}", style="bold")
 
 
 def as_record(result: Attribution) -> dict[str, Any]:
-    """What is printed as JSON."""
+    """One result as printed with `--json`."""
     target = result.target if isinstance(result.target, (int, list, type(None))) else str(result.target)
     return {
         "label": result.label,
@@ -210,25 +210,28 @@ def as_record(result: Attribution) -> dict[str, Any]:
 
 
 def print_result(name: str, result: Attribution, written: Mapping[str, Any]) -> None:
-    """Print one result: the answer, the top features, the answers to parts, the cost, notes, and where files lie."""
+    """Print one result: prediction, top features, curve, cost, notes, and where files lie."""
     console = result_console()
-    said = f"{result.value:.4g}" if result.confidence is None else f"{result.confidence:.3f}"
+    number = f"{result.value:.4g}" if result.confidence is None else f"{result.confidence:.3f}"
     print_line(console, f"\n{name if len(name) <= 100 else name[:99] + '…'}", style="bold")
-    print_line(console, f"explained: {result.label} ({said})")
+    print_line(console, f"explained: {result.label} ({number})")
     others = ", ".join(f"{label} {p:.3f}" for label, p in result.top_predictions[:5])
     if others:
-        print_line(console, f"the model says: {others}")
+        print_line(console, f"prediction: {others}")
     top = result.top_features(TOP)
     console.print(table(f"Top features of {len(result.scores)}", list(top.columns), top.formatted(), left=0))
     if is_cell(result):
         from hf_fourier.report.example_record import record_of
         from hf_fourier.results.relevance import default_relevance
 
-        genes, found = result.genes(top_share(result)), default_relevance(result, record_of(result).displayed_fraction)
-        title = f"Top genes of {len(genes)} by {found.description} ({found.sense})"
+        genes, relevance = (
+            result.genes(top_fraction(result)),
+            default_relevance(result, record_of(result).displayed_fraction),
+        )
+        title = f"Top genes of {len(genes)} by {relevance.description} ({relevance.sense})"
         console.print(table(title, list(genes.columns), genes.formatted()[:TOP], left=1))
     if result.curve is not None:
-        print_line(console, ANSWERS)
+        print_line(console, CURVE_TITLE)
         console.print(curve_table({"": result}))
     print_line(console, cost_text(result.provenance))
     for note in result.provenance.get("notes", []):
@@ -243,7 +246,7 @@ def curve_table(results: Mapping[str, Attribution]) -> Any:
 
     records = [record_of(result) for result in results.values()]
     fractions = sorted({point.fraction for r in records if r.curve for point in r.curve.points})
-    columns = ["top share"]
+    columns = ["top fraction"]
     for name in results:
         columns += [f"{name} kept".strip(), f"{name} deleted".strip()]
     rows = []

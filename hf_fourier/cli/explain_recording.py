@@ -24,7 +24,7 @@ MAX_SEGMENTS = 12
 
 
 def check(seconds: float | None, overlap: float) -> None:
-    """What is typed for recordings, whether or not there is one.
+    """Check the options of recordings, whether or not there is one.
 
     Raises:
         InputError: If no recording can be cut so.
@@ -32,7 +32,7 @@ def check(seconds: float | None, overlap: float) -> None:
     if seconds is not None and not 0 < seconds < math.inf:
         raise InputError(f"--seconds {seconds}", "a length above 0", "correct it")
     if not 0 <= overlap < 1:
-        raise InputError(f"--overlap {overlap}", "a share of a segment, from 0 to below 1", "correct it")
+        raise InputError(f"--overlap {overlap}", "a fraction of a segment, from 0 to below 1", "correct it")
 
 
 def is_recording(explainer: FourierExplainer, example: Any, seconds: float | None) -> bool:
@@ -45,8 +45,8 @@ def is_recording(explainer: FourierExplainer, example: Any, seconds: float | Non
 
     stream = AudioStream(example, wrapper.rate)
     stream.close()
-    most = seconds or (wrapper.window / wrapper.rate if wrapper.window else WHOLE_SECONDS)
-    if stream.seconds <= most:
+    longest = seconds or (wrapper.window / wrapper.rate if wrapper.window else WHOLE_SECONDS)
+    if stream.seconds <= longest:
         return False
     whose = "" if seconds else ", longer than the model takes at once"
     length = length_of(wrapper, seconds) / wrapper.rate
@@ -59,7 +59,7 @@ def is_recording(explainer: FourierExplainer, example: Any, seconds: float | Non
 
 
 def explain_file(explainer: FourierExplainer, path: Path, folder: Path, options: Mapping[str, Any]) -> Recording:
-    """Explain and play one recording, its segments in `folder`."""
+    """Explain and perturb one recording, its segments in `folder`."""
     with progress(f"explaining {path.name} in segments") as update:
         return explainer.explain_recording(path, output_dir=folder, progress=update, **options)
 
@@ -82,7 +82,7 @@ def write(recording: Recording, folder: Path) -> dict[str, Any]:
 
 
 def record(recording: Recording) -> dict[str, Any]:
-    """What is printed as JSON."""
+    """One recording as printed with `--json`."""
     return {
         "label": recording.label,
         "confidence": recording.confidence,
@@ -96,26 +96,28 @@ def record(recording: Recording) -> dict[str, Any]:
 
 
 def show(name: str, recording: Recording, written: Mapping[str, Any]) -> None:
-    """Print the decision over time, the merged spectrum, the answers, notes, and where files lie."""
+    """Print the prediction over time, the merged spectrum, the curve, notes, and where files lie."""
     console, label = result_console(), recording.label
     print_line(console, f"\n{name}", style="bold")
-    said = ", ".join(f"{one} for {seconds:.1f} s" for one, seconds in list(recording.labels.items())[:5])
-    print_line(console, f"explained: {said}; of {recording.seconds:.1f} s in {len(recording)} segments")
-    over = recording.decisions()
-    more = "" if len(over) <= MAX_SEGMENTS else f", the first {MAX_SEGMENTS}"
-    rows = over.formatted()[:MAX_SEGMENTS]
-    console.print(table(f"What the model says over time{more}", list(over.columns), rows, left=0))
+    labels = ", ".join(f"{one} for {seconds:.1f} s" for one, seconds in list(recording.labels.items())[:5])
+    print_line(console, f"explained: {labels}; of {recording.seconds:.1f} s in {len(recording)} segments")
+    decisions = recording.decisions()
+    more = "" if len(decisions) <= MAX_SEGMENTS else f", the first {MAX_SEGMENTS}"
+    rows = decisions.formatted()[:MAX_SEGMENTS]
+    console.print(table(f"The prediction over time{more}", list(decisions.columns), rows, left=0))
     top = recording.spectrum(label).top(TOP)
     print_line(
-        console, "All segments of one label together; chosen: in which share of the seconds it is among the top 4 %"
+        console,
+        "All segments of one label together; chosen: the fraction of the seconds in which it is among the top 4 %",
     )
     console.print(table(f"Top features of {label}", list(top.columns), top.formatted(), left=0))
-    answers = recording.points()
-    if len(answers):
+    points = recording.points()
+    if len(points):
         print_line(
-            console, "In which share of the seconds the decision holds on the top features alone, and without them:"
+            console,
+            "The fraction of the seconds in which the decision holds on the top features alone, and without them:",
         )
-        console.print(table("Decisions that hold", list(answers.columns), answers.formatted(), left=0))
+        console.print(table("Decisions that hold", list(points.columns), points.formatted(), left=0))
     for note in recording.notes:
         print_line(console, f"note: {note}", style="yellow")
     print_line(console, f"result: {written['folder']}; tables: {written['segments']}, {written['spectrum']}")

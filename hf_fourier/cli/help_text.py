@@ -1,4 +1,4 @@
-"""What `--help` teaches beside options: an example or two of each command, and what exit codes mean."""
+"""Examples of each command and the meaning of exit codes, for `--help`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import typer
 
-EXIT_CODES = "Exit codes: 0 done, 1 what was asked for failed, 2 it was asked for in a wrong way."
+EXIT_CODES = "Exit codes: 0 done, 1 the command failed, 2 it was typed wrongly."
 #: By command, lines as they can be typed; a test types each of them.
 EXAMPLES: dict[str, tuple[str, ...]] = {
     "explain": (
@@ -53,11 +53,11 @@ def add_help(app: typer.Typer) -> None:
 
 def commands(app: typer.Typer) -> dict[str, typer.models.CommandInfo]:
     """All commands by what is typed, those of groups too."""
-    found = {}
+    by_name = {}
     for command in app.registered_commands:
         assert command.callback is not None
-        found[command.name or command.callback.__name__.replace("_", "-")] = command
+        by_name[command.name or command.callback.__name__.replace("_", "-")] = command
     for group in app.registered_groups:
         assert group.typer_instance is not None
-        found |= {f"{group.name} {name}": one for name, one in commands(group.typer_instance).items()}
-    return found
+        by_name |= {f"{group.name} {name}": one for name, one in commands(group.typer_instance).items()}
+    return by_name

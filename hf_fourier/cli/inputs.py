@@ -1,4 +1,4 @@
-"""What `hf-fourier explain` reads: texts, pictures, sounds, volumes and cells, by the endings of files."""
+"""Reads the inputs of the commands: texts, pictures, sounds, volumes and cells, by the endings of files."""
 
 from __future__ import annotations
 
@@ -44,8 +44,8 @@ def read(inputs: Sequence[str], pair: bool, cells: str | None = None) -> tuple[l
     else:
         files = True
     if not pair:
-        all_of = [one for text in texts for one in (_several(text, cells) if files else [(text, text)])]
-        return [name for name, _ in all_of], [one for _, one in all_of]
+        named = [one for text in texts for one in (_several(text, cells) if files else [(text, text)])]
+        return [name for name, _ in named], [one for _, one in named]
     if files and (found := [text for text in texts if text.lower().endswith(READERS) and os.path.exists(text)]):
         got = f"the file {found[0]!r} with --pair, which takes texts"
         raise InputError(got, "two texts each", "leave --pair out: pictures, sounds and cells are taken one by one")
@@ -63,16 +63,16 @@ def _several(text: str, cells: str | None) -> list[tuple[str, Any]]:
         return [(header.split(" ")[0] or text, letters) for header, letters in read_fasta(text)]
     if not is_cell_file(text):
         return [(text, read_example(text))]
-    found = read_cells(text, _which(cells))
-    if cells is None and len(found) > FIRST_CELLS:
-        said = f"{Path(text).name} holds {len(found)} cells: the first {FIRST_CELLS} are read; --cells names others"
-        print_line(error_console(), said, style="yellow")
-        found = found[:FIRST_CELLS]
-    return [(cell["name"], cell) for cell in found]
+    examples = read_cells(text, _which(cells))
+    if cells is None and len(examples) > FIRST_CELLS:
+        note = f"{Path(text).name} holds {len(examples)} cells: the first {FIRST_CELLS} are read; --cells names others"
+        print_line(error_console(), note, style="yellow")
+        examples = examples[:FIRST_CELLS]
+    return [(cell["name"], cell) for cell in examples]
 
 
 def _which(cells: str | None) -> Any:
-    """What `--cells` says, as `read_cells` takes it."""
+    """`--cells` as `read_cells` takes it."""
     if cells is None or cells == "all":
         return None
     span = re.fullmatch(r"(\d*):(\d*)", cells)
@@ -82,11 +82,11 @@ def _which(cells: str | None) -> Any:
     return [int(part) if re.fullmatch(r"\d+", part) else part for part in parts]
 
 
-def slug(text: str, most: int = 40) -> str:
+def slug(text: str, max_chars: int = 40) -> str:
     """A name for a file: letters, digits, dots and dashes."""
     ending = next((e for e in sorted(READERS, key=len, reverse=True) if text.lower().endswith(e)), "")
     stem = Path(text[: len(text) - len(ending)]).name if ending else text
-    return re.sub(r"[^\w.]+", "-", stem)[:most].strip("-.") or "example"
+    return re.sub(r"[^\w.]+", "-", stem)[:max_chars].strip("-.") or "example"
 
 
 def _two(text: str) -> tuple[str, str]:

@@ -1,4 +1,4 @@
-"""Tables of what there is: methods, domains, assets; made from the registries, so nothing can be missing."""
+"""`hf-fourier methods`, `domains` and `assets`: tables made from the registries."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ def show_methods(as_json: bool = False) -> None:
     rows = []
     for name in METHODS:
         cls = METHODS[name]
-        told = f"{_first_line(cls)}\n{cls.reference}"
-        rows.append([name, _passes(cls), _properties_text(cls), _parameters(cls), told])
+        description = f"{_first_line(cls)}\n{cls.reference}"
+        rows.append([name, _passes(cls), _properties_text(cls), _parameters(cls), description])
     columns = ["method", "forward + backward", "properties", "parameters and defaults", "what it is; source"]
     result_console().print(table("Methods", columns, rows, left=len(columns)))
     for name in METHODS:
@@ -37,8 +37,7 @@ def show_domains(as_json: bool = False) -> None:
     """Every registered domain, and which signals it does not suit."""
     from hf_fourier.domains import DOMAINS, compatibility_table
 
-    suits = compatibility_table()
-    reasons = {(kind, name): reason for (kind, name), reason in suits.items() if reason is not None}
+    reasons = {pair: reason for pair, reason in compatibility_table().items() if reason is not None}
     if as_json:
         unsuited = {name: {kind: why for (kind, other), why in reasons.items() if other == name} for name in DOMAINS}
         print_json([{**_method_row(name, DOMAINS[name]), "not_for": unsuited[name]} for name in DOMAINS])
@@ -47,8 +46,8 @@ def show_domains(as_json: bool = False) -> None:
     for name in DOMAINS:
         cls, excluded = DOMAINS[name], [kind for kind, other in reasons if other == name]
         left_out = f"not for {', '.join(excluded)}" if excluded else ""
-        told = "\n".join(part for part in (_first_line(cls), cls.reference) if part)
-        rows.append([name, "\n".join(filter(None, (_properties(cls()), left_out))), _parameters(cls), told])
+        description = "\n".join(part for part in (_first_line(cls), cls.reference) if part)
+        rows.append([name, "\n".join(filter(None, (_properties(cls()), left_out))), _parameters(cls), description])
     columns = ["domain", "properties", "parameters and defaults", "what it is; source"]
     result_console().print(table("Domains (no model passes)", columns, rows, left=len(columns)))
     for (kind, name), reason in reasons.items():
@@ -59,19 +58,19 @@ def show_assets(as_json: bool = False) -> None:
     """Every asset, and whether it is here."""
     from hf_fourier import demo
 
-    found = [demo.describe(name) for name in demo.names()]
-    states = [_state(asset.name) for asset in found]
+    assets = [demo.describe(name) for name in demo.names()]
+    states = [_state(asset.name) for asset in assets]
     if as_json:
         print_json([
             {"asset": one.name, "kind": one.kind, "megabytes": one.megabytes, "license": one.license, "state": state,
              "what": one.what}
-            for one, state in zip(found, states, strict=True)
+            for one, state in zip(assets, states, strict=True)
         ])  # fmt: skip
         return
     columns = ["asset", "kind", "to fetch", "license", "state", "what it is"]
     rows = [
         [one.name, one.kind, f"{one.megabytes:g} MB", one.license, state, one.what]
-        for one, state in zip(found, states, strict=True)
+        for one, state in zip(assets, states, strict=True)
     ]
     result_console().print(table("Assets", columns, rows, left=len(columns)))
 
@@ -81,7 +80,7 @@ def fetch(names: list[str], everything: bool) -> None:
 
     Raises:
         InputError: If none is named.
-        AssetUnavailable: If a named one cannot be had; with `everything` it is only said.
+        AssetUnavailable: If a named one cannot be had; with `everything` it is only printed.
     """
     from hf_fourier import demo
 
@@ -103,7 +102,7 @@ def fetch(names: list[str], everything: bool) -> None:
 
 
 def prepare(name: str) -> Any:
-    """The folder of a ready asset; says on standard error what is fetched and how large it is, where it is not here."""
+    """The folder of an asset, fetched where it is not here; prints on standard error what is fetched, and its size."""
     from hf_fourier import demo
 
     asset = demo.describe(name)
@@ -136,13 +135,13 @@ def _ready(name: str) -> bool:
 
 
 def _parameters(cls: Any) -> str:
-    shown = []
+    texts = []
     for field in dataclasses.fields(cls):
         if field.default is not dataclasses.MISSING:
-            shown.append(f"{field.name}={str(field.default).lower() if field.default is None else field.default}")
+            texts.append(f"{field.name}={str(field.default).lower() if field.default is None else field.default}")
         else:
-            shown.append(field.name if field.default_factory is dataclasses.MISSING else f"{field.name}=…")
-    return ", ".join(shown)
+            texts.append(field.name if field.default_factory is dataclasses.MISSING else f"{field.name}=…")
+    return ", ".join(texts)
 
 
 def _method_row(name: str, cls: Any) -> dict[str, Any]:
@@ -156,9 +155,9 @@ def _method_row(name: str, cls: Any) -> dict[str, Any]:
 
 
 def _control_of(cls: Any) -> dict[str, Any]:
-    """What a method asks of the model, with every parameter at its default."""
-    traits = _properties_text(cls).split("\n")
-    return {"control": cls.control, "passes": _passes(cls), "properties": [one for one in traits if one],
+    """Passes and properties of a method, with every parameter at its default."""
+    properties = _properties_text(cls).split("\n")
+    return {"control": cls.control, "passes": _passes(cls), "properties": [one for one in properties if one],
             "presets": list(cls.presets)}  # fmt: skip
 
 
@@ -172,10 +171,10 @@ def _passes(cls: Any) -> str:
 
 def _properties_text(cls: Any) -> str:
     try:
-        own = cls().properties
+        properties = cls().properties
     except TypeError:
-        own = ("depends",)
-    return "\n".join([*(["control"] if cls.control else []), *own])
+        properties = ("depends",)
+    return "\n".join([*(["control"] if cls.control else []), *properties])
 
 
 def _properties(domain: Any) -> str:
@@ -183,8 +182,8 @@ def _properties(domain: Any) -> str:
     from hf_fourier.domains import Axis, SignalShape
 
     basis = domain.bind(SignalShape("tensor", (Axis("axis0", 1024),)))
-    kept = "Parseval" if basis.parseval else "the adjoint is another map"
-    return f"{kept}, {'a basis' if basis.redundancy == 1 else f'{basis.redundancy:.3g} × redundant'}"
+    parseval = "Parseval" if basis.parseval else "the adjoint is another map"
+    return f"{parseval}, {'a basis' if basis.redundancy == 1 else f'{basis.redundancy:.3g} × redundant'}"
 
 
 def _first_line(cls: Any) -> str:

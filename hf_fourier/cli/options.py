@@ -28,7 +28,7 @@ TargetText = Annotated[
     typer.Option(
         help="A label or class index; or at:3, at:Paris=LOC, span:4-6, 'continuation: Paris', "
         "'contrast: Paris| London', direction:vector.npy@0.5, region:mask.npy.",
-        show_default="what the model says",
+        show_default="the predicted class",
     ),
 ]
 Method = Annotated[str, typer.Option(help="A method; see `hf-fourier methods`.")]
@@ -63,7 +63,7 @@ Debug = Annotated[bool, typer.Option("--debug", help="Show where an error comes 
 
 @dataclass(frozen=True, kw_only=True)
 class LoadOptions:
-    """What `FourierExplainer.from_pretrained` is told beside the model, by its own names."""
+    """Options of `FourierExplainer.from_pretrained`, by its names."""
 
     task: Annotated[str | None, typer.Option(help="The head, by its pipeline's name; by default the checkpoint's.")] = (
         None
@@ -92,13 +92,13 @@ class LoadOptions:
     ] = False
 
     def arguments(self) -> dict[str, Any]:
-        """What was typed, by the names of `from_pretrained`."""
+        """The options by the names of `from_pretrained`."""
         return {one.name: getattr(self, one.name) for one in fields(self)}
 
 
 @dataclass(frozen=True, kw_only=True)
 class ExplainRequest:
-    """What `hf-fourier explain` is asked."""
+    """The options of `hf-fourier explain`."""
 
     model: Model
     inputs: Inputs
@@ -106,7 +106,7 @@ class ExplainRequest:
     method: Method = "ffc"
     domain: Domain = None
     fraction: Annotated[
-        str, typer.Option(help="Shares of features to keep, and to delete, and ask the model again.")
+        str, typer.Option(help="Fractions of features to keep, and to delete, for the perturbation curve.")
     ] = ".01,.02,.04,.1,.3"
     output: Annotated[
         Path | None, typer.Option(help="Folder for figures and results.", show_default="./hf-fourier-MODEL")
@@ -117,7 +117,7 @@ class ExplainRequest:
         float | None,
         typer.Option(help="Of a segment of a long recording.", show_default="the model's window, or 10"),
     ] = None
-    overlap: Annotated[float, typer.Option(help="The share of a segment that overlaps the next.")] = 0.25
+    overlap: Annotated[float, typer.Option(help="The fraction of a segment that overlaps the next.")] = 0.25
     seed: Seed = 0
     batch_size: Rows = "auto"
     loading: LoadOptions
@@ -126,7 +126,7 @@ class ExplainRequest:
 
 @dataclass(frozen=True, kw_only=True)
 class RunRequest:
-    """What `hf-fourier explain-dataset` is asked."""
+    """The options of `hf-fourier explain-dataset`."""
 
     model: Model
     dataset: Annotated[
@@ -145,7 +145,7 @@ class RunRequest:
     method: Method = "ffc"
     domain: Domain = None
     fraction: Annotated[
-        str | None, typer.Option(help="Shares of features to keep and to delete, such as .01,.04; none by default.")
+        str | None, typer.Option(help="Fractions of features to keep and to delete, such as .01,.04; none by default.")
     ] = None
     store: Annotated[str, typer.Option(help="everything, scores, top, or auto: as much as the budget allows.")] = "auto"
     budget: Annotated[str, typer.Option(help="What the results may take on disk.")] = "20GB"
@@ -159,14 +159,14 @@ class RunRequest:
         int | None,
         typer.Option(help="Of torch, in each process.", show_default="torch's choice, or a share of the cores", min=1),
     ] = None
-    plan: Annotated[bool, typer.Option("--plan", help="Only say what it would take.")] = False
+    plan: Annotated[bool, typer.Option("--plan", help="Only estimate time, memory and disk.")] = False
     loading: LoadOptions
     as_json: Json = False
 
 
 @dataclass(frozen=True, kw_only=True)
 class SanityRequest:
-    """What `hf-fourier sanity-check` is asked."""
+    """The options of `hf-fourier sanity-check`."""
 
     model: Model
     inputs: Inputs
@@ -177,14 +177,14 @@ class SanityRequest:
     cells: Cells = None
     seed: Seed = 0
     batch_size: Rows = "auto"
-    output: Annotated[Path | None, typer.Option(help="A CSV file for the tidy table.")] = None
+    output: Annotated[Path | None, typer.Option(help="A CSV file for the table.")] = None
     loading: LoadOptions
     as_json: Json = False
 
 
 @dataclass(frozen=True, kw_only=True)
 class EvaluateRequest(SanityRequest):
-    """What `hf-fourier evaluate` is asked."""
+    """The options of `hf-fourier evaluate`."""
 
     metrics: Annotated[
         list[str] | None,
@@ -198,7 +198,7 @@ class EvaluateRequest(SanityRequest):
 
 @dataclass(frozen=True, kw_only=True)
 class ReportRequest:
-    """What `hf-fourier report` is asked."""
+    """The options of `hf-fourier report`."""
 
     results: Annotated[
         list[Path],
@@ -211,7 +211,7 @@ class ReportRequest:
     output: Annotated[Path, typer.Option(help="A folder that is new, empty, or an earlier report.")]
     include_inputs: WithInputs = False
     title: Annotated[str | None, typer.Option(help="By default it names the model.", show_default=False)] = None
-    most: Annotated[int, typer.Option(min=1, help="Results of each folder, at most.")] = 50
+    max_examples: Annotated[int, typer.Option(min=1, help="Results of each folder, at most.")] = 50
     figures: Annotated[
         bool, typer.Option("--figures", help="With inputs also a figure of each example, light and dark.")
     ] = False
@@ -220,7 +220,7 @@ class ReportRequest:
 
 @dataclass(frozen=True, kw_only=True)
 class PushRequest:
-    """What `hf-fourier push` is asked."""
+    """The options of `hf-fourier push`."""
 
     report: Annotated[Path, typer.Argument(help="A folder that `Report.save` wrote.", show_default=False)]
     repo: Annotated[
@@ -247,7 +247,7 @@ class PushRequest:
 def command(app: typer.Typer, name: str | None = None) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Register a function as a command, every field of the dataclasses that it takes being an option of that name.
 
-    Every command has `--debug`; without it, errors that say what to do are one message.
+    Every command has `--debug`; without it, this library's errors are one message.
 
     Args:
         app: Where it is registered.
@@ -256,19 +256,19 @@ def command(app: typer.Typer, name: str | None = None) -> Callable[[Callable[...
 
     def register(function: Callable[..., None]) -> Callable[..., None]:
         hints = get_type_hints(function, include_extras=True)
-        taken = {one: (hints[one], own.default) for one, own in inspect.signature(function).parameters.items()}
+        taken = {name: (hints[name], p.default) for name, p in inspect.signature(function).parameters.items()}
 
         @wraps(function)
         def typed(*, debug: bool, **given: Any) -> None:
             with report_errors(debug):
-                function(**{one: _made(one, kind, given) for one, (kind, _) in taken.items()})
+                function(**{name: _value(name, kind, given) for name, (kind, _) in taken.items()})
 
-        options = [option for one, (kind, default) in taken.items() for option in _options(one, kind, default)]
+        options = [option for name, (kind, default) in taken.items() for option in _options(name, kind, default)]
         options.append(_option("debug", Debug, False))
-        told: Any = typed  # which Typer reads the options off
-        del told.__wrapped__
-        told.__signature__ = inspect.Signature(options)
-        told.__annotations__ = {option.name: option.annotation for option in options}
+        callback: Any = typed  # Typer reads the options off it
+        del callback.__wrapped__
+        callback.__signature__ = inspect.Signature(options)
+        callback.__annotations__ = {option.name: option.annotation for option in options}
         app.command(name)(typed)
         return typed
 
@@ -280,23 +280,23 @@ def _options(name: str, kind: Any, default: Any) -> Iterator[inspect.Parameter]:
         yield _option(name, kind, default)
         return
     hints = get_type_hints(kind, include_extras=True)
-    for own in fields(kind):
-        yield from _options(own.name, hints[own.name], _default(own))
+    for one in fields(kind):
+        yield from _options(one.name, hints[one.name], _default(one))
 
 
 def _option(name: str, kind: Any, default: Any) -> inspect.Parameter:
     return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=kind)
 
 
-def _default(own: Field[Any]) -> Any:
-    if own.default_factory is not MISSING:
-        return own.default_factory()
-    return inspect.Parameter.empty if own.default is MISSING else own.default
+def _default(one: Field[Any]) -> Any:
+    if one.default_factory is not MISSING:
+        return one.default_factory()
+    return inspect.Parameter.empty if one.default is MISSING else one.default
 
 
-def _made(name: str, kind: Any, given: Mapping[str, Any]) -> Any:
+def _value(name: str, kind: Any, given: Mapping[str, Any]) -> Any:
     """What a command takes under a name: an option's value, or a dataclass of several."""
     if not isinstance(kind, type) or not is_dataclass(kind):
         return given[name]
     hints = get_type_hints(kind, include_extras=True)
-    return kind(**{own.name: _made(own.name, hints[own.name], given) for own in fields(kind)})
+    return kind(**{one.name: _value(one.name, hints[one.name], given) for one in fields(kind)})

@@ -14,92 +14,94 @@ if TYPE_CHECKING:
     from hf_fourier.report.report import Report
 
 
-def send(parcel: PushRequest) -> None:
-    """Push, propose, or say what would be pushed.
+def send(request: PushRequest) -> None:
+    """Push, propose, or print what would be pushed.
 
     Raises:
         FourierError: If something that was typed cannot be done, or the Hub does not take it.
     """
     from hf_fourier.report.report import Report
 
-    if parcel.repo is None and parcel.model_card is None:
+    if request.repo is None and request.model_card is None:
         raise InputError("no repository", "USER/NAME, or --model-card MODEL", "see `hf-fourier push --help`")
-    _check(parcel)
-    report = Report.load(parcel.report)
-    if parcel.dry_run:
-        _print_files(parcel, report)
+    _check(request)
+    report = Report.load(request.report)
+    if request.dry_run:
+        _print_files(request, report)
         return
     found: dict[str, Any] = {}
-    if parcel.repo is not None:
-        with progress(f"pushing to {parcel.repo}"):
+    if request.repo is not None:
+        with progress(f"pushing to {request.repo}"):
             pushed = report.push_to_hub(
-                parcel.repo,
-                as_space=parcel.space,
-                include_inputs=parcel.include_inputs,
-                private=not parcel.public,
-                license=parcel.license,
+                request.repo,
+                as_space=request.space,
+                include_inputs=request.include_inputs,
+                private=not request.public,
+                license=request.license,
             )
         found |= {**vars(pushed), "files": list(pushed.files)}
-        if not parcel.as_json:
-            seen = "only you and those you let in" if pushed.private else "everybody"
-            inputs = "with" if parcel.include_inputs else "without"
+        if not request.as_json:
+            readers = "only you and those you let in" if pushed.private else "everybody"
+            inputs = "with" if request.include_inputs else "without"
             print_line(
-                result_console(), f"{len(pushed.files)} files {inputs} inputs, for {seen}: {pushed.url}", style="bold"
+                result_console(),
+                f"{len(pushed.files)} files {inputs} inputs, for {readers}: {pushed.url}",
+                style="bold",
             )
-    if parcel.model_card is not None:
-        with progress(f"proposing to {parcel.model_card}"):
+    if request.model_card is not None:
+        with progress(f"proposing to {request.model_card}"):
             page = report.propose_model_card(
-                parcel.model_card, dataset=parcel.dataset, dataset_id=parcel.dataset_id or "custom"
+                request.model_card, dataset=request.dataset, dataset_id=request.dataset_id or "custom"
             )
         found["pull_request"] = page
-        if not parcel.as_json:
+        if not request.as_json:
             print_line(
                 result_console(), f"pull request: {page}" if page else "the card says all of it already", style="bold"
             )
-    if parcel.as_json:
+    if request.as_json:
         print_json(found)
 
 
-def _check(parcel: PushRequest) -> None:
-    """Names that cannot be, and options of what is not asked for, told before anything is read."""
+def _check(request: PushRequest) -> None:
+    """Refuse impossible names and options without effect before anything is read."""
     from hf_fourier.report.hub.repository import check_name
 
-    for name in filter(None, (parcel.repo, parcel.model_card)):
+    for name in filter(None, (request.repo, request.model_card)):
         check_name(name)
-    of_cards = {"--dataset": parcel.dataset, "--dataset-id": parcel.dataset_id}
-    if parcel.model_card is None and (given := [option for option, value in of_cards.items() if value is not None]):
+    of_cards = {"--dataset": request.dataset, "--dataset-id": request.dataset_id}
+    if request.model_card is None and (given := [option for option, value in of_cards.items() if value is not None]):
         raise InputError(f"{given[0]} without a model's card", "--model-card MODEL", f"add it, or leave {given[0]} out")
     of_repositories = {
-        "--space": parcel.space,
-        "--include-inputs": parcel.include_inputs,
-        "--public": parcel.public,
-        "--license": parcel.license,
+        "--space": request.space,
+        "--include-inputs": request.include_inputs,
+        "--public": request.public,
+        "--license": request.license,
     }
-    if parcel.repo is None and (given := [option for option, value in of_repositories.items() if value]):
+    if request.repo is None and (given := [option for option, value in of_repositories.items() if value]):
         raise InputError(f"{given[0]} without a repository", "USER/NAME", f"add it, or leave {given[0]} out")
 
 
-def _print_files(parcel: PushRequest, report: Report) -> None:
-    """What would be written, and how large it is; of a model's card, the section."""
+def _print_files(request: PushRequest, report: Report) -> None:
+    """Print what would be written with its size; of a model's card, the section."""
     from hf_fourier.report.hub import cards, repository
     from hf_fourier.report.hub.card_data import facts
 
-    told: dict[str, Any] = {"private": not parcel.public, "inputs": parcel.include_inputs}
-    if parcel.repo is not None:
-        with tempfile.TemporaryDirectory(prefix="hf-fourier-") as own:
+    summary: dict[str, Any] = {"private": not request.public, "inputs": request.include_inputs}
+    if request.repo is not None:
+        with tempfile.TemporaryDirectory(prefix="hf-fourier-") as folder:
             where = repository.write_files(
-                report, Path(own) / "report", parcel.space, parcel.include_inputs, parcel.license
+                report, Path(folder) / "report", request.space, request.include_inputs, request.license
             )
             files = {f.relative_to(where).as_posix(): f.stat().st_size for f in where.rglob("*") if f.is_file()}
-        told |= {"repository": parcel.repo, "files": dict(sorted(files.items()))}
-    if parcel.model_card is not None:
-        told |= {"model": parcel.model_card, "section": cards.section(facts(report), parcel.dataset)}
-    if parcel.as_json:
-        print_json(told)
+        summary |= {"repository": request.repo, "files": dict(sorted(files.items()))}
+    if request.model_card is not None:
+        summary |= {"model": request.model_card, "section": cards.section(facts(report), request.dataset)}
+    if request.as_json:
+        print_json(summary)
         return
-    if parcel.repo is not None:
-        seen = "public" if parcel.public else "private"
-        rows = [[name, f"{size / 1000:.1f} kB"] for name, size in told["files"].items()]
-        result_console().print(table(f"Would be written to {parcel.repo} ({seen})", ["file", "size"], rows))
-    if parcel.model_card is not None:
-        print_line(result_console(), f"Would be proposed to {parcel.model_card}:\n\n{told['section']}")
+    if request.repo is not None:
+        visibility = "public" if request.public else "private"
+        rows = [[name, f"{size / 1000:.1f} kB"] for name, size in summary["files"].items()]
+        result_console().print(table(f"Would be written to {request.repo} ({visibility})", ["file", "size"], rows))
+    if request.model_card is not None:
+        print_line(result_console(), f"Would be proposed to {request.model_card}:\n\n{summary['section']}")

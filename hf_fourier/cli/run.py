@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from hf_fourier.results.table import Table
 
 
-def run(order: RunRequest) -> None:
-    """Explain a data set; the first process says how it went.
+def run(request: RunRequest) -> None:
+    """Explain a data set; the first process prints the outcome.
 
     Raises:
         FourierError: If something that was typed cannot be done.
@@ -36,55 +36,55 @@ def run(order: RunRequest) -> None:
     from hf_fourier.models.distributed import current, launch
     from hf_fourier.runs.options import RunKeywords, RunOptions
 
-    column = order.column
+    column = request.column
     options: RunKeywords = {
-        "target": None if order.target is None else parse_targets(order.target),
+        "target": None if request.target is None else parse_targets(request.target),
         "column": column[0] if column and len(column) == 1 else column,
-        "split": order.split,
-        "streaming": order.streaming,
-        "fractions": None if order.fraction is None else parse_fractions(order.fraction),
-        "store": order.store,
-        "budget": order.budget,
-        "chunk": order.chunk,
-        "seed": order.seed,
-        "batch_size": parse_batch_size(order.batch_size),
-        "processes": order.processes,
+        "split": request.split,
+        "streaming": request.streaming,
+        "fractions": None if request.fraction is None else parse_fractions(request.fraction),
+        "store": request.store,
+        "budget": request.budget,
+        "chunk": request.chunk,
+        "seed": request.seed,
+        "batch_size": parse_batch_size(request.batch_size),
+        "processes": request.processes,
     }
-    RunOptions(**options)  # what is mistyped is told before anything starts
-    writable(order.output)
-    if order.processes and order.processes > 1 and "WORLD_SIZE" not in os.environ and not order.plan:
-        launch(order.processes, sys.argv[1:], order.threads)
-    if order.threads:
+    RunOptions(**options)  # what is mistyped fails before anything starts
+    writable(request.output)
+    if request.processes and request.processes > 1 and "WORLD_SIZE" not in os.environ and not request.plan:
+        launch(request.processes, sys.argv[1:], request.threads)
+    if request.threads:
         import torch
 
-        torch.set_num_threads(order.threads)
-    explainer = load(order.model, [order.method], [order.domain] if order.domain else [], order.loading)
-    if order.plan:
-        plan = explainer.estimate(order.dataset, **options)
-        print_json(asdict(plan)) if order.as_json else print_line(result_console(), str(plan))
+        torch.set_num_threads(request.threads)
+    explainer = load(request.model, [request.method], [request.domain] if request.domain else [], request.loading)
+    if request.plan:
+        plan = explainer.estimate(request.dataset, **options)
+        print_json(asdict(plan)) if request.as_json else print_line(result_console(), str(plan))
         return
-    results = explainer.explain_dataset(order.dataset, order.output, **options)
+    results = explainer.explain_dataset(request.dataset, request.output, **options)
     if not current().first:
         return
     failures = results.failures()
     explained = len(results) - len(failures)
-    if order.as_json:
-        told = {"examples": len(results), "explained": explained, "failures": list(failures.rows())}
-        print_json({**told, "output": str(order.output)})
+    if request.as_json:
+        print_json({"examples": len(results), "explained": explained, "failures": list(failures.rows()),
+                    "output": str(request.output)})  # fmt: skip
     else:
-        _say(order, len(results), failures)
+        _print_outcome(request, len(results), failures)
     if failures and not explained:
         raise typer.Exit(1)
 
 
-def _say(order: RunRequest, examples: int, failures: Table) -> None:
-    """What could not be explained, and how many could."""
+def _print_outcome(request: RunRequest, examples: int, failures: Table) -> None:
+    """Print the failures, and how many examples were explained."""
     for row in list(failures.rows())[:MAX_FAILURES]:
         print_line(error_console(), f"example {row['index']} {row['name']}: {row['failed']}", style="yellow")
     if len(failures) > MAX_FAILURES:
         print_line(error_console(), f"… and {len(failures) - MAX_FAILURES} more", style="yellow")
     print_line(
-        result_console(), f"{examples - len(failures)} of {examples} examples explained: {order.output}", style="bold"
+        result_console(), f"{examples - len(failures)} of {examples} examples explained: {request.output}", style="bold"
     )
 
 

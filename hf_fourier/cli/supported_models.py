@@ -1,4 +1,4 @@
-"""`hf-fourier models`: what the sweep of this release found of an architecture."""
+"""`hf-fourier models`: which architectures of `transformers` this release was tried with, and the outcome."""
 
 from __future__ import annotations
 
@@ -19,37 +19,35 @@ def show_coverage(*, architecture: str | None, task: str | None, as_json: bool) 
     """
     from hf_fourier.models.supported import known, summary
 
-    told = known()
-    own = _wanted(told["pairs"], architecture, task)
-    if not own:
+    sweep = known()
+    pairs = _matching(sweep["pairs"], architecture, task)
+    if not pairs:
         got = " with ".join(filter(None, (architecture, task)))
-        do = "see docs/coverage.md"
-        raise InputError(
-            f"{got!r}, which transformers {told['transformers']} had not", "an architecture and a head", do
-        )
+        got = f"{got!r}, which transformers {sweep['transformers']} had not"
+        raise InputError(got, "an architecture and a head", "see docs/coverage.md")
     if as_json:
-        typer.echo(json.dumps({**told, "pairs": own}, indent=1))
+        typer.echo(json.dumps({**sweep, "pairs": pairs}, indent=1))
         return
     print_line(
         result_console(),
-        f"transformers {told['transformers']}, torch {told['torch']}, small models with random weights",
+        f"transformers {sweep['transformers']}, torch {sweep['torch']}, small models with random weights",
     )
     if architecture is None:
-        rows = [list(map(str, row.values())) for row in summary(own)]
-        result_console().print(table("Architectures by head", list(summary(own)[0]), rows, left=1))
+        rows = [list(map(str, row.values())) for row in summary(pairs)]
+        result_console().print(table("Architectures by head", list(summary(pairs)[0]), rows, left=1))
         return
     columns = ["head", "class", "status", "note"]
-    rows = [[one["task"], one["cls"], one["status"], _note(one)] for one in own]
+    rows = [[one["task"], one["cls"], one["status"], _note(one)] for one in pairs]
     result_console().print(table(architecture, columns, rows, left=len(columns)))
 
 
-def _wanted(pairs: list[dict[str, Any]], architecture: str | None, task: str | None) -> list[dict[str, Any]]:
+def _matching(pairs: list[dict[str, Any]], architecture: str | None, task: str | None) -> list[dict[str, Any]]:
     """The pairs of an architecture, of a head, or of both; None stands for all."""
     return [one for one in pairs if architecture in (None, one["model_type"]) and task in (None, one["task"])]
 
 
 def _note(one: dict[str, Any]) -> str:
-    """Why it does not work, or what has to be known where it does."""
+    """Why a pair does not work, or the remarks where it does."""
     second = "ids are read a second way" if one.get("second") else ""
     sides = [side for side, counts in one.get("padding", {}).items() if counts]
     padding = f"padding on the {' or '.join(sides)} is part of the answer" if sides else ""

@@ -12,7 +12,7 @@ from hf_fourier.scoring.targets import AnswerSpan, Continuation, Contrast, Direc
 
 
 def parse_targets(text: str) -> Any:
-    """What a user typed behind `--target`, as the explainer takes it.
+    """The value of `--target` as the explainer takes it.
 
     `at:POSITION[=LABEL]`, `span:FIRST-LAST`, `continuation:TEXT`, `contrast:THIS|OTHER`, `direction:FILE[@THRESHOLD]`,
     `region:FILE`; anything else is a class index or a label. A text keeps the space that it begins with. A number is a

@@ -15,13 +15,13 @@ if TYPE_CHECKING:
     from hf_fourier.evaluation.results import Evaluation, SanityResult
     from hf_fourier.results.attribution import Attribution
 
-#: Examples of a run in a report, where nobody says how many.
+#: Results that are read of each folder, unless the caller says how many.
 MAX_RESULTS = 50
 
 
 @dataclass
 class CollectedResults:
-    """What was found.
+    """Saved results of one model.
 
     Attributes:
         results: The attributions.
@@ -38,32 +38,32 @@ class CollectedResults:
     notes: list[str] = field(default_factory=list)
 
 
-def collect(folders: Sequence[str | PathLike[str]], most: int = MAX_RESULTS) -> CollectedResults:
+def collect(folders: Sequence[str | PathLike[str]], max_examples: int = MAX_RESULTS) -> CollectedResults:
     """Read saved results.
 
     Args:
         folders: Each a result, a folder with results in it at any depth, a run's folder, or a report with its inputs.
-        most: Results of each folder, at most; the first are taken.
+        max_examples: Results of each folder, at most; the first are taken.
 
     Raises:
         InputError: If a folder holds none, or a report without inputs.
     """
-    found = CollectedResults()
+    collected = CollectedResults()
     for folder in map(Path, folders):
-        before = len(found.results)
+        before = len(collected.results)
         if (folder / "report.json").is_file():
-            _report(folder, found)
+            _report(folder, collected)
         elif (folder / "manifest.json").is_file():
-            _run(folder, found, most)
+            _run(folder, collected, max_examples)
         else:
-            _saved(folder, found, most)
-        if len(found.results) == before:
+            _saved(folder, collected, max_examples)
+        if len(collected.results) == before:
             got = f"the folder {folder.name!r} without results"
             raise InputError(got, f"{storage.VALUES} in it or below it, a run, or a report", "pass one that has some")
-    return found
+    return collected
 
 
-def _report(folder: Path, found: CollectedResults) -> None:
+def _report(folder: Path, collected: CollectedResults) -> None:
     from hf_fourier.report.content import ReportContent
     from hf_fourier.report.folder import load
 
@@ -71,39 +71,41 @@ def _report(folder: Path, found: CollectedResults) -> None:
     if not report.results:
         expected = "one with its inputs, or the folders that it was made of"
         raise InputError(f"the report {folder.name!r}, which has no inputs", expected, "pass those")
-    found.results += report.results
-    found.names += report.names
-    found.evaluation = report.evaluation or found.evaluation
-    found.sanity += report.sanity
+    collected.results += report.results
+    collected.names += report.names
+    collected.evaluation = report.evaluation or collected.evaluation
+    collected.sanity += report.sanity
 
 
-def _run(folder: Path, found: CollectedResults, most: int) -> None:
+def _run(folder: Path, collected: CollectedResults, max_examples: int) -> None:
     from hf_fourier.runs import Results
 
-    run, failed = Results(folder), 0
+    run, failed, taken = Results(folder), 0, 0
     for row in sorted(run.rows(top=0), key=lambda row: int(row["index"])):
         if row["failed"] is not None:
             failed += 1
             continue
-        if most <= 0:
-            found.notes.append(f"of the run {folder.name!r} only the first results were taken; --most takes more")
+        if taken == max_examples:
+            note = f"of the run {folder.name!r} only the first results were taken; --max-examples takes more"
+            collected.notes.append(note)
             break
-        most -= 1
-        found.results.append(run[int(row["index"])])
-        found.names.append(str(row["name"] or f"example {row['index']}"))
+        taken += 1
+        collected.results.append(run[int(row["index"])])
+        collected.names.append(str(row["name"] or f"example {row['index']}"))
     if failed:
-        found.notes.append(f"of the run {folder.name!r} {failed} examples failed and are left out")
+        collected.notes.append(f"of the run {folder.name!r} {failed} examples failed and are left out")
 
 
-def _saved(folder: Path, found: CollectedResults, most: int) -> None:
-    for number, path in enumerate(_results(folder)):
-        if number == most:
-            found.notes.append(f"of {folder.name!r} only the first {most} results were taken; --most takes more")
-            return
-        from hf_fourier.results.attribution import Attribution
+def _saved(folder: Path, collected: CollectedResults, max_examples: int) -> None:
+    from hf_fourier.results.attribution import Attribution
 
-        found.results.append(Attribution.load(path))
-        found.names.append(path.name)
+    paths = list(_results(folder))
+    for path in paths[:max_examples]:
+        collected.results.append(Attribution.load(path))
+        collected.names.append(path.name)
+    if len(paths) > max_examples:
+        note = f"of {folder.name!r} only the first {max_examples} results were taken; --max-examples takes more"
+        collected.notes.append(note)
 
 
 def _results(folder: Path) -> Iterator[Path]:

@@ -144,9 +144,9 @@ def test_demo_shows_controls_beside_the_result(run, toy_demo, tmp_path):
     header = done.stdout.split("┡")[0]
     assert all(f"{name} {part}" in header for name in ("ffc", "magnitude", "random") for part in ("kept", "deleted"))
     rows = [line for line in done.stdout.splitlines() if line.startswith("│")]
-    assert len(rows) == len(demo.KEPT)
+    assert len(rows) == len(demo.FRACTIONS)
     a = Attribution.load(tmp_path / "out")
-    for row, share in zip(rows, demo.KEPT, strict=True):
+    for row, share in zip(rows, demo.FRACTIONS, strict=True):
         assert row.split()[1:3] == [f"{100 * share:g}", "%"]
         assert f"{a.curve.at('keep', share).confidence:.3f}" in row
     assert (tmp_path / "out" / "figure.png").is_file()

@@ -13,7 +13,7 @@ def test_a_report_of_saved_results_with_and_without_inputs(run, tmp_path):
     assert done.exit_code == 0, done.output
     assert "Two pictures: 2 examples, without inputs" in done.output
     assert not list((tmp_path / "shared").rglob("*.safetensors"))
-    done = run("report", "explained", "--output", "here", "--include-inputs", "--most", 1, "--figures")
+    done = run("report", "explained", "--output", "here", "--include-inputs", "--max-examples", 1, "--figures")
     assert done.exit_code == 0, done.output
     assert "only the first 1 results" in done.output
     assert json.loads((tmp_path / "here" / "report.json").read_text())["names"] == ["cat"]

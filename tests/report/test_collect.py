@@ -21,8 +21,8 @@ def test_a_result_and_folders_of_results_keep_their_names(tmp_path):
     found = collect([tmp_path / "many", tmp_path / "many" / "deep" / "a"])
     assert found.names == ["a", "b", "a"]
     assert [result.label for result in found.results] == found.names
-    assert collect([tmp_path / "many"], most=1).names == ["a"]
-    assert "--most" in collect([tmp_path / "many"], most=1).notes[0]
+    assert collect([tmp_path / "many"], max_examples=1).names == ["a"]
+    assert "--max-examples" in collect([tmp_path / "many"], max_examples=1).notes[0]
 
 
 def test_a_run_gives_its_results_in_the_data_sets_order_and_tells_of_failures(tmp_path):
@@ -32,7 +32,7 @@ def test_a_run_gives_its_results_in_the_data_sets_order_and_tells_of_failures(tm
     found = collect([tmp_path / "run"])
     assert [result.key for result in found.results] == [result.key for result in explain.explain(data)]
     assert "1 examples failed" in " ".join(found.notes)
-    assert len(collect([tmp_path / "run"], most=3).results) == 3
+    assert len(collect([tmp_path / "run"], max_examples=3).results) == 3
     report = Report.load(
         Report(found.results, names=found.names).save(tmp_path / "report", include_inputs=True, figures=False)
     )
