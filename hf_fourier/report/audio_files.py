@@ -77,7 +77,7 @@ def save_recording(
     """
     import soundfile
 
-    from hf_fourier.runs.recording import shares
+    from hf_fourier.runs.recording import sample_weights
 
     where = Path(folder)
     where.mkdir(parents=True, exist_ok=True)
@@ -88,7 +88,7 @@ def save_recording(
         open_end, at = np.zeros((len(NAMES), 0), np.float64), 0  # what later segments may still add to
         for i, attribution in enumerate(recording):
             sounds = [attribution.audio(), attribution.audio(fraction), attribution.audio(fraction, delete=True)]
-            parts = np.stack([sound.samples for sound in sounds]) * shares(starts, len(sounds[0].samples), i)
+            parts = np.stack([sound.samples for sound in sounds]) * sample_weights(starts, len(sounds[0].samples), i)
             done, open_end, at = open_end[:, : starts[i] - at], open_end[:, starts[i] - at :], starts[i]
             missing = max(0, parts.shape[1] - open_end.shape[1])
             open_end = np.pad(open_end, ((0, 0), (0, missing)))

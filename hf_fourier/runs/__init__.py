@@ -1,4 +1,4 @@
-"""From one example to a data set: runs that are planned once, cut into shards, and go on where they were stopped."""
+"""Explanations of whole datasets: runs that are planned once, stored in shards, and resumed after a stop."""
 
 from hf_fourier.runs.results import Results
 

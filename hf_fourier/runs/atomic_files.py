@@ -1,4 +1,4 @@
-"""Files that are there whole or not at all, and the lock that keeps two runs out of one folder."""
+"""Atomic writes, and the lock that keeps two runs out of one folder."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ import torch
 from hf_fourier.errors import StorageError
 from hf_fourier.typing import Tensor
 
-#: What the neighbour is called that is written first; a run that is killed leaves at most one, and overwrites it.
+#: The suffix of the neighbour that is written first; a killed run leaves at most one, and overwrites it.
 PART = ".part"
 LOCK = ".lock"
-#: What a full or a closed disk says.
+#: Error numbers of a full disk, and of one that cannot be written.
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _CLOSED = (errno.EROFS, errno.EACCES, errno.EPERM)
 
 
 def write_whole(path: Path, pieces: ByteChunks, move: Callable[[Path, Path], object] = os.replace) -> None:
-    """Write a file so that it exists whole or not at all, also when the power goes.
+    """Write a file atomically, also against power loss.
 
     The bytes go to a neighbour, which is flushed to the disk and then renamed; then the folder is flushed.
 
     Args:
-        path: Where to.
-        pieces: What it will hold, one behind the other.
+        path: The file.
+        pieces: Its bytes, in order.
         move: Renames the neighbour.
 
     Raises:
@@ -51,7 +51,7 @@ def write_whole(path: Path, pieces: ByteChunks, move: Callable[[Path, Path], obj
 
 
 def write_error(error: OSError, path: Path, size: int) -> StorageError:
-    """What the system said about a file, as got, expected, do."""
+    """The system's error about a file as a `StorageError`."""
     name = f"{path.parent.name}/{path.name}"
     if error.errno in _FULL:
         got = f"a full disk while writing {name} ({error.strerror})"
@@ -61,15 +61,15 @@ def write_error(error: OSError, path: Path, size: int) -> StorageError:
         got = f"{name}, which cannot be written ({error.strerror})"
         return StorageError(got, "a folder that can be written", "change its permissions, or choose another")
     got = f"{name}, which cannot be written ({error.strerror or error})"
-    return StorageError(got, "a disk that takes it", "mend that, and run the same command again")
+    return StorageError(got, "a disk that takes it", "correct that, and run the same command again")
 
 
 @contextmanager
 def run_lock(folder: Path, rank: int) -> Iterator[None]:
-    """Hold a run's folder: one run at a time. The system gives it free when the process ends, however it ends.
+    """Lock a run's folder: one run at a time. The system releases the lock when the process ends, however it ends.
 
-    The first process of a run looks whether any process of another one still writes; each of the others holds a lock
-    of its own.
+    The first process of a run checks that no process of another one still writes; each of the others holds a lock of
+    its own.
 
     Raises:
         StorageError: If another run holds it, or the folder cannot be written.
@@ -102,7 +102,7 @@ def _remove(part: Path) -> None:
 
 
 def _flush_folder(folder: Path) -> None:
-    """Make a rename last; systems that cannot flush a folder do it by themselves."""
+    """Make a rename permanent; systems that cannot flush a folder do so by themselves."""
     if os.name == "nt":
         return
     number = os.open(folder, os.O_RDONLY)
@@ -120,9 +120,9 @@ def existing(paths: Sequence[Path]) -> list[bool]:
     return [path.name in names[path.parent] for path in paths]
 
 
-#: One behind the other, a file.
+#: The bytes of a file, in order.
 ByteChunks = Sequence[bytes | memoryview]
-#: What safetensors calls types, in the order in which it lays them out.
+#: The names of types in safetensors, in the order in which it lays them out.
 TYPES = {
     torch.int64: "I64",
     torch.float64: "F64",

@@ -23,7 +23,7 @@ def is_tokens(encoded: EncodedExample) -> bool:
 
 
 def cost_of(encoded: EncodedExample) -> float:
-    """What a pass through a model takes, relative to others of the same model: signal entries, and what attention adds.
+    """The cost of a pass through the model, relative to other examples: signal entries, and what attention adds.
 
     A layer of width h takes about 24 h² operations per token, and 4 h per pair of tokens.
     """
@@ -40,7 +40,7 @@ def order_by_length(indices: Sequence[int], look: Callable[[int], EncodedExample
 
     Args:
         indices: Its examples.
-        look: An example as the model gets it; None where it cannot be read.
+        look: Encodes an example; None where it cannot be read.
         chunk: Examples in a chunk, on average.
     """
     known: list[tuple[float, int, int]] = []
@@ -82,7 +82,7 @@ class LengthWindow:
     Attributes:
         indices: Its examples in the order in which they are explained, shape `(examples,)`.
         cuts: Where each chunk ends in `indices`, shape `(chunks,)`.
-        costs: What each chunk costs, in signal entries weighed by what attention adds, shape `(chunks,)`.
+        costs: The cost of each chunk, in signal entries weighted by what attention adds, shape `(chunks,)`.
     """
 
     indices: np.ndarray
@@ -132,7 +132,7 @@ class Chunks:
         return int(self._firsts[window]) + chunk, row
 
     def costs(self) -> np.ndarray:
-        """What each chunk costs, shape `(chunks,)`: signal entries, or examples where all are alike."""
+        """The cost of each chunk, shape `(chunks,)`: signal entries, or examples where all have one shape."""
         manifest = self.manifest
         if manifest.window:
             return np.concatenate([self._window(i).costs for i in range(len(manifest.windows))])
@@ -178,12 +178,12 @@ class Chunks:
 
 
 def assign_chunks(open_chunks: Sequence[int], costs: np.ndarray, processes: int) -> list[list[int]]:
-    """Whole chunks for each process, so that all have about the same to do; the dearest first.
+    """Assign whole chunks to processes, so that all have about the same cost; the most expensive first.
 
-    Memory runs out, if it does, at the start; and what is left at the end is small.
+    So memory runs out, if it does, at the start, and the last chunks are small.
 
     Args:
-        open_chunks: What is to be done.
+        open_chunks: The unfinished chunks.
         costs: Of all chunks.
         processes: How many there are.
     """

@@ -1,4 +1,4 @@
-"""What a run is: its settings, and which example belongs to which chunk. Planned once, then read only."""
+"""The settings of a run, and which example belongs to which chunk. Planned once, then only read."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ class Manifest:
     chunks of about equal cost. Otherwise a chunk is `chunk` consecutive examples.
 
     Attributes:
-        settings: What has to agree when a run goes on: model, method, data and so on, as plain values.
-        environment: What is good to know but may differ: versions, threads.
+        settings: Settings that must agree when a run is resumed (model, method, data, …), as plain values.
+        environment: Versions, threads and other facts that may differ.
         examples: How many there are; None in a stream that has not ended.
         chunk: Examples in a chunk (on average, where they are ordered by length).
         window: Examples in a window; 0 where examples are taken in their order.

@@ -1,4 +1,4 @@
-"""What a model takes in memory: its weights, and what one more row of a batch adds, counted and not sampled."""
+"""The memory of a model: its weights, and the tensors that one more row of a batch adds, counted and not sampled."""
 
 from __future__ import annotations
 
@@ -15,35 +15,35 @@ from torch.utils._pytree import tree_leaves
 LIBRARIES = 400 * 10**6
 
 
-class Tensors(TorchDispatchMode):
-    """While it is entered, the bytes of all tensors that are made and not freed yet.
+class MemoryCounter(TorchDispatchMode):
+    """While entered, counts the bytes of all tensors that are allocated and not freed yet.
 
-    Resident memory tells no such thing: it keeps what was freed, and grows with what is made once. Tensors of one
-    storage are counted once; what libraries take and give back inside one operation is not seen.
+    Resident memory would not do: it keeps what was freed, and grows with what is allocated once. Tensors of one
+    storage count once; what libraries allocate and free inside one operation is not seen.
 
     Args:
-        others: Storages that are there anyhow (a model's weights), by their number.
+        others: Storages that do not count (a model's weights), by their number.
 
     Attributes:
-        per_row: The most bytes at one time, divided by the rows that the model had last been asked for.
+        per_row: The most bytes at one time, divided by the rows of the last forward pass.
     """
 
     def __init__(self, others: Collection[int] = ()) -> None:
         super().__init__()
         self._others = others
-        self.per_row, self._rows, self._top, self._total = 0.0, 0, 0, 0  # no rows: the model was not asked yet
+        self.per_row, self._rows, self._top, self._total = 0.0, 0, 0, 0  # no rows: the model has not run yet
         self._alive: dict[int, tuple[Any, int]] = {}
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        """Run an operation, and count what it made."""
-        made = func(*args, **(kwargs or {}))
-        for one in tree_leaves(made):
-            if isinstance(one, torch.Tensor):
-                self._count(one)
-        return made
+        """Run an operation, and count the tensors that it returns."""
+        output = func(*args, **(kwargs or {}))
+        for tensor in tree_leaves(output):
+            if isinstance(tensor, torch.Tensor):
+                self._count(tensor)
+        return output
 
-    def asked(self, module: Any, args: Any, kwargs: Any) -> None:
-        """A forward pass begins: note how many rows it has."""
+    def note_rows(self, module: Any, args: Any, kwargs: Any) -> None:
+        """Note the rows of a forward pass that begins."""
         first = next((one for one in tree_leaves((args, kwargs)) if isinstance(one, torch.Tensor) and one.ndim), None)
         self._rows, self._top = (1 if first is None else max(1, len(first))), 0
 
@@ -66,10 +66,10 @@ class Tensors(TorchDispatchMode):
 
 
 @contextlib.contextmanager
-def counted(model: torch.nn.Module) -> Iterator[Tensors]:
+def count_memory(model: torch.nn.Module) -> Iterator[MemoryCounter]:
     """Inside, tensors are counted; the model is as before afterwards."""
-    tensors = Tensors(_storages(model))
-    hook = model.register_forward_pre_hook(tensors.asked, with_kwargs=True)
+    tensors = MemoryCounter(_storages(model))
+    hook = model.register_forward_pre_hook(tensors.note_rows, with_kwargs=True)
     try:
         with tensors:
             yield tensors
@@ -84,5 +84,5 @@ def weights(model: torch.nn.Module) -> int:
 
 def _storages(model: torch.nn.Module) -> dict[int, int]:
     """The bytes of each storage of a model's parameters and buffers."""
-    found = [*model.parameters(), *model.buffers()]
-    return {one.untyped_storage()._cdata: one.untyped_storage().nbytes() for one in found if one.device.type != "meta"}
+    tensors = [t for t in (*model.parameters(), *model.buffers()) if t.device.type != "meta"]
+    return {t.untyped_storage()._cdata: t.untyped_storage().nbytes() for t in tensors}

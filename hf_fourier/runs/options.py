@@ -97,7 +97,7 @@ class RunOptions:
 
     @property
     def grid(self) -> FractionGrid | None:
-        """What is played."""
+        """The fractions to keep and to delete; None for no curves."""
         if self.fractions is None or isinstance(self.fractions, FractionGrid):
             return self.fractions
         return FractionGrid(tuple(self.fractions), tuple(self.fractions))
@@ -107,13 +107,13 @@ class RunOptions:
         """The budget as a number."""
         if isinstance(self.budget, int) and not isinstance(self.budget, bool) and self.budget > 0:
             return self.budget
-        said = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([kmgt]?)b?\s*", str(self.budget).lower())
-        if said is None or float(said[1]) <= 0:
+        match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([kmgt]?)b?\s*", str(self.budget).lower())
+        if match is None or float(match[1]) <= 0:
             raise InputError(f"budget {self.budget!r}", "a size such as '500MB' or '20GB'", "correct `budget`")
-        return int(float(said[1]) * _UNITS[said[2]])
+        return int(float(match[1]) * _UNITS[match[2]])
 
     def to_manifest(self) -> dict[str, Any]:
-        """What of it decides about the results, as plain values."""
+        """The options that the results depend on, as plain values."""
         grid = self.grid
         return {
             "target": _named(self.target),
@@ -125,7 +125,7 @@ class RunOptions:
 
 
 def _named(target: Any) -> Any:
-    """A target as it can be compared with that of another run."""
+    """A target in a form that can be compared with that of another run."""
     if callable(target):
         return f"a callable {getattr(target, '__qualname__', type(target).__name__)}"
     return target if isinstance(target, (int, str, type(None))) else repr(target)

@@ -1,4 +1,4 @@
-"""What a run will take, before it starts: measured on a few examples, told in words."""
+"""The time, memory and disk that a run will take, measured on a few examples before it starts."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from hf_fourier.errors import InputError
 from hf_fourier.models.inputs.sources import Source
 from hf_fourier.results.attribution import Attribution
 from hf_fourier.runs.chunking import cost_of, is_tokens
-from hf_fourier.runs.memory import LIBRARIES, counted, weights
+from hf_fourier.runs.memory import LIBRARIES, count_memory, weights
 from hf_fourier.runs.shards import STORES, Outcome, Store, pack_shard
 from hf_fourier.runs.worker import PreparedExample, Worker
 from hf_fourier.scoring.batching import suggested_rows
 
-#: Examples that are read to see how they differ; of these the cheapest, a middle one and the dearest are explained.
+#: Examples read to see how they differ; the cheapest, a middle one and the most expensive of them are explained.
 LOOK = 9
 #: How many times a chunk's results are in memory: explained, being written and their bytes.
 WAITING = 5
@@ -33,20 +33,20 @@ CHUNK, FEW, CHUNKS = 64, 8, 20_000
 
 @dataclass(frozen=True)
 class Plan:
-    """What a run takes.
+    """The time, memory and disk that a run takes.
 
     Attributes:
         examples: How many; None in a stream.
         chunk: Examples in a chunk, on average.
         seconds: Of one process, for all examples; for one of them in a stream. Measured on a few examples.
         memory: Bytes of one process at its peak, about: Python with its libraries, the model, a whole batch of the
-            dearest example that was tried, and the results that wait to be written. A data set that lies in memory
-            comes on top. It does not depend on what the process did before.
+            most expensive example measured, and the results that wait to be written. A dataset in memory comes on
+            top. It does not depend on what the process did before.
         sizes: Bytes on disk for each way to store, for all examples; for one of them in a stream.
-        store: Which one is chosen.
-        passes: Model passes per example: forward, backward, and to play.
+        store: The chosen one.
+        passes: Model passes per example: forward, backward, and for perturbation curves.
         processes: How many share the time.
-        notes: What has to be said.
+        notes: Notes, such as that no way to store fits the budget.
     """
 
     examples: int | None
@@ -80,7 +80,7 @@ class Plan:
 
 
 def summary_text(seconds: float) -> str:
-    """A time as people say it."""
+    """A time with its unit."""
     for unit, length in (("days", 86400), ("h", 3600), ("min", 60)):
         if seconds >= 2 * length:
             return f"{seconds / length:.3g} {unit}"
@@ -88,7 +88,7 @@ def summary_text(seconds: float) -> str:
 
 
 def size(count: float) -> str:
-    """Bytes as people say them."""
+    """Bytes with their unit."""
     for unit, length in (("TB", 10**12), ("GB", 10**9), ("MB", 10**6), ("kB", 10**3)):
         if count >= length:
             return f"{count / length:.3g} {unit}"
@@ -100,11 +100,11 @@ class Measurement:
     """A few examples as they were explained.
 
     Attributes:
-        rates: Cost units that one second does, by an example's cost.
+        rates: Pairs of an example's cost and the cost units per second.
         cost: The mean cost of an example.
         sizes: Mean bytes per example for each way to store.
         passes: Model passes per example.
-        row: Bytes of tensors that a row of a batch adds, for the dearest example.
+        row: Bytes of tensors that a row of a batch adds, for the most expensive example.
         model: Bytes of the model's weights.
         rows: Examples in a batch.
         tokens: Whether the signals are embedded tokens, which are ordered by length.
@@ -120,16 +120,16 @@ class Measurement:
     tokens: bool
 
     def seconds(self, cost: float) -> float:
-        """What an example of this cost takes, by the nearest that was measured."""
+        """Seconds for an example of this cost, by the nearest one measured."""
         nearest = min(self.rates, key=lambda known: abs(known[0] - cost))
         return cost / nearest[1]
 
 
 def measure(worker: Worker, source: Source, top: int) -> Measurement:
-    """Explain a few examples from all over the data set.
+    """Explain a few examples from all over the dataset.
 
     Raises:
-        InputError: If none of them can be explained; says why.
+        InputError: If none of them can be explained, with the reason.
     """
     if source.length is None:
         items = list(islice(source.stream(0), LOOK))
@@ -137,65 +137,65 @@ def measure(worker: Worker, source: Source, top: int) -> Measurement:
         step = max(1, source.length // LOOK)
         items = source.read(range(0, source.length, step)[:LOOK])
     ready = [worker.encode(item) for item in items]
-    fine = sorted((one for one in ready if one.encoded is not None), key=_cost)
-    if not fine:
+    readable = sorted((example for example in ready if example.encoded is not None), key=_cost)
+    if not readable:
         reason = ready[0].failure.reason if ready and ready[0].failure else "there are none"
         raise InputError(f"examples that cannot be read ({reason})", "some that can", "check data and `column`")
-    return _measured(worker, fine, top)
+    return _measured(worker, readable, top)
 
 
 def _cost(ready: PreparedExample) -> float:
     return 0.0 if ready.encoded is None else cost_of(ready.encoded)
 
 
-def _measured(worker: Worker, fine: Sequence[PreparedExample], top: int) -> Measurement:
-    """The probe of some examples by growing cost: one of each of up to three costs; more only where these fail."""
-    ends = {_cost(fine[i]): fine[i] for i in (0, len(fine) // 2, len(fine) - 1)}
+def _measured(worker: Worker, examples: Sequence[PreparedExample], top: int) -> Measurement:
+    """Measure examples in order of cost: one of each of up to three costs; more only where these fail."""
+    ends = {_cost(examples[i]): examples[i] for i in (0, len(examples) // 2, len(examples) - 1)}
     chosen = list(ends.values())
     rates: list[tuple[float, float]] = []
     results: list[Outcome] = []
     row, reason = 0.0, ""
     model = worker.explainer.model
-    for one in [*chosen, *(other for other in fine if other not in chosen)]:
-        if results and one not in chosen:
+    for example in [*chosen, *(other for other in examples if other not in chosen)]:
+        if results and example not in chosen:
             break
-        with counted(model) as tensors:
-            spent, outcomes = _timed(worker, one)
-        # What is bound to a new shape is made once, a small model warms up, and not all code lets itself be watched.
+        with count_memory(model) as memory:
+            spent, outcomes = _timed(worker, example)
+        # The first pass of a shape allocates, a small model warms up, and some code fails while memory is counted.
         if spent < QUICK or not isinstance(outcomes[0].result, Attribution):
-            spent, outcomes = _timed(worker, one)
-        row = max(row, tensors.per_row)
-        found = outcomes[0].result
-        if isinstance(found, Attribution):
-            rates.append((_cost(one), _cost(one) / spent))
+            spent, outcomes = _timed(worker, example)
+        row = max(row, memory.per_row)
+        result = outcomes[0].result
+        if isinstance(result, Attribution):
+            rates.append((_cost(example), _cost(example) / spent))
             results.append(outcomes[0])
         else:
-            reason = found.reason
+            reason = result.reason
     if not results:
         raise InputError(f"examples that cannot be explained ({reason})", "some that can", "check model and target")
-    cost = sum(map(_cost, fine)) / len(fine)
+    cost = sum(map(_cost, examples)) / len(examples)
     larger = cost / (sum(known for known, _ in rates) / len(rates))
     sizes: dict[Store, float] = {store: larger * _bytes(results, store, top) for store in STORES}
-    last, encoded = results[-1].result, fine[-1].encoded
+    last, encoded = results[-1].result, examples[-1].encoded
     assert isinstance(last, Attribution)
     assert encoded is not None
     passes = {name: float(count) for name, count in last.provenance["passes"].items()}
     device = torch.device(last.provenance["device"])
     rows = worker.batch_size
     rows = suggested_rows(torch.Size(encoded.signal.shape).numel(), device) if rows == "auto" else rows
-    most = worker.explainer.wrapper.max_rows
-    least = min(int(rows), most or int(rows))
-    return Measurement(rates, cost, sizes, passes, int(row), weights(model), least, is_tokens(encoded))
+    max_rows = worker.explainer.wrapper.max_rows
+    fitting = min(int(rows), max_rows or int(rows))
+    return Measurement(rates, cost, sizes, passes, int(row), weights(model), fitting, is_tokens(encoded))
 
 
-def _timed(worker: Worker, one: PreparedExample) -> tuple[float, list[Outcome]]:
+def _timed(worker: Worker, example: PreparedExample) -> tuple[float, list[Outcome]]:
     start = time.perf_counter()
-    outcomes, _ = worker.explain([one])
+    outcomes, _ = worker.explain([example])
     return time.perf_counter() - start, outcomes
 
 
 def _bytes(results: Sequence[Outcome], store: Store, top: int) -> float:
-    """What one more example adds to a shard."""
+    """Bytes that one more example adds to a shard."""
     twice, once = (sum(map(len, pack_shard(some, store, top, False))) for some in ([*results, *results], results))
     return (twice - once) / len(results)
 
@@ -209,16 +209,16 @@ def estimate(
     processes: int,
     cost: float | None,
 ) -> Plan:
-    """What a run takes, from a probe.
+    """The time, memory and disk of a run, from a measurement.
 
     Args:
-        known: The probe.
+        known: The measurement.
         length: How many examples there are.
-        store: As asked for.
+        store: As requested.
         budget: Bytes that "auto" may take.
-        chunk: As asked for.
+        chunk: As requested.
         processes: How many share the work.
-        cost: The cost of all examples, where that is known already.
+        cost: The cost of all examples; None for the measured mean.
     """
     count = 1 if length is None else length
     sizes: dict[Store, int] = {name: int(known.sizes[name] * count) for name in STORES}

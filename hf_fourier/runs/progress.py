@@ -1,4 +1,4 @@
-"""How far a run is: examples, rate, and the time that is left by what the rest costs."""
+"""The progress bar of a run: examples, rate, and the remaining time by the cost of the rest."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ from hf_fourier.runs.plan import summary_text
 
 
 class Bar:
-    """A line on standard error, of the first process alone; it tells its own share.
+    """A line on standard error, of the first process alone, about its own share.
 
     Args:
-        total: Examples and cost of the share; None where nobody knows.
+        total: Examples and cost of the share; None if unknown.
         machine: The processes.
-        shown: Whether there is a line.
+        visible: Whether there is a line.
     """
 
     def __init__(self, total: tuple[int, float] | None, machine: Processes, visible: bool) -> None:
         from tqdm import tqdm
 
-        many = None if total is None else total[0]
+        examples = None if total is None else total[0]
         self._cost = None if total is None else total[1]
         name = "explaining" if machine.processes == 1 else f"explaining (process 1 of {machine.processes})"
         ends = "{desc}: {n_fmt}{rest} [{elapsed}, {rate_fmt}{postfix}]"
-        form = ends.replace("{rest}", "") if many is None else ends.replace("{rest}", "/{total_fmt} {bar}")
+        form = ends.replace("{rest}", "") if examples is None else ends.replace("{rest}", "/{total_fmt} {bar}")
         self._bar: Any = tqdm(
-            total=many, desc=name, unit=" examples", disable=not (visible and machine.first), bar_format=form
+            total=examples, desc=name, unit=" examples", disable=not (visible and machine.first), bar_format=form
         )
         self._start, self._spent = time.perf_counter(), 0.0
 
@@ -39,7 +39,7 @@ class Bar:
         self._bar.close()
 
     def add(self, examples: int, cost: float, failed: int) -> None:
-        """Tell of finished examples.
+        """Count finished examples.
 
         Args:
             examples: How many.
@@ -47,11 +47,11 @@ class Bar:
             failed: How many failed so far.
         """
         self._spent += cost
-        said = []
+        parts = []
         if self._cost:
             passed = time.perf_counter() - self._start
-            said.append(f"{summary_text(passed * (self._cost - self._spent) / self._spent)} left")
+            parts.append(f"{summary_text(passed * (self._cost - self._spent) / self._spent)} left")
         if failed:
-            said.append(f"{failed} failed")
-        self._bar.set_postfix_str(", ".join(said), refresh=False)
+            parts.append(f"{failed} failed")
+        self._bar.set_postfix_str(", ".join(parts), refresh=False)
         self._bar.update(examples)

@@ -47,18 +47,18 @@ INDEX, SEGMENTS = "recording.json", "segments"
 
 @dataclass(frozen=True)
 class Segment:
-    """One stretch of a recording, and what the model says there.
+    """One segment of a recording, with the model's prediction.
 
     Attributes:
         start: Where it begins, in seconds.
         end: Where it ends.
         weight_seconds: Seconds that count for it: those it shares with its neighbours are divided among them.
-        label: What was explained.
+        label: The explained label.
         confidence: The model's confidence in it; None for heads that have none.
         value: The score.
-        kept: Of each played share, whether the decision is kept when the top features alone are left.
-        lost: Of each played share, whether it is kept when they are deleted.
-        peaks: The largest amplitudes of equal parts of it.
+        kept: Agreement at each fraction, when the top features alone are kept.
+        lost: Agreement at each fraction, when they are deleted.
+        peaks: The largest amplitudes of its equal parts.
     """
 
     start: float
@@ -78,11 +78,11 @@ class Recording:
     """A recording's explanation. `recording[i]` reads the `Attribution` of one segment.
 
     Attributes:
-        segments: What the model says over time, in order.
-        folder: Where the segments' attributions lie.
+        segments: The predictions over time, in order.
+        folder: The folder with the segments' attributions.
         seconds: How long the recording is.
         rate: The model's rate in Hz.
-        notes: What has to be said about the whole.
+        notes: Notes on the whole.
     """
 
     segments: list[Segment]
@@ -109,11 +109,11 @@ class Recording:
 
     @property
     def labels(self) -> dict[str, float]:
-        """For how many seconds each label was explained, the longest first."""
-        found: dict[str, float] = {}
+        """Seconds for which each label was explained, the longest first."""
+        seconds: dict[str, float] = {}
         for segment in self.segments:
-            found[segment.label] = found.get(segment.label, 0.0) + segment.weight_seconds
-        return dict(sorted(found.items(), key=lambda one: -one[1]))
+            seconds[segment.label] = seconds.get(segment.label, 0.0) + segment.weight_seconds
+        return dict(sorted(seconds.items(), key=lambda item: -item[1]))
 
     @property
     def label(self) -> str:
@@ -128,32 +128,32 @@ class Recording:
             for s in self.segments
             if s.label == self.label and s.confidence is not None
         ]
-        return sum(own * sure for own, sure in known) / sum(own for own, _ in known) if known else None
+        return sum(w * confidence for w, confidence in known) / sum(w for w, _ in known) if known else None
 
     def decisions(self) -> Table:
-        """What the model says over time: one row per segment."""
+        """The predictions over time: one row per segment."""
         rows = [(s.start, s.end, s.label, s.confidence, s.value) for s in self.segments]
         columns = ("start [s]", "end [s]", "label", "confidence", "value")
         return Table({name: [row[i] for row in rows] for i, name in enumerate(columns)})
 
     def points(self, label: str | None = None) -> Table:
-        """What is left of the decisions when the top features alone are kept, and when they are deleted.
+        """The agreement when the top features alone are kept, and when they are deleted.
 
         Args:
             label: Of which segments; None for all.
 
         Returns:
-            One row per played share: the share of seconds whose decision holds.
+            One row per fraction: the share of seconds whose prediction holds.
         """
         chosen = [s for s in self.segments if label in (None, s.label)]
         shares = sorted({share for s in chosen for share in (*s.kept, *s.lost)}, key=float)
 
         def holds(part: str) -> list[float | None]:
-            found = []
+            fractions = []
             for share in shares:
                 known = [(s.weight_seconds, getattr(s, part)[share]) for s in chosen if share in getattr(s, part)]
-                found.append(sum(own * yes for own, yes in known) / sum(o for o, _ in known) if known else None)
-            return found
+                fractions.append(sum(w * yes for w, yes in known) / sum(w for w, _ in known) if known else None)
+            return fractions
 
         return Table({"top share": [float(s) for s in shares], "kept": holds("kept"), "deleted": holds("lost")})
 
@@ -161,8 +161,8 @@ class Recording:
         """One spectrum for all segments, or for those of one label.
 
         Scores compare features within one segment only, so each segment's are divided by the sum of their sizes. Then
-        segments are averaged, each by its own seconds: what overlaps counts once. Loudness does not weigh, nor does
-        confidence.
+        segments are averaged, each by its own seconds: what overlaps counts once. Neither loudness nor confidence
+        weighs.
 
         Args:
             label: Whose segments; None for all, whatever they were explained for.
@@ -182,7 +182,7 @@ class Recording:
         return written
 
     def plot(self, path: str | PathLike[str] | None = None, fraction: float = 0.04) -> Any:
-        """Draw the decision over time and the spectrum of the main label; see `report.recordings`.
+        """Draw the prediction over time and the spectrum of the main label; see `report.recordings`.
 
         Returns:
             The `matplotlib.figure.Figure`.
@@ -199,7 +199,7 @@ class Recording:
 
     @classmethod
     def load(cls, folder: str | PathLike[str]) -> Recording:
-        """Read what `save` wrote, or what a run that was cut off has left.
+        """Read what `save` or an interrupted run wrote.
 
         Raises:
             InputError: If the folder holds no recording, or one of a newer format.
@@ -210,8 +210,8 @@ class Recording:
         values = json.loads((path / INDEX).read_text(encoding="utf-8"))
         if values["format"] > FORMAT:
             raise InputError(f"format {values['format']}", f"at most {FORMAT}", "install a newer hf_fourier")
-        stored = [formats.renamed(one, formats.SEGMENT) for one in values["segments"]]
-        segments = [Segment(**{**one, "peaks": tuple(one["peaks"])}) for one in stored]
+        stored = [formats.renamed(segment, formats.SEGMENT) for segment in values["segments"]]
+        segments = [Segment(**{**segment, "peaks": tuple(segment["peaks"])}) for segment in stored]
         return cls(segments, path, values["seconds"], values["rate"], tuple(values["notes"]))
 
 
@@ -240,39 +240,39 @@ def explain_recording(
     stream = AudioStream(example_of(example, wrapper.is_example), wrapper.rate)
     room = None if output_dir is not None else tempfile.TemporaryDirectory(prefix="hf_fourier-recording-")
     place = Path(output_dir if output_dir is not None else room.name)  # type: ignore[union-attr]
-    starts = plan(stream.samples, length, overlap)
+    starts = segment_starts(stream.samples, length, overlap)
     length = min(length, stream.samples)
-    made = Recording([], place, stream.seconds, wrapper.rate, tuple(stream.notes), room)
+    recording = Recording([], place, stream.seconds, wrapper.rate, tuple(stream.notes), room)
     options = {"method": method, "domain": domain, "seed": seed, "batch_size": batch_size}
     at_once = SEGMENTS_PER_BATCH if batch_size == "auto" else int(batch_size)
     try:
         for first in range(0, len(starts), at_once):
-            some = starts[first : first + at_once]
-            pieces = [piece for start in some if len(piece := stream.read(start, start + length)) == length]
+            batch = starts[first : first + at_once]
+            pieces = [piece for start in batch if len(piece := stream.read(start, start + length)) == length]
             if pieces:
                 results = explainer.explain([(piece, wrapper.rate) for piece in pieces], target, **options)
                 if fractions:
                     explainer.perturb(results, fractions=fractions, batch_size=batch_size)
                 for i, (piece, result) in enumerate(zip(pieces, results, strict=True), first):
-                    _keep(made, result, piece, starts[i], shares(starts, length, i))
-                _write(made, place)
-            if len(pieces) < len(some):
-                _cut_off(made, stream)
+                    _add_segment(recording, result, piece, starts[i], sample_weights(starts, length, i))
+                _write(recording, place)
+            if len(pieces) < len(batch):
+                _note_cut_off(recording, stream)
                 break
             if progress is not None:
-                progress(len(made), len(starts))
+                progress(len(recording), len(starts))
     except Exception as error:
-        error.completed = made  # type: ignore[attr-defined]
-        if made.segments:
-            error.add_note(f"{len(made)} of {len(starts)} segments were done: they are this error's `completed`")
+        error.completed = recording  # type: ignore[attr-defined]
+        if recording.segments:
+            error.add_note(f"{len(recording)} of {len(starts)} segments were done: they are this error's `completed`")
         raise
     finally:
         stream.close()
-    return made
+    return recording
 
 
 def length_of(wrapper: Any, seconds: float | None = None) -> int:
-    """Samples of a segment: as asked, or the model's window, or ten seconds where it has none.
+    """Samples of a segment: as requested, or the model's window, or ten seconds where it has none.
 
     Raises:
         InputError: If it is none, or longer than the window.
@@ -287,7 +287,7 @@ def length_of(wrapper: Any, seconds: float | None = None) -> int:
     return length
 
 
-def plan(samples: int, length: int, overlap: float) -> list[int]:
+def segment_starts(samples: int, length: int, overlap: float) -> list[int]:
     """Where segments of one length begin; the last one ends with the recording, and overlaps more if it must."""
     if samples <= length:
         return [0]
@@ -296,8 +296,8 @@ def plan(samples: int, length: int, overlap: float) -> list[int]:
     return starts if starts[-1] + length == samples else [*starts, samples - length]
 
 
-def shares(starts: Sequence[int], length: int, index: int) -> np.ndarray:
-    """How much each sample of one segment counts for it, `(length,)`: over all segments 1 at every sample.
+def sample_weights(starts: Sequence[int], length: int, index: int) -> np.ndarray:
+    """The weight of each sample in one segment, `(length,)`; over all segments the weights sum to 1.
 
     Where segments overlap, one is faded into the next.
     """
@@ -306,55 +306,55 @@ def shares(starts: Sequence[int], length: int, index: int) -> np.ndarray:
     reach = bisect_right(starts, starts[index] - length), bisect_left(starts, starts[index] + length)
     for start in starts[slice(*reach)]:
         total += np.clip(np.minimum(places - start + 1, start + length - places), 0, None)
-    own = np.minimum(places - starts[index] + 1, starts[index] + length - places)
-    return np.asarray(own / total)
+    ramp = np.minimum(places - starts[index] + 1, starts[index] + length - places)
+    return np.asarray(ramp / total)
 
 
-def _keep(made: Recording, result: Attribution, piece: np.ndarray, start: int, share: np.ndarray) -> None:
-    """Add one segment, its attribution in a file, and what has to be said about it and was not yet."""
-    made.notes = tuple(once([*made.notes, *result.provenance.get("notes", [])]))
-    result.save(_place(made.folder, len(made.segments)))
+def _add_segment(recording: Recording, result: Attribution, piece: np.ndarray, start: int, weights: np.ndarray) -> None:
+    """Add one segment, its attribution in a file, and its new notes."""
+    recording.notes = tuple(once([*recording.notes, *result.provenance.get("notes", [])]))
+    result.save(_place(recording.folder, len(recording.segments)))
     parts = np.array_split(np.abs(piece), min(PEAKS, len(piece)))
 
-    def played(part: Mode) -> dict[str, float]:
+    def agreement(part: Mode) -> dict[str, float]:
         return {f"{stop.fraction:g}": stop.agreement for stop in (result.curve.of(part) if result.curve else [])}
 
-    made.segments.append(
+    recording.segments.append(
         Segment(
-            start=start / made.rate,
-            end=(start + len(piece)) / made.rate,
-            weight_seconds=float(share.sum()) / made.rate,
+            start=start / recording.rate,
+            end=(start + len(piece)) / recording.rate,
+            weight_seconds=float(weights.sum()) / recording.rate,
             label=result.label,
             confidence=result.confidence,
             value=result.value,
-            kept=played("keep"),
-            lost=played("delete"),
+            kept=agreement("keep"),
+            lost=agreement("delete"),
             peaks=tuple(round(float(part.max()), 5) for part in parts),
         )
     )
 
 
-def _cut_off(made: Recording, stream: AudioStream) -> None:
-    """Say that a file ended before its header says so."""
-    end = made.segments[-1].end if made.segments else 0.0
-    if not made.segments:
-        raise InputError("a file that is cut off in its first segment", "a whole file", "mend it, or convert it to WAV")
-    said = f"the file is cut off or broken: nothing is explained after {end:.2f} of {stream.seconds:.2f} s"
-    made.notes, made.seconds = (*made.notes, said), end
+def _note_cut_off(recording: Recording, stream: AudioStream) -> None:
+    """Note that a file ended before the length in its header."""
+    end = recording.segments[-1].end if recording.segments else 0.0
+    if not recording.segments:
+        raise InputError("a file that is cut off in its first segment", "a whole file", "repair or convert it")
+    note = f"the file is cut off or broken: nothing is explained after {end:.2f} of {stream.seconds:.2f} s"
+    recording.notes, recording.seconds = (*recording.notes, note), end
 
 
 def _place(folder: Path, index: int) -> Path:
     return folder / SEGMENTS / f"{index:05d}"
 
 
-def _write(made: Recording, folder: Path) -> None:
-    """The index of what is there, written whole or not at all."""
+def _write(recording: Recording, folder: Path) -> None:
+    """Write the index of the segments atomically."""
     values = {
         "format": FORMAT,
-        "seconds": made.seconds,
-        "rate": made.rate,
-        "notes": list(made.notes),
-        "segments": [asdict(segment) for segment in made.segments],
+        "seconds": recording.seconds,
+        "rate": recording.rate,
+        "notes": list(recording.notes),
+        "segments": [asdict(segment) for segment in recording.segments],
     }
     folder.mkdir(parents=True, exist_ok=True)
     part = folder / f"{INDEX}.part"

@@ -1,4 +1,4 @@
-"""What a run wrote, read back: results by index, rows as a table or a `datasets.Dataset`, failures. Needs no model."""
+"""Reads the results of a run: by index, as rows of a table or a `datasets.Dataset`, and its failures. No model."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ TOP = 20
 
 @exact_class
 class Results:
-    """The folder of a run, finished or not. One shard is open at a time; of it, what is asked for is read.
+    """The folder of a run, finished or not. One shard is open at a time, and only what is needed is read.
 
     Args:
-        folder: What `explain_dataset` wrote into.
+        folder: The folder that `explain_dataset` wrote.
 
     Raises:
         InputError: If it is no run's folder.
@@ -58,7 +58,7 @@ class Results:
         return sum(len(Shard(path)) for path in self._paths())
 
     def __getitem__(self, index: Any) -> Any:
-        """The result of one example of the data set, or a list of those of several; of shards their parts are read.
+        """The result of one example of the data set, or a list of those of several; only their parts are read.
 
         Args:
             index: A place, counted from the end where it is negative; a slice; or several places, or one truth value
@@ -102,7 +102,7 @@ class Results:
         return sum(len(Shard(path)) for path in self._paths())
 
     def row(self, index: int, top: int = TOP) -> dict[str, Any]:
-        """One example's numbers as plain values: what was explained, the top features and the curve.
+        """One example's numbers as plain values: target, top features and curve.
 
         Args:
             index: Its place in the data set.
@@ -120,9 +120,9 @@ class Results:
 
     def failures(self) -> Table:
         """The examples that could not be explained, with the reasons."""
-        found = [row for row in self._records() if "failed" in row]
+        failed = [row for row in self._records() if "failed" in row]
         names = ("index", "name", "failed")
-        return Table({name: [row[name] for row in found] for name in names})
+        return Table({name: [row[name] for row in failed] for name in names})
 
     def split(self) -> list[int]:
         """Chunks in which memory ran out: their batches differ, and with them the last digits."""
@@ -141,10 +141,11 @@ class Results:
             from datasets import Dataset
         except ImportError as error:
             raise MissingExtraError("datasets", "metrics", "data sets") from error
-        made = Dataset.from_generator(_all_rows, gen_kwargs={"folder": str(self.folder), "top": top, "done": self.done})
+        state = {"folder": str(self.folder), "top": top, "done": self.done}
+        dataset = Dataset.from_generator(_all_rows, gen_kwargs=state)
         with taken(warnings), warnings.catch_warnings():
             warnings.simplefilter("ignore", FutureWarning)  # of arrow, about how `datasets` calls it
-            return made.sort("index") if self.manifest.window else made
+            return dataset.sort("index") if self.manifest.window else dataset
 
     def _records(self) -> Iterator[dict[str, Any]]:
         for path in self._paths():
@@ -176,7 +177,7 @@ def _is_truth(value: Any) -> bool:
 
 
 def _all_rows(folder: str, top: int, done: int) -> Iterator[dict[str, Any]]:
-    """What a `datasets.Dataset` is made of; `done` only tells one state of a run from another."""
+    """The rows for a `datasets.Dataset`; `done` only makes its cache differ between states of a run."""
     yield from Results(folder).rows(top)
 
 
@@ -209,8 +210,8 @@ def _layout(domain: str, signal: str) -> Layout:
 
 def _where(layout: Layout, feature: int) -> str:
     """A feature's coordinates in words."""
-    told = ((column.name, _short(column.value(feature)), column.unit) for column in layout.columns)
-    return ", ".join(" ".join(filter(None, parts)) for parts in told)
+    parts = ((column.name, _short(column.value(feature)), column.unit) for column in layout.columns)
+    return ", ".join(" ".join(filter(None, words)) for words in parts)
 
 
 def _short(value: Any) -> str:

@@ -1,4 +1,4 @@
-"""A run: planned once, chunk by chunk, each written whole; stopped at any moment, the same call goes on."""
+"""Runs over datasets: planned once, explained chunk by chunk, written atomically; the same call resumes a run."""
 
 from __future__ import annotations
 
@@ -44,17 +44,17 @@ if TYPE_CHECKING:
 
 VERSION = version("hf_fourier")
 
-#: Examples that are ordered by length together: memory for the plan of so many, and no more.
+#: Examples that are ordered by length together, which bounds the memory of the plan.
 WINDOW = 2**14
-#: Examples that are kept from planning for explaining, and not encoded twice, and their tokens: a few megabytes.
+#: Examples, and tokens, encoded during planning that are kept for explaining: a few megabytes.
 KEPT, KEPT_TOKENS = 2**9, 2**16
-#: After so many failures and not one result, something is wrong with more than an example.
+#: Abort after this many failures without a result.
 MAX_FAILURES = 16
-#: Seconds after which a thread that waits for the interpreter gets it.
+#: Switch interval of Python's threads during a run, in seconds.
 SWITCH_INTERVAL = 1e-4
-#: What the interpreter's turns were before the runs that are under way, once for each of them.
+#: The switch interval before the runs in progress, once for each of them.
 _before: list[float] = []
-#: Entries of each parameter by which weights are known again.
+#: Entries of each parameter that the digest of the weights covers.
 SEEN = 64
 
 
@@ -68,7 +68,7 @@ def explain_dataset(explainer: Engine, data: Any, output: str | PathLike[str], o
         else:
             machine.on_first(lambda: True)
             stack.enter_context(run_lock(folder, machine.rank))
-        stack.enter_context(_lasting())
+        stack.enter_context(_frozen_objects())
         run = Run(machine, folder, source, worker, options)
         run.prepare()
         run.work()
@@ -102,14 +102,14 @@ def _worker(explainer: Engine, options: RunOptions) -> Worker:
 
 
 class Run:
-    """One process' part in a run.
+    """One process' share of a run.
 
     Args:
         machine: The processes.
-        folder: What is written into; this run holds its lock.
+        folder: The folder of the run, which holds its lock.
         source: The examples.
-        worker: What explains them.
-        options: What was asked for.
+        worker: Explains them.
+        options: The options of the run.
     """
 
     def __init__(self, machine: Processes, folder: Path, source: Source, worker: Worker, options: RunOptions) -> None:
@@ -119,7 +119,7 @@ class Run:
         self._known: dict[int, PreparedExample] = {}
 
     def prepare(self) -> None:
-        """Plan what is not planned yet, or check that what is there is this run's.
+        """Plan a new run, or check that the folder's run has the same settings.
 
         Raises:
             InputError: If the folder holds another run, or no example can be explained.
@@ -129,14 +129,14 @@ class Run:
             alone = self.machine.processes == 1 and self.machine.requested is None
             say(*([] if alone else [self.machine]), plan or f"going on with {self.folder.name!r}")
         self.manifest = Manifest.read(self.folder)
-        if "paths" in self.manifest.environment:  # asked once, when it was planned: all chunks say the same
+        if "paths" in self.manifest.environment:  # checked once, when the run was planned: the same notes in all chunks
             self.worker.side_inputs = SideInputCheck.from_values(self.manifest.environment["paths"])
         if not self.manifest.planned:
             self._order()
         self.chunks = Chunks(self.folder, self.manifest)
 
     def work(self) -> None:
-        """Do this process' share of what is not finished, and wait until all is."""
+        """Explain this process' share of the unfinished chunks, and wait for the other processes."""
         if self.source.length is None:
             self._work_through(self._stream_chunks(), None)
         else:
@@ -145,7 +145,7 @@ class Run:
             time.sleep(0.2)  # other processes are at work; a launcher ends all when one fails
 
     def _own_chunks(self) -> tuple[Iterator[tuple[int, list[SourceItem], float]], tuple[int, float]]:
-        """This process' share of the chunks that are not there, and how many examples and what cost that is."""
+        """This process' share of the unfinished chunks, with their number of examples and their cost."""
         left = self.machine.on_first(self.chunks.unfinished)
         costs = self.chunks.costs()
         own = assign_chunks(left, costs, self.machine.processes)[self.machine.rank]
@@ -154,28 +154,26 @@ class Run:
         return loads, (total, float(sum(costs[chunk] for chunk in own)))
 
     def _create_or_check(self) -> Plan | None:
-        """Write the manifest of a new run and return what it takes; or check that of one that goes on."""
+        """Write the manifest of a new run and return its plan; or check that of a run to be resumed."""
         settings = self._settings()
         if (self.folder / NAME).is_file():
             before = Manifest.read(self.folder)
-            _agree(before.settings, settings, self.folder)
+            _check_settings(before.settings, settings, self.folder)
             return None
         if (self.folder / "shards").exists():
             raise InputError(f"the folder {self.folder.name!r} with shards and no {NAME}", "a new folder", "choose one")
         known = measure(self.worker, self.source, self.options.top)
         options, length = self.options, self.source.length
-        found = estimate(
-            known, length, options.store, options.budget_bytes, options.chunk, self.machine.processes, None
-        )
-        said: dict[str, Any] = {"threads": threads(), "hf_fourier": VERSION, "torch": torch.__version__}
-        said["paths"] = self.worker.side_inputs.as_values()
+        plan = estimate(known, length, options.store, options.budget_bytes, options.chunk, self.machine.processes, None)
+        environment: dict[str, Any] = {"threads": threads(), "hf_fourier": VERSION, "torch": torch.__version__}
+        environment["paths"] = self.worker.side_inputs.as_values()
         window = WINDOW if known.tokens and length is not None else 0
-        settings["store"] = found.store
-        Manifest(settings, said, length, found.chunk, window).write(self.folder)
-        return found
+        settings["store"] = plan.store
+        Manifest(settings, environment, length, plan.chunk, window).write(self.folder)
+        return plan
 
     def _settings(self) -> dict[str, Any]:
-        """What decides about the results."""
+        """The settings that the results depend on."""
         job, options = self.worker.job, self.options
         return {
             "model": job.model["name"],
@@ -216,18 +214,18 @@ class Run:
         self.manifest = Manifest.read(self.folder)
 
     def _stream_chunks(self) -> Iterator[tuple[int, list[SourceItem], float]]:
-        """This process' chunks of a stream that are not there; when it ends, its length is written down."""
+        """This process' unfinished chunks of a stream; at its end, the length goes into the manifest."""
         size, machine = self.manifest.chunk, self.machine
         first = 0
         while self.chunks.path(first).is_file():
             first += 1
         items, chunk = self.source.stream(first * size), first
-        while some := list(islice(items, size)):
+        while batch := list(islice(items, size)):
             if chunk % machine.processes == machine.rank and not self.chunks.path(chunk).is_file():
-                yield chunk, some, float(len(some))
-            examples = some[-1].index + 1
+                yield chunk, batch, float(len(batch))
+            examples = batch[-1].index + 1
             chunk += 1
-            if len(some) < size:
+            if len(batch) < size:
                 break
         if machine.first and chunk > first:
             self.manifest = self.manifest.ended(examples, self.folder)
@@ -235,9 +233,9 @@ class Run:
     def _work_through(
         self, loads: Iterable[tuple[int, list[SourceItem], float]], total: tuple[int, float] | None
     ) -> None:
-        """Load and encode the next chunk, explain this one and write the last one, all at once."""
+        """Load and encode the next chunk, explain this one and write the last one, in parallel."""
         with (
-            _in_turn(),
+            _short_switch_interval(),
             Bar(total, self.machine, self.options.progress) as bar,
             ThreadPoolExecutor(1) as loading,
             ThreadPoolExecutor(1) as writing,
@@ -270,12 +268,12 @@ class Run:
         return chunk, [self._ready(item) for item in items], cost, time.thread_time() - start
 
     def _ready(self, item: SourceItem) -> PreparedExample:
-        """An example as the model gets it, unless planning has left it."""
+        """The encoded example, from planning if it was kept."""
         known = self._known.pop(item.index, None)
         return self.worker.encode(item) if known is None else known
 
     def _count(self, outcomes: Sequence[Outcome]) -> None:
-        """Count, and stop where nothing works at all.
+        """Count results and failures; abort where nothing works.
 
         Raises:
             InputError: If there are failures and not one result.
@@ -290,26 +288,26 @@ class Run:
             raise InputError(got, "examples that can be explained", "check model, data, `column` and `target`")
 
     def _write(self, chunk: int, outcomes: Sequence[Outcome], split: bool, spent: dict[str, float]) -> None:
-        """Write a shard; and, beside the data, when and where it was made."""
+        """Write a shard, and a line of the log about it."""
         start = time.thread_time()
         data = pack_shard(outcomes, self.manifest.settings["store"], self.options.top, split)
         write_whole(self.chunks.path(chunk), data)
         spent["write"] = time.thread_time() - start
         self._note(chunk=chunk, examples=len(outcomes), **spent)
 
-    def _note(self, **told: Any) -> None:
-        """A line about this process, beside the data: when and where something was made, and how long it took."""
-        line = {"host": socket.gethostname(), "at": time.time(), "cpu": time.process_time(), **told}
+    def _note(self, **values: Any) -> None:
+        """Append a line to this process' log: host, time, CPU time, and what was done."""
+        line = {"host": socket.gethostname(), "at": time.time(), "cpu": time.process_time(), **values}
         with (self.folder / f"log-{self.machine.rank}.jsonl").open("a", encoding="utf-8") as log:
             log.write(json.dumps(line) + "\n")
 
 
 @contextmanager
-def _in_turn() -> Iterator[None]:
-    """Inside, Python's threads take turns quickly.
+def _short_switch_interval() -> Iterator[None]:
+    """Inside, Python's threads have a short switch interval.
 
-    A batch is hundreds of short operations, each of which gives the interpreter up and waits for it, by default for up
-    to 5 ms: a small model would stand still while the next examples are encoded.
+    A batch is hundreds of short operations, each of which releases the interpreter lock and waits for it, by default
+    up to 5 ms: a small model would stand still while the next examples are encoded.
     """
     with taken(sys):
         _before.append(_before[0] if _before else sys.getswitchinterval())
@@ -324,13 +322,13 @@ def _in_turn() -> Iterator[None]:
 
 
 @contextmanager
-def _lasting() -> Iterator[None]:
-    """Inside, Python does not look for garbage among what was there before.
+def _frozen_objects() -> Iterator[None]:
+    """Inside, garbage collection skips the objects that existed before.
 
-    Models and their libraries are hundreds of thousands of objects, which it would look through again and again, all
+    Models and their libraries are hundreds of thousands of objects, which every collection would go through, all
     threads waiting, while a run makes small ones by the thousand.
     """
-    if gc.get_freeze_count():  # someone else has seen to it
+    if gc.get_freeze_count():  # frozen already
         yield
         return
     gc.freeze()
@@ -341,7 +339,7 @@ def _lasting() -> Iterator[None]:
 
 
 def weights(model: torch.nn.Module) -> str:
-    """A digest of some entries of every parameter and buffer, by which to know a model again."""
+    """A digest of some entries of every parameter and buffer, which identifies a model."""
     digest = hashlib.blake2b(digest_size=16)
     for name, tensor in (*model.named_parameters(), *model.named_buffers()):
         digest.update(f"{name}{tuple(tensor.shape)}{tensor.dtype}".encode())
@@ -350,14 +348,14 @@ def weights(model: torch.nn.Module) -> str:
     return digest.hexdigest()
 
 
-def _agree(before: dict[str, Any], now: dict[str, Any], folder: Path) -> None:
-    """Check that a folder's run is this one.
+def _check_settings(before: dict[str, Any], now: dict[str, Any], folder: Path) -> None:
+    """Check that a folder's run has these settings.
 
     Raises:
-        InputError: If it is another one.
+        InputError: If one differs.
     """
     for name, value in {"dither": 0.0, **before}.items():
         same = now[name] == value or (name == "store" and now[name] == "auto")
         if not same:
             got = f"a run with {name} {now[name]!r} into {folder.name!r}, which holds one with {value!r}"
-            raise InputError(got, "the settings that it was begun with", "choose another folder")
+            raise InputError(got, "the settings that it was started with", "choose another folder")

@@ -2,8 +2,8 @@
 
 Tensors of one name lie end to end in one flat column per type and number of dimensions, with their shapes, the rows
 that have one, and which one that is: rows one after the other that have the same input share it. What is no tensor is
-JSON, a record per example; what many records share is written once. Nothing in a shard tells when, where or by which
-process it was written, so that equal chunks are equal bytes.
+JSON, a record per example; what many records share is written once. A shard holds no time, host or process, so that
+equal chunks are equal bytes.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ _RECORDS, _SHARED = "records", "shared"
 _JSON = json.JSONEncoder(ensure_ascii=False)
 #: Tensors that many examples of a data set may share: masks, places, filters.
 _SHAREABLE = ("inputs.", "raw_input.")
-#: Bytes that are compared before all are.
+#: Bytes that are compared first.
 LOOK = 1024
 #: Parts of a record that many records share.
 _REPEATED = ("domain", "signal", "provenance", "view")
-#: What differs from run to run, and is left out.
+#: Provenance that differs from run to run, and is not stored.
 _NOT_REPRODUCIBLE = ("seconds", "checks")
 
 
@@ -45,7 +45,7 @@ class Failure:
     """An example that could not be explained.
 
     Attributes:
-        reason: What was raised, in one line.
+        reason: The exception in one line.
     """
 
     reason: str
@@ -53,12 +53,12 @@ class Failure:
 
 @dataclass(frozen=True, eq=False)
 class Outcome:
-    """What became of one example.
+    """The outcome of one example.
 
     Attributes:
         index: Its place in the data set.
-        name: What it is called there (a file's name), or "".
-        result: Its result, or why there is none.
+        name: Its name there (of a file), or "".
+        result: Its result, or the failure.
     """
 
     index: int
@@ -180,7 +180,7 @@ def _same(a: Tensor, b: Tensor) -> bool:
 
 
 class Shard:
-    """One finished chunk. Opening it reads its head; a row is read when it is asked for.
+    """One finished chunk. Opening it reads its head; rows are read on demand.
 
     Raises:
         InputError: If it is of a newer format.
@@ -213,7 +213,7 @@ class Shard:
         return bool(self._head["split"])
 
     def record(self, row: int) -> dict[str, Any]:
-        """What is no tensor of one row: "index", "name", and either "failed" or the values of a result."""
+        """The plain values of one row: "index", "name", and either "failed" or the values of a result."""
         start = self._ends[row - 1] if row else 0
         record: dict[str, Any] = json.loads(_text(self._file.get_slice(_RECORDS)[start : self._ends[row]]))
         if self._shared is None:

@@ -1,4 +1,4 @@
-"""One chunk: its examples encoded, explained and played, with what fails set aside."""
+"""Explains one chunk: examples are encoded, explained and perturbed; failures are recorded."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class PreparedExample:
-    """An example as the model gets it, or why there is none."""
+    """An encoded example, or the reason why there is none."""
 
     item: SourceItem
     encoded: EncodedExample | None
@@ -34,14 +34,14 @@ class PreparedExample:
 
 @dataclass(eq=False)
 class Worker:
-    """Explains chunks with one model; what it learns about memory it keeps.
+    """Explains chunks with one model, and remembers the batch size that fits into memory.
 
     Attributes:
         explainer: The model.
         job: Method, domain and seed.
-        target: What is explained of examples that name nothing.
-        grid: What is played, or None.
-        batch_size: Rows in a batch, at most; shrinks for good where memory runs out.
+        target: The target of examples that have none of their own.
+        grid: The fractions of the perturbation curves, or None.
+        batch_size: Rows in a batch, at most; shrinks permanently where memory runs out.
         side_inputs: The checks of the model, whose notes every result gets.
     """
 
@@ -51,10 +51,10 @@ class Worker:
     grid: FractionGrid | None
     batch_size: BatchSize
     side_inputs: SideInputCheck = field(default_factory=SideInputCheck)
-    _wanted: BatchSize = field(init=False)
+    _planned_batch_size: BatchSize = field(init=False)
 
     def __post_init__(self) -> None:
-        self._wanted = self.batch_size
+        self._planned_batch_size = self.batch_size
 
     def encode(self, item: SourceItem) -> PreparedExample:
         """One example through the processor."""
@@ -74,22 +74,22 @@ class Worker:
             return self._outcomes(chunk)
 
     def _outcomes(self, chunk: Sequence[PreparedExample]) -> tuple[list[Outcome], bool]:
-        found: dict[int, Attribution | Failure] = {}
+        results: dict[int, Attribution | Failure] = {}
         requests: dict[int, ExplanationRequest] = {}
         for i, ready in enumerate(chunk):
             if ready.encoded is None:
-                found[i] = ready.failure or Failure("not read")
+                results[i] = ready.failure or Failure("not read")
                 continue
             try:
-                aim = self.explainer.wrapper.prepare_target
-                wanted = self.target if ready.item.target is None else ready.item.target
-                requests[i] = ExplanationRequest(*aim(ready.encoded, wanted))
+                target = self.target if ready.item.target is None else ready.item.target
+                prepared = self.explainer.wrapper.prepare_target(ready.encoded, target)
+                requests[i] = ExplanationRequest(*prepared)
             except Exception as error:  # a callable, or a model that writes its target, may raise anything
-                found[i] = _failure(error)
-        halvings = self._explain_or_split(requests, found)
-        split = halvings > 0 or self.batch_size != self._wanted
-        self._remember_batch_size(found.values())
-        outcomes = [Outcome(r.item.index, r.item.name, found[i]) for i, r in enumerate(chunk)]
+                results[i] = _failure(error)
+        halvings = self._explain_or_split(requests, results)
+        split = halvings > 0 or self.batch_size != self._planned_batch_size
+        self._remember_batch_size(results.values())
+        outcomes = [Outcome(r.item.index, r.item.name, results[i]) for i, r in enumerate(chunk)]
         return outcomes, split
 
     def _explain_or_split(
@@ -104,9 +104,9 @@ class Worker:
             return halvings
         except NotFinite as error:  # all others are done at once
             places = list(requests)
-            told = {place: NotFinite({0: said}, error.expected, error.hint) for place, said in error.found.items()}
-            found.update({places[i]: _failure(one) for i, one in told.items()})
-            return self._explain_or_split({place: one for place, one in requests.items() if place not in found}, found)
+            errors = {i: NotFinite({0: got}, error.expected, error.hint) for i, got in error.found.items()}
+            found.update({places[i]: _failure(own) for i, own in errors.items()})
+            return self._explain_or_split({i: request for i, request in requests.items() if i not in found}, found)
         except Exception as error:  # a model may raise anything
             if len(requests) == 1:
                 found[next(iter(requests))] = _failure(error)
@@ -114,10 +114,10 @@ class Worker:
         places = list(requests)
         groups = grouped(list(requests.values()), lambda request: request.example.batch_key)
         parts = groups if len(groups) > 1 else [[i] for i in range(len(places))]
-        return sum(self._explain_or_split({places[i]: requests[places[i]] for i in own}, found) for own in parts)
+        return sum(self._explain_or_split({places[i]: requests[places[i]] for i in part}, found) for part in parts)
 
     def _explained(self, requests: Sequence[ExplanationRequest]) -> tuple[list[Attribution], int]:
-        """Results with their curves; and how often memory ran out."""
+        """Results with their curves, and how often a batch was halved."""
         wrapper = self.explainer.wrapper
         results = explain_all(requests, self.job, wrapper, self.batch_size)
         self.side_inputs.add_notes(wrapper, requests, results)
@@ -143,5 +143,5 @@ class Worker:
 
 
 def _failure(error: Exception) -> Failure:
-    said = f"{type(error).__name__}: {error}".strip().splitlines()
-    return Failure(said[0] if said else type(error).__name__)
+    lines = f"{type(error).__name__}: {error}".strip().splitlines()
+    return Failure(lines[0] if lines else type(error).__name__)

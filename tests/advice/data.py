@@ -9,7 +9,7 @@ from __future__ import annotations
 _FILES = (
     r"mend the (sound|recording|picture|video|volume|tensor|map)",
     r"record it again",
-    r"mend it, or convert it to WAV",
+    r"repair or convert it",
     r"correct the file",
     r"save it again, or try again",
     r"correct it",
@@ -19,7 +19,7 @@ _NEWER = (r"install a newer hf_fourier",)
 #: A full, broken or closed disk.
 _DISK = (
     r"free some, or choose another folder, and run the same command again: it goes on from what is finished",
-    r"mend that, and run the same command again",
+    r"correct that, and run the same command again",
 )
 #: The network, the Hub's own state, and what went wrong in another process.
 _ELSEWHERE = (

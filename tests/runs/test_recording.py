@@ -16,7 +16,7 @@ from hf_fourier import Attribution, FourierExplainer
 from hf_fourier.errors import InputError
 from hf_fourier.models.inputs.audio import AudioStream, read_audio
 from hf_fourier.results.spectrum import merged
-from hf_fourier.runs.recording import SEGMENTS_PER_BATCH, Recording, plan, shares
+from hf_fourier.runs.recording import SEGMENTS_PER_BATCH, Recording, sample_weights, segment_starts
 from tests.models import tiny_models_audio
 from tests.models.test_planted import TWO, WaveformReader, waves
 
@@ -66,11 +66,11 @@ def test_segments_of_a_stream_are_those_of_the_whole(own: int, tmp_path: Path) -
     [(10_000, 1000, 0), (10_001, 1000, 0.25), (9_999, 1000, 0.5), (5_432, 1000, 0.9), (1000, 1000, 0.5), (7, 9, 0.5)],
 )
 def test_every_sample_counts_once(samples: int, length: int, overlap: float) -> None:
-    starts = plan(samples, length, overlap)
+    starts = segment_starts(samples, length, overlap)
     length = min(length, samples)
     total = np.zeros(samples)
     for i, start in enumerate(starts):
-        total[start : start + length] += shares(starts, length, i)
+        total[start : start + length] += sample_weights(starts, length, i)
     np.testing.assert_allclose(total, 1, atol=1e-12)
     assert starts == sorted(set(starts))
     assert starts[-1] + length == samples

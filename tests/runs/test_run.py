@@ -352,7 +352,7 @@ def test_what_a_row_takes_is_counted_by_hand() -> None:
     """A layer of 1000 → 3000 without gradients: the rows' inputs and outputs, and nothing that was freed."""
     layer = torch.nn.Linear(1000, 3000, bias=False)
     rows = 10
-    with memory.counted(layer) as tensors, torch.no_grad():
+    with memory.count_memory(layer) as tensors, torch.no_grad():
         for _ in range(5):
             layer(torch.zeros(rows, 1000)).sum()
     assert memory.weights(layer) == 3000 * 1000 * 4  # which a transposed view of it does not add to
