@@ -213,25 +213,25 @@ class FourierExplainer(Engine):
         seed: int = 0,
         batch_size: BatchSize = "auto",
     ) -> SanityResult:
-        """Ask a method what it has to show before its explanations of this model are believed.
+        """Check a method on this model by randomization, invariance and controls.
 
         Passing each check means:
 
-        - *random twin*: of what the top 4 % of features share with the method's own repetition by another seed (all of
-          it, where nothing is drawn), more than a tenth is lost when the model's weights are drawn afresh and the same
-          output of the same signal is explained. 0 is lost by a ranking that asks no model, 1 where the twin's top is
-          shared by chance alone. It does not say that what goes with the weights is right.
-        - *label shuffle*: likewise, when a wrong label is asked for in place of the own one.
-        - *wrong-label control*: selectivity is above 0, the top keeps the own decision more often than the top for a
-          wrong label brings that about; and above that of a random order, which few labels can flatter.
+        - *model randomization*: of what the top 4 % of features share with the method's own repetition by another seed
+          (all of it, where nothing is drawn), more than a tenth is lost when the model's weights are drawn afresh and
+          the same output of the same signal is explained. 0 is lost by a ranking that reads no model, 1 where the
+          randomized model's top is shared by chance alone. Passing does not show that the ranking is right.
+        - *target randomization*: likewise, when a wrong label is explained in place of the own one.
+        - *wrong-label control*: selectivity is above 0, the top keeps the own prediction more often than the top for a
+          wrong label produces that one; and above that of a random order, which few labels can flatter.
         - *completeness*, where the method promises a sum: it misses the difference by at most 5 % in the median.
         - *batch invariance*: alone and in a batch an example gets the same scores, up to rounding.
         - *seed variance*, where the method draws: two seeds share more than half of the top.
-        - *gap to magnitude*: DIG (of masks Dice retention, of values the maintain rate at 4 %) and selectivity exceed
-          those of the magnitude ranking, which asks no model, example by example.
+        - *gain over magnitude*: DIG (of masks Dice retention, of values the maintain rate at 4 %) and selectivity
+          exceed those of the magnitude ranking, which reads no model, example by example.
 
-        An effect passes when its whole 95 % bootstrap interval does. What a head or a method cannot be asked is told,
-        and is no pass. The model is left as it is.
+        An effect passes when its whole 95 % bootstrap interval does. Checks that do not apply to a head
+        or a method are listed, and are no pass. The model is not changed.
 
         Args:
             examples: Raw examples, as for `explain`; with fewer than 30 groups the answer is anecdotal.

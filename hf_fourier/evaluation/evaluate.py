@@ -1,4 +1,4 @@
-"""Methods held against each other and against the controls: the same examples, the same questions to the model."""
+"""Evaluate methods against each other and the controls, on the same examples and by the same metrics."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ from hf_fourier.domains import DOMAINS, Domain
 from hf_fourier.errors import InputError, SpecError
 from hf_fourier.evaluation import model_queries
 from hf_fourier.evaluation.metrics.base import METRICS, Metric
+from hf_fourier.evaluation.metrics.statistics import group_names
 from hf_fourier.evaluation.metrics.table import Table, columns
 from hf_fourier.evaluation.results import Evaluation, MethodResult
-from hf_fourier.evaluation.wrong_labels import assign_wrong_labels, selective, wrong_for
+from hf_fourier.evaluation.wrong_labels import assign_wrong_labels, has_other_classes, wrong_labels_of
 from hf_fourier.methods import METHODS, Method
 from hf_fourier.methods.controls import CONTROLS
 from hf_fourier.results.attribution import Attribution
@@ -25,11 +26,11 @@ from hf_fourier.scoring.targets import Target
 if TYPE_CHECKING:
     from hf_fourier.engine import Engine
 
-#: Examples that are explained, played and reduced before the next are begun, so that memory stays flat.
+#: Examples that are explained, perturbed and reduced at a time, so that memory stays flat.
 CHUNK = 64
 #: Metrics that read the small kept fractions alone.
 SMALL_GRID_METRICS = {"maintain_rate", "selectivity"}
-#: What the columns that no game gives are asked by.
+#: By column that no perturbation curve gives: the function that evaluates it.
 MODEL_QUERIES: dict[str, Callable[..., model_queries.Columns]] = {
     "subset_drops": model_queries.delete_random_subsets,
     "noise_drops": model_queries.add_feature_noise,
@@ -39,12 +40,12 @@ MODEL_QUERIES: dict[str, Callable[..., model_queries.Columns]] = {
 
 @dataclass(frozen=True)
 class PrecomputedMethod:
-    """Attributions made elsewhere, to be compared with methods: maps that `FourierExplainer.from_maps` reads.
+    """Attributions made elsewhere, to be compared with methods: maps read by `FourierExplainer.from_maps`.
 
     Attributes:
-        name: What made them, as tables show it; with the lift, where `from_maps` was given one.
-        make: `(examples, targets) -> an attribution for each`, of the explainer's own model; a target is None for what
-            the model says, else one that the evaluation asks for (selectivity asks for wrong labels).
+        name: Their method in tables; with the lift, where `from_maps` was given one.
+        make: `(examples, targets) -> an attribution for each`, of the explainer's own model; a target is None for the
+            prediction, else one that the evaluation needs (selectivity needs wrong labels).
         domain: The domain whose features they rank.
     """
 
@@ -66,59 +67,57 @@ def evaluate(
     progress: Callable[[int, int], None] | None,
 ) -> Evaluation:
     """See `FourierExplainer.evaluate`."""
-    survey = Evaluator(explainer, examples, targets, seed, batch_size)
-    names = [str(i) for i in range(len(examples))] if groups is None else [str(one) for one in groups]
-    if len(names) != len(examples):
-        raise InputError(f"{len(names)} groups for {len(examples)} examples", "one for each", "correct `groups`")
-    measures = survey.select_metrics(metrics)
+    evaluator = Evaluator(explainer, examples, targets, seed, batch_size)
+    names = group_names(groups, len(examples))
+    selected = evaluator.select_metrics(metrics)
     pairs = _pairs(explainer, methods, domains)
     cells, excluded = [], []
     for number, (method, domain) in enumerate(pairs):
         try:
-            cells.append(survey.evaluate_method(method, domain, measures))
+            cells.append(evaluator.evaluate_method(method, domain, selected))
         except SpecError as error:
-            excluded.append((_named(method), DOMAINS.spec(domain), str(error)))
+            excluded.append((_name_of(method), DOMAINS.spec(domain), str(error)))
         if progress is not None:
             progress(number + 1, len(pairs))
-    return Evaluation(explainer.name, cells, names, survey.better, excluded, survey.notes)
+    return Evaluation(explainer.name, cells, names, evaluator.better, excluded, evaluator.notes)
 
 
 def _pairs(
     explainer: Engine, methods: Sequence[str | Method | PrecomputedMethod], domains: Sequence[str | Domain] | None
 ) -> list[tuple[Method | PrecomputedMethod, Domain]]:
-    """What is evaluated: by domain the controls, and the methods there; without domains each where it is at home."""
-    wanted: dict[Domain, list[Method | PrecomputedMethod]] = {}
-    for one in methods:
-        if isinstance(one, PrecomputedMethod):
-            wanted.setdefault(DOMAINS.parse(one.domain), []).append(one)
+    """The methods and their domains: in each domain the controls first; without domains each method in its default."""
+    by_domain: dict[Domain, list[Method | PrecomputedMethod]] = {}
+    for given in methods:
+        if isinstance(given, PrecomputedMethod):
+            by_domain.setdefault(DOMAINS.parse(given.domain), []).append(given)
             continue
-        method = METHODS.parse(one)
+        method = METHODS.parse(given)
         for domain in [None] if domains is None else domains:
-            wanted.setdefault(explainer.resolve_domain(method, domain), []).append(method)
-    controls = [METHODS.parse(one) for one in CONTROLS]
-    return [(one, domain) for domain, own in wanted.items() for one in dict.fromkeys([*controls, *own])]
+            by_domain.setdefault(explainer.resolve_domain(method, domain), []).append(method)
+    controls = [METHODS.parse(name) for name in CONTROLS]
+    return [(method, domain) for domain, there in by_domain.items() for method in dict.fromkeys([*controls, *there])]
 
 
-def _named(method: Method | PrecomputedMethod) -> str:
+def _name_of(method: Method | PrecomputedMethod) -> str:
     return method.name if isinstance(method, PrecomputedMethod) else METHODS.spec(method)
 
 
 class Evaluator:
-    """Examples, what the model says of them, and the wrong labels that all methods are asked for.
+    """Evaluates one method after the other on the same examples, predictions and wrong labels.
 
     Args:
         explainer: Of the model.
         examples: Raw examples.
-        targets: One per example, or None for what the model says.
+        targets: One per example, or None for the predictions.
         seed: Of everything random.
         batch_size: Rows in a batch, at most.
 
     Attributes:
         head: The name of the model's head.
-        wrong: By kind ("random", "runner-up"), one wrong label per example; empty where labels are not one class of a
-            softmax.
+        wrong_labels: By kind ("random", "runner-up"), one wrong label per example; empty where labels are not one
+            class of a softmax.
         better: By quantity that was measured: 1 where more is better, −1 where less is, 0 where neither.
-        notes: What has to be said.
+        notes: Notes for the reader.
 
     Raises:
         InputError: If there are no examples.
@@ -137,116 +136,118 @@ class Evaluator:
         self.explainer, self.examples, self.seed, self.batch_size = explainer, list(examples), seed, batch_size
         self._targets: list[Target] = [None] * len(self.examples) if targets is None else list(targets)
         self.better: dict[str, int] = {}
-        said, keys, runners = [], [], []
+        predicted, keys, runners_up = [], [], []
         for where in self._chunks():
             for result in self._explain("magnitude", "identity", where):
                 self.head = str(result.provenance["head"])
-                if selective(explainer, result):
-                    said.append(int(result.target))
+                if has_other_classes(explainer, result):
+                    predicted.append(int(result.target))
                     keys.append(result.key)
-                    runners.append(wrong_for(explainer, result, "runner_up")[0])
+                    runners_up.append(wrong_labels_of(explainer, result, "runner_up")[0])
         self.notes: tuple[str, ...] = explainer.side_inputs.notes
-        self.wrong: dict[str, list[int]] = {}
-        if len(said) == len(self.examples):
-            random, drawn = assign_wrong_labels(said, sorted(explainer.wrapper.head().labels), keys, seed)
-            self.wrong = {"random": random, "runner-up": runners}
+        self.wrong_labels: dict[str, list[int]] = {}
+        if len(predicted) == len(self.examples):
+            random, drawn = assign_wrong_labels(predicted, sorted(explainer.wrapper.head().labels), keys, seed)
+            self.wrong_labels = {"random": random, "runner-up": runners_up}
             if drawn:
-                told = (
-                    f"one label is that of more than half: {drawn} of {len(said)} random wrong labels are drawn by lot"
+                note = (
+                    f"more than half have one label: {drawn} of {len(predicted)} random wrong labels are not balanced"
                 )
-                self.notes = (*self.notes, f"{told}, and selectivity (random) flatters")
+                self.notes = (*self.notes, f"{note}, and selectivity (random) flatters")
 
     def select_metrics(self, metrics: Sequence[str] | None) -> list[Metric]:
-        """The metrics by name; by default those of the games that the head has, and selectivity.
+        """The metrics by name; by default those that suit the head, and selectivity.
 
         Raises:
-            InputError: If a metric is unknown, is one of classes, or is none for this head.
+            InputError: If a metric is unknown, is one of classes, or does not suit the head.
         """
         if metrics is None:
             names = {Mask.name: ["dice_retention", "dig"], Categorical.name: ["dig", "insertion", "deletion"]}
-            metrics = [*names.get(self.head, []), "maintain_rate", *(["selectivity"] if self.wrong else [])]
+            metrics = [*names.get(self.head, []), "maintain_rate", *(["selectivity"] if self.wrong_labels else [])]
         for name in metrics:
             if name not in METRICS or METRICS[name].unit != "example":
-                known = [other for other, measure in METRICS.items() if measure.unit == "example"]
+                known = [other for other, metric in METRICS.items() if metric.unit == "example"]
                 raise InputError(f"metric {name!r}", f"some of {', '.join(known)}", "correct `metrics`")
-        if "selectivity" in metrics and not self.wrong:
+        if "selectivity" in metrics and not self.wrong_labels:
             got = f"selectivity for a head {self.head!r}"
             raise InputError(got, "one class of a softmax with named classes", "leave it out")
         return [METRICS[name] for name in dict.fromkeys(metrics)]
 
     def evaluate_method(
-        self, method: Method | PrecomputedMethod, domain: Domain, measures: Sequence[Metric]
+        self, method: Method | PrecomputedMethod, domain: Domain, metrics: Sequence[Metric]
     ) -> MethodResult:
-        """One method in one domain, some examples at a time.
+        """One method in one domain, `CHUNK` examples at a time.
 
         Raises:
             SpecError: If they do not go together, or do not suit the signal.
         """
         values: dict[str, list[float]] = {}
-        passes, seconds, gone = [0.0, 0.0], 0.0, list[str]()
+        passes, seconds, incomplete = [0.0, 0.0], 0.0, list[str]()
         for where in self._chunks():
             results = self._explain(method, domain, where)
             for result in results:
                 passes[0] += result.provenance["passes"]["forward"]
                 passes[1] += result.provenance["passes"]["backward"]
                 seconds += result.provenance["seconds"]
-                gone += result.incomplete
-            for quantity, some in self._numbers(method, results, measures, where).items():
-                values.setdefault(quantity, []).extend(some)
-        if gone:
-            told = f"{_named(method)} in {DOMAINS.spec(domain)} on {len(gone)} of {len(self.examples)} examples"
-            self.notes = (*self.notes, f"{gone[0]}: the first of these, by {told}")
+                incomplete += result.incomplete
+            for quantity, numbers in self._numbers(method, results, metrics, where).items():
+                values.setdefault(quantity, []).extend(numbers)
+        if incomplete:
+            scope = (
+                f"{_name_of(method)} in {DOMAINS.spec(domain)} on {len(incomplete)} of {len(self.examples)} examples"
+            )
+            self.notes = (*self.notes, f"{incomplete[0]}: the first of these, by {scope}")
         mean = passes[0] / len(self.examples), passes[1] / len(self.examples)
         return MethodResult(
-            _named(method), DOMAINS.spec(domain), _is_control(method), mean, values, seconds / len(self.examples)
+            _name_of(method), DOMAINS.spec(domain), _is_control(method), mean, values, seconds / len(self.examples)
         )
 
     def _numbers(
-        self, method: Method | PrecomputedMethod, results: list[Attribution], measures: Sequence[Metric], where: slice
+        self, method: Method | PrecomputedMethod, results: list[Attribution], metrics: Sequence[Metric], where: slice
     ) -> dict[str, Sequence[float]]:
-        """Play, ask and reduce: by quantity, a number per result."""
-        reads = {column for measure in measures for column in measure.reads}
-        played = {measure.name for measure in measures if {"kept", "deleted"} & set(measure.reads)}
-        if played:
-            grid = FractionGrid(keep=SMALL_FRACTIONS) if played <= SMALL_GRID_METRICS else DEFAULT_GRID
+        """Perturb, evaluate and reduce: by quantity, a number per result."""
+        reads = {column for metric in metrics for column in metric.reads}
+        of_curves = {metric.name for metric in metrics if {"kept", "deleted"} & set(metric.reads)}
+        if of_curves:
+            grid = FractionGrid(keep=SMALL_FRACTIONS) if of_curves <= SMALL_GRID_METRICS else DEFAULT_GRID
             self.explainer.perturb(results, grid, batch_size=self.batch_size)
-        table: dict[str, Any] = {**columns(results)} if played else {}
-        for column, ask in MODEL_QUERIES.items():
+        table: dict[str, Any] = {**columns(results)} if of_curves else {}
+        for column, evaluate_column in MODEL_QUERIES.items():
             if column in reads:
-                table |= ask(self.explainer, results, seed=self.seed, batch_size=self.batch_size)
-        found: dict[str, Sequence[float]] = {}
-        for measure in measures:
-            if "wrong_reached" not in measure.reads:
-                self._add(found, measure, table, "")
+                table |= evaluate_column(self.explainer, results, seed=self.seed, batch_size=self.batch_size)
+        numbers: dict[str, Sequence[float]] = {}
+        for metric in metrics:
+            if "wrong_reached" not in metric.reads:
+                self._add(numbers, metric, table, "")
                 continue
-            for kind, labels in self.wrong.items():
-                curves = self._reached(method, results, labels[where], where)
+            for kind, labels in self.wrong_labels.items():
+                curves = self._wrong_curves(method, results, labels[where], where)
                 both = {"wrong_kept": [common_fractions([c]) for c in curves]}
                 both["wrong_reached"] = [
                     [reaches_label([c], fraction) for fraction in common_fractions([c])] for c in curves
                 ]
-                self._add(found, measure, {**table, **both}, f" ({kind})")
-        return found
+                self._add(numbers, metric, {**table, **both}, f" ({kind})")
+        return numbers
 
-    def _add(self, found: dict[str, Sequence[float]], measure: Metric, table: Table, suffix: str) -> None:
-        for name, numbers in measure.per_example(table).items():
-            if isinstance(numbers, (int, float)):  # of all examples at once
+    def _add(self, numbers: dict[str, Sequence[float]], metric: Metric, table: Table, suffix: str) -> None:
+        for name, values in metric.per_example(table).items():
+            if isinstance(values, (int, float)):  # of all examples at once
                 continue
-            direction = "lower" if name.startswith("wrong_reached") else measure.better
-            found[name + suffix] = numbers
+            direction = "lower" if name.startswith("wrong_reached") else metric.better
+            numbers[name + suffix] = values
             self.better[name + suffix] = {"higher": 1, "lower": -1, "neither": 0}[direction]
 
-    def _reached(
+    def _wrong_curves(
         self, method: Method | PrecomputedMethod, results: list[Attribution], labels: Sequence[int], where: slice
     ) -> list[Curve]:
-        """Whether each wrong label is said when the top of its own ranking is kept.
+        """The curve of each wrong label by its own ranking: whether keeping the top predicts it.
 
-        A control ranks alike whatever label it is asked for, so what was played tells.
+        A control ranks alike for every label, so the curves of the results serve.
         """
         if _is_control(method):
             return [_selected(result, label) for result, label in zip(results, labels, strict=True)]
         if isinstance(method, PrecomputedMethod):
-            others = self._made(method, where, labels)
+            others = self._precomputed(method, where, labels)
         else:
             others = self.explainer.re_explain(results, labels, batch_size=self.batch_size)
         self.explainer.perturb(others, FractionGrid(keep=SMALL_FRACTIONS), batch_size=self.batch_size)
@@ -256,7 +257,7 @@ class Evaluator:
         self, method: str | Method | PrecomputedMethod, domain: str | Domain, where: slice
     ) -> list[Attribution]:
         if isinstance(method, PrecomputedMethod):
-            return self._made(method, where, self._targets[where])
+            return self._precomputed(method, where, self._targets[where])
         return self.explainer.explain(
             self.examples[where],
             targets=self._targets[where],
@@ -266,16 +267,16 @@ class Evaluator:
             batch_size=self.batch_size,
         )
 
-    def _made(self, ready: PrecomputedMethod, where: slice, targets: Sequence[Target]) -> list[Attribution]:
-        """What is ready, checked: one result per example, in the domain that was said."""
-        results, examples = list(ready.make(self.examples[where], targets)), self.examples[where]
+    def _precomputed(self, method: PrecomputedMethod, where: slice, targets: Sequence[Target]) -> list[Attribution]:
+        """Precomputed attributions, checked: one per example, in the stated domain."""
+        results, examples = list(method.make(self.examples[where], targets)), self.examples[where]
         if len(results) != len(examples):
-            got = f"{len(results)} attributions by {ready.name!r} for {len(examples)} examples"
+            got = f"{len(results)} attributions by {method.name!r} for {len(examples)} examples"
             raise InputError(got, "one for each", "correct `make`")
-        wanted, domains = DOMAINS.parse(ready.domain), {result.layout.domain for result in results}
-        if any(DOMAINS.parse(domain) != wanted for domain in domains):
-            got = f"attributions by {ready.name!r} in {', '.join(sorted(domains))}"
-            raise InputError(got, f"all in {DOMAINS.spec(wanted)}", "correct `domain` or `make`")
+        expected, domains = DOMAINS.parse(method.domain), {result.layout.domain for result in results}
+        if any(DOMAINS.parse(domain) != expected for domain in domains):
+            got = f"attributions by {method.name!r} in {', '.join(sorted(domains))}"
+            raise InputError(got, f"all in {DOMAINS.spec(expected)}", "correct `domain` or `make`")
         return results
 
     def _chunks(self) -> list[slice]:
@@ -287,7 +288,7 @@ def _is_control(method: Method | PrecomputedMethod) -> bool:
 
 
 def _selected(result: Attribution, label: int) -> Curve:
-    """The curve of a ranking that would be the same for another label: whether that is what the model said."""
+    """The curve of a ranking that is the same for another label: whether that label is predicted."""
     assert result.curve is not None
-    stops = (replace(stop, agreement=float(stop.predicted_class == label)) for stop in result.curve.of("keep"))
-    return Curve(tuple(stops), result.curve.clean)
+    points = (replace(point, agreement=float(point.predicted_class == label)) for point in result.curve.of("keep"))
+    return Curve(tuple(points), result.curve.clean)

@@ -1,7 +1,7 @@
-"""Questions to the model that some metrics need beside the curves. They return columns, or results to make them from.
+"""Model evaluations that some metrics need beside the curves; each function returns columns of the metrics' table.
 
-Every answer is seeded per example, so that it does not depend on the batch. What was asked is counted in the results'
-`provenance["passes"]["evaluated"]`, in model rows that went forward.
+Random numbers are seeded per example and do not depend on the batch. The results' `provenance["passes"]["evaluated"]`
+counts the model rows that went forward.
 """
 
 from __future__ import annotations
@@ -55,13 +55,13 @@ def delete_random_subsets(
 
     def lost(result: Attribution, number: int) -> Tensor:
         features = len(result.scores)
-        own = ExampleRng(seed, [result.key]).generator(0, "subset", number)
-        taken = torch.zeros(features, dtype=torch.float32)
-        taken[torch.randperm(features, generator=own)[: max(1, round(fraction * features))]] = 1
-        return taken
+        generator = ExampleRng(seed, [result.key]).generator(0, "subset", number)
+        deleted = torch.zeros(features, dtype=torch.float32)
+        deleted[torch.randperm(features, generator=generator)[: max(1, round(fraction * features))]] = 1
+        return deleted
 
-    given, drops = _score_drops(explainer, attributions, lost, draws, batch_size)
-    return {"subset_scores": given, "subset_drops": drops}
+    sums, drops = _score_drops(explainer, attributions, lost, draws, batch_size)
+    return {"subset_scores": sums, "subset_drops": drops}
 
 
 def add_feature_noise(
@@ -91,8 +91,8 @@ def add_feature_noise(
     """
 
     def lost(result: Attribution, number: int) -> Tensor:
-        own = ExampleRng(seed, [result.key]).generator(0, "noise", number)
-        return size * torch.randn(len(result.scores), generator=own, dtype=torch.float32)
+        generator = ExampleRng(seed, [result.key]).generator(0, "noise", number)
+        return size * torch.randn(len(result.scores), generator=generator, dtype=torch.float32)
 
     predicted, drops = _score_drops(explainer, attributions, lost, draws, batch_size)
     return {"noise_predicted": predicted, "noise_drops": drops}
@@ -127,32 +127,32 @@ def explain_perturbed_inputs(
     """
     changes: list[list[float]] = [[] for _ in attributions]
 
-    def ask(members: list[int]) -> None:
+    def explain(members: list[int]) -> None:
         """All results of one method."""
         method = METHODS.parse(attributions[members[0]].provenance["method"])
 
-        def work(places: list[int], block: ExampleBatch, score: Score) -> None:
-            some = [attributions[members[place]] for place in places]
-            at_once, forward = max(1, score.batcher.size // len(some)), 0
-            found: list[list[float]] = [[] for _ in some]
-            for start in range(0, draws, at_once):
-                numbers = range(start, min(start + at_once, draws))
-                moved = torch.cat([_perturbed(score.signal, some, radius, seed, number) for number in numbers])
-                owner = torch.arange(len(some), device=score.signal.device).repeat(len(numbers))
-                copies = at_signals(block, score, moved, owner)
-                rng = ExampleRng(int(some[0].provenance["seed"]), [some[i].key for i in owner.tolist()])
-                scores = method.attribute(copies, moved, some[0].basis, rng).scores.detach().cpu()
+        def visit(places: list[int], batch: ExampleBatch, score: Score) -> None:
+            results = [attributions[members[place]] for place in places]
+            step, forward = max(1, score.batcher.size // len(results)), 0
+            batch_changes: list[list[float]] = [[] for _ in results]
+            for start in range(0, draws, step):
+                numbers = range(start, min(start + step, draws))
+                signals = torch.cat([_perturbed(score.signal, results, radius, seed, number) for number in numbers])
+                owner = torch.arange(len(results), device=score.signal.device).repeat(len(numbers))
+                copies = at_signals(batch, score, signals, owner)
+                rng = ExampleRng(int(results[0].provenance["seed"]), [results[i].key for i in owner.tolist()])
+                scores = method.attribute(copies, signals, results[0].basis, rng).scores.detach().cpu()
                 forward += copies.passes.forward
-                for i, own in zip(owner.tolist(), scores, strict=True):
-                    found[i].append(_relative_change(own, some[i].scores))
-            count_passes(some, forward // len(some))
-            for place, own_changes in zip(places, found, strict=True):
-                changes[members[place]] = own_changes
+                for i, row in zip(owner.tolist(), scores, strict=True):
+                    batch_changes[i].append(_relative_change(row, results[i].scores))
+            count_passes(results, forward // len(results))
+            for place, row_changes in zip(places, batch_changes, strict=True):
+                changes[members[place]] = row_changes
 
-        explainer.replay([attributions[i] for i in members], work, batch_size=batch_size)
+        explainer.replay([attributions[i] for i in members], visit, batch_size=batch_size)
 
     for members in grouped(attributions, lambda result: result.provenance["method"]):
-        ask(members)
+        explain(members)
     return {"score_changes": changes}
 
 
@@ -163,7 +163,7 @@ def _score_drops(
     draws: int,
     batch_size: BatchSize,
 ) -> tuple[list[list[float]], list[list[float]]]:
-    """What scores predict and what happens as features lose a fraction of their amplitude, per example and draw.
+    """The predicted and the actual drops of the score as features lose a fraction of their amplitude.
 
     Args:
         explainer: Of the model that made the results.
@@ -171,66 +171,71 @@ def _score_drops(
         lost: `(result, number of the draw) -> fraction lost by each feature`, shape `(K,)`.
         draws: Per example.
         batch_size: Rows in a batch, at most.
+
+    Returns:
+        Both by example and draw.
     """
     predicted: list[list[float]] = [[] for _ in attributions]
     drops: list[list[float]] = [[] for _ in attributions]
 
-    def work(places: list[int], block: ExampleBatch, score: Score) -> None:
-        some = [attributions[place] for place in places]
-        basis, width = some[0].basis, max(1, score.batcher.size)
+    def visit(places: list[int], batch: ExampleBatch, score: Score) -> None:
+        results = [attributions[place] for place in places]
+        basis, width = results[0].basis, max(1, score.batcher.size)
         coefficients = basis.forward(score.signal)
-        questions = [(row, number) for row in range(len(some)) for number in range(draws)]
-        said: list[float] = []
-        fell: list[float] = []
-        for start in range(0, len(questions), width):
-            chunk = questions[start : start + width]
-            taken = torch.stack([lost(some[row], number) for row, number in chunk])
+        pairs = [(row, number) for row in range(len(results)) for number in range(draws)]
+        sums: list[float] = []
+        falls: list[float] = []
+        for start in range(0, len(pairs), width):
+            chunk = pairs[start : start + width]
+            weights = torch.stack([lost(results[row], number) for row, number in chunk])
             rows = torch.tensor([row for row, _ in chunk], device=score.signal.device)
-            left = (1 - taken).to(score.signal)
-            values = score.value(basis.inverse(basis.scale_features(coefficients[rows], left)), rows).value.tolist()
-            said += [float(t.double() @ some[row].scores.double()) for (row, _), t in zip(chunk, taken, strict=True)]
-            fell += [some[row].value - value for (row, _), value in zip(chunk, values, strict=True)]
-        count_passes(some, draws * block.rows_per_signal)
+            kept = (1 - weights).to(score.signal)
+            values = score.value(basis.inverse(basis.scale_features(coefficients[rows], kept)), rows).value.tolist()
+            sums += [
+                float(w.double() @ results[row].scores.double()) for (row, _), w in zip(chunk, weights, strict=True)
+            ]
+            falls += [results[row].value - value for (row, _), value in zip(chunk, values, strict=True)]
+        count_passes(results, draws * batch.rows_per_signal)
         for i, place in enumerate(places):
-            own = slice(i * draws, (i + 1) * draws)
-            predicted[place], drops[place] = said[own], fell[own]
+            draws_of_one = slice(i * draws, (i + 1) * draws)
+            predicted[place], drops[place] = sums[draws_of_one], falls[draws_of_one]
 
-    explainer.replay(attributions, work, batch_size=batch_size)
+    explainer.replay(attributions, visit, batch_size=batch_size)
     return predicted, drops
 
 
 def _perturbed(
-    x: Float[Tensor, "batch *signal"], some: Sequence[Attribution], radius: float, seed: int, number: int
+    x: Float[Tensor, "batch *signal"], results: Sequence[Attribution], radius: float, seed: int, number: int
 ) -> Float[Tensor, "batch *signal"]:
-    uniform = ExampleRng(seed, [result.key for result in some]).uniform(x.shape[1:], "perturbation", number)
+    uniform = ExampleRng(seed, [result.key for result in results]).uniform(x.shape[1:], "perturbation", number)
     return x + radius * (2 * uniform - 1).to(x)
 
 
-def at_signals(block: ExampleBatch, score: Score, x: Float[Tensor, "rows *signal"], owner: Tensor) -> Score:
-    """The score of other signals in place of a block's own, row i in place of example `owner[i]`."""
+def at_signals(batch: ExampleBatch, score: Score, x: Float[Tensor, "rows *signal"], owner: Tensor) -> Score:
+    """The score of other signals in place of a batch's own, row i in place of example `owner[i]`."""
     frozen = list(score.frozen_targets[owner])
     return Score(
         x,
-        lambda signal, rows: block.forward(signal, owner[rows]),
-        lambda outputs, rows: block.logits(outputs, owner[rows]),
+        lambda signal, rows: batch.forward(signal, owner[rows]),
+        lambda outputs, rows: batch.logits(outputs, owner[rows]),
         score.head,
         [],
         score.batcher,
-        block.rows_per_signal,
+        batch.rows_per_signal,
         frozen,
-        bounds=block.bounds,
-        baseline=lambda: None if block.baseline is None else block.baseline[owner],
-        model=block.model,
+        bounds=batch.bounds,
+        baseline=lambda: None if batch.baseline is None else batch.baseline[owner],
+        model=batch.model,
     )
 
 
-def _relative_change(now: Tensor, then: Tensor) -> float:
-    size = float(then.double().norm())
-    return float((now.double() - then.double()).norm()) / size if size else torch.nan
+def _relative_change(scores: Tensor, clean: Tensor) -> float:
+    size = float(clean.double().norm())
+    return float((scores.double() - clean.double()).norm()) / size if size else torch.nan
 
 
-def count_passes(some: Sequence[Attribution], cost: int) -> None:
-    """Add to each result what it was asked, in model rows."""
-    for result in some:
+def count_passes(results: Sequence[Attribution], cost: int) -> None:
+    """Add model rows to each result's count of evaluated passes."""
+    for result in results:
         passes = result.provenance["passes"]
         result.provenance["passes"] = {**passes, "evaluated": passes.get("evaluated", 0) + cost}

@@ -1,6 +1,6 @@
-"""Random twins: the same architecture with fresh weights, which explains the same output of the same signal.
+"""Randomized models: the same architecture with fresh weights, which explains the same output of the same signal.
 
-A ranking that follows the model is another one for its twin (Adebayo et al. 2018, arXiv 1810.03292).
+A ranking that follows the model differs for a randomized one (Adebayo et al. 2018, arXiv 1810.03292).
 """
 
 from __future__ import annotations
@@ -35,11 +35,11 @@ def randomize(
 ) -> Engine:
     """The same architecture with fresh weights, on the same device and in the same type.
 
-    With batch norm, default weights say the same of everything: there convolutions get Kaiming weights, and the norms
-    take their statistics from the signals of these results.
+    With batch norm, default weights give one output for everything: there convolutions get Kaiming weights, and the
+    norms take their statistics from the signals of these results.
 
     Args:
-        explainer: Of the model; it is not touched.
+        explainer: Of the model, which is not changed.
         attributions: Results of it.
         seed: Of the weights.
         batch_size: Rows in a batch, at most.
@@ -56,27 +56,27 @@ def randomize(
         try:
             model = type(trained)(copy.deepcopy(trained.config))
         except (AttributeError, LookupError, RuntimeError, TypeError, ValueError, ImportError) as error:
-            got = f"no twin of {type(trained).__name__} ({type(error).__name__}: {error})"
-            do = "let type(model)(model.config) build it, or pass a model of transformers"
-            raise ModelError(got, "a class that its config alone builds", do) from error
+            got = f"no randomized {type(trained).__name__} ({type(error).__name__}: {error})"
+            hint = "let type(model)(model.config) build it, or pass a model of transformers"
+            raise ModelError(got, "a class that its config alone builds", hint) from error
         norms = [module for module in model.modules() if isinstance(module, _BatchNorm)]
         for module in model.modules() if norms else ():
             if isinstance(module, _CONVOLUTIONS):
                 torch.nn.init.kaiming_normal_(module.weight)
     model = model.to(explainer.wrapper.device, dtype).eval()
-    made = Engine(model, explainer.processor, task=explainer.wrapper.task, name=f"a twin of {explainer.name}")
+    randomized = Engine(model, explainer.processor, task=explainer.wrapper.task, name=f"{explainer.name}, randomized")
     if norms:
-        _reset_norms(made, attributions, norms, batch_size)
-    return made
+        _reset_norms(randomized, attributions, norms, batch_size)
+    return randomized
 
 
 def re_rank(
     randomized: Engine, attributions: Sequence[Attribution], batch_size: BatchSize = "auto"
 ) -> list[Attribution]:
-    """How a twin ranks the same features: same signal, same frozen target, same method, same draws, other weights.
+    """Rank by a randomized model: same signal, same frozen target, same method, same draws, other weights.
 
-    The signal is the trained model's own, also where it is made by weights (embedded tokens): else a ranking by
-    magnitude would pass for one that follows the model.
+    The signal is the trained model's own, also where weights make it (embedded tokens): else a ranking by magnitude
+    would pass for one that follows the model.
 
     Args:
         randomized: Of the model that made the results.
@@ -84,53 +84,54 @@ def re_rank(
         batch_size: Rows in a batch, at most.
 
     Returns:
-        The results with the twin's scores in place of their own.
+        The results with the randomized model's scores in place of their own.
 
     Raises:
         InputError: If a result does not hold its example, or explains a callable.
     """
     scores: list[Tensor] = [result.scores for result in attributions]
 
-    def work_on(members: list[int]) -> Callable[[list[int], ExampleBatch, Score], None]:
+    def visitor(members: list[int]) -> Callable[[list[int], ExampleBatch, Score], None]:
         method = METHODS.parse(attributions[members[0]].provenance["method"])
 
-        def work(places: list[int], block: ExampleBatch, score: Score) -> None:
-            some = [attributions[members[place]] for place in places]
-            signals, rows = _float_outputs(some).to(score.signal), torch.arange(len(some), device=score.signal.device)
-            rng = ExampleRng(int(some[0].provenance["seed"]), [result.key for result in some])
-            asked = at_signals(block, score, signals, rows)
-            ranked = method.attribute(asked, signals, some[0].basis, rng).scores.detach().float().cpu()
-            for place, own in zip(places, ranked, strict=True):
-                scores[members[place]] = own
+        def visit(places: list[int], batch: ExampleBatch, score: Score) -> None:
+            results = [attributions[members[place]] for place in places]
+            signals = _signals(results).to(score.signal)
+            rows = torch.arange(len(results), device=score.signal.device)
+            rng = ExampleRng(int(results[0].provenance["seed"]), [result.key for result in results])
+            score = at_signals(batch, score, signals, rows)
+            ranked = method.attribute(score, signals, results[0].basis, rng).scores.detach().float().cpu()
+            for place, row in zip(places, ranked, strict=True):
+                scores[members[place]] = row
 
-        return work
+        return visit
 
     for members in grouped(attributions, lambda result: result.provenance["method"]):
-        randomized.replay([attributions[i] for i in members], work_on(members), batch_size=batch_size)
-    return [replace(result, scores=own) for result, own in zip(attributions, scores, strict=True)]
+        randomized.replay([attributions[i] for i in members], visitor(members), batch_size=batch_size)
+    return [replace(result, scores=row) for result, row in zip(attributions, scores, strict=True)]
 
 
 def _reset_norms(
-    twin: Engine, attributions: Sequence[Attribution], norms: Sequence[_BatchNorm], batch_size: BatchSize
+    randomized: Engine, attributions: Sequence[Attribution], norms: Sequence[_BatchNorm], batch_size: BatchSize
 ) -> None:
     """Give the norms the mean statistics of all batches."""
     for norm in norms:
         norm.reset_running_stats()
         norm.momentum = None
 
-    def work(places: list[int], block: ExampleBatch, score: Score) -> None:
-        signals = _float_outputs([attributions[place] for place in places]).to(score.signal)
+    def visit(places: list[int], batch: ExampleBatch, score: Score) -> None:
+        signals = _signals([attributions[place] for place in places]).to(score.signal)
         rows = torch.arange(len(signals), device=signals.device)
         for norm in norms:
             norm.train()
         with torch.no_grad():
-            for some in rows.split(max(2, score.batcher.size)):
-                block.forward(signals[some], some)
+            for chunk in rows.split(max(2, score.batcher.size)):
+                batch.forward(signals[chunk], chunk)
         for norm in norms:
             norm.eval()
 
-    twin.replay(attributions, work, batch_size=batch_size)
+    randomized.replay(attributions, visit, batch_size=batch_size)
 
 
-def _float_outputs(some: Sequence[Attribution]) -> Tensor:
-    return torch.stack([result.signal for result in some if result.signal is not None])
+def _signals(results: Sequence[Attribution]) -> Tensor:
+    return torch.stack([result.signal for result in results if result.signal is not None])

@@ -17,7 +17,7 @@ import torch
 from hf_fourier.domains import Domain
 from hf_fourier.errors import InputError, SpecError
 from hf_fourier.evaluation.metrics.statistics import summarise
-from hf_fourier.evaluation.wrong_labels import selective
+from hf_fourier.evaluation.wrong_labels import has_other_classes
 from hf_fourier.methods import METHODS, Method
 from hf_fourier.results.attribution import Attribution
 from hf_fourier.results.ordering import cut
@@ -292,7 +292,7 @@ def rectify(
     how: dict[str, Any] = {"domain": domain, "batch_size": batch_size}
     results = explainer.explain(list(examples), method=method, seed=seed, **how)
     for result in results:
-        if not selective(explainer, result) or len(true) != len(results):
+        if not has_other_classes(explainer, result) or len(true) != len(results):
             got = f"a result for {result.label!r} of a head {result.provenance['head']!r}"
             raise InputError(got, "one class of a softmax with named classes", "rectify a classifier's mistakes")
     names = [str(i) for i in range(len(results))] if groups is None else [str(one) for one in groups]

@@ -1,4 +1,4 @@
-"""What an evaluation found: methods held against each other and the controls, example by example."""
+"""Results of evaluations and sanity checks: `Evaluation`, `SanityResult` and their rows."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from hf_fourier.results.table import Table
 if TYPE_CHECKING:
     import pandas as pd
 
-#: With fewer groups a row is anecdotal and claims nothing.
+#: With fewer groups a row is anecdotal.
 MIN_GROUPS = 30
 
 
@@ -28,7 +28,7 @@ class MethodResult:
         control: Whether it is a control.
         passes: Model passes per example that the attributions took, forward and backward.
         values: By quantity, one number per example; NaN where it is undefined.
-        seconds: What an attribution took by the clock, per example, the game left out; NaN if not known.
+        seconds: Wall time of an attribution per example, without perturbations; NaN if not known.
     """
 
     method: str
@@ -41,15 +41,15 @@ class MethodResult:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What `FourierExplainer.evaluate` found.
+    """The result of `FourierExplainer.evaluate`.
 
     Attributes:
         model: The model's name.
         cells: All methods in all domains, the controls first.
         groups: The group of each example; intervals draw whole groups.
         better: By quantity, whether more is better (1), less (-1) or neither (0).
-        excluded: (method, domain, reason) for what cannot be combined.
-        notes: What has to be said.
+        excluded: (method, domain, reason) of each pair that cannot be combined.
+        notes: Notes for the reader.
     """
 
     model: str
@@ -88,16 +88,16 @@ class Evaluation:
         rows = []
         for cell in self.cells:
             row: dict[str, Any] = {"method": cell.method, "domain": cell.domain}
-            row["n (groups)"] = f"{len(self.groups)} ({self._sources}){'' if self._enough else ', anecdotal'}"
+            row["n (groups)"] = f"{len(self.groups)} ({self._group_count}){'' if self._enough else ', anecdotal'}"
             for name in chosen:
-                own = self._row(cell, name, seed) if name in cell.values else None
-                row[name] = _interval(own, "mean", "low", "high")
-                row[f"{name}, gap to magnitude"] = _interval(own, "gap_magnitude", "gap_low", "gap_high")
+                numbers = self._row(cell, name, seed) if name in cell.values else None
+                row[name] = _interval(numbers, "mean", "low", "high")
+                row[f"{name}, gap to magnitude"] = _interval(numbers, "gap_magnitude", "gap_low", "gap_high")
             rows.append(row)
         return Table({title: [row[title] for row in rows] for title in rows[0]} if rows else {})
 
     def of(self, method: str, domain: str | None = None) -> MethodResult:
-        """The cell of a method (by its spec as it was given, or its name) in a domain.
+        """The result of a method (by its full spec, or its name) in a domain.
 
         Raises:
             KeyError: If there is none.
@@ -112,27 +112,27 @@ class Evaluation:
         return "\n".join([str(self.summary()), *left_out, *self.notes])
 
     @property
-    def _sources(self) -> int:
+    def _group_count(self) -> int:
         return len(set(self.groups))
 
     @property
     def _enough(self) -> bool:
-        return self._sources >= MIN_GROUPS
+        return self._group_count >= MIN_GROUPS
 
     def _row(self, cell: MethodResult, name: str, seed: int) -> dict[str, Any]:
-        own = summarise(cell.values[name], self.groups, seed)
+        summary = summarise(cell.values[name], self.groups, seed)
         controls = [one for one in self.cells if one.control and one.domain == cell.domain and name in one.values]
         best = max(controls, key=lambda one: self._worth(one, name), default=None)
         magnitude = next((one for one in controls if one.method == "magnitude"), None)
         row: dict[str, Any] = {"method": cell.method, "domain": cell.domain, "metric": name}
-        row |= {"mean": own.mean, "low": own.interval[0], "high": own.interval[1], "median": own.median}
-        row |= {"median_low": own.median_interval[0], "median_high": own.median_interval[1]}
+        row |= {"mean": summary.mean, "low": summary.interval[0], "high": summary.interval[1], "median": summary.median}
+        row |= {"median_low": summary.median_interval[0], "median_high": summary.median_interval[1]}
         row |= {"best_control": "" if best is None else best.method}
         for title, control in (("control", best), ("magnitude", magnitude)):
             gap, low, high = self._gap(cell, control, name, seed)
             ends = ("gap_low", "gap_high") if title == "magnitude" else ("gap_control_low", "gap_control_high")
             row |= {f"gap_{title}": gap, ends[0]: low, ends[1]: high}
-        row |= {"n": own.examples, "groups": own.groups, "undefined": own.undefined}
+        row |= {"n": summary.examples, "groups": summary.groups, "undefined": summary.undefined}
         row |= {"forward": cell.passes[0], "backward": cell.passes[1], "seconds": cell.seconds}
         row |= {"anecdotal": not self._enough}
         return row
@@ -144,7 +144,7 @@ class Evaluation:
     def _gap(
         self, cell: MethodResult, control: MethodResult | None, name: str, seed: int
     ) -> tuple[float, float, float]:
-        """The mean paired difference to a control over the examples that both have a number for."""
+        """The mean paired difference to a control, over the examples for which both have a number; and its interval."""
         if control is None:
             return math.nan, math.nan, math.nan
         pairs = zip(cell.values[name], control.values[name], self.groups, strict=True)
@@ -169,17 +169,17 @@ _VERDICTS = {True: "pass", False: "FAIL", None: "not asked"}
 
 @dataclass(frozen=True)
 class Check:
-    """One question about a method.
+    """One check of a method.
 
     Attributes:
-        name: What was asked.
-        passed: The answer; None where it cannot be asked, which is no pass.
+        name: Its name.
+        passed: Whether it passed; None where it does not apply, which is no pass.
         words: The verdict in words, with the numbers behind it.
         quantity: What `value` is.
         value: The effect size; NaN where nothing was measured.
         interval: Its 95 % bootstrap interval over groups; NaN where there is none.
-        needed: What passing takes.
-        examples: How many examples the value is of.
+        needed: The condition for passing.
+        examples: The number of examples behind the value.
     """
 
     name: str
@@ -199,16 +199,16 @@ class Check:
 
 @dataclass(frozen=True)
 class SanityResult:
-    """What `FourierExplainer.sanity_check` found.
+    """The result of `FourierExplainer.sanity_check`.
 
     Attributes:
         model: The model's name.
-        method: The method's spec, with what the signal settled.
+        method: The method's spec, with the parameters that the signal resolved.
         domain: The domain's spec.
-        head: The kind of what is explained.
+        head: The name of the model's head.
         groups: The group of each example; intervals draw whole groups.
-        checks: What was asked, and what could not be.
-        notes: What has to be said.
+        checks: All checks, those that do not apply too.
+        notes: Notes for the reader.
     """
 
     model: str
@@ -221,9 +221,9 @@ class SanityResult:
 
     @property
     def passed(self) -> bool:
-        """Whether something was asked, and all that was asked passed."""
-        asked = [check for check in self.checks if check.passed is not None]
-        return bool(asked) and all(check.passed for check in asked)
+        """Whether some check applies, and all that apply passed."""
+        applied = [check for check in self.checks if check.passed is not None]
+        return bool(applied) and all(check.passed for check in applied)
 
     def of(self, name: str) -> Check:
         """The check of this name.
@@ -237,9 +237,9 @@ class SanityResult:
         raise KeyError(f"no check {name!r}; there are {[check.name for check in self.checks]}")
 
     def table(self) -> Table:
-        """One row per check: verdict, what was measured with its interval, what was needed, and the verdict in words.
+        """One row per check: verdict, quantity with its interval, the condition, and the verdict in words.
 
-        `low` and `high` are NaN where no interval was taken, `passed` is None for what was not asked.
+        `low` and `high` are NaN where there is no interval, `passed` is None where the check does not apply.
         """
         rows = [
             {
@@ -271,7 +271,7 @@ class SanityResult:
 
     @property
     def headline(self) -> str:
-        """What was checked, on how many examples, and the verdict with its counts."""
+        """The method, the number of examples, and the verdict with its counts."""
         groups = len(set(self.groups))
         few = "" if groups >= MIN_GROUPS else ", anecdotal"
         verdicts = [check.passed for check in self.checks]

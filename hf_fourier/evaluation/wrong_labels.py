@@ -1,4 +1,4 @@
-"""Wrong labels: what a method is asked for to see whether it explains a decision or can bring about any."""
+"""Wrong target labels, to test whether a method explains the prediction or can produce any."""
 
 from __future__ import annotations
 
@@ -24,21 +24,21 @@ Kind = Literal["random", "runner_up", "all"]
 def assign_wrong_labels(
     predicted: Sequence[int], labels: Sequence[int], keys: Sequence[int], seed: int = 0
 ) -> tuple[list[int], int]:
-    """A wrong label for each example, every label asked for as often as it is an example's own.
+    """Permute the predicted labels over the examples so that none keeps its own.
 
-    The decisions are dealt out again among the examples, none to one that has it. Drawn without regard to how often a
-    label occurs, wrong labels flatter: a model that says one label to everything it hardly sees would keep that
-    label's examples and seldom say the others, and any ranking of it, a random one too, would look selective. Where
-    one label is that of more than half, the rest of its examples get another one by lot, and the balance is lost.
+    Wrong labels drawn without regard to how often a label occurs flatter: a model that predicts one label for every
+    degraded input would keep that label's examples and seldom reach the others, and any ranking of it, a random one
+    too, would look selective. Where more than half have one label, the rest of them get a random other one, and the
+    balance is lost.
 
     Args:
-        predicted: The decision for each example.
+        predicted: The predicted label of each example.
         labels: All classes.
-        keys: The examples' fingerprints, by which the lot is drawn.
-        seed: Of the lot.
+        keys: The examples' fingerprints, which seed the draws.
+        seed: Of the draws.
 
     Returns:
-        The labels, and how many were drawn by lot.
+        The labels, and how many were drawn at random.
     """
     order = sorted(
         range(len(predicted)),
@@ -50,32 +50,32 @@ def assign_wrong_labels(
         wrong[i] = predicted[order[(place + shift) % len(order)]]
         if wrong[i] == predicted[i]:
             others = [label for label in labels if label != predicted[i]]
-            lot = torch.randint(len(others), (1,), generator=ExampleRng(seed, [keys[i]]).generator(0, "wrong label"))
-            wrong[i], drawn = others[int(lot)], drawn + 1
+            index = torch.randint(len(others), (1,), generator=ExampleRng(seed, [keys[i]]).generator(0, "wrong label"))
+            wrong[i], drawn = others[int(index)], drawn + 1
     return wrong, drawn
 
 
-def selective(explainer: Engine, result: Attribution) -> bool:
-    """Whether a result is for one class of a softmax over several named ones, so that wrong labels can be asked for."""
+def has_other_classes(explainer: Engine, result: Attribution) -> bool:
+    """Whether a result is for one class of a softmax over several named ones, so that there are wrong labels."""
     labels = explainer.wrapper.head().labels
     return result.provenance.get("head") == Categorical.name and isinstance(result.target, int) and len(labels) > 1
 
 
-def wrong_for(explainer: Engine, result: Attribution, kind: Kind, seed: int = 0) -> list[int]:
+def wrong_labels_of(explainer: Engine, result: Attribution, kind: Kind, seed: int = 0) -> list[int]:
     """The wrong labels of one example by itself.
 
     Args:
         explainer: Of the model that made the result.
         result: For one class of a softmax, with its example.
-        kind: "random" for one other class by lot (see `dealt` for what that overlooks); "runner_up" for the likeliest
+        kind: "random" for a random other class (see `assign_wrong_labels` for its bias); "runner_up" for the likeliest
             other class; "all" for all of them.
-        seed: Of the lot.
+        seed: Of the draw.
 
     Raises:
         InputError: If the result is not for one class of several.
     """
     labels = explainer.wrapper.head().labels
-    if not selective(explainer, result):
+    if not has_other_classes(explainer, result):
         got = f"a result for {result.label!r} of a head {result.provenance.get('head')!r}"
         raise InputError(got, "one class of a softmax with named classes", "choose results of a classifier")
     others = [index for index in sorted(labels) if index != result.target]
@@ -107,7 +107,7 @@ def wrong_labels(
     seed: int = 0,
     batch_size: BatchSize = "auto",
 ) -> list[list[Attribution]]:
-    """Ask the same method for wrong labels and play what it says, for selectivity.
+    """Explain wrong labels by the same method and perturb by these rankings, for selectivity.
 
     Costs an explanation and one forward pass per kept fraction, for each wrong label.
 
@@ -121,17 +121,16 @@ def wrong_labels(
         batch_size: Rows in a batch, at most.
 
     Returns:
-        For each result, the played results of its example for the wrong labels.
+        For each result, the perturbed results of its example for the wrong labels.
 
     Raises:
         InputError: If `kind` is unknown, or a result is not for one class of several.
     """
     if kind not in ("random", "runner_up", "all"):
         raise InputError(f"kind {kind!r}", "'random', 'runner_up' or 'all'", "choose one of them")
-    wrong = [wrong_for(explainer, result, kind, seed) for result in attributions]
-    examples = [result for result, own in zip(attributions, wrong, strict=True) for _ in own]
-    targets = [target for own in wrong for target in own]
-    found = iter(explainer.re_explain(examples, targets, batch_size=batch_size))
-    sorted_out = [[next(found) for _ in own] for own in wrong]
-    explainer.perturb([result for own in sorted_out for result in own], grid, batch_size=batch_size)
-    return sorted_out
+    wrong = [wrong_labels_of(explainer, result, kind, seed) for result in attributions]
+    examples = [result for result, targets in zip(attributions, wrong, strict=True) for _ in targets]
+    results = explainer.re_explain(examples, [target for targets in wrong for target in targets], batch_size=batch_size)
+    explainer.perturb(results, grid, batch_size=batch_size)
+    remaining = iter(results)
+    return [[next(remaining) for _ in targets] for targets in wrong]

@@ -67,10 +67,10 @@ def test_sanity_fails_with_words_and_code_1(run, text_model, tmp_path):
     done = run("sanity-check", text_model, *TEXTS, "--method", "magnitude", "--output", "checks.csv")
     assert done.exit_code == 1, done.output
     assert "FAIL" in done.stdout
-    assert "random twin: with fresh weights, 1.00 of the top 4 % are the same" in done.stdout
+    assert "model randomization: with fresh weights, 1.00 of the top 4 % are the same" in done.stdout
     assert max(map(len, done.stdout.splitlines())) <= 120
     rows = {row["check"]: row for row in csv.DictReader((tmp_path / "checks.csv").open())}
-    assert rows["random twin"]["passed"] == "False"
+    assert rows["model randomization"]["passed"] == "False"
     assert rows["completeness"]["passed"] == ""
 
 

@@ -45,22 +45,22 @@ def checked(text):
 @pytest.mark.parametrize("method", ["gradient_input", "integrated_gradients:steps=8"])
 def test_gradients_follow_the_model_and_the_label(checked, method):
     found = checked(method)
-    for name in ("random twin", "label shuffle", "batch invariance", "completeness"):
+    for name in ("model randomization", "target randomization", "batch invariance", "completeness"):
         assert found.of(name).passed, found
-    assert found.of("random twin").interval[0] > 0.5
+    assert found.of("model randomization").interval[0] > 0.5
     assert found.of("seed variance").passed is None
 
 
 def test_the_magnitude_follows_neither(checked):
-    """Also on embedded tokens, which a twin would embed otherwise: both rank one signal."""
+    """Also on embedded tokens, which a randomized model would embed otherwise: both rank one signal."""
     found = checked("magnitude")
-    twin, labels = found.of("random twin"), found.of("label shuffle")
-    assert (twin.passed, twin.value, labels.passed, labels.value) == (False, 0, False, 0)
-    assert "with fresh weights, 1.00 of the top 4 % are the same" in twin.words
-    assert "0.00 [0.00, 0.00] of the top goes with the weights, needed above 0.1" in twin.words
-    assert twin.words.endswith("1.00 of the top are the magnitude's")
-    gap = found.of("gap to magnitude: dig")
-    assert (gap.passed, gap.value, gap.interval) == (False, 0, (0, 0))
+    weights, labels = found.of("model randomization"), found.of("target randomization")
+    assert (weights.passed, weights.value, labels.passed, labels.value) == (False, 0, False, 0)
+    assert "with fresh weights, 1.00 of the top 4 % are the same" in weights.words
+    assert "0.00 [0.00, 0.00] of the top goes with the weights, needed above 0.1" in weights.words
+    assert weights.words.endswith("1.00 of the top are the magnitude's")
+    gain = found.of("gain over magnitude: dig")
+    assert (gain.passed, gain.value, gain.interval) == (False, 0, (0, 0))
     assert not found.passed
     assert found.of("completeness").passed is None
 
@@ -69,9 +69,9 @@ def test_a_random_order_does_not_repeat(checked):
     found = checked("random")
     assert found.of("seed variance").passed is False
     assert found.of("seed variance").value < 0.2
-    twin = found.of("random twin")
-    assert twin.passed is False
-    assert "hardly repeats itself" in twin.words
+    check = found.of("model randomization")
+    assert check.passed is False
+    assert "hardly repeats itself" in check.words
 
 
 def test_seeds_are_compared_where_something_is_drawn(checked):
@@ -84,12 +84,12 @@ def test_a_model_that_says_the_same_of_everything_explains_nothing():
         torch.nn.init.zeros_(parameter)
     found = explainer.sanity_check(TEXTS, "gradient_input")
     assert not found.passed
-    assert "nothing is ranked" in found.of("random twin").words
-    assert "nothing is ranked" in found.of("label shuffle").words
+    assert "nothing is ranked" in found.of("model randomization").words
+    assert "nothing is ranked" in found.of("target randomization").words
     assert found.of("completeness").words == "the difference to explain is 0 everywhere"
     found = explainer.sanity_check(TEXTS, "ffc")  # of no gradient the magnitude is left, whatever the label
-    assert found.of("label shuffle").value == 0
-    assert found.of("label shuffle").passed is False
+    assert found.of("target randomization").value == 0
+    assert found.of("target randomization").passed is False
 
 
 def test_a_broken_promise_fails(text):
@@ -127,21 +127,21 @@ def test_every_head_is_asked_what_it_can_be(task, name):
     examples = heads.examples(task)
     found = explain.sanity_check(examples, "gradient_input", targets=[target] * len(examples))
     asked = {check.name for check in found.checks if check.passed is not None}
-    assert {"random twin", "batch invariance", "completeness"} <= asked
-    assert any(name.startswith("gap to magnitude") for name in asked)
+    assert {"model randomization", "batch invariance", "completeness"} <= asked
+    assert any(name.startswith("gain over magnitude") for name in asked)
     if task != "multiple-choice":
-        assert found.of("label shuffle").passed is None
+        assert found.of("target randomization").passed is None
     assert found.of("batch invariance").passed, found
 
 
 def test_a_value_and_a_callable(text):
     value = text_model(num_labels=1).sanity_check(TEXTS, "gradient_input")
-    assert value.of("label shuffle").passed is None
+    assert value.of("target randomization").passed is None
     assert "no other labels" in value.of("wrong-label control").words
-    assert value.of("gap to magnitude: maintain_rate_at_0.04").passed is not None
+    assert value.of("gain over magnitude: maintain_rate_at_0.04").passed is not None
     custom = text.sanity_check(TEXTS, "gradient_input", targets=[lambda outputs: outputs.logits[:, 0]] * 6)
-    assert custom.of("random twin").passed is None
-    assert "callable" in custom.of("gap to magnitude").words
+    assert custom.of("model randomization").passed is None
+    assert "callable" in custom.of("gain over magnitude").words
     assert custom.of("batch invariance").passed
 
 
@@ -153,23 +153,23 @@ def test_masks_and_yes_or_no():
     pictures = [torch.rand(3, 47, 33, generator=torch.Generator().manual_seed(i)) for i in range(3)]
     found = mask.sanity_check(pictures, "gradient_input")
     assert found.head == "mask"
-    assert found.of("random twin").passed, found
-    assert found.of("label shuffle").passed is None
-    assert found.of("gap to magnitude: dice_retention").passed is not None
+    assert found.of("model randomization").passed, found
+    assert found.of("target randomization").passed is None
+    assert found.of("gain over magnitude: dice_retention").passed is not None
     yes = text_model(problem_type="multi_label_classification").sanity_check(TEXTS, "gradient_input")
-    assert (yes.head, yes.of("label shuffle").passed) == ("sigmoid", None)
-    assert yes.of("random twin").passed
-    assert yes.of("gap to magnitude: dig").passed is not None
+    assert (yes.head, yes.of("target randomization").passed) == ("sigmoid", None)
+    assert yes.of("model randomization").passed
+    assert yes.of("gain over magnitude: dig").passed is not None
 
 
-def test_a_model_that_no_config_builds_has_no_twin():
+def test_a_model_that_no_config_builds_is_not_randomized():
     explainer = sounds()
     found = explainer.sanity_check(
         [torch.randn(800, generator=torch.Generator().manual_seed(i)).numpy() for i in range(3)]
     )
-    twin = found.of("random twin")
-    assert twin.passed is None
-    assert "no twin of WaveformReader" in twin.words
+    check = found.of("model randomization")
+    assert check.passed is None
+    assert "no randomized WaveformReader" in check.words
     assert "not asked" in str(found)
 
 
@@ -193,27 +193,27 @@ def test_nothing_is_changed(text):
         model.eval()
 
 
-def test_twins_of_batch_norms_are_alive():
+def test_randomized_batch_norms_are_alive():
     from transformers import ViTImageProcessor
 
     processor = ViTImageProcessor(size={"height": 32, "width": 32})
     explainer = FourierExplainer(tiny_models.build("image-classification", "resnet"), processor)
     pictures = [torch.rand(3, 32, 32, generator=torch.Generator().manual_seed(i)) for i in range(4)]
     own = explainer.explain(pictures, method="gradient_input")
-    twin = randomize(explainer, own)
-    theirs = re_rank(twin, own)
-    assert not twin.model.training
+    randomized = randomize(explainer, own)
+    theirs = re_rank(randomized, own)
+    assert not randomized.model.training
     for a, b in zip(own, theirs, strict=True):
         assert torch.equal(a.signal, b.signal)
         assert float(b.scores.std()) > 0
         assert top_overlap(a, b) < 0.5
-    assert not same(twin.model.state_dict(), explainer.model.state_dict())
+    assert not same(randomized.model.state_dict(), explainer.model.state_dict())
     again = re_rank(randomize(explainer, own), own)
     assert all(torch.equal(a.scores, b.scores) for a, b in zip(theirs, again, strict=True))
 
 
-def test_a_twin_asks_for_the_same_output(text):
-    """A ranking by a twin with the same weights is the own one, whatever was explained."""
+def test_a_randomized_model_explains_the_same_output(text):
+    """A ranking by a model with the same weights is the own one, whatever is explained."""
     own = text.explain(TEXTS, method="gradient_input", targets=[0, 1, 2, 0, 1, 2])
     for a, b in zip(own, re_rank(text, own), strict=True):
         assert torch.allclose(a.scores, b.scores, atol=1e-6)

@@ -27,7 +27,10 @@ def evaluation(model: str = MODEL, groups: int = 31, **more: object) -> Evaluati
 EVALUATION = evaluation()
 SANITY = SanityResult(
     MODEL, "ffc", "fourier", "softmax", ["patient-7.png"],
-    [Check("random twin", True, "changes", "share", 0.2, (0.1, 0.3), "below .5", 4), Check("seeds", None, "n/a")],
+    [
+        Check("model randomization", True, "changes", "share", 0.2, (0.1, 0.3), "below .5", 4),
+        Check("seeds", None, "n/a"),
+    ],
 )  # fmt: skip
 
 

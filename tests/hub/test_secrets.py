@@ -83,7 +83,9 @@ CELLS = [
 def report():
     note = f"{TOKEN} of {USER} in {HOME}/x"
     found = Evaluation(f"{HOME}/work/bob-model", CELLS, NAMES, {"dig": 1}, [("wam", "fourier", note)], [note])
-    checks = [Check("random twin", True, f"changes; see {HOME}/log.txt by {USER}", "share", 0.2, (0.1, 0.3), "x", 4)]
+    checks = [
+        Check("model randomization", True, f"changes; see {HOME}/log.txt by {USER}", "share", 0.2, (0.1, 0.3), "x", 4)
+    ]
     checked = SanityResult(f"{HOME}/work/bob-model", "ffc", "fourier", "softmax", NAMES, checks, [note])
     return Report(results(), found, checked, title=f"Notes of {USER} in {HOME}/notes ({TOKEN})", names=NAMES)
 

@@ -17,7 +17,7 @@ import torch
 from hf_fourier.domains import Domain
 from hf_fourier.errors import InputError, SpecError
 from hf_fourier.evaluation.metrics.statistics import group_names, summarise
-from hf_fourier.evaluation.wrong_labels import selective
+from hf_fourier.evaluation.wrong_labels import has_other_classes
 from hf_fourier.methods import METHODS, Method
 from hf_fourier.methods.controls import CONTROLS
 from hf_fourier.results.attribution import Attribution
@@ -154,7 +154,7 @@ def _pairs_of_two_classes(explainer: Engine, results: Sequence[Attribution], n: 
     """The pairs, by place, whose predicted classes differ."""
     for i in range(n):
         recipient, donor = results[i], results[n + i]
-        if not selective(explainer, recipient):
+        if not has_other_classes(explainer, recipient):
             got = f"a head {recipient.provenance['head']!r}"
             raise InputError(got, "one class of a softmax with named classes", "swap features of a classifier")
         if recipient.layout.signal != donor.layout.signal:
