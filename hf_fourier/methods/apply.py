@@ -1,4 +1,4 @@
-"""From encoded examples to results: blocks of one signature, one method, in the order they came."""
+"""Applies a method to encoded examples, batch by batch, and makes the results with their provenance."""
 
 from __future__ import annotations
 
@@ -63,19 +63,19 @@ class MapOptions(_CallOptions, total=False):
 
 @dataclass(frozen=True)
 class MethodCall:
-    """What is the same for all examples of a call.
+    """A method with the options that all examples of a call share.
 
     Attributes:
         method: The method.
         domain: The domain.
         seed: The user's seed.
         model: The model's name, task and revision, for the provenance.
-        notes: What has to be said of every result.
-        progress: Called with (done, in all).
-        dither: Noise on what the model reads, a share of each signal's largest entry (`ExampleBatch.dither`).
+        notes: Remarks on every result.
+        progress: Called with (examples done, examples in all).
+        dither: Noise on the model's input, a fraction of each signal's largest entry (`ExampleBatch.dither`).
 
     Raises:
-        InputError: If that is no share.
+        InputError: If the dither is negative or not finite.
     """
 
     method: Method
@@ -89,7 +89,7 @@ class MethodCall:
     def __post_init__(self) -> None:
         if not 0 <= self.dither < math.inf:
             raise InputError(
-                f"dither {self.dither!r}", "a share of the largest entry, such as 1e-6, or 0", "correct it"
+                f"dither {self.dither!r}", "a fraction of the largest entry, such as 1e-6, or 0", "correct it"
             )
 
 
@@ -106,14 +106,14 @@ def explain_all(
 
     Args:
         requests: Examples with their targets.
-        job: What is the same for all of them.
-        source: Makes their blocks.
+        job: The method and the options that they share.
+        source: Makes their batches.
         batch_size: Rows in a batch, at most.
 
     Raises:
-        FourierError: What the method, the domain or the model raise; any error after some examples were done carries
-            them as `completed`, by index. Where a model makes NaN or infinities of some examples, all others are done
-            first.
+        FourierError: Errors of the method, the domain or the model; any error after some examples were done carries
+            them as `completed`, by index. Where a model returns NaN or infinities for some examples, all others are
+            done first.
     """
     done: dict[int, Attribution] = {}
     failed: dict[int, str] = {}
@@ -124,7 +124,7 @@ def explain_all(
             try:
                 results = _explain_batch([requests[i] for i in indices], job, source, batch_size, batcher)
             except NotFinite as error:
-                failed.update({indices[row]: said for row, said in error.found.items()})
+                failed.update({indices[row]: message for row, message in error.found.items()})
                 if len(requests) == 1:
                     raise
                 advice.update({"expected": error.expected, "hint": error.hint})
@@ -139,7 +139,7 @@ def explain_all(
         for indices in grouped(requests, _alike):
             in_batches(indices, examples_per_batch(requests[indices[0]].example, batch_size, source), explain)
         if failed:
-            raise NotFinite({i: f"{said} of example {i}" for i, said in failed.items()}, **advice)
+            raise NotFinite({i: f"{message} of example {i}" for i, message in failed.items()}, **advice)
     except Exception as error:
         error.completed = done  # type: ignore[attr-defined]
         if done:
@@ -155,7 +155,7 @@ def _explain_batch(
     batch_size: BatchSize,
     outer: MicroBatcher,
 ) -> list[Attribution]:
-    """Examples of one signature through the method."""
+    """The results of examples with one batch key."""
     start = time.perf_counter()
     examples = [request.example for request in requests]
     method, basis = job.method.resolve(examples[0].signal), job.domain.bind(examples[0].signal)
@@ -164,11 +164,11 @@ def _explain_batch(
     batcher = MicroBatcher(min(rows_for(batch, batch_size), outer.size))
     score = score_of(batch, [request.target for request in requests], batcher)
     maps = [request.precomputed_map for request in requests if request.precomputed_map is not None]
-    score.given = torch.stack(maps) if maps else None
+    score.precomputed_maps = torch.stack(maps) if maps else None
     ranking = method.attribute(score, score.signal, basis, rng)
-    score.clean_reading()  # a control asks for it here, so that its pass is counted
+    score.clean_reading()  # a control runs it here, so that its pass is counted
     outer.remember(batcher)
-    if not bool(torch.stack(torch.aminmax(ranking.scores)).isfinite().all()):  # NaN is passed on
+    if not bool(torch.stack(torch.aminmax(ranking.scores)).isfinite().all()):  # aminmax keeps NaN
         raise not_finite(ranking, score, basis.signal, job.dither)
     provenance = {
         **_provenance(job, method, score),
@@ -192,7 +192,7 @@ def _results(
     ranking: Ranking,
     provenance: dict[str, Any],
 ) -> list[Attribution]:
-    """One result per example: what belongs to the whole block is converted once."""
+    """One result per example; tensors of the whole batch are converted once."""
     reading = score.clean_reading()
     shared_notes = [*job.notes, *score.notes, *([dithered(job.dither)] if job.dither else [])]
     nothing = [None] * len(requests)
@@ -200,8 +200,8 @@ def _results(
     gradients = nothing if ranking.gradient is None else _rows(_wide(ranking.gradient))
     remarks = of_ranking(ranking, score, gradients, basis.signal)
     confidences = nothing if reading.confidence is None else reading.confidence.tolist()
-    gaps = nothing if ranking.completeness_error is None else ranking.completeness_error.tolist()
-    values, agrees = reading.value.tolist(), reading.agreement.tolist()
+    errors = nothing if ranking.completeness_error is None else ranking.completeness_error.tolist()
+    values, agreements = reading.value.tolist(), reading.agreement.tolist()
     results = []
     for i, request in enumerate(requests):
         example = request.example
@@ -230,18 +230,18 @@ def _results(
                 view=example.view,
                 inputs={**inputs, **content},
                 extras={name: _plain(entries[i]) for name, entries in ranking.extras.items()},
-                completeness_error=gaps[i],
+                completeness_error=errors[i],
                 fingerprint=_key(example, inputs, signals[i]),
                 frozen_target=frozen[i],
                 raw_input=example.raw_input,
-                agreement=agrees[i],
+                agreement=agreements[i],
             )
         )
     return results
 
 
 def _alike(request: ExplanationRequest) -> Any:
-    """What the requests of a block share."""
+    """A key that the requests of a batch share."""
     shape = None if request.precomputed_map is None else request.precomputed_map.shape
     return request.example.batch_key, _reader(request.target), shape
 
@@ -252,18 +252,18 @@ def _wide(tensor: Tensor) -> Tensor:
 
 
 def _rows(batch: Tensor) -> list[Tensor]:
-    """Each row as a copy of its own on the CPU, so that a result does not hold its whole block."""
+    """Each row as a copy on the CPU, so that a result does not keep its whole batch in memory."""
     rows: Any = torch.unbind_copy(batch.cpu())  # type: ignore[func-returns-value]  # which torch's stubs deny
     return list(rows)
 
 
 def _plain(value: Any) -> Any:
-    """An example's own copy of what a method returns beside its scores."""
+    """An example's copy of one of a method's extras."""
     return _wide(value).to("cpu", copy=True) if isinstance(value, Tensor) else value
 
 
 def _key(example: EncodedExample, inputs: Mapping[str, Tensor], signal: Tensor) -> int | LazyFingerprint:
-    """The example's fingerprint, to be taken of what the result holds in any case."""
+    """The example's fingerprint, computed from tensors that the result holds anyway."""
     if example.values is not None and example.values.dtype != signal.dtype:
         return example.key
     parts = [inputs[name] for name in sorted(inputs)]
@@ -271,8 +271,8 @@ def _key(example: EncodedExample, inputs: Mapping[str, Tensor], signal: Tensor) 
 
 
 def _provenance(job: MethodCall, method: Method, score: Score) -> dict[str, Any]:
-    """What made a result, in plain values."""
-    made = {"dither": job.dither} if job.dither else {}
+    """The provenance of a result, in plain values."""
+    dither = {"dither": job.dither} if job.dither else {}
     return {
         "model": job.model["name"],
         "revision": job.model["revision"],
@@ -281,7 +281,7 @@ def _provenance(job: MethodCall, method: Method, score: Score) -> dict[str, Any]
         "method": METHODS.spec(method),
         "domain": DOMAINS.spec(job.domain),
         "seed": job.seed,
-        **made,
+        **dither,
         "device": score.signal.device.type,
         "versions": {"hf_fourier": VERSION, "torch": torch.__version__, "python": platform.python_version()},
     }
@@ -290,45 +290,45 @@ def _provenance(job: MethodCall, method: Method, score: Score) -> dict[str, Any]
 def of_ranking(
     ranking: Ranking, score: Score, gradients: Sequence[Tensor | None], signal: SignalShape
 ) -> list[list[str]]:
-    """What has to be said of each example's gradient and sum; gradients that are not finite are 0 there from now on.
+    """Remarks on each example's gradient and sum; entries of gradients that are not finite are set to 0 in place.
 
     Args:
-        ranking: Of a block.
-        score: Of the same.
-        gradients: What its results hold.
+        ranking: The ranking of a batch.
+        score: The score of the same batch.
+        gradients: The gradients of its results.
         signal: The signals' axes.
     """
-    said: list[list[str]] = [[] for _ in gradients]
+    remarks: list[list[str]] = [[] for _ in gradients]
     if ranking.gradient is not None:
         tops = ranking.gradient.detach().flatten(1).abs().amax(1).tolist()
-        for i, (notes, own, top) in enumerate(zip(said, gradients, tops, strict=True)):
+        for i, (notes, gradient, top) in enumerate(zip(remarks, gradients, tops, strict=True)):
             if top == 0:
                 notes.append(NO_GRADIENT)
-            elif own is not None and not math.isfinite(top):
-                notes.append(f"{unfinished(own, score.signal[i].cpu(), signal)} is taken as 0 there: {MEND}")
-                own.nan_to_num_(0.0, 0.0, 0.0)
+            elif gradient is not None and not math.isfinite(top):
+                notes.append(f"{unfinished(gradient, score.signal[i].cpu(), signal)} is taken as 0 there: {MEND}")
+                gradient.nan_to_num_(0.0, 0.0, 0.0)
     if ranking.completeness_error is not None:
         totals, sizes = ranking.scores.sum(1, dtype=torch.float64), ranking.scores.norm(1, dim=1)
-        ends = [None] * len(said) if ranking.baseline_value is None else ranking.baseline_value.tolist()
+        ends = [None] * len(remarks) if ranking.baseline_value is None else ranking.baseline_value.tolist()
         clean = score.clean_reading().value
         columns = [numbers.tolist() for numbers in (totals, ranking.completeness_error, sizes, clean)]
-        for notes, total, gap, size, value, end in zip(said, *columns, ends, strict=True):
-            note = incomplete(total, gap, size, value, end)
+        for notes, total, error, size, value, end in zip(remarks, *columns, ends, strict=True):
+            note = incomplete(total, error, size, value, end)
             notes += [] if note is None else [note]
-    return said
+    return remarks
 
 
 def not_finite(ranking: Ranking, score: Score, signal: SignalShape, dither: float) -> NotFinite:
-    """The error for scores that are not finite: whose they are, and where the gradient is not, if that is known."""
-    found = {}
+    """The error for scores that are not finite: the rows, and where the gradient is not finite, if that is known."""
+    messages = {}
     for row in (~ranking.scores.isfinite().all(1)).nonzero().flatten().tolist():
         gradient = None if ranking.gradient is None else ranking.gradient[row]
         if gradient is None or bool(gradient.isfinite().all()):
-            found[row] = "scores that are not finite, though the gradient at the clean signal is"
+            messages[row] = "scores that are not finite, though the gradient at the clean signal is"
         else:
-            found[row] = unfinished(gradient.cpu(), score.signal[row].cpu(), signal)
+            messages[row] = unfinished(gradient.cpu(), score.signal[row].cpu(), signal)
     kinds = set() if score.model is None else {p.dtype for p in score.model.parameters()}
-    do = MEND_FURTHER if dither else MEND
+    hint = MEND_FURTHER if dither else MEND
     if torch.float16 in kinds:
-        do = f"load the model in float32 or bfloat16; if it still is not finite, {do}"
-    return NotFinite(found, "a finite gradient at the signal", do)
+        hint = f"load the model in float32 or bfloat16; if it still is not finite, {hint}"
+    return NotFinite(messages, "a finite gradient at the signal", hint)

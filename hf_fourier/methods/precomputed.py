@@ -1,4 +1,4 @@
-"""Maps of other libraries as rankings, so that they can be played and compared like any other."""
+"""Maps of other libraries as rankings, to be perturbed and compared like any other."""
 
 from __future__ import annotations
 
@@ -19,34 +19,34 @@ if TYPE_CHECKING:
     from hf_fourier.results.attribution import Attribution
     from hf_fourier.scoring.example_batch import EncodedExample
 
-#: How a map comes into a domain whose features are no places.
+#: How a map is carried into a domain whose features are no positions.
 LIFTS = ("transport", "gradient", "magnitude")
-#: An entry of the input below this share of the root mean square counts as zero: a contribution is not divided by it.
+#: Entries of the input below this fraction of its root mean square count as zero: no contribution is divided by them.
 NEAR_ZERO = 1e-6
-#: Shares of the input that are zero, and of a map's size that lies there, above which a result says so.
+#: Fractions of the input that are zero, and of a map's size that lies there, above which a result has a note.
 TOLD_ZERO, TOLD_LOST = 0.01, 1e-3
 
 
 @dataclass(frozen=True)
 class Precomputed(Method):
-    """Rank by a map over the signal that was made elsewhere; see `FourierExplainer.from_maps`.
+    """Rank by a map over the signal, made by another library; see `FourierExplainer.from_maps`.
 
-    Where features are places of the signal (the identity domain) a feature's score is the map's value there, summed
+    Where features are positions of the signal (the identity domain) a feature's score is the map's value there, summed
     over the channels that it takes together. In any other domain a lift carries the map R over to the coefficients F of
     the signal x:
 
     - "transport": of contributions, `<F, Q>_k` with Q the pullback of the sensitivity ρ that R stands for. Where R has
       channels, ρ = R / x; where it has none, ρ = R x / Σ x² over the channels of a place, the least ρ that contributes
-      R there. The scores sum to the map's sum but for what lies where x is zero, which is the gap.
-    - "gradient": of signed gradients, `|pullback(R)|_k`, the size of the gradient with respect to the coefficient.
+      R there. The scores sum to the map's sum except for what lies where x is zero, which is the completeness error.
+    - "gradient": of signed gradients, `|pullback(R)|_k`, the magnitude of the gradient with respect to the coefficient.
     - "magnitude": of any map, `|W R|_k`, the size of its own coefficient, as the FFC paper ranks frequencies by spatial
       maps. It says how fast the map changes: the contributions x·g of one tone at k lie at 0 and 2k by this lift.
 
-    It is in no registry: without its maps it means nothing.
+    It is in no registry, as it needs its maps.
 
     Attributes:
-        origin: What made the maps.
-        lift: One of the above; None for the map as it is by place, and "transport" elsewhere.
+        origin: The method or library that made the maps.
+        lift: One of the above; None for the map as it is by position, and "transport" elsewhere.
     """
 
     origin: str = "elsewhere"
@@ -63,24 +63,24 @@ class Precomputed(Method):
 
     @property
     def properties(self) -> tuple[str, ...]:
-        """Contributions that are transported sum to what the map sums to."""
+        """Transported contributions have the sum of the map."""
         return ("complete",) if self.lift == "transport" else ()
 
     @property
     def passes(self) -> tuple[int, int]:
-        """One forward pass, for the target and its confidence; what the map cost is not known here."""
+        """One forward pass, for the target and its confidence; the cost of the map is not known."""
         return 1, 0
 
     def attribute(self, score: Score, x: Float[Tensor, "batch *signal"], basis: Basis, rng: ExampleRng) -> Ranking:
-        """The maps' values by place, or what their lift makes of them.
+        """The maps' values by position, or lifted into the domain.
 
         Raises:
             SpecError: If there are no maps, or a gradient comes without channels.
         """
-        if score.given is None:
+        if score.precomputed_maps is None:
             raise SpecError("method 'given' without maps", "a map for each example", "call `explainer.from_maps`")
         exact = torch.float32 if x.device.type == "mps" else torch.float64  # which Apple's GPUs lack
-        maps, signals = score.given.to(x.device, exact), x.to(exact)
+        maps, signals = score.precomputed_maps.to(x.device, exact), x.to(exact)
         if self.lift == "transport" or (self.lift is None and not basis.layout.by_place):
             return _transported(maps, signals, basis)
         if self.lift == "gradient":
@@ -93,7 +93,7 @@ class Precomputed(Method):
             return Ranking(basis.magnitude(basis.pullback(maps)).float())
         if self.lift == "magnitude":
             return Ranking(basis.magnitude(basis.forward(maps.expand_as(signals))).float())
-        # A place's value is shared by its channels, so that it is one number again where they are taken together.
+        # A position's value is divided among its channels, so that their sum is the value again.
         entries = basis.forward(maps.expand_as(signals) * (maps[0].numel() / signals[0].numel()))
         return Ranking(basis.inner(entries, torch.ones_like(entries)).float())
 
@@ -113,7 +113,7 @@ def _transported(maps: Tensor, x: Tensor, basis: Basis) -> Ranking:
 
 
 def lifted_notes(result: Attribution, values: Tensor) -> list[str]:
-    """What has to be said of a map that was lifted."""
+    """Remarks on a map that was lifted."""
     notes = []
     zero, lost = (float(result.extras.get(name, 0.0)) for name in ("zero_share", "lost_share"))
     if zero > TOLD_ZERO or lost > TOLD_LOST:
@@ -142,36 +142,38 @@ def fit_all(maps: Sequence[Any], examples: Sequence[EncodedExample]) -> tuple[li
 
 
 def fit(values: Any, example: EncodedExample) -> tuple[Float[Tensor, "..."], bool]:
-    """A map in the signal's shape, or with channels of length 1, and whether it has one number per place.
+    """A map in the signal's shape, or with channels of length 1, and whether it has one number per position.
 
-    A map of all the model's positions is cut to those that the signal holds (no special tokens, no padding or silence
-    that only fills a window).
+    A map of all model positions is cut to those of the signal (no special tokens, no padding or silence that only
+    fills a window).
 
     Raises:
         InputError: If it has another shape, or numbers that are not finite.
     """
     signal = example.signal
-    one = torch.as_tensor(values).detach().cpu().float()
+    fitted = torch.as_tensor(values).detach().cpu().float()
     shape, plain = signal.shape, tuple(signal.shape[i] for i in signal.ordered_axes)
-    while one.ndim > len(plain) and one.shape[0] == 1 and tuple(one.shape) != shape:
-        one = one[0]
+    while fitted.ndim > len(plain) and fitted.shape[0] == 1 and tuple(fitted.shape) != shape:
+        fitted = fitted[0]
     if example.content is not None:
-        one = _cut(one, shape if one.ndim == len(shape) else plain, example)
-    if not bool(one.isfinite().all()):
-        raise InputError("a map with NaN or infinite numbers", "finite numbers", "mend the map")
-    if tuple(one.shape) == shape:
-        return one, plain == shape
-    if tuple(one.shape) == plain:
-        return one.reshape([1 if axis.channel else axis.length for axis in signal.axes]), True
+        fitted = _cut(fitted, shape if fitted.ndim == len(shape) else plain, example)
+    if not bool(fitted.isfinite().all()):
+        raise InputError("a map with NaN or infinite numbers", "finite numbers", "correct the map")
+    if tuple(fitted.shape) == shape:
+        return fitted, plain == shape
+    if tuple(fitted.shape) == plain:
+        return fitted.reshape([1 if axis.channel else axis.length for axis in signal.axes]), True
     expected = f"the signal's shape {shape}, or {plain} without channels"
-    raise InputError(f"a map of shape {tuple(one.shape)}", expected, "interpolate or crop the map to its signal first")
+    raise InputError(
+        f"a map of shape {tuple(fitted.shape)}", expected, "interpolate or crop the map to its signal first"
+    )
 
 
-def _cut(one: Tensor, shape: tuple[int, ...], example: EncodedExample) -> Tensor:
-    """A map of all positions, at those that the signal holds; any other map as it is."""
-    if example.content is None or one.ndim != len(shape):
-        return one
-    longer = [d for d, (got, own) in enumerate(zip(one.shape, shape, strict=True)) if got != own]
-    if len(longer) != 1 or one.shape[longer[0]] not in next(iter(example.inputs.values())).shape:
-        return one
-    return one.index_select(longer[0], example.content.cpu())
+def _cut(values: Tensor, shape: tuple[int, ...], example: EncodedExample) -> Tensor:
+    """A map of all model positions, cut to those of the signal; any other map unchanged."""
+    if example.content is None or values.ndim != len(shape):
+        return values
+    longer = [d for d, (got, own) in enumerate(zip(values.shape, shape, strict=True)) if got != own]
+    if len(longer) != 1 or values.shape[longer[0]] not in next(iter(example.inputs.values())).shape:
+        return values
+    return values.index_select(longer[0], example.content.cpu())

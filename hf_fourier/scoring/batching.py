@@ -1,4 +1,4 @@
-"""The one place that cuts rows into model-sized batches and recovers when memory runs out."""
+"""Cuts rows into batches that fit the model, and halves them when memory runs out."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ import torch
 T = TypeVar("T")
 
 #: Rows of a batch when nothing else limits it. On a CPU, 8 to 16 rows are fastest, unless a model is so small that
-#: what every batch costs counts: a batch there has up to `MOST_ON_CPU` rows until it holds `SMALL` signal entries.
+#: the fixed cost of a batch counts: a batch there has up to `MOST_ON_CPU` rows until it holds `SMALL` signal entries.
 ROWS_ON_CPU, MOST_ON_CPU, ROWS_ON_ACCELERATOR, SMALL = 16, 128, 64, 2**18
 #: Signal entries that a batch may hold before it has fewer rows: a model's activations grow with them.
 ENTRIES = 2**22
 
 
-#: What devices, their libraries and the host say when memory is short; each in its own words.
+#: Messages of devices, their libraries and the host when memory is short.
 _SHORT = re.compile(
     r"out[ _]?of[ _]?(?:(?:host|device)[ _])?(?:memory|resources)|alloc_?failed|status_memory_error|bad_?alloc"
     r"|defaultcpuallocator|(?:can't|cannot|can not|could not|unable to|failed to) allocate"
@@ -29,14 +29,14 @@ _SHORT = re.compile(
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether `error` says that a device or the host ran out of memory, wherever: a model, a transform, a library."""
+    """Whether a device or the host ran out of memory, in a model, a transform or a library."""
     if isinstance(error, (torch.OutOfMemoryError, MemoryError)):
         return True
     return isinstance(error, (RuntimeError, OSError)) and _SHORT.search(str(error)) is not None
 
 
 def suggested_rows(entries: int, device: torch.device) -> int:
-    """How many rows of `entries` signal values make a good batch on `device`."""
+    """Rows of `entries` signal values that make a good batch on `device`."""
     entries, most = max(1, entries), ROWS_ON_ACCELERATOR
     if device.type == "cpu":
         most = max(ROWS_ON_CPU, min(MOST_ON_CPU, SMALL // entries))
@@ -48,7 +48,7 @@ class MicroBatcher:
     """Runs work over rows in chunks of at most `size`; a chunk that runs out of memory is halved and tried again.
 
     Attributes:
-        size: The present chunk size. It only ever shrinks, and what was learnt is kept.
+        size: The present chunk size, which only ever shrinks.
         splits: How often it had to shrink.
     """
 
@@ -59,7 +59,7 @@ class MicroBatcher:
         """`work(slice)` over `range(rows)`, in order.
 
         Args:
-            work: Does one chunk, and leaves nothing behind when it fails.
+            work: Runs one chunk, and leaves nothing behind when it fails.
             rows: How many rows there are.
             least: Chunks are never cut below this.
 
@@ -69,12 +69,12 @@ class MicroBatcher:
         return list(self.each(work, rows, least))
 
     def each(self, work: Callable[[slice], T], rows: int, least: int = 1) -> Iterator[T]:
-        """The same one chunk after the other, as they are asked for."""
+        """The same as an iterator, chunk by chunk."""
         start = 0
         while start < rows:
             stop = min(rows, start + max(self.size, least))
             try:
-                found = work(slice(start, stop))
+                result = work(slice(start, stop))
             except Exception as error:
                 if not is_out_of_memory(error) or stop - start <= least:
                     raise
@@ -82,12 +82,12 @@ class MicroBatcher:
                 self.splits += 1
             else:
                 start = stop
-                yield found
+                yield result
                 continue
             _release()
 
     def remember(self, other: MicroBatcher) -> None:
-        """Take over what a packer of the same rows has learnt about memory."""
+        """Take over the size that a batcher of the same rows has shrunk to."""
         if other.splits:
             self.size = max(1, min(self.size, other.size))
             self.splits += other.splits
@@ -95,7 +95,7 @@ class MicroBatcher:
 
 def _release() -> None:
     """Free what a failed chunk held; outside of the `except` block, whose traceback keeps it alive."""
-    frozen = gc.get_freeze_count()  # during a run, what was there before it is set aside
+    frozen = gc.get_freeze_count()  # during a run, older objects are frozen
     if frozen:
         gc.unfreeze()
     gc.collect()

@@ -1,4 +1,4 @@
-"""Encoded examples, batches of them, and what is asked of each."""
+"""Encoded examples, batches of them, and the requests to explain them."""
 
 from __future__ import annotations
 
@@ -22,22 +22,22 @@ from hf_fourier.typing import Tensor
 
 @dataclass(eq=False)
 class EncodedExample:
-    """One example as the model gets it, without a batch axis and without padding of ours.
+    """One example as model inputs, without a batch axis and without padding of ours.
 
     Attributes:
-        signal: The shape of what is attributed.
-        inputs: What the model gets beside the signal, by argument name.
+        signal: The shape of the signal, which is attributed.
+        inputs: The model's other inputs, by argument name.
         values: The signal itself where it is an input of the model; None where the model makes it (embeddings).
-        content: Where the signal's entries lie among the model's positions; None where they are the whole input.
+        content: The model positions of the signal's entries; None where they are the whole input.
         names: A name for each entry along the signal's first ordered axis, or empty.
         view: How the signal looks in human units.
-        notes: What has to be said about this example.
-        raw_input: What the example was made from, where that can be heard or shown.
-        batch_group: Examples of different groups never share a block, even where all shapes agree.
-        range: Which numbers of what it was made from were read as black and white, or as the loudest; "" where it came
-            as the processor's own output.
-        spellings: Of each target that was given as text its first token, then those that only differ from it by the
-            space in front or by capitals.
+        notes: Remarks on this example.
+        raw_input: The raw example, where that can be heard or shown.
+        batch_group: Examples of different groups never share a batch, even where all shapes agree.
+        range: The raw values that were read as black and white, or as the loudest; "" where the example came as the
+            processor's own output.
+        spellings: For each target that is a text its first token, then those that differ from it only by the space in
+            front or by capitals.
     """
 
     signal: SignalShape
@@ -59,19 +59,19 @@ class EncodedExample:
 
     @property
     def parts(self) -> list[Tensor]:
-        """What the fingerprint is taken of: the inputs by name, then the values."""
+        """The tensors that the fingerprint hashes: the inputs by name, then the values."""
         parts = [self.inputs[name] for name in sorted(self.inputs)]
         return parts if self.values is None else [*parts, self.values]
 
     @property
     def batch_key(self) -> tuple[Any, ...]:
-        """Examples of one signature can share a batch."""
+        """Examples with equal keys can share a batch."""
         shapes = tuple((name, tuple(tensor.shape)) for name, tensor in sorted(self.inputs.items()))
         return self.signal, self.batch_group, shapes
 
 
 class ExampleBatch(ABC):
-    """Examples of one signature on the model's device, ready to run.
+    """Examples with one batch key on the model's device, ready to run.
 
     Attributes:
         signal: The clean signals, shape `(batch, *signal)`, float32 or float64.
@@ -79,11 +79,11 @@ class ExampleBatch(ABC):
         rows_per_signal: Model rows per signal row.
         bounds: The range that the signal's entries have, low and high, each to be broadcast to the signal; None for
             none.
-        input_dtype: The type of a callable's rows; None where the model's weights tell.
+        input_dtype: The type of a callable's rows; None where the model's weights give it.
         baseline: Signals that stand for the absence of an example (masks instead of words); None where zero does.
-        known_targets: What is explained where no target is given, one row per example; None for what the model says.
-        entries: Numbers per signal row that govern how many rows fit in a batch.
-        model: The module that runs, whose layers can be tapped; None for a callable that is no module.
+        known_targets: The targets where none is given, one row per example; None for the predictions.
+        entries: Numbers per signal row, which govern how many rows fit in a batch.
+        model: The module that runs, whose layers can be read; None for a callable that is no module.
     """
 
     signal: Tensor
@@ -104,16 +104,16 @@ class ExampleBatch(ABC):
         """By default the signal's own size."""
         return self.signal[0].numel()
 
-    def dither(self, rng: ExampleRng, share: float) -> None:
-        """Add seeded noise to whatever rows the model reads from now on; the signals themselves stay as they are.
+    def dither(self, rng: ExampleRng, size: float) -> None:
+        """Add seeded noise to the model's input in all later passes; the signals themselves stay unchanged.
 
         Args:
-            rng: Of these examples.
-            share: The noise's standard deviation, relative to the largest entry of each signal (to 1 where all are 0).
+            rng: Random streams of these examples.
+            size: The noise's standard deviation, relative to the largest entry of each signal (to 1 where all are 0).
         """
         forward, peak = self.forward, self.signal.detach().flatten(1).abs().amax(1)
-        size = share * torch.where(peak > 0, peak, 1.0)
-        noise = rng.normal(self.signal.shape[1:], "dither").to(self.signal) * size.view(
+        std = size * torch.where(peak > 0, peak, 1.0)
+        noise = rng.normal(self.signal.shape[1:], "dither").to(self.signal) * std.view(
             -1, *[1] * (self.signal.ndim - 1)
         )
         self.forward = lambda x, rows: forward(x + noise[rows], rows)  # type: ignore[method-assign]
@@ -127,18 +127,18 @@ class ExampleBatch(ABC):
         """The logits that the head reads, one row per signal row."""
 
     def remarks(self, logits: Tensor, frozen: Tensor, numbers: Sequence[int]) -> dict[int, tuple[str, ...]]:
-        """What has to be said of targets beside the clean logits that they were settled on, by the example's number.
+        """Remarks on targets beside the clean logits that they were resolved on, by the example's index.
 
         Args:
-            logits: What the head read, one row per example.
-            frozen: The settled targets.
-            numbers: Which example each row is of.
+            logits: One row per example.
+            frozen: The resolved targets.
+            numbers: The example of each row.
         """
         return {}
 
 
 def common_slice(contents: Sequence[Tensor]) -> slice | None:
-    """Ascending positions as a slice, where those of all examples are one and the same run; otherwise None."""
+    """Ascending positions as a slice, where those of all examples are the same run; otherwise None."""
     ends = {(places[0], places[-1] + 1) for places in (content.cpu().numpy() for content in contents)}
     start, stop = (int(end) for end in next(iter(ends)))
     return slice(start, stop) if len(ends) == 1 and stop - start == len(contents[0]) else None
@@ -149,23 +149,23 @@ BatchSize = int | Literal["auto"]
 
 @runtime_checkable  # for the tests, which check types as they run
 class BatchSource(Protocol):
-    """What makes blocks of examples: an adapter, or what stands for one."""
+    """Makes batches of examples: a model wrapper, or a callable's."""
 
     @property
     def device(self) -> torch.device:
-        """Where the model's inputs go."""
+        """The device of the model's inputs."""
 
     @property
     def max_rows(self) -> int | None:
-        """The most rows the model can take at once, if it says so."""
+        """The most rows that the model takes at once; None for no limit."""
 
     def example_batch(self, examples: Sequence[EncodedExample], rng: ExampleRng) -> ExampleBatch:
-        """Examples of one signature, ready to run."""
+        """Examples with one batch key, ready to run."""
 
 
 @dataclass(eq=False)
 class ExplanationRequest:
-    """One example with its target, checked by the head, and a map of it where one is taken over."""
+    """One example with its target, checked by the head, and a precomputed map, if there is one."""
 
     example: EncodedExample
     target: Target
@@ -173,7 +173,7 @@ class ExplanationRequest:
 
 
 def batch_of(source: BatchSource, examples: Sequence[EncodedExample], rng: ExampleRng, dither: float) -> ExampleBatch:
-    """Examples of one signature, ready to run, with noise on what the model reads where there is to be some."""
+    """Examples with one batch key, ready to run, with noise on the model's input where `dither` is above 0."""
     batch = source.example_batch(examples, rng)
     if dither:
         batch.dither(rng, dither)
@@ -183,31 +183,31 @@ def batch_of(source: BatchSource, examples: Sequence[EncodedExample], rng: Examp
 def score_of(
     batch: ExampleBatch, targets: Sequence[Target], batcher: MicroBatcher, frozen: Sequence[Tensor] | None = None
 ) -> Score:
-    """The score of a block, its targets settled by what was asked, by the block's own truth, or by the model.
+    """The score of a batch, its targets resolved from the request, the batch's known targets, or the prediction.
 
     Raises:
-        TargetError: If a target is given where the block explains its own truth.
+        TargetError: If a target is given where the batch has known targets.
     """
     custom = next((target for target in targets if callable(target)), None)
     head = head_for_target(batch.head, _reader(targets[0])) if custom is None else CustomTarget(custom)
-    settled: list[Any] = []
+    resolved: list[Any] = []
     for i, target in enumerate(targets):
         if callable(target):
-            settled.append(None)
+            resolved.append(None)
         elif batch.known_targets is not None:
             if target is not None:
                 raise TargetError(f"target {target!r} for a text without a mask", "None", "put the mask in the text")
-            settled.append(batch.known_targets[i])
+            resolved.append(batch.known_targets[i])
         elif isinstance(target, Sequence):
-            settled.append(torch.tensor(target))
+            resolved.append(torch.tensor(target))
         else:
-            settled.append(target)
+            resolved.append(target)
     score = Score(
         batch.signal,
         batch.forward,
         batch.logits,
         head,
-        settled,
+        resolved,
         batcher,
         batch.rows_per_signal,
         frozen,
@@ -220,13 +220,13 @@ def score_of(
 
 
 def rows_for(batch: ExampleBatch, batch_size: BatchSize) -> int:
-    """Signal rows in a batch of this block."""
+    """Signal rows that go through the model at once."""
     rows = suggested_rows(batch.entries, batch.signal.device) if batch_size == "auto" else batch_size
     return max(1, rows // batch.rows_per_signal)
 
 
 def examples_per_batch(example: EncodedExample, batch_size: BatchSize, source: BatchSource) -> int:
-    """How many examples go through a method at once: as many as make whole batches, of signals that cost a row each."""
+    """How many examples go through a method at once: as many as fill model batches at one row per signal."""
     if batch_size != "auto" and (isinstance(batch_size, bool) or not isinstance(batch_size, int) or batch_size < 1):
         raise InputError(f"batch_size {batch_size!r}", "a whole number of at least 1, or 'auto'", "correct it")
     entries = torch.Size(example.signal.shape).numel()
@@ -239,17 +239,17 @@ def examples_per_batch(example: EncodedExample, batch_size: BatchSize, source: B
 def grouped(items: Sequence[Any], key: Callable[[Any], Any]) -> list[list[int]]:
     """Indices of items with equal keys, groups and members in the order they came."""
     groups: dict[Any, list[int]] = {}
-    before, own = object(), []
+    before, members = object(), []
     for i, item in enumerate(items):
-        found = key(item)
-        if found != before:  # comparing is faster than hashing, and neighbours are mostly alike
-            before, own = found, groups.setdefault(found, [])
-        own.append(i)
+        current = key(item)
+        if current != before:  # comparing is faster than hashing, and neighbours are mostly alike
+            before, members = current, groups.setdefault(current, [])
+        members.append(i)
     return list(groups.values())
 
 
 def in_batches(indices: list[int], size: int, work: Callable[[list[int], MicroBatcher], None]) -> int:
-    """Work on at most `size` examples at once; a block that runs out of memory is halved and tried again.
+    """Work on at most `size` examples at once; a batch that runs out of memory is halved and tried again.
 
     Returns:
         How often memory ran out.
@@ -260,5 +260,5 @@ def in_batches(indices: list[int], size: int, work: Callable[[list[int], MicroBa
 
 
 def _reader(target: Target) -> Any:
-    """What reads a target, where it is not the model's own head."""
+    """The name of the head that reads a target, or a key of a callable; None for the model's own head."""
     return id(target) if callable(target) else getattr(target, "head", None)

@@ -1,4 +1,4 @@
-"""The score: a model as one number per example, with its gradient at the signal and the count of passes."""
+"""The score: a model as one number per example, its gradient at the signal, and the count of passes."""
 
 from __future__ import annotations
 
@@ -21,21 +21,21 @@ from hf_fourier.typing import Float, Int, Tensor
 
 T = TypeVar("T")
 
-#: Logits of at most so many numbers a row are read when all rows are there, which spares small models many steps.
+#: Logits of at most so many numbers a row are read when all rows are computed, which saves small models many steps.
 READ_LATE = 2**10
-#: Of larger ones so many numbers are read at once, which stay in the processor's cache from one step to the next.
+#: Of larger ones so many numbers are read at once, so that they stay in the processor's cache between steps.
 READ_AT_ONCE = 2**20
-#: `(signal rows, which example each row belongs to) -> outputs`.
+#: `(signal rows, the example of each row) -> outputs`.
 Forward = Callable[[Tensor, Tensor], Any]
-#: `(outputs, which example each row belongs to) -> logits`, one row per signal row.
+#: `(outputs, the example of each row) -> logits`, one row per signal row.
 Select = Callable[[Any, Tensor], Tensor]
-#: `(clean logits, settled targets, which example each row belongs to) -> notes by example`.
+#: `(clean logits, resolved targets, the example of each row) -> notes by example`.
 Remark = Callable[[Tensor, Tensor, Sequence[int]], dict[int, tuple[str, ...]]]
 
 
 @dataclass
 class Passes:
-    """Model rows that went forward, and rows whose gradient came back to the signal."""
+    """Counts of model rows: forward, and backward to the signal."""
 
     forward: int = 0
     backward: int = 0
@@ -47,7 +47,7 @@ class ValueAndGradient:
 
     Attributes:
         reading: The readings of all rows, detached.
-        margin_gradient: The gradient of `reading.drive` at the signal, shape `(rows, *signal)`.
+        margin_gradient: The gradient of `reading.logit_margin` at the signal, shape `(rows, *signal)`.
     """
 
     reading: Reading
@@ -56,31 +56,29 @@ class ValueAndGradient:
     @cached_property
     def gradient(self) -> Float[Tensor, "rows *signal"]:
         """The signed gradient of the score, `ds/dx`."""
-        slope = self.reading.dvalue_dmargin
-        return self.margin_gradient * slope.view(-1, *[1] * (self.margin_gradient.ndim - 1))
+        return self.margin_gradient * self.reading.dvalue_dmargin.view(-1, *[1] * (self.margin_gradient.ndim - 1))
 
 
 class Score:
-    """One block of examples with signals of one shape, asked for scores.
+    """The score of one batch of examples with signals of one shape.
 
-    The targets are settled inside the first forward pass, which is always at the clean signals; nothing is run twice.
-    `given` holds a map of each example, shape `(batch, *signal)` or with channels of length 1, where maps from
-    elsewhere are to be ranked. `remark` looks at the targets as they are settled; what it has to say of each is in
-    `remarks`.
+    The targets are resolved inside the first forward pass, which is always at the clean signals; nothing is run twice.
+    `precomputed_maps` holds a map of each example, shape `(batch, *signal)` or with channels of length 1, where maps of
+    another library are ranked. `remark` is called with the targets as they are resolved; `remarks` holds its notes.
 
     Args:
         signal: The clean signals, shape `(batch, *signal)`, float32 or float64.
         forward: Runs the model on signal rows.
-        select: Picks the logits that the head reads.
+        select: Selects the logits that the head reads.
         head: Reads them.
         targets: One per example: a class index, one for each of several softmaxes, or None.
         batcher: Cuts rows into batches.
         cost: Model rows per signal row (more than one where a score averages over several inputs).
-        frozen_targets: Targets that were settled before, one row per example.
+        frozen_targets: Targets that were resolved before, one row per example.
         bounds: The range of the signal's entries, low and high, each to be broadcast to the signal; None for none.
         baseline: Makes signals that stand for the absence of an example, shape `(batch, *signal)`; None where zero
             does.
-        model: The module behind `forward`, whose layers can be tapped; None for a callable that is no module.
+        model: The module behind `forward`, whose layers can be read; None for a callable that is no module.
     """
 
     def __init__(
@@ -97,13 +95,13 @@ class Score:
         baseline: Callable[[], Tensor | None] = lambda: None,
         model: torch.nn.Module | None = None,
     ) -> None:
-        self.signal, self.head, self.batcher, self.cost, self._reference = signal, head, batcher, cost, baseline
+        self.signal, self.head, self.batcher, self.cost, self._baseline = signal, head, batcher, cost, baseline
         self.bounds = bounds
         self._forward, self._select, self._targets = forward, select, list(targets)
         self._frozen = None if frozen_targets is None else torch.stack(list(frozen_targets))
-        self._unsettled = set(range(len(signal))) if frozen_targets is None else set()
+        self._unresolved = set(range(len(signal))) if frozen_targets is None else set()
         self.model = model
-        self.given: Tensor | None = None
+        self.precomputed_maps: Tensor | None = None
         self._clean: ValueAndGradient | None = None
         self._clean_reading: Reading | None = None
         self.top_predictions: dict[int, list[tuple[str, float]]] = {}
@@ -114,18 +112,18 @@ class Score:
 
     @property
     def frozen_targets(self) -> Tensor:
-        """The settled targets, one row per example."""
+        """The resolved targets, one row per example."""
         assert self._frozen is not None
         return self._frozen
 
     def for_targets(self, targets: Sequence[ResolvedTarget]) -> Score:
-        """The same block, asked for other targets; its passes count here too.
+        """The score of the same batch for other targets; its passes count here too.
 
         Args:
-            targets: One per example; None for what the model says.
+            targets: One per example; None for the prediction.
         """
         other = copy.copy(self)
-        other._targets, other._frozen, other._unsettled = list(targets), None, set(range(len(self.signal)))
+        other._targets, other._frozen, other._unresolved = list(targets), None, set(range(len(self.signal)))
         other._clean = other._clean_reading = None
         other.top_predictions, other.remarks = {}, {}
         return other
@@ -133,7 +131,7 @@ class Score:
     @cached_property
     def baseline(self) -> Tensor | None:
         """Signals that stand for the absence of each example, shape `(batch, *signal)`; None where zero does."""
-        return self._reference()
+        return self._baseline()
 
     def clean(self) -> ValueAndGradient:
         """Score and gradient at the clean signals, computed once."""
@@ -201,21 +199,21 @@ class Score:
             return _detached(self._reading(logits, slice(0, len(x)) if rows is None else rows))
 
     def with_layers(self, layers: Sequence[str] | None, visit: Callable[[LayerPass], T]) -> list[T]:
-        """Lay open the layers of one pass at the clean signals, which also becomes the clean evaluation.
+        """Record the layers of one pass at the clean signals, which also becomes the clean evaluation.
 
         Args:
             layers: Patterns of module names; None for the repeated blocks.
-            visit: Called with the open pass of each chunk of examples, in order, and again with a smaller one where
-                memory runs out; so it leaves nothing behind but what it returns.
+            visit: Called with the pass of each chunk of examples, in order, and again with a smaller one where memory
+                runs out; so it must have no effect but its return value.
 
         Returns:
-            What `visit` returned for each chunk.
+            The return value of `visit` for each chunk.
 
         Raises:
             SpecError: If there are no such layers.
             ModelError: If the score does not depend on the signal.
         """
-        watch = LayerHooks(self.model, layers)
+        hooks = LayerHooks(self.model, layers)
 
         def count(signals: int) -> None:
             self.passes.backward += signals * self.cost
@@ -223,13 +221,13 @@ class Score:
         def work(chunk: slice) -> tuple[T, Reading, Tensor]:
             with torch.inference_mode(False), torch.enable_grad():
                 signal = _attached(self.signal[chunk])
-                with watch.recording():
+                with hooks.recording():
                     reading = self._read(signal, chunk, None)
                 if not reading.logit_margin.requires_grad:
                     raise no_gradient_path()
-                heard = watch.outputs(len(signal), self.cost)
+                outputs = hooks.outputs(len(signal), self.cost)
                 opened = LayerPass(
-                    signal, reading.logit_margin, reading.dvalue_dmargin, chunk.start, heard, count, self.model
+                    signal, reading.logit_margin, reading.dvalue_dmargin, chunk.start, outputs, count, self.model
                 )
                 count(len(signal))
                 return visit(opened), _detached(reading), opened.margin_gradient
@@ -245,7 +243,7 @@ class Score:
         return self._reading(logits, own)
 
     def _logits(self, signal: Tensor, chunk: slice, rows: Tensor | None) -> tuple[Any, slice | Tensor]:
-        """What the head reads of signal rows, their targets settled, and the examples that they belong to."""
+        """The logits of signal rows, their targets resolved, and the examples that they belong to."""
         own = torch.arange(chunk.start, chunk.stop, device=signal.device) if rows is None else rows[chunk]
         outputs = self._forward(signal, own)
         self.passes.forward += signal.shape[0] * self.cost
@@ -253,44 +251,44 @@ class Score:
         if not isinstance(self.head, CustomTarget):
             logits = logits if logits.dtype == torch.float64 else logits.float()
             of_each(logits, len(signal))
-        if self._unsettled and not self._unsettled.isdisjoint(own.tolist()):
+        if self._unresolved and not self._unresolved.isdisjoint(own.tolist()):
             self._freeze(logits, own)
         return logits, chunk if rows is None else own
 
     def _reading(self, logits: Any, examples: slice | Tensor) -> Reading:
         if isinstance(examples, slice):
             return self.head.read(logits, self.frozen_targets[examples])
-        # The answer may be on another device than the signal, of a model that lies on several.
+        # The logits may be on another device than the signal, where a model lies on several.
         return self.head.read(logits, self.frozen_targets.index_select(0, examples.to(self.frozen_targets.device)))
 
     def _freeze(self, logits: Any, rows: Tensor) -> None:
         clean, numbers = logits.detach() if isinstance(logits, Tensor) else logits, rows.tolist()
         if isinstance(clean, Tensor) and not isinstance(self.head, CustomTarget):
-            _finite(clean.amax(-1), numbers)  # −inf rules a class out, NaN and inf rule the answer out
+            _finite(clean.amax(-1), numbers)  # −inf rules a class out, NaN and inf rule the output out
             self.notes.update(dict.fromkeys(self.head.fits(clean)))
             self.top_predictions.update(zip(numbers, self.head.rankings(clean), strict=True))
-        settled = self.head.freeze(clean, [self._targets[i] for i in numbers])
-        _finite(settled, numbers)
+        resolved = self.head.freeze(clean, [self._targets[i] for i in numbers])
+        _finite(resolved, numbers)
         if self._frozen is None:
-            self._frozen = settled.new_empty((len(self.signal), *settled.shape[1:]))
-        self._frozen[rows.to(settled.device)] = settled
+            self._frozen = resolved.new_empty((len(self.signal), *resolved.shape[1:]))
+        self._frozen[rows.to(resolved.device)] = resolved
         if self.remark is not None and isinstance(clean, Tensor) and not isinstance(self.head, CustomTarget):
-            self.remarks.update(self.remark(clean, settled, numbers))
-        self._unsettled.difference_update(numbers)
+            self.remarks.update(self.remark(clean, resolved, numbers))
+        self._unresolved.difference_update(numbers)
 
 
 def _attached(x: Tensor) -> Tensor:
-    """A copy of signals that gradients come back to."""
+    """A copy of signals as an autograd leaf."""
     signal = x.detach()
     return (signal.clone() if signal.is_inference() else signal).requires_grad_(True)
 
 
 def _finite(clean: Tensor, rows: Sequence[int]) -> None:
-    """Check that a row's numbers are finite, and name those that have others."""
+    """Raise `NotFinite` with the rows whose numbers are not all finite."""
     if not clean.is_floating_point() or bool(clean.isfinite().all()):
         return
     bad = ~clean.isfinite().reshape(len(clean), -1).all(1)
-    which = [row for row, own in zip(rows, bad.tolist(), strict=True) if own]
+    which = [row for row, is_bad in zip(rows, bad.tolist(), strict=True) if is_bad]
     raise NotFinite(
         dict.fromkeys(which, "outputs that are not finite for the clean example"),
         "finite logits",
@@ -313,9 +311,9 @@ def _cat(parts: Sequence[Tensor]) -> Tensor:
 
 
 def _each(readings: Sequence[Reading], make: Callable[[list[Tensor]], Tensor]) -> Reading:
-    """One reading, each field made from those of several; what the head does not have stays None."""
-    made: dict[str, Any] = {}
+    """One reading, each field made from those of several; fields that the head does not have stay None."""
+    values_of: dict[str, Any] = {}
     for name in (f.name for f in fields(Reading)):
         values = [getattr(reading, name) for reading in readings]
-        made[name] = None if values[0] is None else make(values)
-    return Reading(**made)
+        values_of[name] = None if values[0] is None else make(values)
+    return Reading(**values_of)

@@ -17,7 +17,7 @@ DRAW = ExampleRng(0, [0, 1, 2])
 
 def ranked(maps, x, basis, lift, model=None):
     score = score_of(model or Smooth(3, *x.shape[1:]).eval(), x)
-    score.given = maps
+    score.precomputed_maps = maps
     return Precomputed("elsewhere", lift).attribute(score, x, basis, DRAW)
 
 
