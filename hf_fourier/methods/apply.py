@@ -16,7 +16,7 @@ from hf_fourier.domains import DOMAINS, Basis, Domain, SignalShape
 from hf_fourier.errors import InputError, NotFinite
 from hf_fourier.methods import METHODS, Method, Ranking
 from hf_fourier.results.attribution import Attribution
-from hf_fourier.results.remarks import MEND, MEND_FURTHER, NO_GRADIENT, dithered, incomplete, unfinished
+from hf_fourier.results.remarks import FURTHER_HINT, NO_GRADIENT, NOT_FINITE_HINT, dithered, incomplete, unfinished
 from hf_fourier.scoring.batching import MicroBatcher
 from hf_fourier.scoring.example_batch import (
     BatchSize,
@@ -305,7 +305,9 @@ def of_ranking(
             if top == 0:
                 notes.append(NO_GRADIENT)
             elif gradient is not None and not math.isfinite(top):
-                notes.append(f"{unfinished(gradient, score.signal[i].cpu(), signal)} is taken as 0 there: {MEND}")
+                notes.append(
+                    f"{unfinished(gradient, score.signal[i].cpu(), signal)} is taken as 0 there: {NOT_FINITE_HINT}"
+                )
                 gradient.nan_to_num_(0.0, 0.0, 0.0)
     if ranking.completeness_error is not None:
         totals, sizes = ranking.scores.sum(1, dtype=torch.float64), ranking.scores.norm(1, dim=1)
@@ -328,7 +330,7 @@ def not_finite(ranking: Ranking, score: Score, signal: SignalShape, dither: floa
         else:
             messages[row] = unfinished(gradient.cpu(), score.signal[row].cpu(), signal)
     kinds = set() if score.model is None else {p.dtype for p in score.model.parameters()}
-    hint = MEND_FURTHER if dither else MEND
+    hint = FURTHER_HINT if dither else NOT_FINITE_HINT
     if torch.float16 in kinds:
         hint = f"load the model in float32 or bfloat16; if it still is not finite, {hint}"
     return NotFinite(messages, "a finite gradient at the signal", hint)

@@ -1,4 +1,4 @@
-"""A method ranks the features of a block of examples, asking the model only for a score and its gradient."""
+"""A method ranks the features of a batch of examples by the model's score and its gradient alone."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ from hf_fourier.typing import Float, Tensor
 
 METHODS: Registry[Method] = Registry("method")
 
-#: What may hold of a method: its scores have a sum that they should reach, and the gap is told; it draws random
-#: numbers, which belong to the example and the seed; it makes an example that is meant to turn the decision.
+#: Properties of methods: "complete", the scores should reach a sum, and results hold the error; "seeded", it draws
+#: random numbers, which depend on the example and the seed; "attack", it makes an adversarial example.
 PROPERTIES = ("complete", "seeded", "attack")
 
 
 @dataclass(frozen=True)
 class Ranking:
-    """What a method returns for a block of examples.
+    """What a method returns for a batch of examples.
 
     Attributes:
         scores: One number per feature, higher is more important, shape `(batch, K)`.
         gradient: The clean signed gradient of the score at the signal, shape `(batch, *signal)`; None if none was
             taken.
-        extras: What only this method has: by name, one entry per example.
-        completeness_error: How far the scores are from the sum they should have, shape `(batch,)`, for complete
+        extras: Further output of the method: by name, one entry per example.
+        completeness_error: The sum of the scores minus the sum that they should have, shape `(batch,)`, for complete
             methods.
         baseline_value: The score at the other end of the path, shape `(batch,)`, where that sum is the difference to
             it.
@@ -48,10 +48,9 @@ class Method(ABC):
 
     Attributes:
         reference: Where the definition is published, or "ours".
-        control: Whether it is a control: a ranking that needs no explanation of the model to be computed.
+        control: Whether it is a control: a ranking that does not depend on the model.
         presets: Published settings by name.
-        default_domain: The domain that the method is at home in, where none is asked for; None for the signal's Fourier
-            transform.
+        default_domain: The domain where none is given; None for the signal's Fourier transform.
     """
 
     name: ClassVar[str]
@@ -66,13 +65,13 @@ class Method(ABC):
 
     @property
     def properties(self) -> tuple[str, ...]:
-        """What holds of this configuration, of `PROPERTIES`."""
+        """The `PROPERTIES` of this configuration."""
         return ()
 
     @property
     @abstractmethod
     def passes(self) -> tuple[int, int] | None:
-        """Model passes per example, forward and backward, the clean one included; None where the model decides."""
+        """Model passes per example, forward and backward, the clean one included; None if the model decides."""
 
     @property
     def passes_text(self) -> str:
@@ -81,11 +80,11 @@ class Method(ABC):
 
     @abstractmethod
     def attribute(self, score: Score, x: Float[Tensor, "batch *signal"], basis: Basis, rng: ExampleRng) -> Ranking:
-        """Rank the features of each example of a block.
+        """Rank the features of each example of a batch.
 
         Args:
-            score: The model, with the targets of this block. `score.clean()` is its value and gradient at `x`.
+            score: The model, with the targets of this batch. `score.clean()` is its value and gradient at `x`.
             x: The clean signals.
             basis: The domain, bound to the signal's shape.
-            rng: Randomness that belongs to each example.
+            rng: The random streams of each example.
         """

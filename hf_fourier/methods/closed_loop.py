@@ -1,4 +1,4 @@
-"""FFC with its loop closed: the gradient is read where features have been deleted, in stages."""
+"""Closed-loop FFC: the gradient is taken where features have been deleted, in stages."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ from hf_fourier.typing import Bool, Float, Tensor
 @METHODS.register("closed_loop")
 @dataclass(frozen=True)
 class ClosedLoop(Method):
-    """FFC whose gradient is read where the least important features are gone already.
+    """FFC whose gradient is taken where the least important features are deleted already.
 
-    FFC takes its gradient at the clean example, where nothing has been deleted yet. Here the top share r of the present
-    ranking is kept, the gradient taken there, its unit direction u added to the sum, and the features ranked again by
-    FFC's formula with `d = kappa ||x|| Σu / ||Σu||`; then r is lowered. It finds much smaller sets of features that
-    suffice for a label; with a large `kappa` it finds them for wrong labels too.
+    FFC takes its gradient at the clean example, where nothing has been deleted yet. Here the top fraction r of the
+    present ranking is kept, the gradient taken there, its unit direction u added to the sum, and the features ranked
+    again by FFC's formula with `d = kappa ||x|| Σu / ||Σu||`; then r is lowered. It finds much smaller sets of features
+    that suffice for a label; with a large `kappa` it finds them for wrong labels too.
 
     Attributes:
-        keeps: The shares that are kept, stage by stage; the first stage, at the clean example, comes before them.
+        keeps: The fractions that are kept, stage by stage; the first stage, at the clean example, comes before them.
         kappa: Length of the displacement relative to the signal's; None for the default of the kind of signal.
         lam: Weight of the magnitude, as in FFC.
     """
@@ -48,7 +48,7 @@ class ClosedLoop(Method):
         if isinstance(self.keeps, (int, float)):
             object.__setattr__(self, "keeps", (float(self.keeps),))
         if not all(0 < keep <= 1 for keep in self.keeps):
-            raise SpecError(f"keeps {self.keeps!r}", "shares above 0 and up to 1", "correct `keeps`")
+            raise SpecError(f"keeps {self.keeps!r}", "fractions above 0 and up to 1", "correct `keeps`")
 
     def resolve(self, signal: SignalShape) -> ClosedLoop:
         """With κ filled in for the kind of signal."""
@@ -62,15 +62,15 @@ class ClosedLoop(Method):
     def attribute(self, score: Score, x: Float[Tensor, "batch *signal"], basis: Basis, rng: ExampleRng) -> Ranking:
         """FFC's scores with the direction summed over the stages."""
         if self.kappa is None:
-            raise SpecError("kappa None", "a number", "call `settle(signal)` first")
+            raise SpecError("kappa None", "a number", "call `resolve(signal)` first")
         clean = score.clean()
         coefficients = basis.forward(x)
         length = self.kappa * x.flatten(1).norm(dim=1).view(-1, *[1] * (x.ndim - 1))
         direction = scale_to_length(clean.margin_gradient)
         scores = correlation_scores(basis, coefficients, basis.forward(length * direction), self.lam)
         for keep in self.keeps:
-            there = basis.keep_features(coefficients, top_mask(scores, basis, rng, keep))
-            direction = direction + scale_to_length(score.value_and_gradient(there).margin_gradient)
+            filtered = basis.keep_features(coefficients, top_mask(scores, basis, rng, keep))
+            direction = direction + scale_to_length(score.value_and_gradient(filtered).margin_gradient)
             scores = correlation_scores(
                 basis, coefficients, basis.forward(length * scale_to_length(direction)), self.lam
             )
@@ -80,7 +80,7 @@ class ClosedLoop(Method):
 def top_mask(
     scores: Float[Tensor, "batch features"], basis: Basis, rng: ExampleRng, keep: float
 ) -> Bool[Tensor, "batch features"]:
-    """The features on top of each example's present ranking."""
+    """The top features of each example's present ranking."""
     mask = torch.zeros_like(scores, dtype=torch.bool)
     for i, row in enumerate(scores):
         order = descending(row, partial(rng.generator, i, "ties"))

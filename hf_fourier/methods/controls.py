@@ -1,4 +1,4 @@
-"""Controls: rankings that any explanation has to beat. They ask the model for nothing but the target's name."""
+"""Controls: rankings that any explanation has to beat; of the model they need only the target."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from hf_fourier.scoring.score import Score
 from hf_fourier.seeding import ExampleRng
 from hf_fourier.typing import Float, Tensor
 
-#: The controls that every comparison has beside it.
+#: The controls of every comparison.
 CONTROLS = ("magnitude", "low_frequency", "random")
 
 
 class Control(Method):
-    """A ranking that does not look at the model; one forward pass settles the target."""
+    """A ranking that does not depend on the model; one forward pass resolves the target."""
 
     control: ClassVar[bool] = True
 
@@ -64,7 +64,7 @@ class Random(Control):
 
     @property
     def properties(self) -> tuple[str, ...]:
-        """All of it is drawn."""
+        """The scores are random."""
         return ("seeded",)
 
     def attribute(self, score: Score, x: Float[Tensor, "batch *signal"], basis: Basis, rng: ExampleRng) -> Ranking:

@@ -1,4 +1,4 @@
-"""What AttEXplore and FAMPE share: a walk across the decision, led by gradients at copies with a jittered spectrum."""
+"""The adversarial walk of AttEXplore and FAMPE, led by gradients at copies with a jittered spectrum."""
 
 from __future__ import annotations
 
@@ -33,40 +33,41 @@ Chosen = TypeVar("Chosen", bound="Exploration")
 
 @dataclass(frozen=True)
 class Exploration(Method):
-    """A walk from the example across the decision, and what each feature had to do with the way.
+    """A walk from the example across the decision, and the contribution of each feature to it.
 
     Each of `steps` steps takes the mean gradient of the score at `copies` copies of the present point, whose
     coefficients have noise added and are scaled at random, feature by feature. The mean (turned uphill for the
     cross-entropy, that is down the score) is divided by its own mean size, added to a momentum m, and one step taken.
-    Where the model says what range its signal has (pixels), all this is done on a picture from 0 to 1, whatever the
-    processor makes of it: the step is `epsilon / steps * sign(m)`, and the walk stays within `epsilon` and the range.
-    Elsewhere it is done on the example divided by its root mean square: a step has length `epsilon ||x|| / steps` along
-    m, and there is no range. An example of zeros has no size and stays where it is.
+    Where the signal has a range (pixels), all this is done on a picture from 0 to 1, whatever the
+    processor's normalization: the step is `epsilon / steps * sign(m)`, and the walk stays within `epsilon` and the
+    range. Elsewhere it is done on the example divided by its root mean square: a step has length `epsilon ||x|| /
+    steps` along m, and there is no range. An example of zeros has no size and stays where it is.
 
     With x_t the points of the walk and g_t the score's clean gradient there, the measure "path" (ours) ranks by
 
         A_k = Σ_t <W (x_t - x_t+1), W₊ (g_t + g_t+1) / 2>_k,
 
-    which sums to `s(x_0) - s(x_T)` up to the trapezoid's error; `gap` holds that error. "published" is
+    which sums to `s(x_0) - s(x_T)` up to the trapezoid's error; `completeness_error` holds that error. "published" is
     `Σ_t |x_t+1 - x_t| |m_t|` entry by entry, sizes as above, which is never negative. In other domains the same product
-    is taken in coefficients: it has the same sum, and may be negative. It is no share of the score and has no gap.
+    is taken in coefficients: it has the same sum, and may be negative. It is no part of the score and has no
+    completeness error.
 
     Extras, one entry per example: `adversarial` (x_T), `flipped` (most decisions held at x, and no longer do at x_T),
-    `adversarial_agrees` (the share that holds there), `adversarial_confidence`, `path` (the score at each point; for
+    `adversarial_agrees` (the fraction that holds there), `adversarial_confidence`, `path` (the score at each point; for
     "published" at both ends), `linf` and `l2` (the displacement in units of a picture from 0 to 1; elsewhere relative
-    to the root mean square and to the length of x), and `unit` ("pixel" or "rms"), which says which of the two.
+    to the root mean square and to the length of x), and `unit` ("pixel" or "rms"), which of the two.
 
     Attributes:
         steps: Steps T of the walk.
         copies: Copies N at each step.
-        epsilon: How far the walk may go; None for 16/255 of pixels and the relative size of other signals.
+        epsilon: The largest displacement; None for 16/255 of pixels and the relative size of other signals.
         rho: Coefficients are scaled by up to 1 ± rho.
         sigma: Standard deviation of the noise, in the unit of `epsilon`; None for the default of the kind of signal.
-        momentum: What is kept of the momentum from step to step; 1 keeps all.
+        momentum: The factor on the momentum from step to step; 1 keeps all.
         measure: "path" or "published".
         direction: "ascend" the cross-entropy, towards another decision, or "descend" it, as the released code does.
-        diversity: How often a copy is resized and padded before the model sees it (pictures only, else set to 0). It is
-            brought back to its size, so that any model takes it; the release leaves it larger.
+        diversity: The probability that a copy is resized and padded (pictures only, else set to 0). It is resized back,
+            so that any model takes it; the release leaves it larger.
         smoothing: Size of the Gaussian window that smooths the mean gradient, odd; 0 for none (pictures only).
     """
 
@@ -89,8 +90,8 @@ class Exploration(Method):
             if not isinstance(value, int) or value < 1:
                 raise SpecError(f"{name} {value!r}", "a whole number of at least 1", f"correct `{name}`")
         for name, most in (("epsilon", math.inf), ("sigma", math.inf), ("momentum", math.inf), ("rho", 1)):
-            clamp_to_bounds(name, getattr(self, name), most)
-        clamp_to_bounds("diversity", self.diversity, 1)
+            check_range(name, getattr(self, name), most)
+        check_range("diversity", self.diversity, 1)
         for name, known in (("measure", ("path", "published")), ("direction", ("ascend", "descend"))):
             if getattr(self, name) not in known:
                 got = f"{name} {getattr(self, name)!r}"
@@ -103,11 +104,11 @@ class Exploration(Method):
         """The basis in which copies are made, whatever domain the features are of."""
 
     def bands(self, explorer: Basis, x: Float[Tensor, "batch *signal"]) -> BandWeights | None:
-        """How the exploration is weighted by band; None where all features are treated alike."""
+        """The weights of the bands; None where all features have the same."""
         return None
 
     def resolve(self: Chosen, signal: SignalShape) -> Chosen:
-        """With sizes filled in for the kind of signal, and what only pictures have switched off elsewhere."""
+        """With sizes filled in for the kind of signal, and without the options of pictures elsewhere."""
         pixels = signal.kind == "pixels"
         size = PIXELS if pixels else RELATIVE.get(signal.kind, RELATIVE_ELSEWHERE)
         return replace(
@@ -133,9 +134,9 @@ class Exploration(Method):
         return (seen + self.steps + 1,) * 2 if self.measure == "path" else (seen + 2, seen + 1)
 
     def attribute(self, score: Score, x: Float[Tensor, "batch *signal"], basis: Basis, rng: ExampleRng) -> Ranking:
-        """The measure, feature by feature, with the end of the walk and what the model says there."""
+        """The measure of each feature, with the end of the walk and its prediction."""
         if self.epsilon is None or self.sigma is None:
-            raise SpecError("epsilon or sigma None", "a number", "call `settle(signal)` first")
+            raise SpecError("epsilon or sigma None", "a number", "call `resolve(signal)` first")
         clean, explorer = score.clean(), self.exploration_basis(basis.signal)
         scale = StepScale.of(x, score.bounds, self.epsilon)
         bands, way = self.bands(explorer, scale.x), 1 if self.direction == "ascend" else -1
@@ -160,8 +161,8 @@ class Exploration(Method):
         extras = {**_end(end, readings), **scale.sizes(d), "path": values}
         if bands is not None:
             extras |= bands.extras(explorer, sum(parts[1:], parts[0]))
-        gap = scores.sum(1) - (values[:, 0] - values[:, -1]) if self.measure == "path" else None
-        return Ranking(scores, clean.gradient, extras, gap, None if gap is None else values[:, -1])
+        error = scores.sum(1) - (values[:, 0] - values[:, -1]) if self.measure == "path" else None
+        return Ranking(scores, clean.gradient, extras, error, None if error is None else values[:, -1])
 
     def _uphill(
         self,
@@ -186,10 +187,10 @@ class Exploration(Method):
             if bands is not None:
                 noise, jitter = explorer.scale_features(noise, bands.weights), (self.rho * bands.weights).clamp(max=1)
             factors = 1 + jitter * (2 * rng.uniform(features, "factors", number).to(d) - 1)
-            made = explorer.inverse(explorer.scale_features(coefficients + noise, factors))
+            copied = explorer.inverse(explorer.scale_features(coefficients + noise, factors))
             if self.diversity:
-                made, back[j] = jittered_copies(made, rng.uniform((4,), "diversity", number), self.diversity)
-            return scale.signal(made)
+                copied, back[j] = jittered_copies(copied, rng.uniform((4,), "diversity", number), self.diversity)
+            return scale.signal(copied)
 
         total, plain, steepest = torch.zeros_like(d), torch.zeros_like(d), d.new_zeros(len(d))
         for j, (drive, slope) in enumerate(gradients_at(score, copy, self.copies)):
@@ -198,7 +199,7 @@ class Exploration(Method):
             total = total + drive * _each(slope, d)
             plain = plain + drive
             steepest = torch.maximum(steepest, slope.abs().to(d))
-        # Of a model that is all too sure every slope underflows: then copies count alike.
+        # Where the model is so sure that every slope underflows, copies count alike.
         mean = torch.where(_each(steepest, d) > torch.finfo(d.dtype).eps ** 4, total, plain)
         if self.smoothing:
             mean = smoothed(mean, self.smoothing)
@@ -215,7 +216,7 @@ class BandWeights:
     Attributes:
         cutoff: The largest radius of the low band, in cycles per sample, shape `(batch,)`.
         low: Which features are low, shape `(batch, K)`.
-        weights: What each feature's noise is multiplied by, shape `(batch, K)`.
+        weights: The factor on each feature's noise, shape `(batch, K)`.
     """
 
     cutoff: Float[Tensor, " batch"]
@@ -236,7 +237,7 @@ class BandWeights:
 
 @dataclass(frozen=True)
 class StepScale:
-    """The scale in which a walk goes, so that no processor's normalisation changes it.
+    """The scale of a walk, so that no processor's normalisation changes it.
 
     Where a signal has a range, its lower end is 0 and its upper one 1: a picture. Elsewhere each example is divided by
     its root mean square.
@@ -244,8 +245,8 @@ class StepScale:
     Attributes:
         x: The clean examples in this scale, shape `(batch, *signal)`.
         origin: The signal where the scale is 0.
-        unit: What 1 of the scale is in the signal, by channel or by example.
-        epsilon: How far the walk may go.
+        unit: The length of 1 in the signal, by channel or by example.
+        epsilon: The largest displacement.
         ranged: Whether the signal has a range.
     """
 
@@ -257,7 +258,7 @@ class StepScale:
 
     @classmethod
     def of(cls, x: Float[Tensor, "batch *signal"], bounds: tuple[Tensor, Tensor] | None, epsilon: float) -> StepScale:
-        """The scale of a block."""
+        """The scale of a batch."""
         if bounds is None:
             size = x.flatten(1).norm(dim=1) / math.sqrt(x[0].numel())
             return cls(x / _each(_nonzero(size), x), x.new_zeros(()), _each(size, x), epsilon, False)
@@ -270,7 +271,7 @@ class StepScale:
         return _nonzero(self.unit)
 
     def signal(self, scaled: Float[Tensor, "batch *signal"]) -> Float[Tensor, "batch *signal"]:
-        """The signal of what is in this scale."""
+        """A point of this scale as a signal."""
         return self.origin + self.unit * scaled
 
     def step(
@@ -297,7 +298,7 @@ class StepScale:
 
 
 def _end(x: Float[Tensor, "batch *signal"], readings: list[Reading]) -> dict[str, Any]:
-    """The end of the walk and what the model says there."""
+    """The end of the walk and its prediction."""
     first, last = readings[0], readings[-1]
     sure = [None] * len(x) if last.confidence is None else last.confidence.tolist()
     return {
@@ -309,11 +310,11 @@ def _end(x: Float[Tensor, "batch *signal"], readings: list[Reading]) -> dict[str
 
 
 def has_flipped(before: Reading, after: Reading) -> list[bool]:
-    """Of which rows most decisions were the frozen ones before, and are no longer."""
+    """For each row, whether most decisions were the frozen ones before, and no longer are."""
     return ((before.agreement >= 0.5) & (after.agreement < 0.5)).tolist()
 
 
-def clamp_to_bounds(name: str, value: float | None, most: float) -> None:
+def check_range(name: str, value: float | None, most: float) -> None:
     """Check a parameter that is None or a finite number from 0 to `most`.
 
     Raises:
@@ -339,11 +340,11 @@ def jittered_copies(
     with torch.enable_grad():
         signal = z.detach().requires_grad_(True)
         rows = signal.split(1)
-        made = [
+        copied = [
             _enlarged(row, *chance[1:]) if chance[0] < probability else row
             for row, chance in zip(rows, chances.tolist(), strict=True)
         ]
-        out = torch.cat(made)
+        out = torch.cat(copied)
     return out.detach(), lambda gradient: torch.autograd.grad(out, signal, gradient)[0]
 
 

@@ -12,23 +12,23 @@ from hf_fourier.domains.base import Basis
 from hf_fourier.domains.layout import SignalShape
 from hf_fourier.errors import SpecError
 from hf_fourier.methods.base import METHODS
-from hf_fourier.methods.exploration import BandWeights, Exploration, clamp_to_bounds
+from hf_fourier.methods.exploration import BandWeights, Exploration, check_range
 from hf_fourier.typing import Float, Tensor
 
 
 @METHODS.register("fampe")
 @dataclass(frozen=True)
 class FAMPE(Exploration):
-    """FAMPE (arXiv 2510.03245), in a definition of ours: the paper's own formula was not to be had.
+    """FAMPE (arXiv 2510.03245), in a definition of ours: the paper's formula was not available.
 
     The low band of an example are the frequencies up to its cutoff, the smallest radius (in cycles per sample) that
-    holds a share `tau` of its power, the constant left out of the count; the constant itself is low. With F the Fourier
+    holds a fraction `tau` of its power without the constant; the constant itself is low. With F the Fourier
     coefficients of the present point, Ξ those of the noise, `w = 2 alpha` on the low band and `2 (1 - alpha)` on the
     high one, and U uniform on ±1 and drawn once for a pair ±k, copies are
 
         z = W⁻¹ ((F + w Ξ) (1 + min(rho w, 1) U)),    E[z] = x.
 
-    `alpha=.5` weights nothing: it is AttEXplore on the Fourier spectrum. What alpha is best depends on the data, so it
+    `alpha=.5` weights nothing: it is AttEXplore on the Fourier spectrum. The best alpha depends on the data, so it
     must never be chosen example by example with the metric that is reported. The walk, the measures and the other
     parameters are those of `Exploration`.
 
@@ -39,7 +39,7 @@ class FAMPE(Exploration):
 
     Attributes:
         alpha: Weight of the low band, 0 to 1; the high one has 1 - alpha.
-        tau: Share of the power without the constant that the low band holds, 0 to 1.
+        tau: Fraction of the power without the constant in the low band, 0 to 1.
     """
 
     alpha: float = 0.1
@@ -49,8 +49,8 @@ class FAMPE(Exploration):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        clamp_to_bounds("alpha", self.alpha, 1)
-        clamp_to_bounds("tau", self.tau, 1)
+        check_range("alpha", self.alpha, 1)
+        check_range("tau", self.tau, 1)
 
     def exploration_basis(self, signal: SignalShape) -> Basis:
         """The Fourier transform along the ordered axes."""
@@ -62,7 +62,7 @@ class FAMPE(Exploration):
         if radius is None:
             raise SpecError("bands of features without a frequency", "a Fourier basis", "use another explorer")
         cutoff = cutoffs(explorer, x, radius, self.tau)
-        # What lies on the same circle differs by rounding.
+        # Radii of the same circle differ by rounding.
         low = (radius <= cutoff.unsqueeze(1) * (1 + 1e-6)).to(x.device)
         weights = torch.where(low, x.new_full((), 2 * self.alpha), 2 * (1 - self.alpha))
         return BandWeights(cutoff, low, weights)
@@ -71,17 +71,17 @@ class FAMPE(Exploration):
 def cutoffs(
     explorer: Basis, x: Float[Tensor, "batch *signal"], radius: Float[Tensor, " features"], tau: float
 ) -> Float[Tensor, " batch"]:
-    """The smallest radius that holds a share `tau` of each example's power without its constant; 0 where it has none.
+    """The least radius that holds a fraction `tau` of each example's power without its constant; 0 if it has none.
 
-    With the constant, one feature can hold most of a picture's power and the cutoff says nothing. Power at rounding
+    With the constant, one feature can hold most of a picture's power, and the cutoff would be 0. Power at rounding
     level does not count.
     """
     coefficients = explorer.forward(x)
     magnitude = explorer.magnitude(coefficients)
-    heard = magnitude > 8 * torch.finfo(magnitude.dtype).eps * magnitude.amax(1, keepdim=True)
-    power = torch.where(heard, magnitude / magnitude.amax(1, keepdim=True), 0).cpu().double().square()
+    above_floor = magnitude > 8 * torch.finfo(magnitude.dtype).eps * magnitude.amax(1, keepdim=True)
+    power = torch.where(above_floor, magnitude / magnitude.amax(1, keepdim=True), 0).cpu().double().square()
     power = power * explorer.multiplicity * (radius > 0)
     order = radius.argsort(stable=True)
-    reached = power[:, order].cumsum(1)
-    first = (reached >= tau * reached[:, -1:]).int().argmax(1)
-    return torch.where(reached[:, -1] > 0, radius[order][first], 0)
+    cumulative = power[:, order].cumsum(1)
+    first = (cumulative >= tau * cumulative[:, -1:]).int().argmax(1)
+    return torch.where(cumulative[:, -1] > 0, radius[order][first], 0)

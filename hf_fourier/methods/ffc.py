@@ -1,4 +1,4 @@
-"""Fast Fourier Correlation: the magnitude ranking plus a first-order term along the way down the loss."""
+"""Fast Fourier Correlation: the magnitude ranking plus a first-order term along a descent of the loss."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from hf_fourier.typing import Float, Inexact, Tensor
 #: `benchmarks selectivity`, for FFC and for the closed loop alike. Larger ones find smaller sets that suffice, but for
 #: wrong labels too.
 KAPPA = {"tokens": 0.003, "waveform": 0.003, "spectrogram": 0.003, "pixels": 0.01}
-#: Provisional, from small trials: these signals have no labels to be asked for among the models at hand.
+#: Provisional, from small trials: the available models of these signals have no other labels to explain.
 KAPPA |= {"series": 0.03, "volume": 0.1, "video": 0.1}
 DEFAULT_KAPPA = 0.03
 #: Between this and its inverse, the norm of a float32 gradient is as good as its entries.
@@ -48,7 +48,7 @@ class FFC(Method):
     `2 Re(conj(F') F)/|F| - |F|` up to the transform's scale.
 
     Attributes:
-        rule: "relative" (ours, the default): the displacement has length `kappa * ||x||`, so that the answer does not
+        rule: "relative" (ours, the default): the displacement has length `kappa * ||x||`, so that the scores do not
             depend on the scale of the input or of the gradient, nor on the batch. "absolute" (published):
             `x <- x - lr * grad CE`, per example; the published code divides by the batch size, so the presets hold
             the effective step.
@@ -116,7 +116,7 @@ class FFC(Method):
         if self.rule == "absolute":
             return self.lr * at.gradient
         if self.kappa is None:
-            raise SpecError("kappa None", "a number", "call `settle(signal)` first")
+            raise SpecError("kappa None", "a number", "call `resolve(signal)` first")
         return scale_to_length(at.margin_gradient, self.kappa / self.steps * x.flatten(1).norm(dim=1))
 
 
@@ -128,13 +128,13 @@ def scale_to_length(
     One whose squares may underflow or overflow is divided by its largest entry first.
     """
     flat = gradient.flatten(1)
-    own = flat.norm(dim=1)
-    if all(SAFE_NORM < norm < 1 / SAFE_NORM for norm in own.tolist()):
-        return (flat * (length / own).unsqueeze(1)).view_as(gradient)
+    norms = flat.norm(dim=1)
+    if all(SAFE_NORM < norm < 1 / SAFE_NORM for norm in norms.tolist()):
+        return (flat * (length / norms).unsqueeze(1)).view_as(gradient)
     top = flat.abs().amax(dim=1)
     flat = flat / torch.where(top > 0, top, 1).unsqueeze(1)
-    own = flat.norm(dim=1)
-    return flat.mul_((length / torch.where(own > 0, own, 1)).unsqueeze(1)).view_as(gradient)
+    norms = flat.norm(dim=1)
+    return flat.mul_((length / torch.where(norms > 0, norms, 1)).unsqueeze(1)).view_as(gradient)
 
 
 def correlation_scores(
@@ -147,6 +147,6 @@ def correlation_scores(
     magnitude = basis.magnitude(coefficients)
     kind = torch.finfo(magnitude.dtype)
     floor = (8 * kind.eps * magnitude.amax(dim=1, keepdim=True)).clamp_(min=kind.tiny)
-    heard = threshold(magnitude / floor, 1, torch.inf).mul_(floor)  # many times faster here than a mask
-    along = basis.inner_mean(displacement, coefficients) / heard
+    above_floor = threshold(magnitude / floor, 1, torch.inf).mul_(floor)  # many times faster here than a mask
+    along = basis.inner_mean(displacement, coefficients) / above_floor
     return torch.add(lam * magnitude, along, alpha=2)

@@ -30,8 +30,8 @@ CHANCE_LEVEL = 0.385
 class FreqX(Method):
     """Layer by layer: how many bits each frequency's contributions through the neurons of a layer agree on.
 
-    The paper's own equations were not to be had (arXiv 2411.18343, first version); these are ours. With z what layer
-    l says, `a = ds/dz` and `w_j = dz_j/dx`, feature k contributes `c_j(k) = a_j <W₊ w_j, F>_k` through neuron j. Then
+    The paper's equations were not available (arXiv 2411.18343, first version); these are ours. With z the output of
+    layer l, `a = ds/dz` and `w_j = dz_j/dx`, feature k contributes `c_j(k) = a_j <W₊ w_j, F>_k` through neuron j. Then
 
         S_l(k) = Σ_j c_j(k)            the layer's signal: one gradient, pulled back from a
         Q_l(k) = Σ_j c_j(k)²           its energy: the mean square of Σ_j r_j c_j(k) over random signs r
@@ -40,7 +40,7 @@ class FreqX(Method):
 
     The scores are the signed gradient × input, `S(k)` of the whole model. Where every path from the signal to the score
     goes through z (the layer is a *cut*: a plain net's layer, a residual stream between blocks), `S_l = S`, and only
-    the energy tells layers apart; elsewhere (a branch, a U-Net's inside) `S_l` is the branch's share. The signal itself
+    the energy tells layers apart; elsewhere (a branch, a U-Net's inside) `S_l` is the branch's part. The signal itself
     is the first layer, and the only one of a callable that is no module. Contributions with signs as if by chance have
     0.385 bits on average: with more the neurons agree on a frequency, with less they cancel each other.
 
@@ -48,11 +48,12 @@ class FreqX(Method):
     what is not linear in it (entropy, divergence) by comparison with the two halves of the draws. Layers of at most 64
     neurons, or no more than `samples`, are exact.
 
-    `extras`, per example (L layers in the order they speak, B bands of radial frequency, the constant term by itself):
-    "layers", "neurons", "is_cut" and "standard_error" (of Q, relative; 0 where exact), lists of L; "band_radius", the
-    mean radius of each band in cycles per sample, shape `(B,)`; "energy", each band's share of a layer's energy, and
-    "information", its mean bits weighted by energy, shape `(L, B)`; "signal", the sum of S_l in units of the score,
-    "entropy" of Q_l over features in bits and "effective", the number of frequencies 2^entropy, shape `(L,)`;
+    `extras`, per example (L layers in the order of their calls, B bands of radial frequency, the constant term by
+    itself): "layers", "neurons", "is_cut" and "standard_error" (of Q, relative; 0 where exact), lists of L;
+    "band_radius", the mean radius of each band in cycles per sample, shape `(B,)`; "energy", each band's fraction of a
+    layer's energy, and "information", its mean bits weighted by energy, shape `(L, B)`; "signal", the sum of S_l in
+    units of the score, "entropy" of Q_l over features in bits and "effective", the number of frequencies 2^entropy,
+    shape `(L,)`;
     "divergence", the Jensen–Shannon divergence of two layers' energies in bits, shape `(L, L)`; and with `detail`,
     "detail_layers" and "detail", I_l(k) of each feature there, shape `(layers, K)`.
 
@@ -61,7 +62,7 @@ class FreqX(Method):
             None for the blocks that the model is stacked of.
         samples: Random signs per layer, an even number: each costs a backward pass.
         bands: Bands of radial frequency, at most.
-        detail: Which of the layers, by names as above, tell the bits of every single feature.
+        detail: The layers, by names as above, for which the bits of every feature are returned.
     """
 
     layers: Names = None
@@ -79,7 +80,7 @@ class FreqX(Method):
 
     @property
     def properties(self) -> tuple[str, ...]:
-        """The scores are complete and not random; what is random lies beside them."""
+        """The scores are complete and not random; only extras are."""
         return ("complete",)
 
     @property
@@ -104,7 +105,7 @@ class FreqX(Method):
         return neurons <= max(EXACT_NEURONS, self.samples)
 
     def attribute(self, score: Score, x: Float[Tensor, "batch *signal"], basis: Basis, rng: ExampleRng) -> Ranking:
-        """Gradient × input, with the layers' profiles beside it.
+        """Gradient × input, with the layers' profiles as extras.
 
         Raises:
             SpecError: If there are no such layers.
@@ -113,9 +114,9 @@ class FreqX(Method):
         parts = score.with_layers(_patterns(self.layers), lambda opened: self._profile(opened, basis, band, rng))
         gradient = score.clean().gradient
         scores = basis.inner(basis.pullback(gradient), basis.forward(x))
-        gap = scores.sum(1) - (gradient * x).flatten(1).sum(1)
+        error = scores.sum(1) - (gradient * x).flatten(1).sum(1)
         extras = {name: [row for part in parts for row in part[name]] for name in parts[0]}
-        return Ranking(scores, gradient, {**extras, "band_radius": [radius.to(x.dtype)] * len(x)}, gap)
+        return Ranking(scores, gradient, {**extras, "band_radius": [radius.to(x.dtype)] * len(x)}, error)
 
     def _profile(
         self, opened: LayerPass, basis: Basis, band: Int[Tensor, " features"], rng: ExampleRng
@@ -124,55 +125,55 @@ class FreqX(Method):
         coefficients = basis.forward(opened.signal)
         rows, dtype = len(opened.signal), opened.signal.dtype
 
-        def contribution(tap: LayerOutput, seed: Tensor) -> Float[Tensor, "rows features"]:
-            """`<W₊ Jᵀ seed, F>_k`, so wide that its square neither overflows nor vanishes, and off the accelerator."""
-            return basis.inner(basis.pullback(opened.vjp(tap, seed)), coefficients).cpu().double()
+        def contribution(layer: LayerOutput, seed: Tensor) -> Float[Tensor, "rows features"]:
+            """`<W₊ Jᵀ seed, F>_k` in float64 on the CPU, so that its square neither overflows nor vanishes."""
+            return basis.inner(basis.pullback(opened.vjp(layer, seed)), coefficients).cpu().double()
 
-        wanted = _patterns(self.detail)
+        patterns = _patterns(self.detail)
         halves, layers, details = [], [], []
-        for tap, upstream in zip(opened.layers, opened.upstream, strict=True):
-            signal = contribution(tap, upstream)
+        for layer, upstream in zip(opened.layers, opened.upstream, strict=True):
+            signal = contribution(layer, upstream)
             energy = signal.new_zeros(2, *signal.shape)
-            for number in range(self._pulls(tap.size)):
-                seed = self._seed(opened, tap, number, rng).to(upstream)
-                energy[number % 2] += contribution(tap, seed * upstream).square_()
-            exact = self._exact(tap.size)
+            for number in range(self._pulls(layer.size)):
+                seed = self._seed(opened, layer, number, rng).to(upstream)
+                energy[number % 2] += contribution(layer, seed * upstream).square_()
+            exact = self._exact(layer.size)
             if exact:
                 energy[:] = energy.sum(0) / 2
             else:
                 energy /= self.samples
-            bits = mutual_information(signal, energy.sum(0), tap.size, None if exact else self.samples)
+            bits = mutual_information(signal, energy.sum(0), layer.size, None if exact else self.samples)
             share = normalised(energy, (0, 2))
             layers.append((signal.sum(1) * opened.dvalue_dmargin.cpu(), *by_band(share.sum(0), bits, band)))
             halves.append(share.to(dtype))
-            if wanted is not None and matches(tap.name.partition("#")[0], wanted):
-                details.append((tap.name, bits.to(dtype)))
+            if patterns is not None and matches(layer.name.partition("#")[0], patterns):
+                details.append((layer.name, bits.to(dtype)))
         signals, shares, informations = (torch.stack(own, 1).to(dtype) for own in zip(*layers, strict=True))
-        names = [tap.name for tap in opened.layers]
+        names = [layer.name for layer in opened.layers]
         entropies, divergences = spread(halves)
         same = {
             "layers": names,
-            "neurons": [tap.size for tap in opened.layers],
-            "is_cut": [opened.is_bottleneck(tap) for tap in opened.layers],
+            "neurons": [layer.size for layer in opened.layers],
+            "is_cut": [opened.is_bottleneck(layer) for layer in opened.layers],
             "standard_error": [0.0 if self._exact(t.size) else math.sqrt(2 / self.samples) for t in opened.layers],
         }
         found: dict[str, Any] = {name: [value] * rows for name, value in same.items()}
         found |= {"signal": signals, "energy": shares, "information": informations, "entropy": entropies}
         found |= {"effective": 2**entropies, "divergence": divergences}
-        if wanted is not None:
+        if patterns is not None:
             if not details:
-                raise SpecError(f"detail {' + '.join(wanted)}", f"one of {', '.join(names)}", "correct `detail`")
+                raise SpecError(f"detail {' + '.join(patterns)}", f"one of {', '.join(names)}", "correct `detail`")
             found["detail_layers"] = [[name for name, _ in details]] * rows
             found["detail"] = torch.stack([bits for _, bits in details], 1)
         return found
 
     def _seed(self, opened: LayerPass, layer: LayerOutput, number: int, rng: ExampleRng) -> Tensor:
-        """One neuron of each example, or the signs of one draw, in the layer's shape."""
+        """One neuron of each example, or one draw of signs, in the layer's shape."""
         rows, neurons = len(opened.signal), layer.size
         if self._exact(neurons):
-            one = torch.zeros(rows, neurons, dtype=torch.float32)
-            one[:, number] = 1
-            return layer.to_layer_shape(one)
+            neuron = torch.zeros(rows, neurons, dtype=torch.float32)
+            neuron[:, number] = 1
+            return layer.to_layer_shape(neuron)
         signs = torch.empty(rows, neurons, dtype=torch.int8)
         for i, row in enumerate(signs):
             row.random_(0, 2, generator=rng.generator(opened.first + i, f"signs at {layer.name}", number))
@@ -196,8 +197,8 @@ def mutual_information(
         neurons: The layer's.
         samples: Random signs behind Q, whose inverse is then corrected by (samples − 2)/samples; None if it is exact.
     """
-    heard = energy > 0
-    ratio = torch.where(heard, signal.square() / torch.where(heard, energy, 1), 0)
+    has_energy = energy > 0
+    ratio = torch.where(has_energy, signal.square() / torch.where(has_energy, energy, 1), 0)
     correction = 1.0 if samples is None else (samples - 2) / samples
     return (ratio * correction).clamp(0, neurons).log1p() / (2 * math.log(2))
 
@@ -207,20 +208,20 @@ def spread(
 ) -> tuple[Float[Tensor, "rows layers"], Float[Tensor, "rows layers layers"]]:
     """The entropy of each layer's energy over features, and the Jensen–Shannon divergence of each two, both in bits.
 
-    An entropy of estimates is too small, by an amount that doubles when half the draws are used; so what the halves
-    have less is added (2 H − the mean of the halves' H). Of two equal halves nothing changes.
+    An entropy of estimates is too small, by an amount that doubles when half the draws are used; so the
+    difference to the halves is added (2 H − the mean of the halves' H). Two equal halves change nothing.
 
     Args:
         halves: By layer, the energy of either half of the draws, summing to 1 over both; 0 where there is none.
     """
     entropies = torch.stack([_entropy(_three_bands(own)) for own in halves], 1)
-    heard = torch.stack([own.sum((0, 2)) > 0 for own in halves], 1)
+    has_energy = torch.stack([own.sum((0, 2)) > 0 for own in halves], 1)
     divergences = entropies.new_zeros(*entropies.shape, len(halves))
     for i, one in enumerate(halves):
         for j, other in enumerate(halves[:i]):
             mixed = _entropy((_three_bands(one) + _three_bands(other)) / 2)
             found = (mixed - (entropies[:, i] + entropies[:, j]) / 2).clamp(0, 1)
-            divergences[:, i, j] = divergences[:, j, i] = found * (heard[:, i] & heard[:, j])
+            divergences[:, i, j] = divergences[:, j, i] = found * (has_energy[:, i] & has_energy[:, j])
     return entropies.clamp(0, math.log2(halves[0].shape[2])), divergences
 
 

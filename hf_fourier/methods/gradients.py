@@ -27,7 +27,7 @@ MIN_DISTANCE = 1e-7
 @METHODS.register("saliency")
 @dataclass(frozen=True)
 class Saliency(Method):
-    """Rank by `|G_k|`, the size of the gradient with respect to each coefficient."""
+    """Rank by `|G_k|`, the magnitude of the gradient with respect to each coefficient."""
 
     reference: ClassVar[str] = "Simonyan et al. 2013 (arXiv 1312.6034), lifted to any domain"
 
@@ -60,7 +60,7 @@ class GradientInput(Method):
         return 1, 1
 
     def attribute(self, score: Score, x: Float[Tensor, "batch *signal"], basis: Basis, rng: ExampleRng) -> Ranking:
-        """Signed contributions, with the gap to their sum in input space."""
+        """Signed contributions, with the completeness error to their sum in input space."""
         gradient = score.clean().gradient
         scores = basis.inner(basis.pullback(gradient), basis.forward(x))
         return Ranking(scores, gradient, completeness_error=scores.sum(1) - (gradient * x).flatten(1).sum(1))
@@ -110,12 +110,12 @@ class IntegratedGradients(Method):
         return self.steps + extra + 1, self.steps + extra
 
     def attribute(self, score: Score, x: Float[Tensor, "batch *signal"], basis: Basis, rng: ExampleRng) -> Ranking:
-        """Signed contributions, with the gap to `s(x) - s(x0)`."""
+        """Signed contributions, with the completeness error to `s(x) - s(x0)`."""
         path = self.integrate(score, x)
         scores = basis.inner(basis.pullback(path.mean), basis.forward(x - path.start))
         clean = score.clean()
-        gap, reference = scores.sum(1) - path.difference, clean.reading.value - path.difference
-        return Ranking(scores, clean.gradient, completeness_error=gap, baseline_value=reference)
+        error, reference = scores.sum(1) - path.difference, clean.reading.value - path.difference
+        return Ranking(scores, clean.gradient, completeness_error=error, baseline_value=reference)
 
     def integrate(self, score: Score, x: Float[Tensor, "batch *signal"]) -> Path:
         """The mean gradient along the path, in input space."""
@@ -145,7 +145,7 @@ class IntegratedGradients(Method):
 
 @dataclass(frozen=True)
 class Path:
-    """What an integral along a path gives.
+    """An integral along a path.
 
     Attributes:
         start: The baseline, shape `(batch, *signal)`.
@@ -172,7 +172,7 @@ def geometric_path(points: int) -> tuple[list[float], list[float]]:
 @METHODS.register("smoothgrad")
 @dataclass(frozen=True)
 class SmoothGrad(Method):
-    """Rank by the size of the mean signed gradient over noisy copies.
+    """Rank by the magnitude of the mean signed gradient over noisy copies.
 
     Attributes:
         samples: Noisy copies.
@@ -197,7 +197,7 @@ class SmoothGrad(Method):
 
     @property
     def properties(self) -> tuple[str, ...]:
-        """The noise is drawn."""
+        """The noise is random."""
         return ("seeded",)
 
     @property
@@ -215,7 +215,7 @@ class SmoothGrad(Method):
     ) -> Float[Tensor, "batch *signal"]:
         """The mean signed gradient over the copies, in input space."""
         if self.spread is None:
-            raise SpecError("spread None", "a number", "call `settle(signal)` first")
+            raise SpecError("spread None", "a number", "call `resolve(signal)` first")
         flat = x.flatten(1)
         sigma = self.spread * (flat.amax(1) - flat.amin(1)).view(-1, *[1] * (x.ndim - 1))
         shape: Sequence[int] = x.shape[1:]

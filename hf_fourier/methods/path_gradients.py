@@ -1,4 +1,4 @@
-"""Gradients at many points of each example, packed over examples and points alike."""
+"""Gradients at many points of each example, batched over examples and points alike."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ def mean_gradient_at(
     """`Σ_j weights[j] ds/dx(point(j))`, the signed gradient: no transform enters the loop.
 
     Args:
-        score: A block whose targets are settled.
+        score: A batch whose targets are resolved.
         point: The j-th point of every example, in the signal's shape; made when it is needed.
         weights: One per point.
     """
     total = torch.zeros_like(score.signal)
-    for weight, (drive, slope) in zip(weights, gradients_at(score, point, len(weights)), strict=True):
-        total += weight * (drive * slope.view(-1, *[1] * (drive.ndim - 1)))
+    for weight, (gradient, slope) in zip(weights, gradients_at(score, point, len(weights)), strict=True):
+        total += weight * (gradient * slope.view(-1, *[1] * (gradient.ndim - 1)))
     return total
 
 
 def gradients_at(
     score: Score, point: Callable[[int], Float[Tensor, "batch *signal"]], count: int
 ) -> Iterator[tuple[Float[Tensor, "batch *signal"], Float[Tensor, " batch"]]]:
-    """The gradient of each example's drive and the score's slope over it, point by point, in their order.
+    """The gradient of each example's margin and the score's slope over it, point by point, in order.
 
     Args:
-        score: A block whose targets are settled.
+        score: A batch whose targets are resolved.
         point: The j-th point of every example, in the signal's shape; made when it is needed.
         count: How many points there are.
     """
@@ -41,12 +41,12 @@ def gradients_at(
     own = torch.arange(examples, device=score.signal.device)
     at_once = max(1, score.batcher.size // examples)
 
-    def ask(chunk: slice) -> tuple[int, ValueAndGradient]:
+    def run(chunk: slice) -> tuple[int, ValueAndGradient]:
         points = [point(j) for j in range(count)[chunk]]
         return len(points), score.value_and_gradient(torch.cat(points), own.repeat(len(points)))
 
     batcher = MicroBatcher(at_once)  # fewer points at once where making them takes too much memory
-    for many, found in batcher.each(ask, count):
+    for many, found in batcher.each(run, count):
         yield from zip(
             found.margin_gradient.view(many, *score.signal.shape),
             found.reading.dvalue_dmargin.view(many, examples),

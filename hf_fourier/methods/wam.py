@@ -1,4 +1,4 @@
-"""The wavelet attribution method: gradients of wavelet coefficients, with what each scale is worth and where."""
+"""The wavelet attribution method: gradients of wavelet coefficients, with the importance and map of each scale."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ class WAM(Method):
     pulled back to coefficients once. Scales are the smooth part, then the details from the coarsest level to the
     finest. `extras["scale_importance"]` is the sum of |scores| over each scale, not normalised per band, shape
     `(scales,)`. For "ig", `extras["scale_maps"]`, shape `(scales, positions …)`, splits the attribution by scale and
-    place exactly: `A_j(p) = Σ_c (W⁻¹ P_j F)(p, c) ḡ(p, c)` sums over places to the scale's total, and over everything
-    to `s(x) - s(0)`.
+    position exactly: `A_j(p) = Σ_c (W⁻¹ P_j F)(p, c) ḡ(p, c)` sums over positions to the scale's total, and over
+    everything to `s(x) - s(0)`.
 
     Attributes:
         kind: "sg" or "ig".
@@ -74,7 +74,7 @@ class WAM(Method):
         return self._smooth.passes if self.kind == "sg" else self._path.passes
 
     def attribute(self, score: Score, x: Float[Tensor, "batch *signal"], basis: Basis, rng: ExampleRng) -> Ranking:
-        """Magnitudes of the mean gradient, or signed contributions, with the share of each scale.
+        """Magnitudes of the mean gradient, or signed contributions, with the importance of each scale.
 
         Raises:
             SpecError: If the domain has no levels.
@@ -93,8 +93,8 @@ class WAM(Method):
             part = basis.keep_features(coefficients, (scale == j).to(x.device).expand(len(x), -1)) * path.mean
             maps.append(part.sum(channels) if channels else part)
         extras = {"scale_importance": scale_importance(scores, scale), "scale_maps": torch.stack(maps, 1)}
-        gap, reference = scores.sum(1) - path.difference, score.clean().reading.value - path.difference
-        return Ranking(scores, gradient, extras, gap, reference)
+        error, reference = scores.sum(1) - path.difference, score.clean().reading.value - path.difference
+        return Ranking(scores, gradient, extras, error, reference)
 
 
 def scale_maps(basis: Basis) -> Int[Tensor, " features"]:

@@ -12,7 +12,7 @@ from hf_fourier.models.encoding import encode_single, restore
 from hf_fourier.models.inspection import eval_mode
 from hf_fourier.models.side_inputs import logits_at, padding_notes
 from hf_fourier.results.attribution import Attribution
-from hf_fourier.results.remarks import MEND
+from hf_fourier.results.remarks import NOT_FINITE_HINT
 from hf_fourier.scoring.example_batch import batch_of
 from hf_fourier.seeding import ExampleRng
 from hf_fourier.typing import Tensor
@@ -72,7 +72,7 @@ def predict(
         remarks = [] if unpadded is None else padding_notes(wrapper, unpadded, logits)
     if bool(logits.isnan().any()):
         got = "outputs that are not numbers (NaN)"
-        raise NotFinite({0: got}, "finite logits", f"check the input and the model's dtype; or {MEND}")
+        raise NotFinite({0: got}, "finite logits", f"check the input and the model's dtype; or {NOT_FINITE_HINT}")
     batch.head.fits(logits.unsqueeze(0))
     ranked = batch.head.ranked(logits)
     return Prediction(ranked[0][0], ranked[0][1], ranked, logits, (*encoded.notes, *notes, *remarks))

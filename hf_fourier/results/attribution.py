@@ -1,4 +1,4 @@
-"""The result: what was ranked, for which output, by what and at what cost, with the example to rebuild from it."""
+"""Attribution, the result: the ranked features, the explained output, the provenance, and the example itself."""
 
 from __future__ import annotations
 
@@ -36,29 +36,29 @@ EXAMPLES = ("adversarial",)
 @exact_class
 @dataclass(eq=False)
 class Attribution:
-    """One example's explanation. Everything is on the CPU, float32 or better, detached, and needs no model.
+    """The explanation of one example. Tensors are on the CPU, float32 or better, detached; no model is needed.
 
     Attributes:
         scores: One number per feature, higher is more important, shape `(K,)`.
-        layout: What each feature is.
-        target: The class index that was explained (a list where several positions were; None for a callable).
+        layout: The coordinates of each feature.
+        target: The explained class index (a list for several positions; None for a callable).
         label: Its name.
         confidence: The model's confidence in it on the clean example; None for heads that have none.
-        value: The score s that was explained.
-        signal: The model's own input tensor, the part of it that is transformed; None after a compact save.
+        value: The explained score s.
+        signal: The model's input tensor, the part of it that is transformed; None after a compact save.
         gradient: The clean signed gradient `ds/dx` in the signal's shape; None for methods that take none.
-        provenance: Model, method, domain, seed, versions, passes and seconds, and what has to be said aloud (`notes`).
-        top_predictions: The model's likeliest classes with their probabilities.
+        provenance: Model, method, domain, seed, versions, passes and seconds, and remarks (`notes`).
+        top_predictions: The most probable classes with their probabilities.
         names: A name for each position along the signal's first ordered axis (tokens), or empty.
         view: How the signal looks in human units.
-        inputs: What else the model got for this example (ids, masks), without a batch axis.
-        extras: What only the method has.
-        completeness_error: How far complete methods' scores are from the sum they should have.
-        curve: What `play` has recorded.
-        fingerprint: What `key` is, or what takes it when it is asked for.
-        frozen_target: The settled target as the head reads it, to be asked again.
-        raw_input: What the example was made from, where that can be heard or shown (a clip behind a spectrogram).
-        agreement: The share of the clean example's own decisions that are the frozen ones, 0 to 1; None if not known.
+        inputs: The model's other inputs for this example (ids, masks), without a batch axis.
+        extras: Further output of the method.
+        completeness_error: For complete methods, the sum of the scores minus the sum that they should have.
+        curve: The perturbation curve, once `perturb` has run.
+        fingerprint: The value of `key`, or its lazy form.
+        frozen_target: The resolved target as the head reads it, for further passes.
+        raw_input: The raw example, where that can be heard or shown (a clip behind a spectrogram).
+        agreement: The fraction of the clean example's decisions that are the frozen ones, 0 to 1; None if not known.
     """
 
     scores: Float[Tensor, " features"]
@@ -83,15 +83,15 @@ class Attribution:
     agreement: float | None = None
 
     def __repr__(self) -> str:
-        sure = "" if self.confidence is None else f" ({self.confidence:.3f})"
+        confidence = "" if self.confidence is None else f" ({self.confidence:.3f})"
         method, domain = self.provenance.get("method", "?"), self.layout.domain
         kind = f"{len(self.scores)} features, {method} in {domain}"
-        said = "".join(f", {note}" for note in self.incomplete)
-        return f"Attribution({self.label!r}{sure}, {kind}{said})"
+        notes = "".join(f", {note}" for note in self.incomplete)
+        return f"Attribution({self.label!r}{confidence}, {kind}{notes})"
 
     @property
     def incomplete(self) -> list[str]:
-        """What has to be said where a complete method's scores miss the sum that they should have, or nothing."""
+        """The notes, if a complete method's scores miss the sum that they should have."""
         return [note for note in self.provenance.get("notes", ()) if note.startswith(INCOMPLETE)]
 
     @cached_property
@@ -116,7 +116,7 @@ class Attribution:
         return self.basis.forward(self._signal("coefficients").unsqueeze(0))[0]
 
     def mask(self, fraction: float | None = None, *, k: int | None = None) -> Bool[Tensor, " features"]:
-        """Which features are on top: the longest prefix of at most `fraction` of all, or `k` features."""
+        """Whether each feature is in the top: the longest prefix of at most `fraction` of all, or `k` features."""
         top = self.order[: cut(self.layout.multiplicity[self.order], fraction, k)]
         mask = torch.zeros(len(self.scores), dtype=torch.bool)
         mask[top] = True
@@ -126,7 +126,7 @@ class Attribution:
         """The signal rebuilt from the top features alone; all others have zero power.
 
         Args:
-            fraction: Share of features (of their degrees of freedom), 0 to 1.
+            fraction: Fraction of features (of their degrees of freedom), 0 to 1.
             k: A number of features instead.
 
         Raises:
@@ -135,14 +135,14 @@ class Attribution:
         return self._rebuilt(self.mask(fraction, k=k))
 
     def delete_top(self, fraction: float | None = None, *, k: int | None = None) -> Float[Tensor, "..."]:
-        """The signal without the top features: `keep(r) + delete(r)` is the signal. Arguments as for `keep`."""
+        """The signal without the top features, which is the signal minus `keep_top`; arguments as there."""
         return self._rebuilt(~self.mask(fraction, k=k))
 
     def render(self, fraction: float | None = None, *, k: int | None = None, delete: bool = False) -> Any:
-        """The signal in human units (an image, a sound): its top features, or what is left without them.
+        """The signal in human units (an image, a sound): its top features, or the signal without them.
 
         Args:
-            fraction: Share of features, 0 to 1; with neither it nor `k`, the clean signal.
+            fraction: Fraction of features, 0 to 1; with neither it nor `k`, the clean signal.
             k: A number of features instead.
             delete: What is left without them instead.
 
@@ -156,13 +156,13 @@ class Attribution:
         return self.view.show(self.delete_top(fraction, k=k) if delete else self.keep_top(fraction, k=k))
 
     def audio(self, fraction: float | None = None, *, k: int | None = None, delete: bool = False) -> AudioClip:
-        """The top features (or, with `delete`, what is left without them) as something to listen to.
+        """The top features (or, with `delete`, the signal without them) as a sound.
 
         A waveform is rebuilt as it is. Of a spectrogram the clip is filtered: each band of its own short-time spectrum
-        is scaled by what the rebuilt log-mel has more or less than the clean one, its phase kept.
+        is scaled by the difference of the rebuilt log-mel to the clean one, its phase kept.
 
         Args:
-            fraction: Share of features, 0 to 1; with neither it nor `k`, the clean sound.
+            fraction: Fraction of features, 0 to 1; with neither it nor `k`, the clean sound.
             k: A number of features instead.
             delete: What is left without them instead.
 
@@ -175,9 +175,9 @@ class Attribution:
         return self.view.listen(signal, rebuilt, self.raw_input)
 
     def top_features(self, n: int = 20) -> Table:
-        """The `n` most important features: their coordinates in their own units, score and share of power.
+        """The `n` most important features: their coordinates in their units, score and fraction of power.
 
-        The share of power is that of the signal's total power (the transform's constant term included), 0 to 1.
+        The fraction is that of the signal's total power (the transform's constant term included), 0 to 1.
         """
         best = self.order[: min(n, len(self.scores))]
         columns: dict[str, Sequence[Any]] = {"rank": range(1, len(best) + 1)}
@@ -199,21 +199,21 @@ class Attribution:
     def input_relevance(
         self, fraction: float | None = None, *, k: int | None = None, kind: Kind | None = None
     ) -> Relevance:
-        """One number per token, pixel, sample, with what it is (`told`, `measure`).
+        """One number per token, pixel, sample, with its meaning (`description`, `measure`).
 
-        Where the features are places themselves (the identity domain, either grain), these are the method's own scores,
-        all of them. Elsewhere they are not the method's scores but what its top features do at each place. With `P` the
+        Where the features are positions (the identity domain, either grain), these are the method's scores, all of
+        them. Elsewhere they are not its scores but the effect of its top features at each position. With `P` the
         top features, W⁻¹ the synthesis and g the clean signed gradient, position p over channels c has
         `Σ_c (W⁻¹ P F)(p, c) g(p, c)`: signed, and its sum over positions is the kept features' gradient × input.
 
         Args:
-            fraction: Share of features; ignored when `k` is given. None for all scores, and elsewhere for 0.04.
+            fraction: Fraction of features; ignored when `k` is given. None for all scores, and elsewhere for 0.04.
             k: A number of features instead.
             kind: "scores", "gradient" as above, or "power" for `Σ_c (W⁻¹ P F)(p, c)²`, which needs no gradient; None
-                for "scores" where features are places, else "gradient".
+                for "scores" where features are positions, else "gradient".
 
         Raises:
-            InputError: If there is no gradient and `kind` is "gradient", or no score of a place and it is "scores".
+            InputError: If there is no gradient and `kind` is "gradient", or no score of a position and it is "scores".
         """
         return relevance(self, fraction, k, kind)
 
@@ -227,7 +227,7 @@ class Attribution:
 
         Returns:
             One row per gene, the largest relevance in size first: its symbol, its Ensembl id, its place in the cell's
-            own ranking (1 is the highest rank value), its relevance and what that measures (a score of the method,
+            ranking (1 is the highest rank value), its relevance and the measure of that (a score of the method,
             gradient × input or power), and its gradient × input for all features, where the method takes a gradient.
             Contributions and gradient × input are above 0 for the label and below against it.
 
@@ -248,7 +248,7 @@ class Attribution:
             kind: As for `input_relevance`; None is also "power" where the method takes no gradient.
 
         Returns:
-            One row per base: its place (1 is the first), its letter, its relevance and what that measures, and its
+            One row per base: its place (1 is the first), its letter, its relevance and the measure of that, and its
             gradient × input where the method takes a gradient; signs as for `genes`.
 
         Raises:
@@ -261,7 +261,8 @@ class Attribution:
 
         Args:
             path: Where to write it (PNG, SVG or PDF, by the ending); None only returns the figure.
-            fraction: The share of features to show; None for the least played share that keeps the decision, or 0.04.
+            fraction: The fraction of features to show; None for the least one in the curve that keeps the decision, or
+                0.04.
 
         Returns:
             The `matplotlib.figure.Figure`.
@@ -274,7 +275,7 @@ class Attribution:
         Args:
             folder: Made if it does not exist.
             compact: Leave out the example itself (signal, gradient, inputs); the result can then still be ranked and
-                listed, but not rebuilt, played or brought back to input space.
+                listed, but not rebuilt, perturbed or mapped to input space.
         """
         return storage.write(folder, *self.to_parts(compact))
 

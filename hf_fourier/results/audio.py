@@ -55,7 +55,7 @@ def filtered(
     hop: int,
     first: int = 0,
 ) -> AudioClip:
-    """A clip whose short-time spectrum is scaled, frame by frame, by a change of its log-mel; the phase is its own.
+    """A clip whose short-time spectrum is scaled, frame by frame, by a change of its log-mel; its phase is kept.
 
     Frequencies outside of all bands change as the nearest band does, samples outside of all frames as the nearest
     frame. Without a change the clip comes back.
@@ -80,7 +80,7 @@ def filtered(
 
 
 def _band_weights(filters: Float[Tensor, "frequencies bands"]) -> Float[Tensor, "frequencies bands"]:
-    """How much each frequency follows each band, summing to 1; one that no band holds follows the nearest that is."""
+    """The weight of each band at each frequency, summing to 1; a frequency outside of all bands has the nearest's."""
     total = filters.sum(1)
     held = (total > 0).nonzero().flatten()
     away = (torch.arange(len(filters)).unsqueeze(1) - held).abs()

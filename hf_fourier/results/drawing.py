@@ -1,4 +1,4 @@
-"""The one way from results up to what draws them and writes their sounds: by name, when it is asked for."""
+"""Calls the functions that draw results and write their sounds, by name, as they lie in a higher layer."""
 
 from __future__ import annotations
 

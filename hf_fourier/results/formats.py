@@ -1,4 +1,4 @@
-"""What stored files called things in earlier formats: read under today's names, never written."""
+"""Names in stored files of earlier formats, and today's names for them; only read, never written."""
 
 from __future__ import annotations
 

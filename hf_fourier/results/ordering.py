@@ -1,4 +1,4 @@
-"""Orders and cuts: one descending order per example, and the longest prefix that fits a share of the features."""
+"""Orders and cuts: one descending order per example, and the longest prefix that fits a fraction of the features."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ def descending(
 
     Args:
         scores: One finite number per feature.
-        ties: Settles the order of equal scores, or makes what does; asked only if there are any. None keeps them by
-            index.
+        ties: The generator that orders equal scores, or a function that returns it, called only if there are any; None
+            keeps them by index.
     """
     order, equal = _sorted(scores.detach().cpu().numpy())
     if equal.any():
@@ -69,11 +69,11 @@ def _break_ties(order: np.ndarray, equal: np.ndarray, ties: torch.Generator | No
 
 
 def cut(multiplicity: Int[Tensor, " ranked"], fraction: float | None = None, k: int | None = None) -> int:
-    """How many features from the top make a share of all, or a count.
+    """How many features from the top make a fraction of all, or a count.
 
     Args:
         multiplicity: The features' multiplicities in descending order of their scores.
-        fraction: Share of all degrees of freedom N, from 0 to 1: the longest prefix of at most `round(fraction * N)`,
+        fraction: Fraction of all degrees of freedom N, 0 to 1: the longest prefix of at most `round(fraction * N)`,
             at least one feature unless it is 0.
         k: A number of features instead.
 
@@ -81,7 +81,9 @@ def cut(multiplicity: Int[Tensor, " ranked"], fraction: float | None = None, k: 
         InputError: If neither or both are given, or one is out of range.
     """
     if (fraction is None) == (k is None):
-        raise InputError(f"fraction {fraction!r} and k {k!r}", "one of the two", "give a share of features or a count")
+        raise InputError(
+            f"fraction {fraction!r} and k {k!r}", "one of the two", "give a fraction of features or a count"
+        )
     if k is not None:
         if isinstance(k, bool) or not isinstance(k, int) or not 0 <= k <= len(multiplicity):
             raise InputError(f"k {k!r}", f"a whole number from 0 to {len(multiplicity)}", "correct `k`")
@@ -92,10 +94,10 @@ def cut(multiplicity: Int[Tensor, " ranked"], fraction: float | None = None, k: 
 
 
 def cuts(multiplicity: Int[Tensor, " ranked"], fractions: Sequence[float]) -> list[tuple[int, float]]:
-    """`cut` for several shares at once, each with the share of all that its prefix holds.
+    """`cut` for several fractions at once, each with the fraction of all in its prefix.
 
     Raises:
-        InputError: If a share is out of range.
+        InputError: If a fraction is out of range.
     """
     for fraction in fractions:
         if not 0 <= fraction <= 1:

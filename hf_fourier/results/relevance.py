@@ -1,4 +1,4 @@
-"""A result in input space: one number per token, residue, base, gene, pixel or sample, and whose numbers they are."""
+"""A result in input space: one number per token, residue, base, gene, pixel or sample, and what it measures."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from hf_fourier.results.table import Table
 from hf_fourier.results.views import BaseView, GeneView, View
 
 Kind = Literal["scores", "gradient", "power"]
-#: The share of features that is carried back where none is named.
+#: The default fraction of features that is mapped to input space.
 USUAL = 0.04
-#: What a number of each kind is, in a table.
+#: The measure of each kind, in a table.
 MEASURE_TEXT = {"scores": "score of {method}", "gradient": "gradient × input", "power": "power"}
 FOR, MORE, SIZE = (
     "above 0: for the decision, below: against",
@@ -28,7 +28,7 @@ FOR, MORE, SIZE = (
 
 @runtime_checkable
 class Explained(Protocol):
-    """What is read of an `Attribution` here."""
+    """The parts of an `Attribution` that are read here."""
 
     scores: torch.Tensor
     layout: Layout
@@ -43,7 +43,7 @@ class Explained(Protocol):
         """The domain, bound."""
 
     def mask(self, fraction: float | None = None, *, k: int | None = None) -> torch.Tensor:
-        """Which features are on top."""
+        """Whether each feature is in the top."""
 
     def keep_top(self, fraction: float | None = None, *, k: int | None = None) -> torch.Tensor:
         """The example rebuilt from the top features."""
@@ -58,9 +58,9 @@ class Relevance:
         axes: The axes' names.
         names: The positions' names along the first axis (tokens), or empty.
         kind: "scores" (the method's own), "gradient" (gradient × input of features) or "power" (theirs).
-        description: Whose numbers these are, in words ("gradient × input of the top 4 % of frequencies, not scores of
+        description: The numbers in words ("gradient × input of the top 4 % of frequencies, not scores of
             ffc").
-        measure: What one number is, for tables.
+        measure: One number in words, for tables.
         signed: Whether above 0 is for the decision and below against it.
     """
 
@@ -74,7 +74,7 @@ class Relevance:
 
     @property
     def sense(self) -> str:
-        """What the sign says."""
+        """The meaning of the sign."""
         return FOR if self.signed else SIZE if self.kind == "power" else MORE
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
@@ -107,37 +107,37 @@ def relevance(
         raise InputError(f"kind {kind!r}", f"one of {', '.join(MEASURE_TEXT)}", "choose one of them")
     name = method_name(attribution)
     if kind == "scores":
-        values, told, signed = _scores(attribution, fraction, k), f"scores of {name}", contributes(attribution)
-        told += "" if fraction is None and k is None else f", the {_top(attribution, fraction, k)} alone"
+        values, description, signed = _scores(attribution, fraction, k), f"scores of {name}", contributes(attribution)
+        description += "" if fraction is None and k is None else f", the {_top(attribution, fraction, k)} alone"
     else:
         fraction = USUAL if fraction is None and k is None else fraction
         kept = attribution.keep_top(None if k is not None else fraction, k=k)
         if kind == "gradient" and attribution.gradient is None:
             raise InputError(f"no gradient: {name} takes none", "a signed gradient", "pass kind='power'")
         values = kept * (attribution.gradient if kind == "gradient" and attribution.gradient is not None else kept)
-        told = f"{MEASURE_TEXT[kind]} of the {_top(attribution, fraction, k)}, not scores of {name}"
+        description = f"{MEASURE_TEXT[kind]} of the {_top(attribution, fraction, k)}, not scores of {name}"
         signed = kind == "gradient"
     signal = attribution.layout.signal
     channels = [i for i, axis in enumerate(signal.axes) if axis.channel]
     pooled = values.sum(dim=channels) if channels else values
     axes = tuple(signal.axes[i].name for i in signal.ordered_axes)
     measure = MEASURE_TEXT[kind].format(method=name)
-    return Relevance(pooled.numpy(), axes, tuple(attribution.names), kind, told, measure, signed)
+    return Relevance(pooled.numpy(), axes, tuple(attribution.names), kind, description, measure, signed)
 
 
 def default_relevance(attribution: Explained, fraction: float) -> Relevance:
-    """What figures, pages and the shell show: all scores where features are places, else what the top ones do there.
+    """The relevance in figures, pages and the shell: all scores where features are positions, else of the top ones.
 
     Args:
         attribution: The result.
-        fraction: The share of features that is carried back where features are no places.
+        fraction: The fraction of features that is mapped to input space where features are no positions.
     """
     kind = _usual(attribution)
     return relevance(attribution, None if kind == "scores" else fraction, kind=kind)
 
 
 def method_name(attribution: Explained) -> str:
-    """The method's name without its parameters; of a map from elsewhere, what made it."""
+    """The method's name without its parameters; of a map of another library, that library."""
     name, _, rest = str(attribution.provenance.get("method", "this method")).partition(":")
     origin = next((part[7:] for part in rest.split(",") if part.startswith("origin=")), "elsewhere")
     return f"the map by {origin}" if name == "given" else name
@@ -146,10 +146,10 @@ def method_name(attribution: Explained) -> str:
 def contributes(attribution: Explained) -> bool:
     """Whether the scores are contributions: they have a sum, above 0 is for the decision and below against it.
 
-    Complete methods alone have a gap to that sum.
+    Only complete methods have a completeness error.
     """
     spec = str(attribution.provenance.get("method", ""))
-    if spec.partition(":")[0] == "given":  # a map with signs has them for this
+    if spec.partition(":")[0] == "given":  # a map with negative numbers is one of contributions
         return bool((attribution.scores < 0).any())
     return attribution.completeness_error is not None
 
@@ -201,14 +201,14 @@ def bases(attribution: Explained, fraction: float | None, k: int | None, kind: K
 
 
 def _usual(attribution: Explained) -> Kind:
-    """Scores where features are places, else the gradient's where the method takes one, else the power."""
+    """Scores where features are positions, else the gradient's where the method takes one, else the power."""
     if attribution.layout.by_place:
         return "scores"
     return "power" if attribution.gradient is None else "gradient"
 
 
 def _scores(attribution: Explained, fraction: float | None, k: int | None) -> torch.Tensor:
-    """Each feature's score at its entries, shared evenly among them; outside of the top ones 0, if a top is named."""
+    """Each feature's score divided evenly among its entries; 0 outside of the top, if a top is given."""
     if not attribution.layout.by_place:
         got = f"scores in {attribution.layout.domain}, whose features are no places"
         raise InputError(got, "kind 'gradient' or 'power'", "choose one of them, or explain with domain='identity'")

@@ -1,4 +1,4 @@
-"""What has to be said of a result beside its numbers, in words, and which of many remarks are one and the same."""
+"""Remarks on results in words, and which of many remarks are the same."""
 
 from __future__ import annotations
 
@@ -9,70 +9,70 @@ from collections.abc import Iterable
 from hf_fourier.domains import SignalShape
 from hf_fourier.typing import Bool, Tensor
 
-#: The largest completeness gap, relative to the difference that is explained: what Sundararajan et al. 2017 ask for.
+#: The largest completeness error, relative to the explained difference, as Sundararajan et al. 2017 recommend.
 MAX_COMPLETENESS_ERROR = 0.05
-#: A difference that is smaller, relative to the scores that it is of, counts as this large.
+#: A difference that is smaller, relative to the scores that it compares, counts as this large.
 LEAST = 1e-3
 #: The part of all scores' sizes that rounding may leave of a sum.
 ROUNDING = 1e-5
-#: How notes begin that say of a complete method that it is not.
+#: Prefix of notes on a complete method whose scores miss their sum.
 INCOMPLETE = "not complete: "
-#: How notes begin that say that an answer is no function of its input.
+#: Prefix of notes on predictions that are no function of their input.
 MOVING = "the model's answer is no function of its input: "
-#: How notes begin that say that padding counts.
+#: Prefix of notes on padding that counts.
 PADDED = "the padding is part of the answer: "
-#: What is said where that could not be found out.
+#: Note where that could not be tested.
 UNASKED = "whether the padding moves the answer could not be asked: the model refuses the row without it"
-#: How the note begins that the signal does not carry everything.
+#: Prefix of the note on inputs that bypass the signal.
 BYPASS_BEGINNING = "the model reads its token ids a second way, beside the embedding that is transformed: "
-#: How notes begin that say what dither was added.
+#: Prefix of notes on dither.
 DITHERED = "dither: "
-#: What a gradient or an output that is not finite can be mended by.
-MEND = (
+#: What to do about a gradient or an output that is not finite.
+NOT_FINITE_HINT = (
     "pass dither=1e-6 to FourierExplainer or attribute (--dither 1e-6 in a shell), which adds seeded noise of that "
     "share of the example's largest entry to what the model reads, or put a floor under the root, the logarithm, the "
     "norm or the divisor in the model"
 )
-#: What it can be mended by where dither was added already.
-MEND_FURTHER = (
+#: What to do about it where dither was added already.
+FURTHER_HINT = (
     "raise `dither`, put a floor under the root, the logarithm, the norm or the divisor in the model, or use a method "
     "that needs no gradient (magnitude, low_frequency, random)"
 )
-#: What is said of a gradient that says nothing.
+#: Note on an all-zero gradient.
 NO_GRADIENT = (
     "the gradient of the score is zero everywhere at the signal: the model does not read it here, or is so sure that "
     "the gradient underflows; what is made of this gradient (input relevance, contributions) is zero, too"
 )
-#: How notes begin that hold nothing of an example but its score, and may be shared without it.
+#: Prefixes of notes that reveal nothing of an example but its score, and may be shared without it.
 FREE = (INCOMPLETE, MOVING, PADDED, UNASKED, BYPASS_BEGINNING, DITHERED, NO_GRADIENT)
-#: Runs of places that are named one by one.
+#: Runs of positions that are named one by one.
 _RUNS = 3
 _NUMBER = re.compile(r"-?\d+(\.\d+)?(e[+-]?\d+)?|\bnan\b|-?\binf\b")
 
 
-def incomplete(total: float, gap: float, size: float, value: float, reference: float | None) -> str | None:
-    """What has to be said where scores miss the sum that their method promises; None where they do not.
+def incomplete(total: float, error: float, size: float, value: float, reference: float | None) -> str | None:
+    """The note if scores miss the sum that their method promises; None if they do not.
 
-    They miss it by more than `GAP` of it; a sum below `LEAST` of the scores at both ends counts as that, and what
-    rounding leaves of a sum is no miss.
+    They miss it by more than `MAX_COMPLETENESS_ERROR` of it; a sum below `LEAST` of the scores at both ends counts as
+    that, and rounding is no miss.
 
     Args:
         total: The scores' sum.
-        gap: How far that is from what was promised.
+        error: That sum minus the promised one.
         size: The sum of the scores' sizes.
         value: The example's score.
         reference: The score at the other end of the path, where the promise is the difference to it.
     """
-    promised = total - gap
+    promised = total - error
     ends = ""
     if reference is not None:
         ends = f" (the example scores {value:.4g}, the other end of the path {reference:.4g})"
     if not math.isfinite(promised):
         return f"{INCOMPLETE}the scores should sum to {promised:.4g}{ends}, to which nothing can be held"
     least = LEAST * max(abs(value), abs(reference or 0.0))
-    if abs(gap) <= max(MAX_COMPLETENESS_ERROR * max(abs(promised), least), ROUNDING * size):
+    if abs(error) <= max(MAX_COMPLETENESS_ERROR * max(abs(promised), least), ROUNDING * size):
         return None
-    share = f", {abs(gap / promised):.0%} of it away" if promised else ""
+    share = f", {abs(error / promised):.0%} of it away" if promised else ""
     return f"{INCOMPLETE}the scores sum to {total:.4g} in place of {promised:.4g}{share}{ends}"
 
 
@@ -108,7 +108,7 @@ def unfinished(gradient: Tensor, example: Tensor, signal: SignalShape) -> str:
 
 
 def dithered(share: float) -> str:
-    """What has to be said of dither."""
+    """The note on dither."""
     return f"{DITHERED}seeded noise of {share:g} of the example's largest entry was added to what the model reads"
 
 

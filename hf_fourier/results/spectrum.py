@@ -21,10 +21,10 @@ class Spectrum:
     """Features of several examples, merged over examples and places; what is left is frequency, level, channel.
 
     Attributes:
-        coordinates: What each entry is, by title with unit; shape `(entries,)` each.
+        coordinates: The coordinates of each entry, by title with unit; shape `(entries,)` each.
         score: The weighted mean of the examples' scores, each example's divided by the sum of their sizes.
         power: The weighted mean power.
-        chosen: The weighted share of the examples in whose top it is.
+        chosen: The weighted fraction of the examples in whose top it is.
         contribution: The weighted mean of gradient × input `<G, F>`, in units of the score: above 0 for the label,
             below 0 against it. None where a method takes no gradient.
         weight: The sum of the weights (seconds).
@@ -43,7 +43,7 @@ class Spectrum:
         return len(self.score)
 
     def table(self, order: Any = slice(None)) -> Table:
-        """All entries, or those at some indices, in that order; `power` as a share of all power."""
+        """All entries, or those at some indices, in that order; `power` as a fraction of all power."""
         whole = self.power.sum() or 1.0
         columns = {title: values[order].tolist() for title, values in self.coordinates.items()}
         columns |= {"score": self.score[order].tolist(), "power": (self.power[order] / whole).tolist()}
@@ -60,11 +60,11 @@ class Spectrum:
 
 
 def merged(examples: Iterable[tuple[Attribution, float]], fraction: float) -> Spectrum:
-    """One spectrum of examples with their weights; they are looked at one at a time.
+    """One spectrum of examples with their weights; they are read one at a time.
 
     Args:
         examples: Attributions of one layout, each with its weight.
-        fraction: The share of features that counts as chosen in each.
+        fraction: The fraction of features that counts as chosen in each.
 
     Raises:
         InputError: If there are none, or their layouts differ.
@@ -104,7 +104,7 @@ def _rows(example: Attribution, fraction: float) -> tuple[Float[Tensor, "4 featu
 
 
 def _entries(layout: Layout) -> tuple[Int[Tensor, " features"], dict[str, np.ndarray]]:
-    """Which entry each feature goes to, all places of one kind together, and what the entries are."""
+    """The entry of each feature, all positions together, and the coordinates of the entries."""
     columns = [column for column in layout.columns if column.role != "position"]
     if not columns:
         return torch.zeros(len(layout), dtype=torch.long), {"features": np.array(["all"])}

@@ -70,7 +70,7 @@ def shape_from_dict(values: dict[str, Any]) -> SignalShape:
 
 
 def _replace(writers: dict[Path, Callable[[Path], Any]]) -> None:
-    """Write neighbours of all files first: whoever is cut off leaves neither half a file nor half a pair."""
+    """Write temporary files first, then rename them, so that an interruption leaves no part of a file or pair."""
     parts = {path: path.with_name(f"{path.name}.{os.getpid()}.part") for path in writers}
     try:
         for path, write in writers.items():

@@ -16,7 +16,7 @@ class Table:
 
     Args:
         columns: Values by title.
-        notes: What has to be said of it, printed below.
+        notes: Remarks, printed below.
     """
 
     def __init__(self, columns: Mapping[str, Sequence[Any]], notes: Sequence[str] = ()) -> None:

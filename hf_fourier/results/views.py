@@ -18,7 +18,7 @@ VIEWS: dict[str, type[View]] = {}
 
 
 class View(ABC):
-    """Turns a signal into something a person can look at or listen to. Subclasses are frozen dataclasses."""
+    """Turns a signal into an image, a sound or an array. Subclasses are frozen dataclasses."""
 
     kind: ClassVar[str]
 
@@ -43,12 +43,12 @@ class View(ABC):
         Args:
             clean: The clean signal.
             rebuilt: The signal to be heard.
-            source: What the example was made from.
+            source: The raw example.
 
         Raises:
             InputError: If the signal is no sound.
         """
-        raise InputError("sound() of a signal that is no sound", "a waveform or a spectrogram", "call rebuild()")
+        raise InputError("audio() of a signal that is no sound", "a waveform or a spectrogram", "call render()")
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values that `view_from` reads back."""
@@ -142,8 +142,8 @@ class SoundView(View):
 
     Attributes:
         rate: Samples per second.
-        mean: What the processor subtracted.
-        std: What it divided by.
+        mean: The processor's mean.
+        std: The processor's standard deviation.
     """
 
     rate: int
@@ -210,7 +210,7 @@ class SpectrogramView(View):
 
 @dataclass(frozen=True)
 class NoView(View):
-    """A signal that no person can read; asking for it says where to look instead."""
+    """A signal without human units; the error names what to call instead."""
 
     reason: str = "the signal has no human units"
     instead: str = "call input_relevance()"
@@ -222,7 +222,7 @@ class NoView(View):
         Raises:
             InputError: Always.
         """
-        raise InputError(f"rebuild() of a signal where {self.reason}", "an image or a sound", self.instead)
+        raise InputError(f"render() of a signal where {self.reason}", "an image or a sound", self.instead)
 
     def listen(
         self, clean: Float[Tensor, "*signal"], rebuilt: Float[Tensor, "*signal"], source: Mapping[str, Tensor]
@@ -232,7 +232,7 @@ class NoView(View):
         Raises:
             InputError: Always.
         """
-        raise InputError(f"sound() of a signal where {self.reason}", "a waveform or a spectrogram", self.instead)
+        raise InputError(f"audio() of a signal where {self.reason}", "a waveform or a spectrogram", self.instead)
 
 
 @dataclass(frozen=True)

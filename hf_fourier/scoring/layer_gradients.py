@@ -1,4 +1,4 @@
-"""A model's layers laid open: one forward pass whose gradients can be asked for at every block, again and again."""
+"""Layer outputs and gradients of one forward pass whose graph is kept."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ _LISTS = (torch.nn.ModuleList, torch.nn.ModuleDict)
 
 @dataclass(frozen=True, eq=False)
 class LayerOutput:
-    """What one layer said in one forward pass. It holds a place in the graph, no numbers.
+    """One layer's output in one forward pass. It holds an edge of the graph, no numbers.
 
     Attributes:
         name: The module's name; with `#2` behind it for the second of several calls.
         shape: Of the output, all rows together.
         batch: The dimension along which examples lie.
         rows: How many examples there are.
-        edge: The output's place in the graph, also where the tensor is changed in place later.
-        handle: A tensor of zeros at this place, to pull gradients back from.
+        edge: The output's edge in the graph, also where the tensor is changed in place later.
+        handle: A tensor of zeros at this edge, to backpropagate from.
     """
 
     name: str
@@ -62,62 +62,64 @@ class LayerOutput:
 
 
 class LayerPass:
-    """One forward pass of some examples, its graph held.
+    """One forward pass of some examples, its graph kept.
 
     Attributes:
         signal: Their clean signals, shape `(rows, *signal)`.
-        first: The place of the first of them in the block.
-        layers: The layers in the order in which they spoke, the signal itself first.
-        drive_gradient: The gradient of the drive at the signal, the same shape as `signal`.
-        slope: `d value / d drive`, shape `(rows,)`.
-        upstream: The gradient of the drive at each layer, in the layer's shape.
+        first: The index of the first of them in the batch.
+        layers: The layers in the order of their calls, the signal itself first.
+        margin_gradient: The gradient of the margin at the signal, the same shape as `signal`.
+        dvalue_dmargin: `d value / d margin`, shape `(rows,)`.
+        upstream: The gradient of the margin at each layer, in the layer's shape.
     """
 
     def __init__(
         self,
         signal: Tensor,
-        drive: Tensor,
-        slope: Tensor,
+        margin: Tensor,
+        dvalue_dmargin: Tensor,
         first: int,
-        heard: Sequence[LayerOutput],
+        outputs: Sequence[LayerOutput],
         count: Callable[[int], None],
         model: torch.nn.Module | None = None,
     ) -> None:
         self._model = model
-        total = drive.sum()
-        heard = self._placed(heard, drive, count)
-        edges = [get_gradient_edge(signal), *(tap.edge for tap in heard)]
+        total = margin.sum()
+        outputs = self._placed(outputs, margin, count)
+        edges = [get_gradient_edge(signal), *(output.edge for output in outputs)]
         own, *others = differentiate(model, total, edges, retain_graph=True)
         if own is None:
             raise no_gradient_path()
         self.margin_gradient: Tensor = own
-        between = [(tap, gradient) for tap, gradient in zip(heard, others, strict=True) if gradient is not None]
+        between = [(output, gradient) for output, gradient in zip(outputs, others, strict=True) if gradient is not None]
         here = LayerOutput(INPUT, signal.shape, 0, len(signal), edges[0], signal)
-        self.layers = [here, *(tap for tap, _ in between)]
+        self.layers = [here, *(output for output, _ in between)]
         self.upstream = [own, *(gradient for _, gradient in between)]
-        self.signal, self.first, self.dvalue_dmargin = signal.detach(), first, slope.detach()
+        self.signal, self.first, self.dvalue_dmargin = signal.detach(), first, dvalue_dmargin.detach()
         self._attached, self._root, self._count = signal, get_gradient_edge(total), count
 
-    def _placed(self, heard: Sequence[LayerOutput], drive: Tensor, count: Callable[[int], None]) -> list[LayerOutput]:
-        """The layers with the dimension of the examples settled where two fit: one backward pass if there are such.
+    def _placed(
+        self, outputs: Sequence[LayerOutput], margin: Tensor, count: Callable[[int], None]
+    ) -> list[LayerOutput]:
+        """The layers with the dimension of the examples resolved where two fit: one backward pass if there are such.
 
-        The gradient of one example's drive is zero in all other examples' places.
+        The gradient of one example's margin is zero at all other examples.
         """
-        unsure = [i for i, tap in enumerate(heard) if tap.is_square]
-        placed = list(heard)
+        unsure = [i for i, output in enumerate(outputs) if output.is_square]
+        placed = list(outputs)
         if not unsure:
             return placed
-        edges = [heard[i].edge for i in unsure]
-        found = differentiate(self._model, drive[0], edges, retain_graph=True)
-        count(len(drive))
+        edges = [outputs[i].edge for i in unsure]
+        found = differentiate(self._model, margin[0], edges, retain_graph=True)
+        count(len(margin))
         for i, gradient in zip(unsure, found, strict=True):
-            own = heard[i].shape[0] // heard[i].rows
+            own = outputs[i].shape[0] // outputs[i].rows
             if gradient is not None and bool(gradient[own:].any()) and not bool(gradient[:, own:].any()):
-                placed[i] = replace(heard[i], batch=1)
+                placed[i] = replace(outputs[i], batch=1)
         return placed
 
     def vjp(self, layer: LayerOutput, seed: Float[Tensor, "..."]) -> Float[Tensor, "rows *signal"]:
-        """The gradient at the signal of `<seed, z>`, z what the layer said: one backward pass; at the signal none."""
+        """The gradient at the signal of `<seed, z>`, z the layer's output: one backward pass; at the signal none."""
         if layer is self.layers[0]:
             return seed
         (gradient,) = differentiate(self._model, layer.handle, [self._attached], seed, retain_graph=True)
@@ -156,7 +158,7 @@ def no_gradient_path() -> ModelError:
 
 
 class LayerHooks:
-    """Hears what the chosen layers of a model say while `recording`.
+    """Records the outputs of chosen layers of a model while `recording`.
 
     Args:
         model: The model; None for a callable that is no module, which has no layers but its input.
@@ -171,12 +173,12 @@ class LayerHooks:
         self.modules = {} if model is None else repeated(model) if patterns is None else matching(model, patterns)
         if patterns is not None and not self.modules:
             raise _nothing(model, patterns)
-        self._said: list[tuple[str, torch.Size, GradientEdge, Tensor]] = []
+        self._recorded: list[tuple[str, torch.Size, GradientEdge, Tensor]] = []
 
     @contextmanager
     def recording(self) -> Iterator[None]:
-        """Inside, layers are heard; the hooks are gone afterwards."""
-        self._said.clear()
+        """Inside, outputs are recorded; the hooks are removed afterwards."""
+        self._recorded.clear()
         handles = [module.register_forward_hook(self._hook(name)) for name, module in self.modules.items()]
         try:
             yield
@@ -185,38 +187,38 @@ class LayerHooks:
                 handle.remove()
 
     def outputs(self, rows: int, cost: int) -> list[LayerOutput]:
-        """What lies between the signal and whatever came out, in the order it was said.
+        """The outputs between the signal and the score, in the order of the calls.
 
         Args:
             rows: Signal rows that went in.
             cost: Model rows per signal row.
 
         Raises:
-            SpecError: If layers were asked for by name, and none of them said anything that depends on the signal.
+            SpecError: If layers were given by name, and no output of theirs depends on the signal.
         """
-        calls, number, taps = Counter(name for name, *_ in self._said), Counter[str](), []
-        for name, shape, edge, handle in self._said:
+        calls, number, outputs = Counter(name for name, *_ in self._recorded), Counter[str](), []
+        for name, shape, edge, handle in self._recorded:
             number[name] += 1
             batch = _batch(shape, rows, cost)
             if batch is not None:
                 full = name if calls[name] == 1 else f"{name}#{number[name]}"
-                taps.append(LayerOutput(full, shape, batch, rows, edge, handle))
-        if self.patterns is not None and not taps:
+                outputs.append(LayerOutput(full, shape, batch, rows, edge, handle))
+        if self.patterns is not None and not outputs:
             got = f"layers {' + '.join(self.patterns)}, none of which lies between the signal and the score"
             raise SpecError(got, "modules that are called on what depends on the signal", "choose others")
-        return taps
+        return outputs
 
     def _hook(self, name: str) -> Callable[[torch.nn.Module, Any, Any], None]:
         def hook(module: torch.nn.Module, args: Any, output: Any) -> None:
             z = _tensor(output)
             if z is not None:
-                self._said.append((name, z.shape, get_gradient_edge(z), _Handle.apply(z)))
+                self._recorded.append((name, z.shape, get_gradient_edge(z), _Handle.apply(z)))
 
         return hook
 
 
 class _Handle(torch.autograd.Function):
-    """Zeros in the shape of a tensor, and in its place in the graph: holds one number, whatever becomes of it."""
+    """Zeros in the shape of a tensor, at its place in the graph: holds one number, even if the tensor is changed."""
 
     @staticmethod
     def forward(ctx: Any, z: Tensor) -> Tensor:
@@ -293,12 +295,12 @@ def matches(name: str, patterns: Sequence[str]) -> bool:
 
 
 def _nothing(model: torch.nn.Module | None, patterns: Sequence[str]) -> SpecError:
-    asked = f"layers {' + '.join(patterns)}"
+    got = f"layers {' + '.join(patterns)}"
     if model is None:
-        return SpecError(f"{asked} of a callable that is no module", "a torch module", "leave `layers` out")
+        return SpecError(f"{got} of a callable that is no module", "a torch module", "leave `layers` out")
     names = list(repeated(model)) or [name for name, _ in model.named_modules() if name]
     some = ", ".join(names[:12]) + (", …" if len(names) > 12 else "")
-    return SpecError(asked, f"a pattern of module names such as {some or '(it has none)'}", "correct `layers`")
+    return SpecError(got, f"a pattern of module names such as {some or '(it has none)'}", "correct `layers`")
 
 
 def _tensor(output: Any) -> Tensor | None:

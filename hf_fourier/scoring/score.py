@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import torch
 
 from hf_fourier.errors import NotFinite
-from hf_fourier.results.remarks import MEND
+from hf_fourier.results.remarks import NOT_FINITE_HINT
 from hf_fourier.scoring.batching import MicroBatcher
 from hf_fourier.scoring.failures import differentiate
 from hf_fourier.scoring.heads import CustomTarget, Head, Reading, of_each
@@ -293,7 +293,7 @@ def _finite(clean: Tensor, rows: Sequence[int]) -> None:
         dict.fromkeys(which, "outputs that are not finite for the clean example"),
         "finite logits",
         "check the input and the model's dtype (half precision overflows on some models; use bfloat16); where a "
-        f"logarithm or a division meets zeros, {MEND}",
+        f"logarithm or a division meets zeros, {NOT_FINITE_HINT}",
     )
 
 

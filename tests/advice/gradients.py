@@ -12,7 +12,7 @@ from hf_fourier.domains.layout import Axis, SignalShape
 from hf_fourier.evaluation.randomized_model import randomize
 from hf_fourier.methods import METHODS
 from hf_fourier.methods.precomputed import Precomputed
-from hf_fourier.results.remarks import MEND, MEND_FURTHER
+from hf_fourier.results.remarks import FURTHER_HINT, NOT_FINITE_HINT
 from hf_fourier.seeding import ExampleRng
 from tests import toy_scores
 from tests.advice.case import PICTURES, Case, net, reader
@@ -115,7 +115,7 @@ def _given() -> Any:
 
 def _needs_settling(spec: str) -> Case:
     return Case(
-        "call `settle(signal)` first", lambda: _settled(spec, settle=False), lambda: _settled(spec, settle=True)
+        "call `resolve(signal)` first", lambda: _settled(spec, settle=False), lambda: _settled(spec, settle=True)
     )
 
 
@@ -157,18 +157,18 @@ CASES = [
         lambda: [_undone(name) for name in ("random", "magnitude", "low_frequency")] + [_undone("ffc", net())],
     ),
     Case(
-        f"load the model in float32 or bfloat16; if it still is not finite, {MEND}",
+        f"load the model in float32 or bfloat16; if it still is not finite, {NOT_FINITE_HINT}",
         lambda: _steep(torch.float16),
         lambda: [_steep(torch.float32), _steep(torch.bfloat16)],
     ),
     Case(
-        f"load the model in float32 or bfloat16; if it still is not finite, {MEND_FURTHER}",
+        f"load the model in float32 or bfloat16; if it still is not finite, {FURTHER_HINT}",
         lambda: _steep(torch.float16, dither=1e-6),
         lambda: [_steep(torch.float32, dither=1e-6), _steep(torch.bfloat16, dither=1e-6)],
     ),
-    Case(MEND, lambda: _rooted(), lambda: [_rooted(dither=1e-6), _rooted(floor=1e-12)]),
+    Case(NOT_FINITE_HINT, lambda: _rooted(), lambda: [_rooted(dither=1e-6), _rooted(floor=1e-12)]),
     Case(
-        MEND_FURTHER,
+        FURTHER_HINT,
         lambda: _rooted(dither=1e-30),
         lambda: [
             _rooted(dither=1e-6),
@@ -178,18 +178,18 @@ CASES = [
     ),
     Case(
         "check the input and the model's dtype (half precision overflows on some models; use bfloat16); where a "
-        f"logarithm or a division meets zeros, {MEND}",
+        f"logarithm or a division meets zeros, {NOT_FINITE_HINT}",
         lambda: _half(torch.float16),
         lambda: _half(torch.bfloat16),
     ),
     Case(
         "check the input and the model's dtype (half precision overflows on some models; use bfloat16); where a "
-        f"logarithm or a division meets zeros, {MEND}",
+        f"logarithm or a division meets zeros, {NOT_FINITE_HINT}",
         lambda: _inverse(),
         lambda: [_inverse(dither=1e-6), _inverse(floor=1e-6)],
     ),
     Case(
-        f"check the input and the model's dtype; or {MEND}",
+        f"check the input and the model's dtype; or {NOT_FINITE_HINT}",
         lambda: _divided(),
         lambda: [_divided(dither=1e-6), _divided(floor=1e-6)],
     ),

@@ -54,16 +54,18 @@ CASES = [
         lambda: reader().perturb(_whole()),
     ),
     Case(
-        "give a share of features or a count", lambda: explained()[0].keep_top(), lambda: explained()[0].keep_top(0.04)
+        "give a fraction of features or a count",
+        lambda: explained()[0].keep_top(),
+        lambda: explained()[0].keep_top(0.04),
     ),
     Case(
-        "give a share of features or a count",
+        "give a fraction of features or a count",
         lambda: explained()[0].keep_top(0.1, k=3),
         lambda: explained()[0].keep_top(k=3),
     ),
     Case("for a count of features use `k=`", lambda: explained()[0].keep_top(3), lambda: explained()[0].keep_top(k=3)),
     Case("correct `k`", lambda: explained()[0].keep_top(k=1000), lambda: explained()[0].keep_top(k=10)),
-    Case("call rebuild()", lambda: seer().explain(torch.rand(3, 32, 32)).audio(), lambda: _rebuilt()),
+    Case("call render()", lambda: seer().explain(torch.rand(3, 32, 32)).audio(), lambda: _rebuilt()),
     Case("choose a folder", lambda: read()[0].save(_file(Path(tempfile.mkdtemp()))), lambda: _whole()),
     Case("pass a folder that `save` wrote", lambda: Attribution.load(tempfile.mkdtemp()), lambda: _whole()),
     Case(

@@ -13,7 +13,7 @@ from transformers.modeling_outputs import SequenceClassifierOutput
 
 from hf_fourier import FourierExplainer, attribute
 from hf_fourier.errors import InputError, ModelError, NotFinite
-from hf_fourier.results.remarks import DITHERED, MEND
+from hf_fourier.results.remarks import DITHERED, NOT_FINITE_HINT
 from tests.toy_scores import METHOD_SPECS, noise
 
 RATE, SAMPLES = 16000, 800
@@ -147,7 +147,7 @@ def test_logarithms_divisions_norms_and_roots_of_zeros(forward: Any, method: str
     x = torch.stack([noise(16, dtype=torch.float32), torch.zeros(16), noise(16, seed=2, dtype=torch.float32)])
     with pytest.raises(NotFinite, match="of example 1") as told:
         attribute(forward, x, target=0, method=method)
-    assert MEND in str(told.value)
+    assert NOT_FINITE_HINT in str(told.value)
     assert sorted(told.value.completed) == [0, 2]  # type: ignore[attr-defined]
     results = attribute(forward, x, target=0, method=method, dither=1e-3)
     assert all(bool(result.scores.isfinite().all()) for result in results)
