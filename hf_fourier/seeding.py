@@ -1,4 +1,4 @@
-"""Random numbers that belong to an example, not to a batch, an order or a process."""
+"""Random numbers that depend on the example alone, not on its batch, its order or the process."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _LANES = 128
 def fingerprint(tensors: Iterable[Tensor]) -> int:
     """A 64-bit number that depends on the contents of `tensors` alone.
 
-    It names an example wherever it stands: alone, in a batch, in another process. Two equal examples share it.
+    It identifies an example alone, in a batch or in another process. Two equal examples share it.
     """
     digest = hashlib.blake2b(digest_size=8)
     for tensor in tensors:
@@ -37,7 +37,7 @@ def fingerprint(tensors: Iterable[Tensor]) -> int:
 
 
 def _folded(data: np.ndarray) -> np.ndarray:
-    """Many bytes as a thousand: rows of words, each times an odd number of its own, added up modulo 2⁶⁴."""
+    """Many bytes folded to a thousand: rows of words, each times its odd number, added up modulo 2⁶⁴."""
     rows = data.size // (8 * _LANES)
     words = data[: rows * 8 * _LANES].view(np.uint64).reshape(rows, _LANES)
     weights = np.arange(1, rows + 1, dtype=np.uint64) * _ODD | np.uint64(1)
@@ -46,7 +46,7 @@ def _folded(data: np.ndarray) -> np.ndarray:
 
 @dataclass(eq=False)
 class LazyFingerprint:
-    """A fingerprint that is taken when it is asked for: many results never need theirs."""
+    """A fingerprint that is computed on first use: many results never need theirs."""
 
     tensors: Sequence[Tensor]
 
@@ -58,18 +58,18 @@ class LazyFingerprint:
 
 @dataclass(frozen=True)
 class ExampleRng:
-    """The source of randomness for a block of examples, keyed by (seed, example, purpose, number).
+    """The random streams of a batch of examples, keyed by (seed, example, purpose, number).
 
     Attributes:
         seed: The user's seed.
-        keys: One fingerprint per example of the block.
+        keys: One fingerprint per example of the batch.
     """
 
     seed: int
     keys: Sequence[int | LazyFingerprint]
 
     def generator(self, example: int, purpose: str, number: int = 0) -> torch.Generator:
-        """A fresh CPU generator for one example of the block and one purpose."""
+        """A fresh CPU generator for one example of the batch and one purpose."""
         key = self.keys[example]
         text = f"{self.seed}/{key.number if isinstance(key, LazyFingerprint) else key}/{purpose}/{number}".encode()
         state = int.from_bytes(hashlib.blake2b(text, digest_size=8).digest(), "little") >> 1
@@ -77,10 +77,14 @@ class ExampleRng:
 
     def uniform(self, shape: Sequence[int], purpose: str, number: int = 0) -> Float[Tensor, "batch ..."]:
         """Uniform numbers in [0, 1), shape `(batch, *shape)`, on the CPU, row i from example i's own generator."""
-        own = [self.generator(i, purpose, number) for i in range(len(self.keys))]
-        return torch.stack([torch.rand(tuple(shape), generator=one, dtype=torch.float32, device="cpu") for one in own])
+        generators = [self.generator(i, purpose, number) for i in range(len(self.keys))]
+        return torch.stack(
+            [torch.rand(tuple(shape), generator=g, dtype=torch.float32, device="cpu") for g in generators]
+        )
 
     def normal(self, shape: Sequence[int], purpose: str, number: int = 0) -> Float[Tensor, "batch ..."]:
         """Standard normal numbers, shape `(batch, *shape)`, on the CPU, row i from example i's own generator."""
-        own = [self.generator(i, purpose, number) for i in range(len(self.keys))]
-        return torch.stack([torch.randn(tuple(shape), generator=one, dtype=torch.float32, device="cpu") for one in own])
+        generators = [self.generator(i, purpose, number) for i in range(len(self.keys))]
+        return torch.stack(
+            [torch.randn(tuple(shape), generator=g, dtype=torch.float32, device="cpu") for g in generators]
+        )

@@ -1,4 +1,4 @@
-"""What the domains have in common whose features are waves along whole axes."""
+"""Base of the domains whose features are waves along whole axes."""
 
 from __future__ import annotations
 

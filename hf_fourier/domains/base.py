@@ -38,7 +38,7 @@ class Domain(ABC):
         return _bind(self, signal)
 
     def incompatibility(self, signal: SignalShape) -> str | None:
-        """None where features of this domain mean something on the signal; or why not, and what to take instead."""
+        """None if the domain suits the signal; else the reason, and what to use instead."""
         return None
 
     @abstractmethod
@@ -59,8 +59,8 @@ class Basis(ABC):
     """A domain bound to a signal's shape: analysis, synthesis, and features.
 
     Coefficients are one tensor `(batch, M)`, real or complex, of the M stored bins. Features are the K things that are
-    ranked and deleted; a feature may own several stored bins. Everything that concerns features is derived here, from
-    four index tensors which a subclass provides:
+    ranked and deleted; a feature may have several stored bins. All that concerns features is derived from four index
+    tensors, which a subclass provides:
 
     Attributes:
         signal: The signal's shape.
@@ -94,7 +94,7 @@ class Basis(ABC):
         """Synthesis: real by construction, and `inverse(forward(x)) = x`."""
 
     def pullback(self, gradient: Float[Tensor, "batch *signal"]) -> Inexact[Tensor, "batch stored"]:
-        """The adjoint of the synthesis, which turns an input gradient into one over coefficients."""
+        """The adjoint of the synthesis, which maps an input gradient to the gradient over coefficients."""
         if not self.parseval:
             raise NotImplementedError(f"{type(self).__name__} is not Parseval and must define its pullback")
         return self.forward(gradient)
@@ -102,7 +102,7 @@ class Basis(ABC):
     @property
     @abstractmethod
     def layout(self) -> Layout:
-        """What each feature is."""
+        """The coordinates of each feature."""
 
     @cached_property
     def multiplicity(self) -> Int[Tensor, " features"]:
@@ -241,7 +241,7 @@ class DirectSum(Basis):
 
     @cached_property
     def layout(self) -> Layout:
-        """The parts' layouts, one after another, with a column that says which segment a feature belongs to."""
+        """The parts' layouts, one after another, with a column for the segment of each feature."""
         layouts = [part.layout for part in self.parts]
         segment = torch.cat([torch.full((len(layout),), i) for i, layout in enumerate(layouts)])
         columns = [Column("segment", "segment", segment)]

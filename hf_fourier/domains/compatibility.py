@@ -1,4 +1,4 @@
-"""Which domain suits which kind of signal: asked of the domains themselves, on one small signal of each kind."""
+"""Compatibility of domains with kinds of signals, from one small signal of each kind."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from hf_fourier.domains.layout import Axis, SignalShape
 _COLOURS = Axis("channel", 3, channel=True)
 _PICTURE = (Axis("height", 6, "cycles/pixel"), Axis("width", 7, "cycles/pixel"))
 
-#: One small signal of each kind, with the axes that the adapters give it.
+#: One small signal of each kind, with the axes that the model wrappers give it.
 SAMPLES = {
     kind: SignalShape(kind, axes)
     for kind, axes in {

@@ -108,7 +108,7 @@ def _turn(n: int, like: Tensor) -> Tensor:
 
 
 def _scale(n: int, like: Tensor) -> Tensor:
-    """What makes the transform orthonormal."""
+    """The factors that make the transform orthonormal."""
     scale = torch.full((n,), (2 / n) ** 0.5, dtype=torch.float64)
     scale[0] = n**-0.5
     return scale.to(like)

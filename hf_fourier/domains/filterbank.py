@@ -72,7 +72,7 @@ def pywt() -> Any:
 def filters(family: str) -> Filters:
     """The filters of a discrete `pywt` family.
 
-    Those of orthogonal families are polished first: published digits make some of them orthonormal to 1e-11 only, and
+    Those of orthogonal families are orthonormalised first: by published digits some are orthonormal to 1e-11 only, and
     the truncated "dmey" to 2e-3.
 
     Raises:
@@ -88,23 +88,23 @@ def filters(family: str) -> Filters:
     dec_lo, dec_hi, rec_lo, rec_hi = (np.array(bank, dtype=np.float64) for bank in wavelet.filter_bank)
     if not wavelet.orthogonal:
         return Filters(dec_lo, dec_hi, rec_lo, rec_hi, False)
-    low = _polish(rec_lo)
+    low = _orthonormalised(rec_lo)
     high = (-1.0) ** np.arange(len(low)) * low[::-1]
     return Filters(low[::-1].copy(), high[::-1].copy(), low, high, True)
 
 
-def _polish(low: Array) -> Array:
+def _orthonormalised(low: Array) -> Array:
     """The nearest filter with `Σ h_k h_(k+2m) = [m = 0]` and `Σ h_k = √2` to machine precision, by Gauss–Newton."""
     taps = len(low)
     for _ in range(20):
         shifted = [np.concatenate([low[2 * m :], np.zeros(2 * m)]) for m in range(taps // 2)]
         behind = [np.concatenate([np.zeros(2 * m), low[: taps - 2 * m]]) for m in range(taps // 2)]
-        gap = np.array([low @ s for s in shifted] + [low.sum()])
-        gap -= [1.0] + [0.0] * (taps // 2 - 1) + [2**0.5]
-        if np.abs(gap).max() < 4e-16:
+        residual = np.array([low @ s for s in shifted] + [low.sum()])
+        residual -= [1.0] + [0.0] * (taps // 2 - 1) + [2**0.5]
+        if np.abs(residual).max() < 4e-16:
             break
         jacobian = np.stack([s + b for s, b in zip(shifted, behind, strict=True)] + [np.ones(taps)])
-        low = low - np.linalg.lstsq(jacobian, gap, rcond=1e-9)[0]
+        low = low - np.linalg.lstsq(jacobian, residual, rcond=1e-9)[0]
     return low
 
 

@@ -68,7 +68,7 @@ class FourierBasis(Basis):
         return partner.index_copy(last, both, mirrored.index_select(last, both))
 
     def _merge_channels(self) -> None:
-        """Make one feature of each frequency, over all dimensions that are not transformed."""
+        """Merge all features of one frequency over the dimensions that are not transformed."""
         flat = torch.zeros_like(self._bins[0])
         for d in self.dims:
             flat = flat * self._stored[d] + self._bins[d]

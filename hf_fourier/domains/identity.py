@@ -61,7 +61,7 @@ class IdentityBasis(Basis):
 
     @cached_property
     def layout(self) -> Layout:
-        """Where each feature lies."""
+        """The position of each feature."""
         columns = []
         for i, values in zip(self._axes, self._coordinates, strict=True):
             axis = self.signal.axes[i]

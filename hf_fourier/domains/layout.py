@@ -1,4 +1,4 @@
-"""What a signal's axes mean, and what each feature of a domain is. Plots, tables and metrics read nothing else."""
+"""The axes of a signal and the coordinates of a domain's features, which plots, tables and metrics read."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ class SignalShape:
         """The numbers of the axes in `axes` (names or numbers, negative ones from the end), in order.
 
         Args:
-            axes: What a domain was asked to transform; None for every axis that has an order.
+            axes: The axes to transform; None for every axis that has an order.
 
         Raises:
             SpecError: If an axis is unknown or named twice, or if there is none.
@@ -99,7 +99,7 @@ class SignalShape:
 
 
 def axes_tuple(axes: Sequence[str | int] | str | int | None) -> tuple[str | int, ...] | None:
-    """Axes as a domain keeps them: a tuple, which can be hashed, also of a single one; None stays None."""
+    """Axes as a hashable tuple, also a single one; None stays None."""
     if axes is None:
         return None
     return (axes,) if isinstance(axes, (str, int)) else tuple(axes)
@@ -115,7 +115,7 @@ class Column:
         values: One number per feature, shape `(K,)`.
         unit: The unit of the values, empty for a count.
         axis: The signal's axis that it belongs to, if any.
-        names: Where the values are codes, what each of them means: value v is `names[v]`.
+        names: The meanings of the values, where these are codes: value v is `names[v]`.
     """
 
     name: str
@@ -126,7 +126,7 @@ class Column:
     names: tuple[str, ...] = ()
 
     def value(self, feature: int) -> Any:
-        """The coordinate of one feature as it is told: a number, or its name; places are counted from 1.
+        """The coordinate of one feature for display: a number, or its name; positions are counted from 1.
 
         `values`, like all tensors, count them from 0; so do channels, which are indices.
         """
@@ -138,7 +138,7 @@ class Column:
 
 @dataclass(frozen=True, eq=False)
 class Layout:
-    """What each of a basis' K features is.
+    """The coordinates of a basis' K features.
 
     Attributes:
         domain: The spec of the domain ("fourier").
@@ -148,7 +148,7 @@ class Layout:
             1 for a self-conjugate bin, their number for a coarser grain.
         radius: The radial frequency in cycles per sample, shape `(K,)`; None where a feature has no frequency.
         redundancy: Coefficients per sample; 1 for a basis.
-        notes: What a reader of the columns should know.
+        notes: Remarks on the columns.
     """
 
     domain: str
@@ -164,7 +164,7 @@ class Layout:
 
     @cached_property
     def total(self) -> int:
-        """The sum of all multiplicities: what fractions of features are fractions of."""
+        """The sum of all multiplicities, the whole to which fractions of features refer."""
         return int(self.multiplicity.sum())
 
     @property

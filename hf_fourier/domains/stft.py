@@ -1,4 +1,4 @@
-"""The short-time Fourier domain: which frequency, and when."""
+"""The short-time Fourier domain: features have a frequency and a time."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Stft(Domain):
             )
 
     def incompatibility(self, signal: SignalShape) -> str | None:
-        """None, or why not: pictures and volumes have no axis that stands out; a video has its time."""
+        """The reason against pictures and volumes, none of whose axes stands out; a video has its time."""
         if signal.kind in ("pixels", "volume"):
             return "none of its axes is time; use 'wavelet' for frequencies with a place"
         if signal.kind == "video" and self.axis is None and not any(axis.unit == "Hz" for axis in signal.axes):

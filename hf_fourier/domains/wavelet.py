@@ -1,4 +1,4 @@
-"""The wavelet domain: features that have a scale, an orientation and a place."""
+"""The wavelet domain: features have a scale, an orientation and a position."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class Wavelet(Domain):
 class WaveletBasis(Basis):
     """The bands of signals of one shape: the smooth part first, then details from the coarsest level to the finest.
 
-    An axis of one entry has nothing to take apart and is left as it is.
+    An axis of one entry is left unchanged.
     """
 
     def __init__(self, domain: Wavelet, signal: SignalShape, dims: tuple[int, ...]) -> None:
@@ -147,7 +147,7 @@ class WaveletBasis(Basis):
         return [piece.unflatten(1, shape) for piece, (_, _, shape) in zip(pieces, self._bands, strict=True)]
 
     def _places(self, level: int) -> list[tuple[slice, ...]]:
-        """Where each orientation of a level lies while all of them are one tensor; the smooth part first."""
+        """The slices of each orientation in a level that is one tensor; the smooth part first."""
         places = []
         for letters in itertools.product((0, 1), repeat=len(self.dims)):
             place = [slice(None)] * (1 + len(self.signal.shape))
@@ -158,7 +158,7 @@ class WaveletBasis(Basis):
 
     @cached_property
     def layout(self) -> Layout:
-        """Channel, level, orientation and place of each feature, and the mean frequency of its wave.
+        """Channel, level, orientation and position of each feature, and the mean frequency of its wave.
 
         The place is where the energy of the feature's wave is centred, in entries of the signal; in the padded form it
         may lie outside. The orientation has a letter per transformed axis: "d" for detail along it, "a" for smooth;

@@ -1,4 +1,4 @@
-"""Why models fail, by what they say: a table from words to what would work, for forward and backward passes alike."""
+"""Causes of failing forward and backward passes, by their error messages, and what helps against them."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from hf_fourier.errors import ModelError
 from hf_fourier.scoring.batching import is_out_of_memory
 from hf_fourier.typing import Tensor
 
-#: So much is told of what a model says in its own words.
+#: The length to which error messages of models are cut.
 MAX_ERROR_CHARS = 300
-#: Sizes in configs that inputs have to have.
+#: Fields of configs that fix sizes of inputs.
 _SIZES = (
     "image_size",
     "num_channels",
@@ -30,12 +30,12 @@ _SIZES = (
 
 @dataclass(frozen=True)
 class Failure:
-    """What went wrong, and where.
+    """A failed pass.
 
     Attributes:
-        message: The error's type and words.
+        message: The error's type and message.
         model: The model, where it is known.
-        inputs: What it got.
+        inputs: Its inputs.
     """
 
     message: str
@@ -62,9 +62,9 @@ class Cause:
     """One reason why models fail.
 
     Attributes:
-        name: In a word or two.
-        pattern: What the error says.
-        advise: What was expected and what to do, or None where this is not the reason.
+        name: A word or two.
+        pattern: The pattern of the error message.
+        advise: Returns what was expected and what to do, or None where this is not the cause.
     """
 
     name: str
@@ -97,14 +97,14 @@ def differentiate(
     seed: Tensor | None = None,
     retain_graph: bool = False,
 ) -> tuple[Tensor | None, ...]:
-    """The gradients of what a model said at some places, None where there is no path.
+    """The gradients of a model's output at some tensors or edges, None where there is no path.
 
     Args:
-        model: The model, which an error is read with; None where it is not known.
-        total: What is differentiated.
+        model: The model, for the error; None where it is not known.
+        total: The tensor to differentiate.
         places: Tensors, or edges of the graph.
-        seed: What the gradient is multiplied with; None for a total that is one number.
-        retain_graph: Whether it is asked again.
+        seed: The vector of the vector-Jacobian product; None for a total that is one number.
+        retain_graph: Whether the graph is kept for further calls.
 
     Raises:
         ModelError: If the model cannot be differentiated as it is. Running out of memory is passed on.
@@ -122,7 +122,7 @@ def advice(failure: Failure, *names: str) -> Advice:
 
     Args:
         failure: What went wrong.
-        names: The causes that come into question; none for all.
+        names: The causes to consider; none for all.
     """
     for cause in CAUSES:
         match = cause.pattern.search(failure.message) if not names or cause.name in names else None
@@ -132,7 +132,7 @@ def advice(failure: Failure, *names: str) -> Advice:
 
 
 def error_text(error: Exception) -> str:
-    """An error's type and what it says, on one line, not too long."""
+    """An error's type and message, on one line, cut to `MAX_ERROR_CHARS`."""
     text = " ".join(f"{type(error).__name__}: {error}".split())
     return text if len(text) <= MAX_ERROR_CHARS else f"{text[: MAX_ERROR_CHARS - 1]}…"
 
@@ -253,7 +253,7 @@ def _package(failure: Failure, match: re.Match[str]) -> Advice:
     return f"the package {name[1]!r}, which it needs", f"run `pip install {name[1]}`"
 
 
-#: What explains without a backward pass.
+#: How to explain without a backward pass.
 WITHOUT = "use a method that needs no gradient (random, magnitude, low_frequency), or another implementation of it"
 _INDEX = r"index out of range|out of bounds|device-side assert|IndexKernel|indexSelect"
 _SIZE = (
@@ -301,5 +301,5 @@ _TABLE: tuple[tuple[str, str, Callable[[Failure, re.Match[str]], Advice]], ...] 
     ),
     ("shapes", _SIZE, _shapes),
 )
-#: The first that fits is told.
+#: In order: the first that fits is reported.
 CAUSES = tuple(Cause(name, re.compile(said), advise) for name, said, advise in _TABLE)

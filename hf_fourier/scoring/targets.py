@@ -1,4 +1,4 @@
-"""What is explained: targets that a user names. Each is settled once, on the clean example, and stays frozen."""
+"""Targets of explanations. Each is resolved once, on the clean example, and stays frozen."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ class Position:
     """One position alone: of a content token, a frame, a mask token or a detection's query.
 
     Attributes:
-        position: Its number, counted from 0; a token may be named by its text instead, the first of that name is meant.
-        label: The class to explain there, by index or name; None for what the model says.
+        position: Its index, counted from 0; or the text of a token, whose first occurrence is meant.
+        label: The class to explain there, by index or name; None for the prediction.
     """
 
     position: int | str
@@ -37,7 +37,7 @@ class AnswerSpan:
 
 @dataclass(frozen=True)
 class Continuation:
-    """What a language model is to say next.
+    """The next tokens of a language model.
 
     Attributes:
         text: A text, taken as it is (with the space that it begins with), or token ids.
@@ -67,7 +67,7 @@ class Direction:
 
     Attributes:
         vector: As long as the embedding, such as `explainer.predict(other).logits`; never the example's own.
-        threshold: The cosine on whose sides lie the two decisions; None where there is no decision.
+        threshold: The cosine that separates the two decisions; None where there is no decision.
     """
 
     vector: Any = field(repr=False)
@@ -76,10 +76,10 @@ class Direction:
 
 @dataclass(frozen=True, eq=False)
 class Region:
-    """A mask of one's own instead of the clean one.
+    """A given mask instead of the predicted one.
 
     Attributes:
-        classes: The class of each place, −1 where it does not count, in the shape of the predicted mask.
+        classes: The class of each position, −1 where it does not count, in the shape of the predicted mask.
     """
 
     classes: Any = field(repr=False)
@@ -87,7 +87,7 @@ class Region:
 
 #: Targets that are more than a class.
 TargetSpec = Position | AnswerSpan | Continuation | Contrast | Direction | Region
-#: A user's target: None for what the model says, a class index (of any kind of whole number), a label's name, one of
+#: A user's target: None for the prediction, a class index (of any kind of whole number), a label's name, one of
 #: these for each of several masks, one of the objects above, or a callable `outputs -> (rows,)`.
 Target = int | str | SupportsIndex | Sequence[int | str] | TargetSpec | Callable[[Any], Tensor] | None
 #: A target after `Head.check`: what a head can freeze.
