@@ -1,7 +1,7 @@
-"""Error rectification: how few of the features that a mistake is ranked by have to go for it to be corrected.
+"""Error rectification: the fewest top features whose deletion corrects a wrong prediction.
 
-After arXiv 2411.18343, which deletes the top .01 to .10 % of a misclassified example, ranked for the class that the
-model says, and counts it as corrected if any of the ten inputs is given its true class.
+After arXiv 2411.18343, which deletes the top .01 to .10 % of a misclassified example, ranked for the predicted class,
+and counts it as corrected if the true class is predicted for any of the ten inputs.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import torch
 
 from hf_fourier.domains import Domain
 from hf_fourier.errors import InputError, SpecError
-from hf_fourier.evaluation.metrics.statistics import summarise
+from hf_fourier.evaluation.metrics.statistics import group_names, summarise
 from hf_fourier.evaluation.wrong_labels import has_other_classes
 from hf_fourier.methods import METHODS, Method
 from hf_fourier.results.attribution import Attribution
@@ -32,21 +32,21 @@ from hf_fourier.typing import Tensor
 if TYPE_CHECKING:
     from hf_fourier.engine import Engine
 
-#: The largest fraction of the features that may go, and in how many equal steps it is reached: as published.
+#: The largest deleted fraction of the features, and the number of equal steps up to it: as published.
 BUDGET, STEPS = 0.001, 10
-#: Every count up to here is tried, and about as many between it and the budget.
+#: Every count up to this is tried, and about as many between it and the budget.
 SINGLE_FEATURES = 16
 
 
 @dataclass(frozen=True)
 class DeletionTrial:
-    """What the model says without the top features.
+    """The prediction without the top features.
 
     Attributes:
         count: How many features were deleted.
-        fraction: How much of all features that is, by degrees of freedom, 0 to 1.
+        fraction: That as a fraction of all features, by degrees of freedom, 0 to 1.
         within: The least of the ten steps up to the budget that allows it (each allows one feature).
-        predicted: The class.
+        predicted: The predicted class.
     """
 
     count: int
@@ -61,7 +61,7 @@ class DeletionSearch:
 
     Attributes:
         true: The true class.
-        trials: What was tried.
+        trials: In growing order of the count.
     """
 
     true: int
@@ -71,7 +71,7 @@ class DeletionSearch:
     def first(self) -> DeletionTrial | None:
         """The trial with the fewest features that corrects the mistake; None if none does.
 
-        Corrections are not monotone in the count: it is the fewest of what was tried.
+        Corrections are not monotone in the count: it is the fewest of those tried.
         """
         return next((trial for trial in self.trials if trial.predicted == self.true), None)
 
@@ -83,14 +83,14 @@ class DeletionSearch:
 
 @dataclass(frozen=True)
 class Correction:
-    """One mistake.
+    """One wrong prediction.
 
     Attributes:
-        attribution: Why the model says what it says: the ranking for the class that it predicted.
+        attribution: The ranking for the predicted class.
         true: The true class.
         true_label: Its name.
-        search: What the method's ranking did.
-        controls: By control, what its ranking did; of `random` several draws.
+        search: By the method's ranking.
+        controls: By control, the searches by its ranking; of `random` several draws.
     """
 
     attribution: Attribution
@@ -101,21 +101,21 @@ class Correction:
 
     @property
     def corrected(self) -> bool:
-        """Whether deleting some of the top corrected it."""
+        """Whether deleting some of the top corrects it."""
         return self.search.first is not None
 
     @property
     def features(self) -> int | None:
-        """The fewest features that did, of what was tried; None if none did."""
+        """The fewest features that do, of the counts tried; None if none does."""
         return None if self.search.first is None else self.search.first.count
 
     @property
     def fraction(self) -> float | None:
-        """How much of all features that is, 0 to 1."""
+        """That as a fraction of all features, 0 to 1."""
         return None if self.search.first is None else self.search.first.fraction
 
     def signal(self) -> Tensor:
-        """The signal that is told apart rightly: without those features.
+        """The correctly classified signal: without those features.
 
         Raises:
             InputError: If the mistake was not corrected.
@@ -131,7 +131,7 @@ class Correction:
         return self.attribution.render(k=self._count(), delete=True)
 
     def removed_part(self) -> Any:
-        """What was deleted, in human units: an image, a sound.
+        """The deleted part in human units: an image, a sound.
 
         Raises:
             InputError: If the mistake was not corrected, or the signal has no human units (text: see `relevance`).
@@ -139,7 +139,7 @@ class Correction:
         return self.attribution.render(k=self._count())
 
     def relevance(self) -> Relevance:
-        """What was deleted, back in input space: its gradient × input for the wrong class, per token, pixel, sample.
+        """The deleted part in input space: its gradient × input for the wrong class, per token, pixel, sample.
 
         Raises:
             InputError: If the mistake was not corrected, or the method takes no gradient.
@@ -147,26 +147,26 @@ class Correction:
         return self.attribution.input_relevance(k=self._count(), kind="gradient")
 
     def fewer_than(self, control: str) -> float:
-        """How many of a control's draws correct it with no more features than the method, 0 to 1; NaN if it did not."""
+        """The fraction of a control's draws that correct it with as few features as the method; NaN if it does not."""
         if self.features is None:
             return math.nan
         draws = self.controls[control]
         return sum(draw.corrected(count=self.features) for draw in draws) / len(draws)
 
     def __str__(self) -> str:
-        said = f"{self.attribution.label!r}, in truth {self.true_label!r}"
+        labels = f"{self.attribution.label!r}, in truth {self.true_label!r}"
         if self.features is None:
-            most = self.search.trials[-1]
-            own = f"not corrected by deleting up to {most.count} top features ({most.fraction:.2%})"
+            last = self.search.trials[-1]
+            verdict = f"not corrected by deleting up to {last.count} top features ({last.fraction:.2%})"
         else:
-            own = f"corrected by deleting the top {self.features} features ({self.fraction:.3%})"
-        told = []
+            verdict = f"corrected by deleting the top {self.features} features ({self.fraction:.3%})"
+        controls = []
         for name, draws in self.controls.items():
-            done = [draw.first.count for draw in draws if draw.first is not None]
-            many = f"{len(done)} of {len(draws)} draws" if len(draws) > 1 else "yes" if done else "no"
-            told.append(f"{name} {many}" + (f" (fewest {min(done)})" if done else ""))
+            counts = [draw.first.count for draw in draws if draw.first is not None]
+            rate = f"{len(counts)} of {len(draws)} draws" if len(draws) > 1 else "yes" if counts else "no"
+            controls.append(f"{name} {rate}" + (f" (fewest {min(counts)})" if counts else ""))
         notes = "".join(f"\nnote: {note}" for note in self.attribution.provenance.get("notes", ()))
-        return f"{said}: {own}; within the same budget: {', '.join(told)}{notes}"
+        return f"{labels}: {verdict}; within the same budget: {', '.join(controls)}{notes}"
 
     def _count(self) -> int:
         if self.features is None:
@@ -176,16 +176,16 @@ class Correction:
 
 @dataclass(frozen=True)
 class RectificationResult:
-    """What `FourierExplainer.rectify` found for several examples.
+    """The result of `FourierExplainer.rectify` for several examples.
 
     Attributes:
         method: The method's spec.
         domain: The domain's spec.
-        corrections: One per mistake.
-        places: Which of the examples those are.
-        groups: The group of each mistake.
-        already_correct: How many examples were no mistakes, and were left out.
-        budget: The largest fraction that was deleted.
+        corrections: One per wrong prediction.
+        places: The examples' places.
+        groups: The group of each of them.
+        already_correct: How many examples are predicted correctly, and left out.
+        budget: The largest deleted fraction.
         excluded: By control that cannot rank here, the reason.
     """
 
@@ -199,20 +199,20 @@ class RectificationResult:
     excluded: dict[str, str]
 
     def table(self) -> Table:
-        """One row per mistake and ranking: corrected (of several draws, the fraction), with how few features."""
+        """One row per mistake and ranking: corrected (of several draws, the fraction), with the fewest features."""
         rows = []
-        for place, one in zip(self.places, self.corrections, strict=True):
-            for name, draws in {self.method: (one.search,), **one.controls}.items():
-                found = [draw.first for draw in draws if draw.first is not None]
+        for place, correction in zip(self.places, self.corrections, strict=True):
+            for name, draws in {self.method: (correction.search,), **correction.controls}.items():
+                firsts = [draw.first for draw in draws if draw.first is not None]
                 rows.append(
                     {
                         "example": place,
-                        "predicted": one.attribution.label,
-                        "true": one.true_label,
+                        "predicted": correction.attribution.label,
+                        "true": correction.true_label,
                         "ranking": name,
-                        "corrected": len(found) / len(draws),
-                        "features": min((trial.count for trial in found), default=None),
-                        "fraction": min((trial.fraction for trial in found), default=math.nan),
+                        "corrected": len(firsts) / len(draws),
+                        "features": min((trial.count for trial in firsts), default=None),
+                        "fraction": min((trial.fraction for trial in firsts), default=math.nan),
                     }
                 )
         return Table({title: [row[title] for row in rows] for title in rows[0]} if rows else {})
@@ -225,21 +225,21 @@ class RectificationResult:
         (`as few`); then the rate within each tenth of the budget.
         """
         rows = []
-        own = [float(one.corrected) for one in self.corrections]
+        corrected = [float(one.corrected) for one in self.corrections]
         for name in [self.method, *self._controls]:
             draws = [(one.search,) if name == self.method else one.controls[name] for one in self.corrections]
-            rates = [sum(draw.corrected() for draw in some) / len(some) for some in draws]
-            found = summarise(rates, self.groups, seed)
-            gap = summarise([a - b for a, b in zip(rates, own, strict=True)], self.groups, seed)
-            few = [draw.first.count for some in draws for draw in some if draw.first is not None]
+            rates = [sum(search.corrected() for search in searches) / len(searches) for searches in draws]
+            rate = summarise(rates, self.groups, seed)
+            gap = summarise([a - b for a, b in zip(rates, corrected, strict=True)], self.groups, seed)
+            few = [search.first.count for searches in draws for search in searches if search.first is not None]
             as_few = [1.0 if name == self.method else one.fewer_than(name) for one in self.corrections if one.corrected]
-            row: dict[str, Any] = {"ranking": name, "n": len(rates), "corrected": found.mean}
-            row |= {"low": found.interval[0], "high": found.interval[1], "gap": gap.mean}
+            row: dict[str, Any] = {"ranking": name, "n": len(rates), "corrected": rate.mean}
+            row |= {"low": rate.interval[0], "high": rate.interval[1], "gap": gap.mean}
             row |= {"gap_low": gap.interval[0], "gap_high": gap.interval[1]}
             row |= {"features, median": float(np.median(few)) if few else math.nan}
             row |= {"as few": float(np.mean(as_few)) if as_few else math.nan}
             for fraction in tried_fractions(self.budget):
-                within = [sum(draw.corrected(fraction) for draw in some) / len(some) for some in draws]
+                within = [sum(one.corrected(fraction) for one in searches) / len(searches) for searches in draws]
                 row[f"within {fraction:.4%}"] = float(np.mean(within)) if within else math.nan
             rows.append(row)
         return Table({title: [row[title] for row in rows] for title in rows[0]})
@@ -258,7 +258,7 @@ class RectificationResult:
 
     @property
     def notes(self) -> list[str]:
-        """What has to be said of the mistakes' explanations, once each."""
+        """The notes of all explanations, once each."""
         return once(note for one in self.corrections for note in one.attribution.provenance.get("notes", ()))
 
 
@@ -288,84 +288,84 @@ def rectify(
         got = "one true label" if isinstance(true_labels, (str, int)) else f"{len(true_labels)} true labels"
         raise InputError(f"{got} for {len(examples)} examples", "one for each", "correct `true_label`")
     head = explainer.wrapper.head()
-    true = [int(settled) for settled in map(head.check, true_labels) if isinstance(settled, int)]
+    true = [int(label) for label in map(head.check, true_labels) if isinstance(label, int)]
     how: dict[str, Any] = {"domain": domain, "batch_size": batch_size}
     results = explainer.explain(list(examples), method=method, seed=seed, **how)
     for result in results:
         if not has_other_classes(explainer, result) or len(true) != len(results):
             got = f"a result for {result.label!r} of a head {result.provenance['head']!r}"
             raise InputError(got, "one class of a softmax with named classes", "rectify a classifier's mistakes")
-    names = [str(i) for i in range(len(results))] if groups is None else [str(one) for one in groups]
-    if len(names) != len(results):
-        raise InputError(f"{len(names)} groups for {len(results)} examples", "one for each", "correct `groups`")
+    names = group_names(groups, len(results))
     wrong = [i for i, (result, label) in enumerate(zip(results, true, strict=True)) if result.target != label]
-    own, wanted, excluded = [results[i] for i in wrong], [true[i] for i in wrong], {}
-    found: dict[str, list[list[DeletionSearch]]] = {}
+    mistakes, labels, excluded = [results[i] for i in wrong], [true[i] for i in wrong], {}
+
+    def search_all(ranked: Sequence[Attribution]) -> list[DeletionSearch]:
+        return _searches(explainer, ranked, labels, budget, batch_size)
+
+    controls: dict[str, list[list[DeletionSearch]]] = {}
     for name in ("magnitude", "low_frequency", "random") if wrong else ():
-        some = [examples[i] for i in wrong]
+        misclassified = [examples[i] for i in wrong]
         try:
-            found[name] = [
-                _searches(
-                    explainer, explainer.explain(some, method=name, seed=seed + n, **how), wanted, budget, batch_size
-                )
+            controls[name] = [
+                search_all(explainer.explain(misclassified, method=name, seed=seed + n, **how))
                 for n in range(draws if name == "random" else 1)
             ]
         except SpecError as error:
             excluded[name] = str(error)
-    mine = _searches(explainer, own, wanted, budget, batch_size) if wrong else []
+    searches = search_all(mistakes) if wrong else []
     corrections = [
         Correction(
             result,
             label,
             head.label(label),
             search,
-            {name: tuple(draw[i] for draw in several) for name, several in found.items()},
+            {name: tuple(draw[i] for draw in draws) for name, draws in controls.items()},
         )
-        for i, (result, label, search) in enumerate(zip(own, wanted, mine, strict=True))
+        for i, (result, label, search) in enumerate(zip(mistakes, labels, searches, strict=True))
     ]
     spec = METHODS.spec(METHODS.parse(results[0].provenance["method"]))
-    right = len(results) - len(wrong)
-    groups = [names[i] for i in wrong]
-    return RectificationResult(spec, results[0].layout.domain, corrections, wrong, groups, right, budget, excluded)
+    layout, right = results[0].layout, len(results) - len(wrong)
+    return RectificationResult(
+        spec, layout.domain, corrections, wrong, [names[i] for i in wrong], right, budget, excluded
+    )
 
 
 def _searches(
     explainer: Engine, results: Sequence[Attribution], true: Sequence[int], budget: float, size: BatchSize
 ) -> list[DeletionSearch]:
     """Delete the top of each ranking at all counts that are tried."""
-    found: list[DeletionSearch] = [DeletionSearch(label, ()) for label in true]
+    searches: list[DeletionSearch] = [DeletionSearch(label, ()) for label in true]
 
-    def work(places: list[int], block: ExampleBatch, score: Score) -> None:
-        moves = [move for row, place in enumerate(places) for move in _moves(row, results[place], budget)]
-        stops = run_perturbations(score, results[places[0]].basis, moves)
+    def visit(places: list[int], batch: ExampleBatch, score: Score) -> None:
+        tried = [one for row, place in enumerate(places) for one in _perturbations(row, results[place], budget)]
+        points = run_perturbations(score, results[places[0]].basis, tried)
         for row, place in enumerate(places):
-            own = [(move, stop) for move, stop in zip(moves, stops, strict=True) if move.example == row]
             trials = [
-                DeletionTrial(m.count, m.actual_fraction, m.fraction, stop.predicted_class)
-                for m, stop in own
-                if stop.predicted_class is not None
+                DeletionTrial(one.count, one.actual_fraction, one.fraction, point.predicted_class)
+                for one, point in zip(tried, points, strict=True)
+                if one.example == row and point.predicted_class is not None
             ]
-            found[place] = DeletionSearch(true[place], tuple(trials))
+            searches[place] = DeletionSearch(true[place], tuple(trials))
 
-    explainer.replay(results, work, batch_size=size)
-    return found
+    explainer.replay(results, visit, batch_size=size)
+    return searches
 
 
-def _moves(row: int, result: Attribution, budget: float) -> list[Perturbation]:
+def _perturbations(row: int, result: Attribution, budget: float) -> list[Perturbation]:
     """The counts of the published fractions, and a finer search between them."""
     ranked = result.layout.multiplicity[result.order]
-    reached = torch.cumsum(ranked, 0).tolist()
+    degrees = torch.cumsum(ranked, 0).tolist()
     allowed = {fraction: cut(ranked, fraction) for fraction in tried_fractions(budget)}
-    most = allowed[budget]
-    counts = {*allowed.values(), *range(1, min(SINGLE_FEATURES, most) + 1)}
-    if most > SINGLE_FEATURES:
-        counts |= {round(count) for count in np.geomspace(SINGLE_FEATURES, most, SINGLE_FEATURES).tolist()}
+    largest = allowed[budget]
+    counts = {*allowed.values(), *range(1, min(SINGLE_FEATURES, largest) + 1)}
+    if largest > SINGLE_FEATURES:
+        counts |= {round(count) for count in np.geomspace(SINGLE_FEATURES, largest, SINGLE_FEATURES).tolist()}
     return [
         Perturbation(
             row,
             "delete",
-            next(fraction for fraction, own in allowed.items() if count <= own),
-            reached[count - 1] / reached[-1],
+            next(fraction for fraction, limit in allowed.items() if count <= limit),
+            degrees[count - 1] / degrees[-1],
             result.order,
             count,
         )

@@ -164,7 +164,7 @@ def test_error_rates_are_edit_distances() -> None:
 def test_word_errors_stand_beside_the_transcripts_decision(tmp_path: Path) -> None:
     explain = explainer("ctc", "wav2vec2")
     result = explain.explain((clip(8009), RATE))
-    with pytest.raises(InputError, match="not played"):
+    with pytest.raises(InputError, match="without a curve"):
         transcript_errors(explain, result)
     explain.perturb(result, fractions=[0.02, 0.5, 1.0])
     for played in (result, Attribution.load(result.save(tmp_path))):

@@ -75,14 +75,14 @@ class {name}(hf_evaluate.Module, evaluate.Metric):
 
 def example(metric: Metric) -> str:
     """Code that computes a metric from perturbed `results` of an `explainer`."""
-    asks = re.search(r"`(model_queries|wrong_labels)[.](\w+)`", metric.needs)
+    query = re.search(r"`(model_queries|wrong_labels)[.](\w+)`", metric.needs)
     options = "results, top=0.04" if "top=0.04" in metric.needs else "results"
     lines = ["from hf_fourier import metrics", f"table = metrics.columns({options})"]
-    if asks is not None:
-        lines[0] += f"\nfrom hf_fourier.evaluation import {asks[1]}"
-        asked = f"{asks[1]}.{asks[2]}(explainer, results)"
-        wrong = asks[2] == "wrong_labels"
-        lines[1] = f"table = metrics.columns(results, wrong={asked})" if wrong else f"table = {asked}"
+    if query is not None:
+        lines[0] += f"\nfrom hf_fourier.evaluation import {query[1]}"
+        call = f"{query[1]}.{query[2]}(explainer, results)"
+        wrong = query[2] == "wrong_labels"
+        lines[1] = f"table = metrics.columns(results, wrong={call})" if wrong else f"table = {call}"
     return f'{lines[0]}\n\n{lines[1]}\nprint(metrics.load("{metric.name}").compute(**table))'
 
 

@@ -60,11 +60,11 @@ def _selectivity_from_table(table: Table, *, fractions: Sequence[float] = SMALL_
     own = [[maintained(curve, fraction) for fraction in fractions] for curve in curves_of(table)]
     wrong = [[wrong_reached(table, i, fraction) for fraction in fractions] for i in range(len(own))]
     gaps = [[a - b for a, b in zip(*pair, strict=True)] for pair in zip(own, wrong, strict=True)]
-    found: dict[str, Sequence[float]] = {"selectivity": [log_area(gap, fractions) for gap in gaps]}
+    values: dict[str, Sequence[float]] = {"selectivity": [log_area(gap, fractions) for gap in gaps]}
     for i, fraction in enumerate(fractions):
-        found[f"own_kept_at_{fraction:g}"] = [row[i] for row in own]
-        found[f"wrong_reached_at_{fraction:g}"] = [row[i] for row in wrong]
-    return found
+        values[f"own_kept_at_{fraction:g}"] = [row[i] for row in own]
+        values[f"wrong_reached_at_{fraction:g}"] = [row[i] for row in wrong]
+    return values
 
 
 SELECTIVITY = register(

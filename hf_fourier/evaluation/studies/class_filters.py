@@ -1,4 +1,4 @@
-"""What a class has in common: the mean filter of a model's answers, and the features that it lives on."""
+"""Class filters and federated profiles: mean gradients and mean top features over the examples of a class."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def concept(results: Sequence[Attribution], fraction: float = 0.04) -> Bool[Tens
 
     Args:
         results: Examples of one class in one layout.
-        fraction: Fraction of features (of their degrees of freedom), 0 to 1.
+        fraction: Of the features (their degrees of freedom), 0 to 1.
 
     Raises:
         InputError: If there are none, or their layouts or targets differ.

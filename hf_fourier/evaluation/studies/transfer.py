@@ -1,4 +1,4 @@
-"""Whether one model's adversarial examples turn another model's decision as well."""
+"""Transfer: whether one model's adversarial examples change another model's prediction as well."""
 
 from __future__ import annotations
 
@@ -16,34 +16,34 @@ from hf_fourier.seeding import ExampleRng
 from hf_fourier.typing import Tensor
 
 
-def transfer_all(results: Sequence[Attribution], asked: ModelWrapper, batch_size: BatchSize = "auto") -> Table:
-    """Ask a model about the clean and the adversarial signal of each result; see `FourierExplainer.transfer`.
+def transfer_all(results: Sequence[Attribution], wrapper: ModelWrapper, batch_size: BatchSize = "auto") -> Table:
+    """Predict the clean and the adversarial signal of each result by another model; see `FourierExplainer.transfer`.
 
     Args:
         results: Results of an attack.
-        asked: The other model's.
+        wrapper: The other model's.
         batch_size: Rows in a batch, at most.
 
     Raises:
-        InputError: If a result has no adversarial example, or the asked model cannot read its signal.
+        InputError: If a result has no adversarial example, or the other model cannot read its signal.
     """
     pairs = []
     for result in results:
-        signal, end = result.signal, result.extras.get("adversarial")
-        if signal is None or not isinstance(end, Tensor):
+        signal, adversarial = result.signal, result.extras.get("adversarial")
+        if signal is None or not isinstance(adversarial, Tensor):
             method = result.provenance.get("method", "?")
             got = f"a result of {method} without an adversarial example"
             raise InputError(got, "one of an attack, with its example", "explain with method='attexplore' or 'fampe'")
-        pairs.append((asked.encode_signal(signal, result.view), asked.encode_signal(end, result.view)))
+        pairs.append((wrapper.encode_signal(signal, result.view), wrapper.encode_signal(adversarial, result.view)))
     rows: dict[int, dict[str, Any]] = {}
 
-    def ask(indices: list[int], batcher: MicroBatcher) -> None:
+    def predict(indices: list[int], batcher: MicroBatcher) -> None:
         rng = ExampleRng(0, [pairs[i][0].key for i in indices])
-        block = asked.example_batch([pairs[i][0] for i in indices], rng)
-        ends = asked.example_batch([pairs[i][1] for i in indices], rng).signal
-        score = score_of(block, [None] * len(indices), MicroBatcher(min(rows_for(block, batch_size), batcher.size)))
-        clean, there = score.clean_reading(), score.value(ends)
-        turned = has_flipped(clean, there)
+        batch = wrapper.example_batch([pairs[i][0] for i in indices], rng)
+        adversarial = wrapper.example_batch([pairs[i][1] for i in indices], rng).signal
+        score = score_of(batch, [None] * len(indices), MicroBatcher(min(rows_for(batch, batch_size), batcher.size)))
+        clean, after = score.clean_reading(), score.value(adversarial)
+        flipped = has_flipped(clean, after)
         for row, i in enumerate(indices):
             rows[i] = {
                 "example": i,
@@ -51,11 +51,11 @@ def transfer_all(results: Sequence[Attribution], asked: ModelWrapper, batch_size
                 "source flipped": bool(results[i].extras["flipped"]),
                 "clean decision": score.head.name_target(score.frozen_targets[row].cpu())[1],
                 "confidence": None if clean.confidence is None else float(clean.confidence[row]),
-                "confidence after": None if there.confidence is None else float(there.confidence[row]),
-                "flipped": turned[row],
+                "confidence after": None if after.confidence is None else float(after.confidence[row]),
+                "flipped": flipped[row],
             }
         batcher.remember(score.batcher)
 
     for indices in grouped(pairs, lambda pair: pair[0].batch_key):
-        in_batches(indices, examples_per_batch(pairs[indices[0]][0], batch_size, asked), ask)
+        in_batches(indices, examples_per_batch(pairs[indices[0]][0], batch_size, wrapper), predict)
     return Table({name: [rows[i][name] for i in range(len(rows))] for name in rows[0]} if rows else {})
