@@ -1,4 +1,4 @@
-"""What most users meet: a model with its processor that explains examples."""
+"""FourierExplainer: a model with its processor, which explains examples, data sets and recordings."""
 
 from __future__ import annotations
 
@@ -32,22 +32,22 @@ if TYPE_CHECKING:
 
 @exact_class
 class FourierExplainer(Engine):
-    """Explains the predictions of one model by the frequencies of what it reads.
+    """Explains the predictions of one model by the frequencies of its input.
 
     Threads may share an explainer, or have several of models that share modules: they take turns with a model, and
     its train mode and gradient flags are as they were between the turns. Ambient modes of torch (autocast, a default
     device, inference mode) reach the model's forward alone, as the user asked; all else is computed without them.
 
     Args:
-        model: A `transformers` model with a head; it stays where it is and as it is.
+        model: A `transformers` model with a head; neither moved nor changed.
         processor: Its tokenizer or image processor; without one, examples come as the processor's own output.
-        task: The pipeline's name of the head; None to read it off the model's class.
+        task: The pipeline's name of the head; None for that of the model's class.
         method: The default method, a spec or an object ("ffc", "ffc:kappa=.03").
         domain: The default domain; None for the Fourier transform along the signal's ordered axes.
-        name: The model's name in results; None for the one it was loaded by.
+        name: The model's name in results; None for the name that it was loaded by.
         signal: Where to explain, if not at the model's own input: "waveform" for the samples in front of a model that
             reads their log-mel spectrogram, so that frequencies are in Hz.
-        dither: Noise that is added to whatever the model reads, wherever it is asked: its standard deviation, relative
+        dither: Noise that is added to the model's input in all passes: its standard deviation, relative
             to the largest entry of each example's signal (to 1 where all are 0). It is seeded, and results have a note.
             With 1e-6, which is 120 dB below the peak, models have a gradient that have none at digital silence (a root,
             a logarithm, a norm of zeros). Kept as the attribute `dither`, which may be set later.
@@ -57,11 +57,11 @@ class FourierExplainer(Engine):
     """
 
     def explain_dataset(self, dataset: Any, output_dir: str | PathLike[str], **options: Unpack[RunKeywords]) -> Results:
-        """Explain a whole data set into a folder: in shards, on one process or many, going on where it was stopped.
+        """Explain a whole data set into a folder: in shards, by one process or many, resumable.
 
-        Examples that cannot be explained are recorded with the reason. A run that is killed at any moment goes on
-        with the same call from its last finished chunk, to the same bytes. Started in several processes
-        (docs/runs.md), they share the chunks.
+        Examples that cannot be explained are recorded with the reason. A run that is killed at any moment is resumed
+        by the same call from its last finished chunk, to the same bytes. Several processes (docs/runs.md) divide the
+        chunks among them.
 
         Args:
             dataset: A list of examples; a `datasets.Dataset`, streaming or not; a Hub id; a local parquet, CSV, JSON
@@ -86,7 +86,7 @@ class FourierExplainer(Engine):
                 - `progress`: whether to print the plan and the progress on standard error.
 
         Returns:
-            The results, which are read when they are asked for.
+            The results, which are read lazily.
 
         Raises:
             InputError: If the folder holds another run, or nothing can be explained.
@@ -98,7 +98,7 @@ class FourierExplainer(Engine):
         return explain_dataset(self, dataset, output_dir, RunOptions(**options))
 
     def estimate(self, dataset: Any, **options: Unpack[RunKeywords]) -> Plan:
-        """What `explain_dataset` would take with the same options: time, memory, space, measured on a few examples."""
+        """Estimate the time, memory and space of `explain_dataset` with the same options, from a few examples."""
         from hf_fourier.runs.options import RunOptions
         from hf_fourier.runs.run import plan
 
@@ -119,31 +119,31 @@ class FourierExplainer(Engine):
         batch_size: BatchSize = "auto",
         progress: Callable[[int, int], None] | None = None,
     ) -> Recording:
-        """Explain a recording of any length in overlapping segments, with one merged answer.
+        """Explain a recording of any length in overlapping segments, with one merged result.
 
-        The file is read piece by piece and the segments' results lie in files, so that memory does not grow with the
-        recording. Segments are of one length; the last one ends with the recording. An event that is at most as long
-        as the overlap lies whole in some segment.
+        The file is read piece by piece and the segments' results are kept in files, so that memory does not grow with
+        the recording. Segments have one length; the last one ends with the recording. An event that is at most as
+        long as the overlap lies within some segment.
 
         Args:
             example: A path, or any other sound that `explain` takes.
-            target: What to explain in every segment; None for what the model says in each.
-            seconds: Of a segment; None for the model's window, or for 10 where it has none.
-            overlap: The share of a segment that overlaps the next, 0 to below 1.
-            fractions: Shares of features to play in each segment (see `play`).
-            output_dir: Where the segments' results go, and stay; None for a temporary folder that goes with the result.
-            method: A method other than the explainer's own.
-            domain: A domain other than the explainer's own.
-            seed: Of everything random.
+            target: The target of every segment; None for the prediction in each.
+            seconds: The length of a segment; None for the model's window, or for 10 where it has none.
+            overlap: The fraction of a segment that overlaps the next, 0 to below 1.
+            fractions: Fractions of features for perturbation curves of each segment (see `perturb`).
+            output_dir: A folder for the segments' results; None for a temporary one that is removed with the result.
+            method: A method other than the explainer's default.
+            domain: A domain other than the explainer's default.
+            seed: Seed of all random numbers.
             batch_size: Segments at once, at most.
             progress: Called with (segments done, segments in all).
 
         Returns:
-            A `Recording`: the decision over time, one spectrum for each label, and each segment's `Attribution`.
+            A `Recording`: the prediction over time, one spectrum for each label, and each segment's `Attribution`.
 
         Raises:
-            InputError: If it is no sound, or the model does not listen.
-            FourierError: Whatever fails after some segments were done carries them as `error.completed`.
+            InputError: If it is no sound, or the model takes none.
+            FourierError: Any error after some segments were done carries them as `error.completed`.
         """
         from hf_fourier.runs.recording import explain_recording
 
@@ -167,32 +167,32 @@ class FourierExplainer(Engine):
         batch_size: BatchSize = "auto",
         progress: Callable[[int, int], None] | None = None,
     ) -> Evaluation:
-        """Hold methods against each other and against the controls, on the same examples.
+        """Compare methods with each other and with the controls, on the same examples.
 
-        The controls (`magnitude`, `low_frequency`, `random`) are always there. Every method is asked for the same
-        wrong labels as well: one dealt out at random, and the runner-up. One game serves all metrics that read it.
+        The controls (`magnitude`, `low_frequency`, `random`) are always included. Every method also explains the
+        same wrong labels: a random one, and the runner-up. Metrics share their perturbation curves.
 
         Args:
             examples: Raw examples, as for `explain`: a list, a `datasets.Dataset`, or what else holds several.
-            column: Which column of a data set holds them; None for the only one of pictures, sounds or texts.
-            methods: What to compare; a `hf_fourier.evaluation.evaluate.PrecomputedMethod` brings attributions that are
-                made elsewhere, and stands in its own domain.
-            domains: Where; None for the explainer's own, or else each method's home, as for `explain`. What does not go
-                together is left out, and listed in `excluded` with the reason.
-            metrics: Names among `hf_fourier.metrics.names()`; None for those of the game that the head has, with
-                selectivity where it has labels.
-            targets: One target per example; None for what the model says.
-            groups: What each example was made from: examples of one group are not independent, and intervals draw
-                whole groups. None for an example each.
-            seed: Of everything random.
+            column: The column of a data set that holds them; None for the only one of pictures, sounds or texts.
+            methods: What to compare; a `hf_fourier.evaluation.evaluate.PrecomputedMethod` brings attributions of
+                another library, in their domain.
+            domains: The domains; None for the explainer's default or each method's, as for `explain`. Incompatible
+                pairs are left out, and listed in `excluded` with the reason.
+            metrics: Names among `hf_fourier.metrics.names()`; None for those of the perturbation curves that suit the
+                head, with selectivity where it has labels.
+            targets: One target per example; None for the predictions.
+            groups: The group of each example: examples of one group are not independent, and the bootstrap draws whole
+                groups. None for an example each.
+            seed: Seed of all random numbers.
             batch_size: Rows in a batch, at most.
-            progress: Called with (methods done, methods in all), domains counted apart.
+            progress: Called with (methods done, methods in all), each domain counted separately.
 
         Returns:
             An `Evaluation`: `table()` (tidy), `summary()`, `to_pandas()`.
 
         Raises:
-            InputError: If there are no examples, or a metric is unknown or none for this head.
+            InputError: If there are no examples, or a metric is unknown or does not suit this head.
             SpecError: If a method or a domain is unknown.
         """
         from hf_fourier.evaluation.evaluate import PrecomputedMethod, evaluate
@@ -235,11 +235,11 @@ class FourierExplainer(Engine):
 
         Args:
             examples: Raw examples, as for `explain`; with fewer than 30 groups the answer is anecdotal.
-            method: What is checked; None for the explainer's own.
-            domain: Where; None for the explainer's own.
-            targets: One target per example; None for what the model says.
-            groups: What each example was made from: intervals draw whole groups. None for an example each.
-            seed: Of everything random, the twin's weights among it.
+            method: The method to check; None for the explainer's default.
+            domain: Its domain; None for the explainer's default.
+            targets: One target per example; None for the predictions.
+            groups: The group of each example: the bootstrap draws whole groups. None for an example each.
+            seed: Seed of all random numbers, the randomized weights too.
             batch_size: Rows in a batch, at most.
 
         Returns:
@@ -267,27 +267,27 @@ class FourierExplainer(Engine):
         seed: int = 0,
         batch_size: BatchSize = "auto",
     ) -> Correction | RectificationResult:
-        """Delete the top features of a mistake, ranked for what the model says, until the model says the truth.
+        """Delete the top features of a mistake, ranked for the predicted class, until the true class is predicted.
 
         Tried are ten equal steps up to the budget (arXiv 2411.18343: .01 to .10 % of the features) and, finer, every
         count up to 16 and about as many above. The controls get the same budget on the same examples.
 
         Args:
             example: One example, or a list of them.
-            true_label: What it is in truth, by label or class index; for a list one for each.
-            method: Of the ranking; None for the explainer's own.
-            domain: Of the ranking; None for the explainer's own.
-            budget: The largest share of the features (degrees of freedom) that may go, above 0 and up to 1.
+            true_label: The true class, by label or class index; for a list one for each.
+            method: The method of the ranking; None for the explainer's default.
+            domain: The domain of the ranking; None for the explainer's default.
+            budget: The largest fraction of the features (degrees of freedom) to delete, above 0 and up to 1.
             random_orders: How many random orders are tried.
-            groups: What each example of a list was made from: intervals draw whole groups.
-            seed: Of everything random.
+            groups: The group of each example of a list: the bootstrap draws whole groups.
+            seed: Seed of all random numbers.
             batch_size: Rows in a batch, at most.
 
         Returns:
             A `Correction` for one example: how few features, in input space (`removed_part()`, `relevance()`),
                 the corrected signal (`signal()`, `rebuilt()`), the controls.
-            A `RectificationResult` for a list: its `corrections`, `table()` and `summary()`; what the model said
-            rightly is left out.
+            A `RectificationResult` for a list: its `corrections`, `table()` and `summary()`; correct predictions
+            are left out.
 
         Raises:
             InputError: If there is not one true label for each, a single example is no mistake, or the head is no
@@ -304,15 +304,15 @@ class FourierExplainer(Engine):
         single = not many or isinstance(true_label, (str, int))
         true: Any = true_label if many and single else [true_label] if single else list(true_label)  # type: ignore[arg-type]
         chosen = method or self.method
-        found = rectify(self, examples, true, chosen, domain, budget, random_orders, groups, seed, batch_size)
+        result = rectify(self, examples, true, chosen, domain, budget, random_orders, groups, seed, batch_size)
         if many:
-            return found
-        if not found.corrections:
+            return result
+        if not result.corrections:
             raise InputError(f"an example that the model calls {true_label!r}", "a mistake", "pass another one")
-        return found.corrections[0]
+        return result.corrections[0]
 
     def transfer(self, attributions: Any, other: FourierExplainer, *, batch_size: BatchSize = "auto") -> Table:
-        """Whether adversarial examples that were made against this model turn another model's decision.
+        """Test whether adversarial examples of this model change another model's prediction.
 
         Both the clean and the adversarial signal are brought back to human units and from there to the other model:
         pixels in real numbers, not rounded to the 8 bits of an image file, with each model's own normalisation, and
@@ -339,7 +339,7 @@ class FourierExplainer(Engine):
             return transfer_all(results, other.wrapper, batch_size)
 
     def _several(self, examples: Any, column: str | None = None) -> list[Any]:
-        """The raw examples of what holds several."""
+        """The raw examples of a container."""
         if column is None and not isinstance(examples, tuple):
             given = listed(examples, self.wrapper)
             if given is not None and given[0]:

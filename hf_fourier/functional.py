@@ -1,4 +1,4 @@
-"""The same for any torch callable: no `transformers` model, no processor, a tensor in and logits out."""
+"""attribute: explains any torch callable that maps a tensor to logits."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from hf_fourier.seeding import ExampleRng
 from hf_fourier.torch_state import exact, theirs
 from hf_fourier.typing import Tensor
 
-#: How torch says that types do not fit.
+#: Messages of torch where types do not fit.
 _OF_TYPES = re.compile(r"dtype|scalar type|(?:input|weight|bias) type", re.IGNORECASE)
 
 
@@ -46,13 +46,13 @@ class CallableBatch(ExampleBatch):
 
     def logits(self, outputs: Any, rows: Tensor) -> Tensor:
         """The logits, `(rows, classes)`."""
-        found = logits_of(outputs)
-        if not found.ndim:
+        read = logits_of(outputs)
+        if not read.ndim:
             got, do = "one number for all rows", "return a row of logits for each row of the input"
             raise InputError(f"logits of shape (), {got}", "(rows, classes)", do)
-        of_each(found, len(rows))
-        logits = by_class(found)
-        if found.ndim == 1 or logits.ndim != 2:
+        of_each(read, len(rows))
+        logits = by_class(read)
+        if read.ndim == 1 or logits.ndim != 2:
             do = f"explain one number of each row, as by {retarget_hint(outputs, found)}"
             raise InputError(f"logits of shape {tuple(found.shape)}", "(rows, classes)", do)
         if logits.shape[1] == 1:
@@ -64,7 +64,7 @@ class CallableBatch(ExampleBatch):
 
 
 class CallableSource:
-    """Makes blocks in front of a torch callable, for rows like those of `x`."""
+    """Makes batches for a torch callable, for rows like those of `x`."""
 
     max_rows: None = None
 
@@ -72,7 +72,7 @@ class CallableSource:
         self._forward, self.dtype, self.device = forward, x.dtype, x.device
         self._batch_first = False
         self.modules = reachable_modules(forward)
-        #: The module whose layers can be tapped, and that is put in evaluation mode.
+        #: The module whose layers can be read, and that is put in evaluation mode.
         self.model = owner(forward)
 
     def example_batch(self, examples: Sequence[EncodedExample], rng: ExampleRng) -> ExampleBatch:
@@ -80,21 +80,21 @@ class CallableSource:
         return CallableBatch(self, examples)
 
     def check_batch(self, row: Tensor) -> None:
-        """Refuse a batch that comes second, where there are as many rows as classes: one row alone shows it, once.
+        """Check on one row, once, that the batch is the first axis of the logits, where rows are as many as classes.
 
         Raises:
-            ModelError: If it does.
+            ModelError: If it is not.
         """
         if not self._batch_first:
-            with torch.no_grad():  # so that nothing that listens to the layers hears it
+            with torch.no_grad():  # so that no layer is recorded
                 of_each(by_class(logits_of(self.run(row))), 1)
             self._batch_first = True
 
     def run(self, x: Tensor) -> Any:
-        """The callable's output at copies of rows, which it may work on in place.
+        """The callable's output at copies of rows, which it may change in place.
 
         Rows have the type of the user's tensor. Where the callable fails on that and its weights are of another type,
-        rows have that type from then on. What it raises is passed on, but for what torch says of types.
+        rows have that type from then on. Its errors are passed on, except torch's on types.
 
         Raises:
             ModelError: If types do not fit.
@@ -108,15 +108,15 @@ class CallableSource:
             if own != self.dtype:
                 try:
                     outputs = self._called(x, own)
-                except Exception as again:  # the first error is the one to be told
+                except Exception as again:  # the first error is reported
                     if is_out_of_memory(again):
                         raise
                 else:
                     self.dtype = own
                     return outputs
             if isinstance(error, RuntimeError) and _OF_TYPES.search(str(error)):
-                said = str(error).strip().splitlines()[0]
-                got = f"rows of {self.dtype}, which `forward` does not take ({said})"
+                message = str(error).strip().splitlines()[0]
+                got = f"rows of {self.dtype}, which `forward` does not take ({message})"
                 do = "convert `x` to the type of the weights, as by x.float()"
                 raise ModelError(got, "rows of the type that `forward` takes", do) from error
             raise
@@ -146,18 +146,18 @@ def attribute(
             module, one whose method this is, and those that a function shows (it closes over them, was bound to them,
             or names them as globals) are put in evaluation mode for the time of the call, and a note says so where one
             behind a function was in training mode; running statistics stay as they are. No other thread explains them
-            meanwhile. It gets copies of rows. Where its answer to the same row differs from call to call, or with the
-            rest of the batch, results have a note.
+            meanwhile. It gets copies of rows. Where its output for the same row differs between calls or batches,
+            results have a note.
         x: Examples, shape `(batch, …)`, real. Where `forward` refuses their type and its weights are of another, rows
             are converted to that, and a note says so; scores stay in float32, or float64 where `x` is.
-        target: A class index for all, one per example, a callable `outputs -> (rows,)`, or None for what it says.
+        target: A class index for all, one per example, a callable `outputs -> (rows,)`, or None for the predictions.
         method: The method.
-        domain: The domain; None for the one that the method is at home in, which for most is "fourier".
+        domain: The domain; None for the method's default, mostly "fourier".
         axes: The dimensions of `x` that have an order (the batch, dimension 0, is none of them); the others lie side
             by side like channels. None for all of one or two dimensions, and all but the first of more.
-        seed: Of everything random.
+        seed: Seed of all random numbers.
         batch_size: Rows in a batch, at most.
-        dither: Noise that is added to whatever `forward` reads, as for `FourierExplainer`.
+        dither: Noise that is added to the input of `forward`, as for `FourierExplainer`.
 
     Returns:
         One `Attribution` per example.
