@@ -53,10 +53,10 @@ class CallableBatch(ExampleBatch):
         of_each(read, len(rows))
         logits = by_class(read)
         if read.ndim == 1 or logits.ndim != 2:
-            do = f"explain one number of each row, as by {retarget_hint(outputs, found)}"
-            raise InputError(f"logits of shape {tuple(found.shape)}", "(rows, classes)", do)
+            do = f"explain one number of each row, as by {retarget_hint(outputs, read)}"
+            raise InputError(f"logits of shape {tuple(read.shape)}", "(rows, classes)", do)
         if logits.shape[1] == 1:
-            do = f"explain that number, as by {retarget_hint(outputs, found)}"
+            do = f"explain that number, as by {retarget_hint(outputs, read)}"
             raise TargetError("a softmax over one class", "at least two", do)
         if len(rows) > 1 and logits.shape[1] == len(rows):
             self._source.check_batch(self.signal[:1])

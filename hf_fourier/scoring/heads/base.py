@@ -1,8 +1,8 @@
-"""Heads turn a model's logits into a score, a confidence and a decision, for targets that were settled before.
+"""Heads turn a model's logits into a score, a confidence and a decision, for resolved targets.
 
-Scores are on log-probabilities or on values, confidences are positive. `drive` is what a gradient is taken of: for a
+Scores are on log-probabilities or on values, confidences are positive. Gradients are taken of `logit_margin`: for a
 softmax it is the log-odds `z_y - logsumexp_{j != y} z_j`, whose gradient has the direction of that of `log p_y` without
-its cancellation, and `slope = d value / d drive` turns one into the other.
+its cancellation, and `dvalue_dmargin = d value / d logit_margin` converts one into the other.
 """
 
 from __future__ import annotations
@@ -31,17 +31,16 @@ from hf_fourier.typing import Float, Int, Num, Tensor
 
 @dataclass(frozen=True)
 class Reading:
-    """What a batch of outputs says about the frozen targets, one row each.
+    """The readings of a batch of outputs for the frozen targets, one row each.
 
     Attributes:
         value: The score s, shape `(rows,)`.
-        logit_margin: What the gradient is taken of, shape `(rows,)`.
-        dvalue_dmargin: `d value / d drive`, shape `(rows,)`.
+        logit_margin: The number whose gradient is taken, shape `(rows,)`.
+        dvalue_dmargin: `d value / d logit_margin`, shape `(rows,)`.
         confidence: A positive number for the curves, shape `(rows,)`; None where the head has none (regression).
-        agreement: The share of the row's decisions that are the frozen ones, shape `(rows,)`.
-        predicted_mask: The decision itself where it can be looked at (a mask), shape `(rows, ...)`; None elsewhere.
-        predicted_class: The class that each row is decided for, shape `(rows,)`; None where that is not one class of a
-            softmax.
+        agreement: The fraction of the row's decisions that are the frozen ones, shape `(rows,)`.
+        predicted_mask: The prediction where it is a mask or a sequence, shape `(rows, ...)`; None elsewhere.
+        predicted_class: The predicted class of each row, shape `(rows,)`; None unless it is one class of a softmax.
     """
 
     value: Float[Tensor, " rows"]
@@ -58,11 +57,11 @@ class Head(ABC):
 
     name: str = ""
     labels: Mapping[int, str] = {}
-    #: The kinds of targets that it reads beside classes and callables.
+    #: The kinds of targets that it reads, besides classes and callables.
     target_types: ClassVar[tuple[type, ...]] = ()
 
     def check(self, target: Any) -> Target:
-        """A user's target as this head understands it: None, a class index, several, a target object, or a callable.
+        """A user's target in the form of this head: None, a class index, several, a target object, or a callable.
 
         Raises:
             TargetError: If the head has no such class, or does not read such targets.
@@ -97,7 +96,7 @@ class Head(ABC):
         return self._index(target) if isinstance(target, str) else as_index(in_python(target))
 
     def _typed(self, number: Typed) -> int:
-        """A number that was typed: a class index, or a label where there is no doubt."""
+        """A number from a shell: a class index, or a label where that is unambiguous."""
         try:
             named = self._index(number.text)
         except TargetError:
@@ -108,14 +107,16 @@ class Head(ABC):
         raise TargetError(got, "one of the two", f"write index:{number.text} or label:{number.text}")
 
     def _index(self, label: str) -> int:
-        found: list[int] = []
-        for spelt in (str, str.casefold, _folded):  # as it is, in any case, with any spaces between its words
-            wanted = spelt(label)
-            found = found or [index for index, name in self.labels.items() if spelt(name) == wanted]
-        if len(found) > 1:
-            raise TargetError(f"label {label!r} of the classes {found}", "the label of one class", "pass a class index")
-        if found:
-            return found[0]
+        indices: list[int] = []
+        for spelling in (str, str.casefold, _folded):  # as it is, in any case, with any spaces between its words
+            spelled = spelling(label)
+            indices = indices or [index for index, name in self.labels.items() if spelling(name) == spelled]
+        if len(indices) > 1:
+            raise TargetError(
+                f"label {label!r} of the classes {indices}", "the label of one class", "pass a class index"
+            )
+        if indices:
+            return indices[0]
         folded = {name.casefold(): name for name in self.labels.values()}
         near = difflib.get_close_matches(label.casefold(), folded, n=1, cutoff=0.5)
         some = ", ".join(repr(name) for name in list(self.labels.values())[:8]) or "no named classes"
@@ -133,10 +134,10 @@ class Head(ABC):
         """Check that the classes that have names are those of the logits, which are known with the first outputs.
 
         Args:
-            logits: Clean ones.
+            logits: The clean logits.
 
         Returns:
-            What has to be said: classes without a name.
+            Remarks: classes without a name.
 
         Raises:
             ModelError: If there are names for other classes than the logits', or for a few of them alone.
@@ -154,41 +155,41 @@ class Head(ABC):
 
     @abstractmethod
     def freeze(self, logits: Float[Tensor, "rows ..."], targets: Sequence[ResolvedTarget]) -> Num[Tensor, "rows ..."]:
-        """Settle the targets on clean logits; what comes back is all that `read` needs to know of them."""
+        """Resolve the targets on clean logits, in the form that `read` takes."""
 
     @abstractmethod
     def read(self, logits: Float[Tensor, "rows ..."], frozen: Num[Tensor, "rows ..."]) -> Reading:
-        """Score rows of logits for targets that were frozen before."""
+        """Score rows of logits for frozen targets."""
 
     @abstractmethod
     def name_target(self, frozen: Num[Tensor, "..."]) -> tuple[Any, str]:
         """One row's frozen target as `(index, label)`."""
 
     def ranked(self, logits: Float[Tensor, "..."], most: int = 5) -> list[tuple[str, float]]:
-        """One row's likeliest classes with their probabilities."""
-        return self._likeliest(logits.reshape(-1, logits.shape[-1])[0].softmax(-1), most)
+        """One row's most probable classes with their probabilities."""
+        return self._most_probable(logits.reshape(-1, logits.shape[-1])[0].softmax(-1), most)
 
     def rankings(self, logits: Float[Tensor, "rows ..."], most: int = 5) -> list[list[tuple[str, float]]]:
         """`ranked` of each row; all at once where that is the head's own softmax."""
-        if type(self).ranked is not Head.ranked or type(self)._likeliest is not Head._likeliest:
+        if type(self).ranked is not Head.ranked or type(self)._most_probable is not Head._most_probable:
             return [self.ranked(row, most) for row in logits]
         best = logits.reshape(len(logits), -1, logits.shape[-1])[:, 0].softmax(-1).topk(min(most, logits.shape[-1]))
         pairs = zip(best.values.tolist(), best.indices.tolist(), strict=True)
         return [[(self.label(i), p) for p, i in zip(*row, strict=True)] for row in pairs]
 
-    def _likeliest(self, p: Float[Tensor, " classes"], most: int) -> list[tuple[str, float]]:
+    def _most_probable(self, p: Float[Tensor, " classes"], most: int) -> list[tuple[str, float]]:
         best = p.topk(min(most, p.numel()))
         return [(self.label(i), v) for v, i in zip(best.values.tolist(), best.indices.tolist(), strict=True)]
 
 
 @lru_cache(maxsize=2**16)  # a target by name is looked up for each example
 def _folded(name: str) -> str:
-    """A label without the differences that are no matter: case, and how its words are put together."""
+    """A label without differences in case and in the separators of its words."""
     return " ".join(re.split(r"[\s_-]+", name.casefold().strip(" _-\t\n")))
 
 
 def misnamed(named: str, logits: int) -> ModelError:
-    """The error for names that are not those of the logits: nobody can say which name belongs to which."""
+    """The error for names that cannot be assigned to the logits."""
     if logits == 1:
         do = (
             "set `model.config.id2label = {0: 'yes'}`, with `model.config.problem_type = 'multi_label_classification'` "

@@ -16,7 +16,7 @@ from hf_fourier.scoring.heads.log_odds import count_where, mean_log_probability
 from hf_fourier.scoring.targets import IGNORED, Contrast, Position, ResolvedTarget, checked_index
 from hf_fourier.typing import Float, Int, Num, Tensor
 
-#: What is said of a lone output of which the config does not say what it is.
+#: Note on a single output whose kind the config does not give.
 ASSUMED_VALUE = (
     "the model has one output and its config no problem_type: it is explained as a value; to explain a sigmoid's "
     "probability, set model.config.problem_type = 'multi_label_classification'"
@@ -36,28 +36,28 @@ class Categorical(Head):
     target_types: ClassVar[tuple[type, ...]] = (Position, Contrast)
 
     def freeze(self, logits: Float[Tensor, "rows ..."], targets: Sequence[ResolvedTarget]) -> Int[Tensor, "rows ..."]:
-        """The class of each softmax: the target, or what the model says; `IGNORED` where it does not count."""
+        """The class of each softmax: the target, or the prediction; `IGNORED` where it does not count."""
         if logits.shape[-1] < 2:
             raise TargetError("a softmax over one class", "at least two", "explain the logit by a callable target")
-        said = logits.argmax(-1)
+        predicted = logits.argmax(-1)
         for row, target in enumerate(targets):
             if target is not None:
-                said[row] = self._classes(target, said[row], logits.shape[-1]).to(said)
-        return said
+                predicted[row] = self._classes(target, predicted[row], logits.shape[-1]).to(predicted)
+        return predicted
 
-    def _classes(self, target: Any, said: Tensor, classes: int) -> Tensor:
+    def _classes(self, target: Any, predicted: Tensor, classes: int) -> Tensor:
         """One class for each softmax of a row."""
         if isinstance(target, Position):
-            if said.ndim != 1:
+            if predicted.ndim != 1:
                 raise TargetError(f"{target}, but there is one answer", "a class", "leave `Position` out")
-            place = checked_index(target.position, len(said), {}, "position")
-            own = said[place] if target.label is None else checked_index(target.label, classes, self.labels)
-            alone = torch.full_like(said, IGNORED)
-            alone[place] = own
+            place = checked_index(target.position, len(predicted), {}, "position")
+            index = predicted[place] if target.label is None else checked_index(target.label, classes, self.labels)
+            alone = torch.full_like(predicted, IGNORED)
+            alone[place] = index
             return alone
         chosen = torch.as_tensor(target)
-        if chosen.ndim and chosen.shape != said.shape:
-            expected = f"one, or {said.numel()} (one per position)" if said.ndim else "one"
+        if chosen.ndim and chosen.shape != predicted.shape:
+            expected = f"one, or {predicted.numel()} (one per position)" if predicted.ndim else "one"
             raise TargetError(f"{chosen.numel()} targets", expected, "for one target per example pass targets=")
         for index in chosen.reshape(-1).tolist():
             checked_index(index, classes, self.labels)
@@ -66,14 +66,15 @@ class Categorical(Head):
     def read(self, logits: Float[Tensor, "rows ..."], frozen: Num[Tensor, "rows ..."]) -> Reading:
         """log p of the frozen classes, through their log-odds."""
         index = frozen.clamp(min=0).unsqueeze(-1)
-        own = logits.gather(-1, index).squeeze(-1)
+        logit = logits.gather(-1, index).squeeze(-1)
         others = logits.scatter(-1, index, -torch.inf).logsumexp(-1)
         counts = count_where(operator.ne, frozen, IGNORED).reshape(len(logits), -1)
-        value, drive, slope = mean_log_probability((own - others).reshape(counts.shape), counts)
-        said = logits.argmax(-1)
-        same = (said == frozen).reshape(counts.shape)
-        one = said if said.ndim == 1 else None
-        return Reading(value, drive, slope, value.exp(), same.sum(1).float() / counts.sum(1), predicted_class=one)
+        value, margin, dvalue_dmargin = mean_log_probability((logit - others).reshape(counts.shape), counts)
+        predicted = logits.argmax(-1)
+        same = (predicted == frozen).reshape(counts.shape)
+        predicted_class = predicted if predicted.ndim == 1 else None
+        agreement = same.sum(1).float() / counts.sum(1)
+        return Reading(value, margin, dvalue_dmargin, value.exp(), agreement, None, predicted_class)
 
     def name_target(self, frozen: Num[Tensor, "..."]) -> tuple[Any, str]:
         """The class (or the classes) and its name."""
@@ -85,13 +86,13 @@ class Categorical(Head):
 
 @dataclass
 class Binary(Head):
-    """One sigmoid per label: s = log of the probability of what the clean model says of one label, yes or no."""
+    """One sigmoid per label: s = log of the probability of the clean prediction for one label, yes or no."""
 
     labels: Mapping[int, str] = field(default_factory=dict)
     name: str = "sigmoid"
 
     def freeze(self, logits: Float[Tensor, "rows ..."], targets: Sequence[ResolvedTarget]) -> Int[Tensor, "rows 2"]:
-        """The label (the likeliest, or the target) and the side that the clean model takes on it (±1)."""
+        """The label (the most probable one, or the target) and the side of the clean prediction (±1)."""
         index = logits.argmax(-1)
         for row, target in enumerate(targets):
             if target is not None:
@@ -103,18 +104,18 @@ class Binary(Head):
         """log σ(±z) of the frozen label and side."""
         index, side = frozen[:, :1].long(), frozen[:, 1]
         z = logits.gather(-1, index).squeeze(-1)
-        drive = side * z
-        value = logsigmoid(drive)
-        return Reading(value, drive, torch.sigmoid(-drive), value.exp(), ((z > 0) == (side > 0)).float())
+        margin = side * z
+        value = logsigmoid(margin)
+        return Reading(value, margin, torch.sigmoid(-margin), value.exp(), ((z > 0) == (side > 0)).float())
 
     def name_target(self, frozen: Num[Tensor, "..."]) -> tuple[Any, str]:
-        """The label, with "not" before it where the model says no."""
+        """The label, with "not" before it where the prediction is no."""
         index, side = int(frozen[0]), int(frozen[1])
         return index, self.label(index) if side > 0 else f"not {self.label(index)}"
 
     def ranked(self, logits: Float[Tensor, "..."], most: int = 5) -> list[tuple[str, float]]:
-        """One row's likeliest labels with their probabilities."""
-        return self._likeliest(logits.reshape(-1).sigmoid(), most)
+        """One row's most probable labels with their probabilities."""
+        return self._most_probable(logits.reshape(-1).sigmoid(), most)
 
 
 @dataclass
@@ -123,9 +124,9 @@ class Regression(Head):
 
     Attributes:
         labels: The outputs' names.
-        tolerance: Of a decision, relative to the clean value.
-        outputs: How many outputs the config tells of; 0 where it tells nothing (a map, a forecast).
-        assumed: Whether nothing but the number of outputs says that they are values.
+        tolerance: The change, relative to the clean value, up to which a decision is kept.
+        outputs: The number of outputs in the config; 0 where it has none (a map, a forecast).
+        assumed: Whether only the number of outputs suggests that they are values.
     """
 
     labels: Mapping[int, str] = field(default_factory=dict)
@@ -135,10 +136,10 @@ class Regression(Head):
     assumed: bool = False
 
     def fits(self, logits: Float[Tensor, "rows ..."]) -> tuple[str, ...]:
-        """Check that there are as many outputs as the config tells of; say what is assumed of a lone one."""
-        found = logits[0].numel()
-        if self.outputs and found != self.outputs:
-            raise misnamed(f"{self.outputs} output{'s' * (self.outputs != 1)}", found)
+        """Check that there are as many outputs as in the config; note the assumption on a single one."""
+        outputs = logits[0].numel()
+        if self.outputs and outputs != self.outputs:
+            raise misnamed(f"{self.outputs} output{'s' * (self.outputs != 1)}", outputs)
         return (ASSUMED_VALUE,) if self.assumed else ()
 
     def freeze(self, logits: Float[Tensor, "rows ..."], targets: Sequence[ResolvedTarget]) -> Float[Tensor, "rows 2"]:
@@ -171,7 +172,7 @@ class Regression(Head):
 
 @dataclass
 class CustomTarget(Head):
-    """A score that the user wrote: any callable from the model's outputs to `(rows,)` real numbers."""
+    """A custom score: any callable from the model's outputs to `(rows,)` real numbers."""
 
     function: Callable[[Any], Tensor]
     name: str = "callable"

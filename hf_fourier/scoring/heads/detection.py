@@ -15,25 +15,25 @@ from hf_fourier.scoring.heads.log_odds import mean_log_probability
 from hf_fourier.scoring.targets import IGNORED, Position, ResolvedTarget, checked_index
 from hf_fourier.typing import Float, Num, Tensor
 
-#: A query with this probability of a class has found something.
+#: The probability of a class from which a query counts as a detection.
 FOUND = 0.5
-#: Two boxes or masks that overlap by this much (intersection over union) are one.
+#: Two boxes or masks that overlap by this much (intersection over union) match.
 SAME_PLACE = 0.5
 
 
 @dataclass
 class Detections(Head):
-    """What is found: s is the mean over the clean detections of log p of their class, each at the query matched to it.
+    """Detected objects: s is the mean over the clean detections of log p of their class, each at its matched query.
 
-    Detections are queries with p ≥ 0.5, or, where there are none, the likeliest one. They are matched one to one to
-    queries of the filtered input, by the class's probability and by overlap. The decision is the share of them that is
-    found again: matched with the same class and an overlap of at least 0.5.
+    Detections are queries with p ≥ 0.5, or, where there are none, the most probable one. They are matched one to one to
+    queries of the filtered input, by the class's probability and by overlap. The agreement is the fraction of them
+    that is detected again: matched with the same class and an overlap of at least 0.5.
 
     Logits have the shape `(rows, queries, classes + extent)`: behind the classes' logits lies the box, or the mask.
 
     Attributes:
         labels: The classes' names.
-        classes: How many the model knows.
+        classes: The number of classes.
         boxes: Whether extents are boxes (centre, width, height); otherwise they are masks' logits.
     """
 
@@ -56,7 +56,7 @@ class Detections(Head):
     def fits(self, logits: Float[Tensor, "rows ..."]) -> tuple[str, ...]:
         """Check that boxes have a logit for each class that has a name, and at most one more, for "nothing".
 
-        How many logits lie in front of a mask is known where they are put together.
+        The number of logits in front of a mask is checked where they are concatenated.
         """
         width = logits.shape[-1] - 4
         if self.boxes and self.labels and width not in (self.classes, self.classes + 1):
@@ -64,39 +64,39 @@ class Detections(Head):
         return ()
 
     def freeze(self, logits: Float[Tensor, "rows ..."], targets: Sequence[ResolvedTarget]) -> Float[Tensor, "rows ..."]:
-        """By query its class (`IGNORED` where it counts for nothing), the probability to reach, and its extent."""
+        """Of each query the class (`IGNORED` where it does not count), the probability to reach, and its extent."""
         _, p, extent = self._split(logits)
         best = p.max(-1)
-        settled = []
+        resolved = []
         for row, target in enumerate(targets):
-            sure, said = best.values[row], best.indices[row]
-            found = sure >= FOUND
+            confidence, predicted = best.values[row], best.indices[row]
+            found = confidence >= FOUND
             if isinstance(target, Position):
-                query = checked_index(target.position, len(said), {}, "query")
+                query = checked_index(target.position, len(predicted), {}, "query")
                 if target.label is not None:
-                    said = torch.full_like(said, checked_index(target.label, p.shape[-1], self.labels))
-                found = torch.arange(len(said), device=said.device) == query
+                    predicted = torch.full_like(predicted, checked_index(target.label, p.shape[-1], self.labels))
+                found = torch.arange(len(predicted), device=predicted.device) == query
             elif target is not None:
                 wanted = checked_index(target, p.shape[-1], self.labels)
-                found = found & (said == wanted)
+                found = found & (predicted == wanted)
                 if not bool(found.any()):
-                    said = torch.full_like(said, wanted)
-                    found = torch.arange(len(said), device=said.device) == p[row, :, wanted].argmax()
+                    predicted = torch.full_like(predicted, wanted)
+                    found = torch.arange(len(predicted), device=predicted.device) == p[row, :, wanted].argmax()
             elif not bool(found.any()):
-                found = sure == sure.max()
-            own = p[row].gather(-1, said.unsqueeze(-1)).squeeze(-1)
+                found = confidence == confidence.max()
+            own = p[row].gather(-1, predicted.unsqueeze(-1)).squeeze(-1)
             to_reach = (own * (1 - 1e-4)).clamp(max=FOUND)
             place = extent[row] if self.boxes else (extent[row] > 0).to(extent)
-            classes = torch.where(found, said, IGNORED).to(extent)
-            settled.append(torch.cat([classes.unsqueeze(1), to_reach.to(extent).unsqueeze(1), place], dim=1))
-        return torch.stack(settled)
+            classes = torch.where(found, predicted, IGNORED).to(extent)
+            resolved.append(torch.cat([classes.unsqueeze(1), to_reach.to(extent).unsqueeze(1), place], dim=1))
+        return torch.stack(resolved)
 
     def read(self, logits: Float[Tensor, "rows ..."], frozen: Num[Tensor, "rows ..."]) -> Reading:
-        """The mean log-probability at the matched queries, and the share that is found again."""
+        """The mean log-probability at the matched queries, and the fraction that is detected again."""
         odds, p, extent = self._split(logits)
         picked = odds.new_zeros(p.shape[:2])
         counts = torch.zeros(p.shape[:2], dtype=torch.bool, device=p.device)
-        agrees = []
+        agreement = []
         for row, known in enumerate(frozen.to(extent)):
             wanted = known[known[:, 0] != IGNORED]
             classes = wanted[:, 0].long()
@@ -104,12 +104,12 @@ class Detections(Head):
             query = _matched(p[row][:, classes] + overlap)
             number = torch.arange(len(classes), device=p.device)
             same = (p[row, query].argmax(-1) == classes) & (p[row, query, classes] >= wanted[:, 1])
-            agrees.append((same & (overlap[query, number] >= SAME_PLACE)).float().mean())
+            agreement.append((same & (overlap[query, number] >= SAME_PLACE)).float().mean())
             own = torch.nn.functional.pad(odds[row, query, classes], (0, p.shape[1] - len(classes)))
             picked = picked.index_copy(0, torch.tensor([row], device=p.device), own.unsqueeze(0))
             counts[row, : len(classes)] = True
-        value, drive, slope = mean_log_probability(picked, counts)
-        return Reading(value, drive, slope, value.exp(), torch.stack(agrees))
+        value, margin, dvalue_dmargin = mean_log_probability(picked, counts)
+        return Reading(value, margin, dvalue_dmargin, value.exp(), torch.stack(agreement))
 
     def _overlap(self, extent: Tensor, known: Tensor) -> Float[Tensor, "queries known"]:
         """Intersection over union of all pairs."""
@@ -124,14 +124,14 @@ class Detections(Head):
         return both / (areas[0] + areas[1] - both).clamp(min=1e-9)
 
     def name_target(self, frozen: Num[Tensor, "..."]) -> tuple[Any, str]:
-        """The classes that were found, and how many of each."""
+        """The detected classes, and how many of each."""
         classes = [int(c) for c in frozen[:, 0] if c != IGNORED]
         counts = Counter(map(self.label, classes))
         named = ", ".join(name if n == 1 else f"{n} × {name}" for name, n in counts.items())
         return (classes[0] if len(classes) == 1 else classes), named
 
     def ranked(self, logits: Float[Tensor, "..."], most: int = 5) -> list[tuple[str, float]]:
-        """The surest queries, by the class they found."""
+        """The most confident queries, by their class."""
         best = self._split(logits)[1].max(-1)
         order = best.values.argsort(descending=True)[:most]
         return [(self.label(int(best.indices[i])), float(best.values[i])) for i in order]
@@ -145,7 +145,7 @@ def _log_odds(z: Tensor) -> Tensor:
 
 
 def _matched(gain: Float[Tensor, "queries known"]) -> Tensor:
-    """A query of its own for each known detection, with the largest gain in all."""
+    """One query for each clean detection, distinct, with the largest total gain."""
     from scipy.optimize import linear_sum_assignment
 
     queries, known = linear_sum_assignment(gain.cpu().numpy(), maximize=True)
@@ -160,7 +160,7 @@ def _corners(boxes: Float[Tensor, "n 4"]) -> Float[Tensor, "n 4"]:
 
 
 def boxes_of(predicted: Float[Tensor, "rows queries numbers"]) -> Float[Tensor, "rows queries 4"]:
-    """Boxes (centre, width, height) as a model says them; of quadrilaterals the boxes around them.
+    """Boxes (centre, width, height) as a model returns them; of quadrilaterals the boxes around them.
 
     Raises:
         ModelError: If they are neither.

@@ -1,4 +1,4 @@
-"""Log-odds and decisions of many places at once, as fast as each device allows."""
+"""Fast log-odds and decisions of many positions at once."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ def all_true(flags: Bool[Tensor, "..."]) -> bool:
 def mean_log_probability(
     odds: Float[Tensor, "rows places"], counts: Bool[Tensor, "rows places"]
 ) -> tuple[Float[Tensor, " rows"], Float[Tensor, " rows"], Float[Tensor, " rows"]]:
-    """Value, drive and slope of the mean of log p = log σ(odds) over the places that count, at least one in each row.
+    """The value, the margin and the slope d value / d margin of the mean of log p = log σ(odds) over counted positions.
 
-    d log p / d odds = σ(−odds) is taken relative to the row's largest: of a sure model all of them underflow. Where no
-    gradient is taken, the value is its own drive.
+    Each row counts at least one. d log p / d odds = σ(−odds) is taken relative to the row's largest: of a sure model
+    all of them underflow. Where no gradient is taken, the margin is the value.
     """
     # With β = −1 softplus is log σ, and of many places many times faster than logsigmoid.
     if counts.shape[1] == 1:  # that counts; a dozen operations fewer, which small models notice
@@ -58,7 +58,7 @@ def mean_log_probability(
 
 
 def _places(counts: Bool[Tensor, "rows places"]) -> Int[Tensor, " counted"]:
-    """Where all rows' counted places lie, row after row; on the CPU numpy finds them several times faster."""
+    """The flat indices of all rows' counted positions, row by row; on the CPU numpy finds them several times faster."""
     if counts.device.type == "cpu":
         return torch.from_numpy(np.flatnonzero(counts.numpy()))
     return counts.reshape(-1).nonzero()[:, 0]

@@ -1,4 +1,4 @@
-"""What models hand out: a tensor, outputs with names, a plain mapping of them, or a tuple with logits in some place.
+"""Outputs of models: a tensor, outputs with names, a plain mapping of them, or a tuple with logits at some index.
 
 What can be read in one way alone is read. Of anything else the error names a callable target that reads a part of it.
 """
@@ -58,7 +58,7 @@ def logits_of(outputs: Any) -> Tensor:
 
 
 def by_class(logits: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
-    """Logits as `(rows, classes)` where that is what they are: without dimensions of one entry beside the classes."""
+    """Logits as `(rows, classes)` if they have that form: without dimensions of one entry beside the classes."""
     if logits.ndim == 1:
         return logits.unsqueeze(1)
     if logits.ndim > 2 and sum(size != 1 for size in logits.shape[1:]) <= 1:
@@ -89,7 +89,7 @@ def retarget_hint(outputs: Any, logits: Tensor) -> str:
 
 
 def outputs_text(outputs: Any) -> str:
-    """Outputs in words: their type, and the names of what they hold."""
+    """Outputs in words: their type, and the names of their parts."""
     held = [str(name) for name, _, value in _parts(outputs, "") if value is not None]
     some = f" of {', '.join(held[:8])}" if held and not isinstance(outputs, (list, tuple)) else ""
     return f"outputs {type(outputs).__name__}{some}"
@@ -122,7 +122,7 @@ def _is_loss(part: Any, after: Any) -> bool:
 
 
 def _such(outputs: Any) -> str:
-    """How to explain outputs by a callable target; with the first tensor of real numbers that they hold, if any."""
+    """How to explain outputs by a callable target; with their first tensor of real numbers, if any."""
     for _, tensor in _tensors(outputs, "out", _DEPTH):
         if tensor.ndim and tensor.is_floating_point():
             return f", as by {retarget_hint(outputs, tensor)}"
@@ -130,7 +130,7 @@ def _such(outputs: Any) -> str:
 
 
 def _tensors(outputs: Any, path: str, depth: int) -> Iterator[tuple[str, Tensor]]:
-    """All tensors in a container, and how each is written."""
+    """All tensors in a container, each with its expression in Python."""
     if isinstance(outputs, Tensor):
         yield path, outputs
     elif depth:
@@ -139,7 +139,7 @@ def _tensors(outputs: Any, path: str, depth: int) -> Iterator[tuple[str, Tensor]
 
 
 def _parts(outputs: Any, path: str) -> Iterator[tuple[Any, str, Any]]:
-    """What a container holds: names, how they are written, and values."""
+    """The parts of a container: names, expressions in Python, and values."""
     if isinstance(outputs, Mapping):
         yield from ((name, f"{path}[{name!r}]", value) for name, value in outputs.items())
     elif hasattr(outputs, "_fields"):

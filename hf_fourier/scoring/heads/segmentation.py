@@ -22,7 +22,7 @@ FEW_CLASSES = 8
 
 @dataclass
 class Mask(Head):
-    """A mask: s is the mean over the clean mask's places of log p of their class; its decision is kept as Dice.
+    """A mask: s is the mean over the clean mask's positions of log p of their class; its agreement is Dice.
 
     With several classes and no target every place counts, with the class the clean model gives it; a target counts
     the places of that class alone, or, where the clean model gives it to none, all of them. With one logit per place (a
@@ -38,13 +38,13 @@ class Mask(Head):
     target_types: ClassVar[tuple[type, ...]] = (Region,)
 
     def fits(self, logits: Float[Tensor, "rows classes ..."]) -> tuple[str, ...]:
-        """Check that the classes that have names are those of the logits; one logit says yes or no to two."""
+        """Check that the classes that have names are those of the logits; one logit stands for two."""
         return self._named(max(2, logits.shape[1])) if self.labels else ()
 
     def freeze(
         self, logits: Float[Tensor, "rows classes ..."], targets: Sequence[ResolvedTarget]
     ) -> Int[Tensor, "rows ..."]:
-        """The class of each place that counts, −1 elsewhere."""
+        """The class of each position that counts, −1 elsewhere."""
         frozen, classes = _predicted(logits), max(2, logits.shape[1])
         for row, target in zip(frozen, targets, strict=True):
             if isinstance(target, Region):
@@ -59,13 +59,13 @@ class Mask(Head):
         return frozen
 
     def read(self, logits: Float[Tensor, "rows classes ..."], frozen: Num[Tensor, "rows ..."]) -> Reading:
-        """The mean log-probability over the places that count, and the Dice of their mask."""
-        odds, said = _log_odds(logits, frozen)
-        value, drive, slope = mean_log_probability(
+        """The mean log-probability over the positions that count, and the Dice of their mask."""
+        odds, predicted = _log_odds(logits, frozen)
+        value, margin, dvalue_dmargin = mean_log_probability(
             odds.flatten(1), count_where(operator.ne, frozen, IGNORED).flatten(1)
         )
-        agrees = _foreground_dice(said, frozen) if logits.shape[1] == 1 else dice(said, frozen)
-        return Reading(value, drive, slope, value.exp(), agrees, said)
+        agreement = _foreground_dice(predicted, frozen) if logits.shape[1] == 1 else dice(predicted, frozen)
+        return Reading(value, margin, dvalue_dmargin, value.exp(), agreement, predicted)
 
     def name_target(self, frozen: Num[Tensor, "..."]) -> tuple[Any, str]:
         """The class, where one alone counts, and its name."""
@@ -75,19 +75,19 @@ class Mask(Head):
         return None, f"mask of {len(classes)} classes"
 
     def ranked(self, logits: Float[Tensor, "..."], most: int = 5) -> list[tuple[str, float]]:
-        """The classes that cover most, with their shares of all places."""
-        said = _predicted(logits.unsqueeze(0))
-        largest = sorted(class_areas(said).items(), key=lambda pair: -pair[1])[:most]
-        return [(self.label(c), count / said.numel()) for c, count in largest]
+        """The largest classes, with their fractions of all positions."""
+        predicted = _predicted(logits.unsqueeze(0))
+        largest = sorted(class_areas(predicted).items(), key=lambda pair: -pair[1])[:most]
+        return [(self.label(c), count / predicted.numel()) for c, count in largest]
 
 
-def _from_region(target: Region, said: Int[Tensor, "..."], classes: int) -> Int[Tensor, "..."]:
-    """A mask of the user's, checked."""
+def _from_region(target: Region, predicted: Int[Tensor, "..."], classes: int) -> Int[Tensor, "..."]:
+    """A given mask, checked."""
     given = tensor_of(target.classes)
-    if given.is_floating_point() or given.is_complex() or given.shape != said.shape:
+    if given.is_floating_point() or given.is_complex() or given.shape != predicted.shape:
         got = f"a region of {given.dtype} and shape {tuple(given.shape)}"
-        raise TargetError(got, f"whole numbers of shape {tuple(said.shape)}", "resize it to the model's own mask")
-    given = given.to(said)
+        raise TargetError(got, f"whole numbers of shape {tuple(predicted.shape)}", "resize it to the model's own mask")
+    given = given.to(predicted)
     if int(given.min()) < IGNORED or int(given.max()) >= classes or not bool((given != IGNORED).any()):
         got = f"a region of classes {int(given.min())} to {int(given.max())}"
         raise TargetError(got, f"0 to {classes - 1}, or −1 where it does not count", "correct `target`")
@@ -95,12 +95,12 @@ def _from_region(target: Region, said: Int[Tensor, "..."], classes: int) -> Int[
 
 
 def decisions(logits: Float[Tensor, "rows classes ..."]) -> Int[Tensor, "rows ..."]:
-    """The class of each place: the largest logit, or with one logit its side of 0."""
+    """The class of each position: the largest logit, or with one logit its side of 0."""
     return _predicted(logits).long()
 
 
 def _predicted(logits: Float[Tensor, "rows classes ..."]) -> Int[Tensor, "rows ..."]:
-    """The same, as small as a result keeps it."""
+    """The same in the smallest integer type, for results."""
     if logits.shape[1] > 2:
         return logits.argmax(1).to(torch.int16)
     return _positive(_margin(logits))
@@ -122,7 +122,7 @@ def _margin(logits: Float[Tensor, "rows few ..."]) -> Float[Tensor, "rows ..."]:
 def _log_odds(
     logits: Float[Tensor, "rows classes ..."], frozen: Num[Tensor, "rows ..."]
 ) -> tuple[Float[Tensor, "rows ..."], Int[Tensor, "rows ..."]]:
-    """The log-odds of each place's frozen class, anything where it does not count; and the class of each place."""
+    """The log-odds of each position's frozen class (arbitrary where it does not count), and its predicted class."""
     if logits.shape[1] > 2:
         index = frozen.clamp(min=0).long().unsqueeze(1)
         others = logits.scatter(1, index, -torch.inf).logsumexp(1)
@@ -134,7 +134,7 @@ def _log_odds(
 
 
 def class_areas(classes: Int[Tensor, "..."]) -> dict[int, int]:
-    """How many places each class has, where it has any and they count."""
+    """The number of counted positions of each class that has any."""
     low, high = (int(end) for end in torch.aminmax(classes))
     if classes.device.type == "cpu" and high - low < FEW_CLASSES:
         values = classes.numpy()
@@ -144,22 +144,22 @@ def class_areas(classes: Int[Tensor, "..."]) -> dict[int, int]:
     return {c: count for c, count in found.items() if count}
 
 
-def _foreground_dice(said: Int[Tensor, "rows ..."], frozen: Int[Tensor, "rows ..."]) -> Float[Tensor, " rows"]:
-    """Dice of masks of a sigmoid: of the foreground also where the clean model finds none anywhere."""
-    scores = dice(said, frozen)
-    for row, (now, then) in enumerate(zip(said, frozen, strict=True)):
+def _foreground_dice(predicted: Int[Tensor, "rows ..."], frozen: Int[Tensor, "rows ..."]) -> Float[Tensor, " rows"]:
+    """Dice of masks of a sigmoid: of the foreground even if the clean mask has none."""
+    scores = dice(predicted, frozen)
+    for row, (now, then) in enumerate(zip(predicted, frozen, strict=True)):
         if not _foreground(then):
             scores[row] = float(not _foreground(now))
     return scores
 
 
 def _foreground(classes: Int[Tensor, "..."]) -> bool:
-    """Whether any place is not 0; on the CPU numpy looks several times faster."""
+    """Whether any position is not 0; on the CPU numpy is several times faster."""
     return bool((classes.numpy() if classes.device.type == "cpu" else classes).any())
 
 
 def dice(predicted: Int[Tensor, "rows ..."], frozen: Int[Tensor, "rows ..."]) -> Float[Tensor, " rows"]:
-    """Dice of the mask that is predicted against the frozen one, 0 to 1, the mean over the classes that count.
+    """Dice of the predicted mask against the frozen one, 0 to 1, the mean over the classes that count.
 
     For a class c it is `2 |A and B| / (|A| + |B|)`; two empty masks score 1. Where only some places counted, the
     frozen mask is those places and everything else is outside of it.
@@ -176,7 +176,7 @@ def dice(predicted: Int[Tensor, "rows ..."], frozen: Int[Tensor, "rows ..."]) ->
 
 
 def _shared(now: Int[Tensor, "..."], then: Int[Tensor, "..."]) -> tuple[Tensor, Tensor, Tensor]:
-    """How many places each class has now, had then, and has and had."""
+    """The number of positions of each class in the predicted mask, in the frozen one, and in both."""
     classes = 1 + int(torch.maximum(now.amax(), then.amax()))
     if now.device.type == "cpu" and classes <= FEW_CLASSES:
         now_has, then_had, both_have = torch.tensor(_counted(now.numpy(), then.numpy(), classes)).unbind(1)

@@ -1,4 +1,4 @@
-"""Heads of answers that are no single class: contrasts, spans, transcripts, and directions in embedding space."""
+"""Heads of targets that are no single class: contrasts, spans, transcripts, and directions in embedding space."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from hf_fourier.typing import Float, Int, Num, Tensor, tensor_of
 
 #: A cosine above this is that of an embedding with itself.
 ITSELF = 1 - 1e-6
-#: Without a threshold, a cosine that moved by at most this share of itself is the same.
+#: Without a threshold, a decision is kept while the cosine moves by at most this fraction of itself.
 SAME_COSINE = 0.1
 
 
@@ -39,7 +39,7 @@ class ContrastHead(Head):
     target_types: ClassVar[tuple[type, ...]] = (Contrast,)
 
     def freeze(self, logits: Float[Tensor, "rows ..."], targets: Sequence[ResolvedTarget]) -> Int[Tensor, "rows 3"]:
-        """Both classes, and the side that the clean model takes (±1)."""
+        """Both classes, and the side of the clean prediction (±1)."""
         if logits.ndim != 2:
             got = f"a contrast of {logits.shape[1]} answers at once"
             raise TargetError(got, "one answer", "explain one of them by At(position, label)")
@@ -58,8 +58,8 @@ class ContrastHead(Head):
     def read(self, logits: Float[Tensor, "rows ..."], frozen: Num[Tensor, "rows ..."]) -> Reading:
         """The difference of the two logits."""
         value = _gap(logits, frozen[:, :2].long())
-        agrees = ((value > 0) == (frozen[:, 2] > 0)).float()
-        return Reading(value, value, torch.ones_like(value), value.sigmoid(), agrees)
+        agreement = ((value > 0) == (frozen[:, 2] > 0)).float()
+        return Reading(value, value, torch.ones_like(value), value.sigmoid(), agreement)
 
     def name_target(self, frozen: Num[Tensor, "..."]) -> tuple[Any, str]:
         """Both classes and their names."""
@@ -96,7 +96,7 @@ class AnswerSpanHead(Categorical):
         if bool((logits.isfinite().sum(-1) < 2).any()):
             got = "an answer in a context of one token, which is sure whatever it is"
             raise TargetError(got, "at least two tokens to choose from", "pass a longer context")
-        said = _best_span(logits)
+        predicted = _best_span(logits)
         for row, target in enumerate(targets):
             if target is None:
                 continue
@@ -107,14 +107,14 @@ class AnswerSpanHead(Categorical):
             ends = [checked_index(place, logits.shape[2], {}, "token") for place in (target.start, target.end)]
             if ends[0] > ends[1] or not bool(logits[row, [0, 1], ends].isfinite().all()):
                 raise TargetError(f"{target}", "tokens of the context, in their order", "correct `target`")
-            said[row] = torch.tensor(ends)
-        return said
+            predicted[row] = torch.tensor(ends)
+        return predicted
 
     def read(self, logits: Float[Tensor, "rows ..."], frozen: Num[Tensor, "rows ..."]) -> Reading:
         """The sum over both ends."""
         mean = super().read(logits, frozen)
-        agrees = (_best_span(logits) == frozen).all(1).float()
-        return Reading(2 * mean.value, 2 * mean.logit_margin, mean.dvalue_dmargin, (2 * mean.value).exp(), agrees)
+        agreement = (_best_span(logits) == frozen).all(1).float()
+        return Reading(2 * mean.value, 2 * mean.logit_margin, mean.dvalue_dmargin, (2 * mean.value).exp(), agreement)
 
     def name_target(self, frozen: Num[Tensor, "..."]) -> tuple[Any, str]:
         """The first and the last token."""
@@ -122,14 +122,14 @@ class AnswerSpanHead(Categorical):
         return [start, end], f"token {start}" if start == end else f"tokens {start} to {end}"
 
     def ranked(self, logits: Float[Tensor, "..."], most: int = 5) -> list[tuple[str, float]]:
-        """The likeliest answer."""
-        said = _best_span(logits.unsqueeze(0))
-        p = logits.log_softmax(-1).gather(-1, said[0].unsqueeze(-1)).sum().exp()
-        return [(self.name_target(said[0])[1], float(p))]
+        """The most probable answer."""
+        predicted = _best_span(logits.unsqueeze(0))
+        p = logits.log_softmax(-1).gather(-1, predicted[0].unsqueeze(-1)).sum().exp()
+        return [(self.name_target(predicted[0])[1], float(p))]
 
 
 def _best_span(logits: Float[Tensor, "rows 2 tokens"]) -> Int[Tensor, "rows 2"]:
-    """The likeliest start with an end that is not before it."""
+    """The most probable start with an end that is not before it."""
     starts, ends = logits.detach().unbind(1)
     best = ends.flip(1).cummax(1)
     start = (starts + best.values.flip(1)).argmax(1, keepdim=True)
@@ -159,8 +159,8 @@ class Transcript(Head):
                 raise TargetError("a transcript as text without a tokenizer", "token ids", "pass the whole processor")
             with taken(self.tokenizer):
                 return self._spelt(target)
-        settled = super().check(target)
-        return [settled] if isinstance(settled, int) else settled
+        resolved = super().check(target)
+        return [resolved] if isinstance(resolved, int) else resolved
 
     def _spelt(self, text: str) -> list[int]:
         """The ids of a transcript.
@@ -187,8 +187,8 @@ class Transcript(Head):
     def freeze(
         self, logits: Float[Tensor, "rows ..."], targets: Sequence[ResolvedTarget]
     ) -> Int[Tensor, "rows frames"]:
-        """The transcripts' ids, filled up with `IGNORED`."""
-        said = self._greedy(logits)
+        """The transcripts' ids, padded with `IGNORED`."""
+        predicted = self._greedy(logits)
         for row, target in enumerate(targets):
             if target is None:
                 continue
@@ -199,9 +199,9 @@ class Transcript(Head):
                 raise TargetError(got, f"at most {logits.shape[1]}", "shorten it")
             for one in ids.tolist():
                 checked_index(one, logits.shape[2], {}, "token")
-            said[row] = IGNORED
-            said[row, : len(ids)] = ids.to(said)
-        return said
+            predicted[row] = IGNORED
+            predicted[row, : len(ids)] = ids.to(predicted)
+        return predicted
 
     def _greedy(self, logits: Float[Tensor, "rows frames tokens"]) -> Int[Tensor, "rows frames"]:
         best = logits.argmax(-1)
@@ -219,9 +219,9 @@ class Transcript(Head):
         whole = torch.full((rows,), frames, device=logits.device)
         loss = ctc_loss(log_p, frozen.clamp(min=0), whole, lengths, self.blank, reduction="none")
         value = -loss / frames
-        said = self._greedy(logits.detach())
-        agrees = (said == frozen).all(1).float()
-        return Reading(value, value, torch.ones_like(value), value.exp(), agrees, predicted_mask=said)
+        predicted = self._greedy(logits.detach())
+        agreement = (predicted == frozen).all(1).float()
+        return Reading(value, value, torch.ones_like(value), value.exp(), agreement, predicted_mask=predicted)
 
     def name_target(self, frozen: Num[Tensor, "..."]) -> tuple[Any, str]:
         """The transcript's ids and its text."""
@@ -230,9 +230,9 @@ class Transcript(Head):
 
     def ranked(self, logits: Float[Tensor, "..."], most: int = 5) -> list[tuple[str, float]]:
         """The greedy transcript and its probability per frame."""
-        said = self._greedy(logits.unsqueeze(0))
-        sure = self.read(logits.unsqueeze(0), said).value.exp()
-        return [(self.name_target(said[0])[1], float(sure))]
+        predicted = self._greedy(logits.unsqueeze(0))
+        confidence = self.read(logits.unsqueeze(0), predicted).value.exp()
+        return [(self.name_target(predicted[0])[1], float(confidence))]
 
     def text(self, ids: list[int]) -> str:
         """A transcript's ids as text, or as numbers without a tokenizer."""
@@ -254,7 +254,7 @@ class Similarity(Head):
 
     def freeze(self, logits: Float[Tensor, "rows ..."], targets: Sequence[ResolvedTarget]) -> Float[Tensor, "rows ..."]:
         """The unit vector, the threshold or the clean cosine, and the clean side (±1, or 0 without a threshold)."""
-        settled = []
+        resolved = []
         for row, target in zip(logits, targets, strict=True):
             if not isinstance(target, Direction):
                 got = f"target {target!r} for an embedding, which says nothing by itself"
@@ -269,21 +269,21 @@ class Similarity(Head):
                 raise TargetError(got, "the embedding of another example", "pass predict(another).logits")
             edge = cosine if target.threshold is None else row.new_tensor(target.threshold)
             side = 0.0 if target.threshold is None else 1.0 if bool(cosine > edge) else -1.0
-            settled.append(torch.cat([normalize(vector, dim=0), edge.view(1), row.new_full((1,), side)]))
-        return torch.stack(settled)
+            resolved.append(torch.cat([normalize(vector, dim=0), edge.view(1), row.new_full((1,), side)]))
+        return torch.stack(resolved)
 
     def read(self, logits: Float[Tensor, "rows ..."], frozen: Num[Tensor, "rows ..."]) -> Reading:
         """The cosine."""
         value = cosine_similarity(logits, frozen[:, :-2].to(logits), dim=1)
         edge, side = frozen[:, -2], frozen[:, -1]
         near = (value - edge).abs() <= SAME_COSINE * edge.abs()
-        agrees = torch.where(side == 0, near, (value > edge) == (side > 0)).float()
-        return Reading(value, value, torch.ones_like(value), (1 + value) / 2, agrees)
+        agreement = torch.where(side == 0, near, (value > edge) == (side > 0)).float()
+        return Reading(value, value, torch.ones_like(value), (1 + value) / 2, agreement)
 
     def name_target(self, frozen: Num[Tensor, "..."]) -> tuple[Any, str]:
         """There is no class."""
         return None, "direction"
 
     def ranked(self, logits: Float[Tensor, "..."], most: int = 5) -> list[tuple[str, float]]:
-        """The embedding's length, which is all that can be said of it."""
+        """The embedding's length."""
         return [("embedding", float(logits.norm()))]
