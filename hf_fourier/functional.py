@@ -233,7 +233,7 @@ def _checked(x: Any) -> Tensor:
         got = f"shape {tuple(x.shape)}, {x.dtype}" if isinstance(x, Tensor) else type(x).__name__
         raise InputError(got, "a real tensor of shape (batch, …), not empty", "add a batch axis, or convert it")
     if not bool(x.isfinite().all()):
-        raise InputError("numbers that are NaN or infinite", "finite numbers", "correct the tensor")
+        raise InputError("numbers that are NaN or infinite", "finite numbers", "fix the tensor")
     return x
 
 

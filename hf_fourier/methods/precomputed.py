@@ -158,7 +158,7 @@ def fit(values: Any, example: EncodedExample) -> tuple[Float[Tensor, "..."], boo
     if example.content is not None:
         fitted = _cut(fitted, shape if fitted.ndim == len(shape) else plain, example)
     if not bool(fitted.isfinite().all()):
-        raise InputError("a map with NaN or infinite numbers", "finite numbers", "correct the map")
+        raise InputError("a map with NaN or infinite numbers", "finite numbers", "fix the map")
     if tuple(fitted.shape) == shape:
         return fitted, plain == shape
     if tuple(fitted.shape) == plain:

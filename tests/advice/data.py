@@ -5,9 +5,9 @@ By reason; each is a regular expression of the whole advice.
 
 from __future__ import annotations
 
-#: Damaged or unfit files, recordings and numbers, which have to be mended where they come from.
+#: Damaged or unfit files, recordings and numbers, which have to be fixed where they come from.
 _FILES = (
-    r"mend the (sound|recording|picture|video|volume|tensor|map)",
+    r"(mend|fix) the (sound|recording|picture|video|volume|tensor|map)",
     r"record it again",
     r"repair or convert it",
     r"correct the file",

@@ -149,7 +149,7 @@ CASES = [
         lambda: [console.parse_fractions(".01,.04"), _explained(TEXT, "--fraction", ".01,.04")],
     ),
     Case(
-        "mend that, or choose another",
+        "fix that, or choose another",
         lambda: _written(Path(tempfile.mkdtemp()) / "not" / "there"),
         lambda: _written(Path(tempfile.mkdtemp()) / "there"),
     ),
