@@ -134,12 +134,12 @@ def sections(text: str) -> str:
 
 
 def listed(body: str) -> list[str]:
-    """`name: text` entries as a list."""
+    """`name: text` entries as a list; lists within them stay lists."""
     entries: list[str] = []
     for line in body.splitlines():
         if line and not line[0].isspace():
             entries.append(line)
         elif entries:
-            entries[-1] += " " + line.strip()
+            entries[-1] += ("\n  " if line.strip().startswith("- ") else " ") + line.strip()
     found = [ENTRY.match(entry) for entry in entries]
     return [f"- `{m[1]}`: {m[2].strip()}" if m else f"- {e}" for m, e in zip(found, entries, strict=True)]
