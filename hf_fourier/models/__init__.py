@@ -1,4 +1,4 @@
-"""Models: the only place that knows `transformers`. One file per kind of input.
+"""Model wrappers, the only package that imports `transformers`. One file per kind of input.
 
 The names here are loaded when they are first used (by `hf_fourier.models.wrappers`), so that `models.cache` is light.
 """

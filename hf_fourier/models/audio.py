@@ -1,4 +1,4 @@
-"""Models that listen: FFC at the waveform (frequencies in Hz) or at the log-mel spectrogram (cycles per frame and bin).
+"""Audio models: FFC at the waveform (frequencies in Hz) or at the log-mel spectrogram (cycles per frame and bin).
 
 The signal is the model's own input; with `signal="waveform"` it is the samples also where the model reads a log-mel.
 Samples and frames that only fill a fixed window are held constant: they are no part of the signal.
@@ -47,7 +47,7 @@ from hf_fourier.typing import Tensor
 
 #: The rate of a model that comes without a processor, in Hz.
 USUAL_RATE = 16000
-#: What is said of a batch of which nothing says what is padding.
+#: The note on a batch without a mask.
 NO_MASK = "no attention_mask: what only fills the window, if anything, was transformed like the sound"
 #: Decibels per unit of a natural logarithm of power.
 DECIBELS = 10 / log(10)
@@ -81,7 +81,7 @@ class AudioWrapper(ModelWrapper):
             ("ForXVector",),
             "AutoFeatureExtractor",
         ),
-        # Only where it is asked for, as with texts.
+        # Only on request, as with texts.
         "audio-feature-extraction": Task("AutoModel", "", (), "AutoFeatureExtractor"),
     }
     signal_kinds: ClassVar[tuple[str, ...]] = ("waveform", "spectrogram")
@@ -89,7 +89,7 @@ class AudioWrapper(ModelWrapper):
     def __init__(self, model: torch.nn.Module, processor: Any, task: str) -> None:
         super().__init__(model, getattr(processor, "feature_extractor", processor), task)
         self.tokenizer = getattr(processor, "tokenizer", None)
-        self.asked: str | None = None
+        self.chosen_signal: str | None = None
         self.front: FrontEnd | None = None
 
     def select_signal(self, signal: str | None) -> None:
@@ -102,7 +102,10 @@ class AudioWrapper(ModelWrapper):
         reads_features = has_log_mel(self.processor) is not None or (
             self.processor and self.main_input == "input_features"
         )
-        self.asked, self.front = signal, front_end(self.processor) if signal == "waveform" and reads_features else None
+        self.chosen_signal, self.front = (
+            signal,
+            front_end(self.processor) if signal == "waveform" and reads_features else None,
+        )
 
     @property
     def main_input(self) -> str:  # type: ignore[override]
@@ -195,8 +198,8 @@ class AudioWrapper(ModelWrapper):
         samples = torch.from_numpy(np.array(sound.samples[: front.window], dtype=np.float32))
         front.check(samples, values)
         signal = SignalShape("waveform", (Axis("time", len(samples), "Hz", float(self.rate)),))
-        said = f"explained at the waveform, through a differentiable copy of {front.name}"
-        return EncodedExample(signal, others, values=samples, view=SoundView(self.rate), notes=(*notes, said))
+        note = f"explained at the waveform, through a differentiable copy of {front.name}"
+        return EncodedExample(signal, others, values=samples, view=SoundView(self.rate), notes=(*notes, note))
 
     def encode_signal(self, signal: Tensor, view: View) -> EncodedExample:
         """Another model's waveform, through our own processor."""
@@ -210,14 +213,14 @@ class AudioWrapper(ModelWrapper):
         name = type(self.processor).__name__
         quiet = np.errstate(invalid="ignore", divide="ignore")
         with quiet, in_float32(), taken(warnings), warnings.catch_warnings():
-            warnings.simplefilter("ignore", RuntimeWarning)  # of a clip that is too short, which is said below
+            warnings.simplefilter("ignore", RuntimeWarning)  # of a clip that is too short, which raises below
             try:
                 batch = self.processor(np.atleast_1d(sound.samples), sampling_rate=self.rate, return_tensors="pt")
                 row = {key: torch.as_tensor(value)[0] for key, value in batch.items()}
                 values = row[self.main_input]
             except (TypeError, ValueError, LookupError, AttributeError, RuntimeError) as error:
-                said = f"{type(error).__name__}: {error}".strip().splitlines()[0]
-                got = f"a sound of {len(sound.samples)} samples, which {name} refuses ({said})"
+                reason = f"{type(error).__name__}: {error}".strip().splitlines()[0]
+                got = f"a sound of {len(sound.samples)} samples, which {name} refuses ({reason})"
                 raise InputError(got, f"a sound at {self.rate} Hz that it takes", "pass a longer sound") from error
         if not bool(values.isfinite().all()):
             got = f"a sound of {len(sound.samples)} samples, of which {name} makes NaN"
@@ -270,12 +273,12 @@ class AudioWrapper(ModelWrapper):
     def example_batch(self, examples: Sequence[EncodedExample], rng: ExampleRng) -> ExampleBatch:
         """Sounds of one length."""
         if examples[0].content is None:  # samples in front of the model's input
-            block: AudioBatch = WaveformBatch(self, examples, self.front or front_end(self.processor))
+            batch: AudioBatch = WaveformBatch(self, examples, self.front or front_end(self.processor))
         else:
-            block = AudioBatch(self, examples, self._time_dim(examples[0].inputs[self.main_input]))
-        if isinstance(block.head, OutputHead):
-            block.head.rules = output_rules(self.model, examples[0].inputs)
-        return block
+            batch = AudioBatch(self, examples, self._time_dim(examples[0].inputs[self.main_input]))
+        if isinstance(batch.head, OutputHead):
+            batch.head.rules = output_rules(self.model, examples[0].inputs)
+        return batch
 
     def _encoded(
         self, values: Tensor, others: dict[str, Tensor], mask: Tensor, notes: tuple[str, ...]
@@ -293,8 +296,8 @@ class AudioWrapper(ModelWrapper):
             bands = Axis("mel", values.shape[1 - time], "cycles/mel band")
             axes = (frames, bands) if time == 0 else (bands, frames)
         signal = SignalShape("waveform" if values.ndim == 1 else "spectrogram", axes)
-        if self.asked not in (None, signal.kind):
-            got = f"signal {self.asked!r} of a model that reads a {signal.kind}"
+        if self.chosen_signal not in (None, signal.kind):
+            got = f"signal {self.chosen_signal!r} of a model that reads a {signal.kind}"
             raise ModelError(got, f"{signal.kind!r}, or a processor with a front end", "leave `signal` out")
         return EncodedExample(signal, {self.main_input: values, **others}, content=content, notes=notes)
 

@@ -1,4 +1,4 @@
-"""Adapters turn a model and its processor into signals, forwards and heads. They change nothing of the user's."""
+"""Model wrappers turn a model and its processor into signals, forward passes and heads; they change neither."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from hf_fourier.typing import Tensor, tensor_of
 
 WRAPPERS: list[type[ModelWrapper]] = []
 
-#: What a batch may hold that is none of the model's business (labels would even make it settle its `problem_type`).
+#: Keys of a batch that are not passed on (labels would even make the model set its `problem_type`).
 _NO_INPUTS = {
     "labels",
     "label",
@@ -53,7 +53,7 @@ class Task:
 
 
 class ModelWrapper(ABC):
-    """One kind of model input.
+    """A model of one kind of input.
 
     Args:
         model: A `torch.nn.Module` with a head, as `transformers` makes them.
@@ -76,7 +76,7 @@ class ModelWrapper(ABC):
 
     @classmethod
     def supports(cls, task: str, processor: Any) -> bool:
-        """Whether this adapter explains the head `task` with examples that come through `processor`."""
+        """Whether this wrapper explains the head `task` with examples that come through `processor`."""
         return task in cls.tasks
 
     @classmethod
@@ -85,7 +85,7 @@ class ModelWrapper(ABC):
         return None
 
     def split_file(self, example: Any) -> list[Any] | None:
-        """The examples that a file holds several of, or None where `example` is one example."""
+        """The examples of a file that holds several; None where `example` is one example."""
         return None
 
     def select_signal(self, signal: str | None) -> None:
@@ -135,7 +135,7 @@ class ModelWrapper(ABC):
 
         Args:
             signal: The signal of the other model.
-            view: How it looks in human units.
+            view: Its view in human units.
 
         Raises:
             InputError: If there are no units that both models read: embedded tokens are one model's own.
@@ -144,7 +144,7 @@ class ModelWrapper(ABC):
         raise InputError(got, "pixels for an image model, a waveform for a sound model", "choose a model that reads it")
 
     def prepare_target(self, example: EncodedExample, target: Target) -> tuple[EncodedExample, Target]:
-        """An example with what its target adds to it, and the target as the head freezes it. May run the model.
+        """An example with the inputs that its target adds, and the resolved target. May run the model.
 
         Raises:
             TargetError: If the head has no such target.
@@ -152,11 +152,11 @@ class ModelWrapper(ABC):
         return example, None if target is None else self.head().check(target)
 
     def with_permuted_ids(self, example: EncodedExample) -> EncodedExample | None:
-        """The example with its ids exchanged, to be run at the clean signal; None where no signal is made of ids."""
+        """The example with permuted ids, to be run at the clean signal; None where the signal is not embedded ids."""
         return None
 
     def generated(self, example: EncodedExample, token: int) -> tuple[float, str] | None:
-        """How likely (log p) `generate` finds a token as the next one, and what it finds likeliest; may run the model.
+        """The log p of a next token according to `generate`, and the likeliest one; may run the model.
 
         None where no next token is explained.
         """
@@ -180,7 +180,7 @@ class ModelWrapper(ABC):
         return None
 
     def batch_group(self, inputs: Mapping[str, Tensor]) -> int:
-        """What else examples of one block must have in common, as a number."""
+        """A key that examples of one batch share, beside their shapes."""
         return 0
 
     def call_model(self, **inputs: Any) -> Any:
@@ -196,7 +196,7 @@ class ModelWrapper(ABC):
                 return self.model(**inputs)
         except FourierError:
             raise
-        except Exception as error:  # what models of others raise has no common base
+        except Exception as error:  # exceptions of third-party models have no common base
             if is_out_of_memory(error):
                 raise
             raise refusal(error, self.model, inputs) from error
@@ -247,18 +247,18 @@ class ModelWrapper(ABC):
 
 
 def copies(inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """What a model may work on in place."""
+    """Copies of inputs, which a model may change in place."""
     return {name: tensor.clone() for name, tensor in inputs.items()}
 
 
-def check_numbers(name: str, values: Tensor, convert: str, mend: str) -> None:
-    """Refuse what is not made of finite real numbers.
+def check_numbers(name: str, values: Tensor, convert: str, repair: str) -> None:
+    """Check that values are finite real numbers.
 
     Args:
-        name: What they are called.
+        name: Their name.
         values: The numbers.
-        convert: What to do where they are whole numbers, complex ones or truth values.
-        mend: What to do where some are NaN or infinite.
+        convert: The advice for whole numbers, complex ones or truth values.
+        repair: The advice for NaN or infinite numbers.
 
     Raises:
         InputError: If they are not.
@@ -266,4 +266,4 @@ def check_numbers(name: str, values: Tensor, convert: str, mend: str) -> None:
     if not values.is_floating_point():
         raise InputError(f"{name} of {values.dtype}", "real numbers", convert)
     if not bool(values.isfinite().all()):
-        raise InputError(f"{name} with NaN or infinite numbers", "finite numbers", mend)
+        raise InputError(f"{name} with NaN or infinite numbers", "finite numbers", repair)

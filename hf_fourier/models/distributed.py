@@ -1,4 +1,4 @@
-"""The processes of a run: how many were asked for, how many came, and how they agree on something."""
+"""The processes of a distributed run: number, rank, broadcast, barrier, and their launcher."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ class Processes:
 
     Attributes:
         rank: This one's number.
-        processes: How many came.
-        requested: How many were asked for; None where nobody said.
+        processes: How many run.
+        requested: How many were requested; None if unknown.
     """
 
     rank: int = 0
@@ -30,7 +30,7 @@ class Processes:
 
     @property
     def first(self) -> bool:
-        """Whether this is the process that speaks."""
+        """Whether this is the process that prints."""
         return self.rank == 0
 
     def __str__(self) -> str:
@@ -40,7 +40,7 @@ class Processes:
         return f"{came} of {self.requested} that were asked for: docs/runs.md has the commands that start them"
 
     def on_first(self, decide: Callable[[], T]) -> T:
-        """What the first process finds, for all of them; where it raises, all raise.
+        """Broadcast a result of the first process; where it raises, all raise.
 
         Raises:
             FourierError: What `decide` raises.
@@ -49,22 +49,22 @@ class Processes:
             return decide()
         from accelerate.utils import broadcast_object_list
 
-        told: list[Any] = [None, None]
+        message: list[Any] = [None, None]
         raised: Exception | None = None
         if self.first:
             try:
-                told[0] = decide()
+                message[0] = decide()
             except Exception as error:
-                raised, told[1] = error, f"{type(error).__name__}: {error}"
-        broadcast_object_list(told)
+                raised, message[1] = error, f"{type(error).__name__}: {error}"
+        broadcast_object_list(message)
         if raised is not None:
             raise raised
-        if told[1] is not None:
-            raise InputError(f"an error in process 0 ({told[1]})", "a run that it can start", "see what it says")
-        return told[0]
+        if message[1] is not None:
+            raise InputError(f"an error in process 0 ({message[1]})", "a run that it can start", "see what it says")
+        return message[0]
 
     def barrier(self) -> None:
-        """Until all processes are here."""
+        """Wait for all processes."""
         if self.processes > 1:
             accelerate_state().wait_for_everyone()
 
@@ -99,18 +99,18 @@ def current(asked: int | None = None) -> Processes:
 
 
 def launcher_size() -> int | None:
-    """How many processes the launcher above this one was asked for; None where there is none, or it cannot be read."""
+    """The number of processes of this one's launcher; None without one, or where it cannot be read."""
     if "WORLD_SIZE" in os.environ:
         return int(os.environ["WORLD_SIZE"])
     try:
         import psutil
 
-        said = " ".join(psutil.Process().parent().cmdline())
+        command = " ".join(psutil.Process().parent().cmdline())
     except Exception:  # no psutil, no parent, or not allowed to look
         return None
-    if "accelerate" not in said or "launch" not in said:
+    if "accelerate" not in command or "launch" not in command:
         return None
-    number = re.search(r"--num[_-]processes[= ](\d+)", said)
+    number = re.search(r"--num[_-]processes[= ](\d+)", command)
     return int(number[1]) if number else None
 
 

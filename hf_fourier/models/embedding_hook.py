@@ -21,10 +21,10 @@ Replace = Callable[[Tensor], Tensor]
 
 
 class EmbeddingHook:
-    """Finds the module that embeds the input ids, and replaces what it says during one forward pass.
+    """Finds the module that embeds the input ids, and replaces its output during one forward pass.
 
     Args:
-        model: The model; nothing of it is changed but for a hook during a call.
+        model: The model; only a hook is added, during a call.
     """
 
     def __init__(self, model: torch.nn.Module) -> None:
@@ -38,11 +38,11 @@ class EmbeddingHook:
 
     @property
     def entries(self) -> int | None:
-        """How many ids the module knows, if it says so."""
+        """The size of the module's vocabulary, if it declares one."""
         return getattr(self._module, "num_embeddings", None)
 
     def embed(self, ids: Int[Tensor, "rows length"]) -> Float[Tensor, "rows length hidden"]:
-        """What the module says of `ids`, without a gradient.
+        """The embeddings of `ids`, without a gradient.
 
         Raises:
             ModelError: If there is no such module.
@@ -50,26 +50,26 @@ class EmbeddingHook:
         if self._module is None:
             raise _no_module(self.model)
         with torch.no_grad(), theirs():
-            said = _embedding_output(self._module(ids.clone()))
-        if said is None or said.shape[:2] != ids.shape:
+            embedded = _embedding_output(self._module(ids.clone()))
+        if embedded is None or embedded.shape[:2] != ids.shape:
             raise _no_module(self.model)
-        return said.detach()
+        return embedded.detach()
 
     def locate(self, run: Callable[[], Any], ids: Int[Tensor, "rows length"]) -> None:
-        """Run the model once and take the `nn.Embedding` that was asked for `ids`, where the declared one was not.
+        """Run the model once and take the `nn.Embedding` that was called with `ids`, where the declared one was not.
 
         Args:
             run: Runs the model on `ids`.
             ids: The input ids.
 
         Raises:
-            ModelError: If no module embeds the ids, or another one than declared does and says something else.
+            ModelError: If no module embeds the ids, or another one than declared does, with another output.
         """
-        found: list[torch.nn.Module] = []
+        called: list[torch.nn.Module] = []
 
         def watch(module: torch.nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> None:
             if _call_layout(_call_argument(args, kwargs), ids) and _embedding_output(output) is not None:
-                found.append(module)
+                called.append(module)
 
         embeddings = [m for m in self.model.modules() if isinstance(m, torch.nn.Embedding) or m is self._module]
         handles = [module.register_forward_hook(watch, with_kwargs=True) for module in embeddings]
@@ -79,13 +79,13 @@ class EmbeddingHook:
         finally:
             for handle in handles:
                 handle.remove()
-        if not found:
+        if not called:
             raise _no_module(self.model)
-        declared, self._module = self._module, found[0]
-        if declared is not None and declared is not found[0]:
+        declared, self._module = self._module, called[0]
+        if declared is not None and declared is not called[0]:
             with torch.no_grad(), theirs():
-                said, true = _embedding_output(declared(ids.clone())), _embedding_output(found[0](ids.clone()))
-            if said is None or true is None or not torch.equal(said, true):
+                first, second = (_embedding_output(module(ids.clone())) for module in (declared, called[0]))
+            if first is None or second is None or not torch.equal(first, second):
                 raise ModelError(
                     f"{type(self.model).__name__}, whose get_input_embeddings() is not what embeds its ids",
                     "the module that embeds the input ids",
@@ -97,20 +97,20 @@ class EmbeddingHook:
         """Inside, the embedding of exactly these ids, without what the model puts around them, goes through `replace`.
 
         Yields:
-            A list that holds one entry per replacement: empty means that the module was not asked.
+            A list that holds one entry per replacement: empty means that the module was not called.
         """
         calls: list[int] = []
 
         def hook(module: torch.nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> Any:
-            way, said = _call_layout(_call_argument(args, kwargs), ids), _embedding_output(output)
-            if way is None or said is None:
+            layout, embedded = _call_layout(_call_argument(args, kwargs), ids), _embedding_output(output)
+            if layout is None or embedded is None:
                 return output
             calls.append(1)
-            turned = said.transpose(0, 1) if way.columns else said
-            before, own, after = turned.tensor_split((way.start, way.start + ids.shape[1]), dim=1)
-            parts = [part for part in (before, replace(own), after) if part.shape[1]]
+            rows = embedded.transpose(0, 1) if layout.columns else embedded
+            before, content, after = rows.tensor_split((layout.start, layout.start + ids.shape[1]), dim=1)
+            parts = [part for part in (before, replace(content), after) if part.shape[1]]
             whole = parts[0] if len(parts) == 1 else torch.cat(parts, dim=1)
-            whole = whole.transpose(0, 1) if way.columns else whole
+            whole = whole.transpose(0, 1) if layout.columns else whole
             return whole if isinstance(output, Tensor) else (whole, *output[1:])
 
         if self._module is None:
@@ -124,7 +124,7 @@ class EmbeddingHook:
 
 
 def _declared_embedding(model: torch.nn.Module) -> torch.nn.Module | None:
-    """The module that the model says embeds its input ids: the encoder's where there is one."""
+    """The module that the model declares as its input embedding: the encoder's where there is one."""
     config = getattr(model, "config", None)
     owner: Any = model
     if getattr(config, "is_encoder_decoder", False) and hasattr(model, "get_encoder"):
@@ -142,36 +142,36 @@ def _call_argument(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
 
 @dataclass(frozen=True)
 class _CallLayout:
-    """How a module was asked for ids: a row per example or a column per example (XLNet), and where they start."""
+    """The layout of a call with ids: a row or a column (XLNet) per example, and where the ids start."""
 
     columns: bool
     start: int
 
 
 def _call_layout(given: Any, ids: Tensor) -> _CallLayout | None:
-    """How a module was asked for `ids`, or None where it was not.
+    """The layout of a call with `ids`; None for a call with others.
 
     Models that work in windows append padding to each example before they embed it (Longformer), others put a prompt
-    of their own before it (CPM-Ant): what is longer than the ids and begins or ends with them counts.
+    of their own before it (CPM-Ant): an argument that is longer and begins or ends with the ids counts.
     """
     if not isinstance(given, Tensor) or given.ndim != 2 or given.is_floating_point():
         return None
     ids = ids.to(given.device)
     rows, length = ids.shape
-    for columns, asked in ((False, given), (True, given.T)):
-        more = asked.shape[1] - length
-        if asked.shape[0] != rows or more < 0:
+    for columns, argument in ((False, given), (True, given.T)):
+        more = argument.shape[1] - length
+        if argument.shape[0] != rows or more < 0:
             continue
         for start in dict.fromkeys((0, more)):
-            if torch.equal(asked[:, start : start + length], ids):
+            if torch.equal(argument[:, start : start + length], ids):
                 return _CallLayout(columns, start)
     return None
 
 
 def _embedding_output(output: Any) -> Tensor | None:
-    """The vectors that an embedding says: a tensor, or the first of a tuple (I-BERT says how it is scaled, too)."""
-    said = output[0] if isinstance(output, tuple) and output else output
-    return said if isinstance(said, Tensor) and said.ndim == 3 else None
+    """The vectors among an embedding's output: a tensor, or the first of a tuple (I-BERT adds a scale)."""
+    vectors = output[0] if isinstance(output, tuple) and output else output
+    return vectors if isinstance(vectors, Tensor) and vectors.ndim == 3 else None
 
 
 def _no_module(model: torch.nn.Module) -> ModelError:

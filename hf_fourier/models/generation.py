@@ -1,4 +1,4 @@
-"""What `generate` does beside asking the model: tokens that it leaves out of the choice, and what is not imitated."""
+"""The part of `generate` beyond the model's logits: suppressed tokens, and settings that are not applied here."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from hf_fourier.scoring.batching import is_out_of_memory
 from hf_fourier.torch_state import theirs
 from hf_fourier.typing import Int, Tensor
 
-#: Settings that change what greedy generation says in a way that depends on what was said, with what leaves all as is.
+#: Settings that change greedy generation depending on the output so far, with the values that have no effect.
 UNAPPLIED = {
     "repetition_penalty": 1.0, "encoder_repetition_penalty": 1.0, "no_repeat_ngram_size": 0,
     "encoder_no_repeat_ngram_size": 0, "sequence_bias": None, "guidance_scale": 1.0, "watermarking_config": None,
@@ -24,13 +24,13 @@ UNAPPLIED = {
 
 @dataclass(frozen=True)
 class Rules:
-    """Tokens that generation never says.
+    """Tokens that generation suppresses.
 
     Attributes:
         always: At any place.
         first: At the first place of an output.
-        end: Marks of the end, which are not said at the first `least` places.
-        least: How many places there are before an end.
+        end: Marks of the end, suppressed at the first `least` places.
+        least: The least length of an output.
     """
 
     always: tuple[int, ...] = ()
@@ -41,12 +41,12 @@ class Rules:
     def __bool__(self) -> bool:
         return bool(self.always or self.first or (self.end and self.least > 0))
 
-    def applied(self, logits: Tensor, own: Int[Tensor, "..."] | None = None) -> Tensor:
+    def applied(self, logits: Tensor, target: Int[Tensor, "..."] | None = None) -> Tensor:
         """The logits with −inf where generation has no choice.
 
         Args:
             logits: Of shape `(rows, vocabulary)` or `(rows, places, vocabulary)`.
-            own: What is explained, which keeps its logit, in the shape of the logits without the vocabulary.
+            target: The explained tokens, which keep their logits, in the shape of the logits without the vocabulary.
         """
         if not self:
             return logits
@@ -55,52 +55,51 @@ class Rules:
         places[..., [i for i in self.always if i < size]] = -torch.inf
         places[:, 0, [i for i in self.first if i < size]] = -torch.inf
         places[:, : self.least, [i for i in self.end if i < size]] = -torch.inf
-        if own is None:
+        if target is None:
             return allowed
-        index = own.to(logits.device).unsqueeze(-1)
+        index = target.to(logits.device).unsqueeze(-1)
         return allowed.scatter(-1, index, logits.gather(-1, index))
 
 
 def rules_of(model: Any, before: int) -> Rules:
-    """What a model's `generation_config` leaves out.
+    """The tokens that a model's `generation_config` suppresses.
 
     Args:
         model: The model.
         before: How many tokens precede the first place, as generation counts them.
     """
-    own = getattr(model, "generation_config", None)
-    if own is None:
+    config = getattr(model, "generation_config", None)
+    if config is None:
         return Rules()
-    single = [words[0] for words in getattr(own, "bad_words_ids", None) or () if len(words) == 1]
-    least = max(getattr(own, "min_new_tokens", None) or 0, (getattr(own, "min_length", None) or 0) - before)
+    single = [words[0] for words in getattr(config, "bad_words_ids", None) or () if len(words) == 1]
+    least = max(getattr(config, "min_new_tokens", None) or 0, (getattr(config, "min_length", None) or 0) - before)
     return Rules(
-        _ids([*_ids(getattr(own, "suppress_tokens", None)), *single]),
-        _ids(getattr(own, "begin_suppress_tokens", None)),
-        _ids(getattr(own, "eos_token_id", None)) if least > 0 else (),
+        _ids([*_ids(getattr(config, "suppress_tokens", None)), *single]),
+        _ids(getattr(config, "begin_suppress_tokens", None)),
+        _ids(getattr(config, "eos_token_id", None)) if least > 0 else (),
         max(0, least),
     )
 
 
 def unapplied(model: Any) -> tuple[str, ...]:
-    """What has to be said of a `generation_config` that changes the answer in ways that are not imitated."""
-    own = getattr(model, "generation_config", None)
-    found = {n: v for n, usual in UNAPPLIED.items() if (v := getattr(own, n, None)) is not None and v != usual}
-    if any(len(words) > 1 for words in getattr(own, "bad_words_ids", None) or ()):
-        found["bad_words_ids"] = "of several tokens"
-    if not found:
+    """A note on settings of a `generation_config` that change the output and are not applied here."""
+    config = getattr(model, "generation_config", None)
+    changed = {n: v for n, usual in UNAPPLIED.items() if (v := getattr(config, n, None)) is not None and v != usual}
+    if any(len(words) > 1 for words in getattr(config, "bad_words_ids", None) or ()):
+        changed["bad_words_ids"] = "of several tokens"
+    if not changed:
         return ()
-    named = ", ".join(f"{name} = {value}" for name, value in found.items())
-    said = f"the generation_config's {named} changes what generate() says, and is no part of the probabilities here"
-    return (said,)
+    named = ", ".join(f"{name} = {value}" for name, value in changed.items())
+    return (f"the generation_config's {named} changes what generate() says, and is no part of the probabilities here",)
 
 
 def next_log_p(model: Any, inputs: Mapping[str, Tensor], token: int) -> tuple[float, int] | None:
-    """How likely `generate` finds one token behind a prompt, and what it finds likeliest; None where it fails.
+    """The log p of a next token according to `generate`, and the likeliest one; None where it fails.
 
     Args:
         model: The model.
         inputs: One prompt, without a batch axis.
-        token: The token that is asked for.
+        token: The token.
     """
     model = unwrap_peft(model)  # whose generate leaves marks on the model below
     if not callable(getattr(model, "generate", None)):

@@ -1,4 +1,4 @@
-"""From a Hub id or a folder to a model with a head and its processor, loading nothing that was not agreed to."""
+"""Loads a model with a head and its processor from a Hub id or a folder; pickles and remote code only by consent."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ from hf_fourier.scoring.batching import is_out_of_memory
 from hf_fourier.torch_state import taken
 
 _HUB = ("cache_dir", "force_download", "local_files_only", "token", "proxies")
-#: What a config is told about classes.
+#: Settings of a config about classes.
 _LABELS = ("num_labels", "id2label", "label2id")
-#: Any of them says that there is a processor.
+#: Any of these files shows that there is a processor.
 _PROCESSORS = ("tokenizer_config.json", "preprocessor_config.json", "processor_config.json")
 
 
@@ -45,7 +45,7 @@ class LoadedModel:
         processor: Its tokenizer or image processor; None where there is none.
         task: The pipeline's name of its head.
         name: The Hub id, or the folder's own name.
-        notes: What has to be said about it.
+        notes: Notes on how it was loaded.
     """
 
     model: torch.nn.Module
@@ -56,7 +56,7 @@ class LoadedModel:
 
 
 def heads() -> dict[str, Task]:
-    """All heads that some adapter explains, by the pipeline's name."""
+    """All supported heads, by the pipeline's name."""
     return {name: task for cls in WRAPPERS for name, task in cls.tasks.items()}
 
 
@@ -97,15 +97,15 @@ def load(
     where["revision"] = commit or where["revision"]  # the weights and all else are of this commit too
     task = _task(config, task or _tuned(tuning), base)
     check_weights(base, there["subfolder"], model_kwargs)
-    own = (getattr(config, "architectures", None) or [""])[0]
-    auto = getattr(transformers, heads()[task].auto or own)  # some heads have no Auto class
+    architecture = (getattr(config, "architectures", None) or [""])[0]
+    auto = getattr(transformers, heads()[task].auto or architecture)  # some heads have no Auto class
     if tuning is not None:
         config = _sized(config, auto, tuning, bool(labels), source, trust_remote_code)
     place: dict[str, Any] = {} if device_map is None else {"device_map": device_map}
     options = {"use_safetensors": True, **model_kwargs, **there, **place, "dtype": dtype or "auto"}
     model, info = _loaded(auto, base, config, options, tuning)
     _check_head(info, model, base, task, () if tuning is None else tuning.shapes)
-    notes = [*_told(model, tuning, labels, source, base)]
+    notes = [*_peft_notes(model, tuning, labels, source, base)]
     if tuning is not None:
         model = _attached(model, tuning, source)
     if commit is not None:
@@ -139,10 +139,10 @@ def task_of(model: torch.nn.Module) -> str:
     Raises:
         ModelError: If it has no head that can be explained.
     """
-    own = type(unwrap_peft(model)).__name__
-    task = _named(own)
+    name = type(unwrap_peft(model)).__name__
+    task = _named(name)
     if task is None:
-        raise _no_head(own, "pass task=, or explain it through attribute(forward, x)")
+        raise _no_head(name, "pass task=, or explain it through attribute(forward, x)")
     return task
 
 
@@ -167,32 +167,32 @@ def _config(source: str, where: dict[str, Any]) -> Any:
 
 
 def _tuning(source: str, where: dict[str, Any]) -> PeftConfig | None:
-    """The adapter that a checkpoint is, if it is one."""
+    """The PEFT adapter of a checkpoint, if it is one."""
     try:
         return read_peft_config(source, where)
     except FourierError:
         raise
-    except Exception as error:  # PEFT reads its config without looking
+    except Exception as error:  # PEFT does not check its config
         raise with_reason(error, source) from error
 
 
 def _labelled(config: Any, labels: dict[str, Any]) -> Any:
-    """A config with what is said about classes.
+    """A config with other classes.
 
     Raises:
-        ModelError: If that is none of `num_labels`, or names by number.
+        ModelError: If they are neither `num_labels` nor names by number.
     """
     if not labels:
         return config
-    config, said = copy.deepcopy(config), dict(labels)
+    config, values = copy.deepcopy(config), dict(labels)
     try:
-        if "label2id" in said and "id2label" not in said:
-            said["id2label"] = {number: name for name, number in said["label2id"].items()}
-        if "id2label" in said:
-            names = said["id2label"]
+        if "label2id" in values and "id2label" not in values:
+            values["id2label"] = {number: name for name, number in values["label2id"].items()}
+        if "id2label" in values:
+            names = values["id2label"]
             pairs = names.items() if isinstance(names, Mapping) else enumerate(names)
-            said["id2label"] = {int(number): str(name) for number, name in pairs}
-        for name, value in said.items():
+            values["id2label"] = {int(number): str(name) for number, name in pairs}
+        for name, value in values.items():
             setattr(config, name, value)
     except (TypeError, ValueError, AttributeError) as error:
         got = ", ".join(f"{name}={value!r}" for name, value in labels.items())
@@ -224,7 +224,7 @@ def _sized(config: Any, auto: Any, tuning: PeftConfig, named: bool, source: str,
 
 
 def _loaded(auto: Any, base: str, config: Any, options: dict[str, Any], tuning: PeftConfig | None) -> tuple[Any, Any]:
-    """The model of a checkpoint, or the base of an adapter, and what transformers says of its weights."""
+    """The model of a checkpoint, or the base of an adapter, and transformers' report on its weights."""
     quiet: AbstractContextManager[None] = nullcontext()
     if tuning is not None:
         consent = {} if options["use_safetensors"] else {"use_safetensors": None}  # which is about the adapter
@@ -252,8 +252,8 @@ def _attached(model: Any, tuning: PeftConfig, source: str) -> Any:
         raise with_reason(error, source) from error
 
 
-def _told(model: Any, tuning: PeftConfig | None, labels: dict[str, Any], source: str, base: str) -> Iterator[str]:
-    """What has to be said about adapters."""
+def _peft_notes(model: Any, tuning: PeftConfig | None, labels: dict[str, Any], source: str, base: str) -> Iterator[str]:
+    """Notes on PEFT adapters."""
     if tuning is None:
         if getattr(model, "_hf_peft_config_loaded", False):
             yield "transformers has attached the adapter that lies beside the model"
@@ -269,7 +269,7 @@ def _told(model: Any, tuning: PeftConfig | None, labels: dict[str, Any], source:
 
 @contextmanager
 def _silence() -> Iterator[None]:
-    """Inside, transformers does not warn of weights that are missing: what is really missing is an error of ours."""
+    """Inside, transformers does not warn of missing weights; those that are really missing raise our error."""
     from transformers.utils import logging
 
     with taken(logging):
@@ -291,9 +291,9 @@ def _task(config: Any, task: str | None, source: str) -> str:
         speech = task == "automatic-speech-recognition" and any(_named(name) == "ctc" for name in architectures)
         return "ctc" if speech else task
     for name in architectures:
-        found = _named(name)
-        if found is not None:
-            return found
+        named = _named(name)
+        if named is not None:
+            return named
     got = (
         f"{display_name(source)!r}, a {architectures[0]}"
         if architectures
@@ -303,13 +303,13 @@ def _task(config: Any, task: str | None, source: str) -> str:
 
 
 def _tuned(tuning: PeftConfig | None) -> str | None:
-    """The head of the model that PEFT tuned, where its config says it."""
+    """The head of the model that PEFT tuned, by its config."""
     if tuning is None or tuning.task is not None or tuning.head is None:
         return None if tuning is None else tuning.task
-    found = _named(tuning.head)
-    if found is None:
+    task = _named(tuning.head)
+    if task is None:
         raise _no_head(f"an adapter of a {tuning.head}", "pass task= if the base model has that head")
-    return found
+    return task
 
 
 def _named(name: str) -> str | None:
@@ -349,15 +349,15 @@ def _check_adapter(tuning: PeftConfig, source: str, model_kwargs: dict[str, Any]
 def _check_head(
     info: dict[str, Any], model: torch.nn.Module, source: str, task: str, elsewhere: Container[str]
 ) -> None:
-    """Refuse weights that would be random, and do not come from elsewhere: an explanation of them explains nothing."""
+    """Check that no weights would be random; an explanation of those explains nothing."""
     wrong = (key[0] if isinstance(key, tuple) else str(key) for key in info.get("mismatched_keys", ()))
     missing = [name for name in (*sorted(info.get("missing_keys", ())), *sorted(wrong)) if name not in elsewhere]
     if task == "feature-extraction":  # the embedding is the mean of the last states, before any pooler
         missing = [name for name in missing if not name.startswith("pooler.")]
     if missing:
-        some = ", ".join(missing[:4]) + (", …" if len(missing) > 4 else "")
+        names = ", ".join(missing[:4]) + (", …" if len(missing) > 4 else "")
         raise ModelError(
-            f"{display_name(source)!r}, which has no weights for {some} of {type(model).__name__}",
+            f"{display_name(source)!r}, which has no weights for {names} of {type(model).__name__}",
             f"a checkpoint with a trained head for {task}",
             "choose a fine-tuned checkpoint, or fit the head and pass FourierExplainer(model, processor)",
         )
@@ -367,8 +367,8 @@ def _processor(source: str, task: str, where: dict[str, Any], config: Any) -> tu
     import transformers
 
     for cls in WRAPPERS:
-        if task in cls.tasks and (own := cls.make_processor(source, where, config)) is not None:
-            return own, []
+        if task in cls.tasks and (processor := cls.make_processor(source, where, config)) is not None:
+            return processor, []
     if not heads()[task].processor:
         return None, []
     auto = getattr(transformers, heads()[task].processor)

@@ -25,7 +25,7 @@ IN_TURN_AT_ONCE = 2**24
 
 @dataclass(frozen=True)
 class SelectedPositions:
-    """What is left of outputs that were made one after the other: the logits at the masked positions."""
+    """The logits at the masked positions, of passes that ran one after the other."""
 
     logits: Tensor
 
@@ -44,7 +44,7 @@ class MaskedLMBatch(TextBatch):
         masked = ids == self.mask_id if self.mask_id is not None else torch.zeros_like(ids, dtype=torch.bool)
         counts = set(masked.sum(1).tolist())
         if len(counts) > 1:
-            raise ModelError("texts with different numbers of masks in one block", "one number", "report this as a bug")
+            raise ModelError("texts with different numbers of masks in one batch", "one number", "report this as a bug")
         self.in_turn = counts == {0}
         if self.in_turn:
             self.positions = self._draw_positions(rng)
@@ -82,20 +82,20 @@ class MaskedLMBatch(TextBatch):
         inputs["input_ids"] = inputs["input_ids"].scatter(1, position, self.mask_id)
         fixed = torch.zeros_like(inputs["input_ids"], dtype=torch.bool).scatter(1, position, True)
         repeated, content = (t.repeat_interleave(self.rows_per_signal, dim=0) for t in (x, self.content[rows]))
-        most = max(1, IN_TURN_AT_ONCE // self.entries)
-        if len(repeated) <= most:
+        max_rows = max(1, IN_TURN_AT_ONCE // self.entries)
+        if len(repeated) <= max_rows:
             return self._run(inputs, repeated, content, fixed)
 
         @carried  # on an accelerator it runs again in a thread of its own
         def pick(part: Tensor, start: int) -> Tensor:
-            some = slice(start, start + most)
-            outputs = self._run({n: t[some] for n, t in inputs.items()}, part, content[some], fixed[some])
-            return _rows_at(logits_of(outputs), position[some, 0])
+            rows = slice(start, start + max_rows)
+            outputs = self._run({n: t[rows] for n, t in inputs.items()}, part, content[rows], fixed[rows])
+            return _rows_at(logits_of(outputs), position[rows, 0])
 
         picked = []
-        for start in range(0, len(repeated), most):
-            part = repeated[start : start + most]
-            # Nothing of a part but its logits is kept until the gradient comes back, when it runs again.
+        for start in range(0, len(repeated), max_rows):
+            part = repeated[start : start + max_rows]
+            # Of a part only its logits are kept; the backward pass runs it again.
             again = torch.is_grad_enabled() and part.requires_grad
             picked.append(checkpoint(pick, part, start, use_reentrant=False) if again else pick(part, start))
         return SelectedPositions(torch.cat(picked))

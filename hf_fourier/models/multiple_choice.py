@@ -20,12 +20,12 @@ from hf_fourier.scoring.heads import Categorical, Head, logits_of
 from hf_fourier.seeding import ExampleRng, fingerprint
 from hf_fourier.typing import Tensor
 
-#: Among the inputs, where each choice starts and ends within its row, if it is to be read without what fills that up.
+#: The input with each choice's start and end within its row, if it is read without its padding.
 BARE = "read from to"
 
 
 class MultipleChoiceBatch(TextBatch):
-    """Prompts with their choices; where padding of ours made these equally long, each is read without it."""
+    """Prompts with their choices; where our padding made these equally long, each is read without it."""
 
     def __init__(self, wrapper: TokenWrapper, examples: Sequence[EncodedExample], rng: ExampleRng) -> None:
         super().__init__(wrapper, examples, rng)
@@ -40,9 +40,9 @@ class MultipleChoiceBatch(TextBatch):
             return super().forward(x, rows)
         length, content, logits = self.inputs["input_ids"].shape[2], self.content[rows], []
         for choice, (start, stop) in enumerate(self.ends):
-            own = (content[0] >= choice * length) & (content[0] < (choice + 1) * length)
+            chosen = (content[0] >= choice * length) & (content[0] < (choice + 1) * length)
             inputs = {n: t[rows, choice : choice + 1, start:stop] for n, t in self.inputs.items()}
-            outputs = self._run(inputs, x[:, own], content[:, own] - choice * length - start)
+            outputs = self._run(inputs, x[:, chosen], content[:, chosen] - choice * length - start)
             logits.append(logits_of(outputs))
         return SelectedPositions(torch.cat(logits, dim=1))
 
@@ -58,7 +58,7 @@ class MultipleChoiceWrapper(TextWrapper):
             "AutoTokenizer",
         )
     }
-    blocks: ClassVar[Mapping[str, type[TextBatch]]] = {"multiple-choice": MultipleChoiceBatch}
+    batches: ClassVar[Mapping[str, type[TextBatch]]] = {"multiple-choice": MultipleChoiceBatch}
 
     def head(self) -> Head:
         """A softmax over the choices."""
@@ -88,7 +88,7 @@ class MultipleChoiceWrapper(TextWrapper):
         return self._bare(chosen)
 
     def _cut(self, length: int, prompt: str, texts: Sequence[str]) -> tuple[str, ...]:
-        """What has to be said where a prompt with one of its choices was longer than the model's limit."""
+        """A note where a prompt with one of its choices was longer than the model's limit."""
         if self.limit is None or length < self.limit:
             return ()
         with restored(self.processor):

@@ -1,4 +1,4 @@
-"""Padding taken off an example that arrived with it, to be asked whether it is part of the answer."""
+"""Removes the padding of an example that arrived with it, to check whether it changes the score."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from hf_fourier.domains import SignalShape
 from hf_fourier.scoring.example_batch import EncodedExample
 from hf_fourier.typing import Tensor
 
-#: What says which entries along time, or which pixels, are no padding.
+#: The names of masks over time, and over pixels.
 TIME_MASKS = ("attention_mask", "feature_attention_mask", "input_features_mask", "padding_mask")
 PIXEL_MASK = "pixel_mask"
-#: How the notes of an example begin that has no mask, while something at its ends looks like padding.
+#: The beginning of the note where there is no mask, and the ends look like padding.
 LOOKS = "there is no mask; taken for padding: "
-#: How many samples, or frames, at an end have to be alike to be taken for it.
+#: The least number of equal samples, or frames, at an end that are taken for padding.
 SAMPLES, FRAMES = 16, 2
 
 
 def ends_of(mask: Tensor) -> tuple[int, int] | None:
-    """Where what a mask lets through begins and ends along its only dimension; None where that is all, or nothing."""
+    """The first and last place of a mask, `(length,)`, as start and stop; None where it keeps all, or nothing."""
     kept = mask.nonzero()
     if not len(kept):
         return None
@@ -30,7 +30,7 @@ def ends_of(mask: Tensor) -> tuple[int, int] | None:
 
 
 def in_time(example: EncodedExample, main: str, time: int, masks: Sequence[str]) -> EncodedExample | None:
-    """An example whose content lies along time, without what a mask leaves out at both ends.
+    """An example whose content lies along time, without the masked entries at both ends.
 
     Args:
         example: With its main input among its inputs, and `content`.
@@ -39,12 +39,12 @@ def in_time(example: EncodedExample, main: str, time: int, masks: Sequence[str])
         masks: The names of inputs that have one entry for each place along time, if they are there and as long.
     """
     length = example.inputs[main].shape[time]
-    own = {n: t for n in masks if (t := example.inputs.get(n)) is not None and t.ndim and t.shape[0] == length}
-    mask = next((t for t in own.values() if t.ndim == 1), None)
+    present = {n: t for n in masks if (t := example.inputs.get(n)) is not None and t.ndim and t.shape[0] == length}
+    mask = next((t for t in present.values() if t.ndim == 1), None)
     ends = None if mask is None or example.content is None else ends_of(mask)
     if ends is None or example.content is None:
         return None
-    return _cut(example, main, time, ends, tuple(own), example.content - ends[0])
+    return _cut(example, main, time, ends, tuple(present), example.content - ends[0])
 
 
 def unmasked(example: EncodedExample, main: str, time: int) -> EncodedExample | None:
@@ -60,22 +60,22 @@ def unmasked(example: EncodedExample, main: str, time: int) -> EncodedExample | 
     rows = example.inputs[main].movedim(time, 0).flatten(1) if example.inputs[main].ndim > 1 else None
     rows = example.inputs[main].unsqueeze(1) if rows is None else rows
     length, least = len(rows), SAMPLES if rows.shape[1] == 1 else FRAMES
-    heard = [(rows != rows[end]).any(1).nonzero().flatten() for end in (0, -1)]
-    if not len(heard[0]):
+    differing = [(rows != rows[end]).any(1).nonzero().flatten() for end in (0, -1)]
+    if not len(differing[0]):
         return None
-    start, stop = int(heard[0][0]), int(heard[1][-1]) + 1
+    start, stop = int(differing[0][0]), int(differing[1][-1]) + 1
     start, stop = start if start >= least else 0, stop if length - stop >= least else length
     if stop - start == length:
         return None
     bare = _cut(example, main, time, (start, stop), (), torch.arange(stop - start))
     at = next(i for i, axis in enumerate(example.signal.axes) if axis.name == "time")
     runs = [f"the first {start}"] * (start > 0) + [f"the last {length - stop}"] * (stop < length)
-    said = f"{LOOKS}{' and '.join(runs)} of {length} entries along time, which are all alike"
-    return replace(bare, signal=_resized(example.signal, {at: stop - start}), notes=(said,))
+    note = f"{LOOKS}{' and '.join(runs)} of {length} entries along time, which are all alike"
+    return replace(bare, signal=_resized(example.signal, {at: stop - start}), notes=(note,))
 
 
 def in_pixels(example: EncodedExample) -> EncodedExample | None:
-    """A picture or a video without the rows and columns that its mask leaves out whole at the sides."""
+    """A picture or a video without the rows and columns at its sides that are masked entirely."""
     mask, values = example.inputs.get(PIXEL_MASK), example.values
     if mask is None or values is None or mask.ndim != 2 or mask.shape != values.shape[-2:]:
         return None

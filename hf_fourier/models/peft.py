@@ -1,4 +1,4 @@
-"""Checkpoints of PEFT: a few trained weights, which go on top of a base model that lies elsewhere."""
+"""Checkpoints of PEFT: adapters on top of a base model that lies elsewhere."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ TASKS = {
     "QUESTION_ANS": "question-answering",
     "FEATURE_EXTRACTION": "feature-extraction",
 }
-#: What stands before the names of the base model's own weights.
+#: The prefix of the base model's own weights.
 _PREFIX = "base_model.model."
 
 
@@ -37,7 +37,7 @@ class PeftConfig:
     Attributes:
         folder: Where its files lie on this machine.
         config: Its `peft.PeftConfig`.
-        commit: What its revision stands for; None for a folder.
+        commit: The commit of its revision; None for a folder.
     """
 
     folder: Path
@@ -112,11 +112,12 @@ class PeftConfig:
         with taken(warnings), warnings.catch_warnings():
             warnings.filterwarnings("ignore", "Found missing adapter keys")  # which is an error below
             tuned = peft.PeftModel.from_pretrained(model, str(self.folder), **where)
-        wanted = peft.get_peft_model_state_dict(tuned, save_embedding_layers=False)
-        missing = [name for name in wanted if name.removeprefix(_PREFIX) not in self.shapes]
+        expected = peft.get_peft_model_state_dict(tuned, save_embedding_layers=False)
+        missing = [name for name in expected if name.removeprefix(_PREFIX) not in self.shapes]
         if missing:
-            some = ", ".join(missing[:2]) + (", …" if len(missing) > 2 else "")
-            got = f"the adapter {self.folder.name!r}, in which {len(missing)} of {len(wanted)} weights are not ({some})"
+            names = ", ".join(missing[:2]) + (", …" if len(missing) > 2 else "")
+            count = f"{len(missing)} of {len(expected)}"
+            got = f"the adapter {self.folder.name!r}, in which {count} weights are not ({names})"
             do = "pass the task= that it was trained for, or save it again"
             raise ModelError(got, f"an adapter for {type(model).__name__}", do)
         return tuned
@@ -129,7 +130,7 @@ def read_peft_config(source: str, where: Mapping[str, Any]) -> PeftConfig | None
 
     Args:
         source: The Hub id or the folder.
-        where: What of it: subfolder, revision and what else goes to the Hub.
+        where: Subfolder, revision and other options of the Hub.
 
     Raises:
         MissingExtraError: If it is an adapter, and PEFT is not installed.

@@ -1,4 +1,4 @@
-"""Where a model goes, and in which type: asked before anything is loaded, done when it is there."""
+"""Device and type of a model: checked before loading, applied afterwards."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import torch
 from hf_fourier.errors import InputError, ModelError
 from hf_fourier.models.distributed import accelerate_state
 
-#: What Accelerate finds a placement by.
+#: Accelerate's placement strategies.
 _MAPS = ("auto", "balanced", "balanced_low_0", "sequential")
 #: Types that a model can be explained in.
 _TYPES = (torch.float32, torch.bfloat16, torch.float16, torch.float64)
@@ -20,7 +20,7 @@ def place_of(device: Any, device_map: Any) -> torch.device | None:
     """The device that a model is moved to; None where a map places it.
 
     Args:
-        device: What a user says; None for the one that Accelerate gives this process.
+        device: As the user passed it; None for the one that Accelerate gives this process.
         device_map: A placement over several devices.
 
     Raises:
@@ -59,14 +59,14 @@ def type_of(dtype: Any) -> Any:
 
 
 def placed(model: Any, on: torch.device | None, by_itself: bool) -> tuple[Any, list[str]]:
-    """A model on its device, and in a type that suits it where nobody chose one; and what has to be said about that."""
+    """The model on its device, in a suitable type where none was chosen, and notes on that."""
     if on is None or getattr(model, "is_quantized", False):
         return model, []  # where a quantised model lies, and as what, is its quantiser's business
-    said = []
+    notes = []
     if by_itself and on.type == "cpu" and model.dtype in (torch.float16, torch.bfloat16):
-        said.append(f"the checkpoint's {model.dtype} was widened to float32 on the CPU; pass dtype= to keep it")
+        notes.append(f"the checkpoint's {model.dtype} was widened to float32 on the CPU; pass dtype= to keep it")
         model = model.float()
-    return model.to(on), said
+    return model.to(on), notes
 
 
 def _device(device: Any, what: str, more: str = "") -> torch.device:
@@ -84,8 +84,8 @@ def _device(device: Any, what: str, more: str = "") -> torch.device:
     except torch.OutOfMemoryError:
         pass
     except (RuntimeError, AssertionError, ImportError) as error:
-        said = str(error).strip().splitlines()[0].rstrip(".")
-        got = f"{what} {str(device)!r}, which is not here ({said})"
+        reason = str(error).strip().splitlines()[0].rstrip(".")
+        got = f"{what} {str(device)!r}, which is not here ({reason})"
         raise ModelError(got, f"one of {', '.join(_here())}", "choose one of them") from error
     return found
 

@@ -11,7 +11,7 @@ from hf_fourier.errors import InputError
 from hf_fourier.models.tokenization import decode_tokens, restored
 from hf_fourier.typing import Bool, Tensor
 
-#: What of a chat becomes of it.
+#: Notes on a chat.
 TEMPLATED = "the chat was written out by the tokenizer's chat template; what that adds is held constant"
 UNTOLD = "the chat was written out by the tokenizer's chat template; what that adds was transformed like the messages"
 
@@ -19,7 +19,7 @@ UNTOLD = "the chat was written out by the tokenizer's chat template; what that a
 def kept_part(
     tokenizer: Any, ids: Sequence[int], added: Bool[Tensor, " tokens"], limit: int | None, closed: bool = True
 ) -> tuple[list[int], tuple[str, ...]]:
-    """Which tokens of a prompt stay, and what has to be said of the others.
+    """Which tokens of a prompt are kept, and notes on the others.
 
     A template may close the text (`[SEP]`, `</s>`): behind that a language model begins another one. Of a prompt that
     is too long the end is kept, and what the template sets in front.
@@ -34,21 +34,21 @@ def kept_part(
     Returns:
         The places of the tokens that stay, ascending, and notes.
     """
-    places, own = list(range(len(ids))), [i for i, template in enumerate(added.tolist()) if not template]
+    places, text = list(range(len(ids))), [i for i, template in enumerate(added.tolist()) if not template]
     notes: tuple[str, ...] = ()
-    if closed and own and own[-1] + 1 < len(ids):
-        left = " ".join(decode_tokens(tokenizer, ids[own[-1] + 1 :]))
+    if closed and text and text[-1] + 1 < len(ids):
+        left = " ".join(decode_tokens(tokenizer, ids[text[-1] + 1 :]))
         notes += (f"{left}, which the tokenizer adds behind a text, was left off: what follows the text is explained",)
-        places = places[: own[-1] + 1]
+        places = places[: text[-1] + 1]
     if limit is not None and len(places) > limit:
-        start = min(own[0], limit - 1) if closed and own else 0
+        start = min(text[0], limit - 1) if closed and text else 0
         notes += (f"a prompt of {len(places)} tokens was cut to the model's {limit}: its end was kept",)
         places = [*places[:start], *places[len(places) - limit + start :]]
     return places, notes + _begun_twice(tokenizer, ids)
 
 
 def ended(tokenizer: Any, ids: Sequence[int]) -> tuple[str, ...]:
-    """What has to be said of ids that end with the mark of an end."""
+    """A note on ids that end with the mark of an end."""
     ends = {getattr(tokenizer, f"{role}_token_id", None) for role in ("eos", "sep")} - {None}
     if tokenizer is None or not len(ids) or int(ids[-1]) not in ends:
         return ()
@@ -57,7 +57,7 @@ def ended(tokenizer: Any, ids: Sequence[int]) -> tuple[str, ...]:
 
 
 def not_begun(tokenizer: Any, ids: Sequence[int]) -> tuple[str, ...]:
-    """What has to be said of ids that lack the mark which the tokenizer sets in front of a text."""
+    """A note on ids without the mark that the tokenizer sets in front of a text."""
     begin = getattr(tokenizer, "bos_token_id", None)
     if begin is None or not len(ids) or int(ids[0]) == begin:
         return ()
@@ -88,7 +88,7 @@ def written_out(tokenizer: Any, chat: Any) -> tuple[dict[str, list[int]], Tensor
     Raises:
         InputError: If there is no template, or it does not take these messages.
     """
-    messages = [dict(one) for one in (chat["messages"] if isinstance(chat, Mapping) else chat)]
+    messages = [dict(message) for message in (chat["messages"] if isinstance(chat, Mapping) else chat)]
     if not getattr(tokenizer, "chat_template", None):
         got = "a chat, for a tokenizer without a chat template"
         raise InputError(got, "one text", "write the prompt as one str, or set tokenizer.chat_template")
@@ -98,8 +98,8 @@ def written_out(tokenizer: Any, chat: Any) -> tuple[dict[str, list[int]], Tensor
             messages, tokenize=False, add_generation_prompt=not goes_on, continue_final_message=goes_on
         )
     except Exception as error:  # templates are programs of others
-        said = f"{type(error).__name__}: {error}".strip().splitlines()[0]
-        got = f"a chat that the tokenizer's template refuses ({said})"
+        reason = f"{type(error).__name__}: {error}".strip().splitlines()[0]
+        got = f"a chat that the tokenizer's template refuses ({reason})"
         do = "correct them, or write the prompt as one str"
         raise InputError(got, "messages with roles that it knows", do) from error
     spans = _spans(text, messages)
@@ -119,10 +119,10 @@ def _spans(text: str, messages: Sequence[Mapping[str, Any]]) -> list[tuple[int, 
     """Where each message's own text stands in the written chat; None where that is not so."""
     spans, at = [], 0
     for message in messages:
-        own = message["content"].strip() if isinstance(message["content"], str) else ""
-        start = text.find(own, at) if own else -1
+        content = message["content"].strip() if isinstance(message["content"], str) else ""
+        start = text.find(content, at) if content else -1
         if start < 0:
             return None
-        at = start + len(own)
+        at = start + len(content)
         spans.append((start, at))
     return spans

@@ -1,4 +1,4 @@
-"""What a decoder is made to say: the output of a sequence-to-sequence model, generated once or given."""
+"""The output of a sequence-to-sequence model, generated once or given, for teacher forcing."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from hf_fourier.scoring.targets import Continuation, Contrast, Typed, as_index, 
 from hf_fourier.torch_state import taken, theirs
 from hf_fourier.typing import Tensor
 
-#: The most tokens of an output, with what it begins with.
+#: The most tokens of an output, its prefix included.
 MOST_WRITTEN = 64
-#: Tokens that are generated to see what an output begins with.
+#: Tokens that are generated to find an output's prefix.
 BEGINNING = 8
 
 
@@ -33,13 +33,13 @@ def is_encoder_decoder(model: Any) -> bool:
 
 
 def generate(wrapper: ModelWrapper, example: EncodedExample) -> dict[str, Tensor]:
-    """What the model says of the clean example, greedily, as inputs of its decoder and what follows them.
+    """The greedy output for the clean example, as inputs of the decoder and the tokens that follow them.
 
     Tokens that are not of the model's choice (where an output starts, its language, its task) do not follow. Of a
     language model there are no inputs of a decoder: the output follows the example's own ids.
 
     Raises:
-        ModelError: If the model cannot generate, or says nothing.
+        ModelError: If the model cannot generate, or its output is empty.
     """
     ids, prefix = _generated(wrapper, example, MOST_WRITTEN)
     if is_encoder_decoder(wrapper.model):
@@ -50,9 +50,9 @@ def generate(wrapper: ModelWrapper, example: EncodedExample) -> dict[str, Tensor
 
 
 def cut_short(wrapper: ModelWrapper, output: Tensor) -> tuple[str, ...]:
-    """What has to be said of an output that generation did not end by itself."""
-    room, own = _free_length(wrapper.model.config, MOST_WRITTEN), getattr(wrapper.model, "generation_config", None)
-    end: Any = getattr(own, "eos_token_id", None)
+    """A note on an output that generation did not end by itself."""
+    room, config = _free_length(wrapper.model.config, MOST_WRITTEN), getattr(wrapper.model, "generation_config", None)
+    end: Any = getattr(config, "eos_token_id", None)
     ends = set(end) if isinstance(end, (list, tuple)) else {end}
     if end is None or len(output) < room - 4 or int(output[-1]) in ends:
         return ()
@@ -60,7 +60,7 @@ def cut_short(wrapper: ModelWrapper, output: Tensor) -> tuple[str, ...]:
 
 
 def given_output(wrapper: ModelWrapper, example: EncodedExample, tokenizer: Any, target: Any) -> dict[str, Tensor]:
-    """A given output, a text or token ids, as inputs of the decoder and what follows them.
+    """A given output, text or token ids, as inputs of the decoder and the tokens that follow them.
 
     A text begins as generation lets outputs begin: with the language that is set, or that the model hears.
 
@@ -100,14 +100,14 @@ def given_output(wrapper: ModelWrapper, example: EncodedExample, tokenizer: Any,
 
 
 def _begun(wrapper: ModelWrapper, example: EncodedExample) -> list[int] | None:
-    """What the outputs of a model of many languages begin with here; None where it does not tell."""
+    """The prefix of a multilingual model's output for the example; None for other models."""
     if not getattr(getattr(wrapper.model, "generation_config", None), "is_multilingual", False):
         return None
     try:
-        said, prefix = _generated(wrapper, example, BEGINNING)
+        ids, prefix = _generated(wrapper, example, BEGINNING)
     except ModelError:
         return None
-    return said[:prefix].tolist()
+    return ids[:prefix].tolist()
 
 
 def output_forms(tokenizer: Any, target: Any, output: Tensor) -> tuple[tuple[int, ...], ...]:
@@ -120,14 +120,14 @@ def output_forms(tokenizer: Any, target: Any, output: Tensor) -> tuple[tuple[int
 
 
 def output_rules(model: Any, inputs: Mapping[str, Tensor]) -> Rules:
-    """What generation leaves out of the choice of what follows some inputs."""
+    """The tokens that generation suppresses after some inputs."""
     if "decoder_input_ids" in inputs and OUTPUT in inputs:
         return rules_of(model, len(inputs["decoder_input_ids"]) - len(inputs[OUTPUT]) + 1)
     return rules_of(model, len(inputs.get("input_ids", ())))
 
 
 def _generated(wrapper: ModelWrapper, example: EncodedExample, most: int) -> tuple[Tensor, int]:
-    """The ids that the model writes greedily, and how many of them are not of its choice.
+    """The greedy output of the model, and the length of its forced prefix.
 
     Raises:
         ModelError: If it cannot generate.
@@ -142,20 +142,20 @@ def _generated(wrapper: ModelWrapper, example: EncodedExample, most: int) -> tup
         for n, t in inputs.items()
     }
     how = copy.deepcopy(model.generation_config)
-    own = 0 if is_encoder_decoder(model) or "input_ids" not in inputs else len(inputs["input_ids"])
-    how.update(do_sample=False, num_beams=1, max_length=own + _free_length(model.config, most), max_new_tokens=None)
+    prompt = 0 if is_encoder_decoder(model) or "input_ids" not in inputs else len(inputs["input_ids"])
+    how.update(do_sample=False, num_beams=1, max_length=prompt + _free_length(model.config, most), max_new_tokens=None)
     how.update(return_dict_in_generate=True, output_scores=True)
     try:
         with torch.no_grad(), theirs():
-            said = model.generate(**rows, generation_config=how)
+            output = model.generate(**rows, generation_config=how)
     except (RuntimeError, ValueError, TypeError, LookupError, AttributeError, NotImplementedError) as error:
         if is_out_of_memory(error):
             raise
         failure = Failure(error_text(error), model, rows)
-        told = advice(failure) or ("a model that generates", "pass the output as the target")
+        hints = advice(failure) or ("a model that generates", "pass the output as the target")
         got = f"{type(model).__name__}, which does not generate from this example ({failure.message})"
-        raise ModelError(got, *told) from error
-    ids, free = said.sequences[0].cpu(), [int(scores[0].isfinite().sum()) > 1 for scores in said.scores]
+        raise ModelError(got, *hints) from error
+    ids, free = output.sequences[0].cpu(), [int(scores[0].isfinite().sum()) > 1 for scores in output.scores]
     if not is_encoder_decoder(model):
         return ids, len(ids) - len(free)
     return ids, len(ids) - len(free) + (free.index(True) if True in free else len(free))
@@ -172,9 +172,9 @@ def _ids(tokenizer: Any, text: str) -> list[int]:
 
 
 def _setting(model: Any, name: str) -> int | None:
-    """What the generation config says, or else the config."""
-    said = [getattr(one, name, None) for one in (getattr(model, "generation_config", None), model.config)]
-    return next((one for one in said if one is not None), None)
+    """A setting of the generation config, or else of the config."""
+    values = [getattr(config, name, None) for config in (getattr(model, "generation_config", None), model.config)]
+    return next((value for value in values if value is not None), None)
 
 
 def teacher_forced(inputs: Mapping[str, Tensor], output: Tensor) -> dict[str, Tensor]:
@@ -188,13 +188,13 @@ def teacher_forced(inputs: Mapping[str, Tensor], output: Tensor) -> dict[str, Te
 
 
 def _free_length(config: Any, most: int) -> int:
-    """How long an output may be, with what it begins with."""
+    """The longest output, its prefix included."""
     inner = config.get_text_config(decoder=True) if hasattr(config, "get_text_config") else config
     limits = [getattr(inner, name, None) for name in ("max_target_positions", "max_position_embeddings")]
     return min([most, *(limit for limit in limits if limit)])
 
 
-def _forced_tokens(said: Tensor, prefix: int) -> dict[str, Tensor]:
-    if len(said) <= prefix:
+def _forced_tokens(ids: Tensor, prefix: int) -> dict[str, Tensor]:
+    if len(ids) <= prefix:
         raise ModelError("an empty output", "at least one token", "pass the output as the target")
-    return {"decoder_input_ids": said[:-1].clone(), OUTPUT: said[prefix:].clone()}
+    return {"decoder_input_ids": ids[:-1].clone(), OUTPUT: ids[prefix:].clone()}

@@ -1,4 +1,4 @@
-"""Which architectures of `transformers` were tried with which heads, and what came of it."""
+"""The architectures of `transformers` that were tried with each head, and the results."""
 
 from __future__ import annotations
 
@@ -27,20 +27,20 @@ def known() -> dict[str, Any]:
     file = resources.files(__package__).joinpath(FILE)
     if not file.is_file():
         raise InputError("a release without the results of a sweep", FILE, "report it")
-    told: dict[str, Any] = json.loads(file.read_text("utf-8"))
-    return told
+    results: dict[str, Any] = json.loads(file.read_text("utf-8"))
+    return results
 
 
 def summary(pairs: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """One row per head: how many pairs there are, were tried, built, and came to what; the last row is all of them."""
-    heads = sorted({told["task"] for told in pairs})
+    heads = sorted({pair["task"] for pair in pairs})
     rows = []
     for head in (*heads, None):
-        own = [told for told in pairs if head in (None, told["task"])]
-        count = Counter(told["status"] for told in own)
-        tried = len(own) - count[UNTRIED]
+        chosen = [pair for pair in pairs if head in (None, pair["task"])]
+        count = Counter(pair["status"] for pair in chosen)
+        tried = len(chosen) - count[UNTRIED]
         built = tried - count["not built"]
-        row: dict[str, Any] = {"head": head or "all", "pairs": len(own), "tried": tried, "built": built}
+        row: dict[str, Any] = {"head": head or "all", "pairs": len(chosen), "tried": tried, "built": built}
         row |= {status: count[status] for status in STATUSES[:-1]}
         rows.append({**row, "works of built": f"{100 * count['works'] / built:.1f} %" if built else ""})
     return rows

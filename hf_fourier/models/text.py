@@ -83,10 +83,10 @@ class TextWrapper(TargetedWrapper):
             ("ForQuestionAnswering",),
             "AutoTokenizer",
         ),
-        # Only where it is asked for: every model has an embedding, but that is seldom what is meant.
+        # Only on request: every model has an embedding, but that is seldom meant.
         "feature-extraction": Task("AutoModel", "", (), "AutoTokenizer"),
     }
-    blocks: ClassVar[Mapping[str, type[TextBatch]]] = {
+    batches: ClassVar[Mapping[str, type[TextBatch]]] = {
         "text2text-generation": Seq2SeqBatch,
         "fill-mask": MaskedLMBatch,
         "text-generation": NextTokenBatch,
@@ -142,13 +142,12 @@ class TextWrapper(TargetedWrapper):
         if len(texts) not in (1, 2):
             got = f"a tuple of {len(texts)}"
             raise InputError(got, "a str, or a tuple of two (a pair of texts)", "several examples go in a list")
-        said = text_of(texts[0])[1] if len(texts) == 1 else ()
+        notes: tuple[str, ...] = text_of(texts[0])[1] if len(texts) == 1 else ()
         for text in texts:
             whole_text(text)
         if self.processor is None:
             raise self.missing_processor_error(example)
         limit, prompt = self.limit, self.task == "text-generation"
-        notes: tuple[str, ...] = said
         options = {"return_special_tokens_mask": True, "verbose": False}
         with restored(self.processor):
             encoding = self.processor(*texts, **options)
@@ -181,17 +180,17 @@ class TextWrapper(TargetedWrapper):
         limit: int | None,
         closed: bool = True,
     ) -> EncodedExample:
-        """What the tokenizer made of one example, as the model takes it."""
+        """The tokenizer's output for one example, as the model takes it."""
         names = self.processor.model_input_names
         row = {n: torch.tensor(v, dtype=torch.long) for n, v in encoding.items() if n in names}
         if self._accepted and "kwargs" not in self._accepted and not self.accepts("token_type_ids"):
             row.pop("token_type_ids", None)
         if self.task == "text-generation":
-            places, said = kept_part(self.processor, encoding["input_ids"], added, limit, closed)
+            places, prompt_notes = kept_part(self.processor, encoding["input_ids"], added, limit, closed)
             if len(places) < len(added):
                 row, added = {n: t[places] for n, t in row.items()}, added[places]
                 segments = None if segments is None else segments[places]
-            notes += (*said, *unapplied(self.model))
+            notes += (*prompt_notes, *unapplied(self.model))
         return self._encoded(row, added, segments if segments is not None else row.get("token_type_ids"), notes)
 
     def encode_batch(self, batch: Mapping[str, Any]) -> list[EncodedExample]:
@@ -221,18 +220,18 @@ class TextWrapper(TargetedWrapper):
             segments = _sequences(batch, i)
             fits = segments is not None and len(segments) == length
             parts = segments if fits else row.get("token_type_ids")
-            said = unknown_note(self.processor, row["input_ids"])
+            row_notes = unknown_note(self.processor, row["input_ids"])
             if self.task == "text-generation":
                 row, fixed, parts = _unpadded(row, fixed, parts)
                 ids = row["input_ids"].tolist()
-                said += (*not_begun(self.processor, ids), *ended(self.processor, ids), *unapplied(self.model))
-            examples.append(self._encoded(row, fixed, parts, notes + said))
+                row_notes += (*not_begun(self.processor, ids), *ended(self.processor, ids), *unapplied(self.model))
+            examples.append(self._encoded(row, fixed, parts, notes + row_notes))
         return examples
 
     def _filling(self, ids: Tensor) -> dict[str, Tensor]:
-        """The attention mask that `generate` makes of ids that come without one; nothing where nothing tells."""
-        own = getattr(self.model, "generation_config", None)
-        pad, end = getattr(own, "pad_token_id", None), getattr(own, "eos_token_id", None)
+        """The attention mask that `generate` derives from ids without one; empty where it derives none."""
+        config = getattr(self.model, "generation_config", None)
+        pad, end = getattr(config, "pad_token_id", None), getattr(config, "eos_token_id", None)
         pad = getattr(self.processor, "pad_token_id", None) if pad is None else pad
         ends = set(end) if isinstance(end, (list, tuple)) else {end, getattr(self.processor, "eos_token_id", None)}
         filled = pad is not None and pad not in ends and bool((ids == pad).any())
@@ -249,7 +248,7 @@ class TextWrapper(TargetedWrapper):
         return set(t.all_special_ids) - unknown
 
     def batch_group(self, inputs: Mapping[str, Tensor]) -> int:
-        """How many masks a text for a masked language model has, or which two continuations: they are read together."""
+        """The number of masks of a masked language model's text, or a digest of two continuations."""
         if CONTINUATIONS[1] in inputs:
             return fingerprint([inputs[name] for name in CONTINUATIONS])
         if self.task != "fill-mask" or self.mask_id is None:
@@ -286,7 +285,7 @@ class TextWrapper(TargetedWrapper):
         return decode_tokens(self.processor, ids)
 
     def _hidden(self, row: Mapping[str, Tensor]) -> int:
-        """The embedding's width, asked of the module once; a model that declares none runs once to show it."""
+        """The embedding's width, measured once; a model that declares no embedding runs once to find it."""
         if self._width is None:
             with eval_mode(self.model):
                 if not self.swap.known:
@@ -301,14 +300,14 @@ class TextWrapper(TargetedWrapper):
         """Texts of one length and one pattern of segments."""
         inputs = examples[0].inputs
         if CONTINUATIONS[0] not in inputs:
-            block = self.blocks.get(self.task, TextBatch)(self, examples, rng)
+            batch = self.batches.get(self.task, TextBatch)(self, examples, rng)
         else:
-            block = ContinuationBatch(self, examples, rng)
-            if block.known_targets is not None:
-                block.head = OutputHead(self.processor)
-        if self.task in ("text-generation", "text2text-generation") and isinstance(block.head, TokenHead):
-            block.head.rules = output_rules(self.model, inputs)
-        return block
+            batch = ContinuationBatch(self, examples, rng)
+            if batch.known_targets is not None:
+                batch.head = OutputHead(self.processor)
+        if self.task in ("text-generation", "text2text-generation") and isinstance(batch.head, TokenHead):
+            batch.head.rules = output_rules(self.model, inputs)
+        return batch
 
 
 def _unpadded(
@@ -318,14 +317,14 @@ def _unpadded(
     mask = row.get("attention_mask")
     if mask is None or mask.ndim != 1 or not bool(mask.any()):
         return row, fixed, parts
-    own = mask.nonzero().flatten()
-    kept = slice(int(own[0]), int(own[-1]) + 1)
+    attended = mask.nonzero().flatten()
+    kept = slice(int(attended[0]), int(attended[-1]) + 1)
     short = {n: t[kept] if n in ("input_ids", *PER_TOKEN) else t for n, t in row.items()}
     return short, fixed[kept], None if parts is None else parts[kept]
 
 
 def _sequences(encoding: Any, row: int) -> Tensor | None:
-    """Which text of a pair each token belongs to, −1 for special tokens; None where the tokenizer cannot say."""
+    """Which text of a pair each token belongs to, −1 for special tokens; None where the tokenizer does not know."""
     try:
         numbers = encoding.sequence_ids(row)
     except (AttributeError, ValueError, IndexError):

@@ -1,4 +1,4 @@
-"""What a text's targets become: tokens, continuations, outputs, answers and places, found by their wording."""
+"""Targets of token models: resolves tokens, continuations, outputs, answers and positions given as text."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ from hf_fourier.scoring.heads import logits_of
 from hf_fourier.scoring.targets import AnswerSpan, Continuation, Contrast, Position, Target, Typed, token_ids
 from hf_fourier.typing import Tensor
 
-#: A tokenizer without a limit of its own says so with a number above this.
+#: A tokenizer without a length limit has a number above this.
 NO_LIMIT = 10**6
 #: Logits that differ by less, of the largest or of 1, are the same.
 SEEN = 1e-3
 
 
 class TargetedWrapper(TokenWrapper, ABC):
-    """Token models behind a tokenizer, whose targets may be words.
+    """A token model with a tokenizer, whose targets may be text.
 
     Attributes:
-        positions: How many positions the model has a table for; None where it does not say.
+        positions: The size of the model's table of positions; None where it declares none.
     """
 
     positions: int | None = None
@@ -42,7 +42,7 @@ class TargetedWrapper(TokenWrapper, ABC):
 
     @property
     def limit(self) -> int | None:
-        """The longest input that model and tokenizer take, in tokens; None if neither says."""
+        """The longest input that model and tokenizer take, in tokens; None if neither has a limit."""
         text = self.config.get_text_config() if hasattr(self.config, "get_text_config") else self.config
         limits = [getattr(self.processor, "model_max_length", None), getattr(text, "max_position_embeddings", None)]
         limits.append(self.positions)
@@ -56,11 +56,11 @@ class TargetedWrapper(TokenWrapper, ABC):
             TargetError: If the head has no such target, or the text does not have these tokens.
         """
         if isinstance(target, Position) and isinstance(target.position, (str, Typed)):
-            target = replace(target, position=self._placed(example, target.position))
+            target = replace(target, position=self._token_number(example, target.position))
         if self.task in ("question-answering", "text2text-generation") and isinstance(target, Typed):
             target = target.text
         if self.task == "question-answering" and isinstance(target, str):
-            span, notes = self._found(example, target)
+            span, notes = self._answer_span(example, target)
             return replace(example, notes=example.notes + notes), span
         if self.task == "text2text-generation" and not callable(target):
             added, forms = self._output(example, target)
@@ -70,8 +70,8 @@ class TargetedWrapper(TokenWrapper, ABC):
                 return self._continued(example, added[OUTPUT].tolist()), None
             return replace(example, inputs={**example.inputs, **added}), None
         if self.task == "text-generation":
-            own = {name: tensor for name, tensor in example.inputs.items() if name not in CONTINUATIONS}
-            example = replace(example, inputs=own, batch_group=0)
+            inputs = {name: tensor for name, tensor in example.inputs.items() if name not in CONTINUATIONS}
+            example = replace(example, inputs=inputs, batch_group=0)
             if isinstance(target, Continuation):
                 return self._continued(example, target.text), None
             if isinstance(target, Contrast):
@@ -89,29 +89,29 @@ class TargetedWrapper(TokenWrapper, ABC):
         return prediction[0], self.head().label(prediction[1])
 
     def _output(self, example: EncodedExample, target: Any) -> tuple[dict[str, Tensor], tuple[tuple[int, ...], ...]]:
-        """The output that is explained, and other spellings of what it begins with."""
+        """The output that is explained, and other spellings of its first token."""
         if target is None:
             return generate(self, example), ()
         added = given_output(self, example, self.processor, target)
         return added, output_forms(self.processor, target, added[OUTPUT])
 
-    def _placed(self, example: EncodedExample, position: str | Typed) -> int | str:
-        """The number of a content token that is named by its text, or by a number that was typed."""
+    def _token_number(self, example: EncodedExample, position: str | Typed) -> int | str:
+        """The number of a content token given by its text, or by a typed number."""
         text = position.text if isinstance(position, Typed) else position
-        found = [i for i, name in enumerate(example.names) if name == text]
-        found = found or [i for i, name in enumerate(example.names) if name.strip() == text.strip()]
+        places = [i for i, name in enumerate(example.names) if name == text]
+        places = places or [i for i, name in enumerate(example.names) if name.strip() == text.strip()]
         if isinstance(position, Typed):
-            if found and found[0] != position:
-                got = f"at:{text}, which is a token's number, and the text of token {found[0]} too"
+            if places and places[0] != position:
+                got = f"at:{text}, which is a token's number, and the text of token {places[0]} too"
                 raise TargetError(got, "one of the two", f"write at:index:{text} or at:label:{text}")
             return int(position)
-        if not found:
-            some = ", ".join(map(repr, example.names[:8])) or "no named tokens"
-            raise TargetError(f"token {text!r}", f"one of {some}", "correct `target`, or pass a number")
-        return found[0]
+        if not places:
+            names = ", ".join(map(repr, example.names[:8])) or "no named tokens"
+            raise TargetError(f"token {text!r}", f"one of {names}", "correct `target`, or pass a number")
+        return places[0]
 
     def _with_spellings(self, example: EncodedExample, target: Target) -> EncodedExample:
-        """An example with what has to be said of how tokens were spelt that are its target."""
+        """An example with notes on the spelling of the tokens that are its target."""
         texts: list[Any] = list(target) if isinstance(target, (list, tuple)) else [target]
         if isinstance(target, Contrast):
             texts = [target.this, target.other]
@@ -121,7 +121,7 @@ class TargetedWrapper(TokenWrapper, ABC):
         if not texts or type(self.head()) is not TokenHead or self.processor is None:
             return example
         ids = [ids_of(self.processor, text) for text in texts]
-        return self._worded(example, [(t, own) for t, own in zip(texts, ids, strict=True) if len(own) == 1])
+        return self._worded(example, [(text, one) for text, one in zip(texts, ids, strict=True) if len(one) == 1])
 
     def _worded(self, example: EncodedExample, words: Sequence[tuple[str, list[int]]]) -> EncodedExample:
         """An example with notes on how the tokenizer spells its targets, and with their other spellings."""
@@ -129,22 +129,22 @@ class TargetedWrapper(TokenWrapper, ABC):
         forms = tuple(spellings(self.processor, ids) for _, ids in words)
         return replace(example, notes=example.notes + notes, spellings=forms)
 
-    def _found(self, example: EncodedExample, answer: str) -> tuple[AnswerSpan, tuple[str, ...]]:
-        """The first place where the content has the tokens of an answer, the question left aside; whether it is one."""
+    def _answer_span(self, example: EncodedExample, answer: str) -> tuple[AnswerSpan, tuple[str, ...]]:
+        """The first span of an answer's tokens in the context, and a note where there are several."""
         content = example.inputs["input_ids"][example.content].tolist()
         first = sum(example.signal.segments[:-1])
         for form in (answer, f" {answer}"):
             ids = ids_of(self.processor, form)
             known_words(self.processor, form, ids)
-            ends = range(first + len(ids), len(content) + 1) if ids else ()
-            found = [end for end in ends if content[end - len(ids) : end] == ids]
-            if found:
-                said = f"the answer {answer!r} stands {len(found)} times in the context: the first is explained"
-                return AnswerSpan(found[0] - len(ids), found[0] - 1), (said,) if len(found) > 1 else ()
+            ends = list(range(first + len(ids), len(content) + 1)) if ids else []
+            ends = [end for end in ends if content[end - len(ids) : end] == ids]
+            if ends:
+                note = f"the answer {answer!r} stands {len(ends)} times in the context: the first is explained"
+                return AnswerSpan(ends[0] - len(ids), ends[0] - 1), (note,) if len(ends) > 1 else ()
         raise TargetError(f"the answer {answer!r}", "words of the context", "correct `target`, or pass a Span")
 
     def _continued(self, example: EncodedExample, *texts: Any) -> EncodedExample:
-        """An example that continues, its filling on the right left out: it would come in between."""
+        """An example with continuations, without padding on the right, which would come in between."""
         ids, mask = example.inputs["input_ids"], example.inputs.get("attention_mask")
         end = len(ids) if mask is None or mask.ndim != 1 else int(mask.nonzero().max()) + 1
         inputs = {n: t[:end] if n in ("input_ids", *PER_TOKEN) else t for n, t in example.inputs.items()}
@@ -165,11 +165,11 @@ class TargetedWrapper(TokenWrapper, ABC):
         for name, tail in zip(CONTINUATIONS, tails, strict=False):
             inputs[name] = torch.tensor(tail, dtype=torch.long)
             self._check_ids(inputs[name])
-        made = replace(example, inputs=inputs, batch_group=self.batch_group(inputs))
+        continued = replace(example, inputs=inputs, batch_group=self.batch_group(inputs))
         if len(tails) == 2 and len(tails[0]) != len(tails[1]):
-            said = f"the two have {len(tails[0])} and {len(tails[1])} tokens: of each the whole log p is taken"
-            made = replace(made, notes=(*made.notes, f"{said}, which sinks with every token"))
-        return self._worded(made, words) if words else made
+            note = f"the two have {len(tails[0])} and {len(tails[1])} tokens: of each the whole log p is taken"
+            continued = replace(continued, notes=(*continued.notes, f"{note}, which sinks with every token"))
+        return self._worded(continued, words) if words else continued
 
     def _check_ids(self, ids: Tensor) -> None:
         size = self.swap.entries or getattr(self.config, "vocab_size", None)
@@ -180,7 +180,7 @@ class TargetedWrapper(TokenWrapper, ABC):
             raise InputError(got, f"0 to {(size or 0) - 1}" if size else "none below 0", do)
 
     def _looks_back(self) -> bool:
-        """Whether a token's answer does not depend on those that follow; the model is asked once."""
+        """Whether a token's logits do not depend on those that follow; one pass, once per model."""
         if self._causal is None:
             ids = torch.zeros(2, 3, dtype=torch.long, device=self.device)
             ids[1, 2] = 1
@@ -190,12 +190,12 @@ class TargetedWrapper(TokenWrapper, ABC):
             except FourierError:  # a model that does not take so short a text
                 self._causal = True
                 return True
-            moved = float((logits[0] - logits[1]).abs().max())
-            self._causal = moved <= SEEN * max(1.0, float(logits.abs().max()))
+            change = float((logits[0] - logits[1]).abs().max())
+            self._causal = change <= SEEN * max(1.0, float(logits.abs().max()))
         return self._causal
 
     def _following(self, content: list[int], text: Any) -> list[int]:
-        """The ids of a continuation: what it adds to the text's own where the tokenizer keeps those.
+        """The ids of a continuation: those it adds to the text's, where the tokenizer keeps these.
 
         Raises:
             TargetError: If it is neither a text nor ids, or has words that the tokenizer does not know.

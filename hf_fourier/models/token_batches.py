@@ -19,17 +19,17 @@ from hf_fourier.scoring.heads import Categorical, by_class, logits_of, part_of
 from hf_fourier.seeding import ExampleRng
 from hf_fourier.typing import Int, Tensor
 
-#: What targets add to an example's inputs: one or two continuations, the output of a decoder.
+#: Inputs that targets add to an example: one or two continuations, the output of a decoder.
 CONTINUATIONS = ("continuation", "rather than")
 OUTPUT = "output"
-#: What a tokenizer says of each token, beside the ids.
+#: Inputs with one entry per token, beside the ids.
 PER_TOKEN = ("attention_mask", "token_type_ids", "special_tokens_mask", "position_ids")
-#: What is no statement about each token, whatever its length.
+#: Inputs that have no entry per token, whatever their length.
 ADDED = (*CONTINUATIONS, OUTPUT, "decoder_input_ids")
 
 
 class TokenWrapper(ModelWrapper, ABC):
-    """What all token models share: an embedding that is swapped, and maybe a mask."""
+    """A model with a replaceable embedding, and maybe a mask token."""
 
     def __init__(self, model: torch.nn.Module, processor: Any, task: str) -> None:
         super().__init__(model, processor, task)
@@ -38,22 +38,22 @@ class TokenWrapper(ModelWrapper, ABC):
     @property
     def mask_id(self) -> int | None:
         """The mask token, by the tokenizer or else by the config."""
-        own = getattr(self.processor, "mask_token_id", None)
-        return getattr(self.config, "mask_token_id", None) if own is None else own
+        mask_id = getattr(self.processor, "mask_token_id", None)
+        return getattr(self.config, "mask_token_id", None) if mask_id is None else mask_id
 
     def with_permuted_ids(self, example: EncodedExample) -> EncodedExample | None:
-        """The content's ids turned by one place; None where that changes none of them."""
+        """The content's ids rotated by one place; None where that changes none of them."""
         if example.content is None:
             return None
         ids = example.inputs["input_ids"]
         flat = ids.flatten()
-        turned = flat.scatter(0, example.content, flat[example.content].roll(1))
-        if torch.equal(turned, flat):
+        rotated = flat.scatter(0, example.content, flat[example.content].roll(1))
+        if torch.equal(rotated, flat):
             return None
-        return replace(example, inputs={**example.inputs, "input_ids": turned.view(ids.shape)})
+        return replace(example, inputs={**example.inputs, "input_ids": rotated.view(ids.shape)})
 
     def without_padding(self, example: EncodedExample) -> EncodedExample | None:
-        """The row without what its mask leaves out at both ends, in all that it says of each token."""
+        """The row without the masked tokens at both ends, in all inputs per token."""
         mask = example.inputs.get("attention_mask")
         if mask is None or mask.ndim != 1 or example.content is None or bool(mask.all()):
             return None
@@ -88,7 +88,7 @@ class TextBatch(ExampleBatch):
         self.spellings = [example.spellings for example in examples]
 
     def remarks(self, logits: Tensor, frozen: Tensor, numbers: Sequence[int]) -> dict[int, tuple[str, ...]]:
-        """Where the model expects another spelling of a target far more."""
+        """Notes where the model prefers another spelling of a target."""
         return remarks_of(self, self.wrapper.processor, logits, frozen, numbers)
 
     def _signals(self, ids: Tensor) -> Tensor:
@@ -117,31 +117,31 @@ class TextBatch(ExampleBatch):
     def _run(self, inputs: dict[str, Tensor], x: Tensor, content: Tensor, fixed: Tensor | None = None) -> Any:
         """One forward pass on `inputs`; positions in `fixed` keep the model's own embedding."""
 
-        def put(own: Tensor) -> Tensor:
-            flat = own.detach().reshape(len(x), -1, own.shape[-1])
+        def replace(embedded: Tensor) -> Tensor:
+            flat = embedded.detach().reshape(len(x), -1, embedded.shape[-1])
             if self.run is not None:
-                swapped = torch.cat([flat[:, : self.run.start], x.to(own), flat[:, self.run.stop :]], dim=1)
+                swapped = torch.cat([flat[:, : self.run.start], x.to(flat), flat[:, self.run.stop :]], dim=1)
             else:
-                index = content.to(own.device).unsqueeze(-1).expand(-1, -1, flat.shape[-1])
-                swapped = flat.scatter(1, index, x.to(own))
-            swapped = swapped.view(own.shape)
-            return swapped if fixed is None else torch.where(fixed.to(own.device).unsqueeze(-1), own, swapped)
+                index = content.to(flat.device).unsqueeze(-1).expand(-1, -1, flat.shape[-1])
+                swapped = flat.scatter(1, index, x.to(flat))
+            swapped = swapped.view(embedded.shape)
+            return swapped if fixed is None else torch.where(fixed.to(flat.device).unsqueeze(-1), embedded, swapped)
 
-        def ask() -> tuple[Any, int]:
-            given = copies(inputs)
-            with self.wrapper.swap.replaced(given["input_ids"].flatten(0, -2), put) as calls:
-                return self.wrapper.call_model(**given, **options), len(calls)
+        def call() -> tuple[Any, int]:
+            copied = copies(inputs)
+            with self.wrapper.swap.replaced(copied["input_ids"].flatten(0, -2), replace) as calls:
+                return self.wrapper.call_model(**copied, **options), len(calls)
 
         options = self._options()
-        outputs, calls = ask()
+        outputs, calls = call()
         if calls != 1:
-            given = copies(inputs)
+            copied = copies(inputs)
             self.wrapper.swap.locate(
-                lambda: self.wrapper.call_model(**given, **options), given["input_ids"].flatten(0, -2)
+                lambda: self.wrapper.call_model(**copied, **options), copied["input_ids"].flatten(0, -2)
             )
-            outputs, calls = ask()
+            outputs, calls = call()
             if calls != 1:
-                got = f"{type(self.wrapper.model).__name__}, whose embedding was asked {calls} times for the same ids"
+                got = f"{type(self.wrapper.model).__name__}, whose embedding was called {calls} times for the same ids"
                 do = "explain it through attribute(forward, x)"
                 raise ModelError(got, "one embedding of the input ids per forward pass", do)
         return outputs
@@ -154,12 +154,12 @@ class TextBatch(ExampleBatch):
         return by_class(logits_of(outputs))
 
     def _of_text(self, logits: Tensor) -> Tensor:
-        """What is said at the text's own tokens, `(rows, tokens, …)`, without the virtual ones in front of them."""
+        """The logits at the text's tokens, `(rows, tokens, …)`, without those of virtual tokens in front of them."""
         return logits[:, -self.inputs["input_ids"].shape[1] :] if has_prompt_tuning(self.wrapper.model) else logits
 
 
 class TokenClassificationBatch(TextBatch):
-    """Texts whose every token gets a tag."""
+    """Texts for token classification."""
 
     def logits(self, outputs: Any, rows: Tensor) -> Tensor:
         """The tags' logits at the content tokens, `(rows, tokens, tags)`."""
@@ -178,7 +178,7 @@ class QuestionAnsweringBatch(TextBatch):
 
 
 class PooledBatch(TextBatch):
-    """Texts read for their embedding: the mean over all tokens that are attended to."""
+    """Texts for their embedding: the mean over all tokens that are attended to."""
 
     def logits(self, outputs: Any, rows: Tensor) -> Tensor:
         """The embeddings, `(rows, hidden)`."""
@@ -191,7 +191,7 @@ class PooledBatch(TextBatch):
 
 
 class NextTokenBatch(TextBatch):
-    """Texts read for their next token."""
+    """Texts for the prediction of the next token."""
 
     def __init__(self, wrapper: TokenWrapper, examples: Sequence[EncodedExample], rng: ExampleRng) -> None:
         super().__init__(wrapper, examples, rng)
@@ -217,7 +217,7 @@ class NextTokenBatch(TextBatch):
 
 
 class ContinuationBatch(TextBatch):
-    """Texts with a continuation that is explained, or with two of them, one rather than the other.
+    """Texts with a continuation that is explained, or with two, for their contrast.
 
     Continuations are appended to the ids and never change. With two, each signal row makes two rows of the model.
     """
@@ -227,7 +227,7 @@ class ContinuationBatch(TextBatch):
         tails = [self.inputs.pop(name) for name in CONTINUATIONS if name in self.inputs]
         self.rows_per_signal, self.lengths = len(tails), [tail.shape[1] for tail in tails]
         self.width = max(self.lengths)
-        # What fills up the shorter one comes after it, where a causal model does not see it.
+        # The filling of the shorter one comes after it, where a causal model does not see it.
         filled = [torch.cat([t, t[:, -1:].expand(-1, self.width - t.shape[1])], dim=1) for t in tails]
         self.tails = torch.stack(filled, dim=1)
         if self.rows_per_signal == 1:
@@ -240,13 +240,13 @@ class ContinuationBatch(TextBatch):
         self._begun: Tensor | None = None
 
     def remarks(self, logits: Tensor, frozen: Tensor, numbers: Sequence[int]) -> dict[int, tuple[str, ...]]:
-        """Likewise; two continuations are asked for what they begin with, by the pass that came last."""
+        """As the base class; two continuations by their first tokens, in the last pass."""
         begun = logits if self._begun is None else self._begun
         return super().remarks(begun, frozen if self._begun is None else frozen[:, :1], numbers)
 
     @property
     def entries(self) -> int:
-        """The signal's size, or an eighth of the logits where those are what fills the memory."""
+        """The signal's size, or an eighth of the logits where those fill the memory."""
         return max(self.signal[0].numel(), self.width * int(getattr(self.wrapper.config, "vocab_size", 0)) // 8)
 
     def forward(self, x: Tensor, rows: Tensor) -> Any:
@@ -256,9 +256,9 @@ class ContinuationBatch(TextBatch):
         inputs["input_ids"] = torch.cat([inputs["input_ids"], tails], dim=1)
         for name, step in (("attention_mask", 0), ("token_type_ids", 0), ("position_ids", 1)):
             if name in inputs:
-                own = inputs[name]
-                more = own[:, -1:] + step * torch.arange(1, self.width + 1, device=own.device)
-                inputs[name] = torch.cat([own, more.expand(len(own), -1)], dim=1)
+                values = inputs[name]
+                more = values[:, -1:] + step * torch.arange(1, self.width + 1, device=values.device)
+                inputs[name] = torch.cat([values, more.expand(len(values), -1)], dim=1)
         content = self.content[rows].repeat_interleave(self.rows_per_signal, dim=0)
         return self._run(inputs, x.repeat_interleave(self.rows_per_signal, dim=0), content)
 
@@ -280,7 +280,7 @@ class ContinuationBatch(TextBatch):
 
 
 class Seq2SeqBatch(TextBatch):
-    """Texts that an encoder reads and a decoder answers, the answer teacher-forced."""
+    """Texts for an encoder-decoder, the output teacher-forced."""
 
     def __init__(self, wrapper: TokenWrapper, examples: Sequence[EncodedExample], rng: ExampleRng) -> None:
         super().__init__(wrapper, examples, rng)
@@ -289,7 +289,7 @@ class Seq2SeqBatch(TextBatch):
 
     @property
     def entries(self) -> int:
-        """The signal's size, or an eighth of the logits where those are what fills the memory."""
+        """The signal's size, or an eighth of the logits where those fill the memory."""
         return max(
             self.signal[0].numel(), self.output.shape[1] * int(getattr(self.wrapper.config, "vocab_size", 0)) // 8
         )

@@ -17,9 +17,9 @@ from hf_fourier.scoring.targets import ResolvedTarget
 from hf_fourier.torch_state import taken
 from hf_fourier.typing import Float, Int, Num, Tensor
 
-#: What stands for a space at the beginning of a token, in byte-level and in SentencePiece vocabularies.
+#: The marks of a space at the beginning of a token, in byte-level and in SentencePiece vocabularies.
 MARKS = ("Ġ", "▁")
-#: What another spelling needs to be mentioned: so many times the target's probability, and at least so much of all.
+#: A note names another spelling from this multiple of the target's probability on, and from this probability on.
 FAR, WORTH = 10.0, 0.01
 #: Unknown words that a note names, and how much of each.
 MOST_NAMED, MOST_OF_EACH = 8, 40
@@ -30,10 +30,10 @@ class TokenHead(Categorical):
 
     Args:
         tokenizer: Names the tokens; None where only ids are known.
-        several: What to do about a target that is more than one token.
+        several: The advice for a target of more than one token.
 
     Attributes:
-        rules: What generation leaves out of the choice; what is left is a distribution of its own.
+        rules: The tokens that generation suppresses; the others are renormalized.
     """
 
     def __init__(self, tokenizer: Any, several: str = "name one of them") -> None:
@@ -41,12 +41,12 @@ class TokenHead(Categorical):
         self.tokenizer, self.several, self.rules = tokenizer, several, Rules()
 
     def fits(self, logits: Tensor) -> tuple[str, ...]:
-        """Say where the tokenizer knows more tokens than the model; that a model has room for more is usual."""
+        """A note where the tokenizer has more tokens than the model; the reverse is usual."""
         known = len(self.tokenizer) if hasattr(self.tokenizer, "__len__") else 0
         if known <= logits.shape[-1]:
             return ()
-        said = f"the tokenizer knows {known} tokens and the model {logits.shape[-1]}"
-        return (f"{said}: the last ones cannot be read or said, and if it is another model's, the names are wrong",)
+        sizes = f"the tokenizer knows {known} tokens and the model {logits.shape[-1]}"
+        return (f"{sizes}: the last ones cannot be read or said, and if it is another model's, the names are wrong",)
 
     def _index(self, label: str) -> int:
         if self.tokenizer is None:
@@ -97,7 +97,7 @@ class OutputHead(TokenHead):
         return ids, str(words).strip()
 
     def ranked(self, logits: Float[Tensor, "..."], most: int = 5) -> list[tuple[str, float]]:
-        """What the model says at each place, given what came before, with the mean probability of a token."""
+        """The likeliest token at each place, given those before, with their mean probability."""
         best = self.rules.applied(logits.unsqueeze(0))[0].log_softmax(-1).max(-1)
         return [(self.name_target(best.indices.reshape(-1))[1], float(best.values.mean().exp()))]
 
@@ -120,13 +120,13 @@ def ids_of(tokenizer: Any, text: str) -> list[int]:
 
 def unknown_id(tokenizer: Any) -> int | None:
     """The id that stands for unknown words alone; None where there is none, or another mark has it too."""
-    own = getattr(tokenizer, "unk_token_id", None)
+    unknown = getattr(tokenizer, "unk_token_id", None)
     others = [getattr(tokenizer, f"{role}_token_id", None) for role in ("pad", "mask", "bos", "eos", "cls", "sep")]
-    return None if own is None or own in others else int(own)
+    return None if unknown is None or unknown in others else int(unknown)
 
 
 def known_words(tokenizer: Any, text: str, ids: Sequence[int]) -> None:
-    """Refuse a target of which the tokenizer makes its mark for unknown words: that would be explained instead.
+    """Check that a target has no words that the tokenizer reads as its mark for unknown ones.
 
     Raises:
         TargetError: If there is one.
@@ -210,7 +210,7 @@ def spellings(tokenizer: Any, ids: Sequence[int]) -> tuple[int, ...]:
 
 
 def likelier(tokenizer: Any, forms: Sequence[int], log_p: Float[Tensor, " forms"]) -> tuple[str, ...]:
-    """What has to be said where the model expects another spelling of a target far more.
+    """A note where the model prefers another spelling of a target by far.
 
     Args:
         tokenizer: Names them.
@@ -221,52 +221,52 @@ def likelier(tokenizer: Any, forms: Sequence[int], log_p: Float[Tensor, " forms"
     best = int(p[1:].argmax()) + 1 if len(forms) > 1 else 0
     if best == 0 or p[best] < WORTH or p[best] < FAR * p[0]:
         return ()
-    own, other = (spelt(tokenizer, [forms[i]]) for i in (0, best))
-    said = f"the target begins with {own!r} (p = {p[0]:.2g}); {other!r} is far likelier here (p = {p[best]:.2g})"
-    return (f"{said}: pass that to explain it",)
+    target, other = (spelt(tokenizer, [forms[i]]) for i in (0, best))
+    note = f"the target begins with {target!r} (p = {p[0]:.2g}); {other!r} is far likelier here (p = {p[best]:.2g})"
+    return (f"{note}: pass that to explain it",)
 
 
 def compared_spellings(
     tokenizer: Any, forms: Sequence[Sequence[int]], logits: Tensor, frozen: Tensor, first: bool
 ) -> tuple[str, ...]:
-    """What has to be said of one example's targets beside their other spellings.
+    """Notes on one example's targets against their other spellings.
 
     Args:
         tokenizer: Names tokens.
         forms: Of each target, as `spellings` gives them.
         logits: The example's, of one place or of several.
-        frozen: Its settled target.
+        frozen: Its resolved target.
         first: Whether only the first of several places is looked at, since a longer target goes on from there.
     """
     places = logits.reshape(-1, logits.shape[-1])
     notes: tuple[str, ...] = ()
-    for own in forms:
-        where = places[:1]
+    for spellings in forms:
+        chosen = places[:1]
         if not first and frozen.ndim and len(frozen) == len(places) > 1:
-            where = places[frozen.to(places.device) == own[0]]
-        log_p = where.log_softmax(-1)[:, list(own)].mean(0).cpu()
-        notes += likelier(tokenizer, own, log_p)
+            chosen = places[frozen.to(places.device) == spellings[0]]
+        log_p = chosen.log_softmax(-1)[:, list(spellings)].mean(0).cpu()
+        notes += likelier(tokenizer, spellings, log_p)
     return notes
 
 
 def remarks_of(
-    block: Any, tokenizer: Any, logits: Tensor, frozen: Tensor, numbers: Sequence[int]
+    batch: Any, tokenizer: Any, logits: Tensor, frozen: Tensor, numbers: Sequence[int]
 ) -> dict[int, tuple[str, ...]]:
-    """What has to be said of the targets of some examples of a block, beside their other spellings.
+    """Notes on the targets of some examples of a batch against their other spellings.
 
     Args:
-        block: With the `spellings` of each example's targets.
+        batch: With the `spellings` of each example's targets.
         tokenizer: Names tokens.
         logits: Of each row, as the head reads them.
-        frozen: Their settled targets.
+        frozen: Their resolved targets.
         numbers: Which example each row is of.
     """
-    found = {}
+    notes = {}
     for row, number in enumerate(numbers):
-        if tokenizer is not None and any(len(forms) > 1 for forms in block.spellings[number]):
-            first = block.known_targets is not None
-            found[number] = compared_spellings(tokenizer, block.spellings[number], logits[row], frozen[row], first)
-    return found
+        if tokenizer is not None and any(len(forms) > 1 for forms in batch.spellings[number]):
+            first = batch.known_targets is not None
+            notes[number] = compared_spellings(tokenizer, batch.spellings[number], logits[row], frozen[row], first)
+    return notes
 
 
 @contextmanager

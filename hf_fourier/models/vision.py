@@ -61,7 +61,7 @@ class VisionWrapper(ModelWrapper):
             ("ForUniversalSegmentation", "ForInstanceSegmentation"),
             "AutoImageProcessor",
         ),
-        # Only where it is asked for, as with texts.
+        # Only on request, as with texts.
         "image-feature-extraction": Task("AutoModel", "", (), "AutoImageProcessor"),
     }
     signal_kinds: ClassVar[tuple[str, ...]] = ("pixels",)
@@ -176,12 +176,12 @@ class VisionWrapper(ModelWrapper):
                 boxes = boxes_of(part_of(outputs, "pred_boxes").float())
                 return torch.cat([part_of(outputs, "logits").float(), boxes], dim=-1)
             case "universal-segmentation":
-                said = part_of(outputs, "class_queries_logits", "logits")
+                logits = part_of(outputs, "class_queries_logits", "logits")
                 masks = part_of(outputs, "masks_queries_logits", "pred_masks")
                 classes = 1 + max(labels_of(self.config), default=-1)
-                if classes and said.shape[-1] != classes + 1:  # a class for "nothing" comes last
-                    raise misnamed(f"{classes} classes", said.shape[-1] - 1)
-                return torch.cat([said.float(), masks.flatten(2).float()], -1)
+                if classes and logits.shape[-1] != classes + 1:  # a class for "nothing" comes last
+                    raise misnamed(f"{classes} classes", logits.shape[-1] - 1)
+                return torch.cat([logits.float(), masks.flatten(2).float()], -1)
             case "image-feature-extraction":
                 pooled = part_of(outputs, "pooler_output", "last_hidden_state")
                 states = getattr(with_named_parts(outputs), "last_hidden_state", None)
@@ -205,10 +205,10 @@ class VisionWrapper(ModelWrapper):
             pixels: Tensor = self.processor(images=Image.fromarray(array), return_tensors="pt")["pixel_values"]
             return pixels if pixels.is_floating_point() else pixels.float()
         except (TypeError, ValueError, KeyError, AttributeError) as error:
-            said = f"{type(error).__name__}: {error}".strip().splitlines()[0]
+            reason = f"{type(error).__name__}: {error}".strip().splitlines()[0]
             size = f"{array.shape[1]} × {array.shape[0]}"
             raise InputError(
-                f"a picture of {size} pixels, which {type(self.processor).__name__} refuses ({said})",
+                f"a picture of {size} pixels, which {type(self.processor).__name__} refuses ({reason})",
                 "a picture that the model's own image processor takes",
                 "check the processor, or pass {'pixel_values': tensor}",
             ) from error

@@ -1,4 +1,4 @@
-"""Adapters: the only place that knows `transformers`. One file per kind of input."""
+"""All model wrappers, and the choice of one for a model."""
 
 from __future__ import annotations
 
@@ -42,10 +42,10 @@ __all__ = [
 
 
 def wrap(model: torch.nn.Module, processor: Any, task: str) -> ModelWrapper:
-    """The adapter for a model with this head.
+    """The wrapper for a model with this head.
 
     Raises:
-        ModelError: If no adapter explains this head.
+        ModelError: If no wrapper explains this head.
     """
     for cls in sorted(WRAPPERS, key=lambda cls: -len(cls.__mro__)):  # the more special first
         if cls.supports(task, processor):

@@ -19,7 +19,7 @@ from hf_fourier.scoring.targets import Target
 from hf_fourier.seeding import ExampleRng, fingerprint
 from hf_fourier.typing import Tensor, tensor_of
 
-#: What belongs to the texts among the inputs.
+#: The inputs of the texts.
 TEXTS = ("input_ids", "attention_mask", "token_type_ids", "position_ids")
 
 
@@ -69,7 +69,7 @@ class ZeroShotWrapper(VisionWrapper):
         return replace(encoded, inputs=inputs, batch_group=self.batch_group(inputs))
 
     def batch_group(self, inputs: Mapping[str, Tensor]) -> int:
-        """Which texts: pictures of one block share them."""
+        """A digest of the texts, which pictures of one batch share."""
         return fingerprint([inputs[name] for name in sorted(inputs) if name in TEXTS])
 
     def prepare_target(self, example: EncodedExample, target: Target) -> tuple[EncodedExample, Target]:
@@ -85,9 +85,11 @@ class ZeroShotWrapper(VisionWrapper):
         ids = example.inputs.get("input_ids")
         if ids is None:
             raise InputError("a picture without texts", "input_ids, a row per text", "pass the processor's own output")
-        known = self.tokenizer
-        said = map(str, range(len(ids))) if known is None else known.batch_decode(ids, skip_special_tokens=True)
-        labels = dict(enumerate(said))
+        tokenizer = self.tokenizer
+        texts = (
+            map(str, range(len(ids))) if tokenizer is None else tokenizer.batch_decode(ids, skip_special_tokens=True)
+        )
+        labels = dict(enumerate(texts))
         return Categorical(labels) if len(labels) > 1 else Binary(labels)
 
     def head(self) -> Head:

@@ -217,7 +217,7 @@ class TestEmbeddings:
         assert all(module.training for module in model.modules())
 
     def test_an_embedding_that_is_asked_twice_is_refused(self) -> None:
-        with pytest.raises(ModelError, match="asked 2 times"):
+        with pytest.raises(ModelError, match="called 2 times"):
             self.explain(TinyForSequenceClassification(asked=2))
 
     def test_an_embedding_that_is_never_asked_is_refused(self) -> None:

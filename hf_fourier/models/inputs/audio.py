@@ -23,9 +23,9 @@ from hf_fourier.models.inputs.containers import is_stored
 from hf_fourier.results.audio import AudioClip
 from hf_fourier.typing import Tensor
 
-#: Real samples lie within ±1; what reaches beyond this was scaled in another way, and that is said.
+#: Real samples lie within ±1; a note says where they reach beyond this.
 MAX_AMPLITUDE = 2.0
-#: How what is said of those begins.
+#: The beginning of that note.
 LOUD = "samples reach"
 #: Arrays with at most this many rows or columns hold channels along that side.
 CHANNELS = 8
@@ -47,27 +47,27 @@ def read_audio(example: Any, rate: int) -> tuple[AudioClip, tuple[str, ...]]:
         InputError: If it is none of these, is empty, or holds NaN.
     """
     notes: list[str] = []
-    array, own, channel_axis = _parts(example)
+    array, sound_rate, channel_axis = _parts(example)
     samples, scale = _real(array)
     mono, channels = _mono(samples, channel_axis)
-    if own is None:
-        own = rate
+    if sound_rate is None:
+        sound_rate = rate
         notes.append(f"an array without a rate was taken as {rate} Hz, the model's")
     if channels > 1:
         notes.append(f"{channels} channels were averaged into one")
     if not np.isfinite(mono).all():
         raise InputError("a sound with NaN or infinite samples", "finite numbers", "mend the recording")
     notes += _scaled(samples, scale, example)
-    if own != rate:
-        notes.append(f"resampled from {own} Hz to the model's {rate} Hz")
-        mono = resample(mono, own, rate)
+    if sound_rate != rate:
+        notes.append(f"resampled from {sound_rate} Hz to the model's {rate} Hz")
+        mono = resample(mono, sound_rate, rate)
     return AudioClip(mono, rate), tuple(notes)
 
 
 class AudioStream:
     """A recording as mono at a model's rate, read forwards piece by piece.
 
-    A file is decoded as far as it is asked for, and forgotten behind that. A piece that is resampled is what the same
+    A file is decoded on demand, and earlier samples are dropped. A piece that is resampled is what the same
     stretch of the whole recording, resampled at once, would be. An array is in memory anyway.
 
     Args:
@@ -86,13 +86,13 @@ class AudioStream:
         self.rate, self.notes, self._file = rate, list[str](), None
         if isinstance(example, (str, PathLike)):
             self._file = _file(Path(example))
-            own, self._frames, channels = self._file.samplerate, self._file.frames, self._file.channels
+            file_rate, self._frames, channels = self._file.samplerate, self._file.frames, self._file.channels
             self._more = _from_blocks(self._file, Path(example))
         else:
             array, given, channel_axis = _parts(example)
             samples, scale = _real(array)
             mono, channels = _mono(samples, channel_axis)
-            own, self._frames, self._more = given or rate, len(mono), _pieces(mono)
+            file_rate, self._frames, self._more = given or rate, len(mono), _pieces(mono)
             if given is None:
                 self.notes.append(f"an array without a rate was taken as {rate} Hz, the model's")
             self.notes += _scaled(samples, scale, example)
@@ -100,9 +100,9 @@ class AudioStream:
             raise InputError("a recording without samples", "a sound", "record it again")
         if channels > 1:
             self.notes.append(f"{channels} channels were averaged into one")
-        if own != rate:
-            self.notes.append(f"resampled from {own} Hz to the model's {rate} Hz")
-        self._up, self._down = rate // gcd(own, rate), own // gcd(own, rate)
+        if file_rate != rate:
+            self.notes.append(f"resampled from {file_rate} Hz to the model's {rate} Hz")
+        self._up, self._down = rate // gcd(file_rate, rate), file_rate // gcd(file_rate, rate)
         self.samples = ceil(self._frames * self._up / self._down)
         self._buffer, self._at = np.zeros(0, np.float32), 0
 
@@ -137,7 +137,7 @@ class AudioStream:
         return resample(block, down, up)[start - before : there - before]
 
     def _own(self, first: int, last: int) -> np.ndarray:
-        """Samples at the recording's own rate; those before them are forgotten."""
+        """Samples at the recording's own rate; those before them are dropped."""
         gone = min(max(0, first - self._at), len(self._buffer))
         pieces, self._at = [self._buffer[gone:]], self._at + gone
         missing = last - self._at - len(pieces[0])
@@ -292,12 +292,12 @@ def _real(array: Any) -> tuple[np.ndarray, tuple[str, float]]:
 
 
 def _scaled(samples: np.ndarray, scale: tuple[str, float], example: Any) -> list[str]:
-    """What has to be said of the range of samples: all but 16-bit PCM, ±1, and what decoders (MP3, Ogg) overshoot."""
+    """A note on the range of samples, but for 16-bit PCM, ±1, and the overshoot of decoders (MP3, Ogg)."""
     (kind, full), peak = scale, float(np.abs(samples).max(initial=0.0))
     most = 1 if isinstance(example, tuple) or hasattr(example, "__array__") else MAX_AMPLITUDE
     if "float" not in kind:
-        said = f"{kind} samples were read as PCM, whose full range of {full:.0f} is 1; they reach {peak:.3g}"
-        return [] if kind == "int16" else [said]
+        note = f"{kind} samples were read as PCM, whose full range of {full:.0f} is 1; they reach {peak:.3g}"
+        return [] if kind == "int16" else [note]
     if peak <= most:
         return []
     if peak <= MAX_AMPLITUDE:

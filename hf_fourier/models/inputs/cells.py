@@ -14,7 +14,7 @@ from hf_fourier.errors import FourierError, InputError, MissingExtraError
 
 #: Columns of `var` that may hold Ensembl ids, by preference, before its index: Geneformer's own, and those of readers.
 ID_COLUMNS = ("ensembl_id", "gene_ids", "gene_id", "feature_id", "ensembl")
-#: The column of `obs` that says which cells passed their quality checks, as Geneformer names it.
+#: The column of `obs` with the cells that passed their quality checks, as Geneformer names it.
 FILTER_PASS = "filter_pass"
 _ENSEMBL = re.compile(r"ENS[A-Z]*G\d+(\.\d+)?", re.IGNORECASE)
 _YES, _NO = {"1", "true", "yes"}, {"0", "false", "no", "nan", "none", "<na>", ""}
@@ -69,8 +69,8 @@ def read_cells(
     except FourierError:
         raise
     except (OSError, ValueError, KeyError, TypeError) as error:
-        said = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        got = f"{place.name!r}, which cannot be read ({said.replace(str(place), place.name)})"
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        got = f"{place.name!r}, which cannot be read ({reason.replace(str(place), place.name)})"
         raise InputError(got, "an AnnData .h5ad or a .dataset folder", "write it again") from error
 
 
@@ -115,8 +115,8 @@ def _counts(table: Any, layer: str | None, file: str) -> tuple[Any, Any]:
         places["raw"] = (table.raw.X, table.raw.var)
     if layer is not None:
         if layer not in places or places[layer][0] is None:
-            some = ", ".join(name for name, (matrix, _) in places.items() if matrix is not None)
-            raise InputError(f"layer {layer!r} of {file!r}", f"one of {some}", "correct `layer`")
+            layers = ", ".join(name for name, (matrix, _) in places.items() if matrix is not None)
+            raise InputError(f"layer {layer!r} of {file!r}", f"one of {layers}", "correct `layer`")
         _refuse_logs(layer, places, file)
         return places[layer]
     for name in ("X", "counts", "raw"):
@@ -191,13 +191,13 @@ def _passed(column: Any, file: str) -> list[bool]:
     Raises:
         InputError: If it says something else, or no cell passed.
     """
-    said = [str(value).strip().lower().removesuffix(".0") for value in column.tolist()]
-    if strange := sorted({value for value in said if value not in _YES | _NO}):
+    values = [str(value).strip().lower().removesuffix(".0") for value in column.tolist()]
+    if strange := sorted({value for value in values if value not in _YES | _NO}):
         got = f"{FILTER_PASS!r} of {file!r} with {', '.join(map(repr, strange[:3]))}"
         raise InputError(got, "1 and 0, or True and False", f"set obs[{FILTER_PASS!r}] to these, or delete the column")
-    passed = [value in _YES for value in said]
-    if said and not any(passed):
-        got = f"{file!r}, of whose {len(said)} cells none has {FILTER_PASS!r} 1"
+    passed = [value in _YES for value in values]
+    if values and not any(passed):
+        got = f"{file!r}, of whose {len(values)} cells none has {FILTER_PASS!r} 1"
         raise InputError(got, "at least one cell that passed", f"correct obs[{FILTER_PASS!r}], or delete the column")
     return passed
 
@@ -212,8 +212,8 @@ def _ids(var: Any) -> list[str]:
 
 def _ensembl(names: Any) -> bool:
     """Whether most of the first names are Ensembl ids."""
-    some = [str(name) for name in names[:_LOOK]]
-    return sum(_ENSEMBL.fullmatch(name) is not None for name in some) > len(some) / 2
+    first = [str(name) for name in names[:_LOOK]]
+    return sum(_ENSEMBL.fullmatch(name) is not None for name in first) > len(first) / 2
 
 
 def _tokenised(path: Path, cells: Any) -> list[dict[str, Any]]:
@@ -230,7 +230,7 @@ def _tokenised(path: Path, cells: Any) -> list[dict[str, Any]]:
 
 
 def _select_cells(names: Sequence[str], cells: Any) -> list[int]:
-    """The places of the cells that were asked for."""
+    """The places of the chosen cells."""
     if cells is None:
         return list(range(len(names)))
     if isinstance(cells, slice):
@@ -243,7 +243,7 @@ def _select_cells(names: Sequence[str], cells: Any) -> list[int]:
         elif not isinstance(cell, (str, bool)) and -len(names) <= int(cell) < len(names):
             chosen.append(int(cell) % len(names))
         else:
-            some = ", ".join(names[:3]) + (", …" if len(names) > 3 else "")
-            expected = f"a number from 0 to {len(names) - 1}, or one of {some}"
+            listed = ", ".join(names[:3]) + (", …" if len(names) > 3 else "")
+            expected = f"a number from 0 to {len(names) - 1}, or one of {listed}"
             raise InputError(f"cell {cell!r}", expected, "correct `cells`")
     return chosen

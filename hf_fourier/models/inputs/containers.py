@@ -94,7 +94,7 @@ def is_data_set(data: Any) -> bool:
 
 
 def is_column(data: Any) -> bool:
-    """Whether something is a column of a data set, which `datasets` reads when it is asked for."""
+    """Whether something is a column of a data set, which `datasets` reads on demand."""
     return type(data).__name__ in ("Column", "IterableColumn") and hasattr(data, "column_name")
 
 
@@ -111,15 +111,15 @@ def example_of(row: Any, is_example: IsExample = lambda row: False, place: int |
     """
     if not isinstance(row, Mapping) or is_stored(row) or is_example(row):
         return row
-    for wanted in (_is_media, lambda value: isinstance(value, str)):
-        found = [name for name, value in row.items() if wanted(value) and not _is_id(name)]
-        if len(found) == 1:
-            return row[found[0]]
-        if found:
+    for is_kind in (_is_media, lambda value: isinstance(value, str)):
+        names = [name for name, value in row.items() if is_kind(value) and not _is_id(name)]
+        if len(names) == 1:
+            return row[names[0]]
+        if names:
             break
     got = f"a dict with {', '.join(map(repr, row))}" if place is None else f"example {place}: a dict in a list"
-    expected = "one picture, sound, video or text in it" if found else "raw examples, or one dict with a batch axis"
-    do = f"pass row[{found[0]!r}] of each row" if found else "pass the dict itself, or what the rows hold"
+    expected = "one picture, sound, video or text in it" if names else "raw examples, or one dict with a batch axis"
+    do = f"pass row[{names[0]!r}] of each row" if names else "pass the dict itself, or what the rows hold"
     raise InputError(got, expected, do)
 
 
@@ -149,7 +149,7 @@ def _is_media(value: Any) -> bool:
 
 
 def _is_id(name: Any) -> bool:
-    """Whether a column holds names of the rows, by what it is called: no texts to be explained."""
+    """Whether a column holds names of the rows, by its own name: no texts to be explained."""
     return isinstance(name, str) and re.fullmatch(IDS, name, re.IGNORECASE) is not None
 
 
@@ -170,11 +170,11 @@ def _only(source: Any, names: list[str]) -> str:
     """The column that must be meant: the only one of media, or the only one of texts."""
     features = (getattr(source, "features", None) or {}).items()
     kinds = {name: _kind(feature) for name, feature in features if not _is_id(name)}
-    for wanted in (MEDIA, ("string", "large_string")):
-        found = [name for name, kind in kinds.items() if kind in wanted]
-        if len(found) == 1:
-            return found[0]
-        if found:
+    for accepted in (MEDIA, ("string", "large_string")):
+        names = [name for name, kind in kinds.items() if kind in accepted]
+        if len(names) == 1:
+            return names[0]
+        if names:
             break
     if len(names) == 1:
         return names[0]

@@ -50,18 +50,18 @@ def source_of(
     streaming: bool = False,
     is_example: IsExample = lambda row: False,
 ) -> Source:
-    """The examples of whatever users hold them in.
+    """A source of the examples in any container.
 
     Args:
         data: A list of examples; a `datasets.Dataset`, streaming or not; a Hub id; a file of a format in `TABLES`, an
             `.h5ad`, or a folder of pictures, sounds, volumes or cells; an `AnnData` with counts; or any iterable.
-        column: Which column of a data set; two for pairs of texts; None for the only one that can be meant.
-        split: Which split, of what has several.
+        column: The column of a dataset; two for pairs of texts; None for the only candidate.
+        split: The split of a dataset that has several.
         streaming: Whether a Hub id is streamed.
         is_example: Whether a mapping is one example of the model.
 
     Raises:
-        InputError: If there are no examples, or it is not known which ones are meant.
+        InputError: If there are no examples, or several candidates.
         MissingExtraError: If the package that reads them is not installed.
     """
     if isinstance(data, Source):
@@ -100,7 +100,7 @@ def source_of(
 
 
 def _streamed(data: Any, is_example: IsExample) -> Source:
-    """Anything that can be iterated anew: what was done before is read over."""
+    """A source of anything that can be iterated again; earlier examples are skipped."""
     again = data if callable(data) else data.__iter__ if hasattr(data, "__iter__") else None
     if again is None or (isinstance(data, Iterator)):
         got = f"a {type(data).__name__}" + (", which can be read but once" if again else "")
@@ -120,12 +120,12 @@ def _by_name(
     streaming: bool,
     is_example: IsExample,
 ) -> Source:
-    """What a path or a Hub id names."""
+    """The source of a path or a Hub id."""
     path = Path(text)
     kind = TABLES.get(path.suffix.lower()) if path.is_file() else None
     if path.exists():
         has_columns = kind is not None or _is_data_set(path)
-        _own(f"{path.name!r}", None if has_columns else column, split, kind is not None)
+        _check_no_columns(f"{path.name!r}", None if has_columns else column, split, kind is not None)
     if path.is_file() and path.suffix == ".h5ad":
         return _cells_of(_anndata(path))
     if _is_data_set(path):
@@ -133,8 +133,8 @@ def _by_name(
     if is_fasta(path):
         records = read_fasta(path)
         return ListSource(len(records), lambda i: records[i][1], lambda i: records[i][0])
-    if path.is_dir() and (found := _files(path)):
-        return ListSource(len(found), lambda i: read_example(str(path / found[i])), found.__getitem__)
+    if path.is_dir() and (files := _files(path)):
+        return ListSource(len(files), lambda i: read_example(str(path / files[i])), files.__getitem__)
     if kind is None and path.exists():
         if path.is_file() and path.suffix.lower() in READERS:
             return ListSource(1, lambda i: read_example(text), lambda i: path.name)
@@ -148,9 +148,9 @@ def _by_name(
             data = datasets.load_dataset(text, split=split, streaming=streaming)
     except FourierError:
         raise
-    except Exception as error:  # what loaders of others raise has no common base
-        said = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        got = f"{path.name if kind else text!r}, which could not be loaded ({said.replace(text, path.name)})"
+    except Exception as error:  # exceptions of third-party loaders have no common base
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        got = f"{path.name if kind else text!r}, which could not be loaded ({reason.replace(text, path.name)})"
         raise InputError(got, "a file, a folder, or a Hub id that can be reached", "check its name") from error
     return source_of(data, column, split=split, is_example=is_example)
 
@@ -160,14 +160,14 @@ def _is_data_set(path: Path) -> bool:
     return (path / "dataset_info.json").is_file() and (path / "state.json").is_file()
 
 
-def _own(name: str, column: Any, split: str | None, train: bool = False) -> None:
-    """Refuse a column or a split of what has none.
+def _check_no_columns(name: str, column: Any, split: str | None, train: bool = False) -> None:
+    """Refuse a column or a split for data without columns or splits.
 
     Args:
-        name: What it is, in words.
-        column: A column of what has no columns.
-        split: A split.
-        train: Whether there is one that is called "train".
+        name: The data in words.
+        column: The column, to be None.
+        split: The split, to be None.
+        train: Whether a split "train" is allowed.
     """
     if column is not None:
         raise InputError(f"column {column!r} of {name}", "a data set", "leave `column` out")
@@ -191,15 +191,15 @@ def _anndata(path: Path) -> Any:
     try:
         return anndata.read_h5ad(path, backed="r")
     except (OSError, ValueError, KeyError, TypeError) as error:
-        said = (str(error).strip().splitlines() or [type(error).__name__])[0].replace(str(path), path.name)
-        raise InputError(f"{path.name!r}, which cannot be read ({said})", "an AnnData", "write it again") from error
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0].replace(str(path), path.name)
+        raise InputError(f"{path.name!r}, which cannot be read ({reason})", "an AnnData", "write it again") from error
 
 
 def _files(folder: Path) -> list[str]:
-    """The files below a folder that hold examples, by name, as their paths below it."""
-    found = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
-    usual = [name for name in found if name.lower().endswith((*PICTURES, *SOUNDS, *VOLUMES, *ARRAYS))]
-    return usual or [name for name in found if name.lower().endswith(CELLS)]
+    """The files of examples below a folder, sorted, as paths relative to it."""
+    files = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+    usual = [name for name in files if name.lower().endswith((*PICTURES, *SOUNDS, *VOLUMES, *ARRAYS))]
+    return usual or [name for name in files if name.lower().endswith(CELLS)]
 
 
 def _cells_of(table: Any) -> Source:
@@ -209,14 +209,14 @@ def _cells_of(table: Any) -> Source:
 
 
 def _rows_of(data: Any, column: str | Sequence[str] | None, is_example: IsExample) -> Source:
-    """A `datasets.Dataset` or `IterableDataset`, sounds left as they are stored: `soundfile` reads them here."""
+    """A `datasets.Dataset` or `IterableDataset`, with audio undecoded: `soundfile` reads it here."""
     streams = not hasattr(data, "__len__")
     names = data.column_names
-    if names is None:  # a stream of which nobody has said
+    if names is None:  # a stream of unknown columns
         data = data._resolve_features()
         names = data.column_names
-    heard = {name for name, feature in (data.features or {}).items() if type(feature).__name__ == "Audio"}
-    for name in heard:
+    audio = {name for name, feature in (data.features or {}).items() if type(feature).__name__ == "Audio"}
+    for name in audio:
         data = _undecoded(data, name)
     get: Callable[[Any], Any] = dict
     if column is not None or not is_example(_first(data)):
@@ -226,8 +226,8 @@ def _rows_of(data: Any, column: str | Sequence[str] | None, is_example: IsExampl
         data = data.select_columns(chosen)
 
         def get(row: Any) -> Any:
-            found = tuple(_sound(row[name]) if name in heard else row[name] for name in chosen)
-            return found if len(found) > 1 else found[0]
+            values = tuple(_sound(row[name]) if name in audio else row[name] for name in chosen)
+            return values if len(values) > 1 else values[0]
 
     if streams:
         return StreamSource(lambda start: data.skip(start) if start else data, get)
@@ -238,7 +238,7 @@ def _first(data: Any) -> Mapping[str, Any]:
     """The first row, or nothing where it cannot be read."""
     try:
         return next(iter(data), {})
-    except Exception:  # what decoders of others raise has no common base
+    except Exception:  # exceptions of third-party decoders have no common base
         return {}
 
 

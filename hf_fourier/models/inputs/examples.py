@@ -89,8 +89,8 @@ def listed(given: Any, wrapper: ModelWrapper) -> tuple[bool, list[Any]] | None:
         return (True, _rows(given, lists[0], wrapper.is_example)) if lists else None
     if isinstance(given, list) and wrapper.is_conversation(given):
         return False, [given]
-    found = several_of(given, wrapper.is_example)
-    return (False, [given]) if found is None else (True, found)
+    examples = several_of(given, wrapper.is_example)
+    return (False, [given]) if examples is None else (True, examples)
 
 
 def examples_of(source: Any, column: str | None = None, is_example: IsExample = lambda row: False) -> list[Any]:
@@ -112,13 +112,13 @@ def examples_of(source: Any, column: str | None = None, is_example: IsExample = 
         from hf_fourier.models.inputs.dataset_sources import source_of
 
         return [_whole(item) for item in source_of(source, column, is_example=is_example).stream(0)]
-    found = several_of(list(source) if isinstance(source, tuple) else source, is_example)
-    if found is None:
+    examples = several_of(list(source) if isinstance(source, tuple) else source, is_example)
+    if examples is None:
         got, do = f"one {type(source).__name__}", "put a single example in a list"
         if isinstance(source, Mapping):
             do = "put raw examples (texts, pictures, …) in a list"
         raise InputError(got, "a list of examples, or a data set", do)
-    return found
+    return examples
 
 
 def _is_raw(value: Any) -> bool:
@@ -139,8 +139,8 @@ def _rows(columns: Mapping[Any, Any], name: Any, is_example: IsExample) -> list[
     """
     several = {n: len(v) if isinstance(v, (list, tuple)) or np.ndim(v) else None for n, v in columns.items()}
     if len(set(several.values())) > 1:
-        told = ", ".join(f"{'one value' if many is None else many} as {n!r}" for n, many in several.items())
-        raise InputError(f"a dict with {told}", "columns of one length", f"pass the examples alone: data[{name!r}]")
+        parts = ", ".join(f"{'one value' if many is None else many} as {n!r}" for n, many in several.items())
+        raise InputError(f"a dict with {parts}", "columns of one length", f"pass the examples alone: data[{name!r}]")
     rows = [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
     return [example_of(row, is_example, i) for i, row in enumerate(rows)]
 

@@ -32,7 +32,7 @@ def read_example(text: str) -> Any:
     """One example: what the file of this name holds, or the text itself where there is no such file.
 
     Raises:
-        InputError: If the file's ending is none that is read, or it does not hold what its ending says.
+        InputError: If the file's ending is none that is read, or its content does not match its ending.
     """
     if not os.path.isfile(text):
         return _typed(text)
@@ -73,17 +73,17 @@ def read_fasta(source: str | os.PathLike[str]) -> list[tuple[str, str]]:
         name, text = "a FASTA text", source
     else:
         name, text = repr(Path(source).name), _unpacked(Path(source))
-    found: list[tuple[str, list[str]]] = []
+    parts: list[tuple[str, list[str]]] = []
     for line in (line.strip() for line in text.splitlines()):
         if line.startswith(">"):
-            found.append((line[1:].strip(), []))
+            parts.append((line[1:].strip(), []))
         elif line and not line.startswith(";"):
-            if not found:
+            if not parts:
                 raise InputError(f"{name} with letters before its first header", "FASTA, with '>' first", "correct it")
-            found[-1][1].append(line)
-    if not found:
+            parts[-1][1].append(line)
+    if not parts:
         raise InputError(f"{name} without a record", "a header with '>' and letters below it", "correct it")
-    records = [(header, "".join(lines)) for header, lines in found]
+    records = [(header, "".join(lines)) for header, lines in parts]
     if bare := [header for header, letters in records if not letters]:
         got = f"the FASTA header {bare[0][:60]!r} without letters below it"
         raise InputError(got, "a sequence", "pass the sequence alone, or with its header in the line above")
@@ -98,8 +98,10 @@ def _unpacked(path: Path) -> str:
         data = path.read_bytes()
         return (gzip.decompress(data) if path.suffix.lower() == ".gz" else data).decode("utf-8")
     except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
-        said = str(error).replace(str(path), path.name)
-        raise InputError(f"{path.name!r}, which cannot be read ({said})", "a FASTA file", "correct the path") from error
+        reason = str(error).replace(str(path), path.name)
+        raise InputError(
+            f"{path.name!r}, which cannot be read ({reason})", "a FASTA file", "correct the path"
+        ) from error
 
 
 def _scan(path: Path) -> Any:
@@ -130,22 +132,22 @@ def _typed(text: str) -> Any:
     if not text.lstrip().startswith(("[", "{")):
         return text
     try:
-        found = json.loads(text)
+        value = json.loads(text)
     except ValueError:
         return text
-    return found if is_chat(found) else text
+    return value if is_chat(value) else text
 
 
 def _chat_or_cell(path: Path) -> Any:
     """What a JSON file holds: the messages of a chat, or one cell."""
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        value = json.loads(path.read_text(encoding="utf-8"))
     except (ValueError, OSError) as error:
         got = f"{path.name!r}, which is no JSON ({error})"
         raise InputError(got, EXPECTED, "correct it") from error
-    if is_chat(found):
-        return found["messages"] if isinstance(found, dict) else found
-    if not isinstance(found, dict) or not all(isinstance(found.get(key), list) for key in ("genes", "values")):
+    if is_chat(value):
+        return value["messages"] if isinstance(value, dict) else value
+    if not isinstance(value, dict) or not all(isinstance(value.get(key), list) for key in ("genes", "values")):
         got = f"{path.name!r} without 'genes' and 'values', or messages"
         raise InputError(got, EXPECTED, "write one cell, or one chat, per file")
-    return {"genes": [str(gene) for gene in found["genes"]], "values": found["values"]}
+    return {"genes": [str(gene) for gene in value["genes"]], "values": value["values"]}

@@ -1,7 +1,7 @@
 """Pictures in: files, encoded bytes, PIL images and arrays as 8-bit RGB.
 
 How bright a number is follows from the type that holds it, or from the bit depth that a file states, never from the
-numbers themselves; what was taken for white is said.
+numbers themselves; a note says what was taken for white.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class Range:
         low: The least of them.
         high: The largest.
         clipped: How many lay beyond the range, and were clipped.
-        note: What else has to be said.
+        note: Another note.
     """
 
     kind: str
@@ -61,19 +61,20 @@ PLAIN = Range("8-bit", 255)
 
 
 def range_notes(ranges: Sequence[Range]) -> tuple[str, ...]:
-    """What has to be said of how the numbers of a picture, or of a video's frames, were read."""
+    """Notes on how the numbers of a picture, or of a video's frames, were read."""
     notes = []
     for kind, white in dict.fromkeys((one.kind, one.white) for one in ranges if one.kind != PLAIN.kind):
-        own = [one for one in ranges if (one.kind, one.white) == (kind, white)]
-        low, high, clipped = min(one.low for one in own), max(one.high for one in own), sum(one.clipped for one in own)
+        group = [one for one in ranges if (one.kind, one.white) == (kind, white)]
+        low, high = min(one.low for one in group), max(one.high for one in group)
+        clipped = sum(one.clipped for one in group)
         real = "float" in kind
-        said = f"{kind} pixels were read as 0 to {white:g}" + (" and rounded to 8 bits" if real or white > 255 else "")
-        said += f"; the largest is {high:g}"
+        note = f"{kind} pixels were read as 0 to {white:g}" + (" and rounded to 8 bits" if real or white > 255 else "")
+        note += f"; the largest is {high:g}"
         if clipped:
-            said += f"; {clipped} beyond the range, from {low:g} to {high:g}, were clipped"
+            note += f"; {clipped} beyond the range, from {low:g} to {high:g}, were clipped"
         elif not real and high < white:
-            said += f" (where {high:g} is white, pass array / {high:g})" if high > 1 else " (a mask of 0 and 1 is bool)"
-        notes.append(said)
+            note += f" (where {high:g} is white, pass array / {high:g})" if high > 1 else " (a mask of 0 and 1 is bool)"
+        notes.append(note)
     return (*notes, *dict.fromkeys(one.note for one in ranges if one.note))
 
 
@@ -86,7 +87,7 @@ def as_rgb(example: Any) -> tuple[np.ndarray, Range]:
             (0 to 255), `uint16` (0 to 65535), `int64` (0 to 255), `bool`, or real numbers from 0 to 1.
 
     Raises:
-        InputError: If it is none of these, has NaN in it, or numbers of which nobody says what white is.
+        InputError: If it is none of these, has NaN in it, or numbers of unknown range.
     """
     try:
         from PIL import Image
@@ -235,7 +236,7 @@ def _beyond(name: str, low: float, high: float, real: bool) -> InputError:
 
 
 def _nameless(array: np.ndarray, name: str, written: str) -> InputError:
-    """The error for numbers of which nobody says what white is."""
+    """The error for numbers of unknown range."""
     got = f"pixels of {name} from {array.min():g} to {array.max():g}, of which nobody says what white is"
     if array.min() < 0:  # as in Hounsfield units
         do = f"pass ({written} - black) / (white - black), with what stands for black and for white"

@@ -49,13 +49,13 @@ def read_str_dict(path: str | PathLike[str]) -> dict[str, str]:
 
 
 def _checked(path: Path, kinds: tuple[type, ...], what: str) -> dict[str, Any]:
-    found = _read(path)
-    for name, value in found.items():
+    entries = _read(path)
+    for name, value in entries.items():
         fits = isinstance(value, kinds) and not isinstance(value, bool)
         if not isinstance(name, str) or not fits or (isinstance(value, float) and not math.isfinite(value)):
             got = f"{path.name!r} with the entry {name!r:.60}: {value!r:.60}"
             raise ModelError(got, f"a dictionary from names to {what}", "take it from the model's own repository")
-    return found
+    return entries
 
 
 def _read(path: Path) -> dict[Any, Any]:
@@ -69,23 +69,23 @@ def _read(path: Path) -> dict[Any, Any]:
         kept = json.loads(copy.read_text(encoding="utf-8"))
         if isinstance(kept, dict):
             return kept
-    found = _mapping(_unpickled, data, path)
+    entries = _mapping(_unpickled, data, path)
     with contextlib.suppress(OSError, TypeError, ValueError):  # a cache that cannot be written is done without
-        _cache(found, copy)
-    return found
+        _cache(entries, copy)
+    return entries
 
 
 def _mapping(parse: Callable[[bytes], Any], data: bytes, path: Path) -> dict[Any, Any]:
     try:
-        found = parse(data)
+        entries = parse(data)
     except Exception as error:  # what broken files raise has no common base
-        said = f"{type(error).__name__}: {error}".splitlines()[0][:200]
+        reason = f"{type(error).__name__}: {error}".splitlines()[0][:200]
         expected = "a flat dictionary of names and numbers"
         do = "do not load it elsewhere either; take it from the model's own repository"
-        raise ModelError(f"{path.name!r}, which was not read ({said})", expected, do) from error
-    if not isinstance(found, dict):
-        raise ModelError(f"{path.name!r} with a {type(found).__name__}", "a dictionary", "correct the file")
-    return found
+        raise ModelError(f"{path.name!r}, which was not read ({reason})", expected, do) from error
+    if not isinstance(entries, dict):
+        raise ModelError(f"{path.name!r} with a {type(entries).__name__}", "a dictionary", "correct the file")
+    return entries
 
 
 def _unpickled(data: bytes) -> Any:
@@ -132,11 +132,11 @@ def _copies() -> Path:
     return root() / "dictionaries"
 
 
-def _cache(found: Mapping[Any, Any], copy: Path) -> None:
+def _cache(entries: Mapping[Any, Any], copy: Path) -> None:
     """Write the copy whole or not at all."""
-    if not all(isinstance(name, str) for name in found):
+    if not all(isinstance(name, str) for name in entries):
         return
-    text = json.dumps(found)
+    text = json.dumps(entries)
     copy.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=copy.parent, suffix=".part")
     try:

@@ -14,20 +14,20 @@ from typing import Any
 import numpy as np
 import torch
 
-#: Examples that are looked at to know a data set again.
+#: Examples that the fingerprint of a dataset reads.
 LOOK = 32
 
 
 @dataclass(frozen=True, eq=False)
 class SourceItem:
-    """One example as it lies in its source.
+    """One example of a source.
 
     Attributes:
         index: Its place.
-        name: What it is called there, or "".
+        name: Its name there, or "".
         example: As `explain` takes it; None where it could not be read.
-        error: Why it could not be read.
-        target: What the source says is to be explained, or None.
+        error: The exception where it could not be read.
+        target: Its target from the source, or None.
     """
 
     index: int
@@ -41,7 +41,7 @@ class Source(ABC):
     """Examples in a fixed order.
 
     Attributes:
-        length: How many there are; None where nobody knows before the end.
+        length: How many there are; None if unknown before the end.
     """
 
     length: int | None = None
@@ -55,14 +55,14 @@ class Source(ABC):
         raise NotImplementedError
 
     def fingerprint(self) -> str:
-        """A digest of how many examples there are and what some of them hold, by which to know them again."""
+        """A digest of the number of examples and the content of some, which identifies the dataset."""
         if self.length is None:
-            some: Iterable[SourceItem] = islice(self.stream(0), LOOK)
+            items: Iterable[SourceItem] = islice(self.stream(0), LOOK)
         else:
             step = max(1, self.length // LOOK)
-            some = self.read(range(0, self.length, step)[:LOOK])
+            items = self.read(range(0, self.length, step)[:LOOK])
         digest = hashlib.blake2b(f"{self.length}".encode(), digest_size=16)
-        for item in some:
+        for item in items:
             digest.update(f"{item.index}/{item.name}/{item.target!r}/".encode())
             _hash(digest.update, item.example)
         return digest.hexdigest()
@@ -82,7 +82,7 @@ class ListSource(Source):
         self._get, self._name = get, name
 
     def read(self, indices: Sequence[int]) -> list[SourceItem]:
-        """The items at some places; what cannot be read carries its error."""
+        """The items at some places; those that cannot be read carry the error."""
         return [_item(i, self._name(i), lambda i=i: self._get(i)) for i in indices]  # type: ignore[misc]
 
     def stream(self, start: int) -> Iterator[SourceItem]:
@@ -95,7 +95,7 @@ class StreamSource(Source):
     """Examples that come one after the other.
 
     Args:
-        rows: `start -> rows from there on`; asked again after a stop, it must give the same ones.
+        rows: `start -> rows from there on`; called again after a stop, it must give the same ones.
         get: `row -> example`.
     """
 
@@ -116,25 +116,25 @@ class TargetedSource(Source):
 
     def read(self, indices: Sequence[int]) -> list[SourceItem]:
         """The items at some places."""
-        return [self._aimed(item) for item in self.source.read(indices)]
+        return [self._with_target(item) for item in self.source.read(indices)]
 
     def stream(self, start: int) -> Iterator[SourceItem]:
         """All items from a place on."""
-        return map(self._aimed, self.source.stream(start))
+        return map(self._with_target, self.source.stream(start))
 
-    def _aimed(self, item: SourceItem) -> SourceItem:
+    def _with_target(self, item: SourceItem) -> SourceItem:
         return SourceItem(item.index, item.name, item.example, item.error, self._target_of(item.index))
 
 
 def _item(index: int, name: str, get: Callable[[], Any]) -> SourceItem:
     try:
         return SourceItem(index, name, get())
-    except Exception as error:  # what decoders of others raise has no common base
+    except Exception as error:  # exceptions of third-party decoders have no common base
         return SourceItem(index, name, None, error)
 
 
 def _hash(update: Callable[[bytes], object], value: Any) -> None:
-    """Feed what an example holds to a digest."""
+    """Feed the content of an example to a digest."""
     match value:
         case torch.Tensor():
             _hash(update, value.detach().cpu().float().numpy())
@@ -144,9 +144,9 @@ def _hash(update: Callable[[bytes], object], value: Any) -> None:
             for key in sorted(value, key=str):
                 update(str(key).encode())
                 _hash(update, value[key])
-        case list() | tuple() if not all(isinstance(one, (str, int, float)) for one in value):
-            for one in value:
-                _hash(update, one)
+        case list() | tuple() if not all(isinstance(part, (str, int, float)) for part in value):
+            for part in value:
+                _hash(update, part)
         case PathLike():
             path = Path(value)
             update(f"{path.name}/{path.stat().st_size if path.exists() else 0}".encode())

@@ -1,4 +1,4 @@
-"""A str as an example: told apart from the name of a file, a FASTA record and half a character."""
+"""Reads a str as an example: a text, and not the name of a file, a FASTA record or half a character."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _LONGEST = 1024
 
 
 def text_of(example: Any, what: str = "text") -> tuple[str, tuple[str, ...]]:
-    """A text, and what has to be said of it.
+    """A text, and notes on it.
 
     Args:
         example: What was given as one.
@@ -35,9 +35,9 @@ def text_of(example: Any, what: str = "text") -> tuple[str, tuple[str, ...]]:
         raise _no_str(example, what)
     whole(example)
     refuse_names(example, what)
-    said = f"the address was read as a {what}: nothing is fetched"
+    note = f"the address was read as a {what}: nothing is fetched"
     name = example.strip()
-    return example, (said,) if is_url(name) or (name.lower().endswith(_ENDINGS) and _is_address(name)) else ()
+    return example, (note,) if is_url(name) or (name.lower().endswith(_ENDINGS) and _is_address(name)) else ()
 
 
 def _is_address(name: str) -> bool:
@@ -53,9 +53,9 @@ def whole(text: Any) -> str:
     """
     if not isinstance(text, str):
         raise _no_str(text, "text")
-    found = None if text.isascii() else _SURROGATE.search(text)
-    if found is not None:
-        got = f"a text with half a character at place {found.start()} ({found[0]!a}, a surrogate alone)"
+    surrogate = None if text.isascii() else _SURROGATE.search(text)
+    if surrogate is not None:
+        got = f"a text with half a character at place {surrogate.start()} ({surrogate[0]!a}, a surrogate alone)"
         do = "pass text.encode('utf-16', 'surrogatepass').decode('utf-16', 'replace')"
         raise InputError(got, "whole Unicode characters", do)
     return text
@@ -87,7 +87,7 @@ def refuse_names(text: str, what: str = "text") -> None:
 
 
 def letters_of(example: Any, what: str, unit: str) -> tuple[str, tuple[str, ...]]:
-    """The letters of one sequence, out of a FASTA record if it is one, and what has to be said of it.
+    """The letters of one sequence, out of a FASTA record if it is one, and notes on it.
 
     Args:
         example: What was given as one.
