@@ -313,15 +313,10 @@ def rectify(
         except SpecError as error:
             excluded[name] = str(error)
     searches = search_all(mistakes) if wrong else []
+    by_mistake = [{name: tuple(one[i] for one in drawn) for name, drawn in controls.items()} for i in range(len(wrong))]
     corrections = [
-        Correction(
-            result,
-            label,
-            head.label(label),
-            search,
-            {name: tuple(draw[i] for draw in draws) for name, draws in controls.items()},
-        )
-        for i, (result, label, search) in enumerate(zip(mistakes, labels, searches, strict=True))
+        Correction(result, label, head.label(label), search, controlled)
+        for result, label, search, controlled in zip(mistakes, labels, searches, by_mistake, strict=True)
     ]
     spec = METHODS.spec(METHODS.parse(results[0].provenance["method"]))
     layout, right = results[0].layout, len(results) - len(wrong)
