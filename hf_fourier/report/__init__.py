@@ -1,1 +1,1 @@
-"""What a user sees, made from results alone: figures, and later reports and cards. Nothing here needs a model."""
+"""Figures, reports and cards, made from results alone: nothing here needs a model."""

@@ -37,7 +37,7 @@ def save_clips(attribution: Attribution, folder: str | PathLike[str], fraction: 
     Args:
         attribution: A result of a sound, with its example.
         folder: Made if it does not exist.
-        fraction: The share of features; None for the one that the figure shows.
+        fraction: The fraction of features; None for the one that the figure shows.
 
     Raises:
         InputError: If the signal is no sound, or the result is compact.
@@ -70,7 +70,7 @@ def save_recording(
     Args:
         recording: What `FourierExplainer.explain_recording` returned.
         folder: Made if it does not exist.
-        fraction: The share of features that is kept, and removed, in each segment.
+        fraction: The fraction of features that is kept, and removed, in each segment.
 
     Raises:
         InputError: If the segments cannot be heard.

@@ -1,4 +1,4 @@
-"""What the examples of one class have in common: how sure the model is, what suffices, how alike they are."""
+"""Summaries by class: mean confidence, decisions kept, concentration and specificity of the top features."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from hf_fourier.report.example_record import ExampleRecord
     from hf_fourier.results.attribution import Attribution
 
-#: The share of features whose overlap within a class is measured.
+#: The fraction of features whose overlap within a class is measured.
 TOP = 0.04
 
 
@@ -27,12 +27,12 @@ class ClassSummary:
         label: The label.
         examples: How many there are.
         confidence: The mean confidence; None where there is none.
-        kept: By played share, the mean share of decisions that the top features alone keep.
+        kept: By fraction of the curve, the mean fraction of decisions that the top features alone keep.
         concentration: Of the top 4 % of features (`metrics.structure.concentration`); None where the examples have
             different features (texts of different lengths), or there is one only.
         chance: What concentration is for as many random rankings.
-        specificity: The share of the class's usual features that are usual for no other class; None likewise, or where
-            there is one class only.
+        specificity: The fraction of the class's usual features that are usual for no other class; None likewise, or
+            where there is one class only.
     """
 
     method: str
@@ -76,7 +76,7 @@ def summaries(records: Sequence[ExampleRecord], results: Sequence[Attribution] =
 
 
 def _kept_rates(records: Sequence[ExampleRecord]) -> dict[str, float]:
-    """The mean share of decisions kept, by share, where all examples were asked."""
+    """The mean fraction of decisions kept, by fraction of features, where all curves have it."""
     curves = [{f"{s.fraction:g}": s for s in one.curve.of("keep")} if one.curve else {} for one in records]
     shared = [share for share in curves[0] if all(share in curve for curve in curves)]
     return {share: math.fsum(curve[share].agreement for curve in curves) / len(curves) for share in shared}

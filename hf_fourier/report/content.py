@@ -1,4 +1,4 @@
-"""What a report holds, for everything that writes it."""
+"""The contents of a report: results, records, evaluation and sanity checks, for everything that writes it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ ContentT = TypeVar("ContentT", bound="ReportContent")
 
 @exact_class
 class ReportContent:
-    """What a report holds; everything that writes takes one. See `Report`."""
+    """The contents of a report; everything that writes takes one. See `Report`."""
 
     def __init__(
         self,
@@ -46,7 +46,7 @@ class ReportContent:
         if len(models) > 1:
             got = f"results of {len(models)} models: {', '.join(sorted(map(str, models))[:4])}"
             raise InputError(got, "those of one", "make a report of each")
-        self.title = title if title is not None else f"What {self.model or 'a model'} goes by"
+        self.title = title if title is not None else f"Frequency explanations of {self.model or 'a model'}"
 
     def __repr__(self) -> str:
         kinds = [f"{len(self.records)} examples"]
@@ -76,7 +76,7 @@ class ReportContent:
 
     @cached_property
     def classes(self) -> tuple[ClassSummary, ...]:
-        """What the examples of each label have in common."""
+        """Summaries of the examples of each label."""
         return self._classes(self.records)
 
     def _records(self, shared: bool) -> tuple[ExampleRecord, ...]:
@@ -100,11 +100,11 @@ class ReportContent:
         sanity: Sequence[SanityResult], title: str,
     ) -> ContentT:  # fmt: skip
         """A report of records without results."""
-        made = cls.__new__(cls)
-        made.results, made.names = (), _numbers(len(records))
-        made.evaluation, made.sanity, made.title = evaluation, tuple(sanity), title
-        made._stored, made._stored_classes = tuple(records), tuple(classes)
-        return made
+        content = cls.__new__(cls)
+        content.results, content.names = (), _numbers(len(records))
+        content.evaluation, content.sanity, content.title = evaluation, tuple(sanity), title
+        content._stored, content._stored_classes = tuple(records), tuple(classes)
+        return content
 
 
 def _numbers(count: int) -> tuple[str, ...]:

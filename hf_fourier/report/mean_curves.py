@@ -1,4 +1,4 @@
-"""The curves of many examples as one: the share of decisions kept (M) and the confidence (L), with their intervals."""
+"""Mean perturbation curves: the fraction of decisions kept (M) and the confidence (L), with their intervals."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ Quantity = Literal["decisions", "confidence"]
 
 @dataclass(frozen=True)
 class Average:
-    """One method's mean over examples at each share that all of them were asked at.
+    """One method's mean over examples at each fraction that all their curves have.
 
     Attributes:
         method: The method's spec.
         domain: The domain's spec.
         part: "keep" or "delete".
-        quantity: "decisions" (the share that is kept, 0 to 1; of a mask the Dice) or "confidence".
-        shares: Ascending.
-        means: One for each share.
+        quantity: "decisions" (the fraction that is kept, 0 to 1; of a mask the Dice) or "confidence".
+        fractions: Ascending.
+        means: One for each fraction.
         low: The lower ends of their 95 % bootstrap intervals over examples; NaN for one example.
         high: The upper ends.
         examples: How many there are.
@@ -36,7 +36,7 @@ class Average:
     domain: str
     part: Mode
     quantity: Quantity
-    shares: Sequence[float]
+    fractions: Sequence[float]
     means: Sequence[float]
     low: Sequence[float]
     high: Sequence[float]
@@ -44,7 +44,7 @@ class Average:
 
 
 def averages(records: Sequence[ExampleRecord], part: Mode, quantity: Quantity) -> list[Average]:
-    """One average per method and domain, of the examples that were played; none where no share is common to all."""
+    """One average per method and domain, of the examples with curves; none where no fraction is common to all."""
     groups: dict[tuple[str, str], list[ExampleRecord]] = {}
     for one in records:
         if one.curve is not None:
@@ -62,19 +62,19 @@ def averages(records: Sequence[ExampleRecord], part: Mode, quantity: Quantity) -
 
 
 def _columns(records: Sequence[ExampleRecord], part: Mode, quantity: Quantity) -> dict[float, list[float]]:
-    """By share, a number per example, where all examples have one."""
+    """By fraction, a number per example, where all examples have one."""
     columns: dict[float, list[float]] = {}
     for one in records:
         for stop in one.curve.of(part) if one.curve else []:
             value = stop.agreement if quantity == "decisions" else stop.confidence
             if 0 < stop.fraction < 1 and value is not None:
                 columns.setdefault(round(stop.fraction, 9), []).append(value)
-    return {share: values for share, values in sorted(columns.items()) if len(values) == len(records)}
+    return {fraction: values for fraction, values in sorted(columns.items()) if len(values) == len(records)}
 
 
 CHARTS: tuple[tuple[Mode, Quantity, str, str], ...] = (
-    ("keep", "decisions", "Decisions kept with the top features alone (M)", "share of decisions kept"),
+    ("keep", "decisions", "Decisions kept with the top features alone (M)", "fraction of decisions kept"),
     ("keep", "confidence", "Confidence with the top features alone (L)", "mean confidence"),
-    ("delete", "decisions", "Decisions kept without the top features", "share of decisions kept"),
+    ("delete", "decisions", "Decisions kept without the top features", "fraction of decisions kept"),
     ("delete", "confidence", "Confidence without the top features", "mean confidence"),
 )

@@ -1,4 +1,4 @@
-"""What of a result may be shared without its input: which texts are the example's own, and what environments leak.
+"""Which parts of a result may be shared without its input: labels, numbers, and names that leak an environment.
 
 A report without inputs holds numbers that no input can be rebuilt from. That is more than leaving out phases: the
 magnitudes of single features give a picture back where its support is known, those of embedded tokens give the bag of
@@ -27,13 +27,13 @@ WITHHELD = "(withheld)"
 CLASSES = frozenset(
     f"{what}-classification" for what in ("text", "image", "audio", "audio-frame", "video", "time-series")
 ) | {"image-segmentation", "universal-segmentation", "object-detection", "depth-estimation", "time-series-regression"}
-#: What methods and games store that is summed over places.
+#: Extras of methods and perturbations that are summed over places.
 SUMMARIES = (
     "scale_importance", "layers", "neurons", "is_cut", "standard_error", "energy", "information", "entropy",
     "effective", "divergence", "band_radius", "cutoff", "noise_power", "flipped", "adversarial_agrees",
     "adversarial_confidence", "linf", "l2", "unit",
 )  # fmt: skip
-#: What of the provenance says how a result was made, and nothing of what from.
+#: Provenance that describes how a result was made, and nothing of its example.
 MADE = (
     "model", "revision", "task", "head", "method", "domain", "seed", "device", "versions", "passes", "seconds",
     "batch", "halvings", "origin",
@@ -82,14 +82,14 @@ def scrub(value: Any) -> Any:
     if isinstance(value, str):
         return scrubbed(value)
     if isinstance(value, Mapping):
-        return {scrubbed(str(key)): scrub(own) for key, own in value.items()}
+        return {scrubbed(str(key)): scrub(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [scrub(own) for own in value]
+        return [scrub(item) for item in value]
     return value
 
 
 def provenance_of(attribution: Attribution, shared: bool) -> dict[str, Any]:
-    """How a result was made, scrubbed; with `shared` what is known to be free of the example only."""
+    """How a result was made, scrubbed; with `shared` only what is known to be free of the example."""
     made = {name: value for name, value in attribution.provenance.items() if name in MADE or not shared}
     made["model"] = model_of(_name(made.get("model")))
     notes = [str(note) for note in attribution.provenance.get("notes", ())]
@@ -107,9 +107,9 @@ def rounded(value: Any, digits: int = DIGITS) -> Any:
     if isinstance(value, float):
         return float(f"{value:.{digits}g}") if math.isfinite(value) else None
     if isinstance(value, Mapping):
-        return {key: rounded(own, digits) for key, own in value.items()}
+        return {key: rounded(item, digits) for key, item in value.items()}
     if isinstance(value, Sequence):
-        return [rounded(own, digits) for own in value]
+        return [rounded(item, digits) for item in value]
     if hasattr(value, "tolist"):
         return rounded(value.tolist(), digits)
     return str(value)

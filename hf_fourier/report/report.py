@@ -16,15 +16,15 @@ if TYPE_CHECKING:
 
 @exact_class
 class Report(ReportContent):
-    """What a model's explanations look and sound like, with what was measured and what may be concluded.
+    """Explanations of one model with what was measured and what may be concluded.
 
-    It is made from results alone and never asks the model. What is written without `include_inputs=True` holds no
+    It is made from results alone and never runs the model. What is written without `include_inputs=True` holds no
     input and nothing that one can be rebuilt from; see `docs/reports.md`.
 
     Args:
         results: Attributions of one model: of many examples, by one method or several.
-        evaluation: What `FourierExplainer.evaluate` found.
-        sanity: What `FourierExplainer.sanity_check` found, or several such.
+        evaluation: The result of `FourierExplainer.evaluate`.
+        sanity: The result of `FourierExplainer.sanity_check`, or several.
         title: The report's title; by default it names the model. It is shown and shared as it is.
         names: What the examples are called, one per result. Names are shown beside inputs only.
 
@@ -90,7 +90,7 @@ class Report(ReportContent):
         return text
 
     def tables(self, include_inputs: bool = False) -> dict[str, Table]:
-        """Everything as tidy tables: `examples`, `curves`, `bands`, `classes`, `evaluation`, `sanity`.
+        """Everything as tables: `examples`, `curves`, `bands`, `classes`, `evaluation`, `sanity`.
 
         Args:
             include_inputs: Name the examples, and the labels that are a part of them.

@@ -1,4 +1,4 @@
-"""An evaluation and sanity checks as plain values, and back: what stands in `report.json` beside the examples."""
+"""An evaluation and sanity checks as plain values of `report.json`, and back."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A report as tidy tables, and those as Parquet and CSV files."""
+"""A report as tables, and those as Parquet and CSV files."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ if TYPE_CHECKING:
 def tables(report: ReportContent, include_inputs: bool = False) -> dict[str, Table]:
     """By name, all tables that have rows; see `Report.tables`."""
     records = report._records(shared=not include_inputs)
-    found = {
+    rows_of = {
         "examples": [_example(i, one, include_inputs) for i, one in enumerate(records, 1)],
         "curves": [row for i, one in enumerate(records, 1) for row in _stops(i, one)],
         "bands": [row for i, one in enumerate(records, 1) for row in _bands(i, one)],
         "classes": [_class(one) for one in report._classes(records)],
     }
-    made = {name: _table(rows) for name, rows in found.items() if rows}
+    by_name = {name: _table(rows) for name, rows in rows_of.items() if rows}
     evaluation, sanity = serialization.as_shared(report, not include_inputs)
     if evaluation is not None and evaluation.cells:
-        made["evaluation"] = evaluation.table()
-    checked = [row for one in sanity for row in one.table().rows()]
-    if checked:
-        made["sanity"] = _table(checked)
-    return made
+        by_name["evaluation"] = evaluation.table()
+    checks = [row for one in sanity for row in one.table().rows()]
+    if checks:
+        by_name["sanity"] = _table(checks)
+    return by_name
 
 
 def to_csv(report: ReportContent, folder: str | PathLike[str], include_inputs: bool = False) -> dict[str, Path]:

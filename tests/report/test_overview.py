@@ -29,7 +29,7 @@ def asked(method, *kept):
 def test_averages_are_the_means_of_each_method_with_an_interval_around_them():
     records = Report([asked("ffc", 0.2, 0.6), asked("ffc", 0.4, 0.8), asked("magnitude", 0.1, 0.3)]).records
     own, control = averages(records, "keep", "confidence")
-    assert (own.method, own.examples, own.shares) == ("ffc", 2, [0.1, 0.3])
+    assert (own.method, own.examples, own.fractions) == ("ffc", 2, [0.1, 0.3])
     assert own.means == pytest.approx([0.3, 0.7])
     assert all(low <= mean <= high for low, mean, high in zip(own.low, own.means, own.high, strict=True))
     assert math.isnan(control.low[0])
@@ -40,7 +40,7 @@ def test_averages_are_the_means_of_each_method_with_an_interval_around_them():
 def test_a_share_that_not_all_were_asked_at_is_left_out():
     one, other = asked("ffc", 0.2, 0.6), asked("ffc", 0.4, 0.8)
     other.curve = Curve(other.curve.points[:1], 0.9)
-    assert averages(Report([one, other]).records, "keep", "confidence")[0].shares == [0.1]
+    assert averages(Report([one, other]).records, "keep", "confidence")[0].fractions == [0.1]
 
 
 def test_figures_are_written_light_and_dark_and_show_no_markup(tmp_path):

@@ -64,9 +64,9 @@ def test_a_page_shows_them_too_at_every_stop(make):
     found = pages.example_view(make(NAMES, played=PLAYED, **BY_PLACE), 1e6)
     for row in found["values"]:
         assert sorted(row) == pytest.approx(OWN.tolist(), abs=1e-2)
-    assert (found["told"], found["signed"], found["word"]) == ("scores of integrated_gradients", True, "score")
+    assert (found["description"], found["signed"], found["word"]) == ("scores of integrated_gradients", True, "score")
     found = pages.example_view(make(NAMES, played=PLAYED), 1e6)
-    assert found["told"] == "gradient × input of the chosen frequencies, not scores of ffc"
+    assert found["description"] == "gradient × input of the chosen frequencies, not scores of ffc"
 
 
 def test_maps_and_lines_say_it(texts):

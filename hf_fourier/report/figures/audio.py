@@ -49,7 +49,7 @@ def draw_spectrogram(figure: FigureBase, attribution: Attribution, fraction: flo
             panels.label_axis(place, "x", f"{flat.titles[1]}\n(1 cycle/frame = {1 / view.hop:.4g} Hz)")
     elif line is not None:
         pair = (below.add_subplot(grid[0, 0]), below.add_subplot(grid[1, 0]))
-        panels.profiles(*pair, line, f"Power of the {record.noun},\nand the share chosen")
+        panels.profiles(*pair, line, f"Power of the {record.noun},\nand the fraction chosen")
     where = below.add_subplot(grid[:, 1])
     panels.relevance(where, attribution, fraction, turn=not view.mel_first, extent=(*seconds, 0, len(levels[0])))
     _mel_ticks(where, attribution, len(levels[0]))
@@ -95,7 +95,7 @@ def draw_waveform(figure: FigureBase, attribution: Attribution, fraction: float)
             pair[0].sharex(pair[1])
             pair[0].tick_params(labelbottom=False)
         else:
-            panels.profiles(*pair, line, "Power, and the share chosen")
+            panels.profiles(*pair, line, "Power, and the fraction chosen")
     panels.model(below.add_subplot(grid[:, 2]), record, fraction)
 
 
@@ -167,7 +167,7 @@ def _magnitudes(axes: Axes, attribution: Attribution, fraction: float) -> None:
               color=panels.CHOSEN, markeredgecolor=panels.INK, gid="chosen")  # fmt: skip
     panels.label_axis(axes, "y", "dB")
     panels.title(axes, "Magnitude of each frequency (grey; 0 dB: the strongest), chosen ones in yellow,\n"
-                       "and the share that was chosen")  # fmt: skip
+                       "and the fraction that was chosen")  # fmt: skip
 
 
 def levels(sound: AudioClip) -> Array:

@@ -10,7 +10,6 @@ from hf_fourier.report import wording
 from hf_fourier.report.example_record import record_of
 from hf_fourier.report.figures import mask_contours, panels
 from hf_fourier.report.figures.feature_map import features
-from hf_fourier.report.figures.spectrum import profile
 
 if TYPE_CHECKING:
     from matplotlib.figure import FigureBase
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def draw(figure: FigureBase, attribution: Attribution, fraction: float) -> None:
-    """Fill `figure`: three pictures above; the spectrum, the shares by frequency and the curve below.
+    """Fill `figure`: three pictures above; the spectrum, choice by frequency and the curve below.
 
     Where a mask was explained, the model's mask of each picture is outlined on it.
     """
@@ -38,18 +37,9 @@ def draw(figure: FigureBase, attribution: Attribution, fraction: float) -> None:
 
 
 def _features(figure: FigureBase, attribution: Attribution, fraction: float) -> None:
-    """The spectrum (for features without frequency their map), the shares by frequency and the model's answers."""
-    mask = attribution.mask(fraction).numpy()
-    flat, line = features(attribution, mask), profile(attribution, mask)
-    has_frequencies = bool(attribution.layout.with_role("frequency"))
-    grid = figure.add_gridspec(2, 3)
-    if flat is not None:
+    """The spectrum (for features without frequency their map), choice by frequency and the model's predictions."""
+    text = "Where the features lie:\npower in grey, chosen in yellow"
+    if attribution.layout.with_role("frequency"):
         text = "Power: grey, chosen in any channel: yellow\n(middle: coarse shapes, edge: fine detail)"
-        text = text if has_frequencies else "Where the features lie:\npower in grey, chosen in yellow"
-        panels.spectrum(figure.add_subplot(grid[:, 0]), flat, text)
-    if line is not None:
-        wide = slice(0, 2) if flat is None else slice(1, 2)
-        text = "Power and choice by frequency\n(left: coarse shapes, right: fine detail)"
-        text = text if has_frequencies else "Power and choice"
-        panels.profiles(figure.add_subplot(grid[0, wide]), figure.add_subplot(grid[1, wide]), line, text)
-    panels.model(figure.add_subplot(grid[:, 2]), record_of(attribution), fraction)
+    flat = features(attribution, attribution.mask(fraction).numpy())
+    panels.features(figure, attribution, fraction, flat, text)

@@ -32,33 +32,33 @@ def height(attribution: Attribution) -> float:
 
 def draw(figure: FigureBase, attribution: Attribution) -> None:
     """Fill `figure`: the layers from the input downwards; their energy by frequency, their bits, their spread."""
-    told = attribution.extras
-    energy, bits = (np.asarray(told[name], dtype=float) for name in ("energy", "information"))
-    radius, unit = frequencies(attribution.layout, np.asarray(told["band_radius"], dtype=float))
+    extras = attribution.extras
+    energy, bits = (np.asarray(extras[name], dtype=float) for name in ("energy", "information"))
+    radius, unit = frequencies(attribution.layout, np.asarray(extras["band_radius"], dtype=float))
     grid = figure.add_gridspec(1, 3, width_ratios=[1, 1, 0.45])
     left = figure.add_subplot(grid[0])
     middle, right = figure.add_subplot(grid[1], sharey=left), figure.add_subplot(grid[2], sharey=left)
     _energy(left, energy)
     _bits(middle, energy, bits)
-    _spread(right, np.asarray(told["effective"], dtype=float))
+    _spread(right, np.asarray(extras["effective"], dtype=float))
     for axes in (left, middle):
         _ticks(axes, radius, unit)
-    step = -(-len(told["layers"]) // MOST)
-    words = labels(told["layers"], told["is_cut"])
+    step = -(-len(extras["layers"]) // MOST)
+    words = labels(extras["layers"], extras["is_cut"])
     left.set_yticks(range(0, len(words), step), words[::step], fontsize=7.5, parse_math=False)
     left.set_ylim(len(words) - 0.5, -0.5)
     for axes in (middle, right):
         axes.tick_params(labelleft=False)
-    error = max(told["standard_error"])
+    error = max(extras["standard_error"])
     note = "All of the score goes through each of these layers."
-    if not all(told["is_cut"]):
+    if not all(extras["is_cut"]):
         note = "“Branch”: only a part of the score goes through this layer."
     note += f" The energy of a single frequency has a standard error of {100 * error:.0f} %." if error else ""
     figure.supxlabel(note, fontsize=8, style="italic", x=0.012, ha="left", **plain(note))
 
 
 def labels(names: list[str], cuts: list[bool]) -> list[str]:
-    """Layers' names without what all of them begin with; of those that are no cut it is said."""
+    """Layers' names without what all of them begin with; those that are no cut are marked."""
     parts = [name.split(".") for name in names[1:]]
     shared = 0
     while parts and all(len(own) > shared + 2 and own[shared] == parts[0][shared] for own in parts):

@@ -30,9 +30,9 @@ def predicted(attribution: Attribution, fraction: float) -> list[Array | None]:
     classes = classes_of(clean)
     masks: list[Array | None] = [clean]
     for part in ("keep", "delete"):
-        found = attribution.extras.get(f"mask {part} {fraction:g}")
-        said = None if found is None else np.asarray(found)
-        masks.append(None if said is None else np.where(np.isin(said, classes), said, -1))
+        stored = attribution.extras.get(f"mask {part} {fraction:g}")
+        mask = None if stored is None else np.asarray(stored)
+        masks.append(None if mask is None else np.where(np.isin(mask, classes), mask, -1))
     return masks
 
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hf_fourier.errors import MissingExtraError
 from hf_fourier.report import serialization, wording
 from hf_fourier.report.figures import panels
 from hf_fourier.report.figures.fonts import drawable, plain
@@ -52,65 +52,61 @@ def save_figures(
     Raises:
         MissingExtraError: If matplotlib is not installed.
     """
-    try:
-        from matplotlib import rc_context
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise MissingExtraError("matplotlib", "report", "figures") from error
-    from hf_fourier.report.figures.panels import looks
     from hf_fourier.report.figures.plot import plot
 
     where, written = Path(folder), {}
-    found = list(_overviews(report, include_inputs))
-    with rc_context(looks()):
-        for name, (size, draw) in found:
-            figure = Figure(figsize=size, dpi=130, facecolor="white", layout="constrained")
-            draw(figure)
-            written.update(_both(figure, where, name, endings))
+    for name, size, draw in _overviews(report, include_inputs):
+        written.update(_light_and_dark(panels.drawn(partial(_fill, size=size, draw=draw)), where, name, endings))
     for number, result in enumerate(report.results if examples and include_inputs else (), 1):
-        with rc_context(looks()):
-            written.update(_both(plot(result), where, f"{number:04d}", endings))
+        written.update(_light_and_dark(plot(result), where, f"{number:04d}", endings))
     return written
 
 
-def _both(figure: Figure, where: Path, name: str, endings: Sequence[str]) -> dict[str, Path]:
-    """The paths of one figure in both looks."""
+def _fill(figure: Figure, size: tuple[float, float], draw: Draw) -> None:
+    figure.set_size_inches(*size)
+    figure.set_layout_engine("constrained")
+    draw(figure)
+
+
+def _light_and_dark(figure: Figure, where: Path, name: str, endings: Sequence[str]) -> dict[str, Path]:
+    """Write one figure in both looks; returns the paths by file name."""
+    from matplotlib import rc_context
+
     from hf_fourier.report.figures.dark_mode import darken
-    from hf_fourier.report.figures.panels import write
 
     paths = {}
-    for look in ("", "-dark"):
-        if look:
-            darken(figure)
-        for kind in endings:
-            paths[f"{name}{look}{kind}"] = where / f"{name}{look}{kind}"
-            write(figure, paths[f"{name}{look}{kind}"])
-            figure.set_layout_engine("none")  # all has its place now
+    with rc_context(panels.looks()):
+        for look in ("", "-dark"):
+            if look:
+                darken(figure)
+            for ending in endings:
+                file = f"{name}{look}{ending}"
+                paths[file] = where / file
+                panels.write(figure, paths[file])
+                figure.set_layout_engine("none")  # all has its place now
     return paths
 
 
-def _overviews(report: ReportContent, include_inputs: bool) -> Iterator[tuple[str, tuple[tuple[float, float], Draw]]]:
-    """By name: a figure's size in inches, and what draws it; only those that have something to show."""
+def _overviews(report: ReportContent, include_inputs: bool) -> Iterator[tuple[str, tuple[float, float], Draw]]:
+    """Names of figures, their sizes in inches, and what draws them; only those that have something to show."""
     records = report._records(shared=not include_inputs)
     if any(averages(records, part, quantity) for part, quantity, *_ in CHARTS):
-        yield "curves", ((9.0, 7.2), lambda figure: _curves(figure, records))
+        yield "curves", (9.0, 7.2), lambda figure: _curves(figure, records)
     labels = _by_class(records)
     if labels:
-        tall = 1.6 + LINE * len(labels)
-        yield "bands", ((9.0, max(2.6, tall)), lambda figure: _bands(figure, labels))
+        yield "bands", (9.0, max(2.6, 1.6 + LINE * len(labels))), lambda figure: _bands(figure, labels)
     classes = [one for one in report._classes(records) if one.concentration is not None][:CLASSES]
     if classes:
-        yield "classes", ((9.0, max(2.6, 1.5 + LINE * len(classes))), lambda figure: _structure(figure, classes))
+        yield "classes", (9.0, max(2.6, 1.5 + LINE * len(classes))), lambda figure: _structure(figure, classes)
     evaluation, _ = serialization.as_shared(report, not include_inputs)
     metrics = [] if evaluation is None else [m for m in wording.HEADLINES if m in evaluation.better]
     if evaluation is not None and metrics:
-        rows = len(evaluation.cells)
-        size = (9.0, 0.6 + (0.75 + LINE * rows) * -(-len(metrics) // 2))
-        yield "evaluation", (size, lambda figure: _evaluation(figure, evaluation, metrics))
+        size = (9.0, 0.6 + (0.75 + LINE * len(evaluation.cells)) * -(-len(metrics) // 2))
+        yield "evaluation", size, lambda figure: _evaluation(figure, evaluation, metrics)
 
 
 def _curves(figure: Figure, records: Sequence[ExampleRecord]) -> None:
-    """Decisions kept (M) and confidence (L) by share, kept and removed, with the controls and intervals."""
+    """Decisions kept (M) and confidence (L) by fraction, kept and removed, with the controls and intervals."""
     grid: Any = figure.subplots(2, 2)
     named: dict[str, Any] = {}
     for axes, (part, quantity, title, up) in zip(grid.ravel(), CHARTS, strict=True):
@@ -118,8 +114,8 @@ def _curves(figure: Figure, records: Sequence[ExampleRecord]) -> None:
             name = f"{one.method} in {one.domain} (n = {one.examples})"
             named[name] = _average(axes, one, i)
         axes.set_xscale("log")
-        shares = sorted({share for one in averages(records, part, quantity) for share in one.shares})
-        axes.set_xticks([100 * share for share in shares], [f"{100 * share:.3g}" for share in shares])
+        fractions = sorted({fraction for one in averages(records, part, quantity) for fraction in one.fractions})
+        axes.set_xticks([100 * fraction for fraction in fractions], [f"{100 * fraction:.3g}" for fraction in fractions])
         axes.set_xticks([], minor=True)
         axes.set_ylim(-0.03, 1.03)
         panels.title(axes, title)
@@ -133,7 +129,7 @@ def _curves(figure: Figure, records: Sequence[ExampleRecord]) -> None:
 
 def _average(axes: Axes, one: Average, number: int) -> Any:
     """One method's line and band; controls dashed."""
-    x = [100 * share for share in one.shares]
+    x = [100 * fraction for fraction in one.fractions]
     colour = COLOURS[number % len(COLOURS)]
     style = "--" if wording.is_control(one.method) else "-"
     (line,) = axes.plot(x, one.means, color=colour, linestyle=style, marker=MARKERS[number % len(MARKERS)],
@@ -161,7 +157,8 @@ def _bands(figure: Figure, groups: dict[str, list[ExampleRecord]]) -> None:
     power = np.array([np.mean([one.bands.power for one in own if one.bands], axis=0) for own in groups.values()])
     chosen = np.array([np.mean([one.bands.chosen for one in own if one.bands], axis=0) for own in groups.values()])
     shown = ((left, power, "Share of power, %\n(mean over examples)", "Greys"),
-             (right, chosen, "Of each band’s features, % that are on top\n(at the least share that keeps the decision)",
+             (right, chosen,
+              "Of each band’s features, % that are on top\n(at the least fraction that keeps the decision)",
               "cividis"))  # fmt: skip
     for axes, values, title, shades in shown:
         image = axes.imshow(100 * values, aspect="auto", cmap=shades, vmin=0)

@@ -11,9 +11,9 @@ import numpy as np
 
 from hf_fourier.errors import InputError, MissingExtraError
 from hf_fourier.report import wording
-from hf_fourier.report.example_record import SAME_MASK
+from hf_fourier.report.example_record import SAME_MASK, record_of
 from hf_fourier.report.figures.fonts import PLAIN, plain
-from hf_fourier.report.figures.spectrum import Plane, Profile, decibels
+from hf_fourier.report.figures.spectrum import Plane, Profile, decibels, profile
 from hf_fourier.results.relevance import default_relevance
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 KEPT, DELETED, CHOSEN = "#0b559f", "#d0691c", "#ffd21f"
 SUPPORTING, OPPOSING = "#f4a03a", "#7fb8e6"
 INK, SOFT = "#222222", "#8a8a8a"
-#: How low and how tall a map or a plane is drawn, as a share of its width, whatever its rows and columns.
+#: How low and how tall a map or a plane is drawn, as a fraction of its width, whatever its rows and columns.
 SQUAT = (0.3, 1.6)
 
 
@@ -105,7 +105,7 @@ def power(axes: Axes, profile: Profile) -> None:
 
 
 def show_chosen(axes: Axes, profile: Profile) -> None:
-    """Which share of each frequency's features was chosen."""
+    """The fraction of each frequency's features that was chosen."""
     axes.bar(profile.centres, 100 * profile.chosen, width=0.9 * profile.width, color=CHOSEN, edgecolor=INK,
              linewidth=0.4, gid="chosen-bars")  # fmt: skip
     axes.set_ylim(0, max(1.0, 110 * profile.chosen.max(initial=0.0)))
@@ -121,6 +121,22 @@ def profiles(upper: Axes, lower: Axes, profile: Profile, text: str) -> None:
     show_chosen(lower, profile)
     lower.sharex(upper)
     upper.tick_params(labelbottom=False)
+
+
+def features(
+    figure: FigureBase, attribution: Attribution, fraction: float, plane: Plane | None, text: str, upward: bool = False
+) -> None:
+    """Fill `figure`: the plane, if there is one, power and choice by frequency, and the model's predictions."""
+    record, line = record_of(attribution), profile(attribution, attribution.mask(fraction).numpy())
+    grid = figure.add_gridspec(2, 3)
+    if plane is not None:
+        spectrum(figure.add_subplot(grid[:, 0]), plane, text, upward)
+    if line is not None:
+        wide = slice(0, 2) if plane is None else slice(1, 2)
+        detail = " by frequency\n(left: coarse shapes, right: fine detail)" if record.noun == "frequencies" else ""
+        pair = figure.add_subplot(grid[0, wide]), figure.add_subplot(grid[1, wide])
+        profiles(*pair, line, f"Power and choice{detail}")
+    model(figure.add_subplot(grid[:, 2]), record, fraction)
 
 
 def model(axes: Axes, record: ExampleRecord, fraction: float) -> None:
@@ -192,7 +208,7 @@ def relevance(axes: Axes, attribution: Attribution, fraction: float, turn: bool 
     Args:
         axes: Where to draw.
         attribution: The result.
-        fraction: The share of features.
+        fraction: The fraction of features.
         turn: Whether a map's first axis runs to the right.
         extent: A map's left, right, lower and upper end, the first row below; None for pixels, the first row above.
     """
@@ -232,8 +248,8 @@ def relevance(axes: Axes, attribution: Attribution, fraction: float, turn: bool 
         label_axis(axes, "x", names[1])
         sense = "orange: for the decision, blue: against" if found.signed else sense
         sense += f"; summed over {', '.join(found.axes[:-2])}" if len(found.axes) > 2 else ""
-    told = f"{found.description[0].upper()}{found.description[1:]}"
-    title(axes, f"{told.replace(', not', chr(10) + 'not')}\n({sense})")
+    text = f"{found.description[0].upper()}{found.description[1:]}"
+    title(axes, f"{text.replace(', not', chr(10) + 'not')}\n({sense})")
 
 
 def diverging() -> Any:
@@ -254,7 +270,7 @@ def _ends(centres: Any) -> tuple[float, float]:
 
 
 def _percents(axes: Axes, shares: list[float]) -> None:
-    """Ticks at the played shares, the scale logarithmic where they are spread out."""
+    """Ticks at the fractions of the curve, the scale logarithmic where they are spread out."""
     positive = [value for value in shares if value > 0]
     if len(positive) == len(shares) and positive and positive[-1] / positive[0] > 5:
         axes.set_xscale("log")

@@ -1,4 +1,4 @@
-"""One figure per explanation, from the result alone: what a person needs to see and what may be concluded."""
+"""`plot`: one figure per explanation, from the result alone, with what may be concluded."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ def plot(attribution: Attribution, path: str | PathLike[str] | None = None, frac
 
     A picture, a volume, a spectrogram and a waveform are shown whole, rebuilt from their top frequencies, and without
     them, with the model's masks where it draws some; a text by its tokens, a protein by its residues, a cell by its
-    strongest genes; anything else by its relevance. Beside it stand the spectrum with what was chosen, and what the
-    model says to each part as far as `FourierExplainer.perturb` has asked it; below, FreqX's layers and WAM's scales.
+    strongest genes; anything else by its relevance. Beside it stand the spectrum with what was chosen, and the
+    predictions on the parts that `FourierExplainer.perturb` evaluated; below, FreqX's layers and WAM's scales.
     `pyplot` is not used, and matplotlib's settings are as before afterwards.
 
     Args:
         attribution: What to draw; it needs its example (not a compact save).
         path: Where to write the figure: PNG, SVG or PDF, by the ending. None only returns it.
-        fraction: The share of features to show as chosen, 0 to 1; None for the least played share whose top features
-            alone keep the decision, or 0.04.
+        fraction: The fraction of features to show as chosen, 0 to 1; None for the least one of the curve whose top
+            features alone keep the decision, or 0.04.
 
     Returns:
         The `matplotlib.figure.Figure`, 11 inches wide.
@@ -46,7 +46,7 @@ def plot(attribution: Attribution, path: str | PathLike[str] | None = None, frac
 
 
 def _fill(figure: Figure, attribution: Attribution, fraction: float) -> None:
-    """Title, body by the kind of view, layers where the method tells of them, and conclusion."""
+    """Title, body by the kind of view, layers and scales where the method has them, and conclusion."""
     from hf_fourier.report.figures import audio, layers, panels, wavelet_scales
 
     record = record_of(attribution)
@@ -55,14 +55,14 @@ def _fill(figure: Figure, attribution: Attribution, fraction: float) -> None:
     head = "\n".join(textwrap.fill(line, 115) for line in head_lines)
     foot = textwrap.fill(wording.figure_conclusion(record, fraction, audio.remark(attribution)), 165)
     top, bottom = 0.15 + 0.2 * len(head.splitlines()), max(0.45, 0.13 + 0.16 * len(foot.splitlines()))
-    told = [(part.height(attribution), part.draw) for part in (layers, wavelet_scales)]
-    deep = [tall for tall, _ in told if tall]
+    extras = [(tall, part.draw) for part in (layers, wavelet_scales) if (tall := part.height(attribution))]
+    deep = [tall for tall, _ in extras]
     figure.set_size_inches(WIDTH, height + top + sum(deep) + bottom)
     figure.set_layout_engine("constrained")
     upper, middle, *more, lower = panels.stack(figure, [top, height, *deep, bottom])
     upper.text(0.012, 0.5, head, ha="left", va="center", size=11, gid="headline", **plain(head))
     draw(middle, attribution, fraction)
-    for part, draw_part in zip(more, (own for tall, own in told if tall), strict=True):
+    for part, draw_part in zip(more, (draw for _, draw in extras), strict=True):
         draw_part(part, attribution)
     lower.text(0.012, 0.55, foot, ha="left", va="center", size=9, style="italic", gid="conclusion", **plain(foot))
 

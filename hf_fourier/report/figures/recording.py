@@ -1,4 +1,4 @@
-"""The figure of a recording: what the model says over time, the merged spectrum of one label, and what of it holds."""
+"""The figure of a recording: predictions over time, the merged spectrum of one label, and decisions kept."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def plot_recording(
     Args:
         recording: What `FourierExplainer.explain_recording` returned.
         path: Where to write the figure: PNG, SVG or PDF, by the ending. None only returns it.
-        fraction: The share of features that counts as chosen in each segment.
+        fraction: The fraction of features that counts as chosen in each segment.
 
     Returns:
         The `matplotlib.figure.Figure`, 11 inches wide.
@@ -71,8 +71,8 @@ def _fill(figure: Figure, recording: Recording, fraction: float) -> None:
     upper, lower = below.add_subplot(grid[0, :2]), below.add_subplot(grid[1, :2])
     _spectrum(upper, lower, spectrum, f"“{drawable(label, 24)}”", fraction)
     _answers(below.add_subplot(grid[:, 2]), recording)
-    said = f"{len(recording)} segments; what overlaps counts once. {NOTHING}"
-    foot.text(0.012, 0.55, said, ha="left", va="center", size=9, style="italic", gid="conclusion", **plain(said))
+    text = f"{len(recording)} segments; what overlaps counts once. {NOTHING}"
+    foot.text(0.012, 0.55, text, ha="left", va="center", size=9, style="italic", gid="conclusion", **plain(text))
 
 
 def _wave(axes: Axes, recording: Recording) -> None:
@@ -112,11 +112,11 @@ def _time(axes: Axes, recording: Recording) -> None:
     axes.legend(loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=len(COLOURS), frameon=False, fontsize=8)
     panels.label_axis(axes, "x", "seconds")
     panels.label_axis(axes, "y", "confidence" if known else "value")
-    panels.title(axes, "What the model says in each segment, and how sure it is")
+    panels.title(axes, "The prediction in each segment, and its confidence")
 
 
 def _spectrum(upper: Axes, lower: Axes, spectrum: Spectrum, label: str, fraction: float) -> None:
-    """Power above; below in which share of the seconds each frequency was chosen, both by the first coordinate."""
+    """Power above; below the fraction of seconds in which each frequency was chosen, both by the first coordinate."""
     title, values = _coordinate(spectrum)
     kinds, place = np.unique(values, return_inverse=True)
     if len(kinds) > BANDS and np.issubdtype(kinds.dtype, np.number):
@@ -153,12 +153,12 @@ def _coordinate(spectrum: Spectrum) -> tuple[str, np.ndarray]:
 
 
 def _answers(axes: Axes, recording: Recording) -> None:
-    """The share of seconds whose decision holds, for each played share."""
+    """The fraction of seconds whose decision holds, for each fraction of the curve."""
     table = recording.points()
     if not len(table):
         axes.set_axis_off()
-        said = "(no share of the features\nwas shown to the model)"
-        axes.text(0.5, 0.5, said, ha="center", va="center", color=panels.SOFT, **plain(said))
+        text = "(no fraction of the features\nwas shown to the model)"
+        axes.text(0.5, 0.5, text, ha="center", va="center", color=panels.SOFT, **plain(text))
         return
     places = np.arange(len(table))
     for part, colour, marker, words in (

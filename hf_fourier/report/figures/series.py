@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def draw(figure: FigureBase, attribution: Attribution, fraction: float) -> None:
-    """Fill `figure`: the relevance above; below it the spectrum and the model's answers."""
+    """Fill `figure`: the relevance above; below it the spectrum and the model's predictions."""
     record, mask = record_of(attribution), attribution.mask(fraction).numpy()
     flat, line = features(attribution, mask), profile(attribution, mask)
     grid = figure.add_gridspec(4, 3)
@@ -26,5 +26,5 @@ def draw(figure: FigureBase, attribution: Attribution, fraction: float) -> None:
         panels.spectrum(figure.add_subplot(grid[2:, 0]), flat, "Power in grey,\nchosen in yellow")
     if line is not None:
         pair = figure.add_subplot(grid[2, wide]), figure.add_subplot(grid[3, wide])
-        panels.profiles(*pair, line, f"Power of the {record.noun},\nand the share chosen")
+        panels.profiles(*pair, line, f"Power of the {record.noun},\nand the fraction chosen")
     panels.model(figure.add_subplot(grid[2:, 2]), record, fraction)

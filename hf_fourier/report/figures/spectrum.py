@@ -49,7 +49,7 @@ class Profile:
         centres: The coordinate of each bar, ascending.
         width: The width of a bar.
         power: Each bar's share of all power, 0 to 1.
-        chosen: The share of each bar's degrees of freedom that was chosen, 0 to 1.
+        chosen: The fraction of each bar's degrees of freedom that was chosen, 0 to 1.
         title: What the coordinate is, with its unit.
     """
 
@@ -101,7 +101,7 @@ def plane(attribution: Attribution, chosen: Array, across: str | None = None) ->
 
 
 def profile(attribution: Attribution, chosen: Array) -> Profile | None:
-    """Power and chosen share by frequency (radial where there are several axes), or by the first coordinate.
+    """Power and chosen fraction by frequency (radial where there are several axes), or by the first coordinate.
 
     Returns:
         None where the features have no coordinate but their channel.

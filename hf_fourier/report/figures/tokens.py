@@ -96,7 +96,7 @@ def frequencies(figure: FigureBase, attribution: Attribution, fraction: float) -
 
 
 def _coordinate(layout: Layout) -> str:
-    """What features without a frequency are told apart by."""
+    """The coordinate that tells features without a frequency apart."""
     if layout.with_role("level"):
         return "scale"
     return " and ".join(column.name for column in layout.with_role("position")) or "feature"

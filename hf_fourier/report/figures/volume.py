@@ -10,7 +10,6 @@ from hf_fourier.report import wording
 from hf_fourier.report.example_record import record_of
 from hf_fourier.report.figures import mask_contours, panels
 from hf_fourier.report.figures.feature_map import features
-from hf_fourier.report.figures.spectrum import profile
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -91,19 +90,8 @@ def _largest(mask: Array | None, shape: tuple[int, ...]) -> int:
 
 
 def _features(figure: FigureBase, attribution: Attribution, fraction: float, across: str) -> None:
-    """A central slice of the spectrum, the shares by frequency, and the model's answers."""
-    record, mask = record_of(attribution), attribution.mask(fraction).numpy()
-    line = profile(attribution, mask)
-    grid = figure.add_gridspec(2, 3)
+    """A central slice of the spectrum, choice by frequency, and the model's predictions."""
     three = len(attribution.layout.with_role("frequency")) == 3
-    flat = features(attribution, mask, across) if three else features(attribution, mask)
-    if flat is not None:
-        text = "Power in grey, chosen in yellow"
-        text += f"\n(those that are constant along {across})" if three else ""
-        panels.spectrum(figure.add_subplot(grid[:, 0]), flat.turned(), text, upward=True)
-    if line is not None:
-        wide = slice(0, 2) if flat is None else slice(1, 2)
-        text = "Power and choice by frequency\n(left: coarse shapes, right: fine detail)"
-        text = text if record.noun == "frequencies" else "Power and choice"
-        panels.profiles(figure.add_subplot(grid[0, wide]), figure.add_subplot(grid[1, wide]), line, text)
-    panels.model(figure.add_subplot(grid[:, 2]), record, fraction)
+    text = "Power in grey, chosen in yellow" + (f"\n(those that are constant along {across})" if three else "")
+    flat = features(attribution, attribution.mask(fraction).numpy(), across if three else None)
+    panels.features(figure, attribution, fraction, flat.turned() if flat else None, text, upward=True)

@@ -40,7 +40,7 @@ class Series:
 
 
 def lines(series: Sequence[Series], title: str, right: str, up: str, top: float | None = 1.0) -> Markup:
-    """Lines over shares in per cent on a logarithmic axis, with their intervals; and a legend below.
+    """Lines over fractions in per cent on a logarithmic axis, with their intervals; and a legend below.
 
     Args:
         series: What to draw; those without points are left out.
@@ -60,14 +60,11 @@ def lines(series: Sequence[Series], title: str, right: str, up: str, top: float 
     for i, one in enumerate(drawn):
         parts.append(_line(one, i, x_of, y_of))
     legend = Markup("").join(_key(one, i) for i, one in enumerate(drawn))
-    picture = _svg(title, Markup("").join(parts))
-    return Markup('<figure class="chart"><figcaption>{}</figcaption>{}<ul class="legend">{}</ul></figure>').format(
-        title, picture, legend
-    )
+    return _chart(title, parts, legend)
 
 
 def bars(centres: Sequence[float], power: Sequence[float], chosen: Sequence[float], title: str, right: str) -> Markup:
-    """Shares of power upwards and of chosen features downwards, by frequency."""
+    """Shares of power upwards and fractions of chosen features downwards, by frequency."""
     if not centres:
         return Markup("")
     middle, half = TOP + (TALL - TOP - BOTTOM) / 2, (TALL - TOP - BOTTOM) / 2 - 4
@@ -76,18 +73,17 @@ def bars(centres: Sequence[float], power: Sequence[float], chosen: Sequence[floa
     parts = [Markup('<line class="axis" x1="{}" x2="{}" y1="{}" y2="{}"/>').format(LEFT, WIDE - RIGHT, middle, middle)]
     for i, (p, c) in enumerate(zip(power, chosen, strict=True)):
         x, wide = LEFT + i * step + 0.1 * step, 0.8 * step
-        told = f"{right} {_tick(centres[i])}: {100 * p:.3g} % of power, {100 * c:.3g} % of these features on top"
+        text = f"{right} {_tick(centres[i])}: {100 * p:.3g} % of power, {100 * c:.3g} % of these features on top"
         parts.append(
             Markup(
                 '<g><title>{}</title><rect class="power" x="{:.1f}" y="{:.1f}" width="{:.1f}" height="{:.1f}"/>'
                 '<rect class="on" x="{:.1f}" y="{:.1f}" width="{:.1f}" height="{:.1f}"/></g>'
             ).format(
-                told, x, middle - half * p / tops[0], wide, half * p / tops[0], x, middle, wide, half * c / tops[1]
+                text, x, middle - half * p / tops[0], wide, half * p / tops[0], x, middle, wide, half * c / tops[1]
             )
         )
-    middling = Markup('<text class="tick" text-anchor="middle" x="{:.1f}" y="{}">{}</text>')
     parts += [
-        middling.format(LEFT + (i + 0.5) * step, TALL - BOTTOM + 14, _tick(centres[i]))
+        _tick_text("middle", LEFT + (i + 0.5) * step, TALL - BOTTOM + 14, _tick(centres[i]))
         for i in sorted({0, len(centres) // 2, len(centres) - 1})
     ]
     labels = (
@@ -95,16 +91,11 @@ def bars(centres: Sequence[float], power: Sequence[float], chosen: Sequence[floa
         ("0", middle + 3),
         (f"{100 * tops[1]:.3g} %", middle + half),
     )
-    for text, y in labels:
-        parts.append(
-            Markup('<text class="tick" text-anchor="end" x="{}" y="{:.1f}">{}</text>').format(LEFT - 5, y, text)
-        )
+    parts += [_tick_text("end", LEFT - 5, y, text) for text, y in labels]
     parts.append(_titles(right, ""))
     key = Markup('<li><span class="swatch power"></span>share of power (up)</li>'
-                 '<li><span class="swatch on"></span>share on top (down)</li>')  # fmt: skip
-    return Markup('<figure class="chart"><figcaption>{}</figcaption>{}<ul class="legend">{}</ul></figure>').format(
-        title, _svg(title, Markup("").join(parts)), key
-    )
+                 '<li><span class="swatch on"></span>fraction on top (down)</li>')  # fmt: skip
+    return _chart(title, parts, key)
 
 
 def _tick(value: float) -> str:
@@ -112,8 +103,15 @@ def _tick(value: float) -> str:
     return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
 
 
-def _svg(title: str, inside: Markup) -> Markup:
-    return Markup('<svg viewBox="0 0 {} {}" role="img" aria-label="{}">{}</svg>').format(WIDE, TALL, title, inside)
+def _chart(title: str, parts: Sequence[Markup], legend: Markup) -> Markup:
+    return Markup(
+        '<figure class="chart"><figcaption>{}</figcaption><svg viewBox="0 0 {} {}" role="img" aria-label="{}">{}</svg>'
+        '<ul class="legend">{}</ul></figure>'
+    ).format(title, WIDE, TALL, title, Markup("").join(parts), legend)
+
+
+def _tick_text(anchor: str, x: float, y: float, text: str) -> Markup:
+    return Markup('<text class="tick" text-anchor="{}" x="{:.1f}" y="{:.1f}">{}</text>').format(anchor, x, y, text)
 
 
 def _log(xs: Sequence[float]) -> Place:
@@ -147,26 +145,18 @@ def _grid(low: float, high: float, y_of: Place) -> Markup:
     for i in range(5):
         value = low + i * (high - low) / 4
         y = y_of(value)
-        parts.append(
-            Markup(
-                '<line class="grid" x1="{}" x2="{}" y1="{:.1f}" y2="{:.1f}"/>'
-                '<text class="tick" text-anchor="end" x="{}" y="{:.1f}">{:.3g}</text>'
-            ).format(LEFT, WIDE - RIGHT, y, y, LEFT - 5, y + 3.5, value)
-        )
+        line = Markup('<line class="grid" x1="{}" x2="{}" y1="{:.1f}" y2="{:.1f}"/>')
+        parts += [line.format(LEFT, WIDE - RIGHT, y, y), _tick_text("end", LEFT - 5, y + 3.5, f"{value:.3g}")]
     return Markup("").join(parts)
 
 
 def _ticks(xs: Sequence[float], x_of: Place) -> Markup:
-    """The shares below the axis, as many as there is room for."""
+    """The fractions below the axis, as many as there is room for."""
     parts, last = [], -math.inf
     for x in xs:
         if x_of(x) - last >= 34:
             last = x_of(x)
-            parts.append(
-                Markup('<text class="tick" text-anchor="middle" x="{:.1f}" y="{}">{:.3g} %</text>').format(
-                    last, TALL - BOTTOM + 14, 100 * x
-                )
-            )
+            parts.append(_tick_text("middle", last, TALL - BOTTOM + 14, f"{100 * x:.3g} %"))
     return Markup("").join(parts)
 
 
@@ -197,14 +187,14 @@ def _line(one: Series, number: int, x_of: Place, y_of: Place) -> Markup:
         )
     parts.append(Markup('<polyline class="line" points="{}"/>').format(" ".join(f"{x:.1f},{y:.1f}" for x, y in points)))
     for i, (x, y) in enumerate(points):
-        told = f"{one.name}, {100 * one.x[i]:.3g} %: {one.y[i]:.3g}"
-        told += f" [{one.low[i]:.3g}, {one.high[i]:.3g}]" if one.low else ""
+        text = f"{one.name}, {100 * one.x[i]:.3g} %: {one.y[i]:.3g}"
+        text += f" [{one.low[i]:.3g}, {one.high[i]:.3g}]" if one.low else ""
         hollow = bool(one.hollow) and one.hollow[i]
-        parts.append(_point(number, x, y, told, hollow))
+        parts.append(_point(number, x, y, text, hollow))
     return Markup('<g class="{}">{}</g>').format(look, Markup("").join(parts))
 
 
-def _point(number: int, x: float, y: float, told: str, hollow: bool) -> Markup:
+def _point(number: int, x: float, y: float, text: str, hollow: bool) -> Markup:
     shapes = {
         "circle": "M{0} {1}m-3.5 0a3.5 3.5 0 1 0 7 0a3.5 3.5 0 1 0 -7 0",
         "square": "M{0} {1}m-3 -3h6v6h-6z",
@@ -214,7 +204,7 @@ def _point(number: int, x: float, y: float, told: str, hollow: bool) -> Markup:
     }
     path = shapes[SHAPES[number % len(SHAPES)]].format(f"{x:.1f}", f"{y:.1f}")
     kind = "point hollow" if hollow else "point"
-    return Markup('<path class="{}" d="{}"><title>{}</title></path>').format(kind, path, told)
+    return Markup('<path class="{}" d="{}"><title>{}</title></path>').format(kind, path, text)
 
 
 def _key(one: Series, number: int) -> Markup:

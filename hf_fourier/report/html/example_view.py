@@ -1,7 +1,7 @@
-"""What a page shows and plays of one example at each stop of its slider, by the kind of the example.
+"""Pictures, sounds, tokens and series of one example at each stop of the page's slider, by the kind of the example.
 
-The stops are the shares that the model was asked about, and the whole input: between them nobody knows what the model
-says, so there is nothing to show either. Pictures are stored at every stop; sounds at as many as fit the page, the
+The stops are the fractions of the perturbation curve and the whole input: between them the prediction is not known, so
+there is nothing to show either. Pictures are stored at every stop; sounds at as many as fit the page, the
 shown one first.
 """
 
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
     Array = np.ndarray[Any, np.dtype[Any]]
 
-#: Stops of a result that was not played.
-USUAL = (0.01, 0.02, 0.04, 0.1, 0.3)
+#: Stops of a result without a curve.
+DEFAULT_STOPS = (0.01, 0.02, 0.04, 0.1, 0.3)
 #: Rows and columns of a spectrum's picture, points of a line, and genes, at most.
 PLANE, POINTS, GENES = 112, 400, 300
 #: Stops with sound, at most, and seconds of an excerpt, at least.
@@ -37,14 +37,14 @@ DEPTH = 80.0
 DRAWN = 192
 
 
-def shares(attribution: Attribution) -> list[float]:
+def slider_fractions(attribution: Attribution) -> list[float]:
     """The stops of the slider, ascending, the whole input last."""
-    played = [stop.fraction for stop in attribution.curve.of("keep")] if attribution.curve else []
-    return [share for share in sorted(set(played or USUAL)) if 0 < share < 1] + [1.0]
+    fractions = [point.fraction for point in attribution.curve.of("keep")] if attribution.curve else []
+    return [share for share in sorted(set(fractions or DEFAULT_STOPS)) if 0 < share < 1] + [1.0]
 
 
 def example_view(attribution: Attribution, budget: float) -> dict[str, Any]:
-    """What is seen and heard of a result, as plain values.
+    """Pictures, sounds and values of a result, as plain values.
 
     Args:
         attribution: The result, with its example.
@@ -54,7 +54,7 @@ def example_view(attribution: Attribution, budget: float) -> dict[str, Any]:
         `kind` ("pictures", "tokens", "genes", "line"), what that kind needs, and under `sounds`, if there are any, the
         players' files.
     """
-    stops = shares(attribution)
+    stops = slider_fractions(attribution)
     kind = attribution.view.kind
     makers: dict[str, Callable[[Attribution, list[float], float], dict[str, Any]]] = {
         "image": _image, "volume": _volume, "spectrogram": _spectrogram, "sound": _waveform, "genes": _genes,
@@ -159,8 +159,8 @@ def _volume(attribution: Attribution, stops: list[float], budget: float) -> dict
         kept.append(strip(clean if whole else flat(attribution.render(share)), own[0], None if whole else own[1]))
         removed.append(None if whole else strip(flat(attribution.render(share, delete=True)), own[0], own[2]))
     names = [axis.name for axis in attribution.layout.signal.axes if not axis.channel]
-    told = ", ".join(f"{name} {at + 1} of {n}" for name, at, n in zip(names, places, clean.shape, strict=True))
-    return _pictures(kept, removed, 0.75 * budget, caption=f"Slices: {told}")
+    places_text = ", ".join(f"{name} {at + 1} of {n}" for name, at, n in zip(names, places, clean.shape, strict=True))
+    return _pictures(kept, removed, 0.75 * budget, caption=f"Slices: {places_text}")
 
 
 def _spectrogram(attribution: Attribution, stops: list[float], budget: float) -> dict[str, Any]:
@@ -237,7 +237,7 @@ def _sounds(attribution: Attribution, stops: list[float], budget: float) -> dict
 
 
 def _relevance(attribution: Attribution, stops: list[float]) -> tuple[list[Array], dict[str, Any]]:
-    """Relevance per position at each stop, and what a page says of it: whose numbers it shows, and what signs mean."""
+    """Relevance per position at each stop, and its description: measure, signs, and the meaning of colours."""
     found = [relevance.default_relevance(attribution, share) for share in stops]
     one = found[0]
     whose = (
@@ -246,35 +246,40 @@ def _relevance(attribution: Attribution, stops: list[float]) -> tuple[list[Array
         else one.description.replace(f"top {wording.format_fraction(stops[0])} of", "chosen")
     )
     word = "score" if one.kind == "scores" else one.measure
-    said = {"signed": one.signed, "told": whose, "word": word, "sense": wording.colours(record_of(attribution), one)}
-    return [np.asarray(each.values, dtype=float) for each in found], said
+    texts = {
+        "signed": one.signed,
+        "description": whose,
+        "word": word,
+        "sense": wording.colours(record_of(attribution), one),
+    }
+    return [np.asarray(each.values, dtype=float) for each in found], texts
 
 
 def _tokens(attribution: Attribution, stops: list[float]) -> dict[str, Any]:
-    values, said = _relevance(attribution, stops)
+    values, texts = _relevance(attribution, stops)
     unit = attribution.layout.signal.axes[0].name
-    told = token_texts(attribution.names)
+    tokens = token_texts(attribution.names)
     letters = unit in ("residue", "base")
     return {
         "kind": "tokens",
         "unit": unit,
-        **said,
-        "texts": list(attribution.names) if letters else [piece.text for piece in told],
-        "starts": [i % 10 == 0 for i in range(len(told))] if letters else [piece.starts for piece in told],
-        "rtl": right_to_left("".join(piece.text for piece in told)),
+        **texts,
+        "texts": list(attribution.names) if letters else [piece.text for piece in tokens],
+        "starts": [i % 10 == 0 for i in range(len(tokens))] if letters else [piece.starts for piece in tokens],
+        "rtl": right_to_left("".join(piece.text for piece in tokens)),
         "segments": list(attribution.layout.signal.segments),
         "values": [_digits(row) for row in values],
     }
 
 
 def _genes(attribution: Attribution, stops: list[float], budget: float) -> dict[str, Any]:
-    rows, said = _relevance(attribution, stops)
+    rows, texts = _relevance(attribution, stops)
     values = np.stack(rows)
     strongest = np.argsort(-np.abs(values).max(axis=0), kind="stable")[:GENES]
     ids = getattr(attribution.view, "genes", ()) or [""] * values.shape[1]
     return {
         "kind": "genes",
-        **said,
+        **texts,
         "names": [attribution.names[i] for i in strongest],
         "ids": [ids[i] for i in strongest],
         "places": (strongest + 1).tolist(),
@@ -309,7 +314,7 @@ def _map(attribution: Attribution, stops: list[float], budget: float) -> dict[st
     from hf_fourier.report.figures.panels import diverging
 
     images, names = [], [attribution.layout.signal.axes[i].name for i in attribution.layout.signal.ordered_axes]
-    maps, said = _relevance(attribution, stops)
+    maps, texts = _relevance(attribution, stops)
     for values in maps:
         while values.ndim > 2:
             values = values.sum(axis=0)
@@ -317,7 +322,7 @@ def _map(attribution: Attribution, stops: list[float], budget: float) -> dict[st
         images.append(media.shaded(np.atleast_2d(values), -top, top, diverging()))
     summed = f", summed over {', '.join(names[:-2])}" if len(names) > 2 else ""
     where = f"{names[-2:][0]} downwards, {names[-1]} to the right{summed}"
-    caption = f"{said['told'][0].upper()}{said['told'][1:]} ({said['sense']}); {where}"
+    caption = f"{texts['description'][0].upper()}{texts['description'][1:]} ({texts['sense']}); {where}"
     found = _pictures(images, [None] * len(stops), 0.75 * budget, caption=caption)
     return {**found, "relevance": True}
 
@@ -332,8 +337,8 @@ def _scales(attribution: Attribution, budget: float) -> dict[str, Any] | None:
     top, shades = float(np.abs(maps).max(initial=0)) or 1.0, diverging()
     images = [media.shaded(media.pooled(one, PLANE) - media.pooled(-one, PLANE), -top, top, shades) for one in maps]
     encoded = zip(names, media.pictures(images, budget), worth, strict=True)
-    told = [{"name": name, "picture": picture, "importance": share} for name, picture, share in encoded]
-    return {"flat": maps.shape[1] == 1, "maps": told}
+    figures = [{"name": name, "picture": picture, "importance": share} for name, picture, share in encoded]
+    return {"flat": maps.shape[1] == 1, "maps": figures}
 
 
 def _planes(attribution: Attribution, stops: list[float], budget: float) -> dict[str, Any] | None:

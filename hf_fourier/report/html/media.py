@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 SMALL = 64
 #: Pictures with a longer side are made smaller.
 LARGE = 448
-#: Qualities, and shares of the sides, from the best on.
+#: Qualities, and fractions of the sides, from the best on.
 LOOKS = ((88, 1.0), (75, 1.0), (60, 1.0), (45, 1.0), (45, 0.7), (40, 0.5), (40, 0.25))
 
 
@@ -42,20 +42,20 @@ def pictures(images: list[Image], budget: float) -> list[str]:
         budget: Characters for all of them; the last look is taken where it goes beyond.
     """
     encoded: list[str] = []
-    for quality, share in LOOKS:
-        encoded = [picture(smaller(image, share), quality) for image in images]
+    for quality, fraction in LOOKS:
+        encoded = [picture(smaller(image, fraction), quality) for image in images]
         if sum(map(len, encoded)) <= budget:
             break
     return encoded
 
 
-def smaller(image: Image, share: float) -> Image:
-    """A picture with sides that are a share of its own, as far as they stay above `SMALL`."""
+def smaller(image: Image, fraction: float) -> Image:
+    """A picture scaled down to a fraction of its size, as far as its sides stay above `SMALL`."""
     longest = max(image.size)
-    if share == 1 or longest <= SMALL:
+    if fraction == 1 or longest <= SMALL:
         return image
-    share = max(share, (SMALL + 1) / longest)  # below it would be stored without loss again
-    return image.resize((max(1, round(share * image.width)), max(1, round(share * image.height))))
+    fraction = max(fraction, (SMALL + 1) / longest)  # below it would be stored without loss again
+    return image.resize((max(1, round(fraction * image.width)), max(1, round(fraction * image.height))))
 
 
 def picture(image: Image, quality: int = LOOKS[0][0]) -> str:

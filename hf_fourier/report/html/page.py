@@ -24,9 +24,9 @@ if TYPE_CHECKING:
     from hf_fourier.results.table import Table
 
 #: Characters of all pictures and sounds of a page: what is left for the rest keeps it below 10 MB.
-BUDGET = 8_000_000
+MAX_MEDIA_CHARS = 8_000_000
 #: Examples that are shown one by one, and rows of a table, at most: beyond that a page is no page any more.
-SHOWN, ROWS = 200, 1000
+MAX_EXAMPLES, MAX_ROWS = 200, 1000
 #: Characters of one example, at most.
 MAX_EXAMPLE_CHARS = 1_200_000
 
@@ -44,7 +44,7 @@ def page(report: ReportContent, include_inputs: bool) -> str:
     loader = PackageLoader("hf_fourier.report.html", "templates")
     environment = Environment(loader=loader, autoescape=True, undefined=StrictUndefined,  # whatever the file's ending
                               trim_blocks=True, lstrip_blocks=True,
-                              finalize=_shown_curves)  # fmt: skip
+                              finalize=_visible)  # fmt: skip
     environment.filters["number"] = wording.number
     environment.filters["embedded"] = embedded
     return environment.get_template("report.html").render(_context(report, include_inputs))
@@ -58,8 +58,8 @@ def embedded(value: Any) -> Markup:
     return Markup(text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026"))
 
 
-def _shown_curves(value: Any) -> Any:
-    """What a template writes: texts with what nobody would see written out; what is markup already as it is."""
+def _visible(value: Any) -> Any:
+    """A template's values: texts with invisible characters written out; markup as it is."""
     return escape_invisible(value) if type(value) is str else value
 
 
@@ -75,7 +75,7 @@ def _context(report: ReportContent, include_inputs: bool) -> dict[str, Any]:
     records = report._records(shared=not include_inputs)
     tables = tables_of(report, include_inputs)
     evaluation, sanity = serialization.as_shared(report, not include_inputs)
-    examples = [_example(report, i, one, include_inputs) for i, one in enumerate(records[:SHOWN])]
+    examples = [_example(report, i, one, include_inputs) for i, one in enumerate(records[:MAX_EXAMPLES])]
     return {
         "title": privacy.scrubbed(report.title),
         "model": privacy.model_of(report.model),
@@ -106,7 +106,7 @@ _TABLES = {
 
 
 def _table(name: str, table: Table) -> dict[str, Any]:
-    rows = [list(row.values()) for row in islice(table.rows(), ROWS)]
+    rows = [list(row.values()) for row in islice(table.rows(), MAX_ROWS)]
     numeric = [all(isinstance(row[i], (int, float, type(None))) for row in rows) for i in range(len(table.columns))]
     titles = [title.replace("_", " ") for title in table.columns]
     return {
@@ -124,30 +124,30 @@ def _charts(records: Sequence[ExampleRecord]) -> list[Markup]:
     from hf_fourier.report.html.charts import Series, lines
 
     found = []
-    for part, quantity, title, up in CHARTS:
+    for part, quantity, title, y_label in CHARTS:
         series = [
-            Series(escape_invisible(f"{one.method} in {one.domain} (n = {one.examples})"), one.shares, one.means,
+            Series(escape_invisible(f"{one.method} in {one.domain} (n = {one.examples})"), one.fractions, one.means,
                    () if math.isnan(one.low[0]) else one.low, () if math.isnan(one.low[0]) else one.high,
                    wording.is_control(one.method))
             for one in averages(records, part, quantity)
         ]  # fmt: skip
-        found.append(lines(series, title, "features kept" if part == "keep" else "features removed", up))
+        found.append(lines(series, title, "features kept" if part == "keep" else "features removed", y_label))
     return [chart for chart in found if chart]
 
 
 def _example(report: ReportContent, number: int, record: ExampleRecord, include_inputs: bool) -> dict[str, Any]:
-    """One example: its facts, its charts, what the slider says, and with inputs what is seen and heard."""
+    """One example: its facts, its charts, the slider's texts, and with inputs its pictures and sounds."""
     stops = wording.slider_stops(record)
     data: dict[str, Any] = {"stops": stops}
     if include_inputs:
-        from hf_fourier.report.html.example_view import example_view, shares
+        from hf_fourier.report.html.example_view import example_view, slider_fractions
 
         result = report.results[number]
-        stops = [wording.slider_stop(record, share) for share in shares(result)]
-        budget = min(MAX_EXAMPLE_CHARS, BUDGET / min(SHOWN, len(report.results)))
+        stops = [wording.slider_stop(record, share) for share in slider_fractions(result)]
+        budget = min(MAX_EXAMPLE_CHARS, MAX_MEDIA_CHARS / min(MAX_EXAMPLES, len(report.results)))
         data = {"stops": stops, **example_view(result, budget)}
-    usual = wording.initial_fraction(record)
-    start = next((i for i, stop in enumerate(stops) if abs(stop["share"] - usual) < 1e-9), 0)
+    initial = wording.initial_fraction(record)
+    start = next((i for i, stop in enumerate(stops) if abs(stop["share"] - initial) < 1e-9), 0)
     return {
         "number": number + 1,
         "name": record.name or f"example {number + 1}",
@@ -180,8 +180,8 @@ def _class_charts(record: ExampleRecord) -> list[Markup]:
             lost = [not record.holds(stop) for stop in stops]
             series.append(Series(name, [stop.fraction for stop in stops], values, hollow=lost))
         top = 1.0 if record.is_mask or record.confidence is not None else None
-        title, up = "The model's prediction (hollow: decision lost)", wording.plotted_quantity(record)
-        found.append(lines(series, title, f"{record.noun} kept or removed", up, top))
+        title, y_label = "The model's prediction (hollow: decision lost)", wording.plotted_quantity(record)
+        found.append(lines(series, title, f"{record.noun} kept or removed", y_label, top))
     if record.bands is not None:
         title = f"Power, and the top {wording.format_fraction(record.bands.share)}"
         found.append(bars(record.bands.centres, record.bands.power, record.bands.chosen, title, record.bands.title))
@@ -190,10 +190,10 @@ def _class_charts(record: ExampleRecord) -> list[Markup]:
 
 def _layers(record: ExampleRecord) -> list[dict[str, Any]]:
     """FreqX's layers, from the input downwards."""
-    told = record.extras
-    if "layers" not in told or "effective" not in told:
+    extras = record.extras
+    if "layers" not in extras or "effective" not in extras:
         return []
-    columns = zip(told["layers"], told["is_cut"], told["effective"], strict=True)
+    columns = zip(extras["layers"], extras["is_cut"], extras["effective"], strict=True)
     return [{"name": name, "cut": cut, "spread": spread} for name, cut, spread in columns]
 
 
@@ -210,11 +210,11 @@ def _energy(record: ExampleRecord) -> str:
 
 
 def _finite(value: Any) -> Any:
-    """JSON has no NaN; and nothing in a text acts on who shows it."""
+    """Plain values with None for NaN and infinity, which JSON has not, and invisible characters written out."""
     if isinstance(value, str):
         return escape_invisible(value)
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, dict):
-        return {key: _finite(own) for key, own in value.items()}
-    return [_finite(own) for own in value] if isinstance(value, (list, tuple)) else value
+        return {key: _finite(item) for key, item in value.items()}
+    return [_finite(item) for item in value] if isinstance(value, (list, tuple)) else value

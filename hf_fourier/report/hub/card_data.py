@@ -1,4 +1,4 @@
-"""What cards say of a report, in plain values: they can be stored, and a card can be made of them again."""
+"""The data of a report's cards, in plain values: they can be stored, and a card can be made of them again."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class MetricRow:
 
 @dataclass(frozen=True)
 class CardData:
-    """What there is to say of a report.
+    """The data of one report's cards.
 
     Attributes:
         title: Its title.
@@ -73,7 +73,7 @@ class CardData:
         checks: Of the sanity checks: method, domain, check, verdict, words.
         classes: Of the labels: method, label, examples, confidence, decisions that the top 4 % keep.
         excluded: Method, domain and reason of what could not be combined.
-        notes: What has to be said.
+        notes: Remarks on the evaluation.
         versions: Of the packages.
     """
 
@@ -122,7 +122,7 @@ class CardData:
 
 
 def facts(report: ReportContent) -> CardData:
-    """What there is to say of a report that belongs to none of its examples."""
+    """The card data of a report, which belong to none of its examples."""
     first: Mapping[str, Any] = report.records[0].provenance if report.records else {}
     evaluation, sanity = report.evaluation, report.sanity
     model = privacy.model_of(report.model)

@@ -23,7 +23,7 @@ INDEXED = {
     "selectivity (random)": "Selectivity (random wrong label)",
 }
 #: How cards name what they show.
-NAMES = {**INDEXED, "maintain_rate": "Maintain rate, mean over shares",
+NAMES = {**INDEXED, "maintain_rate": "Maintain rate, mean over fractions",
          "selectivity (runner-up)": "Selectivity (runner-up label)"}  # fmt: skip
 #: Sizes as the Hub names them.
 _SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
@@ -72,7 +72,7 @@ def space_card(facts: CardData, include_inputs: bool, license: str | None = None
 
 
 def section(facts: CardData, dataset: str | None = None) -> str:
-    """What a model's own card says of it, from a second-level heading on."""
+    """The section of a model's own card, from a second-level heading on."""
     return rendered("section.md", facts=facts, names=NAMES, dataset=dataset).strip() + "\n"
 
 
@@ -90,7 +90,7 @@ def eval_results(facts: CardData, dataset: str, dataset_id: str) -> list[EvalRes
     for one in facts.card_rows():
         if one.control or one.mean is None or one.metric not in INDEXED:
             continue
-        told: dict[str, Any] = {
+        arguments: dict[str, Any] = {
             "tool": f"hf_fourier {(facts.versions or {}).get('hf_fourier', '')}".strip(),
             "method": escape_invisible(one.method), "domain": escape_invisible(one.domain),
             "interval_95": _ends(one.low, one.high),
@@ -106,7 +106,7 @@ def eval_results(facts: CardData, dataset: str, dataset_id: str) -> list[EvalRes
                 metric_type=one.metric.partition("_at_")[0].partition(" (")[0],
                 metric_name=f"{INDEXED[one.metric]}, {escape_invisible(one.method)} in {escape_invisible(one.domain)}",
                 metric_value=one.mean,
-                metric_args={name: value for name, value in told.items() if value is not None},
+                metric_args={name: value for name, value in arguments.items() if value is not None},
             )
         )
     return results

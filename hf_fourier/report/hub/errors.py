@@ -1,4 +1,4 @@
-"""What goes wrong between this machine and the Hub, told as *got, expected, do this*."""
+"""Translates errors of the Hub and of the network into `HubError`s."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def hub_error(what: str, reading: bool = False) -> Iterator[None]:
     """Turn errors of the Hub and of the network into a `HubError`.
 
     Args:
-        what: What was asked for ("push the report to …").
+        what: The request ("push the report to …").
         reading: Whether nothing would have been written.
     """
     try:

@@ -143,8 +143,8 @@ def _ours(result: Any) -> bool:
     metrics = result.get("metrics") if isinstance(result, dict) else None
     if not isinstance(metrics, list) or not metrics:
         return False
-    told = [one.get("args") if isinstance(one, dict) else None for one in metrics]
-    return all(isinstance(args, dict) and str(args.get("tool", "")).split(" ")[0] == _TOOL for args in told)
+    arguments = [one.get("args") if isinstance(one, dict) else None for one in metrics]
+    return all(isinstance(args, dict) and str(args.get("tool", "")).split(" ")[0] == _TOOL for args in arguments)
 
 
 def _of(result: dict[str, Any]) -> tuple[Any, Any, Any]:

@@ -71,8 +71,8 @@ def push(
     check_name(repo_id)
     kind = "space" if as_space else "dataset"
     api = _api(token)
-    with tempfile.TemporaryDirectory(prefix="hf-fourier-") as own:
-        where = write_files(report, Path(own) / "report", as_space, include_inputs, license)
+    with tempfile.TemporaryDirectory(prefix="hf-fourier-") as temporary:
+        where = write_files(report, Path(temporary) / "report", as_space, include_inputs, license)
         _refuse_inputs(where, api.token, include_inputs)
         files = sorted(path.relative_to(where).as_posix() for path in where.rglob("*") if path.is_file())
         with hub_error(f"push the report to {repo_id!r}"):
@@ -164,7 +164,7 @@ def propose(
         commit = api.create_commit(
             model_id,
             [CommitOperationAdd(README, after.encode())],
-            commit_message="Say by which frequencies the model decides",
+            commit_message="Add explanations of the model by frequencies",
             commit_description="One marked section of the card, and results in `model-index`. Nothing else changes.",
             create_pr=True,
             parent_commit=head,
@@ -300,7 +300,7 @@ def _sized(repo_id: str, sizes: dict[str, int], most: int) -> None:
 
 
 def _check_size(path: Path, sizes: dict[str, int]) -> None:
-    """Whether what came is what was told, and no result claims more features than its file has numbers.
+    """Check that sizes are those the Hub stated, and that no result claims more features than its file has numbers.
 
     Raises:
         HubError: If not.
@@ -311,11 +311,11 @@ def _check_size(path: Path, sizes: dict[str, int]) -> None:
     for name, size in sizes.items():
         came = (path / name).stat().st_size
         if came != size:
-            raise HubError(f"{came} bytes of {name}", f"the {size} that the Hub told", "fetch it again")
+            raise HubError(f"{came} bytes of {name}", f"the {size} that the Hub stated", "fetch it again")
     for values in sorted((path / folder.RESULTS).glob("*/attribution.json")):
-        told_shape: Any = json.loads(values.read_text(encoding="utf-8"))
+        metadata: Any = json.loads(values.read_text(encoding="utf-8"))
         try:
-            entries = math.prod(int(axis["length"]) for axis in told_shape["signal"]["axes"])
+            entries = math.prod(int(axis["length"]) for axis in metadata["signal"]["axes"])
         except (KeyError, TypeError, ValueError) as error:
             raise HubError(f"{values.parent.name} without a shape", "a result", "ask whoever pushed it") from error
         room = values.with_suffix(".safetensors").stat().st_size

@@ -24,11 +24,11 @@
     choose(wanted ? Math.min(articles.length, Math.max(1, Number(wanted[1]))) - 1 : 0);
   }
 
-  // What the model said to a part.
+  // The prediction on a part.
   const say = (figure, part) => {
     const line = figure.querySelector(".says");
     line.textContent = "";
-    if (!part) line.textContent = "the model was not asked";
+    if (!part) line.textContent = "the model was not evaluated";
     else {
       const number = make("span", part.says), verdict = make("strong", part.verdict);
       number.className = "number";
