@@ -82,7 +82,9 @@ class DNAWrapper(TextWrapper):
         special = set(self.processor.all_special_tokens)
         pieces = _PIECES.findall(example)
         written = [piece if piece in special else self._spelt(piece) for piece in pieces]
-        notes = tuple(dict.fromkeys(note for piece in pieces if piece not in special for note in self._said(piece)))
+        notes = tuple(
+            dict.fromkeys(note for piece in pieces if piece not in special for note in self._reading_notes(piece))
+        )
         encoded = super().encode(self._joined(written, special))
         encoded.notes = (*encoded.notes, *read, *notes)
         return encoded
@@ -120,8 +122,8 @@ class DNAWrapper(TextWrapper):
             raise InputError(f"letters {' '.join(strange)} in a sequence", f"some of {known}", do)
         return piece
 
-    def _said(self, piece: str) -> list[str]:
-        """What has to be said about how a piece was read."""
+    def _reading_notes(self, piece: str) -> list[str]:
+        """Notes on how a piece was read."""
         spelt = self._spelt(piece)
         if spelt == piece:
             return []
@@ -146,8 +148,8 @@ class DNAWrapper(TextWrapper):
             axis = Axis("k-mer", tokens.length, "cycles/base", 1 / steps.pop())
         else:
             axis = Axis("k-mer", tokens.length, "cycles/k-mer")
-            said = "words of several lengths, or with a gap: frequencies are in cycles per word, not per base"
-            encoded.notes = (*encoded.notes, said)
+            note = "words of several lengths, or with a gap: frequencies are in cycles per word, not per base"
+            encoded.notes = (*encoded.notes, note)
         encoded.signal = replace(encoded.signal, axes=(axis, hidden))
         encoded.view = BaseView(starts=starts, stops=stops, sequence=_sequence(starts, stops, encoded.names))
         return encoded

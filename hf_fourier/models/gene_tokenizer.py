@@ -118,7 +118,7 @@ class GeneTokenizer:
         return cls(vocabulary, read_float_dict(medians), symbols, limit, aliases)
 
     def encode(self, genes: Sequence[str], values: Any, limit: int | None = None) -> tuple[list[int], tuple[str, ...]]:
-        """The tokens of one cell in descending order of rank value, and what has to be said of it.
+        """The tokens of one cell in descending order of rank value, and notes on it.
 
         Counts of a gene that comes twice, by whatever name, are added.
 
@@ -131,7 +131,7 @@ class GeneTokenizer:
             InputError: If the lengths differ, a value is negative or NaN, they are logarithms of counts, or no gene is
                 known and expressed.
         """
-        expressed, told = _counts(genes, values)
+        expressed, notes = _counts(genes, values)
         if not expressed:
             raise InputError("a cell that expresses no gene", "at least one count above 0", "leave the cell out")
         found: dict[str, float] = {}
@@ -151,7 +151,6 @@ class GeneTokenizer:
         # The cell's total and the 10,000 are the same for all its genes; without them equal ratios are equal numbers.
         scaled = np.asarray([found[gene] / self.medians[gene] for gene in known])
         ranked = [self.tokens[known[i]] for i in np.argsort(-scaled, kind="stable" if self.ties == "stable" else None)]
-        notes: tuple[str, ...] = told
         if missing:
             said = f"{len(missing)} of {len(expressed)} expressed genes are not in the model's vocabulary"
             notes += (f"{said}: {', '.join(missing[:MOST_NAMED])}{', …' if len(missing) > MOST_NAMED else ''}",)
@@ -202,7 +201,7 @@ class GeneTokenizer:
 
 
 def _counts(genes: Sequence[str], values: Any) -> tuple[dict[str, float], tuple[str, ...]]:
-    """The expressed genes with their counts, in the order they came, and what has to be said of these.
+    """The expressed genes with their counts, in the order they came, and notes on these.
 
     Raises:
         InputError: If the lengths differ, or a value is no count.

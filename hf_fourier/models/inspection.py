@@ -1,4 +1,4 @@
-"""Models of others: held still while they are explained, and what they and their configs say of themselves."""
+"""Third-party models: evaluation mode while they are explained, and the device, labels and heads they declare."""
 
 from __future__ import annotations
 
@@ -253,7 +253,7 @@ def labels_of(config: Any) -> dict[int, str]:
 
 
 def label_notes(config: Any) -> tuple[str, ...]:
-    """What has to be said where a config's two lists of names contradict each other."""
+    """A note where a config's two lists of names contradict each other."""
     back = getattr(config, "label2id", None) or {}
     odd = [
         f"{name!r} ({index} and {back[name]})"
@@ -263,8 +263,8 @@ def label_notes(config: Any) -> tuple[str, ...]:
     if not odd:
         return ()
     more = ", …" if len(odd) > 3 else ""
-    said = f"id2label and label2id in the config contradict each other about {', '.join(odd[:3])}{more}"
-    return (f"{said}: names are those of id2label",)
+    note = f"id2label and label2id in the config contradict each other about {', '.join(odd[:3])}{more}"
+    return (f"{note}: names are those of id2label",)
 
 
 def classification_head(config: Any) -> Head:

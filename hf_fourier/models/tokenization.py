@@ -155,7 +155,7 @@ def unknown_words(tokenizer: Any, texts: Sequence[str]) -> list[str]:
 
 
 def unknown_note(tokenizer: Any, ids: Any, texts: Sequence[str] = ()) -> tuple[str, ...]:
-    """What has to be said of words that the tokenizer does not know: which, or only how many where there is no text."""
+    """A note on words that the tokenizer does not know: which, or only how many where there is no text."""
     mark = getattr(tokenizer, "unk_token_id", None)
     if mark is None or mark not in ids or (unknown := unknown_id(tokenizer)) is None:  # asked last: it is slow
         return ()
@@ -187,7 +187,7 @@ def spelt(tokenizer: Any, ids: Sequence[int]) -> str:
 
 
 def respelt(tokenizer: Any, text: str, ids: Sequence[int]) -> tuple[str, ...]:
-    """What has to be said of a target that is explained in another spelling than it was given in."""
+    """A note on a target that is explained in another spelling than given."""
     own = spelt(tokenizer, ids)
     same = "".join(own.split()) == "".join(text.split())
     if same and not (own.startswith(" ") and not text.startswith(" ")):  # many tokenizers do not read spaces

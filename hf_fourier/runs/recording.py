@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 #: Seconds of a segment for models that take sounds of any length.
 USUAL_SECONDS = 10.0
-#: Segments that are explained at once, where nobody says how many.
+#: Segments that are explained at once by default.
 SEGMENTS_PER_BATCH = 8
 #: Peaks of the waveform that are kept of each segment, for the figure.
 PEAKS = 16
