@@ -24,7 +24,7 @@ PAGES = {
     "targets": ("Targets and heads", ("hf_fourier.scoring.targets", "hf_fourier.scoring.heads")),
     "metrics": ("Metrics", ("hf_fourier.scoring.perturbation", "hf_fourier.evaluation.metrics.dig",
     "hf_fourier.evaluation.metrics.maintain_rate",
-                            "hf_fourier.evaluation.metrics.r_flip", "hf_fourier.evaluation.model_queries",
+                            "hf_fourier.evaluation.metrics.r_flip", "hf_fourier.evaluation.random_perturbations",
                             "hf_fourier.evaluation.metrics.structure",
                             "hf_fourier.evaluation.metrics.robustness", "hf_fourier.evaluation.metrics.statistics")),
     "studies": ("Studies", ("hf_fourier.evaluation.rectification", "hf_fourier.evaluation.studies.class_swap",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from hf_fourier.domains import DOMAINS, Domain
 from hf_fourier.errors import InputError, SpecError
-from hf_fourier.evaluation import model_queries
+from hf_fourier.evaluation import random_perturbations
 from hf_fourier.evaluation.metrics.base import METRICS, Metric
 from hf_fourier.evaluation.metrics.statistics import group_names
 from hf_fourier.evaluation.metrics.table import Table, columns
@@ -31,10 +31,10 @@ CHUNK = 64
 #: Metrics that read the small kept fractions alone.
 SMALL_GRID_METRICS = {"maintain_rate", "selectivity"}
 #: By column that no perturbation curve gives: the function that evaluates it.
-MODEL_QUERIES: dict[str, Callable[..., model_queries.Columns]] = {
-    "subset_drops": model_queries.delete_random_subsets,
-    "noise_drops": model_queries.add_feature_noise,
-    "score_changes": model_queries.explain_perturbed_inputs,
+MODEL_QUERIES: dict[str, Callable[..., random_perturbations.Columns]] = {
+    "subset_drops": random_perturbations.delete_random_subsets,
+    "noise_drops": random_perturbations.add_feature_noise,
+    "score_changes": random_perturbations.explain_perturbed_inputs,
 }
 
 

@@ -14,7 +14,7 @@ import torch
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from hf_fourier.errors import ModelError
-from hf_fourier.evaluation.model_queries import at_signals
+from hf_fourier.evaluation.random_perturbations import at_signals
 from hf_fourier.methods import METHODS
 from hf_fourier.results.attribution import Attribution
 from hf_fourier.scoring.example_batch import BatchSize, ExampleBatch, grouped

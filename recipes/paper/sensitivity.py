@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from hf_fourier.evaluation.model_queries import explain_perturbed_inputs
+from hf_fourier.evaluation.random_perturbations import explain_perturbed_inputs
 from recipes.paper.base import Ask, Found, experiment, setting
 
 ITEMS = ("FFC Table III",)

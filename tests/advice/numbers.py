@@ -11,7 +11,7 @@ from hf_fourier.evaluation.metrics.robustness import mu_fidelity, rank_correlati
 from hf_fourier.evaluation.metrics.selectivity import log_area
 from hf_fourier.evaluation.metrics.statistics import interval, paired_interval, summarise
 from hf_fourier.evaluation.metrics.structure import feature_counts, specificity
-from hf_fourier.evaluation.model_queries import delete_random_subsets
+from hf_fourier.evaluation.random_perturbations import delete_random_subsets
 from hf_fourier.evaluation.wrong_labels import wrong_labels
 from hf_fourier.results.curve import DEFAULT_GRID, PAPER_GRID, FractionGrid
 from hf_fourier.results.spectrum import merged
@@ -86,7 +86,7 @@ CASES = [
         lambda: rank_correlation([1, 2], [1]),
         lambda: rank_correlation([1, 2], [2, 1]),
     ),
-    Case("pass the columns of `model_queries`", lambda: mu_fidelity([1.0], [1.0, 2.0]), _mu),
+    Case("pass the columns of `random_perturbations`", lambda: mu_fidelity([1.0], [1.0, 2.0]), _mu),
     Case("pass one of both per example", lambda: interval([1.0, 2.0], ["a"]), lambda: interval([1.0, 2.0], ["a", "b"])),
     Case(
         "pass one of both per example", lambda: summarise([1.0, 2.0], ["a"]), lambda: summarise([1.0, 2.0], ["a", "b"])

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from hf_fourier import FourierExplainer
-from hf_fourier.evaluation import model_queries, wrong_labels
+from hf_fourier.evaluation import random_perturbations, wrong_labels
 from hf_fourier.evaluation.metrics import columns, load
 from hf_fourier.evaluation.metrics.base import METRICS
 from hf_fourier.evaluation.studies.class_swap import class_swap
@@ -209,19 +209,19 @@ CASES = [
         lambda: _computed("input_fidelity", curve.PAPER_GRID),
     ),
     Case(
-        "pass the columns of `model_queries.delete_random_subsets`: 200 forward passes per example",
+        "pass the columns of `random_perturbations.delete_random_subsets`: 200 forward passes per example",
         lambda: load("mu_fidelity").compute(**columns(played())),
-        lambda: _asked("mu_fidelity", model_queries.delete_random_subsets),
+        lambda: _asked("mu_fidelity", random_perturbations.delete_random_subsets),
     ),
     Case(
-        "pass the columns of `model_queries.add_feature_noise`: 100 forward passes per example",
+        "pass the columns of `random_perturbations.add_feature_noise`: 100 forward passes per example",
         lambda: load("infidelity").compute(**columns(played())),
-        lambda: _asked("infidelity", model_queries.add_feature_noise),
+        lambda: _asked("infidelity", random_perturbations.add_feature_noise),
     ),
     Case(
-        "pass the columns of `model_queries.explain_perturbed_inputs`: ten explanations per example",
+        "pass the columns of `random_perturbations.explain_perturbed_inputs`: ten explanations per example",
         lambda: load("sensitivity_max").compute(**columns(played())),
-        lambda: _asked("sensitivity_max", model_queries.explain_perturbed_inputs),
+        lambda: _asked("sensitivity_max", random_perturbations.explain_perturbed_inputs),
     ),
     Case(
         "make the table with `columns(results, top=0.04)`, several examples of a class",

@@ -75,7 +75,7 @@ class {name}(hf_evaluate.Module, evaluate.Metric):
 
 def example(metric: Metric) -> str:
     """Code that computes a metric from perturbed `results` of an `explainer`."""
-    query = re.search(r"`(model_queries|wrong_labels)[.](\w+)`", metric.needs)
+    query = re.search(r"`(random_perturbations|wrong_labels)[.](\w+)`", metric.needs)
     options = "results, top=0.04" if "top=0.04" in metric.needs else "results"
     lines = ["from hf_fourier import metrics", f"table = metrics.columns({options})"]
     if query is not None:

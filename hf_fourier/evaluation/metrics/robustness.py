@@ -1,4 +1,4 @@
-"""μ-fidelity, infidelity and sensitivity: scores against random perturbations that `model_queries` evaluates."""
+"""μ-fidelity, infidelity and sensitivity: scores against random perturbations that `random_perturbations` evaluates."""
 
 from __future__ import annotations
 
@@ -94,7 +94,9 @@ def _spearman(a: np.ndarray, b: np.ndarray) -> float:
 def _paired(a: Numbers, b: Numbers, what: str) -> tuple[np.ndarray, np.ndarray]:
     if len(a) != len(b):
         raise InputError(
-            f"{len(a)} and {len(b)} numbers", f"one of each for all {what}", "pass the columns of `model_queries`"
+            f"{len(a)} and {len(b)} numbers",
+            f"one of each for all {what}",
+            "pass the columns of `random_perturbations`",
         )
     return np.asarray(a, dtype=float), np.asarray(b, dtype=float)
 
@@ -128,7 +130,7 @@ MU_FIDELITY = register(
         reads=("subset_scores", "subset_drops"),
         range="−1 to 1",
         better="higher",
-        needs="pass the columns of `model_queries.delete_random_subsets`: 200 forward passes per example",
+        needs="pass the columns of `random_perturbations.delete_random_subsets`: 200 forward passes per example",
         limits=(
             "whether the top features are right: random subsets hold few of them. It depends on the scores' sizes, not "
             "on their order alone."
@@ -148,7 +150,7 @@ INFIDELITY = register(
         reads=("noise_predicted", "noise_drops"),
         range="0 and above, in the square of the score's unit",
         better="lower",
-        needs="pass the columns of `model_queries.add_feature_noise`: 100 forward passes per example",
+        needs="pass the columns of `random_perturbations.add_feature_noise`: 100 forward passes per example",
         limits=(
             "anything across models: it grows with the square of how much the score moves. With `scaled=True` the best "
             "factor is taken for each example, and scores without meaning come out no worse than zeros."
@@ -166,7 +168,7 @@ SENSITIVITY_MAX = register(
         reads=("score_changes",),
         range="0 and above",
         better="lower",
-        needs="pass the columns of `model_queries.explain_perturbed_inputs`: ten explanations per example",
+        needs="pass the columns of `random_perturbations.explain_perturbed_inputs`: ten explanations per example",
         limits=(
             "whether the scores are right: the magnitude of the features, which reads no model, hardly moves at all."
         ),

@@ -47,7 +47,7 @@ def columns(
 ) -> dict[str, list[Any]]:
     """One row per result, in the columns that all metrics share.
 
-    `model_queries` adds more columns: `{**columns(results), **delete_random_subsets(explainer, results)}`.
+    `random_perturbations` adds more columns: `{**columns(results), **delete_random_subsets(explainer, results)}`.
 
     Args:
         attributions: Perturbed results.

@@ -12,7 +12,7 @@ from scipy import stats
 
 from hf_fourier import Attribution, FourierExplainer
 from hf_fourier.errors import InputError
-from hf_fourier.evaluation import model_queries, wrong_labels
+from hf_fourier.evaluation import random_perturbations, wrong_labels
 from hf_fourier.evaluation.metrics import columns, robustness
 from hf_fourier.evaluation.metrics.base import METRICS
 from hf_fourier.results.curve import DEFAULT_GRID, SMALL_FRACTIONS, FractionGrid
@@ -46,14 +46,14 @@ def said(results: list[Attribution]) -> int:
 
 def test_random_subsets_are_deleted_one_by_one() -> None:
     counted = Counted("gradient_input")
-    table = model_queries.delete_random_subsets(counted.explain, counted.results, draws=11, fraction=0.3, seed=5)
+    table = random_perturbations.delete_random_subsets(counted.explain, counted.results, draws=11, fraction=0.3, seed=5)
     assert counted.rows == said(counted.results) == 11 * 3
     for result, given, drops in zip(counted.results, table["subset_scores"], table["subset_drops"], strict=True):
         held = round(0.3 * len(result.scores))
         assert len(given) == len(drops) == 11
         masks = []
         for number in range(11):
-            generator = model_queries.ExampleRng(5, [result.key]).generator(0, "subset", number)
+            generator = random_perturbations.ExampleRng(5, [result.key]).generator(0, "subset", number)
             mask = torch.ones(len(result.scores), dtype=torch.bool)
             mask[torch.randperm(len(mask), generator=generator)[:held]] = False
             masks.append(mask)
@@ -69,7 +69,7 @@ def test_random_subsets_are_deleted_one_by_one() -> None:
 @pytest.mark.parametrize("name", ["delete_random_subsets", "add_feature_noise", "explain_perturbed_inputs"])
 def test_answers_depend_on_the_example_and_the_seed_alone(name: str) -> None:
     counted = Counted("ffc")
-    ask = getattr(model_queries, name)
+    ask = getattr(random_perturbations, name)
     whole = ask(counted.explain, counted.results, draws=4)
     alone = ask(counted.explain, counted.results[1:2], draws=4, batch_size=1)
     other = ask(counted.explain, counted.results, draws=4, seed=1)
@@ -83,10 +83,12 @@ def test_answers_depend_on_the_example_and_the_seed_alone(name: str) -> None:
 def test_infidelity_is_captums() -> None:
     """In the identity domain features are pixels: the same noise through Captum, plain and with its best factor."""
     counted = Counted("gradient_input", "identity", rows=2)
-    table = model_queries.add_feature_noise(counted.explain, counted.results, draws=9, size=0.3)
+    table = random_perturbations.add_feature_noise(counted.explain, counted.results, draws=9, size=0.3)
     assert counted.rows == said(counted.results) == 9 * 2
     for i, result in enumerate(counted.results):
-        generators = [model_queries.ExampleRng(0, [result.key]).generator(0, "noise", number) for number in range(9)]
+        generators = [
+            random_perturbations.ExampleRng(0, [result.key]).generator(0, "noise", number) for number in range(9)
+        ]
         epsilon = torch.stack([0.3 * torch.randn(len(result.scores), generator=g) for g in generators])
         changes = epsilon.view(9, *result.signal.shape) * result.signal
         # Captum's attributions are per unit of the input where ours are contributions: φ = g x.
@@ -108,11 +110,11 @@ def test_infidelity_is_captums() -> None:
 @pytest.mark.parametrize("method", METHODS)
 def test_sensitivity_max_is_captums(method: str) -> None:
     counted = Counted(method, rows=2)
-    table = model_queries.explain_perturbed_inputs(counted.explain, counted.results, draws=5, radius=0.1)
+    table = random_perturbations.explain_perturbed_inputs(counted.explain, counted.results, draws=5, radius=0.1)
     per_draw = 0 if method == "magnitude" else 1
     assert counted.rows == said(counted.results) == per_draw * 5 * 2
     for i, result in enumerate(counted.results):
-        draw = model_queries.ExampleRng(0, [result.key])
+        draw = random_perturbations.ExampleRng(0, [result.key])
         uniform = torch.cat([draw.uniform(result.signal.shape, "perturbation", number) for number in range(5)])
 
         def explain(signal: Any, target: Any = result.target) -> Any:
@@ -135,9 +137,10 @@ def test_one_explainer_several_methods() -> None:
     counted = Counted("ffc")
     mixed = [counted.results[0], counted.explain.re_explain(counted.results[1:2], [0])[0]]
     mixed += counted.explain.explain({"pixel_values": counted.results[2].signal.unsqueeze(0)}, method="magnitude")
-    table = model_queries.explain_perturbed_inputs(counted.explain, mixed, draws=3)
+    table = random_perturbations.explain_perturbed_inputs(counted.explain, mixed, draws=3)
     lone = [
-        model_queries.explain_perturbed_inputs(counted.explain, [one], draws=3)["score_changes"][0] for one in mixed
+        random_perturbations.explain_perturbed_inputs(counted.explain, [one], draws=3)["score_changes"][0]
+        for one in mixed
     ]
     for got, want in zip(table["score_changes"], lone, strict=True):
         np.testing.assert_allclose(got, want, rtol=2e-3)
@@ -150,9 +153,9 @@ def test_text_and_masks_are_asked_too() -> None:
     for explain, examples in ((text, tiny_tokenizers.texts(3)), (lone, [volume])):
         results = explain.explain(examples)
         for ask in (
-            model_queries.delete_random_subsets,
-            model_queries.add_feature_noise,
-            model_queries.explain_perturbed_inputs,
+            random_perturbations.delete_random_subsets,
+            random_perturbations.add_feature_noise,
+            random_perturbations.explain_perturbed_inputs,
         ):
             for rows in ask(explain, results, draws=3).values():
                 assert np.shape(rows) == (len(examples), 3)
@@ -203,7 +206,7 @@ def test_what_cannot_be_asked() -> None:
     with pytest.raises(InputError, match="'random', 'runner_up' or 'all'"):
         wrong_labels.wrong_labels(counted.explain, counted.results, kind="near")
     with pytest.raises(InputError, match="fraction"):
-        model_queries.delete_random_subsets(counted.explain, counted.results, fraction=0)
+        random_perturbations.delete_random_subsets(counted.explain, counted.results, fraction=0)
     masks = FourierExplainer(build_mask("two classes"), task="image-segmentation", method="magnitude")
     volume = torch.rand(1, 5, 7, 6, generator=torch.Generator().manual_seed(1)).numpy()
     with pytest.raises(InputError, match="a softmax with named classes"):
@@ -217,9 +220,9 @@ def test_one_table_from_a_model_to_every_metric() -> None:
     wrong = wrong_labels.wrong_labels(explain, results)
     table = {
         **columns(results, wrong=wrong, top=0.1, groups=["a", "a", "b", "c"]),
-        **model_queries.delete_random_subsets(explain, results, draws=5),
-        **model_queries.add_feature_noise(explain, results, draws=5),
-        **model_queries.explain_perturbed_inputs(explain, results, draws=2),
+        **random_perturbations.delete_random_subsets(explain, results, draws=5),
+        **random_perturbations.add_feature_noise(explain, results, draws=5),
+        **random_perturbations.explain_perturbed_inputs(explain, results, draws=2),
     }
     table["label"] = ["x", "x", "y", "y"]
     for name, measure in METRICS.items():
