@@ -68,7 +68,7 @@ def _placed(typed: str) -> Any:
     wrapper: Any = of("token-classification").wrapper
     target: Any = parse_targets(typed)
     number = isinstance(target.position, int) and not isinstance(target.position, Typed)
-    return target.position if number else wrapper._placed(_Named(), target.position)
+    return target.position if number else wrapper._token_number(_Named(), target.position)
 
 
 CASES = [
