@@ -56,7 +56,7 @@ def test_a_wav_file_holds_the_samples():
 )
 def test_an_example_keeps_to_its_budget_however_noisy(make):
     result = make()
-    for budget in (page.MAX_EXAMPLE_CHARS, page.BUDGET / 50):
+    for budget in (page.MAX_EXAMPLE_CHARS, page.MAX_MEDIA_CHARS / 50):
         assert len(page.embedded(example_view(result, budget))) <= 1.15 * budget
 
 
@@ -68,8 +68,8 @@ def test_a_long_sound_is_cut_and_that_is_said():
 
 
 def test_a_report_of_very_many_shows_the_first_and_says_so(monkeypatch):
-    monkeypatch.setattr(page, "SHOWN", 2)
-    monkeypatch.setattr(page, "ROWS", 3)
+    monkeypatch.setattr(page, "MAX_EXAMPLES", 2)
+    monkeypatch.setattr(page, "MAX_ROWS", 3)
     text = Report([picture(played=PLAYED) for _ in range(4)]).html()
     assert text.count("<article") == 2
     assert "The first 2 of 4 are shown" in text
