@@ -490,3 +490,21 @@ def test_the_batch_is_no_matter_where_there_are_as_many_tokens_as_rows() -> None
         for name in ("energy", "information", "divergence"):
             torch.testing.assert_close(together[row].extras[name], alone.extras[name], rtol=1e-4, atol=1e-6)
         assert together[row].provenance["passes"]["backward"] == alone.provenance["passes"]["backward"] + 1
+
+
+def test_edges_of_bands_belong_to_the_lower_one():
+    basis = DOMAINS.parse("fourier").bind(signal(9))  # frequencies 0, 1/9, …, 4/9
+    for most, expected in ((4, [0, 1, 2, 3, 4]), (2, [0, 1, 1, 2, 2]), (1, [0, 1, 1, 1, 1])):
+        band, radius = bands(basis, most)
+        assert band.tolist() == expected
+        assert radius[-1] == pytest.approx(
+            sum(k / 9 for k, b in enumerate(expected) if b == most) / expected.count(most)
+        )
+
+
+def test_information_by_hand():
+    s, q = torch.tensor([[2.0, 3.0, 0.0, 50.0]]), torch.tensor([[1.0, 0.0, 1.0, 1.0]])
+    exact = mutual_information(s, q, 100, None)[0].tolist()
+    assert exact == pytest.approx([math.log2(5) / 2, 0, 0, math.log2(101) / 2])
+    drawn = mutual_information(s, q, 100, 4)[0].tolist()  # the ratio by (4 − 2) / 4
+    assert drawn == pytest.approx([math.log2(3) / 2, 0, 0, math.log2(101) / 2])

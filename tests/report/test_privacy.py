@@ -226,3 +226,21 @@ def test_a_picture_can_be_retrieved_from_magnitudes_and_not_from_a_report(tmp_pa
         told.append(alike(best(np.sqrt(power), edge, rng), truth[:edge, :edge]))
     assert np.mean(full_marks) > 0.9
     assert np.mean(told) < 0.4
+
+
+@pytest.mark.parametrize(
+    ("target", "others", "shared"),
+    [
+        (3, {}, True),
+        (None, {}, True),
+        ([3, 4], {}, False),
+        ([3, 4], {"head": "mask"}, True),
+        (3, {"head": "contrast"}, False),
+        (3, {"task": "text-generation"}, False),
+        (None, {"task": None}, False),
+    ],
+)
+def test_only_labels_of_one_class_are_shared(target, others, shared):
+    result = picture(6, 5, target=target)
+    result.provenance.update({"task": "image-classification", **others})
+    assert privacy.shareable(result) == shared
