@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import operator
 import warnings
@@ -141,11 +142,19 @@ class Results:
             from datasets import Dataset
         except ImportError as error:
             raise MissingExtraError("datasets", "metrics", "data sets") from error
-        state = {"folder": str(self.folder), "top": top, "done": self.done}
+        state = {"folder": str(self.folder.resolve()), "top": top, "state": self._state()}
         dataset = Dataset.from_generator(_all_rows, gen_kwargs=state)
         with taken(warnings), warnings.catch_warnings():
             warnings.simplefilter("ignore", FutureWarning)  # of arrow, about how `datasets` calls it
             return dataset.sort("index") if self.manifest.window else dataset
+
+    def _state(self) -> str:
+        """A digest of what lies in the folder, and of the columns that are made of it: the key of `datasets`' cache."""
+        digest = hashlib.sha256(repr((_PLAIN, self.manifest)).encode())
+        for path in self._paths():
+            stat = path.stat()
+            digest.update(f"{path.name} {stat.st_size} {stat.st_mtime_ns}\n".encode())
+        return digest.hexdigest()
 
     def _records(self) -> Iterator[dict[str, Any]]:
         for path in self._paths():
@@ -176,8 +185,8 @@ def _is_truth(value: Any) -> bool:
     return isinstance(value, bool) or str(getattr(value, "dtype", "")).removeprefix("torch.") == "bool"
 
 
-def _all_rows(folder: str, top: int, done: int) -> Iterator[dict[str, Any]]:
-    """The rows for a `datasets.Dataset`; `done` only makes its cache differ between states of a run."""
+def _all_rows(folder: str, top: int, state: str) -> Iterator[dict[str, Any]]:
+    """The rows for a `datasets.Dataset`; `state` only makes its cache differ between runs, and states of a run."""
     yield from Results(folder).rows(top)
 
 

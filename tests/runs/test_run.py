@@ -6,6 +6,7 @@ import errno
 import gc
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -414,3 +415,19 @@ def test_places_of_a_stream_are_counted_from_its_end(tmp_path: Path) -> None:
     assert [result.key for result in results[-2:]] == [results[8].key, results[9].key]
     with pytest.raises(IndexError):
         results[-11]
+
+
+def test_a_data_set_is_of_the_run_that_lies_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two folders of one name, and one folder after another run: `datasets` caches what it makes."""
+    seen = []
+    for place, method in (("a", "magnitude"), ("b", "random"), ("a", "low_frequency")):
+        (tmp_path / place).mkdir(exist_ok=True)
+        monkeypatch.chdir(tmp_path / place)
+        shutil.rmtree("run", ignore_errors=True)
+        results = run(texts(6), Path("run"), method=method)
+        rows = sorted(results.to_dataset(top=3), key=lambda row: row["index"])
+        assert [row["top_score"] for row in rows] == [
+            row["top_score"] for row in sorted(results.rows(3), key=lambda r: r["index"])
+        ]
+        seen.append(rows[0]["top_score"])
+    assert len({tuple(scores) for scores in seen}) == 3
