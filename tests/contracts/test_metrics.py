@@ -176,3 +176,36 @@ def test_random_tops_are_as_concentrated_as_chance() -> None:
     table = {"label": ["a", "b"] * 12, "top": tops, "features": [4000] * 24}
     found = METRICS["concentration"].per_example(table)
     assert found["concentration"] == pytest.approx(found["concentration_by_chance"], rel=0.05)
+
+
+def of_quality(quality: float) -> dict[str, list[Any]]:
+    """What a ranking looks like whose top `1 − quality` of the features carry all of the prediction, evenly."""
+    table = drawn_table(rows=2)
+    carried = 1.0 - quality
+    whole = np.minimum(np.array(KEPT) / carried, 1.0)
+    lost = np.maximum(1.0 - np.array(TENTHS) / carried, 0.0)
+    count = 50
+    scores = np.linspace(-1, 1, count)
+    noise = np.random.default_rng(0).normal(size=count)
+    rows = {
+        "clean": 1.0,
+        "kept_confidence": whole.tolist(),
+        "deleted_confidence": lost.tolist(),
+        "kept_decision": (whole > 0.9).astype(float).tolist(),
+        "deleted_decision": (lost > 0.5).astype(float).tolist(),
+        "wrong_reached": (0.5 * (1 - whole)).tolist(),
+        "subset_scores": scores.tolist(),
+        "subset_drops": (quality * scores + (1 - quality) * noise).tolist(),
+        "noise_predicted": scores.tolist(),
+        "noise_drops": (scores + (1 - quality) * noise).tolist(),
+        "score_changes": [1 - quality] * 10,
+    }
+    return {**table, **{column: [value] * 2 for column, value in rows.items()}}
+
+
+@pytest.mark.parametrize("name", [name for name, metric in METRICS.items() if metric.better != "neither"])
+def test_a_better_ranking_is_better(name: str) -> None:
+    sign = {"higher": 1, "lower": -1}[METRICS[name].better]
+    worse, good, best = (float(of(name, of_quality(quality)).mean()) for quality in (0.1, 0.5, 0.9))
+    assert sign * worse <= sign * good <= sign * best  # two metrics read one fraction, and are at their end there
+    assert sign * worse < sign * best
