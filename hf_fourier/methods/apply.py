@@ -7,11 +7,11 @@ import platform
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from importlib.metadata import version
 from typing import Any, TypedDict
 
 import torch
 
+from hf_fourier import __version__
 from hf_fourier.domains import DOMAINS, Basis, Domain, SignalShape
 from hf_fourier.errors import InputError, NotFinite
 from hf_fourier.methods import METHODS, Method, Ranking
@@ -35,8 +35,6 @@ from hf_fourier.scoring.score import Score
 from hf_fourier.scoring.targets import Target
 from hf_fourier.seeding import ExampleRng, LazyFingerprint
 from hf_fourier.typing import Tensor
-
-VERSION = version("hf_fourier")
 
 
 class _CallOptions(TypedDict, total=False):
@@ -283,7 +281,7 @@ def _provenance(job: MethodCall, method: Method, score: Score) -> dict[str, Any]
         "seed": job.seed,
         **dither,
         "device": score.signal.device.type,
-        "versions": {"hf_fourier": VERSION, "torch": torch.__version__, "python": platform.python_version()},
+        "versions": {"hf_fourier": __version__, "torch": torch.__version__, "python": platform.python_version()},
     }
 
 

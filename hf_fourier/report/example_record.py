@@ -145,7 +145,7 @@ class ExampleRecord:
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> ExampleRecord:
         """The record that `to_dict` wrote; what a newer minor version added is not read."""
-        values = formats.renamed(values, formats.RECORD)
+        values = formats.record(values)
         known = {name: value for name, value in values.items() if name in cls.__dataclass_fields__}
         known["curve"] = None if known["curve"] is None else Curve.from_dict(known["curve"])
         known["bands"] = None if known["bands"] is None else Bands(**known["bands"])

@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import shutil
 from dataclasses import replace
-from importlib.metadata import version
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from hf_fourier import __version__
 from hf_fourier.errors import InputError
 from hf_fourier.report import privacy
 from hf_fourier.report.class_summary import ClassSummary
@@ -22,7 +22,6 @@ from hf_fourier.report.tables import to_parquet
 if TYPE_CHECKING:
     from hf_fourier.results.attribution import Attribution
 
-VERSION = version("hf_fourier")
 
 #: Raised when an older version could not read what is written any more.
 FORMAT = 1
@@ -48,7 +47,7 @@ def save(
     records = report._records(shared=not include_inputs)
     values = {
         "format": FORMAT,
-        "hf_fourier": VERSION,
+        "hf_fourier": __version__,
         "title": privacy.scrubbed(report.title),
         "inputs": include_inputs,
         "model": privacy.model_of(report.model),

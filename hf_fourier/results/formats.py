@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar
 
@@ -33,6 +34,7 @@ CURVE: Mapping[str, str] = {"stops": "points"}
 MANIFEST: Mapping[str, str] = {"said": "environment"}
 PATHS: Mapping[str, str] = {"second": "ids_bypass"}
 SETTINGS: Mapping[str, str] = {"play": "fractions", "leaf": "signal"}
+TARGETS: Mapping[str, str] = {"At": "Position", "Span": "AnswerSpan"}
 #: The segments of `recording.json`.
 SEGMENT: Mapping[str, str] = {"own": "weight_seconds"}
 #: The records of `report.json`.
@@ -61,11 +63,30 @@ def renamed(values: Mapping[str, T], names: Mapping[str, str]) -> dict[str, T]:
 
 def attribution(values: Mapping[str, Any]) -> dict[str, Any]:
     """The values of a stored attribution under today's names, those of its provenance too."""
-    found = renamed(values, ATTRIBUTION)
-    if "passes" in found.get("provenance", {}):
-        passes = renamed(found["provenance"]["passes"], PASSES)
-        found["provenance"] = {**renamed(found["provenance"], PROVENANCE), "passes": passes}
+    return _with_provenance(renamed(values, ATTRIBUTION))
+
+
+def record(values: Mapping[str, Any]) -> dict[str, Any]:
+    """The values of a stored record of a report under today's names, those of its provenance too."""
+    return _with_provenance(renamed(values, RECORD))
+
+
+def settings(values: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings of a stored run under today's names; a target object is stored as its `repr`."""
+    found = renamed(values, SETTINGS)
+    if isinstance(found.get("target"), str):
+        for old, new in TARGETS.items():
+            found["target"] = re.sub(rf"\b{old}\(", f"{new}(", found["target"])
     return found
+
+
+def _with_provenance(values: dict[str, Any]) -> dict[str, Any]:
+    if "provenance" in values:
+        provenance = renamed(values["provenance"], PROVENANCE)
+        if "passes" in provenance:
+            provenance["passes"] = renamed(provenance["passes"], PASSES)
+        values["provenance"] = provenance
+    return values
 
 
 def points(stored: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:

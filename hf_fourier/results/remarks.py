@@ -38,13 +38,14 @@ FURTHER_HINT = (
     "raise `dither`, put a floor under the root, the logarithm, the norm or the divisor in the model, or use a method "
     "that needs no gradient (magnitude, low_frequency, random)"
 )
-#: Note on an all-zero gradient.
+#: How the note on an all-zero gradient begins; what follows differs between versions.
+NO_GRADIENT_BEGINNING = "the gradient of the score is zero everywhere at the "
 NO_GRADIENT = (
-    "the gradient of the score is zero everywhere at the signal: the model does not read it here, or is so sure that "
+    f"{NO_GRADIENT_BEGINNING}signal: the model does not read it here, or is so sure that "
     "the gradient underflows; what is made of this gradient (input relevance, contributions) is zero, too"
 )
 #: Prefixes of notes that reveal nothing of an example but its score, and may be shared without it.
-FREE = (INCOMPLETE, MOVING, PADDED, UNASKED, BYPASS_BEGINNING, DITHERED, NO_GRADIENT)
+FREE = (INCOMPLETE, MOVING, PADDED, UNASKED, BYPASS_BEGINNING, DITHERED, NO_GRADIENT_BEGINNING)
 #: Runs of positions that are named one by one.
 _RUNS = 3
 _NUMBER = re.compile(r"-?\d+(\.\d+)?(e[+-]?\d+)?|\bnan\b|-?\binf\b")

@@ -85,7 +85,7 @@ class Manifest:
         if values.pop("format") > FORMAT:
             raise InputError("a run of a newer format", f"format {FORMAT}", "install a newer hf_fourier")
         values = formats.renamed(values, formats.MANIFEST)
-        values["settings"] = formats.renamed(values["settings"], formats.SETTINGS)
+        values["settings"] = formats.settings(values["settings"])
         if "paths" in values["environment"]:
             values["environment"]["paths"] = formats.renamed(values["environment"]["paths"], formats.PATHS)
         return cls(**{**values, "windows": tuple(values["windows"])})

@@ -12,7 +12,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
-from importlib.metadata import version
 from itertools import islice
 from os import PathLike
 from pathlib import Path
@@ -20,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from hf_fourier import __version__
 from hf_fourier.domains import DOMAINS
 from hf_fourier.errors import InputError
 from hf_fourier.methods import METHODS
@@ -42,7 +42,6 @@ from hf_fourier.torch_state import carried, taken
 if TYPE_CHECKING:
     from hf_fourier.engine import Engine
 
-VERSION = version("hf_fourier")
 
 #: Examples that are ordered by length together, which bounds the memory of the plan.
 WINDOW = 2**14
@@ -165,7 +164,7 @@ class Run:
         known = measure(self.worker, self.source, self.options.top)
         options, length = self.options, self.source.length
         plan = estimate(known, length, options.store, options.budget_bytes, options.chunk, self.machine.processes, None)
-        environment: dict[str, Any] = {"threads": threads(), "hf_fourier": VERSION, "torch": torch.__version__}
+        environment: dict[str, Any] = {"threads": threads(), "hf_fourier": __version__, "torch": torch.__version__}
         environment["paths"] = self.worker.side_inputs.as_values()
         window = WINDOW if known.tokens and length is not None else 0
         settings["store"] = plan.store

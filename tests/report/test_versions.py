@@ -9,6 +9,9 @@ import pytest
 import torch
 
 from hf_fourier import Report
+from hf_fourier.report import wording
+from hf_fourier.report.example_record import ExampleRecord
+from hf_fourier.report.hub import repository
 from tests.report.sample_results import PLAYED, picture, text
 from tests.report.test_report import EVALUATION, SANITY
 
@@ -49,3 +52,19 @@ def test_inputs_of_format_1_are_those_that_were_written():
         assert torch.equal(result.signal, made.signal)
         assert torch.equal(result.mask(0.1), made.mask(0.1))
     assert list(report.results[1].names) == ["good", "coffee", "##s"]
+
+
+def test_a_pulled_report_of_format_1_has_its_shapes_checked(tmp_path):
+    sizes = {
+        str(p.relative_to(SAVED / "1" / "inputs")): p.stat().st_size for p in (SAVED / "1" / "inputs").rglob("*.*")
+    }
+    repository._check_size(SAVED / "1" / "inputs", sizes)
+
+
+def test_passes_of_format_1_are_counted():
+    values = {**written().records[0].to_dict()}
+    values["provenance"] = {**values["provenance"], "passes": {"forward": 1, "backward": 1, "played": 10, "asked": 3}}
+    record = ExampleRecord.from_dict(values)
+    (words, *_) = wording.cost_lines([record])
+    assert "10 forward to perturb" in words
+    assert "3 to evaluate" in words

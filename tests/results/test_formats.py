@@ -72,3 +72,16 @@ def test_renaming_leaves_todays_names_alone() -> None:
     expected = {"signal": 1, "raw_input.sound": 2, "raw_input.mel": 3, "other": 4}
     assert formats.renamed(values, formats.TENSORS) == expected
     assert formats.renamed(expected, formats.TENSORS) == expected
+
+
+def test_settings_and_records_of_format_1() -> None:
+    before = {"target": "Contrast(target=At(position=1, label='a'), other=Span(0, 2))", "play": None, "leaf": None}
+    now = {"target": "Contrast(target=Position(position=1, label='a'), other=AnswerSpan(0, 2))"}
+    assert formats.settings(before) == {**now, "fractions": None, "signal": None}
+    assert formats.settings({**now, "fractions": 1})["target"] == now["target"]
+    assert formats.settings({"target": 3}) == {"target": 3}
+    provenance = {"leaf": "tokens", "passes": {"forward": 1, "played": 10, "asked": 3}}
+    for read, name in ((formats.record, "gap"), (formats.attribution, "leaf")):
+        found = read({name: 0, "provenance": provenance})["provenance"]
+        assert found == {"signal": "tokens", "passes": {"forward": 1, "perturbed": 10, "evaluated": 3}}
+    assert formats.attribution({"provenance": {"leaf": "tokens"}})["provenance"] == {"signal": "tokens"}

@@ -6,15 +6,14 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
+from hf_fourier import __version__
 from hf_fourier.report import privacy
 
 if TYPE_CHECKING:
     from hf_fourier.report.content import ReportContent
 
-VERSION = version("hf_fourier")
 
 #: What a card shows, in this order; everything else that was measured is in the tables. None stands without those
 #: that say how far it is the method's freedom (selectivity) or what the strongest features do anyway (the gap).
@@ -150,7 +149,7 @@ def facts(report: ReportContent) -> CardData:
         classes=_classes(report),
         excluded=[(method, domain, reason) for method, domain, reason in excluded],
         notes=notes,
-        versions={**_plain(first.get("versions") or {}), "hf_fourier": VERSION},
+        versions={**_plain(first.get("versions") or {}), "hf_fourier": __version__},
     )
 
 

@@ -6,10 +6,10 @@ import re
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from hf_fourier import __version__
 from hf_fourier.errors import FourierError, HubError, InputError
 from hf_fourier.report import content, folder, privacy
 from hf_fourier.report.html.page import page
@@ -17,13 +17,13 @@ from hf_fourier.report.hub import cards, model_card
 from hf_fourier.report.hub.card_data import facts
 from hf_fourier.report.hub.errors import hub_error
 from hf_fourier.report.tables import tables
+from hf_fourier.results import formats
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi
 
     from hf_fourier.report.content import ReportContent
 
-VERSION = version("hf_fourier")
 
 README = "README.md"
 #: What belongs to a report, and goes when a newer one has it no more.
@@ -116,15 +116,13 @@ def write_files(
 
 def _shareable(report: ReportContent) -> ReportContent:
     """The report with its inputs, but names and groups without this machine's paths and whoever sits at it."""
-    from hf_fourier.report.content import ReportContent
-
     content.require_inputs(report)
     found, checked = report.evaluation, report.sanity
     if found is not None:
-        found = replace(found, groups=[_named_for_others(source) for source in found.groups])
-    sanity = [replace(one, groups=[_named_for_others(source) for source in one.groups]) for one in checked]
+        found = replace(found, groups=[_named_for_others(group) for group in found.groups])
+    sanity = [replace(one, groups=[_named_for_others(group) for group in one.groups]) for one in checked]
     names = [_named_for_others(name) for name in report.names]
-    return ReportContent(report.results, found, sanity, report.title, names)
+    return content.ReportContent(report.results, found, sanity, report.title, names)
 
 
 def _named_for_others(name: Any) -> str:
@@ -213,7 +211,7 @@ def _api(token: str | None, needed: bool = True) -> HfApi:
     if needed and not known:
         do = "run `hf auth login`, set HF_TOKEN, or pass token=…; the report on this machine is whole"
         raise HubError("no token", "one that may write to the Hub", do)
-    return HfApi(token=known or False, library_name="hf_fourier", library_version=VERSION)
+    return HfApi(token=known or False, library_name="hf_fourier", library_version=__version__)
 
 
 def check_name(repo_id: str) -> None:
@@ -313,10 +311,10 @@ def _check_size(path: Path, sizes: dict[str, int]) -> None:
         if came != size:
             raise HubError(f"{came} bytes of {name}", f"the {size} that the Hub stated", "fetch it again")
     for values in sorted((path / folder.RESULTS).glob("*/attribution.json")):
-        metadata: Any = json.loads(values.read_text(encoding="utf-8"))
+        metadata: Any = formats.attribution(json.loads(values.read_text(encoding="utf-8")))
         try:
             entries = math.prod(int(axis["length"]) for axis in metadata["signal"]["axes"])
-        except (KeyError, TypeError, ValueError) as error:
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise HubError(f"{values.parent.name} without a shape", "a result", "ask whoever pushed it") from error
         room = values.with_suffix(".safetensors").stat().st_size
         if entries > room:
