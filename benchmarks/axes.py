@@ -87,7 +87,7 @@ def halves(said: Sequence[int], groups: Sequence[Any]) -> tuple[list[int], list[
         return [], mixed(said, range(len(said)))
     shuffled = torch.randperm(len(names), generator=torch.Generator().manual_seed(0)).tolist()
     order = dict(zip(names, shuffled, strict=True))
-    tune, test = ([i for i, source in enumerate(groups) if order[source] % 2 == side] for side in (0, 1))
+    tune, test = ([i for i, group in enumerate(groups) if order[group] % 2 == side] for side in (0, 1))
     return mixed(said, tune), mixed(said, test)
 
 
@@ -108,6 +108,7 @@ def rows(real: Real, n: int) -> tuple[list[dict[str, Any]], dict[str, float]]:
     said = [int(a.target) for a in explainer.explain(examples, method="magnitude")]
     tune, test = halves(said, groups)
     wrong = [wrong_labels([said[i] for i in half]) if half else [] for half in (tune, test)]
+    groups = [groups[i] for i in test]
     tuned, table = {}, []
     for title, domain in DOMAINS.items():
         if tune:
@@ -116,7 +117,6 @@ def rows(real: Real, n: int) -> tuple[list[dict[str, Any]], dict[str, float]]:
         cells = {
             method: measure(explainer, [examples[i] for i in test], method, domain, wrong[1]) for method in METHODS
         }
-        groups = [groups[i] for i in test]
         anecdotal = ", anecdotal" if len(set(groups)) < 30 else ""
         for method, cell in cells.items():
             gap = cell.selectivity - cells["magnitude"].selectivity
@@ -126,7 +126,7 @@ def rows(real: Real, n: int) -> tuple[list[dict[str, Any]], dict[str, float]]:
                     "transform": title,
                     "method": method,
                     "n (groups)": f"{len(test)} ({len(set(groups))}){anecdotal}",
-                    "kept": cell.actual_fraction,
+                    "kept": cell.reached,
                     "own": described(cell.own, groups),
                     "wrong": described(cell.wrong, groups),
                     "selectivity": described(cell.selectivity, groups),

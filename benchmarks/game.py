@@ -1,6 +1,6 @@
 """What a perturbation curve costs beside the forward passes that it needs, and beside the published way to get one.
 
-The first table: `explainer.perturb(results, STANDARD)`, results with their orders ready, gives DIG with both
+The first table: `explainer.perturb(results, DEFAULT_GRID)`, results with their orders ready, gives DIG with both
 directions, the maintain rate on the fine grid, insertion and deletion. The bare side is written without the library:
 the model under `torch.inference_mode` on the rows that the game asks, ready-made (where the model reads more than the
 signal, such as special tokens, the examples' own, repeated), in batches of the same size. Both sides run in turn, one
@@ -65,7 +65,7 @@ def played(explainer: FourierExplainer, results: Sequence[Attribution]) -> list[
 
 
 def asked(x: Tensor, results: Sequence[Attribution]) -> tuple[Tensor, float]:
-    """What the game signals of the examples, row after row, and the share of rows that are the rest of another one."""
+    """What the curve leaves of the examples, row after row, and the share of rows that are the rest of another one."""
     rows, rest = [], 0
     for i, result in enumerate(results):
         coefficients = result.basis.forward(x[i : i + 1])

@@ -93,7 +93,7 @@ def row(game: str, name: str, played: dict[str, list[Curve]]) -> dict[str, Any]:
         others = [area(c) for c in played[control]]
         gap = "" if name == control else described([a - b for a, b in zip(areas, others, strict=True)])
         gaps[f"gap to {kind}"] = gap
-    return {"game": game, "ranking": name, **kept, **gone, "area": described(areas), **gaps}
+    return {"perturbed": game, "ranking": name, **kept, **gone, "area": described(areas), **gaps}
 
 
 def main(arguments: Sequence[str]) -> None:

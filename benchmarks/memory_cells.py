@@ -26,7 +26,7 @@ HEADS = {"cell classifier": "BertForSequenceClassification", "masked genes": "Be
 
 
 def measure(size: str, head: str, threads: int, shares: Sequence[float]) -> dict[str, float | int | str]:
-    """One cell as long as the model takes, explained and played at default settings, in this process."""
+    """One cell as long as the model takes, explained and perturbed at default settings, in this process."""
     import torch
     import transformers
 
@@ -60,7 +60,7 @@ def measure(size: str, head: str, threads: int, shares: Sequence[float]) -> dict
         "explained, s": round(explained - start),
         "fractions": len(shares),
         "perturbed, s": round(played - explained),
-        "passes": "{forward:g} + {backward:g}, {played:g} played".format(**result.provenance["passes"]),
+        "passes": "{forward:g} + {backward:g}, {perturbed:g} perturbed".format(**result.provenance["passes"]),
         "peak, GiB": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20,
     }
 
@@ -70,7 +70,9 @@ def main(arguments: Sequence[str]) -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks memory_cells", description=__doc__)
     parser.add_argument("--sizes", nargs="*", default=["V2-104M"], choices=list(SIZES))
     parser.add_argument("--heads", nargs="*", default=list(HEADS), choices=list(HEADS))
-    parser.add_argument("--shares", nargs="*", type=float, default=[0.01, 0.02, 0.04, 0.1, 0.3], help="to play")
+    parser.add_argument(
+        "--shares", nargs="*", type=float, default=[0.01, 0.02, 0.04, 0.1, 0.3], help="fractions to keep and delete"
+    )
     parser.add_argument("--threads", type=int, default=1, help="of torch")
     parser.add_argument("--here", action="store_true", help="one case in this process, as JSON")
     given = parser.parse_args(arguments)

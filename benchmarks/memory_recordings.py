@@ -77,7 +77,7 @@ def main(arguments: Sequence[str]) -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks memory_recordings", description=__doc__)
     parser.add_argument("--minutes", nargs="*", type=float, default=[1.0, 10.0])
     parser.add_argument("--signal", default="waveform", choices=["waveform", "spectrogram"])
-    parser.add_argument("--shares", nargs="*", type=float, default=[], help="to play")
+    parser.add_argument("--shares", nargs="*", type=float, default=[], help="fractions to keep and delete")
     parser.add_argument("--here", help="one file in this process, as JSON")
     given = parser.parse_args(arguments)
     signal = None if given.signal == "spectrogram" else given.signal

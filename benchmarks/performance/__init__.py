@@ -45,7 +45,7 @@ GROWTH = (10**2, 10**3, 10**4, 10**5)
 
 
 def passes(name: str) -> dict[str, Any]:
-    """Attribution and game beside what they need."""
+    """Attribution and curve beside what they need."""
     n = min(16, game.FEWER.get(name, 16))
     ours, played = cost.measure(MODELS[name], n, 3), game.against_bare(name, n, 3)
     return {
@@ -53,8 +53,8 @@ def passes(name: str) -> dict[str, Any]:
         "examples": n,
         "attribution ÷ forward + gradient": ours["ratio"],
         "attribution, by CPU time": ours["ratio of CPU time"],
-        "game ÷ its forwards": played["ratio"],
-        "game, by CPU time": played["ratio of CPU time"],
+        "curve ÷ its forwards": played["ratio"],
+        "curve, by CPU time": played["ratio of CPU time"],
     }
 
 
@@ -71,7 +71,7 @@ def tables(
             rows = [keep(m, lambda m=m, n=n: whole.beside_padding(m, n, runs)) for m, n in some.items()]  # type: ignore[misc]
             return [("Natural lengths beside padding", rows)]
         case "passes":
-            return [("Attribution and game", [keep(m, lambda m=m: passes(m)) for m in models])]  # type: ignore[misc]
+            return [("Attribution and curve", [keep(m, lambda m=m: passes(m)) for m in models])]  # type: ignore[misc]
         case "memory":
             return [("Peak memory", [keep(m, lambda m=m: apart.memory(m)) for m in models])]  # type: ignore[misc]
         case "growth":

@@ -112,7 +112,7 @@ def cost_row(name: str, found: dict[str, Any]) -> dict[str, Any]:
     cpu, wall = found["cpu"], found["wall"]
     row = {"model": name, "FFC, s": cpu["ffc"], "IG of 50 steps, s": cpu["ig"], "alone": cpu["ig"] / cpu["ffc"]}
     for title, words in (("published", "19 forwards"), ("standard", "24 forwards")):
-        row[f"with a game of {words}"] = (cpu["ig"] + cpu[title]) / (cpu["ffc"] + cpu[title])
+        row[f"with a curve of {words}"] = (cpu["ig"] + cpu[title]) / (cpu["ffc"] + cpu[title])
     return {**row, "alone, by the clock": wall["ig"] / wall["ffc"]}
 
 
