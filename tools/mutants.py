@@ -2,11 +2,11 @@
 
     python -m tools.mutants [--seed 0] [--count 30] [--rooms methods domains ...] [--list]
 
-A fault is one edit of one line: a comparison turned round, a sign, a constant by one, `and` for `or`, a condition
-negated, an argument order, a return without its value. A seeded draw takes as many faults from each room as it has
-lines, copies the checkout, and runs the tests of the room (`tests/ROOM`, and `tests/contracts` for what has laws there)
-with the fault in place. Faults that no test sees are printed with their line: each is answered by a test, or is named
-equivalent in `EQUIVALENT` with the reason.
+A fault is one edit of one line: a comparison or an operator exchanged, a whole number larger by one, a truth value or
+`and` and `or` exchanged, a sign or a `not` dropped, the branches of a conditional exchanged. A seeded draw takes faults
+from each room in proportion to those that it can have, copies the checkout, and runs the tests of the room
+(`tests/ROOM`, and `tests/contracts` for what has laws there), first without a fault, then with each in turn. Faults
+that no test sees are printed with their line: each is answered by a test, or is named equivalent in `EQUIVALENT`.
 """
 
 from __future__ import annotations
@@ -140,7 +140,7 @@ def drawn(rooms: list[str], count: int, seed: int) -> dict[str, list[Fault]]:
 
 
 def seen(fault: Fault, tests: tuple[str, ...], checkout: Path, limit: float) -> bool:
-    """Whether a test of the room fails with the fault in place; one that never ends is seen as well."""
+    """Whether a test of the room fails, or cannot be imported, with the fault in place; one without end is seen too."""
     path = checkout / fault.path
     before = path.read_text(encoding="utf-8")
     path.write_text(fault.text, encoding="utf-8")
@@ -148,9 +148,13 @@ def seen(fault: Fault, tests: tuple[str, ...], checkout: Path, limit: float) -> 
         command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *tests]
         quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "timeout": limit}
         environment = {**os.environ, "PYTHONPATH": str(checkout), "PYTHONDONTWRITEBYTECODE": "1"}
-        return subprocess.run(command, cwd=checkout, env=environment, **quiet).returncode != 0  # type: ignore[call-overload, no-any-return]
+        code = subprocess.run(command, cwd=checkout, env=environment, **quiet).returncode  # type: ignore[call-overload, no-any-return]
     except subprocess.TimeoutExpired:
         return True
+    else:
+        if code not in (0, 1, 2):  # passed, failed, not importable; else nothing was run
+            raise SystemExit(f"pytest ended with {code} for {' '.join(tests)}")
+        return code != 0
     finally:
         path.write_text(before, encoding="utf-8")
 
@@ -173,6 +177,9 @@ def main() -> int:
         checkout = Path(place) / "checkout"
         shutil.copytree(ROOT, checkout, ignore=shutil.ignore_patterns(".git", ".venv", "__pycache__", "docs"))
         for room, own in chosen.items():
+            untouched = Fault(own[0].path, 0, "no fault", (ROOT / own[0].path).read_text(encoding="utf-8"))
+            if seen(untouched, ROOMS[room], checkout, given.limit):
+                raise SystemExit(f"the tests of {room} fail without a fault")
             left = [fault for fault in own if not seen(fault, ROOMS[room], checkout, given.limit)]
             real = [fault for fault in left if str(fault) not in EQUIVALENT]
             unseen += len(real)

@@ -142,7 +142,7 @@ class Throwaway(Method):
     def passes(self):
         return 1, 1
 
-    def attribute(self, score, x, basis, draw):
+    def attribute(self, score, x, basis, rng):
         gradient = score.clean().gradient
         return Ranking(self.power * basis.inner(basis.pullback(gradient), basis.forward(x)), gradient)
 '''

@@ -53,19 +53,20 @@ def names(path: Path) -> Iterator[tuple[int, str]]:
 
     def within(body: list[ast.stmt]) -> Iterator[tuple[int, str]]:
         for node in body:
-            if isinstance(node, (ast.ClassDef, ast.FunctionDef)):
+            if isinstance(node, (ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)):
                 if node.name.startswith("_") and not node.name.startswith("__"):
                     continue
                 yield node.lineno, node.name
                 if isinstance(node, ast.ClassDef):
                     yield from within(node.body)
                 else:
-                    arguments = [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs]
+                    arguments = [argument for argument in ast.walk(node.args) if isinstance(argument, ast.arg)]
                     yield from ((argument.lineno, argument.arg) for argument in arguments)
             elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
                 yield node.lineno, node.target.id
             elif isinstance(node, ast.Assign):
-                yield from ((node.lineno, target.id) for target in node.targets if isinstance(target, ast.Name))
+                targets = [part for target in node.targets for part in getattr(target, "elts", [target])]
+                yield from ((node.lineno, target.id) for target in targets if isinstance(target, ast.Name))
 
     yield from (pair for pair in within(ast.parse(path.read_text()).body) if not pair[1].startswith("_"))
 
@@ -92,6 +93,8 @@ def test_the_old_words_are_gone(root: Path) -> None:
         ("def explain(leaf_kinds): ...", 1),
         ("class A:\n    agrees: float\n    def settle(self): ...", 2),
         ("SHOWN = 3", 1),
+        ("TOLD, OTHER = 3, 4", 1),
+        ("def explain(*leaves, **told): ...", 2),
         ("def _told(leaf): ...", 0),
         ("def untold(leafy): ...", 0),
     ],
