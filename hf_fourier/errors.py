@@ -39,7 +39,7 @@ class NotFinite(ModelError):
     """Numbers that a model makes NaN or infinite of some examples.
 
     Args:
-        found: What was got, by example: its row in a block, or its place among all.
+        found: What was got, by example: its row in a batch, or its place among all.
         expected: As for all errors.
         hint: Likewise.
     """

@@ -200,10 +200,9 @@ def run_demo(*, name: str, example: str | None, output: Path, as_json: bool = Fa
         AssetUnavailable: If the model or the data cannot be fetched.
         InputError: If there is no such demo or example.
     """
-    from hf_fourier.cli import demo
     from hf_fourier.report.example_record import SAME_MASK, record_of
 
-    scene = demo.find_scene(name)
+    scene = find_scene(name)
     writable(output)
     for asset in scene.assets:
         prepare(asset)
@@ -213,7 +212,9 @@ def run_demo(*, name: str, example: str | None, output: Path, as_json: bool = Fa
     if as_json:
         results = {method: as_record(result) for method, result in found.results.items()}
         kept_from, files = least_kept(found.results), write(explained, output)
-        print_json({"example": found.example.name, "results": results, "least_share_kept": kept_from, "files": files})
+        print_json(
+            {"example": found.example.name, "results": results, "least_fraction_kept": kept_from, "files": files}
+        )
         return
     console = result_console()
     model, note = explained.provenance["model"], f" ({found.scene.note})" if found.scene.note else ""

@@ -168,7 +168,7 @@ def write_genes(results: Mapping[str, Attribution], path: Path) -> Path:
     """Genes of cells as CSV: cell name, explained label, fraction of features, and `Attribution.genes`."""
     fractions = {name: top_fraction(result) for name, result in results.items()}
     rows = [
-        {"cell": name, "label": result.label, "top_share": fractions[name] or 1.0, **row}
+        {"cell": name, "label": result.label, "top_fraction": fractions[name] or 1.0, **row}
         for name, result in results.items()
         for row in result.genes(fractions[name]).rows()
     ]

@@ -89,7 +89,7 @@ def record(recording: Recording) -> dict[str, Any]:
         "seconds": recording.seconds,
         "labels": recording.labels,
         "segments": list(recording.decisions().rows()),
-        "answers": list(recording.points().rows()),
+        "points": list(recording.points().rows()),
         "top": list(recording.spectrum(recording.label).top(TOP).rows()),
         "notes": list(recording.notes),
     }

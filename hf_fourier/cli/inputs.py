@@ -11,7 +11,7 @@ from typing import Any
 
 from hf_fourier.cli.console import error_console, print_line
 from hf_fourier.errors import InputError
-from hf_fourier.models.inputs.files import READERS, is_fasta, read_example, read_fasta
+from hf_fourier.models.inputs.files import EXTENSIONS, is_fasta, read_example, read_fasta
 
 #: Cells of a file that are read where none are named.
 FIRST_CELLS = 8
@@ -46,7 +46,7 @@ def read(inputs: Sequence[str], pair: bool, cells: str | None = None) -> tuple[l
     if not pair:
         named = [one for text in texts for one in (_several(text, cells) if files else [(text, text)])]
         return [name for name, _ in named], [one for _, one in named]
-    if files and (found := [text for text in texts if text.lower().endswith(READERS) and os.path.exists(text)]):
+    if files and (found := [text for text in texts if text.lower().endswith(EXTENSIONS) and os.path.exists(text)]):
         got = f"the file {found[0]!r} with --pair, which takes texts"
         raise InputError(got, "two texts each", "leave --pair out: pictures, sounds and cells are taken one by one")
     if len(texts) % 2:
@@ -84,7 +84,7 @@ def _which(cells: str | None) -> Any:
 
 def slug(text: str, max_chars: int = 40) -> str:
     """A name for a file: letters, digits, dots and dashes."""
-    ending = next((e for e in sorted(READERS, key=len, reverse=True) if text.lower().endswith(e)), "")
+    ending = next((e for e in sorted(EXTENSIONS, key=len, reverse=True) if text.lower().endswith(e)), "")
     stem = Path(text[: len(text) - len(ending)]).name if ending else text
     return re.sub(r"[^\w.]+", "-", stem)[:max_chars].strip("-.") or "example"
 

@@ -17,14 +17,14 @@ def show_methods(as_json: bool = False) -> None:
     from hf_fourier.methods import METHODS
 
     if as_json:
-        print_json([{**_method_row(name, METHODS[name]), **_control_of(METHODS[name])} for name in METHODS])
+        print_json([{**_registry_row(name, METHODS[name]), **_method_facts(METHODS[name])} for name in METHODS])
         return
     rows = []
     for name in METHODS:
         cls = METHODS[name]
         description = f"{_first_line(cls)}\n{cls.reference}"
         rows.append([name, _passes(cls), _properties_text(cls), _parameters(cls), description])
-    columns = ["method", "forward + backward", "properties", "parameters and defaults", "what it is; source"]
+    columns = ["method", "forward + backward", "properties", "parameters and defaults", "what it is; reference"]
     result_console().print(table("Methods", columns, rows, left=len(columns)))
     for name in METHODS:
         if METHODS[name].presets:
@@ -40,7 +40,7 @@ def show_domains(as_json: bool = False) -> None:
     reasons = {pair: reason for pair, reason in compatibility_table().items() if reason is not None}
     if as_json:
         unsuited = {name: {kind: why for (kind, other), why in reasons.items() if other == name} for name in DOMAINS}
-        print_json([{**_method_row(name, DOMAINS[name]), "not_for": unsuited[name]} for name in DOMAINS])
+        print_json([{**_registry_row(name, DOMAINS[name]), "not_for": unsuited[name]} for name in DOMAINS])
         return
     rows = []
     for name in DOMAINS:
@@ -48,7 +48,7 @@ def show_domains(as_json: bool = False) -> None:
         left_out = f"not for {', '.join(excluded)}" if excluded else ""
         description = "\n".join(part for part in (_first_line(cls), cls.reference) if part)
         rows.append([name, "\n".join(filter(None, (_properties(cls()), left_out))), _parameters(cls), description])
-    columns = ["domain", "properties", "parameters and defaults", "what it is; source"]
+    columns = ["domain", "properties", "parameters and defaults", "what it is; reference"]
     result_console().print(table("Domains (no model passes)", columns, rows, left=len(columns)))
     for (kind, name), reason in reasons.items():
         print_line(result_console(), f"{name} for {kind}: {reason}")
@@ -144,7 +144,7 @@ def _parameters(cls: Any) -> str:
     return ", ".join(texts)
 
 
-def _method_row(name: str, cls: Any) -> dict[str, Any]:
+def _registry_row(name: str, cls: Any) -> dict[str, Any]:
     """A method or a domain for machines; parameters that have no plain default are text."""
     parameters = {}
     for field in dataclasses.fields(cls):
@@ -154,7 +154,7 @@ def _method_row(name: str, cls: Any) -> dict[str, Any]:
     return {"name": name, "what": _first_line(cls), "reference": cls.reference, "parameters": parameters}
 
 
-def _control_of(cls: Any) -> dict[str, Any]:
+def _method_facts(cls: Any) -> dict[str, Any]:
     """Passes and properties of a method, with every parameter at its default."""
     properties = _properties_text(cls).split("\n")
     return {"control": cls.control, "passes": _passes(cls), "properties": [one for one in properties if one],

@@ -282,7 +282,9 @@ def rectify(
     """See `FourierExplainer.rectify`."""
     if not 0 < budget <= 1 or draws < 1:
         raise InputError(
-            f"budget {budget!r} with {draws!r} draws", "a fraction above 0, and a draw or more", "correct it"
+            f"budget {budget!r} with {draws!r} random orders",
+            "a fraction above 0 and at least one",
+            "correct `budget` or `random_orders`",
         )
     if isinstance(true_labels, (str, int)) or len(true_labels) != len(examples):
         got = "one true label" if isinstance(true_labels, (str, int)) else f"{len(true_labels)} true labels"

@@ -203,7 +203,7 @@ class SanityResult:
 
     Attributes:
         model: The model's name.
-        method: The method's spec, with the parameters that the signal resolved.
+        method: The method's spec, with the parameters that depend on the signal filled in.
         domain: The domain's spec.
         head: The name of the model's head.
         groups: The group of each example; intervals draw whole groups.

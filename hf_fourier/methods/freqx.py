@@ -214,25 +214,25 @@ def spread(
     Args:
         halves: By layer, the energy of either half of the draws, summing to 1 over both; 0 where there is none.
     """
-    entropies = torch.stack([_entropy(_three_bands(own)) for own in halves], 1)
+    entropies = torch.stack([_entropy(_whole_and_halves(own)) for own in halves], 1)
     has_energy = torch.stack([own.sum((0, 2)) > 0 for own in halves], 1)
     divergences = entropies.new_zeros(*entropies.shape, len(halves))
     for i, one in enumerate(halves):
         for j, other in enumerate(halves[:i]):
-            mixed = _entropy((_three_bands(one) + _three_bands(other)) / 2)
+            mixed = _entropy((_whole_and_halves(one) + _whole_and_halves(other)) / 2)
             found = (mixed - (entropies[:, i] + entropies[:, j]) / 2).clamp(0, 1)
             divergences[:, i, j] = divergences[:, j, i] = found * (has_energy[:, i] & has_energy[:, j])
     return entropies.clamp(0, math.log2(halves[0].shape[2])), divergences
 
 
-def _three_bands(halves: Float[Tensor, "2 rows features"]) -> Float[Tensor, "3 rows features"]:
+def _whole_and_halves(halves: Float[Tensor, "2 rows features"]) -> Float[Tensor, "3 rows features"]:
     """The whole energy and that of either half, each summing to 1."""
     return normalised(torch.cat([halves.sum(0, keepdim=True), halves]), 2)
 
 
-def _entropy(thirds: Float[Tensor, "3 rows features"]) -> Float[Tensor, " rows"]:
+def _entropy(parts: Float[Tensor, "3 rows features"]) -> Float[Tensor, " rows"]:
     """In bits, corrected for the number of draws."""
-    whole, one, other = torch.special.entr(thirds).sum(2) / math.log(2)
+    whole, one, other = torch.special.entr(parts).sum(2) / math.log(2)
     return 2 * whole - (one + other) / 2
 
 

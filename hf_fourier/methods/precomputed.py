@@ -24,7 +24,7 @@ LIFTS = ("transport", "gradient", "magnitude")
 #: Entries of the input below this fraction of its root mean square count as zero: no contribution is divided by them.
 NEAR_ZERO = 1e-6
 #: Fractions of the input that are zero, and of a map's size that lies there, above which a result has a note.
-TOLD_ZERO, TOLD_LOST = 0.01, 1e-3
+NOTED_ZERO_SHARE, NOTED_LOST_SHARE = 0.01, 1e-3
 
 
 @dataclass(frozen=True)
@@ -116,7 +116,7 @@ def lifted_notes(result: Attribution, values: Tensor) -> list[str]:
     """Remarks on a map that was lifted."""
     notes = []
     zero, lost = (float(result.extras.get(name, 0.0)) for name in ("zero_share", "lost_share"))
-    if zero > TOLD_ZERO or lost > TOLD_LOST:
+    if zero > NOTED_ZERO_SHARE or lost > NOTED_LOST_SHARE:
         notes.append(
             f"{100 * zero:.3g} % of the input is zero, where a contribution does not say how sensitive the model is: "
             f"the lift takes nothing there, and loses {100 * lost:.3g} % of the map's size"

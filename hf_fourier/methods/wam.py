@@ -79,7 +79,7 @@ class WAM(Method):
         Raises:
             SpecError: If the domain has no levels.
         """
-        scale = scale_maps(basis)
+        scale = feature_scales(basis)
         gradient = score.clean().gradient
         if self.kind == "sg":
             scores = basis.magnitude(basis.pullback(self._smooth.smooth(score, x, rng)))
@@ -97,7 +97,7 @@ class WAM(Method):
         return Ranking(scores, gradient, extras, error, reference)
 
 
-def scale_maps(basis: Basis) -> Int[Tensor, " features"]:
+def feature_scales(basis: Basis) -> Int[Tensor, " features"]:
     """The scale of each feature: 0 for the smooth part, then 1, 2, … from the coarsest details to the finest.
 
     Raises:

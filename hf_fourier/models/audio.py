@@ -29,7 +29,7 @@ from hf_fourier.models.log_mel import (
     KALDI_LENGTH,
     FrontEnd,
     front_end,
-    has_log_mel,
+    front_end_class,
     kaldi_filters,
 )
 from hf_fourier.models.padding import TIME_MASKS, in_time, unmasked
@@ -99,7 +99,7 @@ class AudioWrapper(ModelWrapper):
             ModelError: If it is neither, or the processor has no differentiable front end.
         """
         super().select_signal(signal)
-        reads_features = has_log_mel(self.processor) is not None or (
+        reads_features = front_end_class(self.processor) is not None or (
             self.processor and self.main_input == "input_features"
         )
         self.chosen_signal, self.front = (
@@ -120,7 +120,7 @@ class AudioWrapper(ModelWrapper):
     @property
     def window(self) -> int | None:
         """The most samples that the processor passes on; None without a limit."""
-        cls = has_log_mel(self.processor)
+        cls = front_end_class(self.processor)
         return getattr(self.processor, "nb_max_samples", None) if cls is None else cls(self.processor).window
 
     def is_example(self, mapping: Mapping[str, Any]) -> bool:

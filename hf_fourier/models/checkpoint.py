@@ -65,13 +65,13 @@ def check_weights(source: str, subfolder: str | None, model_kwargs: dict[str, An
     if names & set(SAFE) or model_kwargs.get("variant"):
         return
     if names & set(PICKLES):
-        raise is_pickle(display_name(source))
+        raise pickle_error(display_name(source))
     raise ModelError(
         f"folder {folder.name!r} without weights", "model.safetensors beside config.json", "save the model"
     )
 
 
-def is_pickle(name: str, file: str = "pytorch_model.bin") -> ModelError:
+def pickle_error(name: str, file: str = "pytorch_model.bin") -> ModelError:
     """The error for weights that are a pickle."""
     return ModelError(
         f"{name!r}, whose weights are a pickle ({file})",
@@ -96,7 +96,7 @@ def with_reason(error: Exception, source: str) -> ModelError:
             "read that code, then pass trust_remote_code=True (and a revision= that pins it)",
         )
     if "pytorch_model.bin" in text and "safetensors" in text:
-        return is_pickle(name)
+        return pickle_error(name)
     if "Unrecognized configuration class" in text:  # for the Auto class of a head
         kind = re.search(r"AutoModel\w+", text)
         got = f"{name!r}, of a kind that {kind[0] if kind else 'this head'} does not load"

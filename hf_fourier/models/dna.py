@@ -36,7 +36,7 @@ UNKNOWN = "?"
 MIN_SHARE = 0.9
 
 
-def tokenization_of(processor: Any) -> list[str]:
+def words_of(processor: Any) -> list[str]:
     """The words of bases in a tokenizer's vocabulary, without marks; empty where it reads something else."""
     special = set(processor.all_special_tokens)
     tokens = [_MARKS.sub("", token) for token in processor.get_vocab() if token not in special]
@@ -52,7 +52,7 @@ class DNAWrapper(TextWrapper):
 
     def __init__(self, model: torch.nn.Module, processor: Any, task: str) -> None:
         super().__init__(model, processor, task)
-        words = tokenization_of(processor)
+        words = words_of(processor)
         lengths = Counter(len(word) for word in words)
         self.letters = set("".join(words))
         #: How long most words are; a mask stands for one of them.
@@ -64,7 +64,7 @@ class DNAWrapper(TextWrapper):
         """Whether the tokenizer's vocabulary is bases, or words of them."""
         if task not in cls.tasks or not hasattr(processor, "get_vocab") or not hasattr(processor, "all_special_tokens"):
             return False
-        return bool(tokenization_of(processor))
+        return bool(words_of(processor))
 
     def split_file(self, example: Any) -> list[Any] | None:
         """The sequences of a FASTA file, by its path."""

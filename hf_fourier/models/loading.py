@@ -19,7 +19,7 @@ from hf_fourier.models.checkpoint import (
     commit_of,
     display_name,
     file_of,
-    is_pickle,
+    pickle_error,
     short_reason,
     with_reason,
 )
@@ -336,7 +336,7 @@ def _check_adapter(tuning: PeftConfig, source: str, model_kwargs: dict[str, Any]
         got = f"the adapter {display_name(source)!r} without weights"
         raise ModelError(got, f"adapter_model.safetensors beside its {CONFIG}", "save it again, or try again")
     if tuning.pickled and model_kwargs.get("use_safetensors") is not False:
-        raise is_pickle(display_name(source), "adapter_model.bin")
+        raise pickle_error(display_name(source), "adapter_model.bin")
     base = tuning.config.base_model_name_or_path
     if not base or not (Path(base).is_dir() or HUB_ID.fullmatch(base)):
         gone = (

@@ -35,7 +35,7 @@ def front_end(processor: Any) -> FrontEnd:
     Raises:
         ModelError: If none is known, or the processor draws noise.
     """
-    cls = has_log_mel(processor)
+    cls = front_end_class(processor)
     if cls is not None and getattr(processor, "dither", False):
         got = f"{type(processor).__name__} with dither={processor.dither}, which adds noise of its own"
         raise ModelError(got, "features that depend on the sound alone", "set `processor.dither = 0.0`")
@@ -46,7 +46,7 @@ def front_end(processor: Any) -> FrontEnd:
     raise ModelError(got, expected, "leave `signal` out to explain the model's own input")
 
 
-def has_log_mel(processor: Any) -> type[FrontEnd] | None:
+def front_end_class(processor: Any) -> type[FrontEnd] | None:
     """The front end's class for a processor, or None."""
     return next((FRONT_ENDS[cls.__name__] for cls in type(processor).__mro__ if cls.__name__ in FRONT_ENDS), None)
 

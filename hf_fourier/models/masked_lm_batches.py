@@ -74,7 +74,7 @@ class MaskedLMBatch(TextBatch):
         return self.content.gather(1, torch.stack(chosen).to(self.content.device))
 
     def forward(self, x: Tensor, rows: Tensor) -> Any:
-        """The model's outputs, `cost` rows for each signal row."""
+        """The model's outputs, `rows_per_signal` rows for each signal row."""
         if not self.in_turn:
             return super().forward(x, rows)
         inputs = {n: tensor[rows].repeat_interleave(self.rows_per_signal, dim=0) for n, tensor in self.inputs.items()}

@@ -19,7 +19,7 @@ FILE = "supported.json"
 
 
 def known() -> dict[str, Any]:
-    """What the sweep of this release found, as `kept` made it.
+    """What the sweep of this release found, as `tools.coverage.table.kept` made it.
 
     Raises:
         InputError: If this release came without it.

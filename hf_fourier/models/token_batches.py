@@ -250,7 +250,7 @@ class ContinuationBatch(TextBatch):
         return max(self.signal[0].numel(), self.width * int(getattr(self.wrapper.config, "vocab_size", 0)) // 8)
 
     def forward(self, x: Tensor, rows: Tensor) -> Any:
-        """The model's outputs, `cost` rows for each signal row."""
+        """The model's outputs, `rows_per_signal` rows for each signal row."""
         inputs = {n: tensor[rows].repeat_interleave(self.rows_per_signal, dim=0) for n, tensor in self.inputs.items()}
         tails = self.tails[rows].flatten(0, 1)
         inputs["input_ids"] = torch.cat([inputs["input_ids"], tails], dim=1)

@@ -72,7 +72,7 @@ def scrubbed(text: str) -> str:
     text = _CREDENTIAL.sub("(credential)", text)
     text = _SIGNED.sub(r"\1(credential)@", text)
     text = _PATH.sub("(path)", text)
-    for secret in _is_own():
+    for secret in _own_names():
         text = re.sub(rf"(?<!\w){re.escape(secret)}(?!\w)", "(user)", text)
     return text
 
@@ -125,7 +125,7 @@ def _name(model: Any) -> Any:
     return model.get("name") if isinstance(model, Mapping) else model
 
 
-def _is_own() -> list[str]:
+def _own_names() -> list[str]:
     """This machine's user and home folder, where they are names that tell somebody."""
     found = []
     with contextlib.suppress(KeyError, OSError, ImportError):

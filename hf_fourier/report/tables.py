@@ -39,7 +39,7 @@ def tables(report: ReportContent, include_inputs: bool = False) -> dict[str, Tab
 
 def to_csv(report: ReportContent, folder: str | PathLike[str], include_inputs: bool = False) -> dict[str, Path]:
     """One CSV file per table; see `Report.to_csv`."""
-    where, written = _cell(folder), {}
+    where, written = _made_folder(folder), {}
     for name, table in tables(report, include_inputs).items():
         written[name] = where / f"{name}.csv"
         with written[name].open("w", encoding="utf-8", newline="") as file:
@@ -56,7 +56,7 @@ def to_parquet(report: ReportContent, folder: str | PathLike[str], include_input
         from pyarrow import parquet
     except ImportError as error:
         raise MissingExtraError("pyarrow", "report", "Parquet files") from error
-    where, written = _cell(folder), {}
+    where, written = _made_folder(folder), {}
     for name, table in tables(report, include_inputs).items():
         written[name] = where / f"{name}.parquet"
         parquet.write_table(pa.table({title: _plain(values) for title, values in table.columns.items()}), written[name])
@@ -142,7 +142,7 @@ def _plain(values: Sequence[Any]) -> list[Any]:
     return plain if len(kinds) < 2 else [None if value is None else str(value) for value in plain]
 
 
-def _cell(folder: str | PathLike[str]) -> Path:
+def _made_folder(folder: str | PathLike[str]) -> Path:
     where = Path(folder)
     where.mkdir(parents=True, exist_ok=True)
     return where

@@ -117,7 +117,7 @@ class Curve:
         point = self.find(mode, fraction) or (self.find(other, 1.0 - fraction) if fraction in (0, 1) else None)
         if point is None:
             got = f"a curve without {mode} {fraction:g}"
-            raise InputError(got, "one with that point", "perturb with a grid that has it, such as curve.PAPER_GRID")
+            raise InputError(got, "one with that point", "perturb with a grid that has it, such as metrics.PAPER_GRID")
         return point
 
     def of(self, mode: Mode) -> list[CurvePoint]:

@@ -1,4 +1,4 @@
-"""Small tables: what `top` and `input_relevance` return."""
+"""Small tables: what `Attribution.top_features` and `Relevance.top` return."""
 
 from __future__ import annotations
 

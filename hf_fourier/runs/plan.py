@@ -66,12 +66,12 @@ class Plan:
         shared = (
             ""
             if self.processes == 1
-            else f", {summary_text(self.seconds / self.processes)} in {self.processes} processes"
+            else f", {duration_text(self.seconds / self.processes)} in {self.processes} processes"
         )
         sizes = ", ".join(f"{name} {size(self.sizes[name])}" for name in STORES)
         lines = [
             f"{many} in chunks of about {self.chunk}; passes per example: {passes}",
-            f"time: about {summary_text(self.seconds)}{each} in one process{shared}",
+            f"time: about {duration_text(self.seconds)}{each} in one process{shared}",
             f"memory: about {size(self.memory)} a process",
             f"on disk: {size(self.sizes[self.store])}{each} with store={self.store!r} ({sizes})",
             *self.notes,
@@ -79,7 +79,7 @@ class Plan:
         return "\n".join(lines)
 
 
-def summary_text(seconds: float) -> str:
+def duration_text(seconds: float) -> str:
     """A time with its unit."""
     for unit, length in (("days", 86400), ("h", 3600), ("min", 60)):
         if seconds >= 2 * length:

@@ -7,7 +7,7 @@ from types import TracebackType
 from typing import Any
 
 from hf_fourier.models.distributed import Processes
-from hf_fourier.runs.plan import summary_text
+from hf_fourier.runs.plan import duration_text
 
 
 class Bar:
@@ -50,7 +50,7 @@ class Bar:
         parts = []
         if self._cost:
             passed = time.perf_counter() - self._start
-            parts.append(f"{summary_text(passed * (self._cost - self._spent) / self._spent)} left")
+            parts.append(f"{duration_text(passed * (self._cost - self._spent) / self._spent)} left")
         if failed:
             parts.append(f"{failed} failed")
         self._bar.set_postfix_str(", ".join(parts), refresh=False)

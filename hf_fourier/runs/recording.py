@@ -155,7 +155,7 @@ class Recording:
                 fractions.append(sum(w * yes for w, yes in known) / sum(w for w, _ in known) if known else None)
             return fractions
 
-        return Table({"top share": [float(s) for s in shares], "kept": holds("kept"), "deleted": holds("lost")})
+        return Table({"top fraction": [float(s) for s in shares], "kept": holds("kept"), "deleted": holds("lost")})
 
     def spectrum(self, label: str | None = None, fraction: float = 0.04) -> Spectrum:
         """One spectrum for all segments, or for those of one label.
@@ -166,7 +166,7 @@ class Recording:
 
         Args:
             label: Whose segments; None for all, whatever they were explained for.
-            fraction: The share of features that counts as chosen in each segment.
+            fraction: The fraction of features that counts as chosen in each segment.
 
         Raises:
             InputError: If no segment has this label.
@@ -182,7 +182,7 @@ class Recording:
         return written
 
     def plot(self, path: str | PathLike[str] | None = None, fraction: float = 0.04) -> Any:
-        """Draw the prediction over time and the spectrum of the main label; see `report.recordings`.
+        """Draw the prediction over time and the spectrum of the main label.
 
         Returns:
             The `matplotlib.figure.Figure`.

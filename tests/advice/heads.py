@@ -188,7 +188,7 @@ CASES = [
         lambda: reader().explain(TEXT, "spam"),
     ),
     Case(
-        "explain one of them by At(position, label)",
+        "explain one of them by Position(position, label)",
         lambda: _tagged(Contrast("ham", "spam")),
         lambda: _tagged(Position(1, "ham")),
     ),

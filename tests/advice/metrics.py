@@ -35,7 +35,7 @@ def valued() -> Any:
 
 
 CASES = [
-    Case("call explainer.perturb(results, DEFAULT_GRID)", lambda: columns(read()), lambda: columns(played())),
+    Case("call explainer.perturb(results, metrics.DEFAULT_GRID)", lambda: columns(read()), lambda: columns(played())),
     Case("correct `groups`", lambda: columns(played(), groups=["a"]), lambda: columns(played(), groups=list("abcd"))),
     Case(
         "read the curve's values",

@@ -109,7 +109,7 @@ CASES = [
         lambda: _selectivity(DEFAULT_GRID),
     ),
     Case(
-        "perturb with a grid that has it, such as curve.PAPER_GRID",
+        "perturb with a grid that has it, such as metrics.PAPER_GRID",
         lambda: _dig(FractionGrid((0.5,), (0.5,))),
         lambda: _dig(PAPER_GRID),
     ),

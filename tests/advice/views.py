@@ -170,22 +170,22 @@ CASES = [
     ),
     Case("use keep()", lambda: _strange().render(0.1), lambda: _strange().keep_top(0.1)),
     Case(
-        "perturb with `curve.PAPER_GRID`: 19 forward passes per example",
+        "perturb with `metrics.PAPER_GRID`: 19 forward passes per example",
         lambda: METRICS["dig"].compute({}),
         lambda: _computed("dig", curve.PAPER_GRID),
     ),
     Case(
-        "perturb with a grid that keeps some fractions, such as `curve.DEFAULT_GRID`",
+        "perturb with a grid that keeps some fractions, such as `metrics.DEFAULT_GRID`",
         lambda: METRICS["maintain_rate"].compute({}),
         lambda: _computed("maintain_rate", curve.DEFAULT_GRID),
     ),
     Case(
-        "perturb with a grid that deletes some fractions, such as `curve.PAPER_GRID`",
+        "perturb with a grid that deletes some fractions, such as `metrics.PAPER_GRID`",
         lambda: METRICS["r_flip"].compute({}),
         lambda: _computed("r_flip", curve.PAPER_GRID),
     ),
     Case(
-        "perturb with `curve.PAPER_GRID` on a segmentation model",
+        "perturb with `metrics.PAPER_GRID` on a segmentation model",
         lambda: METRICS["dice_retention"].compute({}),
         _dice,
     ),
@@ -199,12 +199,12 @@ CASES = [
         ),
     ),
     Case(
-        "perturb with a grid that deletes 0.5 (or the `fraction` that you pass), such as `curve.PAPER_GRID`",
+        "perturb with a grid that deletes 0.5 (or the `fraction` that you pass), such as `metrics.PAPER_GRID`",
         lambda: METRICS["faithfulness_of_spectra"].compute({}),
         lambda: _computed("faithfulness_of_spectra", curve.PAPER_GRID),
     ),
     Case(
-        "perturb with a grid that keeps 0.5 (or the `fraction` that you pass), such as `curve.PAPER_GRID`",
+        "perturb with a grid that keeps 0.5 (or the `fraction` that you pass), such as `metrics.PAPER_GRID`",
         lambda: METRICS["input_fidelity"].compute({}),
         lambda: _computed("input_fidelity", curve.PAPER_GRID),
     ),

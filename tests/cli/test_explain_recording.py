@@ -62,7 +62,7 @@ def test_segments_as_they_are_asked_for(run: Any, listener: Path, tmp_path: Path
     assert len(result["segments"]) == 3
     assert result["seconds"] == pytest.approx(0.6)
     assert sum(result["labels"].values()) == pytest.approx(0.6)
-    assert [row["top share"] for row in result["answers"]] == [0.5]
+    assert [row["top fraction"] for row in result["points"]] == [0.5]
     assert run("explain", listener, "clip.wav", "--seconds", "2").exit_code == 0  # one clip: nothing to cut
     wrong = run("explain", listener, "clip.wav", "--seconds", "0.2", "--overlap", "1")
     assert wrong.exit_code == 2

@@ -183,7 +183,7 @@ def test_a_run_that_explains_nothing_has_failed(typed, monkeypatch):
 
 def test_the_demo_as_json_has_its_controls(typed):
     found = json.loads(typed("hf-fourier demo --json").stdout)
-    assert {"ffc", "magnitude", "random"} <= set(found["results"]) == set(found["least_share_kept"])
+    assert {"ffc", "magnitude", "random"} <= set(found["results"]) == set(found["least_fraction_kept"])
 
 
 @pytest.mark.parametrize(("error", "code"), [

@@ -158,7 +158,7 @@ def test_a_file_of_cells_goes_to_tables_of_genes_and_figures(run, cell_model, at
         own = genes_of(folder / "genes.csv")
         assert own == [row for row in every if row["cell"] == f"AAAC{number}-1"]
         assert len(own) == (atlas[number] > 0).sum()
-        table = Attribution.load(folder).genes(float(own[0]["top_share"]))
+        table = Attribution.load(folder).genes(float(own[0]["top_fraction"]))
         for row, expected in zip(own, table.rows(), strict=True):
             assert row["symbol"] == f"SYM{int(row['ensembl_id'][4:])}"
             assert {name: type(value)(row[name]) for name, value in expected.items()} == expected

@@ -14,7 +14,7 @@ import transformers
 
 from hf_fourier import FourierExplainer
 from hf_fourier.errors import InputError
-from hf_fourier.models.dna import DNAWrapper, tokenization_of
+from hf_fourier.models.dna import DNAWrapper, words_of
 from hf_fourier.models.protein import ProteinWrapper
 from hf_fourier.models.text import TextWrapper
 from tests.models import laws, tiny_models, tiny_tokenizers
@@ -209,7 +209,7 @@ def test_the_tokenizers_own_output(kind: str) -> None:
 
 
 def test_only_vocabularies_of_bases_are_dna() -> None:
-    assert not tokenization_of(tiny_tokenizers.tokenizer("bert"))
+    assert not words_of(tiny_tokenizers.tokenizer("bert"))
     model = tiny_models.build("text-classification", "bert")
     assert type(FourierExplainer(model, tiny_tokenizers.tokenizer("bert")).wrapper) is TextWrapper
     with pytest.raises(InputError, match="the result of a DNA model"):

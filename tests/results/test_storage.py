@@ -90,14 +90,14 @@ def test_a_compact_result_says_what_it_cannot_do(result, tmp_path):
     assert set(safetensors.torch.load_file(tmp_path / TENSORS)) == {"scores", "extras.map"}
 
 
-def test_compact_over_whole_signals_nothing_of_it(result, tmp_path):
+def test_compact_over_whole_leaves_nothing_of_it(result, tmp_path):
     result.save(tmp_path)
     assert Attribution.load(result.save(tmp_path, compact=True)).signal is None
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted([TENSORS, VALUES])
 
 
 @pytest.mark.parametrize("fails", ["tensors", "values", "text"])
-def test_a_save_that_fails_signals_the_good_one(result, tmp_path, monkeypatch, fails):
+def test_a_save_that_fails_leaves_the_good_one(result, tmp_path, monkeypatch, fails):
     result.save(tmp_path)
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
     result.scores = result.scores + 1

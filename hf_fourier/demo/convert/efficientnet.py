@@ -103,10 +103,10 @@ def rename(source: Mapping[str, Tensor], config: EfficientNetConfig) -> dict[str
 
 def _new_name(key: str) -> str:
     if not key.startswith("_blocks."):
-        module, signal = key.split(".")
-        return f"{_STEM[module]}.{signal}"
-    _, block, module, signal = key.split(".")
-    return f"efficientnet.encoder.blocks.{block}.{_BLOCK[module]}.{signal}"
+        module, part = key.split(".")
+        return f"{_STEM[module]}.{part}"
+    _, block, module, part = key.split(".")
+    return f"efficientnet.encoder.blocks.{block}.{_BLOCK[module]}.{part}"
 
 
 _PROCESSOR = {

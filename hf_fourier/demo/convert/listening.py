@@ -1,4 +1,4 @@
-"""Small audio classifiers trained from scratch: one that reads the waveform."""
+"""A small audio classifier of waveforms, trained from scratch."""
 
 from __future__ import annotations
 

@@ -131,7 +131,7 @@ def _split(source: Mapping[str, np.ndarray], old: str, new: str, parts: str) -> 
 
 
 def _affine(source: Mapping[str, np.ndarray], old: str, new: str) -> dict[str, Tensor]:
-    return {f"{new}.{signal}": _tensor(source, f"{old}/{signal}") for signal in ("weight", "bias")}
+    return {f"{new}.{part}": _tensor(source, f"{old}/{part}") for part in ("weight", "bias")}
 
 
 def _norm(source: Mapping[str, np.ndarray], old: str, new: str) -> dict[str, Tensor]:

@@ -3,6 +3,7 @@
 # ruff: isort: off
 from hf_fourier.evaluation.metrics.base import METRICS, Metric
 from hf_fourier.evaluation.metrics.table import columns
+from hf_fourier.results.curve import DEFAULT_GRID, PAPER_GRID
 
 # One line a metric, in the order of tables and lists.
 from hf_fourier.evaluation.metrics.dig import DIG
@@ -19,6 +20,7 @@ from hf_fourier.evaluation.metrics.hf_evaluate import load, names
 
 __all__ = [
     "CONCENTRATION",
+    "DEFAULT_GRID",
     "DELETION",
     "DICE_RETENTION",
     "DIG",
@@ -29,6 +31,7 @@ __all__ = [
     "MAINTAIN_RATE",
     "METRICS",
     "MU_FIDELITY",
+    "PAPER_GRID",
     "R_FLIP",
     "SELECTIVITY",
     "SENSITIVITY_MAX",

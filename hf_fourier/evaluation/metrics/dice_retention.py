@@ -46,7 +46,7 @@ DICE_RETENTION = register(
         reads=("kept", "kept_decision"),
         range="0 to 1; with `paper=True` a sum, at most the number of fractions",
         better="higher",
-        needs="perturb with `curve.PAPER_GRID` on a segmentation model",
+        needs="perturb with `metrics.PAPER_GRID` on a segmentation model",
         limits="whether either mask is right. Two empty masks score 1.",
         reference="arXiv 2411.18343; there the plain sum over kept fractions 0.05, 0.1, …, 1",
         per_example=_dice_retention_from_table,

@@ -44,7 +44,7 @@ def dig(curve: Curve, *, paper: bool = False, fractions: Sequence[float] = TENTH
     confidence grows; 0 for a random order, on average.
 
     Args:
-        curve: One example's, perturbed in both directions (`curve.PAPER_GRID`).
+        curve: One example's, perturbed in both directions (`metrics.PAPER_GRID`).
         paper: The plain sum of L − M over the ten points r = 0, 0.1, …, 0.9 instead (arXiv 2411.18343, as its code
             computes it), at most 9 while no curve exceeds 1.
         fractions: Deleted fractions of the area, 0 and 1 among them; `paper` has its own.
@@ -88,7 +88,7 @@ DIG = register(
             "−0.9 to 0.9 while no confidence exceeds the clean one, unbounded above; with `paper=True` ten times that"
         ),
         better="higher",
-        needs="perturb with `curve.PAPER_GRID`: 19 forward passes per example",
+        needs="perturb with `metrics.PAPER_GRID`: 19 forward passes per example",
         limits=(
             "whether the prediction rested on the features: a ranking that follows the model's own gradient can raise "
             "its confidence by what it deletes, and that counts. A mean of ratios is dominated by examples with a low "

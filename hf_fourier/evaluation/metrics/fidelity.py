@@ -48,7 +48,7 @@ FAITHFULNESS_OF_SPECTRA = register(
         reads=(*DELETE_COLUMNS, "clean"),
         range="−1 to 1",
         better="higher",
-        needs="perturb with a grid that deletes 0.5 (or the `fraction` that you pass), such as `curve.PAPER_GRID`",
+        needs="perturb with a grid that deletes 0.5 (or the `fraction` that you pass), such as `metrics.PAPER_GRID`",
         limits="anything about the order within the deleted part. The paper reports the median.",
         reference=(
             "Parekh et al. 2022 (Listen to Interpret); at half of the features as in the code of arXiv 2410.01482"
@@ -65,7 +65,7 @@ INPUT_FIDELITY = register(
         reads=("kept", "kept_decision"),
         range="0 to 1",
         better="higher",
-        needs="perturb with a grid that keeps 0.5 (or the `fraction` that you pass), such as `curve.PAPER_GRID`",
+        needs="perturb with a grid that keeps 0.5 (or the `fraction` that you pass), such as `metrics.PAPER_GRID`",
         limits="much at half of the features, where most rankings succeed: see `maintain_rate` for smaller fractions.",
         reference=(
             "Paissan et al. (posthoc interpretation via quantization); at half as in the code of arXiv 2410.01482"

@@ -50,7 +50,7 @@ INSERTION = register(
         reads=(*KEEP_COLUMNS, "clean"),
         range="0 to 1",
         better="higher",
-        needs="perturb with `curve.PAPER_GRID`: 19 forward passes per example",
+        needs="perturb with `metrics.PAPER_GRID`: 19 forward passes per example",
         limits=(
             "how far a small area is the ranking's fault: it is bounded by the clean confidence. An input that is "
             "partly put back is none of the kind that the model was trained on."
@@ -68,7 +68,7 @@ DELETION = register(
         reads=(*DELETE_COLUMNS, "clean"),
         range="0 to 1",
         better="lower",
-        needs="perturb with `curve.PAPER_GRID`: 19 forward passes per example",
+        needs="perturb with `metrics.PAPER_GRID`: 19 forward passes per example",
         limits=(
             "whether the features were needed or the damaged input is merely out of distribution: most rankings of "
             "strong features reach the floor at once."

@@ -67,7 +67,7 @@ MAINTAIN_RATE = register(
         reads=("kept", "kept_decision"),
         range="0 to 1; `maintain_rate` is the mean over the kept fractions, `least_kept` a fraction of the features",
         better="higher",
-        needs="perturb with a grid that keeps some fractions, such as `curve.DEFAULT_GRID`",
+        needs="perturb with a grid that keeps some fractions, such as `metrics.DEFAULT_GRID`",
         limits=(
             "that a smaller fraction would not do: a kept prediction is not monotone, so `least_kept` is an upper "
             "bound for the grid. Nor that the features are evidence: a ranking for a wrong label may do as well (see "

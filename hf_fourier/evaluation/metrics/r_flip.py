@@ -82,7 +82,7 @@ R_FLIP = register(
             "predictions"
         ),
         better="lower",
-        needs="perturb with a grid that deletes some fractions, such as `curve.PAPER_GRID`",
+        needs="perturb with a grid that deletes some fractions, such as `metrics.PAPER_GRID`",
         limits=(
             "what the prediction rested on, only what changes it: deleting what a signed gradient ranks first is a "
             "step down that gradient. It is an upper bound for the grid. On natural images the strongest frequencies "

@@ -130,5 +130,7 @@ def _points(table: Table, row: int, mode: Mode, name: str) -> Iterable[CurvePoin
 
 def _curve(result: Attribution) -> Curve:
     if result.curve is None:
-        raise InputError("a result without a curve", "a perturbed one", "call explainer.perturb(results, DEFAULT_GRID)")
+        raise InputError(
+            "a result without a curve", "a perturbed one", "call explainer.perturb(results, metrics.DEFAULT_GRID)"
+        )
     return result.curve

@@ -1,6 +1,6 @@
 """Sound in and out: files and arrays of any rate and channel count as mono at a model's rate, and WAV files back.
 
-Clips are read whole (`read`), recordings of any length piece by piece (`AudioStream`).
+Clips are read whole (`read_audio`), recordings of any length piece by piece (`AudioStream`).
 """
 
 from __future__ import annotations

@@ -28,8 +28,8 @@ from hf_fourier.models.inputs.containers import (
 from hf_fourier.models.inputs.files import (
     ARRAYS,
     CELLS,
+    EXTENSIONS,
     PICTURES,
-    READERS,
     SOUNDS,
     VOLUMES,
     is_fasta,
@@ -136,9 +136,9 @@ def _by_name(
     if path.is_dir() and (files := _files(path)):
         return ListSource(len(files), lambda i: read_example(str(path / files[i])), files.__getitem__)
     if kind is None and path.exists():
-        if path.is_file() and path.suffix.lower() in READERS:
+        if path.is_file() and path.suffix.lower() in EXTENSIONS:
             return ListSource(1, lambda i: read_example(text), lambda i: path.name)
-        kinds = ", ".join((*TABLES, *READERS))
+        kinds = ", ".join((*TABLES, *EXTENSIONS))
         raise InputError(f"{path.name!r}, which holds no examples", f"files of {kinds}", "correct the path")
     try:
         datasets = _datasets()

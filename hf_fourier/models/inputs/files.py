@@ -16,10 +16,10 @@ VOLUMES = (".nii", ".nii.gz")
 ARRAYS, CELLS = (".npy",), (".json",)
 MANY_CELLS = (".h5ad", ".dataset")
 SEQUENCES = (".fasta", ".fa", ".fna", ".faa", ".ffn", ".frn", ".fas")
-READERS = (*PICTURES, *SOUNDS, *VOLUMES, *ARRAYS, *CELLS, *MANY_CELLS, *SEQUENCES)
+EXTENSIONS = (*PICTURES, *SOUNDS, *VOLUMES, *ARRAYS, *CELLS, *MANY_CELLS, *SEQUENCES)
 #: Other files that are named where their content is meant.
 TEXTS = (".txt", ".csv", ".tsv", ".jsonl", ".md", ".html", ".pdf", ".docx", ".parquet", ".arrow", ".xml", ".gz", ".zip")
-EXTENSIONS = (
+ACCEPTED_FILES = (
     "a picture, a sound (.wav, .flac, .ogg, .mp3), a volume (.nii, .nii.gz, .npy), cells (.h5ad, .dataset), "
     'sequences (.fasta), a cell (.json: {"genes": [Ensembl ids], "values": [counts]}), '
     'a chat (.json: [{"role": …, "content": …}]), or a text or protein typed as it is'
@@ -46,7 +46,7 @@ def read_example(text: str) -> Any:
     if name.endswith(CELLS):
         return _chat_or_cell(path)
     do = f"for the lines of a text file: hf-fourier explain MODEL - < {text}"
-    raise InputError(f"the file {text!r}", EXTENSIONS, do)
+    raise InputError(f"the file {text!r}", ACCEPTED_FILES, do)
 
 
 def is_fasta(path: Any) -> bool:

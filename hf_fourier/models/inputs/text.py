@@ -11,10 +11,10 @@ from typing import Any
 
 from hf_fourier.errors import InputError
 from hf_fourier.models.inputs.containers import is_url
-from hf_fourier.models.inputs.files import READERS, TEXTS, is_fasta, read_fasta
+from hf_fourier.models.inputs.files import EXTENSIONS, TEXTS, is_fasta, read_fasta
 
 #: How the name of a file ends, where a text of one word does.
-_ENDINGS = (*READERS, *TEXTS)
+_ENDINGS = (*EXTENSIONS, *TEXTS)
 _HOST = re.compile(r"(?:[\w-]+\.)+[a-z]{2,}/", re.IGNORECASE)
 _SURROGATE = re.compile("[\ud800-\udfff]")
 #: Characters of a path, at most, that are looked for on disk.

@@ -166,7 +166,7 @@ def _answers(axes: Axes, recording: Recording) -> None:
         ("deleted", panels.DELETED, "s", "without them"),
     ):
         axes.plot(places, [100 * value for value in table[part]], marker=marker, color=colour, label=words, gid=part)
-    axes.set_xticks(places, [f"{100 * share:.3g}" for share in table["top share"]])
+    axes.set_xticks(places, [f"{100 * share:.3g}" for share in table["top fraction"]])
     axes.set_ylim(-4, 104)
     axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.18), ncols=2, frameon=False, fontsize=8)
     panels.label_axis(axes, "x", "% of features")

@@ -159,7 +159,7 @@ def _example(report: ReportContent, number: int, record: ExampleRecord, include_
         "control": wording.is_control(record.method),
         "noun": record.noun,
         "facts": wording.example_facts(record),
-        "charts": _class_charts(record),
+        "charts": _example_charts(record),
         "start": start,
         "data": {**data, "start": start},
         "stops": stops,
@@ -168,7 +168,7 @@ def _example(report: ReportContent, number: int, record: ExampleRecord, include_
     }
 
 
-def _class_charts(record: ExampleRecord) -> list[Markup]:
+def _example_charts(record: ExampleRecord) -> list[Markup]:
     from hf_fourier.report.html.charts import Series, bars, lines
 
     found = []

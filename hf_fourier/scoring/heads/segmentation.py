@@ -188,7 +188,7 @@ def _shared(now: Int[Tensor, "..."], then: Int[Tensor, "..."]) -> tuple[Tensor, 
 
 def _counted(now: np.ndarray, then: np.ndarray, classes: int) -> list[list[int]]:
     """The same for each of a few classes."""
-    shared = classes == 2 and int(then.min()) > IGNORED  # then the first class is what the second signals
+    shared = classes == 2 and int(then.min()) > IGNORED  # then the first class is what the second leaves
     pairs = [(now == c, then == c) for c in range(int(shared), classes)]
     counts = [[int(np.count_nonzero(part)) for part in (a, b, a & b)] for a, b in pairs]
     if shared:

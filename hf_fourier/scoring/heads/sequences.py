@@ -42,7 +42,7 @@ class ContrastHead(Head):
         """Both classes, and the side of the clean prediction (±1)."""
         if logits.ndim != 2:
             got = f"a contrast of {logits.shape[1]} answers at once"
-            raise TargetError(got, "one answer", "explain one of them by At(position, label)")
+            raise TargetError(got, "one answer", "explain one of them by Position(position, label)")
         pairs = []
         for target in targets:
             if not isinstance(target, Contrast):
@@ -102,7 +102,7 @@ class AnswerSpanHead(Categorical):
                 continue
             if not isinstance(target, AnswerSpan):
                 raise TargetError(
-                    f"target {target!r} for an answer", "Span(start, end), its text, or None", "pass one of these"
+                    f"target {target!r} for an answer", "AnswerSpan(start, end), its text, or None", "pass one of these"
                 )
             ends = [checked_index(place, logits.shape[2], {}, "token") for place in (target.start, target.end)]
             if ends[0] > ends[1] or not bool(logits[row, [0, 1], ends].isfinite().all()):
