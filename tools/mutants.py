@@ -69,17 +69,14 @@ def edits(node: ast.AST) -> Iterator[tuple[ast.AST, str]]:
     if isinstance(node, ast.Compare):
         for i, operator in enumerate(node.ops):
             if type(operator) in _TURNED:
-                other = copy.deepcopy(node)
-                other.ops[i] = _TURNED[type(operator)]()
-                yield other, f"{type(operator).__name__} to {_TURNED[type(operator)].__name__}"
+                compared = copy.deepcopy(node)
+                compared.ops[i] = _TURNED[type(operator)]()
+                yield compared, f"{type(operator).__name__} to {_TURNED[type(operator)].__name__}"
     if isinstance(node, ast.BinOp) and type(node.op) in _SWAPPED:
-        other = copy.deepcopy(node)
-        other.op = _SWAPPED[type(node.op)]()
-        yield other, f"{type(node.op).__name__} to {_SWAPPED[type(node.op)].__name__}"
+        swapped = _SWAPPED[type(node.op)]
+        yield ast.BinOp(node.left, swapped(), node.right), f"{type(node.op).__name__} to {swapped.__name__}"
     if isinstance(node, ast.BoolOp):
-        other = copy.deepcopy(node)
-        other.op = ast.Or() if isinstance(node.op, ast.And) else ast.And()
-        yield other, "and/or exchanged"
+        yield ast.BoolOp(ast.Or() if isinstance(node.op, ast.And) else ast.And(), node.values), "and/or exchanged"
     if isinstance(node, ast.Constant) and type(node.value) is int:
         yield ast.Constant(node.value + 1), f"{node.value} to {node.value + 1}"
     if isinstance(node, ast.Constant) and type(node.value) is bool:
@@ -148,7 +145,7 @@ def seen(fault: Fault, tests: tuple[str, ...], checkout: Path, limit: float) -> 
         command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *tests]
         quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "timeout": limit}
         environment = {**os.environ, "PYTHONPATH": str(checkout), "PYTHONDONTWRITEBYTECODE": "1"}
-        code = subprocess.run(command, cwd=checkout, env=environment, **quiet).returncode  # type: ignore[call-overload, no-any-return]
+        code = subprocess.run(command, cwd=checkout, env=environment, **quiet).returncode  # type: ignore[call-overload]
     except subprocess.TimeoutExpired:
         return True
     else:

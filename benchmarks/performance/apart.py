@@ -107,13 +107,13 @@ class Texts(Sequence[str]):
     """So many texts of several lengths, made when they are asked for."""
 
     def __init__(self, count: int) -> None:
-        self.count = count
+        self.many = count
 
     def __len__(self) -> int:
-        return self.count
+        return self.many
 
     def __iter__(self) -> Iterator[str]:
-        return (self[i] for i in range(self.count))
+        return (self[i] for i in range(self.many))
 
     def __getitem__(self, index: Any) -> Any:
         draw = torch.Generator().manual_seed(index)
