@@ -74,7 +74,7 @@ CASES = [
         "correct `true_label`", lambda: reader().rectify(TEXTS, ["ham"]), lambda: reader().rectify(TEXTS, ["ham"] * 4)
     ),
     Case(
-        "correct it",
+        "correct `budget` or `random_orders`",
         lambda: reader().rectify(TEXTS, ["ham"] * 4, budget=0),
         lambda: reader().rectify(TEXTS, ["ham"] * 4, budget=0.1),
     ),
