@@ -1,5 +1,6 @@
 """Methods: each ranks the features of an example in any domain."""
 
+from hf_fourier.methods.amplitude import AmplitudeGradient, PhaseGradient
 from hf_fourier.methods.attexplore import AttEXplore
 from hf_fourier.methods.base import METHODS, Method, Ranking
 from hf_fourier.methods.closed_loop import ClosedLoop
@@ -15,6 +16,7 @@ __all__ = [
     "FFC",
     "METHODS",
     "WAM",
+    "AmplitudeGradient",
     "AttEXplore",
     "ClosedLoop",
     "FreqX",
@@ -23,6 +25,7 @@ __all__ = [
     "LowFrequency",
     "Magnitude",
     "Method",
+    "PhaseGradient",
     "Random",
     "Ranking",
     "Saliency",

@@ -288,7 +288,9 @@ def _provenance(job: MethodCall, method: Method, score: Score) -> dict[str, Any]
 def of_ranking(
     ranking: Ranking, score: Score, gradients: Sequence[Tensor | None], signal: SignalShape
 ) -> list[list[str]]:
-    """Remarks on each example's gradient and sum; entries of gradients that are not finite are set to 0 in place.
+    """The method's notes, and remarks on each example's gradient and sum.
+
+    Entries of gradients that are not finite are set to 0 in place.
 
     Args:
         ranking: The ranking of a batch.
@@ -296,7 +298,7 @@ def of_ranking(
         gradients: The gradients of its results.
         signal: The signals' axes.
     """
-    remarks: list[list[str]] = [[] for _ in gradients]
+    remarks = [list(notes) for notes in ranking.notes or [()] * len(gradients)]
     if ranking.gradient is not None:
         tops = ranking.gradient.detach().flatten(1).abs().amax(1).tolist()
         for i, (notes, gradient, top) in enumerate(zip(remarks, gradients, tops, strict=True)):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -34,6 +34,7 @@ class Ranking:
             methods.
         baseline_value: The score at the other end of the path, shape `(batch,)`, where that sum is the difference to
             it.
+        notes: Remarks on the scores, one sequence per example; empty for none.
     """
 
     scores: Float[Tensor, "batch features"]
@@ -41,6 +42,7 @@ class Ranking:
     extras: Mapping[str, Any] = field(default_factory=dict)
     completeness_error: Float[Tensor, " batch"] | None = None
     baseline_value: Float[Tensor, " batch"] | None = None
+    notes: Sequence[Sequence[str]] = ()
 
 
 class Method(ABC):

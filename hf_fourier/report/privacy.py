@@ -32,6 +32,7 @@ SUMMARIES = (
     "scale_importance", "layers", "neurons", "is_cut", "standard_error", "energy", "information", "entropy",
     "effective", "divergence", "band_radius", "cutoff", "noise_power", "flipped", "adversarial_agrees",
     "adversarial_confidence", "linf", "l2", "unit",
+    "mean_phase_share",
 )  # fmt: skip
 #: Provenance that describes how a result was made, and nothing of its example.
 MADE = (

@@ -56,6 +56,11 @@ CASES = [
         lambda: explained(domain="fourier:axes=-2+-1"),
     ),
     Case(
+        "use domain='fourier', or method='amplitude_gradient'",
+        lambda: explained("phase_gradient", "identity"),
+        lambda: [explained("phase_gradient", "fourier"), explained("amplitude_gradient", "identity")],
+    ),
+    Case(
         "use another domain",
         lambda: explained("low_frequency", "identity"),
         lambda: explained("low_frequency", "fourier"),

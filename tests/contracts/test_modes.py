@@ -165,7 +165,8 @@ class Entries(torch.nn.Module):
 
 def ranked(method: str, model: torch.nn.Module, x: torch.Tensor, everywhere: bool) -> list[Any]:
     """What a method says of two small examples, at home or also in domains of matrices."""
-    domains = [None] if method.startswith("wam") or not everywhere else [None, "cosine", "wavelet"]
+    home_alone = method.startswith(("wam", "phase_gradient")) or not everywhere
+    domains = [None] if home_alone else [None, "cosine", "wavelet"]
     return [told(a) for domain in domains for a in attribute(model, x, method=method, domain=domain)]
 
 

@@ -68,7 +68,7 @@ def test_a_spec_reads_back(value):
     ("spec", "says"),
     [
         ("fcc", "did you mean 'ffc'"),
-        ("nonsense", "low_frequency, magnitude, random"),
+        ("nonsense", "low_frequency, magnitude, phase_gradient, random"),
         ("", "one of"),
         ("ffc:kapa=1", "kapa"),
         ("ffc:preset=imagnet", "imagenet-vit"),
