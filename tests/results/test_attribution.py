@@ -11,7 +11,7 @@ from hf_fourier.domains import DOMAINS
 from hf_fourier.errors import InputError
 from hf_fourier.results.curve import Curve, CurvePoint
 from hf_fourier.results.table import Table
-from hf_fourier.results.views import ImageView, NoView, view_from
+from hf_fourier.results.views import ImageView, NoView, SoundView, view_from
 from tests.toy_scores import DOMAIN_SPECS, Linear, Smooth, noise, signal
 
 SHARES = (0, 1e-6, 0.04, 0.25, 0.5, 0.9, 1, 1.0)
@@ -204,3 +204,63 @@ def test_curves_merge():
     assert Curve.from_dict(merged.to_dict()) == merged
     with pytest.raises(KeyError, match=r"0\.3"):
         merged.at("keep", 0.3)
+
+
+def test_tables_print_in_columns():
+    table = Table({"name": ["a", "long"], "x": [1 / 3, 12]}, ["one", "two"])
+    assert str(table) == "name       x\n   a  0.3333\nlong      12\nnote: one\nnote: two"
+    assert repr(table) == str(table)
+    assert len(table) == 2
+
+
+def test_the_top_has_twenty_features_and_no_more_than_there_are(result):
+    assert len(result.top_features()) == min(20, len(result.scores))
+    assert len(result.top_features(10**6)) == len(result.scores)
+    table = result.top_features(3)
+    best = result.order[:3]
+    assert table["score"] == result.scores[best].tolist()
+    assert table["power"] == pytest.approx((result.power[best] / result.power.sum()).tolist())
+
+
+def test_what_a_result_renders():
+    """Of a picture: the clean one, its top features, and what is left without them, by fraction or by count."""
+    x = noise(1, 1, 4, 5)
+    (made,) = attribute(Smooth(3, 1, 4, 5).eval(), x, axes=[2, 3])
+    picture = replace(made, view=ImageView((0.0,), (1.0,)))
+
+    def shown(signal):
+        return np.asarray(ImageView((0.0,), (1.0,)).show(signal)).tolist()
+
+    assert np.asarray(picture.render()).tolist() == shown(picture.signal)
+    assert np.asarray(picture.render(0.3)).tolist() == shown(picture.keep_top(0.3))
+    assert np.asarray(picture.render(k=2)).tolist() == shown(picture.keep_top(k=2))
+    assert np.asarray(picture.render(0.3, delete=True)).tolist() == shown(picture.delete_top(0.3))
+    assert np.asarray(picture.render(k=2, delete=True)).tolist() == shown(picture.delete_top(k=2))
+    with pytest.raises(InputError, match="one of the two"):
+        picture.render(delete=True)
+
+
+def test_what_a_result_sounds_like():
+    (made,) = attribute(Smooth(3, 12).eval(), noise(1, 12))
+    sound = replace(made, view=SoundView(8))
+    for heard, expected in (
+        (sound.audio(), sound.signal),
+        (sound.audio(0.3), sound.keep_top(0.3)),
+        (sound.audio(k=2), sound.keep_top(k=2)),
+        (sound.audio(0.3, delete=True), sound.delete_top(0.3)),
+        (sound.audio(k=2, delete=True), sound.delete_top(k=2)),
+    ):
+        np.testing.assert_array_equal(heard.samples, expected.float().numpy())
+        assert heard.rate == 8
+
+
+def test_ties_depend_on_the_seed_and_on_the_example():
+    scores = torch.zeros(60)
+    (made,) = attribute(Linear(2, 60), noise(1, 60), domain="identity")
+    seeds = [replace(made, scores=scores, provenance={**made.provenance, "seed": seed}) for seed in (0, 1, 1)]
+    orders = [one.order.tolist() for one in seeds]
+    assert orders[1] == orders[2] != orders[0]
+    other = replace(seeds[0], fingerprint=seeds[0].key + 1)
+    assert other.order.tolist() != orders[0]
+    without = replace(made, scores=scores, provenance={})
+    assert without.order.tolist() == orders[0]  # which is seed 0
