@@ -169,9 +169,8 @@ def features_with_phase(basis: Basis, stored: int) -> Bool[Tensor, " features"]:
 
 def _shares(polar: PolarGradients) -> dict[str, Tensor]:
     """The phase shares by name; none in a real domain."""
-    if polar.share is None or polar.mean_share is None:
-        return {}
-    return {"phase_share": polar.share, "mean_phase_share": polar.mean_share}
+    named = {"phase_share": polar.share, "mean_phase_share": polar.mean_share}
+    return {name: values for name, values in named.items() if values is not None}
 
 
 def _notes_on_absent(polar: PolarGradients) -> list[list[str]]:

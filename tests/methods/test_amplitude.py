@@ -10,6 +10,7 @@ from hf_fourier import attribute
 from hf_fourier.domains import DOMAINS
 from hf_fourier.errors import SpecError
 from hf_fourier.methods import METHODS
+from hf_fourier.methods.amplitude import polar_gradients
 from hf_fourier.methods.base import Ranking
 from hf_fourier.seeding import ExampleRng
 from tests.toy_scores import Smooth, full_bins, full_spectrum, noise, score_of, signal, value
@@ -232,6 +233,26 @@ def test_what_is_absent_is_scored_zero_and_noted():
     share = quiet.extras["phase_share"]
     assert float(share[3]) == pytest.approx(float(quiet.extras["mean_phase_share"]))
     assert int((share > 0).sum()) == 1
+
+
+@pytest.mark.parametrize("share", [0.9e-6, 1.1e-6])
+def test_a_millionth_of_the_root_mean_square_is_negligible(share):
+    """One pair of amplitude 1 among 16 bins: the root mean square is the root of an eighth."""
+    basis, present = DOMAINS.parse("fourier").bind(signal(16)), share > 1e-6
+    loud, both = torch.zeros(1, 9, dtype=torch.complex128), torch.zeros(1, 9, dtype=torch.complex128)
+    loud[0, 3], both[0, 3], both[0, 5] = 1, 1j, 1j
+    quiet = loud.clone()
+    quiet[0, 5] = share / math.sqrt(8)
+    found = polar_gradients(basis, quiet, both + quiet)
+    assert found.absent.tolist() == [[k not in (3, 5) or (k == 5 and not present) for k in range(9)]]
+    assert float(found.by_amplitude[0, 5]) == pytest.approx(2 * share / math.sqrt(8) if present else 0)
+    assert (float(found.share[0, 5]) > 0) == present
+    # The same of the derivative: what is read by so little is not read.
+    unread = torch.zeros(1, 9, dtype=torch.complex128)
+    unread[0, 3], unread[0, 5] = 1, 1j * share / math.sqrt(8)
+    found = polar_gradients(basis, both.imag.to(both.dtype), unread)
+    assert found.share.tolist() == [[float(k == 5 and present) for k in range(9)]]
+    assert float(found.mean_share[0]) == (0.5 if present else 0.0)
 
 
 def test_silence_has_neither_amplitude_nor_phase():

@@ -1,0 +1,13 @@
+"""Options, plans and outcomes of runs are values: nothing about them changes after they are made."""
+
+import pytest
+
+from hf_fourier import runs
+from tests.values import changed, classes
+
+CHANGING = ("Recording", "_Column", "Worker")
+
+
+@pytest.mark.parametrize("kind", classes(runs, but=CHANGING), ids=lambda kind: kind.__name__)
+def test_it_cannot_be_changed(kind):
+    assert not changed(kind)
