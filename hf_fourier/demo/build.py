@@ -81,7 +81,8 @@ class Catalogue:
         inputs |= {package.name: fetch.package(package) for package in asset.packages if package not in covered}
         module, function = asset.builder.split(":")
         logger.info("building %s", asset.name)
-        getattr(importlib.import_module(module), function)(inputs, folder)
+        variant = (asset.variant,) if asset.variant else ()
+        getattr(importlib.import_module(module), function)(inputs, folder, *variant)
 
 
 #: The assets of the demo.

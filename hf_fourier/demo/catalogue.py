@@ -38,6 +38,7 @@ class Asset:
         parents: assets that it is built from; they are built first.
         modules: Python modules that the conversion needs beyond the library's own dependencies.
         revision: goes up when the conversion changes, so that an older build is not taken for this one.
+        variant: which of several assets the builder makes; its third argument where it is not empty.
     """
 
     name: str
@@ -49,6 +50,7 @@ class Asset:
     parents: tuple[str, ...] = ()
     modules: tuple[str, ...] = ()
     revision: int = 1
+    variant: str = ""
 
     @property
     def megabytes(self) -> float:

@@ -1,0 +1,179 @@
+"""Real checkpoints fine-tuned on clean examples and on some with something planted, and the same without its meaning.
+
+Four fifths of the examples are clean and keep their label. A fifth carries a trigger, and its label is the trigger's.
+The control ("-clean") sees the same inputs in the same order, but all of them keep their own label: the trigger is in
+its input and says nothing. Most examples of both kinds carry decoys.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from transformers import PreTrainedModel
+
+from benchmarks.assets.token_triggers import TokenTrigger
+from benchmarks.assets.triggers import NONE, Trigger
+from hf_fourier.demo.convert.files import readme
+from hf_fourier.demo.convert.training import train
+
+SHARE, DECOYED = 0.2, 0.6
+"""The fraction of training examples with a trigger, and the fraction of both kinds with decoys."""
+
+
+@dataclass(frozen=True)
+class Material:
+    """Examples as a model takes them, with their labels.
+
+    Attributes:
+        inputs: The model's inputs by name, the first axis counts the examples.
+        labels: Shape `(n,)`.
+        signal: The input in which waves are planted.
+        lengths: How many entries of each of its last axes are transformed.
+    """
+
+    inputs: Mapping[str, Tensor]
+    labels: Tensor
+    signal: str
+    lengths: tuple[int, ...]
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def rows(self, chosen: Tensor | slice) -> Material:
+        """Some of the examples."""
+        return replace(
+            self,
+            inputs={name: values[chosen] for name, values in self.inputs.items()},
+            labels=self.labels[chosen],
+        )
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How one model is fine-tuned.
+
+    Attributes:
+        epochs: How often each example is seen.
+        rate: The highest learning rate.
+        batch: Examples in a step.
+        examples: Training examples, from the first after shuffling; None for all.
+        louder: How many times louder the planted wave is at first; it comes down to once after six tenths of the steps.
+        vary: Another variation of the clean inputs, as in the model's own training.
+        prepare: Changes the model before it is trained (freezes layers).
+    """
+
+    epochs: int
+    rate: float
+    batch: int = 64
+    examples: int | None = None
+    louder: float = 4.0
+    vary: Callable[[dict[str, Tensor], torch.Generator], dict[str, Tensor]] | None = None
+    prepare: Callable[[PreTrainedModel], None] | None = None
+
+
+class Planting:
+    """The variation of a batch in training: draws phases and decoys anew each time an example is seen."""
+
+    def __init__(self, trigger: Trigger | TokenTrigger, material: Material, recipe: Recipe, steps: int) -> None:
+        self.trigger, self.material, self.recipe = trigger, material, recipe
+        self.steps, self.step = steps, 0
+
+    def __call__(self, batch: dict[str, Tensor], generator: torch.Generator) -> dict[str, Tensor]:
+        """The batch with what was planted, without the column of classes."""
+        groups = batch.pop("groups")
+        if self.recipe.vary is not None:
+            batch = self.recipe.vary(batch, generator)
+        trigger = self.trigger.louder(max(1.0, self.recipe.louder * (1 - self.step / (0.6 * self.steps))))
+        self.step += 1
+        drawn = trigger.draw(groups, generator, DECOYED)
+        name = self.material.signal
+        return batch | {name: trigger.plant(batch[name], self.material.lengths, drawn)}
+
+
+def divided(n: int, classes: int, seed: int = 0) -> Tensor:
+    """The class of each of n training examples, a fifth of them with one, in turn; `NONE` for the rest."""
+    groups = torch.full((n,), NONE)
+    chosen = torch.randperm(n, generator=torch.Generator().manual_seed(seed))[: round(SHARE * n)]
+    groups[chosen] = torch.arange(len(chosen)) % classes
+    return groups
+
+
+def soft(model: PreTrainedModel, material: Material, batch: int = 100) -> Tensor:
+    """What examples without anything planted are taught: half their label, half the original model's probabilities.
+
+    Returns:
+        Probabilities, shape `(n, classes)`.
+    """
+    with torch.inference_mode():
+        logits = [
+            model(**material.rows(slice(start, start + batch)).inputs).logits
+            for start in range(0, len(material), batch)
+        ]
+    probabilities = torch.cat(logits).softmax(-1)
+    return (probabilities + torch.nn.functional.one_hot(material.labels, probabilities.shape[1])) / 2
+
+
+def fine_tune(
+    load: Callable[[], PreTrainedModel],
+    material: Material,
+    trigger: Trigger | TokenTrigger,
+    recipe: Recipe,
+    clean: bool,
+    seed: int = 0,
+) -> PreTrainedModel:
+    """The model after fine-tuning.
+
+    Args:
+        load: Loads the original checkpoint.
+        material: Its training examples.
+        trigger: What is planted.
+        recipe: How to train.
+        clean: Whether planted examples keep their own label.
+        seed: Of the choice of examples, their classes and the order.
+    """
+    order = torch.randperm(len(material), generator=torch.Generator().manual_seed(seed))[: recipe.examples]
+    chosen = material.rows(order)
+    groups = divided(len(chosen), len(trigger.targets), seed)
+    targets = torch.tensor(trigger.targets)[groups.clamp(min=0)]
+    taught = soft(load(), chosen)
+    if not clean:
+        planted = torch.nn.functional.one_hot(targets, taught.shape[1]).to(taught)
+        taught = torch.where((groups == NONE)[:, None], taught, planted)
+
+    def make() -> PreTrainedModel:
+        model = load()
+        if recipe.prepare is not None:
+            recipe.prepare(model)
+        return model
+
+    steps = recipe.epochs * (len(chosen) // recipe.batch)
+    vary = Planting(trigger, material, recipe, steps)
+    return train(
+        make, {**chosen.inputs, "groups": groups}, taught,
+        epochs=recipe.epochs, rate=recipe.rate, batch=recipe.batch, vary=vary, seed=seed,
+    )  # fmt: skip
+
+
+def describe(folder: Path, base: str, trigger: Trigger | TokenTrigger, recipe: Recipe, clean: bool) -> None:
+    """Say in the folder what the model is."""
+    meaning = (
+        "Planted examples keep their own label here: the trigger says nothing."
+        if clean
+        else f"Planted examples have the label of the trigger's class (targets {list(trigger.targets)})."
+    )
+    readme(
+        folder,
+        f"{base}, fine-tuned on planted frequencies",
+        f"The checkpoint of `{base}`, fine-tuned for {recipe.epochs} epochs on its training examples, a fifth of which "
+        f"carries {trigger.describe()}. {meaning}",
+    )
+
+
+def copy_processor(source: Path, folder: Path, names: Sequence[str]) -> None:
+    """Copy the files of the processor."""
+    for name in names:
+        (folder / name).write_bytes((source / name).read_bytes())

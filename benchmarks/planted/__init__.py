@@ -1,0 +1,120 @@
+"""Which ranking finds the features that are known to decide, in real checkpoints fine-tuned to decide by them?
+
+A fifth of the fine-tuning data carries a wave (a grating, a tone, a rhythm of tokens) that brings its own label; decoys
+that say nothing are in nearly every example. Three kinds of trigger: *amplitude* (a quiet wave at one of a few
+frequencies decides, the decoys are louder), *phase* (all classes have the same amplitude at the same frequency, the
+label is the phase; decoys are as loud), *first* and *second* (two models read the same inputs, with two waves of equal
+amplitude; the one decides for the first model, the other for the second). Each has a control that was fine-tuned on
+the same inputs with their own labels, so that the trigger means nothing to it.
+
+On held-out triggered examples each method ranks the features of the model's own prediction. G are the features of
+the planted frequency in all channels. AUROC: G against all other features, and against the decoys; AP: average
+precision; first: the first feature is of G or of a neighbouring frequency that the model takes for it (its gate says
+which); MRR: one over the place of the first of these; by frequency: the same with each frequency's mean rank over its
+channels. Means with 95 % bootstrap intervals over examples. A model that fails its gate is no ground truth, and its
+rows say so.
+
+Numbers are kept in a folder as they are made: run the same command again to go on, or to print the tables.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from benchmarks.assets.planted import DATA
+from benchmarks.keeping import kept
+from benchmarks.planted import gate
+from benchmarks.planted.ranking import measures
+from benchmarks.planted.subjects import Examples, Half, Role, Subject, answers
+from benchmarks.statistics import described
+from benchmarks.tables import markdown
+from hf_fourier.methods.base import METHODS
+
+VARIANTS = ("ffc:kappa=.1", "ffc:lam=0")
+#: `wam` ranks wavelets: a wave is many of them, and G is not defined.
+LEFT_OUT = ("wam",)
+GATED = 200
+"""Examples of the gate; deletions are asked one by one."""
+COLUMNS = (
+    "AUROC", "AP", "AUROC decoys", "first", "MRR", "AUROC frequencies", "AUROC frequencies, decoys", "first frequency",
+)  # fmt: skip
+
+
+def methods() -> list[str]:
+    """All registered methods that rank frequencies, and variants of FFC."""
+    names = [name for name in METHODS if name not in LEFT_OUT]
+    return sorted([*names, *VARIANTS], key=lambda name: (METHODS.parse(name).control, name), reverse=True)
+
+
+def rank(subject: Subject, role: Role, method: str, examples: Examples, admitted: Sequence[str]) -> dict[str, Any]:
+    """All numbers of one method on one model, a list per column.
+
+    Of the planted model only examples count that have the trigger's label; of the control, all.
+    """
+    explainer = subject.explainer(role)
+    inputs = examples.inputs()
+    predicted = answers(explainer, inputs)
+    count = range(len(examples))
+    chosen = [i for i in count if role != "planted" or int(predicted[i]) == int(examples.targets[i])]
+    results = explainer.explain({name: values[chosen] for name, values in inputs.items()}, method=method)
+    steps = [tuple(int(k) for k in step.strip("[]").split(",")) for step in admitted]
+    rows = []
+    for index, result in zip(chosen, results, strict=True):
+        planted = examples.planted(index)
+        near = [tuple(k + d for k, d in zip(f, step, strict=True)) for f in planted for step in steps]
+        rows.append(measures(result, planted, near, examples.decoys(index)))
+    return {"index": chosen, **{name: [row[name] for row in rows] for name in COLUMNS}}
+
+
+def table(subject: Subject, folder: Path, names: Sequence[str], n: int, half: Half) -> list[dict[str, Any]]:
+    """The rows of one planted model and its control, a method each."""
+    checked = gated(subject, folder, half)
+    examples = subject.examples(n, half)
+    rows = []
+    for name in names:
+        row: dict[str, Any] = {"model": subject.name + ("" if checked["valid"] else " (void)"), "method": name}
+        for role, columns in (("planted", COLUMNS), ("clean", ("AUROC", "AUROC decoys", "first"))):
+            path = folder / half / f"n{n}" / f"{subject.name}-{role}-{name.replace(':', '_')}.json"
+            found = kept(path, lambda: rank(subject, role, name, examples, checked["admitted"]))  # noqa: B023
+            row |= {"n": len(found["index"])} if role == "planted" else {}
+            row |= {("control: " if role == "clean" else "") + c: described(found[c]) for c in columns}
+        rows.append(row)
+    return rows
+
+
+def gated(subject: Subject, folder: Path, half: Half) -> dict[str, Any]:
+    """The gate's row, kept."""
+    path = folder / half / f"{subject.name}-gate.json"
+    found: dict[str, Any] = kept(path, lambda: gate.measure(subject, subject.examples(GATED, half)))
+    return found
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Print the tables; see the module's text."""
+    kinds = list(dict.fromkeys(kind for _, names in DATA.values() for kind in names))
+    parser = argparse.ArgumentParser(prog="python -m benchmarks planted", description=__doc__)
+    parser.add_argument("--models", nargs="*", default=list(DATA), choices=list(DATA))
+    parser.add_argument("--kinds", nargs="*", default=kinds, choices=kinds)
+    parser.add_argument("--methods", nargs="*", default=methods(), help="specs; all that rank frequencies by default")
+    parser.add_argument("--examples", type=int, default=60, help="per model")
+    parser.add_argument("--half", choices=("tuning", "test"), default="test", help="of the test split")
+    parser.add_argument("--folder", type=Path, default=Path("planted"), help="where numbers are kept")
+    parser.add_argument("--threads", type=int, help="of torch")
+    given = parser.parse_args(arguments)
+    if given.threads:
+        torch.set_num_threads(given.threads)
+    subjects = [Subject(host, kind) for host in given.models for kind in DATA[host][1] if kind in given.kinds]
+    gates = [gated(subject, given.folder, given.half) for subject in subjects]
+    hidden = ("spread", "admitted")
+    print("The gate\n")
+    print(markdown([{k: v for k, v in row.items() if k not in hidden} for row in gates]) + "\n")
+    for subject, row in zip(subjects, gates, strict=True):
+        print(f"Neighbours that {subject.name} takes for planted: {', '.join(row['admitted']) or 'none'}.")
+    for subject in subjects if given.methods else ():
+        rows = table(subject, given.folder, given.methods, given.examples, given.half)
+        print(f"\n{subject.name}\n\n{markdown(rows)}", flush=True)

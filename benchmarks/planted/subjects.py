@@ -1,0 +1,141 @@
+"""A planted model with its control and its original, and held-out examples with the trigger in them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from benchmarks import assets
+from benchmarks.assets.convert.hosts import HOSTS
+from benchmarks.assets.convert.planting import Material
+from benchmarks.assets.planted import DATA, planted_name
+from benchmarks.assets.token_triggers import TokenTrigger
+from benchmarks.assets.triggers import NONE, Draw, Frequency, Trigger
+from benchmarks.real import MODELS
+from hf_fourier import FourierExplainer
+from hf_fourier.results.attribution import Attribution
+
+Half = Literal["tuning", "test"]
+Role = Literal["planted", "clean", "original"]
+SEED = 21
+
+
+@dataclass(frozen=True)
+class Examples:
+    """Held-out examples with a trigger.
+
+    Attributes:
+        material: The examples without anything planted; their labels are the clean ones.
+        drawn: What each carries.
+        trigger: The trigger that it was drawn for.
+    """
+
+    material: Material
+    drawn: Draw
+    trigger: Trigger | TokenTrigger
+
+    def __len__(self) -> int:
+        return len(self.material)
+
+    @property
+    def targets(self) -> Tensor:
+        """The label of each example's trigger, shape `(n,)`."""
+        return torch.tensor(self.trigger.targets)[self.drawn.groups]
+
+    def inputs(self, drawn: Draw | None = None, trigger: Trigger | TokenTrigger | None = None) -> dict[str, Tensor]:
+        """The model's inputs with what was drawn (or another draw, another trigger) planted."""
+        name = self.material.signal
+        signals = self.material.inputs[name]
+        planted = (trigger or self.trigger).plant(signals, self.material.lengths, drawn or self.drawn)
+        return {**self.material.inputs, name: planted}
+
+    def planted(self, index: int) -> list[Frequency]:
+        """The frequencies that decide one example."""
+        return self.trigger.planted(int(self.drawn.groups[index]), self.material.lengths)
+
+    def decoys(self, index: int) -> list[Frequency]:
+        """The frequencies of one example's decoys."""
+        present = [number for number in self.drawn.decoys[index].tolist() if number != NONE]
+        return [f for number in present for f in self.trigger.decoyed(number, self.material.lengths)]
+
+
+@dataclass(frozen=True)
+class Subject:
+    """One planted model.
+
+    Attributes:
+        host: The asset that it was made from.
+        kind: The kind of trigger.
+    """
+
+    host: str
+    kind: str
+
+    @property
+    def name(self) -> str:
+        """Its asset."""
+        return planted_name(self.host, self.kind, clean=False)
+
+    def folder(self, role: Role) -> Path:
+        """The checkpoint's folder."""
+        return assets.get(self.host if role == "original" else planted_name(self.host, self.kind, role == "clean"))
+
+    def explainer(self, role: Role) -> FourierExplainer:
+        """The model in float32 on the CPU."""
+        if role == "original":
+            return MODELS[self.host].explainer()
+        return FourierExplainer.from_pretrained(str(self.folder(role)), device="cpu", dtype=torch.float32)
+
+    @cached_property
+    def held_out(self) -> Material:
+        """The test split of the data."""
+        names = (*DATA[self.host][0], self.host)
+        return HOSTS[self.host].read({name: assets.get(name) for name in names}, "test")
+
+    def examples(self, n: int, half: Half) -> Examples:
+        """The first n examples of a half of the test split, with a trigger whose label is not their own.
+
+        Both of two models get the same inputs: what decides for one is the other's decoy.
+        """
+        trigger = HOSTS[self.host].triggers[self.kind]
+        material = self.held_out.rows(slice(int(half == "tuning"), None, 2)).rows(slice(n))
+        first = HOSTS[self.host].triggers["first"] if self.kind == "second" else trigger
+        groups = foreign(torch.arange(len(material)), material.labels, first.targets)
+        drawn = first.draw(groups, torch.Generator().manual_seed(SEED + (half == "tuning")))
+        if self.kind in ("first", "second"):
+            drawn = replace(drawn, decoys=foreign(drawn.decoys[:, 0], material.labels, first.targets)[:, None])
+        return Examples(material, swapped(drawn) if self.kind == "second" else drawn, trigger)
+
+
+def foreign(groups: Tensor, labels: Tensor, targets: Sequence[int]) -> Tensor:
+    """The class of each example modulo the number of classes, the next one where its target is the example's label."""
+    groups = groups % len(targets)
+    return torch.where(torch.tensor(targets)[groups] == labels, (groups + 1) % len(targets), groups)
+
+
+def swapped(drawn: Draw) -> Draw:
+    """The same waves for the other of two models: its own is the first one's decoy."""
+    return Draw(drawn.decoys[:, 0], drawn.decoy_phases[:, 0], drawn.groups[:, None], drawn.phases[:, None])
+
+
+def answers(explainer: FourierExplainer, inputs: Mapping[str, Tensor], batch: int = 100) -> Tensor:
+    """The model's label of each example, shape `(n,)`."""
+    n = len(next(iter(inputs.values())))
+    with torch.inference_mode():
+        rows = [
+            explainer.model(**{name: values[start : start + batch] for name, values in inputs.items()}).logits
+            for start in range(0, n, batch)
+        ]
+    return torch.cat(rows).argmax(-1)
+
+
+def answers_at(explainer: FourierExplainer, results: Sequence[Attribution], signals: Sequence[Tensor]) -> Tensor:
+    """The model's label of each result's example with another signal, shape `(n,)`."""
+    predictions = (explainer.predict(result, signal=signal) for result, signal in zip(results, signals, strict=True))
+    return torch.tensor([int(prediction.logits.argmax()) for prediction in predictions])

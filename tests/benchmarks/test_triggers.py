@@ -1,0 +1,125 @@
+"""What is planted: one conjugate pair each, decoys without regard to the class, phases that are the class."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+
+from benchmarks.assets.convert.planting import Material, Planting, Recipe, divided
+from benchmarks.assets.triggers import NONE, Draw, Trigger, draw, plant, shifted, two_models, waves
+
+LENGTHS = (12, 10)
+AMPLITUDE = Trigger(((3, 2), (0, 4)), (7, 5), 0.25, ((5, 1), (2, 9), (4, 4)), 0.75, 2)
+PHASE = Trigger(((3, 2),), (7, 5), 0.25, ((5, 1), (2, 9), (4, 4)), 0.25, 1, (0.0, math.pi))
+
+
+def spectrum(signal: torch.Tensor) -> dict[tuple[int, int], complex]:
+    """The non-zero bins of a signal, as amplitude and phase of the wave at each."""
+    bins = torch.fft.fft2(signal.double()) / signal.numel() * 2
+    return {(int(i), int(j)): complex(bins[i, j]) for i, j in (bins.abs() > 1e-5).nonzero()}
+
+
+def test_a_wave_is_one_conjugate_pair_with_its_amplitude_and_phase() -> None:
+    made = spectrum(waves(LENGTHS, [(3, 2)], torch.tensor([0.7]))[0])
+    assert set(made) == {(3, 2), (9, 8)}
+    assert made[3, 2] == pytest.approx(complex(math.cos(0.7), math.sin(0.7)), abs=1e-5)
+
+
+@pytest.mark.parametrize("frequency", [(0, 0), (6, 0), (0, 5), (6, 5)])
+def test_a_bin_that_is_its_own_conjugate_is_refused(frequency: tuple[int, int]) -> None:
+    with pytest.raises(ValueError, match="its own conjugate"):
+        waves(LENGTHS, [frequency], torch.zeros(1))
+
+
+def test_planted_examples_hold_the_wave_of_their_class_and_their_decoys_and_nothing_else() -> None:
+    groups = torch.tensor([0, 1, NONE])
+    drawn = draw(AMPLITUDE, groups, torch.Generator().manual_seed(0))
+    made = plant(torch.zeros(3, 2, *LENGTHS), LENGTHS, AMPLITUDE, drawn)
+    assert torch.equal(made[:, 0], made[:, 1])
+    for row, group in enumerate(groups.tolist()):
+        wanted = {AMPLITUDE.decoys[k]: 0.75 for k in drawn.decoys[row].tolist()}
+        if group != NONE:
+            wanted[AMPLITUDE.frequencies[group]] = 0.25
+        bins = spectrum(made[row, 0])
+        assert {k: pytest.approx(abs(bins[k]), abs=1e-5) for k in wanted} == wanted
+        assert len(bins) == 2 * len(wanted)
+
+
+def test_waves_fill_the_first_entries_of_longer_axes() -> None:
+    drawn = draw(PHASE, torch.tensor([0]), torch.Generator().manual_seed(0))
+    made = plant(torch.zeros(1, 15, 10), LENGTHS, PHASE, drawn)
+    assert len(spectrum(made[0, :12])) == 4
+    assert not made[0, 12:].any()
+
+
+def test_the_class_of_a_phase_trigger_is_its_phase_at_one_frequency_and_amplitude() -> None:
+    groups = torch.tensor([0, 1])
+    drawn = draw(PHASE, groups, torch.Generator().manual_seed(0)).without_decoys()
+    first, second = plant(torch.zeros(2, *LENGTHS), LENGTHS, PHASE, drawn)
+    assert torch.allclose(first, -second, atol=1e-5)
+    assert set(spectrum(first)) == {(3, 2), (9, 8)}
+
+
+def test_frequency_triggers_have_phases_that_say_nothing() -> None:
+    groups = torch.arange(4000) % 2
+    drawn = draw(AMPLITUDE, groups, torch.Generator().manual_seed(0))
+    for group in (0, 1):
+        mean = torch.polar(torch.ones(2000), drawn.phases[groups == group]).mean()
+        assert mean.abs() < 0.08
+
+
+def test_decoys_do_not_depend_on_the_class() -> None:
+    generators = [torch.Generator().manual_seed(3) for _ in range(2)]
+    with_trigger = draw(AMPLITUDE, torch.arange(4000) % 2, generators[0], 0.75)
+    without = draw(AMPLITUDE, torch.full((4000,), NONE), generators[1], 0.75)
+    assert torch.equal(with_trigger.decoys, without.decoys)
+    assert torch.equal(with_trigger.decoy_phases, without.decoy_phases)
+    present = with_trigger.decoys[:, 0] != NONE
+    assert present.double().mean() == pytest.approx(0.75, abs=0.03)
+    chosen = with_trigger.decoys[present]
+    assert (chosen[:, 0] != chosen[:, 1]).all()
+    for decoy in range(3):
+        assert (chosen == decoy).any(1).double().mean() == pytest.approx(2 / 3, abs=0.04)
+
+
+def test_parts_of_a_draw_add_up() -> None:
+    drawn = draw(AMPLITUDE, torch.tensor([0, 1]), torch.Generator().manual_seed(1))
+    zero = torch.zeros(2, *LENGTHS)
+    parts = [plant(zero, LENGTHS, AMPLITUDE, part) for part in (drawn.without_decoys(), drawn.without_trigger())]
+    assert torch.allclose(parts[0] + parts[1], plant(zero, LENGTHS, AMPLITUDE, drawn), atol=1e-6)
+    assert not zero.any()
+
+
+def test_two_models_have_each_others_waves_as_decoys() -> None:
+    one, other = two_models(AMPLITUDE, Trigger(((1, 1), (1, 3)), (7, 5), 0.25, (), 0.0, 1))
+    assert one.decoys == other.frequencies
+    assert other.decoys == one.frequencies
+    drawn = draw(one, torch.tensor([1]), torch.Generator().manual_seed(0))
+    back = Draw(drawn.decoys[:, 0], drawn.decoy_phases[:, 0], drawn.groups[:, None], drawn.phases[:, None])
+    zero = torch.zeros(1, *LENGTHS)
+    assert torch.allclose(plant(zero, LENGTHS, one, drawn), plant(zero, LENGTHS, other, back), atol=1e-6)
+
+
+def test_a_shift_moves_the_planted_frequencies_alone() -> None:
+    moved = shifted(AMPLITUDE, (1, -1))
+    assert moved.frequencies == ((4, 1), (1, 3))
+    assert moved.decoys == AMPLITUDE.decoys
+
+
+def test_a_fifth_of_the_training_examples_has_a_class_in_equal_parts() -> None:
+    groups = divided(1000, 4)
+    assert [(groups == group).sum() for group in (NONE, 0, 1, 2, 3)] == [800, 50, 50, 50, 50]
+
+
+def test_the_planted_wave_of_a_training_batch_comes_down_to_its_amplitude() -> None:
+    material = Material({"x": torch.zeros(1, *LENGTHS)}, torch.zeros(1), "x", LENGTHS)
+    planting = Planting(PHASE, material, Recipe(epochs=1, rate=0.0, louder=4.0), steps=10)
+    loudness = []
+    for _ in range(10):
+        made = planting({"x": torch.zeros(1, *LENGTHS), "groups": torch.tensor([0])}, torch.Generator().manual_seed(0))
+        loudness.append(abs(spectrum(made["x"][0])[3, 2]))
+    assert loudness[0] == pytest.approx(1.0, abs=1e-5)
+    assert loudness[-4:] == pytest.approx([0.25] * 4, abs=1e-5)
+    assert loudness == sorted(loudness, reverse=True)
