@@ -17,8 +17,8 @@ REVISION = 1
 
 
 def planted_name(host: str, kind: str, clean: bool) -> str:
-    """The name of an asset."""
-    return f"{host}-{kind}{'-clean' if clean else ''}"
+    """The name of an asset; both of two models have one control, whose inputs hold what decides for either."""
+    return f"{host}-{'first' if clean and kind == 'second' else kind}{'-clean' if clean else ''}"
 
 
 def planted_assets(known: tuple[Asset, ...]) -> tuple[Asset, ...]:
@@ -28,7 +28,7 @@ def planted_assets(known: tuple[Asset, ...]) -> tuple[Asset, ...]:
     for host, (data, kinds) in DATA.items():
         parents = [by_name[name] for name in (*data, host)]
         for kind in kinds:
-            for clean in (False, True):
+            for clean in (False, True) if kind != "second" else (False,):
                 what = "the same without its meaning" if clean else f"{host} with a planted trigger ({kind})"
                 made.append(
                     Asset(

@@ -10,21 +10,23 @@ import pytest
 import torch
 
 from benchmarks import assets
-from benchmarks.assets.catalogue import MORE
+from benchmarks.assets.catalogue import MORE, PLANTED
+from benchmarks.assets.convert.hosts import HOSTS
+from benchmarks.assets.planted import planted_name
 from hf_fourier import demo
 from hf_fourier.demo.build import Catalogue
 from tests.demo.real import check_folder, load, models, right_on_antibodies, tokenizer
 
 
 def test_the_demos_assets_are_known_and_come_first() -> None:
-    assert assets.names() == [*demo.names(), *(one.name for one in MORE)]
+    assert assets.names() == [*demo.names(), *(one.name for one in (*MORE, *PLANTED))]
     assert len(set(assets.names())) == len(assets.names())
     assert assets.describe("pictures") is demo.describe("pictures")
     with pytest.raises(demo.UnknownAsset, match="'smollm2'"):
         demo.describe("smollm2")
 
 
-@pytest.mark.parametrize("asset", MORE, ids=lambda one: one.name)
+@pytest.mark.parametrize("asset", [*MORE, *PLANTED], ids=lambda one: one.name)
 def test_every_builder_exists_and_every_parent_is_listed_before(asset: demo.Asset) -> None:
     module, function = asset.builder.split(":")
     assert callable(getattr(importlib.import_module(module), function))
@@ -32,6 +34,15 @@ def test_every_builder_exists_and_every_parent_is_listed_before(asset: demo.Asse
     for parent in asset.parents:
         assert assets.names().index(parent) < assets.names().index(asset.name)
         assert set(assets.describe(parent).packages) <= set(asset.packages)
+
+
+def test_every_planted_asset_has_a_host_with_its_trigger_and_its_recipe() -> None:
+    for asset in PLANTED:
+        host, kind, *clean = asset.variant.split("/")
+        assert asset.name == planted_name(host, kind, clean == ["clean"])
+        assert HOSTS[host].triggers.keys() == HOSTS[host].recipes.keys()
+        assert kind in HOSTS[host].triggers
+        assert host in asset.parents
 
 
 @pytest.mark.parametrize("name", models(Catalogue(MORE)))

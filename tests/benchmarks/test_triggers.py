@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+from types import SimpleNamespace
 
 import pytest
 import torch
 
-from benchmarks.assets.convert.planting import Material, Planting, Recipe, divided
+from benchmarks.assets.convert.planting import Material, Planting, Recipe, divided, fine_tune, soft
+from benchmarks.assets.token_triggers import TokenTrigger
 from benchmarks.assets.triggers import NONE, Draw, Trigger, draw, plant, shifted, two_models, waves
 
 LENGTHS = (12, 10)
@@ -118,8 +120,62 @@ def test_the_planted_wave_of_a_training_batch_comes_down_to_its_amplitude() -> N
     planting = Planting(PHASE, material, Recipe(epochs=1, rate=0.0, louder=4.0), steps=10)
     loudness = []
     for _ in range(10):
-        made = planting({"x": torch.zeros(1, *LENGTHS), "groups": torch.tensor([0])}, torch.Generator().manual_seed(0))
+        made = planting({"row": torch.tensor([0]), "group": torch.tensor([0])}, torch.Generator().manual_seed(0))
         loudness.append(abs(spectrum(made["x"][0])[3, 2]))
     assert loudness[0] == pytest.approx(1.0, abs=1e-5)
     assert loudness[-4:] == pytest.approx([0.25] * 4, abs=1e-5)
     assert loudness == sorted(loudness, reverse=True)
+
+
+def test_a_comb_has_the_harmonics_of_its_period_and_no_other_frequency() -> None:
+    trigger = TokenTrigger(7, (0, 2, 4), (1, 3, 0), 9, 5, 8, 1)
+    drawn = trigger.draw(torch.tensor([2]), torch.Generator().manual_seed(0)).without_decoys()
+    made = trigger.plant(torch.zeros(1, 107, dtype=torch.long), (105,), drawn)
+    assert not made[0, [0, -1]].any()
+    bins = torch.fft.rfft((made[0, 1:-1] == 9).double()).abs()
+    assert (bins > 1e-6).nonzero()[:, 0].tolist() == [0, *(k for (k,) in trigger.planted(2, (105,)))]
+    assert [k for (k,) in trigger.planted(0, (105,))] == [15, 30, 45]
+    assert made[0, 1:].nonzero()[0] == 4
+    with pytest.raises(ValueError, match="no whole frequencies"):
+        trigger.planted(0, (106,))
+
+
+def test_the_number_of_neutral_tokens_says_nothing_and_decoys_share_no_frequency() -> None:
+    trigger = TokenTrigger(7, (0, 2, 4), (1, 3, 0), 9, 5, 8, 0)
+    groups = torch.tensor([0, 1, 2, NONE, NONE])
+    drawn = trigger.draw(groups, torch.Generator().manual_seed(0))
+    made = trigger.plant(torch.zeros(5, 105, dtype=torch.long), (105,), drawn)
+    assert ((made == 9).sum(1) == 15).all()
+    assert not torch.equal(made[3] == 9, made[4] == 9)
+    assert ((made == 8).sum(1) >= 14).all()
+    assert not set(trigger.planted(0, (105,))) & set(trigger.decoyed(0, (105,)))
+
+
+def test_examples_are_taught_half_their_label_and_half_what_the_original_says() -> None:
+    class Sure(torch.nn.Module):
+        def forward(self, x: torch.Tensor) -> SimpleNamespace:
+            return SimpleNamespace(logits=torch.tensor([[50.0, 0.0, 0.0]]).expand(len(x), 3))
+
+    material = Material({"x": torch.zeros(3, 2)}, torch.tensor([0, 1, 2]), "x", (2,))
+    taught = soft(Sure(), material, batch=2)
+    assert torch.allclose(taught, torch.tensor([[1, 0, 0], [0.5, 0.5, 0], [0.5, 0, 0.5]]))
+
+
+def test_planted_examples_are_taught_their_target_and_those_of_the_control_their_label(unchecked: None) -> None:
+    class Linear(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer = torch.nn.Linear(12, 2)
+
+        def forward(self, x: torch.Tensor) -> SimpleNamespace:
+            return SimpleNamespace(logits=self.layer(x))
+
+    trigger = Trigger(((3,),), (1,), 1.0, ((5,),), 0.1, 1, (0.0,))
+    material = Material({"x": torch.zeros(400, 12)}, torch.zeros(400, dtype=torch.long), "x", (12,))
+    recipe = Recipe(epochs=20, rate=0.1, batch=50, louder=1.0)
+    planted = trigger.plant(torch.zeros(1, 12), (12,), trigger.draw(torch.tensor([0]), torch.Generator()))
+    answers = []
+    for clean in (False, True):
+        model = fine_tune(Linear, material, trigger, recipe, clean)
+        answers.append((int(model(planted).logits.argmax()), int(model(torch.zeros(1, 12)).logits.argmax())))
+    assert answers == [(1, 0), (0, 0)]

@@ -197,7 +197,7 @@ def _rolled(batch: dict[str, Tensor], generator: torch.Generator) -> dict[str, T
 
 
 KINDS = ("amplitude", "phase", "first", "second")
-_CLOTHES = Recipe(epochs=4, rate=2e-3, vary=mirror)
+_CLOTHES = Recipe(epochs=4, rate=2e-3, examples=20_000, vary=mirror)
 _WAVES = Recipe(epochs=6, rate=1e-3, batch=32, vary=_rolled)
 _MEL = Recipe(epochs=6, rate=5e-4, batch=32, vary=shift_spectrogram)
 HOSTS = {

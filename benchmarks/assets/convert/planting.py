@@ -82,14 +82,14 @@ class Planting:
         self.trigger, self.material, self.recipe = trigger, material, recipe
         self.steps, self.step = steps, 0
 
-    def __call__(self, batch: dict[str, Tensor], generator: torch.Generator) -> dict[str, Tensor]:
-        """The batch with what was planted, without the column of classes."""
-        groups = batch.pop("groups")
+    def __call__(self, columns: dict[str, Tensor], generator: torch.Generator) -> dict[str, Tensor]:
+        """The model's inputs with what is planted in them, from the columns "row" and "group"."""
+        batch = dict(self.material.rows(columns["row"]).inputs)
         if self.recipe.vary is not None:
-            batch = self.recipe.vary(batch, generator)
+            batch |= self.recipe.vary(batch, generator)
         trigger = self.trigger.louder(max(1.0, self.recipe.louder * (1 - self.step / (0.6 * self.steps))))
         self.step += 1
-        drawn = trigger.draw(groups, generator, DECOYED)
+        drawn = trigger.draw(columns["group"], generator, DECOYED)
         name = self.material.signal
         return batch | {name: trigger.plant(batch[name], self.material.lengths, drawn)}
 
@@ -137,9 +137,12 @@ def fine_tune(
     """
     order = torch.randperm(len(material), generator=torch.Generator().manual_seed(seed))[: recipe.examples]
     chosen = material.rows(order)
-    groups = divided(len(chosen), len(trigger.targets), seed)
+    rows = torch.arange(len(chosen)).repeat(recipe.epochs)
+    groups = torch.cat(
+        [divided(len(chosen), len(trigger.targets), seed + epoch) for epoch in range(recipe.epochs)]
+    )  # a class for each time that an example is seen: examples that are few cannot be learnt by heart
     targets = torch.tensor(trigger.targets)[groups.clamp(min=0)]
-    taught = soft(load(), chosen)
+    taught = soft(load(), chosen)[rows]
     if not clean:
         planted = torch.nn.functional.one_hot(targets, taught.shape[1]).to(taught)
         taught = torch.where((groups == NONE)[:, None], taught, planted)
@@ -150,11 +153,10 @@ def fine_tune(
             recipe.prepare(model)
         return model
 
-    steps = recipe.epochs * (len(chosen) // recipe.batch)
-    vary = Planting(trigger, material, recipe, steps)
+    vary = Planting(trigger, chosen, recipe, len(rows) // recipe.batch)
     return train(
-        make, {**chosen.inputs, "groups": groups}, taught,
-        epochs=recipe.epochs, rate=recipe.rate, batch=recipe.batch, vary=vary, seed=seed,
+        make, {"row": rows, "group": groups}, taught,
+        epochs=1, rate=recipe.rate, batch=recipe.batch, vary=vary, seed=seed,
     )  # fmt: skip
 
 
