@@ -247,12 +247,25 @@ def test_a_millionth_of_the_root_mean_square_is_negligible(share):
     assert found.absent.tolist() == [[k not in (3, 5) or (k == 5 and not present) for k in range(9)]]
     assert float(found.by_amplitude[0, 5]) == pytest.approx(2 * share / math.sqrt(8) if present else 0)
     assert (float(found.share[0, 5]) > 0) == present
+    assert float(found.share[0, 3]) == 0.5  # as much by amplitude as by phase
     # The same of the derivative: what is read by so little is not read.
     unread = torch.zeros(1, 9, dtype=torch.complex128)
     unread[0, 3], unread[0, 5] = 1, 1j * share / math.sqrt(8)
     found = polar_gradients(basis, both.imag.to(both.dtype), unread)
     assert found.share.tolist() == [[float(k == 5 and present) for k in range(9)]]
     assert float(found.mean_share[0]) == (0.5 if present else 0.0)
+
+
+def test_channels_that_cancel_are_not_read():
+    """Two channels turned together, of which one says the opposite of the other; and a derivative of exactly 1."""
+    basis = DOMAINS.parse("fourier:grain=frequency").bind(signal(2, 8, channels=(0,)))
+    stored, pulled = torch.zeros(1, 10, dtype=torch.complex128), torch.zeros(1, 10, dtype=torch.complex128)
+    stored[0, [2, 7]], pulled[0, 2], pulled[0, 7] = 1, 1j, -1j
+    found = polar_gradients(basis, stored, pulled)
+    assert not bool(found.share.any())
+    assert math.isnan(float(found.mean_share[0]))
+    pulled[0, 2], pulled[0, 7] = 0.25j, 0.25j
+    assert polar_gradients(basis, stored, pulled).share.tolist() == [[0, 0, 1, 0, 0]]
 
 
 def test_silence_has_neither_amplitude_nor_phase():
