@@ -88,7 +88,7 @@ def edits(node: ast.AST) -> Iterator[tuple[ast.AST, str]]:
 
 
 def faults(path: Path, root: Path) -> list[Fault]:
-    """Every fault of a file; docstrings, annotations and messages are left alone."""
+    """Every fault of a file; docstrings, annotations, messages and `strict` of `zip` (an assertion) are left alone."""
     source = path.read_text(encoding="utf-8")
     tree = ast.parse(source)
     left_out: set[ast.AST] = set()
@@ -105,6 +105,8 @@ def faults(path: Path, root: Path) -> list[Fault]:
             parts = [node.annotation]
         elif isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test):
             parts = [node]
+        elif isinstance(node, ast.Call):
+            parts = [keyword.value for keyword in node.keywords if keyword.arg == "strict"]
         left_out.update(inner for part in parts if part is not None for inner in ast.walk(part))
     lines, found = source.split("\n"), []
     for node in ast.walk(tree):

@@ -14,6 +14,8 @@ def half(x: float, most: int = 3) -> float:
     """Half of it, 2 times smaller."""
     if x < 0 and most:
         raise ValueError(f"{x} below {0}")
+    for one, other in zip([x], [x], strict=True):
+        pass
     return -x / 2 if most == 3 else x + 1
 '''
 
@@ -27,14 +29,14 @@ def test_faults_of_a_file(tmp_path: Path) -> None:
         (6, "and/or exchanged"),
         (6, "Lt to LtE"),
         (6, "0 to 1"),
-        (8, "branches exchanged"),
-        (8, "Div to Mult"),
-        (8, "USub dropped"),
-        (8, "2 to 3"),
-        (8, "Eq to NotEq"),
-        (8, "3 to 4"),
-        (8, "Add to Sub"),
-        (8, "1 to 2"),
+        (10, "branches exchanged"),
+        (10, "Div to Mult"),
+        (10, "USub dropped"),
+        (10, "2 to 3"),
+        (10, "Eq to NotEq"),
+        (10, "3 to 4"),
+        (10, "Add to Sub"),
+        (10, "1 to 2"),
     }
     for fault in found:
         lines = zip(SOURCE.split("\n"), fault.text.split("\n"), strict=True)
