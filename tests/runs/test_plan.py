@@ -2,15 +2,37 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import torch
 
+from hf_fourier import attribute
+from hf_fourier.domains import Axis, SignalShape
+from hf_fourier.errors import InputError
 from hf_fourier.models.distributed import Processes
+from hf_fourier.models.inputs.sources import SourceItem
 from hf_fourier.runs import progress
 from hf_fourier.runs.memory import LIBRARIES
-from hf_fourier.runs.plan import CHUNK_BYTES, CHUNKS, WAITING, Measurement, Plan, duration_text, estimate, size
+from hf_fourier.runs.plan import (
+    CHUNK_BYTES,
+    CHUNKS,
+    WAITING,
+    Measurement,
+    Plan,
+    _measured,
+    duration_text,
+    estimate,
+    size,
+)
+from hf_fourier.runs.shards import Failure, Outcome, pack_shard
+from hf_fourier.runs.worker import PreparedExample, Worker
+from hf_fourier.scoring.batching import suggested_rows
+from hf_fourier.scoring.example_batch import EncodedExample
+from tests.toy_scores import Smooth, noise
 
 KNOWN = Measurement(
     rates=[(100.0, 50.0), (200.0, 40.0)], cost=120.0, sizes={"everything": 1000.5, "scores": 100.0, "top": 10.0},
@@ -111,7 +133,18 @@ def test_the_fullest_store_that_fits(budget: int, store: str) -> None:
 
 @pytest.mark.parametrize(
     ("length", "chunk"),
-    [(1, 8), (8, 8), (64, 8), (65, 9), (127, 16), (200, 16), (512, 64), (10**6, 64), (64 * CHUNKS + 1, 80)],
+    [
+        (1, 8),
+        (8, 8),
+        (64, 8),
+        (65, 9),
+        (127, 16),
+        (200, 16),
+        (512, 64),
+        (10**6, 64),
+        (64 * CHUNKS, 64),
+        (64 * CHUNKS + 1, 80),
+    ],
 )
 def test_chunks_are_whole_batches_not_less_than_eight_nor_too_many(length: int, chunk: int) -> None:
     """Eighths of a small data set; above one batch a multiple of it."""
@@ -184,3 +217,75 @@ def test_who_shows_progress(
     assert (line.words, line.count) == ("", 3)
     bar.add(1, 5.0, 1)
     assert line.words == "1 failed"
+
+
+class Recorder(Worker):
+    """A worker that remembers what it explained; some lengths fail."""
+
+    def __init__(self, failing: tuple[int, ...] = ()) -> None:
+        self.model = torch.nn.Linear(3, 5)
+        self.explainer: Any = SimpleNamespace(model=self.model, wrapper=SimpleNamespace(max_rows=None))
+        self.batch_size: Any = 6
+        self.failing, self.lengths = failing, list[int]()
+
+    def explain(self, chunk: Sequence[PreparedExample]) -> tuple[list[Outcome], bool]:
+        (example,) = chunk
+        assert example.encoded is not None
+        length = example.encoded.signal.shape[0]
+        self.lengths.append(length)
+        if length in self.failing:
+            return [Outcome(0, "", Failure(f"length {length}"))], False
+        (result,) = attribute(Smooth(3, length, 2).eval(), noise(1, length, 2), axes=[1])
+        return [Outcome(0, "", result)], False
+
+
+def prepared(length: int) -> PreparedExample:
+    axes = (Axis("time", length, "Hz", 1.0), Axis("channel", 2, "", 1.0, True))
+    encoded = EncodedExample(SignalShape("series", axes), {}, torch.zeros(length, 2))
+    return PreparedExample(SourceItem(0, "", None), encoded)
+
+
+def measured(worker: Recorder, lengths: list[int]) -> tuple[Measurement, list[int]]:
+    """The measurement, and which lengths were explained for it, without what is explained twice."""
+    found = _measured(worker, [prepared(length) for length in lengths], 3)
+    return found, list(dict.fromkeys(worker.lengths))
+
+
+def test_the_cheapest_a_middle_and_the_most_expensive_example_are_measured() -> None:
+    worker = Recorder()
+    known, explained = measured(worker, [4, 5, 6, 20, 40])
+    assert explained == [4, 6, 40]
+    assert [cost for cost, _ in known.rates] == [8, 12, 80]
+    assert known.cost == 2 * (4 + 5 + 6 + 20 + 40) / 5
+    assert (known.rows, known.model, known.tokens) == (6, (15 + 5) * 4, False)
+    assert known.passes == {"forward": 1.0, "backward": 1.0}
+    worker.explainer.wrapper.max_rows = 2
+    assert measured(worker, [4])[0].rows == 2
+    worker.batch_size = "auto"
+    assert measured(worker, [4])[0].rows == 2
+    worker.explainer.wrapper.max_rows = None
+    assert measured(worker, [4])[0].rows == suggested_rows(8, torch.device("cpu"))
+
+
+def test_sizes_grow_with_the_examples_that_were_not_measured() -> None:
+    """The mean of all examples is to that of the measured ones as their bytes are."""
+    alike, _ = measured(Recorder(), [10, 10, 10])
+    mixed, explained = measured(Recorder(), [10, 10, 10, 40])
+    assert explained == [10, 40]
+    results = [attribute(Smooth(3, n, 2).eval(), noise(1, n, 2), axes=[1])[0] for n in (10, 40)]
+    rows = [Outcome(0, "", result) for result in results]
+    for store in ("everything", "scores", "top"):
+        twice, once = (sum(map(len, pack_shard(some, store, 3, False))) for some in ([*rows, *rows], rows))
+        expected = (twice - once) / 2 * (70 / 4) / (50 / 2)
+        assert mixed.sizes[store] == pytest.approx(expected, rel=0.02)
+    assert alike.sizes["everything"] > alike.sizes["scores"] > 0
+
+
+def test_more_are_measured_only_where_these_fail() -> None:
+    known, explained = measured(Recorder(failing=(4, 6, 40)), [4, 5, 6, 20, 40])
+    assert explained == [4, 6, 40, 5]
+    assert [cost for cost, _ in known.rates] == [10]
+    known, explained = measured(Recorder(failing=(4,)), [4, 5, 6, 20, 40])
+    assert explained == [4, 6, 40]
+    with pytest.raises(InputError, match="length 6"):
+        measured(Recorder(failing=(4, 5, 6)), [4, 5, 6])
