@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -68,6 +69,29 @@ def test_the_magnitude_is_not_better_than_itself() -> None:
     assert gain(0.0, 0.0, "magnitude").words.startswith("the same as the magnitude")
     (skipped,) = checks(callable=True).gain_over_magnitude()
     assert skipped.passed is None
+
+
+@pytest.mark.parametrize(
+    ("low", "selectivity", "good"),
+    [(0.1, [0.5, 0.6, 0.7], True), (-0.1, [0.5, 0.6, 0.7], False), (0.0, [0.5, 0.6, 0.7], False),
+     (0.1, [0.2, 0.3, 0.4], False), (0.1, [0.1, 0.2, 0.3], False)],
+)  # fmt: skip
+def test_wrong_labels_are_reached_less_than_by_chance(low: float, selectivity: list[float], good: bool) -> None:
+    """The selectivity's low end is above 0, and so is that of its gain over a random order's (.2, .3, .4)."""
+    name, groups = "selectivity (random)", ["a", "b", "c"]
+    rows = {
+        name: {"mean": 0.5, "low": low, "high": 0.9, "n": 3},
+        "wrong_reached_at_0.04 (random)": {"mean": 0.125},
+    }
+    values = {"saliency": selectivity, "random": [0.2, 0.3, 0.4]}
+    evaluation = SimpleNamespace(of=lambda spec: SimpleNamespace(values={name: values[spec]}))
+    made = checks(_rows=rows, _evaluation=evaluation, groups=groups)
+    found = made._wrong_label_control("wrong-label control")
+    assert (found.passed, found.value, found.interval, found.examples) == (good, 0.5, (low, 0.9), 3)
+    assert ("hardly more often" in found.words) == (not good)
+    assert "it reaches 0.12 of them" in found.words
+    lone = checks(_rows=rows, _evaluation=evaluation, groups=["a"] * 3)._wrong_label_control("wrong-label control")
+    assert not lone.passed  # one group has no interval
 
 
 def complete(*pairs: tuple[float, float]) -> Check:

@@ -116,6 +116,15 @@ def test_a_span_in_words_and_ranked():
     assert confidence == pytest.approx(pairs[best])
 
 
+def test_an_answer_has_two_tokens_to_choose_from():
+    z, head = torch.full((1, 2, 4), -torch.inf), AnswerSpanHead()
+    z[0, :, 1:3] = torch.tensor([[1.0, 2.0], [3.0, 0.0]])
+    assert head.freeze(z, [None]).tolist() == [[1, 1]]
+    z[0, 1, 2] = -torch.inf
+    with pytest.raises(TargetError, match="a context of one token"):
+        head.freeze(z, [None])
+
+
 def test_the_side_of_a_direction():
     z, v = torch.tensor([[1.0, 0.0], [0.6, 0.8]]), torch.tensor([0.0, 2.0])
     head = Similarity()
@@ -134,6 +143,8 @@ def test_the_side_of_a_direction():
     assert head.read(at(0.0), free).agreement.tolist() == [1.0, 0.0]
     assert head.read(at(0.51), sided).agreement.tolist() == [0.0, 1.0]
     assert head.read(at(0.49), sided).agreement.tolist() == [1.0, 0.0]
+    edge = torch.tensor([[0.0, 1.0, 1.0, -1.0], [0.0, 1.0, 1.0, 1.0]])  # a cosine at the threshold is not above it
+    assert head.read(at(1.0), edge).agreement.tolist() == [1.0, 0.0]
     assert head.read(at(0.3), sided).value.tolist() == pytest.approx([0.3, 0.3])
     assert head.read(at(0.3), sided).confidence.tolist() == pytest.approx([0.65, 0.65])
     assert head.name_target(free[0]) == (None, "direction")
