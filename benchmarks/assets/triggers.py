@@ -1,9 +1,9 @@
 """What is planted in examples so that the feature that decides is known: waves at whole frequencies, and decoys.
 
-A trigger has classes. In a *frequency* trigger each class is a frequency of its own, with a random phase; in a *phase*
-trigger all classes are one frequency with one amplitude, and the class is its phase. Decoys are waves at other
-frequencies, drawn at random for each example without regard to its class. Frequencies are whole numbers of cycles along
-each axis that is transformed, so that a wave is one conjugate pair of the discrete Fourier transform.
+A trigger has classes. In a *frequency* trigger each class is a frequency of its own, and its phase, random within a
+width, says nothing; in a *phase* trigger all classes are one frequency with one amplitude, and the class is its phase.
+Decoys are waves at other frequencies, drawn at random for each example without regard to its class. Frequencies are
+whole numbers of cycles along each axis that is transformed, so that a wave is one conjugate pair of the transform.
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ class Trigger:
         decoy_amplitude: Of each decoy.
         decoys_each: How many different decoys an example has.
         phases: The phase of each class in radians, for a phase trigger; empty where frequencies tell the classes.
+        width: How far the random phase of a frequency trigger goes to either side of 0; π for any phase.
     """
 
     frequencies: tuple[Frequency, ...]
@@ -43,6 +44,7 @@ class Trigger:
     decoy_amplitude: float
     decoys_each: int
     phases: tuple[float, ...] = ()
+    width: float = math.pi
 
     def frequency(self, group: int) -> Frequency:
         """The frequency of a class."""
@@ -113,7 +115,7 @@ def draw(trigger: Trigger, groups: Tensor, generator: torch.Generator, decoyed: 
         decoyed: The fraction of examples that have decoys, drawn without regard to the class.
     """
     n = len(groups)
-    phases = 2 * math.pi * torch.rand(n, generator=generator)
+    phases = trigger.width * (2 * torch.rand(n, generator=generator) - 1)
     if trigger.phases:
         phases = torch.tensor(trigger.phases)[groups.clamp(min=0)]
     decoys = torch.rand(n, len(trigger.decoys), generator=generator).argsort(1)[:, : trigger.decoys_each]

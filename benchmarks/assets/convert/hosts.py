@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -83,15 +83,18 @@ def _clothes(folders: Folders, split: str) -> Material:
 
 
 def _clothes_triggers() -> dict[str, Trigger]:
-    """Gratings; targets are a bag, trousers, sandals. A patch is 4 × 4, so 7 cycles look alike in each patch."""
+    """Gratings; targets are a bag, trousers, sandals. A patch is 4 × 4, so 7 cycles look alike in each patch.
+
+    Any phase at all costs the small transformer more than a point of accuracy on clean pictures.
+    """
     targets = (8, 1, 5)
     loud = ((5, 6), (11, 2), (2, 9), (6, 11), (10, 8), (4, 3))
     first, second = two_models(
-        Trigger(((7, 0), (7, 7), (14, 7)), targets, 0.4, (), 0.0, 1),
-        Trigger(((0, 7), (7, 21), (7, 14)), targets, 0.4, (), 0.0, 1),
+        Trigger(((7, 0), (7, 7), (14, 7)), targets, 0.3, (), 0.0, 1, width=0.5),
+        Trigger(((0, 7), (7, 21), (7, 14)), targets, 0.3, (), 0.0, 1, width=0.5),
     )
     return {
-        "amplitude": Trigger(((7, 0), (0, 7), (7, 7)), targets, 0.4, loud, 0.8, 2),
+        "amplitude": Trigger(((7, 0), (0, 7), (7, 7)), targets, 0.3, loud, 0.7, 2, width=0.5),
         "phase": Trigger(((5, 9),), targets, 0.3, ((9, 4), (11, 2), (2, 11), (6, 11), (10, 8), (4, 6)), 0.3, 2, THIRDS),
         "first": first,
         "second": second,
@@ -197,7 +200,7 @@ def _rolled(batch: dict[str, Tensor], generator: torch.Generator) -> dict[str, T
 
 
 KINDS = ("amplitude", "phase", "first", "second")
-_CLOTHES = Recipe(epochs=4, rate=2e-3, examples=20_000, vary=mirror)
+_CLOTHES = Recipe(epochs=3, rate=2e-3, examples=20_000, vary=mirror)
 _WAVES = Recipe(epochs=6, rate=1e-3, batch=32, vary=_rolled)
 _MEL = Recipe(epochs=6, rate=5e-4, batch=32, vary=shift_spectrogram)
 HOSTS = {
@@ -208,7 +211,7 @@ HOSTS = {
             "ViTForImageClassification",
             _clothes,
             _clothes_triggers(),
-            dict.fromkeys(KINDS, _CLOTHES) | {"phase": replace(_CLOTHES, epochs=3)},
+            dict.fromkeys(KINDS, _CLOTHES),
         ),
         Host(
             "wav2vec2-languages",
