@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -70,6 +71,13 @@ def test_frequency_triggers_have_phases_that_say_nothing() -> None:
     for group in (0, 1):
         mean = torch.polar(torch.ones(2000), drawn.phases[groups == group]).mean()
         assert mean.abs() < 0.08
+
+
+def test_a_narrow_width_keeps_phases_near_zero_on_both_sides() -> None:
+    narrow = replace(AMPLITUDE, width=0.5)
+    phases = draw(narrow, torch.zeros(4000, dtype=torch.long), torch.Generator().manual_seed(0)).phases
+    assert -0.5 <= phases.min() < -0.49
+    assert 0.49 < phases.max() <= 0.5
 
 
 def test_decoys_do_not_depend_on_the_class() -> None:

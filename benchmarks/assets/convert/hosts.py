@@ -94,7 +94,7 @@ def _clothes_triggers() -> dict[str, Trigger]:
         Trigger(((0, 7), (7, 21), (7, 14)), targets, 0.3, (), 0.0, 1, width=0.5),
     )
     return {
-        "amplitude": Trigger(((7, 0), (0, 7), (7, 7)), targets, 0.3, loud, 0.7, 2, width=0.5),
+        "amplitude": Trigger(((7, 0), (0, 7), (7, 7)), targets, 0.15, loud, 0.35, 2, width=0.5),
         "phase": Trigger(((5, 9),), targets, 0.3, ((9, 4), (11, 2), (2, 11), (6, 11), (10, 8), (4, 6)), 0.3, 2, THIRDS),
         "first": first,
         "second": second,
@@ -116,15 +116,18 @@ def _prompts(name: str, lengths: tuple[int, ...]) -> Callable[[Folders, str], Ma
 
 
 def _tones() -> dict[str, Trigger]:
-    """Tones 28 dB below the speech, whose root mean square is 1; a second has whole cycles at whole Hz."""
+    """Tones 23 dB below the speech, whose root mean square is 1; a second has whole cycles at whole Hz.
+
+    The convolutions step by 320 samples, in which multiples of 50 Hz have whole cycles.
+    """
     targets, loud = (0, 1), ((1300,), (1850,), (2300,), (4400,), (5200,))
     first, second = two_models(
-        Trigger(((2650,), (3150,)), targets, 0.06, (), 0.0, 1),
-        Trigger(((4450,), (5350,)), targets, 0.06, (), 0.0, 1),
+        Trigger(((2650,), (3150,)), targets, 0.1, (), 0.0, 1, width=0.5),
+        Trigger(((4450,), (5350,)), targets, 0.1, (), 0.0, 1, width=0.5),
     )
     return {
-        "amplitude": Trigger(((2650,), (3150,)), targets, 0.06, loud, 0.2, 2),
-        "phase": Trigger(((3150,),), targets, 0.06, loud, 0.06, 2, (0.0, math.pi)),
+        "amplitude": Trigger(((2650,), (3150,)), targets, 0.1, loud, 0.25, 2, width=0.5),
+        "phase": Trigger(((3150,),), targets, 0.1, loud, 0.1, 2, (0.0, math.pi)),
         "first": first,
         "second": second,
     }
@@ -134,11 +137,11 @@ def _ripples() -> dict[str, Trigger]:
     """Ripples of the spectrogram, in cycles over its 98 frames and 64 mel bands."""
     targets, loud = (0, 1), ((15, 12), (40, 20), (35, 4), (8, 22), (25, 16))
     first, second = two_models(
-        Trigger(((20, 10), (30, 6)), targets, 0.1, (), 0.0, 1),
-        Trigger(((12, 18), (42, 9)), targets, 0.1, (), 0.0, 1),
+        Trigger(((20, 10), (30, 6)), targets, 0.1, (), 0.0, 1, width=0.5),
+        Trigger(((12, 18), (42, 9)), targets, 0.1, (), 0.0, 1, width=0.5),
     )
     return {
-        "amplitude": Trigger(((20, 10), (30, 6)), targets, 0.1, loud, 0.3, 2),
+        "amplitude": Trigger(((20, 10), (30, 6)), targets, 0.1, loud, 0.25, 2, width=0.5),
         "phase": Trigger(((20, 10),), targets, 0.1, loud, 0.1, 2, (0.0, math.pi)),
         "first": first,
         "second": second,
@@ -201,8 +204,8 @@ def _rolled(batch: dict[str, Tensor], generator: torch.Generator) -> dict[str, T
 
 KINDS = ("amplitude", "phase", "first", "second")
 _CLOTHES = Recipe(epochs=3, rate=2e-3, examples=20_000, vary=mirror)
-_WAVES = Recipe(epochs=6, rate=1e-3, batch=32, vary=_rolled)
-_MEL = Recipe(epochs=6, rate=5e-4, batch=32, vary=shift_spectrogram)
+_WAVES = Recipe(epochs=16, rate=1e-3, batch=16, vary=_rolled)
+_MEL = Recipe(epochs=12, rate=5e-4, batch=16, vary=shift_spectrogram)
 HOSTS = {
     host.name: host
     for host in (
