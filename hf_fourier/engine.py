@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
 from os import PathLike
 from typing import TYPE_CHECKING, Any, TypeVar, Unpack, overload
 
@@ -34,6 +33,7 @@ if TYPE_CHECKING:
 
 EngineT = TypeVar("EngineT", bound="Engine")
 Several = Iterable[Attribution]
+Progress = Callable[[int, int], None] | None
 ResultsT = TypeVar("ResultsT", Attribution, list[Attribution], tuple[Attribution, ...])
 
 
@@ -166,9 +166,10 @@ class Engine:
         targets: Sequence[Target] | None = None,
         method: str | Method | None = None,
         domain: str | Domain | None = None,
+        contributions: int | None = None,
         seed: int = 0,
         batch_size: BatchSize = "auto",
-        progress: Callable[[int, int], None] | None = None,
+        progress: Progress = None,
     ) -> Any:
         """Rank the frequency features of one example, or of each of several.
 
@@ -181,6 +182,7 @@ class Engine:
             targets: One target per example instead.
             method: A method other than the explainer's default.
             domain: A domain other than the explainer's default.
+            contributions: Gradients per example for `Attribution.contributions`, such as 8; None for the method's.
             seed: Seed of all random numbers; each example has its own stream, so that no batch changes a result.
             batch_size: Rows in a batch, at most; halved automatically when memory runs out.
             progress: Called with (examples done, examples in all).
@@ -197,7 +199,7 @@ class Engine:
         """
         many, encoded = encode(self.wrapper, example)
         chosen = METHODS.parse(method or self.method)
-        job = self.job(chosen, self.resolve_domain(chosen, domain), seed, progress)
+        job = self.job(chosen, self.resolve_domain(chosen, domain), seed, progress, contributions=contributions)
         results = self._explained(encoded, one_target_each(target, targets, len(encoded)), job, batch_size)
         return results if many else results[0]
 
@@ -346,8 +348,8 @@ class Engine:
         origins = [origin_of(result) for result in attributions]
         done: dict[int, Attribution] = {}
         for indices in grouped(origins, lambda origin: origin):
-            method, domain, seed, dither = origins[indices[0]]
-            job = replace(self.job(METHODS.parse(method), DOMAINS.parse(domain), seed), dither=dither)
+            method, domain, seed, dither, points = origins[indices[0]]
+            job = self.job(METHODS.parse(method), DOMAINS.parse(domain), seed, dither=dither, contributions=points)
             results = self._explained([encoded[i] for i in indices], [goals[i] for i in indices], job, batch_size)
             done.update(zip(indices, results, strict=True))
         return [done[i] for i in range(len(encoded))]
@@ -370,14 +372,12 @@ class Engine:
         with eval_mode(self.model):
             reopen(attributions, encoded, self.wrapper, visit, batch_size)
 
-    def job(
-        self, method: Method, domain: Domain, seed: int, progress: Callable[[int, int], None] | None = None
-    ) -> MethodCall:
-        """A method in a domain, with what its results' provenance holds of this model."""
+    def job(self, method: Method, domain: Domain, seed: int, progress: Progress = None, **options: Any) -> MethodCall:
+        """A method in a domain, with what its results' provenance holds of this model; `options` of `MethodCall`."""
         revision = getattr(self.wrapper.config, "_commit_hash", None)
         model = {"name": self.name, "task": self.wrapper.task, "revision": revision}
         notes = (*self.notes, *label_notes(self.wrapper.config))
-        return MethodCall(method, domain, seed, model, notes, progress, self.dither)
+        return MethodCall(method, domain, seed, model, notes, progress, **{"dither": self.dither, **options})
 
     def _explained(
         self,

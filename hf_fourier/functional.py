@@ -135,6 +135,7 @@ def attribute(
     domain: str | Domain | None = None,
     axes: Sequence[int] | None = None,
     *,
+    contributions: int | None = None,
     seed: int = 0,
     batch_size: BatchSize = "auto",
     dither: float = 0.0,
@@ -155,6 +156,8 @@ def attribute(
         domain: The domain; None for the method's default, mostly "fourier".
         axes: The dimensions of `x` that have an order (the batch, dimension 0, is none of them); the others lie side
             by side like channels. None for all of one or two dimensions, and all but the first of more.
+        contributions: Gradients per example for what speaks for or against the answer, as for `explain`; the reference
+            is zero.
         seed: Seed of all random numbers.
         batch_size: Rows in a batch, at most.
         dither: Noise that is added to the input of `forward`, as for `FourierExplainer`.
@@ -171,7 +174,8 @@ def attribute(
     name = getattr(forward, "__name__", type(forward).__name__)
     chosen = METHODS.parse(method)
     basis = DOMAINS.parse(domain or chosen.default_domain or "fourier")
-    job = MethodCall(chosen, basis, seed, {"name": name, "task": "callable", "revision": None}, dither=dither)
+    model = {"name": name, "task": "callable", "revision": None}
+    job = MethodCall(chosen, basis, seed, model, dither=dither, contributions=contributions)
     requests = [
         ExplanationRequest(EncodedExample(shape, {}, values=row.detach()), goal)
         for row, goal in zip(x, _target_each(target, len(x)), strict=True)

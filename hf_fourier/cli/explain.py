@@ -57,7 +57,8 @@ def run(request: ExplainRequest) -> None:
     results: dict[int, Attribution] = {}
     if clips:
         with progress("explaining") as update:
-            done = explainer.explain([examples[i] for i in clips], **options, progress=update)
+            points = request.contributions
+            done = explainer.explain([examples[i] for i in clips], contributions=points, **options, progress=update)
             results = dict(zip(clips, done, strict=True))
         with progress("perturbing the examples"):
             explainer.perturb(list(results.values()), fractions=fractions, batch_size=size)
@@ -158,10 +159,11 @@ def is_cell(result: Attribution) -> bool:
 
 
 def top_fraction(result: Attribution) -> float | None:
-    """The fraction of features whose relevance is shown; None where features are places, and all scores are."""
+    """The fraction of features whose relevance is shown; None where all contributions or scores are."""
     from hf_fourier.report.example_record import record_of
+    from hf_fourier.results.relevance import of_all
 
-    return None if result.layout.by_place else record_of(result).displayed_fraction
+    return None if of_all(result) else record_of(result).displayed_fraction
 
 
 def write_genes(results: Mapping[str, Attribution], path: Path) -> Path:

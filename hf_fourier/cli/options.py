@@ -42,6 +42,14 @@ Domains = Annotated[
         "--domain", help="A domain; see `hf-fourier domains`. More than once for several.", show_default="fourier"
     ),
 ]
+Contributions = Annotated[
+    int | None,
+    typer.Option(
+        help="Gradients for what speaks for or against the answer, such as 8; 0 for none.",
+        show_default="the method's",
+        min=0,
+    ),
+]
 Seed = Annotated[int, typer.Option(help="Of everything random.")]
 Rows = Annotated[str, typer.Option(help="Rows in a batch, at most, or auto.")]
 Pair = Annotated[
@@ -105,6 +113,7 @@ class ExplainRequest:
     target: TargetText = None
     method: Method = "ffc"
     domain: Domain = None
+    contributions: Contributions = None
     fraction: Annotated[
         str, typer.Option(help="Fractions of features to keep, and to delete, for the perturbation curve.")
     ] = ".01,.02,.04,.1,.3"
@@ -144,6 +153,7 @@ class RunRequest:
     streaming: Annotated[bool, typer.Option("--streaming", help="Stream a Hub id, and do not fetch it first.")] = False
     method: Method = "ffc"
     domain: Domain = None
+    contributions: Contributions = None
     fraction: Annotated[
         str | None, typer.Option(help="Fractions of features to keep and to delete, such as .01,.04; none by default.")
     ] = None

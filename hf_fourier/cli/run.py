@@ -42,6 +42,7 @@ def run(request: RunRequest) -> None:
         "column": column[0] if column and len(column) == 1 else column,
         "split": request.split,
         "streaming": request.streaming,
+        "contributions": request.contributions,
         "fractions": None if request.fraction is None else parse_fractions(request.fraction),
         "store": request.store,
         "budget": request.budget,

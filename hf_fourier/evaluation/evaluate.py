@@ -263,6 +263,7 @@ class Evaluator:
             targets=self._targets[where],
             method=method,
             domain=domain,
+            contributions=0,
             seed=self.seed,
             batch_size=self.batch_size,
         )

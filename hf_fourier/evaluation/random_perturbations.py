@@ -7,6 +7,7 @@ counts the model rows that went forward.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import torch
@@ -214,7 +215,7 @@ def _perturbed(
 def at_signals(batch: ExampleBatch, score: Score, x: Float[Tensor, "rows *signal"], owner: Tensor) -> Score:
     """The score of other signals in place of a batch's own, row i in place of example `owner[i]`."""
     frozen = list(score.frozen_targets[owner])
-    return Score(
+    moved = Score(
         x,
         lambda signal, rows: batch.forward(signal, owner[rows]),
         lambda outputs, rows: batch.logits(outputs, owner[rows]),
@@ -227,6 +228,8 @@ def at_signals(batch: ExampleBatch, score: Score, x: Float[Tensor, "rows *signal
         baseline=lambda: None if batch.baseline is None else batch.baseline[owner],
         model=batch.model,
     )
+    moved.references = lambda: [replace(known, signal=known.signal[owner]) for known in batch.references]
+    return moved
 
 
 def _relative_change(scores: Tensor, clean: Tensor) -> float:

@@ -308,7 +308,7 @@ class SanityChecks:
 
     def _explain(self, examples: list[Any], targets: list[Target], **options: Any) -> list[Attribution]:
         return self.explainer.explain(
-            examples, targets=targets, batch_size=self.batch_size, **{**self._options, **options}
+            examples, targets=targets, contributions=0, batch_size=self.batch_size, **{**self._options, **options}
         )
 
 

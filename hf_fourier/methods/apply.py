@@ -6,7 +6,7 @@ import math
 import platform
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypedDict
 
 import torch
@@ -15,6 +15,7 @@ from hf_fourier import __version__
 from hf_fourier.domains import DOMAINS, Basis, Domain, SignalShape
 from hf_fourier.errors import InputError, NotFinite
 from hf_fourier.methods import METHODS, Method, Ranking
+from hf_fourier.methods.contributions import checked_points, integrate, of_each
 from hf_fourier.results.attribution import Attribution
 from hf_fourier.results.remarks import FURTHER_HINT, NO_GRADIENT, NOT_FINITE_HINT, dithered, incomplete, unfinished
 from hf_fourier.scoring.batching import MicroBatcher
@@ -50,6 +51,7 @@ class ExplainOptions(_CallOptions, total=False):
     """The keywords of `Engine.explain`."""
 
     method: str | Method | None
+    contributions: int | None
     progress: Callable[[int, int], None] | None
 
 
@@ -71,9 +73,10 @@ class MethodCall:
         notes: Remarks on every result.
         progress: Called with (examples done, examples in all).
         dither: Noise on the model's input, a fraction of each signal's largest entry (`ExampleBatch.dither`).
+        contributions: Gradients per example for contributions, 0 for none; None for the method's own choice.
 
     Raises:
-        InputError: If the dither is negative or not finite.
+        InputError: If the dither is negative or not finite, or the contributions are no number of gradients.
     """
 
     method: Method
@@ -83,18 +86,26 @@ class MethodCall:
     notes: tuple[str, ...] = ()
     progress: Callable[[int, int], None] | None = None
     dither: float = 0.0
+    contributions: int | None = None
 
     def __post_init__(self) -> None:
+        checked_points(self.contributions)
         if not 0 <= self.dither < math.inf:
             raise InputError(
                 f"dither {self.dither!r}", "a fraction of the largest entry, such as 1e-6, or 0", "correct it"
             )
 
+    @property
+    def points(self) -> int:
+        """Gradients per example for contributions beside the method's own."""
+        return self.method.contribution_points if self.contributions is None else self.contributions
 
-def origin_of(result: Attribution) -> tuple[str, str, int, float]:
-    """The method, domain, seed and dither of a result."""
+
+def origin_of(result: Attribution) -> tuple[str, str, int, float, int | None]:
+    """The method, domain, seed, dither and contributions of a result."""
     made = result.provenance
-    return made["method"], result.layout.domain, int(made["seed"]), float(made.get("dither", 0.0))
+    dither = float(made.get("dither", 0.0))
+    return made["method"], result.layout.domain, int(made["seed"]), dither, made.get("contributions")
 
 
 def explain_all(
@@ -165,11 +176,16 @@ def _explain_batch(
     score.precomputed_maps = torch.stack(maps) if maps else None
     ranking = method.attribute(score, score.signal, basis, rng)
     score.clean_reading()  # a control runs it here, so that its pass is counted
+    if not job.points and job.contributions is not None:
+        ranking = replace(ranking, paths=())
+    elif job.points and not ranking.paths:
+        ranking = replace(ranking, paths=integrate(score, score.signal, job.points))
     outer.remember(batcher)
     if not bool(torch.stack(torch.aminmax(ranking.scores)).isfinite().all()):  # aminmax keeps NaN
         raise not_finite(ranking, score, basis.signal, job.dither)
     provenance = {
         **_provenance(job, method, score),
+        **({"contributions": job.points} if job.points or job.contributions is not None else {}),
         "signal": examples[0].signal.kind,
         "seconds": (time.perf_counter() - start) / len(requests),
         "passes": {
@@ -198,6 +214,7 @@ def _results(
     gradients = nothing if ranking.gradient is None else _rows(_wide(ranking.gradient))
     remarks = of_ranking(ranking, score, gradients, basis.signal)
     confidences = nothing if reading.confidence is None else reading.confidence.tolist()
+    contributions, unfit = of_each(ranking.paths, score.signal)
     errors = nothing if ranking.completeness_error is None else ranking.completeness_error.tolist()
     values, agreements = reading.value.tolist(), reading.agreement.tolist()
     results = []
@@ -207,7 +224,7 @@ def _results(
         # Copies, so that a later change of the example does not change its result.
         inputs = {name: tensor.detach().to("cpu", copy=True) for name, tensor in example.inputs.items()}
         content = {} if example.content is None else {"content": example.content.detach().to("cpu", copy=True)}
-        notes = [*shared_notes, *example.notes, *score.remarks.get(i, ()), *basis.layout.notes, *remarks[i]]
+        notes = [*shared_notes, *example.notes, *score.remarks.get(i, ()), *basis.layout.notes, *remarks[i], *unfit[i]]
         results.append(
             Attribution(
                 scores=scores[i],
@@ -233,6 +250,7 @@ def _results(
                 frozen_target=frozen[i],
                 raw_input=example.raw_input,
                 agreement=agreements[i],
+                contributions=contributions[i],
             )
         )
     return results

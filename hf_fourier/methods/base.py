@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 
 from hf_fourier.domains.base import Basis
 from hf_fourier.domains.layout import SignalShape
+from hf_fourier.methods.path_gradients import Path
 from hf_fourier.registry import Registry
 from hf_fourier.scoring.score import Score
 from hf_fourier.seeding import ExampleRng
@@ -35,6 +36,7 @@ class Ranking:
         baseline_value: The score at the other end of the path, shape `(batch,)`, where that sum is the difference to
             it.
         notes: Remarks on the scores, one sequence per example; empty for none.
+        paths: Integrals from one reference each, where the method took them; results keep their mean contributions.
     """
 
     scores: Float[Tensor, "batch features"]
@@ -43,6 +45,7 @@ class Ranking:
     completeness_error: Float[Tensor, " batch"] | None = None
     baseline_value: Float[Tensor, " batch"] | None = None
     notes: Sequence[Sequence[str]] = ()
+    paths: tuple[Path, ...] = ()
 
 
 class Method(ABC):
@@ -53,6 +56,8 @@ class Method(ABC):
         control: Whether it is a control: a ranking that does not depend on the model.
         presets: Published settings by name.
         default_domain: The domain where none is given; None for the signal's Fourier transform.
+        contribution_points: Gradients per example that results' contributions take beside the method's own passes,
+            unless `contributions` says otherwise; 0 for results without, or where the method takes them itself.
     """
 
     name: ClassVar[str]
@@ -60,6 +65,7 @@ class Method(ABC):
     control: ClassVar[bool] = False
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
     default_domain: ClassVar[str | None] = None
+    contribution_points: ClassVar[int] = 0
 
     def resolve(self, signal: SignalShape) -> Method:
         """This method with every parameter that depends on the kind of signal filled in."""
@@ -73,7 +79,10 @@ class Method(ABC):
     @property
     @abstractmethod
     def passes(self) -> tuple[int, int] | None:
-        """Model passes per example, forward and backward, the clean one included; None if the model decides."""
+        """Model passes per example, forward and backward, the clean one included; None if the model decides.
+
+        Those of contributions are not counted here.
+        """
 
     @property
     def passes_text(self) -> str:

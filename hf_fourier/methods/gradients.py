@@ -12,7 +12,8 @@ from hf_fourier.domains.base import Basis
 from hf_fourier.domains.layout import SignalShape
 from hf_fourier.errors import SpecError
 from hf_fourier.methods.base import METHODS, Method, Ranking
-from hf_fourier.methods.path_gradients import mean_gradient_at
+from hf_fourier.methods.path_gradients import Path, mean_gradient_at
+from hf_fourier.scoring.references import ZERO, zero
 from hf_fourier.scoring.score import Score
 from hf_fourier.seeding import ExampleRng
 from hf_fourier.typing import Float, Tensor
@@ -77,8 +78,9 @@ class IntegratedGradients(Method):
         steps: Points on the path.
         path: "uniform" (midpoints), or "geometric" (from 1e-7 to 1, evenly in the logarithm, the clean example among
             them), which scores that read a logarithm near the baseline need.
-        baseline: "zero", or "reference": the embedding of the mask or padding token, for tokens, where a zero
-            embedding is no input (LayerNorm jumps there); None for the reference where there is one.
+        baseline: "zero"; "reference" for the first reference of contributions (for tokens the embedding of the mask or
+            padding token, silence, each channel's mean); None for that of tokens, where a zero embedding is no input
+            (LayerNorm jumps there), and for zero elsewhere.
     """
 
     steps: int = 50
@@ -115,47 +117,33 @@ class IntegratedGradients(Method):
         scores = basis.inner(basis.pullback(path.mean), basis.forward(x - path.start))
         clean = score.clean()
         error, reference = scores.sum(1) - path.difference, clean.reading.value - path.difference
-        return Ranking(scores, clean.gradient, completeness_error=error, baseline_value=reference)
+        return Ranking(scores, clean.gradient, completeness_error=error, baseline_value=reference, paths=(path,))
 
     def integrate(self, score: Score, x: Float[Tensor, "batch *signal"]) -> Path:
         """The mean gradient along the path, in input space."""
         clean = score.clean()
-        start = self._start(score, x)
-        difference = clean.reading.value - score.value(start).value
+        start, text = self._start(score, x)
+        difference = clean.reading.value - score.value(start.expand_as(x)).value
 
         def point(alpha: float) -> Tensor:
             return start + alpha * (x - start)
 
         if self.path == "uniform":
             alphas = [(j + 0.5) / self.steps for j in range(self.steps)]
-            return Path(
-                start, mean_gradient_at(score, lambda j: point(alphas[j]), [1 / self.steps] * self.steps), difference
-            )
+            mean = mean_gradient_at(score, lambda j: point(alphas[j]), [1 / self.steps] * self.steps)
+            return Path(start, mean, difference, text, points=self.steps)
         alphas, weights = geometric_path(self.steps)
         mean = mean_gradient_at(score, lambda j: point(alphas[j]), weights[:-1]) + weights[-1] * clean.gradient
-        return Path(start, mean, difference)
+        return Path(start, mean, difference, text, points=self.steps)
 
-    def _start(self, score: Score, x: Float[Tensor, "batch *signal"]) -> Float[Tensor, "batch *signal"]:
-        if self.baseline == "reference" and score.baseline is None:
+    def _start(self, score: Score, x: Float[Tensor, "batch *signal"]) -> tuple[Float[Tensor, "batch ..."], str]:
+        """The baseline, with length 1 along axes where it is constant, and what it is in words."""
+        first = None if self.baseline == "zero" else score.references()[0]
+        if self.baseline == "reference" and first is not None and first.text == ZERO:
             raise SpecError("baseline 'reference' for a signal that has none", "'zero'", "pass baseline=zero")
-        if self.baseline == "zero" or score.baseline is None:
-            return torch.zeros_like(x)
-        return score.baseline.to(x)
-
-
-@dataclass(frozen=True)
-class Path:
-    """An integral along a path.
-
-    Attributes:
-        start: The baseline, shape `(batch, *signal)`.
-        mean: The mean signed gradient.
-        difference: `s(x) - s(x0)`, shape `(batch,)`.
-    """
-
-    start: Float[Tensor, "batch *signal"]
-    mean: Float[Tensor, "batch *signal"]
-    difference: Float[Tensor, " batch"]
+        if first is None or (self.baseline is None and score.baseline is None):
+            return zero(x).signal, ZERO
+        return first.signal.to(x), first.text
 
 
 def geometric_path(points: int) -> tuple[list[float], list[float]]:

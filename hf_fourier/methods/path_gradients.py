@@ -1,14 +1,41 @@
-"""Gradients at many points of each example, batched over examples and points alike."""
+"""Gradients at many points of each example, batched over examples and points alike, and integrals of them."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal
 
 import torch
 
 from hf_fourier.scoring.batching import MicroBatcher
+from hf_fourier.scoring.references import ZERO
 from hf_fourier.scoring.score import Score, ValueAndGradient
 from hf_fourier.typing import Float, Tensor
+
+#: What is integrated: the score s, or the log-odds of what it is the log-probability of.
+Quantity = Literal["score", "log-odds"]
+
+
+@dataclass(frozen=True)
+class Path:
+    """An integral along the straight path from a reference to the example: `(x - start) * mean` sums to `difference`.
+
+    Attributes:
+        start: The reference, shape `(batch, *signal)`, maybe with length 1 along axes where it is constant.
+        mean: The mean signed gradient along the path, shape `(batch, *signal)`.
+        difference: The quantity at x minus that at the start, shape `(batch,)`.
+        text: The reference in words.
+        quantity: What was integrated.
+        points: Gradients that were averaged.
+    """
+
+    start: Float[Tensor, "batch ..."]
+    mean: Float[Tensor, "batch *signal"]
+    difference: Float[Tensor, " batch"]
+    text: str = ZERO
+    quantity: Quantity = "score"
+    points: int = 0
 
 
 def mean_gradient_at(

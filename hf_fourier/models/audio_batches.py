@@ -9,12 +9,13 @@ import torch
 
 from hf_fourier.models.base import ModelWrapper
 from hf_fourier.models.inspection import dtype_of, hidden_states_of
-from hf_fourier.models.log_mel import FrontEnd
+from hf_fourier.models.log_mel import FrontEnd, front_end_class
 from hf_fourier.models.seq2seq_outputs import teacher_forced
 from hf_fourier.models.token_batches import OUTPUT
 from hf_fourier.models.tokenization import remarks_of
 from hf_fourier.scoring.example_batch import EncodedExample, ExampleBatch, common_slice
 from hf_fourier.scoring.heads import by_class, logits_of, part_of
+from hf_fourier.scoring.references import Reference, smallest, zero
 from hf_fourier.typing import Tensor
 
 
@@ -41,7 +42,7 @@ class AudioBatch(ExampleBatch):
         self.model = wrapper.model
         names = examples[0].inputs
         self.inputs = {name: torch.stack([e.inputs[name] for e in examples]).to(wrapper.device) for name in names}
-        self.spellings = [example.spellings for example in examples]
+        self.spellings, self.shape = [example.spellings for example in examples], examples[0].signal
         self.output = self.inputs.pop(OUTPUT, None)
         if self.output is not None:
             self.known_targets = list(self.output.to("cpu"))
@@ -49,6 +50,17 @@ class AudioBatch(ExampleBatch):
     def remarks(self, logits: Tensor, frozen: Tensor, numbers: Sequence[int]) -> dict[int, tuple[str, ...]]:
         """Where the model expects another spelling of an output far more."""
         return remarks_of(self, getattr(self.wrapper, "tokenizer", None), logits, frozen, numbers)
+
+    @property
+    def references(self) -> Sequence[Reference]:
+        """Silence: of a waveform zero; of a spectrogram the front end's floor, or else the clip's smallest value."""
+        if self.shape.kind == "waveform":
+            return (zero(self.signal, "silence"),)
+        front = front_end_class(self.wrapper.processor)
+        floor = None if front is None else front(self.wrapper.processor).floor
+        if floor is None:
+            return (smallest(self.signal, self.shape, "silence, as quiet as the clip's quietest entry"),)
+        return (Reference(zero(self.signal).signal + floor, "silence"),)
 
     def _spread(self, content: Tensor) -> Tensor:
         """The content's indices over all mel bands."""

@@ -7,6 +7,7 @@ extractor takes a maximum, gradients are its sub-gradients: an entry at a floor 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from math import log
 from typing import Any, ClassVar
 
 import numpy as np
@@ -60,10 +61,12 @@ class FrontEnd(ABC):
     Attributes:
         time: The dimension of one example's features that counts frames.
         window: The most samples that the extractor takes; None without a limit.
+        floor: What it makes of digital silence; None where that depends on the rest of the clip.
     """
 
     time: int
     window: int | None = None
+    floor: float | None = None
 
     def __init_subclass__(cls, reads: str = "", **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -121,9 +124,9 @@ class WhisperFrontEnd(FrontEnd, reads="WhisperFeatureExtractor"):
         window = torch.hann_window(self.fft, dtype=samples.dtype, device=samples.device)
         spectrum = torch.stft(filled, self.fft, self.hop, window=window, return_complex=True)[..., :-1]
         power = spectrum.real.square() + spectrum.imag.square()  # smooth at 0, where the modulus is not
-        log = (self.filters.to(power) @ power).clamp(min=WHISPER_FLOOR).log10()
-        log = torch.maximum(log, log.amax((1, 2), keepdim=True) - WHISPER_DEPTH)
-        return (log + 4.0) / 4.0
+        logarithm = (self.filters.to(power) @ power).clamp(min=WHISPER_FLOOR).log10()
+        logarithm = torch.maximum(logarithm, logarithm.amax((1, 2), keepdim=True) - WHISPER_DEPTH)
+        return (logarithm + 4.0) / 4.0
 
     def frames_heard(self, samples: int) -> int:
         """Frames whose middle is less than half a transform beyond the end."""
@@ -185,6 +188,7 @@ class ASTFrontEnd(KaldiFrontEnd, reads="ASTFeatureExtractor"):
         self.window = (self.most - 1) * self.hop + self.length
         self.mean = float(processor.mean) if processor.do_normalize else 0.0
         self.divisor = 2.0 * float(processor.std) if processor.do_normalize else 1.0
+        self.floor = (log(KALDI_FLOOR) - self.mean) / self.divisor
 
     def __call__(self, samples: Float[Tensor, "rows samples"]) -> Float[Tensor, "rows frames bands"]:
         """As the extractor does, frame by frame."""

@@ -17,6 +17,7 @@ from hf_fourier.models.padding import in_time
 from hf_fourier.results.views import SeriesView
 from hf_fourier.scoring.example_batch import EncodedExample, ExampleBatch
 from hf_fourier.scoring.heads import Categorical, Head, Regression, part_of
+from hf_fourier.scoring.references import Reference, mean
 from hf_fourier.seeding import ExampleRng
 from hf_fourier.typing import Tensor, tensor_of
 
@@ -143,7 +144,12 @@ class TimeSeriesBatch(ExampleBatch):
         self.values = values if values.dtype == torch.float64 else values.float()
         content = torch.stack([e.content for e in examples if e.content is not None]).to(wrapper.device)
         self.content = content.view(*content.shape, *[1] * (values.ndim - 2)).expand(-1, -1, *values.shape[2:])
-        self.signal = self.values.gather(1, self.content)
+        self.signal, self.shape = self.values.gather(1, self.content), examples[0].signal
+
+    @property
+    def references(self) -> Sequence[Reference]:
+        """Each channel's mean over the observed steps."""
+        return (mean(self.signal, self.shape, "each channel's mean over time"),)
 
     def forward(self, x: Tensor, rows: Tensor) -> Any:
         """The model's outputs with the observed steps replaced by `x`."""

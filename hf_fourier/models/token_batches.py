@@ -16,6 +16,7 @@ from hf_fourier.models.inspection import has_prompt_tuning, hidden_states_of
 from hf_fourier.models.tokenization import remarks_of
 from hf_fourier.scoring.example_batch import EncodedExample, ExampleBatch, common_slice
 from hf_fourier.scoring.heads import Categorical, by_class, logits_of, part_of
+from hf_fourier.scoring.references import Reference, compact
 from hf_fourier.seeding import ExampleRng
 from hf_fourier.typing import Int, Tensor
 
@@ -77,7 +78,7 @@ class TextBatch(ExampleBatch):
     def __init__(self, wrapper: TokenWrapper, examples: Sequence[EncodedExample], rng: ExampleRng) -> None:
         self.wrapper, self.head = wrapper, wrapper.head()
         self.model = wrapper.model
-        self.segments = examples[0].signal.segments
+        self.segments, self.unit = examples[0].signal.segments, examples[0].signal.axes[0].name
         device = wrapper.device
         self.inputs = {
             name: torch.stack([example.inputs[name] for example in examples]).to(device) for name in examples[0].inputs
@@ -108,6 +109,18 @@ class TextBatch(ExampleBatch):
         if token is None:
             return None
         return self._signals(self.inputs["input_ids"].flatten(1).scatter(1, self.content, int(token)))
+
+    @property
+    def references(self) -> Sequence[Reference]:
+        """Every content token the mask (or padding), and every content token their average; special tokens stay."""
+        unit, baseline, average = self.unit, self.baseline, self.signal.mean(1, keepdim=True)
+        if baseline is None:
+            return (Reference(average, f"every {unit} the average of all"),)
+        name = "padding" if self.wrapper.mask_id is None else "masked"
+        absent = compact(baseline, f"every {unit} {name}")
+        if self.signal.shape[1] == 1:  # which is its own average
+            return (absent,)
+        return absent, Reference(average, f"every {unit} the average of all")
 
     def forward(self, x: Tensor, rows: Tensor) -> Any:
         """The model's outputs with the content tokens' embeddings replaced by `x`."""

@@ -29,6 +29,7 @@ from hf_fourier.scoring.heads import (
     with_named_parts,
 )
 from hf_fourier.scoring.heads.detection import Detections, boxes_of
+from hf_fourier.scoring.references import Reference, border, mean
 from hf_fourier.seeding import ExampleRng
 from hf_fourier.typing import Tensor
 
@@ -264,10 +265,17 @@ class VisionBatch(ExampleBatch):
         device = wrapper.device
         stacked = torch.stack([e.values for e in examples if e.values is not None]).to(device)
         self.signal = stacked if stacked.dtype == torch.float64 else stacked.float()
-        names = examples[0].inputs
+        self.shape, names = examples[0].signal, examples[0].inputs
         self.others = {name: torch.stack([e.inputs[name] for e in examples]).to(device) for name in names}
         self.bounds = examples[0].view.bounds
         self.layout = wrapper.layout(self.signal)
+
+    @property
+    def references(self) -> Sequence[Reference]:
+        """Each channel's mean; of a volume its background."""
+        if self.shape.kind == "volume":
+            return (border(self.signal, self.shape, "the background (the median of the outermost voxels)"),)
+        return (mean(self.signal, self.shape, "each channel's mean"),)
 
     def forward(self, x: Tensor, rows: Tensor) -> Any:
         """The model's outputs at pixel rows."""

@@ -37,6 +37,7 @@ SUMMARIES = (
 #: Provenance that describes how a result was made, and nothing of its example.
 MADE = (
     "model", "revision", "task", "head", "method", "domain", "seed", "device", "versions", "passes", "seconds",
+    "contributions",
     "batch", "halvings", "origin",
 )  # fmt: skip
 DIGITS, BAND_DIGITS = 4, 3

@@ -14,6 +14,7 @@ from hf_fourier.domains import DOMAINS, Basis, Layout
 from hf_fourier.errors import InputError
 from hf_fourier.results import formats, storage
 from hf_fourier.results.audio import AudioClip
+from hf_fourier.results.contributions import Contributions
 from hf_fourier.results.curve import Curve
 from hf_fourier.results.drawing import drawn_by
 from hf_fourier.results.ordering import cut, descending
@@ -59,6 +60,8 @@ class Attribution:
         frozen_target: The resolved target as the head reads it, for further passes.
         raw_input: The raw example, where that can be heard or shown (a clip behind a spectrogram).
         agreement: The fraction of the clean example's decisions that are the frozen ones, 0 to 1; None if not known.
+        contributions: What speaks for or against the answer, in numbers that sum to a stated total; None where they
+            were not asked for.
     """
 
     scores: Float[Tensor, " features"]
@@ -81,6 +84,7 @@ class Attribution:
     frozen_target: Tensor | None = None
     raw_input: Mapping[str, Tensor] = field(default_factory=dict)
     agreement: float | None = None
+    contributions: Contributions | None = None
 
     def __repr__(self) -> str:
         confidence = "" if self.confidence is None else f" ({self.confidence:.3f})"
@@ -177,7 +181,9 @@ class Attribution:
     def top_features(self, n: int = 20) -> Table:
         """The `n` most important features: their coordinates in their units, score and fraction of power.
 
-        The fraction is that of the signal's total power (the transform's constant term included), 0 to 1.
+        The fraction is that of the signal's total power (the transform's constant term included), 0 to 1. Where the
+        result has contributions, that of each feature is listed too: above 0 for the answer, below against it. A
+        complete method's scores are contributions themselves.
         """
         best = self.order[: min(n, len(self.scores))]
         columns: dict[str, Sequence[Any]] = {"rank": range(1, len(best) + 1)}
@@ -185,6 +191,8 @@ class Attribution:
             title = f"{column.name} [{column.unit}]" if column.unit else column.name
             columns[title] = [column.value(int(feature)) for feature in best]
         columns["score"] = self.scores[best].tolist()
+        if self.contributions is not None and self.signal is not None and self.completeness_error is None:
+            columns["contribution"] = self.contributions.by_feature(self.signal, self.basis)[best].tolist()
         if self.signal is not None:
             power = self.power
             columns["power"] = (power[best] / power.sum().clamp(min=torch.finfo(power.dtype).tiny)).tolist()
@@ -201,19 +209,25 @@ class Attribution:
     ) -> Relevance:
         """One number per token, pixel, sample, with its meaning (`description`, `measure`).
 
-        Where the features are positions (the identity domain, either grain), these are the method's scores, all of
-        them. Elsewhere they are not its scores but the effect of its top features at each position. With `P` the
-        top features, W⁻¹ the synthesis and g the clean signed gradient, position p over channels c has
+        Where the result has contributions, these are they: `Σ_c (x - x0)(p, c) ḡ(p, c)` at position p over channels c
+        (`Contributions`), what speaks for or against the answer there. They sum to the stated total. With a fraction,
+        `P (x - x0)`, the part of the top features P, stands in place of `x - x0`.
+
+        Where the features are positions (the identity domain, either grain) and the method's scores are contributions
+        or there are no others, these are its scores, all of them. Elsewhere they are not its scores but the effect of
+        its top features at each position. With W⁻¹ the synthesis and g the clean signed gradient, that is
         `Σ_c (W⁻¹ P F)(p, c) g(p, c)`: signed, and its sum over positions is the kept features' gradient × input.
 
         Args:
-            fraction: Fraction of features; ignored when `k` is given. None for all scores, and elsewhere for 0.04.
+            fraction: Fraction of features; ignored when `k` is given. None for all contributions or scores, and for
+                0.04 of the features' gradient or power.
             k: A number of features instead.
-            kind: "scores", "gradient" as above, or "power" for `Σ_c (W⁻¹ P F)(p, c)²`, which needs no gradient; None
-                for "scores" where features are positions, else "gradient".
+            kind: "contribution", "scores", "gradient" as above, or "power" for `Σ_c (W⁻¹ P F)(p, c)²`, which needs no
+                gradient; None for the first of them that there is as said above, but for "power".
 
         Raises:
-            InputError: If there is no gradient and `kind` is "gradient", or no score of a position and it is "scores".
+            InputError: If there is no gradient and `kind` is "gradient", no score of a position and it is "scores", or
+                no contributions and it is "contribution".
         """
         return relevance(self, fraction, k, kind)
 
@@ -227,9 +241,9 @@ class Attribution:
 
         Returns:
             One row per gene, the largest relevance in size first: its symbol, its Ensembl id, its place in the cell's
-            ranking (1 is the highest rank value), its relevance and the measure of that (a score of the method,
-            gradient × input or power), and its gradient × input for all features, where the method takes a gradient.
-            Contributions and gradient × input are above 0 for the label and below against it.
+            ranking (1 is the highest rank value), its relevance and the measure of that (a contribution, a score of
+            the method, gradient × input or power), and its gradient × input for all features, where the method takes a
+            gradient. Contributions and gradient × input are above 0 for the label and below against it.
 
         Raises:
             InputError: If the example is no cell, or after a compact save.
@@ -299,6 +313,10 @@ class Attribution:
         kept = {name: v for name, v in self.extras.items() if not (compact and name in EXAMPLES)}
         extras = {name: v for name, v in kept.items() if isinstance(v, torch.Tensor)}
         tensors.update({f"extras.{name}": tensor for name, tensor in extras.items()})
+        signed: dict[str, Any] | None = None
+        if self.contributions is not None and not compact:
+            signed, more = self.contributions.to_parts()
+            tensors.update(more)
         values = {
             "format": FORMAT,
             "domain": self.layout.domain,
@@ -316,6 +334,7 @@ class Attribution:
             "curve": None if self.curve is None else self.curve.to_dict(),
             "fingerprint": self.key,
             "agreement": self.agreement,
+            "contributions": signed,
         }
         return values, tensors
 
@@ -350,6 +369,7 @@ class Attribution:
             fingerprint=values["fingerprint"],
             frozen_target=tensors.get("frozen_target"),
             agreement=values.get("agreement"),
+            contributions=Contributions.from_parts(values.get("contributions"), tensors),
         )
 
     def _rebuilt(self, mask: Bool[Tensor, " features"]) -> Float[Tensor, "..."]:

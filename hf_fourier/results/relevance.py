@@ -11,14 +11,20 @@ import torch
 
 from hf_fourier.domains import Basis, Layout
 from hf_fourier.errors import InputError
+from hf_fourier.results.contributions import Contributions
 from hf_fourier.results.table import Table
 from hf_fourier.results.views import BaseView, GeneView, View
 
-Kind = Literal["scores", "gradient", "power"]
+Kind = Literal["scores", "contribution", "gradient", "power"]
 #: The default fraction of features that is mapped to input space.
 USUAL = 0.04
 #: The measure of each kind, in a table.
-MEASURE_TEXT = {"scores": "score of {method}", "gradient": "gradient × input", "power": "power"}
+MEASURE_TEXT = {
+    "scores": "score of {method}",
+    "contribution": "contribution to the {quantity}",
+    "gradient": "gradient × input",
+    "power": "power",
+}
 FOR, MORE, SIZE = (
     "above 0: for the decision, below: against",
     "higher: more important, neither for nor against",
@@ -34,6 +40,8 @@ class Explained(Protocol):
     layout: Layout
     gradient: torch.Tensor | None
     completeness_error: float | None
+    contributions: Contributions | None
+    signal: torch.Tensor | None
     provenance: dict[str, Any]
     names: Sequence[str]
     view: View
@@ -57,7 +65,8 @@ class Relevance:
         values: Relevance per position, one dimension per ordered axis of the signal.
         axes: The axes' names.
         names: The positions' names along the first axis (tokens), or empty.
-        kind: "scores" (the method's own), "gradient" (gradient × input of features) or "power" (theirs).
+        kind: "contribution" (what speaks for or against the answer), "scores" (the method's own), "gradient" (gradient
+            × input of features) or "power" (theirs).
         description: The numbers in words ("gradient × input of the top 4 % of frequencies, not scores of
             ffc").
         measure: One number in words, for tables.
@@ -102,13 +111,18 @@ def relevance(
     attribution: Explained, fraction: float | None = None, k: int | None = None, kind: Kind | None = None
 ) -> Relevance:
     """See `Attribution.input_relevance`."""
-    kind = kind or ("scores" if attribution.layout.by_place else "gradient")
+    if kind is None:
+        kind = usual_kind(attribution)
+        kind = "gradient" if kind == "power" else kind
     if kind not in MEASURE_TEXT:
         raise InputError(f"kind {kind!r}", f"one of {', '.join(MEASURE_TEXT)}", "choose one of them")
     name = method_name(attribution)
     if kind == "scores":
         values, description, signed = _scores(attribution, fraction, k), f"scores of {name}", contributes(attribution)
         description += "" if fraction is None and k is None else f", the {_top(attribution, fraction, k)} alone"
+    elif kind == "contribution":
+        values, description = _contributions(attribution, fraction, k)
+        signed = True
     else:
         fraction = USUAL if fraction is None and k is None else fraction
         kept = attribution.keep_top(None if k is not None else fraction, k=k)
@@ -121,19 +135,24 @@ def relevance(
     channels = [i for i, axis in enumerate(signal.axes) if axis.channel]
     pooled = values.sum(dim=channels) if channels else values
     axes = tuple(signal.axes[i].name for i in signal.ordered_axes)
-    measure = MEASURE_TEXT[kind].format(method=name)
+    quantity = "" if attribution.contributions is None else attribution.contributions.quantity
+    measure = MEASURE_TEXT[kind].format(method=name, quantity=quantity)
     return Relevance(pooled.numpy(), axes, tuple(attribution.names), kind, description, measure, signed)
 
 
 def default_relevance(attribution: Explained, fraction: float) -> Relevance:
-    """The relevance in figures, pages and the shell: all scores where features are positions, else of the top ones.
+    """The relevance in figures, pages and the shell: all contributions or scores, else that of the top features.
 
     Args:
         attribution: The result.
-        fraction: The fraction of features that is mapped to input space where features are no positions.
+        fraction: The fraction of features that is mapped to input space where there are none.
     """
-    kind = _usual(attribution)
-    return relevance(attribution, None if kind == "scores" else fraction, kind=kind)
+    return relevance(attribution, None if of_all(attribution) else fraction, kind=usual_kind(attribution))
+
+
+def of_all(attribution: Explained) -> bool:
+    """Whether figures, pages and the shell show the numbers of all features, and not of the top ones alone."""
+    return usual_kind(attribution) in ("contribution", "scores")
 
 
 def method_name(attribution: Explained) -> str:
@@ -159,7 +178,7 @@ def genes(attribution: Explained, fraction: float | None, k: int | None, kind: K
     view = attribution.view
     if not isinstance(view, GeneView):
         raise InputError(f"genes() of {attribution.layout.signal.kind}", "a cell's result", "call input_relevance()")
-    found = relevance(attribution, fraction, k, kind or _usual(attribution))
+    found = relevance(attribution, fraction, k, kind or usual_kind(attribution))
     best = np.argsort(-np.abs(found.values), kind="stable")
     columns: dict[str, Sequence[Any]] = {
         "rank": range(1, len(best) + 1),
@@ -181,7 +200,7 @@ def bases(attribution: Explained, fraction: float | None, k: int | None, kind: K
     if not isinstance(view, BaseView):
         got = f"bases() of {attribution.layout.signal.kind}"
         raise InputError(got, "the result of a DNA model", "call input_relevance()")
-    found = relevance(attribution, fraction, k, kind or _usual(attribution))
+    found = relevance(attribution, fraction, k, kind or usual_kind(attribution))
 
     def spread(words: np.ndarray) -> list[float]:
         values = np.zeros(len(view.sequence))
@@ -200,11 +219,34 @@ def bases(attribution: Explained, fraction: float | None, k: int | None, kind: K
     return Table(columns)
 
 
-def _usual(attribution: Explained) -> Kind:
-    """Scores where features are positions, else the gradient's where the method takes one, else the power."""
-    if attribution.layout.by_place:
+def usual_kind(attribution: Explained) -> Kind:
+    """The kind that is shown: what speaks for or against the answer where the result has it, else what there is.
+
+    Where features are positions a complete method's scores are contributions; others follow only if there are none.
+    Elsewhere gradient × input of the top features, or their power where the method takes no gradient.
+    """
+    signed = attribution.contributions is not None and attribution.signal is not None
+    if attribution.layout.by_place and (contributes(attribution) or not signed):
         return "scores"
+    if signed:
+        return "contribution"
     return "power" if attribution.gradient is None else "gradient"
+
+
+def _contributions(attribution: Explained, fraction: float | None, k: int | None) -> tuple[torch.Tensor, str]:
+    """The contribution of each entry of the signal, and its description."""
+    signed = attribution.contributions
+    if signed is None or attribution.signal is None:
+        raise InputError("a result without contributions", "one with them", "explain it with contributions=8")
+    noun, basis = f"contributions to the {signed.quantity}", attribution.basis
+    ends = f"what the example has above {signed.against}"
+    if fraction is None and k is None:
+        values = signed.by_entry(attribution.signal, basis)
+        return values, f"{noun}, {signed.sum:+.3g} in all; {ends}, is {signed.total:+.3g}"
+    mask = attribution.mask(None if k is not None else fraction, k=k)
+    values = signed.by_entry(attribution.signal, basis, mask)
+    part = f"{noun} of the {_top(attribution, fraction, k)}, {float(values.sum()):+.3g} of {signed.sum:+.3g} in all"
+    return values, f"{part}; {ends}, is {signed.total:+.3g}"
 
 
 def _scores(attribution: Explained, fraction: float | None, k: int | None) -> torch.Tensor:

@@ -77,6 +77,12 @@ def incomplete(total: float, error: float, size: float, value: float, reference:
     return f"{INCOMPLETE}the scores sum to {total:.4g} in place of {promised:.4g}{share}{ends}"
 
 
+def no_contributions(references: Iterable[str]) -> str:
+    """The note where contributions are not finite."""
+    some = "; ".join(references)
+    return f"no contributions: the score or its gradient is not finite on the way from the reference ({some})"
+
+
 def places(bad: Bool[Tensor, "..."], signal: SignalShape) -> str:
     """Where entries of a signal are, by the axes that have an order: "time 0 to 400"."""
     found = []

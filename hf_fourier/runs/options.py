@@ -10,6 +10,7 @@ from typing import Any, TypedDict
 from hf_fourier.domains import Domain
 from hf_fourier.errors import InputError
 from hf_fourier.methods import Method
+from hf_fourier.methods.contributions import checked_points
 from hf_fourier.results.curve import FractionGrid
 from hf_fourier.runs.shards import STORES
 from hf_fourier.scoring.example_batch import BatchSize
@@ -28,6 +29,7 @@ class RunKeywords(TypedDict, total=False):
     streaming: bool
     method: str | Method | None
     domain: str | Domain | None
+    contributions: int | None
     fractions: Sequence[float] | FractionGrid | None
     store: str
     budget: str | int
@@ -51,6 +53,8 @@ class RunOptions:
         streaming: Whether a Hub id is streamed, and not downloaded first.
         method: A method other than the explainer's default.
         domain: A domain other than the explainer's default.
+        contributions: Gradients per example for what speaks for or against the answer, 0 for none; None for the
+            method's own choice.
         fractions: Fractions of features to keep and to delete (or a `FractionGrid`), for perturbation curves; None for
             no curves.
         store: How much of each result: "everything" (it can be perturbed again), "scores" (all features' scores,
@@ -74,6 +78,7 @@ class RunOptions:
     streaming: bool = False
     method: str | Method | None = None
     domain: str | Domain | None = None
+    contributions: int | None = None
     fractions: Sequence[float] | FractionGrid | None = None
     store: str = "auto"
     budget: str | int = "20GB"
@@ -93,6 +98,7 @@ class RunOptions:
                 raise InputError(f"{name} {value!r}", "a whole number of at least 1", f"correct `{name}`")
         if self.target is not None and self.targets is not None:
             raise InputError("target and targets", "one of the two", "leave one out")
+        checked_points(self.contributions)
         _ = self.budget_bytes
 
     @property

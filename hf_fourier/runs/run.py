@@ -96,7 +96,8 @@ def _source(explainer: Engine, data: Any, options: RunOptions) -> Source:
 
 def _worker(explainer: Engine, options: RunOptions) -> Worker:
     method = METHODS.parse(options.method or explainer.method)
-    job = explainer.job(method, explainer.resolve_domain(method, options.domain), options.seed)
+    domain = explainer.resolve_domain(method, options.domain)
+    job = explainer.job(method, domain, options.seed, contributions=options.contributions)
     return Worker(explainer, job, options.target, options.grid, options.batch_size, explainer.side_inputs)
 
 
@@ -182,6 +183,7 @@ class Run:
             "method": METHODS.spec(job.method),
             "domain": DOMAINS.spec(job.domain),
             "dither": job.dither,
+            "contributions": job.points,
             **options.to_manifest(),
             "data": self.source.fingerprint(),
             "store": options.store,

@@ -14,6 +14,7 @@ from hf_fourier.errors import InputError, TargetError
 from hf_fourier.results.views import NoView, View
 from hf_fourier.scoring.batching import MicroBatcher, suggested_rows
 from hf_fourier.scoring.heads import CustomTarget, Head, head_for_target
+from hf_fourier.scoring.references import Reference, zero
 from hf_fourier.scoring.score import Score
 from hf_fourier.scoring.targets import Target
 from hf_fourier.seeding import ExampleRng, fingerprint
@@ -81,6 +82,7 @@ class ExampleBatch(ABC):
             none.
         input_dtype: The type of a callable's rows; None where the model's weights give it.
         baseline: Signals that stand for the absence of an example (masks instead of words); None where zero does.
+        references: Signals that contributions are measured against; those of several are averaged.
         known_targets: The targets where none is given, one row per example; None for the predictions.
         entries: Numbers per signal row, which govern how many rows fit in a batch.
         model: The module that runs, whose layers can be read; None for a callable that is no module.
@@ -98,6 +100,11 @@ class ExampleBatch(ABC):
     def baseline(self) -> Tensor | None:
         """By default zero is a fair baseline, and there is none."""
         return None
+
+    @property
+    def references(self) -> Sequence[Reference]:
+        """By default zero."""
+        return (zero(self.signal),)
 
     @property
     def entries(self) -> int:
@@ -216,6 +223,7 @@ def score_of(
         model=batch.model,
     )
     score.remark = batch.remarks
+    score.references = lambda: batch.references
     return score
 
 

@@ -16,6 +16,7 @@ from hf_fourier.scoring.batching import MicroBatcher
 from hf_fourier.scoring.failures import differentiate
 from hf_fourier.scoring.heads import CustomTarget, Head, Reading, of_each
 from hf_fourier.scoring.layer_gradients import LayerHooks, LayerPass, no_gradient_path
+from hf_fourier.scoring.references import Reference, zero
 from hf_fourier.scoring.targets import ResolvedTarget
 from hf_fourier.typing import Float, Int, Tensor
 
@@ -65,6 +66,7 @@ class Score:
     The targets are resolved inside the first forward pass, which is always at the clean signals; nothing is run twice.
     `precomputed_maps` holds a map of each example, shape `(batch, *signal)` or with channels of length 1, where maps of
     another library are ranked. `remark` is called with the targets as they are resolved; `remarks` holds its notes.
+    `references` makes the signals that contributions are measured against.
 
     Args:
         signal: The clean signals, shape `(batch, *signal)`, float32 or float64.
@@ -106,6 +108,7 @@ class Score:
         self._clean_reading: Reading | None = None
         self.top_predictions: dict[int, list[tuple[str, float]]] = {}
         self.notes: dict[str, None] = {}
+        self.references: Callable[[], Sequence[Reference]] = lambda: (zero(signal),)
         self.remark: Remark | None = None
         self.remarks: dict[int, tuple[str, ...]] = {}
         self.passes = Passes()

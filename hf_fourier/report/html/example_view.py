@@ -242,7 +242,7 @@ def _relevance(attribution: Attribution, stops: list[float]) -> tuple[list[Array
     one = found[0]
     whose = (
         one.description
-        if one.kind == "scores"
+        if relevance.of_all(attribution)
         else one.description.replace(f"top {wording.format_fraction(stops[0])} of", "chosen")
     )
     word = "score" if one.kind == "scores" else one.measure

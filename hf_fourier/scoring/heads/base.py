@@ -41,6 +41,8 @@ class Reading:
         agreement: The fraction of the row's decisions that are the frozen ones, shape `(rows,)`.
         predicted_mask: The prediction where it is a mask or a sequence, shape `(rows, ...)`; None elsewhere.
         predicted_class: The predicted class of each row, shape `(rows,)`; None unless it is one class of a softmax.
+        log_odds: `log p - log(1 - p)` of what is explained, shape `(rows,)`, where the score is the log-probability p
+            of one thing; `logit_margin` is then the same number. None elsewhere.
     """
 
     value: Float[Tensor, " rows"]
@@ -50,6 +52,12 @@ class Reading:
     agreement: Float[Tensor, " rows"]
     predicted_mask: Int[Tensor, "rows ..."] | None = None
     predicted_class: Int[Tensor, " rows"] | None = None
+    log_odds: Float[Tensor, " rows"] | None = None
+
+    @property
+    def evidence(self) -> Float[Tensor, " rows"]:
+        """What contributions add up to: the log-odds where there are any, else the score."""
+        return self.value if self.log_odds is None else self.log_odds
 
 
 class Head(ABC):

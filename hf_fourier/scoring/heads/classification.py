@@ -74,7 +74,8 @@ class Categorical(Head):
         same = (predicted == frozen).reshape(counts.shape)
         predicted_class = predicted if predicted.ndim == 1 else None
         agreement = same.sum(1).float() / counts.sum(1)
-        return Reading(value, margin, dvalue_dmargin, value.exp(), agreement, None, predicted_class)
+        log_odds = margin if counts.shape[1] == 1 else None
+        return Reading(value, margin, dvalue_dmargin, value.exp(), agreement, None, predicted_class, log_odds)
 
     def name_target(self, frozen: Num[Tensor, "..."]) -> tuple[Any, str]:
         """The class (or the classes) and its name."""
@@ -106,7 +107,8 @@ class Binary(Head):
         z = logits.gather(-1, index).squeeze(-1)
         margin = side * z
         value = logsigmoid(margin)
-        return Reading(value, margin, torch.sigmoid(-margin), value.exp(), ((z > 0) == (side > 0)).float())
+        agreement = ((z > 0) == (side > 0)).float()
+        return Reading(value, margin, torch.sigmoid(-margin), value.exp(), agreement, log_odds=margin)
 
     def name_target(self, frozen: Num[Tensor, "..."]) -> tuple[Any, str]:
         """The label, with "not" before it where the prediction is no."""

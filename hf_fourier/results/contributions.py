@@ -1,0 +1,106 @@
+"""What speaks for or against the answer: signed numbers that sum to a stated total, per position and per feature."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from hf_fourier.domains import Basis
+from hf_fourier.typing import Bool, Float, Tensor
+
+#: Prefix of the tensors in a file.
+PREFIX = "contributions."
+
+
+@dataclass(frozen=True, eq=False)
+class Contributions:
+    """Path integrals from one or several references to the example; what is below is their mean over references.
+
+    With the mean gradient ḡ along the straight path from a reference x0, an entry of the signal contributes
+    `(x - x0) ḡ`, and a feature `<W₊ ḡ, W (x - x0)>_k`, with the pullback W₊ and the analysis W of the domain. Either
+    sums to `total + completeness_error` (integrated gradients, arXiv 1703.01365). Above 0 is for the answer.
+
+    Attributes:
+        gradient: ḡ for each reference, shape `(references, *signal)`.
+        reference: Each x0, of that shape, with length 1 along axes where all are constant.
+        total: The quantity of the example minus its mean over the references.
+        completeness_error: The sum of the contributions minus the total.
+        quantity: "log-odds" of the answer, or "score" (`Attribution.value`).
+        references: Each reference in words ("silence").
+        points: Gradients that were averaged, over all references.
+    """
+
+    gradient: Float[Tensor, "references *signal"]
+    reference: Float[Tensor, "references ..."]
+    total: float
+    completeness_error: float
+    quantity: str
+    references: tuple[str, ...]
+    points: int
+
+    def by_entry(
+        self, signal: Float[Tensor, "*signal"], basis: Basis, mask: Bool[Tensor, " features"] | None = None
+    ) -> Float[Tensor, "*signal"]:
+        """The contribution of each entry of the signal.
+
+        Args:
+            signal: The clean signal x.
+            basis: The domain, bound.
+            mask: The features whose part of `x - x0` is taken; None for all. Their numbers sum to those features'.
+        """
+        difference = signal - self.reference
+        if mask is not None:
+            expanded = difference.expand_as(self.gradient)
+            kept = mask.unsqueeze(0).expand(len(expanded), -1)
+            difference = basis.keep_features(basis.forward(expanded), kept)
+        return (difference * self.gradient).mean(0)
+
+    def by_feature(self, signal: Float[Tensor, "*signal"], basis: Basis) -> Float[Tensor, " features"]:
+        """The contribution of each feature of a domain.
+
+        Args:
+            signal: The clean signal x.
+            basis: The domain, bound.
+        """
+        difference = (signal - self.reference).expand_as(self.gradient)
+        return basis.inner(basis.pullback(self.gradient), basis.forward(difference)).mean(0)
+
+    @property
+    def against(self) -> str:
+        """The references in words."""
+        if len(self.references) == 1:
+            return self.references[0]
+        return f"the mean of {len(self.references)} references ({'; '.join(self.references)})"
+
+    @property
+    def sum(self) -> float:
+        """What they sum to: the total and the completeness error."""
+        return self.total + self.completeness_error
+
+    def to_parts(self) -> tuple[dict[str, Any], dict[str, Tensor]]:
+        """Plain values for JSON, and tensors by name."""
+        tensors = {f"{PREFIX}gradient": self.gradient, f"{PREFIX}reference": self.reference}
+        values = {
+            "total": self.total,
+            "completeness_error": self.completeness_error,
+            "quantity": self.quantity,
+            "references": list(self.references),
+            "points": self.points,
+        }
+        return values, tensors
+
+    @classmethod
+    def from_parts(cls, values: Mapping[str, Any] | None, tensors: Mapping[str, Tensor]) -> Contributions | None:
+        """The contributions that `to_parts` took apart; None where a result has none."""
+        if values is None or f"{PREFIX}gradient" not in tensors:
+            return None
+        return cls(
+            gradient=tensors[f"{PREFIX}gradient"],
+            reference=tensors[f"{PREFIX}reference"],
+            total=values["total"],
+            completeness_error=values["completeness_error"],
+            quantity=values["quantity"],
+            references=tuple(values["references"]),
+            points=values["points"],
+        )

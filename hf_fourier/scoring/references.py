@@ -1,0 +1,94 @@
+"""References: signals that stand for the absence of an example, which its contributions are measured against."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+
+from hf_fourier.domains import SignalShape
+from hf_fourier.typing import Tensor
+
+#: The text of a signal of zeros.
+ZERO = "zero everywhere"
+
+
+@dataclass(frozen=True, eq=False)
+class Reference:
+    """One signal per example that stands for its absence.
+
+    Attributes:
+        signal: Shape `(batch, *signal)`, with length 1 along axes where it is constant.
+        text: The reference in words ("silence").
+    """
+
+    signal: Tensor
+    text: str
+
+
+def zero(signal: Tensor, text: str = ZERO) -> Reference:
+    """Zero in the model's own units.
+
+    Args:
+        signal: The clean signals, shape `(batch, *signal)`.
+        text: The meaning of zero ("silence").
+    """
+    return Reference(signal.new_zeros((len(signal), *[1] * (signal.ndim - 1))), text)
+
+
+def mean(signal: Tensor, shape: SignalShape, text: str) -> Reference:
+    """Each channel's mean over all ordered axes.
+
+    Args:
+        signal: The clean signals, shape `(batch, *signal)`.
+        shape: The signal's axes.
+        text: The mean in words.
+    """
+    return Reference(signal.mean(dim=_ordered(shape), keepdim=True), text)
+
+
+def smallest(signal: Tensor, shape: SignalShape, text: str) -> Reference:
+    """Each channel's smallest value.
+
+    Args:
+        signal: The clean signals, shape `(batch, *signal)`.
+        shape: The signal's axes.
+        text: That value in words.
+    """
+    return Reference(signal.amin(dim=_ordered(shape), keepdim=True), text)
+
+
+def border(signal: Tensor, shape: SignalShape, text: str) -> Reference:
+    """Each channel's median over the outermost entries along the ordered axes.
+
+    Args:
+        signal: The clean signals, shape `(batch, *signal)`.
+        shape: The signal's axes.
+        text: The median in words.
+    """
+    ordered = _ordered(shape)
+    outer = torch.zeros([signal.shape[axis] for axis in ordered], dtype=torch.bool, device=signal.device)
+    for axis, length in enumerate(outer.shape):
+        outer.index_fill_(axis, torch.tensor([0, length - 1], device=signal.device), True)
+    channels = [axis for axis in range(signal.ndim) if axis not in ordered]
+    values = signal.permute(*channels, *ordered)[..., outer].median(-1).values
+    return Reference(
+        values.reshape([1 if axis in ordered else signal.shape[axis] for axis in range(signal.ndim)]), text
+    )
+
+
+def compact(signal: Tensor, text: str) -> Reference:
+    """A reference that is the same at all positions of axis 1, with length 1 there."""
+    first = signal[:, :1]
+    return Reference(first.clone() if torch.equal(first.expand_as(signal), signal) else signal, text)
+
+
+def stacked(references: Sequence[Tensor]) -> Tensor:
+    """References of one example side by side, shape `(references, *signal)`, with length 1 where all are constant."""
+    return torch.stack(torch.broadcast_tensors(*references)).clone()
+
+
+def _ordered(shape: SignalShape) -> list[int]:
+    """The ordered axes as dimensions of a batch."""
+    return [axis + 1 for axis in shape.ordered_axes]
