@@ -182,7 +182,7 @@ class Engine:
             targets: One target per example instead.
             method: A method other than the explainer's default.
             domain: A domain other than the explainer's default.
-            contributions: Gradients per example for `Attribution.contributions`, such as 8; None for the method's.
+            contributions: Points on each path of `Attribution.contributions`, such as 4; None: the method's choice.
             seed: Seed of all random numbers; each example has its own stream, so that no batch changes a result.
             batch_size: Rows in a batch, at most; halved automatically when memory runs out.
             progress: Called with (examples done, examples in all).

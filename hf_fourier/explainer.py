@@ -75,7 +75,7 @@ class FourierExplainer(Engine):
                 - `split`: the split of a data set that has several.
                 - `streaming`: whether a Hub id is streamed, and not downloaded first.
                 - `method`, `domain`: others than the explainer's defaults.
-                - `contributions`: gradients per example for what speaks for or against the answer, as for `explain`.
+                - `contributions`: points on the paths for what speaks for or against the answer, as for `explain`.
                 - `fractions`: fractions to keep and to delete, or a `FractionGrid`; None for no perturbation curves.
                 - `store`: "everything", "scores", "top", or "auto" (as much as the budget allows).
                 - `budget`: bytes that the results may take ("20GB"); only "auto" reads it.

@@ -156,8 +156,7 @@ def attribute(
         domain: The domain; None for the method's default, mostly "fourier".
         axes: The dimensions of `x` that have an order (the batch, dimension 0, is none of them); the others lie side
             by side like channels. None for all of one or two dimensions, and all but the first of more.
-        contributions: Gradients per example for what speaks for or against the answer, as for `explain`; the reference
-            is zero.
+        contributions: Points on the path from zero for what speaks for or against the answer, as for `explain`.
         seed: Seed of all random numbers.
         batch_size: Rows in a batch, at most.
         dither: Noise that is added to the input of `forward`, as for `FourierExplainer`.
@@ -171,11 +170,9 @@ def attribute(
         ModelError: If `forward` does not take the type of `x`.
     """
     shape = _signal_shape(_checked(x), axes)
-    name = getattr(forward, "__name__", type(forward).__name__)
     chosen = METHODS.parse(method)
     basis = DOMAINS.parse(domain or chosen.default_domain or "fourier")
-    model = {"name": name, "task": "callable", "revision": None}
-    job = MethodCall(chosen, basis, seed, model, dither=dither, contributions=contributions)
+    job = MethodCall(chosen, basis, seed, _model(forward), dither=dither, contributions=contributions)
     requests = [
         ExplanationRequest(EncodedExample(shape, {}, values=row.detach()), goal)
         for row, goal in zip(x, _target_each(target, len(x)), strict=True)
@@ -190,6 +187,12 @@ def attribute(
     for result in results:
         result.provenance["notes"] += _notes(training, x.dtype, source.dtype)
     return results
+
+
+def _model(forward: Callable[[Tensor], Any]) -> dict[str, Any]:
+    """What provenance says of a callable."""
+    name = getattr(forward, "__name__", type(forward).__name__)
+    return {"name": name, "task": "callable", "revision": None}
 
 
 def _notes(training: Sequence[torch.nn.Module], given: torch.dtype, used: torch.dtype) -> list[str]:

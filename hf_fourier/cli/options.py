@@ -45,7 +45,7 @@ Domains = Annotated[
 Contributions = Annotated[
     int | None,
     typer.Option(
-        help="Gradients for what speaks for or against the answer, such as 8; 0 for none.",
+        help="Points on the path from each reference for what speaks for or against the answer, such as 4; 0 for none.",
         show_default="the method's",
         min=0,
     ),

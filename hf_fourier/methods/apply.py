@@ -73,10 +73,10 @@ class MethodCall:
         notes: Remarks on every result.
         progress: Called with (examples done, examples in all).
         dither: Noise on the model's input, a fraction of each signal's largest entry (`ExampleBatch.dither`).
-        contributions: Gradients per example for contributions, 0 for none; None for the method's own choice.
+        contributions: Points on the path from each reference for contributions, 0 for none; None for the method's own.
 
     Raises:
-        InputError: If the dither is negative or not finite, or the contributions are no number of gradients.
+        InputError: If the dither is negative or not finite, or the contributions are no number of points.
     """
 
     method: Method
@@ -97,7 +97,7 @@ class MethodCall:
 
     @property
     def points(self) -> int:
-        """Gradients per example for contributions beside the method's own."""
+        """Points on the path from each reference."""
         return self.method.contribution_points if self.contributions is None else self.contributions
 
 

@@ -56,8 +56,8 @@ class Method(ABC):
         control: Whether it is a control: a ranking that does not depend on the model.
         presets: Published settings by name.
         default_domain: The domain where none is given; None for the signal's Fourier transform.
-        contribution_points: Gradients per example that results' contributions take beside the method's own passes,
-            unless `contributions` says otherwise; 0 for results without, or where the method takes them itself.
+        contribution_points: Points on the path from each reference for results' contributions, beside the method's own
+            passes, unless `contributions` says otherwise; 0 for results without, or where the method has its own path.
     """
 
     name: ClassVar[str]

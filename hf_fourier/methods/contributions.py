@@ -28,7 +28,7 @@ def checked_points(points: int | None) -> int | None:
         InputError: If it is no whole number of at least 0, or None.
     """
     if points is not None and (not isinstance(points, int) or isinstance(points, bool) or points < 0):
-        expected = "a number of gradients such as 8, 0 for none, or None for the method's own"
+        expected = "a number of points such as 4, 0 for none, or None for the method's own"
         raise InputError(f"contributions {points!r}", expected, "correct `contributions`")
     return points
 
@@ -36,32 +36,31 @@ def checked_points(points: int | None) -> int | None:
 def integrate(score: Score, x: Float[Tensor, "batch *signal"], points: int) -> tuple[Path, ...]:
     """One path from each reference of a batch; their mean `(x - start) * mean` are the contributions.
 
-    Takes about `points` forward and backward passes per example in all, divided evenly among the references (at least
-    one for each), at the midpoints of equal pieces of their paths, and one forward pass at each reference.
+    For each reference it takes a forward and a backward pass at each point, the midpoints of equal pieces of the path,
+    and one forward pass at the reference.
 
     Args:
         score: The batch, whose clean evaluation is used where there is one.
         x: The clean signals.
-        points: Gradients per example, at least 1.
+        points: Points on each path, at least 1.
     """
     clean = score.clean_reading()
     references = [(reference.signal.to(x), reference.text) for reference in score.references()]
     starts = [signal.expand_as(x) for signal, _ in references]
-    each = max(1, round(points / len(starts)))
     quantity: Quantity = "score" if clean.log_odds is None else "log-odds"
 
     def point(j: int) -> Tensor:
-        start = starts[j // each]
-        return start + (j % each + 0.5) / each * (x - start)
+        start = starts[j // points]
+        return start + (j % points + 0.5) / points * (x - start)
 
     means = [torch.zeros_like(x) for _ in starts]
-    for j, (gradient, slope) in enumerate(gradients_at(score, point, each * len(starts))):
-        weight = slope / each if quantity == "score" else torch.full_like(slope, 1 / each)
-        means[j // each] += gradient * weight.view(-1, *[1] * (x.ndim - 1))
+    for j, (gradient, slope) in enumerate(gradients_at(score, point, points * len(starts))):
+        weight = slope / points if quantity == "score" else torch.full_like(slope, 1 / points)
+        means[j // points] += gradient * weight.view(-1, *[1] * (x.ndim - 1))
     paths = []
     for (signal, text), start, mean in zip(references, starts, means, strict=True):
         difference = clean.evidence - score.value(start).evidence
-        paths.append(Path(signal, mean, difference, text, quantity, each))
+        paths.append(Path(signal, mean, difference, text, quantity, points))
     return tuple(paths)
 
 

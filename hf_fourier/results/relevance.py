@@ -237,7 +237,7 @@ def _contributions(attribution: Explained, fraction: float | None, k: int | None
     """The contribution of each entry of the signal, and its description."""
     signed = attribution.contributions
     if signed is None or attribution.signal is None:
-        raise InputError("a result without contributions", "one with them", "explain it with contributions=8")
+        raise InputError("a result without contributions", "one with them", "explain it with contributions=4")
     noun, basis = f"contributions to the {signed.quantity}", attribution.basis
     ends = f"what the example has above {signed.against}"
     if fraction is None and k is None:

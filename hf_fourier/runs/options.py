@@ -53,8 +53,8 @@ class RunOptions:
         streaming: Whether a Hub id is streamed, and not downloaded first.
         method: A method other than the explainer's default.
         domain: A domain other than the explainer's default.
-        contributions: Gradients per example for what speaks for or against the answer, 0 for none; None for the
-            method's own choice.
+        contributions: Points on the path from each reference for what speaks for or against the answer, 0 for none;
+            None for the method's own choice.
         fractions: Fractions of features to keep and to delete (or a `FractionGrid`), for perturbation curves; None for
             no curves.
         store: How much of each result: "everything" (it can be perturbed again), "scores" (all features' scores,

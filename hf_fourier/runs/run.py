@@ -183,7 +183,7 @@ class Run:
             "method": METHODS.spec(job.method),
             "domain": DOMAINS.spec(job.domain),
             "dither": job.dither,
-            "contributions": job.points,
+            **({"contributions": job.points} if job.points else {}),
             **options.to_manifest(),
             "data": self.source.fingerprint(),
             "store": options.store,

@@ -31,7 +31,9 @@ def test_a_result_of_format_1() -> None:
     assert old.provenance["passes"] == new.provenance["passes"]
     points = [(p.mode, p.fraction, p.actual_fraction, p.agreement, p.predicted_class) for p in old.curve.points]
     assert points == [(p.mode, p.fraction, p.actual_fraction, p.agreement, p.predicted_class) for p in new.curve.points]
-    assert old.input_relevance().description == new.input_relevance().description
+    assert old.input_relevance().description == new.input_relevance(0.04, kind="gradient").description
+    assert old.contributions is None
+    assert new.contributions is not None
 
 
 def test_a_run_of_format_1_is_read_and_goes_on(tmp_path: Path) -> None:
