@@ -109,9 +109,8 @@ def by_reference(result: Attribution) -> Iterator[tuple[str, np.ndarray]]:
     assert signal is not None
     channels = [i for i, axis in enumerate(result.layout.signal.axes) if axis.channel]
     if len(signed.references) > 1:
-        parts = (signal - signed.reference) * signed.gradient
-        for text, part in zip(signed.references, parts, strict=True):
-            yield text, part.sum(dim=channels).numpy()
+        for text, reference, gradient in zip(signed.references, signed.reference, signed.gradient, strict=True):
+            yield text, ((signal - reference) * gradient).sum(dim=channels).numpy()
 
 
 def log_odds(model: torch.nn.Module, rows: Sequence[dict[str, torch.Tensor]], target: int) -> list[float]:

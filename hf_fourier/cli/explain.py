@@ -207,6 +207,7 @@ def as_record(result: Attribution) -> dict[str, Any]:
         "top_predictions": [[label, p] for label, p in result.top_predictions],
         "top": list(result.top_features(TOP).rows()),
         "curve": None if result.curve is None else result.curve.to_dict(),
+        "contributions": None if result.contributions is None else result.contributions.to_parts()[0],
         "provenance": result.provenance,
     }
 
@@ -222,6 +223,10 @@ def print_result(name: str, result: Attribution, written: Mapping[str, Any]) -> 
         print_line(console, f"prediction: {others}")
     top = result.top_features(TOP)
     console.print(table(f"Top features of {len(result.scores)}", list(top.columns), top.formatted(), left=0))
+    if result.contributions is not None:
+        signed = result.contributions
+        total = f"the {signed.quantity} of the answer, {signed.total:+.3g} above {signed.against}"
+        print_line(console, f"for or against: {total}; contributions sum to {signed.sum:+.3g}")
     if is_cell(result):
         from hf_fourier.report.example_record import record_of
         from hf_fourier.results.relevance import default_relevance

@@ -16,7 +16,6 @@ from hf_fourier.errors import InputError
 from hf_fourier.methods.path_gradients import Path, Quantity, gradients_at
 from hf_fourier.results.contributions import Contributions
 from hf_fourier.results.remarks import no_contributions
-from hf_fourier.scoring.references import stacked
 from hf_fourier.scoring.score import Score
 from hf_fourier.typing import Float, Tensor
 
@@ -88,7 +87,7 @@ def of_each(
         contributions.append(
             Contributions(
                 gradient=torch.stack([mean[i] for mean in means]),
-                reference=stacked([start[i] for start in starts]),
+                reference=tuple(start[i].clone() for start in starts),
                 total=total,
                 completeness_error=error,
                 quantity=paths[0].quantity,

@@ -115,12 +115,12 @@ class TextBatch(ExampleBatch):
         """Every content token the mask (or padding), and every content token their average; special tokens stay."""
         unit, baseline, average = self.unit, self.baseline, self.signal.mean(1, keepdim=True)
         if baseline is None:
-            return (Reference(average, f"every {unit} the average of all"),)
+            return (Reference(average, f"every {unit} the average {unit}"),)
         name = "padding" if self.wrapper.mask_id is None else "masked"
         absent = compact(baseline, f"every {unit} {name}")
         if self.signal.shape[1] == 1:  # which is its own average
             return (absent,)
-        return absent, Reference(average, f"every {unit} the average of all")
+        return absent, Reference(average, f"every {unit} the average {unit}")
 
     def forward(self, x: Tensor, rows: Tensor) -> Any:
         """The model's outputs with the content tokens' embeddings replaced by `x`."""

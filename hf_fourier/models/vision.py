@@ -29,7 +29,7 @@ from hf_fourier.scoring.heads import (
     with_named_parts,
 )
 from hf_fourier.scoring.heads.detection import Detections, boxes_of
-from hf_fourier.scoring.references import Reference, border, mean
+from hf_fourier.scoring.references import Reference, blurred, border, mean
 from hf_fourier.seeding import ExampleRng
 from hf_fourier.typing import Tensor
 
@@ -272,10 +272,11 @@ class VisionBatch(ExampleBatch):
 
     @property
     def references(self) -> Sequence[Reference]:
-        """Each channel's mean; of a volume its background."""
+        """A picture in one colour, and blurred; each channel's mean of a video; of a volume its background."""
         if self.shape.kind == "volume":
             return (border(self.signal, self.shape, "the background (the median of the outermost voxels)"),)
-        return (mean(self.signal, self.shape, "each channel's mean"),)
+        average = mean(self.signal, self.shape, "each channel's mean")
+        return (average, blurred(self.signal, "the blurred picture")) if self.shape.kind == "pixels" else (average,)
 
     def forward(self, x: Tensor, rows: Tensor) -> Any:
         """The model's outputs at pixel rows."""

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import torch
+
 from hf_fourier.domains import Basis
 from hf_fourier.typing import Bool, Float, Tensor
 
@@ -23,7 +25,7 @@ class Contributions:
 
     Attributes:
         gradient: ḡ for each reference, shape `(references, *signal)`.
-        reference: Each x0, of that shape, with length 1 along axes where all are constant.
+        reference: Each x0 in the signal's shape, with length 1 along axes where it is constant.
         total: The quantity of the example minus its mean over the references.
         completeness_error: The sum of the contributions minus the total.
         quantity: "log-odds" of the answer, or "score" (`Attribution.value`).
@@ -32,7 +34,7 @@ class Contributions:
     """
 
     gradient: Float[Tensor, "references *signal"]
-    reference: Float[Tensor, "references ..."]
+    reference: tuple[Float[Tensor, "..."], ...]
     total: float
     completeness_error: float
     quantity: str
@@ -49,11 +51,10 @@ class Contributions:
             basis: The domain, bound.
             mask: The features whose part of `x - x0` is taken; None for all. Their numbers sum to those features'.
         """
-        difference = signal - self.reference
+        difference = self._difference(signal)
         if mask is not None:
-            expanded = difference.expand_as(self.gradient)
-            kept = mask.unsqueeze(0).expand(len(expanded), -1)
-            difference = basis.keep_features(basis.forward(expanded), kept)
+            kept = mask.unsqueeze(0).expand(len(difference), -1)
+            difference = basis.keep_features(basis.forward(difference), kept)
         return (difference * self.gradient).mean(0)
 
     def by_feature(self, signal: Float[Tensor, "*signal"], basis: Basis) -> Float[Tensor, " features"]:
@@ -63,15 +64,18 @@ class Contributions:
             signal: The clean signal x.
             basis: The domain, bound.
         """
-        difference = (signal - self.reference).expand_as(self.gradient)
-        return basis.inner(basis.pullback(self.gradient), basis.forward(difference)).mean(0)
+        return basis.inner(basis.pullback(self.gradient), basis.forward(self._difference(signal))).mean(0)
+
+    def _difference(self, signal: Float[Tensor, "*signal"]) -> Float[Tensor, "references *signal"]:
+        """`x - x0` for each reference."""
+        return torch.stack([signal - reference for reference in self.reference])
 
     @property
     def against(self) -> str:
         """The references in words."""
         if len(self.references) == 1:
             return self.references[0]
-        return f"the mean of {len(self.references)} references ({'; '.join(self.references)})"
+        return f"the mean of {len(self.references)} references: {', '.join(self.references)}"
 
     @property
     def sum(self) -> float:
@@ -80,7 +84,8 @@ class Contributions:
 
     def to_parts(self) -> tuple[dict[str, Any], dict[str, Tensor]]:
         """Plain values for JSON, and tensors by name."""
-        tensors = {f"{PREFIX}gradient": self.gradient, f"{PREFIX}reference": self.reference}
+        tensors = {f"{PREFIX}gradient": self.gradient}
+        tensors |= {f"{PREFIX}reference.{i}": reference for i, reference in enumerate(self.reference)}
         values = {
             "total": self.total,
             "completeness_error": self.completeness_error,
@@ -97,7 +102,7 @@ class Contributions:
             return None
         return cls(
             gradient=tensors[f"{PREFIX}gradient"],
-            reference=tensors[f"{PREFIX}reference"],
+            reference=tuple(tensors[f"{PREFIX}reference.{i}"] for i in range(len(values["references"]))),
             total=values["total"],
             completeness_error=values["completeness_error"],
             quantity=values["quantity"],

@@ -238,15 +238,14 @@ def _contributions(attribution: Explained, fraction: float | None, k: int | None
     signed = attribution.contributions
     if signed is None or attribution.signal is None:
         raise InputError("a result without contributions", "one with them", "explain it with contributions=4")
-    noun, basis = f"contributions to the {signed.quantity}", attribution.basis
-    ends = f"what the example has above {signed.against}"
+    basis, whole = attribution.basis, f"{signed.total:+.3g} that the example has above {signed.against}"
     if fraction is None and k is None:
         values = signed.by_entry(attribution.signal, basis)
-        return values, f"{noun}, {signed.sum:+.3g} in all; {ends}, is {signed.total:+.3g}"
+        return values, f"contributions to the {signed.quantity}, in sum {signed.sum:+.3g} of the {whole}"
     mask = attribution.mask(None if k is not None else fraction, k=k)
     values = signed.by_entry(attribution.signal, basis, mask)
-    part = f"{noun} of the {_top(attribution, fraction, k)}, {float(values.sum()):+.3g} of {signed.sum:+.3g} in all"
-    return values, f"{part}; {ends}, is {signed.total:+.3g}"
+    noun = f"contributions of the {_top(attribution, fraction, k)} to the {signed.quantity}"
+    return values, f"{noun}, in sum {float(values.sum()):+.3g} of {signed.sum:+.3g}, or of the {whole}"
 
 
 def _scores(attribution: Explained, fraction: float | None, k: int | None) -> torch.Tensor:

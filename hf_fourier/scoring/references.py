@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
 from dataclasses import dataclass
 
 import torch
@@ -12,6 +12,8 @@ from hf_fourier.typing import Tensor
 
 #: The text of a signal of zeros.
 ZERO = "zero everywhere"
+#: The standard deviation of a blur, as a part of a picture's shorter side.
+BLUR = 0.05
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,15 +80,32 @@ def border(signal: Tensor, shape: SignalShape, text: str) -> Reference:
     )
 
 
+def blurred(signal: Tensor, text: str) -> Reference:
+    """Pictures through a Gaussian whose standard deviation is `BLUR` of the shorter side, mirrored at the edges.
+
+    Args:
+        signal: The clean signals, shape `(batch, channels, height, width)`.
+        text: The picture in words.
+    """
+    sigma = BLUR * min(signal.shape[2:])
+    return Reference(_smoothed(_smoothed(signal, sigma).mT, sigma).mT.contiguous(), text)
+
+
+def _smoothed(signal: Tensor, sigma: float) -> Tensor:
+    """A Gaussian along the last axis, mirrored at its ends."""
+    radius = min(math.ceil(3 * sigma), signal.shape[-1] - 1)
+    steps = torch.arange(-radius, radius + 1, device=signal.device, dtype=signal.dtype)
+    weights = (-(steps / sigma).square() / 2).exp()
+    kernel = (weights / weights.sum()).view(1, 1, -1)
+    rows = signal.reshape(-1, 1, signal.shape[-1])
+    wide = torch.nn.functional.pad(rows, (radius, radius), mode="reflect")
+    return torch.nn.functional.conv1d(wide, kernel).view(signal.shape)
+
+
 def compact(signal: Tensor, text: str) -> Reference:
     """A reference that is the same at all positions of axis 1, with length 1 there."""
     first = signal[:, :1]
     return Reference(first.clone() if torch.equal(first.expand_as(signal), signal) else signal, text)
-
-
-def stacked(references: Sequence[Tensor]) -> Tensor:
-    """References of one example side by side, shape `(references, *signal)`, with length 1 where all are constant."""
-    return torch.stack(torch.broadcast_tensors(*references)).clone()
 
 
 def _ordered(shape: SignalShape) -> list[int]:

@@ -144,3 +144,22 @@ def test_progress_bars_of_transformers_are_on_again(run, text_model):
     before = logging.is_progress_bar_enabled()
     run("explain", text_model, "a")
     assert logging.is_progress_bar_enabled() == before
+
+
+def test_contributions_are_asked_for_printed_and_stored(run, text_model, image_model, image, tmp_path):
+    from hf_fourier import Attribution
+
+    done = run("explain", text_model, "a good b", "--contributions", 2, "--fraction", ".3", "--output", "out")
+    assert done.exit_code == 0, done.output
+    signed = Attribution.load(tmp_path / "out" / "a-good-b").contributions
+    assert signed.points == 4  # two on the path from each of two references
+    assert f"{signed.total:+.3g} above the mean of 2 references: every token masked, every" in done.stdout
+    assert f"contributions sum to {signed.sum:+.3g}" in done.stdout
+    assert "cost: 7 forward, 5 backward," in done.stdout
+    done = run("explain", image_model, image, "--contributions", 1, "--json", "--method", "magnitude")
+    (found,) = json.loads(done.stdout)["results"]
+    assert found["contributions"]["references"] == ["each channel's mean", "the blurred picture"]
+    assert found["provenance"]["contributions"] == 1
+    assert found["provenance"]["passes"]["backward"] == 2
+    done = run("explain", text_model, "a good b", "--json")
+    assert json.loads(done.stdout)["results"][0]["contributions"] is None

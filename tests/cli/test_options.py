@@ -75,6 +75,7 @@ def running(call: str, plan: str) -> list[Case]:
         "--split": ("train", "split", "train"), "--fraction": (".5,.25", "fractions", [0.5, 0.25]),
         "--store": ("scores", "store", "scores"), "--budget": ("3GB", "budget", "3GB"), "--chunk": ("7", "chunk", 7),
         "--seed": ("5", "seed", 5), "--batch-size": ("3", "batch_size", 3), "--processes": ("1", "processes", 1),
+        "--contributions": ("2", "contributions", 2),
     }  # fmt: skip
     cases = [Case(base, option, typed, where, name, value) for option, (typed, name, value) in same.items()]
     both = Case(f"{base} --column a", "--column", "b", where, "column", ["a", "b"])
@@ -120,6 +121,7 @@ CASES = [
     ),
     Case(EXPLAIN, "--method", "magnitude", LOAD, "method", "magnitude"),
     Case(EXPLAIN, "--domain", "cosine", LOAD, "domain", "cosine"),
+    Case(EXPLAIN, "--contributions", "2", f"{EXPLAINER}.explain", "contributions", 2),
     Case(EXPLAIN, "--fraction", ".5", f"{EXPLAINER}.perturb", "fractions", [0.5]),
     Case("explain MODEL long.wav", "--fraction", ".5", RECORDING, "fractions", [0.5]),
     Case("explain MODEL long.wav", "--seconds", "2.5", RECORDING, "seconds", 2.5),

@@ -431,3 +431,22 @@ def test_a_data_set_is_of_the_run_that_lies_there(tmp_path: Path, monkeypatch: p
         ]
         seen.append(rows[0]["top_score"])
     assert len({tuple(scores) for scores in seen}) == 3
+
+
+def test_contributions_of_a_run_are_those_of_explain(tmp_path: Path) -> None:
+    data, explain = texts(6), explainer()
+    results = run(data, tmp_path / "run", explain, contributions=2, store="everything")
+    for one, other in zip(results, explain.explain(data, contributions=2), strict=True):
+        assert isinstance(one, Attribution)
+        assert one.contributions is not None
+        assert other.contributions is not None
+        assert one.contributions.total == pytest.approx(other.contributions.total, abs=1e-5)
+        torch.testing.assert_close(one.contributions.gradient, other.contributions.gradient, rtol=1e-3, atol=1e-5)
+        assert one.provenance["passes"]["backward"] == 1 + 2 * 2
+    run(data, tmp_path / "run", explain, contributions=2, store="everything")  # goes on with the same
+    with pytest.raises(InputError, match="a run with contributions 3"):
+        run(data, tmp_path / "run", explain, contributions=3, store="everything")
+    small = run(data, tmp_path / "small", explain, contributions=2, store="scores")
+    assert all(isinstance(one, Attribution) and one.contributions is None for one in small)
+    with pytest.raises(InputError, match="contributions"):
+        run(data, tmp_path / "wrong", explain, contributions=-1)

@@ -249,7 +249,9 @@ def relevance(axes: Axes, attribution: Attribution, fraction: float, turn: bool 
         sense = "orange: for the decision, blue: against" if found.signed else sense
         sense += f"; summed over {', '.join(found.axes[:-2])}" if len(found.axes) > 2 else ""
     text = f"{found.description[0].upper()}{found.description[1:]}"
-    title(axes, f"{text.replace(', not', chr(10) + 'not')}\n({sense})")
+    for start in (", not", ", in sum", " that the example"):
+        text = text.replace(start, f"\n{start.lstrip(', ')}")
+    title(axes, f"{text}\n({sense})")
 
 
 def diverging() -> Any:
