@@ -220,15 +220,14 @@ def word_rows(name: str, numbers: Sequence[dict[str, Any]], groups: Sequence[Any
 def picture_rows(numbers: Sequence[dict[str, Any]], groups: Sequence[Any]) -> list[dict[str, Any]]:
     """The table of photographs, with the gaps to saliency and to integrated gradients."""
     rows = []
-    for ranking, values in numbers[0]["left"].items():
-        row: dict[str, Any] = {"ranking": ranking}
-        for way in values:
+    for ranking, ways in numbers[0]["left"].items():
+        for way in ways:
             own = [one["left"][ranking][way] for one in numbers]
-            row[way] = described(own, groups)
+            row: dict[str, Any] = {"ranking": ranking, "deleted, filled by": way, "left": described(own, groups)}
             for other in (SALIENCY, INTEGRATED):
                 gaps = [value - one["left"][other][way] for value, one in zip(own, numbers, strict=True)]
-                row[f"{way}: gap to {other.partition(',')[0]}"] = described(gaps, groups)
-        rows.append(row)
+                row[f"gap to {other.partition(',')[0]}"] = "" if ranking == other else described(gaps, groups)
+            rows.append(row)
     return rows
 
 

@@ -16,9 +16,10 @@ MODEL = given.model or demo.get("minilm-spam")
 TEXTS = [text[:300] for text, _ in demo.emails("test")][: 4 if given.small else 32]
 
 explainer = FourierExplainer.from_pretrained(MODEL)
-results = list(explainer.explain_dataset(TEXTS, given.run, fractions=[0.01, 0.02, 0.04, 0.1, 0.3]))
+how = {"fractions": [0.01, 0.02, 0.04, 0.1, 0.3], "contributions": 4}
+results = list(explainer.explain_dataset(TEXTS, given.run, **how))
 first_goes_on()  # under `accelerate launch` the processes have shared the examples; one goes on
-print(results[0].input_relevance(0.04).top(8))  # the top 4 % of the frequencies, carried back to the words
+print(results[0].input_relevance().top(8))  # what speaks for or against the answer, word by word
 
 # Does the ranking add anything to one that asks no model, and does it reach wrong labels too?
 METHODS = ["ffc"] if given.small else ["ffc", "closed_loop"]

@@ -38,6 +38,16 @@ def _adopted(**options: Any) -> Any:
 
 CASES = [
     Case(
+        "explain it with contributions=4",
+        lambda: explained()[0].input_relevance(kind="contribution"),
+        lambda: explained(contributions=4)[0].input_relevance(kind="contribution"),
+    ),
+    Case(
+        "correct `contributions`",
+        lambda: explained(contributions=-1),
+        lambda: explained(contributions=1),
+    ),
+    Case(
         "pass kind='power'",
         lambda: explained("magnitude")[0].input_relevance(kind="gradient"),
         lambda: explained("magnitude")[0].input_relevance(kind="power"),
