@@ -44,7 +44,7 @@ def integrate(score: Score, x: Float[Tensor, "batch *signal"], points: int) -> t
         points: Points on each path, at least 1.
     """
     clean = score.clean_reading()
-    references = [(reference.signal.to(x), reference.text) for reference in score.references()]
+    references = [(reference.signal.to(x), reference.words) for reference in score.references()]
     starts = [signal.expand_as(x) for signal, _ in references]
     quantity: Quantity = "score" if clean.log_odds is None else "log-odds"
 
@@ -83,7 +83,7 @@ def of_each(
     notes: list[list[str]] = []
     for i, (total, error) in enumerate(zip(totals.tolist(), errors.tolist(), strict=True)):
         finite = torch.tensor([total, error]).isfinite().all() and all(bool(mean[i].isfinite().all()) for mean in means)
-        notes.append([] if finite else [no_contributions([path.text for path in paths])])
+        notes.append([] if finite else [no_contributions([path.words for path in paths])])
         contributions.append(
             Contributions(
                 gradient=torch.stack([mean[i] for mean in means]),
@@ -91,7 +91,7 @@ def of_each(
                 total=total,
                 completeness_error=error,
                 quantity=paths[0].quantity,
-                references=tuple(path.text for path in paths),
+                references=tuple(path.words for path in paths),
                 points=sum(path.points for path in paths),
             )
             if finite

@@ -139,11 +139,11 @@ class IntegratedGradients(Method):
     def _start(self, score: Score, x: Float[Tensor, "batch *signal"]) -> tuple[Float[Tensor, "batch ..."], str]:
         """The baseline, with length 1 along axes where it is constant, and what it is in words."""
         first = None if self.baseline == "zero" else score.references()[0]
-        if self.baseline == "reference" and first is not None and first.text == ZERO:
+        if self.baseline == "reference" and first is not None and first.words == ZERO:
             raise SpecError("baseline 'reference' for a signal that has none", "'zero'", "pass baseline=zero")
         if first is None or (self.baseline is None and score.baseline is None):
             return zero(x).signal, ZERO
-        return first.signal.to(x), first.text
+        return first.signal.to(x), first.words
 
 
 def geometric_path(points: int) -> tuple[list[float], list[float]]:

@@ -25,7 +25,7 @@ class Path:
         start: The reference, shape `(batch, *signal)`, maybe with length 1 along axes where it is constant.
         mean: The mean signed gradient along the path, shape `(batch, *signal)`.
         difference: The quantity at x minus that at the start, shape `(batch,)`.
-        text: The reference in words.
+        words: The reference in words.
         quantity: What was integrated.
         points: Gradients that were averaged.
     """
@@ -33,7 +33,7 @@ class Path:
     start: Float[Tensor, "batch ..."]
     mean: Float[Tensor, "batch *signal"]
     difference: Float[Tensor, " batch"]
-    text: str = ZERO
+    words: str = ZERO
     quantity: Quantity = "score"
     points: int = 0
 

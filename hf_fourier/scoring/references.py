@@ -10,7 +10,7 @@ import torch
 from hf_fourier.domains import SignalShape
 from hf_fourier.typing import Tensor
 
-#: The text of a signal of zeros.
+#: The words of a signal of zeros.
 ZERO = "zero everywhere"
 #: The standard deviation of a blur, as a part of a picture's shorter side.
 BLUR = 0.05
@@ -22,52 +22,52 @@ class Reference:
 
     Attributes:
         signal: Shape `(batch, *signal)`, with length 1 along axes where it is constant.
-        text: The reference in words ("silence").
+        words: The reference in words ("silence").
     """
 
     signal: Tensor
-    text: str
+    words: str
 
 
-def zero(signal: Tensor, text: str = ZERO) -> Reference:
+def zero(signal: Tensor, words: str = ZERO) -> Reference:
     """Zero in the model's own units.
 
     Args:
         signal: The clean signals, shape `(batch, *signal)`.
-        text: The meaning of zero ("silence").
+        words: The meaning of zero ("silence").
     """
-    return Reference(signal.new_zeros((len(signal), *[1] * (signal.ndim - 1))), text)
+    return Reference(signal.new_zeros((len(signal), *[1] * (signal.ndim - 1))), words)
 
 
-def mean(signal: Tensor, shape: SignalShape, text: str) -> Reference:
+def mean(signal: Tensor, shape: SignalShape, words: str) -> Reference:
     """Each channel's mean over all ordered axes.
 
     Args:
         signal: The clean signals, shape `(batch, *signal)`.
         shape: The signal's axes.
-        text: The mean in words.
+        words: The mean in words.
     """
-    return Reference(signal.mean(dim=_ordered(shape), keepdim=True), text)
+    return Reference(signal.mean(dim=_ordered(shape), keepdim=True), words)
 
 
-def smallest(signal: Tensor, shape: SignalShape, text: str) -> Reference:
+def smallest(signal: Tensor, shape: SignalShape, words: str) -> Reference:
     """Each channel's smallest value.
 
     Args:
         signal: The clean signals, shape `(batch, *signal)`.
         shape: The signal's axes.
-        text: That value in words.
+        words: That value in words.
     """
-    return Reference(signal.amin(dim=_ordered(shape), keepdim=True), text)
+    return Reference(signal.amin(dim=_ordered(shape), keepdim=True), words)
 
 
-def border(signal: Tensor, shape: SignalShape, text: str) -> Reference:
+def border(signal: Tensor, shape: SignalShape, words: str) -> Reference:
     """Each channel's median over the outermost entries along the ordered axes.
 
     Args:
         signal: The clean signals, shape `(batch, *signal)`.
         shape: The signal's axes.
-        text: The median in words.
+        words: The median in words.
     """
     ordered = _ordered(shape)
     outer = torch.zeros([signal.shape[axis] for axis in ordered], dtype=torch.bool, device=signal.device)
@@ -76,19 +76,19 @@ def border(signal: Tensor, shape: SignalShape, text: str) -> Reference:
     channels = [axis for axis in range(signal.ndim) if axis not in ordered]
     values = signal.permute(*channels, *ordered)[..., outer].median(-1).values
     return Reference(
-        values.reshape([1 if axis in ordered else signal.shape[axis] for axis in range(signal.ndim)]), text
+        values.reshape([1 if axis in ordered else signal.shape[axis] for axis in range(signal.ndim)]), words
     )
 
 
-def blurred(signal: Tensor, text: str) -> Reference:
+def blurred(signal: Tensor, words: str) -> Reference:
     """Pictures through a Gaussian whose standard deviation is `BLUR` of the shorter side, mirrored at the edges.
 
     Args:
         signal: The clean signals, shape `(batch, channels, height, width)`.
-        text: The picture in words.
+        words: The picture in words.
     """
     sigma = BLUR * min(signal.shape[2:])
-    return Reference(_smoothed(_smoothed(signal, sigma).mT, sigma).mT.contiguous(), text)
+    return Reference(_smoothed(_smoothed(signal, sigma).mT, sigma).mT.contiguous(), words)
 
 
 def _smoothed(signal: Tensor, sigma: float) -> Tensor:
@@ -102,10 +102,10 @@ def _smoothed(signal: Tensor, sigma: float) -> Tensor:
     return torch.nn.functional.conv1d(wide, kernel).view(signal.shape)
 
 
-def compact(signal: Tensor, text: str) -> Reference:
+def compact(signal: Tensor, words: str) -> Reference:
     """A reference that is the same at all positions of axis 1, with length 1 there."""
     first = signal[:, :1]
-    return Reference(first.clone() if torch.equal(first.expand_as(signal), signal) else signal, text)
+    return Reference(first.clone() if torch.equal(first.expand_as(signal), signal) else signal, words)
 
 
 def _ordered(shape: SignalShape) -> list[int]:

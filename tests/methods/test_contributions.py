@@ -174,7 +174,7 @@ def test_several_references_are_averaged():
     starts = [noise(2, 6, seed=5), torch.ones(2, 1).double()]
     score.references = lambda: [Reference(start, f"number {i}") for i, start in enumerate(starts)]
     paths = integrate(score, score.signal, 50)
-    assert [path.text for path in paths] == ["number 0", "number 1"]
+    assert [path.words for path in paths] == ["number 0", "number 1"]
     assert score.passes.backward == 2 * 100
     for path, start in zip(paths, starts, strict=True):
         alone = score_of(model, x, Regression())

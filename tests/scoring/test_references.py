@@ -62,16 +62,16 @@ def test_tokens_are_masked_or_averaged_and_special_ones_stay() -> None:
     assert masked.signal.shape == average.signal.shape == (1, 1, table.shape[1])
     torch.testing.assert_close(masked.signal[0, 0], table[tokenizer.mask_token_id])
     torch.testing.assert_close(average.signal[0, 0], batch.signal[0].mean(0))
-    assert (masked.text, average.text) == ("every token masked", "every token the average token")
+    assert (masked.words, average.words) == ("every token masked", "every token the average token")
     (one,) = batch_of(explain, tiny_tokenizers.text(6, 7).split()[0]).references  # a token is its own average
-    assert one.text == "every token masked"
+    assert one.words == "every token masked"
 
 
 @pytest.mark.parametrize(("which", "first"), [("gpt2", ["every token padding"]), ("gpt2-unpadded", [])])
 def test_padding_stands_in_for_a_mask_and_the_average_for_both(which: str, first: list[str]) -> None:
     explain = FourierExplainer(tiny_models.build("text-classification", which))
     batch = batch_of(explain, {"input_ids": torch.tensor([[5, 6, 7, 8]])})
-    assert [reference.text for reference in batch.references] == [*first, "every token the average token"]
+    assert [reference.words for reference in batch.references] == [*first, "every token the average token"]
 
 
 def test_silence_is_what_the_extractor_makes_of_it() -> None:
