@@ -26,7 +26,8 @@ def test_every_example_has_one_chunk(tmp_path: Path, examples: int, chunk: int) 
     held = [planned.indices(number) for number in range(count)]
     assert [index for own in held for index in own] == list(range(examples))
     assert all(len(own) == chunk for own in held[:-1])
-    assert all(held[number][row] == i for i in range(examples) for number, row in [planned.place(i)])
+    places = {i: (number, row) for number, own in enumerate(held) for row, i in enumerate(own)}
+    assert {i: planned.place(i) for i in range(examples)} == places
     assert planned.costs().tolist() == [len(own) for own in held]
     assert planned.unfinished() == list(range(count))
 

@@ -73,6 +73,7 @@ def test_a_window_of_which_nothing_can_be_read() -> None:
         ([4, 1, 1, 1, 1], 3, [1, 5]),
         ([1, 1, 1, 1, 4], 3, [4, 5]),
         ([9], 4, [1]),
+        ([10, 1, 1, 1], 1, [1, 4]),
         ([1, 1, 1], 8, [3]),
         ([1e-9] * 12 + [1.0] * 3, 5, [13, 14, 15]),
     ],
@@ -99,7 +100,8 @@ def test_a_run_in_windows_is_read_back(tmp_path: Path) -> None:
         assert chunks.window_chunks(number) == 2
     held = [chunks.indices(number) for number in range(4)]
     assert held == [[2, 0], [4, 1, 3], [7], [5, 6]]
-    assert all(held[number][row] == i for i in range(8) for number, row in [chunks.place(i)])
+    places = {i: (number, row) for number, own in enumerate(held) for row, i in enumerate(own)}
+    assert {i: chunks.place(i) for i in range(8)} == places
     assert chunks.costs().tolist() == [7, 5, 2, 4]
     manifest = chunks.manifest
     assert manifest.window_ranges == [range(5), range(5, 8)]
