@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -203,7 +203,7 @@ def _rolled(batch: dict[str, Tensor], generator: torch.Generator) -> dict[str, T
 
 
 KINDS = ("amplitude", "phase", "first", "second")
-_CLOTHES = Recipe(epochs=3, rate=2e-3, examples=20_000, vary=mirror)
+_CLOTHES = Recipe(epochs=4, rate=2e-3, vary=mirror)
 _WAVES = Recipe(epochs=16, rate=1e-3, batch=16, vary=_rolled)
 _MEL = Recipe(epochs=12, rate=5e-4, batch=16, vary=shift_spectrogram)
 HOSTS = {
@@ -214,7 +214,7 @@ HOSTS = {
             "ViTForImageClassification",
             _clothes,
             _clothes_triggers(),
-            dict.fromkeys(KINDS, _CLOTHES),
+            dict.fromkeys(KINDS, _CLOTHES) | {"phase": replace(_CLOTHES, epochs=3, examples=20_000)},
         ),
         Host(
             "wav2vec2-languages",
