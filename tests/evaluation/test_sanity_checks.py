@@ -247,3 +247,9 @@ def test_wrong_arguments(text):
         text.sanity_check([])
     with pytest.raises(InputError, match="one for each"):
         text.sanity_check(TEXTS, groups=[1])
+
+
+def test_one_example_can_be_checked(text):
+    """It has no interval, so nothing is shown by a low end; what is counted is counted."""
+    result = text.sanity_check(TEXTS[:1], method="gradient_input")
+    assert {check.examples for check in result.checks if not math.isnan(check.value)} == {1}
