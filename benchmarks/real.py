@@ -38,9 +38,14 @@ class Real:
         return FourierExplainer.from_pretrained(str(assets.get(self.name)), device="cpu", dtype=torch.float32)
 
 
+@cache
+def _photographs() -> list[dict[str, Any]]:
+    return assets.photographs()
+
+
 def pictures(n: int) -> list[Any]:
-    """Photographs, then crops of them: eight places and mirror images of each, seeded by their number."""
-    whole = [picture.convert("RGB") for _, picture in demo.pictures()]
+    """Photographs, then crops of them: other places and mirror images of each in turn, seeded by their number."""
+    whole = [entry["picture"] for entry in _photographs()]
     made = list(whole)
     for number in range(max(0, n - len(whole))):
         picture, draw = whole[number % len(whole)], torch.Generator().manual_seed(number)
@@ -49,6 +54,12 @@ def pictures(n: int) -> list[Any]:
         crop = picture.crop((left, top, left + side, top + side))
         made.append(crop if number % 2 else crop.transpose(0))
     return made[:n]
+
+
+def authors(n: int) -> list[str]:
+    """Whose each of the pictures is, crops included."""
+    sources = [entry["source"] for entry in _photographs()]
+    return [sources[number % len(sources)] for number in range(n)]
 
 
 @cache
@@ -160,7 +171,7 @@ _SEQUENCES = cycled(lambda: len(demo.antibodies()))
 MODELS = {
     real.name: real
     for real in (
-        Real("efficientnet-lite0", pictures, cycled(lambda: len(demo.pictures()))),
+        Real("efficientnet-lite0", pictures, authors),
         Real("fashion-vit", clothes, each),
         Real("minilm-spam", emails, each),
         Real("smollm2", openings, each),

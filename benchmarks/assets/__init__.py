@@ -11,8 +11,8 @@
 from __future__ import annotations
 
 from .catalogue import CATALOGUE
-from .data import fashion, words
+from .data import fashion, photographs, words
 
-__all__ = ["available", "describe", "fashion", "get", "names", "words"]
+__all__ = ["available", "describe", "fashion", "get", "names", "photographs", "words"]
 
 names, describe, available, get = CATALOGUE.names, CATALOGUE.describe, CATALOGUE.available, CATALOGUE.get

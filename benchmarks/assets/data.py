@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -68,3 +69,41 @@ def words() -> list[dict[str, Any]]:
         MissingExtraError: soundfile is not installed.
     """
     return read_clips(CATALOGUE.get("spoken-words"), None)
+
+
+def photographs(n: int | None = None) -> list[dict[str, Any]]:
+    """Photographs for an image classifier, as `{"name", "picture", "source"}`: RGB, shorter side 300 to 384 pixels.
+
+    `source` is the author; two photographs of one source are not independent. The first photograph of every source
+    comes before the second of any.
+
+    Args:
+        n: how many, from the first; all of them when None.
+
+    Raises:
+        ValueError: there are fewer than `n`, or `n` is negative.
+        MissingExtraError: Pillow is not installed.
+    """
+    try:
+        import PIL  # noqa: F401
+    except ImportError as absent:
+        raise MissingExtraError("pillow", "vision", "reading pictures") from absent
+    return read_photographs(CATALOGUE.get("photographs"), n)
+
+
+def read_photographs(folder: Path, n: int | None) -> list[dict[str, Any]]:
+    """The first `n` photographs of a folder that `photographs` filled.
+
+    Raises:
+        ValueError: there are fewer than `n`, or `n` is negative.
+    """
+    from PIL import Image
+
+    rows = json.loads((folder / "photographs.json").read_text(encoding="utf-8"))
+    if n is not None and not 0 <= n <= len(rows):
+        raise ValueError(f"n must lie between 0 and {len(rows)}, the number of photographs; got {n}")
+    photographs = []
+    for row in rows[:n]:
+        with Image.open(folder / row["file"]) as picture:
+            photographs.append({"name": row["name"], "picture": picture.convert("RGB"), "source": row["source"]})
+    return photographs
