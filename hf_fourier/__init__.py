@@ -9,6 +9,7 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from hf_fourier.explainer import FourierExplainer
     from hf_fourier.functional import attribute
+    from hf_fourier.report.figures.comparison import plot_comparison
     from hf_fourier.report.figures.plot import plot
     from hf_fourier.report.report import Report
     from hf_fourier.results.attribution import Attribution
@@ -19,6 +20,7 @@ _HOMES = {
     "Report": "hf_fourier.report.report",
     "attribute": "hf_fourier.functional",
     "plot": "hf_fourier.report.figures.plot",
+    "plot_comparison": "hf_fourier.report.figures.comparison",
 }
 #: Modules that users meet under a shorter name.
 _MODULES = {
@@ -27,7 +29,7 @@ _MODULES = {
     "targets": "hf_fourier.scoring.targets",
 }
 
-__all__ = ["Attribution", "FourierExplainer", "Report", "__version__", "attribute", "plot"]
+__all__ = ["Attribution", "FourierExplainer", "Report", "__version__", "attribute", "plot", "plot_comparison"]
 
 
 def __getattr__(name: str) -> Any:

@@ -11,7 +11,7 @@ import torch
 from hf_fourier.domains import DOMAINS, Domain, Fourier
 from hf_fourier.errors import ModelError
 from hf_fourier.methods import METHODS, Method
-from hf_fourier.methods.apply import ExplainOptions, MapOptions, MethodCall, explain_all, origin_of
+from hf_fourier.methods.apply import ExplainOptions, MapOptions, MethodCall, by_origin, explain_all
 from hf_fourier.methods.precomputed import Precomputed, fit_all, lifted_notes
 from hf_fourier.models.base import ModelWrapper
 from hf_fourier.models.encoding import encode, one_target_each, pipeline_processor, restore
@@ -19,9 +19,10 @@ from hf_fourier.models.inspection import eval_mode, label_notes, unwrap
 from hf_fourier.models.prediction import Prediction, predict
 from hf_fourier.models.side_inputs import SideInputCheck
 from hf_fourier.models.wrappers import wrap
+from hf_fourier.registry import DEFAULT_METHOD
 from hf_fourier.results.attribution import Attribution
 from hf_fourier.results.curve import FractionGrid, Fractions
-from hf_fourier.scoring.example_batch import BatchSize, EncodedExample, ExplanationRequest, grouped
+from hf_fourier.scoring.example_batch import BatchSize, EncodedExample, ExplanationRequest
 from hf_fourier.scoring.perturb_results import perturb_all
 from hf_fourier.scoring.replay import BatchVisitor, reopen
 from hf_fourier.scoring.targets import Target
@@ -47,7 +48,7 @@ class Engine:
         processor: Any = None,
         *,
         task: str | None = None,
-        method: str | Method = "ffc",
+        method: str | Method = DEFAULT_METHOD,
         domain: str | Domain | None = None,
         name: str | None = None,
         signal: str | None = None,
@@ -79,7 +80,7 @@ class Engine:
         subfolder: str | None = None,
         revision: str | None = None,
         task: str | None = None,
-        method: str | Method = "ffc",
+        method: str | Method = DEFAULT_METHOD,
         domain: str | Domain | None = None,
         signal: str | None = None,
         dither: float = 0.0,
@@ -329,13 +330,15 @@ class Engine:
         return attributions
 
     def re_explain(
-        self, attributions: Sequence[Attribution], targets: Sequence[Target], *, batch_size: BatchSize = "auto"
-    ) -> list[Attribution]:
+        self, attributions: Sequence[Attribution], targets: Sequence[Target], as_goals: bool = False, *,
+        batch_size: BatchSize = "auto",
+    ) -> list[Attribution]:  # fmt: skip
         """Explain the examples of results for other targets, by the same method, domain and seed.
 
         Args:
             attributions: Results of this model.
             targets: One per result.
+            as_goals: Methods that follow no label track the target too, in place of the model's own answer.
             batch_size: Rows in a batch, at most.
 
         Raises:
@@ -345,11 +348,9 @@ class Engine:
         attributions = list(attributions)
         encoded = [restore(self.wrapper, result) for result in attributions]
         goals = one_target_each(None, targets, len(encoded))
-        origins = [origin_of(result) for result in attributions]
         done: dict[int, Attribution] = {}
-        for indices in grouped(origins, lambda origin: origin):
-            method, domain, seed, dither, points = origins[indices[0]]
-            job = self.job(METHODS.parse(method), DOMAINS.parse(domain), seed, dither=dither, contributions=points)
+        for indices, method, domain, seed, options in by_origin(attributions):
+            job = self.job(method, domain, seed, **options, goal_is_target=as_goals)
             results = self._explained([encoded[i] for i in indices], [goals[i] for i in indices], job, batch_size)
             done.update(zip(indices, results, strict=True))
         return [done[i] for i in range(len(encoded))]

@@ -14,6 +14,7 @@ from hf_fourier.methods import Method
 from hf_fourier.models.encoding import restore
 from hf_fourier.models.inputs.examples import examples_of, listed
 from hf_fourier.models.inspection import eval_mode
+from hf_fourier.registry import DEFAULT_METHOD
 from hf_fourier.results.attribution import Attribution
 from hf_fourier.results.table import Table
 from hf_fourier.scoring.example_batch import BatchSize
@@ -42,7 +43,7 @@ class FourierExplainer(Engine):
         model: A `transformers` model with a head; neither moved nor changed.
         processor: Its tokenizer or image processor; without one, examples come as the processor's own output.
         task: The pipeline's name of the head; None for that of the model's class.
-        method: The default method, a spec or an object ("ffc", "ffc:kappa=.03").
+        method: The default method, a spec or an object ("tracking", "ffc:kappa=.03").
         domain: The default domain; None for the Fourier transform along the signal's ordered axes.
         name: The model's name in results; None for the name that it was loaded by.
         signal: Where to explain, if not at the model's own input: "waveform" for the samples in front of a model that
@@ -157,7 +158,7 @@ class FourierExplainer(Engine):
     def evaluate(
         self,
         examples: Any,
-        methods: str | Method | PrecomputedMethod | Sequence[str | Method | PrecomputedMethod] = ("ffc",),
+        methods: str | Method | PrecomputedMethod | Sequence[str | Method | PrecomputedMethod] = (DEFAULT_METHOD,),
         domains: str | Domain | Sequence[str | Domain] | None = None,
         metrics: Sequence[str] | None = None,
         *,

@@ -16,6 +16,7 @@ from hf_fourier.methods import METHODS, Method
 from hf_fourier.methods.apply import MethodCall, explain_all
 from hf_fourier.models.inspection import alone, eval_mode, owner, reachable_modules
 from hf_fourier.models.side_inputs import SideInputCheck
+from hf_fourier.registry import DEFAULT_METHOD
 from hf_fourier.results.attribution import Attribution
 from hf_fourier.scoring.batching import is_out_of_memory
 from hf_fourier.scoring.example_batch import BatchSize, EncodedExample, ExampleBatch, ExplanationRequest
@@ -131,7 +132,7 @@ def attribute(
     forward: Callable[[Tensor], Any],
     x: Tensor,
     target: Target | Sequence[Target] | SupportsIndex = None,
-    method: str | Method = "ffc",
+    method: str | Method = DEFAULT_METHOD,
     domain: str | Domain | None = None,
     axes: Sequence[int] | None = None,
     *,

@@ -11,6 +11,9 @@ from hf_fourier.errors import SpecError
 
 T = TypeVar("T")
 
+#: The method where none is given.
+DEFAULT_METHOD = "tracking"
+
 
 class Registry(Generic[T]):
     """Classes by name, each a frozen dataclass whose fields are its parameters.

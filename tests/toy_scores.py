@@ -28,6 +28,8 @@ METHOD_SETTINGS = {
     "attexplore": ["attexplore:preset=published,steps=3,copies=4", "attexplore:steps=2,copies=3,epsilon=.3"],
     "fampe": ["fampe:alpha=.8,steps=2,copies=3,measure=published"],
     "wam": ["wam:ig,samples=6"],
+    "response": ["response:representation=logits,probes=3"],
+    "tracking": ["tracking:preset=fast", "tracking:base=magnitude,kappa=.3", "tracking:goal=auto,base=probes"],
     "ffc": ["ffc:lam=0", "ffc:kappa=.1,steps=3", "ffc:rule=absolute,lr=2,steps=2", "ffc:preset=cifar"],
 }
 #: Methods whose defaults take hundreds of passes stand here with fewer; everything else with its defaults.

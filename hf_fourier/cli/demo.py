@@ -12,11 +12,12 @@ from hf_fourier.cli.console import print_json, print_line, progress, quiet_loadi
 from hf_fourier.cli.explain import CURVE_TITLE, as_record, cost_text, curve_table, print_files, write
 from hf_fourier.cli.list import prepare
 from hf_fourier.errors import InputError
+from hf_fourier.registry import DEFAULT_METHOD
 
 if TYPE_CHECKING:
     from hf_fourier.results.attribution import Attribution
 
-METHOD, CONTROLS = "ffc", ("magnitude", "random")
+METHOD, BESIDE = DEFAULT_METHOD, ("ffc", "magnitude", "random")
 FRACTIONS = (0.01, 0.02, 0.04, 0.1, 0.3)
 #: Edge of the cube that the head scan is resized to: what its model was made for.
 EDGE = 128
@@ -65,7 +66,7 @@ class Demo:
     Attributes:
         scene: Which of the demos.
         example: What was explained.
-        results: By method: its result, with its curve at `FRACTIONS`; the controls included.
+        results: By method: its result, with its curve at `FRACTIONS`; FFC and the controls included.
     """
 
     scene: Scene
@@ -145,7 +146,7 @@ def find_scene(name: str) -> Scene:
 def explain(
     name: str = "picture", example: str | None = None, progress: Callable[[int, int], None] | None = None
 ) -> Demo:
-    """Explain one example by `METHOD` and by each of the controls, and perturb at `FRACTIONS` for all of them.
+    """Explain one example by `METHOD`, by FFC and by each of the controls, and perturb at `FRACTIONS` for all of them.
 
     Args:
         name: Which demo.
@@ -167,7 +168,7 @@ def explain(
     linknet3d.register()
     explainer = FourierExplainer.from_pretrained(str(demo.get(scene.assets[0])), task=scene.task)
     results: dict[str, Attribution] = {}
-    methods = (METHOD, *CONTROLS)
+    methods = (METHOD, *BESIDE)
     for done, method in enumerate(methods, 1):
         result = explainer.explain(examples[key].value, target=scene.target, method=method)
         results[method] = explainer.perturb(result, fractions=FRACTIONS)
@@ -201,6 +202,7 @@ def run_demo(*, name: str, example: str | None, output: Path, as_json: bool = Fa
         InputError: If there is no such demo or example.
     """
     from hf_fourier.report.example_record import SAME_MASK, record_of
+    from hf_fourier.report.wording import is_control
 
     scene = find_scene(name)
     writable(output)
@@ -211,7 +213,7 @@ def run_demo(*, name: str, example: str | None, output: Path, as_json: bool = Fa
     explained = found.results[METHOD]
     if as_json:
         results = {method: as_record(result) for method, result in found.results.items()}
-        kept_from, files = least_kept(found.results), write(explained, output)
+        kept_from, files = least_kept(found.results), _written(found, output)
         print_json(
             {"example": found.example.name, "results": results, "least_fraction_kept": kept_from, "files": files}
         )
@@ -228,13 +230,27 @@ def run_demo(*, name: str, example: str | None, output: Path, as_json: bool = Fa
     console.print(curve_table(found.results))
     kept = f"keeps the mask (Dice of at least {SAME_MASK:g})" if mask else "keeps the decision"
     for method, least in least_kept(found.results).items():
-        control = "" if method == METHOD else " (a control: it ranks without looking at the model)"
+        control = " (a control: it ranks without looking at the model)" if is_control(method) else ""
         words = f"from the top {100 * least:g} % on" if least is not None else _not_kept(found.results[method])
         print_line(console, f"{method}{control} {kept} {words}")
+    for method, result in found.results.items():
+        if not is_control(method):
+            print_line(console, f"{method} shares with the magnitude ranking {record_of(result).overlap_text}")
     for remark in explained.provenance.get("notes", []):
         print_line(console, f"note: {remark}", style="yellow")
     print_line(console, cost_text(explained.provenance))
-    print_files(write(explained, output))
+    print_files(_written(found, output))
+
+
+def _written(found: Demo, output: Path) -> dict[str, Any]:
+    """The files of the explanation, and the figure of all rankings beside each other."""
+    from hf_fourier.report.figures.comparison import plot_comparison
+
+    written = write(found.results[METHOD], output)
+    if "figure" in written:
+        plot_comparison(found.results, output / "comparison.png")
+        written["comparison"] = str(output / "comparison.png")
+    return written
 
 
 def _not_kept(result: Attribution) -> str:

@@ -192,6 +192,8 @@ def print_files(written: Mapping[str, Any]) -> None:
     if "sounds" in written:
         sounds = [f"{path} ({_level(path)})" for path in written["sounds"].values()]
         print_line(console, f"sounds: {', '.join(sounds)}")
+    if "comparison" in written:
+        print_line(console, f"beside other rankings: {written['comparison']}")
     if "figure" in written:
         print_line(console, f"figure: {written['figure']}", style="bold")
 
@@ -206,6 +208,7 @@ def as_record(result: Attribution) -> dict[str, Any]:
         "value": result.value,
         "top_predictions": [[label, p] for label, p in result.top_predictions],
         "top": list(result.top_features(TOP).rows()),
+        "magnitude_overlap": result.magnitude_overlap(),
         "curve": None if result.curve is None else result.curve.to_dict(),
         "contributions": None if result.contributions is None else result.contributions.to_parts()[0],
         "provenance": result.provenance,
@@ -214,6 +217,8 @@ def as_record(result: Attribution) -> dict[str, Any]:
 
 def print_result(name: str, result: Attribution, written: Mapping[str, Any]) -> None:
     """Print one result: prediction, top features, curve, cost, notes, and where files lie."""
+    from hf_fourier.report.example_record import record_of
+
     console = result_console()
     number = f"{result.value:.4g}" if result.confidence is None else f"{result.confidence:.3f}"
     print_line(console, f"\n{name if len(name) <= 100 else name[:99] + '…'}", style="bold")
@@ -228,7 +233,6 @@ def print_result(name: str, result: Attribution, written: Mapping[str, Any]) -> 
         total = f"the {signed.quantity} of the answer, {signed.total:+.3g} above {signed.against}"
         print_line(console, f"for or against: {total}; contributions sum to {signed.sum:+.3g}")
     if is_cell(result):
-        from hf_fourier.report.example_record import record_of
         from hf_fourier.results.relevance import default_relevance
 
         genes, relevance = (
@@ -240,6 +244,7 @@ def print_result(name: str, result: Attribution, written: Mapping[str, Any]) -> 
     if result.curve is not None:
         print_line(console, CURVE_TITLE)
         console.print(curve_table({"": result}))
+    print_line(console, f"shared with the magnitude ranking: {record_of(result).overlap_text}")
     print_line(console, cost_text(result.provenance))
     for note in result.provenance.get("notes", []):
         print_line(console, f"note: {note}", style="yellow")

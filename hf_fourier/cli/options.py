@@ -12,6 +12,7 @@ from typing import Annotated, Any, get_type_hints
 import typer
 
 from hf_fourier.cli.console import report_errors
+from hf_fourier.registry import DEFAULT_METHOD
 
 Model = Annotated[str, typer.Argument(help="A Hub id or a folder.", show_default=False)]
 Inputs = Annotated[
@@ -111,7 +112,7 @@ class ExplainRequest:
     model: Model
     inputs: Inputs
     target: TargetText = None
-    method: Method = "ffc"
+    method: Method = DEFAULT_METHOD
     domain: Domain = None
     contributions: Contributions = None
     fraction: Annotated[
@@ -151,7 +152,7 @@ class RunRequest:
     column: Annotated[list[str] | None, typer.Option(help="The column of the examples; twice for pairs.")] = None
     split: Annotated[str | None, typer.Option(help="The split, where there are several.")] = None
     streaming: Annotated[bool, typer.Option("--streaming", help="Stream a Hub id, and do not fetch it first.")] = False
-    method: Method = "ffc"
+    method: Method = DEFAULT_METHOD
     domain: Domain = None
     contributions: Contributions = None
     fraction: Annotated[
@@ -180,7 +181,7 @@ class SanityRequest:
 
     model: Model
     inputs: Inputs
-    methods: Methods = field(default_factory=lambda: ["ffc"])
+    methods: Methods = field(default_factory=lambda: [DEFAULT_METHOD])
     domains: Domains = None
     target: TargetText = None
     pair: Pair = False

@@ -249,7 +249,7 @@ class Evaluator:
         if isinstance(method, PrecomputedMethod):
             others = self._precomputed(method, where, labels)
         else:
-            others = self.explainer.re_explain(results, labels, batch_size=self.batch_size)
+            others = self.explainer.re_explain(results, labels, as_goals=True, batch_size=self.batch_size)
         self.explainer.perturb(others, FractionGrid(keep=SMALL_FRACTIONS), batch_size=self.batch_size)
         return [other.curve for other in others if other.curve is not None]
 

@@ -130,7 +130,9 @@ def wrong_labels(
         raise InputError(f"kind {kind!r}", "'random', 'runner_up' or 'all'", "choose one of them")
     wrong = [wrong_labels_of(explainer, result, kind, seed) for result in attributions]
     examples = [result for result, targets in zip(attributions, wrong, strict=True) for _ in targets]
-    results = explainer.re_explain(examples, [target for targets in wrong for target in targets], batch_size=batch_size)
+    results = explainer.re_explain(
+        examples, [target for targets in wrong for target in targets], as_goals=True, batch_size=batch_size
+    )
     explainer.perturb(results, grid, batch_size=batch_size)
     remaining = iter(results)
     return [[next(remaining) for _ in targets] for targets in wrong]

@@ -9,6 +9,8 @@ from hf_fourier.methods.fampe import FAMPE
 from hf_fourier.methods.ffc import FFC
 from hf_fourier.methods.freqx import FreqX
 from hf_fourier.methods.gradients import GradientInput, IntegratedGradients, Saliency, SmoothGrad
+from hf_fourier.methods.response import Response
+from hf_fourier.methods.tracking import Tracking
 from hf_fourier.methods.wam import WAM
 
 __all__ = [
@@ -28,6 +30,8 @@ __all__ = [
     "PhaseGradient",
     "Random",
     "Ranking",
+    "Response",
     "Saliency",
     "SmoothGrad",
+    "Tracking",
 ]

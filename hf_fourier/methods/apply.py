@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import platform
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypedDict
 
@@ -74,6 +74,7 @@ class MethodCall:
         progress: Called with (examples done, examples in all).
         dither: Noise on the model's input, a fraction of each signal's largest entry (`ExampleBatch.dither`).
         contributions: Points on the path from each reference for contributions, 0 for none; None for the method's own.
+        goal_is_target: Whether methods that follow no label track the target in place of the clean answer.
 
     Raises:
         InputError: If the dither is negative or not finite, or the contributions are no number of points.
@@ -87,6 +88,7 @@ class MethodCall:
     progress: Callable[[int, int], None] | None = None
     dither: float = 0.0
     contributions: int | None = None
+    goal_is_target: bool = False
 
     def __post_init__(self) -> None:
         checked_points(self.contributions)
@@ -106,6 +108,15 @@ def origin_of(result: Attribution) -> tuple[str, str, int, float, int | None]:
     made = result.provenance
     dither = float(made.get("dither", 0.0))
     return made["method"], result.layout.domain, int(made["seed"]), dither, made.get("contributions")
+
+
+def by_origin(attributions: Sequence[Attribution]) -> Iterator[tuple[list[int], Method, Domain, int, dict[str, Any]]]:
+    """Results that were made alike: their indices, method, domain and seed, and the options of `MethodCall`."""
+    origins = [origin_of(result) for result in attributions]
+    for indices in grouped(origins, lambda origin: origin):
+        method, domain, seed, dither, points = origins[indices[0]]
+        options = {"dither": dither, "contributions": points}
+        yield indices, METHODS.parse(method), DOMAINS.parse(domain), seed, options
 
 
 def explain_all(
@@ -173,6 +184,7 @@ def _explain_batch(
     batcher = MicroBatcher(min(rows_for(batch, batch_size), outer.size))
     score = score_of(batch, [request.target for request in requests], batcher)
     maps = [request.precomputed_map for request in requests if request.precomputed_map is not None]
+    score.goal_is_target = job.goal_is_target and not method.follows_label
     score.precomputed_maps = torch.stack(maps) if maps else None
     ranking = method.attribute(score, score.signal, basis, rng)
     score.clean_reading()  # a control runs it here, so that its pass is counted

@@ -58,6 +58,7 @@ class Method(ABC):
         default_domain: The domain where none is given; None for the signal's Fourier transform.
         contribution_points: Points on the path from each reference for results' contributions, beside the method's own
             passes, unless `contributions` says otherwise; 0 for results without, or where the method has its own path.
+        follows_label: Whether the ranking is of the label that is asked for; else it is of the model's whole answer.
     """
 
     name: ClassVar[str]
@@ -66,6 +67,7 @@ class Method(ABC):
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
     default_domain: ClassVar[str | None] = None
     contribution_points: ClassVar[int] = 0
+    follows_label: ClassVar[bool] = True
 
     def resolve(self, signal: SignalShape) -> Method:
         """This method with every parameter that depends on the kind of signal filled in."""

@@ -45,10 +45,7 @@ class ClosedLoop(Method):
     }
 
     def __post_init__(self) -> None:
-        if isinstance(self.keeps, (int, float)):
-            object.__setattr__(self, "keeps", (float(self.keeps),))
-        if not all(0 < keep <= 1 for keep in self.keeps):
-            raise SpecError(f"keeps {self.keeps!r}", "fractions above 0 and up to 1", "correct `keeps`")
+        object.__setattr__(self, "keeps", checked_keeps(self.keeps))
 
     def resolve(self, signal: SignalShape) -> ClosedLoop:
         """With κ filled in for the kind of signal."""
@@ -75,6 +72,18 @@ class ClosedLoop(Method):
                 basis, coefficients, basis.forward(length * scale_to_length(direction)), self.lam
             )
         return Ranking(scores, clean.gradient)
+
+
+def checked_keeps(keeps: tuple[float, ...] | float) -> tuple[float, ...]:
+    """The fractions that stages keep; one number is one stage.
+
+    Raises:
+        SpecError: If one is no fraction, or there is none.
+    """
+    several = (float(keeps),) if isinstance(keeps, (int, float)) else tuple(keeps)
+    if not several or not all(0 < keep <= 1 for keep in several):
+        raise SpecError(f"keeps {keeps!r}", "fractions above 0 and up to 1", "correct `keeps`")
+    return several
 
 
 def top_mask(

@@ -66,6 +66,7 @@ class ExampleRecord:
         name: The example's name; empty in what is shared.
         contested: Whether the explained label is another one than the model's own decision.
         noun: What the features are called: "frequencies" or "features".
+        magnitude_overlap: The fraction of the top features that are also the strongest ones; None if not known.
     """
 
     label: str
@@ -85,6 +86,7 @@ class ExampleRecord:
     name: str = ""
     contested: bool = False
     noun: str = "features"
+    magnitude_overlap: float | None = None
 
     @property
     def head(self) -> str:
@@ -105,6 +107,13 @@ class ExampleRecord:
     def is_mask(self) -> bool:
         """Whether a mask was explained: its agreement is a Dice."""
         return self.head == "mask"
+
+    @property
+    def overlap_text(self) -> str:
+        """How much of the top the strongest features would have been without a model; "" where it is not known."""
+        if self.magnitude_overlap is None:
+            return ""
+        return f"{100 * self.magnitude_overlap:.0f} % of the top {100 * DEFAULT_FRACTION:g} %; the rest is the model's"
 
     @property
     def incomplete(self) -> list[str]:
@@ -172,6 +181,7 @@ def record_of(attribution: Attribution) -> ExampleRecord:
         provenance=attribution.provenance,
         contested=_contested(attribution),
         noun="frequencies" if layout.with_role("frequency") else "features",
+        magnitude_overlap=None if attribution.signal is None else attribution.magnitude_overlap(DEFAULT_FRACTION),
     )
 
 
@@ -193,7 +203,7 @@ def report_record(attribution: Attribution, name: str = "", shared: bool = True)
         target=record.target if labelled else None,
         top_predictions=[(n, privacy.rounded(p, digits)) for n, p in record.top_predictions] if labelled else [],
         curve=_rounded_curve(record.curve, labelled, digits),
-        bands=_bands(attribution, record.displayed_fraction),
+        bands=bands_of(attribution, record.displayed_fraction),
         extras=privacy.rounded(extras, privacy.DIGITS),
         provenance=privacy.rounded(privacy.provenance_of(attribution, shared), 6),
         name="" if shared else name,
@@ -214,7 +224,7 @@ def _rounded_curve(curve: Curve | None, labelled: bool, digits: int) -> Curve | 
     return Curve(tuple(points), privacy.rounded(curve.clean, digits))
 
 
-def _bands(attribution: Attribution, fraction: float) -> Bands | None:
+def bands_of(attribution: Attribution, fraction: float) -> Bands | None:
     """Features by frequency or level; None where they have places only, or the result is compact."""
     layout = attribution.layout
     if attribution.signal is None or not (layout.with_role("frequency") or layout.with_role("level")):

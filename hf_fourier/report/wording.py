@@ -390,6 +390,8 @@ def example_facts(record: ExampleRecord) -> Mapping[str, str]:
     shape = " × ".join(f"{length} {name}" for name, length in record.shape.items())
     facts = {"signal": f"{record.kind}, {shape}", "features": f"{record.features:,}", "method": record.method,
              "domain": record.domain}  # fmt: skip
+    if record.magnitude_overlap is not None:
+        facts["shared with the magnitude ranking"] = record.overlap_text
     if record.completeness_error is not None:
         note = f" ({record.incomplete[0]})" if record.incomplete else ""
         facts["completeness error"] = f"{record.completeness_error:.3g}{note}"

@@ -126,6 +126,16 @@ class Attribution:
         mask[top] = True
         return mask
 
+    def magnitude_overlap(self, fraction: float = 0.04) -> float:
+        """The fraction of the top features that are also the strongest ones, 0 to 1; about `fraction` by chance.
+
+        A ranking by magnitude asks no model: what both tops share, the input alone would have told. `fraction` is the
+        size of both; a result after a compact save raises InputError.
+        """
+        strongest = descending(self.basis.magnitude(self.coefficients.unsqueeze(0))[0])
+        top = self.mask(fraction)
+        return float(top[strongest[: cut(self.layout.multiplicity[strongest], fraction)]].sum() / top.sum())
+
     def keep_top(self, fraction: float | None = None, *, k: int | None = None) -> Float[Tensor, "..."]:
         """The signal rebuilt from the top features alone; all others have zero power.
 

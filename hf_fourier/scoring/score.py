@@ -17,6 +17,7 @@ from hf_fourier.scoring.failures import differentiate
 from hf_fourier.scoring.heads import CustomTarget, Head, Reading, of_each
 from hf_fourier.scoring.layer_gradients import LayerHooks, LayerPass, no_gradient_path
 from hf_fourier.scoring.references import Reference, zero
+from hf_fourier.scoring.representation import LAST_LINEAR, Representation, RepresentationPass
 from hf_fourier.scoring.targets import ResolvedTarget
 from hf_fourier.typing import Float, Int, Tensor
 
@@ -64,6 +65,7 @@ class Score:
     """The score of one batch of examples with signals of one shape.
 
     The targets are resolved inside the first forward pass, which is always at the clean signals; nothing is run twice.
+    `goal_is_target` makes the targets the goal of methods that follow no label (see `goal`).
     `precomputed_maps` holds a map of each example, shape `(batch, *signal)` or with channels of length 1, where maps of
     another library are ranked. `remark` is called with the targets as they are resolved; `remarks` holds its notes.
     `references` makes the signals that contributions are measured against.
@@ -112,6 +114,8 @@ class Score:
         self.remark: Remark | None = None
         self.remarks: dict[int, tuple[str, ...]] = {}
         self.passes = Passes()
+        self._representations: dict[str, Representation] = {}
+        self.goal_is_target = False
 
     @property
     def frozen_targets(self) -> Tensor:
@@ -240,6 +244,71 @@ class Score:
         self._clean_reading = self._clean.reading
         return list(visits)
 
+    def representation(self, name: str = LAST_LINEAR) -> Representation:
+        """The representation of that name (see `Representation`), the same layer in all passes of this score.
+
+        Raises:
+            SpecError: If there is no such layer.
+        """
+        if name not in self._representations:
+            self._representations[name] = Representation(self.model, name, self.head)
+        return self._representations[name]
+
+    def goal(self, answers: Float[Tensor, "batch ..."]) -> Float[Tensor, "batch ..."]:
+        """What a method tracks that follows no label: the model's clean answers, or answers that name the targets.
+
+        The second where `goal_is_target`, to test whether a method brings about any answer that it is given.
+
+        Args:
+            answers: The clean ones ("output" of `represent`).
+        """
+        return self.head.with_decision(answers, self.frozen_targets) if self.goal_is_target else answers
+
+    def represent(
+        self,
+        x: Float[Tensor, "rows *signal"],
+        visit: Callable[[RepresentationPass], T],
+        name: str = LAST_LINEAR,
+        rows: Int[Tensor, " rows"] | None = None,
+    ) -> list[T]:
+        """Run the model at signals and visit the representation of each chunk of rows, with its graph.
+
+        A pass at the clean signals is their clean evaluation too.
+
+        Args:
+            x: Signals, shape `(rows, *signal)`.
+            visit: Called with the pass of each chunk, in order, and again with a smaller one where memory runs out; so
+                it must have no effect but its return value.
+            name: See `Representation`.
+            rows: The example that each row belongs to; None for one row per example, in order.
+
+        Returns:
+            The return value of `visit` for each chunk.
+
+        Raises:
+            SpecError: If there is no such layer.
+        """
+        representation = self.representation(name)
+
+        def count(signals: int) -> None:
+            self.passes.backward += signals * self.cost
+
+        def work(chunk: slice) -> tuple[T, Reading]:
+            with torch.inference_mode(False), torch.enable_grad():
+                signal = _attached(x[chunk])
+                with representation.recording():
+                    outputs, logits, own = self._outputs(signal, chunk, rows)
+                reading, examples = self._reading(logits, own), _numbers(own, signal.device)
+                answer = reading.value.unsqueeze(1) if isinstance(self.head, CustomTarget) else logits
+                values = representation.read(outputs, answer, lambda part: self._select(part, examples), len(signal))
+                seen = visit(RepresentationPass(signal, values, reading, chunk, count, self.model))
+                return seen, _detached(reading)
+
+        visits, readings = zip(*self.batcher.run(work, len(x)), strict=True)
+        if x is self.signal and self._clean_reading is None:
+            self._clean_reading = _joined(readings)
+        return list(visits)
+
     def _read(self, signal: Tensor, chunk: slice, rows: Tensor | None) -> Reading:
         """Read the model at signal rows that belong to the examples `rows[chunk]`, or without `rows` to `chunk`."""
         logits, own = self._logits(signal, chunk, rows)
@@ -247,6 +316,10 @@ class Score:
 
     def _logits(self, signal: Tensor, chunk: slice, rows: Tensor | None) -> tuple[Any, slice | Tensor]:
         """The logits of signal rows, their targets resolved, and the examples that they belong to."""
+        return self._outputs(signal, chunk, rows)[1:]
+
+    def _outputs(self, signal: Tensor, chunk: slice, rows: Tensor | None) -> tuple[Any, Any, slice | Tensor]:
+        """The model's outputs at signal rows, their logits with targets resolved, and the examples."""
         own = torch.arange(chunk.start, chunk.stop, device=signal.device) if rows is None else rows[chunk]
         outputs = self._forward(signal, own)
         self.passes.forward += signal.shape[0] * self.cost
@@ -256,7 +329,7 @@ class Score:
             of_each(logits, len(signal))
         if self._unresolved and not self._unresolved.isdisjoint(own.tolist()):
             self._freeze(logits, own)
-        return logits, chunk if rows is None else own
+        return outputs, logits, chunk if rows is None else own
 
     def _reading(self, logits: Any, examples: slice | Tensor) -> Reading:
         if isinstance(examples, slice):
@@ -278,6 +351,10 @@ class Score:
         if self.remark is not None and isinstance(clean, Tensor) and not isinstance(self.head, CustomTarget):
             self.remarks.update(self.remark(clean, resolved, numbers))
         self._unresolved.difference_update(numbers)
+
+
+def _numbers(own: slice | Tensor, device: torch.device) -> Tensor:
+    return torch.arange(own.start, own.stop, device=device) if isinstance(own, slice) else own
 
 
 def _attached(x: Tensor) -> Tensor:

@@ -63,7 +63,7 @@ class _Steep(torch.nn.Module):
 
 
 def _steep(dtype: torch.dtype, **options: Any) -> Any:
-    return attribute(_Steep().to(dtype), (PICTURES * 1e-3).to(dtype), **options)
+    return attribute(_Steep().to(dtype), (PICTURES * 1e-3).to(dtype), **{"method": "ffc", **options})
 
 
 class _Divided(Once):
@@ -94,11 +94,11 @@ def _silent() -> torch.Tensor:
 
 
 def _rooted(floor: float = 0.0, **options: Any) -> Any:
-    return attribute(lambda x: net()((x.square() + floor).sqrt()), _silent(), **options)
+    return attribute(lambda x: net()((x.square() + floor).sqrt()), _silent(), **{"method": "ffc", **options})
 
 
 def _inverse(floor: float = 0.0, **options: Any) -> Any:
-    return attribute(lambda x: net()(1 / (x.abs() + floor)), _silent(), **options)
+    return attribute(lambda x: net()(1 / (x.abs() + floor)), _silent(), **{"method": "ffc", **options})
 
 
 def _settled(spec: str, settle: bool) -> Any:

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from hf_fourier import FourierExplainer, Report, attribute
+from hf_fourier import FourierExplainer, Report, attribute, plot_comparison
 from hf_fourier.report.collect import collect
 from hf_fourier.runs.options import RunOptions
 from hf_fourier.runs.results import Results
@@ -169,6 +169,11 @@ CASES = [
     ),
     Case("choose another", lambda: _saved(_report(), _occupied()), lambda: _saved(_report(), _folder() / "new")),
     Case("pass one that has some", lambda: collect([_folder()]), lambda: collect([read()[0].save(_folder())])),
+    Case(
+        "pass `{name: result}` of one example",
+        lambda: plot_comparison({str(i): result for i, result in enumerate(read(2))}),
+        lambda: plot_comparison({"one": read()[0]}),
+    ),
     Case(
         "choose the format by the ending",
         lambda: read()[0].plot(_folder() / "figure.xyz"),

@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from hf_fourier import FourierExplainer
 from hf_fourier.domains import DOMAINS
 from hf_fourier.methods import METHODS
 from tests.advice.case import PICTURES, Case, explained, net
+from tests.models import tiny_models, tiny_tokenizers
 
 
 def _parsed(do: str, wrong: str, right: str) -> Case:
     registry = METHODS if wrong.split(":")[0] in METHODS else DOMAINS
     return Case(do, lambda: registry.parse(wrong), lambda: registry.parse(right))
+
+
+def _of_another(as_goals: bool) -> Any:
+    """A value is no label that an answer could name."""
+    model = tiny_models.build("text-classification", "bert", num_labels=1, problem_type="regression")
+    explain = FourierExplainer(model, tiny_tokenizers.tokenizer("bert"))
+    return explain.re_explain(explain.explain(tiny_tokenizers.texts(1)), [0], as_goals=as_goals)
 
 
 CASES = [
@@ -28,6 +39,20 @@ CASES = [
     _parsed("correct `kappa`", "ffc:kappa=-1", "ffc:kappa=.03"),
     _parsed("correct `lam`", "ffc:lam=nan", "ffc:lam=1"),
     _parsed("correct `keeps`", "closed_loop:keeps=0", "closed_loop:keeps=.5"),
+    _parsed("choose one of them", "tracking:base=loudness", "tracking:base=magnitude"),
+    _parsed("correct `kappa`", "tracking:kappa=-1", "tracking:kappa=.1"),
+    _parsed("correct `probes`", "response:probes=0", "response:probes=1"),
+    _parsed("choose another", "response:representation=output", "response:representation=logits"),
+    Case(
+        "correct `representation`",
+        lambda: explained("response:representation=nothing"),
+        lambda: explained("response:representation=0"),
+    ),
+    Case(
+        "leave `as_goals` out",
+        lambda: _of_another(True),
+        lambda: _of_another(False),
+    ),
     _parsed("correct `steps`", "integrated_gradients:steps=1", "integrated_gradients:steps=2"),
     _parsed("correct `samples`", "smoothgrad:samples=0", "smoothgrad:samples=2"),
     _parsed("correct `samples`", "wam:samples=1", "wam:samples=2"),

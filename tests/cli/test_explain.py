@@ -18,7 +18,7 @@ def test_a_picture_end_to_end(run, image_model, image, tmp_path):
     assert "10 %" in done.stdout
     assert f"{a.curve.at('keep', 0.1).confidence:.3f}" in done.stdout
     assert f"{a.curve.at('delete', 0.5).confidence:.3f}" in done.stdout
-    assert "cost: 1 forward, 1 backward, 4 forward to perturb;" in done.stdout
+    assert "cost: 4 forward, 4 backward, 4 forward to perturb;" in done.stdout
     assert "frequency_axis" not in done.stdout
     assert "cycles/pixel" in done.stdout
     assert all(row[-1] in done.stdout for row in a.top_features(10).formatted())
@@ -45,7 +45,7 @@ def test_json_alone_on_standard_output(run, text_model, tmp_path):
         assert result["target"] == 1
         assert len(result["top"]) == 10
         assert [stop["mode"] for stop in result["curve"]["points"]] == ["keep", "delete"]
-        assert result["provenance"]["passes"] == {"forward": 1.0, "backward": 1.0, "perturbed": 2}
+        assert result["provenance"]["passes"] == {"forward": 4.0, "backward": 4.0, "perturbed": 2}
         assert (tmp_path / result["files"]["folder"] / "attribution.json").is_file()
         assert (tmp_path / result["files"]["figure"]).is_file()
     assert len({result["files"]["folder"] for result in found["results"]}) == 2

@@ -49,6 +49,9 @@ class Case:
             turned = self.explain.explain(list(self.examples)[::-1], batch_size=size)
             for one, other in zip(self.alone[::-1], turned, strict=True):
                 laws.same(one, other)
+        by_ffc = [self.explain.explain(example, method="ffc") for example in self.examples]
+        for one, other in zip(by_ffc, self.explain.explain(list(self.examples), method="ffc"), strict=True):
+            laws.same(one, other)
 
     def costs_one_pass_each_way(self) -> None:
         laws.one_pass_each_way(self.explain, self.examples)

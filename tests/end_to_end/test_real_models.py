@@ -159,7 +159,7 @@ def test_one_forward_and_one_backward_per_example(case: Case) -> None:
         model.register_forward_pre_hook(count, with_kwargs=True),
         first.register_full_backward_hook(went_back),
     ]
-    results = case.explain.explain(examples)
+    results = case.explain.explain(examples, method="ffc")
     for handle in handles:
         handle.remove()
     assert sum(rows) == sum(backward) == cost * len(examples)

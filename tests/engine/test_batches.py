@@ -140,7 +140,7 @@ def test_one_forward_and_one_backward_per_example() -> None:
         explain.model.register_forward_pre_hook(count, with_kwargs=True),
         explain.model.bert.encoder.layer[0].attention.self.query.register_forward_hook(heard),
     ]
-    results = explain.explain(examples)
+    results = explain.explain(examples, method="ffc")
     for handle in handles:
         handle.remove()
     assert sum(rows) == sum(gradients) == len(examples)

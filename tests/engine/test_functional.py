@@ -197,7 +197,7 @@ def test_batches_are_as_small_as_asked(x):
         seen.append(len(v))
         return model(v)
 
-    attribute(forward, x, batch_size=3)
+    attribute(forward, x, method="ffc", batch_size=3)
     assert max(seen) == 3
     assert sum(seen) == 6  # of them two to see whether the answer stays
 

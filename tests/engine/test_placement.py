@@ -26,7 +26,7 @@ def same(a: Attribution, b: Attribution) -> None:
 def plain() -> list[Attribution]:
     return FourierExplainer(
         tiny_models.build("text-classification", "bert"), tiny_tokenizers.tokenizer("bert")
-    ).explain(TEXTS)
+    ).explain(TEXTS, method="ffc")
 
 
 def test_a_text_pipeline(plain: list[Attribution]) -> None:
@@ -37,7 +37,7 @@ def test_a_text_pipeline(plain: list[Attribution]) -> None:
     explain = FourierExplainer.from_pipeline(pipe, method="ffc", name="mine")
     assert (explain.processor, explain.name) == (tokenizer, "mine")
     training = [module.training for module in model.modules()]
-    for one, other in zip(plain, explain.explain(TEXTS), strict=True):
+    for one, other in zip(plain, explain.explain(TEXTS, method="ffc"), strict=True):
         same(one, other)
     assert training == [module.training for module in model.modules()]
     model.eval()  # a pipeline leaves that to its user
@@ -95,7 +95,7 @@ def test_off_loaded_models(place: Callable[..., Any], plain: list[Attribution], 
     model = place(tiny_models.build("text-classification", "bert"), tmp_path)
     devices = [parameter.device for parameter in model.parameters()]
     explain = FourierExplainer(model, tiny_tokenizers.tokenizer("bert"))
-    results = explain.explain(TEXTS)
+    results = explain.explain(TEXTS, method="ffc")
     for one, other in zip(plain, results, strict=True):
         same(one, other)
     explain.perturb(results, fractions=[0.1])
@@ -106,7 +106,7 @@ def test_a_device_map(plain: list[Attribution], tmp_path: Path) -> None:
     tiny_models.build("text-classification", "bert").save_pretrained(tmp_path)
     tiny_tokenizers.tokenizer("bert").save_pretrained(tmp_path)
     explain = FourierExplainer.from_pretrained(str(tmp_path), device_map="cpu")
-    for one, other in zip(plain, explain.explain(TEXTS), strict=True):
+    for one, other in zip(plain, explain.explain(TEXTS, method="ffc"), strict=True):
         same(one, other)
 
 
@@ -118,7 +118,7 @@ def test_gradient_checkpointing_and_train_mode(name: str) -> None:
     )
     model = tiny_models.build("text-classification", name).train()
     getattr(model, "activation_checkpointing_enable", model.gradient_checkpointing_enable)()
-    same(one, FourierExplainer(model, tiny_tokenizers.tokenizer(kind)).explain(TEXTS[0]))
+    same(one, FourierExplainer(model, tiny_tokenizers.tokenizer(kind)).explain(TEXTS[0], method="ffc"))
     assert all(module.training for module in model.modules())
     assert any(getattr(module, "gradient_checkpointing", False) for module in model.modules())
 
@@ -136,7 +136,7 @@ def test_compiled_models_are_explained_uncompiled(in_place: bool, plain: list[At
     else:
         given = torch.compile(model, backend=never)
     explain = FourierExplainer(given, tiny_tokenizers.tokenizer("bert"))
-    for one, other in zip(plain, explain.explain(TEXTS), strict=True):
+    for one, other in zip(plain, explain.explain(TEXTS, method="ffc"), strict=True):
         same(one, other)
     if in_place:
         assert model._compiled_call_impl is call
@@ -144,16 +144,16 @@ def test_compiled_models_are_explained_uncompiled(in_place: bool, plain: list[At
 
 def test_data_parallelism_is_looked_through(plain: list[Attribution]) -> None:
     model = torch.nn.DataParallel(tiny_models.build("text-classification", "bert"))
-    same(plain[0], FourierExplainer(model, tiny_tokenizers.tokenizer("bert")).explain(TEXTS[0]))
+    same(plain[0], FourierExplainer(model, tiny_tokenizers.tokenizer("bert")).explain(TEXTS[0], method="ffc"))
 
 
 def test_hooks_of_the_users_own_are_heard(plain: list[Attribution]) -> None:
     model = tiny_models.build("text-classification", "bert")
     model.enable_input_require_grads()
-    same(plain[0], FourierExplainer(model, tiny_tokenizers.tokenizer("bert")).explain(TEXTS[0]))
+    same(plain[0], FourierExplainer(model, tiny_tokenizers.tokenizer("bert")).explain(TEXTS[0], method="ffc"))
     other = tiny_models.build("text-classification", "bert")
     other.get_input_embeddings().register_forward_hook(lambda module, args, output: 2 * output)
-    doubled = FourierExplainer(other, tiny_tokenizers.tokenizer("bert")).explain(TEXTS[0])
+    doubled = FourierExplainer(other, tiny_tokenizers.tokenizer("bert")).explain(TEXTS[0], method="ffc")
     torch.testing.assert_close(doubled.signal, 2 * plain[0].signal)
 
 
@@ -196,7 +196,7 @@ def test_weights_of_8_bits() -> None:
                 module.weight.copy_(small.weight * small.scale)
     before = {name: buffer.clone() for name, buffer in quantised.named_buffers()}
     tokenizer = tiny_tokenizers.tokenizer("bert")
-    ours, theirs = (FourierExplainer(model, tokenizer).explain(TEXTS) for model in (quantised, rounded))
+    ours, theirs = (FourierExplainer(model, tokenizer).explain(TEXTS, method="ffc") for model in (quantised, rounded))
     for one, other in zip(ours, theirs, strict=True):
         same(one, other)
     assert all(torch.equal(buffer, before[name]) for name, buffer in quantised.named_buffers())
@@ -210,5 +210,5 @@ def test_weights_that_let_no_gradient_through_are_refused_in_words() -> None:
     explain = FourierExplainer(model, tiny_tokenizers.tokenizer("bert"))
     assert explain.predict(TEXTS[0]).label
     with pytest.raises(ModelError, match="quantised"):
-        explain.explain(TEXTS[0])
+        explain.explain(TEXTS[0], method="ffc")
     assert explain.explain(TEXTS[0], method="magnitude").label == explain.predict(TEXTS[0]).label

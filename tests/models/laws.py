@@ -50,18 +50,25 @@ def whole(result: Attribution) -> None:
 
 
 def same(a: Attribution, b: Attribution, overlap: float = 0.99) -> None:
-    """Two results of one example."""
+    """Two results of one example.
+
+    Tracking takes gradients where features are missing, which rounding changes more: of models with random weights,
+    whose answer hardly moves there, most.
+    """
+    atol = 1e-4
+    if str(a.provenance["method"]).startswith("tracking"):
+        overlap, atol = min(overlap, 0.92), 0.05
     assert (a.target, a.label, a.key) == (b.target, b.label, b.key)
     assert torch.equal(a.signal, b.signal)
-    assert (a.scores - b.scores).abs().max() <= 1e-4 * a.scores.abs().max()
+    assert (a.scores - b.scores).abs().max() <= atol * a.scores.abs().max()
     top, other = a.mask(0.04), b.mask(0.04)
     assert (top & other).sum() >= overlap * max(int(top.sum()), 1)
 
 
 def batch_and_order_are_no_matter(explain: FourierExplainer, examples: Sequence[Any]) -> None:
-    alone = [explain.explain(example) for example in examples]
-    for size in ("auto", 2):
-        turned = explain.explain(list(examples)[::-1], batch_size=size)
+    for method, size in (("ffc", "auto"), ("ffc", 2), ("tracking", 2)):
+        alone = [explain.explain(example, method=method) for example in examples]
+        turned = explain.explain(list(examples)[::-1], batch_size=size, method=method)
         for one, other in zip(alone[::-1], turned, strict=True):
             same(one, other)
 
@@ -88,7 +95,7 @@ def counted(explain: FourierExplainer) -> Iterator[tuple[list[int], list[int]]]:
 def one_pass_each_way(explain: FourierExplainer, examples: Sequence[Any]) -> None:
     """One forward and one backward row per example, and no gradient of any weight."""
     with counted(explain) as (rows, back):
-        results = explain.explain(list(examples))
+        results = explain.explain(list(examples), method="ffc")
     assert sum(rows) == len(examples)
     assert sum(back) in (0, len(examples))  # 0 where the signal is no input of the model
     assert all(result.provenance["passes"] == {"forward": 1, "backward": 1} for result in results)

@@ -77,10 +77,10 @@ def test_the_model_is_asked_once() -> None:
     explain = toy(beside=0.5)
     rows: list[int] = []
     handle = explain.model.register_forward_pre_hook(lambda m, a, k: rows.append(len(k["input_ids"])), with_kwargs=True)
-    first = explain.explain(batch())
+    first = explain.explain(batch(), method="ffc")
     assert sum(rows) == 4  # two examples, one of them once more, and with exchanged ids
     rows.clear()
-    second = explain.explain(batch(), target=Contrast(0, 1))
+    second = explain.explain(batch(), target=Contrast(0, 1), method="ffc")
     handle.remove()
     assert sum(rows) == 2
     assert [r.provenance.get("checks") for r in (*first, *second)] == [{"forward": 2}, None, None, None]

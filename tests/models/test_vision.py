@@ -302,7 +302,7 @@ FIRST, LAST = (3 * 256, 256, 16, 1), (3 * 256, 1, 48, 3)
 def test_convolutions_get_pictures_with_the_channels_last_and_say_the_same() -> None:
     own, plain = rows("reshape"), rows("reshape")
     plain.wrapper.takes_channels_last = False
-    for one, other in zip(own.explain(PIXELS), plain.explain(PIXELS), strict=True):
+    for one, other in zip(own.explain(PIXELS, method="ffc"), plain.explain(PIXELS, method="ffc"), strict=True):
         laws.same(one, other)
         assert one.signal.is_contiguous()
         assert one.gradient.is_contiguous()
@@ -310,14 +310,14 @@ def test_convolutions_get_pictures_with_the_channels_last_and_say_the_same() -> 
     # Tried once, on a corner, which here is all; and the first picture is asked once more, beside another.
     assert own.model.strides == [LAST, LAST, LAST]
     assert plain.model.strides == [FIRST, FIRST]
-    own.explain(PIXELS)
+    own.explain(PIXELS, method="ffc")
     assert own.model.strides == [LAST, LAST, LAST, LAST]
 
 
 @pytest.mark.parametrize(("how", "backward"), [("view", False), ("reshape", True)])
 def test_a_model_that_counts_on_the_usual_layout_gets_it(how: str, backward: bool) -> None:
     own = rows(how, backward)
-    laws.same(own.explain(PIXELS)[0], rows("reshape").explain(PIXELS)[0])
+    laws.same(own.explain(PIXELS, method="ffc")[0], rows("reshape").explain(PIXELS, method="ffc")[0])
     assert own.model.strides == [LAST, FIRST, FIRST]
 
 

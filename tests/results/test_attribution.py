@@ -117,10 +117,10 @@ def test_places_in_segments_have_their_scores():
 def test_elsewhere_it_says_that_it_is_not_the_method_s(result):
     if not result.layout.by_place:
         found = result.input_relevance()
-        assert found.description == "gradient × input of the top 4 % of frequencies, not scores of ffc"
+        assert found.description == "gradient × input of the top 4 % of frequencies, not scores of tracking"
         assert (found.kind, found.signed) == ("gradient", True)
         power = result.input_relevance(k=3, kind="power")
-        assert power.description == "power of the top 3 frequencies, not scores of ffc"
+        assert power.description == "power of the top 3 frequencies, not scores of tracking"
         assert not power.signed
         with pytest.raises(InputError, match="no places"):
             result.input_relevance(kind="scores")

@@ -258,7 +258,7 @@ def test_the_cheapest_a_middle_and_the_most_expensive_example_are_measured() -> 
     assert [cost for cost, _ in known.rates] == [8, 12, 80]
     assert known.cost == 2 * (4 + 5 + 6 + 20 + 40) / 5
     assert (known.rows, known.model, known.tokens) == (6, (15 + 5) * 4, False)
-    assert known.passes == {"forward": 1.0, "backward": 1.0}
+    assert known.passes == {"forward": 4.0, "backward": 4.0}
     worker.explainer.wrapper.max_rows = 2
     assert measured(worker, [4])[0].rows == 2
     worker.batch_size = "auto"

@@ -322,7 +322,7 @@ def test_targets_one_for_each(tmp_path: Path) -> None:
 def test_the_manifest_is_plain_json(tmp_path: Path) -> None:
     run(texts(), tmp_path / "run")
     told = json.loads((tmp_path / "run" / "manifest.json").read_text())
-    assert told["settings"]["method"] == "ffc"
+    assert told["settings"]["method"] == "tracking"
     assert told["environment"]["threads"] >= 1
     assert str(tmp_path) not in json.dumps(told)
 

@@ -134,7 +134,7 @@ def test_as_many_rows_as_classes_are_no_matter():
         asked.append(len(v))
         return MODEL(v)
 
-    three = attribute(forward, X[:3])
+    three = attribute(forward, X[:3], method="ffc")
     assert [one.value for one in three] == pytest.approx([one.value for one in attribute(MODEL, X[:3], batch_size=2)])
     assert three[0].provenance["passes"] == {"forward": 1.0, "backward": 1.0}
 

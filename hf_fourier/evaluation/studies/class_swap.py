@@ -20,6 +20,7 @@ from hf_fourier.evaluation.metrics.statistics import group_names, summarise
 from hf_fourier.evaluation.wrong_labels import has_other_classes
 from hf_fourier.methods import METHODS, Method
 from hf_fourier.methods.controls import CONTROLS
+from hf_fourier.registry import DEFAULT_METHOD
 from hf_fourier.results.attribution import Attribution
 from hf_fourier.results.remarks import once
 from hf_fourier.results.table import Table
@@ -88,7 +89,7 @@ def class_swap(
     explainer: Engine,
     recipients: Sequence[Any],
     donors: Sequence[Any],
-    method: str | Method = "ffc",
+    method: str | Method = DEFAULT_METHOD,
     domain: str | Domain | None = None,
     *,
     fractions: Sequence[float] = FRACTIONS,

@@ -169,6 +169,32 @@ class Head(ABC):
     def read(self, logits: Float[Tensor, "rows ..."], frozen: Num[Tensor, "rows ..."]) -> Reading:
         """Score rows of logits for frozen targets."""
 
+    def divergence(
+        self, logits: Float[Tensor, "rows ..."], reference: Float[Tensor, "rows ..."], frozen: Num[Tensor, "rows ..."]
+    ) -> Float[Tensor, " rows"]:
+        """How far answers are from reference answers, 0 where they are the same; differentiable.
+
+        For a softmax it is the Kullback-Leibler divergence `KL(p_reference || p)`, for a sigmoid that of its two sides,
+        the mean over the positions that count; for values the mean of the squared differences.
+
+        Args:
+            logits: The answers, in the form that `read` takes.
+            reference: Those of the reference.
+            frozen: The resolved targets, which say what positions count.
+        """
+        return (logits - reference).square().flatten(1).mean(1)
+
+    def with_decision(
+        self, logits: Float[Tensor, "rows ..."], frozen: Num[Tensor, "rows ..."]
+    ) -> Float[Tensor, "rows ..."]:
+        """Answers that name the frozen targets, as sure as these are of their own.
+
+        Raises:
+            TargetError: If the head does not name one class of several.
+        """
+        got = f"an answer of another label by a head that reads a {self.name}"
+        raise TargetError(got, "one class of a softmax", "leave `as_goals` out")
+
     @abstractmethod
     def name_target(self, frozen: Num[Tensor, "..."]) -> tuple[Any, str]:
         """One row's frozen target as `(index, label)`."""

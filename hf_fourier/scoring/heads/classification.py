@@ -12,7 +12,7 @@ from torch.nn.functional import logsigmoid
 
 from hf_fourier.errors import TargetError
 from hf_fourier.scoring.heads.base import Head, Reading, misnamed
-from hf_fourier.scoring.heads.log_odds import count_where, mean_log_probability
+from hf_fourier.scoring.heads.log_odds import count_where, mean_log_probability, of_two_sides, softmax_divergence
 from hf_fourier.scoring.targets import IGNORED, Contrast, Position, ResolvedTarget, checked_index
 from hf_fourier.typing import Float, Int, Num, Tensor
 
@@ -77,6 +77,23 @@ class Categorical(Head):
         log_odds = margin if counts.shape[1] == 1 else None
         return Reading(value, margin, dvalue_dmargin, value.exp(), agreement, None, predicted_class, log_odds)
 
+    def divergence(
+        self, logits: Float[Tensor, "rows ..."], reference: Float[Tensor, "rows ..."], frozen: Num[Tensor, "rows ..."]
+    ) -> Float[Tensor, " rows"]:
+        """The Kullback-Leibler divergence, the mean over the softmaxes that count."""
+        rows, classes = len(logits), logits.shape[-1]
+        counts = count_where(operator.ne, frozen, IGNORED).reshape(rows, -1).to(logits.device)
+        return softmax_divergence(logits.reshape(rows, -1, classes), reference.reshape(rows, -1, classes), counts)
+
+    def with_decision(
+        self, logits: Float[Tensor, "rows ..."], frozen: Num[Tensor, "rows ..."]
+    ) -> Float[Tensor, "rows ..."]:
+        """The logits with those of the likeliest class and the target exchanged."""
+        if logits.ndim != 2:
+            return super().with_decision(logits, frozen)
+        pair = torch.stack([logits.argmax(-1), frozen.to(logits.device).long()], dim=1)
+        return logits.scatter(1, pair, logits.gather(1, pair.flip(1)))
+
     def name_target(self, frozen: Num[Tensor, "..."]) -> tuple[Any, str]:
         """The class (or the classes) and its name."""
         indices = [i for i in frozen.reshape(-1).tolist() if i != IGNORED]
@@ -109,6 +126,12 @@ class Binary(Head):
         value = logsigmoid(margin)
         agreement = ((z > 0) == (side > 0)).float()
         return Reading(value, margin, torch.sigmoid(-margin), value.exp(), agreement, log_odds=margin)
+
+    def divergence(
+        self, logits: Float[Tensor, "rows ..."], reference: Float[Tensor, "rows ..."], frozen: Num[Tensor, "rows ..."]
+    ) -> Float[Tensor, " rows"]:
+        """The mean over all labels of the divergence of yes and no."""
+        return softmax_divergence(of_two_sides(logits), of_two_sides(reference))
 
     def name_target(self, frozen: Num[Tensor, "..."]) -> tuple[Any, str]:
         """The label, with "not" before it where the prediction is no."""

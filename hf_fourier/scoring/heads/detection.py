@@ -11,7 +11,7 @@ import torch
 
 from hf_fourier.errors import ModelError
 from hf_fourier.scoring.heads import Head, Reading, misnamed
-from hf_fourier.scoring.heads.log_odds import mean_log_probability
+from hf_fourier.scoring.heads.log_odds import mean_log_probability, of_two_sides, softmax_divergence
 from hf_fourier.scoring.targets import IGNORED, Position, ResolvedTarget, checked_index
 from hf_fourier.typing import Float, Num, Tensor
 
@@ -110,6 +110,19 @@ class Detections(Head):
             counts[row, : len(classes)] = True
         value, margin, dvalue_dmargin = mean_log_probability(picked, counts)
         return Reading(value, margin, dvalue_dmargin, value.exp(), torch.stack(agreement))
+
+    def divergence(
+        self, logits: Float[Tensor, "rows ..."], reference: Float[Tensor, "rows ..."], frozen: Num[Tensor, "rows ..."]
+    ) -> Float[Tensor, " rows"]:
+        """The mean over the queries of the divergence of their classes, and of the squared differences of boxes."""
+        width = logits.shape[-1] - 4 if self.boxes else self.classes + 1
+        z, r = logits[..., :width], reference[..., :width]
+        if width != self.classes + 1:
+            z, r = of_two_sides(z).flatten(1, 2), of_two_sides(r).flatten(1, 2)
+        distance = softmax_divergence(z, r)
+        if self.boxes:
+            distance = distance + (logits - reference)[..., width:].square().flatten(1).mean(1)
+        return distance
 
     def _overlap(self, extent: Tensor, known: Tensor) -> Float[Tensor, "queries known"]:
         """Intersection over union of all pairs."""

@@ -15,6 +15,8 @@ from hf_fourier.typing import Bool, Float, Int, Num, Tensor
 SURE = 40
 #: Log-odds beyond it are as good as infinite.
 BOUND = 1e30
+#: A reference that is surer than these log-odds is softened to them, since the gradient of its divergence underflows.
+SUREST_REFERENCE = 10.0
 
 
 def count_where(how: Callable[[Any, Any], Any], a: Num[Tensor, "..."], b: Tensor | float) -> Bool[Tensor, "..."]:
@@ -55,6 +57,35 @@ def mean_log_probability(
     relative_to = steepest.unsqueeze(1) if lengths is None else steepest.repeat_interleave(lengths)
     weights = steepness.sub_(relative_to).exp_()
     return value, _by_row(torch.mean, weights * odds, lengths), steepest.exp()
+
+
+def softmax_divergence(
+    logits: Float[Tensor, "rows places classes"],
+    reference: Float[Tensor, "rows places classes"],
+    counts: Bool[Tensor, "rows places"] | None = None,
+) -> Float[Tensor, " rows"]:
+    """`KL(softmax(reference) || softmax(logits))`, the mean over the places that count; in float64 where there is one.
+
+    Where the likeliest class of every counted place is further than `SUREST_REFERENCE` above the next one, both are
+    divided by a temperature that brings the least sure place there: their divergence would be at rounding level.
+    """
+    exact = torch.float32 if logits.device.type == "mps" else torch.float64
+    z, r = (part.to(exact).clamp(min=-BOUND) for part in (logits, reference.detach()))
+    lead = r.topk(2, dim=-1).values
+    margin = lead[..., 0] - lead[..., 1]
+    if counts is not None:
+        margin = margin.masked_fill(~counts, torch.inf)
+    temperature = (margin.amin(1) / SUREST_REFERENCE).clamp(min=1).view(-1, 1, 1)
+    log_p, log_q = (z / temperature).log_softmax(-1), (r / temperature).log_softmax(-1)
+    places = (log_q.exp() * (log_q - log_p)).sum(-1)
+    if counts is None:
+        return places.mean(1)
+    return (places * counts).sum(1) / counts.sum(1)
+
+
+def of_two_sides(logits: Float[Tensor, "..."]) -> Float[Tensor, "... 2"]:
+    """A sigmoid's logits as those of a softmax over no and yes."""
+    return torch.stack([torch.zeros_like(logits), logits], dim=-1)
 
 
 def _places(counts: Bool[Tensor, "rows places"]) -> Int[Tensor, " counted"]:

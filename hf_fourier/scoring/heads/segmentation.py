@@ -12,7 +12,7 @@ import torch
 
 from hf_fourier.errors import TargetError
 from hf_fourier.scoring.heads import Head, Reading
-from hf_fourier.scoring.heads.log_odds import count_where, mean_log_probability
+from hf_fourier.scoring.heads.log_odds import count_where, mean_log_probability, of_two_sides, softmax_divergence
 from hf_fourier.scoring.targets import IGNORED, Region, ResolvedTarget, checked_index
 from hf_fourier.typing import Float, Int, Num, Tensor, tensor_of
 
@@ -66,6 +66,14 @@ class Mask(Head):
         )
         agreement = _foreground_dice(predicted, frozen) if logits.shape[1] == 1 else dice(predicted, frozen)
         return Reading(value, margin, dvalue_dmargin, value.exp(), agreement, predicted)
+
+    def divergence(
+        self, logits: Float[Tensor, "rows ..."], reference: Float[Tensor, "rows ..."], frozen: Num[Tensor, "rows ..."]
+    ) -> Float[Tensor, " rows"]:
+        """The mean of the Kullback-Leibler divergence over the positions that count."""
+        both = [of_two_sides(z[:, 0]) if z.shape[1] == 1 else z.movedim(1, -1) for z in (logits, reference)]
+        z, r = (part.flatten(1, -2) for part in both)
+        return softmax_divergence(z, r, count_where(operator.ne, frozen, IGNORED).flatten(1).to(z.device))
 
     def name_target(self, frozen: Num[Tensor, "..."]) -> tuple[Any, str]:
         """The class, where one alone counts, and its name."""

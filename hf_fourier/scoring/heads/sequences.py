@@ -12,6 +12,7 @@ from torch.nn.functional import cosine_similarity, ctc_loss, normalize
 from hf_fourier.errors import TargetError
 from hf_fourier.scoring.heads.base import Head, Reading
 from hf_fourier.scoring.heads.classification import Categorical
+from hf_fourier.scoring.heads.log_odds import softmax_divergence
 from hf_fourier.scoring.targets import IGNORED, AnswerSpan, Contrast, Direction, ResolvedTarget, Typed, checked_index
 from hf_fourier.torch_state import taken
 from hf_fourier.typing import Float, Int, Num, Tensor, tensor_of
@@ -60,6 +61,13 @@ class ContrastHead(Head):
         value = _gap(logits, frozen[:, :2].long())
         agreement = ((value > 0) == (frozen[:, 2] > 0)).float()
         return Reading(value, value, torch.ones_like(value), value.sigmoid(), agreement)
+
+    def divergence(
+        self, logits: Float[Tensor, "rows ..."], reference: Float[Tensor, "rows ..."], frozen: Num[Tensor, "rows ..."]
+    ) -> Float[Tensor, " rows"]:
+        """The Kullback-Leibler divergence over all classes."""
+        rows, classes = len(logits), logits.shape[-1]
+        return softmax_divergence(logits.reshape(rows, -1, classes), reference.reshape(rows, -1, classes))
 
     def name_target(self, frozen: Num[Tensor, "..."]) -> tuple[Any, str]:
         """Both classes and their names."""
@@ -222,6 +230,13 @@ class Transcript(Head):
         predicted = self._greedy(logits.detach())
         agreement = (predicted == frozen).all(1).float()
         return Reading(value, value, torch.ones_like(value), value.exp(), agreement, predicted_mask=predicted)
+
+    def divergence(
+        self, logits: Float[Tensor, "rows ..."], reference: Float[Tensor, "rows ..."], frozen: Num[Tensor, "rows ..."]
+    ) -> Float[Tensor, " rows"]:
+        """The mean over the frames of the divergence of their tokens."""
+        rows, classes = len(logits), logits.shape[-1]
+        return softmax_divergence(logits.reshape(rows, -1, classes), reference.reshape(rows, -1, classes))
 
     def name_target(self, frozen: Num[Tensor, "..."]) -> tuple[Any, str]:
         """The transcript's ids and its text."""
