@@ -17,7 +17,7 @@ from hf_fourier.registry import DEFAULT_METHOD
 if TYPE_CHECKING:
     from hf_fourier.results.attribution import Attribution
 
-METHOD, BESIDE = DEFAULT_METHOD, ("ffc", "magnitude", "random")
+METHOD, OTHERS = DEFAULT_METHOD, ("ffc", "magnitude", "random")
 FRACTIONS = (0.01, 0.02, 0.04, 0.1, 0.3)
 #: Edge of the cube that the head scan is resized to: what its model was made for.
 EDGE = 128
@@ -168,7 +168,7 @@ def explain(
     linknet3d.register()
     explainer = FourierExplainer.from_pretrained(str(demo.get(scene.assets[0])), task=scene.task)
     results: dict[str, Attribution] = {}
-    methods = (METHOD, *BESIDE)
+    methods = (METHOD, *OTHERS)
     for done, method in enumerate(methods, 1):
         result = explainer.explain(examples[key].value, target=scene.target, method=method)
         results[method] = explainer.perturb(result, fractions=FRACTIONS)

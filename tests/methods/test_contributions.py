@@ -203,7 +203,7 @@ def test_what_is_not_finite_on_the_way_is_left_out_and_said():
         z = x.abs().sum(1).log()
         return torch.stack([z, -z], 1)
 
-    for one in attribute(forward, noise(2, 5) + 3, contributions=4):
+    for one in attribute(forward, noise(2, 5) + 3, method="ffc", contributions=4):
         assert one.scores.isfinite().all()
         assert one.contributions is None
         (note,) = [note for note in one.provenance["notes"] if not note.startswith(NO_GRADIENT_BEGINNING)]
