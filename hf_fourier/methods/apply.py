@@ -97,10 +97,10 @@ class MethodCall:
                 f"dither {self.dither!r}", "a fraction of the largest entry, such as 1e-6, or 0", "correct it"
             )
 
-    @property
-    def points(self) -> int:
+    def points(self, signal: SignalShape) -> int:
         """Points on the path from each reference."""
-        return self.method.contribution_points if self.contributions is None else self.contributions
+        own = self.method.contribution_points.get(signal.kind, 0)
+        return own if self.contributions is None else self.contributions
 
 
 def origin_of(result: Attribution) -> tuple[str, str, int, float, int | None]:
@@ -188,16 +188,17 @@ def _explain_batch(
     score.precomputed_maps = torch.stack(maps) if maps else None
     ranking = method.attribute(score, score.signal, basis, rng)
     score.clean_reading()  # a control runs it here, so that its pass is counted
-    if not job.points and job.contributions is not None:
+    points = job.points(examples[0].signal)
+    if not points and job.contributions is not None:
         ranking = replace(ranking, paths=())
-    elif job.points and not ranking.paths:
-        ranking = replace(ranking, paths=integrate(score, score.signal, job.points))
+    elif points and not ranking.paths:
+        ranking = replace(ranking, paths=integrate(score, score.signal, points))
     outer.remember(batcher)
     if not bool(torch.stack(torch.aminmax(ranking.scores)).isfinite().all()):  # aminmax keeps NaN
         raise not_finite(ranking, score, basis.signal, job.dither)
     provenance = {
         **_provenance(job, method, score),
-        **({"contributions": job.points} if job.points or job.contributions is not None else {}),
+        **({"contributions": points} if points or job.contributions is not None else {}),
         "signal": examples[0].signal.kind,
         "seconds": (time.perf_counter() - start) / len(requests),
         "passes": {

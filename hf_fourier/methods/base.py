@@ -56,8 +56,8 @@ class Method(ABC):
         control: Whether it is a control: a ranking that does not depend on the model.
         presets: Published settings by name.
         default_domain: The domain where none is given; None for the signal's Fourier transform.
-        contribution_points: Points on the path from each reference for results' contributions, beside the method's own
-            passes, unless `contributions` says otherwise; 0 for results without, or where the method has its own path.
+        contribution_points: By kind of signal, points on the path from each reference for results' contributions, beside
+            the method's own passes, unless `contributions` says otherwise; other kinds have none, or the method's own.
         follows_label: Whether the ranking is of the label that is asked for; else it is of the model's whole answer.
     """
 
@@ -66,7 +66,7 @@ class Method(ABC):
     control: ClassVar[bool] = False
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
     default_domain: ClassVar[str | None] = None
-    contribution_points: ClassVar[int] = 0
+    contribution_points: ClassVar[Mapping[str, int]] = {}
     follows_label: ClassVar[bool] = True
 
     def resolve(self, signal: SignalShape) -> Method:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import ClassVar
@@ -64,6 +64,8 @@ class Tracking(Method):
     reference: ClassVar[str] = "ours; the scores are FFC's (arXiv 2411.18343)"
     presets: ClassVar[dict[str, dict[str, object]]] = {"fast": {"keeps": (0.25,)}}
     follows_label: ClassVar[bool] = False
+    #: Words, residues and genes are coloured by what speaks for or against the answer.
+    contribution_points: ClassVar[Mapping[str, int]] = {"tokens": 4}
 
     #: Random probes of the gain at the clean example, for `base="probes"`.
     PROBES: ClassVar[int] = 4

@@ -183,7 +183,7 @@ class Run:
             "method": METHODS.spec(job.method),
             "domain": DOMAINS.spec(job.domain),
             "dither": job.dither,
-            **({"contributions": job.points} if job.points else {}),
+            **({"contributions": job.contributions} if job.contributions else {}),
             **options.to_manifest(),
             "data": self.source.fingerprint(),
             "store": options.store,
