@@ -56,8 +56,8 @@ class Method(ABC):
         control: Whether it is a control: a ranking that does not depend on the model.
         presets: Published settings by name.
         default_domain: The domain where none is given; None for the signal's Fourier transform.
-        contribution_points: By kind of signal, points on the path from each reference for results' contributions, beside
-            the method's own passes, unless `contributions` says otherwise; other kinds have none, or the method's own.
+        contribution_points: By kind of signal, points on the path from each reference for results' contributions, which
+            are taken beside the method's own passes unless `contributions` says otherwise; none for other kinds.
         follows_label: Whether the ranking is of the label that is asked for; else it is of the model's whole answer.
     """
 
