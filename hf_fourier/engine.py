@@ -170,7 +170,7 @@ class Engine:
         contributions: int | None = None,
         seed: int = 0,
         batch_size: BatchSize = "auto",
-        progress: Progress = None,
+        progress: Callable[[int, int], None] | None = None,
     ) -> Any:
         """Rank the frequency features of one example, or of each of several.
 

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import ClassVar
 
 import torch
 
 from hf_fourier.domains.base import Basis
-from hf_fourier.domains.layout import SignalShape
 from hf_fourier.errors import SpecError
 from hf_fourier.methods.base import METHODS, Method, Ranking
 from hf_fourier.methods.closed_loop import checked_keeps
@@ -24,10 +23,6 @@ from hf_fourier.seeding import ExampleRng
 from hf_fourier.typing import Float, Tensor
 
 BASES = ("response", "probes", "magnitude")
-#: The displacement's length relative to the signal's, by kind of signal, chosen on the tuning halves of `benchmarks
-#: default`. Of embedded tokens, with hundreds of channels each, a longer one keeps no more decisions, and reaches other
-#: labels.
-KAPPA, DEFAULT_KAPPA = {"tokens": 0.03}, 0.1
 
 
 @METHODS.register("tracking")
@@ -49,7 +44,8 @@ class Tracking(Method):
 
     Attributes:
         keeps: The fractions that are kept, stage by stage.
-        kappa: Length of the displacement relative to the signal's; None for the default of the kind of signal.
+        kappa: Length of the displacement relative to the signal's: the one for all kinds of input that kept more
+            decisions than the magnitude and reached another example's answer hardly ever, on the halves for tuning.
         goal: What is tracked: "output", or a representation by name as for `response`, whose squared distance is
             taken. A label has no representation: where another label is the goal, this one stays the example's own.
         base: "response" as above; "probes" for the gain at the clean example by four random probes, as `response`
@@ -57,7 +53,7 @@ class Tracking(Method):
     """
 
     keeps: tuple[float, ...] = (0.5, 0.2, 0.06)
-    kappa: float | None = None
+    kappa: float = 0.03
     goal: str = OUTPUT
     base: str = "response"
 
@@ -75,12 +71,8 @@ class Tracking(Method):
         object.__setattr__(self, "goal", str(self.goal))  # a module's name may be a number
         if self.base not in BASES:
             raise SpecError(f"base {self.base!r}", f"one of {', '.join(BASES)}", "choose one of them")
-        if self.kappa is not None and not 0 <= self.kappa < math.inf:
+        if not 0 <= self.kappa < math.inf:
             raise SpecError(f"kappa {self.kappa!r}", "a number of at least 0", "correct `kappa`")
-
-    def resolve(self, signal: SignalShape) -> Tracking:
-        """With κ filled in for the kind of signal."""
-        return self if self.kappa is not None else replace(self, kappa=KAPPA.get(signal.kind, DEFAULT_KAPPA))
 
     @property
     def properties(self) -> tuple[str, ...]:
@@ -94,8 +86,6 @@ class Tracking(Method):
 
     def attribute(self, score: Score, x: Float[Tensor, "batch *signal"], basis: Basis, rng: ExampleRng) -> Ranking:
         """S_k; the extras name the goal."""
-        if self.kappa is None:
-            raise SpecError("kappa None", "a number", "call `resolve(signal)` first")
         coefficients = basis.forward(x)
         magnitude = basis.magnitude(coefficients)
         clean = score.represent(x, lambda part: self._clean(part, basis, rng), self.goal)

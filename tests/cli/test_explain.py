@@ -45,7 +45,7 @@ def test_json_alone_on_standard_output(run, text_model, tmp_path):
         assert result["target"] == 1
         assert len(result["top"]) == 10
         assert [stop["mode"] for stop in result["curve"]["points"]] == ["keep", "delete"]
-        assert result["provenance"]["passes"] == {"forward": 4.0, "backward": 4.0, "perturbed": 2}
+        assert result["provenance"]["passes"] == {"forward": 14.0, "backward": 12.0, "perturbed": 2}
         assert (tmp_path / result["files"]["folder"] / "attribution.json").is_file()
         assert (tmp_path / result["files"]["figure"]).is_file()
     assert len({result["files"]["folder"] for result in found["results"]}) == 2
@@ -155,11 +155,11 @@ def test_contributions_are_asked_for_printed_and_stored(run, text_model, image_m
     assert signed.points == 4  # two on the path from each of two references
     assert f"{signed.total:+.3g} above the mean of 2 references: every token masked, every" in done.stdout
     assert f"contributions sum to {signed.sum:+.3g}" in done.stdout
-    assert "cost: 7 forward, 5 backward," in done.stdout
+    assert "cost: 10 forward, 8 backward," in done.stdout
     done = run("explain", image_model, image, "--contributions", 1, "--json", "--method", "magnitude")
     (found,) = json.loads(done.stdout)["results"]
     assert found["contributions"]["references"] == ["each channel's mean", "the blurred picture"]
     assert found["provenance"]["contributions"] == 1
     assert found["provenance"]["passes"]["backward"] == 2
-    done = run("explain", text_model, "a good b", "--json")
+    done = run("explain", text_model, "a good b", "--json", "--contributions", "0")
     assert json.loads(done.stdout)["results"][0]["contributions"] is None

@@ -114,7 +114,7 @@ def test_a_device_map(plain: list[Attribution], tmp_path: Path) -> None:
 def test_gradient_checkpointing_and_train_mode(name: str) -> None:
     kind = "bert" if name == "bert" else "roberta"
     one = FourierExplainer(tiny_models.build("text-classification", name), tiny_tokenizers.tokenizer(kind)).explain(
-        TEXTS[0]
+        TEXTS[0], method="ffc"
     )
     model = tiny_models.build("text-classification", name).train()
     getattr(model, "activation_checkpointing_enable", model.gradient_checkpointing_enable)()

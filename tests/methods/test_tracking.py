@@ -123,7 +123,7 @@ def test_scores_are_the_formula():
         if weight is not None:  # the textbook form
             torch.testing.assert_close(gradient, ((p - clean).detach() @ weight).view_as(x))
         total, squared = total - gradient, squared + basis.magnitude(basis.pullback(gradient)).square()
-        step = 0.1 * x.norm(dim=1, keepdim=True) * scale_to_length(total)
+        step = 0.03 * x.norm(dim=1, keepdim=True) * scale_to_length(total)
         scores = scaled_like(magnitude * squared.sqrt(), magnitude)
         scores = scores + correlation_scores(basis, coefficients, basis.forward(step), 0.0)
     torch.testing.assert_close(got, scores.to(got.dtype), rtol=1e-6, atol=1e-9)

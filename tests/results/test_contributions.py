@@ -121,4 +121,6 @@ def test_tokens_sum_to_the_total_of_their_text():
     (other,), direct = explain.re_explain([one], [wrong]), explain.explain(texts[2], wrong, contributions=30)
     assert other.contributions.total == pytest.approx(direct.contributions.total, abs=1e-6)
     torch.testing.assert_close(other.contributions.gradient, direct.contributions.gradient)
-    assert explain.re_explain(explain.explain(texts[:1]), [0])[0].contributions is None
+    without = explain.explain(texts[:1], contributions=0)
+    assert explain.re_explain(without, [0])[0].contributions is None
+    assert explain.explain(texts[0]).provenance["contributions"] == 4  # the default of tokens

@@ -442,7 +442,7 @@ def test_contributions_of_a_run_are_those_of_explain(tmp_path: Path) -> None:
         assert other.contributions is not None
         assert one.contributions.total == pytest.approx(other.contributions.total, abs=1e-5)
         torch.testing.assert_close(one.contributions.gradient, other.contributions.gradient, rtol=1e-3, atol=1e-5)
-        assert one.provenance["passes"]["backward"] == 1 + 2 * 2
+        assert one.provenance["passes"]["backward"] == 4 + 2 * 2
     run(data, tmp_path / "run", explain, contributions=2, store="everything")  # goes on with the same
     with pytest.raises(InputError, match="a run with contributions 3"):
         run(data, tmp_path / "run", explain, contributions=3, store="everything")
