@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -147,20 +148,24 @@ class RepresentationPass:
     Attributes:
         values: h, shape `(rows, ...)`, detached.
         rows: The rows of the chunk among all.
-        reading: What the head reads of the same pass, with its graph.
     """
 
     def __init__(
         self,
         signal: Tensor,
         values: Tensor,
-        reading: Reading,
+        read: Callable[[], Reading],
         rows: slice,
         count: Callable[[int], None],
         model: torch.nn.Module | None,
     ) -> None:
-        self.values, self.rows, self.reading = values.detach(), rows, reading
+        self.values, self.rows, self._read = values.detach(), rows, read
         self._signal, self._values, self._count, self._model = signal, values, count, model
+
+    @cached_property
+    def reading(self) -> Reading:
+        """What the head reads of the same pass, with its graph."""
+        return self._read()
 
     def gradient(
         self, loss: Callable[[Tensor], Float[Tensor, " rows"]], last: bool = True

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, TypeVar
 
 import torch
@@ -293,20 +293,21 @@ class Score:
         def count(signals: int) -> None:
             self.passes.backward += signals * self.cost
 
-        def work(chunk: slice) -> tuple[T, Reading]:
+        def work(chunk: slice) -> tuple[T, Reading | None]:
             with torch.inference_mode(False), torch.enable_grad():
                 signal = _attached(x[chunk])
                 with representation.recording():
                     outputs, logits, own = self._outputs(signal, chunk, rows)
-                reading, examples = self._reading(logits, own), _numbers(own, signal.device)
-                answer = reading.value.unsqueeze(1) if isinstance(self.head, CustomTarget) else logits
+                examples, read = _numbers(own, signal.device), partial(self._reading, logits, own)
+                answer = read().value.unsqueeze(1) if isinstance(self.head, CustomTarget) else logits
                 values = representation.read(outputs, answer, lambda part: self._select(part, examples), len(signal))
-                seen = visit(RepresentationPass(signal, values, reading, chunk, count, self.model))
-                return seen, _detached(reading)
+                part = RepresentationPass(signal, values, read, chunk, count, self.model)
+                return visit(part), _detached(part.reading) if x is self.signal else None
 
         visits, readings = zip(*self.batcher.run(work, len(x)), strict=True)
-        if x is self.signal and self._clean_reading is None:
-            self._clean_reading = _joined(readings)
+        known = [reading for reading in readings if reading is not None]
+        if known and self._clean_reading is None:
+            self._clean_reading = _joined(known)
         return list(visits)
 
     def _read(self, signal: Tensor, chunk: slice, rows: Tensor | None) -> Reading:

@@ -197,3 +197,13 @@ def test_the_answer_of_another_label():
     logits = torch.tensor([[3.0, 1.0, 2.0], [0.0, 5.0, 1.0]])
     other = Categorical().with_decision(logits, torch.tensor([1, 1]))
     assert torch.equal(other, torch.tensor([[1.0, 3.0, 2.0], [0.0, 5.0, 1.0]]))
+
+
+def test_masks_over_many_classes_are_compared_in_their_own_type():
+    """A float64 copy of large maps, several times over, would fill the memory."""
+    from hf_fourier.scoring.heads import log_odds
+
+    z, r = noise(1, 2, 3, seed=1).float(), noise(1, 2, 3, seed=2).float()
+    assert log_odds.softmax_divergence(z, r).dtype == torch.float64
+    large = torch.zeros(1, 2**19, 3)
+    assert log_odds.softmax_divergence(large, large).dtype == torch.float32

@@ -17,6 +17,8 @@ SURE = 40
 BOUND = 1e30
 #: A reference that is surer than these log-odds is softened to them, since the gradient of its divergence underflows.
 SUREST_REFERENCE = 10.0
+#: Logits of at most so many numbers a row are compared in float64: of a mask over many classes that would fill memory.
+EXACT_LOGITS = 2**20
 
 
 def count_where(how: Callable[[Any, Any], Any], a: Num[Tensor, "..."], b: Tensor | float) -> Bool[Tensor, "..."]:
@@ -64,13 +66,14 @@ def softmax_divergence(
     reference: Float[Tensor, "rows places classes"],
     counts: Bool[Tensor, "rows places"] | None = None,
 ) -> Float[Tensor, " rows"]:
-    """`KL(softmax(reference) || softmax(logits))`, the mean over the places that count; in float64 where there is one.
+    """`KL(softmax(reference) || softmax(logits))`, the mean over counted places, in float64 up to `EXACT_LOGITS`.
 
     Where the likeliest class of every counted place is further than `SUREST_REFERENCE` above the next one, both are
     divided by a temperature that brings the least sure place there: their divergence would be at rounding level.
     """
-    exact = torch.float32 if logits.device.type == "mps" else torch.float64
-    z, r = (part.to(exact).clamp(min=-BOUND) for part in (logits, reference.detach()))
+    wide = logits.device.type != "mps" and logits[0].numel() <= EXACT_LOGITS
+    kind = torch.float64 if wide else logits.dtype
+    z, r = (part.to(kind).clamp(min=-BOUND) for part in (logits, reference.detach()))
     lead = r.topk(2, dim=-1).values
     margin = lead[..., 0] - lead[..., 1]
     if counts is not None:
