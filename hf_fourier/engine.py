@@ -184,7 +184,7 @@ class Engine:
             method: A method other than the explainer's default.
             domain: A domain other than the explainer's default.
             contributions: Points on each path of `Attribution.contributions`, such as 4; None: the method's choice.
-            seed: Seed of all random numbers; each example has its own stream, so that no batch changes a result.
+            seed: Seed of all random numbers; each example has its own stream, whatever its batch.
             batch_size: Rows in a batch, at most; halved automatically when memory runs out.
             progress: Called with (examples done, examples in all).
 

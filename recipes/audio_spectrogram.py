@@ -23,7 +23,7 @@ for clip, result in list(zip(SOUNDS, results, strict=True))[:5]:
     print(f"{clip['name']}: {result.label} ({result.confidence:.2f}), in truth {clip['label']}")
 print(results[0].top_features(5))  # cycles per second along time, cycles per mel band along the other axis
 
-evaluation = explainer.evaluate(CLIPS, methods=["ffc"], metrics=["maintain_rate", "selectivity"])
+evaluation = explainer.evaluate(CLIPS, methods=["tracking"], metrics=["maintain_rate", "selectivity"])
 print(evaluation.summary(["maintain_rate_at_0.04", "selectivity (random)"]))
 
 names = [clip["name"] for clip in SOUNDS]

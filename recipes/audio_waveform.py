@@ -23,7 +23,7 @@ first_goes_on()  # under `accelerate launch` the processes have shared the examp
 print(results[0].label, results[0].confidence)
 print(results[0].top_features(8))
 
-evaluation = explainer.evaluate(CLIPS, methods=["ffc"], metrics=["maintain_rate", "selectivity"])
+evaluation = explainer.evaluate(CLIPS, methods=["tracking"], metrics=["maintain_rate", "selectivity"])
 print(evaluation.summary(["maintain_rate_at_0.04", "selectivity (random)"]))
 
 names = [clip["name"] for clip in PROMPTS]

@@ -31,7 +31,7 @@ for title, orders in (("by relevance", None), ("by rank", [list(range(len(r.name
     kept = [sum(curve.at("keep", share).agreement for curve in curves) / len(curves) for share in shares]
     print(f"decisions kept with the top {shares} of the genes {title}: {kept}")
 
-METHODS = ["ffc"] if given.small else ["ffc", "closed_loop"]
+METHODS = ["tracking"] if given.small else ["tracking", "ffc"]
 metrics = ["maintain_rate", "selectivity"]
 evaluation = explainer.evaluate(CELLS, methods=METHODS, metrics=metrics)
 print(evaluation.summary(["maintain_rate_at_0.04", "selectivity (random)"]))

@@ -15,7 +15,7 @@ from hf_fourier import Report, attribute
 
 given = options(__doc__, out="hf-fourier-ground-truth")
 first_goes_on()  # nothing here is shared among processes
-METHODS = ["ffc:lam=0", "ffc", "closed_loop", "gradient_input", "magnitude", "low_frequency", "random"]
+METHODS = ["tracking", "ffc:lam=0", "ffc", "closed_loop", "gradient_input", "magnitude", "low_frequency", "random"]
 PLANTED = [18, 27, 30, 47]  # cycles per signal
 SIGNALS, POINTS, VARIANCE = 400 if given.small else 2000, 200, 5.0
 

@@ -22,7 +22,7 @@ for name, result in zip(names, results, strict=True):
     kept = [f"{stop.fraction:.0%}" for stop in result.curve.of("keep") if stop.agreement == 1]
     print(f"{name}: {result.label} ({result.confidence:.2f}); kept by the top {', '.join(kept) or 'none of these'}")
 
-methods = ["ffc"] if given.small else ["ffc", "closed_loop:kappa=.1"]
+methods = ["tracking"] if given.small else ["tracking", "ffc"]
 evaluation = explainer.evaluate(list(PICTURES), methods=methods, metrics=["maintain_rate", "selectivity"])
 print(evaluation.summary(["maintain_rate_at_0.04", "selectivity (random)", "selectivity (runner-up)"]))
 

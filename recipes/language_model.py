@@ -39,7 +39,7 @@ for result in results:
     print(result.input_relevance(0.1).top(3))
 
 # The next word itself, beside rankings that ask no model.
-evaluation = explainer.evaluate(texts, methods=["ffc"], metrics=["dig", "maintain_rate"])
+evaluation = explainer.evaluate(texts, methods=["tracking"], metrics=["dig", "maintain_rate"])
 print(evaluation.summary(["dig", "maintain_rate_at_0.04"]))
 
 folder = Report(results, evaluation=evaluation).save(given.out, include_inputs=True)

@@ -30,7 +30,7 @@ for stop in results[0].curve.of("keep"):
     )
 
 evaluation = explainer.evaluate(
-    SCANS, methods=["ffc"], metrics=["dice_retention"], targets=["brain"] * len(SCANS), groups=[0] * len(SCANS)
+    SCANS, methods=["tracking"], metrics=["dice_retention"], targets=["brain"] * len(SCANS), groups=[0] * len(SCANS)
 )
 print(evaluation.summary(["dice_retention"]))
 

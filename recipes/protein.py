@@ -24,7 +24,7 @@ for one, result in zip(ANTIBODIES, results, strict=True):
 print(results[0].top_features(5))  # cycles per residue: 0.28 is the turn of a helix, 0.5 a strand's two sides
 print(results[0].input_relevance(0.04).top(8))
 
-evaluation = explainer.evaluate(SEQUENCES, methods=["ffc"], metrics=["maintain_rate", "selectivity"])
+evaluation = explainer.evaluate(SEQUENCES, methods=["tracking"], metrics=["maintain_rate", "selectivity"])
 print(evaluation.summary(["maintain_rate_at_0.04", "selectivity (random)"]))
 
 names = [one["name"] for one in ANTIBODIES]

@@ -22,7 +22,7 @@ first_goes_on()  # under `accelerate launch` the processes have shared the examp
 print(results[0].input_relevance().top(8))  # what speaks for or against the answer, word by word
 
 # Does the ranking add anything to one that asks no model, and does it reach wrong labels too?
-METHODS = ["ffc"] if given.small else ["ffc", "closed_loop"]
+METHODS = ["tracking"] if given.small else ["tracking", "ffc"]
 metrics = ["maintain_rate", "selectivity"]
 evaluation = explainer.evaluate(TEXTS, methods=METHODS, metrics=metrics)
 print(evaluation.summary(["maintain_rate_at_0.04", "selectivity (random)"]))

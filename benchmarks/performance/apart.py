@@ -52,7 +52,9 @@ def here(part: str, name: str, n: int) -> dict[str, Any]:
         if part == "tiny":
             explainer, texts = tiny(), Texts(n)
             start = time.perf_counter()
-            before, most = peak(lambda: explainer.explain_dataset(texts, Path(place) / "run", progress=False))
+            before, most = peak(
+                lambda: explainer.explain_dataset(texts, Path(place) / "run", method="ffc", progress=False)
+            )
             return {"examples": n, "seconds": time.perf_counter() - start, "before": before, "peak": before + most}
         explainer = MODELS[name].explainer()
         examples = list(islice(cycle(MODELS[name].examples(min(n, MOST))), n))
@@ -60,7 +62,7 @@ def here(part: str, name: str, n: int) -> dict[str, Any]:
 
         def work() -> None:
             if part == "run":
-                explainer.explain_dataset(examples, Path(place) / "run", progress=False, chunk=n)
+                explainer.explain_dataset(examples, Path(place) / "run", method="ffc", progress=False, chunk=n)
             with eval_mode(explainer.model):
                 for batch in batches:
                     bare(explainer.model, batch)

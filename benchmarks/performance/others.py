@@ -69,7 +69,7 @@ def timings(name: str, n: int, runs: int) -> dict[str, Any]:
     explainer, examples = real.explainer(), real.examples(n)
     if name == "minilm-spam":
         explainer.processor.model_max_length = LENGTH
-    results = explainer.explain(examples)
+    results = explainer.explain(examples, method="ffc")
     wrapper, encoded = explainer.wrapper, [explainer.wrapper.encode(example) for example in examples]
     job = MethodCall(FFC(), Fourier(), 0, {"name": name, "task": wrapper.task, "revision": None})
 

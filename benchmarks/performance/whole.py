@@ -84,10 +84,10 @@ def beside_bare(name: str, n: int, runs: int) -> dict[str, Any]:
     examples = list(islice(cycle(some), n))
 
     def run(folder: Path) -> Seconds:
-        return timed(lambda: explainer.explain_dataset(examples, folder, progress=False))
+        return timed(lambda: explainer.explain_dataset(examples, folder, method="ffc", progress=False))
 
     with tempfile.TemporaryDirectory() as place, encodings_ready():
-        results = explainer.explain_dataset(examples, Path(place) / "first", progress=False)
+        results = explainer.explain_dataset(examples, Path(place) / "first", method="ffc", progress=False)
         made = batches(results, explainer, examples)
         size = sum(path.stat().st_size for path in (Path(place) / "first").rglob("*.safetensors"))
 
@@ -130,10 +130,10 @@ def beside_padding(name: str, n: int, runs: int) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as place:
         for i in range(runs):
             folder = Path(place) / str(i)
-            own = timed(lambda: explainer.explain_dataset(examples, folder, progress=False))  # noqa: B023
+            own = timed(lambda: explainer.explain_dataset(examples, folder, method="ffc", progress=False))  # noqa: B023
             found = Results(folder)
             start = Seconds(time.perf_counter(), time.process_time())
-            theirs = explainer.explain(dict(padded))
+            theirs = explainer.explain(dict(padded), method="ffc")
             other = Seconds(time.perf_counter() - start.wall, time.process_time() - start.cpu)
             rows.append((own, other))
         assert found is not None

@@ -134,6 +134,9 @@ class SanityChecks:
         if wrong_labels is None:
             reason = f"the head {self.evaluator.head!r} has no other labels"
             return [Check(name, None, _CALLABLE if self.callable else reason) for name in names]
+        if not self.method.follows_label:
+            reason = "the method follows no label: its ranking is the same for all of them"
+            return [Check(names[0], None, reason), self._wrong_label_control(names[1])]
         others = self.explainer.re_explain(self.attributions, wrong_labels, batch_size=self.batch_size)
         binary = len(self.explainer.wrapper.head().labels) == 2
         hint = ", and of two classes a method without a sign ranks both alike" if binary else ""

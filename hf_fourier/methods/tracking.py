@@ -22,6 +22,8 @@ from hf_fourier.scoring.score import Score
 from hf_fourier.seeding import ExampleRng
 from hf_fourier.typing import Float, Tensor
 
+#: Note on an example whose answer does not move.
+UNMOVED = "the model's answer stays as it is where features are missing: the ranking is that of the magnitudes"
 BASES = ("response", "probes", "magnitude")
 
 
@@ -103,10 +105,12 @@ class Tracking(Method):
                 squared = squared + basis.magnitude(basis.pullback(gradient)).square()
             base = magnitude if self.base == "magnitude" else scaled_like(magnitude * squared.sqrt(), magnitude)
             step = basis.forward(length * scale_to_length(total))
-            scores = base + correlation_scores(basis, coefficients, step, 0.0)
+            moved = total.flatten(1).abs().amax(1, keepdim=True) != 0  # also where it is not finite
+            scores = torch.where(moved, base + correlation_scores(basis, coefficients, step, 0.0), magnitude)
         described = score.representation(self.goal).description
         gradient = torch.cat([gradient for _, _, gradient in clean])
-        return Ranking(scores, gradient, extras={"goal": [described] * len(x)})
+        notes = [() if row else (UNMOVED,) for row in (total.flatten(1) != 0).any(1).tolist()]
+        return Ranking(scores, gradient, extras={"goal": [described] * len(x)}, notes=notes)
 
     def _clean(self, part: RepresentationPass, basis: Basis, rng: ExampleRng) -> tuple[Tensor, Tensor, Tensor]:
         """The goal, the squared gain at the clean example (0 where the base takes none), and the score's gradient."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from hf_fourier.methods.controls import CONTROLS
 from hf_fourier.report import privacy
 from hf_fourier.report.figures.spectrum import binned
 from hf_fourier.results import formats
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 BANDS = 16
 #: The fraction of features that is shown where no curve suggests another.
 DEFAULT_FRACTION = 0.04
+#: The controls' names.
+METHODS_WITHOUT_MODEL = frozenset(CONTROLS)
 #: From this Dice with the clean mask on, a predicted mask counts as kept.
 SAME_MASK = 0.9
 
@@ -113,7 +116,8 @@ class ExampleRecord:
         """How much of the top the strongest features would have been without a model; "" where it is not known."""
         if self.magnitude_overlap is None:
             return ""
-        return f"{100 * self.magnitude_overlap:.0f} % of the top {100 * DEFAULT_FRACTION:g} %; the rest is the model's"
+        rest = "" if METHODS_WITHOUT_MODEL & {self.method.partition(":")[0]} else "; the rest is the model's"
+        return f"{100 * self.magnitude_overlap:.0f} % of the top {100 * DEFAULT_FRACTION:g} %{rest}"
 
     @property
     def incomplete(self) -> list[str]:

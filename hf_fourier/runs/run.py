@@ -183,7 +183,7 @@ class Run:
             "method": METHODS.spec(job.method),
             "domain": DOMAINS.spec(job.domain),
             "dither": job.dither,
-            **({"contributions": job.contributions} if job.contributions else {}),
+            **({} if job.contributions is None else {"contributions": job.contributions}),
             **options.to_manifest(),
             "data": self.source.fingerprint(),
             "store": options.store,

@@ -12,7 +12,7 @@ import torch
 
 from hf_fourier.errors import FourierError, SpecError
 from hf_fourier.scoring.failures import differentiate
-from hf_fourier.scoring.heads import Categorical, Head, Reading, logits_of
+from hf_fourier.scoring.heads import Categorical, ContrastHead, Head, Reading, logits_of
 from hf_fourier.scoring.layer_gradients import matching, no_gradient_path
 from hf_fourier.typing import Float, Tensor
 
@@ -121,7 +121,10 @@ class Representation:
         if not self.is_known:  # all later passes record this layer alone
             self.is_known = True
             self._modules = {} if found is None else {found[0]: self._modules[found[0]]}
-        return None if found is None else _selected(found[1], select, rows)
+        if found is None:
+            return None
+        # Of a contrast the logits are computed on, and no hidden states could stand in for them.
+        return _by_row(found[1], rows) if isinstance(self.head, ContrastHead) else _selected(found[1], select, rows)
 
     def _logits(self, answer: Tensor) -> Tensor:
         if isinstance(self.head, Categorical):

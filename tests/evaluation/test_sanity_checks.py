@@ -51,6 +51,15 @@ def test_gradients_follow_the_model_and_the_label(checked, method):
     assert found.of("seed variance").passed is None
 
 
+def test_a_method_that_follows_no_label_is_not_asked_to(checked):
+    found = checked("tracking")
+    labels = found.of("target randomization")
+    assert labels.passed is None
+    assert "follows no label" in labels.words
+    assert found.of("model randomization").passed
+    assert found.of("wrong-label control").passed is not None
+
+
 def test_the_magnitude_follows_neither(checked):
     """Also on embedded tokens, which a randomized model would embed otherwise: both rank one signal."""
     found = checked("magnitude")

@@ -11,7 +11,7 @@ from hf_fourier.domains import DOMAINS
 from hf_fourier.errors import SpecError
 from hf_fourier.methods import METHODS, Tracking
 from hf_fourier.methods.ffc import correlation_scores, scale_to_length
-from hf_fourier.methods.tracking import scaled_like, top_weights
+from hf_fourier.methods.tracking import UNMOVED, scaled_like, top_weights
 from hf_fourier.seeding import ExampleRng
 from tests.toy_scores import Linear, Smooth, noise, score_of
 
@@ -191,3 +191,24 @@ def test_overlap_with_the_magnitude_ranking(mixture):
     weakest.scores = -strongest.scores
     assert weakest.magnitude_overlap(0.25) == 0
     assert math.isclose(weakest.magnitude_overlap(1.0), 1)
+
+
+def test_an_answer_that_does_not_move_leaves_the_magnitudes_and_a_note():
+    class Constant(torch.nn.Module):
+        def forward(self, x):
+            return torch.stack([0 * x.sum(1) + 1, 0 * x.sum(1)], dim=1)
+
+    x = noise(2, 12, dtype=torch.float32)
+    results, strongest = (attribute(Constant(), x, method=method) for method in ("tracking", "magnitude"))
+    for one, other in zip(results, strongest, strict=True):
+        assert torch.equal(one.order, other.order)
+        assert UNMOVED in one.provenance["notes"]
+
+
+def test_it_is_not_said_of_a_control_that_the_rest_is_the_models(mixture):
+    from hf_fourier.report.example_record import record_of
+
+    model = Bands((5, 8)).eval()
+    texts = {m: record_of(attribute(model, mixture, method=m)[0]).overlap_text for m in ("random", "tracking")}
+    assert texts["tracking"].endswith("; the rest is the model's")
+    assert "the model" not in texts["random"]

@@ -12,6 +12,7 @@ from hf_fourier.scoring.heads.detection import Detections
 from hf_fourier.scoring.heads.outputs import logits_of
 from hf_fourier.scoring.heads.segmentation import Mask
 from hf_fourier.scoring.score import Score
+from hf_fourier.scoring.targets import IGNORED
 from tests.toy_scores import noise
 
 
@@ -207,3 +208,19 @@ def test_masks_over_many_classes_are_compared_in_their_own_type():
     assert log_odds.softmax_divergence(z, r).dtype == torch.float64
     large = torch.zeros(1, 2**19, 3)
     assert log_odds.softmax_divergence(large, large).dtype == torch.float32
+
+
+def test_masks_of_queries_are_compared_too():
+    """Universal segmentation: where only the masks differ, the answers do."""
+    head = Detections(classes=3, boxes=False)
+    reference = noise(2, 5, 4 + 9, seed=2)
+    frozen = head.freeze(reference, [None] * 2)
+    other = torch.cat([reference[..., :4], -reference[..., 4:]], dim=-1)
+    assert bool((head.divergence(other, reference, frozen) > 1e-3).all())
+    assert float(head.divergence(reference, reference, frozen).abs().max()) < 1e-12
+
+
+def test_the_answer_of_another_label_at_one_of_several_places():
+    logits = torch.tensor([[[3.0, 1.0, 2.0], [0.0, 5.0, 1.0]]])
+    other = Categorical().with_decision(logits, torch.tensor([[IGNORED, 2]]))
+    assert torch.equal(other, torch.tensor([[[3.0, 1.0, 2.0], [0.0, 1.0, 5.0]]]))

@@ -88,11 +88,10 @@ class Categorical(Head):
     def with_decision(
         self, logits: Float[Tensor, "rows ..."], frozen: Num[Tensor, "rows ..."]
     ) -> Float[Tensor, "rows ..."]:
-        """The logits with those of the likeliest class and the target exchanged."""
-        if logits.ndim != 2:
-            return super().with_decision(logits, frozen)
-        pair = torch.stack([logits.argmax(-1), frozen.to(logits.device).long()], dim=1)
-        return logits.scatter(1, pair, logits.gather(1, pair.flip(1)))
+        """The logits with those of the likeliest class and the target exchanged, at each place that counts."""
+        predicted, wanted = logits.argmax(-1), frozen.to(logits.device).long()
+        pair = torch.stack([predicted, torch.where(wanted == IGNORED, predicted, wanted)], dim=-1)
+        return logits.scatter(-1, pair, logits.gather(-1, pair.flip(-1)))
 
     def name_target(self, frozen: Num[Tensor, "..."]) -> tuple[Any, str]:
         """The class (or the classes) and its name."""

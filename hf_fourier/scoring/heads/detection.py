@@ -114,15 +114,19 @@ class Detections(Head):
     def divergence(
         self, logits: Float[Tensor, "rows ..."], reference: Float[Tensor, "rows ..."], frozen: Num[Tensor, "rows ..."]
     ) -> Float[Tensor, " rows"]:
-        """The mean over the queries of the divergence of their classes, and of the squared differences of boxes."""
+        """The mean over the queries of the divergence of their classes, and of how far boxes or masks are apart.
+
+        That is the mean squared difference of boxes, and the divergence of in and out of masks, over all their places.
+        """
         width = logits.shape[-1] - 4 if self.boxes else self.classes + 1
         z, r = logits[..., :width], reference[..., :width]
         if width != self.classes + 1:
             z, r = of_two_sides(z).flatten(1, 2), of_two_sides(r).flatten(1, 2)
         distance = softmax_divergence(z, r)
         if self.boxes:
-            distance = distance + (logits - reference)[..., width:].square().flatten(1).mean(1)
-        return distance
+            return distance + (logits - reference)[..., width:].square().flatten(1).mean(1)
+        masks = [of_two_sides(part[..., width:]).flatten(1, 2) for part in (logits, reference)]
+        return distance + softmax_divergence(*masks)
 
     def _overlap(self, extent: Tensor, known: Tensor) -> Float[Tensor, "queries known"]:
         """Intersection over union of all pairs."""
