@@ -7,6 +7,7 @@ from types import SimpleNamespace
 import torch
 
 from hf_fourier import FourierExplainer
+from hf_fourier.methods.tracking import UNMOVED
 from hf_fourier.results.remarks import NO_GRADIENT
 
 
@@ -33,7 +34,7 @@ def test_a_gradient_needs_no_note() -> None:
 
 
 def test_a_signal_that_does_not_count_is_said() -> None:
-    assert explained(0.0).provenance["notes"] == [NO_GRADIENT]
+    assert explained(0.0).provenance["notes"] == [UNMOVED, NO_GRADIENT]
 
 
 def test_an_answer_that_is_too_sure_is_said_and_ffc_still_follows_the_log_odds() -> None:

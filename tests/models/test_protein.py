@@ -11,6 +11,7 @@ import torch
 
 from hf_fourier import FourierExplainer
 from hf_fourier.errors import InputError
+from hf_fourier.methods.tracking import UNMOVED
 from hf_fourier.models.protein import ProteinWrapper
 from hf_fourier.models.text import TextWrapper
 from hf_fourier.results.remarks import NO_GRADIENT
@@ -74,7 +75,7 @@ def test_results_are_whole_and_come_back(task: str, name: str, tmp_path: Path) -
         assert [axis.name for axis in result.layout.signal.axes] == ["residue", "hidden"]
         assert "frequency [cycles/residue]" in result.top_features(1).columns
         alone = task == "fill-mask" and len(sequence) == 1  # the one residue is masked, and nothing is read
-        assert result.provenance["notes"] == ([NO_GRADIENT] if alone else [])
+        assert result.provenance["notes"] == ([UNMOVED, NO_GRADIENT] if alone else [])
     laws.comes_back(explain, explain.explain(SEQUENCES[0]), tmp_path)
 
 
