@@ -32,7 +32,7 @@ BASES = ("response", "probes", "magnitude")
 class Tracking(Method):
     """Which features the model needs to stay at its own answer: FFC's loop that tracks the clean output.
 
-    [FFC](ffc.md) follows a label down its loss. Here the goal is the clean model's own output y(x), whatever it says:
+    FFC follows a label down its loss. Here the goal is the clean model's own output y(x), whatever it says:
 
         x_S     = the top fraction r of the present ranking, for r = .5, .2, .06 (first by magnitude)
         g      += -∇ D(y(x_S), y(x)),      G²_k += |W ∇ D|²_k
