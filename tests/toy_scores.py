@@ -185,6 +185,18 @@ def score_of(forward: Logits, x: torch.Tensor, head: Head | None = None, targets
     return Score(x, lambda signal, rows: forward(signal), lambda out, rows: out, head or Categorical(), chosen, batcher)
 
 
+class Curved(torch.nn.Module):
+    """A smooth score with no closed form."""
+
+    def __init__(self, *shape):
+        super().__init__()
+        self.weight = torch.nn.Parameter(noise(4, *shape) / 4)
+
+    def forward(self, x):
+        z = torch.einsum("bi,ki->bk", x.flatten(1), self.weight.flatten(1))
+        return (z.tanh() * z).sum(1, keepdim=True)
+
+
 class Guard:
     """A callable in front of another that runs out of memory above a number of rows, and counts what it runs."""
 

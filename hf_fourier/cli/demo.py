@@ -201,8 +201,7 @@ def run_demo(*, name: str, example: str | None, output: Path, as_json: bool = Fa
         AssetUnavailable: If the model or the data cannot be fetched.
         InputError: If there is no such demo or example.
     """
-    from hf_fourier.report.example_record import SAME_MASK, record_of
-    from hf_fourier.report.wording import is_control
+    from hf_fourier.report.example_record import SAME_MASK, is_control, overlap_text, record_of
 
     scene = find_scene(name)
     writable(output)
@@ -235,7 +234,8 @@ def run_demo(*, name: str, example: str | None, output: Path, as_json: bool = Fa
         print_line(console, f"{method}{control} {kept} {words}")
     for method, result in found.results.items():
         if not is_control(method):
-            print_line(console, f"{method} shares with the magnitude ranking {record_of(result).overlap_text}")
+            overlap = overlap_text(result.magnitude_overlap(), method)
+            print_line(console, f"{method} shares with the magnitude ranking {overlap}")
     for remark in explained.provenance.get("notes", []):
         print_line(console, f"note: {remark}", style="yellow")
     print_line(console, cost_text(explained.provenance))

@@ -217,7 +217,7 @@ def as_record(result: Attribution) -> dict[str, Any]:
 
 def print_result(name: str, result: Attribution, written: Mapping[str, Any]) -> None:
     """Print one result: prediction, top features, curve, cost, notes, and where files lie."""
-    from hf_fourier.report.example_record import record_of
+    from hf_fourier.report.example_record import overlap_text, record_of
 
     console = result_console()
     number = f"{result.value:.4g}" if result.confidence is None else f"{result.confidence:.3f}"
@@ -244,7 +244,8 @@ def print_result(name: str, result: Attribution, written: Mapping[str, Any]) -> 
     if result.curve is not None:
         print_line(console, CURVE_TITLE)
         console.print(curve_table({"": result}))
-    print_line(console, f"shared with the magnitude ranking: {record_of(result).overlap_text}")
+    overlap = overlap_text(result.magnitude_overlap(), str(result.provenance["method"]))
+    print_line(console, f"shared with the magnitude ranking: {overlap}")
     print_line(console, cost_text(result.provenance))
     for note in result.provenance.get("notes", []):
         print_line(console, f"note: {note}", style="yellow")

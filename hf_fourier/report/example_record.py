@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hf_fourier.methods.controls import CONTROLS
+from hf_fourier.methods import METHODS
 from hf_fourier.report import privacy
 from hf_fourier.report.figures.spectrum import binned
 from hf_fourier.results import formats
@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 BANDS = 16
 #: The fraction of features that is shown where no curve suggests another.
 DEFAULT_FRACTION = 0.04
-#: The controls' names.
-METHODS_WITHOUT_MODEL = frozenset(CONTROLS)
 #: From this Dice with the clean mask on, a predicted mask counts as kept.
 SAME_MASK = 0.9
 
@@ -112,14 +110,6 @@ class ExampleRecord:
         return self.head == "mask"
 
     @property
-    def overlap_text(self) -> str:
-        """How much of the top the strongest features would have been without a model; "" where it is not known."""
-        if self.magnitude_overlap is None:
-            return ""
-        rest = "" if METHODS_WITHOUT_MODEL & {self.method.partition(":")[0]} else "; the rest is the model's"
-        return f"{100 * self.magnitude_overlap:.0f} % of the top {100 * DEFAULT_FRACTION:g} %{rest}"
-
-    @property
     def incomplete(self) -> list[str]:
         """Notes on scores that miss the sum that a complete method promises."""
         return [note for note in self.provenance.get("notes", ()) if note.startswith(INCOMPLETE)]
@@ -166,8 +156,20 @@ class ExampleRecord:
         return cls(**known)
 
 
+def is_control(method: str) -> bool:
+    """Whether a method's spec is that of a control, which ranks without looking at the model."""
+    name = method.partition(":")[0]
+    return name in METHODS and METHODS[name].control
+
+
+def overlap_text(overlap: float, method: str) -> str:
+    """In words: how much of the top of a method's ranking the strongest features are."""
+    rest = "" if is_control(method) else "; the rest is the model's"
+    return f"{100 * overlap:.0f} % of the top {100 * DEFAULT_FRACTION:g} %{rest}"
+
+
 def record_of(attribution: Attribution) -> ExampleRecord:
-    """The record of one result as it is: nothing rounded or withheld, without name, extras and bands."""
+    """The record of one result as it is: nothing rounded or withheld, without name, extras, bands and overlap."""
     layout, target = attribution.layout, attribution.target
     return ExampleRecord(
         label=attribution.label,
@@ -185,7 +187,6 @@ def record_of(attribution: Attribution) -> ExampleRecord:
         provenance=attribution.provenance,
         contested=_contested(attribution),
         noun="frequencies" if layout.with_role("frequency") else "features",
-        magnitude_overlap=None if attribution.signal is None else attribution.magnitude_overlap(DEFAULT_FRACTION),
     )
 
 
@@ -207,6 +208,7 @@ def report_record(attribution: Attribution, name: str = "", shared: bool = True)
         target=record.target if labelled else None,
         top_predictions=[(n, privacy.rounded(p, digits)) for n, p in record.top_predictions] if labelled else [],
         curve=_rounded_curve(record.curve, labelled, digits),
+        magnitude_overlap=None if attribution.signal is None else attribution.magnitude_overlap(DEFAULT_FRACTION),
         bands=bands_of(attribution, record.displayed_fraction),
         extras=privacy.rounded(extras, privacy.DIGITS),
         provenance=privacy.rounded(privacy.provenance_of(attribution, shared), 6),

@@ -6,8 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from hf_fourier.methods import METHODS
-from hf_fourier.report.example_record import DEFAULT_FRACTION, SAME_MASK
+from hf_fourier.report.example_record import DEFAULT_FRACTION, SAME_MASK, is_control, overlap_text
 from hf_fourier.report.figures.fonts import drawable
 from hf_fourier.results.curve import CurvePoint, Mode
 from hf_fourier.results.relevance import SIZE
@@ -214,12 +213,6 @@ MAY_NOT_CONCLUDE = (
 )
 
 
-def is_control(method: str) -> bool:
-    """Whether a method's spec is that of a control, which ranks without looking at the model."""
-    name = method.partition(":")[0]
-    return name in METHODS and METHODS[name].control
-
-
 def slider_stops(record: ExampleRecord) -> list[dict[str, Any]]:
     """The slider's stops: a `slider_stop` at each fraction of the curve, the whole input last."""
     fractions = sorted({point.fraction for point in record.points("keep") if 0 < point.fraction < 1})
@@ -391,7 +384,7 @@ def example_facts(record: ExampleRecord) -> Mapping[str, str]:
     facts = {"signal": f"{record.kind}, {shape}", "features": f"{record.features:,}", "method": record.method,
              "domain": record.domain}  # fmt: skip
     if record.magnitude_overlap is not None:
-        facts["shared with the magnitude ranking"] = record.overlap_text
+        facts["shared with the magnitude ranking"] = overlap_text(record.magnitude_overlap, record.method)
     if record.completeness_error is not None:
         note = f" ({record.incomplete[0]})" if record.incomplete else ""
         facts["completeness error"] = f"{record.completeness_error:.3g}{note}"

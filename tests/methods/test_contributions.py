@@ -11,25 +11,13 @@ from hf_fourier.methods.contributions import integrate
 from hf_fourier.results.remarks import NO_GRADIENT_BEGINNING
 from hf_fourier.scoring.heads import Binary, Categorical, Regression
 from hf_fourier.scoring.references import Reference
-from tests.toy_scores import METHOD_SPECS, Linear, Smooth, Weighted, noise, score_of, value
+from tests.toy_scores import METHOD_SPECS, Curved, Linear, Smooth, Weighted, noise, score_of, value
 
 DOMAINS_HERE = ("fourier", "identity", "cosine", "wavelet", "wavelet:bior2.2,level=2")
 
 
 def entries(result):
     return result.contributions.by_entry(result.signal, result.basis)
-
-
-class Curved(torch.nn.Module):
-    """A smooth score with no closed form."""
-
-    def __init__(self, *shape):
-        super().__init__()
-        self.weight = torch.nn.Parameter(noise(4, *shape) / 4)
-
-    def forward(self, x):
-        z = torch.einsum("bi,ki->bk", x.flatten(1), self.weight.flatten(1))
-        return (z.tanh() * z).sum(1, keepdim=True)
 
 
 class Waves(torch.nn.Module):

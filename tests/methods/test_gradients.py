@@ -11,21 +11,9 @@ from hf_fourier.domains.fourier import FourierBasis
 from hf_fourier.errors import SpecError
 from hf_fourier.methods import METHODS
 from hf_fourier.methods.gradients import geometric_path
-from tests.toy_scores import Weighted, noise, value
+from tests.toy_scores import Curved, Weighted, noise, value
 
 DOMAINS_HERE = ("fourier", "identity", "cosine", "wavelet", "wavelet:bior2.2,level=2")
-
-
-class Curved(torch.nn.Module):
-    """A smooth score with no closed form."""
-
-    def __init__(self, *shape):
-        super().__init__()
-        self.weight = torch.nn.Parameter(noise(4, *shape) / 4)
-
-    def forward(self, x):
-        z = torch.einsum("bi,ki->bk", x.flatten(1), self.weight.flatten(1))
-        return (z.tanh() * z).sum(1, keepdim=True)
 
 
 @pytest.mark.parametrize("domain", DOMAINS_HERE)

@@ -206,9 +206,12 @@ def test_an_answer_that_does_not_move_leaves_the_magnitudes_and_a_note():
 
 
 def test_it_is_not_said_of_a_control_that_the_rest_is_the_models(mixture):
-    from hf_fourier.report.example_record import record_of
+    from hf_fourier.report import wording
+    from hf_fourier.report.example_record import report_record
 
-    model = Bands((5, 8)).eval()
-    texts = {m: record_of(attribute(model, mixture, method=m)[0]).overlap_text for m in ("random", "tracking")}
+    model, texts = Bands((5, 8)).eval(), {}
+    for method in ("random", "tracking"):
+        record = report_record(attribute(model, mixture, method=method)[0])
+        texts[method] = wording.example_facts(record)["shared with the magnitude ranking"]
     assert texts["tracking"].endswith("; the rest is the model's")
     assert "the model" not in texts["random"]

@@ -7,7 +7,7 @@ from os import PathLike
 from typing import TYPE_CHECKING, Any
 
 from hf_fourier.errors import InputError
-from hf_fourier.report import wording
+from hf_fourier.report import example_record, wording
 from hf_fourier.report.example_record import DEFAULT_FRACTION, bands_of, record_of
 from hf_fourier.report.figures import panels
 from hf_fourier.report.figures.fonts import drawable, plain
@@ -67,7 +67,7 @@ def _fill(figure: Figure, results: Mapping[str, Attribution]) -> None:
 
 def _style(name: str, results: Mapping[str, Attribution]) -> dict[str, Any]:
     number = list(results).index(name)
-    control = wording.is_control(str(results[name].provenance.get("method", "")))
+    control = example_record.is_control(str(results[name].provenance.get("method", "")))
     return {"color": COLOURS[number % len(COLOURS)], "linestyle": "--" if control else "-"}
 
 

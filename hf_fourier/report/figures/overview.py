@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hf_fourier.report import serialization, wording
+from hf_fourier.report import example_record, serialization, wording
 from hf_fourier.report.figures import panels
 from hf_fourier.report.figures.fonts import drawable, plain
 from hf_fourier.report.mean_curves import CHARTS, Average, averages
@@ -131,7 +131,7 @@ def _average(axes: Axes, one: Average, number: int) -> Any:
     """One method's line and band; controls dashed."""
     x = [100 * fraction for fraction in one.fractions]
     colour = COLOURS[number % len(COLOURS)]
-    style = "--" if wording.is_control(one.method) else "-"
+    style = "--" if example_record.is_control(one.method) else "-"
     (line,) = axes.plot(x, one.means, color=colour, linestyle=style, marker=MARKERS[number % len(MARKERS)],
                         gid=f"{one.part}-{one.quantity}-{number}")  # fmt: skip
     if not math.isnan(one.low[0]):
@@ -194,7 +194,7 @@ def _evaluation(figure: Figure, evaluation: Evaluation, metrics: Sequence[str]) 
     for axes, metric in zip(grid, metrics, strict=False):
         own = [row for row in rows if row["metric"] == metric]
         for place, row in enumerate(own):
-            control = wording.is_control(row["method"])
+            control = example_record.is_control(row["method"])
             colour = panels.DELETED if control else panels.KEPT
             if not math.isnan(row["low"]):
                 axes.plot([row["low"], row["high"]], [place, place], color=colour)

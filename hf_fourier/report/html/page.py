@@ -10,7 +10,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from hf_fourier.errors import MissingExtraError
-from hf_fourier.report import privacy, serialization, wording
+from hf_fourier.report import example_record, privacy, serialization, wording
 from hf_fourier.report.html import media
 from hf_fourier.report.mean_curves import CHARTS, averages
 from hf_fourier.report.tables import tables as tables_of
@@ -128,7 +128,7 @@ def _charts(records: Sequence[ExampleRecord]) -> list[Markup]:
         series = [
             Series(escape_invisible(f"{one.method} in {one.domain} (n = {one.examples})"), one.fractions, one.means,
                    () if math.isnan(one.low[0]) else one.low, () if math.isnan(one.low[0]) else one.high,
-                   wording.is_control(one.method))
+                   example_record.is_control(one.method))
             for one in averages(records, part, quantity)
         ]  # fmt: skip
         found.append(lines(series, title, "features kept" if part == "keep" else "features removed", y_label))
@@ -156,7 +156,7 @@ def _example(report: ReportContent, number: int, record: ExampleRecord, include_
         "says": wording.headline(record),
         "contested": record.contested,
         "method": record.method,
-        "control": wording.is_control(record.method),
+        "control": example_record.is_control(record.method),
         "noun": record.noun,
         "facts": wording.example_facts(record),
         "charts": _example_charts(record),
