@@ -180,6 +180,7 @@ class Engine:
                 dict, the processor's own output with a batch axis.
             target: For all examples: a class index, a label, an object of `hf_fourier.targets` (a position, a
                 span, a continuation, a contrast, a direction), a callable `outputs -> (rows,)`; None: the prediction.
+                The default method ranks alike for all of them: the gradient and the contributions are the target's.
             targets: One target per example instead.
             method: A method other than the explainer's default.
             domain: A domain other than the explainer's default.
