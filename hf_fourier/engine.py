@@ -14,7 +14,7 @@ from hf_fourier.methods import METHODS, Method
 from hf_fourier.methods.apply import ExplainOptions, MapOptions, MethodCall, by_origin, explain_all
 from hf_fourier.methods.precomputed import Precomputed, fit_all, lifted_notes
 from hf_fourier.models.base import ModelWrapper
-from hf_fourier.models.encoding import encode, one_target_each, pipeline_processor, restore
+from hf_fourier.models.encoding import Donors, encode, one_target_each, pipeline_processor, restore_all
 from hf_fourier.models.inspection import eval_mode, label_notes, unwrap
 from hf_fourier.models.prediction import Prediction, predict
 from hf_fourier.models.side_inputs import SideInputCheck
@@ -42,6 +42,8 @@ ResultsT = TypeVar("ResultsT", Attribution, list[Attribution], tuple[Attribution
 class Engine:
     """One wrapped model, on which evaluations and runs build. Users meet it as `FourierExplainer`."""
 
+    donors = Donors()
+
     def __init__(
         self,
         model: torch.nn.Module,
@@ -65,8 +67,8 @@ class Engine:
         self.domain = None if domain is None else DOMAINS.parse(domain)
         self.wrapper: ModelWrapper = wrap(model, processor, task or task_of(model))
         self.wrapper.select_signal(signal)
-        loaded_by = getattr(getattr(model, "config", None), "_name_or_path", "") or type(model).__name__
-        self.name = name or display_name(loaded_by)
+        path = getattr(getattr(model, "config", None), "_name_or_path", "")
+        self.name = name or display_name(path or type(model).__name__)
         self.notes: tuple[str, ...] = ()
         self.dither = dither
         #: Whether anything but the signal reaches the model's predictions, as far as it was tested.
@@ -323,9 +325,8 @@ class Engine:
         if not isinstance(attributions, (Attribution, list, tuple)) and hasattr(attributions, "__iter__"):
             attributions = list(attributions)
         many = isinstance(attributions, (list, tuple))
-        results: list[Attribution] = list(attributions) if many else [attributions]
+        results, encoded = restore_all(self.wrapper, attributions if many else [attributions])
         grid = fractions if isinstance(fractions, FractionGrid) else FractionGrid(tuple(fractions), tuple(fractions))
-        encoded = [restore(self.wrapper, result) for result in results]
         with eval_mode(self.model):
             perturb_all(results, encoded, grid, self.wrapper, batch_size, overwrite)
         return attributions
@@ -346,8 +347,7 @@ class Engine:
             InputError: If a result does not hold its example, or there is not one target for each.
             TargetError: If the model has no such target.
         """
-        attributions = list(attributions)
-        encoded = [restore(self.wrapper, result) for result in attributions]
+        attributions, encoded = restore_all(self.wrapper, attributions)
         goals = one_target_each(None, targets, len(encoded))
         done: dict[int, Attribution] = {}
         for indices, method, domain, seed, options in by_origin(attributions):
@@ -369,17 +369,17 @@ class Engine:
         Raises:
             InputError: If a result does not hold its example, or explains a callable.
         """
-        attributions = list(attributions)
-        encoded = [restore(self.wrapper, result) for result in attributions]
+        attributions, encoded = restore_all(self.wrapper, attributions)
         with eval_mode(self.model):
             reopen(attributions, encoded, self.wrapper, visit, batch_size)
 
     def job(self, method: Method, domain: Domain, seed: int, progress: Progress = None, **options: Any) -> MethodCall:
         """A method in a domain, with what its results' provenance holds of this model; `options` of `MethodCall`."""
-        revision = getattr(self.wrapper.config, "_commit_hash", None)
-        model = {"name": self.name, "task": self.wrapper.task, "revision": revision}
-        notes = (*self.notes, *label_notes(self.wrapper.config))
-        return MethodCall(method, domain, seed, model, notes, progress, **{"dither": self.dither, **options})
+        config = self.wrapper.config
+        model = {"name": self.name, "task": self.wrapper.task, "revision": getattr(config, "_commit_hash", None)}
+        own = {"dither": self.dither, "donors": self.donors}
+        notes = (*self.notes, *label_notes(config))
+        return MethodCall(method, domain, seed, model, notes, progress, **{**own, **options})
 
     def _explained(
         self,

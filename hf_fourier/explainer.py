@@ -53,6 +53,10 @@ class FourierExplainer(Engine):
             With 1e-6, which is 120 dB below the peak, models have a gradient that have none at digital silence (a root,
             a logarithm, a norm of zeros). Kept as the attribute `dither`, which may be set later.
 
+    Attributes:
+        donors: Other examples, for methods that put another example's features in place of deleted ones
+            (`replacement=example`); set it to what `explain` takes, or to None.
+
     Raises:
         ModelError: If the model has no head that can be explained, or no such signal.
     """

@@ -7,6 +7,7 @@ import platform
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, TypedDict
 
 import torch
@@ -32,6 +33,7 @@ from hf_fourier.scoring.example_batch import (
     rows_for,
     score_of,
 )
+from hf_fourier.scoring.replacements import donor_signals
 from hf_fourier.scoring.score import Score
 from hf_fourier.scoring.targets import Target
 from hf_fourier.seeding import ExampleRng, LazyFingerprint
@@ -75,6 +77,7 @@ class MethodCall:
         dither: Noise on the model's input, a fraction of each signal's largest entry (`ExampleBatch.dither`).
         contributions: Points on the path from each reference for contributions, 0 for none; None for the method's own.
         goal_is_target: Whether methods that follow no label track the target in place of the clean answer.
+        donors: Other examples, where a method puts their features in place of deleted ones.
 
     Raises:
         InputError: If the dither is negative or not finite, or the contributions are no number of points.
@@ -89,6 +92,7 @@ class MethodCall:
     dither: float = 0.0
     contributions: int | None = None
     goal_is_target: bool = False
+    donors: Sequence[EncodedExample] = ()
 
     def __post_init__(self) -> None:
         checked_points(self.contributions)
@@ -186,6 +190,8 @@ def _explain_batch(
     maps = [request.precomputed_map for request in requests if request.precomputed_map is not None]
     score.goal_is_target = job.goal_is_target and not method.follows_label
     score.precomputed_maps = torch.stack(maps) if maps else None
+    if job.donors:
+        score.donors = partial(donor_signals, examples, job.donors, source, rng)
     ranking = method.attribute(score, score.signal, basis, rng)
     score.clean_reading()  # a control runs it here, so that its pass is counted
     points = job.points(examples[0].signal)

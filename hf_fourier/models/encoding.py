@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from types import SimpleNamespace
 from typing import Any
 
@@ -12,6 +12,7 @@ from hf_fourier.models.inputs.examples import listed
 from hf_fourier.results.attribution import Attribution
 from hf_fourier.scoring.example_batch import EncodedExample
 from hf_fourier.scoring.targets import Target
+from hf_fourier.torch_state import exact
 
 
 def encode(wrapper: ModelWrapper, example: Any) -> tuple[bool, list[EncodedExample]]:
@@ -37,6 +38,23 @@ def encode(wrapper: ModelWrapper, example: Any) -> tuple[bool, list[EncodedExamp
             error.args = (f"example {i}: {error.args[0]}",)
             raise
     return True, encoded
+
+
+class Donors:
+    """An attribute of an engine: examples that others take features from, encoded when it is set; None for none."""
+
+    def __get__(self, engine: Any, owner: type | None = None) -> tuple[EncodedExample, ...]:
+        """The encoded examples."""
+        return () if engine is None else engine.__dict__.get("donors", ())
+
+    @exact
+    def __set__(self, engine: Any, examples: Any) -> None:
+        """Encode raw examples, as `explain` takes them.
+
+        Raises:
+            InputError: If there are none, or one cannot be encoded.
+        """
+        engine.__dict__["donors"] = () if examples is None else tuple(encode(engine.wrapper, examples)[1])
 
 
 def encode_single(wrapper: ModelWrapper, example: Any) -> EncodedExample:
@@ -71,6 +89,14 @@ def restore(wrapper: ModelWrapper, result: Attribution) -> EncodedExample:
     values, group = None if content is not None else result.signal, wrapper.batch_group(inputs)
     names, view = tuple(result.names), result.view
     return EncodedExample(result.layout.signal, inputs, values, content, names, view, batch_group=group)
+
+
+def restore_all(
+    wrapper: ModelWrapper, results: Iterable[Attribution]
+) -> tuple[list[Attribution], list[EncodedExample]]:
+    """Results as a list, and the encoded examples that they explain; errors as for `restore`."""
+    listed_results = list(results)
+    return listed_results, [restore(wrapper, result) for result in listed_results]
 
 
 def one_target_each(target: Target, targets: Sequence[Target] | None, examples: int) -> list[Target]:

@@ -68,7 +68,8 @@ class Score:
     `goal_is_target` makes the targets the goal of methods that follow no label (see `goal`).
     `precomputed_maps` holds a map of each example, shape `(batch, *signal)` or with channels of length 1, where maps of
     another library are ranked. `remark` is called with the targets as they are resolved; `remarks` holds its notes.
-    `references` makes the signals that contributions are measured against.
+    `references` makes the signals that contributions are measured against; `donors(draws)`, where it is set, that many
+    other examples' signals for each example, shape `(batch, draws, *signal)`.
 
     Args:
         signal: The clean signals, shape `(batch, *signal)`, float32 or float64.
@@ -100,22 +101,21 @@ class Score:
         model: torch.nn.Module | None = None,
     ) -> None:
         self.signal, self.head, self.batcher, self.cost, self._baseline = signal, head, batcher, cost, baseline
-        self.bounds = bounds
         self._forward, self._select, self._targets = forward, select, list(targets)
         self._frozen = None if frozen_targets is None else torch.stack(list(frozen_targets))
         self._unresolved = set(range(len(signal))) if frozen_targets is None else set()
-        self.model = model
+        self.bounds, self.model = bounds, model
         self.precomputed_maps: Tensor | None = None
         self._clean: ValueAndGradient | None = None
         self._clean_reading: Reading | None = None
         self.top_predictions: dict[int, list[tuple[str, float]]] = {}
         self.notes: dict[str, None] = {}
         self.references: Callable[[], Sequence[Reference]] = lambda: (zero(signal),)
+        self.donors: Callable[[int], Tensor] | None = None
         self.remark: Remark | None = None
         self.remarks: dict[int, tuple[str, ...]] = {}
-        self.passes = Passes()
+        self.passes, self.goal_is_target = Passes(), False
         self._representations: dict[str, Representation] = {}
-        self.goal_is_target = False
 
     @property
     def frozen_targets(self) -> Tensor:

@@ -1,0 +1,126 @@
+"""What stands in a deleted feature's place: zero, noise, scrambled phases, a reference, or another example."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+
+from hf_fourier.domains import Basis
+from hf_fourier.errors import InputError, SpecError
+from hf_fourier.scoring.example_batch import BatchSource, EncodedExample
+from hf_fourier.scoring.score import Score
+from hf_fourier.seeding import ExampleRng
+from hf_fourier.typing import Inexact, Shaped, Tensor
+
+#: The replacements that are drawn at random, and all of them.
+DRAWN = ("noise", "phase", "example")
+REPLACEMENTS = ("zero", "noise", "phase", "reference", "example")
+
+
+def checked_replacement(name: str) -> str:
+    """The name of a replacement.
+
+    Raises:
+        SpecError: If there is none of that name.
+    """
+    if name not in REPLACEMENTS:
+        raise SpecError(f"replacement {name!r}", f"one of {', '.join(REPLACEMENTS)}", "correct `replacement`")
+    return name
+
+
+def replacement_coefficients(
+    name: str, score: Score, basis: Basis, rng: ExampleRng, draws: int
+) -> Inexact[Tensor, "batch draws stored"] | None:
+    """The coefficients of what stands in a deleted feature's place, by example and draw; None for zero.
+
+    - "zero": 0.
+    - "noise": Gaussian, of this example's power in each feature: white noise times `|c|_k` (in a redundant frame, and
+      in a basis that is not orthonormal, on average over the features).
+    - "phase": each coefficient's modulus with the phase that white noise has there, so that the signal is real; the
+      sign of white noise where coefficients are real.
+    - "reference": what contributions are measured against (silence, a picture in one colour, a masked sequence); of
+      several references each is one draw.
+    - "example": other examples of the same shape, drawn for each example (see `donor_signals`).
+
+    Random numbers depend on the example and the seed alone. The alternatives to zero: Heiß et al. 2020 (arXiv
+    2007.00758), Kolek et al. 2022 (arXiv 2110.03485).
+
+    Args:
+        name: One of `REPLACEMENTS`.
+        score: The batch.
+        basis: Its domain.
+        rng: The random streams of its examples.
+        draws: Draws of those that are random.
+
+    Raises:
+        SpecError: If there is no replacement of that name.
+        InputError: If other examples are needed and there is none of this shape.
+    """
+    x = score.signal
+    if checked_replacement(name) == "zero":
+        return None
+    if name == "reference":
+        return torch.stack([basis.forward(own.signal.to(x).expand_as(x)) for own in score.references()], 1)
+    if name == "example":
+        if score.donors is None:
+            raise _no_donors("no other examples")
+        return torch.stack([basis.forward(signals) for signals in score.donors(draws).to(x).unbind(1)], 1)
+    clean = basis.forward(x)
+    return torch.stack(
+        [_scrambled(name, clean, basis, rng.normal(x.shape[1:], "replacement", draw).to(x)) for draw in range(draws)], 1
+    )
+
+
+def _scrambled(
+    name: str, clean: Inexact[Tensor, "batch stored"], basis: Basis, white: Shaped[Tensor, "batch *signal"]
+) -> Inexact[Tensor, "batch stored"]:
+    """White noise with the example's power in each feature, or its phases with the example's moduli."""
+    noise = basis.forward(white)
+    if name == "noise":
+        return basis.scale_features(noise, basis.magnitude(clean) * basis.redundancy**0.5)
+    size = noise.abs()
+    return clean.abs() * torch.where(size > 0, noise / torch.where(size > 0, size, 1), 1)
+
+
+def donor_signals(
+    examples: Sequence[EncodedExample],
+    donors: Sequence[EncodedExample],
+    source: BatchSource,
+    rng: ExampleRng,
+    draws: int,
+) -> Shaped[Tensor, "batch draws *signal"]:
+    """Signals of other examples for each example of a batch, drawn by the example's own random stream.
+
+    Each is drawn once before any is drawn again. An example is never its own donor.
+
+    Args:
+        examples: The batch.
+        donors: The examples that may be drawn; those whose signal has another shape are left out.
+        source: Makes batches.
+        rng: The random streams of the batch.
+        draws: How many for each example.
+
+    Raises:
+        InputError: If there is none of this shape.
+    """
+    shape = examples[0].signal
+    fitting = [donor for donor in donors if donor.signal == shape]
+    keys, made = [donor.key for donor in fitting], {}
+    chosen = []
+    for i, example in enumerate(examples):
+        others = [j for j, key in enumerate(keys) if key != example.key]
+        if not others:
+            kinds = {donor.signal.shape for donor in donors if donor.signal != shape}
+            sizes = f" of shape {shape.shape} (there are {sorted(kinds)})" if kinds else ""
+            raise _no_donors(f"no other examples{sizes}")
+        drawn = torch.randperm(len(others), generator=rng.generator(i, "donors")).tolist()
+        chosen.append([others[drawn[draw % len(drawn)]] for draw in range(draws)])
+    for j in {j for own in chosen for j in own}:
+        made[j] = source.example_batch([fitting[j]], ExampleRng(rng.seed, [keys[j]])).signal[0]
+    return torch.stack([torch.stack([made[j] for j in own]) for own in chosen])
+
+
+def _no_donors(got: str) -> InputError:
+    hint = "set `explainer.donors` to a list of examples, or take another replacement, such as 'noise'"
+    return InputError(f"replacement 'example' with {got}", "other examples of the signal's shape", hint)
