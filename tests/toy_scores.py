@@ -40,7 +40,17 @@ LIGHT = {
     "smoothgrad": "smoothgrad:samples=6",
     "wam": "wam:samples=6",
 }
+#: Domains whose features are bands.
+BAND_SPECS = [
+    "fourier:bands=octave",
+    "fourier:grain=frequency,bands=0-2+2-3",
+    "cosine:bands=3",
+    "wavelet:haar,level=2,bands=level",
+    "wavelet:bior2.2,level=2,bands=octave",
+    "stft:8,bands=third-octave,times=2",
+]
 DOMAIN_SPECS = [spec for name in DOMAINS for spec in [name, *DOMAIN_SETTINGS.get(name, [])]]
+ALL_SPECS = DOMAIN_SPECS + BAND_SPECS
 METHOD_SPECS = [spec for name in METHODS for spec in [LIGHT.get(name, name), *METHOD_SETTINGS.get(name, [])]]
 
 

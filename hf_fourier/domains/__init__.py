@@ -5,7 +5,7 @@ from hf_fourier.domains.compatibility import SAMPLES, compatibility_table
 from hf_fourier.domains.cosine import Cosine
 from hf_fourier.domains.fourier import Fourier
 from hf_fourier.domains.identity import Identity
-from hf_fourier.domains.layout import KINDS, Axis, Column, Layout, SignalShape
+from hf_fourier.domains.layout import KINDS, Axis, Band, Column, Layout, SignalShape
 from hf_fourier.domains.stft import Stft
 from hf_fourier.domains.wavelet import Wavelet
 
@@ -14,6 +14,7 @@ __all__ = [
     "KINDS",
     "SAMPLES",
     "Axis",
+    "Band",
     "Basis",
     "Column",
     "Cosine",

@@ -7,29 +7,46 @@ from dataclasses import dataclass
 
 import torch
 
-from hf_fourier.domains.base import DOMAINS, Basis, Domain
+from hf_fourier.domains.bands import Bandable, Bands, Split, directions
+from hf_fourier.domains.base import DOMAINS, Basis
 from hf_fourier.domains.layout import Column, Layout, axes_tuple
 from hf_fourier.errors import SpecError
 from hf_fourier.typing import Float, Int, Tensor
 
 
 @dataclass(frozen=True)
-class AxisWaves(Domain):
+class AxisWaves(Bandable):
     """A transform along whole axes.
 
     Attributes:
         axes: The axes to transform, by name or by number (negative counts from the end); None for every axis that has
             an order (pixels: height and width, tokens: along the tokens), each channel by itself.
         grain: "bin" ranks every frequency of every channel; "frequency" takes all channels of one frequency together.
+        bands: Bands to take the features together in; see `Bandable`.
+        directions: Directions into which each band is cut, where two or three axes are transformed; 1 for none.
     """
 
     axes: Sequence[str | int] | int | None = None
     grain: str = "bin"
+    bands: Bands = None
+    directions: int = 1
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         object.__setattr__(self, "axes", axes_tuple(self.axes))
         if self.grain not in ("bin", "frequency"):
             raise SpecError(f"grain {self.grain!r}", "'bin' or 'frequency'", "choose one of them")
+        if not isinstance(self.directions, int) or self.directions < 1:
+            raise SpecError(f"directions {self.directions!r}", "a whole number of at least 1", "correct `directions`")
+        if self.directions > 1 and self.bands is None:
+            raise SpecError(f"directions={self.directions} without bands", "bands, which they cut", "give `bands` too")
+
+    def split(self, basis: Basis) -> Split:
+        """The bands, cut by direction where that is asked."""
+        split, layout = super().split(basis), basis.layout
+        if self.directions == 1:
+            return split
+        return split.crossed(*directions(layout.signal, layout.with_role("frequency"), self.directions))
 
 
 def axis_wave_layout(

@@ -45,13 +45,17 @@ class Domain(ABC):
     def build(self, signal: SignalShape) -> Basis:
         """The basis for a signal without segments."""
 
+    def coarsen(self, basis: Basis) -> Basis:
+        """The basis with its features taken together, where the domain asks for that; else the given one."""
+        return basis
+
 
 @lru_cache(maxsize=64)
 @exact
 def _bind(domain: Domain, signal: SignalShape) -> Basis:
     if len(signal.segments) > 1:
-        return DirectSum([domain.build(signal.segment(length)) for length in signal.segments], signal)
-    return domain.build(signal)
+        return domain.coarsen(DirectSum([domain.build(signal.segment(length)) for length in signal.segments], signal))
+    return domain.coarsen(domain.build(signal))
 
 
 @exact_class

@@ -11,7 +11,7 @@ from typing import Any, Literal
 from hf_fourier.errors import SpecError
 from hf_fourier.typing import Float, Int, Shaped, Tensor
 
-Role = Literal["segment", "channel", "frequency", "position", "level", "orientation"]
+Role = Literal["segment", "channel", "frequency", "position", "level", "orientation", "band"]
 
 #: What a signal can be; "tensor" where nothing is known about it.
 KINDS = ("tokens", "waveform", "spectrogram", "pixels", "volume", "video", "series", "tensor")
@@ -136,6 +136,28 @@ class Column:
         return number + 1 if self.role in ("position", "segment") else number
 
 
+@dataclass(frozen=True)
+class Band:
+    """A range of frequencies.
+
+    Attributes:
+        name: The band in words ("125–250 Hz", "mean (frequency 0)").
+        low: The lower edge, which belongs to the band.
+        high: The upper edge, or the highest frequency that there is; equal to `low` for a single frequency.
+        unit: The unit of both.
+    """
+
+    name: str
+    low: float
+    high: float
+    unit: str
+
+    @property
+    def centre(self) -> float:
+        """The middle on a logarithmic axis, or half the upper edge where the band begins at 0."""
+        return math.sqrt(self.low * self.high) if self.low > 0 else self.high / 2
+
+
 @dataclass(frozen=True, eq=False)
 class Layout:
     """The coordinates of a basis' K features.
@@ -149,6 +171,7 @@ class Layout:
         radius: The radial frequency in cycles per sample, shape `(K,)`; None where a feature has no frequency.
         redundancy: Coefficients per sample; 1 for a basis.
         notes: Remarks on the columns.
+        bands: Where the features are bands of frequencies, their names and edges.
     """
 
     domain: str
@@ -158,6 +181,7 @@ class Layout:
     radius: Float[Tensor, " features"] | None = None
     redundancy: float = 1.0
     notes: tuple[str, ...] = field(default=())
+    bands: tuple[Band, ...] = ()
 
     def __len__(self) -> int:
         return self.multiplicity.numel()
@@ -188,7 +212,9 @@ class Layout:
         return {column.name: column.value(feature) for column in self.columns}
 
     def label(self, feature: int) -> str:
-        """One feature in words, such as `"channel 0, height 0.125, width -0.25 cycles/pixel"`."""
+        """One feature in words, such as `"channel 0, height 0.125, width -0.25 cycles/pixel"`; a band by its name."""
+        if self.bands:
+            return self.bands[feature].name
         parts = []
         for column in self.columns:
             value = column.value(feature)

@@ -5,11 +5,13 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from typing import ClassVar
 
 import torch
 
-from hf_fourier.domains.base import DOMAINS, Basis, Domain
+from hf_fourier.domains.bands import Bandable, Bands, Split
+from hf_fourier.domains.base import DOMAINS, Basis
 from hf_fourier.domains.filterbank import overlap_add
 from hf_fourier.domains.layout import Column, Layout, SignalShape
 from hf_fourier.errors import SpecError
@@ -18,7 +20,7 @@ from hf_fourier.typing import Float, Inexact, Tensor
 
 @DOMAINS.register("stft")
 @dataclass(frozen=True)
-class Stft(Domain):
+class Stft(Bandable):
     """The short-time Fourier transform along one axis, as a tight frame: synthesis is the adjoint of analysis.
 
     It has `window / hop` times as many coefficients as entries, and a few more at the ends: a deletion is made once,
@@ -28,6 +30,8 @@ class Stft(Domain):
         window: Entries per frame; at most the signal's own length.
         hop: Entries from one frame to the next; None for half a window.
         axis: The axis to transform, by name or by number; None for the axis in Hz, or else the last that has an order.
+        bands: Bands to take the features of all frames together in; see `Bandable`.
+        times: Equal parts of the signal into which each band is cut.
     """
 
     reference: ClassVar[str] = "Allen and Rabiner 1977; Griffin and Lim 1984"
@@ -35,8 +39,15 @@ class Stft(Domain):
     window: int = 512
     hop: int | None = None
     axis: str | int | None = None
+    bands: Bands = None
+    times: int = 1
 
     def __post_init__(self) -> None:
+        super().__post_init__()
+        if not isinstance(self.times, int) or self.times < 1:
+            raise SpecError(f"times {self.times!r}", "a whole number of at least 1", "correct `times`")
+        if self.times > 1 and self.bands is None:
+            raise SpecError(f"times={self.times} without bands", "bands, which they cut", "give `bands` too")
         hop = self.hop if self.hop is not None else 1
         if not (isinstance(self.window, int) and isinstance(hop, int) and 1 <= hop <= self.window):
             raise SpecError(
@@ -44,6 +55,22 @@ class Stft(Domain):
                 "whole numbers, the hop from 1 up to the window",
                 "correct them",
             )
+
+    def split(self, basis: Basis) -> Split:
+        """The bands, cut by time where that is asked; a frame belongs where its middle lies."""
+        split, signal = super().split(basis), basis.signal
+        if self.times == 1:
+            return split
+        frequency = basis.layout.with_role("frequency")[0]
+        middle = next(c for c in basis.layout.with_role("position") if c.axis == frequency.axis).values
+        axis = next(axis for axis in signal.axes if axis.name == frequency.axis)
+        part = (middle / axis.length * self.times).floor().clamp(0, self.times - 1).long()
+        ends = [axis.length * i / self.times for i in range(self.times + 1)]
+        if axis.unit == "Hz":
+            names = [f"{a / axis.rate:.3g}–{b / axis.rate:.3g} s" for a, b in pairwise(ends)]
+        else:
+            names = [f"{axis.name} {a:.4g}–{b:.4g}" for a, b in pairwise(ends)]
+        return split.crossed(part, names)
 
     def incompatibility(self, signal: SignalShape) -> str | None:
         """The reason against pictures and volumes, none of whose axes stands out; a video has its time."""

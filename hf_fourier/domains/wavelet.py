@@ -11,16 +11,17 @@ from typing import ClassVar
 
 import torch
 
-from hf_fourier.domains.base import DOMAINS, Basis, Domain
+from hf_fourier.domains.bands import Bandable, Bands, Split, number_text, scale_of
+from hf_fourier.domains.base import DOMAINS, Basis
 from hf_fourier.domains.filterbank import MODES, Step, atom, filters, pywt, step
-from hf_fourier.domains.layout import Column, Layout, SignalShape, axes_tuple
+from hf_fourier.domains.layout import Band, Column, Layout, SignalShape, axes_tuple
 from hf_fourier.errors import SpecError
 from hf_fourier.typing import Float, Inexact, Tensor
 
 
 @DOMAINS.register("wavelet")
 @dataclass(frozen=True)
-class Wavelet(Domain):
+class Wavelet(Bandable):
     """The discrete wavelet transform in one, two or three dimensions, at any size.
 
     Orthogonal families (haar, db, sym, coif, dmey) are orthonormal: as many coefficients as entries, and deleting one
@@ -34,26 +35,63 @@ class Wavelet(Domain):
         axes: The axes to transform, by name or by number; None for every axis that has an order.
         mode: None for the orthonormal form where the family has one and "symmetric" where not; or the padded form with
             "symmetric", "reflect", "zero", "constant" or "periodic" ends.
+        bands: "level" takes the features of each level together; others by the mean frequency of the features' waves,
+            see `Bandable`.
+        directions: Whether each level is cut by its orientations.
     """
 
     reference: ClassVar[str] = "Mallat 1989; Lee et al. 2019 (PyWavelets)"
+    families: ClassVar[tuple[str, ...]] = ("level", "octave", "third-octave", "mel")  # type: ignore[misc]
 
     family: str = "haar"
     level: int | None = 3
     axes: Sequence[str | int] | int | None = None
     mode: str | None = None
+    bands: Bands = None
+    directions: bool = False
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         object.__setattr__(self, "axes", axes_tuple(self.axes))
         if self.level is not None and (not isinstance(self.level, int) or self.level < 1):
             raise SpecError(f"level {self.level!r}", "a whole number from 1, or None", "correct `level`")
         if self.mode is not None and self.mode not in MODES:
             raise SpecError(f"mode {self.mode!r}", f"None or one of {', '.join(MODES)}", "choose one of them")
+        if self.directions and self.bands != "level":
+            raise SpecError(f"directions with bands={self.bands}", "bands='level'", "leave `directions` out")
         filters(self.family)
+
+    def split(self, basis: Basis) -> Split:
+        """The levels, the smooth part first, or bands of frequency."""
+        return levels(basis.layout, self.directions) if self.bands == "level" else super().split(basis)
 
     def build(self, signal: SignalShape) -> Basis:
         """The basis for one signal without segments."""
         return WaveletBasis(self, signal, signal.resolve_axes(self.axes))
+
+
+def levels(layout: Layout, orientations: bool) -> Split:
+    """Features by level: the smooth part first, then the details from the coarsest to the finest.
+
+    Args:
+        layout: The features of a wavelet basis.
+        orientations: Whether each level is cut by its orientations.
+    """
+    level, orientation = layout.with_role("level")[0].values.long(), layout.with_role("orientation")[0]
+    smooth = torch.tensor([set(name) <= {"a"} for name in orientation.names])[orientation.values.long()]
+    deepest, scale = int(level.max()), scale_of(layout)
+    code = torch.where(smooth, 0, deepest - level + 1)
+    bands = [Band("smooth part", 0.0, scale.limit / 2**deepest, scale.unit)]
+    for number in range(deepest, 0, -1):
+        low, high = scale.limit / 2**number, scale.limit / 2 ** (number - 1)
+        bands.append(
+            Band(f"level {number} (about {number_text(low)}–{number_text(high)} {scale.unit})", low, high, scale.unit)
+        )
+    present, band_of_feature = code.unique(return_inverse=True)
+    split = Split(band_of_feature, tuple(bands[i] for i in present.tolist()))
+    if not orientations:
+        return split
+    return split.crossed(orientation.values.long(), ["" if set(name) <= {"a"} else name for name in orientation.names])
 
 
 class WaveletBasis(Basis):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from hf_fourier import FourierExplainer
-from hf_fourier.domains import DOMAINS
+from hf_fourier.domains import DOMAINS, SAMPLES
 from hf_fourier.methods import METHODS
 from tests.advice.case import PICTURES, Case, explained, net
 from tests.models import tiny_models, tiny_tokenizers
@@ -14,6 +14,12 @@ from tests.models import tiny_models, tiny_tokenizers
 def _parsed(do: str, wrong: str, right: str) -> Case:
     registry = METHODS if wrong.split(":")[0] in METHODS else DOMAINS
     return Case(do, lambda: registry.parse(wrong), lambda: registry.parse(right))
+
+
+def _bound(do: str, wrong: str, right: str) -> Case:
+    """A domain that does not suit a picture, and one that does."""
+    pixels = SAMPLES["pixels"]
+    return Case(do, lambda: DOMAINS.parse(wrong).bind(pixels), lambda: DOMAINS.parse(right).bind(pixels))
 
 
 def _of_another(as_goals: bool) -> Any:
@@ -33,6 +39,17 @@ CASES = [
     _parsed("choose one of them", "wam:kind=xx", "wam:kind=ig"),
     _parsed("choose one of them", "ffc:preset=none", "ffc:preset=cifar"),
     _parsed("choose one of them", "fampe:measure=other", "fampe:measure=published"),
+    _parsed("correct `bands`", "fourier:bands=octaves", "fourier:bands=octave"),
+    _parsed("correct `bands`", "fourier:bands=9-4", "fourier:bands=4-9"),
+    _parsed("correct `directions`", "fourier:bands=octave,directions=0", "fourier:bands=octave,directions=2"),
+    _parsed("give `bands` too", "cosine:directions=2", "cosine:bands=octave,directions=2"),
+    _parsed("give `bands` too", "stft:times=2", "stft:bands=octave,times=2"),
+    _parsed("correct `times`", "stft:bands=octave,times=0", "stft:bands=octave,times=1"),
+    _parsed("leave `directions` out", "wavelet:bands=octave,directions=true", "wavelet:bands=octave"),
+    _bound("correct `directions`", "fourier:axes=-1,bands=octave,directions=2", "fourier:bands=octave,directions=2"),
+    _bound("correct `bands`", "fourier:bands=0-2+1-3", "fourier:bands=0-2+2-3"),
+    _bound("give the edges in that unit", "fourier:bands=0-2 Hz", "fourier:bands=0-2 cycles/picture"),
+    _bound("use 'octave', a number of bands, or edges", "fourier:bands=mel", "fourier:bands=2-3"),
     _parsed("correct `level`", "wavelet:db2,level=0", "wavelet:db2,level=1"),
     _parsed("correct them", "stft:window=4,hop=8", "stft:window=8,hop=4"),
     _parsed("correct `steps`", "ffc:steps=0", "ffc:steps=1"),

@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hf_fourier.domains import DOMAINS
-from tests.toy_scores import DOMAIN_SPECS, LEAVES, bound, noise, signal
+from tests.toy_scores import ALL_SPECS, LEAVES, bound, noise, signal
 
-CASES = [(spec, name) for spec in DOMAIN_SPECS for name in LEAVES if bound(spec, LEAVES[name]) is not None]
+CASES = [(spec, name) for spec in ALL_SPECS for name in LEAVES if bound(spec, LEAVES[name]) is not None]
 BASES = {case: bound(case[0], LEAVES[case[1]]) for case in CASES}
 ROWS = 3
 TIGHT = {"rtol": 1e-9, "atol": 1e-10}
@@ -197,7 +197,7 @@ def test_the_input_is_left_alone(basis):
     assert torch.equal(f, f0)
 
 
-@pytest.mark.parametrize("spec", DOMAIN_SPECS)
+@pytest.mark.parametrize("spec", ALL_SPECS)
 def test_a_spec_names_the_domain_again(spec):
     domain = DOMAINS.parse(spec)
     assert dataclasses.is_dataclass(domain)
@@ -209,7 +209,7 @@ def test_a_spec_names_the_domain_again(spec):
     assert domain.bind(shape) is basis
 
 
-@pytest.mark.parametrize("spec", DOMAIN_SPECS)
+@pytest.mark.parametrize("spec", ALL_SPECS)
 @settings(max_examples=25, deadline=None)
 @given(sizes=st.lists(st.integers(1, 7), min_size=1, max_size=3), seed=st.integers(0, 2**31), data=st.data())
 def test_any_shape_obeys(spec, sizes, seed, data):

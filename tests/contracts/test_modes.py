@@ -19,7 +19,7 @@ from hf_fourier.torch_state import carried, ours, theirs
 from tests.models import tiny_models, tiny_tokenizers
 from tests.models.kinds import KINDS, Kind
 from tests.runs import sample_results
-from tests.toy_scores import DOMAIN_SPECS, LEAVES, METHOD_SPECS, bound, noise
+from tests.toy_scores import ALL_SPECS, LEAVES, METHOD_SPECS, bound, noise
 
 HALF = torch.bfloat16
 
@@ -140,7 +140,7 @@ def transformed(spec: str) -> list[Any]:
 
 
 @every
-@pytest.mark.parametrize("spec", DOMAIN_SPECS)
+@pytest.mark.parametrize("spec", ALL_SPECS)
 def test_transforms(spec: str, mode: str) -> None:
     forget()
     expected = plain(transformed(spec))

@@ -8,10 +8,10 @@ from hf_fourier.errors import SpecError
 from hf_fourier.methods import METHODS
 from hf_fourier.methods.precomputed import NEAR_ZERO, Precomputed
 from hf_fourier.seeding import ExampleRng
-from tests.toy_scores import DOMAIN_SPECS, LEAVES, Smooth, bound, noise, score_of, signal
+from tests.toy_scores import ALL_SPECS, LEAVES, Smooth, bound, noise, score_of, signal
 
 SHAPES = ("16", "13", "6x7", "c3x4x6", "4x6x8", "12c2 in 7+5", "10 in 1+8+1")
-CASES = [(spec, name) for spec in DOMAIN_SPECS for name in SHAPES if bound(spec, LEAVES[name]) is not None]
+CASES = [(spec, name) for spec in ALL_SPECS for name in SHAPES if bound(spec, LEAVES[name]) is not None]
 DRAW = ExampleRng(0, [0, 1, 2])
 
 
