@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import csv
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +15,7 @@ from hf_fourier.cli.inputs import read
 from hf_fourier.cli.options import EvaluateRequest, SanityRequest
 from hf_fourier.cli.targets import parse_targets
 from hf_fourier.errors import InputError
+from hf_fourier.results.table import table_of
 
 if TYPE_CHECKING:
     from hf_fourier.evaluation.results import Evaluation, SanityResult
@@ -68,7 +68,7 @@ def run_sanity(request: SanityRequest) -> None:
         if not request.as_json:
             show_sanity(results[number])
     rows = [row for one in results for row in one.table().rows()]
-    written = _write(_table(rows), request.output)
+    written = _write(table_of(rows), request.output)
     if request.as_json:
         print_json({"model": explainer.name, "passed": all(one.passed for one in results), "rows": rows})
     else:
@@ -136,12 +136,6 @@ def _ends(row: Mapping[str, Any], name: str) -> list[str]:
     return ["", ""] if none else [f"{row['gap']:+.3f}", ends]
 
 
-def _table(rows: Sequence[Mapping[str, Any]]) -> Table:
-    from hf_fourier.results.table import Table
-
-    return Table({title: [row[title] for row in rows] for title in rows[0]})
-
-
 def _write(rows: Table, path: Path | None) -> Path | None:
     """The table as CSV, one row per method, domain and metric (or check).
 
@@ -152,14 +146,10 @@ def _write(rows: Table, path: Path | None) -> Path | None:
         return None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.writer(file)
-            writer.writerow(rows.columns)
-            writer.writerows(zip(*rows.columns.values(), strict=True))
+        return rows.to_csv(path)
     except OSError as error:
         got = f"--output {str(path)!r} ({error.strerror})"
         raise InputError(got, "a CSV file that can be written", "choose another") from error
-    return path
 
 
 def _print_path(written: Path | None) -> None:

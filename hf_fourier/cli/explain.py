@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -26,6 +25,7 @@ from hf_fourier.cli.inputs import read, slug
 from hf_fourier.cli.options import ExplainRequest, LoadOptions
 from hf_fourier.cli.targets import parse_targets
 from hf_fourier.errors import MissingExtraError
+from hf_fourier.results.table import table_of
 
 if TYPE_CHECKING:
     from hf_fourier.explainer import FourierExplainer
@@ -142,7 +142,7 @@ def _written(result: Attribution, folder: Path, name: str | None) -> dict[str, A
     if is_cell(result):
         written["genes"] = str(write_genes({name or folder.name: result}, folder / "genes.csv"))
     if result.view.kind == "bases":
-        written["bases"] = str(explain_recording.write_table(result.bases(top_fraction(result)), folder / "bases.csv"))
+        written["bases"] = str(result.bases(top_fraction(result)).to_csv(folder / "bases.csv"))
     try:
         result.plot(folder / "figure.png")
         written["figure"] = str(folder / "figure.png")
@@ -174,11 +174,7 @@ def write_genes(results: Mapping[str, Attribution], path: Path) -> Path:
         for name, result in results.items()
         for row in result.genes(fractions[name]).rows()
     ]
-    with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, list(rows[0]))
-        writer.writeheader()
-        writer.writerows(rows)
-    return path
+    return table_of(rows).to_csv(path)
 
 
 def print_files(written: Mapping[str, Any]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import math
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,7 +13,6 @@ from hf_fourier.models.inputs.files import SOUNDS
 
 if TYPE_CHECKING:
     from hf_fourier.explainer import FourierExplainer
-    from hf_fourier.results.table import Table
     from hf_fourier.runs.recording import Recording
 
 #: Seconds from which on a sound is taken in segments by a model that has no window.
@@ -67,8 +65,8 @@ def explain_file(explainer: FourierExplainer, path: Path, folder: Path, options:
 def write(recording: Recording, folder: Path) -> dict[str, Any]:
     """The tables, the WAV files and the figure of a recording beside its segments."""
     written: dict[str, Any] = {"folder": str(folder)}
-    written["segments"] = str(write_table(recording.decisions(), folder / "segments.csv"))
-    written["spectrum"] = str(write_table(recording.spectrum(recording.label).table(), folder / "spectrum.csv"))
+    written["segments"] = str(recording.decisions().to_csv(folder / "segments.csv"))
+    written["spectrum"] = str(recording.spectrum(recording.label).table().to_csv(folder / "spectrum.csv"))
     from hf_fourier.report.audio_files import is_audio
 
     if is_audio(recording[0]):
@@ -125,12 +123,3 @@ def show(name: str, recording: Recording, written: Mapping[str, Any]) -> None:
         print_line(console, f"sounds of the top 4 %: {', '.join(written['sounds'].values())}")
     if "figure" in written:
         print_line(console, f"figure: {written['figure']}", style="bold")
-
-
-def write_table(rows: Table, path: Path) -> Path:
-    """Write a table as CSV, and return its path."""
-    with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(rows.columns)
-        writer.writerows(row.values() for row in rows.rows())
-    return path

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import math
 from collections.abc import Mapping, Sequence
 from os import PathLike
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from hf_fourier.errors import MissingExtraError
 from hf_fourier.report import serialization
-from hf_fourier.results.table import Table
+from hf_fourier.results.table import Table, table_of
 
 if TYPE_CHECKING:
     from hf_fourier.report.content import ReportContent
@@ -27,13 +26,13 @@ def tables(report: ReportContent, include_inputs: bool = False) -> dict[str, Tab
         "bands": [row for i, one in enumerate(records, 1) for row in _bands(i, one)],
         "classes": [_class(one) for one in report._classes(records)],
     }
-    by_name = {name: _table(rows) for name, rows in rows_of.items() if rows}
+    by_name = {name: table_of(rows) for name, rows in rows_of.items() if rows}
     evaluation, sanity = serialization.as_shared(report, not include_inputs)
     if evaluation is not None and evaluation.cells:
         by_name["evaluation"] = evaluation.table()
     checks = [row for one in sanity for row in one.table().rows()]
     if checks:
-        by_name["sanity"] = _table(checks)
+        by_name["sanity"] = table_of(checks)
     return by_name
 
 
@@ -41,11 +40,7 @@ def to_csv(report: ReportContent, folder: str | PathLike[str], include_inputs: b
     """One CSV file per table; see `Report.to_csv`."""
     where, written = _made_folder(folder), {}
     for name, table in tables(report, include_inputs).items():
-        written[name] = where / f"{name}.csv"
-        with written[name].open("w", encoding="utf-8", newline="") as file:
-            writer = csv.writer(file)
-            writer.writerow(table.columns)
-            writer.writerows([harmless(value) for value in row.values()] for row in table.rows())
+        written[name] = table.to_csv(where / f"{name}.csv")
     return written
 
 
@@ -61,11 +56,6 @@ def to_parquet(report: ReportContent, folder: str | PathLike[str], include_input
         written[name] = where / f"{name}.parquet"
         parquet.write_table(pa.table({title: _plain(values) for title, values in table.columns.items()}), written[name])
     return written
-
-
-def harmless(value: Any) -> Any:
-    """A cell that no spreadsheet runs: a text that begins like a formula gets an apostrophe before it."""
-    return f"'{value}" if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r") else value
 
 
 def _example(number: int, one: ExampleRecord, named: bool) -> dict[str, Any]:
@@ -126,11 +116,6 @@ def _class(one: Any) -> dict[str, Any]:
     row = one.to_dict()
     kept = row.pop("kept")
     return {**row, **{f"decisions_kept_at_{share}": value for share, value in kept.items()}}
-
-
-def _table(rows: Sequence[Mapping[str, Any]]) -> Table:
-    titles = list(dict.fromkeys(title for row in rows for title in row))
-    return Table({title: [row.get(title) for row in rows] for title in titles})
 
 
 def _plain(values: Sequence[Any]) -> list[Any]:
