@@ -7,9 +7,13 @@ import difflib
 from collections.abc import Callable, Iterator
 from typing import Any, Generic, TypeVar
 
-from hf_fourier.errors import SpecError
+from hf_fourier.errors import FourierError, SpecError
 
 T = TypeVar("T")
+#: The largest whole number in the spec of a method or a domain (steps, samples, a window), and a spec's characters.
+SPEC_NUMBER, SPEC_CHARACTERS = 10**6, 10_000
+#: Digits of a whole number in a spec; longer ones are read as real numbers.
+_DIGITS = 300
 
 #: The method where none is given.
 DEFAULT_METHOD = "tracking"
@@ -65,12 +69,16 @@ class Registry(Generic[T]):
         the items of a tuple. `"name:preset=x"` starts from one of the class's `presets`. Objects pass through.
 
         Raises:
-            SpecError: If the name, a parameter or a value is unknown.
+            SpecError: If the name, a parameter or a value is unknown, a whole number is above `SPEC_NUMBER`, or
+                the text is longer than `SPEC_CHARACTERS`.
         """
         if not isinstance(spec, str):
             if type(spec) in self._classes.values():
-                return spec
+                return self._bounded(spec)
             raise SpecError(f"{spec!r}", f"the name of a {self.kind} or one of its objects", "see the registered names")
+        if len(spec) > SPEC_CHARACTERS:
+            got = f"a spec of {len(spec)} characters"
+            raise SpecError(got, f"at most {SPEC_CHARACTERS}", "pass an object of the class")
         name, _, rest = spec.partition(":")
         cls = self[name.strip()]
         names = [field.name for field in dataclasses.fields(cls)]  # type: ignore[arg-type]
@@ -88,10 +96,25 @@ class Registry(Generic[T]):
                 known = ", ".join(names) or "no parameters"
                 raise SpecError(f"parameter {part!r} for {self.kind} {name!r}", known, "correct the spec")
         try:
-            return cls(**values)
-        except TypeError as error:
-            got = f"spec {spec!r} ({str(error).strip().splitlines()[0]})"
+            return self._bounded(cls(**values))
+        except FourierError:
+            raise
+        except (TypeError, ValueError, OverflowError) as error:
+            got = f"spec {spec:.200} ({str(error).strip().splitlines()[0]})"
             raise SpecError(got, f"values that {self.kind} {name!r} takes", "correct the spec") from error
+
+    def _bounded(self, value: T) -> T:
+        """The object itself.
+
+        Raises:
+            SpecError: If one of its parameters is a whole number above `SPEC_NUMBER`.
+        """
+        for field in dataclasses.fields(value):  # type: ignore[arg-type]
+            given = getattr(value, field.name)
+            if isinstance(given, int) and abs(given) > SPEC_NUMBER:
+                got = f"{field.name} {_shortened(given)} of {self.kind} {value.name!r}"  # type: ignore[attr-defined]
+                raise SpecError(got, f"at most {SPEC_NUMBER}", f"correct `{field.name}`")
+        return value
 
     def _preset(self, cls: type[T], name: str) -> dict[str, Any]:
         presets: dict[str, dict[str, Any]] = getattr(cls, "presets", {})
@@ -119,7 +142,12 @@ def _value(text: str) -> Any:
         return fixed[text.lower()]
     if not _is_number(text):
         return text
-    return int(text) if text.lstrip("+-").isdigit() else float(text)
+    return int(text) if text.lstrip("+-").isdigit() and len(text) < _DIGITS else float(text)
+
+
+def _shortened(number: int) -> str:
+    """A whole number in few digits."""
+    return str(number) if abs(number) < 10**_DIGITS else "of very many digits"
 
 
 def _is_number(text: str) -> bool:

@@ -82,12 +82,12 @@ def _direction(rest: str) -> Direction:
 
 
 def _array(name: str) -> Any:
-    import numpy as np
-    import torch
+    from hf_fourier.models.inputs.files import read_array
+    from hf_fourier.typing import tensor_of
 
     try:
-        return torch.from_numpy(np.load(Path(name), allow_pickle=False))
-    except (OSError, ValueError, TypeError) as error:
+        return tensor_of(read_array(Path(name)))
+    except (TypeError, ValueError) as error:
         raise InputError(
             f"{Path(name).name!r}, which cannot be read", "numbers in a .npy file", "save them with numpy.save"
         ) from error

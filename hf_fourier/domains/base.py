@@ -11,8 +11,9 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 
+from hf_fourier.domains import limits
 from hf_fourier.domains.layout import Column, Layout, SignalShape
-from hf_fourier.errors import SpecError
+from hf_fourier.errors import InputError, SpecError
 from hf_fourier.registry import Registry
 from hf_fourier.torch_state import exact, exact_class, set_exact
 from hf_fourier.typing import Bool, Float, Inexact, Int, Shaped, Tensor
@@ -30,8 +31,14 @@ class Domain(ABC):
         """The basis for signals of this shape, one transform per segment. Bases are cached and hold no data.
 
         Raises:
-            SpecError: If the domain does not suit the signal.
+            SpecError: If the domain does not suit the signal, or has more coefficients for each of its entries than
+                `limits.REDUNDANCY`.
+            InputError: If the signal has more entries than `limits.SIGNAL_ENTRIES`.
         """
+        entries = math.prod(signal.shape)
+        if entries > limits.SIGNAL_ENTRIES:
+            do = "shorten or resize the example"
+            raise InputError(f"a signal of {entries} entries", f"at most {limits.SIGNAL_ENTRIES} entries", do)
         reason = self.incompatibility(signal)
         if reason is not None:
             raise SpecError(f"domain {self.name!r} for {signal.kind}", "a domain that suits them", reason)

@@ -10,6 +10,7 @@ from typing import ClassVar
 
 import torch
 
+from hf_fourier.domains import limits
 from hf_fourier.domains.bands import Bandable, Bands, Split
 from hf_fourier.domains.base import DOMAINS, Basis
 from hf_fourier.domains.filterbank import overlap_add
@@ -28,7 +29,7 @@ class Stft(Bandable):
 
     Attributes:
         window: Entries per frame; at most the signal's own length.
-        hop: Entries from one frame to the next; None for half a window.
+        hop: Entries from one frame to the next; None for half a window. At most `limits.REDUNDANCY` hops make a window.
         axis: The axis to transform, by name or by number; None for the axis in Hz, or else the last that has an order.
         bands: Bands to take the features of all frames together in; see `Bandable`.
         times: Equal parts of the signal into which each band is cut.
@@ -98,6 +99,10 @@ class StftBasis(Basis):
         self.length = signal.shape[dim]
         self.size = min(domain.window, self.length)
         self.hop = max(1, self.size // 2) if domain.hop is None else min(domain.hop, self.size)
+        if self.size > limits.REDUNDANCY * self.hop:
+            got = f"a window of {self.size} and a hop of {self.hop}, {self.size / self.hop:g} coefficients per entry"
+            do = f"raise `hop` to {-(-self.size // limits.REDUNDANCY)} or more"
+            raise SpecError(got, f"at most {limits.REDUNDANCY} coefficients per entry", do)
         self.frames = -(-(self.length + self.size - self.hop) // self.hop)
         self.bins = self.size // 2 + 1
         self._stored = (*signal.shape[:dim], self.frames, self.bins, *signal.shape[dim + 1 :])

@@ -20,6 +20,7 @@ from tests.advice import (
     hearing,
     language,
     letters,
+    limits,
     metrics,
     numbers,
     results,
@@ -36,7 +37,7 @@ from tests.hub.test_advice import FOLLOWED
 
 MODULES = (
     specs, results, metrics, runs, numbers, texts, language, letters, sight, hearing, heads, gradients, views,
-    checkpoints, folders, shell,
+    checkpoints, folders, shell, limits,
 )  # fmt: skip
 CASES: list[Case] = [case for module in MODULES for case in module.CASES]
 TOLD = {*(case.do for case in CASES), *FOLLOWED, *data.IN_PROCESSES}

@@ -19,6 +19,7 @@ import numpy as np
 import torch
 
 from hf_fourier.errors import InputError, MissingExtraError
+from hf_fourier.models.inputs import limits
 from hf_fourier.models.inputs.containers import is_stored
 from hf_fourier.results.audio import AudioClip
 from hf_fourier.typing import Tensor
@@ -44,10 +45,11 @@ def read_audio(example: Any, rate: int) -> tuple[AudioClip, tuple[str, ...]]:
         rate: The model's rate in Hz.
 
     Raises:
-        InputError: If it is none of these, is empty, or holds NaN.
+        InputError: If it is none of these, is empty, or holds NaN; or if it exceeds `limits.SOUND_NUMBERS`, or its rate
+            `limits.RATE_STRETCH` or `RATE_TERM`.
     """
     notes: list[str] = []
-    array, sound_rate, channel_axis = _parts(example)
+    array, sound_rate, channel_axis = _parts(example, rate)
     samples, scale = _real(array)
     mono, channels = _mono(samples, channel_axis)
     if sound_rate is None:
@@ -79,7 +81,7 @@ class AudioStream:
         notes: What is done to it.
 
     Raises:
-        InputError: If it is no sound, or holds no samples.
+        InputError: If it is no sound, holds no samples, or has a rate beyond `limits.RATE_STRETCH` or `RATE_TERM`.
     """
 
     def __init__(self, example: Any, rate: int) -> None:
@@ -89,7 +91,7 @@ class AudioStream:
             file_rate, self._frames, channels = self._file.samplerate, self._file.frames, self._file.channels
             self._more = _from_blocks(self._file, Path(example))
         else:
-            array, given, channel_axis = _parts(example)
+            array, given, channel_axis = _parts(example, rate)
             samples, scale = _real(array)
             mono, channels = _mono(samples, channel_axis)
             file_rate, self._frames, self._more = given or rate, len(mono), _pieces(mono)
@@ -102,7 +104,7 @@ class AudioStream:
             self.notes.append(f"{channels} channels were averaged into one")
         if file_rate != rate:
             self.notes.append(f"resampled from {file_rate} Hz to the model's {rate} Hz")
-        self._up, self._down = rate // gcd(file_rate, rate), file_rate // gcd(file_rate, rate)
+        self._up, self._down = _ratio(file_rate, rate)
         self.samples = ceil(self._frames * self._up / self._down)
         self._buffer, self._at = np.zeros(0, np.float32), 0
 
@@ -150,18 +152,23 @@ class AudioStream:
         return self._buffer[first - self._at : last - self._at].copy()
 
 
-def _parts(example: Any) -> tuple[Any, int | None, int | None]:
-    """Samples, their rate and the axis that holds their channels, None for what is not known."""
+def _parts(example: Any, rate: int) -> tuple[Any, int | None, int | None]:
+    """Samples, their rate and the axis that holds their channels, None for what is not known.
+
+    Args:
+        example: As for `read_audio`.
+        rate: The model's rate, to which that of a file is compared before anything is decoded.
+    """
     if isinstance(example, (str, PathLike)):
-        return _from_file(example)
+        return _from_file(example, rate)
     if hasattr(example, "get_all_samples"):
         decoded = example.get_all_samples()
         return decoded.data, _rate(decoded.sample_rate), 0
     if is_stored(example):
         data = example.get("bytes")
-        return _from_file(example["path"]) if data is None else _from_bytes(data, example.get("path"))
+        return _from_file(example["path"], rate) if data is None else _from_bytes(data, example.get("path"), rate)
     if isinstance(example, (bytes, bytearray)):
-        return _from_bytes(example, None)
+        return _from_bytes(example, None, rate)
     if isinstance(example, Mapping):
         array = example.get("array", example.get("raw"))
         if array is None:
@@ -193,17 +200,46 @@ def _rate(given: Any) -> int | None:
     return int(number)
 
 
-def _from_file(example: str | PathLike[str]) -> tuple[np.ndarray, int, int]:
+def _from_file(example: str | PathLike[str], rate: int) -> tuple[np.ndarray, int, int]:
     path = Path(example)
     with _file(path) as file:
-        return _decoded(file, -1, path), int(file.samplerate), 1
+        return _all_of(file, path, rate)
 
 
-def _from_bytes(data: bytes | bytearray, name: str | None) -> tuple[np.ndarray, int, int]:
+def _from_bytes(data: bytes | bytearray, name: str | None, rate: int) -> tuple[np.ndarray, int, int]:
     """An encoded sound that is in memory."""
     path = Path(name or "the sound in memory")
     with _opened(io.BytesIO(data), path) as file:
-        return _decoded(file, -1, path), int(file.samplerate), 1
+        return _all_of(file, path, rate)
+
+
+def _all_of(file: Any, path: Path, rate: int) -> tuple[np.ndarray, int, int]:
+    """All samples of an open file, its rate, and the axis of its channels; its header is checked first.
+
+    Raises:
+        InputError: If it claims more than is decoded at once.
+    """
+    _ratio(int(file.samplerate), rate)
+    numbers = file.frames * file.channels
+    if numbers > limits.SOUND_NUMBERS:
+        got = f"{path.name!r}, whose header claims {file.frames} samples of {file.channels} channels"
+        do = "use explain_recording, which reads piece by piece, or cut it"
+        raise InputError(got, f"at most {limits.SOUND_NUMBERS} numbers", do)
+    return _decoded(file, -1, path), int(file.samplerate), 1
+
+
+def _ratio(own: int, rate: int) -> tuple[int, int]:
+    """A model's rate over a sound's, in lowest terms.
+
+    Raises:
+        InputError: If the sound would become very much longer, or the resampling filter very long.
+    """
+    up, down = rate // gcd(own, rate), own // gcd(own, rate)
+    if up > limits.RATE_STRETCH * down or max(up, down) > limits.RATE_TERM:
+        expected = f"at least {ceil(rate / limits.RATE_STRETCH)} Hz, and a ratio to the model's {rate} Hz of terms "
+        expected += f"up to {limits.RATE_TERM}"
+        raise InputError(f"a sound of {own} Hz", expected, f"correct its rate, or resample it to {rate} Hz")
+    return up, down
 
 
 def _from_blocks(file: Any, path: Path) -> Callable[[int], np.ndarray]:
@@ -319,8 +355,11 @@ def _mono(array: np.ndarray, channel_axis: int | None) -> tuple[np.ndarray, int]
 
 
 def resample(samples: np.ndarray, own: int, rate: int) -> np.ndarray:
-    """Samples at another rate, by a polyphase filter."""
+    """Samples at another rate, by a polyphase filter.
+
+    Raises:
+        InputError: If the rates are beyond `limits.RATE_STRETCH` or `RATE_TERM`.
+    """
     from scipy.signal import resample_poly
 
-    shared = gcd(own, rate)
-    return np.asarray(resample_poly(samples, rate // shared, own // shared), dtype=np.float32)
+    return np.asarray(resample_poly(samples, *_ratio(own, rate)), dtype=np.float32)

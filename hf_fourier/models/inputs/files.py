@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from hf_fourier.errors import InputError
+from hf_fourier.models.inputs import limits
 from hf_fourier.models.inputs.containers import is_chat
 
 PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm", ".pgm")
@@ -42,7 +43,7 @@ def read_example(text: str) -> Any:
     if name.endswith(VOLUMES):
         return _scan(path)
     if name.endswith(ARRAYS):
-        return _array(path)
+        return read_array(path)
     if name.endswith(CELLS):
         return _chat_or_cell(path)
     do = f"for the lines of a text file: hf-fourier explain MODEL - < {text}"
@@ -67,7 +68,8 @@ def read_fasta(source: str | os.PathLike[str]) -> list[tuple[str, str]]:
         The header of each record without its ">", and its letters as they are written.
 
     Raises:
-        InputError: If it cannot be read, holds no record, or a header has no letters below it.
+        InputError: If it cannot be read, unpacks to more than `limits.SEQUENCE_BYTES`, holds no record, or a header has
+            no letters below it.
     """
     if isinstance(source, str) and source.lstrip().startswith(">"):
         name, text = "a FASTA text", source
@@ -95,8 +97,12 @@ def _unpacked(path: Path) -> str:
     import zlib
 
     try:
-        data = path.read_bytes()
-        return (gzip.decompress(data) if path.suffix.lower() == ".gz" else data).decode("utf-8")
+        with gzip.open(path) if path.suffix.lower() == ".gz" else path.open("rb") as file:
+            data = file.read(limits.SEQUENCE_BYTES + 1)
+        if len(data) > limits.SEQUENCE_BYTES:
+            got = f"{path.name!r} of more than {limits.SEQUENCE_BYTES} bytes"
+            raise InputError(got, "a FASTA file of at most that many", "split it")
+        return data.decode("utf-8")
     except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
         reason = str(error).replace(str(path), path.name)
         raise InputError(
@@ -106,25 +112,56 @@ def _unpacked(path: Path) -> str:
 
 def _scan(path: Path) -> Any:
     """A NIfTI volume, its axes from left to right, back to front and bottom to top."""
-    import struct
     import zlib
 
     from hf_fourier.models.inputs.nifti import read_nifti
 
     try:
         return read_nifti(path)[0]
-    except (ValueError, OSError, EOFError, struct.error, zlib.error) as error:
+    except (ValueError, OSError, EOFError, zlib.error) as error:
         raise InputError(f"{path.name!r}, which cannot be read ({error})", "a NIfTI-1 volume", "convert it") from error
 
 
-def _array(path: Path) -> Any:
+def read_array(path: Path) -> Any:
+    """The array of numbers in a `.npy` file; its header is checked against the file's size before anything is read.
+
+    Raises:
+        InputError: If it is none, or larger than `limits.ARRAY_BYTES`.
+    """
     import numpy as np
 
     try:
+        _check_header(path)
         return np.load(path, allow_pickle=False)
-    except (ValueError, OSError, EOFError) as error:
-        got = f"{path.name!r}, which cannot be read ({error})"
+    except (ValueError, OSError, EOFError, TypeError, SyntaxError, OverflowError) as error:
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0].replace(str(path), path.name)
+        got = f"{path.name!r}, which cannot be read ({reason:.300})"
         raise InputError(got, "one array of numbers as numpy.save writes it", "save it again") from error
+
+
+def _check_header(path: Path) -> None:
+    """Check what the header of a `.npy` file claims.
+
+    Raises:
+        ValueError: If that is no array of numbers, or more than the file holds.
+    """
+    import math
+
+    from numpy.lib import format as npy
+
+    with path.open("rb") as file:
+        version = npy.read_magic(file)
+        if version not in ((1, 0), (2, 0)):
+            raise ValueError(f"a .npy file of version {version}, which has no array of plain numbers")
+        shape, _, kind = (npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0)(file)
+        held = path.stat().st_size - file.tell()
+    size = math.prod(shape) * kind.itemsize
+    if kind.kind not in "biufc":
+        raise ValueError(f"an array of {kind}")
+    if any(length < 0 or length > limits.ARRAY_BYTES for length in shape) or size > limits.ARRAY_BYTES:
+        raise ValueError(f"an array of shape {shape}; at most {limits.ARRAY_BYTES} bytes are read")
+    if size > held:
+        raise ValueError(f"{size} bytes of numbers are claimed, {held} are there")
 
 
 def _typed(text: str) -> Any:
@@ -133,16 +170,20 @@ def _typed(text: str) -> Any:
         return text
     try:
         value = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return text
     return value if is_chat(value) else text
 
 
 def _chat_or_cell(path: Path) -> Any:
     """What a JSON file holds: the messages of a chat, or one cell."""
+    size = path.stat().st_size
+    if size > limits.JSON_BYTES:
+        got, do = f"{path.name!r} of {size} bytes", "write one cell, or one chat, per file"
+        raise InputError(got, f"a JSON file of at most {limits.JSON_BYTES} bytes", do)
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, RecursionError) as error:
         got = f"{path.name!r}, which is no JSON ({error})"
         raise InputError(got, EXPECTED, "correct it") from error
     if is_chat(value):

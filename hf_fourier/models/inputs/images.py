@@ -87,7 +87,8 @@ def as_rgb(example: Any) -> tuple[np.ndarray, Range]:
             (0 to 255), `uint16` (0 to 65535), `int64` (0 to 255), `bool`, or real numbers from 0 to 1.
 
     Raises:
-        InputError: If it is none of these, has NaN in it, or numbers of unknown range.
+        InputError: If it is none of these, has NaN in it, or numbers of unknown range; or if a file has more pixels
+            than Pillow opens (twice `PIL.Image.MAX_IMAGE_PIXELS`, 179 million).
     """
     try:
         from PIL import Image
@@ -135,14 +136,22 @@ def _exists(example: str | PathLike[str]) -> None:
 
 def _read(file: Any, name: str) -> tuple[np.ndarray, Range]:
     """A whole picture out of a path or an open file."""
-    from PIL import Image, UnidentifiedImageError
+    from PIL import Image
 
     try:
         with Image.open(file) as opened:
             opened.load()
             return _flattened(opened)
-    except (UnidentifiedImageError, OSError, SyntaxError, Image.DecompressionBombError) as error:
-        got = f"{name!r}, which cannot be read ({error})".replace(str(file), name)
+    except FourierError:
+        raise
+    except Image.DecompressionBombError as error:
+        got = f"{name!r} of too many pixels ({error})"
+        raise InputError(
+            got, "a picture that Pillow opens", "make it smaller, or raise PIL.Image.MAX_IMAGE_PIXELS"
+        ) from error
+    except Exception as error:  # exceptions of Pillow's decoders have no common base
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0].replace(str(file), name)
+        got = f"{name!r}, which cannot be read ({reason:.300})"
         raise InputError(got, "a whole picture in a format that Pillow reads", "convert it") from error
 
 

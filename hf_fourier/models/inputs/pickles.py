@@ -1,7 +1,9 @@
 """Flat dictionaries that come as pickles: read without running anything that is in them, and kept as JSON.
 
-A pickle names what it wants called. What is admitted here are the two globals behind numpy's scalars, and even they are
-stand-ins of ours, made anew for each file; everything else is refused before it is looked up.
+A pickle is a program. Before it runs, its instructions are read through: one dictionary of texts and numbers is
+admitted, and no other container, so that none can hold itself many times over. What a pickle wants called are the two
+globals behind numpy's scalars, and even they are stand-ins, made anew for each file; everything else is refused before
+it is looked up.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ import json
 import math
 import os
 import pickle
+import pickletools
 import tempfile
 from collections.abc import Callable, Mapping
 from os import PathLike
@@ -22,20 +25,30 @@ from typing import Any
 import numpy as np
 
 from hf_fourier.errors import ModelError
+from hf_fourier.models.inputs.limits import DICTIONARY_BYTES
 
-#: The largest file that is read, in bytes; Geneformer's have up to two million.
-MOST_BYTES = 2**26
 _SCALAR = {("numpy.core.multiarray", "scalar"), ("numpy._core.multiarray", "scalar")}
 _DTYPE = ("numpy", "dtype")
 #: Numbers that scalars may hold, by numpy's name for their type.
 _NUMBERS = {"i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "f2", "f4", "f8"}
+#: Instructions of pickles: those that make tuples, that store, that fetch, and all that are admitted.
+_TUPLES = ("EMPTY_TUPLE", "TUPLE", "TUPLE1", "TUPLE2", "TUPLE3")
+_PUTS = ("MEMOIZE", "PUT", "BINPUT", "LONG_BINPUT")
+_GETS = ("GET", "BINGET", "LONG_BINGET")
+_INSTRUCTIONS = {
+    *_TUPLES, *_GETS, "PROTO", "FRAME", "STOP", "MARK", "EMPTY_DICT", "DICT", "SETITEM", "SETITEMS", "NONE", "NEWTRUE",
+    "NEWFALSE", "INT", "LONG", "LONG1", "BININT", "BININT1", "BININT2", "FLOAT", "BINFLOAT", "STRING", "BINSTRING",
+    "SHORT_BINSTRING", "UNICODE", "BINUNICODE", "SHORT_BINUNICODE", "BINBYTES", "SHORT_BINBYTES", "GLOBAL",
+    "STACK_GLOBAL", "REDUCE", "BUILD",
+}  # fmt: skip
 
 
 def read_float_dict(path: str | PathLike[str]) -> dict[str, float]:
     """A dictionary from names to finite numbers, out of a pickle or a JSON file.
 
     Args:
-        path: The file; of a pickle a copy as JSON is kept in the cache, by its digest.
+        path: The file, of at most `limits.DICTIONARY_BYTES`; of a pickle a copy as JSON is kept in the cache, by its
+            digest.
 
     Raises:
         ModelError: If it is none, or wants anything called but what makes numpy's scalars. Nothing of it has run then.
@@ -52,15 +65,29 @@ def _checked(path: Path, kinds: tuple[type, ...], what: str) -> dict[str, Any]:
     entries = _read(path)
     for name, value in entries.items():
         fits = isinstance(value, kinds) and not isinstance(value, bool)
-        if not isinstance(name, str) or not fits or (isinstance(value, float) and not math.isfinite(value)):
-            got = f"{path.name!r} with the entry {name!r:.60}: {value!r:.60}"
+        if not isinstance(name, str) or not fits or (not isinstance(value, str) and not _is_finite(value)):
+            got = f"{path.name!r} with the entry {_shown(name)}: {_shown(value)}"
             raise ModelError(got, f"a dictionary from names to {what}", "take it from the model's own repository")
     return entries
 
 
+def _is_finite(number: float) -> bool:
+    """Whether a number is finite as a float."""
+    try:
+        return math.isfinite(number)
+    except OverflowError:
+        return False
+
+
+def _shown(value: Any) -> str:
+    """A value in few characters; of a container its type alone, which may hold itself many times."""
+    return f"{value!r:.60}" if isinstance(value, (str, int, float)) else f"a {type(value).__name__}"
+
+
 def _read(path: Path) -> dict[Any, Any]:
-    if not path.is_file() or path.stat().st_size > MOST_BYTES:
-        raise ModelError(f"no readable file {path.name!r}", f"one of at most {MOST_BYTES} bytes", "correct the path")
+    if not path.is_file() or path.stat().st_size > DICTIONARY_BYTES:
+        got = f"no readable file {path.name!r}"
+        raise ModelError(got, f"one of at most {DICTIONARY_BYTES} bytes", "correct the path")
     data = path.read_bytes()
     if path.suffix == ".json":
         return _mapping(json.loads, data, path)
@@ -92,8 +119,9 @@ def _unpickled(data: bytes) -> Any:
     """What a pickle holds, if it holds nothing but plain values and numpy's scalars.
 
     Raises:
-        pickle.UnpicklingError: If it names any other global.
+        pickle.UnpicklingError: If it names any other global, or holds containers within the dictionary.
     """
+    _read_through(data)
 
     class Kind:
         """Stands for `numpy.dtype`: a name with a byte order."""
@@ -124,6 +152,36 @@ def _unpickled(data: bytes) -> Any:
             raise pickle.UnpicklingError(f"it wants {module}.{name}, which is no number")
 
     return Reader(io.BytesIO(data)).load()
+
+
+def _read_through(data: bytes) -> None:
+    """Look at the instructions of a pickle without running them.
+
+    A tuple may only be what the next instruction takes apart (the arguments of a call, a state), so that tuples cannot
+    nest; and it cannot be fetched a second time. There is one dictionary, and no other container.
+
+    Raises:
+        pickle.UnpicklingError: If something else is in it.
+    """
+    dictionaries, previous, stored, tuples = 0, "", set[Any](), set[Any]()
+    for opcode, argument, _ in pickletools.genops(data):
+        name = opcode.name
+        if previous in _TUPLES and name not in (*_PUTS, "REDUCE", "BUILD"):
+            raise pickle.UnpicklingError("a tuple in it")
+        if name in _PUTS:
+            place = len(stored) if name == "MEMOIZE" else argument
+            stored.add(place)
+            if previous in _TUPLES:
+                tuples.add(place)
+            continue  # what lies on the stack is what it was
+        if name in _GETS and argument in tuples:
+            raise pickle.UnpicklingError("a tuple that is used twice")
+        if name not in _INSTRUCTIONS:
+            raise pickle.UnpicklingError(f"the instruction {name} in it")
+        dictionaries += name in ("EMPTY_DICT", "DICT")
+        previous = name
+    if dictionaries != 1:
+        raise pickle.UnpicklingError(f"{dictionaries} dictionaries in it")
 
 
 def _copies() -> Path:

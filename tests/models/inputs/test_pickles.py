@@ -166,6 +166,6 @@ def test_names_and_json(tmp_path: Path) -> None:
 
 
 def test_a_file_that_is_too_large_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pickles, "MOST_BYTES", 10)
+    monkeypatch.setattr(pickles, "DICTIONARY_BYTES", 10)
     with pytest.raises(ModelError, match="at most 10 bytes"):
         read_float_dict(written(tmp_path, {"a": 1, "b": 2, "c": 3}))

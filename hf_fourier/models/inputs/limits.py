@@ -1,0 +1,21 @@
+"""The limits on what is read of files, checked before any work; `docs/security.md` lists them.
+
+They lie above what is met in practice and below what would take all memory or minutes of a small machine.
+"""
+
+from __future__ import annotations
+
+#: Bytes of a pickled or JSON dictionary of a tokenizer; Geneformer's have up to two million.
+DICTIONARY_BYTES = 2**26
+#: Bytes of a JSON file that holds one example.
+JSON_BYTES = 2**26
+#: Bytes of a FASTA file, unpacked.
+SEQUENCE_BYTES = 2**27
+#: Bytes of an array in a `.npy` file.
+ARRAY_BYTES = 2**32
+#: Numbers in a sound that is decoded at once: samples times channels.
+SOUND_NUMBERS = 2**28
+#: How many times as many samples a sound may have at the model's rate as at its own.
+RATE_STRETCH = 64
+#: Either term of the ratio of two sampling rates, in lowest terms: the resampling filter has 20 times as many taps.
+RATE_TERM = 2**18

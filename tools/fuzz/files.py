@@ -1,0 +1,60 @@
+"""Small files of every kind that is read, whole, whose headers claim what the caller wants."""
+
+from __future__ import annotations
+
+import io
+import struct
+import zlib
+
+import numpy as np
+
+
+def wav(rate: int, samples: int = 2000) -> bytes:
+    """A WAV file of little noise that claims a rate in Hz."""
+    data = np.random.default_rng(0).integers(-999, 999, samples).astype("<i2").tobytes()
+    head = b"RIFF" + struct.pack("<I", 36 + len(data)) + b"WAVEfmt "
+    head += struct.pack("<IHHIIHH", 16, 1, 1, rate, (2 * rate) % 2**32, 2, 16)
+    return head + b"data" + struct.pack("<I", len(data)) + data
+
+
+def flac(frames: int) -> bytes:
+    """The beginning of a FLAC file that claims so many samples, and one frame of noise."""
+    import soundfile
+
+    file = io.BytesIO()
+    soundfile.write(file, np.random.default_rng(0).normal(size=4000) * 0.1, 16_000, format="FLAC", subtype="PCM_16")
+    data = bytearray(file.getvalue())
+    total = int.from_bytes(data[18:26], "big")  # rate, channels, bits and 36 bits of samples
+    data[18:26] = ((total >> 36 << 36) | frames).to_bytes(8, "big")
+    return bytes(data)
+
+
+def png(width: int, height: int) -> bytes:
+    """A PNG of one colour with so many pixels."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    rows = zlib.compressobj()
+    data = b"".join(rows.compress(b"\0" * (-(-width // 8) + 1)) for _ in range(min(height, 1000))) + rows.flush()
+    head = struct.pack(">IIBBBBB", width, height, 1, 0, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", data) + chunk(b"IEND", b"")
+
+
+def npy(shape: str, kind: str = "<f8") -> bytes:
+    """A `.npy` file that claims a shape, with 64 bytes of numbers."""
+    head = f"{{'descr': '{kind}', 'fortran_order': False, 'shape': {shape}, }}".encode()
+    head += b" " * (-(len(head) + 11) % 64) + b"\n"
+    return b"\x93NUMPY\x01\x00" + struct.pack("<H", len(head)) + head + b"\0" * 64
+
+
+def nifti(shape: tuple[int, int, int], data: bytes) -> bytes:
+    """A NIfTI-1 volume of bytes that claims a shape."""
+    head = bytearray(352)
+    struct.pack_into("<i", head, 0, 348)
+    struct.pack_into("<8h", head, 40, 3, *shape, 1, 1, 1, 1)
+    struct.pack_into("<h", head, 70, 2)
+    struct.pack_into("<8f", head, 76, *[1.0] * 8)
+    struct.pack_into("<f", head, 108, 352.0)
+    head[344:348] = b"n+1\0"
+    return bytes(head) + data
