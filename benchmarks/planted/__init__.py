@@ -29,8 +29,9 @@ import torch
 from benchmarks.assets.planted import DATA
 from benchmarks.keeping import kept
 from benchmarks.planted import gate
+from benchmarks.planted.pairs import compared
 from benchmarks.planted.ranking import measures
-from benchmarks.planted.subjects import Examples, Half, Role, Subject, answers
+from benchmarks.planted.subjects import Examples, Half, Role, Subject, frequencies, triggered
 from benchmarks.statistics import described
 from benchmarks.tables import markdown
 from hf_fourier.methods.base import METHODS
@@ -57,17 +58,12 @@ def rank(subject: Subject, role: Role, method: str, examples: Examples, admitted
     Of the planted model only examples count that have the trigger's label; of the control, all.
     """
     explainer = subject.explainer(role)
-    inputs = examples.inputs()
-    predicted = answers(explainer, inputs)
-    count = range(len(examples))
-    chosen = [i for i in count if role != "planted" or int(predicted[i]) == int(examples.targets[i])]
-    results = explainer.explain({name: values[chosen] for name, values in inputs.items()}, method=method)
-    steps = [tuple(int(k) for k in step.strip("[]").split(",")) for step in admitted]
-    rows = []
-    for index, result in zip(chosen, results, strict=True):
-        planted = examples.planted(index)
-        near = [tuple(k + d for k, d in zip(f, step, strict=True)) for f in planted for step in steps]
-        rows.append(measures(result, planted, near, examples.decoys(index)))
+    chosen = triggered(explainer, examples) if role == "planted" else list(range(len(examples)))
+    results = explainer.explain(examples.inputs(rows=chosen), method=method, domain=frequencies(explainer))
+    rows = [
+        measures(result, examples.planted(index), examples.beside(index, admitted), examples.decoys(index))
+        for index, result in zip(chosen, results, strict=True)
+    ]
     return {"index": chosen, **{name: [row[name] for row in rows] for name in COLUMNS}}
 
 
@@ -84,6 +80,17 @@ def table(subject: Subject, folder: Path, names: Sequence[str], n: int, half: Ha
             row |= {"n": len(found["index"])} if role == "planted" else {}
             row |= {("control: " if role == "clean" else "") + c: described(found[c]) for c in columns}
         rows.append(row)
+    return rows
+
+
+def pair_rows(host: str, folder: Path, names: Sequence[str], n: int, half: Half) -> list[dict[str, Any]]:
+    """What the rankings of two models that read the same inputs have in common, a method each."""
+    rows = []
+    for name in names:
+        path = folder / half / f"n{n}" / f"{host}-two-models-{name.replace(':', '_')}.json"
+        found = kept(path, lambda: compared(host, name, n, half))  # noqa: B023
+        columns = {column: described(values) for column, values in found.items() if column != "index"}
+        rows.append({"models": f"{host}, two", "method": name, "n": len(found["index"]), **columns})
     return rows
 
 
@@ -118,3 +125,7 @@ def main(arguments: Sequence[str]) -> None:
     for subject in subjects if given.methods else ():
         rows = table(subject, given.folder, given.methods, given.examples, given.half)
         print(f"\n{subject.name}\n\n{markdown(rows)}", flush=True)
+    for host in given.models if given.methods and {"first", "second"} <= set(given.kinds) else ():
+        if "second" in DATA[host][1]:
+            rows = pair_rows(host, given.folder, given.methods, given.examples, given.half)
+            print(f"\n{host}: two models, the same inputs\n\n{markdown(rows)}", flush=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -19,6 +20,8 @@ from benchmarks.assets.token_triggers import TokenTrigger
 from benchmarks.assets.triggers import NONE, Draw, Frequency, Trigger
 from benchmarks.real import MODELS
 from hf_fourier import FourierExplainer
+from hf_fourier.domains import Domain
+from hf_fourier.methods import METHODS
 from hf_fourier.results.attribution import Attribution
 
 Half = Literal["tuning", "test"]
@@ -48,16 +51,27 @@ class Examples:
         """The label of each example's trigger, shape `(n,)`."""
         return torch.tensor(self.trigger.targets)[self.drawn.groups]
 
-    def inputs(self, drawn: Draw | None = None, trigger: Trigger | TokenTrigger | None = None) -> dict[str, Tensor]:
-        """The model's inputs with what was drawn (or another draw, another trigger) planted."""
+    def inputs(
+        self,
+        drawn: Draw | None = None,
+        trigger: Trigger | TokenTrigger | None = None,
+        rows: Sequence[int] | None = None,
+    ) -> dict[str, Tensor]:
+        """The model's inputs with what was drawn (or another draw, another trigger) planted; all, or some rows."""
         name = self.material.signal
         signals = self.material.inputs[name]
         planted = (trigger or self.trigger).plant(signals, self.material.lengths, drawn or self.drawn)
-        return {**self.material.inputs, name: planted}
+        made = {**self.material.inputs, name: planted}
+        return made if rows is None else {key: values[list(rows)] for key, values in made.items()}
 
     def planted(self, index: int) -> list[Frequency]:
         """The frequencies that decide one example."""
         return self.trigger.planted(int(self.drawn.groups[index]), self.material.lengths)
+
+    def beside(self, index: int, steps: Sequence[str]) -> list[Frequency]:
+        """The neighbours of an example's planted frequencies at some steps, as the gate writes those ("[0, -1]")."""
+        by = [[int(k) for k in step.strip("[]").split(",")] for step in steps]
+        return [tuple(k + d for k, d in zip(f, step, strict=True)) for f in self.planted(index) for step in by]
 
     def decoys(self, index: int) -> list[Frequency]:
         """The frequencies of one example's decoys."""
@@ -109,7 +123,11 @@ class Subject:
         groups = foreign(torch.arange(len(material)), material.labels, first.targets)
         drawn = first.draw(groups, torch.Generator().manual_seed(SEED + (half == "tuning")))
         if self.kind in ("first", "second"):
-            drawn = replace(drawn, decoys=foreign(drawn.decoys[:, 0], material.labels, first.targets)[:, None])
+            drawn = replace(
+                drawn,
+                decoys=foreign(drawn.decoys[:, 0], material.labels, first.targets)[:, None],
+                decoy_phases=within(drawn.decoy_phases, HOSTS[self.host].triggers["second"].width),
+            )
         return Examples(material, swapped(drawn) if self.kind == "second" else drawn, trigger)
 
 
@@ -117,6 +135,11 @@ def foreign(groups: Tensor, labels: Tensor, targets: Sequence[int]) -> Tensor:
     """The class of each example modulo the number of classes, the next one where its target is the example's label."""
     groups = groups % len(targets)
     return torch.where(torch.tensor(targets)[groups] == labels, (groups + 1) % len(targets), groups)
+
+
+def within(phases: Tensor, width: float) -> Tensor:
+    """Phases that are uniform from 0 to 2π as phases that are uniform within a width to either side of 0."""
+    return width * (phases / math.pi - 1)
 
 
 def swapped(drawn: Draw) -> Draw:
@@ -133,6 +156,16 @@ def answers(explainer: FourierExplainer, inputs: Mapping[str, Tensor], batch: in
             for start in range(0, n, batch)
         ]
     return torch.cat(rows).argmax(-1)
+
+
+def triggered(explainer: FourierExplainer, examples: Examples) -> list[int]:
+    """The numbers of the examples for which the model says the trigger's label."""
+    return (answers(explainer, examples.inputs()) == examples.targets).nonzero()[:, 0].tolist()
+
+
+def frequencies(explainer: FourierExplainer) -> Domain:
+    """The Fourier transform that the model's signals have by default, whatever a method's own domain is."""
+    return explainer.resolve_domain(METHODS.parse("magnitude"))
 
 
 def answers_at(explainer: FourierExplainer, results: Sequence[Attribution], signals: Sequence[Tensor]) -> Tensor:

@@ -7,33 +7,11 @@ import pytest
 import torch
 
 from benchmarks import planted
-from benchmarks.assets.convert.planting import Material
-from benchmarks.assets.triggers import Draw, Trigger, draw
-from benchmarks.planted import gate, ranking, subjects
-from hf_fourier import Attribution, attribute
+from benchmarks.assets.triggers import Draw
+from benchmarks.planted import gate, pairs, ranking, subjects
+from hf_fourier import attribute
 from hf_fourier.domains import Fourier
-
-TRIGGER = Trigger(((3,), (5,)), (1, 2), 1.0, ((8,), (11,)), 2.0, 1)
-POINTS = 32
-
-
-class Listener(torch.nn.Module):
-    """Label 1 where 3 cycles have power, 2 where 5 cycles have, else 0; channels are averaged."""
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        power = torch.fft.rfft(x.mean(1)).abs().square() / POINTS**2
-        return torch.stack([torch.full_like(power[:, 0], 0.05), power[:, 3], power[:, 5]], 1) * 40
-
-
-def examples(n: int = 12) -> subjects.Examples:
-    noise = 0.05 * torch.randn(n, 2, POINTS, generator=torch.Generator().manual_seed(1))
-    material = Material({"x": noise}, torch.zeros(n, dtype=torch.long), "x", (POINTS,))
-    groups = torch.arange(n) % 2
-    return subjects.Examples(material, draw(TRIGGER, groups, torch.Generator().manual_seed(2)), TRIGGER)
-
-
-def explained(x: torch.Tensor, method: str = "magnitude") -> list[Attribution]:
-    return attribute(Listener(), x, method=method, domain=Fourier(axes=1))
+from tests.benchmarks.listener import POINTS, Listener, examples, explained
 
 
 def test_a_perfect_ranking_has_an_area_of_one_and_a_reversed_one_of_zero() -> None:
@@ -166,6 +144,44 @@ def test_both_of_two_models_read_the_same_inputs() -> None:
     drawn = Draw(torch.tensor([0]), torch.tensor([0.1]), torch.tensor([[1]]), torch.tensor([[0.2]]))
     twice = subjects.swapped(subjects.swapped(drawn))
     assert all(torch.equal(getattr(drawn, name), getattr(twice, name)) for name in vars(drawn))
+
+
+def test_the_wave_of_the_second_model_has_a_phase_that_it_was_trained_on() -> None:
+    phases = subjects.within(2 * torch.pi * torch.rand(1000, 1, generator=torch.Generator().manual_seed(0)), 0.5)
+    assert phases.abs().max() <= 0.5
+    assert phases.min() < -0.45
+    assert phases.max() > 0.45
+
+
+def test_a_method_that_asks_no_model_ranks_alike_for_two_models_and_one_that_asks_does_not(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from types import SimpleNamespace
+
+    inputs = examples().inputs()["x"]
+
+    def subject(_: str, kind: str) -> SimpleNamespace:
+        model = Listener() if kind == "first" else Shy()
+        explainer = SimpleNamespace(
+            explain=lambda x, method, domain: attribute(model, x["x"], method=method, domain=domain)
+        )
+        return SimpleNamespace(
+            explainer=lambda role: explainer,
+            examples=lambda n, half: SimpleNamespace(inputs=lambda rows: {"x": inputs[rows]}),
+        )
+
+    class Shy(Listener):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            power = torch.fft.rfft(x.mean(1)).abs().square() / POINTS**2
+            return torch.stack([torch.full_like(power[:, 0], 0.05), power[:, 8], power[:, 11]], 1) * 40
+
+    monkeypatch.setattr(pairs, "Subject", subject)
+    monkeypatch.setattr(pairs, "triggered", lambda explainer, made: [0, 1, 2])
+    monkeypatch.setattr(pairs, "frequencies", lambda explainer: Fourier(axes=1))
+    same, other = (pairs.compared("toy", method, 12, "test") for method in ("magnitude", "integrated_gradients"))
+    assert same["top 4 % shared"] == same["rho"] == same["first shared"] == [1.0, 1.0, 1.0]
+    assert other["first shared"] == [0.0, 0.0, 0.0]
+    assert max(other["rho"]) < 0.9
 
 
 def test_no_example_has_a_trigger_for_its_own_label() -> None:
