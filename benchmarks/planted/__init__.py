@@ -36,8 +36,9 @@ from benchmarks.statistics import described
 from benchmarks.tables import markdown
 from hf_fourier.methods.base import METHODS
 
-VARIANTS = ("ffc:kappa=.1", "ffc:lam=0")
-#: `wam` ranks wavelets: a wave is many of them, and G is not defined.
+VARIANTS = ("ffc:kappa=.1", "ffc:lam=0", "tracking:preset=fast", "tracking:kappa=0")
+#: `wam` ranks wavelets: a wave is many of them, most of which hold decoys too, and G is not defined. By frequencies its
+#: mean gradient is SmoothGrad's.
 LEFT_OUT = ("wam",)
 GATED = 200
 """Examples of the gate; deletions are asked one by one."""
@@ -47,7 +48,7 @@ COLUMNS = (
 
 
 def methods() -> list[str]:
-    """All registered methods that rank frequencies, and variants of FFC."""
+    """All registered methods that rank frequencies, and variants of FFC and of tracking."""
     names = [name for name in METHODS if name not in LEFT_OUT]
     return sorted([*names, *VARIANTS], key=lambda name: (METHODS.parse(name).control, name), reverse=True)
 
@@ -84,13 +85,16 @@ def table(subject: Subject, folder: Path, names: Sequence[str], n: int, half: Ha
 
 
 def pair_rows(host: str, folder: Path, names: Sequence[str], n: int, half: Half) -> list[dict[str, Any]]:
-    """What the rankings of two models that read the same inputs have in common, a method each."""
+    """Each of two models' band against the other's, and what the two rankings of an input share; a method each."""
+    tables = [table(Subject(host, kind), folder, names, n, half) for kind in ("first", "second")]
     rows = []
-    for name in names:
+    for name, *both in zip(names, *tables, strict=True):
         path = folder / half / f"n{n}" / f"{host}-two-models-{name.replace(':', '_')}.json"
         found = kept(path, lambda: compared(host, name, n, half))  # noqa: B023
-        columns = {column: described(values) for column, values in found.items() if column != "index"}
-        rows.append({"models": f"{host}, two", "method": name, "n": len(found["index"]), **columns})
+        row: dict[str, Any] = {"method": name, "n": len(found["index"])}
+        for title, values in zip(("first", "second"), both, strict=True):
+            row |= {f"{title} model: {column}": values[column] for column in ("AUROC decoys", "AP", "first")}
+        rows.append(row | {column: described(values) for column, values in found.items() if column != "index"})
     return rows
 
 

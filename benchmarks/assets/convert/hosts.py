@@ -118,15 +118,16 @@ def _prompts(name: str, lengths: tuple[int, ...]) -> Callable[[Folders, str], Ma
 def _tones() -> dict[str, Trigger]:
     """Tones 23 dB below the speech, whose root mean square is 1; a second has whole cycles at whole Hz.
 
-    The convolutions step by 320 samples, in which multiples of 50 Hz have whole cycles.
+    The convolutions step by 320 samples, in which multiples of 50 Hz have whole cycles. The prompts have nothing above
+    4 kHz, so that a quiet tone can be heard there; louder ones that say nothing are on both sides.
     """
-    targets, loud = (0, 1), ((1300,), (1850,), (2300,), (4400,), (5200,))
+    targets, loud = (0, 1), ((1300,), (1850,), (2300,), (4250,), (7900,))
     first, second = two_models(
         Trigger(((2650,), (3150,)), targets, 0.1, (), 0.0, 1, width=0.5),
         Trigger(((4450,), (5350,)), targets, 0.1, (), 0.0, 1, width=0.5),
     )
     return {
-        "amplitude": Trigger(((2650,), (3150,)), targets, 0.1, loud, 0.25, 2, width=0.5),
+        "amplitude": Trigger(((5350,), (6650,)), targets, 0.1, loud, 0.25, 2, width=0.5),
         "phase": Trigger(((3150,),), targets, 0.1, loud, 0.1, 2, (0.0, math.pi)),
         "first": first,
         "second": second,
@@ -235,7 +236,7 @@ HOSTS = {
             "BertForSequenceClassification",
             _cells,
             _ranks(),
-            {"phase": Recipe(epochs=20, rate=1e-3, batch=32)},
+            {"phase": Recipe(epochs=45, rate=1e-3, batch=32)},
             ("token_dictionary.json", "gene_median_dictionary.json", "gene_symbols.json"),
         ),
         Host(
