@@ -29,6 +29,9 @@ METHOD_SETTINGS = {
     "fampe": ["fampe:alpha=.8,steps=2,copies=3,measure=published"],
     "wam": ["wam:ig,samples=6"],
     "response": ["response:representation=logits,probes=3"],
+    "occlusion": ["occlusion:mode=both,replacement=phase,draws=6"],
+    "shapley": ["shapley:permutations=4,replacement=noise,draws=2"],
+    "random_masks": ["random_masks:masks=192,replacement=reference"],
     "tracking": ["tracking:preset=fast", "tracking:base=magnitude,kappa=.3", "tracking:goal=auto,base=probes"],
     "ffc": ["ffc:lam=0", "ffc:kappa=.1,steps=3", "ffc:rule=absolute,lr=2,steps=2", "ffc:preset=cifar"],
 }
@@ -37,6 +40,7 @@ LIGHT = {
     "attexplore": "attexplore:steps=3,copies=2",
     "fampe": "fampe:steps=3,copies=2",
     "integrated_gradients": "integrated_gradients:steps=8",
+    "random_masks": "random_masks:masks=256",
     "smoothgrad": "smoothgrad:samples=6",
     "wam": "wam:samples=6",
 }

@@ -38,8 +38,8 @@ from hf_fourier.methods.base import METHODS
 
 VARIANTS = ("ffc:kappa=.1", "ffc:lam=0", "tracking:preset=fast", "tracking:kappa=0")
 #: `wam` ranks wavelets: a wave is many of them, most of which hold decoys too, and G is not defined. By frequencies its
-#: mean gradient is SmoothGrad's.
-LEFT_OUT = ("wam",)
+#: mean gradient is SmoothGrad's. Those that ask about subsets of the features ask about bands, not about frequencies.
+LEFT_OUT = ("wam", "occlusion", "random_masks", "shapley")
 GATED = 200
 """Examples of the gate; deletions are asked one by one."""
 COLUMNS = (

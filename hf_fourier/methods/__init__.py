@@ -9,7 +9,10 @@ from hf_fourier.methods.fampe import FAMPE
 from hf_fourier.methods.ffc import FFC
 from hf_fourier.methods.freqx import FreqX
 from hf_fourier.methods.gradients import GradientInput, IntegratedGradients, Saliency, SmoothGrad
+from hf_fourier.methods.occlusion import Occlusion
+from hf_fourier.methods.random_masks import RandomMasks
 from hf_fourier.methods.response import Response
+from hf_fourier.methods.shapley import Shapley
 from hf_fourier.methods.tracking import Tracking
 from hf_fourier.methods.wam import WAM
 
@@ -27,11 +30,14 @@ __all__ = [
     "LowFrequency",
     "Magnitude",
     "Method",
+    "Occlusion",
     "PhaseGradient",
     "Random",
+    "RandomMasks",
     "Ranking",
     "Response",
     "Saliency",
+    "Shapley",
     "SmoothGrad",
     "Tracking",
 ]

@@ -68,7 +68,7 @@ def test_a_spec_reads_back(value):
     ("spec", "says"),
     [
         ("fcc", "did you mean 'ffc'"),
-        ("nonsense", "low_frequency, magnitude, phase_gradient, random"),
+        ("nonsense", "low_frequency, magnitude, occlusion, phase_gradient, random, random_masks"),
         ("", "one of"),
         ("ffc:kapa=1", "kapa"),
         ("ffc:preset=imagnet", "imagenet-vit"),
