@@ -32,7 +32,8 @@ PAGES = {
     "studies": ("Studies", ("hf_fourier.evaluation.rectification", "hf_fourier.evaluation.studies.class_swap",
                             "hf_fourier.evaluation.studies.class_filters",
                             "hf_fourier.evaluation.studies.transcript_errors", "hf_fourier.evaluation.studies.transfer",
-                            "hf_fourier.evaluation.studies.in_silico_deletion")),
+                            "hf_fourier.evaluation.studies.in_silico_deletion",
+                            "hf_fourier.evaluation.studies.interactions")),
     "assets": ("Assets", ("hf_fourier.demo", "hf_fourier.demo.data", "hf_fourier.demo.sounds",
                           "hf_fourier.demo.scans")),
 }  # fmt: skip
