@@ -145,4 +145,5 @@ def interactions(
     game = band_game(explainer, attribution, replacement, draws)
     import shapiq
 
-    return shapiq.ExactComputer(game)(index, order)
+    compute: Any = shapiq.ExactComputer(game)
+    return compute(index, order)
