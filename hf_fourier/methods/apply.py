@@ -33,7 +33,7 @@ from hf_fourier.scoring.example_batch import (
     rows_for,
     score_of,
 )
-from hf_fourier.scoring.replacements import donor_signals
+from hf_fourier.scoring.replacements import digest, donor_signals
 from hf_fourier.scoring.score import Score
 from hf_fourier.scoring.targets import Target
 from hf_fourier.seeding import ExampleRng, LazyFingerprint
@@ -308,6 +308,9 @@ def _key(example: EncodedExample, inputs: Mapping[str, Tensor], signal: Tensor) 
 def _provenance(job: MethodCall, method: Method, score: Score) -> dict[str, Any]:
     """The provenance of a result, in plain values."""
     dither = {"dither": job.dither} if job.dither else {}
+    # Which other examples there were decides an answer that their features went into.
+    asked = getattr(method, "replacement", None) == "example"
+    donors = {"donors": {"examples": len(job.donors), "digest": digest(job.donors)}} if asked else {}
     return {
         "model": job.model["name"],
         "revision": job.model["revision"],
@@ -317,6 +320,7 @@ def _provenance(job: MethodCall, method: Method, score: Score) -> dict[str, Any]
         "domain": DOMAINS.spec(job.domain),
         "seed": job.seed,
         **dither,
+        **donors,
         "device": score.signal.device.type,
         "versions": {"hf_fourier": __version__, "torch": torch.__version__, "python": platform.python_version()},
     }

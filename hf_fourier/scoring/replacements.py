@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 
 import torch
@@ -119,6 +120,12 @@ def donor_signals(
     for j in {j for own in chosen for j in own}:
         made[j] = source.example_batch([fitting[j]], ExampleRng(rng.seed, [keys[j]])).signal[0]
     return torch.stack([torch.stack([made[j] for j in own]) for own in chosen])
+
+
+def digest(donors: Sequence[EncodedExample]) -> str:
+    """A digest of examples in their order, 16 hexadecimal digits."""
+    text = "/".join(str(donor.key) for donor in donors)
+    return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
 
 
 def _no_donors(got: str) -> InputError:

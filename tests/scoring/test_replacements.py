@@ -12,6 +12,7 @@ from hf_fourier.scoring.references import mean
 from hf_fourier.scoring.replacements import (
     REPLACEMENTS,
     checked_replacement,
+    digest,
     donor_signals,
     replacement_coefficients,
 )
@@ -133,6 +134,9 @@ def test_an_explainer_encodes_its_donors():
     assert explainer.donors == ()
     explainer.donors = KINDS["pictures"].example()
     assert all(isinstance(donor, EncodedExample) for donor in explainer.donors)
-    assert explainer.donors
+    (one, other) = explainer.explain(KINDS["pictures"].example(), method="occlusion:replacement=example")
+    assert one.provenance["donors"] == {"examples": 2, "digest": digest(explainer.donors)}
+    assert digest(explainer.donors) != digest(explainer.donors[::-1])
+    assert other.extras["deleted"].abs().max() > 0
     explainer.donors = None
     assert explainer.donors == ()

@@ -54,6 +54,7 @@ def test_other_replacements_are_those_of_the_method(explainer, replacement):
     pixels = KINDS["pictures"].example()
     explainer.donors = {"pixel_values": pixels["pixel_values"].flip(-1)}
     one = explainer.explain(pixels, method=f"occlusion:mode=alone,replacement={replacement},draws=2")[1]
+    assert ("donors" in one.provenance) == (replacement == "example")
     bands = len(one.layout)
     masks = torch.cat([torch.eye(bands, dtype=torch.bool), torch.zeros(1, bands, dtype=torch.bool)])
     values = subset_values(explainer, one, masks, replacement, 2)
