@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 
 
 class FourierError(Exception):
@@ -53,6 +54,21 @@ class NotFinite(ModelError):
 
 class StorageError(FourierError, OSError):
     """Something on disk that cannot be written, or that another run writes."""
+
+
+class DamagedFile(StorageError):
+    """A stored file that is not as it was written: cut off, changed, or that of another result.
+
+    Args:
+        got: The file, and what is wrong with it.
+        expected: As for all errors.
+        hint: Likewise, with what can still be read.
+        path: The file.
+    """
+
+    def __init__(self, got: str, expected: str, hint: str, path: Path) -> None:
+        super().__init__(got, expected, hint)
+        self.path = path
 
 
 class HubError(FourierError, RuntimeError):

@@ -6,32 +6,27 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from os import PathLike
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import torch
 
 from hf_fourier.domains import DOMAINS, Basis, Layout
 from hf_fourier.errors import InputError
-from hf_fourier.results import formats, storage
+from hf_fourier.results import parts, storage
 from hf_fourier.results.audio import AudioClip
 from hf_fourier.results.contributions import Contributions
 from hf_fourier.results.curve import Curve
 from hf_fourier.results.drawing import drawn_by
+from hf_fourier.results.integrity import parsing
 from hf_fourier.results.ordering import cut, descending
 from hf_fourier.results.relevance import Kind, Relevance, bases, genes, relevance
 from hf_fourier.results.remarks import INCOMPLETE
 from hf_fourier.results.table import Table
-from hf_fourier.results.views import NoView, View, view_from
+from hf_fourier.results.views import NoView, View
 from hf_fourier.seeding import ExampleRng, LazyFingerprint
 from hf_fourier.torch_state import exact_class
 from hf_fourier.typing import Bool, Float, Inexact, Int, Tensor
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-FORMAT = 2
-#: Extras that are examples themselves, and are left out of a compact result.
-EXAMPLES = ("adversarial",)
 
 
 @exact_class
@@ -300,6 +295,9 @@ class Attribution:
             folder: Made if it does not exist.
             compact: Leave out the example itself (signal, gradient, inputs); the result can then still be ranked and
                 listed, but not rebuilt, perturbed or mapped to input space.
+
+        Raises:
+            InputError: If `folder` is a file, or the scores are not finite, which nobody could load.
         """
         return storage.write(folder, *self.to_parts(compact))
 
@@ -309,78 +307,25 @@ class Attribution:
 
         Raises:
             InputError: If the folder holds no attribution, or one of a newer format.
+            DamagedFile: If a file is not as it was written.
         """
-        return cls.from_parts(*storage.read(folder))
+        found = storage.read(folder)
+        with parsing(Path(folder) / storage.VALUES):
+            return cls.from_parts(*found)
 
-    def to_parts(self, compact: bool = False) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
+    def to_parts(self, compact: bool = False) -> tuple[dict[str, Any], dict[str, Tensor]]:
         """The result as plain values for JSON, and tensors by name; `compact` leaves the example out."""
-        tensors = {"scores": self.scores}
-        if not compact:
-            example = {"signal": self.signal, "gradient": self.gradient, "frozen_target": self.frozen_target}
-            tensors.update({name: tensor for name, tensor in example.items() if tensor is not None})
-            tensors.update({f"inputs.{name}": tensor for name, tensor in self.inputs.items()})
-            tensors.update({f"raw_input.{name}": tensor for name, tensor in self.raw_input.items()})
-        kept = {name: v for name, v in self.extras.items() if not (compact and name in EXAMPLES)}
-        extras = {name: v for name, v in kept.items() if isinstance(v, torch.Tensor)}
-        tensors.update({f"extras.{name}": tensor for name, tensor in extras.items()})
-        signed: dict[str, Any] | None = None
-        if self.contributions is not None and not compact:
-            signed, more = self.contributions.to_parts()
-            tensors.update(more)
-        values = {
-            "format": FORMAT,
-            "domain": self.layout.domain,
-            "signal": storage.signal_values(self.layout.signal),
-            "target": self.target,
-            "label": self.label,
-            "confidence": self.confidence,
-            "value": self.value,
-            "provenance": self.provenance,
-            "top_predictions": [list(pair) for pair in self.top_predictions],
-            "names": [] if compact else list(self.names),
-            "view": self.view.to_dict(),
-            "extras": {name: v for name, v in kept.items() if name not in extras},
-            "completeness_error": self.completeness_error,
-            "curve": None if self.curve is None else self.curve.to_dict(),
-            "fingerprint": self.key,
-            "agreement": self.agreement,
-            "contributions": signed,
-        }
-        return values, tensors
+        return parts.taken_apart(self, compact)
 
     @classmethod
-    def from_parts(cls, values: dict[str, Any], tensors: dict[str, torch.Tensor]) -> Attribution:
+    def from_parts(cls, values: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Attribution:
         """The result that `to_parts` took apart.
 
         Raises:
             InputError: If it is of a newer format.
+            Malformed: If they are not the parts of a result (`hf_fourier.results.schema`).
         """
-        if values["format"] > FORMAT:
-            raise InputError(f"format {values['format']}", f"at most {FORMAT}", "install a newer hf_fourier")
-        values, tensors = formats.attribution(values), formats.renamed(tensors, formats.TENSORS)
-        return cls(
-            scores=tensors["scores"],
-            layout=DOMAINS.parse(values["domain"]).bind(storage.shape_from_dict(values["signal"])).layout,
-            target=values["target"],
-            label=values["label"],
-            confidence=values["confidence"],
-            value=values["value"],
-            signal=tensors.get("signal"),
-            gradient=tensors.get("gradient"),
-            provenance=values["provenance"],
-            top_predictions=[(name, p) for name, p in values["top_predictions"]],
-            names=values["names"],
-            view=view_from(values["view"]),
-            inputs=_below(tensors, "inputs."),
-            raw_input=_below(tensors, "raw_input."),
-            extras={**values["extras"], **_below(tensors, "extras.")},
-            completeness_error=values["completeness_error"],
-            curve=None if values["curve"] is None else Curve.from_dict(values["curve"]),
-            fingerprint=values["fingerprint"],
-            frozen_target=tensors.get("frozen_target"),
-            agreement=values.get("agreement"),
-            contributions=Contributions.from_parts(values.get("contributions"), tensors),
-        )
+        return cls(**parts.fields_of(values, tensors))
 
     def _rebuilt(self, mask: Bool[Tensor, " features"]) -> Float[Tensor, "..."]:
         self._signal("keep and delete")
@@ -394,7 +339,3 @@ class Attribution:
                 "save it without compact=True",
             )
         return self.signal
-
-
-def _below(tensors: dict[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:
-    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}

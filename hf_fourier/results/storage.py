@@ -1,10 +1,16 @@
-"""Values and tensors in a folder: tensors as safetensors, the rest as JSON, both written whole or not at all."""
+"""A result in a folder: a pair of files, tensors as safetensors and the rest as JSON, replaced in one step.
+
+The JSON states its own digest and that of each tensor, so that it says which tensors are its own. Tensors are written
+first, beside their place; that the JSON is renamed is the one step that makes the new pair the folder's; then the
+tensors are renamed. A process that is killed before the step leaves the earlier pair, one that is killed after it the
+new pair, whose tensors are found where they are.
+"""
 
 from __future__ import annotations
 
-import json
 import os
-from collections.abc import Callable
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from functools import lru_cache
 from os import PathLike
@@ -14,32 +20,53 @@ from typing import Any
 import torch
 
 from hf_fourier.domains import Axis, SignalShape
-from hf_fourier.errors import InputError
+from hf_fourier.errors import DamagedFile, InputError
+from hf_fourier.results.integrity import damaged, read_json, sealed
+from hf_fourier.results.schema import NUMBER, Malformed, check
+from hf_fourier.results.tensor_files import digests_of, laid_out, read_tensors
+from hf_fourier.typing import Tensor
 
 TENSORS, VALUES = "attribution.safetensors", "attribution.json"
+#: The suffix of a file that is not in its place yet.
+PART = ".part"
+#: The digests of the tensors in `VALUES`.
+DIGESTS = "digests"
+#: How often a pair that does not fit together is read, where another process writes it meanwhile.
+TRIES = 3
+_HINT = "restore it from a copy, or explain the example again; {}"
+SIGNAL = {
+    "kind": str,
+    "axes": [{"name": str, "length": int, "unit?": str, "rate?": NUMBER, "channel?": bool}],
+    "segments": [int],
+}
 
 
-def write(folder: str | PathLike[str], values: dict[str, Any], tensors: dict[str, torch.Tensor]) -> Path:
+def write(folder: str | PathLike[str], values: dict[str, Any], tensors: Mapping[str, Tensor]) -> Path:
     """Write `attribution.json` and `attribution.safetensors` into a folder, which is made if it does not exist.
 
     Raises:
         InputError: If it is a file.
     """
-    from safetensors.torch import save_file
-
     path = Path(folder)
     if path.exists() and not path.is_dir():
         raise InputError(f"the file {path.name!r}", "a folder, or a name that does not exist yet", "choose a folder")
     path.mkdir(parents=True, exist_ok=True)
-    text = json.dumps(values, indent=1, ensure_ascii=False)
-    # Copies: what shares memory cannot be written.
-    ready = {name: tensor.detach().cpu().clone().contiguous() for name, tensor in tensors.items()}
-    _replace(
-        {
-            path / TENSORS: lambda to: save_file(ready, to),
-            path / VALUES: lambda to: to.write_text(text, encoding="utf-8"),
-        }
-    )
+    ready = {name: _plain(tensor) for name, tensor in tensors.items()}
+    pieces = laid_out(ready)
+    text = sealed({**values, DIGESTS: digests_of(ready, pieces)})
+    with _alone(path):
+        _finish(path)
+        parts = {name: path / f"{name}{PART}" for name in (TENSORS, VALUES)}
+        try:
+            with parts[TENSORS].open("wb") as file:
+                file.writelines(pieces)
+            parts[VALUES].write_bytes(text)
+            parts[VALUES].replace(path / VALUES)
+        except BaseException:
+            for part in parts.values():
+                part.unlink(missing_ok=True)
+            raise
+        parts[TENSORS].replace(path / TENSORS)
     return path
 
 
@@ -48,14 +75,84 @@ def read(folder: str | PathLike[str]) -> tuple[dict[str, Any], dict[str, torch.T
 
     Raises:
         InputError: If the folder holds none.
+        DamagedFile: If a file is not as it was written.
     """
-    from safetensors.torch import load_file
-
     path = Path(folder)
-    if not (path / VALUES).is_file() or not (path / TENSORS).is_file():
+    if not (path / VALUES).is_file() or not any(file.is_file() for file in _places(path)):
         raise InputError(f"{path.name!r}", f"a folder with {VALUES} and {TENSORS}", "pass a folder that `save` wrote")
-    values: dict[str, Any] = json.loads((path / VALUES).read_text(encoding="utf-8"))
-    return values, load_file(path / TENSORS)
+    for last in (*[False] * (TRIES - 1), True):
+        values = read_json(path / VALUES, _HINT.format(f"the tensors in {TENSORS} can still be read with safetensors"))
+        digests = values.pop(DIGESTS, None)
+        if digests is not None and not _is_digests(digests):
+            raise damaged(path / VALUES, f"its values are not of the schema ({DIGESTS} is no object of texts)")
+        try:
+            return values, _tensors(path, digests)
+        except DamagedFile:
+            if last:
+                raise
+    raise AssertionError("unreachable")
+
+
+def _tensors(path: Path, digests: dict[str, str] | None) -> dict[str, Tensor]:
+    """The tensors of these digests, in their place or beside it."""
+    first: DamagedFile | None = None
+    hint = _HINT.format(f"{VALUES}, with the label and the curve, can still be read as JSON")
+    for file in _places(path)[: 1 if digests is None else None]:
+        if file.is_file():
+            try:
+                return read_tensors(file, digests, hint)
+            except DamagedFile as error:
+                first = first or error
+    raise first or damaged(path / TENSORS, "it is missing", hint)
+
+
+def _places(path: Path) -> list[Path]:
+    """Where the tensors of a folder's result are: in their place, or beside it after a kill."""
+    return [path / TENSORS, path / f"{TENSORS}{PART}"]
+
+
+def _finish(path: Path) -> None:
+    """Do what a process that was killed in `write` left to do: rename its tensors, or remove what came to nothing."""
+    place, part = _places(path)
+    (path / f"{VALUES}{PART}").unlink(missing_ok=True)
+    if not part.is_file():
+        return
+    with suppress(DamagedFile):
+        digests = read_json(path / VALUES).get(DIGESTS) if (path / VALUES).is_file() else None
+        if _is_digests(digests):
+            read_tensors(part, digests)
+            part.replace(place)
+    part.unlink(missing_ok=True)
+
+
+def _is_digests(values: Any) -> bool:
+    return isinstance(values, dict) and all(isinstance(value, str) for value in values.values())
+
+
+@contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    """Inside, no other process writes a result into this folder, where the system can lock one.
+
+    The system releases the lock when the process ends, however it ends.
+    """
+    try:
+        import fcntl
+    except ImportError:  # not there on Windows
+        yield
+        return
+    number = os.open(path, os.O_RDONLY)
+    try:
+        with suppress(OSError):  # network file systems may have no locks of folders
+            fcntl.flock(number, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(number)
+
+
+def _plain(tensor: Tensor) -> Tensor:
+    """A tensor on the CPU whose bytes lie in order; of one entry any stride counts as contiguous."""
+    ready = tensor.detach().cpu().contiguous()
+    return ready.clone(memory_format=torch.contiguous_format) if ready.numel() == 1 else ready
 
 
 @lru_cache(maxsize=256)
@@ -65,18 +162,12 @@ def signal_values(signal: SignalShape) -> dict[str, Any]:
 
 
 def shape_from_dict(values: dict[str, Any]) -> SignalShape:
-    """A signal's shape out of its plain values."""
+    """A signal's shape out of its plain values.
+
+    Raises:
+        Malformed: If they are none.
+    """
+    check(values, SIGNAL, "signal")
+    if any(axis["length"] < 1 for axis in values["axes"]):
+        raise Malformed("an axis of the signal has no length")
     return SignalShape(values["kind"], tuple(Axis(**axis) for axis in values["axes"]), tuple(values["segments"]))
-
-
-def _replace(writers: dict[Path, Callable[[Path], Any]]) -> None:
-    """Write temporary files first, then rename them, so that an interruption leaves no part of a file or pair."""
-    parts = {path: path.with_name(f"{path.name}.{os.getpid()}.part") for path in writers}
-    try:
-        for path, write in writers.items():
-            write(parts[path])
-        for path, part in parts.items():
-            part.replace(path)
-    finally:
-        for part in parts.values():
-            part.unlink(missing_ok=True)

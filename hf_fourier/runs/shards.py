@@ -20,7 +20,7 @@ import torch
 from hf_fourier.errors import InputError
 from hf_fourier.results import formats
 from hf_fourier.results.attribution import Attribution
-from hf_fourier.runs.atomic_files import ByteChunks, laid_out
+from hf_fourier.results.tensor_files import ByteChunks, laid_out
 from hf_fourier.typing import Tensor
 
 #: In format 1 every row had a tensor of its own; up to 2 some parts had other names (`results.formats`).

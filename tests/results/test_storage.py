@@ -10,7 +10,8 @@ import torch
 from hf_fourier import Attribution, attribute
 from hf_fourier.domains import Fourier
 from hf_fourier.errors import InputError
-from hf_fourier.results.attribution import FORMAT
+from hf_fourier.results import integrity, storage
+from hf_fourier.results.parts import FORMAT
 from hf_fourier.results.curve import Curve, CurvePoint
 from hf_fourier.results.storage import TENSORS, VALUES
 from hf_fourier.results.views import ImageView
@@ -96,7 +97,7 @@ def test_compact_over_whole_leaves_nothing_of_it(result, tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted([TENSORS, VALUES])
 
 
-@pytest.mark.parametrize("fails", ["tensors", "values", "text"])
+@pytest.mark.parametrize("fails", ["tensors", "values", "text", "step"])
 def test_a_save_that_fails_leaves_the_good_one(result, tmp_path, monkeypatch, fails):
     result.save(tmp_path)
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
@@ -107,16 +108,24 @@ def test_a_save_that_fails_leaves_the_good_one(result, tmp_path, monkeypatch, fa
 
     if fails == "tensors":
 
-        def half(tensors, path, *rest):
-            Path(path).write_bytes(b"half")
+        def half(pieces):
+            yield pieces[0]
             broken()
 
-        monkeypatch.setattr(safetensors.torch, "save_file", half)
+        laid_out = storage.laid_out
+        monkeypatch.setattr(storage, "laid_out", lambda tensors: Half(laid_out(tensors)))
+
+        class Half(list):
+            def __iter__(self):
+                return half(self[:])
+
     elif fails == "values":
         monkeypatch.setattr(json, "dumps", broken)
+    elif fails == "text":
+        monkeypatch.setattr(Path, "write_bytes", broken)
     else:
-        result.label = "\ud800"  # cannot be written as UTF-8
-    with pytest.raises((OSError, UnicodeEncodeError)):
+        monkeypatch.setattr(Path, "replace", broken)
+    with pytest.raises(OSError, match="no space"):
         result.save(tmp_path)
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
 
@@ -125,8 +134,9 @@ def test_a_newer_format_is_refused(result, tmp_path):
     result.save(tmp_path)
     values = json.loads((tmp_path / VALUES).read_text())
     assert values["format"] == FORMAT
-    values["format"] = FORMAT + 1
-    (tmp_path / VALUES).write_text(json.dumps(values))
+    newer = {name: value for name, value in values.items() if not name.startswith("digest_")}
+    newer |= {"format": FORMAT + 1, "digests": values["digests"]}
+    (tmp_path / VALUES).write_bytes(integrity.sealed(newer))
     with pytest.raises(InputError, match="newer"):
         Attribution.load(tmp_path)
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 from safetensors.torch import load, save
 
-from hf_fourier.runs.atomic_files import TYPES, laid_out
+from hf_fourier.results.tensor_files import TYPES, laid_out
 
 COLUMN = torch.arange(12, dtype=torch.float32)
 FILES: dict[str, Mapping[str, torch.Tensor]] = {

@@ -1,0 +1,182 @@
+"""A result taken apart into plain values and tensors, as files hold it, and the checks before it is put together."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from hf_fourier.domains import DOMAINS, Layout
+from hf_fourier.errors import InputError
+from hf_fourier.results import formats, storage
+from hf_fourier.results.contributions import Contributions
+from hf_fourier.results.curve import Curve
+from hf_fourier.results.schema import NUMBER, OPTIONAL, Malformed, check
+from hf_fourier.results.views import view_from
+from hf_fourier.typing import Tensor
+
+if TYPE_CHECKING:
+    from hf_fourier.results.attribution import Attribution
+
+FORMAT = 2
+#: Extras that are examples themselves, and are left out of a compact result.
+EXAMPLES = ("adversarial",)
+POINT = {
+    "mode": str,
+    "fraction": NUMBER,
+    "actual_fraction": NUMBER,
+    "value": NUMBER,
+    "confidence": OPTIONAL,
+    "agreement": NUMBER,
+    "predicted_class?": (int, type(None)),
+}
+CURVE = {"clean": NUMBER, "points": [POINT]}
+CONTRIBUTIONS = {
+    "total": NUMBER,
+    "completeness_error": NUMBER,
+    "quantity": str,
+    "references": [str],
+    "points": int,
+}
+#: The values of a result, under today's names.
+RESULT = {
+    "domain": str,
+    "signal": storage.SIGNAL,
+    "target": Any,
+    "label": str,
+    "confidence": OPTIONAL,
+    "value": NUMBER,
+    "provenance": {"notes?": [str], "seed?": int, "passes?": dict},
+    "top_predictions": [list],
+    "names": [str],
+    "view": {"kind": str},
+    "extras": dict,
+    "completeness_error": OPTIONAL,
+    "curve": (None, dict),
+    "fingerprint": int,
+    "agreement?": OPTIONAL,
+    "contributions?": (None, CONTRIBUTIONS),
+}
+
+
+def taken_apart(result: Attribution, compact: bool) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """See `Attribution.to_parts`.
+
+    Raises:
+        InputError: If scores are not finite.
+    """
+    if not bool(result.scores.isfinite().all()):
+        raise InputError("scores that are not finite", "one number per feature", "correct what made them")
+    tensors = {"scores": result.scores}
+    if not compact:
+        example = {"signal": result.signal, "gradient": result.gradient, "frozen_target": result.frozen_target}
+        tensors.update({name: tensor for name, tensor in example.items() if tensor is not None})
+        tensors.update({f"inputs.{name}": tensor for name, tensor in result.inputs.items()})
+        tensors.update({f"raw_input.{name}": tensor for name, tensor in result.raw_input.items()})
+    kept = {name: v for name, v in result.extras.items() if not (compact and name in EXAMPLES)}
+    extras = {name: v for name, v in kept.items() if isinstance(v, torch.Tensor)}
+    tensors.update({f"extras.{name}": tensor for name, tensor in extras.items()})
+    signed: dict[str, Any] | None = None
+    if result.contributions is not None and not compact:
+        signed, more = result.contributions.to_parts()
+        tensors.update(more)
+    values = {
+        "format": FORMAT,
+        "domain": result.layout.domain,
+        "signal": storage.signal_values(result.layout.signal),
+        "target": result.target,
+        "label": result.label,
+        "confidence": result.confidence,
+        "value": result.value,
+        "provenance": result.provenance,
+        "top_predictions": [list(pair) for pair in result.top_predictions],
+        "names": [] if compact else list(result.names),
+        "view": result.view.to_dict(),
+        "extras": {name: v for name, v in kept.items() if name not in extras},
+        "completeness_error": result.completeness_error,
+        "curve": None if result.curve is None else result.curve.to_dict(),
+        "fingerprint": result.key,
+        "agreement": result.agreement,
+        "contributions": signed,
+    }
+    return values, tensors
+
+
+def fields_of(values: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> dict[str, Any]:
+    """The fields of the result that `taken_apart` took apart, checked.
+
+    Raises:
+        InputError: If it is of a newer format.
+        Malformed: If the values are not of the schema, or the tensors do not fit them.
+    """
+    check(values, {"format": int})
+    if values["format"] > FORMAT:
+        raise InputError(f"format {values['format']}", f"at most {FORMAT}", "install a newer hf_fourier")
+    values, tensors = formats.attribution(values), formats.renamed(tensors, formats.TENSORS)
+    check(values, RESULT)
+    for pair in values["top_predictions"]:
+        if len(pair) != 2 or not isinstance(pair[0], str) or isinstance(pair[1], bool):
+            raise Malformed(f"{str(pair)[:40]} among top_predictions is no pair of a label and a probability")
+        check(pair[1], NUMBER, "a probability in top_predictions")
+    return {
+        "scores": tensors.get("scores"),
+        "layout": _fitting_layout(values, tensors),
+        "target": values["target"],
+        "label": values["label"],
+        "confidence": values["confidence"],
+        "value": values["value"],
+        "signal": tensors.get("signal"),
+        "gradient": tensors.get("gradient"),
+        "provenance": values["provenance"],
+        "top_predictions": [(name, p) for name, p in values["top_predictions"]],
+        "names": values["names"],
+        "view": view_from(values["view"]),
+        "inputs": _below(tensors, "inputs."),
+        "raw_input": _below(tensors, "raw_input."),
+        "extras": {**values["extras"], **_below(tensors, "extras.")},
+        "completeness_error": values["completeness_error"],
+        "curve": curve_from(values["curve"]),
+        "fingerprint": values["fingerprint"],
+        "frozen_target": tensors.get("frozen_target"),
+        "agreement": values.get("agreement"),
+        "contributions": Contributions.from_parts(values.get("contributions"), tensors),
+    }
+
+
+def curve_from(values: Mapping[str, Any] | None) -> Curve | None:
+    """A curve out of its plain values, checked; None for None.
+
+    Raises:
+        Malformed: If they are none.
+    """
+    if values is None:
+        return None
+    named = formats.renamed(values, formats.CURVE)
+    check(named, {"points": [dict]}, "curve")
+    named["points"] = formats.points(named["points"])
+    check(named, CURVE, "curve")
+    if any(point["mode"] not in ("keep", "delete") for point in named["points"]):
+        raise Malformed("a point of the curve neither keeps nor deletes")
+    return Curve.from_dict(named)
+
+
+def _fitting_layout(values: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Layout:
+    """The layout, once signal, gradient and scores are known to fit it."""
+    shape = storage.shape_from_dict(values["signal"])
+    for name in ("signal", "gradient"):
+        if name in tensors and tuple(tensors[name].shape) != shape.shape:
+            raise Malformed(f"a {name} of shape {tuple(tensors[name].shape)} for axes of {shape.shape}")
+    scores = tensors.get("scores")
+    if scores is None or scores.ndim != 1 or not scores.is_floating_point():
+        raise Malformed("no scores, one real number per feature")
+    if not bool(scores.isfinite().all()):
+        raise Malformed(f"{int((~scores.isfinite()).sum())} of {len(scores)} scores are not finite")
+    layout = DOMAINS.parse(values["domain"]).bind(shape).layout
+    if len(layout) != len(scores):
+        raise Malformed(f"{len(scores)} scores for a layout of {len(layout)} features")
+    return layout
+
+
+def _below(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
