@@ -28,6 +28,9 @@ from hf_fourier.seeding import ExampleRng, LazyFingerprint
 from hf_fourier.torch_state import exact_class
 from hf_fourier.typing import Bool, Float, Inexact, Int, Tensor
 
+#: Extras that are examples themselves, and are left out of a compact result.
+EXAMPLES = ("adversarial",)
+
 
 @exact_class
 @dataclass(eq=False)
@@ -314,8 +317,46 @@ class Attribution:
             return cls.from_parts(*found)
 
     def to_parts(self, compact: bool = False) -> tuple[dict[str, Any], dict[str, Tensor]]:
-        """The result as plain values for JSON, and tensors by name; `compact` leaves the example out."""
-        return parts.taken_apart(self, compact)
+        """The result as plain values for JSON, and tensors by name; `compact` leaves the example out.
+
+        Raises:
+            InputError: If scores are not finite.
+        """
+        if not bool(self.scores.isfinite().all()):
+            raise InputError("scores that are not finite", "one number per feature", "correct what made them")
+        tensors = {"scores": self.scores}
+        if not compact:
+            example = {"signal": self.signal, "gradient": self.gradient, "frozen_target": self.frozen_target}
+            tensors.update({name: tensor for name, tensor in example.items() if tensor is not None})
+            tensors.update({f"inputs.{name}": tensor for name, tensor in self.inputs.items()})
+            tensors.update({f"raw_input.{name}": tensor for name, tensor in self.raw_input.items()})
+        kept = {name: v for name, v in self.extras.items() if not (compact and name in EXAMPLES)}
+        extras = {name: v for name, v in kept.items() if isinstance(v, torch.Tensor)}
+        tensors.update({f"extras.{name}": tensor for name, tensor in extras.items()})
+        signed: dict[str, Any] | None = None
+        if self.contributions is not None and not compact:
+            signed, more = self.contributions.to_parts()
+            tensors.update(more)
+        values = {
+            "format": parts.FORMAT,
+            "domain": self.layout.domain,
+            "signal": storage.signal_values(self.layout.signal),
+            "target": self.target,
+            "label": self.label,
+            "confidence": self.confidence,
+            "value": self.value,
+            "provenance": self.provenance,
+            "top_predictions": [list(pair) for pair in self.top_predictions],
+            "names": [] if compact else list(self.names),
+            "view": self.view.to_dict(),
+            "extras": {name: v for name, v in kept.items() if name not in extras},
+            "completeness_error": self.completeness_error,
+            "curve": None if self.curve is None else self.curve.to_dict(),
+            "fingerprint": self.key,
+            "agreement": self.agreement,
+            "contributions": signed,
+        }
+        return values, tensors
 
     @classmethod
     def from_parts(cls, values: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Attribution:

@@ -68,7 +68,7 @@ def tensor_digest(tensor: Tensor) -> str:
 
 
 def readable(text: str) -> str:
-    """A text with half characters (lone surrogates, as in names that are no UTF-8) written out, as in "\\udcff"."""
+    """A text whose half characters (lone surrogates, as in names that are no UTF-8) are written out as escapes."""
     return _SURROGATE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 

@@ -1,11 +1,9 @@
-"""A result taken apart into plain values and tensors, as files hold it, and the checks before it is put together."""
+"""The plain values and tensors of a stored result: their schema, and the checks before a result is made of them."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
-
-import torch
+from typing import Any
 
 from hf_fourier.domains import DOMAINS, Layout
 from hf_fourier.errors import InputError
@@ -16,12 +14,7 @@ from hf_fourier.results.schema import NUMBER, OPTIONAL, Malformed, check
 from hf_fourier.results.views import view_from
 from hf_fourier.typing import Tensor
 
-if TYPE_CHECKING:
-    from hf_fourier.results.attribution import Attribution
-
 FORMAT = 2
-#: Extras that are examples themselves, and are left out of a compact result.
-EXAMPLES = ("adversarial",)
 POINT = {
     "mode": str,
     "fraction": NUMBER,
@@ -60,51 +53,8 @@ RESULT = {
 }
 
 
-def taken_apart(result: Attribution, compact: bool) -> tuple[dict[str, Any], dict[str, Tensor]]:
-    """See `Attribution.to_parts`.
-
-    Raises:
-        InputError: If scores are not finite.
-    """
-    if not bool(result.scores.isfinite().all()):
-        raise InputError("scores that are not finite", "one number per feature", "correct what made them")
-    tensors = {"scores": result.scores}
-    if not compact:
-        example = {"signal": result.signal, "gradient": result.gradient, "frozen_target": result.frozen_target}
-        tensors.update({name: tensor for name, tensor in example.items() if tensor is not None})
-        tensors.update({f"inputs.{name}": tensor for name, tensor in result.inputs.items()})
-        tensors.update({f"raw_input.{name}": tensor for name, tensor in result.raw_input.items()})
-    kept = {name: v for name, v in result.extras.items() if not (compact and name in EXAMPLES)}
-    extras = {name: v for name, v in kept.items() if isinstance(v, torch.Tensor)}
-    tensors.update({f"extras.{name}": tensor for name, tensor in extras.items()})
-    signed: dict[str, Any] | None = None
-    if result.contributions is not None and not compact:
-        signed, more = result.contributions.to_parts()
-        tensors.update(more)
-    values = {
-        "format": FORMAT,
-        "domain": result.layout.domain,
-        "signal": storage.signal_values(result.layout.signal),
-        "target": result.target,
-        "label": result.label,
-        "confidence": result.confidence,
-        "value": result.value,
-        "provenance": result.provenance,
-        "top_predictions": [list(pair) for pair in result.top_predictions],
-        "names": [] if compact else list(result.names),
-        "view": result.view.to_dict(),
-        "extras": {name: v for name, v in kept.items() if name not in extras},
-        "completeness_error": result.completeness_error,
-        "curve": None if result.curve is None else result.curve.to_dict(),
-        "fingerprint": result.key,
-        "agreement": result.agreement,
-        "contributions": signed,
-    }
-    return values, tensors
-
-
 def fields_of(values: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> dict[str, Any]:
-    """The fields of the result that `taken_apart` took apart, checked.
+    """The fields of the result that `Attribution.to_parts` took apart, checked.
 
     Raises:
         InputError: If it is of a newer format.

@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 
 from hf_fourier.errors import StorageError
-from hf_fourier.results.integrity import damaged, digest, name_of, tensor_digest
+from hf_fourier.results.integrity import damaged, digest, name_of, sealed, tensor_digest, unsealed
 from hf_fourier.typing import Tensor
 
 #: The bytes of a file, in order.
@@ -60,6 +60,8 @@ def laid_out(tensors: Mapping[str, Tensor]) -> ByteChunks:
 
 #: The name under which the digest of a file's header stands among those of its tensors.
 HEADER = ""
+#: The name of the tensor with the digests of a file that holds them itself.
+SEAL = "digests"
 #: Bytes of a header, at most, as safetensors has it.
 MOST_HEADER = 10**8
 
@@ -101,6 +103,36 @@ def read_header(path: Path, hint: str = "") -> bytes:
     if len(start) < 8 or len(header) < 8 + length:
         raise damaged(path, "it is cut off in its header, or no file of tensors", hint)
     return header
+
+
+def laid_out_sealed(tensors: Mapping[str, Tensor]) -> ByteChunks:
+    """A file of tensors as `laid_out` makes it, with their digests as a further tensor."""
+    digests = {HEADER: "0" * 32, **{name: tensor_digest(tensor) for name, tensor in tensors.items()}}
+    draft = laid_out({**tensors, SEAL: bytes_tensor(sealed(digests))})
+    digests[HEADER] = digest(header_of(draft))  # of equal length, so that the header stays the same
+    return laid_out({**tensors, SEAL: bytes_tensor(sealed(digests))})
+
+
+def read_sealed(path: Path, hint: str = "") -> dict[str, Tensor]:
+    """All tensors of a file that `laid_out_sealed` laid out, or of one of an earlier version, which has no digests.
+
+    Raises:
+        DamagedFile: If they are not as they were written.
+        StorageError: If it cannot be read.
+    """
+    tensors = read_tensors(path, None, hint)
+    if SEAL not in tensors:
+        return tensors
+    digests = unsealed(bytes(tensors.pop(SEAL).numpy()), path, hint)
+    found = {HEADER: digest(read_header(path, hint)), **{n: tensor_digest(tensor) for n, tensor in tensors.items()}}
+    if found != digests:
+        raise damaged(path, "a digest differs", hint)
+    return tensors
+
+
+def bytes_tensor(data: bytes) -> Tensor:
+    """Bytes as a tensor."""
+    return torch.frombuffer(bytearray(data), dtype=torch.uint8) if data else torch.zeros(0, dtype=torch.uint8)
 
 
 def read_tensors(path: Path, digests: Mapping[str, str] | None, hint: str = "") -> dict[str, Tensor]:

@@ -8,7 +8,12 @@ from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
+import torch
 
+from hf_fourier.errors import DamagedFile
+from hf_fourier.results.integrity import parsing
+from hf_fourier.results.schema import Malformed
+from hf_fourier.results.tensor_files import laid_out_sealed, read_sealed
 from hf_fourier.runs.atomic_files import existing, write_whole
 from hf_fourier.runs.manifest import Manifest
 from hf_fourier.scoring.example_batch import EncodedExample
@@ -73,6 +78,7 @@ def _cuts(costs: np.ndarray, chunk: int) -> np.ndarray:
 
 #: Files in one folder, at most.
 FILES_PER_FOLDER = 1000
+_PLANNED = "run the same command again, which plans it anew; the shards stay as they are"
 
 
 @dataclass(frozen=True, eq=False)
@@ -155,14 +161,16 @@ class Chunks:
         Raises:
             StorageError: If it cannot be written.
         """
-        from safetensors.numpy import save
-
-        data = save({"indices": window.indices, "cuts": window.cuts, "costs": window.costs})
-        write_whole(self._window_path(number), [data])
+        arrays = {"indices": window.indices, "cuts": window.cuts, "costs": window.costs}
+        tensors = {name: torch.from_numpy(np.ascontiguousarray(array)) for name, array in arrays.items()}
+        write_whole(self._window_path(number), laid_out_sealed(tensors))
 
     def has_window(self, number: int) -> bool:
-        """Whether a window is planned."""
-        return self._window_path(number).is_file()
+        """Whether a window is planned, and its file whole."""
+        try:
+            return self._window_path(number).is_file() and self._read_window(number) is not None
+        except DamagedFile:
+            return False
 
     def window_chunks(self, number: int) -> int:
         """How many chunks a window has."""
@@ -172,9 +180,33 @@ class Chunks:
         return self.folder / "plan" / f"{number:06d}.safetensors"
 
     def _read_window(self, number: int) -> LengthWindow:
-        from safetensors.numpy import load_file
+        path = self._window_path(number)
+        tensors = read_sealed(path, _PLANNED)
+        with parsing(path, _PLANNED):
+            window = LengthWindow(**{name: tensor.numpy().copy() for name, tensor in tensors.items()})
+            chunks = self.manifest.windows[number] if self.manifest.windows else None
+            _check_window(window, self.manifest.window_ranges[number], chunks)
+        return window
 
-        return LengthWindow(**load_file(self._window_path(number)))
+
+def _check_window(window: LengthWindow, examples: range, chunks: int | None) -> None:
+    """Check that a window holds each of its examples once, in chunks that follow one another.
+
+    Args:
+        window: The window.
+        examples: Those that it should hold.
+        chunks: How many chunks it should have; None for any number.
+
+    Raises:
+        Malformed: If not.
+    """
+    cuts = window.cuts
+    if not np.array_equal(np.sort(window.indices), np.arange(examples.start, examples.stop)):
+        raise Malformed(f"examples other than {examples.start} to {examples.stop - 1}, each once")
+    if len(cuts) != len(window.costs) or len(cuts) != (chunks or len(cuts)) or cuts.dtype.kind != "i":
+        raise Malformed(f"{len(cuts)} chunks with {len(window.costs)} costs")
+    if (np.diff(cuts, prepend=0) < 1).any() or cuts[-1] != len(examples) or not np.isfinite(window.costs).all():
+        raise Malformed("chunks that do not follow one another")
 
 
 def assign_chunks(open_chunks: Sequence[int], costs: np.ndarray, processes: int) -> list[list[int]]:

@@ -9,10 +9,28 @@ from typing import Any
 
 from hf_fourier.errors import InputError
 from hf_fourier.results import formats
+from hf_fourier.results.integrity import as_stored, digest, parsing, read_json, sealed
+from hf_fourier.results.schema import Malformed, check
 from hf_fourier.runs.atomic_files import write_whole
 
-FORMAT = 2
+FORMAT = 3
 NAME = "manifest.json"
+#: Chunks and windows of a run, at most: each chunk is a file.
+MOST_CHUNKS = 10**7
+#: Examples of a window, at most, whose order is read as a whole.
+MOST_WINDOW = 2**24
+_SCHEMA = {
+    "settings": {"model": (str, type(None)), "method": str, "weights": str, "store": str},
+    "environment": {"paths?": dict},
+    "examples": (int, type(None)),
+    "chunk": int,
+    "window": int,
+    "windows": [int],
+}
+_HINT = (
+    "restore it from a copy, or start the run in a new folder; the shards can still be read one by one with "
+    "hf_fourier.runs.shards.Shard"
+)
 
 
 @dataclass(frozen=True)
@@ -62,8 +80,12 @@ class Manifest:
         Raises:
             StorageError: If it cannot be written.
         """
-        text = json.dumps({"format": FORMAT, **asdict(self)}, indent=1, ensure_ascii=False)
-        write_whole(folder / NAME, [text.encode()])
+        write_whole(folder / NAME, [sealed({"format": FORMAT, **asdict(self)})])
+
+    @property
+    def identity(self) -> str:
+        """A digest of the settings, which a run's shards state: those of another run do not belong to it."""
+        return digest(json.dumps(as_stored(self.settings), sort_keys=True).encode())
 
     def ended(self, examples: int, folder: Path) -> Manifest:
         """The same, once a stream has ended; written."""
@@ -77,15 +99,35 @@ class Manifest:
 
         Raises:
             InputError: If there is none, or one of a newer format.
+            DamagedFile: If it is not as it was written.
         """
         path = folder / NAME
         if not path.is_file():
             raise InputError(f"the folder {folder.name!r} without {NAME}", "a run's folder", "correct the path")
-        values = json.loads(path.read_text(encoding="utf-8"))
-        if values.pop("format") > FORMAT:
-            raise InputError("a run of a newer format", f"format {FORMAT}", "install a newer hf_fourier")
-        values = formats.renamed(values, formats.MANIFEST)
-        values["settings"] = formats.settings(values["settings"])
-        if "paths" in values["environment"]:
-            values["environment"]["paths"] = formats.renamed(values["environment"]["paths"], formats.PATHS)
-        return cls(**{**values, "windows": tuple(values["windows"])})
+        values = read_json(path, _HINT)
+        with parsing(path, _HINT):
+            check(values, {"format": int})
+            if values.pop("format") > FORMAT:
+                raise InputError("a run of a newer format", f"format {FORMAT}", "install a newer hf_fourier")
+            values = formats.renamed(values, formats.MANIFEST)
+            check(values, _SCHEMA)
+            values["settings"] = formats.settings(values["settings"])
+            if "paths" in values["environment"]:
+                values["environment"]["paths"] = formats.renamed(values["environment"]["paths"], formats.PATHS)
+            return cls(**{**values, "windows": tuple(values["windows"])})._checked()
+
+    def _checked(self) -> Manifest:
+        """The same, once its numbers are known to be a plan's.
+
+        Raises:
+            Malformed: If they are not.
+        """
+        if self.chunk < 1 or not 0 <= self.window <= MOST_WINDOW or (self.window and self.examples is None):
+            raise Malformed(f"chunks of {self.chunk} examples in windows of {self.window}")
+        if self.examples is not None and not 0 <= self.examples <= MOST_CHUNKS * (self.window or self.chunk):
+            raise Malformed(f"{self.examples} examples in chunks of {self.chunk}")
+        if not self.planned and self.windows:
+            raise Malformed(f"{len(self.windows)} windows planned of {len(self.window_ranges)}")
+        if not all(0 < count <= self.window for count in self.windows) or sum(self.windows) > MOST_CHUNKS:
+            raise Malformed("windows without chunks, or with more than examples")
+        return self

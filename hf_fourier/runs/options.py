@@ -12,7 +12,7 @@ from hf_fourier.errors import InputError
 from hf_fourier.methods import Method
 from hf_fourier.methods.contributions import checked_points
 from hf_fourier.results.curve import FractionGrid
-from hf_fourier.runs.shards import STORES
+from hf_fourier.runs.packing import STORES
 from hf_fourier.scoring.example_batch import BatchSize
 from hf_fourier.scoring.targets import Target
 

@@ -14,7 +14,7 @@ from hf_fourier.models.inputs.sources import Source
 from hf_fourier.results.attribution import Attribution
 from hf_fourier.runs.chunking import cost_of, is_tokens
 from hf_fourier.runs.memory import LIBRARIES, count_memory, weights
-from hf_fourier.runs.shards import STORES, Outcome, Store, pack_shard
+from hf_fourier.runs.packing import STORES, Outcome, Store, pack_shard
 from hf_fourier.runs.worker import PreparedExample, Worker
 from hf_fourier.scoring.batching import suggested_rows
 

@@ -13,14 +13,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hf_fourier.domains import DOMAINS, Layout
-from hf_fourier.errors import InputError, MissingExtraError
+from hf_fourier.errors import DamagedFile, InputError, MissingExtraError
 from hf_fourier.results.attribution import Attribution
 from hf_fourier.results.curve import Curve
+from hf_fourier.results.integrity import damaged
 from hf_fourier.results.storage import shape_from_dict
 from hf_fourier.results.table import Table
 from hf_fourier.runs.chunking import Chunks
 from hf_fourier.runs.manifest import Manifest
-from hf_fourier.runs.shards import Shard, top_features_of
+from hf_fourier.runs.shards import Shard
 from hf_fourier.torch_state import exact_class, taken
 
 if TYPE_CHECKING:
@@ -45,6 +46,7 @@ class Results:
         self.folder = Path(folder)
         self.manifest = Manifest.read(self.folder)
         self.chunks = Chunks(self.folder, self.manifest)
+        self._run = self.manifest.identity
         self._shard = lru_cache(maxsize=2)(self._open)
 
     def __repr__(self) -> str:
@@ -56,7 +58,7 @@ class Results:
         """How many examples the data set has (in a stream that has not ended: how many are finished)."""
         if self.manifest.examples is not None:
             return self.manifest.examples
-        return sum(len(Shard(path)) for path in self._paths())
+        return self.done
 
     def __getitem__(self, index: Any) -> Any:
         """The result of one example of the data set, or a list of those of several; only their parts are read.
@@ -94,13 +96,39 @@ class Results:
 
     @property
     def finished(self) -> bool:
-        """Whether every chunk is there."""
+        """Whether every chunk is there, its file not cut off and its head as it was written."""
+        if not self.written:
+            return False
+        try:
+            return self.done == self.manifest.examples
+        except DamagedFile:
+            return False
+
+    @property
+    def written(self) -> bool:
+        """Whether every chunk has a file, whatever is in it."""
         return self.manifest.chunks is not None and self.manifest.planned and not self.chunks.unfinished()
+
+    def damage(self) -> Table:
+        """Reads all that is there, and lists the shards that are not as they were written; a resumed run replaces them.
+
+        Returns:
+            One row per damaged file: its path in the folder, what is wrong, and what can still be read.
+        """
+        found: list[tuple[str, str, str]] = []
+        for path in self._paths():
+            try:
+                shard = self._open(path)
+                whole = self.manifest.examples is not None and path.stem.isdecimal()
+                shard.verify(self.chunks.indices(int(path.stem)) if whole else None)
+            except DamagedFile as error:
+                found.append((path.relative_to(self.folder).as_posix(), error.got, error.hint))
+        return Table({name: [row[i] for row in found] for i, name in enumerate(("file", "damage", "hint"))})
 
     @property
     def done(self) -> int:
         """How many examples are in finished chunks, failures among them."""
-        return sum(len(Shard(path)) for path in self._paths())
+        return sum(len(self._open(path)) for path in self._paths())
 
     def row(self, index: int, top: int = TOP) -> dict[str, Any]:
         """One example's numbers as plain values: target, top features and curve.
@@ -115,7 +143,7 @@ class Results:
     def rows(self, top: int = TOP) -> Iterator[dict[str, Any]]:
         """The rows of all finished chunks, one shard after the other; "index" says where each belongs."""
         for path in self._paths():
-            shard = Shard(path)
+            shard = self._open(path)
             for row in range(len(shard)):
                 yield _row(shard, row, top)
 
@@ -127,7 +155,7 @@ class Results:
 
     def split(self) -> list[int]:
         """Chunks in which memory ran out: their batches differ, and with them the last digits."""
-        return [int(path.stem) for path in self._paths() if Shard(path).split]
+        return [int(path.stem) for path in self._paths() if self._open(path).split]
 
     def to_dataset(self, top: int = TOP) -> Dataset:
         """The rows as a `datasets.Dataset` in the data set's order, written to its cache piece by piece.
@@ -158,7 +186,7 @@ class Results:
 
     def _records(self) -> Iterator[dict[str, Any]]:
         for path in self._paths():
-            shard = Shard(path)
+            shard = self._open(path)
             yield from (shard.record(row) for row in range(len(shard)))
 
     def _placed(self, index: int) -> tuple[Shard, int]:
@@ -171,13 +199,17 @@ class Results:
         if not path.is_file():
             got = f"example {index}, whose chunk {chunk} is not finished"
             raise InputError(got, "a finished one", "run the same command again: it goes on where it stopped")
-        return self._shard(path), row
+        shard = self._shard(path)
+        if not row < len(shard) or shard.record(row)["index"] != index:
+            what = f"it does not hold example {index} in row {row}, as if it were another shard of the run"
+            raise damaged(path, what, "put it back where it belongs, or run the same command again")
+        return shard, row
 
     def _paths(self) -> list[Path]:
         return sorted((self.folder / "shards").glob("*/*.safetensors"))
 
     def _open(self, path: Path) -> Shard:
-        return Shard(path)
+        return Shard(path, self._run)
 
 
 def _is_truth(value: Any) -> bool:
@@ -205,7 +237,7 @@ def _row(shard: Shard, row: int, top: int) -> dict[str, Any]:
     found: dict[str, list[Any]] = {"features": [], "scores": [], "power": []}
     where: list[str] = []
     if failed is None:
-        found |= {name: tensor.tolist() for name, tensor in top_features_of(record, shard.tensors(row), top).items()}
+        found |= {name: tensor.tolist() for name, tensor in shard.top_features(row, top).items()}
         layout = _layout(record["domain"], json.dumps(record["signal"]))
         where = [_where(layout, feature) for feature in found["features"]]
     features = {"top_feature": found["features"], "top_where": where}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import hashlib
 import json
 import socket
 import sys
@@ -27,14 +26,17 @@ from hf_fourier.models.distributed import Processes, current, say, threads
 from hf_fourier.models.inputs.dataset_sources import source_of
 from hf_fourier.models.inputs.sources import Source, SourceItem, TargetedSource
 from hf_fourier.models.side_inputs import SideInputCheck
+from hf_fourier.results.integrity import as_stored
 from hf_fourier.runs.atomic_files import run_lock, write_whole
 from hf_fourier.runs.chunking import Chunks, assign_chunks, order_by_length
+from hf_fourier.runs.fingerprint import digest_of, sampled_weights, weights_digest
 from hf_fourier.runs.manifest import NAME, Manifest
 from hf_fourier.runs.options import RunOptions
+from hf_fourier.runs.packing import Failure, Outcome, pack_shard
 from hf_fourier.runs.plan import Plan, estimate, measure
 from hf_fourier.runs.progress import Bar
 from hf_fourier.runs.results import Results
-from hf_fourier.runs.shards import Failure, Outcome, pack_shard
+from hf_fourier.runs.resume import check_examples, check_settings, set_damaged_aside
 from hf_fourier.runs.worker import PreparedExample, Worker
 from hf_fourier.scoring.example_batch import EncodedExample
 from hf_fourier.torch_state import carried, taken
@@ -53,8 +55,6 @@ MAX_FAILURES = 16
 SWITCH_INTERVAL = 1e-4
 #: The switch interval before the runs in progress, once for each of them.
 _before: list[float] = []
-#: Entries of each parameter that the digest of the weights covers.
-SEEN = 64
 
 
 def explain_dataset(explainer: Engine, data: Any, output: str | PathLike[str], options: RunOptions) -> Results:
@@ -131,9 +131,27 @@ class Run:
         self.manifest = Manifest.read(self.folder)
         if "paths" in self.manifest.environment:  # checked once, when the run was planned: the same notes in all chunks
             self.worker.side_inputs = SideInputCheck.from_values(self.manifest.environment["paths"])
-        if not self.manifest.planned:
+        if not self.manifest.planned or (plan is None and self.manifest.window):
             self._order()
         self.chunks = Chunks(self.folder, self.manifest)
+        if plan is None:
+            self._check_finished()
+
+    def _check_finished(self) -> None:
+        """Check the shards that are there, this process its part: damaged ones are made again.
+
+        Raises:
+            InputError: If they are of other examples than those of this call.
+        """
+        shards = sorted((self.folder / "shards").glob("*/*.safetensors"))
+        own = [int(path.stem) for path in shards if path.stem.isdecimal()][self.machine.rank :: self.machine.processes]
+        known, damage = set_damaged_aside(self.chunks, own, self.manifest.identity)
+        for chunk, error in damage.items():
+            self._note(chunk=chunk, damaged=error.got)
+            if self.options.progress:
+                say(f"{error.got}: it was set aside and is made again")
+        check_examples(self.source, known, self.folder)
+        self.machine.barrier()
 
     def work(self) -> None:
         """Explain this process' share of the unfinished chunks, and wait for the other processes."""
@@ -141,7 +159,7 @@ class Run:
             self._work_through(self._stream_chunks(), None)
         else:
             self._work_through(*self._own_chunks())
-        while not Results(self.folder).finished:
+        while not Results(self.folder).written:
             time.sleep(0.2)  # other processes are at work; a launcher ends all when one fails
 
     def _own_chunks(self) -> tuple[Iterator[tuple[int, list[SourceItem], float]], tuple[int, float]]:
@@ -157,8 +175,10 @@ class Run:
         """Write the manifest of a new run and return its plan; or check that of a run to be resumed."""
         settings = self._settings()
         if (self.folder / NAME).is_file():
-            before = Manifest.read(self.folder)
-            _check_settings(before.settings, settings, self.folder)
+            before = Manifest.read(self.folder).settings
+            if not before["weights"].startswith(settings["weights"][:7]):  # of an earlier version
+                settings["weights"] = sampled_weights(self.worker.explainer.model)
+            check_settings(before, as_stored(settings), self.folder)
             return None
         if (self.folder / "shards").exists():
             raise InputError(f"the folder {self.folder.name!r} with shards and no {NAME}", "a new folder", "choose one")
@@ -174,12 +194,15 @@ class Run:
 
     def _settings(self) -> dict[str, Any]:
         """The settings that the results depend on."""
-        job, options = self.worker.job, self.options
+        job, options, wrapper = self.worker.job, self.options, self.worker.explainer.wrapper
         return {
             "model": job.model["name"],
             "revision": job.model["revision"],
             "task": job.model["task"],
-            "weights": weights(self.worker.explainer.model),
+            "weights": weights_digest(wrapper.model),
+            "labels": digest_of(getattr(wrapper.config, "id2label", None)),
+            "processor": digest_of(wrapper.processor),
+            "signal": getattr(wrapper, "chosen_signal", None),
             "method": METHODS.spec(job.method),
             "domain": DOMAINS.spec(job.domain),
             "dither": job.dither,
@@ -210,7 +233,8 @@ class Run:
         self.machine.barrier()
         if self.machine.first:
             counts = tuple(chunks.window_chunks(number) for number in range(len(spans)))
-            replace(self.manifest, windows=counts).write(self.folder)
+            if counts != self.manifest.windows:
+                replace(self.manifest, windows=counts).write(self.folder)
         self.machine.barrier()
         self.manifest = Manifest.read(self.folder)
 
@@ -291,7 +315,7 @@ class Run:
     def _write(self, chunk: int, outcomes: Sequence[Outcome], split: bool, spent: dict[str, float]) -> None:
         """Write a shard, and a line of the log about it."""
         start = time.thread_time()
-        data = pack_shard(outcomes, self.manifest.settings["store"], self.options.top, split)
+        data = pack_shard(outcomes, self.manifest.settings["store"], self.options.top, split, self.manifest.identity)
         write_whole(self.chunks.path(chunk), data)
         spent["write"] = time.thread_time() - start
         self._note(chunk=chunk, examples=len(outcomes), **spent)
@@ -337,26 +361,3 @@ def _frozen_objects() -> Iterator[None]:
         yield
     finally:
         gc.unfreeze()
-
-
-def weights(model: torch.nn.Module) -> str:
-    """A digest of some entries of every parameter and buffer, which identifies a model."""
-    digest = hashlib.blake2b(digest_size=16)
-    for name, tensor in (*model.named_parameters(), *model.named_buffers()):
-        digest.update(f"{name}{tuple(tensor.shape)}{tensor.dtype}".encode())
-        if tensor.device.type != "meta":
-            digest.update(repr(tensor.detach().reshape(-1)[:SEEN].cpu().tolist()).encode())
-    return digest.hexdigest()
-
-
-def _check_settings(before: dict[str, Any], now: dict[str, Any], folder: Path) -> None:
-    """Check that a folder's run has these settings.
-
-    Raises:
-        InputError: If one differs.
-    """
-    for name, value in {"dither": 0.0, **before}.items():
-        same = now[name] == value or (name == "store" and now[name] == "auto")
-        if not same:
-            got = f"a run with {name} {now[name]!r} into {folder.name!r}, which holds one with {value!r}"
-            raise InputError(got, "the settings that it was started with", "choose another folder")

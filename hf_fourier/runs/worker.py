@@ -14,7 +14,9 @@ from hf_fourier.models.inspection import eval_mode
 from hf_fourier.models.side_inputs import SideInputCheck
 from hf_fourier.results.attribution import Attribution
 from hf_fourier.results.curve import FractionGrid
-from hf_fourier.runs.shards import Failure, Outcome
+from hf_fourier.results.integrity import readable
+from hf_fourier.runs.fingerprint import example_digest
+from hf_fourier.runs.packing import UNKNOWN, Failure, Outcome
 from hf_fourier.scoring.example_batch import BatchSize, EncodedExample, ExplanationRequest, grouped
 from hf_fourier.scoring.perturb_results import perturb_all
 from hf_fourier.scoring.targets import Target
@@ -25,11 +27,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class PreparedExample:
-    """An encoded example, or the reason why there is none."""
+    """An encoded example, or the reason why there is none; and the digest of the example as it was read."""
 
     item: SourceItem
     encoded: EncodedExample | None
     failure: Failure | None = None
+    digest: str = UNKNOWN
 
 
 @dataclass(eq=False)
@@ -60,10 +63,11 @@ class Worker:
         """One example through the processor."""
         if item.error is not None:
             return PreparedExample(item, None, _failure(item.error))
+        digest = example_digest(item)
         try:
-            return PreparedExample(item, self._encoded(item.example))
+            return PreparedExample(item, self._encoded(item.example), digest=digest)
         except Exception as error:  # what processors of others raise has no common base
-            return PreparedExample(item, None, _failure(error))
+            return PreparedExample(item, None, _failure(error), digest)
 
     def explain(self, chunk: Sequence[PreparedExample]) -> tuple[list[Outcome], bool]:
         """One outcome per example, in order, and whether batches were smaller than planned because of memory.
@@ -89,7 +93,7 @@ class Worker:
         halvings = self._explain_or_split(requests, results)
         split = halvings > 0 or self.batch_size != self._planned_batch_size
         self._remember_batch_size(results.values())
-        outcomes = [Outcome(r.item.index, r.item.name, results[i]) for i, r in enumerate(chunk)]
+        outcomes = [Outcome(r.item.index, r.item.name, _storable(results[i]), r.digest) for i, r in enumerate(chunk)]
         return outcomes, split
 
     def _explain_or_split(
@@ -142,6 +146,13 @@ class Worker:
             self.batch_size = least if self.batch_size == "auto" else min(self.batch_size, least)
 
 
+def _storable(result: Attribution | Failure) -> Attribution | Failure:
+    """A result, or a failure where its scores are not finite: one example must not keep a shard from being written."""
+    if isinstance(result, Failure) or bool(result.scores.isfinite().all()):
+        return result
+    return Failure("InputError: got scores that are not finite; expected one number per feature")
+
+
 def _failure(error: Exception) -> Failure:
-    lines = f"{type(error).__name__}: {error}".strip().splitlines()
+    lines = readable(f"{type(error).__name__}: {error}").strip().splitlines()
     return Failure(lines[0] if lines else type(error).__name__)

@@ -30,7 +30,9 @@ def result(seed: int = 0, width: int = 4) -> Attribution:
     """A small result with a curve, further inputs and extras."""
     (one,) = attribute(Smooth(3, 2, width).eval(), noise(1, 2, width, seed=seed), domain="fourier:axes=0+1")
     one.label, one.names = f"label {seed}", ("a", "β")
-    one.curve = Curve((CurvePoint("keep", 0.1, 0.1, 0.5, None, 1.0, 2), CurvePoint("delete", 0.1, 0.1, 0.5, 0.5, 0)), 1.0)
+    one.curve = Curve(
+        (CurvePoint("keep", 0.1, 0.1, 0.5, None, 1.0, 2), CurvePoint("delete", 0.1, 0.1, 0.5, 0.5, 0)), 1.0
+    )
     one.inputs, one.extras = {"input_ids": torch.arange(5)}, {"cutoff": 0.25, "map": noise(2, 2)}
     return one
 
@@ -204,8 +206,8 @@ def test_digests_tell_data_apart(size: int) -> None:
         others.append(data.copy())
         others[-1][place] ^= 128
     if len(words) > 2000:
-        for change in (words ^ np.uint64(2**63), words[::-1], np.roll(words, 1), np.roll(words, 1021), words[::-1] * 0):
-            others.append(change.copy().view(np.uint8))
+        moved = (words[::-1], np.roll(words, 1), np.roll(words, 1021), words * 0, words ^ np.uint64(2**63))
+        others.extend(change.copy().view(np.uint8) for change in moved)
     digests += [integrity.digest(other) for other in others]
     assert len(set(digests)) == len(digests)
     assert integrity.digest(data.tobytes()) == integrity.digest(memoryview(data)) == digests[0]

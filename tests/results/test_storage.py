@@ -11,8 +11,8 @@ from hf_fourier import Attribution, attribute
 from hf_fourier.domains import Fourier
 from hf_fourier.errors import InputError
 from hf_fourier.results import integrity, storage
-from hf_fourier.results.parts import FORMAT
 from hf_fourier.results.curve import Curve, CurvePoint
+from hf_fourier.results.parts import FORMAT
 from hf_fourier.results.storage import TENSORS, VALUES
 from hf_fourier.results.views import ImageView
 from tests.toy_scores import Smooth, noise, signal

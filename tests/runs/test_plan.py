@@ -17,6 +17,7 @@ from hf_fourier.models.distributed import Processes
 from hf_fourier.models.inputs.sources import SourceItem
 from hf_fourier.runs import progress
 from hf_fourier.runs.memory import LIBRARIES
+from hf_fourier.runs.packing import Failure, Outcome, pack_shard
 from hf_fourier.runs.plan import (
     CHUNK_BYTES,
     CHUNKS,
@@ -28,7 +29,6 @@ from hf_fourier.runs.plan import (
     estimate,
     size,
 )
-from hf_fourier.runs.shards import Failure, Outcome, pack_shard
 from hf_fourier.runs.worker import PreparedExample, Worker
 from hf_fourier.scoring.batching import suggested_rows
 from hf_fourier.scoring.example_batch import EncodedExample

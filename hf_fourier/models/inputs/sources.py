@@ -63,7 +63,7 @@ class Source(ABC):
             items = self.read(range(0, self.length, step)[:LOOK])
         digest = hashlib.blake2b(f"{self.length}".encode(), digest_size=16)
         for item in items:
-            digest.update(f"{item.index}/{item.name}/{item.target!r}/".encode())
+            digest.update(f"{item.index}/{item.name}/{item.target!r}/".encode("utf-8", "backslashreplace"))
             _hash(digest.update, item.example)
         return digest.hexdigest()
 
@@ -142,14 +142,15 @@ def _hash(update: Callable[[bytes], object], value: Any) -> None:
             update(f"{value.shape}{value.dtype}".encode() + np.ascontiguousarray(value).tobytes())
         case Mapping():
             for key in sorted(value, key=str):
-                update(str(key).encode())
+                update(str(key).encode("utf-8", "backslashreplace"))
                 _hash(update, value[key])
         case list() | tuple() if not all(isinstance(part, (str, int, float)) for part in value):
             for part in value:
                 _hash(update, part)
         case PathLike():
             path = Path(value)
-            update(f"{path.name}/{path.stat().st_size if path.exists() else 0}".encode())
+            size = path.stat().st_size if path.exists() else 0
+            update(f"{path.name}/{size}".encode("utf-8", "backslashreplace"))
         case _ if hasattr(value, "tobytes"):
             update(value.tobytes())
         case _:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hf_fourier import __version__
-from hf_fourier.errors import FourierError, HubError, InputError
+from hf_fourier.errors import DamagedFile, FourierError, HubError, InputError
 from hf_fourier.report import content, folder, privacy
 from hf_fourier.report.html.page import page
 from hf_fourier.report.hub import cards, model_card
@@ -192,6 +192,8 @@ def pull(
     _check_size(path, sizes)
     try:
         return folder.load(path, cls)
+    except DamagedFile as error:
+        raise HubError(f"{error.got}, in the data set {repo_id!r}", error.expected, "ask whoever pushed it") from error
     except FourierError:
         raise
     except Exception as error:  # whatever is wrong with what somebody pushed
