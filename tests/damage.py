@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+#: First bytes of a file that are changed in any case: lengths, and lines that state digests.
+START = 60
 #: What takes the place of a value.
 STRANGE: tuple[Any, ...] = (None, True, -1, 2**70, 0.5, math.nan, "", "text", [], [[]], {}, {"a": 1}, [None, "x"])
 
@@ -18,15 +20,15 @@ def changed_bytes(path: Path, sample: int | None = None, seed: int = 0) -> Itera
 
     Args:
         path: The file.
-        sample: How many places; None for all.
+        sample: How many places beside the first ones; None for all.
         seed: Of the bits, and of the places.
 
     Yields:
         The place of the byte that is changed at the moment.
     """
     data, draw = path.read_bytes(), random.Random(seed)
-    places = range(len(data)) if sample is None else sorted(draw.sample(range(len(data)), min(sample, len(data))))
-    for place in places:
+    drawn = range(len(data)) if sample is None else draw.sample(range(len(data)), min(sample, len(data)))
+    for place in sorted({*range(min(START, len(data))), *drawn}):
         changed = bytearray(data)
         changed[place] ^= 1 << draw.randrange(8)
         path.write_bytes(changed)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from hf_fourier.errors import InputError
 from hf_fourier.report.example_record import ExampleRecord, report_record
+from hf_fourier.results.integrity import readable
 from hf_fourier.torch_state import exact_class
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ class ReportContent:
         if names is not None and len(names) != len(self.results):
             got = f"{len(names)} names for {len(self.results)} results"
             raise InputError(got, "one for each", "correct `names`")
-        self.names = tuple(str(n) for n in names) if names is not None else _numbers(len(self.results))
+        self.names = tuple(readable(str(n)) for n in names) if names is not None else _numbers(len(self.results))
         self._stored: tuple[ExampleRecord, ...] | None = None
         self._stored_classes: tuple[ClassSummary, ...] | None = None
         if not self.results and evaluation is None and not self.sanity:
@@ -46,7 +47,7 @@ class ReportContent:
         if len(models) > 1:
             got = f"results of {len(models)} models: {', '.join(sorted(map(str, models))[:4])}"
             raise InputError(got, "those of one", "make a report of each")
-        self.title = title if title is not None else f"Frequency explanations of {self.model or 'a model'}"
+        self.title = readable(title if title is not None else f"Frequency explanations of {self.model or 'a model'}")
 
     def __repr__(self) -> str:
         kinds = [f"{len(self.records)} examples"]

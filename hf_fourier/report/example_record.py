@@ -13,6 +13,7 @@ from hf_fourier.report import privacy
 from hf_fourier.report.figures.spectrum import binned
 from hf_fourier.results import formats
 from hf_fourier.results.curve import Curve, CurvePoint, Mode
+from hf_fourier.results.integrity import readable
 from hf_fourier.results.remarks import INCOMPLETE
 
 if TYPE_CHECKING:
@@ -204,9 +205,9 @@ def report_record(attribution: Attribution, name: str = "", shared: bool = True)
     extras = {n: v for n, v in attribution.extras.items() if n in privacy.SUMMARIES}
     return replace(
         record,
-        label=record.label if labelled else privacy.WITHHELD,
+        label=readable(record.label) if labelled else privacy.WITHHELD,
         target=record.target if labelled else None,
-        top_predictions=[(n, privacy.rounded(p, digits)) for n, p in record.top_predictions] if labelled else [],
+        top_predictions=[(readable(n), privacy.rounded(p, digits)) for n, p in record.top_predictions if labelled],
         curve=_rounded_curve(record.curve, labelled, digits),
         magnitude_overlap=None if attribution.signal is None else attribution.magnitude_overlap(DEFAULT_FRACTION),
         bands=bands_of(attribution, record.displayed_fraction),

@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
-import json
 import shutil
+from collections.abc import Sequence
 from dataclasses import replace
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from hf_fourier import __version__
 from hf_fourier.errors import InputError
 from hf_fourier.report import privacy
-from hf_fourier.report.class_summary import ClassSummary
 from hf_fourier.report.content import ContentT, ReportContent, require_inputs
-from hf_fourier.report.example_record import ExampleRecord
 from hf_fourier.report.html.page import page
-from hf_fourier.report.serialization import evaluation_from, evaluation_to, sanity_from, sanity_to
+from hf_fourier.report.serialization import (
+    REPORT,
+    class_from,
+    evaluation_from,
+    evaluation_to,
+    record_from,
+    sanity_from,
+    sanity_to,
+)
 from hf_fourier.report.tables import to_parquet
+from hf_fourier.results import storage
+from hf_fourier.results.integrity import damaged, parsing, read_json, sealed, stated_digest
+from hf_fourier.results.schema import check
 
 if TYPE_CHECKING:
     from hf_fourier.results.attribution import Attribution
@@ -27,6 +36,7 @@ if TYPE_CHECKING:
 FORMAT = 1
 VALUES, PAGE = "report.json", "index.html"
 RESULTS, SOUNDS, FIGURES, DATA = "results", "sounds", "figures", "data"
+_HINT = "restore it from a copy, or save the report again; index.html and data/*.parquet are files of their own"
 
 
 def save(
@@ -36,7 +46,7 @@ def save(
     if include_inputs:
         require_inputs(report)
     where = _emptied(Path(folder))
-    (where / PAGE).write_text(page(report, include_inputs), encoding="utf-8")
+    (where / PAGE).write_text(page(report, include_inputs), encoding="utf-8", errors="backslashreplace")
     to_parquet(report, where / DATA, include_inputs)
     if figures:
         from hf_fourier.report.figures.overview import save_figures
@@ -57,29 +67,39 @@ def save(
         "evaluation": None if report.evaluation is None else evaluation_to(report.evaluation, not include_inputs),
         "sanity": [sanity_to(one, not include_inputs) for one in report.sanity],
     }
-    text = json.dumps(values, indent=1, ensure_ascii=False, allow_nan=False)
+    if include_inputs:
+        values["results"] = [stated_digest(path / storage.VALUES) for path in _result_folders(where)]
     part = where / f"{VALUES}.part"
-    part.write_text(text, encoding="utf-8")
+    part.write_bytes(sealed(values, allow_nan=False))
     part.replace(where / VALUES)  # last: a folder with it is whole
     return where
 
 
 def load(folder: str | PathLike[str], cls: type[ContentT]) -> ContentT:
-    """Read a report; see `Report.load`."""
+    """Read a report; see `Report.load`.
+
+    Raises:
+        InputError: If the folder holds no report, or one of a newer format.
+        DamagedFile: If a file is not as it was written.
+    """
     where = Path(folder)
     if not (where / VALUES).is_file():
         raise InputError(f"{where.name!r}", f"a folder with {VALUES}", "pass a folder that `Report.save` wrote")
-    values: dict[str, Any] = json.loads((where / VALUES).read_text(encoding="utf-8"))
-    if values["format"] > FORMAT:
-        raise InputError(f"a report of format {values['format']}", f"at most {FORMAT}", "install a newer hf_fourier")
-    evaluation = None if values["evaluation"] is None else evaluation_from(values["evaluation"])
-    sanity = [sanity_from(one) for one in values["sanity"]]
-    if values["inputs"] and (where / RESULTS).is_dir():
-        results = [_result(path) for path in sorted((where / RESULTS).iterdir()) if path.is_dir()]
-        return cls(results, evaluation, sanity, values["title"], values["names"] or None)
-    records = [ExampleRecord.from_dict(one) for one in values["examples"]]
-    classes = [ClassSummary(**one) for one in values["classes"]]
-    return cls._of(records, classes, evaluation, sanity, values["title"])
+    values = read_json(where / VALUES, _HINT)
+    with parsing(where / VALUES, _HINT):
+        check(values, {"format": int})
+        if values["format"] > FORMAT:
+            got = f"a report of format {values['format']}"
+            raise InputError(got, f"at most {FORMAT}", "install a newer hf_fourier")
+        check(values, REPORT)
+        evaluation = None if values["evaluation"] is None else evaluation_from(values["evaluation"])
+        sanity = [sanity_from(one) for one in values["sanity"]]
+        if values["inputs"] and (where / RESULTS).is_dir():
+            results = _results(where, values.get("results"))
+            return cls(results, evaluation, sanity, values["title"], values["names"] or None)
+        records = [record_from(one) for one in values["examples"]]
+        classes = [class_from(one) for one in values["classes"]]
+        return cls._of(records, classes, evaluation, sanity, values["title"])
 
 
 def _save_examples(report: ReportContent, where: Path) -> None:
@@ -93,10 +113,32 @@ def _save_examples(report: ReportContent, where: Path) -> None:
             save_clips(result, where / SOUNDS / f"{number:04d}")
 
 
-def _result(folder: Path) -> Attribution:
+def _result_folders(where: Path) -> list[Path]:
+    return sorted(path for path in (where / RESULTS).iterdir() if path.is_dir())
+
+
+def _results(where: Path, digests: Sequence[str] | None) -> list[Attribution]:
+    """The results of a report with its inputs.
+
+    Args:
+        where: The report's folder.
+        digests: What each result's file states; None in a report of an earlier version.
+
+    Raises:
+        DamagedFile: If one is missing, of another report, or damaged.
+    """
     from hf_fourier.results.attribution import Attribution
 
-    return Attribution.load(folder)
+    paths = _result_folders(where)
+    if digests is not None:
+        if len(paths) != len(digests):
+            what = f"{len(paths)} results lie in {RESULTS}/, not the {len(digests)} that it was saved with"
+            raise damaged(where / VALUES, what, _HINT)
+        for path, digest in zip(paths, digests, strict=True):
+            file = path / storage.VALUES
+            if not file.is_file() or stated_digest(file) != digest:
+                raise damaged(file, "it is not the result that the report was saved with", _HINT)
+    return [Attribution.load(path) for path in paths]
 
 
 def _emptied(where: Path) -> Path:

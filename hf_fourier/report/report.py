@@ -64,6 +64,7 @@ class Report(ReportContent):
 
         Raises:
             InputError: If the folder holds no report, or one of a newer format.
+            DamagedFile: If a file is not as it was written.
         """
         from hf_fourier.report.folder import load
 
@@ -86,7 +87,7 @@ class Report(ReportContent):
         if path is not None:
             where = Path(path)
             where.parent.mkdir(parents=True, exist_ok=True)
-            where.write_text(text, encoding="utf-8")
+            where.write_text(text, encoding="utf-8", errors="backslashreplace")
         return text
 
     def tables(self, include_inputs: bool = False) -> dict[str, Table]:

@@ -9,10 +9,89 @@ from typing import TYPE_CHECKING, Any
 
 from hf_fourier.evaluation.results import Check, Evaluation, MethodResult, SanityResult
 from hf_fourier.report import privacy
-from hf_fourier.results import formats
+from hf_fourier.report.class_summary import ClassSummary
+from hf_fourier.report.example_record import ExampleRecord
+from hf_fourier.results import formats, parts
+from hf_fourier.results.schema import NUMBER, OPTIONAL, Malformed, check
 
 if TYPE_CHECKING:
     from hf_fourier.report.content import ReportContent
+
+
+_NUMBERS = [OPTIONAL]
+#: `report.json`, which has no NaN: an undefined number is null.
+REPORT = {
+    "title": str,
+    "inputs": bool,
+    "names": [str],
+    "examples": [dict],
+    "classes": [dict],
+    "evaluation": (None, dict),
+    "sanity": [dict],
+    "results?": [str],
+}
+_POINT = {**parts.POINT, "value": OPTIONAL, "agreement": OPTIONAL}
+_BANDS = {"title": str, "centres": _NUMBERS, "power": _NUMBERS, "chosen": _NUMBERS, "share": NUMBER}
+_RECORD = {
+    "label": str,
+    "target": (int, type(None)),
+    "confidence": OPTIONAL,
+    "value": OPTIONAL,
+    "agreement": OPTIONAL,
+    "top_predictions": [[(str, *OPTIONAL)]],
+    "kind": str,
+    "shape": dict,
+    "features": int,
+    "completeness_error": OPTIONAL,
+    "curve": (None, dict),
+    "bands": (None, _BANDS),
+    "extras?": dict,
+    "provenance?": {"notes?": [str], "passes?": dict},
+    "name?": str,
+    "contested?": bool,
+    "noun?": str,
+    "magnitude_overlap?": OPTIONAL,
+}
+_CLASS = {
+    "method": str, "domain": str, "label": str, "examples": int, "confidence": OPTIONAL, "kept": dict,
+    "concentration?": OPTIONAL, "chance?": OPTIONAL, "specificity?": OPTIONAL,
+}  # fmt: skip
+_CELL = {
+    "method": str, "domain": str, "control": bool, "passes": _NUMBERS, "values": dict, "seconds": OPTIONAL,
+}  # fmt: skip
+_EVALUATION = {"model": str, "cells": [_CELL], "groups": [str], "better": dict, "excluded": [[str]], "notes": [str]}
+_CHECK = {"name": str, "passed": (bool, type(None)), "words": str, "value": OPTIONAL, "interval": _NUMBERS}
+_SANITY = {
+    "model": str, "method": str, "domain": str, "head": str, "groups": [str], "checks": [_CHECK], "notes": [str],
+}  # fmt: skip
+
+
+def record_from(values: Mapping[str, Any]) -> ExampleRecord:
+    """The record that `ExampleRecord.to_dict` wrote, checked.
+
+    Raises:
+        Malformed: If it is none.
+    """
+    named = formats.record(values)
+    check(named, _RECORD, "an example")
+    parts.curve_from(named["curve"], {"clean": OPTIONAL, "points": [_POINT]})
+    for counted in (named["shape"], named.get("provenance", {}).get("passes", {})):
+        check(list(counted.values()), [NUMBER], "an example's shape or passes")
+    bands = named["bands"]
+    if bands is not None and len({len(bands[name]) for name in ("centres", "power", "chosen")}) > 1:
+        raise Malformed("bands with more of one column than of another")
+    return ExampleRecord.from_dict(values)
+
+
+def class_from(values: Mapping[str, Any]) -> ClassSummary:
+    """The summary that `ClassSummary.to_dict` wrote, checked.
+
+    Raises:
+        Malformed: If it is none.
+    """
+    check(values, _CLASS, "a class")
+    check(list(values["kept"].values()), _NUMBERS, "what is kept of a class")
+    return ClassSummary(**values)
 
 
 def as_shared(report: ReportContent, shared: bool) -> tuple[Evaluation | None, list[SanityResult]]:
@@ -35,8 +114,19 @@ def evaluation_to(found: Evaluation, shared: bool) -> dict[str, Any]:
 
 
 def evaluation_from(values: Mapping[str, Any]) -> Evaluation:
-    """The evaluation that `evaluation_to` wrote."""
+    """The evaluation that `evaluation_to` wrote.
+
+    Raises:
+        Malformed: If it is none.
+    """
     values = formats.renamed(values, formats.EVALUATION)
+    check(values, _EVALUATION, "the evaluation")
+    check(list(values["better"].values()), [int], "the direction of a quantity")
+    for cell in values["cells"]:
+        check(list(cell["values"].values()), [_NUMBERS], "the values of a method")
+        lengths = {len(column) for column in cell["values"].values()}
+        if not lengths <= {len(values["groups"])} or not cell["values"].keys() <= values["better"].keys():
+            raise Malformed(f"{sorted(lengths)} values of {cell['method']} for {len(values['groups'])} groups")
     cells = [
         MethodResult(cell["method"], cell["domain"], cell["control"], (cell["passes"][0], cell["passes"][1]),
              {name: [_real(v) for v in column] for name, column in cell["values"].items()}, _real(cell["seconds"]))
@@ -60,12 +150,17 @@ def sanity_to(found: SanityResult, shared: bool) -> dict[str, Any]:
 
 
 def sanity_from(values: Mapping[str, Any]) -> SanityResult:
-    """The checks that `sanity_to` wrote."""
+    """The checks that `sanity_to` wrote.
+
+    Raises:
+        Malformed: If they are none.
+    """
     values = formats.renamed(values, formats.EVALUATION)
+    check(values, _SANITY, "the checks")
     checks = []
-    for check in values["checks"]:
-        low, high = check["interval"]
-        checks.append(Check(**{**check, "value": _real(check["value"]), "interval": (_real(low), _real(high))}))
+    for one in values["checks"]:
+        low, high = one["interval"]
+        checks.append(Check(**{**one, "value": _real(one["value"]), "interval": (_real(low), _real(high))}))
     named = {name: values[name] for name in ("model", "method", "domain", "head", "groups", "notes")}
     return SanityResult(**named, checks=checks)
 

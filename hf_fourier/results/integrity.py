@@ -22,10 +22,10 @@ from hf_fourier.typing import Tensor
 #: Bytes of one JSON file that is read, at most.
 MOST_JSON = 2**28
 #: Bytes from which on data are folded before the digest is taken.
-LARGE = 2**14
+LARGE = 2**15
 #: 64-bit words in a row of the fold: a prime, so that rows of usual tensors do not line up with it; and rows at a time,
 #: which fit into a cache.
-_WIDTH, _ROWS = 1021, 64
+_WIDTH, _ROWS = 509, 128
 _SURROGATE = re.compile("[\ud800-\udfff]")
 #: The first line of a file that states its digest, and the value behind it that says so.
 _STATED = re.compile(rb'\{"digest": "([0-9a-f]{32})",\n')
@@ -72,9 +72,9 @@ def readable(text: str) -> str:
     return _SURROGATE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
-def to_json(values: Any, indent: int | None = None) -> bytes:
+def to_json(values: Any, indent: int | None = None, allow_nan: bool = True) -> bytes:
     """JSON in UTF-8. Half characters are written out, so that every text can be stored, read, shown and compared."""
-    text = json.dumps(values, ensure_ascii=False, indent=indent)
+    text = json.dumps(values, ensure_ascii=False, indent=indent, allow_nan=allow_nan)
     try:
         return text.encode()
     except UnicodeEncodeError:
@@ -86,9 +86,14 @@ def as_stored(values: Any) -> Any:
     return json.loads(to_json(values))
 
 
-def sealed(values: dict[str, Any], indent: int | None = 1) -> bytes:
-    """An object as JSON whose first line states the digest of all that follows."""
-    rest = to_json({_COVERS: _SENTENCE, **values}, indent)[1:].lstrip()
+def sealed(values: dict[str, Any], allow_nan: bool = True) -> bytes:
+    """An object as JSON whose first line states the digest of all that follows.
+
+    Args:
+        values: The object.
+        allow_nan: Whether NaN and infinity are written, which are no JSON for other programs; otherwise a `ValueError`.
+    """
+    rest = to_json({_COVERS: _SENTENCE, **values}, 1, allow_nan)[1:].lstrip()
     return f'{{"{_DIGEST}": "{digest(rest)}",\n'.encode() + rest
 
 

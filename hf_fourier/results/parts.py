@@ -94,8 +94,12 @@ def fields_of(values: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> dict[
     }
 
 
-def curve_from(values: Mapping[str, Any] | None) -> Curve | None:
+def curve_from(values: Mapping[str, Any] | None, schema: Any = CURVE) -> Curve | None:
     """A curve out of its plain values, checked; None for None.
+
+    Args:
+        values: The plain values, under any version's names.
+        schema: Theirs, under today's names.
 
     Raises:
         Malformed: If they are none.
@@ -105,7 +109,7 @@ def curve_from(values: Mapping[str, Any] | None) -> Curve | None:
     named = formats.renamed(values, formats.CURVE)
     check(named, {"points": [dict]}, "curve")
     named["points"] = formats.points(named["points"])
-    check(named, CURVE, "curve")
+    check(named, schema, "curve")
     if any(point["mode"] not in ("keep", "delete") for point in named["points"]):
         raise Malformed("a point of the curve neither keeps nor deletes")
     return Curve.from_dict(named)

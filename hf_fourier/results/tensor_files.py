@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -107,10 +107,22 @@ def read_header(path: Path, hint: str = "") -> bytes:
 
 def laid_out_sealed(tensors: Mapping[str, Tensor]) -> ByteChunks:
     """A file of tensors as `laid_out` makes it, with their digests as a further tensor."""
-    digests = {HEADER: "0" * 32, **{name: tensor_digest(tensor) for name, tensor in tensors.items()}}
-    draft = laid_out({**tensors, SEAL: bytes_tensor(sealed(digests))})
-    digests[HEADER] = digest(header_of(draft))  # of equal length, so that the header stays the same
-    return laid_out({**tensors, SEAL: bytes_tensor(sealed(digests))})
+    digests = {name: tensor_digest(tensor) for name, tensor in tensors.items()}
+    return laid_out_stating(tensors, SEAL, lambda header: sealed({HEADER: header, **digests}))
+
+
+def laid_out_stating(tensors: Mapping[str, Tensor], name: str, state: Callable[[str], bytes]) -> ByteChunks:
+    """A file of tensors with one more that states the digest of the file's header.
+
+    Args:
+        tensors: The other tensors, as for `laid_out`.
+        name: The name of the further one.
+        state: Makes its bytes of the digest, always equally many, so that they do not change the header.
+    """
+    stating = bytes_tensor(state("0" * 32))
+    pieces = laid_out({**tensors, name: stating})
+    stating.copy_(bytes_tensor(state(digest(header_of(pieces)))))
+    return pieces if len(pieces) > 1 else laid_out({**tensors, name: stating})  # pieces share the tensors' memory
 
 
 def read_sealed(path: Path, hint: str = "") -> dict[str, Tensor]:

@@ -19,8 +19,8 @@ import numpy as np
 import torch
 
 from hf_fourier.results.attribution import Attribution
-from hf_fourier.results.integrity import digest, sealed, tensor_digest, to_json
-from hf_fourier.results.tensor_files import ByteChunks, bytes_tensor, header_of, laid_out
+from hf_fourier.results.integrity import digest, sealed, to_json
+from hf_fourier.results.tensor_files import ByteChunks, bytes_tensor, laid_out_stating
 from hf_fourier.typing import Tensor
 
 #: In format 1 every row had a tensor of its own; up to 2 some parts had other names (`results.formats`).
@@ -93,10 +93,7 @@ def pack_shard(outcomes: Sequence[Outcome], store: Store, top: int, split: bool,
     tensors = {**records.tensors(), **columns.tensors(), READ: _digests([outcome.example for outcome in outcomes])}
     values = {"format": FORMAT, "store": store, "split": split, "rows": len(outcomes), "run": run}
     values["rest"] = rest_digest(tensors)
-    # The digest of the header stands in the head, whose length is known before.
-    draft = sealed({**values, "header": UNKNOWN})
-    header = digest(header_of(laid_out({HEAD: bytes_tensor(draft), **tensors})))
-    return laid_out({HEAD: bytes_tensor(sealed({**values, "header": header})), **tensors})
+    return laid_out_stating(tensors, HEAD, lambda header: sealed({**values, "header": header}))
 
 
 def is_small(name: str) -> bool:
@@ -106,8 +103,11 @@ def is_small(name: str) -> bool:
 
 def rest_digest(tensors: Mapping[str, Tensor]) -> str:
     """The digest of all small tensors of a shard."""
-    each = [f"{name} {tensor_digest(tensors[name])}\n" for name in sorted(tensors) if is_small(name)]
-    return digest("".join(each).encode())
+    parts = []
+    for name in sorted(filter(is_small, tensors)):
+        data = tensors[name].reshape(-1).view(torch.uint8).numpy().tobytes()
+        parts.append(f"{name} {len(data)}:".encode() + data)
+    return digest(b"".join(parts))
 
 
 def _parts(result: Attribution, store: Store, top: int) -> tuple[dict[str, Any], dict[str, Tensor]]:
@@ -188,12 +188,14 @@ class _Columns:
         made = {}
         for (name, dtype, dimensions), column in self.found.items():
             kind = f"{name}|{str(dtype).removeprefix('torch.')}|{dimensions}"
-            made[f"{kind}|data"] = torch.cat([tensor.reshape(-1) for tensor in column.tensors])
+            data = torch.cat([tensor.reshape(-1) for tensor in column.tensors])
+            raw, ends = data.view(torch.uint8).numpy(), np.cumsum([tensor.nbytes for tensor in column.tensors])
+            made[f"{kind}|data"] = data
             made[f"{kind}|rows"] = torch.tensor(column.rows, dtype=torch.int32)
             made[f"{kind}|places"] = torch.tensor(column.places, dtype=torch.int32)
             shapes = [list(tensor.shape) for tensor in column.tensors]
             made[f"{kind}|shapes"] = torch.tensor(shapes, dtype=torch.int64).reshape(len(shapes), dimensions)
-            made[f"{kind}|digests"] = _digests([tensor_digest(tensor) for tensor in column.tensors])
+            made[f"{kind}|digests"] = _digests([digest(part) for part in np.split(raw, ends[:-1])])
         return made
 
 

@@ -5,7 +5,6 @@ Segments stay in a folder and are read one at a time, so that memory does not gr
 
 from __future__ import annotations
 
-import json
 import shutil
 import tempfile
 from bisect import bisect_left, bisect_right
@@ -20,11 +19,13 @@ import numpy as np
 from hf_fourier.errors import InputError
 from hf_fourier.models.inputs.audio import AudioStream
 from hf_fourier.models.inputs.containers import example_of
-from hf_fourier.results import formats
+from hf_fourier.results import formats, storage
 from hf_fourier.results.attribution import Attribution
 from hf_fourier.results.curve import Mode
 from hf_fourier.results.drawing import drawn_by
+from hf_fourier.results.integrity import damaged, parsing, read_json, sealed, stated_digest
 from hf_fourier.results.remarks import once
+from hf_fourier.results.schema import NUMBER, OPTIONAL, check
 from hf_fourier.results.spectrum import Spectrum, merged
 from hf_fourier.results.table import Table
 from hf_fourier.torch_state import exact_class
@@ -43,6 +44,11 @@ SEGMENTS_PER_BATCH = 8
 PEAKS = 16
 FORMAT = 2
 INDEX, SEGMENTS = "recording.json", "segments"
+_INDEX = {"seconds": NUMBER, "rate": int, "notes": [str], "segments": [dict]}
+_SEGMENT = {
+    "start": NUMBER, "end": NUMBER, "weight_seconds": NUMBER, "label": str, "confidence": OPTIONAL, "value": NUMBER,
+    "kept": dict, "lost": dict, "peaks": [NUMBER], "digest?": str,
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -59,6 +65,7 @@ class Segment:
         kept: Agreement at each fraction, when the top features alone are kept.
         lost: Agreement at each fraction, when they are deleted.
         peaks: The largest amplitudes of its equal parts.
+        digest: What the file of its attribution states of its content; "" where it states nothing.
     """
 
     start: float
@@ -70,6 +77,7 @@ class Segment:
     kept: dict[str, float] = field(default_factory=dict)
     lost: dict[str, float] = field(default_factory=dict)
     peaks: tuple[float, ...] = ()
+    digest: str = ""
 
 
 @exact_class
@@ -96,8 +104,17 @@ class Recording:
         return len(self.segments)
 
     def __getitem__(self, index: int) -> Attribution:
-        """One segment's attribution, read from its file."""
-        return Attribution.load(_place(self.folder, range(len(self.segments))[index]))
+        """One segment's attribution, read from its file.
+
+        Raises:
+            DamagedFile: If it is not as it was written, or that of another segment.
+        """
+        number = range(len(self.segments))[index]
+        path, digest = _place(self.folder, number), self.segments[number].digest
+        if digest and (path / storage.VALUES).is_file() and stated_digest(path / storage.VALUES) != digest:
+            what = f"it is not the one that was written of segment {number}"
+            raise damaged(path / storage.VALUES, what, "explain the recording again; others can still be read")
+        return Attribution.load(path)
 
     def __iter__(self) -> Iterator[Attribution]:
         return (self[i] for i in range(len(self)))
@@ -203,16 +220,25 @@ class Recording:
 
         Raises:
             InputError: If the folder holds no recording, or one of a newer format.
+            DamagedFile: If its index is not as it was written.
         """
         path = Path(folder)
         if not (path / INDEX).is_file():
             raise InputError(f"{path.name!r}", f"a folder with {INDEX}", "pass a folder that `save` wrote")
-        values = json.loads((path / INDEX).read_text(encoding="utf-8"))
-        if values["format"] > FORMAT:
-            raise InputError(f"format {values['format']}", f"at most {FORMAT}", "install a newer hf_fourier")
-        stored = [formats.renamed(segment, formats.SEGMENT) for segment in values["segments"]]
-        segments = [Segment(**{**segment, "peaks": tuple(segment["peaks"])}) for segment in stored]
-        return cls(segments, path, values["seconds"], values["rate"], tuple(values["notes"]))
+        hint = f"explain the recording again; each result below {SEGMENTS}/ can still be read with Attribution.load"
+        values = read_json(path / INDEX, hint)
+        with parsing(path / INDEX, hint):
+            check(values, {"format": int})
+            if values["format"] > FORMAT:
+                raise InputError(f"format {values['format']}", f"at most {FORMAT}", "install a newer hf_fourier")
+            check(values, _INDEX)
+            stored = [formats.renamed(segment, formats.SEGMENT) for segment in values["segments"]]
+            check(stored, [_SEGMENT], "segments")
+            for segment in stored:
+                check([*segment["kept"].values(), *segment["lost"].values()], [NUMBER], "kept or lost of a segment")
+                _ = [float(share) for share in (*segment["kept"], *segment["lost"])]
+            segments = [Segment(**{**segment, "peaks": tuple(segment["peaks"])}) for segment in stored]
+            return cls(segments, path, values["seconds"], values["rate"], tuple(values["notes"]))
 
 
 def explain_recording(
@@ -313,7 +339,7 @@ def sample_weights(starts: Sequence[int], length: int, index: int) -> np.ndarray
 def _add_segment(recording: Recording, result: Attribution, piece: np.ndarray, start: int, weights: np.ndarray) -> None:
     """Add one segment, its attribution in a file, and its new notes."""
     recording.notes = tuple(once([*recording.notes, *result.provenance.get("notes", [])]))
-    result.save(_place(recording.folder, len(recording.segments)))
+    saved = result.save(_place(recording.folder, len(recording.segments)))
     parts = np.array_split(np.abs(piece), min(PEAKS, len(piece)))
 
     def agreement(part: Mode) -> dict[str, float]:
@@ -330,6 +356,7 @@ def _add_segment(recording: Recording, result: Attribution, piece: np.ndarray, s
             kept=agreement("keep"),
             lost=agreement("delete"),
             peaks=tuple(round(float(part.max()), 5) for part in parts),
+            digest=stated_digest(saved / storage.VALUES),
         )
     )
 
@@ -358,5 +385,5 @@ def _write(recording: Recording, folder: Path) -> None:
     }
     folder.mkdir(parents=True, exist_ok=True)
     part = folder / f"{INDEX}.part"
-    part.write_text(json.dumps(values, ensure_ascii=False, indent=1), encoding="utf-8")
+    part.write_bytes(sealed(values))
     part.replace(folder / INDEX)

@@ -7,6 +7,7 @@ import pytest
 from hf_fourier import Attribution, Report
 from hf_fourier.errors import InputError
 from hf_fourier.evaluation.results import Check, Evaluation, MethodResult, SanityResult
+from hf_fourier.results import integrity
 from tests.report.sample_results import PLAYED, picture
 
 
@@ -88,7 +89,8 @@ def test_what_cannot_be_a_report_is_refused(report, tmp_path):
 def test_a_newer_format_is_refused(report, tmp_path):
     path = report.save(tmp_path / "r", figures=False) / "report.json"
     values = json.loads(path.read_text())
-    path.write_text(json.dumps({**values, "format": 99}))
+    newer = {name: value for name, value in values.items() if not name.startswith("digest")}
+    path.write_bytes(integrity.sealed({**newer, "format": 99}))
     with pytest.raises(InputError, match="newer hf_fourier"):
         Report.load(tmp_path / "r")
 

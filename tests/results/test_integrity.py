@@ -196,7 +196,7 @@ def test_several_writers_and_a_reader(tmp_path: Path) -> None:
         children = [child for child in children if os.waitpid(child, os.WNOHANG) == (0, 0)]
 
 
-@pytest.mark.parametrize("size", [0, 1, 100, integrity.LARGE - 1, integrity.LARGE, 8 * 1021 * 64 + 5, 10**6 + 3])
+@pytest.mark.parametrize("size", [0, 1, 100, integrity.LARGE - 1, integrity.LARGE, 8 * 509 * 128 + 5, 10**6 + 3])
 def test_digests_tell_data_apart(size: int) -> None:
     data = np.random.default_rng(0).integers(0, 255, size, dtype=np.uint8)
     digests = [integrity.digest(data), integrity.digest(np.append(data, np.uint8(0)))]
@@ -205,8 +205,8 @@ def test_digests_tell_data_apart(size: int) -> None:
     for place in {0, size // 3, size - 1} if size else ():
         others.append(data.copy())
         others[-1][place] ^= 128
-    if len(words) > 2000:
-        moved = (words[::-1], np.roll(words, 1), np.roll(words, 1021), words * 0, words ^ np.uint64(2**63))
+    if 8 * len(words) > integrity.LARGE:
+        moved = (words[::-1], np.roll(words, 1), np.roll(words, 509), words * 0, words ^ np.uint64(2**63))
         others.extend(change.copy().view(np.uint8) for change in moved)
     digests += [integrity.digest(other) for other in others]
     assert len(set(digests)) == len(digests)

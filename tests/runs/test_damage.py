@@ -84,7 +84,7 @@ def test_every_row_is_checked_by_itself(tmp_path: Path) -> None:
 
 def test_reading_a_run_notices_every_changed_byte(folder: Path) -> None:
     path = shards(folder)[1]
-    for place in changed_bytes(path, 60):
+    for place in changed_bytes(path, 30):
         with pytest.raises(DamagedFile, match=path.name) as caught:
             list(Results(folder).rows(3))
         assert caught.value.path == path, place

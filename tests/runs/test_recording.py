@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gc
+import json
+import random
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +15,11 @@ import torch
 from transformers import Wav2Vec2Config, Wav2Vec2FeatureExtractor
 
 from hf_fourier import Attribution, FourierExplainer
-from hf_fourier.errors import InputError
+from hf_fourier.errors import DamagedFile, FourierError, InputError
 from hf_fourier.models.inputs.audio import AudioStream, read_audio
 from hf_fourier.results.spectrum import merged
 from hf_fourier.runs.recording import SEGMENTS_PER_BATCH, Recording, sample_weights, segment_starts
+from tests.damage import changed_bytes, malformed
 from tests.models import tiny_models_audio
 from tests.models.test_planted import TWO, WaveformReader, waves
 
@@ -167,6 +170,35 @@ def test_a_recording_comes_back_and_is_drawn(path: Path, tmp_path: Path) -> None
         Recording.load(tmp_path)
     with pytest.raises(IndexError):
         back[len(back)]
+
+
+def test_a_damaged_recording_is_not_believed(path: Path, tmp_path: Path) -> None:
+    folder = listener().explain_recording(path, seconds=0.9, fractions=[0.1]).save(tmp_path / "saved")
+    for place in changed_bytes(folder / "recording.json", 300):
+        with pytest.raises(DamagedFile, match=r"recording\.json") as caught:
+            Recording.load(folder)
+        assert caught.value.path.parent == folder, place
+    first, second = folder / "segments" / "00000", folder / "segments" / "00001"
+    first.rename(folder / "first")
+    second.rename(first)
+    (folder / "first").rename(second)
+    found = Recording.load(folder)
+    assert found[2].label
+    with pytest.raises(DamagedFile, match="of segment 1"):
+        found[1]
+    values = json.loads((folder / "recording.json").read_text())
+    values = {name: value for name, value in values.items() if not name.startswith("digest")}
+    refused = 0
+    for other in malformed(values, random.Random(0), 200):
+        (folder / "recording.json").write_text(json.dumps(other))
+        try:
+            found = Recording.load(folder)
+        except FourierError:
+            refused += 1
+        else:
+            if found.segments:
+                str(found.decisions()), found.points(), found.label
+    assert refused > 80
 
 
 @pytest.mark.parametrize("overlap", [0.0, 0.25, 0.7])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -10,8 +11,9 @@ import torch
 
 from hf_fourier.domains import Axis, SignalShape
 from hf_fourier.errors import InputError
+from hf_fourier.results.integrity import sealed
 from hf_fourier.runs.chunking import MOST, Chunks, LengthWindow, _cuts, assign_chunks, cost_of, order_by_length
-from hf_fourier.runs.manifest import Manifest
+from hf_fourier.runs.manifest import FORMAT, Manifest
 from hf_fourier.runs.recording import length_of, segment_starts
 from hf_fourier.scoring.example_batch import EncodedExample
 
@@ -163,7 +165,8 @@ def test_where_segments_begin(samples: int, length: int, overlap: float, starts:
 
 
 def test_a_manifest_is_read_back_and_a_stream_ends(tmp_path: Path) -> None:
-    manifest = Manifest({"method": "ffc"}, {"threads": 2}, None, 4)
+    settings = {"model": "m", "method": "ffc", "weights": "w", "store": "top"}
+    manifest = Manifest(settings, {"threads": 2}, None, 4)
     manifest.write(tmp_path)
     assert Manifest.read(tmp_path) == manifest
     ended = manifest.ended(9, tmp_path)
@@ -171,7 +174,6 @@ def test_a_manifest_is_read_back_and_a_stream_ends(tmp_path: Path) -> None:
     assert Manifest.read(tmp_path) == ended
     with pytest.raises(InputError, match="without manifest"):
         Manifest.read(tmp_path / "nowhere")
-    text = (tmp_path / "manifest.json").read_text().replace('"format": 2', '"format": 3')
-    (tmp_path / "manifest.json").write_text(text)
+    (tmp_path / "manifest.json").write_bytes(sealed({"format": FORMAT + 1, **asdict(ended)}))
     with pytest.raises(InputError, match="newer"):
         Manifest.read(tmp_path)

@@ -1,0 +1,122 @@
+"""What do digests cost: when a result is saved, a data set explained, and a finished run looked at again?
+
+Real models explain real examples with the default method and a short perturbation curve, on one core. Saving is timed
+with and without digests in turn, and the median of the paired differences taken; what a run adds once (weights,
+processor) and for each example is timed alone and divided by that of the run. All times are of the processor, so that
+waiting for the disk, or for other programs, is in none of them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+from benchmarks.tables import markdown
+
+#: Models with the number of examples that are explained.
+MODELS = {"minilm-spam": 48, "efficientnet-lite0": 16, "whisper-instruments": 12}
+FRACTIONS = (0.01, 0.04, 0.1)
+REPEATS = 31
+NO_DIGEST = "0" * 32
+
+
+def seconds(call: Callable[[], Any]) -> float:
+    """The processor's time for one call."""
+    start = time.process_time()
+    call()
+    return time.process_time() - start
+
+
+@contextmanager
+def without_digests() -> Iterator[None]:
+    """Inside, all digests of what is saved are one constant, which takes no time."""
+    from hf_fourier.results import integrity, storage, tensor_files
+    from hf_fourier.runs import packing
+
+    places = [(integrity, "digest"), (tensor_files, "digest"), (tensor_files, "tensor_digest")]
+    places += [(packing, "digest")]
+    assert storage.digests_of is tensor_files.digests_of
+    patches = [mock.patch.object(module, name, return_value=NO_DIGEST) for module, name in places]
+    for patch in patches:
+        patch.start()
+    try:
+        yield
+    finally:
+        for patch in patches:
+            patch.stop()
+
+
+def share_of_digests(save: Callable[[], Any]) -> tuple[float, float]:
+    """The median time of a call, and the share of it that digests take, by paired differences."""
+    save()
+    whole, differences = [], []
+    for number in range(REPEATS):
+        both = {}
+        for plain in (number % 2 == 0, number % 2 == 1):
+            if plain:
+                with without_digests():
+                    both[plain] = seconds(save)
+            else:
+                both[plain] = seconds(save)
+        whole.append(both[False])
+        differences.append(both[False] - both[True])
+    return statistics.median(whole), statistics.median(differences) / statistics.median(whole)
+
+
+def measure(name: str, count: int) -> dict[str, Any]:
+    """One model: a run, its results saved again, and the run looked at again."""
+    import torch
+
+    from benchmarks import real
+    from hf_fourier.models.inputs.dataset_sources import source_of
+    from hf_fourier.runs.atomic_files import write_whole
+    from hf_fourier.runs.fingerprint import digest_of, example_digest, weights_digest
+    from hf_fourier.runs.packing import Outcome, pack_shard
+    from hf_fourier.runs.resume import check_examples, set_damaged_aside
+
+    torch.set_num_threads(1)
+    model = real.MODELS[name]
+    explainer, examples = model.explainer(), model.examples(count)
+    with tempfile.TemporaryDirectory() as folder:
+        start = time.process_time()
+        results = explainer.explain_dataset(
+            examples, Path(folder) / "run", fractions=FRACTIONS, store="everything", progress=False
+        )
+        run = time.process_time() - start
+        first = results[0]
+        save, saving = share_of_digests(lambda: first.save(Path(folder) / "one"))
+        outcomes = [Outcome(i, "", result) for i, result in enumerate(results)]
+        shard = Path(folder) / "shard"
+        pack, packing = share_of_digests(lambda: write_whole(shard, pack_shard(outcomes, "everything", 100, False)))
+        once = seconds(lambda: weights_digest(explainer.model)) + seconds(lambda: digest_of(explainer.processor))
+        source = source_of(examples, is_example=explainer.wrapper.is_example)
+        items = source.read(range(count))
+        each = seconds(lambda: [example_digest(item) for item in items])
+        numbers = list(range(results.manifest.chunks or 0))
+        again = seconds(lambda: set_damaged_aside(results.chunks, numbers, results.manifest.identity))
+        known, _ = set_damaged_aside(results.chunks, numbers, results.manifest.identity)
+        again += seconds(lambda: check_examples(source, known, Path(folder)))
+        megabytes = sum(path.stat().st_size for path in Path(folder, "one").iterdir()) / 1e6
+    return {
+        "model": name, "run": f"{count} examples, {run:.1f} s",
+        "weights, processor": f"{1e3 * once:.0f} ms", "all examples": f"{1e3 * each:.1f} ms",
+        "of the run": f"{100 * (once + each + packing * pack) / run:.2f} %",
+        "one result": f"{megabytes:.2f} MB, {1e3 * save:.2f} ms", "of saving it": f"{100 * saving:.1f} %",
+        "of writing a shard": f"{100 * packing:.1f} %",
+        "looked at again": f"{1e3 * again:.0f} ms, {100 * again / run:.2f} %",
+    }  # fmt: skip
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks checking", description=__doc__)
+    parser.add_argument("--model", action="append", choices=MODELS, help="only these; by default all")
+    chosen = parser.parse_args(arguments).model or list(MODELS)
+    print(markdown([measure(name, MODELS[name]) for name in chosen]))
