@@ -37,12 +37,11 @@ def seconds(call: Callable[[], Any]) -> float:
 @contextmanager
 def without_digests() -> Iterator[None]:
     """Inside, all digests of what is saved are one constant, which takes no time."""
-    from hf_fourier.results import integrity, storage, tensor_files
+    from hf_fourier.results import integrity, tensor_files
     from hf_fourier.runs import packing
 
     places = [(integrity, "digest"), (tensor_files, "digest"), (tensor_files, "tensor_digest")]
     places += [(packing, "digest")]
-    assert storage.digests_of is tensor_files.digests_of
     patches = [mock.patch.object(module, name, return_value=NO_DIGEST) for module, name in places]
     for patch in patches:
         patch.start()
@@ -58,7 +57,7 @@ def share_of_digests(save: Callable[[], Any]) -> tuple[float, float]:
     save()
     whole, differences = [], []
     for number in range(REPEATS):
-        both = {}
+        both: dict[bool, float] = {}
         for plain in (number % 2 == 0, number % 2 == 1):
             if plain:
                 with without_digests():

@@ -173,7 +173,7 @@ def test_a_recording_comes_back_and_is_drawn(path: Path, tmp_path: Path) -> None
 
 
 def test_a_damaged_recording_is_not_believed(path: Path, tmp_path: Path) -> None:
-    folder = listener().explain_recording(path, seconds=0.9, fractions=[0.1]).save(tmp_path / "saved")
+    folder = listener().explain_recording(path, seconds=LENGTH / RATE, fractions=[0.1]).save(tmp_path / "saved")
     for place in changed_bytes(folder / "recording.json", 300):
         with pytest.raises(DamagedFile, match=r"recording\.json") as caught:
             Recording.load(folder)
