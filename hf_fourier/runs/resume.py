@@ -23,12 +23,13 @@ from hf_fourier.runs.shards import Shard
 ASIDE = ".damaged"
 #: Seconds that one process reads examples again, at most.
 SECONDS = 60.0
-#: Settings that are digests, in words, with what decides them.
+_START = "pass what it was started with, or choose another folder"
+#: Settings that are digests, in words, with what they are digests of.
 _DIGESTS = {
-    "weights": ("other weights", "the model's weights"),
+    "weights": ("other weights", "all of the model's parameters and buffers"),
     "labels": ("other labels", "`id2label` in the model's config"),
-    "processor": ("another tokenizer or processor", "the tokenizer or processor, or its version"),
-    "data": ("other examples", "the number of examples, or some that were looked at"),
+    "processor": ("another tokenizer or processor", "its vocabulary, rules and settings"),
+    "data": ("other examples", "their number, and some of them"),
 }
 
 
@@ -48,9 +49,8 @@ def check_settings(before: Mapping[str, Any], now: Mapping[str, Any], folder: Pa
             continue
         if name in _DIGESTS:
             what, where = _DIGESTS[name]
-            got = f"a run with {what} ({name}) than the run in {folder.name!r} was started with"
-            do = f"pass what it was started with: {where} differs; or choose another folder"
-            raise InputError(got, "what it was started with, so that no results are mixed", do)
+            got = f"a run with {what} ({name}: {where}) than the run in {folder.name!r} was started with"
+            raise InputError(got, "the same, so that no results are mixed", _START)
         got = f"a run with {name} {now.get(name)!r} into {folder.name!r}, which holds one with {value!r}"
         raise InputError(got, "the settings that it was started with", "choose another folder")
 
@@ -115,8 +115,7 @@ def check_examples(source: Source, known: Mapping[int, str], folder: Path, secon
         return read
     places = ", ".join(map(str, sorted(other)[:4])) + (", …" if len(other) > 4 else "")
     got = f"other data than the run in {folder.name!r} explained: {len(other)} of {read} examples differ ({places})"
-    do = "pass the data that it was started with, or choose another folder"
-    raise InputError(got, "the same examples in the same order, so that no results are mixed", do)
+    raise InputError(got, "the same examples in the same order, so that no results are mixed", _START)
 
 
 def _items(source: Source, known: Mapping[int, str]) -> Iterator[SourceItem]:

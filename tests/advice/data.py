@@ -20,6 +20,7 @@ _NEWER = (r"install a newer hf_fourier",)
 _DISK = (
     r"free some, or choose another folder, and run the same command again: it goes on from what is finished",
     r"correct that, and run the same command again",
+    r"check its permissions and the disk",
 )
 #: The network, the Hub's own state, and what went wrong in another process.
 _ELSEWHERE = (
@@ -38,6 +39,8 @@ _BUGS = (r"report this as a bug",)
 ABOUT_DATA = (*_FILES, *_NEWER, *_DISK, *_ELSEWHERE, *_OTHERS, *_BUGS)
 #: Advice of a table of causes, each of which is followed by its name there.
 BY_CAUSE = ("scoring/failures.py", "tests/scoring/test_failures.py")
+#: Where all errors about damaged files are made; what they say to do is followed by `tests/runs/test_damage.py`.
+DAMAGED = "results/integrity.py:damaged"
 #: Followed by runs of several processes.
 IN_PROCESSES = {
     "start them with torchrun, accelerate launch or `hf-fourier explain-dataset --processes` (docs/runs.md)": (

@@ -18,7 +18,8 @@ import hf_fourier
 PACKAGE = Path(hf_fourier.__file__).parent
 #: Errors whose third argument, or `do=`, is the advice.
 KINDS = {
-    "InputError", "TargetError", "SpecError", "ModelError", "NotFinite", "StorageError", "HubError", "FourierError",
+    "InputError", "TargetError", "SpecError", "ModelError", "NotFinite", "StorageError", "DamagedFile", "HubError",
+    "FourierError",
 }  # fmt: skip
 MISSING = "MissingExtraError"
 _ANYTHING = ".*"

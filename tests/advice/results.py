@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,10 @@ def _compact() -> Attribution:
 def _whole() -> Attribution:
     folder = Path(tempfile.mkdtemp())
     return Attribution.load(read()[0].save(folder))
+
+
+def _not_finite() -> Attribution:
+    return replace(read()[0], scores=torch.full_like(read()[0].scores, torch.nan))
 
 
 def _file(folder: Path) -> Path:
@@ -76,6 +81,7 @@ CASES = [
     Case("for a count of features use `k=`", lambda: explained()[0].keep_top(3), lambda: explained()[0].keep_top(k=3)),
     Case("correct `k`", lambda: explained()[0].keep_top(k=1000), lambda: explained()[0].keep_top(k=10)),
     Case("call render()", lambda: seer().explain(torch.rand(3, 32, 32)).audio(), lambda: _rebuilt()),
+    Case("correct what made them", lambda: _not_finite().save(tempfile.mkdtemp()), lambda: _whole()),
     Case("choose a folder", lambda: read()[0].save(_file(Path(tempfile.mkdtemp()))), lambda: _whole()),
     Case("pass a folder that `save` wrote", lambda: Attribution.load(tempfile.mkdtemp()), lambda: _whole()),
     Case(

@@ -67,7 +67,19 @@ def _unfinished(again: bool) -> Any:
     return (_ran(folder=folder) if again else results)[0]
 
 
+def _goes_on(texts: list[str]) -> Results:
+    """A run of other texts into its folder."""
+    folder = _folder() / "run"
+    _ran(folder=folder)
+    return _ran(texts, folder)
+
+
 CASES = [
+    Case(
+        "pass what it was started with, or choose another folder",
+        lambda: _goes_on(TEXTS[::-1]),
+        lambda: (_goes_on(TEXTS), _ran(TEXTS[::-1])),
+    ),
     Case(
         "call FourierExplainer.from_pretrained(name) for a Hub id or a folder",
         lambda: FourierExplainer(str(_model())),  # type: ignore[arg-type]

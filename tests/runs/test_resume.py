@@ -47,7 +47,7 @@ def test_other_weights_are_refused_wherever_they_differ(folder: Path) -> None:
         for parameter in other.model.parameters():
             parameter.view(-1)[64:].normal_()
     assert sampled_weights(other.model) == sampled_weights(explainer().model)
-    with pytest.raises(InputError, match=r"other weights \(weights\).*choose another folder"):
+    with pytest.raises(InputError, match=r"other weights \(weights.*choose another folder"):
         run(texts(COUNT), folder, other, **OPTIONS)
     one = explainer()
     with torch.no_grad():
@@ -61,7 +61,7 @@ def test_other_labels_are_refused(folder: Path) -> None:
     other = explainer()
     names = other.model.config.id2label
     other.model.config.id2label = {**names, 0: names[1], 1: names[0]}
-    with pytest.raises(InputError, match=r"other labels \(labels\)"):
+    with pytest.raises(InputError, match=r"other labels \(labels"):
         run(texts(COUNT), folder, other, **OPTIONS)
 
 
@@ -70,7 +70,7 @@ def test_another_tokenizer_is_refused(folder: Path) -> None:
     backend = other.processor.backend_tokenizer
     text = backend.to_str().replace('"w62"', '"other"').replace('"w63"', '"w62"').replace('"other"', '"w63"')
     other.processor._tokenizer = type(backend).from_str(text)
-    with pytest.raises(InputError, match=r"another tokenizer or processor \(processor\)"):
+    with pytest.raises(InputError, match=r"another tokenizer or processor \(processor"):
         run(texts(COUNT), folder, other, **OPTIONS)
 
 
