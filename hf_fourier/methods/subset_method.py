@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -19,6 +20,8 @@ from hf_fourier.typing import Bool, Float, Tensor
 
 #: Model rows per example that a method may ask for; with more features there is nothing to tell apart.
 MOST_ROWS = 10_000
+#: Up to so many features all subsets' values are remembered.
+MOST_REMEMBERED = 12
 #: The advice where there are too many features.
 BANDS = "use bands, e.g. domain='fourier:bands=octave'"
 #: `(subsets, K)` or `(batch, subsets, K)` masks -> the score of each example with each subset, float64 on the CPU.
@@ -87,6 +90,29 @@ class SubsetMethod(Method):
         if subsets * draws > MOST_ROWS:
             got = f"{METHODS.spec(self)} over {len(basis)} features, {subsets * draws} model rows for each example"
             raise SpecError(got, f"at most {MOST_ROWS}", instead)
+
+
+def remembered(game: Game, batch: int, features: int) -> Game:
+    """A game that runs no subset of an example twice over several calls; the same game where features are many.
+
+    Args:
+        game: The game.
+        batch: How many examples it has.
+        features: How many features.
+    """
+    if features > MOST_REMEMBERED:
+        return game
+    bits = 2 ** torch.arange(features)
+    memory = torch.full((batch, 2**features), math.nan, dtype=torch.float64)
+
+    def values(masks: Bool[Tensor, "batch subsets features"]) -> Float[Tensor, "batch subsets"]:
+        numbers = (masks * bits).sum(-1)
+        before = memory.gather(1, numbers)
+        asked = masks | ~before.isnan().unsqueeze(-1)  # the whole, which is not run
+        memory.scatter_(1, numbers, torch.where(before.isnan(), game(asked), before))
+        return memory.gather(1, numbers)
+
+    return values
 
 
 def check_whole(name: str, value: Any, least: int = 1) -> None:

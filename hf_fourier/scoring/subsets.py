@@ -129,7 +129,7 @@ class _SubsetSignals:
 
     With d = c − v, a subset's signal is that of v plus the sum of its features' parts of d. Where features are few
     these parts are made once per example and draw, and a product of matrices sums them; elsewhere each subset takes an
-    inverse transform.
+    inverse transform, as on accelerators, whose products may be of low precision.
 
     Attributes:
         stored: How many coefficients an example has.
@@ -150,8 +150,8 @@ class _SubsetSignals:
     ) -> None:
         self._basis, self._coefficients, self._replacement = basis, basis.forward(x), replacement
         self.stored = self._coefficients.shape[1]
-        few = len(basis) <= min(subsets, MOST_PARTS)
-        self._summed = few and len(basis) * x[0].numel() <= ENTRIES_OF_PARTS
+        few = len(basis) <= min(subsets, MOST_PARTS) and len(basis) * x[0].numel() <= ENTRIES_OF_PARTS
+        self._summed = few and x.device.type == "cpu"
         self._which: tuple[int, int] | None = None
         self._parts: Tensor | None = None
         self._start: Tensor | None = None

@@ -202,6 +202,23 @@ def test_random_masks_stop_where_the_halves_agree():
     assert unclear.extras["r_squared"] < 0.5
 
 
+def test_random_masks_run_no_subset_twice():
+    guard = Guard(lambda v: (1e4 * v.sum(1, keepdim=True)).sin())
+    x = noise(2, 5)
+    results = explained(guard, x, "random_masks:masks=600")
+    beside = sum(one.provenance.get("checks", {"forward": 0})["forward"] for one in results)
+    assert max(one.extras["masks"] for one in results) > 2**5
+    assert guard.forward_rows - beside <= 2 * 2**5
+    for one, row in zip(results, x, strict=True):
+        rounds = math.ceil(one.extras["masks"] / ROUND)
+        rng = ExampleRng(0, [one.key])
+        masks = torch.cat([drawn_masks(rng, 0, i, min(ROUND, 600 - i * ROUND), 5) for i in range(rounds)])
+        asked = guard.inner(masks * row)[:, 0]
+        torch.testing.assert_close(
+            one.scores, least_squares(masks, asked, stratum_of(len(masks)))[0], rtol=1e-6, atol=1e-6
+        )
+
+
 def test_one_example_s_masks_do_not_hang_on_another_s():
     """One example is done after the first round, the other is not."""
     x = torch.stack([torch.tensor([1.0, 2, 3, 4] + [0] * 12), noise(16, dtype=torch.float32)])
