@@ -17,6 +17,7 @@ from hf_fourier.domains import DOMAINS, Basis, Domain, SignalShape
 from hf_fourier.errors import InputError, NotFinite
 from hf_fourier.methods import METHODS, Method, Ranking
 from hf_fourier.methods.contributions import checked_points, integrate, of_each
+from hf_fourier.methods.subset_method import asks_for_donors
 from hf_fourier.results.attribution import Attribution
 from hf_fourier.results.remarks import FURTHER_HINT, NO_GRADIENT, NOT_FINITE_HINT, dithered, incomplete, unfinished
 from hf_fourier.scoring.batching import MicroBatcher
@@ -33,7 +34,7 @@ from hf_fourier.scoring.example_batch import (
     rows_for,
     score_of,
 )
-from hf_fourier.scoring.replacements import digest, donor_signals
+from hf_fourier.scoring.replacements import donor_signals, donors_digest
 from hf_fourier.scoring.score import Score
 from hf_fourier.scoring.targets import Target
 from hf_fourier.seeding import ExampleRng, LazyFingerprint
@@ -309,8 +310,7 @@ def _provenance(job: MethodCall, method: Method, score: Score) -> dict[str, Any]
     """The provenance of a result, in plain values."""
     dither = {"dither": job.dither} if job.dither else {}
     # Which other examples there were decides an answer that their features went into.
-    asked = getattr(method, "replacement", None) == "example"
-    donors = {"donors": {"examples": len(job.donors), "digest": digest(job.donors)}} if asked else {}
+    donors = {"donors": _donors(job.donors)} if asks_for_donors(method) else {}
     return {
         "model": job.model["name"],
         "revision": job.model["revision"],
@@ -324,6 +324,11 @@ def _provenance(job: MethodCall, method: Method, score: Score) -> dict[str, Any]
         "device": score.signal.device.type,
         "versions": {"hf_fourier": __version__, "torch": torch.__version__, "python": platform.python_version()},
     }
+
+
+def _donors(donors: Sequence[EncodedExample]) -> dict[str, Any]:
+    """What provenance says of the donors."""
+    return {"examples": len(donors), "digest": donors_digest(donors)}
 
 
 def of_ranking(

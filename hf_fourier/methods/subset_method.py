@@ -115,6 +115,11 @@ def remembered(game: Game, batch: int, features: int) -> Game:
     return values
 
 
+def asks_for_donors(method: Method) -> bool:
+    """Whether a method puts other examples' features in the place of deleted ones."""
+    return isinstance(method, SubsetMethod) and method.replacement == "example"
+
+
 def check_whole(name: str, value: Any, least: int = 1) -> None:
     """Check a parameter that counts something.
 

@@ -28,6 +28,7 @@ _START = "pass what it was started with, or choose another folder"
 _DIGESTS = {
     "weights": ("other weights", "all of the model's parameters and buffers"),
     "labels": ("other labels", "`id2label` in the model's config"),
+    "donors": ("other donors", "the examples in `explainer.donors`"),
     "processor": ("another tokenizer or processor", "its vocabulary, rules and settings"),
     "data": ("other examples", "their number, and some of them"),
 }

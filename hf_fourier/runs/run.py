@@ -22,6 +22,7 @@ from hf_fourier import __version__
 from hf_fourier.domains import DOMAINS
 from hf_fourier.errors import InputError
 from hf_fourier.methods import METHODS
+from hf_fourier.methods.subset_method import asks_for_donors
 from hf_fourier.models.distributed import Processes, current, say, threads
 from hf_fourier.models.inputs.dataset_sources import source_of
 from hf_fourier.models.inputs.sources import Source, SourceItem, TargetedSource
@@ -39,6 +40,7 @@ from hf_fourier.runs.results import Results
 from hf_fourier.runs.resume import check_examples, check_settings, set_damaged_aside
 from hf_fourier.runs.worker import PreparedExample, Worker
 from hf_fourier.scoring.example_batch import EncodedExample
+from hf_fourier.scoring.replacements import donors_digest
 from hf_fourier.torch_state import carried, taken
 
 if TYPE_CHECKING:
@@ -206,6 +208,7 @@ class Run:
             "method": METHODS.spec(job.method),
             "domain": DOMAINS.spec(job.domain),
             "dither": job.dither,
+            **({"donors": donors_digest(job.donors)} if asks_for_donors(job.method) else {}),
             **({} if job.contributions is None else {"contributions": job.contributions}),
             **options.to_manifest(),
             "data": self.source.fingerprint(),

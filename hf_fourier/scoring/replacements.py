@@ -122,7 +122,7 @@ def donor_signals(
     return torch.stack([torch.stack([made[j] for j in own]) for own in chosen])
 
 
-def digest(donors: Sequence[EncodedExample]) -> str:
+def donors_digest(donors: Sequence[EncodedExample]) -> str:
     """A digest of examples in their order, 16 hexadecimal digits."""
     text = "/".join(str(donor.key) for donor in donors)
     return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()

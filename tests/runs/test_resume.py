@@ -65,6 +65,17 @@ def test_other_labels_are_refused(folder: Path) -> None:
         run(texts(COUNT), folder, other, **OPTIONS)
 
 
+def test_other_donors_are_refused(tmp_path: Path) -> None:
+    options = {**OPTIONS, "method": "occlusion:replacement=example,draws=1"}
+    data, explain = texts(12), explainer()
+    explain.donors = data + [f"{text} w5" for text in data]
+    done = run(data, tmp_path / "run", explain, **options)
+    assert done[0].provenance["donors"]["examples"] == 24
+    explain.donors = data
+    with pytest.raises(InputError, match=r"other donors \(donors"):
+        run(data, tmp_path / "run", explain, **options)
+
+
 def test_another_tokenizer_is_refused(folder: Path) -> None:
     other = explainer()
     backend = other.processor.backend_tokenizer

@@ -12,8 +12,8 @@ from hf_fourier.scoring.references import mean
 from hf_fourier.scoring.replacements import (
     REPLACEMENTS,
     checked_replacement,
-    digest,
     donor_signals,
+    donors_digest,
     replacement_coefficients,
 )
 from hf_fourier.seeding import ExampleRng
@@ -135,8 +135,8 @@ def test_an_explainer_encodes_its_donors():
     explainer.donors = KINDS["pictures"].example()
     assert all(isinstance(donor, EncodedExample) for donor in explainer.donors)
     (one, other) = explainer.explain(KINDS["pictures"].example(), method="occlusion:replacement=example")
-    assert one.provenance["donors"] == {"examples": 2, "digest": digest(explainer.donors)}
-    assert digest(explainer.donors) != digest(explainer.donors[::-1])
+    assert one.provenance["donors"] == {"examples": 2, "digest": donors_digest(explainer.donors)}
+    assert donors_digest(explainer.donors) != donors_digest(explainer.donors[::-1])
     assert other.extras["deleted"].abs().max() > 0
     explainer.donors = None
     assert explainer.donors == ()
