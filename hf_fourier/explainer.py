@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from os import PathLike
 from typing import TYPE_CHECKING, Any, Unpack
 
-from hf_fourier.domains import Domain
+from hf_fourier.domains import Domain, Fourier
 from hf_fourier.engine import Engine
 from hf_fourier.errors import InputError
 from hf_fourier.evaluation.studies.transfer import transfer_all
@@ -22,9 +22,11 @@ from hf_fourier.scoring.targets import Target
 from hf_fourier.torch_state import exact_class
 
 if TYPE_CHECKING:
+    from hf_fourier.domains.bands import Bands
     from hf_fourier.evaluation.evaluate import PrecomputedMethod
     from hf_fourier.evaluation.rectification import Correction, RectificationResult
     from hf_fourier.evaluation.results import Evaluation, SanityResult
+    from hf_fourier.evaluation.studies.model_spectrum import ModelSpectrum
     from hf_fourier.runs.options import RunKeywords
     from hf_fourier.runs.plan import Plan
     from hf_fourier.runs.recording import Recording
@@ -109,6 +111,51 @@ class FourierExplainer(Engine):
         from hf_fourier.runs.run import plan
 
         return plan(self, dataset, RunOptions(**options))
+
+    def spectrum(
+        self,
+        data: Any,
+        by: str | Sequence[Any] | None = None,
+        bands: Bands = "octave",
+        *,
+        labels: str | Sequence[Any] | None = None,
+        clusters: str | Sequence[Any] | None = None,
+        output_dir: str | PathLike[str] | None = None,
+        **options: Unpack[RunKeywords],
+    ) -> ModelSpectrum:
+        """The spectrum of the model over a data set: which bands it needs, which suffice, and where noise hurts.
+
+        Each example goes through low-pass, high-pass, band-pass and band-stop filters with the edges of the bands, and
+        gets noise in one band after another; no gradient is needed. It is a run: in bounded memory, resumed by the same
+        call, on one process or several.
+
+        Args:
+            data: As for `explain_dataset`.
+            by: What figures draw apart: a column of the data set, "prediction", "folder" (the folder of each file), or
+                one value for each example.
+            bands: The bands (see `hf_fourier.domains.bands.Bandable`), unless `options` have a `domain` with bands.
+            labels: The true classes, for accuracies: a column, "folder", or one for each example. None: `by`, where it
+                names classes of the model, or else the model's clean predictions, whose share that is kept is counted.
+            clusters: A column, or one value for each example: of a speaker or patient, whose examples are dependent.
+            output_dir: A folder for the results, by which the same call resumes; None for a temporary one.
+            **options: As for `explain_dataset`; `method` for other settings, such as "filters:replacement=noise".
+
+        Returns:
+            A `ModelSpectrum`: `plot()`, `to_pandas()`, `summary()`, `save()`.
+
+        Raises:
+            FourierError: If nothing can be explained, there is no such column, or the bands do not suit the signal.
+        """
+        from tempfile import TemporaryDirectory
+
+        from hf_fourier.evaluation.studies.band_readings import spectrum_of_run
+
+        settings: RunKeywords = {"store": "scores", "progress": output_dir is not None, "method": "filters"}
+        settings.update(options)
+        settings["domain"] = options.get("domain") or Fourier(bands=bands)
+        with TemporaryDirectory(prefix="hf_fourier-") as temporary:
+            results = self.explain_dataset(data, output_dir or temporary, **settings)
+            return spectrum_of_run(self, results, data, by, labels, clusters, options.get("split"))
 
     def explain_recording(
         self,

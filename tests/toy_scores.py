@@ -39,6 +39,7 @@ METHOD_SETTINGS = {
 LIGHT = {
     "attexplore": "attexplore:steps=3,copies=2",
     "fampe": "fampe:steps=3,copies=2",
+    "filters": "filters:replacement=noise,draws=2",
     "integrated_gradients": "integrated_gradients:steps=8",
     "random_masks": "random_masks:masks=256",
     "smoothgrad": "smoothgrad:samples=6",

@@ -9,6 +9,7 @@ import typer
 
 from hf_fourier.cli.help_text import add_help
 from hf_fourier.cli.options import (
+    BandsRequest,
     EvaluateRequest,
     ExplainRequest,
     Json,
@@ -16,6 +17,7 @@ from hf_fourier.cli.options import (
     ReportRequest,
     RunRequest,
     SanityRequest,
+    SpectrumRequest,
     command,
 )
 
@@ -41,6 +43,22 @@ def explain(request: ExplainRequest) -> None:
     from hf_fourier.cli.explain import run
 
     run(request)
+
+
+@command(app)
+def bands(request: BandsRequest) -> None:
+    """Ask which bands of frequencies decide MODEL's prediction for each INPUT; needs no gradient. Sounds are in Hz."""
+    from hf_fourier.cli.bands import run_bands
+
+    run_bands(request)
+
+
+@command(app)
+def spectrum(request: SpectrumRequest) -> None:
+    """Show which bands MODEL needs over a data set: accuracy under filters and noise, and what each band is worth."""
+    from hf_fourier.cli.bands import run_spectrum
+
+    run_spectrum(request)
 
 
 @command(app, "explain-dataset")

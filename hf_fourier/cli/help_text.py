@@ -15,6 +15,11 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "hf-fourier explain distilbert/distilbert-base-uncased-finetuned-sst-2-english 'a fine film' --target POSITIVE",
         "hf-fourier explain google/vit-base-patch16-224 cat.jpg --method closed_loop --domain wavelet:haar --json",
     ),
+    "bands": (
+        "hf-fourier bands google/vit-base-patch16-224 cat.jpg",
+        "hf-fourier bands google/vit-base-patch16-224 cat.jpg --bands 0-8,8-32 --method occlusion:mode=both --json",
+    ),
+    "spectrum": ("hf-fourier spectrum google/vit-base-patch16-224 pictures --output spectrum --by folder",),
     "explain-dataset": (
         "hf-fourier explain-dataset google/vit-base-patch16-224 pictures --output explained --plan",
         "hf-fourier explain-dataset google/vit-base-patch16-224 pictures --output explained --fraction .01,.04",

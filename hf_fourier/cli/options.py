@@ -24,6 +24,14 @@ Inputs = Annotated[
         show_default=False,
     ),
 ]
+DataSet = Annotated[
+    str,
+    typer.Argument(
+        help="A folder of pictures, sounds, volumes or cells; a .parquet, .csv, .json(l), .txt or .h5ad file; or a "
+        "Hub id.",
+        show_default=False,
+    ),
+]
 TargetText = Annotated[
     str | None,
     typer.Option(
@@ -43,6 +51,15 @@ Domains = Annotated[
         "--domain", help="A domain; see `hf-fourier domains`. More than once for several.", show_default="fourier"
     ),
 ]
+Bands = Annotated[
+    str,
+    typer.Option(
+        help="octave, third-octave, mel, eeg, each with a number behind it if you like (octave-10); a number of equal "
+        "bands; or edges, '0-200,200-4000'.",
+    ),
+]
+Column = Annotated[list[str] | None, typer.Option(help="The column of the examples; twice for pairs.")]
+Split = Annotated[str | None, typer.Option(help="The split, where there are several.")]
 Contributions = Annotated[
     int | None,
     typer.Option(
@@ -135,22 +152,68 @@ class ExplainRequest:
 
 
 @dataclass(frozen=True, kw_only=True)
+class BandsRequest:
+    """The options of `hf-fourier bands`."""
+
+    model: Model
+    inputs: Inputs
+    bands: Bands = "octave"
+    target: TargetText = None
+    method: Annotated[str, typer.Option(help="shapley, occlusion, random_masks, or any other method.")] = "shapley"
+    domain: Annotated[str | None, typer.Option(help="A domain with bands of its own, such as wavelet:bands=level.")] = (
+        None
+    )
+    output: Annotated[
+        Path | None, typer.Option(help="Folder for figures and results.", show_default="./hf-fourier-bands-MODEL")
+    ] = None
+    pair: Pair = False
+    cells: Cells = None
+    seed: Seed = 0
+    batch_size: Rows = "auto"
+    loading: LoadOptions
+    as_json: Json = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class SpectrumRequest:
+    """The options of `hf-fourier spectrum`."""
+
+    model: Model
+    dataset: DataSet
+    output: Annotated[Path, typer.Option(help="The run's folder; the same command goes on with what is there.")]
+    bands: Bands = "octave"
+    by: Annotated[
+        str | None, typer.Option(help="What is drawn apart: a column, folder (of each file), or prediction.")
+    ] = None
+    labels: Annotated[
+        str | None,
+        typer.Option(help="The true classes: a column, or folder.", show_default="--by, where it names classes"),
+    ] = None
+    clusters: Annotated[
+        str | None, typer.Option(help="A column: examples with one value (a speaker, a patient) are not independent.")
+    ] = None
+    column: Column = None
+    split: Split = None
+    method: Annotated[str, typer.Option(help="Other settings, such as filters:replacement=noise.")] = "filters"
+    domain: Annotated[str | None, typer.Option(help="A domain with bands of its own, such as wavelet:bands=level.")] = (
+        None
+    )
+    seed: Seed = 0
+    batch_size: Rows = "auto"
+    loading: LoadOptions
+    as_json: Json = False
+
+
+@dataclass(frozen=True, kw_only=True)
 class RunRequest:
     """The options of `hf-fourier explain-dataset`."""
 
     model: Model
-    dataset: Annotated[
-        str,
-        typer.Argument(
-            help="A folder of pictures, sounds, volumes or cells; a .parquet, .csv, .json(l), .txt or .h5ad file; or a "
-            "Hub id.",
-            show_default=False,
-        ),
-    ]
+    dataset: DataSet
     output: Annotated[Path, typer.Option(help="The run's folder; the same command goes on with what is there.")]
     target: TargetText = None
-    column: Annotated[list[str] | None, typer.Option(help="The column of the examples; twice for pairs.")] = None
-    split: Annotated[str | None, typer.Option(help="The split, where there are several.")] = None
+    column: Column = None
+    split: Split = None
     streaming: Annotated[bool, typer.Option("--streaming", help="Stream a Hub id, and do not fetch it first.")] = False
     method: Method = DEFAULT_METHOD
     domain: Domain = None

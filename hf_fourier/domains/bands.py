@@ -250,6 +250,14 @@ def number_text(value: float) -> str:
     return f"{value:.0f}" if value >= 1000 or value == round(value) else f"{value:.3g}"
 
 
+def frequency_text(value: float, unit: str) -> str:
+    """A frequency in words: "62.5 Hz", "1 per 64 tokens"."""
+    thing = unit.removeprefix("cycles/")
+    if unit == thing or thing in ("picture", "volume", "sample") or not value > 0:
+        return f"{number_text(value)} {unit}"
+    return f"1 per {number_text(1 / value)} {thing}s"
+
+
 def _family(bands: str) -> tuple[str, str]:
     """The name of a family, and the number behind it."""
     match = re.fullmatch(r"(.*?)(?:-(\d+))?", bands)

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal
 
+import torch
+
 from hf_fourier.errors import SpecError
 from hf_fourier.typing import Float, Int, Shaped, Tensor
 
@@ -188,8 +190,13 @@ class Layout:
 
     @cached_property
     def total(self) -> int:
-        """The sum of all multiplicities, the whole to which fractions of features refer."""
+        """The sum of all multiplicities."""
         return int(self.multiplicity.sum())
+
+    @cached_property
+    def counts(self) -> Int[Tensor, " features"]:
+        """How much each feature counts in a fraction of features: its multiplicity, and of bands each alike, 1."""
+        return torch.ones_like(self.multiplicity) if self.bands else self.multiplicity
 
     @property
     def by_place(self) -> bool:

@@ -350,7 +350,7 @@ def _searches(
 
 def _perturbations(row: int, result: Attribution, budget: float) -> list[Perturbation]:
     """The counts of the published fractions, and a finer search between them."""
-    ranked = result.layout.multiplicity[result.order]
+    ranked = result.layout.counts[result.order]
     degrees = torch.cumsum(ranked, 0).tolist()
     allowed = {fraction: cut(ranked, fraction) for fraction in tried_fractions(budget)}
     largest = allowed[budget]

@@ -7,6 +7,7 @@ from hf_fourier.methods.closed_loop import ClosedLoop
 from hf_fourier.methods.controls import LowFrequency, Magnitude, Random
 from hf_fourier.methods.fampe import FAMPE
 from hf_fourier.methods.ffc import FFC
+from hf_fourier.methods.filters import Filters
 from hf_fourier.methods.freqx import FreqX
 from hf_fourier.methods.gradients import GradientInput, IntegratedGradients, Saliency, SmoothGrad
 from hf_fourier.methods.occlusion import Occlusion
@@ -24,6 +25,7 @@ __all__ = [
     "AmplitudeGradient",
     "AttEXplore",
     "ClosedLoop",
+    "Filters",
     "FreqX",
     "GradientInput",
     "IntegratedGradients",

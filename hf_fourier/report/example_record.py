@@ -67,7 +67,7 @@ class ExampleRecord:
         provenance: How the result was made.
         name: The example's name; empty in what is shared.
         contested: Whether the explained label is another one than the model's own decision.
-        noun: What the features are called: "frequencies" or "features".
+        noun: What the features are called: "frequencies", "bands" or "features".
         magnitude_overlap: The fraction of the top features that are also the strongest ones; None if not known.
     """
 
@@ -187,7 +187,7 @@ def record_of(attribution: Attribution) -> ExampleRecord:
         bands=None,
         provenance=attribution.provenance,
         contested=_contested(attribution),
-        noun="frequencies" if layout.with_role("frequency") else "features",
+        noun="bands" if layout.bands else "frequencies" if layout.with_role("frequency") else "features",
     )
 
 

@@ -119,7 +119,7 @@ class Attribution:
 
     def mask(self, fraction: float | None = None, *, k: int | None = None) -> Bool[Tensor, " features"]:
         """Whether each feature is in the top: the longest prefix of at most `fraction` of all, or `k` features."""
-        top = self.order[: cut(self.layout.multiplicity[self.order], fraction, k)]
+        top = self.order[: cut(self.layout.counts[self.order], fraction, k)]
         mask = torch.zeros(len(self.scores), dtype=torch.bool)
         mask[top] = True
         return mask
@@ -132,7 +132,7 @@ class Attribution:
         """
         strongest = descending(self.basis.magnitude(self.coefficients.unsqueeze(0))[0])
         top = self.mask(fraction)
-        return float(top[strongest[: cut(self.layout.multiplicity[strongest], fraction)]].sum() / top.sum())
+        return float(top[strongest[: cut(self.layout.counts[strongest], fraction)]].sum() / top.sum())
 
     def keep_top(self, fraction: float | None = None, *, k: int | None = None) -> Float[Tensor, "..."]:
         """The signal rebuilt from the top features alone; all others have zero power.

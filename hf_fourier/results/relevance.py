@@ -261,5 +261,6 @@ def _scores(attribution: Explained, fraction: float | None, k: int | None) -> to
 
 
 def _top(attribution: Explained, fraction: float | None, k: int | None) -> str:
-    noun = "frequencies" if attribution.layout.with_role("frequency") else "features"
+    layout = attribution.layout
+    noun = "bands" if layout.bands else "frequencies" if layout.with_role("frequency") else "features"
     return f"top {k} {noun}" if k is not None or fraction is None else f"top {100 * fraction:.3g} % of {noun}"

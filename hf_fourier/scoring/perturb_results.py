@@ -73,7 +73,7 @@ def answer_name(mode: Mode, fraction: float) -> str:
 
 def _unknown(result: Attribution, grid: FractionGrid, overwrite: bool) -> list[Perturbation]:
     """The perturbations that have to run; points that are known are recorded at once."""
-    requests = perturbations(0, result.order, result.layout.multiplicity, grid)
+    requests = perturbations(0, result.order, result.layout.counts, grid)
     if overwrite:
         return requests
     if result.curve is not None:

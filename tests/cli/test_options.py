@@ -105,9 +105,48 @@ def study(command: str) -> list[Case]:
     ]
 
 
+BANDS, SPECTRUM = "bands MODEL good", "spectrum MODEL data --output out"
+
+
+def of_bands() -> list[Case]:
+    """What `bands` and `spectrum` are told."""
+    asked, over = f"{EXPLAINER}.explain", f"{EXPLAINER}.spectrum"
+    cells = "hf_fourier.models.inputs.cells:read_cells"
+    shared = [
+        Case(base, option, typed, where, name, value)
+        for base, where in ((BANDS, asked), (SPECTRUM, over))
+        for option, typed, name, value in (("--seed", "5", "seed", 5), ("--batch-size", "3", "batch_size", 3))
+    ]
+    columns = [
+        Case(SPECTRUM, f"--{name}", typed, over, name, typed)
+        for name, typed in (("by", "label"), ("labels", "truth"), ("clusters", "who"), ("column", "text"))
+    ]
+    return [
+        *loading(BANDS),
+        *loading(SPECTRUM),
+        *shared,
+        *columns,
+        Case(BANDS, "INPUT...", (), asked, "example", ["good"]),
+        Case(BANDS, "--target", "good", asked, "target", "good"),
+        Case(BANDS, "--bands", "0-2, 2-3", LOAD, "domain", "fourier:bands=0-2+2-3"),
+        Case(BANDS, "--domain", "cosine:bands=4", LOAD, "domain", "cosine:bands=4"),
+        Case(BANDS, "--method", "occlusion", LOAD, "method", "occlusion"),
+        Case(BANDS, "--output", "here", "hf_fourier.cli.bands:write", "folder", Path("here/good")),
+        Case("bands MODEL good bad", "--pair", None, asked, "example", [("good", "bad")]),
+        Case("bands MODEL cells.h5ad", "--cells", "a,2", cells, "cells", ["a", 2]),
+        Case(SPECTRUM, "DATASET", (), over, "data", "data"),
+        Case(SPECTRUM, "--bands", "4", over, "domain", "fourier:bands=4"),
+        Case(SPECTRUM, "--domain", "cosine:bands=4", over, "domain", "cosine:bands=4"),
+        Case(SPECTRUM, "--method", "filters:noise=none", over, "method", "filters:noise=none"),
+        Case(SPECTRUM, "--split", "train", over, "split", "train"),
+        Case("spectrum MODEL data", "--output", "there", over, "output_dir", Path("there")),
+    ]
+
+
 EXPLAIN, RECORDING = "explain MODEL good", f"{EXPLAINER}.explain_recording"
 PUSH, REPORTING = "push REPORT ada/cups", "report SAVED --output made"
 CASES = [
+    *of_bands(),
     *loading(EXPLAIN),
     Case(EXPLAIN, "INPUT...", (), f"{EXPLAINER}.explain", "example", ["good"]),
     *(
@@ -192,6 +231,7 @@ CASES = [
 ]  # fmt: skip
 #: Commands in a form that is quickly done, and what they do before that.
 WHOLE = {
+    "bands": (BANDS, LOAD), "spectrum": ("spectrum MODEL texts.txt --output out", LOAD),
     "explain": (EXPLAIN, LOAD), "explain-dataset": ("explain-dataset MODEL texts.txt --output out --plan", LOAD),
     "evaluate": ("evaluate MODEL good --metric maintain_rate", LOAD), "sanity-check": ("sanity-check MODEL good", LOAD),
     "models": ("models bert", "hf_fourier.models.supported:known"),

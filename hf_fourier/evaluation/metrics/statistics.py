@@ -115,6 +115,59 @@ def summarise(values: Numbers, groups: Sequence[str | None] | None = None, seed:
     return Summary(mean, median, ends[0], ends[1], len(defined), count, undefined)
 
 
+@dataclass(frozen=True)
+class MeanInterval:
+    """A mean with its 95 % interval.
+
+    Attributes:
+        mean: Over the examples that have a number; NaN if none has.
+        low: The lower end; NaN with fewer than two examples or groups.
+        high: The upper end.
+        n: How many examples have a number.
+    """
+
+    mean: float
+    low: float
+    high: float
+    n: int
+
+    def __str__(self) -> str:
+        return f"{self.mean:.3g} [{self.low:.3g}, {self.high:.3g}]"
+
+
+def mean_interval(values: Numbers, groups: Sequence[Hashable] | None = None) -> MeanInterval:
+    """The mean with an interval by formula, where thousands of them are needed and a bootstrap takes too long.
+
+    Of 0 and 1 from independent examples it is Wilson's (1927); else Student's t with the standard error of group sums
+    (Liang and Zeger 1986), cut to 0 and 1 where all values lie there.
+
+    Args:
+        values: One number per example; NaN where it is undefined.
+        groups: The group of each example; None for independent ones.
+    """
+    from scipy.stats import t
+
+    sample = np.asarray(values, dtype=float)
+    known = np.isfinite(sample)
+    defined, n = sample[known], int(known.sum())
+    if not n:
+        return MeanInterval(_NONE, _NONE, _NONE, 0)
+    mean = float(defined.mean())
+    if groups is None and np.isin(defined, (0.0, 1.0)).all():
+        z2 = 1.959964**2
+        centre, spread = mean + z2 / (2 * n), math.sqrt(mean * (1 - mean) * z2 / n + (z2 / (2 * n)) ** 2)
+        return MeanInterval(mean, (centre - spread) / (1 + z2 / n), (centre + spread) / (1 + z2 / n), n)
+    names = np.arange(n) if groups is None else np.unique(np.asarray(groups, dtype=str)[known], return_inverse=True)[1]
+    sums = np.bincount(names, defined - mean)
+    if len(sums) < 2:
+        return MeanInterval(mean, _NONE, _NONE, n)
+    error = math.sqrt((sums**2).sum() * len(sums) / (len(sums) - 1)) / n
+    half = float(t.ppf((1 + LEVEL) / 2, len(sums) - 1)) * error
+    inside = defined.min() >= 0 and defined.max() <= 1
+    low, high = (max(0.0, mean - half), min(1.0, mean + half)) if inside else (mean - half, mean + half)
+    return MeanInterval(mean, low, high, n)
+
+
 def group_names(groups: Sequence[object] | None, count: int, unit: str = "examples") -> list[str]:
     """The name of each example's group; without groups each is its own.
 

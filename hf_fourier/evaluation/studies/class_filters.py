@@ -28,7 +28,7 @@ def concept(results: Sequence[Attribution], fraction: float = 0.04) -> Bool[Tens
     scores = torch.stack([torch.nn.functional.normalize(result.scores, dim=0) for result in results]).mean(0)
     order = descending(scores)
     mask = torch.zeros(len(order), dtype=torch.bool)
-    mask[order[: cut(first.layout.multiplicity[order], fraction)]] = True
+    mask[order[: cut(first.layout.counts[order], fraction)]] = True
     return mask
 
 

@@ -99,6 +99,34 @@ def source_of(
     return _filled(ListSource(len(data), lambda i: example_of(data[i], is_example, i)), "the list")
 
 
+def column_values(data: Any, column: str, split: str | None = None) -> list[Any]:
+    """The values of one column of a data set, in the order of its examples; class labels by their names.
+
+    Args:
+        data: As for `source_of`: a data set in memory, on disk or by Hub id, a table, or a file of one.
+        column: The column.
+        split: The split of a data set that has several.
+
+    Raises:
+        InputError: If it has no such column, or is a stream or a list, which have none.
+    """
+    if isinstance(data, (str, PathLike)):
+        data = _opened(str(data), split, streaming=False)
+    if type(data).__name__ in ("DatasetDict", "IterableDatasetDict") and split in data:
+        data = data[split]
+    if is_column(data):
+        data = data.source
+    if is_table(data) and column in data:
+        return list(data[column])
+    names = getattr(data, "column_names", None)
+    if not isinstance(names, list) or column not in names or not hasattr(data, "__len__"):
+        known = f"one of {', '.join(names)}" if isinstance(names, list) else "a data set with columns"
+        raise InputError(f"column {column!r} of a {type(data).__name__}", known, "pass a list with a value each")
+    feature, values = data.features[column], data.select_columns([column])[column]
+    spelled = getattr(feature, "int2str", None)
+    return [spelled(value) if spelled is not None and value is not None and value >= 0 else value for value in values]
+
+
 def _streamed(data: Any, is_example: IsExample) -> Source:
     """A source of anything that can be iterated again; earlier examples are skipped."""
     again = data if callable(data) else data.__iter__ if hasattr(data, "__iter__") else None
@@ -129,7 +157,7 @@ def _by_name(
     if path.is_file() and path.suffix == ".h5ad":
         return _cells_of(_anndata(path))
     if _is_data_set(path):
-        return _rows_of(_datasets().load_from_disk(text), column, is_example)
+        return _rows_of(_opened(text, split, streaming), column, is_example)
     if is_fasta(path):
         records = read_fasta(path)
         return ListSource(len(records), lambda i: records[i][1], lambda i: records[i][0])
@@ -140,19 +168,26 @@ def _by_name(
             return ListSource(1, lambda i: read_example(text), lambda i: path.name)
         kinds = ", ".join((*TABLES, *EXTENSIONS))
         raise InputError(f"{path.name!r}, which holds no examples", f"files of {kinds}", "correct the path")
+    return source_of(_opened(text, split, streaming), column, split=split, is_example=is_example)
+
+
+def _opened(text: str, split: str | None, streaming: bool) -> Any:
+    """The data set of a path or a Hub id."""
+    path = Path(text)
+    kind = TABLES.get(path.suffix.lower()) if path.is_file() else None
+    if _is_data_set(path):
+        return _datasets().load_from_disk(text)
     try:
         datasets = _datasets()
         if kind is not None:
-            data = datasets.load_dataset(kind, data_files=text, split="train", streaming=streaming)
-        else:
-            data = datasets.load_dataset(text, split=split, streaming=streaming)
+            return datasets.load_dataset(kind, data_files=text, split="train", streaming=streaming)
+        return datasets.load_dataset(text, split=split, streaming=streaming)
     except FourierError:
         raise
     except Exception as error:  # exceptions of third-party loaders have no common base
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         got = f"{path.name if kind else text!r}, which could not be loaded ({reason.replace(text, path.name)})"
         raise InputError(got, "a file, a folder, or a Hub id that can be reached", "check its name") from error
-    return source_of(data, column, split=split, is_example=is_example)
 
 
 def _is_data_set(path: Path) -> bool:

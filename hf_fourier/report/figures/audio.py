@@ -39,7 +39,7 @@ def draw_spectrogram(figure: FigureBase, attribution: Attribution, fraction: flo
         _mel_ticks(axes, attribution, len(levels[0]))
     panels.label_axis(shown[0], "y", f"Hz ({len(levels[0])} mel bands)")
     mask = attribution.mask(fraction).numpy()
-    flat, line = features(attribution, mask), profile(attribution, mask)
+    flat = features(attribution, mask)
     grid = below.add_gridspec(2, 3)
     if flat is not None:
         flat = flat if view.mel_first else flat.turned()
@@ -47,9 +47,9 @@ def draw_spectrogram(figure: FigureBase, attribution: Attribution, fraction: flo
         panels.spectrum(place, flat, "How the spectrogram is modulated:\npower in grey, chosen in yellow", upward=True)
         if attribution.layout.with_role("frequency"):
             panels.label_axis(place, "x", f"{flat.titles[1]}\n(1 cycle/frame = {1 / view.hop:.4g} Hz)")
-    elif line is not None:
-        pair = (below.add_subplot(grid[0, 0]), below.add_subplot(grid[1, 0]))
-        panels.profiles(*pair, line, f"Power of the {record.noun},\nand the fraction chosen")
+    else:
+        text = f"Power of the {record.noun},\nand the fraction chosen"
+        panels.by_frequency(below, grid, 0, attribution, fraction, text)
     where = below.add_subplot(grid[:, 1])
     panels.relevance(where, attribution, fraction, turn=not view.mel_first, extent=(*seconds, 0, len(levels[0])))
     _mel_ticks(where, attribution, len(levels[0]))
@@ -82,20 +82,20 @@ def draw_waveform(figure: FigureBase, attribution: Attribution, fraction: float)
     panels.label_axis(shown[0], "y", "Hz")
     grid = below.add_gridspec(2, 3)
     mask = attribution.mask(fraction).numpy()
-    line, flat = profile(attribution, mask), features(attribution, mask)
+    flat = features(attribution, mask)
     if flat is not None:
         panels.spectrum(below.add_subplot(grid[:, 0]), flat, "", upward=bool(attribution.layout.with_role("frequency")))
-    if line is not None:
-        wide = slice(0, 2) if flat is None else slice(1, 2)
+    wide, layout = slice(0, 2) if flat is None else slice(1, 2), attribution.layout
+    line = profile(attribution, mask)
+    single = layout.with_role("frequency") and not layout.with_role("position") and not layout.bands
+    if single and line is not None:  # one feature per frequency
         pair = below.add_subplot(grid[0, wide]), below.add_subplot(grid[1, wide])
-        layout = attribution.layout
-        if layout.with_role("frequency") and not layout.with_role("position"):  # one feature per frequency
-            panels.show_chosen(pair[1], line)
-            _magnitudes(pair[0], attribution, fraction)
-            pair[0].sharex(pair[1])
-            pair[0].tick_params(labelbottom=False)
-        else:
-            panels.profiles(*pair, line, "Power, and the fraction chosen")
+        panels.show_chosen(pair[1], line)
+        _magnitudes(pair[0], attribution, fraction)
+        pair[0].sharex(pair[1])
+        pair[0].tick_params(labelbottom=False)
+    else:
+        panels.by_frequency(below, grid, wide, attribution, fraction, "Power, and the fraction chosen")
     panels.model(below.add_subplot(grid[:, 2]), record, fraction)
 
 

@@ -19,6 +19,7 @@ from hf_fourier.results.relevance import default_relevance
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure, FigureBase, SubFigure
+    from matplotlib.gridspec import GridSpec
 
     from hf_fourier.report.example_record import ExampleRecord
     from hf_fourier.results.attribution import Attribution
@@ -30,6 +31,8 @@ SUPPORTING, OPPOSING = "#f4a03a", "#7fb8e6"
 INK, SOFT = "#222222", "#8a8a8a"
 #: How low and how tall a map or a plane is drawn, as a fraction of its width, whatever its rows and columns.
 SQUAT = (0.3, 1.6)
+#: Bands whose scores are drawn one by one, at most.
+MOST_BANDS = 32
 
 
 def stack(figure: FigureBase, heights: Sequence[float]) -> list[SubFigure]:
@@ -127,16 +130,51 @@ def features(
     figure: FigureBase, attribution: Attribution, fraction: float, plane: Plane | None, text: str, upward: bool = False
 ) -> None:
     """Fill `figure`: the plane, if there is one, power and choice by frequency, and the model's predictions."""
-    record, line = record_of(attribution), profile(attribution, attribution.mask(fraction).numpy())
-    grid = figure.add_gridspec(2, 3)
+    record, grid = record_of(attribution), figure.add_gridspec(2, 3)
     if plane is not None:
         spectrum(figure.add_subplot(grid[:, 0]), plane, text, upward)
-    if line is not None:
-        wide = slice(0, 2) if plane is None else slice(1, 2)
-        detail = " by frequency\n(left: coarse shapes, right: fine detail)" if record.noun == "frequencies" else ""
-        pair = figure.add_subplot(grid[0, wide]), figure.add_subplot(grid[1, wide])
-        profiles(*pair, line, f"Power and choice{detail}")
+    detail = " by frequency\n(left: coarse shapes, right: fine detail)" if record.noun == "frequencies" else ""
+    wide = slice(0, 2) if plane is None else slice(1, 2)
+    by_frequency(figure, grid, wide, attribution, fraction, f"Power and choice{detail}")
     model(figure.add_subplot(grid[:, 2]), record, fraction)
+
+
+def by_frequency(
+    figure: FigureBase, grid: GridSpec, columns: slice | int, attribution: Attribution, fraction: float, text: str,
+    row: int = 0,
+) -> Axes | None:  # fmt: skip
+    """Fill two rows of a grid with power and choice by frequency, or with the score of each band.
+
+    Returns:
+        The upper axes; None where features have no coordinate, and nothing is drawn.
+    """
+    if 0 < len(attribution.layout.bands) <= MOST_BANDS:
+        axes = figure.add_subplot(grid[row : row + 2, columns])
+        band_scores(axes, attribution, fraction)
+        return axes
+    line = profile(attribution, attribution.mask(fraction).numpy())
+    if line is None:
+        return None
+    upper = figure.add_subplot(grid[row, columns])
+    profiles(upper, figure.add_subplot(grid[row + 1, columns]), line, text)
+    return upper
+
+
+def band_scores(axes: Axes, attribution: Attribution, fraction: float) -> None:
+    """The score of each band with its standard error, if there is one; the chosen bands in yellow."""
+    bands, scores = attribution.layout.bands, attribution.scores.double().numpy()
+    chosen, power = attribution.mask(fraction).numpy(), attribution.power.double().numpy()
+    spread = attribution.extras.get("standard_error")
+    axes.barh(
+        range(len(bands)), scores, color=[CHOSEN if one else SOFT for one in chosen], edgecolor=INK, linewidth=0.4,
+        xerr=None if spread is None else 1.96 * spread.double().numpy(), gid="band-scores",
+    )  # fmt: skip
+    share = 100 * power / max(power.sum(), np.finfo(float).tiny)
+    names = [f"{band.name}\n{part:.2g} % of power" for band, part in zip(bands, share, strict=True)]
+    axes.set_yticks(range(len(bands)), names, fontsize=7.5 if len(bands) <= 12 else 6)
+    axes.axvline(0, color=SOFT, linewidth=0.8)
+    label_axis(axes, "x", "score")
+    title(axes, "The score of each band\n(yellow: kept or deleted here)")
 
 
 def model(axes: Axes, record: ExampleRecord, fraction: float) -> None:

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from hf_fourier.report.example_record import record_of
 from hf_fourier.report.figures import panels
 from hf_fourier.report.figures.feature_map import features
-from hf_fourier.report.figures.spectrum import profile
 
 if TYPE_CHECKING:
     from matplotlib.figure import FigureBase
@@ -18,13 +17,12 @@ if TYPE_CHECKING:
 def draw(figure: FigureBase, attribution: Attribution, fraction: float) -> None:
     """Fill `figure`: the relevance above; below it the spectrum and the model's predictions."""
     record, mask = record_of(attribution), attribution.mask(fraction).numpy()
-    flat, line = features(attribution, mask), profile(attribution, mask)
+    flat = features(attribution, mask)
     grid = figure.add_gridspec(4, 3)
     panels.relevance(figure.add_subplot(grid[:2, :]), attribution, fraction)
     wide = slice(0, 2) if flat is None else slice(1, 2)
     if flat is not None:
         panels.spectrum(figure.add_subplot(grid[2:, 0]), flat, "Power in grey,\nchosen in yellow")
-    if line is not None:
-        pair = figure.add_subplot(grid[2, wide]), figure.add_subplot(grid[3, wide])
-        panels.profiles(*pair, line, f"Power of the {record.noun},\nand the fraction chosen")
+    text = f"Power of the {record.noun},\nand the fraction chosen"
+    panels.by_frequency(figure, grid, wide, attribution, fraction, text, row=2)
     panels.model(figure.add_subplot(grid[2:, 2]), record, fraction)

@@ -13,7 +13,6 @@ from hf_fourier.report import wording
 from hf_fourier.report.example_record import record_of
 from hf_fourier.report.figures import panels
 from hf_fourier.report.figures.fonts import TokenText, font_families, plain, right_to_left, token_texts
-from hf_fourier.report.figures.spectrum import profile
 from hf_fourier.results import relevance
 
 if TYPE_CHECKING:
@@ -81,18 +80,13 @@ def frequencies(figure: FigureBase, attribution: Attribution, fraction: float) -
     """Fill `figure` with power and choice by frequency, and the model's answers; returns the axes of the power."""
     grid = figure.add_gridspec(2, 2, width_ratios=[1.3, 1])
     panels.model(figure.add_subplot(grid[:, 1]), record_of(attribution), fraction)
-    line = profile(attribution, attribution.mask(fraction).numpy())
-    if line is None:
-        return None
     unit = attribution.layout.signal.axes[0].name
     whole = _WHOLES.get(unit, "text")
     if attribution.layout.with_role("frequency"):
         text = f"Power and choice by frequency\n(left: slow, along the whole {whole}; right: from {unit} to {unit})"
     else:
         text = f"Power and choice by {_coordinate(attribution.layout)}"
-    upper = figure.add_subplot(grid[0, 0])
-    panels.profiles(upper, figure.add_subplot(grid[1, 0]), line, text)
-    return upper
+    return panels.by_frequency(figure, grid, 0, attribution, fraction, text)
 
 
 def _coordinate(layout: Layout) -> str:

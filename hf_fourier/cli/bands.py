@@ -1,0 +1,182 @@
+"""`hf-fourier bands` and `hf-fourier spectrum`: which bands of frequencies decide, in one example and over data."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hf_fourier.cli.console import (
+    error_console,
+    parse_batch_size,
+    print_json,
+    print_line,
+    progress,
+    result_console,
+    table,
+    writable,
+    writing,
+)
+from hf_fourier.cli.explain import load, print_files, write
+from hf_fourier.cli.inputs import read, slug
+from hf_fourier.cli.options import BandsRequest, LoadOptions, SpectrumRequest
+from hf_fourier.cli.targets import parse_targets
+from hf_fourier.errors import MissingExtraError, ModelError
+
+if TYPE_CHECKING:
+    from hf_fourier.evaluation.studies.model_spectrum import ModelSpectrum
+    from hf_fourier.explainer import FourierExplainer
+    from hf_fourier.results.attribution import Attribution
+
+#: The files of `hf-fourier spectrum`, beside the run's folder.
+FILES = {"spectrum": "spectrum.safetensors", "table": "spectrum.csv", "figure": "spectrum.png"}
+
+
+def run_bands(request: BandsRequest) -> None:
+    """Ask about the bands of each input; write and print.
+
+    Raises:
+        FourierError: If something that was typed cannot be explained.
+    """
+    domain, size = request.domain or f"fourier:bands={spec_text(request.bands)}", parse_batch_size(request.batch_size)
+    folder = writable(request.output or Path(f"hf-fourier-bands-{slug(Path(request.model).name)}"))
+    target = None if request.target is None else parse_targets(request.target)
+    names, examples = read(request.inputs, request.pair, request.cells)
+    explainer = load_in_hertz(request.model, request.method, domain, request.loading)
+    with progress("asking about bands") as update:
+        results = explainer.explain(examples, target, seed=request.seed, batch_size=size, progress=update)
+    records = []
+    for i, (name, result) in enumerate(zip(names, results, strict=True), 1):
+        written = write(result, folder / (f"{i:03d}-{slug(name)}" if len(names) > 1 else slug(name)), name)
+        rows = band_rows(result)
+        records.append({"input": name, "label": result.label, "confidence": result.confidence, "value": result.value,
+                        "bands": rows, "provenance": result.provenance, "files": written})  # fmt: skip
+        if not request.as_json:
+            show_bands(name, result, rows)
+            print_files(written)
+    if request.as_json:
+        print_json({"model": explainer.name, "results": records})
+
+
+def run_spectrum(request: SpectrumRequest) -> None:
+    """Run a data set through the filters; write the spectrum, its table and its figure, and print what was found.
+
+    Raises:
+        FourierError: If something that was typed cannot be done.
+    """
+    from hf_fourier.models.distributed import current
+    from hf_fourier.runs.options import RunKeywords
+
+    domain = request.domain or f"fourier:bands={spec_text(request.bands)}"
+    writable(request.output)
+    explainer = load_in_hertz(request.model, request.method, domain, request.loading)
+    column = request.column
+    options: RunKeywords = {
+        "column": column[0] if column and len(column) == 1 else column,
+        "split": request.split,
+        "seed": request.seed,
+        "batch_size": parse_batch_size(request.batch_size),
+        "domain": domain,
+        "method": request.method,
+    }
+    spectrum = explainer.spectrum(
+        request.dataset, request.by, labels=request.labels, clusters=request.clusters, output_dir=request.output,
+        **options,
+    )  # fmt: skip
+    if not current().first:
+        return
+    with writing(request.output):
+        written = _write_spectrum(spectrum, request.output)
+    if request.as_json:
+        rows = list(spectrum.table().rows())
+        print_json({"model": spectrum.model, "examples": len(spectrum), "failures": spectrum.failures,
+                    "summary": spectrum.summary(), "rows": rows, "files": written})  # fmt: skip
+        return
+    show_spectrum(spectrum)
+    for name, path in written.items():
+        print_line(result_console(), f"{name}: {path}", style="bold" if name == "figure" else None)
+
+
+def load_in_hertz(model: str, method: str, domain: str, loading: LoadOptions) -> FourierExplainer:
+    """The model, explained at the waveform where its own input is a spectrogram of it, so that bands are in Hz."""
+    explainer = load(model, [method], [domain], loading)
+    if loading.signal is None and "waveform" in explainer.wrapper.signal_kinds:
+        try:
+            explainer.wrapper.select_signal("waveform")
+        except ModelError:  # its front end cannot be differentiated: bands are those of the spectrogram's modulations
+            explainer.wrapper.select_signal(None)
+    return explainer
+
+
+def spec_text(bands: str) -> str:
+    """Bands as they are typed, with commas between edges, in the form of specs."""
+    return "+".join(part.strip() for part in bands.split(",") if part.strip())
+
+
+def band_rows(result: Attribution) -> list[dict[str, Any]]:
+    """One row per band: its share of the input's power, its score, and what the method found beside it."""
+    power = (result.power / result.power.sum().clamp(min=1e-30)).tolist()
+    columns = {"power": power, "score": result.scores.tolist()}
+    for name in ("standard_error", "deleted", "alone"):
+        if name in result.extras and len(result.extras[name]) == len(power):
+            columns[name] = result.extras[name].tolist()
+    return [
+        {"band": band.name, "from": band.low, "to": band.high, "unit": band.unit}
+        | {name: values[i] for name, values in columns.items()}
+        for i, band in enumerate(result.layout.bands)
+    ]
+
+
+_TITLES = {
+    "band": "band", "power": "% of power", "score": "score", "standard_error": "± (standard error)",
+    "deleted": "lost without it", "alone": "gained by it alone",
+}  # fmt: skip
+
+
+def show_bands(name: str, result: Attribution, rows: list[dict[str, Any]]) -> None:
+    """Print one example's bands, the largest score first."""
+    console = result_console()
+    print_line(console, f"\n{name if len(name) <= 100 else name[:99] + '…'}", style="bold")
+    number = f"{result.value:.4g}" if result.confidence is None else f"{result.confidence:.3f}"
+    print_line(console, f"explained: {result.label} ({number})")
+    shown = [column for column in _TITLES if any(row.get(column) not in (None, 0.0) for row in rows)]
+    cells = []
+    for row in sorted(rows, key=lambda row: -row["score"]):
+        percent = {**row, "power": 100 * row["power"]}
+        cells.append([value if isinstance(value := percent[column], str) else f"{value:.3g}" for column in shown])
+    title = f"What each band is worth for {result.label!r} ({result.provenance['method']}, in units of the score)"
+    console.print(table(title, [_TITLES[column] for column in shown], cells, left=1))
+    for note in result.provenance.get("notes", []):
+        print_line(console, f"note: {note}", style="yellow")
+
+
+def show_spectrum(spectrum: ModelSpectrum) -> None:
+    """Print what was found, and the accuracy in each band."""
+    console = result_console()
+    for line in [repr(spectrum), *spectrum.summary()]:
+        print_line(console, line)
+    columns = ["band", *spectrum.filters, "Shapley value"]
+    by_filter = [spectrum.accuracy(name) for name in spectrum.filters]
+    cells = [
+        [band.name, *(_percent(intervals[i].mean) for intervals in by_filter), str(value)]
+        for i, (band, value) in enumerate(zip(spectrum.bands, spectrum.shapley_values(), strict=True))
+    ]
+    console.print(table(f"{spectrum.quantity} [%]", columns, cells, left=1))
+    if spectrum.failures:
+        print_line(error_console(), f"{spectrum.failures} examples could not be read or explained", style="yellow")
+
+
+def _percent(value: float) -> str:
+    return "" if math.isnan(value) else f"{100 * value:.0f}"
+
+
+def _write_spectrum(spectrum: ModelSpectrum, folder: Path) -> dict[str, str]:
+    """Write the numbers, the table, and the figure where there is matplotlib."""
+    written = {"spectrum": str(spectrum.save(folder / FILES["spectrum"]))}
+    written["table"] = str(spectrum.table().to_csv(folder / FILES["table"]))
+    try:
+        spectrum.plot(folder / FILES["figure"])
+        written["figure"] = str(folder / FILES["figure"])
+    except MissingExtraError as error:
+        print_line(error_console(), f"no figure: {error}", style="yellow")
+    return written

@@ -1,0 +1,331 @@
+"""The spectrum of a model: which bands of frequencies it needs, and which suffice, over a whole data set."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from hf_fourier.domains import Band
+from hf_fourier.domains.bands import frequency_text
+from hf_fourier.errors import InputError
+from hf_fourier.evaluation.metrics.statistics import MeanInterval, mean_interval
+from hf_fourier.evaluation.studies.cutoffs import bootstrap_weights, half_crossing
+from hf_fourier.methods.filters import MEASURES
+from hf_fourier.results.drawing import drawn_by
+from hf_fourier.results.table import Table
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+#: Of the file that `ModelSpectrum.save` writes.
+FORMAT = 1
+#: The group of all examples.
+ALL = "all"
+_VALUE, _CONFIDENCE, _AGREEMENT, _CLASS = range(len(MEASURES))
+
+
+@dataclass(frozen=True, eq=False)
+class ModelSpectrum:
+    """What a model answers when bands of its inputs are filtered out, left alone, or drowned in noise.
+
+    Made by `FourierExplainer.spectrum`. All numbers are kept by example, so that groups, intervals and figures are
+    made without a model.
+
+    Attributes:
+        model: The model's name.
+        bands: The bands, in ascending order of frequency.
+        filters: The names of the filters: "band-pass", "band-stop", "low-pass", "high-pass", then "noise 1" and so on.
+        readings: Shape `(examples, filters, bands, 4)`: the score, the confidence, the agreement with the clean
+            prediction, and the predicted class; NaN where an example has no such band or the head no such number.
+        empty: The same with no band left, shape `(examples, 4)`.
+        clean: The same of the clean example, shape `(examples, 4)`.
+        shapley: The Shapley value of each band, shape `(examples, bands)`.
+        by: The group of each example, which figures draw apart; empty for one group.
+        labels: The true class of each example, NaN where it is not known; shape `(examples,)`.
+        clusters: Examples of one cluster are not independent; empty for independent ones.
+        class_names: The names of the model's classes.
+        made_by: Method, domain and seed.
+        failures: How many examples could not be explained.
+    """
+
+    model: str
+    bands: tuple[Band, ...]
+    filters: tuple[str, ...]
+    readings: np.ndarray
+    empty: np.ndarray
+    clean: np.ndarray
+    shapley: np.ndarray
+    by: tuple[str, ...]
+    labels: np.ndarray
+    clusters: tuple[str, ...]
+    class_names: Mapping[int, str]
+    made_by: Mapping[str, Any]
+    failures: int = 0
+
+    def __len__(self) -> int:
+        return len(self.readings)
+
+    def __repr__(self) -> str:
+        return f"ModelSpectrum({self.model}: {len(self)} examples, {len(self.bands)} bands)"
+
+    @property
+    def groups(self) -> list[str]:
+        """The groups in the order in which they came, or "all"."""
+        return list(dict.fromkeys(self.by)) or [ALL]
+
+    @property
+    def quantity(self) -> str:
+        """What `accuracy` counts: "accuracy", where true classes are known, else "decisions kept"."""
+        return "accuracy" if np.isfinite(self.labels).any() else "decisions kept"
+
+    def right(self, name: str) -> np.ndarray:
+        """Whether each example is classified rightly (or as without the filter) in each band of a filter.
+
+        Args:
+            name: One of `filters`.
+
+        Returns:
+            Shape `(examples, bands)`: 0 or 1, for masks and tags also between; NaN where it is not known.
+        """
+        return self._right(self.readings[:, self.filters.index(name)])
+
+    def clean_right(self) -> np.ndarray:
+        """The same of the clean examples, shape `(examples,)`."""
+        return self._right(self.clean[:, None])[:, 0]
+
+    def accuracy(self, name: str, group: str = ALL) -> list[MeanInterval]:
+        """The accuracy under one filter, by band, with 95 % intervals.
+
+        Args:
+            name: One of `filters`.
+            group: One of `groups`, or "all".
+        """
+        return self._by_band(self.right(name), group)
+
+    def shapley_values(self, group: str = ALL) -> list[MeanInterval]:
+        """The mean signed Shapley value of each band, in units of the score, with 95 % intervals.
+
+        Their sum is the mean of the clean score minus the score with no band left, where every example has all bands.
+        """
+        return self._by_band(self.shapley, group)
+
+    def differences(self, other: str, group: str = ALL) -> list[MeanInterval]:
+        """By how much each band's Shapley value exceeds that of the band `other`, example by example.
+
+        Args:
+            other: The name of a band.
+            group: One of `groups`, or "all".
+        """
+        place = [band.name for band in self.bands].index(other)
+        return self._by_band(self.shapley - self.shapley[:, place, None], group)
+
+    def half_point(self, name: str, group: str = ALL, seed: int = 0) -> MeanInterval:
+        """The cut-off at which half of the clean accuracy is lost (f50), in the bands' unit.
+
+        Between the edges of bands it is interpolated on a logarithmic axis. Where the outermost band alone keeps more
+        than half, it is that band's inner edge, a bound.
+
+        Args:
+            name: "low-pass" or "high-pass".
+            group: One of `groups`, or "all".
+            seed: Of the bootstrap.
+
+        Raises:
+            InputError: If it is another filter.
+        """
+        if name not in ("low-pass", "high-pass"):
+            raise InputError(f"the cut-off of filter {name!r}", "'low-pass' or 'high-pass'", "choose one of them")
+        rows = self._rows(group)
+        right, clean = self.right(name)[rows], self.clean_right()[rows]
+        edges = np.array([band.high if name == "low-pass" else band.low for band in self.bands])
+        upward = name == "low-pass"
+        point = half_crossing(np.nanmean(right, 0, keepdims=True), np.nanmean(clean, keepdims=True), edges, upward)[0]
+        codes = np.unique([self.clusters[i] for i in rows], return_inverse=True)[1] if self.clusters else None
+        weights = bootstrap_weights(len(rows), codes, seed)
+        known = np.isfinite(right)
+        means = (weights @ np.where(known, right, 0)) / np.maximum(weights @ known, 1e-12)
+        drawn = half_crossing(means, weights @ np.nan_to_num(clean) / weights.sum(1), edges, upward)
+        low, high = np.nanquantile(drawn, [0.025, 0.975])
+        return MeanInterval(float(point), float(low), float(high), len(rows))
+
+    def shortcuts(self) -> Table:
+        """How often one band alone leads to each class: among its own examples, and among all others.
+
+        A band is a shortcut to a class where both rates are high: what is left of other classes becomes it too (Wang
+        et al. 2023, arXiv 2307.09829). Without true classes, the clean predictions stand for them.
+
+        Raises:
+            InputError: If the head predicts no class.
+        """
+        predicted = self.readings[:, self.filters.index("band-pass"), :, _CLASS]
+        truth = np.where(np.isfinite(self.labels), self.labels, self.clean[:, _CLASS])
+        if not np.isfinite(truth).any():
+            raise InputError("a head that predicts no class", "a classifier", "look at `accuracy`")
+        columns: dict[str, list[Any]] = {"class": [], "band": [], "true_positive_rate": [], "false_positive_rate": []}
+        for label in np.unique(truth[np.isfinite(truth)]):
+            for place, band in enumerate(self.bands):
+                known = np.isfinite(predicted[:, place])
+                named = predicted[:, place] == label
+                columns["class"].append(self.class_names.get(int(label), str(int(label))))
+                columns["band"].append(band.name)
+                columns["true_positive_rate"].append(_share(named[known & (truth == label)]))
+                columns["false_positive_rate"].append(_share(named[known & (truth != label)]))
+        return Table(columns)
+
+    def table(self) -> Table:
+        """All means with their intervals: a row for each group, filter and band; Shapley values as one more filter."""
+        columns: dict[str, list[Any]] = {
+            name: []
+            for name in ("group", "filter", "band", "from", "to", "unit", "quantity", "mean", "low", "high", "n")
+        }
+        for group in dict.fromkeys([ALL, *self.groups]):
+            rows = [(name, self.quantity, self.accuracy(name, group)) for name in self.filters]
+            rows.append(("shapley", "score", self.shapley_values(group)))
+            for name, quantity, intervals in rows:
+                for band, one in zip(self.bands, intervals, strict=True):
+                    values = (group, name, band.name, band.low, band.high, band.unit, quantity)
+                    for column, value in zip(columns, (*values, one.mean, one.low, one.high, one.n), strict=True):
+                        columns[column].append(value)
+        return Table(columns)
+
+    def to_pandas(self) -> pd.DataFrame:
+        """`table` as a `pandas.DataFrame`."""
+        return self.table().to_pandas()
+
+    def summary(self) -> list[str]:
+        """What was found, in sentences with intervals."""
+        values = self.shapley_values()
+        best = max(range(len(values)), key=lambda i: -math.inf if math.isnan(values[i].mean) else values[i].mean)
+        name = self.bands[best].name
+        rivals = [one for i, one in enumerate(self.differences(name)) if i != best]
+        clear = all(one.high < 0 or math.isnan(one.high) for one in rivals)
+        stop, alone = self.accuracy("band-stop")[best], self.accuracy("band-pass")[best]
+        lines = [
+            f"{'Most of the score rests' if clear else 'The band with the largest mean, not clearly apart, is'} "
+            f"{'on ' if clear else ''}{name}: Shapley value {values[best]}.",
+            f"{self.quantity.capitalize()}: {_percent(self.clean_accuracy())} of the clean examples, "
+            f"{_percent(stop)} without that band, {_percent(alone)} with it alone.",
+        ]
+        for which, words in (("low-pass", "only frequencies up to"), ("high-pass", "only frequencies from")):
+            cut, unit = self.half_point(which), self.bands[0].unit
+            ends = [band.high if which == "low-pass" else band.low for band in self.bands]
+            outermost = min(end for end in ends if end > 0) if which == "low-pass" else max(ends)
+            if cut.mean == outermost:
+                lines.append(f"More than half is kept with {words} {frequency_text(cut.mean, unit)}.")
+            elif math.isfinite(cut.mean):
+                low, high = frequency_text(cut.low, unit), frequency_text(cut.high, unit)
+                lines.append(f"Half is lost with {words} {frequency_text(cut.mean, unit)} (95 %: {low} to {high}).")
+        return lines
+
+    def __str__(self) -> str:
+        return "\n".join([repr(self), *self.summary()])
+
+    def plot(self, path: str | PathLike[str] | None = None, ax: Any = None) -> Any:
+        """Draw it, a `matplotlib.figure.Figure`; see `hf_fourier.report.figures.model_spectrum.plot_spectrum`."""
+        return drawn_by("figures.model_spectrum:plot_spectrum", self, path, ax)
+
+    def save(self, path: str | PathLike[str]) -> Path:
+        """Write one file (safetensors), whole or not at all. It holds numbers by example, and no example.
+
+        Args:
+            path: The file.
+        """
+        from safetensors.numpy import save
+
+        arrays = {name: np.ascontiguousarray(getattr(self, name)) for name in _ARRAYS}
+        values = {
+            "format": FORMAT, "model": self.model, "bands": [asdict(band) for band in self.bands],
+            "filters": self.filters, "by": self.by, "clusters": self.clusters, "made_by": dict(self.made_by),
+            "class_names": {str(number): name for number, name in self.class_names.items()}, "failures": self.failures,
+        }  # fmt: skip
+        to = Path(path)
+        part = to.with_name(f"{to.name}.{os.getpid()}.part")
+        try:
+            part.write_bytes(save(arrays, {"spectrum": json.dumps(values, ensure_ascii=False)}))
+            part.replace(to)
+        finally:
+            part.unlink(missing_ok=True)
+        return to
+
+    @classmethod
+    def load(cls, path: str | PathLike[str]) -> ModelSpectrum:
+        """Read what `save` wrote.
+
+        Raises:
+            InputError: If it is no such file, or one of a newer format.
+        """
+        from safetensors import SafetensorError, safe_open
+
+        path = Path(path)
+        try:
+            with safe_open(path, "np") as file:
+                values = json.loads(file.metadata()["spectrum"])
+                arrays = {name: file.get_tensor(name) for name in _ARRAYS}
+        except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
+            got = f"{path.name!r}, which cannot be read ({type(error).__name__})"
+            raise InputError(got, "a file that `ModelSpectrum.save` wrote", "pass that one") from error
+        if values["format"] > FORMAT:
+            raise InputError(f"format {values['format']}", f"at most {FORMAT}", "install a newer hf_fourier")
+        return cls(
+            model=values["model"], bands=tuple(Band(**band) for band in values["bands"]),
+            filters=tuple(values["filters"]), by=tuple(values["by"]), clusters=tuple(values["clusters"]),
+            class_names={int(number): name for number, name in values["class_names"].items()},
+            made_by=values["made_by"], failures=values["failures"], **arrays,
+        )  # fmt: skip
+
+    def grouped(self, by: Sequence[Any] | None) -> ModelSpectrum:
+        """The same numbers with other groups.
+
+        Args:
+            by: The group of each example; None for one group.
+
+        Raises:
+            InputError: If there is not one for each example.
+        """
+        names = () if by is None else tuple(str(one) for one in by)
+        if by is not None and len(names) != len(self):
+            raise InputError(f"{len(names)} groups for {len(self)} examples", "one for each", "correct `by`")
+        return replace(self, by=names)
+
+    def clean_accuracy(self) -> MeanInterval:
+        """The accuracy without a filter."""
+        return mean_interval(self.clean_right(), self.clusters or None)
+
+    def _right(self, readings: np.ndarray) -> np.ndarray:
+        """Accuracy where the true class is known and the head predicts one, agreement elsewhere."""
+        known = np.isfinite(self.labels)[:, None] & np.isfinite(readings[..., _CLASS])
+        right = (readings[..., _CLASS] == self.labels[:, None]).astype(float)
+        return np.where(known, right, readings[..., _AGREEMENT])
+
+    def _rows(self, group: str) -> list[int]:
+        """The examples of a group."""
+        if group == ALL or not self.by:
+            return list(range(len(self)))
+        rows = [i for i, name in enumerate(self.by) if name == group]
+        if not rows:
+            raise InputError(f"group {group!r}", f"one of {', '.join(self.groups)}", "choose one of them")
+        return rows
+
+    def _by_band(self, values: np.ndarray, group: str) -> list[MeanInterval]:
+        rows = self._rows(group)
+        clusters = [self.clusters[i] for i in rows] if self.clusters else None
+        return [mean_interval(values[rows, place], clusters) for place in range(len(self.bands))]
+
+
+_ARRAYS = ("readings", "empty", "clean", "shapley", "labels")
+
+
+def _share(named: np.ndarray) -> float:
+    return float(named.mean()) if len(named) else math.nan
+
+
+def _percent(one: MeanInterval) -> str:
+    return f"{100 * one.mean:.0f} % [{100 * one.low:.0f}, {100 * one.high:.0f}]"

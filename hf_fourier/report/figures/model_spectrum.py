@@ -1,0 +1,189 @@
+"""The figure of a model's spectrum: which frequencies it needs, which suffice, and what each is worth."""
+
+from __future__ import annotations
+
+import math
+from os import PathLike
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from hf_fourier.errors import InputError
+from hf_fourier.evaluation.studies.model_spectrum import ALL
+from hf_fourier.report.figures import panels
+from hf_fourier.report.figures.fonts import drawable, plain
+from hf_fourier.report.figures.overview import COLOURS, MARKERS
+from hf_fourier.report.figures.panels import WIDTH, drawn
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from hf_fourier.evaluation.metrics.statistics import MeanInterval
+    from hf_fourier.evaluation.studies.model_spectrum import ModelSpectrum
+
+HEIGHT = 7.6
+#: Lines that one panel shows apart.
+MOST_GROUPS = 10
+#: Pixels of a grating, and the cycles of the shown square that a band's middle may have at most.
+GRATING, MOST_CYCLES = 64, 20
+CAPTION = (
+    "Bars: 95 % intervals. What a filter leaves is no natural input: a band that is needed is not thereby enough, and "
+    "what it says holds for these data."
+)
+
+
+def plot_spectrum(spectrum: ModelSpectrum, path: str | PathLike[str] | None = None, ax: Axes | None = None) -> Figure:
+    """Draw the spectrum of a model.
+
+    Four panels: the accuracy (or the share of decisions kept) as frequencies are cut off from above and from below;
+    with one band deleted, and with one band alone; with noise in one band; and the mean Shapley value of each band, a
+    line for each group. Below pictures' bands stand gratings of their frequency.
+
+    Args:
+        spectrum: What to draw.
+        path: Where to write the figure: PNG, SVG or PDF, by the ending. None only returns it.
+        ax: Axes to draw the Shapley values into instead, alone; their figure is returned.
+
+    Returns:
+        The `matplotlib.figure.Figure`, 11 inches wide.
+
+    Raises:
+        InputError: If the path has another ending, or both `path` and `ax` are given.
+        MissingExtraError: If matplotlib is not installed.
+    """
+    if ax is None:
+        return drawn(lambda figure: _fill(figure, spectrum), path)
+    if path is not None:
+        raise InputError("path and ax", "one of the two", "save the figure of `ax` yourself")
+    _values(ax, spectrum)
+    whole = ax.get_figure(root=True)
+    assert whole is not None
+    return whole
+
+
+def _fill(figure: Figure, spectrum: ModelSpectrum) -> None:
+    figure.set_size_inches(WIDTH, HEIGHT)
+    figure.set_layout_engine("constrained")
+    axes: Any = figure.subplots(2, 2)
+    _cuts(axes[0, 0], spectrum)
+    _single(axes[0, 1], spectrum)
+    _noise(axes[1, 0], spectrum)
+    _values(axes[1, 1], spectrum)
+    lines = [f"{spectrum.model}: {len(spectrum)} examples", *spectrum.summary()]
+    title = "\n".join(drawable(line, 150) for line in lines)
+    figure.suptitle(title, x=0.012, ha="left", size=10, gid="headline", **plain(title))
+    figure.supxlabel(CAPTION, x=0.012, ha="left", size=9, style="italic")
+
+
+def _cuts(axes: Axes, spectrum: ModelSpectrum) -> None:
+    """The accuracy by the cut-off of a low-pass and a high-pass filter, with the points where half is lost."""
+    for number, (name, words) in enumerate(
+        [("low-pass", "only below the cut-off"), ("high-pass", "only above the cut-off")]
+    ):
+        intervals = spectrum.accuracy(name)
+        edges = [band.high if name == "low-pass" else band.low for band in spectrum.bands]
+        shown = [i for i, edge in enumerate(edges) if edge > 0]
+        _errorbars(axes, [edges[i] for i in shown], [intervals[i] for i in shown], COLOURS[number], words, number)
+        half = spectrum.half_point(name)
+        if math.isfinite(half.mean):
+            axes.axvline(half.mean, color=COLOURS[number], linewidth=0.8, linestyle=":", gid=f"half {name}")
+    axes.axhline(100 * spectrum.clean_accuracy().mean, color=panels.SOFT, linewidth=0.8)
+    axes.set_xscale("log")
+    axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
+    axes.xaxis.set_minor_formatter(lambda value, _: "")
+    panels.label_axis(axes, "x", f"cut-off [{spectrum.bands[-1].unit}]; dotted: half is lost")
+    panels.title(axes, "How far can the spectrum be cut?")
+    _percent_axis(axes, spectrum)
+
+
+def _single(axes: Axes, spectrum: ModelSpectrum) -> None:
+    """The accuracy without one band, and with it alone."""
+    for number, (name, words) in enumerate([("band-stop", "without this band"), ("band-pass", "this band alone")]):
+        _errorbars(axes, range(len(spectrum.bands)), spectrum.accuracy(name), COLOURS[number], words, number)
+    axes.axhline(100 * spectrum.clean_accuracy().mean, color=panels.SOFT, linewidth=0.8)
+    panels.title(axes, "Which bands are needed, which suffice?")
+    _percent_axis(axes, spectrum)
+    _band_axis(axes, spectrum)
+
+
+def _noise(axes: Axes, spectrum: ModelSpectrum) -> None:
+    """The accuracy with noise in one band."""
+    levels = [name for name in spectrum.filters if name.startswith("noise")]
+    for number, name in enumerate(levels):
+        words = f"noise of {name.removeprefix('noise ')} × the signal's norm"
+        _errorbars(axes, range(len(spectrum.bands)), spectrum.accuracy(name), COLOURS[number + 2], words, number)
+    if not levels:
+        axes.text(0.5, 0.5, "no noise was added", ha="center", transform=axes.transAxes)
+    axes.axhline(100 * spectrum.clean_accuracy().mean, color=panels.SOFT, linewidth=0.8)
+    panels.title(axes, "In which bands does noise hurt?")
+    _percent_axis(axes, spectrum)
+    _band_axis(axes, spectrum)
+
+
+def _values(axes: Axes, spectrum: ModelSpectrum) -> None:
+    """The mean Shapley value of each band, a line for each group."""
+    groups = spectrum.groups
+    shown = groups if 1 < len(groups) <= MOST_GROUPS else [ALL]
+    for number, group in enumerate(shown):
+        name = None if group == ALL else drawable(group, 24)
+        _errorbars(
+            axes, range(len(spectrum.bands)), spectrum.shapley_values(group), COLOURS[number % len(COLOURS)], name,
+            number, scale=1.0,
+        )  # fmt: skip
+    axes.axhline(0, color=panels.SOFT, linewidth=0.8)
+    panels.title(axes, "What is each band worth for the predicted label?")
+    panels.label_axis(axes, "y", "mean Shapley value [score]")
+    if len(shown) > 1:
+        axes.legend(frameon=False, fontsize=7, ncols=2)
+    _band_axis(axes, spectrum)
+
+
+def _errorbars(
+    axes: Axes, x: Any, intervals: list[MeanInterval], colour: str, label: str | None, number: int, scale: float = 100.0
+) -> None:
+    """Means with their intervals, joined by a line; the second lines of a colour are dashed."""
+    means = scale * np.array([one.mean for one in intervals])
+    below = means - scale * np.array([one.low for one in intervals])
+    above = scale * np.array([one.high for one in intervals]) - means
+    spread = np.nan_to_num(np.maximum([below, above], 0))
+    axes.errorbar(
+        list(x), means, yerr=spread, color=colour, label=label, marker=MARKERS[number % len(MARKERS)], markersize=4,
+        linewidth=1.2, elinewidth=0.9, capsize=2, linestyle=("-", "--", ":")[number // len(COLOURS) % 3],
+    )  # fmt: skip
+
+
+def _percent_axis(axes: Axes, spectrum: ModelSpectrum) -> None:
+    axes.set_ylim(0, 104)
+    panels.label_axis(axes, "y", f"{spectrum.quantity} [%]")
+    if axes.get_legend_handles_labels()[0]:
+        axes.legend(frameon=False, fontsize=8, loc="center right")
+
+
+def _band_axis(axes: Axes, spectrum: ModelSpectrum) -> None:
+    """The bands by name, those of pictures with a grating above the name."""
+    units = {band.unit for band in spectrum.bands}
+    names = [_short(band.name, band.unit) for band in spectrum.bands]
+    axes.set_xticks(range(len(names)), names, fontsize=8, rotation=30, ha="right")
+    axes.set_xlim(-0.5, len(names) - 0.5)
+    panels.label_axis(axes, "x", ", ".join(sorted(units)))
+    if units <= {"cycles/picture"}:
+        low, high = axes.get_ylim()
+        ticks = [tick for tick in axes.get_yticks() if low <= tick <= high]
+        axes.set_ylim(low - 0.18 * (high - low), high)  # room for the gratings below all numbers
+        axes.set_yticks(ticks)
+        for place, band in enumerate(spectrum.bands):
+            inset = axes.inset_axes((place - 0.32, 0.01, 0.64, 0.12), transform=axes.get_xaxis_transform())
+            inset.imshow(_grating(band.centre), cmap="gray", vmin=-1, vmax=1, aspect="auto", gid="grating")
+            inset.set_axis_off()
+
+
+def _short(name: str, unit: str) -> str:
+    """A band's name without the unit that stands below the axis."""
+    return drawable(name.removesuffix(unit).replace("(frequency 0)", "").strip(), 28)
+
+
+def _grating(cycles: float) -> np.ndarray:
+    """Stripes of so many cycles across the shown square, at most `MOST_CYCLES`."""
+    x = np.linspace(0, 2 * math.pi * min(cycles, MOST_CYCLES), GRATING)
+    return np.tile(np.sin(x) if cycles else np.zeros(GRATING), (GRATING // 2, 1))

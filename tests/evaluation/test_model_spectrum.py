@@ -1,0 +1,228 @@
+"""The spectrum of a model: networks that read one known band each, and what is counted over data."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from hf_fourier import FourierExplainer
+from hf_fourier.domains import DOMAINS, Fourier
+from hf_fourier.errors import FourierError, InputError
+from hf_fourier.evaluation.studies.band_readings import spectrum_of
+from hf_fourier.evaluation.studies.cutoffs import half_crossing
+from hf_fourier.evaluation.studies.model_spectrum import ModelSpectrum
+from hf_fourier.functional import attribute
+from hf_fourier.methods.filters import FILTERS, filter_masks
+from tests.models import tiny_models, tiny_tokenizers
+
+LENGTH, RATE = 128, 128.0
+#: Two tones, each of which has one of two amplitudes.
+LOW, HIGH = 3.0, 40.0
+
+
+class Reads(torch.nn.Module):
+    """A classifier by the amplitude of one tone: class 1 where it is above 1. Of other frequencies it is deaf."""
+
+    def __init__(self, hertz):
+        super().__init__()
+        t = torch.arange(LENGTH) / RATE
+        self.register_buffer("wave", 2 / LENGTH * torch.cos(2 * math.pi * hertz * t))
+        self.bias = torch.nn.Parameter(torch.zeros(()))  # so that it has a parameter, as models do
+
+    def forward(self, x):
+        amplitude = x.float() @ self.wave + self.bias
+        return torch.stack([torch.zeros_like(amplitude), 8 * (amplitude - 1)], 1)
+
+
+def tones(n=40, seed=0):
+    """Signals with a low and a high tone, a loud one that says nothing, and which of the two is strong."""
+    generator = np.random.default_rng(seed)
+    strong = generator.integers(0, 2, (n, 2))
+    t = np.arange(LENGTH) / RATE
+    waves = np.stack([np.cos(2 * np.pi * f * t) for f in (LOW, HIGH)])
+    loud = 5 * np.cos(2 * np.pi * 12 * t)
+    return torch.tensor(((0.5 + strong) @ waves + loud), dtype=torch.float32), strong
+
+
+def spectrum(hertz, domain="fourier:bands=octave", method="filters:permutations=4", **given):
+    x, strong = tones()
+    results = attribute(Reads(hertz), x, method=method, domain=DOMAINS.parse(domain), axes=None)
+    return spectrum_of(results, labels=strong[:, 0 if hertz == LOW else 1].tolist(), **given), strong
+
+
+def place(found, hertz):
+    return next(i for i, band in enumerate(found.bands) if band.low <= hertz / RATE < band.high)
+
+
+@pytest.mark.parametrize("hertz", [LOW, HIGH])
+def test_each_model_has_its_own_band(hertz):
+    """The band that the model reads is worth everything; on all others, the loud one too, values are 0."""
+    found, _ = spectrum(hertz)
+    own = place(found, hertz)
+    values = found.shapley_values()
+    others = [one for i, one in enumerate(values) if i != own]
+    assert all(abs(one.mean) < 1e-4 for one in others)
+    assert values[own].low > 0.1
+    assert all(one.high < 0 for i, one in enumerate(found.differences(found.bands[own].name)) if i != own)
+    assert found.summary()[0].startswith(f"Most of the score rests on {found.bands[own].name}")
+
+
+@pytest.mark.parametrize("hertz", [LOW, HIGH])
+def test_filters_leave_what_they_are_named_for(hertz):
+    found, strong = spectrum(hertz)
+    own = place(found, hertz)
+    assert found.quantity == "accuracy"
+    share = float((strong[:, 0 if hertz == LOW else 1] == 0).mean())  # without the tone it says class 0
+    for name in FILTERS:
+        for i, one in enumerate(found.accuracy(name)):
+            there = {"band-pass": i == own, "band-stop": i != own, "low-pass": i >= own, "high-pass": i <= own}[name]
+            assert one.mean == pytest.approx(1.0 if there else share), (name, i)
+            assert one.n == len(found)
+
+
+def test_noise_hurts_where_the_model_reads():
+    found, _ = spectrum(LOW, method="filters:noise=1+2")
+    assert found.filters[4:] == ("noise 1", "noise 2")
+    for name in found.filters[4:]:
+        errors = [1 - one.mean for one in found.accuracy(name)]
+        assert int(np.argmax(errors)) == place(found, LOW)
+        assert sum(errors) == pytest.approx(max(errors))
+
+
+def test_half_is_lost_at_the_edge_of_the_band_that_is_read():
+    found, _ = spectrum(HIGH)
+    band = found.bands[place(found, HIGH)]
+    for name in ("low-pass", "high-pass"):
+        half = found.half_point(name)
+        assert half.low <= half.mean <= half.high
+    accurate = np.full((1, 4), 1.0)
+    assert half_crossing(accurate, np.array([1.0]), np.array([1.0, 2, 4, 8]), upward=True) == [1.0]
+    means, edges = np.array([[0.0, 0.25, 0.75, 1.0]]), np.array([1.0, 2, 4, 8])
+    assert half_crossing(means, np.array([1.0]), edges, upward=True)[0] == pytest.approx(2 * math.sqrt(2))
+    assert half_crossing(means[:, ::-1], np.array([1.0]), edges, upward=False)[0] == pytest.approx(2 * math.sqrt(2))
+    assert np.isnan(half_crossing(means, np.array([0.0]), edges, upward=True)[0])
+    assert band.low > 0
+    with pytest.raises(InputError, match="low-pass"):
+        found.half_point("band-pass")
+
+
+def test_shortcuts():
+    """The band that is read leads to class 1 those of class 1 alone; every other leads all to class 0."""
+    found, _ = spectrum(LOW)
+    rows = {(row["class"], row["band"]): row for row in found.shortcuts().rows()}
+    own = found.bands[place(found, LOW)].name
+    assert rows["1", own]["true_positive_rate"] == 1
+    assert rows["1", own]["false_positive_rate"] == 0
+    other = next(band.name for band in found.bands if band.name != own)
+    assert rows["0", other]["true_positive_rate"] == rows["0", other]["false_positive_rate"] == 1
+
+
+def test_shapley_values_sum_to_the_difference():
+    found, _ = spectrum(LOW)
+    np.testing.assert_allclose(found.shapley.sum(1), found.clean[:, 0] - found.empty[:, 0], atol=1e-4)
+    few, _ = spectrum(LOW, method="filters:permutations=0,noise=none")
+    assert few.filters == FILTERS
+    assert int(np.argmax(few.shapley.mean(0))) == place(few, LOW)
+
+
+def test_groups_and_clusters():
+    found, strong = spectrum(LOW)
+    apart = found.grouped(["loud" if one else "quiet" for one in strong[:, 0]])
+    assert sorted(apart.groups) == ["loud", "quiet"]
+    assert apart.accuracy("band-stop", "quiet")[place(found, LOW)].mean == 1
+    assert apart.accuracy("band-stop", "loud")[place(found, LOW)].mean == 0
+    table = apart.table()
+    assert set(table["group"]) == {"all", "loud", "quiet"}
+    assert set(table["filter"]) == {*found.filters, "shapley"}
+    wide = spectrum(LOW, clusters=[f"of {one}" for one in strong[:, 0]])[0].shapley_values()[place(found, LOW)]
+    narrow = found.shapley_values()[place(found, LOW)]
+    assert wide.mean == pytest.approx(narrow.mean)
+    assert wide.high - wide.low > narrow.high - narrow.low
+    with pytest.raises(InputError, match="one for each"):
+        found.grouped(["a"])
+    with pytest.raises(InputError, match="loud"):
+        apart.accuracy("band-pass", "silent")
+
+
+def test_saved_and_read(tmp_path):
+    found, _ = spectrum(LOW, by=["a", "b"] * 20, class_names={0: "no", 1: "yes"})
+    again = ModelSpectrum.load(found.save(tmp_path / "one.safetensors"))
+    assert list(tmp_path.iterdir()) == [tmp_path / "one.safetensors"]
+    assert (again.bands, again.filters, again.by, again.class_names) == (
+        found.bands, found.filters, found.by, found.class_names,
+    )  # fmt: skip
+    np.testing.assert_array_equal(again.readings, found.readings)
+    assert str(again) == str(found)
+    (tmp_path / "two").write_bytes(b"no such file")
+    with pytest.raises(InputError, match=r"ModelSpectrum\.save"):
+        ModelSpectrum.load(tmp_path / "two")
+
+
+def test_examples_of_different_lengths_share_bands():
+    """Of texts: a band that a short text does not have is not counted for it."""
+    model = tiny_models.build("text-classification", "bert")
+    explainer = FourierExplainer(model, tiny_tokenizers.tokenizer("bert"))
+    texts = ["one two", "one two three four five six seven eight nine ten eleven twelve"] * 3
+    found = explainer.spectrum(texts, by=["short", "long"] * 3)
+    assert found.quantity == "decisions kept"
+    counts = {band.name: one.n for band, one in zip(found.bands, found.accuracy("band-pass"), strict=True)}
+    assert counts["every 2–4 tokens"] == 6
+    assert min(counts.values()) == 3
+    assert np.isnan(found.shapley).any()
+    assert found.accuracy("low-pass")[-1].mean == 1
+
+
+def test_a_run_goes_on_and_gives_the_same(tmp_path):
+    model = tiny_models.build("text-classification", "bert")
+    explainer = FourierExplainer(model, tiny_tokenizers.tokenizer("bert"))
+    texts = tiny_tokenizers.texts(6)
+    whole = explainer.spectrum(texts, output_dir=tmp_path / "run", chunk=2, progress=False)
+    shards = sorted((tmp_path / "run" / "shards").glob("*/*.safetensors"))
+    assert len(shards) == 3
+    shards[1].unlink()
+    again = explainer.spectrum(texts, output_dir=tmp_path / "run", chunk=2, progress=False)
+    np.testing.assert_array_equal(again.readings, whole.readings)
+    np.testing.assert_array_equal(again.shapley, whole.shapley)
+    np.testing.assert_array_equal(explainer.spectrum(texts).shapley.shape, whole.shapley.shape)
+
+
+def test_labels_of_a_data_set():
+    datasets = pytest.importorskip("datasets")
+    model = tiny_models.build("text-classification", "bert", num_labels=3)
+    explainer = FourierExplainer(model, tiny_tokenizers.tokenizer("bert"))
+    names = [model.config.id2label[i] for i in range(3)]
+    label, words = datasets.ClassLabel(names=names), datasets.Value("string")
+    data = datasets.Dataset.from_dict(
+        {"text": tiny_tokenizers.texts(4), "label": [0, 1, 2, 1], "source": ["a", "b", "a", "b"]},
+        features=datasets.Features({"text": words, "label": label, "source": words}),
+    )
+    found = explainer.spectrum(data, "label", column="text")
+    assert found.quantity == "accuracy"
+    assert found.labels.tolist() == [0, 1, 2, 1]
+    assert found.groups == names
+    by_source = explainer.spectrum(data, "source", column="text", labels="label", clusters="source")
+    assert by_source.groups == ["a", "b"]
+    assert by_source.labels.tolist() == [0, 1, 2, 1]
+    assert explainer.spectrum(data, "source", column="text").quantity == "decisions kept"
+    assert set(explainer.spectrum(data, "prediction", column="text").groups) <= set(names)
+    with pytest.raises(FourierError, match="one of text, label, source"):
+        explainer.spectrum(data, "nothing", column="text")
+    with pytest.raises(FourierError, match="one for each"):
+        explainer.spectrum(data, ["a"], column="text")
+
+
+def test_other_results_are_refused():
+    x, _ = tones(2)
+    with pytest.raises(InputError, match="filters"):
+        spectrum_of(attribute(Reads(LOW), x, method="magnitude", domain=Fourier(bands="octave")))
+    with pytest.raises(InputError, match="at least one"):
+        spectrum_of([])
+
+
+def test_the_masks():
+    masks = filter_masks(3).view(4, 3, 3).tolist()
+    assert masks[FILTERS.index("band-pass")] == [[True, False, False], [False, True, False], [False, False, True]]
+    assert masks[FILTERS.index("low-pass")] == [[True, False, False], [True, True, False], [True, True, True]]
+    assert masks[FILTERS.index("high-pass")] == [[True, True, True], [False, True, True], [False, False, True]]
+    assert masks[FILTERS.index("band-stop")] == [[False, True, True], [True, False, True], [True, True, False]]
