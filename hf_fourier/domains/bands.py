@@ -250,12 +250,21 @@ def number_text(value: float) -> str:
     return f"{value:.0f}" if value >= 1000 or value == round(value) else f"{value:.3g}"
 
 
-def frequency_text(value: float, unit: str) -> str:
-    """A frequency in words: "62.5 Hz", "1 per 64 tokens"."""
-    thing = unit.removeprefix("cycles/")
-    if unit == thing or thing in ("picture", "volume", "sample") or not value > 0:
-        return f"{number_text(value)} {unit}"
-    return f"1 per {number_text(1 / value)} {thing}s"
+def frequency_text(unit: str, value: float, *interval: float) -> str:
+    """A frequency in words, with its interval if there is one: "62.5 [50, 70] Hz", "1 per 64 [60, 70] tokens".
+
+    Args:
+        unit: The frequencies' unit.
+        value: The frequency.
+        *interval: The ends of its interval, or nothing.
+    """
+    thing, numbers = unit.removeprefix("cycles/"), [value, *interval]
+    period = unit != thing and thing not in ("picture", "volume", "sample") and all(number > 0 for number in numbers)
+    if period:
+        numbers = [1 / value, *sorted(1 / number for number in interval)]
+    texts = [number_text(number) for number in numbers]
+    words = f"{texts[0]} [{', '.join(texts[1:])}]" if interval else texts[0]
+    return f"1 per {words} {thing}s" if period else f"{words} {unit}"
 
 
 def _family(bands: str) -> tuple[str, str]:

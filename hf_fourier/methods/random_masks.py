@@ -11,7 +11,7 @@ import torch
 from hf_fourier.domains.base import Basis
 from hf_fourier.errors import SpecError
 from hf_fourier.methods.base import METHODS, Ranking
-from hf_fourier.methods.subset_method import BANDS, SubsetMethod, check_whole, remembered
+from hf_fourier.methods.subset_method import USE_BANDS, SubsetMethod, check_whole, remembered
 from hf_fourier.scoring.score import Score
 from hf_fourier.seeding import ExampleRng
 from hf_fourier.typing import Bool, Float, Int, Tensor
@@ -86,8 +86,8 @@ class RandomMasks(SubsetMethod):
         least = MASKS_EACH * (features + len(STRATA))
         if self.masks < least:
             got = f"random_masks over {features} features with {self.masks} masks"
-            raise SpecError(got, f"at least {least} masks", f"{BANDS}, or masks={least}")
-        self.check_rows(self.masks, score, basis, f"{BANDS}, or fewer masks")
+            raise SpecError(got, f"at least {least} masks", f"{USE_BANDS}, or masks={least}")
+        self.check_rows(self.masks, score, basis, f"{USE_BANDS}, or fewer masks")
         game = remembered(self.game(score, basis, rng), len(x), features)
         masks: list[Bool[Tensor, "batch masks features"]] = []
         values: list[Float[Tensor, "batch masks"]] = []

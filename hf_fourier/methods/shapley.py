@@ -12,7 +12,7 @@ import torch
 from hf_fourier.domains.base import Basis
 from hf_fourier.errors import SpecError
 from hf_fourier.methods.base import METHODS, Ranking
-from hf_fourier.methods.subset_method import BANDS, Game, SubsetMethod, check_whole, nothing
+from hf_fourier.methods.subset_method import USE_BANDS, Game, SubsetMethod, check_whole, nothing
 from hf_fourier.scoring.score import Score
 from hf_fourier.seeding import ExampleRng
 from hf_fourier.typing import Bool, Float, Int, Tensor
@@ -84,7 +84,7 @@ class Shapley(SubsetMethod):
         count = 0 if exact else self.permutations or PERMUTATIONS
         subsets = 2**features if exact else count * (features - 1) + 2
         self.check_rows(
-            subsets, score, basis, BANDS if self.permutations is None else f"{BANDS}, or fewer permutations"
+            subsets, score, basis, USE_BANDS if self.permutations is None else f"{USE_BANDS}, or fewer permutations"
         )
         game = self.game(score, basis, rng)
         if exact:

@@ -23,7 +23,7 @@ MOST_ROWS = 10_000
 #: Up to so many features all subsets' values are remembered.
 MOST_REMEMBERED = 12
 #: The advice where there are too many features.
-BANDS = "use bands, e.g. domain='fourier:bands=octave'"
+USE_BANDS = "use bands, e.g. domain='fourier:bands=octave'"
 #: `(subsets, K)` or `(batch, subsets, K)` masks -> the score of each example with each subset, float64 on the CPU.
 Game = Callable[[Bool[Tensor, "... features"]], Float[Tensor, "batch subsets"]]
 
@@ -72,7 +72,7 @@ class SubsetMethod(Method):
 
         return values
 
-    def check_rows(self, subsets: int, score: Score, basis: Basis, instead: str = BANDS) -> None:
+    def check_rows(self, subsets: int, score: Score, basis: Basis, instead: str = USE_BANDS) -> None:
         """Refuse more model rows per example than `MOST_ROWS`, before any is run.
 
         Args:

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from hf_fourier.domains import DOMAINS, Axis, Fourier, SignalShape, Stft, Wavelet
+from hf_fourier.domains.bands import frequency_text
 from hf_fourier.errors import SpecError
 from tests.toy_scores import noise
 
@@ -229,3 +230,11 @@ def test_what_does_not_suit_a_signal(domain, signal, words):
     with pytest.raises(SpecError) as error:
         domain.bind(signal)
     assert words in str(error.value)
+
+
+def test_frequencies_in_words():
+    assert frequency_text("Hz", 62.5) == "62.5 Hz"
+    assert frequency_text("Hz", 2000.4, 891.3, 3480.6) == "2000 [891, 3481] Hz"
+    assert frequency_text("cycles/token", 1 / 64, 1 / 70, 1 / 60) == "1 per 64 [60, 70] tokens"
+    assert frequency_text("cycles/picture", 2.25, 2, 3) == "2.25 [2, 3] cycles/picture"
+    assert frequency_text("cycles/token", 0.0) == "0 cycles/token"

@@ -65,7 +65,7 @@ def test_each_model_has_its_own_band(hertz):
     assert all(abs(one.mean) < 1e-4 for one in others)
     assert values[own].low > 0.1
     assert all(one.high < 0 for i, one in enumerate(found.differences(found.bands[own].name)) if i != own)
-    assert found.summary()[0].startswith(f"Most of the score rests on {found.bands[own].name}")
+    assert found.summary()[0].startswith(f"The band that is worth most is {found.bands[own].name}")
 
 
 @pytest.mark.parametrize("hertz", [LOW, HIGH])

@@ -10,7 +10,7 @@ import torch
 
 from hf_fourier.errors import InputError, MissingExtraError, SpecError
 from hf_fourier.methods.shapley import EXACT
-from hf_fourier.methods.subset_method import BANDS
+from hf_fourier.methods.subset_method import USE_BANDS
 from hf_fourier.models.encoding import restore
 from hf_fourier.results.attribution import Attribution
 from hf_fourier.scoring.example_batch import ExampleBatch
@@ -140,7 +140,7 @@ def interactions(
         SpecError: If it has more than 10 features, or there is no such replacement.
     """
     if len(attribution.layout) > EXACT:
-        hint = f"{BANDS}, or pass `band_game(…)` to one of shapiq's approximators"
+        hint = f"{USE_BANDS}, or pass `band_game(…)` to one of shapiq's approximators"
         raise SpecError(f"exact interactions of {len(attribution.layout)} features", f"at most {EXACT}", hint)
     game = band_game(explainer, attribution, replacement, draws)
     import shapiq

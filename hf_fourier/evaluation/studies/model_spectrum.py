@@ -209,8 +209,8 @@ class ModelSpectrum:
         clear = all(one.high < 0 or math.isnan(one.high) for one in rivals)
         stop, alone = self.accuracy("band-stop")[best], self.accuracy("band-pass")[best]
         lines = [
-            f"{'Most of the score rests' if clear else 'The band with the largest mean, not clearly apart, is'} "
-            f"{'on ' if clear else ''}{name}: Shapley value {values[best]}.",
+            f"{'The band that is worth most' if clear else 'No band is clearly worth most; the largest mean'} "
+            f"is {name}: Shapley value {values[best]}.",
             f"{self.quantity.capitalize()}: {_percent(self.clean_accuracy())} of the clean examples, "
             f"{_percent(stop)} without that band, {_percent(alone)} with it alone.",
         ]
@@ -219,10 +219,9 @@ class ModelSpectrum:
             ends = [band.high if which == "low-pass" else band.low for band in self.bands]
             outermost = min(end for end in ends if end > 0) if which == "low-pass" else max(ends)
             if cut.mean == outermost:
-                lines.append(f"More than half is kept with {words} {frequency_text(cut.mean, unit)}.")
+                lines.append(f"More than half is kept with {words} {frequency_text(unit, cut.mean)}.")
             elif math.isfinite(cut.mean):
-                low, high = frequency_text(cut.low, unit), frequency_text(cut.high, unit)
-                lines.append(f"Half is lost with {words} {frequency_text(cut.mean, unit)} (95 %: {low} to {high}).")
+                lines.append(f"Half is lost with {words} {frequency_text(unit, cut.mean, cut.low, cut.high)}.")
         return lines
 
     def __str__(self) -> str:

@@ -1,0 +1,138 @@
+"""Advice about bands, subsets of features, and the spectrum of a model."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from hf_fourier import Attribution
+from hf_fourier.evaluation.studies.band_readings import spectrum_of
+from hf_fourier.evaluation.studies.interactions import interactions, subset_values
+from hf_fourier.evaluation.studies.model_spectrum import ModelSpectrum
+from hf_fourier.models.inputs.dataset_sources import column_values
+from tests.advice.case import Case, explained, read, reader
+from tests.advice.specs import parsed
+from tests.models import tiny_tokenizers
+
+BANDS = "use bands, e.g. domain='fourier:bands=octave'"
+OCTAVES = "fourier:bands=octave"
+LIGHT = "filters:noise=none,permutations=0"
+
+
+def _spectrum(**given: Any) -> ModelSpectrum:
+    return spectrum_of(explained(LIGHT, OCTAVES), **given)
+
+
+def _over_texts(**given: Any) -> ModelSpectrum:
+    return reader().spectrum(tiny_tokenizers.texts(3, lengths=(7,)), method=LIGHT, **given)
+
+
+def _rows() -> Any:
+    from datasets import Dataset
+
+    return Dataset.from_dict({"text": ["a", "b"], "label": ["x", "y"]})
+
+
+def _banded() -> Attribution:
+    found: Attribution = reader().explain(tiny_tokenizers.texts(1, lengths=(7,))[0], method="magnitude", domain=OCTAVES)
+    return found
+
+
+def _subsets(rows: Any) -> Any:
+    return subset_values(reader(), _banded(), rows)
+
+
+def _masks() -> Any:
+    return torch.ones(1, len(_banded().layout), dtype=torch.bool)
+
+
+def _saved(name: str) -> Path:
+    folder = Path(tempfile.mkdtemp())
+    (folder / "text").write_text("no spectrum")
+    _spectrum().save(folder / "spectrum")
+    return folder / name
+
+
+def _drawn(path: Path | None) -> Any:
+    from matplotlib.figure import Figure
+
+    return _spectrum().plot(path, Figure().subplots())
+
+
+def _regression() -> ModelSpectrum:
+    from dataclasses import replace
+
+    import numpy as np
+
+    known = _spectrum()
+    return replace(known, readings=np.full_like(known.readings, np.nan), clean=np.full_like(known.clean, np.nan))
+
+
+def _among_others(donors: Any) -> Any:
+    explainer = reader()
+    explainer.donors = donors
+    try:
+        return explainer.explain(tiny_tokenizers.texts(1, lengths=(7,))[0], method="occlusion:replacement=example")
+    finally:
+        explainer.donors = None
+
+
+CASES = [
+    parsed("correct `replacement`", "occlusion:replacement=silence", "occlusion:replacement=reference"),
+    parsed("correct `mode`", "occlusion:mode=each", "occlusion:mode=both"),
+    parsed("correct `permutations`", "shapley:permutations=5", "shapley:permutations=6"),
+    parsed("correct `permutations`", "filters:permutations=5", "filters:permutations=6"),
+    parsed("correct `masks`", "random_masks:masks=5", "random_masks:masks=6"),
+    parsed("correct `noise`", "filters:noise=-1", "filters:noise=1"),
+    Case(
+        BANDS,
+        lambda: explained("occlusion", "identity", torch.rand(1, 1, 128, 128)),
+        lambda: explained("occlusion", OCTAVES),
+    ),
+    Case(
+        f"{BANDS}, or fewer permutations",
+        lambda: explained("shapley:permutations=1000", "identity"),
+        lambda: explained("shapley:permutations=4", OCTAVES),
+    ),
+    Case(
+        f"{BANDS}, or fewer masks",
+        lambda: explained("random_masks:masks=20000", OCTAVES),
+        lambda: explained("random_masks:masks=64", OCTAVES),
+    ),
+    Case(
+        f"{BANDS}, or masks=276",
+        lambda: explained("random_masks:masks=4", "identity"),
+        lambda: explained("random_masks:masks=276", "identity"),
+    ),
+    Case(
+        "set `explainer.donors` to a list of examples, or take another replacement, such as 'noise'",
+        lambda: _among_others(None),
+        lambda: _among_others(tiny_tokenizers.texts(3, lengths=(7,))),
+    ),
+    Case("explain by that", lambda: spectrum_of(explained("magnitude", OCTAVES)), _spectrum),
+    Case("see the failures of the run", lambda: spectrum_of([]), _spectrum),
+    Case("correct `by`", lambda: _spectrum().grouped(["a"]), lambda: _spectrum().grouped(["a", "b", "b"])),
+    Case("pass one for each", lambda: _over_texts(by=["a"]), lambda: _over_texts(by=["a", "b", "b"])),
+    Case(
+        "pass class indices or labels",
+        lambda: _over_texts(labels=[0, 1, 9]),
+        lambda: _over_texts(labels=["ham", 1, "spam"]),
+    ),
+    Case(
+        "pass a list with a value each",
+        lambda: column_values(["a", "b"], "label"),
+        lambda: (_spectrum(by=["a", "b", "a"]), column_values(_rows(), "label")),
+    ),
+    Case("pass that one", lambda: ModelSpectrum.load(_saved("text")), lambda: ModelSpectrum.load(_saved("spectrum"))),
+    Case("look at `accuracy`", lambda: _regression().shortcuts(), lambda: _regression().accuracy("band-pass")),
+    Case("save the figure of `ax` yourself", lambda: _drawn(Path("figure.png")), lambda: _drawn(None)),
+    Case("pass one mask per row", lambda: _subsets(_masks()[0]), lambda: _subsets(_masks())),
+    Case(
+        f"{BANDS}, or pass `band_game(…)` to one of shapiq's approximators",
+        lambda: interactions(reader(), read(1)[0]),
+        lambda: _subsets(_masks()),
+    ),
+]
