@@ -100,12 +100,18 @@ def run_spectrum(request: SpectrumRequest) -> None:
 def load_in_hertz(model: str, method: str, domain: str, loading: LoadOptions) -> FourierExplainer:
     """The model, explained at the waveform where its own input is a spectrogram of it, so that bands are in Hz."""
     explainer = load(model, [method], [domain], loading)
-    if loading.signal is None and "waveform" in explainer.wrapper.signal_kinds:
+    if loading.signal is None:
+        hear_waveform(explainer)
+    return explainer
+
+
+def hear_waveform(explainer: FourierExplainer) -> None:
+    """Explain a model of sounds at the waveform, if its front end can be differentiated."""
+    if "waveform" in explainer.wrapper.signal_kinds:
         try:
             explainer.wrapper.select_signal("waveform")
-        except ModelError:  # its front end cannot be differentiated: bands are those of the spectrogram's modulations
+        except ModelError:  # bands are those of the spectrogram's modulations
             explainer.wrapper.select_signal(None)
-    return explainer
 
 
 def spec_text(bands: str) -> str:
@@ -139,15 +145,22 @@ def show_bands(name: str, result: Attribution, rows: list[dict[str, Any]]) -> No
     print_line(console, f"\n{name if len(name) <= 100 else name[:99] + '…'}", style="bold")
     number = f"{result.value:.4g}" if result.confidence is None else f"{result.confidence:.3f}"
     print_line(console, f"explained: {result.label} ({number})")
+    show_band_table(result, rows)
+    for note in result.provenance.get("notes", []):
+        print_line(console, f"note: {note}", style="yellow")
+
+
+def show_band_table(result: Attribution, rows: list[dict[str, Any]]) -> None:
+    """Print the bands, the largest score first."""
     shown = [column for column in _TITLES if any(row.get(column) not in (None, 0.0) for row in rows)]
+    if all(row["score"] == row.get("deleted") for row in rows):
+        shown.remove("score")  # it is the same number
     cells = []
     for row in sorted(rows, key=lambda row: -row["score"]):
         percent = {**row, "power": 100 * row["power"]}
         cells.append([value if isinstance(value := percent[column], str) else f"{value:.3g}" for column in shown])
     title = f"What each band is worth for {result.label!r} ({result.provenance['method']}, in units of the score)"
-    console.print(table(title, [_TITLES[column] for column in shown], cells, left=1))
-    for note in result.provenance.get("notes", []):
-        print_line(console, f"note: {note}", style="yellow")
+    result_console().print(table(title, [_TITLES[column] for column in shown], cells, left=1))
 
 
 def show_spectrum(spectrum: ModelSpectrum) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hf_fourier import demo
+from hf_fourier.cli.bands import band_rows, hear_waveform, show_band_table
 from hf_fourier.cli.console import print_json, print_line, progress, quiet_loading, result_console, writable
 from hf_fourier.cli.explain import CURVE_TITLE, as_record, cost_text, curve_table, print_files, write
 from hf_fourier.cli.list import prepare
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from hf_fourier.results.attribution import Attribution
 
 METHOD, OTHERS = DEFAULT_METHOD, ("ffc", "magnitude", "random")
+#: How the bands are asked: each deleted, and each alone.
+BANDS, BANDS_METHOD = "fourier:bands=octave", "occlusion:mode=both"
 FRACTIONS = (0.01, 0.02, 0.04, 0.1, 0.3)
 #: Edge of the cube that the head scan is resized to: what its model was made for.
 EDGE = 128
@@ -49,6 +52,7 @@ class Scene:
         note: A remark on the model.
         task: The model's head, where its class does not tell.
         target: What is explained; None for the predicted class.
+        asks_bands: Whether the bands are asked about; not where a pass takes seconds.
     """
 
     what: str
@@ -57,6 +61,7 @@ class Scene:
     note: str = ""
     task: str | None = None
     target: str | None = None
+    asks_bands: bool = True
 
 
 @dataclass(frozen=True)
@@ -67,11 +72,13 @@ class Demo:
         scene: Which of the demos.
         example: What was explained.
         results: By method: its result, with its curve at `FRACTIONS`; FFC and the controls included.
+        bands: What each octave is worth; None where the scene leaves it out.
     """
 
     scene: Scene
     example: Example
     results: Mapping[str, Attribution]
+    bands: Attribution | None = None
 
 
 def _pictures() -> list[Example]:
@@ -128,7 +135,7 @@ SCENES: Mapping[str, Scene] = {
     ),
     "protein": Scene("antibody", ("antiberty-species",), _antibodies),
     "cell": Scene("cell", ("pbmc-geneformer", "pbmc"), _cells, "a small stand-in for Geneformer that was trained here"),
-    "mri": Scene("scan", ("deepbet", "mri-head"), _heads, task="image-segmentation", target="brain"),
+    "mri": Scene("scan", ("deepbet", "mri-head"), _heads, task="image-segmentation", target="brain", asks_bands=False),
 }
 
 
@@ -173,8 +180,14 @@ def explain(
         result = explainer.explain(examples[key].value, target=scene.target, method=method)
         results[method] = explainer.perturb(result, fractions=FRACTIONS)
         if progress is not None:
-            progress(done, len(methods))
-    return Demo(scene, examples[key], results)
+            progress(done, len(methods) + scene.asks_bands)
+    if not scene.asks_bands:
+        return Demo(scene, examples[key], results)
+    hear_waveform(explainer)
+    asked = explainer.explain(examples[key].value, target=scene.target, method=BANDS_METHOD, domain=BANDS)
+    if progress is not None:
+        progress(len(methods) + 1, len(methods) + 1)
+    return Demo(scene, examples[key], results, asked)
 
 
 def least_kept(results: Mapping[str, Attribution]) -> dict[str, float | None]:
@@ -213,9 +226,9 @@ def run_demo(*, name: str, example: str | None, output: Path, as_json: bool = Fa
     if as_json:
         results = {method: as_record(result) for method, result in found.results.items()}
         kept_from, files = least_kept(found.results), _written(found, output)
-        print_json(
-            {"example": found.example.name, "results": results, "least_fraction_kept": kept_from, "files": files}
-        )
+        rows = [] if found.bands is None else band_rows(found.bands)
+        print_json({"example": found.example.name, "bands": rows, "results": results,
+                    "least_fraction_kept": kept_from, "files": files})  # fmt: skip
         return
     console = result_console()
     model, note = explained.provenance["model"], f" ({found.scene.note})" if found.scene.note else ""
@@ -225,6 +238,10 @@ def run_demo(*, name: str, example: str | None, output: Path, as_json: bool = Fa
     print_line(console, f"prediction{' (fractions of all places)' if mask else ''}: {predictions}")
     if found.example.truth:
         print_line(console, f"in truth: {found.example.truth}")
+    if found.bands is not None:
+        print_line(console, "Which bands decide?", style="bold")
+        show_band_table(found.bands, band_rows(found.bands))
+        print_line(console, "Which single frequencies?", style="bold")
     print_line(console, CURVE_TITLE)
     console.print(curve_table(found.results))
     kept = f"keeps the mask (Dice of at least {SAME_MASK:g})" if mask else "keeps the decision"
@@ -250,6 +267,9 @@ def _written(found: Demo, output: Path) -> dict[str, Any]:
     if "figure" in written:
         plot_comparison(found.results, output / "comparison.png")
         written["comparison"] = str(output / "comparison.png")
+        if found.bands is not None:
+            found.bands.plot(output / "bands.png")
+            written["bands"] = str(output / "bands.png")
     return written
 
 

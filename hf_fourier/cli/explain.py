@@ -183,6 +183,8 @@ def print_files(written: Mapping[str, Any]) -> None:
     print_line(console, f"result: {written['folder']}")
     if "genes" in written:
         print_line(console, f"genes: {written['genes']}")
+    if "bands" in written:
+        print_line(console, f"bands: {written['bands']}")
     if "bases" in written:
         print_line(console, f"bases: {written['bases']}")
     if "sounds" in written:

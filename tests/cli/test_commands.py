@@ -141,15 +141,20 @@ def test_demo_shows_controls_beside_the_result(run, toy_demo, tmp_path):
 
     done = run("demo", "--output", "out")
     assert done.exit_code == 0, done.output
-    header = done.stdout.split("┡")[0]
+    bands, single = done.stdout.split("Which single frequencies?")
+    assert "Which bands decide?" in bands
+    assert "lost without it" in bands
+    assert "cycles/picture" in bands
+    header = single.split("┡")[0]
     assert all(header.count(name) >= 1 for name in ("tracking", "ffc", "magnitude", "random", "kept", "deleted"))
-    rows = [line for line in done.stdout.splitlines() if line.startswith("│")]
+    rows = [line for line in single.splitlines() if line.startswith("│")]
     assert len(rows) == len(demo.FRACTIONS)
     a = Attribution.load(tmp_path / "out")
     for row, share in zip(rows, demo.FRACTIONS, strict=True):
         assert row.split()[1:3] == [f"{100 * share:g}", "%"]
         assert f"{a.curve.at('keep', share).confidence:.3f}" in row
     assert (tmp_path / "out" / "figure.png").is_file()
+    assert (tmp_path / "out" / "bands.png").is_file()
     assert done.stdout.rstrip().endswith("figure: out/figure.png")
     assert "cost: " in done.stdout
     assert done.stdout.count("a control: it ranks without looking at the model") == 2

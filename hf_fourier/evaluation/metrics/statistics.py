@@ -138,8 +138,8 @@ class MeanInterval:
 def mean_interval(values: Numbers, groups: Sequence[Hashable] | None = None) -> MeanInterval:
     """The mean with an interval by formula, where thousands of them are needed and a bootstrap takes too long.
 
-    Of 0 and 1 from independent examples it is Wilson's (1927); else Student's t with the standard error of group sums
-    (Liang and Zeger 1986), cut to 0 and 1 where all values lie there.
+    Of 0 and 1 from independent examples, and where all examples are alike, it is Wilson's (1927); else Student's t with
+    the standard error of group sums (Liang and Zeger 1986), cut to 0 and 1 where all values lie there.
 
     Args:
         values: One number per example; NaN where it is undefined.
@@ -153,11 +153,13 @@ def mean_interval(values: Numbers, groups: Sequence[Hashable] | None = None) -> 
     if not n:
         return MeanInterval(_NONE, _NONE, _NONE, 0)
     mean = float(defined.mean())
-    if groups is None and np.isin(defined, (0.0, 1.0)).all():
-        z2 = 1.959964**2
-        centre, spread = mean + z2 / (2 * n), math.sqrt(mean * (1 - mean) * z2 / n + (z2 / (2 * n)) ** 2)
-        return MeanInterval(mean, (centre - spread) / (1 + z2 / n), (centre + spread) / (1 + z2 / n), n)
     names = np.arange(n) if groups is None else np.unique(np.asarray(groups, dtype=str)[known], return_inverse=True)[1]
+    alike = groups is not None and mean in (0.0, 1.0)  # without spread: as many observations as groups
+    if np.isin(defined, (0.0, 1.0)).all() and (groups is None or alike):
+        z2, count = 1.959964**2, int(names.max()) + 1
+        centre = mean + z2 / (2 * count)
+        spread = math.sqrt(mean * (1 - mean) * z2 / count + (z2 / (2 * count)) ** 2)
+        return MeanInterval(mean, (centre - spread) / (1 + z2 / count), (centre + spread) / (1 + z2 / count), n)
     sums = np.bincount(names, defined - mean)
     if len(sums) < 2:
         return MeanInterval(mean, _NONE, _NONE, n)
