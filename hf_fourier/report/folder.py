@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 #: Raised when an older version could not read what is written any more.
 FORMAT = 1
 VALUES, PAGE = "report.json", "index.html"
+_PART = f"{VALUES}.part"
 RESULTS, SOUNDS, FIGURES, DATA = "results", "sounds", "figures", "data"
 _HINT = "restore it from a copy, or save the report again; index.html and data/*.parquet are files of their own"
 
@@ -69,7 +70,7 @@ def save(
     }
     if include_inputs:
         values["results"] = [stated_digest(path / storage.VALUES) for path in _result_folders(where)]
-    part = where / f"{VALUES}.part"
+    part = where / _PART
     part.write_bytes(sealed(values, allow_nan=False))
     part.replace(where / VALUES)  # last: a folder with it is whole
     return where
@@ -151,11 +152,12 @@ def _emptied(where: Path) -> Path:
         raise InputError(f"the file {where.name!r}", "a folder, or a name that does not exist yet", "choose a folder")
     where.mkdir(parents=True, exist_ok=True)
     there = {path.name for path in where.iterdir()}
-    if there and VALUES not in there and not there <= {PAGE, RESULTS, SOUNDS, FIGURES, DATA}:
+    if there and VALUES not in there and not there <= {PAGE, RESULTS, SOUNDS, FIGURES, DATA, _PART}:
         got = f"the folder {where.name!r}, which holds {', '.join(sorted(there)[:3])}"
         raise InputError(got, "an empty folder or an earlier report", "choose another")
     (where / VALUES).unlink(missing_ok=True)  # first: what is half written is no report
-    (where / PAGE).unlink(missing_ok=True)
+    for name in (PAGE, _PART):
+        (where / name).unlink(missing_ok=True)
     for name in (RESULTS, SOUNDS, FIGURES, DATA):
         shutil.rmtree(where / name, ignore_errors=True)
     return where

@@ -28,6 +28,9 @@ from hf_fourier.typing import Tensor
 SEEN = 64
 #: Bytes that are hashed at a time, so that a large tensor on another device is not copied as a whole.
 PIECE = 2**26
+#: Plain values of a list that are fed together, where there are more than so many: genes, tokens, samples.
+MANY = 8
+_PLAIN = {str, int, float, bool, type(None)}
 #: How deep the attributes of objects are followed.
 DEPTH = 6
 #: Parameters of processors that do not change what they make of an example, or are set while they do.
@@ -140,6 +143,8 @@ def _feed(update: _Update, value: Any, depth: int) -> None:
                 if key not in _NO_MATTER:
                     _feed(update, key, depth)
                     _feed(update, inner, depth + 1)
+        case list() | tuple() if len(value) > MANY and set(map(type, value)) <= _PLAIN:
+            update(f"plain {len(value)}:".encode() + to_json(list(value)))
         case list() | tuple() | np.ndarray():
             update(f"list {len(value)}:".encode())
             for inner in value:

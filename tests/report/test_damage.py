@@ -75,6 +75,15 @@ def test_no_values_raise_a_bare_error(folder: Path, inputs: bool) -> None:
             Report.load(folder)
 
 
+def test_a_report_that_was_killed_while_it_was_saved_is_saved_again(folder: Path) -> None:
+    report = Report.load(folder)
+    (folder / VALUES).rename(folder / f"{VALUES}.part")
+    with pytest.raises(InputError, match=r"a folder with report\.json"):
+        Report.load(folder)
+    report.save(folder, figures=False)
+    assert sorted(path.name for path in folder.iterdir()) == ["data", "index.html", VALUES]
+
+
 def test_half_characters_stop_no_report(tmp_path: Path) -> None:
     def broken(**more: Any) -> Any:
         return classified(label="caf\udce9", **more)

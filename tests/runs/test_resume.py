@@ -140,7 +140,8 @@ def test_digests_are_of_the_content(tmp_path: Path) -> None:
     different = [
         None, True, 1, 1.0, "1", b"1", "", ["1"], ("1", "2"), ["12"], {"a": 1}, {"a": 2}, {"b": 1}, array, array[::-1],
         array.reshape(2, 3), array.astype(np.float32), torch.arange(3), torch.arange(3.0), tmp_path / "a" / "x.png",
-        Image.new("L", (2, 8)), Image.new("L", (4, 4)), Image.new("RGB", (4, 4)), "no/x.png", "other/x.png", "\ud800",
+        Image.new("L", (2, 8)), Image.new("L", (4, 4)), Image.new("RGB", (4, 4)), list(range(9)), [*range(8), 9],
+        [*map(str, range(9))], [*map(float, range(9))], "no/x.png", "other/x.png", "\ud800",
     ]  # fmt: skip
     found = [digest_of(value) for value in different]
     assert len(set(found)) == len(different)
