@@ -21,7 +21,7 @@ from unittest import mock
 from benchmarks.tables import markdown
 
 #: Models with the number of examples that are explained.
-MODELS = {"minilm-spam": 48, "efficientnet-lite0": 16, "whisper-instruments": 12}
+MODELS = {"fashion-vit": 256, "efficientnet-lite0": 16, "minilm-spam": 16, "whisper-instruments": 12}
 FRACTIONS = (0.01, 0.04, 0.1)
 REPEATS = 31
 NO_DIGEST = "0" * 32

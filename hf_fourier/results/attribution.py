@@ -322,7 +322,7 @@ class Attribution:
         Raises:
             InputError: If scores are not finite.
         """
-        if not bool(self.scores.isfinite().all()):
+        if not parts.all_finite(self.scores):
             raise InputError("scores that are not finite", "one number per feature", "correct what made them")
         tensors = {"scores": self.scores}
         if not compact:

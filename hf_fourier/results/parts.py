@@ -53,6 +53,11 @@ RESULT = {
 }
 
 
+def all_finite(scores: Tensor) -> bool:
+    """Whether all scores are finite; their sum mostly tells, at a twentieth of the time of looking at each."""
+    return bool(scores.sum().isfinite()) or bool(scores.isfinite().all())
+
+
 def fields_of(values: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> dict[str, Any]:
     """The fields of the result that `Attribution.to_parts` took apart, checked.
 
@@ -124,7 +129,7 @@ def _fitting_layout(values: Mapping[str, Any], tensors: Mapping[str, Tensor]) ->
     scores = tensors.get("scores")
     if scores is None or scores.ndim != 1 or not scores.is_floating_point():
         raise Malformed("no scores, one real number per feature")
-    if not bool(scores.isfinite().all()):
+    if not all_finite(scores):
         raise Malformed(f"{int((~scores.isfinite()).sum())} of {len(scores)} scores are not finite")
     layout = DOMAINS.parse(values["domain"]).bind(shape).layout
     if len(layout) != len(scores):

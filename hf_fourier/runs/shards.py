@@ -10,6 +10,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import torch
+
 from hf_fourier.errors import DamagedFile, InputError
 from hf_fourier.results import formats
 from hf_fourier.results.attribution import Attribution
@@ -204,25 +207,35 @@ class Shard:
         Raises:
             DamagedFile: If anything is not as it was written.
         """
-        damage = self._rows_damage()
-        if damage:
-            raise next(iter(damage.values()))
         with parsing(self.path, _AGAIN):
-            found = [self._record(row)["index"] for row in range(len(self))]
+            found = self._indices_by_digest() if self._checked else self._indices_by_schema()
         if indices is not None and found != list(indices):
             got = f"it holds the examples {_listed(found)} where {_listed(indices)} belong"
             raise damaged(self.path, got, "put it back where it belongs; " + _AGAIN)
 
-    def _rows_damage(self) -> dict[int, DamagedFile]:
-        """The rows that cannot be read, with their errors."""
-        damage = {}
-        for row in range(len(self)):
-            try:
-                if "failed" not in self.record(row):
-                    self.tensors(row)
-            except DamagedFile as error:
-                damage[row] = error
-        return damage
+    def _indices_by_digest(self) -> list[int]:
+        """The example of each row, once the digests of all records and data are those that were written."""
+        records = np.split(self._file.get_tensor(RECORDS).numpy(), self._ends[:-1])
+        for row, record in enumerate(records):
+            if digest(record) != self._digest(f"{RECORDS}.digests", row):
+                raise self._damaged_row(row, "its record")
+        for kind in (name.removesuffix("|data") for name in self._names if name.endswith("|data")):
+            data = self._file.get_tensor(f"{kind}|data")
+            sizes = self._small[f"{kind}|shapes"].prod(1) * data.element_size()
+            pieces = np.split(data.view(torch.uint8).numpy(), sizes.cumsum(0)[:-1].tolist())
+            for place, piece in enumerate(pieces):
+                if digest(piece) != self._digest(f"{kind}|digests", place):
+                    row = int(self._small[f"{kind}|rows"][self._small[f"{kind}|places"] == place][0])
+                    raise self._damaged_row(row, repr(kind.partition("|")[0]))
+        return [int(json.loads(bytes(record))["index"]) for record in records]
+
+    def _indices_by_schema(self) -> list[int]:
+        """The example of each row of a shard without digests, once all can be read."""
+        records = [self._record(row) for row in range(len(self))]
+        for row, record in enumerate(records):
+            if "failed" not in record:
+                self._tensors(row)
+        return [record["index"] for record in records]
 
     def _digest(self, name: str, place: int) -> str:
         digests = self._small[name]

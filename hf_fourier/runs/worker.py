@@ -15,6 +15,7 @@ from hf_fourier.models.side_inputs import SideInputCheck
 from hf_fourier.results.attribution import Attribution
 from hf_fourier.results.curve import FractionGrid
 from hf_fourier.results.integrity import readable
+from hf_fourier.results.parts import all_finite
 from hf_fourier.runs.fingerprint import example_digest
 from hf_fourier.runs.packing import UNKNOWN, Failure, Outcome
 from hf_fourier.scoring.example_batch import BatchSize, EncodedExample, ExplanationRequest, grouped
@@ -148,7 +149,7 @@ class Worker:
 
 def _storable(result: Attribution | Failure) -> Attribution | Failure:
     """A result, or a failure where its scores are not finite: one example must not keep a shard from being written."""
-    if isinstance(result, Failure) or bool(result.scores.isfinite().all()):
+    if isinstance(result, Failure) or all_finite(result.scores):
         return result
     return Failure("InputError: got scores that are not finite; expected one number per feature")
 
