@@ -4,24 +4,36 @@
 
 Each model's spectrum over examples that it was not trained on: clothes with their classes, photographs by many authors
 (no classes: kept decisions are counted, and photographs of one author are one cluster), families of instruments and
-languages at the waveform. Prints what `summary()` says, a table of the bands, what it cost beside the bare passes, and
-writes `docs/figures/spectrum-MODEL.png`.
+languages at the waveform. Prints what `summary()` says and a table of the bands, and writes
+`docs/figures/spectrum-MODEL.png`.
+
+With `--pair`: two models of clothes that read the same pictures with two gratings, each decided by another one
+(`benchmarks.planted`), in octaves cut by direction.
 """
 
 from __future__ import annotations
 
 import argparse
+import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from benchmarks import assets
+from benchmarks.planted.subjects import Subject, triggered
 from benchmarks.real import authors, pictures
 from benchmarks.tables import markdown
 from hf_fourier import FourierExplainer, demo
+from hf_fourier.domains import DOMAINS, Axis, SignalShape
+from hf_fourier.evaluation.studies.band_readings import spectrum_of
+from hf_fourier.evaluation.studies.model_spectrum import ModelSpectrum
 
+#: Bands of the pair of models.
+BY_DIRECTION = "fourier:bands=octave,directions=4"
 FIGURES = Path(__file__).parents[1] / "docs" / "figures"
 
 
@@ -75,7 +87,11 @@ def main(words: Sequence[str]) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--models", nargs="+", choices=DATA, default=list(DATA))
     parser.add_argument("--examples", type=int)
+    parser.add_argument("--pair", action="store_true", help="two models on the same pictures, and nothing else")
     typed = parser.parse_args(words)
+    if typed.pair:
+        print(markdown(two_models(typed.examples or 120)))
+        return
     for name in typed.models:
         make, usual = DATA[name]
         show(name, make(typed.examples or usual))
@@ -101,6 +117,50 @@ def show(name: str, data: Data) -> None:
     print(f"\n{len(found)} examples, {found.quantity} in percent; {took:.0f} s.\n")
     print(markdown(rows))
     found.plot(FIGURES / f"spectrum-{name}.png")
+
+
+def two_models(n: int) -> list[dict[str, Any]]:
+    """The band that each of two models reads, for each class of the gratings, beside the band of the other's grating.
+
+    Args:
+        n: Pictures, before those are left out for which a model says something else than the grating's label.
+    """
+    rows = []
+    for kind in ("first", "second"):
+        subject = Subject("fashion-vit", kind)
+        explainer, examples = subject.explainer("planted"), subject.examples(n, "test")
+        index = triggered(explainer, examples)
+        labels = [explainer.model.config.id2label[int(examples.targets[i])] for i in index]
+        name = examples.material.signal
+        method = "filters:permutations=8,noise=none"
+        results = explainer.explain(examples.inputs(rows=index), method=method, domain=BY_DIRECTION)
+        found = spectrum_of(results, labels)
+        for label in found.groups:
+            example = index[labels.index(label)]
+            own, other = (
+                band_at(found, shape, frequency)
+                for shape in [examples.material.inputs[name].shape[2:]]
+                for frequency in (examples.planted(example)[0], examples.decoys(example)[0])
+            )
+            values, gaps = found.shapley_values(label), found.differences(found.bands[own].name, label)
+            rest = [gap for i, gap in enumerate(gaps) if i != own]
+            rows.append({
+                "model": kind, "label": label, "n": values[own].n, "its grating lies in": found.bands[own].name,
+                "Shapley value there": str(values[own]), "in the other's band": str(values[other]),
+                "largest gap of any other band": str(max(rest, key=lambda gap: gap.high)),
+                "named": all(gap.high < 0 for gap in rest),
+            })  # fmt: skip
+    return rows
+
+
+def band_at(found: ModelSpectrum, shape: Sequence[int], frequency: Sequence[int]) -> int:
+    """The number of the band in which a grating of so many cycles along height and width has its power."""
+    places = [2 * math.pi * k * torch.arange(size) / size for k, size in zip(frequency, shape, strict=True)]
+    wave = torch.cos(places[0][:, None] + places[1][None, :])[None, None]
+    axes = tuple(Axis(name, size, "cycles/pixel") for name, size in zip(("height", "width"), shape, strict=True))
+    basis = DOMAINS.parse(BY_DIRECTION).bind(SignalShape("pixels", (Axis("channel", 1, channel=True), *axes)))
+    best = int((basis.magnitude(basis.forward(wave)) ** 2 * basis.multiplicity).argmax())
+    return [band.name for band in found.bands].index(basis.layout.bands[best].name)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from hf_fourier import FourierExplainer
 from hf_fourier.domains import DOMAINS, Fourier
 from hf_fourier.errors import FourierError, InputError
 from hf_fourier.evaluation.studies.band_readings import spectrum_of
-from hf_fourier.evaluation.studies.cutoffs import half_crossing
+from hf_fourier.evaluation.studies.cutoffs import crossing
 from hf_fourier.evaluation.studies.model_spectrum import ModelSpectrum
 from hf_fourier.functional import attribute
 from hf_fourier.methods.filters import FILTERS, filter_masks
@@ -93,15 +93,16 @@ def test_noise_hurts_where_the_model_reads():
 def test_half_is_lost_at_the_edge_of_the_band_that_is_read():
     found, _ = spectrum(HIGH)
     band = found.bands[place(found, HIGH)]
-    for name in ("low-pass", "high-pass"):
+    for name, expected in (("low-pass", band.low * math.sqrt(2)), ("high-pass", band.low)):
         half = found.half_point(name)
         assert half.low <= half.mean <= half.high
-    accurate = np.full((1, 4), 1.0)
-    assert half_crossing(accurate, np.array([1.0]), np.array([1.0, 2, 4, 8]), upward=True) == [1.0]
-    means, edges = np.array([[0.0, 0.25, 0.75, 1.0]]), np.array([1.0, 2, 4, 8])
-    assert half_crossing(means, np.array([1.0]), edges, upward=True)[0] == pytest.approx(2 * math.sqrt(2))
-    assert half_crossing(means[:, ::-1], np.array([1.0]), edges, upward=False)[0] == pytest.approx(2 * math.sqrt(2))
-    assert np.isnan(half_crossing(means, np.array([0.0]), edges, upward=True)[0])
+        assert half.mean == pytest.approx(expected, rel=0.01)  # half-way on a logarithmic axis; the top band's edge
+    edges = np.array([1.0, 2, 4, 8])
+    assert crossing(np.full((1, 4), 1.0), np.array([0.5]), edges, upward=True) == [1.0]
+    means = np.array([[0.0, 0.25, 0.75, 1.0]])
+    assert crossing(means, np.array([0.5]), edges, upward=True)[0] == pytest.approx(2 * math.sqrt(2))
+    assert crossing(means[:, ::-1], np.array([0.5]), edges, upward=False)[0] == pytest.approx(2 * math.sqrt(2))
+    assert np.isnan(crossing(means, np.array([math.nan]), edges, upward=True)[0])
     assert band.low > 0
     with pytest.raises(InputError, match="low-pass"):
         found.half_point("band-pass")

@@ -10,21 +10,21 @@ import numpy as np
 DRAWS = 1000
 
 
-def half_crossing(means: np.ndarray, clean: np.ndarray, edges: np.ndarray, upward: bool) -> np.ndarray:
-    """Where each row of means crosses half of the clean one, on a logarithmic axis between the edges of the bands.
+def crossing(means: np.ndarray, goals: np.ndarray, edges: np.ndarray, upward: bool) -> np.ndarray:
+    """Where each row of means crosses its goal, on a logarithmic axis between the edges of the bands.
 
     Args:
         means: Shape `(rows, bands)`.
-        clean: Shape `(rows,)`.
+        goals: Shape `(rows,)`; NaN for none.
         edges: The cut-off of each band's filter.
         upward: Whether means rise with the cut-off (low-pass).
     """
     usable = edges > 0
     order = np.flatnonzero(usable) if upward else np.flatnonzero(usable)[::-1]
     found = np.full(len(means), math.nan)
-    for row, (values, goal) in enumerate(zip(means[:, order], 0.5 * clean, strict=True)):
+    for row, (values, goal) in enumerate(zip(means[:, order], goals, strict=True)):
         above = np.flatnonzero(values >= goal)
-        if not len(above) or goal <= 0:
+        if not len(above):
             continue
         first = above[0]
         if first == 0:

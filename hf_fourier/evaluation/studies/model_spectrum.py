@@ -17,7 +17,7 @@ from hf_fourier.domains import Band
 from hf_fourier.domains.bands import frequency_text
 from hf_fourier.errors import InputError
 from hf_fourier.evaluation.metrics.statistics import MeanInterval, mean_interval
-from hf_fourier.evaluation.studies.cutoffs import bootstrap_weights, half_crossing
+from hf_fourier.evaluation.studies.cutoffs import bootstrap_weights, crossing
 from hf_fourier.methods.filters import MEASURES
 from hf_fourier.results.drawing import drawn_by
 from hf_fourier.results.table import Table
@@ -128,10 +128,11 @@ class ModelSpectrum:
         return self._by_band(self.shapley - self.shapley[:, place, None], group)
 
     def half_point(self, name: str, group: str = ALL, seed: int = 0) -> MeanInterval:
-        """The cut-off at which half of the clean accuracy is lost (f50), in the bands' unit.
+        """The cut-off at which half of the accuracy is lost (f50), in the bands' unit.
 
-        Between the edges of bands it is interpolated on a logarithmic axis. Where the outermost band alone keeps more
-        than half, it is that band's inner edge, a bound.
+        Half-way from the accuracy with no band left, which is what guessing brings, to that of the clean examples.
+        Between the edges of bands it is interpolated on a logarithmic axis. Where the outermost band alone keeps more,
+        it is that band's inner edge, a bound; NaN where the clean examples do no better than nothing.
 
         Args:
             name: "low-pass" or "high-pass".
@@ -143,17 +144,17 @@ class ModelSpectrum:
         """
         if name not in ("low-pass", "high-pass"):
             raise InputError(f"the cut-off of filter {name!r}", "'low-pass' or 'high-pass'", "choose one of them")
-        rows = self._rows(group)
-        right, clean = self.right(name)[rows], self.clean_right()[rows]
-        edges = np.array([band.high if name == "low-pass" else band.low for band in self.bands])
-        upward = name == "low-pass"
-        point = half_crossing(np.nanmean(right, 0, keepdims=True), np.nanmean(clean, keepdims=True), edges, upward)[0]
+        rows, upward = self._rows(group), name == "low-pass"
+        edges = np.array([band.high if upward else band.low for band in self.bands])
+        ends = np.stack([self._right(one[:, None])[:, 0] for one in (self.empty, self.clean)], 1)[rows]
+        right = np.concatenate([ends, self.right(name)[rows]], 1)
         codes = np.unique([self.clusters[i] for i in rows], return_inverse=True)[1] if self.clusters else None
-        weights = bootstrap_weights(len(rows), codes, seed)
+        weights = np.concatenate([np.ones((1, len(rows))), bootstrap_weights(len(rows), codes, seed)])
         known = np.isfinite(right)
         means = (weights @ np.where(known, right, 0)) / np.maximum(weights @ known, 1e-12)
-        drawn = half_crossing(means, weights @ np.nan_to_num(clean) / weights.sum(1), edges, upward)
-        low, high = np.nanquantile(drawn, [0.025, 0.975])
+        goals = np.where(means[:, 1] > means[:, 0], means[:, :2].mean(1), math.nan)
+        point, *drawn = crossing(means[:, 2:], goals, edges, upward)
+        low, high = np.nanquantile(drawn, [0.025, 0.975]) if np.isfinite(drawn).any() else (math.nan, math.nan)
         return MeanInterval(float(point), float(low), float(high), len(rows))
 
     def shortcuts(self) -> Table:
@@ -212,7 +213,8 @@ class ModelSpectrum:
             f"{'The band that is worth most' if clear else 'No band is clearly worth most; the largest mean'} "
             f"is {name}: Shapley value {values[best]}.",
             f"{self.quantity.capitalize()}: {_percent(self.clean_accuracy())} of the clean examples, "
-            f"{_percent(stop)} without that band, {_percent(alone)} with it alone.",
+            f"{_percent(stop)} without that band, {_percent(alone)} with it alone, "
+            f"{_percent(self.empty_accuracy())} with no band left.",
         ]
         for which, words in (("low-pass", "only frequencies up to"), ("high-pass", "only frequencies from")):
             cut, unit = self.half_point(which), self.bands[0].unit
@@ -297,6 +299,10 @@ class ModelSpectrum:
     def clean_accuracy(self) -> MeanInterval:
         """The accuracy without a filter."""
         return mean_interval(self.clean_right(), self.clusters or None)
+
+    def empty_accuracy(self) -> MeanInterval:
+        """The accuracy with no band left: what guessing brings."""
+        return mean_interval(self._right(self.empty[:, None])[:, 0], self.clusters or None)
 
     def _right(self, readings: np.ndarray) -> np.ndarray:
         """Accuracy where the true class is known and the head predicts one, agreement elsewhere."""

@@ -28,8 +28,8 @@ MOST_GROUPS = 10
 #: Pixels of a grating, and the cycles of the shown square that a band's middle may have at most.
 GRATING, MOST_CYCLES = 64, 20
 CAPTION = (
-    "Bars: 95 % intervals. What a filter leaves is no natural input: a band that is needed is not thereby enough, and "
-    "what it says holds for these data."
+    "Bars: 95 % intervals; grey: the clean examples, and dashed with no band left. What a filter leaves is no natural "
+    "input: a band\nthat is needed is not thereby enough, and what it says holds for these data."
 )
 
 
@@ -88,7 +88,7 @@ def _cuts(axes: Axes, spectrum: ModelSpectrum) -> None:
         half = spectrum.half_point(name)
         if math.isfinite(half.mean):
             axes.axvline(half.mean, color=COLOURS[number], linewidth=0.8, linestyle=":", gid=f"half {name}")
-    axes.axhline(100 * spectrum.clean_accuracy().mean, color=panels.SOFT, linewidth=0.8)
+    _ends(axes, spectrum)
     axes.set_xscale("log")
     axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
     axes.xaxis.set_minor_formatter(lambda value, _: "")
@@ -101,7 +101,7 @@ def _single(axes: Axes, spectrum: ModelSpectrum) -> None:
     """The accuracy without one band, and with it alone."""
     for number, (name, words) in enumerate([("band-stop", "without this band"), ("band-pass", "this band alone")]):
         _errorbars(axes, range(len(spectrum.bands)), spectrum.accuracy(name), COLOURS[number], words, number)
-    axes.axhline(100 * spectrum.clean_accuracy().mean, color=panels.SOFT, linewidth=0.8)
+    _ends(axes, spectrum)
     panels.title(axes, "Which bands are needed, which suffice?")
     _percent_axis(axes, spectrum)
     _band_axis(axes, spectrum)
@@ -115,7 +115,7 @@ def _noise(axes: Axes, spectrum: ModelSpectrum) -> None:
         _errorbars(axes, range(len(spectrum.bands)), spectrum.accuracy(name), COLOURS[number + 2], words, number)
     if not levels:
         axes.text(0.5, 0.5, "no noise was added", ha="center", transform=axes.transAxes)
-    axes.axhline(100 * spectrum.clean_accuracy().mean, color=panels.SOFT, linewidth=0.8)
+    _ends(axes, spectrum)
     panels.title(axes, "In which bands does noise hurt?")
     _percent_axis(axes, spectrum)
     _band_axis(axes, spectrum)
@@ -151,6 +151,12 @@ def _errorbars(
         list(x), means, yerr=spread, color=colour, label=label, marker=MARKERS[number % len(MARKERS)], markersize=4,
         linewidth=1.2, elinewidth=0.9, capsize=2, linestyle=("-", "--", ":")[number // len(COLOURS) % 3],
     )  # fmt: skip
+
+
+def _ends(axes: Axes, spectrum: ModelSpectrum) -> None:
+    """Lines for the accuracy of the clean examples and, dashed, for that with no band left."""
+    axes.axhline(100 * spectrum.clean_accuracy().mean, color=panels.SOFT, linewidth=0.8)
+    axes.axhline(100 * spectrum.empty_accuracy().mean, color=panels.SOFT, linewidth=0.8, linestyle=(0, (4, 4)))
 
 
 def _percent_axis(axes: Axes, spectrum: ModelSpectrum) -> None:
