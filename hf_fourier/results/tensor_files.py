@@ -45,7 +45,7 @@ def laid_out(tensors: Mapping[str, Tensor]) -> ByteChunks:
         from safetensors.torch import save
 
         return [save(dict(tensors))]
-    names = sorted(tensors, key=lambda name: (_RANKS[tensors[name].dtype], name.encode()))
+    names = _ordered(tensors)
     head, start = {}, 0
     for name in names:
         tensor = tensors[name]
@@ -56,6 +56,11 @@ def laid_out(tensors: Mapping[str, Tensor]) -> ByteChunks:
     text += b" " * (-len(text) % 8)
     data = [tensors[name].reshape(-1).view(torch.uint8).numpy().data for name in names]
     return [len(text).to_bytes(8, "little"), text, *data]
+
+
+def _ordered(tensors: Mapping[str, Tensor]) -> list[str]:
+    """The names in the order in which data lie in a file."""
+    return sorted(tensors, key=lambda name: (_RANKS[tensors[name].dtype], name.encode()))
 
 
 #: The name under which the digest of a file's header stands among those of its tensors.
@@ -73,7 +78,10 @@ def digests_of(tensors: Mapping[str, Tensor], pieces: ByteChunks) -> dict[str, s
         tensors: As they were laid out.
         pieces: What `laid_out` made of them.
     """
-    return {HEADER: digest(header_of(pieces)), **{name: tensor_digest(tensor) for name, tensor in tensors.items()}}
+    header = {HEADER: digest(header_of(pieces))}
+    if len(pieces) == 1:  # laid out by the library
+        return header | {name: tensor_digest(tensor) for name, tensor in tensors.items()}
+    return header | {name: digest(data) for name, data in zip(_ordered(tensors), pieces[2:], strict=True)}
 
 
 def header_of(pieces: ByteChunks) -> bytes:
