@@ -6,7 +6,8 @@ batches of the same size, written without the library, as for `benchmarks.game`.
 gate is the same.
 
 The second: planted models, whose deciding frequency is known. Its band, one of fourteen of equal width, should come
-first, and the decoys' bands should not. Each method is asked with each replacement.
+first, and the decoys' bands should not; nor should it come first on the control, which is
+deaf to it. Each method is asked with each replacement.
 
 The third: how far the ranking of real models' octave bands by occlusion depends on the replacement: the rank
 correlation with zero, and how often the first band is the same.
@@ -29,7 +30,7 @@ from torch import Tensor
 from benchmarks.cost import GATE, keep_memory, laid_out, timed
 from benchmarks.keeping import kept
 from benchmarks.planted.ranking import members
-from benchmarks.planted.subjects import Subject, frequencies, triggered
+from benchmarks.planted.subjects import Role, Subject, frequencies, triggered
 from benchmarks.real import MODELS
 from benchmarks.statistics import described
 from benchmarks.tables import markdown
@@ -53,6 +54,7 @@ SUBSETS = 64
 EXAMPLES = {"fashion-vit": 8, "ast-languages": 4, "wav2vec2-languages": 4, "pbmc-geneformer": 2}
 PLANTED = ("fashion-vit-amplitude", "fashion-vit-phase", "fashion-vit-first", "fashion-vit-second")
 METHODS = ("occlusion", "occlusion:mode=alone", "shapley")
+ROLES: tuple[Role, Role] = ("planted", "clean")
 
 
 def encoded_alike(name: str, n: int) -> tuple[FourierExplainer, list[EncodedExample]]:
@@ -120,10 +122,13 @@ def fresh_score(batch: ExampleBatch, size: int) -> Any:
     return score
 
 
-def on_planted(subject: Subject, method: str, n: int, half: Any) -> dict[str, Any]:
-    """How often the planted band comes first, and how often a decoy's band, by replacement; a list per example."""
-    explainer, examples = subject.explainer("planted"), subject.examples(n, half)
-    chosen = triggered(explainer, examples)
+def on_planted(subject: Subject, role: Role, method: str, n: int, half: Any) -> dict[str, Any]:
+    """How often the planted band comes first, and how often a decoy's band, by replacement; a list per example.
+
+    Of the planted model only examples count that have the trigger's label; of the control, all.
+    """
+    explainer, examples = subject.explainer(role), subject.examples(n, half)
+    chosen = triggered(explainer, examples) if role == "planted" else list(range(len(examples)))
     inputs = examples.inputs(rows=chosen)
     explainer.donors = examples.material.inputs  # which carry nothing
     fine = frequencies(explainer)
@@ -148,12 +153,17 @@ def planted_rows(subject: Subject, folder: Path, n: int, half: str) -> list[dict
     """The rows of one planted model in the second table."""
     rows = []
     for method in METHODS:
-        path = folder / f"{subject.name}-{method.replace(':', '_')}-n{n}.json"
-        found = kept(path, lambda: on_planted(subject, method, n, half))  # noqa: B023
-        row: dict[str, Any] = {"model": subject.name, "method": method, "n": len(found["zero: planted"])}
+        own, control = (
+            kept(
+                folder / f"{subject.name}-{role}-{method.replace(':', '_')}-n{n}.json",
+                lambda: on_planted(subject, role, method, n, half),  # noqa: B023
+            )
+            for role in ROLES
+        )
+        row: dict[str, Any] = {"model": subject.name, "method": method, "n": len(own["zero: planted"])}
         for name in REPLACEMENTS:
-            wrong = statistics.mean(found[f"{name}: decoys"])
-            row[name] = f"{described(found[f'{name}: planted'])}; {wrong:.2f}"
+            wrong, deaf = (statistics.mean(values) for values in (own[f"{name}: decoys"], control[f"{name}: planted"]))
+            row[name] = f"{described(own[f'{name}: planted'])}; {wrong:.2f}; {deaf:.2f}"
         rows.append(row)
     return rows
 
