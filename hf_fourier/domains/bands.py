@@ -247,7 +247,7 @@ def _name(low: float, high: float, unit: str) -> str:
 
 def number_text(value: float) -> str:
     """A number with three digits, whole numbers in full."""
-    return f"{value:.0f}" if value >= 1000 or value == round(value) else f"{value:.3g}"
+    return f"{value:.0f}" if value >= 999.5 or value == round(value) else f"{value:.3g}"
 
 
 def frequency_text(unit: str, value: float, *interval: float) -> str:

@@ -237,4 +237,5 @@ def test_frequencies_in_words():
     assert frequency_text("Hz", 2000.4, 891.3, 3480.6) == "2000 [891, 3481] Hz"
     assert frequency_text("cycles/token", 1 / 64, 1 / 70, 1 / 60) == "1 per 64 [60, 70] tokens"
     assert frequency_text("cycles/picture", 2.25, 2, 3) == "2.25 [2, 3] cycles/picture"
+    assert frequency_text("Hz", 999.7) == "1000 Hz"
     assert frequency_text("cycles/token", 0.0) == "0 cycles/token"

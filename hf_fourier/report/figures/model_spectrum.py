@@ -163,7 +163,7 @@ def _percent_axis(axes: Axes, spectrum: ModelSpectrum) -> None:
     axes.set_ylim(0, 104)
     panels.label_axis(axes, "y", f"{spectrum.quantity} [%]")
     if axes.get_legend_handles_labels()[0]:
-        axes.legend(frameon=False, fontsize=8, loc="center right")
+        axes.legend(frameon=False, fontsize=8, loc="lower right", bbox_to_anchor=(1.0, 0.99), ncols=2, borderaxespad=0)
 
 
 def _band_axis(axes: Axes, spectrum: ModelSpectrum) -> None:
