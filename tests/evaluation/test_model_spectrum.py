@@ -227,3 +227,13 @@ def test_the_masks():
     assert masks[FILTERS.index("low-pass")] == [[True, False, False], [True, True, False], [True, True, True]]
     assert masks[FILTERS.index("high-pass")] == [[True, True, True], [False, True, True], [False, False, True]]
     assert masks[FILTERS.index("band-stop")] == [[False, True, True], [True, False, True], [True, True, False]]
+
+
+def test_a_section_for_a_card():
+    found, _ = spectrum(LOW)
+    text = found.to_markdown()
+    table = [line for line in text.splitlines() if line.startswith("|")]
+    assert len(table) == 2 + len(found.bands)
+    assert len({line.count("|") for line in table}) == 1
+    assert found.summary()[0] in text
+    assert "`fourier:bands=octave`" in text

@@ -229,6 +229,22 @@ class ModelSpectrum:
     def __str__(self) -> str:
         return "\n".join([repr(self), *self.summary()])
 
+    def to_markdown(self) -> str:
+        """A section for a model's card: what was found, a table of the bands, and what may be concluded."""
+        columns = ["band", *self.filters, "Shapley value"]
+        by_filter = [self.accuracy(name) for name in self.filters]
+        rows = [
+            [band.name, *(_percent(intervals[i]) for intervals in by_filter), str(value)]
+            for i, (band, value) in enumerate(zip(self.bands, self.shapley_values(), strict=True))
+        ]
+        lines = ["## Which frequencies it reads", "", *(f"- {line}" for line in self.summary()), ""]
+        lines += [f"{len(self)} examples; {self.quantity} under filters, and with noise in a band.", ""]
+        lines += ["| " + " | ".join(cells) + " |" for cells in (columns, ["---"] * len(columns), *rows)]
+        made = f"`{self.made_by.get('method')}` in `{self.made_by.get('domain')}`"
+        return "\n".join(
+            [*lines, "", f"Intervals: 95 %. What a filter leaves is no natural input. Made by {made}.", ""]
+        )
+
     def plot(self, path: str | PathLike[str] | None = None, ax: Any = None) -> Any:
         """Draw it, a `matplotlib.figure.Figure`; see `hf_fourier.report.figures.model_spectrum.plot_spectrum`."""
         return drawn_by("figures.model_spectrum:plot_spectrum", self, path, ax)
