@@ -130,7 +130,8 @@ def two_models(n: int) -> list[dict[str, Any]]:
         subject = Subject("fashion-vit", kind)
         explainer, examples = subject.explainer("planted"), subject.examples(n, "test")
         index = triggered(explainer, examples)
-        labels = [explainer.model.config.id2label[int(examples.targets[i])] for i in index]
+        config: Any = explainer.model.config
+        labels = [config.id2label[int(examples.targets[i])] for i in index]
         name = examples.material.signal
         method = "filters:permutations=8,noise=none"
         results = explainer.explain(examples.inputs(rows=index), method=method, domain=BY_DIRECTION)
