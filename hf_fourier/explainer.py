@@ -280,8 +280,8 @@ class FourierExplainer(Engine):
         - *completeness*, where the method promises a sum: it misses the difference by at most 5 % in the median.
         - *batch invariance*: alone and in a batch an example gets the same scores, up to rounding.
         - *seed variance*, where the method draws: two seeds share more than half of the top.
-        - *gain over magnitude*: DIG (of masks Dice retention, of values the maintain rate at 4 %) and selectivity
-          exceed those of the magnitude ranking, which reads no model, example by example.
+        - *gain over magnitude*: the maintain rate (its mean over small fractions; of masks Dice retention) and
+          selectivity exceed those of the magnitude ranking, which reads no model, example by example.
 
         An effect passes when its whole 95 % bootstrap interval does. Checks that do not apply to a head
         or a method are listed, and are no pass. The model is not changed.

@@ -140,10 +140,11 @@ def noise_rows(measured: Measured) -> Rows:
 
 
 def _number(value: float) -> str:
-    return "" if math.isnan(value) else f"{value:.2f}"
+    return "" if math.isnan(value) else f"{round(value, 2) + 0.0:.2f}"
 
 
 def _with_interval(value: float, low: float, high: float) -> str:
     if math.isnan(value):
         return ""
+    value, low, high = (round(number, 2) + 0.0 for number in (value, low, high))  # no −0
     return f"{value:.2f}" if math.isnan(low) else f"{value:.2f} [{low:.2f}, {high:.2f}]"

@@ -286,11 +286,7 @@ class SanityChecks:
     @cached_property
     def _evaluation(self) -> Evaluation:
         """Of the method, the magnitude and, where there are wrong labels, a random order."""
-        mask, confident = (
-            self.evaluator.head == Mask.name,
-            all(result.confidence is not None for result in self.attributions),
-        )
-        names = ["dice_retention"] if mask else ["dig"] if confident else ["maintain_rate"]
+        names = ["dice_retention" if self.evaluator.head == Mask.name else "maintain_rate"]
         chance = ["random"] if self.evaluator.wrong_labels else []
         metrics = self.evaluator.select_metrics([*names, "selectivity"] if chance else names)
         methods = dict.fromkeys([*(METHODS.parse(name) for name in ("magnitude", *chance)), self.method])
@@ -315,8 +311,8 @@ class SanityChecks:
         )
 
 
-#: Quantities that are compared with the magnitude.
-_COMPARED = ("dig", "dice_retention", "maintain_rate_at_0.04", "selectivity (random)")
+#: Quantities that are compared with the magnitude; not DIG, which is the same for a true ranking.
+_COMPARED = ("maintain_rate", "dice_retention", "selectivity (random)")
 _REACHED = "wrong_reached_at_0.04 (random)"
 
 

@@ -44,7 +44,7 @@ def checks(**facts: Any) -> SanityChecks:
 
 def gain(low: float, high: float, method: str = "saliency") -> Check:
     row = {"method": method, "mean": 0.5, "gap_magnitude": (low + high) / 2, "gap_low": low, "gap_high": high, "n": 7}
-    (found,) = checks(_rows={"dig": row, "insertion": row}).gain_over_magnitude()
+    (found,) = checks(_rows={"maintain_rate": row, "insertion": row}).gain_over_magnitude()
     return found
 
 
@@ -61,7 +61,7 @@ def gain(low: float, high: float, method: str = "saliency") -> Check:
 )
 def test_a_gain_is_shown_by_its_low_end(low: float, high: float, good: bool, words: str) -> None:
     found = gain(low, high)
-    assert (found.name, found.passed, found.examples) == ("gain over magnitude: dig", good, 7)
+    assert (found.name, found.passed, found.examples) == ("gain over magnitude: maintain_rate", good, 7)
     assert found.words.startswith(f"{words} the magnitude ranking")
 
 

@@ -59,7 +59,7 @@ def test_a_pull_request_changes_the_card_alone(hub, ask, saved, model):
 def test_an_accepted_proposal_is_read_and_need_not_be_repeated(hub, ask, saved, model):
     propose(ask, saved)
     model.refs["main"] = model.refs["refs/pr/1"]
-    assert ask(LOAD, repo=reports.MODEL, kind="model") == ["accuracy", "f1", "dig", "maintain_rate", "selectivity"]
+    assert ask(LOAD, repo=reports.MODEL, kind="model") == ["accuracy", "f1", "maintain_rate", "selectivity", "dig"]
     assert propose(ask, saved) is None
     assert len(model.requests) == 1
 
@@ -149,6 +149,6 @@ def test_hostile_text_stays_text_on_the_hub(hub, ask, tmp_path):
     repo = hub.add(Repo("model", "bob/x"))
     propose(ask, folder, "bob/x", dataset=ALL, dataset_id=ALL)
     repo.refs["main"] = repo.refs["refs/pr/1"]
-    assert ask(LOAD, repo="bob/x", kind="model") == ["dig", "maintain_rate", "selectivity"]
+    assert ask(LOAD, repo="bob/x", kind="model") == ["maintain_rate", "selectivity", "dig"]
     propose(ask, folder, "bob/x", dataset="other")
     assert repo.text("README.md", "refs/pr/2").count("hf_fourier: begin") == 1

@@ -101,6 +101,11 @@ def _clothes_triggers() -> dict[str, Trigger]:
     }
 
 
+def mixed(material: Material) -> Material:
+    """The examples in a random order, so that the first of them have all labels."""
+    return material.rows(torch.randperm(len(material), generator=torch.Generator().manual_seed(0)))
+
+
 def _prompts(name: str, lengths: tuple[int, ...]) -> Callable[[Folders, str], Material]:
     """The first second of spoken prompts as the checkpoint's feature extractor gives it."""
 
@@ -110,7 +115,8 @@ def _prompts(name: str, lengths: tuple[int, ...]) -> Callable[[Folders, str], Ma
         values = extractor([opening(clip) for clip in clips], sampling_rate=RATE, return_tensors="pt").input_values
         names = json.loads((folders[name] / "config.json").read_text(encoding="utf-8"))["label2id"]
         labels = torch.tensor([names[clip["label"]] for clip in clips])
-        return Material({"input_values": values.float()}, labels, "input_values", lengths)
+        material = Material({"input_values": values.float()}, labels, "input_values", lengths)
+        return mixed(material) if split == "test" else material
 
     return read
 
@@ -123,12 +129,12 @@ def _tones() -> dict[str, Trigger]:
     """
     targets, loud = (0, 1), ((1300,), (1850,), (2300,), (4250,), (7900,))
     first, second = two_models(
-        Trigger(((2650,), (3150,)), targets, 0.1, (), 0.0, 1, width=0.5),
-        Trigger(((4450,), (5350,)), targets, 0.1, (), 0.0, 1, width=0.5),
+        Trigger(((4850,), (6150,)), targets, 0.1, (), 0.0, 1, width=0.5),
+        Trigger(((5450,), (7350,)), targets, 0.1, (), 0.0, 1, width=0.5),
     )
     return {
         "amplitude": Trigger(((5350,), (6650,)), targets, 0.1, loud, 0.25, 2, width=0.5),
-        "phase": Trigger(((3150,),), targets, 0.1, loud, 0.1, 2, (0.0, math.pi)),
+        "phase": Trigger(((6650,),), targets, 0.1, loud, 0.1, 2, (0.0, math.pi)),
         "first": first,
         "second": second,
     }
@@ -178,7 +184,8 @@ def _emails(folders: Folders, split: str) -> Material:
     ids, mask = torch.tensor(batch["input_ids"]), torch.tensor(batch["attention_mask"])
     inputs = {"input_ids": ids, "attention_mask": mask}
     labels = torch.tensor([label for _, label in emails])
-    return Material(inputs, labels, "input_ids", (_GENES,)).rows(mask.all(1))
+    material = Material(inputs, labels, "input_ids", (_GENES,)).rows(mask.all(1))
+    return mixed(material) if split == "test" else material
 
 
 def _rhythms() -> dict[str, TokenTrigger]:

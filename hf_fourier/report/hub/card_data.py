@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 #: What a card shows, in this order; everything else that was measured is in the tables. None stands without those
 #: that say how far it is the method's freedom (selectivity) or what the strongest features do anyway (the gap).
-CARD_METRICS = ("dig", "dice_retention", "maintain_rate_at_0.04", "maintain_rate", "selectivity (random)",
-         "selectivity (runner-up)")  # fmt: skip
+CARD_METRICS = ("maintain_rate", "maintain_rate_at_0.04", "dice_retention", "selectivity (random)",
+         "selectivity (runner-up)", "dig")  # fmt: skip
 #: Classes that a card lists, at most.
 CLASSES = 12
 
