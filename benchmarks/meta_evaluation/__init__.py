@@ -42,7 +42,7 @@ from benchmarks.planted import gated, methods
 from benchmarks.planted.subjects import Half, Subject, triggered
 from benchmarks.tables import markdown
 
-TRUE, SPOILT = "the true ranking", "integrated_gradients"
+SPOILT = "integrated_gradients"
 SHARES = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
 
 
@@ -67,7 +67,7 @@ class Trial:
     @property
     def true_ranking(self) -> Ranker:
         """What is planted first, the decoys last."""
-        return Ranker(TRUE, "magnitude", true_scores(self.examples, self.chosen))
+        return Ranker(tables.TRUE, "magnitude", true_scores(self.examples, self.chosen))
 
     def kept(self, ranker: Ranker) -> dict[str, list[float]]:
         """The truth and every metric of one ranking, kept."""

@@ -41,6 +41,13 @@ SHOWN = {
 NEVER = {"r_flip": 1.0}
 """The value of a metric that found no answer: no fraction changes half of the predictions."""
 
+TRUE = "the true ranking"
+NOISE = (
+    "kept",
+    *(f"{what} ({name})" for name in ("phase-scrambled", "noise") for what in ("reached", "whole", "net evidence")),
+)
+"""The columns of net evidence."""
+
 Rows = list[dict[str, Any]]
 Measured = Sequence[Mapping[str, Any]]
 
@@ -126,16 +133,12 @@ def spoilt_rows(measured: Measured) -> Rows:
 
 
 def noise_rows(measured: Measured) -> Rows:
-    """A method a row and model: decisions kept, and labels reached without evidence."""
+    """A method a row: decisions kept, and labels reached without evidence, over the examples of all models."""
     rows = []
-    for one in measured:
-        for method, values in {**one["methods"], "the true ranking": one["true"]}.items():
-            row: dict[str, Any] = {"model": one["model"], "method": method, "kept": described(values["kept"])}
-            for name in ("phase-scrambled", "noise"):
-                row |= {f"reached ({name})": described(values[f"reached ({name})"])}
-                row |= {f"whole ({name})": described(values[f"whole ({name})"])}
-                row |= {f"net evidence ({name})": described(values[f"net evidence ({name})"])}
-            rows.append(row)
+    for method in (*measured[0]["methods"], TRUE):
+        found = [one["true"] if method == TRUE else one["methods"][method] for one in measured]
+        joined = {name: [value for values in found for value in values[name]] for name in found[0] if name in NOISE}
+        rows.append({"method": method, "n": len(joined["kept"])} | {name: described(joined[name]) for name in NOISE})
     return rows
 
 

@@ -91,7 +91,8 @@ DIG = register(
         needs="perturb with `metrics.PAPER_GRID`: 19 forward passes per example",
         limits=(
             "whether the prediction rested on the features: a ranking that follows the model's own gradient can raise "
-            "its confidence by what it deletes, and that counts. A mean of ratios is dominated by examples with a low "
+            "its confidence by what it deletes, and that counts. Nor a true ranking from the magnitude, where what "
+            "decides is planted: both have it in the first tenth. A mean of ratios is dominated by examples with a low "
             "clean confidence: read the median too. Not comparable across domains of different redundancy."
         ),
         reference=(

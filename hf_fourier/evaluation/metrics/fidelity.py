@@ -49,7 +49,10 @@ FAITHFULNESS_OF_SPECTRA = register(
         range="−1 to 1",
         better="higher",
         needs="perturb with a grid that deletes 0.5 (or the `fraction` that you pass), such as `metrics.PAPER_GRID`",
-        limits="anything about the order within the deleted part. The paper reports the median.",
+        limits=(
+            "anything about the order within the deleted part, so that a true ranking and the magnitude have one "
+            "number where a model's decisive features are planted. The paper reports the median."
+        ),
         reference=(
             "Parekh et al. 2022 (Listen to Interpret); at half of the features as in the code of arXiv 2410.01482"
         ),
@@ -66,7 +69,10 @@ INPUT_FIDELITY = register(
         range="0 to 1",
         better="higher",
         needs="perturb with a grid that keeps 0.5 (or the `fraction` that you pass), such as `metrics.PAPER_GRID`",
-        limits="much at half of the features, where most rankings succeed: see `maintain_rate` for smaller fractions.",
+        limits=(
+            "much at half of the features, where most rankings succeed, a true one no more than the magnitude: see "
+            "`maintain_rate` for smaller fractions."
+        ),
         reference=(
             "Paissan et al. (posthoc interpretation via quantization); at half as in the code of arXiv 2410.01482"
         ),

@@ -53,7 +53,8 @@ INSERTION = register(
         needs="perturb with `metrics.PAPER_GRID`: 19 forward passes per example",
         limits=(
             "how far a small area is the ranking's fault: it is bounded by the clean confidence. An input that is "
-            "partly put back is none of the kind that the model was trained on."
+            "partly put back is none of the kind that the model was trained on. On the tenths a true ranking and the "
+            "magnitude have one area, where a model's decisive features are planted."
         ),
         reference="Petsiuk et al. 2018, arXiv 1806.07421, with a substrate without power",
         per_example=_insertion_from_table,
@@ -71,7 +72,8 @@ DELETION = register(
         needs="perturb with `metrics.PAPER_GRID`: 19 forward passes per example",
         limits=(
             "whether the features were needed or the damaged input is merely out of distribution: most rankings of "
-            "strong features reach the floor at once."
+            "strong features reach the floor at once, and a true one no sooner than the magnitude, where a model's "
+            "decisive features are planted."
         ),
         reference="Petsiuk et al. 2018, arXiv 1806.07421, with a substrate without power",
         per_example=_deletion_from_table,

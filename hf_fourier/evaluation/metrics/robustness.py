@@ -170,7 +170,8 @@ SENSITIVITY_MAX = register(
         better="lower",
         needs="pass the columns of `random_perturbations.explain_perturbed_inputs`: ten explanations per example",
         limits=(
-            "whether the scores are right: the magnitude of the features, which reads no model, hardly moves at all."
+            "whether the scores are right: the magnitude of the features, which reads no model, hardly moves at all. "
+            "Over methods it goes against the truth where a model's decisive features are planted."
         ),
         reference=(
             "Yeh et al. 2019, arXiv 1901.09392; uniform ± 0.2 per entry, ten draws, relative, as in arXiv 2411.18343"

@@ -82,7 +82,8 @@ SELECTIVITY = register(
         ),
         limits=(
             "which part of a wrong label's success is evidence that is in the input (a runner-up may be there too) and "
-            "which the method's freedom to choose."
+            "which the method's freedom to choose. Nor which ranking is true: it says whether a method can produce a "
+            "label, and one that reads no model cannot."
         ),
         reference="this library",
         per_example=_selectivity_from_table,

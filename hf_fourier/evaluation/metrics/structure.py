@@ -168,7 +168,10 @@ SPECIFICITY = register(
         range="0 to 1; `specific_features` counts them",
         better="neither",
         needs="make the table with `columns(results, top=0.04)`, examples of several classes",
-        limits="chance from meaning where examples are few: random features are specific too. Compare with `random`.",
+        limits=(
+            "chance from meaning where examples are few: random features are specific too, and it may rise as a true "
+            "ranking is spoilt. Compare with `random`."
+        ),
         reference="after arXiv 2411.18343, which counts them",
         per_example=_specificity_from_table,
         unit="class",
