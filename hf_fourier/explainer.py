@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Unpack
 
 from hf_fourier.domains import Domain, Fourier
 from hf_fourier.engine import Engine
-from hf_fourier.errors import InputError
+from hf_fourier.errors import InputError, brief
 from hf_fourier.evaluation.studies.transfer import transfer_all
 from hf_fourier.methods import Method
 from hf_fourier.models.encoding import restore
@@ -168,6 +168,7 @@ class FourierExplainer(Engine):
         output_dir: str | PathLike[str] | None = None,
         method: str | Method | None = None,
         domain: str | Domain | None = None,
+        contributions: int | None = None,
         seed: int = 0,
         batch_size: BatchSize = "auto",
         progress: Callable[[int, int], None] | None = None,
@@ -187,6 +188,7 @@ class FourierExplainer(Engine):
             output_dir: A folder for the segments' results; None for a temporary one that is removed with the result.
             method: A method other than the explainer's default.
             domain: A domain other than the explainer's default.
+            contributions: Points on the paths for what speaks for or against the answer, as for `explain`.
             seed: Seed of all random numbers.
             batch_size: Segments at once, at most.
             progress: Called with (segments done, segments in all).
@@ -203,7 +205,7 @@ class FourierExplainer(Engine):
         return explain_recording(
             self, example, target, seconds=seconds, overlap=overlap, fractions=fractions, output_dir=output_dir,
             method=method,
-            domain=domain, seed=seed, batch_size=batch_size, progress=progress,
+            domain=domain, contributions=contributions, seed=seed, batch_size=batch_size, progress=progress,
         )  # fmt: skip
 
     def evaluate(
@@ -384,6 +386,8 @@ class FourierExplainer(Engine):
             InputError: If a result is not of this kind of model or holds no adversarial example, or if the two models
                 share no units (embedded tokens are one model's own).
         """
+        if not isinstance(other, Engine):
+            raise InputError(f"other {brief(other)}", "another FourierExplainer", "correct `other`")
         several = not isinstance(attributions, Attribution) and hasattr(attributions, "__iter__")
         results: list[Attribution] = list(attributions) if several else [attributions]
         for result in results:

@@ -11,7 +11,7 @@ from weakref import WeakKeyDictionary
 import torch
 
 from hf_fourier.domains import DOMAINS, Axis, Domain, SignalShape
-from hf_fourier.errors import FourierError, InputError, ModelError, TargetError
+from hf_fourier.errors import FourierError, InputError, ModelError, TargetError, brief, is_list_like, whole_number
 from hf_fourier.methods import METHODS, Method
 from hf_fourier.methods.apply import MethodCall, explain_all
 from hf_fourier.models.inspection import alone, eval_mode, owner, reachable_modules
@@ -237,6 +237,9 @@ def _checked(x: Any) -> Tensor:
     Raises:
         InputError: If it is no tensor of shape `(batch, …)`, is empty, or holds other than finite real numbers.
     """
+    if isinstance(x, Tensor) and (x.layout != torch.strided or x.is_meta or x.is_quantized):
+        got = f"a {'meta' if x.is_meta else 'quantised' if x.is_quantized else 'sparse'} tensor"
+        raise InputError(got, "a dense one that holds numbers", "convert it, as by x.to_dense() or x.dequantize()")
     if not isinstance(x, Tensor) or x.ndim < 2 or x.numel() == 0 or not x.is_floating_point():
         got = f"shape {tuple(x.shape)}, {x.dtype}" if isinstance(x, Tensor) else type(x).__name__
         raise InputError(got, "a real tensor of shape (batch, …), not empty", "add a batch axis, or convert it")
@@ -261,7 +264,10 @@ def _ordered(x: Tensor, axes: Sequence[int] | None) -> set[int]:
     """
     if axes is None:
         return set(range(1, x.ndim)) if x.ndim <= 3 else set(range(2, x.ndim))
-    chosen = {axis % x.ndim if -x.ndim <= axis < x.ndim else 0 for axis in axes}
+    if not is_list_like(axes):
+        raise InputError(f"axes {brief(axes)}", f"dimensions of x from 1 to {x.ndim - 1}", "pass them in a list")
+    numbers = [whole_number("axes", axis) for axis in axes]
+    chosen = {axis % x.ndim if -x.ndim <= axis < x.ndim else 0 for axis in numbers}
     if not chosen:
         raise InputError("no axes", f"dimensions of x from 1 to {x.ndim - 1}", "name at least one")
     if 0 in chosen:

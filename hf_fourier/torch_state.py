@@ -19,6 +19,8 @@ from typing import Any, ParamSpec, TypeVar
 import torch
 from torch.overrides import TorchFunctionMode
 
+from hf_fourier.errors import checked
+
 P = ParamSpec("P")
 T = TypeVar("T")
 Class = TypeVar("Class", bound=type)
@@ -138,7 +140,8 @@ def carried(function: Callable[P, T]) -> Callable[P, T]:
 
 
 def exact(function: Callable[P, T]) -> Callable[P, T]:
-    """A function that runs in `ours`."""
+    """A function that runs in `ours`, its arguments checked by their names (`errors.checked`)."""
+    function = checked(function)
 
     @functools.wraps(function)
     def call(*args: P.args, **kwargs: P.kwargs) -> T:

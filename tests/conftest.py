@@ -27,6 +27,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--no-shape-checks", action="store_true", help="do not check shape annotations at run time")
     group.addoption("--slow", action="store_true", help="run the tests marked slow as well")
     group.addoption("--sweep-minutes", type=float, default=0.0, help="draw new cases in tests/sweep for so long")
+    group.addoption("--fuzz-minutes", type=float, default=0.0, help="draw new hostile cases for so long")
     group.addoption("--sweep-seed", type=int, help="the seed of those cases; drawn and printed by default")
 
 

@@ -49,6 +49,7 @@ def run(request: ExplainRequest) -> None:
     folder = writable(request.output or Path(f"hf-fourier-{slug(Path(request.model).name)}"))
     target = None if request.target is None else parse_targets(request.target)
     names, examples = read(request.inputs, request.pair, request.cells)
+    explain_recording.check_sounds(examples, request.seconds, request.overlap)
     explainer = load(request.model, [request.method], [request.domain] if request.domain else [], request.loading)
     options = {"target": target, "seed": request.seed, "batch_size": size}
     places = [folder / (f"{i:03d}-{slug(one)}" if len(names) > 1 else slug(one)) for i, one in enumerate(names, 1)]
@@ -94,7 +95,8 @@ def _recordings(
     options: Mapping[str, Any],
 ) -> dict[int, Recording]:
     """The inputs that are longer than the model takes at once, explained in segments, by their places in the list."""
-    cut = {"seconds": request.seconds, "overlap": request.overlap, **options}
+    overlap = explain_recording.OVERLAP if request.overlap is None else request.overlap
+    cut = {"seconds": request.seconds, "overlap": overlap, "contributions": request.contributions, **options}
     return {
         i: explain_recording.explain_file(explainer, example, places[i], cut)
         for i, example in enumerate(examples)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,11 +17,13 @@ if TYPE_CHECKING:
 
 #: Seconds from which on a sound is taken in segments by a model that has no window.
 WHOLE_SECONDS = 60.0
+#: The fraction of a segment that overlaps the next.
+OVERLAP = 0.25
 TOP = 10
 MAX_SEGMENTS = 12
 
 
-def check(seconds: float | None, overlap: float) -> None:
+def check(seconds: float | None, overlap: float | None) -> None:
     """Check the options of recordings, whether or not there is one.
 
     Raises:
@@ -29,14 +31,30 @@ def check(seconds: float | None, overlap: float) -> None:
     """
     if seconds is not None and not 0 < seconds < math.inf:
         raise InputError(f"--seconds {seconds}", "a length above 0", "correct it")
-    if not 0 <= overlap < 1:
+    if overlap is not None and not 0 <= overlap < 1:
         raise InputError(f"--overlap {overlap}", "a fraction of a segment, from 0 to below 1", "correct it")
+
+
+def check_sounds(examples: Sequence[Any], seconds: float | None, overlap: float | None) -> None:
+    """Refuse options of recordings where there is no sound.
+
+    Raises:
+        InputError: If so.
+    """
+    given = {"--seconds": seconds, "--overlap": overlap}
+    if not any(map(_is_sound, examples)) and (idle := [name for name, value in given.items() if value is not None]):
+        raise InputError(f"{idle[0]} without a sound", "a sound file among the inputs", f"leave {idle[0]} out")
+
+
+def _is_sound(example: Any) -> bool:
+    """Whether an example is a sound file."""
+    return isinstance(example, Path) and example.name.lower().endswith(SOUNDS)
 
 
 def is_recording(explainer: FourierExplainer, example: Any, seconds: float | None) -> bool:
     """Whether a file is longer than a segment that was asked for, or than the model takes at once; and say so."""
     wrapper: Any = explainer.wrapper
-    if not isinstance(example, Path) or not example.name.lower().endswith(SOUNDS) or not hasattr(wrapper, "window"):
+    if not _is_sound(example) or not hasattr(wrapper, "window"):
         return False
     from hf_fourier.models.inputs.audio import AudioStream
     from hf_fourier.runs.recording import length_of

@@ -144,7 +144,9 @@ class ExplainRequest:
         float | None,
         typer.Option(help="Of a segment of a long recording.", show_default="the model's window, or 10"),
     ] = None
-    overlap: Annotated[float, typer.Option(help="The fraction of a segment that overlaps the next.")] = 0.25
+    overlap: Annotated[
+        float | None, typer.Option(help="The fraction of a segment that overlaps the next.", show_default="0.25")
+    ] = None
     seed: Seed = 0
     batch_size: Rows = "auto"
     loading: LoadOptions

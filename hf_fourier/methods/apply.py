@@ -14,7 +14,7 @@ import torch
 
 from hf_fourier import __version__
 from hf_fourier.domains import DOMAINS, Basis, Domain, SignalShape
-from hf_fourier.errors import InputError, NotFinite
+from hf_fourier.errors import InputError, NotFinite, real_number
 from hf_fourier.methods import METHODS, Method, Ranking
 from hf_fourier.methods.contributions import checked_points, integrate, of_each
 from hf_fourier.methods.subset_method import asks_for_donors
@@ -97,10 +97,9 @@ class MethodCall:
 
     def __post_init__(self) -> None:
         checked_points(self.contributions)
-        if not 0 <= self.dither < math.inf:
-            raise InputError(
-                f"dither {self.dither!r}", "a fraction of the largest entry, such as 1e-6, or 0", "correct it"
-            )
+        expected = "a fraction of the largest entry, such as 1e-6, or 0"
+        if not 0 <= real_number("dither", self.dither, expected, "correct it") < math.inf:
+            raise InputError(f"dither {self.dither!r}", expected, "correct it")
 
     def points(self, signal: SignalShape) -> int:
         """Points on the path from each reference."""

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from hf_fourier.errors import InputError
+from hf_fourier.errors import InputError, brief
 from hf_fourier.report.example_record import ExampleRecord, report_record
 from hf_fourier.results.integrity import readable
 from hf_fourier.torch_state import exact_class
@@ -32,9 +32,12 @@ class ReportContent:
         title: str | None = None,
         names: Sequence[str] | None = None,
     ) -> None:
-        self.results = tuple(results)
+        self.results = tuple(results) if isinstance(results, Iterable) else (results,)
         self.evaluation = evaluation
         self.sanity = () if sanity is None else tuple(sanity) if isinstance(sanity, Sequence) else (sanity,)
+        self._check_kinds()
+        if names is not None and (isinstance(names, str) or not isinstance(names, Sequence)):
+            raise InputError(f"names {brief(names)}", "one for each result, in a list", "correct `names`")
         if names is not None and len(names) != len(self.results):
             got = f"{len(names)} names for {len(self.results)} results"
             raise InputError(got, "one for each", "correct `names`")
@@ -47,7 +50,28 @@ class ReportContent:
         if len(models) > 1:
             got = f"results of {len(models)} models: {', '.join(sorted(map(str, models))[:4])}"
             raise InputError(got, "those of one", "make a report of each")
+        if title is not None and not isinstance(title, str):
+            raise InputError(f"title {brief(title)}", "a text", "correct `title`")
         self.title = readable(title if title is not None else f"Frequency explanations of {self.model or 'a model'}")
+
+    def _check_kinds(self) -> None:
+        """Refuse what is no result, evaluation or sanity check.
+
+        Raises:
+            InputError: If something is none.
+        """
+        from hf_fourier.evaluation.results import Evaluation, SanityResult
+        from hf_fourier.results.attribution import Attribution
+
+        evaluations = [] if self.evaluation is None else [self.evaluation]
+        parts: tuple[tuple[Sequence[Any], type, str, str], ...] = (
+            (self.results, Attribution, "results", "what `explain` returns"),
+            (evaluations, Evaluation, "evaluation", "what `evaluate` returns"),
+            (self.sanity, SanityResult, "sanity", "what `sanity_check` returns"),
+        )
+        for values, kind, name, expected in parts:
+            if wrong := [value for value in values if not isinstance(value, kind)]:
+                raise InputError(f"{name} with {brief(wrong[0])}", expected, f"correct `{name}`")
 
     def __repr__(self) -> str:
         kinds = [f"{len(self.records)} examples"]

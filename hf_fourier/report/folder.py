@@ -59,7 +59,7 @@ def save(
     values = {
         "format": FORMAT,
         "hf_fourier": __version__,
-        "title": privacy.scrubbed(report.title),
+        "title": privacy.title_of(report.title, report.model, not include_inputs),
         "inputs": include_inputs,
         "model": privacy.model_of(report.model),
         "names": list(report.names) if include_inputs else [],

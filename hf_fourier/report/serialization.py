@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -102,14 +102,26 @@ def as_shared(report: ReportContent, shared: bool) -> tuple[Evaluation | None, l
 
 def evaluation_to(found: Evaluation, shared: bool) -> dict[str, Any]:
     """Plain values without NaN; with `shared` groups are numbered."""
-    digits = privacy.DIGITS if shared else 17
+    digits, worded = privacy.DIGITS if shared else 17, _worded(shared)
     return {
         "model": privacy.model_of(found.model),
-        "cells": [privacy.rounded(asdict(cell), digits) for cell in found.cells],
+        "cells": [privacy.rounded({**asdict(cell), **_specs(cell, shared)}, digits) for cell in found.cells],
         "groups": privacy.pseudonyms(found.groups) if shared else [str(group) for group in found.groups],
         "better": dict(found.better),
-        "excluded": [[privacy.scrubbed(part) for part in one] for one in found.excluded],
-        "notes": [privacy.scrubbed(note) for note in found.notes],
+        "excluded": [[worded(part) for part in one] for one in found.excluded],
+        "notes": [worded(note) for note in found.notes],
+    }
+
+
+def _worded(shared: bool) -> Callable[[str], str]:
+    """What is left of a free text: with `shared` the library's own words, else all but known secrets."""
+    return privacy.public_text if shared else privacy.scrubbed
+
+
+def _specs(of: Any, shared: bool) -> dict[str, str]:
+    """The method and the domain of something as they are written."""
+    return {
+        name: privacy.public_spec(getattr(of, name)) if shared else getattr(of, name) for name in ("method", "domain")
     }
 
 
@@ -138,14 +150,14 @@ def evaluation_from(values: Mapping[str, Any]) -> Evaluation:
 
 def sanity_to(found: SanityResult, shared: bool) -> dict[str, Any]:
     """Plain values without NaN; with `shared` groups are numbered."""
+    worded = _worded(shared)
     return {
         "model": privacy.model_of(found.model),
-        "method": found.method,
-        "domain": found.domain,
-        "head": found.head,
+        **_specs(found, shared),
+        "head": worded(found.head),
         "groups": privacy.pseudonyms(found.groups) if shared else [str(group) for group in found.groups],
-        "checks": [{**privacy.rounded(privacy.scrub(asdict(check)), 6)} for check in found.checks],
-        "notes": [privacy.scrubbed(note) for note in found.notes],
+        "checks": [{**privacy.rounded(privacy.each_text(asdict(check), worded), 6)} for check in found.checks],
+        "notes": [worded(note) for note in found.notes],
     }
 
 

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from hf_fourier.errors import InputError
+from hf_fourier.errors import CHECKS, InputError, checked, real_number, whole_number
 from hf_fourier.results import formats
 
 Mode = Literal["keep", "delete"]
@@ -69,6 +69,7 @@ class Curve:
     points: tuple[CurvePoint, ...]
     clean: float
 
+    @checked
     def at(self, mode: Mode, fraction: float) -> CurvePoint:
         """The point of one mode and one fraction.
 
@@ -80,6 +81,7 @@ class Curve:
             raise KeyError(f"no point at {mode} {fraction}; there are {[(s.mode, s.fraction) for s in self.points]}")
         return point
 
+    @checked
     def find(self, mode: Mode, fraction: float) -> CurvePoint | None:
         """The point of one mode and one fraction, or None."""
         return next((s for s in self.points if s.mode == mode and abs(s.fraction - fraction) < SAME), None)
@@ -163,8 +165,8 @@ class FractionGrid:
 
     def __post_init__(self) -> None:
         for mode in ("keep", "delete"):
-            fractions = tuple(getattr(self, mode))
-            if not all(isinstance(r, (int, float)) and not isinstance(r, bool) and 0 <= r <= 1 for r in fractions):
+            fractions = CHECKS["fractions"](mode, getattr(self, mode)) or ()
+            if not all(0 <= r <= 1 for r in fractions):
                 raise InputError(
                     f"{mode} {list(fractions)}", "fractions from 0 to 1, at least one", f"correct `{mode}`"
                 )
@@ -205,6 +207,8 @@ def log_spaced(least: float, most: float = 1.0, points: int = 8) -> tuple[float,
     Raises:
         InputError: Unless 0 < least < most ≤ 1 and there are at least two points.
     """
+    least, most = real_number("least", least), real_number("most", most)
+    points = whole_number("points", points)
     if not 0 < least < most <= 1 or points < 2:
         got = f"fractions from {least} to {most} at {points} points"
         raise InputError(got, "0 < least < most ≤ 1 and at least 2 points", "correct them")

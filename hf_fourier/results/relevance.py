@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from hf_fourier.domains import Basis, Layout
-from hf_fourier.errors import InputError
+from hf_fourier.errors import InputError, checked
 from hf_fourier.results.contributions import Contributions
 from hf_fourier.results.table import Table
 from hf_fourier.results.views import BaseView, GeneView, View
@@ -89,6 +89,7 @@ class Relevance:
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         return np.asarray(self.values, dtype=dtype)
 
+    @checked
     def top(self, n: int = 20) -> Table:
         """The `n` positions of largest absolute relevance; places are counted from 1, `values` from 0."""
         flat = self.values.ravel()

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from hf_fourier.domains import Layout
-from hf_fourier.errors import InputError
+from hf_fourier.errors import InputError, checked
 from hf_fourier.results.attribution import Attribution
 from hf_fourier.results.table import Table
 from hf_fourier.typing import Float, Int, Tensor
@@ -52,6 +52,7 @@ class Spectrum:
             columns["contribution"] = self.contribution[order].tolist()
         return Table(columns)
 
+    @checked
     def top(self, n: int = 20) -> Table:
         """The `n` entries of highest score."""
         best = np.argsort(-self.score, kind="stable")[:n]

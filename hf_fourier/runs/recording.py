@@ -252,6 +252,7 @@ def explain_recording(
     output_dir: str | PathLike[str] | None = None,
     method: str | Method | None = None,
     domain: Any = None,
+    contributions: int | None = None,
     seed: int = 0,
     batch_size: BatchSize = "auto",
     progress: Callable[[int, int], None] | None = None,
@@ -270,6 +271,7 @@ def explain_recording(
     length = min(length, stream.samples)
     recording = Recording([], place, stream.seconds, wrapper.rate, tuple(stream.notes), room)
     options = {"method": method, "domain": domain, "seed": seed, "batch_size": batch_size}
+    options["contributions"] = contributions
     at_once = SEGMENTS_PER_BATCH if batch_size == "auto" else int(batch_size)
     try:
         for first in range(0, len(starts), at_once):

@@ -85,6 +85,8 @@ class Region:
     classes: Any = field(repr=False)
 
 
+#: Class indices lie below this.
+_LARGEST = 2**63
 #: Targets that are more than a class.
 TargetSpec = Position | AnswerSpan | Continuation | Contrast | Direction | Region
 #: A user's target: None for the prediction, a class index (of any kind of whole number), a label's name, one of
@@ -118,7 +120,9 @@ def as_index(target: Any) -> int:
     """
     try:
         if not isinstance(target, bool):
-            return operator.index(target)
+            index = operator.index(target)
+            if abs(index) < _LARGEST:
+                return index
     except TypeError:
         pass
     raise TargetError(f"target {target!r}", "a class index, a label, a callable or None", _instead(target))

@@ -12,6 +12,7 @@ import pytest
 
 from hf_fourier.errors import FourierError
 from tests.advice import (
+    arguments,
     bands,
     checkpoints,
     data,
@@ -38,7 +39,7 @@ from tests.hub.test_advice import FOLLOWED
 
 MODULES = (
     specs, results, metrics, runs, numbers, texts, language, letters, sight, hearing, heads, gradients, views,
-    checkpoints, folders, shell, limits, bands,
+    checkpoints, folders, shell, limits, bands, arguments,
 )  # fmt: skip
 CASES: list[Case] = [case for module in MODULES for case in module.CASES]
 TOLD = {*(case.do for case in CASES), *FOLLOWED, *data.IN_PROCESSES}

@@ -12,6 +12,7 @@ import os
 import resource
 import select
 import signal
+import tempfile
 import time
 import warnings
 from collections.abc import Callable
@@ -56,11 +57,19 @@ def guarded(call: Callable[[], Any], seconds: float = SECONDS, size: int = BYTES
         seconds: When it is ended.
         size: Bytes of address space beside what there is.
     """
+    with tempfile.TemporaryDirectory(prefix="hf_fourier-fuzz-") as folder:
+        deep = Path(folder, *"abcd")  # so that a path that goes up stays below
+        deep.mkdir(parents=True)
+        return _guarded(call, seconds, size, deep)
+
+
+def _guarded(call: Callable[[], Any], seconds: float, size: int, scratch: Path) -> Outcome:
+    """See `guarded`; relative paths lie below `scratch`."""
     begin, (read, write) = time.monotonic(), os.pipe()
     process = os.fork()
     if process == 0:
         os.close(read)
-        _child(call, write, size)
+        _child(call, write, size, scratch)
     os.close(write)
     ended, _, _ = select.select([read], [], [], seconds)
     if not ended:
@@ -79,13 +88,17 @@ def guarded(call: Callable[[], Any], seconds: float = SECONDS, size: int = BYTES
     return Outcome(kind, text, taken, rise)
 
 
-def _child(call: Callable[[], Any], write: int, size: int) -> None:
+def _child(call: Callable[[], Any], write: int, size: int, scratch: Path) -> None:
     """Run the call, report on the pipe, and end the process without running anything else of it."""
     status = 1
     try:
         limit = _pages(0) * resource.getpagesize() + size
         resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, 1)  # what native code prints, too
+        os.dup2(nowhere, 2)
+        os.chdir(scratch)
         before = _pages(1)
         kind, text = _ended(call)
         rise = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 - before * resource.getpagesize()) / 1e6

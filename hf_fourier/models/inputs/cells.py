@@ -68,10 +68,15 @@ def read_cells(
         return _anndata(place, cells, layer) if place.suffix == ".h5ad" else _tokenised(place, cells)
     except FourierError:
         raise
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        got = f"{place.name!r}, which cannot be read ({reason.replace(str(place), place.name)})"
-        raise InputError(got, "an AnnData .h5ad or a .dataset folder", "write it again") from error
+    except Exception as error:  # what broken files raise has no common base
+        raise unreadable(place, error) from error
+
+
+def unreadable(path: Path, error: Exception) -> InputError:
+    """The error for a file of cells that cannot be read."""
+    reason = (str(error).strip().splitlines() or [type(error).__name__])[0].replace(str(path), path.name)
+    got = f"{path.name!r}, which cannot be read ({reason:.300})"
+    return InputError(got, "an AnnData .h5ad or a .dataset folder", "write it again")
 
 
 def _anndata(path: Path, cells: Any, layer: str | None) -> list[dict[str, Any]]:

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from hf_fourier.errors import FourierError, InputError, MissingExtraError
-from hf_fourier.models.inputs.cells import table_cells
+from hf_fourier.models.inputs.cells import table_cells, unreadable
 from hf_fourier.models.inputs.containers import (
     IsExample,
     column_of,
@@ -32,6 +32,7 @@ from hf_fourier.models.inputs.files import (
     PICTURES,
     SOUNDS,
     VOLUMES,
+    check_levels,
     is_fasta,
     read_example,
     read_fasta,
@@ -72,7 +73,9 @@ def source_of(
         if split not in data:
             got = f"a data set with the splits {', '.join(data)}" + ("" if split is None else f" and split={split!r}")
             raise InputError(got, "one split", "say which one with `split`")
-        data = data[split]
+        data, split = data[split], None
+    _check_no_columns(f"a {type(data).__name__}", None, split)
+    _check_no_stream(f"a {type(data).__name__}", streaming)
     if hasattr(data, "obs") and hasattr(data, "var"):
         return _cells_of(data)
     if is_data_set(data):
@@ -154,8 +157,9 @@ def _by_name(
     if path.exists():
         has_columns = kind is not None or _is_data_set(path)
         _check_no_columns(f"{path.name!r}", None if has_columns else column, split, kind is not None)
+        _check_no_stream(f"{path.name!r}", streaming and kind is None)
     if path.is_file() and path.suffix == ".h5ad":
-        return _cells_of(_anndata(path))
+        return _cells_in(path)
     if _is_data_set(path):
         return _rows_of(_opened(text, split, streaming), column, is_example)
     if is_fasta(path):
@@ -168,7 +172,9 @@ def _by_name(
             return ListSource(1, lambda i: read_example(text), lambda i: path.name)
         kinds = ", ".join((*TABLES, *EXTENSIONS))
         raise InputError(f"{path.name!r}, which holds no examples", f"files of {kinds}", "correct the path")
-    return source_of(_opened(text, split, streaming), column, split=split, is_example=is_example)
+    data = _opened(text, split, streaming)
+    several = type(data).__name__ in ("DatasetDict", "IterableDatasetDict")
+    return source_of(data, column, split=split if several else None, is_example=is_example)
 
 
 def _opened(text: str, split: str | None, streaming: bool) -> Any:
@@ -177,6 +183,8 @@ def _opened(text: str, split: str | None, streaming: bool) -> Any:
     kind = TABLES.get(path.suffix.lower()) if path.is_file() else None
     if _is_data_set(path):
         return _datasets().load_from_disk(text)
+    if kind == "json":
+        check_levels(path)
     try:
         datasets = _datasets()
         if kind is not None:
@@ -210,6 +218,12 @@ def _check_no_columns(name: str, column: Any, split: str | None, train: bool = F
         raise InputError(f"split {split!r} of {name}, which has none", "a data set with splits", "leave `split` out")
 
 
+def _check_no_stream(name: str, streaming: bool) -> None:
+    """Refuse to stream what is here already."""
+    if streaming:
+        raise InputError(f"streaming of {name}", "a Hub id, or a table", "leave `streaming` out")
+
+
 def _datasets() -> Any:
     try:
         import datasets
@@ -218,16 +232,18 @@ def _datasets() -> Any:
     return datasets
 
 
-def _anndata(path: Path) -> Any:
+def _cells_in(path: Path) -> Source:
+    """The cells of an `.h5ad`."""
     try:
         import anndata
     except ImportError as error:
         raise MissingExtraError("anndata", "bio", "cells in .h5ad files") from error
     try:
-        return anndata.read_h5ad(path, backed="r")
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0].replace(str(path), path.name)
-        raise InputError(f"{path.name!r}, which cannot be read ({reason})", "an AnnData", "write it again") from error
+        return _cells_of(anndata.read_h5ad(path, backed="r"))
+    except FourierError:
+        raise
+    except Exception as error:  # what broken files raise has no common base
+        raise unreadable(path, error) from error
 
 
 def _files(folder: Path) -> list[str]:

@@ -9,6 +9,8 @@ from __future__ import annotations
 DICTIONARY_BYTES = 2**26
 #: Bytes of a JSON file that holds one example.
 JSON_BYTES = 2**26
+#: Levels of lists and objects within each other in a JSON table.
+JSON_LEVELS = 1000
 #: Bytes of a FASTA file, unpacked.
 SEQUENCE_BYTES = 2**27
 #: Bytes of an array in a `.npy` file.

@@ -77,7 +77,7 @@ def _context(report: ReportContent, include_inputs: bool) -> dict[str, Any]:
     evaluation, sanity = serialization.as_shared(report, not include_inputs)
     examples = [_example(report, i, one, include_inputs) for i, one in enumerate(records[:MAX_EXAMPLES])]
     return {
-        "title": privacy.scrubbed(report.title),
+        "title": privacy.title_of(report.title, report.model, not include_inputs),
         "model": privacy.model_of(report.model),
         "inputs": include_inputs,
         "count": len(records),

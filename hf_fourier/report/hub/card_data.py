@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 from hf_fourier import __version__
 from hf_fourier.report import privacy
+from hf_fourier.report.serialization import as_shared
 
 if TYPE_CHECKING:
+    from hf_fourier.evaluation.results import Evaluation
     from hf_fourier.report.content import ReportContent
 
 
@@ -123,15 +125,15 @@ class CardData:
 def facts(report: ReportContent) -> CardData:
     """The card data of a report, which belong to none of its examples."""
     first: Mapping[str, Any] = report.records[0].provenance if report.records else {}
-    evaluation, sanity = report.evaluation, report.sanity
+    evaluation, sanity = as_shared(report, shared=True)
     model = privacy.model_of(report.model)
     methods = [(one.method, one.domain) for one in report.records]
     methods += [(cell.method, cell.domain) for cell in evaluation.cells if not cell.control] if evaluation else []
     methods += [(one.method, one.domain) for one in sanity]
-    notes = [privacy.scrubbed(note) for note in (evaluation.notes if evaluation else ())]
-    excluded = [tuple(privacy.scrubbed(part) for part in one) for one in (evaluation.excluded if evaluation else ())]
+    notes = list(evaluation.notes) if evaluation else []
+    excluded = list(evaluation.excluded) if evaluation else []
     return CardData(
-        title=privacy.scrubbed(report.title),
+        title=privacy.title_of(report.title, report.model, shared=True),
         model=model,
         revision=str(first.get("revision") or ""),
         task=str(first.get("task") or ""),
@@ -140,11 +142,9 @@ def facts(report: ReportContent) -> CardData:
         examples=len(report.records),
         evaluated=len(evaluation.groups) if evaluation else 0,
         groups=len(set(evaluation.groups)) if evaluation else 0,
-        measured=_measured(report),
+        measured=_measured(evaluation),
         checks=[
-            (one.method, one.domain, check.name, check.verdict, privacy.scrubbed(check.words))
-            for one in sanity
-            for check in one.checks
+            (one.method, one.domain, check.name, check.verdict, check.words) for one in sanity for check in one.checks
         ],
         classes=_classes(report),
         excluded=[(method, domain, reason) for method, domain, reason in excluded],
@@ -153,8 +153,7 @@ def facts(report: ReportContent) -> CardData:
     )
 
 
-def _measured(report: ReportContent) -> list[MetricRow]:
-    found = report.evaluation
+def _measured(found: Evaluation | None) -> list[MetricRow]:
     if found is None:
         return []
     controls = {(cell.method, cell.domain) for cell in found.cells if cell.control}

@@ -3,17 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hf_fourier.errors import InputError
+from hf_fourier.errors import FourierError, InputError
 
 if TYPE_CHECKING:
     from huggingface_hub import EvalResult
 
 #: The lines that our section stands between.
 BEGIN, END = "<!-- hf_fourier: begin -->", "<!-- hf_fourier: end -->"
+#: Bytes of a README, and aliases in its YAML: each may stand for all that was before it.
+MOST_BYTES, MOST_ALIASES = 2**22, 30
 _INDEX = "model-index"
 _TOOL = "hf_fourier"
+
+
+def read(path: Path) -> str:
+    """A README's text as it is.
+
+    Raises:
+        InputError: If it is no UTF-8, or larger than `MOST_BYTES`.
+    """
+    if path.stat().st_size > MOST_BYTES:
+        got = f"a README of {path.stat().st_size} bytes"
+        raise InputError(got, f"at most {MOST_BYTES}", "correct the model card first")
+    try:
+        return path.read_bytes().decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise InputError(
+            f"a README that is no UTF-8 ({error.reason})", "UTF-8", "correct the model card first"
+        ) from error
 
 
 def edited(readme: str, section: str, name: str, results: Sequence[EvalResult]) -> str:
@@ -157,8 +177,14 @@ def _parsed(front: str) -> dict[str, Any]:
     import yaml
 
     try:
+        aliases = sum(isinstance(event, yaml.AliasEvent) for event in yaml.parse(front, Loader=yaml.SafeLoader))
+        if aliases > MOST_ALIASES:
+            got = f"metadata with {aliases} aliases"
+            raise InputError(got, f"at most {MOST_ALIASES}", "correct the model card first")
         data = yaml.safe_load(front)
-    except yaml.YAMLError as error:
+    except FourierError:
+        raise
+    except Exception as error:  # beside `YAMLError` what values raise: a date that is none, very deep lists
         got = f"a README whose metadata are no YAML ({' '.join(str(error).split())})"
         raise InputError(got, "YAML between two lines of ---", "correct the model card first") from error
     if data is None:

@@ -152,7 +152,7 @@ def propose(
         head = api.model_info(model_id).sha
         try:
             path = api.hf_hub_download(model_id, README, revision=head)
-            before = Path(path).read_bytes().decode("utf-8")
+            before = model_card.read(Path(path))
         except EntryNotFoundError:
             before = ""
         results = cards.eval_results(found, dataset or "examples of the report's author", dataset_id)
@@ -189,15 +189,16 @@ def pull(
                 endpoint=api.endpoint,
             )
         )  # fmt: skip
-    _check_size(path, sizes)
     try:
+        _check_size(path, sizes)
         return folder.load(path, cls)
     except DamagedFile as error:
         raise HubError(f"{error.got}, in the data set {repo_id!r}", error.expected, "ask whoever pushed it") from error
     except FourierError:
         raise
     except Exception as error:  # whatever is wrong with what somebody pushed
-        got = f"the data set {repo_id!r}, which cannot be read as a report ({type(error).__name__}: {error})"
+        reason = f"{type(error).__name__}: {' '.join(str(error).split()):.300}"
+        got = f"the data set {repo_id!r}, which cannot be read as a report ({reason})"
         raise HubError(got, f"one that `push_to_hub` wrote, at {commit}", "ask whoever pushed it") from error
 
 
@@ -222,7 +223,7 @@ def check_name(repo_id: str) -> None:
     Raises:
         InputError: If it cannot.
     """
-    parts = repo_id.split("/")
+    parts = repo_id.split("/") if isinstance(repo_id, str) else []
     if len(parts) != 2 or not all(_PART.fullmatch(part) for part in parts) or repo_id.endswith(".git"):
         raise InputError(f"the repository {repo_id!r}", "user/name, of letters, digits, '-', '_' and '.'", "correct it")
 

@@ -1,0 +1,75 @@
+"""A minute of hostile cases, always the same; with `--fuzz-minutes` new ones for that long."""
+
+from __future__ import annotations
+
+import random
+import sys
+import time
+
+import pytest
+
+from tools.fuzz.drawn import draw, rooms, warm
+from tools.fuzz.guard import Outcome, guarded
+
+#: Cases in CI, over all rooms; fewer where a minute does not do.
+CASES, SECONDS = 300, 45.0
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    """A folder with models and files, and all that is imported by cases."""
+    folder = tmp_path_factory.mktemp("fuzz")
+    warm(folder)
+    return folder
+
+
+@pytest.mark.usefixtures("unchecked")
+def test_every_case_ends_with_a_result_or_one_message(place, request):
+    minutes = request.config.getoption("--fuzz-minutes")
+    seed = random.randrange(10**6) if minutes else 0
+    end, unsound = time.monotonic() + (60 * minutes or SECONDS), []
+    for case in draw(seed, place):
+        if time.monotonic() > end or (not minutes and case.number > CASES):
+            break
+        outcome = guarded(case.call)
+        if not outcome.sound:
+            unsound.append(f"seed {seed}, case {case.number}, {case.room}: {case.text}: {outcome.kind}, {outcome.text}")
+    assert unsound == []
+
+
+def test_a_seed_and_a_number_give_the_same_case(place):
+    first, second = (list(zip(range(200), draw(3, place), strict=False)) for _ in range(2))
+    assert [(case.room, case.number) for _, case in first] == [(case.room, case.number) for _, case in second]
+    assert {case.room for _, case in first} == set(rooms())
+
+
+@pytest.mark.parametrize(
+    ("call", "kind"),
+    [
+        (lambda: None, "done"),
+        (lambda: 1 / 0, "bare"),
+        (lambda: time.sleep(60), "hang"),
+        (lambda: bytearray(2**40), "bare"),
+        (lambda: __import__("os")._exit(3), "crash"),
+        (lambda: __import__("ctypes").string_at(0), "crash"),
+    ],
+)
+def test_the_guard_says_how_a_call_ended(call, kind):
+    outcome = guarded(call, seconds=2)
+    assert outcome.kind == kind
+    assert outcome.sound == (kind == "done")
+    assert outcome.seconds < 10
+
+
+def test_the_guard_measures_memory_and_lets_nothing_through(capfd):
+    held = []
+
+    def call():
+        sys.stdout.write("loud")
+        held.append(b"\1" * 200_000_000)
+
+    outcome = guarded(call)
+    assert isinstance(outcome, Outcome)
+    assert 150 < outcome.megabytes < 400
+    assert held == []
+    assert capfd.readouterr().out == ""
