@@ -37,9 +37,9 @@ if TYPE_CHECKING:
 class FourierExplainer(Engine):
     """Explains the predictions of one model by the frequencies of its input.
 
-    Threads may share an explainer, or have several of models that share modules: they take turns with a model, and
-    its train mode and gradient flags are as they were between the turns. Ambient modes of torch (autocast, a default
-    device, inference mode) reach the model's forward alone, as the user asked; all else is computed without them.
+    Threads may share an explainer, or have several of models that share modules: they take turns with a model, whose
+    train mode and gradient flags are as they were between them. Ambient modes of torch (autocast, inference mode) reach
+    the model's forward alone.
 
     Args:
         model: A `transformers` model with a head; neither moved nor changed.
@@ -50,14 +50,13 @@ class FourierExplainer(Engine):
         name: The model's name in results; None for the name that it was loaded by.
         signal: Where to explain, if not at the model's own input: "waveform" for the samples in front of a model that
             reads their log-mel spectrogram, so that frequencies are in Hz.
-        dither: Noise that is added to the model's input in all passes: its standard deviation, relative
-            to the largest entry of each example's signal (to 1 where all are 0). It is seeded, and results have a note.
-            With 1e-6, which is 120 dB below the peak, models have a gradient that have none at digital silence (a root,
-            a logarithm, a norm of zeros). Kept as the attribute `dither`, which may be set later.
+        dither: Noise that is added to the model's input in all passes: its standard deviation, relative to the largest
+            entry of each example's signal (1 where all are 0), seeded and noted. With 1e-6, 120 dB below the peak,
+            models have a gradient that have none at digital silence (a root, a logarithm). May be set later.
 
     Attributes:
-        donors: Other examples, for methods that put another example's features in place of deleted ones
-            (`replacement=example`); set it to what `explain` takes, or to None.
+        donors: Other examples, for methods that put their features in place of deleted ones (`replacement=example`);
+            set it to what `explain` takes, or to None.
 
     Raises:
         ModelError: If the model has no head that can be explained, or no such signal.
@@ -66,9 +65,8 @@ class FourierExplainer(Engine):
     def explain_dataset(self, dataset: Any, output_dir: str | PathLike[str], **options: Unpack[RunKeywords]) -> Results:
         """Explain a whole data set into a folder: in shards, by one process or many, resumable.
 
-        Examples that cannot be explained are recorded with the reason. A run that is killed at any moment is resumed
-        by the same call from its last finished chunk, to the same bytes. Several processes (docs/runs.md) divide the
-        chunks among them.
+        Examples that cannot be explained are recorded with the reason. A run that is killed is resumed by the same call
+        from its last finished chunk, to the same bytes. Several processes (docs/runs.md) divide the chunks.
 
         Args:
             dataset: A list of examples; a `datasets.Dataset`, streaming or not; a Hub id; a local parquet, CSV, JSON
@@ -125,9 +123,8 @@ class FourierExplainer(Engine):
     ) -> ModelSpectrum:
         """The spectrum of the model over a data set: which bands it needs, which suffice, and where noise hurts.
 
-        Each example goes through low-pass, high-pass, band-pass and band-stop filters with the edges of the bands, and
-        gets noise in one band after another; no gradient is needed. It is a run: in bounded memory, resumed by the same
-        call, on one process or several.
+        Each example goes through low-pass, high-pass, band-pass and band-stop filters at the bands' edges, and gets
+        noise in one band after another; no gradient is needed. It is a run: in bounded memory, resumable, parallel.
 
         Args:
             data: As for `explain_dataset`.
@@ -175,9 +172,9 @@ class FourierExplainer(Engine):
     ) -> Recording:
         """Explain a recording of any length in overlapping segments, with one merged result.
 
-        The file is read piece by piece and the segments' results are kept in files, so that memory does not grow with
-        the recording. Segments have one length; the last one ends with the recording. An event that is at most as
-        long as the overlap lies within some segment.
+        The file is read piece by piece and the segments' results are kept in files: memory does not grow with it.
+        Segments have one length; the last one ends with the recording. An event no longer than the overlap lies within
+        some segment.
 
         Args:
             example: A path, or any other sound that `explain` takes.
@@ -204,8 +201,8 @@ class FourierExplainer(Engine):
 
         return explain_recording(
             self, example, target, seconds=seconds, overlap=overlap, fractions=fractions, output_dir=output_dir,
-            method=method,
-            domain=domain, contributions=contributions, seed=seed, batch_size=batch_size, progress=progress,
+            method=method, domain=domain, contributions=contributions, seed=seed, batch_size=batch_size,
+            progress=progress,
         )  # fmt: skip
 
     def evaluate(
@@ -339,10 +336,9 @@ class FourierExplainer(Engine):
             batch_size: Rows in a batch, at most.
 
         Returns:
-            A `Correction` for one example: how few features, in input space (`removed_part()`, `relevance()`),
-                the corrected signal (`signal()`, `rebuilt()`), the controls.
-            A `RectificationResult` for a list: its `corrections`, `table()` and `summary()`; correct predictions
-            are left out.
+            A `Correction` for one example: how few features, in input space (`removed_part()`, `relevance()`), the
+            corrected signal (`signal()`, `rebuilt()`), the controls. A `RectificationResult` for a list: its
+            `corrections`, `table()` and `summary()`; correct predictions are left out.
 
         Raises:
             InputError: If there is not one true label for each, a single example is no mistake, or the head is no
@@ -369,18 +365,18 @@ class FourierExplainer(Engine):
     def transfer(self, attributions: Any, other: FourierExplainer, *, batch_size: BatchSize = "auto") -> Table:
         """Test whether adversarial examples of this model change another model's prediction.
 
-        Both the clean and the adversarial signal are brought back to human units and from there to the other model:
-        pixels in real numbers, not rounded to the 8 bits of an image file, with each model's own normalisation, and
-        resized whole (bilinear) where the other reads another size; a waveform through the other's own processor.
+        Both signals are brought back to human units and from there to the other model: pixels in real numbers, not
+        rounded to 8 bits, with each model's own normalisation, and resized whole (bilinear) where the other reads
+        another size; a waveform through the other's own processor.
 
         Args:
             attributions: One result of this model by "attexplore" or "fampe", or a list of them.
-            other: The other model.
+            other: The other model; its labels need not agree with this one's.
             batch_size: Rows in a batch, at most.
 
         Returns:
             One row per result: whether this model's decision flipped, the other's clean decision with its confidence
-            before and after, and whether that flipped. The two models' labels need not agree.
+            before and after, and whether that flipped.
 
         Raises:
             InputError: If a result is not of this kind of model or holds no adversarial example, or if the two models

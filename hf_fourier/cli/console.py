@@ -154,7 +154,7 @@ def writable(place: Path, what: str = "a folder") -> Path:
     """
     file = what != "a folder"
     existing = next(folder for folder in ((place.parent if file else place).absolute(), *place.absolute().parents)
-                    if folder.exists())  # fmt: skip
+                    if os.path.exists(folder))  # fmt: skip
     if (file and place.is_dir()) or not existing.is_dir() or not os.access(existing, os.W_OK):
         reason = f"{existing.name!r} is {'read-only' if existing.is_dir() else 'a file'}"
         reason = "is a folder" if file and place.is_dir() else reason

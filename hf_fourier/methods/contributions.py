@@ -12,8 +12,9 @@ from collections.abc import Sequence
 
 import torch
 
-from hf_fourier.errors import InputError
+from hf_fourier.errors import InputError, brief
 from hf_fourier.methods.path_gradients import Path, Quantity, gradients_at
+from hf_fourier.registry import SPEC_NUMBER
 from hf_fourier.results.contributions import Contributions
 from hf_fourier.results.remarks import no_contributions
 from hf_fourier.scoring.score import Score
@@ -24,11 +25,12 @@ def checked_points(points: int | None) -> int | None:
     """The points of the option `contributions`.
 
     Raises:
-        InputError: If it is no whole number of at least 0, or None.
+        InputError: If it is no whole number from 0 to `registry.SPEC_NUMBER`, or None.
     """
-    if points is not None and (not isinstance(points, int) or isinstance(points, bool) or points < 0):
+    whole = isinstance(points, int) and not isinstance(points, bool)
+    if points is not None and not (whole and 0 <= points <= SPEC_NUMBER):
         expected = "a number of points such as 4, 0 for none, or None for the method's own"
-        raise InputError(f"contributions {points!r}", expected, "correct `contributions`")
+        raise InputError(f"contributions {brief(points)}", expected, "correct `contributions`")
     return points
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from os import PathLike
@@ -51,9 +52,9 @@ def collect(folders: Sequence[str | PathLike[str]], max_examples: int = MAX_RESU
     collected = CollectedResults()
     for folder in map(Path, folders):
         before = len(collected.results)
-        if (folder / "report.json").is_file():
+        if os.path.isfile(folder / "report.json"):
             _report(folder, collected)
-        elif (folder / "manifest.json").is_file():
+        elif os.path.isfile(folder / "manifest.json"):
             _run(folder, collected, max_examples)
         else:
             _saved(folder, collected, max_examples)
@@ -110,7 +111,7 @@ def _saved(folder: Path, collected: CollectedResults, max_examples: int) -> None
 
 def _results(folder: Path) -> Iterator[Path]:
     """The folders of results, in the order of their names."""
-    if (folder / storage.VALUES).is_file():
+    if os.path.isfile(folder / storage.VALUES):
         yield folder
-    elif folder.is_dir():
+    elif os.path.isdir(folder):
         yield from sorted(path.parent for path in folder.rglob(storage.VALUES))

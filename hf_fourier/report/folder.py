@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Sequence
 from dataclasses import replace
@@ -84,7 +85,7 @@ def load(folder: str | PathLike[str], cls: type[ContentT]) -> ContentT:
         DamagedFile: If a file is not as it was written.
     """
     where = Path(folder)
-    if not (where / VALUES).is_file():
+    if not os.path.isfile(where / VALUES):
         raise InputError(f"{where.name!r}", f"a folder with {VALUES}", "pass a folder that `Report.save` wrote")
     values = read_json(where / VALUES, _HINT)
     with parsing(where / VALUES, _HINT):

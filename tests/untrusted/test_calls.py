@@ -301,3 +301,19 @@ def test_what_is_no_spec():
     for spec in (3, [], torch.zeros(2), int):
         with pytest.raises(SpecError):
             attribute(lambda x: x, ROWS, method=spec)
+
+
+@pytest.mark.parametrize("text", ["é" * 300, "a" * 5000, "a\0b"])
+def test_a_text_that_is_too_long_for_a_path_is_a_text(text, tmp_path):
+    from hf_fourier.cli.inputs import read
+    from hf_fourier.models.inputs.cells import is_cell_file
+    from hf_fourier.report.collect import collect
+
+    assert not is_cell_file(text)
+    assert read([text], pair=False) == ([text], [text])
+    with pytest.raises(FourierError):
+        source_of(text)
+    with pytest.raises(FourierError):
+        collect([Path(text)], 3)
+    with pytest.raises(FourierError):
+        Report.load(text)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import json
 import pickle
 import struct
 import zlib
@@ -203,3 +204,47 @@ def test_a_tuple_that_is_stored_where_another_thing_was_is_not_fetched(tmp_path)
     stored = b"K\x01q\x00q\x00" + b"K\x01\x85\x94"  # a number twice at 0; a tuple, which lies at 1
     path.write_bytes(b"\x80\x04}" + stored + b"R" + b"h\x01" + b"K\x01s.")
     assert "flat dictionary" in refused(lambda: read_float_dict(path))
+
+
+@pytest.mark.parametrize("length", [3_000_000, 10**18])
+def test_an_earlier_result_that_claims_a_larger_signal_than_it_holds_is_refused(length, tmp_path, root):
+    """A result without a digest, so that nothing but its content speaks against it."""
+    import shutil
+
+    from hf_fourier import Attribution
+
+    place = shutil.copytree(root / "tests/results/saved/1/attribution", tmp_path / "earlier")
+    values = json.loads((place / "attribution.json").read_text())
+    values["leaf" if "leaf" in values else "signal"]["axes"][0]["length"] = length
+    (place / "attribution.json").write_text(json.dumps(values))
+    assert refused(lambda: Attribution.load(place))
+
+
+@pytest.mark.parametrize("change", [{"window": 10**18, "examples": 10**18}, {"window": 1, "examples": 10**18},
+                                    {"window": 0, "chunk": 1, "examples": 10**18}, {"windows": [10**18]}])  # fmt: skip
+def test_a_manifest_that_claims_very_many_examples_takes_no_time(change, tmp_path, root):
+    import shutil
+
+    from hf_fourier.runs.results import Results
+
+    place = shutil.copytree(root / "tests/results/saved/1/run", tmp_path / "earlier")
+    values = json.loads((place / "manifest.json").read_text())
+    (place / "manifest.json").write_text(json.dumps({**values, **change}))
+
+    def read():
+        results = Results(place)
+        return len(results), results.done, results.finished, results[0], list(results.failures().rows())
+
+    outcome = guarded(read)
+    assert outcome.sound, outcome
+    assert outcome.megabytes < LITTLE
+
+
+def test_a_result_that_claims_a_larger_signal_than_it_holds_is_refused(tmp_path):
+    from hf_fourier import Attribution
+
+    attribute(lambda x: x, torch.ones(2, 8))[0].save(tmp_path)
+    values = json.loads((tmp_path / "attribution.json").read_text())
+    values["signal"]["axes"][0]["length"] = 3_000_000
+    (tmp_path / "attribution.json").write_text(json.dumps(values))
+    assert refused(lambda: Attribution.load(tmp_path))

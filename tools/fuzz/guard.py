@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+import math
 import os
 import resource
 import select
@@ -20,8 +21,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-#: Seconds after which a call counts as hanging.
-SECONDS = 10.0
+#: Seconds of computing after which a call counts as hanging, and how many times as long it may take in all: other
+#: processes and the disk make a call wait.
+SECONDS, PATIENCE = 10.0, 6.0
 #: Bytes that a call may take beside what the process has already.
 BYTES = 3 * 2**30
 
@@ -54,7 +56,7 @@ def guarded(call: Callable[[], Any], seconds: float = SECONDS, size: int = BYTES
 
     Args:
         call: The call; what it returns is dropped, and what it prints.
-        seconds: When it is ended.
+        seconds: Of computing, when it is ended; `PATIENCE` times as many in all.
         size: Bytes of address space beside what there is.
     """
     with tempfile.TemporaryDirectory(prefix="hf_fourier-fuzz-") as folder:
@@ -69,9 +71,9 @@ def _guarded(call: Callable[[], Any], seconds: float, size: int, scratch: Path) 
     process = os.fork()
     if process == 0:
         os.close(read)
-        _child(call, write, size, scratch)
+        _child(call, write, (math.ceil(seconds), size), scratch)
     os.close(write)
-    ended, _, _ = select.select([read], [], [], seconds)
+    ended, _, _ = select.select([read], [], [], PATIENCE * seconds)
     if not ended:
         os.kill(process, signal.SIGKILL)
     data = b""
@@ -80,7 +82,7 @@ def _guarded(call: Callable[[], Any], seconds: float, size: int, scratch: Path) 
     os.close(read)
     _, status = os.waitpid(process, 0)
     taken = time.monotonic() - begin
-    if not ended:
+    if not ended or (os.WIFSIGNALED(status) and os.WTERMSIG(status) in (signal.SIGXCPU, signal.SIGKILL) and not data):
         return Outcome("hang", f"no end within {seconds:g} s", taken)
     if not data:
         return Outcome("crash", f"the process ended with status {status}", taken)
@@ -88,11 +90,14 @@ def _guarded(call: Callable[[], Any], seconds: float, size: int, scratch: Path) 
     return Outcome(kind, text, taken, rise)
 
 
-def _child(call: Callable[[], Any], write: int, size: int, scratch: Path) -> None:
+def _child(call: Callable[[], Any], write: int, limits: tuple[int, int], scratch: Path) -> None:
     """Run the call, report on the pipe, and end the process without running anything else of it."""
     status = 1
     try:
-        limit = _pages(0) * resource.getpagesize() + size
+        used = resource.getrusage(resource.RUSAGE_SELF)
+        most = math.ceil(used.ru_utime + used.ru_stime) + limits[0]
+        resource.setrlimit(resource.RLIMIT_CPU, (most, most))
+        limit = _pages(0) * resource.getpagesize() + limits[1]
         resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
         nowhere = os.open(os.devnull, os.O_WRONLY)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from os import PathLike
@@ -31,8 +32,8 @@ def is_cell_file(path: Any) -> bool:
         return False
     place = Path(path)
     if place.suffix == ".h5ad":
-        return place.is_file()
-    return (place / "state.json").is_file() and (place / "dataset_info.json").is_file()
+        return os.path.isfile(place)  # unlike Path.is_file, no error where a text is too long for a path
+    return os.path.isfile(place / "state.json") and os.path.isfile(place / "dataset_info.json")
 
 
 def read_cells(

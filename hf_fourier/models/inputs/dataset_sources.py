@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import islice
 from os import PathLike
@@ -153,22 +154,22 @@ def _by_name(
 ) -> Source:
     """The source of a path or a Hub id."""
     path = Path(text)
-    kind = TABLES.get(path.suffix.lower()) if path.is_file() else None
-    if path.exists():
+    kind = TABLES.get(path.suffix.lower()) if os.path.isfile(path) else None
+    if os.path.exists(path):
         has_columns = kind is not None or _is_data_set(path)
         _check_no_columns(f"{path.name!r}", None if has_columns else column, split, kind is not None)
         _check_no_stream(f"{path.name!r}", streaming and kind is None)
-    if path.is_file() and path.suffix == ".h5ad":
+    if os.path.isfile(path) and path.suffix == ".h5ad":
         return _cells_in(path)
     if _is_data_set(path):
         return _rows_of(_opened(text, split, streaming), column, is_example)
     if is_fasta(path):
         records = read_fasta(path)
         return ListSource(len(records), lambda i: records[i][1], lambda i: records[i][0])
-    if path.is_dir() and (files := _files(path)):
+    if os.path.isdir(path) and (files := _files(path)):
         return ListSource(len(files), lambda i: read_example(str(path / files[i])), files.__getitem__)
-    if kind is None and path.exists():
-        if path.is_file() and path.suffix.lower() in EXTENSIONS:
+    if kind is None and os.path.exists(path):
+        if os.path.isfile(path) and path.suffix.lower() in EXTENSIONS:
             return ListSource(1, lambda i: read_example(text), lambda i: path.name)
         kinds = ", ".join((*TABLES, *EXTENSIONS))
         raise InputError(f"{path.name!r}, which holds no examples", f"files of {kinds}", "correct the path")
@@ -180,7 +181,7 @@ def _by_name(
 def _opened(text: str, split: str | None, streaming: bool) -> Any:
     """The data set of a path or a Hub id."""
     path = Path(text)
-    kind = TABLES.get(path.suffix.lower()) if path.is_file() else None
+    kind = TABLES.get(path.suffix.lower()) if os.path.isfile(path) else None
     if _is_data_set(path):
         return _datasets().load_from_disk(text)
     if kind == "json":
@@ -200,7 +201,7 @@ def _opened(text: str, split: str | None, streaming: bool) -> Any:
 
 def _is_data_set(path: Path) -> bool:
     """Whether `datasets` saved it."""
-    return (path / "dataset_info.json").is_file() and (path / "state.json").is_file()
+    return os.path.isfile(path / "dataset_info.json") and os.path.isfile(path / "state.json")
 
 
 def _check_no_columns(name: str, column: Any, split: str | None, train: bool = False) -> None:
