@@ -62,7 +62,7 @@ COMMANDS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
                  "--pair", "--json")),
     "sanity-check": (("MODEL", "INPUT", "INPUT"), ("--method", "--domain", "--target", "--seed", "--batch-size",
                      "--json")),
-    "report": (("RESULTS",), ("--title", "--max-examples", "--include-inputs", "--figures", "--json")),
+    "report": (("RESULTS",), ("--title", "--max-examples", "--include-inputs", "--json")),
     "push": (("REPORT", "NAME", "--dry-run"), ("--space", "--public", "--license", "--model-card", "--dataset",
              "--dataset-id", "--json", "--include-inputs")),
     "models": (("WORD",), ("--task", "--json")),
