@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -19,7 +20,7 @@ PICKLES = ("pytorch_model.bin", "pytorch_model.bin.index.json")
 def display_name(source: Any) -> str:
     """A model's name as it may be stored: a Hub id whole, of a local path only the last part."""
     text = str(source or "")
-    local = Path(text).exists() or Path(text).is_absolute() or "\\" in text
+    local = os.path.exists(text) or Path(text).is_absolute() or "\\" in text
     return Path(text.replace("\\", "/")).name if local else text
 
 
@@ -28,9 +29,9 @@ def file_of(source: str, name: str, where: Mapping[str, Any]) -> str | None:
     from transformers.utils import cached_file
 
     folder = Path(source)
-    if folder.is_dir():
+    if os.path.isdir(folder):
         path = folder / where["subfolder"] / name
-        return str(path) if path.is_file() else None
+        return str(path) if os.path.isfile(path) else None
     own = {key: value for key, value in where.items() if key != "trust_remote_code"}
     quiet = {"_raise_exceptions_for_missing_entries": False, "_raise_exceptions_for_connection_errors": False}
     try:
@@ -51,7 +52,7 @@ def commit_of(source: str, name: str, where: Mapping[str, Any]) -> str | None:
     """The commit that a Hub id and its revision stand for, by one of its files; None for a folder, or if not known."""
     from transformers.utils.hub import extract_commit_hash
 
-    if Path(source).is_dir():
+    if os.path.isdir(source):
         return None
     return extract_commit_hash(file_of(source, name, {k: v for k, v in where.items() if k != "force_download"}), None)
 
@@ -59,7 +60,7 @@ def commit_of(source: str, name: str, where: Mapping[str, Any]) -> str | None:
 def check_weights(source: str, subfolder: str | None, model_kwargs: dict[str, Any]) -> None:
     """Look into a local folder before anything heavy happens."""
     folder = Path(source) / (subfolder or "")
-    if not folder.is_dir() or model_kwargs.get("gguf_file") or model_kwargs.get("use_safetensors") is False:
+    if not os.path.isdir(folder) or model_kwargs.get("gguf_file") or model_kwargs.get("use_safetensors") is False:
         return
     names = {path.name for path in folder.iterdir()}
     if names & set(SAFE) or model_kwargs.get("variant"):

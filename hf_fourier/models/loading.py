@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import os
 from collections.abc import Container, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
@@ -126,7 +127,7 @@ def _hub_options(
     Raises:
         ModelError: If a revision of a local folder is given.
     """
-    if revision is not None and Path(source).is_dir():
+    if revision is not None and os.path.isdir(source):
         got = f"revision {revision!r} of the folder {display_name(source)!r}"
         raise ModelError(got, "a revision of a Hub id", "leave revision= out, or pass the Hub id")
     passed = {key: model_kwargs[key] for key in _HUB if key in model_kwargs}
@@ -150,15 +151,15 @@ def _config(source: str, where: dict[str, Any]) -> Any:
     import transformers
 
     folder = Path(source)
-    if folder.is_dir() and not (folder / where["subfolder"] / "config.json").is_file():
+    if os.path.isdir(folder) and not os.path.isfile(folder / where["subfolder"] / "config.json"):
         inside = "/".join(filter(None, (folder.name, where["subfolder"])))
         raise ModelError(
             f"folder {inside!r} without config.json", "a checkpoint folder", "correct the path or subfolder"
         )
-    if folder.is_file():
+    if os.path.isfile(folder):
         got = f"the file {folder.name!r}"
         raise ModelError(got, "a Hub id or a checkpoint folder", "pass the folder (with gguf_file= for a GGUF file)")
-    if not folder.is_dir() and not HUB_ID.fullmatch(source):
+    if not os.path.isdir(folder) and not HUB_ID.fullmatch(source):
         raise ModelError(f"{source!r}, which does not exist", "a Hub id or a checkpoint folder", "correct the path")
     try:
         return transformers.AutoConfig.from_pretrained(source, **where)
@@ -338,7 +339,7 @@ def _check_adapter(tuning: PeftConfig, source: str, model_kwargs: dict[str, Any]
     if tuning.pickled and model_kwargs.get("use_safetensors") is not False:
         raise pickle_error(display_name(source), "adapter_model.bin")
     base = tuning.config.base_model_name_or_path
-    if not base or not (Path(base).is_dir() or HUB_ID.fullmatch(base)):
+    if not base or not (os.path.isdir(base) or HUB_ID.fullmatch(base)):
         gone = (
             "which does not say what model it is for" if not base else f"for {display_name(base)!r}, which is not there"
         )

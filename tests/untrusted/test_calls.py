@@ -317,3 +317,11 @@ def test_a_text_that_is_too_long_for_a_path_is_a_text(text, tmp_path):
         collect([Path(text)], 3)
     with pytest.raises(FourierError):
         Report.load(text)
+
+
+@pytest.mark.parametrize("name", ["a" * 5000, "a/" + "b" * 300, "a\0b", "\ud800"])
+def test_a_name_of_a_model_that_is_no_path_is_one_message(name):
+    from hf_fourier import FourierExplainer
+
+    with pytest.raises(FourierError):
+        FourierExplainer.from_pretrained(name)
