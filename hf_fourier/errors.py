@@ -244,6 +244,10 @@ def _each(name: str, value: Any) -> Any:
     raise InputError(f"{name} {brief(value)}", "one for each example, in a list", f"correct `{name}`")
 
 
+def _groups(name: str, value: Any) -> Any:
+    return value if isinstance(value, str) else _each(name, value)  # a letter for each example
+
+
 def _results(name: str, value: Any) -> Any:
     """One result or several; what they are, is checked where they are used."""
     if value is None or isinstance(value, (str, bytes, Mapping, PathLike)) or hasattr(value, "shape"):
@@ -318,7 +322,7 @@ CHECKS: Mapping[str, Callable[[str, Any], Any]] = {
     "seed": _seed, "batch_size": _rows, "n": _count, "k": _k, "random_orders": _count,
     "fraction": _fraction, "fractions": _fractions, "dither": _real, "budget": _real, "seconds": _real,
     "overlap": _real,
-    "attributions": _results, "targets": _each, "groups": _each, "metrics": _names, "progress": _callable,
+    "attributions": _results, "targets": _each, "groups": _groups, "metrics": _names, "progress": _callable,
     "forward": _forward,
     "column": _text, "title": _text, "made_by": _text, "label": _text, "repo_id": _text, "model_id": _text,
     "revision": _text, "token": _text, "license": _text, "dataset_id": _text,
