@@ -185,7 +185,10 @@ def real_number(name: str, value: Any, expected: str = "a number", hint: str = "
 
 
 def _seed(name: str, value: Any) -> int:
-    return whole_number(name, value, 0, "a whole number of at least 0")
+    number = whole_number(name, value, 0, "a whole number from 0 to 2⁶³ − 1")
+    if number >= 2**63:
+        raise InputError(f"{name} {brief(value)}", "a whole number from 0 to 2⁶³ − 1", f"correct `{name}`")
+    return number
 
 
 def _count(name: str, value: Any) -> int:

@@ -223,7 +223,10 @@ def _target_each(target: Any, examples: int) -> list[Target]:
     """One target per example."""
     head = Categorical()
     if hasattr(target, "tolist"):  # a tensor, an array
-        target = target.tolist()
+        try:
+            target = target.tolist()
+        except (RuntimeError, NotImplementedError) as error:  # sparse, or without numbers
+            raise TargetError(f"target {brief(target)}", "class indices", "correct `target`") from error
     if not isinstance(target, (list, tuple)):
         return [head.check(target)] * examples
     if len(target) != examples:

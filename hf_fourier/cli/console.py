@@ -137,7 +137,7 @@ def parse_batch_size(text: str) -> Any:
     Raises:
         InputError: If it is neither.
     """
-    if text != "auto" and not (text.isdecimal() and int(text) > 0):
+    if text != "auto" and not (text.isdecimal() and len(text) < _DIGITS and int(text) > 0):
         raise InputError(f"--batch-size {text!r}", "a whole number of at least 1, or 'auto'", "correct it")
     return parse_int(text)
 
@@ -180,7 +180,11 @@ def writing(place: Path) -> Iterator[None]:
 
 def parse_int(text: str) -> Any:
     """A whole number where `text` is one, else the text."""
-    return int(text) if text.removeprefix("-").isdecimal() else text
+    return int(text) if text.removeprefix("-").isdecimal() and len(text) < _DIGITS else text
+
+
+#: Digits of a number that is typed, at most.
+_DIGITS = 19
 
 
 def _mistyped(error: Exception) -> bool:

@@ -75,11 +75,11 @@ def _which(cells: str | None) -> Any:
     """`--cells` as `read_cells` takes it."""
     if cells is None or cells == "all":
         return None
-    span = re.fullmatch(r"(\d*):(\d*)", cells)
+    span = re.fullmatch(r"(\d{0,18}):(\d{0,18})", cells)
     if span is not None:
         return slice(*(int(end) if end else None for end in span.groups()))
     parts = [part.strip() for part in cells.split(",") if part.strip()]
-    return [int(part) if re.fullmatch(r"\d+", part) else part for part in parts]
+    return [int(part) if re.fullmatch(r"\d{1,18}", part) else part for part in parts]
 
 
 def slug(text: str, max_chars: int = 40) -> str:

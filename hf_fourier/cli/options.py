@@ -233,7 +233,9 @@ class RunRequest:
     processes: Annotated[int | None, typer.Option(help="Start so many processes on this machine.")] = None
     threads: Annotated[
         int | None,
-        typer.Option(help="Of torch, in each process.", show_default="torch's choice, or a share of the cores", min=1),
+        typer.Option(
+            help="Of torch, in each process.", show_default="torch's choice, or a share of the cores", min=1, max=4096
+        ),
     ] = None
     plan: Annotated[bool, typer.Option("--plan", help="Only estimate time, memory and disk.")] = False
     loading: LoadOptions

@@ -54,7 +54,7 @@ def _at(rest: str) -> Position:
 
 def _span(rest: str) -> AnswerSpan:
     first, dash, last = rest.partition("-")
-    if not (dash and first.isdecimal() and last.isdecimal()):
+    if not (dash and _NUMBER.fullmatch(first) and _NUMBER.fullmatch(last)):
         raise TargetError(f"span:{rest}", "span:FIRST-LAST, two token numbers", "count content tokens from 0")
     return AnswerSpan(int(first), int(last))
 
@@ -93,7 +93,7 @@ def _array(name: str) -> Any:
         ) from error
 
 
-_NUMBER = re.compile(r"-?\d+", re.ASCII)
+_NUMBER = re.compile(r"-?\d{1,18}", re.ASCII)
 _KINDS: dict[str, Callable[[str], Any]] = {
     "at": _at,
     "span": _span,

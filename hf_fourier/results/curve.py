@@ -81,9 +81,9 @@ class Curve:
             raise KeyError(f"no point at {mode} {fraction}; there are {[(s.mode, s.fraction) for s in self.points]}")
         return point
 
-    @checked
     def find(self, mode: Mode, fraction: float) -> CurvePoint | None:
         """The point of one mode and one fraction, or None."""
+        fraction = real_number("fraction", fraction)
         return next((s for s in self.points if s.mode == mode and abs(s.fraction - fraction) < SAME), None)
 
     def decisions(self, mode: Mode, fractions: Sequence[float]) -> list[float]:

@@ -130,7 +130,10 @@ def as_index(target: Any) -> int:
 
 def in_python(target: Any) -> Any:
     """Several targets in one array or tensor as a list, a single one in it as a number; anything else as it is."""
-    found = target.tolist() if hasattr(target, "tolist") and hasattr(target, "ndim") else target
+    try:
+        found = target.tolist() if hasattr(target, "tolist") and hasattr(target, "ndim") else target
+    except (RuntimeError, NotImplementedError):  # a sparse tensor, or one without numbers
+        return target
     return found[0] if found is not target and isinstance(found, list) and len(found) == 1 else found
 
 

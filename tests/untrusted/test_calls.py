@@ -82,6 +82,8 @@ def test_a_function_without_checked_names_is_left_alone():
     "option",
     [
         {"seed": "a"},
+        {"seed": 2**63},
+        {"target": ROWS.to_sparse()},
         {"seed": -1},
         {"seed": 0.5},
         {"axes": 1.5},
@@ -325,3 +327,15 @@ def test_a_name_of_a_model_that_is_no_path_is_one_message(name):
 
     with pytest.raises(FourierError):
         FourierExplainer.from_pretrained(name)
+
+
+@pytest.mark.parametrize("text", ["span:1-" + "9" * 5000, "index:" + "9" * 5000])
+def test_numbers_of_very_many_digits_are_one_message(text):
+    from hf_fourier.cli.console import parse_batch_size
+    from hf_fourier.cli.targets import parse_targets
+
+    with pytest.raises(FourierError):
+        parse_targets(text)
+    with pytest.raises(FourierError):
+        parse_batch_size("9" * 5000)
+    assert parse_targets("9" * 5000) == "9" * 5000
