@@ -120,7 +120,7 @@ def show(name: str, data: Data) -> None:
 
 
 def two_models(n: int) -> list[dict[str, Any]]:
-    """The band that each of two models reads, for each class of the gratings, beside the band of the other's grating.
+    """The band that each of two models reads, for each class of the gratings.
 
     Args:
         n: Pictures, before those are left out for which a model says something else than the grating's label.
@@ -132,22 +132,18 @@ def two_models(n: int) -> list[dict[str, Any]]:
         index = triggered(explainer, examples)
         config: Any = explainer.model.config
         labels = [config.id2label[int(examples.targets[i])] for i in index]
-        name = examples.material.signal
         method = "filters:permutations=8,noise=none"
         results = explainer.explain(examples.inputs(rows=index), method=method, domain=BY_DIRECTION)
         found = spectrum_of(results, labels)
         for label in found.groups:
             example = index[labels.index(label)]
-            own, other = (
-                band_at(found, shape, frequency)
-                for shape in [examples.material.inputs[name].shape[2:]]
-                for frequency in (examples.planted(example)[0], examples.decoys(example)[0])
-            )
+            shape = examples.material.inputs[examples.material.signal].shape[2:]
+            own = band_at(found, shape, examples.planted(example)[0])
             values, gaps = found.shapley_values(label), found.differences(found.bands[own].name, label)
             rest = [gap for i, gap in enumerate(gaps) if i != own]
             rows.append({
                 "model": kind, "label": label, "n": values[own].n, "its grating lies in": found.bands[own].name,
-                "Shapley value there": str(values[own]), "in the other's band": str(values[other]),
+                "Shapley value there": str(values[own]),
                 "largest gap of any other band": str(max(rest, key=lambda gap: gap.high)),
                 "named": all(gap.high < 0 for gap in rest),
             })  # fmt: skip

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from os import PathLike
 from typing import TYPE_CHECKING, Any, Unpack
 
@@ -113,28 +113,27 @@ class FourierExplainer(Engine):
     def spectrum(
         self,
         data: Any,
-        by: str | Sequence[Any] | None = None,
+        by: str | Iterable[Any] | None = None,
         bands: Bands = "octave",
         *,
-        labels: str | Sequence[Any] | None = None,
-        clusters: str | Sequence[Any] | None = None,
+        labels: str | Iterable[Any] | None = None,
+        clusters: str | Iterable[Any] | None = None,
         output_dir: str | PathLike[str] | None = None,
         **options: Unpack[RunKeywords],
     ) -> ModelSpectrum:
         """The spectrum of the model over a data set: which bands it needs, which suffice, and where noise hurts.
 
         Each example goes through low-pass, high-pass, band-pass and band-stop filters at the bands' edges, and gets
-        noise in one band after another; no gradient is needed. It is a run: in bounded memory, resumable, parallel.
+        noise in one band after another; no gradient is needed. A run: resumable, parallel; 800 bytes an example stay.
 
         Args:
             data: As for `explain_dataset`.
-            by: What figures draw apart: a column of the data set, "prediction", "folder" (the folder of each file), or
-                one value for each example.
+            by: What figures draw apart: a column of the data, "prediction", "folder" (of each file) or a value each.
             bands: The bands (see `hf_fourier.domains.bands.Bandable`), unless `options` have a `domain` with bands.
-            labels: The true classes, for accuracies: a column, "folder", or one for each example. None: `by`, where it
-                names classes of the model, or else the model's clean predictions, whose share that is kept is counted.
-            clusters: A column, or one value for each example: of a speaker or patient, whose examples are dependent.
-            output_dir: A folder for the results, by which the same call resumes; None for a temporary one.
+            labels: The true classes, for accuracies: a column, "folder", or one each. None: `by`, where it names
+                classes of the model, or else the model's clean predictions, whose share that is kept is counted.
+            clusters: As `labels`: of a speaker or a patient, whose examples are dependent.
+            output_dir: A folder for the results; None for a temporary one.
             **options: As for `explain_dataset`; `method` for other settings, such as "filters:replacement=noise".
 
         Returns:
@@ -145,14 +144,15 @@ class FourierExplainer(Engine):
         """
         from tempfile import TemporaryDirectory
 
-        from hf_fourier.evaluation.studies.band_readings import spectrum_of_run
+        from hf_fourier.evaluation.studies.band_readings import grouping, spectrum_of_run
 
         settings: RunKeywords = {"store": "scores", "progress": output_dir is not None, "method": "filters"}
         settings.update(options)
         settings["domain"] = options.get("domain") or Fourier(bands=bands)
+        known = grouping(data, settings, output_dir is None, by, labels, clusters)
         with TemporaryDirectory(prefix="hf_fourier-") as temporary:
             results = self.explain_dataset(data, output_dir or temporary, **settings)
-            return spectrum_of_run(self, results, data, by, labels, clusters, options.get("split"))
+            return spectrum_of_run(self, results, known)
 
     def explain_recording(
         self,

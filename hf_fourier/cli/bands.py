@@ -21,7 +21,7 @@ from hf_fourier.cli.explain import load, print_files, write
 from hf_fourier.cli.inputs import read, slug
 from hf_fourier.cli.options import BandsRequest, LoadOptions, SpectrumRequest
 from hf_fourier.cli.targets import parse_targets
-from hf_fourier.errors import MissingExtraError, ModelError
+from hf_fourier.errors import MissingExtraError, ModelError, SpecError
 
 if TYPE_CHECKING:
     from hf_fourier.evaluation.studies.model_spectrum import ModelSpectrum
@@ -38,6 +38,10 @@ def run_bands(request: BandsRequest) -> None:
     Raises:
         FourierError: If something that was typed cannot be explained.
     """
+    from hf_fourier.domains import DOMAINS
+
+    if request.domain is not None and getattr(DOMAINS.parse(request.domain), "bands", None) is None:
+        raise SpecError(f"domain {request.domain!r}", "a domain with bands", "give `bands` too")
     domain, size = request.domain or f"fourier:bands={spec_text(request.bands)}", parse_batch_size(request.batch_size)
     folder = writable(request.output or Path(f"hf-fourier-bands-{slug(Path(request.model).name)}"))
     target = None if request.target is None else parse_targets(request.target)
@@ -152,8 +156,9 @@ def show_bands(name: str, result: Attribution, rows: list[dict[str, Any]]) -> No
 
 def show_band_table(result: Attribution, rows: list[dict[str, Any]]) -> None:
     """Print the bands, the largest score first."""
-    shown = [column for column in _TITLES if any(row.get(column) not in (None, 0.0) for row in rows)]
-    if all(row["score"] == row.get("deleted") for row in rows):
+    always = ("band", "power", "score")
+    shown = [name for name in _TITLES if name in always or any(row.get(name) not in (None, 0.0) for row in rows)]
+    if "deleted" in shown and all(row["score"] == row["deleted"] for row in rows):
         shown.remove("score")  # it is the same number
     cells = []
     for row in sorted(rows, key=lambda row: -row["score"]):

@@ -26,8 +26,8 @@ MOST = 4096
 RHYTHMS = {"delta": (0.5, 4.0), "theta": (4.0, 8.0), "alpha": (8.0, 13.0), "beta": (13.0, 30.0), "gamma": (30.0, 100.0)}
 #: Octaves of Hz begin at this frequency times a power of 2; those of other units at a power of 2.
 REFERENCE_HZ = 1000.0
-#: The name of what no given edge covers, and of the constant part.
-REST, MEAN = "all other frequencies", "mean (frequency 0)"
+#: The name of the constant part.
+MEAN = "mean (frequency 0)"
 _EDGES = re.compile(r"\s*([0-9.]+)\s*[-–]\s*([0-9.]+)\s*([A-Za-z/].*?)?\s*")
 
 
@@ -149,7 +149,7 @@ def by_frequency(bands: Bands, scale: Scale) -> Split:
         SpecError: If the bands are in another unit, or overlap.
     """
     named = _named_edges(bands, scale)
-    band_of_feature = torch.full(scale.values.shape, len(named), dtype=torch.long)
+    band_of_feature = torch.zeros(scale.values.shape, dtype=torch.long)
     # A frequency that rounding put below an edge belongs above it.
     values = scale.values * (1 + 1e-6)
     top = max(high for _, high, _ in named)
@@ -157,8 +157,7 @@ def by_frequency(bands: Bands, scale: Scale) -> Split:
         inside = (values >= low) & ((values < high) | (high == top) & (scale.values <= high))
         band_of_feature[inside] = number
     ends = [Band(name, low, high, scale.unit) for low, high, name in named]
-    ends.append(Band(REST, 0.0, math.inf, scale.unit))
-    if scale.has_mean and not isinstance(bands, tuple):
+    if scale.has_mean:
         band_of_feature = torch.where(scale.values == 0, 0, band_of_feature + 1)
         ends.insert(0, Band(MEAN, 0.0, 0.0, scale.unit))
     present, band_of_feature = band_of_feature.unique(return_inverse=True)
@@ -208,15 +207,15 @@ def _rhythms(scale: Scale) -> list[tuple[float, float, str]]:
     """The rhythms up to the limit, with what lies below and above them."""
     named = [(0.0, 0.5, "below delta (0–0.5 Hz)")]
     named += [(low, high, f"{name} ({low:g}–{high:g} Hz)") for name, (low, high) in RHYTHMS.items()]
-    named.append((100.0, max(scale.limit, 100.0), f"above gamma (100–{scale.limit:g} Hz)"))
-    return named
+    return [*named, (100.0, scale.limit, f"above gamma (100–{scale.limit:g} Hz)")] if scale.limit > 100 else named
 
 
 def _given_edges(bands: tuple[str, ...], scale: Scale) -> list[tuple[float, float, str]]:
-    """Edges as they were given, in ascending order."""
-    named = []
-    for band in bands:
-        low, high, unit = _edge(band)
+    """Edges as they were given, in ascending order, with what lies below, between and above them."""
+    named, units = [], [_edge(band)[2] for band in bands]
+    for place, band in enumerate(bands):
+        low, high, _ = _edge(band)
+        unit = next((unit for unit in [*units[place:], *reversed(units[:place])] if unit), "")
         thousands = 1000.0 if unit == "kHz" else 1.0
         if unit and ("Hz" if unit == "kHz" else unit) != scale.unit:
             got, do = f"band {band!r}", "give the edges in that unit"
@@ -226,7 +225,13 @@ def _given_edges(bands: tuple[str, ...], scale: Scale) -> list[tuple[float, floa
     for (_, high, name), (low, _, other) in pairwise(named):
         if low < high:
             raise SpecError(f"bands {name!r} and {other!r}", "bands that do not overlap", "correct `bands`")
-    return named
+    if not any(bool(((scale.values >= low) & (scale.values <= high)).any()) for low, high, _ in named):
+        got = f"bands {', '.join(bands)} of frequencies from 0 to {number_text(scale.limit)} {scale.unit}"
+        raise SpecError(got, "edges within them", "give the edges in that unit")
+    top = max(float(scale.values.max()), scale.limit)
+    ends = [0.0, *(end for low, high, _ in named for end in (low, high)), max(top, named[-1][1])]
+    gaps = [(low, high, _name(low, high, scale.unit)) for low, high in zip(ends[::2], ends[1::2], strict=True)]
+    return sorted([*named, *(gap for gap in gaps if gap[0] < gap[1])])
 
 
 def _name(low: float, high: float, unit: str) -> str:
@@ -343,7 +348,8 @@ def directions(signal: SignalShape, columns: Sequence[Column], sectors: int) -> 
     """The direction of each feature's wave: its sector, and the sectors' names ("" for frequency 0).
 
     Of two axes the half circle is cut into equal sectors, the first around waves along the last axis (vertical
-    stripes); of three axes a wave belongs to the axis along which it is fastest, if that is one.
+    stripes), and waves on the line between two sectors are apart; of three axes a wave belongs to the axis along which
+    it is fastest, if that is one.
 
     Raises:
         SpecError: If there are fewer than two frequency axes, or not one sector for each of three.
@@ -355,9 +361,10 @@ def directions(signal: SignalShape, columns: Sequence[Column], sectors: int) -> 
     rates = {axis.name: axis.rate for axis in signal.axes}
     cycles = torch.stack([column.values.double() / rates[column.axis] for column in columns])
     if len(columns) == 2:
-        angle = torch.atan2(cycles[0], cycles[1]) % math.pi
-        code = (angle / math.pi * sectors).round().long() % sectors
-        words = [f"waves at {180 * i / sectors:g}°" for i in range(sectors)]
+        turn = torch.atan2(cycles[0], cycles[1]) % math.pi / math.pi * sectors
+        between = ((turn % 1) - 0.5).abs() < 1e-6
+        code = torch.where(between, sectors, turn.round().long() % sectors)
+        words = [*(f"waves at {180 * i / sectors:g}°" for i in range(sectors)), "between two directions"]
     else:
         fastest = cycles.abs() >= cycles.abs().amax(0) * (1 - 1e-6)
         code = torch.where(fastest.sum(0) == 1, fastest.long().argmax(0), len(names))

@@ -135,7 +135,9 @@ def of_rows(reading: Reading) -> SubsetReadings:
 
 
 def measures(readings: SubsetReadings) -> Float[Tensor, "batch subsets measures"]:
-    """`MEASURES` side by side, float64 on the CPU; NaN where the head has none."""
+    """`MEASURES` side by side, float64 on the CPU; NaN where the head has none or the output is not finite."""
     columns = (getattr(readings, name) for name in MEASURES)
     missing = torch.full(readings.value.shape, math.nan, dtype=torch.float64)
-    return torch.stack([missing if column is None else column.cpu().double() for column in columns], 2)
+    table = torch.stack([missing if column is None else column.cpu().double() for column in columns], 2)
+    # What an output that is not finite predicts is no prediction.
+    return torch.where(table[..., :1].isfinite(), table, math.nan)

@@ -27,7 +27,17 @@ def _spectrum(**given: Any) -> ModelSpectrum:
 
 
 def _over_texts(**given: Any) -> ModelSpectrum:
-    return reader().spectrum(tiny_tokenizers.texts(3, lengths=(7,)), method=LIGHT, **given)
+    return reader().spectrum(tiny_tokenizers.texts(3, lengths=(7,)), **{"method": LIGHT, **given})
+
+
+def _in_two_processes(temporary: bool) -> Any:
+    from types import SimpleNamespace
+    from unittest.mock import patch
+
+    from hf_fourier.evaluation.studies import band_readings
+
+    with patch.object(band_readings, "current", lambda: SimpleNamespace(processes=2)):
+        return band_readings.grouping(["a"], {"method": LIGHT, "domain": OCTAVES}, temporary)
 
 
 def _rows() -> Any:
@@ -112,6 +122,9 @@ CASES = [
         lambda: _among_others(None),
         lambda: _among_others(tiny_tokenizers.texts(3, lengths=(7,))),
     ),
+    Case("explain by that", lambda: _over_texts(method="shapley"), _over_texts),
+    Case("give `bands` too", lambda: _over_texts(domain="fourier"), lambda: _over_texts(domain=OCTAVES)),
+    Case("pass `output_dir`", lambda: _in_two_processes(True), lambda: _in_two_processes(False)),
     Case("explain by that", lambda: spectrum_of(explained("magnitude", OCTAVES)), _spectrum),
     Case("see the failures of the run", lambda: spectrum_of([]), _spectrum),
     Case("correct `by`", lambda: _spectrum().grouped(["a"]), lambda: _spectrum().grouped(["a", "b", "b"])),

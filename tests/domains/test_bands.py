@@ -113,6 +113,21 @@ def test_rhythms():
     assert basis.layout.label(int(basis.magnitude(basis.forward(tone)).argmax())) == "alpha (8–13 Hz)"
 
 
+def test_rhythms_end_at_the_highest_frequency():
+    """At 200 Hz the Nyquist bin belongs to gamma, and nothing lies above."""
+    signal = SignalShape("series", (Axis("time", 400, "Hz", 200.0),))
+    assert names("fourier:bands=eeg", signal)[-1] == "gamma (30–100 Hz)"
+
+
+def test_diagonals_between_two_directions_are_apart():
+    """Of two directions neither is owed what lies at 45°; both have as many waves."""
+    basis = Fourier(bands="octave", directions=2).bind(picture(32))
+    sizes = {band.name: int(size) for band, size in zip(basis.layout.bands, basis.multiplicity, strict=True)}
+    octave = "4–8 cycles/picture, "
+    assert sizes[octave + "waves at 0°"] == sizes[octave + "waves at 90°"]
+    assert sizes[octave + "between two directions"] > 0
+
+
 def test_mel_bands_are_equally_wide_in_mel():
     bands = DOMAINS.parse("fourier:bands=mel-10").bind(sound()).layout.bands
     mel = [2595 * math.log10(1 + band.high / 700) for band in bands]
@@ -122,14 +137,28 @@ def test_mel_bands_are_equally_wide_in_mel():
 
 
 def test_given_edges():
-    assert names("fourier:bands=0-200+200-4000", sound()) == ["0–200 Hz", "200–4000 Hz", "all other frequencies"]
+    assert names("fourier:bands=0-200+200-4000", sound()) == ["0–200 Hz", "200–4000 Hz", "4000–8000 Hz"]
     assert Fourier(bands="0-200,200-4000 Hz").bands == ("0-200", "200-4000 Hz")
     assert [b.name for b in Fourier(bands=".2–4 kHz").bind(sound()).layout.bands] == [
-        "200–4000 Hz", "all other frequencies",
+        "0–200 Hz", "200–4000 Hz", "4000–8000 Hz",
     ]  # fmt: skip
     basis = Fourier(bands="0-200,200-4000 Hz").bind(sound())
-    assert basis.multiplicity.tolist() == [399, 7602, 7999]  # 0 to 199 Hz; 200 to 4000; 4001 to 8000
-    assert Fourier(bands="50-50.5").bind(sound()).multiplicity.tolist() == [2, 15998]
+    assert basis.multiplicity.tolist() == [399, 7600, 8001]  # 0 to 199 Hz; 200 to 3999; 4000 to 8000
+    assert Fourier(bands="50-50.5").bind(sound()).multiplicity.tolist() == [99, 2, 15899]
+    apart = Fourier(bands="100-200,1000-2000").bind(sound()).layout.bands
+    assert [(band.low, band.high) for band in apart] == [
+        (0, 100), (100, 200), (200, 1000), (1000, 2000), (2000, 8000),
+    ]  # fmt: skip
+    lows = Fourier(bands="2-4").bind(picture(16)).layout.bands
+    assert [band.name for band in lows] == [
+        "mean (frequency 0)", "below 2 cycles/picture", "2–4 cycles/picture", "4–11.3 cycles/picture",
+    ]  # fmt: skip
+
+
+def test_a_unit_holds_for_the_edges_before_it():
+    bands = Fourier(bands="0-1,1-4 kHz").bind(sound()).layout.bands
+    assert [(band.low, band.high) for band in bands] == [(0, 1000), (1000, 4000), (4000, 8000)]
+    assert Fourier(bands="0-1 kHz,1-4").bind(sound()).layout.bands[1].high == 4000
 
 
 def test_bands_of_equal_width():
@@ -222,6 +251,7 @@ def test_what_is_refused_when_it_is_named(spec, words):
         (Fourier(bands="eeg"), text(9), "a signal in Hz"),
         (Fourier(bands="0-100,50-200"), sound(), "do not overlap"),
         (Fourier(bands="1-2 Hz"), picture(8), "cycles/picture"),
+        (Fourier(bands="4-8"), text(50), "from 0 to 0.5 cycles/token"),
         (Fourier(bands="octave", directions=2), sound(), "two frequency axes"),
         (Fourier(bands="octave", directions=2), volume(4, 4, 4), "as many directions as axes"),
     ],

@@ -237,3 +237,100 @@ def test_a_section_for_a_card():
     assert len({line.count("|") for line in table}) == 1
     assert found.summary()[0] in text
     assert "`fourier:bands=octave`" in text
+
+
+class Deaf(Reads):
+    """A classifier that always says the same."""
+
+    def forward(self, x):
+        return super().forward(0 * x)
+
+
+def test_a_value_of_zero_has_no_width():
+    """Shapley values are no proportions: what is always 0 is 0, and an interval may cross it."""
+    x, _ = tones(10)
+    found = spectrum_of(attribute(Deaf(LOW), x, method="filters", domain=Fourier(bands="octave")))
+    assert all((one.mean, one.low, one.high) == (0, 0, 0) for one in found.shapley_values())
+    assert found.summary()[0].startswith("No band is clearly worth most")
+
+
+def test_one_example_makes_no_band_clear():
+    x, _ = tones(1)
+    found = spectrum_of(attribute(Reads(LOW), x, method="filters", domain=Fourier(bands="octave")))
+    assert found.summary()[0].startswith("No band is clearly worth most")
+
+
+class Overflows(Reads):
+    """Its logits are no numbers where the signal is loud."""
+
+    def forward(self, x):
+        return torch.where(x.abs().amax(1, keepdim=True) > 12, torch.nan, super().forward(x))
+
+
+def test_outputs_that_are_no_numbers_count_as_none():
+    x, strong = tones()
+    results = attribute(Overflows(LOW), x, method="filters:noise=3", domain=Fourier(bands="octave"))
+    found = spectrum_of(results, labels=strong[:, 0].tolist())
+    counts = [one.n for one in found.accuracy("noise 3")]
+    assert min(counts) < len(found)
+    assert {one.n for one in found.accuracy("band-pass")} == {len(found)}
+
+
+def test_only_known_classes_make_an_accuracy():
+    x, strong = tones()
+    results = attribute(Reads(LOW), x, method="filters:noise=none", domain=Fourier(bands="octave"))
+    few = spectrum_of(results, labels=[*strong[:6, 0].tolist(), *[math.nan] * 34])
+    assert few.quantity == "accuracy"
+    assert {one.n for one in few.accuracy("band-stop")} == {6}
+    assert spectrum_of(results).quantity == "decisions kept"
+    asked = attribute(Reads(LOW), x, 1, method="filters:noise=none", domain=Fourier(bands="octave"))
+    assert spectrum_of(asked).quantity == "target predicted"
+
+
+def test_given_edges_have_a_cut_off_too():
+    found, _ = spectrum(HIGH, domain="fourier:bands=.02-.1+.1-.2")
+    assert [band.low for band in found.bands] == pytest.approx([0, 0, 0.02, 0.1, 0.2])
+    assert found.half_point("low-pass").mean == pytest.approx(math.sqrt(0.2 * 0.5), rel=0.01)
+    low, _ = spectrum(LOW, domain="fourier:bands=.1-.2")  # what is needed lies below all edges
+    assert low.half_point("high-pass").mean == pytest.approx(0.1)
+
+
+def test_bands_of_one_name_are_one_band():
+    """The corners of pictures of different shapes have different highest frequencies."""
+    model = torch.nn.Sequential(torch.nn.AdaptiveAvgPool2d(4), torch.nn.Flatten(), torch.nn.Linear(16, 2))
+    shapes = [(32, 48), (32, 45)]
+    results = [
+        attribute(model, torch.rand(1, 1, *shape), method="filters", domain=Fourier(bands="octave"), axes=[1, 2])[0]
+        for shape in shapes
+    ]
+    found = spectrum_of(results)
+    names = [band.name for band in found.bands]
+    assert len(names) == len(set(names))
+    assert np.isfinite(found.shapley).all()
+
+
+def test_directions_have_no_cut_off():
+    model = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(256, 2))
+    results = attribute(
+        model, torch.rand(3, 16, 16), method="filters", domain=Fourier(bands="octave", directions=2), axes=[1, 2]
+    )
+    found = spectrum_of(results)
+    assert np.isnan(found.half_point("low-pass").mean)
+    assert [band.name for band in found.bands] == [band.name for band in results[0].layout.bands]
+    assert not any("lost" in line or "kept with" in line for line in found.summary())
+
+
+def test_arrays_unknown_labels_and_whole_numbers():
+    model = tiny_models.build("text-classification", "bert", num_labels=3)
+    explainer = FourierExplainer(model, tiny_tokenizers.tokenizer("bert"))
+    texts = tiny_tokenizers.texts(4)
+    sites = explainer.spectrum(texts, by=np.array([0, 1, 0, 1]))
+    assert sites.quantity == "decisions kept"  # numbers of sites are no classes
+    known = explainer.spectrum(texts, labels=np.array([0.0, 1.0, math.nan, 2.0]), clusters=[None, None, "a", "a"])
+    assert known.quantity == "accuracy"
+    assert {one.n for one in known.accuracy("low-pass")[-1:]} == {3}
+    assert len(set(known.clusters)) == 3
+    with pytest.raises(FourierError, match="filters"):
+        explainer.spectrum(texts, method="shapley")
+    with pytest.raises(FourierError, match="bands"):
+        explainer.spectrum(texts, domain="fourier")

@@ -16,7 +16,7 @@ def test_four_panels_with_the_summary_on_top(tmp_path):
     titles = [axes.get_title(loc="left") for axes in figure.axes]
     assert titles == [
         "How far can the spectrum be cut?", "Which bands are needed, which suffice?", "In which bands does noise hurt?",
-        "What is each band worth for the predicted label?",
+        "What is each band worth for the explained label?",
     ]  # fmt: skip
     assert found.summary()[0] in figure.texts[0].get_text() or found.summary()[0] in str(figure._suptitle.get_text())
     labels = {text.get_text() for text in figure.axes[3].get_legend().get_texts()}

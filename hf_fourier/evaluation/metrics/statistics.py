@@ -135,15 +135,16 @@ class MeanInterval:
         return f"{self.mean:.3g} [{self.low:.3g}, {self.high:.3g}]"
 
 
-def mean_interval(values: Numbers, groups: Sequence[Hashable] | None = None) -> MeanInterval:
+def mean_interval(values: Numbers, groups: Sequence[Hashable] | None = None, proportion: bool = False) -> MeanInterval:
     """The mean with an interval by formula, where thousands of them are needed and a bootstrap takes too long.
 
-    Of 0 and 1 from independent examples, and where all examples are alike, it is Wilson's (1927); else Student's t with
-    the standard error of group sums (Liang and Zeger 1986), cut to 0 and 1 where all values lie there.
+    Of proportions of independent examples that are 0 or 1, and where all examples are alike, it is Wilson's (1927);
+    else Student's t with the standard error of group sums (Liang and Zeger 1986), of proportions cut to 0 and 1.
 
     Args:
         values: One number per example; NaN where it is undefined.
         groups: The group of each example; None for independent ones.
+        proportion: Whether the values are parts of a whole, 0 to 1.
     """
     from scipy.stats import t
 
@@ -155,7 +156,7 @@ def mean_interval(values: Numbers, groups: Sequence[Hashable] | None = None) -> 
     mean = float(defined.mean())
     names = np.arange(n) if groups is None else np.unique(np.asarray(groups, dtype=str)[known], return_inverse=True)[1]
     alike = groups is not None and mean in (0.0, 1.0)  # without spread: as many observations as groups
-    if np.isin(defined, (0.0, 1.0)).all() and (groups is None or alike):
+    if proportion and np.isin(defined, (0.0, 1.0)).all() and (groups is None or alike):
         z2, count = 1.959964**2, int(names.max()) + 1
         centre = mean + z2 / (2 * count)
         spread = math.sqrt(mean * (1 - mean) * z2 / count + (z2 / (2 * count)) ** 2)
@@ -165,8 +166,7 @@ def mean_interval(values: Numbers, groups: Sequence[Hashable] | None = None) -> 
         return MeanInterval(mean, _NONE, _NONE, n)
     error = math.sqrt((sums**2).sum() * len(sums) / (len(sums) - 1)) / n
     half = float(t.ppf((1 + LEVEL) / 2, len(sums) - 1)) * error
-    inside = defined.min() >= 0 and defined.max() <= 1
-    low, high = (max(0.0, mean - half), min(1.0, mean + half)) if inside else (mean - half, mean + half)
+    low, high = (max(0.0, mean - half), min(1.0, mean + half)) if proportion else (mean - half, mean + half)
     return MeanInterval(mean, low, high, n)
 
 

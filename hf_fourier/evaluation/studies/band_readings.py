@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hf_fourier.domains import Band
-from hf_fourier.errors import InputError, TargetError
+from hf_fourier.domains import DOMAINS, Band
+from hf_fourier.errors import InputError, SpecError, TargetError
 from hf_fourier.evaluation.studies.model_spectrum import ModelSpectrum
 from hf_fourier.methods import METHODS
-from hf_fourier.methods.filters import FILTERS, MEASURES
+from hf_fourier.methods.filters import FILTERS, MEASURES, Filters
+from hf_fourier.models.distributed import current
 from hf_fourier.models.inputs.dataset_sources import column_values
 from hf_fourier.results.attribution import Attribution
 
@@ -46,23 +48,23 @@ def spectrum_of(
     Raises:
         InputError: If there are none, or they are by another method, or of features that are no bands.
     """
-    rows, known = [], dict[Band, None]()
+    rows, layouts = [], dict[tuple[Band, ...], None]()
     made: Mapping[str, Any] = {}
     for result in results:
         if "readings" not in result.extras or not result.layout.bands:
             got = f"a result of {result.provenance.get('method')} in {result.layout.domain}"
             raise InputError(got, "results of method 'filters' in a domain with bands", "explain by that")
         made = made or result.provenance
-        known.update(dict.fromkeys(result.layout.bands))
+        layouts[result.layout.bands] = None
         rows.append((result.layout.bands, _array(result, "readings"), _array(result, "nothing"), result.scores.numpy()))
     if not rows:
         raise InputError("no results", "at least one", "see the failures of the run")
-    bands = sorted(known, key=lambda band: (band.low, band.high, band.name))
-    place = {band: i for i, band in enumerate(bands)}
+    bands = all_bands(list(layouts))
+    place = {band.name: i for i, band in enumerate(bands)}
     readings = np.full((len(rows), rows[0][1].shape[0], len(bands), len(MEASURES)), math.nan, dtype=np.float32)
     shapley = np.full((len(rows), len(bands)), math.nan, dtype=np.float32)
     for number, (own, some, _, scores) in enumerate(rows):
-        places = [place[band] for band in own]
+        places = [place[band.name] for band in own]
         readings[number][:, places], shapley[number, places] = some, scores
     levels = [f"noise {level:g}" for level in getattr(METHODS.parse(made["method"]), "levels", ())]
     return ModelSpectrum(
@@ -71,76 +73,130 @@ def spectrum_of(
         clean=np.stack([some[FILTERS.index("low-pass"), -1] for _, some, _, _ in rows]), shapley=shapley,
         by=() if by is None else tuple(str(one) for one in by),
         labels=np.full(len(rows), math.nan) if labels is None else np.asarray(labels, dtype=float),
-        clusters=() if clusters is None else tuple(str(one) for one in clusters),
+        clusters=() if clusters is None else tuple(_cluster(i, one) for i, one in enumerate(clusters)),
         class_names=dict(class_names or {}), failures=failures,
         made_by={name: made.get(name) for name in ("method", "domain", "seed", "head")},
     )  # fmt: skip
+
+
+def all_bands(layouts: Sequence[tuple[Band, ...]]) -> list[Band]:
+    """The bands of several layouts, each name once, with the widest edges that it has.
+
+    They stand in the order of a layout that has them all, or else by their edges.
+    """
+    merged: dict[str, Band] = {}
+    for band in (band for layout in layouts for band in layout):
+        known = merged.get(band.name, band)
+        merged[band.name] = Band(band.name, min(known.low, band.low), max(known.high, band.high), band.unit)
+    whole = next((layout for layout in layouts if len(layout) == len(merged)), None)
+    if whole is not None:
+        return [merged[band.name] for band in whole]
+    return sorted(merged.values(), key=lambda band: (band.low, band.high, band.name))
+
+
+def _cluster(place: int, name: Any) -> str:
+    """The name of an example's cluster; an unknown one is its own."""
+    return f"example {place}" if name is None or name != name else str(name)
 
 
 def _array(result: Attribution, name: str) -> np.ndarray:
     return result.extras[name].numpy().astype(np.float32)
 
 
-def spectrum_of_run(
-    explainer: Engine,
-    results: Any,
-    data: Any,
-    by: str | Sequence[Any] | None,
-    labels: str | Sequence[Any] | None,
-    clusters: str | Sequence[Any] | None,
-    split: str | None = None,
-) -> ModelSpectrum:
+@dataclass(frozen=True)
+class Grouping:
+    """What is known of each example of a data set, read before the model runs.
+
+    Attributes:
+        by: The group of each; "prediction" or "folder", which results tell; None for one group.
+        labels: The true class of each; "folder"; None for `by`, where all of it names classes.
+        clusters: The cluster of each; None for independent examples.
+    """
+
+    by: str | list[Any] | None
+    labels: str | list[Any] | None
+    clusters: str | list[Any] | None
+
+
+def grouping(
+    data: Any, options: Mapping[str, Any], temporary: bool, by: Any = None, labels: Any = None, clusters: Any = None
+) -> Grouping:
+    """Read the columns of a data set, and check what can be checked before the model runs.
+
+    Args:
+        data: The data set.
+        options: Of the run: `method`, `domain` and `split` are looked at.
+        temporary: Whether the run has no folder of its own.
+        by: A column of the data set, "prediction", "folder", or one value for each example; None for one group.
+        labels: A column, "folder", or one class for each example; None: see `Grouping`.
+        clusters: A column, or one value for each example; None for independent examples.
+
+    Raises:
+        InputError: If there is no such column, several processes have no folder, or the method is not `filters`.
+        SpecError: If the domain has no bands.
+    """
+    method, domain = METHODS.parse(options["method"]), DOMAINS.parse(options["domain"])
+    if not isinstance(method, Filters):
+        raise InputError(f"method {METHODS.spec(method)!r}", "'filters', with any settings", "explain by that")
+    if getattr(domain, "bands", None) is None:
+        raise SpecError(f"domain {DOMAINS.spec(domain)!r}", "a domain with bands", "give `bands` too")
+    if temporary and current().processes > 1:
+        raise InputError("several processes without a folder", "one that all of them see", "pass `output_dir`")
+
+    def values(which: Any) -> Any:
+        if isinstance(which, str) and which not in (FOLDER, PREDICTION):
+            return column_values(data, which, options.get("split"))
+        return which if which is None or isinstance(which, str) else list(which)
+
+    return Grouping(values(by), values(labels), values(clusters))
+
+
+def spectrum_of_run(explainer: Engine, results: Any, known: Grouping) -> ModelSpectrum:
     """Put the results of a run together with the groups and the true classes of its examples.
 
     Args:
         explainer: Of the model.
         results: The run's (`hf_fourier.runs.results.Results`).
-        data: Its data set.
-        by: A column of it, "prediction", "folder", or one value for each example; None for one group.
-        labels: A column, "folder", or one class for each example; None for `by`, where all of it names classes of the
-            model, or else for the clean predictions.
-        clusters: A column, or one value for each example; None for independent examples.
-        split: The split of a data set that has several.
+        known: The groups, classes and clusters.
 
     Raises:
-        InputError: If there is no such column, or not one value for each example.
-        TargetError: If a label in `labels` is no class of the model.
+        InputError: If there is not one value for each example.
+        TargetError: If one of `known.labels` is no class of the model.
     """
     failed = set(results.failures()["index"])
     kept = [i for i in range(len(results)) if i not in failed]
 
-    def values(which: str | Sequence[Any] | None) -> list[Any] | None:
+    def values(which: str | list[Any] | None) -> list[Any] | None:
         if which is None:
             return None
-        if which == FOLDER:
-            every: Sequence[Any] = [str(results.row(i, top=1)["name"]).rpartition("/")[0] for i in range(len(results))]
-        elif which == PREDICTION:
+        if which == PREDICTION:
             return [result.label for result in results]
-        else:
-            every = column_values(data, which, split) if isinstance(which, str) else list(which)
-        if len(every) != len(results):
-            raise InputError(f"{len(every)} values for {len(results)} examples", "one for each", "pass one for each")
-        return [every[i] for i in kept]
+        if which == FOLDER:
+            names = [str(results.row(i, top=1)["name"]) for i in range(len(results))]
+            which = [name.rpartition("/")[0].rpartition("/")[2] for name in names]
+        if len(which) != len(results):
+            raise InputError(f"{len(which)} values for {len(results)} examples", "one for each", "pass one for each")
+        return [which[i] for i in kept]
 
-    groups, head = values(by), explainer.wrapper.head()
-    truth = values(labels) if labels is not None or by == PREDICTION else groups
+    groups, head = values(known.by), explainer.wrapper.head()
+    named = groups is not None and known.by != PREDICTION and all(isinstance(name, str) for name in groups)
+    truth = groups if known.labels is None and named else values(known.labels)
     try:
         classes = None if truth is None else [_class_of(head, value) for value in truth]
     except TargetError:
-        if labels is not None:
+        if known.labels is not None:
             raise
         classes = None
-    names = dict(head.labels)
-    return spectrum_of(results, groups, classes, values(clusters), names, len(failed))
+    return spectrum_of(results, groups, classes, values(known.clusters), dict(head.labels), len(failed))
 
 
 def _class_of(head: Any, value: Any) -> float:
-    """The index of a class that is named by its label or its index."""
-    if value is None:
+    """The index of a class that is named by its label or its index; NaN where it is not known."""
+    if value is None or value != value:
         return math.nan
+    if isinstance(value, float) and value.is_integer():  # of a column with missing values
+        value = int(value)
     checked = head.check(value)
-    if not isinstance(checked, int):
-        raise TargetError(f"label {value!r}", "one class", "pass class indices or labels")
-    if head.labels and checked not in head.labels:
-        raise TargetError(f"class {checked}", f"one of {len(head.labels)} classes", "pass class indices or labels")
+    if not isinstance(checked, int) or (head.labels and checked not in head.labels):
+        raise TargetError(f"label {value!r}", f"one of {len(head.labels)} classes", "pass class indices or labels")
     return float(checked)

@@ -24,7 +24,10 @@ def crossing(means: np.ndarray, goals: np.ndarray, edges: np.ndarray, upward: bo
     found = np.full(len(means), math.nan)
     for row, (values, goal) in enumerate(zip(means[:, order], goals, strict=True)):
         above = np.flatnonzero(values >= goal)
-        if not len(above):
+        if math.isnan(goal):
+            continue
+        if not len(above):  # it is lost already at the last cut-off
+            found[row] = edges[order[-1]]
             continue
         first = above[0]
         if first == 0:

@@ -83,8 +83,10 @@ class ModelSpectrum:
 
     @property
     def quantity(self) -> str:
-        """What `accuracy` counts: "accuracy", where true classes are known, else "decisions kept"."""
-        return "accuracy" if np.isfinite(self.labels).any() else "decisions kept"
+        """What `accuracy` counts: "accuracy", "decisions kept" without true classes, or "target predicted"."""
+        if (np.isfinite(self.labels) & np.isfinite(self.clean[:, _CLASS])).any():
+            return "accuracy"
+        return "decisions kept" if np.nanmin(self.clean[:, _AGREEMENT]) == 1 else "target predicted"
 
     def right(self, name: str) -> np.ndarray:
         """Whether each example is classified rightly (or as without the filter) in each band of a filter.
@@ -108,7 +110,7 @@ class ModelSpectrum:
             name: One of `filters`.
             group: One of `groups`, or "all".
         """
-        return self._by_band(self.right(name), group)
+        return self._by_band(self.right(name), group, proportion=True)
 
     def shapley_values(self, group: str = ALL) -> list[MeanInterval]:
         """The mean signed Shapley value of each band, in units of the score, with 95 % intervals.
@@ -132,7 +134,8 @@ class ModelSpectrum:
 
         Half-way from the accuracy with no band left, which is what guessing brings, to that of the clean examples.
         Between the edges of bands it is interpolated on a logarithmic axis. Where the outermost band alone keeps more,
-        it is that band's inner edge, a bound; NaN where the clean examples do no better than nothing.
+        or all cut-offs less, it is the outermost cut-off, a bound; NaN where the clean examples do no better than
+        nothing, and of bands that are cut by direction or time.
 
         Args:
             name: "low-pass" or "high-pass".
@@ -144,6 +147,8 @@ class ModelSpectrum:
         """
         if name not in ("low-pass", "high-pass"):
             raise InputError(f"the cut-off of filter {name!r}", "'low-pass' or 'high-pass'", "choose one of them")
+        if len({(band.low, band.high) for band in self.bands}) < len(self.bands):  # cut by direction or time
+            return MeanInterval(math.nan, math.nan, math.nan, 0)
         rows, upward = self._rows(group), name == "low-pass"
         edges = np.array([band.high if upward else band.low for band in self.bands])
         ends = np.stack([self._right(one[:, None])[:, 0] for one in (self.empty, self.clean)], 1)[rows]
@@ -204,10 +209,11 @@ class ModelSpectrum:
     def summary(self) -> list[str]:
         """What was found, in sentences with intervals."""
         values = self.shapley_values()
-        best = max(range(len(values)), key=lambda i: -math.inf if math.isnan(values[i].mean) else values[i].mean)
+        usual = [i for i, one in enumerate(values) if 2 * one.n >= len(self)] or range(len(values))
+        best = max(usual, key=lambda i: -math.inf if math.isnan(values[i].mean) else values[i].mean)
         name = self.bands[best].name
         rivals = [one for i, one in enumerate(self.differences(name)) if i != best]
-        clear = all(one.high < 0 or math.isnan(one.high) for one in rivals)
+        clear = bool(rivals) and all(one.high < 0 for one in rivals if one.n)
         stop, alone = self.accuracy("band-stop")[best], self.accuracy("band-pass")[best]
         lines = [
             f"{'The band that is worth most' if clear else 'No band is clearly worth most; the largest mean'} "
@@ -264,6 +270,7 @@ class ModelSpectrum:
             "class_names": {str(number): name for number, name in self.class_names.items()}, "failures": self.failures,
         }  # fmt: skip
         to = Path(path)
+        to.parent.mkdir(parents=True, exist_ok=True)
         part = to.with_name(f"{to.name}.{os.getpid()}.part")
         try:
             part.write_bytes(save(arrays, {"spectrum": json.dumps(values, ensure_ascii=False)}))
@@ -314,31 +321,32 @@ class ModelSpectrum:
 
     def clean_accuracy(self) -> MeanInterval:
         """The accuracy without a filter."""
-        return mean_interval(self.clean_right(), self.clusters or None)
+        return mean_interval(self.clean_right(), self.clusters or None, proportion=True)
 
     def empty_accuracy(self) -> MeanInterval:
         """The accuracy with no band left: what guessing brings."""
-        return mean_interval(self._right(self.empty[:, None])[:, 0], self.clusters or None)
+        return mean_interval(self._right(self.empty[:, None])[:, 0], self.clusters or None, proportion=True)
 
     def _right(self, readings: np.ndarray) -> np.ndarray:
-        """Accuracy where the true class is known and the head predicts one, agreement elsewhere."""
+        """Whether the true class is predicted, NaN where it is not known; without any, the agreement."""
+        if self.quantity != "accuracy":
+            return readings[..., _AGREEMENT]
         known = np.isfinite(self.labels)[:, None] & np.isfinite(readings[..., _CLASS])
-        right = (readings[..., _CLASS] == self.labels[:, None]).astype(float)
-        return np.where(known, right, readings[..., _AGREEMENT])
+        return np.where(known, (readings[..., _CLASS] == self.labels[:, None]).astype(float), math.nan)
 
     def _rows(self, group: str) -> list[int]:
         """The examples of a group."""
-        if group == ALL or not self.by:
+        if not self.by or (group == ALL and ALL not in self.by):
             return list(range(len(self)))
         rows = [i for i, name in enumerate(self.by) if name == group]
         if not rows:
             raise InputError(f"group {group!r}", f"one of {', '.join(self.groups)}", "choose one of them")
         return rows
 
-    def _by_band(self, values: np.ndarray, group: str) -> list[MeanInterval]:
+    def _by_band(self, values: np.ndarray, group: str, proportion: bool = False) -> list[MeanInterval]:
         rows = self._rows(group)
         clusters = [self.clusters[i] for i in rows] if self.clusters else None
-        return [mean_interval(values[rows, place], clusters) for place in range(len(self.bands))]
+        return [mean_interval(values[rows, place], clusters, proportion) for place in range(len(self.bands))]
 
 
 _ARRAYS = ("readings", "empty", "clean", "shapley", "labels")

@@ -112,7 +112,14 @@ def _noise(axes: Axes, spectrum: ModelSpectrum) -> None:
     levels = [name for name in spectrum.filters if name.startswith("noise")]
     for number, name in enumerate(levels):
         words = f"noise of {name.removeprefix('noise ')} × the signal's norm"
-        _errorbars(axes, range(len(spectrum.bands)), spectrum.accuracy(name), COLOURS[number + 2], words, number)
+        _errorbars(
+            axes,
+            range(len(spectrum.bands)),
+            spectrum.accuracy(name),
+            COLOURS[(number + 2) % len(COLOURS)],
+            words,
+            number,
+        )
     if not levels:
         axes.text(0.5, 0.5, "no noise was added", ha="center", transform=axes.transAxes)
     _ends(axes, spectrum)
@@ -132,7 +139,7 @@ def _values(axes: Axes, spectrum: ModelSpectrum) -> None:
             number, scale=1.0,
         )  # fmt: skip
     axes.axhline(0, color=panels.SOFT, linewidth=0.8)
-    panels.title(axes, "What is each band worth for the predicted label?")
+    panels.title(axes, "What is each band worth for the explained label?")
     panels.label_axis(axes, "y", "mean Shapley value [score]")
     if len(shown) > 1:
         axes.legend(frameon=False, fontsize=7, ncols=2)

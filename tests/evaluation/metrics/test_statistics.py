@@ -83,10 +83,10 @@ def test_the_interval_of_a_proportion_is_wilsons():
     """Values of the closed form: 8 of 10, and none of 10."""
     from hf_fourier.evaluation.metrics.statistics import mean_interval
 
-    some = mean_interval([1] * 8 + [0] * 2)
+    some = mean_interval([1] * 8 + [0] * 2, proportion=True)
     assert (some.mean, some.n) == (0.8, 10)
     assert (some.low, some.high) == pytest.approx((0.49016, 0.94331), abs=1e-4)
-    none = mean_interval([0] * 10)
+    none = mean_interval([0] * 10, proportion=True)
     assert (none.low, none.high) == pytest.approx((0, 0.27753), abs=1e-4)
 
 
@@ -100,10 +100,12 @@ def test_the_interval_of_a_mean_is_students():
     half = t.ppf(0.975, 4) * sem(values)
     assert found.n == 5
     assert (found.low, found.high) == pytest.approx((4 - half, 4 + half))
-    inside = mean_interval([0.0, 0.5, 1.0])
+    inside = mean_interval([0.0, 0.5, 1.0], proportion=True)
     assert (inside.low, inside.high) == (0.0, 1.0)
     assert math.isnan(mean_interval([]).mean)
     assert math.isnan(mean_interval([3.0]).low)
+    zero = mean_interval([0.0] * 5)
+    assert (zero.low, zero.high) == (0, 0)
 
 
 def test_the_interval_of_a_mean_counts_groups():
@@ -113,5 +115,5 @@ def test_the_interval_of_a_mean_counts_groups():
     values = [1.0, 4.0, 2.0, 8.0, 5.0]
     alone, copied = mean_interval(values), mean_interval(values * 3, groups=[*range(5)] * 3)
     assert (copied.low, copied.high) == pytest.approx((alone.low, alone.high))
-    all_right = mean_interval([1] * 12, groups=[0, 1, 2, 3] * 3)
-    assert all_right.low == pytest.approx(mean_interval([1] * 4).low)
+    all_right = mean_interval([1] * 12, groups=[0, 1, 2, 3] * 3, proportion=True)
+    assert all_right.low == pytest.approx(mean_interval([1] * 4, proportion=True).low)
