@@ -51,7 +51,7 @@ _SIGNED = re.compile(r"([a-z][a-z0-9+.-]*://)[^/\s:@]+:[^/\s@]+@")
 _ASSIGNED = re.compile(r"(?i)\b((?:\w*(?:token|secret|password|passwd|api[_-]?key))\s*[=:]\s*)[^\s'\",;]+")
 #: A path from its root on: up to a blank, and further where a slash still follows; no address of the web.
 _PATH = re.compile(
-    r"(?<![\w/.])(?<!http:)(?<!https:)(?:~(?=[/\w])|/(?=[^\s/])|file://|[A-Za-z]:[\\/]|\\\\)[^\s'\"<>|,;()]*"
+    r"(?<![\w/.<])(?<!http:)(?<!https:)(?:~(?=[/\w])|/(?=[^\s/])|file://|[A-Za-z]:[\\/]|\\\\)[^\s'\"<>|,;()]*"
     r"(?:[ ][^\s'\"<>|,;()/]+/[^\s'\"<>|,;()]*)*"
 )
 _HUB = re.compile(r"[\w.-]{1,96}(/[\w.-]{1,96})?", re.ASCII)
