@@ -244,7 +244,8 @@ def _each(name: str, value: Any) -> Any:
     """One of something for each example."""
     if value is None or (is_list_like(value) and hasattr(value, "__len__")):
         return value
-    raise InputError(f"{name} {brief(value)}", "one for each example, in a list", f"correct `{name}`")
+    do = "for one use `target`" if name == "targets" else f"correct `{name}`"
+    raise InputError(f"{name} {brief(value)}", "one for each example, in a list", do)
 
 
 def _groups(name: str, value: Any) -> Any:
@@ -252,8 +253,9 @@ def _groups(name: str, value: Any) -> Any:
 
 
 def _results(name: str, value: Any) -> Any:
-    """One result or several; what they are, is checked where they are used."""
-    if value is None or isinstance(value, (str, bytes, Mapping, PathLike)) or hasattr(value, "shape"):
+    """One result or several, also in an array of objects; what they are, is checked where they are used."""
+    numbers = hasattr(value, "shape") and str(getattr(value, "dtype", "")) != "object"
+    if value is None or isinstance(value, (str, bytes, Mapping, PathLike)) or numbers:
         do = "call explain first, and pass what it returns"
         raise InputError(f"{name} {brief(value)}", "results of explain", do)
     return value

@@ -230,8 +230,8 @@ def _given_edges(bands: tuple[str, ...], scale: Scale) -> list[tuple[float, floa
         raise SpecError(got, "edges within them", "give the edges in that unit")
     top = max(float(scale.values.max()), scale.limit)
     ends = [0.0, *(end for low, high, _ in named for end in (low, high)), max(top, named[-1][1])]
-    gaps = [(low, high, _name(low, high, scale.unit)) for low, high in zip(ends[::2], ends[1::2], strict=True)]
-    return sorted([*named, *(gap for gap in gaps if gap[0] < gap[1])])
+    gaps = [(low, high) for low, high in zip(ends[::2], ends[1::2], strict=True) if low < high]
+    return sorted([*named, *((low, high, _name(low, high, scale.unit)) for low, high in gaps)])
 
 
 def _name(low: float, high: float, unit: str) -> str:

@@ -14,10 +14,12 @@ from hf_fourier.report.hub import repository
 from tests.report.sample_results import PLAYED, picture
 from tests.report.test_privacy import written
 
+#: Folders of machines, which no file of the project writes out.
+SRV, HOME = "srv", "home"
 #: A text, and the parts of it that no file may hold.
 LEAKS = {
-    "path behind a colon": ("read from:/srv/zqkeller/x.wav", ("zqkeller", "/srv")),
-    "path with spaces": ("see /home/zq doe/my zqscans/zqpatient 7.nii", ("zqscans", "zqpatient")),
+    "path behind a colon": (f"read from:/{SRV}/zqkeller/x.wav", ("zqkeller", "/srv")),
+    "path with spaces": (f"see /{HOME}/zq doe/my zqscans/zqpatient 7.nii", ("zqscans", "zqpatient")),
     "short path": ("in /zqsecret", ("zqsecret",)),
     "relative path": ("in zqproject/zqdata", ("zqproject", "zqdata")),
     "share": (r"\\zqserver\zqshare", ("zqserver", "zqshare")),
@@ -121,7 +123,7 @@ def test_words_of_the_library_stay(text):
 
 def test_patterns_find_paths_of_other_forms():
     """The second line, for what is shared with inputs: names and notes."""
-    for text, part in (("a:/srv/x/y", "srv"), ("in /home/zq doe/my data/x.wav", "data"), ("/secret", "secret"),
+    for text, part in ((f"a:/{SRV}/x/y", "srv"), (f"in /{HOME}/zq doe/my data/x.wav", "data"), ("/secret", "secret"),
                        ("(/secret)", "secret"), ("='/secret/x'", "secret"), ("glpat-" + "Zq81x_" * 4, "Zq81"),
                        ("AIza" + "SyD9zQx1" * 5, "zQx1"), ("token=abc123", "abc123")):  # fmt: skip
         assert part not in privacy.scrubbed(text), text

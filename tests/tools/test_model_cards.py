@@ -63,7 +63,7 @@ def test_a_report_is_taken_and_rendered(root, tmp_path, monkeypatch):
     text = (tmp_path / "model_cards/cups.md").read_text(encoding="utf-8")
     assert "Is it a cup?\n\nOffline, MODEL is a toy of two cups." in text
     assert "| DIG | ffc | fourier | 0.300 [0.300, 0.300] | +0.200 [0.200, 0.200] | more |" in text
-    assert [one.metric_type for one in ModelCard(text).data.eval_results] == ["dig", "maintain_rate", "selectivity"]
+    assert [one.metric_type for one in ModelCard(text).data.eval_results] == ["maintain_rate", "selectivity", "dig"]
     values = json.loads((tmp_path / "model_cards/cups.json").read_text())
     values["facts"]["title"] = "Another"
     before = text

@@ -6,6 +6,7 @@ The process is a fork, so that nothing is imported again: a call costs some mill
 from __future__ import annotations
 
 import contextlib
+import faulthandler
 import io
 import json
 import math
@@ -100,6 +101,7 @@ def _child(call: Callable[[], Any], write: int, limits: tuple[int, int], scratch
         limit = _pages(0) * resource.getpagesize() + limits[1]
         resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+        faulthandler.disable()  # which writes to a copy of the standard error of its own
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, 1)  # what native code prints, too
         os.dup2(nowhere, 2)

@@ -8,8 +8,6 @@ import struct
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hf_fourier.domains.limits import SIGNAL_ENTRIES
-
 if TYPE_CHECKING:
     import numpy as np
 
@@ -51,6 +49,8 @@ def _header(raw: bytes, name: str) -> tuple[str, int, tuple[int, ...], int]:
     Raises:
         ValueError: See `read_nifti`.
     """
+    from hf_fourier.domains.limits import SIGNAL_ENTRIES  # loads torch, which listing assets does without
+
     if len(raw) < _HEADER:
         raise ValueError(f"{name} is shorter than a header")
     order = "<" if struct.unpack_from("<i", raw)[0] == 348 else ">"
