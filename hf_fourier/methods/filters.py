@@ -11,12 +11,12 @@ import torch
 from hf_fourier.domains.base import Basis
 from hf_fourier.errors import SpecError
 from hf_fourier.methods.base import METHODS, Ranking
-from hf_fourier.methods.shapley import marginal_changes, permutation_pairs
+from hf_fourier.methods.shapley import changes_in_order, permutation_masks, permutation_pairs
 from hf_fourier.methods.subset_method import SubsetMethod, nothing, only_each, without_each
 from hf_fourier.scoring.heads import Reading
 from hf_fourier.scoring.replacements import replacement_coefficients
 from hf_fourier.scoring.score import Score
-from hf_fourier.scoring.subsets import SubsetReadings, subset_readings
+from hf_fourier.scoring.subsets import ENTRIES, SubsetReadings, subset_readings
 from hf_fourier.seeding import ExampleRng
 from hf_fourier.typing import Bool, Float, Tensor
 
@@ -39,8 +39,8 @@ class Filters(SubsetMethod):
       none). "low-pass" keeps the band and all below it, "high-pass" the band and all above it.
     - "nothing", shape `(4,)`: the same with no band left.
 
-    Noise is white Gaussian noise filtered to the band, scaled to a fraction of the signal's norm around its mean, and
-    added (critical bands: Fletcher 1940; of networks: Subramanian et al. 2023, arXiv 2309.13190).
+    Noise is one draw of white Gaussian noise filtered to the band, scaled to a fraction of the signal's norm around its
+    mean, and added (critical bands: Fletcher 1940; of networks: Subramanian et al. 2023, arXiv 2309.13190).
 
     Attributes:
         permutations: Permutations for the Shapley values, an even number, each K - 1 rows; 0 for the mean of `deleted`
@@ -87,34 +87,39 @@ class Filters(SubsetMethod):
         features = len(basis)
         self.check_rows((len(FILTERS) + self.permutations + len(self.levels)) * features, score, basis)
         other = replacement_coefficients(self.replacement, score, basis, rng, self.draws)
-        table = measures(subset_readings(score, basis, torch.cat([filter_masks(features), nothing(features)]), other))
-        filtered = table[:, :-1].unflatten(1, (len(FILTERS), features))
-        noisy = [self._noisy(score, basis, rng, level) for level in self.levels]
-        if self.permutations and features > 1:
-            orders = permutation_pairs(rng, len(x), self.permutations, features)
-            ends = table[:, -1:, 0], filtered[:, FILTERS.index("low-pass"), -1:, 0]
-            scores = marginal_changes(self.game(score, basis, rng), orders, *ends).mean(1)
+        orders = permutation_pairs(rng, len(x), self.permutations if features > 1 else 0, features)
+        fixed = torch.cat([filter_masks(features), nothing(features)])
+        masks = torch.cat([fixed.expand(len(x), -1, -1), permutation_masks(orders)], 1)
+        table = measures(subset_readings(score, basis, masks, other))
+        filtered, empty = table[:, : len(fixed) - 1].unflatten(1, (len(FILTERS), features)), table[:, len(fixed) - 1]
+        by_name = dict(zip(FILTERS, filtered.unbind(1), strict=True))
+        nothing_left, clean = empty[:, :1], by_name["low-pass"][:, -1:, 0]
+        if orders.shape[1]:
+            scores = changes_in_order(table[:, len(fixed) :, 0], orders, nothing_left, clean).mean(1)
         else:
-            alone, without = (filtered[:, FILTERS.index(name), :, 0] for name in ("band-pass", "band-stop"))
-            clean = filtered[:, FILTERS.index("low-pass"), -1:, 0]
-            scores = (clean - without + alone - table[:, -1:, 0]) / 2
-        readings = torch.cat([filtered, *(rows.unsqueeze(1) for rows in noisy)], 1)
-        return Ranking(scores.to(x), extras={"readings": readings.float(), "nothing": table[:, -1].float()})
+            scores = (clean - by_name["band-stop"][..., 0] + by_name["band-pass"][..., 0] - nothing_left) / 2
+        readings = torch.cat([filtered, self._noisy(score, basis, rng)], 1)
+        return Ranking(scores.to(x), extras={"readings": readings.float(), "nothing": empty.float()})
 
-    def _noisy(
-        self, score: Score, basis: Basis, rng: ExampleRng, level: float
-    ) -> Float[Tensor, "batch features measures"]:
-        """The readings with noise in one band after another."""
-        x, features = score.signal, len(basis)
-        size = level * (x - x.mean(dim=tuple(range(1, x.ndim)), keepdim=True)).flatten(1).norm(dim=1)
-        columns = []
-        for feature, mask in enumerate(only_each(features)):
-            white = basis.forward(rng.normal(x.shape[1:], "noise", feature).to(x))
-            band = basis.keep_features(white, mask.to(x.device).expand(len(x), -1)).to(x)
-            norm = band.flatten(1).norm(dim=1).clamp(min=torch.finfo(x.dtype).tiny)
-            reading = score.value(x + band * (size / norm).view(-1, *[1] * (x.ndim - 1)), torch.arange(len(x)))
-            columns.append(measures(of_rows(reading)))
-        return torch.cat(columns, 1)
+    def _noisy(self, score: Score, basis: Basis, rng: ExampleRng) -> Float[Tensor, "batch levels features measures"]:
+        """The readings with noise in one band after another: the bands of one draw of white noise."""
+        x, features, shape = score.signal, len(basis), [-1, *[1] * (score.signal.ndim - 1)]
+        if not self.levels:
+            return torch.zeros(len(x), 0, features, len(MEASURES), dtype=torch.float64)
+        spread = (x - x.mean(dim=tuple(range(1, x.ndim)), keepdim=True)).flatten(1).norm(dim=1)
+        white = basis.forward(rng.normal(x.shape[1:], "noise").to(x))
+        rows = torch.arange(len(x), device=x.device)
+        at_once = max(1, ENTRIES // (len(self.levels) * x.numel()))
+        readings = []
+        for some in only_each(features).to(x.device).split(at_once):
+            signals = []
+            for mask in some:
+                band = basis.keep_features(white, mask.expand(len(x), -1)).to(x)
+                size = spread / band.flatten(1).norm(dim=1).clamp(min=torch.finfo(x.dtype).tiny)
+                signals += [x + band * (level * size).view(shape) for level in self.levels]
+            table = measures(score.value(torch.cat(signals), rows.repeat(len(signals))))
+            readings.append(table.view(len(some), len(self.levels), len(x), len(MEASURES)).permute(2, 1, 0, 3))
+        return torch.cat(readings, 2)
 
 
 def filter_masks(features: int) -> Bool[Tensor, "subsets features"]:
@@ -123,21 +128,10 @@ def filter_masks(features: int) -> Bool[Tensor, "subsets features"]:
     return torch.cat([only_each(features), without_each(features), upward.tril(), upward.triu()])
 
 
-def of_rows(reading: Reading) -> SubsetReadings:
-    """Readings of one row for each example, as those of one subset."""
-    confidence, predicted = reading.confidence, reading.predicted_class
-    return SubsetReadings(
-        reading.value.unsqueeze(1),
-        None if confidence is None else confidence.unsqueeze(1),
-        reading.agreement.unsqueeze(1),
-        None if predicted is None else predicted.unsqueeze(1),
-    )
-
-
-def measures(readings: SubsetReadings) -> Float[Tensor, "batch subsets measures"]:
+def measures(readings: Reading | SubsetReadings) -> Float[Tensor, "... measures"]:
     """`MEASURES` side by side, float64 on the CPU; NaN where the head has none or the output is not finite."""
     columns = (getattr(readings, name) for name in MEASURES)
     missing = torch.full(readings.value.shape, math.nan, dtype=torch.float64)
-    table = torch.stack([missing if column is None else column.cpu().double() for column in columns], 2)
+    table = torch.stack([missing if column is None else column.cpu().double() for column in columns], -1)
     # What an output that is not finite predicts is no prediction.
     return torch.where(table[..., :1].isfinite(), table, math.nan)

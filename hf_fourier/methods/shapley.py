@@ -141,11 +141,39 @@ def permutation_pairs(rng: ExampleRng, batch: int, count: int, features: int) ->
         count: How many permutations, an even number.
         features: Their length.
     """
+    if not count:
+        return torch.zeros(batch, 0, features, dtype=torch.long)
     generators = [rng.generator(i, "permutations") for i in range(batch)]
     drawn = torch.stack(
         [torch.stack([torch.randperm(features, generator=g) for _ in range(count // 2)]) for g in generators]
     )
     return torch.stack([drawn, drawn.flip(-1)], 2).flatten(1, 2)
+
+
+def permutation_masks(orders: Int[Tensor, "batch count features"]) -> Bool[Tensor, "batch steps features"]:
+    """The features that are there after the first to the last but one came in, for each order in turn."""
+    before = torch.arange(1, orders.shape[-1]).view(-1, 1)
+    return (orders.argsort(-1).unsqueeze(2) < before).flatten(1, 2)
+
+
+def changes_in_order(
+    values: Float[Tensor, "batch steps"],
+    orders: Int[Tensor, "batch count features"],
+    empty: Float[Tensor, "batch 1"],
+    whole: Float[Tensor, "batch 1"],
+) -> Float[Tensor, "batch count features"]:
+    """The change of the score as each feature comes in, in each order.
+
+    Args:
+        values: The scores with `permutation_masks(orders)`.
+        orders: The orders.
+        empty: The score with no feature.
+        whole: The clean score.
+    """
+    batch, count, features = orders.shape
+    ends = (end.unsqueeze(1).expand(-1, count, -1) for end in (empty, whole))
+    steps = torch.cat([next(ends), values.view(batch, count, features - 1), next(ends)], 2)
+    return steps.diff().gather(2, orders.argsort(-1))
 
 
 def marginal_changes(
@@ -154,17 +182,8 @@ def marginal_changes(
     empty: Float[Tensor, "batch 1"],
     whole: Float[Tensor, "batch 1"],
 ) -> Float[Tensor, "batch count features"]:
-    """The change of the score as each feature comes in, in each order."""
-    batch, count, features = orders.shape
-    ranks = orders.argsort(-1)
+    """`changes_in_order`, some orders at a time, so that their masks fit in memory."""
+    batch, _, features = orders.shape
     at_once = max(1, MASK_ENTRIES // max(1, batch * (features - 1) * features))
-    before = torch.arange(1, features).view(-1, 1)
-    changes = torch.empty(batch, count, features, dtype=torch.float64)
-    for start in range(0, count, at_once):
-        some = slice(start, start + at_once)
-        masks = ranks[:, some].unsqueeze(2) < before  # after 1 to K - 1 features
-        steps = masks.shape[1]
-        values = game(masks.flatten(1, 2)).view(batch, steps, features - 1)
-        ends = empty.unsqueeze(1).expand(-1, steps, -1), whole.unsqueeze(1).expand(-1, steps, -1)
-        changes[:, some] = torch.cat([ends[0], values, ends[1]], 2).diff().gather(2, ranks[:, some])
-    return changes
+    parts = orders.split(at_once, 1)
+    return torch.cat([changes_in_order(game(permutation_masks(part)), part, empty, whole) for part in parts], 1)
