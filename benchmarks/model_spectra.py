@@ -107,15 +107,8 @@ def show(name: str, data: Data) -> None:
     print(f"\n### {name}\n")
     for line in found.summary():
         print(f"- {line}")
-    readings = {one: found.accuracy(one) for one in found.filters}
-    rows = [
-        {"band": band.name}
-        | {one: f"{100 * intervals[i].mean:.0f}" for one, intervals in readings.items()}
-        | {"Shapley value": str(value)}
-        for i, (band, value) in enumerate(zip(found.bands, found.shapley_values(), strict=True))
-    ]
     print(f"\n{len(found)} examples, {found.quantity} in percent; {took:.0f} s.\n")
-    print(markdown(rows))
+    print(markdown(list(found.overview().rows())))
     found.plot(FIGURES / f"spectrum-{name}.png")
 
 

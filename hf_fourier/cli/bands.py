@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -173,19 +172,10 @@ def show_spectrum(spectrum: ModelSpectrum) -> None:
     console = result_console()
     for line in [repr(spectrum), *spectrum.summary()]:
         print_line(console, line)
-    columns = ["band", *spectrum.filters, "Shapley value"]
-    by_filter = [spectrum.accuracy(name) for name in spectrum.filters]
-    cells = [
-        [band.name, *(_percent(intervals[i].mean) for intervals in by_filter), str(value)]
-        for i, (band, value) in enumerate(zip(spectrum.bands, spectrum.shapley_values(), strict=True))
-    ]
-    console.print(table(f"{spectrum.quantity} [%]", columns, cells, left=1))
+    overview = spectrum.overview()
+    console.print(table(f"{spectrum.quantity} [%]", list(overview.columns), overview.formatted(), left=1))
     if spectrum.failures:
         print_line(error_console(), f"{spectrum.failures} examples could not be read or explained", style="yellow")
-
-
-def _percent(value: float) -> str:
-    return "" if math.isnan(value) else f"{100 * value:.0f}"
 
 
 def _write_spectrum(spectrum: ModelSpectrum, folder: Path) -> dict[str, str]:

@@ -236,7 +236,7 @@ def test_a_section_for_a_card():
     assert len(table) == 2 + len(found.bands)
     assert len({line.count("|") for line in table}) == 1
     assert found.summary()[0] in text
-    assert "`fourier:bands=octave`" in text
+    assert "bands=octave" in text
 
 
 class Deaf(Reads):

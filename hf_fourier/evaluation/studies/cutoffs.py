@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Hashable, Sequence
 
 import numpy as np
 
 #: Draws of the bootstrap.
 DRAWS = 1000
+#: Numbers drawn at once, at most.
+AT_ONCE = 2**21
 
 
 def crossing(means: np.ndarray, goals: np.ndarray, edges: np.ndarray, upward: bool) -> np.ndarray:
@@ -40,9 +43,26 @@ def crossing(means: np.ndarray, goals: np.ndarray, edges: np.ndarray, upward: bo
     return found
 
 
-def bootstrap_weights(count: int, clusters: np.ndarray | None, seed: int) -> np.ndarray:
-    """How often each example is drawn in each bootstrap sample, whole clusters together."""
-    codes = np.arange(count) if clusters is None else clusters
-    many = int(codes.max()) + 1
-    drawn = np.random.default_rng(seed).multinomial(many, np.full(many, 1 / many), DRAWS)
-    return drawn[:, codes].astype(float)
+def bootstrap_sums(columns: np.ndarray, clusters: Sequence[Hashable] | None, seed: int) -> np.ndarray:
+    """The sums of columns over the examples, and over `DRAWS` bootstrap samples of them, whole clusters together.
+
+    Args:
+        columns: Shape `(examples, columns)`.
+        clusters: The cluster of each example; None for one each.
+        seed: Of the draws.
+
+    Returns:
+        Shape `(1 + DRAWS, columns)`, the sums of the examples themselves first.
+    """
+    if clusters is not None:
+        names = {name: number for number, name in enumerate(dict.fromkeys(clusters))}
+        totals = np.zeros((len(names), columns.shape[1]))
+        np.add.at(totals, [names[name] for name in clusters], columns)
+        columns = totals
+    generator, many = np.random.default_rng(seed), len(columns)
+    at_once = max(1, AT_ONCE // many)
+    sums = [columns.sum(0, keepdims=True)]
+    for start in range(0, DRAWS, at_once):
+        times = generator.multinomial(many, np.full(many, 1 / many), min(at_once, DRAWS - start))
+        sums.append(times @ columns)
+    return np.concatenate(sums)

@@ -17,7 +17,7 @@ from hf_fourier.domains import Band
 from hf_fourier.domains.bands import frequency_text
 from hf_fourier.errors import InputError
 from hf_fourier.evaluation.metrics.statistics import MeanInterval, mean_interval
-from hf_fourier.evaluation.studies.cutoffs import bootstrap_weights, crossing
+from hf_fourier.evaluation.studies.cutoffs import bootstrap_sums, crossing
 from hf_fourier.methods.filters import MEASURES
 from hf_fourier.results.drawing import drawn_by
 from hf_fourier.results.table import Table
@@ -153,10 +153,9 @@ class ModelSpectrum:
         edges = np.array([band.high if upward else band.low for band in self.bands])
         ends = np.stack([self._right(one[:, None])[:, 0] for one in (self.empty, self.clean)], 1)[rows]
         right = np.concatenate([ends, self.right(name)[rows]], 1)
-        codes = np.unique([self.clusters[i] for i in rows], return_inverse=True)[1] if self.clusters else None
-        weights = np.concatenate([np.ones((1, len(rows))), bootstrap_weights(len(rows), codes, seed)])
-        known = np.isfinite(right)
-        means = (weights @ np.where(known, right, 0)) / np.maximum(weights @ known, 1e-12)
+        known, clusters = np.isfinite(right), [self.clusters[i] for i in rows] if self.clusters else None
+        sums = bootstrap_sums(np.concatenate([np.where(known, right, 0), known], 1), clusters, seed)
+        means = sums[:, : right.shape[1]] / np.maximum(sums[:, right.shape[1] :], 1e-12)
         goals = np.where(means[:, 1] > means[:, 0], means[:, :2].mean(1), math.nan)
         point, *drawn = crossing(means[:, 2:], goals, edges, upward)
         low, high = np.nanquantile(drawn, [0.025, 0.975]) if np.isfinite(drawn).any() else (math.nan, math.nan)
@@ -235,21 +234,23 @@ class ModelSpectrum:
     def __str__(self) -> str:
         return "\n".join([repr(self), *self.summary()])
 
+    def overview(self) -> Table:
+        """A row for each band: its accuracy under each filter in percent, and its Shapley value with the interval."""
+        columns: dict[str, list[Any]] = {"band": [band.name for band in self.bands]}
+        for name in self.filters:
+            means = [one.mean for one in self.accuracy(name)]
+            columns[name] = ["" if math.isnan(mean) else f"{100 * mean:.0f}" for mean in means]
+        columns["Shapley value"] = [str(value) for value in self.shapley_values()]
+        return Table(columns)
+
     def to_markdown(self) -> str:
-        """A section for a model's card: what was found, a table of the bands, and what may be concluded."""
-        columns = ["band", *self.filters, "Shapley value"]
-        by_filter = [self.accuracy(name) for name in self.filters]
-        rows = [
-            [band.name, *(_percent(intervals[i]) for intervals in by_filter), str(value)]
-            for i, (band, value) in enumerate(zip(self.bands, self.shapley_values(), strict=True))
-        ]
-        lines = ["## Which frequencies it reads", "", *(f"- {line}" for line in self.summary()), ""]
-        lines += [f"{len(self)} examples; {self.quantity} under filters, and with noise in a band.", ""]
-        lines += ["| " + " | ".join(cells) + " |" for cells in (columns, ["---"] * len(columns), *rows)]
-        made = f"`{self.made_by.get('method')}` in `{self.made_by.get('domain')}`"
-        return "\n".join(
-            [*lines, "", f"Intervals: 95 %. What a filter leaves is no natural input. Made by {made}.", ""]
-        )
+        """A section for a model's card: what was found, a table of the bands, and what may be concluded.
+
+        Raises:
+            MissingExtraError: If Jinja2 is not installed.
+        """
+        text: str = drawn_by("hub.markdown:render_spectrum", self)
+        return text
 
     def plot(self, path: str | PathLike[str] | None = None, ax: Any = None) -> Any:
         """Draw it, a `matplotlib.figure.Figure`; see `hf_fourier.report.figures.model_spectrum.plot_spectrum`."""

@@ -13,6 +13,8 @@ from hf_fourier.report.visible_text import escape_invisible
 if TYPE_CHECKING:
     import jinja2
 
+    from hf_fourier.evaluation.studies.model_spectrum import ModelSpectrum
+
 FOLDER = Path(__file__).parent / "templates"
 #: Punctuation that means nothing inside a line. All other ASCII punctuation is written as a character reference, which
 #: is never structure: no tag, emphasis, code, link, cell border, heading, comment, emoji or formula comes of it.
@@ -63,6 +65,16 @@ def rendered(template: str, **values: Any) -> str:
         MissingExtraError: If Jinja2 is not installed.
     """
     return environment().get_template(template).render(**values)
+
+
+def render_spectrum(spectrum: ModelSpectrum) -> str:
+    """The section of a model's card on its spectrum; see `ModelSpectrum.to_markdown`.
+
+    Sentences and cells are the library's own words and numbers, in which brackets are intervals.
+    """
+    lines, table = [Markdown(line) for line in spectrum.summary()], spectrum.overview()
+    cells = [[Markdown(cell) for cell in row] for row in table.formatted()]
+    return rendered("spectrum.md", spectrum=spectrum, lines=lines, titles=list(table.columns), cells=cells)
 
 
 @lru_cache
