@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
 
+import numpy as np
 import torch
 
 from hf_fourier.domains.base import Basis, Domain
@@ -106,6 +107,8 @@ def checked_bands(bands: Bands, families: Sequence[str] = tuple(FAMILIES)) -> Ba
         SpecError: If it is none of these.
     """
     expected = f"{', '.join(families)}, a number of bands, or edges such as '0-200,200-4000'"
+    if isinstance(bands, np.integer):
+        bands = int(bands)
     if bands is None or (isinstance(bands, int) and not isinstance(bands, bool) and 1 <= bands <= MOST):
         return bands
     if isinstance(bands, str) and _family(bands)[0] in families:
@@ -149,13 +152,9 @@ def by_frequency(bands: Bands, scale: Scale) -> Split:
         SpecError: If the bands are in another unit, or overlap.
     """
     named = _named_edges(bands, scale)
-    band_of_feature = torch.zeros(scale.values.shape, dtype=torch.long)
+    inner = torch.tensor([low for low, _, _ in named[1:]], dtype=torch.float64)  # they lie side by side from 0 on
     # A frequency that rounding put below an edge belongs above it.
-    values = scale.values * (1 + 1e-6)
-    top = max(high for _, high, _ in named)
-    for number, (low, high, _) in enumerate(named):
-        inside = (values >= low) & ((values < high) | (high == top) & (scale.values <= high))
-        band_of_feature[inside] = number
+    band_of_feature = torch.bucketize(scale.values * (1 + 1e-6), inner, right=True)
     ends = [Band(name, low, high, scale.unit) for low, high, name in named]
     if scale.has_mean:
         band_of_feature = torch.where(scale.values == 0, 0, band_of_feature + 1)
