@@ -38,6 +38,7 @@ from hf_fourier.runs.plan import Plan, estimate, measure
 from hf_fourier.runs.progress import Bar
 from hf_fourier.runs.results import Results
 from hf_fourier.runs.resume import check_examples, check_settings, set_damaged_aside
+from hf_fourier.runs.shards import Shard
 from hf_fourier.runs.worker import PreparedExample, Worker
 from hf_fourier.scoring.example_batch import EncodedExample
 from hf_fourier.scoring.replacements import donors_digest
@@ -145,8 +146,10 @@ class Run:
         Raises:
             InputError: If they are of other examples than those of this call.
         """
-        shards = sorted((self.folder / "shards").glob("*/*.safetensors"))
-        own = [int(path.stem) for path in shards if path.stem.isdecimal()][self.machine.rank :: self.machine.processes]
+        paths = (self.folder / "shards").glob("*/*.safetensors")
+        numbers = sorted(int(path.stem) for path in paths if path.stem.isdecimal())
+        # By number, not by place: other processes may have set damaged ones aside meanwhile.
+        own = [number for number in numbers if number % self.machine.processes == self.machine.rank]
         known, damage = set_damaged_aside(self.chunks, own, self.manifest.identity)
         for chunk, error in damage.items():
             self._note(chunk=chunk, damaged=error.got)
@@ -247,7 +250,8 @@ class Run:
         first = 0
         while self.chunks.path(first).is_file():
             first += 1
-        items, chunk = self.source.stream(first * size), first
+        examples = (first - 1) * size + len(Shard(self.chunks.path(first - 1))) if first else 0
+        items, chunk = self.source.stream(examples), first
         while batch := list(islice(items, size)):
             if chunk % machine.processes == machine.rank and not self.chunks.path(chunk).is_file():
                 yield chunk, batch, float(len(batch))
@@ -255,7 +259,7 @@ class Run:
             chunk += 1
             if len(batch) < size:
                 break
-        if machine.first and chunk > first:
+        if machine.first and examples and (chunk > first or self.manifest.examples is None):
             self.manifest = self.manifest.ended(examples, self.folder)
 
     def _work_through(
@@ -269,7 +273,7 @@ class Run:
             ThreadPoolExecutor(1) as writing,
         ):
             source, written = iter(loads), None
-            coming: Future[Any] = loading.submit(self._load, source)
+            coming: Future[Any] = loading.submit(carried(self._load), source)
             while (loaded := coming.result()) is not None:
                 chunk, ready, cost, read = loaded
                 coming = loading.submit(carried(self._load), source)

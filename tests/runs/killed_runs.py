@@ -54,12 +54,14 @@ def main() -> None:
             child = born(folder)
             if killed < kills:
                 time.sleep(draw.uniform(0.0, 0.35 * takes))
-                if os.waitpid(child, os.WNOHANG) == (0, 0):
+                ended, status = os.waitpid(child, os.WNOHANG)
+                if not ended:
                     os.kill(child, signal.SIGKILL)
                     os.waitpid(child, 0)
                     killed += 1
                     parts += any(folder.rglob("*.part"))
                     continue
+                assert status == 0, "a life that ended by itself failed"
                 break
             assert os.waitpid(child, 0)[1] == 0, "a life that was not killed failed"
             break
