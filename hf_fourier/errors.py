@@ -242,8 +242,8 @@ def is_list_like(value: Any) -> bool:
 
 def _each(name: str, value: Any) -> Any:
     """One of something for each example."""
-    if value is None or (is_list_like(value) and hasattr(value, "__len__")):
-        return value
+    if value is None or is_list_like(value):
+        return value if value is None or hasattr(value, "__len__") else list(value)
     do = "for one use `target`" if name == "targets" else f"correct `{name}`"
     raise InputError(f"{name} {brief(value)}", "one for each example, in a list", do)
 
@@ -254,7 +254,7 @@ def _groups(name: str, value: Any) -> Any:
 
 def _results(name: str, value: Any) -> Any:
     """One result or several, also in an array of objects; what they are, is checked where they are used."""
-    numbers = hasattr(value, "shape") and str(getattr(value, "dtype", "")) != "object"
+    numbers = hasattr(value, "shape") and (str(getattr(value, "dtype", "")) != "object" or value.shape == ())
     if value is None or isinstance(value, (str, bytes, Mapping, PathLike)) or numbers:
         do = "call explain first, and pass what it returns"
         raise InputError(f"{name} {brief(value)}", "results of explain", do)
@@ -262,9 +262,11 @@ def _results(name: str, value: Any) -> Any:
 
 
 def _names(name: str, value: Any) -> Any:
-    found = list(value) if isinstance(value, (list, tuple)) else None
-    if value is None or (found is not None and all(isinstance(one, str) for one in found)):
-        return value
+    if value is None:
+        return None
+    found = [value] if isinstance(value, str) else list(value) if is_list_like(value) else []
+    if (found or is_list_like(value)) and all(isinstance(one, str) for one in found):
+        return found
     raise InputError(f"{name} {brief(value)}", "a list of names, or None", f"correct `{name}`")
 
 
@@ -317,7 +319,7 @@ def _spec(name: str, value: Any) -> Any:
 
 
 def _specs(name: str, value: Any) -> Any:
-    if isinstance(value, (list, tuple)):
+    if is_list_like(value):
         return [_spec(name, one) for one in value]
     return _spec(name, value)
 

@@ -9,10 +9,11 @@ of a sure answer is flat near the example, and its gradient there is that of the
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import SupportsIndex
 
 import torch
 
-from hf_fourier.errors import InputError, brief
+from hf_fourier.errors import InputError, whole_number
 from hf_fourier.methods.path_gradients import Path, Quantity, gradients_at
 from hf_fourier.registry import SPEC_NUMBER
 from hf_fourier.results.contributions import Contributions
@@ -21,17 +22,19 @@ from hf_fourier.scoring.score import Score
 from hf_fourier.typing import Float, Tensor
 
 
-def checked_points(points: int | None) -> int | None:
-    """The points of the option `contributions`.
+def checked_points(points: SupportsIndex | None) -> int | None:
+    """The points of the option `contributions`, as a plain number.
 
     Raises:
         InputError: If it is no whole number from 0 to `registry.SPEC_NUMBER`, or None.
     """
-    whole = isinstance(points, int) and not isinstance(points, bool)
-    if points is not None and not (whole and 0 <= points <= SPEC_NUMBER):
-        expected = "a number of points such as 4, 0 for none, or None for the method's own"
-        raise InputError(f"contributions {brief(points)}", expected, "correct `contributions`")
-    return points
+    if points is None:
+        return None
+    expected = "a number of points such as 4, 0 for none, or None for the method's own"
+    number = whole_number("contributions", points, 0, expected)
+    if number > SPEC_NUMBER:
+        raise InputError(f"contributions {number}", expected, "correct `contributions`")
+    return number
 
 
 def integrate(score: Score, x: Float[Tensor, "batch *signal"], points: int) -> tuple[Path, ...]:

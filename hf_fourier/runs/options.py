@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, TypedDict
 
 from hf_fourier.domains import Domain
-from hf_fourier.errors import InputError
+from hf_fourier.errors import CHECKS, InputError, whole_number
 from hf_fourier.methods import Method
 from hf_fourier.methods.contributions import checked_points
 from hf_fourier.results.curve import FractionGrid
@@ -93,13 +93,22 @@ class RunOptions:
         if self.store not in ("auto", *STORES):
             raise InputError(f"store {self.store!r}", f"one of auto, {', '.join(STORES)}", "choose one of them")
         for name in ("top", "chunk", "processes"):
-            value = getattr(self, name)
-            if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < 1):
-                raise InputError(f"{name} {value!r}", "a whole number of at least 1", f"correct `{name}`")
+            if getattr(self, name) is not None:
+                self._set(name, whole_number(name, getattr(self, name), 1, "a whole number of at least 1"))
+        for name in ("seed", "batch_size", "targets", "method", "domain"):
+            self._set(name, CHECKS[name](name, getattr(self, name)))
+        if self.targets is not None:
+            self._set("targets", list(self.targets))  # by place, whatever the rows of a series are called
+        if self.fractions is not None and not isinstance(self.fractions, FractionGrid):
+            self._set("fractions", CHECKS["fractions"]("fractions", self.fractions))
         if self.target is not None and self.targets is not None:
             raise InputError("target and targets", "one of the two", "leave one out")
-        checked_points(self.contributions)
+        self._set("contributions", checked_points(self.contributions))
         _ = self.budget_bytes
+
+    def _set(self, name: str, value: Any) -> None:
+        """Put the plain form of an option in its place, before anybody has read it."""
+        object.__setattr__(self, name, value)
 
     @property
     def grid(self) -> FractionGrid | None:

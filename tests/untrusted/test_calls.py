@@ -14,6 +14,7 @@ from hf_fourier.models.inputs.dataset_sources import source_of
 from hf_fourier.report import folder
 from hf_fourier.report.hub import model_card, repository
 from hf_fourier.results.curve import FractionGrid
+from hf_fourier.runs.options import RunOptions
 from tests.report.sample_results import PLAYED, picture
 
 pytestmark = pytest.mark.usefixtures("unchecked")
@@ -232,11 +233,12 @@ def test_a_deep_json_table_is_refused_before_a_parser_overflows(tmp_path):
 
 
 def test_brackets_of_many_rows_do_not_add_up(tmp_path):
-    (tmp_path / "a.jsonl").write_text('{"text": "a [b"}\n' * 3000)
-    with pytest.raises(InputError, match="brackets"):  # never closed, as the text says of itself
+    for text in ("a [b", "a [b]", '[\\"['):
+        (tmp_path / "a.jsonl").write_text(f'{{"text": "{text}"}}\n' * 3000)
+        assert source_of(str(tmp_path / "a.jsonl")).length == 3000
+    (tmp_path / "a.jsonl").write_text('{"text": [1}\n' * 3000)
+    with pytest.raises(InputError, match="brackets"):  # never closed
         source_of(str(tmp_path / "a.jsonl"))
-    (tmp_path / "a.jsonl").write_text('{"text": "a [b]"}\n' * 3000)
-    assert source_of(str(tmp_path / "a.jsonl")).length == 3000
 
 
 @pytest.mark.parametrize(
@@ -339,3 +341,29 @@ def test_numbers_of_very_many_digits_are_one_message(text):
     with pytest.raises(FourierError):
         parse_batch_size("9" * 5000)
     assert parse_targets("9" * 5000) == "9" * 5000
+
+
+def test_options_of_runs_are_taken_as_those_of_calls_are():
+    """Numbers of numpy and torch, a series whose rows have other names, a generator, a lone fraction."""
+    pd = pytest.importorskip("pandas")
+    options = RunOptions(
+        targets=pd.Series([1, 0], index=[4, 5]), seed=np.int64(3), top=torch.tensor(7), chunk=np.int32(2),
+        batch_size=np.int64(4), fractions=[np.float64(0.1)], contributions=np.int64(2),
+    )  # fmt: skip
+    assert (options.targets, options.seed, options.top, options.chunk) == ([1, 0], 3, 7, 2)
+    assert (options.batch_size, options.contributions) == (4, 2)
+    assert [type(x) for x in (options.seed, options.top, options.chunk, options.contributions)] == [int] * 4
+    assert RunOptions(targets=(i for i in (1, 0))).targets == [1, 0]
+    for wrong in ({"targets": "spam"}, {"targets": 3}, {"batch_size": 0}, {"fractions": 2}, {"top": 0.5}):
+        with pytest.raises(InputError):
+            RunOptions(**wrong)
+
+
+def test_names_and_results_come_in_any_container():
+    check = CHECKS
+    assert check["metrics"]("metrics", np.array(["dig", "r_flip"])) == ["dig", "r_flip"]
+    assert check["metrics"]("metrics", "dig") == ["dig"]
+    assert check["methods"]("methods", np.array(["ffc", "random"])) == ["ffc", "random"]
+    assert check["targets"]("targets", (i for i in (1, 2))) == [1, 2]
+    with pytest.raises(InputError, match="results of explain"):
+        check["attributions"]("attributions", np.array(3, dtype=object))

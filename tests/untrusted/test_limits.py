@@ -15,7 +15,9 @@ import torch
 
 from hf_fourier import attribute
 from hf_fourier.domains import DOMAINS, Axis, SignalShape
+from hf_fourier.errors import InputError
 from hf_fourier.methods import METHODS
+from hf_fourier.models.inputs import files
 from hf_fourier.models.inputs.audio import AudioStream, read_audio
 from hf_fourier.models.inputs.files import read_example, read_fasta
 from hf_fourier.models.inputs.images import as_rgb
@@ -154,6 +156,34 @@ def test_a_fasta_file_that_unpacks_to_much_is_refused(tmp_path):
     assert "bytes" in refused(lambda: read_fasta(path))
 
 
+CLOSED, OPENED, NESTED = "]" * 5000, "[" * 5000, "[" * 2000 + "]" * 2000
+
+
+@pytest.mark.parametrize(
+    ("text", "deep"),
+    [
+        (f'{{"t": "{CLOSED}", "b": {NESTED}}}', True),  # brackets in a text close nothing
+        (f'{{"t": "\\"{CLOSED}", "b": {NESTED}}}', True),  # after an escaped quote
+        ("[" + '"]",[' * 2000, True),  # each with one in a text
+        (CLOSED + NESTED, True),  # that close nothing
+        (f'{{"t": "{OPENED}"}}', False),  # in a text they open nothing
+        (f'{{"t": "\\\\", "b": "{OPENED}"}}', False),  # a backslash at the end of a text
+        ("[" * 900 + "]" * 900, False),
+        ('{"a": [[1]]}\n' * 3000, False),
+    ],
+)
+def test_levels_are_those_outside_of_texts(tmp_path, monkeypatch, text, deep):
+    """Also where the file is read in blocks that end within a text, or after a backslash."""
+    path = saved(tmp_path / "a.jsonl", text.encode())
+    for block in (2**22, 7, 64):
+        monkeypatch.setattr(files, "BLOCK", block)
+        if deep:
+            with pytest.raises(InputError, match="brackets within each other"):
+                files.check_levels(path)
+        else:
+            files.check_levels(path)
+
+
 def test_a_json_file_of_many_bytes_or_levels_is_refused(tmp_path):
     deep = tmp_path / "deep.json"
     deep.write_text("[" * 200_000)
@@ -248,3 +278,8 @@ def test_a_result_that_claims_a_larger_signal_than_it_holds_is_refused(tmp_path)
     values["signal"]["axes"][0]["length"] = 3_000_000
     (tmp_path / "attribution.json").write_text(json.dumps(values))
     assert refused(lambda: Attribution.load(tmp_path))
+
+
+def test_a_short_sound_that_becomes_long_is_refused():
+    """250 Hz for a model of 16 kHz: each number is within its limit, the product is not."""
+    assert "at most" in refused(lambda: read_audio((np.zeros(2**22, np.int16), 250), 16_000))

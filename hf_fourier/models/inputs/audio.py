@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from hf_fourier.domains.limits import SIGNAL_ENTRIES
 from hf_fourier.errors import InputError, MissingExtraError
 from hf_fourier.models.inputs import limits
 from hf_fourier.models.inputs.containers import is_stored
@@ -32,6 +33,8 @@ LOUD = "samples reach"
 CHANNELS = 8
 #: Half the length of the resampling filter, in samples of the slower of the two rates (scipy's).
 FILTER_REACH = 10
+#: What to do with a sound that is too long for one example.
+IN_PIECES = "use explain_recording, which reads piece by piece, or cut it"
 
 
 def read_audio(example: Any, rate: int) -> tuple[AudioClip, tuple[str, ...]]:
@@ -60,6 +63,9 @@ def read_audio(example: Any, rate: int) -> tuple[AudioClip, tuple[str, ...]]:
     if not np.isfinite(mono).all():
         raise InputError("a sound with NaN or infinite samples", "finite numbers", "mend the recording")
     notes += _scaled(samples, scale, example)
+    if len(mono) * rate > SIGNAL_ENTRIES * sound_rate:
+        got = f"{len(mono)} samples at {sound_rate} Hz for a model of {rate} Hz"
+        raise InputError(got, f"at most {SIGNAL_ENTRIES} samples of the model's rate", IN_PIECES)
     if sound_rate != rate:
         notes.append(f"resampled from {sound_rate} Hz to the model's {rate} Hz")
         mono = resample(mono, sound_rate, rate)
@@ -223,8 +229,7 @@ def _all_of(file: Any, path: Path, rate: int) -> tuple[np.ndarray, int, int]:
     numbers = file.frames * file.channels
     if numbers > limits.SOUND_NUMBERS:
         got = f"{path.name!r}, whose header claims {file.frames} samples of {file.channels} channels"
-        do = "use explain_recording, which reads piece by piece, or cut it"
-        raise InputError(got, f"at most {limits.SOUND_NUMBERS} numbers", do)
+        raise InputError(got, f"at most {limits.SOUND_NUMBERS} numbers", IN_PIECES)
     return _decoded(file, -1, path), int(file.samplerate), 1
 
 

@@ -29,6 +29,10 @@ ACCEPTED_FILES = (
 EXPECTED = '{"genes": [Ensembl ids], "values": [counts]} or [{"role": "user", "content": "…"}]'
 
 
+#: Bytes of a JSON file that are looked at together.
+BLOCK = 2**22
+
+
 def read_example(text: str) -> Any:
     """One example: what the file of this name holds, or the text itself where there is no such file.
 
@@ -176,8 +180,6 @@ def _typed(text: str) -> Any:
 def check_levels(path: Path) -> None:
     """Check how deep lists and objects lie within each other in a JSON file, for readers that would overflow the stack.
 
-    Brackets within texts are counted too: what is refused may be a text of very many of them.
-
     Raises:
         InputError: If deeper than `limits.JSON_LEVELS`.
     """
@@ -185,14 +187,21 @@ def check_levels(path: Path) -> None:
 
     step = np.zeros(256, np.int8)
     step[[ord("["), ord("{")]], step[[ord("]"), ord("}")]] = 1, -1
-    level = 0
+    level, within, slashes = 0, 0, 0  # so far: brackets that are open, whether in a text, backslashes at the end
     with path.open("rb") as file:
-        while block := file.read(2**22):
-            levels = step[np.frombuffer(block, np.uint8)].cumsum(dtype=np.int64)
-            if level + int(levels.max()) > limits.JSON_LEVELS:
+        while block := file.read(BLOCK):
+            data = np.frombuffer(b"\\" * slashes + block, np.uint8)
+            place = np.arange(len(data))
+            plain = np.maximum.accumulate(np.where(data == ord("\\"), -1, place))
+            slashed = np.concatenate([[0], (place - plain)[:-1]])  # backslashes before each byte
+            quotes = (data == ord('"')) & (slashed % 2 == 0)
+            inside = (np.cumsum(quotes) + within) % 2
+            opened = level + np.where(inside, 0, step[data]).cumsum(dtype=np.int64)
+            depth = opened - np.minimum(np.minimum.accumulate(opened), 0)  # brackets that close nothing hide none
+            if int(depth.max()) > limits.JSON_LEVELS:
                 got = f"{path.name!r} with more than {limits.JSON_LEVELS} brackets within each other"
                 raise InputError(got, "a table of plain values", "write it as plain rows")
-            level = max(0, level + int(levels[-1]))
+            level, within, slashes = int(depth[-1]), int(inside[-1]), int(place[-1] - plain[-1]) % 2
 
 
 def _chat_or_cell(path: Path) -> Any:
