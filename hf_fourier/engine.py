@@ -11,7 +11,7 @@ import torch
 from hf_fourier.domains import DOMAINS, Domain, Fourier
 from hf_fourier.errors import ModelError
 from hf_fourier.methods import METHODS, Method
-from hf_fourier.methods.apply import ExplainOptions, MapOptions, MethodCall, by_origin, explain_all
+from hf_fourier.methods.apply import ExplainOptions, MapOptions, MethodCall, by_origin, described, explain_all
 from hf_fourier.methods.precomputed import Precomputed, fit_all, lifted_notes
 from hf_fourier.models.base import ModelWrapper
 from hf_fourier.models.encoding import Donors, encode, one_target_each, pipeline_processor, restore_all
@@ -207,6 +207,8 @@ class Engine:
         results = self._explained(encoded, one_target_each(target, targets, len(encoded)), job, batch_size)
         return results if many else results[0]
 
+    __call__, __repr__ = explain, described
+
     @overload
     def from_maps(
         self, example: Single, maps: Any, made_by: str = ..., target: Target = ..., **options: Unpack[MapOptions]
@@ -377,9 +379,8 @@ class Engine:
         """A method in a domain, with what its results' provenance holds of this model; `options` of `MethodCall`."""
         config = self.wrapper.config
         model = {"name": self.name, "task": self.wrapper.task, "revision": getattr(config, "_commit_hash", None)}
-        own = {"dither": self.dither, "donors": self.donors}
-        notes = (*self.notes, *label_notes(config))
-        return MethodCall(method, domain, seed, model, notes, progress, **{**own, **options})
+        options = {"dither": self.dither, "donors": self.donors, **options}
+        return MethodCall(method, domain, seed, model, (*self.notes, *label_notes(config)), progress, **options)
 
     def _explained(
         self,

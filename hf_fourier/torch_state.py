@@ -156,7 +156,7 @@ def exact(function: Callable[P, T]) -> Callable[P, T]:
 def exact_class(cls: Class) -> Class:
     """A class whose own public methods and properties run in `ours`."""
     for name, member in list(vars(cls).items()):
-        if not name.startswith("_") or name == "__getitem__":
+        if not name.startswith("_") or name in ("__getitem__", "__call__", "_repr_html_"):
             set_exact(cls, name, member)
     return cls
 

@@ -42,7 +42,7 @@ def run_evaluate(request: EvaluateRequest) -> None:
             progress=update,
             **options,
         )
-    rows = evaluation.table(request.seed)
+    rows = evaluation.table(seed=request.seed)
     written = _write(rows, request.output)
     if request.as_json:
         excluded = [dict(zip(("method", "domain", "reason"), one, strict=True)) for one in evaluation.excluded]
@@ -83,7 +83,7 @@ def show_evaluation(evaluation: Evaluation, seed: int = 0) -> None:
     groups = len(set(evaluation.groups))
     head = f"{evaluation.model}: {len(evaluation.groups)} examples ({groups} group{'s' * (groups != 1)})"
     print_line(console, head + ("" if groups >= _enough() else ", anecdotal: fewer than 30 groups claim nothing"))
-    rows = list(evaluation.table(seed).rows())
+    rows = list(evaluation.table(seed=seed).rows())
     for name, better in evaluation.better.items():
         cells = [
             [row["method"], row["domain"], f"{row['mean']:.3f}", *_ends(row, "mean"), *_ends(row, "gap")]

@@ -20,6 +20,7 @@ from hf_fourier.evaluation.metrics.statistics import group_names, summarise
 from hf_fourier.evaluation.wrong_labels import has_other_classes
 from hf_fourier.methods import METHODS, Method
 from hf_fourier.results.attribution import Attribution
+from hf_fourier.results.drawing import drawn_by
 from hf_fourier.results.ordering import cut
 from hf_fourier.results.relevance import Relevance
 from hf_fourier.results.remarks import once
@@ -153,6 +154,9 @@ class Correction:
         draws = self.controls[control]
         return sum(draw.corrected(count=self.features) for draw in draws) / len(draws)
 
+    def __repr__(self) -> str:
+        return f"Correction({self})"
+
     def __str__(self) -> str:
         labels = f"{self.attribution.label!r}, in truth {self.true_label!r}"
         if self.features is None:
@@ -247,6 +251,14 @@ class RectificationResult:
     @property
     def _controls(self) -> list[str]:
         return list(self.corrections[0].controls) if self.corrections else []
+
+    def __repr__(self) -> str:
+        counted = f"{len(self.corrections)} mistakes, {sum(one.corrected for one in self.corrections)} corrected"
+        return f"RectificationResult({self.method} in {self.domain}: {counted})"
+
+    def _repr_html_(self) -> str:
+        html: str = drawn_by("html.notebook:lines", self)
+        return html
 
     def __str__(self) -> str:
         counted = f"{len(self.corrections)} mistakes, {self.already_correct} examples were right"

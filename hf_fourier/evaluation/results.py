@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
+import shutil
 import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from hf_fourier.evaluation.metrics.statistics import paired_interval, summarise
+from hf_fourier.evaluation.metrics.statistics import summarise
+from hf_fourier.evaluation.paper_table import paired_gap, paper_table
+from hf_fourier.results.drawing import drawn_by
 from hf_fourier.results.table import Table
 
 if TYPE_CHECKING:
@@ -59,13 +62,43 @@ class Evaluation:
     excluded: Sequence[tuple[str, str, str]] = ()
     notes: Sequence[str] = ()
 
-    def table(self, seed: int = 0) -> Table:
-        """One row per method, domain and quantity.
+    def __repr__(self) -> str:
+        methods = ", ".join(dict.fromkeys(cell.method for cell in self.cells))
+        few = "" if self._enough else ", anecdotal"
+        many = f"{len(self.groups)} examples in {self._group_count} group{'s' * (self._group_count != 1)}{few}"
+        return f"Evaluation({self.model}: {methods}; {many})"
 
-        Columns: mean and median with their 95 % bootstrap intervals (drawn by groups), `n`, `groups`, `undefined`,
+    def table(
+        self,
+        quantities: Sequence[str] | None = None,
+        *,
+        against: str = "magnitude",
+        digits: int = 2,
+        seed: int = 0,
+    ) -> Table:
+        """The quantities as a paper prints them, or without any all numbers, one row per method, domain and quantity.
+
+        With quantities a row is a method and a column a quantity: the mean, rounded, with its 95 % bootstrap interval
+        (drawn by groups), the best in bold, and a mark where the paired difference to `against` in the same domain has
+        an interval that excludes 0. The notes state n and the meaning of the marks. `to_latex()` and `to_markdown()`
+        write it.
+
+        Without, the columns are mean and median with their 95 % bootstrap intervals, `n`, `groups`, `undefined`,
         the best control in the same domain with the paired difference to it and its interval, the difference to
         `magnitude` likewise, passes and seconds per example, and whether the row is anecdotal (fewer than 30 groups).
+
+        Args:
+            quantities: Columns among `better`, such as `["dig", "maintain_rate", "selectivity (random)"]`.
+            against: The method that the marks compare with: a spec, or its name.
+            digits: Decimals of rounded means.
+            seed: Of the bootstrap.
+
+        Raises:
+            InputError: If a quantity was not measured, or there is no method `against`.
         """
+        if quantities is not None:
+            names = [quantities] if isinstance(quantities, str) else list(quantities)
+            return paper_table(self.cells, self.groups, self.better, names, against, digits, seed)
         rows = [self._row(cell, name, seed) for cell in self.cells for name in cell.values]
         return Table({title: [row[title] for row in rows] for title in rows[0]} if rows else {})
 
@@ -108,8 +141,33 @@ class Evaluation:
         raise KeyError(f"no {method} in {domain}; there are {[(c.method, c.domain) for c in self.cells]}")
 
     def __str__(self) -> str:
+        """The table of the main quantities in blocks as wide as the terminal, with what was left out and the notes."""
+        width = shutil.get_terminal_size((_WIDTH, 24)).columns
+        if not self.cells:
+            return "\n".join([repr(self), *self.remarks])
+        found = self.printed_table()
+        lines = [line for text in (*found.notes, *self.remarks) for line in textwrap.wrap(text, width)]
+        return "\n".join([repr(self), found.blocks(width), *lines])
+
+    def _repr_html_(self) -> str:
+        html: str = drawn_by("html.notebook:evaluation", self)
+        return html
+
+    def printed_table(self) -> Table:
+        """`table` of the main quantities: those not at one fraction, and decisions kept at 4 %.
+
+        Marks are against `magnitude`, or against the first method where that was not run.
+        """
+        names = [name for name in self.better if "_at_" not in name or name == "maintain_rate_at_0.04"]
+        methods = [cell.method for cell in self.cells]
+        against = "magnitude" if "magnitude" in methods else methods[0]
+        return self.table(names or list(self.better), against=against)
+
+    @property
+    def remarks(self) -> list[str]:
+        """What was left out, with the reason, and the notes."""
         left_out = [f"left out: {method} in {domain}: {reason}" for method, domain, reason in self.excluded]
-        return "\n".join([str(self.summary()), *left_out, *self.notes])
+        return [*left_out, *self.notes]
 
     @property
     def _group_count(self) -> int:
@@ -144,16 +202,9 @@ class Evaluation:
     def _gap(
         self, cell: MethodResult, control: MethodResult | None, name: str, seed: int
     ) -> tuple[float, float, float]:
-        """The mean paired difference to a control, over the examples for which both have a number; and its interval."""
         if control is None:
             return math.nan, math.nan, math.nan
-        pairs = zip(cell.values[name], control.values[name], self.groups, strict=True)
-        known = [(a, b, group) for a, b, group in pairs if not math.isnan(a - b)]
-        if not known:
-            return math.nan, math.nan, math.nan
-        a, b, groups = (list(side) for side in zip(*known, strict=True))
-        low, high = paired_interval(a, b, groups, seed) if len(set(groups)) > 1 else (math.nan, math.nan)
-        return math.fsum(x - y for x, y in zip(a, b, strict=True)) / len(a), low, high
+        return paired_gap(cell.values[name], control.values[name], self.groups, seed)
 
 
 def _interval(row: Mapping[str, Any] | None, *names: str) -> str:
@@ -268,6 +319,13 @@ class SanityResult:
             MissingExtraError: If pandas is not installed.
         """
         return self.table().to_pandas()
+
+    def __repr__(self) -> str:
+        return f"SanityResult({self.headline})"
+
+    def _repr_html_(self) -> str:
+        html: str = drawn_by("html.notebook:sanity", self)
+        return html
 
     @property
     def headline(self) -> str:

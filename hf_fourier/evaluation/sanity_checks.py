@@ -298,7 +298,7 @@ class SanityChecks:
     @cached_property
     def _rows(self) -> dict[str, dict[str, Any]]:
         """The method's rows by quantity."""
-        rows, spec = self._evaluation.table(self.seed).rows(), METHODS.spec(self.method)
+        rows, spec = self._evaluation.table(seed=self.seed).rows(), METHODS.spec(self.method)
         return {row["metric"]: row for row in rows if row["method"] == spec}
 
     @cached_property

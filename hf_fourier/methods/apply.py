@@ -107,6 +107,13 @@ class MethodCall:
         return own if self.contributions is None else self.contributions
 
 
+def described(explainer: Any) -> str:
+    """An explainer for `repr`: its class, the model, the head, and the default method and domain."""
+    domain = DOMAINS.spec(explainer.resolve_domain(explainer.method))
+    kind, method = type(explainer).__name__, METHODS.spec(explainer.method)
+    return f"{kind}({explainer.name!r}: {explainer.wrapper.task}, {method} in {domain})"
+
+
 def origin_of(result: Attribution) -> tuple[str, str, int, float, int | None]:
     """The method, domain, seed, dither and contributions of a result."""
     made = result.provenance

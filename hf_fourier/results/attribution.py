@@ -91,6 +91,10 @@ class Attribution:
         notes = "".join(f", {note}" for note in self.incomplete)
         return f"Attribution({self.label!r}{confidence}, {kind}{notes})"
 
+    def _repr_html_(self) -> str:
+        html: str = drawn_by("html.notebook:attribution", self)
+        return html
+
     @property
     def incomplete(self) -> list[str]:
         """The notes, if a complete method's scores miss the sum that they should have."""

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from hf_fourier.results.drawing import drawn_by
 from hf_fourier.typing import Float, Tensor
 
 #: The most that a band may be raised when a spectrogram is made audible, in dB.
@@ -26,6 +27,13 @@ class AudioClip:
 
     samples: np.ndarray
     rate: int
+
+    def __repr__(self) -> str:
+        return f"AudioClip({self.seconds:.2f} s at {self.rate} Hz)"
+
+    def _repr_html_(self) -> str:
+        html: str = drawn_by("html.notebook:clip", self)
+        return html
 
     @property
     def seconds(self) -> float:

@@ -41,6 +41,11 @@ class Contributions:
     references: tuple[str, ...]
     points: int
 
+    def __repr__(self) -> str:
+        off = f"{self.completeness_error:.2g}"
+        whole = f"{self.quantity} {self.total:.4g} over {', '.join(self.references)}, sum off by {off}"
+        return f"Contributions({whole}, {self.points} gradients)"
+
     def by_entry(
         self, signal: Float[Tensor, "*signal"], basis: Basis, mask: Bool[Tensor, " features"] | None = None
     ) -> Float[Tensor, "*signal"]:

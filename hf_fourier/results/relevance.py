@@ -12,6 +12,7 @@ import torch
 from hf_fourier.domains import Basis, Layout
 from hf_fourier.errors import InputError, checked
 from hf_fourier.results.contributions import Contributions
+from hf_fourier.results.drawing import drawn_by
 from hf_fourier.results.table import Table
 from hf_fourier.results.views import BaseView, GeneView, View
 
@@ -106,6 +107,10 @@ class Relevance:
     def __repr__(self) -> str:
         shape = f"{' × '.join(map(str, self.values.shape))} over {', '.join(self.axes)}"
         return f"Relevance({shape}: {self.description or self.kind})"
+
+    def _repr_html_(self) -> str:
+        html: str = drawn_by("html.notebook:relevance", self)
+        return html
 
 
 def relevance(

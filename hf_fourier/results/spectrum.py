@@ -12,6 +12,7 @@ import torch
 from hf_fourier.domains import Layout
 from hf_fourier.errors import InputError, checked
 from hf_fourier.results.attribution import Attribution
+from hf_fourier.results.drawing import drawn_by
 from hf_fourier.results.table import Table
 from hf_fourier.typing import Float, Int, Tensor
 
@@ -38,6 +39,13 @@ class Spectrum:
     contribution: np.ndarray | None
     weight: float
     examples: int
+
+    def __repr__(self) -> str:
+        return f"Spectrum({len(self)} entries of {self.examples} examples: {', '.join(self.coordinates)})"
+
+    def _repr_html_(self) -> str:
+        html: str = drawn_by("html.notebook:merged_spectrum", self)
+        return html
 
     def __len__(self) -> int:
         return len(self.score)

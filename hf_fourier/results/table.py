@@ -1,15 +1,20 @@
-"""Small tables: what `Attribution.top_features` and `Relevance.top` return; and the one writer of CSV files."""
+"""Tables: what `top_features`, `Evaluation.table` and others return, and their text, CSV, Markdown and LaTeX."""
 
 from __future__ import annotations
 
 import csv
+import math
+import operator
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, SupportsIndex, overload
 
 from hf_fourier.errors import MissingExtraError
+from hf_fourier.results import latex
+from hf_fourier.results.drawing import drawn_by
+from hf_fourier.results.estimate import Estimate
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -19,7 +24,9 @@ _FORMULA = re.compile(r"[\s\ufeff\u200b\x00]*[=+\-@\uff1d\uff0b\uff0d\uff20]|[\t
 
 
 class Table:
-    """Columns of equal length, in order; prints itself and turns into a pandas frame.
+    """Columns of equal length, in order; prints itself, and iterates over its rows, so `pd.DataFrame(table)` works.
+
+    `table["score"]` is a column, `table[0]` a row, `table[:5]` and `table[["rank", "score"]]` smaller tables.
 
     Args:
         columns: Values by title.
@@ -33,8 +40,32 @@ class Table:
     def __len__(self) -> int:
         return len(next(iter(self.columns.values()), []))
 
-    def __getitem__(self, name: str) -> list[Any]:
-        return self.columns[name]
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        return self.rows()
+
+    @overload
+    def __getitem__(self, index: str) -> list[Any]: ...
+    @overload
+    def __getitem__(self, index: SupportsIndex) -> dict[str, Any]: ...
+    @overload
+    def __getitem__(self, index: slice | list[str] | tuple[str, ...]) -> Table: ...
+    def __getitem__(self, index: str | SupportsIndex | slice | list[str] | tuple[str, ...]) -> Any:
+        """A column by its title, a row by its place, or the table of some rows (a slice) or columns (titles).
+
+        Raises:
+            KeyError: If there is no such column.
+            IndexError: If there is no such row.
+        """
+        if isinstance(index, str):
+            return self.columns[index]
+        if isinstance(index, slice):
+            return Table({title: values[index] for title, values in self.columns.items()}, self.notes)
+        if isinstance(index, SupportsIndex):
+            index = operator.index(index)
+            if not -len(self) <= index < len(self):
+                raise IndexError(f"row {index} of {len(self)}")
+            return {title: values[index] for title, values in self.columns.items()}
+        return Table({title: self.columns[title] for title in index}, self.notes)
 
     def rows(self) -> Iterator[dict[str, Any]]:
         """The rows, one dict each."""
@@ -56,6 +87,35 @@ class Table:
         except ImportError as error:
             raise MissingExtraError("pandas", "metrics", "data frames") from error
         return pd.DataFrame(self.columns)
+
+    def to_markdown(self) -> str:
+        """The table in GitHub's Markdown, every text escaped; the notes follow as a paragraph each."""
+        titles = [_markdown(title) for title in self.columns]
+        rules = ["---:" if flush else "---" for flush in self._right]
+        rows = [[_markdown(value) for value in row.values()] for row in self.rows()]
+        lines = ["| " + " | ".join(cells) + " |" for cells in (titles, rules, *rows)]
+        return "\n".join([*lines, *(f"\n{_markdown(note)}" for note in self.notes), ""])
+
+    def to_latex(self, caption: str = "", label: str = "") -> str:
+        r"""The table in LaTeX with `booktabs` rules, every text escaped, in a `table` environment; the notes below.
+
+        Args:
+            caption: Above it; "" for none.
+            label: For `\ref`; "" for none.
+        """
+        rows = [[_latex(value) for value in row.values()] for row in self.rows()]
+        titles, notes = [latex.escape(title) for title in self.columns], [latex.escape(note) for note in self.notes]
+        return latex.table(titles, rows, self._right, notes, caption=latex.escape(caption), label=label)
+
+    @property
+    def _right(self) -> list[bool]:
+        """Whether each column holds numbers alone, which stand flush right."""
+        kinds = (int, float, Estimate, type(None))
+        return [all(isinstance(value, kinds) for value in values) for values in self.columns.values()]
+
+    def _repr_html_(self) -> str:
+        html: str = drawn_by("html.notebook:table", self)
+        return html
 
     def to_csv(self, path: str | PathLike[str]) -> Path:
         """Write the table as UTF-8 CSV with a header line, and return the path; every CSV file is written here.
@@ -81,6 +141,26 @@ class Table:
 
     __repr__ = __str__
 
+    def blocks(self, width: int) -> str:
+        """The table without its notes as text, its columns in blocks that are at most `width` characters wide.
+
+        Each block begins with the first column; one that is wider alone stays whole.
+        """
+        cells = [list(self.columns), *self.formatted()]
+        widths = [max(len(row[i]) for row in cells) for i in range(len(self.columns))]
+        blocks, taken = [[0]], widths[0]
+        for place in range(1, len(widths)):
+            if taken + 2 + widths[place] > width and len(blocks[-1]) > 1:
+                blocks.append([0])
+                taken = widths[0]
+            blocks[-1].append(place)
+            taken += 2 + widths[place]
+        texts = []
+        for block in blocks:
+            rows = [[row[i].rjust(widths[i]) if i else row[i].ljust(widths[i]) for i in block] for row in cells]
+            texts.append("\n".join("  ".join(row).rstrip() for row in rows))
+        return "\n\n".join(texts)
+
 
 def table_of(rows: Sequence[Mapping[str, Any]]) -> Table:
     """A table of rows: the columns in the order in which rows first name them, None where a row has no value."""
@@ -101,3 +181,19 @@ def inert_cell(value: Any) -> Any:
 
 def _cell(value: Any) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def _plain(value: Any) -> str:
+    """A cell without a None or a NaN."""
+    missing = value is None or (isinstance(value, float) and math.isnan(value))
+    return "" if missing else _cell(value)
+
+
+def _markdown(value: Any) -> str:
+    if isinstance(value, Estimate):
+        return value.to_markdown()
+    return str(drawn_by("hub.markdown:text", _plain(value)))
+
+
+def _latex(value: Any) -> str:
+    return value.to_latex() if isinstance(value, Estimate) else latex.escape(_plain(value))

@@ -124,6 +124,10 @@ class Recording:
             f"Recording({self.label!r} for {self.labels[self.label]:.1f} of {self.seconds:.1f} s, {len(self)} segments)"
         )
 
+    def _repr_html_(self) -> str:
+        html: str = drawn_by("html.notebook:recording", self)
+        return html
+
     @property
     def labels(self) -> dict[str, float]:
         """Seconds for which each label was explained, the longest first."""

@@ -16,6 +16,7 @@ from hf_fourier.domains import DOMAINS, Layout
 from hf_fourier.errors import DamagedFile, InputError, MissingExtraError
 from hf_fourier.results.attribution import Attribution
 from hf_fourier.results.curve import Curve
+from hf_fourier.results.drawing import drawn_by
 from hf_fourier.results.integrity import damaged
 from hf_fourier.results.storage import shape_from_dict
 from hf_fourier.results.table import Table
@@ -53,6 +54,10 @@ class Results:
         settings, many = self.manifest.settings, self.manifest.examples
         state = "a stream" if many is None else f"{many} examples"
         return f"Results({self.folder.name!r}: {settings['model']} by {settings['method']}, {state})"
+
+    def _repr_html_(self) -> str:
+        html: str = drawn_by("html.notebook:run", self)
+        return html
 
     def __len__(self) -> int:
         """How many examples the data set has (in a stream that has not ended: how many are finished)."""

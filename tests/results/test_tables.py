@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import csv
+import re
 from pathlib import Path
 
 import pytest
@@ -99,3 +100,53 @@ def test_nothing_else_writes_csv():
             if name in ("writer", "DictWriter") and getattr(node.value, "id", "") == "csv":
                 found.add(path.relative_to(package).as_posix())
     assert found == {"results/table.py"}
+
+
+def small():
+    return Table({"name": ["a", "b", "c"], "score": [0.5, -1.0, None]}, ["seen once"])
+
+
+def test_a_table_is_a_sequence_of_rows():
+    import pandas as pd
+
+    table = small()
+    assert len(table) == 3
+    assert list(table) == list(table.rows())
+    assert table[1] == table[-2] == {"name": "b", "score": -1.0}
+    assert table[1:].columns == {"name": ["b", "c"], "score": [-1.0, None]}
+    assert table[["score"]].columns == {"score": [0.5, -1.0, None]}
+    assert table[:2].notes == table.notes
+    pd.testing.assert_frame_equal(pd.DataFrame(table), table.to_pandas())
+    with pytest.raises(IndexError, match="row 3 of 3"):
+        table[3]
+    with pytest.raises(KeyError):
+        table["other"]
+
+
+def test_markdown_shows_the_texts_themselves():
+    lines = Table({"a|b": ["*x*", "y"], "n": [1.23456, None]}, ["<i>"]).to_markdown().splitlines()
+    assert lines[:4] == ["| a&#124;b | n |", "| --- | ---: |", "| &#42;x&#42; | 1.235 |", "| y |  |"]
+    assert lines[-1] == "&#60;i&#62;"
+
+
+def test_latex_is_escaped_and_balanced():
+    hostile = r"\input{/etc/passwd} 100 % & $x_1^2$ #1 {a} ~ -- <y> κ≥3"
+    text = Table({"name_1": [hostile, "[2ex]"], "n": [1, 2]}, [hostile]).to_latex(hostile, "tab:a_b}")
+    body = text.replace(r"\\", "").replace(r"\{", "").replace(r"\}", "")
+    assert body.count("{") == body.count("}")
+    assert r"\input" not in text
+    assert r"\textbackslash{}input\{/etc/passwd\}" in text
+    assert r"100 \% \& \$x\_1\textasciicircum{}2\$ \#1" in text
+    assert r"-{}- \textless{}y\textgreater{} $\kappa$$\geq$3" in text
+    assert r"\label{tab:ab}" in text
+    rows = [line for line in text.splitlines() if line.endswith(r"\\")]
+    assert [len(re.findall(r"(?<!\\)&", row)) for row in rows] == [1, 1, 1]
+    assert rows[2].startswith("{}[2ex]")  # not the length that a row's end takes
+
+
+def test_blocks_are_as_wide_as_asked():
+    table = Table({"method": ["ffc"], **{f"column {i}": [0.5] for i in range(6)}})
+    blocks = table.blocks(30)
+    assert max(map(len, blocks.splitlines())) <= 30
+    assert blocks.count("ffc") == 3
+    assert all(f"column {i}" in blocks for i in range(6))

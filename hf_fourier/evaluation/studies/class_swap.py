@@ -80,6 +80,12 @@ class ClassSwapResult:
             rows.append(row)
         return Table({title: [row[title] for row in rows] for title in rows[0]}, self.notes)
 
+    def __repr__(self) -> str:
+        return f"ClassSwapResult({len(self.recipients)} pairs)"
+
+    def _repr_html_(self) -> str:
+        return self.table()._repr_html_()
+
     def __str__(self) -> str:
         return str(self.table())
 

@@ -76,6 +76,10 @@ class ModelSpectrum:
     def __repr__(self) -> str:
         return f"ModelSpectrum({self.model}: {len(self)} examples, {len(self.bands)} bands)"
 
+    def _repr_html_(self) -> str:
+        html: str = drawn_by("html.notebook:spectrum", self)
+        return html
+
     @property
     def groups(self) -> list[str]:
         """The groups in the order in which they came, or "all"."""
