@@ -107,7 +107,8 @@ class Engine:
             dtype: The weights' type; None for the checkpoint's (float32 on a CPU, where half is slow and coarse).
             device_map: Placement over several devices, by Accelerate, in place of `device`.
             trust_remote_code: Whether code from the repository may run.
-            **model_kwargs: Passed on to the Auto class; `id2label` names the classes.
+            **model_kwargs: `processor`, in place of the checkpoint's own; `dictionaries`, a folder or a Hub id with the
+                gene dictionaries of a Geneformer; all else is passed on to the Auto class (`id2label` names classes).
 
         Raises:
             InputError: If `device`, `device_map` or `dtype` is invalid, or they exclude one another.

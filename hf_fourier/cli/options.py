@@ -117,9 +117,14 @@ class LoadOptions:
         bool, typer.Option("--trust-remote-code", help="Run code from MODEL's repository.")
     ] = False
 
+    dictionaries: Annotated[
+        str | None, typer.Option(help="Where the gene dictionaries of a Geneformer are: ctheodoris/Geneformer.")
+    ] = None
+
     def arguments(self) -> dict[str, Any]:
         """The options by the names of `from_pretrained`."""
-        return {one.name: getattr(self, one.name) for one in fields(self)}
+        given = {one.name: getattr(self, one.name) for one in fields(self)}
+        return {name: value for name, value in given.items() if value is not None}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import os
-from collections.abc import Container, Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +24,7 @@ from hf_fourier.models.checkpoint import (
     short_reason,
     with_reason,
 )
+from hf_fourier.models.geneformer_files import class_names, gene_tokenizer
 from hf_fourier.models.inspection import unwrap_peft
 from hf_fourier.models.peft import CONFIG, PeftConfig, read_peft_config
 from hf_fourier.models.placement import place_of, placed, type_of
@@ -75,6 +76,9 @@ def load(
 ) -> LoadedModel:
     """Load a checkpoint with the Auto class of its head; of one that PEFT wrote, its base model first.
 
+    Of `model_kwargs`, `processor` is taken in place of the checkpoint's own, and `dictionaries` says where the gene
+    dictionaries of a Geneformer are; the rest goes to the Auto class.
+
     Raises:
         InputError: If `device`, `device_map` or `dtype` are none, or exclude one another.
         ModelError: If there is no such checkpoint, it has no head, its weights are pickles or code of its own is
@@ -92,8 +96,9 @@ def load(
         _check_adapter(tuning, source, model_kwargs)
         base, there = tuning.base, {**where, "subfolder": "", "revision": tuning.revision or "main"}
     labels = {name: model_kwargs.pop(name) for name in _LABELS if name in model_kwargs}
-    given = model_kwargs.pop("config", None)
-    config = _labelled(_config(base, there) if given is None else given, labels)
+    own, dictionaries, given = (model_kwargs.pop(name, None) for name in ("processor", "dictionaries", "config"))
+    config = _config(base, there) if given is None else given
+    config = _labelled(config, labels or class_names(source, where, config))
     commit = commit_of(source, "config.json", where) if tuning is None else tuning.commit
     where["revision"] = commit or where["revision"]  # the weights and all else are of this commit too
     task = _task(config, task or _tuned(tuning), base)
@@ -102,6 +107,8 @@ def load(
     auto = getattr(transformers, heads()[task].auto or architecture)  # some heads have no Auto class
     if tuning is not None:
         config = _sized(config, auto, tuning, bool(labels), source, trust_remote_code)
+    places = [(source, where), (base, there)][: 1 + (tuning is not None)]
+    processor, missing = _processors(places, task, config, dictionaries) if own is None else (own, [])
     place: dict[str, Any] = {} if device_map is None else {"device_map": device_map}
     options = {"use_safetensors": True, **model_kwargs, **there, **place, "dtype": dtype or "auto"}
     model, info = _loaded(auto, base, config, options, tuning)
@@ -112,10 +119,6 @@ def load(
     if commit is not None:
         model.config._commit_hash = commit
     model, widened = placed(model, on, dtype is None)
-    complete = tuning is None or any(file_of(source, name, where) for name in _PROCESSORS)
-    processor, missing = _processor(source, task, where, config) if complete else (None, [])
-    if processor is None and tuning is not None:
-        processor, missing = _processor(base, task, there, config)
     return LoadedModel(model.eval(), processor, task, display_name(source), (*notes, *widened, *missing))
 
 
@@ -362,6 +365,18 @@ def _check_head(
             f"a checkpoint with a trained head for {task}",
             "choose a fine-tuned checkpoint, or fit the head and pass FourierExplainer(model, processor)",
         )
+
+
+def _processors(places: Sequence[tuple[str, Any]], task: str, config: Any, dictionaries: Any) -> tuple[Any, list[str]]:
+    """The processor of an adapter, if it has files of one, or else that of its base model; or of a plain checkpoint."""
+    if dictionaries is not None:
+        return gene_tokenizer(*places[0], config, dictionaries), []
+    processor, missing = None, list[str]()
+    for number, (source, where) in enumerate(places, 1):
+        complete = number == len(places) or any(file_of(source, name, where) for name in _PROCESSORS)
+        if processor is None and complete:
+            processor, missing = _processor(source, task, where, config)
+    return processor, missing
 
 
 def _processor(source: str, task: str, where: dict[str, Any], config: Any) -> tuple[Any, list[str]]:

@@ -9,25 +9,21 @@ import operator
 import os
 from collections.abc import Mapping, Sequence
 from os import PathLike
-from pathlib import Path
 from typing import Any, ClassVar
 
 import torch
 
 from hf_fourier.errors import InputError, TargetError
-from hf_fourier.models.gene_tokenizer import FILES, LAYOUTS, TOKENS, GeneTokenizer
+from hf_fourier.models.gene_tokenizer import GeneTokenizer
+from hf_fourier.models.geneformer_files import gene_tokenizer
 from hf_fourier.models.inputs.cells import is_cell_file, read_cells, table_cells
 from hf_fourier.models.inputs.files import MANY_CELLS
-from hf_fourier.models.inputs.pickles import read_float_dict
 from hf_fourier.models.text import TextWrapper
 from hf_fourier.models.tokenization import TokenHead
 from hf_fourier.results.views import GeneView
 from hf_fourier.scoring.example_batch import EncodedExample
 from hf_fourier.scoring.heads import Head
 from hf_fourier.typing import Tensor
-
-#: How many folders above a checkpoint its repository's own may lie (`fine_tuned_models/NAME`).
-ABOVE = 2
 
 
 class GeneHead(TokenHead):
@@ -58,8 +54,7 @@ class SingleCellWrapper(TextWrapper):
     @classmethod
     def make_processor(cls, source: str, where: Mapping[str, Any], config: Any) -> Any:
         """The gene dictionaries of a checkpoint folder that has them, or of the repository that it lies in."""
-        folder = Path(source) / where.get("subfolder", "")
-        return GeneTokenizer.from_folder(folder) if (folder / TOKENS).is_file() else _found(source, where, config)
+        return gene_tokenizer(source, where, config)
 
     def split_file(self, example: Any) -> list[Any] | None:
         """The cells of an `.h5ad` or of a `.dataset`, by its path, or of an `AnnData`."""
@@ -143,33 +138,3 @@ def _tokens(given: Any) -> list[int]:
         raise InputError(
             f"tokens that are no whole numbers ({error})", "rank-value tokens", "tokenise again"
         ) from error
-
-
-def _found(source: str, where: Mapping[str, Any], config: Any) -> GeneTokenizer | None:
-    """Geneformer's dictionaries for a model like it, those that its vocabulary fits; None where there are none.
-
-    Looked for in the checkpoint's folder, in the repository, and of a local folder in those above it.
-    """
-    if getattr(config, "model_type", None) != "bert" or getattr(config, "hidden_act", None) != "relu":
-        return None
-    for folder, suffix in (*LAYOUTS, *((where.get("subfolder") or "", suffix) for _, suffix in LAYOUTS)):
-        tokens = _file(source, f"{folder}/{FILES[0]}{suffix}.pkl", where)
-        if tokens is None or len(read_float_dict(tokens)) != config.vocab_size:
-            continue
-        return GeneTokenizer.from_files(
-            *(tokens, *(_file(source, f"{folder}/{name}{suffix}.pkl", where) for name in FILES[1:]))
-        )
-    return None
-
-
-def _file(source: str, name: str, where: Mapping[str, Any]) -> str | None:
-    """One file of a repository by its path in it, on disk or from the Hub; None where it does not exist."""
-    from transformers.utils import cached_file
-
-    name, place = name.lstrip("/"), Path(source)
-    if place.is_dir():
-        folders = [place, *place.resolve().parents[:ABOVE]]
-        return next((str(folder / name) for folder in folders if (folder / name).is_file()), None)
-    own = {key: value for key, value in where.items() if key not in ("subfolder", "trust_remote_code")}
-    quiet = {"_raise_exceptions_for_missing_entries": False, "_raise_exceptions_for_connection_errors": False}
-    return cached_file(source, name, **own, **quiet)

@@ -59,7 +59,7 @@ def loading(command: str) -> list[Case]:
     """What goes to `from_pretrained`, alike for all commands that load a model."""
     typed = {
         "--task": "ctc", "--subfolder": "inner", "--revision": "abc", "--signal": "waveform", "--device": "cuda:3",
-        "--dtype": "bfloat16", "--device-map": "balanced",
+        "--dtype": "bfloat16", "--device-map": "balanced", "--dictionaries": "a/genes",
     }  # fmt: skip
     cases = [Case(command, o, v, LOAD, o.removeprefix("--").replace("-", "_"), v) for o, v in typed.items()]
     cases.append(Case(command, "--dither", "1e-6", LOAD, "dither", 1e-6))

@@ -164,12 +164,13 @@ def test_dictionaries_beside_the_weights_are_read(tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("own_cache")
 def test_other_models_are_not_asked_for_genes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from hf_fourier.models import single_cell
+    from hf_fourier.models import geneformer_files
     from tests.models import tiny_models, tiny_tokenizers
 
     tiny_models.build("fill-mask", "bert").save_pretrained(tmp_path)
     tiny_tokenizers.tokenizer("bert").save_pretrained(tmp_path)
-    monkeypatch.setattr(single_cell, "_file", lambda *args: pytest.fail("a text model was asked for gene dictionaries"))
+    refuse = lambda *args: pytest.fail("a text model was asked for gene dictionaries")  # noqa: E731
+    monkeypatch.setattr(geneformer_files, "_file", refuse)
     FourierExplainer.from_pretrained(str(tmp_path), device="cpu")
 
 
@@ -214,3 +215,72 @@ def test_a_cells_embedding_is_explained_along_a_direction(repo: Path, own_cache:
     own = explainer.predict(small.cell("V2")).logits
     assert result.value == pytest.approx(float(torch.cosine_similarity(own, other, dim=0)), rel=1e-4)
     assert len(result.genes()) == 12
+
+
+@pytest.fixture
+def classifiers(tmp_path: Path) -> dict[str, Path]:
+    """Two folders as Geneformer's `Classifier` writes them, in one output folder, and no dictionaries near them."""
+    out, found = tmp_path / "out", {}
+    for prefix, names in (("heart", ["atrial", "ventricular", "fibroblast"]), ("lung", ["club", "goblet", "basal"])):
+        found[prefix] = out / f"240101_geneformer_cellClassifier_{prefix}" / "ksplit1"
+        small.write_model(found[prefix], "V1", "BertForSequenceClassification", num_labels=3)
+        (out / f"{prefix}_id_class_dict.pkl").write_bytes(pickle.dumps(dict(enumerate(names))))
+    return found
+
+
+@pytest.mark.usefixtures("own_cache")
+def test_a_classifier_of_ones_own_takes_the_dictionaries_from_elsewhere(
+    repo: Path, classifiers: dict[str, Path]
+) -> None:
+    explainer = FourierExplainer.from_pretrained(classifiers["heart"], dictionaries=repo, device="cpu")
+    assert explainer.processor.tokens == small.tokens("V1")
+    assert list(explainer.model.config.id2label.values()) == ["atrial", "ventricular", "fibroblast"]
+    result = explainer.explain(small.cell("V1"), "fibroblast")
+    assert result.label == "fibroblast"
+    assert result.genes()["symbol"]
+    flat = FourierExplainer.from_pretrained(
+        classifiers["lung"], dictionaries=repo / "geneformer" / "gene_dictionaries_30m", device="cpu"
+    )
+    assert flat.model.config.id2label[1] == "goblet"
+    assert flat.processor.tokens == small.tokens("V1")
+    own = FourierExplainer.from_pretrained(classifiers["lung"], processor=flat.processor, id2label=["a", "b", "c"])
+    assert own.processor is flat.processor
+    assert own.model.config.id2label[1] == "b"  # what the user says goes before what a file says
+
+
+@pytest.mark.usefixtures("own_cache")
+def test_dictionaries_come_from_the_hub_by_the_size_of_the_vocabulary(
+    repo: Path, classifiers: dict[str, Path], tmp_path: Path
+) -> None:
+    call = {"model": str(classifiers["heart"]), "version": "V1", "dictionaries": REPO}
+    with serving({REPO: repo}) as hub:
+        (told,) = ask(hub.address, tmp_path, [call])
+    assert told["tokens"] == len(small.tokens("V1"))
+    assert all(row["symbol"].startswith("SYM") for row in told["genes"])
+
+
+@pytest.mark.usefixtures("own_cache")
+def test_a_published_vocabulary_without_dictionaries_names_the_fix(repo: Path, tmp_path: Path) -> None:
+    import transformers
+
+    settings = small.config("V1", num_labels=2)
+    settings.vocab_size = 25_426
+    transformers.BertForSequenceClassification(settings).save_pretrained(tmp_path / "ksplit1")
+    with pytest.raises(ModelError, match=r'version 1.*25,426.*dictionaries="ctheodoris/Geneformer"'):
+        FourierExplainer.from_pretrained(tmp_path / "ksplit1", device="cpu")
+    with pytest.raises(ModelError, match="without gene dictionaries of 25,426"):
+        FourierExplainer.from_pretrained(tmp_path / "ksplit1", dictionaries=repo, device="cpu")
+
+
+@pytest.mark.usefixtures("own_cache")
+def test_names_of_classes_are_left_where_they_may_be_of_another_model(repo: Path, classifiers: dict[str, Path]) -> None:
+    heart = classifiers["heart"]
+    renamed = heart.parents[1] / "elsewhere" / "ksplit1"
+    renamed.parent.mkdir()
+    heart.rename(renamed)  # no prefix in its path: either file may be meant
+    assert FourierExplainer.from_pretrained(renamed, dictionaries=repo).model.config.id2label[0] == "LABEL_0"
+    (heart.parents[1] / "lung_id_class_dict.pkl").write_bytes(pickle.dumps({0: "a", 1: "b"}))  # of another number
+    assert FourierExplainer.from_pretrained(renamed, dictionaries=repo).model.config.id2label[0] == "atrial"
+    (heart.parents[1] / "heart_id_class_dict.pkl").write_bytes(pickle.dumps({0: ["a"], 1: "b", 2: "c"}))
+    with pytest.raises(ModelError, match="heart_id_class_dict"):
+        FourierExplainer.from_pretrained(renamed, dictionaries=repo)

@@ -61,6 +61,23 @@ def read_str_dict(path: str | PathLike[str]) -> dict[str, str]:
     return _checked(Path(path), (str,), "names")
 
 
+def read_label_dict(path: str | PathLike[str]) -> dict[int, str]:
+    """A dictionary from the numbers of classes to their names, likewise; of JSON, numbers are texts."""
+    place = Path(path)
+    entries = _read(place)
+    try:
+        return {int(number): _name(name) for number, name in entries.items()}
+    except (TypeError, ValueError) as error:
+        got = f"{place.name!r}, which does not name classes by number ({error})"
+        raise ModelError(got, "{0: 'a name', …}", "pass id2label= to from_pretrained") from error
+
+
+def _name(value: Any) -> str:
+    if not isinstance(value, (str, int, float)):
+        raise TypeError(_shown(value))
+    return str(value)
+
+
 def _checked(path: Path, kinds: tuple[type, ...], what: str) -> dict[str, Any]:
     entries = _read(path)
     for name, value in entries.items():
