@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
-from collections.abc import Callable, Iterator
+import re
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Generic, TypeVar
 
 from hf_fourier.errors import FourierError, SpecError
@@ -29,9 +30,16 @@ class Registry(Generic[T]):
     def __init__(self, kind: str) -> None:
         self.kind = kind
         self._classes: dict[str, type[T]] = {}
+        self._aliases: dict[str, str] = {}
+        self._hints: dict[str, str] = {}
 
-    def register(self, name: str) -> Callable[[type[T]], type[T]]:
-        """A decorator that enters a frozen dataclass under `name` (also kept as its `name` attribute)."""
+    def register(self, name: str, aliases: Sequence[str] = ()) -> Callable[[type[T]], type[T]]:
+        """A decorator that enters a frozen dataclass under `name` (also kept as its `name` attribute).
+
+        Args:
+            name: The name in results.
+            aliases: Other names that people type ("ig"). Case, hyphens and underscores never matter.
+        """
 
         def enter(cls: type[T]) -> type[T]:
             if not (dataclasses.is_dataclass(cls) and cls.__dataclass_params__.frozen):  # type: ignore[attr-defined]
@@ -41,13 +49,25 @@ class Registry(Generic[T]):
                 raise ValueError(f"{self.kind} {name!r} is registered already, by {known.__module__}")
             cls.name = name  # type: ignore[attr-defined]
             self._classes[name] = cls
+            for alias in (name, *aliases):
+                if self._aliases.setdefault(_bare(alias), name) != name:
+                    raise ValueError(f"{alias!r} names {self.kind} {self._aliases[_bare(alias)]!r} already")
             return cls
 
         return enter
 
+    def advise(self, hint: str, *names: str) -> None:
+        """Enter what an error says of names that are no registered ones, but that people type."""
+        self._hints.update({_bare(name): hint for name in names})
+
+    def aliases(self, name: str) -> list[str]:
+        """The other names of a registered one."""
+        return [alias for alias, known in self._aliases.items() if known == name and alias != _bare(name)]
+
     def remove(self, name: str) -> None:
         """Take `name` out again."""
         del self._classes[name]
+        self._aliases = {alias: known for alias, known in self._aliases.items() if known != name}
 
     def __iter__(self) -> Iterator[str]:
         return iter(sorted(self._classes))
@@ -56,17 +76,22 @@ class Registry(Generic[T]):
         return name in self._classes
 
     def __getitem__(self, name: str) -> type[T]:
-        if name not in self._classes:
-            near = difflib.get_close_matches(name, self._classes, n=1)
-            hint = f"did you mean {near[0]!r}?" if near else "choose one of them"
-            raise SpecError(f"{self.kind} {name!r}", f"one of {', '.join(sorted(self._classes))}", hint)
-        return self._classes[name]
+        if name in self._classes:
+            return self._classes[name]
+        bare = _bare(name)
+        if bare in self._aliases:
+            return self._classes[self._aliases[bare]]
+        near = difflib.get_close_matches(bare, self._aliases, n=1)
+        hint = f"did you mean {self._aliases[near[0]]!r}?" if near else "choose one of them"
+        hint = self._hints.get(bare, hint)
+        raise SpecError(f"{self.kind} {name!r}", f"one of {', '.join(sorted(self._classes))}", hint)
 
     def parse(self, spec: str | T) -> T:
         """The object that `spec` names.
 
         `"name"`, `"name:value,key=value"`: values without a key fill the parameters in their order; `+` separates
-        the items of a tuple. `"name:preset=x"` starts from one of the class's `presets`. Objects pass through.
+        the items of a tuple. `"name:preset=x"` starts from one of the class's `presets`. Aliases stand for names.
+        Objects pass through.
 
         Raises:
             SpecError: If the name, a parameter or a value is unknown, a whole number is above `SPEC_NUMBER`, or
@@ -131,6 +156,11 @@ class Registry(Generic[T]):
             if current != field.default:
                 parts.append(f"{field.name}={_text(current)}")
         return value.name + (":" + ",".join(parts) if parts else "")  # type: ignore[attr-defined]
+
+
+def _bare(name: str) -> str:
+    """A name in lower case, without hyphens, underscores and blanks."""
+    return re.sub(r"[-_\s]", "", name.lower())
 
 
 def _value(text: str) -> Any:

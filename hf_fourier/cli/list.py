@@ -26,6 +26,8 @@ def show_methods(as_json: bool = False) -> None:
         rows.append([name, _passes(cls), _properties_text(cls), _parameters(cls), description])
     columns = ["method", "forward + backward", "properties", "parameters and defaults", "what it is; reference"]
     result_console().print(table("Methods", columns, rows, left=len(columns)))
+    names = {name: ", ".join(aliases) for name in METHODS if (aliases := METHODS.aliases(name))}
+    print_line(result_console(), f"Other names: {'; '.join(f'{also} for {name}' for name, also in names.items())}")
     for name in METHODS:
         if METHODS[name].presets:
             print_line(

@@ -16,7 +16,7 @@ from hf_fourier.domains.layout import Layout, SignalShape
 from hf_fourier.typing import Float, Inexact, Tensor
 
 
-@DOMAINS.register("cosine")
+@DOMAINS.register("cosine", aliases=("dct",))
 @dataclass(frozen=True)
 class Cosine(AxisWaves):
     """The orthonormal discrete cosine transform (DCT-II) over any axes.

@@ -14,7 +14,7 @@ from hf_fourier.domains.layout import Layout, SignalShape
 from hf_fourier.typing import Float, Inexact, Int, Tensor
 
 
-@DOMAINS.register("fourier")
+@DOMAINS.register("fourier", aliases=("fft", "dft", "rfft"))
 @dataclass(frozen=True)
 class Fourier(AxisWaves):
     """The real discrete Fourier transform over any axes, `norm="ortho"`.

@@ -13,7 +13,7 @@ from hf_fourier.errors import SpecError
 from hf_fourier.typing import Float, Inexact, Tensor
 
 
-@DOMAINS.register("identity")
+@DOMAINS.register("identity", aliases=("pixels", "positions", "input"))
 @dataclass(frozen=True)
 class Identity(Domain):
     """Features are the signal's own entries.

@@ -19,7 +19,7 @@ from hf_fourier.errors import SpecError
 from hf_fourier.typing import Float, Inexact, Tensor
 
 
-@DOMAINS.register("stft")
+@DOMAINS.register("stft", aliases=("spectrogram",))
 @dataclass(frozen=True)
 class Stft(Bandable):
     """The short-time Fourier transform along one axis, as a tight frame: synthesis is the adjoint of analysis.

@@ -19,7 +19,7 @@ from hf_fourier.errors import SpecError
 from hf_fourier.typing import Float, Inexact, Tensor
 
 
-@DOMAINS.register("wavelet")
+@DOMAINS.register("wavelet", aliases=("dwt", "wavelets"))
 @dataclass(frozen=True)
 class Wavelet(Bandable):
     """The discrete wavelet transform in one, two or three dimensions, at any size.

@@ -39,7 +39,7 @@ class Magnitude(Control):
         return Ranking(basis.magnitude(basis.forward(x)))
 
 
-@METHODS.register("low_frequency")
+@METHODS.register("low_frequency", aliases=("low_freq",))
 @dataclass(frozen=True)
 class LowFrequency(Control):
     """Rank by radial frequency, lowest first (the FFC paper's "sorted freq")."""

@@ -25,7 +25,7 @@ SPREAD_ELSEWHERE = 0.1
 MIN_DISTANCE = 1e-7
 
 
-@METHODS.register("saliency")
+@METHODS.register("saliency", aliases=("gradient", "gradients", "vanilla_gradient"))
 @dataclass(frozen=True)
 class Saliency(Method):
     """Rank by `|G_k|`, the magnitude of the gradient with respect to each coefficient."""
@@ -43,7 +43,7 @@ class Saliency(Method):
         return Ranking(basis.magnitude(basis.pullback(gradient)), gradient)
 
 
-@METHODS.register("gradient_input")
+@METHODS.register("gradient_input", aliases=("gradient_x_input", "input_x_gradient", "input_gradient", "gxi"))
 @dataclass(frozen=True)
 class GradientInput(Method):
     """Rank by `<G, F>_k`, the first-order effect of deleting a feature; the scores sum to `<g, x>`."""
@@ -67,7 +67,7 @@ class GradientInput(Method):
         return Ranking(scores, gradient, completeness_error=scores.sum(1) - (gradient * x).flatten(1).sum(1))
 
 
-@METHODS.register("integrated_gradients")
+@METHODS.register("integrated_gradients", aliases=("ig", "int_grad"))
 @dataclass(frozen=True)
 class IntegratedGradients(Method):
     """Rank by `<Ḡ, F - F0>_k`, the gradient averaged along the straight path from a baseline; sums to s(x) - s(x0).
@@ -157,7 +157,7 @@ def geometric_path(points: int) -> tuple[list[float], list[float]]:
     return alphas.tolist(), weights.tolist()
 
 
-@METHODS.register("smoothgrad")
+@METHODS.register("smoothgrad", aliases=("sg",))
 @dataclass(frozen=True)
 class SmoothGrad(Method):
     """Rank by the magnitude of the mean signed gradient over noisy copies.

@@ -19,7 +19,7 @@ from hf_fourier.typing import Float, Tensor
 MODES = ("deleted", "alone", "both")
 
 
-@METHODS.register("occlusion")
+@METHODS.register("occlusion", aliases=("ablation", "feature_ablation"))
 @dataclass(frozen=True)
 class Occlusion(SubsetMethod):
     """Delete one feature at a time and ask the model again.

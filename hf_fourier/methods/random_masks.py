@@ -28,7 +28,7 @@ DICE = 0.9
 MASKS_EACH = 4
 
 
-@METHODS.register("random_masks")
+@METHODS.register("random_masks", aliases=("rise", "freq_rise"))
 @dataclass(frozen=True)
 class RandomMasks(SubsetMethod):
     """Delete random features many times, and fit how much each one's presence is worth.

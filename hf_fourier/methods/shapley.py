@@ -25,7 +25,7 @@ PERMUTATIONS = 32
 MASK_ENTRIES = 2**26
 
 
-@METHODS.register("shapley")
+@METHODS.register("shapley", aliases=("shap", "shapley_values", "kernel_shap", "sampling_shap"))
 @dataclass(frozen=True)
 class Shapley(SubsetMethod):
     """Divide `s(x) - s(∅)` among the features: each gets its mean change of the score over all orders of coming in.

@@ -51,6 +51,42 @@ def test_specs_of_domains(spec, expected):
 
 
 @pytest.mark.parametrize(
+    ("alias", "name"),
+    [
+        ("ig", "integrated_gradients"),
+        ("IG", "integrated_gradients"),
+        ("IntegratedGradients", "integrated_gradients"),
+        ("integrated-gradients", "integrated_gradients"),
+        ("shap", "shapley"),
+        ("rise", "random_masks"),
+        ("FreqRISE", "random_masks"),
+        ("input_x_gradient", "gradient_input"),
+        ("gradient", "saliency"),
+        ("FFC", "ffc"),
+    ],
+)
+def test_other_names_of_methods(alias, name):
+    assert METHODS.parse(alias) == METHODS.parse(name)
+    assert METHODS.spec(METHODS.parse(alias)) == METHODS.spec(METHODS.parse(name))  # results have one name
+
+
+def test_an_alias_takes_parameters():
+    assert METHODS.spec(METHODS.parse("ig:steps=8")) == "integrated_gradients:steps=8"
+    assert DOMAINS.parse("dct") == DOMAINS.parse("cosine")
+
+
+def test_an_alias_belongs_to_one_class_and_goes_with_it():
+    registry = Registry("thing")
+    first, second = (dataclasses.make_dataclass(name, [], frozen=True) for name in ("A", "B"))
+    registry.register("first", aliases=("one",))(first)
+    with pytest.raises(ValueError, match="'One' names thing 'first' already"):
+        registry.register("second", aliases=("One",))(second)
+    registry.remove("first")
+    with pytest.raises(SpecError):
+        registry["one"]
+
+
+@pytest.mark.parametrize(
     "value",
     [
         FFC(),
@@ -68,6 +104,9 @@ def test_a_spec_reads_back(value):
     ("spec", "says"),
     [
         ("fcc", "did you mean 'ffc'"),
+        ("gradcam", "explainer.from_maps"),
+        ("Grad-CAM", "explainer.from_maps"),
+        ("freqrize", "did you mean 'random_masks'"),
         ("nonsense", "low_frequency, magnitude, occlusion, phase_gradient, random, random_masks"),
         ("", "one of"),
         ("ffc:kapa=1", "kapa"),
