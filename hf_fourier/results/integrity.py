@@ -21,11 +21,14 @@ from hf_fourier.typing import Tensor
 
 #: Bytes of one JSON file that is read, at most.
 MOST_JSON = 2**28
-#: Bytes from which on data are folded before the digest is taken.
-LARGE = 2**15
-#: 64-bit words in a row of the fold: a prime, so that rows of usual tensors do not line up with it; and rows at a time,
-#: which fit into a cache.
-_WIDTH, _ROWS = 509, 128
+#: Bytes from which on data are folded before the digest is taken, and from which on they are folded to wider rows.
+LARGE, WIDE = 2**12, 2**16
+#: 64-bit words in a row of the fold: primes, so that rows of usual tensors and pages of memory do not line up with it.
+_NARROW_ROW, _WIDE_ROW = 61, 251
+#: Rows that are folded at a time, which fit into a cache: an odd number, so that one bit of all words does not cancel.
+_ROWS = 255
+#: The same numbers of the digests that earlier versions wrote.
+_EARLIER_LARGE, _EARLIER_ROW, _EARLIER_ROWS = 2**15, 509, 128
 _SURROGATE = re.compile("[\ud800-\udfff]")
 #: The first line of a file that states its digest, and the value behind it that says so.
 _STATED = re.compile(rb'\{"digest": "([0-9a-f]{32})",\n')
@@ -36,35 +39,67 @@ _SENTENCE = "all bytes after the first line (hf_fourier.results.integrity)"
 def digest(data: bytes | bytearray | memoryview | np.ndarray) -> str:
     """128 bits of a digest, as 32 hexadecimal digits.
 
-    Large data are folded first, at about the speed of memory: to the sums of rows and of columns of 64-bit words modulo
-    2⁶⁴. A change within one word always changes the sum of its row; what moves changes the sums of columns or rows.
+    Large data are folded first: 64-bit words are written in rows, and of every 255 rows the sums of columns modulo 2⁶⁴
+    are taken, at about the speed of memory. A change within one word always changes its sum. Words that move change
+    the sums of their columns, unless they move by whole rows (488 or 2,008 bytes) among the same 255.
 
     Args:
         data: Contiguous.
     """
     view = data.reshape(-1).view(np.uint8) if isinstance(data, np.ndarray) else np.frombuffer(data, np.uint8)
-    result = hashlib.blake2b(str(view.size).encode() + b":", digest_size=16)
-    rows = view.size // (8 * _WIDTH) if view.size >= LARGE else 0
-    words = view[: rows * 8 * _WIDTH].view(np.uint64).reshape(rows, _WIDTH)
-    columns = np.zeros(_WIDTH, np.uint64)
+    result = hashlib.blake2b(b"%d:" % view.size, digest_size=16)
+    if view.size < LARGE:
+        result.update(view)
+        return result.hexdigest()
+    width = _NARROW_ROW if view.size < WIDE else _WIDE_ROW
+    rows = view.size // (8 * width)
+    words = view[: rows * 8 * width].view(np.uint64).reshape(rows, width)
     for first in range(0, rows, _ROWS):
-        block = words[first : first + _ROWS]
+        result.update(np.add.reduce(words[first : first + _ROWS], 0))
+    result.update(view[rows * 8 * width :])
+    return result.hexdigest()
+
+
+def earlier_digest(data: bytes | bytearray | memoryview | np.ndarray) -> str:
+    """The digest that earlier versions wrote: of all sums of rows, and of the sums of columns over all of the data."""
+    view = data.reshape(-1).view(np.uint8) if isinstance(data, np.ndarray) else np.frombuffer(data, np.uint8)
+    result = hashlib.blake2b(b"%d:" % view.size, digest_size=16)
+    rows = view.size // (8 * _EARLIER_ROW) if view.size >= _EARLIER_LARGE else 0
+    words = view[: rows * 8 * _EARLIER_ROW].view(np.uint64).reshape(rows, _EARLIER_ROW)
+    columns = np.zeros(_EARLIER_ROW, np.uint64)
+    for first in range(0, rows, _EARLIER_ROWS):
+        block = words[first : first + _EARLIER_ROWS]
         result.update(block.sum(1).data)
         columns += block.sum(0)
     if rows:
         result.update(columns.data)
-    result.update(view[rows * 8 * _WIDTH :].data)
+    result.update(view[rows * 8 * _EARLIER_ROW :].data)
     return result.hexdigest()
+
+
+def fits(data: bytes | bytearray | memoryview | np.ndarray, stated: Any) -> bool:
+    """Whether data have the digest that a file states, of this version or of an earlier one."""
+    return stated == digest(data) or (len(data) >= LARGE and stated == earlier_digest(data))
 
 
 def tensor_digest(tensor: Tensor) -> str:
     """The digest of a tensor's bytes; its type and shape are not in it. It is on the CPU."""
+    return digest(_bytes_of(tensor))
+
+
+def tensor_fits(tensor: Tensor, stated: Any) -> bool:
+    """Whether a tensor's bytes have the digest that a file states, of this version or of an earlier one."""
+    return fits(_bytes_of(tensor), stated)
+
+
+def _bytes_of(tensor: Tensor) -> np.ndarray:
+    """A tensor's bytes, shape `(bytes,)`."""
     import torch
 
     flat = tensor.detach().contiguous().reshape(-1)
     if flat.stride(0) != 1:  # of one entry any stride is contiguous
         flat = flat.clone(memory_format=torch.contiguous_format)
-    return digest(flat.view(torch.uint8).numpy())
+    return np.asarray(flat.view(torch.uint8).numpy())
 
 
 def readable(text: str) -> str:
@@ -109,7 +144,7 @@ def unsealed(data: bytes, path: Path, hint: str = "") -> dict[str, Any]:
         DamagedFile: If these are not the bytes that were written, or no JSON object.
     """
     stated = _STATED.match(data)
-    if stated is not None and digest(data[stated.end() :]) != stated[1].decode():
+    if stated is not None and not fits(memoryview(data)[stated.end() :], stated[1].decode()):
         raise damaged(path, "its bytes are not those that its digest was taken of", hint)
     try:
         values = json.loads(data)

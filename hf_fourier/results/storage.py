@@ -3,7 +3,8 @@
 The JSON states its own digest and that of each tensor, so that it says which tensors are its own. Tensors are written
 first, beside their place; that the JSON is renamed is the one step that makes the new pair the folder's; then the
 tensors are renamed. A process that is killed before the step leaves the earlier pair, one that is killed after it the
-new pair, whose tensors are found where they are.
+new pair, whose tensors are found where they are. Both are flushed to the disk before the step, so that the same holds
+when the power fails.
 """
 
 from __future__ import annotations
@@ -21,14 +22,13 @@ import torch
 
 from hf_fourier.domains import Axis, SignalShape
 from hf_fourier.errors import DamagedFile, InputError
+from hf_fourier.results.atomic_writes import flush_folder, part_of, remove, write_part
 from hf_fourier.results.integrity import damaged, read_json, sealed
 from hf_fourier.results.schema import NUMBER, Malformed, check
 from hf_fourier.results.tensor_files import digests_of, laid_out, read_tensors
 from hf_fourier.typing import Tensor
 
 TENSORS, VALUES = "attribution.safetensors", "attribution.json"
-#: The suffix of a file that is not in its place yet.
-PART = ".part"
 #: The digests of the tensors in `VALUES`.
 DIGESTS = "digests"
 #: How often a pair that does not fit together is read, where another process writes it meanwhile.
@@ -46,6 +46,7 @@ def write(folder: str | PathLike[str], values: dict[str, Any], tensors: Mapping[
 
     Raises:
         InputError: If it is a file.
+        StorageError: If the disk is full, or the folder cannot be written; what it held before stays.
     """
     path = Path(folder)
     if path.exists() and not path.is_dir():
@@ -56,17 +57,15 @@ def write(folder: str | PathLike[str], values: dict[str, Any], tensors: Mapping[
     text = sealed({**values, DIGESTS: digests_of(ready, pieces)})
     with _alone(path):
         _finish(path)
-        parts = {name: path / f"{name}{PART}" for name in (TENSORS, VALUES)}
         try:
-            with parts[TENSORS].open("wb") as file:
-                file.writelines(pieces)
-            parts[VALUES].write_bytes(text)
-            parts[VALUES].replace(path / VALUES)
+            beside = write_part(path / TENSORS, pieces)
+            write_part(path / VALUES, [text]).replace(path / VALUES)
         except BaseException:
-            for part in parts.values():
-                part.unlink(missing_ok=True)
+            for name in (TENSORS, VALUES):
+                remove(part_of(path / name))
             raise
-        parts[TENSORS].replace(path / TENSORS)
+        beside.replace(path / TENSORS)
+        flush_folder(path)
     return path
 
 
@@ -108,13 +107,13 @@ def _tensors(path: Path, digests: dict[str, str] | None) -> dict[str, Tensor]:
 
 def _places(path: Path) -> list[Path]:
     """Where the tensors of a folder's result are: in their place, or beside it after a kill."""
-    return [path / TENSORS, path / f"{TENSORS}{PART}"]
+    return [path / TENSORS, part_of(path / TENSORS)]
 
 
 def _finish(path: Path) -> None:
     """Do what a process that was killed in `write` left to do: rename its tensors, or remove what came to nothing."""
     place, part = _places(path)
-    (path / f"{VALUES}{PART}").unlink(missing_ok=True)
+    part_of(path / VALUES).unlink(missing_ok=True)
     if not part.is_file():
         return
     with suppress(DamagedFile):

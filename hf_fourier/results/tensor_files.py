@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import torch
 
 from hf_fourier.errors import StorageError
-from hf_fourier.results.integrity import damaged, digest, name_of, sealed, tensor_digest, unsealed
+from hf_fourier.results.atomic_writes import ByteChunks
+from hf_fourier.results.integrity import damaged, digest, fits, name_of, sealed, tensor_digest, tensor_fits, unsealed
 from hf_fourier.typing import Tensor
 
-#: The bytes of a file, in order.
-ByteChunks = Sequence[bytes | memoryview]
 #: The names of types in safetensors, in the order in which it lays them out.
 TYPES = {
     torch.int64: "I64",
@@ -144,8 +143,8 @@ def read_sealed(path: Path, hint: str = "") -> dict[str, Tensor]:
     if SEAL not in tensors:
         return tensors
     digests = unsealed(bytes(tensors.pop(SEAL).numpy()), path, hint)
-    found = {HEADER: digest(read_header(path, hint)), **{n: tensor_digest(tensor) for n, tensor in tensors.items()}}
-    if found != digests:
+    fitting = fits(read_header(path, hint), digests.get(HEADER)) and digests.keys() == {HEADER, *tensors}
+    if not fitting or not all(tensor_fits(tensor, digests[name]) for name, tensor in tensors.items()):
         raise damaged(path, "a digest differs", hint)
     return tensors
 
@@ -171,7 +170,7 @@ def read_tensors(path: Path, digests: Mapping[str, str] | None, hint: str = "") 
     from safetensors.torch import load_file
 
     header = read_header(path, hint)
-    if digests is not None and digest(header) != digests.get(HEADER):
+    if digests is not None and not fits(header, digests.get(HEADER)):
         raise damaged(path, "its header is not the one that was written, or it is the file of another result", hint)
     try:
         tensors: dict[str, Tensor] = load_file(path)
@@ -179,7 +178,7 @@ def read_tensors(path: Path, digests: Mapping[str, str] | None, hint: str = "") 
         raise damaged(path, f"it is cut off, or no file of tensors ({error})", hint) from error
     if digests is None:
         return tensors
-    other = [name for name, tensor in tensors.items() if tensor_digest(tensor) != digests.get(name)]
+    other = [name for name, tensor in tensors.items() if not tensor_fits(tensor, digests.get(name))]
     if other:
         whole = [name for name in tensors if name not in other]
         rest = f"; {', '.join(map(repr, whole))} can still be read with safetensors" if whole else ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -11,10 +12,10 @@ import numpy as np
 import torch
 
 from hf_fourier.errors import DamagedFile
+from hf_fourier.results.atomic_writes import write_whole
 from hf_fourier.results.integrity import parsing
 from hf_fourier.results.schema import Malformed
 from hf_fourier.results.tensor_files import laid_out_sealed, read_sealed
-from hf_fourier.runs.atomic_files import existing, write_whole
 from hf_fourier.runs.manifest import Manifest
 from hf_fourier.scoring.example_batch import EncodedExample
 
@@ -152,7 +153,7 @@ class Chunks:
         """The chunks that are not finished."""
         count = self.manifest.chunks
         assert count is not None
-        found = existing([self.path(chunk) for chunk in range(count)])
+        found = _existing([self.path(chunk) for chunk in range(count)])
         return [chunk for chunk, finished in enumerate(found) if not finished]
 
     def write_window(self, number: int, window: LengthWindow) -> None:
@@ -187,6 +188,14 @@ class Chunks:
             chunks = self.manifest.windows[number] if self.manifest.windows else None
             _check_window(window, self.manifest.window_ranges[number], chunks)
         return window
+
+
+def _existing(paths: Sequence[Path]) -> list[bool]:
+    """Which of these files exist, each folder read once."""
+    names: dict[Path, set[str]] = {}
+    for folder in {path.parent for path in paths}:
+        names[folder] = set(os.listdir(folder)) if folder.is_dir() else set()
+    return [path.name in names[path.parent] for path in paths]
 
 
 def _check_window(window: LengthWindow, examples: range, chunks: int | None) -> None:

@@ -9,9 +9,9 @@ from typing import Any
 
 from hf_fourier.errors import InputError
 from hf_fourier.results import formats
+from hf_fourier.results.atomic_writes import write_whole
 from hf_fourier.results.integrity import as_stored, digest, parsing, read_json, sealed
 from hf_fourier.results.schema import Malformed, check
-from hf_fourier.runs.atomic_files import write_whole
 
 FORMAT = 3
 NAME = "manifest.json"

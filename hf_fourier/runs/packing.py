@@ -18,9 +18,10 @@ from typing import Any, Literal
 import numpy as np
 import torch
 
+from hf_fourier.results.atomic_writes import ByteChunks
 from hf_fourier.results.attribution import Attribution
 from hf_fourier.results.integrity import digest, sealed, to_json
-from hf_fourier.results.tensor_files import ByteChunks, bytes_tensor, laid_out_stating
+from hf_fourier.results.tensor_files import bytes_tensor, laid_out_stating
 from hf_fourier.typing import Tensor
 
 #: In format 1 every row had a tensor of its own; up to 2 some parts had other names (`results.formats`).
@@ -92,7 +93,7 @@ def pack_shard(outcomes: Sequence[Outcome], store: Store, top: int, split: bool,
             columns.add(row, name, tensor)
     tensors = {**records.tensors(), **columns.tensors(), READ: _digests([outcome.example for outcome in outcomes])}
     values = {"format": FORMAT, "store": store, "split": split, "rows": len(outcomes), "run": run}
-    values["rest"] = rest_digest(tensors)
+    values["rest"] = digest(small_tensors(tensors))
     return laid_out_stating(tensors, HEAD, lambda header: sealed({**values, "header": header}))
 
 
@@ -101,13 +102,13 @@ def is_small(name: str) -> bool:
     return name not in (HEAD, RECORDS) and not name.endswith("|data")
 
 
-def rest_digest(tensors: Mapping[str, Tensor]) -> str:
-    """The digest of all small tensors of a shard."""
+def small_tensors(tensors: Mapping[str, Tensor]) -> bytes:
+    """The bytes of all small tensors of a shard, each with its name and size in front."""
     parts = []
     for name in sorted(filter(is_small, tensors)):
         data = tensors[name].reshape(-1).view(torch.uint8).numpy().tobytes()
         parts.append(f"{name} {len(data)}:".encode() + data)
-    return digest(b"".join(parts))
+    return b"".join(parts)
 
 
 def _parts(result: Attribution, store: Store, top: int) -> tuple[dict[str, Any], dict[str, Tensor]]:

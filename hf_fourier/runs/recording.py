@@ -20,6 +20,7 @@ from hf_fourier.errors import InputError
 from hf_fourier.models.inputs.audio import AudioStream
 from hf_fourier.models.inputs.containers import example_of
 from hf_fourier.results import formats, storage
+from hf_fourier.results.atomic_writes import write_whole
 from hf_fourier.results.attribution import Attribution
 from hf_fourier.results.curve import Mode
 from hf_fourier.results.drawing import drawn_by
@@ -389,7 +390,4 @@ def _write(recording: Recording, folder: Path) -> None:
         "notes": list(recording.notes),
         "segments": [asdict(segment) for segment in recording.segments],
     }
-    folder.mkdir(parents=True, exist_ok=True)
-    part = folder / f"{INDEX}.part"
-    part.write_bytes(sealed(values))
-    part.replace(folder / INDEX)
+    write_whole(folder / INDEX, [sealed(values)])

@@ -27,10 +27,11 @@ from hf_fourier.models.distributed import Processes, current, say, threads
 from hf_fourier.models.inputs.dataset_sources import source_of
 from hf_fourier.models.inputs.sources import Source, SourceItem, TargetedSource
 from hf_fourier.models.side_inputs import SideInputCheck
+from hf_fourier.results.atomic_writes import write_whole
 from hf_fourier.results.integrity import as_stored
-from hf_fourier.runs.atomic_files import run_lock, write_whole
 from hf_fourier.runs.chunking import Chunks, assign_chunks, order_by_length
 from hf_fourier.runs.fingerprint import digest_of, sampled_weights, weights_digest
+from hf_fourier.runs.folder_lock import run_lock
 from hf_fourier.runs.manifest import NAME, Manifest
 from hf_fourier.runs.options import RunOptions
 from hf_fourier.runs.packing import Failure, Outcome, pack_shard

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ import torch
 from hf_fourier.errors import DamagedFile, InputError
 from hf_fourier.results import formats
 from hf_fourier.results.attribution import Attribution
-from hf_fourier.results.integrity import damaged, digest, parsing, tensor_digest, unsealed
+from hf_fourier.results.integrity import damaged, fits, parsing, tensor_fits, unsealed
 from hf_fourier.results.parts import RESULT
 from hf_fourier.results.schema import Malformed, check
 from hf_fourier.results.tensor_files import read_header
@@ -33,7 +33,7 @@ from hf_fourier.runs.packing import (
     Store,
     best_features,
     is_small,
-    rest_digest,
+    small_tensors,
 )
 from hf_fourier.typing import Tensor
 
@@ -83,9 +83,9 @@ class Shard:
             got = f"a shard of format {self._head['format']}"
             raise InputError(got, f"at most {FORMAT}", "install a newer hf_fourier")
         self._checked = "rest" in self._head
-        if self._checked and digest(header) != self._head.get("header"):
+        if self._checked and not fits(header, self._head.get("header")):
             raise damaged(self.path, "its header is not the one that was written", _AGAIN)
-        if self._checked and rest_digest(self._small) != self._head["rest"]:
+        if self._checked and not fits(small_tensors(self._small), self._head["rest"]):
             raise damaged(self.path, "the digest of its places and shapes differs", _AGAIN)
         if run and self._head.get("run", run) != run:
             do = "put it back where it belongs; " + _AGAIN
@@ -128,7 +128,7 @@ class Shard:
     def _record(self, row: int) -> dict[str, Any]:
         start = self._ends[row - 1] if row else 0
         data = bytes(self._file.get_slice(RECORDS)[start : self._ends[row]].numpy())
-        if self._checked and digest(data) != self._digest(f"{RECORDS}.digests", row):
+        if self._checked and not fits(data, self._digest(f"{RECORDS}.digests", row)):
             raise self._damaged_row(row, "its record")
         record: dict[str, Any] = json.loads(data)
         check(record, _RECORD)
@@ -160,7 +160,7 @@ class Shard:
                 start, shape = int(sizes[:place].sum()), shapes[place].tolist()
                 flat = self._file.get_slice(f"{kind}|data")[start : start + int(sizes[place])]
                 name = kind.partition("|")[0]
-                if self._checked and tensor_digest(flat) != self._digest(f"{kind}|digests", place):
+                if self._checked and not tensor_fits(flat, self._digest(f"{kind}|digests", place)):
                     raise self._damaged_row(row, repr(name))
                 found[name] = flat.reshape(shape)
         return formats.renamed(found, formats.TENSORS)
@@ -217,14 +217,14 @@ class Shard:
         """The example of each row, once the digests of all records and data are those that were written."""
         records = np.split(self._file.get_tensor(RECORDS).numpy(), self._ends[:-1])
         for row, record in enumerate(records):
-            if digest(record) != self._digest(f"{RECORDS}.digests", row):
+            if not fits(record, self._digest(f"{RECORDS}.digests", row)):
                 raise self._damaged_row(row, "its record")
         for kind in (name.removesuffix("|data") for name in self._names if name.endswith("|data")):
             data = self._file.get_tensor(f"{kind}|data")
             sizes = self._small[f"{kind}|shapes"].prod(1) * data.element_size()
             pieces = np.split(data.view(torch.uint8).numpy(), sizes.cumsum(0)[:-1].tolist())
             for place, piece in enumerate(pieces):
-                if digest(piece) != self._digest(f"{kind}|digests", place):
+                if not fits(piece, self._digest(f"{kind}|digests", place)):
                     row = int(self._small[f"{kind}|rows"][self._small[f"{kind}|places"] == place][0])
                     raise self._damaged_row(row, repr(kind.partition("|")[0]))
         return [int(json.loads(bytes(record))["index"]) for record in records]
@@ -256,10 +256,3 @@ def _listed(indices: Sequence[int]) -> str:
 
 def _text(tensor: Tensor) -> str:
     return bytes(tensor.numpy()).decode()
-
-
-def records_of(path: Path, run: str = "") -> Mapping[int, str]:
-    """The digest of each example of a shard by its index, those that are not known left out."""
-    shard = Shard(path, run)
-    pairs = ((shard.record(row)["index"], example) for row, example in enumerate(shard.examples))
-    return {index: example for index, example in pairs if example != UNKNOWN}

@@ -16,7 +16,8 @@ from hf_fourier import Report
 from hf_fourier.models import distributed
 from hf_fourier.report.collect import collect
 from hf_fourier.report.hub import repository
-from hf_fourier.runs.atomic_files import run_lock, write_error
+from hf_fourier.results.atomic_writes import write_error
+from hf_fourier.runs.folder_lock import run_lock
 from hf_fourier.runs.worker import Worker
 from tests.advice.case import Case, read, reader, seer
 from tests.advice.sight import picture

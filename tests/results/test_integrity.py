@@ -196,21 +196,41 @@ def test_several_writers_and_a_reader(tmp_path: Path) -> None:
         children = [child for child in children if os.waitpid(child, os.WNOHANG) == (0, 0)]
 
 
-@pytest.mark.parametrize("size", [0, 1, 100, integrity.LARGE - 1, integrity.LARGE, 8 * 509 * 128 + 5, 10**6 + 3])
+SIZES = (integrity.LARGE, integrity.WIDE, 8 * 251 * 255)
+
+
+@pytest.mark.parametrize("size", [0, 1, 100, *(size + more for size in SIZES for more in (-1, 0, 5)), 10**6 + 3])
 def test_digests_tell_data_apart(size: int) -> None:
     data = np.random.default_rng(0).integers(0, 255, size, dtype=np.uint8)
     digests = [integrity.digest(data), integrity.digest(np.append(data, np.uint8(0)))]
     words = data[: size // 8 * 8].view(np.uint64)
     others: list[np.ndarray] = []
-    for place in {0, size // 3, size - 1} if size else ():
+    for place in {0, size // 7, size - 1} if size else ():
         others.append(data.copy())
         others[-1][place] ^= 128
     if 8 * len(words) > integrity.LARGE:
-        moved = (words[::-1], np.roll(words, 1), np.roll(words, 509), words * 0, words ^ np.uint64(2**63))
+        moved = (words[::-1], np.roll(words, 1), np.roll(words, 512), words * 0, words ^ np.uint64(2**63))
         others.extend(change.copy().view(np.uint8) for change in moved)
     digests += [integrity.digest(other) for other in others]
     assert len(set(digests)) == len(digests)
     assert integrity.digest(data.tobytes()) == integrity.digest(memoryview(data)) == digests[0]
+
+
+EARLIER = {
+    100: "d12320f10a58541d5624644567b176a9",
+    5000: "fce8490d88b6a9852ae64d2d1b7fac5c",
+    40_000: "8ad1356e6192e090a9e366e1531c785f",
+    1_042_437: "916fff96009282d99a9e88e32dea767b",
+}
+
+
+@pytest.mark.parametrize("size", EARLIER)
+def test_digests_of_earlier_versions_are_known(size: int) -> None:
+    data = np.arange(size, dtype=np.uint32).astype(np.uint8)
+    assert integrity.fits(data, EARLIER[size])
+    assert integrity.fits(data, integrity.digest(data))
+    data[size // 2] ^= 1
+    assert not integrity.fits(data, EARLIER[size])
 
 
 def test_a_schema_names_what_is_wrong() -> None:

@@ -20,7 +20,8 @@ import torch
 
 from hf_fourier import Attribution
 from hf_fourier.errors import InputError, StorageError
-from hf_fourier.runs import Results, atomic_files, memory, plan
+from hf_fourier.results import atomic_writes
+from hf_fourier.runs import Results, folder_lock, memory, plan
 from hf_fourier.runs.run import SWITCH_INTERVAL
 from hf_fourier.runs.shards import Shard
 from tests.runs.sample_results import PLAY, digests, explainer, run, texts
@@ -98,9 +99,9 @@ def test_another_run_is_refused(tmp_path: Path) -> None:
 
 
 def test_two_runs_do_not_write_to_one_folder(tmp_path: Path) -> None:
-    with atomic_files.run_lock(tmp_path / "run", 0), pytest.raises(StorageError, match="another run"):
+    with folder_lock.run_lock(tmp_path / "run", 0), pytest.raises(StorageError, match="another run"):
         run(texts(), tmp_path / "run")
-    with atomic_files.run_lock(tmp_path / "run", 3), pytest.raises(StorageError, match="another run"):
+    with folder_lock.run_lock(tmp_path / "run", 3), pytest.raises(StorageError, match="another run"):
         run(texts(), tmp_path / "run")
     assert run(texts(), tmp_path / "run").finished
 
@@ -195,7 +196,7 @@ def test_a_full_disk_stops_the_run_and_what_was_written_is_readable(
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         flush(number)
 
-    monkeypatch.setattr(atomic_files.os, "fsync", full)
+    monkeypatch.setattr(atomic_writes.os, "fsync", full)
     with pytest.raises(StorageError, match=r"full disk.*run the same command again"):
         run(texts(), tmp_path / "run")
     monkeypatch.undo()
