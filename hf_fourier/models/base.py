@@ -158,7 +158,7 @@ class ModelWrapper(ABC):
     def generated(self, example: EncodedExample, token: int) -> tuple[float, str] | None:
         """The log p of a next token according to `generate`, and the likeliest one; may run the model.
 
-        None where no next token is explained.
+        None where no next token is explained; NaN and no text where `generate` fails.
         """
         return None
 

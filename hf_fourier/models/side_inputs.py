@@ -61,7 +61,8 @@ class SideInputCheck:
         instability: By how much they do, relative to themselves or to 1.
         checked_alone: Whether an example was run again alone, and its score stayed.
         ids_bypass: Whether ids reach the score beside the signal; None while no example could tell.
-        generation_differs: Whether `generate` reads prompts in another way; None while no example could tell.
+        generation_differs: Whether `generate` reads prompts in another way; None while no example could tell. Where the
+            first example shows that it does, each has a note of its own, which depends on no other example.
         padding: By how much the score and its log-odds change without padding, by the fingerprints of the example and
             its resolved target.
     """
@@ -168,8 +169,9 @@ class SideInputCheck:
         _add_passes(result, 1)
         log_p, likeliest = generated
         rounding = ROUNDINGS * torch.finfo(dtype_of(wrapper.model)).eps
-        self.generation_differs = abs(log_p - result.value) > max(OTHER, BEYOND * self.instability, rounding)
-        if not self.generation_differs:
+        differs = abs(log_p - result.value) > max(OTHER, BEYOND * self.instability, rounding)  # not where it is NaN
+        self.generation_differs = differs or bool(self.generation_differs)
+        if not differs:
             return []
         p, explained_p = math.exp(log_p), math.exp(result.value)
         difference = "generate() reads a prompt in another way than the forward pass that is explained"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC
 from collections.abc import Sequence
 from dataclasses import replace
@@ -38,7 +39,6 @@ class TargetedWrapper(TokenWrapper, ABC):
     def __init__(self, model: torch.nn.Module, processor: Any, task: str) -> None:
         super().__init__(model, processor, task)
         self._causal: bool | None = None
-        self._can_generate = True
 
     @property
     def limit(self) -> int | None:
@@ -79,14 +79,11 @@ class TargetedWrapper(TokenWrapper, ABC):
         return self._with_spellings(example, target), super().prepare_target(example, target)[1]
 
     def generated(self, example: EncodedExample, token: int) -> tuple[float, str] | None:
-        """As the base class, of a language model; a `generate` that failed once is not tried again."""
+        """As the base class, of a language model."""
         if self.task != "text-generation" or CONTINUATIONS[0] in example.inputs or has_prompt_tuning(self.model):
             return None
-        prediction = next_log_p(self.model, example.inputs, token) if self._can_generate else None
-        if prediction is None:
-            self._can_generate = False
-            return None
-        return prediction[0], self.head().label(prediction[1])
+        prediction = next_log_p(self.model, example.inputs, token)
+        return (math.nan, "") if prediction is None else (prediction[0], self.head().label(prediction[1]))
 
     def _output(self, example: EncodedExample, target: Any) -> tuple[dict[str, Tensor], tuple[tuple[int, ...], ...]]:
         """The output that is explained, and other spellings of its first token."""

@@ -49,14 +49,14 @@ def digest(data: bytes | bytearray | memoryview | np.ndarray) -> str:
     view = data.reshape(-1).view(np.uint8) if isinstance(data, np.ndarray) else np.frombuffer(data, np.uint8)
     result = hashlib.blake2b(b"%d:" % view.size, digest_size=16)
     if view.size < LARGE:
-        result.update(view)
+        result.update(view.data)
         return result.hexdigest()
     width = _NARROW_ROW if view.size < WIDE else _WIDE_ROW
     rows = view.size // (8 * width)
     words = view[: rows * 8 * width].view(np.uint64).reshape(rows, width)
     for first in range(0, rows, _ROWS):
         result.update(np.add.reduce(words[first : first + _ROWS], 0))
-    result.update(view[rows * 8 * width :])
+    result.update(view[rows * 8 * width :].data)
     return result.hexdigest()
 
 

@@ -172,7 +172,10 @@ def _feed_object(update: _Update, value: Any, depth: int) -> None:
     if inspect.isroutine(value) or isinstance(value, type):
         update(f"{value.__module__}.{value.__qualname__}".encode())
     elif hasattr(value, "tobytes") and hasattr(value, "mode"):  # a picture of PIL
-        update(f"{value.mode}{value.size}:".encode() + value.tobytes())
+        pixels = value.tobytes()  # first: what is read only now may change the mode
+        update(f"{value.mode}{value.size}:".encode() + pixels)
+        if value.mode in ("P", "PA"):
+            _feed(update, (value.getpalette(), value.info.get("transparency")), depth)
     elif hasattr(value, "get_vocab"):
         _feed_tokenizer(update, value, depth)
     elif dataclasses.is_dataclass(value):

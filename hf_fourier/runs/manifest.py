@@ -10,7 +10,7 @@ from typing import Any
 from hf_fourier.errors import InputError
 from hf_fourier.results import formats
 from hf_fourier.results.atomic_writes import write_whole
-from hf_fourier.results.integrity import as_stored, digest, parsing, read_json, sealed
+from hf_fourier.results.integrity import as_stored, earlier_digest, parsing, read_json, sealed
 from hf_fourier.results.schema import Malformed, check
 
 FORMAT = 3
@@ -26,6 +26,7 @@ _SCHEMA = {
     "chunk": int,
     "window": int,
     "windows": [int],
+    "identity?": str,
 }
 _HINT = (
     "restore it from a copy, or start the run in a new folder; the shards can still be read one by one with "
@@ -47,6 +48,8 @@ class Manifest:
         chunk: Examples in a chunk (on average, where they are ordered by length).
         window: Examples in a window; 0 where examples are taken in their order.
         windows: How many chunks each window has, once all are planned.
+        identity: A digest of the settings under the names that they had when the run was started; "" for that of
+            `settings`. A run's shards state it: those of another run do not belong to it.
     """
 
     settings: dict[str, Any]
@@ -55,6 +58,12 @@ class Manifest:
     chunk: int
     window: int = 0
     windows: tuple[int, ...] = ()
+    identity: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.identity:
+            settings = json.dumps(as_stored(self.settings), sort_keys=True)
+            object.__setattr__(self, "identity", earlier_digest(settings.encode()))
 
     @property
     def window_ranges(self) -> list[range]:
@@ -81,11 +90,6 @@ class Manifest:
             StorageError: If it cannot be written.
         """
         write_whole(folder / NAME, [sealed({"format": FORMAT, **asdict(self)})])
-
-    @property
-    def identity(self) -> str:
-        """A digest of the settings, which a run's shards state: those of another run do not belong to it."""
-        return digest(json.dumps(as_stored(self.settings), sort_keys=True).encode())
 
     def ended(self, examples: int, folder: Path) -> Manifest:
         """The same, once a stream has ended; written."""

@@ -100,26 +100,45 @@ class Worker:
     def _explain_or_split(
         self, requests: Mapping[int, ExplanationRequest], found: dict[int, Attribution | Failure]
     ) -> int:
-        """Explain together; after a failure by shape, then one by one."""
+        """Explain together; after a failure by shape, then one by one.
+
+        An error that passes must not change which examples share a batch, and with it the last digits: what fails
+        alone, and what fails together though no part of it does, is tried a second time.
+        """
         if not requests:
             return 0
         try:
-            results, halvings = self._explained(list(requests.values()))
-            found.update(zip(requests, results, strict=True))
-            return halvings
+            return self._explain_together(requests, found)
         except NotFinite as error:  # all others are done at once
             places = list(requests)
             errors = {i: NotFinite({0: got}, error.expected, error.hint) for i, got in error.found.items()}
             found.update({places[i]: _failure(own) for i, own in errors.items()})
             return self._explain_or_split({i: request for i, request in requests.items() if i not in found}, found)
         except Exception as error:  # a model may raise anything
+            first = error
+        halvings = 0
+        if len(requests) > 1:
+            places = list(requests)
+            groups = grouped(list(requests.values()), lambda request: request.example.batch_key)
+            parts = groups if len(groups) > 1 else [[i] for i in range(len(places))]
+            for part in parts:
+                halvings += self._explain_or_split({places[i]: requests[places[i]] for i in part}, found)
+            if any(isinstance(found[i], Failure) for i in requests):
+                return halvings
+        try:
+            return self._explain_together(requests, found)
+        except Exception:
             if len(requests) == 1:
-                found[next(iter(requests))] = _failure(error)
-                return 0
-        places = list(requests)
-        groups = grouped(list(requests.values()), lambda request: request.example.batch_key)
-        parts = groups if len(groups) > 1 else [[i] for i in range(len(places))]
-        return sum(self._explain_or_split({places[i]: requests[places[i]] for i in part}, found) for part in parts)
+                found[next(iter(requests))] = _failure(first)
+            return halvings
+
+    def _explain_together(
+        self, requests: Mapping[int, ExplanationRequest], found: dict[int, Attribution | Failure]
+    ) -> int:
+        """Explain in the batches that were planned, and return how often one was halved."""
+        results, halvings = self._explained(list(requests.values()))
+        found.update(zip(requests, results, strict=True))
+        return halvings
 
     def _explained(self, requests: Sequence[ExplanationRequest]) -> tuple[list[Attribution], int]:
         """Results with their curves, and how often a batch was halved."""
