@@ -189,15 +189,25 @@ class _Columns:
         made = {}
         for (name, dtype, dimensions), column in self.found.items():
             kind = f"{name}|{str(dtype).removeprefix('torch.')}|{dimensions}"
-            data = torch.cat([tensor.reshape(-1) for tensor in column.tensors])
-            raw, ends = data.view(torch.uint8).numpy(), np.cumsum([tensor.nbytes for tensor in column.tensors])
-            made[f"{kind}|data"] = data
+            made[f"{kind}|data"], digests = _joined(column.tensors)
             made[f"{kind}|rows"] = torch.tensor(column.rows, dtype=torch.int32)
             made[f"{kind}|places"] = torch.tensor(column.places, dtype=torch.int32)
             shapes = [list(tensor.shape) for tensor in column.tensors]
             made[f"{kind}|shapes"] = torch.tensor(shapes, dtype=torch.int64).reshape(len(shapes), dimensions)
-            made[f"{kind}|digests"] = _digests([digest(part) for part in np.split(raw, ends[:-1])])
+            made[f"{kind}|digests"] = _digests(digests)
         return made
+
+
+def _joined(tensors: Sequence[Tensor]) -> tuple[Tensor, list[str]]:
+    """Tensors of one type end to end, shape `(entries,)`, and the digest of each, taken while it is in the cache."""
+    data = torch.empty(sum(tensor.numel() for tensor in tensors), dtype=tensors[0].dtype)
+    digests, start = [], 0
+    for tensor in tensors:
+        part = data[start : start + tensor.numel()]
+        part.copy_(tensor.reshape(-1))
+        digests.append(digest(part.view(torch.uint8).numpy()))
+        start += tensor.numel()
+    return data, digests
 
 
 def _same(a: Tensor, b: Tensor) -> bool:
