@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -42,3 +43,12 @@ def run_lock(folder: Path, rank: int) -> Iterator[None]:
         except OSError as error:
             raise write_error(error, folder / names[0], 0) from error
         yield
+
+
+def is_writable(folder: Path) -> bool:
+    """Whether files can be made in a folder: on its disk, and by this user."""
+    try:
+        with tempfile.TemporaryFile(dir=folder):
+            return True
+    except OSError:
+        return False

@@ -74,16 +74,34 @@ def set_damaged_aside(
     for number in numbers:
         path = chunks.path(number)
         try:
-            shard = Shard(path, run)
-            expected = chunks.indices(number)
-            if chunks.manifest.examples is None:  # the last chunk of a stream is shorter
-                expected = expected[: max(1, len(shard))]
-            shard.verify(expected)
-            examples.update(zip(expected, shard.examples, strict=True))
+            examples |= checked_shard(chunks, number, run)
         except DamagedFile as error:
             damage[number] = error
             path.replace(path.with_name(path.name + ASIDE))
-    return {index: digest for index, digest in examples.items() if digest != UNKNOWN}, damage
+    return examples, damage
+
+
+def checked_shard(chunks: Chunks, number: int, run: str) -> dict[int, str]:
+    """Read a finished shard and check all of it.
+
+    Args:
+        chunks: The run's chunks.
+        number: The chunk.
+        run: The identity of the run.
+
+    Returns:
+        The digest of each of its examples by index, where it is known.
+
+    Raises:
+        DamagedFile: If it is not as it was written, or not the shard of this chunk.
+    """
+    shard = Shard(chunks.path(number), run)
+    expected = chunks.indices(number)
+    if chunks.manifest.examples is None:  # the last chunk of a stream is shorter
+        expected = expected[: max(1, len(shard))]
+    shard.verify(expected)
+    digests = zip(expected, shard.examples, strict=True)
+    return {index: digest for index, digest in digests if digest != UNKNOWN}
 
 
 def check_examples(source: Source, known: Mapping[int, str], folder: Path, seconds: float = SECONDS) -> int:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import gc
 import json
 import socket
-import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import replace
 from itertools import islice
 from os import PathLike
@@ -20,7 +18,7 @@ import torch
 
 from hf_fourier import __version__
 from hf_fourier.domains import DOMAINS
-from hf_fourier.errors import InputError
+from hf_fourier.errors import InputError, StorageError
 from hf_fourier.methods import METHODS
 from hf_fourier.methods.subset_method import asks_for_donors
 from hf_fourier.models.distributed import Processes, current, say, threads
@@ -31,19 +29,20 @@ from hf_fourier.results.atomic_writes import write_whole
 from hf_fourier.results.integrity import as_stored
 from hf_fourier.runs.chunking import Chunks, assign_chunks, order_by_length
 from hf_fourier.runs.fingerprint import digest_of, sampled_weights, weights_digest
-from hf_fourier.runs.folder_lock import run_lock
+from hf_fourier.runs.folder_lock import is_writable, run_lock
+from hf_fourier.runs.interpreter import frozen_objects, short_switch_interval
 from hf_fourier.runs.manifest import NAME, Manifest
 from hf_fourier.runs.options import RunOptions
 from hf_fourier.runs.packing import Failure, Outcome, pack_shard
 from hf_fourier.runs.plan import Plan, estimate, measure
 from hf_fourier.runs.progress import Bar
 from hf_fourier.runs.results import Results
-from hf_fourier.runs.resume import check_examples, check_settings, set_damaged_aside
+from hf_fourier.runs.resume import check_examples, check_settings, checked_shard, set_damaged_aside
 from hf_fourier.runs.shards import Shard
 from hf_fourier.runs.worker import PreparedExample, Worker
 from hf_fourier.scoring.example_batch import EncodedExample
 from hf_fourier.scoring.replacements import donors_digest
-from hf_fourier.torch_state import carried, taken
+from hf_fourier.torch_state import carried
 
 if TYPE_CHECKING:
     from hf_fourier.engine import Engine
@@ -55,10 +54,6 @@ WINDOW = 2**14
 KEPT, KEPT_TOKENS = 2**9, 2**16
 #: Abort after this many failures without a result.
 MAX_FAILURES = 16
-#: Switch interval of Python's threads during a run, in seconds.
-SWITCH_INTERVAL = 1e-4
-#: The switch interval before the runs in progress, once for each of them.
-_before: list[float] = []
 
 
 def explain_dataset(explainer: Engine, data: Any, output: str | PathLike[str], options: RunOptions) -> Results:
@@ -66,16 +61,32 @@ def explain_dataset(explainer: Engine, data: Any, output: str | PathLike[str], o
     machine, folder = current(options.processes), Path(output)
     source, worker = _source(explainer, data, options), _worker(explainer, options)
     with ExitStack() as stack:
-        if machine.first:
-            machine.on_first(lambda: stack.enter_context(run_lock(folder, 0)) or True)
-        else:
-            machine.on_first(lambda: True)
+        writable = machine.on_first(lambda: _locked(folder, stack))
+        if writable and not machine.first:
             stack.enter_context(run_lock(folder, machine.rank))
-        stack.enter_context(_frozen_objects())
+        stack.enter_context(frozen_objects())
         run = Run(machine, folder, source, worker, options)
-        run.prepare()
-        run.work()
+        if writable:
+            run.prepare()
+            run.work()
+        else:
+            run.check_finished()
     return Results(folder)
+
+
+def _locked(folder: Path, stack: ExitStack) -> bool:
+    """Lock a run's folder until a stack ends; False for a folder that cannot be written and whose run has ended.
+
+    Raises:
+        StorageError: If another run holds the lock, or the folder cannot be written and its run is not finished.
+    """
+    try:
+        stack.enter_context(run_lock(folder, 0))
+    except StorageError:
+        if (folder / NAME).is_file() and not is_writable(folder) and Results(folder).written:
+            return False
+        raise
+    return True
 
 
 def plan(explainer: Engine, data: Any, options: RunOptions) -> Plan:
@@ -141,17 +152,38 @@ class Run:
         if plan is None:
             self._check_finished()
 
+    def check_finished(self) -> None:
+        """Check that the run of a folder that cannot be written is that of this call, and all of it as it was written.
+
+        Raises:
+            InputError: If it has other settings or other examples.
+            DamagedFile: If one of its files is not as it was written.
+        """
+        self.machine.on_first(self._create_or_check)
+        self.manifest = Manifest.read(self.folder)
+        self.chunks = Chunks(self.folder, self.manifest)
+        known: dict[int, str] = {}
+        for number in self._share_of_finished():
+            known |= checked_shard(self.chunks, number, self.manifest.identity)
+        check_examples(self.source, known, self.folder)
+        self.machine.barrier()
+
+    def _share_of_finished(self) -> list[int]:
+        """The finished chunks that this process checks.
+
+        They are divided by number, not by place: other processes may have set damaged ones aside meanwhile.
+        """
+        paths = (self.folder / "shards").glob("*/*.safetensors")
+        numbers = sorted(int(path.stem) for path in paths if path.stem.isdecimal())
+        return [number for number in numbers if number % self.machine.processes == self.machine.rank]
+
     def _check_finished(self) -> None:
         """Check the shards that are there, this process its part: damaged ones are made again.
 
         Raises:
             InputError: If they are of other examples than those of this call.
         """
-        paths = (self.folder / "shards").glob("*/*.safetensors")
-        numbers = sorted(int(path.stem) for path in paths if path.stem.isdecimal())
-        # By number, not by place: other processes may have set damaged ones aside meanwhile.
-        own = [number for number in numbers if number % self.machine.processes == self.machine.rank]
-        known, damage = set_damaged_aside(self.chunks, own, self.manifest.identity)
+        known, damage = set_damaged_aside(self.chunks, self._share_of_finished(), self.manifest.identity)
         for chunk, error in damage.items():
             self._note(chunk=chunk, damaged=error.got)
             if self.options.progress:
@@ -268,7 +300,7 @@ class Run:
     ) -> None:
         """Load and encode the next chunk, explain this one and write the last one, in parallel."""
         with (
-            _short_switch_interval(),
+            short_switch_interval(),
             Bar(total, self.machine, self.options.progress) as bar,
             ThreadPoolExecutor(1) as loading,
             ThreadPoolExecutor(1) as writing,
@@ -333,39 +365,3 @@ class Run:
         line = {"host": socket.gethostname(), "at": time.time(), "cpu": time.process_time(), **values}
         with (self.folder / f"log-{self.machine.rank}.jsonl").open("a", encoding="utf-8") as log:
             log.write(json.dumps(line) + "\n")
-
-
-@contextmanager
-def _short_switch_interval() -> Iterator[None]:
-    """Inside, Python's threads have a short switch interval.
-
-    A batch is hundreds of short operations, each of which releases the interpreter lock and waits for it, by default
-    up to 5 ms: a small model would stand still while the next examples are encoded.
-    """
-    with taken(sys):
-        _before.append(_before[0] if _before else sys.getswitchinterval())
-        sys.setswitchinterval(min(_before[0], SWITCH_INTERVAL))
-    try:
-        yield
-    finally:
-        with taken(sys):
-            before = _before.pop()
-            if not _before:
-                sys.setswitchinterval(before)
-
-
-@contextmanager
-def _frozen_objects() -> Iterator[None]:
-    """Inside, garbage collection skips the objects that existed before.
-
-    Models and their libraries are hundreds of thousands of objects, which every collection would go through, all
-    threads waiting, while a run makes small ones by the thousand.
-    """
-    if gc.get_freeze_count():  # frozen already
-        yield
-        return
-    gc.freeze()
-    try:
-        yield
-    finally:
-        gc.unfreeze()

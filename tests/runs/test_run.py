@@ -22,7 +22,7 @@ from hf_fourier import Attribution
 from hf_fourier.errors import InputError, StorageError
 from hf_fourier.results import atomic_writes
 from hf_fourier.runs import Results, folder_lock, memory, plan
-from hf_fourier.runs.run import SWITCH_INTERVAL
+from hf_fourier.runs.interpreter import SWITCH_INTERVAL
 from hf_fourier.runs.shards import Shard
 from tests.runs.sample_results import PLAY, digests, explainer, run, texts
 
