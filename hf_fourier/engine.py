@@ -270,12 +270,11 @@ class Engine:
         chosen = DOMAINS.parse(domain or ("identity:grain=position" if by_place else "identity"))
         if lift is None and not chosen.bind(encoded[0].signal).layout.by_place:
             lift = "transport"
-        goals = one_target_each(target, targets, len(encoded))
         job = self.job(Precomputed(made_by, lift), chosen, seed)
-        results = self._explained(encoded, goals, job, batch_size, fitted)
+        results = self._explained(encoded, one_target_each(target, targets, len(encoded)), job, batch_size, fitted)
         if lift in ("transport", "gradient"):
             for result, values in zip(results, fitted, strict=True):
-                result.provenance["notes"] += lifted_notes(result, values)
+                result.provenance["notes"] += lifted_notes(result.extras, values)
         return results if many else results[0]
 
     def predict(self, example: Any, *, signal: Tensor | None = None) -> Prediction:

@@ -149,11 +149,16 @@ class Registry(Generic[T]):
         return presets[name]
 
     def spec(self, value: T) -> str:
-        """The spec that `parse` turns back into `value`, with every parameter that is not at its default."""
+        """The spec that `parse` turns back into `value`, with every parameter that is not at its default.
+
+        A class with `first_is_bare` always has its first parameter there, without its name.
+        """
         parts = []
-        for field in dataclasses.fields(value):  # type: ignore[arg-type]
+        for position, field in enumerate(dataclasses.fields(value)):  # type: ignore[arg-type]
             current = getattr(value, field.name)
-            if current != field.default:
+            if position == 0 and getattr(value, "first_is_bare", False):
+                parts.append(_text(current))
+            elif current != field.default:
                 parts.append(f"{field.name}={_text(current)}")
         return value.name + (":" + ",".join(parts) if parts else "")  # type: ignore[attr-defined]
 

@@ -35,6 +35,7 @@ ONLY: Mapping[str, tuple[str, ...]] = {"demo": ("cli", "demo")}
 LIBRARIES: Mapping[str, tuple[str, ...]] = {
     "matplotlib": ("report.figures", "report.html"),
     "huggingface_hub": ("report.hub", "models", "demo"),
+    "captum": ("methods.captum",),
     "typer": ("cli",),
     "rich": ("cli", "runs.progress"),
     "jinja2": ("report.html", "report.hub"),

@@ -3,6 +3,7 @@
 from hf_fourier.methods.amplitude import AmplitudeGradient, PhaseGradient
 from hf_fourier.methods.attexplore import AttEXplore
 from hf_fourier.methods.base import METHODS, Method, Ranking
+from hf_fourier.methods.captum import Captum
 from hf_fourier.methods.closed_loop import ClosedLoop
 from hf_fourier.methods.controls import LowFrequency, Magnitude, Random
 from hf_fourier.methods.fampe import FAMPE
@@ -24,6 +25,7 @@ __all__ = [
     "WAM",
     "AmplitudeGradient",
     "AttEXplore",
+    "Captum",
     "ClosedLoop",
     "Filters",
     "FreqX",

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
@@ -16,7 +16,6 @@ from hf_fourier.seeding import ExampleRng
 from hf_fourier.typing import Float, Tensor
 
 if TYPE_CHECKING:
-    from hf_fourier.results.attribution import Attribution
     from hf_fourier.scoring.example_batch import EncodedExample
 
 #: How a map is carried into a domain whose features are no positions.
@@ -82,20 +81,24 @@ class Precomputed(Method):
         exact = torch.float32 if x.device.type == "mps" else torch.float64  # which Apple's GPUs lack
         maps, signals = score.precomputed_maps.to(x.device, exact), x.to(exact)
         if self.lift == "transport" or (self.lift is None and not basis.layout.by_place):
-            return _transported(maps, signals, basis)
+            return _rounded(_transported(maps, signals, basis), score.precomputed_maps.dtype)
+        return Ranking(self._lifted(maps, signals, basis).to(score.precomputed_maps.dtype))
+
+    def _lifted(self, maps: Tensor, x: Tensor, basis: Basis) -> Tensor:
+        """The scores of maps that are not transported."""
         if self.lift == "gradient":
-            if maps.shape != signals.shape:
+            if maps.shape != x.shape:
                 raise SpecError(
                     "a gradient without the signal's channels",
                     f"one number per entry, shape {tuple(x.shape[1:])}",
                     "pass the signed gradient before channels are pooled, or lift='magnitude'",
                 )
-            return Ranking(basis.magnitude(basis.pullback(maps)).float())
+            return basis.magnitude(basis.pullback(maps))
         if self.lift == "magnitude":
-            return Ranking(basis.magnitude(basis.forward(maps.expand_as(signals))).float())
+            return basis.magnitude(basis.forward(maps.expand_as(x)))
         # A position's value is divided among its channels, so that their sum is the value again.
-        entries = basis.forward(maps.expand_as(signals) * (maps[0].numel() / signals[0].numel()))
-        return Ranking(basis.inner(entries, torch.ones_like(entries)).float())
+        entries = basis.forward(maps.expand_as(x) * (maps[0].numel() / x[0].numel()))
+        return basis.inner(entries, torch.ones_like(entries))
 
 
 def _transported(maps: Tensor, x: Tensor, basis: Basis) -> Ranking:
@@ -109,13 +112,19 @@ def _transported(maps: Tensor, x: Tensor, basis: Basis) -> Ranking:
     size = maps.abs().flatten(1).sum(1).clamp(min=torch.finfo(maps.dtype).tiny)
     lost = torch.where(there, 0, maps.abs()).flatten(1).sum(1) / size
     extras = {"zero_share": (~there).flatten(1).double().mean(1).tolist(), "lost_share": lost.tolist()}
-    return Ranking(scores.float(), extras=extras, completeness_error=(scores.sum(1) - maps.flatten(1).sum(1)).float())
+    return Ranking(scores, extras=extras, completeness_error=scores.sum(1) - maps.flatten(1).sum(1))
 
 
-def lifted_notes(result: Attribution, values: Tensor) -> list[str]:
-    """Remarks on a map that was lifted."""
+def _rounded(ranking: Ranking, dtype: torch.dtype) -> Ranking:
+    """The ranking with numbers of a type, the maps' own."""
+    assert ranking.completeness_error is not None
+    return replace(ranking, scores=ranking.scores.to(dtype), completeness_error=ranking.completeness_error.to(dtype))
+
+
+def lifted_notes(extras: Mapping[str, Any], values: Tensor) -> list[str]:
+    """Remarks on a map that was lifted, with the extras of its result."""
     notes = []
-    zero, lost = (float(result.extras.get(name, 0.0)) for name in ("zero_share", "lost_share"))
+    zero, lost = (float(extras.get(name, 0.0)) for name in ("zero_share", "lost_share"))
     if zero > NOTED_ZERO_SHARE or lost > NOTED_LOST_SHARE:
         notes.append(
             f"{100 * zero:.3g} % of the input is zero, where a contribution does not say how sensitive the model is: "
