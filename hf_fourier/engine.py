@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from os import PathLike
 from typing import TYPE_CHECKING, Any, TypeVar, Unpack, overload
 
 import torch
 
 from hf_fourier.domains import DOMAINS, Domain, Fourier
-from hf_fourier.errors import ModelError
 from hf_fourier.methods import METHODS, Method
 from hf_fourier.methods.apply import ExplainOptions, MapOptions, MethodCall, by_origin, described, explain_all
 from hf_fourier.methods.precomputed import Precomputed, fit_all, lifted_notes
 from hf_fourier.models.base import ModelWrapper
-from hf_fourier.models.encoding import Donors, encode, one_target_each, pipeline_processor, restore_all
-from hf_fourier.models.inspection import eval_mode, label_notes, unwrap
+from hf_fourier.models.encoding import Donors, encode, one_target_each, restore_all
+from hf_fourier.models.from_pretrained import FromPretrained
+from hf_fourier.models.inspection import eval_mode, label_notes
 from hf_fourier.models.prediction import Prediction, predict
 from hf_fourier.models.side_inputs import SideInputCheck
-from hf_fourier.models.wrappers import wrap
+from hf_fourier.models.wrappers import name_of, wrapper_of
 from hf_fourier.registry import DEFAULT_METHOD
 from hf_fourier.results.attribution import Attribution
 from hf_fourier.results.curve import FractionGrid, Fractions
@@ -31,114 +30,46 @@ from hf_fourier.typing import Tensor
 
 if TYPE_CHECKING:
     from hf_fourier.models.inputs.examples import Chat, Many, Single
+    from hf_fourier.models.network import NetworkOptions
 
-EngineT = TypeVar("EngineT", bound="Engine")
 Several = Iterable[Attribution]
 Progress = Callable[[int, int], None] | None
 ResultsT = TypeVar("ResultsT", Attribution, list[Attribution], tuple[Attribution, ...])
 
 
 @exact_class
-class Engine:
+class Engine(FromPretrained):
     """One wrapped model, on which evaluations and runs build. Users meet it as `FourierExplainer`."""
 
     donors = Donors()
 
     def __init__(
         self,
-        model: torch.nn.Module,
+        model: Any,
         processor: Any = None,
         *,
         task: str | None = None,
-        method: str | Method = DEFAULT_METHOD,
+        method: str | Method | None = None,
         domain: str | Domain | None = None,
         name: str | None = None,
         signal: str | None = None,
         dither: float = 0.0,
+        representation: str | None = None,
+        **network: Unpack[NetworkOptions],
     ) -> None:
-        from hf_fourier.models.checkpoint import display_name
-        from hf_fourier.models.loading import task_of
-
-        if not isinstance(model, torch.nn.Module):
-            hint = "call FourierExplainer.from_pretrained(name) for a Hub id or a folder"
-            raise ModelError(f"a model of type {type(model).__name__}", "a torch module", hint)
-        model = unwrap(model)
-        self.method = METHODS.parse(method)
+        self._method = None if method is None else METHODS.parse(method)
         self.domain = None if domain is None else DOMAINS.parse(domain)
-        self.wrapper: ModelWrapper = wrap(model, processor, task or task_of(model))
-        self.wrapper.select_signal(signal)
-        path = getattr(getattr(model, "config", None), "_name_or_path", "")
-        self.name = name or display_name(path or type(model).__name__)
+        self.wrapper: ModelWrapper = wrapper_of(model, processor, task, signal, representation, network)
+        self.name, self.dither = name or name_of(self.wrapper), dither
         self.notes: tuple[str, ...] = ()
-        self.dither = dither
         #: Whether anything but the signal reaches the model's predictions, as far as it was tested.
         self.side_inputs = SideInputCheck()
 
-    @classmethod
-    def from_pretrained(
-        cls: type[EngineT],
-        model: str | PathLike[str],
-        *,
-        subfolder: str | None = None,
-        revision: str | None = None,
-        task: str | None = None,
-        method: str | Method = DEFAULT_METHOD,
-        domain: str | Domain | None = None,
-        signal: str | None = None,
-        dither: float = 0.0,
-        device: str | torch.device | None = None,
-        dtype: str | torch.dtype | None = None,
-        device_map: Any = None,
-        trust_remote_code: bool = False,
-        **model_kwargs: Any,
-    ) -> EngineT:
-        """Load a model and its processor from the Hub or a folder.
-
-        Args:
-            model: A Hub id or a folder: of a model, or of an adapter that PEFT wrote, whose base model is loaded too.
-            subfolder: The checkpoint's folder in it.
-            revision: A branch, a tag or a commit.
-            task: The head to load, by the pipeline's name; None for the checkpoint's.
-            method: The default method.
-            domain: The default domain.
-            signal: Where to explain, if not at the model's own input; see the class.
-            dither: Noise that is added to the model's input; see the class.
-            device: The model's device; None for the one that Accelerate gives this process.
-            dtype: The weights' type; None for the checkpoint's (float32 on a CPU, where half is slow and coarse).
-            device_map: Placement over several devices, by Accelerate, in place of `device`.
-            trust_remote_code: Whether code from the repository may run.
-            **model_kwargs: `processor`, in place of the checkpoint's own; `dictionaries`, a folder or a Hub id with the
-                gene dictionaries of a Geneformer; all else is passed on to the Auto class (`id2label` names classes).
-
-        Raises:
-            InputError: If `device`, `device_map` or `dtype` is invalid, or they exclude one another.
-            ModelError: If it cannot be loaded, has no trained head, holds pickles, needs consent, or lacks its device.
-            MissingExtraError: If it is an adapter, and PEFT is not installed.
-        """
-        from hf_fourier.models.loading import load
-
-        method = METHODS.parse(method)  # before anything heavy
-        domain = None if domain is None else DOMAINS.parse(domain)
-        loaded = load(
-            str(model), subfolder=subfolder, revision=revision, task=task, device=device, dtype=dtype,
-            device_map=device_map, trust_remote_code=trust_remote_code, **model_kwargs,
-        )  # fmt: skip
-        explainer = cls(
-            loaded.model, loaded.processor, task=loaded.task, method=method, domain=domain, name=loaded.name,
-            signal=signal, dither=dither,
-        )  # fmt: skip
-        explainer.notes = loaded.notes
-        return explainer
-
-    @classmethod
-    def from_pipeline(cls: type[EngineT], pipeline: Any, **options: Any) -> EngineT:
-        """The model and the processor of a `transformers` pipeline.
-
-        Args:
-            pipeline: The pipeline; it is not changed.
-            **options: As for the constructor.
-        """
-        return cls(pipeline.model, pipeline_processor(pipeline), **options)
+    @staticmethod
+    def check_names(method: str | Method | None, domain: str | Domain | None) -> None:
+        """Raise `SpecError` where a method or a domain is unknown."""
+        METHODS.parse(method or DEFAULT_METHOD)
+        DOMAINS.parse(domain or Fourier())
 
     @property
     def model(self) -> torch.nn.Module:
@@ -150,9 +81,20 @@ class Engine:
         """The tokenizer or image processor, or None."""
         return self.wrapper.processor
 
+    @property
+    def method(self) -> Method:
+        """The method where a call names none."""
+        return self._method or METHODS.parse(self.wrapper.default_method[0])
+
+    @method.setter
+    def method(self, method: str | Method) -> None:
+        self._method = METHODS.parse(method)
+
     def resolve_domain(self, method: Method, domain: str | Domain | None = None) -> Domain:
         """The domain in which a method ranks: the given one, the explainer's default, or the method's default."""
-        return DOMAINS.parse(domain or self.domain or method.default_domain or Fourier())
+        return DOMAINS.parse(
+            domain or self.domain or method.default_domain or self.wrapper.default_method[1] or Fourier()
+        )
 
     @overload
     def explain(self, example: Single, target: Target = ..., **options: Unpack[ExplainOptions]) -> Attribution: ...

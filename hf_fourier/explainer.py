@@ -42,10 +42,13 @@ class FourierExplainer(Engine):
     the model's forward alone.
 
     Args:
-        model: A `transformers` model with a head; neither moved nor changed.
+        model: A `transformers` model with a head; or any other `torch.nn.Module`, a function of rows on tensors or
+            arrays, an estimator of scikit-learn, a session of onnxruntime (docs/howto/my-network.md). Neither moved
+            nor changed.
         processor: Its tokenizer or image processor; without one, examples come as the processor's own output.
         task: The pipeline's name of the head; None for that of the model's class.
-        method: The default method, a spec or an object ("tracking", "ffc:kappa=.03").
+        method: The default method, a spec or an object ("tracking", "ffc:kappa=.03"); None for "tracking", of
+            functions on arrays "random_masks".
         domain: The default domain; None for the Fourier transform along the signal's ordered axes.
         name: The model's name in results; None for the name that it was loaded by.
         signal: Where to explain, if not at the model's own input: "waveform" for the samples in front of a model that
@@ -53,6 +56,12 @@ class FourierExplainer(Engine):
         dither: Noise that is added to the model's input in all passes: its standard deviation, relative to the largest
             entry of each example's signal (1 where all are 0), seeded and noted. With 1e-6, 120 dB below the peak,
             models have a gradient that have none at digital silence (a root, a logarithm). May be set later.
+        representation: The name of the module whose output is the hidden representation, for methods that read one
+            and name none ("layer4"), and of an embedding; None for the input of the last linear layer.
+        **network: Of a network or a function (`hf_fourier.models.network.NetworkOptions`): `preprocess` (one example
+            to a tensor or array without a batch axis), `labels`, `axes` (names of the last ones, "time", "height",
+            …), `sampling_rate` in Hz, `outputs` ("logits", "probabilities", "sigmoid", "values", "embedding"),
+            `arrays` (numpy in and out: no gradient), `version` (a name of weights that cannot be read).
 
     Attributes:
         donors: Other examples, for methods that put their features in place of deleted ones (`replacement=example`);
@@ -60,6 +69,7 @@ class FourierExplainer(Engine):
 
     Raises:
         ModelError: If the model has no head that can be explained, or no such signal.
+        InputError: If an option of a network is invalid, or does not suit the model.
     """
 
     def explain_dataset(self, dataset: Any, output_dir: str | PathLike[str], **options: Unpack[RunKeywords]) -> Results:
@@ -72,24 +82,10 @@ class FourierExplainer(Engine):
             dataset: A list of examples; a `datasets.Dataset`, streaming or not; a Hub id; a local parquet, CSV, JSON
                 lines or text file, an `.h5ad`, or a folder of pictures, sounds, volumes or cells; an `AnnData`.
             output_dir: The run's folder.
-            **options: The fields of `hf_fourier.runs.options.RunOptions`:
-
-                - `target`: the target of every example, as for `explain`; None for the prediction.
-                - `targets`: one for each example instead (a list, a column of a data set).
-                - `column`: the column that holds the examples; two for pairs of texts.
-                - `split`: the split of a data set that has several.
-                - `streaming`: whether a Hub id is streamed, and not downloaded first.
-                - `method`, `domain`: others than the explainer's defaults.
-                - `contributions`: points on the paths for what speaks for or against the answer, as for `explain`.
-                - `fractions`: fractions to keep and to delete, or a `FractionGrid`; None for no perturbation curves.
-                - `store`: "everything", "scores", "top", or "auto" (as much as the budget allows).
-                - `budget`: bytes that the results may take ("20GB"); only "auto" reads it.
-                - `top`: how many top features, where they alone are stored.
-                - `seed`: seed of all random numbers.
-                - `batch_size`: rows in a batch, at most; "auto" for a size that suits signal and device.
-                - `chunk`: examples in a chunk, the most that an interruption loses; None for a suitable size.
-                - `processes`: expected number of processes; None for as many as were started.
-                - `progress`: whether to print the plan and the progress on standard error.
+            **options: The fields of `hf_fourier.runs.options.RunOptions`: `target` or `targets`; `column`, `split` and
+                `streaming` of the data set; `method`, `domain`, `contributions`; `fractions` to keep and to delete, for
+                curves; `store` ("everything", "scores", "top", "auto"), `budget` ("20GB") and `top` of what is kept;
+                `seed`, `batch_size`, `chunk`, `processes`, `progress`.
 
         Returns:
             The results, which are read lazily.

@@ -2,129 +2,66 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, SupportsIndex
 from weakref import WeakKeyDictionary
 
 import torch
 
 from hf_fourier.domains import DOMAINS, Axis, Domain, SignalShape
-from hf_fourier.errors import FourierError, InputError, ModelError, TargetError, brief, is_list_like, whole_number
+from hf_fourier.engine import Engine
+from hf_fourier.errors import InputError, TargetError, brief, is_list_like, whole_number
 from hf_fourier.methods import METHODS, Method
 from hf_fourier.methods.apply import MethodCall, explain_all
-from hf_fourier.models.inspection import alone, eval_mode, owner, reachable_modules
+from hf_fourier.models.calls import Call, FunctionModule
+from hf_fourier.models.inspection import eval_mode
+from hf_fourier.models.network import CALLABLE, NetworkWrapper
+from hf_fourier.models.prediction import Prediction
 from hf_fourier.models.side_inputs import SideInputCheck
 from hf_fourier.registry import DEFAULT_METHOD
 from hf_fourier.results.attribution import Attribution
-from hf_fourier.scoring.batching import is_out_of_memory
-from hf_fourier.scoring.example_batch import BatchSize, EncodedExample, ExampleBatch, ExplanationRequest
-from hf_fourier.scoring.heads import Categorical, by_class, logits_of, of_each
-from hf_fourier.scoring.heads.outputs import retarget_hint
+from hf_fourier.results.curve import Fractions
+from hf_fourier.scoring.example_batch import BatchSize, EncodedExample, ExplanationRequest
+from hf_fourier.scoring.heads import Categorical
 from hf_fourier.scoring.targets import Target
-from hf_fourier.seeding import ExampleRng
-from hf_fourier.torch_state import exact, theirs
+from hf_fourier.torch_state import exact, exact_class
 from hf_fourier.typing import Tensor
 
-#: Messages of torch where types do not fit.
-_OF_TYPES = re.compile(r"dtype|scalar type|(?:input|weight|bias) type", re.IGNORECASE)
 
+@exact_class
+class CallableResults(list[Attribution]):
+    """The results of `attribute`, a list, with what needs no more than the callable.
 
-class CallableBatch(ExampleBatch):
-    """Rows of any tensor in front of any torch callable."""
+    Attributes:
+        explainer: The callable as an explainer, for `explainer.perturb`, `predict`, `re_explain` and others of it.
+    """
 
-    def __init__(self, source: CallableSource, examples: Sequence[EncodedExample]) -> None:
-        values = [example.values for example in examples if example.values is not None]
-        self._source, self.head, self.model = source, Categorical(), source.model
-        self.input_dtype = source.dtype
-        stacked = torch.stack(values)
-        self.signal = stacked if stacked.dtype == torch.float64 else stacked.float()
+    def __init__(self, results: Iterable[Attribution], explainer: Engine) -> None:
+        super().__init__(results)
+        self.explainer = explainer
 
-    def forward(self, x: Tensor, rows: Tensor) -> Any:
-        """The callable's output."""
-        return self._source.run(x)
+    def perturb(
+        self,
+        fractions: Fractions = (0.01, 0.02, 0.04, 0.1, 0.3),
+        *,
+        overwrite: bool = False,
+        batch_size: BatchSize = "auto",
+    ) -> CallableResults:
+        """Compute the perturbation curves of all results, as `FourierExplainer.perturb` does; returns these results."""
+        self.explainer.perturb(list(self), fractions, overwrite=overwrite, batch_size=batch_size)
+        return self
 
-    def logits(self, outputs: Any, rows: Tensor) -> Tensor:
-        """The logits, `(rows, classes)`."""
-        read = logits_of(outputs)
-        if not read.ndim:
-            got, do = "one number for all rows", "return a row of logits for each row of the input"
-            raise InputError(f"logits of shape (), {got}", "(rows, classes)", do)
-        of_each(read, len(rows))
-        logits = by_class(read)
-        if read.ndim == 1 or logits.ndim != 2:
-            do = f"explain one number of each row, as by {retarget_hint(outputs, read)}"
-            raise InputError(f"logits of shape {tuple(read.shape)}", "(rows, classes)", do)
-        if logits.shape[1] == 1:
-            do = f"explain that number, as by {retarget_hint(outputs, read)}"
-            raise TargetError("a softmax over one class", "at least two", do)
-        if len(rows) > 1 and logits.shape[1] == len(rows):
-            self._source.check_batch(self.signal[:1])
-        return logits
+    def predict(self, index: int, signal: Tensor | None = None) -> Prediction:
+        """The callable's prediction for one example, or for another signal in its place.
 
-
-class CallableSource:
-    """Makes batches for a torch callable, for rows like those of `x`."""
-
-    max_rows: None = None
-
-    def __init__(self, forward: Callable[[Tensor], Any], x: Tensor) -> None:
-        self._forward, self.dtype, self.device = forward, x.dtype, x.device
-        self._batch_first = False
-        self.modules = reachable_modules(forward)
-        #: The module whose layers can be read, and that is put in evaluation mode.
-        self.model = owner(forward)
-
-    def example_batch(self, examples: Sequence[EncodedExample], rng: ExampleRng) -> ExampleBatch:
-        """Rows, ready to run."""
-        return CallableBatch(self, examples)
-
-    def check_batch(self, row: Tensor) -> None:
-        """Check on one row, once, that the batch is the first axis of the logits, where rows are as many as classes.
+        Args:
+            index: Of the result.
+            signal: Such as `results[0].keep_top(0.04)` or `results[0].delete_top(0.04)`; None for its own.
 
         Raises:
-            ModelError: If it is not.
+            InputError: If the signal does not fit.
         """
-        if not self._batch_first:
-            with torch.no_grad():  # so that no layer is recorded
-                of_each(by_class(logits_of(self.run(row))), 1)
-            self._batch_first = True
-
-    def run(self, x: Tensor) -> Any:
-        """The callable's output at copies of rows, which it may change in place.
-
-        Rows have the type of the user's tensor. Where the callable fails on that and its weights are of another type,
-        rows have that type from then on. Its errors are passed on, except torch's on types.
-
-        Raises:
-            ModelError: If types do not fit.
-        """
-        try:
-            return self._called(x, self.dtype)
-        except Exception as error:
-            own = next((p.dtype for m in self.modules for p in m.parameters() if p.is_floating_point()), self.dtype)
-            if is_out_of_memory(error) or isinstance(error, FourierError):
-                raise
-            if own != self.dtype:
-                try:
-                    outputs = self._called(x, own)
-                except Exception as again:  # the first error is reported
-                    if is_out_of_memory(again):
-                        raise
-                else:
-                    self.dtype = own
-                    return outputs
-            if isinstance(error, RuntimeError) and _OF_TYPES.search(str(error)):
-                message = str(error).strip().splitlines()[0]
-                got = f"rows of {self.dtype}, which `forward` does not take ({message})"
-                do = "convert `x` to the type of the weights, as by x.float()"
-                raise ModelError(got, "rows of the type that `forward` takes", do) from error
-            raise
-
-    def _called(self, x: Tensor, dtype: torch.dtype) -> Any:
-        with theirs():
-            return self._forward(x.to(dtype, copy=True))
+        return self.explainer.predict(self[index], signal=signal)
 
 
 @exact
@@ -140,8 +77,10 @@ def attribute(
     seed: int = 0,
     batch_size: BatchSize = "auto",
     dither: float = 0.0,
-) -> list[Attribution]:
+) -> CallableResults:
     """Explain any torch callable at any real tensor.
+
+    `FourierExplainer(forward, …)` takes the same callables, and does with them all that it does with other models.
 
     Args:
         forward: `(rows, …) -> (rows, classes)` logits, or a mapping, a tuple or an object with them, differentiable. A
@@ -163,7 +102,7 @@ def attribute(
         dither: Noise that is added to the input of `forward`, as for `FourierExplainer`.
 
     Returns:
-        One `Attribution` per example.
+        One `Attribution` per example, in a list that perturbs them and predicts on parts of them (`CallableResults`).
 
     Raises:
         InputError: If `x` is not a batch of finite real numbers, or `axes` are not dimensions of it.
@@ -178,22 +117,26 @@ def attribute(
         ExplanationRequest(EncodedExample(shape, {}, values=row.detach()), goal)
         for row, goal in zip(x, _target_each(target, len(x)), strict=True)
     ]
-    source = CallableSource(forward, x)
-    training = [m for m in source.modules if m is not source.model and any(p.training for p in m.modules())]
-    with alone(*source.modules), ExitStack() as stack:
-        for module in source.modules:
-            stack.enter_context(eval_mode(module))
+    source = NetworkWrapper(Call(forward, dtype=x.dtype, device=x.device), {}, bare=True)
+    training = _in_training_mode(source)
+    with eval_mode(source.model):
         results = explain_all(requests, job, source, batch_size)
         _side_inputs_of(forward).add_notes(source, requests, results)
     for result in results:
-        result.provenance["notes"] += _notes(training, x.dtype, source.dtype)
-    return results
+        result.provenance["notes"] += _notes(training, x.dtype, source.call.dtype or x.dtype)
+    return CallableResults(results, Engine(source, name=job.model["name"], method=chosen, domain=domain, dither=dither))
 
 
 def _model(forward: Callable[[Tensor], Any]) -> dict[str, Any]:
     """What provenance says of a callable."""
     name = getattr(forward, "__name__", type(forward).__name__)
-    return {"name": name, "task": "callable", "revision": None}
+    return {"name": name, "task": CALLABLE, "revision": None}
+
+
+def _in_training_mode(source: NetworkWrapper) -> list[torch.nn.Module]:
+    """The modules behind a function that are in training mode."""
+    parts = source.model.parts if isinstance(source.model, FunctionModule) else ()
+    return [one for one in parts if one is not source.call.layers and any(part.training for part in one.modules())]
 
 
 def _notes(training: Sequence[torch.nn.Module], given: torch.dtype, used: torch.dtype) -> list[str]:

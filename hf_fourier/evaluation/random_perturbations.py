@@ -228,6 +228,7 @@ def at_signals(batch: ExampleBatch, score: Score, x: Float[Tensor, "rows *signal
         baseline=lambda: None if batch.baseline is None else batch.baseline[owner],
         model=batch.model,
     )
+    moved.hidden = batch.representation
     moved.references = lambda: [replace(known, signal=known.signal[owner]) for known in batch.references]
     return moved
 

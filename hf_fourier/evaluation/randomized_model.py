@@ -8,7 +8,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch.nn.modules.batchnorm import _BatchNorm
@@ -16,6 +16,8 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from hf_fourier.errors import ModelError
 from hf_fourier.evaluation.random_perturbations import at_signals
 from hf_fourier.methods import METHODS
+from hf_fourier.models.calls import FunctionModule
+from hf_fourier.models.network import NetworkWrapper
 from hf_fourier.results.attribution import Attribution
 from hf_fourier.scoring.example_batch import BatchSize, ExampleBatch, grouped
 from hf_fourier.scoring.score import Score
@@ -45,7 +47,8 @@ def randomize(
         batch_size: Rows in a batch, at most.
 
     Raises:
-        ModelError: If the model's class cannot be built from its config alone.
+        ModelError: If the model's class cannot be built from its config alone; of networks that are no models of
+            `transformers`, see `_drawn_afresh`.
     """
     from hf_fourier.engine import Engine
 
@@ -53,21 +56,56 @@ def randomize(
     dtype = next((p.dtype for p in trained.parameters() if p.is_floating_point()), torch.float32)
     with taken(torch.random), torch.random.fork_rng(), in_float32():
         torch.manual_seed(seed)
-        try:
-            model = type(trained)(copy.deepcopy(trained.config))
-        except (AttributeError, LookupError, RuntimeError, TypeError, ValueError, ImportError) as error:
-            got = f"no randomized {type(trained).__name__} ({type(error).__name__}: {error})"
-            hint = "let type(model)(model.config) build it, or pass a model of transformers"
-            raise ModelError(got, "a class that its config alone builds", hint) from error
+        model = _drawn_afresh(trained) if isinstance(explainer.wrapper, NetworkWrapper) else _built_again(trained)
         norms = [module for module in model.modules() if isinstance(module, _BatchNorm)]
         for module in model.modules() if norms else ():
             if isinstance(module, _CONVOLUTIONS):
                 torch.nn.init.kaiming_normal_(module.weight)
     model = model.to(explainer.wrapper.device, dtype).eval()
-    randomized = Engine(model, explainer.processor, task=explainer.wrapper.task, name=f"{explainer.name}, randomized")
+    randomized = Engine(explainer.wrapper.of_model(model), name=f"{explainer.name}, randomized")
     if norms:
         _reset_norms(randomized, attributions, norms, batch_size)
     return randomized
+
+
+def _built_again(trained: torch.nn.Module) -> torch.nn.Module:
+    """A model of the same class, built from its config."""
+    try:
+        return type(trained)(copy.deepcopy(trained.config))
+    except (AttributeError, LookupError, RuntimeError, TypeError, ValueError, ImportError) as error:
+        got = f"no randomized {type(trained).__name__} ({type(error).__name__}: {error})"
+        hint = "let type(model)(model.config) build it, or pass a model of transformers"
+        raise ModelError(got, "a class that its config alone builds", hint) from error
+
+
+def _drawn_afresh(trained: torch.nn.Module) -> torch.nn.Module:
+    """A copy of a network whose modules draw their weights again (`reset_parameters`).
+
+    Parameters of modules that do not know how are drawn from a normal distribution with the mean and the standard
+    deviation of the trained ones.
+
+    Raises:
+        ModelError: If it cannot be copied, or has no weights of its own.
+    """
+    if isinstance(trained, FunctionModule) or next(trained.parameters(), None) is None:
+        got = "a function, whose weights cannot be drawn afresh"
+        raise ModelError(got, "a torch module with parameters", "pass the module itself, if there is one")
+    try:
+        model = copy.deepcopy(trained)
+    except Exception as error:  # of what others keep in their modules
+        got = f"a {type(trained).__name__} that cannot be copied ({type(error).__name__}: {error})"
+        raise ModelError(got, "a module that copy.deepcopy takes", "leave out what is no part of it") from error
+    for module in model.modules():
+        reset: Any = getattr(module, "reset_parameters", None)
+        if callable(reset):
+            reset()
+            continue
+        for parameter in module.parameters(recurse=False):
+            if parameter.is_floating_point() and parameter.numel() > 1:
+                std, mean = torch.std_mean(parameter.detach().float())
+                with torch.no_grad():
+                    parameter.copy_(torch.randn(parameter.shape) * std.cpu() + mean.cpu())
+    return model
 
 
 def re_rank(

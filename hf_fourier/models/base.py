@@ -11,11 +11,13 @@ import torch
 
 from hf_fourier.errors import FourierError, InputError, ModelError
 from hf_fourier.models.inspection import device_of, forward_arguments
+from hf_fourier.registry import DEFAULT_METHOD
 from hf_fourier.results.views import View
 from hf_fourier.scoring.batching import is_out_of_memory
 from hf_fourier.scoring.example_batch import EncodedExample, ExampleBatch
 from hf_fourier.scoring.failures import refusal
 from hf_fourier.scoring.heads import Head
+from hf_fourier.scoring.representation import LAST_LINEAR
 from hf_fourier.scoring.targets import Target
 from hf_fourier.seeding import ExampleRng
 from hf_fourier.torch_state import theirs
@@ -64,6 +66,8 @@ class ModelWrapper(ABC):
     tasks: ClassVar[Mapping[str, Task]] = {}
     signal_kinds: ClassVar[tuple[str, ...]] = ()
     main_input: ClassVar[str] = ""
+    #: The name of the module whose output methods take for the hidden representation, unless they name another.
+    representation: str = LAST_LINEAR
 
     def __init__(self, model: torch.nn.Module, processor: Any, task: str) -> None:
         self.model, self.processor, self.task = model, processor, task
@@ -129,6 +133,33 @@ class ModelWrapper(ABC):
     @abstractmethod
     def head(self) -> Head:
         """A head that can check targets before anything runs."""
+
+    @property
+    def default_method(self) -> tuple[str, str | None]:
+        """The method where none is given; and the domain, None for that of the method."""
+        return DEFAULT_METHOD, None
+
+    @property
+    def identity(self) -> str | None:
+        """A name of the weights, in place of their digest; None where that can be taken.
+
+        Raises:
+            InputError: If there are neither weights nor a name.
+        """
+        return None
+
+    @property
+    def reading(self) -> dict[str, Any]:
+        """What else decides how examples and outputs are read, as plain values, where it is not the usual."""
+        return {} if self.representation == LAST_LINEAR else {"representation": self.representation}
+
+    def of_model(self, model: torch.nn.Module) -> ModelWrapper:
+        """The same for other weights.
+
+        Args:
+            model: A module of the same class.
+        """
+        return type(self)(model, self.processor, self.task)
 
     def encode_signal(self, signal: Tensor, view: View) -> EncodedExample:
         """Another model's signal as an example of this model, by way of human units and without rounding.

@@ -31,7 +31,10 @@ if TYPE_CHECKING:
 #: Heads whose labels are the model's own classes. The labels of others are tokens, words or answers.
 CLASSES = frozenset(
     f"{what}-classification" for what in ("text", "image", "audio", "audio-frame", "video", "time-series")
-) | {"image-segmentation", "universal-segmentation", "object-detection", "depth-estimation", "time-series-regression"}
+) | {
+    "image-segmentation", "universal-segmentation", "object-detection", "depth-estimation", "time-series-regression",
+    "network",
+}  # fmt: skip
 #: Extras of methods and perturbations that are summed over places.
 SUMMARIES = (
     "scale_importance", "layers", "neurons", "is_cut", "standard_error", "energy", "information", "entropy",

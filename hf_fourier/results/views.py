@@ -152,7 +152,8 @@ class SoundView(View):
     kind: ClassVar[str] = "sound"
 
     def show(self, signal: Float[Tensor, "*signal"]) -> Any:
-        """A `hf_fourier.results.audio.AudioClip`."""
+        """A `hf_fourier.results.audio.AudioClip`; of one channel also where the signal has an axis for it."""
+        signal = signal.reshape(signal.shape[-1:])
         return AudioClip((signal.detach().cpu().float() * self.std + self.mean).numpy(), self.rate)
 
     def listen(

@@ -13,11 +13,14 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from os import PathLike
 from pathlib import Path
+from types import CodeType, FunctionType
 from typing import Any
 
 import numpy as np
 import torch
 
+from hf_fourier.models.base import ModelWrapper
+from hf_fourier.models.calls import FunctionModule
 from hf_fourier.models.inputs.files import EXTENSIONS
 from hf_fourier.models.inputs.sources import SourceItem
 from hf_fourier.results.integrity import to_json
@@ -36,6 +39,19 @@ DEPTH = 6
 #: Parameters of processors that do not change what they make of an example, or are set while they do.
 _NO_MATTER = ("name_or_path", "tokenizer_file", "vocab_file", "merges_file", "special_tokens_map_file", "auto_map")
 _Update = Callable[[bytes], object]
+
+
+def model_identity(wrapper: ModelWrapper) -> str:
+    """A digest of a model's weights, and of the code of a function in front of them; or the name that it was given.
+
+    Raises:
+        InputError: If it is a function whose weights cannot be read, without a name.
+    """
+    identity = wrapper.identity
+    if identity is not None:
+        return identity
+    digest = weights_digest(wrapper.model)
+    return f"{digest}+{digest_of(wrapper.model.function)}" if isinstance(wrapper.model, FunctionModule) else digest
 
 
 def weights_digest(model: torch.nn.Module) -> str:
@@ -102,6 +118,8 @@ def digest_of(value: Any) -> str:
     """
     result = hashlib.blake2b(digest_size=16)
     _feed(result.update, value, 0)
+    if isinstance(value, FunctionType):
+        _feed_code(result.update, value.__code__)
     return result.hexdigest()
 
 
@@ -187,6 +205,16 @@ def _feed_object(update: _Update, value: Any, depth: int) -> None:
         _feed(update, {name: inner for name, inner in _public(vars(value)).items() if name not in cached}, depth)
     elif hasattr(value, "__iter__") and hasattr(value, "__len__"):
         _feed(update, list(value), depth)
+
+
+def _feed_code(update: _Update, code: CodeType) -> None:
+    """A function's own instructions, names and plain constants; not what it closes over or calls."""
+    update(f"code {code.co_names}{code.co_varnames}".encode() + code.co_code)
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            _feed_code(update, constant)
+        elif not isinstance(constant, (frozenset, tuple)):
+            update(repr(constant).encode("utf-8", "backslashreplace"))
 
 
 def _feed_tokenizer(update: _Update, tokenizer: Any, depth: int) -> None:

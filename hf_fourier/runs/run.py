@@ -28,7 +28,7 @@ from hf_fourier.models.side_inputs import SideInputCheck
 from hf_fourier.results.atomic_writes import write_whole
 from hf_fourier.results.integrity import as_stored
 from hf_fourier.runs.chunking import Chunks, assign_chunks, order_by_length
-from hf_fourier.runs.fingerprint import digest_of, sampled_weights, weights_digest
+from hf_fourier.runs.fingerprint import digest_of, model_identity, sampled_weights
 from hf_fourier.runs.folder_lock import is_writable, run_lock
 from hf_fourier.runs.interpreter import frozen_objects, short_switch_interval
 from hf_fourier.runs.manifest import NAME, Manifest
@@ -98,7 +98,9 @@ def plan(explainer: Engine, data: Any, options: RunOptions) -> Plan:
 
 
 def _source(explainer: Engine, data: Any, options: RunOptions) -> Source:
-    is_example = explainer.wrapper.is_example
+    wrapper = explainer.wrapper
+    is_example = wrapper.is_example
+    data = wrapper.split_file(data) or data if hasattr(data, "ndim") else data
     source = source_of(data, options.column, split=options.split, streaming=options.streaming, is_example=is_example)
     if options.targets is None:
         return source
@@ -237,10 +239,11 @@ class Run:
             "model": job.model["name"],
             "revision": job.model["revision"],
             "task": job.model["task"],
-            "weights": weights_digest(wrapper.model),
+            "weights": model_identity(wrapper),
             "labels": digest_of(getattr(wrapper.config, "id2label", None)),
             "processor": digest_of(wrapper.processor),
             "signal": getattr(wrapper, "chosen_signal", None),
+            "reading": wrapper.reading,
             "method": METHODS.spec(job.method),
             "domain": DOMAINS.spec(job.domain),
             "dither": job.dither,

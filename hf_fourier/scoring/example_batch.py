@@ -15,6 +15,7 @@ from hf_fourier.results.views import NoView, View
 from hf_fourier.scoring.batching import MicroBatcher, suggested_rows
 from hf_fourier.scoring.heads import CustomTarget, Head, head_for_target
 from hf_fourier.scoring.references import Reference, zero
+from hf_fourier.scoring.representation import LAST_LINEAR
 from hf_fourier.scoring.score import Score
 from hf_fourier.scoring.targets import Target
 from hf_fourier.seeding import ExampleRng, fingerprint
@@ -86,11 +87,13 @@ class ExampleBatch(ABC):
         known_targets: The targets where none is given, one row per example; None for the predictions.
         entries: Numbers per signal row, which govern how many rows fit in a batch.
         model: The module that runs, whose layers can be read; None for a callable that is no module.
+        representation: The module with the hidden representation, where a method names none.
     """
 
     signal: Tensor
     head: Head
     model: torch.nn.Module | None = None
+    representation: str = LAST_LINEAR
     rows_per_signal: int = 1
     bounds: tuple[Tensor, Tensor] | None = None
     input_dtype: torch.dtype | None = None
@@ -182,6 +185,7 @@ class ExplanationRequest:
 def batch_of(source: BatchSource, examples: Sequence[EncodedExample], rng: ExampleRng, dither: float) -> ExampleBatch:
     """Examples with one batch key, ready to run, with noise on the model's input where `dither` is above 0."""
     batch = source.example_batch(examples, rng)
+    batch.representation = getattr(source, "representation", LAST_LINEAR)
     if dither:
         batch.dither(rng, dither)
     return batch
@@ -222,6 +226,7 @@ def score_of(
         baseline=lambda: batch.baseline,
         model=batch.model,
     )
+    score.hidden = batch.representation
     score.remark = batch.remarks
     score.references = lambda: batch.references
     return score

@@ -115,7 +115,7 @@ class Score:
         self.remark: Remark | None = None
         self.remarks: dict[int, tuple[str, ...]] = {}
         self.passes, self.goal_is_target = Passes(), False
-        self._representations: dict[str, Representation] = {}
+        self.hidden, self._representations = LAST_LINEAR, dict[str, Representation]()
 
     @property
     def frozen_targets(self) -> Tensor:
@@ -185,8 +185,7 @@ class Score:
         """Score of each row, forward only."""
 
         def work(chunk: slice) -> Reading | Tensor:
-            # In inference mode, what a model caches could not be differentiated later.
-            with torch.inference_mode(False), torch.no_grad():
+            with torch.inference_mode(False), torch.no_grad():  # of inference mode's caches there is no gradient
                 logits, own = self._logits(x[chunk], chunk, rows)
                 if isinstance(self.head, CustomTarget):
                     return _detached(self._reading(logits, own))
@@ -245,11 +244,12 @@ class Score:
         return list(visits)
 
     def representation(self, name: str = LAST_LINEAR) -> Representation:
-        """The representation of that name (see `Representation`), the same layer in all passes of this score.
+        """The representation of that name (see `Representation`), the same layer in all passes; `hidden` for "auto".
 
         Raises:
             SpecError: If there is no such layer.
         """
+        name = self.hidden if name == LAST_LINEAR else name
         if name not in self._representations:
             self._representations[name] = Representation(self.model, name, self.head)
         return self._representations[name]

@@ -6,7 +6,8 @@ import torch
 from hf_fourier import FourierExplainer
 from hf_fourier.domains import DOMAINS, Axis, SignalShape
 from hf_fourier.errors import InputError, SpecError
-from hf_fourier.functional import CallableSource
+from hf_fourier.models.calls import Call
+from hf_fourier.models.network import NetworkWrapper
 from hf_fourier.scoring.example_batch import EncodedExample
 from hf_fourier.scoring.references import mean
 from hf_fourier.scoring.replacements import (
@@ -21,7 +22,7 @@ from tests.models.kinds import KINDS
 from tests.toy_scores import DOMAIN_SPECS, LEAVES, Smooth, bound, noise, score_of, signal
 
 #: Its batches have the examples' values for signals.
-SOURCE = CallableSource(lambda v: v, noise(1, 5))
+SOURCE = NetworkWrapper(Call(lambda v: v), {}, bare=True)
 ORTHONORMAL = ["fourier", "fourier:axes=-1+,grain=frequency", "cosine", "wavelet", "identity"]
 
 

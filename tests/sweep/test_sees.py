@@ -13,8 +13,8 @@ import torch
 from hf_fourier import torch_state
 from hf_fourier.domains.fourier import FourierBasis
 from hf_fourier.explainer import FourierExplainer
-from hf_fourier.functional import CallableSource
 from hf_fourier.models import text, vision
+from hf_fourier.models.calls import Call
 from hf_fourier.models.gene_tokenizer import GeneTokenizer
 from hf_fourier.models.inputs import audio
 from hf_fourier.models.side_inputs import SideInputCheck
@@ -150,7 +150,7 @@ def test_modes_that_are_not_left_turn_it_red(monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_a_model_that_gets_no_copy_turns_it_red(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(CallableSource, "_called", lambda self, x, dtype: self._forward(x.to(dtype)))
+    monkeypatch.setattr(Call, "_called", lambda self, x, dtype: self.function(x.to(dtype)))
     with pytest.raises(AssertionError, match=r"edit='ReLU in place"):
         test_habits.test_each_habit_once()
 

@@ -1,0 +1,367 @@
+"""Any torch module, and any function on tensors or arrays, as a model: what the user says of it, and its batches."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from types import SimpleNamespace
+from typing import Any, ClassVar, TypedDict
+
+import numpy as np
+import torch
+
+from hf_fourier.domains.layout import KINDS
+from hf_fourier.errors import FourierError, InputError, ModelError, TargetError, brief, is_list_like
+from hf_fourier.models.base import ModelWrapper, check_numbers
+from hf_fourier.models.calls import Call
+from hf_fourier.models.inputs.axes import AxisNames, view_of
+from hf_fourier.models.inputs.containers import example_of, is_table
+from hf_fourier.models.inspection import eval_mode
+from hf_fourier.models.outputs import LEAST, OUTPUTS, OutputForm, form_of, labels_from
+from hf_fourier.registry import DEFAULT_METHOD
+from hf_fourier.scoring.batching import is_out_of_memory
+from hf_fourier.scoring.example_batch import EncodedExample, ExampleBatch
+from hf_fourier.scoring.failures import error_text
+from hf_fourier.scoring.heads import Head, by_class, logits_of, of_each
+from hf_fourier.scoring.heads.outputs import retarget_hint
+from hf_fourier.scoring.layer_gradients import matching
+from hf_fourier.scoring.references import Reference, blurred, border, mean, zero
+from hf_fourier.scoring.representation import LAST_LINEAR
+from hf_fourier.seeding import ExampleRng
+from hf_fourier.typing import Tensor, tensor_of
+
+#: The name of the task in provenance: of what `attribute` got, and of a user's network, whose labels are classes.
+CALLABLE, NETWORK = "callable", "network"
+#: The method and the domain of functions without a gradient, unless others are given.
+WITHOUT_GRADIENT = ("random_masks", "fourier:bands=octave")
+
+
+class NetworkOptions(TypedDict, total=False):
+    """What `FourierExplainer` is told of a network or a function that is no model of `transformers`.
+
+    Attributes:
+        preprocess: `example -> tensor or array`, without a batch axis. Without one, examples are tensors, arrays or
+            flat lists of numbers as the network reads them; whole numbers become real ones, unscaled.
+        labels: The names of the classes: a list, or a dict by class index.
+        axes: The names of an example's last axes, as ("height", "width"). One more in front of them is one of channels,
+            unless they name one ("channel"). Frequencies along height and width are in cycles per pixel (bands in
+            cycles per picture), along depth too per voxel, along "time" in Hz where `sampling_rate` is given, along
+            others in cycles per sample. None: axes without names, of three or more all but the first.
+        sampling_rate: Samples per second along "time", which is the last axis if `axes` is left out.
+        outputs: What the outputs are: "logits" of classes, "probabilities" of classes, "sigmoid" (a logit for each
+            label, yes or no), "values", or an "embedding", for targets that are a `Direction`. None: as the first
+            outputs show: rows from 0 to 1 with the sum 1 are probabilities, one number a row is a value.
+        arrays: Whether the function takes and returns arrays of numpy; None where that shows.
+        version: A name of the weights, for runs over data sets; needed of functions whose weights cannot be read.
+    """
+
+    preprocess: Callable[[Any], Any] | None
+    labels: Sequence[str] | Mapping[int, str] | None
+    axes: Sequence[str] | str | None
+    sampling_rate: float | None
+    outputs: str | None
+    arrays: bool | None
+    version: str | None
+
+
+class NetworkWrapper(ModelWrapper):
+    """The signal is an example as the network reads it, without a batch axis.
+
+    Args:
+        call: The network or function, as it is called.
+        options: What the user says of it.
+        bare: Whether outputs are taken for logits unseen, and the errors of a function passed on, as by `attribute`.
+    """
+
+    signal_kinds: ClassVar[tuple[str, ...]] = KINDS
+
+    def __init__(self, call: Call, options: NetworkOptions, bare: bool = False) -> None:
+        preprocess, version = options.get("preprocess"), options.get("version")
+        unknown = set(options) - set(NetworkOptions.__annotations__)
+        if unknown:
+            raise TypeError(f"FourierExplainer() got an unexpected keyword argument {sorted(unknown)[0]!r}")
+        if preprocess is not None and not callable(preprocess):
+            raise InputError(f"preprocess {brief(preprocess)}", "a function, example -> tensor", "correct `preprocess`")
+        if version is not None and not isinstance(version, str):
+            raise InputError(f"version {brief(version)}", "a text", "correct `version`")
+        super().__init__(call.model, preprocess, CALLABLE if bare else NETWORK)
+        self.call, self.bare, self.version = call, bare, version
+        self.form = OutputForm() if bare else None
+        self._batch_first = False
+        self.outputs, self.names = (
+            options.get("outputs"),
+            AxisNames.of(options.get("axes"), options.get("sampling_rate")),
+        )
+        if self.outputs not in (None, *OUTPUTS):
+            raise InputError(f"outputs {brief(self.outputs)}", f"one of {', '.join(OUTPUTS)}", "choose one of them")
+        self.labels = labels_from(options.get("labels"))
+        self.config = SimpleNamespace(id2label=self.labels, _commit_hash=version)
+        self._options = options
+
+    @classmethod
+    def supports(cls, task: str, processor: Any) -> bool:
+        """Never by the name of a head: `wrapper_of` chooses it."""
+        return False
+
+    @property
+    def device(self) -> torch.device:
+        """Where the rows go."""
+        return self.call.device
+
+    @property
+    def max_rows(self) -> int | None:
+        """1 where the network takes one row at a time."""
+        return 1 if self.call.alone else None
+
+    @property
+    def default_method(self) -> tuple[str, str | None]:
+        """The method where none is given, and the domain: without a gradient, of few features."""
+        return WITHOUT_GRADIENT if self.call.arrays else (DEFAULT_METHOD, None)
+
+    @property
+    def identity(self) -> str | None:
+        """The name of the weights that the user gave, in place of their digest; None where that can be taken.
+
+        Raises:
+            InputError: If there are neither weights nor a name.
+        """
+        if self.version is not None:
+            return f"version:{self.version}"
+        if next(self.model.parameters(), None) is None and next(self.model.buffers(), None) is None:
+            got = f"{self.call.name}, whose weights cannot be read, and so not be known again"
+            do = "name them: FourierExplainer(function, version='2026-01', …)"
+            raise InputError(got, "a name of its weights, for a run that can be resumed", do)
+        return None
+
+    @property
+    def reading(self) -> dict[str, Any]:
+        """The axes, their rate and what the outputs are, as plain values."""
+        own = {"axes": self.names.names, "sampling_rate": self.names.rate, "outputs": self.outputs}
+        return {**super().reading, **{name: value for name, value in own.items() if value is not None}}
+
+    def of_model(self, model: torch.nn.Module) -> NetworkWrapper:
+        """The same for other weights.
+
+        Args:
+            model: A module of the same class.
+        """
+        call = Call(model, self.call.arrays, device=self.call.device)
+        call.alone, call.takes_arrays = self.call.alone, self.call.takes_arrays
+        other = NetworkWrapper(call, self._options, self.bare)
+        other.form, other.representation = self.form, self.representation
+        return other
+
+    def head(self) -> Head:
+        """Reads what the outputs are, as far as that is known."""
+        return OutputForm(self.outputs or "logits", self.labels).head() if self.form is None else self.form.head()
+
+    def split_file(self, example: Any) -> list[Any] | None:
+        """The examples of an array with a batch axis, as `axes` show, and the rows of a table of numbers."""
+        if self.processor is None:
+            if isinstance(example, (Tensor, np.ndarray)) and self.names.holds_several(example.ndim):
+                return list(example)
+            if is_table(example):
+                return list(example.to_numpy())
+        return None
+
+    def is_conversation(self, several: Sequence[Any]) -> bool:
+        """Whether a list is one example: a flat one of numbers, which is not preprocessed."""
+        numbers = (isinstance(one, (int, float, np.number)) and not isinstance(one, bool) for one in several)
+        return self.processor is None and len(several) > 0 and all(numbers)
+
+    def is_example(self, mapping: Mapping[str, Any]) -> bool:
+        """Whether a mapping is one example as a whole, and not the picture, sound or text in it."""
+        if self.processor is None:
+            return False
+        try:
+            return example_of(mapping) is mapping
+        except FourierError:
+            return True
+
+    def encode(self, example: Any) -> EncodedExample:
+        """An example, through `preprocess` where there is one: a tensor, an array or a flat list of numbers."""
+        made = example
+        if self.processor is not None:
+            try:
+                made = self.processor(example)
+            except Exception as error:  # whatever a function of the user raises
+                got = f"an example of type {type(example).__name__}, which `preprocess` refuses ({error_text(error)})"
+                raise InputError(got, "an example as `preprocess` takes it", "correct one of the two") from error
+        values, notes = self._numbers(made)
+        if values.ndim and len(values) == 1 and self.names.holds_several(values.ndim):  # unsqueezed already
+            values = values[0]
+        if not values.ndim or not values.numel():
+            got, do = f"an example of shape {tuple(values.shape)}", "pass one with at least one number"
+            raise InputError(got, "an array of one axis or more, without a batch axis", do)
+        signal = self.names.shape_of(tuple(values.shape))
+        encoded = EncodedExample(signal, {}, values=values, view=view_of(signal, values, self._scale()), notes=notes)
+        self._learn(encoded)
+        assert self.form is not None
+        encoded.notes = (*notes, *self.form.notes)
+        return encoded
+
+    def encode_batch(self, batch: Mapping[str, Any]) -> list[EncodedExample]:
+        """Nothing: a dict is no example.
+
+        Raises:
+            InputError: Always.
+        """
+        got = f"a dict with {', '.join(map(str, batch))}"
+        raise InputError(got, "a tensor or an array", "pass preprocess=lambda example: example['…'], or that itself")
+
+    def example_batch(self, examples: Sequence[EncodedExample], rng: ExampleRng) -> ExampleBatch:
+        """Examples of one shape, ready to run."""
+        self._learn(examples[0])
+        return NetworkBatch(self, examples)
+
+    def run(self, x: Tensor) -> Any:
+        """The outputs at rows `x`; of an embedding the output of the layer that `representation` names, if any.
+
+        Raises:
+            ModelError: If the network refuses them, or a gradient is needed and there is none.
+        """
+        if self.outputs != "embedding" or self.representation == LAST_LINEAR:
+            return self._called(x, self.call)
+        with _recorded(self.model, self.representation) as found:
+            self._called(x, self.call)
+        return torch.cat([part.flatten(1) for part in found], dim=1)
+
+    def check_batch(self, row: Tensor) -> None:
+        """Check on one row, once, that the batch is the first axis of the logits, where rows are as many as classes.
+
+        Raises:
+            ModelError: If it is not.
+        """
+        if not self._batch_first:
+            with torch.no_grad():  # so that no layer is recorded
+                of_each(by_class(logits_of(self.run(row))), 1)
+            self._batch_first = True
+
+    def _called(self, x: Tensor, call: Callable[[Tensor], Any]) -> Any:
+        try:
+            return call(x)
+        except Exception as error:  # exceptions of third-party models have no common base
+            if self.bare or isinstance(error, FourierError) or is_out_of_memory(error):
+                raise
+            outputs = self.call.one_by_one(x)
+            if outputs is not None:
+                return outputs
+            got = f"rows {tuple(x.shape)}, which {self.call.name} refuses ({error_text(error)})"
+            raise ModelError(got, "rows that it takes", self._reading(x)) from error
+
+    def _reading(self, x: Tensor) -> str:
+        """How an example was read, and how else it could be."""
+        shape = tuple(x.shape[1:])
+        axes = ", ".join(f"{axis.name} {axis.length}" for axis in self.names.shape_of(shape).axes)
+        other = f"; pass list(x) if it is {shape[0]} examples of shape {shape[1:]}" if len(shape) > 1 else ""
+        return f"correct `axes` or `preprocess` if it is not one example of shape {shape} ({axes}){other}"
+
+    def _numbers(self, made: Any) -> tuple[Tensor, tuple[str, ...]]:
+        """An example as real numbers on the CPU, float64 where it is that and else float32, and notes on that."""
+        expected = "a tensor, an array or a flat list of real numbers"
+        do = "pass preprocess=, a function that makes one of it" if self.processor is None else "correct `preprocess`"
+        try:
+            if isinstance(made, (str, bytes, Mapping)) or hasattr(made, "getbands"):
+                raise TypeError
+            values = made.detach().cpu() if isinstance(made, Tensor) else tensor_of(_array(made))
+            if values.layout != torch.strided or values.is_quantized:
+                values = values.dequantize() if values.is_quantized else values.to_dense()
+        except (TypeError, ValueError, RuntimeError, NotImplementedError) as error:
+            raise InputError(f"an example of type {type(made).__name__}", expected, do) from error
+        if values.is_complex():
+            raise InputError(f"an example of {values.dtype}", expected, do)
+        notes: tuple[str, ...] = ()
+        if not values.is_floating_point():
+            notes = (f"{str(values.dtype).removeprefix('torch.')} was converted to float32, unscaled",)
+        values = values if values.dtype == torch.float64 else values.float()
+        check_numbers("an example", values, do, "mend it")
+        return values, notes
+
+    def _scale(self) -> tuple[Sequence[float], Sequence[float]] | None:
+        """Mean and standard deviation that pictures are normalised by, where `preprocess` or the network show them."""
+        steps = getattr(self.processor, "transforms", ())
+        places = [self.processor, *(steps if isinstance(steps, (list, tuple)) else ())]
+        pairs: list[tuple[Any, Any]] = [(getattr(one, "mean", None), getattr(one, "std", None)) for one in places]
+        known = getattr(self.model, "pretrained_cfg", None)
+        if isinstance(known, Mapping):
+            pairs.append((known.get("mean"), known.get("std")))
+        return next(((list(m), list(s)) for m, s in pairs if is_list_like(m) and is_list_like(s)), None)
+
+    def _learn(self, example: EncodedExample) -> None:
+        """Find out, once, what the outputs are."""
+        if self.form is None:
+            assert example.values is not None
+            row = example.values.unsqueeze(0).to(self.device)
+            with eval_mode(self.model), torch.no_grad():
+                if self.outputs == "embedding":
+                    self.form = OutputForm("embedding")
+                else:
+                    self.form = form_of(self._called(row, self.call.tried), self.outputs, self.labels)
+
+
+class NetworkBatch(ExampleBatch):
+    """Examples of one shape in front of any network or function."""
+
+    def __init__(self, wrapper: NetworkWrapper, examples: Sequence[EncodedExample]) -> None:
+        values = [example.values for example in examples if example.values is not None]
+        self.wrapper, self.head, self.model = wrapper, wrapper.head(), wrapper.call.layers
+        self.input_dtype, self.shape = wrapper.call.dtype, examples[0].signal
+        stacked = torch.stack(values).to(wrapper.device)
+        self.signal = stacked if stacked.dtype == torch.float64 else stacked.float()
+
+    @property
+    def references(self) -> Sequence[Reference]:
+        """Of a picture its mean colours and itself blurred, of a volume its background, of a series its mean."""
+        if self.shape.kind == "volume":
+            return (border(self.signal, self.shape, "the background (the median of the outermost voxels)"),)
+        if self.shape.kind in ("pixels", "series"):
+            average = mean(self.signal, self.shape, "each channel's mean")
+            pictures = self.shape.kind == "pixels" and self.signal.ndim == 4
+            return (average, blurred(self.signal, "the blurred picture")) if pictures else (average,)
+        return (zero(self.signal),)
+
+    def forward(self, x: Tensor, rows: Tensor) -> Any:
+        """The network's outputs."""
+        return self.wrapper.run(x)
+
+    def logits(self, outputs: Any, rows: Tensor) -> Tensor:
+        """The logits of classes, or the values, `(rows, numbers)`."""
+        form, read = self.wrapper.form or OutputForm(), logits_of(outputs)
+        if not read.ndim:
+            got, do = "one number for all rows", "return a row of logits for each row of the input"
+            raise InputError(f"logits of shape (), {got}", "(rows, classes)", do)
+        of_each(read, len(rows))
+        if form.kind in ("values", "embedding"):
+            return read.flatten(1) if read.ndim > 1 else read.unsqueeze(1)
+        logits = by_class(read)
+        single = form.kind == "logits"
+        if (read.ndim == 1 and single) or logits.ndim != 2:
+            do = f"explain one number of each row, as by {retarget_hint(outputs, read)}"
+            raise InputError(f"logits of shape {tuple(read.shape)}", "(rows, classes)", do)
+        if single and logits.shape[1] == 1:
+            do = f"explain that number, as by {retarget_hint(outputs, read)}"
+            raise TargetError("a softmax over one class", "at least two", do)
+        if len(rows) > 1 and logits.shape[1] == len(rows):
+            self.wrapper.check_batch(self.signal[:1])
+        return logits.clamp(LEAST, 1).log() if form.kind == "probabilities" else logits
+
+
+@contextmanager
+def _recorded(model: torch.nn.Module, name: str) -> Iterator[list[Tensor]]:
+    """Inside, the outputs of the modules of that name are put in a list."""
+    found: list[Tensor] = []
+
+    def record(module: torch.nn.Module, given: Any, output: Any) -> None:
+        found.append(output[0] if isinstance(output, (tuple, list)) else output)
+
+    handles = [module.register_forward_hook(record) for module in matching(model, [name]).values()]
+    try:
+        yield found
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def _array(made: Any) -> Any:
+    """A list of numbers as an array of real ones; anything else as it is."""
+    return np.asarray(made, dtype=np.float32) if isinstance(made, (list, tuple)) else np.asarray(made)
