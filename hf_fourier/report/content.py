@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from hf_fourier.errors import InputError, brief
 from hf_fourier.report.example_record import ExampleRecord, report_record
+from hf_fourier.report.examples import example_numbers
 from hf_fourier.results.integrity import readable
 from hf_fourier.torch_state import exact_class
 
@@ -108,8 +109,9 @@ class ReportContent:
         """One per example; not `shared`: with its name and with labels that are a part of it."""
         if self._stored is not None:
             return self._stored
-        pairs = zip(self.results, self.names, strict=True)
-        return tuple(report_record(result, name, shared) for result, name in pairs)
+        numbers = example_numbers(self.results, self.names)
+        triples = zip(self.results, self.names, numbers, strict=True)
+        return tuple(report_record(result, name, shared, number) for result, name, number in triples)
 
     def _classes(self, records: Sequence[ExampleRecord]) -> tuple[ClassSummary, ...]:
         from hf_fourier.report.class_summary import summaries

@@ -10,6 +10,7 @@ import numpy as np
 
 from hf_fourier.methods import METHODS
 from hf_fourier.report import privacy
+from hf_fourier.report.band_scores import BandScores, band_scores_of
 from hf_fourier.report.figures.spectrum import binned
 from hf_fourier.results import formats
 from hf_fourier.results.curve import Curve, CurvePoint, Mode
@@ -69,6 +70,8 @@ class ExampleRecord:
         contested: Whether the explained label is another one than the model's own decision.
         noun: What the features are called: "frequencies", "bands" or "features".
         magnitude_overlap: The fraction of the top features that are also the strongest ones; None if not known.
+        band_scores: Where the features are bands, what each is worth; `bands` is None then.
+        example: The number of the example in its report, equal for results of the same example; 0 if not known.
     """
 
     label: str
@@ -89,6 +92,8 @@ class ExampleRecord:
     contested: bool = False
     noun: str = "features"
     magnitude_overlap: float | None = None
+    band_scores: BandScores | None = None
+    example: int = 0
 
     @property
     def head(self) -> str:
@@ -143,6 +148,7 @@ class ExampleRecord:
         values = {name: getattr(self, name) for name in self.__dataclass_fields__}
         values["curve"] = None if self.curve is None else self.curve.to_dict()
         values["bands"] = None if self.bands is None else dict(vars(self.bands))
+        values["band_scores"] = None if self.band_scores is None else dict(vars(self.band_scores))
         values["top_predictions"] = [list(pair) for pair in self.top_predictions]
         return {**values, "shape": dict(self.shape), "extras": dict(self.extras), "provenance": dict(self.provenance)}
 
@@ -153,6 +159,7 @@ class ExampleRecord:
         known = {name: value for name, value in values.items() if name in cls.__dataclass_fields__}
         known["curve"] = None if known["curve"] is None else Curve.from_dict(known["curve"])
         known["bands"] = None if known["bands"] is None else Bands(**known["bands"])
+        known["band_scores"] = BandScores(**known["band_scores"]) if known.get("band_scores") else None
         known["top_predictions"] = [(str(label), p) for label, p in known["top_predictions"]]
         return cls(**known)
 
@@ -191,26 +198,36 @@ def record_of(attribution: Attribution) -> ExampleRecord:
     )
 
 
-def report_record(attribution: Attribution, name: str = "", shared: bool = True) -> ExampleRecord:
+def report_record(
+    attribution: Attribution, name: str = "", shared: bool = True, example: int = 0
+) -> ExampleRecord:
     """The record that a report holds of one result, rounded and scrubbed.
 
     Args:
         attribution: The result; compact ones will do.
         name: The example's name.
         shared: Leave out what belongs to the example, and round what is left; see `privacy`.
+        example: The number of its example in the report.
     """
     record = record_of(attribution)
     labelled = not shared or privacy.shareable(attribution)
     digits = privacy.DIGITS if shared else 17
     extras = {n: v for n, v in attribution.extras.items() if n in privacy.SUMMARIES}
+    if "layers" not in extras:
+        extras.pop("standard_error", None)  # of each feature
+    scores = band_scores_of(attribution, shared)
     return replace(
         record,
         label=readable(record.label) if labelled else privacy.WITHHELD,
         target=record.target if labelled else None,
         top_predictions=[(readable(n), privacy.rounded(p, digits)) for n, p in record.top_predictions if labelled],
         curve=_rounded_curve(record.curve, labelled, digits),
-        magnitude_overlap=None if attribution.signal is None else attribution.magnitude_overlap(DEFAULT_FRACTION),
-        bands=bands_of(attribution, record.displayed_fraction),
+        magnitude_overlap=None if scores or attribution.signal is None else attribution.magnitude_overlap(
+            DEFAULT_FRACTION
+        ),
+        bands=None if scores else bands_of(attribution, record.displayed_fraction),
+        band_scores=scores,
+        example=example,
         extras=privacy.rounded(extras, privacy.DIGITS),
         provenance=privacy.rounded(privacy.provenance_of(attribution, shared), 6),
         name="" if shared else name,

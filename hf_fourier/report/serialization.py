@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from hf_fourier.evaluation.results import Check, Evaluation, MethodResult, SanityResult
 from hf_fourier.report import privacy
+from hf_fourier.report.band_scores import COLUMNS
 from hf_fourier.report.class_summary import ClassSummary
 from hf_fourier.report.example_record import ExampleRecord
 from hf_fourier.results import formats, parts
@@ -32,6 +33,11 @@ REPORT = {
 }
 _POINT = {**parts.POINT, "value": OPTIONAL, "agreement": OPTIONAL}
 _BANDS = {"title": str, "centres": _NUMBERS, "power": _NUMBERS, "chosen": _NUMBERS, "share": NUMBER}
+_EACH = (None, [NUMBER])
+_BAND_SCORES = {
+    "names": [str], "low": [NUMBER], "high": [NUMBER], "unit": str, "scores": [NUMBER], "power": _EACH,
+    "standard_error": _EACH, "deleted": _EACH, "alone": _EACH, "left_out": int,
+}  # fmt: skip
 _RECORD = {
     "label": str,
     "target": (int, type(None)),
@@ -51,6 +57,8 @@ _RECORD = {
     "contested?": bool,
     "noun?": str,
     "magnitude_overlap?": OPTIONAL,
+    "band_scores?": (None, _BAND_SCORES),
+    "example?": int,
 }
 _CLASS = {
     "method": str, "domain": str, "label": str, "examples": int, "confidence": OPTIONAL, "kept": dict,
@@ -80,6 +88,9 @@ def record_from(values: Mapping[str, Any]) -> ExampleRecord:
     bands = named["bands"]
     if bands is not None and len({len(bands[name]) for name in ("centres", "power", "chosen")}) > 1:
         raise Malformed("bands with more of one column than of another")
+    scores = named.get("band_scores")
+    if scores and {len(scores[name]) for name in COLUMNS if scores[name] is not None} != {len(scores["names"]) or -1}:
+        raise Malformed("no bands, or scores of other bands than there are")
     return ExampleRecord.from_dict(values)
 
 

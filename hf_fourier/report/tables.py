@@ -24,6 +24,7 @@ def tables(report: ReportContent, include_inputs: bool = False) -> dict[str, Tab
         "examples": [_example(i, one, include_inputs) for i, one in enumerate(records, 1)],
         "curves": [row for i, one in enumerate(records, 1) for row in _stops(i, one)],
         "bands": [row for i, one in enumerate(records, 1) for row in _bands(i, one)],
+        "band_scores": [row for i, one in enumerate(records, 1) for row in _band_scores(i, one)],
         "classes": [_class(one) for one in report._classes(records)],
     }
     by_name = {name: table_of(rows) for name, rows in rows_of.items() if rows}
@@ -109,6 +110,19 @@ def _bands(number: int, one: ExampleRecord) -> list[dict[str, Any]]:
         {"example": number, "label": one.label, "method": one.method, "domain": one.domain,
          "coordinate": one.bands.title, "centre": centre, "power": power, "chosen": chosen, "fraction": one.bands.share}
         for centre, power, chosen in columns
+    ]  # fmt: skip
+
+
+def _band_scores(number: int, one: ExampleRecord) -> list[dict[str, Any]]:
+    if one.band_scores is None:
+        return []
+    found = one.band_scores
+    columns = {name: getattr(found, name) for name in ("power", "scores", "standard_error", "deleted", "alone")}
+    return [
+        {"example": number, "label": one.label, "method": one.method, "domain": one.domain, "band": band.name,
+         "from": band.low, "to": band.high, "unit": band.unit,
+         **{"score" if name == "scores" else name: values[i] if values else None for name, values in columns.items()}}
+        for i, band in enumerate(found.bands)
     ]  # fmt: skip
 
 

@@ -1,0 +1,109 @@
+"""Sentences about bands: which band decides in one example and on average, and what may be concluded."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from hf_fourier.report.band_scores import in_score_units
+from hf_fourier.report.example_record import is_control
+
+if TYPE_CHECKING:
+    from hf_fourier.report.band_scores import BandMeans
+    from hf_fourier.report.example_record import ExampleRecord
+
+#: What the scores of these methods are.
+QUANTITY = {"shapley": "Shapley value", "filters": "Shapley value", "random_masks": "mean change with it"}
+#: Titles of what stands beside the scores.
+DELETED, ALONE = "lost without it", "gained by it alone"
+#: Below this part of what is lost without a band, what it brings alone is little.
+LITTLE = 0.25
+LIMITS = (
+    "What is left without a band, or of it alone, is no natural input: a band that is needed is not thereby enough, "
+    "nor the other way round."
+)
+MAY_CONCLUDE = "Which bands the score falls without, and which raise it alone, for these inputs and this replacement."
+
+
+def score_title(method: str) -> str:
+    """What a method's scores of bands are called."""
+    return QUANTITY.get(method.partition(":")[0], "score")
+
+
+def sentences(record: ExampleRecord) -> list[str]:
+    """What the bands of one example show, the most important first; empty where the features are no bands."""
+    found = record.band_scores
+    if found is None:
+        return []
+    best, place = found.names[found.best], found.best
+    if not in_score_units(record.method):
+        control = " It is a control: it ranks without looking at the model." if is_control(record.method) else ""
+        return [f"{record.method} ranks {best} first.{control}", "Its scores are no differences of the model's score."]
+    name = record.method.partition(":")[0]
+    lines = []
+    if name in QUANTITY:
+        error = "" if found.standard_error is None else f" ± {_number(found.standard_error[place])} (standard error)"
+        words = f"{QUANTITY[name]} {_number(found.scores[place])}{error}"
+        clear = _is_clear(found.scores, found.standard_error, place)
+        lines.append(f"{best} is worth most: {words}." if clear else f"No band is clearly worth most: {best}, {words}.")
+    return [*lines, *_deletion(record)]
+
+
+def _deletion(record: ExampleRecord) -> list[str]:
+    """What the score loses without a band, and gains by one alone."""
+    found = record.band_scores
+    assert found is not None
+    lines = []
+    worst = None
+    if found.deleted is not None:
+        worst = max(range(len(found.names)), key=found.deleted.__getitem__)
+        lost = found.deleted[worst]
+        if lost > 0:
+            lines.append(
+                f"Without {found.names[worst]} the score falls most, by {_number(lost)} (from {_number(record.value)})"
+            )
+        else:
+            lines.append("Without any one band the score does not fall: others stand in for each")
+            worst = None
+    if found.alone is not None:
+        top = max(range(len(found.names)), key=found.alone.__getitem__)
+        most = f"{found.names[top]} alone raises it most above the score with no band, by {_number(found.alone[top])}"
+        if found.alone[top] <= 0:
+            most = "no band alone raises it above the score with no band"
+        if worst is None:
+            lines.append(most[0].upper() + most[1:])
+        elif worst == top and found.alone[top] > 0:
+            lines[-1] += f"; alone it raises the score most, by {_number(found.alone[top])} above that with no band"
+        else:
+            own, lost = found.alone[worst], found.deleted[worst] if found.deleted else math.inf
+            little = f" only {_number(own)}: it needs others" if 0 < own < LITTLE * lost else f" {_number(own)}"
+            lines[-1] += f"; alone it brings {'nothing' if own <= 0 else little.strip()}"
+            lines.append(most[0].upper() + most[1:])
+    return [f"{line}." for line in lines]
+
+
+def mean_sentence(found: BandMeans) -> str:
+    """The band with the largest mean score, with its interval."""
+    band, score = found.bands[found.best].name, found.means["scores"][found.best]
+    name, over = found.method.partition(":")[0], f"mean over {found.examples} examples"
+    if name == "occlusion":
+        alone = "deleted" not in found.means
+        lead = f"With {band} alone the score rises most" if alone else f"Without {band} the score falls most"
+        if not found.is_clear:
+            lead = f"No band is clearly {'enough' if alone else 'needed'} more than the others; the largest is {band}"
+        return f"{lead}: by {score} ({over})."
+    lead = f"{band} is worth most" if found.is_clear else f"No band is clearly worth most; the largest mean is {band}"
+    return f"{lead}: {QUANTITY.get(name, 'score')} {score} ({over})."
+
+
+def _is_clear(scores: Sequence[float], errors: Sequence[float] | None, best: int) -> bool:
+    """Whether the best score exceeds every other one beyond the 95 % interval of their difference."""
+    if errors is None:
+        return True
+    others = (i for i in range(len(scores)) if i != best)
+    return all(scores[best] - scores[i] > 1.96 * math.hypot(errors[best], errors[i]) for i in others)
+
+
+def _number(value: float) -> str:
+    return f"{value:.3g}"
