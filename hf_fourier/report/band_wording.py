@@ -10,7 +10,7 @@ from hf_fourier.report.band_scores import in_score_units
 from hf_fourier.report.example_record import is_control
 
 if TYPE_CHECKING:
-    from hf_fourier.report.band_scores import BandMeans
+    from hf_fourier.report.band_means import BandMeans
     from hf_fourier.report.example_record import ExampleRecord
 
 #: What the scores of these methods are.

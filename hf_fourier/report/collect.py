@@ -14,6 +14,7 @@ from hf_fourier.results import storage
 
 if TYPE_CHECKING:
     from hf_fourier.evaluation.results import Evaluation, SanityResult
+    from hf_fourier.evaluation.studies.spectrum_means import SpectrumMeans
     from hf_fourier.results.attribution import Attribution
 
 #: Results that are read of each folder, unless the caller says how many.
@@ -29,6 +30,7 @@ class CollectedResults:
         names: What each is called: its folder, or its name in the run.
         evaluation: Of an earlier report.
         sanity: Of earlier reports.
+        spectrum: Of an earlier report.
         notes: What was left out.
     """
 
@@ -36,6 +38,7 @@ class CollectedResults:
     names: list[str] = field(default_factory=list)
     evaluation: Evaluation | None = None
     sanity: list[SanityResult] = field(default_factory=list)
+    spectrum: SpectrumMeans | None = None
     notes: list[str] = field(default_factory=list)
 
 
@@ -76,6 +79,7 @@ def _report(folder: Path, collected: CollectedResults) -> None:
     collected.names += report.names
     collected.evaluation = report.evaluation or collected.evaluation
     collected.sanity += report.sanity
+    collected.spectrum = report.spectrum or collected.spectrum
 
 
 def _run(folder: Path, collected: CollectedResults, max_examples: int) -> None:

@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from hf_fourier.errors import InputError, brief
+from hf_fourier.report import privacy
 from hf_fourier.report.example_record import ExampleRecord, report_record
 from hf_fourier.report.examples import example_numbers
 from hf_fourier.results.integrity import readable
@@ -14,6 +15,7 @@ from hf_fourier.torch_state import exact_class
 
 if TYPE_CHECKING:
     from hf_fourier.evaluation.results import Evaluation, SanityResult
+    from hf_fourier.evaluation.studies.spectrum_means import SpectrumMeans, SpectrumSummary
     from hf_fourier.report.class_summary import ClassSummary
     from hf_fourier.results.attribution import Attribution
 
@@ -32,9 +34,10 @@ class ReportContent:
         sanity: SanityResult | Sequence[SanityResult] | None = None,
         title: str | None = None,
         names: Sequence[str] | None = None,
+        spectrum: SpectrumMeans | None = None,
     ) -> None:
         self.results = tuple(results) if isinstance(results, Iterable) else (results,)
-        self.evaluation = evaluation
+        self.evaluation, self.spectrum = evaluation, spectrum
         self.sanity = () if sanity is None else tuple(sanity) if isinstance(sanity, Sequence) else (sanity,)
         self._check_kinds()
         if names is not None and (isinstance(names, str) or not isinstance(names, Sequence)):
@@ -45,9 +48,11 @@ class ReportContent:
         self.names = tuple(readable(str(n)) for n in names) if names is not None else _numbers(len(self.results))
         self._stored: tuple[ExampleRecord, ...] | None = None
         self._stored_classes: tuple[ClassSummary, ...] | None = None
-        if not self.results and evaluation is None and not self.sanity:
-            raise InputError("nothing to report", "results, an evaluation or sanity checks", "pass some")
+        if not self.results and evaluation is None and not self.sanity and spectrum is None:
+            raise InputError("nothing to report", "results, an evaluation, sanity checks or a spectrum", "pass some")
         models = {one.provenance.get("model") for one in self.results}
+        if spectrum is not None and privacy.model_of(spectrum.model) not in {privacy.model_of(m) for m in models}:
+            models = models | {spectrum.model}
         if len(models) > 1:
             got = f"results of {len(models)} models: {', '.join(sorted(map(str, models))[:4])}"
             raise InputError(got, "those of one", "make a report of each")
@@ -56,19 +61,22 @@ class ReportContent:
         self.title = readable(title if title is not None else f"Frequency explanations of {self.model or 'a model'}")
 
     def _check_kinds(self) -> None:
-        """Refuse what is no result, evaluation or sanity check.
+        """Refuse what is no result, evaluation, sanity check or spectrum.
 
         Raises:
             InputError: If something is none.
         """
         from hf_fourier.evaluation.results import Evaluation, SanityResult
+        from hf_fourier.evaluation.studies.spectrum_means import SpectrumMeans
         from hf_fourier.results.attribution import Attribution
 
         evaluations = [] if self.evaluation is None else [self.evaluation]
+        spectra = [] if self.spectrum is None else [self.spectrum]
         parts: tuple[tuple[Sequence[Any], type, str, str], ...] = (
             (self.results, Attribution, "results", "what `explain` returns"),
             (evaluations, Evaluation, "evaluation", "what `evaluate` returns"),
             (self.sanity, SanityResult, "sanity", "what `sanity_check` returns"),
+            (spectra, SpectrumMeans, "spectrum", "what `spectrum` returns"),
         )
         for values, kind, name, expected in parts:
             if wrong := [value for value in values if not isinstance(value, kind)]:
@@ -77,6 +85,7 @@ class ReportContent:
     def __repr__(self) -> str:
         kinds = [f"{len(self.records)} examples"]
         kinds += ["an evaluation"] if self.evaluation else []
+        kinds += ["a spectrum"] if self.spectrum else []
         kinds += [f"{len(self.sanity)} sets of sanity checks"] if self.sanity else []
         return f"Report({self.title!r}: {', '.join(kinds)})"
 
@@ -88,6 +97,8 @@ class ReportContent:
         """The explained model's name."""
         if self.records:
             return str(self.records[0].provenance.get("model") or "")
+        if self.spectrum is not None:
+            return self.spectrum.model
         return self.evaluation.model if self.evaluation else self.sanity[0].model if self.sanity else ""
 
     @property
@@ -113,6 +124,12 @@ class ReportContent:
         triples = zip(self.results, self.names, numbers, strict=True)
         return tuple(report_record(result, name, shared, number) for result, name, number in triples)
 
+    def _spectrum(self, shared: bool) -> SpectrumSummary | None:
+        """The spectrum as it is written; `shared`: groups that are no classes of the model are numbered."""
+        from hf_fourier.report.spectrum_values import written_spectrum
+
+        return None if self.spectrum is None else written_spectrum(self.spectrum, shared)
+
     def _classes(self, records: Sequence[ExampleRecord]) -> tuple[ClassSummary, ...]:
         from hf_fourier.report.class_summary import summaries
 
@@ -124,12 +141,13 @@ class ReportContent:
     def _of(
         cls: type[ContentT], records: Sequence[ExampleRecord], classes: Sequence[ClassSummary],
         evaluation: Evaluation | None,
-        sanity: Sequence[SanityResult], title: str,
+        sanity: Sequence[SanityResult], title: str, spectrum: SpectrumMeans | None,
     ) -> ContentT:  # fmt: skip
         """A report of records without results."""
         content = cls.__new__(cls)
         content.results, content.names = (), _numbers(len(records))
         content.evaluation, content.sanity, content.title = evaluation, tuple(sanity), title
+        content.spectrum = spectrum
         content._stored, content._stored_classes = tuple(records), tuple(classes)
         return content
 

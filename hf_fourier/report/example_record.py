@@ -198,9 +198,7 @@ def record_of(attribution: Attribution) -> ExampleRecord:
     )
 
 
-def report_record(
-    attribution: Attribution, name: str = "", shared: bool = True, example: int = 0
-) -> ExampleRecord:
+def report_record(attribution: Attribution, name: str = "", shared: bool = True, example: int = 0) -> ExampleRecord:
     """The record that a report holds of one result, rounded and scrubbed.
 
     Args:

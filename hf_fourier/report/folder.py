@@ -24,6 +24,7 @@ from hf_fourier.report.serialization import (
     sanity_from,
     sanity_to,
 )
+from hf_fourier.report.spectrum_values import spectrum_from, spectrum_to
 from hf_fourier.report.tables import to_parquet
 from hf_fourier.results import storage
 from hf_fourier.results.integrity import damaged, parsing, read_json, sealed, stated_digest
@@ -68,6 +69,7 @@ def save(
         "classes": [one.to_dict() for one in report._classes(records)],
         "evaluation": None if report.evaluation is None else evaluation_to(report.evaluation, not include_inputs),
         "sanity": [sanity_to(one, not include_inputs) for one in report.sanity],
+        "spectrum": None if report.spectrum is None else spectrum_to(report.spectrum, not include_inputs),
     }
     if include_inputs:
         values["results"] = [stated_digest(path / storage.VALUES) for path in _result_folders(where)]
@@ -96,12 +98,13 @@ def load(folder: str | PathLike[str], cls: type[ContentT]) -> ContentT:
         check(values, REPORT)
         evaluation = None if values["evaluation"] is None else evaluation_from(values["evaluation"])
         sanity = [sanity_from(one) for one in values["sanity"]]
+        spectrum = None if values.get("spectrum") is None else spectrum_from(values["spectrum"])
         if values["inputs"] and (where / RESULTS).is_dir():
             results = _results(where, values.get("results"))
-            return cls(results, evaluation, sanity, values["title"], values["names"] or None)
+            return cls(results, evaluation, sanity, values["title"], values["names"] or None, spectrum)
         records = [record_from(one) for one in values["examples"]]
         classes = [class_from(one) for one in values["classes"]]
-        return cls._of(records, classes, evaluation, sanity, values["title"])
+        return cls._of(records, classes, evaluation, sanity, values["title"], spectrum)
 
 
 def _save_examples(report: ReportContent, where: Path) -> None:

@@ -12,6 +12,7 @@ from hf_fourier.report import privacy
 from hf_fourier.report.band_scores import COLUMNS
 from hf_fourier.report.class_summary import ClassSummary
 from hf_fourier.report.example_record import ExampleRecord
+from hf_fourier.report.spectrum_values import SPECTRUM
 from hf_fourier.results import formats, parts
 from hf_fourier.results.schema import NUMBER, OPTIONAL, Malformed, check
 
@@ -30,6 +31,7 @@ REPORT = {
     "evaluation": (None, dict),
     "sanity": [dict],
     "results?": [str],
+    "spectrum?": (None, SPECTRUM),
 }
 _POINT = {**parts.POINT, "value": OPTIONAL, "agreement": OPTIONAL}
 _BANDS = {"title": str, "centres": _NUMBERS, "power": _NUMBERS, "chosen": _NUMBERS, "share": NUMBER}

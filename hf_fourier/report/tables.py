@@ -31,6 +31,9 @@ def tables(report: ReportContent, include_inputs: bool = False) -> dict[str, Tab
     evaluation, sanity = serialization.as_shared(report, not include_inputs)
     if evaluation is not None and evaluation.cells:
         by_name["evaluation"] = evaluation.table()
+    spectrum = report._spectrum(not include_inputs)
+    if spectrum is not None:
+        by_name["spectrum"] = spectrum.table()
     checks = [row for one in sanity for row in one.table().rows()]
     if checks:
         by_name["sanity"] = table_of(checks)

@@ -9,31 +9,25 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from hf_fourier.domains import Band
-from hf_fourier.domains.bands import frequency_text
 from hf_fourier.errors import InputError
 from hf_fourier.evaluation.metrics.statistics import MeanInterval, mean_interval
 from hf_fourier.evaluation.studies.cutoffs import bootstrap_sums, crossing
+from hf_fourier.evaluation.studies.spectrum_means import ALL, CUTS, SpectrumMeans
 from hf_fourier.methods.filters import MEASURES
-from hf_fourier.results.drawing import drawn_by
 from hf_fourier.results.table import Table
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 #: Of the file that `ModelSpectrum.save` writes.
 FORMAT = 1
-#: The group of all examples.
-ALL = "all"
 _VALUE, _CONFIDENCE, _AGREEMENT, _CLASS = range(len(MEASURES))
 
 
-@dataclass(frozen=True, eq=False)
-class ModelSpectrum:
+@dataclass(frozen=True, eq=False, repr=False)
+class ModelSpectrum(SpectrumMeans):
     """What a model answers when bands of its inputs are filtered out, left alone, or drowned in noise.
 
     Made by `FourierExplainer.spectrum`. All numbers are kept by example, so that groups, intervals and figures are
@@ -72,13 +66,6 @@ class ModelSpectrum:
 
     def __len__(self) -> int:
         return len(self.readings)
-
-    def __repr__(self) -> str:
-        return f"ModelSpectrum({self.model}: {len(self)} examples, {len(self.bands)} bands)"
-
-    def _repr_html_(self) -> str:
-        html: str = drawn_by("html.notebook:spectrum", self)
-        return html
 
     @property
     def groups(self) -> list[str]:
@@ -149,7 +136,7 @@ class ModelSpectrum:
         Raises:
             InputError: If it is another filter.
         """
-        if name not in ("low-pass", "high-pass"):
+        if name not in CUTS:
             raise InputError(f"the cut-off of filter {name!r}", "'low-pass' or 'high-pass'", "choose one of them")
         if len({(band.low, band.high) for band in self.bands}) < len(self.bands):  # cut by direction or time
             return MeanInterval(math.nan, math.nan, math.nan, 0)
@@ -188,77 +175,6 @@ class ModelSpectrum:
                 columns["true_positive_rate"].append(_share(named[known & (truth == label)]))
                 columns["false_positive_rate"].append(_share(named[known & (truth != label)]))
         return Table(columns)
-
-    def table(self) -> Table:
-        """All means with their intervals: a row for each group, filter and band; Shapley values as one more filter."""
-        columns: dict[str, list[Any]] = {
-            name: []
-            for name in ("group", "filter", "band", "from", "to", "unit", "quantity", "mean", "low", "high", "n")
-        }
-        for group in dict.fromkeys([ALL, *self.groups]):
-            rows = [(name, self.quantity, self.accuracy(name, group)) for name in self.filters]
-            rows.append(("shapley", "score", self.shapley_values(group)))
-            for name, quantity, intervals in rows:
-                for band, one in zip(self.bands, intervals, strict=True):
-                    values = (group, name, band.name, band.low, band.high, band.unit, quantity)
-                    for column, value in zip(columns, (*values, one.mean, one.low, one.high, one.n), strict=True):
-                        columns[column].append(value)
-        return Table(columns)
-
-    def to_pandas(self) -> pd.DataFrame:
-        """`table` as a `pandas.DataFrame`."""
-        return self.table().to_pandas()
-
-    def summary(self) -> list[str]:
-        """What was found, in sentences with intervals."""
-        values = self.shapley_values()
-        usual = [i for i, one in enumerate(values) if 2 * one.n >= len(self)] or range(len(values))
-        best = max(usual, key=lambda i: -math.inf if math.isnan(values[i].mean) else values[i].mean)
-        name = self.bands[best].name
-        rivals = [one for i, one in enumerate(self.differences(name)) if i != best]
-        clear = bool(rivals) and all(one.high < 0 for one in rivals if one.n)
-        stop, alone = self.accuracy("band-stop")[best], self.accuracy("band-pass")[best]
-        lines = [
-            f"{'The band that is worth most' if clear else 'No band is clearly worth most; the largest mean'} "
-            f"is {name}: Shapley value {values[best]}.",
-            f"{self.quantity.capitalize()}: {_percent(self.clean_accuracy())} of the clean examples, "
-            f"{_percent(stop)} without that band, {_percent(alone)} with it alone, "
-            f"{_percent(self.empty_accuracy())} with no band left.",
-        ]
-        for which, words in (("low-pass", "only frequencies up to"), ("high-pass", "only frequencies from")):
-            cut, unit = self.half_point(which), self.bands[0].unit
-            ends = [band.high if which == "low-pass" else band.low for band in self.bands]
-            outermost = min(end for end in ends if end > 0) if which == "low-pass" else max(ends)
-            if cut.mean == outermost:
-                lines.append(f"More than half is kept with {words} {frequency_text(unit, cut.mean)}.")
-            elif math.isfinite(cut.mean):
-                lines.append(f"Half is lost with {words} {frequency_text(unit, cut.mean, cut.low, cut.high)}.")
-        return lines
-
-    def __str__(self) -> str:
-        return "\n".join([repr(self), *self.summary()])
-
-    def overview(self) -> Table:
-        """A row for each band: its accuracy under each filter in percent, and its Shapley value with the interval."""
-        columns: dict[str, list[Any]] = {"band": [band.name for band in self.bands]}
-        for name in self.filters:
-            means = [one.mean for one in self.accuracy(name)]
-            columns[name] = ["" if math.isnan(mean) else f"{100 * mean:.0f}" for mean in means]
-        columns["Shapley value"] = [str(value) for value in self.shapley_values()]
-        return Table(columns)
-
-    def to_markdown(self) -> str:
-        """A section for a model's card: what was found, a table of the bands, and what may be concluded.
-
-        Raises:
-            MissingExtraError: If Jinja2 is not installed.
-        """
-        text: str = drawn_by("hub.markdown:render_spectrum", self)
-        return text
-
-    def plot(self, path: str | PathLike[str] | None = None, ax: Any = None) -> Any:
-        """Draw it, a `matplotlib.figure.Figure`; see `hf_fourier.report.figures.model_spectrum.plot_spectrum`."""
-        return drawn_by("figures.model_spectrum:plot_spectrum", self, path, ax)
 
     def save(self, path: str | PathLike[str]) -> Path:
         """Write one file (safetensors), whole or not at all. It holds numbers by example, and no example.
@@ -359,7 +275,3 @@ _ARRAYS = ("readings", "empty", "clean", "shapley", "labels")
 
 def _share(named: np.ndarray) -> float:
     return float(named.mean()) if len(named) else math.nan
-
-
-def _percent(one: MeanInterval) -> str:
-    return f"{100 * one.mean:.0f} % [{100 * one.low:.0f}, {100 * one.high:.0f}]"

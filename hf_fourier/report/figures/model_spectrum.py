@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from os import PathLike
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from hf_fourier.errors import InputError
-from hf_fourier.evaluation.studies.model_spectrum import ALL
+from hf_fourier.evaluation.studies.spectrum_means import ALL
 from hf_fourier.report.figures import panels
 from hf_fourier.report.figures.fonts import drawable, plain
 from hf_fourier.report.figures.overview import COLOURS, MARKERS
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from hf_fourier.evaluation.metrics.statistics import MeanInterval
-    from hf_fourier.evaluation.studies.model_spectrum import ModelSpectrum
+    from hf_fourier.evaluation.studies.spectrum_means import SpectrumMeans
 
 HEIGHT = 7.6
 #: Lines that one panel shows apart.
@@ -33,7 +34,7 @@ CAPTION = (
 )
 
 
-def plot_spectrum(spectrum: ModelSpectrum, path: str | PathLike[str] | None = None, ax: Axes | None = None) -> Figure:
+def plot_spectrum(spectrum: SpectrumMeans, path: str | PathLike[str] | None = None, ax: Axes | None = None) -> Figure:
     """Draw the spectrum of a model.
 
     Four panels: the accuracy (or the share of decisions kept) as frequencies are cut off from above and from below;
@@ -62,7 +63,7 @@ def plot_spectrum(spectrum: ModelSpectrum, path: str | PathLike[str] | None = No
     return whole
 
 
-def _fill(figure: Figure, spectrum: ModelSpectrum) -> None:
+def _fill(figure: Figure, spectrum: SpectrumMeans) -> None:
     figure.set_size_inches(WIDTH, HEIGHT)
     figure.set_layout_engine("constrained")
     axes: Any = figure.subplots(2, 2)
@@ -76,7 +77,7 @@ def _fill(figure: Figure, spectrum: ModelSpectrum) -> None:
     figure.supxlabel(CAPTION, x=0.012, ha="left", size=9, style="italic")
 
 
-def _cuts(axes: Axes, spectrum: ModelSpectrum) -> None:
+def _cuts(axes: Axes, spectrum: SpectrumMeans) -> None:
     """The accuracy by the cut-off of a low-pass and a high-pass filter, with the points where half is lost."""
     for number, (name, words) in enumerate(
         [("low-pass", "only below the cut-off"), ("high-pass", "only above the cut-off")]
@@ -97,7 +98,7 @@ def _cuts(axes: Axes, spectrum: ModelSpectrum) -> None:
     _percent_axis(axes, spectrum)
 
 
-def _single(axes: Axes, spectrum: ModelSpectrum) -> None:
+def _single(axes: Axes, spectrum: SpectrumMeans) -> None:
     """The accuracy without one band, and with it alone."""
     for number, (name, words) in enumerate([("band-stop", "without this band"), ("band-pass", "this band alone")]):
         _errorbars(axes, range(len(spectrum.bands)), spectrum.accuracy(name), COLOURS[number], words, number)
@@ -107,7 +108,7 @@ def _single(axes: Axes, spectrum: ModelSpectrum) -> None:
     _band_axis(axes, spectrum)
 
 
-def _noise(axes: Axes, spectrum: ModelSpectrum) -> None:
+def _noise(axes: Axes, spectrum: SpectrumMeans) -> None:
     """The accuracy with noise in one band."""
     levels = [name for name in spectrum.filters if name.startswith("noise")]
     for number, name in enumerate(levels):
@@ -128,7 +129,7 @@ def _noise(axes: Axes, spectrum: ModelSpectrum) -> None:
     _band_axis(axes, spectrum)
 
 
-def _values(axes: Axes, spectrum: ModelSpectrum) -> None:
+def _values(axes: Axes, spectrum: SpectrumMeans) -> None:
     """The mean Shapley value of each band, a line for each group."""
     groups = spectrum.groups
     shown = groups if 1 < len(groups) <= MOST_GROUPS else [ALL]
@@ -147,8 +148,9 @@ def _values(axes: Axes, spectrum: ModelSpectrum) -> None:
 
 
 def _errorbars(
-    axes: Axes, x: Any, intervals: list[MeanInterval], colour: str, label: str | None, number: int, scale: float = 100.0
-) -> None:
+    axes: Axes, x: Any, intervals: Sequence[MeanInterval], colour: str, label: str | None, number: int,
+    scale: float = 100.0,
+) -> None:  # fmt: skip
     """Means with their intervals, joined by a line; the second lines of a colour are dashed."""
     means = scale * np.array([one.mean for one in intervals])
     below = means - scale * np.array([one.low for one in intervals])
@@ -160,20 +162,20 @@ def _errorbars(
     )  # fmt: skip
 
 
-def _ends(axes: Axes, spectrum: ModelSpectrum) -> None:
+def _ends(axes: Axes, spectrum: SpectrumMeans) -> None:
     """Lines for the accuracy of the clean examples and, dashed, for that with no band left."""
     axes.axhline(100 * spectrum.clean_accuracy().mean, color=panels.SOFT, linewidth=0.8)
     axes.axhline(100 * spectrum.empty_accuracy().mean, color=panels.SOFT, linewidth=0.8, linestyle=(0, (4, 4)))
 
 
-def _percent_axis(axes: Axes, spectrum: ModelSpectrum) -> None:
+def _percent_axis(axes: Axes, spectrum: SpectrumMeans) -> None:
     axes.set_ylim(0, 104)
     panels.label_axis(axes, "y", f"{spectrum.quantity} [%]")
     if axes.get_legend_handles_labels()[0]:
         axes.legend(frameon=False, fontsize=8, loc="lower right", bbox_to_anchor=(1.0, 0.99), ncols=2, borderaxespad=0)
 
 
-def _band_axis(axes: Axes, spectrum: ModelSpectrum) -> None:
+def _band_axis(axes: Axes, spectrum: SpectrumMeans) -> None:
     """The bands by name, those of pictures with a grating above the name."""
     units = {band.unit for band in spectrum.bands}
     names = [_short(band.name, band.unit) for band in spectrum.bands]

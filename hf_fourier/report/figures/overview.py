@@ -57,6 +57,9 @@ def save_figures(
     where, written = Path(folder), {}
     for name, size, draw in _overviews(report, include_inputs):
         written.update(_light_and_dark(panels.drawn(partial(_fill, size=size, draw=draw)), where, name, endings))
+    spectrum = report._spectrum(shared=not include_inputs)
+    if spectrum is not None:
+        written.update(_light_and_dark(spectrum.plot(), where, "spectrum", endings))
     for number, result in enumerate(report.results if examples and include_inputs else (), 1):
         written.update(_light_and_dark(plot(result), where, f"{number:04d}", endings))
     return written

@@ -10,6 +10,8 @@ from markupsafe import Markup
 
 WIDE, TALL = 360, 230
 LEFT, RIGHT, TOP, BOTTOM = 46, 12, 12, 40
+#: Of a chart by band: the space beside it, and the heights of a name and of a bar; letters of a name, at most.
+SIDE, NAME, BAR, NAME_CHARS = 14, 14, 9, 60
 #: Looks that differ without colour too: class names of the page's style sheet, and the shape of the points.
 SHAPES = ("circle", "square", "diamond", "triangle", "cross")
 #: From a number to a place on the drawing.
@@ -37,6 +39,19 @@ class Series:
     high: Sequence[float] = ()
     control: bool = False
     hollow: Sequence[bool] = ()
+
+
+@dataclass(frozen=True)
+class BandAxis:
+    """What runs to the right in a chart by band.
+
+    Attributes:
+        top: The upper end, the lower being 0; None for what the values take, 0 among them.
+        marks: Values with lines across all rows, each with its words and its class in the style sheet.
+    """
+
+    top: float | None = None
+    marks: Sequence[tuple[float, str, str]] = ()
 
 
 def lines(series: Sequence[Series], title: str, right: str, up: str, top: float | None = 1.0) -> Markup:
@@ -98,16 +113,99 @@ def bars(centres: Sequence[float], power: Sequence[float], chosen: Sequence[floa
     return _chart(title, parts, key)
 
 
+def by_band(names: Sequence[str], series: Sequence[Series], title: str, right: str, chart: BandAxis) -> Markup:
+    """Bars to the right, a row for each band with its name above; and a legend below.
+
+    Args:
+        names: The bands in words.
+        series: The bars of each row, at most as many as there are `SHAPES`: `y` has a number for each band, NaN for
+            none; `low` and `high` are the ends of its interval. `x` is not read.
+        title: Read out by screen readers, and shown above.
+        right: What runs to the right, with its unit.
+        chart: The ends of the axis, and lines across all rows.
+    """
+    values = [v for one in series for v in (*one.y, *one.low, *one.high) if math.isfinite(v)]
+    if not names or not values:
+        return Markup("")
+    step = _step(min(0.0, *values), max(0.0, *values)) if chart.top is None else chart.top / 4
+    low = math.floor(min(0.0, *values) / step + 1e-9) * step if chart.top is None else 0.0
+    high = math.ceil(max(0.0, *values) / step - 1e-9) * step if chart.top is None else chart.top
+
+    def x_of(value: float) -> float:
+        return SIDE + (min(max(value, low), high) - low) / ((high - low) or 1) * (WIDE - 2 * SIDE)
+
+    row = NAME + BAR * len(series) + 5
+    deep = TOP + row * len(names)
+    parts = [_columns(low, high, step, x_of, deep)]
+    for place, name in enumerate(names):
+        y = TOP + place * row
+        shown = name if len(name) <= NAME_CHARS else f"{name[: NAME_CHARS - 1]}…"
+        parts.append(Markup('<text class="band" x="{}" y="{}">{}</text>').format(SIDE, y + NAME - 3, shown))
+        for number, one in enumerate(series):
+            parts.append(_bar(one, number, place, name, y + NAME + BAR * number, x_of))
+    line = Markup('<line class="{}" x1="{:.1f}" x2="{:.1f}" y1="{}" y2="{}"><title>{}</title></line>')
+    for value, words, kind in chart.marks:
+        if math.isfinite(value):
+            parts.append(line.format(kind, x_of(value), x_of(value), TOP, deep, f"{words}: {value:.3g}"))
+    parts.append(
+        Markup('<text class="label" text-anchor="middle" x="{}" y="{}">{}</text>').format(WIDE / 2, deep + 30, right)
+    )
+    legend = [_key(one, number) for number, one in enumerate(series) if len(series) > 1]
+    marks = Markup('<li><svg viewBox="0 0 30 12" aria-hidden="true"><line class="{}" x1="15" x2="15" y1="0" y2="12"/>'
+                   '</svg>{}</li>')  # fmt: skip
+    legend += [marks.format(kind, words) for value, words, kind in chart.marks if math.isfinite(value)]
+    return _chart(title, parts, Markup("").join(legend), deep + 36)
+
+
+def _columns(low: float, high: float, step: float, x_of: Place, deep: float) -> Markup:
+    """Lines down with their numbers below."""
+    parts = []
+    for i in range(round((high - low) / step) + 1):
+        x, value = x_of(low + i * step), low + i * step
+        kind = "axis" if abs(value) < step / 1e6 else "grid"
+        line = Markup('<line class="{}" x1="{:.1f}" x2="{:.1f}" y1="{}" y2="{}"/>').format(kind, x, x, TOP, deep)
+        parts += [line, _tick_text("middle", x, deep + 14, f"{0.0 if kind == 'axis' else value:.3g}")]
+    return Markup("").join(parts)
+
+
+def _step(low: float, high: float) -> float:
+    """A round distance of lines, of which three to seven fit."""
+    rough = max(high - low, 1e-9) / 5
+    power = 10.0 ** math.floor(math.log10(rough))
+    return next(times * power for times in (1, 2, 5, 10) if times * power >= rough * (1 - 1e-9))
+
+
+def _bar(one: Series, number: int, place: int, name: str, y: float, x_of: Place) -> Markup:
+    """A bar from 0 to a number, its interval, and a mark at its end that differs without colour."""
+    value = one.y[place]
+    if not math.isfinite(value):
+        return Markup("")
+    ends = (one.low[place], one.high[place]) if one.low else ()
+    known = bool(ends) and all(map(math.isfinite, ends))
+    text = f"{one.name}, {name}: {value:.3g}" + (f" [{ends[0]:.3g}, {ends[1]:.3g}]" if known else "")
+    zero, end, middle = x_of(0.0), x_of(value), y + BAR / 2
+    parts = [
+        Markup('<rect class="bar-of" x="{:.1f}" y="{:.1f}" width="{:.1f}" height="{}"/>').format(
+            min(zero, end), y + 0.5, abs(end - zero), BAR - 1
+        )
+    ]
+    if known:
+        whisker = Markup('<line class="whisker" x1="{:.1f}" x2="{:.1f}" y1="{:.1f}" y2="{:.1f}"/>')
+        parts.append(whisker.format(x_of(ends[0]), x_of(ends[1]), middle, middle))
+    parts.append(_point(number, end, middle, text, False))
+    return Markup('<g class="series-{}">{}</g>').format(number % len(SHAPES), Markup("").join(parts))
+
+
 def _tick(value: float) -> str:
     """A number without an exponent, as far as one can read it."""
     return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
 
 
-def _chart(title: str, parts: Sequence[Markup], legend: Markup) -> Markup:
+def _chart(title: str, parts: Sequence[Markup], legend: Markup, tall: float = TALL) -> Markup:
     return Markup(
         '<figure class="chart"><figcaption>{}</figcaption><svg viewBox="0 0 {} {}" role="img" aria-label="{}">{}</svg>'
         '<ul class="legend">{}</ul></figure>'
-    ).format(title, WIDE, TALL, title, Markup("").join(parts), legend)
+    ).format(title, WIDE, tall, title, Markup("").join(parts), legend)
 
 
 def _tick_text(anchor: str, x: float, y: float, text: str) -> Markup:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,7 +14,7 @@ from hf_fourier.report.visible_text import escape_invisible
 if TYPE_CHECKING:
     import jinja2
 
-    from hf_fourier.evaluation.studies.model_spectrum import ModelSpectrum
+    from hf_fourier.evaluation.studies.spectrum_means import SpectrumMeans
 
 FOLDER = Path(__file__).parent / "templates"
 #: Punctuation that means nothing inside a line. All other ASCII punctuation is written as a character reference, which
@@ -67,14 +68,19 @@ def rendered(template: str, **values: Any) -> str:
     return environment().get_template(template).render(**values)
 
 
-def render_spectrum(spectrum: ModelSpectrum) -> str:
-    """The section of a model's card on its spectrum; see `ModelSpectrum.to_markdown`.
+def render_spectrum(spectrum: SpectrumMeans) -> str:
+    """The section of a model's card on its spectrum; see `SpectrumMeans.to_markdown`.
 
-    Sentences and cells are the library's own words and numbers, in which brackets are intervals.
+    Sentences and cells are the library's own words and numbers, in which brackets are intervals; names of bands, which
+    may come from a file, are text.
     """
-    lines, table = [Markdown(line) for line in spectrum.summary()], spectrum.overview()
+    found = spectrum.summarized()
+    bands = [replace(band, name=str(text(band.name)), unit=str(text(band.unit))) for band in found.bands]
+    found = replace(found, bands=tuple(bands))
+    lines, table = [Markdown(line) for line in found.summary()], found.overview()
     cells = [[Markdown(cell) for cell in row] for row in table.formatted()]
-    return rendered("spectrum.md", spectrum=spectrum, lines=lines, titles=list(table.columns), cells=cells)
+    titles = ["band", *found.filters, "Shapley value"]
+    return rendered("spectrum.md", spectrum=found, lines=lines, titles=titles, cells=cells)
 
 
 @lru_cache

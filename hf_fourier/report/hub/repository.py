@@ -122,7 +122,7 @@ def _shareable(report: ReportContent) -> ReportContent:
         found = replace(found, groups=[_named_for_others(group) for group in found.groups])
     sanity = [replace(one, groups=[_named_for_others(group) for group in one.groups]) for one in checked]
     names = [_named_for_others(name) for name in report.names]
-    return content.ReportContent(report.results, found, sanity, report.title, names)
+    return content.ReportContent(report.results, found, sanity, report.title, names, report.spectrum)
 
 
 def _named_for_others(name: Any) -> str:
