@@ -98,6 +98,7 @@ def card(found: Recorded) -> str:
         tags=[*cards.TAGS, *([escape_invisible(found.facts.task)] if found.facts.task else [])],
     )
     values = {"data": markdown.Markdown(data.to_yaml()), "dataset": None, "names": cards.NAMES}
+    values["bands"] = cards.bands_section(found.facts)
     told = {"recipe": markdown.Markdown(found.recipe), "question": found.question, "examples": found.examples}
     return markdown.rendered("model_card.md", facts=found.facts, **values, **told).strip() + "\n"
 

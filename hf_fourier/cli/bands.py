@@ -21,6 +21,7 @@ from hf_fourier.cli.inputs import read, slug
 from hf_fourier.cli.options import BandsRequest, LoadOptions, SpectrumRequest
 from hf_fourier.cli.targets import parse_targets
 from hf_fourier.errors import MissingExtraError, ModelError, SpecError
+from hf_fourier.report.collect import SPECTRUM
 
 if TYPE_CHECKING:
     from hf_fourier.evaluation.studies.model_spectrum import ModelSpectrum
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from hf_fourier.results.attribution import Attribution
 
 #: The files of `hf-fourier spectrum`, beside the run's folder.
-FILES = {"spectrum": "spectrum.safetensors", "table": "spectrum.csv", "figure": "spectrum.png"}
+FILES = {"spectrum": SPECTRUM, "table": "spectrum.csv", "figure": "spectrum.png"}
 
 
 def run_bands(request: BandsRequest) -> None:
@@ -98,6 +99,7 @@ def run_spectrum(request: SpectrumRequest) -> None:
     show_spectrum(spectrum)
     for name, path in written.items():
         print_line(result_console(), f"{name}: {path}", style="bold" if name == "figure" else None)
+    print_line(result_console(), f"next: hf-fourier report [RESULTS] --spectrum {request.output} --output REPORT")
 
 
 def load_in_hertz(model: str, method: str, domain: str, loading: LoadOptions) -> FourierExplainer:

@@ -284,13 +284,16 @@ class ReportRequest:
     """The options of `hf-fourier report`."""
 
     results: Annotated[
-        list[Path],
+        list[Path] | None,
         typer.Argument(
-            metavar="RESULTS...",
-            help="Folders that `explain`, `explain-dataset` or `Attribution.save` wrote, of one model.",
+            metavar="[RESULTS]...",
+            help="Folders that `explain`, `bands`, `explain-dataset` or `Attribution.save` wrote, of one model.",
             show_default=False,
         ),
-    ]
+    ] = None
+    spectrum: Annotated[
+        Path | None, typer.Option(help="The folder (or file) of the same model that `spectrum` wrote.")
+    ] = None
     output: Annotated[Path, typer.Option(help="A folder that is new, empty, or an earlier report.")]
     include_inputs: WithInputs = False
     title: Annotated[str | None, typer.Option(help="By default it names the model.", show_default=False)] = None

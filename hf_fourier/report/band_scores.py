@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -61,7 +61,7 @@ class BandScores:
 
     def taken(self, places: Sequence[int]) -> BandScores:
         """Some of the bands alone."""
-        columns = {
+        columns: dict[str, Any] = {
             name: [getattr(self, name)[i] for i in places] for name in COLUMNS if getattr(self, name) is not None
         }
         return replace(self, **columns, left_out=self.left_out + len(self.names) - len(places))

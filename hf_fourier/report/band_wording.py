@@ -15,15 +15,21 @@ if TYPE_CHECKING:
 
 #: What the scores of these methods are.
 QUANTITY = {"shapley": "Shapley value", "filters": "Shapley value", "random_masks": "mean change with it"}
+#: What is concluded where the slider keeps bands at which the model was not asked.
+ASKED = "The model was asked about each band by itself: see above. What a filter leaves is no natural input."
 #: Titles of what stands beside the scores.
 DELETED, ALONE = "lost without it", "gained by it alone"
 #: Below this part of what is lost without a band, what it brings alone is little.
 LITTLE = 0.25
 LIMITS = (
-    "What is left without a band, or of it alone, is no natural input: a band that is needed is not thereby enough, "
-    "nor the other way round."
+    "What a filter leaves is no natural input: a band that is needed is not thereby enough, and what it says holds for "
+    "these data."
 )
-MAY_CONCLUDE = "Which bands the score falls without, and which raise it alone, for these inputs and this replacement."
+MAY_CONCLUDE = "Which bands a decision loses most without, and which bring most alone: the model was asked about each."
+MAY_NOT_CONCLUDE = (
+    "That a band which is needed is enough, or the other way round; nor what the model would do with other inputs or "
+    "another replacement: what is left without a band is no natural input."
+)
 
 
 def score_title(method: str) -> str:
@@ -66,20 +72,20 @@ def _deletion(record: ExampleRecord) -> list[str]:
         else:
             lines.append("Without any one band the score does not fall: others stand in for each")
             worst = None
-    if found.alone is not None:
-        top = max(range(len(found.names)), key=found.alone.__getitem__)
-        most = f"{found.names[top]} alone raises it most above the score with no band, by {_number(found.alone[top])}"
-        if found.alone[top] <= 0:
-            most = "no band alone raises it above the score with no band"
-        if worst is None:
-            lines.append(most[0].upper() + most[1:])
-        elif worst == top and found.alone[top] > 0:
-            lines[-1] += f"; alone it raises the score most, by {_number(found.alone[top])} above that with no band"
-        else:
-            own, lost = found.alone[worst], found.deleted[worst] if found.deleted else math.inf
-            little = f" only {_number(own)}: it needs others" if 0 < own < LITTLE * lost else f" {_number(own)}"
-            lines[-1] += f"; alone it brings {'nothing' if own <= 0 else little.strip()}"
-            lines.append(most[0].upper() + most[1:])
+    if found.alone is None:
+        return [f"{line}." for line in lines]
+    top = max(range(len(found.names)), key=found.alone.__getitem__)
+    most = f"{found.names[top]} alone raises it most above the score with no band, by {_number(found.alone[top])}"
+    if found.alone[top] <= 0:
+        most = "no band alone raises it above the score with no band"
+    if worst is not None and found.alone[worst] <= 0:
+        lines[-1] += "; alone it brings nothing" + (", nor does any other band" if found.alone[top] <= 0 else "")
+    elif worst is not None and found.deleted is not None:
+        own = _number(found.alone[worst])
+        little = found.alone[worst] < LITTLE * found.deleted[worst]
+        lines[-1] += f"; alone it brings only {own}: it needs others" if little else f"; alone it brings {own}"
+    if worst is None or (found.alone[top] > 0 and top != worst):
+        lines.append(most[0].upper() + most[1:])
     return [f"{line}." for line in lines]
 
 
@@ -89,10 +95,10 @@ def mean_sentence(found: BandMeans) -> str:
     name, over = found.method.partition(":")[0], f"mean over {found.examples} examples"
     if name == "occlusion":
         alone = "deleted" not in found.means
-        lead = f"With {band} alone the score rises most" if alone else f"Without {band} the score falls most"
-        if not found.is_clear:
-            lead = f"No band is clearly {'enough' if alone else 'needed'} more than the others; the largest is {band}"
-        return f"{lead}: by {score} ({over})."
+        words = f"with {band} alone the score rises" if alone else f"without {band} the score falls"
+        if found.is_clear:
+            return f"{words[0].upper()}{words[1:]} most, by {score} ({over})."
+        return f"No band is clearly {'enough' if alone else 'needed'} most; {words} by {score} ({over})."
     lead = f"{band} is worth most" if found.is_clear else f"No band is clearly worth most; the largest mean is {band}"
     return f"{lead}: {QUANTITY.get(name, 'score')} {score} ({over})."
 

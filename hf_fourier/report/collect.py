@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 #: Results that are read of each folder, unless the caller says how many.
 MAX_RESULTS = 50
+#: The file of a model's spectrum in the folder of its run.
+SPECTRUM = "spectrum.safetensors"
 
 
 @dataclass
@@ -65,6 +67,26 @@ def collect(folders: Sequence[str | PathLike[str]], max_examples: int = MAX_RESU
             got = f"the folder {folder.name!r} without results"
             raise InputError(got, f"{storage.VALUES} in it or below it, a run, or a report", "pass one that has some")
     return collected
+
+
+def read_spectrum(path: str | PathLike[str]) -> SpectrumMeans:
+    """The spectrum of a model that was saved.
+
+    Args:
+        path: The folder that `hf-fourier spectrum` wrote, the file in it, or one that `ModelSpectrum.save` wrote.
+
+    Raises:
+        InputError: If there is none.
+    """
+    from hf_fourier.evaluation.studies.model_spectrum import ModelSpectrum
+
+    where = Path(path)
+    if where.is_dir():
+        if not os.path.isfile(where / SPECTRUM):
+            got = f"the folder {where.name!r} without a spectrum"
+            raise InputError(got, f"{SPECTRUM} in it", "pass what `hf-fourier spectrum` wrote")
+        where = where / SPECTRUM
+    return ModelSpectrum.load(where)
 
 
 def _report(folder: Path, collected: CollectedResults) -> None:

@@ -19,14 +19,19 @@ class Report(ReportContent):
     """Explanations of one model with what was measured and what may be concluded.
 
     It is made from results alone and never runs the model. What is written without `include_inputs=True` holds no
-    input and nothing that one can be rebuilt from; see `docs/reports.md`.
+    input and nothing that one can be rebuilt from; see `docs/reports.md`. It opens with bands where there are some:
+    add `explainer.explain(x, method="occlusion:mode=both", domain="fourier:bands=octave")` to the results, and the
+    view of that example begins with what each band is worth.
 
     Args:
-        results: Attributions of one model: of many examples, by one method or several.
+        results: Attributions of one model: of many examples, by one method or several, in bands and in single
+            frequencies.
         evaluation: The result of `FourierExplainer.evaluate`.
         sanity: The result of `FourierExplainer.sanity_check`, or several.
         title: The report's title; by default it names the model. It is shown and shared as it is.
         names: What the examples are called, one per result. Names are shown beside inputs only.
+        spectrum: The result of `FourierExplainer.spectrum`: which bands the model reads over a data set. Its means are
+            written, and no number of a single example; groups that are no classes of the model are shared as numbers.
 
     Attributes:
         results: The attributions; empty in a report that was read from a folder without inputs.
@@ -35,6 +40,7 @@ class Report(ReportContent):
         sanity: All checks that were given.
         title: The title.
         names: As given, or numbers.
+        spectrum: As given; in a report that was loaded its means (`SpectrumSummary`); None without one.
 
     Raises:
         InputError: If there is nothing to report, the results are of several models, or names are too few or many.
@@ -47,7 +53,7 @@ class Report(ReportContent):
             folder: Made if it does not exist. One that holds a report is written anew, its inputs included.
             include_inputs: Write the examples too: results to load again, pictures, sounds, tokens, genes and names.
                 Without, nothing is written that an input can be rebuilt from.
-            figures: Draw the curves, bands, classes and the evaluation as PNG, which takes a second or two; `figures()`
+            figures: Draw the curves, bands, classes, evaluation and spectrum as PNG, which takes a second or two; `figures()`
                 draws them as SVG too, and each example.
 
         Raises:
@@ -91,7 +97,7 @@ class Report(ReportContent):
         return text
 
     def tables(self, include_inputs: bool = False) -> dict[str, Table]:
-        """Everything as tables: `examples`, `curves`, `bands`, `classes`, `evaluation`, `sanity`.
+        """Everything as tables: `examples`, `curves`, `bands`, `band_scores`, `classes`, `evaluation`, `sanity`, `spectrum`.
 
         Args:
             include_inputs: Name the examples, and the labels that are a part of them.
@@ -101,7 +107,7 @@ class Report(ReportContent):
         return tables(self, include_inputs)
 
     def figures(self, folder: str | PathLike[str], include_inputs: bool = False) -> dict[str, Path]:
-        """Write figures as PNG and SVG, light and dark: curves, bands, classes, the evaluation; and return their paths.
+        """Write figures as PNG and SVG, light and dark (curves, bands, classes, evaluation, spectrum); return their paths.
 
         Args:
             folder: Made if it does not exist.
@@ -185,7 +191,7 @@ class Report(ReportContent):
 
         Raises:
             HubError: If there is no token or it is refused, the network fails, or there is no such model.
-            InputError: If the report has no evaluation, is of another model, or the card's metadata are broken.
+            InputError: If the report has neither an evaluation nor a spectrum, is of another model, or the card's metadata are broken.
         """
         from hf_fourier.report.hub.repository import propose
 

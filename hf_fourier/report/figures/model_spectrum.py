@@ -171,8 +171,10 @@ def _ends(axes: Axes, spectrum: SpectrumMeans) -> None:
 def _percent_axis(axes: Axes, spectrum: SpectrumMeans) -> None:
     axes.set_ylim(0, 104)
     panels.label_axis(axes, "y", f"{spectrum.quantity} [%]")
-    if axes.get_legend_handles_labels()[0]:
-        axes.legend(frameon=False, fontsize=8, loc="lower right", bbox_to_anchor=(1.0, 0.99), ncols=2, borderaxespad=0)
+    if axes.get_legend_handles_labels()[0]:  # between the panel and its title
+        axes.legend(frameon=False, fontsize=8, loc="lower left", bbox_to_anchor=(0.0, 0.99), ncols=2, borderaxespad=0)
+        name = axes.get_title(loc="left")
+        axes.set_title(name, loc="left", color=panels.INK, pad=22, **plain(name))
 
 
 def _band_axis(axes: Axes, spectrum: SpectrumMeans) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from hf_fourier.evaluation.studies.spectrum_means import ALL
-from hf_fourier.report import band_wording, wording
+from hf_fourier.report import band_wording
 from hf_fourier.report.html.charts import SHAPES, BandAxis, Series, by_band
 from hf_fourier.report.visible_text import escape_invisible
 
@@ -74,7 +74,7 @@ def _bars(found: BandScores, method: str) -> list[Series]:
 
 
 def mean_bands(found: BandMeans) -> dict[str, Any]:
-    """Means over examples: a sentence, a chart, and a table."""
+    """Means over examples: a chart and a table; their sentence opens the page."""
     same = found.means.get("deleted") == found.means["scores"] or (
         "deleted" not in found.means and found.means.get("alone") == found.means["scores"]
     )
@@ -83,14 +83,16 @@ def mean_bands(found: BandMeans) -> dict[str, Any]:
     columns = {titles[name]: means for name, means in found.means.items() if not (same and name == "scores")}
     names = _shown([band.name for band in found.bands])
     title = f"Mean over {found.examples} examples, with 95 % intervals"
+    counts = [one.n for one in found.means["scores"]]
+    uneven = len(set(counts)) > 1
     return {
         "title": f"{found.method} in {found.domain}",
-        "sentences": [band_wording.mean_sentence(found)],
+        "sentences": [],
         "chart": by_band(names, _series(columns), title, "score", BandAxis()),
         "caption": title,
-        "titles": ["band", *columns, "examples"],
+        "titles": ["band", *columns, *(["examples"] if uneven else [])],
         "rows": [
-            [name, *(str(column[i]) for column in columns.values()), str(found.means["scores"][i].n)]
+            [name, *(str(column[i]) for column in columns.values()), *([str(counts[i])] if uneven else [])]
             for i, name in enumerate(names)
         ],
         "left_out": 0,
@@ -98,7 +100,7 @@ def mean_bands(found: BandMeans) -> dict[str, Any]:
 
 
 def model_spectrum(spectrum: SpectrumSummary) -> dict[str, Any]:
-    """The spectrum of the model: sentences, four charts, and a table."""
+    """The spectrum of the model: sentences (the first one opens the page), four charts, and a table."""
     names = _shown([band.name for band in spectrum.bands])
     overview = spectrum.overview()
     levels = [name for name in spectrum.filters if name.startswith("noise")]
@@ -122,7 +124,7 @@ def model_spectrum(spectrum: SpectrumSummary) -> dict[str, Any]:
     charts.insert(0, by_band(names, _series(values), worth, "mean Shapley value [score]", BandAxis()))
     failed = f"; {spectrum.failures} could not be explained" if spectrum.failures else ""
     return {
-        "sentences": spectrum.summary(),
+        "sentences": spectrum.summary()[1:],
         "charts": [chart for chart in charts if chart],
         "caption": f"{len(spectrum)} examples{failed}. {spectrum.quantity.capitalize()} in percent under filters; "
         "intervals: 95 %",
@@ -130,7 +132,7 @@ def model_spectrum(spectrum: SpectrumSummary) -> dict[str, Any]:
         "rows": overview.formatted(),
         "made_by": " in ".join(str(spectrum.made_by[n]) for n in ("method", "domain") if spectrum.made_by.get(n)),
         "groups": len(spectrum.groups) if groups == [ALL] and len(spectrum.groups) > 1 else 0,
-        "limits": wording.SPECTRUM_LIMITS,
+        "limits": band_wording.LIMITS,
     }
 
 

@@ -138,15 +138,15 @@ def by_band(names: Sequence[str], series: Sequence[Series], title: str, right: s
     deep = TOP + row * len(names)
     parts = [_columns(low, high, step, x_of, deep)]
     for place, name in enumerate(names):
-        y = TOP + place * row
-        shown = name if len(name) <= NAME_CHARS else f"{name[: NAME_CHARS - 1]}…"
-        parts.append(Markup('<text class="band" x="{}" y="{}">{}</text>').format(SIDE, y + NAME - 3, shown))
         for number, one in enumerate(series):
-            parts.append(_bar(one, number, place, name, y + NAME + BAR * number, x_of))
+            parts.append(_bar(one, number, place, name, TOP + place * row + NAME + BAR * number, x_of))
     line = Markup('<line class="{}" x1="{:.1f}" x2="{:.1f}" y1="{}" y2="{}"><title>{}</title></line>')
     for value, words, kind in chart.marks:
         if math.isfinite(value):
             parts.append(line.format(kind, x_of(value), x_of(value), TOP, deep, f"{words}: {value:.3g}"))
+    for place, name in enumerate(names):  # over the lines
+        shown = name if len(name) <= NAME_CHARS else f"{name[: NAME_CHARS - 1]}…"
+        parts.append(Markup('<text class="band" x="{}" y="{}">{}</text>').format(SIDE, TOP + place * row + 11, shown))
     parts.append(
         Markup('<text class="label" text-anchor="middle" x="{}" y="{}">{}</text>').format(WIDE / 2, deep + 30, right)
     )
@@ -180,9 +180,9 @@ def _bar(one: Series, number: int, place: int, name: str, y: float, x_of: Place)
     value = one.y[place]
     if not math.isfinite(value):
         return Markup("")
-    ends = (one.low[place], one.high[place]) if one.low else ()
-    known = bool(ends) and all(map(math.isfinite, ends))
-    text = f"{one.name}, {name}: {value:.3g}" + (f" [{ends[0]:.3g}, {ends[1]:.3g}]" if known else "")
+    low, high = (one.low[place], one.high[place]) if one.low else (math.nan, math.nan)
+    known = math.isfinite(low) and math.isfinite(high)
+    text = f"{one.name}, {name}: {value:.3g}" + (f" [{low:.3g}, {high:.3g}]" if known else "")
     zero, end, middle = x_of(0.0), x_of(value), y + BAR / 2
     parts = [
         Markup('<rect class="bar-of" x="{:.1f}" y="{:.1f}" width="{:.1f}" height="{}"/>').format(
@@ -191,7 +191,7 @@ def _bar(one: Series, number: int, place: int, name: str, y: float, x_of: Place)
     ]
     if known:
         whisker = Markup('<line class="whisker" x1="{:.1f}" x2="{:.1f}" y1="{:.1f}" y2="{:.1f}"/>')
-        parts.append(whisker.format(x_of(ends[0]), x_of(ends[1]), middle, middle))
+        parts.append(whisker.format(x_of(low), x_of(high), middle, middle))
     parts.append(_point(number, end, middle, text, False))
     return Markup('<g class="series-{}">{}</g>').format(number % len(SHAPES), Markup("").join(parts))
 

@@ -40,6 +40,9 @@ DRAWN = 192
 def slider_fractions(attribution: Attribution) -> list[float]:
     """The stops of the slider, ascending, the whole input last."""
     fractions = [point.fraction for point in attribution.curve.of("keep")] if attribution.curve else []
+    if not fractions and attribution.layout.bands:  # the first bands, one after the other
+        count = len(attribution.layout.bands)
+        fractions = [number / count for number in range(1, min(count, len(DEFAULT_STOPS) + 1))]
     return [share for share in sorted(set(fractions or DEFAULT_STOPS)) if 0 < share < 1] + [1.0]
 
 

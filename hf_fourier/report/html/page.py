@@ -10,7 +10,10 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from hf_fourier.errors import MissingExtraError
-from hf_fourier.report import example_record, privacy, serialization, wording
+from hf_fourier.report import band_wording, example_record, privacy, serialization, wording
+from hf_fourier.report.band_means import band_means
+from hf_fourier.report.band_scores import in_score_units
+from hf_fourier.report.examples import ExampleParts, example_parts
 from hf_fourier.report.html import media
 from hf_fourier.report.mean_curves import CHARTS, averages
 from hf_fourier.report.tables import tables as tables_of
@@ -72,25 +75,41 @@ def framed(page: str) -> str:
 
 
 def _context(report: ReportContent, include_inputs: bool) -> dict[str, Any]:
+    from hf_fourier.report.html import bands
+
     records = report._records(shared=not include_inputs)
     tables = tables_of(report, include_inputs)
     evaluation, sanity = serialization.as_shared(report, not include_inputs)
-    examples = [_example(report, i, one, include_inputs) for i, one in enumerate(records[:MAX_EXAMPLES])]
+    views = example_parts(records)
+    examples = [_example(report, view, records, include_inputs) for view in views[:MAX_EXAMPLES]]
+    ranked = [one for one in records if one.band_scores is None or one.curve is not None]
+    spectrum, means = report._spectrum(shared=not include_inputs), band_means(records)
+    in_bands = spectrum is not None or len(ranked) < len(records)
+    leads = [*(spectrum.summary()[:1] if spectrum else ()), *map(band_wording.mean_sentence, means)]
+    first = next((one for one in records if one.band_scores), None)
+    leads = leads or (band_wording.sentences(first) if first else [])
+    only_bands = in_bands and not ranked and evaluation is None
     return {
         "title": privacy.title_of(report.title, report.model, not include_inputs),
         "model": privacy.model_of(report.model),
         "inputs": include_inputs,
         "count": len(records),
-        "counts": wording.kept_counts(records),
+        "views": len(views),
+        "leads": leads,
+        "spectrum": None if spectrum is None else bands.model_spectrum(spectrum),
+        "bands": [bands.mean_bands(one) for one in means],
+        "in_bands": in_bands,
+        "only_bands": only_bands,
+        "counts": wording.kept_counts(ranked),
         "headlines": wording.summary_rows(evaluation) if evaluation else [],
-        "beside": wording.missing_controls(evaluation),
+        "beside": [] if only_bands else wording.missing_controls(evaluation),
         "charts": _charts(records),
         "examples": examples,
         "data": [one["data"] for one in examples],
         "tables": [_table(name, tables[name]) for name in _TABLES if name in tables],
         "sanity": [(one.headline, one.checks) for one in sanity],
-        "may": wording.MAY_CONCLUDE,
-        "may_not": wording.MAY_NOT_CONCLUDE,
+        "may": [*([band_wording.MAY_CONCLUDE] if in_bands else ()), *wording.MAY_CONCLUDE],
+        "may_not": [*([band_wording.MAY_NOT_CONCLUDE] if in_bands else ()), *wording.MAY_NOT_CONCLUDE],
         "provenance": wording.provenance(records),
         "cost": wording.cost_lines(records),
         "notes": wording.notes(records, evaluation, sanity),
@@ -99,6 +118,7 @@ def _context(report: ReportContent, include_inputs: bool) -> dict[str, Any]:
 
 _TABLES = {
     "examples": "Examples",
+    "band_scores": "Bands of each example",
     "classes": "Classes",
     "evaluation": "Evaluation",
     "sanity": "Sanity checks",
@@ -135,8 +155,13 @@ def _charts(records: Sequence[ExampleRecord]) -> list[Markup]:
     return [chart for chart in found if chart]
 
 
-def _example(report: ReportContent, number: int, record: ExampleRecord, include_inputs: bool) -> dict[str, Any]:
-    """One example: its facts, its charts, the slider's texts, and with inputs its pictures and sounds."""
+def _example(
+    report: ReportContent, view: ExampleParts, records: Sequence[ExampleRecord], include_inputs: bool
+) -> dict[str, Any]:
+    """One example: its bands, its facts, charts, the slider's texts, and with inputs its pictures and sounds."""
+    from hf_fourier.report.html import bands
+
+    number, record = view.record, records[view.record]
     stops = wording.slider_stops(record)
     data: dict[str, Any] = {"stops": stops}
     if include_inputs:
@@ -146,6 +171,9 @@ def _example(report: ReportContent, number: int, record: ExampleRecord, include_
         stops = [wording.slider_stop(record, share) for share in slider_fractions(result)]
         budget = min(MAX_EXAMPLE_CHARS, MAX_MEDIA_CHARS / min(MAX_EXAMPLES, len(report.results)))
         data = {"stops": stops, **example_view(result, budget)}
+    if record.band_scores and record.curve is None and in_score_units(record.method):
+        for stop in stops[:-1]:
+            stop["conclusion"] = band_wording.ASKED
     initial = wording.initial_fraction(record)
     start = next((i for i, stop in enumerate(stops) if abs(stop["share"] - initial) < 1e-9), 0)
     return {
@@ -163,6 +191,9 @@ def _example(report: ReportContent, number: int, record: ExampleRecord, include_
         "start": start,
         "data": {**data, "start": start},
         "stops": stops,
+        "bands": [bands.example_bands(records[i]) for i in view.bands],
+        "in_bands": record.band_scores is not None,
+        "unasked": "see the bands above" if record.band_scores else "the model was not evaluated",
         "layers": _layers(record),
         "energy": _energy(record),
     }

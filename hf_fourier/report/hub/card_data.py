@@ -5,15 +5,17 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from hf_fourier import __version__
 from hf_fourier.report import privacy
 from hf_fourier.report.serialization import as_shared
+from hf_fourier.report.spectrum_values import spectrum_from, spectrum_to
 
 if TYPE_CHECKING:
     from hf_fourier.evaluation.results import Evaluation
+    from hf_fourier.evaluation.studies.spectrum_means import SpectrumSummary
     from hf_fourier.report.content import ReportContent
 
 
@@ -76,6 +78,7 @@ class CardData:
         excluded: Method, domain and reason of what could not be combined.
         notes: Remarks on the evaluation.
         versions: Of the packages.
+        spectrum: The model's, as it is shared; None without one.
     """
 
     title: str
@@ -93,6 +96,7 @@ class CardData:
     excluded: Sequence[tuple[str, str, str]] = ()
     notes: Sequence[str] = ()
     versions: Mapping[str, str] | None = None
+    spectrum: SpectrumSummary | None = None
 
     @property
     def has_enough_groups(self) -> bool:
@@ -113,13 +117,16 @@ class CardData:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values that `from_dict` reads back."""
-        return asdict(self)
+        found = asdict(replace(self, spectrum=None))
+        return {**found, "spectrum": None if self.spectrum is None else spectrum_to(self.spectrum, shared=True)}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> CardData:
         """The facts that `to_dict` wrote."""
         pairs = {name: [tuple(one) for one in values[name]] for name in ("methods", "checks", "classes", "excluded")}
-        return cls(**{**values, **pairs, "measured": [MetricRow(**one) for one in values["measured"]]})
+        spectrum = spectrum_from(values["spectrum"]) if values.get("spectrum") else None
+        measured = [MetricRow(**one) for one in values["measured"]]
+        return cls(**{**values, **pairs, "measured": measured, "spectrum": spectrum})
 
 
 def facts(report: ReportContent) -> CardData:
@@ -150,6 +157,7 @@ def facts(report: ReportContent) -> CardData:
         excluded=[(method, domain, reason) for method, domain, reason in excluded],
         notes=notes,
         versions={**_plain(first.get("versions") or {}), "hf_fourier": __version__},
+        spectrum=report._spectrum(shared=True),
     )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from hf_fourier.report.hub.card_data import CardData
-from hf_fourier.report.hub.markdown import Markdown, rendered, text
+from hf_fourier.report.hub.markdown import Markdown, render_spectrum, rendered, text
 from hf_fourier.report.visible_text import escape_invisible
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ def space_card(facts: CardData, include_inputs: bool, license: str | None = None
 
 def section(facts: CardData, dataset: str | None = None) -> str:
     """The section of a model's own card, from a second-level heading on."""
-    return rendered("section.md", facts=facts, names=NAMES, dataset=dataset).strip() + "\n"
+    return rendered("section.md", facts=facts, names=NAMES, dataset=dataset, bands=bands_section(facts)).strip() + "\n"
 
 
 def eval_results(facts: CardData, dataset: str, dataset_id: str) -> list[EvalResult]:
@@ -127,4 +127,10 @@ def _card(template: str, data: huggingface_hub.CardData, facts: CardData, includ
     linked = f"[{text(facts.model)}](https://huggingface.co/{facts.model})" if facts.on_hub else text(facts.model)
     model = Markdown(linked or "a model")
     front = Markdown(data.to_yaml())
-    return rendered(template, data=front, facts=facts, names=NAMES, model=model, inputs=include_inputs).strip() + "\n"
+    values = {"facts": facts, "names": NAMES, "model": model, "inputs": include_inputs, "bands": bands_section(facts)}
+    return rendered(template, data=front, **values).strip() + "\n"
+
+
+def bands_section(facts: CardData) -> Markdown:
+    """The section on the model's spectrum; empty without one."""
+    return Markdown("" if facts.spectrum is None else render_spectrum(facts.spectrum).strip())

@@ -140,9 +140,10 @@ def propose(
     from huggingface_hub.errors import EntryNotFoundError
 
     found = facts(report)
-    if not found.measured:
-        got = "a report without an evaluation"
-        raise InputError(got, "one with what was measured", "pass `evaluation=explainer.evaluate(…)` to Report")
+    if not found.measured and found.spectrum is None:
+        got = "a report without an evaluation or a spectrum"
+        do = "pass `evaluation=explainer.evaluate(…)` or `spectrum=explainer.spectrum(…)` to Report"
+        raise InputError(got, "one with what was measured", do)
     if found.on_hub and found.model != model_id:
         got = f"a report of {found.model!r} for the card of {model_id!r}"
         raise InputError(got, "the id of the explained model", f"propose it to {found.model!r}")

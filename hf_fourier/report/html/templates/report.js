@@ -20,15 +20,14 @@
     const select = chooser.querySelector("select");
     select.addEventListener("change", () => choose(select.selectedIndex));
     chooser.querySelectorAll("button").forEach(button => button.addEventListener("click", () => choose(select.selectedIndex + Number(button.dataset.step))));
-    const wanted = /^#example-(\d+)$/.exec(location.hash);
-    choose(wanted ? Math.min(articles.length, Math.max(1, Number(wanted[1]))) - 1 : 0);
+    choose(Math.max(0, articles.findIndex(article => `#${article.id}` === location.hash)));
   }
 
   // The prediction on a part.
   const say = (figure, part) => {
     const line = figure.querySelector(".says");
     line.textContent = "";
-    if (!part) line.textContent = "the model was not evaluated";
+    if (!part) line.textContent = figure.closest("article").dataset.unasked;
     else {
       const number = make("span", part.says), verdict = make("strong", part.verdict);
       number.className = "number";
