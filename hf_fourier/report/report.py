@@ -53,8 +53,8 @@ class Report(ReportContent):
             folder: Made if it does not exist. One that holds a report is written anew, its inputs included.
             include_inputs: Write the examples too: results to load again, pictures, sounds, tokens, genes and names.
                 Without, nothing is written that an input can be rebuilt from.
-            figures: Draw the curves, bands, classes, evaluation and spectrum as PNG, which takes a second or two; `figures()`
-                draws them as SVG too, and each example.
+            figures: Draw the curves, bands, classes, evaluation and spectrum as PNG, which takes a second or two;
+                `figures()` draws them as SVG too, and each example.
 
         Raises:
             InputError: If the folder holds something else, or inputs are asked for and there are none.
@@ -97,7 +97,10 @@ class Report(ReportContent):
         return text
 
     def tables(self, include_inputs: bool = False) -> dict[str, Table]:
-        """Everything as tables: `examples`, `curves`, `bands`, `band_scores`, `classes`, `evaluation`, `sanity`, `spectrum`.
+        """Everything as tables, by name, those that have rows.
+
+        They are `examples`, `curves`, `bands` (power by frequency), `band_scores`, `classes`, `evaluation`, `spectrum`
+        and `sanity`.
 
         Args:
             include_inputs: Name the examples, and the labels that are a part of them.
@@ -107,7 +110,9 @@ class Report(ReportContent):
         return tables(self, include_inputs)
 
     def figures(self, folder: str | PathLike[str], include_inputs: bool = False) -> dict[str, Path]:
-        """Write figures as PNG and SVG, light and dark (curves, bands, classes, evaluation, spectrum); return their paths.
+        """Write figures as PNG and SVG, light and dark, and return their paths.
+
+        Drawn are the curves, bands, classes, the evaluation and the spectrum, as far as there are some.
 
         Args:
             folder: Made if it does not exist.
@@ -191,7 +196,8 @@ class Report(ReportContent):
 
         Raises:
             HubError: If there is no token or it is refused, the network fails, or there is no such model.
-            InputError: If the report has neither an evaluation nor a spectrum, is of another model, or the card's metadata are broken.
+            InputError: If the report has neither an evaluation nor a spectrum, is of another model, or the card's
+                metadata are broken.
         """
         from hf_fourier.report.hub.repository import propose
 

@@ -34,3 +34,7 @@ def test_the_spectrum_of_texts(run, text_model, tmp_path):
     again = run("spectrum", text_model, path, "--output", tmp_path / "run")
     assert "decisions kept [%]" in again.stdout
     assert "Shapley value" in again.stdout
+    assert f"next: hf-fourier report [RESULTS] --spectrum {tmp_path / 'run'} --output REPORT" in again.stdout
+    done = run("report", "--spectrum", tmp_path / "run", "--output", tmp_path / "page")
+    assert done.exit_code == 0, done.output
+    assert found["summary"][0] in (tmp_path / "page" / "index.html").read_text()

@@ -1,7 +1,9 @@
 """`hf-fourier report` writes what it says, shares no input unasked, and prints others' texts as text."""
 
 import json
+from dataclasses import replace
 
+from tests.evaluation.test_model_spectrum import LOW, spectrum
 from tests.report.hostile_text import TEXTS
 from tests.report.sample_results import PLAYED, picture, text
 
@@ -37,3 +39,26 @@ def test_text_of_others_does_not_act_on_the_terminal(run, tmp_path):
     assert done.exit_code == 0, done.output
     assert not set("\u202e\u2066\x1b\x00\u2028") & set(done.output)
     assert "[bold]x[/bold]" in done.output
+
+
+def test_a_report_of_a_spectrum_and_of_bands(run, tmp_path):
+    made = picture(domain="fourier:bands=octave", method="shapley")
+    made.fingerprint = 7
+    made.save(tmp_path / "explained")
+    found, _ = spectrum(LOW)
+    replace(found, model="toy").save(tmp_path / "run" / "spectrum.safetensors")
+    done = run("report", "explained", "--spectrum", "run", "--output", "both")
+    assert done.exit_code == 0, done.output
+    assert "1 examples, without inputs; the model's spectrum over 40 examples" in done.output
+    page = (tmp_path / "both" / "index.html").read_text()
+    assert page.index(found.summary()[0]) < page.index("is worth most: Shapley value")
+    done = run("report", "--spectrum", "run/spectrum.safetensors", "--output", "alone", "--json")
+    assert json.loads(done.stdout)["spectrum"] == 40
+    for wrong, words in (("explained", "the folder 'explained' without a spectrum"), ("none", "which cannot be read")):
+        done = run("report", "--spectrum", wrong, "--output", "x")
+        assert done.exit_code == 2
+        assert words in done.output
+    done = run("report", "--output", "x")
+    assert done.exit_code == 2
+    assert "nothing to report" in done.output
+    assert not (tmp_path / "x").exists()

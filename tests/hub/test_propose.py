@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import yaml
 
+from tests.evaluation.test_model_spectrum import LOW, spectrum
 from tests.hub import reports
 from tests.hub.fake_hub.repositories import Blob, Fault, Repo
 from tests.hub.fake_hub.worker import Failed
@@ -115,11 +118,23 @@ def test_what_cannot_be_proposed(hub, ask, saved, model, tmp_path):
     with pytest.raises(Failed, match=r"a report of 'bob/classifier' for the card of 'bob/other'"):
         propose(ask, saved, "bob/other")
     bare = Report(reports.pictures()).save(tmp_path / "bare")
-    with pytest.raises(Failed, match="a report without an evaluation"):
+    with pytest.raises(Failed, match="a report without an evaluation or a spectrum"):
         propose(ask, bare)
     del hub.repos["model", reports.MODEL]
     with pytest.raises(Failed, match="no such repository"):
         propose(ask, saved)
+
+
+def test_a_spectrum_is_a_section_of_the_card(hub, ask, model, tmp_path):
+    from hf_fourier import Report
+
+    found = replace(spectrum(LOW)[0], model=reports.MODEL)
+    folder = Report([], spectrum=found).save(tmp_path / "bands")
+    propose(ask, folder)
+    card = model.text("README.md", "refs/pr/1")
+    assert "## Which frequencies it reads" in card
+    assert found.summary()[0] in card
+    assert changes(THEIRS, card)[0] == []
 
 
 def test_a_broken_card_is_told_and_left_alone(hub, ask, saved, model):

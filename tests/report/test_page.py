@@ -4,6 +4,7 @@ import base64
 import io
 import os
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ import torch
 from hf_fourier import Report
 from hf_fourier.evaluation.results import Check, Evaluation, MethodResult, SanityResult
 from hf_fourier.results.views import GeneView
+from tests.evaluation.test_model_spectrum import LOW, spectrum
 from tests.report.hostile_text import TEXTS
 from tests.report.sample_results import (
     PLAYED,
@@ -266,12 +268,23 @@ EVERYTHING = {
     "value": lambda: hand_made(50, 2, channels=(1,), played=PLAYED, confidence=None),
     "video": lambda: hand_made(4, 3, 8, 8, channels=(1,), kind="video", played=PLAYED),
     "wavelets": lambda: picture(16, 16, domain="wavelet:haar", played=PLAYED),
+    "bands": lambda: in_bands(1),
     "scales": lambda: picture(16, 16, domain="wavelet:haar,level=2", played=PLAYED,
                               extras={"scale_importance": torch.ones(3), "scale_maps": torch.randn(3, 16, 16)}),
     "layers": lambda: picture(played=PLAYED, extras={
         "layers": ["input", "block"], "is_cut": [True, False], "effective": [3.0, 2.0], "standard_error": [0.0, 0.1],
         "energy": torch.rand(2, 4), "information": torch.rand(2, 4), "band_radius": torch.rand(4)}),
 }  # fmt: skip
+
+
+def in_bands(key, **others):
+    """A picture in octaves, with what the score loses without each and gains by each alone."""
+    made = picture(32, 32, domain="fourier:bands=octave", method="occlusion:mode=both", **others)
+    made.extras = {"deleted": made.scores, "alone": -made.scores / 2}
+    made.fingerprint = key
+    return made
+
+
 UNNAMED = """() => [...document.querySelectorAll("img, input, select, audio, button, svg[role=img], [role=region]")]
     .filter(node => !(node.alt || node.textContent.trim() || node.getAttribute("aria-label")
         || (node.labels && node.labels.length)) || (node.tagName === "IMG" && !node.alt))
@@ -331,3 +344,31 @@ def test_a_notebook_shows_the_report_without_inputs_in_a_frame(opened):
     assert frame.locator("input[type=range]").count() == 1
     assert "secret.png" not in shown
     assert frame.locator(".part img").count() == 0
+
+
+def test_bands_come_first_and_the_bars_are_as_long_as_their_numbers(opened):
+    found, _ = spectrum(LOW)
+    bins = picture(32, 32, played=PLAYED)
+    bins.fingerprint = 1
+    report = Report([bins, in_bands(1), in_bands(2, label="cup")], spectrum=replace(found, model="toy"))
+    for width, scheme in ((1200, "light"), (1200, "dark"), (400, "light"), (400, "dark")):
+        page = opened(report, False, width, scheme)
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        assert page.evaluate(UNNAMED) == []
+        heights = [page.locator(part).first.bounding_box()["y"] for part in
+                   ("#short", "#spectrum", "#bands", "#ranking", "#limits", "#examples")]  # fmt: skip
+        assert heights == sorted(heights)
+        assert page.locator("#spectrum .chart").count() == 4
+        article = page.locator("article:visible")
+        assert article.locator(".bands").bounding_box()["y"] < article.locator(".slider").bounding_box()["y"]
+        bars = article.locator(".bands .series-0 .bar-of")
+        lengths = np.array([bars.nth(i).bounding_box()["width"] for i in range(bars.count())])
+        scores = report.records[1].band_scores.scores
+        assert lengths / lengths.max() == pytest.approx(np.array(scores) / max(scores), abs=0.01)
+        names = article.locator(".bands .band")
+        assert names.all_inner_texts() == list(report.records[1].band_scores.names)
+    page.get_by_role("button", name="Next").press("Enter")
+    article = page.locator("article:visible")
+    assert "cup" in article.locator("h3").inner_text()
+    assert article.locator(".parts").is_hidden()
+    assert article.locator(".bands").is_visible()
