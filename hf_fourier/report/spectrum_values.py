@@ -17,6 +17,8 @@ from hf_fourier.results.schema import NUMBER, OPTIONAL, Malformed, check
 if TYPE_CHECKING:
     from hf_fourier.evaluation.studies.spectrum_means import SpectrumMeans
 
+#: Digits of what is shared: more than are shown, so that nothing is rounded twice to another number.
+SHARED_DIGITS = 6
 _INTERVAL = {"mean": OPTIONAL, "low": OPTIONAL, "high": OPTIONAL, "n": int}
 _BAND = {"name": str, "low": NUMBER, "high": NUMBER, "unit": str}
 SPECTRUM = {
@@ -46,7 +48,7 @@ def spectrum_to(spectrum: SpectrumMeans, shared: bool) -> dict[str, Any]:
         spectrum: As given.
         shared: See `written_spectrum`.
     """
-    found, digits = spectrum.summarized(), privacy.DIGITS if shared else 17
+    found, digits = spectrum.summarized(), SHARED_DIGITS if shared else 17
     worded = privacy.public_text if shared else privacy.scrubbed
     specs = {name: str(found.made_by[name]) for name in ("method", "domain") if found.made_by.get(name)}
     seed = found.made_by.get("seed")

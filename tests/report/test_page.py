@@ -366,7 +366,7 @@ def test_bands_come_first_and_the_bars_are_as_long_as_their_numbers(opened):
         scores = report.records[1].band_scores.scores
         assert lengths / lengths.max() == pytest.approx(np.array(scores) / max(scores), abs=0.01)
         names = article.locator(".bands .band")
-        assert names.all_inner_texts() == list(report.records[1].band_scores.names)
+        assert names.all_text_contents() == list(report.records[1].band_scores.names)
     page.get_by_role("button", name="Next").press("Enter")
     article = page.locator("article:visible")
     assert "cup" in article.locator("h3").inner_text()
