@@ -24,7 +24,7 @@ from hf_fourier.results.relevance import default_relevance
 
 if TYPE_CHECKING:
     from hf_fourier.evaluation.results import Evaluation, SanityResult
-    from hf_fourier.evaluation.studies.model_spectrum import ModelSpectrum
+    from hf_fourier.evaluation.studies.spectrum_means import SpectrumMeans
     from hf_fourier.results.attribution import Attribution
     from hf_fourier.results.audio import AudioClip
     from hf_fourier.results.relevance import Relevance
@@ -126,7 +126,7 @@ def sanity(result: SanityResult) -> str:
     return _whole([f"<p><b>{escaped(result.headline)}</b></p>", table(Table(columns, result.notes))])
 
 
-def spectrum(found: ModelSpectrum) -> str:
+def spectrum(found: SpectrumMeans) -> str:
     """The figure, and what was found in sentences."""
     from hf_fourier.report.figures.model_spectrum import plot_spectrum
 
