@@ -369,6 +369,6 @@ def test_bands_come_first_and_the_bars_are_as_long_as_their_numbers(opened):
         assert names.all_text_contents() == list(report.records[1].band_scores.names)
     page.get_by_role("button", name="Next").press("Enter")
     article = page.locator("article:visible")
-    assert "cup" in article.locator("h3").inner_text()
+    assert "example 3" in article.locator("h3").inner_text()
     assert article.locator(".parts").is_hidden()
     assert article.locator(".bands").is_visible()
