@@ -247,9 +247,9 @@ class NetworkWrapper(ModelWrapper):
             if outputs is not None:
                 return outputs
             got = f"rows {tuple(x.shape)}, which {self.call.name} refuses ({error_text(error)})"
-            raise ModelError(got, "rows that it takes", self._reading(x)) from error
+            raise ModelError(got, "rows that it takes", self.how_read(x)) from error
 
-    def _reading(self, x: Tensor) -> str:
+    def how_read(self, x: Tensor) -> str:
         """How an example was read, and how else it could be."""
         shape = tuple(x.shape[1:])
         axes = ", ".join(f"{axis.name} {axis.length}" for axis in self.names.shape_of(shape).axes)
@@ -337,6 +337,7 @@ class NetworkBatch(ExampleBatch):
         single = form.kind == "logits"
         if (read.ndim == 1 and single) or logits.ndim != 2:
             do = f"explain one number of each row, as by {retarget_hint(outputs, read)}"
+            do += "" if self.wrapper.bare else f"; {self.wrapper.how_read(self.signal)}"
             raise InputError(f"logits of shape {tuple(read.shape)}", "(rows, classes)", do)
         if single and logits.shape[1] == 1:
             do = f"explain that number, as by {retarget_hint(outputs, read)}"

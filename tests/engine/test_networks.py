@@ -91,6 +91,9 @@ def test_an_array_that_could_be_read_in_two_ways_is_refused_with_both():
     with pytest.raises(ModelError, match=both):
         explainer.explain(picture(5, 16))
     assert len(explainer.explain(list(picture(5, 16)))) == 5
+    takes_any = FourierExplainer(linear(), axes="time")  # makes (1, 5, 3) of it
+    with pytest.raises(InputError, match=r"list\(x\).*5 examples of shape \(16,\)"):
+        takes_any.explain(picture(5, 16))
 
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float16, torch.uint8, torch.int64, torch.bool])
