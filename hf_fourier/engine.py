@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from hf_fourier.models.network import NetworkOptions
 
 Several = Iterable[Attribution]
-Progress = Callable[[int, int], None] | None
+Progress = Callable[[int, int], None] | bool | None
 ResultsT = TypeVar("ResultsT", Attribution, list[Attribution], tuple[Attribution, ...])
 
 
@@ -115,7 +115,7 @@ class Engine(FromPretrained):
         contributions: int | None = None,
         seed: int = 0,
         batch_size: BatchSize = "auto",
-        progress: Callable[[int, int], None] | None = None,
+        progress: Callable[[int, int], None] | bool | None = None,
     ) -> Any:
         """Rank the frequency features of one example, or of each of several.
 
@@ -132,7 +132,7 @@ class Engine(FromPretrained):
             contributions: Points on each path of `Attribution.contributions`, such as 4; None: the method's choice.
             seed: Seed of all random numbers; each example has its own stream, whatever its batch.
             batch_size: Rows in a batch, at most; halved automatically when memory runs out.
-            progress: Called with (examples done, examples in all).
+            progress: True for a bar, or a function that is called with (examples done, examples in all).
 
         Returns:
             An `Attribution` for one example; a list of them for several or for a dict of tensors. (Type checkers take

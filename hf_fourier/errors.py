@@ -270,10 +270,28 @@ def _names(name: str, value: Any) -> Any:
     raise InputError(f"{name} {brief(value)}", "a list of names, or None", f"correct `{name}`")
 
 
-def _callable(name: str, value: Any) -> Any:
+def _progress(name: str, value: Any) -> Any:
+    if isinstance(value, bool):
+        return _bar() if value else None
     if value is None or callable(value):
         return value
-    raise InputError(f"{name} {brief(value)}", "a function, or None", f"correct `{name}`")
+    raise InputError(f"{name} {brief(value)}", "True, a function, or None", f"correct `{name}`")
+
+
+def _bar() -> Callable[[int, int], None]:
+    """What draws a bar on standard error when it is called with (done, in all)."""
+    from tqdm import tqdm
+
+    bars: list[Any] = []
+
+    def advance(done: int, whole: int) -> None:
+        if not bars:
+            bars.append(tqdm(total=whole))
+        bars[0].update(done - bars[0].n)
+        if done >= whole:
+            bars[0].close()
+
+    return advance
 
 
 def _forward(name: str, value: Any) -> Any:
@@ -329,7 +347,7 @@ CHECKS: Mapping[str, Callable[[str, Any], Any]] = {
     "seed": _seed, "batch_size": _rows, "n": _count, "k": _k, "random_orders": _count,
     "fraction": _fraction, "fractions": _fractions, "dither": _real, "budget": _real, "seconds": _real,
     "overlap": _real,
-    "attributions": _results, "targets": _each, "groups": _groups, "metrics": _names, "progress": _callable,
+    "attributions": _results, "targets": _each, "groups": _groups, "metrics": _names, "progress": _progress,
     "forward": _forward,
     "column": _text, "title": _text, "made_by": _text, "label": _text, "repo_id": _text, "model_id": _text,
     "revision": _text, "token": _text, "license": _text, "dataset_id": _text,

@@ -24,6 +24,7 @@ from hf_fourier.torch_state import exact_class
 if TYPE_CHECKING:
     from hf_fourier.domains.bands import Bands
     from hf_fourier.evaluation.evaluate import PrecomputedMethod
+    from hf_fourier.evaluation.options import EvaluationKeywords
     from hf_fourier.evaluation.rectification import Correction, RectificationResult
     from hf_fourier.evaluation.results import Evaluation, SanityResult
     from hf_fourier.evaluation.studies.model_spectrum import ModelSpectrum
@@ -164,7 +165,7 @@ class FourierExplainer(Engine):
         contributions: int | None = None,
         seed: int = 0,
         batch_size: BatchSize = "auto",
-        progress: Callable[[int, int], None] | None = None,
+        progress: Callable[[int, int], None] | bool | None = None,
     ) -> Recording:
         """Explain a recording of any length in overlapping segments, with one merged result.
 
@@ -184,7 +185,7 @@ class FourierExplainer(Engine):
             contributions: Points on the paths for what speaks for or against the answer, as for `explain`.
             seed: Seed of all random numbers.
             batch_size: Segments at once, at most.
-            progress: Called with (segments done, segments in all).
+            progress: True for a bar, or a function that is called with (segments done, segments in all).
 
         Returns:
             A `Recording`: the prediction over time, one spectrum for each label, and each segment's `Attribution`.
@@ -208,12 +209,9 @@ class FourierExplainer(Engine):
         domains: str | Domain | Sequence[str | Domain] | None = None,
         metrics: Sequence[str] | None = None,
         *,
-        column: str | None = None,
         targets: Sequence[Target] | None = None,
         groups: Sequence[Any] | None = None,
-        seed: int = 0,
-        batch_size: BatchSize = "auto",
-        progress: Callable[[int, int], None] | None = None,
+        **options: Unpack[EvaluationKeywords],
     ) -> Evaluation:
         """Compare methods with each other and with the controls, on the same examples.
 
@@ -222,9 +220,8 @@ class FourierExplainer(Engine):
 
         Args:
             examples: Raw examples, as for `explain`: a list, a `datasets.Dataset`, or what else holds several.
-            column: The column of a data set that holds them; None for the only one of pictures, sounds or texts.
-            methods: What to compare; a `hf_fourier.evaluation.evaluate.PrecomputedMethod` brings attributions of
-                another library, in their domain.
+            methods: What to compare, "captum:IntegratedGradients" too; a
+                `hf_fourier.evaluation.evaluate.PrecomputedMethod` brings attributions made elsewhere, in their domain.
             domains: The domains; None for the explainer's default or each method's, as for `explain`. Incompatible
                 pairs are left out, and listed in `excluded` with the reason.
             metrics: Names among `hf_fourier.metrics.names()`; None for those of the perturbation curves that suit the
@@ -232,9 +229,8 @@ class FourierExplainer(Engine):
             targets: One target per example; None for the predictions.
             groups: The group of each example: examples of one group are not independent, and the bootstrap draws whole
                 groups. None for an example each.
-            seed: Seed of all random numbers.
-            batch_size: Rows in a batch, at most.
-            progress: Called with (methods done, methods in all), each domain counted separately.
+            **options: `preset="fast"` for few examples and passes, `column` of a data set, `seed`, `batch_size`, and
+                `progress=True` for the cost before the start and a bar (`evaluation.options.EvaluationOptions`).
 
         Returns:
             An `Evaluation`: `table()` (tidy), `summary()`, `to_pandas()`.
@@ -244,11 +240,12 @@ class FourierExplainer(Engine):
             SpecError: If a method or a domain is unknown.
         """
         from hf_fourier.evaluation.evaluate import PrecomputedMethod, evaluate
+        from hf_fourier.evaluation.options import EvaluationOptions
 
         chosen = [methods] if isinstance(methods, (str, Method, PrecomputedMethod)) else list(methods)
         where = [domains] if isinstance(domains, (str, Domain)) else None if domains is None else list(domains)
-        given = self._several(examples, column)
-        return evaluate(self, given, chosen, where, metrics, targets, groups, seed, batch_size, progress)
+        given = self._several(examples, options.get("column"))
+        return evaluate(self, given, chosen, where, metrics, targets, groups, EvaluationOptions(**options))
 
     def sanity_check(
         self,

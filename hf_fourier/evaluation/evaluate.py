@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -12,12 +13,27 @@ from hf_fourier.evaluation import random_perturbations
 from hf_fourier.evaluation.metrics.base import METRICS, Metric
 from hf_fourier.evaluation.metrics.statistics import group_names
 from hf_fourier.evaluation.metrics.table import Table, columns
+from hf_fourier.evaluation.options import (
+    FAST_METRICS,
+    EvaluationCost,
+    EvaluationOptions,
+    cost_of,
+    grid_of,
+    reporter,
+)
 from hf_fourier.evaluation.results import Evaluation, MethodResult
 from hf_fourier.evaluation.wrong_labels import assign_wrong_labels, has_other_classes, wrong_labels_of
 from hf_fourier.methods import METHODS, Method
-from hf_fourier.methods.controls import CONTROLS
+from hf_fourier.methods.controls import CONTROLS, Control
 from hf_fourier.results.attribution import Attribution
-from hf_fourier.results.curve import DEFAULT_GRID, SMALL_FRACTIONS, Curve, FractionGrid, common_fractions, reaches_label
+from hf_fourier.results.curve import (
+    SMALL_FRACTIONS,
+    Curve,
+    CurvePoint,
+    FractionGrid,
+    common_fractions,
+    reaches_label,
+)
 from hf_fourier.scoring.example_batch import BatchSize
 from hf_fourier.scoring.heads import Categorical
 from hf_fourier.scoring.heads.segmentation import Mask
@@ -28,8 +44,8 @@ if TYPE_CHECKING:
 
 #: Examples that are explained, perturbed and reduced at a time, so that memory stays flat.
 CHUNK = 64
-#: Metrics that read the small kept fractions alone.
-SMALL_GRID_METRICS = {"maintain_rate", "selectivity"}
+#: The features that no curve point leaves.
+EMPTY = ("keep", 0.0)
 #: By column that no perturbation curve gives: the function that evaluates it.
 MODEL_QUERIES: dict[str, Callable[..., random_perturbations.Columns]] = {
     "subset_drops": random_perturbations.delete_random_subsets,
@@ -62,24 +78,34 @@ def evaluate(
     metrics: Sequence[str] | None,
     targets: Sequence[Target] | None,
     groups: Sequence[Any] | None,
-    seed: int,
-    batch_size: BatchSize,
-    progress: Callable[[int, int], None] | None,
+    options: EvaluationOptions,
 ) -> Evaluation:
     """See `FourierExplainer.evaluate`."""
-    evaluator = Evaluator(explainer, examples, targets, seed, batch_size)
-    names = group_names(groups, len(examples))
-    selected = evaluator.select_metrics(metrics)
-    pairs = _pairs(explainer, methods, domains)
-    cells, excluded = [], []
-    for number, (method, domain) in enumerate(pairs):
-        try:
-            cells.append(evaluator.evaluate_method(method, domain, selected))
-        except SpecError as error:
-            excluded.append((_name_of(method), DOMAINS.spec(domain), str(error)))
-        if progress is not None:
-            progress(number + 1, len(pairs))
-    return Evaluation(explainer.name, cells, names, evaluator.better, excluded, evaluator.notes)
+    chosen = options.first(examples) or []
+    names = group_names(groups, len(examples))[: len(chosen)]
+    together = grouped(_pairs(explainer, methods, domains))
+    start = time.perf_counter()
+    evaluator = Evaluator(explainer, chosen, options.first(targets), options.seed, options.batch_size)
+    survey = time.perf_counter() - start
+    selected = evaluator.select_metrics(metrics, fast=options.preset == "fast")
+    total = sum(len(group) for group, _ in together)
+
+    def cost() -> EvaluationCost:
+        return cost_of(together, selected, evaluator.signal, len(evaluator.wrong_labels), len(chosen), survey)
+
+    report = reporter(options.progress, cost, total)
+    cells: list[MethodResult] = []
+    excluded: list[tuple[str, str, str]] = []
+    for group, domain in together:
+        found, failed = evaluator.evaluate_group(group, domain, selected)
+        cells += found
+        excluded += [(name, DOMAINS.spec(domain), str(error)) for name, error in failed.items()]
+        for done in range(len(cells) + len(excluded) - len(group), len(cells) + len(excluded)):
+            report(done + 1, total)
+    notes = evaluator.notes
+    if options.preset == "fast" and len(chosen) < len(examples):
+        notes = (*notes, f"preset 'fast': the first {len(chosen)} of {len(examples)} examples")
+    return Evaluation(explainer.name, cells, names, evaluator.better, excluded, notes)
 
 
 def _pairs(
@@ -98,6 +124,19 @@ def _pairs(
     return [(method, domain) for domain, there in by_domain.items() for method in dict.fromkeys([*controls, *there])]
 
 
+def grouped(
+    pairs: Sequence[tuple[Method | PrecomputedMethod, Domain]],
+) -> list[tuple[list[Method | PrecomputedMethod], Domain]]:
+    """The controls of each domain together, as they share a clean pass; every other method by itself."""
+    groups: list[tuple[list[Method | PrecomputedMethod], Domain]] = []
+    for method, domain in pairs:
+        if groups and _is_control(method) and groups[-1][1] == domain and _is_control(groups[-1][0][0]):
+            groups[-1][0].append(method)
+        else:
+            groups.append(([method], domain))
+    return groups
+
+
 def _name_of(method: Method | PrecomputedMethod) -> str:
     return method.name if isinstance(method, PrecomputedMethod) else METHODS.spec(method)
 
@@ -114,6 +153,7 @@ class Evaluator:
 
     Attributes:
         head: The name of the model's head.
+        signal: The axes of the last example's signal.
         wrong_labels: By kind ("random", "runner-up"), one wrong label per example; empty where labels are not one
             class of a softmax.
         better: By quantity that was measured: 1 where more is better, −1 where less is, 0 where neither.
@@ -136,10 +176,11 @@ class Evaluator:
         self.explainer, self.examples, self.seed, self.batch_size = explainer, list(examples), seed, batch_size
         self._targets: list[Target] = [None] * len(self.examples) if targets is None else list(targets)
         self.better: dict[str, int] = {}
+        self._ends: dict[tuple[str, int], tuple[Any, CurvePoint]] = {}
         predicted, keys, runners_up = [], [], []
         for where in self._chunks():
             for result in self._explain("magnitude", "identity", where):
-                self.head = str(result.provenance["head"])
+                self.head, self.signal = str(result.provenance["head"]), result.layout.signal
                 if has_other_classes(explainer, result):
                     predicted.append(int(result.target))
                     keys.append(result.key)
@@ -155,8 +196,8 @@ class Evaluator:
                 )
                 self.notes = (*self.notes, f"{note}, and selectivity (random) flatters")
 
-    def select_metrics(self, metrics: Sequence[str] | None) -> list[Metric]:
-        """The metrics by name; by default those that suit the head, and selectivity.
+    def select_metrics(self, metrics: Sequence[str] | None, fast: bool = False) -> list[Metric]:
+        """The metrics by name; by default those that suit the head, and selectivity; fast: `FAST_METRICS` of them.
 
         Raises:
             InputError: If a metric is unknown, is one of classes, or does not suit the head.
@@ -164,6 +205,7 @@ class Evaluator:
         if metrics is None:
             names = {Mask.name: ["dice_retention", "dig"], Categorical.name: ["dig", "insertion", "deletion"]}
             metrics = [*names.get(self.head, []), "maintain_rate", *(["selectivity"] if self.wrong_labels else [])]
+            metrics = [name for name in metrics if not fast or name in FAST_METRICS]
         for name in metrics:
             if name not in METRICS or METRICS[name].unit != "example":
                 known = [other for other, metric in METRICS.items() if metric.unit == "example"]
@@ -181,37 +223,53 @@ class Evaluator:
         Raises:
             SpecError: If they do not go together, or do not suit the signal.
         """
-        values: dict[str, list[float]] = {}
-        passes, seconds, incomplete = [0.0, 0.0], 0.0, list[str]()
+        found, failed = self.evaluate_group([method], domain, metrics)
+        for error in failed.values():
+            raise error
+        return found[0]
+
+    def evaluate_group(
+        self, methods: Sequence[Method | PrecomputedMethod], domain: Domain, metrics: Sequence[Metric]
+    ) -> tuple[list[MethodResult], dict[str, SpecError]]:
+        """One method, or the controls, in one domain, `CHUNK` examples at a time; the controls share a clean pass.
+
+        Returns:
+            The results, and by method the errors of those that do not go with the domain or the signal.
+        """
+        totals = {_name_of(method): _Totals(_is_control(method)) for method in methods}
+        failed: dict[str, SpecError] = {}
         for where in self._chunks():
-            results = self._explain(method, domain, where)
-            for result in results:
-                passes[0] += result.provenance["passes"]["forward"]
-                passes[1] += result.provenance["passes"]["backward"]
-                seconds += result.provenance["seconds"]
-                incomplete += result.incomplete
-            for quantity, numbers in self._numbers(method, results, metrics, where).items():
-                values.setdefault(quantity, []).extend(numbers)
-        if incomplete:
-            scope = (
-                f"{_name_of(method)} in {DOMAINS.spec(domain)} on {len(incomplete)} of {len(self.examples)} examples"
-            )
-            self.notes = (*self.notes, f"{incomplete[0]}: the first of these, by {scope}")
-        mean = passes[0] / len(self.examples), passes[1] / len(self.examples)
-        return MethodResult(
-            _name_of(method), DOMAINS.spec(domain), _is_control(method), mean, values, seconds / len(self.examples)
-        )
+            first: list[Attribution] = []
+            for method in methods:
+                name = _name_of(method)
+                if name in failed:
+                    continue
+                try:
+                    if first and isinstance(method, Control):
+                        results = [method.instead_of(result) for result in first]
+                    else:
+                        results = self._explain(method, domain, where)
+                    totals[name].add(results, self._numbers(method, results, metrics, where))
+                except SpecError as error:
+                    failed[name] = error
+                    continue
+                first = first or results
+        for name, total in totals.items():
+            if total.incomplete and name not in failed:
+                scope = f"{name} in {DOMAINS.spec(domain)} on {len(total.incomplete)} of {total.examples} examples"
+                self.notes = (*self.notes, f"{total.incomplete[0]}: the first of these, by {scope}")
+        done = {name: total for name, total in totals.items() if name not in failed}
+        return [total.result(name, DOMAINS.spec(domain)) for name, total in done.items()], failed
 
     def _numbers(
         self, method: Method | PrecomputedMethod, results: list[Attribution], metrics: Sequence[Metric], where: slice
     ) -> dict[str, Sequence[float]]:
         """Perturb, evaluate and reduce: by quantity, a number per result."""
         reads = {column for metric in metrics for column in metric.reads}
-        of_curves = {metric.name for metric in metrics if {"kept", "deleted"} & set(metric.reads)}
-        if of_curves:
-            grid = FractionGrid(keep=SMALL_FRACTIONS) if of_curves <= SMALL_GRID_METRICS else DEFAULT_GRID
-            self.explainer.perturb(results, grid, batch_size=self.batch_size)
-        table: dict[str, Any] = {**columns(results)} if of_curves else {}
+        grid = grid_of(metrics)
+        if grid is not None:
+            self._perturb(results, grid, where)
+        table: dict[str, Any] = {} if grid is None else {**columns(results)}
         for column, evaluate_column in MODEL_QUERIES.items():
             if column in reads:
                 table |= evaluate_column(self.explainer, results, seed=self.seed, batch_size=self.batch_size)
@@ -228,6 +286,23 @@ class Evaluator:
                 ]
                 self._add(numbers, metric, {**table, **both}, f" ({kind})")
         return numbers
+
+    def _perturb(self, results: list[Attribution], grid: FractionGrid, where: slice) -> None:
+        """Compute the curves; the prediction without any feature is computed once for all methods in a domain.
+
+        Masks are not shared: they are stored beside the curve.
+        """
+        places = range(where.start, where.start + len(results))
+        for place, result in zip(places, results, strict=True):
+            known = self._ends.get((result.layout.domain, place))
+            if known is not None and known[0] == result.target and result.curve is None:
+                clean = result.value if result.confidence is None else result.confidence
+                result.curve = Curve((known[1],), clean)
+        self.explainer.perturb(results, grid, batch_size=self.batch_size)
+        for place, result in zip(places, results, strict=True):
+            ends = [] if result.curve is None else [point for point in result.curve.points if point.key == EMPTY]
+            if ends and self.head != Mask.name:
+                self._ends.setdefault((result.layout.domain, place), (result.target, ends[0]))
 
     def _add(self, numbers: dict[str, Sequence[float]], metric: Metric, table: Table, suffix: str) -> None:
         for name, values in metric.per_example(table).items():
@@ -282,6 +357,32 @@ class Evaluator:
 
     def _chunks(self) -> list[slice]:
         return [slice(start, start + CHUNK) for start in range(0, len(self.examples), CHUNK)]
+
+
+class _Totals:
+    """One method's numbers and costs as they come, chunk by chunk."""
+
+    def __init__(self, control: bool) -> None:
+        self.control, self.examples, self.seconds, self.passes = control, 0, 0.0, [0.0, 0.0]
+        self.values: dict[str, list[float]] = {}
+        self.incomplete: list[str] = []
+
+    def add(self, results: Sequence[Attribution], numbers: dict[str, Sequence[float]]) -> None:
+        """Add the results of a chunk, and by quantity a number for each."""
+        self.examples += len(results)
+        for result in results:
+            self.passes[0] += result.provenance["passes"]["forward"]
+            self.passes[1] += result.provenance["passes"]["backward"]
+            self.seconds += result.provenance["seconds"]
+            self.incomplete += result.incomplete
+        for quantity, values in numbers.items():
+            self.values.setdefault(quantity, []).extend(values)
+
+    def result(self, method: str, domain: str) -> MethodResult:
+        """All of it."""
+        forward, backward = (count / self.examples for count in self.passes)
+        seconds = self.seconds / self.examples
+        return MethodResult(method, domain, self.control, (forward, backward), self.values, seconds)
 
 
 def _is_control(method: Method | PrecomputedMethod) -> bool:

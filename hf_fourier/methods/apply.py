@@ -55,7 +55,7 @@ class ExplainOptions(_CallOptions, total=False):
 
     method: str | Method | None
     contributions: int | None
-    progress: Callable[[int, int], None] | None
+    progress: Callable[[int, int], None] | bool | None
 
 
 class MapOptions(_CallOptions, total=False):
@@ -89,7 +89,7 @@ class MethodCall:
     seed: int
     model: dict[str, Any]
     notes: tuple[str, ...] = ()
-    progress: Callable[[int, int], None] | None = None
+    progress: Callable[[int, int], None] | bool | None = None
     dither: float = 0.0
     contributions: int | None = None
     goal_is_target: bool = False
@@ -163,7 +163,7 @@ def explain_all(
                 continue
             done.update(zip(indices, results, strict=True))
             break
-        if job.progress is not None:
+        if callable(job.progress):
             job.progress(len(done), len(requests))
 
     try:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from abc import abstractmethod
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from hf_fourier.domains.base import Basis
 from hf_fourier.errors import SpecError
 from hf_fourier.methods.base import METHODS, Method, Ranking
+from hf_fourier.results.attribution import Attribution
 from hf_fourier.scoring.score import Score
 from hf_fourier.seeding import ExampleRng
 from hf_fourier.typing import Float, Tensor
@@ -26,6 +28,26 @@ class Control(Method):
         """One forward pass, for the target and its confidence."""
         return 1, 0
 
+    @abstractmethod
+    def rank(self, x: Float[Tensor, "batch *signal"], basis: Basis, rng: ExampleRng) -> Float[Tensor, "batch features"]:
+        """The scores, which need no model."""
+
+    def attribute(self, score: Score, x: Float[Tensor, "batch *signal"], basis: Basis, rng: ExampleRng) -> Ranking:
+        """`rank`, as a method returns it."""
+        return Ranking(self.rank(x, basis, rng))
+
+    def instead_of(self, result: Attribution) -> Attribution:
+        """The control's result of an example that another control ranked, without a forward pass.
+
+        Args:
+            result: Of another control, with its example; its curve is not taken over.
+        """
+        assert result.signal is not None
+        rng = ExampleRng(int(result.provenance["seed"]), [result.fingerprint])
+        scores = self.rank(result.signal.unsqueeze(0), result.basis, rng)[0]
+        made = {**result.provenance, "method": METHODS.spec(self), "passes": {"forward": 1.0, "backward": 0.0}}
+        return replace(result, scores=scores.to(result.scores.dtype), provenance=made, curve=None)
+
 
 @METHODS.register("magnitude")
 @dataclass(frozen=True)
@@ -34,9 +56,9 @@ class Magnitude(Control):
 
     reference: ClassVar[str] = 'arXiv 2411.18343, baseline "energy"'
 
-    def attribute(self, score: Score, x: Float[Tensor, "batch *signal"], basis: Basis, rng: ExampleRng) -> Ranking:
+    def rank(self, x: Float[Tensor, "batch *signal"], basis: Basis, rng: ExampleRng) -> Float[Tensor, "batch features"]:
         """The features' magnitudes."""
-        return Ranking(basis.magnitude(basis.forward(x)))
+        return basis.magnitude(basis.forward(x))
 
 
 @METHODS.register("low_frequency", aliases=("low_freq",))
@@ -46,13 +68,13 @@ class LowFrequency(Control):
 
     reference: ClassVar[str] = 'arXiv 2411.18343, baseline "sorted freq"'
 
-    def attribute(self, score: Score, x: Float[Tensor, "batch *signal"], basis: Basis, rng: ExampleRng) -> Ranking:
+    def rank(self, x: Float[Tensor, "batch *signal"], basis: Basis, rng: ExampleRng) -> Float[Tensor, "batch features"]:
         """Minus the radial frequency in cycles per sample, the same for every example."""
         radius = basis.layout.radius
         if radius is None:
             domain = basis.layout.domain
             raise SpecError(f"low_frequency in domain {domain!r}", "features with a frequency", "use another domain")
-        return Ranking((-radius).to(x).expand(len(x), -1))
+        return (-radius).to(x).expand(len(x), -1)
 
 
 @METHODS.register("random")
@@ -67,6 +89,6 @@ class Random(Control):
         """The scores are random."""
         return ("seeded",)
 
-    def attribute(self, score: Score, x: Float[Tensor, "batch *signal"], basis: Basis, rng: ExampleRng) -> Ranking:
+    def rank(self, x: Float[Tensor, "batch *signal"], basis: Basis, rng: ExampleRng) -> Float[Tensor, "batch features"]:
         """Uniform numbers."""
-        return Ranking(rng.uniform((len(basis),), "random").to(x))
+        return rng.uniform((len(basis),), "random").to(x)

@@ -260,7 +260,7 @@ def explain_recording(
     contributions: int | None = None,
     seed: int = 0,
     batch_size: BatchSize = "auto",
-    progress: Callable[[int, int], None] | None = None,
+    progress: Callable[[int, int], None] | bool | None = None,
 ) -> Recording:
     """Explain a recording in segments; see `FourierExplainer.explain_recording`."""
     wrapper: Any = explainer.wrapper
@@ -292,7 +292,7 @@ def explain_recording(
             if len(pieces) < len(batch):
                 _note_cut_off(recording, stream)
                 break
-            if progress is not None:
+            if callable(progress):
                 progress(len(recording), len(starts))
     except Exception as error:
         error.completed = recording  # type: ignore[attr-defined]

@@ -36,3 +36,13 @@ def test_a_run_takes_the_keywords_of_its_options() -> None:
 def test_every_option_of_a_run_is_explained() -> None:
     text = inspect.getdoc(FourierExplainer.explain_dataset) or ""
     assert [field.name for field in fields(RunOptions) if f"`{field.name}`" not in text] == []
+
+
+def test_progress_can_be_true(capsys: pytest.CaptureFixture[str]) -> None:
+    from tests.models import tiny_models, tiny_tokenizers
+
+    explain = FourierExplainer(tiny_models.build("text-classification", "bert"), tiny_tokenizers.tokenizer("bert"))
+    explain.explain(tiny_tokenizers.texts(3), progress=False)
+    assert "3/3" not in capsys.readouterr().err
+    explain.explain(tiny_tokenizers.texts(3), progress=True)
+    assert "3/3" in capsys.readouterr().err

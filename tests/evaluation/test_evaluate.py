@@ -1,6 +1,7 @@
 """Evaluations: the same numbers as by hand, the controls always there, wrong labels that flatter nobody."""
 
 import math
+import re
 from collections import Counter
 
 import pytest
@@ -110,8 +111,52 @@ def test_what_it_costs(vision, pictures):
         vision.evaluate(pictures, ["ffc"])
     finally:
         hook.remove()
-    survey, game = 1, 1 + DEFAULT_GRID.passes
-    assert sum(rows) / len(pictures) == survey + 4 * game + 2 * (1 + len(SMALL_FRACTIONS))
+    survey, clean, empty = 1, 2, 1  # the controls share one clean pass, all methods what is said of nothing
+    curves = 4 * (DEFAULT_GRID.passes - empty) + empty
+    assert sum(rows) / len(pictures) == survey + clean + curves + 2 * (1 + len(SMALL_FRACTIONS))
+
+
+@pytest.mark.parametrize(
+    ("methods", "options"),
+    [
+        (["ffc", "integrated_gradients:steps=4"], {}),
+        (["ffc"], {"preset": "fast"}),
+        (["saliency"], {"metrics": ["dig"], "domains": ["fourier", "cosine"]}),
+    ],
+)
+def test_the_cost_is_told_before_the_start(vision, pictures, capsys, methods, options):
+    """What is told is what is run, and no row is run twice but for the survey's."""
+    rows = []
+    vision.explain(pictures[:1])
+    hook = vision.model.register_forward_hook(lambda module, given, outputs: rows.append(len(outputs.logits)))
+    try:
+        vision.evaluate(pictures, methods, progress=True, **options)
+    finally:
+        hook.remove()
+    told = re.search(r"^7 examples, at most (\d+) forward and (\d+) backward passes each: about \d+ s$",
+                     capsys.readouterr().err, re.M)  # fmt: skip
+    assert told is not None
+    assert sum(rows) == 7 * int(told[1])
+
+
+def test_fast_is_a_third_and_of_the_same_numbers(text, evaluation):
+    found = text.evaluate(tiny_tokenizers.texts(40), ["ffc"], preset="fast")
+    assert len(found.groups) == 32
+    assert "preset 'fast': the first 32 of 40 examples" in found.notes
+    assert not {"dig", "insertion"} & set(found.better)
+    own, whole = found.of("ffc").values["selectivity (random)"], evaluation.of("ffc").values
+    assert len(own) == 32
+    assert found.of("ffc").values[SHARE][:7] == whole[SHARE]
+    with pytest.raises(InputError, match="'fast' or None"):
+        text.evaluate(tiny_tokenizers.texts(2), preset="slow")
+
+
+def test_controls_that_share_a_pass_are_the_controls(vision, pictures):
+    found = vision.evaluate(pictures[:3], ["magnitude"], "cosine", ["dig"])
+    assert [cell.method for cell in found.cells] == list(evaluate.CONTROLS)
+    for cell in found.cells:
+        results = vision.perturb(vision.explain(pictures[:3], method=cell.method, domain="cosine"), DEFAULT_GRID)
+        assert cell.values["dig"] == pytest.approx([dig.dig(result.curve) for result in results], abs=1e-6)
 
 
 def test_other_metrics_domains_and_exclusions(vision, pictures):
