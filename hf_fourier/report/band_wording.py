@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from hf_fourier.evaluation.results import MIN_GROUPS
 from hf_fourier.report.band_scores import in_score_units
 from hf_fourier.report.example_record import is_control
 
@@ -25,11 +26,26 @@ LIMITS = (
     "What a filter leaves is no natural input: a band that is needed is not thereby enough, and what it says holds for "
     "these data."
 )
-MAY_CONCLUDE = "Which bands a decision loses most without, and which bring most alone: the model was asked about each."
+MAY_CONCLUDE = (
+    "Which bands a decision loses most without, and which bring most alone: the model was asked about each.",
+)
 MAY_NOT_CONCLUDE = (
     "That a band which is needed is enough, or the other way round; nor what the model would do with other inputs or "
-    "another replacement: what is left without a band is no natural input."
+    "another replacement: what is left without a band is no natural input.",
 )
+
+
+def few(examples: int) -> str:
+    """A caution where there are too few examples; empty where there are enough."""
+    if examples >= MIN_GROUPS:
+        return ""
+    return f"{examples} example{'s' * (examples != 1)}: fewer than {MIN_GROUPS} are anecdotal and claim nothing."
+
+
+def single(record: ExampleRecord, number: int, views: int) -> list[str]:
+    """What opens a report without means over examples: the bands of one example, which is named if there are more."""
+    lines = sentences(record)
+    return lines if views == 1 else [f"{record.name or f'example {number}'}: {' '.join(lines)}"]
 
 
 def score_title(method: str) -> str:

@@ -72,6 +72,16 @@ def test_bands_of_another_example_or_label_are_a_view_of_their_own():
     assert len(articles(Report(results).html())) == len(results)
 
 
+def test_what_opens_a_report_of_few_examples_names_the_example_and_warns():
+    lead = "Without 1–2 cycles/picture the score falls most"
+    assert f"<li><bdi>{lead}" in Report([bands_of()]).html()
+    assert f"<li><bdi>example 2: {lead}" in Report([bins_of(key=8), bands_of()]).html()
+    two = Report([bands_of(), bands_of(key=8)]).html()
+    assert "2 examples: fewer than 30 are anecdotal" in two
+    assert "and a ranking that follows the loss" not in two  # what a ranking may not say, where there is none
+    assert "and a ranking that follows the loss" in Report([bands_of(), bins_of()]).html()
+
+
 def test_several_methods_in_bands_are_in_one_view():
     shapley = bands_of(method="shapley")
     report = Report([bands_of(), shapley, bins_of()])

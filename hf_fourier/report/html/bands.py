@@ -37,6 +37,7 @@ def example_bands(record: ExampleRecord) -> dict[str, Any]:
             [name, *(column[i] for column in columns.values())] for i, name in enumerate(_shown(found.names))
         ],
         "left_out": found.left_out,
+        "few": "",
     }  # fmt: skip
 
 
@@ -88,6 +89,7 @@ def mean_bands(found: BandMeans) -> dict[str, Any]:
     return {
         "title": f"{found.method} in {found.domain}",
         "sentences": [],
+        "few": band_wording.few(found.examples),
         "chart": by_band(names, _series(columns), title, "score", BandAxis()),
         "caption": title,
         "titles": ["band", *columns, *(["examples"] if uneven else [])],
@@ -132,6 +134,7 @@ def model_spectrum(spectrum: SpectrumSummary) -> dict[str, Any]:
         "rows": overview.formatted(),
         "made_by": " in ".join(str(spectrum.made_by[n]) for n in ("method", "domain") if spectrum.made_by.get(n)),
         "groups": len(spectrum.groups) if groups == [ALL] and len(spectrum.groups) > 1 else 0,
+        "few": band_wording.few(len(spectrum)),
         "limits": band_wording.LIMITS,
     }
 

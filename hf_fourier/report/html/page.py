@@ -22,6 +22,7 @@ from hf_fourier.report.visible_text import escape_invisible
 if TYPE_CHECKING:
     from markupsafe import Markup
 
+    from hf_fourier.evaluation.studies.spectrum_means import SpectrumSummary
     from hf_fourier.report.content import ReportContent
     from hf_fourier.report.example_record import ExampleRecord
     from hf_fourier.results.table import Table
@@ -86,14 +87,16 @@ def _context(report: ReportContent, include_inputs: bool) -> dict[str, Any]:
     spectrum, means = report._spectrum(shared=not include_inputs), band_means(records)
     in_bands = spectrum is not None or len(ranked) < len(records)
     leads = [*(spectrum.summary()[:1] if spectrum else ()), *map(band_wording.mean_sentence, means)]
-    first = next((one for one in records if one.band_scores), None)
-    leads = leads or (band_wording.sentences(first) if first else [])
+    first = next((i for i, one in enumerate(records) if one.band_scores), None)
+    if not leads and first is not None:
+        leads = band_wording.single(records[first], first + 1, len(views))
     only_bands = in_bands and not ranked and evaluation is None
     return {
         "title": privacy.title_of(report.title, report.model, not include_inputs),
         "model": privacy.model_of(report.model),
         "inputs": include_inputs,
         "count": len(records),
+        "shows": _shows(len(records), spectrum),
         "views": len(views),
         "leads": leads,
         "spectrum": None if spectrum is None else bands.model_spectrum(spectrum),
@@ -108,12 +111,23 @@ def _context(report: ReportContent, include_inputs: bool) -> dict[str, Any]:
         "data": [one["data"] for one in examples],
         "tables": [_table(name, tables[name]) for name in _TABLES if name in tables],
         "sanity": [(one.headline, one.checks) for one in sanity],
-        "may": [*([band_wording.MAY_CONCLUDE] if in_bands else ()), *wording.MAY_CONCLUDE],
-        "may_not": [*([band_wording.MAY_NOT_CONCLUDE] if in_bands else ()), *wording.MAY_NOT_CONCLUDE],
+        "may": [*band_wording.MAY_CONCLUDE[:in_bands], *(() if only_bands else wording.MAY_CONCLUDE)],
+        "may_not": [
+            *band_wording.MAY_NOT_CONCLUDE[:in_bands],
+            *(() if only_bands else wording.MAY_NOT_CONCLUDE[:2]),
+            *wording.MAY_NOT_CONCLUDE[2:],
+        ],
         "provenance": wording.provenance(records),
         "cost": wording.cost_lines(records),
         "notes": wording.notes(records, evaluation, sanity),
     }
+
+
+def _shows(count: int, spectrum: SpectrumSummary | None) -> str:
+    """What the page is of, in words."""
+    parts = [f"{count} explanation{'s' * (count != 1)}"] if count or spectrum is None else []
+    parts += [] if spectrum is None else [f"the model’s bands over {len(spectrum)} examples"]
+    return " · ".join(parts)
 
 
 _TABLES = {
