@@ -205,6 +205,9 @@ def _callable(function: Any) -> tuple[Callable[..., Any], str, bool, torch.dtype
         hint = "call FourierExplainer.from_pretrained(name) for a Hub id or a folder"
         kind = function.__name__ if isinstance(function, type) else type(function).__name__
         raise ModelError(f"a model of type {kind}", "a torch module, or a function of rows", hint)
+    if isinstance(getattr(function, "model", None), torch.nn.Module) and hasattr(function, "task"):
+        got, do = f"a pipeline, {type(function).__name__}", "call FourierExplainer.from_pipeline(pipeline)"
+        raise ModelError(got, "a torch module, or a function of rows", do)
     estimator = getattr(function, "__self__", None)
     name = getattr(function, "__name__", type(function).__name__)
     arrays = hasattr(estimator, "fit") and not isinstance(estimator, torch.nn.Module)

@@ -109,6 +109,13 @@ class NetworkWrapper(ModelWrapper):
         return self.call.device
 
     @property
+    def layers(self) -> torch.nn.Module | None:
+        """The module whose layers can be read: of a function one with those that it runs; None where there are none."""
+        if self.bare or next(self.model.children(), None) is None:
+            return self.call.layers
+        return self.model
+
+    @property
     def max_rows(self) -> int | None:
         """1 where the network takes one row at a time."""
         return 1 if self.call.alone else None
@@ -304,7 +311,7 @@ class NetworkBatch(ExampleBatch):
 
     def __init__(self, wrapper: NetworkWrapper, examples: Sequence[EncodedExample]) -> None:
         values = [example.values for example in examples if example.values is not None]
-        self.wrapper, self.head, self.model = wrapper, wrapper.head(), wrapper.call.layers
+        self.wrapper, self.head, self.model = wrapper, wrapper.head(), wrapper.layers
         self.input_dtype, self.shape = wrapper.call.dtype, examples[0].signal
         stacked = torch.stack(values).to(wrapper.device)
         self.signal = stacked if stacked.dtype == torch.float64 else stacked.float()

@@ -91,7 +91,8 @@ def wrapper_of(
         return model
     model = unwrap(model) if isinstance(model, torch.nn.Module) else model
     given: NetworkOptions = {**options} if options else {}
-    own = isinstance(model, torch.nn.Module) and (task is not None or hasattr(unwrap_peft(model), "config"))
+    config = getattr(unwrap_peft(model), "config", None) if isinstance(model, torch.nn.Module) else None
+    own = hasattr(config, "model_type") or (isinstance(model, torch.nn.Module) and task is not None)
     wrapper: ModelWrapper
     if own and not given:
         wrapper = wrap(model, processor, task or task_of(model))

@@ -9,6 +9,7 @@ from hf_fourier import Attribution, FourierExplainer, attribute
 from hf_fourier.errors import FourierError, InputError, ModelError, SpecError, TargetError
 from hf_fourier.evaluation.randomized_model import randomize
 from hf_fourier.scoring.targets import Direction
+from tests.models import tiny_models, tiny_models_audio
 from tests.toy_scores import noise
 
 SPACE = ("height", "width")
@@ -136,6 +137,33 @@ def test_results_are_those_of_attribute():
     for a, b in zip(FourierExplainer(net, axes=SPACE).explain(x), attribute(net, x), strict=True):
         assert torch.equal(a.scores, b.scores) == (a.provenance["method"] == b.provenance["method"])
         assert (a.label, a.confidence, a.value) == (b.label, b.confidence, b.value)
+
+
+@pytest.mark.parametrize(
+    "method", ["tracking", "ffc", "response", "smoothgrad", "attexplore:steps=3", "freqx", "shapley"]
+)
+def test_a_picture_model_of_transformers_behind_a_function_has_the_same_results(method):
+    model = tiny_models.build("image-classification", "vit")
+    x = torch.randn(2, 3, 32, 32, generator=torch.Generator().manual_seed(5))
+    expected = FourierExplainer(model).explain({"pixel_values": x}, method=method)
+    for a, b in zip(
+        FourierExplainer(lambda rows: model(pixel_values=rows), axes=SPACE, labels=list(model.config.id2label.values()))
+        .explain(x, method=method), expected, strict=True,
+    ):  # fmt: skip
+        assert torch.equal(a.scores, b.scores)
+        assert (a.label, a.value, a.key) == (b.label, b.value, b.key)
+        assert a.layout.signal == b.layout.signal
+
+
+def test_a_sound_model_of_transformers_behind_a_function_has_the_same_results():
+    model = tiny_models_audio.build("wav2vec2")
+    clip = torch.from_numpy(tiny_models_audio.clip(900)).float()
+    rate = tiny_models_audio.RATE
+    expected = FourierExplainer(model).explain({"input_values": clip[None]})[0]
+    (result,) = FourierExplainer(lambda rows: model(rows), sampling_rate=rate).explain([clip])
+    torch.testing.assert_close(result.scores, expected.scores)
+    assert result.layout.signal.kind == expected.layout.signal.kind == "waveform"
+    assert result.layout.signal.axes[0].unit == "Hz"
 
 
 def test_probabilities_are_recognised_and_are_the_confidence():
