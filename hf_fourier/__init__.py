@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from hf_fourier.evaluation.studies.spectrum_callback import SpectrumCallback
     from hf_fourier.explainer import FourierExplainer
     from hf_fourier.functional import attribute
     from hf_fourier.report.figures.comparison import plot_comparison
@@ -18,6 +19,7 @@ _HOMES = {
     "Attribution": "hf_fourier.results.attribution",
     "FourierExplainer": "hf_fourier.explainer",
     "Report": "hf_fourier.report.report",
+    "SpectrumCallback": "hf_fourier.evaluation.studies.spectrum_callback",
     "attribute": "hf_fourier.functional",
     "plot": "hf_fourier.report.figures.plot",
     "plot_comparison": "hf_fourier.report.figures.comparison",
@@ -29,7 +31,16 @@ _MODULES = {
     "targets": "hf_fourier.scoring.targets",
 }
 
-__all__ = ["Attribution", "FourierExplainer", "Report", "__version__", "attribute", "plot", "plot_comparison"]
+__all__ = [
+    "Attribution",
+    "FourierExplainer",
+    "Report",
+    "SpectrumCallback",
+    "__version__",
+    "attribute",
+    "plot",
+    "plot_comparison",
+]
 
 
 def __getattr__(name: str) -> Any:

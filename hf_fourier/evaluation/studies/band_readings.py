@@ -182,7 +182,7 @@ def spectrum_of_run(explainer: Engine, results: Any, known: Grouping) -> ModelSp
     named = groups is not None and known.by != PREDICTION and all(isinstance(name, str) for name in groups)
     truth = groups if known.labels is None and named else values(known.labels)
     try:
-        classes = None if truth is None else [_class_of(head, value) for value in truth]
+        classes = None if truth is None else [class_of(head, value) for value in truth]
     except TargetError:
         if known.labels is not None:
             raise
@@ -190,7 +190,7 @@ def spectrum_of_run(explainer: Engine, results: Any, known: Grouping) -> ModelSp
     return spectrum_of(results, groups, classes, values(known.clusters), dict(head.labels), len(failed))
 
 
-def _class_of(head: Any, value: Any) -> float:
+def class_of(head: Any, value: Any) -> float:
     """The index of a class that is named by its label or its index; NaN where it is not known."""
     if value is None or value != value:
         return math.nan
