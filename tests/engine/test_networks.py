@@ -232,6 +232,23 @@ def test_what_is_no_model(model):
         FourierExplainer(model, axes="time")
 
 
+def test_a_pipeline_is_sent_to_its_own_constructor():
+    class Pipeline:
+        model, task = linear(), "image-classification"
+
+        def __call__(self, x):
+            raise NotImplementedError
+
+    with pytest.raises(ModelError, match="from_pipeline"):
+        FourierExplainer(Pipeline())
+
+
+def test_a_config_that_is_not_of_transformers_does_not_matter():
+    net = linear()
+    net.config = {"width": 3}
+    assert FourierExplainer(net).explain(picture(16)).provenance["task"] == "network"
+
+
 def test_misspelt_options_are_errors():
     with pytest.raises(TypeError, match="axis"):
         FourierExplainer(cnn(), axis=SPACE)
