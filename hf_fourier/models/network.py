@@ -260,7 +260,8 @@ class NetworkWrapper(ModelWrapper):
         """How an example was read, and how else it could be."""
         shape = tuple(x.shape[1:])
         axes = ", ".join(f"{axis.name} {axis.length}" for axis in self.names.shape_of(shape).axes)
-        other = f"; pass list(x) if it is {shape[0]} examples of shape {shape[1:]}" if len(shape) > 1 else ""
+        many = len(shape) > 1 and shape[0] > 1
+        other = f"; pass list(x) if it is {shape[0]} examples of shape {shape[1:]}" if many else ""
         return f"correct `axes` or `preprocess` if it is not one example of shape {shape} ({axes}){other}"
 
     def _numbers(self, made: Any) -> tuple[Tensor, tuple[str, ...]]:
@@ -281,7 +282,7 @@ class NetworkWrapper(ModelWrapper):
         if not values.is_floating_point():
             notes = (f"{str(values.dtype).removeprefix('torch.')} was converted to float32, unscaled",)
         values = values if values.dtype == torch.float64 else values.float()
-        check_numbers("an example", values, do, "mend it")
+        check_numbers("an example", values, do, "mend the tensor")
         return values, notes
 
     def _scale(self) -> tuple[Sequence[float], Sequence[float]] | None:

@@ -24,6 +24,7 @@ from tests.advice import (
     letters,
     limits,
     metrics,
+    networks,
     numbers,
     results,
     runs,
@@ -40,6 +41,7 @@ from tests.hub.test_advice import FOLLOWED
 MODULES = (
     specs, results, metrics, runs, numbers, texts, language, letters, sight, hearing, heads, gradients, views,
     checkpoints, folders, shell, limits, bands, arguments,
+    networks,
 )  # fmt: skip
 CASES: list[Case] = [case for module in MODULES for case in module.CASES]
 TOLD = {*(case.do for case in CASES), *FOLLOWED, *data.IN_PROCESSES}
