@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from hf_fourier.functional import attribute
     from hf_fourier.report.figures.comparison import plot_comparison
     from hf_fourier.report.figures.plot import plot
+    from hf_fourier.report.figures.summary import plot_summary
     from hf_fourier.report.report import Report
     from hf_fourier.results.attribution import Attribution
 
@@ -22,6 +23,7 @@ _HOMES = {
     "SpectrumCallback": "hf_fourier.evaluation.studies.spectrum_callback",
     "attribute": "hf_fourier.functional",
     "plot": "hf_fourier.report.figures.plot",
+    "plot_summary": "hf_fourier.report.figures.summary",
     "plot_comparison": "hf_fourier.report.figures.comparison",
 }
 #: Modules that users meet under a shorter name.
@@ -40,6 +42,7 @@ __all__ = [
     "attribute",
     "plot",
     "plot_comparison",
+    "plot_summary",
 ]
 
 
