@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
 from hf_fourier import Report
+from tests.evaluation.test_model_spectrum import LOW, spectrum
+from tests.hub import reports
 from tests.hub.fake_hub.repositories import Blob, Fault, Repo
 from tests.hub.fake_hub.worker import Failed
+from tests.report.sample_results import picture
 
 pytestmark = pytest.mark.usefixtures("one_figure")
 
@@ -64,6 +68,18 @@ def test_what_is_pulled_is_what_was_pushed(hub, ask, saved, tmp_path, inputs):
     assert fetched
     commit = hub.repo("ada/report", "dataset").head
     assert all(line.startswith(f"{commit}/re") for line in fetched)  # report.json and results/ alone, at one commit
+
+
+def test_bands_and_the_spectrum_come_back(hub, ask, tmp_path):
+    bands = reports.explained(picture(32, 32, domain="fourier:bands=octave", method="shapley"))
+    found = replace(spectrum(LOW)[0], model=reports.MODEL)
+    given = Report([bands], spectrum=found)
+    push(ask, given.save(tmp_path / "given"))
+    assert {"data/spectrum.parquet", "data/band_scores.parquet"} <= set(hub.repo("ada/report", "dataset").files())
+    ask(PULL, repo="ada/report", to=tmp_path / "again", more={})
+    again = Report.load(tmp_path / "again")
+    assert again.records == given.records
+    assert again.spectrum.summary() == found.summary()
 
 
 def test_a_commit_is_pulled_as_it_was(hub, ask, saved, tmp_path):

@@ -14,6 +14,7 @@ from hf_fourier.report.hub import cards
 from hf_fourier.report.hub.card_data import CardData, facts
 from hf_fourier.report.hub.markdown import Markdown, interval, number, text
 from hf_fourier.report.visible_text import escape_invisible
+from tests.evaluation.test_model_spectrum import LOW, spectrum
 from tests.hub import reports
 from tests.hub.metadata import judged
 from tests.report.hostile_text import ALL, TEXTS
@@ -200,3 +201,37 @@ def test_the_judge_of_metadata_is_no_rubber_stamp():
     assert judged("---\nconfigs: [{data_files: x}]\n---\n", "dataset")[0]
     assert judged("---\nsdk: none\n---\n", "space")[0]
     assert judged("---\nmodel-index: [{name: x, results: [{task: {}}]}]\n---\n", "model")[0]
+
+
+@pytest.fixture(scope="module")
+def with_spectrum():
+    found, strong = spectrum(LOW)
+    found = replace(found.grouped([f"patient {one}" for one in strong[:, 0]]), model=reports.MODEL)
+    return found, facts(Report(reports.pictures(), reports.EVALUATION, spectrum=found))
+
+
+def test_the_bands_of_the_model_stand_first(with_spectrum):
+    found, facts = with_spectrum
+    data, section = cards.dataset_card(facts, ["examples", "spectrum"], False), cards.section(facts)
+    assert judged(data, "dataset") == ([], [])
+    for card, later in ((data, "## What was measured"), (section, "## What the decisions go by")):
+        assert card.index(found.summary()[0]) < card.index(later)
+        assert "patient" not in card
+        assert set(Seen(parsed(RepoCard(f"---\ntags: [x]\n---\n{card}").text)).tags) <= TAGS | {"hr", "ol"}
+    assert section.startswith("## Which frequencies it reads")
+    assert found.to_markdown().strip() in section
+
+
+def test_facts_with_a_spectrum_are_stored_and_read(with_spectrum):
+    import json
+
+    _, facts = with_spectrum
+    again = CardData.from_dict(json.loads(json.dumps(facts.to_dict())))
+    assert cards.section(again) == cards.section(facts)
+
+
+def test_a_card_of_a_spectrum_alone():
+    card = cards.dataset_card(facts(Report([], spectrum=spectrum(LOW)[0])), ["spectrum"], False)
+    assert judged(card, "dataset") == ([], [])
+    assert "print(report.spectrum)" in card
+    assert "- Methods: filters in fourier:bands=octave" in card

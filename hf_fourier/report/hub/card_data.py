@@ -133,10 +133,13 @@ def facts(report: ReportContent) -> CardData:
     """The card data of a report, which belong to none of its examples."""
     first: Mapping[str, Any] = report.records[0].provenance if report.records else {}
     evaluation, sanity = as_shared(report, shared=True)
+    spectrum = report._spectrum(shared=True)
     model = privacy.model_of(report.model)
     methods = [(one.method, one.domain) for one in report.records]
     methods += [(cell.method, cell.domain) for cell in evaluation.cells if not cell.control] if evaluation else []
     methods += [(one.method, one.domain) for one in sanity]
+    if spectrum is not None:
+        methods.append((spectrum.made_by.get("method", "filters"), spectrum.made_by.get("domain", "")))
     notes = list(evaluation.notes) if evaluation else []
     excluded = list(evaluation.excluded) if evaluation else []
     return CardData(
@@ -157,7 +160,7 @@ def facts(report: ReportContent) -> CardData:
         excluded=[(method, domain, reason) for method, domain, reason in excluded],
         notes=notes,
         versions={**_plain(first.get("versions") or {}), "hf_fourier": __version__},
-        spectrum=report._spectrum(shared=True),
+        spectrum=spectrum,
     )
 
 
