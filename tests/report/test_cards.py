@@ -234,4 +234,4 @@ def test_a_card_of_a_spectrum_alone():
     card = cards.dataset_card(facts(Report([], spectrum=spectrum(LOW)[0])), ["spectrum"], False)
     assert judged(card, "dataset") == ([], [])
     assert "print(report.spectrum)" in card
-    assert "- Methods: filters in fourier:bands=octave" in card
+    assert f"- Methods: filters in {text('fourier:bands=octave')}" in card
