@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from hf_fourier import __version__
 from hf_fourier.errors import InputError
@@ -27,7 +27,8 @@ from hf_fourier.report.serialization import (
 from hf_fourier.report.spectrum_values import spectrum_from, spectrum_to
 from hf_fourier.report.tables import to_parquet
 from hf_fourier.results import storage
-from hf_fourier.results.integrity import damaged, parsing, read_json, sealed, stated_digest
+from hf_fourier.results.atomic_writes import PART, write_whole
+from hf_fourier.results.integrity import damaged, file_digest, parsing, read_json, sealed, stated_digest
 from hf_fourier.results.schema import check
 
 if TYPE_CHECKING:
@@ -37,8 +38,12 @@ if TYPE_CHECKING:
 #: Raised when an older version could not read what is written any more.
 FORMAT = 1
 VALUES, PAGE = "report.json", "index.html"
-_PART = f"{VALUES}.part"
+_PART = f"{VALUES}{PART}"
 RESULTS, SOUNDS, FIGURES, DATA = "results", "sounds", "figures", "data"
+_FILE_HINT = (
+    f"restore it from a copy; or delete it, call Report.load, which needs {VALUES} and {RESULTS}/ alone, and save the "
+    "report again"
+)
 _HINT = "restore it from a copy, or save the report again; index.html and data/*.parquet are files of their own"
 
 
@@ -73,9 +78,8 @@ def save(
     }
     if include_inputs:
         values["results"] = [stated_digest(path / storage.VALUES) for path in _result_folders(where)]
-    part = where / _PART
-    part.write_bytes(sealed(values, allow_nan=False))
-    part.replace(where / VALUES)  # last: a folder with it is whole
+    values["files"] = {path.relative_to(where).as_posix(): file_digest(path) for path in _other_files(where)}
+    write_whole(where / VALUES, [sealed(values, allow_nan=False)])  # last: a folder with it is whole
     return where
 
 
@@ -96,6 +100,7 @@ def load(folder: str | PathLike[str], cls: type[ContentT]) -> ContentT:
             got = f"a report of format {values['format']}"
             raise InputError(got, f"at most {FORMAT}", "install a newer hf_fourier")
         check(values, REPORT)
+        _check_files(where, values.get("files", {}))
         evaluation = None if values["evaluation"] is None else evaluation_from(values["evaluation"])
         sanity = [sanity_from(one) for one in values["sanity"]]
         spectrum = None if values.get("spectrum") is None else spectrum_from(values["spectrum"])
@@ -105,6 +110,29 @@ def load(folder: str | PathLike[str], cls: type[ContentT]) -> ContentT:
         records = [record_from(one) for one in values["examples"]]
         classes = [class_from(one) for one in values["classes"]]
         return cls._of(records, classes, evaluation, sanity, values["title"], spectrum)
+
+
+def _other_files(where: Path) -> list[Path]:
+    """The page, tables, figures and sounds of a report, as far as they are there."""
+    below = (path for name in (DATA, FIGURES, SOUNDS) for path in (where / name).rglob("*"))
+    return sorted(path for path in (where / PAGE, *below) if path.is_file())
+
+
+def _check_files(where: Path, digests: Mapping[str, Any]) -> None:
+    """Check that the files beside the values are those that were saved; one that is not there is not missed.
+
+    Args:
+        where: The report's folder.
+        digests: Of each by its path in the folder; an earlier version states none.
+
+    Raises:
+        DamagedFile: If one is not as it was written.
+    """
+    check(list(digests.values()), [str], "files")
+    for path in _other_files(where):
+        stated = digests.get(path.relative_to(where).as_posix())
+        if stated is not None and file_digest(path) != stated:
+            raise damaged(path, "its bytes are not those that its digest was taken of", _FILE_HINT)
 
 
 def _save_examples(report: ReportContent, where: Path) -> None:

@@ -32,6 +32,7 @@ REPORT = {
     "sanity": [dict],
     "results?": [str],
     "spectrum?": (None, SPECTRUM),
+    "files?": dict,
 }
 _POINT = {**parts.POINT, "value": OPTIONAL, "agreement": OPTIONAL}
 _BANDS = {"title": str, "centres": _NUMBERS, "power": _NUMBERS, "chosen": _NUMBERS, "share": NUMBER}

@@ -82,6 +82,19 @@ def fits(data: bytes | bytearray | memoryview | np.ndarray, stated: Any) -> bool
     return stated == digest(data) or (len(data) >= LARGE and stated == earlier_digest(data))
 
 
+def file_digest(path: Path) -> str:
+    """The digest of all bytes of a file, which is not read into memory as a whole.
+
+    Raises:
+        StorageError: If it cannot be read.
+    """
+    try:
+        return digest(np.memmap(path, np.uint8, "r")) if path.stat().st_size else digest(b"")
+    except OSError as error:
+        got = f"{name_of(path)}, which cannot be read ({error.strerror or error})"
+        raise StorageError(got, "a file that can be read", "check its permissions and the disk") from error
+
+
 def tensor_digest(tensor: Tensor) -> str:
     """The digest of a tensor's bytes; its type and shape are not in it. It is on the CPU."""
     return digest(_bytes_of(tensor))

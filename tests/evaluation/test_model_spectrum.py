@@ -1,19 +1,23 @@
 """The spectrum of a model: networks that read one known band each, and what is counted over data."""
 
+import json
 import math
+import random
 
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from hf_fourier import FourierExplainer
 from hf_fourier.domains import DOMAINS, Fourier
-from hf_fourier.errors import FourierError, InputError
+from hf_fourier.errors import DamagedFile, FourierError, InputError
 from hf_fourier.evaluation.studies.band_readings import spectrum_of
 from hf_fourier.evaluation.studies.cutoffs import crossing
 from hf_fourier.evaluation.studies.model_spectrum import ModelSpectrum
 from hf_fourier.functional import attribute
 from hf_fourier.methods.filters import FILTERS, filter_masks
+from tests.damage import changed_bytes, malformed
 from tests.models import tiny_models, tiny_tokenizers
 
 LENGTH, RATE = 128, 128.0
@@ -155,9 +159,45 @@ def test_saved_and_read(tmp_path):
     )  # fmt: skip
     np.testing.assert_array_equal(again.readings, found.readings)
     assert str(again) == str(found)
-    (tmp_path / "two").write_bytes(b"no such file")
     with pytest.raises(InputError, match=r"ModelSpectrum\.save"):
-        ModelSpectrum.load(tmp_path / "two")
+        ModelSpectrum.load(tmp_path)
+
+
+def test_every_changed_byte_of_a_saved_spectrum_is_noticed(tmp_path):
+    path = spectrum(LOW)[0].save(tmp_path / "one.safetensors")
+    for place in changed_bytes(path, 1500):
+        with pytest.raises(DamagedFile, match=r"one\.safetensors") as caught:
+            ModelSpectrum.load(path)
+        assert caught.value.path == path, place
+    for data in (b"", b"no such file", path.read_bytes()[:-1], path.read_bytes() + b"\0"):
+        path.write_bytes(data)
+        with pytest.raises(DamagedFile):
+            ModelSpectrum.load(path)
+
+
+def test_a_spectrum_of_an_earlier_version_is_read_and_checked(tmp_path):
+    """Its values stood in the metadata, without a digest."""
+    found, _ = spectrum(LOW, class_names={0: "no"})
+    path = found.save(tmp_path / "one.safetensors")
+    tensors = load_file(path)
+    values = json.loads(bytes(tensors.pop("values").numpy()))
+    del tensors["digests"]
+    save_file(tensors, path, {"spectrum": json.dumps({**values, "format": 1})})
+    assert str(ModelSpectrum.load(path)) == str(found)
+    refused = 0
+    for other in malformed(values, random.Random(0), 200):
+        save_file(tensors, path, {"spectrum": json.dumps(other)})
+        try:
+            str(ModelSpectrum.load(path))
+        except FourierError:
+            refused += 1
+    assert refused > 60
+    save_file({**tensors, "clean": tensors["clean"][1:].clone()}, path, {"spectrum": json.dumps(values)})
+    with pytest.raises(DamagedFile, match="of shape"):
+        ModelSpectrum.load(path)
+    save_file(tensors, path)
+    with pytest.raises(InputError, match="another file of tensors"):
+        ModelSpectrum.load(path)
 
 
 def test_examples_of_different_lengths_share_bands():

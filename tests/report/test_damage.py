@@ -13,6 +13,7 @@ import pytest
 from hf_fourier import Report
 from hf_fourier.errors import DamagedFile, FourierError, InputError
 from tests.damage import changed_bytes, malformed
+from tests.report.sample_results import PLAYED, waveform
 from tests.report.test_report import EVALUATION, SANITY, classified
 
 VALUES = "report.json"
@@ -41,6 +42,35 @@ def test_every_changed_byte_is_noticed(folder: Path, tmp_path: Path) -> None:
                 Report.load(top)
             assert caught.value.path == path, place
         Report.load(top)
+
+
+@pytest.fixture
+def drawn(tmp_path: Path) -> Path:
+    """A report with figures and sounds."""
+    return Report([waveform(played=PLAYED)], EVALUATION, SANITY).save(tmp_path / "drawn", include_inputs=True)
+
+
+def test_every_changed_byte_of_page_tables_figures_and_sounds_is_noticed(drawn: Path) -> None:
+    others = [path for path in drawn.rglob("*") if path.is_file() and "results" not in path.parts]
+    assert {path.suffix for path in others} >= {".html", ".parquet", ".png", ".wav", ".json"}
+    for path in others:
+        for place in changed_bytes(path, 10):
+            with pytest.raises(DamagedFile, match=path.name) as caught:
+                Report.load(drawn)
+            assert caught.value.path == path, place
+        assert Report.load(drawn).records
+
+
+def test_a_report_is_read_without_a_file_that_is_damaged(drawn: Path) -> None:
+    page = drawn / "index.html"
+    page.write_bytes(page.read_bytes()[:-1])
+    with pytest.raises(DamagedFile, match="delete it"):
+        Report.load(drawn)
+    page.unlink()
+    again = Report.load(drawn)
+    again.save(drawn, include_inputs=True, figures=False)
+    assert page.is_file()
+    assert len(Report.load(drawn).results) == 1
 
 
 def test_results_that_were_swapped_or_lost_are_noticed(folder: Path) -> None:

@@ -2,6 +2,7 @@
 
 import getpass
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -68,7 +69,12 @@ def shared(tmp_path_factory):
 
 def test_no_token_gene_name_or_fingerprint_is_written(shared):
     secrets = [*TOKENS, "quux", *GENES, *IDS, "patient-", "scan-of", '.png"', "987654321987654321", "4321", "4323"]
-    for name, content in written(shared).items():
+    files = written(shared)
+    values = json.loads(files["report.json"])
+    own = re.compile(r"index\.html|data/[a-z]+\.parquet|figures/[a-z]+(-dark)?\.png")
+    assert all(own.fullmatch(name) for name in values["files"])
+    files["report.json"] = json.dumps({**values, "files": [*values["files"].values()]})
+    for name, content in files.items():
         for secret in secrets:
             assert secret not in content, (name, secret)
     names = {Path(name).parts[0] for name in written(shared) if "inside" not in name}

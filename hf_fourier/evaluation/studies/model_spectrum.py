@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import math
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from os import PathLike
@@ -16,13 +14,12 @@ import numpy as np
 from hf_fourier.domains import Band
 from hf_fourier.errors import InputError
 from hf_fourier.evaluation.metrics.statistics import MeanInterval, mean_interval
+from hf_fourier.evaluation.studies import spectrum_file
 from hf_fourier.evaluation.studies.cutoffs import bootstrap_sums, crossing
 from hf_fourier.evaluation.studies.spectrum_means import ALL, CUTS, SpectrumMeans
 from hf_fourier.methods.filters import MEASURES
 from hf_fourier.results.table import Table
 
-#: Of the file that `ModelSpectrum.save` writes.
-FORMAT = 1
 _VALUE, _CONFIDENCE, _AGREEMENT, _CLASS = range(len(MEASURES))
 
 
@@ -181,24 +178,17 @@ class ModelSpectrum(SpectrumMeans):
 
         Args:
             path: The file.
-        """
-        from safetensors.numpy import save
 
-        arrays = {name: np.ascontiguousarray(getattr(self, name)) for name in _ARRAYS}
+        Raises:
+            StorageError: If it cannot be written.
+        """
         values = {
-            "format": FORMAT, "model": self.model, "bands": [asdict(band) for band in self.bands],
-            "filters": self.filters, "by": self.by, "clusters": self.clusters, "made_by": dict(self.made_by),
-            "class_names": {str(number): name for number, name in self.class_names.items()}, "failures": self.failures,
+            "model": self.model, "bands": [asdict(band) for band in self.bands], "filters": self.filters,
+            "by": self.by, "clusters": self.clusters, "made_by": dict(self.made_by), "failures": self.failures,
+            "class_names": {str(number): name for number, name in self.class_names.items()},
         }  # fmt: skip
-        to = Path(path)
-        to.parent.mkdir(parents=True, exist_ok=True)
-        part = to.with_name(f"{to.name}.{os.getpid()}.part")
-        try:
-            part.write_bytes(save(arrays, {"spectrum": json.dumps(values, ensure_ascii=False)}))
-            part.replace(to)
-        finally:
-            part.unlink(missing_ok=True)
-        return to
+        arrays = {name: getattr(self, name) for name in spectrum_file.ARRAYS}
+        return spectrum_file.write(Path(path), values, arrays)
 
     @classmethod
     def load(cls, path: str | PathLike[str]) -> ModelSpectrum:
@@ -206,19 +196,9 @@ class ModelSpectrum(SpectrumMeans):
 
         Raises:
             InputError: If it is no such file, or one of a newer format.
+            DamagedFile: If it is not as it was written.
         """
-        from safetensors import SafetensorError, safe_open
-
-        path = Path(path)
-        try:
-            with safe_open(path, "np") as file:
-                values = json.loads(file.metadata()["spectrum"])
-                arrays = {name: file.get_tensor(name) for name in _ARRAYS}
-        except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
-            got = f"{path.name!r}, which cannot be read ({type(error).__name__})"
-            raise InputError(got, "a file that `ModelSpectrum.save` wrote", "pass that one") from error
-        if values["format"] > FORMAT:
-            raise InputError(f"format {values['format']}", f"at most {FORMAT}", "install a newer hf_fourier")
+        values, arrays = spectrum_file.read(Path(path))
         return cls(
             model=values["model"], bands=tuple(Band(**band) for band in values["bands"]),
             filters=tuple(values["filters"]), by=tuple(values["by"]), clusters=tuple(values["clusters"]),
@@ -268,9 +248,6 @@ class ModelSpectrum(SpectrumMeans):
         rows = self._rows(group)
         clusters = [self.clusters[i] for i in rows] if self.clusters else None
         return [mean_interval(values[rows, place], clusters, proportion) for place in range(len(self.bands))]
-
-
-_ARRAYS = ("readings", "empty", "clean", "shapley", "labels")
 
 
 def _share(named: np.ndarray) -> float:
