@@ -47,6 +47,8 @@ from hf_fourier.typing import Tensor
 
 #: The rate of a model that comes without a processor, in Hz.
 USUAL_RATE = 16000
+#: The highest rate of a model, in Hz.
+MOST_RATE = 10**6
 #: The note on a batch without a mask.
 NO_MASK = "no attention_mask: what only fills the window, if anything, was transformed like the sound"
 #: Decibels per unit of a natural logarithm of power.
@@ -114,8 +116,16 @@ class AudioWrapper(ModelWrapper):
 
     @property
     def rate(self) -> int:
-        """The model's sampling rate in Hz."""
-        return int(getattr(self.processor, "sampling_rate", USUAL_RATE))
+        """The model's sampling rate in Hz.
+
+        Raises:
+            ModelError: If its processor states none that can be.
+        """
+        stated = getattr(self.processor, "sampling_rate", USUAL_RATE)
+        if not isinstance(stated, (int, float)) or isinstance(stated, bool) or not 1 <= stated <= MOST_RATE:
+            got = f"a processor with sampling_rate {repr(stated)[:40]}"
+            raise ModelError(got, f"a rate from 1 to {MOST_RATE:,} Hz", "correct `sampling_rate` of the processor")
+        return int(stated)
 
     @property
     def window(self) -> int | None:

@@ -71,7 +71,8 @@ def class_names(source: str, where: Mapping[str, Any], config: Any) -> dict[str,
 
     Empty where the config names them itself, or no file, or not one alone, has as many.
     """
-    names = list((getattr(config, "id2label", None) or {}).values())
+    given = getattr(config, "id2label", None)
+    names = list(given.values()) if isinstance(given, Mapping) else []
     unnamed = [f"LABEL_{number}" for number in range(len(names))]
     place = Path(source)
     if not looks_like_geneformer(config) or not names or names != unnamed or not place.is_dir():

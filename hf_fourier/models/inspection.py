@@ -6,7 +6,7 @@ import functools
 import inspect
 import types
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import chain, islice
 from typing import Any
@@ -246,7 +246,7 @@ def labels_of(config: Any) -> dict[int, str]:
     except (TypeError, ValueError, AttributeError):
         good = False
     if not good:
-        some = ", ".join(map(repr, list(given)[:3]))
+        some = ", ".join(map(repr, list(given)[:3])) if isinstance(given, Mapping) else repr(given)[:60]
         do = "set `model.config.id2label` the right way round, from numbers to names"
         raise ModelError(f"`id2label` with the keys {some} in the config", "class numbers from 0 on, each once", do)
     return labels
@@ -254,7 +254,8 @@ def labels_of(config: Any) -> dict[int, str]:
 
 def label_notes(config: Any) -> tuple[str, ...]:
     """A note where a config's two lists of names contradict each other."""
-    back = getattr(config, "label2id", None) or {}
+    back = getattr(config, "label2id", None)
+    back = back if isinstance(back, Mapping) else {}
     odd = [
         f"{name!r} ({index} and {back[name]})"
         for index, name in labels_of(config).items()

@@ -103,7 +103,7 @@ def load(
     where["revision"] = commit or where["revision"]  # the weights and all else are of this commit too
     task = _task(config, task or _tuned(tuning), base)
     check_weights(base, there["subfolder"], model_kwargs)
-    architecture = (getattr(config, "architectures", None) or [""])[0]
+    architecture = (_architectures(config) or [""])[0]
     auto = getattr(transformers, heads()[task].auto or architecture)  # some heads have no Auto class
     if tuning is not None:
         config = _sized(config, auto, tuning, bool(labels), source, trust_remote_code)
@@ -155,29 +155,38 @@ def _config(source: str, where: dict[str, Any]) -> Any:
 
     folder = Path(source)
     if os.path.isdir(folder) and not os.path.isfile(folder / where["subfolder"] / "config.json"):
-        inside = "/".join(filter(None, (folder.name, where["subfolder"])))
-        raise ModelError(
-            f"folder {inside!r} without config.json", "a checkpoint folder", "correct the path or subfolder"
-        )
+        got = f"folder {'/'.join(filter(None, (folder.name, where['subfolder'])))!r} without config.json"
+        raise ModelError(got, "a checkpoint folder", "correct the path or subfolder")
     if os.path.isfile(folder):
         got = f"the file {folder.name!r}"
         raise ModelError(got, "a Hub id or a checkpoint folder", "pass the folder (with gguf_file= for a GGUF file)")
     if not os.path.isdir(folder) and not HUB_ID.fullmatch(source):
         raise ModelError(f"{source!r}, which does not exist", "a Hub id or a checkpoint folder", "correct the path")
-    try:
+    with _reasons(source):
         return transformers.AutoConfig.from_pretrained(source, **where)
-    except (OSError, ValueError, KeyError, ImportError) as error:
+
+
+@contextmanager
+def _reasons(source: str) -> Iterator[None]:
+    """Inside, whatever the files, the code and the quantisers of a checkpoint raise is a `ModelError` with its reason.
+
+    Raises:
+        ModelError: If something other than an error of this library or one of memory is raised.
+    """
+    try:
+        yield
+    except FourierError:
+        raise
+    except Exception as error:  # which have no common base
+        if is_out_of_memory(error):
+            raise
         raise with_reason(error, source) from error
 
 
 def _tuning(source: str, where: dict[str, Any]) -> PeftConfig | None:
     """The PEFT adapter of a checkpoint, if it is one."""
-    try:
+    with _reasons(source):  # PEFT does not check its config
         return read_peft_config(source, where)
-    except FourierError:
-        raise
-    except Exception as error:  # PEFT does not check its config
-        raise with_reason(error, source) from error
 
 
 def _labelled(config: Any, labels: dict[str, Any]) -> Any:
@@ -210,15 +219,13 @@ def _sized(config: Any, auto: Any, tuning: PeftConfig, named: bool, source: str,
     Raises:
         ModelError: If names were given for another number of them, or the adapter cannot be read.
     """
-    try:
+    with _reasons(source):
         with torch.device("meta"):  # without weights, which takes no memory
             if hasattr(auto, "from_config"):
                 blank = auto.from_config(copy.deepcopy(config), trust_remote_code=trusted)
             else:
                 blank = auto._from_config(copy.deepcopy(config))
         classes = tuning.classes(blank, config.num_labels)
-    except Exception as error:  # as when the model is loaded
-        raise with_reason(error, source) from error
     if classes is None or classes == config.num_labels:
         return config
     if named:
@@ -234,26 +241,15 @@ def _loaded(auto: Any, base: str, config: Any, options: dict[str, Any], tuning: 
         consent = {} if options["use_safetensors"] else {"use_safetensors": None}  # which is about the adapter
         options = {**options, **consent, "ignore_mismatched_sizes": True}  # of a head that is replaced
         quiet = _silence()
-    try:
-        with quiet:
-            model, info = auto.from_pretrained(base, config=config, output_loading_info=True, **options)
+    with _reasons(base), quiet:
+        model, info = auto.from_pretrained(base, config=config, output_loading_info=True, **options)
         return model, info
-    except Exception as error:  # what weights, code and quantisers of others raise has no common base
-        if is_out_of_memory(error):
-            raise
-        raise with_reason(error, base) from error
 
 
 def _attached(model: Any, tuning: PeftConfig, source: str) -> Any:
     """The base model with its adapter."""
-    try:
+    with _reasons(source):
         return tuning.load_onto(model)
-    except ModelError:
-        raise
-    except Exception as error:  # likewise
-        if is_out_of_memory(error):
-            raise
-        raise with_reason(error, source) from error
 
 
 def _peft_notes(model: Any, tuning: PeftConfig | None, labels: dict[str, Any], source: str, base: str) -> Iterator[str]:
@@ -286,7 +282,7 @@ def _silence() -> Iterator[None]:
 
 
 def _task(config: Any, task: str | None, source: str) -> str:
-    architectures = getattr(config, "architectures", None) or []
+    architectures = _architectures(config)
     if task is not None:
         if task not in heads():
             known = ", ".join(heads())
@@ -298,12 +294,16 @@ def _task(config: Any, task: str | None, source: str) -> str:
         named = _named(name)
         if named is not None:
             return named
-    got = (
-        f"{display_name(source)!r}, a {architectures[0]}"
-        if architectures
-        else f"{display_name(source)!r}, which names no class"
+    got = f"a {architectures[0]}" if architectures else "which names no class"
+    raise _no_head(
+        f"{display_name(source)!r}, {got}", "choose a fine-tuned checkpoint, or pass task= if it has that head"
     )
-    raise _no_head(got, "choose a fine-tuned checkpoint, or pass task= if it has that head")
+
+
+def _architectures(config: Any) -> list[str]:
+    """The names of classes in a config."""
+    names = getattr(config, "architectures", None)
+    return [name for name in names if isinstance(name, str)] if isinstance(names, (list, tuple)) else []
 
 
 def _tuned(tuning: PeftConfig | None) -> str | None:
@@ -393,5 +393,7 @@ def _processor(source: str, task: str, where: dict[str, Any], config: Any) -> tu
         if hasattr(processor, "all_special_ids") and len(processor) <= len(set(processor.all_special_ids)):
             raise ValueError("there are no tokenizer files")  # transformers makes one up that knows no words
         return processor, []
-    except (OSError, ValueError, KeyError, ImportError) as error:
+    except Exception as error:  # what tokenizers and processors of others raise has no common base
+        if is_out_of_memory(error):
+            raise
         return None, [f"no processor could be loaded ({short_reason(error, source)}): pass its output as a dict"]

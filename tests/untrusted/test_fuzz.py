@@ -5,14 +5,15 @@ from __future__ import annotations
 import random
 import sys
 import time
+from collections import Counter
 
 import pytest
 
 from tools.fuzz.drawn import draw, rooms, warm
-from tools.fuzz.guard import Outcome, guarded
+from tools.fuzz.guard import Believed, Outcome, guarded
 
-#: Cases in CI, over all rooms; fewer where a minute does not do.
-CASES, SECONDS = 300, 45.0
+#: Cases in CI, over all rooms, and in each of them at least; fewer where a minute does not do.
+CASES, LEAST, SECONDS = 300, 4, 45.0
 
 
 @pytest.fixture(scope="module")
@@ -27,25 +28,33 @@ def place(tmp_path_factory):
 def test_every_case_ends_with_a_result_or_one_message(place, request):
     minutes = request.config.getoption("--fuzz-minutes")
     seed = random.randrange(10**6) if minutes else 0
-    end, unsound = time.monotonic() + (60 * minutes or SECONDS), []
+    end, unsound, counts = time.monotonic() + (60 * minutes or SECONDS), [], Counter()
     for case in draw(seed, place):
         if time.monotonic() > end or (not minutes and case.number > CASES):
             break
         outcome = guarded(case.call)
+        counts[case.room] += 1
         if not outcome.sound:
             unsound.append(f"seed {seed}, case {case.number}, {case.room}: {case.text}: {outcome.kind}, {outcome.text}")
     assert unsound == []
+    assert minutes or time.monotonic() > end or min(counts[room] for room in rooms()) >= LEAST
 
 
 def test_a_seed_and_a_number_give_the_same_case(place):
-    first, second = (list(zip(range(200), draw(3, place), strict=False)) for _ in range(2))
+    first, second = (list(zip(range(300), draw(3, place), strict=False)) for _ in range(2))
     assert [(case.room, case.number) for _, case in first] == [(case.room, case.number) for _, case in second]
     assert {case.room for _, case in first} == set(rooms())
+
+
+def believe():
+    """Read damage as if it were whole."""
+    raise Believed("a shard")
 
 
 @pytest.mark.parametrize(
     ("call", "kind"),
     [
+        (lambda: believe(), "believed"),
         (lambda: None, "done"),
         (lambda: 1 / 0, "bare"),
         (lambda: time.sleep(60), "hang"),

@@ -9,16 +9,17 @@ import time
 from collections import Counter, defaultdict
 from pathlib import Path
 
-from tools.fuzz.drawn import Drawn, draw, warm
+from tools.fuzz.drawn import Drawn, draw, rooms, warm
 from tools.fuzz.guard import Outcome, guarded
 
-KINDS = ("done", "refused", "bare", "hang", "crash")
+KINDS = ("done", "refused", "bare", "hang", "crash", "believed")
 
 
 def main() -> int:
     """Run cases, print what did not end as promised, and the table; 1 if anything did not."""
     parser = argparse.ArgumentParser(prog="python -m tools.fuzz", description=__doc__)
-    parser.add_argument("--cases", type=int, default=1000, help="how many")
+    parser.add_argument("--cases", type=int, default=1000, help="how many, over all rooms")
+    parser.add_argument("--least", type=int, default=0, help="how many in each room, beside: rooms take turns")
     parser.add_argument("--minutes", type=float, help="stop after so long")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--room", action="append", help="only these rooms")
@@ -30,7 +31,9 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="hf_fourier-fuzz-") as folder:
         warm(Path(folder))
         for case in draw(given.seed, Path(folder), given.room):
-            if sum(map(len, outcomes.values())) >= given.cases or (end is not None and time.monotonic() > end):
+            enough = sum(map(len, outcomes.values())) >= given.cases
+            enough = enough and all(len(outcomes[room]) >= given.least for room in given.room or rooms())
+            if enough or (end is not None and time.monotonic() > end):
                 break
             outcome = run(case, outcomes)
             if not outcome.sound and not unsound[f"{case.room}: {outcome.text}"]:
@@ -53,7 +56,17 @@ def run(case: Drawn, outcomes: dict[str, list[Outcome]]) -> Outcome:
 
 def table(outcomes: dict[str, list[Outcome]], seed: int) -> str:
     """How the cases of each room ended, as Markdown."""
-    titles = ("cases", "done", "refused", "bare exceptions", "hangs over 10 s", "crashes", "longest [s]", "peak [MB]")
+    titles = (
+        "cases",
+        "done",
+        "refused",
+        "bare exceptions",
+        "hangs over 10 s",
+        "crashes",
+        "damage believed",
+        "longest [s]",
+        "peak [MB]",
+    )
     lines = [f"| room (seed {seed}) | {' | '.join(titles)} |", f"|---|{'--:|' * len(titles)}"]
     rooms = {**outcomes, "all": [one for group in outcomes.values() for one in group]}
     for room, group in rooms.items():

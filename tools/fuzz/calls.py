@@ -145,6 +145,22 @@ def _explainer(rng: random.Random, folder: Path) -> tuple[str, Callable[[], Any]
     return f"{kind} {method}({name}={_shown(given[name])})", lambda: getattr(explainer, method)(**given)
 
 
+def _run_options(rng: random.Random, folder: Path) -> tuple[str, Callable[[], Any]]:
+    names = ("dataset", "output_dir", "target", "targets", "column", "split", "streaming", "method", "domain",
+             "contributions", "fractions", "store", "budget", "top", "seed", "batch_size", "chunk", "processes",
+             "progress")  # fmt: skip
+    name = rng.choice(names)
+    given: dict[str, Any] = {
+        "dataset": ["a good b", "bad", "c"],
+        "output_dir": "run",
+        "method": "magnitude",
+        "progress": False,
+    }
+    given[name] = _bad(rng, name)
+    explainer = models.explainer("text", folder)
+    return f"explain_dataset({name}={_shown(given[name])})", lambda: explainer.explain_dataset(**given)
+
+
 def _views(rng: random.Random, folder: Path) -> tuple[str, Callable[[], Any]]:
     kind = rng.choice(("text", "picture", "sound", "tensor"))
     found = _tensor_result() if kind == "tensor" else result(kind, folder)
@@ -230,6 +246,7 @@ ROOMS: dict[str, Callable[[random.Random, Path], tuple[str, Callable[[], Any]]]]
     "other methods of an explainer": _explainer,
     "methods of a result": _views,
     "reports": _report,
+    "options of runs": _run_options,
     "specs": _specs,
     "targets": _targets,
 }

@@ -8,13 +8,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tools.fuzz import calls, readers, shell
+from tools.fuzz import calls, readers, repositories, shell, stored
 
 #: What draws cases, by the name of the family.
 FAMILIES: dict[str, Callable[[random.Random, Path], Iterator[tuple[str, str, Callable[[], Any]]]]] = {
     "files": readers.cases,
     "calls": calls.cases,
     "shell": shell.cases,
+    "stored": stored.cases,
+    "repositories": repositories.cases,
 }
 
 
@@ -44,11 +46,14 @@ def warm(folder: Path) -> None:
         readers.warm(folder)
         calls.warm(folder)
         shell.warm(folder)
+        stored.warm(folder)
+        repositories.warm(folder)
 
 
 def rooms() -> list[str]:
     """The names of all rooms, readers first."""
-    return [*readers.rooms(), *calls.ROOMS, *(f"shell: {command}" for command in shell.COMMANDS)]
+    commands = (f"shell: {command}" for command in shell.COMMANDS)
+    return [*readers.rooms(), *calls.ROOMS, *commands, *stored.ROOMS, *repositories.ROOMS]
 
 
 def draw(seed: int, folder: Path, rooms: Sequence[str] | None = None) -> Iterator[Drawn]:

@@ -29,13 +29,18 @@ SECONDS, PATIENCE = 10.0, 6.0
 BYTES = 3 * 2**30
 
 
+class Believed(Exception):
+    """A damaged file was read as if it were whole."""
+
+
 @dataclass(frozen=True)
 class Outcome:
     """How a call ended.
 
     Attributes:
-        kind: "done"; "refused" by an error of this library; "bare", another exception; "hang", no end in time; or
-            "crash", the process died (of memory it could not get, or of a fault in native code).
+        kind: "done"; "refused" by an error of this library; "bare", another exception; "hang", no end in time;
+            "crash", the process died (of memory it could not get, or of a fault in native code); or "believed", a
+            damaged file was read as if it were whole.
         text: The error in one line.
         seconds: How long it took.
         megabytes: How far the peak of resident memory rose, in 10⁶ bytes.
@@ -126,6 +131,8 @@ def _ended(call: Callable[[], Any]) -> tuple[str, str]:
             call()
         except FourierError as error:
             return "refused", str(error)
+        except Believed as error:
+            return "believed", str(error)
         except BaseException as error:
             return "bare", f"{type(error).__name__}: {' '.join(str(error).split())}{_place(error)}"
     return "done", ""

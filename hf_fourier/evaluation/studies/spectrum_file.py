@@ -1,4 +1,4 @@
-"""The file of a model's spectrum: arrays and plain values in safetensors, with the digest of each, checked when read."""
+"""The file of a model's spectrum: arrays and plain values in safetensors, with their digests, checked when read."""
 
 from __future__ import annotations
 
