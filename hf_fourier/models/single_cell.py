@@ -57,7 +57,7 @@ class SingleCellWrapper(TextWrapper):
         return gene_tokenizer(source, where, config)
 
     def split_file(self, example: Any) -> list[Any] | None:
-        """The cells of an `.h5ad` or of a `.dataset`, by its path, or of an `AnnData`."""
+        """The cells of a table or of a `.dataset`, by its path, or of an `AnnData`."""
         if hasattr(example, "obs") and hasattr(example, "var"):
             names, cell = table_cells(example)
             return [cell(place) for place in range(len(names))]

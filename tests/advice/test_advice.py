@@ -14,6 +14,7 @@ from hf_fourier.errors import FourierError
 from tests.advice import (
     arguments,
     bands,
+    biology,
     checkpoints,
     data,
     folders,
@@ -40,8 +41,7 @@ from tests.hub.test_advice import FOLLOWED
 
 MODULES = (
     specs, results, metrics, runs, numbers, texts, language, letters, sight, hearing, heads, gradients, views,
-    checkpoints, folders, shell, limits, bands, arguments,
-    networks,
+    checkpoints, folders, shell, limits, bands, arguments, networks, biology,
 )  # fmt: skip
 CASES: list[Case] = [case for module in MODULES for case in module.CASES]
 TOLD = {*(case.do for case in CASES), *FOLLOWED, *data.IN_PROCESSES}

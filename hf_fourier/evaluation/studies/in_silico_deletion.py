@@ -19,7 +19,7 @@ from hf_fourier.models.single_cell import SingleCellWrapper
 from hf_fourier.results.attribution import Attribution
 from hf_fourier.results.curve import Curve, CurvePoint, FractionGrid, PerturbationKey
 from hf_fourier.results.ordering import descending
-from hf_fourier.scoring.example_batch import BatchSize, EncodedExample, ExampleBatch
+from hf_fourier.scoring.example_batch import BatchSize, ExampleBatch
 from hf_fourier.scoring.perturbation import Perturbation, perturbations
 from hf_fourier.scoring.replay import reopen
 from hf_fourier.scoring.score import Score
@@ -63,12 +63,7 @@ def delete_genes(
         InputError: If a result is none of a cell, or there is not one finite number per gene.
         TargetError: If what was explained belongs to single genes.
     """
-    wrapper = explainer.wrapper
-    if not isinstance(wrapper, SingleCellWrapper):
-        raise InputError(f"genes of {wrapper.task}", "a model of cells", "call explainer.perturb")
-    if wrapper.task not in TASKS:
-        expected = f"one of {', '.join(TASKS)}"
-        raise TargetError(f"genes deleted under {wrapper.task}, whose targets are genes", expected, "explain the cell")
+    wrapper = check_cells(explainer, attributions)
     if orders is not None and len(orders) != len(attributions):
         raise InputError(f"{len(orders)} orders for {len(attributions)} cells", "one per cell", "correct `orders`")
     grid = fractions if isinstance(fractions, FractionGrid) else FractionGrid(tuple(fractions), tuple(fractions))
@@ -88,6 +83,24 @@ def delete_genes(
         Curve(tuple(curve), result.value if result.confidence is None else result.confidence)
         for curve, result in zip(curves, attributions, strict=True)
     ]
+
+
+def check_cells(explainer: Engine, attributions: Sequence[Attribution]) -> SingleCellWrapper:
+    """The wrapper of a model whose cells may lose genes.
+
+    Raises:
+        InputError: If a result is none of a cell, or was saved without its example.
+        TargetError: If what was explained belongs to single genes.
+    """
+    wrapper = explainer.wrapper
+    if not isinstance(wrapper, SingleCellWrapper):
+        raise InputError(f"genes of {wrapper.task}", "a model of cells", "call explainer.perturb")
+    if wrapper.task not in TASKS:
+        expected = f"one of {', '.join(TASKS)}"
+        raise TargetError(f"genes deleted under {wrapper.task}, whose targets are genes", expected, "explain the cell")
+    if any(result.signal is None or "content" not in result.inputs for result in attributions):
+        raise InputError("a compact result", "one with its example", "save it without compact=True")
+    return wrapper
 
 
 def _perturbations(number: int, result: Attribution, scores: torch.Tensor, grid: FractionGrid) -> list[Perturbation]:
@@ -110,7 +123,31 @@ def _evaluate(
     for perturbation in requested:
         unique.setdefault((perturbation.example, perturbation.key), perturbation)
     rows = list(unique.values())
-    points: dict[tuple[int, PerturbationKey], CurvePoint] = {}
+    variants = [(one.example, _left(attributions[one.example], one)) for one in rows]
+    points = read_variants(explainer, wrapper, attributions, variants, batch_size)
+    return {(one.example, one.key): point for one, point in zip(rows, points, strict=True)}
+
+
+def read_variants(
+    explainer: Engine,
+    wrapper: SingleCellWrapper,
+    attributions: Sequence[Attribution],
+    variants: Sequence[tuple[int, list[int]]],
+    batch_size: BatchSize = "auto",
+) -> list[CurvePoint]:
+    """The model's prediction for other tokens of explained cells, each for its result's target.
+
+    Args:
+        explainer: Of the model that made the results.
+        wrapper: Its wrapper.
+        attributions: Results of cells.
+        variants: The number of a result and the tokens, special ones included, to be read in the place of its own.
+        batch_size: Rows in a batch, at most.
+
+    Returns:
+        One point for each; its part and fraction mean nothing.
+    """
+    points: list[Any] = [None] * len(variants)
 
     def visit(places: list[int], batch: ExampleBatch, score: Score) -> None:
         reading = score.value(score.signal)
@@ -118,19 +155,16 @@ def _evaluate(
         labels = [None] * len(places) if reading.predicted_class is None else reading.predicted_class.tolist()
         columns = zip(places, reading.value.tolist(), confidences, reading.agreement.tolist(), labels, strict=True)
         for place, value, confidence, agreement, label in columns:
-            point = CurvePoint("keep", 0, 0, value, confidence, agreement, label)
-            points[rows[place].example, rows[place].key] = point
+            points[place] = CurvePoint("keep", 0, 0, value, confidence, agreement, label)
 
     with eval_mode(explainer.model):
-        cells = [_without(wrapper, attributions[one.example], one) for one in rows]
-        reopen([attributions[one.example] for one in rows], cells, wrapper, visit, batch_size)
+        cells = [replace(wrapper.encode({"input_ids": ids}), notes=()) for _, ids in variants]
+        reopen([attributions[number] for number, _ in variants], cells, wrapper, visit, batch_size)
     return points
 
 
 def _scores(result: Attribution, given: Any, fraction: float | None) -> torch.Tensor:
     """One number per gene, float32 or float64."""
-    if result.signal is None or "content" not in result.inputs:
-        raise InputError("a compact result", "one with its example", "save it without compact=True")
     genes = len(result.inputs["content"])
     values = np.asarray(result.input_relevance(fraction).values if given is None else given)
     if values.shape != (genes,) or values.dtype.kind not in "biuf" or not np.isfinite(values).all():
@@ -139,9 +173,9 @@ def _scores(result: Attribution, given: Any, fraction: float | None) -> torch.Te
     return torch.from_numpy(values.astype(np.float64))
 
 
-def _without(wrapper: SingleCellWrapper, result: Attribution, perturbation: Perturbation) -> EncodedExample:
-    """A cell with the genes that a perturbation leaves, in their order, the gaps closed; special tokens stay."""
+def _left(result: Attribution, perturbation: Perturbation) -> list[int]:
+    """A cell's tokens without the genes that a perturbation takes, the gaps closed; special tokens stay."""
     ids = result.inputs["input_ids"]
     left = torch.ones(len(ids), dtype=torch.bool)
     left[result.inputs["content"][~perturbation.mask]] = False
-    return replace(wrapper.encode({"input_ids": ids[left].tolist()}), notes=())
+    return [int(token) for token in ids[left]]

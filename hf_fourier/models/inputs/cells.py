@@ -1,4 +1,4 @@
-"""Cells out of files: raw counts in an AnnData `.h5ad`, or the tokenised `.dataset` that Geneformer's tools write."""
+"""Cells out of files: raw counts in a table, or the tokenised `.dataset` that Geneformer's tools write."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ from typing import Any
 import numpy as np
 
 from hf_fourier.errors import FourierError, InputError, MissingExtraError
+from hf_fourier.models.inputs.cell_tables import kind_of_table, open_table, unreadable
 
 #: Columns of `var` that may hold Ensembl ids, by preference, before its index: Geneformer's own, and those of readers.
-ID_COLUMNS = ("ensembl_id", "gene_ids", "gene_id", "feature_id", "ensembl")
+ID_COLUMNS = ("ensembl_id", "ensembl_gene_id", "gene_ids", "gene_id", "feature_id", "ensembl", "Accession")
 #: The column of `obs` with the cells that passed their quality checks, as Geneformer names it.
 FILTER_PASS = "filter_pass"
 _ENSEMBL = re.compile(r"ENS[A-Z]*G\d+(\.\d+)?", re.IGNORECASE)
@@ -30,10 +31,7 @@ def is_cell_file(path: Any) -> bool:
     """Whether something is the path of a file or folder of cells, by its form on disk."""
     if not isinstance(path, (str, PathLike)):
         return False
-    place = Path(path)
-    if place.suffix == ".h5ad":
-        return os.path.isfile(place)  # unlike Path.is_file, no error where a text is too long for a path
-    return os.path.isfile(place / "state.json") and os.path.isfile(place / "dataset_info.json")
+    return kind_of_table(path) is not None or _is_tokenised(Path(path))
 
 
 def read_cells(
@@ -41,18 +39,21 @@ def read_cells(
     cells: Sequence[int | str] | np.ndarray | slice | None = None,
     *,
     layer: str | None = None,
+    gene_ids: str | None = None,
 ) -> list[dict[str, Any]]:
     """The cells of a file, each as `explain` takes one.
 
-    Of an `.h5ad` genes go by Ensembl id (a column of `var`, or else its index); where there are none, by the index as
-    it is, for a tokenizer that maps symbols. Cells whose `filter_pass` is not 1 or True (also as texts) are left out,
+    Of a table genes go by Ensembl id (a column of `var`, or else its index); where there are none, by the index as it
+    is, for a tokenizer that maps symbols. Cells whose `filter_pass` is not 1 or True (also as texts) are left out,
     as Geneformer's tools do.
 
     Args:
-        path: An AnnData `.h5ad` with raw counts, or a `.dataset` folder with `input_ids`.
+        path: A table with raw counts (an `.h5ad`, `.loom` or `.zarr`, Cell Ranger's `.h5` or its folder with
+            `matrix.mtx`), or a `.dataset` folder with `input_ids`.
         cells: Which ones, by number or name, in this order; None for all.
         layer: Where the counts are, raw or scaled: "X", "raw" or a layer's name. None for the first of X, layer
             "counts" and raw that holds whole numbers.
+        gene_ids: The column of `var` with Ensembl ids; None for the first that holds such.
 
     Returns:
         `{"name", "genes", "values"}` with the expressed genes of each cell, or `{"name", "input_ids"}`.
@@ -63,45 +64,73 @@ def read_cells(
     """
     place = Path(path)
     if not is_cell_file(place):
-        expected = "an .h5ad file, or a folder that datasets.save_to_disk wrote"
+        expected = "a table of cells (.h5ad, .loom, .zarr, 10x), or a folder that datasets.save_to_disk wrote"
         raise InputError(f"{place.name!r}", expected, "correct the path")
     try:
-        return _anndata(place, cells, layer) if place.suffix == ".h5ad" else _tokenised(place, cells)
+        return _tokenised(place, cells) if _is_tokenised(place) else _tabled(place, cells, layer, gene_ids)
     except FourierError:
         raise
     except Exception as error:  # what broken files raise has no common base
         raise unreadable(place, error) from error
 
 
-def unreadable(path: Path, error: Exception) -> InputError:
-    """The error for a file of cells that cannot be read."""
-    reason = (str(error).strip().splitlines() or [type(error).__name__])[0].replace(str(path), path.name)
-    got = f"{path.name!r}, which cannot be read ({reason:.300})"
-    return InputError(got, "an AnnData .h5ad or a .dataset folder", "write it again")
+def _is_tokenised(path: Path) -> bool:
+    """Whether `datasets` saved it."""
+    return os.path.isfile(path / "state.json") and os.path.isfile(path / "dataset_info.json")
 
 
-def _anndata(path: Path, cells: Any, layer: str | None) -> list[dict[str, Any]]:
+def _tabled(path: Path, cells: Any, layer: str | None, ids: str | None) -> list[dict[str, Any]]:
+    table = open_table(path)
     try:
-        import anndata
-    except ImportError as error:
-        raise MissingExtraError("anndata", "bio", "cells in .h5ad files") from error
-    table = anndata.read_h5ad(path, backed="r")
-    try:
-        names, cell = table_cells(table, layer, path.name)
+        names, cell = table_cells(table, layer, path.name, ids)
         return [cell(place) for place in _select_cells(names, cells)]
     finally:
-        table.file.close()
+        if table.isbacked:
+            table.file.close()
+
+
+def cells_and_column(data: Any, column: str | None) -> tuple[list[dict[str, Any]], list[str] | None] | None:
+    """The cells of a table or a `.dataset`, and one column's value for each; None for anything else.
+
+    Args:
+        data: An `AnnData`, or the path of a file or folder of cells.
+        column: Of `obs`, or of the tokenised data set; None for none.
+
+    Raises:
+        InputError: If there is no such column, or the cells cannot be read.
+    """
+    if is_cell_file(data) and _is_tokenised(Path(data)):
+        cells = read_cells(data)
+        import datasets
+
+        table = datasets.load_from_disk(str(data))
+        return cells, None if column is None else list(map(str, _column(table, table.column_names, column)))
+    if not (hasattr(data, "obs") and hasattr(data, "var")) and not is_cell_file(data):
+        return None
+    table = open_table(data) if isinstance(data, (str, PathLike)) else data
+    names, cell = table_cells(table)
+    values = None
+    if column is not None:
+        values = [str(_column(table.obs, list(table.obs), column).iloc[place]) for place in passing(table.obs)]
+    return [cell(place) for place in range(len(names))], values
+
+
+def _column(table: Any, names: Sequence[str], column: str) -> Any:
+    if column not in names:
+        known = f"one of {', '.join(map(str, names))}" if len(names) else "a table with columns"
+        raise InputError(f"column {column!r}", known, "correct it")
+    return table[column]
 
 
 def table_cells(
-    table: Any, layer: str | None = None, name: str = "the AnnData"
+    table: Any, layer: str | None = None, name: str = "the AnnData", ids: str | None = None
 ) -> tuple[list[str], Callable[[int], dict[str, Any]]]:
     """The names of an open `AnnData`'s cells, and what reads one of them by its place; see `read_cells`."""
     counts, var = _counts(table, layer, name)
     if getattr(counts, "format", "csr") == "csc":  # by genes: rows of it would be read slowly
         counts = (counts.to_memory() if hasattr(counts, "to_memory") else counts).tocsr()
-    genes, obs = np.asarray(_ids(var), dtype=object), table.obs
-    passed = np.flatnonzero(_passed(obs[FILTER_PASS], name)) if FILTER_PASS in obs else np.arange(len(obs))
+    genes, obs = np.asarray(gene_ids(var, ids), dtype=object), table.obs
+    passed = passing(obs, name)
     names = [str(obs.index[place]) for place in passed]
 
     def cell(place: int) -> dict[str, Any]:
@@ -191,6 +220,11 @@ def _refuse_logs(layer: str, places: Mapping[str, tuple[Any, Any]], file: str) -
             raise InputError(f"layer {layer!r} of {file!r}, which holds {kind}", "counts, raw or scaled", do)
 
 
+def passing(obs: Any, name: str = "the AnnData") -> np.ndarray:
+    """The places of the cells that passed their quality checks, or of all where that is not said."""
+    return np.flatnonzero(_passed(obs[FILTER_PASS], name)) if FILTER_PASS in obs else np.arange(len(obs))
+
+
 def _passed(column: Any, file: str) -> list[bool]:
     """Which cells passed their checks, of 1 and 0, True and False, or the same as texts.
 
@@ -208,10 +242,17 @@ def _passed(column: Any, file: str) -> list[bool]:
     return passed
 
 
-def _ids(var: Any) -> list[str]:
-    """Ensembl ids of the genes, or else the index."""
-    for name in ID_COLUMNS:
-        if name in var and _ensembl(var[name]):
+def gene_ids(var: Any, column: str | None = None) -> list[str]:
+    """Ensembl ids of the genes: of a column, or of the first of `ID_COLUMNS` or the index that holds them.
+
+    Raises:
+        InputError: If there is no such column.
+    """
+    if column is not None and column not in var:
+        got, do = f"gene_ids {column!r}", "correct `gene_ids`"
+        raise InputError(got, f"one of the columns {', '.join(map(str, var.columns))}", do)
+    for name in ID_COLUMNS if column is None else (column,):
+        if name == column or (name in var and _ensembl(var[name])):
             return [str(gene) for gene in var[name]]
     return [str(gene) for gene in var.index]
 

@@ -13,7 +13,8 @@ import numpy as np
 import torch
 
 from hf_fourier.errors import FourierError, InputError, MissingExtraError
-from hf_fourier.models.inputs.cells import table_cells, unreadable
+from hf_fourier.models.inputs.cell_tables import kind_of_table, open_table
+from hf_fourier.models.inputs.cells import table_cells
 from hf_fourier.models.inputs.containers import (
     IsExample,
     column_of,
@@ -56,7 +57,8 @@ def source_of(
 
     Args:
         data: A list of examples; a `datasets.Dataset`, streaming or not; a Hub id; a file of a format in `TABLES`, an
-            `.h5ad`, or a folder of pictures, sounds, volumes or cells; an `AnnData` with counts; or any iterable.
+            table of cells (`.h5ad`, `.loom`, `.zarr`, 10x), or a folder of pictures, sounds, volumes or cells; an
+            `AnnData` with counts; or any iterable.
         column: The column of a dataset; two for pairs of texts; None for the only candidate.
         split: The split of a dataset that has several.
         streaming: Whether a Hub id is streamed.
@@ -159,8 +161,8 @@ def _by_name(
         has_columns = kind is not None or _is_data_set(path)
         _check_no_columns(f"{path.name!r}", None if has_columns else column, split, kind is not None)
         _check_no_stream(f"{path.name!r}", streaming and kind is None)
-    if os.path.isfile(path) and path.suffix == ".h5ad":
-        return _cells_in(path)
+    if kind_of_table(path) is not None:
+        return _cells_of(open_table(path))
     if _is_data_set(path):
         return _rows_of(_opened(text, split, streaming), column, is_example)
     if is_fasta(path):
@@ -231,20 +233,6 @@ def _datasets() -> Any:
     except ImportError as error:
         raise MissingExtraError("datasets", "metrics", "data sets") from error
     return datasets
-
-
-def _cells_in(path: Path) -> Source:
-    """The cells of an `.h5ad`."""
-    try:
-        import anndata
-    except ImportError as error:
-        raise MissingExtraError("anndata", "bio", "cells in .h5ad files") from error
-    try:
-        return _cells_of(anndata.read_h5ad(path, backed="r"))
-    except FourierError:
-        raise
-    except Exception as error:  # what broken files raise has no common base
-        raise unreadable(path, error) from error
 
 
 def _files(folder: Path) -> list[str]:

@@ -237,7 +237,7 @@ def test_some_cells(tmp_path: Path, counts: np.ndarray, asked: Any) -> None:
 
 def test_what_is_no_file_of_cells(tmp_path: Path) -> None:
     (tmp_path / "broken.h5ad").write_bytes(b"no HDF5")
-    for path, said in (("broken.h5ad", "cannot be read"), ("none.h5ad", "an .h5ad file"), (".", "an .h5ad file")):
+    for path, said in (("broken.h5ad", "cannot be read"), ("none.h5ad", "a table of cells"), (".", "a table of cells")):
         with pytest.raises(InputError, match=said) as caught:
             read_cells(tmp_path / path)
         assert str(tmp_path) not in str(caught.value)

@@ -1,0 +1,139 @@
+"""Scores of genes by groups of cells: sums that are gathered in one pass, and Welch's test on them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from scipy import sparse, stats
+
+from hf_fourier.errors import InputError
+from hf_fourier.results.table import Table
+
+REST = "rest"
+
+
+@dataclass(frozen=True, eq=False)
+class GroupSums:
+    """What a comparison of groups needs of any number of cells.
+
+    Attributes:
+        groups: Their names.
+        cells: Cells of each group, shape `(groups,)`.
+        seen: Cells of each group in which each gene was seen, shape `(groups, genes)`.
+        totals: Sums of the scores, likewise.
+        squares: Sums of their squares, likewise.
+    """
+
+    groups: tuple[str, ...]
+    cells: np.ndarray
+    seen: np.ndarray
+    totals: np.ndarray
+    squares: np.ndarray
+
+    @classmethod
+    def empty(cls, groups: tuple[str, ...], genes: int) -> GroupSums:
+        """Of no cells."""
+        return cls(groups, np.zeros(len(groups)), *(np.zeros((len(groups), genes)) for _ in range(3)))
+
+    def add(self, scores: sparse.csr_array, groups: Sequence[str]) -> None:
+        """Add the cells of a sparse matrix, `(cells, genes)`, each with its group."""
+        places = {name: i for i, name in enumerate(self.groups)}
+        codes = np.array([places[name] for name in groups], dtype=int)
+        member = sparse.csr_array((np.ones(len(codes)), (codes, np.arange(len(codes)))), (len(self.groups), len(codes)))
+        pattern = sparse.csr_array((np.ones(len(scores.data)), scores.indices, scores.indptr), scores.shape)
+        values = scores.astype(np.float64)
+        self.cells[:] += np.bincount(codes, minlength=len(self.groups))
+        for own, matrix in ((self.seen, pattern), (self.totals, values), (self.squares, values.multiply(values))):
+            own[:] += (member @ matrix).toarray()
+
+
+@dataclass(frozen=True, eq=False)
+class GroupTest:
+    """One group against its reference, an entry for each gene; see `GeneScores.compare`."""
+
+    seen: tuple[np.ndarray, np.ndarray]
+    means: tuple[np.ndarray, np.ndarray]
+    t: np.ndarray
+    p: np.ndarray
+    adjusted: np.ndarray
+
+    @property
+    def order(self) -> np.ndarray:
+        """Genes by t, highest first."""
+        return np.argsort(-self.t, kind="stable")
+
+
+def welch(sums: GroupSums, group: str, reference: str = REST) -> GroupTest:
+    """Welch's t-test of each gene's scores in a group against those in a reference.
+
+    Genes without a difference and without spread have t 0 and p 1; where there is no spread but a difference, t is
+    infinite and p 0.
+
+    Raises:
+        InputError: If there is no such group, or one of the two has fewer than two cells.
+    """
+    for name in (group, *([] if reference == REST else [reference])):
+        if name not in sums.groups:
+            raise InputError(f"group {name!r}", f"one of {', '.join(sums.groups)}", "correct `group`")
+    own = sums.groups.index(group)
+    others = [i for i, name in enumerate(sums.groups) if (i != own if reference == REST else name == reference)]
+    parts = []
+    for rows in ([own], others):
+        cells = float(sums.cells[rows].sum())
+        if cells < 2:
+            got = f"{cells:.0f} cells of {group if rows == [own] else reference!r}"
+            raise InputError(got, "at least two of each side", "leave the group out")
+        mean = sums.totals[rows].sum(0) / cells
+        spread = np.maximum(sums.squares[rows].sum(0) - cells * mean**2, 0) / (cells - 1)
+        spread[spread < 1e-12 * np.maximum(mean**2, 1e-300)] = 0  # what rounding leaves of equal numbers
+        parts.append((cells, sums.seen[rows].sum(0), mean, np.sqrt(spread)))
+    (n, seen, mean, deviation), (m, seen_there, mean_there, deviation_there) = parts
+    with np.errstate(invalid="ignore", divide="ignore"):
+        t, p = stats.ttest_ind_from_stats(mean, deviation, n, mean_there, deviation_there, m, equal_var=False)
+    still = (deviation == 0) & (deviation_there == 0)
+    equal = np.isclose(mean, mean_there)
+    t = np.where(still, np.where(equal, 0.0, np.copysign(np.inf, mean - mean_there)), t)
+    p = np.where(still, np.where(equal, 1.0, 0.0), p)
+    return GroupTest((seen, seen_there), (mean, mean_there), t, p, stats.false_discovery_control(p))
+
+
+def comparable(sums: GroupSums, reference: str = REST) -> tuple[str, ...]:
+    """The groups that have two cells, and whose reference has.
+
+    Raises:
+        InputError: If there is none.
+    """
+    others = {name: sums.cells.sum() - own for name, own in zip(sums.groups, sums.cells, strict=True)}
+    pairs = zip(sums.groups, sums.cells, strict=True)
+    found = tuple(
+        name for name, own in pairs if own >= 2 and name != reference and (reference != REST or others[name] >= 2)
+    )
+    if not found:
+        got = "no group of two cells" if reference == REST else f"no group of two cells beside {reference!r}"
+        raise InputError(got, "two groups of at least two cells", "correct `groupby`")
+    return found
+
+
+def compare(
+    sums: GroupSums, symbols: Sequence[str], genes: Sequence[str], group: str | None = None, reference: str = REST
+) -> Table:
+    """See `GeneScores.compare`."""
+    columns: dict[str, list[Any]] = {}
+    for name in comparable(sums, reference) if group is None else (group,):
+        test = welch(sums, name, reference)
+        order = np.argsort(-np.abs(test.t), kind="stable")
+        order = order[(test.seen[0] + test.seen[1])[order] > 0]
+        numbers = {
+            "cells": test.seen[0].astype(int), "cells of reference": test.seen[1].astype(int),
+            "mean score": test.means[0], "mean of reference": test.means[1],
+            "difference": test.means[0] - test.means[1], "t": test.t, "p": test.p, "adjusted p": test.adjusted,
+        }  # fmt: skip
+        columns.setdefault("group", []).extend([name] * len(order))
+        columns.setdefault("symbol", []).extend(symbols[i] for i in order)
+        columns.setdefault("ensembl_id", []).extend(genes[i] for i in order)
+        for title, values in numbers.items():
+            columns.setdefault(title, []).extend(values[order].tolist())
+    return Table(columns, (f"against {reference}; Welch's t-test over cells, Benjamini–Hochberg by group",))

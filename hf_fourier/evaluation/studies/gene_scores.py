@@ -1,0 +1,260 @@
+"""Which genes the decisions of a model on many cells rest on: signed scores, tested by group, back into an AnnData."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from scipy import sparse
+
+from hf_fourier.errors import InputError, MissingExtraError
+from hf_fourier.evaluation.studies.gene_groups import GroupSums, compare
+from hf_fourier.results.curve import Curve
+from hf_fourier.results.table import Table
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+#: The layer of an `AnnData`, and the beginning of its columns, by default.
+KEY = "gene_scores"
+
+
+@dataclass(frozen=True, eq=False)
+class GeneScores:
+    """One signed number for each gene of each cell: above 0 it speaks for the cell's label, below against it.
+
+    A gene that a cell does not express is not in the model's input, and its score there is 0: nothing rests on it.
+
+    Attributes:
+        scores: Shape `(cells, genes)`, sparse; an entry, 0 or not, where the model read the gene in the cell.
+        effects: In-silico deletion of the checked genes (the score's fall without the gene), NaN where not checked;
+            None where the scores are effects themselves.
+        genes: Ensembl ids of the columns.
+        symbols: Their symbols.
+        cells: Names of the rows.
+        labels: The explained label of each cell.
+        confidences: The model's confidence in it; NaN where the head has none.
+        decided: For each cell, 1 minus the overlap of the ranking of frequencies with that by magnitude; NaN where the
+            scores come from no such ranking.
+        by: How the scores were made.
+        measure: One score in words.
+        groups: The group of each cell, or empty.
+        groupby: What the groups are.
+        curves: Perturbation curves of each cell by ranking, the controls among them.
+        provenance: Model, method, domain, seed and versions.
+    """
+
+    scores: sparse.csr_array
+    effects: sparse.csr_array | None
+    genes: tuple[str, ...]
+    symbols: tuple[str, ...]
+    cells: tuple[str, ...]
+    labels: tuple[str, ...]
+    confidences: np.ndarray
+    decided: np.ndarray
+    by: str
+    measure: str
+    groups: tuple[str, ...] = ()
+    groupby: str = ""
+    curves: dict[str, list[Curve]] = field(default_factory=dict)
+    provenance: dict[str, Any] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.cells)
+
+    def __repr__(self) -> str:
+        groups = f", {len(set(self.groups))} groups of {self.groupby}" if self.groups else ""
+        return f"GeneScores({len(self)} cells × {len(self.genes)} genes by {self.by}{groups})"
+
+    def table(self, group: str | None = None) -> Table:
+        """The genes by the size of their mean score, largest first.
+
+        Args:
+            group: Of the cells of one group or, without groups, of one label alone; None for all.
+
+        Returns:
+            A row for each gene that was seen: symbol, Ensembl id, the number of cells in which it was seen, the mean
+            score over those, its standard error over cells, the share of them where it speaks for the label, and, where
+            genes were checked by deletion, in how many cells, and in which share of these the sign disagrees.
+
+        Raises:
+            InputError: If there is no such group.
+        """
+        rows = self._rows(group)
+        scores = self.scores[rows].tocsc()
+        seen = np.diff(scores.indptr)
+        totals = np.asarray(scores.sum(0)).ravel()
+        squares = np.asarray(scores.multiply(scores).sum(0)).ravel()
+        above = np.asarray((scores > 0).sum(0)).ravel()
+        with np.errstate(invalid="ignore", divide="ignore"):
+            means = totals / seen
+            errors = np.sqrt(np.maximum(squares / seen - means**2, 0) / (seen - 1))
+        order = [int(i) for i in np.argsort(-np.abs(np.nan_to_num(means)), kind="stable") if seen[i]]
+        columns: dict[str, list[Any]] = {
+            "symbol": [self.symbols[i] for i in order],
+            "ensembl_id": [self.genes[i] for i in order],
+            "cells": [int(seen[i]) for i in order],
+            "mean score": [float(means[i]) for i in order],
+            "standard error": [float(errors[i]) if seen[i] > 1 else None for i in order],
+            "for the label": [float(above[i] / seen[i]) for i in order],
+        }
+        if self.effects is not None:
+            checked, differing = self._disagreement(rows)
+            columns["checked"] = [int(checked[i]) for i in order]
+            columns["sign disagrees"] = [float(differing[i] / checked[i]) if checked[i] else None for i in order]
+        return Table(columns, (f"score: {self.measure}; above 0 for the label, below 0 against it",))
+
+    def disagreement(self) -> float:
+        """The share of the checked genes whose score and whose deletion have opposite signs; NaN where none was."""
+        if self.effects is None:
+            return float("nan")
+        checked, differing = self._disagreement(np.arange(len(self)))
+        return float(differing.sum() / checked.sum()) if checked.sum() else float("nan")
+
+    def compare(self, group: str | None = None, reference: str = "rest") -> Table:
+        """Whether genes have other scores in a group than in the reference: Welch's t-test, false discovery rate.
+
+        Unseen genes count as 0. Cells are taken as independent: cells of one donor are not, see docs/genes.md.
+
+        Args:
+            group: One group; None for all of them, below each other.
+            reference: Another group, or "rest" for all other cells.
+
+        Returns:
+            A row for each group and gene, by the size of t: group, symbol, Ensembl id, cells in which it was seen in
+            the group and in the reference, mean scores in both, their difference, Welch's t, p, and p adjusted by
+            Benjamini and Hochberg (1995) over the genes of the group.
+
+        Raises:
+            InputError: If there are no groups, or no such group.
+        """
+        return compare(self.sums(), self.symbols, self.genes, group, reference)
+
+    def sums(self) -> GroupSums:
+        """Counts, sums and squares by group, which is all that a comparison reads.
+
+        Raises:
+            InputError: If there are no groups.
+        """
+        if not self.groups:
+            raise InputError("scores without groups", "a group for each cell", "pass groupby= to explainer.genes")
+        sums = GroupSums.empty(tuple(dict.fromkeys(sorted(self.groups))), len(self.genes))
+        sums.add(self.scores, self.groups)
+        return sums
+
+    def curve_table(self) -> Table:
+        """What falls and what suffices: each ranking of genes beside the controls, means over cells.
+
+        Returns:
+            For each ranking and fraction, the share of decisions that is kept by the top genes alone, the share that is
+            kept without them, and the mean confidence then.
+
+        Raises:
+            InputError: If no curves were asked for.
+        """
+        if not self.curves:
+            raise InputError("scores without curves", "curves of each cell", "pass fractions= to explainer.genes")
+        rows: dict[str, list[Any]] = {}
+        for ranking, curves in self.curves.items():
+            for fraction in sorted({point.fraction for curve in curves for point in curve.points}):
+                row: dict[str, Any] = {"ranking": ranking, "fraction": fraction}
+                for mode, title in (("keep", "kept alone"), ("delete", "kept without")):
+                    points = [p for c in curves for p in c.points if p.mode == mode and p.fraction == fraction]
+                    row[title] = float(np.mean([p.agreement for p in points])) if points else None
+                    numbers = [p.confidence for p in points if p.confidence is not None]
+                    row[f"confidence {title[5:]}"] = float(np.mean(numbers)) if numbers else None
+                for name, value in row.items():
+                    rows.setdefault(name, []).append(value)
+        return Table(rows)
+
+    def to_anndata(self, adata: AnnData | None = None, key: str = KEY) -> AnnData:
+        """The scores in an `AnnData`: a sparse layer, a column of labels, and the test of the groups for scanpy.
+
+        Written are `layers[key]`, `obs[key + "_label"]`, `_confidence` and `_model_share`, `uns[key]` (provenance),
+        and, with groups, `uns["rank_genes_groups"]` in the form that `scanpy.pl.rank_genes_groups` and
+        `scanpy.get.rank_genes_groups_df` read. The layer is 0 where the model did not read a gene.
+
+        Args:
+            adata: The table that the cells came from; it is copied, its columns stay as they are. Cells are found by
+                name, genes by Ensembl id (a column of `var` or its index) or symbol. None for a new table.
+            key: The layer's name.
+
+        Raises:
+            InputError: If a cell is not in `adata`, or none of the genes is.
+            MissingExtraError: If anndata is not installed.
+        """
+        from hf_fourier.evaluation.studies.gene_tables import to_anndata
+
+        try:
+            import anndata
+        except ImportError as error:
+            raise MissingExtraError("anndata", "bio", "tables of cells") from error
+        return to_anndata(self, adata, key, anndata.AnnData)
+
+    def save(self, path: str | PathLike[str]) -> Path:
+        """Write scores, effects, names and labels to one `.npz` file; `load` reads it back. Curves are not kept."""
+        place = Path(path).with_suffix(".npz")
+        texts = {
+            "genes": self.genes, "symbols": self.symbols, "cells": self.cells, "labels": self.labels, "by": self.by,
+            "measure": self.measure, "groups": self.groups, "groupby": self.groupby, "provenance": self.provenance,
+        }  # fmt: skip
+        arrays: dict[str, Any] = {"confidences": self.confidences, "decided": self.decided}
+        for name, matrix in (("scores", self.scores), ("effects", self.effects)):
+            if matrix is not None:
+                arrays.update({f"{name}_{part}": getattr(matrix, part) for part in ("data", "indices", "indptr")})
+        np.savez_compressed(place, texts=np.array(json.dumps(texts)), **arrays)
+        return place
+
+    @classmethod
+    def load(cls, path: str | PathLike[str]) -> GeneScores:
+        """Read what `save` wrote; nothing in the file is run.
+
+        Raises:
+            InputError: If it is no such file.
+        """
+        place = Path(path)
+        try:
+            with np.load(place, allow_pickle=False) as file:
+                texts = json.loads(str(file["texts"]))
+                shape = len(texts["cells"]), len(texts["genes"])
+                matrices: dict[str, Any] = {
+                    name: sparse.csr_array(tuple(file[f"{name}_{p}"] for p in ("data", "indices", "indptr")), shape)
+                    if f"{name}_data" in file
+                    else None
+                    for name in ("scores", "effects")
+                }
+                numbers: dict[str, Any] = {name: file[name] for name in ("confidences", "decided")}
+            for matrix in matrices.values():
+                if matrix is not None:
+                    matrix.check_format()
+            texts = {name: tuple(value) if isinstance(value, list) else value for name, value in texts.items()}
+            return cls(**matrices, **numbers, **texts)
+        except Exception as error:  # what broken archives raise has no common base
+            reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+            got = f"{place.name!r}, which cannot be read ({reason:.200})"
+            raise InputError(got, "a file that GeneScores.save wrote", "write it again") from error
+
+    def _rows(self, group: str | None) -> np.ndarray:
+        """The places of the cells of one group, or of one label where there are no groups."""
+        if group is None:
+            return np.arange(len(self))
+        names = self.groups or self.labels
+        if group not in names:
+            known = ", ".join(dict.fromkeys(names))
+            raise InputError(f"group {group!r}", f"one of {known}", "correct `group`")
+        return np.array([i for i, name in enumerate(names) if name == group])
+
+    def _disagreement(self, rows: Sequence[int] | np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """For each gene, in how many cells it was checked, and in how many of these the signs are opposite."""
+        assert self.effects is not None
+        effects, scores = self.effects[rows], self.scores[rows]
+        known = ~np.isnan(effects.data)  # both have the same structure
+        against = known & (effects.data * scores.data < 0)
+        counts = (np.bincount(effects.indices[of], minlength=len(self.genes)) for of in (known, against))
+        checked, differing = counts
+        return checked, differing

@@ -1,0 +1,132 @@
+"""Scores of genes written into an AnnData, in the forms that scanpy reads."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from scipy import sparse
+
+from hf_fourier.errors import InputError
+from hf_fourier.evaluation.studies.gene_groups import REST, comparable, welch
+from hf_fourier.models.inputs.cells import gene_ids
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+    from hf_fourier.evaluation.studies.gene_scores import GeneScores
+
+
+def to_anndata(scores: GeneScores, adata: AnnData | None, key: str, new: Callable[..., AnnData]) -> AnnData:
+    """See `GeneScores.to_anndata`; `new` makes an `AnnData`."""
+    import pandas as pd
+
+    if adata is None:
+        obs = pd.DataFrame(index=list(scores.cells))
+        if scores.groups:
+            obs[scores.groupby or "group"] = pd.Categorical(list(scores.groups))
+        table = new(X=None, obs=obs, var=pd.DataFrame({"symbol": list(scores.symbols)}, index=list(scores.genes)))
+        rows, columns = np.arange(len(scores)), np.arange(len(scores.genes))
+    else:
+        table = adata.to_memory() if getattr(adata, "isbacked", False) else adata.copy()
+        rows, columns = _places(scores, table)
+    table.layers[key] = _laid_out(scores.scores, rows, columns, table.shape)
+    if adata is None:
+        table.X = table.layers[key]  # which figures of scanpy read
+    for name, values in _by_cell(scores).items():
+        column = np.full(table.n_obs, None if name == "label" else np.nan, dtype=object if name == "label" else float)
+        column[rows] = values
+        table.obs[f"{key}_{name}"] = pd.Categorical(column) if name == "label" else column
+    table.uns[key] = {
+        "by": scores.by, "measure": scores.measure,
+        "provenance": {name: str(value) for name, value in scores.provenance.items()},
+    }  # fmt: skip
+    if scores.groups:
+        groupby = scores.groupby or "group"
+        if groupby not in table.obs:
+            column = np.full(table.n_obs, None, dtype=object)
+            column[rows] = list(scores.groups)
+            table.obs[groupby] = pd.Categorical(column)
+        known = columns >= 0
+        names = np.asarray(table.var_names)[columns[known]]
+        table.uns["rank_genes_groups"] = rank_genes_groups(scores, groupby, key, names, np.flatnonzero(known))
+    return table
+
+
+def rank_genes_groups(
+    scores: GeneScores, groupby: str, layer: str, names: Sequence[str] | np.ndarray, places: np.ndarray
+) -> dict[str, Any]:
+    """The comparison of the groups as `scanpy.tl.rank_genes_groups` would leave it, genes by t.
+
+    `logfoldchanges` are differences of mean scores: scores have signs, and no logarithm.
+
+    Args:
+        scores: With groups.
+        groupby: The column of `obs` that they are in.
+        layer: The layer that the scores are in.
+        names: What the table calls the genes.
+        places: Which genes of the scores these are.
+    """
+    sums = scores.sums()
+    groups = comparable(sums)
+    fields: dict[str, list[np.ndarray]] = {}
+    for group in groups:
+        test = welch(sums, group)
+        order = np.argsort(-test.t[places], kind="stable")
+        chosen = places[order]
+        for name, values in {
+            "names": np.asarray(names, dtype=object)[order],
+            "scores": test.t[chosen].astype(np.float32),
+            "pvals": test.p[chosen],
+            "pvals_adj": test.adjusted[chosen],
+            "logfoldchanges": (test.means[0] - test.means[1])[chosen].astype(np.float32),
+        }.items():
+            fields.setdefault(name, []).append(values)
+    params = {
+        "groupby": groupby, "reference": REST, "method": "t-test", "use_raw": False, "layer": layer,
+        "corr_method": "benjamini-hochberg",
+    }  # fmt: skip
+    records = {name: _recorded(arrays, groups) for name, arrays in fields.items()}
+    return {"params": params, **records}
+
+
+def _recorded(arrays: Sequence[np.ndarray], names: Sequence[str]) -> Any:
+    """Columns as a record array, which is what scanpy stores."""
+    records = np.empty(len(arrays[0]), dtype=[(name, array.dtype) for name, array in zip(names, arrays, strict=True)])
+    for name, array in zip(names, arrays, strict=True):
+        records[name] = array
+    return records.view(np.recarray)
+
+
+def _by_cell(scores: GeneScores) -> dict[str, Any]:
+    return {"label": list(scores.labels), "confidence": scores.confidences, "model_share": scores.decided}
+
+
+def _laid_out(scores: sparse.csr_array, rows: np.ndarray, columns: np.ndarray, shape: tuple[int, int]) -> Any:
+    """The scores at the table's own rows and columns; genes that are not in it are left out."""
+    entries = scores.tocoo()
+    known = columns[entries.col] >= 0
+    places = rows[entries.row[known]], columns[entries.col[known]]
+    return sparse.csr_matrix((entries.data[known].astype(np.float32), places), shape=shape)
+
+
+def _places(scores: GeneScores, table: AnnData) -> tuple[np.ndarray, np.ndarray]:
+    """The rows of the cells and the columns of the genes (−1 for none) in a table."""
+    row_of = {str(name): i for i, name in enumerate(table.obs_names)}
+    missing = [name for name in scores.cells if name not in row_of]
+    if missing or len(row_of) < table.n_obs:
+        got = f"a table without the cell {missing[0]!r}" if missing else "a table with several cells of one name"
+        raise InputError(got, "the table that the cells came from", "pass that, or None for a new one")
+    column_of = {name: i for i, name in reversed(list(enumerate(table.var_names.astype(str))))}
+    column_of.update({name.split(".")[0].upper(): i for i, name in reversed(list(enumerate(gene_ids(table.var))))})
+    columns = np.array(
+        [
+            column_of.get(gene, column_of.get(symbol, -1))
+            for gene, symbol in zip(scores.genes, scores.symbols, strict=True)
+        ]
+    )
+    if not (columns >= 0).any():
+        got = f"a table without any of {len(scores.genes)} genes ({scores.genes[0]}, …)"
+        raise InputError(got, "the table that the cells came from", "pass that, or None for a new one")
+    return np.array([row_of[name] for name in scores.cells]), columns

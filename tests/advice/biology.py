@@ -1,0 +1,154 @@
+"""Advice about many cells: their tables, groups, gene scores, and a Geneformer's dictionaries."""
+
+from __future__ import annotations
+
+import pickle
+import tempfile
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hf_fourier import FourierExplainer
+from hf_fourier.evaluation.studies.gene_effects import gene_effects
+from hf_fourier.evaluation.studies.gene_scores import GeneScores
+from hf_fourier.evaluation.studies.score_genes import score_genes
+from hf_fourier.models.inputs import limits
+from hf_fourier.models.inputs.cell_tables import open_table
+from hf_fourier.models.inputs.cells import read_cells
+from tests.advice.case import Case
+from tests.advice.letters import cells
+from tests.models import test_single_cell, tiny_geneformer
+from tests.models.inputs import test_cell_tables as tables
+
+MANY = [test_single_cell.cell(5, seed) for seed in range(4)]
+GROUPS = ["a", "a", "b", "b"]
+
+
+def _new() -> Path:
+    return Path(tempfile.mkdtemp())
+
+
+@cache
+def _scores(groups: tuple[str, ...] | None = tuple(GROUPS), fractions: tuple[float, ...] | None = None) -> GeneScores:
+    return score_genes(cells(), MANY, by="gradient_input", groupby=groups, check=0, fractions=fractions)
+
+
+def _table(cells: int) -> Any:
+    own = tables.table()
+    own.obs_names = [f"cell-{i:05}" if i < cells else f"other{i}" for i in range(own.n_obs)]
+    own.var["ensembl_gene_id"] = test_single_cell.GENES[: own.n_vars]
+    return own
+
+
+def _loom(most: int) -> Any:
+    path, before = tables._loom(_new(), tables.table()), limits.ARRAY_BYTES
+    limits.ARRAY_BYTES = most
+    try:
+        return open_table(path)
+    finally:
+        limits.ARRAY_BYTES = before
+
+
+def _market(*missing: str) -> Any:
+    place = tables._matrix_market(_new(), tables.table(), False)
+    for name in missing:
+        (place / name).unlink()
+    return open_table(place)
+
+
+@cache
+def _repository() -> Path:
+    return tiny_geneformer.snapshot(_new() / "Geneformer")
+
+
+def _published(**options: Any) -> Any:
+    """A classifier with as many tokens as a published vocabulary, whose dictionaries here are of another size."""
+    import transformers
+
+    settings = tiny_geneformer.config("V1", num_labels=2)
+    settings.vocab_size = 25_426
+    place = _new() / "ksplit1"
+    transformers.BertForSequenceClassification(settings).save_pretrained(place)
+    return FourierExplainer.from_pretrained(place, **options)
+
+
+def _genes(count: int) -> Path:
+    """Dictionaries of so many tokens."""
+    place = _new()
+    tokens = {"<pad>": 0, "<mask>": 1, **{f"ENSG{i:011d}": i + 2 for i in range(count - 2)}}
+    (place / "token_dictionary_gc30M.pkl").write_bytes(pickle.dumps(tokens))
+    (place / "gene_median_dictionary_gc30M.pkl").write_bytes(pickle.dumps(dict.fromkeys(tokens, 1.0)))
+    return place
+
+
+def _named(names: Any, **options: Any) -> Any:
+    place = _new()
+    tiny_geneformer.write_model(place / "ksplit1", "V1", "BertForSequenceClassification", num_labels=3)
+    (place / "own_id_class_dict.pkl").write_bytes(pickle.dumps(names))
+    return FourierExplainer.from_pretrained(place / "ksplit1", dictionaries=_repository(), **options)
+
+
+CASES = [
+    Case(
+        'pass by="deletion"',
+        lambda: gene_effects(cells(), cells().explain(MANY[:1]), "silence"),
+        lambda: gene_effects(cells(), cells().explain(MANY[:1]), by="deletion"),
+    ),
+    Case(
+        "correct `groupby`",
+        lambda: score_genes(cells(), MANY, groupby=["a"], check=0),
+        lambda: score_genes(cells(), MANY, groupby=GROUPS, check=0),
+    ),
+    Case("correct `group`", lambda: _scores().table("c"), lambda: _scores().table("a")),
+    Case("correct `group`", lambda: _scores().compare("c"), lambda: _scores().compare("a")),
+    Case("leave the group out", lambda: _scores(("a", "b", "b", "b")).compare("a"), lambda: _scores().compare()),
+    Case(
+        "pass fractions= to explainer.genes",
+        lambda: _scores().curve_table(),
+        lambda: _scores(None, (0.5,)).curve_table(),
+    ),
+    Case("pass groupby= to explainer.genes", lambda: _scores(None).compare(), lambda: _scores().compare()),
+    Case(
+        "pass that, or None for a new one",
+        lambda: _scores().to_anndata(_table(0)),
+        lambda: (_scores().to_anndata(_table(4)), _scores().to_anndata(None)),
+    ),
+    Case(
+        "pass a list of cells, or a table of them",
+        lambda: score_genes(cells(), {"input_ids": np.ones((1, 3), int)}),
+        lambda: score_genes(cells(), MANY[:1], check=0),
+    ),
+    Case(
+        "pass a list with the group of each cell",
+        lambda: score_genes(cells(), MANY, groupby="kind"),
+        lambda: score_genes(cells(), MANY, groupby=GROUPS, check=0),
+    ),
+    Case(
+        "correct `dictionaries`",
+        lambda: _published(dictionaries=_repository()),
+        lambda: _published(dictionaries=_genes(25_426)),
+    ),
+    Case(
+        'pass dictionaries="ctheodoris/Geneformer", or a folder that holds them',
+        _published,
+        lambda: _published(dictionaries=_genes(25_426)),
+    ),
+    Case(
+        "convert it to .h5ad, which is read cell by cell",
+        lambda: _loom(10),
+        lambda: open_table(tables._h5ad(_new(), tables.table())),
+    ),
+    Case("add it", lambda: _market("genes.tsv"), _market),
+    Case(
+        "correct `gene_ids`",
+        lambda: read_cells(tables._h5ad(_new(), tables.table()), gene_ids="mine"),
+        lambda: read_cells(tables._h5ad(_new(), tables.table()), gene_ids="ensembl_gene_id"),
+    ),
+    Case(
+        "pass id2label= to from_pretrained",
+        lambda: _named({0: "a", "one": "b", 2: "c"}),
+        lambda: _named({0: "a", 1: "b", 2: "c"}, id2label=["a", "b", "c"]),
+    ),
+]

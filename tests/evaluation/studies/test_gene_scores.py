@@ -1,0 +1,286 @@
+"""Scores of genes over many cells: by deletion, by masking, by contributions; groups; back into an AnnData."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import anndata
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from scipy import sparse, stats
+
+from hf_fourier.errors import InputError, TargetError
+from hf_fourier.evaluation.studies.gene_effects import gene_effects
+from hf_fourier.evaluation.studies.gene_groups import GroupSums, compare, welch
+from hf_fourier.evaluation.studies.gene_scores import GeneScores
+from hf_fourier.evaluation.studies.score_genes import score_genes
+from tests.models import test_single_cell as cells
+
+CELLS, GROUPS = 9, ("T", "B", "T", "B", "B", "T", "T", "B", "T")
+
+
+def value(explain: Any, ids: list[int], target: int) -> float:
+    """The explained score, by the model alone."""
+    with torch.no_grad():
+        logits = explain.model(input_ids=torch.tensor([ids])).logits[0].double()
+    return float(logits.log_softmax(0)[target])
+
+
+@pytest.mark.parametrize("by", ["deletion", "mask"])
+@pytest.mark.parametrize("version", cells.SPECIALS)
+def test_an_effect_is_the_models_own_without_the_gene(version: str, by: Any) -> None:
+    explain = cells.explainer("text-classification", version)
+    results = explain.explain([cells.cell(6), cells.cell(9, 1)])
+    for result, effects in zip(results, gene_effects(explain, results, by), strict=True):
+        ids, target = result.inputs["input_ids"].tolist(), int(result.target)
+        first = ids.index(int(result.inputs["input_ids"][result.inputs["content"][0]]))
+        assert len(effects) == len(result.names)
+        for gene, effect in enumerate(effects):
+            whole, at = list(ids), first + gene
+            if (
+                version == "V1" and gene == 0
+            ):  # the place that the classifier reads holds another gene, before and after
+                whole[0], whole[1], at = whole[1], whole[0], 1
+            left = [*whole[:at], *([explain.processor.mask_token_id] if by == "mask" else []), *whole[at + 1 :]]
+            expected = value(explain, whole, target) - value(explain, left, target)
+            assert effect == pytest.approx(expected, rel=1e-3, abs=1e-5)
+
+
+def test_chosen_genes_cost_one_pass_each() -> None:
+    explain = cells.explainer("text-classification", "V2")
+    results = explain.explain([cells.cell(6), cells.cell(9, 1)])
+    whole = gene_effects(explain, results)
+    rows: list[int] = []
+    handle = explain.model.register_forward_pre_hook(
+        lambda module, args, kwargs: rows.append(len(kwargs["input_ids"])), with_kwargs=True
+    )
+    some = gene_effects(explain, results, places=[[3, 0], []])
+    handle.remove()
+    assert sum(rows) == 2
+    assert some[0] == pytest.approx(whole[0][[3, 0]], rel=1e-4, abs=1e-6)
+    assert some[1].shape == (0,)
+    with pytest.raises(InputError, match="deletion, or mask"):
+        gene_effects(explain, results, "silence")
+    with pytest.raises(TargetError):
+        gene_effects(cells.explainer("fill-mask", "V2"), results)
+    (alone,) = gene_effects(explain, explain.explain([cells.cell(1)]))
+    assert np.isnan(alone).all()  # a cell without a gene is none
+
+
+@cache
+def scored(by: str = "contributions", version: str = "V2") -> GeneScores:
+    explain = cells.explainer("text-classification", version)
+    given = [{**cells.cell(10 + i, i), "name": f"c{i}"} for i in range(CELLS)]
+    return score_genes(explain, given, by=by, groupby=GROUPS, check=3, fractions=(0.2, 0.5))
+
+
+@pytest.mark.parametrize("by", ["contributions", "deletion", "gradient_input"])
+def test_scores_are_the_methods_own(by: str) -> None:
+    found, explain = scored(by), cells.explainer("text-classification", "V2")
+    assert len(found) == CELLS
+    assert found.scores.shape == (CELLS, len(found.genes))
+    assert "genes by " + by in repr(found)
+    one = cells.cell(13, 3)
+    options: dict[str, Any] = {"domain": "identity:grain=position", "method": by, "contributions": 0}
+    result = explain.explain(one, **(options if by == "gradient_input" else {}))
+    own = found.scores[[3]].tocoo()
+    by_gene = {found.genes[column]: number for column, number in zip(own.col, own.data, strict=True)}
+    expected = gene_effects(explain, [result])[0] if by == "deletion" else result.input_relevance().values
+    assert [by_gene[gene] for gene in result.view.genes] == pytest.approx(list(expected), rel=1e-4, abs=1e-6)
+    assert found.labels[3] == result.label
+    assert found.confidences[3] == pytest.approx(result.confidence)
+
+
+def test_a_table_of_genes_over_cells() -> None:
+    found = scored()
+    table, dense = found.table(), found.scores.toarray()
+    seen = np.zeros_like(dense, dtype=bool)
+    entries = found.scores.tocoo()
+    seen[entries.row, entries.col] = True
+    for row in table.rows():
+        column = found.genes.index(row["ensembl_id"])
+        values = dense[seen[:, column], column]
+        assert row["symbol"] == found.symbols[column]
+        assert row["cells"] == len(values)
+        assert row["mean score"] == pytest.approx(values.mean(), abs=1e-7)
+        if len(values) > 1:
+            assert row["standard error"] == pytest.approx(values.std(ddof=1) / len(values) ** 0.5, rel=1e-4, abs=1e-8)
+        assert row["for the label"] == pytest.approx((values > 0).mean())
+    sizes = np.abs(table["mean score"])
+    assert (np.diff(sizes) <= 1e-12).all()
+    assert sum(table["checked"]) == 3 * CELLS
+    assert 0 <= found.disagreement() <= 1
+    some = found.table("T")
+    assert sum(some["cells"]) == sum(10 + i for i, name in enumerate(GROUPS) if name == "T")
+    with pytest.raises(InputError, match="one of T, B"):
+        found.table("NK")
+
+
+def test_a_sign_that_deletion_contradicts_is_counted() -> None:
+    found = scored()
+    assert found.effects is not None
+    scores, effects = found.scores.toarray(), np.full(found.scores.shape, np.nan)
+    entries = found.effects.tocoo()
+    effects[entries.row, entries.col] = entries.data
+    known = ~np.isnan(effects)
+    assert known.sum() == 3 * CELLS
+    assert found.disagreement() == pytest.approx((effects * scores < 0)[known].mean())
+    assert np.isnan(scored("deletion").disagreement())  # nothing to hold it against
+
+
+def test_groups_are_tested_as_scipy_tests_them() -> None:
+    found = scored()
+    table = found.compare("T")
+    dense = found.scores.toarray()
+    mine = np.array([name == "T" for name in GROUPS])
+    t, p = stats.ttest_ind(dense[mine], dense[~mine], equal_var=False)
+    for row in table.rows():
+        column = found.genes.index(row["ensembl_id"])
+        assert row["difference"] == pytest.approx(dense[mine, column].mean() - dense[~mine, column].mean(), abs=1e-7)
+        assert row["t"] == pytest.approx(t[column], rel=1e-4)
+        assert row["p"] == pytest.approx(p[column], rel=1e-3)
+    known = np.isfinite(p)
+    assert sorted(table["adjusted p"]) == pytest.approx(
+        sorted(stats.false_discovery_control(np.where(known, p, 1))), rel=1e-3
+    )
+    assert set(found.compare()["group"]) == {"B", "T"}
+    assert set(found.compare(reference="T")["group"]) == {"B"}
+    with pytest.raises(InputError, match="one of B, T"):
+        found.compare("NK")
+
+
+def test_groups_are_gathered_in_pieces() -> None:
+    scores = sparse.random_array((40, 12), density=0.4, rng=np.random.default_rng(0)).tocsr()
+    groups = ["a" if i % 3 else "b" for i in range(40)]
+    whole, parts = GroupSums.empty(("a", "b"), 12), GroupSums.empty(("a", "b"), 12)
+    whole.add(scores, groups)
+    for start in range(0, 40, 7):
+        parts.add(scores[start : start + 7], groups[start : start + 7])
+    for name in ("cells", "seen", "totals", "squares"):
+        np.testing.assert_allclose(getattr(parts, name), getattr(whole, name))
+    one = compare(whole, ["s"] * 12, [f"g{i}" for i in range(12)], "a")
+    assert len(one) == 12
+
+
+def test_genes_without_spread() -> None:
+    sums = GroupSums.empty(("a", "b"), 2)
+    sums.add(sparse.csr_array(np.array([[1.0, 2], [1, 2], [1, 3], [1, 3]])), ["a", "a", "b", "b"])
+    test = welch(sums, "a")
+    assert test.t.tolist() == [0, -np.inf]
+    assert test.p.tolist() == [1, 0]
+    sums.add(sparse.csr_array(np.array([[1.0, 2]])), ["a"])
+    lonely = GroupSums.empty(("a", "b"), 1)
+    lonely.add(sparse.csr_array(np.ones((3, 1))), ["a", "a", "b"])
+    with pytest.raises(InputError, match="at least two"):
+        welch(lonely, "b")
+    with pytest.raises(InputError, match="no group of two cells"):
+        compare(lonely, ["s"], ["g"])
+
+
+def test_what_suffices_and_what_falls() -> None:
+    table = scored().curve_table()
+    assert set(table["ranking"]) == {"contributions", "the cell's own ranks (control)", "random (control)",
+                                     "differential expression (control)"}  # fmt: skip
+    assert set(table["fraction"]) == {0.2, 0.5}
+    assert all(0 <= share <= 1 for share in [*table["kept alone"], *table["kept without"]])
+
+
+def table_of_cells() -> anndata.AnnData:
+    counts = np.random.default_rng(0).poisson(0.6, (CELLS, len(cells.GENES)))
+    counts[:, 0] += 1
+    obs = pd.DataFrame({"type": list(GROUPS), "donor": list("abcabcabc")}, index=[f"cell{i}" for i in range(CELLS)])
+    var = pd.DataFrame({"ensembl_id": cells.GENES}, index=[f"G{i}" for i in range(len(cells.GENES))])
+    return anndata.AnnData(sparse.csr_matrix(counts.astype(np.float32)), obs, var)
+
+
+@pytest.mark.parametrize("form", ["memory", "view", "backed", "path"])
+def test_an_anndata_goes_in_and_comes_back(form: str, tmp_path: Path) -> None:
+    explain, table = cells.explainer("text-classification", "V2"), table_of_cells()
+    if form == "view":
+        whole = anndata.concat([table, table[:2].copy()], index_unique="-", merge="same")
+        table = whole[:CELLS]
+    table.obs_names = [f"cell{i}" for i in range(CELLS)] if form != "view" else table.obs_names
+    given: Any = table
+    if form in ("backed", "path"):
+        table.write_h5ad(tmp_path / "a.h5ad", compression="gzip")
+        given = anndata.read_h5ad(tmp_path / "a.h5ad", backed="r") if form == "backed" else tmp_path / "a.h5ad"
+    found = score_genes(explain, given, groupby="type", check=0)
+    assert found.groups == GROUPS
+    assert found.groupby == "type"
+    filled = found.to_anndata(table if form == "path" else given)
+    assert filled.shape == table.shape
+    assert list(filled.obs["donor"]) == list("abcabcabc")
+    layer = filled.layers["gene_scores"].toarray()
+    own = found.scores.tocoo()
+    for row, column, number in zip(own.row, own.col, own.data, strict=True):
+        assert layer[row, cells.GENES.index(found.genes[column])] == pytest.approx(number, rel=1e-5)
+    assert np.count_nonzero(layer) == np.count_nonzero(own.data)
+    assert list(filled.obs["gene_scores_label"]) == list(found.labels)
+    assert filled.obs["gene_scores_confidence"].to_numpy() == pytest.approx(found.confidences)
+    assert filled.obs["gene_scores_model_share"].between(0, 1).all()
+    filled.write_h5ad(tmp_path / "b.h5ad")
+    again = anndata.read_h5ad(tmp_path / "b.h5ad")
+    assert again.uns["gene_scores"]["by"] == "contributions"
+    assert "gene_scores" not in table.layers  # the given one stays as it was
+
+
+def test_scanpy_reads_the_groups() -> None:
+    scanpy = pytest.importorskip("scanpy")
+    import matplotlib.pyplot as plt
+
+    found = scored()
+    filled = found.to_anndata()
+    frame = scanpy.get.rank_genes_groups_df(filled, group="T")
+    table = found.compare("T")
+    expected = dict(zip(table["ensembl_id"], table["t"], strict=True))
+    assert [expected[name] for name in frame["names"]] == pytest.approx(frame["scores"].tolist(), rel=1e-4)
+    assert frame["scores"].is_monotonic_decreasing
+    adjusted = dict(zip(table["ensembl_id"], table["adjusted p"], strict=True))
+    assert [adjusted[name] for name in frame["names"]] == pytest.approx(frame["pvals_adj"].tolist(), rel=1e-4)
+    scanpy.pl.rank_genes_groups(filled, n_genes=3, show=False)
+    scanpy.pl.rank_genes_groups_dotplot(filled, n_genes=3, gene_symbols="symbol", dendrogram=False, show=False)
+    plt.close("all")
+
+
+def test_a_table_of_other_cells_is_refused() -> None:
+    found, other = scored(), table_of_cells()
+    with pytest.raises(InputError, match="without the cell 'c0'"):
+        found.to_anndata(other)
+    other.obs_names = [f"c{i}" for i in range(CELLS)]
+    other.var_names, other.var["ensembl_id"] = [f"X{i}" for i in range(other.n_vars)], "none"
+    with pytest.raises(InputError, match="without any of"):
+        found.to_anndata(other)
+
+
+def test_saved_and_read_again(tmp_path: Path) -> None:
+    for by in ("contributions", "deletion"):
+        found = scored(by)
+        again = GeneScores.load(found.save(tmp_path / by))
+        assert repr(again) == repr(found)
+        assert again.table().columns == found.table().columns
+        assert again.compare("B").columns == found.compare("B").columns
+        assert again.disagreement() == pytest.approx(found.disagreement(), nan_ok=True)
+    (tmp_path / "bad.npz").write_bytes(b"no")
+    with pytest.raises(InputError, match=r"bad\.npz"):
+        GeneScores.load(tmp_path / "bad.npz")
+
+
+def test_wrong_arguments_say_so() -> None:
+    explain, given = cells.explainer("text-classification", "V2"), [cells.cell(5)]
+    with pytest.raises(InputError, match="1 groups for 2 cells"):
+        score_genes(explain, given * 2, groupby=["a"])
+    with pytest.raises(InputError, match="with that column"):
+        score_genes(explain, given, groupby="type")
+    with pytest.raises(InputError, match="one of type, donor"):
+        score_genes(explain, table_of_cells(), groupby="kind")
+    with pytest.raises(InputError, match="without one"):
+        score_genes(explain, [])
+    found = score_genes(explain, given, check=0)
+    with pytest.raises(InputError, match="without groups"):
+        found.compare()
+    with pytest.raises(InputError, match="without curves"):
+        found.curve_table()
