@@ -77,17 +77,31 @@ def gene_effects(
         chosen = range(len(content)) if places is None else [int(place) for place in places[number]]
         effects.append(np.full(len(chosen), np.nan))
         for index, gene in enumerate(chosen):
-            tokens, at, clean = result.inputs["input_ids"].tolist(), content[gene], None
             if len(content) == 1 and not removed:
                 continue
-            if reads_first and at == 0 and len(content) > 1:
-                tokens[0], tokens[1], at = tokens[1], tokens[0], 1
-                clean = len(variants)
-                variants.append((number, list(tokens)))
-            tokens[at : at + 1] = removed
-            pairs.append((effects[-1], index, clean, len(variants)))
-            variants.append((number, tokens))
+            clean, without = _tokens(result.inputs["input_ids"].tolist(), content, gene, removed, reads_first)
+            variants += [(number, tokens) for tokens in (clean, without) if tokens is not None]
+            pairs.append((effects[-1], index, None if clean is None else len(variants) - 2, len(variants) - 1))
         if sum(len(tokens) for _, tokens in variants) > AT_ONCE:
             read()
     read()
     return effects
+
+
+def _tokens(
+    ids: list[int], content: list[int], gene: int, removed: list[int], reads_first: bool
+) -> tuple[list[int] | None, list[int]]:
+    """A cell with one gene, where that is not the cell itself, and the same without the gene.
+
+    Args:
+        ids: Its tokens.
+        content: Which of them are genes.
+        gene: Which of these goes.
+        removed: What comes in its place.
+        reads_first: Whether the model reads its answer at the first token.
+    """
+    at, clean = content[gene], None
+    if reads_first and at == 0 and len(content) > 1:
+        ids[0], ids[1], at = ids[1], ids[0], 1
+        clean = list(ids)
+    return clean, [*ids[:at], *removed, *ids[at + 1 :]]

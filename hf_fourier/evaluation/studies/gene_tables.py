@@ -15,11 +15,9 @@ from hf_fourier.models.inputs.cells import gene_ids
 if TYPE_CHECKING:
     from anndata import AnnData
 
-    from hf_fourier.evaluation.studies.gene_scores import GeneScores
 
-
-def to_anndata(scores: GeneScores, adata: AnnData | None, key: str, new: Callable[..., AnnData]) -> AnnData:
-    """See `GeneScores.to_anndata`; `new` makes an `AnnData`."""
+def to_anndata(scores: Any, adata: AnnData | None, key: str, new: Callable[..., AnnData]) -> AnnData:
+    """See `GeneScores.to_anndata`, of which `scores` is one; `new` makes an `AnnData`."""
     import pandas as pd
 
     if adata is None:
@@ -55,14 +53,14 @@ def to_anndata(scores: GeneScores, adata: AnnData | None, key: str, new: Callabl
 
 
 def rank_genes_groups(
-    scores: GeneScores, groupby: str, layer: str, names: Sequence[str] | np.ndarray, places: np.ndarray
+    scores: Any, groupby: str, layer: str, names: Sequence[str] | np.ndarray, places: np.ndarray
 ) -> dict[str, Any]:
     """The comparison of the groups as `scanpy.tl.rank_genes_groups` would leave it, genes by t.
 
     `logfoldchanges` are differences of mean scores: scores have signs, and no logarithm.
 
     Args:
-        scores: With groups.
+        scores: A `GeneScores` with groups.
         groupby: The column of `obs` that they are in.
         layer: The layer that the scores are in.
         names: What the table calls the genes.
@@ -99,7 +97,7 @@ def _recorded(arrays: Sequence[np.ndarray], names: Sequence[str]) -> Any:
     return records.view(np.recarray)
 
 
-def _by_cell(scores: GeneScores) -> dict[str, Any]:
+def _by_cell(scores: Any) -> dict[str, Any]:
     return {"label": list(scores.labels), "confidence": scores.confidences, "model_share": scores.decided}
 
 
@@ -111,7 +109,7 @@ def _laid_out(scores: sparse.csr_array, rows: np.ndarray, columns: np.ndarray, s
     return sparse.csr_matrix((entries.data[known].astype(np.float32), places), shape=shape)
 
 
-def _places(scores: GeneScores, table: AnnData) -> tuple[np.ndarray, np.ndarray]:
+def _places(scores: Any, table: AnnData) -> tuple[np.ndarray, np.ndarray]:
     """The rows of the cells and the columns of the genes (−1 for none) in a table."""
     row_of = {str(name): i for i, name in enumerate(table.obs_names)}
     missing = [name for name in scores.cells if name not in row_of]
