@@ -61,7 +61,7 @@ class FourierExplainer(Engine):
             and name none ("layer4"), and of an embedding; None for the input of the last linear layer.
         **network: Of a network or a function (`hf_fourier.models.network.NetworkOptions`): `preprocess` (one example
             to a tensor or array without a batch axis), `labels`, `axes` (names of the last ones, "time", "height",
-            …), `sampling_rate` in Hz, `outputs` ("logits", "probabilities", "sigmoid", "values", "embedding"),
+            …), `sampling_rate` in Hz, `outputs` ("logits", "probabilities", "sigmoid", "values", "masks", "embedding"),
             `arrays` (numpy in and out: no gradient), `version` (a name of weights that cannot be read).
 
     Attributes:

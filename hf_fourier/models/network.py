@@ -49,7 +49,8 @@ class NetworkOptions(TypedDict, total=False):
             others in cycles per sample. None: axes without names, of three or more all but the first.
         sampling_rate: Samples per second along "time", which is the last axis if `axes` is left out.
         outputs: What the outputs are: "logits" of classes, "probabilities" of classes, "sigmoid" (a logit for each
-            label, yes or no), "values", or an "embedding", for targets that are a `Direction`. None: as the first
+            label, yes or no), "values", "masks" (logits of the classes at each place, or one), or an "embedding", for
+            targets that are a `Direction`. None: as the first
             outputs show: rows from 0 to 1 with the sum 1 are probabilities, one number a row is a value.
         arrays: Whether the function takes and returns arrays of numpy; None where that shows.
         version: A name of the weights, for runs over data sets; needed of functions whose weights cannot be read.
@@ -341,11 +342,14 @@ class NetworkBatch(ExampleBatch):
         of_each(read, len(rows))
         if form.kind in ("values", "embedding"):
             return read.flatten(1) if read.ndim > 1 else read.unsqueeze(1)
+        if form.kind == "masks":
+            return read
         logits = by_class(read)
         single = form.kind == "logits"
         if (read.ndim == 1 and single) or logits.ndim != 2:
             do = f"explain one number of each row, as by {retarget_hint(outputs, read)}"
-            do += "" if self.wrapper.bare else f"; {self.wrapper.how_read(self.signal)}"
+            if not self.wrapper.bare:
+                do += f"; or pass outputs='masks' for a class at each place; {self.wrapper.how_read(self.signal)}"
             raise InputError(f"logits of shape {tuple(read.shape)}", "(rows, classes)", do)
         if single and logits.shape[1] == 1:
             do = f"explain that number, as by {retarget_hint(outputs, read)}"

@@ -8,9 +8,11 @@ from typing import Any
 
 from hf_fourier.errors import FourierError, InputError, ModelError, brief, is_list_like
 from hf_fourier.scoring.heads import Binary, Categorical, Head, Regression, Similarity, by_class, logits_of, of_each
+from hf_fourier.scoring.heads.segmentation import Mask
+from hf_fourier.typing import Tensor
 
 #: What outputs can be.
-OUTPUTS = ("logits", "probabilities", "sigmoid", "values", "embedding")
+OUTPUTS = ("logits", "probabilities", "sigmoid", "values", "masks", "embedding")
 #: How far the sum of a row of probabilities may be from 1.
 ROUNDING = 1e-4
 #: Probabilities below are read as this one, so that their logarithm is a number.
@@ -37,6 +39,8 @@ class OutputForm:
             return Similarity()
         if self.kind == "values":
             return Regression(self.labels)
+        if self.kind == "masks":
+            return Mask(self.labels)
         return Binary(self.labels) if self.kind == "sigmoid" else Categorical(self.labels)
 
 
@@ -56,6 +60,8 @@ def form_of(outputs: Any, kind: str | None, labels: Mapping[int, str]) -> Output
     except FourierError:  # a callable target may read them
         return OutputForm(kind or "logits", labels)
     of_each(read, 1)
+    if kind == "masks":
+        return _of_masks(read, labels)
     row = by_class(read).float()
     count: int = row.shape[1] if row.ndim == 2 else 0
     notes: tuple[str, ...] = ()
@@ -76,6 +82,24 @@ def form_of(outputs: Any, kind: str | None, labels: Mapping[int, str]) -> Output
     if not labels and count > 1 and kind != "values":
         labels = {index: str(index) for index in range(count)}
     return OutputForm(kind, labels, notes)
+
+
+def _of_masks(read: Tensor, labels: Mapping[int, str]) -> OutputForm:
+    """Masks of so many classes; of a single logit at each place, what a sigmoid finds and what it is not.
+
+    Raises:
+        ModelError: If the outputs are no maps, or their classes not as many as the names.
+    """
+    if read.ndim < 3:
+        got, do = f"outputs of shape {tuple(read.shape)}, read as masks", "leave `outputs` out"
+        raise ModelError(got, "(rows, classes, height, width), or of other axes", do)
+    count = read.shape[1]
+    if labels and count == 1 and len(labels) == 1:
+        return OutputForm("masks", {0: f"not {labels[0]}", 1: labels[0]})
+    if labels and len(labels) != max(2, count):
+        got, do = f"masks of {max(2, count)} classes", f"correct `labels`, which has {len(labels)} names"
+        raise ModelError(got, "a name for each", do)
+    return OutputForm("masks", labels or {index: str(index) for index in range(max(2, count))})
 
 
 def labels_from(labels: Any) -> dict[int, str]:

@@ -140,10 +140,14 @@ CASES = [
         lambda: FourierExplainer(_arrays, axes="time", arrays=True, preprocess=lambda x: x[:16]).explain(np.zeros(17)),
     ),
     Case(
-        "explain one number of each row, as by target=lambda out: out[:, 0, 0, 0]; correct `axes` or `preprocess` if "
+        "explain one number of each row, as by target=lambda out: out[:, 0, 0, 0]; or pass outputs='masks' for a class "
+        "at each place; correct `axes` or `preprocess` if "
         "it is not one example of shape (1, 8, 8) (channel 1, height 8, width 8)",
         lambda: FourierExplainer(_maps, axes=SPACE).explain(PICTURES[0]),
-        lambda: FourierExplainer(_maps, axes=SPACE).explain(PICTURES[0], target=lambda out: out[:, 0, 0, 0]),
+        lambda: [
+            FourierExplainer(_maps, axes=SPACE).explain(PICTURES[0], target=lambda out: out[:, 0, 0, 0]),
+            FourierExplainer(_maps, axes=SPACE, outputs="masks").explain(PICTURES[0]),
+        ],
     ),
     Case(
         "use method='random_masks', 'shapley', 'occlusion' or 'filters' with domain='fourier:bands=octave'",
@@ -154,6 +158,7 @@ CASES = [
         ],
     ),
     Case("correct `labels`, which has 2 names", lambda: _own(labels=["a", "b"]), lambda: _own(labels=["a", "b", "c"])),
+    Case("leave `outputs` out", lambda: _own(outputs="masks"), _own),
     Case(
         "pass ['cat', 'dog'] or {0: 'cat', 1: 'dog'}",
         lambda: _own(labels={2: "cat"}),

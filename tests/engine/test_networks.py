@@ -191,6 +191,29 @@ def test_one_number_is_a_value_or_with_a_label_yes_or_no():
     assert decision.confidence == pytest.approx(float(torch.sigmoid(torch.tensor(abs(z)))))
 
 
+@pytest.mark.parametrize("classes", [1, 3])
+@pytest.mark.parametrize(("axes", "sizes"), [(SPACE, (8, 9)), (("depth", *SPACE), (4, 5, 6))])
+def test_masks_are_explained_with_their_dice(classes, axes, sizes):
+    torch.manual_seed(3)
+    convolution = nn.Conv2d if len(sizes) == 2 else nn.Conv3d
+    net = nn.Sequential(convolution(2, 4, 3, padding=1), nn.ReLU(), convolution(4, classes, 1))
+    names = ["brain"] if classes == 1 else ["air", "skull", "brain"]
+    x = torch.randn(2, *sizes, generator=torch.Generator().manual_seed(4))
+    explainer = FourierExplainer(net, axes=axes, outputs="masks", labels=names)
+    result = explainer.explain(x)
+    assert result.provenance["head"] == "mask"
+    logits = net(x[None])[0]
+    p = nn.functional.logsigmoid(logits[0]) if classes == 1 else logits.log_softmax(0)
+    found = logits[0] > 0 if classes == 1 else logits.argmax(0)
+    expected = p[found].mean() if classes == 1 else p.gather(0, found[None]).mean()
+    assert result.value == pytest.approx(float(expected), abs=1e-5)
+    explainer.perturb(result, [0.5, 1.0])
+    assert result.curve.points[-1].agreement is not None
+    assert explainer.explain(x, target="brain").label == "brain"
+    with pytest.raises(ModelError, match="labels"):
+        FourierExplainer(net, axes=axes, outputs="masks", labels=list("abcd")).explain(x)
+
+
 def test_an_embedding_is_explained_along_a_direction():
     x, other = picture(2, 3, 8, 8)
     explainer = FourierExplainer(cnn(), axes=SPACE, outputs="embedding", representation="3")
