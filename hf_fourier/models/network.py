@@ -13,7 +13,7 @@ import torch
 from hf_fourier.domains.layout import KINDS
 from hf_fourier.errors import FourierError, InputError, ModelError, TargetError, brief, is_list_like
 from hf_fourier.models.base import ModelWrapper, check_numbers
-from hf_fourier.models.calls import Call
+from hf_fourier.models.calls import Call, FunctionModule
 from hf_fourier.models.inputs.axes import AxisNames, view_of
 from hf_fourier.models.inputs.containers import example_of, is_table
 from hf_fourier.models.inspection import eval_mode
@@ -89,10 +89,8 @@ class NetworkWrapper(ModelWrapper):
         self.call, self.bare, self.version = call, bare, version
         self.form = OutputForm() if bare else None
         self._batch_first = False
-        self.outputs, self.names = (
-            options.get("outputs"),
-            AxisNames.of(options.get("axes"), options.get("sampling_rate")),
-        )
+        self.names = AxisNames.of(options.get("axes"), options.get("sampling_rate"))
+        self.outputs = options.get("outputs")
         if self.outputs not in (None, *OUTPUTS):
             raise InputError(f"outputs {brief(self.outputs)}", f"one of {', '.join(OUTPUTS)}", "choose one of them")
         self.labels = labels_from(options.get("labels"))
@@ -112,9 +110,8 @@ class NetworkWrapper(ModelWrapper):
     @property
     def layers(self) -> torch.nn.Module | None:
         """The module whose layers can be read: of a function one with those that it runs; None where there are none."""
-        if self.bare or next(self.model.children(), None) is None:
-            return self.call.layers
-        return self.model
+        shown = isinstance(self.model, FunctionModule) and len(self.model.parts) > 0
+        return self.model if shown and not self.bare else self.call.layers
 
     @property
     def max_rows(self) -> int | None:

@@ -10,10 +10,10 @@ import hashlib
 import inspect
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from functools import cached_property
+from functools import cached_property, partial
 from os import PathLike
 from pathlib import Path
-from types import CodeType, FunctionType
+from types import CodeType, FunctionType, MethodType
 from typing import Any
 
 import numpy as np
@@ -39,6 +39,8 @@ DEPTH = 6
 #: Parameters of processors that do not change what they make of an example, or are set while they do.
 _NO_MATTER = ("name_or_path", "tokenizer_file", "vocab_file", "merges_file", "special_tokens_map_file", "auto_map")
 _Update = Callable[[bytes], object]
+#: What functions hold that decides what they return.
+_HELD = (str, bytes, bool, int, float, complex, np.ndarray, np.generic, Tensor)
 
 
 def model_identity(wrapper: ModelWrapper) -> str:
@@ -118,8 +120,8 @@ def digest_of(value: Any) -> str:
     """
     result = hashlib.blake2b(digest_size=16)
     _feed(result.update, value, 0)
-    if isinstance(value, FunctionType):
-        _feed_code(result.update, value.__code__)
+    if callable(value):
+        _feed_function(result.update, value, set())
     return result.hexdigest()
 
 
@@ -207,8 +209,36 @@ def _feed_object(update: _Update, value: Any, depth: int) -> None:
         _feed(update, list(value), depth)
 
 
+def _feed_function(update: _Update, function: Any, seen: set[int]) -> None:
+    """What a function does: its code, the numbers, texts and arrays that it holds or names, and the functions it calls.
+
+    A bound method is known by the attributes of its object, too, unless that is a module, whose weights are known.
+    """
+    if id(function) in seen:
+        return
+    seen.add(id(function))
+    if isinstance(function, partial):
+        _feed(update, [part for part in (*function.args, *function.keywords.items()) if not callable(part)], 0)
+        _feed_function(update, function.func, seen)
+    elif isinstance(function, MethodType):
+        if not isinstance(function.__self__, torch.nn.Module):
+            _feed(update, function.__self__, 0)
+        _feed_function(update, function.__func__, seen)
+    elif isinstance(function, FunctionType):
+        code = function.__code__
+        _feed_code(update, code)
+        held = {name: function.__globals__[name] for name in code.co_names if name in function.__globals__}
+        held |= inspect.getclosurevars(function).nonlocals
+        held |= {f"default {i}": value for i, value in enumerate(function.__defaults__ or ())}
+        for name, value in sorted((held | (function.__kwdefaults__ or {})).items()):
+            if isinstance(value, _HELD):
+                _feed(update, [name, value], 0)
+            elif isinstance(value, (FunctionType, MethodType, partial)):
+                _feed_function(update, value, seen)
+
+
 def _feed_code(update: _Update, code: CodeType) -> None:
-    """A function's own instructions, names and plain constants; not what it closes over or calls."""
+    """The instructions, names and plain constants of a function's code."""
     update(f"code {code.co_names}{code.co_varnames}".encode() + code.co_code)
     for constant in code.co_consts:
         if isinstance(constant, CodeType):
