@@ -46,7 +46,8 @@ class TargetedWrapper(TokenWrapper, ABC):
         text = self.config.get_text_config() if hasattr(self.config, "get_text_config") else self.config
         limits = [getattr(self.processor, "model_max_length", None), getattr(text, "max_position_embeddings", None)]
         limits.append(self.positions)
-        stated = [limit for limit in limits if limit is not None and 0 < limit < NO_LIMIT]
+        numbers = [limit for limit in limits if isinstance(limit, (int, float)) and not isinstance(limit, bool)]
+        stated = [int(limit) for limit in numbers if 1 <= limit < NO_LIMIT]
         return min(stated) if stated else None
 
     def prepare_target(self, example: EncodedExample, target: Target) -> tuple[EncodedExample, Target]:

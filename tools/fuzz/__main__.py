@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 import tempfile
 import time
 from collections import Counter, defaultdict
+from contextlib import ExitStack
+from dataclasses import asdict
 from pathlib import Path
 
-from tools.fuzz.drawn import Drawn, draw, rooms, warm
+from tools.fuzz.drawn import draw, rooms, warm
 from tools.fuzz.guard import Outcome, guarded
 
 KINDS = ("done", "refused", "bare", "hang", "crash", "believed")
@@ -23,58 +26,56 @@ def main() -> int:
     parser.add_argument("--minutes", type=float, help="stop after so long")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--room", action="append", help="only these rooms")
-    parser.add_argument("--table", type=Path, help="write the table into a Markdown file as well")
+    parser.add_argument("--log", type=Path, help="write how each case ended into a file, a line of JSON for each")
+    parser.add_argument("--of", type=Path, nargs="+", help="run none: the table of these logs")
     given = parser.parse_args()
-    end = None if given.minutes is None else time.monotonic() + 60 * given.minutes
     outcomes: dict[str, list[Outcome]] = defaultdict(list)
+    if given.of is None:
+        _run(given, outcomes)
+    for path in given.of or ():
+        for line in path.read_text(encoding="utf-8").splitlines():
+            values = json.loads(line)
+            outcomes[values.pop("room")].append(Outcome(**values))
+    sys.stdout.write(f"\n{table(outcomes)}")
+    return int(any(not one.sound for group in outcomes.values() for one in group))
+
+
+def _run(given: argparse.Namespace, outcomes: dict[str, list[Outcome]]) -> None:
+    """Run cases by the options of the command, and add how each ended to those of its room."""
+    end = None if given.minutes is None else time.monotonic() + 60 * given.minutes
     unsound: Counter[str] = Counter()
-    with tempfile.TemporaryDirectory(prefix="hf_fourier-fuzz-") as folder:
-        warm(Path(folder))
-        for case in draw(given.seed, Path(folder), given.room):
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="hf_fourier-fuzz-")))
+        log = None if given.log is None else stack.enter_context(given.log.open("w", encoding="utf-8"))
+        warm(folder)
+        for case in draw(given.seed, folder, given.room):
             enough = sum(map(len, outcomes.values())) >= given.cases
             enough = enough and all(len(outcomes[room]) >= given.least for room in given.room or rooms())
             if enough or (end is not None and time.monotonic() > end):
                 break
-            outcome = run(case, outcomes)
+            outcome = guarded(case.call)
+            outcomes[case.room].append(outcome)
+            if log is not None:
+                log.write(json.dumps({"room": case.room, **asdict(outcome)}) + "\n")
+                log.flush()
             if not outcome.sound and not unsound[f"{case.room}: {outcome.text}"]:
                 sys.stdout.write(f"{case.room} {case.number}, {case.text}: {outcome.kind}, {outcome.text}\n")
                 sys.stdout.flush()
             unsound[f"{case.room}: {outcome.text}"] += not outcome.sound
-    text = table(outcomes, given.seed)
-    sys.stdout.write(f"\n{text}")
-    if given.table is not None:
-        given.table.write_text(text, encoding="utf-8")
-    return int(any(not one.sound for group in outcomes.values() for one in group))
 
 
-def run(case: Drawn, outcomes: dict[str, list[Outcome]]) -> Outcome:
-    """Run one case, and add how it ended."""
-    outcome = guarded(case.call)
-    outcomes[case.room].append(outcome)
-    return outcome
-
-
-def table(outcomes: dict[str, list[Outcome]], seed: int) -> str:
+def table(outcomes: dict[str, list[Outcome]]) -> str:
     """How the cases of each room ended, as Markdown."""
-    titles = (
-        "cases",
-        "done",
-        "refused",
-        "bare exceptions",
-        "hangs over 10 s",
-        "crashes",
-        "damage believed",
-        "longest [s]",
-        "peak [MB]",
-    )
-    lines = [f"| room (seed {seed}) | {' | '.join(titles)} |", f"|---|{'--:|' * len(titles)}"]
-    rooms = {**outcomes, "all": [one for group in outcomes.values() for one in group]}
-    for room, group in rooms.items():
+    titles = ("cases", "done", "refused", "bare exceptions", "hangs over 10 s", "crashes", "damage believed",
+              "longest [s]", "peak [MB]")  # fmt: skip
+    lines = [f"| room | {' | '.join(titles)} |", f"|---|{'--:|' * len(titles)}"]
+    groups = {**outcomes, "all": [one for group in outcomes.values() for one in group]}
+    for room, group in groups.items():
         counts = Counter(one.kind for one in group)
-        numbers = " | ".join(str(counts[kind]) for kind in KINDS)
+        numbers = " | ".join(f"{counts[kind]:,}" for kind in KINDS)
         longest = max((one.seconds for one in group), default=0.0)
         peak = max((one.megabytes for one in group), default=0.0)
-        lines.append(f"| {room} | {len(group)} | {numbers} | {longest:.1f} | {peak:.0f} |")
+        lines.append(f"| {room} | {len(group):,} | {numbers} | {longest:.1f} | {peak:.0f} |")
     return "\n".join(lines) + "\n"
 
 
