@@ -1,9 +1,9 @@
 """What do digests cost: when a result is saved, a data set explained, and a finished run looked at again?
 
-Real models explain real examples with the default method and a short perturbation curve, on one core. Saving is timed
-with and without digests in turn, and the median of the paired differences taken: of the processor's time, and of the
-time that passes, in which files are flushed to the disk. What a run adds once (weights, processor) and for each example
-is timed alone and divided by that of the run, in time of the processor.
+Real models explain real examples with the default method and a short perturbation curve, on one core. The digests
+within each call that saves are timed, and their share taken of the processor's time and of the time that passes, in
+which files are flushed to the disk. What a run adds once (weights, processor) and for each example is timed alone and
+divided by that of the run, in time of the processor.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,9 +24,8 @@ from benchmarks.tables import markdown
 #: Models with the number of examples that are explained.
 MODELS = {"fashion-vit": 256, "efficientnet-lite0": 16, "minilm-spam": 16, "whisper-instruments": 12}
 FRACTIONS = (0.01, 0.04, 0.1)
-#: Pairs of calls with and without digests, at most, and after how many seconds no more are made.
+#: Calls that are timed, at most, and after how many seconds no more are made.
 REPEATS, SECONDS = 301, 40.0
-NO_DIGEST = "0" * 32
 
 
 @dataclass(frozen=True)
@@ -58,41 +57,37 @@ def _times(call: Callable[[], Any]) -> tuple[float, float]:
 
 
 @contextmanager
-def without_digests() -> Iterator[None]:
-    """Inside, all digests of what is saved are one constant, which takes no time."""
+def timed_digests() -> Iterator[list[float]]:
+    """Inside, the seconds of all digests of what is saved are added to the one number of a list."""
     from hf_fourier.results import integrity, tensor_files
     from hf_fourier.runs import packing
 
-    places = [(integrity, "digest"), (tensor_files, "digest"), (tensor_files, "tensor_digest")]
-    places += [(packing, "digest")]
-    patches = [mock.patch.object(module, name, return_value=NO_DIGEST) for module, name in places]
-    for patch in patches:
-        patch.start()
-    try:
-        yield
-    finally:
-        for patch in patches:
-            patch.stop()
+    spent, plain = [0.0], integrity.digest
+
+    def timed(data: Any) -> str:
+        start = time.perf_counter()
+        found = plain(data)
+        spent[0] += time.perf_counter() - start
+        return found
+
+    with ExitStack() as stack:
+        for module in (integrity, tensor_files, packing):
+            stack.enter_context(mock.patch.object(module, "digest", timed))
+        yield spent
 
 
 def cost_of_digests(save: Callable[[], Any]) -> Cost:
-    """The median times of a call, and the shares that digests take of them, by paired differences."""
+    """The median times of a call, and the medians of the shares that digests take of them."""
     save()
-    whole, differences = [], []
+    calls: list[tuple[float, float]] = []
+    shares: list[tuple[float, float]] = []
     end = time.monotonic() + SECONDS
-    while len(whole) < REPEATS and time.monotonic() < end:
-        both: dict[bool, tuple[float, float]] = {}
-        for plain in (len(whole) % 2 == 0, len(whole) % 2 == 1):
-            if plain:
-                with without_digests():
-                    both[plain] = _times(save)
-            else:
-                both[plain] = _times(save)
-        whole.append(both[False])
-        differences.append([one - other for one, other in zip(both[False], both[True], strict=True)])
-    call = [statistics.median(times) for times in zip(*whole, strict=True)]
-    added = [statistics.median(times) for times in zip(*differences, strict=True)]
-    return Cost((call[0], call[1]), (added[0] / call[0], added[1] / call[1]))
+    while len(calls) < REPEATS and time.monotonic() < end:
+        with timed_digests() as spent:
+            calls.append(_times(save))
+        shares.append((spent[0] / calls[-1][0], spent[0] / calls[-1][1]))
+    call, share = ([statistics.median(column) for column in zip(*rows, strict=True)] for rows in (calls, shares))
+    return Cost((call[0], call[1]), (share[0], share[1]))
 
 
 def measure(name: str, count: int) -> dict[str, Any]:

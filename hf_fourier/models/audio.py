@@ -228,7 +228,7 @@ class AudioWrapper(ModelWrapper):
                 batch = self.processor(np.atleast_1d(sound.samples), sampling_rate=self.rate, return_tensors="pt")
                 row = {key: torch.as_tensor(value)[0] for key, value in batch.items()}
                 values = row[self.main_input]
-            except (TypeError, ValueError, LookupError, AttributeError, RuntimeError) as error:
+            except (TypeError, ValueError, LookupError, AttributeError, ArithmeticError, RuntimeError) as error:
                 reason = f"{type(error).__name__}: {error}".strip().splitlines()[0]
                 got = f"a sound of {len(sound.samples)} samples, which {name} refuses ({reason})"
                 raise InputError(got, f"a sound at {self.rate} Hz that it takes", "pass a longer sound") from error

@@ -205,7 +205,7 @@ class VisionWrapper(ModelWrapper):
         try:  # as a PIL image: of an array one or three pixels high the processor guesses the channels' place
             pixels: Tensor = self.processor(images=Image.fromarray(array), return_tensors="pt")["pixel_values"]
             return pixels if pixels.is_floating_point() else pixels.float()
-        except (TypeError, ValueError, KeyError, AttributeError) as error:
+        except (TypeError, ValueError, LookupError, AttributeError, ArithmeticError, RuntimeError) as error:
             reason = f"{type(error).__name__}: {error}".strip().splitlines()[0]
             size = f"{array.shape[1]} × {array.shape[0]}"
             raise InputError(

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from hf_fourier import FourierExplainer
-from hf_fourier.errors import ModelError
+from hf_fourier.errors import InputError, ModelError
 from tools.fuzz import models
 
 
@@ -67,3 +67,17 @@ def test_a_rate_that_cannot_be_is_one_message(sounds, tmp_path, rate):
     folder = changed(sounds, tmp_path / "m", "preprocessor_config.json", sampling_rate=rate)
     with pytest.raises(ModelError, match="sampling_rate"):
         FourierExplainer.from_pretrained(folder).explain(models.example("sound"), method="magnitude")
+
+
+@pytest.mark.parametrize("length", ["long", {}, -1, True])
+def test_a_length_that_is_no_number_limits_nothing(texts, tmp_path, length):
+    folder = changed(texts, tmp_path / "m", "tokenizer_config.json", model_max_length=length)
+    assert FourierExplainer.from_pretrained(folder).wrapper.limit == 32  # that of the model's positions
+
+
+def test_a_size_beyond_what_a_picture_can_have_is_one_message(tmp_path):
+    whole = models.save_picture_model(tmp_path / "whole")
+    size = {"height": 2**40, "width": 2**40}
+    explainer = FourierExplainer.from_pretrained(changed(whole, tmp_path / "m", "preprocessor_config.json", size=size))
+    with pytest.raises(InputError, match="refuses"):
+        explainer.explain(models.example("picture"), method="magnitude")
