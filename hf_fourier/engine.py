@@ -2,28 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, Any, TypeVar, Unpack, overload
-
-import torch
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, Unpack, overload
 
 from hf_fourier.domains import DOMAINS, Domain, Fourier
 from hf_fourier.methods import METHODS, Method
 from hf_fourier.methods.apply import ExplainOptions, MapOptions, MethodCall, by_origin, described, explain_all
 from hf_fourier.methods.precomputed import Precomputed, fit_all, lifted_notes
-from hf_fourier.models.base import ModelWrapper
-from hf_fourier.models.encoding import Donors, encode, one_target_each, restore_all
+from hf_fourier.models.encoding import encode, one_target_each, restore_all
 from hf_fourier.models.from_pretrained import FromPretrained
 from hf_fourier.models.inspection import eval_mode, label_notes
-from hf_fourier.models.prediction import Prediction, predict
+from hf_fourier.models.perturbing import PerturbingModel
 from hf_fourier.models.side_inputs import SideInputCheck
 from hf_fourier.models.wrappers import name_of, wrapper_of
 from hf_fourier.registry import DEFAULT_METHOD
 from hf_fourier.results.attribution import Attribution
-from hf_fourier.results.curve import FractionGrid, Fractions
 from hf_fourier.scoring.example_batch import BatchSize, EncodedExample, ExplanationRequest
-from hf_fourier.scoring.perturb_results import perturb_all
-from hf_fourier.scoring.replay import BatchVisitor, reopen
 from hf_fourier.scoring.targets import Target
 from hf_fourier.torch_state import exact_class
 from hf_fourier.typing import Tensor
@@ -32,16 +26,12 @@ if TYPE_CHECKING:
     from hf_fourier.models.inputs.examples import Chat, Many, Single
     from hf_fourier.models.network import NetworkOptions
 
-Several = Iterable[Attribution]
 Progress = Callable[[int, int], None] | bool | None
-ResultsT = TypeVar("ResultsT", Attribution, list[Attribution], tuple[Attribution, ...])
 
 
 @exact_class
-class Engine(FromPretrained):
+class Engine(FromPretrained, PerturbingModel):
     """One wrapped model, on which evaluations and runs build. Users meet it as `FourierExplainer`."""
-
-    donors = Donors()
 
     def __init__(
         self,
@@ -59,7 +49,7 @@ class Engine(FromPretrained):
     ) -> None:
         self._method = None if method is None else METHODS.parse(method)
         self.domain = None if domain is None else DOMAINS.parse(domain)
-        self.wrapper: ModelWrapper = wrapper_of(model, processor, task, signal, representation, network)
+        self.wrapper = wrapper_of(model, processor, task, signal, representation, network)
         self.name, self.dither = name or name_of(self.wrapper), dither
         self.notes: tuple[str, ...] = ()
         #: Whether anything but the signal reaches the model's predictions, as far as it was tested.
@@ -70,16 +60,6 @@ class Engine(FromPretrained):
         """Raise `SpecError` where a method or a domain is unknown."""
         METHODS.parse(method or DEFAULT_METHOD)
         DOMAINS.parse(domain or Fourier())
-
-    @property
-    def model(self) -> torch.nn.Module:
-        """The model (below `torch.compile` or data parallelism, where it came in one of them)."""
-        return self.wrapper.model
-
-    @property
-    def processor(self) -> Any:
-        """The tokenizer or image processor, or None."""
-        return self.wrapper.processor
 
     @property
     def method(self) -> Method:
@@ -219,62 +199,6 @@ class Engine(FromPretrained):
                 result.provenance["notes"] += lifted_notes(result.extras, values)
         return results if many else results[0]
 
-    def predict(self, example: Any, *, signal: Tensor | None = None) -> Prediction:
-        """Predict an example, or the example with another signal.
-
-        Args:
-            example: One raw example, or an `Attribution`.
-            signal: A signal in the example's shape, such as `a.keep_top(0.04)`; None for its own.
-
-        Raises:
-            InputError: If the example or the signal does not fit.
-        """
-        return predict(self.wrapper, example, signal, self.dither, self.side_inputs.notes)
-
-    @overload
-    def perturb(
-        self, attributions: ResultsT, fractions: Fractions = ..., *, overwrite: bool = ..., batch_size: BatchSize = ...
-    ) -> ResultsT: ...
-    @overload
-    def perturb(
-        self, attributions: Several, fractions: Fractions = ..., *, overwrite: bool = ..., batch_size: BatchSize = ...
-    ) -> Sequence[Attribution]: ...
-    def perturb(
-        self,
-        attributions: Any,
-        fractions: Fractions = (0.01, 0.02, 0.04, 0.1, 0.3),
-        *,
-        overwrite: bool = False,
-        batch_size: BatchSize = "auto",
-    ) -> Any:
-        """Compute perturbation curves: the prediction when only the top features are kept, and when they are deleted.
-
-        At most two forward passes per fraction and example. Known points cost none: those already in the curve,
-        fractions that leave the same features, and the whole example.
-
-        Args:
-            attributions: One result of this model, or several (an iterator or `Results` becomes a list).
-            fractions: Fractions of features, 0 to 1, each of which is kept and deleted; or a
-                `hf_fourier.results.curve.FractionGrid` of those to keep and those to delete (`PAPER_GRID`,
-                `DEFAULT_GRID`).
-            overwrite: Compute known points again.
-            batch_size: Rows in a batch, at most.
-
-        Returns:
-            The same object or list, with `curve` filled.
-
-        Raises:
-            InputError: If a fraction is out of range, or a result does not hold its example.
-        """
-        if not isinstance(attributions, (Attribution, list, tuple)) and hasattr(attributions, "__iter__"):
-            attributions = list(attributions)
-        many = isinstance(attributions, (list, tuple))
-        results, encoded = restore_all(self.wrapper, attributions if many else [attributions])
-        grid = fractions if isinstance(fractions, FractionGrid) else FractionGrid(tuple(fractions), tuple(fractions))
-        with eval_mode(self.model):
-            perturb_all(results, encoded, grid, self.wrapper, batch_size, overwrite)
-        return attributions
-
     def re_explain(
         self, attributions: Sequence[Attribution], targets: Sequence[Target], as_goals: bool = False, *,
         batch_size: BatchSize = "auto",
@@ -299,23 +223,6 @@ class Engine(FromPretrained):
             results = self._explained([encoded[i] for i in indices], [goals[i] for i in indices], job, batch_size)
             done.update(zip(indices, results, strict=True))
         return [done[i] for i in range(len(encoded))]
-
-    def replay(
-        self, attributions: Sequence[Attribution], visit: BatchVisitor, *, batch_size: BatchSize = "auto"
-    ) -> None:
-        """Rebuild the batches of results, with their frozen targets, for further passes.
-
-        Args:
-            attributions: Results of this model.
-            visit: Called for each batch with the indices of its results, the batch, and its score.
-            batch_size: Rows in a batch, at most.
-
-        Raises:
-            InputError: If a result does not hold its example, or explains a callable.
-        """
-        attributions, encoded = restore_all(self.wrapper, attributions)
-        with eval_mode(self.model):
-            reopen(attributions, encoded, self.wrapper, visit, batch_size)
 
     def job(self, method: Method, domain: Domain, seed: int, progress: Progress = None, **options: Any) -> MethodCall:
         """A method in a domain, with what its results' provenance holds of this model; `options` of `MethodCall`."""

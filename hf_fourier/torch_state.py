@@ -168,7 +168,8 @@ def set_exact(cls: type, name: str, member: Any) -> None:
     elif isinstance(member, classmethod):
         setattr(cls, name, classmethod(exact(member.__func__)))
     elif isinstance(member, property) and member.fget is not None:
-        setattr(cls, name, property(exact(member.fget), member.fset, member.fdel, member.__doc__))
+        change = member.fset and exact(member.fset)
+        setattr(cls, name, property(exact(member.fget), change, member.fdel, member.__doc__))
     elif isinstance(member, functools.cached_property):
         member.func = exact(member.func)
 

@@ -12,7 +12,6 @@ from hf_fourier.models.inputs.examples import listed
 from hf_fourier.results.attribution import Attribution
 from hf_fourier.scoring.example_batch import EncodedExample
 from hf_fourier.scoring.targets import Target
-from hf_fourier.torch_state import exact
 
 
 def encode(wrapper: ModelWrapper, example: Any) -> tuple[bool, list[EncodedExample]]:
@@ -38,23 +37,6 @@ def encode(wrapper: ModelWrapper, example: Any) -> tuple[bool, list[EncodedExamp
             error.args = (f"example {i}: {error.args[0]}",)
             raise
     return True, encoded
-
-
-class Donors:
-    """An attribute of an engine: examples that others take features from, encoded when it is set; None for none."""
-
-    def __get__(self, engine: Any, owner: type | None = None) -> tuple[EncodedExample, ...]:
-        """The encoded examples."""
-        return () if engine is None else engine.__dict__.get("donors", ())
-
-    @exact
-    def __set__(self, engine: Any, examples: Any) -> None:
-        """Encode raw examples, as `explain` takes them.
-
-        Raises:
-            InputError: If there are none, or one cannot be encoded.
-        """
-        engine.__dict__["donors"] = () if examples is None else tuple(encode(engine.wrapper, examples)[1])
 
 
 def encode_single(wrapper: ModelWrapper, example: Any) -> EncodedExample:

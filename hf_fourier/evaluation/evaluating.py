@@ -1,0 +1,224 @@
+"""One model that evaluates: methods against each other, checks of a method, corrections, transfer to other models."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Unpack
+
+from hf_fourier.domains import Domain
+from hf_fourier.engine import Engine
+from hf_fourier.errors import InputError, brief
+from hf_fourier.evaluation.studies.transfer import transfer_all
+from hf_fourier.methods import Method
+from hf_fourier.models.encoding import restore
+from hf_fourier.models.inputs.examples import examples_of, listed
+from hf_fourier.models.inspection import eval_mode
+from hf_fourier.registry import DEFAULT_METHOD
+from hf_fourier.results.attribution import Attribution
+from hf_fourier.results.table import Table
+from hf_fourier.scoring.example_batch import BatchSize
+from hf_fourier.scoring.targets import Target
+from hf_fourier.torch_state import exact_class
+
+if TYPE_CHECKING:
+    from hf_fourier.evaluation.evaluate import PrecomputedMethod
+    from hf_fourier.evaluation.options import EvaluationKeywords
+    from hf_fourier.evaluation.rectification import Correction, RectificationResult
+    from hf_fourier.evaluation.results import Evaluation, SanityResult
+
+__all__ = ["Evaluating"]
+
+
+@exact_class
+class Evaluating(Engine):
+    """One wrapped model with all evaluations. Users meet it as `FourierExplainer`, which adds data sets."""
+
+    def evaluate(
+        self,
+        examples: Any,
+        methods: str | Method | PrecomputedMethod | Sequence[str | Method | PrecomputedMethod] = (DEFAULT_METHOD,),
+        domains: str | Domain | Sequence[str | Domain] | None = None,
+        metrics: Sequence[str] | None = None,
+        *,
+        targets: Sequence[Target] | None = None,
+        groups: Sequence[Any] | None = None,
+        **options: Unpack[EvaluationKeywords],
+    ) -> Evaluation:
+        """Compare methods with each other and with the controls, on the same examples.
+
+        The controls (`magnitude`, `low_frequency`, `random`) are always included. Every method also explains the
+        same wrong labels: a random one, and the runner-up. Metrics share their perturbation curves.
+
+        Args:
+            examples: Raw examples, as for `explain`: a list, a `datasets.Dataset`, or what else holds several.
+            methods: What to compare, "captum:IntegratedGradients" too; a
+                `hf_fourier.evaluation.evaluate.PrecomputedMethod` brings attributions made elsewhere, in their domain.
+            domains: The domains; None for the explainer's default or each method's, as for `explain`. Incompatible
+                pairs are left out, and listed in `excluded` with the reason.
+            metrics: Names among `hf_fourier.metrics.names()`; None for those of the perturbation curves that suit the
+                head, with selectivity where it has labels.
+            targets: One target per example; None for the predictions.
+            groups: The group of each example: examples of one group are not independent, and the bootstrap draws whole
+                groups. None for an example each.
+            **options: `preset="fast"` for few examples and passes, `column` of a data set, `seed`, `batch_size`, and
+                `progress=True` for the cost before the start and a bar (`evaluation.options.EvaluationOptions`).
+
+        Returns:
+            An `Evaluation`: `table()` (tidy), `summary()`, `to_pandas()`.
+
+        Raises:
+            InputError: If there are no examples, or a metric is unknown or does not suit this head.
+            SpecError: If a method or a domain is unknown.
+        """
+        from hf_fourier.evaluation.evaluate import PrecomputedMethod, evaluate
+        from hf_fourier.evaluation.options import EvaluationOptions
+
+        chosen = [methods] if isinstance(methods, (str, Method, PrecomputedMethod)) else list(methods)
+        where = [domains] if isinstance(domains, (str, Domain)) else None if domains is None else list(domains)
+        given = self._several(examples, options.get("column"))
+        return evaluate(self, given, chosen, where, metrics, targets, groups, EvaluationOptions(**options))
+
+    def sanity_check(
+        self,
+        examples: Any,
+        method: str | Method | None = None,
+        domain: str | Domain | None = None,
+        *,
+        targets: Sequence[Target] | None = None,
+        groups: Sequence[Any] | None = None,
+        seed: int = 0,
+        batch_size: BatchSize = "auto",
+    ) -> SanityResult:
+        """Check a method on this model by randomization, invariance and controls.
+
+        Passing each check means:
+
+        - *model randomization*: of what the top 4 % of features share with the method's own repetition by another seed
+          (all of it, where nothing is drawn), more than a tenth is lost when the model's weights are drawn afresh and
+          the same output of the same signal is explained. 0 is lost by a ranking that reads no model, 1 where the
+          randomized model's top is shared by chance alone. Passing does not show that the ranking is right.
+        - *target randomization*: likewise, when a wrong label is explained in place of the own one.
+        - *wrong-label control*: selectivity is above 0, the top keeps the own prediction more often than the top for a
+          wrong label produces that one; and above that of a random order, which few labels can flatter.
+        - *completeness*, where the method promises a sum: it misses the difference by at most 5 % in the median.
+        - *batch invariance*: alone and in a batch an example gets the same scores, up to rounding.
+        - *seed variance*, where the method draws: two seeds share more than half of the top.
+        - *gain over magnitude*: the maintain rate (its mean over small fractions; of masks Dice retention) and
+          selectivity exceed those of the magnitude ranking, which reads no model, example by example.
+
+        An effect passes when its whole 95 % bootstrap interval does. Checks that do not apply to a head
+        or a method are listed, and are no pass. The model is not changed.
+
+        Args:
+            examples: Raw examples, as for `explain`; with fewer than 30 groups the answer is anecdotal.
+            method: The method to check; None for the explainer's default.
+            domain: Its domain; None for the explainer's default.
+            targets: One target per example; None for the predictions.
+            groups: The group of each example: the bootstrap draws whole groups. None for an example each.
+            seed: Seed of all random numbers, the randomized weights too.
+            batch_size: Rows in a batch, at most.
+
+        Returns:
+            A `SanityResult`: `passed`, `table()`, and the verdicts in words when it is printed.
+
+        Raises:
+            InputError: If there are no examples, or one cannot be explained.
+            SpecError: If the method or the domain is unknown or does not suit the signal.
+        """
+        from hf_fourier.evaluation.sanity_checks import check
+
+        chosen = method or self.method
+        return check(self, self._several(examples), chosen, domain, targets, groups, seed, batch_size)
+
+    def rectify(
+        self,
+        example: Any,
+        true_label: int | str | Sequence[int | str],
+        method: str | Method | None = None,
+        domain: str | Domain | None = None,
+        *,
+        budget: float = 0.001,
+        random_orders: int = 5,
+        groups: Sequence[Any] | None = None,
+        seed: int = 0,
+        batch_size: BatchSize = "auto",
+    ) -> Correction | RectificationResult:
+        """Delete the top features of a mistake, ranked for the predicted class, until the true class is predicted.
+
+        Tried are ten equal steps up to the budget (arXiv 2411.18343: .01 to .10 % of the features) and, finer, every
+        count up to 16 and about as many above. The controls get the same budget on the same examples.
+
+        Args:
+            example: One example, or a list of them.
+            true_label: The true class, by label or class index; for a list one for each.
+            method: The method of the ranking; None for the explainer's default.
+            domain: The domain of the ranking; None for the explainer's default.
+            budget: The largest fraction of the features (degrees of freedom) to delete, above 0 and up to 1.
+            random_orders: How many random orders are tried.
+            groups: The group of each example of a list: the bootstrap draws whole groups.
+            seed: Seed of all random numbers.
+            batch_size: Rows in a batch, at most.
+
+        Returns:
+            A `Correction` for one example: how few features, in input space (`removed_part()`, `relevance()`), the
+            corrected signal (`signal()`, `rebuilt()`), the controls. A `RectificationResult` for a list: its
+            `corrections`, `table()` and `summary()`; correct predictions are left out.
+
+        Raises:
+            InputError: If there is not one true label for each, a single example is no mistake, or the head is no
+                softmax over named classes.
+            TargetError: If the model has no such label.
+        """
+        from hf_fourier.evaluation.rectification import rectify
+
+        given = listed(example, self.wrapper)
+        if given is None:
+            got, do = "a batch of tensors", "pass the examples themselves, in a list"
+            raise InputError(got, "raw examples", do)
+        many, examples = given
+        single = not many or isinstance(true_label, (str, int))
+        true: Any = true_label if many and single else [true_label] if single else list(true_label)  # type: ignore[arg-type]
+        chosen = method or self.method
+        result = rectify(self, examples, true, chosen, domain, budget, random_orders, groups, seed, batch_size)
+        if many:
+            return result
+        if not result.corrections:
+            raise InputError(f"an example that the model calls {true_label!r}", "a mistake", "pass another one")
+        return result.corrections[0]
+
+    def transfer(self, attributions: Any, other: Engine, *, batch_size: BatchSize = "auto") -> Table:
+        """Test whether adversarial examples of this model change another model's prediction.
+
+        Both signals are brought back to human units and from there to the other model: pixels in real numbers, not
+        rounded to 8 bits, with each model's own normalisation, and resized whole (bilinear) where the other reads
+        another size; a waveform through the other's own processor.
+
+        Args:
+            attributions: One result of this model by "attexplore" or "fampe", or a list of them.
+            other: The other model; its labels need not agree with this one's.
+            batch_size: Rows in a batch, at most.
+
+        Returns:
+            One row per result: whether this model's decision flipped, the other's clean decision with its confidence
+            before and after, and whether that flipped.
+
+        Raises:
+            InputError: If a result is not of this kind of model or holds no adversarial example, or if the two models
+                share no units (embedded tokens are one model's own).
+        """
+        if not isinstance(other, Engine):
+            raise InputError(f"other {brief(other)}", "another FourierExplainer", "correct `other`")
+        several = not isinstance(attributions, Attribution) and hasattr(attributions, "__iter__")
+        results: list[Attribution] = list(attributions) if several else [attributions]
+        for result in results:
+            restore(self.wrapper, result)
+        with eval_mode(other.model):
+            return transfer_all(results, other.wrapper, batch_size)
+
+    def _several(self, examples: Any, column: str | None = None) -> list[Any]:
+        """The raw examples of a container."""
+        if column is None and not isinstance(examples, tuple):
+            given = listed(examples, self.wrapper)
+            if given is not None and given[0]:
+                return given[1]
+        return examples_of(examples, column, self.wrapper.is_example)
