@@ -39,9 +39,9 @@ from hf_fourier.domains import DOMAINS
 from hf_fourier.errors import InputError
 from hf_fourier.methods.shapley import all_subsets
 from hf_fourier.models.inspection import eval_mode
+from hf_fourier.results.curve import REPLACEMENTS
 from hf_fourier.scoring.batching import MicroBatcher
 from hf_fourier.scoring.example_batch import EncodedExample, ExampleBatch, rows_for, score_of
-from hf_fourier.scoring.replacements import REPLACEMENTS
 from hf_fourier.scoring.subsets import subset_readings
 from hf_fourier.seeding import ExampleRng
 

@@ -349,7 +349,7 @@ CHECKS: Mapping[str, Callable[[str, Any], Any]] = {
     "overlap": _real,
     "attributions": _results, "targets": _each, "groups": _groups, "metrics": _names, "progress": _progress,
     "forward": _forward,
-    "column": _text, "title": _text, "made_by": _text, "label": _text, "repo_id": _text, "model_id": _text,
+    "column": _text, "replacement": _text, "title": _text, "made_by": _text, "label": _text, "repo_id": _text, "model_id": _text,
     "revision": _text, "token": _text, "license": _text, "dataset_id": _text,
     "overwrite": _truth, "delete": _truth, "compact": _truth, "include_inputs": _truth, "figures": _truth,
     "as_space": _truth, "private": _truth,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Unpack
 from hf_fourier.domains import Domain, Fourier
 from hf_fourier.evaluation.evaluating import Evaluating
 from hf_fourier.methods import Method
+from hf_fourier.results.curve import CurveKeywords
 from hf_fourier.scoring.example_batch import BatchSize
 from hf_fourier.scoring.targets import Target
 from hf_fourier.torch_state import exact_class
@@ -71,10 +72,25 @@ class FourierExplainer(Evaluating):
             dataset: A list of examples; a `datasets.Dataset`, streaming or not; a Hub id; a local parquet, CSV, JSON
                 lines or text file, an `.h5ad`, or a folder of pictures, sounds, volumes or cells; an `AnnData`.
             output_dir: The run's folder.
-            **options: The fields of `hf_fourier.runs.options.RunOptions`: `target` or `targets`; `column`, `split` and
-                `streaming` of the data set; `method`, `domain`, `contributions`; `fractions` to keep and to delete, for
-                curves; `store` ("everything", "scores", "top", "auto"), `budget` ("20GB") and `top` of what is kept;
-                `seed`, `batch_size`, `chunk`, `processes`, `progress`.
+            **options: The fields of `hf_fourier.runs.options.RunOptions`:
+
+                - `target`: the target of every example, as for `explain`; None for the prediction.
+                - `targets`: one for each example instead (a list, a column of a data set).
+                - `column`: the column that holds the examples; two for pairs of texts.
+                - `split`: the split of a data set that has several.
+                - `streaming`: whether a Hub id is streamed, and not downloaded first.
+                - `method`, `domain`: others than the explainer's defaults.
+                - `contributions`: points on the paths for what speaks for or against the answer, as for `explain`.
+                - `fractions`: fractions to keep and to delete, or a `FractionGrid`; None for no perturbation curves.
+                - `replacement`: what stands in the place of deleted features along the curves, as for `perturb`.
+                - `store`: "everything", "scores", "top", or "auto" (as much as the budget allows).
+                - `budget`: bytes that the results may take ("20GB"); only "auto" reads it.
+                - `top`: how many top features, where they alone are stored.
+                - `seed`: seed of all random numbers.
+                - `batch_size`: rows in a batch, at most; "auto" for a size that suits signal and device.
+                - `chunk`: examples in a chunk, the most that an interruption loses; None for a suitable size.
+                - `processes`: expected number of processes; None for as many as were started.
+                - `progress`: whether to print the plan and the progress on standard error.
 
         Returns:
             The results, which are read lazily.
@@ -154,6 +170,7 @@ class FourierExplainer(Evaluating):
         seed: int = 0,
         batch_size: BatchSize = "auto",
         progress: Callable[[int, int], None] | bool | None = None,
+        **curves: Unpack[CurveKeywords],
     ) -> Recording:
         """Explain a recording of any length in overlapping segments, with one merged result.
 
@@ -174,6 +191,7 @@ class FourierExplainer(Evaluating):
             seed: Seed of all random numbers.
             batch_size: Segments at once, at most.
             progress: True for a bar, or a function that is called with (segments done, segments in all).
+            **curves: `replacement`, what stands in the place of deleted features, as for `perturb`.
 
         Returns:
             A `Recording`: the prediction over time, one spectrum for each label, and each segment's `Attribution`.
@@ -187,5 +205,5 @@ class FourierExplainer(Evaluating):
         return explain_recording(
             self, example, target, seconds=seconds, overlap=overlap, fractions=fractions, output_dir=output_dir,
             method=method, domain=domain, contributions=contributions, seed=seed, batch_size=batch_size,
-            progress=progress,
+            progress=progress, **curves,
         )  # fmt: skip

@@ -242,7 +242,7 @@ def run_demo(*, name: str, example: str | None, output: Path, as_json: bool = Fa
         print_line(console, "Which bands decide?", style="bold")
         show_band_table(found.bands, band_rows(found.bands))
         print_line(console, "Which single frequencies?", style="bold")
-    print_line(console, CURVE_TITLE)
+    print_line(console, f"{CURVE_TITLE}:")
     console.print(curve_table(found.results))
     kept = f"keeps the mask (Dice of at least {SAME_MASK:g})" if mask else "keeps the decision"
     for method, least in least_kept(found.results).items():

@@ -16,6 +16,7 @@ from hf_fourier.cli.options import EvaluateRequest, SanityRequest
 from hf_fourier.cli.targets import parse_targets
 from hf_fourier.errors import InputError
 from hf_fourier.results.table import table_of
+from hf_fourier.scoring.replacements import checked_replacement
 
 if TYPE_CHECKING:
     from hf_fourier.evaluation.results import Evaluation, SanityResult
@@ -32,7 +33,10 @@ def run_evaluate(request: EvaluateRequest) -> None:
 
     if unknown := [name for name in request.metrics or () if name not in METRICS]:
         raise InputError(f"metric {unknown[0]!r}", f"some of {', '.join(METRICS)}", "correct --metric")
+    checked_replacement(request.replacement)
     explainer, examples, options = _prepared(request)
+    if request.replacement == "example":
+        explainer.donors = examples
     with progress("evaluating") as update:
         evaluation = explainer.evaluate(
             examples,
@@ -40,6 +44,7 @@ def run_evaluate(request: EvaluateRequest) -> None:
             request.domains or None,
             request.metrics or None,
             progress=update,
+            replacement=request.replacement,
             **options,
         )
     rows = evaluation.table(seed=request.seed)
@@ -47,7 +52,7 @@ def run_evaluate(request: EvaluateRequest) -> None:
     if request.as_json:
         excluded = [dict(zip(("method", "domain", "reason"), one, strict=True)) for one in evaluation.excluded]
         print_json({"model": evaluation.model, "rows": list(rows.rows()), "excluded": excluded,
-                    "notes": list(evaluation.notes)})  # fmt: skip
+                    "notes": list(evaluation.notes), "replacement": evaluation.replacement})  # fmt: skip
         return
     show_evaluation(evaluation, request.seed)
     _print_path(written)

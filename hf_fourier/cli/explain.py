@@ -25,7 +25,9 @@ from hf_fourier.cli.inputs import read, slug
 from hf_fourier.cli.options import ExplainRequest, LoadOptions
 from hf_fourier.cli.targets import parse_targets
 from hf_fourier.errors import MissingExtraError
+from hf_fourier.results.remarks import IN_PLACE
 from hf_fourier.results.table import table_of
+from hf_fourier.scoring.replacements import checked_replacement
 
 if TYPE_CHECKING:
     from hf_fourier.explainer import FourierExplainer
@@ -35,7 +37,7 @@ if TYPE_CHECKING:
     from hf_fourier.runs.recording import Recording
 
 TOP = 10
-CURVE_TITLE = "The model's prediction when only the top features are kept, and when they are deleted:"
+CURVE_TITLE = "The model's prediction when only the top features are kept, and when they are deleted"
 
 
 def run(request: ExplainRequest) -> None:
@@ -45,6 +47,7 @@ def run(request: ExplainRequest) -> None:
         FourierError: If something that was typed cannot be explained.
     """
     fractions, size = parse_fractions(request.fraction), parse_batch_size(request.batch_size)
+    replacement = checked_replacement(request.replacement)
     explain_recording.check(request.seconds, request.overlap)
     folder = writable(request.output or Path(f"hf-fourier-{slug(Path(request.model).name)}"))
     target = None if request.target is None else parse_targets(request.target)
@@ -53,7 +56,9 @@ def run(request: ExplainRequest) -> None:
     explainer = load(request.model, [request.method], [request.domain] if request.domain else [], request.loading)
     options = {"target": target, "seed": request.seed, "batch_size": size}
     places = [folder / (f"{i:03d}-{slug(one)}" if len(names) > 1 else slug(one)) for i, one in enumerate(names, 1)]
-    recorded = _recordings(explainer, examples, places, request, {**options, "fractions": fractions})
+    recorded = _recordings(
+        explainer, examples, places, request, {**options, "fractions": fractions, "replacement": replacement}
+    )
     clips = [i for i in range(len(examples)) if i not in recorded]
     results: dict[int, Attribution] = {}
     if clips:
@@ -62,7 +67,9 @@ def run(request: ExplainRequest) -> None:
             done = explainer.explain([examples[i] for i in clips], contributions=points, **options, progress=update)
             results = dict(zip(clips, done, strict=True))
         with progress("perturbing the examples"):
-            explainer.perturb(list(results.values()), fractions=fractions, batch_size=size)
+            if replacement == "example":
+                explainer.donors = [examples[i] for i in clips]
+            explainer.perturb(list(results.values()), fractions, replacement=replacement, batch_size=size)
     records = []
     for i, (name, place) in enumerate(zip(names, places, strict=True)):
         if i in recorded:
@@ -242,7 +249,8 @@ def print_result(name: str, result: Attribution, written: Mapping[str, Any]) -> 
         title = f"Top genes of {len(genes)} by {relevance.description} ({relevance.sense})"
         console.print(table(title, list(genes.columns), genes.formatted()[:TOP], left=1))
     if result.curve is not None:
-        print_line(console, CURVE_TITLE)
+        in_place = IN_PLACE[result.curve.replacement]
+        print_line(console, f"{CURVE_TITLE}{f' ({in_place})' * bool(in_place)}:")
         console.print(curve_table({"": result}))
     overlap = overlap_text(result.magnitude_overlap(), str(result.provenance["method"]))
     print_line(console, f"shared with the magnitude ranking: {overlap}")

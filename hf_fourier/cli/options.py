@@ -68,6 +68,13 @@ Contributions = Annotated[
         min=0,
     ),
 ]
+Replacement = Annotated[
+    str,
+    typer.Option(
+        help="What stands in the place of deleted features along curves: zero; noise of their power; phase, scrambled; "
+        "reference, such as silence; example, another of the inputs.",
+    ),
+]
 Seed = Annotated[int, typer.Option(help="Of everything random.")]
 Rows = Annotated[str, typer.Option(help="Rows in a batch, at most, or auto.")]
 Pair = Annotated[
@@ -140,6 +147,7 @@ class ExplainRequest:
     fraction: Annotated[
         str, typer.Option(help="Fractions of features to keep, and to delete, for the perturbation curve.")
     ] = ".01,.02,.04,.1,.3"
+    replacement: Replacement = "zero"
     output: Annotated[
         Path | None, typer.Option(help="Folder for figures and results.", show_default="./hf-fourier-MODEL")
     ] = None
@@ -228,6 +236,7 @@ class RunRequest:
     fraction: Annotated[
         str | None, typer.Option(help="Fractions of features to keep and to delete, such as .01,.04; none by default.")
     ] = None
+    replacement: Replacement = "zero"
     store: Annotated[str, typer.Option(help="everything, scores, top, or auto: as much as the budget allows.")] = "auto"
     budget: Annotated[str, typer.Option(help="What the results may take on disk.")] = "20GB"
     chunk: Annotated[
@@ -277,6 +286,7 @@ class EvaluateRequest(SanityRequest):
             show_default="the head's",
         ),
     ] = None
+    replacement: Replacement = "zero"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -44,6 +44,7 @@ def run(request: RunRequest) -> None:
         "streaming": request.streaming,
         "contributions": request.contributions,
         "fractions": None if request.fraction is None else parse_fractions(request.fraction),
+        "replacement": request.replacement,
         "store": request.store,
         "budget": request.budget,
         "chunk": request.chunk,

@@ -34,6 +34,7 @@ from hf_fourier.results.curve import (
     common_fractions,
     reaches_label,
 )
+from hf_fourier.results.remarks import IN_PLACE
 from hf_fourier.scoring.example_batch import BatchSize
 from hf_fourier.scoring.heads import Categorical
 from hf_fourier.scoring.heads.segmentation import Mask
@@ -85,13 +86,15 @@ def evaluate(
     names = group_names(groups, len(examples))[: len(chosen)]
     together = grouped(_pairs(explainer, methods, domains))
     start = time.perf_counter()
-    evaluator = Evaluator(explainer, chosen, options.first(targets), options.seed, options.batch_size)
+    replacement = options.replacement
+    evaluator = Evaluator(explainer, chosen, options.first(targets), options.seed, options.batch_size, replacement)
     survey = time.perf_counter() - start
     selected = evaluator.select_metrics(metrics, fast=options.preset == "fast")
     total = sum(len(group) for group, _ in together)
 
     def cost() -> EvaluationCost:
-        return cost_of(together, selected, evaluator.signal, len(evaluator.wrong_labels), len(chosen), survey)
+        kinds = len(evaluator.wrong_labels)
+        return cost_of(together, selected, evaluator.signal, kinds, len(chosen), survey, replacement)
 
     report = reporter(options.progress, cost, total)
     cells: list[MethodResult] = []
@@ -105,7 +108,8 @@ def evaluate(
     notes = evaluator.notes
     if options.preset == "fast" and len(chosen) < len(examples):
         notes = (*notes, f"preset 'fast': the first {len(chosen)} of {len(examples)} examples")
-    return Evaluation(explainer.name, cells, names, evaluator.better, excluded, notes)
+    notes = (*notes, *([IN_PLACE[replacement]] if replacement != "zero" else []))
+    return Evaluation(explainer.name, cells, names, evaluator.better, excluded, notes, replacement)
 
 
 def _pairs(
@@ -150,6 +154,7 @@ class Evaluator:
         targets: One per example, or None for the predictions.
         seed: Of everything random.
         batch_size: Rows in a batch, at most.
+        replacement: What stands in the place of deleted features, along curves and in random subsets.
 
     Attributes:
         head: The name of the model's head.
@@ -170,9 +175,11 @@ class Evaluator:
         targets: Sequence[Target] | None,
         seed: int,
         batch_size: BatchSize,
+        replacement: str = "zero",
     ) -> None:
         if not examples:
             raise InputError("no examples", "at least one", "pass examples")
+        self.replacement = replacement
         self.explainer, self.examples, self.seed, self.batch_size = explainer, list(examples), seed, batch_size
         self._targets: list[Target] = [None] * len(self.examples) if targets is None else list(targets)
         self.better: dict[str, int] = {}
@@ -272,7 +279,10 @@ class Evaluator:
         table: dict[str, Any] = {} if grid is None else {**columns(results)}
         for column, evaluate_column in MODEL_QUERIES.items():
             if column in reads:
-                table |= evaluate_column(self.explainer, results, seed=self.seed, batch_size=self.batch_size)
+                options: dict[str, Any] = {"seed": self.seed, "batch_size": self.batch_size}
+                if evaluate_column is random_perturbations.delete_random_subsets:
+                    options["replacement"] = self.replacement
+                table |= evaluate_column(self.explainer, results, **options)
         numbers: dict[str, Sequence[float]] = {}
         for metric in metrics:
             if "wrong_reached" not in metric.reads:
@@ -290,18 +300,19 @@ class Evaluator:
     def _perturb(self, results: list[Attribution], grid: FractionGrid, where: slice) -> None:
         """Compute the curves; the prediction without any feature is computed once for all methods in a domain.
 
-        Masks are not shared: they are stored beside the curve.
+        Masks are not shared: they are stored beside the curve. Nor are predictions at anything but zero, which is drawn.
         """
+        shared = self.replacement == "zero" and self.head != Mask.name
         places = range(where.start, where.start + len(results))
         for place, result in zip(places, results, strict=True):
             known = self._ends.get((result.layout.domain, place))
             if known is not None and known[0] == result.target and result.curve is None:
                 clean = result.value if result.confidence is None else result.confidence
                 result.curve = Curve((known[1],), clean)
-        self.explainer.perturb(results, grid, batch_size=self.batch_size)
+        self.explainer.perturb(results, grid, replacement=self.replacement, batch_size=self.batch_size)
         for place, result in zip(places, results, strict=True):
             ends = [] if result.curve is None else [point for point in result.curve.points if point.key == EMPTY]
-            if ends and self.head != Mask.name:
+            if ends and shared:
                 self._ends.setdefault((result.layout.domain, place), (result.target, ends[0]))
 
     def _add(self, numbers: dict[str, Sequence[float]], metric: Metric, table: Table, suffix: str) -> None:
@@ -325,7 +336,8 @@ class Evaluator:
             others = self._precomputed(method, where, labels)
         else:
             others = self.explainer.re_explain(results, labels, as_goals=True, batch_size=self.batch_size)
-        self.explainer.perturb(others, FractionGrid(keep=SMALL_FRACTIONS), batch_size=self.batch_size)
+        grid = FractionGrid(keep=SMALL_FRACTIONS)
+        self.explainer.perturb(others, grid, replacement=self.replacement, batch_size=self.batch_size)
         return [other.curve for other in others if other.curve is not None]
 
     def _explain(
@@ -393,4 +405,4 @@ def _selected(result: Attribution, label: int) -> Curve:
     """The curve of a ranking that is the same for another label: whether that label is predicted."""
     assert result.curve is not None
     points = (replace(point, agreement=float(point.predicted_class == label)) for point in result.curve.of("keep"))
-    return Curve(tuple(points), result.curve.clean)
+    return Curve(tuple(points), result.curve.clean, result.curve.replacement)

@@ -60,15 +60,16 @@ class Evaluating(Engine):
             targets: One target per example; None for the predictions.
             groups: The group of each example: examples of one group are not independent, and the bootstrap draws whole
                 groups. None for an example each.
-            **options: `preset="fast"` for few examples and passes, `column` of a data set, `seed`, `batch_size`, and
-                `progress=True` for the cost before the start and a bar (`evaluation.options.EvaluationOptions`).
+            **options: `preset="fast"` for few examples and passes, `column` of a data set, `seed`, `batch_size`,
+                `replacement` (what stands in the place of deleted features, as for `perturb`), and `progress=True` for
+                the cost before the start and a bar (`evaluation.options.EvaluationOptions`).
 
         Returns:
             An `Evaluation`: `table()` (tidy), `summary()`, `to_pandas()`.
 
         Raises:
             InputError: If there are no examples, or a metric is unknown or does not suit this head.
-            SpecError: If a method or a domain is unknown.
+            SpecError: If a method, a domain or the replacement is unknown.
         """
         from hf_fourier.evaluation.evaluate import PrecomputedMethod, evaluate
         from hf_fourier.evaluation.options import EvaluationOptions

@@ -13,6 +13,7 @@ from hf_fourier.evaluation.metrics.base import Metric
 from hf_fourier.methods import Method
 from hf_fourier.results.curve import DEFAULT_GRID, SMALL_FRACTIONS, FractionGrid
 from hf_fourier.scoring.example_batch import BatchSize
+from hf_fourier.scoring.replacements import checked_replacement
 
 #: Examples and metrics of `preset="fast"`: few, but not too few for intervals, and metrics that need six passes each.
 FAST_EXAMPLES, FAST_METRICS = 32, ("maintain_rate", "selectivity")
@@ -30,6 +31,7 @@ class EvaluationKeywords(TypedDict, total=False):
     column: str | None
     seed: int
     batch_size: BatchSize
+    replacement: str
     progress: Progress
 
 
@@ -43,22 +45,26 @@ class EvaluationOptions:
         column: The column of a data set that holds the examples.
         seed: Seed of all random numbers.
         batch_size: Rows in a batch, at most.
+        replacement: What stands in the place of deleted features, along curves and in random subsets.
         progress: True for a bar on standard error, with the cost before it starts; or a callable, called with
             (methods done, methods in all), each domain counted separately.
 
     Raises:
         InputError: If there is no such preset.
+        SpecError: If there is no such replacement.
     """
 
     preset: str | None = None
     column: str | None = None
     seed: int = 0
     batch_size: BatchSize = "auto"
+    replacement: str = "zero"
     progress: Progress = None
 
     def __post_init__(self) -> None:
         if self.preset not in (None, "fast"):
             raise InputError(f"preset {self.preset!r}", "'fast' or None", "correct `preset`")
+        checked_replacement(self.replacement)
         checks = ("seed", "batch_size", "column", *(() if isinstance(self.progress, bool) else ("progress",)))
         for name in checks:
             object.__setattr__(self, name, CHECKS[name](name, getattr(self, name)))
@@ -108,6 +114,7 @@ def cost_of(
     wrong_kinds: int,
     examples: int,
     survey: float,
+    replacement: str = "zero",
 ) -> EvaluationCost:
     """What evaluating methods will take.
 
@@ -118,10 +125,12 @@ def cost_of(
         wrong_kinds: How many wrong labels each method explains for selectivity.
         examples: How many there are.
         survey: Seconds of the survey of all predictions, one forward pass each.
+        replacement: What stands in the place of deleted features: with zero, methods share the prediction without any.
     """
     grid = grid_of(metrics)
     curve = 0 if grid is None else grid.passes
     has_end = grid is not None and any(fraction in (0.0, 1.0) for fraction in (*grid.keep, *grid.delete))
+    has_end = has_end and replacement == "zero"
     wrong = wrong_kinds if any("wrong_reached" in metric.reads for metric in metrics) else 0
     queried = {"subset_drops", "noise_drops", "score_changes"}
     uncounted = [metric.name for metric in metrics if queried & set(metric.reads)]

@@ -16,6 +16,8 @@ from hf_fourier.errors import InputError
 from hf_fourier.methods import METHODS
 from hf_fourier.results.attribution import Attribution
 from hf_fourier.scoring.example_batch import BatchSize, ExampleBatch, grouped
+from hf_fourier.scoring.replacements import curve_coefficients
+from hf_fourier.scoring.replay import random_streams
 from hf_fourier.scoring.score import Score
 from hf_fourier.seeding import ExampleRng
 from hf_fourier.typing import Float, Tensor
@@ -34,6 +36,7 @@ def delete_random_subsets(
     draws: int = 200,
     seed: int = 0,
     batch_size: BatchSize = "auto",
+    replacement: str = "zero",
 ) -> Columns:
     """Delete random subsets of features, for μ-fidelity: `draws` forward passes per example.
 
@@ -44,6 +47,7 @@ def delete_random_subsets(
         draws: Subsets per example.
         seed: Of the subsets.
         batch_size: Rows in a batch, at most.
+        replacement: What stands in the place of deleted features, as for `FourierExplainer.perturb`.
 
     Returns:
         The columns `subset_scores` and `subset_drops`.
@@ -61,7 +65,7 @@ def delete_random_subsets(
         deleted[torch.randperm(features, generator=generator)[: max(1, round(fraction * features))]] = 1
         return deleted
 
-    sums, drops = _score_drops(explainer, attributions, lost, draws, batch_size)
+    sums, drops = _score_drops(explainer, attributions, lost, draws, batch_size, replacement)
     return {"subset_scores": sums, "subset_drops": drops}
 
 
@@ -163,6 +167,7 @@ def _score_drops(
     lost: Callable[[Attribution, int], Tensor],
     draws: int,
     batch_size: BatchSize,
+    replacement: str = "zero",
 ) -> tuple[list[list[float]], list[list[float]]]:
     """The predicted and the actual drops of the score as features lose a fraction of their amplitude.
 
@@ -172,6 +177,7 @@ def _score_drops(
         lost: `(result, number of the draw) -> fraction lost by each feature`, shape `(K,)`.
         draws: Per example.
         batch_size: Rows in a batch, at most.
+        replacement: What stands in the place of what they lose.
 
     Returns:
         Both by example and draw.
@@ -183,6 +189,9 @@ def _score_drops(
         results = [attributions[place] for place in places]
         basis, width = results[0].basis, max(1, score.batcher.size)
         coefficients = basis.forward(score.signal)
+        other = curve_coefficients(replacement, score, basis, random_streams(results))
+        differences = coefficients if other is None else coefficients - other
+        rest = None if other is None else basis.inverse(other)
         pairs = [(row, number) for row in range(len(results)) for number in range(draws)]
         sums: list[float] = []
         falls: list[float] = []
@@ -191,7 +200,8 @@ def _score_drops(
             weights = torch.stack([lost(results[row], number) for row, number in chunk])
             rows = torch.tensor([row for row, _ in chunk], device=score.signal.device)
             kept = (1 - weights).to(score.signal)
-            values = score.value(basis.inverse(basis.scale_features(coefficients[rows], kept)), rows).value.tolist()
+            signals = basis.inverse(basis.scale_features(differences[rows], kept))
+            values = score.value(signals if rest is None else signals + rest[rows], rows).value.tolist()
             sums += [
                 float(w.double() @ results[row].scores.double()) for (row, _), w in zip(chunk, weights, strict=True)
             ]

@@ -53,6 +53,7 @@ class Evaluation:
         better: By quantity, whether more is better (1), less (-1) or neither (0).
         excluded: (method, domain, reason) of each pair that cannot be combined.
         notes: Notes for the reader.
+        replacement: What stood in the place of deleted features, one of `hf_fourier.results.curve.REPLACEMENTS`.
     """
 
     model: str
@@ -61,6 +62,7 @@ class Evaluation:
     better: Mapping[str, int]
     excluded: Sequence[tuple[str, str, str]] = ()
     notes: Sequence[str] = ()
+    replacement: str = "zero"
 
     def __repr__(self) -> str:
         methods = ", ".join(dict.fromkeys(cell.method for cell in self.cells))

@@ -10,7 +10,7 @@ import torch
 
 from hf_fourier.errors import InputError
 from hf_fourier.results.attribution import Attribution
-from hf_fourier.results.curve import SMALL_FRACTIONS, FractionGrid
+from hf_fourier.results.curve import SMALL_FRACTIONS, FractionGrid, common_replacement
 from hf_fourier.scoring.example_batch import BatchSize
 from hf_fourier.scoring.heads import Categorical
 from hf_fourier.seeding import ExampleRng
@@ -121,10 +121,11 @@ def wrong_labels(
         batch_size: Rows in a batch, at most.
 
     Returns:
-        For each result, the perturbed results of its example for the wrong labels.
+        For each result, the perturbed results of its example for the wrong labels; with what stood in the place of
+        deleted features along the curves that the results have.
 
     Raises:
-        InputError: If `kind` is unknown, or a result is not for one class of several.
+        InputError: If `kind` is unknown, or a result is not for one class of several, or curves differ in that.
     """
     if kind not in ("random", "runner_up", "all"):
         raise InputError(f"kind {kind!r}", "'random', 'runner_up' or 'all'", "choose one of them")
@@ -133,6 +134,7 @@ def wrong_labels(
     results = explainer.re_explain(
         examples, [target for targets in wrong for target in targets], as_goals=True, batch_size=batch_size
     )
-    explainer.perturb(results, grid, batch_size=batch_size)
+    replacement = common_replacement([result.curve for result in attributions if result.curve is not None])
+    explainer.perturb(results, grid, replacement=replacement, batch_size=batch_size)
     remaining = iter(results)
     return [[next(remaining) for _ in targets] for targets in wrong]

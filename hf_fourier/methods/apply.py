@@ -34,7 +34,7 @@ from hf_fourier.scoring.example_batch import (
     rows_for,
     score_of,
 )
-from hf_fourier.scoring.replacements import donor_signals, donors_digest
+from hf_fourier.scoring.replacements import donor_signals, donors_origin
 from hf_fourier.scoring.score import Score
 from hf_fourier.scoring.targets import Target
 from hf_fourier.seeding import ExampleRng, LazyFingerprint
@@ -316,7 +316,7 @@ def _provenance(job: MethodCall, method: Method, score: Score) -> dict[str, Any]
     """The provenance of a result, in plain values."""
     dither = {"dither": job.dither} if job.dither else {}
     # Which other examples there were decides an answer that their features went into.
-    donors = {"donors": _donors(job.donors)} if asks_for_donors(method) else {}
+    donors = {"donors": donors_origin(job.donors)} if asks_for_donors(method) else {}
     return {
         "model": job.model["name"],
         "revision": job.model["revision"],
@@ -330,11 +330,6 @@ def _provenance(job: MethodCall, method: Method, score: Score) -> dict[str, Any]
         "device": score.signal.device.type,
         "versions": {"hf_fourier": __version__, "torch": torch.__version__, "python": platform.python_version()},
     }
-
-
-def _donors(donors: Sequence[EncodedExample]) -> dict[str, Any]:
-    """What provenance says of the donors."""
-    return {"examples": len(donors), "digest": donors_digest(donors)}
 
 
 def of_ranking(

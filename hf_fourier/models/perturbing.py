@@ -78,17 +78,20 @@ class PerturbingModel:
 
     @overload
     def perturb(
-        self, attributions: ResultsT, fractions: Fractions = ..., *, overwrite: bool = ..., batch_size: BatchSize = ...
-    ) -> ResultsT: ...
+        self, attributions: ResultsT, fractions: Fractions = ..., *, replacement: str = ..., overwrite: bool = ...,
+        batch_size: BatchSize = ...,
+    ) -> ResultsT: ...  # fmt: skip
     @overload
     def perturb(
-        self, attributions: Several, fractions: Fractions = ..., *, overwrite: bool = ..., batch_size: BatchSize = ...
-    ) -> Sequence[Attribution]: ...
+        self, attributions: Several, fractions: Fractions = ..., *, replacement: str = ..., overwrite: bool = ...,
+        batch_size: BatchSize = ...,
+    ) -> Sequence[Attribution]: ...  # fmt: skip
     def perturb(
         self,
         attributions: Any,
         fractions: Fractions = (0.01, 0.02, 0.04, 0.1, 0.3),
         *,
+        replacement: str = "zero",
         overwrite: bool = False,
         batch_size: BatchSize = "auto",
     ) -> Any:
@@ -102,14 +105,20 @@ class PerturbingModel:
             fractions: Fractions of features, 0 to 1, each of which is kept and deleted; or a
                 `hf_fourier.results.curve.FractionGrid` of those to keep and those to delete (`PAPER_GRID`,
                 `DEFAULT_GRID`).
-            overwrite: Compute known points again.
+            replacement: What stands in the place of deleted features: "zero"; "noise" of their power; "phase", their
+                moduli with random phases; "reference", such as silence or a flat picture; "example", the features of
+                another example in `donors`. Drawn once for each example, by the result's seed, for the whole curve;
+                all of them take as many passes (docs/replacements.md).
+            overwrite: Compute known points again; a curve of another replacement is replaced.
             batch_size: Rows in a batch, at most.
 
         Returns:
             The same object or list, with `curve` filled.
 
         Raises:
-            InputError: If a fraction is out of range, or a result does not hold its example.
+            InputError: If a fraction is out of range, a result does not hold its example or has a curve of another
+                replacement, or there is no donor of an example's shape.
+            SpecError: If there is no such replacement.
         """
         if not isinstance(attributions, (Attribution, list, tuple)) and hasattr(attributions, "__iter__"):
             attributions = list(attributions)
@@ -117,7 +126,7 @@ class PerturbingModel:
         results, encoded = restore_all(self.wrapper, attributions if many else [attributions])
         grid = fractions if isinstance(fractions, FractionGrid) else FractionGrid(tuple(fractions), tuple(fractions))
         with eval_mode(self.model):
-            perturb_all(results, encoded, grid, self.wrapper, batch_size, overwrite)
+            perturb_all(results, encoded, grid, self.wrapper, batch_size, overwrite, replacement, self.donors)
         return attributions
 
     def replay(
@@ -135,4 +144,4 @@ class PerturbingModel:
         """
         attributions, encoded = restore_all(self.wrapper, attributions)
         with eval_mode(self.model):
-            reopen(attributions, encoded, self.wrapper, visit, batch_size)
+            reopen(attributions, encoded, self.wrapper, visit, batch_size, self.donors)

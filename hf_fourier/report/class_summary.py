@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from hf_fourier.report.example_record import ExampleRecord
     from hf_fourier.results.attribution import Attribution
 
+#: Method, domain, label and replacement.
+Key = tuple[str, str, str, str]
 #: The fraction of features whose overlap within a class is measured.
 TOP = 0.04
 
@@ -33,6 +35,7 @@ class ClassSummary:
         chance: What concentration is for as many random rankings.
         specificity: The fraction of the class's usual features that are usual for no other class; None likewise, or
             where there is one class only.
+        replacement: What stood in the place of deleted features, for `kept`.
     """
 
     method: str
@@ -44,32 +47,38 @@ class ClassSummary:
     concentration: float | None = None
     chance: float | None = None
     specificity: float | None = None
+    replacement: str = "zero"
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values; the class is made from them again by its fields."""
-        return asdict(self)
+        values = asdict(self)
+        if self.replacement == "zero":
+            del values["replacement"]
+        return values
 
 
 def summaries(records: Sequence[ExampleRecord], results: Sequence[Attribution] = ()) -> list[ClassSummary]:
-    """One summary per method, domain and label, the labels in the order they come.
+    """One summary per method, domain, label and replacement, the labels in the order they come.
 
     Args:
         records: All examples.
         results: Their attributions, which concentration and specificity are taken of.
     """
-    groups: dict[tuple[str, str, str], list[int]] = {}
+    groups: dict[Key, list[int]] = {}
     for i, one in enumerate(records):
-        groups.setdefault((one.method, one.domain, one.label), []).append(i)
+        replacement = "zero" if one.curve is None else one.curve.replacement
+        groups.setdefault((one.method, one.domain, one.label, replacement), []).append(i)
     structure = _structure(groups, results) if results else {}
     found = []
-    for (method, domain, label), members in groups.items():
+    for key, members in groups.items():
+        method, domain, label, replacement = key
         own = [records[i] for i in members]
         sure = [one.confidence for one in own if one.confidence is not None]
-        alike, chance, special = structure.get((method, domain, label), (None, None, None))
+        alike, chance, special = structure.get(key, (None, None, None))
         found.append(
             ClassSummary(
                 method, domain, label, len(own), math.fsum(sure) / len(sure) if sure else None, _kept_rates(own),
-                alike, chance, special,
+                alike, chance, special, replacement,
             )
         )  # fmt: skip
     return found
@@ -83,12 +92,12 @@ def _kept_rates(records: Sequence[ExampleRecord]) -> dict[str, float]:
 
 
 def _structure(
-    groups: dict[tuple[str, str, str], list[int]], results: Sequence[Attribution]
-) -> dict[tuple[str, str, str], tuple[float | None, float | None, float | None]]:
+    groups: dict[Key, list[int]], results: Sequence[Attribution]
+) -> dict[Key, tuple[float | None, float | None, float | None]]:
     """Concentration, what it is by chance, and specificity, where all examples of a method have the same features."""
-    found: dict[tuple[str, str, str], tuple[float | None, float | None, float | None]] = {}
-    for how in dict.fromkeys((method, domain) for method, domain, _ in groups):
-        own = {key: members for key, members in groups.items() if key[:2] == how}
+    found: dict[Key, tuple[float | None, float | None, float | None]] = {}
+    for how in dict.fromkeys((method, domain, replacement) for method, domain, _, replacement in groups):
+        own = {key: members for key, members in groups.items() if (key[0], key[1], key[3]) == how}
         signals = {results[i].layout.signal.shape for members in own.values() for i in members}
         if len(signals) != 1:
             continue

@@ -15,7 +15,7 @@ from hf_fourier.report.figures.spectrum import binned
 from hf_fourier.results import formats
 from hf_fourier.results.curve import Curve, CurvePoint, Mode
 from hf_fourier.results.integrity import readable
-from hf_fourier.results.remarks import INCOMPLETE
+from hf_fourier.results.remarks import IN_PLACE, INCOMPLETE
 
 if TYPE_CHECKING:
     from hf_fourier.results.attribution import Attribution
@@ -94,6 +94,11 @@ class ExampleRecord:
     magnitude_overlap: float | None = None
     band_scores: BandScores | None = None
     example: int = 0
+
+    @property
+    def in_place(self) -> str:
+        """What stood in the place of deleted features along the curve, in words; nothing for zero."""
+        return "" if self.curve is None else IN_PLACE[self.curve.replacement]
 
     @property
     def head(self) -> str:
@@ -243,7 +248,7 @@ def _rounded_curve(curve: Curve | None, labelled: bool, digits: int) -> Curve | 
              p.predicted_class if labelled else None)
         for p in curve.points
     ]  # fmt: skip
-    return Curve(tuple(points), privacy.rounded(curve.clean, digits))
+    return Curve(tuple(points), privacy.rounded(curve.clean, digits), curve.replacement)
 
 
 def bands_of(attribution: Attribution, fraction: float) -> Bands | None:

@@ -30,6 +30,7 @@ class Average:
         low: The lower ends of their 95 % bootstrap intervals over examples; NaN for one example.
         high: The upper ends.
         examples: How many there are.
+        in_place: What stood in the place of deleted features, in words; nothing for zero.
     """
 
     method: str
@@ -41,23 +42,29 @@ class Average:
     low: Sequence[float]
     high: Sequence[float]
     examples: int
+    in_place: str = ""
+
+    @property
+    def name(self) -> str:
+        """The method, its domain and the number of examples, and what stood in the place of deleted features."""
+        return f"{self.method} in {self.domain}{f', {self.in_place}' * bool(self.in_place)} (n = {self.examples})"
 
 
 def averages(records: Sequence[ExampleRecord], part: Mode, quantity: Quantity) -> list[Average]:
-    """One average per method and domain, of the examples with curves; none where no fraction is common to all."""
-    groups: dict[tuple[str, str], list[ExampleRecord]] = {}
+    """One average per method, domain and replacement, of the examples with curves; none without a common fraction."""
+    groups: dict[tuple[str, str, str], list[ExampleRecord]] = {}
     for one in records:
         if one.curve is not None:
-            groups.setdefault((one.method, one.domain), []).append(one)
+            groups.setdefault((one.method, one.domain, one.in_place), []).append(one)
     found = []
-    for (method, domain), own in groups.items():
+    for (method, domain, in_place), own in groups.items():
         columns = _columns(own, part, quantity)
         if not columns:
             continue
         means = [math.fsum(values) / len(values) for values in columns.values()]
         ends = [interval(values) if len(values) > 1 else (math.nan, math.nan) for values in columns.values()]
         low, high = [a for a, _ in ends], [b for _, b in ends]
-        found.append(Average(method, domain, part, quantity, list(columns), means, low, high, len(own)))
+        found.append(Average(method, domain, part, quantity, list(columns), means, low, high, len(own), in_place))
     return found
 
 

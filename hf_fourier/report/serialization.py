@@ -65,12 +65,20 @@ _RECORD = {
 }
 _CLASS = {
     "method": str, "domain": str, "label": str, "examples": int, "confidence": OPTIONAL, "kept": dict,
-    "concentration?": OPTIONAL, "chance?": OPTIONAL, "specificity?": OPTIONAL,
+    "replacement?": str, "concentration?": OPTIONAL, "chance?": OPTIONAL, "specificity?": OPTIONAL,
 }  # fmt: skip
 _CELL = {
     "method": str, "domain": str, "control": bool, "passes": _NUMBERS, "values": dict, "seconds": OPTIONAL,
 }  # fmt: skip
-_EVALUATION = {"model": str, "cells": [_CELL], "groups": [str], "better": dict, "excluded": [[str]], "notes": [str]}
+_EVALUATION = {
+    "model": str,
+    "cells": [_CELL],
+    "groups": [str],
+    "better": dict,
+    "excluded": [[str]],
+    "notes": [str],
+    "replacement?": str,
+}
 _CHECK = {"name": str, "passed": (bool, type(None)), "words": str, "value": OPTIONAL, "interval": _NUMBERS}
 _SANITY = {
     "model": str, "method": str, "domain": str, "head": str, "groups": [str], "checks": [_CHECK], "notes": [str],
@@ -85,7 +93,7 @@ def record_from(values: Mapping[str, Any]) -> ExampleRecord:
     """
     named = formats.record(values)
     check(named, _RECORD, "an example")
-    parts.curve_from(named["curve"], {"clean": OPTIONAL, "points": [_POINT]})
+    parts.curve_from(named["curve"], {"clean": OPTIONAL, "points": [_POINT], "replacement?": str})
     for counted in (named["shape"], named.get("provenance", {}).get("passes", {})):
         check(list(counted.values()), [NUMBER], "an example's shape or passes")
     bands = named["bands"]
@@ -124,6 +132,7 @@ def evaluation_to(found: Evaluation, shared: bool) -> dict[str, Any]:
         "better": dict(found.better),
         "excluded": [[worded(part) for part in one] for one in found.excluded],
         "notes": [worded(note) for note in found.notes],
+        **({} if found.replacement == "zero" else {"replacement": found.replacement}),
     }
 
 
@@ -159,7 +168,10 @@ def evaluation_from(values: Mapping[str, Any]) -> Evaluation:
         for cell in values["cells"]
     ]  # fmt: skip
     excluded = [(method, domain, reason) for method, domain, reason in values["excluded"]]
-    return Evaluation(values["model"], cells, values["groups"], values["better"], excluded, values["notes"])
+    return Evaluation(
+        values["model"], cells, values["groups"], values["better"], excluded, values["notes"],
+        values.get("replacement", "zero"),
+    )  # fmt: skip
 
 
 def sanity_to(found: SanityResult, shared: bool) -> dict[str, Any]:

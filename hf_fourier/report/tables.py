@@ -100,6 +100,7 @@ def _stops(number: int, one: ExampleRecord) -> list[dict[str, Any]]:
             "value": stop.value,
             "confidence": stop.confidence,
             "agreement": stop.agreement,
+            "replacement": one.curve.replacement if one.curve else "",
         }
         for stop in (one.curve.points if one.curve else ())
     ]

@@ -116,10 +116,10 @@ def colours(record: ExampleRecord, relevance: Relevance, above: str = "", below:
 
 
 def method_line(record: ExampleRecord) -> str:
-    """Model, method and domain, as far as they are known."""
+    """Model, method and domain, as far as they are known, and what stood in the place of deleted features."""
     model = record.provenance.get("model") or ""
     name = model.get("name") if isinstance(model, Mapping) else model
-    parts = (name, record.provenance.get("method"), record.provenance.get("domain"))
+    parts = (name, record.provenance.get("method"), record.provenance.get("domain"), record.in_place)
     return " · ".join(drawable(str(part), 60) for part in parts if part)
 
 
@@ -299,19 +299,21 @@ def missing_controls(evaluation: Evaluation | None) -> list[str]:
     return warnings
 
 
-def _by_method(records: Sequence[ExampleRecord]) -> dict[str, list[ExampleRecord]]:
+def _by_method(records: Sequence[ExampleRecord], in_place: bool = False) -> dict[str, list[ExampleRecord]]:
     groups: dict[str, list[ExampleRecord]] = {}
     for record in records:
-        groups.setdefault(record.method, []).append(record)
+        groups.setdefault(f"{record.method}{f', {record.in_place}' * (in_place and bool(record.in_place))}", []).append(
+            record
+        )
     return groups
 
 
 def kept_counts(records: Sequence[ExampleRecord]) -> list[str]:
     """By method, how many decisions are kept by a few features; the controls beside."""
-    lines, methods = [], _by_method(records)
+    lines, methods = [], _by_method(records, in_place=True)
     for method, members in methods.items():
         perturbed = [record for record in members if record.curve is not None]
-        name = f"{method} (a control)" if is_control(method) else method
+        name = f"{method} (a control)" if is_control(members[0].method) else method
         fractions = sorted({p.fraction for record in perturbed for p in record.points("keep") if 0 < p.fraction < 1})
         for fraction in [DEFAULT_FRACTION] if DEFAULT_FRACTION in fractions else fractions[:1]:
             points = [(record, record.find("keep", fraction)) for record in perturbed]
@@ -320,7 +322,7 @@ def kept_counts(records: Sequence[ExampleRecord]) -> list[str]:
             lines.append(f"{name}: {kept} of {len(points)} decisions hold with the top {top} alone")
         if not perturbed:
             lines.append(f"{name}: the model was not asked about parts of its {len(members)} examples")
-    if lines and not any(map(is_control, methods)):
+    if lines and not any(is_control(record.method) for record in records):
         lines.append("no control is among these results, so these counts say nothing about the ranking by themselves")
     return lines
 
@@ -387,6 +389,8 @@ def example_facts(record: ExampleRecord) -> Mapping[str, str]:
              "domain": record.domain}  # fmt: skip
     if record.magnitude_overlap is not None:
         facts["shared with the magnitude ranking"] = overlap_text(record.magnitude_overlap, record.method)
+    if record.in_place:
+        facts["perturbed with"] = record.in_place
     if record.completeness_error is not None:
         note = f" ({record.incomplete[0]})" if record.incomplete else ""
         facts["completeness error"] = f"{record.completeness_error:.3g}{note}"

@@ -21,7 +21,7 @@ from hf_fourier.results.drawing import drawn_by
 from hf_fourier.results.integrity import parsing
 from hf_fourier.results.ordering import cut, descending
 from hf_fourier.results.relevance import Kind, Relevance, bases, genes, relevance
-from hf_fourier.results.remarks import INCOMPLETE
+from hf_fourier.results.remarks import IN_PLACE, INCOMPLETE
 from hf_fourier.results.table import Table
 from hf_fourier.results.views import NoView, View
 from hf_fourier.seeding import ExampleRng, LazyFingerprint
@@ -89,7 +89,10 @@ class Attribution:
         method, domain = self.provenance.get("method", "?"), self.layout.domain
         kind = f"{len(self.scores)} features, {method} in {domain}"
         notes = "".join(f", {note}" for note in self.incomplete)
-        return f"Attribution({self.label!r}{confidence}, {kind}{notes})"
+        in_place = "" if self.curve is None else IN_PLACE[self.curve.replacement]
+        return (
+            f"Attribution({self.label!r}{confidence}, {kind}{f', perturbed with {in_place}' * bool(in_place)}{notes})"
+        )
 
     def _repr_html_(self) -> str:
         html: str = drawn_by("html.notebook:attribution", self)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Any, Literal, TypedDict
 
 import numpy as np
 
@@ -13,6 +13,16 @@ from hf_fourier.errors import CHECKS, InputError, checked, real_number, whole_nu
 from hf_fourier.results import formats
 
 Mode = Literal["keep", "delete"]
+#: What may stand in a deleted feature's place; see `hf_fourier.scoring.replacements.replacement_coefficients`.
+REPLACEMENTS = ("zero", "noise", "phase", "reference", "example")
+
+
+class CurveKeywords(TypedDict, total=False):
+    """What else a function that perturbs takes: `replacement`, one of `REPLACEMENTS`."""
+
+    replacement: str
+
+
 #: Which features are left: a mode with its actual fraction. The ends have one name each.
 PerturbationKey = tuple[Mode, float]
 #: Fractions that differ by less are equal (0.3 and 3 * 0.1).
@@ -64,10 +74,12 @@ class Curve:
     Attributes:
         points: All points, both modes.
         clean: The confidence (or, without one, the value) of the whole example.
+        replacement: What stood in the place of deleted features, one of `REPLACEMENTS`.
     """
 
     points: tuple[CurvePoint, ...]
     clean: float
+    replacement: str = "zero"
 
     @checked
     def at(self, mode: Mode, fraction: float) -> CurvePoint:
@@ -127,19 +139,26 @@ class Curve:
         return sorted((point for point in self.points if point.mode == mode), key=lambda point: point.fraction)
 
     def merged(self, other: Curve) -> Curve:
-        """Both curves' points; where both have a point, that of `other`."""
+        """Both curves' points; where both have a point, that of `other`.
+
+        Raises:
+            InputError: If they are of different replacements.
+        """
+        replacement = common_replacement([self, other])
         kept = tuple(point for point in self.points if other.find(point.mode, point.fraction) is None)
-        return Curve(kept + other.points, other.clean)
+        return Curve(kept + other.points, other.clean, replacement)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values that `from_dict` reads back."""
-        return {"clean": self.clean, "points": [asdict(point) for point in self.points]}
+        values = {"clean": self.clean, "points": [asdict(point) for point in self.points]}
+        return values if self.replacement == "zero" else {**values, "replacement": self.replacement}
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Curve:
         """The curve that `to_dict` wrote."""
         values = formats.renamed(values, formats.CURVE)
-        return cls(tuple(CurvePoint(**point) for point in formats.points(values["points"])), values["clean"])
+        points = tuple(CurvePoint(**point) for point in formats.points(values["points"]))
+        return cls(points, values["clean"], values.get("replacement", "zero"))
 
 
 #: r = 0, 0.1, …, 1.
@@ -216,6 +235,19 @@ def log_spaced(least: float, most: float = 1.0, points: int = 8) -> tuple[float,
     return (least, *(least * math.exp(i * ratio) for i in range(1, points - 1)), most)
 
 
+def common_replacement(curves: Sequence[Curve]) -> str:
+    """What stood in the place of deleted features in all of these curves; "zero" for none.
+
+    Raises:
+        InputError: If they differ: their means would be of two questions.
+    """
+    found = list(dict.fromkeys(curve.replacement for curve in curves))
+    if len(found) > 1:
+        got = f"curves with {' and '.join(found)} in the place of deleted features"
+        raise InputError(got, "curves of one replacement", "keep them apart, or perturb again with overwrite=True")
+    return found[0] if found else "zero"
+
+
 def maintained(curve: Curve, fraction: float, least: float = 1.0) -> float:
     """Whether the decision survives when the top features alone are kept: 1 or 0.
 
@@ -231,7 +263,8 @@ def maintained(curve: Curve, fraction: float, least: float = 1.0) -> float:
 
 
 def common_fractions(curves: Sequence[Curve]) -> list[float]:
-    """The fractions that are kept in every curve, in growing order."""
+    """The fractions that are kept in every curve, in growing order; refuses curves of different replacements."""
+    common_replacement(curves)
     if not curves:
         return []
     first = [point.fraction for point in curves[0].of("keep")]
@@ -239,7 +272,11 @@ def common_fractions(curves: Sequence[Curve]) -> list[float]:
 
 
 def reaches_label(curves: Sequence[Curve], fraction: float) -> float:
-    """The fraction of wrong labels that are predicted when their rankings' top features alone are kept, 0 to 1."""
+    """The fraction of wrong labels that are predicted when their rankings' top features alone are kept, 0 to 1.
+
+    Refuses curves of different replacements.
+    """
+    common_replacement(curves)
     return math.fsum(maintained(curve, fraction) for curve in curves) / len(curves)
 
 

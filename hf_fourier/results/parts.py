@@ -9,7 +9,7 @@ from hf_fourier.domains import DOMAINS, Layout
 from hf_fourier.errors import InputError
 from hf_fourier.results import formats, storage
 from hf_fourier.results.contributions import Contributions
-from hf_fourier.results.curve import Curve
+from hf_fourier.results.curve import REPLACEMENTS, Curve
 from hf_fourier.results.schema import NUMBER, OPTIONAL, Malformed, check
 from hf_fourier.results.views import view_from
 from hf_fourier.typing import Tensor
@@ -24,7 +24,7 @@ POINT = {
     "agreement": NUMBER,
     "predicted_class?": (int, type(None)),
 }
-CURVE = {"clean": NUMBER, "points": [POINT]}
+CURVE = {"clean": NUMBER, "points": [POINT], "replacement?": str}
 CONTRIBUTIONS = {
     "total": NUMBER,
     "completeness_error": NUMBER,
@@ -117,6 +117,8 @@ def curve_from(values: Mapping[str, Any] | None, schema: Any = CURVE) -> Curve |
     check(named, schema, "curve")
     if any(point["mode"] not in ("keep", "delete") for point in named["points"]):
         raise Malformed("a point of the curve neither keeps nor deletes")
+    if named.get("replacement", "zero") not in REPLACEMENTS:
+        raise Malformed("a curve of an unknown replacement")
     return Curve.from_dict(named)
 
 

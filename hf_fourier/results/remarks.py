@@ -48,6 +48,14 @@ NO_GRADIENT = (
 FREE = (INCOMPLETE, MOVING, PADDED, UNASKED, BYPASS_BEGINNING, DITHERED, NO_GRADIENT_BEGINNING)
 #: Runs of positions that are named one by one.
 _RUNS = 3
+#: What stands in the place of deleted features along a perturbation curve, in words; nothing for zero.
+IN_PLACE = {
+    "zero": "",
+    "noise": "noise of their power in the place of deleted features",
+    "phase": "scrambled phases in the place of deleted features",
+    "reference": "a reference in the place of deleted features",
+    "example": "another example in the place of deleted features",
+}
 _NUMBER = re.compile(r"-?\d+(\.\d+)?(e[+-]?\d+)?|\bnan\b|-?\binf\b")
 
 

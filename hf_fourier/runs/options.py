@@ -14,6 +14,7 @@ from hf_fourier.methods.contributions import checked_points
 from hf_fourier.results.curve import FractionGrid
 from hf_fourier.runs.packing import STORES
 from hf_fourier.scoring.example_batch import BatchSize
+from hf_fourier.scoring.replacements import checked_replacement
 from hf_fourier.scoring.targets import Target
 
 _UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
@@ -31,6 +32,7 @@ class RunKeywords(TypedDict, total=False):
     domain: str | Domain | None
     contributions: int | None
     fractions: Sequence[float] | FractionGrid | None
+    replacement: str
     store: str
     budget: str | int
     top: int
@@ -57,6 +59,7 @@ class RunOptions:
             None for the method's own choice.
         fractions: Fractions of features to keep and to delete (or a `FractionGrid`), for perturbation curves; None for
             no curves.
+        replacement: What stands in the place of deleted features along the curves, as for `perturb`.
         store: How much of each result: "everything" (it can be perturbed again), "scores" (all features' scores,
             without the example), "top" (the top features and the curves), or "auto": as much as the budget allows.
         budget: Bytes that the results may take ("20GB"); only "auto" reads it.
@@ -69,6 +72,7 @@ class RunOptions:
 
     Raises:
         InputError: If one of them is out of range.
+        SpecError: If there is no such replacement.
     """
 
     target: Target = None
@@ -80,6 +84,7 @@ class RunOptions:
     domain: str | Domain | None = None
     contributions: int | None = None
     fractions: Sequence[float] | FractionGrid | None = None
+    replacement: str = "zero"
     store: str = "auto"
     budget: str | int = "20GB"
     top: int = 100
@@ -95,7 +100,7 @@ class RunOptions:
         for name in ("top", "chunk", "processes"):
             if getattr(self, name) is not None:
                 self._set(name, whole_number(name, getattr(self, name), 1, "a whole number of at least 1"))
-        for name in ("seed", "batch_size", "targets", "method", "domain"):
+        for name in ("seed", "batch_size", "targets", "method", "domain", "replacement"):
             self._set(name, CHECKS[name](name, getattr(self, name)))
         if self.targets is not None:
             self._set("targets", list(self.targets))  # by place, whatever the rows of a series are called
@@ -104,6 +109,7 @@ class RunOptions:
         if self.target is not None and self.targets is not None:
             raise InputError("target and targets", "one of the two", "leave one out")
         self._set("contributions", checked_points(self.contributions))
+        checked_replacement(self.replacement)
         _ = self.budget_bytes
 
     def _set(self, name: str, value: Any) -> None:
@@ -133,6 +139,7 @@ class RunOptions:
         return {
             "target": _named(self.target),
             "fractions": None if grid is None else {"keep": list(grid.keep), "delete": list(grid.delete)},
+            "replacement": self.replacement,
             "seed": self.seed,
             "batch_size": self.batch_size,
             "top": self.top,

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy as np
 
@@ -22,10 +22,10 @@ from hf_fourier.models.inputs.containers import example_of
 from hf_fourier.results import formats, storage
 from hf_fourier.results.atomic_writes import write_whole
 from hf_fourier.results.attribution import Attribution
-from hf_fourier.results.curve import Mode
+from hf_fourier.results.curve import CurveKeywords, Mode
 from hf_fourier.results.drawing import drawn_by
 from hf_fourier.results.integrity import damaged, parsing, read_json, sealed, stated_digest
-from hf_fourier.results.remarks import once
+from hf_fourier.results.remarks import IN_PLACE, once
 from hf_fourier.results.schema import NUMBER, OPTIONAL, check
 from hf_fourier.results.spectrum import Spectrum, merged
 from hf_fourier.results.table import Table
@@ -261,6 +261,7 @@ def explain_recording(
     seed: int = 0,
     batch_size: BatchSize = "auto",
     progress: Callable[[int, int], None] | bool | None = None,
+    **curves: Unpack[CurveKeywords],
 ) -> Recording:
     """Explain a recording in segments; see `FourierExplainer.explain_recording`."""
     wrapper: Any = explainer.wrapper
@@ -285,7 +286,7 @@ def explain_recording(
             if pieces:
                 results = explainer.explain([(piece, wrapper.rate) for piece in pieces], target, **options)
                 if fractions:
-                    explainer.perturb(results, fractions=fractions, batch_size=batch_size)
+                    explainer.perturb(results, fractions=fractions, batch_size=batch_size, **curves)
                 for i, (piece, result) in enumerate(zip(pieces, results, strict=True), first):
                     _add_segment(recording, result, piece, starts[i], sample_weights(starts, length, i))
                 _write(recording, place)
@@ -345,7 +346,9 @@ def sample_weights(starts: Sequence[int], length: int, index: int) -> np.ndarray
 
 def _add_segment(recording: Recording, result: Attribution, piece: np.ndarray, start: int, weights: np.ndarray) -> None:
     """Add one segment, its attribution in a file, and its new notes."""
-    recording.notes = tuple(once([*recording.notes, *result.provenance.get("notes", [])]))
+    in_place = "" if result.curve is None else IN_PLACE[result.curve.replacement]
+    notes = [*result.provenance.get("notes", []), *([in_place] if in_place else [])]
+    recording.notes = tuple(once([*recording.notes, *notes]))
     saved = result.save(_place(recording.folder, len(recording.segments)))
     parts = np.array_split(np.abs(piece), min(PEAKS, len(piece)))
 

@@ -239,6 +239,7 @@ def _row(shard: Shard, row: int, top: int) -> dict[str, Any]:
     values["target"] = None if failed is not None else str(record["target"])
     curve = record.get("curve")
     values["curve"] = [] if curve is None else Curve.from_dict(curve).to_dict()["points"]
+    values["replacement"] = None if curve is None else curve.get("replacement", "zero")
     found: dict[str, list[Any]] = {"features": [], "scores": [], "power": []}
     where: list[str] = []
     if failed is None:

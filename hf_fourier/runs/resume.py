@@ -45,7 +45,7 @@ def check_settings(before: Mapping[str, Any], now: Mapping[str, Any], folder: Pa
     Raises:
         InputError: If one differs, with its name.
     """
-    for name, value in {"dither": 0.0, "reading": {}, **before}.items():
+    for name, value in {"dither": 0.0, "reading": {}, "replacement": "zero", **before}.items():
         if now.get(name) == value or (name == "store" and now["store"] == "auto"):
             continue
         if name in _DIGESTS:

@@ -41,7 +41,7 @@ from hf_fourier.runs.resume import check_examples, check_settings, checked_shard
 from hf_fourier.runs.shards import Shard
 from hf_fourier.runs.worker import PreparedExample, Worker
 from hf_fourier.scoring.example_batch import EncodedExample
-from hf_fourier.scoring.replacements import donors_digest
+from hf_fourier.scoring.replacements import donors_digest, no_donors
 from hf_fourier.torch_state import carried
 
 if TYPE_CHECKING:
@@ -115,7 +115,10 @@ def _worker(explainer: Engine, options: RunOptions) -> Worker:
     method = METHODS.parse(options.method or explainer.method)
     domain = explainer.resolve_domain(method, options.domain)
     job = explainer.job(method, domain, options.seed, contributions=options.contributions)
-    return Worker(explainer, job, options.target, options.grid, options.batch_size, explainer.side_inputs)
+    if options.grid is not None and options.replacement == "example" and not job.donors:
+        raise no_donors("no other examples")
+    notes = explainer.side_inputs
+    return Worker(explainer, job, options.target, options.grid, options.batch_size, notes, options.replacement)
 
 
 class Run:
@@ -235,6 +238,7 @@ class Run:
     def _settings(self) -> dict[str, Any]:
         """The settings that the results depend on."""
         job, options, wrapper = self.worker.job, self.options, self.worker.explainer.wrapper
+        needed = {"example"} if asks_for_donors(job.method) else {options.replacement} if options.grid else set()
         return {
             "model": job.model["name"],
             "revision": job.model["revision"],
@@ -247,7 +251,7 @@ class Run:
             "method": METHODS.spec(job.method),
             "domain": DOMAINS.spec(job.domain),
             "dither": job.dither,
-            **({"donors": donors_digest(job.donors)} if asks_for_donors(job.method) else {}),
+            **({"donors": donors_digest(job.donors)} if "example" in needed else {}),
             **({} if job.contributions is None else {"contributions": job.contributions}),
             **options.to_manifest(),
             "data": self.source.fingerprint(),

@@ -47,6 +47,7 @@ class Worker:
         grid: The fractions of the perturbation curves, or None.
         batch_size: Rows in a batch, at most; shrinks permanently where memory runs out.
         side_inputs: The checks of the model, whose notes every result gets.
+        replacement: What stands in the place of deleted features along the curves.
     """
 
     explainer: Engine
@@ -55,6 +56,7 @@ class Worker:
     grid: FractionGrid | None
     batch_size: BatchSize
     side_inputs: SideInputCheck = field(default_factory=SideInputCheck)
+    replacement: str = "zero"
     _planned_batch_size: BatchSize = field(init=False)
 
     def __post_init__(self) -> None:
@@ -148,7 +150,8 @@ class Worker:
         halvings = sum(int(result.provenance["halvings"]) for result in results)
         if self.grid is not None:
             encoded = [request.example for request in requests]
-            halvings += perturb_all(results, encoded, self.grid, wrapper, self.batch_size)
+            size, donors = self.batch_size, self.job.donors
+            halvings += perturb_all(results, encoded, self.grid, wrapper, size, False, self.replacement, donors)
         return results, halvings
 
     def _encoded(self, example: Any) -> EncodedExample:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
 
+from hf_fourier.errors import InputError
 from hf_fourier.results.attribution import Attribution
 from hf_fourier.results.curve import Curve, CurvePoint, FractionGrid, Mode, PerturbationKey
 from hf_fourier.scoring.example_batch import (
@@ -14,7 +17,8 @@ from hf_fourier.scoring.example_batch import (
 )
 from hf_fourier.scoring.heads.segmentation import Mask
 from hf_fourier.scoring.perturbation import Perturbation, curves, perturbations, run_perturbations
-from hf_fourier.scoring.replay import _refuse_callables, reopen
+from hf_fourier.scoring.replacements import checked_replacement, curve_coefficients, donors_origin
+from hf_fourier.scoring.replay import _refuse_callables, random_streams, reopen
 from hf_fourier.scoring.score import Score
 from hf_fourier.scoring.targets import IGNORED
 from hf_fourier.typing import Tensor
@@ -27,6 +31,8 @@ def perturb_all(
     source: BatchSource,
     batch_size: BatchSize = "auto",
     overwrite: bool = False,
+    replacement: str = "zero",
+    donors: Sequence[EncodedExample] = (),
 ) -> int:
     """Run a grid of perturbations and merge the points into each result's curve.
 
@@ -39,16 +45,24 @@ def perturb_all(
         grid: Fractions of features to keep and to delete.
         source: Makes their batches.
         batch_size: Rows in a batch, at most.
-        overwrite: Compute known points again.
+        overwrite: Compute known points again; a curve of another replacement is replaced.
+        replacement: What stands in a deleted feature's place, one of `hf_fourier.results.curve.REPLACEMENTS`.
+        donors: Other examples, for "example".
 
     Returns:
         How often memory ran out.
 
     Raises:
-        InputError: If a result explains a callable.
+        SpecError: If there is no such replacement.
+        InputError: If a result explains a callable or has a curve of another replacement, or other examples are needed
+            and there is none of an example's shape.
     """
+    checked_replacement(replacement)
     _refuse_callables(results)
-    requests = [_unknown(result, grid, overwrite) for result in results]
+    origin = donors_origin(donors) if replacement == "example" else None
+    if not overwrite:
+        _refuse_other_curves(results, replacement, origin)
+    requests = [_unknown(result, grid, overwrite, replacement, origin) for result in results]
     pending = [i for i, own in enumerate(requests) if own]
 
     def visit(indices: list[int], batch: ExampleBatch, score: Score) -> None:
@@ -58,12 +72,40 @@ def perturb_all(
         def store(request: Perturbation, mask: Tensor) -> None:
             _store(results[members[request.example]], request.mode, request.fraction, mask)
 
-        points = run_perturbations(score, results[members[0]].basis, rows, store)
-        for i, curve in zip(members, curves(rows, points, [0.0] * len(members)), strict=True):
-            _record(results[i], curve.points, len({point.key for point in curve.points}) * batch.rows_per_signal)
+        first = results[members[0]]
+        rng = random_streams([results[i] for i in members])
+        other = curve_coefficients(replacement, score, first.basis, rng)
+        points = run_perturbations(score, first.basis, rows, store, other)
+        for i, curve in zip(members, curves(rows, points, [0.0] * len(members), replacement), strict=True):
+            cost = len({point.key for point in curve.points}) * batch.rows_per_signal
+            _record(results[i], curve, cost, origin)
 
     chosen = [results[i] for i in pending]
-    return reopen(chosen, [encoded[i] for i in pending], source, visit, batch_size)
+    return reopen(chosen, [encoded[i] for i in pending], source, visit, batch_size, donors)
+
+
+def _donors(result: Attribution) -> dict[str, Any] | None:
+    """The origin of the other examples' features along a result's curve; None where there are none."""
+    found: dict[str, Any] | None = result.provenance.get("curve_donors")
+    return found
+
+
+def _refuse_other_curves(results: Sequence[Attribution], replacement: str, donors: dict[str, Any] | None) -> None:
+    """Refuse results whose curve has something else in the place of deleted features.
+
+    Raises:
+        InputError: If there is one.
+    """
+    for result in results:
+        if result.curve is None:
+            continue
+        known, wanted = result.curve.replacement, replacement
+        if known == wanted and donors != _donors(result):
+            known, wanted = "features of other donors", "those of these donors"
+        if known != wanted:
+            got = f"a result whose curve has {known} in the place of deleted features"
+            do = "pass overwrite=True to replace it, or explain the example again"
+            raise InputError(got, f"one with {wanted}, or without a curve", do)
 
 
 def answer_name(mode: Mode, fraction: float) -> str:
@@ -71,7 +113,9 @@ def answer_name(mode: Mode, fraction: float) -> str:
     return f"mask {mode} {fraction:g}"
 
 
-def _unknown(result: Attribution, grid: FractionGrid, overwrite: bool) -> list[Perturbation]:
+def _unknown(
+    result: Attribution, grid: FractionGrid, overwrite: bool, replacement: str, donors: dict[str, Any] | None
+) -> list[Perturbation]:
     """The perturbations that have to run; points that are known are recorded at once."""
     requests = perturbations(0, result.order, result.layout.counts, grid)
     if overwrite:
@@ -86,7 +130,7 @@ def _unknown(result: Attribution, grid: FractionGrid, overwrite: bool) -> list[P
         if mask is not None:
             _store(result, point.mode, point.fraction, mask)
     if points:
-        _record(result, points, 0)
+        _record(result, Curve(tuple(points), 0.0, replacement), 0, donors)
     return [request for request in requests if request.key not in known]
 
 
@@ -118,9 +162,26 @@ def _store(result: Attribution, mode: Mode, fraction: float, mask: Tensor) -> No
     result.extras = {**result.extras, answer_name(mode, fraction): mask}
 
 
-def _record(result: Attribution, points: Sequence[CurvePoint], cost: int) -> None:
-    """Merge points into a result's curve and add what they cost, in model rows."""
-    curve = Curve(tuple(points), result.value if result.confidence is None else result.confidence)
-    result.curve = curve if result.curve is None else result.curve.merged(curve)
+def _record(result: Attribution, points: Curve, cost: int, donors: dict[str, Any] | None) -> None:
+    """Merge points into a result's curve and add what they cost, in model rows.
+
+    A curve with something else in the place of deleted features is dropped, with its masks.
+
+    Args:
+        result: The result.
+        points: The points, with what stood there.
+        cost: Model rows.
+        donors: The origin of other examples' features, if these stood there.
+    """
+    clean = result.value if result.confidence is None else result.confidence
+    curve, before = replace(points, clean=clean), result.curve
+    if before is not None and (before.replacement, _donors(result)) != (curve.replacement, donors):
+        names = [{answer_name(point.mode, point.fraction) for point in one.points} for one in (before, curve)]
+        stale = names[0] - names[1]
+        result.extras = {name: value for name, value in result.extras.items() if name not in stale}
+        before = None
+    result.curve = curve if before is None else before.merged(curve)
+    kept = {name: value for name, value in result.provenance.items() if name != "curve_donors"}
+    result.provenance = kept if donors is None else {**kept, "curve_donors": donors}
     passes = result.provenance["passes"]
     result.provenance["passes"] = {**passes, "perturbed": passes.get("perturbed", 0) + cost}

@@ -86,6 +86,7 @@ def run_perturbations(
     basis: Basis,
     requests: Sequence[Perturbation],
     visit: Callable[[Perturbation, Tensor], None] | None = None,
+    replacement: Inexact[Tensor, "examples stored"] | None = None,
 ) -> list[CurvePoint]:
     """Run all perturbations, forward only; examples and fractions share batches, equal perturbations run once.
 
@@ -94,6 +95,8 @@ def run_perturbations(
         basis: Its domain.
         requests: The perturbations, in any order.
         visit: Called with each perturbation whose prediction is a mask, and that mask on the CPU.
+        replacement: The coefficients of what stands in a deleted feature's place (see
+            `hf_fourier.scoring.replacements.curve_coefficients`); None for zero.
 
     Returns:
         One point per perturbation, in the same order.
@@ -103,7 +106,7 @@ def run_perturbations(
     for i, request in enumerate(requests):
         equal.setdefault((request.example, request.key), []).append(i)
         orders.setdefault(request.example, request.order)
-    filtered = _FilteredSignals(basis, score.signal, orders)
+    filtered = _FilteredSignals(basis, score.signal, orders, replacement)
     unique, points = list(equal.values()), [CurvePoint("keep", 0, 0, 0, None, 0)] * len(requests)
     # Rows of small signals are made for several batches at once.
     rows_per_batch = max(1, score.batcher.size)
@@ -140,6 +143,9 @@ class _FilteredSignals:
     Two perturbations may be complements. Then one inverse transform does for both: the signal without the top is
     made from its coefficients, and the top by subtracting that from the example, which rounds like one more transform.
 
+    With v in the place of deleted features and d = c - v, the signal that keeps the features m is `W⁻¹ v + W⁻¹ m d`,
+    and that which keeps the others is `x - W⁻¹ m d`.
+
     Attributes:
         stored: How many coefficients an example has.
 
@@ -147,13 +153,19 @@ class _FilteredSignals:
         basis: The domain.
         x: The examples.
         orders: Features in descending order, by example.
+        replacement: The coefficients of what stands in a deleted feature's place; None for zero.
     """
 
     def __init__(
-        self, basis: Basis, x: Float[Tensor, "examples *signal"], orders: Mapping[int, Int[Tensor, " features"]]
+        self,
+        basis: Basis,
+        x: Float[Tensor, "examples *signal"],
+        orders: Mapping[int, Int[Tensor, " features"]],
+        replacement: Inexact[Tensor, "examples stored"] | None = None,
     ) -> None:
         self._basis, self._x = basis, x
-        self._coefficients = basis.forward(x)
+        self._start = None if replacement is None else basis.inverse(replacement)
+        self._coefficients = basis.forward(x) if replacement is None else basis.forward(x) - replacement
         self.stored = self._coefficients.shape[1]
         ranks = np.zeros((len(x), len(basis)), dtype=np.int32)
         places = np.arange(len(basis), dtype=np.int32)
@@ -178,10 +190,10 @@ class _FilteredSignals:
         """The perturbed signals, the last `complements` being those of the first ones."""
         direct = len(requests) - complements
         inverted = self._basis.inverse(self._filtered(rows[:direct], requests[:direct]))
-        if not complements:
+        if not complements and self._start is None:
             return inverted
         signals = inverted.new_empty((len(requests), *inverted.shape[1:]))
-        signals[:direct] = inverted
+        signals[:direct] = inverted if self._start is None else inverted + self._start[rows[:direct]]
         for example, run in _runs(requests[direct:]):
             torch.sub(self._x[example], inverted[run], out=signals[direct:][run])
         return signals
@@ -207,9 +219,11 @@ def _runs(requests: Sequence[Perturbation]) -> Iterator[tuple[int, slice]]:
         yield example, slice(end, end := end + len(list(members)))
 
 
-def curves(requests: Sequence[Perturbation], points: Sequence[CurvePoint], clean: Sequence[float]) -> list[Curve]:
+def curves(
+    requests: Sequence[Perturbation], points: Sequence[CurvePoint], clean: Sequence[float], replacement: str = "zero"
+) -> list[Curve]:
     """The points sorted by example."""
     by_example: list[list[CurvePoint]] = [[] for _ in clean]
     for request, point in zip(requests, points, strict=True):
         by_example[request.example].append(point)
-    return [Curve(tuple(members), start) for members, start in zip(by_example, clean, strict=True)]
+    return [Curve(tuple(members), start, replacement) for members, start in zip(by_example, clean, strict=True)]

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 
 from hf_fourier.domains import Basis
-from hf_fourier.errors import InputError, SpecError
+from hf_fourier.errors import InputError, SpecError, brief
+from hf_fourier.results.curve import REPLACEMENTS
 from hf_fourier.scoring.example_batch import BatchSource, EncodedExample
 from hf_fourier.scoring.score import Score
-from hf_fourier.seeding import ExampleRng
+from hf_fourier.seeding import ExampleRng, LazyFingerprint
 from hf_fourier.typing import Inexact, Shaped, Tensor
 
-#: The replacements that are drawn at random, and all of them.
+#: The replacements that are drawn at random.
 DRAWN = ("noise", "phase", "example")
-REPLACEMENTS = ("zero", "noise", "phase", "reference", "example")
+#: The purpose of the random streams of perturbation curves, which share no draw with methods.
+CURVES = "curve"
 
 
 def checked_replacement(name: str) -> str:
@@ -25,13 +28,13 @@ def checked_replacement(name: str) -> str:
     Raises:
         SpecError: If there is none of that name.
     """
-    if name not in REPLACEMENTS:
-        raise SpecError(f"replacement {name!r}", f"one of {', '.join(REPLACEMENTS)}", "correct `replacement`")
+    if not isinstance(name, str) or name not in REPLACEMENTS:
+        raise SpecError(f"replacement {brief(name)}", f"one of {', '.join(REPLACEMENTS)}", "correct `replacement`")
     return name
 
 
 def replacement_coefficients(
-    name: str, score: Score, basis: Basis, rng: ExampleRng, draws: int
+    name: str, score: Score, basis: Basis, rng: ExampleRng, draws: int, purpose: str = "replacement"
 ) -> Inexact[Tensor, "batch draws stored"] | None:
     """The coefficients of what stands in a deleted feature's place, by example and draw; None for zero.
 
@@ -53,6 +56,7 @@ def replacement_coefficients(
         basis: Its domain.
         rng: The random streams of its examples.
         draws: Draws of those that are random.
+        purpose: Of the random streams.
 
     Raises:
         SpecError: If there is no replacement of that name.
@@ -65,12 +69,34 @@ def replacement_coefficients(
         return torch.stack([basis.forward(own.signal.to(x).expand_as(x)) for own in score.references()], 1)
     if name == "example":
         if score.donors is None:
-            raise _no_donors("no other examples")
+            raise no_donors("no other examples")
         return torch.stack([basis.forward(signals) for signals in score.donors(draws).to(x).unbind(1)], 1)
     clean = basis.forward(x)
     return torch.stack(
-        [_scrambled(name, clean, basis, rng.normal(x.shape[1:], "replacement", draw).to(x)) for draw in range(draws)], 1
+        [_scrambled(name, clean, basis, rng.normal(x.shape[1:], purpose, draw).to(x)) for draw in range(draws)], 1
     )
+
+
+def curve_coefficients(
+    name: str, score: Score, basis: Basis, rng: ExampleRng
+) -> Inexact[Tensor, "batch stored"] | None:
+    """What stands in a deleted feature's place along perturbation curves: one draw for each example; None for zero.
+
+    It is the same at all points of a curve. Of several references it is the first. The random numbers are others than
+    those of methods: a ranking is not tested by the draws that it was made from.
+
+    Args:
+        name: One of `REPLACEMENTS`.
+        score: The batch.
+        basis: Its domain.
+        rng: The random streams of its examples.
+
+    Raises:
+        SpecError: If there is no replacement of that name.
+        InputError: If other examples are needed and there is none of this shape.
+    """
+    found = replacement_coefficients(name, score, basis, rng, 1, CURVES)
+    return None if found is None else found[:, 0]
 
 
 def _scrambled(
@@ -90,6 +116,7 @@ def donor_signals(
     source: BatchSource,
     rng: ExampleRng,
     draws: int,
+    purpose: str = "donors",
 ) -> Shaped[Tensor, "batch draws *signal"]:
     """Signals of other examples for each example of a batch, drawn by the example's own random stream.
 
@@ -101,6 +128,7 @@ def donor_signals(
         source: Makes batches.
         rng: The random streams of the batch.
         draws: How many for each example.
+        purpose: Of the random streams.
 
     Raises:
         InputError: If there is none of this shape.
@@ -109,17 +137,23 @@ def donor_signals(
     fitting = [donor for donor in donors if donor.signal == shape]
     keys, made = [donor.key for donor in fitting], {}
     chosen = []
-    for i, example in enumerate(examples):
-        others = [j for j, key in enumerate(keys) if key != example.key]
+    for i, own in enumerate(rng.keys):
+        example = own.number if isinstance(own, LazyFingerprint) else own
+        others = [j for j, key in enumerate(keys) if key != example]
         if not others:
             kinds = {donor.signal.shape for donor in donors if donor.signal != shape}
             sizes = f" of shape {shape.shape} (there are {sorted(kinds)})" if kinds else ""
-            raise _no_donors(f"no other examples{sizes}")
-        drawn = torch.randperm(len(others), generator=rng.generator(i, "donors")).tolist()
+            raise no_donors(f"no other examples{sizes}")
+        drawn = torch.randperm(len(others), generator=rng.generator(i, purpose)).tolist()
         chosen.append([others[drawn[draw % len(drawn)]] for draw in range(draws)])
-    for j in {j for own in chosen for j in own}:
+    for j in {j for numbers in chosen for j in numbers}:
         made[j] = source.example_batch([fitting[j]], ExampleRng(rng.seed, [keys[j]])).signal[0]
-    return torch.stack([torch.stack([made[j] for j in own]) for own in chosen])
+    return torch.stack([torch.stack([made[j] for j in numbers]) for numbers in chosen])
+
+
+def donors_origin(donors: Sequence[EncodedExample]) -> dict[str, Any]:
+    """What provenance says of donors: how many examples they are, and their digest."""
+    return {"examples": len(donors), "digest": donors_digest(donors)}
 
 
 def donors_digest(donors: Sequence[EncodedExample]) -> str:
@@ -128,6 +162,7 @@ def donors_digest(donors: Sequence[EncodedExample]) -> str:
     return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
 
 
-def _no_donors(got: str) -> InputError:
+def no_donors(got: str) -> InputError:
+    """The error where other examples are needed, and what there is."""
     hint = "set `explainer.donors` to a list of examples, or take another replacement, such as 'noise'"
     return InputError(f"replacement 'example' with {got}", "other examples of the signal's shape", hint)

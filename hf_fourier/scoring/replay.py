@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 from hf_fourier.errors import InputError
@@ -20,6 +21,7 @@ from hf_fourier.scoring.example_batch import (
     rows_for,
 )
 from hf_fourier.scoring.heads import CustomTarget, head_for_target
+from hf_fourier.scoring.replacements import CURVES, donor_signals
 from hf_fourier.scoring.score import Score
 from hf_fourier.seeding import ExampleRng
 
@@ -33,6 +35,7 @@ def reopen(
     source: BatchSource,
     visit: BatchVisitor,
     batch_size: BatchSize = "auto",
+    donors: Sequence[EncodedExample] = (),
 ) -> int:
     """Build the batches of results again, with their frozen targets, and visit each.
 
@@ -42,21 +45,30 @@ def reopen(
 
     def run(indices: list[int], batcher: MicroBatcher) -> None:
         members = [results[i] for i in indices]
-        rng = ExampleRng(int(members[0].provenance["seed"]), [result.key for result in members])
+        rng = random_streams(members)
         dither = float(members[0].provenance.get("dither", 0.0))
-        batch = batch_of(source, [encoded[i] for i in indices], rng, dither)
+        batch_examples = [encoded[i] for i in indices]
+        batch = batch_of(source, batch_examples, rng, dither)
         frozen = [
             result.frozen_target.to(batch.signal.device) for result in members if result.frozen_target is not None
         ]
         inner = MicroBatcher(min(rows_for(batch, batch_size), source.max_rows or batcher.size))
         head = head_for_target(batch.head, members[0].provenance.get("head"))
         score = Score(batch.signal, batch.forward, batch.logits, head, [], inner, batch.rows_per_signal, frozen)
+        score.references = lambda: batch.references
+        if donors:
+            score.donors = partial(donor_signals, batch_examples, donors, source, rng, purpose=f"{CURVES} donors")
         visit(indices, batch, score)
         batcher.remember(inner)
 
     pairs = list(zip(encoded, results, strict=True))
     groups = grouped(pairs, lambda pair: (pair[0].batch_key, pair[1].layout.domain, *_rebuild(pair[1])))
     return sum(in_batches(own, examples_per_batch(encoded[own[0]], batch_size, source), run) for own in groups)
+
+
+def random_streams(results: Sequence[Attribution]) -> ExampleRng:
+    """The random streams of the examples of results that were made with one seed."""
+    return ExampleRng(int(results[0].provenance["seed"]), [result.key for result in results])
 
 
 def _rebuild(result: Attribution) -> tuple[Any, ...]:

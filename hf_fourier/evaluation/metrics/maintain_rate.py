@@ -9,7 +9,7 @@ from hf_fourier.errors import InputError
 from hf_fourier.evaluation.metrics.base import Metric, MetricValues, register
 from hf_fourier.evaluation.metrics.statistics import Summary, summarise
 from hf_fourier.evaluation.metrics.table import Table, curves_of
-from hf_fourier.results.curve import Curve, common_fractions, maintained
+from hf_fourier.results.curve import Curve, common_fractions, common_replacement, maintained
 
 
 def maintain_rate(
@@ -18,7 +18,11 @@ def maintain_rate(
     """The maintain rate: the fraction of examples whose prediction survives; its mean is from 0 to 1, higher is better.
 
     arXiv 2411.18343 (there by deleted fractions). Arguments as for `maintained`, for many examples and their groups.
+
+    Raises:
+        InputError: If the curves differ in what stood in the place of deleted features, or lack the fraction.
     """
+    common_replacement(curves)
     return summarise([maintained(curve, fraction, least) for curve in curves], groups)
 
 

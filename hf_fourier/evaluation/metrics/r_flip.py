@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from hf_fourier.errors import InputError
 from hf_fourier.evaluation.metrics.base import Metric, MetricValues, register
 from hf_fourier.evaluation.metrics.table import Table, curves_of
-from hf_fourier.results.curve import Curve
+from hf_fourier.results.curve import Curve, common_replacement
 
 
 def flipped(curves: Sequence[Curve]) -> dict[float, float]:
@@ -20,10 +20,12 @@ def flipped(curves: Sequence[Curve]) -> dict[float, float]:
         curves: One per example.
 
     Raises:
-        InputError: If there is no curve, or no fraction that all of them delete.
+        InputError: If there is no curve, or no fraction that all of them delete, or they differ in what stood in the
+            place of deleted features.
     """
     if not curves:
         raise InputError("no curves", "at least one", "pass the `curve` of perturbed results")
+    common_replacement(curves)
     fractions = [point.fraction for point in curves[0].of("delete")]
     common = [fraction for fraction in fractions if all(curve.find("delete", fraction) for curve in curves)]
     if not common:

@@ -9,7 +9,7 @@ import numpy as np
 from hf_fourier.errors import InputError
 from hf_fourier.evaluation.metrics.base import Metric, MetricValues, register
 from hf_fourier.evaluation.metrics.table import Table, curves_of, wrong_reached
-from hf_fourier.results.curve import SMALL_FRACTIONS, Curve, maintained, reaches_label
+from hf_fourier.results.curve import SMALL_FRACTIONS, Curve, common_replacement, maintained, reaches_label
 
 
 def selectivity_at(own: Curve, wrong: Sequence[Curve], fraction: float) -> float:
@@ -21,8 +21,10 @@ def selectivity_at(own: Curve, wrong: Sequence[Curve], fraction: float) -> float
         fraction: Kept fraction of the features, 0 to 1.
 
     Raises:
-        InputError: If a curve has no point at the fraction.
+        InputError: If a curve has no point at the fraction, or curves differ in what stood in the place of deleted
+            features.
     """
+    common_replacement([own, *wrong])
     return maintained(own, fraction) - reaches_label(wrong, fraction)
 
 

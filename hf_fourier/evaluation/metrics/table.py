@@ -8,7 +8,15 @@ from typing import Any
 
 from hf_fourier.errors import InputError
 from hf_fourier.results.attribution import Attribution
-from hf_fourier.results.curve import SAME, Curve, CurvePoint, Mode, common_fractions, reaches_label
+from hf_fourier.results.curve import (
+    SAME,
+    Curve,
+    CurvePoint,
+    Mode,
+    common_fractions,
+    common_replacement,
+    reaches_label,
+)
 
 #: A column holds one entry per example.
 Table = Mapping[str, Sequence[Any]]
@@ -56,7 +64,8 @@ def columns(
         top: The fraction of features that `top` holds, 0 to 1; None for no such columns.
 
     Raises:
-        InputError: If a result has no curve, or there is not one group or list of wrong results for each.
+        InputError: If a result has no curve, there is not one group or list of wrong results for each, or the curves
+            differ in what stood in the place of deleted features.
     """
     for name, given in (("groups", groups), ("wrong", wrong)):
         if given is not None and len(given) != len(attributions):
@@ -64,6 +73,7 @@ def columns(
                 f"{len(given)} {name} for {len(attributions)} results", "one for each", f"correct `{name}`"
             )
     curves = [_curve(result) for result in attributions]
+    common_replacement([*curves, *(_curve(result) for results in wrong or () for result in results)])
     table: dict[str, list[Any]] = {
         "group": [""] * len(curves) if groups is None else [str(group) for group in groups],
         "label": [result.label for result in attributions],

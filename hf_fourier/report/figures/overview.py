@@ -114,8 +114,7 @@ def _curves(figure: Figure, records: Sequence[ExampleRecord]) -> None:
     named: dict[str, Any] = {}
     for axes, (part, quantity, title, up) in zip(grid.ravel(), CHARTS, strict=True):
         for i, one in enumerate(averages(records, part, quantity)):
-            name = f"{one.method} in {one.domain} (n = {one.examples})"
-            named[name] = _average(axes, one, i)
+            named[one.name] = _average(axes, one, i)
         axes.set_xscale("log")
         fractions = sorted({fraction for one in averages(records, part, quantity) for fraction in one.fractions})
         axes.set_xticks([100 * fraction for fraction in fractions], [f"{100 * fraction:.3g}" for fraction in fractions])

@@ -160,7 +160,7 @@ def _charts(records: Sequence[ExampleRecord]) -> list[Markup]:
     found = []
     for part, quantity, title, y_label in CHARTS:
         series = [
-            Series(escape_invisible(f"{one.method} in {one.domain} (n = {one.examples})"), one.fractions, one.means,
+            Series(escape_invisible(one.name), one.fractions, one.means,
                    () if math.isnan(one.low[0]) else one.low, () if math.isnan(one.low[0]) else one.high,
                    example_record.is_control(one.method))
             for one in averages(records, part, quantity)
