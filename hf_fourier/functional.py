@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, SupportsIndex
+from typing import Any, SupportsIndex, TypedDict, Unpack
 from weakref import WeakKeyDictionary
 
 import torch
@@ -44,11 +44,13 @@ class CallableResults(list[Attribution]):
         self,
         fractions: Fractions = (0.01, 0.02, 0.04, 0.1, 0.3),
         *,
+        replacement: str = "zero",
         overwrite: bool = False,
         batch_size: BatchSize = "auto",
     ) -> CallableResults:
         """Compute the perturbation curves of all results, as `FourierExplainer.perturb` does; returns these results."""
-        self.explainer.perturb(list(self), fractions, overwrite=overwrite, batch_size=batch_size)
+        options = {"replacement": replacement, "overwrite": overwrite}
+        self.explainer.perturb(list(self), fractions, **options, batch_size=batch_size)
         return self
 
     def predict(self, index: int, signal: Tensor | None = None) -> Prediction:
@@ -77,6 +79,7 @@ def attribute(
     seed: int = 0,
     batch_size: BatchSize = "auto",
     dither: float = 0.0,
+    **others: Unpack[DonorKeywords],
 ) -> CallableResults:
     """Explain any torch callable at any real tensor.
 
@@ -100,19 +103,23 @@ def attribute(
         seed: Seed of all random numbers.
         batch_size: Rows in a batch, at most.
         dither: Noise that is added to the input of `forward`, as for `FourierExplainer`.
+        **others: `donors`, other examples in the shape `(n, …)` of `x`, for methods that put their features in the
+            place of deleted ones (`replacement=example`). An example is never its own donor, so `x` itself will do.
 
     Returns:
         One `Attribution` per example, in a list that perturbs them and predicts on parts of them (`CallableResults`).
 
     Raises:
-        InputError: If `x` is not a batch of finite real numbers, or `axes` are not dimensions of it.
+        InputError: If `x` or the donors are not a batch of finite real numbers, `axes` are not dimensions of it, or
+            donors are needed and there is none of the examples' shape.
         TargetError: If a target is no class.
         ModelError: If `forward` does not take the type of `x`.
     """
     shape = _signal_shape(_checked(x), axes)
     chosen = METHODS.parse(method)
     basis = DOMAINS.parse(domain or chosen.default_domain or "fourier")
-    job = MethodCall(chosen, basis, seed, _model(forward), dither=dither, contributions=contributions)
+    encoded = _encoded(x, axes, **others)
+    job = MethodCall(chosen, basis, seed, _model(forward), dither=dither, contributions=contributions, donors=encoded)
     requests = [
         ExplanationRequest(EncodedExample(shape, {}, values=row.detach()), goal)
         for row, goal in zip(x, _target_each(target, len(x)), strict=True)
@@ -124,7 +131,23 @@ def attribute(
         _side_inputs_of(forward).add_notes(source, requests, results)
     for result in results:
         result.provenance["notes"] += _notes(training, x.dtype, source.call.dtype or x.dtype)
-    return CallableResults(results, Engine(source, name=job.model["name"], method=chosen, domain=domain, dither=dither))
+    explainer = Engine(source, name=job.model["name"], method=chosen, domain=domain, dither=dither)
+    explainer.donors = encoded or None
+    return CallableResults(results, explainer)
+
+
+class DonorKeywords(TypedDict, total=False):
+    """What else `attribute` takes."""
+
+    donors: Tensor | None
+
+
+def _encoded(x: Tensor, axes: Sequence[int] | None, donors: Tensor | None = None) -> tuple[EncodedExample, ...]:
+    """Donors for examples like `x`, in its type, so that an example among them is known."""
+    if donors is None:
+        return ()
+    shape = _signal_shape(_checked(donors), axes)
+    return tuple(EncodedExample(shape, {}, values=row.detach()) for row in donors.to(x))
 
 
 def _model(forward: Callable[[Tensor], Any]) -> dict[str, Any]:

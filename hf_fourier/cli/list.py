@@ -11,6 +11,9 @@ import typer
 from hf_fourier.cli.console import error_console, print_json, print_line, result_console, table
 from hf_fourier.errors import InputError
 
+#: Features beyond which every method draws that ever does.
+MANY = 2**20
+
 
 def show_methods(as_json: bool = False) -> None:
     """Every registered method."""
@@ -173,9 +176,12 @@ def _passes(cls: Any) -> str:
 
 def _properties_text(cls: Any) -> str:
     try:
-        properties = cls().properties
+        method = cls()
     except TypeError:
-        properties = ("depends",)
+        properties = ["depends"]
+    else:
+        many = [one for one in method.properties_for(MANY) if one not in method.properties]
+        properties = [*method.properties, *(f"{one} over many features" for one in many)]
     return "\n".join([*(["control"] if cls.control else []), *properties])
 
 

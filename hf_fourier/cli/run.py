@@ -21,6 +21,7 @@ from hf_fourier.cli.console import (
 from hf_fourier.cli.explain import load
 from hf_fourier.cli.options import RunRequest
 from hf_fourier.cli.targets import parse_targets
+from hf_fourier.errors import InputError
 
 if TYPE_CHECKING:
     from hf_fourier.results.table import Table
@@ -52,6 +53,9 @@ def run(request: RunRequest) -> None:
         "batch_size": parse_batch_size(request.batch_size),
         "processes": request.processes,
     }
+    if request.replacement == "example":
+        do = "set `explainer.donors` in Python, and call `explain_dataset` there"
+        raise InputError("--replacement example for a data set", "zero, noise, phase or reference", do)
     RunOptions(**options)  # what is mistyped fails before anything starts
     writable(request.output)
     if request.processes and request.processes > 1 and "WORLD_SIZE" not in os.environ and not request.plan:

@@ -181,7 +181,7 @@ def _named_edges(bands: Bands, scale: Scale) -> list[tuple[float, float, str]]:
     edges = [0.0, *inner, max(highest, scale.limit)]
     corners = highest > scale.limit * (1 + 1e-6)
     return [
-        (low, high, _name(low, math.inf if corners and high == edges[-1] else high, scale.unit))
+        (low, high, band_name(low, math.inf if corners and high == edges[-1] else high, scale.unit))
         for low, high in pairwise(edges)
     ]
 
@@ -219,7 +219,7 @@ def _given_edges(bands: tuple[str, ...], scale: Scale) -> list[tuple[float, floa
         if unit and ("Hz" if unit == "kHz" else unit) != scale.unit:
             got, do = f"band {band!r}", "give the edges in that unit"
             raise SpecError(got, f"edges in {scale.unit}, the unit of this signal", do)
-        named.append((low * thousands, high * thousands, _name(low * thousands, high * thousands, scale.unit)))
+        named.append((low * thousands, high * thousands, band_name(low * thousands, high * thousands, scale.unit)))
     named.sort()
     for (_, high, name), (low, _, other) in pairwise(named):
         if low < high:
@@ -230,10 +230,10 @@ def _given_edges(bands: tuple[str, ...], scale: Scale) -> list[tuple[float, floa
     top = max(float(scale.values.max()), scale.limit)
     ends = [0.0, *(end for low, high, _ in named for end in (low, high)), max(top, named[-1][1])]
     gaps = [(low, high) for low, high in zip(ends[::2], ends[1::2], strict=True) if low < high]
-    return sorted([*named, *((low, high, _name(low, high, scale.unit)) for low, high in gaps)])
+    return sorted([*named, *((low, high, band_name(low, high, scale.unit)) for low, high in gaps)])
 
 
-def _name(low: float, high: float, unit: str) -> str:
+def band_name(low: float, high: float, unit: str) -> str:
     """A band in words: "125–250 Hz", "2–4 cycles/picture", "every 4–8 tokens"."""
     thing = unit.removeprefix("cycles/")
     if unit == thing or thing in ("picture", "volume", "sample"):

@@ -11,12 +11,12 @@ from typing import ClassVar
 
 import torch
 
-from hf_fourier.domains.bands import Bandable, Bands, Split, number_text, scale_of
+from hf_fourier.domains.bands import Bandable, Bands, Split, band_name, number_text, scale_of
 from hf_fourier.domains.base import DOMAINS, Basis
 from hf_fourier.domains.filterbank import MODES, Step, atom, filters, pywt, step
 from hf_fourier.domains.layout import Band, Column, Layout, SignalShape, axes_tuple
 from hf_fourier.errors import SpecError
-from hf_fourier.typing import Float, Inexact, Tensor
+from hf_fourier.typing import Bool, Float, Inexact, Tensor
 
 
 @DOMAINS.register("wavelet", aliases=("dwt", "wavelets"))
@@ -35,8 +35,8 @@ class Wavelet(Bandable):
         axes: The axes to transform, by name or by number; None for every axis that has an order.
         mode: None for the orthonormal form where the family has one and "symmetric" where not; or the padded form with
             "symmetric", "reflect", "zero", "constant" or "periodic" ends.
-        bands: "level" takes the features of each level together; others by the mean frequency of the features' waves,
-            see `Bandable`.
+        bands: "level" takes the features of each level together; others by the mean frequency of the features' waves
+            (see `Bandable`), the smooth part in a band from 0.
         directions: Whether each level is cut by its orientations.
     """
 
@@ -63,11 +63,40 @@ class Wavelet(Bandable):
 
     def split(self, basis: Basis) -> Split:
         """The levels, the smooth part first, or bands of frequency."""
-        return levels(basis.layout, self.directions) if self.bands == "level" else super().split(basis)
+        if self.bands == "level":
+            return levels(basis.layout, self.directions)
+        return with_smooth_part(super().split(basis), basis.layout)
 
     def build(self, signal: SignalShape) -> Basis:
         """The basis for one signal without segments."""
         return WaveletBasis(self, signal, signal.resolve_axes(self.axes))
+
+
+def with_smooth_part(split: Split, layout: Layout) -> Split:
+    """Bands of frequency with the smooth part in a band that reaches down to 0, as the smooth part does.
+
+    That is the band that begins at 0 and holds all of it, if there is one, or else a band of its own in front.
+
+    Args:
+        split: The features by the mean frequencies of their waves.
+        layout: The features of a wavelet basis.
+    """
+    smooth, scale = _is_smooth(layout), scale_of(layout)
+    edge = scale.limit / 2 ** int(layout.with_role("level")[0].values.max())
+    fitting = [i for i, band in enumerate(split.bands) if band.low == 0 and band.high >= edge * (1 - 1e-6)]
+    if fitting:
+        code, bands = torch.where(smooth, fitting[0], split.band_of_feature), split.bands
+    else:
+        code = torch.where(smooth, 0, split.band_of_feature + 1)
+        bands = (Band(band_name(0.0, edge, scale.unit), 0.0, edge, scale.unit), *split.bands)
+    present, band_of_feature = code.unique(return_inverse=True)
+    return Split(band_of_feature, tuple(bands[i] for i in present.tolist()))
+
+
+def _is_smooth(layout: Layout) -> Bool[Tensor, " features"]:
+    """The features of the smooth part."""
+    orientation = layout.with_role("orientation")[0]
+    return torch.tensor([set(name) <= {"a"} for name in orientation.names])[orientation.values.long()]
 
 
 def levels(layout: Layout, orientations: bool) -> Split:
@@ -78,7 +107,7 @@ def levels(layout: Layout, orientations: bool) -> Split:
         orientations: Whether each level is cut by its orientations.
     """
     level, orientation = layout.with_role("level")[0].values.long(), layout.with_role("orientation")[0]
-    smooth = torch.tensor([set(name) <= {"a"} for name in orientation.names])[orientation.values.long()]
+    smooth = _is_smooth(layout)
     deepest, scale = int(level.max()), scale_of(layout)
     code = torch.where(smooth, 0, deepest - level + 1)
     bands = [Band("smooth part", 0.0, scale.limit / 2**deepest, scale.unit)]

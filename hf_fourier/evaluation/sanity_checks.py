@@ -111,7 +111,7 @@ class SanityChecks:
         self.domain = DOMAINS.parse(self.attributions[0].layout.domain)
         self.evaluator = Evaluator(explainer, self.examples, self.targets, seed, batch_size)
         self.callable = any(result.provenance["head"] == CustomTarget.name for result in self.attributions)
-        self.seeded = "seeded" in self.method.properties
+        self.seeded = any("seeded" in self.method.properties_for(len(a.scores)) for a in self.attributions)
         self.reseeded = self._explain(self.examples, self.targets, seed=seed + 1) if self.seeded else self.attributions
         self.seed_overlaps = [top_overlap(a, b, TOP) for a, b in zip(self.attributions, self.reseeded, strict=True)]
 

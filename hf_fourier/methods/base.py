@@ -82,6 +82,10 @@ class Method(ABC):
         """The `PROPERTIES` of this configuration."""
         return ()
 
+    def properties_for(self, features: int) -> tuple[str, ...]:
+        """The `PROPERTIES` of this configuration over so many features: some methods draw where there are many."""
+        return self.properties
+
     @property
     @abstractmethod
     def passes(self) -> tuple[int, int] | None:

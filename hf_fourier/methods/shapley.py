@@ -66,6 +66,10 @@ class Shapley(SubsetMethod):
         seeded = self.permutations is not None or super().properties
         return ("complete", "seeded") if seeded else ("complete",)
 
+    def properties_for(self, features: int) -> tuple[str, ...]:
+        """Seeded beyond `EXACT` features, too."""
+        return self.properties if features <= EXACT else ("complete", "seeded")
+
     @property
     def passes_text(self) -> str:
         """The passes in words."""

@@ -62,7 +62,8 @@ class PerturbingModel:
 
     @donors.setter
     def donors(self, examples: Any) -> None:
-        self._donors = () if examples is None else tuple(encode(self.wrapper, examples)[1])
+        encoded = isinstance(examples, tuple) and all(isinstance(example, EncodedExample) for example in examples)
+        self._donors = () if examples is None else examples if encoded else tuple(encode(self.wrapper, examples)[1])
 
     def predict(self, example: Any, *, signal: Tensor | None = None) -> Prediction:
         """Predict an example, or the example with another signal.

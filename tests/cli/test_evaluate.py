@@ -55,6 +55,20 @@ def test_an_evaluation_in_json(run, text_model):
     assert "NaN" not in done.stdout
 
 
+@pytest.mark.parametrize("name", ["noise", "example"])
+def test_what_stands_in_the_place_of_deleted_features(run, text_model, explainer, name):
+    asked = ("--metric", "dig", "--json", "--replacement", name)
+    done = run("evaluate", text_model, "a good b", "a bad c", "a good w", *asked)
+    assert done.exit_code == 0, done.output
+    found = json.loads(done.stdout)
+    texts = ["a good b", "a bad c", "a good w"]
+    explainer.donors = texts
+    expected = explainer.evaluate(texts, metrics=["dig"], replacement=name)
+    assert found["replacement"] == name
+    assert any("in the place of deleted features" in note for note in found["notes"])
+    assert [row["mean"] for row in found["rows"]] == pytest.approx([row["mean"] for row in expected.table().rows()])
+
+
 def test_pictures(run, image_model, image):
     done = run("evaluate", image_model, image, "--metric", "dig", "--json")
     assert done.exit_code == 0, done.output

@@ -24,6 +24,24 @@ def test_a_picture_end_to_end(run, image_model, image, tmp_path):
     assert all(row[-1] in done.stdout for row in a.top_features(10).formatted())
 
 
+def test_what_stands_in_the_place_of_deleted_features(run, text_model, tmp_path):
+    from hf_fourier import Attribution
+
+    for name, words in (("noise", "noise of their power"), ("example", "another example")):
+        done = run(
+            "explain", text_model, "a good b", "a bad c", "--fraction", ".3", "--replacement", name, "--output", name
+        )
+        assert done.exit_code == 0, done.output
+        assert f"({words} in the place of deleted features):" in done.stdout
+        (one, other) = sorted((tmp_path / name).iterdir())
+        assert Attribution.load(one).curve.replacement == Attribution.load(other).curve.replacement == name
+    done = run("explain", "nowhere", "a good b", "--replacement", "phases")
+    assert done.exit_code == 2
+    assert "zero, noise, phase, reference, example" in done.output.replace("\n", " ")
+    done = run("explain-dataset", "nowhere", "nothing", "--output", "x", "--replacement", "example")
+    assert done.exit_code == 2
+
+
 def test_text_that_looks_like_markup_stays_text(run, text_model, image_model, image):
     done = run("explain", text_model, "[bold]a[/bold] :smile: [/]")
     assert done.exit_code == 0, done.output

@@ -269,3 +269,24 @@ def test_frequencies_in_words():
     assert frequency_text("cycles/picture", 2.25, 2, 3) == "2.25 [2, 3] cycles/picture"
     assert frequency_text("Hz", 999.7) == "1000 Hz"
     assert frequency_text("cycles/token", 0.0) == "0 cycles/token"
+
+
+@pytest.mark.parametrize(
+    ("spec", "first", "edge"),
+    [
+        ("wavelet:bands=octave", "below 14 cycles/picture", 14.0),  # a band of its own
+        ("wavelet:level=none,bands=octave", "below 2 cycles/picture", 2.0),  # 1.75 and less: in the octave from 0
+        ("wavelet:db4,bands=4", "below 28 cycles/picture", 28.0),
+    ],
+)
+def test_the_smooth_part_of_wavelets_is_in_a_band_from_zero(spec, first, edge):
+    axes = (Axis("height", 224, "cycles/pixel"), Axis("width", 224, "cycles/pixel"))
+    basis = DOMAINS.parse(spec).bind(SignalShape("pixels", axes))
+    band = basis.layout.bands[0]
+    assert (band.name, band.low, band.high) == (first, 0.0, edge)
+    fine = basis.fine.layout
+    orientation = fine.with_role("orientation")[0]
+    smooth = torch.tensor([orientation.names[code] == "aa" for code in orientation.values.tolist()])
+    assert set(basis.split.band_of_feature[smooth].tolist()) == {0}
+    flat = basis.inner(*[basis.forward(torch.ones(1, 224, 224))] * 2)[0]  # frequency 0 lies there
+    assert float(flat[0]) > 0.9 * float(flat.sum())

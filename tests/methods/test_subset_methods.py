@@ -14,7 +14,7 @@ from hf_fourier.domains import DOMAINS
 from hf_fourier.errors import InputError, SpecError
 from hf_fourier.methods import METHODS
 from hf_fourier.methods.random_masks import RATES, ROUND, STRATA, drawn_masks, least_squares, stratum_of
-from hf_fourier.methods.shapley import all_subsets, permutation_pairs, shapley_matrix
+from hf_fourier.methods.shapley import EXACT, all_subsets, permutation_pairs, shapley_matrix
 from hf_fourier.scoring.heads import Categorical
 from hf_fourier.seeding import ExampleRng
 from tests.toy_scores import Guard, Smooth, noise, score_of, signal, value
@@ -349,3 +349,37 @@ def test_donors_of_a_score_stand_in_for_what_is_deleted():
 def test_parameters_that_are_none(spec):
     with pytest.raises(SpecError):
         METHODS.parse(spec)
+
+
+def test_attribute_takes_donors():
+    model, x, others = Smooth(3, 6).eval(), noise(2, 6), noise(1, 6, seed=3)
+    results = attribute(model, x, method="occlusion:replacement=example", domain="fourier", donors=others)
+    basis = results[0].basis
+    for row, result in zip(x, results, strict=True):
+        assert result.provenance["donors"]["examples"] == 1
+        deleted = torch.eye(len(basis), dtype=torch.bool)
+        mixed = basis.keep_features(basis.forward(row[None]).expand(len(basis), -1), ~deleted)
+        mixed = mixed + basis.keep_features(basis.forward(others).expand(len(basis), -1), deleted)
+        logits = model(torch.cat([row[None], mixed])).detach().log_softmax(-1)[:, int(result.target)]
+        torch.testing.assert_close(result.scores, logits[0] - logits[1:], rtol=1e-5, atol=1e-7)
+    (first, _) = attribute(model, x, method="occlusion:replacement=example", domain="fourier", donors=x.float())
+    assert not torch.allclose(first.scores, results[0].scores)
+    with pytest.raises(InputError, match="`donors`"):
+        attribute(model, x[:1], method="occlusion:replacement=example", domain="fourier", donors=x[:1])
+    for wrong in (torch.full((1, 6), torch.nan), torch.zeros(6), torch.zeros(0, 6)):
+        with pytest.raises(InputError):
+            attribute(model, x, donors=wrong)
+    with pytest.raises(TypeError):
+        attribute(model, x, donor=x)
+
+
+def test_shapley_draws_where_features_are_many():
+    exact, sampled = METHODS.parse("shapley"), METHODS.parse("shapley:permutations=4")
+    assert exact.properties_for(EXACT) == exact.properties == ("complete",)
+    assert exact.properties_for(EXACT + 1) == sampled.properties_for(2) == ("complete", "seeded")
+    model = Smooth(3, 24).eval()
+    for features, seeded in ((EXACT, False), (EXACT + 1, True)):
+        domain = f"fourier:bands={features - 1}"  # and the mean
+        a, b = (attribute(model, noise(1, 24), method="shapley", domain=domain, seed=s)[0] for s in (0, 1))
+        assert len(a.scores) == features
+        assert torch.equal(a.scores, b.scores) != seeded

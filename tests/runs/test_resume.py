@@ -16,6 +16,7 @@ from hf_fourier.errors import InputError
 from hf_fourier.models.inputs.sources import ListSource, SourceItem
 from hf_fourier.runs import Results
 from hf_fourier.runs.fingerprint import digest_of, example_digest, sampled_weights, weights_digest
+from hf_fourier.runs.manifest import Manifest
 from hf_fourier.runs.packing import UNKNOWN
 from hf_fourier.runs.resume import check_examples
 from tests.models import tiny_models, tiny_tokenizers
@@ -71,6 +72,43 @@ def test_other_donors_are_refused(tmp_path: Path) -> None:
     explain.donors = data + [f"{text} w5" for text in data]
     done = run(data, tmp_path / "run", explain, **options)
     assert done[0].provenance["donors"]["examples"] == 24
+    explain.donors = data
+    with pytest.raises(InputError, match=r"other donors \(donors"):
+        run(data, tmp_path / "run", explain, **options)
+
+
+def test_curves_of_a_run_have_its_replacement_and_another_is_refused(tmp_path: Path) -> None:
+    options = {**OPTIONS, "fractions": (0.1, 0.4)}
+    data, explain = texts(12), explainer()
+    done = run(data, tmp_path / "run", explain, **options, replacement="phase")
+    (direct,) = explain.perturb(explain.explain(data[:1], method="magnitude"), (0.1, 0.4), replacement="phase")
+    assert done[0].curve is not None
+    assert done[0].curve.replacement == "phase"
+    for a, b in zip(done[0].curve.points, direct.curve.points, strict=True):  # type: ignore[union-attr]
+        assert a.value == pytest.approx(b.value, rel=1e-4)
+    assert {row["replacement"] for row in done.rows()} == {"phase"}
+    with pytest.raises(InputError, match="replacement 'noise'"):
+        run(data, tmp_path / "run", explain, **options, replacement="noise")
+    run(data, tmp_path / "run", explain, **options, replacement="phase")
+
+
+def test_a_run_without_a_replacement_is_one_with_zero(folder: Path) -> None:
+    manifest = Manifest.read(folder)
+    del manifest.settings["replacement"]  # as of an earlier version
+    manifest.write(folder)
+    with pytest.raises(InputError, match="replacement 'noise'"):
+        run(texts(COUNT), folder, **OPTIONS, replacement="noise")
+    assert len(run(texts(COUNT), folder, **OPTIONS)) == COUNT
+
+
+def test_donors_of_a_run_s_curves(tmp_path: Path) -> None:
+    options: dict[str, Any] = {**OPTIONS, "fractions": (0.1,), "replacement": "example"}
+    data, explain = texts(12), explainer()
+    with pytest.raises(InputError, match=r"explainer\.donors"):
+        run(data, tmp_path / "run", explain, **options)
+    explain.donors = data + [f"{text} w5" for text in data]
+    done = run(data, tmp_path / "run", explain, **options)
+    assert done[0].provenance["curve_donors"]["examples"] == 24
     explain.donors = data
     with pytest.raises(InputError, match=r"other donors \(donors"):
         run(data, tmp_path / "run", explain, **options)
