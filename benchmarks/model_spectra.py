@@ -7,6 +7,9 @@ Each model's spectrum over examples that it was not trained on: clothes with the
 languages at the waveform. Prints what `summary()` says and a table of the bands, and writes
 `docs/figures/spectrum-MODEL.png`.
 
+With `--heat-map`: the Fourier heat map of each model instead, at three sizes of the wave, with the increase by
+frequency, and `docs/figures/heat-map-MODEL.png` of the middle one.
+
 With `--pair`: two models of clothes that read the same pictures with two gratings, each decided by another one
 (`benchmarks.planted`), in octaves cut by direction.
 """
@@ -34,6 +37,8 @@ from hf_fourier.evaluation.studies.model_spectrum import ModelSpectrum
 
 #: Bands of the pair of models.
 BY_DIRECTION = "fourier:bands=octave,directions=4"
+#: Sizes of the waves of heat maps, the middle one drawn, and frequencies along each axis of small and large pictures.
+LEVELS, SIZES = (0.25, 0.5, 1.0), {"fashion-vit": 27, "efficientnet-lite0": 9}
 FIGURES = Path(__file__).parents[1] / "docs" / "figures"
 
 
@@ -88,13 +93,15 @@ def main(words: Sequence[str]) -> None:
     parser.add_argument("--models", nargs="+", choices=DATA, default=list(DATA))
     parser.add_argument("--examples", type=int)
     parser.add_argument("--pair", action="store_true", help="two models on the same pictures, and nothing else")
+    parser.add_argument("--heat-map", action="store_true", help="add single waves, and nothing else")
     typed = parser.parse_args(words)
     if typed.pair:
         print(markdown(two_models(typed.examples or 120)))
         return
     for name in typed.models:
         make, usual = DATA[name]
-        show(name, make(typed.examples or usual))
+        data = make(typed.examples or usual)
+        show_heat_map(name, data) if typed.heat_map else show(name, data)
 
 
 def show(name: str, data: Data) -> None:
@@ -110,6 +117,36 @@ def show(name: str, data: Data) -> None:
     print(f"\n{len(found)} examples, {found.quantity} in percent; {took:.0f} s.\n")
     print(markdown(list(found.overview().rows())))
     found.plot(FIGURES / f"spectrum-{name}.png")
+
+
+def show_heat_map(name: str, data: Data) -> None:
+    """One model's Fourier heat map."""
+    signal = "waveform" if "whisper" in name or "wav2vec2" in name else None
+    explainer = FourierExplainer.from_pretrained(str(assets.get(name)), device="cpu", signal=signal)
+    print(f"\n### {name}\n")
+    rows: list[dict[str, Any]] = []
+    for level in LEVELS:
+        start = time.perf_counter()
+        found = explainer.heat_map(data.examples, data.labels, data.clusters, level=level, size=SIZES.get(name))
+        took = time.perf_counter() - start
+        print(
+            f"{len(found)} examples, {len(found.frequencies)} waves of {level:g} × the signal's norm; {took:.0f} s.\n"
+        )
+        for line in found.summary():
+            print(f"- {line}")
+        for ring in found.by_radius(6).rows():
+            ends = f"{ring['from']:.3g}–{ring['to']:.3g} {found.axes[-1].unit}"
+            raised = [f"{100 * ring[f'increase{end}']:.1f}" for end in ("", "_low", "_high")]
+            cell = f"{raised[0]} [{raised[1]}, {raised[2]}]"
+            row = next((row for row in rows if row["frequency"] == ends), None)
+            if row is None:
+                row = {"frequency": ends, "waves": ring["waves"]}
+                rows.append(row)
+            row[f"{level:g}"] = cell
+        if level == LEVELS[1]:
+            found.plot(FIGURES / f"heat-map-{name}.png")
+    print(f"\nIncrease of the {found.quantity} in percentage points; clean: {100 * found.clean_rate().mean:.0f} %.\n")
+    print(markdown(rows))
 
 
 def two_models(n: int) -> list[dict[str, Any]]:

@@ -27,6 +27,8 @@ MOST = 4096
 RHYTHMS = {"delta": (0.5, 4.0), "theta": (4.0, 8.0), "alpha": (8.0, 13.0), "beta": (13.0, 30.0), "gamma": (30.0, 100.0)}
 #: Octaves of Hz begin at this frequency times a power of 2; those of other units at a power of 2.
 REFERENCE_HZ = 1000.0
+#: Units of frequency along axes that are counted over the whole shorter side.
+WHOLE = {"cycles/pixel": "cycles/picture", "cycles/voxel": "cycles/volume"}
 #: The name of the constant part.
 MEAN = "mean (frequency 0)"
 _EDGES = re.compile(r"\s*([0-9.]+)\s*[-–]\s*([0-9.]+)\s*([A-Za-z/].*?)?\s*")
@@ -135,7 +137,7 @@ def scale_of(layout: Layout) -> Scale:
     axes = [axis for axis in axes if axis.name in named] or axes
     units = {(axis.unit, axis.rate) for axis in axes}
     unit, rate = units.pop() if len(units) == 1 else ("cycles/sample", 1.0)
-    whole = {"cycles/pixel": "cycles/picture", "cycles/voxel": "cycles/volume"}.get(unit)
+    whole = WHOLE.get(unit)
     if whole is not None:
         unit, rate = whole, rate * min(axis.length for axis in axes)
     return Scale(layout.radius.double() * rate, unit, 0.5 * rate)

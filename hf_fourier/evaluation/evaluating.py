@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from hf_fourier.evaluation.options import EvaluationKeywords
     from hf_fourier.evaluation.rectification import Correction, RectificationResult
     from hf_fourier.evaluation.results import Evaluation, SanityResult
+    from hf_fourier.evaluation.studies.heat_map import HeatMap
 
 __all__ = ["Evaluating"]
 
@@ -186,6 +187,55 @@ class Evaluating(Engine):
         if not result.corrections:
             raise InputError(f"an example that the model calls {true_label!r}", "a mistake", "pass another one")
         return result.corrections[0]
+
+    def heat_map(
+        self,
+        data: Any,
+        labels: str | Sequence[Any] | None = None,
+        clusters: str | Sequence[Any] | None = None,
+        *,
+        level: float = 0.5,
+        size: int | None = None,
+        highest: float | None = None,
+        phases: str = "sign",
+        seed: int = 0,
+        batch_size: BatchSize = "auto",
+        progress: Callable[[int, int | None], None] | None = None,
+    ) -> HeatMap:
+        """The Fourier heat map: how often the model errs when a single wave is added, for each frequency.
+
+        `x + r v U` for waves U of norm 1 whose transform is zero but at ±k (Yin et al. 2019, arXiv 1906.08988), r a
+        random sign in each channel. One forward pass for each wave and example, and a clean one; rows of all examples
+        share batches, and examples are read as they are needed. Nothing is clipped.
+
+        Args:
+            data: As for `explain_dataset`.
+            labels: The true classes, for error rates: a column, "folder", or one each; None for the share of the
+                model's clean predictions that change.
+            clusters: As `labels`: of a speaker or a patient, whose examples are dependent.
+            level: The size of the wave: its norm over all channels, a fraction of that of the signal around its mean.
+                (The paper's v is each channel's in the model's unit: `v √channels / ‖x - mean‖`.)
+            size: Frequencies along each axis, evenly from -highest to highest (15 along two axes, 5 along three), or
+                along a single axis from 0, on a logarithmic scale (25).
+            highest: The highest frequency, in cycles per picture or volume, Hz, …; None for just below half the
+                sampling rate.
+            phases: "sign", as published: waves have a crest at the first entry, or a trough. "any" draws a phase for
+                each channel: a model may read what such waves have no part of.
+            seed: Of signs and phases; each example's are its own.
+            batch_size: Rows in a batch, at most.
+            progress: Called with (examples done, examples in all, or None where that is not known).
+
+        Returns:
+            A `HeatMap`: `plot()`, `to_pandas()`, `summary()`, `save()`.
+
+        Raises:
+            InputError: If no example can be read, their axes differ, or there is not one label for each.
+            TargetError: If a label is no class of the model.
+        """
+        from hf_fourier.evaluation.studies.heat_readings import heat_map
+        from hf_fourier.evaluation.studies.waves import Waves
+
+        return heat_map(self, data, labels, clusters, Waves(level, size, highest, phases), seed, batch_size, progress)
 
     def transfer(self, attributions: Any, other: Engine, *, batch_size: BatchSize = "auto") -> Table:
         """Test whether adversarial examples of this model change another model's prediction.

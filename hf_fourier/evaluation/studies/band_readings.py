@@ -73,7 +73,7 @@ def spectrum_of(
         clean=np.stack([some[FILTERS.index("low-pass"), -1] for _, some, _, _ in rows]), shapley=shapley,
         by=() if by is None else tuple(str(one) for one in by),
         labels=np.full(len(rows), math.nan) if labels is None else np.asarray(labels, dtype=float),
-        clusters=() if clusters is None else tuple(_cluster(i, one) for i, one in enumerate(clusters)),
+        clusters=() if clusters is None else tuple(cluster_name(i, one) for i, one in enumerate(clusters)),
         class_names=dict(class_names or {}), failures=failures,
         made_by={name: made.get(name) for name in ("method", "domain", "seed", "head")},
     )  # fmt: skip
@@ -94,7 +94,7 @@ def all_bands(layouts: Sequence[tuple[Band, ...]]) -> list[Band]:
     return sorted(merged.values(), key=lambda band: (band.low, band.high, band.name))
 
 
-def _cluster(place: int, name: Any) -> str:
+def cluster_name(place: int, name: Any) -> str:
     """The name of an example's cluster; an unknown one is its own."""
     return f"example {place}" if name is None or name != name else str(name)
 
