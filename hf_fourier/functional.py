@@ -49,8 +49,9 @@ class CallableResults(list[Attribution]):
         batch_size: BatchSize = "auto",
     ) -> CallableResults:
         """Compute the perturbation curves of all results, as `FourierExplainer.perturb` does; returns these results."""
-        options = {"replacement": replacement, "overwrite": overwrite}
-        self.explainer.perturb(list(self), fractions, **options, batch_size=batch_size)
+        self.explainer.perturb(
+            list(self), fractions, replacement=replacement, overwrite=overwrite, batch_size=batch_size
+        )
         return self
 
     def predict(self, index: int, signal: Tensor | None = None) -> Prediction:
@@ -124,6 +125,18 @@ def attribute(
         ExplanationRequest(EncodedExample(shape, {}, values=row.detach()), goal)
         for row, goal in zip(x, _target_each(target, len(x)), strict=True)
     ]
+    return _explained(forward, x, requests, job, batch_size, domain)
+
+
+def _explained(
+    forward: Callable[[Tensor], Any],
+    x: Tensor,
+    requests: Sequence[ExplanationRequest],
+    job: MethodCall,
+    batch_size: BatchSize,
+    domain: str | Domain | None,
+) -> CallableResults:
+    """One result per request, with the callable as an explainer that has the call's method, domain and donors."""
     source = NetworkWrapper(Call(forward, dtype=x.dtype, device=x.device), {}, bare=True)
     training = _in_training_mode(source)
     with eval_mode(source.model):
@@ -131,8 +144,8 @@ def attribute(
         _side_inputs_of(forward).add_notes(source, requests, results)
     for result in results:
         result.provenance["notes"] += _notes(training, x.dtype, source.call.dtype or x.dtype)
-    explainer = Engine(source, name=job.model["name"], method=chosen, domain=domain, dither=dither)
-    explainer.donors = encoded or None
+    explainer = Engine(source, name=job.model["name"], method=job.method, domain=domain, dither=job.dither)
+    explainer.donors = tuple(job.donors)
     return CallableResults(results, explainer)
 
 

@@ -75,7 +75,7 @@ def running(call: str, plan: str) -> list[Case]:
         "--split": ("train", "split", "train"), "--fraction": (".5,.25", "fractions", [0.5, 0.25]),
         "--store": ("scores", "store", "scores"), "--budget": ("3GB", "budget", "3GB"), "--chunk": ("7", "chunk", 7),
         "--seed": ("5", "seed", 5), "--batch-size": ("3", "batch_size", 3), "--processes": ("1", "processes", 1),
-        "--contributions": ("2", "contributions", 2),
+        "--contributions": ("2", "contributions", 2), "--replacement": ("noise", "replacement", "noise"),
     }  # fmt: skip
     cases = [Case(base, option, typed, where, name, value) for option, (typed, name, value) in same.items()]
     both = Case(f"{base} --column a", "--column", "b", where, "column", ["a", "b"])
@@ -163,6 +163,9 @@ CASES = [
     Case(EXPLAIN, "--contributions", "2", f"{EXPLAINER}.explain", "contributions", 2),
     Case(EXPLAIN, "--fraction", ".5", f"{EXPLAINER}.perturb", "fractions", [0.5]),
     Case("explain MODEL long.wav", "--fraction", ".5", RECORDING, "fractions", [0.5]),
+    Case(EXPLAIN, "--replacement", "noise", f"{EXPLAINER}.perturb", "replacement", "noise"),
+    Case("explain MODEL long.wav", "--replacement", "noise", RECORDING, "replacement", "noise"),
+    Case("evaluate MODEL good", "--replacement", "noise", f"{EXPLAINER}.evaluate", "replacement", "noise"),
     Case("explain MODEL long.wav", "--seconds", "2.5", RECORDING, "seconds", 2.5),
     Case("explain MODEL long.wav", "--overlap", ".5", RECORDING, "overlap", 0.5),
     Case(EXPLAIN, "--output", "here", "hf_fourier.cli.explain:write", "folder", Path("here/good")),

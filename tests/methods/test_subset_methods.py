@@ -362,6 +362,9 @@ def test_attribute_takes_donors():
         mixed = mixed + basis.keep_features(basis.forward(others).expand(len(basis), -1), deleted)
         logits = model(torch.cat([row[None], mixed])).detach().log_softmax(-1)[:, int(result.target)]
         torch.testing.assert_close(result.scores, logits[0] - logits[1:], rtol=1e-5, atol=1e-7)
+    results.perturb([0.0, 0.4], replacement="example")  # the same donors along curves
+    nothing = model(others).detach().log_softmax(-1)[0, int(results[0].target)]
+    assert results[0].curve.at("keep", 0).value == pytest.approx(float(nothing))
     (first, _) = attribute(model, x, method="occlusion:replacement=example", domain="fourier", donors=x.float())
     assert not torch.allclose(first.scores, results[0].scores)
     with pytest.raises(InputError, match="`donors`"):
