@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from hf_fourier.evaluation.metrics.statistics import summarise
 from hf_fourier.evaluation.paper_table import paired_gap, paper_table
 from hf_fourier.results.drawing import drawn_by
+from hf_fourier.results.remarks import IN_PLACE
 from hf_fourier.results.table import Table
 
 if TYPE_CHECKING:
@@ -100,7 +101,9 @@ class Evaluation:
         """
         if quantities is not None:
             names = [quantities] if isinstance(quantities, str) else list(quantities)
-            return paper_table(self.cells, self.groups, self.better, names, against, digits, seed)
+            found = paper_table(self.cells, self.groups, self.better, names, against, digits, seed)
+            in_place = IN_PLACE[self.replacement]
+            return Table(found.columns, [*found.notes, in_place]) if in_place else found
         rows = [self._row(cell, name, seed) for cell in self.cells for name in cell.values]
         return Table({title: [row[title] for row in rows] for title in rows[0]} if rows else {})
 
@@ -148,7 +151,8 @@ class Evaluation:
         if not self.cells:
             return "\n".join([repr(self), *self.remarks])
         found = self.printed_table()
-        lines = [line for text in (*found.notes, *self.remarks) for line in textwrap.wrap(text, width)]
+        texts = dict.fromkeys((*found.notes, *self.remarks))
+        lines = [line for text in texts for line in textwrap.wrap(text, width)]
         return "\n".join([repr(self), found.blocks(width), *lines])
 
     def _repr_html_(self) -> str:

@@ -164,5 +164,8 @@ def donors_digest(donors: Sequence[EncodedExample]) -> str:
 
 def no_donors(got: str) -> InputError:
     """The error where other examples are needed, and what there is."""
-    hint = "set `explainer.donors` to a list of examples (of `attribute`, pass `donors`), or take another replacement"
+    hint = (
+        "set `explainer.donors` to a list of examples (for `attribute` pass `donors`), or take another replacement, "
+        "such as 'noise'"
+    )
     return InputError(f"replacement 'example' with {got}", "other examples of the signal's shape", hint)

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from hf_fourier import Attribution
+from hf_fourier.domains import Axis, SignalShape
 from hf_fourier.evaluation.studies.band_readings import spectrum_of
+from hf_fourier.evaluation.studies.heat_map import WaveAxis
+from hf_fourier.evaluation.studies.heat_readings import check_axes
 from hf_fourier.evaluation.studies.interactions import interactions, subset_values
 from hf_fourier.evaluation.studies.model_spectrum import ModelSpectrum
+from hf_fourier.evaluation.studies.waves import Waves
 from hf_fourier.models.inputs.dataset_sources import column_values
+from hf_fourier.results.curve import common_fractions
 from tests.advice.case import Case, explained, read, reader
 from tests.advice.specs import parsed
 from tests.models import tiny_tokenizers
@@ -72,12 +78,28 @@ def _drawn(path: Path | None) -> Any:
 
 
 def _regression() -> ModelSpectrum:
-    from dataclasses import replace
-
     import numpy as np
 
     known = _spectrum()
     return replace(known, readings=np.full_like(known.readings, np.nan), clean=np.full_like(known.clean, np.nan))
+
+
+LARGE = SignalShape("pixels", tuple(Axis(name, 224, "cycles/pixel") for name in ("height", "width")))
+
+
+def _waves(texts: Any, labels: Any = None, **given: Any) -> Any:
+    return reader().heat_map(texts, labels, size=3, **given)
+
+
+def _curve(replacement: str) -> Any:
+    (found,) = read(1)
+    return reader().perturb(replace(found), [0.1], replacement=replacement, overwrite=True).curve
+
+
+def _perturbed_twice(overwrite: bool) -> Any:
+    explainer, (found,) = reader(), read(1)
+    explainer.perturb(found, [0.1], overwrite=True)
+    return explainer.perturb(found, [0.1], replacement="noise", overwrite=overwrite)
 
 
 def _among_others(donors: Any) -> Any:
@@ -117,9 +139,38 @@ CASES = [
         lambda: explained("random_masks:masks=276", "identity"),
     ),
     Case(
-        "set `explainer.donors` to a list of examples, or take another replacement, such as 'noise'",
+        "set `explainer.donors` to a list of examples (for `attribute` pass `donors`), or take another replacement, "
+        "such as 'noise'",
         lambda: _among_others(None),
         lambda: _among_others(tiny_tokenizers.texts(3, lengths=(7,))),
+    ),
+    Case(
+        "pass overwrite=True to replace it, or explain the example again",
+        lambda: _perturbed_twice(overwrite=False),
+        lambda: _perturbed_twice(overwrite=True),
+    ),
+    Case(
+        "keep them apart, or perturb again with overwrite=True",
+        lambda: common_fractions([_curve("zero"), _curve("noise")]),
+        lambda: common_fractions([_curve("noise"), _curve("noise")]),
+    ),
+    Case("check the data", lambda: _waves([3.5]), lambda: _waves(["a good b"])),
+    Case(
+        "correct `labels` and `clusters`",
+        lambda: _waves(lambda: iter(["a", "b"]), ["ham"]),
+        lambda: _waves(lambda: iter(["a", "b"]), ["ham", "spam"]),
+    ),
+    Case(
+        "make a heat map of each kind",
+        lambda: check_axes([WaveAxis("token", "")], [WaveAxis("time", "Hz")], 1),
+        lambda: check_axes([WaveAxis("time", "Hz")], [WaveAxis("time", "Hz")], 1),
+    ),
+    Case("correct `phases`", lambda: _waves(["a"], phases="random"), lambda: _waves(["a"], phases="any")),
+    Case("take fewer", lambda: Waves(size=999).grid(LARGE), lambda: Waves(size=99).grid(LARGE)),
+    Case(
+        "explain another signal",
+        lambda: Waves().grid(SignalShape("tensor", (Axis("channel", 3, channel=True),))),
+        lambda: Waves().grid(LARGE),
     ),
     Case("explain by that", lambda: _over_texts(method="shapley"), _over_texts),
     Case("give `bands` too", lambda: _over_texts(domain="fourier"), lambda: _over_texts(domain=OCTAVES)),

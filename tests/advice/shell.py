@@ -92,7 +92,31 @@ def _evaluated(metric: str, shell: bool = False) -> Any:
     return evaluate.run_evaluate(SimpleNamespace(metrics=[metric]))  # type: ignore[arg-type]
 
 
+def _run_with_donors(in_python: bool) -> Any:
+    from hf_fourier.cli import run
+    from hf_fourier.cli.options import LoadOptions, RunRequest
+    from tests.advice.case import reader
+
+    folder = Path(tempfile.mkdtemp())
+    (folder / "texts.txt").write_text("\n".join([TEXT, f"{TEXT} w5"]))
+    where: dict[str, Any] = {"dataset": str(folder / "texts.txt"), "output": folder / "run"}
+    if not in_python:
+        return run.run(RunRequest(model=model(), replacement="example", loading=LoadOptions(), **where))
+    explainer = reader()
+    explainer.donors = [f"{TEXT} w5", f"{TEXT} w6", f"{TEXT} w7 w8"]
+    try:
+        options: dict[str, Any] = {"fractions": (0.1,), "replacement": "example", "progress": False}
+        return explainer.explain_dataset([f"{TEXT} w9"], folder / "run", method="magnitude", **options)
+    finally:
+        explainer.donors = None
+
+
 CASES = [
+    Case(
+        "set `explainer.donors` in Python, and call `explain_dataset` there",
+        lambda: _run_with_donors(in_python=False),
+        lambda: _run_with_donors(in_python=True),
+    ),
     Case(
         "name a token or count it from 0",
         lambda: parse_targets("at:"),

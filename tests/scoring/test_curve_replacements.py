@@ -228,6 +228,8 @@ def test_an_evaluation_asks_with_the_replacement_everywhere(tmp_path: Path) -> N
     plain = explainer.evaluate(examples, "ffc", metrics=names)
     assert found.replacement == "phase"
     assert "scrambled phases in the place of deleted features" in str(found)
+    assert "scrambled phases in the place of deleted features" in found.table(["dig"]).notes
+    assert str(found).count("in the place of deleted features") == 1
     assert plain.replacement == "zero"
     assert "in the place of" not in str(plain)
     table = columns(explainer.perturb(explained(explainer, examples, "ffc"), DEFAULT_GRID, replacement="phase"))

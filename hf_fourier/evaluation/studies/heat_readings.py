@@ -98,9 +98,7 @@ class _Reader:
             axes = tuple(axis for _, _, axis in wave_axes(example.signal))
             if not len(self.frequencies):
                 self.axes, self.frequencies = axes, self._waves.grid(example.signal)
-            elif axes != self.axes:
-                got = f"example {item.index} with axes {_worded(axes)}, after one with {_worded(self.axes)}"
-                raise InputError(got, "signals with the same axes", "make a heat map of each kind")
+            check_axes(axes, self.axes, item.index)
             encoded.append((item, example))
         found: dict[int, tuple[np.ndarray, np.ndarray]] = {}
 
@@ -161,6 +159,17 @@ def _of(values: str | list[Any], item: SourceItem) -> Any:
     if item.index >= len(values):
         raise InputError(f"{len(values)} values for more examples", "one for each", "correct `labels` and `clusters`")
     return values[item.index]
+
+
+def check_axes(axes: Sequence[WaveAxis], first: Sequence[WaveAxis], index: int) -> None:
+    """Refuse an example with other axes than the first one.
+
+    Raises:
+        InputError: If they differ.
+    """
+    if tuple(axes) != tuple(first):
+        got = f"example {index} with axes {_worded(axes)}, after one with {_worded(first)}"
+        raise InputError(got, "signals with the same axes", "make a heat map of each kind")
 
 
 def _worded(axes: Sequence[WaveAxis]) -> str:

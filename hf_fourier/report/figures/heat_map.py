@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from itertools import combinations
 from os import PathLike
 from typing import TYPE_CHECKING, Any
@@ -74,7 +75,7 @@ def _fill(figure: Figure, found: HeatMap) -> None:
             axes[-1].set_visible(False)
     level = f"waves of {found.made_by.get('level', 0):g} × the signal's norm"
     lines = [f"{found.model}: {len(found)} examples, {level}", *found.summary()]
-    title = "\n".join(drawable(line, 150) for line in lines)
+    title = "\n".join(textwrap.fill(drawable(line, 300), 150) for line in lines)
     figure.suptitle(title, x=0.012, ha="left", size=10, gid="headline", **plain(title))
     figure.supxlabel(CAPTION, x=0.012, ha="left", size=9, style="italic")
 
@@ -144,7 +145,7 @@ def _intervals(axes: Axes, places: np.ndarray, rows: list[tuple[float, float, fl
 
 def _finish(axes: Axes, found: HeatMap, label: str, words: str) -> None:
     axes.axhline(100 * found.clean_rate().mean, color=panels.SOFT, linewidth=1.0, gid="clean")
-    axes.set_ylim(0, 104)
+    axes.set_ylim(0, min(104.0, 1.15 * max(axes.get_ylim()[1], 100 * found.clean_rate().mean, 1.0)))
     panels.label_axis(axes, "x", label)
     panels.label_axis(axes, "y", f"{found.quantity} [%]")
     panels.title(axes, words)

@@ -111,7 +111,10 @@ def relevance(relevance: Relevance) -> str:
 def evaluation(evaluation: Evaluation) -> str:
     """All quantities by method, with intervals, marks and what they mean."""
     found = evaluation.printed_table()
-    return _whole([f"<p><b>{escaped(repr(evaluation))}</b></p>", table(found)], evaluation.remarks)
+    return _whole(
+        [f"<p><b>{escaped(repr(evaluation))}</b></p>", table(found)],
+        [text for text in evaluation.remarks if text not in found.notes],
+    )
 
 
 def sanity(result: SanityResult) -> str:
