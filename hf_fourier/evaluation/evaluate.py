@@ -22,6 +22,7 @@ from hf_fourier.evaluation.options import (
     reporter,
 )
 from hf_fourier.evaluation.results import Evaluation, MethodResult
+from hf_fourier.evaluation.totals import MethodTotals
 from hf_fourier.evaluation.wrong_labels import assign_wrong_labels, has_other_classes, wrong_labels_of
 from hf_fourier.methods import METHODS, Method
 from hf_fourier.methods.controls import CONTROLS, Control
@@ -243,7 +244,7 @@ class Evaluator:
         Returns:
             The results, and by method the errors of those that do not go with the domain or the signal.
         """
-        totals = {_name_of(method): _Totals(_is_control(method)) for method in methods}
+        totals = {_name_of(method): MethodTotals(_is_control(method)) for method in methods}
         failed: dict[str, SpecError] = {}
         for where in self._chunks():
             first: list[Attribution] = []
@@ -300,7 +301,7 @@ class Evaluator:
     def _perturb(self, results: list[Attribution], grid: FractionGrid, where: slice) -> None:
         """Compute the curves; the prediction without any feature is computed once for all methods in a domain.
 
-        Masks are not shared: they are stored beside the curve. Nor are predictions at anything but zero, which is drawn.
+        Masks are not shared: they are stored beside the curve. Nor are predictions at what is drawn.
         """
         shared = self.replacement == "zero" and self.head != Mask.name
         places = range(where.start, where.start + len(results))
@@ -369,32 +370,6 @@ class Evaluator:
 
     def _chunks(self) -> list[slice]:
         return [slice(start, start + CHUNK) for start in range(0, len(self.examples), CHUNK)]
-
-
-class _Totals:
-    """One method's numbers and costs as they come, chunk by chunk."""
-
-    def __init__(self, control: bool) -> None:
-        self.control, self.examples, self.seconds, self.passes = control, 0, 0.0, [0.0, 0.0]
-        self.values: dict[str, list[float]] = {}
-        self.incomplete: list[str] = []
-
-    def add(self, results: Sequence[Attribution], numbers: dict[str, Sequence[float]]) -> None:
-        """Add the results of a chunk, and by quantity a number for each."""
-        self.examples += len(results)
-        for result in results:
-            self.passes[0] += result.provenance["passes"]["forward"]
-            self.passes[1] += result.provenance["passes"]["backward"]
-            self.seconds += result.provenance["seconds"]
-            self.incomplete += result.incomplete
-        for quantity, values in numbers.items():
-            self.values.setdefault(quantity, []).extend(values)
-
-    def result(self, method: str, domain: str) -> MethodResult:
-        """All of it."""
-        forward, backward = (count / self.examples for count in self.passes)
-        seconds = self.seconds / self.examples
-        return MethodResult(method, domain, self.control, (forward, backward), self.values, seconds)
 
 
 def _is_control(method: Method | PrecomputedMethod) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Unpack
 
 from hf_fourier.domains import Domain
@@ -200,7 +200,7 @@ class Evaluating(Engine):
         phases: str = "sign",
         seed: int = 0,
         batch_size: BatchSize = "auto",
-        progress: Callable[[int, int | None], None] | None = None,
+        progress: Callable[[int, int], None] | bool | None = None,
     ) -> HeatMap:
         """The Fourier heat map: how often the model errs when a single wave is added, for each frequency.
 
@@ -223,7 +223,8 @@ class Evaluating(Engine):
                 each channel: a model may read what such waves have no part of.
             seed: Of signs and phases; each example's are its own.
             batch_size: Rows in a batch, at most.
-            progress: Called with (examples done, examples in all, or None where that is not known).
+            progress: True for a bar, or a function that is called with (examples done, examples in all, as far as that
+                is known).
 
         Returns:
             A `HeatMap`: `plot()`, `to_pandas()`, `summary()`, `save()`.

@@ -45,7 +45,7 @@ def heat_map(
     waves: Waves,
     seed: int,
     batch_size: BatchSize,
-    progress: Callable[[int, int | None], None] | None,
+    progress: Callable[[int, int], None] | bool | None,
 ) -> HeatMap:
     """See `FourierExplainer.heat_map`."""
     source = source_of(data, is_example=explainer.wrapper.is_example)
@@ -55,8 +55,9 @@ def heat_map(
     items, found = source.stream(0), list[tuple[SourceItem, np.ndarray, np.ndarray]]()
     while chunk := list(islice(items, CHUNK)):
         found += reader.read(chunk)
-        if progress is not None:
-            progress(len(found) + len(reader.failures), source.length)
+        if callable(progress):
+            done = len(found) + len(reader.failures)
+            progress(done, source.length or done)
     if not found:
         got = f"no example that can be read ({next(iter(reader.failures), 'there is none')})"
         raise InputError(got, "at least one", "check the data")
