@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from hf_fourier import FourierExplainer
 from hf_fourier.domains import Axis, SignalShape
-from hf_fourier.errors import InputError, SpecError, TargetError
+from hf_fourier.errors import DamagedFile, InputError, SpecError, TargetError
 from hf_fourier.evaluation.studies.heat_map import HeatMap, WaveAxis
 from hf_fourier.evaluation.studies.heat_readings import CHUNK
 from hf_fourier.evaluation.studies.waves import Waves, cycles_of, unit_waves, wave_readings
@@ -275,8 +276,19 @@ def test_the_figure_has_frequency_zero_in_the_middle(shape: SignalShape, tmp_pat
     assert all(low <= mean <= high for low, mean, high in zip(whole["low"], whole["mean"], whole["high"], strict=True))
 
 
-def test_files_of_others_are_refused(tmp_path: Path) -> None:
-    (tmp_path / "one").write_bytes(b"nothing")
-    for path in (tmp_path / "one", tmp_path / "two"):
-        with pytest.raises(InputError, match=r"HeatMap\.save"):
+def test_files_of_others_and_damaged_ones_are_refused(vision: FourierExplainer, tmp_path: Path) -> None:
+    found = vision.heat_map([torch.zeros(3, 32, 32)], size=1)
+    path = found.save(tmp_path / "one")
+    whole = path.read_bytes()
+    for place in (9, len(whole) // 2, len(whole) - 1):
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :])
+        with pytest.raises(DamagedFile):
             HeatMap.load(path)
+    path.write_bytes(whole[:-20])
+    with pytest.raises(DamagedFile):
+        HeatMap.load(path)
+    with pytest.raises(InputError, match=r"HeatMap\.save"):
+        HeatMap.load(tmp_path / "two")
+    save_file({"readings": torch.zeros(1)}, tmp_path / "three")
+    with pytest.raises(InputError, match=r"HeatMap\.save"):
+        HeatMap.load(tmp_path / "three")

@@ -12,9 +12,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hf_fourier.domains.bands import frequency_text
-from hf_fourier.errors import InputError
 from hf_fourier.evaluation.metrics.statistics import MeanInterval, mean_interval
-from hf_fourier.evaluation.studies.array_file import read_arrays, write_arrays
+from hf_fourier.evaluation.studies import heat_file
 from hf_fourier.methods.filters import MEASURES
 from hf_fourier.results.drawing import drawn_by
 from hf_fourier.results.table import Table
@@ -22,10 +21,7 @@ from hf_fourier.results.table import Table
 if TYPE_CHECKING:
     import pandas as pd
 
-#: Of the file that `HeatMap.save` writes.
-FORMAT = 1
 _VALUE, _, _AGREEMENT, _CLASS = range(len(MEASURES))
-_ARRAYS = ("frequencies", "readings", "clean", "labels")
 
 
 @dataclass(frozen=True)
@@ -213,13 +209,16 @@ class HeatMap:
 
         Args:
             path: The file.
+
+        Raises:
+            StorageError: If it cannot be written.
         """
         values = {
-            "format": FORMAT, "model": self.model, "axes": [asdict(axis) for axis in self.axes],
-            "clusters": self.clusters, "made_by": dict(self.made_by), "failures": self.failures,
+            "model": self.model, "axes": [asdict(axis) for axis in self.axes], "clusters": self.clusters,
+            "made_by": dict(self.made_by), "failures": self.failures,
             "class_names": {str(number): name for number, name in self.class_names.items()},
         }  # fmt: skip
-        return write_arrays(Path(path), "heat map", {name: getattr(self, name) for name in _ARRAYS}, values)
+        return heat_file.write(Path(path), values, {name: getattr(self, name) for name in heat_file.ARRAYS})
 
     @classmethod
     def load(cls, path: str | PathLike[str]) -> HeatMap:
@@ -227,14 +226,9 @@ class HeatMap:
 
         Raises:
             InputError: If it is no such file, or one of a newer format.
+            DamagedFile: If it is not as it was written.
         """
-        values, arrays = read_arrays(Path(path), "heat map", _ARRAYS, FORMAT, "HeatMap.save")
-        examples, waves = arrays["readings"].shape[:2]
-        shapes = {"frequencies": (waves, len(values["axes"])), "readings": (examples, waves, len(MEASURES)),
-                  "clean": (examples, len(MEASURES)), "labels": (examples,)}  # fmt: skip
-        if any(arrays[name].shape != shape for name, shape in shapes.items()):
-            got = f"{Path(path).name!r}, whose arrays do not fit each other"
-            raise InputError(got, "a file that `HeatMap.save` wrote", "pass that one")
+        values, arrays = heat_file.read(Path(path))
         return cls(
             model=values["model"], axes=tuple(WaveAxis(**axis) for axis in values["axes"]),
             clusters=tuple(values["clusters"]), made_by=values["made_by"], failures=values["failures"],
