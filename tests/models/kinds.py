@@ -29,6 +29,16 @@ class Kind:
     target: Any = None
 
 
+def _network(outputs: str | None = None) -> FourierExplainer:
+    """Any torch module, which is no model of transformers."""
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        body = torch.nn.Sequential(torch.nn.Conv2d(3, 6, 3, padding=1), torch.nn.BatchNorm2d(6), torch.nn.SiLU())
+        pooled = [] if outputs == "masks" else [torch.nn.AdaptiveAvgPool2d(1)]
+        net = torch.nn.Sequential(*body, *pooled, torch.nn.Conv2d(6, 4, 1))
+    return FourierExplainer(net.eval(), axes=("height", "width"), outputs=outputs)
+
+
 def _text(task: str, name: str, kind: str) -> FourierExplainer:
     return FourierExplainer(tiny_models.build(task, name), tiny_tokenizers.tokenizer(kind), task=task)
 
@@ -122,4 +132,6 @@ KINDS: dict[str, Kind] = {
     "speech": Kind(partial(_sound, "automatic-speech-recognition", "whisper"), _clips),
     "series": Kind(_series, lambda: list(_drawn(2, 24, 2))),
     "series in a batch": Kind(_series, lambda: {"past_values": _drawn(2, 24, 2)}),
+    "a network": Kind(_network, lambda: list(_drawn(2, 3, 12, 12))),
+    "masks of a network": Kind(partial(_network, "masks"), lambda: _drawn(2, 3, 12, 12)),
 }
