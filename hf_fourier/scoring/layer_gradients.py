@@ -153,7 +153,8 @@ def no_gradient_path() -> ModelError:
     return ModelError(
         "a score that does not depend on the signal",
         "a differentiable path from the input to the target",
-        "check the target, and that the model does not detach its input or run on integers, as some quantised ones do",
+        "check the target, and that the model does not detach its input or run on integers, as some quantised ones do; "
+        "or use a method without a gradient: 'random_masks', 'shapley' or 'occlusion' of bands",
     )
 
 

@@ -194,12 +194,20 @@ CASES = [
         lambda: [_divided(dither=1e-6), _divided(floor=1e-6)],
     ),
     Case(
-        "check the target, and that the model does not detach its input or run on integers, as some quantised ones do",
+        "check the target, and that the model does not detach its input or run on integers, as some quantised ones do; "
+        "or use a method without a gradient: 'random_masks', 'shapley' or 'occlusion' of bands",
         lambda: attributed(lambda x: net()(x.detach())),
-        attributed,
+        lambda: [
+            attributed(),
+            *(
+                attributed(lambda x: net()(x.detach()), method=method)
+                for method in ("random_masks", "shapley", "occlusion")
+            ),
+        ],
     ),
     Case(
-        "check the target, and that the model does not detach its input or run on integers, as some quantised ones do",
+        "check the target, and that the model does not detach its input or run on integers, as some quantised ones do; "
+        "or use a method without a gradient: 'random_masks', 'shapley' or 'occlusion' of bands",
         lambda: attributed(target=lambda logits: torch.zeros(len(logits))),
         lambda: attributed(target=lambda logits: logits[:, 0]),
     ),

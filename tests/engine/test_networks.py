@@ -336,6 +336,15 @@ def test_methods_that_need_a_gradient_say_which_do_not(method):
         attribute(FUNCTIONS["arrays from tensors"], noise(2, 16), method=method)
 
 
+def test_what_detaches_its_input_is_explained_without_a_gradient():
+    net = linear()
+    explainer = FourierExplainer(torch.no_grad()(lambda x: net(x)), axes="time")
+    with pytest.raises(ModelError, match=r"without a gradient.*occlusion"):
+        explainer.explain(picture(16))
+    expected = FourierExplainer(net, axes="time").explain(picture(16), method="occlusion")
+    torch.testing.assert_close(explainer.explain(picture(16), method="occlusion").scores, expected.scores)
+
+
 def test_exact_values_of_a_linear_function_on_arrays():
     weights = np.random.default_rng(3).normal(size=(16, 2))
     explainer = FourierExplainer(lambda x: x @ weights, axes="time", arrays=True, outputs="values")
