@@ -37,6 +37,8 @@ class Estimate:
         """The plain text; ">" stands before the best of a column."""
         return f"{'>' if self.best else ''}{self.number}{self.interval}{self.mark}"
 
+    __repr__ = __str__  # so that it reads well in a pandas frame
+
     @property
     def number(self) -> str:
         """The mean, rounded; a dash where it is undefined."""

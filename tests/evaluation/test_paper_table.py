@@ -111,6 +111,12 @@ def test_it_prints_within_the_terminal(monkeypatch):
         assert all(any(name in line for line in lines) for name in better)
 
 
+def test_a_frame_of_it_reads_like_the_table():
+    frame = made().table(["dig"]).to_pandas()
+    assert "0.62 [" in str(frame)
+    assert frame["dig ↑"].astype(float).iloc[2] == pytest.approx(0.62)
+
+
 def test_its_representation_is_one_line():
     assert repr(made()) == "Evaluation(toy: magnitude, random, ffc:kappa=0.1, alike; 40 examples in 40 groups)"
 

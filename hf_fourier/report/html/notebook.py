@@ -6,8 +6,8 @@ Results show their examples (a picture, a text, a clip), so clear a notebook's o
 
 from __future__ import annotations
 
-import base64
 import html as escaping
+import importlib.util
 import io
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -87,12 +87,13 @@ def attribution(result: Attribution) -> str:
     """
     record = record_of(result)
     head = "<br>".join(escaped(line) for line in wording.header_lines(record, record.displayed_fraction))
-    parts = [f"<p><b>{head}</b></p>"]
+    figure = "" if result.signal is None or _has_tokens(result) else _figure_of(result)  # which has its own head
+    parts = [figure or f"<p><b>{head}</b></p>"]
     if result.signal is not None:
-        parts += [_tokens_of(result) if _has_tokens(result) else _figure_of(result), _players(result)]
+        parts += [_tokens_of(result) if _has_tokens(result) else "", _players(result)]
     parts.append(table(result.top_features(FEATURES)))
-    notes = [wording.conclusion(record, record.displayed_fraction), *result.provenance.get("notes", ())]
-    return _whole(parts, notes)
+    conclusion = [] if figure else [wording.conclusion(record, record.displayed_fraction)]
+    return _whole(parts, [*conclusion, *result.provenance.get("notes", ())])
 
 
 def relevance(relevance: Relevance) -> str:
@@ -222,11 +223,17 @@ def _figure_of(result: Attribution) -> str:
 
 
 def _figure(figure: Any) -> str:
-    """A matplotlib figure as a picture in the page."""
+    """A matplotlib figure as a picture in the page, in 256 colours where Pillow is there, which keeps pages small."""
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=DPI)
-    data = base64.b64encode(buffer.getvalue()).decode("ascii")
-    return f'<img src="data:image/png;base64,{data}" alt="figure" style="max-width:100%">'
+    data = buffer.getvalue()
+    if importlib.util.find_spec("PIL") is not None:
+        from PIL import Image
+
+        small = io.BytesIO()
+        Image.open(buffer).convert("RGB").quantize(256).save(small, "PNG", optimize=True)
+        data = min(data, small.getvalue(), key=len)
+    return f'<img src="{media.uri(data, "image/png")}" alt="figure" style="max-width:100%">'
 
 
 def _players(result: Attribution) -> str:
