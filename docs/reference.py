@@ -15,7 +15,8 @@ from typing import Any
 #: Pages in order: a title and the modules whose public names it lists.
 PAGES = {
     "explainer": ("Explaining", ("hf_fourier.explainer", "hf_fourier.evaluation.evaluating", "hf_fourier.engine",
-                                "hf_fourier.models.perturbing", "hf_fourier.models.prediction",
+                                "hf_fourier.models.from_pretrained", "hf_fourier.models.perturbing",
+                                "hf_fourier.models.prediction",
                                 "hf_fourier.functional")),
     "results": ("Results", ("hf_fourier.results.attribution", "hf_fourier.results.curve", "hf_fourier.results.table")),
     "evaluation": ("Evaluations and checks", ("hf_fourier.evaluation.results", "hf_fourier.evaluation.evaluate")),
