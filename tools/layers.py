@@ -22,7 +22,7 @@ LAYERS: tuple[tuple[tuple[str, ...], str], ...] = (
         "metrics, checks, studies | data sets, recordings | any callable",
     ),
     (("engine",), "one model that encodes, explains, perturbs, predicts"),
-    (("methods", "models"), "FFC and the others | Hugging Face models of every modality"),
+    (("methods", "models"), "FFC and the others | Hugging Face models of every modality, and any network"),
     (("scoring",), "a model as one number per example, its gradient, its batches"),
     (("results",), "Attribution, Curve, and what can be made of them without a model"),
     (("domains",), "Fourier, cosine, wavelets, STFT, identity"),
