@@ -4,7 +4,8 @@ Both games are played on the same held-out cells of the `pbmc-geneformer` stand-
 genes a cell). *Frequencies*: the features of the embedded genes' Fourier transform, deleted by setting their power to
 zero, every gene staying where it is. *Genes*: tokens taken out of the cell, the gap closed. A gene's numbers are a
 ranking's back-projection: what its top 4 % of features say through that gene; beside it stand the gene's own gradient ×
-input, the ranks as the model reads them, and controls.
+input, what `explainer.genes` offers (contributions, integrated gradients, each gene deleted or masked alone), the ranks
+as the model reads them, and controls (differential expression is Welch's t of the cell's true type against all others).
 
 `keep` is the share of decisions that survive on the top share alone, `delete` the share that survive without it (low is
 good). `area` is the mean over r = .1, .2, …, .9 of the confidence kept when the lowest r is deleted minus that when the
@@ -28,6 +29,7 @@ from benchmarks.statistics import described
 from benchmarks.tables import markdown
 from hf_fourier import Attribution, FourierExplainer
 from hf_fourier.evaluation.studies.in_silico_deletion import delete_genes
+from hf_fourier.evaluation.studies.score_genes import differential_expression, explained, scores_of
 from hf_fourier.results.curve import Curve, FractionGrid
 
 STEPS = tuple(i / 10 for i in range(1, 10))
@@ -40,6 +42,8 @@ CONTROLS = {
 }
 METHODS = ("ffc", "closed_loop", "gradient_input", "magnitude", "low_frequency", "random")
 TOP = 0.04
+#: Upper ends of bands along the ranking, as shares of half a cycle per gene.
+BANDS = (1 / 16, 1 / 4, 1 / 2, 1)
 
 
 def area(curve: Curve) -> float:
@@ -59,7 +63,16 @@ def orders(explainer: FourierExplainer, cells: Sequence[Any]) -> dict[str, list[
             found[f"{method}, back-projected at 30 %"] = [a.input_relevance(0.3).values for a in results]
         if method == "gradient_input":
             found["each gene's gradient × input"] = [a.input_relevance(1.0).values for a in results]
+    for by in ("contributions", "integrated_gradients", "deletion", "mask"):
+        results = explained(explainer, cells, None, by, 0, "auto")
+        found[f"explainer.genes by {by}"] = scores_of(explainer, results, by, "auto")[0]
+    expression = differential_expression(explainer, cells, [cell["label"] for cell in cells])
+    assert expression is not None
     results = explainer.explain(cells, method="magnitude")
+    pairs = zip(results, expression, strict=True)
+    found["differential expression (control)"] = [
+        np.array([own.get(gene, 0.0) for gene in a.view.genes]) for a, own in pairs
+    ]
     found["magnitude, back-projected power"] = [a.input_relevance(TOP, kind="power").values for a in results]
     found["embedding's length (control)"] = [a.input_relevance(1.0, kind="power").values for a in results]
     found["the cell's own ranks (control)"] = [-np.arange(len(a.names), dtype=float) for a in results]
@@ -80,6 +93,20 @@ def constant(results: Sequence[Attribution]) -> tuple[float, float]:
         moving = ((kept - kept.mean(0, keepdim=True)) * a.gradient).sum(-1).abs().sum()
         sizes.append(float(still / (still + moving)))
     return float(np.mean(features)), float(np.mean(sizes))
+
+
+def whiteness(results: Sequence[Attribution]) -> tuple[list[float], list[float]]:
+    """The shares of the power along ranks, without frequency 0, in `BANDS`; and those of shuffled ranks."""
+    own, shuffled = [], []
+    for number, a in enumerate(results):
+        assert a.signal is not None
+        genes = a.signal.double().numpy()
+        order = np.random.default_rng(number).permutation(len(genes))
+        for shares, rows in ((own, genes), (shuffled, genes[order])):
+            power = (np.abs(np.fft.rfft(rows, axis=0)) ** 2).sum(1)[1:]
+            band = np.searchsorted(BANDS, 2 * np.arange(1, len(power) + 1) / len(genes))
+            shares.append(np.bincount(band, power, len(BANDS)) / power.sum())
+    return [float(x) for x in np.mean(own, 0)], [float(x) for x in np.mean(shuffled, 0)]
 
 
 def row(game: str, name: str, played: dict[str, list[Curve]]) -> dict[str, Any]:
@@ -116,5 +143,7 @@ def main(arguments: Sequence[str]) -> None:
     print(f"{len(cells)} cells, {right} named rightly, {min(lengths)} to {max(lengths)} genes.\n")
     features, sizes = constant(said)
     print(f"Constant along the ranking: {features:.3f} of FFC's top 4 %, and {sizes:.3f} of its relevance in size.\n")
+    shares = (" / ".join(f"{share:.3f}" for share in part) for part in whiteness(said))
+    print("Power along the ranking in four bands: {}; of shuffled ranks {}.\n".format(*shares))
     for game, played in (("frequencies", frequencies), ("genes", genes)):
         print(markdown([row(game, name, played) for name in played]) + "\n")

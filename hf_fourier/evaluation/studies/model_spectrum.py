@@ -74,7 +74,9 @@ class ModelSpectrum(SpectrumMeans):
         """What `accuracy` counts: "accuracy", "decisions kept" without true classes, or "target predicted"."""
         if (np.isfinite(self.labels) & np.isfinite(self.clean[:, _CLASS])).any():
             return "accuracy"
-        return "decisions kept" if np.nanmin(self.clean[:, _AGREEMENT]) == 1 else "target predicted"
+        agreements = self.clean[:, _AGREEMENT]
+        agreements = agreements[np.isfinite(agreements)]
+        return "decisions kept" if agreements.size and agreements.min() == 1 else "target predicted"
 
     def right(self, name: str) -> np.ndarray:
         """Whether each example is classified rightly (or as without the filter) in each band of a filter.

@@ -64,7 +64,7 @@ def score_genes(
         some = examples[start : start + AT_ONCE]
         results = explained(explainer, some, target, by, seed, batch_size)
         check_cells(explainer, results)
-        scores, measure = _scores(explainer, results, by, batch_size)
+        scores, measure = scores_of(explainer, results, by, batch_size)
         effects = None if by in EFFECTS else _checked(explainer, results, scores, check, batch_size)
         rows += [
             _Row(result, own, None if effects is None else effects[i])
@@ -201,7 +201,7 @@ def _examples(
     return examples, () if values is None else tuple(map(str, values)), column or ("group" if values else "")
 
 
-def _scores(
+def scores_of(
     explainer: Engine, results: Sequence[Attribution], by: str, batch_size: BatchSize
 ) -> tuple[list[np.ndarray], str]:
     """For each cell one number for each gene, and what it measures."""
