@@ -344,7 +344,7 @@ def _specs(name: str, value: Any) -> Any:
 
 #: The check of every parameter of this name of a public function or method.
 CHECKS: Mapping[str, Callable[[str, Any], Any]] = {
-    "seed": _seed, "batch_size": _rows, "n": _count, "k": _k, "random_orders": _count,
+    "seed": _seed, "batch_size": _rows, "n": _count, "k": _k, "random_orders": _count, "check": _count,
     "fraction": _fraction, "fractions": _fractions, "dither": _real, "budget": _real, "seconds": _real,
     "overlap": _real,
     "attributions": _results, "targets": _each, "groups": _groups, "metrics": _names, "progress": _progress,

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from hf_fourier.evaluation.options import EvaluationKeywords
     from hf_fourier.evaluation.rectification import Correction, RectificationResult
     from hf_fourier.evaluation.results import Evaluation, SanityResult
+    from hf_fourier.evaluation.studies.gene_scores import GeneScores
     from hf_fourier.evaluation.studies.heat_map import HeatMap
 
 __all__ = ["Evaluating"]
@@ -237,6 +238,53 @@ class Evaluating(Engine):
         from hf_fourier.evaluation.studies.waves import Waves
 
         return heat_map(self, data, labels, clusters, Waves(level, size, highest, phases), seed, batch_size, progress)
+
+    def genes(
+        self,
+        cells: Any,
+        target: Target = None,
+        *,
+        by: str = "contributions",
+        groupby: str | Sequence[Any] | None = None,
+        check: int = 5,
+        fractions: Sequence[float] | None = None,
+        seed: int = 0,
+        batch_size: BatchSize = "auto",
+        progress: Callable[[int, int], None] | bool | None = None,
+    ) -> GeneScores:
+        """Score the genes of many cells: which ones the model's answers rest on, tested by group.
+
+        docs/genes.md says which question each score answers. Cells are explained in pieces; a number for each expressed
+        gene stays of each.
+
+        Args:
+            cells: A list of cells, an `AnnData` (in memory, a view, backed), or the path of a table of cells or of a
+                `.dataset`.
+            target: As for `explain`; None for each cell's prediction.
+            by: "contributions" (what speaks for and against the answer, summing to a stated total); "deletion" or
+                "mask" (the score's fall without each gene: a forward pass for each); or a method, whose scores of the
+                genes' places are taken ("integrated_gradients").
+            groupby: A column of `obs`, or the group of each cell; None for no groups.
+            check: How many genes of each cell, the strongest, are deleted alone besides, for `sign disagrees`.
+            fractions: Fractions of a cell's genes to keep and to delete, for `curve_table`; None for no curves.
+            seed: Seed of all random numbers.
+            batch_size: Rows in a batch, at most.
+            progress: True for a bar, or a function that is called with (cells done, cells in all).
+
+        Returns:
+            A `GeneScores`: `table()`, `compare()`, `curve_table()`, `to_anndata()`, `save()`.
+
+        Raises:
+            InputError: If there is no cell, one cannot be read, or there is not one group for each.
+            SpecError: If there is no such method.
+            TargetError: If what is explained belongs to single genes (a gene classifier, a language model).
+        """
+        from hf_fourier.evaluation.studies.score_genes import score_genes
+
+        return score_genes(
+            self, cells, target, by=by, groupby=groupby, check=check, fractions=fractions, seed=seed,
+            batch_size=batch_size, progress=progress if callable(progress) else None,
+        )  # fmt: skip
 
     def transfer(self, attributions: Any, other: Engine, *, batch_size: BatchSize = "auto") -> Table:
         """Test whether adversarial examples of this model change another model's prediction.

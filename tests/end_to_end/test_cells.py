@@ -120,3 +120,22 @@ def test_one_command_from_the_file_to_a_table_and_a_figure(
         rows += own
     with (tmp_path / "out" / "genes.csv").open(encoding="utf-8", newline="") as every:
         assert list(csv.DictReader(every)) == rows
+
+
+def test_from_a_table_of_cells_to_tested_genes(asset: Asset, case: Case) -> None:
+    """Real counts with their types go in, and a table of genes by type comes out, in the table that it came from."""
+    anndata = pytest.importorskip("anndata")
+    scanpy = pytest.importorskip("scanpy")
+    table = anndata.read_h5ad(asset("pbmc") / "cells.h5ad")
+    table = table[table.obs["split"] == "test"][:48].copy()
+    scores = case.explain.genes(table, groupby="label", check=2, fractions=(0.1,))
+    assert len(scores) == 48
+    curves = {row["ranking"]: row for row in scores.curve_table().rows()}
+    assert curves["contributions"]["kept without"] < curves["random (control)"]["kept without"] - 0.2
+    assert curves["contributions"]["kept without"] < curves["the cell's own ranks (control)"]["kept without"] - 0.1
+    filled = scores.to_anndata(table)
+    groups = set(scores.compare()["group"])
+    frame = scanpy.get.rank_genes_groups_df(filled, group=None)
+    assert set(frame["group"]) == groups
+    assert set(filled.var_names) >= set(frame["names"])
+    assert filled.obs["label"].tolist() == table.obs["label"].tolist()

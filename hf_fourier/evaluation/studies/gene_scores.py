@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from os import PathLike
@@ -13,6 +12,7 @@ import numpy as np
 from scipy import sparse
 
 from hf_fourier.errors import InputError, MissingExtraError
+from hf_fourier.evaluation.studies import gene_file
 from hf_fourier.evaluation.studies.gene_groups import GroupSums, compare
 from hf_fourier.results.curve import Curve
 from hf_fourier.results.table import Table
@@ -66,6 +66,10 @@ class GeneScores:
 
     def __len__(self) -> int:
         return len(self.cells)
+
+    def _repr_html_(self) -> str:
+        html: str = self.table()[:20]._repr_html_()
+        return html
 
     def __repr__(self) -> str:
         groups = f", {len(set(self.groups))} groups of {self.groupby}" if self.groups else ""
@@ -197,47 +201,29 @@ class GeneScores:
         return to_anndata(self, adata, key, anndata.AnnData)
 
     def save(self, path: str | PathLike[str]) -> Path:
-        """Write scores, effects, names and labels to one `.npz` file; `load` reads it back. Curves are not kept."""
-        place = Path(path).with_suffix(".npz")
-        texts = {
-            "genes": self.genes, "symbols": self.symbols, "cells": self.cells, "labels": self.labels, "by": self.by,
-            "measure": self.measure, "groups": self.groups, "groupby": self.groupby, "provenance": self.provenance,
-        }  # fmt: skip
-        arrays: dict[str, Any] = {"confidences": self.confidences, "decided": self.decided}
-        for name, matrix in (("scores", self.scores), ("effects", self.effects)):
-            if matrix is not None:
-                arrays.update({f"{name}_{part}": getattr(matrix, part) for part in ("data", "indices", "indptr")})
-        np.savez_compressed(place, texts=np.array(json.dumps(texts)), **arrays)
-        return place
+        """Write one file (safetensors), whole or not at all. Curves are not kept.
+
+        Args:
+            path: The file.
+
+        Raises:
+            StorageError: If it cannot be written.
+        """
+        values = {name: getattr(self, name) for name in (*gene_file.TEXTS, "by", "measure", "groupby", "provenance")}
+        arrays = {name: getattr(self, name) for name in (*gene_file.MATRICES, *gene_file.NUMBERS)}
+        return gene_file.write(Path(path), values, arrays)
 
     @classmethod
     def load(cls, path: str | PathLike[str]) -> GeneScores:
-        """Read what `save` wrote; nothing in the file is run.
+        """Read what `save` wrote.
 
         Raises:
-            InputError: If it is no such file.
+            InputError: If it is no such file, or one of a newer format.
+            DamagedFile: If it is not as it was written.
         """
-        place = Path(path)
-        try:
-            with np.load(place, allow_pickle=False) as file:
-                texts = json.loads(str(file["texts"]))
-                shape = len(texts["cells"]), len(texts["genes"])
-                matrices: dict[str, Any] = {
-                    name: sparse.csr_array(tuple(file[f"{name}_{p}"] for p in ("data", "indices", "indptr")), shape)
-                    if f"{name}_data" in file
-                    else None
-                    for name in ("scores", "effects")
-                }
-                numbers: dict[str, Any] = {name: file[name] for name in ("confidences", "decided")}
-            for matrix in matrices.values():
-                if matrix is not None:
-                    matrix.check_format()
-            texts = {name: tuple(value) if isinstance(value, list) else value for name, value in texts.items()}
-            return cls(**matrices, **numbers, **texts)
-        except Exception as error:  # what broken archives raise has no common base
-            reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-            got = f"{place.name!r}, which cannot be read ({reason:.200})"
-            raise InputError(got, "a file that GeneScores.save wrote", "write it again") from error
+        values, arrays = gene_file.read(Path(path))
+        plain: dict[str, Any] = {name: tuple(one) if isinstance(one, list) else one for name, one in values.items()}
+        return cls(**plain, **arrays)
 
     def _rows(self, group: str | None) -> np.ndarray:
         """The places of the cells of one group, or of one label where there are no groups."""

@@ -129,7 +129,7 @@ def differential_expression(
     """Welch's t of each gene's log expression in a cell's group against all other cells, for each cell.
 
     Expression is log(1 + 10,000 × count / the cell's total), of the genes of the model's vocabulary. None without
-    groups, or where cells come as tokens, without counts. A group that cannot be tested has no statistics.
+    groups of two cells, or where cells come as tokens, without counts. A group that cannot be tested has no statistics.
     """
     if not groups or not all("values" in example for example in examples):
         return None
@@ -150,9 +150,13 @@ def differential_expression(
     sums = GroupSums.empty(tuple(sorted(set(groups))), len(vocabulary))
     sums.add(matrix, groups)
     names = list(vocabulary)
+    try:
+        tested = comparable(sums)
+    except InputError:  # too few cells for any test
+        return None
     found = {
         group: dict(zip(names, np.nan_to_num(welch(sums, group).t, posinf=1e9, neginf=-1e9).tolist(), strict=True))
-        for group in comparable(sums)
+        for group in tested
     }
     return [found.get(group, {}) for group in groups]
 

@@ -15,13 +15,13 @@ PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", "
 SOUNDS = (".wav", ".flac", ".ogg", ".mp3")
 VOLUMES = (".nii", ".nii.gz")
 ARRAYS, CELLS = (".npy",), (".json",)
-MANY_CELLS = (".h5ad", ".dataset")
+MANY_CELLS = (".h5ad", ".loom", ".zarr", ".dataset")
 SEQUENCES = (".fasta", ".fa", ".fna", ".faa", ".ffn", ".frn", ".fas")
 EXTENSIONS = (*PICTURES, *SOUNDS, *VOLUMES, *ARRAYS, *CELLS, *MANY_CELLS, *SEQUENCES)
 #: Other files that are named where their content is meant.
 TEXTS = (".txt", ".csv", ".tsv", ".jsonl", ".md", ".html", ".pdf", ".docx", ".parquet", ".arrow", ".xml", ".gz", ".zip")
 ACCEPTED_FILES = (
-    "a picture, a sound (.wav, .flac, .ogg, .mp3), a volume (.nii, .nii.gz, .npy), cells (.h5ad, .dataset), "
+    "a picture, a sound (.wav, .flac, .ogg, .mp3), a volume (.nii, .nii.gz, .npy), cells (.h5ad, .loom, .zarr, 10x, .dataset), "
     'sequences (.fasta), a cell (.json: {"genes": [Ensembl ids], "values": [counts]}), '
     'a chat (.json: [{"role": …, "content": …}]), or a text or protein typed as it is'
 )

@@ -13,7 +13,7 @@ import pytest
 import torch
 from scipy import sparse, stats
 
-from hf_fourier.errors import InputError, TargetError
+from hf_fourier.errors import DamagedFile, InputError, TargetError
 from hf_fourier.evaluation.studies.gene_effects import gene_effects
 from hf_fourier.evaluation.studies.gene_groups import GroupSums, compare, welch
 from hf_fourier.evaluation.studies.gene_scores import GeneScores
@@ -75,7 +75,7 @@ def test_chosen_genes_cost_one_pass_each() -> None:
 def scored(by: str = "contributions", version: str = "V2") -> GeneScores:
     explain = cells.explainer("text-classification", version)
     given = [{**cells.cell(10 + i, i), "name": f"c{i}"} for i in range(CELLS)]
-    return score_genes(explain, given, by=by, groupby=GROUPS, check=3, fractions=(0.2, 0.5))
+    return explain.genes(given, by=by, groupby=GROUPS, check=3, fractions=(0.2, 0.5))
 
 
 @pytest.mark.parametrize("by", ["contributions", "deletion", "gradient_input"])
@@ -264,9 +264,14 @@ def test_saved_and_read_again(tmp_path: Path) -> None:
         assert again.table().columns == found.table().columns
         assert again.compare("B").columns == found.compare("B").columns
         assert again.disagreement() == pytest.approx(found.disagreement(), nan_ok=True)
-    (tmp_path / "bad.npz").write_bytes(b"no")
-    with pytest.raises(InputError, match=r"bad\.npz"):
-        GeneScores.load(tmp_path / "bad.npz")
+        assert again.provenance == found.provenance
+    whole = (tmp_path / "deletion").read_bytes()
+    for place in range(0, len(whole), 97):
+        (tmp_path / "bad").write_bytes(whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :])
+        with pytest.raises(DamagedFile, match="bad"):
+            GeneScores.load(tmp_path / "bad")
+    with pytest.raises(InputError, match=r"GeneScores\.save"):
+        GeneScores.load(tmp_path / "none")
 
 
 def test_wrong_arguments_say_so() -> None:
