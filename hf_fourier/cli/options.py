@@ -19,8 +19,9 @@ Inputs = Annotated[
     list[str],
     typer.Argument(
         metavar="INPUT...",
-        help="Files: pictures, sounds (.wav .flac .ogg .mp3), volumes (.nii .nii.gz .npy), cells (.h5ad .loom .zarr .dataset "
-        ".json); or texts and proteins as they are; '-' alone reads one text per line from standard input.",
+        help="Files: pictures, sounds (.wav .flac .ogg .mp3), volumes (.nii .nii.gz .npy), cells (.h5ad .loom "
+        ".zarr .dataset .json); or texts and proteins as they are; '-' alone reads one text per line from standard "
+        "input.",
         show_default=False,
     ),
 ]
