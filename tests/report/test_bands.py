@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from hf_fourier import Report
+from hf_fourier import Attribution, Report
 from hf_fourier.domains import Band
 from hf_fourier.errors import DamagedFile, InputError
 from hf_fourier.evaluation.metrics.statistics import mean_interval
@@ -21,7 +21,7 @@ from hf_fourier.report.band_scores import SHARED_BANDS
 from hf_fourier.report.examples import example_numbers, example_parts
 from hf_fourier.results import integrity
 from tests.evaluation.test_model_spectrum import LOW, spectrum
-from tests.report.sample_results import PLAYED, picture, spectrogram, waveform
+from tests.report.sample_results import PLAYED, picture, spectrogram, text, waveform
 from tests.report.test_privacy import written
 
 OCTAVES = "fourier:bands=octave"
@@ -294,3 +294,29 @@ def test_a_band_that_others_named_is_text_on_page_and_card():
     assert "<b>" not in card
     assert "](https" not in card
     assert len({line.count("|") for line in card.splitlines() if line.startswith("|")}) == 1
+
+
+@pytest.mark.parametrize(
+    ("make", "domains"),
+    [
+        (lambda d: picture(64, 64, domain=d), [OCTAVES, f"{OCTAVES},directions=4", "fourier:bands=0-3+3-10",
+                                               "wavelet:bands=level", "cosine:bands=octave"]),
+        (lambda d: waveform(domain=d), [OCTAVES, "fourier:bands=eeg", "fourier:bands=mel",
+                                        "stft:bands=octave,times=2"]),
+        (lambda d: text([str(i) for i in range(64)], domain=d), [OCTAVES]),
+    ],
+)  # fmt: skip
+def test_names_of_bands_are_words_of_the_library(make, domains):
+    for domain in domains:
+        made = make(domain)
+        shared = Report([made]).records[0].band_scores
+        assert set(shared.names) <= {band.name for band in made.layout.bands}
+
+
+def test_compact_results_have_bands_without_power(tmp_path):
+    compact = Attribution.load(bands_of().save(tmp_path / "c", compact=True))
+    report = Report([compact])
+    assert report.records[0].band_scores.power is None
+    assert list(report.records[0].band_scores.deleted) == LOST
+    assert "% of power" not in report.html()
+    assert set(report.tables()["band_scores"]["power"]) == {None}
