@@ -157,6 +157,10 @@ class Correction:
     def __repr__(self) -> str:
         return f"Correction({self})"
 
+    def _repr_html_(self) -> str:
+        html: str = drawn_by("html.notebook:lines", self)
+        return html
+
     def __str__(self) -> str:
         labels = f"{self.attribution.label!r}, in truth {self.true_label!r}"
         if self.features is None:

@@ -38,6 +38,11 @@ class Prediction:
     logits: Tensor
     notes: tuple[str, ...] = ()
 
+    def __repr__(self) -> str:
+        others = [f"{label!r} {value:.4g}" for label, value in self.ranked if label != self.label]
+        behind = f", then {', '.join(others[:2])}" if others else ""
+        return f"Prediction({self.label!r} {self.confidence:.4g}{behind})"
+
 
 def predict(
     wrapper: ModelWrapper, example: Any, signal: Tensor | None, dither: float, notes: Sequence[str]

@@ -192,6 +192,8 @@ def _plain(value: Any) -> str:
 def _markdown(value: Any) -> str:
     if isinstance(value, Estimate):
         return value.to_markdown()
+    if isinstance(value, (int, float)):  # whose signs mean nothing inside a cell
+        return _plain(value)
     return str(drawn_by("hub.markdown:text", _plain(value)))
 
 

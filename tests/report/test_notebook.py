@@ -154,6 +154,26 @@ def test_no_representation_is_an_address():
     words = tiny_tokenizers.texts(1)[0]
     result = explainer(words, contributions=2)
     assert (result.scores == explainer.explain(words, contributions=2).scores).all()
+    assert re.fullmatch(r"Prediction\('LABEL_\d' 0\.\d+(, then .*)?\)", repr(explainer.predict(words)))
     for one in (result, result.contributions, result.input_relevance(), result.top_features(2)):
         assert " at 0x" not in repr(one)
         assert "tensor(" not in repr(one)
+
+
+def test_a_heat_map_is_a_figure_and_gene_scores_a_table():
+    from scipy import sparse
+
+    from hf_fourier.evaluation.studies.gene_scores import GeneScores
+    from hf_fourier.evaluation.studies.heat_map import HeatMap, WaveAxis
+
+    frequencies = np.arange(5.0)[:, None]
+    table = np.ones((4, 5, 4), np.float32)
+    axes = (WaveAxis("time", "Hz"),)
+    found = HeatMap("toy", axes, frequencies, table, table[:, 0], np.full(4, np.nan), (), {}, {"level": 0.5})
+    assert len(parsed(found._repr_html_()).of("img")) == 1
+    scores = sparse.csr_array(np.array([[0.5, -1.0], [0.25, 0.0]]))
+    known = np.full(2, np.nan)
+    genes = GeneScores(scores, None, ("E1", "E2"), ("<b>A", "B"), ("c1", "c2"), ("T", "T"), known, known, "ffc", "x")
+    elements = parsed(genes._repr_html_())
+    assert "<b>A" in elements.texts
+    assert "GeneScores(2 cells × 2 genes by ffc)" in elements.texts

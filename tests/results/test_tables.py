@@ -124,8 +124,8 @@ def test_a_table_is_a_sequence_of_rows():
 
 
 def test_markdown_shows_the_texts_themselves():
-    lines = Table({"a|b": ["*x*", "y"], "n": [1.23456, None]}, ["<i>"]).to_markdown().splitlines()
-    assert lines[:4] == ["| a&#124;b | n |", "| --- | ---: |", "| &#42;x&#42; | 1.235 |", "| y |  |"]
+    lines = Table({"a|b": ["*x*", "y"], "n": [-1.23456, None]}, ["<i>"]).to_markdown().splitlines()
+    assert lines[:4] == ["| a&#124;b | n |", "| --- | ---: |", "| &#42;x&#42; | -1.235 |", "| y |  |"]
     assert lines[-1] == "&#60;i&#62;"
 
 

@@ -15,6 +15,7 @@ from hf_fourier.errors import InputError, MissingExtraError
 from hf_fourier.evaluation.studies import gene_file
 from hf_fourier.evaluation.studies.gene_groups import GroupSums, compare
 from hf_fourier.results.curve import Curve
+from hf_fourier.results.drawing import drawn_by
 from hf_fourier.results.table import Table
 
 if TYPE_CHECKING:
@@ -74,6 +75,10 @@ class GeneScores:
     def __repr__(self) -> str:
         groups = f", {len(set(self.groups))} groups of {self.groupby}" if self.groups else ""
         return f"GeneScores({len(self)} cells × {len(self.genes)} genes by {self.by}{groups})"
+
+    def _repr_html_(self) -> str:
+        html: str = drawn_by("html.notebook:ranked", self)
+        return html
 
     def table(self, group: str | None = None) -> Table:
         """The genes by the size of their mean score, largest first.

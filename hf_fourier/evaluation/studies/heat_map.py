@@ -75,6 +75,10 @@ class HeatMap:
     def __repr__(self) -> str:
         return f"HeatMap({self.model}: {len(self)} examples, {len(self.frequencies)} waves)"
 
+    def _repr_html_(self) -> str:
+        html: str = drawn_by("html.notebook:spectrum", self)
+        return html
+
     def __str__(self) -> str:
         return "\n".join([repr(self), *self.summary()])
 

@@ -24,6 +24,8 @@ from hf_fourier.results.relevance import default_relevance
 
 if TYPE_CHECKING:
     from hf_fourier.evaluation.results import Evaluation, SanityResult
+    from hf_fourier.evaluation.studies.gene_scores import GeneScores
+    from hf_fourier.evaluation.studies.heat_map import HeatMap
     from hf_fourier.evaluation.studies.spectrum_means import SpectrumMeans
     from hf_fourier.results.attribution import Attribution
     from hf_fourier.results.audio import AudioClip
@@ -130,13 +132,11 @@ def sanity(result: SanityResult) -> str:
     return _whole([f"<p><b>{escaped(result.headline)}</b></p>", table(Table(columns, result.notes))])
 
 
-def spectrum(found: SpectrumMeans) -> str:
+def spectrum(found: SpectrumMeans | HeatMap) -> str:
     """The figure, and what was found in sentences."""
-    from hf_fourier.report.figures.model_spectrum import plot_spectrum
-
     parts = [f"<p><b>{escaped(repr(found))}</b></p>"]
     try:
-        parts.append(_figure(plot_spectrum(found)))
+        parts.append(_figure(found.plot()))
     except MissingExtraError:
         parts.append(table(found.table()))
     return _whole(parts, found.summary())
@@ -161,6 +161,11 @@ def recording(found: Recording) -> str:
 def merged_spectrum(found: Spectrum) -> str:
     """The entries of highest score."""
     return _whole([f"<p><b>{escaped(repr(found))}</b></p>", table(found.top(RUN_ROWS))])
+
+
+def ranked(found: GeneScores) -> str:
+    """The first rows of its table."""
+    return _whole([f"<p><b>{escaped(repr(found))}</b></p>", table(found.table(), RUN_ROWS)])
 
 
 def clip(sound: AudioClip) -> str:
