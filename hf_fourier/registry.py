@@ -16,6 +16,14 @@ SPEC_NUMBER, SPEC_CHARACTERS = 10**6, 10_000
 #: Digits of a whole number in a spec; longer ones are read as real numbers.
 _DIGITS = 300
 
+_FROM_MAPS = "make the maps with another library (Captum) and pass them to `explainer.from_maps`, with lift='magnitude'"
+#: Methods that people ask for and other libraries have, by their bare names.
+_ELSEWHERE = {
+    "gradcam": _FROM_MAPS, "gradcam++": _FROM_MAPS, "guidedgradcam": _FROM_MAPS, "scorecam": _FROM_MAPS,
+    "attention": _FROM_MAPS, "attentionrollout": _FROM_MAPS, "rollout": _FROM_MAPS, "lime": _FROM_MAPS,
+    "lrp": _FROM_MAPS,
+}  # fmt: skip
+
 #: The method where none is given.
 DEFAULT_METHOD = "tracking"
 
@@ -31,7 +39,6 @@ class Registry(Generic[T]):
         self.kind = kind
         self._classes: dict[str, type[T]] = {}
         self._aliases: dict[str, str] = {}
-        self._hints: dict[str, str] = {}
 
     def register(self, name: str, aliases: Sequence[str] = ()) -> Callable[[type[T]], type[T]]:
         """A decorator that enters a frozen dataclass under `name` (also kept as its `name` attribute).
@@ -56,10 +63,6 @@ class Registry(Generic[T]):
 
         return enter
 
-    def advise(self, hint: str, *names: str) -> None:
-        """Enter what an error says of names that are no registered ones, but that people type."""
-        self._hints.update({_bare(name): hint for name in names})
-
     def aliases(self, name: str) -> list[str]:
         """The other names of a registered one."""
         return [alias for alias, known in self._aliases.items() if known == name and alias != _bare(name)]
@@ -83,7 +86,8 @@ class Registry(Generic[T]):
             return self._classes[self._aliases[bare]]
         near = difflib.get_close_matches(bare, self._aliases, n=1)
         hint = f"did you mean {self._aliases[near[0]]!r}?" if near else "choose one of them"
-        hint = self._hints.get(bare, hint)
+        if self.kind == "method":
+            hint = _ELSEWHERE.get(bare, hint)
         raise SpecError(f"{self.kind} {name!r}", f"one of {', '.join(sorted(self._classes))}", hint)
 
     def parse(self, spec: str | T) -> T:

@@ -16,10 +16,6 @@ from hf_fourier.seeding import ExampleRng
 from hf_fourier.typing import Float, Tensor
 
 METHODS: Registry[Method] = Registry("method")
-METHODS.advise(
-    "make the maps with another library (Captum) and pass them to `explainer.from_maps`, with lift='magnitude'",
-    "gradcam", "grad_cam++", "guided_gradcam", "score_cam", "attention", "attention_rollout", "rollout", "lime", "lrp",
-)  # fmt: skip
 
 #: Properties of methods: "complete", the scores should reach a sum, and results hold the error; "seeded", it draws
 #: random numbers, which depend on the example and the seed; "attack", it makes an adversarial example.

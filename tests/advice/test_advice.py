@@ -27,6 +27,7 @@ from tests.advice import (
     metrics,
     networks,
     numbers,
+    papers,
     results,
     runs,
     shell,
@@ -41,7 +42,7 @@ from tests.hub.test_advice import FOLLOWED
 
 MODULES = (
     specs, results, metrics, runs, numbers, texts, language, letters, sight, hearing, heads, gradients, views,
-    checkpoints, folders, shell, limits, bands, arguments, networks, biology,
+    checkpoints, folders, shell, limits, bands, arguments, networks, biology, papers,
 )  # fmt: skip
 CASES: list[Case] = [case for module in MODULES for case in module.CASES]
 TOLD = {*(case.do for case in CASES), *FOLLOWED, *data.IN_PROCESSES}
