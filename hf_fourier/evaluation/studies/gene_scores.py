@@ -68,10 +68,6 @@ class GeneScores:
     def __len__(self) -> int:
         return len(self.cells)
 
-    def _repr_html_(self) -> str:
-        html: str = self.table()[:20]._repr_html_()
-        return html
-
     def __repr__(self) -> str:
         groups = f", {len(set(self.groups))} groups of {self.groupby}" if self.groups else ""
         return f"GeneScores({len(self)} cells × {len(self.genes)} genes by {self.by}{groups})"
