@@ -55,7 +55,7 @@ UNFIT = [
     ("explain MODEL good --revision v2", 1, "leave revision= out"),
     ("explain MODEL good --method ffc:kappa=x", 2, "correct the spec"),
     ("explain-dataset MODEL texts.txt --output out --split nope", 2, "leave `split` out"),
-    ("explain-dataset MODEL broken.h5ad --output out", 2, "an AnnData"),
+    ("explain-dataset MODEL broken.h5ad --output out", 2, "a table of cells"),
 ]
 
 

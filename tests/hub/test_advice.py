@@ -107,7 +107,7 @@ FOLLOWED: dict[str, Callable[..., None]] = {
     "choose another name; nothing was changed there": _taken,
     "pass a report's name, or a revision": _no_report,
     "pass max_bytes=… if you trust whoever pushed it": _large,
-    "pass `evaluation=explainer.evaluate(…)` to Report": _measured,
+    "pass `evaluation=explainer.evaluate(…)` or `spectrum=explainer.spectrum(…)` to Report": _measured,
     f"propose it to {reports.MODEL!r}": _model,
     f"run `hf auth login`, set HF_TOKEN, or pass token=…{WHOLE}": _no_token,
     "run `hf auth login` or set HF_TOKEN": _not_logged_in,
