@@ -25,7 +25,7 @@ from hf_fourier.results.curve import REPLACEMENTS, FractionGrid
 METHODS = ("tracking", "magnitude", "random")
 KEPT, DELETED = 0.04, 0.1
 #: Examples of each model.
-EXAMPLES = {"fashion-vit": 200, "wav2vec2-languages": 48, "efficientnet-lite0": 24}
+EXAMPLES = {"fashion-vit": 150, "wav2vec2-languages": 32, "efficientnet-lite0": 64}
 
 
 def rows(name: str, n: int) -> list[dict[str, Any]]:

@@ -21,10 +21,12 @@ if TYPE_CHECKING:
     from hf_fourier.evaluation.studies.heat_map import HeatMap
 
 HEIGHT = 4.9
-CAPTION = (
-    "Each place is one wave of that frequency and direction, added to every example; frequency 0 is in the middle. "
-    "Bars: 95 % intervals.\nGrey line: the clean examples. A wave that changes no answer is not thereby unread."
-)
+#: By whether waves run along one axis.
+PLACES = {
+    True: "Each point is one wave of that frequency, added to every example.",
+    False: "Each place is one wave of that frequency and direction, added to every example; 0 is in the middle.",
+}
+CAPTION = "Bars: 95 % intervals.\nGrey line: the clean examples. A wave that changes no answer is not thereby unread."
 
 
 def plot_heat_map(found: HeatMap, path: str | PathLike[str] | None = None, ax: Axes | None = None) -> Figure:
@@ -77,7 +79,7 @@ def _fill(figure: Figure, found: HeatMap) -> None:
     lines = [f"{found.model}: {len(found)} examples, {level}", *found.summary()]
     title = "\n".join(textwrap.fill(drawable(line, 300), 150) for line in lines)
     figure.suptitle(title, x=0.012, ha="left", size=10, gid="headline", **plain(title))
-    figure.supxlabel(CAPTION, x=0.012, ha="left", size=9, style="italic")
+    figure.supxlabel(f"{PLACES[not planes]} {CAPTION}", x=0.012, ha="left", size=9, style="italic")
 
 
 def _planes(found: HeatMap) -> list[tuple[int, int]]:
