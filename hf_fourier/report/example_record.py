@@ -101,6 +101,11 @@ class ExampleRecord:
         return "" if self.curve is None else IN_PLACE[self.curve.replacement]
 
     @property
+    def seen(self) -> str:
+        """A remark where the model saw something else than the parts that figures draw; nothing for zero."""
+        return f"The model saw {self.in_place}; parts that are drawn have zero there." if self.in_place else ""
+
+    @property
     def head(self) -> str:
         """The kind of what is explained."""
         return str(self.provenance.get("head") or "")

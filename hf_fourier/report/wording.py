@@ -145,7 +145,7 @@ def figure_conclusion(record: ExampleRecord, fraction: float, remark: str = "") 
     control = ""
     if is_control(record.method):
         control = f"“{record.method.partition(':')[0]}” is a control: it ranks without looking at the model."
-    parts = [conclusion(record, fraction), remark, control, *(f"{note}." for note in record.incomplete)]
+    parts = [conclusion(record, fraction), record.seen, remark, control, *(f"{note}." for note in record.incomplete)]
     return " ".join(filter(None, parts))
 
 

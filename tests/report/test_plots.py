@@ -2,13 +2,16 @@
 
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 import torch
+from matplotlib.text import Text
 
 from hf_fourier.domains import DOMAINS
 from hf_fourier.errors import InputError, SpecError
 from hf_fourier.report.wording import format_confidence
+from hf_fourier.results.remarks import IN_PLACE
 from tests.report.sample_results import (
     MASKED,
     PLAYED,
@@ -182,3 +185,14 @@ def test_missing_matplotlib_is_said(monkeypatch):
 )
 def test_confidences_never_round_to_certainty(confidence, words):
     assert format_confidence(confidence) == words
+
+
+@pytest.mark.parametrize("name", ["noise", "example"])
+def test_a_figure_says_what_stood_in_the_place_of_deleted_features(drawn, name):
+    played = picture(played=PLAYED)
+    played.curve = replace(played.curve, replacement=name)
+    for result, marked in ((played, True), (picture(played=PLAYED), False)):
+        texts = {one.get_gid(): " ".join(one.get_text().split()) for one in result.plot().findobj(match=Text)}
+        assert (IN_PLACE[name] in texts["headline"]) is marked
+        assert ("parts that are drawn have zero there" in texts["conclusion"]) is marked
+    drawn(played)
