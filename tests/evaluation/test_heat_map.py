@@ -224,21 +224,14 @@ def test_what_cannot_be_read_is_counted(vision: FourierExplainer, pictures: list
         vision.heat_map(pictures[:1], phases="random")
 
 
-@pytest.mark.parametrize("name", [name for name in KINDS if name.startswith("masks of") or name == "waveforms"])
-def test_masks_volumes_and_sounds(name: str) -> None:
+@pytest.mark.parametrize(("name", "axes"), [("waveforms", 1), ("masks of a network", 2)])
+def test_sounds_and_masks(name: str, axes: int) -> None:
     kind = KINDS[name]
-    explainer, examples = kind.make(), kind.example()
-    rows = list(examples["pixel_values"]) if isinstance(examples, dict) else examples
-    if isinstance(examples, dict):
-        pytest.importorskip("transformers")
-        encoded = explainer.wrapper.encode_batch(examples)
-        waves = Waves(size=3)
-        frequencies = waves.grid(encoded[0].signal)
-        assert len(frequencies[0]) == len(encoded[0].signal.ordered_axes)
-        return
-    found = explainer.heat_map(rows, size=4)
-    assert found.axes == (WaveAxis("time", "Hz"),)
+    found = kind.make().heat_map(list(kind.example()), size=4)
+    assert len(found.axes) == axes
     assert np.isfinite(found.wrong()).all()
+    assert found.wrong().shape == (len(found), len(found.frequencies))
+    assert found.clean_rate().mean == pytest.approx(0)
 
 
 @pytest.mark.parametrize("shape", [PICTURE, SOUND, VOLUME])
