@@ -352,7 +352,7 @@ CHECKS: Mapping[str, Callable[[str, Any], Any]] = {
     "column": _text, "title": _text, "made_by": _text, "label": _text, "repo_id": _text, "model_id": _text,
     "replacement": _text, "revision": _text, "token": _text, "license": _text, "dataset_id": _text,
     "overwrite": _truth, "delete": _truth, "compact": _truth, "include_inputs": _truth, "figures": _truth,
-    "as_space": _truth, "private": _truth,
+    "as_space": _truth, "private": _truth, "streaming": _truth,
     "folder": _folder, "path": _place, "output_dir": _place,
     "method": _spec, "domain": _spec, "methods": _specs, "domains": _specs,
 }  # fmt: skip

@@ -160,7 +160,10 @@ def fit(values: Any, example: EncodedExample) -> tuple[Float[Tensor, "..."], boo
         InputError: If it has another shape, or numbers that are not finite.
     """
     signal = example.signal
-    fitted = torch.as_tensor(values).detach().cpu().float()
+    try:
+        fitted = torch.as_tensor(values).detach().cpu().float()
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise InputError(f"a map that is a {type(values).__name__}", "an array of numbers", "fix the map") from error
     shape, plain = signal.shape, tuple(signal.shape[i] for i in signal.ordered_axes)
     while fitted.ndim > len(plain) and fitted.shape[0] == 1 and tuple(fitted.shape) != shape:
         fitted = fitted[0]

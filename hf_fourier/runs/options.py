@@ -102,6 +102,8 @@ class RunOptions:
                 self._set(name, whole_number(name, getattr(self, name), 1, "a whole number of at least 1"))
         for name in ("seed", "batch_size", "targets", "method", "domain", "replacement"):
             self._set(name, CHECKS[name](name, getattr(self, name)))
+        for name in ("streaming", "progress"):
+            self._set(name, CHECKS["streaming"](name, getattr(self, name)))
         if self.targets is not None:
             self._set("targets", list(self.targets))  # by place, whatever the rows of a series are called
         if self.fractions is not None and not isinstance(self.fractions, FractionGrid):

@@ -47,6 +47,12 @@ def _file(name: str = "clip.wav") -> Path:
     return path
 
 
+def _rated(rate: Any) -> Any:
+    processor = tiny_models_audio.extractor("wav2vec2")
+    processor.sampling_rate = rate
+    return FourierExplainer(tiny_models_audio.build("wav2vec2"), processor).explain(CLIP)
+
+
 def _noise(name: str = "clip.wav") -> Path:
     path = Path(tempfile.mkdtemp()) / name
     path.write_bytes(b"no sound")
@@ -93,6 +99,7 @@ def _transcript(target: Any, whole: bool = True) -> Any:
 
 
 CASES = [
+    Case("correct `sampling_rate` of the processor", lambda: _rated("fast"), lambda: _rated(RATE)),
     Case("several sounds go in a list", lambda: _heard((CLIP, CLIP, CLIP)), lambda: _heard([CLIP, CLIP, CLIP])),
     Case(
         "pass np.asarray(samples, np.float32)",

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from hf_fourier import FourierExplainer, Report, attribute, plot_comparison
+from hf_fourier.models.inputs.dataset_sources import source_of
 from hf_fourier.report.collect import collect
 from hf_fourier.runs.options import RunOptions
 from hf_fourier.runs.results import Results
@@ -134,6 +135,12 @@ CASES = [
     ),
     Case("correct `target`", lambda: attribute(net(), PICTURES, [0]), lambda: attribute(net(), PICTURES, [0, 1, 2])),
     Case("choose one of them", lambda: RunOptions(store="none"), lambda: RunOptions(store="scores")),
+    Case("correct `streaming`", lambda: RunOptions(streaming="yes"), lambda: RunOptions(streaming=True)),
+    Case(
+        "return one, or pass a list",
+        lambda: list(source_of(lambda: None).stream(0)),
+        lambda: list(source_of(lambda: iter(["a"])).stream(0)),
+    ),
     Case(
         "leave one out",
         lambda: RunOptions(target=0, targets=[0]),

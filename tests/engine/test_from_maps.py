@@ -170,6 +170,7 @@ def test_maps_of_spectrograms_with_and_without_what_fills_the_window(name):
         (torch.zeros(3, 32, 32), "one per example"),
         (torch.full((2, 32, 32), float("nan")), "finite"),
         (torch.zeros(2, 3, 32, 31), "without channels"),
+        (["a map", "another"], "an array of numbers"),
     ],
 )
 def test_maps_that_do_not_fit(vision, pixels, maps, words_):

@@ -1,7 +1,7 @@
 """Runs that are killed: imports everything once, then forks a child for each life of a run and kills it by SIGKILL.
 
 `python -m tests.runs.killed_runs FOLDER KILLS SEED` prints how many children were killed at work, and in how many of
-them a part of a file was left.
+them a part of a file was left. `python -m tests.runs.killed_runs --table LOG…` prints a table of what it printed.
 """
 
 from __future__ import annotations
@@ -34,6 +34,21 @@ def born(folder: Path) -> int:
         finally:
             os._exit(1)
     return child
+
+
+def table(lines: list[str]) -> str:
+    """What several calls printed, as Markdown; a call in which anything was lost or other prints nothing."""
+    found = [json.loads(line) for line in lines]
+    kills, parts, ends = (sum(one[name] for one in found) for name in ("killed", "parts", "ends"))
+    shards = sum(one["ends"] * one["shards"] for one in found)
+    titles = (
+        "kills",
+        "while a file was written",
+        "runs that came to their end",
+        "files as those of an undisturbed run",
+    )
+    rows = (titles, ["--:"] * len(titles), [f"{n:,}" for n in (kills, parts, ends, shards)])
+    return "".join(f"| {' | '.join(row)} |\n" for row in rows)
 
 
 def main() -> None:
@@ -71,4 +86,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    if sys.argv[1] == "--table":
+        sys.stdout.write(table([line for path in sys.argv[2:] for line in Path(path).read_text().splitlines()]))
+    else:
+        main()

@@ -8,11 +8,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from scipy.io import wavfile
 
 from hf_fourier.errors import InputError
 from hf_fourier.models.inputs.dataset_sources import source_of
 from hf_fourier.models.inputs.sources import Source, SourceItem
+from hf_fourier.runs.options import RunOptions
 
 TEXTS = ["one", "two", "three"]
 RATE = 8000
@@ -69,6 +71,20 @@ def test_functions_that_return_iterators() -> None:
 def test_what_is_no_data_set_is_refused(given: Any, said: str) -> None:
     with pytest.raises(InputError, match=said):
         source_of(given)
+
+
+def test_a_function_that_returns_no_iterator_is_refused() -> None:
+    with pytest.raises(InputError, match="a function that returns a NoneType"):
+        examples(source_of(lambda: None))
+
+
+@pytest.mark.usefixtures("unchecked")
+@pytest.mark.parametrize("name", ["streaming", "progress"])
+def test_switches_are_true_or_false(name: str) -> None:
+    for value in ("yes", torch.zeros(2), None, 2):
+        with pytest.raises(InputError, match=f"got {name} .*True or False"):
+            RunOptions(**{name: value})
+    assert getattr(RunOptions(**{name: np.bool_(True)}), name) is True
 
 
 def test_data_sets() -> None:

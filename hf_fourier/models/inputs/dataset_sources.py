@@ -143,8 +143,21 @@ def _streamed(data: Any, is_example: IsExample) -> Source:
             got, expected, "pass the function itself, not what it returns" if again else "pass one of them"
         )
     return StreamSource(
-        lambda start: islice(iter(again()), start, None), lambda row: detached(example_of(row, is_example))
+        lambda start: islice(_iterator(again()), start, None), lambda row: detached(example_of(row, is_example))
     )
+
+
+def _iterator(made: Any) -> Iterator[Any]:
+    """The iterator that a function returned.
+
+    Raises:
+        InputError: If it returned something else.
+    """
+    try:
+        return iter(made)
+    except TypeError as error:
+        got = f"a function that returns a {type(made).__name__}"
+        raise InputError(got, "one that returns an iterator", "return one, or pass a list") from error
 
 
 def _by_name(
