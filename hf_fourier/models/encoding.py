@@ -77,7 +77,11 @@ def restore_all(
     wrapper: ModelWrapper, results: Iterable[Attribution]
 ) -> tuple[list[Attribution], list[EncodedExample]]:
     """Results as a list, and the encoded examples that they explain; errors as for `restore`."""
-    listed_results = list(results)
+    try:
+        listed_results = list(results)
+    except TypeError as error:
+        got = f"a {type(results).__name__} as attributions"
+        raise InputError(got, "results of explain", "call explain first, and pass what it returns") from error
     return listed_results, [restore(wrapper, result) for result in listed_results]
 
 

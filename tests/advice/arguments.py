@@ -58,4 +58,9 @@ CASES = [
         lambda: _rows("[" * 2000 + "]" * 2000),
         lambda: _rows(json.dumps([{"text": "w7 w8"}])),
     ),
+    Case(
+        "write an object for each row, or leave the row out",
+        lambda: _rows('[{"text": "w7 w8"}, null]'),
+        lambda: _rows(json.dumps([{"text": "w7 w8"}])),
+    ),
 ]

@@ -19,6 +19,7 @@ from hf_fourier.errors import InputError
 from hf_fourier.methods import METHODS
 from hf_fourier.models.inputs import files
 from hf_fourier.models.inputs.audio import AudioStream, read_audio
+from hf_fourier.models.inputs.dataset_sources import source_of
 from hf_fourier.models.inputs.files import read_example, read_fasta
 from hf_fourier.models.inputs.images import as_rgb
 from hf_fourier.models.inputs.pickles import read_float_dict
@@ -160,6 +161,33 @@ CLOSED, OPENED, NESTED = "]" * 5000, "[" * 5000, "[" * 2000 + "]" * 2000
 
 
 @pytest.mark.parametrize(
+    ("text", "null"),
+    [
+        ("null\n", True),  # each of these ends the process in Arrow's reader
+        ('{"text": "a"}\nnull\n{"text": "b"}\n', True),
+        ('[NaN, {"text": "bad"}]', True),
+        ('  [{"text": "bad"}, null]', True),
+        ('{"text": null}\n{"text": "null"}\n', False),
+        ('[{"text": null}, {"text": "null, NaN"}]', False),
+        ('{"x": Infinity}\n', False),
+        ('{"a": [\n  null,\n  null\n]}', False),
+    ],
+)
+def test_rows_that_are_null_are_refused(tmp_path, monkeypatch, text, null):
+    path = saved(tmp_path / "a.json", text.encode())
+    for block in (2**22, 7, 3):
+        monkeypatch.setattr(files, "BLOCK", block)
+        if null:
+            with pytest.raises(InputError, match="a row that is null"):
+                files.check_json_rows(path)
+        else:
+            files.check_json_rows(path)
+    if null:
+        with pytest.raises(InputError, match="a row that is null"):
+            source_of(str(path))
+
+
+@pytest.mark.parametrize(
     ("text", "deep"),
     [
         (f'{{"t": "{CLOSED}", "b": {NESTED}}}', True),  # brackets in a text close nothing
@@ -179,9 +207,9 @@ def test_levels_are_those_outside_of_texts(tmp_path, monkeypatch, text, deep):
         monkeypatch.setattr(files, "BLOCK", block)
         if deep:
             with pytest.raises(InputError, match="brackets within each other"):
-                files.check_levels(path)
+                files.check_json_rows(path)
         else:
-            files.check_levels(path)
+            files.check_json_rows(path)
 
 
 def test_a_json_file_of_many_bytes_or_levels_is_refused(tmp_path):

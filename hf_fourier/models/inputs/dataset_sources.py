@@ -34,7 +34,7 @@ from hf_fourier.models.inputs.files import (
     PICTURES,
     SOUNDS,
     VOLUMES,
-    check_levels,
+    check_json_rows,
     is_fasta,
     read_example,
     read_fasta,
@@ -200,7 +200,7 @@ def _opened(text: str, split: str | None, streaming: bool) -> Any:
     if _is_data_set(path):
         return _datasets().load_from_disk(text)
     if kind == "json":
-        check_levels(path)
+        check_json_rows(path)
     try:
         datasets = _datasets()
         if kind is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
+from string import ascii_letters
 from typing import Any
 
 from hf_fourier.errors import InputError
@@ -177,18 +178,24 @@ def _typed(text: str) -> Any:
     return value if is_chat(value) else text
 
 
-def check_levels(path: Path) -> None:
-    """Check how deep lists and objects lie within each other in a JSON file, for readers that would overflow the stack.
+def check_json_rows(path: Path) -> None:
+    """Check a JSON table for what ends the process in the reader of Arrow.
+
+    Lists and objects deep within each other overflow the stack, and so ends a row that is `null` (or NaN).
 
     Raises:
-        InputError: If deeper than `limits.JSON_LEVELS`.
+        InputError: If they are deeper than `limits.JSON_LEVELS`, or there is such a row.
     """
     import numpy as np
 
     step = np.zeros(256, np.int8)
     step[[ord("["), ord("{")]], step[[ord("]"), ord("}")]] = 1, -1
+    letters = np.isin(np.arange(256), np.frombuffer(ascii_letters.encode(), np.uint8))
     level, within, slashes = 0, 0, 0  # so far: brackets that are open, whether in a text, backslashes at the end
+    last = 0
     with path.open("rb") as file:
+        rows_at = int(file.read(4096).lstrip(b"\xef\xbb\xbf \t\r\n")[:1] == b"[")
+        file.seek(0)
         while block := file.read(BLOCK):
             data = np.frombuffer(b"\\" * slashes + block, np.uint8)
             place = np.arange(len(data))
@@ -201,6 +208,11 @@ def check_levels(path: Path) -> None:
             if int(depth.max()) > limits.JSON_LEVELS:
                 got = f"{path.name!r} with more than {limits.JSON_LEVELS} brackets within each other"
                 raise InputError(got, "a table of plain values", "write it as plain rows")
+            begins = np.isin(data, (ord("n"), ord("N"))) & ~letters[np.concatenate([[last], data[:-1]])]
+            if (begins & (inside == 0) & (depth <= rows_at)).any():
+                do = "write an object for each row, or leave the row out"
+                raise InputError(f"{path.name!r} with a row that is null", "a row of values", do)
+            last = int(data[-1])
             level, within, slashes = int(depth[-1]), int(inside[-1]), int(place[-1] - plain[-1]) % 2
 
 
