@@ -150,10 +150,10 @@ class TextWrapper(TargetedWrapper):
         limit, prompt = self.limit, self.task == "text-generation"
         options = {"return_special_tokens_mask": True, "verbose": False}
         with restored(self.processor):
-            encoding = self.processor(*texts, **options)
+            encoding = self._tokens_of(*texts, **options)
             length = len(encoding["input_ids"])
             if limit is not None and length > limit and not prompt:
-                encoding = self.processor(*texts, truncation=True, max_length=limit, **options)
+                encoding = self._tokens_of(*texts, truncation=True, max_length=limit, **options)
                 notes += (f"a text of {length} tokens was cut to the model's {limit}",)
         added = torch.tensor(encoding["special_tokens_mask"], dtype=torch.bool)
         if len(added) != len(encoding["input_ids"]):  # EsmTokenizer counts an end mark also where it has none
@@ -161,6 +161,20 @@ class TextWrapper(TargetedWrapper):
         segments = _sequences(encoding, 0) if len(texts) == 2 else None
         notes += unknown_note(self.processor, encoding["input_ids"], texts)
         return self._tokenized(encoding, added, segments, notes, limit)
+
+    def _tokens_of(self, *texts: str, **options: Any) -> Any:
+        """What the tokenizer makes of a text, or of a pair.
+
+        Raises:
+            InputError: If it refuses it.
+        """
+        try:
+            return self.processor(*texts, **options)
+        except (TypeError, ValueError, LookupError, AttributeError, ArithmeticError, RuntimeError) as error:
+            reason = f"{type(error).__name__}: {error}".strip().splitlines()[0]
+            got = f"a text, which {type(self.processor).__name__} refuses ({reason})"
+            do = "check the tokenizer, or pass {'input_ids': tensor}"
+            raise InputError(got, "a text that the model's own tokenizer takes", do) from error
 
     def _encode_chat(self, chat: Any) -> EncodedExample:
         if self.task != "text-generation":

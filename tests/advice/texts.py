@@ -144,7 +144,18 @@ def _silent(target: Any) -> Any:
     )
 
 
+def _unlimited() -> FourierExplainer:
+    tokenizer = tiny_tokenizers.tokenizer("bert")
+    tokenizer.model_max_length = "long"
+    return FourierExplainer(tiny_models.build("text-classification", "bert"), tokenizer)
+
+
 CASES = [
+    Case(
+        "check the tokenizer, or pass {'input_ids': tensor}",
+        lambda: _unlimited().explain(TEXT),
+        lambda: _unlimited().explain(ids(14, 15)),
+    ),
     Case(
         "pass example.decode('utf-8')",
         lambda: reader().explain([TEXT.encode()]),

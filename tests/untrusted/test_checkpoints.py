@@ -72,7 +72,11 @@ def test_a_rate_that_cannot_be_is_one_message(sounds, tmp_path, rate):
 @pytest.mark.parametrize("length", ["long", {}, -1, True])
 def test_a_length_that_is_no_number_limits_nothing(texts, tmp_path, length):
     folder = changed(texts, tmp_path / "m", "tokenizer_config.json", model_max_length=length)
-    assert FourierExplainer.from_pretrained(folder).wrapper.limit == 32  # that of the model's positions
+    explainer = FourierExplainer.from_pretrained(folder)
+    assert explainer.wrapper.limit == 32  # that of the model's positions
+    if isinstance(length, (str, dict)):
+        with pytest.raises(InputError, match=r"a text, which .* refuses"):
+            explainer.explain("a good b", method="magnitude")
 
 
 def test_a_size_beyond_what_a_picture_can_have_is_one_message(tmp_path):

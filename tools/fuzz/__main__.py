@@ -26,16 +26,17 @@ def main() -> int:
     parser.add_argument("--minutes", type=float, help="stop after so long")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--room", action="append", help="only these rooms")
+    parser.add_argument("--number", type=int, action="append", help="only these cases, by their numbers")
     parser.add_argument("--log", type=Path, help="write how each case ended into a file, a line of JSON for each")
-    parser.add_argument("--of", type=Path, nargs="+", help="run none: the table of these logs")
+    parser.add_argument("--of", type=Path, nargs="+", help="run none: the table of these logs, of a case the last line")
     given = parser.parse_args()
     outcomes: dict[str, list[Outcome]] = defaultdict(list)
     if given.of is None:
         _run(given, outcomes)
-    for path in given.of or ():
-        for line in path.read_text(encoding="utf-8").splitlines():
-            values = json.loads(line)
-            outcomes[values.pop("room")].append(Outcome(**values))
+    lines = (line for path in given.of or () for line in path.read_text(encoding="utf-8").splitlines())
+    logged = {(values.pop("seed"), values.pop("number")): values for values in map(json.loads, lines)}
+    for values in logged.values():
+        outcomes[values.pop("room")].append(Outcome(**values))
     sys.stdout.write(f"\n{table(outcomes)}")
     return int(any(not one.sound for group in outcomes.values() for one in group))
 
@@ -51,12 +52,16 @@ def _run(given: argparse.Namespace, outcomes: dict[str, list[Outcome]]) -> None:
         for case in draw(given.seed, folder, given.room):
             enough = sum(map(len, outcomes.values())) >= given.cases
             enough = enough and all(len(outcomes[room]) >= given.least for room in given.room or rooms())
+            enough = enough or (given.number is not None and case.number > max(given.number))
             if enough or (end is not None and time.monotonic() > end):
                 break
+            if case.number not in (given.number or [case.number]):
+                continue
             outcome = guarded(case.call)
             outcomes[case.room].append(outcome)
             if log is not None:
-                log.write(json.dumps({"room": case.room, **asdict(outcome)}) + "\n")
+                case_of = {"seed": given.seed, "number": case.number, "room": case.room}
+                log.write(json.dumps({**case_of, **asdict(outcome)}) + "\n")
                 log.flush()
             if not outcome.sound and not unsound[f"{case.room}: {outcome.text}"]:
                 sys.stdout.write(f"{case.room} {case.number}, {case.text}: {outcome.kind}, {outcome.text}\n")
