@@ -18,6 +18,7 @@ from hf_fourier.evaluation.studies.interactions import interactions, subset_valu
 from hf_fourier.evaluation.studies.model_spectrum import ModelSpectrum
 from hf_fourier.evaluation.studies.waves import Waves
 from hf_fourier.models.inputs.dataset_sources import column_values
+from hf_fourier.report.collect import read_spectrum
 from hf_fourier.results.curve import common_fractions
 from tests.advice.case import Case, explained, read, reader
 from tests.advice.specs import parsed
@@ -190,6 +191,21 @@ CASES = [
         lambda: (_spectrum(by=["a", "b", "a"]), column_values(_rows(), "label")),
     ),
     Case("pass that one", lambda: ModelSpectrum.load(_saved(".")), lambda: ModelSpectrum.load(_saved("spectrum"))),
+    Case(
+        "ask a `ModelSpectrum`",
+        lambda: _spectrum(by=["a", "b", "a"]).summarized().half_point("low-pass", "a"),
+        lambda: _spectrum(by=["a", "b", "a"]).half_point("low-pass", "a"),
+    ),
+    Case(
+        "ask a `ModelSpectrum`",
+        lambda: _spectrum().summarized().differences("none of them"),
+        lambda: _spectrum().differences(_spectrum().bands[0].name),
+    ),
+    Case(
+        "pass what `hf-fourier spectrum` wrote",
+        lambda: read_spectrum(tempfile.mkdtemp()),
+        lambda: read_spectrum(_saved("spectrum")),
+    ),
     Case("look at `accuracy`", lambda: _regression().shortcuts(), lambda: _regression().accuracy("band-pass")),
     Case("save the figure of `ax` yourself", lambda: _drawn(Path("figure.png")), lambda: _drawn(None)),
     Case("pass one mask per row", lambda: _subsets(_masks()[0]), lambda: _subsets(_masks())),

@@ -187,6 +187,11 @@ CASES = [
     Case("pass a transcript's result", lambda: transcript_errors(reader(), read()[0]), lambda: _spoken(played=True)),
     Case("call explainer.perturb(result)", lambda: _spoken(played=False), lambda: _spoken(played=True)),
     Case("pass the whole processor", lambda: _transcript("w7 w8", whole=False), lambda: _transcript("w7 w8")),
+    Case(
+        "correct `sampling_rate` of the processor",
+        lambda: FourierExplainer(tiny_models_audio.build("wav2vec2"), _Rated(0)).explain(CLIP),
+        lambda: FourierExplainer(tiny_models_audio.build("wav2vec2"), _Rated(RATE)).explain(CLIP),
+    ),
     Case("shorten it", lambda: _transcript("w7 w8 " * 900), lambda: _transcript("w7 w8")),
 ]
 
@@ -198,3 +203,13 @@ class _Own:
 
     def __call__(self, samples: Any, sampling_rate: int, return_tensors: str) -> Any:
         return {"input_features": torch.as_tensor(samples)[None, :1600].reshape(1, 16, 100)}
+
+
+class _Rated:
+    """A processor that states a rate."""
+
+    def __init__(self, rate: int) -> None:
+        self.sampling_rate = rate
+
+    def __call__(self, samples: Any, sampling_rate: int, return_tensors: str) -> Any:
+        return {"input_values": torch.as_tensor(samples)[None].float()}
