@@ -47,7 +47,7 @@ def digest(data: bytes | bytearray | memoryview | np.ndarray) -> str:
         data: Contiguous.
     """
     if isinstance(data, (bytes, bytearray)) and len(data) < LARGE:
-        return hashlib.blake2b(b"%d:%b" % (len(data), data), digest_size=16).hexdigest()
+        return hashlib.blake2b(b"%d:" % len(data) + data, digest_size=16).hexdigest()
     view = data.reshape(-1).view(np.uint8) if isinstance(data, np.ndarray) else np.frombuffer(data, np.uint8)
     result = hashlib.blake2b(b"%d:" % view.size, digest_size=16)
     if view.size < LARGE:
