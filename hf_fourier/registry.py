@@ -57,15 +57,15 @@ class Registry(Generic[T]):
             cls.name = name  # type: ignore[attr-defined]
             self._classes[name] = cls
             for alias in (name, *aliases):
-                if self._aliases.setdefault(_bare(alias), name) != name:
-                    raise ValueError(f"{alias!r} names {self.kind} {self._aliases[_bare(alias)]!r} already")
+                if self._aliases.setdefault(bare_name(alias), name) != name:
+                    raise ValueError(f"{alias!r} names {self.kind} {self._aliases[bare_name(alias)]!r} already")
             return cls
 
         return enter
 
     def aliases(self, name: str) -> list[str]:
         """The other names of a registered one."""
-        return [alias for alias, known in self._aliases.items() if known == name and alias != _bare(name)]
+        return [alias for alias, known in self._aliases.items() if known == name and alias != bare_name(name)]
 
     def remove(self, name: str) -> None:
         """Take `name` out again."""
@@ -81,7 +81,7 @@ class Registry(Generic[T]):
     def __getitem__(self, name: str) -> type[T]:
         if name in self._classes:
             return self._classes[name]
-        bare = _bare(name)
+        bare = bare_name(name)
         if bare in self._aliases:
             return self._classes[self._aliases[bare]]
         near = difflib.get_close_matches(bare, self._aliases, n=1)
@@ -167,7 +167,7 @@ class Registry(Generic[T]):
         return value.name + (":" + ",".join(parts) if parts else "")  # type: ignore[attr-defined]
 
 
-def _bare(name: str) -> str:
+def bare_name(name: str) -> str:
     """A name in lower case, without hyphens, underscores and blanks."""
     return re.sub(r"[-_\s]", "", name.lower())
 

@@ -16,8 +16,10 @@ from hf_fourier.errors import MissingExtraError, SpecError
 from hf_fourier.methods.base import METHODS, Method, Ranking
 from hf_fourier.methods.gradients import NOISE_STD, SPREAD_ELSEWHERE
 from hf_fourier.methods.precomputed import LIFTS, Precomputed, lifted_notes
+from hf_fourier.registry import bare_name
 from hf_fourier.scoring.score import Score
 from hf_fourier.seeding import ExampleRng
+from hf_fourier.torch_state import taken
 from hf_fourier.typing import Float, Tensor
 
 if TYPE_CHECKING:
@@ -44,7 +46,7 @@ class Captum(Method):
     a gradient; `NoiseTunnel` is that over `Saliency` with its absolute values (SmoothGrad), which "magnitude" ranks.
 
     Attributes:
-        attribution: The class in `captum.attr`.
+        attribution: The class in `captum.attr`; case, hyphens and underscores do not matter.
         lift: "transport", "gradient" or "magnitude"; None for the one that suits the map.
         steps: Points on a path, or samples of noise, for the classes that have some.
     """
@@ -57,11 +59,13 @@ class Captum(Method):
     reference: ClassVar[str] = "Captum (arXiv 2009.07896); transport: arXiv 2303.06365 (virtual inspection layer)"
 
     def __post_init__(self) -> None:
-        if self.attribution not in KNOWN:
+        alike = [name for name in KNOWN if bare_name(name) == bare_name(str(self.attribution))]
+        if not alike:
             near = difflib.get_close_matches(str(self.attribution), KNOWN, n=1, cutoff=0.5)
             hint = "compute its maps with Captum, and pass them to `explainer.from_maps`"
             got, expected = f"captum class {self.attribution!r}", f"one of {', '.join(KNOWN)}"
             raise SpecError(got, expected, f"did you mean {near[0]!r}? Else {hint}" if near else hint)
+        object.__setattr__(self, "attribution", alike[0])
         if self.lift is not None and self.lift not in LIFTS:
             raise SpecError(f"lift {self.lift!r}", f"one of {', '.join(LIFTS)}, or None", "choose one of them")
         if not isinstance(self.steps, int) or self.steps < 2:
@@ -69,15 +73,17 @@ class Captum(Method):
 
     @property
     def properties(self) -> tuple[str, ...]:
-        """Transported contributions have the sum of the map; noise is drawn."""
-        complete = ("complete",) if (self.lift or KNOWN[self.attribution][0]) == "transport" else ()
-        return (*complete, "seeded") if KNOWN[self.attribution][1] else complete
+        """Transported integrated gradients should sum to `s(x) - s(0)`; noise is drawn."""
+        complete = self.attribution == "IntegratedGradients" and self.lift in (None, "transport")
+        if complete:
+            return ("complete",)
+        return ("seeded",) if KNOWN[self.attribution][1] else ()
 
     @property
     def passes(self) -> tuple[int, int]:
-        """A forward and a backward pass per point or sample, and one of each at the clean example."""
+        """Of each kind one per point or sample and one at the clean example; forward one at zero too, if complete."""
         count = 1 if self.attribution in ("InputXGradient", "Saliency") else self.steps + 1
-        return count, count
+        return count + ("complete" in self.properties), count
 
     def attribute(self, score: Score, x: Float[Tensor, "batch *signal"], basis: Basis, rng: ExampleRng) -> Ranking:
         """Captum's maps, lifted.
@@ -96,10 +102,12 @@ class Captum(Method):
         extras = [{name: values[row] for name, values in ranking.extras.items()} for row in range(len(x))]
         signed = KNOWN[self.attribution][0] != "magnitude"  # the sizes of gradients are expected to be positive
         notes = [lifted_notes(one, values) if signed and lift else [] for one, values in zip(extras, maps, strict=True)]
-        error = ranking.completeness_error
-        if error is None and "complete" in self.properties:
-            error = ranking.scores.sum(1) - maps.flatten(1).sum(1)
-        return replace(ranking, gradient=clean.gradient, notes=notes, completeness_error=error)
+        ranking = replace(ranking, gradient=clean.gradient, notes=notes, completeness_error=None)
+        if "complete" not in self.properties:
+            return ranking
+        empty = score.value(torch.zeros_like(x)).value
+        error = ranking.scores.sum(1) - (clean.reading.value - empty)
+        return replace(ranking, completeness_error=error, baseline_value=empty)
 
     def _map(
         self, score: Score, x: Float[Tensor, "batch *signal"], row: int, basis: Basis, rng: ExampleRng
@@ -125,7 +133,7 @@ class Captum(Method):
                 one, nt_type="smoothgrad", nt_samples=self.steps, stdevs=spread
             ),
         }
-        with torch.enable_grad(), _seeded(rng.generator(row, "captum")):
+        with torch.enable_grad(), taken(torch.random), _seeded(rng.generator(row, "captum")):
             signal = x[row : row + 1].detach().clone().requires_grad_(True)
             found: Tensor = makers[self.attribution](signal)
         return found.detach()[0].to(x.dtype)

@@ -26,6 +26,8 @@ MEASURE_TEXT = {
     "gradient": "gradient × input",
     "power": "power",
 }
+#: Methods whose scores are contributions, without a completeness error, where some are negative.
+SIGNED_MAPS = ("given", "captum:InputXGradient", "captum:GradientShap")
 FOR, MORE, SIZE = (
     "above 0: for the decision, below: against",
     "higher: more important, neither for nor against",
@@ -171,10 +173,9 @@ def method_name(attribution: Explained) -> str:
 def contributes(attribution: Explained) -> bool:
     """Whether the scores are contributions: they have a sum, above 0 is for the decision and below against it.
 
-    Only complete methods have a completeness error.
+    Only complete methods have a completeness error; of maps by `SIGNED_MAPS` those with negative numbers contribute.
     """
-    spec = str(attribution.provenance.get("method", ""))
-    if spec.partition(":")[0] == "given":  # a map with negative numbers is one of contributions
+    if str(attribution.provenance.get("method", "")).startswith(SIGNED_MAPS):
         return bool((attribution.scores < 0).any())
     return attribution.completeness_error is not None
 

@@ -1,5 +1,7 @@
 """Captum's methods by name: equal to our own where both are one formula, in any domain, and seeded."""
 
+import threading
+
 import numpy as np
 import pytest
 import torch
@@ -9,6 +11,7 @@ from hf_fourier.domains import DOMAINS
 from hf_fourier.errors import MissingExtraError, SpecError
 from hf_fourier.methods import METHODS
 from hf_fourier.seeding import ExampleRng
+from hf_fourier.torch_state import taken
 from tests.toy_scores import LEAVES, Smooth, bound, noise, score_of
 
 DOMAINS_HERE = ("fourier", "cosine", "identity", "fourier:bands=3")
@@ -64,6 +67,37 @@ def test_both_lifts():
     torch.testing.assert_close(carried.scores.double().sum(1), maps.sum(1), rtol=1e-4, atol=1e-6)
 
 
+@pytest.mark.parametrize("domain", ["fourier", "identity"])
+def test_the_completeness_error_is_to_the_difference_from_zero(domain):
+    """With two points the sum misses s(x) - s(0), and the error says by how much."""
+    basis = DOMAINS.parse(domain).bind(LEAVES["6x7"])
+    x = 3 * noise(3, *basis.signal.shape)
+    score = score_of(Smooth(3, *x.shape[1:]).eval(), x)
+    found = METHODS.parse("captum:IntegratedGradients,steps=2").attribute(score, x, basis, DRAW)
+    difference = score.value(x).value - score.value(torch.zeros_like(x)).value
+    torch.testing.assert_close(found.scores.sum(1) - found.completeness_error, difference, rtol=1e-6, atol=1e-9)
+    assert float((found.completeness_error / difference).abs().max()) > 0.01
+    for other in ("InputXGradient", "GradientShap", "Saliency", "IntegratedGradients,lift=magnitude"):
+        assert ranked(f"captum:{other}", x, basis).completeness_error is None
+
+
+def test_noise_waits_while_another_thread_has_the_global_streams():
+    """Captum draws from torch's global stream, which two threads would otherwise seed and restore in turns."""
+    model, x, done = Smooth(3, 9).eval(), noise(1, 9), threading.Event()
+
+    def explain():
+        attribute(model, x, method="captum:GradientShap,steps=4")
+        done.set()
+
+    attribute(model, x, method="captum:GradientShap,steps=4")
+    with taken(torch.random):
+        thread = threading.Thread(target=explain)
+        thread.start()
+        assert not done.wait(0.5)
+    thread.join(30)
+    assert done.is_set()
+
+
 @pytest.mark.parametrize("name", ["GradientShap", "NoiseTunnel"])
 def test_noise_belongs_to_the_example_and_the_seed(name):
     model, x = Smooth(3, 9).eval(), noise(4, 9)
@@ -88,7 +122,7 @@ def test_passes_are_counted(name):
 @pytest.mark.parametrize(
     ("spec", "message"),
     [
-        ("captum:integratedgradients", "did you mean 'IntegratedGradients'"),
+        ("captum:IntegratedGradient", "did you mean 'IntegratedGradients'"),
         ("captum:DeepLift", "explainer.from_maps"),
         ("captum:Saliency,lift=other", "choose one of them"),
         ("captum:steps=1", "correct `steps`"),
@@ -97,6 +131,11 @@ def test_passes_are_counted(name):
 def test_what_there_is_not_is_refused(spec, message):
     with pytest.raises(SpecError, match=message):
         METHODS.parse(spec)
+
+
+@pytest.mark.parametrize("spec", ["captum:integrated_gradients", "captum:integratedgradients,steps=20"])
+def test_names_answer_in_any_case(spec):
+    assert METHODS.spec(METHODS.parse(spec)) == "captum:IntegratedGradients"
 
 
 def test_without_captum_the_extra_is_named(monkeypatch):

@@ -179,6 +179,9 @@ def test_what_contributes():
     for result, scores, expected in ((sizes, sizes.scores, False), (complete, complete.scores, True)):
         taken_over = {**result.provenance, "method": "given:origin=captum"}
         assert contributes(replace(result, provenance=taken_over, scores=scores)) == expected
+    for spec, expected in (("InputXGradient", True), ("GradientShap,steps=4", True), ("Saliency", False)):
+        unsummed = replace(complete, provenance={"method": f"captum:{spec}"}, completeness_error=None)
+        assert contributes(unsummed) == expected, spec
     # A map without negative numbers is one of sizes, also where a sum is known; zero is no contribution.
     taken_over = {**complete.provenance, "method": "given:origin=captum"}
     assert not contributes(replace(complete, provenance=taken_over, scores=complete.scores.abs()))
