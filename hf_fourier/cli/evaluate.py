@@ -126,7 +126,7 @@ def _prepared(request: SanityRequest) -> tuple[Any, list[Any], dict[str, Any]]:
 
 
 def _enough() -> int:
-    from hf_fourier.evaluation.results import MIN_GROUPS
+    from hf_fourier.evaluation.metrics.statistics import MIN_GROUPS
 
     return MIN_GROUPS
 

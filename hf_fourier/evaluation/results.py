@@ -9,17 +9,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from hf_fourier.evaluation.metrics.statistics import summarise
-from hf_fourier.evaluation.paper_table import paired_gap, paper_table
+from hf_fourier.evaluation.metrics.statistics import MIN_GROUPS, summarise
+from hf_fourier.evaluation.paper_table import is_of_method, paired_gap, paper_table
 from hf_fourier.results.drawing import drawn_by
 from hf_fourier.results.remarks import IN_PLACE
 from hf_fourier.results.table import Table
 
 if TYPE_CHECKING:
     import pandas as pd
-
-#: With fewer groups a row is anecdotal.
-MIN_GROUPS = 30
 
 
 @dataclass(frozen=True)
@@ -93,11 +90,11 @@ class Evaluation:
         Args:
             quantities: Columns among `better`, such as `["dig", "maintain_rate", "selectivity (random)"]`.
             against: The method that the marks compare with: a spec, or its name.
-            digits: Decimals of rounded means.
+            digits: Decimals of rounded means, at least 0.
             seed: Of the bootstrap.
 
         Raises:
-            InputError: If a quantity was not measured, or there is no method `against`.
+            InputError: If a quantity was not measured, there is no method `against`, or `digits` is below 0.
         """
         if quantities is not None:
             names = [quantities] if isinstance(quantities, str) else list(quantities)
@@ -141,7 +138,7 @@ class Evaluation:
             KeyError: If there is none.
         """
         for cell in self.cells:
-            if method in (cell.method, cell.method.partition(":")[0]) and domain in (None, cell.domain):
+            if is_of_method(cell, method) and domain in (None, cell.domain):
                 return cell
         raise KeyError(f"no {method} in {domain}; there are {[(c.method, c.domain) for c in self.cells]}")
 

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from hf_fourier.evaluation.results import MIN_GROUPS
+from hf_fourier.evaluation.metrics.statistics import MIN_GROUPS
 from hf_fourier.report.band_scores import in_score_units
 from hf_fourier.report.example_record import is_control
 

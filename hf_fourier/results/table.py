@@ -91,7 +91,7 @@ class Table:
     def to_markdown(self) -> str:
         """The table in GitHub's Markdown, every text escaped; the notes follow as a paragraph each."""
         titles = [_markdown(title) for title in self.columns]
-        rules = ["---:" if flush else "---" for flush in self._right]
+        rules = ["---:" if flush else "---" for flush in self.right]
         rows = [[_markdown(value) for value in row.values()] for row in self.rows()]
         lines = ["| " + " | ".join(cells) + " |" for cells in (titles, rules, *rows)]
         return "\n".join([*lines, *(f"\n{_markdown(note)}" for note in self.notes), ""])
@@ -105,11 +105,11 @@ class Table:
         """
         rows = [[_latex(value) for value in row.values()] for row in self.rows()]
         titles, notes = [latex.escape(title) for title in self.columns], [latex.escape(note) for note in self.notes]
-        return latex.table(titles, rows, self._right, notes, caption=latex.escape(caption), label=label)
+        return latex.table(titles, rows, self.right, notes, caption=latex.escape(caption), label=label)
 
     @property
-    def _right(self) -> list[bool]:
-        """Whether each column holds numbers alone, which stand flush right."""
+    def right(self) -> list[bool]:
+        """Whether each column holds numbers alone, or nothing, which stand flush right."""
         kinds = (int, float, Estimate, type(None))
         return [all(isinstance(value, kinds) for value in values) for values in self.columns.values()]
 

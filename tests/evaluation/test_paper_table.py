@@ -88,10 +88,44 @@ def test_methods_in_several_domains_are_compared_within_their_own():
     assert [one.mark for one in table["dig ↑"]] == ["", "*", "", "†"]
 
 
+def test_undefined_examples_are_counted_by_domain():
+    gaps = [float("nan")] * 10 + shifted(0.1)[10:]
+    cells = [
+        MethodResult("ffc", place, False, (1, 1), {"dig": v}) for place, v in (("fourier", gaps), ("cosine", BASE))
+    ]
+    (note,) = [n for n in Evaluation("toy", cells, GROUPS, {"dig": 1}).table("dig", against="ffc").notes if "left" in n]
+    assert note.endswith("left out: 10 of ffc in fourier")
+
+
+def test_no_difference_is_claimed_where_none_was_computed():
+    """Alone in its domain, or with one group, a method is compared with nothing."""
+    apart = [
+        MethodResult("magnitude", "fourier", True, (1, 0), {"dig": BASE}),
+        MethodResult("ffc", "cosine", False, (1, 1), {"dig": shifted(0.1)}),
+    ]
+    one_group = Evaluation("toy", made().cells, ["a"] * 40, {"dig": 1})
+    for found in (Evaluation("toy", apart, GROUPS, {"dig": 1}), one_group):
+        notes = " ".join(found.table(["dig"]).notes)
+        assert "not compared with magnitude" in notes
+        assert "excludes 0" not in notes
+    alike = Evaluation("toy", [one for one in made().cells if one.method in ("magnitude", "alike")], GROUPS, {"dig": 1})
+    assert "no paired difference to magnitude has" in " ".join(alike.table(["dig"]).notes)
+
+
+def test_methods_that_print_the_same_mean_are_equally_bold():
+    found = made(**{"a": shifted(0.2), "b": shifted(0.2001), "ffc:kappa=0.1": BASE})
+    assert [name for name, one in by_method(found.table("dig"), "dig ↑").items() if one.best] == ["a", "b"]
+    assert [name for name, one in by_method(found.table("dig", digits=4), "dig ↑").items() if one.best] == ["b"]
+    close = Evaluation("toy", [one for one in found.cells if one.method in ("a", "b")], GROUPS, {"dig": 1})
+    assert not any(one.best for one in close.table("dig", against="a")["dig ↑"])
+
+
 @pytest.mark.parametrize(
     ("quantities", "options", "message"),
     [
         (["dog"], {}, "did you mean 'dig'"),
+        (["del"], {}, "did you mean 'deletion'"),
+        (["dig"], {"digits": -1}, "digits -1; expected a whole number of at least 0"),
         (["dig"], {"against": "saliency"}, "one of magnitude, random"),
     ],
 )

@@ -36,6 +36,12 @@ def test_bars_are_the_mean_sizes_with_their_signed_means():
     assert "in units of the score" in axes.get_xlabel()
 
 
+def test_one_result_needs_no_list():
+    (one,) = pictures(1)
+    widths = [patch.get_width() for patch in plot_summary(one).axes[0].patches]
+    assert widths == pytest.approx(one.scores.abs().tolist())
+
+
 def test_a_swarm_has_a_point_per_example_at_its_score():
     results = pictures()
     axes = plot_summary(results, "beeswarm").axes[0]

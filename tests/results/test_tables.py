@@ -129,6 +129,13 @@ def test_markdown_shows_the_texts_themselves():
     assert lines[-1] == "&#60;i&#62;"
 
 
+def test_columns_are_flush_right_alike_in_every_form():
+    table = Table({"name": ["a", "b"], "n": [1.5, None]})
+    assert "| --- | ---: |" in table.to_markdown()
+    assert r"{@{}lr@{}}" in table.to_latex()
+    assert re.findall(r"<th style=\"[^\"]*text-align:(\w+)", table._repr_html_()) == ["left", "right"]
+
+
 def test_latex_is_escaped_and_balanced():
     hostile = r"\input{/etc/passwd} 100 % & $x_1^2$ #1 {a} ~ -- <y> κ≥3"
     text = Table({"name_1": [hostile, "[2ex]"], "n": [1, 2]}, [hostile]).to_latex(hostile, "tab:a_b}")

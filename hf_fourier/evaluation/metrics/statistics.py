@@ -12,6 +12,8 @@ import numpy as np
 from hf_fourier.errors import InputError
 
 DRAWS, LEVEL = 5000, 0.95
+#: With fewer groups a row is anecdotal.
+MIN_GROUPS = 30
 Kind = Literal["mean", "median"]
 Numbers = Sequence[float] | np.ndarray
 _KINDS: tuple[Kind, Kind] = ("mean", "median")

@@ -15,13 +15,12 @@ from hf_fourier.evaluation.studies.band_readings import all_bands
 from hf_fourier.report.figures import panels
 from hf_fourier.report.figures.fonts import drawable, plain
 from hf_fourier.report.figures.panels import drawn
+from hf_fourier.results.attribution import Attribution
 from hf_fourier.results.relevance import contributes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-
-    from hf_fourier.results.attribution import Attribution
 
     Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -50,7 +49,7 @@ class Summary:
 
 
 def plot_summary(
-    results: Iterable[Attribution],
+    results: Attribution | Iterable[Attribution],
     kind: Kind | str = "bar",
     path: str | PathLike[str] | None = None,
     ax: Axes | None = None,
@@ -66,7 +65,7 @@ def plot_summary(
     20 of them.
 
     Args:
-        results: Results by one method in one domain, such as `explain(pictures, method="shapley")`.
+        results: Results by one method in one domain, such as `explain(pictures, method="shapley")`; or one result.
         kind: "bar" or "beeswarm".
         path: Where to write the figure: PNG, SVG or PDF, by the ending. None only returns it.
         ax: Axes to draw into instead; their figure is returned.
@@ -81,7 +80,7 @@ def plot_summary(
     """
     if kind not in ("bar", "beeswarm"):
         raise InputError(f"kind {kind!r}", "'bar' or 'beeswarm'", "choose one of them")
-    summary = summarised(list(results))
+    summary = summarised([results] if isinstance(results, Attribution) else list(results))
     draw = _bars if kind == "bar" else _swarm
     if ax is None:
 

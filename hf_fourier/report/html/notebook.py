@@ -55,8 +55,7 @@ def escaped(value: Any) -> str:
 def table(table: Table, most: int = MOST_ROWS) -> str:
     """A table with its notes; numbers flush right, the best of a column bold."""
     rows = [list(row.values()) for row in table[:most]]
-    numeric = [all(isinstance(row[i], (int, float, Estimate)) for row in rows) for i in range(len(table.columns))]
-    sides = [f"{_CELL}text-align:{'right' if flush else 'left'}" for flush in numeric]
+    sides = [f"{_CELL}text-align:{'right' if flush else 'left'}" for flush in table.right]
     head = "".join(
         f'<th style="{side}">{escaped(title)}</th>' for side, title in zip(sides, table.columns, strict=True)
     )

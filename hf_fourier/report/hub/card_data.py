@@ -101,7 +101,7 @@ class CardData:
     @property
     def has_enough_groups(self) -> bool:
         """Whether there are groups enough to claim anything."""
-        from hf_fourier.evaluation.results import MIN_GROUPS
+        from hf_fourier.evaluation.metrics.statistics import MIN_GROUPS
 
         return self.groups >= MIN_GROUPS
 
