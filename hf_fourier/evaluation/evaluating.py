@@ -207,7 +207,8 @@ class Evaluating(Engine):
 
         `x + r v U` for waves U of norm 1 whose transform is zero but at ±k (Yin et al. 2019, arXiv 1906.08988), r a
         random sign in each channel. One forward pass for each wave and example, and a clean one; rows of all examples
-        share batches, and examples are read as they are needed. Nothing is clipped.
+        share batches, and examples are read as they are needed. Nothing is clipped. The largest of the first 64
+        examples sets the frequencies; smaller ones get those that they have.
 
         Args:
             data: As for `explain_dataset`.

@@ -204,6 +204,14 @@ def test_a_stream_of_texts_of_several_lengths() -> None:
         explainer.heat_map(lambda: iter(texts), labels=[0, 1], size=4)
 
 
+def test_frequencies_are_those_of_the_longest_example_whatever_the_order() -> None:
+    explainer = FourierExplainer(tiny_models.build("text-classification", "bert"), tiny_tokenizers.tokenizer("bert"))
+    texts = tiny_tokenizers.texts(3, lengths=(40, 20, 5))
+    found, turned = (explainer.heat_map(order, size=6) for order in (texts, texts[::-1]))
+    np.testing.assert_array_equal(found.frequencies, turned.frequencies)
+    np.testing.assert_allclose(found.readings, turned.readings[::-1], rtol=1e-4, atol=1e-4)
+
+
 def test_what_cannot_be_read_is_counted(vision: FourierExplainer, pictures: list[torch.Tensor]) -> None:
     bad = torch.full((3, 32, 32), torch.nan)
     found = vision.heat_map([pictures[0], bad, pictures[1]], labels=[0, 1, 1], size=3)

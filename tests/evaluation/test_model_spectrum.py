@@ -131,6 +131,19 @@ def test_shapley_values_sum_to_the_difference():
     assert int(np.argmax(few.shapley.mean(0))) == place(few, LOW)
 
 
+def test_a_group_called_all_is_not_the_mean_over_all():
+    found, _ = spectrum(LOW)
+    apart = found.grouped(["all"] * 10 + ["b"] * 29 + ["all (group)"])
+    assert apart.groups == ["all (group) (group)", "b", "all (group)"]
+    assert [apart.accuracy("band-pass", name)[0].n for name in ("all", *apart.groups)] == [40, 10, 29, 1]
+    assert apart.shapley_values() == found.shapley_values()
+    means = apart.summarized().means
+    assert list(means) == ["all", *apart.groups]
+    assert means["all"]["band-pass"][0].n == 40
+    table = apart.table().columns
+    assert dict(zip(table["group"], table["n"], strict=True))["all"] == 40
+
+
 def test_groups_and_clusters():
     found, strong = spectrum(LOW)
     apart = found.grouped(["loud" if one else "quiet" for one in strong[:, 0]])

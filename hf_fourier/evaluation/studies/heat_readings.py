@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from hf_fourier.domains import SignalShape
 from hf_fourier.errors import FourierError, InputError
 from hf_fourier.evaluation.studies.band_readings import FOLDER, class_of, cluster_name
 from hf_fourier.evaluation.studies.heat_map import HeatMap, WaveAxis
@@ -77,7 +78,7 @@ def heat_map(
 
 
 class _Reader:
-    """Reads examples chunk by chunk. The first one that can be encoded sets the frequencies.
+    """Reads examples chunk by chunk. The largest one of the first chunk sets the frequencies.
 
     Attributes:
         axes: The axes along which waves run.
@@ -97,10 +98,11 @@ class _Reader:
         wrapper, encoded = self._explainer.wrapper, list[tuple[SourceItem, EncodedExample]]()
         for item, example in self._encoded(chunk):
             axes = tuple(axis for _, _, axis in wave_axes(example.signal))
-            if not len(self.frequencies):
-                self.axes, self.frequencies = axes, self._waves.grid(example.signal)
+            self.axes = self.axes or axes
             check_axes(axes, self.axes, item.index)
             encoded.append((item, example))
+        if encoded and not len(self.frequencies):
+            self.frequencies = self._waves.grid(max((example.signal for _, example in encoded), key=_extent))
         found: dict[int, tuple[np.ndarray, np.ndarray]] = {}
 
         def work(indices: list[int], batcher: MicroBatcher) -> None:
@@ -160,6 +162,11 @@ def _of(values: str | list[Any], item: SourceItem) -> Any:
     if item.index >= len(values):
         raise InputError(f"{len(values)} values for more examples", "one for each", "correct `labels` and `clusters`")
     return values[item.index]
+
+
+def _extent(signal: SignalShape) -> int:
+    """How many entries a signal has along the axes of waves."""
+    return math.prod(signal.shape[dim] for dim in signal.ordered_axes)
 
 
 def check_axes(axes: Sequence[WaveAxis], first: Sequence[WaveAxis], index: int) -> None:

@@ -39,7 +39,8 @@ class ModelSpectrum(SpectrumMeans):
         empty: The same with no band left, shape `(examples, 4)`.
         clean: The same of the clean example, shape `(examples, 4)`.
         shapley: The Shapley value of each band, shape `(examples, bands)`.
-        by: The group of each example, which figures draw apart; empty for one group.
+        by: The group of each example, which figures draw apart; empty for one group. "all" names all examples: a group
+            of that name becomes "all (group)".
         labels: The true class of each example, NaN where it is not known; shape `(examples,)`.
         clusters: Examples of one cluster are not independent; empty for independent ones.
         class_names: The names of the model's classes.
@@ -60,6 +61,12 @@ class ModelSpectrum(SpectrumMeans):
     class_names: Mapping[int, str]
     made_by: Mapping[str, Any]
     failures: int = 0
+
+    def __post_init__(self) -> None:
+        name = ALL
+        while name in self.by:
+            name += " (group)"
+        object.__setattr__(self, "by", tuple(name if group == ALL else group for group in self.by))
 
     def __len__(self) -> int:
         return len(self.readings)
@@ -239,7 +246,7 @@ class ModelSpectrum(SpectrumMeans):
 
     def _rows(self, group: str) -> list[int]:
         """The examples of a group."""
-        if not self.by or (group == ALL and ALL not in self.by):
+        if not self.by or group == ALL:
             return list(range(len(self)))
         rows = [i for i, name in enumerate(self.by) if name == group]
         if not rows:
