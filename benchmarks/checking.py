@@ -97,9 +97,10 @@ def measure(name: str, count: int) -> dict[str, Any]:
     from benchmarks import real
     from hf_fourier.models.inputs.dataset_sources import source_of
     from hf_fourier.results.atomic_writes import write_whole
-    from hf_fourier.runs.fingerprint import digest_of, example_digest, weights_digest
+    from hf_fourier.runs.fingerprint import digest_of, example_digest
     from hf_fourier.runs.packing import Outcome, pack_shard
     from hf_fourier.runs.resume import check_examples, set_damaged_aside
+    from hf_fourier.runs.weights_digest import weights_digest
 
     torch.set_num_threads(1)
     model = real.MODELS[name]

@@ -146,13 +146,16 @@ class FourierExplainer(Evaluating):
         from tempfile import TemporaryDirectory
 
         from hf_fourier.evaluation.studies.band_readings import grouping, spectrum_of_run
+        from hf_fourier.runs.options import RunOptions
+        from hf_fourier.runs.run import explain_dataset
 
         settings: RunKeywords = {"store": "scores", "progress": output_dir is not None, "method": "filters"}
         settings.update(options)
         settings["domain"] = options.get("domain") or Fourier(bands=bands)
         known = grouping(data, settings, output_dir is None, by, labels, clusters)
         with TemporaryDirectory(prefix="hf_fourier-") as temporary:
-            results = self.explain_dataset(data, output_dir or temporary, **settings)
+            run = RunOptions(**settings)
+            results = explain_dataset(self, data, output_dir or temporary, run, temporary=output_dir is None)
             return spectrum_of_run(self, results, known)
 
     def explain_recording(

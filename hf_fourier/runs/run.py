@@ -28,7 +28,7 @@ from hf_fourier.models.side_inputs import SideInputCheck
 from hf_fourier.results.atomic_writes import write_whole
 from hf_fourier.results.integrity import as_stored
 from hf_fourier.runs.chunking import Chunks, assign_chunks, order_by_length
-from hf_fourier.runs.fingerprint import digest_of, model_identity, sampled_weights
+from hf_fourier.runs.fingerprint import digest_of, model_identity, processor_identity
 from hf_fourier.runs.folder_lock import is_writable, run_lock
 from hf_fourier.runs.interpreter import frozen_objects, short_switch_interval
 from hf_fourier.runs.manifest import NAME, Manifest
@@ -39,6 +39,7 @@ from hf_fourier.runs.progress import Bar
 from hf_fourier.runs.results import Results
 from hf_fourier.runs.resume import check_examples, check_settings, checked_shard, set_damaged_aside
 from hf_fourier.runs.shards import Shard
+from hf_fourier.runs.weights_digest import sampled_weights
 from hf_fourier.runs.worker import PreparedExample, Worker
 from hf_fourier.scoring.example_batch import EncodedExample
 from hf_fourier.scoring.replacements import donors_digest, no_donors
@@ -56,8 +57,10 @@ KEPT, KEPT_TOKENS = 2**9, 2**16
 MAX_FAILURES = 16
 
 
-def explain_dataset(explainer: Engine, data: Any, output: str | PathLike[str], options: RunOptions) -> Results:
-    """See `FourierExplainer.explain_dataset`."""
+def explain_dataset(
+    explainer: Engine, data: Any, output: str | PathLike[str], options: RunOptions, temporary: bool = False
+) -> Results:
+    """See `FourierExplainer.explain_dataset`; of a temporary folder model and `preprocess` need not be known again."""
     machine, folder = current(options.processes), Path(output)
     source, worker = _source(explainer, data, options), _worker(explainer, options)
     with ExitStack() as stack:
@@ -65,7 +68,7 @@ def explain_dataset(explainer: Engine, data: Any, output: str | PathLike[str], o
         if writable and not machine.first:
             stack.enter_context(run_lock(folder, machine.rank))
         stack.enter_context(frozen_objects())
-        run = Run(machine, folder, source, worker, options)
+        run = Run(machine, folder, source, worker, options, temporary)
         if writable:
             run.prepare()
             run.work()
@@ -130,11 +133,20 @@ class Run:
         source: The examples.
         worker: Explains them.
         options: The options of the run.
+        temporary: Whether the folder is deleted afterwards.
     """
 
-    def __init__(self, machine: Processes, folder: Path, source: Source, worker: Worker, options: RunOptions) -> None:
+    def __init__(
+        self,
+        machine: Processes,
+        folder: Path,
+        source: Source,
+        worker: Worker,
+        options: RunOptions,
+        temporary: bool = False,
+    ) -> None:
         self.machine, self.folder, self.source = machine, folder, source
-        self.worker, self.options = worker, options
+        self.worker, self.options, self.temporary = worker, options, temporary
         self.done = self.failed = 0
         self._known: dict[int, PreparedExample] = {}
 
@@ -243,9 +255,9 @@ class Run:
             "model": job.model["name"],
             "revision": job.model["revision"],
             "task": job.model["task"],
-            "weights": model_identity(wrapper),
+            "weights": model_identity(wrapper, self.temporary),
             "labels": digest_of(getattr(wrapper.config, "id2label", None)),
-            "processor": digest_of(wrapper.processor),
+            "processor": processor_identity(wrapper, self.temporary),
             "signal": getattr(wrapper, "chosen_signal", None),
             "reading": wrapper.reading,
             "method": METHODS.spec(job.method),

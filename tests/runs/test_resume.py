@@ -15,10 +15,11 @@ from hf_fourier import FourierExplainer
 from hf_fourier.errors import InputError
 from hf_fourier.models.inputs.sources import ListSource, SourceItem
 from hf_fourier.runs import Results
-from hf_fourier.runs.fingerprint import digest_of, example_digest, sampled_weights, weights_digest
+from hf_fourier.runs.fingerprint import digest_of, example_digest
 from hf_fourier.runs.manifest import Manifest
 from hf_fourier.runs.packing import UNKNOWN
 from hf_fourier.runs.resume import check_examples
+from hf_fourier.runs.weights_digest import sampled_weights, weights_digest
 from tests.models import tiny_models, tiny_tokenizers
 from tests.runs.sample_results import digests, explainer, run, texts
 
