@@ -17,6 +17,8 @@ PART = ".part"
 #: Error numbers of a full disk, and of one that cannot be written.
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _CLOSED = (errno.EROFS, errno.EACCES, errno.EPERM)
+#: Error numbers of file systems that flush no folders (FUSE, network mounts).
+_UNFLUSHED = (errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS)
 
 
 def write_whole(path: Path, pieces: ByteChunks) -> None:
@@ -85,12 +87,19 @@ def write_error(error: OSError, path: Path, size: int) -> StorageError:
 
 
 def flush_folder(folder: Path) -> None:
-    """Make renames in a folder permanent; systems that cannot flush a folder do so by themselves."""
+    """Make renames in a folder permanent, where the file system flushes folders.
+
+    Raises:
+        OSError: If it does, and fails.
+    """
     if os.name == "nt":
         return
     number = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(number)
+    except OSError as error:
+        if error.errno not in _UNFLUSHED:
+            raise
     finally:
         os.close(number)
 

@@ -1,7 +1,9 @@
 """Saved and read again: exactly, wholly, and without a trace of the machine."""
 
+import errno
 import json
 import os
+import stat
 from pathlib import Path
 
 import pytest
@@ -10,8 +12,9 @@ import torch
 
 from hf_fourier import Attribution, attribute
 from hf_fourier.domains import Fourier
-from hf_fourier.errors import InputError
+from hf_fourier.errors import InputError, StorageError
 from hf_fourier.results import integrity, storage
+from hf_fourier.results.atomic_writes import write_whole
 from hf_fourier.results.curve import Curve, CurvePoint
 from hf_fourier.results.parts import FORMAT
 from hf_fourier.results.storage import TENSORS, VALUES
@@ -134,6 +137,26 @@ def test_a_save_that_fails_leaves_the_good_one(result, tmp_path, monkeypatch, fa
     with pytest.raises(OSError, match="no space"):
         result.save(tmp_path)
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+@pytest.mark.parametrize("number", [errno.EINVAL, errno.ENOTSUP, errno.EIO])
+def test_a_file_system_that_flushes_no_folders_is_no_failure(result, tmp_path, monkeypatch, number):
+    """As FUSE and network mounts say EINVAL or ENOTSUP; a real error of the disk is still one."""
+    flush = os.fsync
+
+    def refused(file):
+        if stat.S_ISDIR(os.fstat(file).st_mode):
+            raise OSError(number, os.strerror(number))
+        flush(file)
+
+    monkeypatch.setattr(os, "fsync", refused)
+    if number == errno.EIO:
+        with pytest.raises(StorageError):
+            result.save(tmp_path)
+        return
+    result.save(tmp_path)
+    write_whole(tmp_path / "whole", [b"1"])
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted([TENSORS, VALUES, "whole"])
 
 
 def test_a_newer_format_is_refused(result, tmp_path):

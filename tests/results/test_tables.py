@@ -5,12 +5,16 @@ from __future__ import annotations
 import ast
 import csv
 import re
+import shutil
+import subprocess
+import unicodedata
 from pathlib import Path
 
 import pytest
 
 from hf_fourier.cli import explain, explain_recording
 from hf_fourier.cli.evaluate import _write
+from hf_fourier.results import latex
 from hf_fourier.results.table import Table
 from hf_fourier.results.views import GeneView
 from tests.report.sample_results import cell
@@ -129,6 +133,38 @@ def test_markdown_shows_the_texts_themselves():
     assert lines[-1] == "&#60;i&#62;"
 
 
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("ΩΦΑ", r"$\Omega$$\Phi$$\mathrm{A}$"),
+        ("ςοά", r"$\varsigma$$\mathrm{o}$$\acute{\alpha}$"),
+        ("Ώΐ", r"$\acute{\Omega}$$\acute{\ddot{\iota}}$"),
+        ("≠∞₂²", r"$\neq$$\infty$$_2$$^2$"),
+        ("é ü", "é ü"),
+    ],
+)
+def test_letters_and_symbols_that_the_fonts_of_pdflatex_lack(text, expected):
+    assert latex.escape(text) == expected
+
+
+def test_pdflatex_prints_every_replaced_character(tmp_path):
+    """Without errors, rows that begin with a star or a bracket too."""
+    program = shutil.which("pdflatex")
+    if program is None:
+        pytest.skip("no pdflatex here")
+    greek = [chr(code) for code in range(0x388, 0x3CF) if unicodedata.category(chr(code)) in ("Lu", "Ll")]
+    assert len(greek) > 60
+    names = [*latex._REPLACED, *greek, "*a", "[2ex]", "é"]
+    body = Table({"name": names, "n": [None] * len(names)}, names).to_latex()
+    source = r"\documentclass[a0paper]{article}\usepackage{booktabs}\begin{document}%s\end{document}"
+    (tmp_path / "t.tex").write_text(source % body, encoding="utf-8")
+    done = subprocess.run(
+        [program, "-interaction=nonstopmode", "-halt-on-error", "-draftmode", "t.tex"],
+        cwd=tmp_path, capture_output=True, check=False, timeout=120,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout.decode("utf-8", "replace")[-2000:]
+
+
 def test_columns_are_flush_right_alike_in_every_form():
     table = Table({"name": ["a", "b"], "n": [1.5, None]})
     assert "| --- | ---: |" in table.to_markdown()
@@ -138,7 +174,7 @@ def test_columns_are_flush_right_alike_in_every_form():
 
 def test_latex_is_escaped_and_balanced():
     hostile = r"\input{/etc/passwd} 100 % & $x_1^2$ #1 {a} ~ -- <y> κ≥3"
-    text = Table({"name_1": [hostile, "[2ex]"], "n": [1, 2]}, [hostile]).to_latex(hostile, "tab:a_b}")
+    text = Table({"name_1": [hostile, "[2ex]", "*a"], "n": [1, 2, 3]}, [hostile]).to_latex(hostile, "tab:a_b}")
     body = text.replace(r"\\", "").replace(r"\{", "").replace(r"\}", "")
     assert body.count("{") == body.count("}")
     assert r"\input" not in text
@@ -147,8 +183,9 @@ def test_latex_is_escaped_and_balanced():
     assert r"-{}- \textless{}y\textgreater{} $\kappa$$\geq$3" in text
     assert r"\label{tab:ab}" in text
     rows = [line for line in text.splitlines() if line.endswith(r"\\")]
-    assert [len(re.findall(r"(?<!\\)&", row)) for row in rows] == [1, 1, 1]
+    assert [len(re.findall(r"(?<!\\)&", row)) for row in rows] == [1, 1, 1, 1]
     assert rows[2].startswith("{}[2ex]")  # not the length that a row's end takes
+    assert rows[3].startswith("{}*a")  # nor its star
 
 
 def test_blocks_are_as_wide_as_asked():
