@@ -2,10 +2,10 @@
 
 import pytest
 import torch
-from transformers import Trainer, TrainerCallback, TrainingArguments
+from transformers import Trainer, TrainerCallback, TrainerState, TrainingArguments
 
 from hf_fourier import FourierExplainer, SpectrumCallback
-from hf_fourier.errors import InputError
+from hf_fourier.errors import InputError, TargetError
 from tests.models import tiny_models, tiny_tokenizers
 
 TEXTS = tiny_tokenizers.texts(6)
@@ -74,6 +74,46 @@ def test_the_evaluation_has_them_among_its_metrics(tokenizer, tmp_path):
     assert "eval_spectrum/clean" in names
     assert {name.split("/")[1] for name in names} == {"clean", "empty", "band-stop"}
     assert all(0 <= metrics[name] <= 1 for name in names)
+
+
+class OfSets:
+    """A trainer that hands its callback the evaluations of two data sets."""
+
+    processing_class = None
+
+    def __init__(self, tokenizer):
+        self.model = tiny_models.build("text-classification", "bert", num_labels=3)
+        self.processing_class, self.logs = tokenizer, []
+
+    def log(self, values):
+        self.logs.append(values)
+
+
+def test_several_data_sets_of_one_step_are_one_evaluation(tokenizer):
+    trainer = OfSets(tokenizer)
+    callback = SpectrumCallback(trainer, TEXTS[:2], LABELS[:2], filters="band-stop", every=2)
+    accompanied = []
+    for step in (2, 4, 6, 6):
+        for name in ("a", "b"):
+            metrics = {f"eval_{name}_loss": 0.5}
+            callback.on_evaluate(None, TrainerState(global_step=step), None, metrics=metrics)
+            accompanied.append("eval_spectrum/clean" in metrics)
+    assert accompanied == [True, True, False, False, True, True, False, False]
+    assert list(callback.spectra) == [2, 6]
+    assert len(trainer.logs) == 2
+
+
+@pytest.mark.parametrize("label", [9, "no such label"])
+def test_labels_that_the_model_lacks_are_refused_before_the_first_step(tokenizer, label):
+    trainer = OfSets(tokenizer)
+    callback = SpectrumCallback(trainer, TEXTS[:2], [0, label])
+    with pytest.raises(TargetError):
+        callback.on_train_begin(None, TrainerState(), None, model=trainer.model)
+    SpectrumCallback(trainer, TEXTS[:2], [0, "LABEL_1"]).on_train_begin(None, TrainerState(), None)
+
+
+def test_a_filter_may_be_named_alone():
+    assert SpectrumCallback(None, TEXTS, filters="band-stop").filters == ("band-stop",)
 
 
 @pytest.mark.parametrize(
