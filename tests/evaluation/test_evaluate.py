@@ -139,7 +139,7 @@ def test_the_cost_is_told_before_the_start(vision, pictures, capsys, methods, op
     assert sum(rows) == 7 * int(told[1])
 
 
-def test_fast_is_a_third_and_of_the_same_numbers(text, evaluation):
+def test_fast_gives_the_same_numbers_of_the_first_examples(text, evaluation):
     found = text.evaluate(tiny_tokenizers.texts(40), ["ffc"], preset="fast")
     assert len(found.groups) == 32
     assert "preset 'fast': the first 32 of 40 examples" in found.notes
@@ -149,6 +149,19 @@ def test_fast_is_a_third_and_of_the_same_numbers(text, evaluation):
     assert found.of("ffc").values[SHARE][:7] == whole[SHARE]
     with pytest.raises(InputError, match="'fast' or None"):
         text.evaluate(tiny_tokenizers.texts(2), preset="slow")
+
+
+def test_fast_takes_about_a_third_of_the_passes(text):
+    counts = []
+    for preset in (None, "fast"):
+        rows = []
+        hook = text.model.register_forward_hook(lambda module, given, out, rows=rows: rows.append(len(out.logits)))
+        try:
+            text.evaluate(tiny_tokenizers.texts(7), ["ffc"], preset=preset)
+        finally:
+            hook.remove()
+        counts.append(sum(rows))
+    assert 0.25 < counts[1] / counts[0] < 0.4
 
 
 def test_controls_that_share_a_pass_are_the_controls(vision, pictures):
