@@ -49,7 +49,7 @@ def escape(text: str) -> str:
 
 def _greek(one: str) -> str:
     """A letter of modern Greek in math, its accents too; "" for another character."""
-    letter, *marks = unicodedata.normalize("NFD", one)
+    letter, *marks = list(unicodedata.normalize("NFD", one))
     if letter not in _GREEK or not set(marks) <= _ACCENTS.keys():
         return ""
     text = _GREEK[letter]
