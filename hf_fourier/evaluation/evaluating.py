@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Unpack
 
 from hf_fourier.domains import Domain
@@ -192,8 +192,8 @@ class Evaluating(Engine):
     def heat_map(
         self,
         data: Any,
-        labels: str | Sequence[Any] | None = None,
-        clusters: str | Sequence[Any] | None = None,
+        labels: str | Iterable[Any] | None = None,
+        clusters: str | Iterable[Any] | None = None,
         *,
         level: float = 0.5,
         size: int | None = None,
@@ -217,8 +217,9 @@ class Evaluating(Engine):
             clusters: As `labels`: of a speaker or a patient, whose examples are dependent.
             level: The size of the wave: its norm over all channels, a fraction of that of the signal around its mean.
                 (The paper's v is each channel's in the model's unit: `v √channels / ‖x - mean‖`.)
-            size: Frequencies along each axis, evenly from -highest to highest (15 along two axes, 5 along three), or
-                along a single axis from 0, on a logarithmic scale (25).
+            size: Frequencies along each axis, 3 or more, as far as there are so many: evenly from -highest to highest
+                (15 along two axes, 5 along three; even numbers are rounded down), or along a single axis from 0, on a
+                logarithmic scale (25).
             highest: The highest frequency, in cycles per picture or volume, Hz, …; None for just below half the
                 sampling rate.
             phases: "sign", as published: waves have a crest at the first entry, or a trough. "any" draws a phase for

@@ -12,7 +12,7 @@ import torch
 from hf_fourier import Attribution
 from hf_fourier.domains import Axis, SignalShape
 from hf_fourier.evaluation.studies.band_readings import spectrum_of
-from hf_fourier.evaluation.studies.heat_map import WaveAxis
+from hf_fourier.evaluation.studies.heat_map import HeatMap, WaveAxis
 from hf_fourier.evaluation.studies.heat_readings import check_axes
 from hf_fourier.evaluation.studies.interactions import interactions, subset_values
 from hf_fourier.evaluation.studies.model_spectrum import ModelSpectrum
@@ -92,6 +92,14 @@ def _waves(texts: Any, labels: Any = None, **given: Any) -> Any:
     return reader().heat_map(texts, labels, size=3, **given)
 
 
+def _heat(*units: str) -> HeatMap:
+    import numpy as np
+
+    axes = tuple(WaveAxis(f"axis {place}", unit) for place, unit in enumerate(units))
+    table = np.ones((3, 4, 4), np.float32)
+    return HeatMap("toy", axes, np.eye(4, len(units)), table, table[:, 0], np.full(3, np.nan), (), {}, {"level": 0.5})
+
+
 def _curve(replacement: str) -> Any:
     (found,) = read(1)
     return reader().perturb(replace(found), [0.1], replacement=replacement, overwrite=True).curve
@@ -165,6 +173,11 @@ CASES = [
         "make a heat map of each kind",
         lambda: check_axes([WaveAxis("token", "")], [WaveAxis("time", "Hz")], 1),
         lambda: check_axes([WaveAxis("time", "Hz")], [WaveAxis("time", "Hz")], 1),
+    ),
+    Case(
+        "look at `table`, which has those along each axis",
+        lambda: _heat("cycles/picture", "Hz").by_radius(),
+        lambda: (_heat("cycles/picture", "Hz").table(), _heat("Hz", "Hz").by_radius()),
     ),
     Case("correct `phases`", lambda: _waves(["a"], phases="random"), lambda: _waves(["a"], phases="any")),
     Case("take fewer", lambda: Waves(size=999).grid(LARGE), lambda: Waves(size=99).grid(LARGE)),

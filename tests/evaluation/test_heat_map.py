@@ -68,6 +68,33 @@ def test_each_pair_of_frequencies_stands_once(shape: SignalShape, waves: int) ->
     assert (np.abs(cycles) <= (np.array(lengths) - 1) // 2).all()
 
 
+@pytest.mark.parametrize("size", [3, 4, 5])
+def test_there_are_as_many_frequencies_as_were_asked_for(size: int) -> None:
+    along = Waves(size=size).grid(PICTURE)
+    for place in range(2):
+        assert len(np.unique(np.concatenate([along, -along])[:, place])) == size - (size % 2 == 0)
+    assert len(Waves(size=size).grid(SOUND)) == size
+
+
+def test_frequencies_in_different_units_are_not_added() -> None:
+    axes = (WaveAxis("frequency", "cycles/picture"), WaveAxis("time", "Hz"))
+    table = np.ones((4, 5, 4), np.float32)
+    frequencies = Waves(size=3).grid(PICTURE)
+    assert len(frequencies) == 5
+    given: Any = (frequencies, table, table[:, 0], np.full(4, math.nan), (), {}, {"level": 0.5})
+    mixed, alike = HeatMap("toy", axes, *given), HeatMap("toy", axes[:1] * 2, *given)
+    assert mixed.unit is None
+    assert np.isnan(mixed.radii).all()
+    assert np.isnan(mixed.table().columns["frequency"]).all()
+    assert len(mixed.summary()) == 1
+    with pytest.raises(InputError, match="one unit"):
+        mixed.by_radius()
+    assert alike.radii.tolist() == pytest.approx(np.hypot(*frequencies.T).tolist())
+    for wrong in (0, -2):
+        with pytest.raises(InputError, match="at least 1"):
+            alike.by_radius(wrong)
+
+
 def test_units_are_those_of_people() -> None:
     frequencies = Waves(size=3).grid(PICTURE)
     assert frequencies.tolist()[1] == [0.0, 5 / 12 * 10]  # 5 cycles along 12 columns, counted along 10
@@ -189,6 +216,20 @@ def test_the_map_of_a_model(vision: FourierExplainer, pictures: list[torch.Tenso
     assert vision.heat_map(pictures, level=3.0, size=5, seed=1).readings.tolist() != found.readings.tolist()
 
 
+def test_values_of_each_example_come_in_any_container(vision: FourierExplainer, pictures: list[torch.Tensor]) -> None:
+    import pandas as pd
+
+    plain = vision.heat_map(pictures[:3], [0, 1, 1], [7, 7, 8], size=3)
+    assert plain.clusters == ("7", "7", "8")
+    for box in (np.array, torch.tensor, pd.Series, tuple):
+        found = vision.heat_map(pictures[:3], box([0, 1, 1]), box([7, 7, 8]), size=3)
+        assert (found.labels.tolist(), found.clusters) == ([0.0, 1.0, 1.0], plain.clusters)
+    holes = vision.heat_map(pictures[:3], pd.Series([0, None, 1], dtype="Int64"), np.array([1, math.nan, 1]), size=3)
+    assert holes.labels[[0, 2]].tolist() == [0.0, 1.0]
+    assert math.isnan(holes.labels[1])
+    assert holes.clusters[1] == "example 1"
+
+
 def test_a_stream_of_texts_of_several_lengths() -> None:
     explainer = FourierExplainer(tiny_models.build("text-classification", "bert"), tiny_tokenizers.tokenizer("bert"))
     texts = tiny_tokenizers.texts(CHUNK + 5, lengths=(40, 20, 5))
@@ -222,7 +263,7 @@ def test_what_cannot_be_read_is_counted(vision: FourierExplainer, pictures: list
         vision.heat_map(pictures[:1], labels=["nobody"], size=3)
     with pytest.raises(InputError, match="2 labels for 1 examples"):
         vision.heat_map(pictures[:1], labels=[0, 1], size=3)
-    for wrong in ({"level": 0}, {"level": math.inf}, {"highest": -1.0}, {"size": 0}):
+    for wrong in ({"level": 0}, {"level": math.inf}, {"highest": -1.0}, {"size": 2}):
         with pytest.raises(InputError):
             vision.heat_map(pictures[:1], **wrong)  # type: ignore[arg-type]
     large = SignalShape("pixels", tuple(Axis(name, 224, "cycles/pixel") for name in ("height", "width")))
@@ -278,7 +319,7 @@ def test_the_figure_has_frequency_zero_in_the_middle(shape: SignalShape, tmp_pat
 
 
 def test_files_of_others_and_damaged_ones_are_refused(vision: FourierExplainer, tmp_path: Path) -> None:
-    found = vision.heat_map([torch.zeros(3, 32, 32)], size=1)
+    found = vision.heat_map([torch.zeros(3, 32, 32)], size=3)
     path = found.save(tmp_path / "one")
     whole = path.read_bytes()
     for place in (9, len(whole) // 2, len(whole) - 1):

@@ -383,6 +383,7 @@ def test_arrays_unknown_labels_and_whole_numbers():
     assert known.quantity == "accuracy"
     assert {one.n for one in known.accuracy("low-pass")[-1:]} == {3}
     assert len(set(known.clusters)) == 3
+    assert explainer.spectrum(texts, by=torch.tensor([0, 1, 0, 1])).groups == sites.groups == ["0", "1"]
     with pytest.raises(FourierError, match="filters"):
         explainer.spectrum(texts, method="shapley")
     with pytest.raises(FourierError, match="bands"):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hf_fourier.domains import DOMAINS, Band
-from hf_fourier.errors import InputError, SpecError, TargetError
+from hf_fourier.errors import InputError, SpecError, TargetError, lone
 from hf_fourier.evaluation.studies.model_spectrum import ModelSpectrum
 from hf_fourier.methods import METHODS
 from hf_fourier.methods.filters import FILTERS, MEASURES, Filters
@@ -96,7 +96,20 @@ def all_bands(layouts: Sequence[tuple[Band, ...]]) -> list[Band]:
 
 def cluster_name(place: int, name: Any) -> str:
     """The name of an example's cluster; an unknown one is its own."""
-    return f"example {place}" if name is None or name != name else str(name)
+    return f"example {place}" if _unknown(name) else str(name)
+
+
+def one_each(given: Iterable[Any]) -> list[Any]:
+    """The values of a list, an array, a tensor or a series, numbers as those of Python."""
+    return [lone(value) for value in given]
+
+
+def _unknown(value: Any) -> bool:
+    """Whether a value is None, NaN, or the `NA` of pandas."""
+    try:
+        return value is None or bool(value != value)
+    except TypeError:  # `NA != NA` is neither true nor false
+        return True
 
 
 def _array(result: Attribution, name: str) -> np.ndarray:
@@ -146,7 +159,7 @@ def grouping(
     def values(which: Any) -> Any:
         if isinstance(which, str) and which not in (FOLDER, PREDICTION):
             return column_values(data, which, options.get("split"))
-        return which if which is None or isinstance(which, str) else list(which)
+        return which if which is None or isinstance(which, str) else one_each(which)
 
     return Grouping(values(by), values(labels), values(clusters))
 
@@ -192,7 +205,7 @@ def spectrum_of_run(explainer: Engine, results: Any, known: Grouping) -> ModelSp
 
 def class_of(head: Any, value: Any) -> float:
     """The index of a class that is named by its label or its index; NaN where it is not known."""
-    if value is None or value != value:
+    if _unknown(value):
         return math.nan
     if isinstance(value, float) and value.is_integer():  # of a column with missing values
         value = int(value)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hf_fourier.domains.bands import frequency_text
+from hf_fourier.errors import InputError, whole_number
 from hf_fourier.evaluation.metrics.statistics import MeanInterval, mean_interval
 from hf_fourier.evaluation.studies import heat_file
 from hf_fourier.methods.filters import MEASURES
@@ -90,8 +91,19 @@ class HeatMap:
 
     @property
     def radii(self) -> np.ndarray:
-        """The frequency of each wave over all axes, shape `(waves,)`: the length of its row of `frequencies`."""
+        """The frequency of each wave over all axes, shape `(waves,)`: the length of its row of `frequencies`.
+
+        NaN for all waves where the axes have different units, such as Hz and cycles per picture.
+        """
+        if self.unit is None:
+            return np.full(len(self.frequencies), math.nan)
         return np.linalg.norm(self.frequencies, axis=1)
+
+    @property
+    def unit(self) -> str | None:
+        """The unit of frequencies along all axes; None where they differ."""
+        units = {axis.unit for axis in self.axes}
+        return units.pop() if len(units) == 1 else None
 
     def wrong(self) -> np.ndarray:
         """Whether each example is classified wrongly with each wave added (or otherwise than without it).
@@ -123,7 +135,14 @@ class HeatMap:
         Returns:
             A row for frequency 0 and for each range: its lowest and highest frequency, the rate with its interval, by
             how much it exceeds that of the clean examples, with the interval of that, and the number of waves.
+
+        Raises:
+            InputError: If `rings` is no whole number of at least 1, or the axes have different units.
         """
+        rings = whole_number("rings", rings, 1, "a whole number of at least 1")
+        if self.unit is None:
+            got = f"axes in {' and '.join(axis.unit for axis in self.axes)}"
+            raise InputError(got, "frequencies in one unit", "look at `table`, which has those along each axis")
         wrong, clean = self.wrong(), self._wrong(self.clean[:, None])[:, 0]
         names = ("from", "to", "mean", "low", "high", "increase", "increase_low", "increase_high", "waves")
         columns: dict[str, list[Any]] = {name: [] for name in names}
@@ -151,7 +170,10 @@ class HeatMap:
         return [members for members in (np.flatnonzero(radii == 0), *found) if len(members)]
 
     def table(self) -> Table:
-        """A row for each wave: its frequencies, the rate and the mean loss of the score, each with its interval."""
+        """A row for each wave: its frequencies, the rate and the mean loss of the score, each with its interval.
+
+        The column "frequency" holds `radii`.
+        """
         columns: dict[str, list[Any]] = {
             f"{axis.name} [{axis.unit}]": self.frequencies[:, place].tolist() for place, axis in enumerate(self.axes)
         }
@@ -169,14 +191,14 @@ class HeatMap:
 
     def name_of(self, wave: int) -> str:
         """One wave in words: "250 Hz", "height 3, width -8 cycles/picture", "frequency 0"."""
-        places, units = self.frequencies[wave], {axis.unit for axis in self.axes}
+        places = self.frequencies[wave]
         if not places.any():
             return "frequency 0"
         if len(self.axes) == 1:
             return frequency_text(self.axes[0].unit, float(places[0]))
-        if len(units) == 1:
+        if self.unit is not None:
             parts = (f"{axis.name} {place:g}" for axis, place in zip(self.axes, places, strict=True))
-            return f"{', '.join(parts)} {units.pop()}"
+            return f"{', '.join(parts)} {self.unit}"
         return ", ".join(f"{a.name} {place:.3g} {a.unit}" for a, place in zip(self.axes, places, strict=True))
 
     def summary(self) -> list[str]:
@@ -186,18 +208,17 @@ class HeatMap:
         if not known:
             return [f"{self.quantity.capitalize()}: not known."]
         most, least = (pick(known, key=lambda i: rates[i].mean) for pick in (max, min))
-        rings = [ring for ring in self.by_radius(2).rows() if ring["to"] > 0]
-        unit = self.axes[0].unit if len({axis.unit for axis in self.axes}) == 1 else ""
+        rings = [] if self.unit is None else [ring for ring in self.by_radius(2).rows() if ring["to"] > 0]
         lines = [
             f"{self.quantity.capitalize()}: {_percent(self.clean_rate())} of the clean examples; of {len(known)} waves "
             f"the most with {self.name_of(most)}, {_percent(rates[most])}, the least with {self.name_of(least)}, "
             f"{_percent(rates[least])}."
         ]
-        if len(rings) == 2 and unit:
+        if len(rings) == 2 and self.unit is not None:
             slow, fast = (
                 MeanInterval(ring["increase"], ring["increase_low"], ring["increase_high"], 1) for ring in rings
             )
-            edge = frequency_text(unit, rings[0]["to"])
+            edge = frequency_text(self.unit, rings[0]["to"])
             lines.append(
                 f"Waves up to {edge} raise it by {_points(slow)} on average, faster ones by {_points(fast)} percentage "
                 "points."

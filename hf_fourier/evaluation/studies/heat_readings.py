@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +11,7 @@ import numpy as np
 
 from hf_fourier.domains import SignalShape
 from hf_fourier.errors import FourierError, InputError
-from hf_fourier.evaluation.studies.band_readings import FOLDER, class_of, cluster_name
+from hf_fourier.evaluation.studies.band_readings import FOLDER, class_of, cluster_name, one_each
 from hf_fourier.evaluation.studies.heat_map import HeatMap, WaveAxis
 from hf_fourier.evaluation.studies.waves import Waves, wave_axes, wave_readings
 from hf_fourier.methods.filters import measures
@@ -41,8 +41,8 @@ CHUNK = 64
 def heat_map(
     explainer: Engine,
     data: Any,
-    labels: str | Sequence[Any] | None,
-    clusters: str | Sequence[Any] | None,
+    labels: str | Iterable[Any] | None,
+    clusters: str | Iterable[Any] | None,
     waves: Waves,
     seed: int,
     batch_size: BatchSize,
@@ -143,9 +143,9 @@ def _values(data: Any, name: str, given: Any, length: int | None) -> str | list[
     Raises:
         InputError: If there is no such column, or not one value for each example.
     """
-    if given is None or given == FOLDER:
-        return FOLDER if isinstance(given, str) else None
-    values = column_values(data, given) if isinstance(given, str) else list(given)
+    if given is None or (isinstance(given, str) and given == FOLDER):
+        return given
+    values = column_values(data, given) if isinstance(given, str) else one_each(given)
     if length is not None and len(values) != length:
         raise InputError(f"{len(values)} {name} for {length} examples", "one for each", f"correct `{name}`")
     return values

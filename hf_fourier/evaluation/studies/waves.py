@@ -34,7 +34,8 @@ class Waves:
 
     Attributes:
         level: The wave's norm, a fraction of the norm of the signal around its mean.
-        size: Frequencies along each axis, both signs and 0; of a single axis from 0. None for `SIZES`.
+        size: Frequencies along each axis, at most and from 3: along several axes both signs and 0, so that an even
+            number is rounded down; along a single axis from 0. None for `SIZES`.
         highest: The highest frequency along each axis, in its unit; None for the highest that there is.
         phases: "sign" or "any".
 
@@ -57,7 +58,7 @@ class Waves:
             if not 0 < real_number(name, value, expected, f"correct `{name}`") < math.inf:
                 raise InputError(f"{name} {value!r}", expected, f"correct `{name}`")
         if self.size is not None:
-            whole_number("size", self.size, 1, "a whole number of at least 1")
+            whole_number("size", self.size, 3, "a whole number of at least 3")
         if self.phases not in PHASES:
             raise SpecError(f"phases {self.phases!r}", "'sign' or 'any'", "correct `phases`")
 

@@ -71,7 +71,7 @@ def _fill(figure: Figure, found: HeatMap) -> None:
         axes: Any = figure.subplots(1, len(planes) + 1, width_ratios=[*[1.0] * len(planes), 1.1])
         for place, plane in zip(axes, planes, strict=False):
             _plane(place, found, *plane)
-        if len({axis.unit for axis in found.axes}) == 1:
+        if found.unit is not None:
             _rings(axes[-1], found)
         else:
             axes[-1].set_visible(False)
