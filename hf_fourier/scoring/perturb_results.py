@@ -17,7 +17,7 @@ from hf_fourier.scoring.example_batch import (
 )
 from hf_fourier.scoring.heads.segmentation import Mask
 from hf_fourier.scoring.perturbation import Perturbation, curves, perturbations, run_perturbations
-from hf_fourier.scoring.replacements import checked_replacement, curve_coefficients, donors_origin
+from hf_fourier.scoring.replacements import check_donors, checked_replacement, curve_coefficients, donors_origin
 from hf_fourier.scoring.replay import _refuse_callables, random_streams, reopen
 from hf_fourier.scoring.score import Score
 from hf_fourier.scoring.targets import IGNORED
@@ -62,8 +62,14 @@ def perturb_all(
     origin = donors_origin(donors) if replacement == "example" else None
     if not overwrite:
         _refuse_other_curves(results, replacement, origin)
-    requests = [_unknown(result, grid, overwrite, replacement, origin) for result in results]
+    split = [_split(result, grid, overwrite) for result in results]
+    requests = [unknown for unknown, _ in split]
     pending = [i for i, own in enumerate(requests) if own]
+    if replacement == "example":
+        check_donors([encoded[i] for i in pending], [results[i].key for i in pending], donors)
+    for result, (_, points) in zip(results, split, strict=True):
+        if points:
+            _record_known(result, Curve(points, 0.0, replacement), origin)
 
     def visit(indices: list[int], batch: ExampleBatch, score: Score) -> None:
         members = [pending[index] for index in indices]
@@ -113,25 +119,29 @@ def answer_name(mode: Mode, fraction: float) -> str:
     return f"mask {mode} {fraction:g}"
 
 
-def _unknown(
-    result: Attribution, grid: FractionGrid, overwrite: bool, replacement: str, donors: dict[str, Any] | None
-) -> list[Perturbation]:
-    """The perturbations that have to run; points that are known are recorded at once."""
+def _split(
+    result: Attribution, grid: FractionGrid, overwrite: bool
+) -> tuple[list[Perturbation], tuple[CurvePoint, ...]]:
+    """The perturbations that have to run, and the points of the others, which are known from the same features."""
     requests = perturbations(0, result.order, result.layout.counts, grid)
     if overwrite:
-        return requests
+        return requests, ()
     if result.curve is not None:
         curve = result.curve
         requests = [request for request in requests if curve.find(request.mode, request.fraction) is None]
     known = _known(result)
-    points = [request.relabel(known[request.key]) for request in requests if request.key in known]
-    for point in points:
+    points = tuple(request.relabel(known[request.key]) for request in requests if request.key in known)
+    return [request for request in requests if request.key not in known], points
+
+
+def _record_known(result: Attribution, curve: Curve, donors: dict[str, Any] | None) -> None:
+    """Record points that are known from the same features, with the masks of those."""
+    known = _known(result)
+    for point in curve.points:
         mask = _mask_at(result, known[point.key])
         if mask is not None:
             _store(result, point.mode, point.fraction, mask)
-    if points:
-        _record(result, Curve(tuple(points), 0.0, replacement), 0, donors)
-    return [request for request in requests if request.key not in known]
+    _record(result, curve, 0, donors)
 
 
 def _known(result: Attribution) -> dict[PerturbationKey, CurvePoint]:

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from hf_fourier.domains import Basis
+from hf_fourier.domains import Basis, SignalShape
 from hf_fourier.errors import InputError, SpecError, brief
 from hf_fourier.results.curve import REPLACEMENTS
 from hf_fourier.scoring.example_batch import BatchSource, EncodedExample
@@ -137,18 +137,44 @@ def donor_signals(
     fitting = [donor for donor in donors if donor.signal == shape]
     keys, made = [donor.key for donor in fitting], {}
     chosen = []
-    for i, own in enumerate(rng.keys):
-        example = own.number if isinstance(own, LazyFingerprint) else own
-        others = [j for j, key in enumerate(keys) if key != example]
+    for i, example in enumerate(rng.keys):
+        others = _others(example, keys)
         if not others:
-            kinds = {donor.signal.shape for donor in donors if donor.signal != shape}
-            sizes = f" of shape {shape.shape} (there are {sorted(kinds)})" if kinds else ""
-            raise no_donors(f"no other examples{sizes}")
+            raise _none_of_shape(shape, donors)
         drawn = torch.randperm(len(others), generator=rng.generator(i, purpose)).tolist()
         chosen.append([others[drawn[draw % len(drawn)]] for draw in range(draws)])
     for j in {j for numbers in chosen for j in numbers}:
         made[j] = source.example_batch([fitting[j]], ExampleRng(rng.seed, [keys[j]])).signal[0]
     return torch.stack([torch.stack([made[j] for j in numbers]) for numbers in chosen])
+
+
+def check_donors(examples: Sequence[EncodedExample], keys: Sequence[int], donors: Sequence[EncodedExample]) -> None:
+    """Refuse examples for which no donor can be drawn, before any is drawn.
+
+    Args:
+        examples: The examples.
+        keys: Their fingerprints.
+        donors: The examples that may be drawn.
+
+    Raises:
+        InputError: If there is none of the shape of one of the examples.
+    """
+    known = [(donor.signal, donor.key) for donor in donors]
+    for example, key in zip(examples, keys, strict=True):
+        if not _others(key, [number for signal, number in known if signal == example.signal]):
+            raise _none_of_shape(example.signal, donors)
+
+
+def _others(example: int | LazyFingerprint, keys: Sequence[int]) -> list[int]:
+    """The places of other examples than this one among fingerprints."""
+    number = example.number if isinstance(example, LazyFingerprint) else example
+    return [place for place, key in enumerate(keys) if key != number]
+
+
+def _none_of_shape(signal: SignalShape, donors: Sequence[EncodedExample]) -> InputError:
+    kinds = {donor.signal.shape for donor in donors if donor.signal != signal}
+    sizes = f" of shape {signal.shape} (there are {sorted(kinds)})" if kinds else ""
+    return no_donors(f"no other examples{sizes}")
 
 
 def donors_origin(donors: Sequence[EncodedExample]) -> dict[str, Any]:

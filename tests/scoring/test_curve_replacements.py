@@ -167,6 +167,22 @@ def test_another_replacement_is_refused_or_takes_the_curve_s_place(pictures: Any
             explainer.perturb(results, [0.1], replacement=wrong)
 
 
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_one_result_without_a_donor_leaves_all_curves_as_they_were(overwrite: bool) -> None:
+    explainer = FourierExplainer(tiny_models.build("text-classification", "bert"), tiny_tokenizers.tokenizer("bert"))
+    texts = tiny_tokenizers.texts(3, lengths=(7, 7, 12))
+    results = explained(explainer, texts)
+    if overwrite:
+        explainer.perturb(results, [0.4])
+    before = [(result.curve, dict(result.provenance)) for result in results]
+    explainer.donors = texts[:2]
+    with pytest.raises(InputError, match=r"explainer\.donors"):
+        explainer.perturb(results, [0.4, 1.0], replacement="example", overwrite=overwrite, batch_size=1)
+    assert [(result.curve, result.provenance) for result in results] == before
+    explainer.perturb(results[:2], [0.4, 1.0], replacement="example", overwrite=overwrite, batch_size=1)
+    explainer.perturb(results[2], [0.4, 1.0], replacement="zero", overwrite=overwrite)
+
+
 @pytest.mark.parametrize("name", ["noise", "phase"])
 def test_draws_are_the_example_s_own(pictures: Any, name: str) -> None:
     explainer, examples = pictures
