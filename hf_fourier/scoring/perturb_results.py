@@ -63,31 +63,27 @@ def perturb_all(
     if not overwrite:
         _refuse_other_curves(results, replacement, origin)
     split = [_split(result, grid, overwrite) for result in results]
-    requests = [unknown for unknown, _ in split]
-    pending = [i for i, own in enumerate(requests) if own]
+    pending = [i for i, (unknown, _) in enumerate(split) if unknown]
+    chosen, examples = [results[i] for i in pending], [encoded[i] for i in pending]
     if replacement == "example":
-        check_donors([encoded[i] for i in pending], [results[i].key for i in pending], donors)
+        check_donors(examples, [result.key for result in chosen], donors)
     for result, (_, points) in zip(results, split, strict=True):
-        if points:
-            _record_known(result, Curve(points, 0.0, replacement), origin)
+        _record_known(result, Curve(points, 0.0, replacement), origin)
 
     def visit(indices: list[int], batch: ExampleBatch, score: Score) -> None:
         members = [pending[index] for index in indices]
-        rows = [request.at(row) for row, i in enumerate(members) for request in requests[i]]
+        rows = [request.at(row) for row, i in enumerate(members) for request in split[i][0]]
 
         def store(request: Perturbation, mask: Tensor) -> None:
             _store(results[members[request.example]], request.mode, request.fraction, mask)
 
-        first = results[members[0]]
-        rng = random_streams([results[i] for i in members])
-        other = curve_coefficients(replacement, score, first.basis, rng)
-        points = run_perturbations(score, first.basis, rows, store, other)
+        basis, rng = results[members[0]].basis, random_streams([results[i] for i in members])
+        points = run_perturbations(score, basis, rows, store, curve_coefficients(replacement, score, basis, rng))
         for i, curve in zip(members, curves(rows, points, [0.0] * len(members), replacement), strict=True):
             cost = len({point.key for point in curve.points}) * batch.rows_per_signal
             _record(results[i], curve, cost, origin)
 
-    chosen = [results[i] for i in pending]
-    return reopen(chosen, [encoded[i] for i in pending], source, visit, batch_size, donors)
+    return reopen(chosen, examples, source, visit, batch_size, donors)
 
 
 def _donors(result: Attribution) -> dict[str, Any] | None:
@@ -136,6 +132,8 @@ def _split(
 
 def _record_known(result: Attribution, curve: Curve, donors: dict[str, Any] | None) -> None:
     """Record points that are known from the same features, with the masks of those."""
+    if not curve.points:
+        return
     known = _known(result)
     for point in curve.points:
         mask = _mask_at(result, known[point.key])

@@ -243,7 +243,7 @@ class HeatMap:
             "made_by": dict(self.made_by), "failures": self.failures,
             "class_names": {str(number): name for number, name in self.class_names.items()},
         }  # fmt: skip
-        return heat_file.write(Path(path), values, {name: getattr(self, name) for name in heat_file.ARRAYS})
+        return heat_file.FILE.write(Path(path), values, {name: getattr(self, name) for name in heat_file.ARRAYS})
 
     @classmethod
     def load(cls, path: str | PathLike[str]) -> HeatMap:
@@ -253,7 +253,7 @@ class HeatMap:
             InputError: If it is no such file, or one of a newer format.
             DamagedFile: If it is not as it was written.
         """
-        values, arrays = heat_file.read(Path(path))
+        values, arrays = heat_file.FILE.read(Path(path))
         return cls(
             model=values["model"], axes=tuple(WaveAxis(**axis) for axis in values["axes"]),
             clusters=tuple(values["clusters"]), made_by=values["made_by"], failures=values["failures"],

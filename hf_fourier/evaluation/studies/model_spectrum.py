@@ -197,7 +197,7 @@ class ModelSpectrum(SpectrumMeans):
             "class_names": {str(number): name for number, name in self.class_names.items()},
         }  # fmt: skip
         arrays = {name: getattr(self, name) for name in spectrum_file.ARRAYS}
-        return spectrum_file.write(Path(path), values, arrays)
+        return spectrum_file.FILE.write(Path(path), values, arrays)
 
     @classmethod
     def load(cls, path: str | PathLike[str]) -> ModelSpectrum:
@@ -207,7 +207,7 @@ class ModelSpectrum(SpectrumMeans):
             InputError: If it is no such file, or one of a newer format.
             DamagedFile: If it is not as it was written.
         """
-        values, arrays = spectrum_file.read(Path(path))
+        values, arrays = spectrum_file.FILE.read(Path(path))
         return cls(
             model=values["model"], bands=tuple(Band(**band) for band in values["bands"]),
             filters=tuple(values["filters"]), by=tuple(values["by"]), clusters=tuple(values["clusters"]),
