@@ -28,8 +28,9 @@ from benchmarks.real import CLASSIFIERS
 from benchmarks.statistics import described
 from benchmarks.tables import markdown
 from hf_fourier import Attribution, FourierExplainer
+from hf_fourier.evaluation.studies.gene_expression import differential_expression
 from hf_fourier.evaluation.studies.in_silico_deletion import delete_genes
-from hf_fourier.evaluation.studies.score_genes import differential_expression, explained, scores_of
+from hf_fourier.evaluation.studies.score_genes import explained, scores_of
 from hf_fourier.results.curve import Curve, FractionGrid
 
 STEPS = tuple(i / 10 for i in range(1, 10))
@@ -66,12 +67,13 @@ def orders(explainer: FourierExplainer, cells: Sequence[Any]) -> dict[str, list[
     for by in ("contributions", "integrated_gradients", "deletion", "mask"):
         results = explained(explainer, cells, None, by, 0, "auto")
         found[f"explainer.genes by {by}"] = scores_of(explainer, results, by, "auto")[0]
-    expression = differential_expression(explainer, cells, [cell["label"] for cell in cells])
+    types = [cell["label"] for cell in cells]
+    expression = differential_expression(explainer.processor, cells, types)
     assert expression is not None
     results = explainer.explain(cells, method="magnitude")
-    pairs = zip(results, expression, strict=True)
     found["differential expression (control)"] = [
-        np.array([own.get(gene, 0.0) for gene in a.view.genes]) for a, own in pairs
+        np.array([expression.get(kind, {}).get(gene, 0.0) for gene in a.view.genes])
+        for a, kind in zip(results, types, strict=True)
     ]
     found["magnitude, back-projected power"] = [a.input_relevance(TOP, kind="power").values for a in results]
     found["embedding's length (control)"] = [a.input_relevance(1.0, kind="power").values for a in results]

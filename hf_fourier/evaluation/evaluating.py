@@ -247,7 +247,7 @@ class Evaluating(Engine):
         target: Target = None,
         *,
         by: str = "contributions",
-        groupby: str | Sequence[Any] | None = None,
+        groupby: Any = None,
         check: int = 5,
         fractions: Sequence[float] | None = None,
         seed: int = 0,

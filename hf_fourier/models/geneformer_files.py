@@ -7,13 +7,14 @@ them, as `OUTPUT/DATE_geneformer_cellClassifier_PREFIX/ksplit1`, and the names o
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from os import PathLike
 from pathlib import Path
 from typing import Any
 
 from hf_fourier.errors import ModelError
-from hf_fourier.models.checkpoint import display_name
+from hf_fourier.models.checkpoint import HUB_ID, display_name, with_reason
 from hf_fourier.models.gene_tokenizer import FILES, LAYOUTS, TOKENS, GeneTokenizer
 from hf_fourier.models.inputs.pickles import read_float_dict, read_label_dict
 
@@ -78,15 +79,23 @@ def class_names(source: str, where: Mapping[str, Any], config: Any) -> dict[str,
     if not looks_like_geneformer(config) or not names or names != unnamed or not place.is_dir():
         return {}
     folder = (place / (where.get("subfolder") or "")).resolve()
+    prefixed = any("Classifier_" in part for part in folder.parts[-1 - ABOVE :])
     for level in (folder, *folder.parents[:ABOVE]):
-        found = {path: read_label_dict(path) for path in sorted(level.glob(f"*{CLASSES}"))}
-        fitting = {path: of for path, of in found.items() if sorted(of) == list(range(len(names)))}
+        paths = sorted(level.glob(f"*{CLASSES}"))
         # The folder's name ends with the prefix of its file, where several classifiers share one output folder.
-        own = {path: of for path, of in fitting.items() if _is_of(path.name.removesuffix(CLASSES), folder)}
-        for choice in (own, fitting):
-            if len(choice) == 1:
-                return {"id2label": next(iter(choice.values()))}
+        own = [path for path in paths if _is_of(path.name.removesuffix(CLASSES), folder)]
+        found = [read_label_dict(path) for path in own] if prefixed else list(_readable(paths))
+        fitting = [of for of in found if sorted(of) == list(range(len(names)))]
+        if len(fitting) == 1:
+            return {"id2label": fitting[0]}
     return {}
+
+
+def _readable(paths: Sequence[Path]) -> Iterator[dict[int, str]]:
+    """The names of classes in those files that can be read: others may be about other models."""
+    for path in paths:
+        with suppress(ModelError):
+            yield read_label_dict(path)
 
 
 def _is_of(prefix: str, folder: Path) -> bool:
@@ -96,13 +105,20 @@ def _is_of(prefix: str, folder: Path) -> bool:
 
 def _given(dictionaries: str | PathLike[str], where: Mapping[str, Any], config: Any) -> GeneTokenizer:
     """The tokenizer of dictionaries that lie elsewhere."""
-    place, size = Path(dictionaries), config.vocab_size
+    place, size = Path(dictionaries), getattr(config, "vocab_size", None)
+    found: GeneTokenizer | None = None
+    if size is None:
+        got = f"dictionaries={display_name(str(dictionaries))!r} for a model without a vocabulary"
+        raise ModelError(got, "a Geneformer", "leave `dictionaries` out")
     if (place / TOKENS).is_file():
         own = GeneTokenizer.from_folder(place)
         found = own if len(own.tokens) == size else None
-    else:
+    elif place.is_dir() or HUB_ID.fullmatch(str(dictionaries)):
         elsewhere = {key: value for key, value in where.items() if key not in ("subfolder", "revision")}
-        found = _fitting(str(dictionaries), elsewhere, size)
+        try:
+            found = _fitting(str(dictionaries), elsewhere, size, wait=False)
+        except OSError as error:
+            raise with_reason(error, str(dictionaries)) from error
     if found is None:
         got = f"dictionaries={display_name(str(dictionaries))!r}, without gene dictionaries of {size:,} tokens"
         expected = 'a folder, or a Hub id within reach, that holds them, such as "ctheodoris/Geneformer"'
@@ -110,10 +126,21 @@ def _given(dictionaries: str | PathLike[str], where: Mapping[str, Any], config: 
     return found
 
 
-def _fitting(source: str, where: Mapping[str, Any], size: int) -> GeneTokenizer | None:
-    """The first dictionaries of so many tokens in the places where Geneformer's repository keeps them."""
-    for folder, suffix in _places(where):
-        tokens = _file(source, f"{folder}/{FILES[0]}{suffix}.pkl", where)
+def _fitting(source: str, where: Mapping[str, Any], size: int, wait: bool = True) -> GeneTokenizer | None:
+    """The first dictionaries of so many tokens in the places where Geneformer's repository keeps them.
+
+    Args:
+        source: A folder or a Hub id.
+        where: How transformers finds its files.
+        size: The number of tokens.
+        wait: Whether a Hub out of reach counts as one without the file.
+
+    Raises:
+        OSError: If not, and it is out of reach.
+    """
+    version_first = sorted(_places(where), key=lambda place: (VERSIONS.get(size) == 1) != ("30M" in place[1]))
+    for folder, suffix in version_first:
+        tokens = _file(source, f"{folder}/{FILES[0]}{suffix}.pkl", where, wait)
         if tokens is not None and len(read_float_dict(tokens)) == size:
             others = (_file(source, f"{folder}/{name}{suffix}.pkl", where) for name in FILES[1:])
             return GeneTokenizer.from_files(*(tokens, *others))
@@ -127,7 +154,7 @@ def _places(where: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     yield from ((own, suffix) for _, suffix in LAYOUTS)
 
 
-def _file(source: str, name: str, where: Mapping[str, Any]) -> str | None:
+def _file(source: str, name: str, where: Mapping[str, Any], wait: bool = True) -> str | None:
     """One file of a repository by its path in it, on disk or from the Hub; None where it does not exist."""
     from transformers.utils import cached_file
 
@@ -136,5 +163,5 @@ def _file(source: str, name: str, where: Mapping[str, Any]) -> str | None:
         folders = [place, *place.resolve().parents[:ABOVE]]
         return next((str(folder / name) for folder in folders if (folder / name).is_file()), None)
     own = {key: value for key, value in where.items() if key not in ("subfolder", "trust_remote_code")}
-    quiet = {"_raise_exceptions_for_missing_entries": False, "_raise_exceptions_for_connection_errors": False}
+    quiet = {"_raise_exceptions_for_missing_entries": False, "_raise_exceptions_for_connection_errors": not wait}
     return cached_file(source, name, **own, **quiet)

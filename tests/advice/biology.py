@@ -8,6 +8,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 
 from hf_fourier import FourierExplainer
@@ -19,7 +20,7 @@ from hf_fourier.models.inputs.cell_tables import open_table
 from hf_fourier.models.inputs.cells import read_cells
 from tests.advice.case import Case
 from tests.advice.letters import cells
-from tests.models import test_single_cell, tiny_geneformer
+from tests.models import test_single_cell, tiny_geneformer, tiny_models
 from tests.models.inputs import test_cell_tables as tables
 
 MANY = [test_single_cell.cell(5, seed) for seed in range(4)]
@@ -85,9 +86,24 @@ def _genes(count: int) -> Path:
 
 def _named(names: Any, **options: Any) -> Any:
     place = _new()
-    tiny_geneformer.write_model(place / "ksplit1", "V1", "BertForSequenceClassification", num_labels=3)
+    folder = place / "1_geneformer_cellClassifier_own" / "ksplit1"
+    tiny_geneformer.write_model(folder, "V1", "BertForSequenceClassification", num_labels=3)
     (place / "own_id_class_dict.pkl").write_bytes(pickle.dumps(names))
-    return FourierExplainer.from_pretrained(place / "ksplit1", dictionaries=_repository(), **options)
+    return FourierExplainer.from_pretrained(folder, dictionaries=_repository(), **options)
+
+
+def _genomes(count: int) -> Any:
+    path = tables._ten_x(_new(), tables.table(), 2)
+    with h5py.File(path, "a") as file:
+        for number in range(1, count):
+            file.copy("GRCh38", f"genome{number}")
+    return open_table(path)
+
+
+def _seen(**options: Any) -> Any:
+    place = _new()
+    tiny_models.build("image-classification", "vit").save_pretrained(place)
+    return FourierExplainer.from_pretrained(place, **options)
 
 
 CASES = [
@@ -140,6 +156,9 @@ CASES = [
         lambda: _loom(10),
         lambda: open_table(tables._h5ad(_new(), tables.table())),
     ),
+    Case("write the cells of one genome", lambda: _genomes(2), lambda: _genomes(1)),
+    Case("leave `dictionaries` out", lambda: _seen(dictionaries="a/b"), _seen),
+    Case("correct `samples`", lambda: _scores().averaged("ab"), lambda: _scores().averaged("abab")),
     Case("add it", lambda: _market("genes.tsv"), _market),
     Case(
         "correct `gene_ids`",

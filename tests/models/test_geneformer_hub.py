@@ -275,12 +275,29 @@ def test_a_published_vocabulary_without_dictionaries_names_the_fix(repo: Path, t
 @pytest.mark.usefixtures("own_cache")
 def test_names_of_classes_are_left_where_they_may_be_of_another_model(repo: Path, classifiers: dict[str, Path]) -> None:
     heart = classifiers["heart"]
+    (heart.parents[1] / "lung_id_class_dict.pkl").write_bytes(b"broken, and of another model")
+    assert FourierExplainer.from_pretrained(heart, dictionaries=repo).model.config.id2label[0] == "atrial"
     renamed = heart.parents[1] / "elsewhere" / "ksplit1"
     renamed.parent.mkdir()
-    heart.rename(renamed)  # no prefix in its path: either file may be meant
-    assert FourierExplainer.from_pretrained(renamed, dictionaries=repo).model.config.id2label[0] == "LABEL_0"
-    (heart.parents[1] / "lung_id_class_dict.pkl").write_bytes(pickle.dumps({0: "a", 1: "b"}))  # of another number
+    heart.rename(renamed)  # no prefix in its path: any file of as many classes may be meant
     assert FourierExplainer.from_pretrained(renamed, dictionaries=repo).model.config.id2label[0] == "atrial"
+    names = {number: f"lung {number}" for number in range(3)}
+    (heart.parents[1] / "lung_id_class_dict.pkl").write_bytes(pickle.dumps(names))
+    assert FourierExplainer.from_pretrained(renamed, dictionaries=repo).model.config.id2label[0] == "LABEL_0"
+    renamed.rename(heart)
+    (heart.parents[1] / "heart_id_class_dict.pkl").unlink()  # what is left names another classifier
+    assert FourierExplainer.from_pretrained(heart, dictionaries=repo).model.config.id2label[0] == "LABEL_0"
     (heart.parents[1] / "heart_id_class_dict.pkl").write_bytes(pickle.dumps({0: ["a"], 1: "b", 2: "c"}))
     with pytest.raises(ModelError, match="heart_id_class_dict"):
-        FourierExplainer.from_pretrained(renamed, dictionaries=repo)
+        FourierExplainer.from_pretrained(heart, dictionaries=repo)
+
+
+@pytest.mark.usefixtures("own_cache")
+def test_dictionaries_that_are_nowhere_are_one_message(classifiers: dict[str, Path], tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="without gene dictionaries"):
+        FourierExplainer.from_pretrained(classifiers["heart"], dictionaries=tmp_path / "none" / "here")
+    from tests.models import tiny_models
+
+    tiny_models.build("image-classification", "vit").save_pretrained(tmp_path / "vit")
+    with pytest.raises(ModelError, match="without a vocabulary"):
+        FourierExplainer.from_pretrained(tmp_path / "vit", dictionaries=tmp_path)

@@ -15,6 +15,7 @@ import numpy as np
 
 from hf_fourier.errors import InputError
 from hf_fourier.evaluation.studies.in_silico_deletion import check_cells, read_variants
+from hf_fourier.models.base import ModelWrapper
 from hf_fourier.results.attribution import Attribution
 from hf_fourier.scoring.example_batch import BatchSize
 from hf_fourier.torch_state import exact
@@ -58,8 +59,7 @@ def gene_effects(
         got = f"by {by!r}" if by not in ("deletion", "mask") else "a vocabulary without <mask>"
         raise InputError(got, "deletion, or mask where there is a <mask>", 'pass by="deletion"')
     removed = [] if by == "deletion" else [int(mask)]
-    # Without <cls> a classifier reads its answer at the first gene.
-    reads_first = wrapper.task == "text-classification" and "<cls>" not in wrapper.processor.tokens
+    reads_first = reads_first_gene(wrapper)
     effects: list[np.ndarray] = []
     variants: list[tuple[int, list[int]]] = []
     pairs: list[tuple[np.ndarray, int, int | None, int]] = []  # where it goes; with the gene, and without it
@@ -86,6 +86,12 @@ def gene_effects(
             read()
     read()
     return effects
+
+
+def reads_first_gene(wrapper: ModelWrapper) -> bool:
+    """Whether a model reads its answer at the first gene: a classifier without `<cls>`."""
+    tokens = getattr(wrapper.processor, "tokens", {})
+    return wrapper.task == "text-classification" and "<cls>" not in tokens
 
 
 def _tokens(

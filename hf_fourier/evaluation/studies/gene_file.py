@@ -15,10 +15,11 @@ from hf_fourier.results.sealed_values import SealedValues
 
 MATRICES, NUMBERS, TEXTS = (
     ("scores", "effects"),
-    ("confidences", "decided"),
-    ("genes", "symbols", "cells", "labels", "groups"),
+    ("confidences", "model_share"),
+    ("genes", "symbols", "names", "cells", "labels", "groups"),
 )
 _PARTS = ("data", "indices", "indptr")
+PLAIN = {"by": str, "measure": str, "groupby": str, "provenance": dict, "signed": bool, "reads_first": bool}
 
 
 def write(path: Path, values: Mapping[str, Any], arrays: Mapping[str, Any]) -> Path:
@@ -52,6 +53,8 @@ def read(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     arrays: dict[str, Any] = {name: whole[name] for name in NUMBERS}
     with parsing(path, FILE.hint):
         arrays |= {name: _matrix(name, whole, shape) for name in MATRICES}
+        if arrays["scores"] is None:
+            raise Malformed("no scores")
     return values, arrays
 
 
@@ -72,7 +75,7 @@ def _fits(values: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> None:
         Malformed: If they do not.
     """
     cells, genes = len(values["cells"]), len(values["genes"])
-    lengths = {"symbols": genes, "labels": cells, "groups": (0, cells)}
+    lengths = {"symbols": genes, "names": genes, "labels": cells, "groups": (0, cells)}
     for name, length in lengths.items():
         if len(values[name]) not in (length if isinstance(length, tuple) else (length,)):
             raise Malformed(f"{len(values[name])} {name} for {cells} cells and {genes} genes")
@@ -84,7 +87,7 @@ FILE = SealedValues(
     name="gene scores",
     saved_by="GeneScores.save",
     format=1,
-    schema={**{name: [str] for name in TEXTS}, "by": str, "measure": str, "groupby": str, "provenance": dict},
+    schema={**{name: [str] for name in TEXTS}, **PLAIN},
     hint="restore it from a copy, or score the genes again",
     fits=_fits,
 )

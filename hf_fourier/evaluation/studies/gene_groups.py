@@ -39,9 +39,13 @@ class GroupSums:
         return cls(groups, np.zeros(len(groups)), *(np.zeros((len(groups), genes)) for _ in range(3)))
 
     def add(self, scores: sparse.csr_array, groups: Sequence[str]) -> None:
-        """Add the cells of a sparse matrix, `(cells, genes)`, each with its group."""
+        """Add the cells of a sparse matrix, `(cells, genes)`, each with its group; those of no group are left out."""
         places = {name: i for i, name in enumerate(self.groups)}
-        codes = np.array([places[name] for name in groups], dtype=int)
+        grouped = [i for i, name in enumerate(groups) if name in places]
+        if not grouped:
+            return
+        scores = scores[grouped]
+        codes = np.array([places[groups[i]] for i in grouped], dtype=int)
         member = sparse.csr_array((np.ones(len(codes)), (codes, np.arange(len(codes)))), (len(self.groups), len(codes)))
         pattern = sparse.csr_array((np.ones(len(scores.data)), scores.indices, scores.indptr), scores.shape)
         values = scores.astype(np.float64)
@@ -97,7 +101,11 @@ def welch(sums: GroupSums, group: str, reference: str = REST) -> GroupTest:
     equal = np.isclose(mean, mean_there)
     t = np.where(still, np.where(equal, 0.0, np.copysign(np.inf, mean - mean_there)), t)
     p = np.where(still, np.where(equal, 1.0, 0.0), p)
-    return GroupTest((seen, seen_there), (mean, mean_there), t, p, stats.false_discovery_control(p))
+    known = seen + seen_there > 0
+    adjusted = np.ones_like(p)
+    if known.any():
+        adjusted[known] = stats.false_discovery_control(p[known])
+    return GroupTest((seen, seen_there), (mean, mean_there), t, p, adjusted)
 
 
 def comparable(sums: GroupSums, reference: str = REST) -> tuple[str, ...]:

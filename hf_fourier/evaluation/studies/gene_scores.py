@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -37,15 +38,18 @@ class GeneScores:
             None where the scores are effects themselves.
         genes: Ensembl ids of the columns.
         symbols: Their symbols.
+        names: What the data call them (a retired id, a symbol).
         cells: Names of the rows.
         labels: The explained label of each cell.
         confidences: The model's confidence in it; NaN where the head has none.
-        decided: For each cell, 1 minus the overlap of the ranking of frequencies with that by magnitude; NaN where the
-            scores come from no such ranking.
+        model_share: For each cell, 1 minus the overlap of the ranking of frequencies with that by magnitude; NaN where
+            the scores come from no such ranking.
         by: How the scores were made.
         measure: One score in words.
-        groups: The group of each cell, or empty.
-        groupby: What the groups are.
+        signed: Whether a score above 0 speaks for the label; of a method without signs it is a size.
+        reads_first: Whether the model reads its answer at the first gene.
+        groups: The group of each cell, "" for none; or empty.
+        groupby: The column that they came from, or "".
         curves: Perturbation curves of each cell by ranking, the controls among them.
         provenance: Model, method, domain, seed and versions.
     """
@@ -54,12 +58,15 @@ class GeneScores:
     effects: sparse.csr_array | None
     genes: tuple[str, ...]
     symbols: tuple[str, ...]
+    names: tuple[str, ...]
     cells: tuple[str, ...]
     labels: tuple[str, ...]
     confidences: np.ndarray
-    decided: np.ndarray
+    model_share: np.ndarray
     by: str
     measure: str
+    signed: bool = True
+    reads_first: bool = False
     groups: tuple[str, ...] = ()
     groupby: str = ""
     curves: dict[str, list[Curve]] = field(default_factory=dict)
@@ -69,7 +76,7 @@ class GeneScores:
         return len(self.cells)
 
     def __repr__(self) -> str:
-        groups = f", {len(set(self.groups))} groups of {self.groupby}" if self.groups else ""
+        groups = f", {len(set(self.groups) - {''})} groups" if self.groups else ""
         return f"GeneScores({len(self)} cells × {len(self.genes)} genes by {self.by}{groups})"
 
     def _repr_html_(self) -> str:
@@ -77,15 +84,16 @@ class GeneScores:
         return html
 
     def table(self, group: str | None = None) -> Table:
-        """The genes by the size of their mean score, largest first.
+        """The genes by the size of their mean score over all cells, 0 where a cell has none; largest first.
 
         Args:
             group: Of the cells of one group or, without groups, of one label alone; None for all.
 
         Returns:
             A row for each gene that was seen: symbol, Ensembl id, the number of cells in which it was seen, the mean
-            score over those, its standard error over cells, the share of them where it speaks for the label, and, where
-            genes were checked by deletion, in how many cells, and in which share of these the sign disagrees.
+            score over all cells and over those, the standard error of the latter over cells, and, of signed scores, the
+            share of them where it speaks for the label and, where genes were checked by deletion, in how many cells,
+            and in which share of these the sign disagrees.
 
         Raises:
             InputError: If there is no such group.
@@ -99,20 +107,23 @@ class GeneScores:
         with np.errstate(invalid="ignore", divide="ignore"):
             means = totals / seen
             errors = np.sqrt(np.maximum(squares / seen - means**2, 0) / (seen - 1))
-        order = [int(i) for i in np.argsort(-np.abs(np.nan_to_num(means)), kind="stable") if seen[i]]
+        order = [int(i) for i in np.argsort(-np.abs(totals), kind="stable") if seen[i]]
         columns: dict[str, list[Any]] = {
             "symbol": [self.symbols[i] for i in order],
             "ensembl_id": [self.genes[i] for i in order],
             "cells": [int(seen[i]) for i in order],
+            "mean over all": [float(totals[i] / len(rows)) for i in order],
             "mean score": [float(means[i]) for i in order],
             "standard error": [float(errors[i]) if seen[i] > 1 else None for i in order],
-            "for the label": [float(above[i] / seen[i]) for i in order],
         }
+        if self.signed:
+            columns["for the label"] = [float(above[i] / seen[i]) for i in order]
         if self.effects is not None:
             checked, differing = self._disagreement(rows)
             columns["checked"] = [int(checked[i]) for i in order]
             columns["sign disagrees"] = [float(differing[i] / checked[i]) if checked[i] else None for i in order]
-        return Table(columns, (f"score: {self.measure}; above 0 for the label, below 0 against it",))
+        sense = "above 0 for the label, below 0 against it" if self.signed else "neither for nor against the label"
+        return Table(columns, (f"score: {self.measure}; {sense}",))
 
     def disagreement(self) -> float:
         """The share of the checked genes whose score and whose deletion have opposite signs; NaN where none was."""
@@ -124,7 +135,8 @@ class GeneScores:
     def compare(self, group: str | None = None, reference: str = "rest") -> Table:
         """Whether genes have other scores in a group than in the reference: Welch's t-test, false discovery rate.
 
-        Unseen genes count as 0. Cells are taken as independent: cells of one donor are not, see docs/genes.md.
+        Unseen genes count as 0. Cells are taken as independent; where several come from one donor, compare
+        `averaged(donors)`. Cells without a group are left out.
 
         Args:
             group: One group; None for all of them, below each other.
@@ -133,12 +145,47 @@ class GeneScores:
         Returns:
             A row for each group and gene, by the size of t: group, symbol, Ensembl id, cells in which it was seen in
             the group and in the reference, mean scores in both, their difference, Welch's t, p, and p adjusted by
-            Benjamini and Hochberg (1995) over the genes of the group.
+            Benjamini and Hochberg (1995) over the genes that were seen in either.
 
         Raises:
             InputError: If there are no groups, or no such group.
         """
-        return compare(self.sums(), self.symbols, self.genes, group, reference)
+        found = compare(self.sums(), self.symbols, self.genes, group, reference)
+        pairs = [(own, label) for own, label in zip(self.groups, self.labels, strict=True) if own]
+        if {own for own, _ in pairs} & set(self.labels) and (others := sum(own != label for own, label in pairs)):
+            note = f"{others} of {len(pairs)} cells have another label than their group, which their scores are for"
+            return Table(found.columns, (*found.notes, f"{note}: pass `target` for one label"))
+        return found
+
+    def averaged(self, samples: Any) -> GeneScores:
+        """The mean scores of each group in each sample (a donor, a plate), a row each, for tests over samples.
+
+        Args:
+            samples: The sample of each cell.
+
+        Returns:
+            Scores whose rows are named `sample, group`; effects and curves are left out. Labels are the most frequent
+            ones, confidences means.
+
+        Raises:
+            InputError: If there is not one sample for each cell.
+        """
+        if len(samples) != len(self):
+            raise InputError(f"{len(samples)} samples for {len(self)} cells", "one for each", "correct `samples`")
+        groups = self.groups or ("",) * len(self)
+        keys = list(zip(map(str, samples), groups, strict=True))
+        places = {key: i for i, key in enumerate(dict.fromkeys(keys))}
+        codes = np.array([places[key] for key in keys])
+        counts = np.bincount(codes)
+        member = sparse.csr_array((1 / counts[codes], (codes, np.arange(len(codes)))), (len(places), len(codes)))
+        labels = [Counter(self.labels[i] for i in np.flatnonzero(codes == row)) for row in range(len(places))]
+        return replace(
+            self, scores=sparse.csr_array(member @ self.scores), effects=None,
+            cells=tuple(", ".join(filter(None, key)) for key in places),
+            labels=tuple(one.most_common(1)[0][0] for one in labels), confidences=member @ self.confidences,
+            model_share=member @ self.model_share, groups=tuple(key[1] for key in places) if self.groups else (),
+            curves={},
+        )  # fmt: skip
 
     def sums(self) -> GroupSums:
         """Counts, sums and squares by group, which is all that a comparison reads.
@@ -148,7 +195,7 @@ class GeneScores:
         """
         if not self.groups:
             raise InputError("scores without groups", "a group for each cell", "pass groupby= to explainer.genes")
-        sums = GroupSums.empty(tuple(dict.fromkeys(sorted(self.groups))), len(self.genes))
+        sums = GroupSums.empty(tuple(sorted(set(self.groups) - {""})), len(self.genes))
         sums.add(self.scores, self.groups)
         return sums
 
@@ -157,7 +204,8 @@ class GeneScores:
 
         Returns:
             For each ranking and fraction, the share of decisions that is kept by the top genes alone, the share that is
-            kept without them, and the mean confidence then.
+            kept without them, and the mean confidence then. A model that reads its answer at the first gene reads it
+            at the next one where that is deleted, which a note says.
 
         Raises:
             InputError: If no curves were asked for.
@@ -175,7 +223,8 @@ class GeneScores:
                     row[f"confidence {title[5:]}"] = float(np.mean(numbers)) if numbers else None
                 for name, value in row.items():
                     rows.setdefault(name, []).append(value)
-        return Table(rows)
+        moved = "the model reads its answer at the first gene: where that is deleted, another one is read"
+        return Table(rows, (moved,) if self.reads_first else ())
 
     def to_anndata(self, adata: AnnData | None = None, key: str = KEY) -> AnnData:
         """The scores in an `AnnData`: a sparse layer, a column of labels, and the test of the groups for scanpy.
@@ -210,7 +259,7 @@ class GeneScores:
         Raises:
             StorageError: If it cannot be written.
         """
-        values = {name: getattr(self, name) for name in (*gene_file.TEXTS, "by", "measure", "groupby", "provenance")}
+        values = {name: getattr(self, name) for name in (*gene_file.TEXTS, *gene_file.PLAIN)}
         arrays = {name: getattr(self, name) for name in (*gene_file.MATRICES, *gene_file.NUMBERS)}
         return gene_file.write(Path(path), values, arrays)
 
@@ -231,8 +280,8 @@ class GeneScores:
         if group is None:
             return np.arange(len(self))
         names = self.groups or self.labels
-        if group not in names:
-            known = ", ".join(dict.fromkeys(names))
+        if not group or group not in names:
+            known = ", ".join(filter(None, dict.fromkeys(names)))
             raise InputError(f"group {group!r}", f"one of {known}", "correct `group`")
         return np.array([i for i, name in enumerate(names) if name == group])
 

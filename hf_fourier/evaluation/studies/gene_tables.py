@@ -23,7 +23,7 @@ def to_anndata(scores: Any, adata: AnnData | None, key: str, new: Callable[..., 
     if adata is None:
         obs = pd.DataFrame(index=list(scores.cells))
         if scores.groups:
-            obs[scores.groupby or "group"] = pd.Categorical(list(scores.groups))
+            obs[scores.groupby or f"{key}_group"] = _categories(list(scores.groups))
         table = new(X=None, obs=obs, var=pd.DataFrame({"symbol": list(scores.symbols)}, index=list(scores.genes)))
         rows, columns = np.arange(len(scores)), np.arange(len(scores.genes))
     else:
@@ -36,17 +36,19 @@ def to_anndata(scores: Any, adata: AnnData | None, key: str, new: Callable[..., 
         column = np.full(table.n_obs, None if name == "label" else np.nan, dtype=object if name == "label" else float)
         column[rows] = values
         table.obs[f"{key}_{name}"] = pd.Categorical(column) if name == "label" else column
+    known = columns >= 0
     table.uns[key] = {
         "by": scores.by, "measure": scores.measure,
         "provenance": {name: str(value) for name, value in scores.provenance.items()},
+        "genes_without_column": int((~known).sum()),
     }  # fmt: skip
     if scores.groups:
-        groupby = scores.groupby or "group"
-        if groupby not in table.obs:
-            column = np.full(table.n_obs, None, dtype=object)
-            column[rows] = list(scores.groups)
-            table.obs[groupby] = pd.Categorical(column)
-        known = columns >= 0
+        groupby = scores.groupby
+        column = np.full(table.n_obs, "", dtype=object)
+        column[rows] = list(scores.groups)
+        if groupby not in table.obs or not _same(table.obs[groupby].iloc[rows], scores.groups):
+            groupby = f"{key}_group"
+            table.obs[groupby] = _categories(column)
         names = np.asarray(table.var_names)[columns[known]]
         table.uns["rank_genes_groups"] = rank_genes_groups(scores, groupby, key, names, np.flatnonzero(known))
     return table
@@ -97,8 +99,21 @@ def _recorded(arrays: Sequence[np.ndarray], names: Sequence[str]) -> Any:
     return records.view(np.recarray)
 
 
+def _categories(names: Sequence[str] | np.ndarray) -> Any:
+    """Groups as categories, "" as none."""
+    import pandas as pd
+
+    return pd.Categorical([name or None for name in names])
+
+
+def _same(column: Any, groups: Sequence[str]) -> bool:
+    """Whether a column holds these groups, "" where it has none."""
+    values = ["" if value is None or value != value else str(value) for value in column]
+    return values == list(groups)
+
+
 def _by_cell(scores: Any) -> dict[str, Any]:
-    return {"label": list(scores.labels), "confidence": scores.confidences, "model_share": scores.decided}
+    return {"label": list(scores.labels), "confidence": scores.confidences, "model_share": scores.model_share}
 
 
 def _laid_out(scores: sparse.csr_array, rows: np.ndarray, columns: np.ndarray, shape: tuple[int, int]) -> Any:
@@ -120,8 +135,8 @@ def _places(scores: Any, table: AnnData) -> tuple[np.ndarray, np.ndarray]:
     column_of.update({name.split(".")[0].upper(): i for i, name in reversed(list(enumerate(gene_ids(table.var))))})
     columns = np.array(
         [
-            column_of.get(gene, column_of.get(symbol, -1))
-            for gene, symbol in zip(scores.genes, scores.symbols, strict=True)
+            next((column_of[name] for name in names if name in column_of), -1)
+            for names in zip(scores.names, scores.genes, scores.symbols, strict=True)
         ]
     )
     if not (columns >= 0).any():

@@ -9,12 +9,13 @@ import numpy as np
 import torch
 from scipy import sparse
 
-from hf_fourier.errors import InputError
-from hf_fourier.evaluation.studies.gene_effects import gene_effects
-from hf_fourier.evaluation.studies.gene_groups import GroupSums, comparable, welch
+from hf_fourier.errors import InputError, brief, is_list_like
+from hf_fourier.evaluation.studies.gene_effects import gene_effects, reads_first_gene
+from hf_fourier.evaluation.studies.gene_expression import differential_expression
 from hf_fourier.evaluation.studies.gene_scores import GeneScores
 from hf_fourier.evaluation.studies.in_silico_deletion import check_cells, delete_genes
 from hf_fourier.methods.base import METHODS
+from hf_fourier.models.gene_tokenizer import GeneTokenizer
 from hf_fourier.models.inputs.cells import cells_and_column
 from hf_fourier.results.attribution import Attribution
 from hf_fourier.results.curve import Curve
@@ -47,7 +48,7 @@ def score_genes(
     target: Target = None,
     *,
     by: str = CONTRIBUTIONS,
-    groupby: str | Sequence[Any] | None = None,
+    groupby: Any = None,
     check: int = CHECKED,
     fractions: Sequence[float] | None = None,
     seed: int = 0,
@@ -58,27 +59,38 @@ def score_genes(
     if by not in EFFECTS and by != CONTRIBUTIONS:
         METHODS.parse(by)  # before anything heavy
     examples, groups, groupby = _examples(explainer, cells, groupby)
-    expression = None if fractions is None else differential_expression(explainer, examples, groups)
-    rows, curves = [], dict[str, list[Curve]]()
+    rows, curves = list[_Row](), dict[str, list[Curve]]()
+    expression = None
+    if fractions is not None and isinstance(explainer.processor, GeneTokenizer):
+        expression = differential_expression(explainer.processor, examples, groups)
     for start in range(0, len(examples), AT_ONCE):
         some = examples[start : start + AT_ONCE]
         results = explained(explainer, some, target, by, seed, batch_size)
         check_cells(explainer, results)
-        scores, measure = scores_of(explainer, results, by, batch_size)
-        effects = None if by in EFFECTS else _checked(explainer, results, scores, check, batch_size)
+        scores, measure, signed = scores_of(explainer, results, by, batch_size)
+        checks = 0 if by in EFFECTS or not signed else check
+        effects = _checked(explainer, results, scores, checks, batch_size)
         rows += [
-            _Row(result, own, None if effects is None else effects[i])
-            for i, (result, own) in enumerate(zip(results, scores, strict=True))
+            _Row(result, own, None if effects is None else effects[i], example, explainer.processor)
+            for i, (result, own, example) in enumerate(zip(results, scores, some, strict=True))
         ]
         if fractions is not None:
-            own = None if expression is None else expression[start : start + AT_ONCE]
-            for name, order in orders(results, scores, by, own):
+            own_groups = groups[start : start + AT_ONCE]
+            tested = None if expression is None else [expression.get(group, {}) for group in own_groups]
+            for name, order in orders(results, scores, by, tested):
                 found = delete_genes(explainer, results, fractions, orders=order, batch_size=batch_size)
                 curves.setdefault(name, []).extend(found)
         if progress is not None:
             progress(start + len(some), len(examples))
-    names = [str(example.get("name", f"cell-{i:05}")) for i, example in enumerate(examples)]
-    return _assembled(rows, names, by, measure, groups, groupby, curves)
+    names = tuple(row.name or f"cell-{i:05}" for i, row in enumerate(rows))
+    reads_first = reads_first_gene(explainer.wrapper)
+    return GeneScores(
+        **_matrices(rows), cells=names, labels=tuple(row.label for row in rows),
+        confidences=np.array([np.nan if row.confidence is None else row.confidence for row in rows]),
+        model_share=np.array([row.model_share for row in rows]), by=by, measure=measure, signed=signed,
+        reads_first=reads_first, groups=groups, groupby=groupby, curves=curves,
+        provenance={name: rows[0].provenance[name] for name in _KEPT if name in rows[0].provenance},
+    )  # fmt: skip
 
 
 def explained(
@@ -114,7 +126,7 @@ def orders(
             "differential expression (control)",
             [np.array([own.get(gene, 0.0) for gene in _view(one).genes]) for one, own in pairs],
         )
-    yield by, list(scores)
+    yield by, [np.nan_to_num(own) for own in scores]  # a cell of one gene has no deletion
     yield "the cell's own ranks (control)", [-np.arange(len(own), dtype=float) for own in scores]
     draws = [ExampleRng(int(one.provenance["seed"]), [one.key]).generator(0, "random genes") for one in results]
     yield (
@@ -123,68 +135,37 @@ def orders(
     )
 
 
-def differential_expression(
-    explainer: Engine, examples: Sequence[Any], groups: Sequence[str]
-) -> list[Mapping[str, float]] | None:
-    """Welch's t of each gene's log expression in a cell's group against all other cells, for each cell.
-
-    Expression is log(1 + 10,000 × count / the cell's total), of the genes of the model's vocabulary. None without
-    groups of two cells, or where cells come as tokens, without counts. A group that cannot be tested has no statistics.
-    """
-    if not groups or not all("values" in example for example in examples):
-        return None
-    vocabulary = {gene: i for i, gene in enumerate(explainer.processor.tokens)}
-    rows, columns, values = list[int](), list[int](), list[float]()
-    for row, example in enumerate(examples):
-        counts = np.ravel(example["values"]).astype(float)
-        scaled = np.log1p(1e4 * counts / max(counts.sum(), 1e-300))
-        for name, value in zip(example["genes"], scaled.tolist(), strict=True):
-            gene = explainer.processor.gene(str(name))
-            if gene is not None and value:
-                rows.append(row)
-                columns.append(vocabulary[gene])
-                values.append(value)
-    matrix = sparse.csr_array(
-        sparse.coo_array((np.array(values), (np.array(rows), np.array(columns))), (len(examples), len(vocabulary)))
-    )
-    sums = GroupSums.empty(tuple(sorted(set(groups))), len(vocabulary))
-    sums.add(matrix, groups)
-    names = list(vocabulary)
-    try:
-        tested = comparable(sums)
-    except InputError:  # too few cells for any test
-        return None
-    found = {
-        group: dict(zip(names, np.nan_to_num(welch(sums, group).t, posinf=1e9, neginf=-1e9).tolist(), strict=True))
-        for group in tested
-    }
-    return [found.get(group, {}) for group in groups]
-
-
 def _view(result: Attribution) -> GeneView:
     assert isinstance(result.view, GeneView)
     return result.view
 
 
 class _Row:
-    """What stays of one cell: little."""
+    """What stays of one cell: little. Genes whose score could not be measured (NaN) are left out."""
 
-    def __init__(self, result: Attribution, scores: np.ndarray, effects: np.ndarray | None) -> None:
-        self.genes, self.symbols = _view(result).genes, tuple(result.names)
-        self.scores, self.effects = scores, effects
+    def __init__(
+        self, result: Attribution, scores: np.ndarray, effects: np.ndarray | None, cell: Any, tokenizer: GeneTokenizer
+    ) -> None:
+        known, genes = np.flatnonzero(~np.isnan(scores)).tolist(), _view(result).genes
+        self.genes, self.symbols = [genes[i] for i in known], [result.names[i] for i in known]
+        self.scores, self.effects = scores[known], None if effects is None else effects[known]
         self.label, self.confidence = str(result.label), result.confidence
-        self.provenance = result.provenance
+        self.name, self.provenance = str(cell.get("name", "")), result.provenance
+        # What the data call the genes, where that is another name than the vocabulary's.
+        named = ((tokenizer.gene(str(name)), str(name)) for name in cell.get("genes", ()))
+        self.names = {gene: name for gene, name in named if gene is not None and gene != name}
         ranks_frequencies = result.gradient is not None and "identity" not in str(result.provenance["domain"])
-        self.decided = 1 - result.magnitude_overlap() if ranks_frequencies else np.nan
+        self.model_share = 1 - result.magnitude_overlap() if ranks_frequencies else np.nan
 
 
-def _examples(
-    explainer: Engine, cells: Any, groupby: str | Sequence[Any] | None
-) -> tuple[list[Any], tuple[str, ...], str]:
-    """The cells one by one, the group of each, and what the groups are called."""
+def _examples(explainer: Engine, cells: Any, groupby: Any) -> tuple[Sequence[Any], tuple[str, ...], str]:
+    """The cells, the group of each ("" for none), and what the groups are called."""
     from hf_fourier.models.inputs.examples import listed
 
     column = groupby if isinstance(groupby, str) else None
+    if groupby is not None and column is None and not is_list_like(groupby):
+        raise InputError(f"groupby {brief(groupby)}", "a column, or a group for each cell", "correct `groupby`")
+    examples: Sequence[Any]
     tabled = cells_and_column(cells, column)
     if tabled is not None:
         examples, values = tabled
@@ -202,18 +183,20 @@ def _examples(
         if len(values) != len(examples):
             got = f"{len(values)} groups for {len(examples)} cells"
             raise InputError(got, "one for each", "correct `groupby`")
-    return examples, () if values is None else tuple(map(str, values)), column or ("group" if values else "")
+    # Neither None nor NaN, which differs from itself, is a group.
+    groups = () if values is None else tuple("" if x is None or x != x else str(x) for x in values)
+    return examples, groups, column or ""
 
 
 def scores_of(
     explainer: Engine, results: Sequence[Attribution], by: str, batch_size: BatchSize
-) -> tuple[list[np.ndarray], str]:
-    """For each cell one number for each gene, and what it measures."""
+) -> tuple[list[np.ndarray], str, bool]:
+    """For each cell one number for each gene, what it measures, and whether its sign is for or against the label."""
     if by in EFFECTS:
-        return gene_effects(explainer, results, by, batch_size=batch_size), EFFECTS[by]
+        return gene_effects(explainer, results, by, batch_size=batch_size), EFFECTS[by], True
     kind: Any = "contribution" if by == CONTRIBUTIONS else "scores"
     found = [result.input_relevance(kind=kind) for result in results]
-    return [np.asarray(one.values, dtype=float) for one in found], found[0].measure
+    return [np.asarray(one.values, dtype=float) for one in found], found[0].measure, found[0].signed
 
 
 def _checked(
@@ -231,38 +214,29 @@ def _checked(
     return effects
 
 
-def _assembled(
-    rows: Sequence[_Row],
-    names: Sequence[str],
-    by: str,
-    measure: str,
-    groups: tuple[str, ...],
-    groupby: str,
-    curves: dict[str, list[Curve]],
-) -> GeneScores:
-    """All cells in one sparse matrix, genes in the order in which cells first name them."""
+def _matrices(rows: Sequence[_Row]) -> dict[str, Any]:
+    """All cells in sparse matrices, genes in the order in which cells first name them, with the genes' names."""
     column_of: dict[str, int] = {}
     symbols: list[str] = []
+    names: dict[str, str] = {}
     for row in rows:
         for gene, symbol in zip(row.genes, row.symbols, strict=True):
             if gene not in column_of:
                 column_of[gene] = len(column_of)
                 symbols.append(symbol)
+        names.update(row.names)
     indptr = np.concatenate([[0], np.cumsum([len(row.genes) for row in rows])])
     indices = np.array([column_of[gene] for row in rows for gene in row.genes], dtype=np.int64)
 
     def matrix(parts: Sequence[np.ndarray]) -> sparse.csr_array:
-        return sparse.csr_array((np.concatenate(parts), indices, indptr), (len(rows), len(column_of)))
+        found = sparse.csr_array((np.concatenate(parts), indices.copy(), indptr.copy()), (len(rows), len(column_of)))
+        found.sum_duplicates()  # a token that a cell repeats is one gene
+        return found
 
     effects = [row.effects for row in rows if row.effects is not None]
-    first = rows[0].provenance
-    return GeneScores(
-        scores=matrix([row.scores for row in rows]),
-        effects=matrix(effects) if len(effects) == len(rows) else None,
-        genes=tuple(column_of), symbols=tuple(symbols), cells=tuple(names),
-        labels=tuple(row.label for row in rows),
-        confidences=np.array([np.nan if row.confidence is None else row.confidence for row in rows]),
-        decided=np.array([row.decided for row in rows]),
-        by=by, measure=measure, groups=groups, groupby=groupby, curves=curves,
-        provenance={name: first[name] for name in _KEPT if name in first},
-    )  # fmt: skip
+    return {
+        "scores": matrix([row.scores for row in rows]),
+        "effects": matrix(effects) if len(effects) == len(rows) else None,
+        "genes": tuple(column_of), "symbols": tuple(symbols),
+        "names": tuple(names.get(gene, gene) for gene in column_of),
+    }  # fmt: skip

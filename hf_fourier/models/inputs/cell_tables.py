@@ -5,6 +5,7 @@ Of `.loom` and of 10x files the counts, the names of cells and genes and their c
 
 from __future__ import annotations
 
+import csv
 import os
 import warnings
 from collections.abc import Callable
@@ -110,6 +111,9 @@ def _ten_x(path: Path) -> tuple[Any, Any, Any]:
     from scipy import sparse
 
     with _hdf5(path) as file:
+        if "matrix" not in file and len(file) > 1:
+            got = f"{path.name!r} with {len(file)} genomes ({', '.join(file)})"
+            raise InputError(got, "one of them", "write the cells of one genome")
         group = file["matrix"] if "matrix" in file else file[next(iter(file))]
         genes, cells = (int(size) for size in group["shape"][()])
         parts = tuple(group[name][()] for name in ("data", "indices", "indptr"))
@@ -136,9 +140,16 @@ def _matrix_market(folder: Path) -> tuple[Any, Any, Any]:
         got = f"{folder.name!r} without {_BARCODES if barcodes is None else _GENES[0]}"
         raise InputError(got, "matrix.mtx, barcodes.tsv and features.tsv, plain or .gz", "add it")
     counts = io.mmread(matrix).T.tocsr()
-    rows = pd.read_csv(genes, sep="\t", header=None, dtype=str)
+    plain: dict[str, Any] = {
+        "sep": "\t",
+        "header": None,
+        "dtype": str,
+        "keep_default_na": False,
+        "quoting": csv.QUOTE_NONE,
+    }
+    rows = pd.read_csv(genes, **plain)
     var = pd.DataFrame({"gene_ids": rows[0], "symbol": rows[1] if 1 in rows else rows[0]})
-    cells = pd.read_csv(barcodes, sep="\t", header=None, dtype=str)[0].tolist()
+    cells = pd.read_csv(barcodes, **plain)[0].tolist()
     return _of_genes(counts, pd.DataFrame(index=cells), var, rows[2].tolist() if 2 in rows else None)
 
 

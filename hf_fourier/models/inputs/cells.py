@@ -89,7 +89,27 @@ def _tabled(path: Path, cells: Any, layer: str | None, ids: str | None) -> list[
             table.file.close()
 
 
-def cells_and_column(data: Any, column: str | None) -> tuple[list[dict[str, Any]], list[str] | None] | None:
+class LazyCells(Sequence[dict[str, Any]]):
+    """Cells of an open table, each read when it is asked for.
+
+    Args:
+        names: The cells' names.
+        read: What reads one by its place.
+    """
+
+    def __init__(self, names: Sequence[str], read: Callable[[int], dict[str, Any]]) -> None:
+        self.names, self._read = names, read
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def __getitem__(self, index: Any) -> Any:
+        if isinstance(index, slice):
+            return [self._read(place) for place in range(len(self))[index]]
+        return self._read(range(len(self))[index])
+
+
+def cells_and_column(data: Any, column: str | None) -> tuple[Sequence[dict[str, Any]], list[Any] | None] | None:
     """The cells of a table or a `.dataset`, and one column's value for each; None for anything else.
 
     Args:
@@ -104,15 +124,15 @@ def cells_and_column(data: Any, column: str | None) -> tuple[list[dict[str, Any]
         import datasets
 
         table = datasets.load_from_disk(str(data))
-        return cells, None if column is None else list(map(str, _column(table, table.column_names, column)))
+        return cells, None if column is None else list(_column(table, table.column_names, column))
     if not (hasattr(data, "obs") and hasattr(data, "var")) and not is_cell_file(data):
         return None
     table = open_table(data) if isinstance(data, (str, PathLike)) else data
     names, cell = table_cells(table)
     values = None
     if column is not None:
-        values = [str(_column(table.obs, list(table.obs), column).iloc[place]) for place in passing(table.obs)]
-    return [cell(place) for place in range(len(names))], values
+        values = [_column(table.obs, list(table.obs), column).iloc[place] for place in passing(table.obs)]
+    return LazyCells(names, cell), values
 
 
 def _column(table: Any, names: Sequence[str], column: str) -> Any:

@@ -15,8 +15,10 @@ from scipy import sparse, stats
 
 from hf_fourier.errors import DamagedFile, InputError, TargetError
 from hf_fourier.evaluation.studies.gene_effects import gene_effects
+from hf_fourier.evaluation.studies.gene_expression import differential_expression
 from hf_fourier.evaluation.studies.gene_groups import GroupSums, compare, welch
 from hf_fourier.evaluation.studies.gene_scores import GeneScores
+from hf_fourier.evaluation.studies.in_silico_deletion import delete_genes
 from hf_fourier.evaluation.studies.score_genes import score_genes
 from tests.models import test_single_cell as cells
 
@@ -110,7 +112,8 @@ def test_a_table_of_genes_over_cells() -> None:
         if len(values) > 1:
             assert row["standard error"] == pytest.approx(values.std(ddof=1) / len(values) ** 0.5, rel=1e-4, abs=1e-8)
         assert row["for the label"] == pytest.approx((values > 0).mean())
-    sizes = np.abs(table["mean score"])
+        assert row["mean over all"] == pytest.approx(values.sum() / CELLS, abs=1e-7)
+    sizes = np.abs(table["mean over all"])
     assert (np.diff(sizes) <= 1e-12).all()
     assert sum(table["checked"]) == 3 * CELLS
     assert 0 <= found.disagreement() <= 1
@@ -172,7 +175,6 @@ def test_genes_without_spread() -> None:
     test = welch(sums, "a")
     assert test.t.tolist() == [0, -np.inf]
     assert test.p.tolist() == [1, 0]
-    sums.add(sparse.csr_array(np.array([[1.0, 2]])), ["a"])
     lonely = GroupSums.empty(("a", "b"), 1)
     lonely.add(sparse.csr_array(np.ones((3, 1))), ["a", "a", "b"])
     with pytest.raises(InputError, match="at least two"):
@@ -182,11 +184,132 @@ def test_genes_without_spread() -> None:
 
 
 def test_what_suffices_and_what_falls() -> None:
-    table = scored().curve_table()
+    found, explain = scored(), cells.explainer("text-classification", "V2")
+    table = found.curve_table()
     assert set(table["ranking"]) == {"contributions", "the cell's own ranks (control)", "random (control)",
                                      "differential expression (control)"}  # fmt: skip
-    assert set(table["fraction"]) == {0.2, 0.5}
-    assert all(0 <= share <= 1 for share in [*table["kept alone"], *table["kept without"]])
+    results = explain.explain([cells.cell(10 + i, i) for i in range(CELLS)])
+    curves = delete_genes(explain, results, (0.2, 0.5))
+    for fraction in (0.2, 0.5):
+        row = next(row for row in table.rows() if (row["ranking"], row["fraction"]) == ("contributions", fraction))
+        for title, mode in (("alone", "keep"), ("without", "delete")):
+            points = [curve.at(mode, fraction) for curve in curves]
+            assert row[f"kept {title}"] == pytest.approx(np.mean([point.agreement for point in points]))
+            assert row[f"confidence {title}"] == pytest.approx(
+                np.mean([point.confidence for point in points]), rel=1e-3
+            )
+    assert not table.notes
+    first = score_genes(cells.explainer("text-classification", "V1"), [cells.cell(8)], check=0, fractions=(0.5,))
+    assert "first gene" in first.curve_table().notes[0]
+
+
+def test_expression_is_compared_as_scipy_compares_it() -> None:
+    tokenizer, groups = cells.explainer("text-classification", "V2").processor, ["a", "a", "b", "b", ""]
+    given = [{"genes": cells.GENES[:4], "values": np.array(row)} for row in
+             ([4.0, 0, 1, 5], [2, 2, 1, 5], [1, 3, 2, 4], [0, 9, 1, 0], [100, 0, 0, 0])]  # fmt: skip
+    found = differential_expression(tokenizer, given, groups)
+    assert found is not None
+    counts = np.array([cell["values"] for cell in given[:4]])
+    scaled = np.log1p(1e4 * counts / counts.sum(1, keepdims=True))
+    t, _ = stats.ttest_ind(scaled[:2], scaled[2:], equal_var=False)
+    assert [found["a"][gene] for gene in cells.GENES[:4]] == pytest.approx(t.tolist(), rel=1e-6)
+    # A gene that comes by two names has the sum of both counts.
+    twice = []
+    for cell in given:
+        last = cell["values"][3]
+        parts = [*cell["values"][:3], 1, last - 1] if last > 1 else [*cell["values"], 0]
+        twice.append({"genes": [*cells.GENES[:4], f"{cells.GENES[3]}.2"], "values": np.array(parts)})
+    again = differential_expression(tokenizer, twice, groups)
+    assert again is not None
+    assert [again["a"][gene] for gene in cells.GENES[:4]] == pytest.approx(t.tolist(), rel=1e-6)
+    assert differential_expression(tokenizer, given[:2], ["a", "b"]) is None
+    assert differential_expression(tokenizer, [{"input_ids": [2, 3]}] * 4, groups[:4]) is None
+
+
+def test_only_genes_that_were_seen_are_corrected_for() -> None:
+    rows = np.zeros((9, 30))
+    rows[:3, :10] = np.random.default_rng(0).normal(1, 0.3, (3, 10))
+    rows[3:6, :10] = np.random.default_rng(1).normal(0.2, 0.3, (3, 10))
+    rows[6:, 10:] = 1.0
+    sums = GroupSums.empty(("a", "b", "c"), 30)
+    sums.add(sparse.csr_array(rows), [*"aaabbbccc"])
+    table = compare(sums, ["s"] * 30, [f"g{i}" for i in range(30)], "a", "b")
+    assert len(table) == 10
+    assert sorted(table["adjusted p"]) == pytest.approx(sorted(stats.false_discovery_control(table["p"])))
+
+
+def test_cells_without_a_group_are_left_out() -> None:
+    explain = cells.explainer("text-classification", "V2")
+    given = [{**cells.cell(9, i), "name": f"c{i}"} for i in range(6)]
+    found = score_genes(explain, given, groupby=["a", "a", "b", "b", None, float("nan")], check=0)
+    assert found.sums().groups == ("a", "b")
+    assert found.sums().cells.tolist() == [2, 2]
+    assert set(found.compare()["group"]) == {"a", "b"}
+    filled = found.to_anndata()
+    assert filled.obs["gene_scores_group"].isna().tolist() == [False] * 4 + [True] * 2
+    assert list(filled.uns["rank_genes_groups"]["names"].dtype.names) == ["a", "b"]
+
+
+def test_a_column_of_other_groups_stays() -> None:
+    explain, table = cells.explainer("text-classification", "V2"), table_of_cells()
+    found = score_genes(explain, table, groupby=["p", "q", "r"] * 3, check=0)
+    filled = found.to_anndata(table)
+    assert filled.uns["rank_genes_groups"]["params"]["groupby"] == "gene_scores_group"
+    assert list(filled.obs["gene_scores_group"]) == ["p", "q", "r"] * 3
+    other = score_genes(explain, table, groupby="type", check=0)
+    assert other.to_anndata(table).uns["rank_genes_groups"]["params"]["groupby"] == "type"
+    table.obs["type"] = ["x"] * CELLS
+    changed = other.to_anndata(table)
+    assert changed.uns["rank_genes_groups"]["params"]["groupby"] == "gene_scores_group"
+    assert set(changed.obs["type"]) == {"x"}
+
+
+def test_scores_come_back_to_the_names_that_the_table_has() -> None:
+    explain, table = cells.explainer("text-classification", "V2"), table_of_cells()
+    table.var["ensembl_id"] = [f"{gene}.7" for gene in cells.GENES]
+    table.var_names = [f"row{i}" for i in range(table.n_vars)]
+    found = score_genes(explain, table, check=0)
+    filled = found.to_anndata(table)
+    assert np.count_nonzero(filled.layers["gene_scores"].toarray()) == np.count_nonzero(found.scores.data)
+    assert filled.uns["gene_scores"]["genes_without_column"] == 0
+    some = found.to_anndata(table[:, 5:].copy())
+    assert some.uns["gene_scores"]["genes_without_column"] == sum(gene in cells.GENES[:5] for gene in found.genes)
+
+
+def test_methods_without_signs_are_sizes() -> None:
+    found = scored("magnitude")
+    table = found.table()
+    assert "for the label" not in table.columns
+    assert "neither for nor against" in table.notes[0]
+    assert found.effects is None
+    assert "for the label" in scored("gradient_input").table().columns
+
+
+def test_a_cell_of_one_gene_is_not_measured_by_deletion() -> None:
+    explain = cells.explainer("text-classification", "V2")
+    given = [cells.cell(1), *(cells.cell(8, i) for i in range(4))]
+    found = score_genes(explain, given, by="deletion", groupby=[*"aabbb"], fractions=(0.5,))
+    assert not np.isnan(found.scores.data).any()
+    assert found.scores[[0]].nnz == 0
+    assert all(np.isfinite(found.table()["mean score"]))
+    assert len(found.compare()) > 0
+    found.to_anndata()
+
+
+def test_samples_are_averaged_before_they_are_compared() -> None:
+    found = scored()
+    donors = [*"xxyyzzwwv"]
+    averaged = found.averaged(donors)
+    dense = found.scores.toarray()
+    for row, name in enumerate(averaged.cells):
+        donor, group = name.split(", ")
+        own = [i for i in range(CELLS) if (donors[i], GROUPS[i]) == (donor, group)]
+        assert averaged.scores.toarray()[row] == pytest.approx(dense[own].mean(0), abs=1e-9)
+        assert averaged.groups[row] == group
+    assert len(averaged) == len(set(zip(donors, GROUPS, strict=True)))
+    assert set(averaged.compare()["group"]) == {"B", "T"}
+    with pytest.raises(InputError, match="3 samples for 9 cells"):
+        found.averaged("abc")
 
 
 def table_of_cells() -> anndata.AnnData:
@@ -278,6 +401,8 @@ def test_wrong_arguments_say_so() -> None:
     explain, given = cells.explainer("text-classification", "V2"), [cells.cell(5)]
     with pytest.raises(InputError, match="1 groups for 2 cells"):
         score_genes(explain, given * 2, groupby=["a"])
+    with pytest.raises(InputError, match="a column, or a group for each cell"):
+        score_genes(explain, given, groupby=5)
     with pytest.raises(InputError, match="with that column"):
         score_genes(explain, given, groupby="type")
     with pytest.raises(InputError, match="one of type, donor"):

@@ -149,6 +149,23 @@ def test_what_is_none_or_broken(tmp_path: Path) -> None:
             open_table(tmp_path / name)
 
 
+def test_names_are_read_as_they_are(tmp_path: Path) -> None:
+    own = table()
+    own.var_names = ["NA", '"quoted', *own.var_names[2:]]
+    own.obs_names = ["NA", *own.obs_names[1:]]
+    found = open_table(_matrix_market(tmp_path, own, False))
+    assert list(found.var_names) == list(own.var_names)
+    assert list(found.obs_names) == list(own.obs_names)
+
+
+def test_two_genomes_are_refused(tmp_path: Path) -> None:
+    path = _ten_x(tmp_path, table(), 2)
+    with h5py.File(path, "a") as file:
+        file.copy("GRCh38", "mm10")
+    with pytest.raises(InputError, match="2 genomes"):
+        open_table(path)
+
+
 def test_a_loom_that_would_fill_the_memory_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from hf_fourier.models.inputs import limits
 
