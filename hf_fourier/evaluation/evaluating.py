@@ -13,7 +13,6 @@ from hf_fourier.methods import Method
 from hf_fourier.models.encoding import restore
 from hf_fourier.models.inputs.examples import examples_of, listed
 from hf_fourier.models.inspection import eval_mode
-from hf_fourier.registry import DEFAULT_METHOD
 from hf_fourier.results.attribution import Attribution
 from hf_fourier.results.table import Table
 from hf_fourier.scoring.example_batch import BatchSize
@@ -38,7 +37,7 @@ class Evaluating(Engine):
     def evaluate(
         self,
         examples: Any,
-        methods: str | Method | PrecomputedMethod | Sequence[str | Method | PrecomputedMethod] = (DEFAULT_METHOD,),
+        methods: str | Method | PrecomputedMethod | Sequence[str | Method | PrecomputedMethod] | None = None,
         domains: str | Domain | Sequence[str | Domain] | None = None,
         metrics: Sequence[str] | None = None,
         *,
@@ -55,6 +54,7 @@ class Evaluating(Engine):
             examples: Raw examples, as for `explain`: a list, a `datasets.Dataset`, or what else holds several.
             methods: What to compare, "captum:IntegratedGradients" too; a
                 `hf_fourier.evaluation.evaluate.PrecomputedMethod` brings attributions made elsewhere, in their domain.
+                None for the explainer's default.
             domains: The domains; None for the explainer's default or each method's, as for `explain`. Incompatible
                 pairs are left out, and listed in `excluded` with the reason.
             metrics: Names among `hf_fourier.metrics.names()`; None for those of the perturbation curves that suit the
@@ -76,9 +76,10 @@ class Evaluating(Engine):
         from hf_fourier.evaluation.evaluate import PrecomputedMethod, evaluate
         from hf_fourier.evaluation.options import EvaluationOptions
 
-        chosen = [methods] if isinstance(methods, (str, Method, PrecomputedMethod)) else list(methods)
         where = [domains] if isinstance(domains, (str, Domain)) else None if domains is None else list(domains)
         given = self._several(examples, options.get("column"))
+        methods = self.method if methods is None else methods
+        chosen = [methods] if isinstance(methods, (str, Method, PrecomputedMethod)) else list(methods)
         return evaluate(self, given, chosen, where, metrics, targets, groups, EvaluationOptions(**options))
 
     def sanity_check(
@@ -130,8 +131,9 @@ class Evaluating(Engine):
         """
         from hf_fourier.evaluation.sanity_checks import check
 
+        several = self._several(examples)
         chosen = method or self.method
-        return check(self, self._several(examples), chosen, domain, targets, groups, seed, batch_size)
+        return check(self, several, chosen, domain, targets, groups, seed, batch_size)
 
     def rectify(
         self,
@@ -180,6 +182,7 @@ class Evaluating(Engine):
             raise InputError(got, "raw examples", do)
         many, examples = given
         single = not many or isinstance(true_label, (str, int))
+        self.wrapper.learn(examples)
         true: Any = true_label if many and single else [true_label] if single else list(true_label)  # type: ignore[arg-type]
         chosen = method or self.method
         result = rectify(self, examples, true, chosen, domain, budget, random_orders, groups, seed, batch_size)
@@ -318,9 +321,10 @@ class Evaluating(Engine):
             return transfer_all(results, other.wrapper, batch_size)
 
     def _several(self, examples: Any, column: str | None = None) -> list[Any]:
-        """The raw examples of a container."""
-        if column is None and not isinstance(examples, tuple):
-            given = listed(examples, self.wrapper)
-            if given is not None and given[0]:
-                return given[1]
-        return examples_of(examples, column, self.wrapper.is_example)
+        """The raw examples of a container; what the default method depends on is known afterwards."""
+        given = listed(examples, self.wrapper) if column is None and not isinstance(examples, tuple) else None
+        several = given[1] if given is not None and given[0] else None
+        if several is None:
+            several = examples_of(examples, column, self.wrapper.is_example)
+        self.wrapper.learn(several)
+        return several

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -147,6 +147,14 @@ class ModelWrapper(ABC):
             InputError: If there are neither weights nor a name.
         """
         return None
+
+    def learn(self, examples: Iterable[Any]) -> None:
+        """Find out on examples what the choice of a method depends on, where that is not known: here it is.
+
+        Args:
+            examples: Examples, of which as few as possible are read.
+        """
+        return
 
     @property
     def reading(self) -> dict[str, Any]:

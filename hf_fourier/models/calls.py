@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
@@ -14,11 +15,14 @@ from torch.utils._pytree import tree_map
 from hf_fourier.errors import FourierError, ModelError
 from hf_fourier.models.inspection import device_of, owner, reachable_modules
 from hf_fourier.scoring.batching import is_out_of_memory
+from hf_fourier.scoring.layer_gradients import matching
 from hf_fourier.torch_state import theirs
 from hf_fourier.typing import Tensor
 
 #: Messages of torch where types do not fit.
 _OF_TYPES = re.compile(r"dtype|scalar type|(?:input|weight|bias) type", re.IGNORECASE)
+#: Messages of torch where real numbers came to an embedding of whole ones.
+_OF_INDICES = re.compile(r"scalar types?: Long, Int|while checking arguments for embedding")
 #: Messages of torch and numpy where a function makes an array of a tensor that has a gradient.
 _OF_ARRAYS = re.compile(r"numpy.*requires grad|requires grad.*numpy", re.IGNORECASE)
 #: Methods of estimators that are called, the first that is there.
@@ -60,6 +64,8 @@ class Call:
         function: What is called.
         name: Its name.
         model: The module itself, or one that stands for the function (`FunctionModule`).
+        classes: The names of an estimator's classes by index, where it gives a number for each, or one for two.
+        weights: The type of the weights; None where there are none.
         layers: The module whose layers can be read; None for a function that is no method of one.
         takes_arrays: Whether the function takes arrays; else it takes tensors.
         arrays: Whether it takes or returns arrays, and so has no gradients.
@@ -77,6 +83,7 @@ class Call:
         device: torch.device | None = None,
     ) -> None:
         self.function, self.name, found, own = _callable(function)
+        self.classes, self._given = _classes(self.function), arrays
         self.arrays = self.takes_arrays = found if arrays is None else arrays
         self.layers = owner(self.function)
         if isinstance(self.function, torch.nn.Module):
@@ -84,7 +91,7 @@ class Call:
         else:
             self.model = FunctionModule(self.function)
         weights = next((p.dtype for p in self.model.parameters() if p.is_floating_point()), None)
-        self.dtype, self._weights = dtype or own or weights, weights
+        self.dtype, self.weights = dtype or own or weights, weights
         self._device, self.alone = device, False
 
     @property
@@ -92,34 +99,42 @@ class Call:
         """Where the rows go."""
         return device_of(self.model) if self._device is None else self._device
 
-    def __call__(self, x: Tensor) -> Any:
-        """The output at copies of rows, which the function may change in place.
+    def __call__(self, x: Tensor, hidden: str | None = None) -> Any:
+        """The output at copies of rows, which the function may change in place; or that of modules in it.
 
         Where it fails on rows of one type and its weights are of another, rows have that type from then on. Its errors
         are passed on, except torch's on types.
+
+        Args:
+            x: The rows.
+            hidden: The name of modules whose outputs are returned, `(rows, numbers)`; None for the function's own.
 
         Raises:
             ModelError: If types do not fit, or a gradient is needed of a function on arrays.
         """
         if self.alone and len(x) > 1:
-            return joined([self(row) for row in x.split(1)])
+            return joined([self(row, hidden) for row in x.split(1)])
         dtype = self.dtype or x.dtype
         try:
-            return self._called(x, dtype)
+            return self._called(x, dtype, hidden)
         except Exception as error:
             if is_out_of_memory(error) or isinstance(error, FourierError):
                 raise
             if not self.arrays and x.requires_grad and _OF_ARRAYS.search(str(error)):
                 raise without_gradient(self.name) from error
-            if self._weights is not None and self._weights != dtype:
+            if self.weights is not None and self.weights != dtype:
                 try:
-                    outputs = self._called(x, self._weights)
+                    outputs = self._called(x, self.weights, hidden)
                 except Exception as again:  # the first error is reported
                     if is_out_of_memory(again):
                         raise
                 else:
-                    self.dtype = self._weights
+                    self.dtype = self.weights
                     return outputs
+            if isinstance(error, RuntimeError) and _OF_INDICES.search(str(error)):
+                got = f"numbers of {dtype} as indices ({str(error).strip().splitlines()[0]})"
+                do = "pass lambda e: net.rest(e) with preprocess=lambda ids: net.embedding(ids), or the like"
+                raise ModelError(got, "a function from embeddings: whole numbers have no frequencies", do) from error
             if isinstance(error, RuntimeError) and _OF_TYPES.search(str(error)):
                 got = f"rows of {dtype}, which `forward` does not take ({str(error).strip().splitlines()[0]})"
                 do = "convert `x` to the type of the weights, as by x.float()"
@@ -127,9 +142,14 @@ class Call:
             raise
 
     def tried(self, x: Tensor) -> Any:
-        """The output at one row, for the first time: what fails on a tensor is called on an array, too."""
+        """The output at one row, for the first time: what fails on a tensor, or makes an array, is called on an array.
+
+        Arrays and tensors differ: `x.std()` is that of all of them for numpy, and of a sample for torch.
+        """
         try:
-            return self(x)
+            outputs = self(x)
+            again = self.arrays and not self.takes_arrays and self._given is None
+            return self._on_array(x, outputs) if again and not isinstance(self.function, torch.nn.Module) else outputs
         except Exception as error:
             if self.arrays or isinstance(self.function, torch.nn.Module) or is_out_of_memory(error):
                 raise
@@ -140,12 +160,12 @@ class Call:
                 self.arrays = self.takes_arrays = False
             raise
 
-    def one_by_one(self, x: Tensor) -> Any:
-        """The output at rows that failed together: each alone, from then on; None where that fails too."""
+    def one_by_one(self, x: Tensor, call: Callable[[Tensor], Any]) -> Any:
+        """The output of `call` at rows that failed together: each alone, from then on; None where that fails too."""
         if len(x) == 1 or self.alone:
             return None
         try:
-            outputs = joined([self(row) for row in x.split(1)])
+            outputs = joined([call(row) for row in x.split(1)])
         except Exception as error:  # the error of all rows together is reported
             if is_out_of_memory(error):
                 raise
@@ -153,21 +173,51 @@ class Call:
         self.alone = True
         return outputs
 
-    def _called(self, x: Tensor, dtype: torch.dtype) -> Any:
+    def _on_array(self, x: Tensor, outputs: Any) -> Any:
+        """The output at an array, which the function gets from then on; `outputs` where it takes none."""
+        self.takes_arrays = True
+        try:
+            return self(x)
+        except Exception as error:  # it takes tensors, and makes arrays of them itself
+            if is_out_of_memory(error):
+                raise
+            self.takes_arrays = False
+            return outputs
+
+    def _called(self, x: Tensor, dtype: torch.dtype, hidden: str | None) -> Any:
         asks = x.requires_grad and torch.is_grad_enabled()
         if self.arrays and asks:
             raise without_gradient(self.name)
-        with theirs():
+        with theirs(), _recorded(self.model, hidden) as found:
             if self.takes_arrays:
                 outputs = self.function(x.detach().to("cpu", dtype, copy=True).numpy())
             else:
                 outputs = self.function(x.to(dtype, copy=True))
+        if hidden is not None:
+            outputs = torch.cat([part.flatten(1) for part in found], dim=1)
         if not _has_arrays(outputs):
             return outputs
         self.arrays = True
         if asks:
             raise without_gradient(self.name)
         return tree_map(lambda part: torch.as_tensor(part, device=x.device) if _is_array(part) else part, outputs)
+
+
+@contextmanager
+def _recorded(model: torch.nn.Module, name: str | None) -> Iterator[list[Tensor]]:
+    """Inside, the outputs of the modules of that name are put in a list."""
+    found: list[Tensor] = []
+
+    def record(module: torch.nn.Module, given: Any, output: Any) -> None:
+        found.append(output[0] if isinstance(output, (tuple, list)) else output)
+
+    modules = {} if name is None else matching(model, [name])
+    handles = [module.register_forward_hook(record) for module in modules.values()]
+    try:
+        yield found
+    finally:
+        for handle in handles:
+            handle.remove()
 
 
 def without_gradient(name: str) -> ModelError:
@@ -212,6 +262,13 @@ def _callable(function: Any) -> tuple[Callable[..., Any], str, bool, torch.dtype
     name = getattr(function, "__name__", type(function).__name__)
     arrays = hasattr(estimator, "fit") and not isinstance(estimator, torch.nn.Module)
     return function, name, arrays, None
+
+
+def _classes(function: Any) -> dict[int, str]:
+    """The names of the classes that `predict_proba` or `decision_function` of an estimator has numbers for."""
+    names = getattr(getattr(function, "__self__", None), "classes_", None)
+    counted = getattr(function, "__name__", "") in _ESTIMATES[:2] and getattr(names, "ndim", 0) == 1
+    return {index: str(name) for index, name in enumerate(names)} if counted and names is not None else {}
 
 
 def _session(session: Any) -> tuple[Callable[..., Any], str, bool, torch.dtype | None]:

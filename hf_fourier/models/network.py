@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from types import SimpleNamespace
 from typing import Any, ClassVar, TypedDict
 
@@ -17,16 +17,15 @@ from hf_fourier.models.calls import Call, FunctionModule
 from hf_fourier.models.inputs.axes import AxisNames, view_of
 from hf_fourier.models.inputs.containers import example_of, is_table
 from hf_fourier.models.inspection import eval_mode
-from hf_fourier.models.outputs import LEAST, OUTPUTS, OutputForm, form_of, labels_from
+from hf_fourier.models.outputs import OUTPUTS, OutputForm, form_of, labels_from
 from hf_fourier.registry import DEFAULT_METHOD
 from hf_fourier.scoring.batching import is_out_of_memory
 from hf_fourier.scoring.example_batch import EncodedExample, ExampleBatch
 from hf_fourier.scoring.failures import error_text
 from hf_fourier.scoring.heads import Head, by_class, logits_of, of_each
 from hf_fourier.scoring.heads.outputs import retarget_hint
-from hf_fourier.scoring.layer_gradients import matching
 from hf_fourier.scoring.references import Reference, blurred, border, mean, zero
-from hf_fourier.scoring.representation import LAST_LINEAR
+from hf_fourier.scoring.representation import LAST_LINEAR, LOGITS, OUTPUT
 from hf_fourier.seeding import ExampleRng
 from hf_fourier.typing import Tensor, tensor_of
 
@@ -49,11 +48,13 @@ class NetworkOptions(TypedDict, total=False):
             others in cycles per sample. None: axes without names, of three or more all but the first.
         sampling_rate: Samples per second along "time", which is the last axis if `axes` is left out.
         outputs: What the outputs are: "logits" of classes, "probabilities" of classes, "sigmoid" (a logit for each
-            label, yes or no), "values", "masks" (logits of the classes at each place, or one), or an "embedding", for
-            targets that are a `Direction`. None: as the first
-            outputs show: rows from 0 to 1 with the sum 1 are probabilities, one number a row is a value.
+            label, yes or no), "sigmoid_probabilities" (a probability for each), "values", "masks" (logits of the
+            classes at each place, or one), or an "embedding", for targets that are a `Direction`. None: as the first
+            outputs show: rows from 0 to 1 with the sum 1 are probabilities, one number a row is a value, or with labels
+            the logit of yes. Probabilities are checked in every row.
         arrays: Whether the function takes and returns arrays of numpy; None where that shows.
-        version: A name of the weights, for runs over data sets; needed of functions whose weights cannot be read.
+        version: A name of the weights, for runs over data sets; needed of functions whose weights cannot be read, and
+            where a function or `preprocess` holds what cannot be read.
     """
 
     preprocess: Callable[[Any], Any] | None
@@ -88,6 +89,7 @@ class NetworkWrapper(ModelWrapper):
         super().__init__(call.model, preprocess, CALLABLE if bare else NETWORK)
         self.call, self.bare, self.version = call, bare, version
         self.form = OutputForm() if bare else None
+        self.form_of_run: OutputForm | None = None
         self._batch_first = False
         self.names = AxisNames.of(options.get("axes"), options.get("sampling_rate"))
         self.outputs = options.get("outputs")
@@ -153,12 +155,13 @@ class NetworkWrapper(ModelWrapper):
         call = Call(model, self.call.arrays, device=self.call.device)
         call.alone, call.takes_arrays = self.call.alone, self.call.takes_arrays
         other = NetworkWrapper(call, self._options, self.bare)
-        other.form, other.representation = self.form, self.representation
+        other.form, other.form_of_run, other.representation = self.form, self.form_of_run, self.representation
         return other
 
     def head(self) -> Head:
         """Reads what the outputs are, as far as that is known."""
-        return OutputForm(self.outputs or "logits", self.labels).head() if self.form is None else self.form.head()
+        labels = self.labels or self.call.classes
+        return OutputForm(self.outputs or "logits", labels).head() if self.form is None else self.form.head()
 
     def split_file(self, example: Any) -> list[Any] | None:
         """The examples of an array with a batch axis, as `axes` show, and the rows of a table of numbers."""
@@ -225,11 +228,9 @@ class NetworkWrapper(ModelWrapper):
         Raises:
             ModelError: If the network refuses them, or a gradient is needed and there is none.
         """
-        if self.outputs != "embedding" or self.representation == LAST_LINEAR:
+        if self.outputs != "embedding" or self.representation in (LAST_LINEAR, LOGITS, OUTPUT):
             return self._called(x, self.call)
-        with _recorded(self.model, self.representation) as found:
-            self._called(x, self.call)
-        return torch.cat([part.flatten(1) for part in found], dim=1)
+        return self._called(x, partial(self.call, hidden=self.representation))
 
     def check_batch(self, row: Tensor) -> None:
         """Check on one row, once, that the batch is the first axis of the logits, where rows are as many as classes.
@@ -248,7 +249,7 @@ class NetworkWrapper(ModelWrapper):
         except Exception as error:  # exceptions of third-party models have no common base
             if self.bare or isinstance(error, FourierError) or is_out_of_memory(error):
                 raise
-            outputs = self.call.one_by_one(x)
+            outputs = self.call.one_by_one(x, call)
             if outputs is not None:
                 return outputs
             got = f"rows {tuple(x.shape)}, which {self.call.name} refuses ({error_text(error)})"
@@ -302,7 +303,36 @@ class NetworkWrapper(ModelWrapper):
                 if self.outputs == "embedding":
                     self.form = OutputForm("embedding")
                 else:
-                    self.form = form_of(self._called(row, self.call.tried), self.outputs, self.labels)
+                    found = self._called(row, self.call.tried)
+                    self.form = self.form_of_run or self._form_of(found)
+
+    def _form_of(self, outputs: Any) -> OutputForm:
+        """What the outputs at one row are, with the names of an estimator's classes where the user gives none."""
+        if not self.labels and self.call.classes:
+            try:
+                return form_of(outputs, self.outputs, self.call.classes)
+            except ModelError:  # other numbers than one for each class: of each pair of them, say
+                pass
+        return form_of(outputs, self.outputs, self.labels, self.call.weights)
+
+    def learn(self, examples: Iterable[Any]) -> None:
+        """Find out on the first example that can be encoded what the outputs are, and whether there is a gradient.
+
+        Args:
+            examples: Examples, of which as few as possible are read.
+        """
+        for example in () if self.form is not None else examples:
+            try:
+                self.encode(example)
+                return
+            except Exception:  # what cannot be encoded is reported where it is explained
+                continue
+
+    def take_form(self, form: OutputForm) -> None:
+        """Read outputs as a run reads them that was started earlier, or by another process."""
+        self.form_of_run = form
+        if self.form is not None:
+            self.form = form
 
 
 class NetworkBatch(ExampleBatch):
@@ -353,23 +383,7 @@ class NetworkBatch(ExampleBatch):
             raise TargetError("a softmax over one class", "at least two", do)
         if len(rows) > 1 and logits.shape[1] == len(rows):
             self.wrapper.check_batch(self.signal[:1])
-        return logits.clamp(LEAST, 1).log() if form.kind == "probabilities" else logits
-
-
-@contextmanager
-def _recorded(model: torch.nn.Module, name: str) -> Iterator[list[Tensor]]:
-    """Inside, the outputs of the modules of that name are put in a list."""
-    found: list[Tensor] = []
-
-    def record(module: torch.nn.Module, given: Any, output: Any) -> None:
-        found.append(output[0] if isinstance(output, (tuple, list)) else output)
-
-    handles = [module.register_forward_hook(record) for module in matching(model, [name]).values()]
-    try:
-        yield found
-    finally:
-        for handle in handles:
-            handle.remove()
+        return form.logits(logits, self.wrapper.call.weights)
 
 
 def _array(made: Any) -> Any:

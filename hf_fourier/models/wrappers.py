@@ -102,6 +102,11 @@ def wrapper_of(
             if value is not None:
                 got = f"{name}={value!r} for {brief(model)}, which is no model of transformers, with {', '.join(given)}"
                 raise InputError(got, "options of one kind of model", f"leave `{name}` out")
+        if hasattr(config, "model_type") and type(processor).__module__.startswith("transformers."):
+            got = f"{', '.join(given)} for a model of transformers and its processor, which makes it a plain network"
+            out = ", ".join(f"`{name}`" for name in given)
+            do = f"leave {out} out; FourierExplainer.from_pretrained(name, id2label={{0: 'cat', …}}) names classes"
+            raise InputError(got, "options of one kind of model", do)
         if processor is not None:
             if "preprocess" in given:
                 raise InputError("a processor and `preprocess`", "one of the two", "leave one out")

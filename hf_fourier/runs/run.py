@@ -24,6 +24,8 @@ from hf_fourier.methods.subset_method import asks_for_donors
 from hf_fourier.models.distributed import Processes, current, say, threads
 from hf_fourier.models.inputs.dataset_sources import source_of
 from hf_fourier.models.inputs.sources import Source, SourceItem, TargetedSource
+from hf_fourier.models.network import NetworkWrapper
+from hf_fourier.models.outputs import OutputForm
 from hf_fourier.models.side_inputs import SideInputCheck
 from hf_fourier.results.atomic_writes import write_whole
 from hf_fourier.results.integrity import as_stored
@@ -53,6 +55,8 @@ if TYPE_CHECKING:
 WINDOW = 2**14
 #: Examples, and tokens, encoded during planning that are kept for explaining: a few megabytes.
 KEPT, KEPT_TOKENS = 2**9, 2**16
+#: Examples that are tried until one shows what the outputs of a network are.
+LOOKED_AT = 16
 #: Abort after this many failures without a result.
 MAX_FAILURES = 16
 
@@ -62,7 +66,8 @@ def explain_dataset(
 ) -> Results:
     """See `FourierExplainer.explain_dataset`; of a temporary folder model and `preprocess` need not be known again."""
     machine, folder = current(options.processes), Path(output)
-    source, worker = _source(explainer, data, options), _worker(explainer, options)
+    source = _source(explainer, data, options)
+    worker = _worker(explainer, options, source)
     with ExitStack() as stack:
         writable = machine.on_first(lambda: _locked(folder, stack))
         if writable and not machine.first:
@@ -94,7 +99,8 @@ def _locked(folder: Path, stack: ExitStack) -> bool:
 
 def plan(explainer: Engine, data: Any, options: RunOptions) -> Plan:
     """See `FourierExplainer.estimate`."""
-    source, worker = _source(explainer, data, options), _worker(explainer, options)
+    source = _source(explainer, data, options)
+    worker = _worker(explainer, options, source)
     known = measure(worker, source, options.top)
     count = options.processes or 1
     return estimate(known, source.length, options.store, options.budget_bytes, options.chunk, count, None)
@@ -114,7 +120,9 @@ def _source(explainer: Engine, data: Any, options: RunOptions) -> Source:
     return TargetedSource(source, targets.__getitem__)
 
 
-def _worker(explainer: Engine, options: RunOptions) -> Worker:
+def _worker(explainer: Engine, options: RunOptions, source: Source) -> Worker:
+    first = source.stream(0) if source.length is None else source.read(range(min(source.length, LOOKED_AT)))
+    explainer.wrapper.learn(item.example for item in islice(first, LOOKED_AT) if item.error is None)
     method = METHODS.parse(options.method or explainer.method)
     domain = explainer.resolve_domain(method, options.domain)
     job = explainer.job(method, domain, options.seed, contributions=options.contributions)
@@ -163,6 +171,9 @@ class Run:
         self.manifest = Manifest.read(self.folder)
         if "paths" in self.manifest.environment:  # checked once, when the run was planned: the same notes in all chunks
             self.worker.side_inputs = SideInputCheck.from_values(self.manifest.environment["paths"])
+        wrapper, outputs = self.worker.explainer.wrapper, self.manifest.environment.get("outputs")
+        if isinstance(wrapper, NetworkWrapper) and outputs is not None:  # as the run's first example showed them
+            wrapper.take_form(OutputForm.from_values(outputs))
         if not self.manifest.planned or (plan is None and self.manifest.window):
             self._order()
         self.chunks = Chunks(self.folder, self.manifest)
@@ -242,6 +253,9 @@ class Run:
         plan = estimate(known, length, options.store, options.budget_bytes, options.chunk, self.machine.processes, None)
         environment: dict[str, Any] = {"threads": threads(), "hf_fourier": __version__, "torch": torch.__version__}
         environment["paths"] = self.worker.side_inputs.as_values()
+        wrapper = self.worker.explainer.wrapper
+        if isinstance(wrapper, NetworkWrapper) and wrapper.form is not None:
+            environment["outputs"] = wrapper.form.as_values()
         window = WINDOW if known.tokens and length is not None else 0
         settings["store"] = plan.store
         Manifest(settings, environment, length, plan.chunk, window).write(self.folder)

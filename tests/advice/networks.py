@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+import threading
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -13,6 +14,7 @@ import torch
 from hf_fourier import FourierExplainer
 from hf_fourier.evaluation.randomized_model import randomize
 from tests.advice.case import PICTURES, Case, net
+from tests.models import tiny_models
 
 SPACE = ("height", "width")
 WEIGHTS = np.random.default_rng(0).normal(size=(16, 3))
@@ -36,6 +38,36 @@ def _array_results(example: Any = SERIES[0], **options: Any) -> Any:
 def _run(**options: Any) -> Any:
     explainer = FourierExplainer(_arrays, axes="time", arrays=True, **options)
     return explainer.explain_dataset(list(SERIES), Path(tempfile.mkdtemp()) / "run", progress=False)
+
+
+def _locked(**options: Any) -> Any:
+    lock = threading.Lock()
+    explainer = FourierExplainer(_Held(None), lambda x: (lock, x)[1], axes="time", **options)
+    return explainer.explain_dataset(list(SERIES), Path(tempfile.mkdtemp()) / "run", progress=False)
+
+
+def _sigmoid(x: Any) -> Any:
+    return torch.sigmoid(x[:, :3] + 3)
+
+
+def _of_transformers() -> tuple[Any, Any]:
+    from transformers import ViTImageProcessor
+
+    return tiny_models.build("image-classification", "vit"), ViTImageProcessor(size={"height": 32, "width": 32})
+
+
+class _Words(torch.nn.Module):
+    """A network on whole numbers."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.embedding, self.layer = torch.nn.Embedding(10, 4), torch.nn.Linear(4, 3)
+
+    def rest(self, e: Any) -> Any:
+        return self.layer(e.mean(1))
+
+    def forward(self, x: Any) -> Any:
+        return self.rest(self.embedding(x))
 
 
 class _Session:
@@ -168,6 +200,31 @@ CASES = [
         "name them: FourierExplainer(function, version='2026-01', …)",
         _run,
         lambda: _run(version="2026-01"),
+    ),
+    Case(
+        "name both: FourierExplainer(model, preprocess, version='2026-01', …), and change the name when they change",
+        lambda: _locked(),
+        lambda: _locked(version="2026-01"),
+    ),
+    Case(
+        "pass lambda e: net.rest(e) with preprocess=lambda ids: net.embedding(ids), or the like",
+        lambda: FourierExplainer(_Words(), axes="time").explain([1, 2, 3]),
+        lambda: FourierExplainer(
+            lambda e: _Words().rest(e), preprocess=lambda ids: _Words().embedding(torch.tensor(ids)).detach()
+        ).explain([[1, 2, 3]]),
+    ),
+    Case(
+        "leave `labels` out; FourierExplainer.from_pretrained(name, id2label={0: 'cat', …}) names classes",
+        lambda: FourierExplainer(*_of_transformers(), labels=["cat", "dog"]),
+        lambda: FourierExplainer(*_of_transformers()),
+    ),
+    Case(
+        "pass outputs='logits', or 'sigmoid_probabilities' where each label is yes or no",
+        lambda: FourierExplainer(_sigmoid, axes="time", outputs="probabilities").explain(SERIES[0]),
+        lambda: [
+            FourierExplainer(_sigmoid, axes="time", outputs=outputs).explain(SERIES[0])
+            for outputs in ("logits", "sigmoid_probabilities")
+        ],
     ),
     Case(
         "pass a function of that input, which calls session.run, with arrays=True",
