@@ -29,7 +29,7 @@ _DIGESTS = {
     "weights": ("other weights", "all of the model's parameters and buffers"),
     "labels": ("other labels", "`id2label` in the model's config"),
     "donors": ("other donors", "the examples in `explainer.donors`"),
-    "processor": ("another tokenizer or processor", "its vocabulary, rules and settings"),
+    "processor": ("another tokenizer, processor or `preprocess`", "its vocabulary, rules and settings, or its code"),
     "data": ("other examples", "their number, and some of them"),
 }
 

@@ -121,8 +121,8 @@ def _source(explainer: Engine, data: Any, options: RunOptions) -> Source:
 
 
 def _worker(explainer: Engine, options: RunOptions, source: Source) -> Worker:
-    first = source.stream(0) if source.length is None else source.read(range(min(source.length, LOOKED_AT)))
-    explainer.wrapper.learn(item.example for item in islice(first, LOOKED_AT) if item.error is None)
+    examples = (item.example for item in islice(source.stream(0), LOOKED_AT) if item.error is None)
+    explainer.wrapper.learn(examples)  # on which the default method may depend
     method = METHODS.parse(options.method or explainer.method)
     domain = explainer.resolve_domain(method, options.domain)
     job = explainer.job(method, domain, options.seed, contributions=options.contributions)

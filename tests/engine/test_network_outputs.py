@@ -199,3 +199,19 @@ def test_hints_about_indices_and_labels():
     model, processor = tiny_models.build("image-classification", "vit"), image_processor()
     with pytest.raises(InputError, match=r"labels.*id2label"):
         FourierExplainer(model, processor, labels=["a", "b"])
+
+
+def test_only_the_first_example_is_read_to_see_what_the_outputs_are():
+    read = []
+
+    def preprocess(index):
+        read.append(index)
+        return torch.full((16,), float(index))
+
+    explainer = FourierExplainer(ending(), preprocess)
+    explainer.wrapper.learn(iter(range(5)))
+    explainer.wrapper.learn(iter(range(5)))
+    assert read == [0]
+    broken = FourierExplainer(ending(), lambda index: torch.ones(16 + (index < 2)))
+    broken.wrapper.learn(iter(range(5)))
+    assert broken.wrapper.form is not None
