@@ -120,7 +120,7 @@ def test_another_tokenizer_is_refused(folder: Path) -> None:
     backend = other.processor.backend_tokenizer
     text = backend.to_str().replace('"w62"', '"other"').replace('"w63"', '"w62"').replace('"other"', '"w63"')
     other.processor._tokenizer = type(backend).from_str(text)
-    with pytest.raises(InputError, match=r"another tokenizer or processor \(processor"):
+    with pytest.raises(InputError, match=r"another tokenizer, processor or `preprocess` \(processor"):
         run(texts(COUNT), folder, other, **OPTIONS)
 
 
