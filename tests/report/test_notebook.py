@@ -173,7 +173,8 @@ def test_a_heat_map_is_a_figure_and_gene_scores_a_table():
     assert len(parsed(found._repr_html_()).of("img")) == 1
     scores = sparse.csr_array(np.array([[0.5, -1.0], [0.25, 0.0]]))
     known = np.full(2, np.nan)
-    genes = GeneScores(scores, None, ("E1", "E2"), ("<b>A", "B"), ("c1", "c2"), ("T", "T"), known, known, "ffc", "x")
+    names = ("E1", "E2"), ("<b>A", "B"), ("E1", "E2"), ("c1", "c2"), ("T", "T")
+    genes = GeneScores(scores, None, *names, known, known, "ffc", "x")
     elements = parsed(genes._repr_html_())
     assert "<b>A" in elements.texts
     assert "GeneScores(2 cells × 2 genes by ffc)" in elements.texts
