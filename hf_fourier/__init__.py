@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
+from hf_fourier.results.formats import VERSION as __version__
 
 if TYPE_CHECKING:
     from hf_fourier.evaluation.studies.spectrum_callback import SpectrumCallback

@@ -74,8 +74,6 @@ def graph(root: Path) -> dict[str, dict[str, int]]:
             if name != PACKAGE and not name.startswith(f"{PACKAGE}."):
                 continue
             target = name[len(PACKAGE) + 1 :]
-            if target == "__version__":  # a constant of the face, which is loaded before anything below it
-                continue
             target = target if target in known else target.rpartition(".")[0]
             if target != module:
                 edges[module].setdefault(target, line)

@@ -12,13 +12,13 @@ from typing import Any, TypedDict
 
 import torch
 
-from hf_fourier import __version__
 from hf_fourier.domains import DOMAINS, Basis, Domain, SignalShape
 from hf_fourier.errors import InputError, NotFinite, real_number
 from hf_fourier.methods import METHODS, Method, Ranking
 from hf_fourier.methods.contributions import checked_points, integrate, of_each
 from hf_fourier.methods.subset_method import asks_for_donors
 from hf_fourier.results.attribution import Attribution
+from hf_fourier.results.formats import VERSION
 from hf_fourier.results.remarks import FURTHER_HINT, NO_GRADIENT, NOT_FINITE_HINT, dithered, incomplete, unfinished
 from hf_fourier.scoring.batching import MicroBatcher
 from hf_fourier.scoring.example_batch import (
@@ -328,7 +328,7 @@ def _provenance(job: MethodCall, method: Method, score: Score) -> dict[str, Any]
         **dither,
         **donors,
         "device": score.signal.device.type,
-        "versions": {"hf_fourier": __version__, "torch": torch.__version__, "python": platform.python_version()},
+        "versions": {"hf_fourier": VERSION, "torch": torch.__version__, "python": platform.python_version()},
     }
 
 

@@ -10,7 +10,6 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hf_fourier import __version__
 from hf_fourier.errors import InputError
 from hf_fourier.report import privacy
 from hf_fourier.report.content import ContentT, ReportContent, require_inputs
@@ -28,6 +27,7 @@ from hf_fourier.report.spectrum_values import spectrum_from, spectrum_to
 from hf_fourier.report.tables import to_parquet
 from hf_fourier.results import storage
 from hf_fourier.results.atomic_writes import PART, write_whole
+from hf_fourier.results.formats import VERSION
 from hf_fourier.results.integrity import damaged, file_digest, parsing, read_json, sealed, stated_digest
 from hf_fourier.results.schema import check
 
@@ -65,7 +65,7 @@ def save(
     records = report._records(shared=not include_inputs)
     values = {
         "format": FORMAT,
-        "hf_fourier": __version__,
+        "hf_fourier": VERSION,
         "title": privacy.title_of(report.title, report.model, not include_inputs),
         "inputs": include_inputs,
         "model": privacy.model_of(report.model),

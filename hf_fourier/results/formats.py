@@ -1,4 +1,4 @@
-"""Names in stored files of earlier formats, and today's names for them; only read, never written."""
+"""The version that stored files name, and names in files of earlier formats with today's for them."""
 
 from __future__ import annotations
 
@@ -7,6 +7,9 @@ from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar
 
 T = TypeVar("T")
+
+#: Of the library.
+VERSION = "0.1.0"
 
 #: `attribution.json` and the records of shards.
 ATTRIBUTION: Mapping[str, str] = {

@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from hf_fourier import __version__
 from hf_fourier.domains import DOMAINS
 from hf_fourier.errors import InputError, StorageError
 from hf_fourier.methods import METHODS
@@ -28,6 +27,7 @@ from hf_fourier.models.network import NetworkWrapper
 from hf_fourier.models.outputs import OutputForm
 from hf_fourier.models.side_inputs import SideInputCheck
 from hf_fourier.results.atomic_writes import write_whole
+from hf_fourier.results.formats import VERSION
 from hf_fourier.results.integrity import as_stored
 from hf_fourier.runs.chunking import Chunks, assign_chunks, order_by_length
 from hf_fourier.runs.fingerprint import digest_of, model_identity, processor_identity
@@ -251,7 +251,7 @@ class Run:
         known = measure(self.worker, self.source, self.options.top)
         options, length = self.options, self.source.length
         plan = estimate(known, length, options.store, options.budget_bytes, options.chunk, self.machine.processes, None)
-        environment: dict[str, Any] = {"threads": threads(), "hf_fourier": __version__, "torch": torch.__version__}
+        environment: dict[str, Any] = {"threads": threads(), "hf_fourier": VERSION, "torch": torch.__version__}
         environment["paths"] = self.worker.side_inputs.as_values()
         wrapper = self.worker.explainer.wrapper
         if isinstance(wrapper, NetworkWrapper) and wrapper.form is not None:

@@ -8,10 +8,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from hf_fourier import __version__
 from hf_fourier.report import privacy
 from hf_fourier.report.serialization import as_shared
 from hf_fourier.report.spectrum_values import spectrum_from, spectrum_to
+from hf_fourier.results.formats import VERSION
 
 if TYPE_CHECKING:
     from hf_fourier.evaluation.results import Evaluation
@@ -159,7 +159,7 @@ def facts(report: ReportContent) -> CardData:
         classes=_classes(report),
         excluded=[(method, domain, reason) for method, domain, reason in excluded],
         notes=notes,
-        versions={**_plain(first.get("versions") or {}), "hf_fourier": __version__},
+        versions={**_plain(first.get("versions") or {}), "hf_fourier": VERSION},
         spectrum=spectrum,
     )
 

@@ -9,7 +9,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hf_fourier import __version__
 from hf_fourier.errors import DamagedFile, FourierError, HubError, InputError
 from hf_fourier.report import content, folder, privacy
 from hf_fourier.report.html.page import page
@@ -18,6 +17,7 @@ from hf_fourier.report.hub.card_data import facts
 from hf_fourier.report.hub.errors import hub_error
 from hf_fourier.report.tables import tables
 from hf_fourier.results import formats
+from hf_fourier.results.formats import VERSION
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi
@@ -215,7 +215,7 @@ def _api(token: str | None, needed: bool = True) -> HfApi:
     if needed and not known:
         do = "run `hf auth login`, set HF_TOKEN, or pass token=…; the report on this machine is whole"
         raise HubError("no token", "one that may write to the Hub", do)
-    return HfApi(token=known or False, library_name="hf_fourier", library_version=__version__)
+    return HfApi(token=known or False, library_name="hf_fourier", library_version=VERSION)
 
 
 def check_name(repo_id: str) -> None:
