@@ -103,23 +103,43 @@ def theirs() -> Iterator[None]:
 
 
 class _InFloat32(TorchFunctionMode):
-    """Tensors that are made without a type are float32 in this thread, whatever the process's default is."""
+    """Tensors that are made without a type are float32 in this thread, whatever the process's default is.
+
+    Attributes:
+        active: Whether they are; switched off for code that counts on the caller's default.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.active = True
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = dict(kwargs or {})
-        if func in _MAKING and kwargs.get("dtype") is None:
+        made = func in _MAKING or (func is torch.tensor and _holds_reals(args[0] if args else kwargs.get("data")))
+        if self.active and made and kwargs.get("dtype") is None:
             kwargs["dtype"] = torch.float32
         return func(*args, **kwargs)
 
 
+def _holds_reals(data: Any) -> bool:
+    """Whether Python's real numbers are made a tensor of, whose type is the default one."""
+    while isinstance(data, (list, tuple)) and data:
+        data = data[0]
+    return isinstance(data, float)
+
+
 @contextmanager
-def in_float32() -> Iterator[None]:
-    """Inside, code of others that counts on the usual default type finds it: a processor's windows and filters."""
+def in_float32() -> Iterator[_InFloat32]:
+    """Inside, code of others that counts on the usual default type finds it: a processor's windows and filters.
+
+    What it yields has `active`, by which a part within (a model's forward) has the caller's default type.
+    """
+    mode = _InFloat32()
     if torch.get_default_dtype() == torch.float32:
-        yield
+        yield mode
         return
-    with _InFloat32():
-        yield
+    with mode:
+        yield mode
 
 
 def casting() -> bool:

@@ -19,7 +19,7 @@ from hf_fourier.methods.precomputed import LIFTS, Precomputed, lifted_notes
 from hf_fourier.registry import bare_name
 from hf_fourier.scoring.score import Score
 from hf_fourier.seeding import ExampleRng
-from hf_fourier.torch_state import taken
+from hf_fourier.torch_state import in_float32, taken
 from hf_fourier.typing import Float, Tensor
 
 if TYPE_CHECKING:
@@ -119,7 +119,11 @@ class Captum(Method):
             raise MissingExtraError("captum", "captum", "methods of Captum") from error
 
         def forward(rows: Tensor) -> Tensor:
-            return _ScoreOfRows.apply(rows, score, row)
+            usual.active = False  # the model's own code has the caller's default type
+            try:
+                return _ScoreOfRows.apply(rows, score, row)
+            finally:
+                usual.active = True
 
         spread = NOISE_STD.get(basis.signal.kind, SPREAD_ELSEWHERE) * float(x[row].max() - x[row].min())
         makers: dict[str, Callable[[Tensor], Any]] = {
@@ -133,7 +137,8 @@ class Captum(Method):
                 one, nt_type="smoothgrad", nt_samples=self.steps, stdevs=spread
             ),
         }
-        with torch.enable_grad(), taken(torch.random), _seeded(rng.generator(row, "captum")):
+        seeded = _seeded(rng.generator(row, "captum"))
+        with torch.enable_grad(), taken(torch.random), seeded, in_float32() as usual:
             signal = x[row : row + 1].detach().clone().requires_grad_(True)
             found: Tensor = makers[self.attribution](signal)
         return found.detach()[0].to(x.dtype)

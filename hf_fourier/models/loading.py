@@ -143,11 +143,14 @@ def task_of(model: torch.nn.Module) -> str:
     Raises:
         ModelError: If it has no head that can be explained.
     """
-    name = type(unwrap_peft(model)).__name__
-    task = _named(name)
-    if task is None:
-        raise _no_head(name, "pass task=, or explain it through attribute(forward, x)")
+    if (task := named_task(model)) is None:
+        raise _no_head(type(unwrap_peft(model)).__name__, "pass task=, or explain it through attribute(forward, x)")
     return task
+
+
+def named_task(model: torch.nn.Module) -> str | None:
+    """The head that a model's class is named after; None for a name that says none."""
+    return _named(type(unwrap_peft(model)).__name__)
 
 
 def _config(source: str, where: dict[str, Any]) -> Any:

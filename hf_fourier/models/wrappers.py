@@ -85,7 +85,7 @@ def wrapper_of(
         InputError: If options of both kinds of models are given.
         SpecError: If it has no module with that name.
     """
-    from hf_fourier.models.loading import task_of
+    from hf_fourier.models.loading import named_task, task_of
 
     if isinstance(model, ModelWrapper):
         return model
@@ -93,6 +93,8 @@ def wrapper_of(
     given: NetworkOptions = {**options} if options else {}
     config = getattr(unwrap_peft(model), "config", None) if isinstance(model, torch.nn.Module) else None
     own = hasattr(config, "model_type") or (isinstance(model, torch.nn.Module) and task is not None)
+    # A user's class that is called like those of transformers, and has a config.
+    own = own or (config is not None and named_task(model) is not None)
     wrapper: ModelWrapper
     if own and not given:
         wrapper = wrap(model, processor, task or task_of(model))

@@ -53,7 +53,7 @@ def test_methods_come_from_the_registry(run):
 
         strength: float = 0.75
 
-        def attribute(self, score, x, basis, draw):
+        def rank(self, x, basis, rng):
             raise NotImplementedError
 
     try:

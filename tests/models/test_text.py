@@ -237,9 +237,9 @@ class TestEmbeddings:
         with pytest.raises(ModelError, match="is not what embeds its ids"):
             self.explain(model)
 
-    def test_a_class_without_such_a_name_is_told_what_to_do(self) -> None:
-        with pytest.raises(ModelError, match="task="):
-            FourierExplainer(Custom())
+    def test_a_class_without_such_a_name_is_a_network(self) -> None:
+        with pytest.raises(InputError, match="pass preprocess="):
+            FourierExplainer(Custom()).explain(tiny_models.batch())
 
 
 def test_a_tokenizer_that_cannot_tell_its_pairs_apart_is_taken_by_token_types() -> None:
