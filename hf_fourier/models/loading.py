@@ -288,19 +288,16 @@ def _task(config: Any, task: str | None, source: str) -> str:
     architectures = _architectures(config)
     if task is not None:
         if task not in heads():
-            known = ", ".join(heads())
-            raise ModelError(f"task {task!r}", f"one of {known}", "choose one of them")
+            raise ModelError(f"task {task!r}", f"one of {', '.join(heads())}", "choose one of them")
         # The pipeline's name for both kinds of speech recognition.
         speech = task == "automatic-speech-recognition" and any(_named(name) == "ctc" for name in architectures)
         return "ctc" if speech else task
     for name in architectures:
-        named = _named(name)
-        if named is not None:
+        if (named := _named(name)) is not None:
             return named
     got = f"a {architectures[0]}" if architectures else "which names no class"
-    raise _no_head(
-        f"{display_name(source)!r}, {got}", "choose a fine-tuned checkpoint, or pass task= if it has that head"
-    )
+    do = "choose a fine-tuned checkpoint, or pass task= if it has that head"
+    raise _no_head(f"{display_name(source)!r}, {got}", do)
 
 
 def _architectures(config: Any) -> list[str]:
