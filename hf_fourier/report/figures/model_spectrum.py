@@ -143,8 +143,18 @@ def _values(axes: Axes, spectrum: SpectrumMeans) -> None:
     panels.title(axes, "What is each band worth for the explained label?")
     panels.label_axis(axes, "y", "mean Shapley value [score]")
     if len(shown) > 1:
-        axes.legend(frameon=False, fontsize=7, ncols=2)
+        _legend_above(axes)
     _band_axis(axes, spectrum)
+
+
+def _legend_above(axes: Axes) -> None:
+    """A legend within the panel, above all lines."""
+    names = axes.get_legend_handles_labels()[1]
+    columns = min(5, len(names), max(1, 92 // (max(map(len, names)) + 6)))
+    low, high = axes.get_ylim()
+    taken = 0.04 + 0.09 * -(-len(names) // columns)
+    axes.set_ylim(low, low + (high - low) / (1 - min(taken, 0.6)))
+    axes.legend(frameon=False, fontsize=7, ncols=columns, loc="upper left", columnspacing=1.2, borderaxespad=0.2)
 
 
 def _errorbars(
