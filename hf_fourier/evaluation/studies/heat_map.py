@@ -15,14 +15,12 @@ from hf_fourier.domains.bands import frequency_text
 from hf_fourier.errors import InputError, whole_number
 from hf_fourier.evaluation.metrics.statistics import MeanInterval, mean_interval
 from hf_fourier.evaluation.studies import heat_file
-from hf_fourier.methods.filters import MEASURES
+from hf_fourier.evaluation.studies.reading_columns import VALUE, classes_known, percent, right
 from hf_fourier.results.drawing import drawn_by
 from hf_fourier.results.table import Table
 
 if TYPE_CHECKING:
     import pandas as pd
-
-_VALUE, _, _AGREEMENT, _CLASS = range(len(MEASURES))
 
 
 @dataclass(frozen=True)
@@ -86,8 +84,7 @@ class HeatMap:
     @property
     def quantity(self) -> str:
         """What `rates` counts: "error rate", or "decisions changed" where no true class is known."""
-        known = np.isfinite(self.labels) & np.isfinite(self.clean[:, _CLASS])
-        return "error rate" if known.any() else "decisions changed"
+        return "error rate" if classes_known(self.labels, self.clean) else "decisions changed"
 
     @property
     def radii(self) -> np.ndarray:
@@ -123,7 +120,7 @@ class HeatMap:
 
     def losses(self) -> list[MeanInterval]:
         """By how much each wave lowers the score of the clean prediction on average, with 95 % intervals."""
-        return self._means(self.clean[:, None, _VALUE] - self.readings[..., _VALUE])
+        return self._means(self.clean[:, None, VALUE] - self.readings[..., VALUE])
 
     def by_radius(self, rings: int = 8) -> Table:
         """The rate of waves of about one frequency, whatever their direction, with 95 % intervals.
@@ -210,9 +207,9 @@ class HeatMap:
         most, least = (pick(known, key=lambda i: rates[i].mean) for pick in (max, min))
         rings = [] if self.unit is None else [ring for ring in self.by_radius(2).rows() if ring["to"] > 0]
         lines = [
-            f"{self.quantity.capitalize()}: {_percent(self.clean_rate())} of the clean examples; of {len(known)} waves "
-            f"the most with {self.name_of(most)}, {_percent(rates[most])}, the least with {self.name_of(least)}, "
-            f"{_percent(rates[least])}."
+            f"{self.quantity.capitalize()}: {percent(self.clean_rate())} of the clean examples; of {len(known)} waves "
+            f"the most with {self.name_of(most)}, {percent(rates[most])}, the least with {self.name_of(least)}, "
+            f"{percent(rates[least])}."
         ]
         if len(rings) == 2 and self.unit is not None:
             slow, fast = (
@@ -262,10 +259,7 @@ class HeatMap:
 
     def _wrong(self, readings: np.ndarray) -> np.ndarray:
         """Whether another class than the true one is predicted; without true classes, one minus the agreement."""
-        if self.quantity != "error rate":
-            return 1 - readings[..., _AGREEMENT]
-        known = np.isfinite(self.labels)[:, None] & np.isfinite(readings[..., _CLASS])
-        return np.where(known, (readings[..., _CLASS] != self.labels[:, None]).astype(float), math.nan)
+        return 1 - right(readings, self.labels if self.quantity == "error rate" else None)
 
     def _means(self, values: np.ndarray, proportion: bool = False) -> list[MeanInterval]:
         clusters: Sequence[str] | None = self.clusters or None
@@ -278,7 +272,3 @@ def _ends(one: MeanInterval) -> tuple[float, float, float]:
 
 def _points(one: MeanInterval) -> str:
     return f"{100 * one.mean:.1f} [{100 * one.low:.1f}, {100 * one.high:.1f}]"
-
-
-def _percent(one: MeanInterval) -> str:
-    return f"{100 * one.mean:.0f} % [{100 * one.low:.0f}, {100 * one.high:.0f}]"

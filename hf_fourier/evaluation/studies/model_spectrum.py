@@ -16,11 +16,9 @@ from hf_fourier.errors import InputError
 from hf_fourier.evaluation.metrics.statistics import MeanInterval, mean_interval
 from hf_fourier.evaluation.studies import spectrum_file
 from hf_fourier.evaluation.studies.cutoffs import bootstrap_sums, crossing
+from hf_fourier.evaluation.studies.reading_columns import AGREEMENT, CLASS, classes_known, right
 from hf_fourier.evaluation.studies.spectrum_means import ALL, CUTS, SpectrumMeans
-from hf_fourier.methods.filters import MEASURES
 from hf_fourier.results.table import Table
-
-_VALUE, _CONFIDENCE, _AGREEMENT, _CLASS = range(len(MEASURES))
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -79,9 +77,9 @@ class ModelSpectrum(SpectrumMeans):
     @property
     def quantity(self) -> str:
         """What `accuracy` counts: "accuracy", "decisions kept" without true classes, or "target predicted"."""
-        if (np.isfinite(self.labels) & np.isfinite(self.clean[:, _CLASS])).any():
+        if classes_known(self.labels, self.clean):
             return "accuracy"
-        agreements = self.clean[:, _AGREEMENT]
+        agreements = self.clean[:, AGREEMENT]
         agreements = agreements[np.isfinite(agreements)]
         return "decisions kept" if agreements.size and agreements.min() == 1 else "target predicted"
 
@@ -167,8 +165,8 @@ class ModelSpectrum(SpectrumMeans):
         Raises:
             InputError: If the head predicts no class.
         """
-        predicted = self.readings[:, self.filters.index("band-pass"), :, _CLASS]
-        truth = np.where(np.isfinite(self.labels), self.labels, self.clean[:, _CLASS])
+        predicted = self.readings[:, self.filters.index("band-pass"), :, CLASS]
+        truth = np.where(np.isfinite(self.labels), self.labels, self.clean[:, CLASS])
         if not np.isfinite(truth).any():
             raise InputError("a head that predicts no class", "a classifier", "look at `accuracy`")
         columns: dict[str, list[Any]] = {"class": [], "band": [], "true_positive_rate": [], "false_positive_rate": []}
@@ -239,10 +237,7 @@ class ModelSpectrum(SpectrumMeans):
 
     def _right(self, readings: np.ndarray) -> np.ndarray:
         """Whether the true class is predicted, NaN where it is not known; without any, the agreement."""
-        if self.quantity != "accuracy":
-            return readings[..., _AGREEMENT]
-        known = np.isfinite(self.labels)[:, None] & np.isfinite(readings[..., _CLASS])
-        return np.where(known, (readings[..., _CLASS] == self.labels[:, None]).astype(float), math.nan)
+        return right(readings, self.labels if self.quantity == "accuracy" else None)
 
     def _rows(self, group: str) -> list[int]:
         """The examples of a group."""

@@ -13,6 +13,7 @@ from hf_fourier.domains import Band
 from hf_fourier.domains.bands import frequency_text
 from hf_fourier.errors import InputError
 from hf_fourier.evaluation.metrics.statistics import MeanInterval
+from hf_fourier.evaluation.studies.reading_columns import percent
 from hf_fourier.results.drawing import drawn_by
 from hf_fourier.results.table import Table
 
@@ -111,9 +112,9 @@ class SpectrumMeans(ABC):
         lines = [
             f"{'The band that is worth most' if clear else 'No band is clearly worth most; the largest mean'} "
             f"is {name}: Shapley value {values[best]}.",
-            f"{self.quantity.capitalize()}: {_percent(self.clean_accuracy())} of the clean examples, "
-            f"{_percent(stop)} without that band, {_percent(alone)} with it alone, "
-            f"{_percent(self.empty_accuracy())} with no band left.",
+            f"{self.quantity.capitalize()}: {percent(self.clean_accuracy())} of the clean examples, "
+            f"{percent(stop)} without that band, {percent(alone)} with it alone, "
+            f"{percent(self.empty_accuracy())} with no band left.",
         ]
         for which, words in zip(CUTS, ("only frequencies up to", "only frequencies from"), strict=True):
             cut, unit = self.half_point(which), self.bands[0].unit
@@ -274,7 +275,3 @@ class SpectrumSummary(SpectrumMeans):
         if group not in self.means:
             raise InputError(f"group {group!r}", f"one of {', '.join(self.groups)}", "choose one of them")
         return self.means[group]
-
-
-def _percent(one: MeanInterval) -> str:
-    return f"{100 * one.mean:.0f} % [{100 * one.low:.0f}, {100 * one.high:.0f}]"

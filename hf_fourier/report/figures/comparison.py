@@ -10,9 +10,9 @@ from hf_fourier.errors import InputError
 from hf_fourier.report import example_record, wording
 from hf_fourier.report.example_record import DEFAULT_FRACTION, bands_of, record_of
 from hf_fourier.report.figures import panels
+from hf_fourier.report.figures.canvas import WIDTH, drawn
 from hf_fourier.report.figures.fonts import drawable, plain
 from hf_fourier.report.figures.overview import COLOURS, MARKERS
-from hf_fourier.report.figures.panels import WIDTH, drawn
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

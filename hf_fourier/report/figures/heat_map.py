@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hf_fourier.errors import InputError
 from hf_fourier.report.figures import panels
+from hf_fourier.report.figures.canvas import WIDTH, drawn_or_into
 from hf_fourier.report.figures.fonts import drawable, plain
-from hf_fourier.report.figures.panels import WIDTH, drawn
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -48,17 +47,14 @@ def plot_heat_map(found: HeatMap, path: str | PathLike[str] | None = None, ax: A
         InputError: If the path has another ending, or both `path` and `ax` are given.
         MissingExtraError: If matplotlib is not installed.
     """
-    if ax is None:
-        return drawn(lambda figure: _fill(figure, found), path)
-    if path is not None:
-        raise InputError("path and ax", "one of the two", "save the figure of `ax` yourself")
-    if len(found.axes) == 1:
-        _line(ax, found)
-    else:
-        _plane(ax, found, *_planes(found)[-1])
-    whole = ax.get_figure(root=True)
-    assert whole is not None
-    return whole
+
+    def into(axes: Axes) -> None:
+        if len(found.axes) == 1:
+            _line(axes, found)
+        else:
+            _plane(axes, found, *_planes(found)[-1])
+
+    return drawn_or_into(ax, into, lambda figure: _fill(figure, found), path)
 
 
 def _fill(figure: Figure, found: HeatMap) -> None:

@@ -9,12 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hf_fourier.errors import InputError
 from hf_fourier.evaluation.studies.spectrum_means import ALL
 from hf_fourier.report.figures import panels
+from hf_fourier.report.figures.canvas import WIDTH, drawn_or_into
 from hf_fourier.report.figures.fonts import drawable, plain
 from hf_fourier.report.figures.overview import COLOURS, MARKERS
-from hf_fourier.report.figures.panels import WIDTH, drawn
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -53,14 +52,7 @@ def plot_spectrum(spectrum: SpectrumMeans, path: str | PathLike[str] | None = No
         InputError: If the path has another ending, or both `path` and `ax` are given.
         MissingExtraError: If matplotlib is not installed.
     """
-    if ax is None:
-        return drawn(lambda figure: _fill(figure, spectrum), path)
-    if path is not None:
-        raise InputError("path and ax", "one of the two", "save the figure of `ax` yourself")
-    _values(ax, spectrum)
-    whole = ax.get_figure(root=True)
-    assert whole is not None
-    return whole
+    return drawn_or_into(ax, lambda axes: _values(axes, spectrum), lambda figure: _fill(figure, spectrum), path)
 
 
 def _fill(figure: Figure, spectrum: SpectrumMeans) -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hf_fourier.report import example_record, serialization, wording
-from hf_fourier.report.figures import panels
+from hf_fourier.report.figures import canvas, panels
 from hf_fourier.report.figures.fonts import drawable, plain
 from hf_fourier.report.mean_curves import CHARTS, Average, averages
 
@@ -56,7 +56,7 @@ def save_figures(
 
     where, written = Path(folder), {}
     for name, size, draw in _overviews(report, include_inputs):
-        written.update(_light_and_dark(panels.drawn(partial(_fill, size=size, draw=draw)), where, name, endings))
+        written.update(_light_and_dark(canvas.drawn(partial(_fill, size=size, draw=draw)), where, name, endings))
     spectrum = report._spectrum(shared=not include_inputs)
     if spectrum is not None:
         written.update(_light_and_dark(spectrum.plot(), where, "spectrum", endings))
@@ -78,14 +78,14 @@ def _light_and_dark(figure: Figure, where: Path, name: str, endings: Sequence[st
     from hf_fourier.report.figures.dark_mode import darken
 
     paths = {}
-    with rc_context(panels.looks()):
+    with rc_context(canvas.looks()):
         for look in ("", "-dark"):
             if look:
                 darken(figure)
             for ending in endings:
                 file = f"{name}{look}{ending}"
                 paths[file] = where / file
-                panels.write(figure, paths[file])
+                canvas.write(figure, paths[file])
                 figure.set_layout_engine("none")  # all has its place now
     return paths
 

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from os import PathLike
-from pathlib import Path
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hf_fourier.errors import InputError, MissingExtraError
 from hf_fourier.report import wording
 from hf_fourier.report.example_record import SAME_MASK, record_of
 from hf_fourier.report.figures.fonts import PLAIN, plain
@@ -18,7 +15,7 @@ from hf_fourier.results.relevance import default_relevance
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure, FigureBase, SubFigure
+    from matplotlib.figure import FigureBase, SubFigure
     from matplotlib.gridspec import GridSpec
 
     from hf_fourier.report.example_record import ExampleRecord
@@ -319,65 +316,3 @@ def _percents(axes: Axes, shares: list[float]) -> None:
     )
     axes.set_xticks(ticks, [f"{value:.3g}" for value in ticks])
     axes.set_xticks([], minor=True)
-
-
-WIDTH = 11.0  # inches
-FORMATS = (".png", ".svg", ".pdf")
-STYLE: dict[str, Any] = {
-    "font.size": 9.0,
-    "font.family": ["DejaVu Sans"],
-    "axes.titlesize": 9.5,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.unicode_minus": True,
-    "lines.linewidth": 1.6,
-    "lines.markersize": 5.0,
-    "text.usetex": False,
-}
-
-
-def drawn(fill: Callable[[Figure], None], path: str | PathLike[str] | None = None) -> Figure:
-    """A figure in the looks of this package, filled and, with a path, written.
-
-    Raises:
-        InputError: If the path has another ending than `FORMATS`.
-        MissingExtraError: If matplotlib is not installed.
-    """
-    target = None if path is None else _checked(Path(path))
-    try:
-        from matplotlib import rc_context
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise MissingExtraError("matplotlib", "report", "figures") from error
-    with rc_context(looks()):
-        figure = Figure(dpi=130, facecolor="white")
-        fill(figure)
-        if target is not None:
-            write(figure, target)
-    return figure
-
-
-def looks() -> Any:
-    """Matplotlib's own settings of how things look, so that a user's style sheet does not take a figure apart."""
-    from matplotlib import rcParamsDefault as defaults
-
-    groups = ("axes", "figure", "font", "hatch", "image", "legend", "lines", "patch", "path", "savefig", "svg", "text",
-              "xtick", "ytick")  # fmt: skip
-    return {name: value for name, value in defaults.items() if name.partition(".")[0] in groups} | STYLE
-
-
-def _checked(path: Path) -> Path:
-    if path.suffix.lower() not in FORMATS:
-        raise InputError(
-            f"the figure's path {path.name!r}",
-            f"one that ends in {', '.join(FORMATS)}",
-            "choose the format by the ending",
-        )
-    return path
-
-
-def write(figure: Figure, path: Path) -> None:
-    """Write the file without the time of day in it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    dates = {".svg": {"Date": None}, ".pdf": {"CreationDate": None}, ".png": None}
-    figure.savefig(path, format=path.suffix.lower()[1:], metadata=dates[path.suffix.lower()])

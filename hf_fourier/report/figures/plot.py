@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 from hf_fourier.report import wording
 from hf_fourier.report.example_record import record_of
+from hf_fourier.report.figures.canvas import WIDTH, drawn
 from hf_fourier.report.figures.fonts import plain
-from hf_fourier.report.figures.panels import WIDTH, drawn
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure, FigureBase

@@ -10,8 +10,8 @@ import numpy as np
 from hf_fourier.report import wording
 from hf_fourier.report.example_record import DEFAULT_FRACTION, record_of
 from hf_fourier.report.figures import panels
+from hf_fourier.report.figures.canvas import drawn
 from hf_fourier.report.figures.fonts import drawable, plain
-from hf_fourier.report.figures.panels import drawn
 from hf_fourier.report.figures.spectrum import decibels
 
 if TYPE_CHECKING:

@@ -13,8 +13,8 @@ from hf_fourier.errors import InputError
 from hf_fourier.evaluation.metrics.statistics import mean_interval
 from hf_fourier.evaluation.studies.band_readings import all_bands
 from hf_fourier.report.figures import panels
+from hf_fourier.report.figures.canvas import drawn_or_into
 from hf_fourier.report.figures.fonts import drawable, plain
-from hf_fourier.report.figures.panels import drawn
 from hf_fourier.results.attribution import Attribution
 from hf_fourier.results.relevance import contributes
 
@@ -82,20 +82,13 @@ def plot_summary(
         raise InputError(f"kind {kind!r}", "'bar' or 'beeswarm'", "choose one of them")
     summary = summarised([results] if isinstance(results, Attribution) else list(results))
     draw = _bars if kind == "bar" else _swarm
-    if ax is None:
 
-        def fill(figure: Figure) -> None:
-            figure.set_size_inches(8, REST + ROW * len(summary.names))
-            figure.set_layout_engine("constrained")
-            draw(figure.add_subplot(), summary)
+    def fill(figure: Figure) -> None:
+        figure.set_size_inches(8, REST + ROW * len(summary.names))
+        figure.set_layout_engine("constrained")
+        draw(figure.add_subplot(), summary)
 
-        return drawn(fill, path)
-    if path is not None:
-        raise InputError("path and ax", "one of the two", "save the figure of `ax` yourself")
-    draw(ax, summary)
-    whole = ax.get_figure(root=True)
-    assert whole is not None
-    return whole
+    return drawn_or_into(ax, lambda axes: draw(axes, summary), fill, path)
 
 
 def summarised(results: Sequence[Attribution]) -> Summary:
