@@ -150,7 +150,7 @@ def test_modes_that_are_not_left_turn_it_red(monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_a_model_that_gets_no_copy_turns_it_red(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Call, "_called", lambda self, x, dtype: self.function(x.to(dtype)))
+    monkeypatch.setattr(Call, "_called", lambda self, x, dtype, hidden: self.function(x.to(dtype)))
     with pytest.raises(AssertionError, match=r"edit='ReLU in place"):
         test_habits.test_each_habit_once()
 
