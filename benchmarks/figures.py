@@ -29,12 +29,27 @@ def write(name: str, folder: Path) -> Path:
     return path
 
 
+def write_readme(path: Path) -> Path:
+    """Draw what the demo finds out about the photograph's octaves, as `hf-fourier demo` does."""
+    from hf_fourier.cli.demo import explain
+
+    bands = explain("picture").bands
+    assert bands is not None
+    bands.plot(path)
+    Image.open(path).convert("RGB").quantize(128, dither=Image.Dither.FLOYDSTEINBERG).save(path, optimize=True)
+    return path
+
+
 def main(arguments: Sequence[str]) -> None:
     """Write the figures and print their paths; see the module's text."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks figures", description=__doc__)
     parser.add_argument("--methods", nargs="*", default=list(METHODS), choices=list(METHODS))
     parser.add_argument("--folder", type=Path, default=Path("docs/methods"))
+    parser.add_argument("--readme", action="store_true", help="the README's figure alone")
     chosen = parser.parse_args(arguments)
+    if chosen.readme:
+        print(write_readme(Path("docs/figures/readme.png")))
+        return
     chosen.folder.mkdir(parents=True, exist_ok=True)
     for name in chosen.methods:
         print(write(name, chosen.folder), flush=True)

@@ -49,6 +49,8 @@ def run_bands(request: BandsRequest) -> None:
     explainer = load_in_hertz(request.model, request.method, domain, request.loading)
     with progress("asking about bands") as update:
         results = explainer.explain(examples, target, seed=request.seed, batch_size=size, progress=update)
+        for result in results:
+            keep_and_delete(explainer, result, size)
     records = []
     for i, (name, result) in enumerate(zip(names, results, strict=True), 1):
         written = write(result, folder / (f"{i:03d}-{slug(name)}" if len(names) > 1 else slug(name)), name)
@@ -117,6 +119,12 @@ def hear_waveform(explainer: FourierExplainer) -> None:
             explainer.wrapper.select_signal("waveform")
         except ModelError:  # bands are those of the spectrogram's modulations
             explainer.wrapper.select_signal(None)
+
+
+def keep_and_delete(explainer: FourierExplainer, result: Attribution, batch_size: Any = "auto") -> None:
+    """Ask the model about the first bands of the ranking alone, and about what is left without them."""
+    count = len(result.layout.bands)
+    explainer.perturb(result, fractions=[k / count for k in range(1, count)], batch_size=batch_size)
 
 
 def spec_text(bands: str) -> str:

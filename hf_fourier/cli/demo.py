@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hf_fourier import demo
-from hf_fourier.cli.bands import band_rows, hear_waveform, show_band_table
+from hf_fourier.cli.bands import band_rows, hear_waveform, keep_and_delete, show_band_table
 from hf_fourier.cli.console import print_json, print_line, progress, quiet_loading, result_console, writable
 from hf_fourier.cli.explain import CURVE_TITLE, as_record, cost_text, curve_table, print_files, write
 from hf_fourier.cli.list import prepare
@@ -185,6 +185,7 @@ def explain(
         return Demo(scene, examples[key], results)
     hear_waveform(explainer)
     asked = explainer.explain(examples[key].value, target=scene.target, method=BANDS_METHOD, domain=BANDS)
+    keep_and_delete(explainer, asked)
     if progress is not None:
         progress(len(methods) + 1, len(methods) + 1)
     return Demo(scene, examples[key], results, asked)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import typer
 
-EXIT_CODES = "Exit codes: 0 done, 1 the command failed, 2 it was typed wrongly."
+EXIT_CODES = "Exit codes: 0 success, 1 failure, 2 usage error."
 #: By command, lines as they can be typed; a test types each of them.
 EXAMPLES: dict[str, tuple[str, ...]] = {
     "explain": (

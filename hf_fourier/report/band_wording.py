@@ -17,21 +17,21 @@ if TYPE_CHECKING:
 #: What the scores of these methods are.
 QUANTITY = {"shapley": "Shapley value", "filters": "Shapley value", "random_masks": "mean change with it"}
 #: What is concluded where the slider keeps bands at which the model was not asked.
-ASKED = "The model was asked about each band by itself: see above. What a filter leaves is no natural input."
+ASKED = "The model was asked about each band by itself: see above. The model was not trained on filtered inputs."
 #: Titles of what stands beside the scores.
 DELETED, ALONE = "lost without it", "gained by it alone"
 #: Below this part of what is lost without a band, what it brings alone is little.
 LITTLE = 0.25
 LIMITS = (
-    "What a filter leaves is no natural input: a band that is needed is not thereby enough, and what it says holds for "
-    "these data."
+    "The model was not trained on filtered inputs: a band that is needed is not thereby enough, and what it says "
+    "holds for these data."
 )
 MAY_CONCLUDE = (
     "Which bands a decision loses most without, and which bring most alone: the model was asked about each.",
 )
 MAY_NOT_CONCLUDE = (
     "That a band which is needed is enough, or the other way round; nor what the model would do with other inputs or "
-    "another replacement: what is left without a band is no natural input.",
+    "another replacement: the model was not trained on inputs without a band.",
 )
 
 

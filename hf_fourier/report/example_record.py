@@ -148,6 +148,13 @@ class ExampleRecord:
         holding = (point.fraction for point in self.points("keep") if self.holds(point) and 0 < point.fraction < 1)
         return next(holding, None)
 
+    def top(self, fraction: float) -> str:
+        """The first features of the ranking in words: "top 2 bands", "top 4 % of frequencies"."""
+        if self.noun != "bands":
+            return f"top {100 * fraction:.3g} % of {self.noun}"
+        count = max(1, round(fraction * self.features))
+        return "top band" if count == 1 else f"top {count} bands"
+
     @property
     def displayed_fraction(self) -> float:
         """The fraction that figures and sounds show: `least_fraction`, or 0.04."""

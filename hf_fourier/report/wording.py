@@ -89,15 +89,15 @@ def verdict(record: ExampleRecord, point: CurvePoint) -> str:
 
 def panel_titles(record: ExampleRecord, fraction: float, whole: str = "The input", max_chars: int = 24) -> list[str]:
     """Titles of the whole example, of its top features alone and of what is left without them."""
-    top = format_fraction(fraction)
+    top = record.top(fraction)
     if record.is_mask:
         clean = f"{label(record, max_chars)}\nthe model's own mask, outlined"
     else:
         whose = "not the model's decision" if record.contested else "the model's decision"
         clean = f"{describe_clean(record, max_chars)}\n{whose}"
     parts: tuple[tuple[str, Mode], ...] = (
-        (f"The top {top} of {record.noun} alone", "keep"),
-        (f"All but the top {top}", "delete"),
+        (f"The {top} alone", "keep"),
+        (f"All but the {top.partition(' of ')[0]}", "delete"),
     )
     return [
         f"{whole}\n{clean}",
@@ -128,7 +128,7 @@ def header_lines(record: ExampleRecord, fraction: float | None = None) -> list[s
     lines = [describe_clean(record)]
     if fraction is not None:
         parts: tuple[tuple[Mode, str], ...] = (
-            ("keep", f"top {format_fraction(fraction)} of {record.noun} alone"),
+            ("keep", f"{record.top(fraction)} alone"),
             ("delete", "without them"),
         )
         points = [
@@ -163,7 +163,8 @@ def conclusion(record: ExampleRecord, fraction: float) -> str:
         does = "bring about" if keep.agreement >= 1 else "do not bring about"
         return f"The model's own decision is another one; the kept {noun} alone {does} the one explained here."
     if keep.agreement < 1:
-        text = f"The top {format_fraction(fraction)} of {noun} are not sufficient for this decision."
+        top = record.top(fraction)
+        text = f"The {top} {'is' if top == 'top band' else 'are'} not sufficient for this decision."
         if delete is not None and delete.agreement >= 1:
             text += " Nor is it lost without them: at this fraction the ranking does not explain it."
         return text
@@ -172,7 +173,9 @@ def conclusion(record: ExampleRecord, fraction: float) -> str:
         return f"{text}What is left without them was not shown to the model."
     if delete.agreement >= 1:
         return f"{text}What is left without them is sufficient as well, so they are not necessary."
-    return f"{text}Losing it without them does not prove that it rests on them: what is left is no natural input."
+    return (
+        f"{text}Losing it without them does not prove that it rests on them: the model was not trained on such inputs."
+    )
 
 
 def _mask_conclusion(keep: CurvePoint, delete: CurvePoint | None, noun: str) -> str:
@@ -185,7 +188,7 @@ def _mask_conclusion(keep: CurvePoint, delete: CurvePoint | None, noun: str) -> 
         return f"{text} What is left without them was not shown to the model."
     if delete.agreement >= SAME_MASK:
         return f"{text} What is left without them gives it too (Dice {delete.agreement:.2f}): they are not necessary."
-    reason = "does not prove that it rests on them: what is left is no natural input."
+    reason = "does not prove that it rests on them: the model was not trained on such inputs."
     return f"{text} A Dice of {delete.agreement:.2f} without them {reason}"
 
 
@@ -208,7 +211,7 @@ MAY_CONCLUDE = (
 MAY_NOT_CONCLUDE = (
     "That the model used these features: others may suffice as well, and a ranking that follows the loss can find "
     "features that make a model decide otherwise. Selectivity says how far that goes.",
-    "That they are necessary, where the decision is lost without them: what is left is no natural input.",
+    "That they are necessary, where the decision is lost without them: the model was not trained on such inputs.",
     "Where in an input the decision lies: a frequency says how fast, not where.",
     "Which of two examples has the more important features: scores compare features within one example.",
     "Anything about examples that are not in this report, beyond what the intervals allow.",

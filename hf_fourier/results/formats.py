@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 T = TypeVar("T")
 
 #: Of the library.
-VERSION = "0.1.0"
+VERSION = "0.2.0"
 
 #: `attribution.json` and the records of shards.
 ATTRIBUTION: Mapping[str, str] = {

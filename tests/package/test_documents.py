@@ -59,14 +59,22 @@ def test_ci_fails_when_a_command_fails(root, tmp_path):
 
 
 @pytest.mark.assets
-def test_readme_code_runs(root, asset, tmp_path, monkeypatch):
+def test_readme_code_runs(root, asset, tmp_path, monkeypatch, capsys):
+    """Each block of code runs, and prints what stands below it: the same words, numbers within 2 %."""
     asset("efficientnet-lite0")
     monkeypatch.chdir(tmp_path)
-    blocks = re.findall(r"^```python\n(.*?)^```$", (root / "README.md").read_text(), re.M | re.S)
-    assert blocks
+    text = (root / "README.md").read_text()
+    blocks = re.findall(r"^```python\n(.*?)^```$(?:\n\n```text\n(.*?)^```$)?", text, re.M | re.S)
+    assert [bool(printed) for _, printed in blocks].count(True)
     names: dict[str, object] = {}
-    for number, block in enumerate(blocks):
+    for number, (block, expected) in enumerate(blocks):
+        capsys.readouterr()
         exec(compile(block, f"README.md, block {number}", "exec"), names)
+        printed = capsys.readouterr().out
+        if expected:
+            assert re.sub(r"[\d.]+", "#", printed).split() == re.sub(r"[\d.]+", "#", expected).split()
+            numbers = [[float(one) for one in re.findall(r"\d+\.?\d*", each)] for each in (printed, expected)]
+            assert numbers[0] == pytest.approx(numbers[1], rel=0.02, abs=0.01)
 
 
 def test_every_error_has_a_section(root):

@@ -182,27 +182,33 @@ def model(axes: Axes, record: ExampleRecord, fraction: float) -> None:
 
 def curve(axes: Axes, record: ExampleRecord, fraction: float) -> None:
     """The model's confidence against the fraction kept, and against the fraction deleted."""
+    from matplotlib.ticker import MaxNLocator
+
     assert record.curve is not None
     looks: dict[Mode, dict[str, Any]] = {
         "keep": {"color": KEPT, "linestyle": "-", "marker": "o", "label": f"top {record.noun} alone"},
         "delete": {"color": DELETED, "linestyle": "--", "marker": "s", "label": "without them"},
     }
+    whole = record.features if record.noun == "bands" else 100  # bands are few: they are counted
     for mode, look in looks.items():
         points = record.points(mode)
         if not points:
             continue
-        x = np.array([100 * point.fraction for point in points])
+        x = np.array([whole * point.fraction for point in points])
         y = np.array([wording.plotted_value(record, point) for point in points])
         axes.plot(x, y, gid=mode, **look)
         lost = [not record.holds(point) for point in points]
         axes.plot(x[lost], y[lost], linestyle="", marker=look["marker"], color=look["color"], markerfacecolor="white",
                   gid=f"{mode}-lost")  # fmt: skip
     axes.axhline(1.0 if record.is_mask else record.curve.clean, color=SOFT, linestyle=":", label="whole input")
-    axes.axvline(100 * fraction, color=SOFT, linewidth=0.8, label="fraction shown here")
-    _percents(axes, sorted({100 * point.fraction for point in record.curve.points}))
+    axes.axvline(whole * fraction, color=SOFT, linewidth=0.8, label="shown here")
+    if record.noun == "bands":
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    else:
+        _percents(axes, sorted({100 * point.fraction for point in record.curve.points}))
     if record.is_mask or record.confidence is not None:
         axes.set_ylim(-0.04, 1.04)
-    label_axis(axes, "x", f"% of {record.noun}")
+    label_axis(axes, "x", "number of bands" if record.noun == "bands" else f"% of {record.noun}")
     label_axis(axes, "y", wording.plotted_quantity(record))
     title(
         axes, f"The model's prediction\n(hollow: {f'Dice below {SAME_MASK:g}' if record.is_mask else 'decision lost'})"
@@ -215,7 +221,7 @@ def show_points(axes: Axes, record: ExampleRecord, fraction: float) -> None:
     clean = 1.0 if record.is_mask else record.value if record.confidence is None else record.confidence
     bars = [("whole input", clean, wording.format_point(record), SOFT)]
     parts: tuple[tuple[Mode, str, str], ...] = (
-        ("keep", f"top {wording.format_fraction(fraction)} alone", KEPT),
+        ("keep", f"{record.top(fraction).partition(' of ')[0]} alone", KEPT),
         ("delete", "without them", DELETED),
     )
     for mode, name, colour in parts:

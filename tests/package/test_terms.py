@@ -1,0 +1,112 @@
+"""Terms with a meaning of their own stand in the glossary, and retired words stand nowhere that users read."""
+
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+#: Terms that readers of the field may not know, as they occur in text (stems).
+TERMS = {
+    "agreement": r"\bagreement\b", "anecdotal": r"\banecdotal\b", "band": r"\bbands?\b", "basis": r"\bbasis\b",
+    "closed loop": r"\bclosed loop\b", "completeness error": r"\bcompleteness\b", "contribution": r"\bcontributions?\b",
+    "control": r"\bcontrols?\b", "decoy": r"\bdecoys?\b", "DIG": r"\bDIG\b", "domain": r"\bdomains?\b",
+    "donor": r"\bdonors?\b", "feature": r"\bfeatures?\b", "FFC": r"\bFFC\b", "fraction": r"\bfractions?\b",
+    "group": r"\bgroups?\b", "head": r"\bheads?\b", "magnitude overlap": r"\bmagnitude overlap\b",
+    "maintain rate": r"\bmaintain rate\b", "perturbation curve": r"\bperturbation curves?\b",
+    "planted": r"\bplanted\b", "randomized model": r"\brandomized model\b", "replacement": r"\breplacements?\b",
+    "representation": r"\brepresentations?\b", "response": r"\bresponse\b", "selectivity": r"\bselectivity\b",
+    "shard": r"\bshards?\b", "signal": r"\bsignals?\b", "target": r"\btargets?\b", "tracking": r"\btracking\b",
+    "transport": r"\btransport(?:ed)?\b",
+}  # fmt: skip
+#: Words of our own for what has a name, and the name.
+RETIRED = {
+    r"\bleaf\b|\bleaves of\b": "signal",
+    r"\b(?:re)?play(?:ed|ing|s)?\b": "perturb",
+    r"\btwins?\b": "randomized model",
+    r"\bsayings\b": "text",
+    r"\bknockouts?\b": "deletion",
+    r"\bdealt\b": "assigned",
+    r"\bthe house\b": "the package",
+    r"\bin a wrong way\b": "usage error",
+    r"\bno natural input\b": "an input that the model was not trained on",
+}
+#: Phrases that hold a retired word in its ordinary meaning.
+ORDINARY = re.compile(
+    r"leaf (?:node|module)|autograd leaf|leave the house|play(?:er)?s? (?:a|the) (?:clip|sound)", re.I
+)
+
+
+def glossary(root: Path) -> set[str]:
+    rows = re.findall(r"^\| ([^|]+?) \|", (root / "docs/glossary.md").read_text(), re.M)
+    return {term for row in rows for term in re.split(r", ", row.replace(" (κ)", ""))} - {"term", "---"}
+
+
+def pages(root: Path) -> dict[str, str]:
+    """What users read: the README, the pages that people write, without code."""
+    paths = [root / "README.md", root / "SECURITY.md", *sorted((root / "docs").rglob("*.md"))]
+    made = {"_build", "reference", "metrics"}
+    texts = {
+        str(path.relative_to(root)): re.sub(r"```.*?```|`[^`\n]*`", " ", path.read_text(), flags=re.S)
+        for path in paths
+        if not made & set(path.relative_to(root).parts) and path.name not in ("glossary.md", "style.md")
+    }
+    assert len(texts) > 40
+    return texts
+
+
+def messages(root: Path) -> dict[str, str]:
+    """Texts of errors and of the command line's help."""
+    texts = {}
+    for path in sorted((root / "hf_fourier").rglob("*.py")):
+        strings = []
+        for node in ast.walk(ast.parse(path.read_text())):
+            raised = isinstance(node, ast.Call) and getattr(node.func, "id", "").endswith(
+                ("Error", "Option", "Argument")
+            )
+            if raised or (isinstance(node, ast.keyword) and node.arg in ("help", "epilog", "short_help")):
+                strings += [n.value for n in ast.walk(node) if isinstance(n, ast.Constant) and isinstance(n.value, str)]
+        texts[str(path.relative_to(root))] = "\n".join(strings)
+    return texts
+
+
+def retired(texts: dict[str, str]) -> list[str]:
+    return [
+        f"{name}: {match[0]!r}, say {instead}"
+        for name, text in texts.items()
+        for words, instead in RETIRED.items()
+        for match in re.finditer(words, ORDINARY.sub(" ", text), re.I)
+    ]
+
+
+def test_every_term_of_the_first_pages_is_in_the_glossary(root: Path) -> None:
+    first = " ".join(pages(root)[name] for name in ("README.md", "docs/tutorial.md", "docs/why.md"))
+    used = {term for term, words in TERMS.items() if re.search(words, first, re.I)}
+    assert len(used) > 15
+    assert not used - glossary(root)
+
+
+def test_the_glossary_has_every_term(root: Path) -> None:
+    assert not set(TERMS) - glossary(root)
+
+
+def test_registered_controls_and_domains_are_in_the_glossary(root: Path) -> None:
+    from hf_fourier.domains import DOMAINS
+
+    text = (root / "docs/glossary.md").read_text()
+    assert [name for name in DOMAINS if f"`{name}`" not in text] == []
+
+
+def test_no_page_or_message_has_a_retired_word(root: Path) -> None:
+    assert retired(pages(root)) + retired(messages(root)) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [("the leaf of a model", 1), ("features were played", 1), ("its twin", 1), ("a player of sounds", 0),
+     ("what is left is no natural input", 1), ("it can leave the house", 0)],
+)  # fmt: skip
+def test_a_retired_word_is_seen(text: str, found: int) -> None:
+    assert len(retired({"page": text})) == found
