@@ -21,6 +21,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -91,6 +92,7 @@ def run(page: Path, env: Path | None) -> tuple[float, float, bool]:
             (folder / ".venv").symlink_to(env.absolute(), target_is_directory=True)
         variables = {**os.environ, "PATH": f"{folder}/.venv/bin:{os.environ['PATH']}", "MPLBACKEND": "Agg"}
         variables |= {"HF_HUB_OFFLINE": "1", "PIP_QUIET": "1"}
+        variables.setdefault("OMP_NUM_THREADS", "1")  # pages run side by side
         for block in blocks(page.read_text(encoding="utf-8")):
             where = f"{page}:{block.line}"
             if block.reason is not None:
@@ -128,18 +130,20 @@ def main() -> int:
     parser.add_argument("pages", nargs="+", type=Path, help="pages, or folders of pages")
     parser.add_argument("--env", type=Path, help="the virtual environment to run in; without it a page makes its own")
     parser.add_argument("--within", type=float, help="seconds that a page may take, installation left out")
+    parser.add_argument("--processes", type=int, default=os.cpu_count() or 1, help="pages that run at one time")
     given = parser.parse_args()
-    failed = []
-    for path in given.pages:
-        for page in pages(path):
-            code = blocks(page.read_text(encoding="utf-8"))
-            if not code or (given.env and any("-m venv" in block.code for block in code)):
-                continue  # a page that makes an environment is run by itself
-            print(page, flush=True)
-            spent, installed, good = run(page, given.env)
-            print(f"  {spent:.0f} s, and {installed:.0f} s to install", flush=True)
-            if not good or (given.within is not None and spent > given.within):
-                failed.append(page)
+
+    def runs(page: Path) -> bool:
+        code = blocks(page.read_text(encoding="utf-8"))
+        if not code or (given.env and any("-m venv" in block.code for block in code)):
+            return True  # a page that makes an environment is run by itself
+        spent, installed, good = run(page, given.env)
+        print(f"{page}: {spent:.0f} s, and {installed:.0f} s to install", flush=True)
+        return good and (given.within is None or spent <= given.within)
+
+    chosen = [page for path in given.pages for page in pages(path)]
+    with ThreadPoolExecutor(given.processes) as pool:
+        failed = [page for page, good in zip(chosen, pool.map(runs, chosen), strict=True) if not good]
     for page in failed:
         print(f"failed: {page}", file=sys.stderr)
     return int(bool(failed))

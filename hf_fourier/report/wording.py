@@ -95,10 +95,8 @@ def panel_titles(record: ExampleRecord, fraction: float, whole: str = "The input
     else:
         whose = "not the model's decision" if record.contested else "the model's decision"
         clean = f"{describe_clean(record, max_chars)}\n{whose}"
-    parts: tuple[tuple[str, Mode], ...] = (
-        (f"The {top} alone", "keep"),
-        (f"All but the {top.partition(' of ')[0]}", "delete"),
-    )
+    all_but = f"All but the {top.partition(' of ')[0]}"
+    parts: tuple[tuple[str, Mode], ...] = ((f"The {top} alone", "keep"), (all_but, "delete"))
     return [
         f"{whole}\n{clean}",
         *(f"{name}\n{describe_point(record, record.find(mode, fraction), max_chars)}" for name, mode in parts),
@@ -163,8 +161,7 @@ def conclusion(record: ExampleRecord, fraction: float) -> str:
         does = "bring about" if keep.agreement >= 1 else "do not bring about"
         return f"The model's own decision is another one; the kept {noun} alone {does} the one explained here."
     if keep.agreement < 1:
-        top = record.top(fraction)
-        text = f"The {top} {'is' if top == 'top band' else 'are'} not sufficient for this decision."
+        text = f"Keeping the {record.top(fraction)} is not sufficient for this decision."
         if delete is not None and delete.agreement >= 1:
             text += " Nor is it lost without them: at this fraction the ranking does not explain it."
         return text

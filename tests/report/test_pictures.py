@@ -58,7 +58,7 @@ def test_shows_the_least_share_that_keeps_the_decision(texts):
 def test_shows_the_usual_share_where_none_keeps_it(texts):
     words = said(picture(played=[(0.04, 0.1, 0.0, 0.2, 1.0), (1.0, 0.95, 1.0, 0.0, 0.0)]).plot(), texts)
     assert "The top 4 % of frequencies alone\n“espresso”: confidence 0.10\ndecision lost" in words
-    assert "are not sufficient for this decision. Nor is it lost without them" in words.replace("\n", " ")
+    assert "is not sufficient for this decision. Nor is it lost without them" in words.replace("\n", " ")
 
 
 def test_an_asked_share_that_was_not_played_says_so(texts):
@@ -72,7 +72,7 @@ def test_an_asked_share_that_was_not_played_says_so(texts):
     [
         (1.0, 0.0, "are sufficient for this decision; they may suffice for others too. Losing it"),
         (1.0, 1.0, "What is left without them is sufficient as well, so they are not necessary."),
-        (0.0, 0.0, "are not sufficient for this decision."),
+        (0.0, 0.0, "is not sufficient for this decision."),
     ],
 )
 def test_conclusion_says_no_more_than_was_seen(artist, keep, delete, sentence):
