@@ -36,7 +36,7 @@ PAGES = {
                             "hf_fourier.evaluation.studies.transcript_errors", "hf_fourier.evaluation.studies.transfer",
                             "hf_fourier.evaluation.studies.model_spectrum",
                             "hf_fourier.evaluation.studies.heat_map",
-                            "hf_fourier.evaluation.studies.gene_scores",
+                            "hf_fourier.results.gene_scores",
                             "hf_fourier.evaluation.studies.gene_effects",
                             "hf_fourier.evaluation.studies.in_silico_deletion",
                             "hf_fourier.evaluation.studies.interactions")),

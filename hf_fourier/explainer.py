@@ -83,7 +83,7 @@ class FourierExplainer(Evaluating):
                 - `contributions`: points on the paths for what speaks for or against the answer, as for `explain`.
                 - `fractions`: fractions to keep and to delete, or a `FractionGrid`; None for no perturbation curves.
                 - `replacement`: what stands in the place of deleted features along the curves, as for `perturb`.
-                - `store`: "everything", "scores", "top", or "auto" (as much as the budget allows).
+                - `store`: "everything", "scores", "genes" (of cells), "top", or "auto" (the first that fits).
                 - `budget`: bytes that the results may take ("20GB"); only "auto" reads it.
                 - `top`: how many top features, where they alone are stored.
                 - `seed`: seed of all random numbers.

@@ -238,7 +238,7 @@ class RunRequest:
         str | None, typer.Option(help="Fractions of features to keep and to delete, such as .01,.04; none by default.")
     ] = None
     replacement: Replacement = "zero"
-    store: Annotated[str, typer.Option(help="everything, scores, top, or auto: as much as the budget allows.")] = "auto"
+    store: Annotated[str, typer.Option(help="everything, scores, genes (of cells), top, or auto: what fits.")] = "auto"
     budget: Annotated[str, typer.Option(help="What the results may take on disk.")] = "20GB"
     chunk: Annotated[
         int | None, typer.Option(help="Examples in a chunk, which a stop costs at most.", show_default="by size")

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from hf_fourier.evaluation.options import EvaluationKeywords
     from hf_fourier.evaluation.rectification import Correction, RectificationResult
     from hf_fourier.evaluation.results import Evaluation, SanityResult
-    from hf_fourier.evaluation.studies.gene_scores import GeneScores
     from hf_fourier.evaluation.studies.heat_map import HeatMap
+    from hf_fourier.results.gene_scores import GeneScores
 
 __all__ = ["Evaluating"]
 

@@ -61,7 +61,8 @@ class RunOptions:
             no curves.
         replacement: What stands in the place of deleted features along the curves, as for `perturb`.
         store: How much of each result: "everything" (it can be perturbed again), "scores" (all features' scores,
-            without the example), "top" (the top features and the curves), or "auto": as much as the budget allows.
+            without the example), "genes" (of cells a number for each gene), "top" (the top features and the
+            curves), or "auto": the first of these that fits the budget.
         budget: Bytes that the results may take ("20GB"); only "auto" reads it.
         top: How many top features, where they alone are stored.
         seed: Seed of all random numbers.

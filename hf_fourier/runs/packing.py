@@ -22,13 +22,15 @@ from hf_fourier.results.atomic_writes import ByteChunks
 from hf_fourier.results.attribution import Attribution
 from hf_fourier.results.integrity import digest, sealed, to_json
 from hf_fourier.results.tensor_files import bytes_tensor, laid_out_stating
+from hf_fourier.runs.gene_store import NOT_STORABLE, gene_parts, has_gene_scores
 from hf_fourier.typing import Tensor
 
 #: In format 1 every row had a tensor of its own; up to 2 some parts had other names (`results.formats`).
 FORMAT = 3
-#: How much of a result is stored: all of it; all but the example itself; the top features and the curves alone.
-Store = Literal["everything", "scores", "top"]
-STORES: tuple[Store, ...] = ("everything", "scores", "top")
+#: How much of a result is stored: all of it; all but the example itself; of cells a number for each gene; the top
+#: features and the curves alone.
+Store = Literal["everything", "scores", "genes", "top"]
+STORES: tuple[Store, ...] = ("everything", "scores", "genes", "top")
 HEAD, RECORDS, SHARED, READ = "head", "records", "shared", "examples"
 #: Bytes of a digest in a column of them, and what stands for one that is not known.
 DIGEST_BYTES = 16
@@ -38,7 +40,7 @@ _SHAREABLE = ("inputs.", "raw_input.")
 #: Bytes that are compared first.
 LOOK = 1024
 #: Parts of a record that many records share.
-REPEATED = ("domain", "signal", "provenance", "view")
+REPEATED = ("domain", "signal", "provenance", "view", "genes")
 #: Provenance that differs from run to run, and is not stored.
 _NOT_REPRODUCIBLE = ("seconds", "checks")
 
@@ -87,6 +89,9 @@ def pack_shard(outcomes: Sequence[Outcome], store: Store, top: int, split: bool,
         if isinstance(outcome.result, Failure):
             records.add({**record, "failed": outcome.result.reason})
             continue
+        if store == "genes" and not has_gene_scores(outcome.result):
+            records.add({**record, "failed": NOT_STORABLE})
+            continue
         values, tensors = _parts(outcome.result, store, top)
         records.add({**record, **values})
         for name, tensor in tensors.items():
@@ -113,7 +118,7 @@ def small_tensors(tensors: Mapping[str, Tensor]) -> bytes:
 
 def _parts(result: Attribution, store: Store, top: int) -> tuple[dict[str, Any], dict[str, Tensor]]:
     """A result's values and tensors, as much as is stored of it."""
-    values, tensors = result.to_parts(compact=store != "everything")
+    values, tensors = gene_parts(result) if store == "genes" else result.to_parts(compact=store != "everything")
     values["provenance"] = {
         name: value for name, value in values["provenance"].items() if name not in _NOT_REPRODUCIBLE
     }

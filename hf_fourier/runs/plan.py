@@ -13,6 +13,7 @@ from hf_fourier.errors import InputError
 from hf_fourier.models.inputs.sources import Source
 from hf_fourier.results.attribution import Attribution
 from hf_fourier.runs.chunking import cost_of, is_tokens
+from hf_fourier.runs.gene_store import NOT_STORABLE, has_gene_scores
 from hf_fourier.runs.memory import LIBRARIES, count_memory, weights
 from hf_fourier.runs.packing import STORES, Outcome, Store, pack_shard
 from hf_fourier.runs.worker import PreparedExample, Worker
@@ -68,7 +69,7 @@ class Plan:
             if self.processes == 1
             else f", {duration_text(self.seconds / self.processes)} in {self.processes} processes"
         )
-        sizes = ", ".join(f"{name} {size(self.sizes[name])}" for name in STORES)
+        sizes = ", ".join(f"{name} {size(taken)}" for name, taken in self.sizes.items())
         lines = [
             f"{many} in chunks of about {self.chunk}; passes per example: {passes}",
             f"time: about {duration_text(self.seconds)}{each} in one process{shared}",
@@ -175,7 +176,9 @@ def _measured(worker: Worker, examples: Sequence[PreparedExample], top: int) -> 
         raise InputError(f"examples that cannot be explained ({reason})", "some that can", "check model and target")
     cost = sum(map(_cost, examples)) / len(examples)
     larger = cost / (sum(known for known, _ in rates) / len(rates))
-    sizes: dict[Store, float] = {store: larger * _bytes(results, store, top) for store in STORES}
+    storable = all(isinstance(one.result, Attribution) and has_gene_scores(one.result) for one in results)
+    stores = [store for store in STORES if store != "genes" or storable]
+    sizes: dict[Store, float] = {store: larger * _bytes(results, store, top) for store in stores}
     last, encoded = results[-1].result, examples[-1].encoded
     assert isinstance(last, Attribution)
     assert encoded is not None
@@ -221,9 +224,12 @@ def estimate(
         cost: The cost of all examples; None for the measured mean.
     """
     count = 1 if length is None else length
-    sizes: dict[Store, int] = {name: int(known.sizes[name] * count) for name in STORES}
-    fits = [name for name in STORES if sizes[name] <= budget]
-    chosen: Store = next((name for name in STORES if name == store), (fits or ["top"])[0])
+    sizes: dict[Store, int] = {name: int(each * count) for name, each in known.sizes.items()}
+    if store in STORES and store not in sizes:
+        got = f"store {store!r} of results with {NOT_STORABLE}"
+        raise InputError(got, "cells, explained with contributions", "leave `contributions` out, or store 'scores'")
+    fits = [name for name in sizes if sizes[name] <= budget]
+    chosen: Store = next((name for name in sizes if name == store), (fits or ["top"])[0])
     notes = []
     if store == "auto" and not fits:
         notes.append(f"no way to store fits into {size(budget)}: the smallest is taken")

@@ -32,6 +32,7 @@ from hf_fourier.results.integrity import as_stored
 from hf_fourier.runs.chunking import Chunks, assign_chunks, order_by_length
 from hf_fourier.runs.fingerprint import digest_of, model_identity, processor_identity
 from hf_fourier.runs.folder_lock import is_writable, run_lock
+from hf_fourier.runs.gene_store import write_vocabulary
 from hf_fourier.runs.interpreter import frozen_objects, short_switch_interval
 from hf_fourier.runs.manifest import NAME, Manifest
 from hf_fourier.runs.options import RunOptions
@@ -169,6 +170,8 @@ class Run:
             alone = self.machine.processes == 1 and self.machine.requested is None
             say(*([] if alone else [self.machine]), plan or f"going on with {self.folder.name!r}")
         self.manifest = Manifest.read(self.folder)
+        if self.machine.first and self.manifest.settings["store"] == "genes":
+            write_vocabulary(self.folder, self.worker.explainer.wrapper.processor)
         if "paths" in self.manifest.environment:  # checked once, when the run was planned: the same notes in all chunks
             self.worker.side_inputs = SideInputCheck.from_values(self.manifest.environment["paths"])
         wrapper, outputs = self.worker.explainer.wrapper, self.manifest.environment.get("outputs")

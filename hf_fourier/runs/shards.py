@@ -20,6 +20,7 @@ from hf_fourier.results.integrity import damaged, fits, parsing, tensor_fits, un
 from hf_fourier.results.parts import RESULT
 from hf_fourier.results.schema import Malformed, check
 from hf_fourier.results.tensor_files import read_header
+from hf_fourier.runs.gene_store import SCORES, TOKENS
 from hf_fourier.runs.packing import (
     DIGEST_BYTES,
     FORMAT,
@@ -39,7 +40,9 @@ from hf_fourier.typing import Tensor
 
 _HEAD = {"format": int, "store": str, "split": bool, "rows": int, "run?": str, "header?": str, "rest?": str}
 _RECORD = {"index": int, "name": str, "failed?": str}
-_AGAIN = "run the same command again, which makes this shard anew and no other"
+#: What is read of a run that does not store all scores.
+_READ = {"top": "rows()", "genes": "genes()"}
+AGAIN = "run the same command again, which makes this shard anew and no other"
 
 
 class Shard:
@@ -58,16 +61,16 @@ class Shard:
         from safetensors import SafetensorError, safe_open
 
         self.path = path
-        header = read_header(path, _AGAIN)
+        header = read_header(path, AGAIN)
         try:
             self._file = safe_open(path, "pt")
             self._names = list(self._file.keys())
             head = bytes(self._file.get_tensor(HEAD).numpy())
             self._small = {name: self._file.get_tensor(name) for name in self._names if is_small(name)}
         except (SafetensorError, RuntimeError, ValueError) as error:
-            raise damaged(path, f"it is cut off, or no shard ({error})", _AGAIN) from error
-        self._head = unsealed(head, path, _AGAIN)
-        with parsing(path, _AGAIN):
+            raise damaged(path, f"it is cut off, or no shard ({error})", AGAIN) from error
+        self._head = unsealed(head, path, AGAIN)
+        with parsing(path, AGAIN):
             self._open(header, run)
 
     def _open(self, header: bytes, run: str) -> None:
@@ -84,11 +87,11 @@ class Shard:
             raise InputError(got, f"at most {FORMAT}", "install a newer hf_fourier")
         self._checked = "rest" in self._head
         if self._checked and not fits(header, self._head.get("header")):
-            raise damaged(self.path, "its header is not the one that was written", _AGAIN)
+            raise damaged(self.path, "its header is not the one that was written", AGAIN)
         if self._checked and not fits(small_tensors(self._small), self._head["rest"]):
-            raise damaged(self.path, "the digest of its places and shapes differs", _AGAIN)
+            raise damaged(self.path, "the digest of its places and shapes differs", AGAIN)
         if run and self._head.get("run", run) != run:
-            do = "put it back where it belongs; " + _AGAIN
+            do = "put it back where it belongs; " + AGAIN
             raise damaged(self.path, "it is a shard of a run with other settings", do)
         self._ends: list[int] = self._small[f"{RECORDS}.ends"].tolist()
         self._shared: list[Any] = json.loads(_text(self._small[SHARED]))
@@ -122,7 +125,7 @@ class Shard:
         Raises:
             DamagedFile: If they are not as they were written.
         """
-        with parsing(self.path, _AGAIN):
+        with parsing(self.path, AGAIN):
             return self._record(row)
 
     def _record(self, row: int) -> dict[str, Any]:
@@ -146,7 +149,7 @@ class Shard:
         Raises:
             DamagedFile: If one is not as it was written.
         """
-        with parsing(self.path, _AGAIN):
+        with parsing(self.path, AGAIN):
             return self._tensors(row)
 
     def _tensors(self, row: int) -> dict[str, Tensor]:
@@ -176,21 +179,26 @@ class Shard:
         if "failed" in record:
             got = f"example {record['index']}, which could not be explained ({record['failed']})"
             raise InputError(got, "one that was explained", "see failures()")
-        if self.store == "top":
-            got = "a run of which the top features alone are stored"
-            raise InputError(got, "one with scores", "read rows(), or run it with store='scores'")
-        with parsing(self.path, _AGAIN):
+        if self.store in ("genes", "top"):
+            got = f"a run of which the {'top features' if self.store == 'top' else 'scores of genes'} alone are stored"
+            raise InputError(got, "one with scores", f"read {_READ[self.store]}, or run it with store='scores'")
+        with parsing(self.path, AGAIN):
             return Attribution.from_parts(record, self.tensors(row))
 
     def top_features(self, row: int, top: int) -> dict[str, Tensor]:
         """The top features of a row with their scores and shares of power, however much of it is stored.
+
+        Where scores of genes are stored, the features are the tokens of the genes of largest score.
 
         Raises:
             DamagedFile: If they are not as they were written.
         """
         tensors = self.tensors(row)
         stored = {name.removeprefix("top."): tensor for name, tensor in tensors.items() if name.startswith("top.")}
-        with parsing(self.path, _AGAIN):
+        with parsing(self.path, AGAIN):
+            if self.store == "genes":
+                order = tensors[SCORES].abs().argsort(descending=True, stable=True)[:top]
+                return {"features": tensors[TOKENS][order], "scores": tensors[SCORES][order]}
             if self.store != "top":
                 return best_features(Attribution.from_parts(self.record(row), tensors), top)
             lengths = {len(tensor) for tensor in stored.values()}
@@ -207,11 +215,11 @@ class Shard:
         Raises:
             DamagedFile: If anything is not as it was written.
         """
-        with parsing(self.path, _AGAIN):
+        with parsing(self.path, AGAIN):
             found = self._indices_by_digest() if self._checked else self._indices_by_schema()
         if indices is not None and found != list(indices):
             got = f"it holds the examples {_listed(found)} where {_listed(indices)} belong"
-            raise damaged(self.path, got, "put it back where it belongs; " + _AGAIN)
+            raise damaged(self.path, got, "put it back where it belongs; " + AGAIN)
 
     def _indices_by_digest(self) -> list[int]:
         """The example of each row, once the digests of all records and data are those that were written."""
@@ -245,7 +253,7 @@ class Shard:
 
     def _damaged_row(self, row: int, what: str) -> DamagedFile:
         others = len(self) - 1
-        do = f"{_AGAIN}; its other {others} rows are checked each by itself and can still be read" if others else _AGAIN
+        do = f"{AGAIN}; its other {others} rows are checked each by itself and can still be read" if others else AGAIN
         return damaged(self.path, f"the digest of {what} in row {row} differs", do)
 
 

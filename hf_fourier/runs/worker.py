@@ -96,7 +96,7 @@ class Worker:
         halvings = self._explain_or_split(requests, results)
         split = halvings > 0 or self.batch_size != self._planned_batch_size
         self._remember_batch_size(results.values())
-        outcomes = [Outcome(r.item.index, r.item.name, _storable(results[i]), r.digest) for i, r in enumerate(chunk)]
+        outcomes = [Outcome(r.item.index, _name(r.item), _storable(results[i]), r.digest) for i, r in enumerate(chunk)]
         return outcomes, split
 
     def _explain_or_split(
@@ -174,6 +174,12 @@ def _storable(result: Attribution | Failure) -> Attribution | Failure:
     if isinstance(result, Failure) or all_finite(result.scores):
         return result
     return Failure("InputError: got scores that are not finite; expected one number per feature")
+
+
+def _name(item: SourceItem) -> str:
+    """The name that the source gave an example, or that the example (a cell) brings itself."""
+    name = item.name or (item.example.get("name", "") if isinstance(item.example, Mapping) else "")
+    return name if isinstance(name, str) else ""
 
 
 def _failure(error: Exception) -> Failure:

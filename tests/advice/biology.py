@@ -13,11 +13,12 @@ import numpy as np
 
 from hf_fourier import FourierExplainer
 from hf_fourier.evaluation.studies.gene_effects import gene_effects
-from hf_fourier.evaluation.studies.gene_scores import GeneScores
 from hf_fourier.evaluation.studies.score_genes import score_genes
 from hf_fourier.models.inputs import limits
 from hf_fourier.models.inputs.cell_tables import open_table
 from hf_fourier.models.inputs.cells import read_cells
+from hf_fourier.results.gene_scores import GeneScores
+from hf_fourier.runs import Results
 from tests.advice.case import Case
 from tests.advice.letters import cells
 from tests.models import test_single_cell, tiny_geneformer, tiny_models
@@ -106,7 +107,28 @@ def _seen(**options: Any) -> Any:
     return FourierExplainer.from_pretrained(place, **options)
 
 
+def _kept(store: str, **options: Any) -> Results:
+    """A run over four cells."""
+    chosen = {"method": "gradient_input", "domain": "identity:grain=position", "contributions": 0, **options}
+    return cells().explain_dataset(MANY, _new() / "run", store=store, progress=False, **chosen)
+
+
 CASES = [
+    Case(
+        "read genes(), or run it with store='scores'",
+        lambda: _kept("genes")[0],
+        lambda: [_kept("genes").genes(), _kept("scores")[0]],
+    ),
+    Case("run the cells again with store='genes'", lambda: _kept("scores").genes(), lambda: _kept("genes").genes()),
+    Case("correct `groups`", lambda: _kept("genes").genes(["a"]), lambda: _kept("genes").genes(GROUPS)),
+    Case(
+        "leave `contributions` out, or store 'scores'",
+        lambda: _kept("genes", domain="fourier", method="tracking"),
+        lambda: [
+            _kept("genes", domain="fourier", method="tracking", contributions=None),
+            _kept("scores", domain="fourier", method="tracking"),
+        ],
+    ),
     Case(
         'pass by="deletion"',
         lambda: gene_effects(cells(), cells().explain(MANY[:1]), "silence"),

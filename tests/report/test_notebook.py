@@ -163,8 +163,8 @@ def test_no_representation_is_an_address():
 def test_a_heat_map_is_a_figure_and_gene_scores_a_table():
     from scipy import sparse
 
-    from hf_fourier.evaluation.studies.gene_scores import GeneScores
     from hf_fourier.evaluation.studies.heat_map import HeatMap, WaveAxis
+    from hf_fourier.results.gene_scores import GeneScores
 
     frequencies = np.arange(5.0)[:, None]
     table = np.ones((4, 5, 4), np.float32)

@@ -9,8 +9,8 @@ import numpy as np
 from scipy import sparse
 
 from hf_fourier.errors import InputError
-from hf_fourier.evaluation.studies.gene_groups import GroupSums, comparable, welch
 from hf_fourier.models.gene_tokenizer import GeneTokenizer
+from hf_fourier.results.gene_groups import GroupSums, comparable, welch
 
 #: Cells whose counts are held at once.
 AT_ONCE = 256

@@ -12,13 +12,13 @@ from scipy import sparse
 from hf_fourier.errors import InputError, brief, is_list_like
 from hf_fourier.evaluation.studies.gene_effects import gene_effects, reads_first_gene
 from hf_fourier.evaluation.studies.gene_expression import differential_expression
-from hf_fourier.evaluation.studies.gene_scores import GeneScores
 from hf_fourier.evaluation.studies.in_silico_deletion import check_cells, delete_genes
 from hf_fourier.methods.base import METHODS
 from hf_fourier.models.gene_tokenizer import GeneTokenizer
 from hf_fourier.models.inputs.cells import cells_and_column
 from hf_fourier.results.attribution import Attribution
 from hf_fourier.results.curve import Curve
+from hf_fourier.results.gene_scores import KEPT_PROVENANCE, GeneScores
 from hf_fourier.results.views import GeneView
 from hf_fourier.scoring.example_batch import BatchSize
 from hf_fourier.scoring.targets import Target
@@ -38,8 +38,6 @@ EFFECTS = {
     "mask": "the fall of the score when the gene is masked",
 }
 CONTRIBUTIONS = "contributions"
-#: What is kept of the provenance of the first cell.
-_KEPT = ("model", "revision", "method", "domain", "seed", "versions")
 
 
 def score_genes(
@@ -89,7 +87,7 @@ def score_genes(
         confidences=np.array([np.nan if row.confidence is None else row.confidence for row in rows]),
         model_share=np.array([row.model_share for row in rows]), by=by, measure=measure, signed=signed,
         reads_first=reads_first, groups=groups, groupby=groupby, curves=curves,
-        provenance={name: rows[0].provenance[name] for name in _KEPT if name in rows[0].provenance},
+        provenance={name: rows[0].provenance[name] for name in KEPT_PROVENANCE if name in rows[0].provenance},
     )  # fmt: skip
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from os import PathLike
 from pathlib import Path
@@ -13,17 +12,15 @@ import numpy as np
 
 from hf_fourier.errors import FourierError, InputError, MissingExtraError
 from hf_fourier.models.inputs.cell_tables import kind_of_table, open_table, unreadable
+from hf_fourier.results.gene_ids import gene_ids
 
-#: Columns of `var` that may hold Ensembl ids, by preference, before its index: Geneformer's own, and those of readers.
-ID_COLUMNS = ("ensembl_id", "ensembl_gene_id", "gene_ids", "gene_id", "feature_id", "ensembl", "Accession")
 #: The column of `obs` with the cells that passed their quality checks, as Geneformer names it.
 FILTER_PASS = "filter_pass"
-_ENSEMBL = re.compile(r"ENS[A-Z]*G\d+(\.\d+)?", re.IGNORECASE)
 _YES, _NO = {"1", "true", "yes"}, {"0", "false", "no", "nan", "none", "<na>", ""}
 #: How near to whole the ratios of counts that were stored in float32 are, how many values tell logarithms from chance,
 #: and what no logarithm of a count exceeds.
 _NEAR, _DISTINCT, _LARGEST_LOG = 2e-6, 3, 40
-#: Entries that are looked at to tell counts, and ids, from other things.
+#: Entries that are looked at to tell counts from other things.
 _LOOK = 1000
 
 
@@ -260,27 +257,6 @@ def _passed(column: Any, file: str) -> list[bool]:
         got = f"{file!r}, of whose {len(values)} cells none has {FILTER_PASS!r} 1"
         raise InputError(got, "at least one cell that passed", f"correct obs[{FILTER_PASS!r}], or delete the column")
     return passed
-
-
-def gene_ids(var: Any, column: str | None = None) -> list[str]:
-    """Ensembl ids of the genes: of a column, or of the first of `ID_COLUMNS` or the index that holds them.
-
-    Raises:
-        InputError: If there is no such column.
-    """
-    if column is not None and column not in var:
-        got, do = f"gene_ids {column!r}", "correct `gene_ids`"
-        raise InputError(got, f"one of the columns {', '.join(map(str, var.columns))}", do)
-    for name in ID_COLUMNS if column is None else (column,):
-        if name == column or (name in var and _ensembl(var[name])):
-            return [str(gene) for gene in var[name]]
-    return [str(gene) for gene in var.index]
-
-
-def _ensembl(names: Any) -> bool:
-    """Whether most of the first names are Ensembl ids."""
-    first = [str(name) for name in names[:_LOOK]]
-    return sum(_ENSEMBL.fullmatch(name) is not None for name in first) > len(first) / 2
 
 
 def _tokenised(path: Path, cells: Any) -> list[dict[str, Any]]:

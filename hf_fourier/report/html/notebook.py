@@ -24,11 +24,11 @@ from hf_fourier.results.relevance import default_relevance
 
 if TYPE_CHECKING:
     from hf_fourier.evaluation.results import Evaluation, SanityResult
-    from hf_fourier.evaluation.studies.gene_scores import GeneScores
     from hf_fourier.evaluation.studies.heat_map import HeatMap
     from hf_fourier.evaluation.studies.spectrum_means import SpectrumMeans
     from hf_fourier.results.attribution import Attribution
     from hf_fourier.results.audio import AudioClip
+    from hf_fourier.results.gene_scores import GeneScores
     from hf_fourier.results.relevance import Relevance
     from hf_fourier.results.spectrum import Spectrum
     from hf_fourier.results.table import Table

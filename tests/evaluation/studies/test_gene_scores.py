@@ -16,10 +16,10 @@ from scipy import sparse, stats
 from hf_fourier.errors import DamagedFile, InputError, TargetError
 from hf_fourier.evaluation.studies.gene_effects import gene_effects
 from hf_fourier.evaluation.studies.gene_expression import differential_expression
-from hf_fourier.evaluation.studies.gene_groups import GroupSums, compare, welch
-from hf_fourier.evaluation.studies.gene_scores import GeneScores
 from hf_fourier.evaluation.studies.in_silico_deletion import delete_genes
 from hf_fourier.evaluation.studies.score_genes import score_genes
+from hf_fourier.results.gene_groups import GroupSums, compare, welch
+from hf_fourier.results.gene_scores import GeneScores
 from tests.models import test_single_cell as cells
 
 CELLS, GROUPS = 9, ("T", "B", "T", "B", "B", "T", "T", "B", "T")

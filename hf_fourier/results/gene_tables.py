@@ -9,8 +9,8 @@ import numpy as np
 from scipy import sparse
 
 from hf_fourier.errors import InputError
-from hf_fourier.evaluation.studies.gene_groups import REST, comparable, welch
-from hf_fourier.models.inputs.cells import gene_ids
+from hf_fourier.results.gene_groups import REST, comparable, welch
+from hf_fourier.results.gene_ids import gene_ids
 
 if TYPE_CHECKING:
     from anndata import AnnData

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +13,7 @@ from hf_fourier.errors import InputError
 from hf_fourier.results.table import Table
 
 REST = "rest"
+_SUMS = ("cells", "seen", "totals", "squares")
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,6 +38,20 @@ class GroupSums:
     def empty(cls, groups: tuple[str, ...], genes: int) -> GroupSums:
         """Of no cells."""
         return cls(groups, np.zeros(len(groups)), *(np.zeros((len(groups), genes)) for _ in range(3)))
+
+    def ordered(self) -> GroupSums:
+        """The same with the groups by name."""
+        order = sorted(range(len(self.groups)), key=lambda i: self.groups[i])
+        return GroupSums(tuple(self.groups[i] for i in order), *(getattr(self, name)[order] for name in _SUMS))
+
+    def widened(self, groups: Iterable[str]) -> GroupSums:
+        """The same with further groups, of no cells yet."""
+        more = tuple(name for name in groups if name not in self.groups)
+        if not more:
+            return self
+        added = GroupSums.empty(more, self.totals.shape[1])
+        both = (np.concatenate([getattr(one, name) for one in (self, added)]) for name in _SUMS)
+        return GroupSums((*self.groups, *more), *both)
 
     def add(self, scores: sparse.csr_array, groups: Sequence[str]) -> None:
         """Add the cells of a sparse matrix, `(cells, genes)`, each with its group; those of no group are left out."""
@@ -145,3 +160,17 @@ def compare(
         for title, values in numbers.items():
             columns.setdefault(title, []).extend(values[order].tolist())
     return Table(columns, (f"against {reference}; Welch's t-test over cells, Benjamini–Hochberg by group",))
+
+
+def label_notes(pairs: Iterable[tuple[str, str]]) -> tuple[str, ...]:
+    """A note where groups are labels of the model, but not of all their cells.
+
+    Args:
+        pairs: The group of each cell, "" for none, and the label that its scores are for.
+    """
+    pairs = [(group, label) for group, label in pairs if group]
+    others = sum(group != label for group, label in pairs)
+    if not others or not {group for group, _ in pairs} & {label for _, label in pairs}:
+        return ()
+    note = f"{others} of {len(pairs)} cells have another label than their group, which their scores are for"
+    return (f"{note}: pass `target` for one label",)

@@ -13,10 +13,10 @@ import numpy as np
 from scipy import sparse
 
 from hf_fourier.errors import InputError, MissingExtraError
-from hf_fourier.evaluation.studies import gene_file
-from hf_fourier.evaluation.studies.gene_groups import GroupSums, compare
+from hf_fourier.results import gene_file
 from hf_fourier.results.curve import Curve
 from hf_fourier.results.drawing import drawn_by
+from hf_fourier.results.gene_groups import GroupSums, compare, label_notes
 from hf_fourier.results.table import Table
 
 if TYPE_CHECKING:
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 #: The layer of an `AnnData`, and the beginning of its columns, by default.
 KEY = "gene_scores"
+#: What is kept of the provenance of the first cell.
+KEPT_PROVENANCE = ("model", "revision", "method", "domain", "seed", "versions")
 
 
 @dataclass(frozen=True, eq=False)
@@ -151,11 +153,7 @@ class GeneScores:
             InputError: If there are no groups, or no such group.
         """
         found = compare(self.sums(), self.symbols, self.genes, group, reference)
-        pairs = [(own, label) for own, label in zip(self.groups, self.labels, strict=True) if own]
-        if {own for own, _ in pairs} & set(self.labels) and (others := sum(own != label for own, label in pairs)):
-            note = f"{others} of {len(pairs)} cells have another label than their group, which their scores are for"
-            return Table(found.columns, (*found.notes, f"{note}: pass `target` for one label"))
-        return found
+        return Table(found.columns, (*found.notes, *label_notes(zip(self.groups, self.labels, strict=True))))
 
     def averaged(self, samples: Any) -> GeneScores:
         """The mean scores of each group in each sample (a donor, a plate), a row each, for tests over samples.
@@ -242,7 +240,7 @@ class GeneScores:
             InputError: If a cell is not in `adata`, or none of the genes is.
             MissingExtraError: If anndata is not installed.
         """
-        from hf_fourier.evaluation.studies.gene_tables import to_anndata
+        from hf_fourier.results.gene_tables import to_anndata
 
         try:
             import anndata

@@ -1,0 +1,84 @@
+"""What `store="genes"` keeps of each cell: a number for each of its genes, beside its label and confidence.
+
+A cell's genes are the model's tokens (int16 where the vocabulary allows) beside their scores (float32): 6 bytes a gene.
+The file `genes.json` of the run says once which token is which gene. `hf_fourier.runs.gene_results` reads them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from hf_fourier.models.gene_tokenizer import GeneTokenizer
+from hf_fourier.results.atomic_writes import write_whole
+from hf_fourier.results.attribution import Attribution
+from hf_fourier.results.integrity import parsing, read_json, sealed
+from hf_fourier.results.relevance import of_all, usual_kind
+from hf_fourier.results.schema import check
+from hf_fourier.results.views import GeneView, NoView
+from hf_fourier.typing import Tensor
+
+NAME = "genes.json"
+#: Names of a cell's two tensors in a shard.
+TOKENS, SCORES = "genes.tokens", "genes.scores"
+NOT_STORABLE = "no number for each gene: a cell, and contributions or the scores of positions, are needed"
+_FORMAT = 1
+_SCHEMA = {"format": int, "tokens": dict, "symbols": dict}
+_HINT = "run the same command again, which writes it anew"
+
+
+def has_gene_scores(result: Attribution) -> bool:
+    """Whether a result has one number for each gene of a cell: contributions, or the scores of positions."""
+    return isinstance(result.view, GeneView) and of_all(result)
+
+
+def gene_parts(result: Attribution) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """The record and the tensors of one cell; see `has_gene_scores`."""
+    values, _ = result.to_parts(compact=True)
+    relevance, kind = result.input_relevance(), usual_kind(result)
+    by = "contributions" if kind == "contribution" else str(result.provenance["method"])
+    tokens = result.inputs["input_ids"][result.inputs["content"]].cpu()
+    ranks_frequencies = result.gradient is not None and "identity" not in str(result.provenance["domain"])
+    values |= {
+        "view": NoView().to_dict(), "names": [], "extras": {}, "features": len(result.scores),
+        "genes": {"by": by, "measure": relevance.measure, "signed": relevance.signed},
+        "model_share": 1 - result.magnitude_overlap() if ranks_frequencies else None,
+    }  # fmt: skip
+    small = int(tokens.max()) <= torch.iinfo(torch.int16).max
+    scores = torch.from_numpy(np.asarray(relevance.values, dtype=np.float32))
+    return values, {TOKENS: tokens.to(torch.int16 if small else torch.int32), SCORES: scores}
+
+
+def write_vocabulary(folder: Path, tokenizer: GeneTokenizer) -> None:
+    """Write which token is which gene into a run's folder, unless it is there, whole.
+
+    Raises:
+        StorageError: If it cannot be written.
+    """
+    values = {"format": _FORMAT, "tokens": dict(tokenizer.tokens), "symbols": dict(tokenizer.symbols)}
+    data = sealed(values)
+    path = folder / NAME
+    if not path.is_file() or path.read_bytes() != data:
+        write_whole(path, [data])
+
+
+def read_vocabulary(folder: Path) -> tuple[list[str], Mapping[str, str]]:
+    """The gene of each token of a run ("" for none), and their symbols.
+
+    Raises:
+        DamagedFile: If the file is not as it was written.
+    """
+    path = folder / NAME
+    values = read_json(path, _HINT)
+    with parsing(path, _HINT):
+        check(values, _SCHEMA)
+        check(list(values["tokens"].values()), [int])
+        check(list(values["symbols"].values()), [str])
+        genes = [""] * (max(values["tokens"].values()) + 1)
+        for gene, token in values["tokens"].items():
+            genes[token] = gene
+    return genes, values["symbols"]
