@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
-import os
 import resource
 import subprocess
 import sys
@@ -126,8 +125,11 @@ def _shards(folder: Path) -> list[Path]:
 
 
 def _resident(process: int) -> float:
-    """GiB of memory that a process has now."""
-    lines = Path(f"/proc/{process}/status").read_text().splitlines()
+    """GiB of memory that a process has now; 0 where it has ended."""
+    try:
+        lines = Path(f"/proc/{process}/status").read_text().splitlines()
+    except OSError:
+        return 0.0
     return next((int(line.split()[1]) / 2**20 for line in lines if line.startswith("VmRSS")), 0.0)
 
 
@@ -141,8 +143,8 @@ def _watched(folder: Path, threads: int, kill_at: float | None = None, chunks: i
     child, seen = _started("run", folder, threads), list[tuple[int, float]]()
     while child.poll() is None:
         done = len(_shards(folder))
-        if done and os.path.exists(f"/proc/{child.pid}/status"):
-            seen.append((done, _resident(child.pid)))
+        if done and (memory := _resident(child.pid)):
+            seen.append((done, memory))
         if kill_at is not None and done >= kill_at * chunks:
             child.kill()
             child.wait()
@@ -150,9 +152,9 @@ def _watched(folder: Path, threads: int, kill_at: float | None = None, chunks: i
         time.sleep(0.5)
     assert child.stdout is not None
     told: dict[str, Any] = json.loads(child.stdout.read().splitlines()[-1])
-    most = max(done for done, _ in seen)
+    first, most = seen[0][0], seen[-1][0]
     for share in (0.1, 0.5, 1.0):
-        near = min(seen, key=lambda one: abs(one[0] - share * most))
+        near = min(seen, key=lambda one: abs(one[0] - first - share * (most - first)))
         told[f"GiB at {share:.0%}"] = near[1]
     return told
 

@@ -13,13 +13,14 @@ from typing import Any
 import numpy as np
 import torch
 
-from hf_fourier.models.gene_tokenizer import GeneTokenizer
+from hf_fourier.models.base import ModelWrapper
 from hf_fourier.results.atomic_writes import write_whole
 from hf_fourier.results.attribution import Attribution
 from hf_fourier.results.integrity import parsing, read_json, sealed
 from hf_fourier.results.relevance import of_all, usual_kind
 from hf_fourier.results.schema import check
 from hf_fourier.results.views import GeneView, NoView
+from hf_fourier.runs.manifest import Manifest
 from hf_fourier.typing import Tensor
 
 NAME = "genes.json"
@@ -53,14 +54,16 @@ def gene_parts(result: Attribution) -> tuple[dict[str, Any], dict[str, Tensor]]:
     return values, {TOKENS: tokens.to(torch.int16 if small else torch.int32), SCORES: scores}
 
 
-def write_vocabulary(folder: Path, tokenizer: GeneTokenizer) -> None:
-    """Write which token is which gene into a run's folder, unless it is there, whole.
+def write_vocabulary(folder: Path, manifest: Manifest, wrapper: ModelWrapper) -> None:
+    """Write which token is which gene into the folder of a run that stores genes, unless it is there, whole.
 
     Raises:
         StorageError: If it cannot be written.
     """
-    values = {"format": _FORMAT, "tokens": dict(tokenizer.tokens), "symbols": dict(tokenizer.symbols)}
-    data = sealed(values)
+    if manifest.settings["store"] != "genes":
+        return
+    tokenizer = wrapper.processor
+    data = sealed({"format": _FORMAT, "tokens": dict(tokenizer.tokens), "symbols": dict(tokenizer.symbols)})
     path = folder / NAME
     if not path.is_file() or path.read_bytes() != data:
         write_whole(path, [data])

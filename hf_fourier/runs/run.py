@@ -170,11 +170,10 @@ class Run:
             alone = self.machine.processes == 1 and self.machine.requested is None
             say(*([] if alone else [self.machine]), plan or f"going on with {self.folder.name!r}")
         self.manifest = Manifest.read(self.folder)
-        if self.machine.first and self.manifest.settings["store"] == "genes":
-            write_vocabulary(self.folder, self.worker.explainer.wrapper.processor)
         if "paths" in self.manifest.environment:  # checked once, when the run was planned: the same notes in all chunks
             self.worker.side_inputs = SideInputCheck.from_values(self.manifest.environment["paths"])
         wrapper, outputs = self.worker.explainer.wrapper, self.manifest.environment.get("outputs")
+        self.machine.on_first(lambda: write_vocabulary(self.folder, self.manifest, wrapper))
         if isinstance(wrapper, NetworkWrapper) and outputs is not None:  # as the run's first example showed them
             wrapper.take_form(OutputForm.from_values(outputs))
         if not self.manifest.planned or (plan is None and self.manifest.window):
