@@ -192,10 +192,8 @@ class Run:
         self.machine.on_first(self._create_or_check)
         self.manifest = Manifest.read(self.folder)
         self.chunks = Chunks(self.folder, self.manifest)
-        known: dict[int, str] = {}
-        for number in self._share_of_finished():
-            known |= checked_shard(self.chunks, number, self.manifest.identity)
-        check_examples(self.source, known, self.folder)
+        shards = (checked_shard(self.chunks, number, self.manifest.identity) for number in self._share_of_finished())
+        check_examples(self.source, {index: digest for own in shards for index, digest in own.items()}, self.folder)
         self.machine.barrier()
 
     def _share_of_finished(self) -> list[int]:
@@ -204,8 +202,8 @@ class Run:
         They are divided by number, not by place: other processes may have set damaged ones aside meanwhile.
         """
         paths = (self.folder / "shards").glob("*/*.safetensors")
-        numbers = sorted(int(path.stem) for path in paths if path.stem.isdecimal())
-        return [number for number in numbers if number % self.machine.processes == self.machine.rank]
+        numbers = (int(path.stem) for path in paths if path.stem.isdecimal())
+        return sorted(number for number in numbers if number % self.machine.processes == self.machine.rank)
 
     def _check_finished(self) -> None:
         """Check the shards that are there, this process its part: damaged ones are made again.
