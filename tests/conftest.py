@@ -39,8 +39,11 @@ def pytest_configure(config: pytest.Config) -> None:
     import beartype
     from jaxtyping import install_import_hook
 
+    from tests import shape_checks
+
     # An int passes for a float, as it does for type checkers. The hook takes nothing but a dotted name.
     beartype.numeric_tower = beartype.beartype(conf=beartype.BeartypeConf(is_pep484_tower=True))
+    shape_checks.narrow()
     install_import_hook("hf_fourier", "beartype.numeric_tower")
 
 
