@@ -1,4 +1,4 @@
-"""The commands of the shell: each imports the module that does its work. Options are declared in `options`."""
+"""The commands of `hf-fourier`. Each imports the module that does its work; `options` declares the options."""
 
 from __future__ import annotations
 
@@ -23,22 +23,22 @@ from hf_fourier.cli.options import (
 
 app = typer.Typer(
     name="hf-fourier",
-    help="Explain the predictions of Hugging Face models by the frequencies of what they read.",
+    help="Explain the predictions of Hugging Face models by the frequencies of their input.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
 assets_app = typer.Typer(
-    help="Real models and data that need no model hub: list them, fetch them.", no_args_is_help=True
+    help="List or download real models and data that need no access to the Hub.", no_args_is_help=True
 )
 app.add_typer(assets_app, name="assets")
 
 
 @command(app)
 def explain(request: ExplainRequest) -> None:
-    """Explain MODEL's prediction for each INPUT: a table, a figure, a folder with the result, of sounds also WAV files.
+    """Explain MODEL's prediction for each INPUT. Print a table; save the result and a figure.
 
-    Of cells there is a table of their genes as well, genes.csv. A sound that is longer than the model's window is
-    explained in segments, with one merged answer.
+    For sounds the command also writes WAV files, for cells a table of genes (genes.csv). A sound longer than the
+    model's window is explained in segments, which are merged into one answer.
     """
     from hf_fourier.cli.explain import run
 
@@ -47,7 +47,7 @@ def explain(request: ExplainRequest) -> None:
 
 @command(app)
 def bands(request: BandsRequest) -> None:
-    """Ask which bands of frequencies decide MODEL's prediction for each INPUT; needs no gradient. Sounds are in Hz."""
+    """Show which frequency bands decide MODEL's prediction for each INPUT. Needs no gradient; sounds are in Hz."""
     from hf_fourier.cli.bands import run_bands
 
     run_bands(request)
@@ -55,7 +55,7 @@ def bands(request: BandsRequest) -> None:
 
 @command(app)
 def spectrum(request: SpectrumRequest) -> None:
-    """Show which bands MODEL needs over a data set: accuracy under filters and noise, and what each band is worth."""
+    """Show which bands MODEL needs over a data set: accuracy under filters and noise, Shapley value of each band."""
     from hf_fourier.cli.bands import run_spectrum
 
     run_spectrum(request)
@@ -63,79 +63,10 @@ def spectrum(request: SpectrumRequest) -> None:
 
 @command(app, "explain-dataset")
 def run_dataset(request: RunRequest) -> None:
-    """Explain a whole data set into a folder, going on where it was stopped. Under torchrun, processes share it."""
+    """Explain a whole data set into a folder. Run it again to resume; under torchrun the processes share the work."""
     from hf_fourier.cli.run import run
 
     run(request)
-
-
-@command(app)
-def evaluate(request: EvaluateRequest) -> None:
-    """Compare methods with each other and the controls on all INPUTs: means, and gaps to the magnitude ranking."""
-    from hf_fourier.cli.evaluate import run_evaluate
-
-    run_evaluate(request)
-
-
-@command(app, "sanity-check")
-def sanity_check(request: SanityRequest) -> None:
-    """Check a method on MODEL with all INPUTs: fresh weights, wrong labels, batches, seeds, controls. 1 if it fails."""
-    from hf_fourier.cli.evaluate import run_sanity
-
-    run_sanity(request)
-
-
-@command(app, "models")
-def models(
-    architecture: Annotated[
-        str | None, typer.Argument(metavar="[MODEL_TYPE]", help="As `model_type` in config.json has it.")
-    ] = None,
-    task: Annotated[str | None, typer.Option(help="One head alone, by its pipeline's name.")] = None,
-    as_json: Json = False,
-) -> None:
-    """Show which architectures of `transformers` were explained with which heads, and why others were not."""
-    from hf_fourier.cli.supported_models import show_coverage
-
-    show_coverage(architecture=architecture, task=task, as_json=as_json)
-
-
-@command(app)
-def methods(as_json: Json = False) -> None:
-    """List the methods: parameters with their defaults, model passes, source."""
-    from hf_fourier.cli.list import show_methods
-
-    show_methods(as_json)
-
-
-@command(app)
-def domains(as_json: Json = False) -> None:
-    """List the domains: parameters with their defaults, source."""
-    from hf_fourier.cli.list import show_domains
-
-    show_domains(as_json)
-
-
-@command(app)
-def report(request: ReportRequest) -> None:
-    """Make a report of saved RESULTS: a page, tables and figures. Runs no model.
-
-    Without --include-inputs nothing is written that an example can be worked out from.
-    """
-    from hf_fourier.cli.report import write_report
-
-    write_report(request)
-
-
-@command(app)
-def push(request: PushRequest) -> None:
-    """Push REPORT to the Hub as a private data set or a Space, or propose it to a model's card.
-
-    Who you are is read from `hf auth login` or HF_TOKEN. Without --include-inputs no example is written, only
-    confidences, curves, bands and aggregates.
-    """
-    from hf_fourier.cli.push import send
-
-    send(request)
 
 
 @command(app)
@@ -144,22 +75,91 @@ def demo(
         str, typer.Argument(help="One of picture, text, sound, waveform, protein, cell, mri.", metavar="[NAME]")
     ] = "picture",
     example: Annotated[
-        str | None, typer.Option(help="Which of the examples that come with it; by default the first.")
+        str | None, typer.Option(help="Name of one of the examples of the demo; by default the first.")
     ] = None,
     output: Annotated[
-        Path | None, typer.Option(help="Folder for all that is written.", show_default="./hf-fourier-demo/NAME")
+        Path | None, typer.Option(help="Folder for results and figures.", show_default="./hf-fourier-demo/NAME")
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Explain a real model's prediction for a real example, beside controls. Needs no model hub and no account."""
+    """Explain a real model's prediction for a real example, with controls. Needs no access to the Hub, no account."""
     from hf_fourier.cli.demo import run_demo
 
     run_demo(name=name, example=example, output=output or Path("hf-fourier-demo") / name, as_json=as_json)
 
 
+@command(app)
+def evaluate(request: EvaluateRequest) -> None:
+    """Compare methods with each other and with controls on all INPUTs. Print means and gaps to the magnitude."""
+    from hf_fourier.cli.evaluate import run_evaluate
+
+    run_evaluate(request)
+
+
+@command(app, "sanity-check")
+def sanity_check(request: SanityRequest) -> None:
+    """Test a method on MODEL: randomized weights, wrong labels, batches, seeds, controls. Exit code 1 if it fails."""
+    from hf_fourier.cli.evaluate import run_sanity
+
+    run_sanity(request)
+
+
+@command(app)
+def report(request: ReportRequest) -> None:
+    """Make a report from saved RESULTS: a page, tables and figures. Runs no model.
+
+    Without --include-inputs the report contains nothing from which an example can be reconstructed.
+    """
+    from hf_fourier.cli.report import write_report
+
+    write_report(request)
+
+
+@command(app)
+def push(request: PushRequest) -> None:
+    """Push REPORT to the Hub as a private data set or a Space, or propose it for a model card.
+
+    The command uses the login of `hf auth login` or HF_TOKEN. Without --include-inputs it writes no example, only
+    confidences, curves, bands and aggregates.
+    """
+    from hf_fourier.cli.push import send
+
+    send(request)
+
+
+@command(app, "models")
+def models(
+    architecture: Annotated[
+        str | None, typer.Argument(metavar="[MODEL_TYPE]", help="The `model_type` in config.json.")
+    ] = None,
+    task: Annotated[str | None, typer.Option(help="Show only this head, by its pipeline name.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Show which architectures and heads of `transformers` work, and why others do not."""
+    from hf_fourier.cli.supported_models import show_coverage
+
+    show_coverage(architecture=architecture, task=task, as_json=as_json)
+
+
+@command(app)
+def methods(as_json: Json = False) -> None:
+    """List the methods with their parameters, defaults, model passes and source."""
+    from hf_fourier.cli.list import show_methods
+
+    show_methods(as_json)
+
+
+@command(app)
+def domains(as_json: Json = False) -> None:
+    """List the domains with their parameters, defaults and source."""
+    from hf_fourier.cli.list import show_domains
+
+    show_domains(as_json)
+
+
 @command(assets_app, "list")
 def list_assets(as_json: Json = False) -> None:
-    """List models and data: size, license, and whether they are here already."""
+    """List models and data with their size, license, and whether they are downloaded."""
     from hf_fourier.cli.list import show_assets
 
     show_assets(as_json)
@@ -170,9 +170,11 @@ def get_assets(
     names: Annotated[
         list[str] | None, typer.Argument(metavar="NAME...", help="See `hf-fourier assets list`.", show_default=False)
     ] = None,
-    everything: Annotated[bool, typer.Option("--all", help="Everything that can be had on this machine.")] = False,
+    everything: Annotated[
+        bool, typer.Option("--all", help="Download everything that is available on this machine.")
+    ] = False,
 ) -> None:
-    """Fetch, check and convert; prints the folder of each on standard output."""
+    """Download, check and convert. Prints the folder of each on standard output."""
     from hf_fourier.cli.list import fetch
 
     fetch(names or [], everything)

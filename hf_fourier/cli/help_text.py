@@ -1,4 +1,4 @@
-"""Examples of each command and the meaning of exit codes, for `--help`."""
+"""What `--help` shows beside the options: groups of commands, examples, and exit codes."""
 
 from __future__ import annotations
 
@@ -8,7 +8,14 @@ if TYPE_CHECKING:
     import typer
 
 EXIT_CODES = "Exit codes: 0 success, 1 failure, 2 usage error."
-#: By command, lines as they can be typed; a test types each of them.
+#: The headings of `hf-fourier --help`, with the commands under each.
+GROUPS: dict[str, tuple[str, ...]] = {
+    "Explain": ("explain", "bands", "spectrum", "explain-dataset", "demo"),
+    "Evaluate": ("evaluate", "sanity-check"),
+    "Share": ("report", "push"),
+    "Look up": ("methods", "domains", "models", "assets"),
+}
+#: Examples of each command; a test runs or parses each of them.
 EXAMPLES: dict[str, tuple[str, ...]] = {
     "explain": (
         "hf-fourier explain google/vit-base-patch16-224 cat.jpg --output explained",
@@ -49,15 +56,20 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
 
 
 def add_help(app: typer.Typer) -> None:
-    """Give every command its examples, and the whole the exit codes."""
-    app.info.epilog = f"{EXIT_CODES}\n\n`hf-fourier COMMAND --help` shows examples."
+    """Put every command under its heading and give it its examples; show one example per heading and the exit codes."""
+    heading = {name: title for title, names in GROUPS.items() for name in names}
+    examples = [EXAMPLES[names[0]][0] for names in GROUPS.values()]
+    more = "`hf-fourier COMMAND --help` shows more examples."
+    app.info.epilog = "\n\n".join(["For example:", *examples, more, EXIT_CODES])
     for name, command in commands(app).items():
-        if name in EXAMPLES:
-            command.epilog = "\n\n".join(["For example:", *EXAMPLES[name]])
+        command.epilog = "\n\n".join(["For example:", *EXAMPLES[name]])
+        command.rich_help_panel = heading.get(name)
+    for group in app.registered_groups:
+        group.rich_help_panel = heading[str(group.name)]
 
 
 def commands(app: typer.Typer) -> dict[str, typer.models.CommandInfo]:
-    """All commands by what is typed, those of groups too."""
+    """All commands by name, including those of groups (`assets get`)."""
     by_name = {}
     for command in app.registered_commands:
         assert command.callback is not None

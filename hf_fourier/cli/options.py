@@ -1,4 +1,4 @@
-"""Options, each declared once, and the one way from them to the commands: by name, through `command`."""
+"""The options of the commands, each declared once, and `command`, which registers a function with its options."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ import typer
 from hf_fourier.cli.console import report_errors
 from hf_fourier.registry import DEFAULT_METHOD
 
-Model = Annotated[str, typer.Argument(help="A Hub id or a folder.", show_default=False)]
+Model = Annotated[str, typer.Argument(help="A Hub id or a local folder.", show_default=False)]
 Inputs = Annotated[
     list[str],
     typer.Argument(
         metavar="INPUT...",
         help="Files: pictures, sounds (.wav .flac .ogg .mp3), volumes (.nii .nii.gz .npy), cells (.h5ad .loom "
-        ".zarr .dataset .json); or texts and proteins as they are; '-' alone reads one text per line from standard "
+        ".zarr .dataset .json); or a text or a protein sequence itself; '-' reads one text per line from standard "
         "input.",
         show_default=False,
     ),
@@ -43,90 +43,84 @@ TargetText = Annotated[
 ]
 Method = Annotated[str, typer.Option(help="A method; see `hf-fourier methods`.")]
 Methods = Annotated[
-    list[str], typer.Option("--method", help="A method; see `hf-fourier methods`. More than once for several.")
+    list[str], typer.Option("--method", help="A method; see `hf-fourier methods`. Repeat it for several.")
 ]
 Domain = Annotated[str | None, typer.Option(help="A domain; see `hf-fourier domains`.", show_default="fourier")]
 Domains = Annotated[
     list[str] | None,
-    typer.Option(
-        "--domain", help="A domain; see `hf-fourier domains`. More than once for several.", show_default="fourier"
-    ),
+    typer.Option("--domain", help="A domain; see `hf-fourier domains`. Repeat it for several.", show_default="fourier"),
 ]
 Bands = Annotated[
     str,
     typer.Option(
-        help="octave, third-octave, mel, eeg, each with a number behind it if you like (octave-10); a number of equal "
+        help="octave, third-octave, mel or eeg, with an optional number of bands (octave-10); a number of equal "
         "bands; or edges, '0-200,200-4000'.",
     ),
 ]
-Column = Annotated[list[str] | None, typer.Option(help="The column of the examples; twice for pairs.")]
-Split = Annotated[str | None, typer.Option(help="The split, where there are several.")]
+Column = Annotated[list[str] | None, typer.Option(help="The column with the examples; give it twice for pairs.")]
+Split = Annotated[str | None, typer.Option(help="The split of the data set, if it has several.")]
 Contributions = Annotated[
     int | None,
     typer.Option(
-        help="Points on the path from each reference for what speaks for or against the answer, such as 4; 0 for none.",
-        show_default="the method's",
+        help="Points on the path from each reference for signed contributions to the answer, such as 4; 0 for none.",
+        show_default="set by the method",
         min=0,
     ),
 ]
 Replacement = Annotated[
     str,
     typer.Option(
-        help="What stands in the place of deleted features along curves: zero; noise of their power; phase, scrambled; "
-        "reference, such as silence; example, another of the inputs.",
+        help="What replaces deleted features in perturbation curves: zero; noise of the same power; phase (scrambled); "
+        "reference, such as silence; example (another input).",
     ),
 ]
-Seed = Annotated[int, typer.Option(help="Of everything random.")]
-Rows = Annotated[str, typer.Option(help="Rows in a batch, at most, or auto.")]
-Pair = Annotated[
-    bool, typer.Option("--pair", help="Take the texts two by two (on standard input: with a tab between).")
-]
+Seed = Annotated[int, typer.Option(help="Seed of all random draws.")]
+Rows = Annotated[str, typer.Option(help="Largest number of rows in a batch, or auto.")]
+Pair = Annotated[bool, typer.Option("--pair", help="Read the texts as pairs (on standard input: separated by a tab).")]
 Cells = Annotated[
     str | None,
     typer.Option(
-        help="Which cells of a file that holds many: names or numbers with commas between, 0:20, or all.",
+        help="Which cells of a file to read: names or numbers separated by commas, 0:20, or all.",
         show_default="the first 8",
     ),
 ]
-WithInputs = Annotated[
-    bool, typer.Option("--include-inputs", help="Show the examples too: a rebuilt example is the example.")
-]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON, and nothing else, on standard output.")]
-Debug = Annotated[bool, typer.Option("--debug", help="Show where an error comes from.")]
+WithInputs = Annotated[bool, typer.Option("--include-inputs", help="Include the examples and their reconstructions.")]
+Json = Annotated[bool, typer.Option("--json", help="Print only JSON on standard output.")]
+Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
 
 
 @dataclass(frozen=True, kw_only=True)
 class LoadOptions:
     """Options of `FourierExplainer.from_pretrained`, by its names."""
 
-    task: Annotated[str | None, typer.Option(help="The head, by its pipeline's name; by default the checkpoint's.")] = (
+    task: Annotated[str | None, typer.Option(help="The head, by its pipeline name; by default the checkpoint's.")] = (
         None
     )
-    subfolder: Annotated[str | None, typer.Option(help="Where in MODEL the checkpoint lies.")] = None
-    revision: Annotated[str | None, typer.Option(help="A branch, a tag or a commit of MODEL.")] = None
+    subfolder: Annotated[str | None, typer.Option(help="Subfolder of MODEL with the checkpoint.")] = None
+    revision: Annotated[str | None, typer.Option(help="Branch, tag or commit of MODEL.")] = None
     signal: Annotated[
         str | None,
-        typer.Option(help="waveform: explain a model that reads log-mel at the samples in front of it, in Hz."),
+        typer.Option(help="waveform: explain a log-mel model at the samples of the waveform, in Hz."),
     ] = None
     dither: Annotated[
         float,
         typer.Option(
-            help="Noise added to what the model reads, relative to the largest entry, where digital silence has no "
-            "gradient: 1e-6.",
+            help="Add noise of this size, relative to the largest entry, to the model's input. Use 1e-6 if digital "
+            "silence has no gradient.",
             min=0.0,
         ),
     ] = 0.0
-    device: Annotated[str | None, typer.Option(help="Where the model runs, such as cuda:0.")] = None
-    dtype: Annotated[str | None, typer.Option(help="The weights' type, such as bfloat16.")] = None
+    device: Annotated[str | None, typer.Option(help="Device of the model, such as cuda:0.")] = None
+    dtype: Annotated[str | None, typer.Option(help="Type of the weights, such as bfloat16.")] = None
     device_map: Annotated[
-        str | None, typer.Option(help="Spread a model that is too large over devices: auto. In place of --device.")
+        str | None, typer.Option(help="auto: spread a large model over all devices. Replaces --device.")
     ] = None
     trust_remote_code: Annotated[
-        bool, typer.Option("--trust-remote-code", help="Run code from MODEL's repository.")
+        bool, typer.Option("--trust-remote-code", help="Allow code from MODEL's repository to run.")
     ] = False
 
     dictionaries: Annotated[
-        str | None, typer.Option(help="Where the gene dictionaries of a Geneformer are: ctheodoris/Geneformer.")
+        str | None, typer.Option(help="Source of Geneformer's gene dictionaries, such as ctheodoris/Geneformer.")
     ] = None
 
     def arguments(self) -> dict[str, Any]:
@@ -146,7 +140,7 @@ class ExplainRequest:
     domain: Domain = None
     contributions: Contributions = None
     fraction: Annotated[
-        str, typer.Option(help="Fractions of features to keep, and to delete, for the perturbation curve.")
+        str, typer.Option(help="Fractions of features to keep and to delete in the perturbation curve.")
     ] = ".01,.02,.04,.1,.3"
     replacement: Replacement = "zero"
     output: Annotated[
@@ -156,10 +150,10 @@ class ExplainRequest:
     cells: Cells = None
     seconds: Annotated[
         float | None,
-        typer.Option(help="Of a segment of a long recording.", show_default="the model's window, or 10"),
+        typer.Option(help="Length of a segment of a long recording, in s.", show_default="the model's window, or 10"),
     ] = None
     overlap: Annotated[
-        float | None, typer.Option(help="The fraction of a segment that overlaps the next.", show_default="0.25")
+        float | None, typer.Option(help="Fraction of a segment that overlaps the next one.", show_default="0.25")
     ] = None
     seed: Seed = 0
     batch_size: Rows = "auto"
@@ -176,9 +170,7 @@ class BandsRequest:
     bands: Bands = "octave"
     target: TargetText = None
     method: Annotated[str, typer.Option(help="shapley, occlusion, random_masks, or any other method.")] = "shapley"
-    domain: Annotated[str | None, typer.Option(help="A domain with bands of its own, such as wavelet:bands=level.")] = (
-        None
-    )
+    domain: Annotated[str | None, typer.Option(help="A domain with its own bands, such as wavelet:bands=level.")] = None
     output: Annotated[
         Path | None, typer.Option(help="Folder for figures and results.", show_default="./hf-fourier-bands-MODEL")
     ] = None
@@ -196,24 +188,22 @@ class SpectrumRequest:
 
     model: Model
     dataset: DataSet
-    output: Annotated[Path, typer.Option(help="The run's folder; the same command goes on with what is there.")]
+    output: Annotated[Path, typer.Option(help="Folder of the run. The same command resumes it.")]
     bands: Bands = "octave"
-    by: Annotated[
-        str | None, typer.Option(help="What is drawn apart: a column, folder (of each file), or prediction.")
-    ] = None
+    by: Annotated[str | None, typer.Option(help="Group examples by a column, by folder, or by prediction.")] = None
     labels: Annotated[
         str | None,
-        typer.Option(help="The true classes: a column, or folder.", show_default="--by, where it names classes"),
+        typer.Option(help="Where the true classes are: a column, or folder.", show_default="--by, if it names classes"),
     ] = None
     clusters: Annotated[
-        str | None, typer.Option(help="A column: examples with one value (a speaker, a patient) are not independent.")
+        str | None, typer.Option(help="A column that names dependent examples, such as a speaker or a patient.")
     ] = None
     column: Column = None
     split: Split = None
-    method: Annotated[str, typer.Option(help="Other settings, such as filters:replacement=noise.")] = "filters"
-    domain: Annotated[str | None, typer.Option(help="A domain with bands of its own, such as wavelet:bands=level.")] = (
-        None
+    method: Annotated[str, typer.Option(help="The method with settings, such as filters:replacement=noise.")] = (
+        "filters"
     )
+    domain: Annotated[str | None, typer.Option(help="A domain with its own bands, such as wavelet:bands=level.")] = None
     seed: Seed = 0
     batch_size: Rows = "auto"
     loading: LoadOptions
@@ -226,33 +216,35 @@ class RunRequest:
 
     model: Model
     dataset: DataSet
-    output: Annotated[Path, typer.Option(help="The run's folder; the same command goes on with what is there.")]
+    output: Annotated[Path, typer.Option(help="Folder of the run. The same command resumes it.")]
     target: TargetText = None
     column: Column = None
     split: Split = None
-    streaming: Annotated[bool, typer.Option("--streaming", help="Stream a Hub id, and do not fetch it first.")] = False
+    streaming: Annotated[bool, typer.Option("--streaming", help="Stream from the Hub instead of downloading.")] = False
     method: Method = DEFAULT_METHOD
     domain: Domain = None
     contributions: Contributions = None
     fraction: Annotated[
-        str | None, typer.Option(help="Fractions of features to keep and to delete, such as .01,.04; none by default.")
+        str | None, typer.Option(help="Fractions of features to keep and to delete, such as .01,.04. By default none.")
     ] = None
     replacement: Replacement = "zero"
-    store: Annotated[str, typer.Option(help="everything, scores, genes (of cells), top, or auto: what fits.")] = "auto"
-    budget: Annotated[str, typer.Option(help="What the results may take on disk.")] = "20GB"
+    store: Annotated[
+        str, typer.Option(help="everything, scores, genes (of cells), top, or auto: what --budget allows.")
+    ] = "auto"
+    budget: Annotated[str, typer.Option(help="Largest size of the results on disk.")] = "20GB"
     chunk: Annotated[
-        int | None, typer.Option(help="Examples in a chunk, which a stop costs at most.", show_default="by size")
+        int | None, typer.Option(help="Examples in a chunk, the most that a stop can lose.", show_default="by size")
     ] = None
     seed: Seed = 0
     batch_size: Rows = "auto"
-    processes: Annotated[int | None, typer.Option(help="Start so many processes on this machine.")] = None
+    processes: Annotated[int | None, typer.Option(help="Number of processes to start on this machine.")] = None
     threads: Annotated[
         int | None,
         typer.Option(
-            help="Of torch, in each process.", show_default="torch's choice, or a share of the cores", min=1, max=4096
+            help="Torch threads per process.", show_default="torch's choice, or a share of the cores", min=1, max=4096
         ),
     ] = None
-    plan: Annotated[bool, typer.Option("--plan", help="Only estimate time, memory and disk.")] = False
+    plan: Annotated[bool, typer.Option("--plan", help="Only estimate time, memory and disk space.")] = False
     loading: LoadOptions
     as_json: Json = False
 
@@ -270,7 +262,7 @@ class SanityRequest:
     cells: Cells = None
     seed: Seed = 0
     batch_size: Rows = "auto"
-    output: Annotated[Path | None, typer.Option(help="A CSV file for the table.")] = None
+    output: Annotated[Path | None, typer.Option(help="CSV file for the table.")] = None
     loading: LoadOptions
     as_json: Json = False
 
@@ -283,8 +275,8 @@ class EvaluateRequest(SanityRequest):
         list[str] | None,
         typer.Option(
             "--metric",
-            help="dig, selectivity, maintain_rate, …; more than once for several.",
-            show_default="the head's",
+            help="A metric: dig, selectivity, maintain_rate, … Repeat it for several.",
+            show_default="set by the head",
         ),
     ] = None
     replacement: Replacement = "zero"
@@ -298,19 +290,19 @@ class ReportRequest:
         list[Path] | None,
         typer.Argument(
             metavar="[RESULTS]...",
-            help="Folders that `explain`, `bands`, `explain-dataset` or `Attribution.save` wrote, of one model.",
+            help="Folders of one model, written by `explain`, `bands`, `explain-dataset` or `Attribution.save`.",
             show_default=False,
         ),
     ] = None
-    spectrum: Annotated[
-        Path | None, typer.Option(help="The folder (or file) of the same model that `spectrum` wrote.")
-    ] = None
-    output: Annotated[Path, typer.Option(help="A folder that is new, empty, or an earlier report.")]
+    spectrum: Annotated[Path | None, typer.Option(help="Folder or file that `spectrum` wrote for the same model.")] = (
+        None
+    )
+    output: Annotated[Path, typer.Option(help="Folder of the report: new, empty, or an earlier report.")]
     include_inputs: WithInputs = False
-    title: Annotated[str | None, typer.Option(help="By default it names the model.", show_default=False)] = None
-    max_examples: Annotated[int, typer.Option(min=1, help="Results of each folder, at most.")] = 50
+    title: Annotated[str | None, typer.Option(help="Title; by default it names the model.", show_default=False)] = None
+    max_examples: Annotated[int, typer.Option(min=1, help="Largest number of results from each folder.")] = 50
     figures: Annotated[
-        bool, typer.Option("--figures", help="With inputs also a figure of each example, light and dark.")
+        bool, typer.Option("--figures", help="With inputs, also write a figure of each example, light and dark.")
     ] = False
     as_json: Json = False
 
@@ -319,36 +311,34 @@ class ReportRequest:
 class PushRequest:
     """The options of `hf-fourier push`."""
 
-    report: Annotated[Path, typer.Argument(help="A folder that `Report.save` wrote.", show_default=False)]
+    report: Annotated[Path, typer.Argument(help="Folder that `report` or `Report.save` wrote.", show_default=False)]
     repo: Annotated[
         str | None,
-        typer.Argument(metavar="[USER/NAME]", help="The data set (or Space) on the Hub.", show_default=False),
+        typer.Argument(metavar="[USER/NAME]", help="Name of the data set or Space on the Hub.", show_default=False),
     ] = None
-    space: Annotated[bool, typer.Option("--space", help="A static Space that shows the page.")] = False
+    space: Annotated[bool, typer.Option("--space", help="Push a static Space that shows the page.")] = False
     include_inputs: WithInputs = False
-    public: Annotated[bool, typer.Option("--public", help="For everybody; otherwise the repository is private.")] = (
+    public: Annotated[bool, typer.Option("--public", help="Make the repository public; by default it is private.")] = (
         False
     )
-    license: Annotated[str | None, typer.Option(help="By the Hub's identifier, such as cc-by-4.0.")] = None
+    license: Annotated[str | None, typer.Option(help="License by the Hub's identifier, such as cc-by-4.0.")] = None
     model_card: Annotated[
-        str | None, typer.Option(metavar="MODEL", help="Open a pull request on this model's card.")
+        str | None, typer.Option(metavar="MODEL", help="Open a pull request on the card of this model.")
     ] = None
-    dataset: Annotated[str | None, typer.Option(help="What the examples were, for the model's card.")] = None
-    dataset_id: Annotated[
-        str | None, typer.Option(help="The id of that data set on the Hub.", show_default="custom")
-    ] = None
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only list what would be written; no network.")] = False
+    dataset: Annotated[str | None, typer.Option(help="Description of the examples for the model card.")] = None
+    dataset_id: Annotated[str | None, typer.Option(help="Hub id of that data set.", show_default="custom")] = None
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="List what would be written; use no network.")] = False
     as_json: Json = False
 
 
 def command(app: typer.Typer, name: str | None = None) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Register a function as a command, every field of the dataclasses that it takes being an option of that name.
+    """Register a function as a command. Every field of the dataclasses that it takes becomes an option of that name.
 
-    Every command has `--debug`; without it, this library's errors are one message.
+    Every command has `--debug`. Without it, an error of this library is printed as one message.
 
     Args:
-        app: Where it is registered.
-        name: What is typed; by default the function's name.
+        app: The application to register it in.
+        name: The name of the command; by default the function's name.
     """
 
     def register(function: Callable[..., None]) -> Callable[..., None]:

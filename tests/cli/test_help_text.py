@@ -10,7 +10,7 @@ import sys
 
 import pytest
 
-from hf_fourier.cli.help_text import EXAMPLES, EXIT_CODES, commands
+from hf_fourier.cli.help_text import EXAMPLES, EXIT_CODES, GROUPS, commands
 
 #: Options that every command of a kind has.
 PRINTS = {
@@ -68,6 +68,18 @@ def test_no_command_is_without_help_or_examples(run):
         assert len(command.callback.__doc__.strip().splitlines()[0]) > 20
         assert name.split()[0] in whole
     assert EXIT_CODES in " ".join(whole.split())
+
+
+def test_commands_stand_in_groups_with_an_example_each(run):
+    whole = run("--help").stdout
+    lines = " ".join(whole.split())
+    assert sorted(name for names in GROUPS.values() for name in names) == sorted({name.split()[0] for name in every()})
+    titles = [whole.index(f" {title} ─") for title in GROUPS]
+    assert titles == sorted(titles)
+    for (title, names), start, end in zip(GROUPS.items(), titles, [*titles[1:], len(whole)], strict=True):
+        rows = [line.split()[1] for line in whole[start:end].splitlines() if line.startswith("│ ") and line[2] != " "]
+        assert set(names) == set(rows), title
+        assert " ".join(EXAMPLES[names[0]][0].split()) in lines
 
 
 def test_every_option_is_explained():
