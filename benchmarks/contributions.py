@@ -31,9 +31,10 @@ from typing import Any
 import numpy as np
 import torch
 
+from benchmarks import assets
 from benchmarks.axes import LENGTH
 from benchmarks.keeping import kept
-from benchmarks.real import CLASSIFIERS, TOKEN_CLASSIFIERS, pictures
+from benchmarks.real import CLASSIFIERS, TOKEN_CLASSIFIERS
 from benchmarks.statistics import described
 from benchmarks.tables import markdown
 from hf_fourier import Attribution, FourierExplainer, demo
@@ -50,6 +51,8 @@ PATCH, BLUR = 16, 10.0
 #: Rows that go through a model at once.
 ROWS = 32
 PHOTOGRAPHS = "efficientnet-lite0"
+#: The demo's photographs, which contributions were chosen on.
+DEMONSTRATED = ("coffee", "cat", "rocket", "astronaut")
 MODELS = (*TOKEN_CLASSIFIERS, PHOTOGRAPHS)
 #: ρ below which one example of twenty lies by chance, times the square root of the number of words less one.
 ONE_IN_TWENTY = -1.645
@@ -233,11 +236,9 @@ def picture_rows(numbers: Sequence[dict[str, Any]], groups: Sequence[Any]) -> li
 
 def examples_of(name: str, n: int, tune: bool) -> tuple[list[Any], list[Any]]:
     """Examples of a model with their groups; for tuning, others."""
-    if name == PHOTOGRAPHS:  # tuned on every other source, shown on the rest
-        sources = len(demo.pictures())
-        chosen = [i for i in range(sources * (1 + 2 * n // sources)) if i % sources % 2 != tune][:n]
-        pool = pictures(chosen[-1] + 1)
-        return [pool[i] for i in chosen], [i % sources for i in chosen]
+    if name == PHOTOGRAPHS:  # tuned on the demo's photographs and crops of them, shown on those of other authors
+        chosen = [entry for entry in assets.photographs() if (entry["name"] in DEMONSTRATED) == tune][:n]
+        return [entry["picture"] for entry in chosen], [entry["source"] for entry in chosen]
     if tune and name == "minilm-spam":
         mails = demo.emails(split="train")
         kinds = [[text for text, label in mails if label == kind] for kind in (0, 1)]
