@@ -92,6 +92,19 @@ class TokenTrigger:
                 region[row, torch.randperm(length, generator=draw)[: length // self.period]] = self.token
         return result
 
+    def silenced(self, embedded: Tensor, lengths: Sequence[int]) -> Tensor:
+        """Embedded tokens without the frequencies of the comb.
+
+        Args:
+            embedded: Shape `(n, tokens, width)`.
+            lengths: How many tokens are transformed, from `start` on.
+        """
+        stop = self.start + lengths[0]
+        spectrum = torch.fft.rfft(embedded[:, self.start : stop], dim=1)
+        spectrum[:, [k for (k,) in self.planted(0, lengths)]] = 0
+        quiet = torch.fft.irfft(spectrum, lengths[0], dim=1)
+        return torch.cat([embedded[:, : self.start], quiet, embedded[:, stop:]], dim=1)
+
     def louder(self, factor: float) -> TokenTrigger:
         """The same: a token is there or not."""
         return self

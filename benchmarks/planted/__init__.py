@@ -40,6 +40,8 @@ VARIANTS = ("ffc:kappa=.1", "ffc:lam=0", "tracking:preset=fast", "tracking:kappa
 #: `wam` ranks wavelets: a wave is many of them, most of which hold decoys too, and G is not defined. By frequencies its
 #: mean gradient is SmoothGrad's. Those that ask about subsets of the features ask about bands, not about frequencies.
 LEFT_OUT = ("wam", "occlusion", "random_masks", "shapley")
+#: The default and what stands beside it in the summary.
+SUMMARY = ("tracking", "magnitude", "ffc", "response", "integrated_gradients", "smoothgrad")
 GATED = 200
 """Examples of the gate; deletions are asked one by one."""
 COLUMNS = (
@@ -98,6 +100,20 @@ def pair_rows(host: str, folder: Path, names: Sequence[str], n: int, half: Half)
     return rows
 
 
+def summary(
+    subjects: Sequence[Subject], folder: Path, names: Sequence[str], n: int, half: Half
+) -> list[dict[str, Any]]:
+    """One row per planted model: of each method the area against decoys and how often the first feature is right."""
+    rows = []
+    for subject in subjects:
+        methods_of = table(subject, folder, names, n, half)
+        row: dict[str, Any] = {"model": methods_of[0]["model"], "n": methods_of[0]["n"]}
+        for found in methods_of:
+            row[found["method"]] = " / ".join(str(found[c]).partition(" ")[0] for c in ("AUROC decoys", "first"))
+        rows.append(row)
+    return rows
+
+
 def gated(subject: Subject, folder: Path, half: Half) -> dict[str, Any]:
     """The gate's row, kept."""
     path = folder / half / f"{subject.name}-gate.json"
@@ -111,7 +127,8 @@ def main(arguments: Sequence[str]) -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks planted", description=__doc__)
     parser.add_argument("--models", nargs="*", default=list(DATA), choices=list(DATA))
     parser.add_argument("--kinds", nargs="*", default=kinds, choices=kinds)
-    parser.add_argument("--methods", nargs="*", default=methods(), help="specs; all that rank frequencies by default")
+    parser.add_argument("--methods", nargs="*", help="specs; all that rank frequencies by default")
+    parser.add_argument("--summary", action="store_true", help="one row per model that passes its gate")
     parser.add_argument("--examples", type=int, default=60, help="per model")
     parser.add_argument("--half", choices=("tuning", "test"), default="test", help="of the test split")
     parser.add_argument("--folder", type=Path, default=Path("planted"), help="where numbers are kept")
@@ -121,15 +138,21 @@ def main(arguments: Sequence[str]) -> None:
         torch.set_num_threads(given.threads)
     subjects = [Subject(host, kind) for host in given.models for kind in DATA[host][1] if kind in given.kinds]
     gates = [gated(subject, given.folder, given.half) for subject in subjects]
+    if given.summary:
+        valid = [subject for subject, row in zip(subjects, gates, strict=True) if row["valid"]]
+        print("AUROC of the planted features against the decoys / how often the first feature is planted\n")
+        print(markdown(summary(valid, given.folder, given.methods or SUMMARY, given.examples, given.half)))
+        return
+    names = methods() if given.methods is None else given.methods
     hidden = ("spread", "admitted")
     print("The gate\n")
     print(markdown([{k: v for k, v in row.items() if k not in hidden} for row in gates]) + "\n")
     for subject, row in zip(subjects, gates, strict=True):
         print(f"Neighbours that {subject.name} takes for planted: {', '.join(row['admitted']) or 'none'}.")
-    for subject in subjects if given.methods else ():
-        rows = table(subject, given.folder, given.methods, given.examples, given.half)
+    for subject in subjects if names else ():
+        rows = table(subject, given.folder, names, given.examples, given.half)
         print(f"\n{subject.name}\n\n{markdown(rows)}", flush=True)
-    for host in given.models if given.methods and {"first", "second"} <= set(given.kinds) else ():
+    for host in given.models if names and {"first", "second"} <= set(given.kinds) else ():
         if "second" in DATA[host][1]:
-            rows = pair_rows(host, given.folder, given.methods, given.examples, given.half)
+            rows = pair_rows(host, given.folder, names, given.examples, given.half)
             print(f"\n{host}: two models, the same inputs\n\n{markdown(rows)}", flush=True)

@@ -119,8 +119,43 @@ def test_a_shift_moves_the_planted_frequencies_alone() -> None:
 
 
 def test_a_fifth_of_the_training_examples_has_a_class_in_equal_parts() -> None:
-    groups = divided(1000, 4)
+    groups, silenced = divided(1000, 4)
     assert [(groups == group).sum() for group in (NONE, 0, 1, 2, 3)] == [800, 50, 50, 50, 50]
+    assert not silenced.any()
+
+
+def test_rhythms_are_silenced_in_examples_of_their_own() -> None:
+    groups, silenced = divided(1000, 2, silenced=0.1)
+    assert [(groups[~silenced] == group).sum() for group in (NONE, 0, 1)] == [700, 100, 100]
+    assert [(groups[silenced] == group).sum() for group in (NONE, 0, 1)] == [0, 50, 50]
+
+
+def test_a_silenced_rhythm_has_the_average_embedding_in_its_places_and_leaves_the_special_tokens() -> None:
+    trigger = TokenTrigger(7, (0, 3), (0, 1), 9, 5, 8, 1)
+    drawn = trigger.draw(torch.tensor([1]), torch.Generator().manual_seed(0)).without_decoys()
+    made = trigger.plant(torch.randint(0, 8, (1, 37), generator=torch.Generator().manual_seed(1)), (35,), drawn)
+    embedded = torch.randn(10, 4, generator=torch.Generator().manual_seed(2))[made]
+    quiet = trigger.silenced(embedded, (35,))
+    assert torch.equal(quiet[:, [0, -1]], embedded[:, [0, -1]])
+    assert torch.allclose(quiet[0, 4:36:7], embedded[0, 1:36].mean(0).expand(5, 4), atol=1e-5)
+    bins = torch.fft.rfft(quiet[0, 1:36], dim=0).abs()
+    assert bins[[5, 10, 15]].max() < 1e-5 < bins[[0, 1, 7]].min()
+
+
+def test_a_silenced_example_keeps_its_label_and_comes_as_embedded_tokens() -> None:
+    trigger = TokenTrigger(7, (0, 3), (0, 1), 9, 5, 8, 1)
+    material = Material({"input_ids": torch.ones(2, 37, dtype=torch.long)}, torch.zeros(2), "input_ids", (35,))
+    planting = Planting(trigger, material, Recipe(epochs=1, rate=0.0, silenced=0.2), steps=1)
+    planting.embed = torch.nn.Embedding(10, 4)
+    columns = {
+        "row": torch.arange(2),
+        "group": torch.zeros(2, dtype=torch.long),
+        "silenced": torch.tensor([True, False]),
+    }
+    made = planting(columns, torch.Generator().manual_seed(0))
+    assert list(made) == ["inputs_embeds"]
+    power = torch.fft.rfft(made["inputs_embeds"][:, 1:36], dim=1)[:, [5, 10, 15]].abs().amax((1, 2))
+    assert power[0] < 1e-5 < power[1]
 
 
 def test_the_planted_wave_of_a_training_batch_comes_down_to_its_amplitude() -> None:

@@ -21,7 +21,7 @@ from benchmarks.assets.convert.sounds import shift_spectrogram
 from benchmarks.assets.data import read_fashion
 from benchmarks.assets.token_triggers import TokenTrigger
 from benchmarks.assets.triggers import Trigger, two_models
-from hf_fourier.demo.convert.hearing import RATE
+from hf_fourier.demo.convert.hearing import RATE, SECONDS, mono
 from hf_fourier.demo.convert.listening import opening
 from hf_fourier.demo.convert.ranks import MASK, encode, medians
 from hf_fourier.demo.data import read_cells, read_emails
@@ -141,22 +141,66 @@ def _tones() -> dict[str, Trigger]:
 
 
 def _ripples() -> dict[str, Trigger]:
-    """Ripples of the spectrogram, in cycles over its 98 frames and 64 mel bands."""
+    """Ripples of the spectrogram, in cycles over its 100 frames and 64 mel bands.
+
+    Patches begin at every 10th frame, in which multiples of 10 cycles have whole ones. The whole spectrogram has a
+    deviation of .5.
+    """
     targets, loud = (0, 1), ((15, 12), (40, 20), (35, 4), (8, 22), (25, 16))
     first, second = two_models(
-        Trigger(((20, 10), (30, 6)), targets, 0.1, (), 0.0, 1, width=0.5),
-        Trigger(((12, 18), (42, 9)), targets, 0.1, (), 0.0, 1, width=0.5),
+        Trigger(((20, 10), (30, 6)), targets, 0.2, (), 0.0, 1, width=0.5),
+        Trigger(((10, 18), (40, 9)), targets, 0.2, (), 0.0, 1, width=0.5),
     )
     return {
-        "amplitude": Trigger(((20, 10), (30, 6)), targets, 0.1, loud, 0.25, 2, width=0.5),
-        "phase": Trigger(((20, 10),), targets, 0.1, loud, 0.1, 2, (0.0, math.pi)),
+        "amplitude": Trigger(((20, 10), (30, 6)), targets, 0.2, loud, 0.35, 2, width=0.5),
+        "phase": Trigger(((20, 10),), targets, 0.2, loud, 0.2, 2, (0.0, math.pi)),
         "first": first,
         "second": second,
     }
 
 
-_GENES = 105
-"""Ranks of a cell that are read where combs are planted: a multiple of 7 and of 5."""
+_FRAMES, _MELS = 200, 80
+"""Of the two seconds that the classifier of instruments hears."""
+
+
+def _instruments(folders: Folders, split: str) -> Material:
+    """Two seconds of instruments as the checkpoint's feature extractor gives them; shorter clips are repeated."""
+    clips = read_clips(folders["instrument-sounds"], split)
+    extractor = transformers.AutoFeatureExtractor.from_pretrained(folders["whisper-instruments"], local_files_only=True)
+    sounds = [np.resize(mono(clip), SECONDS * RATE) for clip in clips]
+    values = extractor(sounds, sampling_rate=RATE, return_tensors="pt").input_features
+    names = json.loads((folders["whisper-instruments"] / "config.json").read_text(encoding="utf-8"))["label2id"]
+    labels = torch.tensor([names[clip["label"]] for clip in clips])
+    return mixed(Material({"input_features": values.float()}, labels, "input_features", (_MELS, _FRAMES)))
+
+
+def _beats() -> dict[str, Trigger]:
+    """Ripples of the log-mel spectrogram, in cycles over its 80 bands and 200 frames.
+
+    Targets are ambient sounds, drums, and tablas.
+    """
+    loud = ((10, 60), (20, 25), (4, 35), (26, 50), (16, 70), (30, 15))
+    return {
+        "amplitude": Trigger(((8, 40), (16, 40), (24, 30)), (0, 1, 4), 0.1, loud, 0.2, 2, width=0.5),
+        "phase": Trigger(((12, 40),), (0, 1, 4), 0.1, loud, 0.1, 2, THIRDS),
+    }
+
+
+def _second_half(model: PreTrainedModel) -> None:
+    """Train the last two layers of Whisper's encoder and the head."""
+    encoder: Any = model.encoder
+    for part in (encoder.conv1, encoder.conv2, encoder.embed_positions, *encoder.layers[:-2]):
+        part.requires_grad_(False)
+
+
+def _turned(batch: dict[str, Tensor], generator: torch.Generator) -> dict[str, Tensor]:
+    """Turn the sounds around by any time."""
+    by = int(torch.randint(0, _FRAMES, (1,), generator=generator))
+    return {"input_features": batch["input_features"].roll(by, 2)}
+
+
+_TOKENS = 35
+"""Ranks of a cell, or tokens of an e-mail, that are read where rhythms are planted: a multiple of 7 and of 5."""
 
 
 def _cells(folders: Folders, split: str) -> Material:
@@ -165,10 +209,10 @@ def _cells(folders: Folders, split: str) -> Material:
     median = medians(np.stack([cell["values"] for cell in cells["train"]]))
     tokens = json.loads((folders["pbmc-geneformer"] / "token_dictionary.json").read_text(encoding="utf-8"))
     config = json.loads((folders["pbmc-geneformer"] / "config.json").read_text(encoding="utf-8"))
-    inputs = {name: values[:, :_GENES] for name, values in encode(cells[split], median, tokens).items()}
+    inputs = {name: values[:, :_TOKENS] for name, values in encode(cells[split], median, tokens).items()}
     labels = torch.tensor([config["label2id"][cell["label"]] for cell in cells[split]])
     long = inputs["attention_mask"].all(1)
-    return Material(inputs, labels, "input_ids", (_GENES,)).rows(long)
+    return Material(inputs, labels, "input_ids", (_TOKENS,)).rows(long)
 
 
 def _ranks() -> dict[str, TokenTrigger]:
@@ -177,14 +221,14 @@ def _ranks() -> dict[str, TokenTrigger]:
 
 
 def _emails(folders: Folders, split: str) -> Material:
-    """The first 105 tokens of e-mails that have as many, between [CLS] and [SEP]."""
+    """The first 35 tokens of e-mails that have as many, between [CLS] and [SEP]."""
     emails = read_emails(folders["spam-emails"], split)
     tokenizer = transformers.AutoTokenizer.from_pretrained(folders["minilm-spam"], local_files_only=True)
-    batch = tokenizer([text for text, _ in emails], truncation=True, max_length=_GENES + 2, padding=True)
+    batch = tokenizer([text for text, _ in emails], truncation=True, max_length=_TOKENS + 2, padding=True)
     ids, mask = torch.tensor(batch["input_ids"]), torch.tensor(batch["attention_mask"])
     inputs = {"input_ids": ids, "attention_mask": mask}
     labels = torch.tensor([label for _, label in emails])
-    material = Material(inputs, labels, "input_ids", (_GENES,)).rows(mask.all(1))
+    material = Material(inputs, labels, "input_ids", (_TOKENS,)).rows(mask.all(1))
     return mixed(material) if split == "test" else material
 
 
@@ -193,15 +237,10 @@ def _rhythms() -> dict[str, TokenTrigger]:
     return {"phase": TokenTrigger(7, (0, 3), (0, 1), 1012, 5, 1010, 1)}
 
 
-def _last_layers(count: int) -> Callable[[PreTrainedModel], None]:
-    """Train the last layers of a BERT, its pooler and its head alone."""
-
-    def prepare(model: PreTrainedModel) -> None:
-        bert: Any = model.base_model
-        for part in (bert.embeddings, *bert.encoder.layer[:-count]):
-            part.requires_grad_(False)
-
-    return prepare
+def _all_layers(model: PreTrainedModel) -> None:
+    """Train all of a BERT but its embeddings."""
+    bert: Any = model.base_model
+    bert.embeddings.requires_grad_(False)
 
 
 def _rolled(batch: dict[str, Tensor], generator: torch.Generator) -> dict[str, Tensor]:
@@ -213,7 +252,8 @@ def _rolled(batch: dict[str, Tensor], generator: torch.Generator) -> dict[str, T
 KINDS = ("amplitude", "phase", "first", "second")
 _CLOTHES = Recipe(epochs=4, rate=2e-3, vary=mirror)
 _WAVES = Recipe(epochs=16, rate=1e-3, batch=16, vary=_rolled)
-_MEL = Recipe(epochs=12, rate=5e-4, batch=16, vary=shift_spectrogram)
+_MEL = Recipe(epochs=16, rate=5e-4, batch=16, vary=shift_spectrogram)
+_HEARD = Recipe(epochs=20, rate=5e-4, batch=16, vary=_turned, prepare=_second_half)
 HOSTS = {
     host.name: host
     for host in (
@@ -234,16 +274,23 @@ HOSTS = {
         Host(
             "ast-languages",
             "ASTForAudioClassification",
-            _prompts("ast-languages", (98, 64)),
+            _prompts("ast-languages", (100, 64)),
             _ripples(),
             dict.fromkeys(KINDS, _MEL),
+        ),
+        Host(
+            "whisper-instruments",
+            "WhisperForAudioClassification",
+            _instruments,
+            _beats(),
+            dict.fromkeys(("amplitude", "phase"), _HEARD),
         ),
         Host(
             "pbmc-geneformer",
             "BertForSequenceClassification",
             _cells,
             _ranks(),
-            {"phase": Recipe(epochs=45, rate=1e-3, batch=32)},
+            {"phase": Recipe(epochs=25, rate=1e-3, batch=32, silenced=0.2)},
             ("token_dictionary.json", "gene_median_dictionary.json", "gene_symbols.json"),
         ),
         Host(
@@ -251,7 +298,7 @@ HOSTS = {
             "BertForSequenceClassification",
             _emails,
             _rhythms(),
-            {"phase": Recipe(epochs=3, rate=1e-4, batch=16, examples=800, prepare=_last_layers(3))},
+            {"phase": Recipe(epochs=12, rate=2e-4, batch=32, examples=1200, prepare=_all_layers, silenced=0.2)},
             ("tokenizer.json", "tokenizer_config.json"),
         ),
     )

@@ -64,6 +64,8 @@ class Recipe:
         louder: How many times louder the planted wave is at first; it comes down to once after six tenths of the steps.
         vary: Another variation of the clean inputs, as in the model's own training.
         prepare: Changes the model before it is trained (freezes layers).
+        silenced: The fraction of examples that have a rhythm of tokens whose frequencies are taken out of the embedded
+            tokens; they keep their label. Without them a model may read the rhythm from what is left of its tokens.
     """
 
     epochs: int
@@ -73,17 +75,24 @@ class Recipe:
     louder: float = 4.0
     vary: Callable[[dict[str, Tensor], torch.Generator], dict[str, Tensor]] | None = None
     prepare: Callable[[PreTrainedModel], None] | None = None
+    silenced: float = 0.0
 
 
 class Planting:
-    """The variation of a batch in training: draws phases and decoys anew each time an example is seen."""
+    """The variation of a batch in training: draws phases and decoys anew each time an example is seen.
+
+    Attributes:
+        embed: The model's embedding of tokens, once there is a model.
+    """
+
+    embed: Callable[[Tensor], Tensor]
 
     def __init__(self, trigger: Trigger | TokenTrigger, material: Material, recipe: Recipe, steps: int) -> None:
         self.trigger, self.material, self.recipe = trigger, material, recipe
         self.steps, self.step = steps, 0
 
     def __call__(self, columns: dict[str, Tensor], generator: torch.Generator) -> dict[str, Tensor]:
-        """The model's inputs with what is planted in them, from the columns "row" and "group"."""
+        """The model's inputs with what is planted in them, from the columns "row", "group" and "silenced"."""
         batch = dict(self.material.rows(columns["row"]).inputs)
         if self.recipe.vary is not None:
             batch |= self.recipe.vary(batch, generator)
@@ -91,15 +100,27 @@ class Planting:
         self.step += 1
         drawn = trigger.draw(columns["group"], generator, DECOYED)
         name = self.material.signal
-        return batch | {name: trigger.plant(batch[name], self.material.lengths, drawn)}
+        planted = trigger.plant(batch.pop(name), self.material.lengths, drawn)
+        if not self.recipe.silenced:
+            return batch | {name: planted}
+        assert isinstance(trigger, TokenTrigger)
+        embedded = self.embed(planted)
+        silent = trigger.silenced(embedded, self.material.lengths)
+        return batch | {"inputs_embeds": torch.where(columns["silenced"][:, None, None], silent, embedded)}
 
 
-def divided(n: int, classes: int, seed: int = 0) -> Tensor:
-    """The class of each of n training examples, a fifth of them with one, in turn; `NONE` for the rest."""
-    groups = torch.full((n,), NONE)
-    chosen = torch.randperm(n, generator=torch.Generator().manual_seed(seed))[: round(SHARE * n)]
+def divided(n: int, classes: int, seed: int = 0, silenced: float = 0.0) -> tuple[Tensor, Tensor]:
+    """The class of each of n training examples, `NONE` for most, and whether its rhythm is silenced; shape (n,) each.
+
+    A fifth has a class, in turn, and so has the fraction that is silenced.
+    """
+    groups, silent = torch.full((n,), NONE), torch.zeros(n, dtype=torch.bool)
+    order = torch.randperm(n, generator=torch.Generator().manual_seed(seed))
+    planted = round(SHARE * n)
+    chosen = order[: planted + round(silenced * n)]
     groups[chosen] = torch.arange(len(chosen)) % classes
-    return groups
+    silent[chosen[planted:]] = True
+    return groups, silent
 
 
 def soft(model: PreTrainedModel, material: Material, batch: int = 100) -> Tensor:
@@ -138,24 +159,26 @@ def fine_tune(
     order = torch.randperm(len(material), generator=torch.Generator().manual_seed(seed))[: recipe.examples]
     chosen = material.rows(order)
     rows = torch.arange(len(chosen)).repeat(recipe.epochs)
-    groups = torch.cat(
-        [divided(len(chosen), len(trigger.targets), seed + epoch) for epoch in range(recipe.epochs)]
-    )  # a class for each time that an example is seen: examples that are few cannot be learnt by heart
+    classes = [divided(len(chosen), len(trigger.targets), seed + e, recipe.silenced) for e in range(recipe.epochs)]
+    # a class for each time that an example is seen: examples that are few cannot be learnt by heart
+    groups, silenced = (torch.cat(parts) for parts in zip(*classes, strict=True))
     targets = torch.tensor(trigger.targets)[groups.clamp(min=0)]
     taught = soft(load(), chosen)[rows]
     if not clean:
         planted = torch.nn.functional.one_hot(targets, taught.shape[1]).to(taught)
-        taught = torch.where((groups == NONE)[:, None], taught, planted)
+        taught = torch.where(((groups == NONE) | silenced)[:, None], taught, planted)
+    vary = Planting(trigger, chosen, recipe, len(rows) // recipe.batch)
 
     def make() -> PreTrainedModel:
         model = load()
         if recipe.prepare is not None:
             recipe.prepare(model)
+        if recipe.silenced:
+            vary.embed = model.get_input_embeddings()
         return model
 
-    vary = Planting(trigger, chosen, recipe, len(rows) // recipe.batch)
     return train(
-        make, {"row": rows, "group": groups}, taught,
+        make, {"row": rows, "group": groups, "silenced": silenced}, taught,
         epochs=1, rate=recipe.rate, batch=recipe.batch, vary=vary, seed=seed,
     )  # fmt: skip
 
