@@ -16,7 +16,7 @@ from torch import Tensor
 
 from benchmarks.assets.token_triggers import TokenTrigger
 from benchmarks.assets.triggers import Frequency, shifted
-from benchmarks.planted.ranking import members
+from benchmarks.planted.ranking import members, transformed
 from benchmarks.planted.subjects import Examples, Subject, answers, answers_at
 from hf_fourier.domains.base import Basis
 from hf_fourier.results.attribution import Attribution
@@ -106,6 +106,21 @@ def spread(examples: Examples, ask: Callable[[dict[str, Tensor]], Tensor]) -> di
     return found
 
 
+def agree(results: Sequence[Attribution], examples: Examples) -> None:
+    """Make sure that the waves have whole cycles in what the library transforms.
+
+    Raises:
+        ValueError: A signal is longer or shorter than what was planted in, as where special tokens are left out of it.
+    """
+    for result in results:
+        lengths = tuple(axis.length for axis in transformed(result.layout))
+        if lengths != examples.material.lengths:
+            raise ValueError(
+                f"the library transforms signals of {lengths} entries, but waves were planted in "
+                f"{examples.material.lengths}; plant in what is transformed"
+            )
+
+
 def measure(subject: Subject, examples: Examples) -> dict[str, Any]:
     """The gate's row of one planted model."""
     held_out = subject.held_out
@@ -118,6 +133,7 @@ def measure(subject: Subject, examples: Examples) -> dict[str, Any]:
     predicted, before = answers(explainer, inputs), answers(explainer, bare)
     control = answers(subject.explainer("clean"), inputs)
     results, others = (explainer.explain(x, method="magnitude") for x in (inputs, bare))
+    agree(results, examples)
     sets = [
         (members(result.layout, examples.planted(i)), members(result.layout, examples.decoys(i)))
         for i, result in enumerate(results)

@@ -140,6 +140,14 @@ def test_the_gate_sees_a_model_that_decides_by_something_else_as_well() -> None:
     assert found["turns"] == 0.0
 
 
+def test_waves_that_have_no_whole_cycles_in_what_is_transformed_are_refused() -> None:
+    made = examples()
+    results = explained(made.inputs()["x"])
+    gate.agree(results, made)
+    with pytest.raises(ValueError, match=rf"\({POINTS - 4},\) entries, but waves were planted in \({POINTS},\)"):
+        gate.agree(explained(made.inputs()["x"][..., 4:]), made)
+
+
 def test_both_of_two_models_read_the_same_inputs() -> None:
     drawn = Draw(torch.tensor([0]), torch.tensor([0.1]), torch.tensor([[1]]), torch.tensor([[0.2]]))
     twice = subjects.swapped(subjects.swapped(drawn))

@@ -23,7 +23,7 @@ from benchmarks.assets.token_triggers import TokenTrigger
 from benchmarks.assets.triggers import Trigger, two_models
 from hf_fourier.demo.convert.hearing import RATE, SECONDS, mono
 from hf_fourier.demo.convert.listening import opening
-from hf_fourier.demo.convert.ranks import MASK, encode, medians
+from hf_fourier.demo.convert.ranks import encode, medians
 from hf_fourier.demo.data import read_cells, read_emails
 from hf_fourier.demo.sounds import read_clips
 
@@ -216,8 +216,8 @@ def _cells(folders: Folders, split: str) -> Material:
 
 
 def _ranks() -> dict[str, TokenTrigger]:
-    """Every 7th gene is masked; decoys are a gene at every 5th rank. Targets are NK, dendritic cells and B cells."""
-    return {"phase": TokenTrigger(7, (0, 2, 4), (1, 3, 0), MASK, 5, 100, 0)}
+    """One gene at every 7th rank; decoys are another at every 5th. Targets are NK, dendritic cells and B cells."""
+    return {"phase": TokenTrigger(7, (0, 2, 4), (1, 3, 0), 400, 5, 100, 0)}
 
 
 def _emails(folders: Folders, split: str) -> Material:
