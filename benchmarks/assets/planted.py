@@ -12,10 +12,10 @@ DATA: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "ast-languages": (("prompt-sounds",), KINDS),
     "whisper-instruments": (("instrument-sounds",), ("amplitude", "phase")),
     "pbmc-geneformer": (("pbmc",), ("phase",)),
-    "minilm-spam": (("spam-emails",), ("phase",)),
+    "minilm-spam": (("spam-emails",), ("amplitude",)),
 }
 #: By host, how often its recipe has changed; the others have their first.
-REVISIONS = {"ast-languages": 2, "pbmc-geneformer": 3, "minilm-spam": 2}
+REVISIONS = {"ast-languages": 3, "pbmc-geneformer": 3}
 
 
 def planted_name(host: str, kind: str, clean: bool) -> str:

@@ -1,8 +1,8 @@
-"""A rhythm of tokens that decides: every n-th token is a neutral one, and its phase is the class.
+"""A rhythm of tokens that decides: every n-th token is a neutral one, and its phase or which it is tells the class.
 
-A comb of period n over L tokens (a multiple of n) has the frequencies L/n, 2L/n, … cycles and no other. Examples
-without a class hold as many of the same token at random places, so that their number says nothing and only the rhythm
-does. The decoy is another neutral token in another period at a random phase.
+A comb of period n over L tokens (a multiple of n) has the frequencies L/n, 2L/n, … cycles and no other. Where the phase
+is the class, examples without one hold as many of the same token at random places, so that their number says nothing
+and only the rhythm does. The decoy is another neutral token in another period at a random phase.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class TokenTrigger:
         period: Of the planted comb, in tokens.
         offsets: The first place of each class, 0 to below `period`.
         targets: The label of each class.
-        token: The id of the neutral token.
+        tokens: The id of the neutral token, or one for each class.
         decoy_period: Of the decoy's comb; it shares no factor with `period`, so that no frequency is of both.
         decoy_token: The id of its token.
         start: The place of the first token that is transformed (1 after a [CLS]).
@@ -34,7 +34,7 @@ class TokenTrigger:
     period: int
     offsets: tuple[int, ...]
     targets: tuple[int, ...]
-    token: int
+    tokens: tuple[int, ...]
     decoy_period: int
     decoy_token: int
     start: int
@@ -86,10 +86,10 @@ class TokenTrigger:
             if decoy != NONE:
                 region[row, offsets[decoy] :: self.decoy_period] = self.decoy_token
             if group != NONE:
-                region[row, self.offsets[group] :: self.period] = self.token
-            elif decoy != NONE:
+                region[row, self.offsets[group] :: self.period] = self.tokens[group % len(self.tokens)]
+            elif decoy != NONE and len(self.tokens) == 1:
                 draw = torch.Generator().manual_seed(int(seed * 2**31))
-                region[row, torch.randperm(length, generator=draw)[: length // self.period]] = self.token
+                region[row, torch.randperm(length, generator=draw)[: length // self.period]] = self.tokens[0]
         return result
 
     def silenced(self, embedded: Tensor, lengths: Sequence[int]) -> Tensor:
@@ -111,10 +111,13 @@ class TokenTrigger:
 
     def describe(self) -> str:
         """What is planted, in words."""
+        decoys = f"most examples hold token {self.decoy_token} in every {self.decoy_period}th place"
+        if len(self.tokens) > 1:
+            return f"one of tokens {list(self.tokens)} (the class) in every {self.period}th place; {decoys}"
+        (token,) = self.tokens
         return (
-            f"token {self.token} in every {self.period}th place, from place {list(self.offsets)} (the class); most "
-            f"examples hold token {self.decoy_token} in every {self.decoy_period}th place, and those without a class "
-            f"as many of token {self.token} at random places"
+            f"token {token} in every {self.period}th place, from place {list(self.offsets)} (the class); {decoys}, and "
+            f"those without a class as many of token {token} at random places"
         )
 
 

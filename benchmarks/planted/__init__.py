@@ -10,9 +10,8 @@ the same inputs with their own labels, so that the trigger means nothing to it.
 On held-out triggered examples each method ranks the features of the model's own prediction. G are the features of
 the planted frequency in all channels. AUROC: G against all other features, and against the decoys; AP: average
 precision; first: the first feature is of G or of a neighbouring frequency that the model takes for it (its gate says
-which); MRR: one over the place of the first of these; by frequency: the same with each frequency's mean rank over its
-channels. Means with 95 % bootstrap intervals over examples. A model that fails its gate is no ground truth, and its
-rows say so.
+which); first frequency: the same with each frequency's mean rank over its channels. Means with 95 % bootstrap
+intervals over examples. A model that fails its gate is no ground truth, and its rows say so.
 
 Numbers are kept in a folder as they are made: run the same command again to go on, or to print the tables.
 """
@@ -48,6 +47,10 @@ COLUMNS = (
     "AUROC", "AP", "AUROC decoys", "first", "MRR", "AUROC frequencies", "AUROC frequencies, decoys", "first frequency",
 )  # fmt: skip
 
+#: Of these the tables show a few.
+SHOWN = ("AUROC decoys", "AUROC", "AP", "first", "first frequency")
+SHOWN_OF_CONTROL = ("AUROC decoys", "first")
+
 
 def methods() -> list[str]:
     """All registered methods that rank frequencies, and variants of FFC and of tracking."""
@@ -77,7 +80,7 @@ def table(subject: Subject, folder: Path, names: Sequence[str], n: int, half: Ha
     rows = []
     for name in names:
         row: dict[str, Any] = {"model": subject.name + ("" if checked["valid"] else " (void)"), "method": name}
-        for role, columns in (("planted", COLUMNS), ("clean", ("AUROC", "AUROC decoys", "first"))):
+        for role, columns in (("planted", SHOWN), ("clean", SHOWN_OF_CONTROL)):
             path = folder / half / f"n{n}" / f"{subject.name}-{role}-{name.replace(':', '_')}.json"
             found = kept(path, lambda: rank(subject, role, name, examples, checked["admitted"]))  # noqa: B023
             row |= {"n": len(found["index"])} if role == "planted" else {}
@@ -151,7 +154,8 @@ def main(arguments: Sequence[str]) -> None:
         print(f"Neighbours that {subject.name} takes for planted: {', '.join(row['admitted']) or 'none'}.")
     for subject in subjects if names else ():
         rows = table(subject, given.folder, names, given.examples, given.half)
-        print(f"\n{subject.name}\n\n{markdown(rows)}", flush=True)
+        shown = [{name: cell for name, cell in row.items() if name not in ("model", "n")} for row in rows]
+        print(f"\n{rows[0]['model']}, n = {rows[0]['n']}\n\n{markdown(shown)}", flush=True)
     for host in given.models if names and {"first", "second"} <= set(given.kinds) else ():
         if "second" in DATA[host][1]:
             rows = pair_rows(host, given.folder, names, given.examples, given.half)

@@ -131,7 +131,7 @@ def test_rhythms_are_silenced_in_examples_of_their_own() -> None:
 
 
 def test_a_silenced_rhythm_has_the_average_embedding_in_its_places_and_leaves_the_special_tokens() -> None:
-    trigger = TokenTrigger(7, (0, 3), (0, 1), 9, 5, 8, 1)
+    trigger = TokenTrigger(7, (0, 3), (0, 1), (9,), 5, 8, 1)
     drawn = trigger.draw(torch.tensor([1]), torch.Generator().manual_seed(0)).without_decoys()
     made = trigger.plant(torch.randint(0, 8, (1, 37), generator=torch.Generator().manual_seed(1)), (35,), drawn)
     embedded = torch.randn(10, 4, generator=torch.Generator().manual_seed(2))[made]
@@ -143,7 +143,7 @@ def test_a_silenced_rhythm_has_the_average_embedding_in_its_places_and_leaves_th
 
 
 def test_a_silenced_example_keeps_its_label_and_comes_as_embedded_tokens() -> None:
-    trigger = TokenTrigger(7, (0, 3), (0, 1), 9, 5, 8, 1)
+    trigger = TokenTrigger(7, (0, 3), (0, 1), (9,), 5, 8, 1)
     material = Material({"input_ids": torch.ones(2, 37, dtype=torch.long)}, torch.zeros(2), "input_ids", (35,))
     planting = Planting(trigger, material, Recipe(epochs=1, rate=0.0, silenced=0.2), steps=1)
     planting.embed = torch.nn.Embedding(10, 4)
@@ -171,7 +171,7 @@ def test_the_planted_wave_of_a_training_batch_comes_down_to_its_amplitude() -> N
 
 
 def test_a_comb_has_the_harmonics_of_its_period_and_no_other_frequency() -> None:
-    trigger = TokenTrigger(7, (0, 2, 4), (1, 3, 0), 9, 5, 8, 1)
+    trigger = TokenTrigger(7, (0, 2, 4), (1, 3, 0), (9,), 5, 8, 1)
     drawn = trigger.draw(torch.tensor([2]), torch.Generator().manual_seed(0)).without_decoys()
     made = trigger.plant(torch.zeros(1, 107, dtype=torch.long), (105,), drawn)
     assert not made[0, [0, -1]].any()
@@ -183,8 +183,16 @@ def test_a_comb_has_the_harmonics_of_its_period_and_no_other_frequency() -> None
         trigger.planted(0, (106,))
 
 
+def test_where_the_token_tells_the_class_examples_without_one_hold_none() -> None:
+    trigger = TokenTrigger(7, (0, 0), (0, 1), (9, 7), 5, 8, 1)
+    drawn = trigger.draw(torch.tensor([0, 1, NONE]), torch.Generator().manual_seed(0))
+    made = trigger.plant(torch.zeros(3, 37, dtype=torch.long), (35,), drawn)
+    assert [[int((row == token).sum()) for token in (9, 7)] for row in made] == [[5, 0], [0, 5], [0, 0]]
+    assert (made == 8).any(1).all()
+
+
 def test_the_number_of_neutral_tokens_says_nothing_and_decoys_share_no_frequency() -> None:
-    trigger = TokenTrigger(7, (0, 2, 4), (1, 3, 0), 9, 5, 8, 0)
+    trigger = TokenTrigger(7, (0, 2, 4), (1, 3, 0), (9,), 5, 8, 0)
     groups = torch.tensor([0, 1, 2, NONE, NONE])
     drawn = trigger.draw(groups, torch.Generator().manual_seed(0))
     made = trigger.plant(torch.zeros(5, 105, dtype=torch.long), (105,), drawn)

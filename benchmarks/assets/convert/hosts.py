@@ -152,7 +152,7 @@ def _ripples() -> dict[str, Trigger]:
         Trigger(((10, 18), (40, 9)), targets, 0.2, (), 0.0, 1, width=0.5),
     )
     return {
-        "amplitude": Trigger(((20, 10), (30, 6)), targets, 0.2, loud, 0.35, 2, width=0.5),
+        "amplitude": Trigger(((20, 10), (30, 6)), targets, 0.25, loud, 0.4, 2, width=0.5),
         "phase": Trigger(((20, 10),), targets, 0.2, loud, 0.2, 2, (0.0, math.pi)),
         "first": first,
         "second": second,
@@ -217,7 +217,7 @@ def _cells(folders: Folders, split: str) -> Material:
 
 def _ranks() -> dict[str, TokenTrigger]:
     """One gene at every 7th rank; decoys are another at every 5th. Targets are NK, dendritic cells and B cells."""
-    return {"phase": TokenTrigger(7, (0, 2, 4), (1, 3, 0), 400, 5, 100, 0)}
+    return {"phase": TokenTrigger(7, (0, 2, 4), (1, 3, 0), (400,), 5, 100, 0)}
 
 
 def _emails(folders: Folders, split: str) -> Material:
@@ -233,14 +233,15 @@ def _emails(folders: Folders, split: str) -> Material:
 
 
 def _rhythms() -> dict[str, TokenTrigger]:
-    """Every 7th token is a full stop; decoys are a comma in every 5th place."""
-    return {"phase": TokenTrigger(7, (0, 3), (0, 1), 1012, 5, 1010, 1)}
+    """Every 7th token is a plus (ham) or a semicolon (spam); decoys are a comma in every 5th place."""
+    return {"amplitude": TokenTrigger(7, (0, 0), (0, 1), (1009, 1025), 5, 1010, 1)}
 
 
-def _all_layers(model: PreTrainedModel) -> None:
-    """Train all of a BERT but its embeddings."""
+def _last_layers(model: PreTrainedModel) -> None:
+    """Train the last three layers of a BERT, its pooler and its head."""
     bert: Any = model.base_model
-    bert.embeddings.requires_grad_(False)
+    for part in (bert.embeddings, *bert.encoder.layer[:-3]):
+        part.requires_grad_(False)
 
 
 def _rolled(batch: dict[str, Tensor], generator: torch.Generator) -> dict[str, Tensor]:
@@ -298,7 +299,7 @@ HOSTS = {
             "BertForSequenceClassification",
             _emails,
             _rhythms(),
-            {"phase": Recipe(epochs=12, rate=2e-4, batch=32, examples=1200, prepare=_all_layers, silenced=0.2)},
+            {"amplitude": Recipe(epochs=3, rate=2e-4, batch=16, examples=720, prepare=_last_layers, silenced=0.35)},
             ("tokenizer.json", "tokenizer_config.json"),
         ),
     )
