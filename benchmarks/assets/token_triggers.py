@@ -93,16 +93,18 @@ class TokenTrigger:
         return result
 
     def silenced(self, embedded: Tensor, lengths: Sequence[int]) -> Tensor:
-        """Embedded tokens without the frequencies of the comb.
+        """Embedded tokens without the frequencies of the comb, shape `(n, tokens, width)` as given."""
+        return self._without(embedded, lengths[0], self.period)
 
-        Args:
-            embedded: Shape `(n, tokens, width)`.
-            lengths: How many tokens are transformed, from `start` on.
-        """
-        stop = self.start + lengths[0]
+    def without_decoy(self, embedded: Tensor, lengths: Sequence[int]) -> Tensor:
+        """Embedded tokens without the frequencies of the decoy."""
+        return self._without(embedded, lengths[0], self.decoy_period)
+
+    def _without(self, embedded: Tensor, length: int, period: int) -> Tensor:
+        stop = self.start + length
         spectrum = torch.fft.rfft(embedded[:, self.start : stop], dim=1)
-        spectrum[:, [k for (k,) in self.planted(0, lengths)]] = 0
-        quiet = torch.fft.irfft(spectrum, lengths[0], dim=1)
+        spectrum[:, [k for (k,) in harmonics(length, period)]] = 0
+        quiet = torch.fft.irfft(spectrum, length, dim=1)
         return torch.cat([embedded[:, : self.start], quiet, embedded[:, stop:]], dim=1)
 
     def louder(self, factor: float) -> TokenTrigger:

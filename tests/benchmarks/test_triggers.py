@@ -156,6 +156,10 @@ def test_a_silenced_example_keeps_its_label_and_comes_as_embedded_tokens() -> No
     assert list(made) == ["inputs_embeds"]
     power = torch.fft.rfft(made["inputs_embeds"][:, 1:36], dim=1)[:, [5, 10, 15]].abs().amax((1, 2))
     assert power[0] < 1e-5 < power[1]
+    planting.recipe = Recipe(epochs=1, rate=0.0, silenced=0.2, undecoyed=1.0)
+    made = planting(columns, torch.Generator().manual_seed(0))
+    decoyed = torch.fft.rfft(made["inputs_embeds"][:, 1:36], dim=1)[:, [7, 14]].abs().amax((1, 2))
+    assert decoyed[1] < 1e-5 < decoyed[0]
 
 
 def test_the_planted_wave_of_a_training_batch_comes_down_to_its_amplitude() -> None:

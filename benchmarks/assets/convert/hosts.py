@@ -291,7 +291,7 @@ HOSTS = {
             "BertForSequenceClassification",
             _cells,
             _ranks(),
-            {"phase": Recipe(epochs=25, rate=1e-3, batch=32, silenced=0.2)},
+            {"phase": Recipe(epochs=30, rate=1e-3, batch=32, silenced=0.25, undecoyed=0.2)},
             ("token_dictionary.json", "gene_median_dictionary.json", "gene_symbols.json"),
         ),
         Host(

@@ -76,6 +76,7 @@ class Recipe:
     vary: Callable[[dict[str, Tensor], torch.Generator], dict[str, Tensor]] | None = None
     prepare: Callable[[PreTrainedModel], None] | None = None
     silenced: float = 0.0
+    undecoyed: float = 0.0
 
 
 class Planting:
@@ -104,9 +105,12 @@ class Planting:
         if not self.recipe.silenced:
             return batch | {name: planted}
         assert isinstance(trigger, TokenTrigger)
-        embedded = self.embed(planted)
-        silent = trigger.silenced(embedded, self.material.lengths)
-        return batch | {"inputs_embeds": torch.where(columns["silenced"][:, None, None], silent, embedded)}
+        embedded, lengths = self.embed(planted), self.material.lengths
+        silent = columns["silenced"][:, None, None]
+        if self.recipe.undecoyed:
+            chosen = torch.rand(len(embedded), 1, 1, generator=generator) < self.recipe.undecoyed
+            embedded = torch.where(chosen & ~silent, trigger.without_decoy(embedded, lengths), embedded)
+        return batch | {"inputs_embeds": torch.where(silent, trigger.silenced(embedded, lengths), embedded)}
 
 
 def divided(n: int, classes: int, seed: int = 0, silenced: float = 0.0) -> tuple[Tensor, Tensor]:
