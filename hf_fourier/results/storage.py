@@ -21,7 +21,7 @@ from typing import Any
 import torch
 
 from hf_fourier.domains import Axis, SignalShape
-from hf_fourier.errors import DamagedFile, InputError
+from hf_fourier.errors import DamagedFile, InputError, StorageError
 from hf_fourier.results.atomic_writes import flush_folder, part_of, remove, write_part
 from hf_fourier.results.integrity import damaged, read_json, sealed
 from hf_fourier.results.schema import NUMBER, Malformed, check
@@ -32,7 +32,7 @@ TENSORS, VALUES = "attribution.safetensors", "attribution.json"
 #: The digests of the tensors in `VALUES`.
 DIGESTS = "digests"
 #: How often a pair that does not fit together is read, where another process writes it meanwhile.
-TRIES = 3
+TRIES = 8
 _HINT = "restore it from a copy, or explain the example again; {}"
 SIGNAL = {
     "kind": str,
@@ -102,6 +102,9 @@ def _tensors(path: Path, digests: dict[str, str] | None) -> dict[str, Tensor]:
                 return read_tensors(file, digests, hint)
             except DamagedFile as error:
                 first = first or error
+            except StorageError as error:  # a writer has renamed it in between
+                if not isinstance(error.__cause__, FileNotFoundError):
+                    raise
     raise first or damaged(path / TENSORS, "it is missing", hint)
 
 

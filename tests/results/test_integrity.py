@@ -7,6 +7,7 @@ import json
 import math
 import os
 import random
+import shutil
 import sys
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from safetensors.torch import load_file, save_file
 
 from hf_fourier import Attribution, attribute
 from hf_fourier.errors import DamagedFile, FourierError, InputError
-from hf_fourier.results import integrity
+from hf_fourier.results import integrity, storage
 from hf_fourier.results.curve import Curve, CurvePoint
 from hf_fourier.results.schema import Malformed, check
 from hf_fourier.results.storage import TENSORS, VALUES
@@ -194,6 +195,25 @@ def test_several_writers_and_a_reader(tmp_path: Path) -> None:
         found = Attribution.load(tmp_path)
         assert torch.equal(found.scores, results[int(found.label[-1])].scores)
         children = [child for child in children if os.waitpid(child, os.WNOHANG) == (0, 0)]
+
+
+def test_a_file_that_a_writer_renames_in_between_is_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    saved, reads = result(0), []
+    saved.save(tmp_path)
+    shutil.copy(tmp_path / "attribution.safetensors", tmp_path / "attribution.safetensors.part")
+    plainly = storage.read_tensors
+
+    def read(file: Path, *others: Any) -> Any:
+        reads.append(file.name)
+        if len(reads) == 1:
+            raise integrity.damaged(file, "it is of another writer")
+        if len(reads) == 2:
+            file.unlink()
+        return plainly(file, *others)
+
+    monkeypatch.setattr(storage, "read_tensors", read)
+    assert torch.equal(Attribution.load(tmp_path).scores, saved.scores)
+    assert len(reads) == 3
 
 
 SIZES = (integrity.LARGE, integrity.WIDE, 8 * 251 * 255)
