@@ -353,6 +353,7 @@ CHECKS: Mapping[str, Callable[[str, Any], Any]] = {
     "replacement": _text, "revision": _text, "token": _text, "license": _text, "dataset_id": _text,
     "overwrite": _truth, "delete": _truth, "compact": _truth, "include_inputs": _truth, "figures": _truth,
     "as_space": _truth, "private": _truth, "streaming": _truth,
+    "downstream": _truth,
     "folder": _folder, "path": _place, "output_dir": _place,
     "method": _spec, "domain": _spec, "methods": _specs, "domains": _specs,
 }  # fmt: skip

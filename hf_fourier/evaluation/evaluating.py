@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from os import PathLike
 from typing import TYPE_CHECKING, Any, Unpack
 
 from hf_fourier.domains import Domain
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from hf_fourier.evaluation.options import EvaluationKeywords
     from hf_fourier.evaluation.rectification import Correction, RectificationResult
     from hf_fourier.evaluation.results import Evaluation, SanityResult
+    from hf_fourier.evaluation.studies.gene_shifts import GeneShifts
     from hf_fourier.evaluation.studies.heat_map import HeatMap
     from hf_fourier.results.gene_scores import GeneScores
 
@@ -289,6 +291,56 @@ class Evaluating(Engine):
         return score_genes(
             self, cells, target, by=by, groupby=groupby, check=check, fractions=fractions, seed=seed,
             batch_size=batch_size, progress=progress if callable(progress) else None,
+        )  # fmt: skip
+
+    def perturb_genes(
+        self,
+        cells: Any,
+        genes: Sequence[str | Sequence[str]] | None = None,
+        by: str = "delete",
+        *,
+        embedding: str | None = None,
+        layer: int = -1,
+        states: Mapping[str, Any] | None = None,
+        downstream: bool = False,
+        output_dir: str | PathLike[str] | None = None,
+        batch_size: BatchSize = "auto",
+        progress: Callable[[int, int], None] | bool | None = None,
+    ) -> GeneShifts:
+        """In-silico perturbation after Theodoris et al. 2023: how cells' embeddings shift without genes, or with more.
+
+        Of classifiers of cells and of pretrained models. One forward pass for each perturbation of each cell, cells of
+        one length in a batch without padding; named genes have a control each, random genes of like rank.
+
+        Args:
+            cells: As for `genes`.
+            genes: Symbols or Ensembl ids; an inner list is one combination, perturbed together. None for each gene
+                of each cell.
+            by: "delete" takes the token out and closes the gap, in the cells that have all genes; "overexpress" puts it
+                first, whether the cell had it or not.
+            embedding: Of a cell: "mean" over its genes, marks left out, or "cls"; None for that where there is a
+                `<cls>`. Perturbed genes are in neither of the means that are compared.
+            layer: 0 for the last layer, which Geneformer's authors advise for fine-tuned classifiers, -1 for the one
+                before, for pretrained models.
+            states: As Geneformer's `cell_states_to_model`: `state_key` (a column of `obs`, or one state for each cell),
+                `start_state` (the cells that are perturbed), `goal_state`, `alt_states`. None perturbs all cells.
+            downstream: Whether shifts of the embeddings of other genes are gathered too, of named genes.
+            output_dir: A folder, in which the same call goes on where it was stopped; None for memory alone.
+            batch_size: Rows in a batch, at most.
+            progress: True for a bar, or a function that is called with (cells done, cells in all).
+
+        Returns:
+            A `GeneShifts`: `table()` with columns named like Geneformer's, `downstream_table()`.
+
+        Raises:
+            InputError: If there is no cell, gene or state of that name, or the folder holds another perturbation.
+            StorageError: If the folder cannot be written.
+        """
+        from hf_fourier.evaluation.studies.perturb_genes import perturb_genes
+
+        return perturb_genes(
+            self, cells, genes, by, embedding=embedding, layer=layer, states=states, downstream=downstream,
+            output_dir=output_dir, batch_size=batch_size, progress=progress,
         )  # fmt: skip
 
     def transfer(self, attributions: Any, other: Engine, *, batch_size: BatchSize = "auto") -> Table:

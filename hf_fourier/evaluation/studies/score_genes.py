@@ -56,7 +56,7 @@ def score_genes(
     """See `FourierExplainer.genes`."""
     if by not in EFFECTS and by != CONTRIBUTIONS:
         METHODS.parse(by)  # before anything heavy
-    examples, groups, groupby = _examples(explainer, cells, groupby)
+    examples, groups, groupby = cells_and_groups(explainer, cells, groupby)
     rows, curves = list[_Row](), dict[str, list[Curve]]()
     expression = None
     if fractions is not None and isinstance(explainer.processor, GeneTokenizer):
@@ -156,7 +156,7 @@ class _Row:
         self.model_share = 1 - result.magnitude_overlap() if ranks_frequencies else np.nan
 
 
-def _examples(explainer: Engine, cells: Any, groupby: Any) -> tuple[Sequence[Any], tuple[str, ...], str]:
+def cells_and_groups(explainer: Engine, cells: Any, groupby: Any) -> tuple[Sequence[Any], tuple[str, ...], str]:
     """The cells, the group of each ("" for none), and what the groups are called."""
     from hf_fourier.models.inputs.examples import listed
 

@@ -1,0 +1,215 @@
+"""What in-silico perturbation of genes does to cells' embeddings: tested, in tables named like Geneformer's."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from scipy import stats
+
+from hf_fourier.errors import InputError
+from hf_fourier.evaluation.studies import gene_shift_files as files
+from hf_fourier.results.table import Table
+
+#: How many genes above and below in the same cell a gene is compared with, where all genes were perturbed.
+NEIGHBOURS = 2
+#: A gene is marked as significant below this false discovery rate.
+SIGNIFICANT = 0.05
+
+
+@dataclass(frozen=True, eq=False)
+class GeneShifts:
+    """The effects of perturbing genes, a row for each perturbation of each cell; see `FourierExplainer.perturb_genes`.
+
+    Attributes:
+        perturbed: The Ensembl ids of each perturbation, several for a combination.
+        symbols: Their symbols.
+        cells: The names of the cells that were perturbed.
+        cell: The cell of each row, shape `(rows,)`.
+        perturbation: The perturbation of each row, likewise.
+        rank: The rank of its first gene in the cell, from 0; -1 where the cell has no such gene.
+        control: Whether the row is a control: random genes of like rank in place of those of the perturbation.
+        cosine: The cosine of the cell's embeddings before and after, the perturbed genes in neither, likewise.
+        shifts: The change of the cosine with the embedding of each end state, shape `(rows, ends)`.
+        score: The change of the log-probability of the cell's own label, NaN where the model has no classes.
+        ends: The goal state and the alternatives; empty without states.
+        settings: `by`, `embedding`, `layer`, the model, and what else was asked for.
+        downstream: By perturbation and control: for each other gene sums over cells, shape `(genes, 3)`: how often it
+            was seen, the cosines of its embeddings before and after, their squares. None where not asked for.
+        genes: The gene of each row of these.
+    """
+
+    perturbed: tuple[tuple[str, ...], ...]
+    symbols: tuple[tuple[str, ...], ...]
+    cells: tuple[str, ...]
+    cell: np.ndarray
+    perturbation: np.ndarray
+    rank: np.ndarray
+    control: np.ndarray
+    cosine: np.ndarray
+    shifts: np.ndarray
+    score: np.ndarray
+    ends: tuple[str, ...]
+    settings: Mapping[str, Any]
+    downstream: Mapping[tuple[int, bool], np.ndarray] | None = None
+    genes: tuple[tuple[str, str], ...] = ()
+
+    def __repr__(self) -> str:
+        many = len(self.perturbed)
+        done = {"delete": "deleted", "overexpress": "over-expressed"}[self.settings["by"]]
+        goal = f", towards {self.ends[0]}" if self.ends else ""
+        return f"GeneShifts({many} perturbations {done} in {len(self.cells)} cells{goal})"
+
+    def table(self) -> Table:
+        """One row for each perturbation, the strongest first.
+
+        The test is Wilcoxon's rank-sum test of its shifts against those of genes of like rank in the same cells: random
+        ones that were perturbed as controls, or where all genes were perturbed, the two above and below each. P values
+        are adjusted over the perturbations by Benjamini and Hochberg (1995). Cells are taken as independent.
+
+        Returns:
+            `Gene_name`, `Ensembl_ID` (of a combination joined by " + "); with states, sorted by the shift to the goal:
+            `Shift_to_goal_end`, `Shift_to_alt_end_NAME`, `Goal_end_vs_random_pval`, `Goal_end_FDR`, of alternatives
+            `Alt_end_vs_random_pval_NAME`, `Alt_end_FDR_NAME`; `Sig` (1 below .05 of `Goal_end_FDR`); without states, sorted by the cosine, lowest first:
+            `Cosine_vs_random_pval`, `Cosine_FDR`. In both `Cosine_sim_mean`, `Cosine_sim_stdev` (over cells),
+            `N_Detections` (cells), and of classifiers `Score_change`, the mean change of the log-probability of each
+            cell's own label. No p value where there is nothing to compare with.
+        """
+        columns: dict[str, list[Any]] = {"Gene_name": [], "Ensembl_ID": []}
+        values = {"Cosine{}": self.cosine} if not self.ends else {}  # the part of titles that says what was tested
+        for i, end in enumerate(self.ends):
+            values["Goal_end{}" if not i else f"Alt_end{{}}_{end}"] = self.shifts[:, i]
+        p = {name: np.full(len(self.perturbed), np.nan) for name in values}
+        for number, rows, others in self._compared():
+            columns["Gene_name"].append(" + ".join(self.symbols[number]))
+            columns["Ensembl_ID"].append(" + ".join(self.perturbed[number]))
+            for i, end in enumerate(self.ends):
+                title = f"Shift_to_{'goal_end' if not i else f'alt_end_{end}'}"
+                columns.setdefault(title, []).append(_mean(self.shifts[rows, i]))
+            columns.setdefault("Cosine_sim_mean", []).append(_mean(self.cosine[rows]))
+            spread = float(self.cosine[rows].std(ddof=1)) if len(rows) > 1 else None
+            columns.setdefault("Cosine_sim_stdev", []).append(spread)
+            columns.setdefault("N_Detections", []).append(len(rows))
+            if not np.isnan(self.score).all():
+                columns.setdefault("Score_change", []).append(_mean(self.score[rows]))
+            if len(rows) and len(others):
+                for name, all_values in values.items():
+                    p[name][number] = stats.ranksums(all_values[rows], all_values[others]).pvalue
+        for name, found in p.items():
+            for title, numbers in (("_vs_random_pval", found), ("_FDR", _adjusted(found))):
+                columns[name.format(title)] = [None if np.isnan(one) else float(one) for one in numbers]
+        return _sorted(columns, bool(self.ends), self._note())
+
+    def downstream_table(self, gene: str | None = None) -> Table:
+        """What a perturbation does to the embeddings of the other genes, the most shifted first.
+
+        Every gene below a deleted one moves up a rank, which shifts its embedding whatever was deleted: the controls
+        beside show how far.
+
+        Args:
+            gene: A symbol or an Ensembl id among the perturbed ones, of a combination joined by " + "; None for all.
+
+        Returns:
+            `Gene_name`, `Ensembl_ID` of what was perturbed, `Affected_gene_name`, `Affected_Ensembl_ID`, the mean and
+            standard deviation over cells of the cosine of that gene's embedding before and after (`Cosine_sim_mean`,
+            `Cosine_sim_stdev`), in how many cells (`N_Detections`), and the mean cosine when random genes of like rank
+            are perturbed instead (`Cosine_sim_random`).
+
+        Raises:
+            InputError: If it was not asked for, or there is no such perturbation.
+        """
+        if self.downstream is None:
+            raise InputError("shifts of cells alone", "those of genes too", "pass downstream=True to perturb_genes")
+        names = [{" + ".join(one) for one in pair} for pair in zip(self.symbols, self.perturbed, strict=True)]
+        chosen = [i for i, own in enumerate(names) if gene is None or gene in own]
+        if not chosen:
+            known = ", ".join(" + ".join(own) for own in self.symbols[:5])
+            raise InputError(f"gene {gene!r}", f"one that was perturbed ({known})", "correct `gene`")
+        rows: list[dict[str, Any]] = []
+        for number in chosen:
+            sums, random = (self.downstream[number, control] for control in (False, True))
+            for place in np.flatnonzero(sums[:, 0]):
+                count, total, squares = sums[place]
+                mean = total / count
+                spread = (max(squares - count * mean**2, 0) / (count - 1)) ** 0.5 if count > 1 else None
+                rows.append({
+                    "Gene_name": " + ".join(self.symbols[number]), "Ensembl_ID": " + ".join(self.perturbed[number]),
+                    "Affected_gene_name": self.genes[place][1], "Affected_Ensembl_ID": self.genes[place][0],
+                    "Cosine_sim_mean": mean, "Cosine_sim_stdev": spread, "N_Detections": int(count),
+                    "Cosine_sim_random": random[place, 1] / random[place, 0] if random[place, 0] else None,
+                })  # fmt: skip
+        rows.sort(key=lambda row: row["Cosine_sim_mean"])
+        return Table({name: [row[name] for row in rows] for name in (rows[0] if rows else ())})
+
+    @classmethod
+    def load(cls, folder: str | PathLike[str]) -> GeneShifts:
+        """What `perturb_genes` wrote into a folder, as far as it came; no model is needed.
+
+        Raises:
+            InputError: If it is no such folder.
+            DamagedFile: If a file is not as it was written.
+        """
+        place = Path(folder)
+        settings = files.read_settings(place)
+        return cls(**files.merged(settings, files.read_pieces(place)))
+
+    def _compared(self) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
+        """Each perturbation with its rows, and the rows that it is compared with."""
+        by_perturbation = _by_number(np.where(self.control, -1, self.perturbation), len(self.perturbed))
+        if self.control.any():
+            controls = _by_number(np.where(self.control, self.perturbation, -1), len(self.perturbed))
+            yield from ((i, rows, controls[i]) for i, rows in enumerate(by_perturbation))
+            return
+        order = np.lexsort((self.rank, self.cell))
+        place = np.empty_like(order)
+        place[order] = np.arange(len(order))
+        for i, rows in enumerate(by_perturbation):
+            near = [place[rows] + step for step in range(-NEIGHBOURS, NEIGHBOURS + 1) if step]
+            others = [
+                order[one[inside]][self.cell[order[one[inside]]] == self.cell[rows[inside]]]
+                for one in near
+                for inside in [(one >= 0) & (one < len(order))]
+            ]
+            yield i, rows, np.concatenate(others)
+
+    def _note(self) -> str:
+        what = {"cls": "<cls>", "mean": "mean of the genes"}[self.settings["embedding"]]
+        layer = self.settings["layer"]
+        where = {0: "last layer", -1: "last layer but one"}.get(layer, f"layer {-layer} before the last")
+        return f"cosines of the {what} in the {where}, without the perturbed genes; p against genes of like rank"
+
+
+def _by_number(numbers: np.ndarray, count: int) -> list[np.ndarray]:
+    """The places of each number from 0."""
+    order = np.argsort(numbers, kind="stable")
+    ends = np.searchsorted(numbers[order], np.arange(count + 1))
+    return [order[ends[i] : ends[i + 1]] for i in range(count)]
+
+
+def _mean(values: np.ndarray) -> float | None:
+    return float(values.mean()) if len(values) else None
+
+
+def _adjusted(p: np.ndarray) -> np.ndarray:
+    known = ~np.isnan(p)
+    adjusted = np.full(len(p), np.nan)
+    if known.any():
+        adjusted[known] = stats.false_discovery_control(p[known])
+    return adjusted
+
+
+def _sorted(columns: dict[str, list[Any]], goal: bool, note: str) -> Table:
+    """The rows that were detected, as Geneformer's tools sort them: significant ones first, then by shift."""
+    if goal:
+        adjusted = columns["Goal_end_FDR"]
+        columns["Sig"] = [int(one is not None and one < SIGNIFICANT) for one in adjusted]
+    rows = [i for i, count in enumerate(columns["N_Detections"]) if count]
+    if goal:
+        rows.sort(key=lambda i: (-columns["Sig"][i], -columns["Shift_to_goal_end"][i]))
+    else:
+        rows.sort(key=lambda i: columns["Cosine_sim_mean"][i])
+    return Table({name: [values[i] for i in rows] for name, values in columns.items()}, (note,))
