@@ -113,7 +113,44 @@ def _kept(store: str, **options: Any) -> Results:
     return cells().explain_dataset(MANY, _new() / "run", store=store, progress=False, **chosen)
 
 
+def _perturbed(genes: Any = (test_single_cell.GENES[0],), cell: Any = MANY[0], **options: Any) -> Any:
+    given = None if genes is None else list(genes)
+    return cells().perturb_genes([cell], given, **{"by": "overexpress", **options})
+
+
+def _states(goal: str = "b", **more: Any) -> Any:
+    states = {"state_key": GROUPS, "start_state": "a", "goal_state": goal, **more}
+    return cells().perturb_genes(MANY, [test_single_cell.GENES[0]], "overexpress", states=states)
+
+
+def _twice(layer: int, folder: str = "one") -> Any:
+    place = _new()
+    _perturbed(output_dir=place / "one")
+    return _perturbed(layer=layer, output_dir=place / folder)
+
+
 CASES = [
+    Case("correct `by`", lambda: _perturbed(by="silence"), lambda: _perturbed(by="overexpress")),
+    Case("correct `embedding`", lambda: _perturbed(embedding="median"), lambda: _perturbed(embedding="mean")),
+    Case("correct `layer`", lambda: _perturbed(layer=-9), lambda: _perturbed(layer=-1)),
+    Case("correct `genes`", lambda: _perturbed(["none"]), _perturbed),
+    Case(
+        "pass `genes`, or leave `downstream` out",
+        lambda: _perturbed(None, downstream=True),
+        lambda: [_perturbed(downstream=True), _perturbed(None)],
+    ),
+    Case(
+        "pass downstream=True to perturb_genes",
+        lambda: _perturbed().downstream_table(),
+        lambda: _perturbed(downstream=True).downstream_table(),
+    ),
+    Case(
+        "correct `gene`",
+        lambda: _perturbed(downstream=True).downstream_table("none"),
+        lambda: _perturbed(downstream=True).downstream_table(test_single_cell.GENES[0]),
+    ),
+    Case("correct `states`", lambda: _states("c"), _states),
+    Case("choose another folder", lambda: _twice(0), lambda: _twice(0, "two")),
     Case(
         "read genes(), or run it with store='scores'",
         lambda: _kept("genes")[0],

@@ -72,12 +72,13 @@ class GeneShifts:
         are adjusted over the perturbations by Benjamini and Hochberg (1995). Cells are taken as independent.
 
         Returns:
-            `Gene_name`, `Ensembl_ID` (of a combination joined by " + "); with states, sorted by the shift to the goal:
-            `Shift_to_goal_end`, `Shift_to_alt_end_NAME`, `Goal_end_vs_random_pval`, `Goal_end_FDR`, of alternatives
-            `Alt_end_vs_random_pval_NAME`, `Alt_end_FDR_NAME`; `Sig` (1 below .05 of `Goal_end_FDR`); without states, sorted by the cosine, lowest first:
-            `Cosine_vs_random_pval`, `Cosine_FDR`. In both `Cosine_sim_mean`, `Cosine_sim_stdev` (over cells),
-            `N_Detections` (cells), and of classifiers `Score_change`, the mean change of the log-probability of each
-            cell's own label. No p value where there is nothing to compare with.
+            `Gene_name`, `Ensembl_ID` (of a combination joined by " + "), `Cosine_sim_mean`, `Cosine_sim_stdev` (over
+            cells), `N_Detections` (cells), and of classifiers `Score_change`, the mean change of the log-probability of
+            each cell's own label. With states, sorted by the shift to the goal: `Shift_to_goal_end`,
+            `Shift_to_alt_end_NAME`, `Goal_end_vs_random_pval`, `Goal_end_FDR`, of alternatives
+            `Alt_end_vs_random_pval_NAME`, `Alt_end_FDR_NAME`, and `Sig` (1 where `Goal_end_FDR` is below .05). Without
+            states, sorted by the cosine, lowest first: `Cosine_vs_random_pval`, `Cosine_FDR`. No p value where there is
+            nothing to compare with.
         """
         columns: dict[str, list[Any]] = {"Gene_name": [], "Ensembl_ID": []}
         values = {"Cosine{}": self.cosine} if not self.ends else {}  # the part of titles that says what was tested
