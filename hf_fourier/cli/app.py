@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from hf_fourier.cli.gene_options import GenesRequest
 from hf_fourier.cli.help_text import add_help
 from hf_fourier.cli.options import (
     BandsRequest,
@@ -65,6 +66,14 @@ def spectrum(request: SpectrumRequest) -> None:
 def run_dataset(request: RunRequest) -> None:
     """Explain a whole data set into a folder. Run it again to resume; under torchrun the processes share the work."""
     from hf_fourier.cli.run import run
+
+    run(request)
+
+
+@command(app)
+def genes(request: GenesRequest) -> None:
+    """Score the genes of a table of CELLS, test groups of cells, or perturb genes."""
+    from hf_fourier.cli.genes import run
 
     run(request)
 

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 EXIT_CODES = "Exit codes: 0 success, 1 failure, 2 usage error."
 #: The headings of `hf-fourier --help`, with the commands under each.
 GROUPS: dict[str, tuple[str, ...]] = {
-    "Explain": ("explain", "bands", "spectrum", "explain-dataset", "demo"),
+    "Explain": ("explain", "bands", "spectrum", "explain-dataset", "genes", "demo"),
     "Evaluate": ("evaluate", "sanity-check"),
     "Share": ("report", "push"),
     "Look up": ("methods", "domains", "models", "assets"),
@@ -30,6 +30,10 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "explain-dataset": (
         "hf-fourier explain-dataset google/vit-base-patch16-224 pictures --output explained --plan",
         "hf-fourier explain-dataset google/vit-base-patch16-224 pictures --output explained --fraction .01,.04",
+    ),
+    "genes": (
+        "hf-fourier genes ksplit1 cells.h5ad --dictionaries ctheodoris/Geneformer --groupby cell_type --output genes",
+        "hf-fourier genes ksplit1 cells.h5ad --perturb delete --gene CD3D --gene CD3D+CD3E --output perturbed",
     ),
     "evaluate": (
         "hf-fourier evaluate google/vit-base-patch16-224 cat.jpg dog.jpg --method ffc --method closed_loop",

@@ -336,12 +336,10 @@ class Evaluating(Engine):
             InputError: If there is no cell, gene or state of that name, or the folder holds another perturbation.
             StorageError: If the folder cannot be written.
         """
-        from hf_fourier.evaluation.studies.perturb_genes import perturb_genes
+        from hf_fourier.evaluation.studies.perturb_genes import EmbeddingReader, perturb_genes
 
-        return perturb_genes(
-            self, cells, genes, by, embedding=embedding, layer=layer, states=states, downstream=downstream,
-            output_dir=output_dir, batch_size=batch_size, progress=progress,
-        )  # fmt: skip
+        reader = EmbeddingReader.of(self, embedding, layer, batch_size)
+        return perturb_genes(self, reader, cells, genes, by, states, downstream, output_dir, progress)
 
     def transfer(self, attributions: Any, other: Engine, *, batch_size: BatchSize = "auto") -> Table:
         """Test whether adversarial examples of this model change another model's prediction.

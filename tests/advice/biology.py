@@ -129,7 +129,32 @@ def _twice(layer: int, folder: str = "one") -> Any:
     return _perturbed(layer=layer, output_dir=place / folder)
 
 
+def _typed(*words: str) -> Any:
+    """`hf-fourier genes` as it is typed; an error of it is raised."""
+    from typer.testing import CliRunner
+
+    from hf_fourier.cli.app import app
+
+    model = _repository() / "fine_tuned_models" / "Geneformer-V1-10M_CellClassifier"
+    table = tables._h5ad(_new(), tables.table())
+    done = CliRunner().invoke(app, ["genes", str(model), str(table), "--output", str(_new()), "--debug", *words])
+    if done.exception is not None:
+        raise done.exception
+
+
 CASES = [
+    Case(
+        "add --perturb delete",
+        lambda: _typed("--gene", test_single_cell.GENES[1]),
+        lambda: _typed("--gene", test_single_cell.GENES[1], "--perturb", "overexpress"),
+    ),
+    Case(
+        "pass --groupby COLUMN --states START,GOAL",
+        lambda: _typed("--perturb", "delete", "--states", "a,b"),
+        lambda: _typed(
+            "--perturb", "overexpress", "--gene", test_single_cell.GENES[1], "--groupby", "kind", "--states", "a,b"
+        ),
+    ),
     Case("correct `by`", lambda: _perturbed(by="silence"), lambda: _perturbed(by="overexpress")),
     Case("correct `embedding`", lambda: _perturbed(embedding="median"), lambda: _perturbed(embedding="mean")),
     Case("correct `layer`", lambda: _perturbed(layer=-9), lambda: _perturbed(layer=-1)),

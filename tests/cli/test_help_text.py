@@ -17,6 +17,7 @@ PRINTS = {
     "explain",
     "explain-dataset",
     "evaluate",
+    "genes",
     "sanity-check",
     "methods",
     "domains",

@@ -143,10 +143,39 @@ def of_bands() -> list[Case]:
     ]
 
 
+GENES = "genes MODEL cells.h5ad --output out"
+
+
+def of_genes() -> list[Case]:
+    """What `genes` is told."""
+    scored, perturbed = f"{EXPLAINER}.genes", f"{EXPLAINER}.perturb_genes"
+    moved = f"{GENES} --groupby type --perturb overexpress"
+    states = {"state_key": "type", "start_state": "ill", "goal_state": "well", "alt_states": ["other"]}
+    return [
+        *loading(GENES),
+        Case(GENES, "CELLS", (), scored, "cells", Path("cells.h5ad")),
+        Case(GENES, "--by", "deletion", scored, "by", "deletion"),
+        Case(GENES, "--target", "good", scored, "target", "good"),
+        Case(GENES, "--groupby", "type", scored, "groupby", "type"),
+        Case(GENES, "--fraction", ".5", scored, "fractions", [0.5]),
+        Case(GENES, "--check", "2", scored, "check", 2),
+        Case(GENES, "--seed", "5", scored, "seed", 5),
+        Case(GENES, "--batch-size", "3", scored, "batch_size", 3),
+        Case(moved, "--batch-size", "3", perturbed, "batch_size", 3),
+        Case(GENES, "--perturb", "delete", perturbed, "by", "delete"),
+        Case(f"{moved} --gene A", "--gene", "B+C", perturbed, "genes", [["A"], ["B", "C"]]),
+        Case(moved, "--states", "ill,well,other", perturbed, "states", states),
+        Case(
+            "genes MODEL cells.h5ad --perturb delete", "--output", "t", perturbed, "output_dir", Path("t/perturbation")
+        ),
+    ]
+
+
 EXPLAIN, RECORDING = "explain MODEL good", f"{EXPLAINER}.explain_recording"
 PUSH, REPORTING = "push REPORT ada/cups", "report SAVED --output made"
 CASES = [
     *of_bands(),
+    *of_genes(),
     *loading(EXPLAIN),
     Case(EXPLAIN, "INPUT...", (), f"{EXPLAINER}.explain", "example", ["good"]),
     *(
@@ -236,6 +265,7 @@ CASES = [
 #: Commands in a form that is quickly done, and what they do before that.
 WHOLE = {
     "bands": (BANDS, LOAD), "spectrum": ("spectrum MODEL texts.txt --output out", LOAD),
+    "genes": (GENES, LOAD),
     "explain": (EXPLAIN, LOAD), "explain-dataset": ("explain-dataset MODEL texts.txt --output out --plan", LOAD),
     "evaluate": ("evaluate MODEL good --metric maintain_rate", LOAD), "sanity-check": ("sanity-check MODEL good", LOAD),
     "models": ("models bert", "hf_fourier.models.supported:known"),
@@ -368,7 +398,7 @@ def test_an_option_arrives(typed, monkeypatch, case):
     assert found == expected or (isinstance(expected, Path) and Path(found) == expected)
 
 
-@pytest.mark.parametrize("command", sorted(set(WHOLE) - {"assets get"}))
+@pytest.mark.parametrize("command", sorted(set(WHOLE) - {"assets get", "genes"}))
 def test_json_is_alone_on_standard_output(typed, command):
     done = typed(*WHOLE[command][0].split(), "--json")
     assert done.exit_code == (1 if command == "sanity-check" else 0), done.output

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -38,20 +39,16 @@ STATES = ("state_key", "start_state", "goal_state", "alt_states")
 @exact
 def perturb_genes(
     explainer: Engine,
+    reader: EmbeddingReader,
     cells: Any,
-    genes: Sequence[str | Sequence[str]] | None = None,
-    by: str = "delete",
-    *,
-    embedding: str | None = None,
-    layer: int = -1,
-    states: Mapping[str, Any] | None = None,
-    downstream: bool = False,
-    output_dir: Any = None,
-    batch_size: BatchSize = "auto",
-    progress: Callable[[int, int], None] | bool | None = None,
+    genes: Sequence[str | Sequence[str]] | None,
+    by: str,
+    states: Mapping[str, Any] | None,
+    downstream: bool,
+    output_dir: Any,
+    progress: Callable[[int, int], None] | bool | None,
 ) -> GeneShifts:
     """See `FourierExplainer.perturb_genes`."""
-    reader = _Reader.of(explainer, embedding, layer, batch_size)
     if by not in KINDS:
         raise InputError(f"by {by!r}", "delete or overexpress", "correct `by`")
     if downstream and genes is None:
@@ -65,7 +62,8 @@ def perturb_genes(
             raise InputError(f"no cell in the state {ends[0]!r}", "at least one", "correct `states`")
         tokenizer = reader.wrapper.processor
         settings = {
-            "by": by, "embedding": reader.embedding, "layer": layer, "downstream": downstream, "ends": list(ends[1:]),
+            "by": by, "embedding": reader.embedding, "layer": reader.layer, "downstream": downstream,
+            "ends": list(ends[1:]),
             "genes": None if chosen is None else [[tokenizer.ensembl(token) for token in one] for one in chosen],
             "cells": [str(examples[i].get("name") or f"cell-{i:05}") for i in taken], "model": explainer.name,
             "task": reader.wrapper.task, "tokens": dict(tokenizer.tokens), "symbols": dict(tokenizer.symbols),
@@ -122,7 +120,7 @@ def _examples(
 
 
 def _states(
-    reader: _Reader, examples: Sequence[Any], groups: Sequence[str], ends: Sequence[str]
+    reader: EmbeddingReader, examples: Sequence[Any], groups: Sequence[str], ends: Sequence[str]
 ) -> tuple[list[Tensor], list[float]]:
     """The mean embedding of the goal and of each alternative, and some numbers of the first cell's embedding."""
     sums: dict[str, Tensor] = {}
@@ -133,9 +131,7 @@ def _states(
         some = rows[start : start + AT_ONCE]
         chosen = [0, *some] if not start else some
         given = [reader.cell(examples[i]) for i in chosen]
-        embedded = reader.read(
-            [cell.tokens for cell in given], lambda i, hidden, _, own=given: reader.embedded(hidden, own[i].content)
-        )
+        embedded = reader.read([cell.tokens for cell in given], partial(_embedded, reader, given))
         if not start:
             first = embedded.pop(0)[:8].tolist()
         for i, one in zip(some, embedded, strict=True):
@@ -144,8 +140,12 @@ def _states(
     return [sums[name] / counts[name] for name in ends[1:]], first
 
 
+def _embedded(reader: EmbeddingReader, cells: Sequence[Cell], i: int, hidden: Tensor, _: Tensor | None) -> Tensor:
+    return reader.embedded(hidden, cells[i].content)
+
+
 @dataclass(eq=False)
-class _Reader:
+class EmbeddingReader:
     """Reads hidden states and log-probabilities of cells, rows of one length in a batch.
 
     Attributes:
@@ -161,7 +161,18 @@ class _Reader:
     batch_size: BatchSize
 
     @classmethod
-    def of(cls, explainer: Engine, embedding: str | None, layer: int, batch_size: BatchSize) -> _Reader:
+    def of(cls, explainer: Engine, embedding: str | None, layer: int, batch_size: BatchSize) -> EmbeddingReader:
+        """That of a model.
+
+        Args:
+            explainer: The model.
+            embedding: "mean" or "cls"; None for that where the vocabulary has a `<cls>`.
+            layer: 0 for the last layer, -1 for the one before, and so on.
+            batch_size: Rows in a batch, at most.
+
+        Raises:
+            InputError: If it is no model of cells, or has no such embedding or layer.
+        """
         wrapper = explainer.wrapper
         if not isinstance(wrapper, SingleCellWrapper):
             raise InputError(f"genes of {wrapper.task}", "a model of cells", "call explainer.perturb")
@@ -200,7 +211,7 @@ class _Reader:
             cells: The tokens of each.
             visit: Called with the number of a cell and these; None for both as they are.
         """
-        model = self.wrapper.model if self.classifies else self.wrapper.model.base_model
+        model: Any = self.wrapper.model if self.classifies else self.wrapper.model.base_model
         place = int(self.wrapper.config.num_hidden_layers) + self.layer
         device = self.wrapper.device
         results: list[Any] = [None] * len(cells)
@@ -235,7 +246,7 @@ class _Work:
         downstream: Whether effects on other genes are gathered.
     """
 
-    reader: _Reader
+    reader: EmbeddingReader
     by: str
     genes: list[tuple[int, ...]] | None
     goals: list[Tensor]
@@ -268,7 +279,7 @@ class _Work:
 
         found = np.array(self.reader.read([one.tokens for one in variants], visit), dtype=np.float64)
         found = found.reshape(len(variants), 1 + len(self.goals))
-        arrays = {
+        arrays: dict[str, np.ndarray] = {
             "cell": np.array([one.cell for one in variants], dtype=np.int64),
             "perturbation": np.array([one.perturbation for one in variants], dtype=np.int64),
             "rank": np.array([one.rank for one in variants], dtype=np.int64),
