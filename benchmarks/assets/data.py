@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from hf_fourier.demo.data import read_cells
 from hf_fourier.demo.sounds import read_clips
 from hf_fourier.errors import MissingExtraError
 
@@ -60,6 +61,20 @@ def read_fashion(folder: Path, split: str, n: int | None) -> tuple[np.ndarray, n
     if n is not None and not 0 <= n <= len(pictures):
         raise ValueError(f"n must lie between 0 and {len(pictures)}, the number of pictures; got {n}")
     return pictures[:n], np.frombuffer(numbers, np.uint8, offset=8)[:n], list(_CLOTHES)
+
+
+def islets(split: str | None = None) -> list[dict[str, Any]]:
+    """Cells of a human pancreas, as `hf_fourier.demo.cells` gives blood cells; nine labels.
+
+    Args:
+        split: "train" or "test"; both when None. `islets-geneformer` has seen `train` only.
+
+    Raises:
+        ValueError: another split is asked for.
+    """
+    if split not in (None, "train", "test"):
+        raise ValueError(f'split must be "train", "test" or None; got {split!r}')
+    return read_cells(CATALOGUE.get("islets"), split)
 
 
 def words() -> list[dict[str, Any]]:

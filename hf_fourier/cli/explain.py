@@ -135,7 +135,7 @@ def load(model: str, methods: Sequence[str], domains: Sequence[str], loading: Lo
 
 
 def write(result: Attribution, folder: Path, name: str | None = None) -> dict[str, Any]:
-    """Save the result, its figure where there is matplotlib, WAV files of sounds, and the tables of genes or bases.
+    """Save the result, its figure where there is matplotlib, WAV files, tables of genes or bases, tracks of sequences.
 
     Raises:
         StorageError: If it cannot be written there.
@@ -152,6 +152,9 @@ def _written(result: Attribution, folder: Path, name: str | None) -> dict[str, A
         written["genes"] = str(write_genes({name or folder.name: result}, folder / "genes.csv"))
     if result.view.kind == "bases":
         written["bases"] = str(result.bases(top_fraction(result)).to_csv(folder / "bases.csv"))
+    if result.view.kind == "bases" or result.layout.signal.axes[0].name == "residue":
+        track, chrom = result.track(top_fraction(result)), slug(name or folder.name)
+        written["track"] = str(track.to_bedgraph(folder / "track.bedgraph", chrom))
     try:
         result.plot(folder / "figure.png")
         written["figure"] = str(folder / "figure.png")
@@ -196,6 +199,8 @@ def print_files(written: Mapping[str, Any]) -> None:
         print_line(console, f"bands: {written['bands']}")
     if "bases" in written:
         print_line(console, f"bases: {written['bases']}")
+    if "track" in written:
+        print_line(console, f"track: {written['track']}")
     if "sounds" in written:
         sounds = [f"{path} ({_level(path)})" for path in written["sounds"].values()]
         print_line(console, f"sounds: {', '.join(sounds)}")

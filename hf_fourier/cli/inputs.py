@@ -11,7 +11,7 @@ from typing import Any
 
 from hf_fourier.cli.console import error_console, print_line
 from hf_fourier.errors import InputError
-from hf_fourier.models.inputs.files import EXTENSIONS, is_fasta, read_example, read_fasta
+from hf_fourier.models.inputs.files import EXTENSIONS, is_sequence_file, read_example, read_sequences
 
 #: Cells of a file that are read where none are named.
 FIRST_CELLS = 8
@@ -59,8 +59,8 @@ def _several(text: str, cells: str | None) -> list[tuple[str, Any]]:
     """One example under its own name, or some cells of a file under theirs."""
     from hf_fourier.models.inputs.cells import is_cell_file, read_cells
 
-    if is_fasta(text):
-        return [(header.split(" ")[0] or text, letters) for header, letters in read_fasta(text)]
+    if is_sequence_file(text):
+        return [(header.split(" ")[0] or text, letters) for header, letters in read_sequences(text)]
     if not is_cell_file(text):
         return [(text, read_example(text))]
     examples = read_cells(text, _which(cells))

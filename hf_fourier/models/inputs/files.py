@@ -17,13 +17,13 @@ SOUNDS = (".wav", ".flac", ".ogg", ".mp3")
 VOLUMES = (".nii", ".nii.gz")
 ARRAYS, CELLS = (".npy",), (".json",)
 MANY_CELLS = (".h5ad", ".loom", ".zarr", ".dataset")
-SEQUENCES = (".fasta", ".fa", ".fna", ".faa", ".ffn", ".frn", ".fas")
+SEQUENCES = (".fasta", ".fa", ".fna", ".faa", ".ffn", ".frn", ".fas", ".fastq", ".fq")
 EXTENSIONS = (*PICTURES, *SOUNDS, *VOLUMES, *ARRAYS, *CELLS, *MANY_CELLS, *SEQUENCES)
 #: Other files that are named where their content is meant.
 TEXTS = (".txt", ".csv", ".tsv", ".jsonl", ".md", ".html", ".pdf", ".docx", ".parquet", ".arrow", ".xml", ".gz", ".zip")
 ACCEPTED_FILES = (
     "a picture, a sound (.wav, .flac, .ogg, .mp3), a volume (.nii, .nii.gz, .npy), cells (.h5ad, .loom, .zarr, "
-    '.dataset), sequences (.fasta), a cell (.json: {"genes": [Ensembl ids], "values": [counts]}), '
+    '.dataset), sequences (.fasta, .fastq), a cell (.json: {"genes": [Ensembl ids], "values": [counts]}), '
     'a chat (.json: [{"role": …, "content": …}]), or a text or protein typed as it is'
 )
 #: What a JSON file holds.
@@ -55,45 +55,66 @@ def read_example(text: str) -> Any:
     raise InputError(f"the file {text!r}", ACCEPTED_FILES, do)
 
 
-def is_fasta(path: Any) -> bool:
-    """Whether something is the path of a FASTA file that exists, by its ending (".gz" behind it or not)."""
+def is_sequence_file(path: Any) -> bool:
+    """Whether something is the path of a FASTA or FASTQ file that exists, by its ending (".gz" behind it or not)."""
     if not isinstance(path, (str, os.PathLike)):
         return False
     name = os.fspath(path).lower() if isinstance(os.fspath(path), str) else ""
     return name.removesuffix(".gz").endswith(SEQUENCES) and os.path.isfile(path)
 
 
-def read_fasta(source: str | os.PathLike[str]) -> list[tuple[str, str]]:
-    """The records of a FASTA file, or of a text in that form, in their order.
+def read_sequences(source: str | os.PathLike[str]) -> list[tuple[str, str]]:
+    """The records of a FASTA or FASTQ file, or of a text in the form of FASTA, in their order.
 
     Args:
-        source: A path (".gz" is unpacked), or a text whose first line begins with ">".
+        source: A path (".gz" is unpacked; a file that begins with "@" is FASTQ), or a text whose first line begins
+            with ">".
 
     Returns:
-        The header of each record without its ">", and its letters as they are written.
+        The header of each record without its ">" or "@", and its letters as they are written; qualities are left out.
 
     Raises:
-        InputError: If it cannot be read, unpacks to more than `limits.SEQUENCE_BYTES`, holds no record, or a header has
-            no letters below it.
+        InputError: If it cannot be read, unpacks to more than `limits.SEQUENCE_BYTES`, holds no record, a header has
+            no letters below it, or a FASTQ record is incomplete.
     """
     if isinstance(source, str) and source.lstrip().startswith(">"):
         name, text = "a FASTA text", source
     else:
         name, text = repr(Path(source).name), _unpacked(Path(source))
+    lines = [line.strip() for line in text.splitlines()]
+    records = _fastq(name, lines) if text.lstrip().startswith("@") else _fasta(name, lines)
+    if not records:
+        raise InputError(f"{name} without a record", "a header with '>' and letters below it", "correct it")
+    if bare := [header for header, letters in records if not letters]:
+        got = f"the FASTA header {bare[0][:60]!r} without letters below it"
+        raise InputError(got, "a sequence", "pass the sequence alone, or with its header in the line above")
+    return records
+
+
+def _fasta(name: str, lines: list[str]) -> list[tuple[str, str]]:
     parts: list[tuple[str, list[str]]] = []
-    for line in (line.strip() for line in text.splitlines()):
+    for line in lines:
         if line.startswith(">"):
             parts.append((line[1:].strip(), []))
         elif line and not line.startswith(";"):
             if not parts:
                 raise InputError(f"{name} with letters before its first header", "FASTA, with '>' first", "correct it")
             parts[-1][1].append(line)
-    if not parts:
-        raise InputError(f"{name} without a record", "a header with '>' and letters below it", "correct it")
-    records = [(header, "".join(lines)) for header, lines in parts]
-    if bare := [header for header, letters in records if not letters]:
-        got = f"the FASTA header {bare[0][:60]!r} without letters below it"
-        raise InputError(got, "a sequence", "pass the sequence alone, or with its header in the line above")
+    return [(header, "".join(letters)) for header, letters in parts]
+
+
+def _fastq(name: str, lines: list[str]) -> list[tuple[str, str]]:
+    """Records of four lines: "@" and the header, the letters, "+", and a quality for each letter."""
+    while lines and not lines[-1]:
+        lines.pop()
+    records = []
+    for start in range(0, len(lines), 4):
+        header, letters, mark, qualities = (*lines[start : start + 4], "", "", "")[:4]
+        if not header.startswith("@") or not mark.startswith("+") or len(letters) != len(qualities):
+            got = f"{name}, whose line {start + 1} begins no FASTQ record"
+            expected = "four lines a record: '@' and a header, the letters, '+', a quality for each letter"
+            raise InputError(got, expected, "correct it")
+        records.append((header[1:].strip(), letters))
     return records
 
 
@@ -106,12 +127,12 @@ def _unpacked(path: Path) -> str:
             data = file.read(limits.SEQUENCE_BYTES + 1)
         if len(data) > limits.SEQUENCE_BYTES:
             got = f"{path.name!r} of more than {limits.SEQUENCE_BYTES} bytes"
-            raise InputError(got, "a FASTA file of at most that many", "split it")
+            raise InputError(got, "a file of sequences of at most that many", "split it")
         return data.decode("utf-8")
     except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
         reason = str(error).replace(str(path), path.name)
         raise InputError(
-            f"{path.name!r}, which cannot be read ({reason})", "a FASTA file", "correct the path"
+            f"{path.name!r}, which cannot be read ({reason})", "a FASTA or FASTQ file", "correct the path"
         ) from error
 
 

@@ -11,7 +11,7 @@ DICTIONARY_BYTES = 2**26
 JSON_BYTES = 2**26
 #: Levels of lists and objects within each other in a JSON table.
 JSON_LEVELS = 1000
-#: Bytes of a FASTA file, unpacked.
+#: Bytes of a FASTA or FASTQ file, unpacked.
 SEQUENCE_BYTES = 2**27
 #: Bytes of an array in a `.npy` file.
 ARRAY_BYTES = 2**32

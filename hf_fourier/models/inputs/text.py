@@ -11,7 +11,7 @@ from typing import Any
 
 from hf_fourier.errors import InputError
 from hf_fourier.models.inputs.containers import is_url
-from hf_fourier.models.inputs.files import EXTENSIONS, TEXTS, is_fasta, read_fasta
+from hf_fourier.models.inputs.files import EXTENSIONS, TEXTS, is_sequence_file, read_sequences
 
 #: How the name of a file ends, where a text of one word does.
 _ENDINGS = (*EXTENSIONS, *TEXTS)
@@ -97,10 +97,12 @@ def letters_of(example: Any, what: str, unit: str) -> tuple[str, tuple[str, ...]
     Raises:
         InputError: If it is no str, the name of a file, or a FASTA text of no or of several records.
     """
-    if is_fasta(example):  # of a list: alone, its records are the examples
-        got, do = f"the FASTA file {os.path.basename(example)!r} in a list", "pass the file alone"
+    if is_sequence_file(example):  # of a list: alone, its records are the examples
+        got, do = f"the file of sequences {os.path.basename(example)!r} in a list", "pass the file alone"
         raise InputError(
-            got, "sequences", f"{do}, or [letters for _, letters in hf_fourier.models.inputs.files.read_fasta(path)]"
+            got,
+            "sequences",
+            f"{do}, or [letters for _, letters in hf_fourier.models.inputs.files.read_sequences(path)]",
         )
     if not isinstance(example, str):
         raise _no_str(example, f"str of {unit}")
@@ -108,18 +110,18 @@ def letters_of(example: Any, what: str, unit: str) -> tuple[str, tuple[str, ...]
     if not example.lstrip().startswith(">"):
         refuse_names(example, what)
         return example, ()
-    records = read_fasta(example)
+    records = read_sequences(example)
     if len(records) > 1:
-        do = "pass [letters for _, letters in hf_fourier.models.inputs.files.read_fasta(text)]"
+        do = "pass [letters for _, letters in hf_fourier.models.inputs.files.read_sequences(text)]"
         raise InputError(f"a FASTA text of {len(records)} records", "one", do)
     ((header, letters),) = records
-    return letters, (f"read from the FASTA record {header[:60]!r}",)
+    return letters, (f"read from the record {header[:60]!r}",)
 
 
 def sequences_in(example: Any) -> list[str] | None:
-    """The sequences of a FASTA file, by its path; None where it is none."""
-    if isinstance(example, (str, PathLike)) and is_fasta(example):
-        return [letters for _, letters in read_fasta(example)]
+    """The records of a FASTA or FASTQ file, by its path, each as FASTA with its header; None where it is none."""
+    if isinstance(example, (str, PathLike)) and is_sequence_file(example):
+        return [f">{header}\n{letters}" for header, letters in read_sequences(example)]
     return None
 
 

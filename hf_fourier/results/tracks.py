@@ -1,0 +1,207 @@
+"""One number per residue or base of a sequence, and files of it: bedGraph, BED, and the B-factors of a structure."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from os import PathLike
+from pathlib import Path
+
+import numpy as np
+
+from hf_fourier.errors import InputError, checked
+from hf_fourier.results.atomic_writes import write_whole
+from hf_fourier.results.relevance import Explained, Kind, bases, relevance, usual_kind
+from hf_fourier.results.views import BaseView, GeneView
+
+#: Stands where a mask hides a letter.
+HIDDEN = "?"
+#: The largest size in a column of B-factors, which has six characters.
+LARGEST = 99.0
+#: Residues by their names in structures; selenomethionine is read as methionine.
+RESIDUES = {
+    "ALA": "A", "ARG": "R", "ASN": "N", "ASP": "D", "CYS": "C", "GLN": "Q", "GLU": "E", "GLY": "G", "HIS": "H",
+    "ILE": "I", "LEU": "L", "LYS": "K", "MET": "M", "MSE": "M", "PHE": "F", "PRO": "P", "SER": "S", "THR": "T",
+    "TRP": "W", "TYR": "Y", "VAL": "V",
+}  # fmt: skip
+
+
+@dataclass(frozen=True, eq=False)
+class Track:
+    """A number for each letter of a sequence.
+
+    Attributes:
+        letters: Its residues or bases; "?" where a mask hides one.
+        values: A number for each; NaN where there is none.
+        measure: One number in words.
+    """
+
+    letters: str
+    values: np.ndarray
+    measure: str
+
+    def __len__(self) -> int:
+        return len(self.letters)
+
+    def __repr__(self) -> str:
+        return f"Track({len(self)} letters: {self.measure})"
+
+    @checked
+    def to_bedgraph(
+        self, path: str | PathLike[str], chrom: str = "sequence", start: int = 0, strand: str = "+"
+    ) -> Path:
+        """Write a bedGraph track: a line for each letter that has a number, places counted from 0.
+
+        Args:
+            path: The file.
+            chrom: The name of the chromosome or the sequence.
+            start: Where the sequence begins on it, counted from 0.
+            strand: "-" where the sequence is the reverse complement of what lies there.
+
+        Raises:
+            InputError: If `chrom` holds white space, `start` is negative, or `strand` is neither "+" nor "-".
+            StorageError: If it cannot be written.
+        """
+        rows = self._rows(chrom, start, strand)
+        head = f'track type=bedGraph name="{chrom}" description="{self.measure}"'
+        return _write(Path(path), [head, *(f"{chrom}\t{at}\t{at + 1}\t{value:.6g}" for at, _, value in rows)])
+
+    @checked
+    def to_bed(self, path: str | PathLike[str], chrom: str = "sequence", start: int = 0, strand: str = "+") -> Path:
+        """Write BED with a seventh column: a line for each letter that has a number.
+
+        The fourth column is the letter, the fifth the size of its number from 0 to 1000 (the largest), the seventh the
+        number itself. Arguments and errors as for `to_bedgraph`.
+        """
+        rows = self._rows(chrom, start, strand)
+        largest = max((abs(value) for _, _, value in rows), default=0.0) or 1.0
+        return _write(
+            Path(path),
+            [
+                f"{chrom}\t{at}\t{at + 1}\t{letter}\t{round(1000 * abs(value) / largest)}\t{strand}\t{value:.6g}"
+                for at, letter, value in rows
+            ],
+        )
+
+    @checked
+    def to_pdb(self, structure: str | PathLike[str], path: str | PathLike[str], chain: str | None = None) -> Path:
+        """Write a structure with the numbers in its column of B-factors, scaled so that the largest size is 99.
+
+        A chain's residues are found in the sequence as one stretch of it, or else by their numbers in the structure,
+        where they are counted from any place of the sequence on. All other atoms get 0. A remark names the measure and
+        the factor.
+
+        Args:
+            structure: A PDB file.
+            path: The file to write.
+            chain: The name of its chain; None for the first one that the sequence fits.
+
+        Raises:
+            InputError: If it is no PDB file, or no chain of it fits the sequence.
+            StorageError: If it cannot be written.
+        """
+        lines = _read_structure(Path(structure))
+        chains = _chains(lines)
+        names = list(chains) if chain is None else [chain]
+        fits = {name: _places(chains.get(name, {}), self.letters) for name in names}
+        fitting = next((name for name, places in fits.items() if places is not None), None)
+        if fitting is None:
+            got = f"{Path(structure).name!r}, whose chains {', '.join(chains) or '(none)'} do not fit the sequence"
+            raise InputError(got, "the structure of this sequence", "pass another structure, or its `chain`")
+        largest = float(np.nanmax(np.abs(self.values), initial=0.0))
+        factor = LARGEST / largest if largest else 1.0
+        number_of = {
+            residue: factor * float(np.nan_to_num(self.values[at])) for residue, at in (fits[fitting] or {}).items()
+        }
+        written = [f"REMARK 999 B-FACTORS OF CHAIN {fitting}: {factor:.6g} X {_ascii(self.measure)}"]
+        for line in lines:
+            if line.startswith(("ATOM", "HETATM")):
+                number = number_of.get(line[22:27], 0.0) if line[21] == fitting else 0.0
+                line = f"{line[:60].ljust(60)}{number:6.2f}{line[66:]}"
+            written.append(line)
+        return _write(Path(path), written)
+
+    def _rows(self, chrom: str, start: int, strand: str) -> list[tuple[int, str, float]]:
+        """The place, the letter and the number of each letter that has one, in the order of places."""
+        if not chrom or chrom.split() != [chrom] or '"' in chrom:
+            raise InputError(f"chrom {chrom!r}", "a name without white space or quotes", "correct `chrom`")
+        if start < 0 or strand not in ("+", "-"):
+            got = f"start {start}, strand {strand!r}"
+            raise InputError(got, "a place from 0 on, and '+' or '-'", "correct them")
+        rows = [(start + i, self.letters[i], float(v)) for i, v in enumerate(self.values) if not math.isnan(v)]
+        if strand == "+":
+            return rows
+        last = 2 * start + len(self) - 1
+        return [(last - at, letter, value) for at, letter, value in reversed(rows)]
+
+
+def track_of(attribution: Explained, fraction: float | None = None, kind: Kind | None = None) -> Track:
+    """The relevance of each residue or base of an explained sequence; see `Attribution.track`."""
+    if isinstance(attribution.view, BaseView):
+        table = bases(attribution, fraction, None, kind)
+        return Track("".join(table["base"]), np.array(table["relevance"]), str(table["measure"][0]))
+    content = getattr(attribution, "inputs", {}).get("content")
+    axes = attribution.layout.signal.axes
+    if content is None or axes[0].name != "residue" or isinstance(attribution.view, GeneView):
+        got = f"track() of {attribution.layout.signal.kind} along {axes[0].name}"
+        raise InputError(got, "the result of a model of proteins or DNA", "call input_relevance()")
+    numbers = relevance(attribution, fraction, None, kind or usual_kind(attribution))
+    # What stands before the first residue is the model's own mark, or masks behind that.
+    places = [int(place) - min(1, int(content[0])) for place in content]
+    letters, values = [HIDDEN] * (places[-1] + 1), np.full(places[-1] + 1, np.nan)
+    for place, name, value in zip(places, attribution.names, numbers.values, strict=True):
+        letters[place], values[place] = name if len(name) == 1 else "X", value
+    return Track("".join(letters), values, numbers.measure)
+
+
+def _write(path: Path, lines: list[str]) -> Path:
+    write_whole(path, ["".join(f"{line}\n" for line in lines).encode("utf-8", "backslashreplace")])
+    return path
+
+
+def _ascii(text: str) -> str:
+    return text.replace("×", "x").encode("ascii", "replace").decode().upper()
+
+
+def _read_structure(path: Path) -> list[str]:
+    """The lines of a PDB file.
+
+    Raises:
+        InputError: If it cannot be read, or has no atoms.
+    """
+    try:
+        lines = path.read_text(encoding="ascii", errors="replace").splitlines()
+    except OSError as error:
+        raise InputError(
+            f"{path.name!r}, which cannot be read ({error.strerror})", "a PDB file", "correct it"
+        ) from error
+    if not any(line.startswith("ATOM") and len(line) > 54 for line in lines):
+        raise InputError(f"{path.name!r} without atoms", "a PDB file", "convert it, as from mmCIF")
+    return lines
+
+
+def _chains(lines: list[str]) -> dict[str, dict[str, str]]:
+    """For each chain its residues in order: their numbers (with insertion codes) and letters."""
+    chains: dict[str, dict[str, str]] = {}
+    for line in lines:
+        if line.startswith(("ATOM", "HETATM")) and line[12:16].strip() == "CA" and line[17:20] in RESIDUES:
+            chains.setdefault(line[21], {}).setdefault(line[22:27], RESIDUES[line[17:20]])
+    return chains
+
+
+def _places(residues: dict[str, str], letters: str) -> dict[str, int] | None:
+    """Where each residue lies in a sequence; None where they do not fit it."""
+    if not residues:
+        return None
+    found = letters.find("".join(residues.values()))
+    if found >= 0:
+        return {residue: found + i for i, residue in enumerate(residues)}
+    numbers = {residue: int(residue[:4]) for residue in residues if residue[4] == " "}
+    if len(numbers) < len(residues):
+        return None
+    first, span = min(numbers.values()), max(numbers.values()) - min(numbers.values())
+    for offset in range(len(letters) - span):
+        places = {residue: number - first + offset for residue, number in numbers.items()}
+        if all(letters[place] == residues[residue] for residue, place in places.items()):
+            return places
+    return None
