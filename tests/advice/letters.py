@@ -68,8 +68,12 @@ def _colour(text: str, name: str = "one.pdb", chain: str | None = None) -> Any:
     return proteins().explain(PROTEIN).track().to_pdb(_written(text, name), out, chain)
 
 
-def _map(sequence: str) -> Any:
-    return test_dna.explainer("bases").mutations(sequence)
+def _map(sequence: str, places: Any = None) -> Any:
+    return test_dna.explainer("bases").mutations(sequence, places=places)
+
+
+def _browsed(chrom: str) -> Any:
+    return proteins().explain(PROTEIN).track().to_bed(Path(tempfile.mkdtemp()) / "a.bed", chrom)
 
 
 def _cell(values: Any, genes: Any = None) -> Any:
@@ -283,6 +287,8 @@ CASES = [
         lambda: test_dna.explainer("dnabert").mutations("ATTCCG TTCCGG"),
         lambda: test_dna.explainer("dnabert").mutations("ATTCCGG", places=[0]),
     ),
+    Case("correct `places`", lambda: _map("ACG", [3]), lambda: _map("ACG", [2])),
+    Case("correct `chrom`", lambda: _browsed("chr 1"), lambda: _browsed("chr1")),
     Case(
         "cut the sequences to one length",
         lambda: write_motif_arrays([_map("ACG"), _map("ACGT")], tempfile.mkdtemp()),
