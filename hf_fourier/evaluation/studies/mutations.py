@@ -25,9 +25,6 @@ from hf_fourier.scoring.score import Score
 from hf_fourier.scoring.targets import Target
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
-
     from hf_fourier.engine import Engine
 
 #: Heads whose target is the whole sequence's, or that of its masks.
@@ -108,8 +105,8 @@ class Mutations:
         """Whether each place holds each letter of the alphabet, shape `(letters, alphabet)`."""
         return np.array([[letter == other for other in self.alphabet] for letter in self.letters])
 
-    def plot(self, path: str | PathLike[str] | None = None, ax: Axes | None = None) -> Figure:
-        """Draw the letters, each as high as its number in `track`, above a map of all substitutions.
+    def plot(self, path: str | PathLike[str] | None = None, ax: Any = None) -> Any:
+        """Draw the letters, each as high as its number in `track`, above a map; a `matplotlib.figure.Figure`.
 
         Args:
             path: Where to write it (PNG, SVG or PDF, by the ending); None only returns the figure.
@@ -119,8 +116,7 @@ class Mutations:
             InputError: If the path has another ending, or both `path` and `ax` are given.
             MissingExtraError: If matplotlib is not installed.
         """
-        figure: Figure = drawn_by("figures.logo:plot_mutations", self, path, ax)
-        return figure
+        return drawn_by("figures.logo:plot_mutations", self, path, ax)
 
 
 def mutations(
