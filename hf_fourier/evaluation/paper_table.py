@@ -71,10 +71,11 @@ def paper_table(
     if len(domains) > 1:
         columns["domain"] = [row.domain for row in rows]
     undefined, marks, compared = list[str](), set[str](), 0
+    enough = len(set(groups)) >= MIN_GROUPS
     for name in quantities:
         cells = []
         for row in rows:
-            gap = _gap(row, name, rows, groups, against, seed)
+            gap = _gap(row, name, rows, groups, against, seed) if enough else None
             compared += gap is not None
             summary = summarise(row.values.get(name, [math.nan] * len(groups)), groups, seed)
             cells.append(Estimate(summary.mean, *summary.interval, mark=_mark(gap, better[name]), digits=digits))
@@ -151,5 +152,5 @@ def _notes(groups: Sequence[str], domains: Sequence[str], against: str, marks: s
     elif compared:
         notes.append(f"no paired difference to {against} has a 95 % interval that excludes 0")
     else:
-        notes.append(f"not compared with {against}: this needs another method in its domain, and two groups")
+        notes.append(f"not compared with {against}: this needs another method in its domain, and {MIN_GROUPS} groups")
     return notes

@@ -60,6 +60,13 @@ def test_a_difference_that_only_the_mean_shows_has_no_mark():
     assert by_method(made(noisy=noisy).table(["dig"]), "dig ↑")["noisy"].mark == ""
 
 
+def test_few_groups_have_no_marks():
+    few = Evaluation("toy", made().cells, [str(i % 29) for i in range(40)], {"dig": 1, "deletion": -1})
+    found = few.table(["dig", "deletion"])
+    assert {one.mark for title in ("dig ↑", "deletion ↓") for one in found[title]} == {""}
+    assert "not compared with magnitude: this needs another method in its domain, and 30 groups" in found.notes
+
+
 def test_the_notes_state_n_the_groups_and_what_is_missing():
     values = [float("nan"), *shifted(0.1)[1:]]
     notes = " ".join(made(gaps=values).table(["dig"]).notes)
