@@ -33,6 +33,7 @@ METHOD_SETTINGS = {
     "occlusion": ["occlusion:mode=both,replacement=phase,draws=6"],
     "shapley": ["shapley:permutations=4,replacement=noise,draws=2"],
     "random_masks": ["random_masks:masks=192,replacement=reference"],
+    "rate_distortion": ["rate_distortion:rates=.3+1,steps=2,replacement=zero,spatial=.5,of=amplitude"],
     "tracking": ["tracking:preset=fast", "tracking:base=magnitude,kappa=.3", "tracking:goal=auto,base=probes"],
     "ffc": ["ffc:lam=0", "ffc:kappa=.1,steps=3", "ffc:rule=absolute,lr=2,steps=2", "ffc:preset=cifar"],
 }
@@ -44,6 +45,7 @@ LIGHT = {
     "filters": "filters:replacement=noise,draws=2",
     "integrated_gradients": "integrated_gradients:steps=8",
     "random_masks": "random_masks:masks=256",
+    "rate_distortion": "rate_distortion:rates=1,steps=3,draws=1",
     "smoothgrad": "smoothgrad:samples=6",
     "wam": "wam:samples=6",
 }

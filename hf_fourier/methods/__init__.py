@@ -13,6 +13,7 @@ from hf_fourier.methods.freqx import FreqX
 from hf_fourier.methods.gradients import GradientInput, IntegratedGradients, Saliency, SmoothGrad
 from hf_fourier.methods.occlusion import Occlusion
 from hf_fourier.methods.random_masks import RandomMasks
+from hf_fourier.methods.rate_distortion import RateDistortion
 from hf_fourier.methods.response import Response
 from hf_fourier.methods.shapley import Shapley
 from hf_fourier.methods.tracking import Tracking
@@ -39,6 +40,7 @@ __all__ = [
     "Random",
     "RandomMasks",
     "Ranking",
+    "RateDistortion",
     "Response",
     "Saliency",
     "Shapley",

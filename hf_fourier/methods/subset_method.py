@@ -117,7 +117,7 @@ def remembered(game: Game, batch: int, features: int) -> Game:
 
 def asks_for_donors(method: Method) -> bool:
     """Whether a method puts other examples' features in the place of deleted ones."""
-    return isinstance(method, SubsetMethod) and method.replacement == "example"
+    return getattr(method, "replacement", None) == "example"
 
 
 def check_whole(name: str, value: Any, least: int = 1) -> None:

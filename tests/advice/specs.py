@@ -58,6 +58,22 @@ CASES = [
     parsed("correct `keeps`", "closed_loop:keeps=0", "closed_loop:keeps=.5"),
     parsed("choose one of them", "tracking:base=loudness", "tracking:base=magnitude"),
     parsed("correct `kappa`", "tracking:kappa=-1", "tracking:kappa=.1"),
+    parsed("correct `rates`", "rate_distortion:rates=3+1", "rate_distortion:rates=1+3"),
+    parsed("correct `spatial`", "rate_distortion:spatial=-1", "rate_distortion:spatial=1"),
+    parsed("choose one of them", "rate_distortion:of=power", "rate_distortion:of=amplitude"),
+    parsed(
+        "use replacement='phase'",
+        "rate_distortion:of=phase,replacement=zero",
+        "rate_distortion:of=phase,replacement=phase",
+    ),
+    Case(
+        "use domain='fourier', or of='amplitude'",
+        lambda: explained("rate_distortion:of=phase,steps=1", "identity"),
+        lambda: [
+            explained("rate_distortion:of=phase,steps=1", "fourier"),
+            explained("rate_distortion:of=amplitude,steps=1", "identity"),
+        ],
+    ),
     parsed("correct `probes`", "response:probes=0", "response:probes=1"),
     parsed("choose another", "response:representation=output", "response:representation=logits"),
     Case(
