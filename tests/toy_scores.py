@@ -26,6 +26,7 @@ DOMAIN_SETTINGS = {
 }
 METHOD_SETTINGS = {
     "attexplore": ["attexplore:preset=published,steps=3,copies=4", "attexplore:steps=2,copies=3,epsilon=.3"],
+    "band_mask": ["band_mask:steps=3,smooth=.1,replacement=noise"],
     "captum": ["captum:GradientShap,steps=4", "captum:Saliency"],
     "fampe": ["fampe:alpha=.8,steps=2,copies=3,measure=published"],
     "wam": ["wam:ig,samples=6"],
@@ -40,6 +41,7 @@ METHOD_SETTINGS = {
 #: Methods whose defaults take hundreds of passes stand here with fewer; everything else with its defaults.
 LIGHT = {
     "attexplore": "attexplore:steps=3,copies=2",
+    "band_mask": "band_mask:steps=4",
     "captum": "captum:steps=4",
     "fampe": "fampe:steps=3,copies=2",
     "filters": "filters:replacement=noise,draws=2",

@@ -2,6 +2,7 @@
 
 from hf_fourier.methods.amplitude import AmplitudeGradient, PhaseGradient
 from hf_fourier.methods.attexplore import AttEXplore
+from hf_fourier.methods.band_mask import BandMask
 from hf_fourier.methods.base import METHODS, Method, Ranking
 from hf_fourier.methods.captum import Captum
 from hf_fourier.methods.closed_loop import ClosedLoop
@@ -26,6 +27,7 @@ __all__ = [
     "WAM",
     "AmplitudeGradient",
     "AttEXplore",
+    "BandMask",
     "Captum",
     "ClosedLoop",
     "Filters",

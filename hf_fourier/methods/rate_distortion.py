@@ -113,7 +113,7 @@ class RateDistortion(Method):
         counts = basis.multiplicity.to(x.device, torch.float64)
         share = counts / counts.sum()
         mask = torch.ones(len(x), len(basis), dtype=torch.float64, device=x.device)
-        path = _Path(mask)
+        path = ProjectedAdam(mask)
         total, levels = torch.zeros_like(mask), list[tuple[Tensor, Tensor, Tensor]]()
         others = self._replacements(score, basis, rng)
         for rate in self.levels:
@@ -164,7 +164,7 @@ class RateDistortion(Method):
         return loss.view(batch, draws).mean(1), pulled.view(batch, draws, -1).mean(1)
 
 
-class _Path:
+class ProjectedAdam:
     """Projected Adam on masks: after each step they are cut to 0 and 1.
 
     Attributes:

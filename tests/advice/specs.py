@@ -58,6 +58,8 @@ CASES = [
     parsed("correct `keeps`", "closed_loop:keeps=0", "closed_loop:keeps=.5"),
     parsed("choose one of them", "tracking:base=loudness", "tracking:base=magnitude"),
     parsed("correct `kappa`", "tracking:kappa=-1", "tracking:kappa=.1"),
+    parsed("correct `keep`", "band_mask:keep=1", "band_mask:keep=.5"),
+    parsed("correct `smooth`", "band_mask:smooth=-1", "band_mask:smooth=1"),
     parsed("correct `rates`", "rate_distortion:rates=3+1", "rate_distortion:rates=1+3"),
     parsed("correct `spatial`", "rate_distortion:spatial=-1", "rate_distortion:spatial=1"),
     parsed("choose one of them", "rate_distortion:of=power", "rate_distortion:of=amplitude"),

@@ -11,6 +11,7 @@ from hf_fourier import attribute
 from hf_fourier.domains import DOMAINS
 from hf_fourier.errors import SpecError
 from hf_fourier.methods import METHODS
+from hf_fourier.methods.band_mask import neighbour_slope, within_budget
 from hf_fourier.methods.rate_distortion import MIXTURES, relative_loss, spatial_slope
 from hf_fourier.scoring.replacements import replacement_coefficients
 from hf_fourier.seeding import ExampleRng
@@ -150,3 +151,43 @@ def test_amplitudes_and_phases_are_told_apart():
 def test_phases_need_complex_coefficients():
     with pytest.raises(SpecError, match="of='amplitude'"):
         fitted(lambda v: v[:, :1], noise(1, 8), "of=phase")
+
+
+@pytest.mark.parametrize(("keep", "unit"), [(0.4, 1.0), (0.2, 1e-2), (0.6, 10.0)])
+def test_a_band_mask_keeps_the_best_of_its_budget(keep, unit):
+    """Of a sum the best mask is 1 on the largest parts, as many as fit, whatever the unit of the score."""
+    parts = unit * torch.tensor([0.3, -0.2, 0.9, 0.1, 0.5]).double()
+    x, method = torch.ones(1, 5).double(), f"band_mask:keep={keep}"
+    (one,) = attribute(lambda v: v @ parts[:, None], x, target=value, method=method, domain="identity")
+    chosen = parts.argsort(descending=True)[: round(5 * keep)]
+    assert set(one.order[: len(chosen)].tolist()) == set(chosen.tolist())
+    expected = torch.zeros(5).double().index_fill(0, chosen, 1)
+    torch.testing.assert_close(one.extras["mask"], expected, atol=1e-6, rtol=0)
+
+
+def test_a_sure_model_still_has_a_slope():
+    """With a softmax of the softmax, as in the released code, the loss of a sure model is flat."""
+    wave = torch.cos(2 * math.pi * 6 * torch.arange(32) / 32).double()
+    x = (wave + torch.cos(2 * math.pi * 2 * torch.arange(32) / 32)).unsqueeze(0)
+    (one,) = attribute(lambda v: 60 * torch.stack([v @ wave / 16, 0.2 + 0 * v[:, 0]], 1), x, 0, "band_mask")
+    first = one.layout.bands[int(one.order[0])]
+    assert first.low <= 6 / 32 < first.high
+    assert one.scores.sort(descending=True).values[:2].diff() < -0.5
+
+
+def test_neighbours_are_drawn_together():
+    mask = torch.tensor([[0.1, 0.5, 0.4, 0.4]], dtype=torch.float64, requires_grad=True)
+    (expected,) = torch.autograd.grad(mask.diff().abs().mean(), mask)
+    torch.testing.assert_close(neighbour_slope(mask.detach()), expected)
+
+
+def test_the_nearest_mask_within_a_budget():
+    """Nothing within the budget is nearer, by trial; masks that are within it already are only cut to 0 and 1."""
+    generator = torch.Generator().manual_seed(0)
+    masks = 0.5 + torch.randn(20, 6, generator=generator, dtype=torch.float64)
+    near = within_budget(masks, 0.3)
+    assert near.mean(1).max() < 0.3 + 1e-9
+    for other in torch.rand(200, 6, generator=generator, dtype=torch.float64):
+        other = other * min(1.0, 0.3 / float(other.mean()))
+        assert bool(((masks - near).norm(dim=1) <= (masks - other).norm(dim=1) + 1e-9).all())
+    torch.testing.assert_close(within_budget(masks / 10 - 0.2, 0.3), (masks / 10 - 0.2).clamp(0, 1))
