@@ -12,7 +12,7 @@ from hf_fourier.errors import InputError, SpecError
 from hf_fourier.evaluation import random_perturbations
 from hf_fourier.evaluation.metrics.base import METRICS, Metric
 from hf_fourier.evaluation.metrics.statistics import group_names
-from hf_fourier.evaluation.metrics.table import Table, columns
+from hf_fourier.evaluation.metrics.table import CONTENT, Table, columns
 from hf_fourier.evaluation.options import (
     FAST_METRICS,
     EvaluationCost,
@@ -277,7 +277,7 @@ class Evaluator:
         grid = grid_of(metrics)
         if grid is not None:
             self._perturb(results, grid, where)
-        table: dict[str, Any] = {} if grid is None else {**columns(results)}
+        table: dict[str, Any] = {} if grid is None else {**columns(results, content=bool(CONTENT & reads))}
         for column, evaluate_column in MODEL_QUERIES.items():
             if column in reads:
                 options: dict[str, Any] = {"seed": self.seed, "batch_size": self.batch_size}

@@ -76,7 +76,7 @@ class EvaluationOptions:
 
 def grid_of(metrics: Sequence[Metric]) -> FractionGrid | None:
     """The fractions at which the metrics' curves are computed; None where none reads a curve."""
-    names = {metric.name for metric in metrics if {"kept", "deleted"} & set(metric.reads)}
+    names = {metric.name for metric in metrics if {"kept", "deleted", "scores"} & set(metric.reads)}
     if not names:
         return None
     return FractionGrid(keep=SMALL_FRACTIONS) if names <= SMALL_GRID_METRICS else DEFAULT_GRID

@@ -57,7 +57,7 @@ class RateDistortion(Method):
             phases stay the example's; or "phase", the other way round, along the shorter arc.
     """
 
-    rates: tuple[float, ...] | float = (0.1, 0.3, 1.0, 3.0)
+    rates: tuple[float, ...] | float = (0.3, 1.0, 3.0, 10.0)
     spatial: float = 0.0
     steps: int = 20
     replacement: str = "noise"

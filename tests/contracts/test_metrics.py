@@ -149,6 +149,9 @@ def test_wrong_labels_in_place_of_the_own_turn_selectivity() -> None:
         ("mu_fidelity", math.nan),
         ("infidelity", 0.0),
         ("sensitivity_max", 0.0),
+        ("average_drop", 0.0),
+        ("average_increase", 0.0),
+        ("average_gain", 0.0),
     ],
 )
 def test_a_model_that_nothing_changes(name: str, expected: float) -> None:
@@ -199,6 +202,7 @@ def of_quality(quality: float) -> dict[str, list[Any]]:
         "noise_predicted": scores.tolist(),
         "noise_drops": (scores + (1 - quality) * noise).tolist(),
         "score_changes": [1 - quality] * 10,
+        "kept_l1": KEPT,
     }
     return {**table, **{column: [value] * 2 for column, value in rows.items()}}
 

@@ -15,11 +15,18 @@ from hf_fourier.evaluation.metrics.selectivity import SELECTIVITY
 from hf_fourier.evaluation.metrics.fidelity import FAITHFULNESS_OF_SPECTRA, INPUT_FIDELITY
 from hf_fourier.evaluation.metrics.robustness import INFIDELITY, MU_FIDELITY, SENSITIVITY_MAX
 from hf_fourier.evaluation.metrics.structure import CONCENTRATION, SPECIFICITY
+from hf_fourier.evaluation.metrics.confidence_gain import AVERAGE_DROP, AVERAGE_GAIN, AVERAGE_INCREASE
+from hf_fourier.evaluation.metrics.content import COMPLEXITY, CONCISENESS, SPARSENESS
 
 from hf_fourier.evaluation.metrics.hf_evaluate import load, names
 
 __all__ = [
+    "AVERAGE_DROP",
+    "AVERAGE_GAIN",
+    "AVERAGE_INCREASE",
+    "COMPLEXITY",
     "CONCENTRATION",
+    "CONCISENESS",
     "DEFAULT_GRID",
     "DELETION",
     "DICE_RETENTION",
@@ -35,6 +42,7 @@ __all__ = [
     "R_FLIP",
     "SELECTIVITY",
     "SENSITIVITY_MAX",
+    "SPARSENESS",
     "SPECIFICITY",
     "Metric",
     "columns",

@@ -76,7 +76,8 @@ class {name}(hf_evaluate.Module, evaluate.Metric):
 def example(metric: Metric) -> str:
     """Code that computes a metric from perturbed `results` of an `explainer`."""
     query = re.search(r"`(random_perturbations|wrong_labels)[.](\w+)`", metric.needs)
-    options = "results, top=0.04" if "top=0.04" in metric.needs else "results"
+    option = next((option for option in ("top=0.04", "content=True") if option in metric.needs), None)
+    options = "results" if option is None else f"results, {option}"
     lines = ["from hf_fourier import metrics", f"table = metrics.columns({options})"]
     if query is not None:
         lines[0] += f"\nfrom hf_fourier.evaluation import {query[1]}"

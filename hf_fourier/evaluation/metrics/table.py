@@ -39,9 +39,14 @@ COLUMNS: dict[str, tuple[str, str]] = {
     "noise_predicted": ("numbers", "the drop that the scores predict for each random perturbation of the features"),
     "noise_drops": ("numbers", "the drop of the score s under each perturbation"),
     "score_changes": ("numbers", "the relative change of the scores under each small change of the input"),
+    "scores": ("numbers", "the score of each feature"),
+    "kept_l1": ("numbers", "the share of the sizes of all coefficients that each kept fraction has, 0 to 1"),
+    "kept_signal_l1": ("numbers", "the ℓ1 norm of the signal of each kept fraction, relative to the whole's"),
     "top": ("indices", "the features on top"),
     "features": ("index", "how many features there are"),
 }
+#: The columns that the content of explanations is read from.
+CONTENT = {"scores", "kept_l1", "kept_signal_l1"}
 #: The confidences while the top features are kept alone, and while they are deleted.
 KEEP_COLUMNS, DELETE_COLUMNS = ("kept", "kept_confidence"), ("deleted", "deleted_confidence")
 
@@ -52,6 +57,7 @@ def columns(
     groups: Sequence[str] | None = None,
     wrong: Sequence[Sequence[Attribution]] | None = None,
     top: float | None = None,
+    content: bool = False,
 ) -> dict[str, list[Any]]:
     """One row per result, in the columns that all metrics share.
 
@@ -62,6 +68,7 @@ def columns(
         groups: The group of each example; None for a group each.
         wrong: For each of them the perturbed results of its example for wrong labels (`wrong_labels.wrong_labels`).
         top: The fraction of features that `top` holds, 0 to 1; None for no such columns.
+        content: Whether to add `scores`, `kept_l1` and `kept_signal_l1`, which takes an inverse transform a fraction.
 
     Raises:
         InputError: If a result has no curve, there is not one group or list of wrong results for each, or the curves
@@ -96,7 +103,21 @@ def columns(
     if top is not None:
         table["top"] = [result.mask(top).nonzero().flatten().tolist() for result in attributions]
         table["features"] = [len(result.scores) for result in attributions]
+    if content:
+        table["scores"] = [result.scores.tolist() for result in attributions]
+        pairs = [_kept_content(result, row) for result, row in zip(attributions, table["kept"], strict=True)]
+        table["kept_l1"], table["kept_signal_l1"] = ([pair[i] for pair in pairs] for i in (0, 1))
     return table
+
+
+def _kept_content(result: Attribution, fractions: Sequence[float]) -> tuple[list[float], list[float]]:
+    """The shares of the ℓ1 norms of coefficients and signal that each kept fraction of one result has."""
+    parts = [result.mask(fraction) for fraction in fractions]
+    sizes = result.basis.magnitude(result.coefficients.unsqueeze(0))[0] * result.basis.multiplicity
+    kept = [float(result.keep_top(fraction).abs().sum()) for fraction in fractions]
+    whole, size = float(sizes.sum()), float(result.keep_top(1.0).abs().sum())
+    shares = [float(sizes[part].sum()) / whole if whole else math.nan for part in parts]
+    return shares, [part / size if size else math.nan for part in kept]
 
 
 def curves_of(table: Table) -> list[Curve]:

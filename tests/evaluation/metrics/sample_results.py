@@ -56,6 +56,9 @@ def drawn_table(rows: int = 12, seed: int = 0) -> dict[str, list[Any]]:
         "noise_predicted": several(7),
         "noise_drops": several(7),
         "score_changes": several(10),
+        "scores": [numbers.normal(size=5 + i).tolist() for i in range(rows)],
+        "kept_l1": several(len(KEPT)),
+        "kept_signal_l1": several(len(KEPT)),
         "top": [sorted(numbers.choice(40, 8, replace=False).tolist()) for _ in range(rows)],
         "features": [40] * rows,
     }

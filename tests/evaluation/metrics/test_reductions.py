@@ -12,8 +12,11 @@ import torch
 from scipy import stats
 from torchmetrics.functional.segmentation import dice_score
 
+from hf_fourier import attribute
 from hf_fourier.errors import InputError
 from hf_fourier.evaluation.metrics import (
+    confidence_gain,
+    content,
     dice_retention,
     dig,
     fidelity,
@@ -23,6 +26,7 @@ from hf_fourier.evaluation.metrics import (
     selectivity,
     structure,
 )
+from hf_fourier.evaluation.metrics.table import columns
 from hf_fourier.results.curve import SMALL_FRACTIONS, TENTHS, Curve, CurvePoint, common_fractions
 from hf_fourier.scoring.heads.segmentation import dice
 from tests.evaluation.metrics.sample_results import curve, kept
@@ -224,3 +228,68 @@ def test_curves_know_an_end_by_both_names() -> None:
     assert one.confidences("keep", [1.0, 0]) == [0.5, 0.25]
     with pytest.raises(InputError):
         one.decisions("keep", [1.0])  # a decision of the whole is not always kept: the target may be another
+
+
+@pytest.mark.parametrize(
+    ("clean", "kept_alone", "drop", "increase", "gain"),
+    [(0.8, 0.6, 0.25, 0.0, 0.0), (0.8, 0.9, 0.0, 1.0, 0.5), (0.5, 0.5, 0.0, 0.0, 0.0), (1.0, 0.4, 0.6, 0.0, math.nan)],
+)
+def test_drop_increase_and_gain_by_hand(clean, kept_alone, drop, increase, gain) -> None:
+    one = curve({0.5: kept_alone}, clean=clean)
+    numbers = [f(one) for f in (confidence_gain.average_drop, confidence_gain.average_increase)]
+    assert numbers == pytest.approx([drop, increase])
+    assert confidence_gain.average_gain(one) == pytest.approx(gain, nan_ok=True)
+
+
+def test_the_drop_is_of_probabilities_and_of_no_softmax_of_them() -> None:
+    """Released code of L-MAC takes a softmax of probabilities first: a drop from 0.9 to 0.1 of two is then 0.35."""
+    whole, part = (torch.tensor([p, 1 - p]).softmax(0)[0].item() for p in (0.9, 0.1))
+    assert (whole - part) / whole == pytest.approx(0.55, abs=0.01)
+    assert confidence_gain.average_drop(curve({0.5: 0.1}, clean=0.9)) == pytest.approx(8 / 9)
+
+
+def test_sparseness_and_complexity_by_hand() -> None:
+    assert content.sparseness([1, -1, 1, 1]) == pytest.approx(0)
+    assert content.sparseness([0, 0, 0, -2]) == pytest.approx(0.75)  # 1 − 1/n at most
+    pairs = np.abs(np.subtract.outer([1.0, 2, 5], [1.0, 2, 5]))
+    assert content.sparseness([-2, 1, 5]) == pytest.approx(pairs.mean() / (2 * 8 / 3))  # half the relative difference
+    assert content.complexity([3, -3, 0, 3]) == pytest.approx(math.log(3))
+    assert content.complexity([0, 5]) == 0
+    assert math.isnan(content.sparseness([0, 0]))
+    assert math.isnan(content.complexity([0, 0]))
+
+
+def test_conciseness_by_hand() -> None:
+    table = {
+        "kept": [[0.04, 0.5]] * 2, "kept_confidence": [[0.4, 0.8]] * 2, "clean": [0.8, 0.01],
+        "kept_l1": [[0.25, 0.5]] * 2, "kept_signal_l1": [[0.5, 0.5]] * 2,
+    }  # fmt: skip
+    numbers = content.CONCISENESS.per_example(table)
+    assert numbers["conciseness"] == pytest.approx([2, 32])  # 0.01 counts as 0.05
+    assert numbers["conciseness_in_signal"] == pytest.approx([1, 16])
+    assert content.CONCISENESS.per_example(table, fraction=0.5)["conciseness"] == pytest.approx([2, 32])
+
+
+def test_the_content_of_kept_parts() -> None:
+    x = torch.randn(1, 1, 6, 8, generator=torch.Generator().manual_seed(0))
+    (one,) = attribute(lambda v: v.flatten(1)[:, :3], x, method="magnitude")
+    one.curve = curve({0.0: 0, 0.25: 0.5, 1.0: 1})
+    table = columns([one], content=True)
+    full = np.abs(np.fft.fft2(x[0, 0].numpy())).ravel()
+    assert table["kept_l1"][0] == pytest.approx([0, np.sort(full)[::-1][:12].sum() / full.sum(), 1], abs=0.02)
+    expected = [float(one.keep_top(r).abs().sum() / x.abs().sum()) for r in (0, 0.25, 1)]
+    assert table["kept_signal_l1"][0] == pytest.approx(expected, rel=1e-4)
+    assert table["scores"] == [one.scores.tolist()]
+
+
+def test_hallucinated_edges() -> None:
+    picture = np.zeros((3, 12, 12))
+    picture[:, :, 6:] = 1.0
+    assert content.hallucination(picture, picture) == 0
+    assert content.hallucination(picture, 0 * picture) == 0
+    bar = picture.copy()
+    bar[:, 2, :3] = 1.0
+    edges = content.hallucination(picture, bar) * 24  # the step is two columns of edges
+    assert edges == 3 * 3 + 1  # three pixels' rows above, at and below, and the end of the bar
+    with pytest.raises(InputError, match="shapes"):
+        content.hallucination(picture, picture[0])

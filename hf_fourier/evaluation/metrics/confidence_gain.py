@@ -1,0 +1,109 @@
+"""Average drop, increase and gain: how the confidence in the kept part alone compares with that in the whole."""
+
+from __future__ import annotations
+
+import math
+
+from hf_fourier.evaluation.metrics.base import Metric, MetricValues, register
+from hf_fourier.evaluation.metrics.table import KEEP_COLUMNS, Table, curves_of
+from hf_fourier.results.curve import Curve
+
+_READS = (*KEEP_COLUMNS, "clean")
+_NEEDS = "perturb with a grid that keeps 0.5 (or the `fraction` that you pass), such as `metrics.PAPER_GRID`"
+_SOURCE = (
+    "Chattopadhay et al. 2018 (arXiv 1710.11063); of sounds as in L-MAC (arXiv 2403.13086), whose code takes the drop "
+    "of a softmax of probabilities; here of probabilities"
+)
+_PERSUASION = (
+    "evidence from persuasion: a part above the whole may be a part that was found to say the label. Published tables "
+    "take higher as better"
+)
+
+
+def average_drop(curve: Curve, fraction: float = 0.5) -> float:
+    """The part of the confidence that the kept top lacks, `max(0, p(x) - p(kept)) / p(x)`, 0 to 1; lower is better.
+
+    Args:
+        curve: One example's, perturbed by keeping `fraction`.
+        fraction: Kept fraction of the features, 0 to 1.
+
+    Returns:
+        NaN where the clean confidence is 0.
+
+    Raises:
+        InputError: If the curve has no point at the fraction, or the head has no confidence.
+    """
+    (kept,) = curve.confidences("keep", [fraction])
+    return max(0.0, curve.clean - kept) / curve.clean if curve.clean > 0 else math.nan
+
+
+def average_increase(curve: Curve, fraction: float = 0.5) -> float:
+    """Whether the kept top alone has more confidence than the whole, 1 or 0. Arguments as for `average_drop`."""
+    (kept,) = curve.confidences("keep", [fraction])
+    return float(kept > curve.clean)
+
+
+def average_gain(curve: Curve, fraction: float = 0.5) -> float:
+    """The part of what is left to 1 that the kept top wins, `max(0, p(kept) - p(x)) / (1 - p(x))`, 0 to 1.
+
+    Arguments as for `average_drop`; NaN where the clean confidence is 1.
+    """
+    (kept,) = curve.confidences("keep", [fraction])
+    return max(0.0, kept - curve.clean) / (1 - curve.clean) if curve.clean < 1 else math.nan
+
+
+def _drop_from_table(table: Table, *, fraction: float = 0.5) -> MetricValues:
+    return {"average_drop": [average_drop(curve, fraction) for curve in curves_of(table)]}
+
+
+def _increase_from_table(table: Table, *, fraction: float = 0.5) -> MetricValues:
+    return {"average_increase": [average_increase(curve, fraction) for curve in curves_of(table)]}
+
+
+def _gain_from_table(table: Table, *, fraction: float = 0.5) -> MetricValues:
+    return {"average_gain": [average_gain(curve, fraction) for curve in curves_of(table)]}
+
+
+AVERAGE_DROP = register(
+    Metric(
+        name="average_drop",
+        description="The part of the confidence that the kept part alone lacks.",
+        reads=_READS,
+        range="0 to 1",
+        better="lower",
+        needs=_NEEDS,
+        limits="much at half of the features, where most rankings lack nothing: pass a smaller `fraction`",
+        reference=_SOURCE,
+        per_example=_drop_from_table,
+    )
+)
+
+
+AVERAGE_INCREASE = register(
+    Metric(
+        name="average_increase",
+        description="The fraction of examples whose kept part alone has more confidence than the whole.",
+        reads=_READS,
+        range="0 to 1",
+        better="neither",
+        needs=_NEEDS,
+        limits=_PERSUASION,
+        reference=_SOURCE,
+        per_example=_increase_from_table,
+    )
+)
+
+
+AVERAGE_GAIN = register(
+    Metric(
+        name="average_gain",
+        description="The part of what the whole's confidence lacks to 1 that the kept part alone wins.",
+        reads=_READS,
+        range="0 to 1",
+        better="neither",
+        needs=_NEEDS,
+        limits=_PERSUASION,
+        reference=_SOURCE,
+        per_example=_gain_from_table,
+    )
+)
