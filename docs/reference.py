@@ -39,7 +39,8 @@ PAGES = {
                             "hf_fourier.results.gene_scores",
                             "hf_fourier.evaluation.studies.gene_effects",
                             "hf_fourier.evaluation.studies.in_silico_deletion",
-                            "hf_fourier.evaluation.studies.interactions")),
+                            "hf_fourier.evaluation.studies.interactions",
+                            "hf_fourier.evaluation.studies.low_pass_maps")),
     "assets": ("Assets", ("hf_fourier.demo", "hf_fourier.demo.data", "hf_fourier.demo.sounds",
                           "hf_fourier.demo.scans")),
 }  # fmt: skip

@@ -26,7 +26,7 @@ DOMAIN_SETTINGS = {
 }
 METHOD_SETTINGS = {
     "attexplore": ["attexplore:preset=published,steps=3,copies=4", "attexplore:steps=2,copies=3,epsilon=.3"],
-    "band_mask": ["band_mask:steps=3,smooth=.1,replacement=noise"],
+    "band_mask": ["band_mask:steps=4,keep=.3,smooth=.001"],
     "captum": ["captum:GradientShap,steps=4", "captum:Saliency"],
     "fampe": ["fampe:alpha=.8,steps=2,copies=3,measure=published"],
     "wam": ["wam:ig,samples=6"],
@@ -34,7 +34,7 @@ METHOD_SETTINGS = {
     "occlusion": ["occlusion:mode=both,replacement=phase,draws=6"],
     "shapley": ["shapley:permutations=4,replacement=noise,draws=2"],
     "random_masks": ["random_masks:masks=192,replacement=reference"],
-    "rate_distortion": ["rate_distortion:rates=.3+1,steps=2,replacement=zero,spatial=.5,of=amplitude"],
+    "rate_distortion": ["rate_distortion:rates=1,steps=5,replacement=zero,spatial=.01,of=amplitude"],
     "tracking": ["tracking:preset=fast", "tracking:base=magnitude,kappa=.3", "tracking:goal=auto,base=probes"],
     "ffc": ["ffc:lam=0", "ffc:kappa=.1,steps=3", "ffc:rule=absolute,lr=2,steps=2", "ffc:preset=cifar"],
 }

@@ -55,7 +55,7 @@ def run(request: RunRequest) -> None:
     }
     if request.replacement == "example":
         do = "set `explainer.donors` in Python, and call `explain_dataset` there"
-        raise InputError("--replacement example for a data set", "zero, noise, phase or reference", do)
+        raise InputError("--replacement example for a data set", "zero, noise, phase, band or reference", do)
     RunOptions(**options)  # what is mistyped fails before anything starts
     writable(request.output)
     if request.processes and request.processes > 1 and "WORLD_SIZE" not in os.environ and not request.plan:

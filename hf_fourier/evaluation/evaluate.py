@@ -208,15 +208,15 @@ class Evaluator:
         """The metrics by name; by default those that suit the head, and selectivity; fast: `FAST_METRICS` of them.
 
         Raises:
-            InputError: If a metric is unknown, is one of classes, or does not suit the head.
+            InputError: If a metric is unknown, is one of classes or needs a known truth, or does not suit the head.
         """
         if metrics is None:
             names = {Mask.name: ["dice_retention", "dig"], Categorical.name: ["dig", "insertion", "deletion"]}
             metrics = [*names.get(self.head, []), "maintain_rate", *(["selectivity"] if self.wrong_labels else [])]
             metrics = [name for name in metrics if not fast or name in FAST_METRICS]
+        known = [name for name, metric in METRICS.items() if metric.unit == "example" and "truth" not in metric.reads]
         for name in metrics:
-            if name not in METRICS or METRICS[name].unit != "example":
-                known = [other for other, metric in METRICS.items() if metric.unit == "example"]
+            if name not in known:
                 raise InputError(f"metric {name!r}", f"some of {', '.join(known)}", "correct `metrics`")
         if "selectivity" in metrics and not self.wrong_labels:
             got = f"selectivity for a head {self.head!r}"

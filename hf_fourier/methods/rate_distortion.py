@@ -136,7 +136,7 @@ class RateDistortion(Method):
         step = 0
         while True:
             made = replacement_coefficients(self.replacement, score, basis, rng, self.draws, f"step {step}")
-            while self.replacement not in ("noise", "phase"):
+            while self.replacement not in DRAWN or self.replacement == "example":
                 yield made
             yield made
             step += 1

@@ -33,7 +33,7 @@ class SubsetMethod(Method):
     """A method that asks for the score of subsets of the features, in forward passes alone.
 
     Attributes:
-        replacement: What stands in a deleted feature's place: "zero", "noise", "phase", "reference" or "example" (see
+        replacement: What stands in a deleted feature's place, one of `hf_fourier.results.curve.REPLACEMENTS` (see
             `hf_fourier.scoring.replacements.replacement_coefficients`).
         draws: Draws of a random replacement, whose scores are averaged; each multiplies the cost.
     """

@@ -14,7 +14,7 @@ from hf_fourier.results import formats
 
 Mode = Literal["keep", "delete"]
 #: What may stand in a deleted feature's place; see `hf_fourier.scoring.replacements.replacement_coefficients`.
-REPLACEMENTS = ("zero", "noise", "phase", "reference", "example")
+REPLACEMENTS = ("zero", "noise", "phase", "band", "reference", "example")
 
 
 class CurveKeywords(TypedDict, total=False):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
@@ -105,6 +105,28 @@ class Relevance:
         columns["relevance"] = flat[best].astype(float).tolist()
         columns["measure"] = [self.measure] * len(best)
         return Table(columns)
+
+    def low_pass(self, side: int) -> Relevance:
+        """This map without its fast changes, after FORGrad (Muzellec et al., arXiv 2307.09591).
+
+        Of the map's Fourier coefficients along all of its axes those with frequencies below `side / 2` cycles over the
+        axis are kept; the sum over positions stays the same. It needs no pass of the model. How low to cut is a
+        property of the model: `hf_fourier.evaluation.studies.low_pass_maps.choose_low_pass` measures it.
+
+        Args:
+            side: At least 1, which leaves the mean alone.
+
+        Raises:
+            InputError: If it is less.
+        """
+        if not isinstance(side, int) or side < 1:
+            raise InputError(f"side {side}", "a whole number of at least 1", "correct `side`")
+        spectrum = np.fft.fftn(self.values)
+        for axis, length in enumerate(self.values.shape):
+            kept = (2 * np.abs(np.fft.fftfreq(length, 1 / length)) < side) | (side >= length)
+            spectrum *= np.expand_dims(kept, [other for other in range(spectrum.ndim) if other != axis])
+        smooth = np.fft.ifftn(spectrum).real.astype(self.values.dtype)
+        return replace(self, values=smooth, description=f"{self.description}, below {side / 2:g} cycles over each axis")
 
     def __repr__(self) -> str:
         shape = f"{' × '.join(map(str, self.values.shape))} over {', '.join(self.axes)}"

@@ -1,4 +1,4 @@
-"""What stands in a deleted feature's place: zero, noise, scrambled phases, a reference, or another example."""
+"""What stands in a deleted feature's place: zero, noise, scrambled phases, its band, a reference, another example."""
 
 from __future__ import annotations
 
@@ -14,10 +14,14 @@ from hf_fourier.results.curve import REPLACEMENTS
 from hf_fourier.scoring.example_batch import BatchSource, EncodedExample
 from hf_fourier.scoring.score import Score
 from hf_fourier.seeding import ExampleRng, LazyFingerprint
-from hf_fourier.typing import Inexact, Shaped, Tensor
+from hf_fourier.typing import Float, Inexact, Shaped, Tensor
 
 #: The replacements that are drawn at random.
-DRAWN = ("noise", "phase", "example")
+DRAWN = ("noise", "phase", "band", "example")
+#: Frequencies up to this factor above and below one are its band, for "band".
+NEAR = 1.2
+#: The smallest magnitude that counts in a band, relative to the root mean square.
+FLOOR = 1e-6
 #: The purpose of the random streams of perturbation curves, which share no draw with methods.
 CURVES = "curve"
 
@@ -43,6 +47,10 @@ def replacement_coefficients(
       in a basis that is not orthonormal, on average over the features).
     - "phase": each coefficient's modulus with the phase that white noise has there, so that the signal is real; the
       sign of white noise where coefficients are real.
+    - "band": random phases as above, and for the modulus the geometric mean of the moduli of the features whose
+      frequency is at most 20 % above or below (of all features, where they have no frequency): nothing in the power
+      says what was deleted. After ROAD's imputation from neighbours (Rong et al. 2022, arXiv 2202.00449), of which the
+      deleted features are part here, so that it is the same at all points of a curve.
     - "reference": what contributions are measured against (silence, a picture in one colour, a masked sequence); of
       several references each is one draw.
     - "example": other examples of the same shape, drawn for each example (see `donor_signals`).
@@ -107,7 +115,33 @@ def _scrambled(
     if name == "noise":
         return basis.scale_features(noise, basis.magnitude(clean) * basis.redundancy**0.5)
     size = noise.abs()
-    return clean.abs() * torch.where(size > 0, noise / torch.where(size > 0, size, 1), 1)
+    own = basis.expand_to_bins(band_magnitude(basis, basis.magnitude(clean))) if name == "band" else clean.abs()
+    return own * torch.where(size > 0, noise / torch.where(size > 0, size, 1), 1)
+
+
+def band_magnitude(basis: Basis, magnitude: Float[Tensor, "batch features"]) -> Float[Tensor, "batch features"]:
+    """The geometric mean of the magnitudes around each feature's frequency, see `replacement_coefficients`.
+
+    Args:
+        basis: The domain.
+        magnitude: That of each feature.
+    """
+    radius, counts = basis.layout.radius, basis.multiplicity.double()
+    radius = torch.zeros_like(counts) if radius is None else radius.double()
+    order = radius.argsort(stable=True)
+    ascending = radius[order].contiguous()
+    start = torch.searchsorted(ascending, radius / NEAR * (1 - 1e-6))
+    end = torch.searchsorted(ascending, radius * NEAR * (1 + 1e-6), right=True)
+    sizes, order, counts = magnitude.double(), order.to(magnitude.device), counts.to(magnitude.device)
+    floor = FLOOR * ((sizes.square() * counts).sum(1, keepdim=True) / counts.sum()).sqrt()
+    logs = torch.maximum(sizes, floor).clamp(min=torch.finfo(torch.float64).tiny).log()
+
+    def summed(values: Tensor) -> Tensor:
+        total = torch.nn.functional.pad(values[..., order].cumsum(-1), (1, 0))
+        return total[..., end.to(total.device)] - total[..., start.to(total.device)]
+
+    mean = (summed(logs * counts) / summed(counts)).exp()
+    return torch.where(floor > 0, mean, 0).to(magnitude)
 
 
 def donor_signals(

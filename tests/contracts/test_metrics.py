@@ -203,6 +203,8 @@ def of_quality(quality: float) -> dict[str, list[Any]]:
         "noise_drops": (scores + (1 - quality) * noise).tolist(),
         "score_changes": [1 - quality] * 10,
         "kept_l1": KEPT,
+        "truth": [count - 2, count - 1],
+        "scores": (quality * scores + (1 - quality) * noise).tolist(),
     }
     return {**table, **{column: [value] * 2 for column, value in rows.items()}}
 

@@ -12,6 +12,7 @@ from hf_fourier.scoring.example_batch import EncodedExample
 from hf_fourier.scoring.references import mean
 from hf_fourier.scoring.replacements import (
     REPLACEMENTS,
+    band_magnitude,
     checked_replacement,
     donor_signals,
     donors_digest,
@@ -69,6 +70,31 @@ def test_noise_in_a_redundant_frame_has_the_power_of_the_example():
     assert float(ratio) == pytest.approx(1, abs=0.1)
 
 
+@pytest.mark.parametrize("spec", ["fourier", "fourier:grain=frequency", "stft:window=6,hop=2", "identity"])
+@pytest.mark.parametrize("leaf", ["16", "c3x4x6"])
+def test_a_band_has_the_geometric_mean_of_what_lies_around(spec, leaf):
+    """One by one, over all features within 20 %; the power around a deleted feature does not show that it was one."""
+    basis = bound(spec, LEAVES[leaf])
+    if basis is None:
+        return
+    x = noise(2, *basis.signal.shape)
+    magnitude, radius = basis.magnitude(basis.forward(x)), basis.layout.radius
+    got = band_magnitude(basis, magnitude)
+    for k in range(len(basis)):
+        near = torch.ones(len(basis), dtype=torch.bool)
+        if radius is not None:
+            near = (radius >= radius[k] / 1.2 - 1e-6) & (radius <= radius[k] * 1.2 + 1e-6)
+        weights = basis.multiplicity[near].double()
+        expected = ((magnitude[:, near].log() * weights).sum(1) / weights.sum()).exp()
+        torch.testing.assert_close(got[:, k], expected, rtol=1e-6, atol=0)
+    replaced = coefficients("band", basis, x, draws=2)
+    torch.testing.assert_close(replaced[:, 1].abs(), basis.expand_to_bins(got))
+    assert band_magnitude(basis, 0 * magnitude).abs().max() == 0
+    silent = magnitude.clone()
+    silent[:, 1] = 0
+    assert band_magnitude(basis, silent).isfinite().all()
+
+
 def test_zero_is_nothing():
     assert coefficients("zero", DOMAINS.parse("fourier").bind(signal(8)), noise(2, 8), draws=3) is None
 
@@ -84,7 +110,7 @@ def test_each_reference_is_a_draw():
     torch.testing.assert_close(basis.inverse(got[:, 1]), x.mean((2, 3), keepdim=True).expand_as(x))
 
 
-@pytest.mark.parametrize("name", ["noise", "phase"])
+@pytest.mark.parametrize("name", ["noise", "phase", "band"])
 def test_random_numbers_are_the_example_s_own(name):
     basis, x = DOMAINS.parse("fourier").bind(signal(9)), noise(3, 9)
     together = coefficients(name, basis, x, draws=2, keys=[5, 6, 7])
@@ -127,7 +153,7 @@ def test_without_donors_the_error_advises():
 
 
 def test_an_unknown_replacement():
-    with pytest.raises(SpecError, match="zero, noise, phase, reference, example"):
+    with pytest.raises(SpecError, match="zero, noise, phase, band, reference, example"):
         checked_replacement("nothing")
     assert [checked_replacement(name) for name in REPLACEMENTS] == list(REPLACEMENTS)
 

@@ -6,6 +6,8 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from hf_fourier.errors import InputError
 from hf_fourier.results.attribution import Attribution
 from hf_fourier.results.curve import (
@@ -42,6 +44,7 @@ COLUMNS: dict[str, tuple[str, str]] = {
     "scores": ("numbers", "the score of each feature"),
     "kept_l1": ("numbers", "the share of the sizes of all coefficients that each kept fraction has, 0 to 1"),
     "kept_signal_l1": ("numbers", "the ℓ1 norm of the signal of each kept fraction, relative to the whole's"),
+    "truth": ("indices", "the features that are known to decide"),
     "top": ("indices", "the features on top"),
     "features": ("index", "how many features there are"),
 }
@@ -58,6 +61,7 @@ def columns(
     wrong: Sequence[Sequence[Attribution]] | None = None,
     top: float | None = None,
     content: bool = False,
+    truth: Sequence[Any] | None = None,
 ) -> dict[str, list[Any]]:
     """One row per result, in the columns that all metrics share.
 
@@ -69,12 +73,13 @@ def columns(
         wrong: For each of them the perturbed results of its example for wrong labels (`wrong_labels.wrong_labels`).
         top: The fraction of features that `top` holds, 0 to 1; None for no such columns.
         content: Whether to add `scores`, `kept_l1` and `kept_signal_l1`, which takes an inverse transform a fraction.
+        truth: For each of them which features are known to decide, truth values of shape `(K,)`.
 
     Raises:
-        InputError: If a result has no curve, there is not one group or list of wrong results for each, or the curves
-            differ in what stood in the place of deleted features.
+        InputError: If a result has no curve, there is not one group, list of wrong results or mask of the truth for
+            each, or the curves differ in what stood in the place of deleted features.
     """
-    for name, given in (("groups", groups), ("wrong", wrong)):
+    for name, given in (("groups", groups), ("wrong", wrong), ("truth", truth)):
         if given is not None and len(given) != len(attributions):
             raise InputError(
                 f"{len(given)} {name} for {len(attributions)} results", "one for each", f"correct `{name}`"
@@ -103,6 +108,8 @@ def columns(
     if top is not None:
         table["top"] = [result.mask(top).nonzero().flatten().tolist() for result in attributions]
         table["features"] = [len(result.scores) for result in attributions]
+    if truth is not None:
+        table["truth"] = [np.flatnonzero(np.asarray(mask, dtype=bool)).tolist() for mask in truth]
     if content:
         table["scores"] = [result.scores.tolist() for result in attributions]
         pairs = [_kept_content(result, row) for result, row in zip(attributions, table["kept"], strict=True)]

@@ -57,6 +57,7 @@ def drawn_table(rows: int = 12, seed: int = 0) -> dict[str, list[Any]]:
         "noise_drops": several(7),
         "score_changes": several(10),
         "scores": [numbers.normal(size=5 + i).tolist() for i in range(rows)],
+        "truth": [[i % 5, 3] if i % 5 != 3 else [3] for i in range(rows)],
         "kept_l1": several(len(KEPT)),
         "kept_signal_l1": several(len(KEPT)),
         "top": [sorted(numbers.choice(40, 8, replace=False).tolist()) for _ in range(rows)],

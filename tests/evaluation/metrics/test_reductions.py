@@ -21,6 +21,7 @@ from hf_fourier.evaluation.metrics import (
     dig,
     fidelity,
     insertion_deletion,
+    localisation,
     maintain_rate,
     robustness,
     selectivity,
@@ -294,3 +295,14 @@ def test_hallucinated_edges() -> None:
     assert edges == 3 * 3 + 1  # three pixels' rows above, at and below, and the end of the bar
     with pytest.raises(InputError, match="shapes"):
         content.hallucination(picture, picture[0])
+
+
+def test_localisation_by_hand() -> None:
+    scores = [0.5, -9, 3, 1, 3]
+    assert [localisation.pointing_game(scores, true) for true in ([2, 4], [2], [0, 1])] == [1, 0.5, 0]
+    assert [localisation.relevance_mass(scores, true) for true in ([2, 4], [3], [1])] == [0.8, 1 / 7.5, 0]
+    assert [localisation.relevance_rank(scores, true) for true in ([2, 4], [2], [0, 1, 2], [0])] == [1, 0.5, 1 / 3, 0]
+    assert all(math.isnan(f([1, 2], [])) for f in (localisation.pointing_game, localisation.relevance_rank))
+    assert math.isnan(localisation.relevance_mass([-1, 0], [0]))
+    with pytest.raises(InputError, match="0 to 1"):
+        localisation.pointing_game([1, 2], [2])
