@@ -6,6 +6,7 @@ A ranking that follows the model differs for a randomized one (Adebayo et al. 20
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -13,12 +14,15 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from hf_fourier.errors import ModelError
+from hf_fourier.errors import InputError, ModelError
+from hf_fourier.evaluation.metrics.robustness import rank_correlation
+from hf_fourier.evaluation.metrics.structure import top_overlap
 from hf_fourier.evaluation.random_perturbations import at_signals
 from hf_fourier.methods import METHODS
 from hf_fourier.models.calls import FunctionModule
 from hf_fourier.models.network import NetworkWrapper
 from hf_fourier.results.attribution import Attribution
+from hf_fourier.results.table import Table
 from hf_fourier.scoring.example_batch import BatchSize, ExampleBatch, grouped
 from hf_fourier.scoring.score import Score
 from hf_fourier.seeding import ExampleRng
@@ -28,6 +32,8 @@ from hf_fourier.typing import Tensor
 if TYPE_CHECKING:
     from hf_fourier.engine import Engine
 
+#: The orders in which layers are drawn afresh.
+ORDERS = ("top_down", "bottom_up")
 _CONVOLUTIONS = (torch.nn.Conv1d, torch.nn.Conv2d, torch.nn.Conv3d)
 
 
@@ -147,6 +153,74 @@ def re_rank(
     for members in grouped(attributions, lambda result: result.provenance["method"]):
         randomized.replay([attributions[i] for i in members], visitor(members), batch_size=batch_size)
     return [replace(result, scores=row) for result, row in zip(attributions, scores, strict=True)]
+
+
+def _copy_state(source: torch.nn.Module, module: torch.nn.Module) -> None:
+    """Copy the parameters and buffers that a module has itself."""
+    with torch.no_grad():
+        for own, others in ((module._parameters, source._parameters), (module._buffers, source._buffers)):
+            for name, tensor in own.items():
+                if tensor is not None:
+                    tensor.copy_(others[name])
+
+
+@exact
+def randomize_layers(
+    explainer: Engine,
+    attributions: Sequence[Attribution],
+    order: str = "top_down",
+    stages: int = 8,
+    seed: int = 0,
+    batch_size: BatchSize = "auto",
+) -> Table:
+    """Draw the weights of one layer after another afresh, and see how much of the rankings is left (Adebayo et al.).
+
+    The layers are the modules that have weights of their own, in the order of `named_modules`. Fresh weights are those
+    of `randomize`, with the statistics of norms that belong to them; what two modules share is drawn with the first.
+
+    Args:
+        explainer: Of the model, which is not changed.
+        attributions: Results of it with their examples.
+        order: "top_down", from the output on, or "bottom_up", from the input on; layers stay drawn.
+        stages: In how many steps, at least 1; each explains all examples once.
+        seed: Of the weights.
+        batch_size: Rows in a batch, at most.
+
+    Returns:
+        A row a stage: "layers", the first and the last drawn in it; "drawn", the fraction of layers drawn so far;
+        "rho", the mean rank correlation with the results' scores; "top", the mean overlap of the top 4 %. A method that
+        follows the model loses both.
+
+    Raises:
+        InputError: If the order is none of the two, or there are no stages or results.
+        ModelError: See `randomize`.
+    """
+    from hf_fourier.engine import Engine
+
+    if order not in ORDERS or stages < 1 or not attributions:
+        got = f"order {order!r}, {stages} stages and {len(attributions)} results"
+        raise InputError(got, "top_down or bottom_up, and at least one of each", "correct `order` or `stages`")
+    fresh = dict(randomize(explainer, attributions, seed, batch_size).model.named_modules())
+    model = copy.deepcopy(explainer.model)
+    layers = [name for name, module in model.named_modules() if any(True for _ in module.parameters(recurse=False))]
+    layers = layers[::-1] if order == "top_down" else layers
+    ends = sorted({round(len(layers) * stage / stages) for stage in range(1, stages + 1)} - {0})
+    rows: list[dict[str, Any]] = []
+    for start, end in zip([0, *ends], ends, strict=False):
+        for name in layers[start:end]:
+            _copy_state(fresh[name], model.get_submodule(name))
+        drawn = Engine(explainer.wrapper.of_model(model), name=f"{explainer.name}, {end} layers randomized")
+        others = re_rank(drawn, attributions, batch_size)
+        pairs = list(zip(attributions, others, strict=True))
+        rho = [rank_correlation(a.scores.numpy(), b.scores.numpy()) for a, b in pairs]
+        known = [value for value in rho if not math.isnan(value)]
+        rows.append({
+            "layers": layers[start] if end == start + 1 else f"{layers[start]} … {layers[end - 1]}",
+            "drawn": end / len(layers),
+            "rho": sum(known) / len(known) if known else math.nan,
+            "top": sum(top_overlap(a, b) for a, b in pairs) / len(pairs),
+        })  # fmt: skip
+    return Table({name: [row[name] for row in rows] for name in ("layers", "drawn", "rho", "top")})
 
 
 def _reset_norms(

@@ -8,7 +8,7 @@ import torch
 from hf_fourier import FourierExplainer
 from hf_fourier.errors import InputError
 from hf_fourier.evaluation.metrics.structure import top_overlap
-from hf_fourier.evaluation.randomized_model import randomize, re_rank
+from hf_fourier.evaluation.randomized_model import randomize, randomize_layers, re_rank
 from hf_fourier.evaluation.results import Check, SanityResult
 from tests.engine.test_untouched import same, state_of, state_of_torch
 from tests.models import test_text_heads as heads
@@ -226,6 +226,25 @@ def test_a_randomized_model_explains_the_same_output(text):
     own = text.explain(TEXTS, method="gradient_input", targets=[0, 1, 2, 0, 1, 2])
     for a, b in zip(own, re_rank(text, own), strict=True):
         assert torch.allclose(a.scores, b.scores, atol=1e-6)
+
+
+@pytest.mark.parametrize("order", ["top_down", "bottom_up"])
+def test_layers_are_drawn_one_after_another(text, order):
+    """What reads no model stays as it is; what does ends where all weights are fresh, and the model is as before."""
+    before = {name: tensor.clone() for name, tensor in text.model.state_dict().items()}
+    results = text.explain(TEXTS[:2], method="gradient_input", contributions=0)
+    table = randomize_layers(text, results, order, stages=3)
+    others = re_rank(randomize(text, results), results)
+    expected = [top_overlap(a, b) for a, b in zip(results, others, strict=True)]
+    assert table["drawn"][-1] == 1
+    assert table["top"][-1] == pytest.approx(sum(expected) / 2)
+    assert abs(table["rho"][-1]) < 0.5
+    assert ("classifier" in table["layers"][0]) == (order == "top_down")
+    same_by_all = randomize_layers(text, text.explain(TEXTS[:2], method="magnitude"), order, stages=1)
+    assert (same_by_all["rho"], same_by_all["top"]) == ([pytest.approx(1)], [1])
+    assert all(torch.equal(tensor, before[name]) for name, tensor in text.model.state_dict().items())
+    with pytest.raises(InputError, match="top_down or bottom_up"):
+        randomize_layers(text, results, "sideways")
 
 
 def test_what_is_printed():
