@@ -160,8 +160,9 @@ def _copy_state(source: torch.nn.Module, module: torch.nn.Module) -> None:
     with torch.no_grad():
         for own, others in ((module._parameters, source._parameters), (module._buffers, source._buffers)):
             for name, tensor in own.items():
-                if tensor is not None:
-                    tensor.copy_(others[name])
+                fresh = others[name]
+                if tensor is not None and fresh is not None:
+                    tensor.copy_(fresh)
 
 
 @exact

@@ -53,6 +53,7 @@ IN_PLACE = {
     "zero": "",
     "noise": "noise of their power in the place of deleted features",
     "phase": "scrambled phases in the place of deleted features",
+    "band": "scrambled phases of the power around them in the place of deleted features",
     "reference": "a reference in the place of deleted features",
     "example": "another example in the place of deleted features",
 }

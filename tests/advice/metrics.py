@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import torch
 
 from hf_fourier.evaluation.metrics import columns, hf_evaluate, load
+from hf_fourier.evaluation.metrics.content import hallucination
+from hf_fourier.evaluation.metrics.localisation import pointing_game
 from hf_fourier.evaluation.metrics.r_flip import flipped
+from hf_fourier.evaluation.randomized_model import randomize_layers
 from hf_fourier.evaluation.studies.class_swap import class_swap
+from hf_fourier.evaluation.studies.low_pass_maps import choose_low_pass
 from hf_fourier.results.curve import DEFAULT_GRID, FractionGrid, log_spaced
 from tests.advice.case import Case, played, read, reader, seer
 from tests.models import tiny_tokenizers
@@ -37,6 +42,27 @@ def valued() -> Any:
 CASES = [
     Case("call explainer.perturb(results, metrics.DEFAULT_GRID)", lambda: columns(read()), lambda: columns(played())),
     Case("correct `groups`", lambda: columns(played(), groups=["a"]), lambda: columns(played(), groups=list("abcd"))),
+    Case("correct `truth`", lambda: pointing_game([1, 2], [2]), lambda: pointing_game([1, 2], [1])),
+    Case(
+        "pass a picture and its part",
+        lambda: hallucination(np.ones((4, 4)), np.ones((3, 4))),
+        lambda: hallucination(np.ones((4, 4)), np.ones((4, 4))),
+    ),
+    Case(
+        "correct `side`",
+        lambda: read()[0].input_relevance().low_pass(0),
+        lambda: read()[0].input_relevance().low_pass(1),
+    ),
+    Case(
+        "pass the results of these examples",
+        lambda: choose_low_pass(reader(), TEXTS[:1], read()[:1]),
+        lambda: choose_low_pass(reader(), TEXTS[:2], reader().explain(TEXTS[:2]), sides=(3,)),
+    ),
+    Case(
+        "correct `order` or `stages`",
+        lambda: randomize_layers(reader(), read()[:1], "sideways"),
+        lambda: randomize_layers(reader(), read()[:1], stages=1),
+    ),
     Case(
         "read the curve's values",
         lambda: valued().curve.confidences("keep", [0.04]),

@@ -37,7 +37,7 @@ def test_what_stands_in_the_place_of_deleted_features(run, text_model, tmp_path)
         assert Attribution.load(one).curve.replacement == Attribution.load(other).curve.replacement == name
     done = run("explain", "nowhere", "a good b", "--replacement", "phases")
     assert done.exit_code == 2
-    assert "zero, noise, phase, reference, example" in done.output.replace("\n", " ")
+    assert "zero, noise, phase, band, reference, example" in done.output.replace("\n", " ")
     done = run("explain-dataset", "nowhere", "nothing", "--output", "x", "--replacement", "example")
     assert done.exit_code == 2
 

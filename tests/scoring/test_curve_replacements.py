@@ -162,7 +162,7 @@ def test_another_replacement_is_refused_or_takes_the_curve_s_place(pictures: Any
     with pytest.raises(InputError, match=r"explainer\.donors"):
         explainer.perturb(explained(explainer, examples), [0.1], replacement="example")
     for wrong in ("phases", "", "Zero"):
-        with pytest.raises(SpecError, match="zero, noise, phase, reference, example"):
+        with pytest.raises(SpecError, match="zero, noise, phase, band, reference, example"):
             explainer.perturb(results, [0.1], replacement=wrong)
 
 
