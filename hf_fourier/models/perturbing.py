@@ -108,9 +108,9 @@ class PerturbingModel:
                 `DEFAULT_GRID`).
             replacement: What stands in the place of deleted features: "zero"; "noise" of their power; "phase", their
                 moduli with random phases; "band", random phases with the moduli of the frequencies around; "reference",
-                such as silence or a flat picture; "example", the features of another example in `donors`. Drawn once for
-                each example, by the result's seed, for the whole curve;
-                all of them take as many passes (docs/replacements.md).
+                such as silence or a flat picture; "example", the features of another example in `donors`. Drawn once
+                for each example, by the result's seed, for the whole curve; all of them take as many passes
+                (docs/replacements.md).
             overwrite: Compute known points again; a curve of another replacement is replaced.
             batch_size: Rows in a batch, at most.
 
