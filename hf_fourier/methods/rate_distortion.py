@@ -77,7 +77,7 @@ class RateDistortion(Method):
         check_whole("draws", self.draws)
         checked_replacement(self.replacement)
         if self.of not in OF:
-            raise SpecError(f"of {self.of!r}", f"one of {', '.join(OF)}", "correct `of`")
+            raise SpecError(f"of {self.of!r}", f"one of {', '.join(OF)}", "choose one of them")
         if self.of == "phase" and self.replacement == "zero":
             raise SpecError("of='phase' with replacement 'zero', which has no phase", "another replacement", USE_PHASE)
 

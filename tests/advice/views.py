@@ -224,6 +224,22 @@ CASES = [
         lambda: _asked("sensitivity_max", random_perturbations.explain_perturbed_inputs),
     ),
     Case(
+        "make the table with `columns(results, content=True)`",
+        lambda: load("sparseness").compute(**columns(played())),
+        lambda: _computed("sparseness", content=bool),
+    ),
+    Case(
+        "perturb with a grid that keeps 0.04 (or the `fraction` that you pass), and make the table with "
+        "`columns(results, content=True)`",
+        lambda: load("conciseness").compute(**columns(played())),
+        lambda: _computed("conciseness", curve.DEFAULT_GRID, content=bool),
+    ),
+    Case(
+        "make the table with `columns(results, content=True, truth=…)`, a mask of the features that decide for each",
+        lambda: load("pointing_game").compute(**columns(played())),
+        lambda: _computed("pointing_game", content=bool, truth=lambda results: [a.mask(0.1) for a in results]),
+    ),
+    Case(
         "make the table with `columns(results, top=0.04)`, several examples of a class",
         lambda: _topped("concentration", None),
         lambda: _topped("concentration", 0.04),

@@ -110,11 +110,14 @@ def columns(
         table["features"] = [len(result.scores) for result in attributions]
     if truth is not None:
         table["truth"] = [np.flatnonzero(np.asarray(mask, dtype=bool)).tolist() for mask in truth]
-    if content:
-        table["scores"] = [result.scores.tolist() for result in attributions]
-        pairs = [_kept_content(result, row) for result, row in zip(attributions, table["kept"], strict=True)]
-        table["kept_l1"], table["kept_signal_l1"] = ([pair[i] for pair in pairs] for i in (0, 1))
-    return table
+    return table | _content(attributions, table["kept"]) if content else table
+
+
+def _content(attributions: Sequence[Attribution], kept: Sequence[Sequence[float]]) -> dict[str, list[Any]]:
+    """The columns of `CONTENT`."""
+    pairs = [_kept_content(result, row) for result, row in zip(attributions, kept, strict=True)]
+    shares, sizes = ([pair[i] for pair in pairs] for i in (0, 1))
+    return {"scores": [a.scores.tolist() for a in attributions], "kept_l1": shares, "kept_signal_l1": sizes}
 
 
 def _kept_content(result: Attribution, fractions: Sequence[float]) -> tuple[list[float], list[float]]:
