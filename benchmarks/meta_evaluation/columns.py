@@ -24,8 +24,12 @@ TRUTH = ("AUROC decoys", "AP", "AUROC", "first")
 SMALL = FractionGrid(keep=SMALL_FRACTIONS)
 DRAWS = {"delete_random_subsets": 100, "add_feature_noise": 50, "explain_perturbed_inputs": 5}
 """Half of the usual draws of each metric by random perturbations."""
-LEFT_OUT = ("dice_retention",)
-"""Metrics of masks, of which there are none here."""
+LEFT_OUT = (
+    "dice_retention",
+    *("pointing_game", "relevance_mass", "relevance_rank"),
+    *("average_drop", "average_increase", "average_gain", "sparseness", "complexity", "conciseness"),
+)
+"""Metrics of masks, of which there are none here; those that read the truth itself; those that are not measured yet."""
 Values = dict[str, list[float]]
 
 
