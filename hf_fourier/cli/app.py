@@ -48,7 +48,10 @@ def explain(request: ExplainRequest) -> None:
 
 @command(app)
 def bands(request: BandsRequest) -> None:
-    """Show which frequency bands decide MODEL's prediction for each INPUT. Needs no gradient; sounds are in Hz."""
+    """Show which frequency bands decide MODEL's prediction for each INPUT. Needs no gradient.
+
+    Sounds are in Hz, and are cut to the model's window.
+    """
     from hf_fourier.cli.bands import run_bands
 
     run_bands(request)
@@ -56,7 +59,10 @@ def bands(request: BandsRequest) -> None:
 
 @command(app)
 def spectrum(request: SpectrumRequest) -> None:
-    """Show which bands MODEL needs over a data set: accuracy under filters and noise, Shapley value of each band."""
+    """Show which bands MODEL needs over a data set: accuracy under filters and noise, Shapley values.
+
+    Without labels, the share of decisions kept takes the place of accuracy. Sounds are cut to the model's window.
+    """
     from hf_fourier.cli.bands import run_spectrum
 
     run_spectrum(request)

@@ -117,8 +117,10 @@ def hear_waveform(explainer: FourierExplainer) -> None:
     if "waveform" in explainer.wrapper.signal_kinds:
         try:
             explainer.wrapper.select_signal("waveform")
-        except ModelError:  # bands are those of the spectrogram's modulations
+        except ModelError:
             explainer.wrapper.select_signal(None)
+            words = "this model's front end has no gradient: bands are modulations of its spectrogram, not Hz"
+            print_line(error_console(), f"note: {words}", style="yellow")
 
 
 def keep_and_delete(explainer: FourierExplainer, result: Attribution, batch_size: Any = "auto") -> None:
