@@ -248,6 +248,24 @@ class GeneScores:
             raise MissingExtraError("anndata", "bio", "tables of cells") from error
         return to_anndata(self, adata, key, anndata.AnnData)
 
+    def plot(self, path: str | PathLike[str] | None = None, *, kind: str = "dots", n: int = 5, ax: Any = None) -> Any:
+        """Draw groups of cells × genes, without scanpy; a `matplotlib.figure.Figure`.
+
+        The columns are the `n` genes of each group (without groups, of each label) with the highest t of `compare`,
+        colours the mean score over all cells of the group.
+
+        Args:
+            path: Where to write it (PNG, SVG or PDF, by the ending); None only returns the figure.
+            kind: "dots", whose size is the share of the group's cells in which the model read the gene, or "heat".
+            n: Genes of each group.
+            ax: Axes to draw into; their figure is returned.
+
+        Raises:
+            InputError: If there is no such kind, the path has another ending, or both `path` and `ax` are given.
+            MissingExtraError: If matplotlib is not installed.
+        """
+        return drawn_by("figures.gene_groups:plot_groups", self, path, kind, n, ax)
+
     def save(self, path: str | PathLike[str]) -> Path:
         """Write one file (safetensors), whole or not at all. Curves are not kept.
 

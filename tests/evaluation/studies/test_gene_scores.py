@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -414,3 +415,29 @@ def test_wrong_arguments_say_so() -> None:
         found.compare()
     with pytest.raises(InputError, match="without curves"):
         found.curve_table()
+
+
+@pytest.mark.parametrize("kind", ["dots", "heat"])
+def test_groups_are_drawn_with_their_means(kind: str, tmp_path: Path) -> None:
+    found = scored()
+    figure = found.plot(tmp_path / "groups.png", kind=kind, n=2)
+    assert (tmp_path / "groups.png").stat().st_size > 1000
+    axes = figure.axes[0]
+    symbols = [text.get_text() for text in axes.get_xticklabels()]
+    assert len(symbols) == len(set(symbols)) <= 4
+    table = found.compare("B")
+    best = next(row for row in sorted(table.rows(), key=lambda row: -row["t"]) if row["cells"])
+    assert symbols[0] == best["symbol"]  # groups by name: B before T
+    assert [text.get_text() for text in axes.get_yticklabels()] == ["B (4)", "T (5)"]
+    drawn = (axes.collections[0] if kind == "dots" else axes.images[0]).get_array().reshape(2, len(symbols))
+    assert drawn[0, 0] == pytest.approx(best["mean score"])
+    if kind == "dots":
+        assert axes.collections[0].get_sizes()[0] == pytest.approx(150 * best["cells"] / 4)
+
+
+def test_labels_stand_in_for_groups_in_figures() -> None:
+    figure = replace(scored(), groups=(), groupby="").plot(n=1)
+    names = {text.get_text().rpartition(" (")[0] for text in figure.axes[0].get_yticklabels()}
+    assert names == set(scored().labels)
+    with pytest.raises(InputError, match="one of dots, heat"):
+        scored().plot(kind="bars")
