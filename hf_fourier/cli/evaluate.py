@@ -3,22 +3,31 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
 
-from hf_fourier.cli.console import parse_batch_size, print_json, print_line, progress, result_console, table, writable
+from hf_fourier.cli.console import (
+    error_console,
+    parse_batch_size,
+    print_json,
+    print_line,
+    progress,
+    result_console,
+    table,
+    writable,
+)
 from hf_fourier.cli.explain import load
 from hf_fourier.cli.inputs import read
 from hf_fourier.cli.options import EvaluateRequest, SanityRequest
 from hf_fourier.cli.targets import parse_targets
 from hf_fourier.errors import InputError
 from hf_fourier.results.table import table_of
-from hf_fourier.scoring.replacements import checked_replacement
 
 if TYPE_CHECKING:
+    from hf_fourier.evaluation.options import EvaluationCost
     from hf_fourier.evaluation.results import Evaluation, SanityResult
     from hf_fourier.results.table import Table
 
@@ -30,10 +39,11 @@ def run_evaluate(request: EvaluateRequest) -> None:
         FourierError: If something that was typed cannot be evaluated.
     """
     from hf_fourier.evaluation.metrics.base import METRICS
+    from hf_fourier.evaluation.options import EvaluationOptions
 
     if unknown := [name for name in request.metrics or () if name not in METRICS]:
         raise InputError(f"metric {unknown[0]!r}", f"some of {', '.join(METRICS)}", "correct --metric")
-    checked_replacement(request.replacement)
+    EvaluationOptions(replacement=request.replacement, preset=request.preset)  # checked before the model is loaded
     explainer, examples, options = _prepared(request)
     if request.replacement == "example":
         explainer.donors = examples
@@ -43,7 +53,8 @@ def run_evaluate(request: EvaluateRequest) -> None:
             request.methods,
             request.domains or None,
             request.metrics or None,
-            progress=update,
+            progress=_Bar(update),
+            preset=request.preset,
             replacement=request.replacement,
             **options,
         )
@@ -80,6 +91,20 @@ def run_sanity(request: SanityRequest) -> None:
         _print_path(written)
     if not all(one.passed for one in results):
         raise typer.Exit(1)
+
+
+class _Bar:
+    """What an evaluation calls as it goes on; the cost is printed before it starts."""
+
+    def __init__(self, update: Callable[[int, int], None]) -> None:
+        self._update = update
+
+    def begin(self, cost: EvaluationCost) -> None:
+        """Print the passes, and about how long they take."""
+        print_line(error_console(), f"cost: {cost}")
+
+    def __call__(self, done: int, total: int) -> None:
+        self._update(done, total)
 
 
 def show_evaluation(evaluation: Evaluation, seed: int = 0) -> None:

@@ -31,6 +31,9 @@ def show_methods(as_json: bool = False) -> None:
     result_console().print(table("Methods", columns, rows, left=len(columns)))
     names = {name: ", ".join(aliases) for name in METHODS if (aliases := METHODS.aliases(name))}
     print_line(result_console(), f"Other names: {'; '.join(f'{also} for {name}' for name, also in names.items())}")
+    missing = "; ".join(f"{name} ({library})" for name, library in METHODS.missing.items())
+    if missing:
+        print_line(result_console(), f"Not listed, as the library in brackets is not installed: {missing}")
     for name in METHODS:
         if METHODS[name].presets:
             print_line(

@@ -280,6 +280,7 @@ class EvaluateRequest(SanityRequest):
         ),
     ] = None
     replacement: Replacement = "zero"
+    preset: Annotated[str | None, typer.Option(help="fast: the first 32 INPUTs, and few metrics.")] = None
 
 
 @dataclass(frozen=True, kw_only=True)

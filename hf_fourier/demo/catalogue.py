@@ -30,7 +30,7 @@ class Asset:
 
     Attributes:
         name: what `get` takes; also the name of its folder.
-        kind: "model" (a checkpoint folder) or "data".
+        kind: "model" (a checkpoint folder), "data", or "code" (libraries for tests).
         what: one line.
         packages: all packages that it comes from, those of its parents included.
         license: of the weights or the data.
@@ -42,7 +42,7 @@ class Asset:
     """
 
     name: str
-    kind: Literal["model", "data"]
+    kind: Literal["model", "data", "code"]
     what: str
     packages: tuple[Package, ...]
     license: str

@@ -246,6 +246,22 @@ class Evaluating(Engine):
 
         return heat_map(self, data, labels, clusters, Waves(level, size, highest, phases), seed, batch_size, progress)
 
+    def words(self, texts: Any, target: Target = None, *, seed: int = 0, batch_size: BatchSize = "auto") -> Any:
+        """Explain texts by words: contributions, the confidence without each word, and the slow theme and single words.
+
+        Takes one forward pass per word (its tokens masked, or padded) and two more, beside `explain(contributions=4)`.
+
+        Arguments and what is returned are those of `explain`; `result.words()` is the table (docs/contributions.md).
+
+        Raises:
+            InputError: If an example is no text.
+        """
+        from hf_fourier.evaluation.studies.word_deletion import delete_words
+
+        found = self.explain(texts, target, contributions=4, seed=seed, batch_size=batch_size)
+        delete_words(self, [found] if isinstance(found, Attribution) else found, batch_size)
+        return found
+
     def genes(
         self,
         cells: Any,

@@ -47,7 +47,8 @@ class EvaluationOptions:
         batch_size: Rows in a batch, at most.
         replacement: What stands in the place of deleted features, along curves and in random subsets.
         progress: True for a bar on standard error, with the cost before it starts; or a callable, called with
-            (methods done, methods in all), each domain counted separately.
+            (methods done, methods in all), each domain counted separately, whose `begin`, if it has one, is called
+            with the cost before the start (`EvaluationCost`).
 
     Raises:
         InputError: If there is no such preset.
@@ -156,6 +157,8 @@ def cost_of(
 def reporter(progress: Progress, cost: Callable[[], EvaluationCost], total: int) -> Callable[[int, int], None]:
     """What is called with (methods done, methods in all): the caller's, a bar that begins with the cost, or nothing."""
     if callable(progress):
+        if begin := getattr(progress, "begin", None):
+            begin(cost())
         return progress
     if not progress:
         return lambda done, whole: None

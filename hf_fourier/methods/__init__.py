@@ -16,9 +16,11 @@ from hf_fourier.methods.occlusion import Occlusion
 from hf_fourier.methods.random_masks import RandomMasks
 from hf_fourier.methods.rate_distortion import RateDistortion
 from hf_fourier.methods.response import Response
+from hf_fourier.methods.shap_gradients import ShapGradients
 from hf_fourier.methods.shapley import Shapley
 from hf_fourier.methods.tracking import Tracking
 from hf_fourier.methods.wam import WAM
+from hf_fourier.methods.zennit import Zennit
 
 __all__ = [
     "FAMPE",
@@ -45,7 +47,9 @@ __all__ = [
     "RateDistortion",
     "Response",
     "Saliency",
+    "ShapGradients",
     "Shapley",
     "SmoothGrad",
     "Tracking",
+    "Zennit",
 ]

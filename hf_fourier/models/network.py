@@ -11,20 +11,22 @@ import numpy as np
 import torch
 
 from hf_fourier.domains.layout import KINDS
-from hf_fourier.errors import FourierError, InputError, ModelError, TargetError, brief, is_list_like
+from hf_fourier.errors import FourierError, InputError, ModelError, brief
 from hf_fourier.models.base import ModelWrapper, check_numbers
 from hf_fourier.models.calls import Call, FunctionModule
+from hf_fourier.models.inputs.audio import read_audio
 from hf_fourier.models.inputs.axes import AxisNames, view_of
 from hf_fourier.models.inputs.containers import example_of, is_table
 from hf_fourier.models.inspection import eval_mode
-from hf_fourier.models.outputs import OUTPUTS, OutputForm, form_of, labels_from
+from hf_fourier.models.network_batch import NetworkBatch
+from hf_fourier.models.network_units import as_network_reads, scale_of, sound_rate
+from hf_fourier.models.outputs import OUTPUTS, OutputForm, ends_in_sigmoid, form_of, labels_from
 from hf_fourier.registry import DEFAULT_METHOD
+from hf_fourier.results.views import ImageView, SoundView, View
 from hf_fourier.scoring.batching import is_out_of_memory
 from hf_fourier.scoring.example_batch import EncodedExample, ExampleBatch
 from hf_fourier.scoring.failures import error_text
 from hf_fourier.scoring.heads import Head, by_class, logits_of, of_each
-from hf_fourier.scoring.heads.outputs import retarget_hint
-from hf_fourier.scoring.references import Reference, blurred, border, mean, zero
 from hf_fourier.scoring.representation import LAST_LINEAR, LOGITS, OUTPUT
 from hf_fourier.seeding import ExampleRng
 from hf_fourier.typing import Tensor, tensor_of
@@ -76,6 +78,7 @@ class NetworkWrapper(ModelWrapper):
     """
 
     signal_kinds: ClassVar[tuple[str, ...]] = KINDS
+    window: ClassVar[int | None] = None
 
     def __init__(self, call: Call, options: NetworkOptions, bare: bool = False) -> None:
         preprocess, version = options.get("preprocess"), options.get("version")
@@ -91,6 +94,7 @@ class NetworkWrapper(ModelWrapper):
         self.form = OutputForm() if bare else None
         self.form_of_run: OutputForm | None = None
         self._batch_first = False
+        self._in_channel: bool | None = None  # whether waveforms come in a channel, once that is known
         self.names = AxisNames.of(options.get("axes"), options.get("sampling_rate"))
         self.outputs = options.get("outputs")
         if self.outputs not in (None, *OUTPUTS):
@@ -119,6 +123,11 @@ class NetworkWrapper(ModelWrapper):
     def max_rows(self) -> int | None:
         """1 where the network takes one row at a time."""
         return 1 if self.call.alone else None
+
+    @property
+    def rate(self) -> int | None:
+        """Samples per second of a network on sounds; None of any other."""
+        return sound_rate(self.names)
 
     @property
     def default_method(self) -> tuple[str, str | None]:
@@ -188,13 +197,18 @@ class NetworkWrapper(ModelWrapper):
 
     def encode(self, example: Any) -> EncodedExample:
         """An example, through `preprocess` where there is one: a tensor, an array or a flat list of numbers."""
-        made = example
-        if self.processor is not None:
-            try:
-                made = self.processor(example)
-            except Exception as error:  # whatever a function of the user raises
-                got = f"an example of type {type(example).__name__}, which `preprocess` refuses ({error_text(error)})"
-                raise InputError(got, "an example as `preprocess` takes it", "correct one of the two") from error
+        return self._encoded(example if self.processor is None else self._preprocessed(example))
+
+    def _preprocessed(self, example: Any) -> Any:
+        """What `preprocess` makes of an example."""
+        try:
+            return self.processor(example)
+        except Exception as error:  # whatever a function of the user raises
+            got = f"an example of type {type(example).__name__}, which `preprocess` refuses ({error_text(error)})"
+            raise InputError(got, "an example as `preprocess` takes it", "correct one of the two") from error
+
+    def _encoded(self, made: Any) -> EncodedExample:
+        """An example from what `preprocess` made of it."""
         values, notes = self._numbers(made)
         if values.ndim and len(values) == 1 and self.names.holds_several(values.ndim):  # unsqueezed already
             values = values[0]
@@ -202,11 +216,45 @@ class NetworkWrapper(ModelWrapper):
             got, do = f"an example of shape {tuple(values.shape)}", "pass one with at least one number"
             raise InputError(got, "an array of one axis or more, without a batch axis", do)
         signal = self.names.shape_of(tuple(values.shape))
-        encoded = EncodedExample(signal, {}, values=values, view=view_of(signal, values, self._scale()), notes=notes)
+        encoded = EncodedExample(
+            signal, {}, values=values, view=view_of(signal, values, scale_of(self.model, self.processor)), notes=notes
+        )
         self._learn(encoded)
         assert self.form is not None
         encoded.notes = (*notes, *self.form.notes)
         return encoded
+
+    def encode_signal(self, signal: Tensor, view: View) -> EncodedExample:
+        """Another model's picture or sound, in this network's own numbers.
+
+        Raises:
+            InputError: If it is neither, or `preprocess` shows no units.
+        """
+        if isinstance(view, SoundView) and self.rate is not None:
+            sound = view.show(signal)
+            return self.encode(self.segment(read_audio((sound.samples, sound.rate), self.rate)[0].samples))
+        if isinstance(view, ImageView) and self.processor is not None:
+            pixels = view.pixels(signal)
+            return self._encoded(as_network_reads(pixels, lambda one: self._numbers(self._preprocessed(one))[0]))
+        return super().encode_signal(signal, view)
+
+    def segment(self, samples: np.ndarray) -> Any:
+        """A stretch of a recording as an example: for `preprocess`, else in a channel where the network has one.
+
+        Args:
+            samples: Mono, at `rate`, shape `(samples,)`.
+        """
+        row = torch.from_numpy(np.array(samples, dtype=np.float32))
+        if self.processor is not None:
+            return row.numpy()
+        if self._in_channel is None:
+            with eval_mode(self.model), torch.no_grad():
+                try:
+                    self._called(row.to(self.device)[None, None], self.call.tried)
+                    self._in_channel = True
+                except ModelError:
+                    self._in_channel = False
+        return row[None] if self._in_channel else row
 
     def encode_batch(self, batch: Mapping[str, Any]) -> list[EncodedExample]:
         """Nothing: a dict is no example.
@@ -284,16 +332,6 @@ class NetworkWrapper(ModelWrapper):
         check_numbers("an example", values, do, "mend the tensor")
         return values, notes
 
-    def _scale(self) -> tuple[Sequence[float], Sequence[float]] | None:
-        """Mean and standard deviation that pictures are normalised by, where `preprocess` or the network show them."""
-        steps = getattr(self.processor, "transforms", ())
-        places = [self.processor, *(steps if isinstance(steps, (list, tuple)) else ())]
-        pairs: list[tuple[Any, Any]] = [(getattr(one, "mean", None), getattr(one, "std", None)) for one in places]
-        known = getattr(self.model, "pretrained_cfg", None)
-        if isinstance(known, Mapping):
-            pairs.append((known.get("mean"), known.get("std")))
-        return next(((list(m), list(s)) for m, s in pairs if is_list_like(m) and is_list_like(s)), None)
-
     def _learn(self, example: EncodedExample) -> None:
         """Find out, once, what the outputs are."""
         if self.form is None:
@@ -304,16 +342,24 @@ class NetworkWrapper(ModelWrapper):
                     self.form = OutputForm("embedding")
                 else:
                     found = self._called(row, self.call.tried)
-                    self.form = self.form_of_run or self._form_of(found)
+                    self.form = self.form_of_run or self._form_of(found, row)
 
-    def _form_of(self, outputs: Any) -> OutputForm:
+    def _form_of(self, outputs: Any, row: Tensor) -> OutputForm:
         """What the outputs at one row are, with the names of an estimator's classes where the user gives none."""
+
+        def sigmoid() -> bool:
+            try:
+                with torch.enable_grad():
+                    return not self.call.arrays and ends_in_sigmoid(self.call(row.detach().requires_grad_(True)))
+            except Exception:  # a network without a gradient
+                return False
+
         if not self.labels and self.call.classes:
             try:
                 return form_of(outputs, self.outputs, self.call.classes)
             except ModelError:  # other numbers than one for each class: of each pair of them, say
                 pass
-        return form_of(outputs, self.outputs, self.labels, self.call.weights)
+        return form_of(outputs, self.outputs, self.labels, self.call.weights, sigmoid)
 
     def learn(self, examples: Iterable[Any]) -> None:
         """Find out on the first example that can be encoded what the outputs are, and whether there is a gradient.
@@ -333,57 +379,6 @@ class NetworkWrapper(ModelWrapper):
         self.form_of_run = form
         if self.form is not None:
             self.form = form
-
-
-class NetworkBatch(ExampleBatch):
-    """Examples of one shape in front of any network or function."""
-
-    def __init__(self, wrapper: NetworkWrapper, examples: Sequence[EncodedExample]) -> None:
-        values = [example.values for example in examples if example.values is not None]
-        self.wrapper, self.head, self.model = wrapper, wrapper.head(), wrapper.layers
-        self.input_dtype, self.shape = wrapper.call.dtype, examples[0].signal
-        stacked = torch.stack(values).to(wrapper.device)
-        self.signal = stacked if stacked.dtype == torch.float64 else stacked.float()
-
-    @property
-    def references(self) -> Sequence[Reference]:
-        """Of a picture its mean colours and itself blurred, of a volume its background, of a series its mean."""
-        if self.shape.kind == "volume":
-            return (border(self.signal, self.shape, "the background (the median of the outermost voxels)"),)
-        if self.shape.kind in ("pixels", "series"):
-            average = mean(self.signal, self.shape, "each channel's mean")
-            pictures = self.shape.kind == "pixels" and self.signal.ndim == 4
-            return (average, blurred(self.signal, "the blurred picture")) if pictures else (average,)
-        return (zero(self.signal),)
-
-    def forward(self, x: Tensor, rows: Tensor) -> Any:
-        """The network's outputs."""
-        return self.wrapper.run(x)
-
-    def logits(self, outputs: Any, rows: Tensor) -> Tensor:
-        """The logits of classes, or the values, `(rows, numbers)`."""
-        form, read = self.wrapper.form or OutputForm(), logits_of(outputs)
-        if not read.ndim:
-            got, do = "one number for all rows", "return a row of logits for each row of the input"
-            raise InputError(f"logits of shape (), {got}", "(rows, classes)", do)
-        of_each(read, len(rows))
-        if form.kind in ("values", "embedding"):
-            return read.flatten(1) if read.ndim > 1 else read.unsqueeze(1)
-        if form.kind == "masks":
-            return read
-        logits = by_class(read)
-        single = form.kind == "logits"
-        if (read.ndim == 1 and single) or logits.ndim != 2:
-            do = f"explain one number of each row, as by {retarget_hint(outputs, read)}"
-            if not self.wrapper.bare:
-                do += f"; or pass outputs='masks' for a class at each place; {self.wrapper.how_read(self.signal)}"
-            raise InputError(f"logits of shape {tuple(read.shape)}", "(rows, classes)", do)
-        if single and logits.shape[1] == 1:
-            do = f"explain that number, as by {retarget_hint(outputs, read)}"
-            raise TargetError("a softmax over one class", "at least two", do)
-        if len(rows) > 1 and logits.shape[1] == len(rows):
-            self.wrapper.check_batch(self.signal[:1])
-        return form.logits(logits, self.wrapper.call.weights)
 
 
 def _array(made: Any) -> Any:

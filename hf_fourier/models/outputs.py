@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,6 +19,8 @@ OUTPUTS = ("logits", "probabilities", "sigmoid", "sigmoid_probabilities", "value
 ROUNDING = 1e-4
 #: Probabilities below are read as this one, so that their logarithm is a number.
 LEAST = 1e-7
+#: Steps of a graph that change shapes and types alone.
+_SHAPING = ("View", "UnsafeView", "Reshape", "Squeeze", "Unsqueeze", "ToCopy", "Clone", "Alias", "T", "Permute")
 
 
 @dataclass(frozen=True)
@@ -92,8 +94,20 @@ def rounding(*dtypes: torch.dtype | None) -> float:
     return max(ROUNDING, *(4 * eps for eps in found), 0.0)
 
 
+def ends_in_sigmoid(outputs: Any) -> bool:
+    """Whether the last thing that made outputs is a sigmoid, by their graph; what changes shapes alone is passed by."""
+    step: Any = getattr(logits_of(outputs), "grad_fn", None)
+    while step is not None and step.name().startswith(_SHAPING) and step.next_functions:
+        step = step.next_functions[0][0]
+    return step is not None and step.name().startswith("SigmoidBackward")
+
+
 def form_of(
-    outputs: Any, kind: str | None, labels: Mapping[int, str], weights: torch.dtype | None = None
+    outputs: Any,
+    kind: str | None,
+    labels: Mapping[int, str],
+    weights: torch.dtype | None = None,
+    sigmoid: Callable[[], bool] = lambda: False,
 ) -> OutputForm:
     """What the outputs at one row are.
 
@@ -102,6 +116,7 @@ def form_of(
         kind: What the user says, one of `OUTPUTS`, or None.
         labels: The names that the user gives.
         weights: The type of the weights, None where there are none.
+        sigmoid: Whether the network ends in a sigmoid; asked where outputs from 0 to 1 leave it open what they are.
 
     Raises:
         ModelError: If there is not one row of them, or they are not as many as the names.
@@ -117,7 +132,10 @@ def form_of(
     count: int = row.shape[1] if row.ndim == 2 else 0
     within = count > 0 and bool((row >= 0).all() & (row <= 1).all())
     notes: tuple[str, ...] = ()
-    if kind is None and count == 1:
+    if kind is None and within and (count > 1 or labels) and sigmoid():
+        kind = "sigmoid_probabilities"
+        notes = ("the network ends in a sigmoid: read as probabilities of yes; outputs='logits' reads them otherwise",)
+    elif kind is None and count == 1:
         kind = "sigmoid" if labels else "values"
         other = "outputs='values'" if labels else "labels=['yes']"
         what = "the logit of yes" if labels else "a value"

@@ -149,7 +149,7 @@ class Report(ReportContent):
         self,
         repo_id: str,
         *,
-        as_space: bool = False,
+        as_space: bool | str = False,
         include_inputs: bool = False,
         private: bool = True,
         license: str | None = None,
@@ -162,7 +162,8 @@ class Report(ReportContent):
 
         Args:
             repo_id: "user/name"; made where it is not there.
-            as_space: A static Space with the HTML page instead of a data set.
+            as_space: A static Space with the HTML page instead of a data set; "gradio" for a Space whose app shows the
+                page, and the tables to sort and search.
             include_inputs: Share the examples too. A rebuilt example *is* the example.
             private: Whether a new repository is private; True refuses an existing one that is public.
             license: By the Hub's identifier ("cc-by-4.0"), for the card.

@@ -25,6 +25,7 @@ from hf_fourier.results.remarks import IN_PLACE, INCOMPLETE
 from hf_fourier.results.table import Table
 from hf_fourier.results.tracks import Track, track_of
 from hf_fourier.results.views import NoView, View
+from hf_fourier.results.words import words
 from hf_fourier.seeding import ExampleRng, LazyFingerprint
 from hf_fourier.torch_state import exact_class
 from hf_fourier.typing import Bool, Float, Inexact, Int, Tensor
@@ -248,12 +249,9 @@ class Attribution:
         return relevance(self, fraction, k, kind)
 
     def genes(self, fraction: float | None = None, *, k: int | None = None, kind: Kind | None = None) -> Table:
-        """All genes of a cell, ranked by the size of their `input_relevance`.
+        """All genes of a cell, ranked by the size of their `input_relevance`; arguments as there.
 
-        Args:
-            fraction: As for `input_relevance`.
-            k: A number of features instead.
-            kind: As for `input_relevance`; None is also "power" where the method takes no gradient.
+        A `kind` of None is also "power" where the method takes no gradient.
 
         Returns:
             One row per gene, the largest relevance in size first: its symbol, its Ensembl id, its place in the cell's
@@ -270,12 +268,7 @@ class Attribution:
         """All bases of a DNA or RNA sequence, in order, with their `input_relevance`.
 
         A word's relevance is divided evenly among its bases; where words overlap, a base has a part of each. So the sum
-        over bases is that over words.
-
-        Args:
-            fraction: As for `input_relevance`.
-            k: A number of features instead.
-            kind: As for `input_relevance`; None is also "power" where the method takes no gradient.
+        over bases is that over words. Arguments as for `genes`.
 
         Returns:
             One row per base: its place (1 is the first), its letter, its relevance and the measure of that, and its
@@ -293,6 +286,14 @@ class Attribution:
             InputError: If the example is no sequence, or after a compact save.
         """
         return track_of(self, fraction, kind)
+
+    def words(self) -> Table:
+        """The words of a text, one per row, by size of relevance; after `explainer.words` with what each removal costs.
+
+        Raises:
+            InputError: If the example is no text, or after a compact save.
+        """
+        return words(self)
 
     def plot(self, path: str | PathLike[str] | None = None, fraction: float | None = None) -> Any:
         """Draw the explanation (see `hf_fourier.report.figures.plot.plot`).

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal, Protocol, runtime_checkable
 
@@ -27,7 +27,7 @@ MEASURE_TEXT = {
     "power": "power",
 }
 #: Methods whose scores are contributions, without a completeness error, where some are negative.
-SIGNED_MAPS = ("given", "captum:InputXGradient", "captum:GradientShap")
+SIGNED_MAPS = ("given", "captum:InputXGradient", "captum:GradientShap", "shap_gradients", "zennit")
 FOR, MORE, SIZE = (
     "above 0: for the decision, below: against",
     "higher: more important, neither for nor against",
@@ -46,6 +46,9 @@ class Explained(Protocol):
     contributions: Contributions | None
     signal: torch.Tensor | None
     provenance: dict[str, Any]
+    extras: Mapping[str, Any]
+    label: str
+    confidence: float | None
     names: Sequence[str]
     view: View
 

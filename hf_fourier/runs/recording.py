@@ -265,12 +265,13 @@ def explain_recording(
 ) -> Recording:
     """Explain a recording in segments; see `FourierExplainer.explain_recording`."""
     wrapper: Any = explainer.wrapper
-    if not hasattr(wrapper, "rate"):
+    if getattr(wrapper, "rate", None) is None:
         raise InputError(f"a recording for {wrapper.task}", "a model that listens", "call explain")
     if not 0 <= overlap < 1:
         raise InputError(f"overlap {overlap!r}", "a share of a segment, from 0 to below 1", "correct it")
     length = length_of(wrapper, seconds)
     stream = AudioStream(example_of(example, wrapper.is_example), wrapper.rate)
+    segment = getattr(wrapper, "segment", lambda piece: (piece, wrapper.rate))  # as networks of users take it
     room = None if output_dir is not None else tempfile.TemporaryDirectory(prefix="hf_fourier-recording-")
     place = Path(output_dir if output_dir is not None else room.name)  # type: ignore[union-attr]
     starts = segment_starts(stream.samples, length, overlap)
@@ -284,7 +285,7 @@ def explain_recording(
             batch = starts[first : first + at_once]
             pieces = [piece for start in batch if len(piece := stream.read(start, start + length)) == length]
             if pieces:
-                results = explainer.explain([(piece, wrapper.rate) for piece in pieces], target, **options)
+                results = explainer.explain([segment(piece) for piece in pieces], target, **options)
                 if fractions:
                     explainer.perturb(results, fractions=fractions, batch_size=batch_size, **curves)
                 for i, (piece, result) in enumerate(zip(pieces, results, strict=True), first):

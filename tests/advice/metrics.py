@@ -11,6 +11,7 @@ from hf_fourier.evaluation.metrics import columns, hf_evaluate, load
 from hf_fourier.evaluation.metrics.content import hallucination
 from hf_fourier.evaluation.metrics.localisation import pointing_game
 from hf_fourier.evaluation.metrics.r_flip import flipped
+from hf_fourier.evaluation.metrics.torch_metrics import TorchMetric
 from hf_fourier.evaluation.randomized_model import randomize_layers
 from hf_fourier.evaluation.studies.class_swap import class_swap
 from hf_fourier.evaluation.studies.low_pass_maps import choose_low_pass
@@ -39,7 +40,15 @@ def valued() -> Any:
     return explainer.perturb(result, DEFAULT_GRID)
 
 
+def _collected(rows: int) -> Any:
+    metric = TorchMetric("dig")
+    for _ in range(rows):
+        metric.update(played())
+    return metric.compute()
+
+
 CASES = [
+    Case("call `update` first", lambda: _collected(0), lambda: _collected(1)),
     Case("call explainer.perturb(results, metrics.DEFAULT_GRID)", lambda: columns(read()), lambda: columns(played())),
     Case("correct `groups`", lambda: columns(played(), groups=["a"]), lambda: columns(played(), groups=list("abcd"))),
     Case("correct `truth`", lambda: pointing_game([1, 2], [2]), lambda: pointing_game([1, 2], [1])),
@@ -111,6 +120,11 @@ CASES = [
         "choose one of them",
         lambda: class_swap(reader(), *_pair(), unit="both"),
         lambda: class_swap(reader(), *_pair(), unit="recipient"),
+    ),
+    Case(
+        "explain texts; of other inputs call explain",
+        lambda: seer().words(torch.rand(3, 32, 32)),
+        lambda: [reader().words(TEXTS[:1]), seer().explain(torch.rand(3, 32, 32))],
     ),
     Case(
         "call explain",

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from hf_fourier import FourierExplainer
+from hf_fourier.errors import InputError
 from hf_fourier.evaluation.randomized_model import randomize
 from tests.advice.case import PICTURES, Case, net
 from tests.models import tiny_models
@@ -115,7 +116,28 @@ def _twin(network: Any) -> Any:
     return randomize(explainer, [explainer.explain(SERIES[0])])
 
 
+def _carried(preprocess: Any) -> Any:
+    """An attack on a network, put before another that reads pictures through `preprocess`."""
+    from hf_fourier.models.network_units import as_network_reads
+
+    return as_network_reads(torch.rand(3, 8, 8), preprocess)
+
+
+def _scaled(picture: Any) -> Any:
+    return torch.from_numpy(np.array(picture)).permute(2, 0, 1) / 255
+
+
+def _refusing(picture: Any) -> Any:
+    raise InputError("a picture", "a table", "pass a table")
+
+
 CASES = [
+    Case(
+        "leave padding and equalising out of `preprocess`",
+        lambda: _carried(lambda one: _scaled(one).square()),
+        lambda: _carried(_scaled),
+    ),
+    Case("give such a `preprocess`", lambda: _carried(_refusing), lambda: _carried(_scaled)),
     Case("name each once, as axes=('height', 'width')", lambda: _own(axes=("width", "width")), _own),
     Case(
         "name it, as axes=('channel', 'time')",

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import torch
 
-from hf_fourier import Attribution, FourierExplainer, SpectrumCallback, plot_summary
+from hf_fourier import Attribution, FourierExplainer, SpectrumCallback, attribute, plot_summary
 from hf_fourier.evaluation.options import EvaluationOptions
 from hf_fourier.evaluation.results import Evaluation, MethodResult
 from hf_fourier.methods import METHODS
+from hf_fourier.report.hub.repository import sdk_of
 from tests.advice.case import Case, explained, reader
 from tests.models import tiny_models, tiny_tokenizers
 
@@ -24,6 +25,10 @@ def _maps_instead() -> object:
     return explain.from_maps(batch, [torch.rand(3, 32, 32)], domain="fourier", lift="magnitude")
 
 
+def _without_layers(x: torch.Tensor) -> torch.Tensor:
+    return torch.stack([x.sum(1), x[:, 0]], 1)
+
+
 def _of_two_sizes() -> list[Attribution]:
     """Results of texts of two lengths."""
     texts = [text for length in (5, 7) for text in tiny_tokenizers.texts(1, lengths=(length,))]
@@ -32,6 +37,7 @@ def _of_two_sizes() -> list[Attribution]:
 
 
 CASES = [
+    Case("correct `as_space`", lambda: sdk_of("streamlit"), lambda: sdk_of("gradio")),
     Case("correct `preset`", lambda: EvaluationOptions(preset="slow"), lambda: EvaluationOptions(preset="fast")),
     Case(
         "evaluate it too (`metrics`), or choose one of them",
@@ -53,6 +59,28 @@ CASES = [
         f"did you mean 'IntegratedGradients'? Else {_OF_CAPTUM}",
         lambda: METHODS.parse("captum:IntegratedGradient"),
         lambda: METHODS.parse("captum:IntegratedGradients"),
+    ),
+    Case(
+        "compute its maps with zennit, and pass them to `explainer.from_maps`, with lift='magnitude'",
+        lambda: METHODS.parse("zennit:GuidedBackprop"),
+        _maps_instead,
+    ),
+    Case(
+        "pass a torch module made of them, or take method='gradient_input'",
+        lambda: attribute(_without_layers, torch.rand(1, 8), method="lrp"),
+        lambda: attribute(_without_layers, torch.rand(1, 8), method="gradient_input"),
+    ),
+    Case("correct `epsilon`", lambda: METHODS.parse("lrp:epsilon=0"), lambda: METHODS.parse("lrp:epsilon=.1")),
+    Case(
+        "correct `samples`",
+        lambda: METHODS.parse("shap:GradientExplainer,samples=0"),
+        lambda: METHODS.parse("shap:GradientExplainer,samples=1"),
+    ),
+    Case(
+        "make the maps with that library and pass them to `explainer.from_maps`, with lift='transport' where they are "
+        "contributions (gradient × input, LRP), else lift='magnitude'",
+        lambda: METHODS.parse("inseq:saliency"),
+        _maps_instead,
     ),
     Case(
         "make the maps with another library (Captum) and pass them to `explainer.from_maps`, with lift='magnitude'",

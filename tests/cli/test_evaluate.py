@@ -55,6 +55,30 @@ def test_an_evaluation_in_json(run, text_model):
     assert "NaN" not in done.stdout
 
 
+def test_the_fast_preset_and_its_cost_before_the_start(run, text_model, explainer):
+    texts = [f"{text} {word}" for text in TEXTS for word in "abcdefghi"]
+    done = run("evaluate", text_model, *texts, "--preset", "fast", "--json", "--method", "magnitude")
+    assert done.exit_code == 0, done.output
+    found, costs = json.loads(done.stdout), []
+
+    class Listening:
+        def begin(self, cost):
+            costs.append(cost)
+
+        def __call__(self, done, total):
+            assert costs
+
+    expected = explainer.evaluate(texts, ["magnitude"], preset="fast", progress=Listening())
+    assert [row["mean"] for row in found["rows"]] == pytest.approx([row["mean"] for row in expected.table().rows()])
+    assert "preset 'fast': the first 32 of 36 examples" in found["notes"]
+    (cost,) = costs
+    passes = f"{cost.forward:g} forward and {cost.backward:g} backward passes each"
+    assert f"cost: 32 examples, at most {passes}" in done.stderr
+    refused = run("evaluate", text_model, *TEXTS, "--preset", "slow")
+    assert refused.exit_code == 2
+    assert "correct `preset`" in refused.stderr
+
+
 @pytest.mark.parametrize("name", ["noise", "example"])
 def test_what_stands_in_the_place_of_deleted_features(run, text_model, explainer, name):
     asked = ("--metric", "dig", "--json", "--replacement", name)

@@ -194,6 +194,7 @@ CASES = [
     Case("explain MODEL long.wav", "--fraction", ".5", RECORDING, "fractions", [0.5]),
     Case(EXPLAIN, "--replacement", "noise", f"{EXPLAINER}.perturb", "replacement", "noise"),
     Case("explain MODEL long.wav", "--replacement", "noise", RECORDING, "replacement", "noise"),
+    Case("evaluate MODEL good", "--preset", "fast", f"{EXPLAINER}.evaluate", "preset", "fast"),
     Case("evaluate MODEL good", "--replacement", "noise", f"{EXPLAINER}.evaluate", "replacement", "noise"),
     Case("explain MODEL long.wav", "--seconds", "2.5", RECORDING, "seconds", 2.5),
     Case("explain MODEL long.wav", "--overlap", ".5", RECORDING, "overlap", 0.5),

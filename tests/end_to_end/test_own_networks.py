@@ -77,7 +77,7 @@ class Stem(torch.nn.Module):
 
 
 class TimmStyle(torch.nn.Module):
-    """As `timm`'s models are made (which needs torchvision, that is not here): a config, features and a head apart."""
+    """As `timm`'s models are made: a config, features and a head apart."""
 
     def __init__(self, num_classes=4):
         super().__init__()

@@ -72,7 +72,8 @@ def test_a_sigmoid_at_the_end_says_yes_and_no(labels):
         for one, other, value in zip(results, expected, p, strict=True):
             assert one.confidence == pytest.approx(max(value, 1 - value), abs=1e-5)
             torch.testing.assert_close(one.scores, other.scores, rtol=1e-3, atol=1e-4)
-    unsaid = FourierExplainer(net, labels=labels).explain(x[0])
+    clamped = nn.Sequential(net[0], nn.Hardsigmoid())  # whose graph shows no sigmoid
+    unsaid = FourierExplainer(clamped, labels=labels).explain(x[0], method="magnitude")
     assert any("outputs='probabilities'" in note for note in unsaid.provenance["notes"])
 
 
@@ -83,8 +84,52 @@ def test_probabilities_of_several_labels_that_are_yes_or_no():
     for one, other in zip(results, expected, strict=True):
         assert one.label == other.label
         assert one.value == pytest.approx(other.value, abs=1e-5)
-    unsaid = FourierExplainer(net, labels=list("abc")).explain(x[0])
+    clamped = nn.Sequential(net[0], nn.Hardsigmoid())
+    unsaid = FourierExplainer(clamped, labels=list("abc")).explain(x[0], method="magnitude")
     assert any("sigmoid_probabilities" in note for note in unsaid.provenance["notes"])
+
+
+class Functional(nn.Module):
+    """Ends in a function, and in a change of shape."""
+
+    def __init__(self, layer):
+        super().__init__()
+        self.layer = layer
+
+    def forward(self, x):
+        return torch.sigmoid(self.layer(x).unsqueeze(1)).flatten(1)
+
+
+@pytest.mark.parametrize("labels", [["yes"], ["no", "yes"], ["a", "b", "c"], None])
+@pytest.mark.parametrize("functional", [False, True])
+def test_a_sigmoid_at_the_end_is_seen(labels, functional):
+    net, x = ending(nn.Sigmoid(), classes=3 if labels is None or len(labels) == 3 else 1), rows(3)
+    own = Functional(net[0]) if functional else net
+    found = FourierExplainer(own, labels=labels)
+    results = found.explain(x, method="magnitude")
+    assert found.wrapper.form.kind == "sigmoid_probabilities"
+    assert any("ends in a sigmoid" in note for note in results[0].provenance["notes"])
+    stated = FourierExplainer(net, labels=labels, outputs="sigmoid_probabilities").explain(x, method="magnitude")
+    assert [one.confidence for one in results] == pytest.approx([one.confidence for one in stated])
+
+
+def test_what_looks_like_a_sigmoid_and_is_none():
+    """One output without labels stays a value; probabilities of a softmax and others from 0 to 1 what they were."""
+    for last, classes, kind in (
+        (nn.Sigmoid(), 1, "values"),
+        (nn.Softmax(-1), 3, "probabilities"),
+        (nn.Hardsigmoid(), 3, "logits"),
+    ):
+        explainer = FourierExplainer(ending(last, classes=classes))
+        explainer.explain(rows(1)[0], method="magnitude")
+        assert explainer.wrapper.form.kind == kind
+    halves = nn.Sequential(ending(classes=2), nn.Sigmoid())  # the sum of one row happens to be 1
+    with torch.no_grad():
+        halves[0][0].weight[1] = -halves[0][0].weight[0]
+        halves[0][0].bias.zero_()
+    explainer = FourierExplainer(halves)
+    explainer.explain(rows(1)[0], method="magnitude")
+    assert explainer.wrapper.form.kind == "sigmoid_probabilities"
 
 
 def test_a_run_keeps_what_its_first_example_showed(tmp_path):

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import html
 import json
+import runpy
+import sys
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 
@@ -119,6 +124,55 @@ def test_a_space_is_one_page(hub, ask, saved):
     assert pushed["url"] == f"{hub.address}/spaces/ada/report"
     assert "<html" in repo.text("index.html")
     push(ask, saved, as_space=True)  # once more
+
+
+class FakeGradio:
+    """What an app builds: its tabs, each with what is shown in it."""
+
+    def __init__(self):
+        self.tabs, self.launched = [], []
+
+    def Blocks(self, title):
+        return contextlib.nullcontext(SimpleNamespace(launch=lambda: self.launched.append(title)))
+
+    def Tab(self, name):
+        self.tabs.append([name])
+        return contextlib.nullcontext()
+
+    def HTML(self, value):
+        self.tabs[-1].append(value)
+
+    def Dataframe(self, value, headers, interactive):
+        assert not interactive
+        self.tabs[-1].append((headers, value))
+
+
+def test_a_space_of_gradio_shows_the_page_and_the_tables(hub, ask, saved, tmp_path, monkeypatch):
+    push(ask, saved, as_space="gradio")
+    repo = hub.repo("ada/report", "space")
+    assert repo.sdk == "gradio"
+    files = repo.files()
+    assert {"README.md", "index.html", "app.py", "data/examples.csv"} <= set(files)
+    assert all(name in ("README.md", "index.html", "app.py") or name.endswith(".csv") for name in files)
+    for name, data in files.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(data)
+    gradio = FakeGradio()
+    monkeypatch.setitem(sys.modules, "gradio", gradio)
+    runpy.run_path(str(tmp_path / "app.py"), run_name="__main__")
+    assert gradio.launched == ["Explanations by frequencies"]
+    (name, frame), *others = gradio.tabs
+    assert name == "Report"
+    assert html.escape(repo.text("index.html")) in frame
+    tables = Report.load(saved).tables()
+    assert {name for name, _ in others} == {name.replace("_", " ") for name in tables}
+    titles, rows = dict(others)["examples"]
+    assert titles == list(tables["examples"].columns)
+    assert len(rows) == len(tables["examples"])
+    push(ask, saved, as_space=True)  # a static one in its place
+    assert set(repo.files()) == {"README.md", "index.html"}
+    with pytest.raises(Failed, match="correct `as_space`"):
+        push(ask, saved, as_space="streamlit")
 
 
 def test_public_is_asked_for(hub, ask, saved):

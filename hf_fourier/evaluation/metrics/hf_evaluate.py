@@ -94,10 +94,10 @@ def _add(
     **columns: Any,
 ) -> None:
     """Add a table or, unless `many`, a row, without other metrics' columns; without groups each example is its own."""
-    add(**_module_columns(metric, columns, many))
+    add(**module_columns(metric, columns, many))
 
 
-def _module_columns(metric: Metric, columns: dict[str, Any], many: bool) -> dict[str, Any]:
+def module_columns(metric: Metric, columns: dict[str, Any], many: bool) -> dict[str, Any]:
     """The columns of a table or a row that a metric reads.
 
     Raises:

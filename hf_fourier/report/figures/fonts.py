@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
+from hf_fourier.results.words import token_pieces
+
 BASE = "DejaVu Sans"  # comes with matplotlib
 WIDER = (  # asked for what the base font lacks, where one of them is installed
     "Noto Sans CJK SC",
@@ -70,51 +72,13 @@ def token_texts(names: Sequence[str]) -> list[TokenText]:
 
     Byte-level tokens are turned back into characters; a token that holds a part of a character shows a box.
     """
-    texts = list(names)
-    if any("Ġ" in name or "Ċ" in name for name in texts):
-        texts = [_from_bytes(name) for name in texts]
-    texts = [text.replace("▁", " ") for text in texts]
-    first = [i == 0 for i in range(len(texts))]
-    if any(text.startswith(" ") and text.strip() for text in texts):
-        starts = [text.startswith((" ", "\n")) or new for text, new in zip(texts, first, strict=True)]
-    elif any(len(text) > 2 and text.startswith("##") for text in texts):
-        starts = [not text.startswith("##") or new for text, new in zip(texts, first, strict=True)]
-        texts = [text.removeprefix("##") or text for text in texts]
-    else:
-        starts, texts = _classic(texts)
-    bare = [text.strip(" ") or "␣" for text in texts]
-    return [TokenText(drawable(text, 40) or BOX, start) for text, start in zip(bare, starts, strict=True)]
+    return [TokenText(drawable(text, 40) or BOX, start) for text, start in token_pieces(names)]
 
 
 def right_to_left(text: str) -> bool:
     """Whether most letters of `text` are written from right to left."""
     kinds = [unicodedata.bidirectional(character) for character in text]
     return sum(kind in ("R", "AL") for kind in kinds) > sum(kind == "L" for kind in kinds)
-
-
-def _classic(texts: list[str]) -> tuple[list[bool], list[str]]:
-    """Tokens that say at their end whether the word goes on (`@@`) or stops (`</w>`); else each is a word."""
-    before = ["", *texts[:-1]]
-    if any(text.endswith("</w>") for text in texts):
-        starts = [not text or text.endswith("</w>") for text in before]
-    else:
-        starts = [not text.endswith("@@") for text in before]
-    return starts, [text.removesuffix("</w>").removesuffix("@@") or text for text in texts]
-
-
-def _from_bytes(token: str) -> str:
-    alphabet = _byte_alphabet()
-    if any(character not in alphabet for character in token):
-        return token
-    return bytes(alphabet[character] for character in token).decode("utf-8", errors="replace")
-
-
-@lru_cache(maxsize=1)
-def _byte_alphabet() -> dict[str, int]:
-    """The characters that byte-level tokenizers write for bytes: printable Latin-1 as it is, the rest from 256 on."""
-    printable = [b for b in range(256) if 33 <= b <= 126 or (b >= 161 and b != 173)]
-    others = [b for b in range(256) if b not in printable]
-    return {chr(b): b for b in printable} | {chr(256 + i): b for i, b in enumerate(others)}
 
 
 def _glyph(character: str) -> str:

@@ -19,17 +19,18 @@ from hf_fourier.report.figures.feature_map import features
 from hf_fourier.report.figures.fonts import right_to_left, token_texts
 from hf_fourier.report.figures.spectrum import decibels
 from hf_fourier.report.html import media
-from hf_fourier.results import relevance
+from hf_fourier.results import relevance, words
 
 if TYPE_CHECKING:
     from hf_fourier.results.attribution import Attribution
+    from hf_fourier.results.table import Table
 
     Array = np.ndarray[Any, np.dtype[Any]]
 
 #: Stops of a result without a curve.
 DEFAULT_STOPS = (0.01, 0.02, 0.04, 0.1, 0.3)
-#: Rows and columns of a spectrum's picture, points of a line, and genes, at most.
-PLANE, POINTS, GENES = 112, 400, 300
+#: Rows and columns of a spectrum's picture, points of a line, genes, and words, at most.
+PLANE, POINTS, GENES, WORDS = 112, 400, 300, 12
 #: Stops with sound, at most, and seconds of an excerpt, at least.
 HEARD, SHORTEST = 3, 0.5
 DEPTH = 80.0
@@ -263,6 +264,7 @@ def _tokens(attribution: Attribution, stops: list[float]) -> dict[str, Any]:
     unit = attribution.layout.signal.axes[0].name
     tokens = token_texts(attribution.names)
     letters = unit in ("residue", "base")
+    shown = attribution.words()[:WORDS] if words.is_text(attribution) else None
     return {
         "kind": "tokens",
         "unit": unit,
@@ -272,6 +274,19 @@ def _tokens(attribution: Attribution, stops: list[float]) -> dict[str, Any]:
         "rtl": right_to_left("".join(piece.text for piece in tokens)),
         "segments": list(attribution.layout.signal.segments),
         "values": [_digits(row) for row in values],
+        "words": None if shown is None else _word_rows(shown),
+        "sentences": [] if shown is None else words.summary(attribution),
+        "heading": words.BY_FREQUENCY,
+    }
+
+
+def _word_rows(table: Table) -> dict[str, list[Any]]:
+    """The table of words as titles and rows of texts."""
+    titles = [title for title in table.columns if title not in ("rank", "measure")]
+    rows = [[row[title] for title in titles] for row in table]
+    return {
+        "titles": titles,
+        "rows": [[f"{value:.3g}" if isinstance(value, float) else str(value) for value in row] for row in rows],
     }
 
 

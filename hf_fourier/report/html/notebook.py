@@ -19,6 +19,7 @@ from hf_fourier.report import wording
 from hf_fourier.report.example_record import record_of
 from hf_fourier.report.html import media
 from hf_fourier.report.visible_text import escape_invisible
+from hf_fourier.results import words
 from hf_fourier.results.estimate import Estimate
 from hf_fourier.results.relevance import default_relevance
 
@@ -41,8 +42,8 @@ MOST_ROWS, MOST_TOKENS, MOST_SECONDS = 60, 600, 20
 DPI = 80
 _CELL = "padding:2px 10px;border-bottom:1px solid #8884;vertical-align:top;"
 _SMALL = "font-size:smaller;opacity:.8;margin:.3em 0"
-#: Rows of the table below an explanation, and of a run.
-FEATURES, RUN_ROWS = 5, 10
+#: Rows of the table below an explanation, of a run, and of words.
+FEATURES, RUN_ROWS, WORDS = 5, 10, 8
 #: Red, green and blue of full support and full opposition.
 SUPPORTING, OPPOSING = (244, 160, 58), (127, 184, 230)
 
@@ -83,8 +84,9 @@ def _notes(notes: Sequence[str]) -> str:
 def attribution(result: Attribution) -> str:
     """What was explained, the example with its top features, and the features of highest score.
 
-    A text, a protein, a DNA sequence or a cell is shown by its tokens, coloured in place; anything else as the figure
-    of `plot`, a sound with players. A compact result and one without the extra `report` show their table alone.
+    A text, a protein, a DNA sequence or a cell is shown by its tokens, coloured in place, a text's words before its
+    frequencies; anything else as the figure of `plot`, a sound with players. A compact result and one without the extra
+    `report` show their table alone.
     """
     record = record_of(result)
     head = "<br>".join(escaped(line) for line in wording.header_lines(record, record.displayed_fraction))
@@ -92,6 +94,10 @@ def attribution(result: Attribution) -> str:
     parts = [figure or f"<p><b>{head}</b></p>"]
     if result.signal is not None:
         parts += [_tokens_of(result) if _has_tokens(result) else "", _players(result)]
+    if words.is_text(result):
+        shown = result.words()
+        titles = [title for title in shown.columns if title not in ("rank", "measure")]
+        parts += [_notes(words.summary(result)), table(shown[:WORDS][titles]), f"<p><b>{words.BY_FREQUENCY}</b></p>"]
     parts.append(table(result.top_features(FEATURES)))
     conclusion = [] if figure else [wording.conclusion(record, record.displayed_fraction)]
     return _whole(parts, [*conclusion, *result.provenance.get("notes", ())])

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     import huggingface_hub
     from huggingface_hub import EvalResult
 
+#: The version of gradio that a Space asks for.
+GRADIO = "6.31.0"
 TAGS = ("hf_fourier", "explainability", "interpretability", "frequency")
 #: What goes into a model's `model-index`, with the name that is shown there. Selectivity goes with the rest, as none of
 #: the others says how much of it is the method's freedom to choose.
@@ -51,15 +53,16 @@ def dataset_card(facts: CardData, tables: Iterable[str], include_inputs: bool, l
     return _card("dataset.md", data, facts, include_inputs)
 
 
-def space_card(facts: CardData, include_inputs: bool, license: str | None = None) -> str:
-    """The README of a static Space that shows a report's page."""
+def space_card(facts: CardData, include_inputs: bool, license: str | None = None, sdk: str = "static") -> str:
+    """The README of a Space that shows a report's page: a static one, or one of gradio ("gradio")."""
     from huggingface_hub import SpaceCardData
 
     data = SpaceCardData(
         title=escape_invisible(facts.title),
         license=license,
-        sdk="static",
-        app_file="index.html",
+        sdk=sdk,
+        sdk_version=GRADIO if sdk == "gradio" else None,
+        app_file="app.py" if sdk == "gradio" else "index.html",
         tags=list(TAGS),
         models=[facts.model] if facts.on_hub else None,
         emoji="🌊",

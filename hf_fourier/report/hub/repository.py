@@ -15,7 +15,8 @@ from hf_fourier.report.html.page import page
 from hf_fourier.report.hub import cards, model_card
 from hf_fourier.report.hub.card_data import facts
 from hf_fourier.report.hub.errors import hub_error
-from hf_fourier.report.tables import tables
+from hf_fourier.report.hub.markdown import rendered
+from hf_fourier.report.tables import tables, to_csv
 from hf_fourier.results import formats
 from hf_fourier.results.formats import VERSION
 
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 README = "README.md"
 #: What belongs to a report, and goes when a newer one has it no more.
 _OWN = re.compile(rf"({'|'.join((folder.RESULTS, folder.SOUNDS, folder.FIGURES, folder.DATA))})/.+"
-                  rf"|{re.escape(folder.VALUES)}|{re.escape(folder.PAGE)}")  # fmt: skip
+                  rf"|{re.escape(folder.VALUES)}|{re.escape(folder.PAGE)}|app\.py")  # fmt: skip
 #: What a repository has before anybody put something into it.
 _EMPTY = {".gitattributes", README}
 #: What `Report.load` reads: values and tensors, nothing that runs.
@@ -62,7 +63,7 @@ class PushResult:
 
 
 def push(
-    report: ReportContent, repo_id: str, as_space: bool, include_inputs: bool, private: bool, license: str | None,
+    report: ReportContent, repo_id: str, as_space: bool | str, include_inputs: bool, private: bool, license: str | None,
     token: str | None,
 ) -> PushResult:  # fmt: skip
     """Write a report into a repository in one commit; see `Report.push_to_hub`."""
@@ -76,7 +77,7 @@ def push(
         _refuse_inputs(where, api.token, include_inputs)
         files = sorted(path.relative_to(where).as_posix() for path in where.rglob("*") if path.is_file())
         with hub_error(f"push the report to {repo_id!r}"):
-            there, is_private = _ready(api, repo_id, kind, private)
+            there, is_private = _ready(api, repo_id, kind, private, sdk_of(as_space))
             gone = [path for path in there if _OWN.fullmatch(path) and path not in files]
             commit = api.create_commit(
                 repo_id,
@@ -89,29 +90,46 @@ def push(
 
 
 def write_files(
-    report: ReportContent, where: Path, as_space: bool, include_inputs: bool, license: str | None = None
+    report: ReportContent, where: Path, as_space: bool | str, include_inputs: bool, license: str | None = None
 ) -> Path:
     """All files of a push, in a folder.
 
     Args:
         report: What is pushed.
         where: The folder, which is made.
-        as_space: One page for a static Space instead of a whole report.
+        as_space: Instead of a whole report one page for a static Space; or "gradio", the page and the tables (CSV)
+            with an app that shows both.
         include_inputs: Whether the examples go with it.
         license: By the Hub's identifier, for the card.
     """
     if include_inputs:
         report = _shareable(report)
     found = facts(report)
-    if as_space:
+    sdk = sdk_of(as_space)
+    if sdk is not None:
         where.mkdir(parents=True, exist_ok=True)
         (where / folder.PAGE).write_text(page(report, include_inputs), encoding="utf-8")
-        card = cards.space_card(found, include_inputs, license)
+        if sdk == "gradio":
+            (where / "app.py").write_text(rendered("app.txt") + "\n", encoding="utf-8")
+            to_csv(report, where / folder.DATA, include_inputs)
+        card = cards.space_card(found, include_inputs, license, sdk)
     else:
         folder.save(report, where, include_inputs)
         card = cards.dataset_card(found, tables(report, include_inputs), include_inputs, license)
     (where / README).write_text(card, encoding="utf-8")
     return where
+
+
+def sdk_of(as_space: bool | str) -> str | None:
+    """What runs a Space, by its name at the Hub; None for a data set.
+
+    Raises:
+        InputError: If there is no such Space here.
+    """
+    kinds = {False: None, True: "static", "static": "static", "gradio": "gradio"}
+    if as_space not in kinds:
+        raise InputError(f"as_space {as_space!r}", "True, False, 'static' or 'gradio'", "correct `as_space`")
+    return kinds[as_space]
 
 
 def _shareable(report: ReportContent) -> ReportContent:
@@ -229,7 +247,7 @@ def check_name(repo_id: str) -> None:
         raise InputError(f"the repository {repo_id!r}", "user/name, of letters, digits, '-', '_' and '.'", "correct it")
 
 
-def _ready(api: HfApi, repo_id: str, kind: str, private: bool) -> tuple[list[str], bool]:
+def _ready(api: HfApi, repo_id: str, kind: str, private: bool, sdk: str | None) -> tuple[list[str], bool]:
     """The repository, made where it is not there: its files, and whether it is private.
 
     Raises:
@@ -240,7 +258,6 @@ def _ready(api: HfApi, repo_id: str, kind: str, private: bool) -> tuple[list[str
     try:
         info = api.repo_info(repo_id, repo_type=kind)
     except RepositoryNotFoundError:
-        sdk = "static" if kind == "space" else None
         api.create_repo(repo_id, repo_type=kind, private=private, space_sdk=sdk)
         return [], private
     there = [sibling.rfilename for sibling in getattr(info, "siblings", None) or ()]

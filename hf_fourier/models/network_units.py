@@ -1,0 +1,95 @@
+"""What the numbers of a network's examples are in human units: colours of pictures, samples of sounds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch.nn.functional import interpolate
+
+from hf_fourier.errors import InputError, is_list_like
+from hf_fourier.models.inputs.axes import CHANNEL, SOUND, AxisNames
+from hf_fourier.typing import Float, Tensor
+
+#: Colours that `preprocess` is asked about, as bytes: black, and the three that span the others; then two to check.
+_SPANNING = ((0, 0, 0), (255, 0, 0), (0, 255, 0), (0, 0, 255))
+_CHECKED = ((255, 255, 255), (51, 102, 204))
+#: How far a colour may be from what the others say, relative to the range from black to white.
+_TOLERANCE = 0.02
+
+
+def scale_of(model: Any, preprocess: Any) -> tuple[Sequence[float], Sequence[float]] | None:
+    """Mean and standard deviation that pictures are normalised by, where `preprocess` or the network show them."""
+    steps = getattr(preprocess, "transforms", ())
+    places = [preprocess, *(steps if isinstance(steps, (list, tuple)) else ())]
+    pairs: list[tuple[Any, Any]] = [(getattr(one, "mean", None), getattr(one, "std", None)) for one in places]
+    known = getattr(model, "pretrained_cfg", None)
+    if isinstance(known, Mapping):
+        pairs.append((known.get("mean"), known.get("std")))
+    listed = ((m, s) for m, s in pairs if is_list_like(m) and is_list_like(s))  # timm's are tensors
+    return next((([float(v) for v in m], [float(v) for v in s]) for m, s in listed), None)
+
+
+def sound_rate(names: AxisNames) -> int | None:
+    """Samples per second of a network on sounds; None of any other."""
+    rate = names.rate
+    sound = rate is not None and rate >= SOUND and rate == int(rate) and set(names.names or ()) <= {"time", CHANNEL}
+    return int(rate) if sound and rate is not None else None
+
+
+def as_network_reads(
+    pixels: Float[Tensor, "channels height width"], encode: Callable[[Any], Tensor]
+) -> Float[Tensor, "own height2 width2"]:
+    """A picture in real numbers as a network's `preprocess` would make it of one in bytes, without rounding.
+
+    The colours of `preprocess` are measured: black, red, green and blue give `offset + matrix @ (red, green, blue)`,
+    which has to hold for white and one more colour, everywhere in the picture; the size is that of what it makes of a
+    picture of this size (resized whole, bilinear).
+
+    Args:
+        pixels: Red, green and blue, or grey, 0 to 1.
+        encode: `preprocess`: a picture to `(own, height2, width2)`.
+
+    Raises:
+        InputError: If it refuses pictures, or what it makes of a colour is no such sum.
+    """
+    height, width = pixels.shape[1:]
+    made = [_of_colour(colour, height, width, encode) for colour in (*_SPANNING, *_CHECKED)]
+    offset = made[0].mean((1, 2))
+    matrix = torch.stack([one.mean((1, 2)) - offset for one in made[1:4]], dim=1)
+    size = max(float(matrix.abs().sum(1).max()), 1e-12)
+    for colour, one in zip((*_SPANNING, *_CHECKED), made, strict=True):
+        expected = offset + matrix @ (torch.tensor(colour, dtype=one.dtype) / 255)
+        if float((one - expected[:, None, None]).abs().max()) > _TOLERANCE * size:
+            got = "a `preprocess` whose pictures are no sum of their colours, the same everywhere"
+            raise InputError(got, "one that scales and normalises", "leave padding and equalising out of `preprocess`")
+    own_size = made[0].shape[1:]
+    if own_size != (height, width):
+        pixels = interpolate(pixels[None], own_size, mode="bilinear", antialias=True)[0]
+    rgb = pixels.expand(3, *pixels.shape[1:]).to(matrix)
+    return torch.einsum("oc,chw->ohw", matrix, rgb) + offset[:, None, None]
+
+
+def _of_colour(
+    colour: tuple[int, int, int], height: int, width: int, encode: Callable[[Any], Tensor]
+) -> Float[Tensor, "own height2 width2"]:
+    """What `preprocess` makes of a picture of one colour, given as Pillow's, or as bytes where it takes no other."""
+    array = np.full((height, width, 3), colour, np.uint8)
+    examples: list[Any] = [array]
+    try:
+        from PIL import Image
+
+        examples.insert(0, Image.fromarray(array))
+    except ImportError:
+        pass
+    for example in examples:
+        try:
+            made = encode(example)
+        except InputError:
+            continue
+        if made.ndim == 3:
+            return made
+    got = "a `preprocess` that takes neither a picture of Pillow nor bytes (height, width, 3)"
+    raise InputError(got, "one that makes (channels, height, width) of a picture", "give such a `preprocess`")

@@ -1,0 +1,171 @@
+"""Tests with timm, torchvision, torchaudio, zennit and shap; `test_libraries.py` runs them in a process of its own."""
+
+import importlib
+import os
+import sys
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+#: torchvision's compiled operators are not in the folder: these two have to be known for its import.
+OPERATORS = torch.library.Library("torchvision", "DEF")
+for operator in ("nms", "qnms"):
+    OPERATORS.define(f"{operator}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+sys.modules["_kernel_lib"] = SimpleNamespace(_exp_val=None)  # the compiled part of shap's kernel explainer
+sys.path.append(os.environ["HF_FOURIER_TEST_LIBRARIES"])
+
+from hf_fourier import attribute  # noqa: E402
+from hf_fourier.errors import ModelError  # noqa: E402
+from hf_fourier.methods import METHODS  # noqa: E402
+from tests.end_to_end.test_own_networks import blocks, names_of  # noqa: E402
+from tests.toy_scores import Smooth, noise  # noqa: E402
+
+
+@pytest.fixture
+def page(root):
+    return (root / "docs/howto/my-network.md").read_text()
+
+
+@pytest.mark.parametrize(
+    ("section", "package"),
+    [("A model of timm", "timm"), ("A model of torchvision", "torchvision"), ("Layers of torchaudio", "torchaudio")],
+)
+def test_from_the_page_alone_to_a_report_with_curves_in_ten_lines(section, package, page, tmp_path, monkeypatch):
+    assert importlib.import_module(package).__file__.startswith(os.environ["HF_FOURIER_TEST_LIBRARIES"])
+    monkeypatch.chdir(tmp_path)
+    (user,) = blocks(page, section)
+    assert len([line for line in user.splitlines() if line.strip()]) <= 10
+    names = names_of(page, "A picture classifier", section)
+    page_text = (tmp_path / f"report-{package}/index.html").read_text()
+    results = names["results"] if isinstance(names["results"], list) else [names["results"]]
+    assert all(one.curve.points and one.label in page_text for one in results)
+    if package != "torchaudio":  # the picture in its own colours, cut and scaled as the library's transform does
+        import numpy as np
+
+        transform, picture = names["explainer"].wrapper.processor, names["pictures"][0]
+        shown = torch.from_numpy(np.array(results[0].render())).permute(2, 0, 1) / 255
+        mean, std = (torch.tensor(part).view(3, 1, 1) for part in names["explainer"].wrapper._scale())
+        torch.testing.assert_close(shown, transform(picture) * std + mean, rtol=0, atol=1 / 255)
+    else:
+        assert results[0].layout.label(0).endswith("Hz")
+
+
+class Net(torch.nn.Sequential):
+    """Rectified convolutions without biases, of one axis or two: relevance by ε is gradient × input."""
+
+    def __init__(self, axes=1, bias=False):
+        torch.manual_seed(0)
+        convolution = (torch.nn.Conv1d, torch.nn.Conv2d)[axes - 1]
+        super().__init__(
+            convolution(1, 4, 3, padding=1, bias=bias),
+            torch.nn.ReLU(),
+            convolution(4, 4, 3, padding=1, bias=bias),
+            torch.nn.ReLU(),
+            torch.nn.Flatten(),
+            torch.nn.Linear(4 * 8**axes, 3, bias=bias),
+        )
+
+
+def first_logit(outputs):
+    return outputs[:, 0]
+
+
+@pytest.mark.parametrize("axes", [1, 2])
+@pytest.mark.parametrize("domain", ["fourier", "cosine", "identity", "fourier:bands=3"])
+def test_relevance_by_epsilon_without_biases_is_gradient_times_input(axes, domain):
+    net, x = Net(axes).double().eval(), noise(3, 1, *(8,) * axes)
+    kwargs = {"domain": domain, "target": first_logit}
+    found = attribute(net, x, method="zennit:Epsilon,epsilon=1e-12", **kwargs)
+    for one, expected in zip(found, attribute(net, x, method="gradient_input", **kwargs), strict=True):
+        torch.testing.assert_close(one.scores, expected.scores, rtol=1e-4, atol=1e-7)
+        assert one.value == pytest.approx(expected.value, rel=1e-6)
+
+
+def test_relevance_is_what_zennit_gives_from_the_targets_logit():
+    from zennit.attribution import Gradient
+    from zennit.composites import EpsilonPlus
+
+    net, x = Net(2, bias=True).eval(), noise(2, 1, 8, 8, dtype=torch.float32)
+    with Gradient(model=net, composite=EpsilonPlus()) as attributor:
+        _, expected = attributor(x, lambda out: out * torch.eye(3)[[0, 0]])
+    found = attribute(net, x, method="lrp", target=first_logit, domain="identity")
+    got = torch.stack([one.scores.reshape(1, 8, 8) for one in found])
+    torch.testing.assert_close(got, expected.detach(), rtol=1e-4, atol=1e-6)
+    carried = attribute(net, x, method="lrp", target=first_logit)
+    for one, whole in zip(carried, expected, strict=True):
+        assert float(one.scores.sum()) == pytest.approx(float(whole.sum()), rel=1e-3)
+
+
+def test_relevance_of_a_margin_begins_at_all_logits():
+    """Without biases relevance adds up to Σ z ds/dz, here with the softmax's margin."""
+    net, x = Net(1).double().eval(), noise(2, 1, 8)
+    z = net(x).detach().requires_grad_()
+    y = z.argmax(1)
+    others = z.masked_fill(torch.nn.functional.one_hot(y, 3).bool(), -torch.inf)
+    (slope,) = torch.autograd.grad((z.gather(1, y[:, None])[:, 0] - others.logsumexp(1)).sum(), z)
+    found = attribute(net, x, method="zennit:Epsilon,epsilon=1e-12")
+    got = [float(one.scores.sum()) for one in found]
+    assert got == pytest.approx((z * slope).sum(1).tolist(), rel=1e-4)
+
+
+def test_lrp_leaves_the_network_as_it_was_and_belongs_to_the_example():
+    net = torch.nn.Sequential(torch.nn.Conv1d(1, 2, 3), torch.nn.BatchNorm1d(2), torch.nn.ReLU(), torch.nn.Flatten())
+    net.append(torch.nn.Linear(12, 2))
+    net[1].running_mean.fill_(0.3)
+    before = {name: value.clone() for name, value in net.state_dict().items()}
+    x = noise(3, 1, 8, dtype=torch.float32)
+    together = attribute(net, x, method="zennit")
+    assert all(torch.equal(value, before[name]) for name, value in net.state_dict().items())
+    assert net.training
+    assert not any(module._forward_hooks or module._forward_pre_hooks for module in net.modules())
+    for one, row in zip(together, x, strict=True):
+        (alone,) = attribute(net, row[None], method="zennit", batch_size=1)
+        torch.testing.assert_close(one.scores, alone.scores, rtol=1e-4, atol=1e-6)
+        passes = one.provenance["passes"]
+        assert (passes["forward"], passes["backward"]) == METHODS.parse("zennit").passes
+
+
+def test_layers_without_a_rule_are_named_and_models_without_any_are_refused():
+    norm = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(8, 8), torch.nn.LayerNorm(8), torch.nn.Linear(8, 2))
+    (one,) = attribute(norm, noise(1, 1, 8, dtype=torch.float32), method="lrp")
+    assert any("no rule for LayerNorm" in note for note in one.provenance["notes"])
+    with pytest.raises(ModelError, match="Linear, Conv1d"):
+        attribute(Smooth(3, 8).eval(), noise(1, 8), method="lrp")
+
+
+def test_lrp_of_a_transformer():
+    from hf_fourier import FourierExplainer
+    from tests.models import tiny_models, tiny_tokenizers
+
+    text = FourierExplainer(tiny_models.build("text-classification", "bert"), tiny_tokenizers.tokenizer("bert"))
+    (one,) = text.explain(tiny_tokenizers.texts(1), method="lrp", contributions=0)
+    assert one.scores.isfinite().all()
+    assert float(one.scores.abs().max()) > 0
+    assert any("no rule for BertSelfAttention" in note or "BertAttention" in note for note in one.provenance["notes"])
+
+
+def test_shaps_expected_gradients_are_near_integrated_gradients():
+    model, x = Smooth(3, 6, 7).eval(), noise(2, 6, 7)
+    found = attribute(model, x, method="shap:GradientExplainer,samples=2000")
+    expected = attribute(model, x, method="integrated_gradients:steps=200,baseline=zero")
+    for one, other in zip(found, expected, strict=True):
+        torch.testing.assert_close(one.scores, other.scores, rtol=0, atol=0.03 * float(other.scores.abs().max()))
+    assert found[0].provenance["method"].startswith("shap_gradients")
+    again = attribute(model, x, method="gradient_explainer:samples=4")
+    alone = attribute(model, x[1:], method="gradient_explainer:samples=4")
+    assert torch.equal(again[1].scores, alone[0].scores)
+    passes = again[0].provenance["passes"]
+    assert (passes["forward"], passes["backward"]) == METHODS.parse("gradient_explainer:samples=4").passes
+
+
+def test_both_stand_in_a_table_beside_other_methods():
+    from hf_fourier import FourierExplainer
+
+    explainer = FourierExplainer(Net(2, bias=True), axes=("height", "width"), labels=list("abc"))
+    pictures = list(noise(3, 1, 8, 8, dtype=torch.float32))
+    methods = ["gradient_input", "zennit:EpsilonPlus", "shap:GradientExplainer,samples=3"]
+    found = explainer.evaluate(pictures, methods, metrics=["dig"])
+    assert {"zennit:EpsilonPlus", "shap_gradients:samples=3"} <= set(found.table(["dig"])["method"])
+    assert {"shap_gradients", "zennit"} <= set(METHODS)
+    assert not METHODS.missing
