@@ -4,6 +4,7 @@ import csv
 import gzip
 import json
 import struct
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -213,6 +214,9 @@ def test_a_protein_is_typed_as_it_is(run, tmp_path):
     assert done.exit_code == 0, done.output
     result = json.loads(done.stdout)["results"][0]
     assert any("cycles/residue" in column for column in result["top"][0])
+    head, *rows = Path(result["files"]["track"]).read_text().splitlines()
+    assert head.startswith('track type=bedGraph name="EVQLVESGGG"')
+    assert [row.rpartition("\t")[0] for row in rows] == [f"EVQLVESGGG\t{i}\t{i + 1}" for i in range(10)]
 
 
 def nifti(volume):
