@@ -18,6 +18,7 @@ sys.path.append(os.environ["HF_FOURIER_TEST_LIBRARIES"])
 from hf_fourier import attribute  # noqa: E402
 from hf_fourier.errors import ModelError  # noqa: E402
 from hf_fourier.methods import METHODS  # noqa: E402
+from hf_fourier.models.network_units import scale_of  # noqa: E402
 from tests.end_to_end.test_own_networks import blocks, names_of  # noqa: E402
 from tests.toy_scores import Smooth, noise  # noqa: E402
 
@@ -45,7 +46,7 @@ def test_from_the_page_alone_to_a_report_with_curves_in_ten_lines(section, packa
 
         transform, picture = names["explainer"].wrapper.processor, names["pictures"][0]
         shown = torch.from_numpy(np.array(results[0].render())).permute(2, 0, 1) / 255
-        mean, std = (torch.tensor(part).view(3, 1, 1) for part in names["explainer"].wrapper._scale())
+        mean, std = (torch.tensor(part).view(3, 1, 1) for part in scale_of(names["explainer"].model, transform))
         torch.testing.assert_close(shown, transform(picture) * std + mean, rtol=0, atol=1 / 255)
     else:
         assert results[0].layout.label(0).endswith("Hz")
