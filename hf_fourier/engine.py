@@ -52,6 +52,8 @@ class Engine(FromPretrained, PerturbingModel):
         self.wrapper = wrapper_of(model, processor, task, signal, representation, network)
         self.name, self.dither = name or name_of(self.wrapper), dither
         self.notes: tuple[str, ...] = ()
+        #: Whether results hold the gradient; where it is not needed, it need not be fetched from an accelerator.
+        self.with_gradient = True
         #: Whether anything but the signal reaches the model's predictions, as far as it was tested.
         self.side_inputs = SideInputCheck()
 
@@ -228,7 +230,7 @@ class Engine(FromPretrained, PerturbingModel):
         """A method in a domain, with what its results' provenance holds of this model; `options` of `MethodCall`."""
         config = self.wrapper.config
         model = {"name": self.name, "task": self.wrapper.task, "revision": getattr(config, "_commit_hash", None)}
-        options = {"dither": self.dither, "donors": self.donors, **options}
+        options = {"dither": self.dither, "donors": self.donors, "with_gradient": self.with_gradient, **options}
         return MethodCall(method, domain, seed, model, (*self.notes, *label_notes(config)), progress, **options)
 
     def _explained(

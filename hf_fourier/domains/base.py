@@ -124,6 +124,10 @@ class Basis(ABC):
             0, self.feature_of_representative, self.bin_multiplicity
         )
 
+    def multiplicity_on(self, device: torch.device) -> Int[Tensor, " features"]:
+        """The multiplicities on a device."""
+        return self.multiplicity.to(device)
+
     @property
     def redundancy(self) -> float:
         """Coefficients per sample; 1 for a basis."""

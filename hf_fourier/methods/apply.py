@@ -5,21 +5,22 @@ from __future__ import annotations
 import math
 import platform
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, TypedDict
 
 import torch
 
-from hf_fourier.domains import DOMAINS, Basis, Domain, SignalShape
+from hf_fourier.domains import DOMAINS, Domain, SignalShape
 from hf_fourier.errors import InputError, NotFinite, real_number
-from hf_fourier.methods import METHODS, Method, Ranking
-from hf_fourier.methods.contributions import checked_points, integrate, of_each
+from hf_fourier.methods import METHODS, Method
+from hf_fourier.methods.contributions import checked_points, integrate
+from hf_fourier.methods.fetched import fetched, results_of
 from hf_fourier.methods.subset_method import asks_for_donors
 from hf_fourier.results.attribution import Attribution
 from hf_fourier.results.formats import VERSION
-from hf_fourier.results.remarks import FURTHER_HINT, NO_GRADIENT, NOT_FINITE_HINT, dithered, incomplete, unfinished
+from hf_fourier.results.remarks import dithered
 from hf_fourier.scoring.batching import MicroBatcher
 from hf_fourier.scoring.example_batch import (
     BatchSize,
@@ -38,7 +39,6 @@ from hf_fourier.scoring.replacements import donor_signals, donors_origin
 from hf_fourier.scoring.score import Score
 from hf_fourier.scoring.targets import Target
 from hf_fourier.seeding import ExampleRng, LazyFingerprint
-from hf_fourier.typing import Tensor
 
 
 class _CallOptions(TypedDict, total=False):
@@ -79,6 +79,7 @@ class MethodCall:
         contributions: Points on the path from each reference for contributions, 0 for none; None for the method's own.
         goal_is_target: Whether methods that follow no label track the target in place of the clean answer.
         donors: Other examples, where a method puts their features in place of deleted ones.
+        with_gradient: Whether results hold the clean gradient, which then is fetched from the model's device.
 
     Raises:
         InputError: If the dither is negative or not finite, or the contributions are no number of points.
@@ -94,6 +95,7 @@ class MethodCall:
     contributions: int | None = None
     goal_is_target: bool = False
     donors: Sequence[EncodedExample] = ()
+    with_gradient: bool = True
 
     def __post_init__(self) -> None:
         checked_points(self.contributions)
@@ -207,8 +209,7 @@ def _explain_batch(
     elif points and not ranking.paths:
         ranking = replace(ranking, paths=integrate(score, score.signal, points))
     outer.remember(batcher)
-    if not bool(torch.stack(torch.aminmax(ranking.scores)).isfinite().all()):  # aminmax keeps NaN
-        raise not_finite(ranking, score, basis.signal, job.dither)
+    answers = fetched(score, ranking, batch.signal_here, job.with_gradient, basis.signal, job.dither)
     provenance = {
         **_provenance(job, method, score),
         **({"contributions": points} if points or job.contributions is not None else {}),
@@ -221,95 +222,14 @@ def _explain_batch(
         "batch": batcher.size,
         "halvings": outer.splits,
     }
-    return _results(requests, job, basis, score, ranking, provenance)
-
-
-def _results(
-    requests: Sequence[ExplanationRequest],
-    job: MethodCall,
-    basis: Basis,
-    score: Score,
-    ranking: Ranking,
-    provenance: dict[str, Any],
-) -> list[Attribution]:
-    """One result per example; tensors of the whole batch are converted once."""
-    reading = score.clean_reading()
-    shared_notes = [*job.notes, *score.notes, *([dithered(job.dither)] if job.dither else [])]
-    nothing = [None] * len(requests)
-    scores, signals, frozen = _rows(_wide(ranking.scores)), _rows(_wide(score.signal)), _rows(score.frozen_targets)
-    gradients = nothing if ranking.gradient is None else _rows(_wide(ranking.gradient))
-    remarks = of_ranking(ranking, score, gradients, basis.signal)
-    confidences = nothing if reading.confidence is None else reading.confidence.tolist()
-    contributions, unfit = of_each(ranking.paths, score.signal)
-    errors = nothing if ranking.completeness_error is None else ranking.completeness_error.tolist()
-    values, agreements = reading.value.tolist(), reading.agreement.tolist()
-    results = []
-    for i, request in enumerate(requests):
-        example = request.example
-        target, label = score.head.name_target(frozen[i])
-        # Copies, so that a later change of the example does not change its result.
-        inputs = {name: tensor.detach().to("cpu", copy=True) for name, tensor in example.inputs.items()}
-        content = {} if example.content is None else {"content": example.content.detach().to("cpu", copy=True)}
-        notes = [*shared_notes, *example.notes, *score.remarks.get(i, ()), *basis.layout.notes, *remarks[i], *unfit[i]]
-        results.append(
-            Attribution(
-                scores=scores[i],
-                layout=basis.layout,
-                target=target,
-                label=label,
-                confidence=confidences[i],
-                value=values[i],
-                signal=signals[i],
-                gradient=gradients[i],
-                provenance={
-                    **provenance,
-                    **({"range": example.range} if example.range else {}),
-                    "notes": notes,
-                },
-                top_predictions=score.top_predictions.get(i, []),
-                names=example.names,
-                view=example.view,
-                inputs={**inputs, **content},
-                extras={name: _plain(entries[i]) for name, entries in ranking.extras.items()},
-                completeness_error=errors[i],
-                fingerprint=_key(example, inputs, signals[i]),
-                frozen_target=frozen[i],
-                raw_input=example.raw_input,
-                agreement=agreements[i],
-                contributions=contributions[i],
-            )
-        )
-    return results
+    notes = [*job.notes, *score.notes, *([dithered(job.dither)] if job.dither else [])]
+    return results_of(requests, basis, score, answers, provenance, notes)
 
 
 def _alike(request: ExplanationRequest) -> Any:
     """A key that the requests of a batch share."""
     shape = None if request.precomputed_map is None else request.precomputed_map.shape
     return request.example.batch_key, _reader(request.target), shape
-
-
-def _wide(tensor: Tensor) -> Tensor:
-    """Detached, float32 or better."""
-    return tensor.detach() if tensor.dtype == torch.float64 else tensor.detach().float()
-
-
-def _rows(batch: Tensor) -> list[Tensor]:
-    """Each row as a copy on the CPU, so that a result does not keep its whole batch in memory."""
-    rows: Any = torch.unbind_copy(batch.cpu())  # type: ignore[func-returns-value]  # which torch's stubs deny
-    return list(rows)
-
-
-def _plain(value: Any) -> Any:
-    """An example's copy of one of a method's extras."""
-    return _wide(value).to("cpu", copy=True) if isinstance(value, Tensor) else value
-
-
-def _key(example: EncodedExample, inputs: Mapping[str, Tensor], signal: Tensor) -> int | LazyFingerprint:
-    """The example's fingerprint, computed from tensors that the result holds anyway."""
-    if example.values is not None and example.values.dtype != signal.dtype:
-        return example.key
-    parts = [inputs[name] for name in sorted(inputs)]
-    return LazyFingerprint(parts if example.values is None else [*parts, signal])
 
 
 def _provenance(job: MethodCall, method: Method, score: Score) -> dict[str, Any]:
@@ -330,54 +250,3 @@ def _provenance(job: MethodCall, method: Method, score: Score) -> dict[str, Any]
         "device": score.signal.device.type,
         "versions": {"hf_fourier": VERSION, "torch": torch.__version__, "python": platform.python_version()},
     }
-
-
-def of_ranking(
-    ranking: Ranking, score: Score, gradients: Sequence[Tensor | None], signal: SignalShape
-) -> list[list[str]]:
-    """The method's notes, and remarks on each example's gradient and sum.
-
-    Entries of gradients that are not finite are set to 0 in place.
-
-    Args:
-        ranking: The ranking of a batch.
-        score: The score of the same batch.
-        gradients: The gradients of its results.
-        signal: The signals' axes.
-    """
-    remarks = [list(notes) for notes in ranking.notes or [()] * len(gradients)]
-    if ranking.gradient is not None:
-        tops = ranking.gradient.detach().flatten(1).abs().amax(1).tolist()
-        for i, (notes, gradient, top) in enumerate(zip(remarks, gradients, tops, strict=True)):
-            if top == 0:
-                notes.append(NO_GRADIENT)
-            elif gradient is not None and not math.isfinite(top):
-                notes.append(
-                    f"{unfinished(gradient, score.signal[i].cpu(), signal)} is taken as 0 there: {NOT_FINITE_HINT}"
-                )
-                gradient.nan_to_num_(0.0, 0.0, 0.0)
-    if ranking.completeness_error is not None:
-        totals, sizes = ranking.scores.sum(1, dtype=torch.float64), ranking.scores.norm(1, dim=1)
-        ends = [None] * len(remarks) if ranking.baseline_value is None else ranking.baseline_value.tolist()
-        clean = score.clean_reading().value
-        columns = [numbers.tolist() for numbers in (totals, ranking.completeness_error, sizes, clean)]
-        for notes, total, error, size, value, end in zip(remarks, *columns, ends, strict=True):
-            note = incomplete(total, error, size, value, end)
-            notes += [] if note is None else [note]
-    return remarks
-
-
-def not_finite(ranking: Ranking, score: Score, signal: SignalShape, dither: float) -> NotFinite:
-    """The error for scores that are not finite: the rows, and where the gradient is not finite, if that is known."""
-    messages = {}
-    for row in (~ranking.scores.isfinite().all(1)).nonzero().flatten().tolist():
-        gradient = None if ranking.gradient is None else ranking.gradient[row]
-        if gradient is None or bool(gradient.isfinite().all()):
-            messages[row] = "scores that are not finite, though the gradient at the clean signal is"
-        else:
-            messages[row] = unfinished(gradient.cpu(), score.signal[row].cpu(), signal)
-    kinds = set() if score.model is None else {p.dtype for p in score.model.parameters()}
-    hint = FURTHER_HINT if dither else NOT_FINITE_HINT
-    if torch.float16 in kinds:
-        hint = f"load the model in float32 or bfloat16; if it still is not finite, {hint}"
-    return NotFinite(messages, "a finite gradient at the signal", hint)

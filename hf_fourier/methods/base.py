@@ -13,7 +13,7 @@ from hf_fourier.methods.path_gradients import Path
 from hf_fourier.registry import Registry
 from hf_fourier.scoring.score import Score
 from hf_fourier.seeding import ExampleRng
-from hf_fourier.typing import Float, Tensor
+from hf_fourier.typing import Bool, Float, Tensor
 
 METHODS: Registry[Method] = Registry("method")
 
@@ -36,6 +36,7 @@ class Ranking:
         baseline_value: The score at the other end of the path, shape `(batch,)`, where that sum is the difference to
             it.
         notes: Remarks on the scores, one sequence per example; empty for none.
+        noted: By remark, the examples that it is on, shape `(batch,)`, on whatever device.
         paths: Integrals from one reference each, where the method took them; results keep their mean contributions.
     """
 
@@ -45,6 +46,7 @@ class Ranking:
     completeness_error: Float[Tensor, " batch"] | None = None
     baseline_value: Float[Tensor, " batch"] | None = None
     notes: Sequence[Sequence[str]] = ()
+    noted: Mapping[str, Bool[Tensor, " batch"]] = field(default_factory=dict)
     paths: tuple[Path, ...] = ()
 
 

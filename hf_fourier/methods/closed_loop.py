@@ -13,7 +13,7 @@ from hf_fourier.domains.layout import SignalShape
 from hf_fourier.errors import SpecError
 from hf_fourier.methods.base import METHODS, Method, Ranking
 from hf_fourier.methods.ffc import DEFAULT_KAPPA, KAPPA, correlation_scores, scale_to_length
-from hf_fourier.results.ordering import cut, descending
+from hf_fourier.results.ordering import cut, descending, sorted_shuffled
 from hf_fourier.scoring.score import Score
 from hf_fourier.seeding import ExampleRng
 from hf_fourier.typing import Bool, Float, Tensor
@@ -91,6 +91,11 @@ def top_mask(
 ) -> Bool[Tensor, "batch features"]:
     """The top features of each example's present ranking."""
     mask = torch.zeros_like(scores, dtype=torch.bool)
+    if scores.device.type != "cpu":
+        order, counts = sorted_shuffled(scores), basis.multiplicity_on(scores.device)
+        first = counts[order].cumsum(1) <= round(keep * int(basis.multiplicity.sum()))
+        first[:, 0] = True
+        return mask.scatter_(1, order, first)
     for i, row in enumerate(scores):
         order = descending(row, partial(rng.generator, i, "ties"))
         first = order[: cut(basis.multiplicity[order], keep)]

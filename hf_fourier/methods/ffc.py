@@ -129,7 +129,8 @@ def scale_to_length(
     """
     flat = gradient.flatten(1)
     norms = flat.norm(dim=1)
-    if all(SAFE_NORM < norm < 1 / SAFE_NORM for norm in norms.tolist()):
+    at_hand = flat.device.type == "cpu"  # an accelerator is not waited for: all rows take the longer way there
+    if at_hand and all(SAFE_NORM < norm < 1 / SAFE_NORM for norm in norms.tolist()):
         return (flat * (length / norms).unsqueeze(1)).view_as(gradient)
     top = flat.abs().amax(dim=1)
     flat = flat / torch.where(top > 0, top, 1).unsqueeze(1)

@@ -16,7 +16,7 @@ from hf_fourier.methods.base import METHODS, Method, Ranking
 from hf_fourier.methods.closed_loop import checked_keeps
 from hf_fourier.methods.ffc import correlation_scores, scale_to_length
 from hf_fourier.methods.response import squared_gain
-from hf_fourier.results.ordering import descending
+from hf_fourier.results.ordering import descending, sorted_shuffled
 from hf_fourier.scoring.representation import OUTPUT, RepresentationPass
 from hf_fourier.scoring.score import Score
 from hf_fourier.seeding import ExampleRng
@@ -109,8 +109,8 @@ class Tracking(Method):
             scores = torch.where(moved, base + correlation_scores(basis, coefficients, step, 0.0), magnitude)
         described = score.representation(self.goal).description
         gradient = torch.cat([gradient for _, _, gradient in clean])
-        notes = [() if row else (UNMOVED,) for row in (total.flatten(1) != 0).any(1).tolist()]
-        return Ranking(scores, gradient, extras={"goal": [described] * len(x)}, notes=notes)
+        unmoved = ~(total.flatten(1) != 0).any(1)
+        return Ranking(scores, gradient, extras={"goal": [described] * len(x)}, noted={UNMOVED: unmoved})
 
     def _clean(self, part: RepresentationPass, basis: Basis, rng: ExampleRng) -> tuple[Tensor, Tensor, Tensor]:
         """The goal, the squared gain at the clean example (0 where the base takes none), and the score's gradient."""
@@ -143,10 +143,15 @@ def top_weights(
         rng: The random streams of the examples, for ties.
         keep: The fraction of all degrees of freedom.
     """
+    if scores.device.type != "cpu":
+        order = sorted_shuffled(scores)
+        counts = basis.multiplicity_on(scores.device)[order].to(scores.dtype)
+        place = (counts.cumsum(1) - counts / 2) / counts.sum(1, keepdim=True)
+        return torch.zeros_like(scores).scatter_(1, order, ((1.5 * keep - place) / keep).clamp(0, 1))
     weights = torch.empty_like(scores)
     for i, row in enumerate(scores):
-        order = descending(row, partial(rng.generator, i, "ties")).to(scores.device)
-        counts = basis.multiplicity.to(scores.device)[order].to(scores.dtype)
+        order = descending(row, partial(rng.generator, i, "ties"))
+        counts = basis.multiplicity[order].to(scores.dtype)
         place = (counts.cumsum(0) - counts / 2) / counts.sum()
         weights[i, order] = ((1.5 * keep - place) / keep).clamp(0, 1)
     return weights

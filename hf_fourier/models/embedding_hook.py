@@ -37,6 +37,11 @@ class EmbeddingHook:
         return self._module is not None
 
     @property
+    def is_table(self) -> bool:
+        """Whether it is torch's own, which gives an id the same vector wherever it stands."""
+        return type(self._module) is torch.nn.Embedding
+
+    @property
     def entries(self) -> int | None:
         """The size of the module's vocabulary, if it declares one."""
         return getattr(self._module, "num_embeddings", None)
@@ -156,6 +161,8 @@ def _call_layout(given: Any, ids: Tensor) -> _CallLayout | None:
     """
     if not isinstance(given, Tensor) or given.ndim != 2 or given.is_floating_point():
         return None
+    if _is_the_same(given, ids):
+        return _CallLayout(False, 0)
     ids = ids.to(given.device)
     rows, length = ids.shape
     for columns, argument in ((False, given), (True, given.T)):
@@ -166,6 +173,14 @@ def _call_layout(given: Any, ids: Tensor) -> _CallLayout | None:
             if torch.equal(argument[:, start : start + length], ids):
                 return _CallLayout(columns, start)
     return None
+
+
+def _is_the_same(given: Tensor, ids: Tensor) -> bool:
+    """Whether it is the ids themselves, or lies where they do: then no number has to be fetched and compared."""
+    if given is ids or given.shape != ids.shape or given.device != ids.device:
+        return given is ids
+    alike = given.dtype == ids.dtype and given.stride() == ids.stride()
+    return alike and given.data_ptr() == ids.data_ptr() != 0
 
 
 def _embedding_output(output: Any) -> Tensor | None:

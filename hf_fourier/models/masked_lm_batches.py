@@ -39,7 +39,7 @@ class MaskedLMBatch(TextBatch):
 
     def __init__(self, wrapper: TokenWrapper, examples: Sequence[EncodedExample], rng: ExampleRng) -> None:
         super().__init__(wrapper, examples, rng)
-        ids = self.inputs["input_ids"]
+        ids, device = self.inputs_here["input_ids"], self.inputs["input_ids"].device
         self.mask_id: Any = wrapper.mask_id
         masked = ids == self.mask_id if self.mask_id is not None else torch.zeros_like(ids, dtype=torch.bool)
         counts = set(masked.sum(1).tolist())
@@ -47,11 +47,12 @@ class MaskedLMBatch(TextBatch):
             raise ModelError("texts with different numbers of masks in one batch", "one number", "report this as a bug")
         self.in_turn = counts == {0}
         if self.in_turn:
-            self.positions = self._draw_positions(rng)
-            self.known_targets = list(ids.gather(1, self.positions).to("cpu"))
+            positions = self._draw_positions(rng)
+            self.known_targets = list(ids.gather(1, positions))
+            self.positions = positions.to(device)
             self.rows_per_signal = self.positions.shape[1]
         else:
-            self.positions = masked.nonzero()[:, 1].view(len(ids), -1)
+            self.positions = masked.nonzero()[:, 1].view(len(ids), -1).to(device)
 
     @property
     def entries(self) -> int:
@@ -66,12 +67,12 @@ class MaskedLMBatch(TextBatch):
                 "a tokenizer",
                 "pass the tokenizer to FourierExplainer",
             )
-        tokens = self.content.shape[1]
+        tokens = self.content_here.shape[1]
         chosen = [
             torch.randperm(tokens, generator=rng.generator(i, "masked"))[: min(MASKED_IN_TURN, tokens)].sort().values
-            for i in range(len(self.content))
+            for i in range(len(self.content_here))
         ]
-        return self.content.gather(1, torch.stack(chosen).to(self.content.device))
+        return self.content_here.gather(1, torch.stack(chosen))
 
     def forward(self, x: Tensor, rows: Tensor) -> Any:
         """The model's outputs, `rows_per_signal` rows for each signal row."""

@@ -23,8 +23,7 @@ class NetworkBatch(ExampleBatch):
         values = [example.values for example in examples if example.values is not None]
         self.wrapper, self.head, self.model = wrapper, wrapper.head(), wrapper.layers
         self.input_dtype, self.shape = wrapper.call.dtype, examples[0].signal
-        stacked = torch.stack(values).to(wrapper.device)
-        self.signal = stacked if stacked.dtype == torch.float64 else stacked.float()
+        self.place(torch.stack(values), wrapper.device)
 
     @property
     def references(self) -> Sequence[Reference]:

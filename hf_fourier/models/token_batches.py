@@ -16,6 +16,7 @@ from hf_fourier.models.inspection import has_prompt_tuning, hidden_states_of
 from hf_fourier.models.tokenization import remarks_of
 from hf_fourier.scoring.example_batch import EncodedExample, ExampleBatch, common_slice
 from hf_fourier.scoring.heads import Categorical, by_class, logits_of, part_of
+from hf_fourier.scoring.pending import to_device
 from hf_fourier.scoring.references import Reference, compact
 from hf_fourier.seeding import ExampleRng
 from hf_fourier.typing import Int, Tensor
@@ -80,11 +81,12 @@ class TextBatch(ExampleBatch):
         self.model = wrapper.model
         self.segments, self.unit = examples[0].signal.segments, examples[0].signal.axes[0].name
         device = wrapper.device
-        self.inputs = {
-            name: torch.stack([example.inputs[name] for example in examples]).to(device) for name in examples[0].inputs
-        }
+        #: The inputs on the CPU, where questions about them make nobody wait.
+        self.inputs_here = {name: torch.stack([e.inputs[name] for e in examples]) for name in examples[0].inputs}
+        self.inputs = {name: to_device(tensor, device) for name, tensor in self.inputs_here.items()}
         contents = [example.content for example in examples if example.content is not None]
-        self.run, self.content = common_slice(contents), torch.stack(contents).to(device)
+        self.content_here = torch.stack(contents)
+        self.run, self.content = common_slice(contents), to_device(self.content_here, device)
         self.signal = self._signals(self.inputs["input_ids"])
         self.spellings = [example.spellings for example in examples]
 
@@ -117,7 +119,7 @@ class TextBatch(ExampleBatch):
         if baseline is None:
             return (Reference(average, f"every {unit} the average {unit}"),)
         name = "padding" if self.wrapper.mask_id is None else "masked"
-        absent = compact(baseline, f"every {unit} {name}")
+        absent = compact(baseline, f"every {unit} {name}", self.wrapper.swap.is_table)
         if self.signal.shape[1] == 1:  # which is its own average
             return (absent,)
         return absent, Reference(average, f"every {unit} the average {unit}")
@@ -208,16 +210,15 @@ class NextTokenBatch(TextBatch):
 
     def __init__(self, wrapper: TokenWrapper, examples: Sequence[EncodedExample], rng: ExampleRng) -> None:
         super().__init__(wrapper, examples, rng)
-        ids, mask = self.inputs["input_ids"], self.inputs.get("attention_mask")
-        positions = torch.arange(ids.shape[1], device=ids.device)
+        ids, mask = self.inputs_here["input_ids"], self.inputs_here.get("attention_mask")
+        positions = torch.arange(ids.shape[1])
         whole = mask is None or mask.ndim != 2
-        self.last: Int[Tensor, " batch"] = (
-            positions[-1:].expand(len(ids)) if whole or mask is None else (positions * (mask != 0)).amax(1)
-        )
+        last = positions[-1:].expand(len(ids)) if whole or mask is None else (positions * (mask != 0)).amax(1)
+        self.together = bool((last == ids.shape[1] - 1).all())
+        self.last: Int[Tensor, " batch"] = last.to(wrapper.device)
 
     def _options(self) -> dict[str, Any]:
-        together = bool((self.last == self.inputs["input_ids"].shape[1] - 1).all())
-        keep = {"logits_to_keep": 1} if together and self.wrapper.accepts("logits_to_keep") else {}
+        keep = {"logits_to_keep": 1} if self.together and self.wrapper.accepts("logits_to_keep") else {}
         return {**super()._options(), **keep}
 
     def logits(self, outputs: Any, rows: Tensor) -> Tensor:
@@ -237,6 +238,7 @@ class ContinuationBatch(TextBatch):
 
     def __init__(self, wrapper: TokenWrapper, examples: Sequence[EncodedExample], rng: ExampleRng) -> None:
         super().__init__(wrapper, examples, rng)
+        tails_here = [self.inputs_here[name] for name in CONTINUATIONS if name in self.inputs]
         tails = [self.inputs.pop(name) for name in CONTINUATIONS if name in self.inputs]
         self.rows_per_signal, self.lengths = len(tails), [tail.shape[1] for tail in tails]
         self.width = max(self.lengths)
@@ -244,11 +246,11 @@ class ContinuationBatch(TextBatch):
         filled = [torch.cat([t, t[:, -1:].expand(-1, self.width - t.shape[1])], dim=1) for t in tails]
         self.tails = torch.stack(filled, dim=1)
         if self.rows_per_signal == 1:
-            self.known_targets = list(tails[0].to("cpu"))
+            self.known_targets = list(tails_here[0])
         else:
-            names = [" ".join(map(str, t)) for t in (tail[0].tolist() for tail in tails)]
+            names = [" ".join(map(str, t)) for t in (tail[0].tolist() for tail in tails_here)]
             if wrapper.processor is not None:
-                names = [wrapper.processor.decode(tail[0]) for tail in tails]
+                names = [wrapper.processor.decode(tail[0]) for tail in tails_here]
             self.head = Categorical(dict(enumerate(names)))
         self._begun: Tensor | None = None
 
@@ -298,7 +300,7 @@ class Seq2SeqBatch(TextBatch):
     def __init__(self, wrapper: TokenWrapper, examples: Sequence[EncodedExample], rng: ExampleRng) -> None:
         super().__init__(wrapper, examples, rng)
         self.output = self.inputs.pop(OUTPUT)
-        self.known_targets = list(self.output.to("cpu"))
+        self.known_targets = list(self.inputs_here[OUTPUT])
 
     @property
     def entries(self) -> int:

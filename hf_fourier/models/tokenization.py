@@ -77,12 +77,11 @@ class TokenHead(Categorical):
         """One row's likeliest tokens with their probabilities."""
         return super().ranked(self.rules.applied(logits.unsqueeze(0))[0], most)
 
-    def rankings(self, logits: Float[Tensor, "rows ..."], most: int = 5) -> list[list[tuple[str, float]]]:
-        """`ranked` of each row, all at once."""
+    def best(self, logits: Float[Tensor, "rows ..."], most: int = 5) -> tuple[Tensor, ...]:
+        """Probabilities and ids of the likeliest tokens of each row."""
         allowed = self.rules.applied(logits)
         best = allowed.reshape(len(logits), -1, logits.shape[-1])[:, 0].softmax(-1).topk(min(most, logits.shape[-1]))
-        pairs = zip(best.values.tolist(), best.indices.tolist(), strict=True)
-        return [[(self.label(i), p) for p, i in zip(*row, strict=True)] for row in pairs]
+        return best.values, best.indices
 
 
 class OutputHead(TokenHead):
@@ -98,12 +97,17 @@ class OutputHead(TokenHead):
 
     def ranked(self, logits: Float[Tensor, "..."], most: int = 5) -> list[tuple[str, float]]:
         """The likeliest token at each place, given those before, with their mean probability."""
-        best = self.rules.applied(logits.unsqueeze(0))[0].log_softmax(-1).max(-1)
-        return [(self.name_target(best.indices.reshape(-1))[1], float(best.values.mean().exp()))]
+        return self.named(*self.best(logits.unsqueeze(0)))[0]
 
-    def rankings(self, logits: Float[Tensor, "rows ..."], most: int = 5) -> list[list[tuple[str, float]]]:
-        """`ranked` of each row."""
-        return [self.ranked(row, most) for row in logits]
+    def best(self, logits: Float[Tensor, "rows ..."], most: int = 5) -> tuple[Tensor, ...]:
+        """The log p and the id of the likeliest token at each place."""
+        best = self.rules.applied(logits).log_softmax(-1).max(-1)
+        return best.values, best.indices
+
+    def named(self, *best: Tensor) -> list[list[tuple[str, float]]]:
+        """One text for each row, with its mean probability."""
+        pairs = zip(*best, strict=True)
+        return [[(self.name_target(ids.reshape(-1))[1], float(log_p.mean().exp()))] for log_p, ids in pairs]
 
 
 def ids_of(tokenizer: Any, text: str) -> list[int]:

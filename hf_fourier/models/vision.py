@@ -29,6 +29,7 @@ from hf_fourier.scoring.heads import (
     with_named_parts,
 )
 from hf_fourier.scoring.heads.detection import Detections, boxes_of
+from hf_fourier.scoring.pending import to_device
 from hf_fourier.scoring.references import Reference, blurred, border, mean
 from hf_fourier.seeding import ExampleRng
 from hf_fourier.typing import Tensor
@@ -263,10 +264,9 @@ class VisionBatch(ExampleBatch):
         self.wrapper, self.dtype, self.head = wrapper, dtype_of(wrapper.model), wrapper.head()
         self.model = wrapper.model
         device = wrapper.device
-        stacked = torch.stack([e.values for e in examples if e.values is not None]).to(device)
-        self.signal = stacked if stacked.dtype == torch.float64 else stacked.float()
+        self.place(torch.stack([e.values for e in examples if e.values is not None]), device)
         self.shape, names = examples[0].signal, examples[0].inputs
-        self.others = {name: torch.stack([e.inputs[name] for e in examples]).to(device) for name in names}
+        self.others = {name: to_device(torch.stack([e.inputs[name] for e in examples]), device) for name in names}
         self.bounds = examples[0].view.bounds
         self.layout = wrapper.layout(self.signal)
 

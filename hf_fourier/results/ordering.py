@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 
 import numpy as np
 import torch
@@ -25,6 +26,46 @@ def descending(
     if equal.any():
         _break_ties(order, equal, ties() if callable(ties) else ties)
     return torch.from_numpy(order)
+
+
+def sorted_there(scores: Float[Tensor, "rows features"]) -> Int[Tensor, "rows features"]:
+    """The descending order of each row, equal scores by index, int32, sorted on the scores' own device."""
+    return scores.detach().sort(dim=1, descending=True, stable=True).indices.int()
+
+
+def sorted_shuffled(scores: Float[Tensor, "rows features"]) -> Int[Tensor, "rows features"]:
+    """The descending order of each row, equal scores by one fixed shuffle of all features, on the scores' own device.
+
+    For orders within a method on an accelerator: the keys of an example's own random stream would have to wait until
+    the host knows how many features are tied.
+    """
+    shuffle = _shuffle(scores.shape[1], scores.device)
+    return shuffle[scores.detach()[:, shuffle].sort(dim=1, descending=True, stable=True).indices]
+
+
+@lru_cache(maxsize=16)
+def _shuffle(features: int, device: torch.device) -> Int[Tensor, " features"]:
+    return torch.randperm(features, generator=torch.Generator().manual_seed(features)).to(device)
+
+
+def settled(
+    order: Int[Tensor, " features"], scores: Float[Tensor, " features"], ties: Callable[[], torch.Generator]
+) -> Int[Tensor, " features"] | None:
+    """An order of `sorted_there`, its ties as `descending` orders them; None where it is no order of these scores.
+
+    Args:
+        order: On the CPU.
+        scores: On the CPU.
+        ties: Makes the generator that orders equal scores.
+    """
+    places = order.numpy().astype(np.int64)
+    ranked = scores.detach().numpy().take(places)
+    if (ranked[1:] > ranked[:-1]).any():
+        return None
+    equal = ranked[1:] == ranked[:-1]
+    if equal.any():
+        _break_ties(places, equal, ties())
+    return torch.from_numpy(places)
 
 
 def _sorted(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -14,6 +14,7 @@ from hf_fourier.errors import InputError, TargetError
 from hf_fourier.results.views import NoView, View
 from hf_fourier.scoring.batching import MicroBatcher, suggested_rows
 from hf_fourier.scoring.heads import CustomTarget, Head, head_for_target
+from hf_fourier.scoring.pending import to_device
 from hf_fourier.scoring.references import Reference, zero
 from hf_fourier.scoring.representation import LAST_LINEAR
 from hf_fourier.scoring.score import Score
@@ -85,6 +86,7 @@ class ExampleBatch(ABC):
         baseline: Signals that stand for the absence of an example (masks instead of words); None where zero does.
         references: Signals that contributions are measured against; those of several are averaged.
         known_targets: The targets where none is given, one row per example; None for the predictions.
+        signal_here: The clean signals on the CPU, where they came from there; None where the model made them.
         entries: Numbers per signal row, which govern how many rows fit in a batch.
         model: The module that runs, whose layers can be read; None for a callable that is no module.
         representation: The module with the hidden representation, where a method names none.
@@ -98,6 +100,12 @@ class ExampleBatch(ABC):
     bounds: tuple[Tensor, Tensor] | None = None
     input_dtype: torch.dtype | None = None
     known_targets: Sequence[Tensor] | None = None
+    signal_here: Tensor | None = None
+
+    def place(self, signal: Tensor, device: torch.device) -> None:
+        """Take signals from the CPU, as float32 or float64, and put them on the model's device."""
+        self.signal_here = signal if signal.dtype == torch.float64 else signal.float()
+        self.signal = to_device(self.signal_here, device)
 
     @property
     def baseline(self) -> Tensor | None:

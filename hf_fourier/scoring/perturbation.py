@@ -13,6 +13,7 @@ from hf_fourier.domains import Basis
 from hf_fourier.results.curve import Curve, CurvePoint, FractionGrid, Mode, PerturbationKey, canonical_perturbation
 from hf_fourier.results.ordering import cuts
 from hf_fourier.scoring.batching import MicroBatcher
+from hf_fourier.scoring.pending import to_device
 from hf_fourier.scoring.score import Score
 from hf_fourier.typing import Bool, Float, Inexact, Int, Tensor
 
@@ -117,13 +118,13 @@ def run_perturbations(
         arranged, complements = filtered.with_complements([requests[group[0]] for group in indices])
         groups = [indices[place] for place in arranged]
         firsts = [requests[group[0]] for group in groups]
-        rows = torch.tensor([request.example for request in firsts], device=score.signal.device)
+        rows = to_device(torch.tensor([request.example for request in firsts]), score.signal.device)
         reading = score.value(filtered.signals(firsts, rows, complements), rows)
+        wanted = reading.value, reading.confidence, reading.agreement, reading.predicted_class
+        *numbers, masks = score.pending.fetch([*wanted, None if visit is None else reading.predicted_mask])
         nothing = [None] * len(groups)
-        confidences = nothing if reading.confidence is None else reading.confidence.tolist()
-        masks = nothing if reading.predicted_mask is None else list(reading.predicted_mask.cpu())
-        classes = nothing if reading.predicted_class is None else reading.predicted_class.tolist()
-        columns = reading.value.tolist(), confidences, reading.agreement.tolist(), classes
+        columns = [nothing if column is None else column.tolist() for column in numbers]
+        masks = nothing if masks is None else masks
         for group, mask, *result in zip(groups, masks, *columns, strict=True):
             for i in group:
                 request = requests[i]
@@ -167,12 +168,15 @@ class _FilteredSignals:
         self._start = None if replacement is None else basis.inverse(replacement)
         self._coefficients = basis.forward(x) if replacement is None else basis.forward(x) - replacement
         self.stored = self._coefficients.shape[1]
+        if x.device.type != "cpu":
+            self._ranks = _ranks_there(basis, x, orders)
+            return
         ranks = np.zeros((len(x), len(basis)), dtype=np.int32)
         places = np.arange(len(basis), dtype=np.int32)
         for example, order in orders.items():
             ranks[example, order.cpu().numpy()] = places
         # The rank of each stored bin's feature in its example's order.
-        self._ranks: Int[Tensor, "examples stored"] = basis.expand_to_bins(torch.from_numpy(ranks)).to(x.device)
+        self._ranks: Int[Tensor, "examples stored"] = basis.expand_to_bins(torch.from_numpy(ranks))
 
     def with_complements(self, requests: Sequence[Perturbation]) -> tuple[Sequence[int], int]:
         """An order of different perturbations, and how many at its end are complements of as many at its beginning."""
@@ -203,13 +207,25 @@ class _FilteredSignals:
         counts = np.array([[request.count] for request in requests], dtype=np.int32)
         kept = np.array([[request.mode == "keep"] for request in requests])
         if self._x.device.type != "cpu":
-            top = self._ranks[rows] < torch.from_numpy(counts).to(self._ranks)
-            return self._coefficients[rows] * (top == torch.from_numpy(kept).to(top.device))
+            edges, keeping = (to_device(torch.from_numpy(column), self._x.device) for column in (counts, kept))
+            return self._coefficients[rows] * ((self._ranks[rows] < edges) == keeping)
         ranks, whole = self._ranks.numpy(), self._coefficients.detach().resolve_conj().numpy()
         left = np.empty((len(requests), self.stored), whole.dtype)
         for example, run in _runs(requests):
             np.multiply(whole[example], (ranks[example] < counts[run]) == kept[run], out=left[run])
         return torch.from_numpy(left)
+
+
+def _ranks_there(
+    basis: Basis, x: Float[Tensor, "examples *signal"], orders: Mapping[int, Int[Tensor, " features"]]
+) -> Int[Tensor, "examples stored"]:
+    """The rank of each stored bin's feature in its example's order, made on the examples' own device."""
+    ranks = torch.zeros((len(x), len(basis)), dtype=torch.int32, device=x.device)
+    if orders:
+        lines = to_device(torch.stack(list(orders.values())).int(), x.device).long()
+        places = torch.arange(len(basis), dtype=torch.int32, device=x.device).expand(len(lines), -1)
+        ranks[to_device(torch.tensor(list(orders)), x.device)] = torch.empty_like(places).scatter_(1, lines, places)
+    return basis.expand_to_bins(ranks)
 
 
 def _runs(requests: Sequence[Perturbation]) -> Iterator[tuple[int, slice]]:

@@ -102,10 +102,17 @@ def _smoothed(signal: Tensor, sigma: float) -> Tensor:
     return torch.nn.functional.conv1d(wide, kernel).view(signal.shape)
 
 
-def compact(signal: Tensor, words: str) -> Reference:
-    """A reference that is the same at all positions of axis 1, with length 1 there."""
+def compact(signal: Tensor, words: str, same: bool = False) -> Reference:
+    """A reference that is the same at all positions of axis 1, with length 1 there.
+
+    Args:
+        signal: The reference.
+        words: What it is.
+        same: Whether it is known to be the same, which an accelerator then is not asked.
+    """
     first = signal[:, :1]
-    return Reference(first.clone() if torch.equal(first.expand_as(signal), signal) else signal, words)
+    same = (same and signal.device.type != "cpu") or torch.equal(first.expand_as(signal), signal)
+    return Reference(first.clone() if same else signal, words)
 
 
 def _ordered(shape: SignalShape) -> list[int]:

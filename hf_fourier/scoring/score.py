@@ -10,12 +10,11 @@ from typing import Any, TypeVar
 
 import torch
 
-from hf_fourier.errors import NotFinite
-from hf_fourier.results.remarks import NOT_FINITE_HINT
 from hf_fourier.scoring.batching import MicroBatcher
 from hf_fourier.scoring.failures import differentiate
 from hf_fourier.scoring.heads import CustomTarget, Head, Reading, of_each
 from hf_fourier.scoring.layer_gradients import LayerHooks, LayerPass, no_gradient_path
+from hf_fourier.scoring.pending import Pending
 from hf_fourier.scoring.references import Reference, zero
 from hf_fourier.scoring.representation import LAST_LINEAR, Representation, RepresentationPass
 from hf_fourier.scoring.targets import ResolvedTarget
@@ -114,7 +113,7 @@ class Score:
         self.donors: Callable[[int], Tensor] | None = None
         self.remark: Remark | None = None
         self.remarks: dict[int, tuple[str, ...]] = {}
-        self.passes, self.goal_is_target = Passes(), False
+        self.passes, self.pending, self.goal_is_target = Passes(), Pending(), False
         self.hidden, self._representations = LAST_LINEAR, dict[str, Representation]()
 
     @property
@@ -328,8 +327,10 @@ class Score:
         if not isinstance(self.head, CustomTarget):
             logits = logits if logits.dtype == torch.float64 else logits.float()
             of_each(logits, len(signal))
-        if self._unresolved and not self._unresolved.isdisjoint(own.tolist()):
-            self._freeze(logits, own)
+        if self._unresolved:
+            numbers = list(range(chunk.start, chunk.stop)) if rows is None else own.tolist()
+            if not self._unresolved.isdisjoint(numbers):
+                self._freeze(logits, own, numbers)
         return outputs, logits, chunk if rows is None else own
 
     def _reading(self, logits: Any, examples: slice | Tensor) -> Reading:
@@ -338,20 +339,26 @@ class Score:
         # The logits may be on another device than the signal, where a model lies on several.
         return self.head.read(logits, self.frozen_targets.index_select(0, examples.to(self.frozen_targets.device)))
 
-    def _freeze(self, logits: Any, rows: Tensor) -> None:
-        clean, numbers = logits.detach() if isinstance(logits, Tensor) else logits, rows.tolist()
-        if isinstance(clean, Tensor) and not isinstance(self.head, CustomTarget):
-            _finite(clean.amax(-1), numbers)  # −inf rules a class out, NaN and inf rule the output out
+    def _freeze(self, logits: Any, rows: Tensor, numbers: Sequence[int]) -> None:
+        clean = logits.detach() if isinstance(logits, Tensor) else logits
+        is_read = isinstance(clean, Tensor) and not isinstance(self.head, CustomTarget)
+        if is_read:
+            self.pending.check_finite(clean.amax(-1), numbers)  # −inf rules a class out, NaN and inf the output
             self.notes.update(dict.fromkeys(self.head.fits(clean)))
-            self.top_predictions.update(zip(numbers, self.head.rankings(clean), strict=True))
+            best = self.head.best(clean)
+            name = partial(self._name, numbers)
+            self.pending.later(name, *best) if best[0][0].numel() <= READ_LATE else name(*best)
         resolved = self.head.freeze(clean, [self._targets[i] for i in numbers])
-        _finite(resolved, numbers)
+        self.pending.check_finite(resolved, numbers)
         if self._frozen is None:
             self._frozen = resolved.new_empty((len(self.signal), *resolved.shape[1:]))
         self._frozen[rows.to(resolved.device)] = resolved
-        if self.remark is not None and isinstance(clean, Tensor) and not isinstance(self.head, CustomTarget):
+        if is_read and self.remark is not None:
             self.remarks.update(self.remark(clean, resolved, numbers))
         self._unresolved.difference_update(numbers)
+
+    def _name(self, numbers: Sequence[int], *best: Tensor) -> None:
+        self.top_predictions.update(zip(numbers, self.head.named(*best), strict=True))
 
 
 def _numbers(own: slice | Tensor, device: torch.device) -> Tensor:
@@ -362,20 +369,6 @@ def _attached(x: Tensor) -> Tensor:
     """A copy of signals as an autograd leaf."""
     signal = x.detach()
     return (signal.clone() if signal.is_inference() else signal).requires_grad_(True)
-
-
-def _finite(clean: Tensor, rows: Sequence[int]) -> None:
-    """Raise `NotFinite` with the rows whose numbers are not all finite."""
-    if not clean.is_floating_point() or bool(clean.isfinite().all()):
-        return
-    bad = ~clean.isfinite().reshape(len(clean), -1).all(1)
-    which = [row for row, is_bad in zip(rows, bad.tolist(), strict=True) if is_bad]
-    raise NotFinite(
-        dict.fromkeys(which, "outputs that are not finite for the clean example"),
-        "finite logits",
-        "check the input and the model's dtype (half precision overflows on some models; use bfloat16); where a "
-        f"logarithm or a division meets zeros, {NOT_FINITE_HINT}",
-    )
 
 
 def _detached(reading: Reading) -> Reading:

@@ -203,12 +203,18 @@ class Head(ABC):
         """One row's most probable classes with their probabilities."""
         return self._most_probable(logits.reshape(-1, logits.shape[-1])[0].softmax(-1), most)
 
-    def rankings(self, logits: Float[Tensor, "rows ..."], most: int = 5) -> list[list[tuple[str, float]]]:
-        """`ranked` of each row; all at once where that is the head's own softmax."""
+    def best(self, logits: Float[Tensor, "rows ..."], most: int = 5) -> tuple[Tensor, ...]:
+        """What `named` makes names of, on the logits' device: of a head's own softmax the best classes of each row."""
         if type(self).ranked is not Head.ranked or type(self)._most_probable is not Head._most_probable:
-            return [self.ranked(row, most) for row in logits]
+            return (logits,)
         best = logits.reshape(len(logits), -1, logits.shape[-1])[:, 0].softmax(-1).topk(min(most, logits.shape[-1]))
-        pairs = zip(best.values.tolist(), best.indices.tolist(), strict=True)
+        return best.values, best.indices
+
+    def named(self, *best: Tensor) -> list[list[tuple[str, float]]]:
+        """The most probable classes of each row, with their probabilities, from what `best` returned."""
+        if len(best) == 1:
+            return [self.ranked(row) for row in best[0]]
+        pairs = zip(best[0].tolist(), best[1].tolist(), strict=True)
         return [[(self.label(i), p) for p, i in zip(*row, strict=True)] for row in pairs]
 
     def _most_probable(self, p: Float[Tensor, " classes"], most: int) -> list[tuple[str, float]]:

@@ -45,6 +45,8 @@ def mean_log_probability(
     if counts.shape[1] == 1:  # that counts; a dozen operations fewer, which small models notice
         own = odds[:, 0]
         return softplus(own, -1, SURE), own, softplus(own.detach(), threshold=SURE).neg_().exp_()
+    if counts.device.type != "cpu":
+        return _masked_mean(odds, counts)
     lengths = None
     if not all_true(counts):
         lengths = counts.sum(1)
@@ -59,6 +61,21 @@ def mean_log_probability(
     relative_to = steepest.unsqueeze(1) if lengths is None else steepest.repeat_interleave(lengths)
     weights = steepness.sub_(relative_to).exp_()
     return value, _by_row(torch.mean, weights * odds, lengths), steepest.exp()
+
+
+def _masked_mean(
+    odds: Float[Tensor, "rows places"], counts: Bool[Tensor, "rows places"]
+) -> tuple[Float[Tensor, " rows"], Float[Tensor, " rows"], Float[Tensor, " rows"]]:
+    """The same on an accelerator, where to pick out the counted positions would be waited for."""
+    odds, number = torch.where(counts, odds, 0), counts.sum(1)
+    log_p = softplus(odds, -1, SURE)
+    value = torch.where(counts, log_p, 0).sum(1) / number
+    if not torch.is_grad_enabled():
+        return value, value, torch.ones_like(value)
+    steepness = log_p.detach().clamp(min=-BOUND).sub_(odds.detach().clamp(min=-BOUND))
+    steepest = steepness.masked_fill(~counts, -torch.inf).amax(1)
+    weights = torch.where(counts, (steepness - steepest.unsqueeze(1)).exp(), 0)
+    return value, (weights * odds).sum(1) / number, steepest.exp()
 
 
 def softmax_divergence(

@@ -1,0 +1,245 @@
+"""The results of a batch: what it has to say is fetched from its device at once, and each row becomes a result."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+import torch
+
+from hf_fourier.domains import Basis, SignalShape
+from hf_fourier.errors import NotFinite
+from hf_fourier.methods.base import Ranking
+from hf_fourier.methods.contributions import of_each
+from hf_fourier.methods.path_gradients import Path
+from hf_fourier.results.attribution import Attribution
+from hf_fourier.results.ordering import sorted_there
+from hf_fourier.results.remarks import FURTHER_HINT, NO_GRADIENT, NOT_FINITE_HINT, incomplete, unfinished
+from hf_fourier.scoring.example_batch import EncodedExample, ExplanationRequest
+from hf_fourier.scoring.score import Score
+from hf_fourier.seeding import LazyFingerprint
+from hf_fourier.typing import Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class Answers:
+    """What a batch's results are made of, all on the CPU.
+
+    Attributes:
+        ranking: The ranking; without its gradient where that was not asked for.
+        value, agreement, confidence: The clean readings.
+        frozen: The resolved targets, one row each.
+        signal: The clean signals.
+        orders: The descending orders, int32, as an accelerator sorted them; None on the CPU, which sorts when asked.
+        steepest: The largest entry of each gradient in size, shape `(batch,)`; None without a gradient.
+        sums: The sum of each row's scores, and the sum of their sizes, shape `(2, batch)`; None where nothing is made
+            of them.
+    """
+
+    ranking: Ranking
+    value: Tensor
+    agreement: Tensor
+    confidence: Tensor | None
+    frozen: Tensor
+    signal: Tensor
+    orders: Tensor | None
+    steepest: Tensor | None
+    sums: Tensor | None
+
+
+def fetched(
+    score: Score, ranking: Ranking, signal_here: Tensor | None, with_gradient: bool, shape: SignalShape, dither: float
+) -> Answers:
+    """The answers of a batch: on an accelerator the one time that the host waits for it.
+
+    Args:
+        score: The batch, its method done.
+        ranking: What the method returned.
+        signal_here: The signals, where they are on the CPU already, and are not fetched.
+        with_gradient: Whether the gradient is.
+        shape: The signals' axes, for the error.
+        dither: Noise that was added, likewise.
+
+    Raises:
+        NotFinite: If the model's clean output or a score is not finite.
+    """
+    scores, gradient = ranking.scores.detach(), ranking.gradient
+    away = scores.device.type != "cpu"
+    exact = torch.float32 if scores.device.type == "mps" else torch.float64
+    slope = None if gradient is None else gradient.detach().flatten(1).abs().amax(1)
+    add_up = ranking.completeness_error is not None
+    sums = torch.stack([scores.sum(1, dtype=exact), scores.norm(1, dim=1).to(exact)]) if add_up else None
+    ranking = replace(ranking, scores=_wide(scores), gradient=gradient if with_gradient else None)
+    known = signal_here is not None and score.signal.device.type != "cpu"
+    reading = score.clean_reading()
+    made = (
+        ranking,
+        [reading.value, reading.agreement, reading.confidence],
+        score.frozen_targets,
+        signal_here if known else score.signal,
+        torch.stack(torch.aminmax(scores)).isfinite().all(),  # aminmax keeps NaN
+        sorted_there(scores) if away else None,
+        slope,
+        sums,
+    )
+    tensors: list[Tensor | None] = []
+    _mapped(made, lambda tensor: tensors.append(tensor) or tensor)
+    arrived = iter(score.pending.fetch(tensors))
+    own, (value, agreement, confidence), frozen, signal, finite, *rest = _mapped(made, lambda _: next(arrived))
+    if not finite:
+        raise not_finite(replace(ranking, gradient=gradient), score, shape, dither)
+    return Answers(own, value, agreement, confidence, frozen, signal, *rest)
+
+
+def _mapped(value: Any, change: Callable[[Tensor], Any]) -> Any:
+    """Nested containers and dataclasses with `change` of each tensor in place of it, in a fixed order."""
+    if isinstance(value, Tensor):
+        return change(value)
+    if isinstance(value, (Ranking, Path)):
+        return replace(value, **{f.name: _mapped(getattr(value, f.name), change) for f in fields(value)})
+    if isinstance(value, Mapping):
+        return {name: _mapped(one, change) for name, one in value.items()}
+    if isinstance(value, (list, tuple)):
+        return type(value)([_mapped(one, change) for one in value])
+    return value
+
+
+def results_of(
+    requests: Sequence[ExplanationRequest],
+    basis: Basis,
+    score: Score,
+    answers: Answers,
+    provenance: dict[str, Any],
+    shared_notes: Sequence[str],
+) -> list[Attribution]:
+    """One result per example.
+
+    Args:
+        requests: The examples with their targets.
+        basis: The domain.
+        score: The batch.
+        answers: What was fetched of it.
+        provenance: What all results have in common.
+        shared_notes: Remarks on every result.
+    """
+    nothing, ranking = [None] * len(requests), answers.ranking
+    scores, signals, frozen = _rows(ranking.scores), _rows(_wide(answers.signal)), _rows(answers.frozen)
+    gradients = nothing if ranking.gradient is None else _rows(_wide(ranking.gradient))
+    orders = nothing if answers.orders is None else _rows(answers.orders)
+    remarks = of_ranking(answers, gradients, basis.signal)
+    confidences = nothing if answers.confidence is None else answers.confidence.tolist()
+    contributions, unfit = of_each(ranking.paths, answers.signal)
+    errors = nothing if ranking.completeness_error is None else ranking.completeness_error.tolist()
+    values, agreements = answers.value.tolist(), answers.agreement.tolist()
+    results = []
+    for i, request in enumerate(requests):
+        example = request.example
+        target, label = score.head.name_target(frozen[i])
+        # Copies, so that a later change of the example does not change its result.
+        inputs = {name: tensor.detach().to("cpu", copy=True) for name, tensor in example.inputs.items()}
+        content = {} if example.content is None else {"content": example.content.detach().to("cpu", copy=True)}
+        notes = [*shared_notes, *example.notes, *score.remarks.get(i, ()), *basis.layout.notes, *remarks[i], *unfit[i]]
+        results.append(
+            Attribution(
+                scores=scores[i],
+                layout=basis.layout,
+                target=target,
+                label=label,
+                confidence=confidences[i],
+                value=values[i],
+                signal=signals[i],
+                gradient=gradients[i],
+                provenance={
+                    **provenance,
+                    **({"range": example.range} if example.range else {}),
+                    "notes": notes,
+                },
+                top_predictions=score.top_predictions.get(i, []),
+                names=example.names,
+                view=example.view,
+                inputs={**inputs, **content},
+                extras={name: _plain(entries[i]) for name, entries in ranking.extras.items()},
+                completeness_error=errors[i],
+                fingerprint=_key(example, inputs, signals[i]),
+                frozen_target=frozen[i],
+                raw_input=example.raw_input,
+                agreement=agreements[i],
+                contributions=contributions[i],
+            )
+        )
+        results[-1].set_sorted(orders[i])
+    return results
+
+
+def _wide(tensor: Tensor) -> Tensor:
+    """Detached, float32 or better."""
+    return tensor.detach() if tensor.dtype == torch.float64 else tensor.detach().float()
+
+
+def _rows(batch: Tensor) -> list[Tensor]:
+    """Each row as a copy on the CPU, so that a result does not keep its whole batch in memory."""
+    rows: Any = torch.unbind_copy(batch.cpu())  # type: ignore[func-returns-value]  # which torch's stubs deny
+    return list(rows)
+
+
+def _plain(value: Any) -> Any:
+    """An example's copy of one of a method's extras."""
+    return _wide(value).to("cpu", copy=True) if isinstance(value, Tensor) else value
+
+
+def _key(example: EncodedExample, inputs: Mapping[str, Tensor], signal: Tensor) -> int | LazyFingerprint:
+    """The example's fingerprint, computed from tensors that the result holds anyway."""
+    if example.values is not None and example.values.dtype != signal.dtype:
+        return example.key
+    parts = [inputs[name] for name in sorted(inputs)]
+    return LazyFingerprint(parts if example.values is None else [*parts, signal])
+
+
+def of_ranking(answers: Answers, gradients: Sequence[Tensor | None], signal: SignalShape) -> list[list[str]]:
+    """The method's notes, and remarks on each example's gradient and sum.
+
+    Entries of gradients that are not finite are set to 0 in place.
+
+    Args:
+        answers: The answers of a batch.
+        gradients: The gradients of its results.
+        signal: The signals' axes.
+    """
+    ranking = answers.ranking
+    remarks = [list(notes) for notes in ranking.notes or [()] * len(gradients)]
+    for note, rows in ranking.noted.items():
+        for notes, is_noted in zip(remarks, rows.tolist(), strict=True):
+            notes += [note] if is_noted else []
+    if answers.steepest is not None:
+        for i, (notes, gradient, top) in enumerate(zip(remarks, gradients, answers.steepest.tolist(), strict=True)):
+            if top == 0:
+                notes.append(NO_GRADIENT)
+            elif gradient is not None and not math.isfinite(top):
+                where = unfinished(gradient, answers.signal[i], signal)
+                notes.append(f"{where} is taken as 0 there: {NOT_FINITE_HINT}")
+                gradient.nan_to_num_(0.0, 0.0, 0.0)
+    if ranking.completeness_error is not None and answers.sums is not None:
+        ends = [None] * len(remarks) if ranking.baseline_value is None else ranking.baseline_value.tolist()
+        columns = [numbers.tolist() for numbers in (*answers.sums, ranking.completeness_error, answers.value)]
+        for notes, total, size, error, value, end in zip(remarks, *columns, ends, strict=True):
+            note = incomplete(total, error, size, value, end)
+            notes += [] if note is None else [note]
+    return remarks
+
+
+def not_finite(ranking: Ranking, score: Score, signal: SignalShape, dither: float) -> NotFinite:
+    """The error for scores that are not finite: the rows, and where the gradient is not finite, if that is known."""
+    messages = {}
+    for row in (~ranking.scores.isfinite().all(1)).nonzero().flatten().tolist():
+        gradient = None if ranking.gradient is None else ranking.gradient[row]
+        if gradient is None or bool(gradient.isfinite().all()):
+            messages[row] = "scores that are not finite, though the gradient at the clean signal is"
+        else:
+            messages[row] = unfinished(gradient.cpu(), score.signal[row].cpu(), signal)
+    kinds = set() if score.model is None else {p.dtype for p in score.model.parameters()}
+    hint = FURTHER_HINT if dither else NOT_FINITE_HINT
+    if torch.float16 in kinds:
+        hint = f"load the model in float32 or bfloat16; if it still is not finite, {hint}"
+    return NotFinite(messages, "a finite gradient at the signal", hint)

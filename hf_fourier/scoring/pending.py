@@ -1,0 +1,116 @@
+"""What of a batch's answers is still on an accelerator, and one copy to the CPU for all of it.
+
+A host that asks a device for one number waits for all that was queued there before. So whatever a batch has to say
+(scores, labels, checks) is put together on the device and fetched once. On the CPU nothing waits, and all is done at
+once, in the order in which it comes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+import torch
+
+from hf_fourier.errors import NotFinite
+from hf_fourier.results.remarks import NOT_FINITE_HINT
+from hf_fourier.typing import Tensor
+
+
+def fetch(tensors: Sequence[Tensor | None]) -> list[Tensor | None]:
+    """The same tensors on the CPU, by one copy from each device; those that are there already as they are.
+
+    What comes back are views of one block, on CUDA of pinned memory: keep copies of them.
+
+    Args:
+        tensors: Of any shapes and types; None stays None.
+    """
+    arrived: list[Tensor | None] = list(tensors)
+    away: dict[torch.device, list[int]] = {}
+    for place, tensor in enumerate(tensors):
+        if tensor is not None and tensor.device.type != "cpu":
+            away.setdefault(tensor.device, []).append(place)
+    for device, places in away.items():
+        places.sort(key=lambda place: -_wanted(tensors, place).element_size())  # so that each begins at its own size
+        raw = [_bytes(_wanted(tensors, place)) for place in places]
+        block = _to_host(raw[0] if len(raw) == 1 else torch.cat(raw), device)
+        for place, part in zip(places, block.split([len(one) for one in raw]), strict=True):
+            given = _wanted(tensors, place)
+            arrived[place] = part.view(given.dtype).view(given.shape)
+    return arrived
+
+
+def to_device(tensor: Tensor, device: torch.device) -> Tensor:
+    """A tensor of the CPU on a device; to CUDA by way of pinned memory, so that the host does not wait for the copy."""
+    if device.type != "cuda" or tensor.device.type != "cpu":
+        return tensor.to(device)
+    return tensor.pin_memory().to(device, non_blocking=True)
+
+
+class Pending:
+    """Numbers on a device that somebody waits for, and what is to be done with them once they are fetched."""
+
+    def __init__(self) -> None:
+        self._waiting: list[tuple[Callable[..., Any], tuple[Tensor, ...]]] = []
+
+    def later(self, then: Callable[..., Any], *tensors: Tensor) -> None:
+        """Call `then(*tensors)` with the tensors on the CPU: now if they are there, else at the next `fetch`."""
+        if all(tensor.device.type == "cpu" for tensor in tensors):
+            then(*tensors)
+        else:
+            self._waiting.append((then, tensors))
+
+    def check_finite(self, values: Tensor, rows: Sequence[int]) -> None:
+        """Raise `NotFinite` with the rows whose numbers are not all finite: now on the CPU, else at `fetch`.
+
+        Args:
+            values: One row each, of real or whole numbers.
+            rows: The examples that the rows belong to.
+        """
+        if values.is_floating_point():
+            self.later(partial(_refuse, rows), values.isfinite().reshape(len(values), -1).all(1))
+
+    def fetch(self, tensors: Sequence[Tensor | None] = ()) -> list[Tensor | None]:
+        """Fetch all that was put off and `tensors`, which are returned (see `fetch`), by one copy from each device."""
+        waiting, self._waiting = self._waiting, []
+        arrived = fetch([*(tensor for _, own in waiting for tensor in own), *tensors])
+        start = 0
+        for then, own in waiting:
+            then(*arrived[start : start + len(own)])
+            start += len(own)
+        return arrived[start:]
+
+
+def _wanted(tensors: Sequence[Tensor | None], place: int) -> Tensor:
+    tensor = tensors[place]
+    assert tensor is not None
+    return tensor
+
+
+def _bytes(tensor: Tensor) -> Tensor:
+    return tensor.detach().resolve_conj().resolve_neg().contiguous().reshape(-1).view(torch.uint8)
+
+
+def _to_host(block: Tensor, device: torch.device) -> Tensor:
+    """A block of bytes on the CPU: the one place where the host waits for the device."""
+    if device.type != "cuda":
+        return block.cpu()
+    host = torch.empty(len(block), dtype=torch.uint8, pin_memory=True)
+    host.copy_(block, non_blocking=True)
+    torch.cuda.current_stream(device).synchronize()
+    return host
+
+
+def _refuse(rows: Sequence[int], finite: Tensor) -> None:
+    """Raise `NotFinite` unless all rows are finite."""
+    flags = finite.tolist()
+    if all(flags):
+        return
+    which = [row for row, is_finite in zip(rows, flags, strict=True) if not is_finite]
+    raise NotFinite(
+        dict.fromkeys(which, "outputs that are not finite for the clean example"),
+        "finite logits",
+        "check the input and the model's dtype (half precision overflows on some models; use bfloat16); where a "
+        f"logarithm or a division meets zeros, {NOT_FINITE_HINT}",
+    )

@@ -1,0 +1,112 @@
+"""On an accelerator the host waits once a batch, fetches what was asked for, sorts nothing, and finds the same."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+
+from hf_fourier import Attribution, FourierExplainer
+from hf_fourier.errors import NotFinite
+from hf_fourier.scoring.pending import fetch
+from tests.fake_device import THERE, counted, moved
+from tests.models import tiny_models, tiny_tokenizers
+
+PICTURES = {"pixel_values": torch.randn(5, 3, 32, 32, generator=torch.Generator().manual_seed(0))}
+TEXTS = [tiny_tokenizers.text(*range(i, i + 6)) for i in range(5, 9)]
+KINDS: dict[str, tuple[Callable[[], torch.nn.Module], Any, Any]] = {
+    "pictures": (lambda: tiny_models.build("image-classification", "vit"), None, PICTURES),
+    "texts": (lambda: tiny_models.build("text-classification", "bert"), tiny_tokenizers.tokenizer, TEXTS),
+    "next tokens": (lambda: tiny_models.build("text-generation", "gpt2"), tiny_tokenizers.tokenizer, TEXTS),
+    "tags": (lambda: tiny_models.build("token-classification", "bert"), tiny_tokenizers.tokenizer, TEXTS),
+    "masks in turn": (lambda: tiny_models.build("fill-mask", "bert"), tiny_tokenizers.tokenizer, TEXTS),
+}
+
+
+def pair(kind: str) -> tuple[FourierExplainer, FourierExplainer, Any]:
+    """An explainer on the CPU, the same on the fake device, and examples."""
+    build, processor, examples = KINDS[kind]
+    given = () if processor is None else (processor(),)
+    return FourierExplainer(build(), *given), FourierExplainer(moved(build()), *given), examples
+
+
+def same(a: Attribution, b: Attribution) -> None:
+    assert (a.label, a.target) == (b.label, b.target)
+    assert [name for name, _ in a.top_predictions] == [name for name, _ in b.top_predictions]
+    assert a.value == pytest.approx(b.value, rel=1e-4, abs=1e-6)
+    torch.testing.assert_close(a.scores, b.scores, rtol=1e-3, atol=1e-4 * float(a.scores.abs().max()))
+    torch.testing.assert_close(a.signal, b.signal)
+    assert sorted(b.order.tolist()) == list(range(len(b.scores)))
+    assert bool((b.scores[b.order].diff() <= 0).all())
+    for one, other in zip(a.curve.points if a.curve else (), b.curve.points if b.curve else (), strict=True):
+        assert one.value == pytest.approx(other.value, rel=1e-3, abs=1e-3)
+
+
+@pytest.mark.parametrize("method", ["tracking", "ffc:steps=2", "closed_loop", "magnitude"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_host_waits_once_a_batch(kind: str, method: str) -> None:
+    if method != "tracking" and kind not in ("pictures", "texts"):
+        pytest.skip("of the other kinds one method says how their batches are read")
+    here, there, examples = pair(kind)
+    expected = here.perturb(here.explain(examples, method=method), [0.1, 0.3])
+    counted(lambda: there.explain(examples, method=method))  # checks of the model, once for each
+    found, device = counted(lambda: there.explain(examples, method=method, batch_size=2))
+    batches = -(-len(expected) // 2)
+    assert (device.counts["read"], device.counts["sort"]) == (batches, 0), device.places
+    found, device = counted(lambda: there.perturb(found, [0.1, 0.3]))
+    assert (device.counts["read"], device.counts["sort"]) == (1, 0), device.places
+    for one, other in zip(expected, found, strict=True):
+        same(one, other)
+
+
+def test_neither_the_input_nor_a_gradient_that_nobody_asked_for_is_fetched() -> None:
+    _, there, pictures = pair("pictures")
+    results, device = counted(lambda: there.explain(pictures))
+    size, signals = sum(device.sizes), results[0].signal.numel() * 4 * len(results)
+    scores = 2 * results[0].scores.numel() * 4 * len(results)  # with their order
+    assert scores + signals <= size < scores + signals + 2000, "the gradients, but not the input"
+    there.with_gradient = False
+    less, device = counted(lambda: there.explain(pictures))
+    assert scores <= sum(device.sizes) < scores + 2000
+    assert less[0].gradient is None
+    torch.testing.assert_close(less[0].scores, results[0].scores)
+
+
+def test_ties_are_settled_by_the_same_rule() -> None:
+    here, there, pictures = pair("pictures")
+    flat = {"pixel_values": pictures["pixel_values"].clone()}
+    flat["pixel_values"][:, 1] = 0  # a channel without power: a third of all features tie
+    (a, *_), (b, *_) = (
+        here.explain(flat, method="magnitude"),
+        counted(lambda: there.explain(flat, method="magnitude"))[0],
+    )
+    assert torch.equal(a.scores, b.scores)
+    assert torch.equal(a.order, b.order)
+    b.scores = b.scores.flip(0)
+    del b.order
+    b.set_sorted(a.order.int())
+    assert bool((b.scores[b.order].diff() <= 0).all()), "an order of other scores is not taken"
+
+
+def test_answers_that_are_not_finite_are_told_from_the_others() -> None:
+    for explain in pair("pictures")[:2]:
+        pictures = PICTURES["pixel_values"].clone()
+        with torch.no_grad():
+            explain.model.classifier.bias[0] = torch.nan
+        with pytest.raises(NotFinite, match="example 0"):
+            counted(lambda explain=explain, pictures=pictures: explain.explain({"pixel_values": pictures}))
+
+
+def test_one_copy_brings_tensors_of_all_types() -> None:
+    given = [
+        torch.tensor([True, False, True]), torch.arange(5), None, torch.randn(2, 3).T, torch.randn(3).half(),
+        torch.randn(2, 2, dtype=torch.complex64).conj(), torch.tensor(2.5, dtype=torch.float64), torch.zeros(0, 4),
+    ]  # fmt: skip
+    moved_there = counted(lambda: [None if one is None else one.to(THERE) for one in given])[0]
+    arrived, device = counted(lambda: fetch(moved_there))
+    assert device.counts["read"] == 1
+    for one, other in zip(given, arrived, strict=True):
+        assert (one is None and other is None) or (torch.equal(one, other) and one.dtype == other.dtype)
+    assert fetch(given)[1] is given[1], "on the CPU there is nothing to copy"

@@ -1,0 +1,155 @@
+"""A device that is no device: tensors that say they lie elsewhere, so that what an accelerator would wait for counts.
+
+Tensors on it hold a CPU tensor and report the device "meta". Every operation runs on the CPU, so numbers are real; a
+copy to the CPU, a scalar that is asked for and a shape that depends on values are counted, as each makes the host wait
+for a GPU. Not seen: what a GPU's own libraries wait for, and kernels that differ from the CPU's.
+"""
+
+from __future__ import annotations
+
+import traceback
+from collections import Counter
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
+
+import torch
+from torch.overrides import TorchFunctionMode
+from torch.utils._python_dispatch import TorchDispatchMode, return_and_correct_aliasing
+from torch.utils._pytree import tree_map_only
+
+HERE, THERE = torch.device("cpu"), torch.device("meta")
+aten = torch.ops.aten
+#: Operations whose result has a shape, or is a number, that the host has to wait for.
+_WAIT = {
+    aten._local_scalar_dense, aten.nonzero, aten.masked_select, aten.equal, aten._unique2, aten.unique_consecutive,
+    aten.unique_dim, aten.is_nonzero, aten.item, aten.repeat_interleave,
+}  # fmt: skip
+#: Views that torch resolves above this level: computed here at once.
+_AT_ONCE = {aten._conj.default: aten._conj_physical.default, aten._neg_view.default: aten.neg.default}
+_SORTS = {aten.sort, aten.argsort, aten.topk, aten.msort}
+
+
+class OnDevice(torch.Tensor):
+    """A tensor on the fake device; `held` is where its numbers are."""
+
+    held: torch.Tensor
+    __torch_function__ = torch._C._disabled_torch_function_impl
+
+    @staticmethod
+    def __new__(cls, held: torch.Tensor) -> OnDevice:
+        made = torch.Tensor._make_wrapper_subclass(
+            cls, held.shape, strides=held.stride(), storage_offset=held.storage_offset(), dtype=held.dtype,
+            device=THERE, requires_grad=False,
+        )  # fmt: skip
+        made.held = held
+        return made
+
+    def __repr__(self) -> str:
+        return f"OnDevice({self.held!r})"
+
+    def tolist(self) -> Any:
+        """Read, as of any device; torch refuses that of subclasses."""
+        return self.cpu().tolist()
+
+    @classmethod
+    def __torch_dispatch__(cls, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        return run(func, args, kwargs or {}, Counter(), [])
+
+
+class FakeDevice(TorchDispatchMode):
+    """Inside, `torch.device("meta")` computes, and what would be waited for is counted.
+
+    Attributes:
+        counts: "read", times the host would wait; "of the model", those of the model's own code; "sort", sorts of CPU
+            tensors; "upload", copies to the device.
+        sizes: Bytes of each copy to the CPU.
+        places: The line of each read.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.counts: Counter[str] = Counter()
+        self.sizes: list[int] = []
+        self.places: list[str] = []
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        before = self.counts["read"]
+        result = run(func, args, kwargs or {}, self.counts, self.sizes)
+        if self.counts["read"] > before:
+            frames = traceback.extract_stack()
+            if any("/transformers/" in frame.filename for frame in frames):
+                self.counts.update({"read": -1, "of the model": 1})
+            else:
+                ours = [frame for frame in frames if "/hf_fourier/" in frame.filename][-3:]
+                self.places.append(f"{func} by " + " < ".join(f"{f.filename}:{f.lineno}" for f in reversed(ours)))
+        return result
+
+
+def run(func: Any, args: Any, kwargs: Any, counts: Counter[str], sizes: list[int]) -> Any:
+    """One operation on the CPU, its result on the device where an input or the given device is."""
+    func = _AT_ONCE.get(func, func)
+    tensors: list[torch.Tensor] = []
+    tree_map_only(torch.Tensor, tensors.append, (args, kwargs))
+    if any(tensor.is_meta and not isinstance(tensor, OnDevice) for tensor in tensors):
+        raise AssertionError(f"{func} of a tensor that was made on the fake device without its numbers")
+    there = any(isinstance(tensor, OnDevice) for tensor in tensors)
+    name = func.overloadpacket
+    if not there and name in _SORTS and tensors:
+        counts["sort"] += 1
+    given = kwargs.get("device")
+    kept, call = there, dict(kwargs)
+    if given is not None and torch.device(given).type == THERE.type:
+        kept, call["device"] = True, HERE
+        counts["upload"] += bool(tensors) and not there
+    elif given is not None and there:
+        kept = False
+    inner_args, inner = tree_map_only(OnDevice, lambda tensor: tensor.held, (args, call))
+    fetched = there and not kept and func is aten._to_copy.default
+    if name is aten.copy_:
+        target, source = args[:2]
+        fetched = isinstance(source, OnDevice) and not isinstance(target, OnDevice)
+        counts["upload"] += isinstance(target, OnDevice) and not isinstance(source, OnDevice)
+        kept = isinstance(target, OnDevice)
+    flags = there and name in (aten.index, aten.index_put_) and any(
+        isinstance(index, torch.Tensor) and index.dtype in (torch.bool, torch.uint8) for index in args[1]
+    )  # fmt: skip
+    if fetched or flags or (there and name in _WAIT):
+        counts["read"] += 1
+    if fetched:
+        sizes.append(sum(tensor.numel() * tensor.element_size() for tensor in tensors if isinstance(tensor, OnDevice)))
+    result = func(*inner_args, **inner)
+    if not kept:
+        return args[0] if name is aten.copy_ else result
+    wrapped = tree_map_only(torch.Tensor, lambda t: t if isinstance(t, OnDevice) else OnDevice(t), result)
+    return return_and_correct_aliasing(func, args, kwargs, wrapped)
+
+
+class _Made(TorchFunctionMode):
+    """`torch.tensor` on the fake device: torch copies its numbers there unseen by the other mode."""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        if func in (torch.tensor, torch.as_tensor, torch.asarray) and kwargs.get("device") is not None:
+            device = kwargs.pop("device")
+            return func(*args, **kwargs).to(device)
+        return func(*args, **kwargs)
+
+
+def moved(model: torch.nn.Module) -> torch.nn.Module:
+    """The same model with its weights on the fake device."""
+    for module in model.modules():
+        for name, weight in list(module._parameters.items()):
+            if weight is not None:
+                module._parameters[name] = torch.nn.Parameter(OnDevice(weight.detach()), weight.requires_grad)
+        for name, buffer in list(module._buffers.items()):
+            if buffer is not None:
+                module._buffers[name] = OnDevice(buffer)
+    model._hf_hook = SimpleNamespace(execution_device=THERE)  # by which accelerate says where inputs go
+    return model
+
+
+def counted(function: Callable[[], Any]) -> tuple[Any, FakeDevice]:
+    """What a function returns inside the fake device, and what was counted."""
+    with _Made(), FakeDevice() as device:
+        return function(), device
