@@ -62,7 +62,7 @@ class FakeDevice(TorchDispatchMode):
 
     Attributes:
         counts: "read", times the host would wait; "of the model", those of the model's own code; "sort", sorts of CPU
-            tensors; "upload", copies to the device.
+            tensors of real numbers; "upload", copies to the device.
         sizes: Bytes of each copy to the CPU.
         places: The line of each read.
     """
@@ -95,7 +95,7 @@ def run(func: Any, args: Any, kwargs: Any, counts: Counter[str], sizes: list[int
         raise AssertionError(f"{func} of a tensor that was made on the fake device without its numbers")
     there = any(isinstance(tensor, OnDevice) for tensor in tensors)
     name = func.overloadpacket
-    if not there and name in _SORTS and tensors:
+    if not there and name in _SORTS and tensors and tensors[0].is_floating_point():
         counts["sort"] += 1
     given = kwargs.get("device")
     kept, call = there, dict(kwargs)
