@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+import threading
 from abc import ABC, abstractmethod
+from collections import OrderedDict
 from dataclasses import replace
-from functools import cached_property, lru_cache
+from functools import cached_property
 from typing import Any, ClassVar
 
 import numpy as np
@@ -57,12 +59,76 @@ class Domain(ABC):
         return basis
 
 
-@lru_cache(maxsize=64)
 @exact
-def _bind(domain: Domain, signal: SignalShape) -> Basis:
+def _built(domain: Domain, signal: SignalShape) -> Basis:
     if len(signal.segments) > 1:
-        return domain.coarsen(DirectSum([domain.build(signal.segment(length)) for length in signal.segments], signal))
-    return domain.coarsen(domain.build(signal))
+        fine: Basis = DirectSum([domain.build(signal.segment(length)) for length in signal.segments], signal)
+    else:
+        fine = domain.build(signal)
+    basis = domain.coarsen(fine)
+    for name in _INDICES:
+        index = getattr(basis, name)
+        if index is not None and basis.bin_multiplicity.numel() < 2**31:
+            setattr(basis, name, index.int())
+    return basis
+
+
+#: The tensors of a basis that hold places.
+_INDICES = ("representative_bins", "feature_of_representative", "feature_of_bin")
+#: Bytes of tensors, on all devices, that bases may keep while they are not in use.
+CACHE_BYTES = 2**27
+
+
+class _Bases:
+    """The bases that were asked for last, as many as have `CACHE_BYTES`; the last one in any case."""
+
+    def __init__(self) -> None:
+        self._known: OrderedDict[tuple[Domain, SignalShape], Basis] = OrderedDict()
+        self._sizes: dict[tuple[Domain, SignalShape], int] = {}
+        self._used: set[tuple[Domain, SignalShape]] = set()
+        self._lock = threading.Lock()
+
+    def __call__(self, domain: Domain, signal: SignalShape) -> Basis:
+        key = domain, signal
+        with self._lock:
+            basis = self._known.get(key)
+            if basis is not None:
+                self._known.move_to_end(key)
+                self._used.add(key)
+                return basis
+        basis = _built(domain, signal)
+        with self._lock:
+            self._known[key] = basis
+            self._sizes.update((one, _bytes(self._known[one], set())) for one in (*self._used, key))
+            self._used = {key}  # the only ones that grow (by their layout, on a device) before they are measured again
+            while sum(self._sizes.values()) > CACHE_BYTES and len(self._known) > 1:
+                oldest, _ = self._known.popitem(last=False)
+                self._sizes.pop(oldest, None)
+                self._used.discard(oldest)
+        return basis
+
+    def cache_clear(self) -> None:
+        """Forget all."""
+        with self._lock:
+            self._known.clear()
+            self._sizes.clear()
+            self._used.clear()
+
+
+def _bytes(value: Any, seen: set[int]) -> int:
+    """Bytes of the tensors that an object of ours holds, each once."""
+    if isinstance(value, Tensor):
+        new = id(value) not in seen
+        seen.add(id(value))
+        return value.numel() * value.element_size() * new
+    if isinstance(value, (Basis, Layout, Column)):
+        return _bytes(vars(value), seen)
+    if isinstance(value, (dict, list, tuple)):
+        return sum(_bytes(one, seen) for one in (value.values() if isinstance(value, dict) else value))
+    return 0
+
+
+_bind = _Bases()
 
 
 @exact_class
@@ -126,7 +192,7 @@ class Basis(ABC):
 
     def multiplicity_on(self, device: torch.device) -> Int[Tensor, " features"]:
         """The multiplicities on a device."""
-        return self.multiplicity.to(device)
+        return self._placed("multiplicity", device)
 
     @property
     def redundancy(self) -> float:
@@ -189,8 +255,17 @@ class Basis(ABC):
 
     def _on(self, like: Tensor, name: str) -> Tensor:
         """The index tensor `name` on the device of `like`."""
+        return self._placed(name, like.device)
+
+    def _placed(self, name: str, device: torch.device) -> Tensor:
+        """The index tensor `name` on a device, which it is copied to once, as int32 where that holds it."""
         value: Tensor = getattr(self, name)
-        return value.to(like.device)
+        if device.type == "cpu":
+            return value
+        copies: dict[tuple[str, torch.device], Tensor] = vars(self).setdefault("_copies", {})
+        if (name, device) not in copies:
+            copies[name, device] = (value.int() if self.bin_multiplicity.numel() < 2**31 else value).to(device)
+        return copies[name, device]
 
 
 def _product(a: Inexact[Tensor, "..."], b: Inexact[Tensor, "..."]) -> Float[Tensor, "..."]:

@@ -42,6 +42,14 @@ class FourierBasis(Basis):
         self._sizes = tuple(signal.shape[d] for d in dims)
         half = self._sizes[-1] // 2 + 1
         self._stored = tuple(half if d == dims[-1] else n for d, n in enumerate(signal.shape))
+        self._places: tuple[Tensor, ...] | None = None
+        if len(dims) == 1 and domain.grain == "bin":  # every stored bin is a feature: no pair is stored twice
+            counts = torch.full((half,), 2)
+            counts[0] = 1
+            counts[half - 1 :] = 1 if self._sizes[-1] % 2 == 0 else counts[-1]
+            along = [half if d == dims[-1] else 1 for d in range(len(self._stored))]
+            self.bin_multiplicity = counts.view(along).expand(self._stored).reshape(-1)
+            return
         index = torch.arange(torch.Size(self._stored).numel()).view(self._stored)
         partner = self._partners(index)
         own = (partner < 0) | (index <= partner)
@@ -50,12 +58,21 @@ class FourierBasis(Basis):
         number = torch.cumsum(own.flatten(), 0) - 1
         self.feature_of_bin = torch.where(own, index, partner).flatten()
         self.feature_of_bin = number[self.feature_of_bin]
-        self._bins = torch.unravel_index(self.representative_bins, self._stored)
+        self._places = torch.unravel_index(self.representative_bins, self._stored)
         if domain.grain == "frequency":
             self._merge_channels()
         if self.representative_bins.numel() == index.numel():
             self.representative_bins = None
             self.feature_of_bin = None if self.feature_of_representative is None else self.feature_of_bin
+
+    @property
+    def _bins(self) -> tuple[Int[Tensor, " features"], ...]:
+        """Each feature's index along each dimension of the half spectrum."""
+        if self._places is not None:
+            return self._places
+        along = [[n if i == d else 1 for i in range(len(self._stored))] for d, n in enumerate(self._stored)]
+        steps = [torch.arange(n).view(view) for n, view in zip(self._stored, along, strict=True)]
+        return tuple(step.expand(self._stored).reshape(-1) for step in steps)
 
     def _partners(self, index: Int[Tensor, "..."]) -> Int[Tensor, "..."]:
         """For each stored bin the flat index of its conjugate, or −1 where that is not stored."""
@@ -77,7 +94,7 @@ class FourierBasis(Basis):
         assert self.feature_of_bin is not None
         self.feature_of_bin = groups[self.feature_of_bin]
         first = torch.zeros(values.numel(), dtype=torch.long).scatter_(0, groups.flip(0), _descending(groups.numel()))
-        self._bins = tuple(b[first] for b in self._bins)
+        self._places = tuple(b[first] for b in self._bins)
 
     def forward(self, x: Float[Tensor, "batch *signal"]) -> Inexact[Tensor, "batch stored"]:
         """The half spectrum, flattened."""

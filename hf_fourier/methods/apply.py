@@ -21,7 +21,7 @@ from hf_fourier.methods.subset_method import asks_for_donors
 from hf_fourier.results.attribution import Attribution
 from hf_fourier.results.formats import VERSION
 from hf_fourier.results.remarks import dithered
-from hf_fourier.scoring.batching import MicroBatcher
+from hf_fourier.scoring.batching import MEMORY, MicroBatcher
 from hf_fourier.scoring.example_batch import (
     BatchSize,
     BatchSource,
@@ -194,22 +194,26 @@ def _explain_batch(
     method, basis = job.method.resolve(examples[0].signal), job.domain.bind(examples[0].signal)
     rng = ExampleRng(job.seed, [LazyFingerprint(example.parts) for example in examples])
     batch = batch_of(source, examples, rng, job.dither)
-    batcher = MicroBatcher(min(rows_for(batch, batch_size), outer.size))
+    planned = min(rows_for(batch, batch_size), outer.size)
+    batcher = MicroBatcher(planned)
     score = score_of(batch, [request.target for request in requests], batcher)
     maps = [request.precomputed_map for request in requests if request.precomputed_map is not None]
     score.goal_is_target = job.goal_is_target and not method.follows_label
     score.precomputed_maps = torch.stack(maps) if maps else None
     if job.donors:
         score.donors = partial(donor_signals, examples, job.donors, source, rng)
-    ranking = method.attribute(score, score.signal, basis, rng)
-    score.clean_reading()  # a control runs it here, so that its pass is counted
-    points = job.points(examples[0].signal)
-    if not points and job.contributions is not None:
-        ranking = replace(ranking, paths=())
-    elif points and not ranking.paths:
-        ranking = replace(ranking, paths=integrate(score, score.signal, points))
+    points, tried = job.points(examples[0].signal), min(planned, len(examples)) * batch.rows_per_signal
+    trains = method.passes is None or method.passes[1] > 0  # a forward pass alone takes less
+    with MEMORY.measuring(batch.model if trains else None, batch.entries, batch.signal.device, tried):
+        ranking = method.attribute(score, score.signal, basis, rng)
+        score.clean_reading()  # a control runs it here, so that its pass is counted
+        if not points and job.contributions is not None:
+            ranking = replace(ranking, paths=())
+        elif points and not ranking.paths:
+            ranking = replace(ranking, paths=integrate(score, score.signal, points))
+        answers = fetched(score, ranking, batch.signal_here, job.with_gradient, basis.signal, job.dither)
+    MEMORY.too_many(batch.model, batcher.size, planned)
     outer.remember(batcher)
-    answers = fetched(score, ranking, batch.signal_here, job.with_gradient, basis.signal, job.dither)
     provenance = {
         **_provenance(job, method, score),
         **({"contributions": points} if points or job.contributions is not None else {}),

@@ -29,6 +29,7 @@ class Answers:
 
     Attributes:
         ranking: The ranking; without its gradient where that was not asked for.
+        gradient: The gradient where it was taken, on its own device; None where none was.
         value, agreement, confidence: The clean readings.
         frozen: The resolved targets, one row each.
         signal: The clean signals.
@@ -39,6 +40,7 @@ class Answers:
     """
 
     ranking: Ranking
+    gradient: Tensor | None
     value: Tensor
     agreement: Tensor
     confidence: Tensor | None
@@ -85,12 +87,17 @@ def fetched(
         sums,
     )
     tensors: list[Tensor | None] = []
-    _mapped(made, lambda tensor: tensors.append(tensor) or tensor)
+
+    def note(tensor: Tensor) -> Tensor:
+        tensors.append(tensor)
+        return tensor
+
+    _mapped(made, note)
     arrived = iter(score.pending.fetch(tensors))
     own, (value, agreement, confidence), frozen, signal, finite, *rest = _mapped(made, lambda _: next(arrived))
     if not finite:
         raise not_finite(replace(ranking, gradient=gradient), score, shape, dither)
-    return Answers(own, value, agreement, confidence, frozen, signal, *rest)
+    return Answers(own, gradient, value, agreement, confidence, frozen, signal, *rest)
 
 
 def _mapped(value: Any, change: Callable[[Tensor], Any]) -> Any:
@@ -209,17 +216,18 @@ def of_ranking(answers: Answers, gradients: Sequence[Tensor | None], signal: Sig
     """
     ranking = answers.ranking
     remarks = [list(notes) for notes in ranking.notes or [()] * len(gradients)]
-    for note, rows in ranking.noted.items():
+    for remark, rows in ranking.noted.items():
         for notes, is_noted in zip(remarks, rows.tolist(), strict=True):
-            notes += [note] if is_noted else []
+            notes += [remark] if is_noted else []
     if answers.steepest is not None:
         for i, (notes, gradient, top) in enumerate(zip(remarks, gradients, answers.steepest.tolist(), strict=True)):
             if top == 0:
                 notes.append(NO_GRADIENT)
-            elif gradient is not None and not math.isfinite(top):
-                where = unfinished(gradient, answers.signal[i], signal)
+            elif answers.gradient is not None and not math.isfinite(top):
+                where = unfinished(_wide(answers.gradient[i].cpu()), answers.signal[i], signal)
                 notes.append(f"{where} is taken as 0 there: {NOT_FINITE_HINT}")
-                gradient.nan_to_num_(0.0, 0.0, 0.0)
+                if gradient is not None:
+                    gradient.nan_to_num_(0.0, 0.0, 0.0)
     if ranking.completeness_error is not None and answers.sums is not None:
         ends = [None] * len(remarks) if ranking.baseline_value is None else ranking.baseline_value.tolist()
         columns = [numbers.tolist() for numbers in (*answers.sums, ranking.completeness_error, answers.value)]

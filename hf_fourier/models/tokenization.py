@@ -97,14 +97,14 @@ class OutputHead(TokenHead):
 
     def ranked(self, logits: Float[Tensor, "..."], most: int = 5) -> list[tuple[str, float]]:
         """The likeliest token at each place, given those before, with their mean probability."""
-        return self.named(*self.best(logits.unsqueeze(0)))[0]
+        return self.name_best(*self.best(logits.unsqueeze(0)))[0]
 
     def best(self, logits: Float[Tensor, "rows ..."], most: int = 5) -> tuple[Tensor, ...]:
         """The log p and the id of the likeliest token at each place."""
         best = self.rules.applied(logits).log_softmax(-1).max(-1)
         return best.values, best.indices
 
-    def named(self, *best: Tensor) -> list[list[tuple[str, float]]]:
+    def name_best(self, *best: Tensor) -> list[list[tuple[str, float]]]:
         """One text for each row, with its mean probability."""
         pairs = zip(*best, strict=True)
         return [[(self.name_target(ids.reshape(-1))[1], float(log_p.mean().exp()))] for log_p, ids in pairs]

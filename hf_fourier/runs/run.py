@@ -170,6 +170,7 @@ class Run:
             alone = self.machine.processes == 1 and self.machine.requested is None
             say(*([] if alone else [self.machine]), plan or f"going on with {self.folder.name!r}")
         self.manifest = Manifest.read(self.folder)
+        self.worker.keep(self.manifest.settings["store"])
         if "paths" in self.manifest.environment:  # checked once, when the run was planned: the same notes in all chunks
             self.worker.side_inputs = SideInputCheck.from_values(self.manifest.environment["paths"])
         wrapper, outputs = self.worker.explainer.wrapper, self.manifest.environment.get("outputs")
@@ -377,8 +378,7 @@ class Run:
             InputError: If there are failures and not one result.
         """
         failures = [outcome for outcome in outcomes if isinstance(outcome.result, Failure)]
-        self.failed += len(failures)
-        self.done += len(outcomes) - len(failures)
+        self.failed, self.done = self.failed + len(failures), self.done + len(outcomes) - len(failures)
         if failures and not self.done and self.failed >= MAX_FAILURES:
             first = failures[0]
             assert isinstance(first.result, Failure)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from hf_fourier.errors import InputError, NotFinite
@@ -61,6 +61,10 @@ class Worker:
 
     def __post_init__(self) -> None:
         self._planned_batch_size = self.batch_size
+
+    def keep(self, store: str) -> None:
+        """Take over how much of each result is stored: what is not need not be fetched from the model's device."""
+        self.job = replace(self.job, with_gradient=store == "everything")
 
     def encode(self, item: SourceItem) -> PreparedExample:
         """One example through the processor."""

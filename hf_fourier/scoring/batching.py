@@ -5,8 +5,10 @@ from __future__ import annotations
 import gc
 import re
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TypeVar
+from weakref import WeakKeyDictionary
 
 import torch
 
@@ -28,11 +30,87 @@ _SHORT = re.compile(
 )
 
 
+#: What libraries of a GPU say where they find no memory for a plan, a handle or an algorithm, and of other trouble too.
+_PERHAPS_SHORT = re.compile(
+    r"CUFFT_INTERNAL_ERROR|CUBLAS_STATUS_(?:NOT_INITIALIZED|INTERNAL_ERROR)|CUDNN_STATUS_INTERNAL_ERROR"
+    r"|unable to find (?:a valid cuDNN algorithm|an engine to execute)",
+    re.IGNORECASE,
+)
+#: The fraction of a GPU's memory under which such words are taken for a lack of it.
+SCARCE = 0.05
+
+
 def is_out_of_memory(error: BaseException) -> bool:
     """Whether a device or the host ran out of memory, in a model, a transform or a library."""
     if isinstance(error, (torch.OutOfMemoryError, MemoryError)):
         return True
-    return isinstance(error, (RuntimeError, OSError)) and _SHORT.search(str(error)) is not None
+    if not isinstance(error, (RuntimeError, OSError)):
+        return False
+    return _SHORT.search(str(error)) is not None or (
+        _PERHAPS_SHORT.search(str(error)) is not None and torch.cuda.is_available() and _is_scarce()
+    )
+
+
+def _is_scarce() -> bool:
+    """Whether a GPU is nearly full."""
+    try:
+        free, total = torch.cuda.mem_get_info()
+    except RuntimeError:  # a GPU that is out of order says nothing of its memory either
+        return False
+    return free < SCARCE * total
+
+
+class DeviceMemory:
+    """What a row of a model takes on a GPU, measured while its first batch runs, and how many rows then fit.
+
+    The first batch of a model has the rows that `suggested_rows` gives; what was allocated at its peak beyond what was
+    there before, divided by its signal entries, is remembered for later ones. To measure it, torch's peak statistics
+    of the device are reset once for each model.
+    """
+
+    #: The fraction of the free memory that a batch may take.
+    SHARE = 0.7
+    #: Rows and signal entries of a batch, at most: more are no faster, and the host has to hold their results.
+    ROWS, ENTRIES = 512, 2**26
+
+    def __init__(self) -> None:
+        self._bytes: WeakKeyDictionary[torch.nn.Module, float] = WeakKeyDictionary()
+
+    def rows(self, model: torch.nn.Module | None, entries: int, device: torch.device) -> int | None:
+        """Rows that fit into what is free now; None where that was not measured.
+
+        Args:
+            model: The model.
+            entries: Signal values in a row.
+            device: Where it is.
+        """
+        each = None if model is None or device.type != "cuda" else self._bytes.get(model)
+        if each is None:
+            return None
+        free = torch.cuda.mem_get_info(device)[0]
+        free += torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+        fitting = int(self.SHARE * free / (each * max(1, entries)))
+        return max(1, min(fitting, self.ROWS, self.ENTRIES // max(1, entries)))
+
+    @contextmanager
+    def measuring(self, model: torch.nn.Module | None, entries: int, device: torch.device, rows: int) -> Iterator[None]:
+        """Inside, a batch of so many rows runs: what it takes is remembered, if that is not known."""
+        if model is None or device.type != "cuda" or model in self._bytes:
+            yield
+            return
+        torch.cuda.reset_peak_memory_stats(device)
+        before = torch.cuda.memory_allocated(device)
+        yield
+        taken = max(1, torch.cuda.max_memory_allocated(device) - before)
+        self._bytes[model] = taken / (max(1, rows) * max(1, entries))
+
+    def too_many(self, model: torch.nn.Module | None, fitted: int, tried: int) -> None:
+        """Take over that batches had to shrink from `tried` rows to `fitted` ones."""
+        if model is not None and model in self._bytes and fitted < tried:
+            self._bytes[model] *= tried / fitted
+
+
+MEMORY = DeviceMemory()
 
 
 def suggested_rows(entries: int, device: torch.device) -> int:
@@ -102,4 +180,8 @@ def _release() -> None:
     if frozen:
         gc.freeze()
     if torch.cuda.is_available():
+        torch.backends.cuda.cufft_plan_cache.clear()  # whose plans hold memory that the allocator does not see
         torch.cuda.empty_cache()
+    for other in (torch.mps, torch.xpu):
+        if other.is_available():
+            other.empty_cache()

@@ -12,7 +12,7 @@ import torch
 from hf_fourier.domains import SignalShape
 from hf_fourier.errors import InputError, TargetError
 from hf_fourier.results.views import NoView, View
-from hf_fourier.scoring.batching import MicroBatcher, suggested_rows
+from hf_fourier.scoring.batching import MEMORY, MicroBatcher, suggested_rows
 from hf_fourier.scoring.heads import CustomTarget, Head, head_for_target
 from hf_fourier.scoring.pending import to_device
 from hf_fourier.scoring.references import Reference, zero
@@ -241,8 +241,11 @@ def score_of(
 
 
 def rows_for(batch: ExampleBatch, batch_size: BatchSize) -> int:
-    """Signal rows that go through the model at once."""
-    rows = suggested_rows(batch.entries, batch.signal.device) if batch_size == "auto" else batch_size
+    """Signal rows that go through the model at once; on a GPU from the second batch on as many as its memory holds."""
+    rows = batch_size
+    if rows == "auto":
+        device = batch.signal.device
+        rows = MEMORY.rows(batch.model, batch.entries, device) or suggested_rows(batch.entries, device)
     return max(1, rows // batch.rows_per_signal)
 
 
@@ -253,7 +256,8 @@ def examples_per_batch(example: EncodedExample, batch_size: BatchSize, source: B
     entries = torch.Size(example.signal.shape).numel()
     if batch_size == "auto":
         batch, together = (suggested_rows(entries, device) for device in (source.device, torch.device("cuda")))
-        batch_size = max(1, together // batch) * batch
+        model = getattr(source, "model", None)
+        batch_size = MEMORY.rows(model, entries, source.device) or max(1, together // batch) * batch
     return min(batch_size, source.max_rows) if source.max_rows else batch_size
 
 

@@ -121,10 +121,10 @@ def run_perturbations(
         rows = to_device(torch.tensor([request.example for request in firsts]), score.signal.device)
         reading = score.value(filtered.signals(firsts, rows, complements), rows)
         wanted = reading.value, reading.confidence, reading.agreement, reading.predicted_class
-        *numbers, masks = score.pending.fetch([*wanted, None if visit is None else reading.predicted_mask])
+        *numbers, predicted = score.pending.fetch([*wanted, None if visit is None else reading.predicted_mask])
         nothing = [None] * len(groups)
         columns = [nothing if column is None else column.tolist() for column in numbers]
-        masks = nothing if masks is None else masks
+        masks = nothing if predicted is None else list(predicted)
         for group, mask, *result in zip(groups, masks, *columns, strict=True):
             for i in group:
                 request = requests[i]
@@ -168,6 +168,8 @@ class _FilteredSignals:
         self._start = None if replacement is None else basis.inverse(replacement)
         self._coefficients = basis.forward(x) if replacement is None else basis.forward(x) - replacement
         self.stored = self._coefficients.shape[1]
+        # The rank of each stored bin's feature in its example's order.
+        self._ranks: Int[Tensor, "examples stored"]
         if x.device.type != "cpu":
             self._ranks = _ranks_there(basis, x, orders)
             return
@@ -175,8 +177,7 @@ class _FilteredSignals:
         places = np.arange(len(basis), dtype=np.int32)
         for example, order in orders.items():
             ranks[example, order.cpu().numpy()] = places
-        # The rank of each stored bin's feature in its example's order.
-        self._ranks: Int[Tensor, "examples stored"] = basis.expand_to_bins(torch.from_numpy(ranks))
+        self._ranks = basis.expand_to_bins(torch.from_numpy(ranks))
 
     def with_complements(self, requests: Sequence[Perturbation]) -> tuple[Sequence[int], int]:
         """An order of different perturbations, and how many at its end are complements of as many at its beginning."""

@@ -358,7 +358,7 @@ class Score:
         self._unresolved.difference_update(numbers)
 
     def _name(self, numbers: Sequence[int], *best: Tensor) -> None:
-        self.top_predictions.update(zip(numbers, self.head.named(*best), strict=True))
+        self.top_predictions.update(zip(numbers, self.head.name_best(*best), strict=True))
 
 
 def _numbers(own: slice | Tensor, device: torch.device) -> Tensor:

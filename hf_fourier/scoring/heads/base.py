@@ -204,13 +204,13 @@ class Head(ABC):
         return self._most_probable(logits.reshape(-1, logits.shape[-1])[0].softmax(-1), most)
 
     def best(self, logits: Float[Tensor, "rows ..."], most: int = 5) -> tuple[Tensor, ...]:
-        """What `named` makes names of, on the logits' device: of a head's own softmax the best classes of each row."""
+        """What `name_best` makes names of, on the logits' device: of a head's own softmax the best of each row."""
         if type(self).ranked is not Head.ranked or type(self)._most_probable is not Head._most_probable:
             return (logits,)
         best = logits.reshape(len(logits), -1, logits.shape[-1])[:, 0].softmax(-1).topk(min(most, logits.shape[-1]))
         return best.values, best.indices
 
-    def named(self, *best: Tensor) -> list[list[tuple[str, float]]]:
+    def name_best(self, *best: Tensor) -> list[list[tuple[str, float]]]:
         """The most probable classes of each row, with their probabilities, from what `best` returned."""
         if len(best) == 1:
             return [self.ranked(row) for row in best[0]]
