@@ -138,15 +138,15 @@ def results_of(
     remarks = of_ranking(answers, gradients, basis.signal)
     confidences = nothing if answers.confidence is None else answers.confidence.tolist()
     contributions, unfit = of_each(ranking.paths, answers.signal)
-    errors = nothing if ranking.completeness_error is None else ranking.completeness_error.tolist()
     values, agreements = answers.value.tolist(), answers.agreement.tolist()
+    errors = nothing if ranking.completeness_error is None else ranking.completeness_error.tolist()
     results = []
     for i, request in enumerate(requests):
         example = request.example
         target, label = score.head.name_target(frozen[i])
         # Copies, so that a later change of the example does not change its result.
-        inputs = {name: tensor.detach().to("cpu", copy=True) for name, tensor in example.inputs.items()}
-        content = {} if example.content is None else {"content": example.content.detach().to("cpu", copy=True)}
+        inputs = {name: _copied(tensor) for name, tensor in example.inputs.items()}
+        content = {} if example.content is None else {"content": _copied(example.content)}
         notes = [*shared_notes, *example.notes, *score.remarks.get(i, ()), *basis.layout.notes, *remarks[i], *unfit[i]]
         results.append(
             Attribution(
@@ -158,11 +158,7 @@ def results_of(
                 value=values[i],
                 signal=signals[i],
                 gradient=gradients[i],
-                provenance={
-                    **provenance,
-                    **({"range": example.range} if example.range else {}),
-                    "notes": notes,
-                },
+                provenance={**provenance, **({"range": example.range} if example.range else {}), "notes": notes},
                 top_predictions=score.top_predictions.get(i, []),
                 names=example.names,
                 view=example.view,
@@ -178,6 +174,10 @@ def results_of(
         )
         results[-1].set_sorted(orders[i])
     return results
+
+
+def _copied(tensor: Tensor) -> Tensor:
+    return tensor.detach().to("cpu", copy=True)
 
 
 def _wide(tensor: Tensor) -> Tensor:

@@ -19,7 +19,7 @@ from hf_fourier.results.contributions import Contributions
 from hf_fourier.results.curve import Curve
 from hf_fourier.results.drawing import drawn_by
 from hf_fourier.results.integrity import parsing
-from hf_fourier.results.ordering import cut, descending, settled
+from hf_fourier.results.ordering import cut, descending, with_ties
 from hf_fourier.results.relevance import Kind, Relevance, bases, genes, relevance
 from hf_fourier.results.remarks import IN_PLACE, INCOMPLETE
 from hf_fourier.results.table import Table
@@ -126,7 +126,7 @@ class Attribution:
         """Feature indices from the most to the least important; ties by a seeded key of the example."""
         ties = partial(self._ties, int(self.provenance.get("seed", 0)))
         sorted_before, self._sorted = self._sorted, None
-        known = None if sorted_before is None else settled(sorted_before, self.scores, ties)
+        known = None if sorted_before is None else with_ties(sorted_before, self.scores, ties)
         return descending(self.scores, ties) if known is None else known
 
     def _ties(self, seed: int) -> torch.Generator:

@@ -48,7 +48,7 @@ def _shuffle(features: int, device: torch.device) -> Int[Tensor, " features"]:
     return torch.randperm(features, generator=torch.Generator().manual_seed(features)).to(device)
 
 
-def settled(
+def with_ties(
     order: Int[Tensor, " features"], scores: Float[Tensor, " features"], ties: Callable[[], torch.Generator]
 ) -> Int[Tensor, " features"] | None:
     """An order of `sorted_there`, its ties as `descending` orders them; None where it is no order of these scores.

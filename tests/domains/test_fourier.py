@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from hf_fourier.domains import DOMAINS, Axis, Fourier, SignalShape
+from hf_fourier.domains import DOMAINS, Axis, Fourier, SignalShape, base
 from hf_fourier.errors import SpecError
 from tests.toy_scores import DOMAIN_SPECS, LEAVES, bound, full_bins, full_spectrum, noise, signal
 
@@ -216,3 +216,36 @@ def test_the_inverse_is_the_same_where_a_gradient_is_taken(sizes):
     torch.testing.assert_close(plain, taken.detach())
     torch.testing.assert_close(plain, noise(3, *sizes))
     assert basis.inverse(basis.forward(noise(1, *sizes).float())).dtype == torch.float32
+
+
+@pytest.mark.parametrize(("length", "axes"), [(7, "token"), (8, "token"), (6, "hidden"), (1, "token")])
+def test_one_axis_is_bound_as_several_are(length, axes):
+    """The short way for one axis has the features, counts and columns of the general one."""
+    shape = SignalShape("tokens", (Axis("token", length), Axis("hidden", 5, channel=True)))
+    short = Fourier(axes=axes).build(shape)
+    index = torch.arange(torch.Size(short._stored).numel()).view(short._stored)
+    partner = short._partners(index)
+    assert torch.equal(short.bin_multiplicity, torch.where(partner == index, 1, 2).flatten())
+    assert not ((partner >= 0) & (partner != index)).any()
+    for one, other in zip(short._bins, torch.unravel_index(index.flatten(), short._stored), strict=True):
+        assert torch.equal(one, other)
+
+
+def test_bases_are_kept_by_their_bytes(monkeypatch):
+    def of_length(length):
+        return Fourier().bind(SignalShape("series", (Axis("time", length), Axis("channel", 64, channel=True))))
+
+    base._bind.cache_clear()
+    one = of_length(100)
+    one.layout  # noqa: B018  # grows
+    assert of_length(100) is one
+    size = base._bytes(one, set())
+    assert size >= 8 * len(one)
+    monkeypatch.setattr(base, "CACHE_BYTES", 3 * size)
+    for length in range(100, 109):
+        assert len(of_length(length).layout) == 64 * (length // 2 + 1)
+    assert 2 <= len(base._bind._known) <= 4
+    assert of_length(108) is of_length(108)
+    assert of_length(100) is not one
+    monkeypatch.setattr(base, "CACHE_BYTES", 0)
+    assert of_length(50) is of_length(50), "the last one stays in any case"

@@ -12,7 +12,7 @@ import torch
 from hf_fourier import FourierExplainer, attribute
 from hf_fourier.domains.fourier import FourierBasis
 from hf_fourier.methods.path_gradients import gradients_at
-from hf_fourier.scoring.batching import is_out_of_memory
+from hf_fourier.scoring.batching import DeviceMemory, is_out_of_memory
 from tests.models import tiny_models, tiny_tokenizers
 from tests.toy_scores import Smooth, noise, score_of
 
@@ -64,6 +64,70 @@ def test_memory_is_short(error: BaseException) -> None:
 @pytest.mark.parametrize("error", OTHER, ids=lambda error: str(error)[:40])
 def test_something_else_is_wrong(error: BaseException) -> None:
     assert not is_out_of_memory(error)
+
+
+class Gpu:
+    """A GPU's memory in numbers: free, in all, taken by torch's allocator and used of that."""
+
+    def __init__(self, free: int, total: int = 1000, reserved: int = 0, allocated: int = 0, peak: int = 0) -> None:
+        self.free, self.total, self.reserved, self.allocated, self.peak = free, total, reserved, allocated, peak
+        self.resets = 0
+
+    def put_into(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+        monkeypatch.setattr(torch.cuda, "mem_get_info", lambda *_: (self.free, self.total))
+        monkeypatch.setattr(torch.cuda, "memory_reserved", lambda *_: self.reserved)
+        monkeypatch.setattr(torch.cuda, "memory_allocated", lambda *_: self.allocated)
+        monkeypatch.setattr(torch.cuda, "max_memory_allocated", lambda *_: self.peak)
+        monkeypatch.setattr(torch.cuda, "reset_peak_memory_stats", self.reset)
+
+    def reset(self, *_: Any) -> None:
+        self.resets += 1
+
+
+PERHAPS = [
+    "cuFFT error: CUFFT_INTERNAL_ERROR",
+    "CUDA error: CUBLAS_STATUS_NOT_INITIALIZED when calling `cublasCreate(handle)`",
+    "cuDNN error: CUDNN_STATUS_INTERNAL_ERROR",
+    "GET was unable to find an engine to execute this computation",
+    "Unable to find a valid cuDNN algorithm to run convolution",
+]
+
+
+@pytest.mark.parametrize("words", PERHAPS)
+def test_words_of_libraries_mean_memory_where_a_gpu_is_nearly_full(words: str, monkeypatch: Any) -> None:
+    Gpu(free=40).put_into(monkeypatch)
+    assert is_out_of_memory(RuntimeError(words))
+    Gpu(free=400).put_into(monkeypatch)
+    assert not is_out_of_memory(RuntimeError(words))
+
+
+def test_rows_that_fit_are_measured_once_and_remembered(monkeypatch: Any) -> None:
+    memory, model, gpu = DeviceMemory(), torch.nn.Linear(2, 2), Gpu(free=8000, reserved=3000, allocated=1000, peak=1600)
+    cuda = torch.device("cuda")
+    gpu.put_into(monkeypatch)
+    assert memory.rows(model, 10, cuda) is None
+    with memory.measuring(model, 10, cuda, rows=3):
+        pass
+    # 600 bytes for 30 entries; 70 % of 8000 free ones and 2000 that torch holds unused are there.
+    assert memory.rows(model, 10, cuda) == int(0.7 * 10000 / (20 * 10)) == 35
+    assert memory.rows(model, 1, cuda) == 350
+    assert memory.rows(model, 10**9, cuda) == 1
+    assert memory.rows(model, 10, torch.device("cpu")) is None
+    with memory.measuring(model, 10, cuda, rows=3):
+        gpu.peak = 10**6
+    assert (memory.rows(model, 10, cuda), gpu.resets) == (35, 1)
+    memory.too_many(model, fitted=10, tried=35)
+    assert memory.rows(model, 10, cuda) == 10
+    assert memory.rows(torch.nn.Linear(2, 2), 10, cuda) is None, "another model"
+
+
+def test_what_fails_is_not_remembered(monkeypatch: Any) -> None:
+    memory, model = DeviceMemory(), torch.nn.Linear(2, 2)
+    Gpu(free=8000).put_into(monkeypatch)
+    with pytest.raises(MemoryError), memory.measuring(model, 10, torch.device("cuda"), rows=3):
+        raise MemoryError
+    assert memory.rows(model, 10, torch.device("cuda")) is None
 
 
 def limited(function: Callable[..., Any], most: int, error: Exception) -> Callable[..., Any]:
