@@ -73,7 +73,8 @@ def fetched(
     slope = None if gradient is None else gradient.detach().flatten(1).abs().amax(1)
     add_up = ranking.completeness_error is not None
     sums = torch.stack([scores.sum(1, dtype=exact), scores.norm(1, dim=1).to(exact)]) if add_up else None
-    ranking = replace(ranking, scores=_wide(scores), gradient=gradient if with_gradient else None)
+    kept = gradient if with_gradient else None
+    ranking = replace(ranking, scores=_wide(scores), gradient=None if kept is None else _wide(kept))
     known = signal_here is not None and score.signal.device.type != "cpu"
     reading = score.clean_reading()
     made = (
@@ -133,8 +134,7 @@ def results_of(
     """
     nothing, ranking = [None] * len(requests), answers.ranking
     scores, signals, frozen = _rows(ranking.scores), _rows(_wide(answers.signal)), _rows(answers.frozen)
-    gradients = nothing if ranking.gradient is None else _rows(_wide(ranking.gradient))
-    orders = nothing if answers.orders is None else _rows(answers.orders)
+    gradients, orders = (nothing if part is None else _rows(part) for part in (ranking.gradient, answers.orders))
     remarks = of_ranking(answers, gradients, basis.signal)
     confidences = nothing if answers.confidence is None else answers.confidence.tolist()
     contributions, unfit = of_each(ranking.paths, answers.signal)
