@@ -18,6 +18,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -200,18 +201,18 @@ def parts(bench: Bench, models: Sequence[str], pictures: int) -> Iterator[tuple[
     order = [(name, "bfloat16") for name in first]
     order += [(name, kind) for kind in TYPES for name in models if (name, kind) not in order]
     for name, kind in order[: len(first)]:
-        yield f"explain {name} {kind}", lambda name=name, kind=kind: explain(bench, name, TYPES[kind])
+        yield f"explain {name} {kind}", partial(explain, bench, name, TYPES[kind])
     for name in first:
-        yield f"curves {name}", lambda name=name: curves(bench, name)
+        yield f"curves {name}", partial(curves, bench, name)
     for name in models:
-        yield f"equality {name}", lambda name=name: equality(bench, name)
+        yield f"equality {name}", partial(equality, bench, name)
     if bench.device.type == "cuda":
-        yield "memory cap", lambda: capped(bench, models[0])
+        yield "memory cap", partial(capped, bench, models[0])
     if "vit-b/16" in models:
-        yield "evaluation", lambda: evaluation(bench)
-        yield "data set", lambda: data_set(bench, pictures)
+        yield "evaluation", partial(evaluation, bench)
+        yield "data set", partial(data_set, bench, pictures)
     for name, kind in order[len(first) :]:
-        yield f"explain {name} {kind}", lambda name=name, kind=kind: explain(bench, name, TYPES[kind])
+        yield f"explain {name} {kind}", partial(explain, bench, name, TYPES[kind])
 
 
 def explain(bench: Bench, name: str, dtype: torch.dtype) -> dict[str, Any]:
@@ -223,14 +224,14 @@ def explain(bench: Bench, name: str, dtype: torch.dtype) -> dict[str, Any]:
     for method in ("ffc", "tracking"):
         forward, backward = METHODS.parse(method).passes or (1, 1)
         for batch_size in (fixed, "auto"):
-            options = {"method": method, "batch_size": batch_size, "contributions": 0}
+            options: dict[str, Any] = {"method": method, "batch_size": batch_size, "contributions": 0}
             (result, *_) = explainer.explain(inputs, **options)  # the probe of the memory, and the model's checks
             (result, *_) = explainer.explain(inputs, **options)
             passes = bench.bare(explainer, name, inputs, int(result.provenance["batch"]))
             sides = (
                 passes,
-                lambda options=options: explainer.explain(inputs, **options),
-                lambda options=options: [one.order for one in explainer.explain(inputs, **options)],
+                partial(explainer.explain, inputs, **options),
+                partial(ordered_by, explainer, inputs, options),
             )
             with eval_mode(explainer.model):
                 bare, plain, ordered = bench.seconds(*sides)
@@ -238,9 +239,14 @@ def explain(bench: Bench, name: str, dtype: torch.dtype) -> dict[str, Any]:
             rows[f"{method}, batch {batch_size}"] = {
                 "examples": fixed, "rows in a batch": result.provenance["batch"], "bare pass, s": bare,
                 "explain ÷ bare": plain / needed, "with orders ÷ bare": ordered / needed,
-                **measured(bench, lambda options=options: explainer.explain(inputs, **options)),
+                **measured(bench, partial(explainer.explain, inputs, **options)),
             }  # fmt: skip
     return rows
+
+
+def ordered_by(explainer: FourierExplainer, inputs: dict[str, Tensor], options: dict[str, Any]) -> list[Tensor]:
+    """The order of all features of each example."""
+    return [one.order for one in explainer.explain(inputs, **options)]
 
 
 def curves(bench: Bench, name: str) -> dict[str, Any]:
@@ -331,7 +337,7 @@ def evaluation(bench: Bench) -> dict[str, Any]:
     inputs = bench.examples("vit-b/16", len(pictures))
     bare, whole = bench.seconds(
         bench.bare(explainer, "vit-b/16", inputs, len(pictures)),
-        lambda: explainer.evaluate(pictures, methods=["ffc"], random_orders=2),
+        lambda: explainer.evaluate(pictures, methods=["ffc"]),
     )
     return {"pictures": len(pictures), "bare, s": bare, "evaluation, s": whole, "evaluation ÷ bare": whole / bare}
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import traceback
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import SimpleNamespace
 from typing import Any
 
@@ -149,7 +150,14 @@ def moved(model: torch.nn.Module) -> torch.nn.Module:
     return model
 
 
+@contextmanager
+def on_device() -> Iterator[FakeDevice]:
+    """Inside, the fake device is there; what it yields counts."""
+    with _Made(), FakeDevice() as device:
+        yield device
+
+
 def counted(function: Callable[[], Any]) -> tuple[Any, FakeDevice]:
     """What a function returns inside the fake device, and what was counted."""
-    with _Made(), FakeDevice() as device:
+    with on_device() as device:
         return function(), device

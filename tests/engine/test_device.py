@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,8 +12,9 @@ import torch
 
 from hf_fourier import Attribution, FourierExplainer
 from hf_fourier.errors import NotFinite
+from hf_fourier.runs.worker import Worker
 from hf_fourier.scoring.pending import fetch
-from tests.fake_device import THERE, counted, moved
+from tests.fake_device import THERE, counted, moved, on_device
 from tests.models import tiny_models, tiny_tokenizers
 
 PICTURES = {"pixel_values": torch.randn(3, 3, 32, 32, generator=torch.Generator().manual_seed(0))}
@@ -59,6 +61,25 @@ def test_the_host_waits_once_a_batch(kind: str, method: str) -> None:
     assert (device.counts["read"], device.counts["sort"]) == (1, 0), device.places
     for one, other in zip(expected, found, strict=True):
         same(one, other)
+
+
+def test_a_run_waits_once_a_batch_and_once_for_its_curves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _, there, texts = pair("texts")
+    waits, explain = list[int](), Worker.explain
+
+    def watched(worker: Worker, chunk: Any) -> Any:
+        before = device.counts["read"]
+        outcomes = explain(worker, chunk)
+        waits.append(device.counts["read"] - before)
+        return outcomes
+
+    monkeypatch.setattr(Worker, "explain", watched)
+    options = {"fractions": [0.1], "chunk": 2, "progress": False, "store": "scores"}
+    with on_device() as device:
+        results = there.explain_dataset([*texts, *texts], tmp_path, **options)
+    assert waits[-len(texts) :] == [2] * len(texts), device.places
+    assert device.counts["sort"] == 0
+    assert [row["label"] for row in results.rows()] == [one.label for one in pair("texts")[0].explain([*texts, *texts])]
 
 
 def test_neither_the_input_nor_a_gradient_that_nobody_asked_for_is_fetched() -> None:
