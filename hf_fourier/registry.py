@@ -40,13 +40,16 @@ class Registry(Generic[T]):
 
     Args:
         kind: What is registered, for messages ("method", "domain").
+
+    Attributes:
+        needs: The library that each cannot run without, by name; "" for none.
     """
 
     def __init__(self, kind: str) -> None:
         self.kind = kind
         self._classes: dict[str, type[T]] = {}
         self._aliases: dict[str, str] = {}
-        self._needs: dict[str, str] = {}
+        self.needs: dict[str, str] = {}
 
     def register(self, name: str, aliases: Sequence[str] = (), needs: str = "") -> Callable[[type[T]], type[T]]:
         """A decorator that enters a frozen dataclass under `name` (also kept as its `name` attribute).
@@ -65,7 +68,7 @@ class Registry(Generic[T]):
             if (known.__module__, known.__qualname__) != (cls.__module__, cls.__qualname__):
                 raise ValueError(f"{self.kind} {name!r} is registered already, by {known.__module__}")
             cls.name = name  # type: ignore[attr-defined]
-            self._classes[name], self._needs[name] = cls, needs
+            self._classes[name], self.needs[name] = cls, needs
             for alias in (name, *aliases):
                 if self._aliases.setdefault(bare_name(alias), name) != name:
                     raise ValueError(f"{alias!r} names {self.kind} {self._aliases[bare_name(alias)]!r} already")
@@ -79,17 +82,17 @@ class Registry(Generic[T]):
 
     def remove(self, name: str) -> None:
         """Take `name` out again."""
-        del self._classes[name], self._needs[name]
+        del self._classes[name], self.needs[name]
         self._aliases = {alias: known for alias, known in self._aliases.items() if known != name}
 
     def __iter__(self) -> Iterator[str]:
         """The names of those that can run here."""
-        return iter(sorted(name for name, library in self._needs.items() if not library or find_spec(library)))
+        return iter(sorted(name for name, library in self.needs.items() if not library or find_spec(library)))
 
     @property
     def missing(self) -> dict[str, str]:
         """The names of those that cannot run here, with the library that each needs."""
-        return {name: library for name, library in sorted(self._needs.items()) if library and not find_spec(library)}
+        return {name: library for name, library in sorted(self.needs.items()) if library and not find_spec(library)}
 
     def __contains__(self, name: object) -> bool:
         return name in self._classes

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import json
+import sys
 import time
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 import typer
@@ -15,30 +19,50 @@ from hf_fourier.errors import InputError
 MANY = 2**20
 
 
-def show_methods(as_json: bool = False) -> None:
-    """Every registered method."""
+#: What `described_methods` returns, so that the list needs no torch; `python -m hf_fourier.cli.list` writes it.
+METHODS_FILE = Path(__file__).with_name("methods.json")
+
+
+def described_methods() -> list[dict[str, Any]]:
+    """Every registered method as plain values: for machines, and the texts of its row in the table."""
     from hf_fourier.methods import METHODS
 
+    return [
+        {
+            "row": {**_registry_row(name, METHODS[name]), **_method_facts(METHODS[name])},
+            "properties": _properties_text(METHODS[name]),
+            "parameters": _parameters(METHODS[name]),
+            "aliases": METHODS.aliases(name),
+            "needs": METHODS.needs[name],
+        }
+        for name in sorted(METHODS.needs)
+    ]
+
+
+def show_methods(as_json: bool = False) -> None:
+    """Every registered method; of those in the package, torch is not loaded for it."""
+    loaded = "hf_fourier.methods" in sys.modules  # where others may be registered too
+    known = described_methods() if loaded else json.loads(METHODS_FILE.read_text(encoding="utf-8"))
+    methods = [method for method in known if not method["needs"] or find_spec(method["needs"])]
+    facts = [method["row"] for method in methods]
     if as_json:
-        print_json([{**_registry_row(name, METHODS[name]), **_method_facts(METHODS[name])} for name in METHODS])
+        print_json(facts)
         return
-    rows = []
-    for name in METHODS:
-        cls = METHODS[name]
-        description = f"{_first_line(cls)}\n{cls.reference}"
-        rows.append([name, _passes(cls), _properties_text(cls), _parameters(cls), description])
+    rows = [
+        [one["name"], one["passes"], method["properties"], method["parameters"], f"{one['what']}\n{one['reference']}"]
+        for one, method in zip(facts, methods, strict=True)
+    ]
     columns = ["method", "forward + backward", "properties", "parameters and defaults", "what it is; reference"]
     result_console().print(table("Methods", columns, rows, left=len(columns)))
-    names = {name: ", ".join(aliases) for name in METHODS if (aliases := METHODS.aliases(name))}
+    names = {one["row"]["name"]: ", ".join(one["aliases"]) for one in methods if one["aliases"]}
     print_line(result_console(), f"Other names: {'; '.join(f'{also} for {name}' for name, also in names.items())}")
-    missing = "; ".join(f"{name} ({library})" for name, library in METHODS.missing.items())
+    missing = "; ".join(f"{method['row']['name']} ({method['needs']})" for method in known if method not in methods)
     if missing:
         print_line(result_console(), f"Not listed, as the library in brackets is not installed: {missing}")
-    for name in METHODS:
-        if METHODS[name].presets:
-            print_line(
-                result_console(), f"Presets of {name} (write {name}:preset=NAME): {', '.join(METHODS[name].presets)}"
-            )
+    for one in facts:
+        if one["presets"]:
+            name = one["name"]
+            print_line(result_console(), f"Presets of {name} (write {name}:preset=NAME): {', '.join(one['presets'])}")
 
 
 def show_domains(as_json: bool = False) -> None:
@@ -199,3 +223,7 @@ def _properties(domain: Any) -> str:
 
 def _first_line(cls: Any) -> str:
     return (cls.__doc__ or "").strip().partition("\n")[0]
+
+
+if __name__ == "__main__":
+    METHODS_FILE.write_text(json.dumps(described_methods(), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")

@@ -70,6 +70,28 @@ def test_methods_come_from_the_registry(run):
     assert "made_up" not in run("methods").stdout
 
 
+def test_the_list_of_methods_needs_no_torch_and_is_that_of_the_registry():
+    import json
+    from importlib.util import find_spec
+
+    from hf_fourier.cli import list as listing
+
+    code = """
+import sys
+from hf_fourier.cli import main
+sys.argv = ["hf-fourier", "methods", "--json"]
+try:
+    main()
+finally:
+    assert not {"torch", "numpy"} & set(sys.modules)
+"""
+    done = python(code)
+    assert done.returncode == 0, done.stderr
+    written = json.loads(listing.METHODS_FILE.read_text())
+    assert json.loads(done.stdout) == [one["row"] for one in written if not one["needs"] or find_spec(one["needs"])]
+    assert written == json.loads(json.dumps(listing.described_methods())), "run `python -m hf_fourier.cli.list`"
+
+
 def test_domains_come_from_the_registry(run):
     from hf_fourier.domains import DOMAINS
 
