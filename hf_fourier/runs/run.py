@@ -364,12 +364,8 @@ class Run:
         if coming is None:
             return None
         chunk, items, cost = coming
-        return chunk, [self._ready(item) for item in items], cost, time.thread_time() - start
-
-    def _ready(self, item: SourceItem) -> PreparedExample:
-        """The encoded example, from planning if it was kept."""
-        known = self._known.pop(item.index, None)
-        return self.worker.encode(item) if known is None else known
+        ready, elsewhere = self.worker.encode_all(items, self._known)
+        return chunk, ready, cost, time.thread_time() - start + elsewhere
 
     def _count(self, outcomes: Sequence[Outcome]) -> None:
         """Count results and failures; abort where nothing works.

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import time
 from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
+
+import torch
 
 from hf_fourier.errors import InputError, NotFinite
 from hf_fourier.methods.apply import MethodCall, explain_all
@@ -21,6 +26,7 @@ from hf_fourier.runs.packing import UNKNOWN, Failure, Outcome
 from hf_fourier.scoring.example_batch import BatchSize, EncodedExample, ExplanationRequest, grouped
 from hf_fourier.scoring.perturb_results import perturb_all
 from hf_fourier.scoring.targets import Target
+from hf_fourier.torch_state import carried
 
 if TYPE_CHECKING:
     from hf_fourier.engine import Engine
@@ -75,6 +81,33 @@ class Worker:
             return PreparedExample(item, self._encoded(item.example), digest=digest)
         except Exception as error:  # what processors of others raise has no common base
             return PreparedExample(item, None, _failure(error), digest)
+
+    def encode_all(
+        self, items: Sequence[SourceItem], known: dict[int, PreparedExample]
+    ) -> tuple[list[PreparedExample], float]:
+        """Several examples, in order, and the processor's time that other threads spent on them.
+
+        Beside an accelerator several threads encode at once (`encoders`): what decodes pictures and sounds lets go of
+        the interpreter. On a CPU the model has the other cores.
+
+        Args:
+            items: The examples.
+            known: Those that are encoded already, by index; they are taken out.
+        """
+        ready = [known.pop(item.index, None) for item in items]
+        missing = [item for item, one in zip(items, ready, strict=True) if one is None]
+        threads = min(encoders(self.explainer.wrapper.device), len(missing))
+        if threads < 2:
+            coming, elsewhere = iter([self.encode(item) for item in missing]), 0.0
+        else:
+            with ThreadPoolExecutor(threads) as pool:
+                pairs = list(pool.map(carried(self._timed), missing))
+            coming, elsewhere = iter([one for one, _ in pairs]), sum(spent for _, spent in pairs)
+        return [next(coming) if one is None else one for one in ready], elsewhere
+
+    def _timed(self, item: SourceItem) -> tuple[PreparedExample, float]:
+        start = time.thread_time()
+        return self.encode(item), time.thread_time() - start
 
     def explain(self, chunk: Sequence[PreparedExample]) -> tuple[list[Outcome], bool]:
         """One outcome per example, in order, and whether batches were smaller than planned because of memory.
@@ -171,6 +204,14 @@ class Worker:
         if halved:
             least = min(int(result.provenance["batch"]) for result in halved)
             self.batch_size = least if self.batch_size == "auto" else min(self.batch_size, least)
+
+
+def encoders(device: torch.device) -> int:
+    """Threads that encode examples beside a model on this device: one on a CPU, up to 8 beside an accelerator."""
+    if device.type == "cpu":
+        return 1
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, min(8, cores - 1))
 
 
 def _storable(result: Attribution | Failure) -> Attribution | Failure:

@@ -9,6 +9,8 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -21,7 +23,7 @@ import torch
 from hf_fourier import Attribution
 from hf_fourier.errors import InputError, StorageError
 from hf_fourier.results import atomic_writes
-from hf_fourier.runs import Results, folder_lock, memory, plan
+from hf_fourier.runs import Results, folder_lock, memory, plan, worker
 from hf_fourier.runs.interpreter import SWITCH_INTERVAL
 from hf_fourier.runs.shards import Shard
 from tests.runs.sample_results import PLAY, digests, explainer, run, texts
@@ -46,6 +48,24 @@ def test_results_are_those_of_explain_and_play(tmp_path: Path) -> None:
         assert (one.scores - other.scores).abs().max() <= 1e-5 * other.scores.abs().max()
         assert [stop.key for stop in one.curve.points] == [stop.key for stop in other.curve.points]
     explain.perturb(results[7], (0.5,))  # a stored result can be played again
+
+
+def test_several_threads_encode_beside_an_accelerator_to_the_same_bytes(tmp_path: Path, monkeypatch) -> None:
+    run(texts(), tmp_path / "one")
+    names, encode = set[str](), worker.Worker.encode
+
+    def noted(self: worker.Worker, item: object) -> worker.PreparedExample:
+        names.add(threading.current_thread().name)
+        time.sleep(0.002)  # as a decoder that lets go of the interpreter
+        return encode(self, item)
+
+    monkeypatch.setattr(worker.Worker, "encode", noted)
+    monkeypatch.setattr(worker, "encoders", lambda device: 3)
+    run(texts(), tmp_path / "three")
+    assert digests(tmp_path / "one") == digests(tmp_path / "three")
+    assert len(names) > 2
+    monkeypatch.undo()
+    assert worker.encoders(torch.device("cpu")) == 1 <= worker.encoders(torch.device("cuda")) <= 8
 
 
 def test_a_run_that_stopped_goes_on_to_the_same_bytes(tmp_path: Path) -> None:
