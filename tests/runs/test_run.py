@@ -22,6 +22,7 @@ import torch
 
 from hf_fourier import Attribution
 from hf_fourier.errors import InputError, StorageError
+from hf_fourier.models.inputs.sources import SourceItem
 from hf_fourier.results import atomic_writes
 from hf_fourier.runs import Results, folder_lock, memory, plan, worker
 from hf_fourier.runs.interpreter import SWITCH_INTERVAL
@@ -50,20 +51,29 @@ def test_results_are_those_of_explain_and_play(tmp_path: Path) -> None:
     explain.perturb(results[7], (0.5,))  # a stored result can be played again
 
 
-def test_several_threads_encode_beside_an_accelerator_to_the_same_bytes(tmp_path: Path, monkeypatch) -> None:
-    run(texts(), tmp_path / "one")
-    names, encode = set[str](), worker.Worker.encode
+def test_several_threads_encode_beside_an_accelerator_in_order(monkeypatch) -> None:
+    explain, names, encode = explainer(), set[str](), worker.Worker.encode
+    job = explain.job(explain.method, explain.resolve_domain(explain.method), 0)
+    working = worker.Worker(explain, job, None, None, "auto")
+    items = [SourceItem(index, f"text {index}", text) for index, text in enumerate(texts()[:8])]
+    alone, elsewhere = working.encode_all(items, {})
+    assert elsewhere == 0
 
-    def noted(self: worker.Worker, item: object) -> worker.PreparedExample:
+    def noted(self: worker.Worker, item: SourceItem) -> worker.PreparedExample:
         names.add(threading.current_thread().name)
-        time.sleep(0.002)  # as a decoder that lets go of the interpreter
+        time.sleep(0.005)  # as a decoder that lets go of the interpreter
         return encode(self, item)
 
     monkeypatch.setattr(worker.Worker, "encode", noted)
     monkeypatch.setattr(worker, "encoders", lambda device: 3)
-    run(texts(), tmp_path / "three")
-    assert digests(tmp_path / "one") == digests(tmp_path / "three")
-    assert len(names) > 2
+    known = {3: alone[3], 99: alone[0]}
+    together, elsewhere = working.encode_all(items, known)
+    assert [one.item.index for one in together] == list(range(8))
+    assert [one.encoded.key for one in together] == [one.encoded.key for one in alone]
+    assert together[3] is alone[3]
+    assert list(known) == [99]
+    assert len(names) == 3
+    assert elsewhere > 0
     monkeypatch.undo()
     assert worker.encoders(torch.device("cpu")) == 1 <= worker.encoders(torch.device("cuda")) <= 8
 
