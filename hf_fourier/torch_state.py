@@ -35,6 +35,25 @@ _MAKING = {
 }  # fmt: skip
 
 
+#: Kinds of devices that have no float64: Apple's GPUs.
+WITHOUT_FLOAT64 = ("mps",)
+
+
+def has_float64(device: torch.device) -> bool:
+    """Whether a device computes in float64."""
+    return device.type not in WITHOUT_FLOAT64
+
+
+def in_float64(values: torch.Tensor) -> torch.Tensor:
+    """Values as float64, differentiably; on the CPU where their own device has none."""
+    return (values if has_float64(values.device) else values.cpu()).double()
+
+
+def as_before(values: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
+    """Numbers that `in_float64` made on the CPU, back on a device and in the type that it has; others as they are."""
+    return values.to(like) if values.device != like.device else values
+
+
 @dataclass(frozen=True)
 class Modes:
     """What the caller's thread is in.

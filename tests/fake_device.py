@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode, return_and_correct_aliasing
-from torch.utils._pytree import tree_map_only
+from torch.utils._pytree import tree_leaves, tree_map_only
 
 HERE, THERE = torch.device("cpu"), torch.device("meta")
 aten = torch.ops.aten
@@ -63,7 +63,7 @@ class FakeDevice(TorchDispatchMode):
 
     Attributes:
         counts: "read", times the host would wait; "of the model", those of the model's own code; "sort", sorts of CPU
-            tensors of real numbers; "upload", copies to the device.
+            tensors of real numbers; "upload", copies to the device; "float64", operations there with such numbers.
         sizes: Bytes of each copy to the CPU.
         places: The line of each read.
     """
@@ -122,6 +122,7 @@ def run(func: Any, args: Any, kwargs: Any, counts: Counter[str], sizes: list[int
     result = func(*inner_args, **inner)
     if not kept:
         return args[0] if name is aten.copy_ else result
+    counts["float64"] += any(one.dtype == torch.float64 for one in tree_leaves(result) if isinstance(one, torch.Tensor))
     wrapped = tree_map_only(torch.Tensor, lambda t: t if isinstance(t, OnDevice) else OnDevice(t), result)
     return return_and_correct_aliasing(func, args, kwargs, wrapped)
 

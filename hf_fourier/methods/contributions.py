@@ -19,6 +19,7 @@ from hf_fourier.registry import SPEC_NUMBER
 from hf_fourier.results.contributions import Contributions
 from hf_fourier.results.remarks import no_contributions
 from hf_fourier.scoring.score import Score
+from hf_fourier.torch_state import has_float64
 from hf_fourier.typing import Float, Tensor
 
 
@@ -106,4 +107,4 @@ def of_each(
 
 
 def _exact(x: Tensor) -> torch.dtype:
-    return torch.float32 if x.device.type == "mps" else torch.float64  # which Apple's GPUs lack
+    return torch.float64 if has_float64(x.device) else torch.float32

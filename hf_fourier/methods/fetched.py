@@ -20,6 +20,7 @@ from hf_fourier.results.remarks import FURTHER_HINT, NO_GRADIENT, NOT_FINITE_HIN
 from hf_fourier.scoring.example_batch import EncodedExample, ExplanationRequest
 from hf_fourier.scoring.score import Score
 from hf_fourier.seeding import LazyFingerprint
+from hf_fourier.torch_state import has_float64
 from hf_fourier.typing import Tensor
 
 
@@ -69,7 +70,7 @@ def fetched(
     """
     scores, gradient = ranking.scores.detach(), ranking.gradient
     away = scores.device.type != "cpu"
-    exact = torch.float32 if scores.device.type == "mps" else torch.float64
+    exact = torch.float64 if has_float64(scores.device) else torch.float32
     slope = None if gradient is None else gradient.detach().flatten(1).abs().amax(1)
     add_up = ranking.completeness_error is not None
     sums = torch.stack([scores.sum(1, dtype=exact), scores.norm(1, dim=1).to(exact)]) if add_up else None

@@ -13,6 +13,7 @@ from hf_fourier.errors import InputError, SpecError
 from hf_fourier.methods.base import Method, Ranking
 from hf_fourier.scoring.score import Score
 from hf_fourier.seeding import ExampleRng
+from hf_fourier.torch_state import has_float64
 from hf_fourier.typing import Float, Tensor
 
 if TYPE_CHECKING:
@@ -78,7 +79,7 @@ class Precomputed(Method):
         """
         if score.precomputed_maps is None:
             raise SpecError("method 'given' without maps", "a map for each example", "call `explainer.from_maps`")
-        exact = torch.float32 if x.device.type == "mps" else torch.float64  # which Apple's GPUs lack
+        exact = torch.float64 if has_float64(x.device) else torch.float32
         maps, signals = score.precomputed_maps.to(x.device, exact), x.to(exact)
         if self.lift == "transport" or (self.lift is None and not basis.layout.by_place):
             return _rounded(_transported(maps, signals, basis), score.precomputed_maps.dtype)

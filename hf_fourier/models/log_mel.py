@@ -14,6 +14,7 @@ import numpy as np
 import torch
 
 from hf_fourier.errors import InputError, ModelError
+from hf_fourier.torch_state import as_before, in_float64
 from hf_fourier.typing import Float, Tensor
 
 #: Frames of the Kaldi filter bank: 25 ms long, 10 ms apart, none beyond the end.
@@ -166,14 +167,14 @@ class KaldiFrontEnd(FrontEnd):
         return None
 
     def bank(self, samples: Float[Tensor, "rows samples"]) -> Float[Tensor, "rows frames bands"]:
-        """The logarithm of each band's energy, or of Kaldi's floor, float64."""
-        frames = (samples.double() * self.scale).unfold(1, self.length, self.hop)
+        """The logarithm of each band's energy, or of Kaldi's floor, float64 where the device has that."""
+        frames = (in_float64(samples) * self.scale).unfold(1, self.length, self.hop)
         frames = frames - frames.mean(2, keepdim=True)
         before = torch.cat([frames[..., :1], frames[..., :-1]], 2)
         frames = (frames - KALDI_PREEMPHASIS * before) * self.frame.to(frames)
         spectrum = torch.fft.rfft(frames, KALDI_FFT)
         power = spectrum.real.square() + spectrum.imag.square()
-        return (power @ self.filters.to(power)).clamp(min=KALDI_FLOOR).log()
+        return as_before((power @ self.filters.to(power)).clamp(min=KALDI_FLOOR).log(), samples)
 
 
 class ASTFrontEnd(KaldiFrontEnd, reads="ASTFeatureExtractor"):

@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 import torch
 
-from hf_fourier import Attribution, FourierExplainer
+from hf_fourier import Attribution, FourierExplainer, torch_state
 from hf_fourier.errors import NotFinite
 from hf_fourier.runs.worker import Worker
+from hf_fourier.scoring.heads.sequences import Transcript
 from hf_fourier.scoring.pending import fetch
 from tests.fake_device import THERE, counted, moved, on_device
 from tests.models import tiny_models, tiny_tokenizers
@@ -105,6 +106,21 @@ def test_ties_are_settled_by_the_same_rule() -> None:
     del b.order
     b.set_sorted(a.order.int())
     assert bool((b.scores[b.order].diff() <= 0).all()), "an order of other scores is not taken"
+
+
+def test_a_device_without_float64_is_asked_for_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch_state, "WITHOUT_FLOAT64", ("meta",))
+    here, there, texts = pair("texts")
+    expected = here.explain(texts)
+    found, device = counted(lambda: there.explain(texts))
+    assert device.counts["float64"] == 0
+    for one, other in zip(expected, found, strict=True):
+        same(one, other)
+    head, logits = Transcript(), torch.randn(2, 9, 5, generator=torch.Generator().manual_seed(0))
+    wanted = head.freeze(logits, [None, [1, 2]])
+    reading, device = counted(lambda: head.read(logits.to(THERE), wanted.to(THERE)).value.cpu())
+    assert device.counts["float64"] == 0
+    torch.testing.assert_close(reading.double(), head.read(logits, wanted).value, rtol=1e-5, atol=1e-6)
 
 
 def test_answers_that_are_not_finite_are_told_from_the_others() -> None:

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch.nn.functional import softplus
 
+from hf_fourier.torch_state import has_float64
 from hf_fourier.typing import Bool, Float, Int, Num, Tensor
 
 #: Above it softplus is the identity, in float64 too.
@@ -88,7 +89,7 @@ def softmax_divergence(
     Where the likeliest class of every counted place is further than `SUREST_REFERENCE` above the next one, both are
     divided by a temperature that brings the least sure place there: their divergence would be at rounding level.
     """
-    wide = logits.device.type != "mps" and logits[0].numel() <= EXACT_LOGITS
+    wide = has_float64(logits.device) and logits[0].numel() <= EXACT_LOGITS
     kind = torch.float64 if wide else logits.dtype
     z, r = (part.to(kind).clamp(min=-BOUND) for part in (logits, reference.detach()))
     lead = r.topk(2, dim=-1).values

@@ -14,7 +14,7 @@ from hf_fourier.scoring.heads.base import Head, Reading
 from hf_fourier.scoring.heads.classification import Categorical
 from hf_fourier.scoring.heads.log_odds import softmax_divergence
 from hf_fourier.scoring.targets import IGNORED, AnswerSpan, Contrast, Direction, ResolvedTarget, Typed, checked_index
-from hf_fourier.torch_state import taken
+from hf_fourier.torch_state import as_before, in_float64, taken
 from hf_fourier.typing import Float, Int, Num, Tensor, tensor_of
 
 #: A cosine above this is that of an embedding with itself.
@@ -222,11 +222,11 @@ class Transcript(Head):
     def read(self, logits: Float[Tensor, "rows ..."], frozen: Num[Tensor, "rows ..."]) -> Reading:
         """The CTC sum, in float64: of a sure model its gradient cancels."""
         rows, frames, _ = logits.shape
-        lengths = (frozen != IGNORED).sum(1)
-        log_p = logits.double().log_softmax(-1).transpose(0, 1)
-        whole = torch.full((rows,), frames, device=logits.device)
-        loss = ctc_loss(log_p, frozen.clamp(min=0), whole, lengths, self.blank, reduction="none")
-        value = -loss / frames
+        log_p = in_float64(logits).log_softmax(-1).transpose(0, 1)
+        wanted, whole = frozen.to(log_p.device), torch.full((rows,), frames, device=log_p.device)
+        lengths = (wanted != IGNORED).sum(1)
+        loss = ctc_loss(log_p, wanted.clamp(min=0), whole, lengths, self.blank, reduction="none")
+        value = as_before(-loss / frames, logits)
         predicted = self._greedy(logits.detach())
         agreement = (predicted == frozen).all(1).float()
         return Reading(value, value, torch.ones_like(value), value.exp(), agreement, predicted_mask=predicted)
