@@ -203,8 +203,11 @@ class VisionWrapper(ModelWrapper):
         """What the processor makes of an 8-bit RGB picture, `(1, channels, height, width)`."""
         from PIL import Image
 
-        try:  # as a PIL image: of an array one or three pixels high the processor guesses the channels' place
-            pixels: Tensor = self.processor(images=Image.fromarray(array), return_tensors="pt")["pixel_values"]
+        # As a PIL image: of an array one or three pixels high the processor guesses the channels' place, and in
+        # transformers 5.0 of such an image too.
+        place = {"input_data_format": "channels_last"} if min(array.shape[:2]) in (1, 3) else {}
+        try:
+            pixels: Tensor = self.processor(images=Image.fromarray(array), return_tensors="pt", **place)["pixel_values"]
             return pixels if pixels.is_floating_point() else pixels.float()
         except (TypeError, ValueError, LookupError, AttributeError, ArithmeticError, RuntimeError) as error:
             reason = f"{type(error).__name__}: {error}".strip().splitlines()[0]
