@@ -1,8 +1,8 @@
-"""A device that is no device: tensors that say they lie elsewhere, so that what an accelerator would wait for counts.
+"""A simulated accelerator: counts the operations at which the host would wait for a device.
 
-Tensors on it hold a CPU tensor and report the device "meta". Every operation runs on the CPU, so numbers are real; a
-copy to the CPU, a scalar that is asked for and a shape that depends on values are counted, as each makes the host wait
-for a GPU. Not seen: what a GPU's own libraries wait for, and kernels that differ from the CPU's.
+Tensors on it wrap a CPU tensor and report the device "meta". Every operation runs on the CPU, so all numbers are real.
+Counted as waits: copies to the CPU, scalars that are read, and operations whose output shape depends on values. Not
+simulated: waits inside a GPU's libraries, and kernels that differ from the CPU's.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The results of a batch: what it has to say is fetched from its device at once, and each row becomes a result."""
+"""Makes results from a ranked batch: copies its numbers to the CPU at once, and builds one `Attribution` per row."""
 
 from __future__ import annotations
 

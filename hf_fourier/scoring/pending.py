@@ -1,8 +1,7 @@
-"""What of a batch's answers is still on an accelerator, and one copy to the CPU for all of it.
+"""Copies the results of a batch from an accelerator to the CPU, all of them at once.
 
-A host that asks a device for one number waits for all that was queued there before. So whatever a batch has to say
-(scores, labels, checks) is put together on the device and fetched once. On the CPU nothing waits, and all is done at
-once, in the order in which it comes.
+Reading one number makes the host wait until all queued operations are done. So the scores, labels and checks of a batch
+are collected on the device and copied once. On the CPU everything is read immediately.
 """
 
 from __future__ import annotations
@@ -49,7 +48,7 @@ def to_device(tensor: Tensor, device: torch.device) -> Tensor:
 
 
 class Pending:
-    """Numbers on a device that somebody waits for, and what is to be done with them once they are fetched."""
+    """Tensors on a device that are needed on the CPU, and the functions to call with them after the copy."""
 
     def __init__(self) -> None:
         self._waiting: list[tuple[Callable[..., Any], tuple[Tensor, ...]]] = []
@@ -93,7 +92,7 @@ def _bytes(tensor: Tensor) -> Tensor:
 
 
 def _to_host(block: Tensor, device: torch.device) -> Tensor:
-    """A block of bytes on the CPU: the one place where the host waits for the device."""
+    """Copy a block of bytes to the CPU; the host waits for the device here."""
     if device.type != "cuda":
         return block.cpu()
     host = torch.empty(len(block), dtype=torch.uint8, pin_memory=True)
