@@ -15,7 +15,7 @@ from hf_fourier.methods.base import Ranking
 from hf_fourier.methods.contributions import of_each
 from hf_fourier.methods.path_gradients import Path
 from hf_fourier.results.attribution import Attribution
-from hf_fourier.results.ordering import sorted_there
+from hf_fourier.results.ordering import SORTED, sorted_there
 from hf_fourier.results.remarks import FURTHER_HINT, NO_GRADIENT, NOT_FINITE_HINT, incomplete, unfinished
 from hf_fourier.scoring.example_batch import EncodedExample, ExplanationRequest
 from hf_fourier.scoring.score import Score
@@ -173,7 +173,7 @@ def results_of(
                 contributions=contributions[i],
             )
         )
-        results[-1].set_sorted(orders[i])
+        vars(results[-1]).update({} if orders[i] is None else {SORTED: orders[i]})
     return results
 
 

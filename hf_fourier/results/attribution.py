@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property, partial
+from functools import cached_property
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from hf_fourier.results.contributions import Contributions
 from hf_fourier.results.curve import Curve
 from hf_fourier.results.drawing import drawn_by
 from hf_fourier.results.integrity import parsing
-from hf_fourier.results.ordering import cut, descending, with_ties
+from hf_fourier.results.ordering import SORTED, cut, descending
 from hf_fourier.results.relevance import Kind, Relevance, bases, genes, relevance
 from hf_fourier.results.remarks import IN_PLACE, INCOMPLETE
 from hf_fourier.results.table import Table
@@ -85,8 +85,6 @@ class Attribution:
     raw_input: Mapping[str, Tensor] = field(default_factory=dict)
     agreement: float | None = None
     contributions: Contributions | None = None
-    #: The order as an accelerator sorted it, ties by index, until `order` is asked for; no field, so no copy takes it.
-    _sorted = None
 
     def __repr__(self) -> str:
         confidence = "" if self.confidence is None else f" ({self.confidence:.3f})"
@@ -107,10 +105,6 @@ class Attribution:
         """The notes, if a complete method's scores miss the sum that they should have."""
         return [note for note in self.provenance.get("notes", ()) if note.startswith(INCOMPLETE)]
 
-    def set_sorted(self, order: Int[Tensor, " features"] | None) -> None:
-        """Take the descending order of the scores, ties by index, from where it was sorted already; None: later."""
-        self._sorted = order
-
     @cached_property
     def basis(self) -> Basis:
         """The domain bound to the signal's shape."""
@@ -124,13 +118,8 @@ class Attribution:
     @cached_property
     def order(self) -> Int[Tensor, " features"]:
         """Feature indices from the most to the least important; ties by a seeded key of the example."""
-        ties = partial(self._ties, int(self.provenance.get("seed", 0)))
-        sorted_before, self._sorted = self._sorted, None
-        known = None if sorted_before is None else with_ties(sorted_before, self.scores, ties)
-        return descending(self.scores, ties) if known is None else known
-
-    def _ties(self, seed: int) -> torch.Generator:
-        return ExampleRng(seed, [self.key]).generator(0, "ties")
+        seed, known = int(self.provenance.get("seed", 0)), vars(self).pop(SORTED, None)
+        return descending(self.scores, lambda: ExampleRng(seed, [self.key]).generator(0, "ties"), known)
 
     @property
     def coefficients(self) -> Inexact[Tensor, " stored"]:

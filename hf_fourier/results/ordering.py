@@ -11,9 +11,14 @@ import torch
 from hf_fourier.errors import InputError
 from hf_fourier.typing import Float, Int, Tensor
 
+#: The attribute of a result that holds its order as an accelerator sorted it, until `order` is first read.
+SORTED = "_sorted"
+
 
 def descending(
-    scores: Float[Tensor, " features"], ties: torch.Generator | Callable[[], torch.Generator] | None = None
+    scores: Float[Tensor, " features"],
+    ties: torch.Generator | Callable[[], torch.Generator] | None = None,
+    known: Int[Tensor, " features"] | None = None,
 ) -> Int[Tensor, " features"]:
     """Feature indices from the highest score to the lowest.
 
@@ -21,8 +26,10 @@ def descending(
         scores: One finite number per feature.
         ties: The generator that orders equal scores, or a function that returns it, called only if there are any; None
             keeps them by index.
+        known: The order with ties by index, if it was sorted elsewhere; ignored if it is not that of the scores.
     """
-    order, equal = _sorted(scores.detach().cpu().numpy())
+    values = scores.detach().cpu().numpy()
+    order, equal = (None if known is None else _checked(known, values)) or _sorted(values)
     if equal.any():
         _break_ties(order, equal, ties() if callable(ties) else ties)
     return torch.from_numpy(order)
@@ -48,24 +55,11 @@ def _shuffle(features: int, device: torch.device) -> Int[Tensor, " features"]:
     return torch.randperm(features, generator=torch.Generator().manual_seed(features)).to(device)
 
 
-def with_ties(
-    order: Int[Tensor, " features"], scores: Float[Tensor, " features"], ties: Callable[[], torch.Generator]
-) -> Int[Tensor, " features"] | None:
-    """An order of `sorted_there`, its ties as `descending` orders them; None where it is no order of these scores.
-
-    Args:
-        order: On the CPU.
-        scores: On the CPU.
-        ties: Makes the generator that orders equal scores.
-    """
-    places = order.numpy().astype(np.int64)
-    ranked = scores.detach().numpy().take(places)
-    if (ranked[1:] > ranked[:-1]).any():
-        return None
-    equal = ranked[1:] == ranked[:-1]
-    if equal.any():
-        _break_ties(places, equal, ties())
-    return torch.from_numpy(places)
+def _checked(known: Int[Tensor, " features"], values: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
+    """An order of `sorted_there`, and whether each place but the last equals the next; None if of other scores."""
+    order = known.numpy().astype(np.int64)
+    ranked = values.take(order)
+    return None if (ranked[1:] > ranked[:-1]).any() else (order, ranked[1:] == ranked[:-1])
 
 
 def _sorted(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

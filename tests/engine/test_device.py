@@ -12,6 +12,7 @@ import torch
 
 from hf_fourier import Attribution, FourierExplainer, torch_state
 from hf_fourier.errors import NotFinite
+from hf_fourier.results.ordering import SORTED
 from hf_fourier.runs.worker import Worker
 from hf_fourier.scoring.heads.sequences import Transcript
 from hf_fourier.scoring.pending import fetch
@@ -104,7 +105,7 @@ def test_ties_are_settled_by_the_same_rule() -> None:
     assert torch.equal(a.order, b.order)
     b.scores = b.scores.flip(0)
     del b.order
-    b.set_sorted(a.order.int())
+    vars(b)[SORTED] = a.order.int()
     assert bool((b.scores[b.order].diff() <= 0).all()), "an order of other scores is not taken"
 
 
