@@ -118,7 +118,7 @@ def test_a_device_without_float64_is_asked_for_none(monkeypatch: pytest.MonkeyPa
     for one, other in zip(expected, found, strict=True):
         same(one, other)
     head, logits = Transcript(), torch.randn(2, 9, 5, generator=torch.Generator().manual_seed(0))
-    wanted = head.freeze(logits, [None, [1, 2]])
+    wanted = head.freeze(logits, [None, torch.tensor([1, 2])])
     reading, device = counted(lambda: head.read(logits.to(THERE), wanted.to(THERE)).value.cpu())
     assert device.counts["float64"] == 0
     torch.testing.assert_close(reading.double(), head.read(logits, wanted).value, rtol=1e-5, atol=1e-6)
