@@ -48,6 +48,8 @@ if TYPE_CHECKING:
 CHUNK = 64
 #: The features that no curve point leaves.
 EMPTY = ("keep", 0.0)
+#: Columns that an evaluation does not ask for: a known truth, and values that are lent among examples.
+NOT_ASKED = {"truth", "swapped_decision"}
 #: By column that no perturbation curve gives: the function that evaluates it.
 MODEL_QUERIES: dict[str, Callable[..., random_perturbations.Columns]] = {
     "subset_drops": random_perturbations.delete_random_subsets,
@@ -214,7 +216,9 @@ class Evaluator:
             names = {Mask.name: ["dice_retention", "dig"], Categorical.name: ["dig", "insertion", "deletion"]}
             metrics = [*names.get(self.head, []), "maintain_rate", *(["selectivity"] if self.wrong_labels else [])]
             metrics = [name for name in metrics if not fast or name in FAST_METRICS]
-        known = [name for name, metric in METRICS.items() if metric.unit == "example" and "truth" not in metric.reads]
+        known = [
+            name for name, metric in METRICS.items() if metric.unit == "example" and not NOT_ASKED & {*metric.reads}
+        ]
         for name in metrics:
             if name not in known:
                 raise InputError(f"metric {name!r}", f"some of {', '.join(known)}", "correct `metrics`")

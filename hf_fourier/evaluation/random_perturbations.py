@@ -161,6 +161,58 @@ def explain_perturbed_inputs(
     return {"score_changes": changes}
 
 
+def swap_values(
+    explainer: Engine,
+    attributions: Sequence[Attribution],
+    *,
+    fraction: float = 0.04,
+    draws: int = 8,
+    seed: int = 0,
+    batch_size: BatchSize = "auto",
+) -> Columns:
+    """Keep the top features of each example with the values that other examples have there: `draws` forward passes.
+
+    Args:
+        explainer: Of the model that made the results.
+        attributions: Results with their examples; those of another label and the same features lend their values.
+        fraction: Of the features, the size of the top.
+        draws: Other examples for each, at most as many as there are; all features but the top are zero.
+        seed: Of their choice.
+        batch_size: Rows in a batch, at most.
+
+    Returns:
+        The column `swapped_decision`: for each of them the fraction of the example's predictions that are made.
+
+    Raises:
+        InputError: If a result does not hold its example, or explains a callable.
+    """
+    decisions: list[list[float]] = [[] for _ in attributions]
+
+    def lenders(result: Attribution) -> list[Tensor]:
+        others = [
+            other.signal
+            for other in attributions
+            if other.label != result.label and other.layout.signal == result.layout.signal and other.signal is not None
+        ]
+        order = torch.randperm(len(others), generator=ExampleRng(seed, [result.key]).generator(0, "values"))
+        return [others[i] for i in order[:draws].tolist()]
+
+    def visit(places: list[int], batch: ExampleBatch, score: Score) -> None:
+        for row, place in enumerate(places):
+            result, signals = attributions[place], lenders(attributions[place])
+            if not signals:
+                continue
+            basis = result.basis
+            values = basis.forward(torch.stack(signals).to(score.signal))
+            kept = basis.keep_features(values, result.mask(fraction).to(values.device).expand(len(signals), -1))
+            owner = torch.full((len(signals),), row, device=kept.device)
+            decisions[place] = score.value(kept, owner).agreement.tolist()
+            count_passes([result], len(signals) * batch.rows_per_signal)
+
+    explainer.replay(attributions, visit, batch_size=batch_size)
+    return {"swapped_decision": decisions}
+
+
 def _score_drops(
     explainer: Engine,
     attributions: Sequence[Attribution],

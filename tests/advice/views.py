@@ -224,6 +224,11 @@ CASES = [
         lambda: _asked("sensitivity_max", random_perturbations.explain_perturbed_inputs),
     ),
     Case(
+        "pass the columns of `random_perturbations.swap_values`: 8 forward passes per example",
+        lambda: load("encoding").compute(**columns(played())),
+        lambda: _asked("encoding", random_perturbations.swap_values),
+    ),
+    Case(
         "make the table with `columns(results, content=True)`",
         lambda: load("sparseness").compute(**columns(played())),
         lambda: _computed("sparseness", content=bool),

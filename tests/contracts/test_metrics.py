@@ -203,6 +203,7 @@ def of_quality(quality: float) -> dict[str, list[Any]]:
         "noise_drops": (scores + (1 - quality) * noise).tolist(),
         "score_changes": [1 - quality] * 10,
         "kept_l1": KEPT,
+        "swapped_decision": [1 - quality] * 4,
         "truth": [count - 2, count - 1],
         "scores": (3 * quality * (np.arange(count) >= count - 2) + (1 - quality) * np.abs(noise)).tolist(),
     }

@@ -246,3 +246,31 @@ def test_columns_that_cannot_be_made() -> None:
         columns(counted.results, groups=["a"])
     with pytest.raises(InputError, match="0 wrong for 2"):
         columns(counted.results, wrong=[])
+
+
+def test_a_choice_that_says_the_label_by_itself_is_found() -> None:
+    """One model reads whether an entry is there, another its sign: only the first says the label of any values."""
+
+    class Net(torch.nn.Module):
+        def __init__(self, of_values: bool) -> None:
+            super().__init__()
+            self.of_values = of_values
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            left, right = x[:, 0, 0], x[:, 0, 7]
+            size = left if self.of_values else left.abs() - right.abs()
+            return torch.stack([size, -size], 1)
+
+    rows = torch.tensor([[3.0, 1, 1, 1, 1, 1, 1, 2], [-2.0, 1, 1, 1, 1, 1, 1, 3], [-1.0, 1, 1, 1, 1, 1, 1, 4]])
+    for of_values, expected in ((False, [[1.0, 1.0], [1.0], [1.0]]), (True, [[0.0, 0.0], [0.0], [0.0]])):
+        explainer = FourierExplainer(Net(of_values), labels=["left", "right"], axes=("time",))
+        results = explainer.explain(list(rows.unsqueeze(1)), method="magnitude", domain="identity")
+        assert [result.label for result in results] == ["left", "right", "right"]
+        for result, place in zip(results, (0, 0 if of_values else 7, 0 if of_values else 7), strict=True):
+            result.scores[place] = 9.0
+        table = random_perturbations.swap_values(explainer, results, fraction=0.125)
+        assert table["swapped_decision"] == expected
+        assert [result.provenance["passes"]["evaluated"] for result in results] == [2, 1, 1]
+        alone = random_perturbations.swap_values(explainer, results[:1], fraction=0.125)
+        assert alone["swapped_decision"] == [[]]
+        assert np.isnan(METRICS["encoding"].per_example(alone)["encoding"]).all()

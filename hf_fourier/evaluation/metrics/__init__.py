@@ -17,6 +17,7 @@ from hf_fourier.evaluation.metrics.robustness import INFIDELITY, MU_FIDELITY, SE
 from hf_fourier.evaluation.metrics.structure import CONCENTRATION, SPECIFICITY
 from hf_fourier.evaluation.metrics.confidence_gain import AVERAGE_DROP, AVERAGE_GAIN, AVERAGE_INCREASE
 from hf_fourier.evaluation.metrics.content import COMPLEXITY, CONCISENESS, SPARSENESS
+from hf_fourier.evaluation.metrics.encoding import ENCODING
 from hf_fourier.evaluation.metrics.localisation import POINTING_GAME, RELEVANCE_MASS, RELEVANCE_RANK
 
 from hf_fourier.evaluation.metrics.hf_evaluate import load, names
@@ -32,6 +33,7 @@ __all__ = [
     "DELETION",
     "DICE_RETENTION",
     "DIG",
+    "ENCODING",
     "FAITHFULNESS_OF_SPECTRA",
     "INFIDELITY",
     "INPUT_FIDELITY",

@@ -41,6 +41,7 @@ COLUMNS: dict[str, tuple[str, str]] = {
     "noise_predicted": ("numbers", "the drop that the scores predict for each random perturbation of the features"),
     "noise_drops": ("numbers", "the drop of the score s under each perturbation"),
     "score_changes": ("numbers", "the relative change of the scores under each small change of the input"),
+    "swapped_decision": ("numbers", "the fraction of the predictions that other examples' values at the top make"),
     "scores": ("numbers", "the score of each feature"),
     "kept_l1": ("numbers", "the share of the sizes of all coefficients that each kept fraction has, 0 to 1"),
     "kept_signal_l1": ("numbers", "the ℓ1 norm of the signal of each kept fraction, relative to the whole's"),

@@ -56,6 +56,7 @@ def drawn_table(rows: int = 12, seed: int = 0) -> dict[str, list[Any]]:
         "noise_predicted": several(7),
         "noise_drops": several(7),
         "score_changes": several(10),
+        "swapped_decision": several(4),
         "scores": [numbers.normal(size=5 + i).tolist() for i in range(rows)],
         "truth": [[i % 5, 3] if i % 5 != 3 else [3] for i in range(rows)],
         "kept_l1": several(len(KEPT)),
