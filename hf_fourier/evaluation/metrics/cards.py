@@ -76,14 +76,18 @@ class {name}(hf_evaluate.Module, evaluate.Metric):
 def example(metric: Metric) -> str:
     """Code that computes a metric from perturbed `results` of an `explainer`."""
     query = re.search(r"`(random_perturbations|wrong_labels)[.](\w+)`", metric.needs)
-    option = next((option for option in ("top=0.04", "content=True") if option in metric.needs), None)
-    options = "results" if option is None else f"results, {option}"
+    needed = [text for text in ("top=0.04", "content=True") if text in metric.needs]
+    known = "truth" in metric.reads
+    options = ", ".join(["results", *needed, *(["truth=masks"] if known else [])])
     lines = ["from hf_fourier import metrics", f"table = metrics.columns({options})"]
     if query is not None:
         lines[0] += f"\nfrom hf_fourier.evaluation import {query[1]}"
         call = f"{query[1]}.{query[2]}(explainer, results)"
         wrong = query[2] == "wrong_labels"
         lines[1] = f"table = metrics.columns(results, wrong={call})" if wrong else f"table = {call}"
+    if known:
+        instead = "masks = [result.power > result.power.median() for result in results]"
+        lines[1] = f"{instead}  # put what is known to decide in their place\n{lines[1]}"
     return f'{lines[0]}\n\n{lines[1]}\nprint(metrics.load("{metric.name}").compute(**table))'
 
 

@@ -28,8 +28,8 @@ ENCODING = register(
             "magnitude, whose choice also depends on the example: a model may say the label of any such set"
         ),
         reference=(
-            "ours, after the question of Jethani et al. 2021 (arXiv 2103.01890) whether masks encode labels; they train "
-            "a model on masked inputs for it, here the explained model itself is asked"
+            "ours, after the question of Jethani et al. (AISTATS 2021) whether masks encode labels; they train a model "
+            "on masked inputs for it, here the explained model itself is asked"
         ),
         per_example=_encoding_from_table,
     )
