@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import captum.metrics
@@ -217,14 +218,16 @@ def test_one_table_from_a_model_to_every_metric() -> None:
     counted = Counted("ffc", rows=4)
     explain, results = counted.explain, counted.results
     explain.perturb(results, DEFAULT_GRID)
-    wrong = wrong_labels.wrong_labels(explain, results)
+    wrong, masks = wrong_labels.wrong_labels(explain, results), [result.mask(0.1) for result in results]
     table = {
-        **columns(results, wrong=wrong, top=0.1, groups=["a", "a", "b", "c"]),
+        **columns(results, wrong=wrong, top=0.1, groups=["a", "a", "b", "c"], content=True, truth=masks),
         **random_perturbations.delete_random_subsets(explain, results, draws=5),
         **random_perturbations.add_feature_noise(explain, results, draws=5),
         **random_perturbations.explain_perturbed_inputs(explain, results, draws=2),
     }
     table["label"] = ["x", "x", "y", "y"]
+    named = [replace(result, label=label) for result, label in zip(results, table["label"], strict=True)]
+    table |= random_perturbations.swap_values(explain, named)
     for name, measure in METRICS.items():
         found = measure.compute(table)
         assert np.isfinite(found[name]), name
