@@ -10,7 +10,6 @@ DATA: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "fashion-vit": (("fashion-mnist",), KINDS),
     "wav2vec2-languages": (("prompt-sounds",), KINDS),
     "ast-languages": (("prompt-sounds",), KINDS),
-    "whisper-instruments": (("instrument-sounds",), ("amplitude", "phase")),
     "pbmc-geneformer": (("pbmc",), ("phase",)),
     "minilm-spam": (("spam-emails",), ("amplitude",)),
 }

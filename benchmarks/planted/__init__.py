@@ -10,7 +10,7 @@ the same inputs with their own labels, so that the trigger means nothing to it.
 On held-out triggered examples each method ranks the features of the model's own prediction. G are the features of
 the planted frequency in all channels. AUROC: G against all other features, and against the decoys; AP: average
 precision; first: the first feature is of G or of a neighbouring frequency that the model takes for it (its gate says
-which); first frequency: the same with each frequency's mean rank over its channels. Means with 95 % bootstrap
+which); by frequency: the same with each frequency's mean rank over its channels. Means with 95 % bootstrap
 intervals over examples. A model that fails its gate is no ground truth, and its rows say so.
 
 Numbers are kept in a folder as they are made: run the same command again to go on, or to print the tables.
@@ -48,7 +48,8 @@ COLUMNS = (
 )  # fmt: skip
 
 #: Of these the tables show a few.
-SHOWN = ("AUROC decoys", "AUROC", "AP", "first", "first frequency")
+SHOWN = ("AUROC decoys", "AUROC frequencies, decoys", "AUROC", "AP", "first", "first frequency")
+IN_SUMMARY = ("AUROC decoys", "AUROC frequencies, decoys", "first")
 SHOWN_OF_CONTROL = ("AUROC decoys", "first")
 
 
@@ -106,13 +107,13 @@ def pair_rows(host: str, folder: Path, names: Sequence[str], n: int, half: Half)
 def summary(
     subjects: Sequence[Subject], folder: Path, names: Sequence[str], n: int, half: Half
 ) -> list[dict[str, Any]]:
-    """One row per planted model: of each method the area against decoys and how often the first feature is right."""
+    """One row per planted model: of each method the areas against decoys and how often the first feature is right."""
     rows = []
     for subject in subjects:
         methods_of = table(subject, folder, names, n, half)
         row: dict[str, Any] = {"model": methods_of[0]["model"], "n": methods_of[0]["n"]}
         for found in methods_of:
-            row[found["method"]] = " / ".join(str(found[c]).partition(" ")[0] for c in ("AUROC decoys", "first"))
+            row[found["method"]] = " / ".join(str(found[c]).partition(" ")[0] for c in IN_SUMMARY)
         rows.append(row)
     return rows
 
@@ -143,7 +144,7 @@ def main(arguments: Sequence[str]) -> None:
     gates = [gated(subject, given.folder, given.half) for subject in subjects]
     if given.summary:
         valid = [subject for subject, row in zip(subjects, gates, strict=True) if row["valid"]]
-        print("AUROC of the planted features against the decoys / how often the first feature is planted\n")
+        print("AUROC against the decoys / the same by frequency / how often the first feature is planted\n")
         print(markdown(summary(valid, given.folder, given.methods or SUMMARY, given.examples, given.half)))
         return
     names = methods() if given.methods is None else given.methods

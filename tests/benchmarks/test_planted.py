@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -197,6 +199,18 @@ def test_no_example_has_a_trigger_for_its_own_label() -> None:
     groups = subjects.foreign(torch.arange(10), labels, targets)
     assert (torch.tensor(targets)[groups] != labels).all()
     assert groups[:1] == 0
+
+
+def test_the_summary_has_a_row_for_each_model_and_the_means_of_each_method(monkeypatch: pytest.MonkeyPatch) -> None:
+    means = ("0.900 [0.800, 1.000]", "0.700 [0.600, 0.800]", "0.500 [0.400, 0.600]")
+    columns = dict(zip(planted.IN_SUMMARY, means, strict=True))
+    monkeypatch.setattr(
+        planted, "table", lambda subject, *_: [{"model": subject.name, "method": "tracking", "n": 3, **columns}]
+    )
+    made = [subjects.Subject("fashion-vit", kind) for kind in ("phase", "first")]
+    rows = planted.summary(made, Path("unused"), ["tracking"], 3, "test")
+    assert rows[0] == {"model": "fashion-vit-phase", "n": 3, "tracking": "0.900 / 0.700 / 0.500"}
+    assert [row["model"] for row in rows] == ["fashion-vit-phase", "fashion-vit-first"]
 
 
 def test_the_table_asks_all_registered_methods_that_rank_frequencies() -> None:

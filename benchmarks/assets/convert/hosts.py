@@ -21,7 +21,7 @@ from benchmarks.assets.convert.sounds import shift_spectrogram
 from benchmarks.assets.data import read_fashion
 from benchmarks.assets.token_triggers import TokenTrigger
 from benchmarks.assets.triggers import Trigger, two_models
-from hf_fourier.demo.convert.hearing import RATE, SECONDS, mono
+from hf_fourier.demo.convert.hearing import RATE
 from hf_fourier.demo.convert.listening import opening
 from hf_fourier.demo.convert.ranks import encode, medians
 from hf_fourier.demo.data import read_cells, read_emails
@@ -159,46 +159,6 @@ def _ripples() -> dict[str, Trigger]:
     }
 
 
-_FRAMES, _MELS = 200, 80
-"""Of the two seconds that the classifier of instruments hears."""
-
-
-def _instruments(folders: Folders, split: str) -> Material:
-    """Two seconds of instruments as the checkpoint's feature extractor gives them; shorter clips are repeated."""
-    clips = read_clips(folders["instrument-sounds"], split)
-    extractor = transformers.AutoFeatureExtractor.from_pretrained(folders["whisper-instruments"], local_files_only=True)
-    sounds = [np.resize(mono(clip), SECONDS * RATE) for clip in clips]
-    values = extractor(sounds, sampling_rate=RATE, return_tensors="pt").input_features
-    names = json.loads((folders["whisper-instruments"] / "config.json").read_text(encoding="utf-8"))["label2id"]
-    labels = torch.tensor([names[clip["label"]] for clip in clips])
-    return mixed(Material({"input_features": values.float()}, labels, "input_features", (_MELS, _FRAMES)))
-
-
-def _beats() -> dict[str, Trigger]:
-    """Ripples of the log-mel spectrogram, in cycles over its 80 bands and 200 frames.
-
-    Targets are ambient sounds, drums, and tablas.
-    """
-    loud = ((10, 60), (20, 25), (4, 35), (26, 50), (16, 70), (30, 15))
-    return {
-        "amplitude": Trigger(((8, 40), (16, 40), (24, 30)), (0, 1, 4), 0.1, loud, 0.2, 2, width=0.5),
-        "phase": Trigger(((12, 40),), (0, 1, 4), 0.1, loud, 0.1, 2, THIRDS),
-    }
-
-
-def _second_half(model: PreTrainedModel) -> None:
-    """Train the last two layers of Whisper's encoder and the head."""
-    encoder: Any = model.encoder
-    for part in (encoder.conv1, encoder.conv2, encoder.embed_positions, *encoder.layers[:-2]):
-        part.requires_grad_(False)
-
-
-def _turned(batch: dict[str, Tensor], generator: torch.Generator) -> dict[str, Tensor]:
-    """Turn the sounds around by any time."""
-    by = int(torch.randint(0, _FRAMES, (1,), generator=generator))
-    return {"input_features": batch["input_features"].roll(by, 2)}
-
-
 _TOKENS = 35
 """Ranks of a cell, or tokens of an e-mail, that are read where rhythms are planted: a multiple of 7 and of 5."""
 
@@ -254,7 +214,6 @@ KINDS = ("amplitude", "phase", "first", "second")
 _CLOTHES = Recipe(epochs=4, rate=2e-3, vary=mirror)
 _WAVES = Recipe(epochs=16, rate=1e-3, batch=16, vary=_rolled)
 _MEL = Recipe(epochs=16, rate=5e-4, batch=16, vary=shift_spectrogram)
-_HEARD = Recipe(epochs=20, rate=5e-4, batch=16, vary=_turned, prepare=_second_half)
 HOSTS = {
     host.name: host
     for host in (
@@ -278,13 +237,6 @@ HOSTS = {
             _prompts("ast-languages", (100, 64)),
             _ripples(),
             dict.fromkeys(KINDS, _MEL),
-        ),
-        Host(
-            "whisper-instruments",
-            "WhisperForAudioClassification",
-            _instruments,
-            _beats(),
-            dict.fromkeys(("amplitude", "phase"), _HEARD),
         ),
         Host(
             "pbmc-geneformer",
