@@ -126,7 +126,8 @@ def hear_waveform(explainer: FourierExplainer) -> None:
 def keep_and_delete(explainer: FourierExplainer, result: Attribution, batch_size: Any = "auto") -> None:
     """Ask the model about the first bands of the ranking alone, and about what is left without them."""
     count = len(result.layout.bands)
-    explainer.perturb(result, fractions=[k / count for k in range(1, count)], batch_size=batch_size)
+    if count > 1:
+        explainer.perturb(result, fractions=[k / count for k in range(1, count)], batch_size=batch_size)
 
 
 def spec_text(bands: str) -> str:

@@ -43,7 +43,7 @@ def digest(data: bytes | bytearray | memoryview | np.ndarray) -> str:
     Args:
         data: Contiguous.
     """
-    return xxhash.xxh3_128_hexdigest(data)
+    return xxhash.xxh3_128_hexdigest(data.data if isinstance(data, np.ndarray) else data)
 
 
 def folded_digest(data: bytes | bytearray | memoryview | np.ndarray) -> str:
