@@ -21,7 +21,7 @@ from typing import Any
 import torch
 
 from hf_fourier.domains import Axis, SignalShape
-from hf_fourier.errors import DamagedFile, InputError, StorageError
+from hf_fourier.errors import DamagedFile, InputError
 from hf_fourier.results.atomic_writes import flush_folder, part_of, remove, write_part
 from hf_fourier.results.integrity import damaged, read_json, sealed
 from hf_fourier.results.schema import NUMBER, Malformed, check
@@ -102,8 +102,8 @@ def _tensors(path: Path, digests: dict[str, str] | None) -> dict[str, Tensor]:
                 return read_tensors(file, digests, hint)
             except DamagedFile as error:
                 first = first or error
-            except StorageError as error:  # a writer has renamed it in between
-                if not isinstance(error.__cause__, FileNotFoundError):
+            except OSError as error:  # a writer may have renamed it in between
+                if not isinstance(error.__cause__ or error, FileNotFoundError):
                     raise
     raise first or damaged(path / TENSORS, "it is missing", hint)
 
