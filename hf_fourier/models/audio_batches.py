@@ -15,6 +15,7 @@ from hf_fourier.models.token_batches import OUTPUT
 from hf_fourier.models.tokenization import remarks_of
 from hf_fourier.scoring.example_batch import EncodedExample, ExampleBatch, common_slice
 from hf_fourier.scoring.heads import by_class, logits_of, part_of
+from hf_fourier.scoring.pending import to_device
 from hf_fourier.scoring.references import Reference, smallest, zero
 from hf_fourier.typing import Tensor
 
@@ -24,16 +25,19 @@ class AudioBatch(ExampleBatch):
 
     def __init__(self, wrapper: ModelWrapper, examples: Sequence[EncodedExample], time: int) -> None:
         self._take(wrapper, examples)
-        self.values = _wide(self.inputs.pop(wrapper.main_input))
+        values_here, self.values = (_wide(one.pop(wrapper.main_input)) for one in (self.inputs_here, self.inputs))
         self.time = time + 1
         contents = [e.content for e in examples if e.content is not None]
         self.run = common_slice(contents)
         if self.run is not None:
-            self.signal = self.values.narrow(self.time, self.run.start, len(contents[0])).contiguous()
+            part = self.time, self.run.start, len(contents[0])
+            self.signal = self.values.narrow(*part).contiguous()
+            if self.signal.device.type != "cpu":
+                self.signal_here = values_here.narrow(*part)
             return
         shape = [len(examples), *[1] * (self.values.ndim - 1)]
         shape[self.time] = -1
-        self.content = torch.stack(contents).to(wrapper.device).view(shape)
+        self.content = to_device(torch.stack(contents), wrapper.device).view(shape)
         self.signal = self.values.gather(self.time, self._spread(self.content))
 
     def _take(self, wrapper: ModelWrapper, examples: Sequence[EncodedExample]) -> None:
@@ -41,11 +45,12 @@ class AudioBatch(ExampleBatch):
         self.wrapper, self.head, self.dtype = wrapper, wrapper.head(), dtype_of(wrapper.model)
         self.model = wrapper.model
         names = examples[0].inputs
-        self.inputs = {name: torch.stack([e.inputs[name] for e in examples]).to(wrapper.device) for name in names}
+        self.inputs_here = {name: torch.stack([e.inputs[name] for e in examples]) for name in names}
+        self.inputs = {name: to_device(tensor, wrapper.device) for name, tensor in self.inputs_here.items()}
         self.spellings, self.shape = [example.spellings for example in examples], examples[0].signal
         self.output = self.inputs.pop(OUTPUT, None)
         if self.output is not None:
-            self.known_targets = list(self.output.to("cpu"))
+            self.known_targets = list(self.inputs_here[OUTPUT])
 
     def remarks(self, logits: Tensor, frozen: Tensor, numbers: Sequence[int]) -> dict[int, tuple[str, ...]]:
         """Where the model expects another spelling of an output far more."""
@@ -118,7 +123,7 @@ class WaveformBatch(AudioBatch):
     def __init__(self, wrapper: ModelWrapper, examples: Sequence[EncodedExample], front: FrontEnd) -> None:
         self._take(wrapper, examples)
         self.front = front
-        self.signal = _wide(torch.stack([e.values for e in examples if e.values is not None]).to(wrapper.device))
+        self.place(torch.stack([e.values for e in examples if e.values is not None]), wrapper.device)
         self.filling: Tensor | None = None
         with torch.no_grad():
             features = front(self.signal)

@@ -17,6 +17,7 @@ from hf_fourier.models.padding import in_time
 from hf_fourier.results.views import SeriesView
 from hf_fourier.scoring.example_batch import EncodedExample, ExampleBatch
 from hf_fourier.scoring.heads import Categorical, Head, Regression, part_of
+from hf_fourier.scoring.pending import to_device
 from hf_fourier.scoring.references import Reference, mean
 from hf_fourier.seeding import ExampleRng
 from hf_fourier.typing import Tensor, tensor_of
@@ -139,10 +140,10 @@ class TimeSeriesBatch(ExampleBatch):
         self.wrapper, self.head, self.dtype = wrapper, wrapper.head(), dtype_of(wrapper.model)
         self.model = wrapper.model
         names = examples[0].inputs
-        self.inputs = {n: torch.stack([e.inputs[n] for e in examples]).to(wrapper.device) for n in names}
+        self.inputs = {n: to_device(torch.stack([e.inputs[n] for e in examples]), wrapper.device) for n in names}
         values = self.inputs.pop(wrapper.main_input)
         self.values = values if values.dtype == torch.float64 else values.float()
-        content = torch.stack([e.content for e in examples if e.content is not None]).to(wrapper.device)
+        content = to_device(torch.stack([e.content for e in examples if e.content is not None]), wrapper.device)
         self.content = content.view(*content.shape, *[1] * (values.ndim - 2)).expand(-1, -1, *values.shape[2:])
         self.signal, self.shape = self.values.gather(1, self.content), examples[0].signal
 

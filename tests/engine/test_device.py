@@ -17,13 +17,15 @@ from hf_fourier.runs.worker import Worker
 from hf_fourier.scoring.heads.sequences import Transcript
 from hf_fourier.scoring.pending import fetch
 from tests.fake_device import THERE, counted, moved, on_device
-from tests.models import tiny_models, tiny_tokenizers
+from tests.models import tiny_models, tiny_models_audio, tiny_tokenizers
 
 PICTURES = {"pixel_values": torch.randn(3, 3, 32, 32, generator=torch.Generator().manual_seed(0))}
+SOUNDS = {"input_values": torch.randn(3, 2000, generator=torch.Generator().manual_seed(1))}
 TEXTS = [tiny_tokenizers.text(*range(i, i + 6)) for i in range(5, 8)]
 KINDS: dict[str, tuple[Callable[[], torch.nn.Module], Any, Any]] = {
     "pictures": (lambda: tiny_models.build("image-classification", "vit"), None, PICTURES),
     "texts": (lambda: tiny_models.build("text-classification", "bert"), tiny_tokenizers.tokenizer, TEXTS),
+    "sounds": (lambda: tiny_models_audio.build("wav2vec2"), None, SOUNDS),
     "next tokens": (lambda: tiny_models.build("text-generation", "llama"), tiny_tokenizers.tokenizer, TEXTS),
     "tags": (lambda: tiny_models.build("token-classification", "bert"), tiny_tokenizers.tokenizer, TEXTS),
     "masks in turn": (lambda: tiny_models.build("fill-mask", "bert"), tiny_tokenizers.tokenizer, TEXTS),
