@@ -103,13 +103,18 @@ def checked(function: Callable[P, T]) -> Callable[P, T]:
     """A function whose arguments are checked by their names, and plain: numbers of Python in place of numpy's.
 
     Every public entry point passes through here (`torch_state.exact`), so that one parameter takes the same things
-    everywhere. `CHECKS` lists the names. Errors of the disk where there is a `folder` or a `path` are `StorageError`s.
+    everywhere. `CHECKS` lists the names; None passes where it is the default. Errors of the disk where there is a
+    `folder` or a `path` are `StorageError`s.
     """
-    parameters = list(inspect.signature(function).parameters)
-    places = [(i, name, CHECKS[name]) for i, name in enumerate(parameters) if name in CHECKS]
+    parameters = inspect.signature(function).parameters
+    places = [
+        (i, name, _or_none(CHECKS[name]) if parameters[name].default is None else CHECKS[name])
+        for i, name in enumerate(parameters)
+        if name in CHECKS
+    ]
     if not places:
         return function
-    on_disk = {"folder", "path"} & set(parameters)
+    on_disk = {"folder", "path"} & parameters.keys()
 
     @functools.wraps(function)
     def call(*args: P.args, **kwargs: P.kwargs) -> T:
@@ -128,6 +133,11 @@ def checked(function: Callable[P, T]) -> Callable[P, T]:
             raise StorageError(got, "a disk that takes and gives it", "fix that, or choose another") from error
 
     return call
+
+
+def _or_none(check: Callable[[str, Any], Any]) -> Callable[[str, Any], Any]:
+    """A check that None passes."""
+    return lambda name, value: None if value is None else check(name, value)
 
 
 def brief(value: Any) -> str:

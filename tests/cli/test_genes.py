@@ -56,6 +56,13 @@ def test_scores_go_into_tables_and_back_into_the_cells(run, model, table):
     assert np.count_nonzero(filled.layers["gene_scores"].toarray()) == np.count_nonzero(scores.scores.data)
 
 
+def test_without_further_options_there_are_no_groups_and_no_curves(run, model, table):
+    done = run("genes", model, table, "--output", "out", "--by", "gradient_input", "--check", "0")
+    assert done.exit_code == 0, done.output
+    assert sorted(path.name for path in Path("out").iterdir()) == ["cells.h5ad", "genes.csv"]
+    assert rows("out/genes.csv")
+
+
 def test_genes_are_perturbed_towards_a_state(run, model, table):
     one, two, three = tiny_geneformer.GENES["V1"][:3]
     words = ["--perturb", "delete", "--gene", one, "--gene", f"{two}+{three}", "--groupby", "type", "--states", "T,B"]
