@@ -38,6 +38,7 @@ PAGES = {
                             "hf_fourier.evaluation.studies.heat_map",
                             "hf_fourier.results.gene_scores",
                             "hf_fourier.evaluation.studies.gene_effects",
+                            "hf_fourier.evaluation.studies.gene_shifts",
                             "hf_fourier.evaluation.studies.in_silico_deletion",
                             "hf_fourier.evaluation.studies.interactions",
                             "hf_fourier.evaluation.studies.low_pass_maps")),

@@ -106,7 +106,7 @@ class GeneShifts:
         return _sorted(columns, bool(self.ends), self._note())
 
     def downstream_table(self, gene: str | None = None) -> Table:
-        """What a perturbation does to the embeddings of the other genes, the most shifted first.
+        """What a perturbation does to the embeddings of the other genes, those first that it shifts more than controls.
 
         Every gene below a deleted one moves up a rank, which shifts its embedding whatever was deleted: the controls
         beside show how far.
@@ -118,7 +118,8 @@ class GeneShifts:
             `Gene_name`, `Ensembl_ID` of what was perturbed, `Affected_gene_name`, `Affected_Ensembl_ID`, the mean and
             standard deviation over cells of the cosine of that gene's embedding before and after (`Cosine_sim_mean`,
             `Cosine_sim_stdev`), in how many cells (`N_Detections`), and the mean cosine when random genes of like rank
-            are perturbed instead (`Cosine_sim_random`).
+            are perturbed instead (`Cosine_sim_random`, None where no control had it). Rows are sorted by the difference
+            of the two means.
 
         Raises:
             InputError: If it was not asked for, or there is no such perturbation.
@@ -143,7 +144,7 @@ class GeneShifts:
                     "Cosine_sim_mean": mean, "Cosine_sim_stdev": spread, "N_Detections": int(count),
                     "Cosine_sim_random": random[place, 1] / random[place, 0] if random[place, 0] else None,
                 })  # fmt: skip
-        rows.sort(key=lambda row: row["Cosine_sim_mean"])
+        rows.sort(key=_beyond_random)
         return Table({name: [row[name] for row in rows] for name in (rows[0] if rows else ())})
 
     @classmethod
@@ -189,6 +190,12 @@ def _by_number(numbers: np.ndarray, count: int) -> list[np.ndarray]:
     order = np.argsort(numbers, kind="stable")
     ends = np.searchsorted(numbers[order], np.arange(count + 1))
     return [order[ends[i] : ends[i + 1]] for i in range(count)]
+
+
+def _beyond_random(row: Mapping[str, Any]) -> tuple[bool, float]:
+    """How much lower the cosine of an affected gene is than with random genes; those without such come last."""
+    random = row["Cosine_sim_random"]
+    return random is None, row["Cosine_sim_mean"] - (random or 0.0)
 
 
 def _mean(values: np.ndarray) -> float | None:

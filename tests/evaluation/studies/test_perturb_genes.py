@@ -196,6 +196,8 @@ def test_named_genes_and_combinations_have_controls_of_like_rank() -> None:
             assert (found.rank[rows[0]] == rank) != control
     table = found.downstream_table(symbols[0])
     # The mean over cells of the cosine of a gene's embedding, by the bare model.
+    gaps = [a - b for a, b in zip(table["Cosine_sim_mean"], table["Cosine_sim_random"], strict=True) if b is not None]
+    assert gaps == sorted(gaps)
     place = next(i for i, count in enumerate(table["N_Detections"]) if count > 2)
     affected, cosines = table["Affected_Ensembl_ID"][place], []
     for cell in many:
