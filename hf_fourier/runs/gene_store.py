@@ -43,7 +43,8 @@ def gene_parts(result: Attribution) -> tuple[dict[str, Any], dict[str, Tensor]]:
     relevance, kind = result.input_relevance(), usual_kind(result)
     by = "contributions" if kind == "contribution" else str(result.provenance["method"])
     tokens = result.inputs["input_ids"][result.inputs["content"]].cpu()
-    ranks_frequencies = result.gradient is not None and "identity" not in str(result.provenance["domain"])
+    took_gradient = result.gradient is not None or result.provenance["passes"].get("backward", 0) > 0
+    ranks_frequencies = took_gradient and "identity" not in str(result.provenance["domain"])
     values |= {
         "view": NoView().to_dict(), "names": [], "extras": {}, "features": len(result.scores),
         "genes": {"by": by, "measure": relevance.measure, "signed": relevance.signed},
