@@ -76,19 +76,19 @@ class FourierExplainer(Evaluating):
             **options: The fields of `hf_fourier.runs.options.RunOptions`:
 
                 - `target`: the target of every example, as for `explain`; None for the prediction.
-                - `targets`: one for each example instead (a list, a column of a data set).
+                - `targets`: one target for each example instead (a list, a column of a data set).
                 - `column`: the column that holds the examples; two for pairs of texts.
-                - `split`: the split of a data set that has several.
-                - `streaming`: whether a Hub id is streamed, and not downloaded first.
-                - `method`, `domain`: others than the explainer's defaults.
-                - `contributions`: points on the paths for what speaks for or against the answer, as for `explain`.
+                - `split`: the split, if the data set has several.
+                - `streaming`: whether to stream a Hub id instead of downloading it.
+                - `method`, `domain`: if not the explainer's defaults.
+                - `contributions`: points on the paths for signed contributions to the answer, as for `explain`.
                 - `fractions`: fractions to keep and to delete, or a `FractionGrid`; None for no perturbation curves.
-                - `replacement`: what stands in the place of deleted features along the curves, as for `perturb`.
+                - `replacement`: what replaces deleted features in the curves, as for `perturb`.
                 - `store`: "everything", "scores", "genes" (of cells), "top", or "auto" (the first that fits).
                 - `budget`: bytes that the results may take ("20GB"); only "auto" reads it.
-                - `top`: how many top features, where they alone are stored.
+                - `top`: how many top features are stored, if nothing else is.
                 - `seed`: seed of all random numbers.
-                - `batch_size`: rows in a batch, at most; "auto" for a size that suits signal and device.
+                - `batch_size`: largest number of rows in a batch; "auto" for a size that suits signal and device.
                 - `chunk`: examples in a chunk, the most that an interruption loses; None for a suitable size.
                 - `processes`: expected number of processes; None for as many as were started.
                 - `progress`: whether to print the plan and the progress on standard error.
@@ -123,18 +123,18 @@ class FourierExplainer(Evaluating):
         output_dir: str | PathLike[str] | None = None,
         **options: Unpack[RunKeywords],
     ) -> ModelSpectrum:
-        """The spectrum of the model over a data set: which bands it needs, which suffice, and where noise hurts.
+        """Measure which bands the model needs over a data set, which suffice, and which are sensitive to noise.
 
-        Each example goes through low-pass, high-pass, band-pass and band-stop filters at the bands' edges, and gets
-        noise in one band after another; no gradient is needed. A run: resumable, parallel; 800 bytes an example stay.
+        Each example passes low-pass, high-pass, band-pass and band-stop filters at the bands' edges, and gets noise in
+        each band in turn; no gradient is needed. It is a run: resumable and parallel, with 800 bytes of memory each.
 
         Args:
             data: As for `explain_dataset`.
-            by: What figures draw apart: a column of the data, "prediction", "folder" (of each file) or a value each.
+            by: How figures group examples: a column of the data, "prediction", "folder" (of each file) or a value each.
             bands: The bands (see `hf_fourier.domains.bands.Bandable`), unless `options` have a `domain` with bands.
-            labels: The true classes, for accuracies: a column, "folder", or one each. None: `by`, where it names
-                classes of the model, or else the model's clean predictions, whose share that is kept is counted.
-            clusters: As `labels`: of a speaker or a patient, whose examples are dependent.
+            labels: The true classes, for accuracies: a column, "folder", or one each. None: `by`, if it names classes
+                of the model; otherwise the share of the model's clean predictions that are kept replaces the accuracy.
+            clusters: As `labels`: names of dependent examples, such as those of one speaker or patient.
             output_dir: A folder for the results; None for a temporary one.
             **options: As for `explain_dataset`; `method` for other settings, such as "filters:replacement=noise".
 
@@ -178,24 +178,24 @@ class FourierExplainer(Evaluating):
     ) -> Recording:
         """Explain a recording of any length in overlapping segments, with one merged result.
 
-        The file is read piece by piece and the segments' results are kept in files: memory does not grow with it.
+        The file is read piece by piece and the segments' results are stored in files, so memory does not grow with it.
         Segments have one length; the last one ends with the recording. An event no longer than the overlap lies within
-        some segment.
+        at least one segment.
 
         Args:
             example: A path, or any other sound that `explain` takes.
             target: The target of every segment; None for the prediction in each.
-            seconds: The length of a segment; None for the model's window, or for 10 where it has none.
-            overlap: The fraction of a segment that overlaps the next, 0 to below 1.
+            seconds: The length of a segment; None for the model's window, or 10 if it has none.
+            overlap: The fraction of a segment that overlaps the next one, 0 to below 1.
             fractions: Fractions of features for perturbation curves of each segment (see `perturb`).
             output_dir: A folder for the segments' results; None for a temporary one that is removed with the result.
             method: A method other than the explainer's default.
             domain: A domain other than the explainer's default.
-            contributions: Points on the paths for what speaks for or against the answer, as for `explain`.
+            contributions: Points on the paths for signed contributions to the answer, as for `explain`.
             seed: Seed of all random numbers.
-            batch_size: Segments at once, at most.
+            batch_size: Largest number of segments at once.
             progress: True for a bar, or a function that is called with (segments done, segments in all).
-            **curves: `replacement`, what stands in the place of deleted features, as for `perturb`.
+            **curves: `replacement`, what replaces deleted features, as for `perturb`.
 
         Returns:
             A `Recording`: the prediction over time, one spectrum for each label, and each segment's `Attribution`.

@@ -30,10 +30,10 @@ from hf_fourier.typing import Tensor
 
 @exact_class
 class CallableResults(list[Attribution]):
-    """The results of `attribute`, a list, with what needs no more than the callable.
+    """The results of `attribute`: a list that can perturb its results and predict with the callable.
 
     Attributes:
-        explainer: The callable as an explainer, for `explainer.perturb`, `predict`, `re_explain` and others of it.
+        explainer: The callable as an explainer, for `explainer.perturb`, `predict`, `re_explain` and other methods.
     """
 
     def __init__(self, results: Iterable[Attribution], explainer: Engine) -> None:
@@ -55,11 +55,11 @@ class CallableResults(list[Attribution]):
         return self
 
     def predict(self, index: int, signal: Tensor | None = None) -> Prediction:
-        """The callable's prediction for one example, or for another signal in its place.
+        """Predict one example, or another signal in its place.
 
         Args:
-            index: Of the result.
-            signal: Such as `results[0].keep_top(0.04)` or `results[0].delete_top(0.04)`; None for its own.
+            index: Index of the result.
+            signal: Such as `results[0].keep_top(0.04)` or `results[0].delete_top(0.04)`; None for the result's signal.
 
         Raises:
             InputError: If the signal does not fit.
@@ -84,7 +84,7 @@ def attribute(
 ) -> CallableResults:
     """Explain any torch callable at any real tensor.
 
-    `FourierExplainer(forward, …)` takes the same callables, and does with them all that it does with other models.
+    `FourierExplainer(forward, …)` takes the same callables and offers all methods for them.
 
     Args:
         forward: `(rows, …) -> (rows, classes)` logits, or a mapping, a tuple or an object with them, differentiable. A
@@ -98,14 +98,14 @@ def attribute(
         target: A class index for all, one per example, a callable `outputs -> (rows,)`, or None for the predictions.
         method: The method.
         domain: The domain; None for the method's default, mostly "fourier".
-        axes: The dimensions of `x` that have an order (the batch, dimension 0, is none of them); the others lie side
-            by side like channels. None for all of one or two dimensions, and all but the first of more.
-        contributions: Points on the path from zero for what speaks for or against the answer, as for `explain`.
+        axes: The dimensions of `x` that have an order, without the batch (dimension 0); the others are treated like
+            channels. None for all of one or two dimensions, and all but the first of more.
+        contributions: Points on the path from zero for signed contributions to the answer, as for `explain`.
         seed: Seed of all random numbers.
-        batch_size: Rows in a batch, at most.
+        batch_size: Largest number of rows in a batch.
         dither: Noise that is added to the input of `forward`, as for `FourierExplainer`.
-        **others: `donors`, other examples in the shape `(n, …)` of `x`, for methods that put their features in the
-            place of deleted ones (`replacement=example`). An example is never its own donor, so `x` itself will do.
+        **others: `donors`, other examples in the shape `(n, …)` of `x`, whose features replace deleted ones
+            (`replacement=example`). An example is never its own donor, so `x` itself can be passed.
 
     Returns:
         One `Attribution` per example, in a list that perturbs them and predicts on parts of them (`CallableResults`).
@@ -113,7 +113,7 @@ def attribute(
     Raises:
         InputError: If `x` or the donors are not a batch of finite real numbers, `axes` are not dimensions of it, or
             donors are needed and there is none of the examples' shape.
-        TargetError: If a target is no class.
+        TargetError: If a target is not a class.
         ModelError: If `forward` does not take the type of `x`.
     """
     shape = _signal_shape(_checked(x), axes)
@@ -150,7 +150,7 @@ def _explained(
 
 
 class DonorKeywords(TypedDict, total=False):
-    """What else `attribute` takes."""
+    """Further options of `attribute`."""
 
     donors: Tensor | None
 
@@ -180,7 +180,7 @@ def _notes(training: Sequence[torch.nn.Module], given: torch.dtype, used: torch.
     notes = []
     if training:
         names = ", ".join(type(module).__name__ for module in training)
-        notes.append(f"in training mode behind `forward`, and put in evaluation mode for the call: {names}")
+        notes.append(f"in training mode inside `forward`, and put in evaluation mode for the call: {names}")
     if used != given:
         notes.append(f"`forward` takes no {given}: its rows were converted to {used}, the type of its weights")
     return notes

@@ -1,4 +1,4 @@
-"""One model that evaluates: methods against each other, checks of a method, corrections, transfer to other models."""
+"""Evaluations with one model: comparison of methods, sanity checks, corrections, transfer to other models."""
 
 from __future__ import annotations
 
@@ -53,9 +53,9 @@ class Evaluating(Engine):
         same wrong labels: a random one, and the runner-up. Metrics share their perturbation curves.
 
         Args:
-            examples: Raw examples, as for `explain`: a list, a `datasets.Dataset`, or what else holds several.
-            methods: What to compare, "captum:IntegratedGradients" too; a
-                `hf_fourier.evaluation.evaluate.PrecomputedMethod` brings attributions made elsewhere, in their domain.
+            examples: Raw examples, as for `explain`: a list, a `datasets.Dataset`, or another container of several.
+            methods: The methods to compare, also "captum:IntegratedGradients"; a
+                `hf_fourier.evaluation.evaluate.PrecomputedMethod` adds attributions made elsewhere, in their domain.
                 None for the explainer's default.
             domains: The domains; None for the explainer's default or each method's, as for `explain`. Incompatible
                 pairs are left out, and listed in `excluded` with the reason.
@@ -65,11 +65,11 @@ class Evaluating(Engine):
             groups: The group of each example: examples of one group are not independent, and the bootstrap draws whole
                 groups. None for an example each.
             **options: `preset="fast"` for few examples and passes, `column` of a data set, `seed`, `batch_size`,
-                `replacement` (what stands in the place of deleted features, as for `perturb`), and `progress=True` for
-                the cost before the start and a bar (`evaluation.options.EvaluationOptions`).
+                `replacement` (what replaces deleted features, as for `perturb`), and `progress=True` for an estimate
+                of the cost and a progress bar (`evaluation.options.EvaluationOptions`).
 
         Returns:
-            An `Evaluation`: `table()` (tidy), `summary()`, `to_pandas()`.
+            An `Evaluation`: `table()`, `summary()`, `to_pandas()`.
 
         Raises:
             InputError: If there are no examples, or a metric is unknown or does not suit this head.
@@ -99,29 +99,29 @@ class Evaluating(Engine):
 
         Passing each check means:
 
-        - *model randomization*: of what the top 4 % of features share with the method's own repetition by another seed
-          (all of it, where nothing is drawn), more than a tenth is lost when the model's weights are drawn afresh and
-          the same output of the same signal is explained. 0 is lost by a ranking that reads no model, 1 where the
-          randomized model's top is shared by chance alone. Passing does not show that the ranking is right.
-        - *target randomization*: likewise, when a wrong label is explained in place of the own one.
-        - *wrong-label control*: selectivity is above 0, the top keeps the own prediction more often than the top for a
-          wrong label produces that one; and above that of a random order, which few labels can flatter.
-        - *completeness*, where the method promises a sum: it misses the difference by at most 5 % in the median.
-        - *batch invariance*: alone and in a batch an example gets the same scores, up to rounding.
-        - *seed variance*, where the method draws: two seeds share more than half of the top.
-        - *gain over magnitude*: the maintain rate (its mean over small fractions; of masks Dice retention) and
-          selectivity exceed those of the magnitude ranking, which reads no model, example by example.
+        - *model randomization*: of the part of the top 4 % of features that the method repeats with another seed (all
+          of it for a deterministic method), more than a tenth is lost when the model's weights are randomized and the
+          same output of the same signal is explained. A ranking that does not use the model loses 0; one that shares
+          the randomized model's top only by chance loses 1. Passing does not show that the ranking is right.
+        - *target randomization*: the same for a wrong label instead of the model's own one.
+        - *wrong-label control*: selectivity is above 0, so the top keeps the own prediction more often than the top for
+          a wrong label produces that label; and above that of a random order, which is high if there are few labels.
+        - *completeness*, if the method promises a sum: it misses the difference by at most 5 % in the median.
+        - *batch invariance*: an example gets the same scores alone and in a batch, up to rounding.
+        - *seed variance*, if the method is random: two seeds share more than half of the top.
+        - *gain over magnitude*: the maintain rate (its mean over small fractions; for masks Dice retention) and
+          selectivity exceed those of the magnitude ranking, which does not use the model, example by example.
 
-        An effect passes when its whole 95 % bootstrap interval does. Checks that do not apply to a head
-        or a method are listed, and are no pass. The model is not changed.
+        An effect passes if its whole 95 % bootstrap interval does. Checks that do not apply to a head
+        or a method are listed and do not count as passed. The model is not changed.
 
         Args:
-            examples: Raw examples, as for `explain`; with fewer than 30 groups the answer is anecdotal.
+            examples: Raw examples, as for `explain`; with fewer than 30 groups the result is anecdotal.
             method: The method to check; None for the explainer's default.
             domain: Its domain; None for the explainer's default.
             targets: One target per example; None for the predictions.
             groups: The group of each example: the bootstrap draws whole groups. None for an example each.
-            seed: Seed of all random numbers, the randomized weights too.
+            seed: Seed of all random numbers, including the randomized weights.
             batch_size: Rows in a batch, at most.
 
         Returns:
@@ -152,7 +152,7 @@ class Evaluating(Engine):
     ) -> Correction | RectificationResult:
         """Delete the top features of a mistake, ranked for the predicted class, until the true class is predicted.
 
-        Tried are ten equal steps up to the budget (arXiv 2411.18343: .01 to .10 % of the features) and, finer, every
+        It tries ten equal steps up to the budget (arXiv 2411.18343: .01 to .10 % of the features) and, finer, every
         count up to 16 and about as many above. The controls get the same budget on the same examples.
 
         Args:
@@ -161,7 +161,7 @@ class Evaluating(Engine):
             method: The method of the ranking; None for the explainer's default.
             domain: The domain of the ranking; None for the explainer's default.
             budget: The largest fraction of the features (degrees of freedom) to delete, above 0 and up to 1.
-            random_orders: How many random orders are tried.
+            random_orders: Number of random orders to try.
             groups: The group of each example of a list: the bootstrap draws whole groups.
             seed: Seed of all random numbers.
             batch_size: Rows in a batch, at most.
@@ -172,7 +172,7 @@ class Evaluating(Engine):
             `corrections`, `table()` and `summary()`; correct predictions are left out.
 
         Raises:
-            InputError: If there is not one true label for each, a single example is no mistake, or the head is no
+            InputError: If there is not one true label for each, a single example is not a mistake, or the head is not a
                 softmax over named classes.
             TargetError: If the model has no such label.
         """
@@ -208,18 +208,18 @@ class Evaluating(Engine):
         batch_size: BatchSize = "auto",
         progress: Callable[[int, int], None] | bool | None = None,
     ) -> HeatMap:
-        """The Fourier heat map: how often the model errs when a single wave is added, for each frequency.
+        """Compute the Fourier heat map: the model's error rate when a single wave is added, for each frequency.
 
-        `x + r v U` for waves U of norm 1 whose transform is zero but at ±k (Yin et al. 2019, arXiv 1906.08988), r a
-        random sign in each channel. One forward pass for each wave and example, and a clean one; rows of all examples
-        share batches, and examples are read as they are needed. Nothing is clipped. The largest of the first 64
-        examples sets the frequencies; smaller ones get those that they have.
+        The input is `x + r v U` for waves U of norm 1 whose transform is zero except at ±k (Yin et al. 2019, arXiv
+        1906.08988); r is a random sign in each channel. Each example takes one forward pass per wave, and a clean one;
+        rows of all examples share batches, and examples are read as needed. Nothing is clipped. The largest of the
+        first 64 examples sets the frequencies; smaller ones get those that they can represent.
 
         Args:
             data: As for `explain_dataset`.
             labels: The true classes, for error rates: a column, "folder", or one each; None for the share of the
                 model's clean predictions that change.
-            clusters: As `labels`: of a speaker or a patient, whose examples are dependent.
+            clusters: As `labels`: names of dependent examples, such as those of one speaker or patient.
             level: The size of the wave: its norm over all channels, a fraction of that of the signal around its mean.
                 (The paper's v is each channel's in the model's unit: `v √channels / ‖x - mean‖`.)
             size: Frequencies along each axis, 3 or more, as far as there are so many: evenly from -highest to highest
@@ -227,9 +227,9 @@ class Evaluating(Engine):
                 logarithmic scale (25).
             highest: The highest frequency, in cycles per picture or volume, Hz, …; None for just below half the
                 sampling rate.
-            phases: "sign", as published: waves have a crest at the first entry, or a trough. "any" draws a phase for
-                each channel: a model may read what such waves have no part of.
-            seed: Of signs and phases; each example's are its own.
+            phases: "sign", as published: waves have a crest or a trough at the first entry. "any" draws a phase for
+                each channel, since a model may respond only to other phases.
+            seed: Seed of signs and phases, which differ between examples.
             batch_size: Rows in a batch, at most.
             progress: True for a bar, or a function that is called with (examples done, examples in all, as far as that
                 is known).
@@ -239,7 +239,7 @@ class Evaluating(Engine):
 
         Raises:
             InputError: If no example can be read, their axes differ, or there is not one label for each.
-            TargetError: If a label is no class of the model.
+            TargetError: If a label is not a class of the model.
         """
         from hf_fourier.evaluation.studies.heat_readings import heat_map
         from hf_fourier.evaluation.studies.waves import Waves
@@ -277,18 +277,18 @@ class Evaluating(Engine):
     ) -> GeneScores:
         """Score the genes of many cells: which ones the model's answers rest on, tested by group.
 
-        docs/genes.md says which question each score answers. Cells are explained in pieces; a number for each expressed
-        gene stays of each.
+        docs/genes.md gives the question that each score answers. Cells are explained in blocks; only one number for
+        each expressed gene of a cell stays in memory.
 
         Args:
             cells: A list of cells, an `AnnData` (in memory, a view, backed), or the path of a table of cells or of a
                 `.dataset`.
             target: As for `explain`; None for each cell's prediction.
-            by: "contributions" (what speaks for and against the answer, summing to a stated total); "deletion" or
-                "mask" (the score's fall without each gene: a forward pass for each); or a method, whose scores of the
-                genes' places are taken ("integrated_gradients").
+            by: "contributions" (signed contributions to the answer, summing to a stated total); "deletion" or "mask"
+                (the fall of the score without each gene: a forward pass for each); or a method, whose scores of the
+                genes' places are used ("integrated_gradients").
             groupby: A column of `obs`, or the group of each cell; None for no groups.
-            check: How many genes of each cell, the strongest, are deleted alone besides, for `sign disagrees`.
+            check: How many of the strongest genes of each cell are also deleted one by one, for `sign disagrees`.
             fractions: Fractions of a cell's genes to keep and to delete, for `curve_table`; None for no curves.
             seed: Seed of all random numbers.
             batch_size: Rows in a batch, at most.
@@ -360,9 +360,9 @@ class Evaluating(Engine):
     def transfer(self, attributions: Any, other: Engine, *, batch_size: BatchSize = "auto") -> Table:
         """Test whether adversarial examples of this model change another model's prediction.
 
-        Both signals are brought back to human units and from there to the other model: pixels in real numbers, not
-        rounded to 8 bits, with each model's own normalisation, and resized whole (bilinear) where the other reads
-        another size; a waveform through the other's own processor.
+        Both signals are converted to the raw input and from there to the other model: pixels in real numbers, not
+        rounded to 8 bits, with each model's own normalisation, and resized (bilinear) if the other model reads
+        another size; a waveform through the other model's processor.
 
         Args:
             attributions: One result of this model by "attexplore" or "fampe", or a list of them.

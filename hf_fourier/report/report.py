@@ -1,4 +1,4 @@
-"""A report: results of one model with what was measured about them, as a folder, one HTML file, and tables."""
+"""A report: results of one model and the measurements about them, as a folder, one HTML file, and tables."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 
 @exact_class
 class Report(ReportContent):
-    """Explanations of one model with what was measured and what may be concluded.
+    """Explanations of one model with the measurements about them and what can be concluded.
 
-    It is made from results alone and never runs the model. What is written without `include_inputs=True` holds no
-    input and nothing that one can be rebuilt from; see `docs/reports.md`. It opens with bands where there are some:
-    add `explainer.explain(x, method="occlusion:mode=both", domain="fourier:bands=octave")` to the results, and the
-    view of that example begins with what each band is worth.
+    It is made from results alone and never runs the model. Without `include_inputs=True` it contains no input and
+    nothing from which one can be reconstructed; see `docs/reports.md`. It opens with bands if the results have some:
+    add `explainer.explain(x, method="occlusion:mode=both", domain="fourier:bands=octave")`, and the view of that
+    example starts with what each band is worth.
 
     Args:
         results: Attributions of one model: of many examples, by one method or several, in bands and in single
@@ -29,9 +29,9 @@ class Report(ReportContent):
         evaluation: The result of `FourierExplainer.evaluate`.
         sanity: The result of `FourierExplainer.sanity_check`, or several.
         title: The report's title; by default it names the model. It is shown and shared as it is.
-        names: What the examples are called, one per result. Names are shown beside inputs only.
-        spectrum: The result of `FourierExplainer.spectrum`: which bands the model reads over a data set. Its means are
-            written, and no number of a single example; groups that are no classes of the model are shared as numbers.
+        names: The names of the examples, one per result. They are shown only with inputs.
+        spectrum: The result of `FourierExplainer.spectrum`: which bands the model reads over a data set. Only its means
+            are written, no number of a single example; groups that are not classes of the model become numbers.
 
     Attributes:
         results: The attributions; empty in a report that was read from a folder without inputs.
@@ -40,7 +40,7 @@ class Report(ReportContent):
         sanity: All checks that were given.
         title: The title.
         names: As given, or numbers.
-        spectrum: As given; in a report that was loaded its means (`SpectrumSummary`); None without one.
+        spectrum: As given; in a loaded report its means (`SpectrumSummary`); None without one.
 
     Raises:
         InputError: If there is nothing to report, the results are of several models, or names are too few or many.
@@ -50,9 +50,9 @@ class Report(ReportContent):
         """Write the report into a folder and return it; `docs/reports.md` gives the layout.
 
         Args:
-            folder: Made if it does not exist. One that holds a report is written anew, its inputs included.
+            folder: Created if it does not exist. An earlier report in it is replaced, including its inputs.
             include_inputs: Write the examples too: results to load again, pictures, sounds, tokens, genes and names.
-                Without, nothing is written that an input can be rebuilt from.
+                Otherwise the folder contains nothing from which an input can be reconstructed.
             figures: Draw the curves, bands, classes, evaluation and spectrum as PNG, which takes a second or two;
                 `figures()` draws them as SVG too, and each example.
 
@@ -77,7 +77,7 @@ class Report(ReportContent):
         return load(folder, cls)
 
     def html(self, path: str | PathLike[str] | None = None, include_inputs: bool = False) -> str:
-        """The report as one HTML page that needs no network.
+        """Return the report as one HTML page that needs no network.
 
         Args:
             path: Where to write it as well.
@@ -97,7 +97,7 @@ class Report(ReportContent):
         return text
 
     def tables(self, include_inputs: bool = False) -> dict[str, Table]:
-        """Everything as tables, by name, those that have rows.
+        """Return all tables that have rows, by name.
 
         They are `examples`, `curves`, `bands` (power by frequency), `band_scores`, `classes`, `evaluation`, `spectrum`
         and `sanity`.
@@ -112,11 +112,11 @@ class Report(ReportContent):
     def figures(self, folder: str | PathLike[str], include_inputs: bool = False) -> dict[str, Path]:
         """Write figures as PNG and SVG, light and dark, and return their paths.
 
-        Drawn are the curves, bands, classes, the evaluation and the spectrum, as far as there are some.
+        They show the curves, bands, classes, the evaluation and the spectrum, as far as the report has them.
 
         Args:
-            folder: Made if it does not exist.
-            include_inputs: Write the figure of each example too (`Attribution.plot`), which takes seconds for each.
+            folder: Created if it does not exist.
+            include_inputs: Also write a figure of each example (`Attribution.plot`), which takes seconds each.
 
         Raises:
             InputError: If inputs are asked for and there are none.
@@ -158,13 +158,13 @@ class Report(ReportContent):
         """Push the report to the Hub in one commit, as a data set with a card, or as a Space that shows the page.
 
         An earlier report in the repository is replaced, with its files; a repository that holds something else is left
-        alone. Nothing on this machine changes. `docs/sharing.md` says what is written.
+        alone. Nothing on this machine changes. `docs/sharing.md` lists what is written.
 
         Args:
-            repo_id: "user/name"; made where it is not there.
+            repo_id: "user/name"; created if it does not exist.
             as_space: A static Space with the HTML page instead of a data set; "gradio" for a Space whose app shows the
                 page, and the tables to sort and search.
-            include_inputs: Share the examples too. A rebuilt example *is* the example.
+            include_inputs: Share the examples too, and their reconstructions.
             private: Whether a new repository is private; True refuses an existing one that is public.
             license: By the Hub's identifier ("cc-by-4.0"), for the card.
             token: For the Hub; None for the one that is logged in, or HF_TOKEN.
@@ -181,19 +181,19 @@ class Report(ReportContent):
     def propose_model_card(
         self, model_id: str, *, dataset: str | None = None, dataset_id: str = "custom", token: str | None = None
     ) -> str | None:
-        """Open a pull request that adds what was measured to a model's card.
+        """Open a pull request that adds the measurements to a model card.
 
         It changes one marked section, and in `model-index` the results of this library for the same task and data.
-        What others wrote stays as it is.
+        All other text stays as it is.
 
         Args:
             model_id: The explained model's id.
-            dataset: What the examples were, for people; None says that they are the author's.
+            dataset: A description of the examples; with None the card says that they are the author's.
             dataset_id: The id of that data set on the Hub, if it has one.
             token: For the Hub; None for the one that is logged in, or HF_TOKEN.
 
         Returns:
-            The pull request's page; None where the card says all of it already.
+            The pull request's page; None if the card already has the same content.
 
         Raises:
             HubError: If there is no token or it is refused, the network fails, or there is no such model.
@@ -208,15 +208,15 @@ class Report(ReportContent):
     def from_hub(
         cls, repo_id: str, revision: str | None = None, *, token: str | None = None, max_bytes: int = 2_000_000_000
     ) -> Report:
-        """Read a report that `push_to_hub` pushed, all of it at one commit.
+        """Read a report that `push_to_hub` pushed, at one commit.
 
-        Values and tensors alone are fetched, no page and nothing that runs; sizes are checked before and after.
+        Only values and tensors are downloaded, no page and no code; sizes are checked before and after.
 
         Args:
             repo_id: "user/name".
             revision: A branch, a tag or a commit.
             token: For a private repository; None for the one that is logged in, or HF_TOKEN.
-            max_bytes: What is fetched, at most.
+            max_bytes: Largest size of the download.
 
         Raises:
             HubError: If there is no such report, it is too large or not whole, or the network fails.

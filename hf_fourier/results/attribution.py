@@ -51,17 +51,16 @@ class Attribution:
         provenance: Model, method, domain, seed, versions, passes and seconds, and remarks (`notes`).
         top_predictions: The most probable classes with their probabilities.
         names: A name for each position along the signal's first ordered axis (tokens), or empty.
-        view: How the signal looks in human units.
+        view: How to show the signal (a picture, a sound, tokens).
         inputs: The model's other inputs for this example (ids, masks), without a batch axis.
         extras: Further output of the method.
         completeness_error: For complete methods, the sum of the scores minus the sum that they should have.
         curve: The perturbation curve, once `perturb` has run.
         fingerprint: The value of `key`, or its lazy form.
         frozen_target: The resolved target as the head reads it, for further passes.
-        raw_input: The raw example, where that can be heard or shown (a clip behind a spectrogram).
+        raw_input: The raw example, if it can be played or shown (the clip of a spectrogram).
         agreement: The fraction of the clean example's decisions that are the frozen ones, 0 to 1; None if not known.
-        contributions: What speaks for or against the answer, in numbers that sum to a stated total; None where they
-            were not asked for.
+        contributions: Signed contributions to the answer, which sum to a stated total; None if they were not computed.
     """
 
     scores: Float[Tensor, " features"]
@@ -127,24 +126,27 @@ class Attribution:
         return self.basis.forward(self._signal("coefficients").unsqueeze(0))[0]
 
     def mask(self, fraction: float | None = None, *, k: int | None = None) -> Bool[Tensor, " features"]:
-        """Whether each feature is in the top: the longest prefix of at most `fraction` of all, or `k` features."""
+        """Mark the top features: the longest prefix of at most `fraction` of all, or `k` features."""
         top = self.order[: cut(self.layout.counts[self.order], fraction, k)]
         mask = torch.zeros(len(self.scores), dtype=torch.bool)
         mask[top] = True
         return mask
 
     def magnitude_overlap(self, fraction: float = 0.04) -> float:
-        """The fraction of the top features that are also the strongest ones, 0 to 1; about `fraction` by chance.
+        """Return the fraction of the top features that are also the strongest ones, 0 to 1; about `fraction` by chance.
 
-        A ranking by magnitude asks no model: what both tops share, the input alone would have told. `fraction` is the
-        size of both; a result after a compact save raises InputError.
+        A ranking by magnitude does not use the model, so the shared part follows from the input alone. `fraction` is
+        the size of both tops.
+
+        Raises:
+            InputError: After a compact save.
         """
         strongest = descending(self.basis.magnitude(self.coefficients.unsqueeze(0))[0])
         top = self.mask(fraction)
         return float(top[strongest[: cut(self.layout.counts[strongest], fraction)]].sum() / top.sum())
 
     def keep_top(self, fraction: float | None = None, *, k: int | None = None) -> Float[Tensor, "..."]:
-        """The signal rebuilt from the top features alone; all others have zero power.
+        """Rebuild the signal from the top features alone; all others have zero power.
 
         Args:
             fraction: Fraction of features (of their degrees of freedom), 0 to 1.
@@ -156,19 +158,19 @@ class Attribution:
         return self._rebuilt(self.mask(fraction, k=k))
 
     def delete_top(self, fraction: float | None = None, *, k: int | None = None) -> Float[Tensor, "..."]:
-        """The signal without the top features, which is the signal minus `keep_top`; arguments as there."""
+        """Rebuild the signal without the top features: the signal minus `keep_top`; same arguments."""
         return self._rebuilt(~self.mask(fraction, k=k))
 
     def render(self, fraction: float | None = None, *, k: int | None = None, delete: bool = False) -> Any:
-        """The signal in human units (an image, a sound): its top features, or the signal without them.
+        """Render the top features, or the signal without them, as an image or a sound.
 
         Args:
             fraction: Fraction of features, 0 to 1; with neither it nor `k`, the clean signal.
             k: A number of features instead.
-            delete: What is left without them instead.
+            delete: Render the signal without these features instead.
 
         Raises:
-            InputError: If the signal has no human units (text: see `input_relevance`), or after a compact save.
+            InputError: If the signal cannot be rendered (text: see `input_relevance`), or after a compact save.
         """
         if isinstance(self.view, NoView):
             return self.view.show(torch.empty(0))
@@ -177,18 +179,18 @@ class Attribution:
         return self.view.show(self.delete_top(fraction, k=k) if delete else self.keep_top(fraction, k=k))
 
     def audio(self, fraction: float | None = None, *, k: int | None = None, delete: bool = False) -> AudioClip:
-        """The top features (or, with `delete`, the signal without them) as a sound.
+        """Return the top features (or, with `delete`, the signal without them) as a sound.
 
-        A waveform is rebuilt as it is. Of a spectrogram the clip is filtered: each band of its own short-time spectrum
-        is scaled by the difference of the rebuilt log-mel to the clean one, its phase kept.
+        A waveform is rebuilt directly. For a spectrogram the clip is filtered: each band of the clip's short-time
+        spectrum is scaled by the difference of the rebuilt log-mel to the clean one, and keeps its phase.
 
         Args:
             fraction: Fraction of features, 0 to 1; with neither it nor `k`, the clean sound.
             k: A number of features instead.
-            delete: What is left without them instead.
+            delete: Return the signal without these features instead.
 
         Raises:
-            InputError: If the signal is no sound.
+            InputError: If the signal is not a sound.
         """
         signal = self._signal("a sound")
         clean = fraction is None and k is None
@@ -196,11 +198,11 @@ class Attribution:
         return self.view.listen(signal, rebuilt, self.raw_input)
 
     def top_features(self, n: int = 20) -> Table:
-        """The `n` most important features: their coordinates in their units, score and fraction of power.
+        """List the `n` most important features: their coordinates with units, score and fraction of power.
 
-        The fraction is that of the signal's total power (the transform's constant term included), 0 to 1. Where the
-        result has contributions, that of each feature is listed too: above 0 for the answer, below against it. A
-        complete method's scores are contributions themselves.
+        The fraction is that of the signal's total power (including the transform's constant term), 0 to 1. If the
+        result has contributions, each feature's is listed too: above 0 for the answer, below against it. The scores of
+        a complete method are contributions themselves.
         """
         best = self.order[: min(n, len(self.scores))]
         columns: dict[str, Sequence[Any]] = {"rank": range(1, len(best) + 1)}
@@ -224,15 +226,15 @@ class Attribution:
     def input_relevance(
         self, fraction: float | None = None, *, k: int | None = None, kind: Kind | None = None
     ) -> Relevance:
-        """One number per token, pixel, sample, with its meaning (`description`, `measure`).
+        """Compute one number per token, pixel or sample, with its meaning (`description`, `measure`).
 
-        Where the result has contributions, these are they: `Σ_c (x - x0)(p, c) ḡ(p, c)` at position p over channels c
-        (`Contributions`), what speaks for or against the answer there. They sum to the stated total. With a fraction,
-        `P (x - x0)`, the part of the top features P, stands in place of `x - x0`.
+        If the result has contributions, the numbers are these: `Σ_c (x - x0)(p, c) ḡ(p, c)` at position p over channels
+        c (`Contributions`), positive for the answer and negative against it. They sum to the stated total. With a
+        fraction, `P (x - x0)`, the part of the top features P, replaces `x - x0`.
 
-        Where the features are positions (the identity domain, either grain) and the method's scores are contributions
-        or there are no others, these are its scores, all of them. Elsewhere they are not its scores but the effect of
-        its top features at each position. With W⁻¹ the synthesis and g the clean signed gradient, that is
+        If the features are positions (the identity domain, either grain) and the method's scores are contributions or
+        there are no others, the numbers are all of its scores. Otherwise they are not its scores but the effect of its
+        top features at each position. With W⁻¹ the synthesis and g the clean signed gradient, this is
         `Σ_c (W⁻¹ P F)(p, c) g(p, c)`: signed, and its sum over positions is the kept features' gradient × input.
 
         Args:
@@ -240,7 +242,7 @@ class Attribution:
                 0.04 of the features' gradient or power.
             k: A number of features instead.
             kind: "contribution", "scores", "gradient" as above, or "power" for `Σ_c (W⁻¹ P F)(p, c)²`, which needs no
-                gradient; None for the first of them that there is as said above, but for "power".
+                gradient; None for the first available one in this order, except "power".
 
         Raises:
             InputError: If there is no gradient and `kind` is "gradient", no score of a position and it is "scores", or
@@ -249,7 +251,7 @@ class Attribution:
         return relevance(self, fraction, k, kind)
 
     def genes(self, fraction: float | None = None, *, k: int | None = None, kind: Kind | None = None) -> Table:
-        """All genes of a cell, ranked by the size of their `input_relevance`; arguments as there.
+        """List all genes of a cell, ranked by the absolute value of their `input_relevance`; same arguments.
 
         A `kind` of None is also "power" where the method takes no gradient.
 
@@ -260,22 +262,22 @@ class Attribution:
             gradient. Contributions and gradient × input are above 0 for the label and below against it.
 
         Raises:
-            InputError: If the example is no cell, or after a compact save.
+            InputError: If the example is not a cell, or after a compact save.
         """
         return genes(self, fraction, k, kind)
 
     def bases(self, fraction: float | None = None, *, k: int | None = None, kind: Kind | None = None) -> Table:
-        """All bases of a DNA or RNA sequence, in order, with their `input_relevance`.
+        """List all bases of a DNA or RNA sequence, in order, with their `input_relevance`.
 
-        A word's relevance is divided evenly among its bases; where words overlap, a base has a part of each. So the sum
-        over bases is that over words. Arguments as for `genes`.
+        A word's relevance is divided equally among its bases; where words overlap, a base gets a part of each. The sum
+        over bases therefore equals the sum over words. Arguments as for `genes`.
 
         Returns:
             One row per base: its place (1 is the first), its letter, its relevance and the measure of that, and its
             gradient × input where the method takes a gradient; signs as for `genes`.
 
         Raises:
-            InputError: If the example is no sequence of bases, or after a compact save.
+            InputError: If the example is not a sequence of bases, or after a compact save.
         """
         return bases(self, fraction, k, kind)
 
@@ -312,12 +314,12 @@ class Attribution:
         """Write `attribution.safetensors` and `attribution.json` into `folder`, and return it.
 
         Args:
-            folder: Made if it does not exist.
-            compact: Leave out the example itself (signal, gradient, inputs); the result can then still be ranked and
+            folder: Created if it does not exist.
+            compact: Leave out the example itself (signal, gradient, inputs). The result can then still be ranked and
                 listed, but not rebuilt, perturbed or mapped to input space.
 
         Raises:
-            InputError: If `folder` is a file, or the scores are not finite, which nobody could load.
+            InputError: If `folder` is a file, or the scores are not finite and could not be loaded again.
         """
         return storage.write(folder, *self.to_parts(compact))
 
@@ -334,7 +336,7 @@ class Attribution:
             return cls.from_parts(*found)
 
     def to_parts(self, compact: bool = False) -> tuple[dict[str, Any], dict[str, Tensor]]:
-        """The result as plain values for JSON, and tensors by name; `compact` leaves the example out.
+        """Convert the result to plain values for JSON, and tensors by name; `compact` leaves the example out.
 
         Raises:
             InputError: If scores are not finite.

@@ -1,4 +1,4 @@
-"""Reads the results of a run: by index, as rows of a table or a `datasets.Dataset`, and its failures. No model."""
+"""Reads the results of a run without the model: by index, as table rows or a `datasets.Dataset`, and its failures."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ TOP = 20
 
 @exact_class
 class Results:
-    """The folder of a run, finished or not. One shard is open at a time, and only what is needed is read.
+    """The results in the folder of a run, finished or not. One shard is open at a time, and is read only as needed.
 
     Args:
         folder: The folder that `explain_dataset` wrote.
@@ -65,21 +65,21 @@ class Results:
         return html
 
     def __len__(self) -> int:
-        """How many examples the data set has (in a stream that has not ended: how many are finished)."""
+        """Number of examples in the data set (of finished ones in a stream that has not ended)."""
         if self.manifest.examples is not None:
             return self.manifest.examples
         return self.done
 
     def __getitem__(self, index: Any) -> Any:
-        """The result of one example of the data set, or a list of those of several; only their parts are read.
+        """Read the result of one example of the data set, or a list of several; nothing else is read.
 
         Args:
-            index: A place, counted from the end where it is negative; a slice; or several places, or one truth value
-                for each example.
+            index: A place, counted from the end if negative; a slice; or several places, or one truth value for each
+                example.
 
         Raises:
             IndexError: If there is no such example.
-            TypeError: If it is no whole number.
+            TypeError: If it is not a whole number.
             InputError: If one is not finished, failed, or only its top features are stored.
         """
         if isinstance(index, slice):
@@ -98,7 +98,7 @@ class Results:
         return shard.result(row)
 
     def __iter__(self) -> Iterator[Attribution]:
-        """All results that are there, in the data set's order."""
+        """Yield all finished results, in the order of the data set."""
         for index in range(len(self)):
             shard, row = self._placed(index)
             if "failed" not in shard.record(row):
@@ -106,7 +106,7 @@ class Results:
 
     @property
     def finished(self) -> bool:
-        """Whether every chunk is there, its file not cut off and its head as it was written."""
+        """Whether every chunk has a file that is not truncated and has an intact header."""
         if not self.written:
             return False
         try:
@@ -116,11 +116,11 @@ class Results:
 
     @property
     def written(self) -> bool:
-        """Whether every chunk has a file, whatever is in it."""
+        """Whether every chunk has a file, damaged or not."""
         return self.manifest.chunks is not None and self.manifest.planned and not self.chunks.unfinished()
 
     def damage(self) -> Table:
-        """Reads all that is there, and lists the shards that are not as they were written; a resumed run replaces them.
+        """Read all shards and list the damaged ones; a resumed run replaces them.
 
         Returns:
             One row per damaged file: its path in the folder, what is wrong, and what can still be read.
@@ -137,38 +137,38 @@ class Results:
 
     @property
     def done(self) -> int:
-        """How many examples are in finished chunks, failures among them."""
+        """Number of examples in finished chunks, including failures."""
         return sum(len(self._open(path)) for path in self._paths())
 
     def row(self, index: int, top: int = TOP) -> dict[str, Any]:
-        """One example's numbers as plain values: target, top features and curve.
+        """Return one example's numbers as plain values: target, top features and curve.
 
         Args:
             index: Its place in the data set.
-            top: How many features.
+            top: Number of features.
         """
         shard, row = self._placed(index)
         return _row(shard, row, top, self._gene_names)
 
     def rows(self, top: int = TOP) -> Iterator[dict[str, Any]]:
-        """The rows of all finished chunks, one shard after the other; "index" says where each belongs."""
+        """Yield the rows of all finished chunks, shard by shard; "index" is the place in the data set."""
         for path in self._paths():
             shard = self._open(path)
             for row in range(len(shard)):
                 yield _row(shard, row, top, self._gene_names)
 
     def failures(self) -> Table:
-        """The examples that could not be explained, with the reasons."""
+        """List the examples that could not be explained, with the reasons."""
         failed = [row for row in self._records() if "failed" in row]
         names = ("index", "name", "failed")
         return Table({name: [row[name] for row in failed] for name in names})
 
     def split(self) -> list[int]:
-        """Chunks in which memory ran out: their batches differ, and with them the last digits."""
+        """List the chunks in which memory ran out: their batches, and so their last digits, differ."""
         return [int(path.stem) for path in self._paths() if self._open(path).split]
 
     def to_dataset(self, top: int = TOP) -> Dataset:
-        """The rows as a `datasets.Dataset` in the data set's order, written to its cache piece by piece.
+        """Return the rows as a `datasets.Dataset` in the data set's order, written to its cache piece by piece.
 
         Args:
             top: Features in a row.
@@ -255,7 +255,7 @@ class Results:
         path = self.chunks.path(chunk)
         if not path.is_file():
             got = f"example {index}, whose chunk {chunk} is not finished"
-            raise InputError(got, "a finished one", "run the same command again: it goes on where it stopped")
+            raise InputError(got, "a finished one", "run the same command again: it resumes where it stopped")
         shard = self._shard(path)
         if not row < len(shard) or shard.record(row)["index"] != index:
             what = f"it does not hold example {index} in row {row}, as if it were another shard of the run"
