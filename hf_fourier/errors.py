@@ -130,7 +130,7 @@ def checked(function: Callable[P, T]) -> Callable[P, T]:
             if isinstance(error, FourierError) or not on_disk:
                 raise
             got = f"{error.filename or 'a place'!s}, which cannot be written or read ({error.strerror or error})"
-            raise StorageError(got, "a disk that takes and gives it", "fix that, or choose another") from error
+            raise StorageError(got, "a disk that can be read and written", "fix that, or choose another") from error
 
     return call
 

@@ -175,7 +175,7 @@ def writing(place: Path) -> Iterator[None]:
         raise
     except OSError as error:
         got = f"--output {str(place)!r}, which cannot be written ({error.strerror or error})"
-        raise StorageError(got, "a disk that takes it", "fix that, or choose another") from error
+        raise StorageError(got, "a disk that can be written", "fix that, or choose another") from error
 
 
 def parse_int(text: str) -> Any:

@@ -205,7 +205,7 @@ def print_files(written: Mapping[str, Any]) -> None:
         sounds = [f"{path} ({_level(path)})" for path in written["sounds"].values()]
         print_line(console, f"sounds: {', '.join(sounds)}")
     if "comparison" in written:
-        print_line(console, f"beside other rankings: {written['comparison']}")
+        print_line(console, f"compared with other rankings: {written['comparison']}")
     if "figure" in written:
         print_line(console, f"figure: {written['figure']}", style="bold")
 

@@ -52,7 +52,7 @@ def show_methods(as_json: bool = False) -> None:
         [one["name"], one["passes"], method["properties"], method["parameters"], f"{one['what']}\n{one['reference']}"]
         for one, method in zip(facts, methods, strict=True)
     ]
-    columns = ["method", "forward + backward", "properties", "parameters and defaults", "what it is; reference"]
+    columns = ["method", "forward + backward", "properties", "parameters and defaults", "description; reference"]
     result_console().print(table("Methods", columns, rows, left=len(columns)))
     names = {one["row"]["name"]: ", ".join(one["aliases"]) for one in methods if one["aliases"]}
     print_line(result_console(), f"Other names: {'; '.join(f'{also} for {name}' for name, also in names.items())}")
@@ -80,7 +80,7 @@ def show_domains(as_json: bool = False) -> None:
         left_out = f"not for {', '.join(excluded)}" if excluded else ""
         description = "\n".join(part for part in (_first_line(cls), cls.reference) if part)
         rows.append([name, "\n".join(filter(None, (_properties(cls()), left_out))), _parameters(cls), description])
-    columns = ["domain", "properties", "parameters and defaults", "what it is; reference"]
+    columns = ["domain", "properties", "parameters and defaults", "description; reference"]
     result_console().print(table("Domains (no model passes)", columns, rows, left=len(columns)))
     for (kind, name), reason in reasons.items():
         print_line(result_console(), f"{name} for {kind}: {reason}")
@@ -99,7 +99,7 @@ def show_assets(as_json: bool = False) -> None:
             for one, state in zip(assets, states, strict=True)
         ])  # fmt: skip
         return
-    columns = ["asset", "kind", "to fetch", "license", "state", "what it is"]
+    columns = ["asset", "kind", "to fetch", "license", "state", "description"]
     rows = [
         [one.name, one.kind, f"{one.megabytes:g} MB", one.license, state, one.what]
         for one, state in zip(assets, states, strict=True)

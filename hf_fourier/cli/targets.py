@@ -40,7 +40,7 @@ def parse_target(text: str) -> Any:
         return rest
     if colon and kind == "index":
         if number is None:
-            raise TargetError(text, "index:NUMBER", "write the class index behind it")
+            raise TargetError(text, "index:NUMBER", "write the class index after it")
         return int(rest)
     return Typed(text) if number else text
 
@@ -61,7 +61,7 @@ def _span(rest: str) -> AnswerSpan:
 
 def _continuation(rest: str) -> Continuation:
     if not rest:
-        raise TargetError("continuation: without a text", "continuation:TEXT", "write what is to follow")
+        raise TargetError("continuation: without a text", "continuation:TEXT", "write the text that follows")
     return Continuation(rest)
 
 

@@ -27,8 +27,8 @@ def main(
     """
     parser = argparse.ArgumentParser(prog=program, description="Real models and data, cached.")
     commands = parser.add_subparsers(dest="command", required=True)
-    commands.add_parser("list", help="what there is, how large, under which license, and where it lies")
-    getter = commands.add_parser("get", help="fetch, check and convert; then say where it lies")
+    commands.add_parser("list", help="list the assets with size, license and path")
+    getter = commands.add_parser("get", help="download, check and convert; then print the path")
     getter.add_argument("names", nargs="*", metavar="NAME")
     getter.add_argument("--all", action="store_true", help="everything that can be had on this machine")
     options = parser.parse_args(arguments)

@@ -41,7 +41,7 @@ class FreqX(Method):
     The scores are the signed gradient × input, `S(k)` of the whole model. Where every path from the signal to the score
     goes through z (the layer is a *cut*: a plain net's layer, a residual stream between blocks), `S_l = S`, and only
     the energy tells layers apart; elsewhere (a branch, a U-Net's inside) `S_l` is the branch's part. The signal itself
-    is the first layer, and the only one of a callable that is no module. Contributions with signs as if by chance have
+    is the first layer, and the only one of a callable that is not a module. Contributions with random signs have
     0.385 bits on average: with more the neurons agree on a frequency, with less they cancel each other.
 
     Q is estimated with a relative standard error of √(2/samples), its inverse corrected by (samples − 2)/samples, and

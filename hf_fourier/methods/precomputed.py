@@ -128,8 +128,8 @@ def lifted_notes(extras: Mapping[str, Any], values: Tensor) -> list[str]:
     zero, lost = (float(extras.get(name, 0.0)) for name in ("zero_share", "lost_share"))
     if zero > NOTED_ZERO_SHARE or lost > NOTED_LOST_SHARE:
         notes.append(
-            f"{100 * zero:.3g} % of the input is zero, where a contribution does not say how sensitive the model is: "
-            f"the lift takes nothing there, and loses {100 * lost:.3g} % of the map's size"
+            f"{100 * zero:.3g} % of the input is zero, where a contribution does not determine the sensitivity: "
+            f"the lift ignores these entries, and loses {100 * lost:.3g} % of the map's size"
         )
     if bool((values >= 0).all()) and bool((values > 0).any()):
         notes.append(

@@ -246,7 +246,7 @@ class AudioWrapper(ModelWrapper):
         tensors = self.checked_batch(batch, 3 if np.ndim(given) == 3 else 2)
         tensors = {name: tensor.cpu() for name, tensor in tensors.items()}
         values = tensors.pop(self.main_input)
-        check_numbers(self.main_input, values, "pass the processor's own output", "mend the sound")
+        check_numbers(self.main_input, values, "pass the processor's own output", "repair the sound")
         length = values[0].shape[self._time_dim(values[0])]
         fitting = [n for n in TIME_MASKS if n in tensors and tensors[n].shape == (len(values), length)]
         notes: tuple[str, ...] = ()

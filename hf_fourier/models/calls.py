@@ -224,7 +224,7 @@ def without_gradient(name: str) -> ModelError:
     """The error where a method needs a gradient of a function on arrays."""
     got = f"a method that needs a gradient, of {name}, a function on arrays, which has none"
     do = "use method='random_masks', 'shapley', 'occlusion' or 'filters' with domain='fourier:bands=octave'"
-    return ModelError(got, "a method that asks by forward passes alone", do)
+    return ModelError(got, "a method that uses only forward passes", do)
 
 
 def joined(outputs: list[Any]) -> Any:

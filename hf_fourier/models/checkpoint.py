@@ -68,7 +68,7 @@ def check_weights(source: str, subfolder: str | None, model_kwargs: dict[str, An
     if names & set(PICKLES):
         raise pickle_error(display_name(source))
     raise ModelError(
-        f"folder {folder.name!r} without weights", "model.safetensors beside config.json", "save the model"
+        f"folder {folder.name!r} without weights", "model.safetensors next to config.json", "save the model"
     )
 
 

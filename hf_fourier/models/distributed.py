@@ -60,7 +60,7 @@ class Processes:
         if raised is not None:
             raise raised
         if message[1] is not None:
-            raise InputError(f"an error in process 0 ({message[1]})", "a run that it can start", "see what it says")
+            raise InputError(f"an error in process 0 ({message[1]})", "a run that it can start", "correct that error")
         return message[0]
 
     def barrier(self) -> None:

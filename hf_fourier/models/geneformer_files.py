@@ -63,7 +63,7 @@ def gene_tokenizer(
             f"{display_name(source)!r}, a Geneformer of version {VERSIONS[config.vocab_size]} without its dictionaries"
         )
         do = 'pass dictionaries="ctheodoris/Geneformer", or a folder that holds them'
-        raise ModelError(got, f"those of its {config.vocab_size:,} tokens beside it or above it", do)
+        raise ModelError(got, f"those of its {config.vocab_size:,} tokens next to it or in the folder above", do)
     return found
 
 

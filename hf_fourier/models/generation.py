@@ -90,7 +90,7 @@ def unapplied(model: Any) -> tuple[str, ...]:
     if not changed:
         return ()
     named = ", ".join(f"{name} = {value}" for name, value in changed.items())
-    return (f"the generation_config's {named} changes what generate() says, and is no part of the probabilities here",)
+    return (f"the generation_config's {named} changes generate(), and is not part of the probabilities here",)
 
 
 def next_log_p(model: Any, inputs: Mapping[str, Tensor], token: int) -> tuple[float, int] | None:

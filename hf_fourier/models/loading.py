@@ -338,7 +338,7 @@ def _no_head(got: str, do: str) -> ModelError:
 def _check_adapter(tuning: PeftConfig, source: str, model_kwargs: dict[str, Any]) -> None:
     if tuning.is_untrained:
         got = f"the adapter {display_name(source)!r} without weights"
-        raise ModelError(got, f"adapter_model.safetensors beside its {CONFIG}", "save it again, or try again")
+        raise ModelError(got, f"adapter_model.safetensors next to its {CONFIG}", "save it again, or try again")
     if tuning.pickled and model_kwargs.get("use_safetensors") is not False:
         raise pickle_error(display_name(source), "adapter_model.bin")
     base = tuning.config.base_model_name_or_path

@@ -329,7 +329,7 @@ class NetworkWrapper(ModelWrapper):
         if not values.is_floating_point():
             notes = (f"{str(values.dtype).removeprefix('torch.')} was converted to float32, unscaled",)
         values = values if values.dtype == torch.float64 else values.float()
-        check_numbers("an example", values, do, "mend the tensor")
+        check_numbers("an example", values, do, "repair the tensor")
         return values, notes
 
     def _learn(self, example: EncodedExample) -> None:

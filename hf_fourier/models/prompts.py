@@ -38,7 +38,7 @@ def kept_part(
     notes: tuple[str, ...] = ()
     if closed and text and text[-1] + 1 < len(ids):
         left = " ".join(decode_tokens(tokenizer, ids[text[-1] + 1 :]))
-        notes += (f"{left}, which the tokenizer adds behind a text, was left off: what follows the text is explained",)
+        notes += (f"{left}, which the tokenizer adds after a text, was removed: what follows the text is explained",)
         places = places[: text[-1] + 1]
     if limit is not None and len(places) > limit:
         start = min(text[0], limit - 1) if closed and text else 0

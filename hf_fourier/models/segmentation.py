@@ -71,8 +71,8 @@ class SegmentationWrapper(VisionWrapper):
         channels = getattr(self.config, "num_channels", volumes.shape[1])
         if volumes.shape[1] != channels:
             got, expected = f"volumes of shape {tuple(volumes.shape)}", f"(batch, {channels}, depth, height, width)"
-            raise InputError(got, expected, "put the channels behind the batch")
-        check_numbers("voxels", volumes, "convert them, as by x.float()", "mend the volume")
+            raise InputError(got, expected, "put the channels after the batch")
+        check_numbers("voxels", volumes, "convert them, as by x.float()", "repair the volume")
         view = VolumeView()
         return [
             EncodedExample(

@@ -46,7 +46,7 @@ BEYOND = 3
 #: A log-probability that differs by more, or by so many roundings of the model's type, is of another distribution.
 OTHER, ROUNDINGS = 0.05, 64
 #: The note where the signal does not carry everything.
-BYPASS_NOTE = f"{BYPASS_BEGINNING}what goes that way is held constant, and no feature stands for it"
+BYPASS_NOTE = f"{BYPASS_BEGINNING}this second path is held constant, and no feature represents it"
 #: Attributes of a `SideInputCheck` by the names that manifests store them under.
 _STORED = {"own": "unstable_note", "moving": "instability", "generates": "generation_differs"}
 
@@ -144,7 +144,7 @@ class SideInputCheck:
             return
         self.unstable_note = (
             f"{MOVING}it differs with the rest of the batch (norms by the batch's statistics): one example scored "
-            f"{value:.4g}, and {first.value:.4g} beside another input; batch_size=1 asks about each input alone"
+            f"{value:.4g}, and {first.value:.4g} with another input in the batch; batch_size=1 runs each input alone"
         )
 
     def _check_ids(self, wrapper: ModelWrapper, rerun: _Rerun) -> list[str]:

@@ -85,7 +85,7 @@ class SingleCellWrapper(TextWrapper):
             InputError: If it is neither, or no gene of it is known.
         """
         if isinstance(example, PathLike) or (isinstance(example, str) and example.lower().endswith(MANY_CELLS)):
-            got = f"the path {os.fspath(example)!r}, which is no file of cells"
+            got = f"the path {os.fspath(example)!r}, which is not a file of cells"
             do = "correct it, and pass it alone: it holds several"
             raise InputError(got, "an .h5ad file or a .dataset folder that exists", do)
         if not isinstance(example, Mapping) or not self.is_example(example):
@@ -136,5 +136,5 @@ def _tokens(given: Any) -> list[int]:
         return [operator.index(token) for token in given]
     except TypeError as error:
         raise InputError(
-            f"tokens that are no whole numbers ({error})", "rank-value tokens", "tokenise again"
+            f"tokens that are not whole numbers ({error})", "rank-value tokens", "tokenise again"
         ) from error

@@ -46,7 +46,7 @@ class TokenHead(Categorical):
         if known <= logits.shape[-1]:
             return ()
         sizes = f"the tokenizer knows {known} tokens and the model {logits.shape[-1]}"
-        return (f"{sizes}: the last ones cannot be read or said, and if it is another model's, the names are wrong",)
+        return (f"{sizes}: the model lacks the last ones, and if it is another model's, the names are wrong",)
 
     def _index(self, label: str) -> int:
         if self.tokenizer is None:

@@ -74,7 +74,7 @@ class VideoWrapper(VisionWrapper):
         """Rows of `pixel_values`, shape `(batch, frames, channels, height, width)`."""
         tensors = self.checked_batch(batch, dimensions=5)
         pixels = tensors.pop(self.main_input).cpu()
-        check_numbers("pixel_values", pixels, "pass the processor's own output", "mend the video")
+        check_numbers("pixel_values", pixels, "pass the processor's own output", "repair the video")
         view = NoView("a video is not a picture", "use keep(), or call input_relevance()")
         return [
             EncodedExample(

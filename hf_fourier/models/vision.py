@@ -124,7 +124,7 @@ class VisionWrapper(ModelWrapper):
                 f"(batch, {channels}, height, width)",
                 "pass the image processor's own output",
             )
-        check_numbers("pixel_values", pixels, "pass the image processor's own output", "mend the picture")
+        check_numbers("pixel_values", pixels, "pass the image processor's own output", "repair the picture")
         examples = []
         for i, row in enumerate(pixels.cpu()):
             others = {name: tensor[i].cpu() for name, tensor in tensors.items()}

@@ -102,7 +102,7 @@ def wrapper_of(
     else:
         for name, value in (("task", task), ("signal", signal)):
             if value is not None:
-                got = f"{name}={value!r} for {brief(model)}, which is no model of transformers, with {', '.join(given)}"
+                got = f"{name}={value!r} for {brief(model)}, not a model of transformers, with {', '.join(given)}"
                 raise InputError(got, "options of one kind of model", f"leave `{name}` out")
         if hasattr(config, "model_type") and type(processor).__module__.startswith("transformers."):
             got = f"{', '.join(given)} for a model of transformers and its processor, which makes it a plain network"

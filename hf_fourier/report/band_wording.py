@@ -17,18 +17,16 @@ if TYPE_CHECKING:
 #: What the scores of these methods are.
 QUANTITY = {"shapley": "Shapley value", "filters": "Shapley value", "random_masks": "mean change with it"}
 #: What is concluded where the slider keeps bands at which the model was not asked.
-ASKED = "The model was asked about each band by itself: see above. The model was not trained on filtered inputs."
+ASKED = "The model was run on each band separately: see above. The model was not trained on filtered inputs."
 #: Titles of what stands beside the scores.
 DELETED, ALONE = "lost without it", "gained by it alone"
 #: Below this part of what is lost without a band, what it brings alone is little.
 LITTLE = 0.25
 LIMITS = (
-    "The model was not trained on filtered inputs: a band that is needed is not thereby enough, and what it says "
-    "holds for these data."
+    "The model was not trained on filtered inputs: a band that is needed need not suffice, and the results "
+    "hold for these data only."
 )
-MAY_CONCLUDE = (
-    "Which bands a decision loses most without, and which bring most alone: the model was asked about each.",
-)
+MAY_CONCLUDE = ("Which bands a decision loses most without, and which bring most alone: the model was run on each.",)
 MAY_NOT_CONCLUDE = (
     "That a band which is needed is enough, or the other way round; nor what the model would do with other inputs or "
     "another replacement: the model was not trained on inputs without a band.",
@@ -61,7 +59,7 @@ def sentences(record: ExampleRecord) -> list[str]:
     best, place = found.names[found.best], found.best
     if not in_score_units(record.method):
         control = " It is a control: it ranks without looking at the model." if is_control(record.method) else ""
-        return [f"{record.method} ranks {best} first.{control}", "Its scores are no differences of the model's score."]
+        return [f"{record.method} ranks {best} first.{control}", "Its scores are not differences of the model's score."]
     name = record.method.partition(":")[0]
     lines = []
     if name in QUANTITY:

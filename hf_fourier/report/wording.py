@@ -152,8 +152,8 @@ def conclusion(record: ExampleRecord, fraction: float) -> str:
     keep, delete, noun = record.find("keep", fraction), record.find("delete", fraction), record.noun
     if keep is None:
         return (
-            f"The model was not shown these parts: the {noun} are ranked on top, which does not yet say that they "
-            "decide anything. FourierExplainer.perturb asks the model."
+            f"The model was not shown these parts: the {noun} are ranked on top, which does not show that they "
+            "decide anything. FourierExplainer.perturb tests this."
         )
     if record.is_mask:
         return _mask_conclusion(keep, delete, noun)
@@ -285,8 +285,8 @@ def missing_controls(evaluation: Evaluation | None) -> list[str]:
     """Warnings: controls that are missing, or too few examples."""
     if evaluation is None:
         return [
-            "The gap to the magnitude ranking and selectivity were not measured for this report, so nothing in it says "
-            "whether the ranking is better than one that asks no model. FourierExplainer.evaluate measures both."
+            "The gap to the magnitude ranking and selectivity were not measured for this report, so it does not show "
+            "whether the ranking is better than one without the model. FourierExplainer.evaluate measures both."
         ]
     warnings = []
     if not any(name.startswith("selectivity") for name in evaluation.better):
@@ -321,7 +321,7 @@ def kept_counts(records: Sequence[ExampleRecord]) -> list[str]:
             top = format_fraction(fraction)
             lines.append(f"{name}: {kept} of {len(points)} decisions hold with the top {top} alone")
         if not perturbed:
-            lines.append(f"{name}: the model was not asked about parts of its {len(members)} examples")
+            lines.append(f"{name}: the model was not run on parts of its {len(members)} examples")
     if lines and not any(is_control(record.method) for record in records):
         lines.append("no control is among these results, so these counts say nothing about the ranking by themselves")
     return lines

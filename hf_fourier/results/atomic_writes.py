@@ -77,13 +77,13 @@ def write_error(error: OSError, path: Path, size: int) -> StorageError:
     name = f"{path.parent.name}/{path.name}"
     if error.errno in _FULL:
         got = f"a full disk while writing {name} ({error.strerror})"
-        do = "free some, or choose another folder, and run the same command again: it goes on from what is finished"
+        do = "free some, or choose another folder, and run the same command again: it resumes after the finished part"
         return StorageError(got, f"{size / 1e6:.1f} MB of space for it", do)
     if error.errno in _CLOSED:
         got = f"{name}, which cannot be written ({error.strerror})"
         return StorageError(got, "a folder that can be written", "change its permissions, or choose another")
     got = f"{name}, which cannot be written ({error.strerror or error})"
-    return StorageError(got, "a disk that takes it", "correct that, and run the same command again")
+    return StorageError(got, "a disk that can be written", "correct that, and run the same command again")
 
 
 def flush_folder(folder: Path) -> None:

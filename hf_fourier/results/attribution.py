@@ -136,10 +136,7 @@ class Attribution:
         """Return the fraction of the top features that are also the strongest ones, 0 to 1; about `fraction` by chance.
 
         A ranking by magnitude does not use the model, so the shared part follows from the input alone. `fraction` is
-        the size of both tops.
-
-        Raises:
-            InputError: After a compact save.
+        the size of both tops. Raises `InputError` after a compact save.
         """
         strongest = descending(self.basis.magnitude(self.coefficients.unsqueeze(0))[0])
         top = self.mask(fraction)

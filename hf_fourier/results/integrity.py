@@ -166,7 +166,7 @@ def unsealed(data: bytes, path: Path, hint: str = "") -> dict[str, Any]:
     try:
         values = json.loads(data)
     except (ValueError, RecursionError) as error:
-        what = "it is empty" if not data.strip(b"\0") else f"it is no JSON ({type(error).__name__}: {error})"
+        what = "it is empty" if not data.strip(b"\0") else f"it is not JSON ({type(error).__name__}: {error})"
         raise damaged(path, what, hint) from error
     if not isinstance(values, dict):
         raise damaged(path, f"it holds a {type(values).__name__}, not an object", hint)

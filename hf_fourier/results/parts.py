@@ -72,7 +72,7 @@ def fields_of(values: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> dict[
     check(values, RESULT)
     for pair in values["top_predictions"]:
         if len(pair) != 2 or not isinstance(pair[0], str) or isinstance(pair[1], bool):
-            raise Malformed(f"{str(pair)[:40]} among top_predictions is no pair of a label and a probability")
+            raise Malformed(f"{str(pair)[:40]} among top_predictions is not a pair of a label and a probability")
         check(pair[1], NUMBER, "a probability in top_predictions")
     return {
         "scores": tensors.get("scores"),

@@ -283,7 +283,7 @@ def _contributions(attribution: Explained, fraction: float | None, k: int | None
 def _scores(attribution: Explained, fraction: float | None, k: int | None) -> torch.Tensor:
     """Each feature's score divided evenly among its entries; 0 outside of the top, if a top is given."""
     if not attribution.layout.by_place:
-        got = f"scores in {attribution.layout.domain}, whose features are no places"
+        got = f"scores in {attribution.layout.domain}, whose features are not places"
         raise InputError(got, "kind 'gradient' or 'power'", "choose one of them, or explain with domain='identity'")
     scores = attribution.scores.double()
     if fraction is not None or k is not None:

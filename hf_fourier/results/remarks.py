@@ -41,8 +41,8 @@ FURTHER_HINT = (
 #: How the note on an all-zero gradient begins; what follows differs between versions.
 NO_GRADIENT_BEGINNING = "the gradient of the score is zero everywhere at the "
 NO_GRADIENT = (
-    f"{NO_GRADIENT_BEGINNING}signal: the model does not read it here, or is so sure that "
-    "the gradient underflows; what is made of this gradient (input relevance, contributions) is zero, too"
+    f"{NO_GRADIENT_BEGINNING}signal: the model does not read it here, or is so confident "
+    "that the gradient underflows; input relevance and contributions from this gradient are zero, too"
 )
 #: Prefixes of notes that reveal nothing of an example but its score, and may be shared without it.
 FREE = (INCOMPLETE, MOVING, PADDED, UNASKED, BYPASS_BEGINNING, DITHERED, NO_GRADIENT_BEGINNING)

@@ -67,7 +67,7 @@ class SealedValues:
         """
         if not path.is_file():
             raise InputError(
-                f"{path.name!r}, which is no file", f"a file that `{self.saved_by}` wrote", "pass that one"
+                f"{path.name!r}, which is not a file", f"a file that `{self.saved_by}` wrote", "pass that one"
             )
         tensors = read_sealed(path, self.hint)
         text: str | bytes | None = self.earlier(path) if self.earlier and self.name not in tensors else None

@@ -83,7 +83,7 @@ def read(folder: str | PathLike[str]) -> tuple[dict[str, Any], dict[str, torch.T
         values = read_json(path / VALUES, _HINT.format(f"the tensors in {TENSORS} can still be read with safetensors"))
         digests = values.pop(DIGESTS, None)
         if digests is not None and not _is_digests(digests):
-            raise damaged(path / VALUES, f"its values are not of the schema ({DIGESTS} is no object of texts)")
+            raise damaged(path / VALUES, f"its values are not of the schema ({DIGESTS} is not an object of texts)")
         try:
             return values, _tensors(path, digests)
         except DamagedFile:

@@ -108,7 +108,7 @@ def read_header(path: Path, hint: str = "") -> bytes:
     if not start:
         raise damaged(path, "it is empty", hint)
     if len(start) < 8 or len(header) < 8 + length:
-        raise damaged(path, "it is cut off in its header, or no file of tensors", hint)
+        raise damaged(path, "it is cut off in its header, or not a file of tensors", hint)
     return header
 
 
@@ -175,7 +175,7 @@ def read_tensors(path: Path, digests: Mapping[str, str] | None, hint: str = "") 
     try:
         tensors: dict[str, Tensor] = load_file(path)
     except (SafetensorError, ValueError, KeyError, RuntimeError, OverflowError) as error:
-        raise damaged(path, f"it is cut off, or no file of tensors ({error})", hint) from error
+        raise damaged(path, f"it is cut off, or not a file of tensors ({error})", hint) from error
     if digests is None:
         return tensors
     other = [name for name, tensor in tensors.items() if not tensor_fits(tensor, digests.get(name))]

@@ -48,7 +48,7 @@ class View(ABC):
         Raises:
             InputError: If the signal is no sound.
         """
-        raise InputError("audio() of a signal that is no sound", "a waveform or a spectrogram", "call render()")
+        raise InputError("audio() of a signal that is not a sound", "a waveform or a spectrogram", "call render()")
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values that `view_from` reads back."""

@@ -266,7 +266,7 @@ def explain_recording(
     """Explain a recording in segments; see `FourierExplainer.explain_recording`."""
     wrapper: Any = explainer.wrapper
     if getattr(wrapper, "rate", None) is None:
-        raise InputError(f"a recording for {wrapper.task}", "a model that listens", "call explain")
+        raise InputError(f"a recording for {wrapper.task}", "a model of sounds", "call explain")
     if not 0 <= overlap < 1:
         raise InputError(f"overlap {overlap!r}", "a share of a segment, from 0 to below 1", "correct it")
     length = length_of(wrapper, seconds)

@@ -68,7 +68,7 @@ class Shard:
             head = bytes(self._file.get_tensor(HEAD).numpy())
             self._small = {name: self._file.get_tensor(name) for name in self._names if is_small(name)}
         except (SafetensorError, RuntimeError, ValueError) as error:
-            raise damaged(path, f"it is cut off, or no shard ({error})", AGAIN) from error
+            raise damaged(path, f"it is cut off, or not a shard ({error})", AGAIN) from error
         self._head = unsealed(head, path, AGAIN)
         with parsing(path, AGAIN):
             self._open(header, run)

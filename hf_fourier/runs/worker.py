@@ -195,7 +195,7 @@ class Worker:
         wrapper = self.explainer.wrapper
         if isinstance(example, Mapping) and not wrapper.is_example(example) and not is_stored(example):
             got = f"a dict with {', '.join(map(str, example))}"
-            raise InputError(got, "a raw example", "say which column holds the examples")
+            raise InputError(got, "a raw example", "name the column of the examples")
         return wrapper.encode(example)
 
     def _remember_batch_size(self, found: Iterable[Attribution | Failure]) -> None:

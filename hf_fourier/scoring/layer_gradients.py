@@ -298,7 +298,7 @@ def matches(name: str, patterns: Sequence[str]) -> bool:
 def _nothing(model: torch.nn.Module | None, patterns: Sequence[str]) -> SpecError:
     got = f"layers {' + '.join(patterns)}"
     if model is None:
-        return SpecError(f"{got} of a callable that is no module", "a torch module", "leave `layers` out")
+        return SpecError(f"{got} of a callable that is not a module", "a torch module", "leave `layers` out")
     names = list(repeated(model)) or [name for name, _ in model.named_modules() if name]
     some = ", ".join(names[:12]) + (", …" if len(names) > 12 else "")
     return SpecError(got, f"a pattern of module names such as {some or '(it has none)'}", "correct `layers`")

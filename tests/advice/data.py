@@ -18,14 +18,14 @@ _FILES = (
 _NEWER = (r"install a newer hf_fourier",)
 #: A full, broken or closed disk.
 _DISK = (
-    r"free some, or choose another folder, and run the same command again: it goes on from what is finished",
+    r"free some, or choose another folder, and run the same command again: it resumes after the finished part",
     r"correct that, and run the same command again",
     r"check its permissions and the disk",
 )
 #: The network, the Hub's own state, and what went wrong in another process.
 _ELSEWHERE = (
     r"(try again|try again later|look at the network and try again|fetch it again|report it)(; .*|\.\*)?",
-    r"see what it says",
+    r"correct that error",
 )
 #: What somebody else pushed or wrote by hand: a report that is none, a model's card.
 _OTHERS = (

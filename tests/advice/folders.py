@@ -107,7 +107,7 @@ def _measured() -> Path:
 
 CASES = [
     Case(
-        "say which one: data['the column'], or `column`",
+        "choose one: data['the column'], or `column`",
         lambda: _ran(_table()),
         lambda: [_ran(_table(), column="one"), _ran(_table()["one"]), reader().explain(_table()["one"])],
     ),
@@ -146,7 +146,7 @@ CASES = [
         lambda: reader().explain(_splits()),
         lambda: [reader().explain(_splits()[split]) for split in ("train", "test")],
     ),
-    Case("say which one with `split`", lambda: _ran(_splits()), lambda: _ran(_splits(), split="test")),
+    Case("choose one with `split`", lambda: _ran(_splits()), lambda: _ran(_splits(), split="test")),
     Case("pass sorted(…)", lambda: reader().explain(set(TEXTS)), lambda: reader().explain(sorted(set(TEXTS)))),
     Case(
         "pass table['the column']",
@@ -167,7 +167,7 @@ CASES = [
         lambda: _ran(lambda: (text for text in TEXTS)),
     ),
     Case("pass one of them", lambda: _ran(3), lambda: [_ran(TEXTS), _ran(_table(), column="one"), _ran(_file())]),
-    Case("say which column holds the examples", lambda: _example({"a": 1}), lambda: _ran(_table(), column="one")),
+    Case("name the column of the examples", lambda: _example({"a": 1}), lambda: _ran(_table(), column="one")),
     Case("check data and `column`", lambda: _ran(["", ""]), lambda: _ran(_table(), column="other")),
     Case(
         "check model and target",

@@ -167,7 +167,7 @@ CASES = [
         lambda: [list(_ran(store="top").rows()), _ran(store="scores")[0]],
     ),
     Case(
-        "run the same command again: it goes on where it stopped",
+        "run the same command again: it resumes where it stopped",
         lambda: _unfinished(again=False),
         lambda: _unfinished(again=True),
     ),

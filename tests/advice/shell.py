@@ -123,9 +123,11 @@ CASES = [
         lambda: [parse_targets("at:w7"), parse_targets("at:0=spam")],
     ),
     Case("count content tokens from 0", lambda: parse_targets("span:a-b"), lambda: parse_targets("span:0-1")),
-    Case("write what is to follow", lambda: parse_targets("continuation:"), lambda: parse_targets("continuation: w8")),
+    Case(
+        "write the text that follows", lambda: parse_targets("continuation:"), lambda: parse_targets("continuation: w8")
+    ),
     Case("put a | between the two", lambda: parse_targets("contrast:ham"), lambda: parse_targets("contrast:ham|spam")),
-    Case("write the class index behind it", lambda: parse_targets("index:ham"), lambda: parse_targets("index:1")),
+    Case("write the class index after it", lambda: parse_targets("index:ham"), lambda: parse_targets("index:1")),
     Case(
         "write the cosine as a number",
         lambda: parse_targets(f"direction:{_array()}@half"),

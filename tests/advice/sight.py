@@ -272,7 +272,7 @@ CASES = [
         lambda: videos().explain(videos().processor(list(FRAMES.numpy()), return_tensors="pt")),
     ),
     Case(
-        "put the channels behind the batch",
+        "put the channels after the batch",
         lambda: _volumes(torch.rand(1, 5, 6, 7, 2)),
         lambda: _volumes(torch.rand(1, 5, 6, 7, 2).movedim(-1, 1)),
     ),

@@ -183,8 +183,8 @@ CASES = [
         lambda: reader().explain("w7 \ud800 w8".encode("utf-16", "surrogatepass").decode("utf-16", "replace")),
     ),
     Case(
-        "pass open(name, encoding='utf-8').read(), or for a table explain_dataset(name); a name that is meant goes in "
-        "as tokenizer(…, return_tensors='pt')",
+        "pass open(name, encoding='utf-8').read(), or for a table explain_dataset(name); for the name itself pass "
+        "tokenizer(…, return_tensors='pt')",
         lambda: reader().explain(str(path())),
         lambda: [
             reader().explain(open(str(path()), encoding="utf-8").read()),  # noqa: SIM115

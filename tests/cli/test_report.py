@@ -54,7 +54,7 @@ def test_a_report_of_a_spectrum_and_of_bands(run, tmp_path):
     assert page.index(found.summary()[0]) < page.index("is worth most: Shapley value")
     done = run("report", "--spectrum", "run/spectrum.safetensors", "--output", "alone", "--json")
     assert json.loads(done.stdout)["spectrum"] == 40
-    for wrong, words in (("explained", "the folder 'explained' without a spectrum"), ("none", "which is no file")):
+    for wrong, words in (("explained", "the folder 'explained' without a spectrum"), ("none", "which is not a file")):
         done = run("report", "--spectrum", wrong, "--output", "x")
         assert done.exit_code == 2
         assert words in done.output

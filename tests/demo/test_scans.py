@@ -60,7 +60,7 @@ def test_a_quaternion_without_a_turn_means_canonical_axes(tmp_path: Path) -> Non
 def test_what_is_not_a_volume_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "x.nii"
     path.write_bytes(bytes(400))
-    with pytest.raises(ValueError, match="no NIfTI-1"):
+    with pytest.raises(ValueError, match="not a NIfTI-1"):
         nifti.read_nifti(path)
     good = bytearray(_nifti(np.zeros((2, 2, 2)), ((0, 1.0), (1, 1.0), (2, 1.0))))
     struct.pack_into("<2h", good, 40, 4, 2)

@@ -70,7 +70,7 @@ def test_a_closing_mark_of_a_template_is_not_what_a_language_model_goes_on_from(
     assert result.label == known.label == " Paris"
     assert result.confidence == pytest.approx(known.confidence, rel=1e-4)
     (note,) = result.provenance["notes"]
-    assert note.startswith(f"{end}, which the tokenizer adds behind a text, was left off")
+    assert note.startswith(f"{end}, which the tokenizer adds after a text, was removed")
 
 
 def test_a_chat_is_answered_as_generation_answers_it(asset: Asset) -> None:

@@ -162,7 +162,7 @@ def test_one_row_is_one_example(explain: FourierExplainer) -> None:
 
 REFUSED: dict[str, tuple[Any, str]] = {
     "several splits": (datasets.DatasetDict(train=DATA), "data['train']"),
-    "two texts": (DATA.add_column("title", TEXTS), "say which one"),
+    "two texts": (DATA.add_column("title", TEXTS), "choose one"),
     "a row of two texts": ({"text": "w10", "title": "w11"}, "row['text']"),
     "rows of two texts": ([{"text": "w10", "title": "w11"}], "row['text']"),
     "a table": (pd.DataFrame({"text": TEXTS, "n": range(4)}), "table['the column']"),
@@ -285,5 +285,5 @@ def test_what_names_rows_is_no_text(explain: FourierExplainer, name: str) -> Non
     tagged = {name: "7", "tokens": TEXTS[0].split(), "tags": [0, 1]}  # as data sets of named entities have them
     with pytest.raises(InputError):
         explain.explain([tagged])
-    with pytest.raises(InputError, match="say which one"):
+    with pytest.raises(InputError, match="choose one"):
         explain.explain(datasets.Dataset.from_list([tagged]))

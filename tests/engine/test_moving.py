@@ -188,7 +188,7 @@ def test_running_statistics_of_what_a_callable_runs_stay_and_it_is_read_in_evalu
     net.train()
     for result, value in zip(results, expected.tolist(), strict=True):
         assert result.value == pytest.approx(value, abs=1e-6)
-        own = [note for note in result.provenance["notes"] if "in training mode behind `forward`" in note]
+        own = [note for note in result.provenance["notes"] if "in training mode inside `forward`" in note]
         assert len(own) == (0 if getattr(wrap(net), "__self__", wrap(net)) is net else 1)
         assert len(result.provenance["notes"]) == len(own)
 

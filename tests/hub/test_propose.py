@@ -139,7 +139,7 @@ def test_a_spectrum_is_a_section_of_the_card(hub, ask, model, tmp_path):
 
 def test_a_broken_card_is_told_and_left_alone(hub, ask, saved, model):
     model.commit("main", {"README.md": Blob(b"---\na: [\n---\n# x\n")}, "broken")
-    with pytest.raises(Failed, match=r"metadata are no YAML.*correct the model card first"):
+    with pytest.raises(Failed, match=r"metadata are not YAML.*correct the model card first"):
         propose(ask, saved)
 
 

@@ -367,7 +367,7 @@ def test_what_cannot_be_is_said(spec, match):
 
 
 def test_layers_of_a_callable_are_refused_by_name():
-    with pytest.raises(SpecError, match="no module"):
+    with pytest.raises(SpecError, match="not a module"):
         attribute(lambda v: v @ noise(6, 3), noise(1, 6), method="freqx:layers=out")
 
 

@@ -130,9 +130,9 @@ REFUSED: dict[str, tuple[Any, str]] = {
     "int64 below 0": (GREY.astype(np.int64) - 5, "{'pixel_values': tensor}"),
     "int32": (GREY.astype(np.int32), "astype(np.uint8)"),
     "int16": (GREY.astype(np.int16), "astype(np.uint8)"),
-    "uint32": (GREY.astype(np.uint32) * 257, "of which nobody says what white is"),
+    "uint32": (GREY.astype(np.uint32) * 257, "for which white is not defined"),
     "mode I": (Image.fromarray(GREY.astype(np.int32)), "np.asarray(picture).astype(np.uint8)"),
-    "a TIFF of 32 bits": (stored(Image.fromarray(GREY.astype(np.int32)), "TIFF"), "nobody says what white is"),
+    "a TIFF of 32 bits": (stored(Image.fromarray(GREY.astype(np.int32)), "TIFF"), "white is not defined"),
 }
 
 

@@ -47,7 +47,7 @@ def test_what_a_template_sets_behind_a_prompt_is_left_off_and_it_is_said(kind: s
     assert (result.target, result.confidence) == (token, pytest.approx(float(p[token]), rel=1e-4))
     mark = "[SEP]" if kind == "bert" else "</s>"
     (note,) = result.provenance["notes"]
-    assert note.startswith(f"{mark}, which the tokenizer adds behind a text, was left off")
+    assert note.startswith(f"{mark}, which the tokenizer adds after a text, was removed")
     assert explain.predict(TEXT).label == result.label
     log_p = generated(explain, [*ids[:-1], 20])[1].log()[21] + p.log()[20]
     assert explain.explain(TEXT, Continuation(" w20 w21")).value == pytest.approx(float(log_p) / 2, rel=1e-3)

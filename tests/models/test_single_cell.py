@@ -299,13 +299,13 @@ def test_tokens_of_another_version_and_no_tokens() -> None:
     assert explain.explain({"input_ids": ids}).provenance["notes"] == []
     (note,) = explain.explain({"input_ids": ids[1:]}).provenance["notes"]
     assert "without the <cls>" in note
-    with pytest.raises(InputError, match="no whole numbers"):
+    with pytest.raises(InputError, match="not whole numbers"):
         explain.explain({"input_ids": [5.7, 6.2]})
 
 
 def test_a_path_of_no_cells_is_named() -> None:
     for wrong in ("nowhere.h5ad", Path("nowhere.h5ad"), ["nowhere.h5ad"]):
-        with pytest.raises(InputError, match=r"nowhere.h5ad.*no file of cells"):
+        with pytest.raises(InputError, match=r"nowhere.h5ad.*not a file of cells"):
             explainer("text-classification", "V1").explain(wrong)
 
 

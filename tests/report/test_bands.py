@@ -111,7 +111,7 @@ def test_a_sound_at_its_waveform_and_at_its_spectrogram_is_one_example_by_name()
         ({"gained": [-1.0] * 5}, ["Without 1–2 cycles/picture the score falls most, by 2 (from -0.05); alone it brings "
                                   "nothing, nor does any other band."]),
         ({"method": "magnitude"}, ["magnitude ranks 1–2 cycles/picture first. It is a control: it ranks without "
-                                   "looking at the model.", "Its scores are no differences of the model's score."]),
+                                   "looking at the model.", "Its scores are not differences of the model's score."]),
     ],
 )  # fmt: skip
 def test_sentences_say_what_the_numbers_say(made, sentences):

@@ -155,7 +155,7 @@ def test_what_cannot_be_heard(tmp_path):
     assert is_audio(spectrogram())
     assert not is_audio(spectrogram(source={}))
     assert not is_audio(picture())
-    with pytest.raises(InputError, match="no sound"):
+    with pytest.raises(InputError, match="not a sound"):
         save_clips(picture(), tmp_path)
     assert not list(tmp_path.iterdir())
 

@@ -45,7 +45,7 @@ def test_what_was_written_is_read(tmp_path: Path) -> None:
 
 def test_other_files_and_newer_ones_are_refused(tmp_path: Path) -> None:
     for path in (tmp_path, tmp_path / "none"):
-        with pytest.raises(InputError, match=r"no file; expected a file that `Toy\.save` wrote; pass that one"):
+        with pytest.raises(InputError, match=r"not a file; expected a file that `Toy\.save` wrote; pass that one"):
             KIND.read(path)
     save_file({"readings": torch.zeros(1)}, tmp_path / "other")
     with pytest.raises(InputError, match=r"another file of tensors; expected one that `Toy\.save` wrote"):

@@ -31,7 +31,7 @@ def test_the_only_column_of_texts():
     assert examples_of(texts().to_iterable_dataset()) == tiny_tokenizers.texts(4)
     two = texts().add_column("title", ["x"] * 4)
     assert examples_of(two, "title") == ["x"] * 4
-    with pytest.raises(InputError, match="say which one"):
+    with pytest.raises(InputError, match="choose one"):
         examples_of(two)
     with pytest.raises(InputError, match="one of text, label, title"):
         examples_of(two, "name")

@@ -93,7 +93,7 @@ def test_data_sets() -> None:
     assert examples(source_of(data)) == TEXTS
     assert examples(source_of(data.to_iterable_dataset())) == TEXTS
     assert examples(source_of(datasets.DatasetDict(test=data), split="test")) == TEXTS
-    with pytest.raises(InputError, match="say which one with `split`"):
+    with pytest.raises(InputError, match="choose one with `split`"):
         source_of(datasets.DatasetDict(test=data, train=data))
     with pytest.raises(InputError, match="column 'none'"):
         source_of(data, "none")

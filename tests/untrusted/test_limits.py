@@ -215,7 +215,7 @@ def test_levels_are_those_outside_of_texts(tmp_path, monkeypatch, text, deep):
 def test_a_json_file_of_many_bytes_or_levels_is_refused(tmp_path):
     deep = tmp_path / "deep.json"
     deep.write_text("[" * 200_000)
-    assert "no JSON" in refused(lambda: read_example(str(deep)))
+    assert "not JSON" in refused(lambda: read_example(str(deep)))
     assert guarded(lambda: read_example("[" * 200_000)).kind == "done"  # a text as it is typed
     large = tmp_path / "large.json"
     with large.open("wb") as file:

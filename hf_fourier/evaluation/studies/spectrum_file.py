@@ -52,7 +52,7 @@ def _metadata(path: Path) -> str | None:
             text: str | None = (file.metadata() or {}).get("spectrum")
             return text
     except (SafetensorError, ValueError) as error:
-        raise damaged(path, f"it is no file of tensors ({error})", _HINT) from error
+        raise damaged(path, f"it is not a file of tensors ({error})", _HINT) from error
 
 
 #: In format 1 the plain values stood in the file's metadata, and nothing had a digest.

@@ -61,7 +61,7 @@ def read_audio(example: Any, rate: int) -> tuple[AudioClip, tuple[str, ...]]:
     if channels > 1:
         notes.append(f"{channels} channels were averaged into one")
     if not np.isfinite(mono).all():
-        raise InputError("a sound with NaN or infinite samples", "finite numbers", "mend the recording")
+        raise InputError("a sound with NaN or infinite samples", "finite numbers", "repair the recording")
     notes += _scaled(samples, scale, example)
     if len(mono) * rate > SIGNAL_ENTRIES * sound_rate:
         got = f"{len(mono)} samples at {sound_rate} Hz for a model of {rate} Hz"
@@ -151,7 +151,7 @@ class AudioStream:
         missing = last - self._at - len(pieces[0])
         while missing > 0 and len(piece := self._more(missing)):
             if not np.isfinite(piece).all():
-                raise InputError("a recording with NaN or infinite samples", "finite numbers", "mend the recording")
+                raise InputError("a recording with NaN or infinite samples", "finite numbers", "repair the recording")
             pieces.append(piece)
             missing -= len(piece)
         self._buffer = np.concatenate(pieces)

@@ -157,4 +157,4 @@ def view_of(signal: SignalShape, values: Tensor, scale: tuple[Sequence[float], S
         return VolumeView()
     if signal.kind == "series":
         return SeriesView()
-    return NoView("nothing says how the array looks", "use keep_top(), which returns an array like it")
+    return NoView("it is not known how to draw the array", "use keep_top(), which returns an array like it")

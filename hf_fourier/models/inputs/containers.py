@@ -179,7 +179,7 @@ def _only(source: Any, names: list[str]) -> str:
     if len(names) == 1:
         return names[0]
     got = f"a data set with the columns {', '.join(names)}"
-    raise InputError(got, "one column of pictures, sounds or texts", "say which one: data['the column'], or `column`")
+    raise InputError(got, "one column of pictures, sounds or texts", "choose one: data['the column'], or `column`")
 
 
 def _kind(feature: Any) -> str:

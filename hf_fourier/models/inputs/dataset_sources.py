@@ -75,7 +75,7 @@ def source_of(
     if type(data).__name__ in ("DatasetDict", "IterableDatasetDict"):
         if split not in data:
             got = f"a data set with the splits {', '.join(data)}" + ("" if split is None else f" and split={split!r}")
-            raise InputError(got, "one split", "say which one with `split`")
+            raise InputError(got, "one split", "choose one with `split`")
         data, split = data[split], None
     _check_no_columns(f"a {type(data).__name__}", None, split)
     _check_no_stream(f"a {type(data).__name__}", streaming)

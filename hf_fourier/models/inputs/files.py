@@ -246,7 +246,7 @@ def _chat_or_cell(path: Path) -> Any:
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
     except (ValueError, OSError, RecursionError) as error:
-        got = f"{path.name!r}, which is no JSON ({error})"
+        got = f"{path.name!r}, which is not JSON ({error})"
         raise InputError(got, EXPECTED, "correct it") from error
     if is_chat(value):
         return value["messages"] if isinstance(value, dict) else value

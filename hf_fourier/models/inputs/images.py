@@ -127,7 +127,7 @@ def _exists(example: str | PathLike[str]) -> None:
         return
     shown = textwrap.shorten(str(example), 80, placeholder=" …")
     if is_url(example):
-        raise InputError(f"the address {shown!r}", "a picture that is here", "download it first, and pass its path")
+        raise InputError(f"the address {shown!r}", "a local picture", "download it first, and pass its path")
     if os.path.isdir(example):
         do = "list its files, as in sorted(pathlib.Path(folder).glob('*.png')), or use explain_dataset"
         raise InputError(f"the folder {shown!r}", "an image file", do)
@@ -219,7 +219,7 @@ def _eight_bit(array: np.ndarray, kind: str | None = None, white: float | None =
     if array.dtype.kind not in "iuf":
         raise InputError(f"an array of {array.dtype}", "real numbers", "convert it")
     if real and not np.isfinite(array).all():
-        raise InputError("a picture with NaN or infinite pixels", "finite numbers", "mend the picture")
+        raise InputError("a picture with NaN or infinite pixels", "finite numbers", "repair the picture")
     white = 1 if real else WHITE.get(array.dtype.name) if white is None else white
     if white is None:
         raise _nameless(array, name, "array")
@@ -246,7 +246,7 @@ def _beyond(name: str, low: float, high: float, real: bool) -> InputError:
 
 def _nameless(array: np.ndarray, name: str, written: str) -> InputError:
     """The error for numbers of unknown range."""
-    got = f"pixels of {name} from {array.min():g} to {array.max():g}, of which nobody says what white is"
+    got = f"pixels of {name} from {array.min():g} to {array.max():g}, for which white is not defined"
     if array.min() < 0:  # as in Hounsfield units
         do = f"pass ({written} - black) / (white - black), with what stands for black and for white"
     else:

@@ -22,7 +22,7 @@ def read_nifti(path: Path) -> tuple["np.ndarray", tuple[float, float, float]]:
     Of a packed file no more is unpacked than its header states.
 
     Raises:
-        ValueError: it is no NIfTI-1 file of one volume, its type is unknown, its axes are oblique, or it has more
+        ValueError: it is not a NIfTI-1 file of one volume, its type is unknown, its axes are oblique, or it has more
             voxels than `limits.SIGNAL_ENTRIES` or than its file holds.
     """
     import numpy as np
@@ -55,7 +55,7 @@ def _header(raw: bytes, name: str) -> tuple[str, int, tuple[int, ...], int]:
         raise ValueError(f"{name} is shorter than a header")
     order = "<" if struct.unpack_from("<i", raw)[0] == 348 else ">"
     if struct.unpack_from(order + "i", raw)[0] != 348 or raw[344:347] != b"n+1":
-        raise ValueError(f"{name} is no NIfTI-1 file")
+        raise ValueError(f"{name} is not a NIfTI-1 file")
     rank, *shape = struct.unpack_from(order + "8h", raw, 40)
     kind = struct.unpack_from(order + "h", raw, 70)[0]
     if rank < 3 or any(size > 1 for size in shape[3:rank]) or kind not in _TYPES:

@@ -166,7 +166,7 @@ def _unpickled(data: bytes) -> Any:
                 return scalar
             if (module, name) == _DTYPE:
                 return Kind
-            raise pickle.UnpicklingError(f"it wants {module}.{name}, which is no number")
+            raise pickle.UnpicklingError(f"it wants {module}.{name}, which is not a number")
 
     return Reader(io.BytesIO(data)).load()
 

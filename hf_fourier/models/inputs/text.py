@@ -83,7 +83,7 @@ def refuse_names(text: str, what: str = "text") -> None:
     do = "pass open(name, encoding='utf-8').read(), or for a table explain_dataset(name)"
     if folder:
         do = "pass [path.read_text(encoding='utf-8') for path in sorted(pathlib.Path(name).glob('*.txt'))]"
-    raise InputError(got, "the text itself", do + "; a name that is meant goes in as tokenizer(…, return_tensors='pt')")
+    raise InputError(got, "the text itself", do + "; for the name itself pass tokenizer(…, return_tensors='pt')")
 
 
 def letters_of(example: Any, what: str, unit: str) -> tuple[str, tuple[str, ...]]:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 HEIGHT = 4.6
 EXPLANATION = (
     "A ranking that the input's magnitudes decide chooses the same features for any model. "
-    "Dashed: controls, which ask no model."
+    "Dashed: controls, which do not use the model."
 )
 
 
@@ -97,7 +97,7 @@ def _overlaps(axes: Axes, results: Mapping[str, Attribution]) -> None:
     axes.invert_yaxis()
     axes.set_xlim(0, 118)
     panels.title(axes, "Shared with the magnitude ranking")
-    panels.label_axis(axes, "x", "% of the top that asks no model")
+    panels.label_axis(axes, "x", "% of the magnitude ranking's top")
 
 
 def _curves(axes: Axes, results: Mapping[str, Attribution]) -> None:

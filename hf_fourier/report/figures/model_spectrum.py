@@ -28,8 +28,8 @@ MOST_GROUPS = 10
 #: Pixels of a grating, and the cycles of the shown square that a band's middle may have at most.
 GRATING, MOST_CYCLES = 64, 20
 CAPTION = (
-    "Bars: 95 % intervals; grey: the clean examples, and dashed with no band left. What a filter leaves is no natural "
-    "input: a band\nthat is needed is not thereby enough, and what it says holds for these data."
+    "Bars: 95 % intervals; grey: the clean examples, and dashed with no band left. The model was not trained on "
+    "filtered inputs: a\nband that is needed need not suffice, and the results hold for these data only."
 )
 
 

@@ -32,7 +32,7 @@ def read(path: Path) -> str:
         return path.read_bytes().decode("utf-8")
     except UnicodeDecodeError as error:
         raise InputError(
-            f"a README that is no UTF-8 ({error.reason})", "UTF-8", "correct the model card first"
+            f"a README that is not UTF-8 ({error.reason})", "UTF-8", "correct the model card first"
         ) from error
 
 
@@ -154,7 +154,9 @@ def _place(index: Any, name: str) -> int:
     """
     whole = isinstance(index, list) and index
     if not whole or not all(isinstance(one, dict) and isinstance(one.get("results"), list) for one in index):
-        raise InputError(f"a {_INDEX!r} that is no list of models with results", "one", "correct the model card first")
+        raise InputError(
+            f"a {_INDEX!r} that is not a list of models with results", "one", "correct the model card first"
+        )
     return next((i for i, one in enumerate(index) if one.get("name") == name), 0)
 
 
@@ -185,7 +187,7 @@ def _parsed(front: str) -> dict[str, Any]:
     except FourierError:
         raise
     except Exception as error:  # beside `YAMLError` what values raise: a date that is none, very deep lists
-        got = f"a README whose metadata are no YAML ({' '.join(str(error).split())})"
+        got = f"a README whose metadata are not YAML ({' '.join(str(error).split())})"
         raise InputError(got, "YAML between two lines of ---", "correct the model card first") from error
     if data is None:
         return {}
