@@ -7,7 +7,7 @@ from __future__ import annotations
 
 #: Damaged or unfit files, recordings and numbers, which have to be fixed where they come from.
 _FILES = (
-    r"(mend|fix) the (sound|recording|picture|video|volume|tensor|map)",
+    r"(repair|fix) the (sound|recording|picture|video|volume|tensor|map)",
     r"record it again",
     r"repair or convert it",
     r"correct the file",

@@ -193,8 +193,8 @@ CASES = [
         ],
     ),
     Case(
-        "pass [path.read_text(encoding='utf-8') for path in sorted(pathlib.Path(name).glob('*.txt'))]; a name that is "
-        "meant goes in as tokenizer(…, return_tensors='pt')",
+        "pass [path.read_text(encoding='utf-8') for path in sorted(pathlib.Path(name).glob('*.txt'))]; for the name "
+        "itself pass tokenizer(…, return_tensors='pt')",
         lambda: reader().explain(str(path().parent)),
         lambda: [
             reader().explain([one.read_text(encoding="utf-8") for one in sorted(path().parent.glob("*.txt"))]),
