@@ -143,7 +143,12 @@ def test_marks_that_do_not_belong_together_are_refused(body):
 
 @pytest.mark.parametrize(
     ("front", "words"),
-    [("a: [", "no YAML"), ("- a", "a map"), ("model-index: 3", "no list"), ("model-index: [{name: x}]", "no list")],
+    [
+        ("a: [", "not YAML"),
+        ("- a", "a map"),
+        ("model-index: 3", "not a list"),
+        ("model-index: [{name: x}]", "not a list"),
+    ],
 )
 def test_metadata_that_are_broken_are_refused(front, words):
     with pytest.raises(InputError, match=words):
