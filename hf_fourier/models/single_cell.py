@@ -97,7 +97,7 @@ class SingleCellWrapper(TextWrapper):
                 raise InputError("a cell without 'values'", "one count per gene", "add them")
             ids, notes = self.processor.encode(list(example["genes"]), example["values"], self.limit)
         else:
-            ids, notes = self._cut(_tokens(example["input_ids"]))
+            ids, notes = self._cut(self._without_padding(_tokens(example["input_ids"])))
             first = self.processor.tokens.get("<cls>")
             if first is not None and ids[:1] != [first]:
                 notes += ("tokens without the <cls> that this model's cells begin with: made for another version?",)
@@ -111,6 +111,13 @@ class SingleCellWrapper(TextWrapper):
         content = row["input_ids"][encoded.content].tolist()
         encoded.view = GeneView(genes=tuple(self.processor.ensembl(token) for token in content))
         return encoded
+
+    def _without_padding(self, ids: list[int]) -> list[int]:
+        """Tokens without the `<pad>` behind them, which is not to be attended to."""
+        pad, end = self.processor.tokens.get("<pad>"), len(ids)
+        while end > 1 and ids[end - 1] == pad:
+            end -= 1
+        return ids[:end]
 
     def _cut(self, ids: list[int]) -> tuple[list[int], tuple[str, ...]]:
         """Tokens that fit the model: the lowest ranks are left out, an `<eos>` stays."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,43 @@ from hf_fourier.errors import InputError
 from hf_fourier.results.table import Table
 
 REST = "rest"
+_NUMBER = re.compile(r"\d+")
 _SUMS = ("cells", "seen", "totals", "squares")
+
+
+@dataclass(eq=False)
+class NoteCounts:
+    """Counts cells by their notes; notes that differ in numbers, or behind a colon, are of one kind.
+
+    Attributes:
+        cells: Cells that were counted.
+        kinds: By kind how many cells have it, the first of them, its note, and whether all notes are equal.
+    """
+
+    cells: int = 0
+    kinds: dict[str, tuple[int, str, str, bool]] = field(default_factory=dict)
+
+    def add(self, name: str, notes: Iterable[str]) -> None:
+        """Count one cell."""
+        self.cells += 1
+        for kind, note in {_NUMBER.sub("#", note.partition(": ")[0]): note for note in notes}.items():
+            count, first, example, equal = self.kinds.get(kind, (0, name, note, True))
+            self.kinds[kind] = count + 1, first, example, equal and note == example
+
+    def lines(self) -> tuple[str, ...]:
+        """One line for each kind: "3 of 8 cells, such as c0: 2 of 90 expressed genes are not in …"."""
+        return tuple(
+            f"{count} of {self.cells} cells{'' if equal else f', such as {first}'}: {note}"
+            for count, first, note, equal in self.kinds.values()
+        )
+
+
+def group_name(value: Any) -> str:
+    """The name of a group; "" for None, NaN and the missing values of pandas."""
+    try:
+        return "" if value is None or value != value else str(value)
+    except TypeError:  # pandas.NA is neither equal nor unequal to anything
+        return ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,6 +75,11 @@ class GroupSums:
     def empty(cls, groups: tuple[str, ...], genes: int) -> GroupSums:
         """Of no cells."""
         return cls(groups, np.zeros(len(groups)), *(np.zeros((len(groups), genes)) for _ in range(3)))
+
+    @property
+    def sizes(self) -> dict[str, float]:
+        """How many cells each group has."""
+        return dict(zip(self.groups, self.cells.tolist(), strict=True))
 
     def ordered(self) -> GroupSums:
         """The same with the groups by name."""
@@ -123,20 +165,23 @@ def welch(sums: GroupSums, group: str, reference: str = REST) -> GroupTest:
     return GroupTest((seen, seen_there), (mean, mean_there), t, p, adjusted)
 
 
-def comparable(sums: GroupSums, reference: str = REST) -> tuple[str, ...]:
+def comparable(cells: Mapping[str, float], reference: str = REST) -> tuple[str, ...]:
     """The groups that have two cells, and whose reference has.
+
+    Args:
+        cells: How many cells each group has.
+        reference: A group, or "rest".
 
     Raises:
         InputError: If there is none.
     """
-    others = {name: sums.cells.sum() - own for name, own in zip(sums.groups, sums.cells, strict=True)}
-    pairs = zip(sums.groups, sums.cells, strict=True)
-    found = tuple(
-        name for name, own in pairs if own >= 2 and name != reference and (reference != REST or others[name] >= 2)
-    )
+    others = {name: sum(cells.values()) - own if reference == REST else 2 for name, own in cells.items()}
+    found = tuple(name for name, own in cells.items() if own >= 2 and name != reference and others[name] >= 2)
     if not found:
-        got = "no group of two cells" if reference == REST else f"no group of two cells beside {reference!r}"
-        raise InputError(got, "two groups of at least two cells", "correct `groupby`")
+        sizes = ", ".join(f"{name} ({count:.0f})" for name, count in list(cells.items())[:5])
+        got = f"cells by group {sizes or 'of no group'}{', …' if len(cells) > 5 else ''}"
+        expected = "a group of two cells or more, and as many " + ("of others" if reference == REST else reference)
+        raise InputError(got, expected, "correct `groupby`")
     return found
 
 
@@ -145,7 +190,8 @@ def compare(
 ) -> Table:
     """See `GeneScores.compare`."""
     columns: dict[str, list[Any]] = {}
-    for name in comparable(sums, reference) if group is None else (group,):
+    tested = comparable(sums.sizes, reference) if group is None else (group,)
+    for name in tested:
         test = welch(sums, name, reference)
         order = np.argsort(-np.abs(test.t), kind="stable")
         order = order[(test.seen[0] + test.seen[1])[order] > 0]
@@ -159,18 +205,20 @@ def compare(
         columns.setdefault("ensembl_id", []).extend(genes[i] for i in order)
         for title, values in numbers.items():
             columns.setdefault(title, []).extend(values[order].tolist())
-    return Table(columns, (f"against {reference}; Welch's t-test over cells, Benjamini–Hochberg by group",))
+    left = [] if group is not None else [name for name in sums.groups if name not in (*tested, reference)]
+    notes = (f"too few cells for a test: {', '.join(left)}",) if left else ()
+    return Table(columns, (f"against {reference}; Welch's t-test over cells, Benjamini–Hochberg by group", *notes))
 
 
-def label_notes(pairs: Iterable[tuple[str, str]]) -> tuple[str, ...]:
+def label_notes(pairs: Mapping[tuple[str, str], int]) -> tuple[str, ...]:
     """A note where groups are labels of the model, but not of all their cells.
 
     Args:
-        pairs: The group of each cell, "" for none, and the label that its scores are for.
+        pairs: How many cells there are of each group, "" for none, with each label that their scores are for.
     """
-    pairs = [(group, label) for group, label in pairs if group]
-    others = sum(group != label for group, label in pairs)
+    pairs = {pair: count for pair, count in pairs.items() if pair[0]}
+    others = sum(count for (group, label), count in pairs.items() if group != label)
     if not others or not {group for group, _ in pairs} & {label for _, label in pairs}:
         return ()
-    note = f"{others} of {len(pairs)} cells have another label than their group, which their scores are for"
+    note = f"{others} of {sum(pairs.values())} cells have another label than their group, which their scores are for"
     return (f"{note}: pass `target` for one label",)

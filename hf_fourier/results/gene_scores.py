@@ -153,7 +153,7 @@ class GeneScores:
             InputError: If there are no groups, or no such group.
         """
         found = compare(self.sums(), self.symbols, self.genes, group, reference)
-        return Table(found.columns, (*found.notes, *label_notes(zip(self.groups, self.labels, strict=True))))
+        return Table(found.columns, (*found.notes, *label_notes(Counter(zip(self.groups, self.labels, strict=True)))))
 
     def averaged(self, samples: Any) -> GeneScores:
         """The mean scores of each group in each sample (a donor, a plate), a row each, for tests over samples.

@@ -69,7 +69,7 @@ def rank_genes_groups(
         places: Which genes of the scores these are.
     """
     sums = scores.sums()
-    groups = comparable(sums)
+    groups = comparable(sums.sizes)
     fields: dict[str, list[np.ndarray]] = {}
     for group in groups:
         test = welch(sums, group)

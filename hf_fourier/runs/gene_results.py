@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -100,12 +101,12 @@ class StoredGenes:
     def compare(self, group: str | None, reference: str) -> Table:
         """See `Results.compare_genes`."""
         sums = GroupSums.empty((), len(self.genes))
-        pairs: list[tuple[str, str]] = []
+        pairs = Counter[tuple[str, str]]()
         for scores, records in self._pieces():
             groups = self._grouped(records)
             sums = sums.widened(sorted(set(groups) - {""}))
             sums.add(scores, groups)
-            pairs += zip(groups, (record["label"] for record in records), strict=True)
+            pairs.update(zip(groups, (record["label"] for record in records), strict=True))
         if not pairs:
             raise _nothing()
         symbols = [self.symbols.get(gene, gene) for gene in self.genes]

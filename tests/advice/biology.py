@@ -13,6 +13,7 @@ import numpy as np
 
 from hf_fourier import FourierExplainer
 from hf_fourier.evaluation.studies.gene_effects import gene_effects
+from hf_fourier.evaluation.studies.gene_shifts import GeneShifts
 from hf_fourier.evaluation.studies.score_genes import score_genes
 from hf_fourier.models.inputs import limits
 from hf_fourier.models.inputs.cell_tables import open_table
@@ -129,6 +130,17 @@ def _twice(layer: int, folder: str = "one") -> Any:
     return _perturbed(layer=layer, output_dir=place / folder)
 
 
+def _begun(again: bool = False) -> GeneShifts:
+    """A folder whose pieces are gone."""
+    place = _new()
+    _perturbed(output_dir=place)
+    for piece in place.glob("piece-*"):
+        piece.unlink()
+    if again:
+        _perturbed(output_dir=place)
+    return GeneShifts.load(place)
+
+
 def _typed(*words: str) -> Any:
     """`hf-fourier genes` as it is typed; an error of it is raised."""
     from typer.testing import CliRunner
@@ -156,6 +168,11 @@ CASES = [
         ),
     ),
     Case("correct `by`", lambda: _perturbed(by="silence"), lambda: _perturbed(by="overexpress")),
+    Case(
+        'tokenise again, or pass embedding="mean"',
+        lambda: _perturbed(cell={"input_ids": [9, 8, 7]}, embedding="cls"),
+        lambda: [_perturbed(cell={"input_ids": [9, 8, 7]}, embedding="mean"), _perturbed(embedding="cls")],
+    ),
     Case("correct `embedding`", lambda: _perturbed(embedding="median"), lambda: _perturbed(embedding="mean")),
     Case("correct `layer`", lambda: _perturbed(layer=-9), lambda: _perturbed(layer=-1)),
     Case("correct `genes`", lambda: _perturbed(["none"]), _perturbed),
@@ -175,6 +192,7 @@ CASES = [
         lambda: _perturbed(downstream=True).downstream_table(test_single_cell.GENES[0]),
     ),
     Case("correct `states`", lambda: _states("c"), _states),
+    Case("call perturb_genes with the same folder again, which makes it anew", _begun, lambda: _begun(again=True)),
     Case("choose another folder", lambda: _twice(0), lambda: _twice(0, "two")),
     Case(
         "read genes(), or run it with store='scores'",

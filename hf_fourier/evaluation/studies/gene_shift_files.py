@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from hf_fourier.errors import InputError
+from hf_fourier.errors import DamagedFile, InputError
 from hf_fourier.results.atomic_writes import write_whole
 from hf_fourier.results.integrity import as_stored, parsing, read_json, sealed
 from hf_fourier.results.schema import Malformed, check
@@ -21,9 +21,12 @@ ROWS = ("cell", "perturbation", "rank", "control", "cosine", "shifts", "score")
 DOWNSTREAM = ("affected", "affected_sums")
 _SCHEMA = {
     "by": str, "embedding": str, "layer": int, "downstream": bool, "genes": (list, type(None)), "tokens": dict,
-    "symbols": dict, "cells": [str], "ends": [str],
+    "symbols": dict, "cells": [str], "ends": [str], "pieces?": int, "notes?": [str],
 }  # fmt: skip
+#: Settings that are not compared: remarks.
+_REMARKS = ("notes",)
 _HINT = "call perturb_genes with the same folder again, which makes it anew"
+_SETTINGS_HINT = "restore it from a copy, or delete the folder and call perturb_genes again"
 
 
 def write_settings(folder: Path, settings: Mapping[str, Any], answer: Sequence[float]) -> None:
@@ -36,19 +39,20 @@ def write_settings(folder: Path, settings: Mapping[str, Any], answer: Sequence[f
 
     Raises:
         InputError: If it holds a perturbation with other settings.
+        DamagedFile: If the settings in it are not as they were written.
         StorageError: If it cannot be written.
     """
     if not (folder / NAME).is_file():
         folder.mkdir(parents=True, exist_ok=True)
         write_whole(folder / NAME, [sealed({**settings, "answer": list(answer)})])
         return
-    before, now = read_json(folder / NAME, _HINT), as_stored(dict(settings))
+    before, now = read_json(folder / NAME, _SETTINGS_HINT), as_stored(dict(settings))
     first = before.pop("answer", [])
-    different = [name for name in now if before.get(name) != now[name]]
+    different = [name.replace("_", " ") for name in now if name not in _REMARKS and before.get(name) != now[name]]
     if not different and not np.allclose(first, answer, rtol=1e-3, atol=1e-5):
         different = ["the model's weights"]
     if different:
-        got = f"a perturbation into {folder.name!r}, whose own has another {different[0]}"
+        got = f"a perturbation into {folder.name!r}, whose own differs in {', '.join(different)}"
         raise InputError(got, "the settings that it was started with", "choose another folder")
 
 
@@ -62,8 +66,8 @@ def read_settings(folder: Path) -> dict[str, Any]:
     path = folder / NAME
     if not path.is_file():
         raise InputError(f"the folder {folder.name!r} without {NAME}", "one of perturb_genes", "correct the path")
-    settings = read_json(path, _HINT)
-    with parsing(path, _HINT):
+    settings = read_json(path, _SETTINGS_HINT)
+    with parsing(path, _SETTINGS_HINT):
         check(settings, _SCHEMA)
     return settings
 
@@ -80,6 +84,14 @@ def write_piece(path: Path, number: int, arrays: Mapping[str, np.ndarray]) -> No
         StorageError: If it cannot be written.
     """
     PIECE.write(path, {"piece": number}, arrays)
+
+
+def has_piece(path: Path, number: int) -> bool:
+    """Whether the piece of this number is there, as it was written."""
+    try:
+        return path.is_file() and bool(PIECE.read(path)[0]["piece"] == number)
+    except DamagedFile:
+        return False
 
 
 def read_pieces(folder: Path) -> list[dict[str, np.ndarray]]:
@@ -99,6 +111,8 @@ def merged(settings: Mapping[str, Any], pieces: Iterable[Mapping[str, np.ndarray
         pieces: Their arrays.
     """
     pieces = list(pieces)
+    if not pieces and settings.get("pieces"):
+        raise InputError("a folder of which no cell is done", "an interrupted or a finished perturbation", _HINT)
     if not pieces or not sum(len(piece["cell"]) for piece in pieces):
         got = "cells of which none has one of the genes"
         raise InputError(got, "genes that are expressed, or over-expressed ones", "correct `genes`")

@@ -23,11 +23,13 @@ class Cell:
         tokens: Its tokens.
         content: The places of its genes among them.
         limit: The longest input of the model; None for no limit.
+        notes: Remarks on the input.
     """
 
     tokens: list[int]
     content: list[int]
     limit: int | None
+    notes: tuple[str, ...] = ()
 
     @cached_property
     def genes(self) -> list[int]:
@@ -118,6 +120,9 @@ def perturbed_cells(
 def random_genes(cell: Cell, tokens: Sequence[int], vocabulary: Sequence[int], number: int) -> tuple[int, ...]:
     """As many other genes of like rank in the cell, for a control; for one that it lacks another one that it lacks.
 
+    Genes of like rank are the nearest above and below, as many on either side: nearer the end of the ranking fewer, and
+    none for the first and the last gene, since what moves when a gene is perturbed depends on its rank.
+
     Args:
         cell: The cell.
         tokens: The perturbed genes.
@@ -125,17 +130,21 @@ def random_genes(cell: Cell, tokens: Sequence[int], vocabulary: Sequence[int], n
         number: The perturbation's number, of the random stream.
 
     Returns:
-        The genes; none where the cell has no others.
+        The genes; none where the cell has none for one of them.
     """
     generator = ExampleRng(0, [zlib.crc32(repr(cell.tokens).encode())]).generator(
         0, "random genes of like rank", number
     )
     taken, width = set(tokens), max(1, round(LIKE_RANK * len(cell.genes)))
-    ranks = {gene: rank for rank, gene in enumerate(cell.genes)}
+    order = list(dict.fromkeys(cell.genes))
+    ranks = {gene: rank for rank, gene in enumerate(order)}
     drawn: list[int] = []
     for token in tokens:
         if token in ranks:
-            near = sorted(ranks.keys() - taken, key=lambda gene: (abs(ranks[gene] - ranks[token]), gene))[: 2 * width]
+            rank = ranks[token]
+            steps = range(1, min(rank, len(order) - 1 - rank) + 1)
+            pairs = [pair for step in steps if taken.isdisjoint(pair := (order[rank - step], order[rank + step]))]
+            near = [gene for pair in pairs[:width] for gene in pair]
         else:
             near = [gene for gene in vocabulary if gene not in ranks and gene not in taken]
         if not near:

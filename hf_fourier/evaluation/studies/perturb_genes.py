@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from hf_fourier.errors import InputError, brief, whole_number
+from hf_fourier.errors import FourierError, InputError, brief, is_list_like, whole_number
 from hf_fourier.evaluation.studies import gene_shift_files as files
 from hf_fourier.evaluation.studies.gene_effects import reads_first_gene
 from hf_fourier.evaluation.studies.gene_shifts import GeneShifts
@@ -19,6 +20,7 @@ from hf_fourier.evaluation.studies.gene_variants import Cell, Variant, perturbed
 from hf_fourier.evaluation.studies.score_genes import cells_and_groups
 from hf_fourier.models.inspection import eval_mode
 from hf_fourier.models.single_cell import SingleCellWrapper
+from hf_fourier.results.gene_groups import NoteCounts
 from hf_fourier.scoring.batching import MicroBatcher, suggested_rows
 from hf_fourier.scoring.example_batch import BatchSize, grouped
 from hf_fourier.torch_state import exact, theirs
@@ -53,30 +55,29 @@ def perturb_genes(
         raise InputError(f"by {by!r}", "delete or overexpress", "correct `by`")
     if downstream and genes is None:
         raise InputError("effects of all genes on all genes", "some genes", "pass `genes`, or leave `downstream` out")
-    chosen = None if genes is None else [_tokens_of(reader.wrapper, one) for one in genes]
+    chosen = None if genes is None else _combinations(reader.wrapper, genes)
     examples, groups, ends = _examples(explainer, cells, states)
+    taken = [i for i in range(len(examples)) if not ends or groups[i] == ends[0]]
+    tokenizer = reader.wrapper.processor
+    settings = {
+        "by": by, "embedding": reader.embedding, "layer": reader.layer, "downstream": downstream,
+        "ends": list(ends[1:]), **_identified(reader, examples, groups, ends),
+        "genes": None if chosen is None else [[tokenizer.ensembl(token) for token in one] for one in chosen],
+        "model": explainer.name, "task": reader.wrapper.task, "tokens": dict(tokenizer.tokens),
+        "symbols": dict(tokenizer.symbols),
+    }  # fmt: skip
+    folder = None if output_dir is None else Path(output_dir)
     with eval_mode(explainer.model):
-        goals, first = _states(reader, examples, groups, ends)
-        taken = [i for i in range(len(examples)) if not ends or groups[i] == ends[0]]
-        if not taken:
-            raise InputError(f"no cell in the state {ends[0]!r}", "at least one", "correct `states`")
-        tokenizer = reader.wrapper.processor
-        settings = {
-            "by": by, "embedding": reader.embedding, "layer": reader.layer, "downstream": downstream,
-            "ends": list(ends[1:]),
-            "genes": None if chosen is None else [[tokenizer.ensembl(token) for token in one] for one in chosen],
-            "cells": [str(examples[i].get("name") or f"cell-{i:05}") for i in taken], "model": explainer.name,
-            "task": reader.wrapper.task, "tokens": dict(tokenizer.tokens), "symbols": dict(tokenizer.symbols),
-        }  # fmt: skip
-        folder = None if output_dir is None else Path(output_dir)
+        goals, first = _states(reader, examples, groups, ends, taken[0])
+        work = _Work(reader, by, chosen, goals, downstream)
+        settings["pieces"] = -(-len(taken) // work.cells_at_once)
         if folder is not None:
             files.write_settings(folder, settings, first)
-        work = _Work(reader, by, chosen, goals, downstream)
         pieces = []
         for number, start in enumerate(range(0, len(taken), work.cells_at_once)):
             path = None if folder is None else files.piece_path(folder, number)
             some = range(start, min(start + work.cells_at_once, len(taken)))
-            if path is None or not path.is_file():
+            if path is None or not files.has_piece(path, number):
                 arrays = work.piece([(i, examples[taken[i]]) for i in some])
                 if path is not None:
                     files.write_piece(path, number, arrays)
@@ -85,6 +86,16 @@ def perturb_genes(
             if callable(progress):
                 progress(some.stop, len(taken))
     return GeneShifts(**files.merged(settings, pieces)) if folder is None else GeneShifts.load(folder)
+
+
+def _combinations(wrapper: SingleCellWrapper, genes: Any) -> list[tuple[int, ...]]:
+    """The tokens of each perturbation; one name is one gene."""
+    several = [genes] if isinstance(genes, str) else list(genes) if is_list_like(genes) else []
+    wrong = [one for one in several if not isinstance(one, str) and not is_list_like(one)]
+    if not several or wrong:
+        got = "no gene" if is_list_like(genes) and not wrong else f"genes {brief(wrong[0] if wrong else genes)}"
+        raise InputError(got, "symbols or Ensembl ids, at least one; None for all genes", "correct `genes`")
+    return [_tokens_of(wrapper, one) for one in several]
 
 
 def _tokens_of(wrapper: SingleCellWrapper, names: str | Sequence[str]) -> tuple[int, ...]:
@@ -111,25 +122,58 @@ def _examples(
         got = f"states {', '.join(map(str, states))}" if isinstance(states, Mapping) else f"states {brief(states)}"
         raise InputError(got, f"{', '.join(STATES[:3])}, and alt_states where there are any", "correct `states`")
     examples, groups, _ = cells_and_groups(explainer, cells, states["state_key"])
-    ends = (str(states["start_state"]), str(states["goal_state"]), *map(str, states.get("alt_states") or ()))
+    others = states.get("alt_states")
+    if others is not None and not isinstance(others, str) and not is_list_like(others):
+        raise InputError(f"alt_states {brief(others)}", "names of states", "correct `states`")
+    alternatives = [others] if isinstance(others, str) else [] if others is None else list(others)
+    ends = tuple(str(name) for name in (states["start_state"], states["goal_state"], *alternatives))
+    if len(set(ends)) < len(ends):
+        raise InputError(f"states {', '.join(ends)}", "different ones", "correct `states`")
     for name in ends:
-        if name not in groups:
+        if not name or name not in groups:
             known = ", ".join(sorted(set(groups) - {""}))
             raise InputError(f"state {name!r}", f"one of {known}", "correct `states`")
     return examples, groups, ends
 
 
-def _states(
+def _identified(
     reader: EmbeddingReader, examples: Sequence[Any], groups: Sequence[str], ends: Sequence[str]
+) -> dict[str, Any]:
+    """The cells that are perturbed, digests of their tokens and of those of each end state, and notes on all these.
+
+    Raises:
+        InputError: If one of them cannot be read; it is named.
+    """
+    digests = {name: hashlib.sha256() for name in ends or ("",)}
+    names, notes = list[str](), NoteCounts()
+    for i, example in enumerate(examples):
+        state = groups[i] if ends else ""
+        if state not in digests:
+            continue
+        name = str((example.get("name") if isinstance(example, Mapping) else None) or f"cell-{i:05}")
+        try:
+            cell = reader.cell(example)
+        except FourierError as error:
+            raise InputError(f"the cell {name!r}: {error.got}", error.expected, error.hint) from error
+        digests[state].update(repr(cell.tokens).encode())
+        notes.add(name, cell.notes)
+        if not ends or state == ends[0]:
+            names.append(name)
+    first, *others = (one.hexdigest() for one in digests.values())
+    return {"cells": names, "tokens_of_cells": first, "tokens_of_ends": others, "notes": list(notes.lines())}
+
+
+def _states(
+    reader: EmbeddingReader, examples: Sequence[Any], groups: Sequence[str], ends: Sequence[str], number: int
 ) -> tuple[list[Tensor], list[float]]:
-    """The mean embedding of the goal and of each alternative, and some numbers of the first cell's embedding."""
+    """The mean embedding of the goal and of each alternative, and some numbers of the embedding of one cell."""
     sums: dict[str, Tensor] = {}
     counts: dict[str, int] = {}
     first: list[float] = []
     rows = [i for i, name in enumerate(groups) if name in ends[1:]] if ends else []
     for start in range(0, max(len(rows), 1), AT_ONCE):
         some = rows[start : start + AT_ONCE]
-        chosen = [0, *some] if not start else some
+        chosen = [number, *some] if not start else some
         given = [reader.cell(examples[i]) for i in chosen]
         embedded = reader.read([cell.tokens for cell in given], partial(_embedded, reader, given))
         if not start:
@@ -193,10 +237,20 @@ class EmbeddingReader:
         return self.wrapper.task == "text-classification" and int(self.wrapper.config.num_labels) > 1
 
     def cell(self, example: Any) -> Cell:
-        """A cell's tokens, and which of them are genes."""
+        """A cell's tokens, and which of them are genes.
+
+        Raises:
+            InputError: If it cannot be read, or has no `<cls>` whose embedding is asked for.
+        """
         encoded = self.wrapper.encode(example)
         assert encoded.content is not None
-        return Cell(encoded.inputs["input_ids"].tolist(), encoded.content.tolist(), self.wrapper.limit)
+        tokens = encoded.inputs["input_ids"].tolist()
+        if self.embedding == "cls" and tokens[0] != self.wrapper.processor.tokens["<cls>"]:
+            got = "tokens without the <cls> at which its embedding is read"
+            raise InputError(
+                got, "<cls> first, as this model's tokenizer writes it", 'tokenise again, or pass embedding="mean"'
+            )
+        return Cell(tokens, encoded.content.tolist(), self.wrapper.limit, encoded.notes)
 
     def embedded(self, hidden: Tensor, genes: Sequence[int]) -> Tensor:
         """The embedding of a cell, float64, shape `(width,)`: of `<cls>`, or the mean over the genes at some places."""

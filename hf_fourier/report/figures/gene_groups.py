@@ -48,7 +48,7 @@ def chosen_genes(sums: GroupSums, n: int) -> list[int]:
     A group that cannot be tested (it, or the rest, has fewer than two cells) shows its highest means.
     """
     try:
-        tested = comparable(sums)
+        tested = comparable(sums.sizes)
     except InputError:
         tested = ()
     columns: list[int] = []

@@ -12,11 +12,12 @@ import torch
 from scipy import stats
 
 from hf_fourier import FourierExplainer
-from hf_fourier.errors import InputError
+from hf_fourier.errors import DamagedFile, InputError
 from hf_fourier.evaluation.studies import perturb_genes as work
 from hf_fourier.evaluation.studies.gene_effects import gene_effects
-from hf_fourier.evaluation.studies.gene_shift_files import piece_path
+from hf_fourier.evaluation.studies.gene_shift_files import NAME, piece_path
 from hf_fourier.evaluation.studies.gene_shifts import GeneShifts
+from hf_fourier.evaluation.studies.gene_variants import Cell, random_genes
 from tests.models import test_single_cell as cells
 
 MANY = [{**cells.cell(7 + i % 3, i), "name": f"c{i}"} for i in range(8)]
@@ -99,8 +100,11 @@ def test_a_gene_that_moves_nothing_shifts_nothing() -> None:
     table = again.downstream_table(first)
     assert len(table) == len(MANY[0]["genes"]) - 1
     assert table["Cosine_sim_mean"] == pytest.approx([1] * len(table), abs=1e-12)
-    assert min(filter(None, table["Cosine_sim_random"])) < 1 - 1e-6  # another gene first moves all of them
+    assert set(table["Cosine_sim_random"]) == {None}  # no other gene is of like rank
     assert first not in table["Affected_Ensembl_ID"]
+    fourth = explain.processor.ensembl(tokens(explain, MANY[0])[4])
+    moved = explain.perturb_genes(MANY[:1], [fourth], "overexpress", downstream=True).downstream_table()
+    assert min(filter(None, moved["Cosine_sim_random"])) < 1 - 1e-6
 
 
 @pytest.mark.parametrize("version", cells.SPECIALS)
@@ -161,24 +165,34 @@ def test_the_table_is_tested_and_sorted() -> None:
     assert sum(table["N_Detections"]) == len(found.cell)
     order = list(zip(table["Sig"], table["Shift_to_goal_end"], strict=True))
     assert order == sorted(order, reverse=True)
-    for row in list(table.rows())[::7]:
+    last = [found.rank[found.cell == cell].max() for cell in range(4)]
+    for row in list(table.rows())[::5]:
         number = found.perturbed.index((row["Ensembl_ID"],))
         rows = np.flatnonzero(found.perturbation == number)
         near = [
             i for one in rows for i in range(len(found.cell))
-            if found.cell[i] == found.cell[one] and 0 < abs(found.rank[i] - found.rank[one]) <= 2
+            if found.cell[i] == found.cell[one]
+            and 0 < abs(found.rank[i] - found.rank[one])
+            <= min(2, found.rank[one], last[found.cell[one]] - found.rank[one])
         ]  # fmt: skip
+        inner = [i for i in rows if 0 < found.rank[i] < last[found.cell[i]]]
         assert row["Shift_to_goal_end"] == pytest.approx(found.shifts[rows, 0].mean())
-        p = stats.ranksums(found.shifts[rows, 0], found.shifts[near, 0]).pvalue
+        if not inner:
+            assert row["Goal_end_vs_random_pval"] is row["Goal_end_FDR"] is None
+            continue
+        p = stats.ranksums(found.shifts[inner, 0], found.shifts[near, 0]).pvalue
         assert row["Goal_end_vs_random_pval"] == pytest.approx(p)
-    p = np.array(table["Goal_end_vs_random_pval"])
-    assert table["Goal_end_FDR"] == pytest.approx(stats.false_discovery_control(p))
+    p, adjusted = (
+        [one for one in table[name] if one is not None] for name in ("Goal_end_vs_random_pval", "Goal_end_FDR")
+    )
+    assert adjusted == pytest.approx(stats.false_discovery_control(p))
 
 
 def test_named_genes_and_combinations_have_controls_of_like_rank() -> None:
     explain = cells.explainer("fill-mask", "V2")
     many = [{**cells.cell(40, i), "name": f"c{i}"} for i in range(5)]
-    both = [gene for gene in many[0]["genes"] if all(gene in cell["genes"] for cell in many)][:2]
+    inner = [set(tokens(explain, cell)[5:-5]) for cell in many]  # not at the ends of the ranking
+    both = [explain.processor.ensembl(token) for token in sorted(set.intersection(*inner))][:2]
     assert len(both) == 2
     symbols = [explain.processor.symbols[gene] for gene in both]
     found = explain.perturb_genes(many, [symbols[0], both], downstream=True)
@@ -233,7 +247,7 @@ def test_an_interrupted_one_goes_on_to_the_same_numbers(tmp_path: Path, monkeypa
     assert repr(loaded) == repr(whole)
     in_memory = explain.perturb_genes(MANY[:4])
     assert in_memory.cosine == pytest.approx(whole.cosine, abs=1e-6)
-    with pytest.raises(InputError, match="another layer"):
+    with pytest.raises(InputError, match="differs in layer"):
         explain.perturb_genes(MANY[:4], layer=0, output_dir=tmp_path / "a")
     other = cells.explainer.__wrapped__("fill-mask", "V2")
     with torch.no_grad():
@@ -248,7 +262,10 @@ def test_wrong_arguments_say_so(tmp_path: Path) -> None:
         ("delete or overexpress", {"by": "silence"}), ("mean, or cls", {"embedding": "median"}),
         ("down to -2", {"layer": -3}), ("some genes", {"downstream": True}), ("of the vocabulary", {"genes": ["x"]}),
         ("different ones", {"genes": [[cells.GENES[0]] * 2]}), ("start_state, goal_state", {"states": {"a": 1}}),
-        ("one of ill, other, well", {"states": {**STATES, "goal_state": "dead"}}),
+        ("one of ill, other, well", {"states": {**STATES, "goal_state": "dead"}}), ("got no gene", {"genes": []}),
+        ("genes 3", {"genes": [3]}), ("different ones", {"states": {**STATES, "goal_state": "ill"}}),
+        ("different ones", {"states": {**STATES, "alt_states": "well"}}),
+        ("alt_states 3", {"states": {**STATES, "alt_states": 3}}),
     ]  # fmt: skip
     for message, options in wrong:
         with pytest.raises(InputError, match=message):
@@ -262,3 +279,90 @@ def test_wrong_arguments_say_so(tmp_path: Path) -> None:
         towards().downstream_table()
     with pytest.raises(InputError, match="without perturbation"):
         GeneShifts.load(tmp_path)
+
+
+def test_other_cells_into_the_same_folder_are_refused(tmp_path: Path) -> None:
+    explain, gene = cells.explainer("fill-mask", "V2"), cells.GENES[0]
+
+    def perturb(many: Any = MANY, states: Any = STATES, folder: str = "a") -> GeneShifts:
+        return explain.perturb_genes(many, [gene], "overexpress", states=states, output_dir=tmp_path / folder)
+
+    whole = perturb()
+    assert (perturb().shifts == whole.shifts).all()
+    with pytest.raises(InputError, match="differs in ends, tokens of ends;"):
+        perturb(states={**STATES, "goal_state": "other", "alt_states": "well"})
+    with pytest.raises(InputError, match="differs in tokens of ends;"):
+        perturb(states={**STATES, "state_key": [{"well": "other", "other": "well"}.get(one, one) for one in TYPES]})
+    turned = [{**cell, "values": cell["values"][::-1]} if i == 4 else cell for i, cell in enumerate(MANY)]
+    with pytest.raises(InputError, match="differs in tokens of cells;"):
+        perturb(turned)
+    before = (tmp_path / "a" / NAME).read_bytes()
+    (tmp_path / "a" / NAME).write_bytes(before[:-9])
+    with pytest.raises(DamagedFile, match="delete the folder"):
+        perturb()
+
+
+def test_a_damaged_piece_is_made_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(work, "AT_ONCE", 1)
+    explain = cells.explainer("fill-mask", "V2")
+    whole = explain.perturb_genes(MANY[:3], "G3", "overexpress", output_dir=tmp_path)
+    assert whole.symbols == (("G3",),)
+    piece = piece_path(tmp_path, 1)
+    good = piece.read_bytes()
+    for bad in (b"", good[:-3], piece_path(tmp_path, 0).read_bytes()):
+        piece.write_bytes(bad)
+        again = explain.perturb_genes(MANY[:3], "G3", "overexpress", output_dir=tmp_path)
+        assert piece.read_bytes() == good
+        assert again.table().columns == whole.table().columns
+    piece.unlink()
+    some = GeneShifts.load(tmp_path)
+    assert "unfinished, 2 of 3 pieces" in some.table().notes[-1]
+    assert "in 2 of 3 cells" in repr(some)
+    assert "unfinished" not in " ".join(whole.table().notes)
+    for number in (0, 2):
+        piece_path(tmp_path, number).unlink()
+    with pytest.raises(InputError, match="no cell is done"):
+        GeneShifts.load(tmp_path)
+
+
+def test_genes_at_the_ends_of_the_ranking_have_no_controls() -> None:
+    cell = Cell(list(range(10, 90)), list(range(80)), None)
+    for rank in (0, 1, 2, 40, 78, 79):
+        drawn = {one for number in range(60) for one in random_genes(cell, [10 + rank], [], number)}
+        width = min(4, rank, 79 - rank)
+        assert drawn == {10 + rank + step for step in range(-width, width + 1) if step}
+    assert random_genes(cell, [40, 41], [], 0)[0] not in (40, 41)
+    explain = cells.explainer("fill-mask", "V2")
+    firsts = [explain.processor.ensembl(tokens(explain, one)[1]) for one in MANY[:2]]
+    found = explain.perturb_genes(MANY[:2], firsts)
+    first = next(row for row in explain.perturb_genes(MANY[:1], firsts[:1]).table().rows())
+    assert first["Cosine_vs_random_pval"] is None
+    for number, rows, tested, others in found._compared():
+        assert set(found.cell[tested]) == set(found.cell[others])
+        assert len(tested) == len(rows) - np.isin(found.rank[rows], 0).sum()
+        assert found.control[others].all()
+        assert (found.perturbation[others] == number).all()
+
+
+def test_notes_on_the_input_are_counted() -> None:
+    explain, gene = cells.explainer("fill-mask", "V2"), cells.GENES[0]
+    strange = [
+        {**cell, "genes": [*cell["genes"], *[f"X{j}" for j in range(i)]], "values": [*cell["values"], *[1.0] * i]}
+        for i, cell in enumerate(MANY[:3])
+    ]
+    notes = explain.perturb_genes(strange, gene, "overexpress").table().notes
+    assert notes[1:] == ("2 of 3 cells, such as c1: 1 of 9 expressed genes are not in the model's vocabulary: X0",)
+    ids = tokens(explain, MANY[0])
+    with pytest.raises(InputError, match=r"cell 'b'.*without the <cls>"):
+        explain.perturb_genes([MANY[0], {"name": "b", "input_ids": ids[1:]}], gene, "overexpress")
+    plain = explain.perturb_genes([{"input_ids": ids[1:]}], gene, "overexpress", embedding="mean")
+    assert "1 of 1 cells: tokens without the <cls>" in plain.table().notes[1]
+    with pytest.raises(InputError, match=r"cell 'cell-00001'.*negative"):
+        explain.perturb_genes([MANY[0], {"genes": cells.GENES[:2], "values": [-1, 2]}], gene, "overexpress")
+
+
+def test_padding_behind_a_cell_is_not_read() -> None:
+    explain = cells.explainer("fill-mask", "V2")
+    ids = tokens(explain, MANY[0])
+    found = [explain.perturb_genes([{"input_ids": one}], downstream=False) for one in (ids, [*ids, 0, 0])]
+    assert (found[0].cosine == found[1].cosine).all()
