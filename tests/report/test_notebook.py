@@ -124,12 +124,12 @@ def test_a_figure_of_hostile_names_does_nothing():
 
 def test_an_evaluation_shows_intervals_and_the_best_in_bold():
     cells = [
-        MethodResult("magnitude", "fourier", True, (1, 0), {"dig": [0.1, 0.2, 0.3]}),
-        MethodResult("ffc", "fourier", False, (1, 1), {"dig": [0.2, 0.3, 0.4]}),
+        MethodResult("magnitude", "fourier", True, (1, 0), {"dig": [0.1, 0.2, 0.3] * 10}),
+        MethodResult("ffc", "fourier", False, (1, 1), {"dig": [0.2, 0.3, 0.4] * 10}),
     ]
-    text = Evaluation("toy", cells, ["0", "1", "2"], {"dig": 1})._repr_html_()
-    assert "<b>0.30</b> [0.20, 0.40]*" in text
-    assert "3 examples in 3 groups" in text
+    text = Evaluation("toy", cells, [str(i) for i in range(30)], {"dig": 1})._repr_html_()
+    assert re.search(r"<b>0\.30</b> \[0\.2\d, 0\.3\d\]\*", text)
+    assert "30 examples in 30 groups" in text
 
 
 def test_a_map_and_a_clip():
