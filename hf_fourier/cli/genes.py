@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +32,8 @@ if TYPE_CHECKING:
 
 #: Genes that are printed.
 PRINTED = 20
+#: Options of scores, which a perturbation does not read.
+SCORED = ("by", "target", "fraction", "check", "seed")
 
 
 def run(request: GenesRequest) -> None:
@@ -38,23 +42,21 @@ def run(request: GenesRequest) -> None:
     Raises:
         FourierError: If something that was typed cannot be done.
     """
-    if request.perturb is None and (request.gene or request.states):
-        raise InputError("--gene or --states without --perturb", "what is done to the genes", "add --perturb delete")
-    if request.states is not None and (request.groupby is None or "," not in request.states):
-        got = f"--states {request.states}" + ("" if request.groupby else " without --groupby")
-        raise InputError(got, "START,GOAL of a column", "pass --groupby COLUMN --states START,GOAL")
+    _check_options(request)
     folder = writable(request.output)
     explainer = load(request.model, [DEFAULT_METHOD], [], request.loading)
+    scores: GeneScores | None = None
     if request.perturb is None:
+        _check_groups(explainer, request)
         scores = _scored(explainer, request)
-        first, tables = scores.table(), _tables(scores)
+        first, name = scores.table(), "genes"
     else:
-        shifts = _perturbed(explainer, request, request.perturb)
-        first, tables = shifts.table(), {"perturbation": shifts.table()}
+        first, name = _perturbed(explainer, request, request.perturb).table(), "perturbation"
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        written = {name: str(one.to_csv(folder / f"{name}.csv")) for name, one in tables.items()}
-        if request.perturb is None:
+        written = {name: str(first.to_csv(folder / f"{name}.csv"))}
+        if scores is not None:
+            written |= {name: str(one.to_csv(folder / f"{name}.csv")) for name, one in _further_tables(scores)}
             written["cells"] = str(_write_cells(scores, request.cells, folder / "cells.h5ad"))
     if request.as_json:
         print_json({"model": explainer.name, "rows": list(first.rows()), "notes": list(first.notes), "files": written})
@@ -65,6 +67,36 @@ def run(request: GenesRequest) -> None:
         print_line(result_console(), note)
     for name, path in written.items():
         print_line(result_console(), f"{name}: {path}")
+
+
+def _check_options(request: GenesRequest) -> None:
+    """Refuse options that do not fit together.
+
+    Raises:
+        InputError: If one of them would be ignored, or `--states` is not what it should be.
+    """
+    if request.perturb is None and (request.gene or request.states):
+        raise InputError("--gene or --states without --perturb", "what is done to the genes", "add --perturb delete")
+    if request.states is not None and (request.groupby is None or "," not in request.states):
+        got = f"--states {request.states}" + ("" if request.groupby else " without --groupby")
+        raise InputError(got, "START,GOAL of a column", "pass --groupby COLUMN --states START,GOAL")
+    if request.perturb is not None:
+        scored = [name for name in SCORED if getattr(request, name) != getattr(GenesRequest, name)]
+        if request.groupby is not None and request.states is None:
+            scored.append("groupby")
+        if scored:
+            got = f"--{scored[0]} with --perturb" + (", without --states" if scored[0] == "groupby" else "")
+            raise InputError(got, "options that a perturbation reads", "leave out what asks for scores")
+
+
+def _check_groups(explainer: FourierExplainer, request: GenesRequest) -> None:
+    """Refuse groups that cannot be tested, before anything is scored."""
+    from hf_fourier.evaluation.studies.score_genes import cells_and_groups
+    from hf_fourier.results.gene_groups import comparable
+
+    if request.groupby is not None:
+        _, groups, _ = cells_and_groups(explainer, request.cells, request.groupby)
+        comparable(Counter(filter(None, groups)))
 
 
 def _scored(explainer: FourierExplainer, request: GenesRequest) -> GeneScores:
@@ -91,14 +123,12 @@ def _perturbed(explainer: FourierExplainer, request: GenesRequest, by: str) -> G
         )  # fmt: skip
 
 
-def _tables(scores: GeneScores) -> dict[str, Table]:
-    """The genes over all cells, and what was asked for beside."""
-    tables = {"genes": scores.table()}
+def _further_tables(scores: GeneScores) -> Iterator[tuple[str, Table]]:
+    """The test of the groups, and the curves, where they were asked for."""
     if scores.groups:
-        tables["groups"] = scores.compare()
+        yield "groups", scores.compare()
     if scores.curves:
-        tables["curves"] = scores.curve_table()
-    return tables
+        yield "curves", scores.curve_table()
 
 
 def _write_cells(scores: GeneScores, cells: Path, path: Path) -> Path:

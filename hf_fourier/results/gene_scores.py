@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from os import PathLike
 from pathlib import Path
@@ -16,7 +16,7 @@ from hf_fourier.errors import InputError, MissingExtraError
 from hf_fourier.results import gene_file
 from hf_fourier.results.curve import Curve
 from hf_fourier.results.drawing import drawn_by
-from hf_fourier.results.gene_groups import GroupSums, compare, label_notes
+from hf_fourier.results.gene_groups import GroupSums, NoteCounts, compare, label_notes
 from hf_fourier.results.table import Table
 
 if TYPE_CHECKING:
@@ -26,6 +26,11 @@ if TYPE_CHECKING:
 KEY = "gene_scores"
 #: What is kept of the provenance of the first cell.
 KEPT_PROVENANCE = ("model", "revision", "method", "domain", "seed", "versions")
+
+
+def kept_provenance(first: Mapping[str, Any], notes: NoteCounts) -> dict[str, Any]:
+    """What scores keep of the provenance of the first cell, with the counted notes on all cells."""
+    return {name: first[name] for name in KEPT_PROVENANCE if name in first} | {"notes": list(notes.lines())}
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,7 +58,7 @@ class GeneScores:
         groups: The group of each cell, "" for none; or empty.
         groupby: The column that they came from, or "".
         curves: Perturbation curves of each cell by ranking, the controls among them.
-        provenance: Model, method, domain, seed and versions.
+        provenance: Model, method, domain, seed and versions, and counted `notes` on the cells.
     """
 
     scores: sparse.csr_array
@@ -125,7 +130,7 @@ class GeneScores:
             columns["checked"] = [int(checked[i]) for i in order]
             columns["sign disagrees"] = [float(differing[i] / checked[i]) if checked[i] else None for i in order]
         sense = "above 0 for the label, below 0 against it" if self.signed else "neither for nor against the label"
-        return Table(columns, (f"score: {self.measure}; {sense}",))
+        return Table(columns, (f"score: {self.measure}; {sense}", *self.provenance.get("notes", ())))
 
     def disagreement(self) -> float:
         """The share of the checked genes whose score and whose deletion have opposite signs; NaN where none was."""
@@ -153,7 +158,8 @@ class GeneScores:
             InputError: If there are no groups, or no such group.
         """
         found = compare(self.sums(), self.symbols, self.genes, group, reference)
-        return Table(found.columns, (*found.notes, *label_notes(Counter(zip(self.groups, self.labels, strict=True)))))
+        pairs = Counter(zip(self.groups, self.labels, strict=True))
+        return Table(found.columns, (*found.notes, *label_notes(pairs), *self.provenance.get("notes", ())))
 
     def averaged(self, samples: Any) -> GeneScores:
         """The mean scores of each group in each sample (a donor, a plate), a row each, for tests over samples.
@@ -229,7 +235,8 @@ class GeneScores:
 
         Written are `layers[key]`, `obs[key + "_label"]`, `_confidence` and `_model_share`, `uns[key]` (provenance),
         and, with groups, `uns["rank_genes_groups"]` in the form that `scanpy.pl.rank_genes_groups` and
-        `scanpy.get.rank_genes_groups_df` read. The layer is 0 where the model did not read a gene.
+        `scanpy.get.rank_genes_groups_df` read (of groups of too few cells `uns[key]["not_tested"]`). The layer is 0
+        where the model did not read a gene.
 
         Args:
             adata: The table that the cells came from; it is copied, its columns stay as they are. Cells are found by

@@ -9,7 +9,7 @@ import numpy as np
 from scipy import sparse
 
 from hf_fourier.errors import InputError
-from hf_fourier.results.gene_groups import REST, comparable, welch
+from hf_fourier.results.gene_groups import REST, comparable, group_name, welch
 from hf_fourier.results.gene_ids import gene_ids
 
 if TYPE_CHECKING:
@@ -50,7 +50,10 @@ def to_anndata(scores: Any, adata: AnnData | None, key: str, new: Callable[..., 
             groupby = f"{key}_group"
             table.obs[groupby] = _categories(column)
         names = np.asarray(table.var_names)[columns[known]]
-        table.uns["rank_genes_groups"] = rank_genes_groups(scores, groupby, key, names, np.flatnonzero(known))
+        try:
+            table.uns["rank_genes_groups"] = rank_genes_groups(scores, groupby, key, names, np.flatnonzero(known))
+        except InputError as error:  # too few cells for any test, which takes nothing from the scores
+            table.uns[key]["not_tested"] = f"no test of the groups: {error}"
     return table
 
 
@@ -108,8 +111,7 @@ def _categories(names: Sequence[str] | np.ndarray) -> Any:
 
 def _same(column: Any, groups: Sequence[str]) -> bool:
     """Whether a column holds these groups, "" where it has none."""
-    values = ["" if value is None or value != value else str(value) for value in column]
-    return values == list(groups)
+    return [group_name(value) for value in column] == list(groups)
 
 
 def _by_cell(scores: Any) -> dict[str, Any]:

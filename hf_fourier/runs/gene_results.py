@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +12,9 @@ import numpy as np
 from scipy import sparse
 
 from hf_fourier.errors import InputError
-from hf_fourier.results.gene_groups import GroupSums, compare, label_notes
-from hf_fourier.results.gene_scores import KEPT_PROVENANCE, GeneScores
+from hf_fourier.results.gene_groups import GroupSums, NoteCounts, compare, group_name, label_notes
+from hf_fourier.results.gene_ids import gene_ids
+from hf_fourier.results.gene_scores import GeneScores, kept_provenance
 from hf_fourier.results.integrity import parsing
 from hf_fourier.results.schema import Malformed, check
 from hf_fourier.results.table import Table
@@ -33,6 +34,7 @@ class StoredGenes:
         shards: Its finished shards, opened one after the other.
         genes: The gene of each token.
         symbols: Their symbols.
+        aliases: Genes by other names, such as retired ids.
         groups: The group of each example of the data set, "" for none; None for no groups.
         groupby: What the groups are called, or "".
     """
@@ -42,6 +44,7 @@ class StoredGenes:
     shards: Iterable[Shard]
     genes: list[str]
     symbols: Mapping[str, str]
+    aliases: Mapping[str, str]
     groups: list[str] | None
     groupby: str
 
@@ -69,49 +72,66 @@ class StoredGenes:
         if groups is not None:
             if len(groups) != cells:
                 raise InputError(f"{len(groups)} groups for {cells} cells", "one for each", "correct `groups`")
-            names = ["" if x is None or x != x else str(x) for x in groups]
+            names = [group_name(x) for x in groups]
         return cls(folder, settings["task"], shards, *read_vocabulary(folder), names, groupby)
 
     def scores(self) -> GeneScores:
         """See `Results.genes`."""
-        pieces = list(self._pieces())
-        records = [record for _, some in pieces for record in some]
+        matrices, records = list[sparse.csr_array](), list[dict[str, Any]]()
+        for scores, some in self._pieces():
+            matrices.append(scores)
+            records += some
         if not records:
             raise _nothing()
+        whole = sparse.csr_array(sparse.vstack(matrices))
+        matrices.clear()
         order = sorted(range(len(records)), key=lambda row: records[row]["index"])
-        whole = sparse.csr_array(sparse.vstack([scores for scores, _ in pieces]))[order]
-        records = [records[row] for row in order]
-        seen = np.unique(whole.indices)
-        genes = tuple(self.genes[token] for token in seen)
+        if order != list(range(len(order))):
+            whole, records = whole[order], [records[row] for row in order]
+        is_seen = np.zeros(len(self.genes), dtype=bool)
+        is_seen[whole.indices] = True
+        columns, seen = np.cumsum(is_seen, dtype=np.int32) - 1, np.flatnonzero(is_seen)
+        whole = sparse.csr_array((whole.data, columns[whole.indices], whole.indptr), (len(records), len(seen)))
+        genes, notes = tuple(self.genes[token] for token in seen), _counted(records)
         confidences, shares = (
             np.array([np.nan if record[name] is None else record[name] for record in records], dtype=float)
             for name in ("confidence", "model_share")
         )
-        made = records[0]["provenance"]
         return GeneScores(
-            scores=sparse.csr_array(whole[:, seen]), effects=None, genes=genes,
+            scores=whole, effects=None, genes=genes,
             symbols=tuple(self.symbols.get(gene, gene) for gene in genes), names=genes,
-            cells=tuple(record["name"] or f"cell-{record['index']:05}" for record in records),
+            cells=tuple(map(_name, records)),
             labels=tuple(record["label"] for record in records), confidences=confidences, model_share=shares,
             **records[0]["genes"], reads_first=self.task == "text-classification" and "<cls>" not in self.genes,
             groups=self._grouped(records) if self.groups is not None else (), groupby=self.groupby,
-            provenance={name: made[name] for name in KEPT_PROVENANCE if name in made},
+            provenance=kept_provenance(records[0]["provenance"], notes),
         )  # fmt: skip
+
+    def named_like(self, scores: GeneScores, adata: Any) -> GeneScores:
+        """The scores with the retired ids and other names that a table has for genes; None for no table."""
+        names: dict[str, str] = {}
+        known = [] if adata is None else gene_ids(adata.var)
+        for name in reversed(known):
+            for form in (name, name.split(".")[0].upper()):
+                if form in self.aliases:
+                    names[self.aliases[form]] = form
+        return replace(scores, names=tuple(names.get(gene, gene) for gene in scores.genes))
 
     def compare(self, group: str | None, reference: str) -> Table:
         """See `Results.compare_genes`."""
         sums = GroupSums.empty((), len(self.genes))
-        pairs = Counter[tuple[str, str]]()
+        pairs, notes = Counter[tuple[str, str]](), NoteCounts()
         for scores, records in self._pieces():
             groups = self._grouped(records)
             sums = sums.widened(sorted(set(groups) - {""}))
             sums.add(scores, groups)
             pairs.update(zip(groups, (record["label"] for record in records), strict=True))
+            _counted(records, notes)
         if not pairs:
             raise _nothing()
         symbols = [self.symbols.get(gene, gene) for gene in self.genes]
         table = compare(sums.ordered(), symbols, self.genes, group, reference)
-        return Table(table.columns, (*table.notes, *label_notes(pairs)))
+        return Table(table.columns, (*table.notes, *label_notes(pairs), *notes.lines()))
 
     def _grouped(self, records: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
         """The group of each cell, or its label where there are no groups."""
@@ -127,7 +147,7 @@ class StoredGenes:
                 continue
             with parsing(shard.path, AGAIN):
                 cells = [self._cell(shard.tensors(row), record) for row, record in records.items()]
-            indptr = np.concatenate([[0], np.cumsum([len(tokens) for tokens, _ in cells])])
+            indptr = np.concatenate([[0], np.cumsum([len(tokens) for tokens, _ in cells])]).astype(np.int32)
             tokens, values = (np.concatenate(column) for column in zip(*cells, strict=True))
             scores = sparse.csr_array((values, tokens, indptr), (len(cells), len(self.genes)))
             scores.sum_duplicates()  # a token that a cell repeats is one gene
@@ -140,7 +160,19 @@ class StoredGenes:
         known = tokens.size == 0 or 0 <= tokens.min() <= tokens.max() < len(self.genes)
         if tokens.ndim != 1 or tokens.shape != scores.shape or not known:
             raise Malformed(f"tokens of shape {tokens.shape} with scores of shape {scores.shape}")
-        return tokens.astype(np.int64), scores.astype(np.float64)
+        return tokens.astype(np.int32), scores.astype(np.float64)
+
+
+def _name(record: Mapping[str, Any]) -> str:
+    return str(record["name"] or f"cell-{record['index']:05}")
+
+
+def _counted(records: Sequence[Mapping[str, Any]], notes: NoteCounts | None = None) -> NoteCounts:
+    """The notes on some cells, added to those on others."""
+    notes = notes or NoteCounts()
+    for record in records:
+        notes.add(_name(record), record["provenance"].get("notes", ()))
+    return notes
 
 
 def _nothing() -> InputError:

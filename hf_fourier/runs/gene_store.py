@@ -28,7 +28,7 @@ NAME = "genes.json"
 TOKENS, SCORES = "genes.tokens", "genes.scores"
 NOT_STORABLE = "no number for each gene: a cell, and contributions or the scores of positions, are needed"
 _FORMAT = 1
-_SCHEMA = {"format": int, "tokens": dict, "symbols": dict}
+_SCHEMA = {"format": int, "tokens": dict, "symbols": dict, "aliases?": dict}
 _HINT = "run the same command again, which writes it anew"
 
 
@@ -64,14 +64,16 @@ def write_vocabulary(folder: Path, manifest: Manifest, wrapper: ModelWrapper) ->
     if manifest.settings["store"] != "genes":
         return
     tokenizer = wrapper.processor
-    data = sealed({"format": _FORMAT, "tokens": dict(tokenizer.tokens), "symbols": dict(tokenizer.symbols)})
+    symbols = dict(tokenizer.symbols)
+    aliases = {name: gene for name, gene in tokenizer.aliases.items() if symbols.get(gene) != name}
+    data = sealed({"format": _FORMAT, "tokens": dict(tokenizer.tokens), "symbols": symbols, "aliases": aliases})
     path = folder / NAME
     if not path.is_file() or path.read_bytes() != data:
         write_whole(path, [data])
 
 
-def read_vocabulary(folder: Path) -> tuple[list[str], Mapping[str, str]]:
-    """The gene of each token of a run ("" for none), and their symbols.
+def read_vocabulary(folder: Path) -> tuple[list[str], Mapping[str, str], Mapping[str, str]]:
+    """The gene of each token of a run ("" for none), their symbols, and the genes by other names (retired ids).
 
     Raises:
         DamagedFile: If the file is not as it was written.
@@ -81,8 +83,9 @@ def read_vocabulary(folder: Path) -> tuple[list[str], Mapping[str, str]]:
     with parsing(path, _HINT):
         check(values, _SCHEMA)
         check(list(values["tokens"].values()), [int])
-        check(list(values["symbols"].values()), [str])
+        aliases = values.get("aliases", {})
+        check([*values["symbols"].values(), *aliases.values()], [str])
         genes = [""] * (max(values["tokens"].values()) + 1)
         for gene, token in values["tokens"].items():
             genes[token] = gene
-    return genes, values["symbols"]
+    return genes, values["symbols"], aliases

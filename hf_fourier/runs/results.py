@@ -187,7 +187,9 @@ class Results:
             return dataset.sort("index") if self.manifest.window else dataset
 
     def genes(self, groups: Any = None) -> GeneScores:
-        """The scores of genes of all finished cells, of a run with `store="genes"`; 12 bytes of memory a gene and cell.
+        """The scores of genes of all finished cells, of a run with `store="genes"`.
+
+        They take 12 bytes of memory a gene and cell, and twice that while they are read.
 
         Args:
             groups: A group for each cell of the data set (a column of `obs`), None or NaN for none; None for no groups.
@@ -217,7 +219,8 @@ class Results:
 
     def to_anndata(self, adata: AnnData | None = None, key: str = "gene_scores", groups: Any = None) -> AnnData:
         """The scores of genes in an `AnnData`; see `genes` and `GeneScores.to_anndata`."""
-        return self.genes(groups).to_anndata(adata, key)
+        stored = self._stored_genes(groups)
+        return stored.named_like(stored.scores(), adata).to_anndata(adata, key)
 
     def _stored_genes(self, groups: Any) -> StoredGenes:
         from hf_fourier.runs.gene_results import StoredGenes
@@ -230,7 +233,7 @@ class Results:
         """The symbol, or else the id, of each token of a run that stores scores of genes; else none."""
         if self.manifest.settings["store"] != "genes":
             return []
-        genes, symbols = read_vocabulary(self.folder)
+        genes, symbols, _ = read_vocabulary(self.folder)
         return [symbols.get(gene, gene) for gene in genes]
 
     def _state(self) -> str:

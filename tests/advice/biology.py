@@ -45,6 +45,15 @@ def _table(cells: int) -> Any:
     return own
 
 
+def _renamed(unique: bool) -> Any:
+    """A table with two cells of one name, which is made two names or not."""
+    own = _table(0)
+    own.obs_names = ["a"] * own.n_obs
+    if unique:
+        own.obs_names_make_unique()
+    return own
+
+
 def _loom(most: int) -> Any:
     path, before = tables._loom(_new(), tables.table()), limits.ARRAY_BYTES
     limits.ARRAY_BYTES = most
@@ -159,6 +168,16 @@ CASES = [
         "add --perturb delete",
         lambda: _typed("--gene", test_single_cell.GENES[1]),
         lambda: _typed("--gene", test_single_cell.GENES[1], "--perturb", "overexpress"),
+    ),
+    Case(
+        "leave out what asks for scores",
+        lambda: _typed("--perturb", "overexpress", "--gene", test_single_cell.GENES[1], "--check", "2"),
+        lambda: _typed("--perturb", "overexpress", "--gene", test_single_cell.GENES[1]),
+    ),
+    Case(
+        "call adata.obs_names_make_unique()",
+        lambda: score_genes(cells(), _renamed(unique=False), check=0),
+        lambda: score_genes(cells(), _renamed(unique=True), check=0),
     ),
     Case(
         "pass --groupby COLUMN --states START,GOAL",

@@ -63,6 +63,18 @@ def test_without_further_options_there_are_no_groups_and_no_curves(run, model, t
     assert rows("out/genes.csv")
 
 
+def test_groups_that_cannot_be_tested_are_refused_before_anything_is_scored(run, model, table, tmp_path):
+    import anndata
+
+    cells = anndata.read_h5ad(table)
+    cells.obs["one"] = "T"
+    cells.write_h5ad(tmp_path / "one.h5ad")
+    done = run("genes", model, tmp_path / "one.h5ad", "--output", "out", "--groupby", "one")
+    assert done.exit_code == 2
+    assert "cells by group T (6)" in done.stderr
+    assert not Path("out/genes.csv").exists()
+
+
 def test_genes_are_perturbed_towards_a_state(run, model, table):
     one, two, three = tiny_geneformer.GENES["V1"][:3]
     words = ["--perturb", "delete", "--gene", one, "--gene", f"{two}+{three}", "--groupby", "type", "--states", "T,B"]
@@ -84,6 +96,11 @@ def test_what_does_not_fit_together_is_told_before_anything_is_loaded(run):
         (["--gene", "CD3D"], "add --perturb delete"),
         (["--perturb", "delete", "--states", "T,B"], "pass --groupby COLUMN"),
         (["--perturb", "delete", "--groupby", "type", "--states", "T"], "pass --groupby COLUMN"),
+        (["--perturb", "delete", "--by", "mask"], "--by with --perturb"),
+        (["--perturb", "delete", "--fraction", ".1"], "--fraction with --perturb"),
+        (["--perturb", "delete", "--target", "T"], "--target with --perturb"),
+        (["--perturb", "delete", "--check", "1"], "--check with --perturb"),
+        (["--perturb", "delete", "--groupby", "type"], "--groupby with --perturb, without --states"),
     ):
         done = run("genes", "none", "cells.h5ad", "--output", "out", *words)
         assert done.exit_code == 2

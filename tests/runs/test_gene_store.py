@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from hf_fourier import FourierExplainer
 from hf_fourier.errors import DamagedFile, InputError
 from hf_fourier.runs import Results
 from hf_fourier.runs.gene_store import NAME, NOT_STORABLE
@@ -123,6 +124,39 @@ def test_back_into_the_table(stored: Results, tmp_path: Path) -> None:
     assert filled.uns["rank_genes_groups"]["params"]["groupby"] == "type"
     filled.write_h5ad(tmp_path / "a.h5ad")
     assert "gene_scores" in anndata.read_h5ad(tmp_path / "a.h5ad").layers
+
+
+def test_a_table_with_retired_ids_gets_its_scores_back(tmp_path: Path) -> None:
+    anndata = pytest.importorskip("anndata")
+    import pandas as pd
+
+    explain = cells.explainer("text-classification", "V2")
+    tokenizer = replace(explain.processor, aliases={"ENSG00000099999": cells.GENES[5], "G5": cells.GENES[5]})
+    counts = np.random.default_rng(0).poisson(2, (3, 20)).astype(np.float32) + 1
+    names = [*cells.GENES[:5], "ENSG00000099999", *cells.GENES[6:20]]
+    table = anndata.AnnData(counts, pd.DataFrame(index=["a", "b", "c"]), pd.DataFrame(index=names))
+    data = [{"name": name, "genes": names, "values": row} for name, row in zip("abc", counts, strict=True)]
+    options = {"store": "genes", "progress": False, **POSITIONS}
+    results = FourierExplainer(explain.model, tokenizer).explain_dataset(data, tmp_path / "run", **options)
+    layer = results.to_anndata(table).layers["gene_scores"].toarray()
+    scores = results.genes()
+    expected = scores.scores.toarray()[:, scores.genes.index(cells.GENES[5])]
+    assert np.abs(expected).min() > 0
+    assert layer[:, 5] == pytest.approx(expected, rel=1e-6)
+    values = scores.scores
+    assert (values.indices.itemsize, values.data.itemsize) == (4, 8)  # 12 bytes a gene and cell
+
+
+def test_notes_and_missing_groups_of_runs(tmp_path: Path) -> None:
+    import pandas as pd
+
+    data = given()[:6]
+    data[1] = {**data[1], "genes": [*data[1]["genes"], "X"], "values": [*data[1]["values"], 1.0]}
+    results = run(tmp_path / "run", data, **POSITIONS)
+    groups = [*"aabb", pd.NA, None]
+    assert results.genes(groups).groups == (*"aabb", "", "")
+    for table in (results.genes(groups).table(), results.compare_genes(groups)):
+        assert "1 of 6 cells: 1 of 10 expressed genes are not in the model's vocabulary: X" in table.notes
 
 
 def test_what_stores_no_genes_is_refused(tmp_path: Path, stored: Results) -> None:

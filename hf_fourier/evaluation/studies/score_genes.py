@@ -15,10 +15,11 @@ from hf_fourier.evaluation.studies.gene_expression import differential_expressio
 from hf_fourier.evaluation.studies.in_silico_deletion import check_cells, delete_genes
 from hf_fourier.methods.base import METHODS
 from hf_fourier.models.gene_tokenizer import GeneTokenizer
-from hf_fourier.models.inputs.cells import cells_and_column
+from hf_fourier.models.inputs.cells import LazyCells, cells_and_column
 from hf_fourier.results.attribution import Attribution
 from hf_fourier.results.curve import Curve
-from hf_fourier.results.gene_scores import KEPT_PROVENANCE, GeneScores
+from hf_fourier.results.gene_groups import NoteCounts, group_name
+from hf_fourier.results.gene_scores import GeneScores, kept_provenance
 from hf_fourier.results.views import GeneView
 from hf_fourier.scoring.example_batch import BatchSize
 from hf_fourier.scoring.targets import Target
@@ -57,6 +58,9 @@ def score_genes(
     if by not in EFFECTS and by != CONTRIBUTIONS:
         METHODS.parse(by)  # before anything heavy
     examples, groups, groupby = cells_and_groups(explainer, cells, groupby)
+    if isinstance(examples, LazyCells) and len(set(examples.names)) < len(examples):
+        expected = "a name of its own for each, by which its scores come back"
+        raise InputError("a table with several cells of one name", expected, "call adata.obs_names_make_unique()")
     rows, curves = list[_Row](), dict[str, list[Curve]]()
     expression = None
     if fractions is not None and isinstance(explainer.processor, GeneTokenizer):
@@ -80,14 +84,16 @@ def score_genes(
                 curves.setdefault(name, []).extend(found)
         if progress is not None:
             progress(start + len(some), len(examples))
-    names = tuple(row.name or f"cell-{i:05}" for i, row in enumerate(rows))
+    names, notes = tuple(row.name or f"cell-{i:05}" for i, row in enumerate(rows)), NoteCounts()
+    for name, row in zip(names, rows, strict=True):
+        notes.add(name, row.provenance["notes"])
     reads_first = reads_first_gene(explainer.wrapper)
     return GeneScores(
         **_matrices(rows), cells=names, labels=tuple(row.label for row in rows),
         confidences=np.array([np.nan if row.confidence is None else row.confidence for row in rows]),
         model_share=np.array([row.model_share for row in rows]), by=by, measure=measure, signed=signed,
         reads_first=reads_first, groups=groups, groupby=groupby, curves=curves,
-        provenance={name: rows[0].provenance[name] for name in KEPT_PROVENANCE if name in rows[0].provenance},
+        provenance=kept_provenance(rows[0].provenance, notes),
     )  # fmt: skip
 
 
@@ -181,8 +187,7 @@ def cells_and_groups(explainer: Engine, cells: Any, groupby: Any) -> tuple[Seque
         if len(values) != len(examples):
             got = f"{len(values)} groups for {len(examples)} cells"
             raise InputError(got, "one for each", "correct `groupby`")
-    # Neither None nor NaN, which differs from itself, is a group.
-    groups = () if values is None else tuple("" if x is None or x != x else str(x) for x in values)
+    groups = () if values is None else tuple(map(group_name, values))
     return examples, groups, column or ""
 
 

@@ -370,6 +370,47 @@ def test_scanpy_reads_the_groups() -> None:
     plt.close("all")
 
 
+def test_groups_that_cannot_be_tested_cost_no_scores(tmp_path: Path) -> None:
+    explain, table = cells.explainer("text-classification", "V2"), table_of_cells()
+    for groups in (["a"] * CELLS, [f"own{i}" for i in range(CELLS)]):
+        found = score_genes(explain, table, by="gradient_input", groupby=groups, check=0)
+        filled = found.to_anndata(table)
+        assert "rank_genes_groups" not in filled.uns
+        assert f"{groups[0]} ({groups.count(groups[0])})" in filled.uns["gene_scores"]["not_tested"]
+        assert np.count_nonzero(filled.layers["gene_scores"].toarray()) == np.count_nonzero(found.scores.data)
+        filled.write_h5ad(tmp_path / "a.h5ad")
+    with pytest.raises(InputError, match=r"cells by group own0 \(1\), .*, …; expected a group of two cells or more"):
+        found.compare()
+    some = score_genes(explain, table, by="gradient_input", groupby=[*"aaaabbbbc"], check=0).compare()
+    assert some.notes[1].startswith("too few cells for a test: c")
+    table.obs_names = ["a"] * CELLS
+    with pytest.raises(InputError, match="several cells of one name"):
+        score_genes(explain, table, check=0)
+
+
+def test_missing_values_of_pandas_are_no_groups() -> None:
+    explain, table = cells.explainer("text-classification", "V2"), table_of_cells()
+    table.obs["type"] = pd.array([*"aabbaa", None, pd.NA, np.nan], dtype="string")
+    found = score_genes(explain, table, by="gradient_input", groupby="type", check=0)
+    assert found.groups == (*"aabbaa", "", "", "")
+    assert found.to_anndata(table).uns["rank_genes_groups"]["params"]["groupby"] == "type"
+    listed = score_genes(explain, table, by="gradient_input", groupby=[*"aabbaa", None, pd.NA, pd.NaT], check=0)
+    assert listed.groups == found.groups
+
+
+def test_notes_on_the_input_are_counted(tmp_path: Path) -> None:
+    explain = cells.explainer("text-classification", "V2")
+    given = [cells.cell(6, i) for i in range(4)]
+    given[1] = {"genes": [*given[1]["genes"], "X"], "values": [*given[1]["values"], 1]}
+    given[2] = {**given[2], "values": np.array([1, 2.31, 3.77, 0.123, 5.05, 1.9])}
+    found = score_genes(explain, given, by="gradient_input", groupby=[*"aabb"], check=0)
+    for table in (found.table(), found.compare(), GeneScores.load(found.save(tmp_path / "a")).table()):
+        assert [note[:20] for note in table.notes if " of 4 cells: " in note] == [
+            "1 of 4 cells: 1 of 7",
+            "1 of 4 cells: values",
+        ]
+
+
 def test_a_table_of_other_cells_is_refused() -> None:
     found, other = scored(), table_of_cells()
     with pytest.raises(InputError, match="without the cell 'c0'"):
