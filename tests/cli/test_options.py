@@ -149,14 +149,15 @@ GENES = "genes MODEL cells.h5ad --output out"
 def of_genes() -> list[Case]:
     """What `genes` is told."""
     scored, perturbed = f"{EXPLAINER}.genes", f"{EXPLAINER}.perturb_genes"
-    moved = f"{GENES} --groupby type --perturb overexpress"
+    moved = f"{GENES} --perturb overexpress"
+    grouped = "hf_fourier.evaluation.studies.score_genes:cells_and_groups"  # what reads the column first
     states = {"state_key": "type", "start_state": "ill", "goal_state": "well", "alt_states": ["other"]}
     return [
         *loading(GENES),
         Case(GENES, "CELLS", (), scored, "cells", Path("cells.h5ad")),
         Case(GENES, "--by", "deletion", scored, "by", "deletion"),
         Case(GENES, "--target", "good", scored, "target", "good"),
-        Case(GENES, "--groupby", "type", scored, "groupby", "type"),
+        Case(GENES, "--groupby", "type", grouped, "groupby", "type"),
         Case(GENES, "--fraction", ".5", scored, "fractions", [0.5]),
         Case(GENES, "--check", "2", scored, "check", 2),
         Case(GENES, "--seed", "5", scored, "seed", 5),
@@ -164,7 +165,7 @@ def of_genes() -> list[Case]:
         Case(moved, "--batch-size", "3", perturbed, "batch_size", 3),
         Case(GENES, "--perturb", "delete", perturbed, "by", "delete"),
         Case(f"{moved} --gene A", "--gene", "B+C", perturbed, "genes", [["A"], ["B", "C"]]),
-        Case(moved, "--states", "ill,well,other", perturbed, "states", states),
+        Case(f"{moved} --groupby type", "--states", "ill,well,other", perturbed, "states", states),
         Case(
             "genes MODEL cells.h5ad --perturb delete", "--output", "t", perturbed, "output_dir", Path("t/perturbation")
         ),
