@@ -298,7 +298,7 @@ class Evaluating(Engine):
             A `GeneScores`: `table()`, `compare()`, `curve_table()`, `to_anndata()`, `save()`.
 
         Raises:
-            InputError: If there is no cell, one cannot be read, or there is not one group for each.
+            InputError: If no cell is there, one cannot be read, two of a table share a name, or groups are missing.
             SpecError: If there is no such method.
             TargetError: If what is explained belongs to single genes (a gene classifier, a language model).
         """
@@ -330,8 +330,8 @@ class Evaluating(Engine):
 
         Args:
             cells: As for `genes`.
-            genes: Symbols or Ensembl ids; an inner list is one combination, perturbed together. None for each gene
-                of each cell.
+            genes: One or several symbols or Ensembl ids; an inner list is one combination, perturbed together. None for
+                each gene of each cell.
             by: "delete" takes the token out and closes the gap, in the cells that have all genes; "overexpress" puts it
                 first, whether the cell had it or not.
             embedding: Of a cell: "mean" over its genes, marks left out, or "cls"; None for that where there is a
@@ -349,8 +349,8 @@ class Evaluating(Engine):
             A `GeneShifts`: `table()` with columns named like Geneformer's, `downstream_table()`.
 
         Raises:
-            InputError: If there is no cell, gene or state of that name, or the folder holds another perturbation.
-            StorageError: If the folder cannot be written.
+            InputError: If there is no such gene or state, a cell cannot be read, or the folder holds another one.
+            StorageError: If the folder cannot be written, or its settings are damaged.
         """
         from hf_fourier.evaluation.studies.perturb_genes import EmbeddingReader, perturb_genes
 
