@@ -122,9 +122,10 @@ def _bytes(value: Any, seen: set[int]) -> int:
         seen.add(id(value))
         return value.numel() * value.element_size() * new
     if isinstance(value, (Basis, Layout, Column)):
-        return _bytes(vars(value), seen)
+        return _bytes(vars(value).copy(), seen)
     if isinstance(value, (dict, list, tuple)):
-        return sum(_bytes(one, seen) for one in (value.values() if isinstance(value, dict) else value))
+        # A copy, taken in one step: other threads may be using the basis, and adding to it.
+        return sum(_bytes(one, seen) for one in (value.copy().values() if isinstance(value, dict) else value))
     return 0
 
 

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 
 from hf_fourier.domains.base import Basis
 from hf_fourier.domains.layout import SignalShape
+from hf_fourier.errors import FourierError
 from hf_fourier.methods.path_gradients import Path
 from hf_fourier.registry import Registry
 from hf_fourier.scoring.score import Score
@@ -16,6 +17,21 @@ from hf_fourier.seeding import ExampleRng
 from hf_fourier.typing import Bool, Float, Tensor
 
 METHODS: Registry[Method] = Registry("method")
+
+
+def asks_gradient(spec: str, otherwise: bool = False) -> bool:
+    """Whether a method ranks by a gradient of the model, whatever contributions ask beside it.
+
+    Args:
+        spec: The method's spec.
+        otherwise: What holds for a spec that is not in the registry here, such as a ranking that was handed in.
+    """
+    try:
+        passes = METHODS.parse(spec).passes
+    except FourierError:
+        return otherwise
+    return passes is None or passes[1] > 0
+
 
 #: Properties of methods: "complete", the scores should reach a sum, and results hold the error; "seeded", it draws
 #: random numbers, which depend on the example and the seed; "attack", it makes an adversarial example.

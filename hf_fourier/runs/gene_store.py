@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from hf_fourier.methods.base import asks_gradient
 from hf_fourier.models.base import ModelWrapper
 from hf_fourier.results.atomic_writes import write_whole
 from hf_fourier.results.attribution import Attribution
@@ -43,8 +44,8 @@ def gene_parts(result: Attribution) -> tuple[dict[str, Any], dict[str, Tensor]]:
     relevance, kind = result.input_relevance(), usual_kind(result)
     by = "contributions" if kind == "contribution" else str(result.provenance["method"])
     tokens = result.inputs["input_ids"][result.inputs["content"]].cpu()
-    took_gradient = result.gradient is not None or result.provenance["passes"].get("backward", 0) > 0
-    ranks_frequencies = took_gradient and "identity" not in str(result.provenance["domain"])
+    of_model = asks_gradient(str(result.provenance["method"]), result.gradient is not None)
+    ranks_frequencies = of_model and "identity" not in str(result.provenance["domain"])
     values |= {
         "view": NoView().to_dict(), "names": [], "extras": {}, "features": len(result.scores),
         "genes": {"by": by, "measure": relevance.measure, "signed": relevance.signed},

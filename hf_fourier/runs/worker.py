@@ -88,7 +88,8 @@ class Worker:
         """Several examples, in order, and the processor's time that other threads spent on them.
 
         Beside an accelerator several threads encode at once (`encoders`): what decodes pictures and sounds lets go of
-        the interpreter. On a CPU the model has the other cores.
+        the interpreter. On a CPU the model has the other cores. A user's own `preprocess` or processor is called by one
+        thread at a time: it may keep a buffer or draw random numbers.
 
         Args:
             items: The examples.
@@ -96,7 +97,7 @@ class Worker:
         """
         ready = [known.pop(item.index, None) for item in items]
         missing = [item for item, one in zip(items, ready, strict=True) if one is None]
-        threads = min(encoders(self.explainer.wrapper.device), len(missing))
+        threads = min(encoders(self.explainer.wrapper.device, self.explainer.wrapper.processor), len(missing))
         if threads < 2:
             coming, elsewhere = iter([self.encode(item) for item in missing]), 0.0
         else:
@@ -206,12 +207,16 @@ class Worker:
             self.batch_size = least if self.batch_size == "auto" else min(self.batch_size, least)
 
 
-def encoders(device: torch.device) -> int:
-    """Threads that encode examples beside a model on this device: one on a CPU, up to 8 beside an accelerator."""
-    if device.type == "cpu":
+def encoders(device: torch.device, processor: Any) -> int:
+    """Threads that encode examples beside a model on this device.
+
+    One on a CPU, and where the processor is not one of transformers' own; beside an accelerator up to 8, the cores
+    shared by the processes on this machine.
+    """
+    if device.type == "cpu" or not type(processor).__module__.startswith("transformers."):
         return 1
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, min(8, cores - 1))
+    return max(1, min(8, cores // max(1, int(os.environ.get("LOCAL_WORLD_SIZE", "1"))) - 1))
 
 
 def _storable(result: Attribution | Failure) -> Attribution | Failure:

@@ -11,8 +11,8 @@ from recipes.paper.base import Ask, Found, Rows, clothes, experiment, setting, t
 FAULTS = (
     "The released evaluation divides each curve by its own maximum, stretches every perturbed picture to full "
     "contrast, perturbs WAM by wavelet coefficients and the others by pixels, swaps horizontal and vertical bands, and "
-    "adds the p-value into μ-fidelity. Its driver, levels and steps are not published. Here all rankings play in both "
-    "domains, areas are those of the probability, and the controls stand beside. "
+    "adds the p-value into μ-fidelity. Its driver, levels and steps are not published. Here all rankings are perturbed "
+    "in both domains, areas are those of the probability, and the controls stand beside. "
 )
 
 

@@ -122,7 +122,7 @@ def test_elsewhere_it_says_that_it_is_not_the_method_s(result):
         power = result.input_relevance(k=3, kind="power")
         assert power.description == "power of the top 3 frequencies, not scores of tracking"
         assert not power.signed
-        with pytest.raises(InputError, match="no places"):
+        with pytest.raises(InputError, match="not places"):
             result.input_relevance(kind="scores")
 
 

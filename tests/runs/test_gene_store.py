@@ -172,3 +172,8 @@ def test_what_stores_no_genes_is_refused(tmp_path: Path, stored: Results) -> Non
         stored.genes(["a", "b"])
     with pytest.raises(InputError, match="one of B, T"):
         stored.compare_genes(GROUPS, "NK")
+
+
+def test_a_control_says_nothing_of_the_model_though_contributions_ask_it(tmp_path: Path) -> None:
+    results = run(tmp_path, method="random", contributions=2)
+    assert np.isnan(results.genes(GROUPS).model_share).all()

@@ -19,6 +19,7 @@ from unittest.mock import Mock
 import numpy as np
 import pytest
 import torch
+from transformers import ViTImageProcessor
 
 from hf_fourier import Attribution
 from hf_fourier.errors import InputError, StorageError
@@ -65,7 +66,7 @@ def test_several_threads_encode_beside_an_accelerator_in_order(monkeypatch) -> N
         return encode(self, item)
 
     monkeypatch.setattr(worker.Worker, "encode", noted)
-    monkeypatch.setattr(worker, "encoders", lambda device: 3)
+    monkeypatch.setattr(worker, "encoders", lambda *_: 3)
     known = {3: alone[3], 99: alone[0]}
     together, elsewhere = working.encode_all(items, known)
     assert [one.item.index for one in together] == list(range(8))
@@ -75,7 +76,10 @@ def test_several_threads_encode_beside_an_accelerator_in_order(monkeypatch) -> N
     assert len(names) == 3
     assert elsewhere > 0
     monkeypatch.undo()
-    assert worker.encoders(torch.device("cpu")) == 1 <= worker.encoders(torch.device("cuda")) <= 8
+    processor = ViTImageProcessor()
+    assert worker.encoders(torch.device("cpu"), processor) == 1
+    assert 1 <= worker.encoders(torch.device("cuda"), processor) <= 8
+    assert worker.encoders(torch.device("cuda"), None) == 1 == worker.encoders(torch.device("cuda"), lambda x: x)
 
 
 def test_a_run_that_stopped_goes_on_to_the_same_bytes(tmp_path: Path) -> None:

@@ -112,6 +112,7 @@ class _Reader:
             inner = MicroBatcher(min(rows_for(batch, self._batch_size), wrapper.max_rows or batcher.size))
             score = score_of(batch, [None] * len(own), inner)
             clean = measures(score.clean_reading()).numpy()
+            score.pending.fetch([])  # whether the outputs are finite
             with_waves = wave_readings(score, own[0].signal, self.frequencies, self._waves, rng).numpy()
             found.update(zip(indices, zip(clean, with_waves, strict=True), strict=True))
             batcher.remember(inner)

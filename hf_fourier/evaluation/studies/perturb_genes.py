@@ -188,7 +188,7 @@ def _embedded(reader: EmbeddingReader, cells: Sequence[Cell], i: int, hidden: Te
     return reader.embedded(hidden, cells[i].content)
 
 
-@dataclass(eq=False)
+@dataclass(frozen=True, eq=False)
 class EmbeddingReader:
     """Reads hidden states and log-probabilities of cells, rows of one length in a batch.
 
@@ -288,7 +288,7 @@ class EmbeddingReader:
         return results
 
 
-@dataclass(eq=False)
+@dataclass(frozen=True, eq=False)
 class _Work:
     """Perturbs cells piece by piece.
 

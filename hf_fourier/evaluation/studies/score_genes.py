@@ -13,7 +13,7 @@ from hf_fourier.errors import InputError, brief, is_list_like
 from hf_fourier.evaluation.studies.gene_effects import gene_effects, reads_first_gene
 from hf_fourier.evaluation.studies.gene_expression import differential_expression
 from hf_fourier.evaluation.studies.in_silico_deletion import check_cells, delete_genes
-from hf_fourier.methods.base import METHODS
+from hf_fourier.methods.base import METHODS, asks_gradient
 from hf_fourier.models.gene_tokenizer import GeneTokenizer
 from hf_fourier.models.inputs.cells import LazyCells, cells_and_column
 from hf_fourier.results.attribution import Attribution
@@ -158,7 +158,8 @@ class _Row:
         # What the data call the genes, where that is another name than the vocabulary's.
         named = ((tokenizer.gene(str(name)), str(name)) for name in cell.get("genes", ()))
         self.names = {gene: name for gene, name in named if gene is not None and gene != name}
-        ranks_frequencies = result.gradient is not None and "identity" not in str(result.provenance["domain"])
+        of_model = asks_gradient(str(result.provenance["method"]), result.gradient is not None)
+        ranks_frequencies = of_model and "identity" not in str(result.provenance["domain"])
         self.model_share = 1 - result.magnitude_overlap() if ranks_frequencies else np.nan
 
 

@@ -43,6 +43,7 @@ def transfer_all(results: Sequence[Attribution], wrapper: ModelWrapper, batch_si
         adversarial = wrapper.example_batch([pairs[i][1] for i in indices], rng).signal
         score = score_of(batch, [None] * len(indices), MicroBatcher(min(rows_for(batch, batch_size), batcher.size)))
         clean, after = score.clean_reading(), score.value(adversarial)
+        score.pending.fetch([])  # whether the outputs are finite
         flipped = has_flipped(clean, after)
         for row, i in enumerate(indices):
             rows[i] = {
