@@ -84,6 +84,9 @@ class DNAWrapper(TextWrapper):
             dict.fromkeys(note for piece in pieces if piece not in special for note in self._reading_notes(piece))
         )
         encoded = super().encode(self._joined(written, special))
+        view = encoded.view
+        assert isinstance(view, BaseView)
+        encoded.view = replace(view, sequence=view.sequence.ljust(self._bases_in(written, special), UNKNOWN))
         encoded.notes = (*encoded.notes, *read, *notes)
         return encoded
 
@@ -125,6 +128,13 @@ class DNAWrapper(TextWrapper):
         if len(whole) < self.usual:
             raise InputError(f"a sequence of {len(whole)} bases", f"at least one {self.usual}-mer", "pass a longer one")
         return " ".join(whole[i : i + self.usual] for i in range(len(whole) - self.usual + 1))
+
+    def _bases_in(self, pieces: Sequence[str], special: set[str]) -> int:
+        """How many bases a sequence has, with those that masks hide and those that the model's length cuts off."""
+        if self.overlapping and all(piece in special or len(piece) == self.usual for piece in pieces):
+            return len(pieces) + self.usual - 1
+        hidden = self.usual * pieces.count(self.processor.mask_token)
+        return hidden + sum(len(piece) for piece in pieces if piece not in special)
 
     def _spelt(self, piece: str) -> str:
         """A piece in the vocabulary's letters."""

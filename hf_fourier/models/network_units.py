@@ -18,6 +18,8 @@ _SPANNING = ((0, 0, 0), (255, 0, 0), (0, 255, 0), (0, 0, 255))
 _CHECKED = ((255, 255, 255), (51, 102, 204))
 #: How far a colour may be from what the others say, relative to the range from black to white.
 _TOLERANCE = 0.02
+#: Pixels that a resized picture may be off at its edges.
+_EDGE = 0.25
 
 
 def scale_of(model: Any, preprocess: Any) -> tuple[Sequence[float], Sequence[float]] | None:
@@ -46,17 +48,18 @@ def as_network_reads(
 
     The colours of `preprocess` are measured: black, red, green and blue give `offset + matrix @ (red, green, blue)`,
     which has to hold for white and one more colour, everywhere in the picture; the size is that of what it makes of a
-    picture of this size (resized whole, bilinear).
+    picture of this size (resized whole, bilinear). Pictures that grow brighter to the right and to the bottom show
+    whether it does resize the whole.
 
     Args:
         pixels: Red, green and blue, or grey, 0 to 1.
         encode: `preprocess`: a picture to `(own, height2, width2)`.
 
     Raises:
-        InputError: If it refuses pictures, or what it makes of a colour is no such sum.
+        InputError: If it refuses pictures, what it makes of a colour is no such sum, or it crops, turns or mirrors.
     """
     height, width = pixels.shape[1:]
-    made = [_of_colour(colour, height, width, encode) for colour in (*_SPANNING, *_CHECKED)]
+    made = [_of_picture(np.full((height, width, 3), colour, np.uint8), encode) for colour in (*_SPANNING, *_CHECKED)]
     offset = made[0].mean((1, 2))
     matrix = torch.stack([one.mean((1, 2)) - offset for one in made[1:4]], dim=1)
     size = max(float(matrix.abs().sum(1).max()), 1e-12)
@@ -65,18 +68,29 @@ def as_network_reads(
         if float((one - expected[:, None, None]).abs().max()) > _TOLERANCE * size:
             got = "a `preprocess` whose pictures are no sum of their colours, the same everywhere"
             raise InputError(got, "one that scales and normalises", "leave padding and equalising out of `preprocess`")
-    own_size = made[0].shape[1:]
-    if own_size != (height, width):
-        pixels = interpolate(pixels[None], own_size, mode="bilinear", antialias=True)[0]
-    rgb = pixels.expand(3, *pixels.shape[1:]).to(matrix)
-    return torch.einsum("oc,chw->ohw", matrix, rgb) + offset[:, None, None]
+    own_size = (made[0].shape[1], made[0].shape[2])
+
+    def read(picture: Tensor) -> Tensor:
+        if own_size != picture.shape[1:]:
+            picture = interpolate(picture[None], own_size, mode="bilinear", antialias=True)[0]
+        rgb = picture.expand(3, *picture.shape[1:]).to(matrix)
+        return torch.einsum("oc,chw->ohw", matrix, rgb) + offset[:, None, None]
+
+    for axis, length in enumerate((height, width)):
+        steps = np.round(255 * (np.arange(length) + 0.5) / length).astype(np.uint8)
+        ramp = np.broadcast_to(steps[:, None, None] if axis == 0 else steps[None, :, None], (height, width, 3)).copy()
+        expected = read(torch.from_numpy(ramp).permute(2, 0, 1).to(pixels) / 255)
+        one = _of_picture(ramp, encode)
+        # Kernels of resizing differ by parts of a pixel at the edges.
+        allowed = (_TOLERANCE + _EDGE / min(length, own_size[axis])) * size
+        if one.shape != expected.shape or float((one - expected).abs().max()) > allowed:
+            got = "a `preprocess` that crops, turns or mirrors pictures"
+            raise InputError(got, "one that resizes the whole picture", "crop pictures before `preprocess`")
+    return read(pixels)
 
 
-def _of_colour(
-    colour: tuple[int, int, int], height: int, width: int, encode: Callable[[Any], Tensor]
-) -> Float[Tensor, "own height2 width2"]:
-    """What `preprocess` makes of a picture of one colour, given as Pillow's, or as bytes where it takes no other."""
-    array = np.full((height, width, 3), colour, np.uint8)
+def _of_picture(array: np.ndarray, encode: Callable[[Any], Tensor]) -> Float[Tensor, "own height2 width2"]:
+    """What `preprocess` makes of a picture of bytes, given as Pillow's, or as it is where it takes no other."""
     examples: list[Any] = [array]
     try:
         from PIL import Image

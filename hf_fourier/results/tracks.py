@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from numbers import Integral
 from os import PathLike
 from pathlib import Path
 
@@ -18,6 +19,8 @@ from hf_fourier.results.views import BaseView, GeneView
 HIDDEN = "?"
 #: The largest size in a column of B-factors, which has six characters.
 LARGEST = 99.0
+#: Characters of an atom's line up to the end of its coordinates.
+ATOM_COLUMNS = 54
 #: Residues by their names in structures; selenomethionine is read as methionine.
 RESIDUES = {
     "ALA": "A", "ARG": "R", "ASN": "N", "ASP": "D", "CYS": "C", "GLN": "Q", "GLU": "E", "GLY": "G", "HIS": "H",
@@ -59,7 +62,8 @@ class Track:
             strand: "-" where the sequence is the reverse complement of what lies there.
 
         Raises:
-            InputError: If `chrom` holds white space, `start` is negative, or `strand` is neither "+" nor "-".
+            InputError: If `chrom` holds white space, `start` is no whole number from 0 on, or `strand` is neither "+"
+                nor "-".
             StorageError: If it cannot be written.
         """
         rows = self._rows(chrom, start, strand)
@@ -87,32 +91,30 @@ class Track:
     def to_pdb(self, structure: str | PathLike[str], path: str | PathLike[str], chain: str | None = None) -> Path:
         """Write a structure with the numbers in its column of B-factors, scaled so that the largest size is 99.
 
-        A chain's residues are found in the sequence as one stretch of it, or else by their numbers in the structure,
-        where they are counted from any place of the sequence on. All other atoms get 0. A remark names the measure and
+        A chain's residues are found in the sequence by their numbers in the structure, which may count from any place
+        of the sequence on, or else as one stretch of it. All other atoms get 0. A remark names the measure and
         the factor.
 
         Args:
             structure: A PDB file.
             path: The file to write.
-            chain: The name of its chain; None for the first one that the sequence fits.
+            chain: The name of its chain; None for the one that fits with the most residues.
 
         Raises:
-            InputError: If it is no PDB file, or no chain of it fits the sequence.
+            InputError: If it is no PDB file, the line of an atom is cut off, or no chain of it fits the sequence.
             StorageError: If it cannot be written.
         """
         lines = _read_structure(Path(structure))
         chains = _chains(lines)
         names = list(chains) if chain is None else [chain]
         fits = {name: _places(chains.get(name, {}), self.letters) for name in names}
-        fitting = next((name for name, places in fits.items() if places is not None), None)
-        if fitting is None:
+        fitting = max(fits, key=lambda name: len(fits[name]), default="")
+        if not fits.get(fitting):
             got = f"{Path(structure).name!r}, whose chains {', '.join(chains) or '(none)'} do not fit the sequence"
             raise InputError(got, "the structure of this sequence", "pass another structure, or its `chain`")
         largest = float(np.nanmax(np.abs(self.values), initial=0.0))
         factor = LARGEST / largest if largest else 1.0
-        number_of = {
-            residue: factor * float(np.nan_to_num(self.values[at])) for residue, at in (fits[fitting] or {}).items()
-        }
+        number_of = {residue: factor * float(np.nan_to_num(self.values[at])) for residue, at in fits[fitting].items()}
         written = [f"REMARK 999 B-FACTORS OF CHAIN {fitting}: {factor:.6g} X {_ascii(self.measure)}"]
         for line in lines:
             if line.startswith(("ATOM", "HETATM")):
@@ -125,9 +127,10 @@ class Track:
         """The place, the letter and the number of each letter that has one, in the order of places."""
         if not chrom or chrom.split() != [chrom] or '"' in chrom:
             raise InputError(f"chrom {chrom!r}", "a name without white space or quotes", "correct `chrom`")
-        if start < 0 or strand not in ("+", "-"):
-            got = f"start {start}, strand {strand!r}"
-            raise InputError(got, "a place from 0 on, and '+' or '-'", "correct them")
+        whole = isinstance(start, Integral) and not isinstance(start, bool)
+        if not whole or start < 0 or strand not in ("+", "-"):
+            got = f"start {start!r}, strand {strand!r}"
+            raise InputError(got, "a whole number from 0 on, and '+' or '-'", "correct them")
         rows = [(start + i, self.letters[i], float(v)) for i, v in enumerate(self.values) if not math.isnan(v)]
         if strand == "+":
             return rows
@@ -139,7 +142,10 @@ def track_of(attribution: Explained, fraction: float | None = None, kind: Kind |
     """The relevance of each residue or base of an explained sequence; see `Attribution.track`."""
     if isinstance(attribution.view, BaseView):
         table = bases(attribution, fraction, None, kind)
-        return Track("".join(table["base"]), np.array(table["relevance"]), str(table["measure"][0]))
+        values = np.full(len(table), np.nan)
+        for start, stop in zip(attribution.view.starts, attribution.view.stops, strict=True):
+            values[start:stop] = table["relevance"][start:stop]
+        return Track("".join(table["base"]), values, str(table["measure"][0]))
     content = getattr(attribution, "inputs", {}).get("content")
     axes = attribution.layout.signal.axes
     if content is None or axes[0].name != "residue" or isinstance(attribution.view, GeneView):
@@ -167,7 +173,7 @@ def _read_structure(path: Path) -> list[str]:
     """The lines of a PDB file.
 
     Raises:
-        InputError: If it cannot be read, or has no atoms.
+        InputError: If it cannot be read, has no atoms, or the line of one ends before its place.
     """
     try:
         lines = path.read_text(encoding="ascii", errors="replace").splitlines()
@@ -177,6 +183,10 @@ def _read_structure(path: Path) -> list[str]:
         ) from error
     if not any(line.startswith("ATOM") and len(line) > 54 for line in lines):
         raise InputError(f"{path.name!r} without atoms", "a PDB file", "convert it, as from mmCIF")
+    for number, line in enumerate(lines, 1):
+        if line.startswith(("ATOM", "HETATM")) and len(line) < ATOM_COLUMNS:
+            got = f"{path.name!r}, whose line {number} ends after {len(line)} characters"
+            raise InputError(got, f"atoms in lines of at least {ATOM_COLUMNS}", "write the structure again")
     return lines
 
 
@@ -189,19 +199,30 @@ def _chains(lines: list[str]) -> dict[str, dict[str, str]]:
     return chains
 
 
-def _places(residues: dict[str, str], letters: str) -> dict[str, int] | None:
-    """Where each residue lies in a sequence; None where they do not fit it."""
-    if not residues:
+def _places(residues: dict[str, str], letters: str) -> dict[str, int]:
+    """Where each residue lies in a sequence: by its number, else in one stretch; empty if they do not fit."""
+    numbers = {residue: _number(residue) for residue in residues}
+    known = {residue: number for residue, number in numbers.items() if number is not None}
+    if residues and len(known) == len(residues):
+        first, last = min(known.values()), max(known.values())
+        offsets = range(len(letters) - (last - first))
+        # Numbers that count from the sequence's first letter come before other ways to place them.
+        for offset in sorted(offsets, key=lambda offset: offset != first - 1):
+            places = {residue: number - first + offset for residue, number in known.items()}
+            if all(letters[place] == residues[residue] for residue, place in places.items()):
+                return places
+    at = letters.find("".join(residues.values()))
+    return {residue: at + i for i, residue in enumerate(residues)} if at >= 0 else {}
+
+
+def _number(residue: str) -> int | None:
+    """A residue's number, also in hybrid-36 (A000 is 10000); None with an insertion code, or where it is none."""
+    digits = residue[:4].strip()
+    try:
+        if residue[4] != " ":
+            return None
+        if len(digits) < 4 or not digits[0].isalpha():
+            return int(digits)
+        return int(digits, 36) - 10 * 36**3 + 10**4 + (26 * 36**3 if digits[0].islower() else 0)
+    except ValueError:
         return None
-    found = letters.find("".join(residues.values()))
-    if found >= 0:
-        return {residue: found + i for i, residue in enumerate(residues)}
-    numbers = {residue: int(residue[:4]) for residue in residues if residue[4] == " "}
-    if len(numbers) < len(residues):
-        return None
-    first, span = min(numbers.values()), max(numbers.values()) - min(numbers.values())
-    for offset in range(len(letters) - span):
-        places = {residue: number - first + offset for residue, number in numbers.items()}
-        if all(letters[place] == residues[residue] for residue, place in places.items()):
-            return places
-    return None

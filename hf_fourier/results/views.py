@@ -257,7 +257,7 @@ class BaseView(NoView):
     Attributes:
         starts: The first base of each word, counted from 0.
         stops: The one behind its last. Words may overlap.
-        sequence: The bases; "?" where a mask hides them.
+        sequence: The bases; "?" where a mask hides them or the model's length cuts them off.
     """
 
     reason: str = "embedded words of bases are no sequence any more"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
@@ -19,6 +20,8 @@ THEME = 8
 LOST, LEFT, PARTS = "word_lost", "word_left", "word_parts"
 #: The heading of what comes after the words.
 BY_FREQUENCY = f"By frequency: the slow theme (periods of {THEME} tokens or more) and single words (shorter)"
+#: A run of SentencePiece's byte tokens.
+_BYTES = re.compile(r"(?:<0x[0-9A-F]{2}>)+")
 #: Words that a sentence names, at most, and characters of a word in it.
 NAMED, CHARACTERS = 3, 24
 
@@ -26,14 +29,15 @@ NAMED, CHARACTERS = 3, 24
 def token_pieces(names: Sequence[str]) -> list[tuple[str, bool]]:
     """Tokens without the marks of byte-level BPE, SentencePiece, WordPiece and classic BPE, and whether a word starts.
 
-    Byte-level tokens are turned back into characters.
+    Byte-level tokens are turned back into characters. A word also ends after a token that holds a line's end.
     """
     texts = list(names)
-    if any("Ġ" in name or "Ċ" in name for name in texts):
+    byte_level = _byte_level(names)
+    if byte_level:
         texts = [_from_bytes(name) for name in texts]
-    texts = [text.replace("▁", " ") for text in texts]
-    first = [i == 0 for i in range(len(texts))]
-    if any(text.startswith(" ") and text.strip() for text in texts):
+    texts = [text.replace("▁", " ").replace("<0x0A>", "\n") for text in texts]
+    first = [i == 0 or "\n" in texts[i - 1] for i in range(len(texts))]
+    if byte_level or any(text.startswith(" ") for text in texts):
         starts = [text.startswith((" ", "\n")) or new for text, new in zip(texts, first, strict=True)]
     elif any(len(text) > 2 and text.startswith("##") for text in texts):
         starts = [not text.startswith("##") or new for text, new in zip(texts, first, strict=True)]
@@ -64,9 +68,7 @@ def words(attribution: Explained) -> Table:
         got = f"words() of {attribution.layout.signal.kind}, or of a compact result"
         raise InputError(got, "a text's result", "call input_relevance()")
     numbers = word_numbers(attribution)
-    texts = [""] * (int(numbers[-1]) + 1)
-    for number, (piece, _) in zip(numbers, token_pieces(attribution.names), strict=True):
-        texts[number] += piece
+    texts = _word_texts(attribution.names, numbers)
     found = default_relevance(attribution, 1.0)
     values = np.bincount(numbers, np.asarray(found.values, dtype=float).ravel(), len(texts))
     best = np.argsort(-np.abs(values), kind="stable")
@@ -103,7 +105,8 @@ def summary(attribution: Explained) -> list[str]:
         most = int(np.argmax(lost))
         left, word = table["confidence without it"][most], _short(table["word"][most])
         change = f"from {attribution.confidence:.3f} to {left:.3f}"
-        sentences.append(f"Removing “{word}” lowers the score most: the confidence goes {change}.")
+        lowered = f"Removing “{word}” lowers the score most: the confidence goes {change}."
+        sentences.append(lowered if lost[most] > 0 else "No removal of a single word lowers the score.")
     parts = attribution.extras.get(PARTS)
     if isinstance(parts, dict):
         sentences.append(
@@ -134,6 +137,28 @@ def _classic(texts: list[str]) -> tuple[list[bool], list[str]]:
     else:
         starts = [not text.endswith("@@") for text in before]
     return starts, [text.removesuffix("</w>").removesuffix("@@") or text for text in texts]
+
+
+def _byte_level(names: Sequence[str]) -> bool:
+    return any("Ġ" in name or "Ċ" in name for name in names)
+
+
+def _word_texts(names: Sequence[str], numbers: np.ndarray) -> list[str]:
+    """The text of each word, by the number of each token's word; characters of several byte tokens are put together."""
+    texts = [""] * (int(numbers[-1]) + 1)
+    if _byte_level(names):
+        for number, name in zip(numbers, names, strict=True):
+            texts[number] += name
+        return [_from_bytes(text).strip(" ") or "␣" for text in texts]
+    for number, (piece, _) in zip(numbers, token_pieces(names), strict=True):
+        texts[number] += piece
+    texts = [text.removeprefix("␣") or text for text in texts]
+    return [
+        _BYTES.sub(
+            lambda run: bytes.fromhex(run[0].replace("<0x", "").replace(">", "")).decode("utf-8", "replace"), text
+        )
+        for text in texts
+    ]
 
 
 def _from_bytes(token: str) -> str:

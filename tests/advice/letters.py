@@ -276,6 +276,11 @@ CASES = [
         lambda: [_colour(_structure("GLU")), _colour(_structure("GLU"), chain="A")],
     ),
     Case("convert it, as from mmCIF", lambda: _colour("data_1ABC\n"), lambda: _colour(_structure("GLU"))),
+    Case(
+        "write the structure again",
+        lambda: _colour(_structure("GLU") + "ATOM      2  CA  GLU\n"),
+        lambda: _colour(_structure("GLU")),
+    ),
     Case("call explainer.explain", lambda: cells().mutations(cell(4)), lambda: cells().explain(cell(4))),
     Case(
         "load a head of whole sequences",

@@ -137,6 +137,11 @@ CASES = [
         lambda: _carried(lambda one: _scaled(one).square()),
         lambda: _carried(_scaled),
     ),
+    Case(
+        "crop pictures before `preprocess`",
+        lambda: _carried(lambda one: _scaled(one).flip(-1)),
+        lambda: _carried(_scaled),
+    ),
     Case("give such a `preprocess`", lambda: _carried(_refusing), lambda: _carried(_scaled)),
     Case("name each once, as axes=('height', 'width')", lambda: _own(axes=("width", "width")), _own),
     Case(

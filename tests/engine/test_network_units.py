@@ -102,6 +102,33 @@ def test_what_is_no_sum_of_colours_is_refused(preprocess):
         as_network_reads(torch.rand(3, 8, 8), preprocess)
 
 
+def cropped(picture):
+    return normalised(picture)[:, 2:-2, 2:-2]
+
+
+def resized_and_cropped(picture):
+    return nn.functional.interpolate(normalised(picture)[None], (20, 28), mode="bilinear")[0, :, 2:-2, 2:-2]
+
+
+def mirrored(picture):
+    return normalised(picture).flip(2)
+
+
+@pytest.mark.parametrize("preprocess", [cropped, resized_and_cropped, mirrored])
+def test_what_does_not_resize_the_whole_is_refused(preprocess):
+    with pytest.raises(InputError, match="one that resizes the whole picture"):
+        as_network_reads(torch.rand(3, 16, 24), preprocess)
+
+
+@pytest.mark.parametrize("mode", ["bilinear", "bicubic", "nearest-exact", "area"])
+@pytest.mark.parametrize("size", [(6, 9), (10, 12), (32, 48)])
+def test_ways_to_resize_the_whole_are_followed(mode, size):
+    def preprocess(picture):
+        return nn.functional.interpolate(normalised(picture)[None], size, mode=mode)[0]
+
+    assert as_network_reads(torch.rand(3, 16, 24), preprocess).shape == (3, *size)
+
+
 def test_an_attack_is_carried_to_and_from_users_networks():
     """The same network behind another normalisation is the same model of pictures."""
     torch.manual_seed(0)

@@ -136,6 +136,16 @@ def test_a_fastq_file_is_its_sequences(protein: FourierExplainer, tmp_path: Path
             read_sequences(broken)
 
 
+def test_empty_reads_blank_lines_and_a_byte_order_mark(tmp_path: Path) -> None:
+    path = tmp_path / "two.fastq"
+    path.write_text("\ufeff@one\nEV\n+\nII\n\n@empty\n\n+\n\n\n@two\nQV\n+\nII\n", encoding="utf-8")
+    with pytest.warns(UserWarning, match=r"'two.fastq': 1 read without letters was left out"):
+        assert read_sequences(path) == [("one", "EV"), ("two", "QV")]
+    path.write_text("\ufeff>one\nEV\n", encoding="utf-8")
+    assert read_sequences(path) == [("one", "EV")]
+    assert read_sequences("\ufeff>one\nEV\n") == [("one", "EV")]
+
+
 def test_a_fasta_record_is_its_sequence(protein: FourierExplainer) -> None:
     result = protein.explain(">sp|P1 first one\nEVQLV\nESGG\n")
     laws.same(result, protein.explain("EVQLVESGG"))

@@ -49,7 +49,7 @@ def test_the_other_strand_runs_backwards(tmp_path: Path) -> None:
         "chr1\t102\t103\tC\t1000\t-\t-2",
         "chr1\t103\t104\tA\t250\t-\t0.5",
     ]
-    for wrong in ({"chrom": "a b"}, {"start": -1}, {"strand": "x"}):
+    for wrong in ({"chrom": "a b"}, {"start": -1}, {"strand": "x"}, {"start": "3"}, {"start": 1.5}):
         with pytest.raises(InputError):
             TRACK.to_bed(tmp_path / "a.bed", **wrong)  # type: ignore[arg-type]
 
@@ -88,3 +88,48 @@ def test_tracks_of_results_have_a_number_for_each_letter() -> None:
     np.testing.assert_allclose(track.values[[0, 1, 3, 4]], result.input_relevance().values)
     with pytest.raises(InputError, match="input_relevance"):
         explained()[0].track()
+
+
+def test_the_chain_that_covers_most_is_placed_by_its_numbers(tmp_path: Path) -> None:
+    track, path, out = Track("EVEVL", np.arange(1.0, 6), "m"), tmp_path / "a.pdb", tmp_path / "out.pdb"
+    path.write_text(structure("EV", chain="B") + structure("EVEVL"))
+    assert factors(track.to_pdb(path, out))[:2] == [0.0, 0.0]
+    assert factors(out)[2:] == pytest.approx([19.8, 39.6, 59.4, 79.2, 99.0])
+    path.write_text(structure("EVEVL", skip=(1, 2)))  # "EVL" is also one stretch of the sequence
+    assert factors(track.to_pdb(path, out)) == pytest.approx([19.8, 79.2, 99.0])
+    path.write_text(structure("EVEVL", skip=(0, 1)))  # "EVL", numbered from 3
+    assert factors(track.to_pdb(path, out)) == pytest.approx([59.4, 79.2, 99.0])
+
+
+def test_structures_with_long_numbers_and_lines_that_are_cut_off(tmp_path: Path) -> None:
+    track, path, out = Track("EVL", np.array([1.0, 2, 3]), "m"), tmp_path / "a.pdb", tmp_path / "out.pdb"
+    text = structure("EVL", 9998, skip=(1,)).replace("A10000 ", "AA000 ")
+    path.write_text(text)
+    assert factors(track.to_pdb(path, out)) == [33.0, 99.0]
+    path.write_text(text.replace("AA000", "A****"))
+    with pytest.raises(InputError, match="do not fit"):
+        track.to_pdb(path, out)
+    path.write_text(structure("EVL") + "ATOM      7  CA  GLU\n")
+    with pytest.raises(InputError, match="line 10 ends after 20 characters"):
+        track.to_pdb(path, out)
+
+
+@pytest.mark.parametrize("kind", ["bases", "dnabert"])
+def test_bases_that_are_cut_off_keep_the_places_of_the_other_strand(
+    kind: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    explain = test_dna.explainer(kind)
+    monkeypatch.setattr(type(explain.wrapper), "limit", 10)
+    track = explain.explain(test_dna.SEQUENCE, method="magnitude").track()
+    read = 8 if kind == "bases" else 13
+    assert len(track) == len(test_dna.SEQUENCE)
+    assert np.isnan(track.values[read:]).all()
+    assert np.isfinite(track.values[:read]).all()
+    lines = track.to_bed(tmp_path / "a.bed", strand="-").read_text().splitlines()
+    assert lines[-1].split("\t")[:2] == ["sequence", str(len(test_dna.SEQUENCE) - 1)]
+
+
+def test_a_mask_at_the_end_keeps_its_place() -> None:
+    track = test_dna.explainer("bases", "MaskedLM").explain("ACGT[MASK]").track()
+    assert track.letters == "ACGT?"
+    assert list(np.isnan(track.values)) == [False] * 4 + [True]

@@ -31,6 +31,28 @@ def test_pieces_make_words():
     assert words.token_pieces(["Hello", "Ġwor", "ld"]) == [("Hello", True), ("wor", True), ("ld", False)]
 
 
+def test_a_word_ends_with_its_line_and_at_spaces():
+    starts = [start for _, start in words.token_pieces(["Hello", "Ċ", "wor", "ld", "Ġnow"])]
+    assert starts == [True, True, True, False, True]
+    assert [start for _, start in words.token_pieces(["▁one", "<0x0A>", "two"])] == [True, True, True]
+    assert [start for _, start in words.token_pieces(["a", "b", " ", "c", "d"])] == [True, False, True, False, False]
+
+
+def test_characters_of_several_byte_tokens_are_put_together():
+    numbers = np.array([0, 1, 1, 1])
+    assert words._word_texts(["a", "Ġ", "Ã", "©"], numbers) == ["a", "é"]
+    assert words._word_texts(["▁a", "▁", "<0xC3>", "<0xA9>"], numbers) == ["a", "é"]
+
+
+def test_that_no_removal_lowers_the_score_is_said(result):
+    from dataclasses import replace
+
+    raised = -torch.as_tensor(result.extras[words.LOST]).abs() - 0.1
+    sentences = words.summary(replace(result, extras={**result.extras, words.LOST: raised}))
+    assert "No removal of a single word lowers the score." in sentences
+    assert not any("lowers the score most" in sentence for sentence in sentences)
+
+
 def test_a_words_relevance_is_the_sum_over_its_tokens(result):
     table, numbers = result.words(), words.word_numbers(result)
     values = np.asarray(result.input_relevance().values)

@@ -73,7 +73,8 @@ class TorchMetric(torchmetrics.Metric):
         """
         table = results if isinstance(results, Mapping) else columns(results, **given)
         read = module_columns(METRICS[self.measure], dict(table), many=True)
-        lines = [json.dumps(row) + "\n" for row in zip(*read.values(), strict=True)]
+        read["group"] = ["" if group is None else str(_plain(group)) for group in read["group"]]
+        lines = [json.dumps(row, default=_plain) + "\n" for row in zip(*read.values(), strict=True)]
         self.rows.append(torch.frombuffer(bytearray("".join(lines).encode()), dtype=torch.uint8).to(self.device))
 
     def compute(self) -> dict[str, Tensor]:
@@ -91,3 +92,8 @@ class TorchMetric(torchmetrics.Metric):
         table = dict(zip(names, map(list, zip(*map(json.loads, lines), strict=True)), strict=True))
         numbers = metric.compute(table, seed=self.seed, **self.options)
         return {name: torch.tensor(number, dtype=torch.float64) for name, number in numbers.items()}
+
+
+def _plain(value: Any) -> Any:
+    """A value of numpy or torch as numbers and lists; any other, as a date, as a text."""
+    return value.tolist() if hasattr(value, "tolist") else str(value)

@@ -41,12 +41,14 @@ class Mutations:
         letters: The sequence; a mask is one entry.
         alphabet: The letters that were put in place of its own.
         effects: The quantity with the letter minus that without, shape `(letters, alphabet)`: below 0 the substitution
-            speaks against the label. 0 for the sequence's own letter; NaN at places that were not asked.
+            speaks against the label. 0 for the sequence's own letter; NaN at places that were not asked, or
+            that lie behind what the model reads.
         label: The explained label.
         value: The quantity of the sequence itself.
         quantity: "log-odds" of the label, or "score" (`Attribution.value`) where it is no probability's logarithm.
         unit: "residue" or "base".
         model: The model's name.
+        notes: Remarks on how the sequence was read.
     """
 
     letters: tuple[str, ...]
@@ -57,6 +59,7 @@ class Mutations:
     quantity: str
     unit: str
     model: str = ""
+    notes: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.letters)
@@ -98,7 +101,10 @@ class Mutations:
                 "substitution": [self.alphabet[letter] for letter in letters[order]],
                 "effect": values[order].tolist(),
             },
-            (f"effect: {self.quantity} of {self.label!r} with the substitution minus those without, {self.value:.4g}",),
+            (
+                f"effect: {self.quantity} of {self.label!r} with the substitution minus without, {self.value:.4g}",
+                *self.notes,
+            ),
         )
 
     def one_hot(self) -> np.ndarray:
@@ -137,29 +143,37 @@ def mutations(
     letters, alphabet = wrapper.letters_in(sequence), wrapper.alphabet
     chosen = _chosen(letters, places)
     clean = explainer.explain(sequence, target, method="magnitude", contributions=0, batch_size=batch_size)
+    notes = tuple(clean.provenance["notes"])
     effects = np.full((len(letters), len(alphabet)), np.nan)
     for place in chosen:
         if letters[place] in alphabet:
             effects[place, alphabet.index(letters[place])] = 0.0
-    (value,), quantity = _read(explainer, clean, ["".join(letters)], batch_size)
+    (value,), quantity, _ = _read(explainer, clean, ["".join(letters)], batch_size)
+    unread = set[int]()
     asked = np.argwhere(np.isnan(effects[chosen]))
     step = max(1, AT_ONCE // len(letters))
     for start in range(0, len(asked), step):
         some = [(chosen[row], letter) for row, letter in asked[start : start + step]]
         variants = ["".join([*letters[:at], alphabet[new], *letters[at + 1 :]]) for at, new in some]
-        for (place, letter), changed in zip(some, _read(explainer, clean, variants, batch_size)[0], strict=True):
+        values, _, same = _read(explainer, clean, variants, batch_size)
+        for (place, letter), changed, unchanged in zip(some, values, same, strict=True):
             effects[place, letter] = changed - value
+            if unchanged:
+                unread.add(place)
         if progress is not None:
             progress(min(len(asked), start + step), len(asked))
     unit = "residue" if isinstance(wrapper, ProteinWrapper) else "base"
+    if unread:
+        effects[sorted(unread)] = np.nan
+        notes += (f"the model does not read {len(unread)} of {len(chosen)} {unit}s: their effects are NaN",)
     name = str(clean.provenance.get("model", ""))
-    return Mutations(tuple(letters), tuple(alphabet), effects, str(clean.label), value, quantity, unit, name)
+    return Mutations(tuple(letters), tuple(alphabet), effects, str(clean.label), value, quantity, unit, name, notes)
 
 
 def _read(
     explainer: Engine, clean: Attribution, sequences: Sequence[str], batch_size: BatchSize
-) -> tuple[list[float], str]:
-    """The log-odds of a result's target, or its score, of each sequence; and which of the two."""
+) -> tuple[list[float], str, list[bool]]:
+    """The log-odds of a result's target, or its score, of each sequence; which of the two; whether its tokens stay."""
     values, quantities = [0.0] * len(sequences), set[str]()
 
     def visit(places: list[int], batch: ExampleBatch, score: Score) -> None:
@@ -171,7 +185,7 @@ def _read(
     with eval_mode(explainer.model):
         encoded = [replace(explainer.wrapper.encode(sequence), notes=()) for sequence in sequences]
         reopen([clean] * len(sequences), encoded, explainer.wrapper, visit, batch_size)
-    return values, quantities.pop()
+    return values, quantities.pop(), [tuple(one.names) == tuple(clean.names) for one in encoded]
 
 
 def write_motif_arrays(found: Sequence[Mutations], folder: str | PathLike[str]) -> tuple[Path, Path]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import warnings
 from pathlib import Path
 from string import ascii_letters
 from typing import Any
@@ -30,6 +31,8 @@ ACCEPTED_FILES = (
 EXPECTED = '{"genes": [Ensembl ids], "values": [counts]} or [{"role": "user", "content": "…"}]'
 
 
+#: What may stand before a text's first record: white space and a byte order mark.
+_BLANK = " \t\r\n\ufeff"
 #: Bytes of a JSON file that are looked at together.
 BLOCK = 2**22
 
@@ -75,10 +78,11 @@ def read_sequences(source: str | os.PathLike[str]) -> list[tuple[str, str]]:
 
     Raises:
         InputError: If it cannot be read, unpacks to more than `limits.SEQUENCE_BYTES`, holds no record, a header has
-            no letters below it, or a FASTQ record is incomplete.
+            no letters below it, or a FASTQ record is incomplete. FASTQ reads without letters are left out, which a
+            `UserWarning` counts.
     """
-    if isinstance(source, str) and source.lstrip().startswith(">"):
-        name, text = "a FASTA text", source
+    if isinstance(source, str) and source.lstrip(_BLANK).startswith(">"):
+        name, text = "a FASTA text", source.lstrip(_BLANK)
     else:
         name, text = repr(Path(source).name), _unpacked(Path(source))
     lines = [line.strip() for line in text.splitlines()]
@@ -105,17 +109,26 @@ def _fasta(name: str, lines: list[str]) -> list[tuple[str, str]]:
 
 def _fastq(name: str, lines: list[str]) -> list[tuple[str, str]]:
     """Records of four lines: "@" and the header, the letters, "+", and a quality for each letter."""
-    while lines and not lines[-1]:
-        lines.pop()
-    records = []
-    for start in range(0, len(lines), 4):
+    records, start = [], 0
+    while start < len(lines):
+        if not lines[start]:  # a blank line between records
+            start += 1
+            continue
         header, letters, mark, qualities = (*lines[start : start + 4], "", "", "")[:4]
         if not header.startswith("@") or not mark.startswith("+") or len(letters) != len(qualities):
             got = f"{name}, whose line {start + 1} begins no FASTQ record"
             expected = "four lines a record: '@' and a header, the letters, '+', a quality for each letter"
             raise InputError(got, expected, "correct it")
         records.append((header[1:].strip(), letters))
-    return records
+        start += 4
+    read = [record for record in records if record[1]]
+    if len(read) < len(records):
+        warnings.warn(f"{name}: {_reads(len(records) - len(read))} left out", stacklevel=3)
+    return read
+
+
+def _reads(number: int) -> str:
+    return "1 read without letters was" if number == 1 else f"{number} reads without letters were"
 
 
 def _unpacked(path: Path) -> str:
@@ -128,7 +141,7 @@ def _unpacked(path: Path) -> str:
         if len(data) > limits.SEQUENCE_BYTES:
             got = f"{path.name!r} of more than {limits.SEQUENCE_BYTES} bytes"
             raise InputError(got, "a file of sequences of at most that many", "split it")
-        return data.decode("utf-8")
+        return data.decode("utf-8-sig")
     except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
         reason = str(error).replace(str(path), path.name)
         raise InputError(

@@ -107,7 +107,7 @@ def letters_of(example: Any, what: str, unit: str) -> tuple[str, tuple[str, ...]
     if not isinstance(example, str):
         raise _no_str(example, f"str of {unit}")
     whole(example)
-    if not example.lstrip().startswith(">"):
+    if not example.lstrip(" \t\r\n\ufeff").startswith(">"):
         refuse_names(example, what)
         return example, ()
     records = read_sequences(example)

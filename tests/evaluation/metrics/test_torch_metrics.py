@@ -3,6 +3,7 @@
 import math
 import pickle
 
+import numpy as np
 import pytest
 import torch
 import torchmetrics
@@ -74,3 +75,14 @@ def test_what_is_missing_is_said():
         TorchMetric("dig").compute()
     with pytest.raises(InputError, match="without wrong_kept"):
         TorchMetric("selectivity").update({name: drawn_table()[name] for name in ("clean", "kept", "kept_decision")})
+
+
+def test_columns_of_numpy_and_torch_are_taken():
+    table = dict(drawn_table())
+    rows = len(table["clean"])
+    table["group"] = [f"{i % 5}" for i in range(rows)]
+    expected = METRICS["dig"].compute(table)
+    for group in (np.arange(rows) % 5, torch.arange(rows) % 5, np.array(table["group"])):
+        metric = TorchMetric("dig")
+        metric.update({**table, "group": group, "clean": np.asarray(table["clean"])})
+        same(metric.compute(), expected)

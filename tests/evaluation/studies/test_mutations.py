@@ -184,3 +184,12 @@ def test_what_cannot_be_substituted_is_said() -> None:
         test_dna.explainer("dnabert").mutations("ATTCCG TTCCGG")
     with pytest.raises(TargetError, match="token-classification"):
         test_dna.explainer("bases", "TokenClassification").mutations(SEQUENCE)
+
+
+def test_places_that_the_model_does_not_read_have_no_effects(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(type(linear().wrapper), "limit", 5)
+    found = linear().mutations("ACGTT", "promoter")
+    assert list(np.isnan(found.effects).all(1)) == [False, False, False, True, True]
+    assert np.isfinite(found.effects[:3]).all()
+    assert "the model does not read 2 of 5 bases: their effects are NaN" in found.notes
+    assert any("was cut to the model's 5" in note for note in found.table().notes)
