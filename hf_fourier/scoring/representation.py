@@ -165,6 +165,11 @@ class RepresentationPass:
         self.values, self.rows, self._read = values.detach(), rows, read
         self._signal, self._values, self._count, self._model = signal, values, count, model
 
+    @property
+    def attached(self) -> Tensor:
+        """h with its graph."""
+        return self._values
+
     @cached_property
     def reading(self) -> Reading:
         """What the head reads of the same pass, with its graph."""

@@ -29,6 +29,10 @@ def _without_layers(x: torch.Tensor) -> torch.Tensor:
     return torch.stack([x.sum(1), x[:, 0]], 1)
 
 
+def _normed() -> torch.nn.Module:
+    return torch.nn.Sequential(torch.nn.Linear(8, 8), torch.nn.LayerNorm(8), torch.nn.Linear(8, 2)).eval()
+
+
 def _of_two_sizes() -> list[Attribution]:
     """Results of texts of two lengths."""
     texts = [text for length in (5, 7) for text in tiny_tokenizers.texts(1, lengths=(length,))]
@@ -69,6 +73,12 @@ CASES = [
         "pass a torch module made of them, or take method='gradient_input'",
         lambda: attribute(_without_layers, torch.rand(1, 8), method="lrp"),
         lambda: attribute(_without_layers, torch.rand(1, 8), method="gradient_input"),
+    ),
+    Case(
+        "explain the logits of a network of convolutions, linear layers, ReLU and pooling, batch norms fused into them "
+        "(torch.nn.utils.fusion.fuse_conv_bn_eval), or take method='integrated_gradients'",
+        lambda: attribute(_normed(), torch.rand(1, 8), method="lrp"),
+        lambda: attribute(_normed(), torch.rand(1, 8), method="integrated_gradients"),
     ),
     Case("correct `epsilon`", lambda: METHODS.parse("lrp:epsilon=0"), lambda: METHODS.parse("lrp:epsilon=.1")),
     Case(

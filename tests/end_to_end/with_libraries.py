@@ -111,9 +111,8 @@ def test_relevance_of_a_margin_begins_at_all_logits():
 
 
 def test_lrp_leaves_the_network_as_it_was_and_belongs_to_the_example():
-    net = torch.nn.Sequential(torch.nn.Conv1d(1, 2, 3), torch.nn.BatchNorm1d(2), torch.nn.ReLU(), torch.nn.Flatten())
-    net.append(torch.nn.Linear(12, 2))
-    net[1].running_mean.fill_(0.3)
+    net = torch.nn.Sequential(torch.nn.Conv1d(1, 2, 3), torch.nn.ReLU(), torch.nn.AvgPool1d(2), torch.nn.Flatten())
+    net.append(torch.nn.Linear(6, 2))
     before = {name: value.clone() for name, value in net.state_dict().items()}
     x = noise(3, 1, 8, dtype=torch.float32)
     together = attribute(net, x, method="zennit")
@@ -127,23 +126,72 @@ def test_lrp_leaves_the_network_as_it_was_and_belongs_to_the_example():
         assert (passes["forward"], passes["backward"]) == METHODS.parse("zennit").passes
 
 
-def test_layers_without_a_rule_are_named_and_models_without_any_are_refused():
-    norm = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(8, 8), torch.nn.LayerNorm(8), torch.nn.Linear(8, 2))
-    (one,) = attribute(norm, noise(1, 1, 8, dtype=torch.float32), method="lrp")
-    assert any("no rule for LayerNorm" in note for note in one.provenance["notes"])
+class Blocks(torch.nn.Module):
+    """A convolution, what a test asks for, and a linear layer."""
+
+    def __init__(self, between, *parts):
+        super().__init__()
+        self.first, self.last = torch.nn.Conv1d(1, 4, 3, padding=1), torch.nn.Linear(32, 3)
+        self.parts, self.between = torch.nn.ModuleList(parts), between
+
+    def forward(self, x):
+        return self.last(self.between(self, torch.relu(self.first(x))).flatten(1))
+
+
+CONV = torch.nn.Conv1d(4, 4, 3, padding=1)
+UNSEEN = {
+    "an addition": Blocks(lambda self, h: torch.relu(h + self.parts[0](h)), CONV),
+    "a gate": Blocks(lambda self, h: h * torch.sigmoid(self.parts[0](h)), CONV),
+    "a layer twice": Blocks(lambda self, h: self.parts[0](self.parts[0](h)), CONV),
+    "a function": Blocks(lambda self, h: torch.nn.functional.gelu(h)),
+    "a convolution that is no layer": Blocks(
+        lambda self, h: torch.nn.functional.conv1d(h, self.parts[0].weight, padding=1), torch.nn.Conv1d(4, 4, 3)
+    ),
+    "a mean that is no layer": Blocks(lambda self, h: h.mean(-1, keepdim=True).expand_as(h)),
+    "a norm": Blocks(lambda self, h: self.parts[0](h), torch.nn.BatchNorm1d(4)),
+    "a norm without parameters": Blocks(lambda self, h: self.parts[0](h), torch.nn.BatchNorm1d(4, affine=False)),
+    "layer norm": Blocks(lambda self, h: self.parts[0](h), torch.nn.LayerNorm(8)),
+    "attention": Blocks(lambda self, h: self.parts[0](h, h, h)[0], torch.nn.MultiheadAttention(8, 2)),
+    "probabilities": torch.nn.Sequential(Blocks(lambda self, h: h), torch.nn.Softmax(-1)),
+}
+
+
+@pytest.mark.parametrize("kind", UNSEEN)
+def test_what_the_rules_do_not_see_is_refused_and_the_network_stays(kind):
+    net, x = UNSEEN[kind].eval(), noise(2, 1, 8, dtype=torch.float32)
+    before, answers = {name: value.clone() for name, value in net.state_dict().items()}, net(x)
+    for method in ("lrp", "zennit:Epsilon"):
+        with pytest.raises(ModelError, match="the rules of LRP do not see"):
+            attribute(net, x, method=method)
+    assert all(torch.equal(value, before[name]) for name, value in net.state_dict().items())
+    assert torch.equal(net(x), answers)
+    assert not any(module._forward_hooks or module._forward_pre_hooks for module in net.modules())
+
+
+def test_branches_that_are_joined_and_pools_are_followed():
+    joined = Blocks(lambda self, h: torch.cat([self.parts[0](h), self.parts[1](h)], 1)[:, 1:5], *(
+        torch.nn.Conv1d(4, 4, 3, padding=1, bias=False) for _ in range(2)
+    )).double().eval()  # fmt: skip
+    joined.first.bias = joined.last.bias = None
+    x = noise(2, 1, 8)
+    kwargs = {"target": first_logit, "domain": "identity"}
+    found = attribute(joined, x, method="zennit:Epsilon,epsilon=1e-12", **kwargs)
+    for one, expected in zip(found, attribute(joined, x, method="gradient_input", **kwargs), strict=True):
+        torch.testing.assert_close(one.scores, expected.scores, rtol=1e-4, atol=1e-7)
+
+
+def test_models_without_a_layer_that_has_a_rule_are_refused():
     with pytest.raises(ModelError, match="Linear, Conv1d"):
         attribute(Smooth(3, 8).eval(), noise(1, 8), method="lrp")
 
 
-def test_lrp_of_a_transformer():
+def test_lrp_of_a_transformer_is_refused():
     from hf_fourier import FourierExplainer
     from tests.models import tiny_models, tiny_tokenizers
 
     text = FourierExplainer(tiny_models.build("text-classification", "bert"), tiny_tokenizers.tokenizer("bert"))
-    (one,) = text.explain(tiny_tokenizers.texts(1), method="lrp", contributions=0)
-    assert one.scores.isfinite().all()
-    assert float(one.scores.abs().max()) > 0
-    assert any("no rule for BertSelfAttention" in note or "BertAttention" in note for note in one.provenance["notes"])
+    with pytest.raises(ModelError, match="the rules of LRP do not see"):
+        text.explain(tiny_tokenizers.texts(1), method="lrp", contributions=0)
 
 
 def test_shaps_expected_gradients_are_near_integrated_gradients():
