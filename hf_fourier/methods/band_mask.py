@@ -15,6 +15,7 @@ from hf_fourier.methods.subset_method import check_whole
 from hf_fourier.scoring.replacements import DRAWN, checked_replacement, replacement_coefficients
 from hf_fourier.scoring.score import Score
 from hf_fourier.seeding import ExampleRng
+from hf_fourier.torch_state import in_float64
 from hf_fourier.typing import Float, Tensor
 
 #: The length of a step, the momentum, and the budget at the first step.
@@ -33,13 +34,14 @@ class BandMask(Method):
     by projected gradient descent with momentum from m = 1/2; s is the log-probability. The budget falls from 1/2 to
     `keep` over the first half of the steps, and each gradient is divided by its largest entry, so that no unit matters.
     A feature's score is its mean mask over the steps: high for what soon goes to 1 and stays. `extras`: "mask", the
-    last one, shape `(K,)`, and "value", the score before the last step.
+    one before the last step, shape `(K,)` (within the budget from two steps on), and "value", the score there.
 
     Attributes:
         keep: The budget, the mean of the mask.
         smooth: τ, for features in the order of frequency, as bands of one channel are.
-        steps: Steps of Adam.
-        replacement: What stands in a deleted feature's place, see `replacement_coefficients`; new draws at each step.
+        steps: Steps of the descent.
+        replacement: What stands in a deleted feature's place, see `replacement_coefficients`; noise, phases and bands
+            are drawn anew at each step, another example once.
     """
 
     keep: float = 0.1
@@ -71,15 +73,16 @@ class BandMask(Method):
     def attribute(self, score: Score, x: Float[Tensor, "batch *signal"], basis: Basis, rng: ExampleRng) -> Ranking:
         """The mean masks over the steps."""
         clean, coefficients, features = score.clean(), basis.forward(x), len(basis)
-        mask = torch.full((len(x), features), FIRST_BUDGET, dtype=torch.float64, device=x.device)
+        mask = in_float64(x.new_full((len(x), features), FIRST_BUDGET))
         total, velocity, value = torch.zeros_like(mask), torch.zeros_like(mask), clean.reading.value
+        evaluated = mask
         for step in range(self.steps):
             made = replacement_coefficients(self.replacement, score, basis, rng, 1, f"step {step}")
             other = torch.zeros_like(coefficients) if made is None else made[:, 0]
             mixed = other + basis.expand_to_bins(mask.to(x)) * (coefficients - other)
             answer = score.value_and_gradient(basis.inverse(mixed))
-            value = answer.reading.value
-            slope = -basis.inner(basis.pullback(answer.gradient), coefficients - other).double()
+            value, evaluated = answer.reading.value, mask
+            slope = -in_float64(basis.inner(basis.pullback(answer.gradient), coefficients - other))
             if self.smooth and features > 1:
                 slope = slope + self.smooth * neighbour_slope(mask)
             size = slope.abs().amax(1, keepdim=True)
@@ -87,7 +90,7 @@ class BandMask(Method):
             share = min(1.0, 2 * (step + 1) / self.steps)
             mask = within_budget(mask - STEP * velocity, FIRST_BUDGET + share * (self.keep - FIRST_BUDGET))
             total = total + mask
-        return Ranking((total / self.steps).to(x), clean.gradient, {"mask": mask.to(x), "value": value.tolist()})
+        return Ranking((total / self.steps).to(x), clean.gradient, {"mask": evaluated.to(x), "value": value.tolist()})
 
 
 def neighbour_slope(mask: Float[Tensor, "batch features"]) -> Float[Tensor, "batch features"]:

@@ -14,10 +14,12 @@ from hf_fourier.domains.base import Basis
 from hf_fourier.errors import SpecError
 from hf_fourier.methods.base import METHODS, Method, Ranking
 from hf_fourier.methods.subset_method import check_whole
+from hf_fourier.scoring.heads import Reading
 from hf_fourier.scoring.replacements import DRAWN, checked_replacement, replacement_coefficients
 from hf_fourier.scoring.score import Score
 from hf_fourier.seeding import ExampleRng
-from hf_fourier.typing import Float, Inexact, Tensor
+from hf_fourier.torch_state import in_float64
+from hf_fourier.typing import Bool, Float, Inexact, Tensor
 
 #: What a mask is of.
 OF = ("features", "amplitude", "phase")
@@ -40,12 +42,13 @@ class RateDistortion(Method):
 
     is made small by projected Adam from m = 1, at one rate λ after another, from the lowest to the highest, each from
     the last one's mask. The first term is the squared loss of probability relative to p(x) (a gain counts up to twice
-    p(x)); of a head without probabilities it is (d / s(x))². A feature's score is its mean mask over all steps: how
+    p(x)); where s(x) is not the logarithm of the confidence (regression, `Contrast`, `Similarity`) it is (d / s(x))².
+    A feature's score is its mean mask over all steps: how
     long it stays as the price rises. μ is the spatial term of ShearletX, which keeps the part that is left small
-    where the features overlap in space. V is drawn anew at each step.
+    where the features overlap in space. Noise, phases and bands are drawn anew at each step; other examples once.
 
-    `extras`, per example: "mask", the last mask at each rate, shape `(rates, K)`; "distortion" and "kept", the first
-    term and Σ r m there, each `(rates,)`.
+    `extras`, per example: "mask", the mask before the last step at each rate, shape `(rates, K)`; "distortion" and
+    "kept", the first term and Σ r m at that mask, each `(rates,)`.
 
     Attributes:
         rates: The rates λ, in ascending order.
@@ -57,7 +60,7 @@ class RateDistortion(Method):
             phases stay the example's; or "phase", the other way round, along the shorter arc.
     """
 
-    rates: tuple[float, ...] | float = (0.3, 1.0, 3.0, 10.0)
+    rates: tuple[float, ...] | list[float] | float = (0.3, 1.0, 3.0, 10.0)
     spatial: float = 0.0
     steps: int = 20
     replacement: str = "noise"
@@ -67,10 +70,11 @@ class RateDistortion(Method):
     reference: ClassVar[str] = "after RDE (arXiv 1905.11092), CartoonX (2110.03485) and ShearletX (2211.12857)"
 
     def __post_init__(self) -> None:
-        rates = self.levels
-        if not rates or not all(0 < rate < math.inf for rate in rates) or any(a >= b for a, b in pairwise(rates)):
+        given = tuple(self.rates) if isinstance(self.rates, (tuple, list)) else (self.rates,)
+        numbers = all(isinstance(rate, (int, float)) and 0 < rate < math.inf for rate in given)
+        if not given or not numbers or any(a >= b for a, b in pairwise(given)):
             raise SpecError(f"rates {self.rates!r}", "numbers above 0 in ascending order", "correct `rates`")
-        object.__setattr__(self, "rates", rates)
+        object.__setattr__(self, "rates", tuple(map(float, given)))
         if not isinstance(self.spatial, (int, float)) or not 0 <= self.spatial < math.inf:
             raise SpecError(f"spatial {self.spatial!r}", "a number of at least 0", "correct `spatial`")
         check_whole("steps", self.steps)
@@ -84,7 +88,8 @@ class RateDistortion(Method):
     @property
     def levels(self) -> tuple[float, ...]:
         """The rates."""
-        return tuple(map(float, self.rates if isinstance(self.rates, tuple) else (self.rates,)))
+        assert isinstance(self.rates, tuple)
+        return self.rates
 
     @property
     def properties(self) -> tuple[str, ...]:
@@ -110,9 +115,9 @@ class RateDistortion(Method):
         if self.of == "phase" and not coefficients.is_complex():
             got = f"masks of phases in domain {basis.layout.domain!r}, whose coefficients are real"
             raise SpecError(got, "a domain with complex coefficients", "use domain='fourier', or of='amplitude'")
-        counts = basis.multiplicity.to(x.device, torch.float64)
-        share = counts / counts.sum()
-        mask = torch.ones(len(x), len(basis), dtype=torch.float64, device=x.device)
+        share = in_float64(basis.multiplicity_on(x.device))
+        share = share / share.sum()
+        mask = share.new_ones(len(x), len(basis))
         path = ProjectedAdam(mask)
         total, levels = torch.zeros_like(mask), list[tuple[Tensor, Tensor, Tensor]]()
         others = self._replacements(score, basis, rng)
@@ -122,9 +127,10 @@ class RateDistortion(Method):
                 slope = slope + rate * share
                 if self.spatial:
                     slope = slope + self.spatial * spatial_slope(basis, coefficients, path.mask, x)
+                mask = path.mask
                 path.step(slope)
                 total = total + path.mask
-            levels.append((path.mask, loss, path.mask @ share))
+            levels.append((mask, loss, mask @ share))
         masks, losses, kept = (torch.stack(parts, 1).to(x) for parts in zip(*levels, strict=True))
         scores = (total / (self.steps * len(self.levels))).to(x)
         return Ranking(scores, clean.gradient, {"mask": masks, "distortion": losses, "kept": kept})
@@ -132,7 +138,7 @@ class RateDistortion(Method):
     def _replacements(
         self, score: Score, basis: Basis, rng: ExampleRng
     ) -> Iterator[Inexact[Tensor, "batch draws stored"] | None]:
-        """What stands in a deleted feature's place, step by step: new draws where it is random."""
+        """What stands in a deleted feature's place, step by step: new draws of noise, phases and bands."""
         step = 0
         while True:
             made = replacement_coefficients(self.replacement, score, basis, rng, self.draws, f"step {step}")
@@ -159,8 +165,8 @@ class RateDistortion(Method):
         mixed, change = MIXTURES[self.of](own, replaced, weights)
         answer = score.value_and_gradient(basis.inverse(mixed), rows)
         clean = score.clean_reading()
-        loss, slope = relative_loss(answer.reading.value, clean.value[rows], clean.confidence is not None)
-        pulled = basis.inner(basis.pullback(answer.gradient), change).double() * slope.unsqueeze(1)
+        loss, slope = relative_loss(answer.reading.value, clean.value[rows], logarithmic(clean)[rows])
+        pulled = in_float64(basis.inner(basis.pullback(answer.gradient), change)) * slope.unsqueeze(1)
         return loss.view(batch, draws).mean(1), pulled.view(batch, draws, -1).mean(1)
 
 
@@ -168,7 +174,7 @@ class ProjectedAdam:
     """Projected Adam on masks: after each step they are cut to 0 and 1.
 
     Attributes:
-        mask: The present masks, shape `(batch, K)`, float64.
+        mask: The present masks, shape `(batch, K)`, float64; on the CPU where the device has none.
     """
 
     def __init__(self, mask: Float[Tensor, "batch features"]) -> None:
@@ -186,22 +192,29 @@ class ProjectedAdam:
         self.mask = (self.mask - STEP * mean / (size + EPSILON)).clamp(0, 1)
 
 
+def logarithmic(reading: Reading) -> Bool[Tensor, " rows"]:
+    """Whether each row's score is the logarithm of its confidence."""
+    if reading.confidence is None:
+        return torch.zeros_like(reading.value, dtype=torch.bool)
+    return torch.isclose(reading.value.exp(), reading.confidence, rtol=1e-5, atol=0)
+
+
 def relative_loss(
-    value: Float[Tensor, " rows"], clean: Float[Tensor, " rows"], logarithmic: bool
+    value: Float[Tensor, " rows"], clean: Float[Tensor, " rows"], of_logarithms: Bool[Tensor, " rows"]
 ) -> tuple[Float[Tensor, " rows"], Float[Tensor, " rows"]]:
     """The squared loss relative to the clean value, and its derivative by the value, in float64.
 
     Args:
         value: The score at the masked signals.
         clean: The clean score.
-        logarithmic: Whether scores are logarithms of probabilities.
+        of_logarithms: Where scores are logarithms of probabilities.
     """
-    change = value.double() - clean.double()
-    if not logarithmic:
-        size = torch.where(clean == 0, 1, clean).double()
-        return (change / size).square(), 2 * change / size.square()
+    change, size = in_float64(value) - in_float64(clean), in_float64(torch.where(clean == 0, 1, clean))
     ratio = change.clamp(max=math.log(2)).exp()
-    return (1 - ratio).square(), torch.where(change < math.log(2), 2 * (ratio - 1) * ratio, 0)
+    of_logarithms = of_logarithms.to(change.device)
+    loss = torch.where(of_logarithms, (1 - ratio).square(), (change / size).square())
+    falling = torch.where(change < math.log(2), 2 * (ratio - 1) * ratio, 0)
+    return loss, torch.where(of_logarithms, falling, 2 * change / size.square())
 
 
 def spatial_slope(
@@ -219,8 +232,8 @@ def spatial_slope(
         x: The signals.
     """
     part = basis.inverse(basis.scale_features(coefficients, mask.to(x)))
-    size = x.flatten(1).abs().sum(1, keepdim=True).double()
-    return basis.inner(basis.pullback(part.sign()), coefficients).double() / torch.where(size == 0, 1, size)
+    size = in_float64(x.flatten(1).abs().sum(1, keepdim=True))
+    return in_float64(basis.inner(basis.pullback(part.sign()), coefficients)) / torch.where(size == 0, 1, size)
 
 
 def _features(own: Tensor, other: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:

@@ -7,15 +7,18 @@ import math
 import pytest
 import torch
 
-from hf_fourier import attribute
+from hf_fourier import FourierExplainer, attribute
 from hf_fourier.domains import DOMAINS
 from hf_fourier.errors import SpecError
 from hf_fourier.methods import METHODS
 from hf_fourier.methods.band_mask import neighbour_slope, within_budget
-from hf_fourier.methods.rate_distortion import MIXTURES, relative_loss, spatial_slope
+from hf_fourier.methods.rate_distortion import MIXTURES, RateDistortion, relative_loss, spatial_slope
 from hf_fourier.scoring.replacements import replacement_coefficients
+from hf_fourier.scoring.targets import Contrast
 from hf_fourier.seeding import ExampleRng
 from tests.toy_scores import Smooth, noise, score_of, signal, value
+
+TRUE = torch.tensor([True])
 
 
 def fitted(forward, x, options, domain="identity", target=value):
@@ -100,14 +103,49 @@ def test_negative_coefficients_are_kept():
 def test_the_loss_is_of_probabilities():
     """A softmax of a softmax never falls below 1 / (1 + e): where all is lost, its loss is not 1, and has no slope."""
     clean, lost = torch.tensor([0.999]).log(), torch.tensor([1e-6]).log()
-    loss, _ = relative_loss(lost, clean, True)
+    loss, _ = relative_loss(lost, clean, TRUE)
     assert float(loss) == pytest.approx(1, abs=1e-4)
     at = torch.tensor([math.log(0.4)], dtype=torch.float64, requires_grad=True)
-    loss, slope = relative_loss(at, clean, True)
+    loss, slope = relative_loss(at, clean, TRUE)
     (expected,) = torch.autograd.grad((1 - (at.exp() / 0.999)).square(), at)
     assert float(loss.detach()) == pytest.approx((1 - 0.4 / 0.999) ** 2, rel=1e-5)
     torch.testing.assert_close(slope, expected.detach(), rtol=1e-4, atol=0)
-    assert [float(part) for part in relative_loss(clean, clean + math.log(1e-3), True)] == [1, 0]  # far above
+    assert [float(part) for part in relative_loss(clean, clean + math.log(1e-3), TRUE)] == [1, 0]  # far above
+
+
+def test_the_loss_of_a_logit_difference_is_relative_to_it():
+    """A sure difference of logits is no log-probability: `exp(d)` would have no slope, and all masks fall alike."""
+    weights = torch.tensor([8.0, 4, 2, 1] + [0.01] * 12).double()
+
+    def forward(v):
+        logit = 8 * (v.double() @ weights)
+        return torch.stack([logit, 0 * logit, 0 * logit - 50], 1)
+
+    options = {"domain": "identity", "contributions": 0}
+    explainer = FourierExplainer(forward, labels=["a", "b", "c"], axes=("time",))
+    method = "rate_distortion:steps=5,replacement=zero"
+    one = explainer.explain(torch.ones(16), target=Contrast("a", "b"), method=method, **options)
+    assert one.order[:4].tolist() == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize("method", ["rate_distortion:rates=1,steps=7,replacement=zero", "band_mask:steps=7"])
+def test_the_reported_value_is_that_of_the_reported_mask(method):
+    model, x = Smooth(3, 6).eval(), noise(1, 6)
+    (one,) = attribute(model, x, target=0, method=method, domain="identity")
+    mask = one.extras["mask"].reshape(-1, 6)[-1]
+    value, clean = (model(v.double()).log_softmax(1)[0, 0].detach() for v in (mask * x, x))
+    if "value" in one.extras:
+        assert one.extras["value"] == pytest.approx(float(value), abs=1e-5)
+    else:
+        assert float(one.extras["distortion"]) == pytest.approx(float((1 - (value - clean).exp()).square()), abs=1e-5)
+        assert float(one.extras["kept"]) == pytest.approx(float(mask.mean()), abs=1e-6)
+
+
+def test_rates_are_numbers():
+    assert RateDistortion(rates=[1, 3]).rates == (1.0, 3.0)
+    for rates in ("high", ("1", "3"), None, [], [3, 1]):
+        with pytest.raises(SpecError, match="correct `rates`"):
+            RateDistortion(rates=rates)
 
 
 @pytest.mark.parametrize("replacement", ["noise", "phase"])
