@@ -175,17 +175,22 @@ def swap_values(
     Args:
         explainer: Of the model that made the results.
         attributions: Results with their examples; those of another label and the same features lend their values.
-        fraction: Of the features, the size of the top.
-        draws: Other examples for each, at most as many as there are; all features but the top are zero.
+        fraction: Of the features, the size of the top, above 0 and at most 1.
+        draws: At least 1, other examples for each, at most as many as there are; all features but the top are zero.
         seed: Of their choice.
         batch_size: Rows in a batch, at most.
 
     Returns:
-        The column `swapped_decision`: for each of them the fraction of the example's predictions that are made.
+        The column `swapped_decision`: for each of them the fraction of the example's predictions that are made; empty
+        where no example can lend values.
 
     Raises:
-        InputError: If a result does not hold its example, or explains a callable.
+        InputError: If there are no draws or no features to keep, or a result does not hold its example, or explains
+            a callable.
     """
+    if draws < 1 or not 0 < fraction <= 1:
+        got = f"{draws} draws and a fraction of {fraction:g}"
+        raise InputError(got, "at least 1 draw, and a fraction above 0 and at most 1", "correct `draws` or `fraction`")
     decisions: list[list[float]] = [[] for _ in attributions]
 
     def lenders(result: Attribution) -> list[Tensor]:

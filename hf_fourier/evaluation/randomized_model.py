@@ -155,6 +155,12 @@ def re_rank(
     return [replace(result, scores=row) for result, row in zip(attributions, scores, strict=True)]
 
 
+def _has_state(module: torch.nn.Module) -> bool:
+    """Whether a module has parameters, or buffers of real numbers, itself."""
+    buffers = any(buffer.is_floating_point() for buffer in module.buffers(recurse=False))
+    return buffers or any(True for _ in module.parameters(recurse=False))
+
+
 def _copy_state(source: torch.nn.Module, module: torch.nn.Module) -> None:
     """Copy the parameters and buffers that a module has itself."""
     with torch.no_grad():
@@ -176,8 +182,9 @@ def randomize_layers(
 ) -> Table:
     """Draw the weights of one layer after another afresh, and see how much of the rankings is left (Adebayo et al.).
 
-    The layers are the modules that have weights of their own, in the order of `named_modules`. Fresh weights are those
-    of `randomize`, with the statistics of norms that belong to them; what two modules share is drawn with the first.
+    The layers are the modules with weights or real buffers (running statistics) of their own, in the order of
+    `named_modules`. Fresh weights are those of `randomize`, with the statistics of norms that belong to them; what two
+    modules share is drawn with the first.
 
     Args:
         explainer: Of the model, which is not changed.
@@ -203,7 +210,7 @@ def randomize_layers(
         raise InputError(got, "top_down or bottom_up, and at least one of each", "correct `order` or `stages`")
     fresh = dict(randomize(explainer, attributions, seed, batch_size).model.named_modules())
     model = copy.deepcopy(explainer.model)
-    layers = [name for name, module in model.named_modules() if any(True for _ in module.parameters(recurse=False))]
+    layers = [name for name, module in model.named_modules() if _has_state(module)]
     layers = layers[::-1] if order == "top_down" else layers
     ends = sorted({round(len(layers) * stage / stages) for stage in range(1, stages + 1)} - {0})
     rows: list[dict[str, Any]] = []

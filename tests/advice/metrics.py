@@ -12,6 +12,7 @@ from hf_fourier.evaluation.metrics.content import hallucination
 from hf_fourier.evaluation.metrics.localisation import pointing_game
 from hf_fourier.evaluation.metrics.r_flip import flipped
 from hf_fourier.evaluation.metrics.torch_metrics import TorchMetric
+from hf_fourier.evaluation.random_perturbations import swap_values
 from hf_fourier.evaluation.randomized_model import randomize_layers
 from hf_fourier.evaluation.studies.class_swap import class_swap
 from hf_fourier.evaluation.studies.low_pass_maps import choose_low_pass
@@ -66,6 +67,16 @@ CASES = [
         "pass the results of these examples",
         lambda: choose_low_pass(reader(), TEXTS[:1], read()[:1]),
         lambda: choose_low_pass(reader(), TEXTS[:2], reader().explain(TEXTS[:2]), sides=(3,)),
+    ),
+    Case(
+        "correct `sides`",
+        lambda: choose_low_pass(reader(), TEXTS[:2], read()[:2], sides=(0,)),
+        lambda: choose_low_pass(reader(), TEXTS[:2], reader().explain(TEXTS[:2]), sides=(3,)),
+    ),
+    Case(
+        "correct `draws` or `fraction`",
+        lambda: swap_values(reader(), read()[:2], draws=0),
+        lambda: swap_values(reader(), read()[:2], draws=1),
     ),
     Case(
         "correct `order` or `stages`",

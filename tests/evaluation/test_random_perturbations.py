@@ -274,6 +274,9 @@ def test_a_choice_that_says_the_label_by_itself_is_found() -> None:
         table = random_perturbations.swap_values(explainer, results, fraction=0.125)
         assert table["swapped_decision"] == expected
         assert [result.provenance["passes"]["evaluated"] for result in results] == [2, 1, 1]
+        for wrong in ({"draws": 0}, {"fraction": 0.0}):
+            with pytest.raises(InputError, match="correct `draws` or `fraction`"):
+                random_perturbations.swap_values(explainer, results, **wrong)
         alone = random_perturbations.swap_values(explainer, results[:1], fraction=0.125)
         assert alone["swapped_decision"] == [[]]
         assert np.isnan(METRICS["encoding"].per_example(alone)["encoding"]).all()

@@ -8,7 +8,7 @@ import torch
 from hf_fourier import FourierExplainer
 from hf_fourier.errors import InputError
 from hf_fourier.evaluation.metrics.structure import top_overlap
-from hf_fourier.evaluation.randomized_model import randomize, randomize_layers, re_rank
+from hf_fourier.evaluation.randomized_model import _has_state, randomize, randomize_layers, re_rank
 from hf_fourier.evaluation.results import Check, SanityResult
 from tests.engine.test_untouched import same, state_of, state_of_torch
 from tests.models import test_text_heads as heads
@@ -226,6 +226,11 @@ def test_a_randomized_model_explains_the_same_output(text):
     own = text.explain(TEXTS, method="gradient_input", targets=[0, 1, 2, 0, 1, 2])
     for a, b in zip(own, re_rank(text, own), strict=True):
         assert torch.allclose(a.scores, b.scores, atol=1e-6)
+
+
+def test_running_statistics_are_a_layer():
+    assert _has_state(torch.nn.BatchNorm1d(3, affine=False))
+    assert not _has_state(torch.nn.ReLU())
 
 
 @pytest.mark.parametrize("order", ["top_down", "bottom_up"])

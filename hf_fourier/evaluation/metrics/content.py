@@ -36,7 +36,7 @@ def complexity(scores: Sequence[float] | np.ndarray) -> float:
     Bhatt et al. 2020 (arXiv 2005.00631); COMP in L-MAC (arXiv 2403.13086).
     """
     sizes = np.abs(np.asarray(scores, dtype=float))
-    if sizes.sum() == 0:
+    if not sizes.sum() > 0:  # all are 0, or one is NaN
         return math.nan
     shares = sizes[sizes > 0] / sizes.sum()
     return max(0.0, -float((shares * np.log(shares)).sum()))
@@ -134,7 +134,7 @@ CONCISENESS = register(
         reads=(*KEEP_COLUMNS, "clean", "kept_l1", "kept_signal_l1"),
         range="0 and above",
         better="higher",
-        needs=f"perturb with a grid that keeps 0.04 (or the `fraction` that you pass), and {_NEEDS}",
+        needs=f"perturb with replacement='zero' and a grid that keeps 0.04 (or the `fraction` that you pass); {_NEEDS}",
         limits=(
             "much of one example: the ratio has no upper end, so that few examples make the mean; see the median. It "
             "rewards weak features that suffice, which may be those that persuade."

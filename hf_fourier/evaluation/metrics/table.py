@@ -73,12 +73,14 @@ def columns(
         groups: The group of each example; None for a group each.
         wrong: For each of them the perturbed results of its example for wrong labels (`wrong_labels.wrong_labels`).
         top: The fraction of features that `top` holds, 0 to 1; None for no such columns.
-        content: Whether to add `scores`, `kept_l1` and `kept_signal_l1`, which takes an inverse transform a fraction.
-        truth: For each of them which features are known to decide, truth values of shape `(K,)`.
+        content: Whether to add `scores`, `kept_l1` and `kept_signal_l1`, which takes an inverse transform a fraction;
+            the latter two only where deleted features are zero, as they measure what is kept alone.
+        truth: For each of them which features are known to decide, truth values (or 0 and 1) of shape `(K,)`.
 
     Raises:
         InputError: If a result has no curve, there is not one group, list of wrong results or mask of the truth for
-            each, or the curves differ in what stood in the place of deleted features.
+            each, a mask has another shape or
+            other values, or the curves differ in what stood in the place of deleted features.
     """
     for name, given in (("groups", groups), ("wrong", wrong), ("truth", truth)):
         if given is not None and len(given) != len(attributions):
@@ -86,7 +88,7 @@ def columns(
                 f"{len(given)} {name} for {len(attributions)} results", "one for each", f"correct `{name}`"
             )
     curves = [_curve(result) for result in attributions]
-    common_replacement([*curves, *(_curve(result) for results in wrong or () for result in results)])
+    replacement = common_replacement([*curves, *(_curve(result) for results in wrong or () for result in results)])
     table: dict[str, list[Any]] = {
         "group": [""] * len(curves) if groups is None else [str(group) for group in groups],
         "label": [result.label for result in attributions],
@@ -110,8 +112,20 @@ def columns(
         table["top"] = [result.mask(top).nonzero().flatten().tolist() for result in attributions]
         table["features"] = [len(result.scores) for result in attributions]
     if truth is not None:
-        table["truth"] = [np.flatnonzero(np.asarray(mask, dtype=bool)).tolist() for mask in truth]
-    return table | _content(attributions, table["kept"]) if content else table
+        table["truth"] = [_indices(mask, result) for mask, result in zip(truth, attributions, strict=True)]
+    if not content:
+        return table
+    found = _content(attributions, table["kept"])
+    return table | (found if replacement == "zero" else {"scores": found["scores"]})
+
+
+def _indices(mask: Any, result: Attribution) -> list[int]:
+    """The features that a mask of the truth marks."""
+    values = np.asarray(mask)
+    if values.shape != (len(result.scores),) or not np.isin(values, (0, 1)).all():
+        got = f"a mask of the truth of shape {values.shape} and type {values.dtype} for {len(result.scores)} features"
+        raise InputError(got, "truth values (or 0 and 1), one for each feature", "correct `truth`")
+    return np.flatnonzero(values).tolist()
 
 
 def _content(attributions: Sequence[Attribution], kept: Sequence[Sequence[float]]) -> dict[str, list[Any]]:
@@ -124,7 +138,8 @@ def _content(attributions: Sequence[Attribution], kept: Sequence[Sequence[float]
 def _kept_content(result: Attribution, fractions: Sequence[float]) -> tuple[list[float], list[float]]:
     """The shares of the ℓ1 norms of coefficients and signal that each kept fraction of one result has."""
     parts = [result.mask(fraction) for fraction in fractions]
-    sizes = result.basis.magnitude(result.coefficients.unsqueeze(0))[0] * result.basis.multiplicity
+    roots = result.coefficients.unsqueeze(0).abs().sqrt()
+    sizes = result.basis.inner(roots, roots)[0]  # the sum of the moduli over all bins of each feature
     kept = [float(result.keep_top(fraction).abs().sum()) for fraction in fractions]
     whole, size = float(sizes.sum()), float(result.keep_top(1.0).abs().sum())
     shares = [float(sizes[part].sum()) / whole if whole else math.nan for part in parts]

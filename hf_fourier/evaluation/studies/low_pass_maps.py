@@ -41,11 +41,14 @@ def choose_low_pass(
         of the first.
 
     Raises:
-        InputError: If there are fewer than two examples, not one result for each, or the head has no confidence.
+        InputError: If there are fewer than two examples, not one result for each, a side is no
+            whole number of at least 1, or the head has no confidence.
     """
     if len(attributions) < 2 or len(examples) != len(attributions):
         got = f"{len(examples)} examples and {len(attributions)} results"
         raise InputError(got, "at least two, one result for each", "pass the results of these examples")
+    if any(not isinstance(side, int) or isinstance(side, bool) or side < 1 for side in sides):
+        raise InputError(f"sides {sides!r}", "whole numbers of at least 1", "correct `sides`")
     maps = [attribution.input_relevance() for attribution in attributions]
     longest = max(max(one.values.shape) for one in maps)
     rows: list[tuple[int, float, float]] = []

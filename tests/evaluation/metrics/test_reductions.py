@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -258,6 +259,7 @@ def test_sparseness_and_complexity_by_hand() -> None:
     assert content.complexity([0, 5]) == 0
     assert math.isnan(content.sparseness([0, 0]))
     assert math.isnan(content.complexity([0, 0]))
+    assert math.isnan(content.complexity([1, math.nan, 2]))
 
 
 def test_conciseness_by_hand() -> None:
@@ -282,6 +284,18 @@ def test_the_content_of_kept_parts() -> None:
     expected = [float(one.keep_top(r).abs().sum() / x.abs().sum()) for r in (0, 0.25, 1)]
     assert table["kept_signal_l1"][0] == pytest.approx(expected, rel=1e-4)
     assert table["scores"] == [one.scores.tolist()]
+    (one,) = attribute(lambda v: v.flatten(1)[:, :3], x, method="magnitude", domain="fourier:bands=3")
+    one.curve = curve({0.0: 0, 0.4: 0.5, 1.0: 1})
+    kept = one.basis.expand_to_bins(one.mask(0.4).float().unsqueeze(0)) * one.coefficients.abs()
+    share = float(one.basis._pool(kept).sum() / one.basis._pool(one.coefficients.abs().unsqueeze(0)).sum())
+    assert columns([one], content=True)["kept_l1"][0][1] == pytest.approx(share, rel=1e-4)
+    one.curve = replace(one.curve, replacement="noise")
+    assert not {"kept_l1", "kept_signal_l1"} & set(columns([one], content=True))
+    size = len(one.scores)
+    assert columns([one], truth=[[0] * (size - 1) + [1]])["truth"] == [[size - 1]]
+    for mask in ([True] * (size - 1), list(range(size)), [[True] * size]):
+        with pytest.raises(InputError, match="correct `truth`"):
+            columns([one], truth=[mask])
 
 
 def test_hallucinated_edges() -> None:

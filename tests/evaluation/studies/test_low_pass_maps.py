@@ -53,3 +53,5 @@ def test_a_side_is_chosen_on_one_half_and_measured_on_the_other():
     assert best["measured_on"] > max(row["measured_on"] for row in table if not row["chosen"])
     with pytest.raises(InputError, match="at least two"):
         choose_low_pass(explainer, examples[:1], noisy[:1])
+    with pytest.raises(InputError, match="correct `sides`"):
+        choose_low_pass(explainer, examples, noisy, sides=(True,))
