@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,21 +19,21 @@ _NUMBER = re.compile(r"\d+")
 _SUMS = ("cells", "seen", "totals", "squares")
 
 
-@dataclass(eq=False)
+@dataclass(frozen=True, eq=False)
 class NoteCounts:
     """Counts cells by their notes; notes that differ in numbers, or behind a colon, are of one kind.
 
     Attributes:
-        cells: Cells that were counted.
+        counted: How many cells were counted, as "cells".
         kinds: By kind how many cells have it, the first of them, its note, and whether all notes are equal.
     """
 
-    cells: int = 0
+    counted: Counter[str] = field(default_factory=Counter)
     kinds: dict[str, tuple[int, str, str, bool]] = field(default_factory=dict)
 
     def add(self, name: str, notes: Iterable[str]) -> None:
         """Count one cell."""
-        self.cells += 1
+        self.counted["cells"] += 1
         for kind, note in {_NUMBER.sub("#", note.partition(": ")[0]): note for note in notes}.items():
             count, first, example, equal = self.kinds.get(kind, (0, name, note, True))
             self.kinds[kind] = count + 1, first, example, equal and note == example
@@ -40,7 +41,7 @@ class NoteCounts:
     def lines(self) -> tuple[str, ...]:
         """One line for each kind: "3 of 8 cells, such as c0: 2 of 90 expressed genes are not in …"."""
         return tuple(
-            f"{count} of {self.cells} cells{'' if equal else f', such as {first}'}: {note}"
+            f"{count} of {self.counted['cells']} cells{'' if equal else f', such as {first}'}: {note}"
             for count, first, note, equal in self.kinds.values()
         )
 

@@ -234,8 +234,8 @@ CASES = [
         lambda: _computed("sparseness", content=bool),
     ),
     Case(
-        "perturb with a grid that keeps 0.04 (or the `fraction` that you pass), and make the table with "
-        "`columns(results, content=True)`",
+        "perturb with replacement='zero' and a grid that keeps 0.04 (or the `fraction` that you pass); make the table "
+        "with `columns(results, content=True)`",
         lambda: load("conciseness").compute(**columns(played())),
         lambda: _computed("conciseness", curve.DEFAULT_GRID, content=bool),
     ),

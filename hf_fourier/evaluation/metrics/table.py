@@ -105,9 +105,7 @@ def columns(
     if wrong is not None:
         wrong_curves = [[_curve(result) for result in results] for results in wrong]
         table["wrong_kept"] = [common_fractions(row) for row in wrong_curves]
-        table["wrong_reached"] = [
-            [reaches_label(row, fraction) for fraction in common_fractions(row)] for row in wrong_curves
-        ]
+        table["wrong_reached"] = [[reaches_label(row, at) for at in common_fractions(row)] for row in wrong_curves]
     if top is not None:
         table["top"] = [result.mask(top).nonzero().flatten().tolist() for result in attributions]
         table["features"] = [len(result.scores) for result in attributions]
