@@ -205,7 +205,11 @@ def _pictures(folder: str) -> Any:
 def main() -> None:
     """Run the task named on the command line."""
     declared = Path(__file__).resolve().parents[1] / "pyproject.toml"
-    extras = [name for name in tomllib.loads(declared.read_text())["project"]["optional-dependencies"] if name != "dev"]
+    extras = [
+        name
+        for name in tomllib.loads(declared.read_text())["project"]["optional-dependencies"]
+        if name not in ("dev", "peers")
+    ]
     if sys.argv[1] == "--extras":
         print(*extras, sep="\n")
         return
