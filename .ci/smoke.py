@@ -216,7 +216,7 @@ def main() -> None:
     import hf_fourier
 
     assert not Path(hf_fourier.__file__).is_relative_to(declared.parent), f"{hf_fourier.__file__} is the repository's"
-    globals()[sys.argv[1]]()
+    globals().get(sys.argv[1], core)()
     print(f"{sys.argv[1]}: ok")
 
 
