@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from hf_fourier.errors import InputError
 from hf_fourier.evaluation.metrics.statistics import summarise
-from hf_fourier.evaluation.metrics.table import COLUMNS, Table
+from hf_fourier.evaluation.metrics.table import COLUMNS, Table, curves_of
 
 #: By name: one number per example (or class), or a single number over all of them.
 MetricValues = Mapping[str, Sequence[float] | float]
@@ -77,6 +78,39 @@ class Metric:
             numbers[f"{name}_median_low"], numbers[f"{name}_median_high"] = summary.median_interval
             numbers[f"{name}_n"], numbers[f"{name}_undefined"] = float(summary.examples), float(summary.undefined)
         return numbers
+
+
+def of_curves(function: Callable[..., float]) -> Callable[..., MetricValues]:
+    """`per_example` of a metric that is a function of each example's perturbation curve; options are the function's."""
+
+    def reduce(table: Table, **options: Any) -> MetricValues:
+        return {function.__name__: [function(curve, **options) for curve in curves_of(table)]}
+
+    return _in_place_of(function, reduce, arguments=1)
+
+
+def of_columns(function: Callable[..., float], *columns: str) -> Callable[..., MetricValues]:
+    """`per_example` of a metric that is a function of each example's entries of these columns, likewise."""
+
+    def reduce(table: Table, **options: Any) -> MetricValues:
+        rows = zip(*(table[name] for name in columns), strict=True)
+        return {function.__name__: [function(*row, **options) for row in rows]}
+
+    return _in_place_of(function, reduce, arguments=len(columns))
+
+
+def _in_place_of(
+    function: Callable[..., float], reduce: Callable[..., MetricValues], arguments: int
+) -> Callable[..., MetricValues]:
+    """`reduce` as a definition in the function's own module: a table, then the function's options by name."""
+    signature = inspect.signature(function)
+    options = [option.replace(kind=option.KEYWORD_ONLY) for option in list(signature.parameters.values())[arguments:]]
+    table = inspect.Parameter("table", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation="Table")
+    reduce.__module__ = function.__module__
+    reduce.__signature__ = signature.replace(  # type: ignore[attr-defined]
+        parameters=[table, *options], return_annotation="MetricValues"
+    )
+    return reduce
 
 
 #: Every metric by its name, in the order of the imports in the package's `__init__`.

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 
-from hf_fourier.evaluation.metrics.base import Metric, MetricValues, register
-from hf_fourier.evaluation.metrics.table import KEEP_COLUMNS, Table, curves_of
+from hf_fourier.evaluation.metrics.base import Metric, of_curves, register
+from hf_fourier.evaluation.metrics.table import KEEP_COLUMNS
 from hf_fourier.results.curve import Curve
 
 _READS = (*KEEP_COLUMNS, "clean")
@@ -52,18 +52,6 @@ def average_gain(curve: Curve, fraction: float = 0.5) -> float:
     return max(0.0, kept - curve.clean) / (1 - curve.clean) if curve.clean < 1 else math.nan
 
 
-def _drop_from_table(table: Table, *, fraction: float = 0.5) -> MetricValues:
-    return {"average_drop": [average_drop(curve, fraction) for curve in curves_of(table)]}
-
-
-def _increase_from_table(table: Table, *, fraction: float = 0.5) -> MetricValues:
-    return {"average_increase": [average_increase(curve, fraction) for curve in curves_of(table)]}
-
-
-def _gain_from_table(table: Table, *, fraction: float = 0.5) -> MetricValues:
-    return {"average_gain": [average_gain(curve, fraction) for curve in curves_of(table)]}
-
-
 AVERAGE_DROP = register(
     Metric(
         name="average_drop",
@@ -74,7 +62,7 @@ AVERAGE_DROP = register(
         needs=_NEEDS,
         limits="much at half of the features, where most rankings lack nothing: pass a smaller `fraction`",
         reference=_SOURCE,
-        per_example=_drop_from_table,
+        per_example=of_curves(average_drop),
     )
 )
 
@@ -89,7 +77,7 @@ AVERAGE_INCREASE = register(
         needs=_NEEDS,
         limits=_PERSUASION,
         reference=_SOURCE,
-        per_example=_increase_from_table,
+        per_example=of_curves(average_increase),
     )
 )
 
@@ -104,6 +92,6 @@ AVERAGE_GAIN = register(
         needs=_NEEDS,
         limits=_PERSUASION,
         reference=_SOURCE,
-        per_example=_gain_from_table,
+        per_example=of_curves(average_gain),
     )
 )

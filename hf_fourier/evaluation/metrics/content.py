@@ -9,7 +9,7 @@ import numpy as np
 from scipy import ndimage
 
 from hf_fourier.errors import InputError
-from hf_fourier.evaluation.metrics.base import Metric, MetricValues, register
+from hf_fourier.evaluation.metrics.base import Metric, MetricValues, of_columns, register
 from hf_fourier.evaluation.metrics.table import KEEP_COLUMNS, Table, curves_of
 from hf_fourier.results.curve import SAME
 
@@ -77,14 +77,6 @@ def hallucination(picture: np.ndarray, part: np.ndarray, threshold: float = 0.1)
     return float((edges(other) & ~near).sum() / clean.sum()) if clean.any() else math.nan
 
 
-def _sparseness_from_table(table: Table) -> MetricValues:
-    return {"sparseness": [sparseness(row) for row in table["scores"]]}
-
-
-def _complexity_from_table(table: Table) -> MetricValues:
-    return {"complexity": [complexity(row) for row in table["scores"]]}
-
-
 def _conciseness_from_table(table: Table, *, fraction: float = 0.04) -> MetricValues:
     values: dict[str, list[float]] = {"conciseness": [], "conciseness_in_signal": []}
     for row, curve in enumerate(curves_of(table)):
@@ -107,7 +99,7 @@ SPARSENESS = register(
         needs=_NEEDS,
         limits="whether few features are the right ones: the magnitudes of most inputs are sparse",
         reference="Chalasani et al. 2020 (arXiv 1810.06583); SPS in L-MAC (arXiv 2403.13086)",
-        per_example=_sparseness_from_table,
+        per_example=of_columns(sparseness, "scores"),
     )
 )
 
@@ -122,7 +114,7 @@ COMPLEXITY = register(
         needs=_NEEDS,
         limits="whether few features are the right ones; it grows with the number of features",
         reference="Bhatt et al. 2020 (arXiv 2005.00631); COMP in L-MAC (arXiv 2403.13086)",
-        per_example=_complexity_from_table,
+        per_example=of_columns(complexity, "scores"),
     )
 )
 

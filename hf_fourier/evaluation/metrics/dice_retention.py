@@ -7,8 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from hf_fourier.evaluation.metrics.base import Metric, MetricValues, register
-from hf_fourier.evaluation.metrics.table import Table, curves_of
+from hf_fourier.evaluation.metrics.base import Metric, of_curves, register
 from hf_fourier.results.curve import TENTHS, Curve
 
 
@@ -31,12 +30,6 @@ def dice_retention(curve: Curve, fractions: Sequence[float] = TENTHS, *, paper: 
     return float(np.trapezoid(kept, list(fractions))) / (fractions[-1] - fractions[0])
 
 
-def _dice_retention_from_table(
-    table: Table, *, fractions: Sequence[float] = TENTHS, paper: bool = False
-) -> MetricValues:
-    return {"dice_retention": [dice_retention(c, fractions, paper=paper) for c in curves_of(table)]}
-
-
 DICE_RETENTION = register(
     Metric(
         name="dice_retention",
@@ -49,6 +42,6 @@ DICE_RETENTION = register(
         needs="perturb with `metrics.PAPER_GRID` on a segmentation model",
         limits="whether either mask is right. Two empty masks score 1.",
         reference="arXiv 2411.18343; there the plain sum over kept fractions 0.05, 0.1, …, 1",
-        per_example=_dice_retention_from_table,
+        per_example=of_curves(dice_retention),
     )
 )

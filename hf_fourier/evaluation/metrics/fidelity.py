@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from hf_fourier.evaluation.metrics.base import Metric, MetricValues, register
-from hf_fourier.evaluation.metrics.table import DELETE_COLUMNS, Table, curves_of
+from hf_fourier.evaluation.metrics.base import Metric, of_curves, register
+from hf_fourier.evaluation.metrics.table import DELETE_COLUMNS
 from hf_fourier.results.curve import Curve, maintained
 
 
@@ -33,14 +33,6 @@ def faithfulness_of_spectra(curve: Curve, fraction: float = 0.5) -> float:
     return whole - without
 
 
-def _faithfulness_of_spectra_from_table(table: Table, *, fraction: float = 0.5) -> MetricValues:
-    return {"faithfulness_of_spectra": [faithfulness_of_spectra(c, fraction) for c in curves_of(table)]}
-
-
-def _input_fidelity_from_table(table: Table, *, fraction: float = 0.5) -> MetricValues:
-    return {"input_fidelity": [input_fidelity(curve, fraction) for curve in curves_of(table)]}
-
-
 FAITHFULNESS_OF_SPECTRA = register(
     Metric(
         name="faithfulness_of_spectra",
@@ -56,7 +48,7 @@ FAITHFULNESS_OF_SPECTRA = register(
         reference=(
             "Parekh et al. 2022 (Listen to Interpret); at half of the features as in the code of arXiv 2410.01482"
         ),
-        per_example=_faithfulness_of_spectra_from_table,
+        per_example=of_curves(faithfulness_of_spectra),
     )
 )
 
@@ -76,6 +68,6 @@ INPUT_FIDELITY = register(
         reference=(
             "Paissan et al. (posthoc interpretation via quantization); at half as in the code of arXiv 2410.01482"
         ),
-        per_example=_input_fidelity_from_table,
+        per_example=of_curves(input_fidelity),
     )
 )

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from hf_fourier.evaluation.metrics.base import Metric, MetricValues, register
-from hf_fourier.evaluation.metrics.table import DELETE_COLUMNS, KEEP_COLUMNS, Table, curves_of
+from hf_fourier.evaluation.metrics.base import Metric, of_curves, register
+from hf_fourier.evaluation.metrics.table import DELETE_COLUMNS, KEEP_COLUMNS
 from hf_fourier.results.curve import TENTHS, Curve, trapezoid
 
 
@@ -33,14 +33,6 @@ def deletion(curve: Curve, fractions: Sequence[float] = TENTHS) -> float:
     return trapezoid(curve.confidences("delete", fractions), fractions)
 
 
-def _insertion_from_table(table: Table, *, fractions: Sequence[float] = TENTHS) -> MetricValues:
-    return {"insertion": [insertion(curve, fractions) for curve in curves_of(table)]}
-
-
-def _deletion_from_table(table: Table, *, fractions: Sequence[float] = TENTHS) -> MetricValues:
-    return {"deletion": [deletion(curve, fractions) for curve in curves_of(table)]}
-
-
 INSERTION = register(
     Metric(
         name="insertion",
@@ -57,7 +49,7 @@ INSERTION = register(
             "magnitude have one area, where a model's decisive features are planted."
         ),
         reference="Petsiuk et al. 2018, arXiv 1806.07421, with a substrate without power",
-        per_example=_insertion_from_table,
+        per_example=of_curves(insertion),
     )
 )
 
@@ -76,6 +68,6 @@ DELETION = register(
             "decisive features are planted."
         ),
         reference="Petsiuk et al. 2018, arXiv 1806.07421, with a substrate without power",
-        per_example=_deletion_from_table,
+        per_example=of_curves(deletion),
     )
 )

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
 from hf_fourier.errors import InputError
-from hf_fourier.evaluation.metrics.base import Metric, MetricValues, register
-from hf_fourier.evaluation.metrics.table import Table
+from hf_fourier.evaluation.metrics.base import Metric, of_columns, register
 
 Indices = Sequence[int] | np.ndarray
 _NEEDS = "make the table with `columns(results, content=True, truth=…)`, a mask of the features that decide for each"
@@ -68,22 +67,6 @@ def _checked(scores: Sequence[float] | np.ndarray, truth: Indices) -> tuple[np.n
     return values, true
 
 
-def _values(table: Table, function: Callable[[Sequence[float], Indices], float]) -> list[float]:
-    return [function(scores, truth) for scores, truth in zip(table["scores"], table["truth"], strict=True)]
-
-
-def _pointing_from_table(table: Table) -> MetricValues:
-    return {"pointing_game": _values(table, pointing_game)}
-
-
-def _mass_from_table(table: Table) -> MetricValues:
-    return {"relevance_mass": _values(table, relevance_mass)}
-
-
-def _rank_from_table(table: Table) -> MetricValues:
-    return {"relevance_rank": _values(table, relevance_rank)}
-
-
 POINTING_GAME = register(
     Metric(
         name="pointing_game",
@@ -94,7 +77,7 @@ POINTING_GAME = register(
         needs=_NEEDS,
         limits=_LIMITS,
         reference="Zhang et al. 2016 (arXiv 1608.00507), of features in place of pixels",
-        per_example=_pointing_from_table,
+        per_example=of_columns(pointing_game, "scores", "truth"),
     )
 )
 
@@ -109,7 +92,7 @@ RELEVANCE_MASS = register(
         needs=_NEEDS,
         limits=_LIMITS,
         reference="Arras et al. 2022 (arXiv 2003.07258)",
-        per_example=_mass_from_table,
+        per_example=of_columns(relevance_mass, "scores", "truth"),
     )
 )
 
@@ -124,6 +107,6 @@ RELEVANCE_RANK = register(
         needs=_NEEDS,
         limits=_LIMITS,
         reference="Arras et al. 2022 (arXiv 2003.07258); of frequencies in FreqRISE (arXiv 2406.13584)",
-        per_example=_rank_from_table,
+        per_example=of_columns(relevance_rank, "scores", "truth"),
     )
 )

@@ -7,9 +7,8 @@ import math
 import numpy as np
 
 from hf_fourier.errors import InputError
-from hf_fourier.evaluation.metrics.base import Metric, MetricValues, register
+from hf_fourier.evaluation.metrics.base import Metric, of_columns, register
 from hf_fourier.evaluation.metrics.statistics import Numbers
-from hf_fourier.evaluation.metrics.table import Table
 
 
 def mu_fidelity(scores: Numbers, drops: Numbers) -> float:
@@ -107,20 +106,6 @@ def _ranks(values: np.ndarray) -> np.ndarray:
     return (np.cumsum(counts) - (counts - 1) / 2)[place] - (len(values) + 1) / 2
 
 
-def _mu_fidelity_from_table(table: Table) -> MetricValues:
-    pairs = zip(table["subset_scores"], table["subset_drops"], strict=True)
-    return {"mu_fidelity": [mu_fidelity(*pair) for pair in pairs]}
-
-
-def _infidelity_from_table(table: Table, *, scaled: bool = True) -> MetricValues:
-    pairs = zip(table["noise_predicted"], table["noise_drops"], strict=True)
-    return {"infidelity": [infidelity(*pair, scaled=scaled) for pair in pairs]}
-
-
-def _sensitivity_max_from_table(table: Table) -> MetricValues:
-    return {"sensitivity_max": [sensitivity_max(changes) for changes in table["score_changes"]]}
-
-
 MU_FIDELITY = register(
     Metric(
         name="mu_fidelity",
@@ -136,7 +121,7 @@ MU_FIDELITY = register(
             "on their order alone."
         ),
         reference="Bhatt et al. 2020, arXiv 2005.00631; ρ alone, not its mean with the p-value",
-        per_example=_mu_fidelity_from_table,
+        per_example=of_columns(mu_fidelity, "subset_scores", "subset_drops"),
     )
 )
 
@@ -156,7 +141,7 @@ INFIDELITY = register(
             "factor is taken for each example, and scores without meaning come out no worse than zeros."
         ),
         reference="Yeh et al. 2019, arXiv 1901.09392, with multiplicative noise on the features",
-        per_example=_infidelity_from_table,
+        per_example=of_columns(infidelity, "noise_predicted", "noise_drops"),
     )
 )
 
@@ -176,6 +161,6 @@ SENSITIVITY_MAX = register(
         reference=(
             "Yeh et al. 2019, arXiv 1901.09392; uniform ± 0.2 per entry, ten draws, relative, as in arXiv 2411.18343"
         ),
-        per_example=_sensitivity_max_from_table,
+        per_example=of_columns(sensitivity_max, "score_changes"),
     )
 )
