@@ -47,10 +47,11 @@ def replacement_coefficients(
       in a basis that is not orthonormal, on average over the features).
     - "phase": each coefficient's modulus with the phase that white noise has there, so that the signal is real; the
       sign of white noise where coefficients are real.
-    - "band": random phases as above, and for the modulus the geometric mean of the moduli of the features whose
-      frequency is at most 20 % above or below (of all features, where they have no frequency): nothing in the power
-      says what was deleted. After ROAD's imputation from neighbours (Rong et al. 2022, arXiv 2202.00449), of which the
-      deleted features are part here, so that it is the same at all points of a curve.
+    - "band": random phases as above, and for the modulus the geometric mean of the moduli of the *other* features
+      whose frequency is at most 20 % above or below; of the next lower and the next higher one, where there is none (in
+      octaves); of all others, where features have no frequency. After ROAD's imputation from neighbours (Rong et al.
+      2022, arXiv 2202.00449). Neighbours that are deleted as well count here, so that it is the same at all points of a
+      curve.
     - "reference": what contributions are measured against (silence, a picture in one colour, a masked sequence); of
       several references each is one draw.
     - "example": other examples of the same shape, drawn for each example (see `donor_signals`).
@@ -129,19 +130,32 @@ def band_magnitude(basis: Basis, magnitude: Float[Tensor, "batch features"]) -> 
     radius, counts = basis.layout.radius, basis.multiplicity.double()
     radius = torch.zeros_like(counts) if radius is None else radius.double()
     order = radius.argsort(stable=True)
-    ascending = radius[order].contiguous()
-    start = torch.searchsorted(ascending, radius / NEAR * (1 - 1e-6))
-    end = torch.searchsorted(ascending, radius * NEAR * (1 + 1e-6), right=True)
+    start, end = _neighbourhood(radius, radius[order].contiguous())
     sizes, order, counts = magnitude.double(), order.to(magnitude.device), counts.to(magnitude.device)
     floor = FLOOR * ((sizes.square() * counts).sum(1, keepdim=True) / counts.sum()).sqrt()
     logs = torch.maximum(sizes, floor).clamp(min=torch.finfo(torch.float64).tiny).log()
 
-    def summed(values: Tensor) -> Tensor:
+    def around(values: Tensor) -> Tensor:
         total = torch.nn.functional.pad(values[..., order].cumsum(-1), (1, 0))
-        return total[..., end.to(total.device)] - total[..., start.to(total.device)]
+        return total[..., end.to(total.device)] - total[..., start.to(total.device)] - values
 
-    mean = (summed(logs * counts) / summed(counts)).exp()
-    return torch.where(floor > 0, mean, 0).to(magnitude)
+    weight = around(counts)
+    mean = torch.where(weight > 0, around(logs * counts) / weight.clamp(min=1), 0).exp()
+    return torch.where((floor > 0) & (weight > 0), mean, 0).to(magnitude)
+
+
+def _neighbourhood(radius: Tensor, ascending: Tensor) -> tuple[Tensor, Tensor]:
+    """By feature: the first place in ascending order that belongs to its neighbourhood, and the one behind the last.
+
+    It is what lies within a factor `NEAR`; where that is the feature alone, the next lower and the next higher one too.
+    """
+    start = torch.searchsorted(ascending, radius / NEAR * (1 - 1e-6))
+    end = torch.searchsorted(ascending, radius * NEAR * (1 + 1e-6), right=True)
+    below, above = (start - 1).clamp(min=0), end.clamp(max=len(radius) - 1)
+    lower = torch.searchsorted(ascending, ascending[below] * (1 - 1e-6))
+    upper = torch.searchsorted(ascending, ascending[above] * (1 + 1e-6), right=True)
+    alone = end - start == 1
+    return torch.where(alone, lower, start), torch.where(alone, upper, end)
 
 
 def donor_signals(
