@@ -109,6 +109,18 @@ def metrics() -> None:
     assert metrics.load("maintain_rate").compute(**metrics.columns([a]))
 
 
+def torchmetrics() -> None:
+    """Compute a metric in the form of torchmetrics."""
+    from hf_fourier.evaluation.metrics.torch_metrics import TorchMetric
+
+    explainer, x = _network()
+    a = explainer.explain(x)
+    explainer.perturb(a, fractions=[0.1, 0.5])
+    metric = TorchMetric("maintain_rate")
+    metric.update([a])
+    assert metric.compute()["maintain_rate"] >= 0
+
+
 def report() -> None:
     """Make a report with its page and figures."""
     from hf_fourier import Report
